@@ -1,0 +1,207 @@
+//! The engine: the line and the seats of an event as one state machine, every step of it atomic.
+//!
+//! Two backends implement it. [`memory`] holds everything in this process: the embedded default and the executable
+//! specification. [`redis`] runs the same steps as Lua scripts. One contract suite and one property test hold them together.
+//!
+//! Order, in every backend: steps of one event are serialised. Failure: a step that answers an error may or may not have
+//! happened; every step is safe to repeat. Time comes from the caller and never runs backwards within an event: a step with
+//! an earlier `now` than the last is carried out at the last.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{
+    absence::Presence,
+    clock::Timestamp,
+    ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId},
+    line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
+    seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
+};
+
+/// An engine shared by the roles of one process.
+pub type SharedEngine = Arc<dyn Engine>;
+
+/// Why a step could not be carried out.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EngineError {
+    /// The engine does not hold this event: it does not exist, or the engine lost its state and waits for a sync.
+    #[error("the engine does not hold this event")]
+    UnknownEvent,
+    /// The backend did not answer, or answered nonsense.
+    #[error("the engine is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// How an event's line begins, or begins again after the engine lost its state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opening {
+    /// The settings to start with.
+    pub settings: QueueSettings,
+    /// The incarnation this opening would begin. Ignored where the event is already open.
+    pub epoch: Epoch,
+    /// The last number given out by earlier incarnations: numbers go on above it.
+    pub sequence: u64,
+    /// The highest number released by earlier incarnations: their tickets up to it are spent.
+    pub head: u64,
+    /// No release before this moment, so that ticket holders can return in their old order.
+    pub release_from: Timestamp,
+}
+
+/// A request for a place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Join {
+    /// Which line.
+    pub event_id: EventId,
+    /// Who.
+    pub user: UserId,
+    /// How they are here.
+    pub presence: Presence,
+    /// A verified ticket of theirs: the line it is from, and the number.
+    pub ticket: Option<(Epoch, u64)>,
+}
+
+/// The answer to [`Join`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JoinOutcome {
+    /// A place was taken (or, with a ticket of an earlier epoch, re-taken).
+    Joined(Place),
+    /// The user already had this place.
+    Same(Place),
+    /// The sale's state does not admit joins.
+    NotOpen(SaleState),
+    /// The line is as long as it may be.
+    Full,
+}
+
+/// One admission step's result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Released {
+    /// Passes released in this step, in the order of their numbers.
+    pub granted: Vec<Addressed<Grant>>,
+    /// Live passes that nobody has acknowledged for a second: to be published again.
+    pub unacknowledged: Vec<Addressed<Grant>>,
+    /// Passes and places that ended in this step.
+    pub lapsed: Vec<Addressed<Lapse>>,
+    /// What changed in the line since the last step of any worker.
+    pub progress: Progress,
+}
+
+/// The state of one event's line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LineStatus {
+    /// The settings in force.
+    pub settings: QueueSettings,
+    /// Which incarnation.
+    pub epoch: Epoch,
+    /// The last number given out.
+    pub sequence: u64,
+    /// The highest number released.
+    pub head: u64,
+    /// Everybody in line without a pass.
+    pub total: u64,
+    /// Passes issued and neither used nor expired.
+    pub active: u64,
+    /// Seats that can be reserved now.
+    pub seats_left: u64,
+}
+
+/// The line and the seats. See the module's documentation for atomicity, order and failure.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    // ── events ──
+
+    /// Begins the event's line unless it is already open; then only the settings are taken over. Returns the epoch in
+    /// force.
+    async fn open(&self, event: EventId, opening: &Opening, now: Timestamp) -> Result<Epoch, EngineError>;
+
+    /// Replaces the settings.
+    async fn configure(&self, event: EventId, settings: &QueueSettings) -> Result<(), EngineError>;
+
+    /// Every event the engine holds, in no order.
+    async fn events(&self) -> Result<Vec<EventId>, EngineError>;
+
+    /// The state of the line.
+    async fn status(&self, event: EventId) -> Result<LineStatus, EngineError>;
+
+    /// Forgets the event: its line, its passes, its seats.
+    async fn remove(&self, event: EventId) -> Result<(), EngineError>;
+
+    // ── the line ──
+
+    /// Takes a place at the end, or finds the user's own; marks them present. One user, one place.
+    async fn join(&self, join: &Join, now: Timestamp) -> Result<JoinOutcome, EngineError>;
+
+    /// Finds the user's own place and marks them present; `None` where they have none. Presence by [`Presence::Poll`] also
+    /// acknowledges the pass, since the answer carries it.
+    async fn resume(
+        &self,
+        event: EventId,
+        user: &UserId,
+        presence: &Presence,
+        now: Timestamp,
+    ) -> Result<Option<Place>, EngineError>;
+
+    /// The node holds no connection of the user any more.
+    async fn detach(&self, event: EventId, user: &UserId, node: &NodeId, now: Timestamp) -> Result<(), EngineError>;
+
+    /// Gives the place, or the pass, up. False where there was none.
+    async fn leave(&self, event: EventId, user: &UserId, now: Timestamp) -> Result<bool, EngineError>;
+
+    /// The pass has arrived. False where it is not live.
+    async fn acknowledge(
+        &self,
+        event: EventId,
+        user: &UserId,
+        pass: &PassId,
+        now: Timestamp,
+    ) -> Result<bool, EngineError>;
+
+    /// A node's sign of life: its connections count as presence until [`crate::absence::NODE_TIMEOUT`] later.
+    async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<(), EngineError>;
+
+    /// One admission step: expires passes, takes unacknowledged ones back, drops places of users absent past grace, then
+    /// releases in order of numbers as many present users as rate, cap, seats and `limit` allow. `batch` makes the pass ids
+    /// unique. Any number of callers may step at once: rate and cap hold across all of them.
+    async fn release(&self, event: EventId, batch: &str, limit: u32, now: Timestamp) -> Result<Released, EngineError>;
+
+    // ── the seats ──
+
+    /// Burns the pass and holds the seats, both or neither.
+    async fn reserve(&self, request: &Reserve, now: Timestamp) -> Result<ReserveOutcome, EngineError>;
+
+    /// Carries out what the database decided, in order. Unknown holds are left alone.
+    async fn settle(
+        &self,
+        event: EventId,
+        settlements: &[(BookingId, Settlement)],
+        now: Timestamp,
+    ) -> Result<(), EngineError>;
+
+    /// Holds whose end was due, or whose commit was not reported, before `before`; at most `limit`, oldest first.
+    async fn stale_holds(&self, event: EventId, before: Timestamp, limit: u32) -> Result<Vec<StaleHold>, EngineError>;
+
+    /// The engine's inventory, ordered by zone.
+    async fn seats(&self, event: EventId) -> Result<Vec<ZoneSeats>, EngineError>;
+
+    /// Stops new holds for at most `SYNC_WINDOW` and remembers settlements until [`Engine::load_seats`]. Returns how many holds
+    /// still wait for their commit.
+    async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError>;
+
+    /// Replaces the inventory by the database's and ends the sync. Pending holds that the snapshot lacks are kept;
+    /// settlements since [`Engine::begin_sync`] are applied to it.
+    async fn load_seats(&self, event: EventId, snapshot: &SeatSnapshot, now: Timestamp) -> Result<(), EngineError>;
+}
+
+/// A sync that does not finish in this time no longer stops holds (milliseconds).
+pub const SYNC_WINDOW_MS: i64 = 5_000;
+
+/// Most users that each sweep of one release step looks at: bounds the time of the step.
+pub const SWEEP_LIMIT: usize = 1_000;
+
+/// A pass that nobody acknowledged is published again after this time (milliseconds).
+pub const RESEND_MS: i64 = 1_000;
+
+/// A used pass and an idempotency key are remembered in the engine for at least this long (milliseconds); the database
+/// remembers them after that.
+pub const MEMORY_MS: i64 = 600_000;

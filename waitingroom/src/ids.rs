@@ -1,0 +1,161 @@
+//! Names of things, parsed once at the edge and trusted inward.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A name that does not have the form its kind requires. Displays as a sentence fit for a client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} {problem}")]
+pub struct InvalidId {
+    kind: &'static str,
+    problem: &'static str,
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// The underlying UUID, for storage.
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Uuid::try_parse(text)
+                    .map(Self)
+                    .map_err(|_| InvalidId { kind: $kind, problem: "must be a UUID" })
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// An event: one line, its shows and their zones.
+    EventId, "event_id"
+);
+uuid_id!(
+    /// One date of an event.
+    ShowId, "show_id"
+);
+uuid_id!(
+    /// A block of interchangeable seats of one show.
+    ZoneId, "zone_id"
+);
+uuid_id!(
+    /// One reservation, from hold to its end.
+    BookingId, "booking_id"
+);
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal, $ok:expr, $problem:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let allowed: fn(char) -> bool = $ok;
+                let length = text.chars().count();
+                if length == 0 || length > $max || !text.chars().all(allowed) {
+                    return Err(InvalidId { kind: $kind, problem: $problem });
+                }
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0.as_ref().to_owned()
+            }
+        }
+    };
+}
+
+text_id!(
+    /// A person in line: the `sub` of their JWT.
+    UserId, "sub", 128, |c| !c.is_control() && !c.is_whitespace(),
+    "must be 1 to 128 printable characters without spaces"
+);
+text_id!(
+    /// One gateway process. Chosen afresh at each start, so that a restarted node is a new node.
+    NodeId, "node", 64, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
+    "must be 1 to 64 letters, digits, '-', '_' or '.'"
+);
+text_id!(
+    /// One pass (`jti` of its token).
+    PassId, "pass_id", 64, |c| c.is_ascii_alphanumeric() || c == '-',
+    "must be 1 to 64 letters, digits or '-'"
+);
+text_id!(
+    /// One incarnation of an event's line. A line that was rebuilt after a loss has a new epoch.
+    Epoch, "epoch", 64, |c| c.is_ascii_alphanumeric() || c == '-',
+    "must be 1 to 64 letters, digits or '-'"
+);
+text_id!(
+    /// A client's name for one reservation attempt, the same on every retry of it.
+    IdempotencyKey, "idempotency_key", 128, |c| !c.is_control() && !c.is_whitespace(),
+    "must be 1 to 128 printable characters without spaces"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_zone_ids_of_the_load_tests_are_uuids() {
+        let id = "b0000000-0000-0001-0005-000000000000";
+        assert_eq!(id.parse::<ZoneId>().unwrap().to_string(), id);
+        assert!("load-test-zone-1-1".parse::<ZoneId>().is_err());
+    }
+
+    #[test]
+    fn users_with_spaces_or_control_characters_are_refused() {
+        for bad in ["", "a b", "a\tb", "a\nb", &"x".repeat(129)] {
+            assert!(bad.parse::<UserId>().is_err(), "{bad:?}");
+        }
+        assert!("auth0|ploy@example.com".parse::<UserId>().is_ok());
+    }
+}
