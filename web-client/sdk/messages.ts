@@ -1,0 +1,77 @@
+// The messages of the WebSocket protocol `stanchion.v1`, both ways. `tests/wire/` holds a sample of each.
+import { type Read, type Shape, ShapeError, count, duration, list, optional, record, text, time } from "./shape";
+import { booking, bookingShape, saleState } from "./resources";
+
+export const SUBPROTOCOL = "stanchion.v1";
+
+const wish = record({ zone_id: text, quantity: count });
+
+const clientShapes = {
+  connect: { token: text },
+  join: { event_id: text, ticket: optional(text), wish: optional(list(wish)) },
+  ack: { pass_id: text },
+  reserve: { event_id: text, show_id: text, zone_id: text, quantity: count, idempotency_key: text },
+  leave: { event_id: text },
+  ping: {},
+} satisfies Record<string, Shape>;
+
+const serverShapes = {
+  connected: { node: text, user_id: text, heartbeat_ms: count },
+  queued: {
+    event_id: text,
+    ticket: text,
+    position: count,
+    total_in_queue: count,
+    estimated_wait_seconds: duration,
+  },
+  position: {
+    event_id: text,
+    position: count,
+    total_in_queue: count,
+    estimated_wait_seconds: duration,
+    seats_left: optional(count),
+    reason: optional(text),
+  },
+  pass: { event_id: text, pass_id: text, queue_pass: text, expires_at: time, hold: optional(booking) },
+  reserved: { ...bookingShape, ref: text },
+  left: { event_id: text },
+  event: { event_id: text, state: saleState, message: optional(text) },
+  heartbeat: {},
+  error: { code: text, message: text, ref: optional(text) },
+  reconnect: { after_ms: count },
+} satisfies Record<string, Shape>;
+
+type Tagged<Shapes> = { [K in keyof Shapes]: { type: K } & Read<Shapes[K]> };
+
+export type ClientMessages = Tagged<typeof clientShapes>;
+export type ClientMessage = ClientMessages[keyof ClientMessages];
+export type ServerMessages = Tagged<typeof serverShapes>;
+export type ServerMessage = ServerMessages[keyof ServerMessages];
+
+export const clientTypes = Object.keys(clientShapes);
+export const serverTypes = Object.keys(serverShapes);
+
+/** Answers undefined for a type it does not know, as the protocol asks; throws `ShapeError` for a broken message. */
+export function parseServerMessage(frame: string): ServerMessage | undefined {
+  return parse(serverShapes, frame) as ServerMessage | undefined;
+}
+
+/** The same for the other direction: the client needs it only to hold itself to the samples. */
+export function parseClientMessage(frame: string): ClientMessage | undefined {
+  return parse(clientShapes, frame) as ClientMessage | undefined;
+}
+
+function parse(shapes: Record<string, Shape>, frame: string): unknown {
+  const value = readJson(frame);
+  const type = record({ type: text })(value, "message").type;
+  if (!Object.hasOwn(shapes, type)) return undefined;
+  return { type, ...record(shapes[type]!)(value, type) };
+}
+
+function readJson(frame: string): unknown {
+  try {
+    return JSON.parse(frame);
+  } catch {
+    throw new ShapeError("message is not JSON");
+  }
+}

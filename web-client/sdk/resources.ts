@@ -1,0 +1,76 @@
+// What the REST routes answer with: places, events, bookings, identities.
+import { type Field, type Shape, count, duration, flag, list, oneOf, optional, record, text, time } from "./shape";
+
+type Of<F> = F extends Field<infer T> ? T : never;
+
+export const bookingShape = {
+  booking_id: text,
+  event_id: text,
+  show_id: text,
+  zone_id: text,
+  user_id: text,
+  quantity: count,
+  unit_price: count,
+  total_price: count,
+  currency: text,
+  status: oneOf("reserved", "confirmed", "cancelled", "expired"),
+  created_at: time,
+  expires_at: time,
+  confirmed_at: optional(time),
+} satisfies Shape;
+
+export const booking = record(bookingShape);
+/** Prices are in the currency's minor unit. */
+export type Booking = Of<typeof booking>;
+
+export const bookings = record({ bookings: list(booking) });
+
+export const place = record({
+  event_id: text,
+  user_id: text,
+  position: count,
+  total_in_queue: count,
+  estimated_wait_seconds: duration,
+  is_ready: flag,
+  ticket: text,
+  queue_pass: optional(text),
+  pass_id: optional(text),
+  queue_pass_expires_at: optional(time),
+});
+export type Place = Of<typeof place>;
+
+export const saleState = oneOf("scheduled", "lobby", "open", "paused", "sold_out", "closed");
+export type SaleState = Of<typeof saleState>;
+
+const eventSummary = record({ event_id: text, name: text, state: saleState, message: optional(text) });
+export type EventSummary = Of<typeof eventSummary>;
+
+export const events = record({ events: list(eventSummary) });
+
+const zone = record({
+  zone_id: text,
+  name: text,
+  unit_price: count,
+  currency: text,
+  capacity: count,
+  available: count,
+});
+export type Zone = Of<typeof zone>;
+
+const show = record({ show_id: text, name: text, starts_at: optional(time), zones: list(zone) });
+export type Show = Of<typeof show>;
+
+export const eventDetail = record({
+  event_id: text,
+  name: text,
+  state: saleState,
+  message: optional(text),
+  currency: text,
+  max_seats_per_user: count,
+  hold_seconds: count,
+  shows: list(show),
+});
+export type EventDetail = Of<typeof eventDetail>;
+
+export const identity = record({ token: text, user_id: text, expires_at: time });
+export type Identity = Of<typeof identity>;
