@@ -24,8 +24,3 @@ pub enum Presence {
 pub fn node_is_alive(seen: Timestamp, now: Timestamp) -> bool {
     seen.plus(NODE_TIMEOUT) > now
 }
-
-/// Is a user gone for good who has been absent from `absent_from` on?
-pub fn is_past_grace(absent_from: Timestamp, grace: Duration, now: Timestamp) -> bool {
-    absent_from.plus(grace) <= now
-}

@@ -7,6 +7,8 @@
 //! happened; every step is safe to repeat. Time comes from the caller and never runs backwards within an event: a step with
 //! an earlier `now` than the last is carried out at the last.
 
+pub mod memory;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -202,6 +204,11 @@ pub const SWEEP_LIMIT: usize = 1_000;
 /// A pass that nobody acknowledged is published again after this time (milliseconds).
 pub const RESEND_MS: i64 = 1_000;
 
-/// A used pass and an idempotency key are remembered in the engine for at least this long (milliseconds); the database
-/// remembers them after that.
-pub const MEMORY_MS: i64 = 600_000;
+/// Most removals that one progress message carries; the rest follow in the next.
+pub const PROGRESS_LIMIT: usize = 10_000;
+
+/// A node that was not heard of for this long is forgotten (milliseconds).
+pub const NODE_MEMORY_MS: i64 = 3_600_000;
+
+/// Most nodes that one user's connections are spread over; beyond it the oldest is forgotten.
+pub const NODES_PER_USER: usize = 4;

@@ -1,0 +1,150 @@
+//! The engine in this process's memory: the embedded default, and the executable specification that the Redis scripts are
+//! held against.
+
+mod line;
+mod schedule;
+mod seats;
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use parking_lot::{Mutex, RwLock};
+
+use self::{line::Line, seats::Seats};
+use super::{Engine, EngineError, Join, JoinOutcome, LineStatus, Opening, Released};
+use crate::{
+    absence::Presence,
+    clock::Timestamp,
+    ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId},
+    line::{Place, QueueSettings},
+    seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
+};
+
+/// Line and seats of one event.
+#[derive(Debug)]
+struct Sale {
+    line: Line,
+    seats: Seats,
+}
+
+/// See the module's documentation. Each event has a lock of its own, held for one step.
+#[derive(Debug, Default)]
+pub struct MemoryEngine {
+    sales: RwLock<HashMap<EventId, Arc<Mutex<Sale>>>>,
+}
+
+impl MemoryEngine {
+    /// An engine that holds no event.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn step<T>(&self, event: EventId, step: impl FnOnce(&mut Sale) -> T) -> Result<T, EngineError> {
+        let sale = self.sales.read().get(&event).cloned().ok_or(EngineError::UnknownEvent)?;
+        let mut sale = sale.lock();
+        Ok(step(&mut sale))
+    }
+}
+
+#[async_trait]
+impl Engine for MemoryEngine {
+    async fn open(&self, event: EventId, opening: &Opening, now: Timestamp) -> Result<Epoch, EngineError> {
+        let mut sales = self.sales.write();
+        let sale = sales.entry(event).or_insert_with(|| {
+            Arc::new(Mutex::new(Sale { line: Line::open(event, opening, now), seats: Seats::default() }))
+        });
+        let mut sale = sale.lock();
+        sale.line.settings = opening.settings.clone();
+        Ok(sale.line.epoch.clone())
+    }
+
+    async fn configure(&self, event: EventId, settings: &QueueSettings) -> Result<(), EngineError> {
+        self.step(event, |sale| sale.line.settings = settings.clone())
+    }
+
+    async fn events(&self) -> Result<Vec<EventId>, EngineError> {
+        Ok(self.sales.read().keys().copied().collect())
+    }
+
+    async fn status(&self, event: EventId) -> Result<LineStatus, EngineError> {
+        self.step(event, |sale| sale.line.status(sale.seats.left()))
+    }
+
+    async fn remove(&self, event: EventId) -> Result<(), EngineError> {
+        self.sales.write().remove(&event);
+        Ok(())
+    }
+
+    async fn join(&self, join: &Join, now: Timestamp) -> Result<JoinOutcome, EngineError> {
+        self.step(join.event_id, |sale| sale.line.join(join, now))
+    }
+
+    async fn resume(
+        &self,
+        event: EventId,
+        user: &UserId,
+        presence: &Presence,
+        now: Timestamp,
+    ) -> Result<Option<Place>, EngineError> {
+        self.step(event, |sale| sale.line.resume(user, presence, now))
+    }
+
+    async fn detach(&self, event: EventId, user: &UserId, node: &NodeId, now: Timestamp) -> Result<(), EngineError> {
+        self.step(event, |sale| sale.line.detach(user, node, now))
+    }
+
+    async fn leave(&self, event: EventId, user: &UserId, now: Timestamp) -> Result<bool, EngineError> {
+        self.step(event, |sale| sale.line.leave(user, now))
+    }
+
+    async fn acknowledge(
+        &self,
+        event: EventId,
+        user: &UserId,
+        pass: &PassId,
+        now: Timestamp,
+    ) -> Result<bool, EngineError> {
+        self.step(event, |sale| sale.line.acknowledge(user, pass, now))
+    }
+
+    async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<(), EngineError> {
+        self.step(event, |sale| sale.line.report_node(node, now))
+    }
+
+    async fn release(&self, event: EventId, batch: &str, limit: u32, now: Timestamp) -> Result<Released, EngineError> {
+        self.step(event, |sale| sale.line.release(batch, limit, sale.seats.left(), now))
+    }
+
+    async fn reserve(&self, request: &Reserve, now: Timestamp) -> Result<ReserveOutcome, EngineError> {
+        self.step(request.event_id, |sale| sale.seats.reserve(&mut sale.line, request, now))
+    }
+
+    async fn settle(
+        &self,
+        event: EventId,
+        settlements: &[(BookingId, Settlement)],
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
+        self.step(event, |sale| {
+            for (booking, settlement) in settlements {
+                sale.seats.settle(&mut sale.line, *booking, *settlement, now);
+            }
+        })
+    }
+
+    async fn stale_holds(&self, event: EventId, before: Timestamp, limit: u32) -> Result<Vec<StaleHold>, EngineError> {
+        self.step(event, |sale| sale.seats.stale(before, limit))
+    }
+
+    async fn seats(&self, event: EventId) -> Result<Vec<ZoneSeats>, EngineError> {
+        self.step(event, |sale| sale.seats.zones())
+    }
+
+    async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError> {
+        self.step(event, |sale| sale.seats.begin_sync(&mut sale.line, now))
+    }
+
+    async fn load_seats(&self, event: EventId, snapshot: &SeatSnapshot, now: Timestamp) -> Result<(), EngineError> {
+        self.step(event, |sale| sale.seats.load(&mut sale.line, snapshot, now))
+    }
+}

@@ -1,0 +1,451 @@
+//! The line of one event: numbers, presence, passes, and the log of removals that positions are projected from.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use super::{
+    super::{
+        Join, JoinOutcome, LineStatus, NODE_MEMORY_MS, NODES_PER_USER, Opening, PROGRESS_LIMIT, RESEND_MS, Released,
+        SWEEP_LIMIT,
+    },
+    schedule::Schedule,
+};
+use crate::{
+    absence::{POLL_WINDOW, Presence, node_is_alive},
+    clock::Timestamp,
+    ids::{Epoch, EventId, NodeId, PassId, UserId},
+    line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
+    rate::Bucket,
+};
+
+/// Where a user stands.
+#[derive(Debug, Clone, PartialEq)]
+enum Standing {
+    /// In line.
+    Waiting,
+    /// Had a pass that was taken back: out of everybody's count, first again on return.
+    Returned,
+    /// Holds a pass.
+    Passed(Grant),
+    /// Used the pass for a hold that is not committed yet.
+    Spent(Grant),
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    standing: Standing,
+    nodes: Vec<NodeId>,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Line {
+    event: EventId,
+    pub(super) settings: QueueSettings,
+    pub(super) epoch: Epoch,
+    opening_sequence: u64,
+    opening_head: u64,
+    release_from: Timestamp,
+    sequence: u64,
+    head: u64,
+    clock: Timestamp,
+    bucket: Bucket,
+    entries: HashMap<UserId, Entry>,
+    /// Everybody who waits, present or absent: what positions are ranks in.
+    waiting: BTreeMap<u64, UserId>,
+    /// Everybody whose pass was taken back.
+    returned: BTreeMap<u64, UserId>,
+    /// Who can be released: waiting or returned, and not known to be absent.
+    ready: BTreeMap<u64, UserId>,
+    /// Users without a connection, by the moment from which they are absent.
+    idle: Schedule<UserId>,
+    /// Live passes by their end.
+    active: Schedule<UserId>,
+    /// Passes not acknowledged, by the moment when they are next looked at.
+    unacknowledged: Schedule<UserId>,
+    nodes: HashMap<NodeId, Timestamp>,
+    reseated: HashSet<u64>,
+    published: u64,
+    removed: VecDeque<u64>,
+}
+
+impl Line {
+    pub(super) fn open(event: EventId, opening: &Opening, now: Timestamp) -> Self {
+        Self {
+            event,
+            settings: opening.settings.clone(),
+            epoch: opening.epoch.clone(),
+            opening_sequence: opening.sequence,
+            opening_head: opening.head,
+            release_from: opening.release_from,
+            sequence: opening.sequence,
+            head: opening.head,
+            clock: now,
+            bucket: Bucket::full(opening.settings.burst, now),
+            entries: HashMap::new(),
+            waiting: BTreeMap::new(),
+            returned: BTreeMap::new(),
+            ready: BTreeMap::new(),
+            idle: Schedule::default(),
+            active: Schedule::default(),
+            unacknowledged: Schedule::default(),
+            nodes: HashMap::new(),
+            reseated: HashSet::new(),
+            published: 0,
+            removed: VecDeque::new(),
+        }
+    }
+
+    /// The later of the caller's time and the last that this line has seen.
+    pub(super) fn advance(&mut self, now: Timestamp) -> Timestamp {
+        self.clock = self.clock.max(now);
+        self.clock
+    }
+
+    pub(super) fn status(&self, seats_left: u64) -> LineStatus {
+        LineStatus {
+            settings: self.settings.clone(),
+            epoch: self.epoch.clone(),
+            sequence: self.sequence,
+            head: self.head,
+            total: self.total(),
+            active: self.active.len() as u64,
+            seats_left,
+        }
+    }
+
+    pub(super) fn join(&mut self, join: &Join, now: Timestamp) -> JoinOutcome {
+        if let Some(place) = self.resume(&join.user, &join.presence, now) {
+            return JoinOutcome::Same(place);
+        }
+        if !self.settings.state.admits_joins() {
+            return JoinOutcome::NotOpen(self.settings.state);
+        }
+        if self.total() >= self.settings.max_in_line {
+            return JoinOutcome::Full;
+        }
+        let number = self.seat_number(join.ticket.as_ref());
+        let entry = Entry { number, standing: Standing::Waiting, nodes: Vec::new() };
+        self.entries.insert(join.user.clone(), entry);
+        self.waiting.insert(number, join.user.clone());
+        match self.resume(&join.user, &join.presence, now) {
+            Some(place) => JoinOutcome::Joined(place),
+            None => JoinOutcome::Full,
+        }
+    }
+
+    /// The number of a ticket of an earlier epoch that has not been served and not been re-presented; else the next.
+    fn seat_number(&mut self, ticket: Option<&(Epoch, u64)>) -> u64 {
+        if let Some((epoch, number)) = ticket {
+            let unserved = *number > self.opening_head && *number <= self.opening_sequence;
+            if *epoch != self.epoch && unserved && self.reseated.insert(*number) {
+                return *number;
+            }
+        }
+        self.sequence += 1;
+        self.sequence
+    }
+
+    pub(super) fn resume(&mut self, user: &UserId, presence: &Presence, now: Timestamp) -> Option<Place> {
+        let now = self.advance(now);
+        let entry = self.entries.get_mut(user)?;
+        if matches!(entry.standing, Standing::Spent(_)) {
+            return None;
+        }
+        match presence {
+            Presence::Node(node) => {
+                entry.nodes.retain(|known| known != node);
+                entry.nodes.push(node.clone());
+                if entry.nodes.len() > NODES_PER_USER {
+                    entry.nodes.remove(0);
+                }
+                self.nodes.insert(node.clone(), now);
+                self.idle.remove(user);
+            }
+            Presence::Poll => {
+                self.idle.set(user, now.plus(POLL_WINDOW));
+                self.unacknowledged.remove(user);
+            }
+        }
+        if matches!(entry.standing, Standing::Waiting | Standing::Returned) {
+            self.ready.insert(entry.number, user.clone());
+        }
+        self.place(user)
+    }
+
+    fn place(&self, user: &UserId) -> Option<Place> {
+        let entry = self.entries.get(user)?;
+        let (position, grant) = match &entry.standing {
+            Standing::Waiting => (self.waiting.range(..=entry.number).count() as u64, None),
+            Standing::Returned => (self.returned.range(..=entry.number).count() as u64, None),
+            Standing::Passed(grant) => (0, Some(grant.clone())),
+            Standing::Spent(_) => return None,
+        };
+        Some(Place {
+            number: entry.number,
+            epoch: self.epoch.clone(),
+            position,
+            total: self.total(),
+            revision: self.revision(),
+            grant,
+        })
+    }
+
+    pub(super) fn detach(&mut self, user: &UserId, node: &NodeId, now: Timestamp) {
+        let now = self.advance(now);
+        let Some(entry) = self.entries.get_mut(user) else { return };
+        let Some(held) = entry.nodes.iter().position(|known| known == node) else { return };
+        entry.nodes.remove(held);
+        if !entry.nodes.is_empty() || matches!(entry.standing, Standing::Spent(_)) {
+            return;
+        }
+        let absent_from = self.idle.get(user).unwrap_or(now).max(now);
+        self.idle.set(user, absent_from);
+        if absent_from <= now {
+            self.ready.remove(&entry.number);
+        }
+    }
+
+    pub(super) fn leave(&mut self, user: &UserId, now: Timestamp) -> bool {
+        self.advance(now);
+        match self.entries.get(user) {
+            None | Some(Entry { standing: Standing::Spent(_), .. }) => false,
+            Some(_) => {
+                self.drop_place(user);
+                true
+            }
+        }
+    }
+
+    /// Removes a user from every index; the nodes that may hold connections of theirs are returned.
+    fn drop_place(&mut self, user: &UserId) -> Vec<NodeId> {
+        let Some(entry) = self.entries.remove(user) else { return Vec::new() };
+        self.ready.remove(&entry.number);
+        self.returned.remove(&entry.number);
+        if self.waiting.remove(&entry.number).is_some() {
+            self.removed.push_back(entry.number);
+        }
+        self.idle.remove(user);
+        self.active.remove(user);
+        self.unacknowledged.remove(user);
+        entry.nodes
+    }
+
+    pub(super) fn acknowledge(&mut self, user: &UserId, pass: &PassId, now: Timestamp) -> bool {
+        let now = self.advance(now);
+        let live = self.live_pass(user, pass).is_some_and(|grant| grant.expires_at > now);
+        if live {
+            self.unacknowledged.remove(user);
+        }
+        live
+    }
+
+    pub(super) fn report_node(&mut self, node: &NodeId, now: Timestamp) {
+        let now = self.advance(now);
+        self.nodes.insert(node.clone(), now);
+        self.nodes.retain(|_, seen| seen.millis() > now.millis() - NODE_MEMORY_MS);
+    }
+
+    // ── one admission step ──
+
+    pub(super) fn release(&mut self, batch: &str, limit: u32, seats_left: u64, now: Timestamp) -> Released {
+        let now = self.advance(now);
+        let mut lapsed = self.expire_passes(now);
+        let unacknowledged = self.review_unacknowledged(now, &mut lapsed);
+        self.drop_absent(now, &mut lapsed);
+        let granted = self.grant(batch, limit, seats_left, now);
+        Released { granted, unacknowledged, lapsed, progress: self.progress(seats_left) }
+    }
+
+    fn expire_passes(&mut self, now: Timestamp) -> Vec<Addressed<Lapse>> {
+        let expired = self.active.due(now, SWEEP_LIMIT);
+        expired.into_iter().map(|user| self.lapse(user, Lapse::Expired)).collect()
+    }
+
+    fn lapse(&mut self, user: UserId, what: Lapse) -> Addressed<Lapse> {
+        Addressed { nodes: self.drop_place(&user), user, what }
+    }
+
+    fn review_unacknowledged(&mut self, now: Timestamp, lapsed: &mut Vec<Addressed<Lapse>>) -> Vec<Addressed<Grant>> {
+        let mut again = Vec::new();
+        for user in self.unacknowledged.due(now, SWEEP_LIMIT) {
+            let Some(Entry { standing: Standing::Passed(grant), nodes, .. }) = self.entries.get(&user) else {
+                continue;
+            };
+            let deadline = grant.issued_at.plus(self.settings.claim_window());
+            if deadline <= now {
+                lapsed.push(self.take_back(user, now));
+            } else {
+                again.push(Addressed { user: user.clone(), nodes: nodes.clone(), what: grant.clone() });
+                self.unacknowledged.set(&user, next_look(now, deadline));
+            }
+        }
+        again
+    }
+
+    fn take_back(&mut self, user: UserId, now: Timestamp) -> Addressed<Lapse> {
+        self.active.remove(&user);
+        self.unacknowledged.remove(&user);
+        self.idle.set(&user, now);
+        let mut nodes = Vec::new();
+        if let Some(entry) = self.entries.get_mut(&user) {
+            entry.standing = Standing::Returned;
+            nodes = std::mem::take(&mut entry.nodes);
+            self.returned.insert(entry.number, user.clone());
+        }
+        Addressed { user, nodes, what: Lapse::Unclaimed }
+    }
+
+    fn drop_absent(&mut self, now: Timestamp, lapsed: &mut Vec<Addressed<Lapse>>) {
+        let grace = self.settings.grace();
+        for user in self.idle.due(now.minus(grace), SWEEP_LIMIT) {
+            let keeps = self
+                .entries
+                .get(&user)
+                .is_none_or(|entry| matches!(entry.standing, Standing::Passed(_)) || self.any_alive(&entry.nodes, now));
+            if keeps {
+                self.idle.remove(&user);
+            } else {
+                lapsed.push(self.lapse(user, Lapse::Absent));
+            }
+        }
+    }
+
+    fn any_alive(&self, nodes: &[NodeId], now: Timestamp) -> bool {
+        nodes.iter().any(|node| self.nodes.get(node).is_some_and(|seen| node_is_alive(*seen, now)))
+    }
+
+    fn grant(&mut self, batch: &str, limit: u32, seats_left: u64, now: Timestamp) -> Vec<Addressed<Grant>> {
+        self.bucket = self.bucket.refilled(self.settings.rate_per_second, self.settings.burst, now);
+        if self.settings.state != SaleState::Open || seats_left == 0 || now < self.release_from {
+            return Vec::new();
+        }
+        let allowed = self.bucket.allows(self.active.len() as u64, self.settings.max_active);
+        let want = allowed.min(limit.into()) as usize;
+        let mut granted = Vec::new();
+        let mut looked_at = 0;
+        while granted.len() < want && looked_at < want + SWEEP_LIMIT {
+            let Some((number, user)) = self.ready.pop_first() else { break };
+            looked_at += 1;
+            if self.is_present(&user, now) {
+                granted.push(self.pass_to(user, number, format!("{batch}-{}", granted.len()), now));
+            } else {
+                self.set_absent(&user, now);
+            }
+        }
+        self.bucket = self.bucket.less(granted.len() as u64);
+        granted
+    }
+
+    fn is_present(&self, user: &UserId, now: Timestamp) -> bool {
+        let polled = self.idle.get(user).is_some_and(|absent_from| absent_from > now);
+        polled || self.entries.get(user).is_some_and(|entry| self.any_alive(&entry.nodes, now))
+    }
+
+    /// Absent from the last sign of life of their poll or their dead nodes; a forgotten node counts as just gone.
+    fn set_absent(&mut self, user: &UserId, now: Timestamp) {
+        let Some(entry) = self.entries.get_mut(user) else { return };
+        let node_signs = entry.nodes.drain(..).filter_map(|node| self.nodes.get(&node).copied()).max();
+        let absent_from = self.idle.get(user).max(node_signs).unwrap_or(now);
+        self.idle.set(user, absent_from);
+    }
+
+    fn pass_to(&mut self, user: UserId, number: u64, pass_id: String, now: Timestamp) -> Addressed<Grant> {
+        if self.waiting.remove(&number).is_some() {
+            self.removed.push_back(number);
+        }
+        self.returned.remove(&number);
+        self.head = self.head.max(number);
+        let pass_id: PassId = pass_id.parse().expect("batch names are letters, digits and '-'");
+        let expires_at = now.plus(self.settings.pass_ttl());
+        let grant = Grant { pass_id, number, epoch: self.epoch.clone(), issued_at: now, expires_at };
+        self.active.set(&user, expires_at);
+        self.unacknowledged.set(&user, next_look(now, now.plus(self.settings.claim_window())));
+        let entry = self.entries.get_mut(&user).expect("whoever is ready has an entry");
+        entry.standing = Standing::Passed(grant.clone());
+        Addressed { user, nodes: entry.nodes.clone(), what: grant }
+    }
+
+    fn progress(&mut self, seats_left: u64) -> Progress {
+        let count = self.removed.len().min(PROGRESS_LIMIT);
+        let removed: Vec<u64> = self.removed.drain(..count).collect();
+        let from = self.published;
+        self.published += removed.len() as u64;
+        Progress {
+            event_id: self.event,
+            epoch: self.epoch.clone(),
+            from,
+            to: self.published,
+            removed,
+            total: self.total(),
+            active: self.active.len() as u64,
+            seats_left,
+            settings: self.settings.clone(),
+        }
+    }
+
+    // ── what the seats need of the line ──
+
+    fn live_pass(&self, user: &UserId, pass: &PassId) -> Option<&Grant> {
+        match &self.entries.get(user)?.standing {
+            Standing::Passed(grant) if grant.pass_id == *pass => Some(grant),
+            _ => None,
+        }
+    }
+
+    /// Is this user's pass neither used nor taken back?
+    pub(super) fn holds_pass(&self, user: &UserId, pass: &PassId) -> bool {
+        self.live_pass(user, pass).is_some()
+    }
+
+    /// Marks the pass as used by a hold that waits for its commit.
+    pub(super) fn spend(&mut self, user: &UserId, pass: &PassId) {
+        let Some(grant) = self.live_pass(user, pass).cloned() else { return };
+        self.active.remove(user);
+        self.unacknowledged.remove(user);
+        self.idle.remove(user);
+        if let Some(entry) = self.entries.get_mut(user) {
+            entry.standing = Standing::Spent(grant);
+        }
+    }
+
+    /// The hold that used the pass is committed: the user has no place any more.
+    pub(super) fn forget_spent(&mut self, user: &UserId, pass: &PassId) {
+        if self.spent_pass(user, pass).is_some() {
+            self.entries.remove(user);
+        }
+    }
+
+    /// The hold that used the pass came to nothing: the pass is as good as before.
+    pub(super) fn restore(&mut self, user: &UserId, pass: &PassId, now: Timestamp) {
+        let Some(grant) = self.spent_pass(user, pass).cloned() else { return };
+        if grant.expires_at <= now {
+            self.entries.remove(user);
+            return;
+        }
+        self.active.set(user, grant.expires_at);
+        if let Some(entry) = self.entries.get_mut(user) {
+            entry.standing = Standing::Passed(grant);
+        }
+    }
+
+    fn spent_pass(&self, user: &UserId, pass: &PassId) -> Option<&Grant> {
+        match &self.entries.get(user)?.standing {
+            Standing::Spent(grant) if grant.pass_id == *pass => Some(grant),
+            _ => None,
+        }
+    }
+
+    fn total(&self) -> u64 {
+        (self.waiting.len() + self.returned.len()) as u64
+    }
+
+    fn revision(&self) -> u64 {
+        self.published + self.removed.len() as u64
+    }
+}
+
+/// When to look at an unacknowledged pass again: soon, but not after its deadline.
+fn next_look(now: Timestamp, deadline: Timestamp) -> Timestamp {
+    Timestamp::from_millis(now.millis() + RESEND_MS).min(deadline)
+}
