@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# Where the servers and tools that the tests need are found: one place for `install`, which provides them, and
+# for `run`, which starts them. Sourced.
+
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+venv=$repository/.venv
+
+# Debian keeps servers in /usr/sbin, which is not on every user's PATH.
+PATH=$venv/bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+# The directory of the newest PostgreSQL server: Debian does not put it on the PATH.
+postgres_bin() {
+    local directory
+    directory=$(find /usr/lib/postgresql -mindepth 2 -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
+    if [[ -n $directory && -x $directory/initdb && -x $directory/postgres ]]; then
+        printf '%s\n' "$directory"
+        return
+    fi
+    directory=$(dirname "$(command -v initdb 2>/dev/null || echo /nonexistent/initdb)")
+    [[ -x $directory/postgres ]] && printf '%s\n' "$directory"
+}
+
+# Whether the nats-server on the PATH is 2.10 or newer.
+has_nats() {
+    local version
+    version=$(nats-server --version 2>/dev/null | sed -n 's/.*v\([0-9][0-9.]*\).*/\1/p')
+    [[ -n $version && $(printf '%s\n' 2.10 "$version" | sort -V | head -n 1) == 2.10 ]]
+}
+
+has_browser() {
+    command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null
+}
+
+# Debian packages of the servers that are missing, one a line.
+missing_packages() {
+    command -v redis-server >/dev/null || echo redis-server
+    [[ -n $(postgres_bin) ]] || echo postgresql
+    command -v nginx >/dev/null || echo nginx
+    has_browser || echo chromium
+    command -v setpriv >/dev/null || echo util-linux
+}
+
+# Tools from requirements.txt that are missing, one a line.
+missing_tools() {
+    command -v k6 >/dev/null || echo k6
+    has_nats || echo "nats-server (2.10 or newer)"
+    command -v shellcheck >/dev/null || echo shellcheck
+}
