@@ -4,7 +4,17 @@
 pub mod absence;
 pub mod clock;
 pub mod engine;
+pub mod http;
+pub mod identity;
 pub mod ids;
+pub mod lifecycle;
 pub mod line;
+pub mod pass;
+pub mod problem;
 pub mod rate;
 pub mod seats;
+pub mod secret;
+pub mod signal;
+pub mod telemetry;
+pub mod ticket;
+pub mod wire;

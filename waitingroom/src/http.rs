@@ -1,0 +1,80 @@
+//! What every role's HTTP surface shares: reading bodies with errors that name the field, health, readiness, metrics.
+
+mod json;
+mod serve;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use futures_util::future::BoxFuture;
+
+pub use self::{
+    json::{Json, Path, Query},
+    serve::{ServeLimits, serve},
+};
+use crate::{
+    lifecycle::Lifecycle,
+    problem::{Code, Problem},
+    telemetry,
+};
+
+/// A dependency's state: its name, and what is wrong with it if anything.
+pub type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// `/health`, `/ready` and `/metrics`, and a problem for every path and method that is not served.
+pub fn operations(lifecycle: Lifecycle, checks: Vec<(&'static str, Check)>) -> Router {
+    let ready = move || {
+        let (lifecycle, checks) = (lifecycle.clone(), checks.clone());
+        async move { readiness(&lifecycle, &checks).await }
+    };
+    Router::new()
+        .route("/health", get(|| async { axum::Json(serde_json::json!({"status": "ok"})) }))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+}
+
+async fn readiness(lifecycle: &Lifecycle, checks: &[(&'static str, Check)]) -> Response {
+    if lifecycle.is_draining() {
+        return Problem::unavailable("draining", std::time::Duration::from_secs(1)).into_response();
+    }
+    for (name, check) in checks {
+        if let Err(error) = check().await {
+            tracing::warn!(dependency = name, error, "not ready");
+            let detail = format!("{name} is not available");
+            return Problem::unavailable(detail, std::time::Duration::from_secs(1)).into_response();
+        }
+    }
+    axum::Json(serde_json::json!({"status": "ready"})).into_response()
+}
+
+async fn metrics() -> Response {
+    let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, format)], telemetry::render_metrics()).into_response()
+}
+
+/// The answer for a path that nobody serves.
+pub async fn not_found() -> Problem {
+    Problem::new(Code::NotFound, "there is nothing at this path")
+}
+
+/// The answer for a method that a path does not know.
+pub async fn method_not_allowed() -> Problem {
+    Problem::new(Code::MethodNotAllowed, "this path does not answer this method")
+}
+
+/// Headers that every answer carries.
+pub async fn security_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,161 @@
+//! Extractors whose refusals are problems that name the field.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::problem::{Code, Problem};
+
+/// Longest request body, in bytes: the largest legitimate one is a catalogue of a few hundred zones.
+pub const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// A JSON body, of a request or an answer.
+#[derive(Debug, Clone)]
+pub struct Json<T>(pub T);
+
+/// Parameters of the path.
+#[derive(Debug, Clone)]
+pub struct Path<T>(pub T);
+
+/// Parameters of the query.
+#[derive(Debug, Clone)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !says_json(&request) {
+            let detail = "the Content-Type must be application/json";
+            return Err(Problem::new(Code::UnsupportedMediaType, detail));
+        }
+        let body =
+            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status().as_u16() {
+                413 => Problem::new(Code::PayloadTooLarge, "the body is too large"),
+                _ => Problem::new(Code::Malformed, "the body could not be read"),
+            })?;
+        from_slice(&body).map(Self)
+    }
+}
+
+fn says_json(request: &Request) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json") || kind.to_ascii_lowercase().ends_with("+json")
+}
+
+/// A value from JSON.
+///
+/// # Errors
+/// 400 for text that is not JSON, 422 naming the field for JSON that is not of the required form.
+pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let mut parser = serde_json::Deserializer::from_slice(body);
+    let value: serde_json::Value = serde_path_to_error::deserialize(&mut parser).map_err(|_| malformed(body))?;
+    parser.end().map_err(|_| malformed(body))?;
+    serde_path_to_error::deserialize(value).map_err(|error| wrong_form(&error))
+}
+
+fn malformed(body: &[u8]) -> Problem {
+    let error = serde_json::from_slice::<serde::de::IgnoredAny>(body).err();
+    let place = error.map(|e| format!(" (line {}, column {})", e.line(), e.column())).unwrap_or_default();
+    Problem::new(Code::Malformed, format!("the body is not valid JSON{place}"))
+}
+
+fn wrong_form(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let message = error.inner().to_string();
+    let path = error.path().to_string();
+    let field = match (path.as_str(), named_field(&message)) {
+        (".", Some(field)) => field.to_owned(),
+        (path, Some(field)) if message.starts_with("missing") || message.starts_with("unknown") => {
+            format!("{path}.{field}")
+        }
+        (".", None) => {
+            return Problem::new(Code::Malformed, format!("the body is not of the required form: {message}"));
+        }
+        (path, _) => path.to_owned(),
+    };
+    if message.starts_with("missing field") {
+        return Problem::invalid(&field, "is required");
+    }
+    if message.starts_with("unknown field") {
+        return Problem::invalid(&field, "is not a known field");
+    }
+    Problem::new(Code::InvalidField, format!("{field}: {message}")).field(&field)
+}
+
+/// The field that serde names in back quotes.
+fn named_field(message: &str) -> Option<&str> {
+    let named = message.starts_with("missing field") || message.starts_with("unknown field");
+    named.then(|| message.split('`').nth(1)).flatten()
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|axum::extract::Path(value)| Self(value))
+            .map_err(|rejection| Problem::new(Code::InvalidField, format!("the path: {}", rejection.body_text())))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        query
+            .map(|axum::extract::Query(value)| Self(value))
+            .map_err(|rejection| Problem::new(Code::InvalidField, format!("the query: {}", rejection.body_text())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only the errors are of interest")]
+    struct Order {
+        zone_id: crate::ids::ZoneId,
+        quantity: u32,
+    }
+
+    fn refusal(body: &str) -> Problem {
+        from_slice::<Order>(body.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn text_that_is_not_json_is_400() {
+        for body in ["", "{", "{\"quantity\":1}}", "quantity=1"] {
+            assert_eq!(refusal(body).code, Code::Malformed, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_field_of_the_wrong_form_is_named() {
+        let zone = "b0000000-0000-0001-0001-000000000000";
+        for (body, field) in [
+            (format!(r#"{{"zone_id":"{zone}","quantity":"two"}}"#), "quantity"),
+            (format!(r#"{{"zone_id":"{zone}","quantity":-1}}"#), "quantity"),
+            (format!(r#"{{"zone_id":"{zone}"}}"#), "quantity"),
+            (r#"{"zone_id":"zone-1","quantity":1}"#.to_owned(), "zone_id"),
+        ] {
+            let problem = refusal(&body);
+            assert_eq!(problem.code, Code::InvalidField);
+            assert_eq!(problem.field.as_deref(), Some(field), "{body}");
+        }
+    }
+}

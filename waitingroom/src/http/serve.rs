@@ -1,0 +1,104 @@
+//! The accept loop. Our own, because the framework's sets no limit on slow headers and forgets upgraded connections when it
+//! shuts down.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request},
+};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tower::{Service, ServiceExt};
+
+use crate::{lifecycle::Lifecycle, problem::Problem};
+
+/// What one listener accepts.
+#[derive(Debug, Clone, Copy)]
+pub struct ServeLimits {
+    /// Most connections at once; beyond it a connection is answered 503 and closed.
+    pub connections: usize,
+    /// Time for a request's headers to arrive.
+    pub header_timeout: Duration,
+}
+
+impl Default for ServeLimits {
+    /// 18,000 connections: what a limit of 20,000 file descriptors leaves after a reserve of a tenth. 10 s for headers.
+    fn default() -> Self {
+        Self { connections: 18_000, header_timeout: Duration::from_secs(10) }
+    }
+}
+
+/// Serves until the drain begins; the requests under way are finished by tasks of `lifecycle`. Connections that were upgraded to WebSockets belong
+/// to the role that upgraded them.
+pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, lifecycle: Lifecycle) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = lifecycle.draining() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => match Arc::clone(&places).try_acquire_owned() {
+                Ok(place) => connection(stream, peer, router.clone(), limits, &lifecycle, place),
+                Err(_) => lifecycle.spawn("refuse", refuse(stream)),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await; // out of descriptors: let some close
+            }
+        }
+    }
+}
+
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    limits: ServeLimits,
+    lifecycle: &Lifecycle,
+    place: OwnedSemaphorePermit,
+) {
+    let _ = stream.set_nodelay(true); // only a matter of speed
+    let place = Arc::new(place);
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(Arc::clone(&place)); // an upgraded connection keeps its place by keeping this
+        let mut router = router.clone();
+        async move {
+            let request: Request = request.map(Body::new);
+            let Ok(router) = ServiceExt::<Request>::ready(&mut router).await;
+            Ok::<_, Infallible>(router.call(request).await.unwrap_or_else(|never| match never {}))
+        }
+    });
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(16 * 1024);
+    let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let draining = lifecycle.clone();
+    lifecycle.spawn("connection", async move {
+        let mut serving = std::pin::pin!(serving);
+        tokio::select! {
+            _ = serving.as_mut() => return, // a connection's end is its own affair
+            () = draining.draining() => serving.as_mut().graceful_shutdown(),
+        }
+        let _ = serving.await;
+    });
+}
+
+/// A full house says so, instead of leaving the client to guess.
+async fn refuse(stream: TcpStream) {
+    let problem = Problem::unavailable("this node has no room for another connection", Duration::from_secs(2));
+    let body = problem.to_json();
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 2\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let write = tokio::io::AsyncWriteExt::write_all(&mut { stream }, answer.as_bytes()).await;
+    drop(write);
+}

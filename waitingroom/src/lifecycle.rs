@@ -1,0 +1,107 @@
+//! How a process starts and ends: every task is tracked, watches one drain token, and a crash of one ends the process.
+
+use std::{future::Future, time::Duration};
+
+use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// The tasks of one process, and the two signals that end them. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Lifecycle {
+    drain: CancellationToken,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    crashes: mpsc::Sender<&'static str>,
+}
+
+/// Told when a task ends that should not have ended.
+#[derive(Debug)]
+pub struct Crashes(mpsc::Receiver<&'static str>);
+
+impl Crashes {
+    /// The name of the next task that crashed; never returns while all are well.
+    pub async fn next(&mut self) -> &'static str {
+        match self.0.recv().await {
+            Some(name) => name,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Lifecycle {
+    /// A process that has just started.
+    pub fn new() -> (Self, Crashes) {
+        let (crashes, receiver) = mpsc::channel(16);
+        let lifecycle = Self {
+            drain: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            crashes,
+        };
+        (lifecycle, Crashes(receiver))
+    }
+
+    /// Runs a task until it ends or the process stops. A panic in it is reported as a crash.
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let (stop, crashes) = (self.stop.clone(), self.crashes.clone());
+        let work = self.tasks.track_future(async move {
+            tokio::select! { () = task => {}, () = stop.cancelled() => {} }
+        });
+        let handle = tokio::spawn(work);
+        self.tasks.spawn(async move {
+            if handle.await.is_err_and(|error| error.is_panic()) {
+                tracing::error!(task = name, "a task crashed");
+                let _ = crashes.try_send(name); // one report is enough to end the process
+            }
+        });
+    }
+
+    /// Counts work that somebody else spawned among the tasks that [`Lifecycle::finish`] waits for.
+    pub fn track<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = T> {
+        self.tasks.track_future(work)
+    }
+
+    /// Begins the drain: readiness goes off, clients are told to go elsewhere, loops finish their step and return.
+    pub fn begin_drain(&self) {
+        self.drain.cancel();
+    }
+
+    /// Has the drain begun?
+    pub fn is_draining(&self) -> bool {
+        self.drain.is_cancelled()
+    }
+
+    /// Returns when the drain begins.
+    pub async fn draining(&self) {
+        self.drain.cancelled().await;
+    }
+
+    /// Returns after `pause`, or false at once when the drain begins: the clock of every loop.
+    pub async fn pause(&self, pause: Duration) -> bool {
+        tokio::select! { () = tokio::time::sleep(pause) => !self.is_draining(), () = self.draining() => false }
+    }
+
+    /// Waits for every task to end; after `patience` those that remain are dropped. True where all ended by themselves.
+    pub async fn finish(&self, patience: Duration) -> bool {
+        self.begin_drain();
+        self.tasks.close();
+        let in_time = tokio::time::timeout(patience, self.tasks.wait()).await.is_ok();
+        self.stop.cancel();
+        in_time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_crash_is_reported_and_a_drain_ends_the_rest() {
+        let (lifecycle, mut crashes) = Lifecycle::new();
+        let looping = lifecycle.clone();
+        lifecycle.spawn("loop", async move { while looping.pause(Duration::from_millis(1)).await {} });
+        lifecycle.spawn("bad", async { panic!("on purpose") });
+        assert_eq!(crashes.next().await, "bad");
+        assert!(lifecycle.finish(Duration::from_secs(5)).await);
+    }
+}

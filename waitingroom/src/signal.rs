@@ -1,0 +1,87 @@
+//! What the roles tell the gateways at once: hints about state that stands in the engine. A lost signal loses nothing; it is
+//! found again by revision numbers, by the repair of unacknowledged passes, or when the client resumes.
+
+pub mod local;
+pub mod redis;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{EventId, NodeId, UserId},
+    line::{Grant, Lapse, Progress, QueueSettings},
+};
+
+/// One message to gateways.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Signal {
+    /// Passes for users of one node.
+    Passes {
+        /// Whose sale.
+        event_id: EventId,
+        /// Who received what.
+        passes: Vec<(UserId, Grant)>,
+    },
+    /// Passes and places of users of one node that ended.
+    Lapsed {
+        /// Whose sale.
+        event_id: EventId,
+        /// Whose, and how.
+        users: Vec<(UserId, Lapse)>,
+    },
+    /// A line moved; for every node.
+    Progress(Progress),
+    /// A sale's settings changed; for every node.
+    Sale {
+        /// Which sale.
+        event_id: EventId,
+        /// What is in force now.
+        settings: QueueSettings,
+    },
+    /// A node probes its own subscription.
+    Probe {
+        /// Which probe.
+        sequence: u64,
+    },
+}
+
+/// Whom a signal is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recipient {
+    /// One gateway.
+    Node(NodeId),
+    /// Every gateway.
+    Everyone,
+}
+
+/// A signal that could not be sent.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("signals are unavailable: {0}")]
+pub struct SignalError(pub String);
+
+/// Sends signals and listens for them. Delivery is at most once, in the order of one sender.
+#[async_trait]
+pub trait Signals: Send + Sync + 'static {
+    /// Sends the signals, in order; returns how many nodes each reached.
+    async fn send(&self, signals: &[(Recipient, Signal)]) -> Result<Vec<u64>, SignalError>;
+
+    /// Begins to listen for one node's signals. One listener a node, whatever the number of its users.
+    async fn listen(&self, node: &NodeId) -> Result<Box<dyn Listener>, SignalError>;
+}
+
+/// What a listener hears.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    /// A signal.
+    Signal(Box<Signal>),
+    /// Signals may have been missed before this moment: read the state again.
+    Gap,
+}
+
+/// One node's ear.
+#[async_trait]
+pub trait Listener: Send {
+    /// The next signal. Reconnects by itself and reports the gap.
+    async fn next(&mut self) -> Heard;
+}
