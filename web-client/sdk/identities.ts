@@ -1,0 +1,49 @@
+// Who the user is to Stanchion: a guest identity or a token of the shop's own login, kept in the browser.
+import { type Identity, identity } from "./resources";
+import { count, record, text } from "./shape";
+import type { Store } from "./places";
+
+const KEY = "stanchion.identity";
+
+const claims = record({ sub: text, exp: count });
+
+export class Identities {
+  readonly #store: Store;
+  readonly #now: () => number;
+
+  constructor(store: Store, now: () => number = Date.now) {
+    this.#store = store;
+    this.#now = now;
+  }
+
+  /** Undefined when there is none, or it has expired. */
+  current(): Identity | undefined {
+    try {
+      const kept = identity(JSON.parse(this.#store.getItem(KEY) ?? "null"), "identity");
+      return Date.parse(kept.expires_at) > this.#now() ? kept : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  keep(kept: Identity): Identity {
+    this.#store.setItem(KEY, JSON.stringify(kept));
+    return kept;
+  }
+
+  forget(): void {
+    this.#store.removeItem(KEY);
+  }
+}
+
+/** Reads user and expiry out of a JWT, without judging its signature: that is the server's part. */
+export function identityOfToken(token: string): Identity | undefined {
+  try {
+    const payload = token.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/");
+    const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
+    const { sub, exp } = claims(JSON.parse(new TextDecoder().decode(bytes)), "claims");
+    return { token, user_id: sub, expires_at: new Date(exp * 1_000).toISOString() };
+  } catch {
+    return undefined;
+  }
+}

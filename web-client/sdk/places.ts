@@ -1,0 +1,38 @@
+// What the browser remembers of a user's places: the ticket, and the best position that was shown for it.
+import { type Read, optional, count, record, text } from "./shape";
+
+const rememberedShape = { ticket: text, first: optional(count), position: optional(count) };
+const remembered = record(rememberedShape);
+/** `first` is the position when the line was joined, `position` the lowest one shown since. */
+export type RememberedPlace = Read<typeof rememberedShape>;
+
+export type Store = Pick<Storage, "getItem" | "setItem" | "removeItem">;
+
+/** Keyed by user as well: another user's ticket would be refused. */
+export class Places {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  static key(userId: string, eventId: string): string {
+    return `stanchion.place.${eventId}.${userId}`;
+  }
+
+  find(userId: string, eventId: string): RememberedPlace | undefined {
+    try {
+      return remembered(JSON.parse(this.#store.getItem(Places.key(userId, eventId)) ?? "null"), "place");
+    } catch {
+      return undefined;
+    }
+  }
+
+  keep(userId: string, eventId: string, place: RememberedPlace): void {
+    this.#store.setItem(Places.key(userId, eventId), JSON.stringify(place));
+  }
+
+  forget(userId: string, eventId: string): void {
+    this.#store.removeItem(Places.key(userId, eventId));
+  }
+}

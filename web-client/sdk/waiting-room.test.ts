@@ -1,0 +1,193 @@
+// The line as a user sees it: the same place over reconnects and reloads, passes acknowledged, positions falling.
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Connection } from "./connection";
+import wireReserved from "../../tests/wire/server.reserved.json";
+import { FakeSocket, FakeStore } from "./fake-socket";
+import type { ServerMessage } from "./messages";
+import { Places } from "./places";
+import { type Position, WaitingRoom } from "./waiting-room";
+
+const event_id = "0197a4b2-5c1e-7d3a-9f00-2b8c6d4e1a01";
+const shown: Position[] = [];
+let store: FakeStore;
+let connection: Connection;
+let room: WaitingRoom;
+
+/** A page load: everything new but what the browser stores. */
+function load(): void {
+  connection?.close();
+  shown.length = 0;
+  connection = new Connection({
+    url: "ws://stanchion/api/v1/ws",
+    token: () => "token",
+    WebSocket: FakeSocket as unknown as new () => WebSocket,
+    random: () => 0.5,
+  });
+  room = new WaitingRoom(connection, new Places(store), () => 0.5);
+  room.on("position", (position) => shown.push(position));
+}
+
+function queued(position: number, ticket = "ticket-1"): void {
+  FakeSocket.last.says({
+    type: "queued",
+    event_id,
+    ticket,
+    position,
+    total_in_queue: 100,
+    estimated_wait_seconds: position,
+  });
+}
+
+function moved(position: number): void {
+  FakeSocket.last.says({ type: "position", event_id, position, total_in_queue: 100, estimated_wait_seconds: 1 });
+}
+
+function reconnect(): FakeSocket {
+  FakeSocket.last.isLost();
+  vi.advanceTimersByTime(20_000);
+  return FakeSocket.last.accepts();
+}
+
+const joins = () => FakeSocket.last.sent.filter(({ type }) => type === "join");
+const positions = () => shown.map(({ position }) => position);
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  FakeSocket.all = [];
+  store = new FakeStore();
+  load();
+});
+
+afterEach(() => {
+  connection.close();
+  vi.useRealTimers();
+});
+
+test("joins once connected, with the wish and without a ticket", () => {
+  const wish = [{ zone_id: "z", quantity: 2 }];
+  room.join(event_id, wish);
+  expect(FakeSocket.last.sent).toEqual([]);
+  FakeSocket.last.accepts();
+  expect(joins()).toEqual([{ type: "join", event_id, wish }]);
+});
+
+describe("the ticket", () => {
+  test("is presented again after a lost connection", () => {
+    room.join(event_id);
+    FakeSocket.last.accepts();
+    queued(40);
+    reconnect();
+    expect(joins()).toEqual([{ type: "join", event_id, ticket: "ticket-1" }]);
+  });
+
+  test("is presented again after a reload", () => {
+    room.join(event_id);
+    FakeSocket.last.accepts();
+    queued(40);
+    load();
+    room.join(event_id);
+    FakeSocket.last.accepts();
+    expect(joins()).toEqual([{ type: "join", event_id, ticket: "ticket-1" }]);
+  });
+
+  test("is not presented for another user", () => {
+    room.join(event_id);
+    FakeSocket.last.accepts();
+    queued(40);
+    load();
+    room.join(event_id);
+    FakeSocket.last.accepts(10_000, "bob");
+    expect(joins()).toEqual([{ type: "join", event_id }]);
+  });
+
+  test("is forgotten when the place is left, even while offline", () => {
+    room.join(event_id);
+    FakeSocket.last.accepts();
+    queued(40);
+    FakeSocket.last.isLost();
+    room.leave(event_id);
+    expect(store.content.size).toBe(0);
+    vi.advanceTimersByTime(20_000);
+    FakeSocket.last.accepts();
+    expect(FakeSocket.last.sent.slice(1)).toEqual([{ type: "leave", event_id }]);
+  });
+});
+
+describe("the position", () => {
+  beforeEach(() => {
+    room.join(event_id);
+    FakeSocket.last.accepts();
+    queued(40);
+  });
+
+  test("never grows: not by a message, a reconnect, or a reload", () => {
+    for (const position of [38, 39, 37]) moved(position);
+    reconnect();
+    queued(45);
+    expect(positions()).toEqual([40, 38, 38, 37, 37]);
+    load();
+    room.join(event_id);
+    FakeSocket.last.accepts();
+    queued(45);
+    moved(36);
+    expect(positions()).toEqual([37, 36]);
+    expect(shown.at(-1)!.first).toBe(40);
+  });
+
+  test("starts anew with another place", () => {
+    queued(90, "ticket-2");
+    expect(positions()).toEqual([40, 90]);
+    expect(shown.at(-1)!.first).toBe(90);
+  });
+
+  test("of a place that was left is not shown", () => {
+    room.leave(event_id);
+    moved(3);
+    expect(positions()).toEqual([40]);
+  });
+});
+
+test("a pass is acknowledged every time and announced once", () => {
+  const passes = vi.fn();
+  room.on("pass", passes);
+  room.join(event_id);
+  FakeSocket.last.accepts();
+  const pass = { event_id, pass_id: "p1", queue_pass: "jwt", expires_at: "2026-06-01T18:05:00Z" };
+  FakeSocket.last.says({ type: "pass", ...pass });
+  FakeSocket.last.says({ type: "pass", ...pass });
+  expect(FakeSocket.last.sent.filter(({ type }) => type === "ack")).toEqual([
+    { type: "ack", pass_id: "p1" },
+    { type: "ack", pass_id: "p1" },
+  ]);
+  reconnect().says({ type: "pass", ...pass });
+  expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "ack", pass_id: "p1" });
+  expect(passes).toHaveBeenCalledOnce();
+});
+
+test("a passing refusal is asked again later, a final one is not", () => {
+  const errors = vi.fn();
+  room.on("error", errors);
+  room.join(event_id);
+  FakeSocket.last.accepts();
+  FakeSocket.last.says({ type: "error", code: "UNAVAILABLE", message: "Busy.", ref: event_id });
+  expect(errors).toHaveBeenLastCalledWith(expect.objectContaining({ gone: false }));
+  vi.advanceTimersByTime(500);
+  expect(joins()).toHaveLength(2);
+  FakeSocket.last.says({ type: "error", code: "QUEUE_CLOSED", message: "Closed.", ref: event_id });
+  expect(errors).toHaveBeenLastCalledWith(expect.objectContaining({ gone: true }));
+  reconnect();
+  expect(joins()).toEqual([]);
+});
+
+test("a reservation travels the socket and its answer is told by reference", () => {
+  const reserved = vi.fn();
+  room.on("reserved", reserved);
+  const order = { event_id, show_id: "s", zone_id: "z", quantity: 1, idempotency_key: "k" };
+  expect(room.reserve(order)).toBe(false);
+  room.join(event_id);
+  FakeSocket.last.accepts();
+  expect(room.reserve(order)).toBe(true);
+  expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "reserve", ...order });
+  FakeSocket.last.says({ ...(wireReserved as ServerMessage & { type: "reserved" }), ref: "k" });
+  expect(reserved).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ ref: "k", status: "reserved" }));
+});

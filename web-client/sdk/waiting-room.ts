@@ -1,0 +1,173 @@
+// A user's places in lines, over one connection: joins and re-joins with the ticket, acknowledges passes, and
+// never shows a position that grew.
+import { backoffMs } from "./backoff";
+import { type Connection, type ConnectionState } from "./connection";
+import { Emitter } from "./emitter";
+import type { ClientMessages, ServerMessage, ServerMessages } from "./messages";
+import type { Places } from "./places";
+
+type Message<Type extends keyof ServerMessages> = Omit<ServerMessages[Type], "type">;
+
+/** `position` as shown: never above one shown before for the same ticket. `first` is where the user started. */
+export type Position = Message<"position"> & { first: number };
+
+export interface WaitingRoomEvents {
+  connection: ConnectionState;
+  position: Position;
+  /** Once per pass, however often it is delivered. */
+  pass: Message<"pass">;
+  reserved: Message<"reserved">;
+  left: Message<"left">;
+  event: Message<"event">;
+  /** `gone` says that this client has stopped asking for the place in the line of event `ref`. */
+  error: Message<"error"> & { gone: boolean };
+}
+
+export type Wish = ClientMessages["join"]["wish"];
+export type Reservation = Omit<ClientMessages["reserve"], "type">;
+
+interface Wanted {
+  wish: Wish;
+  refusals: number;
+  pass_id?: string;
+  retry?: ReturnType<typeof setTimeout>;
+}
+
+/** Refusals that say nothing about the place: it is asked for again. */
+const PASSING = new Set(["RATE_LIMITED", "UNAVAILABLE", "INTERNAL"]);
+
+export class WaitingRoom extends Emitter<WaitingRoomEvents> {
+  readonly #connection: Connection;
+  readonly #places: Places;
+  readonly #random: () => number;
+  readonly #wanted = new Map<string, Wanted>();
+  /** Left while there was no connection; said as soon as there is one. */
+  readonly #leaving = new Set<string>();
+  #userId = "";
+
+  constructor(connection: Connection, places: Places, random: () => number = Math.random) {
+    super();
+    this.#connection = connection;
+    this.#places = places;
+    this.#random = random;
+    connection.on("state", (state) => this.emit("connection", state));
+    connection.on("connected", (message) => this.#resume(message.user_id));
+    connection.on("message", (message) => this.#receive(message));
+  }
+
+  /** Takes a place, or takes it again after a reload. Stays in force over every reconnect until `leave` or `finish`. */
+  join(eventId: string, wish?: Wish): void {
+    this.#stopRetry(eventId);
+    this.#leaving.delete(eventId);
+    this.#wanted.set(eventId, { wish, refusals: 0 });
+    this.#connection.open();
+    this.#sendJoin(eventId);
+  }
+
+  /** Gives the place up. */
+  leave(eventId: string): void {
+    this.finish(eventId);
+    if (!this.#connection.send({ type: "leave", event_id: eventId })) this.#leaving.add(eventId);
+    this.#connection.open();
+  }
+
+  /** Forgets the place without giving it up: it has served its purpose, or it is gone. */
+  finish(eventId: string): void {
+    this.#stopRetry(eventId);
+    this.#wanted.delete(eventId);
+    this.#places.forget(this.#userId, eventId);
+  }
+
+  /** Answered by `reserved` or `error` whose `ref` is the idempotency key; false when there is no connection. */
+  reserve(reservation: Reservation): boolean {
+    return this.#connection.send({ type: "reserve", ...reservation });
+  }
+
+  #resume(userId: string): void {
+    this.#userId = userId;
+    for (const eventId of this.#leaving) this.#connection.send({ type: "leave", event_id: eventId });
+    this.#leaving.clear();
+    for (const eventId of this.#wanted.keys()) this.#sendJoin(eventId);
+  }
+
+  #sendJoin(eventId: string): void {
+    const wanted = this.#wanted.get(eventId);
+    if (!wanted) return;
+    const ticket = this.#places.find(this.#userId, eventId)?.ticket;
+    this.#connection.send({
+      type: "join",
+      event_id: eventId,
+      ...(ticket === undefined ? {} : { ticket }),
+      ...(wanted.wish === undefined ? {} : { wish: wanted.wish }),
+    });
+  }
+
+  #receive(message: ServerMessage): void {
+    switch (message.type) {
+      case "queued":
+        return this.#queued(message);
+      case "position":
+        return this.#position(message);
+      case "pass":
+        return this.#pass(message);
+      case "left":
+        this.finish(message.event_id);
+        return this.emit("left", message);
+      case "error":
+        return this.#error(message);
+      case "reserved":
+        return this.emit("reserved", message);
+      case "event":
+        return this.emit("event", message);
+    }
+  }
+
+  #queued({ ticket, ...place }: ServerMessages["queued"]): void {
+    const wanted = this.#wanted.get(place.event_id);
+    if (!wanted) return;
+    wanted.refusals = 0;
+    const known = this.#places.find(this.#userId, place.event_id);
+    // Another ticket is another place, with a position of its own.
+    if (known?.ticket !== ticket) this.#places.keep(this.#userId, place.event_id, { ticket });
+    this.#position(place);
+  }
+
+  #position(place: Message<"position">): void {
+    if (!this.#wanted.has(place.event_id)) return;
+    const known = this.#places.find(this.#userId, place.event_id);
+    const position = Math.min(place.position, known?.position ?? Infinity);
+    const first = known?.first ?? position;
+    if (known && known.position !== position) {
+      this.#places.keep(this.#userId, place.event_id, { ticket: known.ticket, first, position });
+    }
+    this.emit("position", { ...place, position, first });
+  }
+
+  #pass(message: ServerMessages["pass"]): void {
+    // Acknowledged each time: that it comes again means that the last acknowledgement did not arrive.
+    this.#connection.send({ type: "ack", pass_id: message.pass_id });
+    const wanted = this.#wanted.get(message.event_id);
+    if (!wanted || wanted.pass_id === message.pass_id) return;
+    wanted.pass_id = message.pass_id;
+    this.emit("pass", message);
+  }
+
+  #error(message: ServerMessages["error"]): void {
+    const wanted = message.ref === undefined ? undefined : this.#wanted.get(message.ref);
+    if (!wanted) return this.emit("error", { ...message, gone: false });
+    const eventId = message.ref!;
+    const ticket = this.#places.find(this.#userId, eventId)?.ticket;
+    const full = message.code === "QUEUE_FULL" && ticket !== undefined;
+    if (PASSING.has(message.code) || full) {
+      this.#stopRetry(eventId);
+      wanted.retry = setTimeout(() => this.#sendJoin(eventId), backoffMs(wanted.refusals++, this.#random()));
+      return this.emit("error", { ...message, gone: false });
+    }
+    this.finish(eventId);
+    this.emit("error", { ...message, gone: true });
+  }
+
+  #stopRetry(eventId: string): void {
+    clearTimeout(this.#wanted.get(eventId)?.retry);
+  }
+}
