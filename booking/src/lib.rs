@@ -1,1 +1,6 @@
-//! placeholder
+//! The booking role: turns passes into reserved seats.
+
+pub mod event;
+pub mod money;
+pub mod reservation;
+pub mod store;

@@ -1,0 +1,250 @@
+//! The database: the truth for the catalogue, the bookings and what others are to be told of them.
+//!
+//! Two backends implement the traits below: [`postgres`] for installations, [`sqlite`] for one process. Every method is one
+//! transaction. It fails with [`StoreError::Unavailable`] where nothing was changed, and with [`StoreError::Uncertain`] where
+//! the answer was lost and the change may stand. Every method has a deadline.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use uuid::Uuid;
+use waitingroom::{
+    clock::Timestamp,
+    ids::{BookingId, EventId, IdempotencyKey, PassId, ShowId, UserId, ZoneId},
+    line::{QueuePatch, QueueSettings},
+    seats::SeatSnapshot,
+};
+
+use crate::{
+    event::Event,
+    money::Currency,
+    reservation::{Attempt, Booking, NewBooking, OutboxMessage, Status},
+};
+
+pub mod error;
+pub mod postgres;
+mod row;
+mod sql;
+pub mod sqlite;
+
+pub use error::StoreError;
+
+/// A store shared by the tasks of one process.
+pub type SharedStore = Arc<dyn Store>;
+
+/// Everything booking asks of its database.
+pub trait Store: EventStore + BookingStore + InventoryStore + OutboxStore {}
+
+impl<T: EventStore + BookingStore + InventoryStore + OutboxStore> Store for T {}
+
+/// The answer to a batched insert, for one booking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inserted {
+    /// Stored; its seats are counted as held.
+    Stored,
+    /// The pass or the user's idempotency key has a booking already.
+    Duplicate,
+    /// The zone has not that many seats left: engine and database have drifted apart.
+    NoSeats,
+}
+
+/// What a user wants done with a reserved booking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verb {
+    /// Buy it.
+    Confirm,
+    /// Give it back.
+    Cancel,
+}
+
+/// One user's wish about one booking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Which booking.
+    pub booking_id: BookingId,
+    /// Who asks. Somebody else's booking is not found.
+    pub user: UserId,
+    /// What for.
+    pub verb: Verb,
+}
+
+/// The answer to a [`Decision`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ruling {
+    /// This decision changed the booking.
+    Changed(Booking),
+    /// The booking was past changing: it is as it was.
+    Unchanged(Booking),
+    /// The user has no such booking.
+    NotFound,
+}
+
+/// A page of a user's bookings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Newest first.
+    pub bookings: Vec<Booking>,
+    /// How many there are on all pages.
+    pub total: u64,
+}
+
+/// A user's bookings of one currency, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Seats held at present.
+    pub reserved_seats: u64,
+    /// Seats bought.
+    pub confirmed_seats: u64,
+    /// Bookings held or bought.
+    pub bookings: u64,
+    /// Price of the bought, in minor units.
+    pub total_spent: i64,
+    /// Of which currency.
+    pub currency: Currency,
+}
+
+/// How far an event's line had come when it was last written down.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The last number given out.
+    pub sequence: u64,
+    /// The highest number released.
+    pub head: u64,
+}
+
+/// One zone's seats as the database counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZoneCount {
+    /// Of which event.
+    pub event_id: EventId,
+    /// Of which show.
+    pub show_id: ShowId,
+    /// Which zone.
+    pub zone_id: ZoneId,
+    /// All seats.
+    pub capacity: u32,
+    /// Reserved, not yet confirmed.
+    pub held: u32,
+    /// Sold.
+    pub confirmed: u32,
+}
+
+impl ZoneCount {
+    /// Seats that can be reserved.
+    pub fn available(&self) -> u32 {
+        self.capacity.saturating_sub(self.held + self.confirmed)
+    }
+}
+
+/// A message leased to one relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// The row.
+    pub outbox_id: i64,
+    /// When its change was committed.
+    pub created_at: Timestamp,
+    /// What to publish.
+    pub message: OutboxMessage,
+}
+
+/// What is sold.
+#[async_trait]
+pub trait EventStore: Send + Sync + 'static {
+    /// A number that is raised with every change of the catalogue.
+    async fn revision(&self) -> Result<i64, StoreError>;
+
+    /// The whole catalogue.
+    async fn catalogue(&self) -> Result<Vec<Event>, StoreError>;
+
+    /// Adds an event with its shows and zones, all or nothing; [`StoreError::Exists`] where one of the ids is taken.
+    async fn create_event(&self, event: &Event, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Changes an event's queue settings; patches of one event are carried out one after the other. `None` where there is no
+    /// such event. The patch is valid: see [`QueueSettings::with`].
+    async fn patch_queue(&self, event: EventId, patch: &QueuePatch) -> Result<Option<QueueSettings>, StoreError>;
+}
+
+/// Bookings. Each change of a booking changes its zone's counters and adds its outbox message in the same transaction.
+#[async_trait]
+pub trait BookingStore: Send + Sync + 'static {
+    /// Stores reserved bookings, each by itself: one that is refused does not hinder its neighbours. Answers in order.
+    async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError>;
+
+    /// Carries out what users want: only a booking that is reserved and not over at `now` changes. Answers in order.
+    async fn decide(&self, batch: &[Decision], now: Timestamp) -> Result<Vec<Ruling>, StoreError>;
+
+    /// Expires at most `limit` holds whose time is over at `now` and returns them. Any number of instances may call at once:
+    /// each hold is returned to one.
+    async fn expire_due(&self, now: Timestamp, limit: u32) -> Result<Vec<Booking>, StoreError>;
+
+    /// One booking.
+    async fn booking(&self, booking: BookingId) -> Result<Option<Booking>, StoreError>;
+
+    /// What the user's attempt of this name made.
+    async fn attempt(&self, user: &UserId, key: &IdempotencyKey) -> Result<Option<Attempt>, StoreError>;
+
+    /// Whether a booking was made with this pass.
+    async fn pass_is_used(&self, pass: &PassId) -> Result<bool, StoreError>;
+
+    /// A page of the user's bookings, newest first.
+    async fn list(&self, user: &UserId, event: Option<EventId>, limit: u32, offset: u64) -> Result<Page, StoreError>;
+
+    /// The user's reserved bookings that are not over at `now`, newest first.
+    async fn pending(&self, user: &UserId, now: Timestamp) -> Result<Vec<Booking>, StoreError>;
+
+    /// The user's live bookings in numbers, one summary for each currency.
+    async fn summary(&self, user: &UserId, event: Option<EventId>, now: Timestamp) -> Result<Vec<Summary>, StoreError>;
+
+    /// The status of each of these bookings that exists.
+    async fn statuses(&self, bookings: &[BookingId]) -> Result<HashMap<BookingId, Status>, StoreError>;
+
+    /// Forgets the names of at most `limit` attempts made before `before`; returns how many.
+    async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// Removes every booking and every message, and counts all seats as free.
+    async fn reset(&self) -> Result<(), StoreError>;
+}
+
+/// What the engine's inventory and line are rebuilt from.
+#[async_trait]
+pub trait InventoryStore: Send + Sync + 'static {
+    /// The event's seats as of one moment.
+    async fn snapshot(&self, event: EventId) -> Result<SeatSnapshot, StoreError>;
+
+    /// The counters of every zone, or of one event's, in the order of zone ids.
+    async fn zone_counts(&self, event: Option<EventId>) -> Result<Vec<ZoneCount>, StoreError>;
+
+    /// How far the line had come. Zeroes for an event without a line so far.
+    async fn checkpoint(&self, event: EventId) -> Result<Checkpoint, StoreError>;
+
+    /// Writes down how far the line has come; never moves back.
+    async fn save_checkpoint(&self, event: EventId, reached: Checkpoint) -> Result<(), StoreError>;
+
+    /// Forgets how far the line had come.
+    async fn clear_checkpoint(&self, event: EventId) -> Result<(), StoreError>;
+
+    /// Takes the right to rebuild the event's seats until `until`; false while another has it.
+    async fn lease_sync(&self, event: EventId, now: Timestamp, until: Timestamp) -> Result<bool, StoreError>;
+
+    /// Gives that right back.
+    async fn release_sync(&self, event: EventId) -> Result<(), StoreError>;
+}
+
+/// Messages that wait to be published.
+#[async_trait]
+pub trait OutboxStore: Send + Sync + 'static {
+    /// Leases at most `limit` messages, oldest first, that nobody else has leased.
+    async fn lease_messages(
+        &self,
+        owner: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OutboxRow>, StoreError>;
+
+    /// Removes what was published, unless the lease has passed to another owner.
+    async fn remove_messages(&self, owner: Uuid, rows: &[i64]) -> Result<(), StoreError>;
+
+    /// How many messages wait, and since when the oldest.
+    async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError>;
+}

@@ -1,0 +1,83 @@
+//! How a database step fails, and what its constraints are called.
+
+use std::time::Duration;
+
+/// Why a step of the store failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing was changed: no connection, no turn, or the database rolled the step back.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// The answer was lost: the change may stand.
+    #[error("the database did not answer: {0}")]
+    Uncertain(String),
+    /// A row of that id is there already.
+    #[error("{0} is there already")]
+    Exists(&'static str),
+    /// A constraint refused one of the rows; nothing was changed.
+    #[error("the database refused: {0}")]
+    Refused(String),
+    /// The database holds something that this release does not understand.
+    #[error("the database holds {0}")]
+    Corrupt(String),
+}
+
+impl StoreError {
+    /// May the change stand all the same?
+    pub fn may_stand(&self) -> bool {
+        matches!(self, Self::Uncertain(_))
+    }
+}
+
+/// Constraint names, as the migrations give them, and what they guard.
+const EXISTS: [(&str, &str); 6] = [
+    ("events_pkey", "event_id"),
+    ("shows_pkey", "show_id"),
+    ("zones_pkey", "zone_id"),
+    ("events.event_id", "event_id"),
+    ("shows.show_id", "show_id"),
+    ("zones.zone_id", "zone_id"),
+];
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(refusal) => refused(refusal.as_ref()),
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Self::Unavailable(error.to_string()),
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
+                Self::Corrupt(error.to_string())
+            }
+            _ => Self::Uncertain(error.to_string()),
+        }
+    }
+}
+
+fn refused(refusal: &dyn sqlx::error::DatabaseError) -> StoreError {
+    let text = refusal.message().to_owned();
+    if refusal.is_unique_violation() {
+        // PostgreSQL names the constraint, SQLite the column in its message.
+        let name = refusal.constraint().unwrap_or(&text);
+        let taken = EXISTS.into_iter().find(|(constraint, _)| name.contains(constraint));
+        return taken.map_or(StoreError::Refused(text), |(_, field)| StoreError::Exists(field));
+    }
+    if refusal.is_check_violation() || refusal.is_foreign_key_violation() {
+        return StoreError::Refused(text);
+    }
+    // 40001 and 40P01: the database rolled back to break a knot; the same step may succeed alone.
+    match refusal.code().as_deref() {
+        Some("40001" | "40P01") => StoreError::Refused(text),
+        _ => StoreError::Unavailable(text),
+    }
+}
+
+/// Runs a step under its deadline.
+///
+/// # Errors
+/// Those of the step; [`StoreError::Uncertain`] where the deadline passed.
+pub(super) async fn within<T>(
+    deadline: Duration,
+    step: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let late = || StoreError::Uncertain(format!("no answer in {} ms", deadline.as_millis()));
+    tokio::time::timeout(deadline, step).await.unwrap_or_else(|_| Err(late()))
+}

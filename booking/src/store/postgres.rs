@@ -1,0 +1,77 @@
+//! The store of installations: PostgreSQL, also behind a pooler in transaction mode (every step is one transaction).
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    PgPool, Postgres, Transaction,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::{StoreError, error::within};
+
+mod bookings;
+mod decisions;
+mod events;
+mod insert;
+mod inventory;
+mod outbox;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
+
+/// The server gives a statement up after this time, so that none is carried out long after its caller left.
+const STATEMENT_TIMEOUT: &str = "SET statement_timeout = 2000";
+
+/// Longest wait for a connection from the pool.
+const ACQUIRE_DEADLINE: Duration = Duration::from_millis(1_000);
+
+/// Longest wait for one step.
+const STEP_DEADLINE: Duration = Duration::from_millis(3_500);
+
+/// Longest wait for the migrations of a start.
+const MIGRATION_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A pool of connections to a PostgreSQL database that this crate's migrations have been run on.
+#[derive(Debug, Clone)]
+pub struct PostgresStore {
+    pool: PgPool,
+}
+
+impl PostgresStore {
+    /// Connects with at most `connections` and brings the schema up to date. Any number of instances may start at once.
+    ///
+    /// # Errors
+    /// A URL that does not parse, a server that does not answer, a migration that fails.
+    pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)?.application_name("stanchion-booking");
+        let migrator = PgPoolOptions::new().max_connections(1).connect_with(options.clone());
+        within(MIGRATION_DEADLINE, async {
+            let pool = migrator.await?;
+            MIGRATIONS.run(&pool).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            pool.close().await;
+            Ok(())
+        })
+        .await?;
+        Ok(Self { pool: pool(options, connections) })
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        self.pool.begin().await.map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    async fn step<T>(&self, step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        within(STEP_DEADLINE, step).await
+    }
+}
+
+fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_DEADLINE)
+        .test_before_acquire(false)
+        // Not a startup parameter: poolers refuse those. Behind one, it stays with the server's connection, which is ours too.
+        .after_connect(|connection, _| {
+            Box::pin(async move { sqlx::query(STATEMENT_TIMEOUT).execute(connection).await.map(drop) })
+        })
+        .connect_lazy_with(options)
+}

@@ -1,0 +1,101 @@
+//! A batch of bookings in one statement: rows, counters and messages, all or nothing.
+
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use super::PostgresStore;
+use crate::{
+    reservation::NewBooking,
+    store::{Inserted, StoreError},
+};
+
+/// Rows go in by pass and counters are locked by zone, so that two batches wait for each other in one order only.
+/// One statement is one transaction: no second round trip while hot rows are locked.
+const INSERT: &str = "
+WITH input AS (
+    SELECT * FROM UNNEST(
+        $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::int[], $7::bigint[], $8::text[], $9::text[],
+        $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[]
+    ) AS input (booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency, pass_jti,
+        idempotency_key, idempotency_fingerprint, created_at_ms, expires_at_ms, message_id, topic, payload)
+), stored AS (
+    INSERT INTO bookings (booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency, status,
+        pass_jti, idempotency_key, idempotency_fingerprint, created_at_ms, expires_at_ms)
+    SELECT booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency, 'reserved',
+        pass_jti, idempotency_key, idempotency_fingerprint, created_at_ms, expires_at_ms
+    FROM input ORDER BY pass_jti
+    ON CONFLICT DO NOTHING
+    RETURNING booking_id, zone_id, quantity
+), demand AS (
+    SELECT zone_id, sum(quantity) AS seats FROM stored GROUP BY zone_id
+), locked AS (
+    SELECT zones.zone_id, demand.seats FROM zones JOIN demand ON demand.zone_id = zones.zone_id
+    ORDER BY zones.zone_id FOR NO KEY UPDATE OF zones
+), counted AS (
+    UPDATE zones SET held = held + locked.seats FROM locked WHERE zones.zone_id = locked.zone_id
+), noted AS (
+    INSERT INTO outbox (message_id, topic, payload, created_at_ms)
+    SELECT message_id, topic, payload, created_at_ms FROM input JOIN stored ON stored.booking_id = input.booking_id
+)
+SELECT booking_id FROM stored";
+
+impl PostgresStore {
+    /// The whole batch at once; where one row makes the database refuse the batch, each row by itself.
+    pub(super) async fn insert_batch(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
+        match self.insert_together(batch).await {
+            Err(StoreError::Refused(_)) if batch.len() > 1 => self.insert_singly(batch).await,
+            Err(StoreError::Refused(_)) => Ok(vec![Inserted::NoSeats]),
+            answer => answer,
+        }
+    }
+
+    async fn insert_singly(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
+        let mut answers = Vec::with_capacity(batch.len());
+        for row in batch.chunks(1) {
+            match self.insert_together(row).await {
+                Ok(answer) => answers.extend(answer),
+                Err(StoreError::Refused(_)) => answers.push(Inserted::NoSeats),
+                // Rows before this one stand: that is for the caller to find out.
+                Err(error) => return Err(StoreError::Uncertain(error.to_string())),
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn insert_together(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
+        let stored: HashSet<Uuid> = self.insert_statement(batch).await?.into_iter().collect();
+        let answer = |row: &NewBooking| match stored.contains(&row.booking.booking_id.uuid()) {
+            true => Inserted::Stored,
+            false => Inserted::Duplicate,
+        };
+        Ok(batch.iter().map(answer).collect())
+    }
+
+    async fn insert_statement(&self, batch: &[NewBooking]) -> Result<Vec<Uuid>, StoreError> {
+        fn column<T>(batch: &[NewBooking], value: impl Fn(&NewBooking) -> T) -> Vec<T> {
+            batch.iter().map(value).collect()
+        }
+        let key = |row: &NewBooking| row.idempotency.as_ref().map(|attempt| attempt.key.to_string());
+        let fingerprint = |row: &NewBooking| row.idempotency.as_ref().map(|attempt| attempt.fingerprint.clone());
+        let messages = column(batch, |row| row.booking.message());
+        let statement = sqlx::query_scalar(INSERT)
+            .bind(column(batch, |row| row.booking.booking_id.uuid()))
+            .bind(column(batch, |row| row.booking.event_id.uuid()))
+            .bind(column(batch, |row| row.booking.show_id.uuid()))
+            .bind(column(batch, |row| row.booking.zone_id.uuid()))
+            .bind(column(batch, |row| row.booking.user.to_string()))
+            .bind(column(batch, |row| row.booking.quantity as i32))
+            .bind(column(batch, |row| row.booking.unit_price.minor))
+            .bind(column(batch, |row| row.booking.unit_price.currency.to_string()))
+            .bind(column(batch, |row| row.pass_id.to_string()))
+            .bind(column(batch, key))
+            .bind(column(batch, fingerprint))
+            .bind(column(batch, |row| row.booking.created_at.millis()))
+            .bind(column(batch, |row| row.booking.expires_at.millis()))
+            .bind(messages.iter().map(|message| message.message_id.clone()).collect::<Vec<_>>())
+            .bind(messages.iter().map(|message| message.topic.clone()).collect::<Vec<_>>())
+            .bind(messages.iter().map(|message| message.payload.clone()).collect::<Vec<_>>());
+        Ok(statement.fetch_all(&self.pool).await?)
+    }
+}

@@ -1,0 +1,288 @@
+//! Rows as both databases give them, and their way into the types of this crate.
+
+use std::collections::HashMap;
+
+use sqlx::FromRow;
+use uuid::Uuid;
+use waitingroom::{
+    clock::Timestamp,
+    ids::{BookingId, UserId},
+    line::{QueuePatch, QueueSettings},
+    seats::{Hold, SeatSnapshot, ZoneSeats},
+};
+
+use super::{Checkpoint, OutboxRow, StoreError, Summary, ZoneCount};
+use crate::{
+    event::{Event, Show, Zone},
+    money::{Currency, Money},
+    reservation::{Attempt, Booking, OutboxMessage, Status},
+};
+
+fn corrupt(what: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(what.to_string())
+}
+
+fn count<T: TryInto<u32>>(what: &str, number: T) -> Result<u32, StoreError> {
+    number.try_into().map_err(|_| corrupt(format!("a {what} out of range")))
+}
+
+fn currency(code: &str) -> Result<Currency, StoreError> {
+    code.parse().map_err(|_| corrupt(format!("the currency {code:?}")))
+}
+
+fn user(name: &str) -> Result<UserId, StoreError> {
+    name.parse().map_err(|_| corrupt(format!("the user {name:?}")))
+}
+
+#[derive(FromRow)]
+pub(super) struct BookingRow {
+    booking_id: Uuid,
+    event_id: Uuid,
+    show_id: Uuid,
+    zone_id: Uuid,
+    user_id: String,
+    quantity: i32,
+    unit_price: i64,
+    currency: String,
+    status: String,
+    created_at_ms: i64,
+    expires_at_ms: i64,
+    confirmed_at_ms: Option<i64>,
+    idempotency_fingerprint: Option<String>,
+}
+
+impl TryFrom<BookingRow> for Booking {
+    type Error = StoreError;
+    fn try_from(row: BookingRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            booking_id: row.booking_id.into(),
+            event_id: row.event_id.into(),
+            show_id: row.show_id.into(),
+            zone_id: row.zone_id.into(),
+            user: user(&row.user_id)?,
+            quantity: count("quantity", row.quantity)?,
+            unit_price: Money { minor: row.unit_price, currency: currency(&row.currency)? },
+            status: Status::named(&row.status).ok_or_else(|| corrupt(format!("the status {:?}", row.status)))?,
+            created_at: Timestamp::from_millis(row.created_at_ms),
+            expires_at: Timestamp::from_millis(row.expires_at_ms),
+            confirmed_at: row.confirmed_at_ms.map(Timestamp::from_millis),
+        })
+    }
+}
+
+impl TryFrom<BookingRow> for Attempt {
+    type Error = StoreError;
+    fn try_from(mut row: BookingRow) -> Result<Self, StoreError> {
+        let fingerprint = row.idempotency_fingerprint.take();
+        Ok(Self { booking: row.try_into()?, fingerprint })
+    }
+}
+
+/// Every row, or the first that cannot be understood.
+pub(super) fn all<R, T: TryFrom<R, Error = StoreError>>(rows: Vec<R>) -> Result<Vec<T>, StoreError> {
+    rows.into_iter().map(T::try_from).collect()
+}
+
+#[derive(FromRow)]
+pub(super) struct HoldRow {
+    booking_id: Uuid,
+    zone_id: Uuid,
+    user_id: String,
+    quantity: i32,
+    expires_at_ms: i64,
+    pass_jti: String,
+}
+
+impl TryFrom<HoldRow> for Hold {
+    type Error = StoreError;
+    fn try_from(row: HoldRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            booking_id: row.booking_id.into(),
+            user: user(&row.user_id)?,
+            zone_id: row.zone_id.into(),
+            quantity: count("quantity", row.quantity)?,
+            expires_at: Timestamp::from_millis(row.expires_at_ms),
+            pass_id: row.pass_jti.parse().map_err(|_| corrupt(format!("the pass {:?}", row.pass_jti)))?,
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct UserSeatsRow {
+    user_id: String,
+    seats: i64,
+}
+
+impl TryFrom<UserSeatsRow> for (UserId, u32) {
+    type Error = StoreError;
+    fn try_from(row: UserSeatsRow) -> Result<Self, StoreError> {
+        Ok((user(&row.user_id)?, count("number of seats", row.seats)?))
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct SummaryRow {
+    reserved_seats: i64,
+    confirmed_seats: i64,
+    bookings: i64,
+    total_spent: i64,
+    currency: String,
+}
+
+impl TryFrom<SummaryRow> for Summary {
+    type Error = StoreError;
+    fn try_from(row: SummaryRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            reserved_seats: row.reserved_seats.max(0) as u64,
+            confirmed_seats: row.confirmed_seats.max(0) as u64,
+            bookings: row.bookings.max(0) as u64,
+            total_spent: row.total_spent,
+            currency: currency(&row.currency)?,
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct ZoneCountRow {
+    event_id: Uuid,
+    show_id: Uuid,
+    zone_id: Uuid,
+    capacity: i32,
+    held: i32,
+    confirmed: i32,
+}
+
+impl TryFrom<ZoneCountRow> for ZoneCount {
+    type Error = StoreError;
+    fn try_from(row: ZoneCountRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            event_id: row.event_id.into(),
+            show_id: row.show_id.into(),
+            zone_id: row.zone_id.into(),
+            capacity: count("capacity", row.capacity)?,
+            held: count("counter", row.held)?,
+            confirmed: count("counter", row.confirmed)?,
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct MessageRow {
+    pub(super) outbox_id: i64,
+    message_id: String,
+    topic: String,
+    payload: String,
+    created_at_ms: i64,
+}
+
+impl From<MessageRow> for OutboxRow {
+    fn from(row: MessageRow) -> Self {
+        Self {
+            outbox_id: row.outbox_id,
+            created_at: Timestamp::from_millis(row.created_at_ms),
+            message: OutboxMessage { message_id: row.message_id, topic: row.topic, payload: row.payload },
+        }
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct EventRow {
+    event_id: Uuid,
+    name: String,
+    currency: String,
+    max_seats_per_user: i32,
+    hold_seconds: i32,
+    queue_settings: String,
+}
+
+#[derive(FromRow)]
+pub(super) struct ShowRow {
+    show_id: Uuid,
+    event_id: Uuid,
+    name: String,
+    starts_at_ms: Option<i64>,
+}
+
+#[derive(FromRow)]
+pub(super) struct ZoneRow {
+    zone_id: Uuid,
+    show_id: Uuid,
+    name: String,
+    unit_price: i64,
+    capacity: i32,
+}
+
+/// The settings as they are stored: JSON, so that a new setting needs no migration.
+pub(super) fn settings(text: &str) -> Result<QueueSettings, StoreError> {
+    serde_json::from_str(text).map_err(|error| corrupt(format!("queue settings that do not parse: {error}")))
+}
+
+pub(super) fn settings_text(settings: &QueueSettings) -> String {
+    serde_json::to_string(settings).expect("settings have only text keys")
+}
+
+/// Puts the catalogue together; shows and zones come in their order.
+pub(super) fn assemble(
+    events: Vec<EventRow>,
+    shows: Vec<ShowRow>,
+    zones: Vec<ZoneRow>,
+) -> Result<Vec<Event>, StoreError> {
+    let mut zones_of = HashMap::<Uuid, Vec<Zone>>::new();
+    for row in zones {
+        let capacity = count("capacity", row.capacity)?;
+        let zone = Zone { zone_id: row.zone_id.into(), name: row.name, unit_price: row.unit_price, capacity };
+        zones_of.entry(row.show_id).or_default().push(zone);
+    }
+    let mut shows_of = HashMap::<Uuid, Vec<Show>>::new();
+    for row in shows {
+        let zones = zones_of.remove(&row.show_id).unwrap_or_default();
+        let starts_at = row.starts_at_ms.map(Timestamp::from_millis);
+        let show = Show { show_id: row.show_id.into(), name: row.name, starts_at, zones };
+        shows_of.entry(row.event_id).or_default().push(show);
+    }
+    events.into_iter().map(|row| row.with(shows_of.remove(&row.event_id).unwrap_or_default())).collect()
+}
+
+impl EventRow {
+    fn with(&self, shows: Vec<Show>) -> Result<Event, StoreError> {
+        Ok(Event {
+            event_id: self.event_id.into(),
+            name: self.name.clone(),
+            currency: currency(&self.currency)?,
+            max_seats_per_user: count("limit", self.max_seats_per_user)?,
+            hold_seconds: count("hold", self.hold_seconds)?,
+            queue: settings(&self.queue_settings)?,
+            shows,
+        })
+    }
+}
+
+pub(super) fn patched(stored: &str, patch: &QueuePatch) -> Result<QueueSettings, StoreError> {
+    settings(stored)?.with(patch).map_err(|invalid| StoreError::Refused(invalid.to_string()))
+}
+
+pub(super) fn checkpoint(row: Option<(i64, i64)>) -> Checkpoint {
+    row.map(|(sequence, head)| Checkpoint { sequence: sequence.max(0) as u64, head: head.max(0) as u64 })
+        .unwrap_or_default()
+}
+
+pub(super) fn statuses(rows: Vec<(Uuid, String)>) -> Result<HashMap<BookingId, Status>, StoreError> {
+    let status = |name: &str| Status::named(name).ok_or_else(|| corrupt(format!("the status {name:?}")));
+    rows.into_iter().map(|(id, name)| Ok((id.into(), status(&name)?))).collect()
+}
+
+pub(super) fn snapshot(
+    zones: Vec<ZoneCountRow>,
+    holds: Vec<HoldRow>,
+    users: Vec<UserSeatsRow>,
+) -> Result<SeatSnapshot, StoreError> {
+    let zones = all::<_, ZoneCount>(zones)?;
+    let zones = zones.iter().map(|zone| ZoneSeats { zone_id: zone.zone_id, available: zone.available() }).collect();
+    Ok(SeatSnapshot { zones, holds: all(holds)?, users: all(users)? })
+}
+
+/// In the order in which they were written: an update returns its rows in any.
+pub(super) fn messages(mut rows: Vec<MessageRow>) -> Vec<OutboxRow> {
+    rows.sort_by_key(|row| row.outbox_id);
+    rows.into_iter().map(OutboxRow::from).collect()
+}

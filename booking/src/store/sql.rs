@@ -1,0 +1,96 @@
+//! Statements that both databases understand.
+
+macro_rules! booking_columns {
+    () => {
+        "booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency, status, \
+         created_at_ms, expires_at_ms, confirmed_at_ms, idempotency_fingerprint"
+    };
+}
+pub(super) use booking_columns;
+
+pub(super) const REVISION: &str = "SELECT revision FROM catalogue";
+
+pub(super) const RAISE_REVISION: &str = "UPDATE catalogue SET revision = revision + 1";
+
+pub(super) const EVENTS: &str = "SELECT event_id, name, currency, max_seats_per_user, hold_seconds, queue_settings
+    FROM events ORDER BY created_at_ms, event_id";
+
+pub(super) const SHOWS: &str = "SELECT show_id, event_id, name, starts_at_ms FROM shows ORDER BY event_id, ordinal";
+
+pub(super) const ZONES: &str =
+    "SELECT zone_id, show_id, name, unit_price, capacity FROM zones ORDER BY event_id, ordinal";
+
+pub(super) const ADD_EVENT: &str = "INSERT INTO events
+    (event_id, name, currency, max_seats_per_user, hold_seconds, queue_settings, created_at_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+pub(super) const ADD_SHOW: &str = "INSERT INTO shows (show_id, event_id, name, starts_at_ms, ordinal)
+    VALUES ($1, $2, $3, $4, $5)";
+
+pub(super) const ADD_ZONE: &str = "INSERT INTO zones
+    (zone_id, show_id, event_id, name, unit_price, capacity, ordinal) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+pub(super) const PUT_SETTINGS: &str = "UPDATE events SET queue_settings = $2 WHERE event_id = $1";
+
+pub(super) const BOOKING: &str = concat!("SELECT ", booking_columns!(), " FROM bookings WHERE booking_id = $1");
+
+pub(super) const ATTEMPT: &str =
+    concat!("SELECT ", booking_columns!(), " FROM bookings WHERE user_id = $1 AND idempotency_key = $2");
+
+pub(super) const PASS_IS_USED: &str = "SELECT count(*) FROM bookings WHERE pass_jti = $1";
+
+pub(super) const PAGE: &str = concat!(
+    "SELECT ",
+    booking_columns!(),
+    " FROM bookings WHERE user_id = $1 AND event_id = COALESCE($2, event_id)
+    ORDER BY created_at_ms DESC, booking_id DESC LIMIT $3 OFFSET $4"
+);
+
+pub(super) const PAGE_TOTAL: &str =
+    "SELECT count(*) FROM bookings WHERE user_id = $1 AND event_id = COALESCE($2, event_id)";
+
+pub(super) const PENDING: &str = concat!(
+    "SELECT ",
+    booking_columns!(),
+    " FROM bookings WHERE user_id = $1 AND status = 'reserved' AND expires_at_ms > $2
+    ORDER BY created_at_ms DESC, booking_id DESC LIMIT 1000"
+);
+
+pub(super) const SUMMARY: &str = "SELECT currency,
+        CAST(sum(CASE WHEN status = 'reserved' THEN quantity ELSE 0 END) AS BIGINT) AS reserved_seats,
+        CAST(sum(CASE WHEN status = 'confirmed' THEN quantity ELSE 0 END) AS BIGINT) AS confirmed_seats,
+        count(*) AS bookings,
+        CAST(sum(CASE WHEN status = 'confirmed' THEN quantity * unit_price ELSE 0 END) AS BIGINT) AS total_spent
+    FROM bookings
+    WHERE user_id = $1 AND event_id = COALESCE($2, event_id)
+        AND (status = 'confirmed' OR status = 'reserved' AND expires_at_ms > $3)
+    GROUP BY currency ORDER BY currency";
+
+pub(super) const ZONE_COUNTS: &str = "SELECT event_id, show_id, zone_id, capacity, held, confirmed
+    FROM zones WHERE event_id = COALESCE($1, event_id) ORDER BY zone_id";
+
+pub(super) const HOLDS: &str = "SELECT booking_id, zone_id, user_id, quantity, expires_at_ms, pass_jti
+    FROM bookings WHERE event_id = $1 AND status = 'reserved'";
+
+pub(super) const USER_SEATS: &str = "SELECT user_id, CAST(sum(quantity) AS BIGINT) AS seats
+    FROM bookings WHERE event_id = $1 AND status IN ('reserved', 'confirmed') GROUP BY user_id";
+
+pub(super) const CHECKPOINT: &str = "SELECT line_sequence, line_head FROM events WHERE event_id = $1";
+
+pub(super) const SAVE_CHECKPOINT: &str = "UPDATE events
+    SET line_sequence = CASE WHEN line_sequence > $2 THEN line_sequence ELSE $2 END,
+        line_head = CASE WHEN line_head > $3 THEN line_head ELSE $3 END
+    WHERE event_id = $1";
+
+pub(super) const CLEAR_CHECKPOINT: &str = "UPDATE events SET line_sequence = 0, line_head = 0 WHERE event_id = $1";
+
+pub(super) const LEASE_SYNC: &str =
+    "UPDATE events SET sync_lease_until_ms = $3 WHERE event_id = $1 AND sync_lease_until_ms <= $2";
+
+pub(super) const RELEASE_SYNC: &str = "UPDATE events SET sync_lease_until_ms = 0 WHERE event_id = $1";
+
+pub(super) const BACKLOG: &str = "SELECT count(*), min(created_at_ms) FROM outbox";
+
+/// Run in this order, in one transaction.
+pub(super) const RESET: [&str; 3] =
+    ["DELETE FROM outbox", "DELETE FROM bookings", "UPDATE zones SET held = 0, confirmed = 0"];

@@ -1,0 +1,91 @@
+//! The catalogue.
+
+use async_trait::async_trait;
+use waitingroom::{
+    clock::Timestamp,
+    ids::EventId,
+    line::{QueuePatch, QueueSettings},
+};
+
+use super::SqliteStore;
+use crate::{
+    event::Event,
+    store::{EventStore, StoreError, row, sql},
+};
+
+const LOCK_SETTINGS: &str = "SELECT queue_settings FROM events WHERE event_id = $1";
+
+#[async_trait]
+impl EventStore for SqliteStore {
+    async fn revision(&self) -> Result<i64, StoreError> {
+        self.step(async { Ok(sqlx::query_scalar(sql::REVISION).fetch_one(&self.readers).await?) }).await
+    }
+
+    async fn catalogue(&self) -> Result<Vec<Event>, StoreError> {
+        self.step(async {
+            let mut transaction = self.readers.begin().await?;
+            let events = sqlx::query_as(sql::EVENTS).fetch_all(&mut *transaction).await?;
+            let shows = sqlx::query_as(sql::SHOWS).fetch_all(&mut *transaction).await?;
+            let zones = sqlx::query_as(sql::ZONES).fetch_all(&mut *transaction).await?;
+            transaction.commit().await?;
+            row::assemble(events, shows, zones)
+        })
+        .await
+    }
+
+    async fn create_event(&self, event: &Event, now: Timestamp) -> Result<(), StoreError> {
+        self.step(async {
+            let mut transaction = self.begin().await?;
+            sqlx::query(sql::ADD_EVENT)
+                .bind(event.event_id.uuid())
+                .bind(&event.name)
+                .bind(event.currency.as_str())
+                .bind(event.max_seats_per_user as i32)
+                .bind(event.hold_seconds as i32)
+                .bind(row::settings_text(&event.queue))
+                .bind(now.millis())
+                .execute(&mut *transaction)
+                .await?;
+            for (ordinal, show) in (0i32..).zip(&event.shows) {
+                sqlx::query(sql::ADD_SHOW)
+                    .bind(show.show_id.uuid())
+                    .bind(event.event_id.uuid())
+                    .bind(&show.name)
+                    .bind(show.starts_at.map(Timestamp::millis))
+                    .bind(ordinal)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            for (ordinal, (show, zone)) in (0i32..).zip(event.zones()) {
+                sqlx::query(sql::ADD_ZONE)
+                    .bind(zone.zone_id.uuid())
+                    .bind(show.show_id.uuid())
+                    .bind(event.event_id.uuid())
+                    .bind(&zone.name)
+                    .bind(zone.unit_price)
+                    .bind(zone.capacity as i32)
+                    .bind(ordinal)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            sqlx::query(sql::RAISE_REVISION).execute(&mut *transaction).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
+    async fn patch_queue(&self, event: EventId, patch: &QueuePatch) -> Result<Option<QueueSettings>, StoreError> {
+        self.step(async {
+            let mut transaction = self.begin().await?;
+            let stored = sqlx::query_scalar::<_, String>(LOCK_SETTINGS).bind(event.uuid());
+            let Some(stored) = stored.fetch_optional(&mut *transaction).await? else { return Ok(None) };
+            let patched = row::patched(&stored, patch)?;
+            let put = sqlx::query(sql::PUT_SETTINGS).bind(event.uuid()).bind(row::settings_text(&patched));
+            put.execute(&mut *transaction).await?;
+            sqlx::query(sql::RAISE_REVISION).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(Some(patched))
+        })
+        .await
+    }
+}

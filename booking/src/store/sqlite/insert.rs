@@ -1,0 +1,83 @@
+//! A batch of bookings in one transaction. A statement that a constraint refuses undoes itself alone, so each row is tried
+//! in its turn.
+
+use sqlx::{Sqlite, Transaction};
+
+use super::SqliteStore;
+use crate::{
+    reservation::{NewBooking, OutboxMessage},
+    store::{Inserted, StoreError},
+};
+
+const INSERT: &str =
+    "INSERT INTO bookings (booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency,
+        status, pass_jti, idempotency_key, idempotency_fingerprint, created_at_ms, expires_at_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'reserved', $9, $10, $11, $12, $13)
+    ON CONFLICT DO NOTHING";
+
+const COUNT: &str = "UPDATE zones SET held = held + $2 WHERE zone_id = $1";
+
+const TAKE_BACK: &str = "DELETE FROM bookings WHERE booking_id = $1";
+
+const NOTE: &str = "INSERT INTO outbox (message_id, topic, payload, created_at_ms) VALUES ($1, $2, $3, $4)";
+
+impl SqliteStore {
+    pub(super) async fn insert_batch(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let mut answers = Vec::with_capacity(batch.len());
+        for row in batch {
+            answers.push(insert(&mut transaction, row).await?);
+        }
+        transaction.commit().await?;
+        Ok(answers)
+    }
+}
+
+async fn insert(transaction: &mut Transaction<'static, Sqlite>, row: &NewBooking) -> Result<Inserted, StoreError> {
+    match insert_row(transaction, row).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(Inserted::Duplicate),
+        // The zone is not there: a foreign key refused.
+        Err(StoreError::Refused(_)) => return Ok(Inserted::NoSeats),
+        Err(error) => return Err(error),
+    }
+    let booking = &row.booking;
+    let count = sqlx::query(COUNT).bind(booking.zone_id.uuid()).bind(i64::from(booking.quantity));
+    match count.execute(&mut **transaction).await.map_err(StoreError::from) {
+        Ok(_) => note(transaction, &booking.message(), booking.created_at.millis()).await.map(|()| Inserted::Stored),
+        Err(StoreError::Refused(_)) => {
+            sqlx::query(TAKE_BACK).bind(booking.booking_id.uuid()).execute(&mut **transaction).await?;
+            Ok(Inserted::NoSeats)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn insert_row(transaction: &mut Transaction<'static, Sqlite>, row: &NewBooking) -> Result<bool, StoreError> {
+    let booking = &row.booking;
+    let statement = sqlx::query(INSERT)
+        .bind(booking.booking_id.uuid())
+        .bind(booking.event_id.uuid())
+        .bind(booking.show_id.uuid())
+        .bind(booking.zone_id.uuid())
+        .bind(booking.user.as_str())
+        .bind(i64::from(booking.quantity))
+        .bind(booking.unit_price.minor)
+        .bind(booking.unit_price.currency.as_str())
+        .bind(row.pass_id.as_str())
+        .bind(row.idempotency.as_ref().map(|attempt| attempt.key.as_str()))
+        .bind(row.idempotency.as_ref().map(|attempt| attempt.fingerprint.as_str()))
+        .bind(booking.created_at.millis())
+        .bind(booking.expires_at.millis());
+    Ok(statement.execute(&mut **transaction).await?.rows_affected() == 1)
+}
+
+pub(super) async fn note(
+    transaction: &mut Transaction<'static, Sqlite>,
+    message: &OutboxMessage,
+    at_ms: i64,
+) -> Result<(), StoreError> {
+    let statement = sqlx::query(NOTE).bind(&message.message_id).bind(&message.topic).bind(&message.payload);
+    statement.bind(at_ms).execute(&mut **transaction).await?;
+    Ok(())
+}
