@@ -37,6 +37,7 @@ missing_packages() {
     [[ -n $(postgres_bin) ]] || echo postgresql
     command -v nginx >/dev/null || echo nginx
     has_browser || echo chromium
+    command -v curl >/dev/null || echo curl
     command -v setpriv >/dev/null || echo util-linux
 }
 

@@ -1,0 +1,111 @@
+# What one does with a clone of Stanchion. `make` alone lists it. Rust and Node.js are all that must be there already.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.ONESHELL:
+
+CARGO ?= cargo
+NPM ?= npm
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# In CI the lock file is what was reviewed; at a desk cargo may complete it.
+LOCKED := $(if $(CI),--locked)
+
+WEB := web-client
+WEB_MODULES := $(WEB)/node_modules/.package-lock.json
+WEB_DIST := $(WEB)/dist/index.html
+WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist \) -prune -o -type f -print 2>/dev/null)
+BROWSER := tests/browser
+BROWSER_MODULES := $(BROWSER)/node_modules/.package-lock.json
+
+say = @printf '\n== %s\n' '$(1)'
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: release ## build and run everything in one process: http://localhost:8080
+	exec "$(TARGET)/release/stanchion"
+
+.PHONY: build
+build: $(WEB_DIST) ## build the web client, then the binary with it inside, for development
+	$(CARGO) build $(LOCKED) -p stanchion
+
+.PHONY: release
+release: $(WEB_DIST) ## the same, optimized: target/release/stanchion
+	$(CARGO) build $(LOCKED) --release -p stanchion
+
+.PHONY: test
+test: services test-web test-rust test-compose test-k6 test-browser ## every test; starts its own servers and ends them
+	@printf '\n== all tests passed\n'
+
+.PHONY: services
+services: ## provide what the tests need: Redis, PostgreSQL, NATS, nginx, Chromium, k6
+	$(call say,services)
+	tests/services/install
+
+.PHONY: test-web
+test-web: $(WEB_MODULES) ## the web client's tests
+	$(call say,web client)
+	$(NPM) --prefix $(WEB) test
+
+.PHONY: test-rust
+test-rust: services build ## the workspace's tests, with real servers beside them
+	$(call say,workspace)
+	export STANCHION_BIN="$$(realpath "$(TARGET)/debug/stanchion")"
+	if $(CARGO) nextest --version >/dev/null 2>&1; then
+		tests/services/run $(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast
+		$(CARGO) test $(LOCKED) --workspace --doc
+	else
+		tests/services/run $(CARGO) test $(LOCKED) --workspace --no-fail-fast
+	fi
+
+.PHONY: test-compose
+test-compose: services ## the compose stack's proxy and settings, as far as that goes without Docker
+	$(call say,compose)
+	compose/check
+
+.PHONY: test-k6
+test-k6: services build ## a client of the earlier system, written for k6, against the embedded server
+	$(call say,k6)
+	STANCHION_BIN="$(TARGET)/debug/stanchion" tests/k6/run
+
+.PHONY: test-browser
+test-browser: services build $(BROWSER_MODULES) ## the whole journey in a real browser, against the embedded server
+	$(call say,browser)
+	STANCHION_BIN="$(TARGET)/debug/stanchion" tests/services/embedded $(NPM) --prefix $(BROWSER) test
+
+.PHONY: check
+check: $(WEB_DIST) ## formatting, lints, documentation, types; warnings are errors
+	$(call say,format)
+	$(CARGO) fmt --all --check
+	$(call say,lints)
+	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	$(call say,documentation)
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc $(LOCKED) --workspace --no-deps
+	$(call say,types)
+	$(NPM) --prefix $(WEB) run check
+	$(call say,shell scripts)
+	PATH="$$PWD/.venv/bin:$$PATH"
+	if command -v shellcheck >/dev/null; then
+		{ git grep -lE '^#!.*\b(ba)?sh$$'; git ls-files '*.bash'; } | sort -u | xargs shellcheck -x
+	else
+		echo "shellcheck is not here; tests/services/install brings it"
+	fi
+
+.PHONY: clean
+clean: ## remove what was built and what was installed into this clone
+	$(CARGO) clean
+	rm -rf $(WEB)/dist $(WEB)/node_modules $(BROWSER)/node_modules .venv
+
+$(WEB_DIST): $(WEB_MODULES) $(WEB_SOURCES)
+	$(call say,web client)
+	$(NPM) --prefix $(WEB) run build
+	touch $@
+
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json
+	$(NPM) ci --prefix $* --no-audit --no-fund
+	touch $@
