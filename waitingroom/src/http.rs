@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::Request,
+    extract::{DefaultBodyLimit, MatchedPath, Request},
     http::{HeaderValue, header},
-    middleware::Next,
+    middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::get,
 };
 use futures_util::future::BoxFuture;
 
 pub use self::{
-    json::{Json, Path, Query},
+    json::{Json, MAX_BODY_BYTES, Path, Query, from_slice, from_value},
     serve::{ServeLimits, serve},
 };
 use crate::{
@@ -59,18 +59,40 @@ async fn metrics() -> Response {
     ([(header::CONTENT_TYPE, format)], telemetry::render_metrics()).into_response()
 }
 
+/// The routes of a process, completed by what holds for all of them: body limit, problems for unknown paths and methods,
+/// headers, request metrics.
+pub fn complete(router: Router) -> Router {
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn(observe))
+        .layer(from_fn(security_headers))
+}
+
+/// Counts answers and their time by route and status.
+async fn observe(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |path| path.as_str()).to_owned();
+    let started = std::time::Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_u16().to_string();
+    metrics::histogram!("stanchion_http_request_seconds", "route" => route, "status" => status)
+        .record(started.elapsed().as_secs_f64());
+    response
+}
+
 /// The answer for a path that nobody serves.
-pub async fn not_found() -> Problem {
+async fn not_found() -> Problem {
     Problem::new(Code::NotFound, "there is nothing at this path")
 }
 
 /// The answer for a method that a path does not know.
-pub async fn method_not_allowed() -> Problem {
+async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed, "this path does not answer this method")
 }
 
 /// Headers that every answer carries.
-pub async fn security_headers(request: Request, next: Next) -> Response {
+async fn security_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

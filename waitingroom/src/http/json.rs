@@ -56,6 +56,14 @@ pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut parser = serde_json::Deserializer::from_slice(body);
     let value: serde_json::Value = serde_path_to_error::deserialize(&mut parser).map_err(|_| malformed(body))?;
     parser.end().map_err(|_| malformed(body))?;
+    from_value(value)
+}
+
+/// A value from JSON that is already parsed.
+///
+/// # Errors
+/// 422 naming the field.
+pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| wrong_form(&error))
 }
 
