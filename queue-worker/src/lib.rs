@@ -1,1 +1,43 @@
-//! placeholder
+//! Releases the line at the rate that booking can take. Any number of workers may run: rate and cap are enforced inside the
+//! engine's atomic step, so there is no leader to elect and none to lose.
+
+mod runner;
+mod tick;
+
+use std::{sync::Arc, time::Duration};
+
+use waitingroom::{clock::Clock, engine::SharedEngine, signal::Signals};
+
+pub use self::{runner::run, tick::TickReport};
+
+/// How a worker works.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkerConfig {
+    /// Time between two admission steps of one event.
+    pub tick: Duration,
+    /// Most passes of one step: bounds its time and the size of its messages.
+    pub batch_limit: u32,
+}
+
+impl Default for WorkerConfig {
+    /// Ten steps a second; at most 2,000 passes in each.
+    fn default() -> Self {
+        Self { tick: Duration::from_millis(100), batch_limit: 2_000 }
+    }
+}
+
+/// One worker. Cheap to clone.
+#[derive(Clone)]
+pub struct Worker {
+    engine: SharedEngine,
+    signals: Arc<dyn Signals>,
+    clock: Clock,
+    config: WorkerConfig,
+}
+
+impl Worker {
+    /// A worker on this engine that tells the gateways by these signals.
+    pub fn new(engine: SharedEngine, signals: Arc<dyn Signals>, clock: Clock, config: WorkerConfig) -> Self {
+        Self { engine, signals, clock, config }
+    }
+}

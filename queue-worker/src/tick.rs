@@ -1,0 +1,159 @@
+//! One admission step of one event: release, then tell the nodes that hold the users. The passes stand in the engine before
+//! anyone is told; a step that dies half-way is repaired by the next, which sends every unacknowledged pass again.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+use waitingroom::{
+    engine::{EngineError, Released},
+    ids::{EventId, NodeId, UserId},
+    line::{Addressed, Progress},
+    signal::{Recipient, Signal},
+};
+
+use crate::Worker;
+
+/// What one step did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TickReport {
+    /// Passes released, in the order of their numbers.
+    pub released: usize,
+    /// Passes sent again.
+    pub resent: usize,
+    /// Passes and places that ended.
+    pub lapsed: usize,
+    /// The line after the step.
+    pub progress: Progress,
+}
+
+impl Worker {
+    /// One admission step. `told` is what this worker last told the gateways about the line; the line's progress is sent if
+    /// it differs.
+    ///
+    /// # Errors
+    /// Only where the engine did not step. Signals that could not be sent are logged: the next step repairs them.
+    pub async fn tick(&self, event: EventId, told: Option<&Progress>) -> Result<TickReport, EngineError> {
+        let batch = Uuid::new_v4().simple().to_string();
+        let released = self.engine.release(event, &batch, self.config.batch_limit, self.clock.now()).await?;
+        let signals = signals(event, &released, told);
+        if let Err(error) = self.signals.send(&signals).await {
+            tracing::warn!(%event, %error, "released passes could not be announced; they are sent again");
+        }
+        observe(event, &released);
+        Ok(TickReport {
+            released: released.granted.len(),
+            resent: released.unacknowledged.len(),
+            lapsed: released.lapsed.len(),
+            progress: released.progress,
+        })
+    }
+}
+
+/// At most one message a node for passes, one for endings, and one for everyone.
+fn signals(event_id: EventId, released: &Released, told: Option<&Progress>) -> Vec<(Recipient, Signal)> {
+    let passes = by_node(released.granted.iter().chain(&released.unacknowledged));
+    let lapsed = by_node(released.lapsed.iter());
+    let passes = passes.into_iter().map(|(node, passes)| (Recipient::Node(node), Signal::Passes { event_id, passes }));
+    let lapsed = lapsed.into_iter().map(|(node, users)| (Recipient::Node(node), Signal::Lapsed { event_id, users }));
+    let progress = is_news(&released.progress, told).then(|| Signal::Progress(released.progress.clone()));
+    passes.chain(lapsed).chain(progress.map(|signal| (Recipient::Everyone, signal))).collect()
+}
+
+fn by_node<'a, T: Clone + 'a>(messages: impl Iterator<Item = &'a Addressed<T>>) -> BTreeMap<NodeId, Vec<(UserId, T)>> {
+    let mut nodes: BTreeMap<NodeId, Vec<(UserId, T)>> = BTreeMap::new();
+    for message in messages {
+        for node in &message.nodes {
+            nodes.entry(node.clone()).or_default().push((message.user.clone(), message.what.clone()));
+        }
+    }
+    nodes
+}
+
+fn is_news(progress: &Progress, told: Option<&Progress>) -> bool {
+    progress.from != progress.to
+        || told.is_none_or(|told| {
+            let same_line = Progress { from: told.from, removed: told.removed.clone(), ..progress.clone() };
+            *told != same_line
+        })
+}
+
+fn observe(event: EventId, released: &Released) {
+    let event = event.to_string();
+    metrics::counter!("stanchion_passes_released_total", "event" => event.clone())
+        .increment(released.granted.len() as u64);
+    metrics::counter!("stanchion_passes_resent_total", "event" => event.clone())
+        .increment(released.unacknowledged.len() as u64);
+    metrics::gauge!("stanchion_line_length", "event" => event.clone()).set(released.progress.total as f64);
+    metrics::gauge!("stanchion_passes_active", "event" => event).set(released.progress.active as f64);
+}
+
+#[cfg(test)]
+mod tests {
+    use waitingroom::{
+        clock::Timestamp,
+        line::{Grant, QueueSettings},
+    };
+
+    use super::*;
+
+    fn grant(number: u64) -> Grant {
+        Grant {
+            pass_id: format!("b-{number}").parse().unwrap(),
+            number,
+            epoch: "e".parse().unwrap(),
+            issued_at: Timestamp::from_millis(0),
+            expires_at: Timestamp::from_millis(1),
+        }
+    }
+
+    fn addressed(user: &str, nodes: &[&str], number: u64) -> Addressed<Grant> {
+        let nodes = nodes.iter().map(|node| node.parse().unwrap()).collect();
+        Addressed { user: user.parse().unwrap(), nodes, what: grant(number) }
+    }
+
+    fn progress() -> Progress {
+        Progress {
+            event_id: Uuid::nil().into(),
+            epoch: "e".parse().unwrap(),
+            from: 3,
+            to: 3,
+            removed: vec![],
+            total: 5,
+            active: 2,
+            seats_left: 9,
+            settings: QueueSettings::default(),
+        }
+    }
+
+    #[test]
+    fn passes_of_one_step_are_one_message_a_node() {
+        let released = Released {
+            granted: vec![
+                addressed("ann", &["n1"], 1),
+                addressed("bob", &["n2"], 2),
+                addressed("cy", &["n1", "n2"], 3),
+            ],
+            unacknowledged: vec![addressed("old", &["n1"], 0), addressed("poller", &[], 4)],
+            lapsed: vec![],
+            progress: progress(),
+        };
+        let sent = signals(Uuid::nil().into(), &released, Some(&progress()));
+        let count = |signal: &Signal| match signal {
+            Signal::Passes { passes, .. } => passes.len(),
+            _ => 0,
+        };
+        let sizes: Vec<usize> = sent.iter().map(|(_, signal)| count(signal)).collect();
+        assert_eq!(sizes, [3, 2], "n1: ann, cy, old; n2: bob, cy; and no news of the line");
+    }
+
+    #[test]
+    fn the_line_is_told_when_it_changed() {
+        let quiet = Released { granted: vec![], unacknowledged: vec![], lapsed: vec![], progress: progress() };
+        assert!(signals(Uuid::nil().into(), &quiet, Some(&progress())).is_empty());
+        assert_eq!(signals(Uuid::nil().into(), &quiet, None).len(), 1);
+        let moved = Progress { total: 4, ..progress() };
+        assert_eq!(signals(Uuid::nil().into(), &quiet, Some(&moved)).len(), 1);
+        let after_removals = Progress { from: 1, removed: vec![1, 2], ..progress() };
+        assert!(signals(Uuid::nil().into(), &quiet, Some(&after_removals)).is_empty());
+    }
+}
