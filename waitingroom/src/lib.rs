@@ -2,6 +2,7 @@
 //! hold it, the wire that speaks of it, and what every role shares.
 
 pub mod absence;
+pub mod bus;
 pub mod clock;
 pub mod engine;
 pub mod http;
