@@ -1,0 +1,343 @@
+// Runs nginx with nginx.conf against stand-in roles on loopback, and holds it to what the roles rely on. Only names,
+// ports and files are replaced, and waits are shortened: a "long" time-out to 3 s, an ordinary one to 1 s.
+
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const shipped = readFileSync(new URL('nginx.conf', import.meta.url), 'utf8');
+const directory = mkdtempSync(join(tmpdir(), 'stanchion-proxy.'));
+const env = { ...process.env, PATH: `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin` };
+
+// A replica of a role: records what reaches it and answers as the test at hand says.
+class Replica {
+  constructor(role) {
+    this.role = role;
+    this.connections = 0;
+    this.server = http.createServer((request, response) => this.#receive(request, response));
+    this.server.keepAliveTimeout = 60_000;
+    this.server.on('connection', () => (this.connections += 1));
+    this.server.on('upgrade', (request, socket) => this.upgrade(request, socket));
+    this.reset();
+  }
+
+  reset() {
+    this.requests = [];
+    this.answer = (request, response) => response.end(JSON.stringify({ role: this.role }));
+    this.upgrade = (request, socket) => socket.destroy();
+  }
+
+  #receive(request, response) {
+    let body = '';
+    request.on('data', (chunk) => (body += chunk));
+    request.on('end', () => {
+      this.requests.push({ method: request.method, url: request.url, headers: request.headers, body });
+      this.answer(request, response);
+    });
+  }
+
+  async listen() {
+    await new Promise((resolve) => this.server.listen(this.port ?? 0, '127.0.0.1', resolve));
+    this.port = this.server.address().port;
+  }
+
+  async close() {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+}
+
+const gateways = [new Replica('gateway'), new Replica('gateway')];
+const bookings = [new Replica('booking'), new Replica('booking')];
+const replicas = [...gateways, ...bookings];
+let nginx;
+let port;
+let innerPort;
+
+async function freePort() {
+  const server = net.createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port: free } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return free;
+}
+
+function replaceOnce(text, from, to) {
+  assert.equal(text.split(from).length, 2, `nginx.conf holds ${from} once`);
+  return text.replace(from, to);
+}
+
+function onLoopback(text) {
+  for (const [name, roles] of [['gateway', gateways], ['booking', bookings]]) {
+    const line = new RegExp(`server ${name}:8080( .*;)`);
+    const [whole, settings] = text.match(line);
+    text = replaceOnce(text, whole, roles.map((r) => `server 127.0.0.1:${r.port}${settings}`).join('\n        '));
+  }
+  text = replaceOnce(text, 'listen 8080 ', `listen 127.0.0.1:${port} `);
+  text = replaceOnce(text, 'listen 8081;', `listen 127.0.0.1:${innerPort};`);
+  text = replaceOnce(text, '/dev/stdout', join(directory, 'access.log'));
+  text = replaceOnce(text, '/dev/stderr', join(directory, 'error.log'));
+  text = replaceOnce(text, 'worker_rlimit_nofile 65536;', '');
+  text = replaceOnce(text, 'worker_connections 32768;', 'worker_connections 1024;');
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((kind) => `    ${kind}_temp_path ${join(directory, kind)};`)
+    .join('\n');
+  return replaceOnce(text, 'http {\n', `http {\n${paths}\n`);
+}
+
+function shortened(text) {
+  return text.replaceAll(/(proxy_(?:read|send)_timeout) 75s/g, '$1 3s').replaceAll(/(proxy_(?:read|send)_timeout) 15s/g, '$1 1s');
+}
+
+function start(...more) {
+  const pid = `pid ${join(directory, 'pid')};`;
+  const settings = ['-p', directory, '-c', join(directory, 'nginx.conf'), '-e', join(directory, 'error.log')];
+  return [...settings, '-g', [pid, ...more].join(' ')];
+}
+
+function call(path, { method = 'GET', headers = {}, body, on = port } = {}) {
+  return new Promise((resolve, reject) => {
+    const request = http.request({ host: '127.0.0.1', port: on, path, method, headers, agent: false }, (response) => {
+      let text = '';
+      response.on('data', (chunk) => (text += chunk));
+      response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, text }));
+      response.on('error', reject);
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+const reserve = (key = 'k') =>
+  call('/api/v1/bookings/reserve', { method: 'POST', headers: { 'Idempotency-Key': key }, body: '{"quantity":1}' });
+const received = (roles) => roles.flatMap((replica) => replica.requests);
+
+before(async () => {
+  await Promise.all(replicas.map((replica) => replica.listen()));
+  [port, innerPort] = [await freePort(), await freePort()];
+  writeFileSync(join(directory, 'nginx.conf'), shortened(onLoopback(shipped)));
+  const checked = spawnSync('nginx', ['-t', ...start()], { env, encoding: 'utf8' });
+  assert.ifError(checked.error);
+  assert.equal(checked.status, 0, checked.stderr);
+});
+
+after(async () => {
+  await Promise.all(replicas.map((replica) => replica.close()));
+  rmSync(directory, { recursive: true, force: true });
+});
+
+// A new nginx for each test: what it learned about a replica's failures must not reach the next.
+beforeEach(async () => {
+  replicas.forEach((replica) => replica.reset());
+  nginx = spawn('nginx', start('daemon off;'), { env, stdio: 'inherit' });
+  for (let tries = 0; ; tries++) {
+    try {
+      await call('/metrics');
+      break;
+    } catch (error) {
+      if (tries > 100 || nginx.exitCode !== null) throw error;
+      await sleep(20);
+    }
+  }
+});
+
+afterEach(async () => {
+  nginx.kill('SIGTERM');
+  if (nginx.exitCode === null && nginx.signalCode === null) {
+    await new Promise((resolve) => nginx.once('exit', resolve));
+  }
+});
+
+test('each path reaches its role', async () => {
+  const routes = {
+    gateway: [
+      ['GET', '/'], ['GET', '/assets/app.js'], ['GET', '/health'], ['POST', '/api/v1/guest'],
+      ['POST', '/api/v1/queue/join'], ['GET', '/api/v1/queue/position/e'], ['GET', '/api/v1/queue/position/e/stream'],
+      ['GET', '/api/v1/queue/status/e'], ['DELETE', '/api/v1/queue/leave?event_id=e'], ['GET', '/api/v1/ws'],
+    ],
+    booking: [
+      ['POST', '/api/v1/bookings/reserve'], ['POST', '/api/v1/bookings/b/confirm'], ['DELETE', '/api/v1/bookings/b'],
+      ['GET', '/api/v1/bookings'], ['GET', '/api/v1/bookings?limit=1'], ['GET', '/api/v1/events'],
+      ['GET', '/api/v1/events/e'], ['GET', '/api/v1/admin/events'], ['POST', '/api/v1/admin/sync-inventory'],
+      ['PUT', '/api/v1/admin/events/e/queue'],
+    ],
+  };
+  for (const [role, paths] of Object.entries(routes)) {
+    for (const [method, path] of paths) {
+      const answer = await call(path, { method });
+      assert.deepEqual([answer.status, JSON.parse(answer.text).role], [200, role], `${method} ${path}`);
+    }
+  }
+  const inner = await call('/api/v1/bookings/reserve', { method: 'POST', on: innerPort });
+  assert.equal(JSON.parse(inner.text).role, 'booking');
+  assert.equal((await call('/metrics')).status, 404);
+});
+
+test('the client is named by the proxy, not by itself', async () => {
+  const headers = { 'X-Forwarded-For': '203.0.113.9', Host: 'tickets.example' };
+  for (const path of ['/', '/api/v1/bookings', '/api/v1/ws', '/api/v1/queue/position/e/stream']) {
+    await call(path, { headers });
+    const [request] = received(replicas);
+    assert.equal(request.headers['x-forwarded-for'], '127.0.0.1', path);
+    assert.equal(request.headers.host, 'tickets.example', path);
+    replicas.forEach((replica) => replica.reset());
+  }
+  await call('/api/v1/bookings', { headers, on: innerPort });
+  assert.equal(received(bookings)[0].headers['x-forwarded-for'], '203.0.113.9, 127.0.0.1');
+});
+
+test('connections to the roles are kept', async () => {
+  const earlier = bookings.reduce((sum, replica) => sum + replica.connections, 0);
+  for (let i = 0; i < 200; i++) assert.equal((await reserve(`k${i}`)).status, 200);
+  const opened = bookings.reduce((sum, replica) => sum + replica.connections, 0) - earlier;
+  assert.equal(received(bookings).length, 200);
+  // One for each pair of an nginx worker and a replica, however many requests.
+  assert.ok(opened <= bookings.length * availableParallelism(), `${opened} connections for 200 requests`);
+});
+
+test('a busy replica gets less', async () => {
+  for (const replica of bookings) {
+    replica.answer = (request, response) => {
+      if (request.url.endsWith('/slow')) setTimeout(() => response.end('{}'), 800);
+      else response.end('{}');
+    };
+  }
+  const slow = call('/api/v1/bookings/slow');
+  await sleep(100);
+  const taken = bookings.find((replica) => replica.requests.length === 1);
+  const other = bookings.find((replica) => replica !== taken);
+  for (let i = 0; i < 10; i++) await reserve(`k${i}`);
+  assert.deepEqual([taken.requests.length, other.requests.length], [1, 10]);
+  await slow;
+});
+
+test('a reserve that was sent is never sent again', async () => {
+  for (const replica of bookings) replica.answer = (request) => request.socket.destroy();
+  const lost = await reserve();
+  assert.equal(received(bookings).length, 1);
+  assert.equal(lost.status, 503);
+  assert.equal(lost.headers['content-type'], 'application/problem+json');
+  assert.equal(lost.headers['retry-after'], '1');
+  assert.equal(JSON.parse(lost.text).code, 'UNAVAILABLE');
+});
+
+test('a reserve that takes too long is not sent again either', async () => {
+  for (const replica of bookings) replica.answer = () => {};
+  const late = await reserve();
+  assert.deepEqual([late.status, received(bookings).length], [503, 1]);
+});
+
+test('a reading request may be repeated', async () => {
+  for (const replica of bookings) {
+    replica.answer = (request, response) => {
+      if (received(bookings).length === 1) request.socket.destroy();
+      else response.end('{}');
+    };
+  }
+  assert.equal((await call('/api/v1/events')).status, 200);
+  assert.equal(received(bookings).length, 2);
+});
+
+test('a replica that is gone costs nobody an answer', async () => {
+  await bookings[1].close();
+  try {
+    for (let i = 0; i < 40; i++) assert.equal((await reserve(`k${i}`)).status, 200);
+    assert.equal(bookings[0].requests.length, 40);
+  } finally {
+    await bookings[1].listen();
+  }
+});
+
+test('what a role answers passes unchanged', async () => {
+  const problem = '{"code":"QUEUE_FULL","status":503,"retry_after":7}';
+  for (const replica of replicas) {
+    replica.answer = (request, response) => {
+      response.writeHead(503, { 'Content-Type': 'application/problem+json', 'Retry-After': '7' });
+      response.end(problem);
+    };
+  }
+  const answer = await call('/api/v1/queue/join', { method: 'POST' });
+  assert.deepEqual([answer.status, answer.headers['retry-after'], answer.text], [503, '7', problem]);
+  assert.equal(received(replicas).length, 1);
+});
+
+test('a WebSocket opens, and stays open between heartbeats', async () => {
+  let seen;
+  for (const replica of gateways) {
+    replica.upgrade = (request, socket) => {
+      seen = request;
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+        'Sec-WebSocket-Protocol: stanchion.v1\r\n\r\n');
+      socket.on('data', (data) => socket.write(`echo ${data}`));
+    };
+  }
+  const socket = await new Promise((resolve, reject) => {
+    const request = http.request({
+      host: '127.0.0.1', port, path: '/api/v1/ws', agent: false,
+      headers: { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Protocol': 'stanchion.v1',
+        'X-Forwarded-For': '203.0.113.9' },
+    });
+    request.on('upgrade', (response, upgraded) => {
+      assert.equal(response.headers['sec-websocket-protocol'], 'stanchion.v1');
+      resolve(upgraded);
+    });
+    request.on('response', (response) => reject(new Error(`${response.statusCode} instead of 101`)));
+    request.on('error', reject);
+    request.end();
+  });
+  assert.equal(seen.headers.upgrade, 'websocket');
+  assert.equal(seen.headers['x-forwarded-for'], '127.0.0.1');
+  const next = () => new Promise((resolve, reject) => {
+    socket.once('data', (data) => resolve(String(data)));
+    socket.once('close', () => reject(new Error('closed')));
+  });
+  for (const word of ['one', 'two', 'three']) {
+    // Longer than an ordinary request may take, for longer in total than the stream's own limit.
+    await sleep(1500);
+    const answer = next();
+    socket.write(word);
+    assert.equal(await answer, `echo ${word}`);
+  }
+  socket.destroy();
+});
+
+test('events stream at once, and for as long as heartbeats come', async () => {
+  for (const replica of gateways) {
+    replica.answer = async (request, response) => {
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+      for (let i = 1; i <= 4; i++) {
+        response.write(`event: position\ndata: {"position":${i}}\n\n`);
+        await sleep(1500);
+      }
+      response.end();
+    };
+  }
+  const began = Date.now();
+  const arrivals = await new Promise((resolve, reject) => {
+    const times = [];
+    http.get({ host: '127.0.0.1', port, path: '/api/v1/queue/position/e/stream', agent: false }, (response) => {
+      response.on('data', () => times.push(Date.now() - began));
+      response.on('end', () => resolve(times));
+      response.on('error', reject);
+    }).on('error', reject);
+  });
+  assert.equal(arrivals.length, 4);
+  assert.ok(arrivals[0] < 1000, `the first event took ${arrivals[0]} ms`);
+  assert.ok(arrivals[3] > 4000);
+});
+
+test('the shipped limits leave room for heartbeats', () => {
+  const longest = 25;
+  for (const place of ['location = /api/v1/ws {', 'location ~ ^/api/v1/queue/position/.+/stream$ {']) {
+    const [, block] = shipped.match(new RegExp(`${place.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}([^}]*)}`));
+    const [, seconds] = block.match(/proxy_read_timeout (\d+)s;/);
+    assert.ok(Number(seconds) >= 2 * longest, `${place} ${seconds} s`);
+  }
+  assert.doesNotMatch(shipped, /^\s*proxy_next_upstream [^;]*non_idempotent/m);
+});
