@@ -16,6 +16,8 @@ import {
 import { type Field, ShapeError } from "./shape";
 
 const DEADLINE_MS = 10_000;
+/** A `Date` header is cut to the second and has travelled: a smaller difference says nothing. */
+const CLOCK_TOLERANCE_MS = 2_000;
 
 export interface RestOptions {
   /** With the version, without a slash at the end: `https://tickets.example/api/v1`. */
@@ -40,7 +42,7 @@ export class Rest {
     this.#options = options;
   }
 
-  /** The server's time, to a second, by its last answer: a countdown must not depend on the device's clock. */
+  /** The time by the server's last answer, to about two seconds: a countdown must not depend on the device's clock. */
   now(): number {
     return Date.now() + this.#clockOffsetMs;
   }
@@ -112,7 +114,8 @@ export class Rest {
     try {
       const response = await (this.#options.fetch ?? fetch)(url, request);
       const date = Date.parse(response.headers.get("Date") ?? "");
-      if (!Number.isNaN(date)) this.#clockOffsetMs = date - Date.now();
+      const offset = date - Date.now();
+      if (!Number.isNaN(offset)) this.#clockOffsetMs = Math.abs(offset) > CLOCK_TOLERANCE_MS ? offset : 0;
       return response;
     } catch {
       throw Problem.noAnswer();

@@ -113,6 +113,22 @@ describe("the ticket", () => {
   });
 });
 
+test("the answer to a leave does not end a join that followed it", () => {
+  const left = vi.fn();
+  room.on("left", left);
+  room.join(event_id);
+  FakeSocket.last.accepts();
+  queued(40);
+  room.leave(event_id);
+  room.join(event_id);
+  FakeSocket.last.says({ type: "left", event_id });
+  expect(left).not.toHaveBeenCalled();
+  queued(100, "ticket-2");
+  expect(shown.at(-1)!.position).toBe(100);
+  FakeSocket.last.says({ type: "left", event_id });
+  expect(left).toHaveBeenCalledOnce();
+});
+
 describe("the position", () => {
   beforeEach(() => {
     room.join(event_id);

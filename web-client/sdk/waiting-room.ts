@@ -41,7 +41,7 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
   readonly #places: Places;
   readonly #random: () => number;
   readonly #wanted = new Map<string, Wanted>();
-  /** Left while there was no connection; said as soon as there is one. */
+  /** Leaves without an answer yet: said again after a reconnect, and their answer must not end a later join. */
   readonly #leaving = new Set<string>();
   #userId = "";
 
@@ -58,7 +58,7 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
   /** Takes a place, or takes it again after a reload. Stays in force over every reconnect until `leave` or `finish`. */
   join(eventId: string, wish?: Wish): void {
     this.#stopRetry(eventId);
-    this.#leaving.delete(eventId);
+    if (this.#connection.current.state !== "connected") this.#leaving.delete(eventId);
     this.#wanted.set(eventId, { wish, refusals: 0 });
     this.#connection.open();
     this.#sendJoin(eventId);
@@ -67,7 +67,8 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
   /** Gives the place up. */
   leave(eventId: string): void {
     this.finish(eventId);
-    if (!this.#connection.send({ type: "leave", event_id: eventId })) this.#leaving.add(eventId);
+    this.#leaving.add(eventId);
+    this.#connection.send({ type: "leave", event_id: eventId });
     this.#connection.open();
   }
 
@@ -85,8 +86,8 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
 
   #resume(userId: string): void {
     this.#userId = userId;
+    for (const eventId of this.#wanted.keys()) this.#leaving.delete(eventId);
     for (const eventId of this.#leaving) this.#connection.send({ type: "leave", event_id: eventId });
-    this.#leaving.clear();
     for (const eventId of this.#wanted.keys()) this.#sendJoin(eventId);
   }
 
@@ -111,8 +112,7 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
       case "pass":
         return this.#pass(message);
       case "left":
-        this.finish(message.event_id);
-        return this.emit("left", message);
+        return this.#left(message);
       case "error":
         return this.#error(message);
       case "reserved":
@@ -152,7 +152,15 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
     this.emit("pass", message);
   }
 
+  #left(message: Message<"left">): void {
+    if (!this.#leaving.delete(message.event_id)) this.finish(message.event_id);
+    if (!this.#wanted.has(message.event_id)) this.emit("left", message);
+  }
+
   #error(message: ServerMessages["error"]): void {
+    if (message.code === "NOT_IN_QUEUE" && message.ref !== undefined && this.#leaving.has(message.ref)) {
+      return this.#left({ event_id: message.ref });
+    }
     const wanted = message.ref === undefined ? undefined : this.#wanted.get(message.ref);
     if (!wanted) return this.emit("error", { ...message, gone: false });
     const eventId = message.ref!;
