@@ -1,1 +1,94 @@
-//! placeholder
+//! Holds the line's connections: takes joins, projects every local user's exact position from one small message per event and
+//! tick, and routes passes to the users they are for, over WebSockets, server-sent events and polling.
+
+mod assets;
+mod booking_client;
+mod desk;
+mod node;
+mod registry;
+mod rest;
+mod socket;
+mod stream;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use waitingroom::{
+    clock::Clock, engine::SharedEngine, identity::Authenticator, ids::NodeId, lifecycle::Lifecycle, pass::PassKey,
+    secret::Secret, signal::Signals, ticket::TicketKey,
+};
+
+use self::{booking_client::BookingClient, registry::Registry};
+
+/// How a gateway works.
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    /// This node's name: fresh at every start.
+    pub node: NodeId,
+    /// Where booking answers, for example `http://127.0.0.1:8080`.
+    pub booking_url: String,
+    /// Time between two heartbeats to a client.
+    pub heartbeat: Duration,
+    /// The window over which clients are spread that a draining node sends away.
+    pub drain_window: Duration,
+    /// The secret of development tokens; where it is not set, `/dev/token` does not exist.
+    pub development_secret: Option<Secret>,
+}
+
+/// What the gateway needs of the process around it.
+#[derive(Clone)]
+pub struct Collaborators {
+    /// The line.
+    pub engine: SharedEngine,
+    /// The ear for passes and progress.
+    pub signals: Arc<dyn Signals>,
+    /// Who is asking.
+    pub authenticator: Authenticator,
+    /// Mints passes.
+    pub passes: PassKey,
+    /// Mints and verifies tickets.
+    pub tickets: TicketKey,
+    /// The time.
+    pub clock: Clock,
+    /// The tasks.
+    pub lifecycle: Lifecycle,
+}
+
+/// What every connection and request shares.
+struct Shared {
+    config: GatewayConfig,
+    with: Collaborators,
+    registry: Registry,
+    booking: BookingClient,
+}
+
+/// One gateway node. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway(Arc<Shared>);
+
+impl Gateway {
+    /// A gateway that serves nobody yet.
+    pub fn new(config: GatewayConfig, with: Collaborators) -> Self {
+        let booking = BookingClient::new(&config.booking_url);
+        Self(Arc::new(Shared { config, with, registry: Registry::default(), booking }))
+    }
+
+    /// The line's routes, the socket, and the web client.
+    pub fn router(&self) -> Router {
+        rest::router(self.clone()).merge(assets::router())
+    }
+
+    /// Listens to signals and reports the node's life until the process drains. Returns once the node hears: only then are
+    /// passes routed.
+    ///
+    /// # Errors
+    /// Where the signals cannot be listened to at the start.
+    pub async fn start(&self) -> Result<(), waitingroom::signal::SignalError> {
+        node::start(self).await
+    }
+
+    /// Is the node's ear alive? For readiness.
+    pub fn hears(&self) -> bool {
+        self.0.registry.hears()
+    }
+}

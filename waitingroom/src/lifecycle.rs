@@ -57,7 +57,7 @@ impl Lifecycle {
     }
 
     /// Counts work that somebody else spawned among the tasks that [`Lifecycle::finish`] waits for.
-    pub fn track<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = T> {
+    pub fn track<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         self.tasks.track_future(work)
     }
 
@@ -74,6 +74,11 @@ impl Lifecycle {
     /// Returns when the drain begins.
     pub async fn draining(&self) {
         self.drain.cancelled().await;
+    }
+
+    /// Returns when the process stops for good and whatever still runs is dropped.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
     }
 
     /// Returns after `pause`, or false at once when the drain begins: the clock of every loop.

@@ -1,0 +1,79 @@
+//! Hands a pass to booking on the user's behalf.
+
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Map, Value};
+use waitingroom::{
+    problem::{Code, Problem},
+    wire::ReserveSeats,
+};
+
+/// Deadline of a reservation, connecting included.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// A keep-alive client of booking's public interface. A reservation is never retried here: its idempotency key lets the user do
+/// so.
+#[derive(Debug, Clone)]
+pub(crate) struct BookingClient {
+    http: Client,
+    reserve: String,
+}
+
+/// What booking answered that is not a booking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) code: String,
+    pub(crate) detail: String,
+}
+
+impl BookingClient {
+    /// A client for the booking service at this URL.
+    pub(crate) fn new(url: &str) -> Self {
+        let http = Client::builder().timeout(DEADLINE).pool_max_idle_per_host(64).build().unwrap_or_default();
+        Self { http, reserve: format!("{}/api/v1/bookings/reserve", url.trim_end_matches('/')) }
+    }
+
+    /// Reserves; the answer is the booking's JSON.
+    pub(crate) async fn reserve(
+        &self,
+        token: &str,
+        pass: &str,
+        request: &ReserveSeats,
+    ) -> Result<Map<String, Value>, Refusal> {
+        let body = serde_json::json!({
+            "event_id": request.event_id, "show_id": request.show_id, "zone_id": request.zone_id,
+            "quantity": request.quantity,
+        });
+        let call = self
+            .http
+            .post(&self.reserve)
+            .bearer_auth(token)
+            .header("X-Queue-Pass", pass)
+            .header("Idempotency-Key", request.idempotency_key.as_str())
+            .json(&body);
+        let answer = call.send().await.map_err(|error| unreachable_booking(&error))?;
+        let status = answer.status();
+        let answer: Map<String, Value> = answer.json().await.map_err(|error| unreachable_booking(&error))?;
+        if status == StatusCode::CREATED || status == StatusCode::OK { Ok(answer) } else { Err(refusal(&answer)) }
+    }
+}
+
+fn refusal(answer: &Map<String, Value>) -> Refusal {
+    let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
+    Refusal {
+        code: text("code").unwrap_or_else(|| Code::Internal.as_str().to_owned()),
+        detail: text("detail").unwrap_or_else(|| "booking refused without saying why".to_owned()),
+    }
+}
+
+fn unreachable_booking(error: &reqwest::Error) -> Refusal {
+    tracing::warn!(%error, "booking did not answer");
+    Problem::new(Code::Unavailable, "booking cannot be reached; try again with the same idempotency_key").into()
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self { code: problem.code.as_str().to_owned(), detail: problem.detail }
+    }
+}

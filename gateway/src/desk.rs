@@ -1,0 +1,232 @@
+//! The operations on a user's place, the same for REST, streams and sockets, and how the engine's answers read to a client.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::Serialize;
+use waitingroom::{
+    absence::Presence,
+    clock::Timestamp,
+    engine::{EngineError, Join, JoinOutcome},
+    ids::{EventId, PassId, UserId},
+    line::{Grant, Place, SaleState},
+    problem::{Code, Problem},
+    wire::ServerMessage,
+};
+
+use crate::{Gateway, registry::Slot};
+
+/// How often a place is read again because the room moved on meanwhile.
+const REGISTER_ATTEMPTS: usize = 5;
+
+/// A place on the wire.
+#[derive(Debug, Serialize)]
+pub(crate) struct PlaceAnswer {
+    event_id: EventId,
+    user_id: UserId,
+    pub(crate) position: u64,
+    total_in_queue: u64,
+    estimated_wait_seconds: u64,
+    pub(crate) is_ready: bool,
+    ticket: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pass_id: Option<PassId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_pass: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_pass_expires_at: Option<Timestamp>,
+}
+
+/// A connection's registration for one event; ends when dropped, and with the user's last one here their presence.
+pub(crate) struct Attachment {
+    gateway: Gateway,
+    event: EventId,
+    user: UserId,
+    slot: Arc<Slot>,
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        if !self.gateway.0.registry.detach(self.event, &self.user, &self.slot) {
+            return;
+        }
+        let (gateway, event, user) = (self.gateway.clone(), self.event, self.user.clone());
+        self.gateway.0.with.lifecycle.spawn("detach", async move {
+            let with = &gateway.0.with;
+            if let Err(error) = with.engine.detach(event, &user, &gateway.0.config.node, with.clock.now()).await {
+                tracing::warn!(%event, %error, "an absence could not be recorded; the node's silence will");
+            }
+        });
+    }
+}
+
+impl Gateway {
+    /// Presence by a connection of this node.
+    pub(crate) fn here(&self) -> Presence {
+        Presence::Node(self.0.config.node.clone())
+    }
+
+    /// Takes a place or finds the user's own; true where it is new.
+    pub(crate) async fn take_place(
+        &self,
+        event: EventId,
+        user: &UserId,
+        presence: Presence,
+        ticket: Option<&str>,
+    ) -> Result<(bool, Place), Problem> {
+        let with = &self.0.with;
+        let ticket = ticket.and_then(|ticket| with.tickets.verify(ticket, event, user));
+        let join = Join { event_id: event, user: user.clone(), presence, ticket };
+        match with.engine.join(&join, with.clock.now()).await {
+            Ok(JoinOutcome::Joined(place)) => Ok((true, place)),
+            Ok(JoinOutcome::Same(place)) => Ok((false, place)),
+            Ok(JoinOutcome::NotOpen(state)) => Err(not_open(state)),
+            Ok(JoinOutcome::Full) => {
+                Err(Problem::new(Code::QueueFull, "the line is full").retry_after(Duration::from_secs(10)))
+            }
+            Err(error) => Err(self.explain(error).await),
+        }
+    }
+
+    /// The user's place, marking them present.
+    pub(crate) async fn find_place(
+        &self,
+        event: EventId,
+        user: &UserId,
+        presence: &Presence,
+    ) -> Result<Place, Problem> {
+        let with = &self.0.with;
+        match with.engine.resume(event, user, presence, with.clock.now()).await {
+            Ok(Some(place)) => Ok(place),
+            Ok(None) => Err(Problem::new(Code::NotInQueue, "you have no place in this line; join it first")),
+            Err(error) => Err(self.explain(error).await),
+        }
+    }
+
+    /// What ends a connection's registration for an event when it is dropped; to be made before [`Gateway::register`].
+    pub(crate) fn attachment(&self, event: EventId, user: &UserId, slot: &Arc<Slot>) -> Attachment {
+        Attachment { gateway: self.clone(), event, user: user.clone(), slot: Arc::clone(slot) }
+    }
+
+    /// Registers a connection for a place that was just read; returns the place, read again where the line moved meanwhile.
+    pub(crate) async fn register(
+        &self,
+        event: EventId,
+        user: &UserId,
+        slot: &Arc<Slot>,
+        mut place: Place,
+    ) -> Result<Place, Problem> {
+        for _ in 0..REGISTER_ATTEMPTS {
+            match self.0.registry.attach(event, user, &place, slot) {
+                Ok(true) => break,
+                Ok(false) => place = self.find_place(event, user, &self.here()).await?,
+                Err(_) => {
+                    let detail = "you have too many connections open for this event";
+                    return Err(Problem::new(Code::RateLimited, detail).retry_after(Duration::from_secs(5)));
+                }
+            }
+        }
+        Ok(place)
+    }
+
+    /// Gives the place up.
+    pub(crate) async fn give_up(&self, event: EventId, user: &UserId) -> Result<(), Problem> {
+        let with = &self.0.with;
+        match with.engine.leave(event, user, with.clock.now()).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Problem::new(Code::NotInQueue, "you have no place in this line")),
+            Err(error) => Err(self.explain(error).await),
+        }
+    }
+
+    /// Records that a pass has arrived.
+    pub(crate) async fn acknowledge(&self, event: EventId, user: &UserId, pass: &PassId) -> Result<(), Problem> {
+        let with = &self.0.with;
+        match with.engine.acknowledge(event, user, pass, with.clock.now()).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Problem::new(Code::PassRevoked, "this pass is not yours or no longer live")),
+            Err(error) => Err(self.explain(error).await),
+        }
+    }
+
+    /// An engine's refusal as a client reads it. An engine that holds no event at all has lost its state and waits for booking
+    /// to rebuild it.
+    pub(crate) async fn explain(&self, error: EngineError) -> Problem {
+        match error {
+            EngineError::UnknownEvent => match self.0.with.engine.events().await {
+                Ok(events) if !events.is_empty() => {
+                    Problem::new(Code::EventNotFound, "no event has this event_id").field("event_id")
+                }
+                _ => unavailable("the line is being rebuilt"),
+            },
+            EngineError::Unavailable(error) => {
+                tracing::warn!(error, "the engine did not answer");
+                unavailable("the line cannot be reached")
+            }
+        }
+    }
+
+    /// A pass's token.
+    pub(crate) fn token(&self, event: EventId, user: &UserId, grant: &Grant) -> String {
+        self.0.with.passes.mint(event, user, grant)
+    }
+
+    /// Seconds until this position's turn.
+    pub(crate) fn wait_seconds(&self, event: EventId, position: u64) -> u64 {
+        self.0.registry.view(event).wait_seconds(position)
+    }
+
+    /// A place as REST and streams answer it.
+    pub(crate) fn answer(&self, event: EventId, user: &UserId, place: &Place) -> PlaceAnswer {
+        let grant = place.grant.as_ref();
+        PlaceAnswer {
+            event_id: event,
+            user_id: user.clone(),
+            position: place.position,
+            total_in_queue: place.total,
+            estimated_wait_seconds: self.wait_seconds(event, place.position),
+            is_ready: grant.is_some(),
+            ticket: self.0.with.tickets.mint(event, user, &place.epoch, place.number),
+            pass_id: grant.map(|grant| grant.pass_id.clone()),
+            queue_pass: grant.map(|grant| self.token(event, user, grant)),
+            queue_pass_expires_at: grant.map(|grant| grant.expires_at),
+        }
+    }
+
+    /// A place as the socket says it: the pass where there is one.
+    pub(crate) fn place_message(&self, event: EventId, user: &UserId, place: &Place) -> ServerMessage {
+        if let Some(grant) = &place.grant {
+            return self.pass_message(event, user, grant);
+        }
+        ServerMessage::Queued {
+            event_id: event,
+            ticket: self.0.with.tickets.mint(event, user, &place.epoch, place.number),
+            position: place.position,
+            total_in_queue: place.total,
+            estimated_wait_seconds: self.wait_seconds(event, place.position),
+        }
+    }
+
+    /// A pass as the socket says it.
+    pub(crate) fn pass_message(&self, event: EventId, user: &UserId, grant: &Grant) -> ServerMessage {
+        metrics::counter!("stanchion_passes_sent_total").increment(1);
+        ServerMessage::Pass {
+            event_id: event,
+            pass_id: grant.pass_id.clone(),
+            queue_pass: self.token(event, user, grant),
+            expires_at: grant.expires_at,
+            hold: None,
+        }
+    }
+}
+
+fn not_open(state: SaleState) -> Problem {
+    let problem = Problem::new(Code::QueueClosed, format!("the line is not open: the sale is {}", state.as_str()));
+    match state {
+        SaleState::Scheduled => problem.retry_after(Duration::from_secs(5)),
+        _ => problem,
+    }
+}
+
+fn unavailable(detail: &str) -> Problem {
+    Problem::unavailable(detail, Duration::from_secs(1))
+}

@@ -1,0 +1,130 @@
+//! The node's ear and its sign of life: one listener for all its users, one report an event, and a probe that proves that the
+//! ear still hears.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use waitingroom::{
+    ids::EventId,
+    signal::{Heard, Listener, Recipient, Signal, SignalError},
+};
+
+use crate::{Gateway, registry::Applied};
+
+/// How often a node reports itself; see [`waitingroom::absence::NODE_TIMEOUT`].
+const REPORT: Duration = Duration::from_secs(2);
+/// How often a node probes its own subscription, and looks for lost messages.
+const PROBE: Duration = Duration::from_millis(500);
+/// Places that are read at the same time in a resync.
+const RESYNC_CONCURRENCY: usize = 64;
+
+pub(crate) async fn start(gateway: &Gateway) -> Result<(), SignalError> {
+    let with = &gateway.0.with;
+    let ear = with.signals.listen(&gateway.0.config.node).await?;
+    gateway.0.registry.set_hears(true);
+    with.lifecycle.spawn("ear", listen(gateway.clone(), ear));
+    with.lifecycle.spawn("node report", report(gateway.clone()));
+    with.lifecycle.spawn("probe", probe(gateway.clone()));
+    Ok(())
+}
+
+/// Hears until the process stops: also while draining, since the users are still here.
+async fn listen(gateway: Gateway, mut ear: Box<dyn Listener>) {
+    let lifecycle = gateway.0.with.lifecycle.clone();
+    loop {
+        tokio::select! {
+            heard = ear.next() => match heard {
+                Heard::Signal(signal) => hear(&gateway, *signal),
+                Heard::Gap => missed(&gateway).await,
+            },
+            () = drained(&gateway), if lifecycle.is_draining() => return,
+        }
+    }
+}
+
+/// Returns once a draining node has no users.
+async fn drained(gateway: &Gateway) {
+    while !gateway.0.registry.events().is_empty() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn hear(gateway: &Gateway, signal: Signal) {
+    let registry = &gateway.0.registry;
+    match signal {
+        Signal::Passes { event_id, passes } => {
+            passes.iter().for_each(|(user, grant)| registry.deliver(event_id, user, grant));
+        }
+        Signal::Lapsed { event_id, users } => {
+            users.iter().for_each(|(user, lapse)| registry.lapse(event_id, user, *lapse));
+        }
+        Signal::Progress(progress) => {
+            if registry.progress(&progress, gateway.0.with.clock.now()) == Applied::Lost {
+                spawn_resync(gateway, progress.event_id);
+            }
+        }
+        Signal::Sale { event_id, settings } => registry.sale(event_id, &settings),
+        Signal::Probe { .. } => {}
+    }
+}
+
+async fn missed(gateway: &Gateway) {
+    metrics::counter!("stanchion_signal_gaps_total").increment(1);
+    gateway.0.registry.set_hears(true);
+    for event in gateway.0.registry.events() {
+        spawn_resync(gateway, event);
+    }
+}
+
+fn spawn_resync(gateway: &Gateway, event: EventId) {
+    gateway.0.with.lifecycle.spawn("resync", resync(gateway.clone(), event));
+}
+
+/// Reads the place of every local user of the event again, and delivers what was missed.
+async fn resync(gateway: Gateway, event: EventId) {
+    let users = gateway.0.registry.users(event);
+    tracing::info!(%event, users = users.len(), "reading places again");
+    metrics::counter!("stanchion_resyncs_total").increment(1);
+    let here = gateway.here();
+    let (gateway, here) = (&gateway, &here);
+    let readings = stream::iter(users).map(|user| async move {
+        let place = gateway.find_place(event, &user, here).await;
+        let Ok(place) = place else { return };
+        gateway.0.registry.refresh(event, &user, &place);
+        if let Some(grant) = &place.grant {
+            gateway.0.registry.deliver(event, &user, grant);
+        }
+    });
+    readings.buffer_unordered(RESYNC_CONCURRENCY).collect::<()>().await;
+}
+
+async fn report(gateway: Gateway) {
+    let with = &gateway.0.with;
+    loop {
+        for event in gateway.0.registry.events() {
+            if let Err(error) = with.engine.report_node(event, &gateway.0.config.node, with.clock.now()).await {
+                tracing::warn!(%event, %error, "this node's sign of life could not be recorded");
+            }
+        }
+        if !with.lifecycle.pause(REPORT).await && gateway.0.registry.events().is_empty() {
+            return;
+        }
+        if with.lifecycle.is_draining() {
+            tokio::time::sleep(PROBE).await;
+        }
+    }
+}
+
+async fn probe(gateway: Gateway) {
+    let with = &gateway.0.with;
+    let mut sequence = 0;
+    while with.lifecycle.pause(PROBE).await {
+        sequence += 1;
+        let probe = [(Recipient::Node(gateway.0.config.node.clone()), Signal::Probe { sequence })];
+        let reached = with.signals.send(&probe).await;
+        gateway.0.registry.set_hears(reached.is_ok_and(|reached| reached.iter().all(|count| *count > 0)));
+        for event in gateway.0.registry.overdue(with.clock.now()) {
+            spawn_resync(&gateway, event);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Who is connected here: for each event a room, in it each local user with their connections and projected position.
+//!
+//! The maps are private and every method works on them and returns, so no guard of theirs can be held across an await.
+
+mod conflation;
+mod room;
+mod slot;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use dashmap::DashMap;
+use waitingroom::{
+    clock::Timestamp,
+    ids::{EventId, UserId},
+    line::{Grant, Lapse, Place, Progress, QueueSettings},
+};
+
+use self::room::Room;
+pub(crate) use self::{
+    room::{Applied, RoomView, TooManyConnections},
+    slot::{News, PositionNews, Slot},
+};
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    rooms: DashMap<EventId, Arc<Room>>,
+    hears: AtomicBool,
+}
+
+impl Registry {
+    fn room(&self, event: EventId) -> Arc<Room> {
+        Arc::clone(self.rooms.entry(event).or_default().value())
+    }
+
+    fn known_room(&self, event: EventId) -> Option<Arc<Room>> {
+        self.rooms.get(&event).map(|room| Arc::clone(room.value()))
+    }
+
+    /// Registers a connection for a user's place. `Ok(false)` where the room has moved past the place's revision: the place
+    /// must be read again.
+    pub(crate) fn attach(
+        &self,
+        event: EventId,
+        user: &UserId,
+        place: &Place,
+        slot: &Arc<Slot>,
+    ) -> Result<bool, TooManyConnections> {
+        self.room(event).attach(user, place, slot)
+    }
+
+    /// Takes a connection away; true where it was the user's last one here.
+    pub(crate) fn detach(&self, event: EventId, user: &UserId, slot: &Arc<Slot>) -> bool {
+        self.known_room(event).is_some_and(|room| room.detach(user, slot))
+    }
+
+    /// Replaces what is known of a user's place, after a resync.
+    pub(crate) fn refresh(&self, event: EventId, user: &UserId, place: &Place) {
+        if let Some(room) = self.known_room(event) {
+            room.refresh(user, place);
+        }
+    }
+
+    /// Hands a pass to every connection of the user here.
+    pub(crate) fn deliver(&self, event: EventId, user: &UserId, grant: &Grant) {
+        if let Some(room) = self.known_room(event) {
+            room.tell(user, |slot| slot.put_pass(event, grant.clone()));
+        }
+    }
+
+    /// Tells every connection of the user here that a pass or place ended.
+    pub(crate) fn lapse(&self, event: EventId, user: &UserId, lapse: Lapse) {
+        if let Some(room) = self.known_room(event) {
+            room.tell(user, |slot| slot.put_lapse(event, lapse));
+        }
+    }
+
+    /// Moves the room on by one progress message.
+    pub(crate) fn progress(&self, progress: &Progress, now: Timestamp) -> Applied {
+        self.room(progress.event_id).progress(progress, now)
+    }
+
+    /// Rooms that wait for a lost message for too long: their users' places must be read again.
+    pub(crate) fn overdue(&self, now: Timestamp) -> Vec<EventId> {
+        self.rooms.iter().filter(|room| room.value().is_overdue(now)).map(|room| *room.key()).collect()
+    }
+
+    /// A sale's settings changed.
+    pub(crate) fn sale(&self, event: EventId, settings: &QueueSettings) {
+        if let Some(room) = self.known_room(event) {
+            room.settings(event, settings);
+        }
+    }
+
+    /// What is known here of the line as a whole.
+    pub(crate) fn view(&self, event: EventId) -> RoomView {
+        self.known_room(event).map(|room| room.view()).unwrap_or_default()
+    }
+
+    /// Events with users here.
+    pub(crate) fn events(&self) -> Vec<EventId> {
+        self.rooms.iter().filter(|room| !room.value().is_empty()).map(|room| *room.key()).collect()
+    }
+
+    /// The users of an event here.
+    pub(crate) fn users(&self, event: EventId) -> Vec<UserId> {
+        self.known_room(event).map(|room| room.users()).unwrap_or_default()
+    }
+
+    pub(crate) fn set_hears(&self, hears: bool) {
+        self.hears.store(hears, Ordering::Relaxed);
+    }
+
+    pub(crate) fn hears(&self) -> bool {
+        self.hears.load(Ordering::Relaxed)
+    }
+}

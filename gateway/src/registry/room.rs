@@ -1,0 +1,316 @@
+//! One event's local users, and the projection of their positions: rank when attached, minus the removals below since.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use waitingroom::{
+    clock::Timestamp,
+    ids::{Epoch, EventId, UserId},
+    line::{Place, Progress, QueueSettings, SaleState},
+};
+
+use super::{
+    conflation,
+    slot::{PositionNews, Slot},
+};
+
+/// Most connections of one user on one node: a browser with many tabs.
+const MAX_CONNECTIONS: usize = 8;
+/// Messages that may wait for one that is missing.
+const MAX_WAITING: usize = 64;
+/// How long a missing message may be late before the places are read again.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Weight of the newest second in the measured release rate.
+const RATE_WEIGHT: f64 = 0.2;
+
+/// The user has more connections here than allowed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooManyConnections;
+
+/// What a progress message did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Applied {
+    /// Positions were moved, or there was nothing to move.
+    Done,
+    /// A message before this one is missing; it may still come.
+    Waiting,
+    /// The line is another incarnation, or too much is missing: read the places again.
+    Lost,
+}
+
+/// The line as a whole, as far as this node knows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RoomView {
+    pub(crate) settings: QueueSettings,
+    pub(crate) seats_left: u64,
+    pub(crate) rate: f64,
+}
+
+impl RoomView {
+    /// Seconds until this position's turn, from the measured rate (or the set one, before anything was measured).
+    pub(crate) fn wait_seconds(&self, position: u64) -> u64 {
+        let set = self.settings.rate_per_second;
+        let rate = if self.rate > 0.0 { self.rate.min(set) } else { set };
+        if rate <= 0.0 { 0 } else { (position as f64 / rate).ceil() as u64 }
+    }
+
+    fn reason(&self) -> Option<&'static str> {
+        match self.settings.state {
+            SaleState::Paused => Some("The line is paused."),
+            SaleState::SoldOut => Some("Every seat is taken; some may come back."),
+            _ if self.seats_left == 0 => Some("Every seat is held or sold; some may come back."),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Track {
+    known: bool,
+    epoch: Option<Epoch>,
+    revision: u64,
+    waiting: BTreeMap<u64, Progress>,
+    waiting_since: Option<Timestamp>,
+    measured_at: Option<(Timestamp, u64)>,
+    view: RoomView,
+}
+
+#[derive(Debug)]
+struct LocalUser {
+    number: u64,
+    position: u64,
+    revision: u64,
+    told: u64,
+    told_at: Timestamp,
+    slots: Vec<Arc<Slot>>,
+}
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    track: Mutex<Track>,
+    users: DashMap<UserId, LocalUser>,
+}
+
+impl Room {
+    pub(super) fn attach(&self, user: &UserId, place: &Place, slot: &Arc<Slot>) -> Result<bool, TooManyConnections> {
+        let mut local = self.users.entry(user.clone()).or_insert_with(|| LocalUser::new(place));
+        local.renew(place);
+        if !local.slots.iter().any(|known| Arc::ptr_eq(known, slot)) {
+            if local.slots.len() >= MAX_CONNECTIONS {
+                return Err(TooManyConnections);
+            }
+            local.slots.push(Arc::clone(slot));
+        }
+        drop(local);
+        Ok(self.is_current(place))
+    }
+
+    /// Has no removal been applied here that the place does not count?
+    fn is_current(&self, place: &Place) -> bool {
+        let track = self.track.lock();
+        !track.known || track.epoch.as_ref() != Some(&place.epoch) || track.revision <= place.revision
+    }
+
+    pub(super) fn refresh(&self, user: &UserId, place: &Place) {
+        if let Some(mut local) = self.users.get_mut(user) {
+            local.renew(place);
+        }
+    }
+
+    pub(super) fn detach(&self, user: &UserId, slot: &Arc<Slot>) -> bool {
+        let Some(mut local) = self.users.get_mut(user) else { return false };
+        local.slots.retain(|known| !Arc::ptr_eq(known, slot));
+        drop(local);
+        self.users.remove_if(user, |_, local| local.slots.is_empty()).is_some()
+    }
+
+    pub(super) fn tell(&self, user: &UserId, tell: impl Fn(&Slot)) {
+        if let Some(local) = self.users.get(user) {
+            local.slots.iter().for_each(|slot| tell(slot));
+        }
+    }
+
+    pub(super) fn settings(&self, event: EventId, settings: &QueueSettings) {
+        let changed = {
+            let mut track = self.track.lock();
+            let before = std::mem::replace(&mut track.view.settings, settings.clone());
+            before.state != settings.state || before.message != settings.message || !track.known
+        };
+        if changed {
+            for local in &self.users {
+                local.slots.iter().for_each(|slot| slot.put_sale(event, settings.clone()));
+            }
+        }
+    }
+
+    pub(super) fn progress(&self, progress: &Progress, now: Timestamp) -> Applied {
+        let ready = {
+            let mut track = self.track.lock();
+            match track.accept(progress, now) {
+                Ok(ready) => ready,
+                Err(applied) => return applied,
+            }
+        };
+        self.settings(progress.event_id, &progress.settings);
+        for progress in ready {
+            self.project(&progress, now);
+        }
+        Applied::Done
+    }
+
+    fn project(&self, progress: &Progress, now: Timestamp) {
+        let view = self.view();
+        for mut local in self.users.iter_mut() {
+            local.step(progress);
+            if let Some(news) = local.news(progress.total, &view, now) {
+                local.slots.iter().for_each(|slot| slot.put_position(progress.event_id, news.clone()));
+            }
+        }
+    }
+
+    pub(super) fn is_overdue(&self, now: Timestamp) -> bool {
+        let mut track = self.track.lock();
+        let overdue = track.waiting_since.is_some_and(|since| since.plus(PATIENCE) <= now);
+        if overdue {
+            track.skip();
+        }
+        overdue
+    }
+
+    pub(super) fn view(&self) -> RoomView {
+        self.track.lock().view.clone()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+
+    pub(super) fn users(&self) -> Vec<UserId> {
+        self.users.iter().map(|local| local.key().clone()).collect()
+    }
+}
+
+impl Track {
+    /// The messages that can be applied now, in order.
+    fn accept(&mut self, progress: &Progress, now: Timestamp) -> Result<Vec<Progress>, Applied> {
+        if self.epoch.as_ref() != Some(&progress.epoch) {
+            let first = !self.known;
+            self.begin(progress);
+            return if first { Ok(vec![progress.clone()]) } else { Err(Applied::Lost) };
+        }
+        if progress.to < self.revision || (progress.to == self.revision && progress.from < progress.to) {
+            return Ok(Vec::new()); // heard before
+        }
+        self.waiting.insert(progress.from, progress.clone());
+        if self.waiting.len() > MAX_WAITING {
+            self.skip();
+            return Err(Applied::Lost);
+        }
+        let ready = self.contiguous(now);
+        if ready.is_empty() { Err(Applied::Waiting) } else { Ok(ready) }
+    }
+
+    fn begin(&mut self, progress: &Progress) {
+        self.known = true;
+        self.epoch = Some(progress.epoch.clone());
+        self.revision = progress.to;
+        self.waiting.clear();
+        self.waiting_since = None;
+        self.view.seats_left = progress.seats_left;
+    }
+
+    fn contiguous(&mut self, now: Timestamp) -> Vec<Progress> {
+        let mut ready = Vec::new();
+        while let Some(next) = self.waiting.remove(&self.revision) {
+            self.measure(&next, now);
+            self.view.seats_left = next.seats_left;
+            let still = next.from == next.to;
+            self.revision = next.to;
+            ready.push(next);
+            if still {
+                break;
+            }
+        }
+        self.waiting_since = (!self.waiting.is_empty()).then(|| self.waiting_since.unwrap_or(now));
+        ready
+    }
+
+    /// Gives up on what is missing: goes on after the newest message.
+    fn skip(&mut self) {
+        if let Some(newest) = self.waiting.values().map(|progress| progress.to).max() {
+            self.revision = self.revision.max(newest);
+        }
+        self.waiting.clear();
+        self.waiting_since = None;
+    }
+
+    /// Measures how fast the line moves, over spans of at least a second.
+    fn measure(&mut self, progress: &Progress, now: Timestamp) {
+        let (since, counted) = self.measured_at.unwrap_or((now, 0));
+        let counted = counted + progress.removed.len() as u64;
+        let span = now.since(since).as_secs_f64();
+        if span < 1.0 {
+            self.measured_at = Some((since, counted));
+            return;
+        }
+        let newest = counted as f64 / span;
+        let before = self.view.rate;
+        self.view.rate = if before == 0.0 { newest } else { before + RATE_WEIGHT * (newest - before) };
+        self.measured_at = Some((now, 0));
+    }
+}
+
+impl LocalUser {
+    fn new(place: &Place) -> Self {
+        Self {
+            number: place.number,
+            position: place.position,
+            revision: place.revision,
+            told: u64::MAX,
+            told_at: Timestamp::default(),
+            slots: Vec::new(),
+        }
+    }
+
+    fn renew(&mut self, place: &Place) {
+        if self.number != place.number {
+            self.told = u64::MAX; // another place
+        }
+        self.number = place.number;
+        self.position = place.position;
+        self.revision = place.revision;
+    }
+
+    fn step(&mut self, progress: &Progress) {
+        if self.revision >= progress.to {
+            return;
+        }
+        let counted = self.revision.saturating_sub(progress.from) as usize;
+        let below = progress.removed.iter().skip(counted).filter(|number| **number < self.number).count() as u64;
+        let floor = u64::from(self.position > 0); // who waits is at least next
+        self.position = self.position.saturating_sub(below).max(floor);
+        self.revision = progress.to;
+    }
+
+    /// A message for the user, if one is due. A position that is shown never grows.
+    fn news(&mut self, total: u64, view: &RoomView, now: Timestamp) -> Option<PositionNews> {
+        let position = self.position.min(self.told);
+        if position == 0 || position == self.told || !conflation::is_due(position, self.told_at, now) {
+            return None;
+        }
+        self.told = position;
+        self.told_at = now;
+        Some(PositionNews {
+            position,
+            total: total.max(position),
+            wait_seconds: view.wait_seconds(position),
+            seats_left: Some(view.seats_left),
+            reason: view.reason(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

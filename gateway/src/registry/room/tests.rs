@@ -1,0 +1,126 @@
+//! The projection against the plain definition of a rank.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use waitingroom::ids::Epoch;
+
+use super::*;
+
+fn epoch() -> Epoch {
+    "e1".parse().unwrap()
+}
+
+fn event() -> EventId {
+    uuid::Uuid::nil().into()
+}
+
+fn user(number: u64) -> UserId {
+    format!("u{number}").parse().unwrap()
+}
+
+fn progress(from: u64, removed: Vec<u64>, total: u64) -> Progress {
+    let to = from + removed.len() as u64;
+    let settings = QueueSettings::default();
+    Progress { event_id: event(), epoch: epoch(), from, to, removed, total, active: 0, seats_left: 10, settings }
+}
+
+/// A line that is removed from, and what the engine would say about it.
+struct Model {
+    line: BTreeSet<u64>,
+    log: Vec<u64>,
+    published: usize,
+}
+
+impl Model {
+    fn place(&self, number: u64) -> Place {
+        Place {
+            number,
+            epoch: epoch(),
+            position: self.line.range(..=number).count() as u64,
+            total: self.line.len() as u64,
+            revision: self.log.len() as u64,
+            grant: None,
+        }
+    }
+
+    fn publish(&mut self) -> Progress {
+        let removed = self.log[self.published..].to_vec();
+        let progress = progress(self.published as u64, removed, self.line.len() as u64);
+        self.published = self.log.len();
+        progress
+    }
+}
+
+proptest! {
+    /// Users attach at any moment, also between a removal and its publication; messages may swap places.
+    #[test]
+    fn positions_are_the_ranks(steps in prop::collection::vec((0u8..4, 0usize..40), 1..120)) {
+        let room = Room::default();
+        let mut model = Model { line: (1..=40).collect(), log: Vec::new(), published: 0 };
+        room.progress(&model.publish(), Timestamp::default());
+        let mut held_back = None;
+        for (kind, pick) in steps {
+            let number = model.line.iter().nth(pick % model.line.len().max(1)).copied();
+            match (kind, number) {
+                (0, Some(number)) => { model.line.remove(&number); model.log.push(number); }
+                (1, Some(number)) => {
+                    let current = room.attach(&user(number), &model.place(number), &Arc::new(Slot::default())).unwrap_or(true);
+                    prop_assert!(current);
+                }
+                (2, _) => { let next = model.publish(); room.progress(&next, Timestamp::default()); }
+                _ if held_back.is_none() => held_back = Some(model.publish()),
+                _ => { let late = held_back.take().unwrap(); room.progress(&late, Timestamp::default()); }
+            }
+        }
+        if let Some(late) = held_back { room.progress(&late, Timestamp::default()); }
+        room.progress(&model.publish(), Timestamp::default());
+        for local in &room.users {
+            if model.line.contains(&local.number) {
+                prop_assert_eq!(local.position, model.line.range(..=local.number).count() as u64);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lost_message_is_noticed() {
+    let room = Room::default();
+    let now = Timestamp::from_millis(1_000);
+    assert_eq!(room.progress(&progress(0, vec![1], 9), now), Applied::Done);
+    assert_eq!(room.progress(&progress(2, vec![3], 7), now), Applied::Waiting);
+    assert!(!room.is_overdue(now));
+    assert!(room.is_overdue(now.plus(PATIENCE)));
+    assert!(!room.is_overdue(now.plus(PATIENCE)), "it was given up");
+    assert_eq!(room.progress(&progress(3, vec![4], 6), now), Applied::Done);
+}
+
+#[test]
+fn another_incarnation_of_the_line_is_noticed() {
+    let room = Room::default();
+    room.progress(&progress(0, vec![1], 9), Timestamp::default());
+    let other = Progress { epoch: "e2".parse().unwrap(), ..progress(0, vec![], 0) };
+    assert_eq!(room.progress(&other, Timestamp::default()), Applied::Lost);
+}
+
+#[test]
+fn what_is_shown_never_grows() {
+    let mut local =
+        LocalUser::new(&Place { number: 9, epoch: epoch(), position: 5, total: 9, revision: 0, grant: None });
+    let (view, now) = (RoomView::default(), Timestamp::from_millis(10_000));
+    assert_eq!(local.news(9, &view, now).unwrap().position, 5);
+    local.position = 7;
+    assert_eq!(local.news(9, &view, now), None);
+    local.position = 4;
+    assert_eq!(local.news(9, &view, now).unwrap().position, 4);
+}
+
+#[test]
+fn a_place_read_before_the_last_message_must_be_read_again() {
+    let room = Room::default();
+    room.progress(&progress(0, vec![1, 2], 9), Timestamp::default());
+    let slot = Arc::new(Slot::default());
+    let stale = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 1, grant: None };
+    assert_eq!(room.attach(&user(9), &stale, &slot), Ok(false));
+    assert_eq!(room.attach(&user(9), &Place { position: 7, revision: 2, ..stale }, &slot), Ok(true));
+}

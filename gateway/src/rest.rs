@@ -1,0 +1,38 @@
+//! The line over plain HTTP.
+
+mod identities;
+mod queue;
+
+use axum::{
+    Router,
+    extract::FromRequestParts,
+    http::request::Parts,
+    routing::{delete, get, post},
+};
+use waitingroom::{identity::Identity, problem::Problem};
+
+use crate::{Gateway, socket, stream};
+
+pub(crate) fn router(gateway: Gateway) -> Router {
+    Router::new()
+        .route("/api/v1/queue/join", post(queue::join))
+        .route("/api/v1/queue/position/{event_id}", get(queue::position))
+        .route("/api/v1/queue/position/{event_id}/stream", get(stream::stream))
+        .route("/api/v1/queue/leave", delete(queue::leave))
+        .route("/api/v1/queue/status/{event_id}", get(queue::status))
+        .route("/api/v1/ws", get(socket::upgrade))
+        .route("/api/v1/guest", post(identities::guest))
+        .route("/api/v1/dev/token", post(identities::development_token))
+        .with_state(gateway)
+}
+
+/// The user of a request.
+pub(crate) struct User(pub(crate) Identity);
+
+impl FromRequestParts<Gateway> for User {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
+        gateway.0.with.authenticator.authenticate(&parts.headers).map(Self)
+    }
+}

@@ -1,0 +1,67 @@
+//! Identities that are signed here: guests, and development tokens on the embedded default.
+
+use std::time::Duration;
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use waitingroom::{
+    clock::Timestamp,
+    http::Json,
+    identity::mint_user_token,
+    ids::UserId,
+    problem::{Code, Problem},
+};
+
+use crate::Gateway;
+
+/// Life of a guest identity: longer than any sale's day.
+const GUEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// Life of a development token.
+const DEVELOPMENT_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+#[derive(Serialize)]
+struct Token {
+    token: String,
+    user_id: UserId,
+    expires_at: Timestamp,
+}
+
+pub(super) async fn guest(State(gateway): State<Gateway>) -> Result<Response, Problem> {
+    let with = &gateway.0.with;
+    let user_id: UserId = format!("guest-{}", Uuid::new_v4()).parse().map_err(|_| internal())?;
+    let expires_at = with.clock.now().plus(GUEST_LIFE);
+    let token = with
+        .authenticator
+        .mint_guest(&user_id, expires_at)
+        .ok_or_else(|| Problem::new(Code::NotFound, "guests are not admitted here; sign in at the shop"))?;
+    Ok((StatusCode::CREATED, Json(Token { token, user_id, expires_at })).into_response())
+}
+
+#[derive(Deserialize)]
+pub(super) struct DevelopmentUser {
+    user: UserId,
+    #[serde(default)]
+    role: Option<String>,
+}
+
+pub(super) async fn development_token(
+    State(gateway): State<Gateway>,
+    body: Result<Json<DevelopmentUser>, Problem>,
+) -> Result<Response, Problem> {
+    let secret = gateway.0.config.development_secret.as_ref();
+    let secret = secret.ok_or_else(|| Problem::new(Code::NotFound, "there is nothing at this path"))?;
+    let Json(body) = body?;
+    let now = gateway.0.with.clock.now();
+    let token =
+        mint_user_token(secret, &body.user, body.role.as_deref(), now, DEVELOPMENT_LIFE).ok_or_else(internal)?;
+    Ok(Json(Token { token, user_id: body.user, expires_at: now.plus(DEVELOPMENT_LIFE) }).into_response())
+}
+
+fn internal() -> Problem {
+    Problem::new(Code::Internal, "the token could not be signed")
+}

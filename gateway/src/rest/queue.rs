@@ -1,0 +1,112 @@
+//! Joining, asking, leaving.
+
+use axum::{
+    body::Bytes,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use waitingroom::{
+    absence::Presence,
+    http::{Json, Path, Query, from_slice},
+    ids::EventId,
+    line::SaleState,
+    problem::Problem,
+};
+
+use super::User;
+use crate::{Gateway, desk::PlaceAnswer};
+
+#[derive(Deserialize)]
+pub(super) struct JoinBody {
+    event_id: EventId,
+    #[serde(default)]
+    ticket: Option<String>,
+}
+
+pub(super) async fn join(
+    State(gateway): State<Gateway>,
+    User(identity): User,
+    Json(body): Json<JoinBody>,
+) -> Result<Response, Problem> {
+    let (event, user) = (body.event_id, identity.user);
+    let (new, place) = gateway.take_place(event, &user, Presence::Poll, body.ticket.as_deref()).await?;
+    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(gateway.answer(event, &user, &place))).into_response())
+}
+
+pub(super) async fn position(
+    State(gateway): State<Gateway>,
+    User(identity): User,
+    Path(event): Path<EventId>,
+) -> Result<Json<PlaceAnswer>, Problem> {
+    let place = gateway.find_place(event, &identity.user, &Presence::Poll).await?;
+    Ok(Json(gateway.answer(event, &identity.user, &place)))
+}
+
+#[derive(Deserialize)]
+pub(super) struct LeaveParameters {
+    event_id: Option<EventId>,
+}
+
+#[derive(Deserialize)]
+struct LeaveBody {
+    event_id: EventId,
+}
+
+#[derive(Serialize)]
+pub(super) struct Left {
+    event_id: EventId,
+    left: bool,
+}
+
+/// The event comes in the query or, as clients of the earlier system send it, in the body of the DELETE.
+pub(super) async fn leave(
+    State(gateway): State<Gateway>,
+    User(identity): User,
+    Query(parameters): Query<LeaveParameters>,
+    body: Bytes,
+) -> Result<Json<Left>, Problem> {
+    let event_id = match parameters.event_id {
+        Some(event) => event,
+        None if body.is_empty() => return Err(Problem::invalid("event_id", "is required")),
+        None => from_slice::<LeaveBody>(&body)?.event_id,
+    };
+    gateway.give_up(event_id, &identity.user).await?;
+    Ok(Json(Left { event_id, left: true }))
+}
+
+#[derive(Serialize)]
+pub(super) struct Status {
+    event_id: EventId,
+    state: SaleState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    total_in_queue: u64,
+    active_passes: u64,
+    max_active: u32,
+    rate_per_second: f64,
+    seats_left: u64,
+}
+
+pub(super) async fn status(
+    State(gateway): State<Gateway>,
+    User(_): User,
+    Path(event_id): Path<EventId>,
+) -> Result<Json<Status>, Problem> {
+    let status = match gateway.0.with.engine.status(event_id).await {
+        Ok(status) => status,
+        Err(error) => return Err(gateway.explain(error).await),
+    };
+    Ok(Json(Status {
+        event_id,
+        state: status.settings.state,
+        message: status.settings.message,
+        total_in_queue: status.total,
+        active_passes: status.active,
+        max_active: status.settings.max_active,
+        rate_per_second: status.settings.rate_per_second,
+        seats_left: status.seats_left,
+    }))
+}

@@ -1,0 +1,73 @@
+//! The first phase of a connection: the client says who it is, in time, or is closed.
+
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use tokio::time::timeout;
+use waitingroom::{
+    identity::Identity,
+    problem::{Code, Problem},
+    wire::{ClientMessage, CloseCode, ServerMessage},
+};
+
+use super::{End, send};
+use crate::Gateway;
+
+/// Time for the first frame.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A client whose token was accepted.
+pub(super) struct Introduced {
+    pub(super) identity: Identity,
+    /// Handed on to booking with the user's own requests.
+    pub(super) token: String,
+}
+
+pub(super) async fn meet(gateway: &Gateway, socket: &mut WebSocket) -> Result<Introduced, End> {
+    let first = match timeout(CONNECT_DEADLINE, first_frame(socket)).await {
+        Ok(frame) => frame?,
+        Err(_) => return Err(End::Close(CloseCode::NoConnect)),
+    };
+    let token = match ClientMessage::parse(&first) {
+        Ok(ClientMessage::Connect(connect)) => connect.token,
+        Ok(_) => {
+            let problem = Problem::invalid("type", "of the first frame must be \"connect\"");
+            return refuse(socket, &problem, CloseCode::BadMessage).await;
+        }
+        Err(problem) => return refuse(socket, &problem, CloseCode::BadMessage).await,
+    };
+    match gateway.0.with.authenticator.identify(&token) {
+        Ok(identity) => welcome(gateway, socket, Introduced { identity, token }).await,
+        Err(problem) => refuse(socket, &problem, CloseCode::BadToken).await,
+    }
+}
+
+async fn first_frame(socket: &mut WebSocket) -> Result<String, End> {
+    loop {
+        match socket.recv().await {
+            Some(Ok(Message::Text(text))) => return Ok(text.as_str().to_owned()),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Binary(_))) => {
+                let problem = Problem::new(Code::Malformed, "frames must be text");
+                return refuse(socket, &problem, CloseCode::BadMessage).await;
+            }
+            Some(Ok(Message::Close(_))) | None => return Err(End::Gone),
+            Some(Err(error)) => return Err(super::session::broken(&error)),
+        }
+    }
+}
+
+async fn welcome(gateway: &Gateway, socket: &mut WebSocket, introduced: Introduced) -> Result<Introduced, End> {
+    let connected = ServerMessage::Connected {
+        node: gateway.0.config.node.clone(),
+        user_id: introduced.identity.user.clone(),
+        heartbeat_ms: gateway.0.config.heartbeat.as_millis() as u64,
+    };
+    send(socket, &connected).await?;
+    Ok(introduced)
+}
+
+async fn refuse<T>(socket: &mut WebSocket, problem: &Problem, code: CloseCode) -> Result<T, End> {
+    send(socket, &super::session::error(problem, None)).await?;
+    Err(End::Close(code))
+}

@@ -1,0 +1,149 @@
+//! What the client says, and what is done about it.
+
+use axum::{
+    Error,
+    extract::ws::{Message, WebSocket},
+};
+use waitingroom::{
+    ids::{EventId, PassId},
+    problem::{Code, Problem},
+    wire::{ClientMessage, CloseCode, JoinLine, ReserveSeats, ServerMessage},
+};
+
+use super::{Followed, Session, broken, error};
+use crate::socket::{End, send};
+
+/// Most events that one connection may follow at once.
+const MAX_FOLLOWED: usize = 8;
+
+impl Session<'_> {
+    pub(super) async fn hear(
+        &mut self,
+        socket: &mut WebSocket,
+        frame: Option<Result<Message, Error>>,
+    ) -> Result<(), End> {
+        let text = match frame {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
+            Some(Ok(Message::Binary(_))) => return Err(End::Close(CloseCode::BadMessage)),
+            Some(Ok(Message::Close(_))) | None => return Err(End::Gone),
+            Some(Err(error)) => return Err(broken(&error)),
+        };
+        if !self.guard.admits(self.gateway.0.with.clock.now()) {
+            return Err(End::Close(CloseCode::TooMany));
+        }
+        match ClientMessage::parse(&text) {
+            Ok(message) => self.act(socket, message).await,
+            Err(problem) => {
+                send(socket, &error(&problem, None)).await?;
+                let malformed = problem.code == Code::Malformed;
+                if malformed { Err(End::Close(CloseCode::BadMessage)) } else { Ok(()) }
+            }
+        }
+    }
+
+    async fn act(&mut self, socket: &mut WebSocket, message: ClientMessage) -> Result<(), End> {
+        match message {
+            ClientMessage::Join(join) => self.join(socket, join).await,
+            ClientMessage::Ack(ack) => self.acknowledge(socket, ack.pass_id).await,
+            ClientMessage::Reserve(request) => self.reserve(socket, request).await,
+            ClientMessage::Leave(leave) => self.leave(socket, leave.event_id).await,
+            ClientMessage::Ping => send(socket, &ServerMessage::Heartbeat).await,
+            ClientMessage::Connect(_) => {
+                let problem = Problem::new(Code::InvalidField, "you are connected already");
+                send(socket, &error(&problem, None)).await
+            }
+            ClientMessage::Unknown => Ok(()),
+        }
+    }
+
+    async fn join(&mut self, socket: &mut WebSocket, join: JoinLine) -> Result<(), End> {
+        match self.follow(&join).await {
+            Ok(message) => send(socket, &message).await,
+            Err(problem) => send(socket, &error(&problem, Some(join.event_id.to_string()))).await,
+        }
+    }
+
+    async fn follow(&mut self, join: &JoinLine) -> Result<ServerMessage, Problem> {
+        let known = self.followed.iter().any(|followed| followed.event == join.event_id);
+        if !known && self.followed.len() >= MAX_FOLLOWED {
+            return Err(Problem::new(Code::RateLimited, "one connection may follow at most 8 events"));
+        }
+        let (gateway, user) = (self.gateway, self.client.identity.user.clone());
+        let (_, place) = gateway.take_place(join.event_id, &user, gateway.here(), join.ticket.as_deref()).await?;
+        if self.followed(join.event_id).is_none() {
+            let attachment = gateway.attachment(join.event_id, &user, &self.slot);
+            self.followed.push(Followed { event: join.event_id, pass: None, attachment });
+        }
+        let place = gateway.register(join.event_id, &user, &self.slot, place).await?;
+        if let Some(followed) = self.followed(join.event_id) {
+            followed.pass = place.grant.clone();
+        }
+        Ok(gateway.place_message(join.event_id, &user, &place))
+    }
+
+    pub(super) fn followed(&mut self, event: EventId) -> Option<&mut Followed> {
+        self.followed.iter_mut().find(|followed| followed.event == event)
+    }
+
+    async fn acknowledge(&mut self, socket: &mut WebSocket, pass: PassId) -> Result<(), End> {
+        let event =
+            self.followed.iter().find(|followed| followed.pass.as_ref().is_some_and(|grant| grant.pass_id == pass));
+        let event = event.map(|followed| followed.event);
+        let user = &self.client.identity.user;
+        let result = match event {
+            Some(event) => self.gateway.acknowledge(event, user, &pass).await,
+            None => Err(Problem::invalid("pass_id", "is not a pass that this connection was given")),
+        };
+        match result {
+            Ok(()) => Ok(()),
+            Err(problem) => send(socket, &error(&problem, Some(pass.to_string()))).await,
+        }
+    }
+
+    async fn leave(&mut self, socket: &mut WebSocket, event: EventId) -> Result<(), End> {
+        match self.gateway.give_up(event, &self.client.identity.user).await {
+            Ok(()) => {
+                self.followed.retain(|followed| followed.event != event);
+                send(socket, &ServerMessage::Left { event_id: event }).await
+            }
+            Err(problem) => send(socket, &error(&problem, Some(event.to_string()))).await,
+        }
+    }
+
+    /// Hands the pass to booking. One reservation at a time; its answer is told when it comes.
+    async fn reserve(&mut self, socket: &mut WebSocket, request: ReserveSeats) -> Result<(), End> {
+        let about = Some(request.idempotency_key.to_string());
+        if self.reservation.is_some() {
+            let problem = Problem::new(Code::RateLimited, "a reservation of this connection is under way");
+            return send(socket, &error(&problem, about)).await;
+        }
+        let user = &self.client.identity.user;
+        let place = self.gateway.find_place(request.event_id, user, &self.gateway.here()).await;
+        let pass = match place.map(|place| place.grant) {
+            Ok(Some(grant)) => self.gateway.token(request.event_id, user, &grant),
+            Ok(None) => {
+                let problem = Problem::new(Code::PassRequired, "it is not your turn yet");
+                return send(socket, &error(&problem, about)).await;
+            }
+            // The pass may have been used by this very request before: booking knows by the idempotency key.
+            Err(problem) if problem.code == Code::NotInQueue => match self.last_pass(request.event_id) {
+                Some(pass) => pass,
+                None => return send(socket, &error(&problem, about)).await,
+            },
+            Err(problem) => return send(socket, &error(&problem, about)).await,
+        };
+        let (booking, token) = (self.gateway.0.booking.clone(), self.client.token.clone());
+        self.reservation = Some(Box::pin(async move {
+            let answer = booking.reserve(&token, &pass, &request).await;
+            (request.idempotency_key, answer)
+        }));
+        Ok(())
+    }
+
+    fn last_pass(&self, event: EventId) -> Option<String> {
+        let followed = self.followed.iter().find(|followed| followed.event == event)?;
+        let grant = followed.pass.as_ref()?;
+        Some(self.gateway.token(event, &self.client.identity.user, grant))
+    }
+}

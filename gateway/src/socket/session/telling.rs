@@ -1,0 +1,81 @@
+//! What the connection is told.
+
+use axum::extract::ws::WebSocket;
+use waitingroom::{
+    ids::EventId,
+    line::{Lapse, SaleState},
+    wire::{CloseCode, ServerMessage},
+};
+
+use super::{Reservation, Session, error};
+use crate::{
+    registry::{News, PositionNews},
+    socket::{End, send},
+    stream::lapse_problem,
+};
+
+impl Session<'_> {
+    pub(super) async fn tell_news(&mut self, socket: &mut WebSocket) -> Result<(), End> {
+        for (event, news) in self.slot.take() {
+            self.tell(socket, event, news).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell(&mut self, socket: &mut WebSocket, event: EventId, news: News) -> Result<(), End> {
+        if let Some(settings) = news.sale {
+            let (state, message) = (settings.state, settings.message);
+            send(socket, &ServerMessage::Event { event_id: event, state, message }).await?;
+            if state == SaleState::Closed {
+                return Err(End::Close(CloseCode::EventClosed));
+            }
+        }
+        if let Some(position) = news.position {
+            send(socket, &position_message(event, position)).await?;
+        }
+        if let Some(lapse) = news.lapse {
+            self.tell_lapse(socket, event, lapse).await?;
+        }
+        if let Some(grant) = news.pass {
+            let user = &self.client.identity.user;
+            let message = self.gateway.pass_message(event, user, &grant);
+            if let Some(followed) = self.followed(event) {
+                followed.pass = Some(grant);
+            }
+            send(socket, &message).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_lapse(&mut self, socket: &mut WebSocket, event: EventId, lapse: Lapse) -> Result<(), End> {
+        send(socket, &error(&lapse_problem(lapse), Some(event.to_string()))).await?;
+        self.followed.retain(|followed| followed.event != event);
+        match lapse {
+            Lapse::Unclaimed => Ok(()), // the place is kept: `join` brings it back
+            Lapse::Expired | Lapse::Absent => send(socket, &ServerMessage::Left { event_id: event }).await,
+        }
+    }
+
+    pub(super) async fn tell_reservation(&mut self, socket: &mut WebSocket, answer: Reservation) -> Result<(), End> {
+        self.reservation = None;
+        let (key, answer) = answer;
+        let message = match answer {
+            Ok(booking) => ServerMessage::Reserved { r#ref: key.to_string(), booking },
+            Err(refusal) => {
+                ServerMessage::Error { code: refusal.code, message: refusal.detail, r#ref: Some(key.to_string()) }
+            }
+        };
+        send(socket, &message).await
+    }
+}
+
+fn position_message(event: EventId, news: PositionNews) -> ServerMessage {
+    ServerMessage::Position {
+        event_id: event,
+        position: news.position,
+        total_in_queue: news.total,
+        estimated_wait_seconds: news.wait_seconds,
+        seats_left: news.seats_left,
+        reason: news.reason.map(str::to_owned),
+    }
+}

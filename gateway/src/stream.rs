@@ -1,0 +1,141 @@
+//! The line as server-sent events: the same slot as a socket's, written as a stream.
+//!
+//! A stream has no way to acknowledge: a pass counts as arrived when the stream has asked for what comes after it, and stays
+//! readable by polling until it is used.
+
+use std::{convert::Infallible, sync::Arc};
+
+use async_stream::stream;
+use axum::{
+    extract::State,
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures_util::Stream;
+use serde::Serialize;
+use waitingroom::{
+    http::Path,
+    ids::{EventId, UserId},
+    line::{Grant, Lapse, Place, SaleState},
+    problem::{Code, Problem},
+};
+
+use crate::{
+    Gateway,
+    desk::Attachment,
+    registry::{News, Slot},
+    rest::User,
+};
+
+#[derive(Serialize)]
+struct SaleNews<'a> {
+    event_id: EventId,
+    state: SaleState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+}
+
+/// What a stream says, and whether it ends with it.
+struct Said {
+    events: Vec<Event>,
+    pass: Option<Grant>,
+    ends: bool,
+}
+
+pub(crate) async fn stream(
+    State(gateway): State<Gateway>,
+    User(identity): User,
+    Path(event): Path<EventId>,
+) -> Result<Response, Problem> {
+    let slot = Arc::new(Slot::default());
+    let place = gateway.find_place(event, &identity.user, &gateway.here()).await?;
+    let attachment = gateway.attachment(event, &identity.user, &slot);
+    let place = gateway.register(event, &identity.user, &slot, place).await?;
+    let keep_alive = KeepAlive::new().interval(gateway.0.config.heartbeat).text("heartbeat");
+    let events = events(gateway, attachment, slot, event, identity.user, place);
+    let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
+    response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+fn events(
+    gateway: Gateway,
+    attachment: Attachment,
+    slot: Arc<Slot>,
+    event: EventId,
+    user: UserId,
+    mut place: Place,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream! {
+        let _attachment = attachment;
+        yield Ok(position(&gateway.answer(event, &user, &place)));
+        if let Some(grant) = &place.grant {
+            acknowledge(&gateway, event, &user, grant).await;
+        }
+        loop {
+            tokio::select! {
+                () = slot.woken() => {}
+                () = gateway.0.with.lifecycle.draining() => break,
+            }
+            for (_, news) in slot.take() {
+                let said = say(&gateway, event, &user, &mut place, news);
+                for event in said.events {
+                    yield Ok(event);
+                }
+                if let Some(grant) = said.pass {
+                    acknowledge(&gateway, event, &user, &grant).await;
+                }
+                if said.ends {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn say(gateway: &Gateway, event: EventId, user: &UserId, place: &mut Place, news: News) -> Said {
+    let mut said = Said { events: Vec::new(), pass: None, ends: false };
+    if let Some(settings) = news.sale {
+        let state = SaleNews { event_id: event, state: settings.state, message: settings.message.as_deref() };
+        said.events.extend(Event::default().event("state").json_data(state).ok());
+        said.ends = settings.state == SaleState::Closed;
+    }
+    if let Some(moved) = news.position {
+        (place.position, place.total) = (moved.position, moved.total);
+        said.events.push(position(&gateway.answer(event, user, place)));
+    }
+    if let Some(grant) = news.pass {
+        place.position = 0;
+        place.grant = Some(grant.clone());
+        said.events.push(position(&gateway.answer(event, user, place)));
+        said.pass = Some(grant);
+    }
+    if let Some(lapse) = news.lapse {
+        said.events.push(Event::default().event("error").data(lapse_problem(lapse).to_json()));
+        said.ends = true;
+    }
+    said
+}
+
+fn position(answer: &impl Serialize) -> Event {
+    Event::default().event("position").json_data(answer).unwrap_or_default()
+}
+
+async fn acknowledge(gateway: &Gateway, event: EventId, user: &UserId, grant: &Grant) {
+    if let Err(problem) = gateway.acknowledge(event, user, &grant.pass_id).await {
+        tracing::debug!(%event, %problem, "a streamed pass was not live any more");
+    }
+}
+
+/// How the end of a pass or place reads to its user.
+pub(crate) fn lapse_problem(lapse: Lapse) -> Problem {
+    match lapse {
+        Lapse::Unclaimed => {
+            Problem::new(Code::PassRevoked, "nobody claimed the pass in time; come back and you are first again")
+        }
+        Lapse::Expired => Problem::new(Code::PassExpired, "the pass has expired; join the line again"),
+        Lapse::Absent => Problem::new(Code::NotInQueue, "you were away for too long; join the line again"),
+    }
+}
