@@ -27,16 +27,14 @@ has_nats() {
     [[ -n $version && $(printf '%s\n' 2.10 "$version" | sort -V | head -n 1) == 2.10 ]]
 }
 
-has_browser() {
-    command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null
-}
+browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 
 # Debian packages of the servers that are missing, one a line.
 missing_packages() {
     command -v redis-server >/dev/null || echo redis-server
     [[ -n $(postgres_bin) ]] || echo postgresql
     command -v nginx >/dev/null || echo nginx
-    has_browser || echo chromium
+    browser >/dev/null || echo chromium
     command -v curl >/dev/null || echo curl
     command -v setpriv >/dev/null || echo util-linux
 }
