@@ -133,7 +133,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /** The node drains: stay for as long as it allows, then go, not at the same moment as everybody else. */
   #leaveNode(afterMs: number): void {
-    const in_ms = afterMs + (this.#random() * afterMs) / 2;
+    const in_ms = afterMs + backoffMs(this.#attempt++, this.#random());
     this.#returnAt = Date.now() + in_ms;
     clearTimeout(this.#drain);
     this.#drain = setTimeout(() => this.#lost(1000, ""), in_ms);

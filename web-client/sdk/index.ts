@@ -7,4 +7,4 @@ export { Places, type Store } from "./places";
 export { Problem } from "./problem";
 export type { Booking, EventDetail, EventSummary, Identity, Place, SaleState, Show, Zone } from "./resources";
 export { type Order, Rest } from "./rest";
-export { type Position, WaitingRoom, type WaitingRoomEvents } from "./waiting-room";
+export { type Consequence, type Position, WaitingRoom, type WaitingRoomEvents } from "./waiting-room";

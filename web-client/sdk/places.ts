@@ -1,9 +1,12 @@
 // What the browser remembers of a user's places: the ticket, and the best position that was shown for it.
 import { type Read, optional, count, record, text } from "./shape";
 
-const rememberedShape = { ticket: text, first: optional(count), position: optional(count) };
+const rememberedShape = { ticket: optional(text), first: optional(count), position: optional(count) };
 const remembered = record(rememberedShape);
-/** `first` is the position when the line was joined, `position` the lowest one shown since. */
+/**
+ * `first` is the position when the line was joined, `position` the lowest one shown since. A pass may come before any
+ * ticket was told: then the entry says only that there is a place.
+ */
 export type RememberedPlace = Read<typeof rememberedShape>;
 
 export type Store = Pick<Storage, "getItem" | "setItem" | "removeItem">;

@@ -39,7 +39,7 @@ export const place = record({
 });
 export type Place = Of<typeof place>;
 
-export const saleState = oneOf("scheduled", "lobby", "open", "paused", "sold_out", "closed");
+export const saleState = oneOf("scheduled", "open", "paused", "sold_out", "closed");
 export type SaleState = Of<typeof saleState>;
 
 const eventSummary = record({ event_id: text, name: text, state: saleState, message: optional(text) });

@@ -180,17 +180,41 @@ test("a pass is acknowledged every time and announced once", () => {
   expect(passes).toHaveBeenCalledOnce();
 });
 
+test("a pass that was taken back brings the client into the line again, with its ticket", () => {
+  const passes = vi.fn();
+  room.on("pass", passes);
+  room.join(event_id);
+  FakeSocket.last.accepts();
+  queued(1);
+  const pass = { event_id, pass_id: "p1", queue_pass: "jwt", expires_at: "2026-06-01T18:05:00Z" };
+  for (const ref of [event_id, "p1"]) {
+    FakeSocket.last.says({ type: "pass", ...pass });
+    FakeSocket.last.says({ type: "error", code: "PASS_REVOKED", message: "Unclaimed.", ref });
+    vi.advanceTimersByTime(20_000);
+    FakeSocket.last.says({ type: "heartbeat" });
+    expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1" });
+  }
+  expect(passes).toHaveBeenCalledTimes(2);
+});
+
+test("a pass that comes before any ticket is a place to resume, too", () => {
+  room.join(event_id);
+  FakeSocket.last.accepts();
+  FakeSocket.last.says({ type: "pass", event_id, pass_id: "p", queue_pass: "jwt", expires_at: "2026-06-01T18:05:00Z" });
+  expect(new Places(store).find("alice", event_id)).toEqual({});
+});
+
 test("a passing refusal is asked again later, a final one is not", () => {
   const errors = vi.fn();
   room.on("error", errors);
   room.join(event_id);
   FakeSocket.last.accepts();
   FakeSocket.last.says({ type: "error", code: "UNAVAILABLE", message: "Busy.", ref: event_id });
-  expect(errors).toHaveBeenLastCalledWith(expect.objectContaining({ gone: false }));
+  expect(errors).toHaveBeenLastCalledWith(expect.objectContaining({ then: "retrying" }));
   vi.advanceTimersByTime(500);
   expect(joins()).toHaveLength(2);
   FakeSocket.last.says({ type: "error", code: "QUEUE_CLOSED", message: "Closed.", ref: event_id });
-  expect(errors).toHaveBeenLastCalledWith(expect.objectContaining({ gone: true }));
+  expect(errors).toHaveBeenLastCalledWith(expect.objectContaining({ then: "gone" }));
   reconnect();
   expect(joins()).toEqual([]);
 });

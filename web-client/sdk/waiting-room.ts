@@ -19,9 +19,14 @@ export interface WaitingRoomEvents {
   reserved: Message<"reserved">;
   left: Message<"left">;
   event: Message<"event">;
-  /** `gone` says that this client has stopped asking for the place in the line of event `ref`. */
-  error: Message<"error"> & { gone: boolean };
+  error: Message<"error"> & { then: Consequence };
 }
+
+/**
+ * What an error means for the place that it is about: `gone` - this client has stopped asking for it; `retrying` - it is
+ * asked for again in a moment; `none` - the error is about something else.
+ */
+export type Consequence = "gone" | "retrying" | "none";
 
 export type Wish = ClientMessages["join"]["wish"];
 export type Reservation = Omit<ClientMessages["reserve"], "type">;
@@ -33,8 +38,8 @@ interface Wanted {
   retry?: ReturnType<typeof setTimeout>;
 }
 
-/** Refusals that say nothing about the place: it is asked for again. */
-const PASSING = new Set(["RATE_LIMITED", "UNAVAILABLE", "INTERNAL"]);
+/** Refusals that leave the place as it is: it is asked for again. A pass that is taken back unclaimed leaves the ticket. */
+const PASSING = new Set(["RATE_LIMITED", "UNAVAILABLE", "INTERNAL", "PASS_REVOKED"]);
 
 export class WaitingRoom extends Emitter<WaitingRoomEvents> {
   readonly #connection: Connection;
@@ -138,7 +143,7 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
     const position = Math.min(place.position, known?.position ?? Infinity);
     const first = known?.first ?? position;
     if (known && known.position !== position) {
-      this.#places.keep(this.#userId, place.event_id, { ticket: known.ticket, first, position });
+      this.#places.keep(this.#userId, place.event_id, { ...known, first, position });
     }
     this.emit("position", { ...place, position, first });
   }
@@ -149,6 +154,7 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
     const wanted = this.#wanted.get(message.event_id);
     if (!wanted || wanted.pass_id === message.pass_id) return;
     wanted.pass_id = message.pass_id;
+    if (!this.#places.find(this.#userId, message.event_id)) this.#places.keep(this.#userId, message.event_id, {});
     this.emit("pass", message);
   }
 
@@ -161,18 +167,25 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
     if (message.code === "NOT_IN_QUEUE" && message.ref !== undefined && this.#leaving.has(message.ref)) {
       return this.#left({ event_id: message.ref });
     }
-    const wanted = message.ref === undefined ? undefined : this.#wanted.get(message.ref);
-    if (!wanted) return this.emit("error", { ...message, gone: false });
-    const eventId = message.ref!;
+    const found = [...this.#wanted].find(([id, { pass_id }]) => message.ref === id || message.ref === pass_id);
+    if (!found) return this.emit("error", { ...message, then: "none" });
+    const [eventId, wanted] = found;
     const ticket = this.#places.find(this.#userId, eventId)?.ticket;
     const full = message.code === "QUEUE_FULL" && ticket !== undefined;
     if (PASSING.has(message.code) || full) {
-      this.#stopRetry(eventId);
-      wanted.retry = setTimeout(() => this.#sendJoin(eventId), backoffMs(wanted.refusals++, this.#random()));
-      return this.emit("error", { ...message, gone: false });
+      this.#joinLater(eventId, wanted);
+      return this.emit("error", { ...message, then: "retrying" });
     }
+    // A refused acknowledgement: joining again on the next resume brings the pass again.
+    if (message.ref !== eventId) return;
     this.finish(eventId);
-    this.emit("error", { ...message, gone: true });
+    this.emit("error", { ...message, then: "gone" });
+  }
+
+  #joinLater(eventId: string, wanted: Wanted): void {
+    delete wanted.pass_id;
+    this.#stopRetry(eventId);
+    wanted.retry = setTimeout(() => this.#sendJoin(eventId), backoffMs(wanted.refusals++, this.#random()));
   }
 
   #stopRetry(eventId: string): void {

@@ -1,5 +1,5 @@
 // The user's way from the list of events to a booking: where it begins, goes on after a reload, and what refusals do.
-import { type Booking, type Identity, Problem, identityOfToken } from "../sdk";
+import { type Booking, type EventSummary, type Identity, Problem, identityOfToken } from "../sdk";
 import { Current } from "./current";
 import { Line } from "./line";
 import type { Parts } from "./parts";
@@ -11,7 +11,8 @@ export class Journey {
   readonly purchase: Purchase;
   readonly #parts: Parts;
   readonly #current: Current;
-  #loading: string | undefined;
+  /** What the catalogue was last loaded for. */
+  #loading: string | false = false;
 
   constructor(parts: Parts, changed: (state: State) => void) {
     this.#parts = parts;
@@ -22,9 +23,9 @@ export class Journey {
     this.#current.refused = (problem) => this.#refused(problem);
     this.line = new Line(parts, this.#current, (booking) => this.purchase.hold(booking));
     this.purchase = new Purchase(parts, this.#current, (eventId) => this.line.finish(eventId));
-    parts.room.on("event", (event) => {
-      const events = this.state.events.map((known) => (known.event_id === event.event_id ? { ...known, ...event } : known));
-      this.#current.set({ events });
+    parts.room.on("event", ({ event_id, state, message }) => {
+      const told = (known: EventSummary) => ({ event_id, name: known.name, state, ...(message ? { message } : {}) });
+      this.#current.set({ events: this.state.events.map((known) => (known.event_id === event_id ? told(known) : known)) });
     });
   }
 
@@ -85,11 +86,15 @@ export class Journey {
 
   /** Shows and zones are needed from the pass on; waiting users do not ask for them. */
   #loadCatalogue({ stage, eventId, catalogue }: State): void {
-    if (stage.at !== "shopping" && stage.at !== "booking") this.#loading = undefined;
-    else if (!catalogue && eventId !== this.#loading) {
-      this.#loading = eventId;
-      this.refreshCatalogue().catch(() => {}); // The refresh while shopping tries again; a booking shows without.
-    }
+    const needed = (stage.at === "shopping" || (stage.at === "booking" && !catalogue)) && `${stage.at} ${eventId}`;
+    if (needed === this.#loading) return;
+    this.#loading = needed;
+    if (needed) this.#refreshSoon();
+  }
+
+  /** Without a word if it fails: the refresh while shopping tries again, and a booking shows without names. */
+  #refreshSoon(): void {
+    this.refreshCatalogue().catch(() => {});
   }
 
   /** Undefined where there are no guests and no token was given. */
@@ -144,6 +149,9 @@ export class Journey {
         return this.line.gone(detail);
       case "PASS_USED":
         if (eventId !== undefined) void this.placeForgotten(eventId);
+        break;
+      case "INSUFFICIENT_SEATS":
+        this.#refreshSoon();
         break;
       case "PASS_REVOKED":
         // The place is kept: back into the line with the ticket.

@@ -1,5 +1,5 @@
 // The part of the journey in line: in, forward, to the pass, and out.
-import { BAD_TOKEN, type Booking, type ConnectionState, EVENT_CLOSED, type Position } from "../sdk";
+import { BAD_TOKEN, type Booking, type ConnectionState, type Consequence, EVENT_CLOSED, type Position } from "../sdk";
 import type { Current } from "./current";
 import type { Parts } from "./parts";
 import type { Pass } from "./state";
@@ -12,6 +12,8 @@ export class Line {
   readonly #current: Current;
   readonly #held: (booking: Booking) => void;
   #passTimer: ReturnType<typeof setTimeout> | undefined;
+  /** What is shown only until the line answers again. */
+  #passing = "";
 
   /** `held` takes over when a pass arrives with the seats already held. */
   constructor(parts: Parts, current: Current, held: (booking: Booking) => void) {
@@ -23,7 +25,7 @@ export class Line {
     room.on("position", (position) => this.#position(position));
     room.on("pass", (pass) => this.#pass(pass));
     room.on("left", ({ event_id }) => this.#left(event_id));
-    room.on("error", ({ message, gone }) => current.set({ error: message, ...(gone ? { stage: { at: "choosing" } } : {}) }));
+    room.on("error", ({ message, then }) => this.#error(message, then));
   }
 
   /** Whether the user waits or chooses seats: has a place to lose. */
@@ -59,21 +61,13 @@ export class Line {
   }
 
   #position(position: Position): void {
-    const { eventId, stage } = this.#current.state;
-    if (position.event_id !== eventId || stage.at !== "waiting") return;
+    const { eventId, error } = this.#current.state;
+    if (position.event_id !== eventId || !this.inside) return;
     clearTimeout(this.#passTimer);
-    if (position.position === 0) this.#passTimer = setTimeout(() => void this.#fetchPass(), PASS_MS);
-    this.#current.go({ at: "waiting", position });
-  }
-
-  /** The socket said that it is this user's turn, but the pass has not come with it. */
-  async #fetchPass(): Promise<void> {
-    const { eventId, stage } = this.#current.state;
-    if (eventId === undefined || stage.at !== "waiting") return;
-    await this.#current.attempt(async () => {
-      const { pass_id, queue_pass, queue_pass_expires_at: expires_at } = await this.#parts.rest.place(eventId);
-      if (pass_id && queue_pass && expires_at) this.#pass({ event_id: eventId, pass_id, queue_pass, expires_at });
-    });
+    // The socket says that it is this user's turn, but the pass has not come with it: joining again tells it again.
+    if (position.position === 0) this.#passTimer = setTimeout(() => this.#parts.room.join(eventId), PASS_MS);
+    // A position after the pass means that the pass was taken back.
+    this.#current.set({ stage: { at: "waiting", position }, error: error === this.#passing ? "" : error });
   }
 
   #pass(pass: Pass): void {
@@ -81,6 +75,12 @@ export class Line {
     clearTimeout(this.#passTimer);
     if (pass.hold) return this.#held(pass.hold);
     this.#current.set({ stage: { at: "shopping", pass }, error: "" });
+  }
+
+  #error(error: string, then: Consequence): void {
+    if (then === "gone") return this.gone(error);
+    this.#passing = then === "retrying" ? error : "";
+    this.#current.set({ error });
   }
 
   #left(eventId: string): void {

@@ -28,7 +28,6 @@ export function clock(ms: number): string {
 
 export const saleStates: Record<SaleState, string> = {
   scheduled: "Not open yet",
-  lobby: "Opens soon",
   open: "On sale",
   paused: "Paused, every place is kept",
   sold_out: "Sold out",

@@ -42,5 +42,5 @@ function update(list: HTMLElement, event: EventSummary, selected: boolean): void
   const input = [...list.querySelectorAll("input")].find(({ value }) => value === event.event_id);
   if (!input) return;
   if (input.checked !== selected) input.checked = selected;
-  write(input.parentElement!.querySelector("small")!, event.message ?? saleStates[event.state]);
+  write(input.parentElement!.querySelector("small")!, event.message || saleStates[event.state]);
 }

@@ -13,8 +13,8 @@ export function noticesView(): (state: State) => void {
     else if (state.connection.state !== "connecting" || !inLine) write(connection, "");
 
     const event = chosen(state);
-    const remarkable = inLine && event && (event.message !== undefined || event.state !== "open");
-    write(named("notice"), remarkable ? (event.message ?? saleStates[event.state]) : "");
+    const remarkable = inLine && event && (event.message || event.state !== "open");
+    write(named("notice"), remarkable ? (event.message || saleStates[event.state]) : "");
     write(named("error"), state.error);
   };
 }
