@@ -1,6 +1,33 @@
 //! The booking role: turns passes into reserved seats.
+//!
+//! A reservation goes through [`reserve`] (pass, engine), [`commit`] (many of them in one transaction) and [`store`] (the
+//! database, the truth). Tasks of [`role`] keep engine and database together: [`expiry`], [`reconcile`], [`inventory`],
+//! [`follow`], [`checkpoint`]; [`relay`] tells the bus.
 
+mod api;
+mod availability;
+mod catalogue;
+mod checkpoint;
+mod commit;
+mod decide;
+mod desk;
 pub mod event;
+mod expiry;
+mod follow;
+mod inventory;
 pub mod money;
+mod operate;
+mod reconcile;
+mod refusal;
+pub mod relay;
 pub mod reservation;
+mod reserve;
+mod role;
+pub mod seed;
+mod settle;
 pub mod store;
+
+pub use desk::{Backends, BookingConfig};
+pub use inventory::{Inventory, Synced};
+pub use refusal::Refusal;
+pub use role::Booking;

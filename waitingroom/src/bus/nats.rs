@@ -107,6 +107,10 @@ impl NatsBus {
     async fn publish_window(&self, window: &[Message]) -> Vec<Result<(), BusError>> {
         let mut sent = Vec::with_capacity(window.len());
         for message in window {
+            if sent.last().is_some_and(Result::is_err) {
+                sent.push(Err(BusError("not tried after a failure".into()))); // each would wait for the deadline
+                continue;
+            }
             sent.push(tokio::time::timeout(DEADLINE, self.send(message)).await.unwrap_or_else(|_| Err(late())));
         }
         stream::iter(sent).map(acknowledged).buffered(WINDOW).collect().await

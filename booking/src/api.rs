@@ -1,0 +1,36 @@
+//! The routes of this role. A handler parses, calls one operation and maps its result.
+
+mod admin;
+mod bookings;
+mod caller;
+mod events;
+mod inventory;
+mod new_event;
+mod reserve;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+
+use crate::desk::Desk;
+
+pub(crate) fn router(desk: Arc<Desk>) -> Router {
+    let routes = Router::new()
+        .route("/events", get(events::list))
+        .route("/events/{event_id}", get(events::one))
+        .route("/bookings", get(bookings::list))
+        .route("/bookings/reserve", post(reserve::reserve))
+        .route("/bookings/pending", get(bookings::pending))
+        .route("/bookings/summary", get(bookings::summary))
+        .route("/bookings/{booking_id}", get(bookings::one).delete(bookings::cancel))
+        .route("/bookings/{booking_id}/confirm", post(bookings::confirm))
+        .route("/bookings/{booking_id}/cancel", post(bookings::cancel))
+        .route("/admin/events", get(admin::list).post(admin::create))
+        .route("/admin/events/{event_id}/queue", get(admin::queue).put(admin::change_queue))
+        .route("/admin/sync-inventory", post(inventory::sync))
+        .route("/admin/inventory-status", get(inventory::status));
+    Router::new().nest("/api/v1", routes).with_state(desk)
+}

@@ -1,0 +1,146 @@
+//! A user's bookings.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use waitingroom::{
+    http::{Json, Path, Query},
+    ids::{BookingId, EventId, UserId},
+    problem::Problem,
+};
+
+use super::caller::Caller;
+use crate::{
+    desk::Desk,
+    money::Currency,
+    refusal::Refusal,
+    reservation::Booking,
+    store::{Summary, Verb},
+};
+
+const DEFAULT_LIMIT: u32 = 20;
+const MAX_LIMIT: u32 = 100;
+
+pub(super) async fn confirm(
+    State(desk): State<Arc<Desk>>,
+    Caller(user): Caller,
+    Path(booking): Path<String>,
+) -> Result<Json<Booking>, Problem> {
+    Ok(Json(desk.decide(user, id(&booking)?, Verb::Confirm).await?))
+}
+
+pub(super) async fn cancel(
+    State(desk): State<Arc<Desk>>,
+    Caller(user): Caller,
+    Path(booking): Path<String>,
+) -> Result<Json<Booking>, Problem> {
+    Ok(Json(desk.decide(user, id(&booking)?, Verb::Cancel).await?))
+}
+
+pub(super) async fn one(
+    State(desk): State<Arc<Desk>>,
+    Caller(user): Caller,
+    Path(booking): Path<String>,
+) -> Result<Json<Booking>, Problem> {
+    let booking = desk.store().booking(id(&booking)?).await.map_err(Refusal::from)?;
+    let own = booking.filter(|booking| booking.user == user).ok_or(Refusal::BookingNotFound)?;
+    Ok(Json(own.at(desk.now())))
+}
+
+fn id(text: &str) -> Result<BookingId, Problem> {
+    text.parse().map_err(|_| Problem::invalid("booking_id", "must be a UUID"))
+}
+
+#[derive(Deserialize)]
+pub(super) struct PageQuery {
+    limit: Option<String>,
+    offset: Option<String>,
+    event_id: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct PageAnswer {
+    bookings: Vec<Booking>,
+    total: u64,
+    limit: u32,
+    offset: u64,
+}
+
+pub(super) async fn list(
+    State(desk): State<Arc<Desk>>,
+    Caller(user): Caller,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<PageAnswer>, Problem> {
+    let limit = number(query.limit.as_deref(), "limit", u64::from(DEFAULT_LIMIT), 1..=u64::from(MAX_LIMIT))? as u32;
+    let offset = number(query.offset.as_deref(), "offset", 0, 0..=i64::MAX as u64)?;
+    let event = event(query.event_id.as_deref())?;
+    let page = desk.store().list(&user, event, limit, offset).await.map_err(Refusal::from)?;
+    Ok(Json(PageAnswer { bookings: present(page.bookings, &desk), total: page.total, limit, offset }))
+}
+
+fn number(text: Option<&str>, field: &str, default: u64, range: std::ops::RangeInclusive<u64>) -> Result<u64, Problem> {
+    let Some(text) = text else { return Ok(default) };
+    let problem = || Problem::invalid(field, format!("must be a number from {} to {}", range.start(), range.end()));
+    text.parse().ok().filter(|number| range.contains(number)).ok_or_else(problem)
+}
+
+/// The event that a query is limited to.
+pub(super) fn event(text: Option<&str>) -> Result<Option<EventId>, Problem> {
+    let parse = |text: &str| text.parse().map_err(|_| Problem::invalid("event_id", "must be a UUID"));
+    text.map(parse).transpose()
+}
+
+fn present(bookings: Vec<Booking>, desk: &Desk) -> Vec<Booking> {
+    bookings.into_iter().map(|booking| booking.at(desk.now())).collect()
+}
+
+#[derive(Serialize)]
+pub(super) struct Pending {
+    bookings: Vec<Booking>,
+}
+
+pub(super) async fn pending(State(desk): State<Arc<Desk>>, Caller(user): Caller) -> Result<Json<Pending>, Problem> {
+    let bookings = desk.store().pending(&user, desk.now()).await.map_err(Refusal::from)?;
+    Ok(Json(Pending { bookings }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct SummaryQuery {
+    event_id: Option<String>,
+}
+
+#[derive(Default, Serialize)]
+pub(super) struct SummaryAnswer {
+    reserved_seats: u64,
+    confirmed_seats: u64,
+    bookings: u64,
+    total_spent: i64,
+    /// Absent where nothing was spent, and where several currencies were: their sum has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<Currency>,
+}
+
+pub(super) async fn summary(
+    State(desk): State<Arc<Desk>>,
+    Caller(user): Caller,
+    Query(query): Query<SummaryQuery>,
+) -> Result<Json<SummaryAnswer>, Problem> {
+    Ok(Json(summarize(&desk, &user, event(query.event_id.as_deref())?).await?))
+}
+
+async fn summarize(desk: &Desk, user: &UserId, event: Option<EventId>) -> Result<SummaryAnswer, Refusal> {
+    let summaries = desk.store().summary(user, event, desk.now()).await?;
+    let currency = match summaries.as_slice() {
+        [only] => Some(only.currency),
+        _ => None,
+    };
+    let add = |sum: SummaryAnswer, part: &Summary| SummaryAnswer {
+        reserved_seats: sum.reserved_seats + part.reserved_seats,
+        confirmed_seats: sum.confirmed_seats + part.confirmed_seats,
+        bookings: sum.bookings + part.bookings,
+        total_spent: sum.total_spent + part.total_spent,
+        currency,
+    };
+    Ok(summaries.iter().fold(SummaryAnswer::default(), add))
+}

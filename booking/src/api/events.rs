@@ -1,0 +1,126 @@
+//! The public catalogue, and an event as operators see it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::extract::State;
+use serde::Serialize;
+use waitingroom::{
+    clock::Timestamp,
+    http::{Json, Path},
+    ids::{EventId, ShowId, ZoneId},
+    line::{QueueSettings, SaleState},
+    problem::Problem,
+};
+
+use crate::{
+    desk::Desk,
+    event::{Event, Show, Zone},
+    money::Currency,
+    refusal::Refusal,
+};
+
+#[derive(Serialize)]
+pub(super) struct EventList {
+    events: Vec<EventHead>,
+}
+
+#[derive(Serialize)]
+struct EventHead {
+    event_id: EventId,
+    name: String,
+    state: SaleState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct EventAnswer {
+    #[serde(flatten)]
+    head: EventHead,
+    currency: Currency,
+    max_seats_per_user: u32,
+    hold_seconds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<QueueSettings>,
+    shows: Vec<ShowAnswer>,
+}
+
+#[derive(Serialize)]
+struct ShowAnswer {
+    show_id: ShowId,
+    name: String,
+    starts_at: Option<Timestamp>,
+    zones: Vec<ZoneAnswer>,
+}
+
+#[derive(Serialize)]
+struct ZoneAnswer {
+    zone_id: ZoneId,
+    name: String,
+    unit_price: i64,
+    currency: Currency,
+    capacity: u32,
+    available: u32,
+}
+
+pub(super) async fn list(State(desk): State<Arc<Desk>>) -> Json<EventList> {
+    Json(EventList { events: desk.catalogue.events().iter().map(|event| head(event)).collect() })
+}
+
+pub(super) async fn one(
+    State(desk): State<Arc<Desk>>,
+    Path(event): Path<String>,
+) -> Result<Json<EventAnswer>, Problem> {
+    let event = desk.catalogue.event(id(&event)?).await?;
+    Ok(Json(answer(&desk, &event).await?))
+}
+
+/// The event of a path.
+pub(super) fn id(text: &str) -> Result<EventId, Problem> {
+    text.parse().map_err(|_| Problem::invalid("event_id", "must be a UUID"))
+}
+
+/// The event with the seats that are left at present.
+pub(super) async fn answer(desk: &Desk, event: &Event) -> Result<EventAnswer, Refusal> {
+    let available = desk.available(event.event_id).await?;
+    let shows = event.shows.iter().map(|show| show_answer(event, show, &available)).collect();
+    Ok(EventAnswer {
+        head: head(event),
+        currency: event.currency,
+        max_seats_per_user: event.max_seats_per_user,
+        hold_seconds: event.hold_seconds,
+        queue: None,
+        shows,
+    })
+}
+
+/// The event as operators see it.
+pub(super) async fn operator_answer(desk: &Desk, event: &Event) -> Result<EventAnswer, Refusal> {
+    Ok(EventAnswer { queue: Some(event.queue.clone()), ..answer(desk, event).await? })
+}
+
+fn head(event: &Event) -> EventHead {
+    EventHead {
+        event_id: event.event_id,
+        name: event.name.clone(),
+        state: event.queue.state,
+        message: event.queue.message.clone(),
+    }
+}
+
+fn show_answer(event: &Event, show: &Show, available: &HashMap<ZoneId, u32>) -> ShowAnswer {
+    let zone_answer = |zone: &Zone| ZoneAnswer {
+        zone_id: zone.zone_id,
+        name: zone.name.clone(),
+        unit_price: zone.unit_price,
+        currency: event.currency,
+        capacity: zone.capacity,
+        available: available.get(&zone.zone_id).copied().unwrap_or(0),
+    };
+    ShowAnswer {
+        show_id: show.show_id,
+        name: show.name.clone(),
+        starts_at: show.starts_at,
+        zones: show.zones.iter().map(zone_answer).collect(),
+    }
+}

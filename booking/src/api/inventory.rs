@@ -1,0 +1,121 @@
+//! Operators: engine against database.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{body::Bytes, extract::State};
+use serde::{Deserialize, Serialize};
+use waitingroom::{
+    engine::EngineError,
+    http::{Json, Query, from_slice},
+    ids::{EventId, ShowId, ZoneId},
+    problem::Problem,
+};
+
+use super::{bookings::event, caller::Operator};
+use crate::{desk::Desk, event::Event, refusal::Refusal, store::ZoneCount};
+
+#[derive(Default, Deserialize)]
+pub(super) struct SyncRequest {
+    event_id: Option<EventId>,
+}
+
+#[derive(Serialize)]
+pub(super) struct SyncAnswer {
+    events: u64,
+    zones: u64,
+    holds: u64,
+    corrected: u64,
+}
+
+pub(super) async fn sync(_: Operator, State(desk): State<Arc<Desk>>, body: Bytes) -> Result<Json<SyncAnswer>, Problem> {
+    let request: SyncRequest = if body.is_empty() { SyncRequest::default() } else { from_slice(&body)? };
+    let events = chosen(&desk, request.event_id).await?;
+    let synced = desk.sync(&events).await?;
+    let answer = SyncAnswer {
+        events: events.len() as u64,
+        zones: synced.zones,
+        holds: synced.holds,
+        corrected: synced.corrected,
+    };
+    Ok(Json(answer))
+}
+
+async fn chosen(desk: &Desk, event: Option<EventId>) -> Result<Vec<Arc<Event>>, Refusal> {
+    desk.follow_catalogue().await?;
+    Ok(match event {
+        Some(event) => vec![desk.catalogue.event(event).await?],
+        None => desk.catalogue.events(),
+    })
+}
+
+#[derive(Deserialize)]
+pub(super) struct StatusQuery {
+    event_id: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct StatusAnswer {
+    /// Sum of what the zones are apart, in seats.
+    drift: i64,
+    zones: Vec<ZoneStatus>,
+}
+
+#[derive(Serialize)]
+struct ZoneStatus {
+    event_id: EventId,
+    show_id: ShowId,
+    zone_id: ZoneId,
+    capacity: u32,
+    database: DatabaseSeats,
+    redis: EngineSeats,
+    /// The engine's seats less the database's.
+    drift: i64,
+}
+
+#[derive(Serialize)]
+struct DatabaseSeats {
+    available: u32,
+    held: u32,
+    confirmed: u32,
+}
+
+#[derive(Serialize)]
+struct EngineSeats {
+    available: u32,
+}
+
+pub(super) async fn status(
+    _: Operator,
+    State(desk): State<Arc<Desk>>,
+    Query(query): Query<StatusQuery>,
+) -> Result<Json<StatusAnswer>, Problem> {
+    let events = chosen(&desk, event(query.event_id.as_deref())?).await?;
+    let mut zones = Vec::new();
+    for event in events {
+        zones.extend(event_status(&desk, event.event_id).await?);
+    }
+    Ok(Json(StatusAnswer { drift: zones.iter().map(|zone| zone.drift.abs()).sum(), zones }))
+}
+
+async fn event_status(desk: &Desk, event: EventId) -> Result<Vec<ZoneStatus>, Refusal> {
+    let seats = match desk.within(desk.engine().seats(event)).await {
+        Ok(seats) => seats,
+        Err(EngineError::UnknownEvent) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let seats: HashMap<ZoneId, u32> = seats.iter().map(|zone| (zone.zone_id, zone.available)).collect();
+    let counts = desk.store().zone_counts(Some(event)).await?;
+    Ok(counts.iter().map(|zone| zone_status(zone, seats.get(&zone.zone_id).copied().unwrap_or(0))).collect())
+}
+
+fn zone_status(zone: &ZoneCount, engine: u32) -> ZoneStatus {
+    ZoneStatus {
+        event_id: zone.event_id,
+        show_id: zone.show_id,
+        zone_id: zone.zone_id,
+        capacity: zone.capacity,
+        database: DatabaseSeats { available: zone.available(), held: zone.held, confirmed: zone.confirmed },
+        redis: EngineSeats { available: engine },
+        drift: i64::from(engine) - i64::from(zone.available()),
+    }
+}

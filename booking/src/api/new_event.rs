@@ -1,0 +1,119 @@
+//! The body of `POST /admin/events`, and its way into an event.
+
+use serde::Deserialize;
+use uuid::Uuid;
+use waitingroom::{
+    clock::Timestamp,
+    ids::{EventId, ShowId, ZoneId},
+    line::{QueuePatch, QueueSettings},
+    problem::Problem,
+};
+
+use crate::{
+    event::{Event, Show, Zone},
+    money::Currency,
+};
+
+const DEFAULT_HOLD_SECONDS: u32 = 600;
+const DEFAULT_USER_LIMIT: u32 = 10;
+const MAX_NAME: usize = 200;
+const MAX_SHOWS: usize = 200;
+const MAX_ZONES: usize = 500;
+/// So that a whole event's seats fit the engine's numbers.
+const MAX_CAPACITY: u32 = 10_000_000;
+/// So that ten seats' price fits.
+const MAX_PRICE: i64 = 1_000_000_000_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewEvent {
+    event_id: Option<EventId>,
+    name: String,
+    currency: Option<Currency>,
+    max_seats_per_user: Option<u32>,
+    hold_seconds: Option<u32>,
+    #[serde(default)]
+    queue: QueuePatch,
+    shows: Vec<NewShow>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewShow {
+    show_id: Option<ShowId>,
+    name: String,
+    starts_at: Option<Timestamp>,
+    zones: Vec<NewZone>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewZone {
+    zone_id: Option<ZoneId>,
+    name: String,
+    capacity: u32,
+    unit_price: i64,
+}
+
+impl NewEvent {
+    pub(super) fn into_event(self) -> Result<Event, Problem> {
+        let invalid = |invalid: waitingroom::line::InvalidSetting| {
+            Problem::invalid(&format!("queue.{}", invalid.field), format!("must be {}", invalid.range))
+        };
+        check(!self.shows.is_empty() && self.shows.len() <= MAX_SHOWS, "shows", "must be from 1 to 200")?;
+        let hold_seconds = self.hold_seconds.unwrap_or(DEFAULT_HOLD_SECONDS);
+        check((1..=86_400).contains(&hold_seconds), "hold_seconds", "must be from 1 to 86400")?;
+        let max_seats_per_user = self.max_seats_per_user.unwrap_or(DEFAULT_USER_LIMIT);
+        check((1..=100_000).contains(&max_seats_per_user), "max_seats_per_user", "must be from 1 to 100000")?;
+        let shows = self.shows.into_iter().enumerate();
+        Ok(Event {
+            event_id: self.event_id.unwrap_or_else(|| Uuid::now_v7().into()),
+            name: name(self.name, "name")?,
+            currency: self.currency.unwrap_or(Currency::EUR),
+            max_seats_per_user,
+            hold_seconds,
+            queue: QueueSettings::default().with(&self.queue).map_err(invalid)?,
+            shows: shows.map(|(at, show)| show.into_show(&format!("shows[{at}]"))).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl NewShow {
+    fn into_show(self, path: &str) -> Result<Show, Problem> {
+        let zones = format!("{path}.zones");
+        check(!self.zones.is_empty() && self.zones.len() <= MAX_ZONES, &zones, "must be from 1 to 500")?;
+        let all = self.zones.into_iter().enumerate();
+        Ok(Show {
+            show_id: self.show_id.unwrap_or_else(|| Uuid::now_v7().into()),
+            name: name(self.name, &format!("{path}.name"))?,
+            starts_at: self.starts_at,
+            zones: all.map(|(at, zone)| zone.into_zone(&format!("{zones}[{at}]"))).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl NewZone {
+    fn into_zone(self, path: &str) -> Result<Zone, Problem> {
+        let capacity = (1..=MAX_CAPACITY).contains(&self.capacity);
+        check(capacity, &format!("{path}.capacity"), "must be from 1 to 10000000")?;
+        let price = (0..=MAX_PRICE).contains(&self.unit_price);
+        check(price, &format!("{path}.unit_price"), "must be from 0 to 1000000000000")?;
+        Ok(Zone {
+            zone_id: self.zone_id.unwrap_or_else(|| Uuid::now_v7().into()),
+            name: name(self.name, &format!("{path}.name"))?,
+            unit_price: self.unit_price,
+            capacity: self.capacity,
+        })
+    }
+}
+
+fn name(text: String, field: &str) -> Result<String, Problem> {
+    let text = text.trim().to_owned();
+    let fits = !text.is_empty() && text.chars().count() <= MAX_NAME && !text.chars().any(char::is_control);
+    check(fits, field, "must be 1 to 200 printable characters")?;
+    Ok(text)
+}
+
+fn check(holds: bool, field: &str, problem: &str) -> Result<(), Problem> {
+    if holds { Ok(()) } else { Err(Problem::invalid(field, problem)) }
+}

@@ -1,0 +1,162 @@
+//! The catalogue in memory: what every reservation looks up. The database has the original; this copy follows it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Mutex;
+use waitingroom::{
+    ids::{EventId, ShowId, ZoneId},
+    line::QueueSettings,
+};
+
+use crate::{
+    event::{Event, Show, Zone},
+    refusal::Refusal,
+    store::{SharedStore, StoreError},
+};
+
+/// Requests for unknown ids reach the database at most this often.
+const MISS_PAUSE: Duration = Duration::from_secs(1);
+
+/// What one reading of the catalogue found.
+#[derive(Debug, Default)]
+struct Edition {
+    revision: i64,
+    events: Vec<Arc<Event>>,
+    by_id: HashMap<EventId, Arc<Event>>,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Catalogue {
+    store: StoreHandle,
+    edition: RwLock<Arc<Edition>>,
+    /// Settings that were not what they had been, until somebody has passed them on.
+    changed: RwLock<HashMap<EventId, QueueSettings>>,
+    last_read: Mutex<Option<Instant>>,
+}
+
+struct StoreHandle(SharedStore);
+
+impl std::fmt::Debug for StoreHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store(…)")
+    }
+}
+
+/// A zone with what it belongs to.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// The event.
+    pub(crate) event: Arc<Event>,
+    /// The zone of it.
+    pub(crate) zone: Zone,
+}
+
+impl Catalogue {
+    /// An empty copy; [`Catalogue::refresh`] fills it.
+    pub(crate) fn new(store: SharedStore) -> Self {
+        Self {
+            store: StoreHandle(store),
+            edition: RwLock::default(),
+            changed: RwLock::default(),
+            last_read: Mutex::default(),
+        }
+    }
+
+    /// Every event, in the order of their creation.
+    pub(crate) fn events(&self) -> Vec<Arc<Event>> {
+        self.edition().events.clone()
+    }
+
+    /// One event.
+    ///
+    /// # Errors
+    /// [`Refusal::EventNotFound`], after a look into the database if the last was not just now.
+    pub(crate) async fn event(&self, event: EventId) -> Result<Arc<Event>, Refusal> {
+        if let Some(found) = self.edition().by_id.get(&event) {
+            return Ok(Arc::clone(found));
+        }
+        self.reread_after_miss().await?;
+        self.edition().by_id.get(&event).cloned().ok_or(Refusal::EventNotFound)
+    }
+
+    /// One zone, which must be the show's, which must be the event's.
+    ///
+    /// # Errors
+    /// The first that is not there.
+    pub(crate) async fn zone(&self, event: EventId, show: ShowId, zone: ZoneId) -> Result<Place, Refusal> {
+        let event = self.event(event).await?;
+        let show: &Show = event.show(show).ok_or(Refusal::ShowNotFound)?;
+        let zone = show.zone(zone).ok_or(Refusal::ZoneNotFound)?.clone();
+        Ok(Place { event, zone })
+    }
+
+    /// Reads the database if its catalogue has changed.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
+        let mut last_read = self.last_read.lock().await;
+        // The revision first: a change in between is read now and once more at the next call.
+        let revision = self.store.0.revision().await?;
+        if revision == self.edition().revision {
+            return Ok(());
+        }
+        let events: Vec<_> = self.store.0.catalogue().await?.into_iter().map(Arc::new).collect();
+        *last_read = Some(Instant::now());
+        let by_id = events.iter().map(|event| (event.event_id, Arc::clone(event))).collect();
+        self.replace(Edition { revision, events, by_id });
+        Ok(())
+    }
+
+    /// Settings that have changed since they were last passed on.
+    pub(crate) fn changed(&self) -> HashMap<EventId, QueueSettings> {
+        read(&self.changed).clone()
+    }
+
+    /// These settings were passed on.
+    pub(crate) fn passed_on(&self, event: EventId, settings: &QueueSettings) {
+        let mut changed = write(&self.changed);
+        if changed.get(&event) == Some(settings) {
+            changed.remove(&event);
+        }
+    }
+
+    async fn reread_after_miss(&self) -> Result<(), Refusal> {
+        {
+            let mut last_read = self.last_read.lock().await;
+            if last_read.is_some_and(|at| at.elapsed() < MISS_PAUSE) {
+                return Ok(());
+            }
+            *last_read = Some(Instant::now());
+        }
+        self.refresh().await?;
+        Ok(())
+    }
+
+    fn edition(&self) -> Arc<Edition> {
+        Arc::clone(&read(&self.edition))
+    }
+
+    fn replace(&self, edition: Edition) {
+        let (before, after) = (self.edition(), Arc::new(edition));
+        *write(&self.edition) = Arc::clone(&after);
+        let differs =
+            |event: &&Arc<Event>| before.by_id.get(&event.event_id).is_some_and(|earlier| earlier.queue != event.queue);
+        let changed = after.events.iter().filter(differs).map(|event| (event.event_id, event.queue.clone()));
+        write(&self.changed).extend(changed);
+    }
+}
+
+/// A panic while the lock was held cannot have left a map half changed.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

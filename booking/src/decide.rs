@@ -1,0 +1,63 @@
+//! Confirming and cancelling: the database decides, once.
+
+use waitingroom::ids::{BookingId, UserId};
+
+use crate::{
+    desk::Desk,
+    refusal::Refusal,
+    reservation::{Booking, Status},
+    store::{Decision, Ruling, Verb},
+};
+
+impl Desk {
+    /// Carries out what a user wants done with a booking of theirs. Asking again for what was done is answered with it.
+    pub(crate) async fn decide(&self, user: UserId, booking_id: BookingId, verb: Verb) -> Result<Booking, Refusal> {
+        let ruling = self.committer.decide(Decision { booking_id, user, verb }).await?;
+        match ruling {
+            Ruling::Changed(booking) => Ok(booking),
+            Ruling::Unchanged(booking) => as_it_was(booking.at(self.now()), verb),
+            Ruling::NotFound => Err(Refusal::BookingNotFound),
+        }
+    }
+}
+
+fn as_it_was(booking: Booking, verb: Verb) -> Result<Booking, Refusal> {
+    match (booking.status, verb) {
+        (Status::Confirmed, Verb::Confirm) | (Status::Cancelled, Verb::Cancel) => Ok(booking),
+        (Status::Expired, _) => Err(Refusal::BookingExpired),
+        // Only a clock that ran back between two looks brings us here.
+        (Status::Reserved, _) => Err(Refusal::NotNow("the booking is being changed")),
+        (status, _) => Err(Refusal::BookingNotPending(status)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asking_again_is_answered_and_changing_ones_mind_is_refused() {
+        let booking = |status| Booking {
+            booking_id: uuid::Uuid::nil().into(),
+            event_id: uuid::Uuid::nil().into(),
+            show_id: uuid::Uuid::nil().into(),
+            zone_id: uuid::Uuid::nil().into(),
+            user: "ann".parse().unwrap(),
+            quantity: 1,
+            unit_price: crate::money::Money { minor: 1, currency: crate::money::Currency::EUR },
+            status,
+            created_at: Default::default(),
+            expires_at: Default::default(),
+            confirmed_at: None,
+        };
+        use Status::{Cancelled, Confirmed, Expired};
+        assert!(as_it_was(booking(Confirmed), Verb::Confirm).is_ok());
+        assert!(as_it_was(booking(Cancelled), Verb::Cancel).is_ok());
+        for (status, verb) in [(Confirmed, Verb::Cancel), (Cancelled, Verb::Confirm)] {
+            assert!(matches!(as_it_was(booking(status), verb), Err(Refusal::BookingNotPending(s)) if s == status));
+        }
+        for verb in [Verb::Confirm, Verb::Cancel] {
+            assert!(matches!(as_it_was(booking(Expired), verb), Err(Refusal::BookingExpired)));
+        }
+    }
+}

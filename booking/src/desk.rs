@@ -1,0 +1,97 @@
+//! The desk: what every request and every task of this role works with.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Mutex;
+
+use waitingroom::{
+    bus::Bus,
+    clock::{Clock, Timestamp},
+    engine::SharedEngine,
+    identity::Authenticator,
+    pass::PassKey,
+    signal::Signals,
+};
+
+use crate::{
+    availability::Availability, catalogue::Catalogue, commit::Committer, inventory::Inventory, store::SharedStore,
+};
+
+/// What the role is built on; the binary decides which backends these are.
+#[derive(Clone)]
+pub struct Backends {
+    /// The database.
+    pub store: SharedStore,
+    /// The line and the seats.
+    pub engine: SharedEngine,
+    /// The way to the gateways.
+    pub signals: Arc<dyn Signals>,
+    /// Where the outbox is published.
+    pub bus: Arc<dyn Bus>,
+    /// Who a request is from.
+    pub authenticator: Authenticator,
+    /// What passes are verified with.
+    pub pass_key: PassKey,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+/// What can be set.
+#[derive(Debug, Clone)]
+pub struct BookingConfig {
+    /// First token of the outbox's subjects: `stanchion` gives `stanchion.bookings.reserved`.
+    pub subject_prefix: String,
+    /// How long the name of an attempt is remembered.
+    pub remember_keys: Duration,
+}
+
+impl Default for BookingConfig {
+    /// Subjects below `stanchion`; a day for idempotency keys.
+    fn default() -> Self {
+        Self { subject_prefix: "stanchion".into(), remember_keys: Duration::from_secs(24 * 3600) }
+    }
+}
+
+/// See the module's documentation.
+pub(crate) struct Desk {
+    pub(crate) backends: Backends,
+    pub(crate) config: BookingConfig,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) committer: Committer,
+    pub(crate) inventory: Inventory,
+    pub(crate) availability: Availability,
+    /// Makes announcements of changed settings take turns.
+    pub(crate) announcing: Mutex<()>,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        backends: Backends,
+        config: BookingConfig,
+        catalogue: Arc<Catalogue>,
+        committer: Committer,
+        inventory: Inventory,
+    ) -> Self {
+        Self {
+            backends,
+            config,
+            catalogue,
+            committer,
+            inventory,
+            availability: Availability::default(),
+            announcing: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn store(&self) -> &SharedStore {
+        &self.backends.store
+    }
+
+    pub(crate) fn engine(&self) -> &SharedEngine {
+        &self.backends.engine
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.backends.clock.now()
+    }
+}

@@ -1,0 +1,71 @@
+//! Following the catalogue: what an operator changed, here or at another instance, goes to the engine and to the gateways;
+//! an event that the engine does not hold is rebuilt there.
+
+use std::{sync::Arc, time::Duration};
+
+use waitingroom::{
+    engine::EngineError,
+    ids::EventId,
+    line::QueueSettings,
+    signal::{Recipient, Signal},
+};
+
+use crate::{desk::Desk, event::Event, inventory::Synced, refusal::Refusal};
+
+const DEADLINE: Duration = Duration::from_secs(2);
+
+impl Desk {
+    /// One step: reads the catalogue if it has changed, and passes changed settings on. What fails is tried again at the next.
+    pub(crate) async fn follow_catalogue(&self) -> Result<(), Refusal> {
+        self.catalogue.refresh().await?;
+        let _turn = self.announcing.lock().await;
+        for (event, settings) in self.catalogue.changed() {
+            self.announce(event, &settings).await?;
+            self.catalogue.passed_on(event, &settings);
+        }
+        Ok(())
+    }
+
+    /// Rebuilds the events that the engine lacks; returns how many.
+    pub(crate) async fn restore_lost(&self) -> Result<usize, Refusal> {
+        let held = self.within(self.engine().events()).await?;
+        let events = self.catalogue.events();
+        let lost: Vec<_> = events.iter().filter(|event| !held.contains(&event.event_id)).collect();
+        for event in &lost {
+            self.inventory.sync(event).await?;
+        }
+        Ok(lost.len())
+    }
+
+    /// Rebuilds one event, or all.
+    pub(crate) async fn sync(&self, events: &[Arc<Event>]) -> Result<Synced, Refusal> {
+        let mut total = Synced::default();
+        for event in events {
+            let synced = self.inventory.sync(event).await?;
+            total.zones += synced.zones;
+            total.holds += synced.holds;
+            total.corrected += synced.corrected;
+        }
+        Ok(total)
+    }
+
+    async fn announce(&self, event: EventId, settings: &QueueSettings) -> Result<(), Refusal> {
+        match self.within(self.engine().configure(event, settings)).await {
+            Err(EngineError::UnknownEvent) => {
+                self.inventory.sync(&self.catalogue.event(event).await?).await?;
+            }
+            answer => answer?,
+        }
+        let signal = Signal::Sale { event_id: event, settings: settings.clone() };
+        let sent = tokio::time::timeout(DEADLINE, self.backends.signals.send(&[(Recipient::Everyone, signal)])).await;
+        if !matches!(sent, Ok(Ok(_))) {
+            tracing::warn!(%event, "gateways were not told of new settings; the next step of the line tells them");
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn within<T>(&self, step: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
+        let late = || EngineError::Unavailable(format!("no answer in {} ms", DEADLINE.as_millis()));
+        tokio::time::timeout(DEADLINE, step).await.unwrap_or_else(|_| Err(late()))
+    }
+}

@@ -1,0 +1,164 @@
+//! Rebuilding the engine's line and seats from the database, while everything runs.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Mutex, mpsc};
+use uuid::Uuid;
+use waitingroom::{
+    clock::{Clock, Timestamp},
+    engine::{EngineError, Opening, SharedEngine},
+    ids::{Epoch, EventId, ZoneId},
+    seats::ZoneSeats,
+};
+
+use crate::{
+    event::Event,
+    refusal::Refusal,
+    store::{Checkpoint, SharedStore},
+};
+
+/// How long holds are given to find their commit before the snapshot is taken.
+const SETTLING: Duration = Duration::from_secs(2);
+
+/// Pause between two looks at holds, or at another instance's lease.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// A rebuild that takes longer may be repeated by another instance.
+const LEASE: Duration = Duration::from_secs(10);
+
+/// How long ticket holders have to return, in their old order, after the line was lost.
+const RECOVERY: Duration = Duration::from_secs(5);
+
+/// Numbers that may have been given out between the last checkpoint, a second old, and the loss.
+const SEQUENCE_RESERVE: u64 = 1_000_000;
+
+/// Longest wait for one step of the engine.
+const ENGINE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Suspicions that may wait; more are the same ones again.
+const SUSPICIONS: usize = 64;
+
+/// A suspicion is not looked into so soon after a rebuild.
+const TRUST: Duration = Duration::from_secs(1);
+
+/// What a rebuild found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Synced {
+    /// Zones of the event.
+    pub zones: u64,
+    /// Live holds.
+    pub holds: u64,
+    /// Zones whose seats in the engine were not what the database says.
+    pub corrected: u64,
+}
+
+/// See the module's documentation.
+pub struct Inventory {
+    store: SharedStore,
+    engine: SharedEngine,
+    clock: Clock,
+    /// When each event's last rebuild of this process began; the lock makes rebuilds take turns.
+    last: Mutex<HashMap<EventId, Instant>>,
+    suspicions: mpsc::Sender<EventId>,
+}
+
+impl Inventory {
+    /// The inventory, and the events that are suspected of drift: to be looked into by a task.
+    pub(crate) fn new(store: SharedStore, engine: SharedEngine, clock: Clock) -> (Self, mpsc::Receiver<EventId>) {
+        let (suspicions, suspected) = mpsc::channel(SUSPICIONS);
+        (Self { store, engine, clock, last: Mutex::default(), suspicions }, suspected)
+    }
+
+    /// Opens the event in the engine if need be, and replaces its seats by the database's. Requests that come while it runs
+    /// share its result.
+    ///
+    /// # Errors
+    /// Engine or database unavailable: the seats are as they were, or the engine refuses holds for a few seconds.
+    pub async fn sync(&self, event: &Arc<Event>) -> Result<Synced, Refusal> {
+        let asked_at = Instant::now();
+        let mut last = self.last.lock().await;
+        if last.get(&event.event_id).is_some_and(|began| *began >= asked_at) {
+            return Ok(Synced::default());
+        }
+        let began = Instant::now();
+        self.take_lease(event.event_id).await?;
+        let synced = self.rebuild(event).await;
+        self.store.release_sync(event.event_id).await?;
+        last.insert(event.event_id, began);
+        let synced = synced?;
+        tracing::info!(event = %event.event_id, zones = synced.zones, holds = synced.holds, corrected = synced.corrected,
+            duration_ms = began.elapsed().as_millis() as u64, "seats rebuilt from the database");
+        Ok(synced)
+    }
+
+    /// Reports that engine and database seem to differ.
+    pub(crate) fn suspect(&self, event: EventId) {
+        let _ = self.suspicions.try_send(event); // full: the rebuild is due anyway
+    }
+
+    /// Is a suspicion worth a rebuild?
+    pub(crate) async fn is_due(&self, event: EventId) -> bool {
+        self.last.lock().await.get(&event).is_none_or(|began| began.elapsed() > TRUST)
+    }
+
+    async fn take_lease(&self, event: EventId) -> Result<(), Refusal> {
+        let give_up = Instant::now() + LEASE;
+        while Instant::now() < give_up {
+            let now = self.clock.now();
+            if self.store.lease_sync(event, now, now.plus(LEASE)).await? {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Err(Refusal::NotNow("another instance is counting the seats"))
+    }
+
+    async fn rebuild(&self, event: &Event) -> Result<Synced, Refusal> {
+        let id = event.event_id;
+        let checkpoint = self.store.checkpoint(id).await?;
+        let now = self.clock.now();
+        self.ask(self.engine.open(id, &opening(event, checkpoint, now), now)).await?;
+        self.settle_down(id).await?;
+        let snapshot = self.store.snapshot(id).await?;
+        let before = self.ask(self.engine.seats(id)).await?;
+        self.ask(self.engine.load_seats(id, &snapshot, self.clock.now())).await?;
+        let after = self.ask(self.engine.seats(id)).await?;
+        let corrected = differing(&before, &after);
+        Ok(Synced { zones: snapshot.zones.len() as u64, holds: snapshot.holds.len() as u64, corrected })
+    }
+
+    /// Stops new holds and waits for those under way. What was settled between two looks is in the database by then.
+    async fn settle_down(&self, event: EventId) -> Result<(), Refusal> {
+        let until = Instant::now() + SETTLING;
+        while self.ask(self.engine.begin_sync(event, self.clock.now())).await? > 0 && Instant::now() < until {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
+    }
+
+    async fn ask<T>(&self, step: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
+        let late = || EngineError::Unavailable(format!("no answer in {} ms", ENGINE_DEADLINE.as_millis()));
+        tokio::time::timeout(ENGINE_DEADLINE, step).await.unwrap_or_else(|_| Err(late()))
+    }
+}
+
+fn opening(event: &Event, checkpoint: Checkpoint, now: Timestamp) -> Opening {
+    let had_line = checkpoint.sequence > 0;
+    let epoch = Uuid::new_v4().simple().to_string();
+    Opening {
+        settings: event.queue.clone(),
+        epoch: epoch.parse::<Epoch>().expect("hexadecimal digits are an epoch"),
+        sequence: if had_line { checkpoint.sequence + SEQUENCE_RESERVE } else { 0 },
+        head: checkpoint.head,
+        release_from: if had_line { now.plus(RECOVERY) } else { now },
+    }
+}
+
+fn differing(before: &[ZoneSeats], after: &[ZoneSeats]) -> u64 {
+    let before: HashMap<ZoneId, u32> = before.iter().map(|zone| (zone.zone_id, zone.available)).collect();
+    after.iter().filter(|zone| before.get(&zone.zone_id) != Some(&zone.available)).count() as u64
+}

@@ -1,0 +1,47 @@
+//! Repair of stale holds: where the engine did not hear how a hold ended, the database is asked.
+
+use std::time::Duration;
+
+use waitingroom::{
+    clock::Timestamp,
+    ids::EventId,
+    seats::{Settlement, StaleHold},
+};
+
+use crate::{
+    desk::Desk,
+    refusal::Refusal,
+    reservation::Status,
+    settle::{settle, settlement_of},
+};
+
+/// A hold is left alone for this long after its end was due: longer than a commit can be under way.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Most holds of one event in one step.
+const LIMIT: u32 = 500;
+
+impl Desk {
+    /// One step of the repair, for one event; returns how many holds were looked at.
+    pub(crate) async fn reconcile(&self, event: EventId, now: Timestamp) -> Result<usize, Refusal> {
+        let stale = self.engine().stale_holds(event, now.minus(PATIENCE), LIMIT).await?;
+        if stale.is_empty() {
+            return Ok(0);
+        }
+        let ids: Vec<_> = stale.iter().map(|hold| hold.booking_id).collect();
+        let statuses = self.store().statuses(&ids).await?;
+        let verdict = |hold: &StaleHold| (hold.booking_id, verdict(hold, statuses.get(&hold.booking_id).copied()));
+        let settlements: Vec<_> = stale.iter().map(verdict).collect();
+        settle(self.engine(), event, &settlements, now).await;
+        metrics::counter!("stanchion_booking_stale_holds_total").increment(stale.len() as u64);
+        Ok(stale.len())
+    }
+}
+
+fn verdict(hold: &StaleHold, status: Option<Status>) -> Settlement {
+    match (status, hold.pending) {
+        // A committed hold whose booking is gone (the database was set back): there is no pass to restore.
+        (None, false) => Settlement::Released,
+        (status, _) => settlement_of(status),
+    }
+}

@@ -1,0 +1,179 @@
+//! Why booking says no, and what a client reads of it: the one place that maps the one to the other.
+
+use std::time::Duration;
+
+use waitingroom::{
+    engine::EngineError,
+    problem::{Code, Problem},
+};
+
+use crate::{reservation::Status, store::StoreError};
+
+/// When to try again after something was briefly in the way.
+const SOON: Duration = Duration::from_secs(1);
+
+/// The answer to a request that was not carried out.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Refusal {
+    /// No such event.
+    #[error("no such event")]
+    EventNotFound,
+    /// The event has no such show.
+    #[error("no such show")]
+    ShowNotFound,
+    /// The show has no such zone.
+    #[error("no such zone")]
+    ZoneNotFound,
+    /// The user has no such booking.
+    #[error("no such booking")]
+    BookingNotFound,
+    /// No pass came with the request.
+    #[error("no pass")]
+    PassRequired,
+    /// The pass is not one of ours.
+    #[error("the pass is not genuine")]
+    PassInvalid,
+    /// The pass is over.
+    #[error("the pass has expired")]
+    PassExpired,
+    /// The pass is somebody else's.
+    #[error("the pass is somebody else's")]
+    PassWrongUser,
+    /// The pass is for another event.
+    #[error("the pass is for another event")]
+    PassWrongEvent,
+    /// The pass made a booking before.
+    #[error("the pass was used")]
+    PassUsed,
+    /// The pass was taken back.
+    #[error("the pass was taken back")]
+    PassRevoked,
+    /// Fewer seats are left than were asked for.
+    #[error("{0} seats left")]
+    InsufficientSeats(u32),
+    /// The user may have fewer seats than were asked for.
+    #[error("{0} more seats allowed")]
+    UserLimit(u32),
+    /// The idempotency key named another request.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyMismatch,
+    /// The hold was over before it was confirmed.
+    #[error("the booking has expired")]
+    BookingExpired,
+    /// The booking has come to another end.
+    #[error("the booking is {}", .0.as_str())]
+    BookingNotPending(Status),
+    /// An id is taken.
+    #[error("{0} is taken")]
+    AlreadyExists(&'static str),
+    /// Something is in the way that will pass; nothing was changed, or trying again is safe.
+    #[error("not now: {0}")]
+    NotNow(&'static str),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Exists(what) => Self::AlreadyExists(what),
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl Refusal {
+    /// The label of metrics.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::EventNotFound | Self::Engine(EngineError::UnknownEvent) => Code::EventNotFound,
+            Self::ShowNotFound => Code::ShowNotFound,
+            Self::ZoneNotFound => Code::ZoneNotFound,
+            Self::BookingNotFound => Code::BookingNotFound,
+            Self::PassRequired => Code::PassRequired,
+            Self::PassInvalid => Code::PassInvalid,
+            Self::PassExpired => Code::PassExpired,
+            Self::PassWrongUser => Code::PassWrongUser,
+            Self::PassWrongEvent => Code::PassWrongEvent,
+            Self::PassUsed => Code::PassUsed,
+            Self::PassRevoked => Code::PassRevoked,
+            Self::InsufficientSeats(_) => Code::InsufficientSeats,
+            Self::UserLimit(_) => Code::UserLimitExceeded,
+            Self::IdempotencyMismatch => Code::IdempotencyMismatch,
+            Self::BookingExpired => Code::BookingExpired,
+            Self::BookingNotPending(_) => Code::BookingNotPending,
+            Self::AlreadyExists(_) => Code::AlreadyExists,
+            Self::NotNow(_) | Self::Engine(_) => Code::Unavailable,
+            Self::Store(StoreError::Corrupt(_)) => Code::Internal,
+            Self::Store(_) => Code::Unavailable,
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::EventNotFound | Self::Engine(EngineError::UnknownEvent) => {
+                "there is no event with this event_id".into()
+            }
+            Self::ShowNotFound => "the event has no show with this show_id".into(),
+            Self::ZoneNotFound => "the show has no zone with this zone_id".into(),
+            Self::BookingNotFound => "you have no booking with this id".into(),
+            Self::PassRequired => "send the pass in the header X-Queue-Pass or in queue_pass".into(),
+            Self::PassInvalid => "the pass is malformed or was not issued here".into(),
+            Self::PassExpired => "the pass has expired; join the line again".into(),
+            Self::PassWrongUser => "the pass was issued to another user".into(),
+            Self::PassWrongEvent => "the pass was issued for another event".into(),
+            Self::PassUsed => "a booking was made with this pass; join the line again for another".into(),
+            Self::PassRevoked => {
+                "the pass was taken back, because nobody claimed it or its holder left the line".into()
+            }
+            Self::InsufficientSeats(left) => format!("the zone has {left} seats left"),
+            Self::UserLimit(0) => "you have as many seats of this event as one user may have".into(),
+            Self::UserLimit(room) => format!("you may have {room} more seats of this event"),
+            Self::IdempotencyMismatch => "this idempotency key was used for another request".into(),
+            Self::BookingExpired => "the seats were not confirmed in time and were given back".into(),
+            Self::BookingNotPending(status) => format!("the booking is {} already", status.as_str()),
+            Self::AlreadyExists(what) => format!("{what} is taken"),
+            Self::NotNow(why) => (*why).into(),
+            Self::Engine(_) => "the line does not answer; try again in a moment".into(),
+            Self::Store(StoreError::Corrupt(_)) => "something went wrong here".into(),
+            Self::Store(_) => "the database does not answer; try again in a moment".into(),
+        }
+    }
+
+    fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::EventNotFound => Some("event_id"),
+            Self::ShowNotFound => Some("show_id"),
+            Self::ZoneNotFound => Some("zone_id"),
+            Self::InsufficientSeats(_) | Self::UserLimit(_) => Some("quantity"),
+            Self::IdempotencyMismatch => Some("idempotency_key"),
+            Self::AlreadyExists(what) => Some(what),
+            _ => None,
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        log(&refusal);
+        let code = refusal.code();
+        let mut problem = Self::new(code, refusal.detail());
+        if let Some(field) = refusal.field() {
+            problem = problem.field(field);
+        }
+        if code == Code::Unavailable { problem.retry_after(SOON) } else { problem }
+    }
+}
+
+/// Failures of ours are logged here, where they leave; refusals are the client's business.
+fn log(refusal: &Refusal) {
+    match refusal {
+        Refusal::Store(error) => tracing::warn!(%error, "a request failed at the database"),
+        Refusal::Engine(error) => tracing::warn!(%error, "a request failed at the engine"),
+        _ => {}
+    }
+}

@@ -1,0 +1,213 @@
+//! From a pass to reserved seats: the pass is verified here, the engine burns it and holds the seats in one step, and the
+//! group commit makes it true.
+
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+use waitingroom::{
+    clock::Timestamp,
+    engine::EngineError,
+    ids::{BookingId, EventId, IdempotencyKey, ShowId, UserId, ZoneId},
+    pass::{PassClaims, PassError},
+    seats::{Reserve, ReserveOutcome},
+};
+
+use crate::{
+    catalogue::Place,
+    commit::Stored,
+    desk::Desk,
+    refusal::Refusal,
+    reservation::{Attempt, Booking, Idempotency, NewBooking, Status},
+};
+
+/// How long a repetition waits for the attempt that is still under way.
+const IN_FLIGHT: Duration = Duration::from_millis(1_500);
+
+/// Pause between two looks at it.
+const LOOK_AGAIN: Duration = Duration::from_millis(25);
+
+/// Longest wait for the engine.
+const ENGINE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A request whose form is right.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    pub(crate) user: UserId,
+    pub(crate) event_id: EventId,
+    pub(crate) show_id: ShowId,
+    pub(crate) zone_id: ZoneId,
+    pub(crate) quantity: u32,
+    pub(crate) pass: Option<String>,
+    pub(crate) key: Option<IdempotencyKey>,
+}
+
+impl Wish {
+    /// A digest of what is asked: a key stands for one of these.
+    fn fingerprint(&self) -> String {
+        let asked = format!("{} {} {} {}", self.event_id, self.show_id, self.zone_id, self.quantity);
+        let digest = Sha256::digest(asked);
+        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn idempotency(&self) -> Option<Idempotency> {
+        self.key.clone().map(|key| Idempotency { key, fingerprint: self.fingerprint() })
+    }
+}
+
+impl Desk {
+    /// Reserves seats, or answers with what the same attempt reserved before.
+    pub(crate) async fn reserve(&self, wish: &Wish) -> Result<Booking, Refusal> {
+        let started = Instant::now();
+        let answer = self.reserve_unmeasured(wish).await;
+        let outcome = answer.as_ref().map_or_else(|refusal| refusal.code().as_str(), |_| "reserved");
+        metrics::histogram!("stanchion_booking_reserve_seconds", "outcome" => outcome)
+            .record(started.elapsed().as_secs_f64());
+        answer
+    }
+
+    async fn reserve_unmeasured(&self, wish: &Wish) -> Result<Booking, Refusal> {
+        let place = self.catalogue.zone(wish.event_id, wish.show_id, wish.zone_id).await?;
+        let pass = match self.verify(wish) {
+            Ok(pass) => pass,
+            Err(Refusal::PassExpired) => return self.made_before(wish).await?.ok_or(Refusal::PassExpired),
+            Err(refusal) => return Err(refusal),
+        };
+        self.hold(wish, &place, &pass).await
+    }
+
+    fn verify(&self, wish: &Wish) -> Result<PassClaims, Refusal> {
+        let token = wish.pass.as_deref().ok_or(Refusal::PassRequired)?;
+        let (claims, expired) = match self.backends.pass_key.verify(token, self.now()) {
+            Ok(claims) => (claims, false),
+            Err(PassError::Expired(claims)) => (*claims, true),
+            Err(PassError::Invalid) => return Err(Refusal::PassInvalid),
+        };
+        if claims.user != wish.user {
+            return Err(Refusal::PassWrongUser);
+        }
+        if claims.event_id != wish.event_id {
+            return Err(Refusal::PassWrongEvent);
+        }
+        if expired { Err(Refusal::PassExpired) } else { Ok(claims) }
+    }
+
+    async fn hold(&self, wish: &Wish, place: &Place, pass: &PassClaims) -> Result<Booking, Refusal> {
+        let turn = self.committer.turn()?;
+        let now = self.now();
+        let booking = new_booking(wish, place, now);
+        let held_at = Instant::now();
+        match self.ask_engine(wish, place, pass, &booking, now).await? {
+            ReserveOutcome::Held => {
+                let row = NewBooking {
+                    booking: booking.clone(),
+                    pass_id: pass.pass_id.clone(),
+                    idempotency: wish.idempotency(),
+                };
+                self.committed(wish, booking, turn.store(row, held_at).await).await
+            }
+            ReserveOutcome::Replayed(earlier) => self.await_booking(earlier).await,
+            ReserveOutcome::Mismatch => Err(Refusal::IdempotencyMismatch),
+            ReserveOutcome::PassUsed(_) => self.made_before(wish).await?.ok_or(Refusal::PassUsed),
+            ReserveOutcome::PassExpired => self.made_before(wish).await?.ok_or(Refusal::PassExpired),
+            ReserveOutcome::PassRevoked => self.made_before(wish).await?.ok_or(Refusal::PassRevoked),
+            ReserveOutcome::UserLimit(room) => Err(Refusal::UserLimit(room)),
+            ReserveOutcome::Insufficient(left) => Err(Refusal::InsufficientSeats(left)),
+            ReserveOutcome::UnknownZone | ReserveOutcome::Syncing => {
+                Err(Refusal::NotNow("the seats are being counted anew; try again in a moment"))
+            }
+        }
+    }
+
+    /// Asks; where the engine has lost the event or its zones, rebuilds them and asks once more.
+    async fn ask_engine(
+        &self,
+        wish: &Wish,
+        place: &Place,
+        pass: &PassClaims,
+        booking: &Booking,
+        now: Timestamp,
+    ) -> Result<ReserveOutcome, Refusal> {
+        let request = Reserve {
+            event_id: wish.event_id,
+            user: wish.user.clone(),
+            zone_id: wish.zone_id,
+            quantity: wish.quantity,
+            pass_id: pass.pass_id.clone(),
+            pass_epoch: pass.epoch.clone(),
+            pass_expires_at: pass.expires_at,
+            idempotency: wish.idempotency().map(|attempt| (attempt.key, attempt.fingerprint)),
+            booking_id: booking.booking_id,
+            hold_expires_at: booking.expires_at,
+            user_limit: place.event.max_seats_per_user,
+        };
+        match self.ask_engine_once(&request, now).await {
+            Err(EngineError::UnknownEvent) | Ok(ReserveOutcome::UnknownZone) => {
+                self.inventory.sync(&place.event).await?;
+                Ok(self.ask_engine_once(&request, now).await?)
+            }
+            answer => Ok(answer?),
+        }
+    }
+
+    async fn ask_engine_once(&self, request: &Reserve, now: Timestamp) -> Result<ReserveOutcome, EngineError> {
+        let late = || EngineError::Unavailable(format!("no answer in {} ms", ENGINE_DEADLINE.as_millis()));
+        let answer = tokio::time::timeout(ENGINE_DEADLINE, self.engine().reserve(request, now)).await;
+        answer.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn committed(&self, wish: &Wish, booking: Booking, stored: Stored) -> Result<Booking, Refusal> {
+        match stored {
+            Stored::Stored => Ok(booking),
+            // The engine has forgotten what the database remembers: an old key, or a pass of a lost line.
+            Stored::Duplicate => self.made_before(wish).await?.ok_or(Refusal::PassUsed),
+            Stored::NoSeats => {
+                self.inventory.suspect(booking.event_id);
+                Err(Refusal::NotNow("the seats are being counted anew; try again in a moment"))
+            }
+            Stored::Failed(error) => Err(Refusal::Store(error)),
+            Stored::TooLate => Err(Refusal::NotNow("too many reservations are under way")),
+        }
+    }
+
+    /// The booking that this user's attempt of this name made.
+    async fn made_before(&self, wish: &Wish) -> Result<Option<Booking>, Refusal> {
+        let Some(asked) = wish.idempotency() else { return Ok(None) };
+        match self.store().attempt(&wish.user, &asked.key).await? {
+            Some(Attempt { fingerprint: Some(earlier), .. }) if earlier != asked.fingerprint => {
+                Err(Refusal::IdempotencyMismatch)
+            }
+            attempt => Ok(attempt.map(|attempt| attempt.booking)),
+        }
+    }
+
+    /// The booking of an attempt that the engine knows; its commit may be under way.
+    async fn await_booking(&self, booking: BookingId) -> Result<Booking, Refusal> {
+        let until = Instant::now() + IN_FLIGHT;
+        loop {
+            if let Some(found) = self.store().booking(booking).await? {
+                return Ok(found);
+            }
+            if Instant::now() >= until {
+                return Err(Refusal::NotNow("the same request is still under way"));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+fn new_booking(wish: &Wish, place: &Place, now: Timestamp) -> Booking {
+    Booking {
+        booking_id: Uuid::now_v7().into(),
+        event_id: wish.event_id,
+        show_id: wish.show_id,
+        zone_id: wish.zone_id,
+        user: wish.user.clone(),
+        quantity: wish.quantity,
+        unit_price: place.event.price(&place.zone),
+        status: Status::Reserved,
+        created_at: now,
+        expires_at: now.plus(place.event.hold()),
+        confirmed_at: None,
+    }
+}

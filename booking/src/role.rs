@@ -1,0 +1,159 @@
+//! The role: its routes and its tasks.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use tokio::sync::mpsc;
+use waitingroom::{http::Check, ids::EventId, lifecycle::Lifecycle};
+
+use crate::{
+    api,
+    catalogue::Catalogue,
+    checkpoint::Written,
+    commit::{Committer, Lanes, Tools},
+    desk::{Backends, BookingConfig, Desk},
+    inventory::Inventory,
+    refusal::Refusal,
+    relay::Relay,
+};
+
+const EXPIRY_PAUSE: Duration = Duration::from_millis(250);
+const EXPIRY_LIMIT: u32 = 500;
+const RELAY_PAUSE: Duration = Duration::from_millis(50);
+const FOLLOW_PAUSE: Duration = Duration::from_millis(500);
+const SECOND: Duration = Duration::from_secs(1);
+const SWEEP_PAUSE: Duration = Duration::from_secs(60);
+const SWEEP_LIMIT: u32 = 1_000;
+
+/// The booking role, built and not yet running.
+pub struct Booking {
+    desk: Arc<Desk>,
+    lanes: Lanes,
+    suspected: mpsc::Receiver<EventId>,
+}
+
+impl Booking {
+    /// Builds the role: reads the catalogue, and opens every event in the engine with the database's seats. An engine that does
+    /// not answer is no reason to fail: the tasks go on trying.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn bind(backends: Backends, config: BookingConfig) -> Result<Self, Refusal> {
+        let (committer, lanes) = Committer::new();
+        let (store, engine, clock) = (backends.store.clone(), backends.engine.clone(), backends.clock.clone());
+        let (inventory, suspected) = Inventory::new(store.clone(), engine, clock);
+        let catalogue = Arc::new(Catalogue::new(store));
+        let desk = Desk::new(backends, config, catalogue, committer, inventory);
+        desk.catalogue.refresh().await?;
+        if let Err(error) = desk.sync(&desk.catalogue.events()).await {
+            tracing::warn!(%error, "the engine could not be given its seats yet");
+        }
+        Ok(Self { desk: Arc::new(desk), lanes, suspected })
+    }
+
+    /// The routes below `/api/v1`, and `/openapi.json` is not among them.
+    pub fn router(&self) -> Router {
+        api::router(Arc::clone(&self.desk))
+    }
+
+    /// What readiness depends on.
+    pub fn checks(&self) -> Vec<(&'static str, Check)> {
+        let (database, engine) = (Arc::clone(&self.desk), Arc::clone(&self.desk));
+        let database: Check = Arc::new(move || {
+            let desk = Arc::clone(&database);
+            Box::pin(async move { desk.store().revision().await.map(drop).map_err(|error| error.to_string()) })
+        });
+        let engine: Check = Arc::new(move || {
+            let desk = Arc::clone(&engine);
+            Box::pin(
+                async move { desk.within(desk.engine().events()).await.map(drop).map_err(|error| error.to_string()) },
+            )
+        });
+        vec![("database", database), ("engine", engine)]
+    }
+
+    /// Starts the tasks. They end with the drain; the group commit after the last request.
+    pub fn run(self, lifecycle: &Lifecycle) {
+        let Self { desk, lanes, suspected } = self;
+        let backends = &desk.backends;
+        let (store, engine, clock) = (backends.store.clone(), backends.engine.clone(), backends.clock.clone());
+        lanes.start(Tools { store, engine, clock }, lifecycle);
+        lifecycle.spawn("expiry", expiry(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("reconcile", reconcile(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("follow", follow(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("suspicions", suspicions(Arc::clone(&desk), suspected, lifecycle.clone()));
+        lifecycle.spawn("checkpoint", checkpoint(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("outbox relay", relay(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("forget keys", forget_keys(desk, lifecycle.clone()));
+    }
+}
+
+/// Logs what a step failed with; the loop goes on.
+fn heed<T: Default, E: std::fmt::Display>(task: &'static str, step: Result<T, E>) -> T {
+    step.unwrap_or_else(|error| {
+        metrics::counter!("stanchion_booking_task_failures_total", "task" => task).increment(1);
+        tracing::warn!(task, %error, "a step failed and will be tried again");
+        T::default()
+    })
+}
+
+async fn expiry(desk: Arc<Desk>, lifecycle: Lifecycle) {
+    while lifecycle.pause(EXPIRY_PAUSE).await {
+        while heed("expiry", desk.expire_due(desk.now(), EXPIRY_LIMIT).await) == EXPIRY_LIMIT as usize {}
+    }
+}
+
+async fn reconcile(desk: Arc<Desk>, lifecycle: Lifecycle) {
+    while lifecycle.pause(SECOND).await {
+        for event in desk.catalogue.events() {
+            heed("reconcile", desk.reconcile(event.event_id, desk.now()).await);
+        }
+    }
+}
+
+async fn follow(desk: Arc<Desk>, lifecycle: Lifecycle) {
+    while lifecycle.pause(FOLLOW_PAUSE).await {
+        heed("follow", desk.follow_catalogue().await);
+        heed("restore", desk.restore_lost().await);
+    }
+}
+
+async fn suspicions(desk: Arc<Desk>, mut suspected: mpsc::Receiver<EventId>, lifecycle: Lifecycle) {
+    loop {
+        let event = tokio::select! { event = suspected.recv() => event, () = lifecycle.draining() => None };
+        let Some(event) = event else { return };
+        if desk.inventory.is_due(event).await
+            && let Ok(event) = desk.catalogue.event(event).await
+        {
+            heed("suspicions", desk.inventory.sync(&event).await);
+        }
+    }
+}
+
+async fn checkpoint(desk: Arc<Desk>, lifecycle: Lifecycle) {
+    let mut written = Written::default();
+    while lifecycle.pause(SECOND).await {
+        heed("checkpoint", desk.checkpoint(&mut written).await);
+    }
+    heed("checkpoint", desk.checkpoint(&mut written).await);
+}
+
+async fn relay(desk: Arc<Desk>, lifecycle: Lifecycle) {
+    let relay = Relay::new(desk.store().clone(), desk.backends.bus.clone(), desk.config.subject_prefix.clone());
+    let mut measured = std::time::Instant::now();
+    while lifecycle.pause(RELAY_PAUSE).await {
+        while heed("outbox relay", relay.step(desk.now()).await).was_full() {}
+        if measured.elapsed() >= SECOND {
+            heed("outbox relay", relay.measure(desk.now()).await);
+            measured = std::time::Instant::now();
+        }
+    }
+    heed("outbox relay", relay.step(desk.now()).await);
+}
+
+async fn forget_keys(desk: Arc<Desk>, lifecycle: Lifecycle) {
+    while lifecycle.pause(SWEEP_PAUSE).await {
+        let before = desk.now().minus(desk.config.remember_keys);
+        while heed("forget keys", desk.store().forget_keys(before, SWEEP_LIMIT).await) == u64::from(SWEEP_LIMIT) {}
+    }
+}

@@ -1,0 +1,195 @@
+//! Data to begin with: for load tests, for a first look, and the way back to the beginning.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+use waitingroom::{
+    clock::Timestamp,
+    engine::SharedEngine,
+    ids::{EventId, ShowId, ZoneId},
+    line::{QueueSettings, SaleState},
+};
+
+use crate::{
+    event::{Event, Show, Zone},
+    inventory::Inventory,
+    money::Currency,
+    refusal::Refusal,
+    store::{SharedStore, StoreError},
+};
+
+/// How much the load test's catalogue holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Events.
+    pub events: u16,
+    /// Shows of each event.
+    pub shows: u16,
+    /// Zones of each show.
+    pub zones: u16,
+    /// Seats of each zone.
+    pub seats: u32,
+}
+
+impl Default for Sizes {
+    /// 900,000 seats in 45 zones.
+    fn default() -> Self {
+        Self { events: 3, shows: 3, zones: 5, seats: 20_000 }
+    }
+}
+
+/// The id of a load test's event, counted from 1.
+pub fn load_test_event(event: u16) -> EventId {
+    numbered(0xe000_0000, event, 0).into()
+}
+
+/// The id of a load test's show, counted from 1 over all events.
+pub fn load_test_show(show: u16) -> ShowId {
+    numbered(0xa000_0000, show, 0).into()
+}
+
+/// The id of a load test's zone: `b0000000-0000-{show}-{zone}-000000000000` in four decimal digits each.
+pub fn load_test_zone(show: u16, zone: u16) -> ZoneId {
+    numbered(0xb000_0000, show, zone).into()
+}
+
+/// The numbers are read as they are written: decimal digits in hexadecimal places.
+fn numbered(kind: u32, first: u16, second: u16) -> Uuid {
+    let digits = |number: u16| u16::from_str_radix(&format!("{:04}", number % 10_000), 16).unwrap_or(0);
+    let [high, low] = digits(second).to_be_bytes();
+    Uuid::from_fields(kind, 0, digits(first), &[high, low, 0, 0, 0, 0, 0, 0])
+}
+
+/// Adds the load test's events that are not there yet; returns how many were added.
+///
+/// # Errors
+/// Those of the store.
+pub async fn seed_load_test(store: &SharedStore, sizes: Sizes, now: Timestamp) -> Result<usize, StoreError> {
+    let mut added = 0;
+    for event in 1..=sizes.events {
+        added += usize::from(add(store, &load_test(event, sizes), now).await?);
+    }
+    Ok(added)
+}
+
+/// Adds a pleasant event for a first look, unless it is there; its line moves slowly enough to be seen moving.
+///
+/// # Errors
+/// Those of the store.
+pub async fn seed_demo(store: &SharedStore, now: Timestamp) -> Result<bool, StoreError> {
+    add(store, &demo(now), now).await
+}
+
+async fn add(store: &SharedStore, event: &Event, now: Timestamp) -> Result<bool, StoreError> {
+    match store.create_event(event, now).await {
+        Ok(()) => Ok(true),
+        Err(StoreError::Exists(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes every booking and message, counts all seats as free, and lets every line begin anew.
+///
+/// # Errors
+/// Database or engine unavailable: what was done until then stands, and the reset can be repeated.
+pub async fn reset(store: &SharedStore, engine: &SharedEngine) -> Result<(), Refusal> {
+    store.reset().await?;
+    let (inventory, _) = Inventory::new(store.clone(), engine.clone(), waitingroom::clock::Clock::System);
+    for event in store.catalogue().await? {
+        store.clear_checkpoint(event.event_id).await?;
+        let deadline = Duration::from_secs(30); // a long line takes its time to forget
+        let removed = tokio::time::timeout(deadline, engine.remove(event.event_id)).await;
+        removed.map_err(|_| Refusal::NotNow("the engine does not answer"))??;
+        // Once more: a running instance may have written it down in between.
+        store.clear_checkpoint(event.event_id).await?;
+        inventory.sync(&event.into()).await?;
+    }
+    Ok(())
+}
+
+fn load_test(event: u16, sizes: Sizes) -> Event {
+    let first_show = (event - 1) * sizes.shows + 1;
+    Event {
+        event_id: load_test_event(event),
+        name: format!("Load test {event}"),
+        currency: Currency::EUR,
+        max_seats_per_user: 10,
+        hold_seconds: 600,
+        queue: QueueSettings {
+            rate_per_second: 2_000.0,
+            burst: 2_000,
+            max_active: 20_000,
+            pass_ttl_seconds: 600,
+            ..QueueSettings::default()
+        },
+        shows: (first_show..first_show + sizes.shows).map(|show| load_test_show_of(show, sizes)).collect(),
+    }
+}
+
+fn load_test_show_of(show: u16, sizes: Sizes) -> Show {
+    let zone = |zone: u16| Zone {
+        zone_id: load_test_zone(show, zone),
+        name: format!("Zone {zone}"),
+        unit_price: 2_500 + 500 * i64::from(zone),
+        capacity: sizes.seats,
+    };
+    Show {
+        show_id: load_test_show(show),
+        name: format!("Show {show}"),
+        starts_at: None,
+        zones: (1..=sizes.zones).map(zone).collect(),
+    }
+}
+
+fn demo(now: Timestamp) -> Event {
+    let day = Duration::from_secs(24 * 3600);
+    Event {
+        event_id: numbered(0xd000_0000, 1, 0).into(),
+        name: "The Velvet Rope: live at the Harbour".into(),
+        currency: Currency::EUR,
+        max_seats_per_user: 6,
+        hold_seconds: 300,
+        queue: QueueSettings {
+            state: SaleState::Open,
+            rate_per_second: 5.0,
+            burst: 5,
+            max_active: 200,
+            pass_ttl_seconds: 300,
+            message: Some("Welcome. The line moves, and your place in it is yours.".into()),
+            ..QueueSettings::default()
+        },
+        shows: vec![
+            demo_show(1, "Friday evening", now.plus(day * 30)),
+            demo_show(2, "Saturday evening", now.plus(day * 31)),
+        ],
+    }
+}
+
+fn demo_show(show: u16, name: &str, starts_at: Timestamp) -> Show {
+    let zones = [("Front row", 14_900, 40), ("Stalls", 8_900, 400), ("Balcony", 5_900, 250), ("Standing", 3_900, 600)];
+    let zone = |(number, (name, unit_price, capacity)): (u16, (&str, i64, u32))| Zone {
+        zone_id: numbered(0xd200_0000, show, number).into(),
+        name: name.into(),
+        unit_price,
+        capacity,
+    };
+    Show {
+        show_id: numbered(0xd100_0000, show, 0).into(),
+        name: name.into(),
+        starts_at: Some(starts_at),
+        zones: (1..).zip(zones).map(zone).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ids_are_those_that_load_tests_compose() {
+        assert_eq!(load_test_zone(1, 5).to_string(), "b0000000-0000-0001-0005-000000000000");
+        assert_eq!(load_test_zone(12, 10).to_string(), "b0000000-0000-0012-0010-000000000000");
+        assert_eq!(load_test_event(3).to_string(), "e0000000-0000-0003-0000-000000000000");
+        assert_eq!(load_test_show(9).to_string(), "a0000000-0000-0009-0000-000000000000");
+    }
+}
