@@ -1,6 +1,7 @@
 //! Holds the line's connections: takes joins, projects every local user's exact position from one small message per event and
 //! tick, and routes passes to the users they are for, over WebSockets, server-sent events and polling.
 
+mod admission;
 mod assets;
 mod booking_client;
 mod desk;
@@ -13,12 +14,13 @@ mod stream;
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
+use ipnet::IpNet;
 use waitingroom::{
     clock::Clock, engine::SharedEngine, identity::Authenticator, ids::NodeId, lifecycle::Lifecycle, pass::PassKey,
     secret::Secret, signal::Signals, ticket::TicketKey,
 };
 
-use self::{booking_client::BookingClient, registry::Registry};
+use self::{admission::GuestDoor, booking_client::BookingClient, registry::Registry};
 
 /// How a gateway works.
 #[derive(Debug, Clone)]
@@ -31,6 +33,8 @@ pub struct GatewayConfig {
     pub heartbeat: Duration,
     /// The window over which clients are spread that a draining node sends away.
     pub drain_window: Duration,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// The secret of development tokens; where it is not set, `/dev/token` does not exist.
     pub development_secret: Option<Secret>,
 }
@@ -60,6 +64,7 @@ struct Shared {
     with: Collaborators,
     registry: Registry,
     booking: BookingClient,
+    guest_door: GuestDoor,
 }
 
 /// One gateway node. Cheap to clone.
@@ -70,7 +75,8 @@ impl Gateway {
     /// A gateway that serves nobody yet.
     pub fn new(config: GatewayConfig, with: Collaborators) -> Self {
         let booking = BookingClient::new(&config.booking_url);
-        Self(Arc::new(Shared { config, with, registry: Registry::default(), booking }))
+        let guest_door = GuestDoor::new(config.trusted_proxies.clone());
+        Self(Arc::new(Shared { config, with, registry: Registry::default(), booking, guest_door }))
     }
 
     /// The line's routes, the socket, and the web client.

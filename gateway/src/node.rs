@@ -30,20 +30,20 @@ pub(crate) async fn start(gateway: &Gateway) -> Result<(), SignalError> {
 
 /// Hears until the process stops: also while draining, since the users are still here.
 async fn listen(gateway: Gateway, mut ear: Box<dyn Listener>) {
-    let lifecycle = gateway.0.with.lifecycle.clone();
     loop {
         tokio::select! {
             heard = ear.next() => match heard {
                 Heard::Signal(signal) => hear(&gateway, *signal),
                 Heard::Gap => missed(&gateway).await,
             },
-            () = drained(&gateway), if lifecycle.is_draining() => return,
+            () = drained(&gateway) => return,
         }
     }
 }
 
 /// Returns once a draining node has no users.
 async fn drained(gateway: &Gateway) {
+    gateway.0.with.lifecycle.draining().await;
     while !gateway.0.registry.events().is_empty() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -101,6 +101,7 @@ async fn resync(gateway: Gateway, event: EventId) {
 async fn report(gateway: Gateway) {
     let with = &gateway.0.with;
     loop {
+        gateway.0.guest_door.forget_quiet();
         for event in gateway.0.registry.events() {
             if let Err(error) = with.engine.report_node(event, &gateway.0.config.node, with.clock.now()).await {
                 tracing::warn!(%event, %error, "this node's sign of life could not be recorded");

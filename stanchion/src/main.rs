@@ -1,1 +1,28 @@
-fn main() {}
+//! `stanchion`: the waiting room that ends in a seat. Parses the command line and hands over.
+
+mod cli;
+mod commands;
+mod config;
+mod process;
+mod roles;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(commands::run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("stanchion: {error:#}");
+    ExitCode::FAILURE
+}

@@ -1,10 +1,10 @@
 //! Identities that are signed here: guests, and development tokens on the embedded default.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{
-    extract::State,
-    http::StatusCode,
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,12 @@ struct Token {
     expires_at: Timestamp,
 }
 
-pub(super) async fn guest(State(gateway): State<Gateway>) -> Result<Response, Problem> {
+pub(super) async fn guest(
+    State(gateway): State<Gateway>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    gateway.0.guest_door.admit(peer, &headers)?;
     let with = &gateway.0.with;
     let user_id: UserId = format!("guest-{}", Uuid::new_v4()).parse().map_err(|_| internal())?;
     let expires_at = with.clock.now().plus(GUEST_LIFE);

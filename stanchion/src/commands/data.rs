@@ -1,0 +1,65 @@
+//! Commands on the data: the schema, test data, and the way back to nothing.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use booking::{
+    seed::{self, Sizes},
+    store::SharedStore,
+};
+use waitingroom::{clock::Clock, engine::memory::MemoryEngine};
+
+use crate::{
+    cli::{Reset, Seed, SeedData},
+    config::{DataDirectory, Settings},
+    roles::{Line, embedded, servers},
+};
+
+/// Brings the schema up to date. Opening a store does.
+pub async fn migrate(settings: &Settings) -> Result<()> {
+    store(settings).await?;
+    println!("the schema is up to date");
+    Ok(())
+}
+
+/// Writes test data; what is there already stays. A running process finds it by itself.
+pub async fn seed(settings: &Settings, seed: &Seed) -> Result<()> {
+    let store = store(settings).await?;
+    let now = Clock::System.now();
+    let added = match seed.data {
+        SeedData::Demo => usize::from(seed::seed_demo(&store, now).await?),
+        SeedData::LoadTest => {
+            let sizes = Sizes { seats: seed.seats_per_zone, ..Sizes::default() };
+            seed::seed_load_test(&store, sizes, now).await?
+        }
+    };
+    println!("{added} events added");
+    Ok(())
+}
+
+/// Deletes every booking and empties every line.
+pub async fn reset(settings: &Settings, reset: &Reset) -> Result<()> {
+    if settings.database_url.is_none() {
+        let directory = DataDirectory::open(settings)?;
+        let _lock = directory.lock().context("the line of a running process cannot be emptied from outside")?;
+        let store = embedded::open_store(&directory).await?;
+        let no_line: waitingroom::engine::SharedEngine = Arc::new(MemoryEngine::new());
+        seed::reset(&store, &no_line).await.context("reset")?;
+    } else if reset.delete_all_bookings {
+        let store = servers::open_store(settings).await?;
+        let line = Line::on_redis(settings).await?;
+        seed::reset(&store, line.engine()).await.context("reset")?;
+    } else {
+        bail!("this deletes every booking; say --delete-all-bookings if you mean it");
+    }
+    println!("every booking is deleted and every line is empty");
+    Ok(())
+}
+
+/// PostgreSQL where a URL is given, else the embedded default's file.
+async fn store(settings: &Settings) -> Result<SharedStore> {
+    match settings.database_url {
+        Some(_) => servers::open_store(settings).await,
+        None => embedded::open_store(&DataDirectory::open(settings)?).await,
+    }
+}

@@ -1,0 +1,47 @@
+//! Commands that only look, or print.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use waitingroom::{clock::Clock, identity::mint_user_token};
+
+use crate::{
+    cli::{Health, Token},
+    config::{DataDirectory, Settings},
+};
+
+/// Longest wait for a health answer.
+const HEALTH_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Prints a user's token.
+pub fn token(settings: Settings, token: &Token) -> Result<()> {
+    let settings = match settings.jwt_secret {
+        Some(_) => settings,
+        None => DataDirectory::open(&settings)?.secrets(settings)?,
+    };
+    let secret = settings.required(&settings.jwt_secret, "jwt_secret")?;
+    let life = Duration::from_secs(token.ttl_seconds);
+    let token = mint_user_token(secret, &token.user, token.role.as_deref(), Clock::System.now(), life);
+    println!("{}", token.context("the token could not be signed")?);
+    Ok(())
+}
+
+/// Says what is in force.
+pub fn config_check(settings: &Settings) -> Result<()> {
+    if settings.jwt_jwks.is_some() {
+        settings.authenticator(false)?;
+    }
+    println!("the configuration is good\n{settings:#?}");
+    Ok(())
+}
+
+/// Asks a role for its health.
+pub async fn health(health: &Health) -> Result<()> {
+    let http = reqwest::Client::builder().timeout(HEALTH_DEADLINE).build()?;
+    let answer = http.get(&health.url).send().await.with_context(|| format!("{} does not answer", health.url))?;
+    if !answer.status().is_success() {
+        bail!("{} answers {}", health.url, answer.status());
+    }
+    println!("ok");
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! Configuration: flags, then `STANCHION_*` variables, then a TOML file, then defaults.
+
+mod embedded;
+mod file;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+use waitingroom::{
+    identity::{Authenticator, IdentityConfig},
+    ids::NodeId,
+    secret::{MIN_SECRET_BYTES, Secret},
+    telemetry::LogFormat,
+};
+
+pub use self::embedded::{DataDirectory, Lock};
+
+/// Every setting, as given: nothing here is a default yet.
+#[derive(Debug, Default, Clone, Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// A TOML file with any of these settings, named as the flags with `_` for `-`
+    #[arg(long, env = "STANCHION_CONFIG", global = true, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Address and port to serve on [default: 127.0.0.1:8080]
+    #[arg(long, env = "STANCHION_LISTEN", global = true, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Where the embedded default keeps its database and secrets [default: .stanchion]
+    #[arg(long, env = "STANCHION_DATA_DIR", global = true, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// Redis, for example redis://127.0.0.1:6379
+    #[arg(long, env = "STANCHION_REDIS_URL", global = true, value_name = "URL", hide_env_values = true)]
+    pub redis_url: Option<String>,
+    /// First part of every key and channel in Redis [default: stanchion]
+    #[arg(long, env = "STANCHION_REDIS_PREFIX", global = true, value_name = "TEXT")]
+    pub redis_prefix: Option<String>,
+    /// PostgreSQL, for example postgres://user:password@127.0.0.1/stanchion
+    #[arg(long, env = "STANCHION_DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Most connections to the database from this process [default: 8]
+    #[arg(long, env = "STANCHION_DATABASE_CONNECTIONS", global = true, value_name = "N")]
+    pub database_connections: Option<u32>,
+    /// NATS with JetStream, for example nats://127.0.0.1:4222
+    #[arg(long, env = "STANCHION_NATS_URL", global = true, value_name = "URL", hide_env_values = true)]
+    pub nats_url: Option<String>,
+    /// First part of every subject; its upper case names the stream [default: stanchion]
+    #[arg(long, env = "STANCHION_NATS_PREFIX", global = true, value_name = "TEXT")]
+    pub nats_prefix: Option<String>,
+    /// The secret of users' HS256 tokens, at least 16 bytes; better given by the environment than by a flag
+    #[arg(long, env = "STANCHION_JWT_SECRET", global = true, value_name = "SECRET", hide_env_values = true)]
+    pub jwt_secret: Option<Secret>,
+    /// A file with the JSON Web Key Set of users' RS256, ES256 or EdDSA tokens
+    #[arg(long, env = "STANCHION_JWT_JWKS", global = true, value_name = "FILE")]
+    pub jwt_jwks: Option<PathBuf>,
+    /// The issuer (`iss`) that users' tokens must name
+    #[arg(long, env = "STANCHION_JWT_ISSUER", global = true, value_name = "TEXT")]
+    pub jwt_issuer: Option<String>,
+    /// The audience (`aud`) that users' tokens must name
+    #[arg(long, env = "STANCHION_JWT_AUDIENCE", global = true, value_name = "TEXT")]
+    pub jwt_audience: Option<String>,
+    /// The secret that tickets, passes and guest identities are signed with, at least 16 bytes; the same on every node
+    #[arg(long, env = "STANCHION_PASS_SECRET", global = true, value_name = "SECRET", hide_env_values = true)]
+    pub pass_secret: Option<Secret>,
+    /// Admit guests: visitors without a login [default: true on the embedded default, else false]
+    #[arg(long, env = "STANCHION_GUESTS", global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub guests: Option<bool>,
+    /// Where a gateway finds booking, for example http://booking:8080
+    #[arg(long, env = "STANCHION_BOOKING_URL", global = true, value_name = "URL")]
+    pub booking_url: Option<String>,
+    /// Milliseconds between two heartbeats to a client [default: 15000]
+    #[arg(long, env = "STANCHION_HEARTBEAT_MS", global = true, value_name = "MS")]
+    pub heartbeat_ms: Option<u64>,
+    /// Seconds over which a stopping gateway sends its clients away [default: 5]
+    #[arg(long, env = "STANCHION_DRAIN_SECONDS", global = true, value_name = "SECONDS")]
+    pub drain_seconds: Option<u64>,
+    /// Milliseconds between two admission steps [default: 100]
+    #[arg(long, env = "STANCHION_TICK_MS", global = true, value_name = "MS")]
+    pub tick_ms: Option<u64>,
+    /// Most connections at once [default: 18000]
+    #[arg(long, env = "STANCHION_MAX_CONNECTIONS", global = true, value_name = "N")]
+    pub max_connections: Option<usize>,
+    /// Proxies whose X-Forwarded-For is believed, as networks separated by commas, for example 10.0.0.0/8
+    #[arg(long, env = "STANCHION_TRUSTED_PROXIES", global = true, value_name = "NETWORKS", value_delimiter = ',')]
+    pub trusted_proxies: Option<Vec<ipnet::IpNet>>,
+    /// How logs are written [default: human]
+    #[arg(long, env = "STANCHION_LOG_FORMAT", global = true, value_name = "FORMAT")]
+    pub log_format: Option<Format>,
+    /// Which logs are written, as in `info,gateway=debug` [default: info]
+    #[arg(long, env = "STANCHION_LOG", global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// For people
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+impl From<Format> for LogFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Human => Self::Human,
+            Format::Json => Self::Json,
+        }
+    }
+}
+
+impl Settings {
+    /// Where to serve.
+    pub fn listen(&self) -> SocketAddr {
+        self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)))
+    }
+
+    /// First part of every key and channel in Redis.
+    pub fn redis_prefix(&self) -> &str {
+        self.redis_prefix.as_deref().unwrap_or("stanchion")
+    }
+
+    /// First part of every subject.
+    pub fn nats_prefix(&self) -> &str {
+        self.nats_prefix.as_deref().unwrap_or("stanchion")
+    }
+
+    /// Time between two heartbeats.
+    pub fn heartbeat(&self) -> Duration {
+        Duration::from_millis(self.heartbeat_ms.unwrap_or(15_000))
+    }
+
+    /// The window over which clients are sent away.
+    pub fn drain_window(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds.unwrap_or(5))
+    }
+
+    /// Time between two admission steps.
+    pub fn tick(&self) -> Duration {
+        Duration::from_millis(self.tick_ms.unwrap_or(100))
+    }
+
+    /// A setting that a role cannot do without.
+    ///
+    /// # Errors
+    /// Names the flag and the variable where it is missing.
+    pub fn required<'a, T>(&self, value: &'a Option<T>, name: &str) -> Result<&'a T> {
+        let flag = name.replace('_', "-");
+        let variable = name.to_uppercase();
+        value.as_ref().with_context(|| format!("--{flag} (STANCHION_{variable}) is required here and has no default"))
+    }
+
+    /// Settings that no role could work with are refused at the start.
+    ///
+    /// # Errors
+    /// Names the setting.
+    pub fn check(&self) -> Result<()> {
+        long_enough(self.jwt_secret.as_ref(), "jwt_secret")?;
+        long_enough(self.pass_secret.as_ref(), "pass_secret")?;
+        if self.jwt_secret.is_some() && self.jwt_secret == self.pass_secret {
+            bail!("jwt_secret and pass_secret must differ: whoever signs users in must not be able to sign passes");
+        }
+        positive(self.heartbeat_ms, "heartbeat_ms")?;
+        positive(self.tick_ms, "tick_ms")?;
+        positive(self.max_connections, "max_connections")?;
+        positive(self.database_connections, "database_connections")?;
+        prefix(self.redis_prefix(), "redis_prefix")?;
+        prefix(self.nats_prefix(), "nats_prefix")
+    }
+
+    /// Who is believed to be who.
+    ///
+    /// # Errors
+    /// A key set that cannot be read, or no way at all to know a user.
+    pub fn authenticator(&self, guests: bool) -> Result<Authenticator> {
+        let jwks = self.jwt_jwks.as_ref().map(|file| {
+            std::fs::read_to_string(file).with_context(|| format!("jwt_jwks: cannot read {}", file.display()))
+        });
+        if self.jwt_secret.is_none() && jwks.is_none() {
+            bail!(
+                "--jwt-secret (STANCHION_JWT_SECRET) or --jwt-jwks (STANCHION_JWT_JWKS) is required here and has no default"
+            );
+        }
+        let identity = IdentityConfig {
+            jwt_secret: self.jwt_secret.clone(),
+            jwks: jwks.transpose()?,
+            issuer: self.jwt_issuer.clone(),
+            audience: self.jwt_audience.clone(),
+            guest_secret: if guests { self.pass_secret.clone() } else { None },
+        };
+        Authenticator::new(&identity).context("jwt_jwks")
+    }
+
+    /// A name for this node that no other start has.
+    pub fn node() -> Result<NodeId> {
+        let name = format!("gw-{}", uuid::Uuid::new_v4().simple());
+        name.parse().context("a node's name")
+    }
+}
+
+fn long_enough(secret: Option<&Secret>, name: &str) -> Result<()> {
+    match secret {
+        Some(secret) if secret.expose().len() < MIN_SECRET_BYTES => {
+            bail!("{name} must be at least {MIN_SECRET_BYTES} bytes long")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn positive<T: PartialEq + Default>(value: Option<T>, name: &str) -> Result<()> {
+    match value {
+        Some(value) if value == T::default() => bail!("{name} must be greater than 0"),
+        _ => Ok(()),
+    }
+}
+
+fn prefix(value: &str, name: &str) -> Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if value.is_empty() || value.len() > 64 || !value.chars().all(allowed) {
+        bail!("{name} must be 1 to 64 letters, digits, '-' or '_'");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! From the first log line to the exit code: starts what every role shares, waits for the end, drains.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use waitingroom::{
+    http::{ServeLimits, complete, serve},
+    lifecycle::{Crashes, Lifecycle},
+    telemetry,
+};
+
+use crate::config::Settings;
+
+/// What finishing takes beyond the drain window before the rest is dropped.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A process that is about to serve.
+pub struct Process {
+    /// Its tasks.
+    pub lifecycle: Lifecycle,
+    crashes: Crashes,
+    listener: TcpListener,
+    /// Where it serves.
+    pub address: SocketAddr,
+}
+
+/// Starts logs as configured.
+///
+/// # Errors
+/// A log filter that cannot be read.
+pub fn start_logs(settings: &Settings) -> Result<()> {
+    let format = settings.log_format.map_or(telemetry::LogFormat::Human, Into::into);
+    let filter = settings.log.as_deref().unwrap_or("info");
+    telemetry::start_logs(format, filter).map_err(|error| anyhow::anyhow!("log: {error}"))
+}
+
+impl Process {
+    /// Takes the port, and starts metrics and the wait for the end.
+    ///
+    /// # Errors
+    /// A port that is taken.
+    pub async fn bind(settings: &Settings) -> Result<Self> {
+        telemetry::start_metrics();
+        let address = settings.listen();
+        let listener =
+            TcpListener::bind(address).await.with_context(|| format!("listen: cannot serve on {address}"))?;
+        let address = listener.local_addr()?;
+        let (lifecycle, crashes) = Lifecycle::new();
+        let upkeep = lifecycle.clone();
+        lifecycle.spawn("metrics upkeep", async move {
+            while upkeep.pause(telemetry::UPKEEP).await {
+                telemetry::upkeep();
+            }
+        });
+        Ok(Self { lifecycle, crashes, listener, address })
+    }
+
+    /// Serves until told to stop, then drains.
+    ///
+    /// # Errors
+    /// Where a task crashed, or the drain took too long.
+    pub async fn run(mut self, settings: &Settings, router: Router) -> Result<()> {
+        let mut limits = ServeLimits::default();
+        limits.connections = settings.max_connections.unwrap_or(limits.connections);
+        let serving = serve(self.listener, complete(router), limits, self.lifecycle.clone());
+        self.lifecycle.spawn("accept", serving);
+        let crashed = tokio::select! {
+            ended = told_to_stop() => { ended?; None }
+            task = self.crashes.next() => Some(task),
+        };
+        tracing::info!("draining");
+        let patience = settings.drain_window() + PATIENCE;
+        let drained = tokio::select! {
+            drained = self.lifecycle.finish(patience) => drained,
+            ended = told_to_stop() => { ended?; bail!("told to stop twice; not waiting for the drain") }
+        };
+        match (crashed, drained) {
+            (Some(task), _) => bail!("the task '{task}' crashed"),
+            (None, false) => bail!("some work did not finish in {} s and was dropped", patience.as_secs()),
+            (None, true) => Ok(()),
+        }
+    }
+}
+
+/// Returns at SIGTERM or SIGINT.
+async fn told_to_stop() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Which backends a role runs on: the one place that knows they exist. Everything above holds a trait.
+
+pub mod embedded;
+pub mod servers;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use gateway::{Collaborators, Gateway, GatewayConfig};
+use queue_worker::{Worker, WorkerConfig};
+use waitingroom::{
+    clock::Clock,
+    engine::{SharedEngine, redis::RedisEngine},
+    http::Check,
+    lifecycle::Lifecycle,
+    pass::PassKey,
+    secret::Secret,
+    signal::{Signals, redis::RedisSignals},
+    ticket::TicketKey,
+};
+
+use crate::config::Settings;
+
+/// Longest wait for a backend at the start.
+const START_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The line and its signals, on Redis.
+pub struct Line {
+    engine: SharedEngine,
+    signals: Arc<dyn Signals>,
+}
+
+impl Line {
+    /// Connects to Redis.
+    ///
+    /// # Errors
+    /// No URL, or no answer.
+    pub async fn on_redis(settings: &Settings) -> Result<Self> {
+        let url = settings.required(&settings.redis_url, "redis_url")?;
+        let connecting = RedisEngine::connect(url, settings.redis_prefix());
+        let engine = tokio::time::timeout(START_DEADLINE, connecting)
+            .await
+            .context("redis_url: Redis does not answer")?
+            .context("redis_url")?;
+        let signals = RedisSignals::new(url, engine.connection(), settings.redis_prefix()).context("redis_url")?;
+        Ok(Self { engine: Arc::new(engine), signals: Arc::new(signals) })
+    }
+
+    /// The engine, for tools.
+    pub fn engine(&self) -> &SharedEngine {
+        &self.engine
+    }
+
+    fn worker(&self, settings: &Settings) -> Worker {
+        let config = WorkerConfig { tick: settings.tick(), ..WorkerConfig::default() };
+        Worker::new(self.engine.clone(), self.signals.clone(), Clock::System, config)
+    }
+
+    fn gateway(
+        &self,
+        settings: &Settings,
+        lifecycle: &Lifecycle,
+        booking_url: String,
+        guests: bool,
+        development_secret: Option<Secret>,
+    ) -> Result<Gateway> {
+        let secret = settings.required(&settings.pass_secret, "pass_secret")?;
+        let config = GatewayConfig {
+            node: Settings::node()?,
+            booking_url,
+            heartbeat: settings.heartbeat(),
+            drain_window: settings.drain_window(),
+            trusted_proxies: settings.trusted_proxies.clone().unwrap_or_default(),
+            development_secret,
+        };
+        let with = Collaborators {
+            engine: self.engine.clone(),
+            signals: self.signals.clone(),
+            authenticator: settings.authenticator(guests)?,
+            passes: PassKey::new(secret),
+            tickets: TicketKey::new(secret),
+            clock: Clock::System,
+            lifecycle: lifecycle.clone(),
+        };
+        Ok(Gateway::new(config, with))
+    }
+
+    fn backends(
+        &self,
+        settings: &Settings,
+        guests: bool,
+        store: booking::store::SharedStore,
+        bus: Arc<dyn waitingroom::bus::Bus>,
+    ) -> Result<booking::Backends> {
+        let secret = settings.required(&settings.pass_secret, "pass_secret")?;
+        Ok(booking::Backends {
+            store,
+            bus,
+            engine: self.engine.clone(),
+            signals: self.signals.clone(),
+            authenticator: settings.authenticator(guests)?,
+            pass_key: PassKey::new(secret),
+            clock: Clock::System,
+        })
+    }
+
+    /// Readiness: the engine answers.
+    fn check(&self) -> (&'static str, Check) {
+        let engine = self.engine.clone();
+        let check: Check = Arc::new(move || {
+            let engine = engine.clone();
+            Box::pin(async move { engine.events().await.map(drop).map_err(|error| error.to_string()) })
+        });
+        ("engine", check)
+    }
+}
+
+/// Readiness: the gateway hears.
+fn hearing(gateway: &Gateway) -> (&'static str, Check) {
+    let gateway = gateway.clone();
+    let check: Check = Arc::new(move || {
+        let hears = gateway.hears();
+        Box::pin(async move { if hears { Ok(()) } else { Err("the subscription is silent".to_owned()) } })
+    });
+    ("signals", check)
+}

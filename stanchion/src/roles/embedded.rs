@@ -1,0 +1,85 @@
+//! Every role in one process, nothing else to set up.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use booking::{
+    Booking, BookingConfig,
+    seed::seed_demo,
+    store::{SharedStore, sqlite::SqliteStore},
+};
+use waitingroom::{
+    bus::LocalBus, clock::Clock, engine::memory::MemoryEngine, http::operations, signal::local::LocalSignals,
+};
+
+use super::{Line, hearing};
+use crate::{
+    config::{DataDirectory, Settings},
+    process::Process,
+};
+
+/// Runs every role until told to stop.
+///
+/// # Errors
+/// A data directory, database or port that cannot be used.
+pub async fn run(settings: Settings) -> Result<()> {
+    for (given, name) in [
+        (settings.redis_url.is_some(), "redis_url"),
+        (settings.database_url.is_some(), "database_url"),
+        (settings.nats_url.is_some(), "nats_url"),
+    ] {
+        if given {
+            tracing::warn!("{name} has no effect on the embedded default; name a role to use it, see --help");
+        }
+    }
+    let directory = DataDirectory::open(&settings)?;
+    let _lock = directory.lock()?;
+    let settings = directory.secrets(settings)?;
+    let store = open_store(&directory).await?;
+    if store.catalogue().await.context("the database")?.is_empty() {
+        seed_demo(&store, Clock::System.now()).await.context("the demo event")?;
+    }
+    serve(&settings, store).await
+}
+
+/// The database of a data directory.
+///
+/// # Errors
+/// A file that cannot be opened.
+pub async fn open_store(directory: &DataDirectory) -> Result<SharedStore> {
+    let file = directory.database();
+    let store = SqliteStore::open(&file).await.with_context(|| format!("cannot open {}", file.display()))?;
+    Ok(Arc::new(store))
+}
+
+async fn serve(settings: &Settings, store: SharedStore) -> Result<()> {
+    let process = Process::bind(settings).await?;
+    let lifecycle = &process.lifecycle;
+    let line = Line { engine: Arc::new(MemoryEngine::new()), signals: Arc::new(LocalSignals::default()) };
+    let guests = settings.guests.unwrap_or(true);
+
+    let backends = line.backends(settings, guests, store, Arc::new(LocalBus::default()))?;
+    let booking = Booking::bind(backends, BookingConfig::default()).await.context("booking")?;
+    let own_url = format!("http://127.0.0.1:{}", process.address.port());
+    let booking_url = settings.booking_url.clone().unwrap_or(own_url);
+    let gateway = line.gateway(settings, lifecycle, booking_url, guests, settings.jwt_secret.clone())?;
+
+    let mut checks = booking.checks();
+    checks.push(hearing(&gateway));
+    let router = gateway.router().merge(booking.router()).merge(operations(lifecycle.clone(), checks));
+    booking.run(lifecycle);
+    gateway.start().await?;
+    lifecycle.spawn("worker", queue_worker::run(line.worker(settings), lifecycle.clone()));
+    println!("Stanchion is open at http://{}", for_people(process.address));
+    process.run(settings, router).await
+}
+
+/// The address as a person would type it.
+fn for_people(address: std::net::SocketAddr) -> String {
+    let host = address.ip();
+    if host.is_loopback() || host.is_unspecified() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    }
+}

@@ -1,0 +1,86 @@
+//! One role a process, on Redis, PostgreSQL and NATS.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use booking::{
+    Booking, BookingConfig,
+    store::{SharedStore, postgres::PostgresStore},
+};
+use waitingroom::{
+    bus::{NatsBus, nats::NatsConfig},
+    http::operations,
+};
+
+use super::{Line, hearing};
+use crate::{config::Settings, process::Process};
+
+/// Connections to PostgreSQL: batches need few.
+const DATABASE_CONNECTIONS: u32 = 8;
+
+/// Runs a gateway until told to stop.
+///
+/// # Errors
+/// A missing setting, a backend that does not answer, a port that is taken.
+pub async fn gateway(settings: Settings) -> Result<()> {
+    let booking_url = settings.required(&settings.booking_url, "booking_url")?.clone();
+    settings.required(&settings.pass_secret, "pass_secret")?;
+    let guests = settings.guests.unwrap_or(false);
+    settings.authenticator(guests)?;
+    let line = Line::on_redis(&settings).await?;
+    let process = Process::bind(&settings).await?;
+    let gateway = line.gateway(&settings, &process.lifecycle, booking_url, guests, None)?;
+    let checks = vec![line.check(), hearing(&gateway)];
+    let router = gateway.router().merge(operations(process.lifecycle.clone(), checks));
+    gateway.start().await?;
+    tracing::info!(address = %process.address, "the gateway is open");
+    process.run(&settings, router).await
+}
+
+/// Runs booking until told to stop.
+///
+/// # Errors
+/// As [`gateway`].
+pub async fn booking(settings: Settings) -> Result<()> {
+    settings.required(&settings.pass_secret, "pass_secret")?;
+    let guests = settings.guests.unwrap_or(false);
+    settings.authenticator(guests)?;
+    let nats = settings.required(&settings.nats_url, "nats_url")?;
+    let prefix = settings.nats_prefix();
+    let nats = NatsConfig { stream: prefix.to_uppercase(), prefix: prefix.to_owned(), ..NatsConfig::new(nats) };
+    let store = open_store(&settings).await?;
+    let line = Line::on_redis(&settings).await?;
+    let bus = NatsBus::connect(nats).await.context("nats_url")?;
+    let process = Process::bind(&settings).await?;
+    let config = BookingConfig { subject_prefix: prefix.to_owned(), ..BookingConfig::default() };
+    let backends = line.backends(&settings, guests, store, Arc::new(bus))?;
+    let booking = Booking::bind(backends, config).await.context("booking")?;
+    let router = booking.router().merge(operations(process.lifecycle.clone(), booking.checks()));
+    booking.run(&process.lifecycle);
+    tracing::info!(address = %process.address, "booking is open");
+    process.run(&settings, router).await
+}
+
+/// Runs a queue worker until told to stop.
+///
+/// # Errors
+/// As [`gateway`].
+pub async fn queue_worker(settings: Settings) -> Result<()> {
+    let line = Line::on_redis(&settings).await?;
+    let process = Process::bind(&settings).await?;
+    let router = operations(process.lifecycle.clone(), vec![line.check()]);
+    process.lifecycle.spawn("worker", queue_worker::run(line.worker(&settings), process.lifecycle.clone()));
+    tracing::info!(address = %process.address, "the worker is at work");
+    process.run(&settings, router).await
+}
+
+/// The database, its schema up to date.
+///
+/// # Errors
+/// No URL, or no answer.
+pub async fn open_store(settings: &Settings) -> Result<SharedStore> {
+    let url = settings.required(&settings.database_url, "database_url")?;
+    let connections = settings.database_connections.unwrap_or(DATABASE_CONNECTIONS);
+    let store = PostgresStore::open(url, connections).await.context("database_url")?;
+    Ok(Arc::new(store))
+}
