@@ -142,7 +142,13 @@ async fn relay(desk: Arc<Desk>, lifecycle: Lifecycle) {
     let relay = Relay::new(desk.store().clone(), desk.backends.bus.clone(), desk.config.subject_prefix.clone());
     let mut measured = std::time::Instant::now();
     while lifecycle.pause(RELAY_PAUSE).await {
-        while heed("outbox relay", relay.step(desk.now()).await).was_full() {}
+        let mut relayed = heed("outbox relay", relay.step(desk.now()).await);
+        while relayed.was_full() {
+            relayed = heed("outbox relay", relay.step(desk.now()).await);
+        }
+        if relayed.failed > 0 && !lifecycle.pause(SECOND).await {
+            break;
+        }
         if measured.elapsed() >= SECOND {
             heed("outbox relay", relay.measure(desk.now()).await);
             measured = std::time::Instant::now();

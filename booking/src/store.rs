@@ -233,7 +233,7 @@ pub trait InventoryStore: Send + Sync + 'static {
 /// Messages that wait to be published.
 #[async_trait]
 pub trait OutboxStore: Send + Sync + 'static {
-    /// Leases at most `limit` messages, oldest first, that nobody else has leased.
+    /// Leases at most `limit` messages, oldest first, that nobody else has leased; one's own are leased again.
     async fn lease_messages(
         &self,
         owner: Uuid,

@@ -14,7 +14,7 @@ use crate::store::{
 const LEASE: &str = "
 UPDATE outbox SET lease_owner = $1, lease_until_ms = $3
 WHERE outbox_id IN (
-    SELECT outbox_id FROM outbox WHERE lease_until_ms <= $2
+    SELECT outbox_id FROM outbox WHERE lease_until_ms <= $2 OR lease_owner = $1
     ORDER BY outbox_id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED
 )
 RETURNING outbox_id, message_id, topic, payload, created_at_ms";

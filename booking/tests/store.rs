@@ -1,0 +1,62 @@
+//! One contract, both databases.
+
+mod store {
+    pub(crate) mod bookings;
+    pub(crate) mod databases;
+    pub(crate) mod events;
+    pub(crate) mod fixtures;
+    pub(crate) mod outbox;
+    pub(crate) mod races;
+}
+
+macro_rules! contract {
+    ($($module:ident::$name:ident,)*) => {
+        mod sqlite_file {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let (store, _file) = crate::store::databases::sqlite_file().await;
+                crate::store::$module::$name(store).await;
+            })*
+        }
+        mod sqlite_memory {
+            $(#[tokio::test]
+            async fn $name() {
+                crate::store::$module::$name(crate::store::databases::sqlite_memory().await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                crate::store::$module::$name(crate::store::databases::postgres().await).await;
+            })*
+        }
+    };
+}
+
+contract! {
+    bookings::a_refused_row_does_not_hinder_its_neighbours,
+    bookings::a_pass_makes_one_booking,
+    bookings::a_key_makes_one_booking_for_each_user,
+    bookings::decisions_move_seats_once,
+    bookings::somebody_elses_booking_is_not_found,
+    bookings::two_wishes_for_one_booking_in_a_batch,
+    bookings::what_is_over_can_only_expire,
+    bookings::lists_and_summaries,
+    bookings::keys_are_forgotten_in_time,
+    bookings::reset_frees_everything,
+    races::seats_are_never_oversold,
+    races::confirm_against_expiry_has_one_winner,
+    races::confirm_against_cancel_has_one_winner,
+    races::expiry_by_many_instances_expires_each_once,
+    races::crossing_batches_do_not_lock_each_other_out,
+    outbox::two_relays_publish_each_message_once,
+    outbox::a_dead_relays_messages_are_taken_over,
+    outbox::what_the_bus_refuses_stays,
+    outbox::messages_tell_the_booking,
+    events::an_event_comes_back_as_it_was,
+    events::ids_are_taken_once,
+    events::patches_of_the_settings_do_not_undo_each_other,
+    events::the_snapshot_is_what_the_engine_needs,
+    events::checkpoints_never_move_back,
+    events::one_instance_syncs_at_a_time,
+}

@@ -1,0 +1,75 @@
+//! The catalogue, the snapshot, the checkpoints.
+
+use booking::store::{Checkpoint, SharedStore, StoreError, Verb};
+use waitingroom::line::QueuePatch;
+
+use super::fixtures::{NOW, event, later, reservation, stored_event, wish};
+
+pub(crate) async fn an_event_comes_back_as_it_was(store: SharedStore) {
+    assert!(store.catalogue().await.unwrap().is_empty());
+    let before = store.revision().await.unwrap();
+    let (first, second) = (stored_event(&store, &[1, 2, 3]).await, event(&[4]));
+    store.create_event(&second, later(1)).await.unwrap();
+    assert_eq!(store.catalogue().await.unwrap(), [first, second]);
+    assert_eq!(store.revision().await.unwrap(), before + 2);
+}
+
+pub(crate) async fn ids_are_taken_once(store: SharedStore) {
+    let taken = stored_event(&store, &[1]).await;
+    assert!(matches!(store.create_event(&taken, NOW).await, Err(StoreError::Exists("event_id"))));
+    let mut other = event(&[1]);
+    other.shows[0].show_id = taken.shows[0].show_id;
+    assert!(matches!(store.create_event(&other, NOW).await, Err(StoreError::Exists("show_id"))));
+    let mut other = event(&[1]);
+    other.shows[0].zones[0].zone_id = taken.shows[0].zones[0].zone_id;
+    assert!(matches!(store.create_event(&other, NOW).await, Err(StoreError::Exists("zone_id"))));
+    assert_eq!(store.catalogue().await.unwrap(), [taken], "nothing of a refused event stays");
+}
+
+pub(crate) async fn patches_of_the_settings_do_not_undo_each_other(store: SharedStore) {
+    let event = stored_event(&store, &[1]).await;
+    let rate = QueuePatch { rate_per_second: Some(7.5), ..QueuePatch::default() };
+    let cap = QueuePatch { max_active: Some(77), ..QueuePatch::default() };
+    let id = event.event_id;
+    let (first, second) = futures_util::future::join(store.patch_queue(id, &rate), store.patch_queue(id, &cap)).await;
+    assert!(first.unwrap().is_some() && second.unwrap().is_some());
+    let expected = event.queue.with(&rate).unwrap().with(&cap).unwrap();
+    assert_eq!(store.catalogue().await.unwrap()[0].queue, expected);
+    let nobody = uuid::Uuid::new_v4().into();
+    assert_eq!(store.patch_queue(nobody, &rate).await.unwrap(), None);
+}
+
+pub(crate) async fn the_snapshot_is_what_the_engine_needs(store: SharedStore) {
+    let event = stored_event(&store, &[10, 20]).await;
+    let [held, bought, returned] =
+        [("ann", 1), ("ann", 2), ("bob", 4)].map(|(user, n)| reservation(&event, 1, user, n));
+    store.insert(&[held.clone(), bought.clone(), returned.clone()]).await.unwrap();
+    store.decide(&[wish(&bought, Verb::Confirm), wish(&returned, Verb::Cancel)], NOW).await.unwrap();
+    let snapshot = store.snapshot(event.event_id).await.unwrap();
+    let mut available: Vec<_> = snapshot.zones.iter().map(|zone| zone.available).collect();
+    available.sort_unstable();
+    assert_eq!(available, [10, 17]);
+    assert_eq!(snapshot.holds.len(), 1);
+    assert_eq!(snapshot.holds[0].booking_id, held.booking.booking_id);
+    assert_eq!(snapshot.holds[0].pass_id, held.pass_id);
+    assert_eq!(snapshot.users, [("ann".parse().unwrap(), 3)]);
+}
+
+pub(crate) async fn checkpoints_never_move_back(store: SharedStore) {
+    let id = stored_event(&store, &[1]).await.event_id;
+    assert_eq!(store.checkpoint(id).await.unwrap(), Checkpoint::default());
+    store.save_checkpoint(id, Checkpoint { sequence: 20, head: 5 }).await.unwrap();
+    store.save_checkpoint(id, Checkpoint { sequence: 10, head: 7 }).await.unwrap();
+    assert_eq!(store.checkpoint(id).await.unwrap(), Checkpoint { sequence: 20, head: 7 });
+    store.clear_checkpoint(id).await.unwrap();
+    assert_eq!(store.checkpoint(id).await.unwrap(), Checkpoint::default());
+}
+
+pub(crate) async fn one_instance_syncs_at_a_time(store: SharedStore) {
+    let id = stored_event(&store, &[1]).await.event_id;
+    assert!(store.lease_sync(id, NOW, later(10)).await.unwrap());
+    assert!(!store.lease_sync(id, later(9), later(20)).await.unwrap());
+    assert!(store.lease_sync(id, later(10), later(20)).await.unwrap(), "a lease ends");
+    store.release_sync(id).await.unwrap();
+    assert!(store.lease_sync(id, later(11), later(20)).await.unwrap());
+}

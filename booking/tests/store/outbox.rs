@@ -1,0 +1,98 @@
+//! What is committed is told, once.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use booking::{
+    relay::{Relay, Relayed},
+    store::{SharedStore, Verb},
+};
+use uuid::Uuid;
+use waitingroom::bus::{Bus, BusError, LocalBus, Message};
+
+use super::fixtures::{NOW, later, reservation, stored_event, wish};
+
+fn relay(store: &SharedStore, bus: &Arc<LocalBus>) -> Relay {
+    Relay::new(store.clone(), bus.clone(), "test".into())
+}
+
+async fn reserve(store: &SharedStore, count: usize) {
+    let event = stored_event(store, &[count as u32]).await;
+    let made: Vec<_> = (0..count).map(|number| reservation(&event, 0, &format!("u{number}"), 1)).collect();
+    store.insert(&made).await.unwrap();
+}
+
+pub(crate) async fn two_relays_publish_each_message_once(store: SharedStore) {
+    reserve(&store, 600).await;
+    let bus = Arc::new(LocalBus::default());
+    let mut ear = bus.listen();
+    let (one, other) = (relay(&store, &bus), relay(&store, &bus));
+    loop {
+        let (first, second) = futures_util::future::join(one.step(NOW), other.step(NOW)).await;
+        if first.unwrap().published + second.unwrap().published == 0 {
+            break;
+        }
+    }
+    let mut heard = HashMap::<String, u32>::new();
+    while let Ok(message) = ear.try_recv() {
+        assert_eq!(message.subject, "test.bookings.reserved");
+        *heard.entry(message.message_id).or_default() += 1;
+    }
+    assert_eq!(heard.len(), 600);
+    assert!(heard.values().all(|times| *times == 1));
+    assert_eq!(store.backlog().await.unwrap(), (0, None));
+}
+
+pub(crate) async fn a_dead_relays_messages_are_taken_over(store: SharedStore) {
+    reserve(&store, 3).await;
+    let dead = Uuid::new_v4();
+    assert_eq!(store.lease_messages(dead, NOW, later(30), 10).await.unwrap().len(), 3);
+    let bus = Arc::new(LocalBus::default());
+    let alive = relay(&store, &bus);
+    assert_eq!(alive.step(later(29)).await.unwrap(), Relayed::default());
+    assert_eq!(alive.step(later(30)).await.unwrap(), Relayed { published: 3, failed: 0 });
+    store.remove_messages(dead, &[1, 2, 3]).await.unwrap(); // back from the dead: nothing left of its own
+}
+
+/// Takes every second message.
+struct Moody;
+
+#[async_trait]
+impl Bus for Moody {
+    async fn publish(&self, messages: &[Message]) -> Vec<Result<(), BusError>> {
+        let answer = |number: usize| if number % 2 == 0 { Ok(()) } else { Err(BusError("no".into())) };
+        (0..messages.len()).map(answer).collect()
+    }
+}
+
+pub(crate) async fn what_the_bus_refuses_stays(store: SharedStore) {
+    reserve(&store, 4).await;
+    let relay = Relay::new(store.clone(), Arc::new(Moody), "test".into());
+    assert_eq!(relay.step(NOW).await.unwrap(), Relayed { published: 2, failed: 2 });
+    assert_eq!(store.backlog().await.unwrap(), (2, Some(NOW)));
+    // A relay need not wait for its own lease.
+    let soon = NOW.plus(Duration::from_millis(100));
+    assert_eq!(relay.step(soon).await.unwrap(), Relayed { published: 1, failed: 1 });
+}
+
+pub(crate) async fn messages_tell_the_booking(store: SharedStore) {
+    let event = stored_event(&store, &[5]).await;
+    let new = reservation(&event, 0, "ann", 2);
+    store.insert(std::slice::from_ref(&new)).await.unwrap();
+    store.decide(&[wish(&new, Verb::Confirm)], later(3)).await.unwrap();
+    let rows = store.lease_messages(Uuid::new_v4(), later(3), later(9), 10).await.unwrap();
+    let id = new.booking.booking_id;
+    let told: Vec<_> = rows.iter().map(|row| (row.message.message_id.as_str(), row.message.topic.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            (format!("{id}:reserved").as_str(), "bookings.reserved"),
+            (format!("{id}:confirmed").as_str(), "bookings.confirmed")
+        ]
+    );
+    assert_eq!((rows[0].created_at, rows[1].created_at), (NOW, later(3)));
+    let payload: serde_json::Value = serde_json::from_str(&rows[1].message.payload).unwrap();
+    assert_eq!(payload["booking_id"], id.to_string());
+    assert_eq!(payload["total_price"], 2_500);
+    assert_eq!(payload["status"], "confirmed");
+}
