@@ -35,6 +35,9 @@ const WAITING: usize = 4_096;
 /// [`crate::reconcile::PATIENCE`], must never meet one that is about to be.
 const TURN_DEADLINE: Duration = Duration::from_millis(1_000);
 
+/// Longest wait for a decision. It may be carried out later; asking again tells.
+const DECISION_DEADLINE: Duration = Duration::from_secs(8);
+
 /// After a drain began, a lane ends when nothing has come for this long.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
@@ -109,7 +112,9 @@ impl Committer {
         let (answer, ruling) = oneshot::channel();
         let full = |_| Refusal::NotNow("too many bookings are being changed");
         self.choices.try_send(Choice { decision, answer }).map_err(full)?;
-        Ok(ruling.await.map_err(|_| Refusal::NotNow("this node is about to stop"))??)
+        let ruling = tokio::time::timeout(DECISION_DEADLINE, ruling).await;
+        let ruling = ruling.map_err(|_| Refusal::NotNow("too many bookings are being changed"))?;
+        Ok(ruling.map_err(|_| Refusal::NotNow("this node is about to stop"))??)
     }
 }
 

@@ -1,0 +1,105 @@
+//! What operators do.
+
+use serde_json::json;
+use waitingroom::{
+    line::SaleState,
+    signal::{Heard, Signal, Signals},
+};
+
+use super::shop::{Shop, admin, token};
+
+#[tokio::test]
+async fn an_event_is_open_as_soon_as_it_is_created() {
+    let shop = Shop::open().await;
+    let events = shop.get("/admin/events", &admin()).await.body;
+    let event = &events["events"][0];
+    assert_eq!(event["event_id"], json!(shop.event));
+    assert_eq!(event["queue"]["state"], "open");
+    assert_eq!(shop.left().await, [20, 2]);
+    let again = json!({"event_id": shop.event, "name": "B", "shows": [{"name": "S", "zones": [
+        {"name": "Z", "capacity": 1, "unit_price": 0}]}]});
+    let answer = shop.send("POST", "/admin/events", Some(&admin()), &[], Some(again)).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (409, "ALREADY_EXISTS"));
+    assert_eq!(answer.body["field"], "event_id");
+}
+
+#[tokio::test]
+async fn bad_events_are_refused_by_field() {
+    let shop = Shop::open().await;
+    let good = json!({"name": "B", "shows": [{"name": "S", "zones": [{"name": "Z", "capacity": 1, "unit_price": 0}]}]});
+    for (pointer, value, field) in [
+        ("/name", json!(""), "name"),
+        ("/shows", json!([]), "shows"),
+        ("/shows/0/zones", json!([]), "shows[0].zones"),
+        ("/shows/0/zones/0/capacity", json!(0), "shows[0].zones[0].capacity"),
+        ("/shows/0/zones/0/unit_price", json!(-1), "shows[0].zones[0].unit_price"),
+    ] {
+        let mut bad = good.clone();
+        *bad.pointer_mut(pointer).unwrap() = value;
+        let answer = shop.send("POST", "/admin/events", Some(&admin()), &[], Some(bad)).await;
+        assert_eq!((answer.status.as_u16(), answer.body["field"].as_str()), (422, Some(field)), "{answer:?}");
+    }
+    for (key, value, field) in [
+        ("currency", json!("euro"), "currency"),
+        ("hold_seconds", json!(0), "hold_seconds"),
+        ("max_seats_per_user", json!(0), "max_seats_per_user"),
+        ("queue", json!({"burst": 0}), "queue.burst"),
+        ("colour", json!("red"), "colour"),
+    ] {
+        let mut bad = good.clone();
+        bad[key] = value;
+        let answer = shop.send("POST", "/admin/events", Some(&admin()), &[], Some(bad)).await;
+        assert_eq!((answer.status.as_u16(), answer.body["field"].as_str()), (422, Some(field)), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_the_queue_is_in_force_and_announced() {
+    let shop = Shop::open().await;
+    let mut gateway = shop.signals.listen(&"g1".parse().unwrap()).await.unwrap();
+    let path = format!("/admin/events/{}/queue", shop.event);
+    let patch = json!({"state": "paused", "rate_per_second": 2.5, "message": "a short break"});
+    let answer = shop.send("PUT", &path, Some(&admin()), &[], Some(patch)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!((&answer.body["state"], &answer.body["burst"]), (&json!("paused"), &json!(50)));
+    assert_eq!(shop.get(&path, &admin()).await.body, answer.body);
+    let settings = shop.engine.status(shop.event).await.unwrap().settings;
+    assert_eq!((settings.state, settings.rate_per_second), (SaleState::Paused, 2.5));
+    let heard = gateway.next().await;
+    let Heard::Signal(signal) = heard else { panic!("{heard:?}") };
+    assert_eq!(*signal, Signal::Sale { event_id: shop.event, settings });
+    let list = shop.send("GET", "/events", None, &[], None).await.body;
+    assert_eq!(
+        (&list["events"][0]["state"], &list["events"][0]["message"]),
+        (&json!("paused"), &json!("a short break"))
+    );
+}
+
+#[tokio::test]
+async fn bad_settings_are_refused_by_name() {
+    let shop = Shop::open().await;
+    let path = format!("/admin/events/{}/queue", shop.event);
+    for (patch, field) in [(json!({"burst": 0}), "burst"), (json!({"state": "asleep"}), "state")] {
+        let answer = shop.send("PUT", &path, Some(&admin()), &[], Some(patch)).await;
+        assert_eq!((answer.status.as_u16(), answer.body["field"].as_str()), (422, Some(field)), "{answer:?}");
+    }
+    let nobody = format!("/admin/events/{}/queue", uuid::Uuid::new_v4());
+    let answer = shop.send("PUT", &nobody, Some(&admin()), &[], Some(json!({"burst": 1}))).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (404, "EVENT_NOT_FOUND"));
+    let answer = shop.send("PUT", &path, Some(&token("ann")), &[], Some(json!({"burst": 1}))).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (403, "FORBIDDEN"));
+}
+
+#[tokio::test]
+async fn the_inventory_is_compared_and_rebuilt() {
+    let shop = Shop::open().await;
+    shop.reserved("ann", 0, 3).await;
+    let status = shop.get(&format!("/admin/inventory-status?event_id={}", shop.event), &admin()).await.body;
+    assert_eq!((&status["drift"], status["zones"].as_array().unwrap().len()), (&json!(0), 2));
+    let zone = status["zones"].as_array().unwrap().iter().find(|zone| zone["zone_id"] == shop.zones[0]).unwrap();
+    assert_eq!(zone["database"], json!({"available": 17, "held": 3, "confirmed": 0}));
+    assert_eq!(zone["redis"], json!({"available": 17}));
+    let synced = shop.post("/admin/sync-inventory", &admin()).await.body;
+    assert_eq!(synced, json!({"events": 1, "zones": 2, "holds": 1, "corrected": 0}));
+    assert_eq!(shop.left().await, [17, 2]);
+}

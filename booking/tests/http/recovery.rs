@@ -1,0 +1,123 @@
+//! What survives: the loss of the engine, and of what it was told.
+
+use std::{sync::Arc, time::Duration};
+
+use booking::store::{Decision, Verb};
+use serde_json::json;
+use waitingroom::{
+    engine::{SharedEngine, memory::MemoryEngine},
+    seats::{SeatSnapshot, ZoneSeats},
+};
+
+use super::shop::{Shop, admin, token};
+
+#[tokio::test]
+async fn seats_and_line_come_back_from_the_database() {
+    let shop = Shop::open().await;
+    let held = shop.reserved("ann", 0, 3).await;
+    let bought = shop.reserved("bob", 1, 2).await;
+    shop.post(&format!("/bookings/{}/confirm", bought["booking_id"].as_str().unwrap()), &token("bob")).await;
+    let wait = async {
+        while shop.store.checkpoint(shop.event).await.unwrap().head < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), wait).await.expect("the line is written down each second");
+    let engine: SharedEngine = Arc::new(MemoryEngine::new());
+    let again = shop.restarted(engine).await;
+    assert_eq!(again.left().await, [17, 0]);
+    let status = again.engine.status(again.event).await.unwrap();
+    assert!(status.sequence >= 1_000_002 && status.head >= 2);
+    let confirm = format!("/bookings/{}/confirm", held["booking_id"].as_str().unwrap());
+    assert_eq!(again.post(&confirm, &token("ann")).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_event_that_the_engine_lost_while_running_is_rebuilt_for_the_request() {
+    let shop = Shop::open().await;
+    shop.reserved("ann", 0, 3).await;
+    let pass = shop.pass("bob").await;
+    shop.engine.remove(shop.event).await.unwrap();
+    let answer = shop.reserve("bob", &pass, Some("k1"), 0, 2).await;
+    assert_eq!(answer.status, 201, "a pass of the lost line is live: {answer:?}");
+    assert_eq!(shop.left().await, [15, 2]);
+}
+
+#[tokio::test]
+async fn a_used_pass_stays_used_when_the_engine_has_forgotten_it() {
+    let shop = Shop::open().await;
+    let pass = shop.pass("ann").await;
+    let first = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+    let cancel = format!("/bookings/{}/cancel", first.body["booking_id"].as_str().unwrap());
+    assert_eq!(shop.post(&cancel, &token("ann")).await.status, 200);
+    shop.engine.remove(shop.event).await.unwrap();
+    let again = shop.reserve("ann", &pass, None, 0, 2).await;
+    assert_eq!((again.status.as_u16(), again.code()), (409, "PASS_USED"));
+    shop.engine.remove(shop.event).await.unwrap();
+    let retry = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+    assert_eq!((retry.status.as_u16(), &retry.body["booking_id"]), (201, &first.body["booking_id"]));
+    assert_eq!(shop.left().await, [20, 2], "what could not be stored was given back");
+}
+
+#[tokio::test]
+async fn a_settlement_that_the_engine_missed_is_made_good() {
+    let shop = Shop::open().await;
+    let [ann, bob] = [shop.reserved("ann", 0, 3).await, shop.reserved("bob", 1, 1).await];
+    let wish = |booking: &serde_json::Value, user: &str, verb| Decision {
+        booking_id: booking["booking_id"].as_str().unwrap().parse().unwrap(),
+        user: user.parse().unwrap(),
+        verb,
+    };
+    // Decided behind the engine's back.
+    let wishes = [wish(&ann, "ann", Verb::Cancel), wish(&bob, "bob", Verb::Confirm)];
+    shop.store.decide(&wishes, shop.clock.now()).await.unwrap();
+    assert_eq!(shop.left().await, [17, 1]);
+    shop.clock.advance(Duration::from_secs(606));
+    shop.until_left(&[20, 1]).await;
+}
+
+#[tokio::test]
+async fn drift_is_found_by_the_database_and_corrected() {
+    let shop = Shop::open().await;
+    shop.reserved("ann", 1, 2).await;
+    let zones = shop.zones.iter().map(|zone| ZoneSeats { zone_id: zone.parse().unwrap(), available: 20 }).collect();
+    let wrong = SeatSnapshot { zones, ..SeatSnapshot::default() };
+    shop.engine.load_seats(shop.event, &wrong, shop.clock.now()).await.unwrap();
+    let drift = shop.get("/admin/inventory-status", &admin()).await.body["drift"].clone();
+    assert_eq!(drift, json!(20));
+    let pass = shop.pass("bob").await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await; // a suspicion so soon after a rebuild is not looked into
+    let refused = shop.reserve("bob", &pass, None, 1, 1).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (503, "UNAVAILABLE"));
+    assert!(refused.retry_after.is_some());
+    shop.until_left(&[20, 0]).await;
+    let answer = shop.reserve("bob", &pass, None, 1, 1).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (409, "INSUFFICIENT_SEATS"), "the pass is live: {answer:?}");
+}
+
+#[tokio::test]
+async fn reset_leaves_an_empty_house() {
+    let shop = Shop::open().await;
+    shop.reserved("ann", 0, 3).await;
+    booking::seed::reset(&shop.store, &shop.engine).await.unwrap();
+    assert_eq!(shop.left().await, [20, 2]);
+    assert_eq!(shop.get("/bookings", &token("ann")).await.body["total"], 0);
+    shop.reserved("ann", 0, 4).await;
+}
+
+#[tokio::test]
+async fn seeds_are_sown_once() {
+    let shop = Shop::open().await;
+    let now = shop.clock.now();
+    let sizes = booking::seed::Sizes::default();
+    assert_eq!(booking::seed::seed_load_test(&shop.store, sizes, now).await.unwrap(), 3);
+    assert_eq!(booking::seed::seed_load_test(&shop.store, sizes, now).await.unwrap(), 0);
+    assert!(booking::seed::seed_demo(&shop.store, now).await.unwrap());
+    assert!(!booking::seed::seed_demo(&shop.store, now).await.unwrap());
+    let synced = shop.post("/admin/sync-inventory", &admin()).await.body;
+    assert_eq!((&synced["events"], &synced["zones"]), (&json!(5), &json!(2 + 45 + 8)));
+    let event = booking::seed::load_test_event(2);
+    let answer = shop.send("GET", &format!("/events/{event}"), None, &[], None).await;
+    assert_eq!(answer.body["shows"][2]["zones"][4]["available"], 20_000);
+    assert_eq!(answer.body["shows"][2]["zones"][4]["zone_id"], "b0000000-0000-0006-0005-000000000000");
+}

@@ -1,0 +1,196 @@
+//! From a pass to seats, and every way in which that is refused.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use futures_util::future::join_all;
+use serde_json::json;
+use uuid::Uuid;
+use waitingroom::line::Grant;
+
+use super::shop::{Shop, token};
+
+#[tokio::test]
+async fn a_pass_becomes_a_booking() {
+    let shop = Shop::open().await;
+    let answer = shop.reserve("ann", &shop.pass("ann").await, Some("k1"), 0, 3).await;
+    assert_eq!(answer.status, StatusCode::CREATED);
+    let booking = &answer.body;
+    assert_eq!(booking["status"], "reserved");
+    assert_eq!(booking["user_id"], "ann");
+    assert_eq!((&booking["unit_price"], &booking["total_price"]), (&json!(1000), &json!(3000)));
+    assert_eq!(booking["currency"], "THB");
+    assert_eq!(booking["expires_at"], shop.clock.now().plus(Duration::from_secs(600)).to_string());
+    assert!(booking.get("confirmed_at").is_none());
+    let id = booking["booking_id"].as_str().unwrap();
+    assert_eq!(shop.get(&format!("/bookings/{id}"), &token("ann")).await.body, *booking);
+    assert_eq!(shop.get(&format!("/bookings/{id}"), &token("bob")).await.code(), "BOOKING_NOT_FOUND");
+    assert_eq!(shop.left().await, [17, 2]);
+}
+
+#[tokio::test]
+async fn the_pass_may_come_in_the_body() {
+    let shop = Shop::open().await;
+    let mut order = shop.order(0, 1);
+    order["queue_pass"] = json!(shop.pass("ann").await);
+    order["unit_price"] = json!(1);
+    let answer = shop.send("POST", "/bookings/reserve", Some(&token("ann")), &[], Some(order)).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.body["unit_price"], 1000, "the catalogue's price counts");
+}
+
+#[tokio::test]
+async fn bad_fields_are_named() {
+    let shop = Shop::open().await;
+    for (field, value) in [
+        ("quantity", json!(0)),
+        ("quantity", json!(11)),
+        ("quantity", json!(-1)),
+        ("quantity", json!("two")),
+        ("quantity", json!(1.5)),
+        ("zone_id", json!("zone-1")),
+        ("show_id", json!(7)),
+        ("event_id", json!(null)),
+        ("unit_price", json!(-1)),
+        ("unit_price", json!("cheap")),
+    ] {
+        let mut order = shop.order(0, 1);
+        order[field] = value.clone();
+        let answer = shop.send("POST", "/bookings/reserve", Some(&token("ann")), &[], Some(order)).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (422, "INVALID_REQUEST"), "{field}: {value}");
+        assert_eq!(answer.body["field"], field);
+    }
+    let long = "k".repeat(129);
+    let answer = shop.reserve("ann", "pass", Some(&long), 0, 1).await;
+    assert_eq!((answer.status.as_u16(), answer.body["field"].as_str()), (422, Some("idempotency_key")));
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_named() {
+    let shop = Shop::open().await;
+    let codes = [("event_id", "EVENT_NOT_FOUND"), ("show_id", "SHOW_NOT_FOUND"), ("zone_id", "ZONE_NOT_FOUND")];
+    for (field, code) in codes {
+        let mut order = shop.order(0, 1);
+        order[field] = json!(Uuid::new_v4());
+        let answer = shop.send("POST", "/bookings/reserve", Some(&token("ann")), &[], Some(order)).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (404, code));
+    }
+}
+
+#[tokio::test]
+async fn bad_passes_are_told_apart() {
+    let shop = Shop::open().await;
+    let no_pass = shop.send("POST", "/bookings/reserve", Some(&token("ann")), &[], Some(shop.order(0, 1))).await;
+    assert_eq!((no_pass.status.as_u16(), no_pass.code()), (403, "PASS_REQUIRED"));
+    let forged = shop.reserve("ann", "not.a.pass", None, 0, 1).await;
+    assert_eq!((forged.status.as_u16(), forged.code()), (403, "PASS_INVALID"));
+    let pass = shop.pass("ann").await;
+    let stolen = shop.reserve("bob", &pass, None, 0, 1).await;
+    assert_eq!((stolen.status.as_u16(), stolen.code()), (403, "PASS_WRONG_USER"));
+    shop.clock.advance(Duration::from_secs(301));
+    let late = shop.reserve("ann", &pass, None, 0, 1).await;
+    assert_eq!((late.status.as_u16(), late.code()), (403, "PASS_EXPIRED"));
+    let now = shop.clock.now();
+    let grant = Grant {
+        pass_id: "made-up".parse().unwrap(),
+        number: 1,
+        epoch: shop.engine.status(shop.event).await.unwrap().epoch,
+        issued_at: now,
+        expires_at: now.plus(Duration::from_secs(60)),
+    };
+    let unknown = shop.reserve("ann", &shop.mint(&"ann".parse().unwrap(), &grant), None, 0, 1).await;
+    assert_eq!((unknown.status.as_u16(), unknown.code()), (403, "PASS_REVOKED"));
+}
+
+#[tokio::test]
+async fn a_pass_of_another_event_is_refused() {
+    let (shop, other) = (Shop::open().await, Shop::open().await);
+    let answer = shop.reserve("ann", &other.pass("ann").await, None, 0, 1).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (403, "PASS_WRONG_EVENT"));
+}
+
+#[tokio::test]
+async fn a_pass_is_used_once() {
+    let shop = Shop::open().await;
+    let pass = shop.pass("ann").await;
+    assert_eq!(shop.reserve("ann", &pass, Some("k1"), 0, 1).await.status, 201);
+    for key in [None, Some("k2")] {
+        let again = shop.reserve("ann", &pass, key, 0, 1).await;
+        assert_eq!((again.status.as_u16(), again.code()), (409, "PASS_USED"));
+    }
+    assert_eq!(shop.left().await, [19, 2]);
+}
+
+#[tokio::test]
+async fn a_refusal_leaves_the_pass_valid() {
+    let shop = Shop::open().await;
+    let pass = shop.pass("ann").await;
+    let answer = shop.reserve("ann", &pass, Some("k1"), 1, 3).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (409, "INSUFFICIENT_SEATS"));
+    assert_eq!(answer.body["field"], "quantity");
+    let answer = shop.reserve("ann", &pass, Some("k1"), 0, 5).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (409, "USER_LIMIT_EXCEEDED"));
+    assert_eq!(shop.reserve("ann", &pass, Some("k1"), 1, 2).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_retry_is_answered_with_the_same_booking() {
+    let shop = Shop::open().await;
+    let pass = shop.pass("ann").await;
+    let first = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+    let second = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+    assert_eq!((second.status.as_u16(), &second.body), (201, &first.body));
+    let other = shop.reserve("ann", &pass, Some("k1"), 0, 1).await;
+    assert_eq!((other.status.as_u16(), other.code()), (422, "IDEMPOTENCY_MISMATCH"));
+    shop.clock.advance(Duration::from_secs(400));
+    let after_the_pass = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+    assert_eq!((after_the_pass.status.as_u16(), &after_the_pass.body), (201, &first.body));
+    assert_eq!(shop.left().await, [18, 2]);
+}
+
+#[tokio::test]
+async fn retries_at_the_same_time_make_one_booking() {
+    let shop = Shop::open().await;
+    let pass = shop.pass("ann").await;
+    let answers = join_all((0..20).map(|_| shop.reserve("ann", &pass, Some("k1"), 0, 2))).await;
+    for answer in &answers {
+        assert_eq!(answer.status, 201, "{answer:?}");
+        assert_eq!(answer.body["booking_id"], answers[0].body["booking_id"]);
+    }
+    assert_eq!(shop.left().await, [18, 2]);
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_its_user() {
+    let shop = Shop::open().await;
+    let first = shop.reserve("ann", &shop.pass("ann").await, Some("k1"), 0, 1).await;
+    let second = shop.reserve("bob", &shop.pass("bob").await, Some("k1"), 0, 1).await;
+    assert_eq!((first.status.as_u16(), second.status.as_u16()), (201, 201));
+    assert_ne!(first.body["booking_id"], second.body["booking_id"]);
+}
+
+#[tokio::test]
+async fn a_crowd_gets_the_seats_there_are() {
+    let shop = Shop::open().await;
+    let mut passes = Vec::new();
+    for number in 0..30 {
+        passes.push((format!("u{number}"), shop.pass(&format!("u{number}")).await));
+    }
+    let answers = join_all(passes.iter().map(|(user, pass)| shop.reserve(user, pass, None, 0, 1))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 20);
+    assert!(answers.iter().filter(|answer| answer.status != 201).all(|answer| answer.code() == "INSUFFICIENT_SEATS"));
+    let count = &shop.store.zone_counts(Some(shop.event)).await.unwrap();
+    assert_eq!(count.iter().map(|zone| zone.held).sum::<u32>(), 20);
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_is_reserved() {
+    let shop = Shop::open().await;
+    for path in ["/bookings", "/bookings/pending", "/bookings/summary", "/admin/events", "/admin/inventory-status"] {
+        let answer = shop.send("GET", path, None, &[], None).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (401, "UNAUTHORIZED"), "{path}");
+    }
+    let answer = shop.send("POST", "/bookings/reserve", None, &[], Some(json!({}))).await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(shop.get("/admin/events", &token("ann")).await.code(), "FORBIDDEN");
+}

@@ -1,0 +1,242 @@
+//! A booking role with one event, and a client of it.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode},
+};
+use booking::{
+    Backends, Booking, BookingConfig,
+    store::{SharedStore, sqlite::SqliteStore},
+};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use uuid::Uuid;
+use waitingroom::{
+    absence::Presence,
+    bus::LocalBus,
+    clock::{Clock, Timestamp},
+    engine::{Join, SharedEngine, memory::MemoryEngine},
+    identity::{Authenticator, IdentityConfig, mint_user_token},
+    ids::{EventId, UserId},
+    lifecycle::{Crashes, Lifecycle},
+    line::Grant,
+    pass::PassKey,
+    secret::Secret,
+    signal::local::LocalSignals,
+};
+
+const JWT_SECRET: &str = "a-secret-for-user-tokens";
+const PASS_SECRET: &str = "a-secret-for-queue-passes";
+
+/// See the module's documentation.
+pub(super) struct Shop {
+    pub(super) router: Router,
+    pub(super) store: SharedStore,
+    pub(super) engine: SharedEngine,
+    pub(super) signals: LocalSignals,
+    pub(super) bus: LocalBus,
+    pub(super) clock: Clock,
+    pub(super) event: EventId,
+    pub(super) show: String,
+    pub(super) zones: Vec<String>,
+    lifecycle: Lifecycle,
+    _crashes: Crashes,
+}
+
+/// An answer, read.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) retry_after: Option<String>,
+    pub(super) body: Value,
+}
+
+impl Answer {
+    pub(super) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        self.lifecycle.begin_drain();
+    }
+}
+
+impl Shop {
+    /// A shop with one event: a zone of 20 seats and one of 2, holds of 600 s, 4 seats a user.
+    pub(super) async fn open() -> Self {
+        let store: SharedStore = Arc::new(SqliteStore::in_memory().await.unwrap());
+        let mut shop = Self::on(store, Arc::new(MemoryEngine::new())).await;
+        let body = json!({
+            "name": "A Night", "max_seats_per_user": 4, "hold_seconds": 600, "currency": "THB",
+            "shows": [{"name": "Friday", "starts_at": "2030-01-01T20:00:00Z", "zones": [
+                {"name": "Stalls", "capacity": 20, "unit_price": 1000},
+                {"name": "Box", "capacity": 2, "unit_price": 9000},
+            ]}]
+        });
+        let created = shop.send("POST", "/admin/events", Some(&admin()), &[], Some(body)).await;
+        assert_eq!(created.status, 201, "{created:?}");
+        shop.event = created.body["event_id"].as_str().unwrap().parse().unwrap();
+        let show = &created.body["shows"][0];
+        shop.show = show["show_id"].as_str().unwrap().into();
+        shop.zones =
+            show["zones"].as_array().unwrap().iter().map(|zone| zone["zone_id"].as_str().unwrap().into()).collect();
+        shop
+    }
+
+    /// A role on these backends, without an event of its own.
+    pub(super) async fn on(store: SharedStore, engine: SharedEngine) -> Self {
+        let now = Clock::System.now();
+        let (clock, signals, bus) = (Clock::manual(now), LocalSignals::default(), LocalBus::default());
+        let identity = IdentityConfig { jwt_secret: Some(Secret::from(JWT_SECRET)), ..IdentityConfig::default() };
+        let backends = Backends {
+            store: store.clone(),
+            engine: engine.clone(),
+            signals: Arc::new(signals.clone()),
+            bus: Arc::new(bus.clone()),
+            authenticator: Authenticator::new(&identity).unwrap(),
+            pass_key: PassKey::new(&Secret::from(PASS_SECRET)),
+            clock: clock.clone(),
+        };
+        let role = Booking::bind(backends, BookingConfig::default()).await.unwrap();
+        let router = waitingroom::http::complete(role.router());
+        let (lifecycle, crashes) = Lifecycle::new();
+        role.run(&lifecycle);
+        let event = Uuid::nil().into();
+        Self {
+            router,
+            store,
+            engine,
+            signals,
+            bus,
+            clock,
+            event,
+            show: String::new(),
+            zones: Vec::new(),
+            lifecycle,
+            _crashes: crashes,
+        }
+    }
+
+    /// Another instance on the same database and another engine: what a restart with the loss of the engine leaves.
+    pub(super) async fn restarted(&self, engine: SharedEngine) -> Self {
+        let mut other = Self::on(self.store.clone(), engine).await;
+        other.clock = self.clock.clone();
+        (other.event, other.show, other.zones) = (self.event, self.show.clone(), self.zones.clone());
+        other
+    }
+
+    pub(super) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = match body {
+            Some(body) => {
+                request = request.header("content-type", "application/json");
+                Body::from(body.to_string())
+            }
+            None => Body::empty(),
+        };
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let status = response.status();
+        let retry_after = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        Answer { status, retry_after, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
+    }
+
+    pub(super) async fn get(&self, path: &str, token: &str) -> Answer {
+        self.send("GET", path, Some(token), &[], None).await
+    }
+
+    pub(super) async fn post(&self, path: &str, token: &str) -> Answer {
+        self.send("POST", path, Some(token), &[], None).await
+    }
+
+    /// Walks the user through the line.
+    pub(super) async fn pass(&self, user: &str) -> String {
+        let user: UserId = user.parse().unwrap();
+        let join = Join { event_id: self.event, user: user.clone(), presence: Presence::Poll, ticket: None };
+        self.engine.join(&join, self.clock.now()).await.unwrap();
+        // Far enough for the bucket to have a token again, near enough for the user to be present.
+        self.clock.advance(Duration::from_millis(100));
+        let batch = Uuid::new_v4().simple().to_string();
+        let released = self.engine.release(self.event, &batch, 100, self.clock.now()).await.unwrap();
+        let granted =
+            released.granted.into_iter().find(|granted| granted.user == user).expect("the user is next in line");
+        self.mint(&user, &granted.what)
+    }
+
+    pub(super) fn mint(&self, user: &UserId, grant: &Grant) -> String {
+        PassKey::new(&Secret::from(PASS_SECRET)).mint(self.event, user, grant)
+    }
+
+    pub(super) fn order(&self, zone: usize, quantity: u32) -> Value {
+        json!({"event_id": self.event, "show_id": self.show, "zone_id": self.zones[zone], "quantity": quantity})
+    }
+
+    pub(super) async fn reserve(
+        &self,
+        user: &str,
+        pass: &str,
+        key: Option<&str>,
+        zone: usize,
+        quantity: u32,
+    ) -> Answer {
+        let mut headers = vec![("x-queue-pass", pass)];
+        headers.extend(key.map(|key| ("idempotency-key", key)));
+        self.send("POST", "/bookings/reserve", Some(&token(user)), &headers, Some(self.order(zone, quantity))).await
+    }
+
+    /// A reservation that succeeds; returns the booking.
+    pub(super) async fn reserved(&self, user: &str, zone: usize, quantity: u32) -> Value {
+        let answer = self.reserve(user, &self.pass(user).await, None, zone, quantity).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.body
+    }
+
+    /// Seats left in each zone, as the engine has them.
+    pub(super) async fn left(&self) -> Vec<u32> {
+        let seats = self.engine.seats(self.event).await.unwrap();
+        let of = |zone: &String| seats.iter().find(|seat| seat.zone_id.to_string() == *zone).unwrap().available;
+        self.zones.iter().map(of).collect()
+    }
+
+    /// Waits until the seats left are these.
+    pub(super) async fn until_left(&self, expected: &[u32]) {
+        let wait = async {
+            while self.left().await != expected {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(10), wait).await;
+        assert!(waited.is_ok(), "seats left are {:?}, not {expected:?}", self.left().await);
+    }
+}
+
+pub(super) fn token(user: &str) -> String {
+    minted(user, None)
+}
+
+pub(super) fn admin() -> String {
+    minted("operator", Some("admin"))
+}
+
+fn minted(user: &str, role: Option<&str>) -> String {
+    let (secret, day) = (Secret::from(JWT_SECRET), Duration::from_secs(86_400));
+    mint_user_token(&secret, &user.parse().unwrap(), role, Timestamp::plus(Clock::System.now(), day), day).unwrap()
+}
