@@ -15,7 +15,7 @@ use waitingroom::{
     telemetry::LogFormat,
 };
 
-pub use self::embedded::{DataDirectory, Lock};
+pub use self::embedded::DataDirectory;
 
 /// Every setting, as given: nothing here is a default yet.
 #[derive(Debug, Default, Clone, Args, Deserialize)]

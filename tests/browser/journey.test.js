@@ -113,6 +113,7 @@ test("a user can leave, with the keyboard alone", async (t) => {
   if (!sale.owned) return t.skip("needs an event that stays paused");
   const { context, faults } = await user();
   const page = await open(context, sale.event_id);
+  await page.getByTestId("join").and(page.locator(":enabled")).waitFor();
   await page.getByTestId("join").focus();
   await page.keyboard.press("Enter");
   assert.equal(await position(page), sale.ahead + 1);
