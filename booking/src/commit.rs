@@ -43,7 +43,7 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// What became of a reservation.
 #[derive(Debug)]
-pub(crate) enum Stored {
+pub(crate) enum Outcome {
     /// It is in the database.
     Stored,
     /// Pass or key have a booking; the hold was given back.
@@ -60,7 +60,7 @@ pub(crate) enum Stored {
 struct Insert {
     row: NewBooking,
     held_at: Instant,
-    answer: oneshot::Sender<Stored>,
+    answer: oneshot::Sender<Outcome>,
 }
 
 #[derive(Debug)]
@@ -120,11 +120,11 @@ impl Committer {
 
 impl Turn<'_> {
     /// Stores the booking of a hold.
-    pub(crate) async fn store(self, row: NewBooking, held_at: Instant) -> Stored {
+    pub(crate) async fn store(self, row: NewBooking, held_at: Instant) -> Outcome {
         let (answer, stored) = oneshot::channel();
         self.0.send(Insert { row, held_at, answer });
         let lost = || StoreError::Uncertain("this node stopped before the answer".into());
-        stored.await.unwrap_or_else(|_| Stored::Failed(lost()))
+        stored.await.unwrap_or_else(|_| Outcome::Failed(lost()))
     }
 }
 
@@ -174,7 +174,7 @@ async fn insert(tools: &Tools, batch: Vec<Insert>) {
     let (batch, late): (Vec<_>, Vec<_>) =
         batch.into_iter().partition(|insert| insert.held_at.elapsed() < TURN_DEADLINE);
     let mut settlements = Settlements::default();
-    let mut answers: Vec<_> = late.into_iter().map(|insert| (insert, Stored::TooLate)).collect();
+    let mut answers: Vec<_> = late.into_iter().map(|insert| (insert, Outcome::TooLate)).collect();
     if !batch.is_empty() {
         answers.extend(stored(tools, batch).await);
     }
@@ -183,7 +183,7 @@ async fn insert(tools: &Tools, batch: Vec<Insert>) {
         settlements.note(&insert.row, &outcome);
         match outcome {
             // Nothing is left to wait for.
-            Stored::Stored => drop(insert.answer.send(outcome)),
+            Outcome::Stored => drop(insert.answer.send(outcome)),
             // The client may try again at once: its pass must be live by then.
             _ => given_back.push((insert.answer, outcome)),
         }
@@ -194,22 +194,22 @@ async fn insert(tools: &Tools, batch: Vec<Insert>) {
     }
 }
 
-async fn stored(tools: &Tools, batch: Vec<Insert>) -> Vec<(Insert, Stored)> {
+async fn stored(tools: &Tools, batch: Vec<Insert>) -> Vec<(Insert, Outcome)> {
     let (rows, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(|insert| (insert.row.clone(), insert)).unzip();
     let started = Instant::now();
     let answer = tools.store.insert(&rows).await;
     metrics::histogram!("stanchion_booking_commit_batch_size").record(rows.len() as f64);
     metrics::histogram!("stanchion_booking_commit_seconds").record(started.elapsed().as_secs_f64());
     match answer {
-        Ok(answers) => waiting.into_iter().zip(answers.into_iter().map(Stored::from)).collect(),
+        Ok(answers) => waiting.into_iter().zip(answers.into_iter().map(Outcome::from)).collect(),
         Err(error) => {
             tracing::warn!(%error, reservations = rows.len(), "a batch of reservations was not committed");
-            waiting.into_iter().map(|insert| (insert, Stored::Failed(error.clone()))).collect()
+            waiting.into_iter().map(|insert| (insert, Outcome::Failed(error.clone()))).collect()
         }
     }
 }
 
-impl From<Inserted> for Stored {
+impl From<Inserted> for Outcome {
     fn from(inserted: Inserted) -> Self {
         match inserted {
             Inserted::Stored => Self::Stored,
@@ -224,11 +224,11 @@ impl From<Inserted> for Stored {
 struct Settlements(HashMap<EventId, Vec<(BookingId, Settlement)>>);
 
 impl Settlements {
-    fn note(&mut self, row: &NewBooking, outcome: &Stored) {
+    fn note(&mut self, row: &NewBooking, outcome: &Outcome) {
         let settlement = match outcome {
-            Stored::Stored => Settlement::Committed,
+            Outcome::Stored => Settlement::Committed,
             // The row may be there: the repair of stale holds asks the database once it can be asked.
-            Stored::Failed(error) if error.may_stand() => return,
+            Outcome::Failed(error) if error.may_stand() => return,
             _ => Settlement::Aborted,
         };
         self.0.entry(row.booking.event_id).or_default().push((row.booking.booking_id, settlement));

@@ -15,7 +15,7 @@ use waitingroom::{
 
 use crate::{
     catalogue::Place,
-    commit::Stored,
+    commit::Outcome,
     desk::Desk,
     refusal::Refusal,
     reservation::{Attempt, Booking, Idempotency, NewBooking, Status},
@@ -156,17 +156,17 @@ impl Desk {
         answer.unwrap_or_else(|_| Err(late()))
     }
 
-    async fn committed(&self, wish: &Wish, booking: Booking, stored: Stored) -> Result<Booking, Refusal> {
+    async fn committed(&self, wish: &Wish, booking: Booking, stored: Outcome) -> Result<Booking, Refusal> {
         match stored {
-            Stored::Stored => Ok(booking),
+            Outcome::Stored => Ok(booking),
             // The engine has forgotten what the database remembers: an old key, or a pass of a lost line.
-            Stored::Duplicate => self.made_before(wish).await?.ok_or(Refusal::PassUsed),
-            Stored::NoSeats => {
+            Outcome::Duplicate => self.made_before(wish).await?.ok_or(Refusal::PassUsed),
+            Outcome::NoSeats => {
                 self.inventory.suspect(booking.event_id);
                 Err(Refusal::NotNow("the seats are being counted anew; try again in a moment"))
             }
-            Stored::Failed(error) => Err(Refusal::Store(error)),
-            Stored::TooLate => Err(Refusal::NotNow("too many reservations are under way")),
+            Outcome::Failed(error) => Err(Refusal::Store(error)),
+            Outcome::TooLate => Err(Refusal::NotNow("too many reservations are under way")),
         }
     }
 

@@ -60,7 +60,7 @@ struct Moody;
 #[async_trait]
 impl Bus for Moody {
     async fn publish(&self, messages: &[Message]) -> Vec<Result<(), BusError>> {
-        let answer = |number: usize| if number % 2 == 0 { Ok(()) } else { Err(BusError("no".into())) };
+        let answer = |number: usize| if number.is_multiple_of(2) { Ok(()) } else { Err(BusError("no".into())) };
         (0..messages.len()).map(answer).collect()
     }
 }
