@@ -6,6 +6,7 @@ mod http {
     mod admin;
     mod catalogue;
     mod decisions;
+    mod faults;
     mod recovery;
     mod reserving;
     mod shop;

@@ -69,7 +69,11 @@ impl Drop for Shop {
 impl Shop {
     /// A shop with one event: a zone of 20 seats and one of 2, holds of 600 s, 4 seats a user.
     pub(super) async fn open() -> Self {
-        let store: SharedStore = Arc::new(SqliteStore::in_memory().await.unwrap());
+        Self::open_on(Arc::new(SqliteStore::in_memory().await.unwrap())).await
+    }
+
+    /// The same on a given database.
+    pub(super) async fn open_on(store: SharedStore) -> Self {
         let mut shop = Self::on(store, Arc::new(MemoryEngine::new())).await;
         let body = json!({
             "name": "A Night", "max_seats_per_user": 4, "hold_seconds": 600, "currency": "THB",

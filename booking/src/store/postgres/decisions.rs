@@ -21,7 +21,8 @@ const CHANGE: &str = concat!(
     SELECT bookings.booking_id, wish.status FROM bookings
     JOIN UNNEST($1::uuid[], $2::text[], $3::text[]) AS wish (booking_id, user_id, status)
         ON wish.booking_id = bookings.booking_id AND wish.user_id = bookings.user_id
-    WHERE bookings.status = 'reserved' AND bookings.expires_at_ms > $4
+    -- Said twice, so that the planner takes the rows by their ids and not all that are reserved.
+    WHERE bookings.booking_id = ANY($1) AND bookings.status = 'reserved' AND bookings.expires_at_ms > $4
     ORDER BY bookings.booking_id FOR NO KEY UPDATE OF bookings
 ), changed AS (
     UPDATE bookings SET status = due.status,

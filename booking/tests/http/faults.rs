@@ -1,0 +1,71 @@
+//! When the database fails: nothing is promised, and nothing is lost.
+
+use std::sync::Arc;
+
+use booking::store::sqlite::SqliteStore;
+use serde_json::json;
+use sqlx::{Connection, SqliteConnection};
+use uuid::Uuid;
+
+use super::shop::{Shop, admin, token};
+
+/// A shop on a file, and a second connection to break it with.
+async fn breakable() -> (Shop, SqliteConnection, tempfile::File) {
+    let file = tempfile::File(std::env::temp_dir().join(format!("stanchion-{}.db", Uuid::new_v4().simple())));
+    let shop = Shop::open_on(Arc::new(SqliteStore::open(&file.0).await.unwrap())).await;
+    let vandal = SqliteConnection::connect(&format!("sqlite://{}", file.0.display())).await.unwrap();
+    (shop, vandal, file)
+}
+
+mod tempfile {
+    /// Removed at the end of its test.
+    pub(super) struct File(pub(super) std::path::PathBuf);
+
+    impl Drop for File {
+        fn drop(&mut self) {
+            for ending in ["", "-wal", "-shm"] {
+                let _ = std::fs::remove_file(format!("{}{ending}", self.0.display()));
+            }
+        }
+    }
+}
+
+async fn run(vandal: &mut SqliteConnection, statement: &'static str) {
+    sqlx::query(statement).execute(vandal).await.unwrap();
+}
+
+const FAIL_BOOKINGS: &str =
+    "CREATE TRIGGER broken BEFORE INSERT ON bookings BEGIN SELECT RAISE(ABORT, 'disk on fire'); END";
+const FAIL_DECISIONS: &str =
+    "CREATE TRIGGER broken BEFORE UPDATE ON bookings BEGIN SELECT RAISE(ABORT, 'disk on fire'); END";
+const REPAIR: &str = "DROP TRIGGER broken";
+
+#[tokio::test]
+async fn a_commit_that_fails_gives_seats_and_pass_back() {
+    let (shop, mut vandal, _file) = breakable().await;
+    let pass = shop.pass("ann").await;
+    run(&mut vandal, FAIL_BOOKINGS).await;
+    let answer = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (503, "UNAVAILABLE"));
+    assert_eq!(answer.retry_after.as_deref(), Some("1"));
+    assert!(!answer.body.to_string().contains("fire"), "internals stay inside: {answer:?}");
+    assert_eq!(shop.left().await, [20, 2]);
+    run(&mut vandal, REPAIR).await;
+    let again = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+    assert_eq!(again.status, 201, "{again:?}");
+    assert_eq!(shop.left().await, [18, 2]);
+}
+
+#[tokio::test]
+async fn a_decision_that_fails_changes_nothing() {
+    let (shop, mut vandal, _file) = breakable().await;
+    let booking = shop.reserved("ann", 0, 2).await;
+    let confirm = format!("/bookings/{}/confirm", booking["booking_id"].as_str().unwrap());
+    run(&mut vandal, FAIL_DECISIONS).await;
+    let answer = shop.post(&confirm, &token("ann")).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (503, "UNAVAILABLE"));
+    run(&mut vandal, REPAIR).await;
+    assert_eq!(shop.post(&confirm, &token("ann")).await.body["status"], "confirmed");
+    let status = shop.get("/admin/inventory-status", &admin()).await.body;
+    assert_eq!(status["drift"], json!(0));
+}
