@@ -8,7 +8,7 @@ use waitingroom::{
     clock::Timestamp,
     engine::{EngineError, Join, JoinOutcome},
     ids::{EventId, PassId, UserId},
-    line::{Grant, Place, SaleState},
+    line::{Grant, Lapse, Place, SaleState},
     problem::{Code, Problem},
     wire::ServerMessage,
 };
@@ -117,7 +117,10 @@ impl Gateway {
     ) -> Result<Place, Problem> {
         for _ in 0..REGISTER_ATTEMPTS {
             match self.0.registry.attach(event, user, &place, slot) {
-                Ok(true) => break,
+                Ok(true) => {
+                    self.0.registry.greet(event, slot);
+                    break;
+                }
                 Ok(false) => place = self.find_place(event, user, &self.here()).await?,
                 Err(_) => {
                     let detail = "you have too many connections open for this event";
@@ -128,11 +131,14 @@ impl Gateway {
         Ok(place)
     }
 
-    /// Gives the place up.
+    /// Gives the place up, and tells every connection of the user on this node.
     pub(crate) async fn give_up(&self, event: EventId, user: &UserId) -> Result<(), Problem> {
         let with = &self.0.with;
         match with.engine.leave(event, user, with.clock.now()).await {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                self.0.registry.lapse(event, user, Lapse::Left);
+                Ok(())
+            }
             Ok(false) => Err(Problem::new(Code::NotInQueue, "you have no place in this line")),
             Err(error) => Err(self.explain(error).await),
         }

@@ -15,7 +15,7 @@ use dashmap::DashMap;
 use waitingroom::{
     clock::Timestamp,
     ids::{EventId, UserId},
-    line::{Grant, Lapse, Place, Progress, QueueSettings},
+    line::{Grant, Lapse, Place, Progress, QueueSettings, SaleState},
 };
 
 use self::room::Room;
@@ -92,6 +92,14 @@ impl Registry {
     pub(crate) fn sale(&self, event: EventId, settings: &QueueSettings) {
         if let Some(room) = self.known_room(event) {
             room.settings(event, settings);
+        }
+    }
+
+    /// Tells a new connection how the sale stands, unless it stands as usual.
+    pub(crate) fn greet(&self, event: EventId, slot: &Slot) {
+        let settings = self.view(event).settings;
+        if settings.state != SaleState::Open || settings.message.is_some() {
+            slot.put_sale(event, settings);
         }
     }
 

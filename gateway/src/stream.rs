@@ -136,6 +136,7 @@ pub(crate) fn lapse_problem(lapse: Lapse) -> Problem {
             Problem::new(Code::PassRevoked, "nobody claimed the pass in time; come back and you are first again")
         }
         Lapse::Expired => Problem::new(Code::PassExpired, "the pass has expired; join the line again"),
+        Lapse::Left => Problem::new(Code::NotInQueue, "you gave your place up"),
         Lapse::Absent => Problem::new(Code::NotInQueue, "you were away for too long; join the line again"),
     }
 }

@@ -236,7 +236,7 @@ pub struct Progress {
     pub settings: QueueSettings,
 }
 
-/// A pass that ended without being used.
+/// How a pass or a place ended without being used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lapse {
@@ -246,6 +246,8 @@ pub enum Lapse {
     Expired,
     /// The user was away for longer than the grace period: the place is gone.
     Absent,
+    /// The user gave it up.
+    Left,
 }
 
 /// A message about one user, and the nodes that may hold a connection of theirs.

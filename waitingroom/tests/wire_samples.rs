@@ -1,5 +1,7 @@
 //! The samples that the web client parses too.
 
+#![expect(clippy::unwrap_used, reason = "a sample that cannot be read fails the test")]
+
 use std::{fs, path::PathBuf};
 
 use waitingroom::wire::{ClientMessage, ServerMessage};

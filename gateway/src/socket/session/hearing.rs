@@ -103,10 +103,8 @@ impl Session<'_> {
 
     async fn leave(&mut self, socket: &mut WebSocket, event: EventId) -> Result<(), End> {
         match self.gateway.give_up(event, &self.client.identity.user).await {
-            Ok(()) => {
-                self.followed.retain(|followed| followed.event != event);
-                send(socket, &ServerMessage::Left { event_id: event }).await
-            }
+            Ok(()) if self.followed(event).is_some() => Ok(()), // told with the user's other connections
+            Ok(()) => send(socket, &ServerMessage::Left { event_id: event }).await,
             Err(problem) => send(socket, &error(&problem, Some(event.to_string()))).await,
         }
     }

@@ -48,11 +48,15 @@ impl Session<'_> {
     }
 
     async fn tell_lapse(&mut self, socket: &mut WebSocket, event: EventId, lapse: Lapse) -> Result<(), End> {
-        send(socket, &error(&lapse_problem(lapse), Some(event.to_string()))).await?;
+        if lapse != Lapse::Left {
+            send(socket, &error(&lapse_problem(lapse), Some(event.to_string()))).await?;
+        }
         self.followed.retain(|followed| followed.event != event);
         match lapse {
             Lapse::Unclaimed => Ok(()), // the place is kept: `join` brings it back
-            Lapse::Expired | Lapse::Absent => send(socket, &ServerMessage::Left { event_id: event }).await,
+            Lapse::Expired | Lapse::Absent | Lapse::Left => {
+                send(socket, &ServerMessage::Left { event_id: event }).await
+            }
         }
     }
 
