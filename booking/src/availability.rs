@@ -17,21 +17,25 @@ const FRESH: Duration = Duration::from_millis(200);
 
 type Available = Arc<HashMap<ZoneId, u32>>;
 
-/// The last answer for each event; the lock makes those who find it stale wait for one of them.
+/// The last answer for one event; the lock makes those who find it stale wait for one of them.
+type Answer = Arc<Mutex<Option<(Instant, Available)>>>;
+
+/// The last answers.
 #[derive(Debug, Default)]
-pub(crate) struct Availability(Mutex<HashMap<EventId, (Instant, Available)>>);
+pub(crate) struct Availability(Mutex<HashMap<EventId, Answer>>);
 
 impl Desk {
     /// Seats left in each zone of the event.
     pub(crate) async fn available(&self, event: EventId) -> Result<Available, Refusal> {
-        let mut answers = self.availability.0.lock().await;
-        if let Some((at, available)) = answers.get(&event)
+        let answer = Arc::clone(self.availability.0.lock().await.entry(event).or_default());
+        let mut answer = answer.lock().await;
+        if let Some((at, available)) = answer.as_ref()
             && at.elapsed() < FRESH
         {
             return Ok(Arc::clone(available));
         }
         let available = Arc::new(self.count_available(event).await?);
-        answers.insert(event, (Instant::now(), Arc::clone(&available)));
+        *answer = Some((Instant::now(), Arc::clone(&available)));
         Ok(available)
     }
 

@@ -63,12 +63,17 @@ fn refused(refusal: &dyn sqlx::error::DatabaseError) -> StoreError {
     if refusal.is_check_violation() || refusal.is_foreign_key_violation() {
         return StoreError::Refused(text);
     }
-    // 40001 and 40P01: the database rolled back to break a knot; the same step may succeed alone.
     match refusal.code().as_deref() {
+        // The database rolled back to break a knot; the same step may succeed alone.
         Some("40001" | "40P01") => StoreError::Refused(text),
+        // The connection ended, by the server's will or its death: perhaps between the commit and its report.
+        Some(code) if ENDED.iter().any(|class| code.starts_with(class)) => StoreError::Uncertain(text),
         _ => StoreError::Unavailable(text),
     }
 }
+
+/// Classes of PostgreSQL's codes: connection exceptions, operator intervention, internal errors.
+const ENDED: [&str; 3] = ["08", "57P", "XX"];
 
 /// Runs a step under its deadline.
 ///

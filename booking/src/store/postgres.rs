@@ -44,14 +44,7 @@ impl PostgresStore {
     /// A URL that does not parse, a server that does not answer, a migration that fails.
     pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(url)?.application_name("stanchion-booking");
-        let migrator = PgPoolOptions::new().max_connections(1).connect_with(options.clone());
-        within(MIGRATION_DEADLINE, async {
-            let pool = migrator.await?;
-            MIGRATIONS.run(&pool).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-            pool.close().await;
-            Ok(())
-        })
-        .await?;
+        within(MIGRATION_DEADLINE, migrate(options.clone())).await?;
         Ok(Self { pool: pool(options, connections) })
     }
 
@@ -62,6 +55,23 @@ impl PostgresStore {
     async fn step<T>(&self, step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         within(STEP_DEADLINE, step).await
     }
+}
+
+/// Runs what is missing. The look before spares a start behind a pooler the migrator's lock, which is the session's and
+/// would stay with a connection of the pooler's.
+async fn migrate(options: PgConnectOptions) -> Result<(), StoreError> {
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await?;
+    if !is_current(&pool).await {
+        MIGRATIONS.run(&pool).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    }
+    pool.close().await;
+    Ok(())
+}
+
+async fn is_current(pool: &PgPool) -> bool {
+    let applied = sqlx::query_scalar::<_, i64>("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(pool);
+    let Ok(applied) = applied.await else { return false }; // a new database has no such table
+    MIGRATIONS.iter().all(|migration| applied.contains(&migration.version))
 }
 
 fn pool(options: PgConnectOptions, connections: u32) -> PgPool {

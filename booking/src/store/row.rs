@@ -7,16 +7,16 @@ use uuid::Uuid;
 use waitingroom::{
     clock::Timestamp,
     ids::{BookingId, UserId},
-    line::{QueuePatch, QueueSettings},
     seats::{Hold, SeatSnapshot, ZoneSeats},
 };
 
 use super::{Checkpoint, OutboxRow, StoreError, Summary, ZoneCount};
 use crate::{
-    event::{Event, Show, Zone},
     money::{Currency, Money},
     reservation::{Attempt, Booking, OutboxMessage, Status},
 };
+
+pub(in crate::store) mod catalogue;
 
 fn corrupt(what: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt(what.to_string())
@@ -183,82 +183,6 @@ impl From<MessageRow> for OutboxRow {
             message: OutboxMessage { message_id: row.message_id, topic: row.topic, payload: row.payload },
         }
     }
-}
-
-#[derive(FromRow)]
-pub(super) struct EventRow {
-    event_id: Uuid,
-    name: String,
-    currency: String,
-    max_seats_per_user: i32,
-    hold_seconds: i32,
-    queue_settings: String,
-}
-
-#[derive(FromRow)]
-pub(super) struct ShowRow {
-    show_id: Uuid,
-    event_id: Uuid,
-    name: String,
-    starts_at_ms: Option<i64>,
-}
-
-#[derive(FromRow)]
-pub(super) struct ZoneRow {
-    zone_id: Uuid,
-    show_id: Uuid,
-    name: String,
-    unit_price: i64,
-    capacity: i32,
-}
-
-/// The settings as they are stored: JSON, so that a new setting needs no migration.
-pub(super) fn settings(text: &str) -> Result<QueueSettings, StoreError> {
-    serde_json::from_str(text).map_err(|error| corrupt(format!("queue settings that do not parse: {error}")))
-}
-
-pub(super) fn settings_text(settings: &QueueSettings) -> String {
-    serde_json::to_string(settings).expect("settings have only text keys")
-}
-
-/// Puts the catalogue together; shows and zones come in their order.
-pub(super) fn assemble(
-    events: Vec<EventRow>,
-    shows: Vec<ShowRow>,
-    zones: Vec<ZoneRow>,
-) -> Result<Vec<Event>, StoreError> {
-    let mut zones_of = HashMap::<Uuid, Vec<Zone>>::new();
-    for row in zones {
-        let capacity = count("capacity", row.capacity)?;
-        let zone = Zone { zone_id: row.zone_id.into(), name: row.name, unit_price: row.unit_price, capacity };
-        zones_of.entry(row.show_id).or_default().push(zone);
-    }
-    let mut shows_of = HashMap::<Uuid, Vec<Show>>::new();
-    for row in shows {
-        let zones = zones_of.remove(&row.show_id).unwrap_or_default();
-        let starts_at = row.starts_at_ms.map(Timestamp::from_millis);
-        let show = Show { show_id: row.show_id.into(), name: row.name, starts_at, zones };
-        shows_of.entry(row.event_id).or_default().push(show);
-    }
-    events.into_iter().map(|row| row.with(shows_of.remove(&row.event_id).unwrap_or_default())).collect()
-}
-
-impl EventRow {
-    fn with(&self, shows: Vec<Show>) -> Result<Event, StoreError> {
-        Ok(Event {
-            event_id: self.event_id.into(),
-            name: self.name.clone(),
-            currency: currency(&self.currency)?,
-            max_seats_per_user: count("limit", self.max_seats_per_user)?,
-            hold_seconds: count("hold", self.hold_seconds)?,
-            queue: settings(&self.queue_settings)?,
-            shows,
-        })
-    }
-}
-
-pub(super) fn patched(stored: &str, patch: &QueuePatch) -> Result<QueueSettings, StoreError> {
-    settings(stored)?.with(patch).map_err(|invalid| StoreError::Refused(invalid.to_string()))
 }
 
 pub(super) fn checkpoint(row: Option<(i64, i64)>) -> Checkpoint {

@@ -32,30 +32,30 @@ const JWT_SECRET: &str = "a-secret-for-user-tokens";
 const PASS_SECRET: &str = "a-secret-for-queue-passes";
 
 /// See the module's documentation.
-pub(super) struct Shop {
-    pub(super) router: Router,
-    pub(super) store: SharedStore,
-    pub(super) engine: SharedEngine,
-    pub(super) signals: LocalSignals,
-    pub(super) bus: LocalBus,
-    pub(super) clock: Clock,
-    pub(super) event: EventId,
-    pub(super) show: String,
-    pub(super) zones: Vec<String>,
+pub(crate) struct Shop {
+    pub(crate) router: Router,
+    pub(crate) store: SharedStore,
+    pub(crate) engine: SharedEngine,
+    pub(crate) signals: LocalSignals,
+    pub(crate) bus: LocalBus,
+    pub(crate) clock: Clock,
+    pub(crate) event: EventId,
+    pub(crate) show: String,
+    pub(crate) zones: Vec<String>,
     lifecycle: Lifecycle,
     _crashes: Crashes,
 }
 
 /// An answer, read.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) retry_after: Option<String>,
-    pub(super) body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) retry_after: Option<String>,
+    pub(crate) body: Value,
 }
 
 impl Answer {
-    pub(super) fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
 }
@@ -68,13 +68,13 @@ impl Drop for Shop {
 
 impl Shop {
     /// A shop with one event: a zone of 20 seats and one of 2, holds of 600 s, 4 seats a user.
-    pub(super) async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::open_on(Arc::new(SqliteStore::in_memory().await.unwrap())).await
     }
 
     /// The same on a given database.
-    pub(super) async fn open_on(store: SharedStore) -> Self {
-        let mut shop = Self::on(store, Arc::new(MemoryEngine::new())).await;
+    pub(crate) async fn open_on(store: SharedStore) -> Self {
+        let mut shop = Self::on(store, Arc::new(MemoryEngine::new()), Clock::manual(Clock::System.now())).await;
         let body = json!({
             "name": "A Night", "max_seats_per_user": 4, "hold_seconds": 600, "currency": "THB",
             "shows": [{"name": "Friday", "starts_at": "2030-01-01T20:00:00Z", "zones": [
@@ -93,9 +93,8 @@ impl Shop {
     }
 
     /// A role on these backends, without an event of its own.
-    pub(super) async fn on(store: SharedStore, engine: SharedEngine) -> Self {
-        let now = Clock::System.now();
-        let (clock, signals, bus) = (Clock::manual(now), LocalSignals::default(), LocalBus::default());
+    async fn on(store: SharedStore, engine: SharedEngine, clock: Clock) -> Self {
+        let (signals, bus) = (LocalSignals::default(), LocalBus::default());
         let identity = IdentityConfig { jwt_secret: Some(Secret::from(JWT_SECRET)), ..IdentityConfig::default() };
         let backends = Backends {
             store: store.clone(),
@@ -126,15 +125,14 @@ impl Shop {
         }
     }
 
-    /// Another instance on the same database and another engine: what a restart with the loss of the engine leaves.
-    pub(super) async fn restarted(&self, engine: SharedEngine) -> Self {
-        let mut other = Self::on(self.store.clone(), engine).await;
-        other.clock = self.clock.clone();
+    /// Another instance on the same database: with another engine, what a loss of the engine leaves.
+    pub(crate) async fn restarted(&self, engine: SharedEngine) -> Self {
+        let mut other = Self::on(self.store.clone(), engine, self.clock.clone()).await;
         (other.event, other.show, other.zones) = (self.event, self.show.clone(), self.zones.clone());
         other
     }
 
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         method: &str,
         path: &str,
@@ -163,16 +161,16 @@ impl Shop {
         Answer { status, retry_after, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
     }
 
-    pub(super) async fn get(&self, path: &str, token: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
         self.send("GET", path, Some(token), &[], None).await
     }
 
-    pub(super) async fn post(&self, path: &str, token: &str) -> Answer {
+    pub(crate) async fn post(&self, path: &str, token: &str) -> Answer {
         self.send("POST", path, Some(token), &[], None).await
     }
 
     /// Walks the user through the line.
-    pub(super) async fn pass(&self, user: &str) -> String {
+    pub(crate) async fn pass(&self, user: &str) -> String {
         let user: UserId = user.parse().unwrap();
         let join = Join { event_id: self.event, user: user.clone(), presence: Presence::Poll, ticket: None };
         self.engine.join(&join, self.clock.now()).await.unwrap();
@@ -185,15 +183,15 @@ impl Shop {
         self.mint(&user, &granted.what)
     }
 
-    pub(super) fn mint(&self, user: &UserId, grant: &Grant) -> String {
+    pub(crate) fn mint(&self, user: &UserId, grant: &Grant) -> String {
         PassKey::new(&Secret::from(PASS_SECRET)).mint(self.event, user, grant)
     }
 
-    pub(super) fn order(&self, zone: usize, quantity: u32) -> Value {
+    pub(crate) fn order(&self, zone: usize, quantity: u32) -> Value {
         json!({"event_id": self.event, "show_id": self.show, "zone_id": self.zones[zone], "quantity": quantity})
     }
 
-    pub(super) async fn reserve(
+    pub(crate) async fn reserve(
         &self,
         user: &str,
         pass: &str,
@@ -207,21 +205,21 @@ impl Shop {
     }
 
     /// A reservation that succeeds; returns the booking.
-    pub(super) async fn reserved(&self, user: &str, zone: usize, quantity: u32) -> Value {
+    pub(crate) async fn reserved(&self, user: &str, zone: usize, quantity: u32) -> Value {
         let answer = self.reserve(user, &self.pass(user).await, None, zone, quantity).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.body
     }
 
     /// Seats left in each zone, as the engine has them.
-    pub(super) async fn left(&self) -> Vec<u32> {
+    pub(crate) async fn left(&self) -> Vec<u32> {
         let seats = self.engine.seats(self.event).await.unwrap();
         let of = |zone: &String| seats.iter().find(|seat| seat.zone_id.to_string() == *zone).unwrap().available;
         self.zones.iter().map(of).collect()
     }
 
     /// Waits until the seats left are these.
-    pub(super) async fn until_left(&self, expected: &[u32]) {
+    pub(crate) async fn until_left(&self, expected: &[u32]) {
         let wait = async {
             while self.left().await != expected {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -232,11 +230,11 @@ impl Shop {
     }
 }
 
-pub(super) fn token(user: &str) -> String {
+pub(crate) fn token(user: &str) -> String {
     minted(user, None)
 }
 
-pub(super) fn admin() -> String {
+pub(crate) fn admin() -> String {
     minted("operator", Some("admin"))
 }
 

@@ -10,7 +10,7 @@ use waitingroom::{
 use super::SqliteStore;
 use crate::{
     event::Event,
-    store::{EventStore, StoreError, row, sql},
+    store::{EventStore, StoreError, row::catalogue as row, sql},
 };
 
 const LOCK_SETTINGS: &str = "SELECT queue_settings FROM events WHERE event_id = $1";

@@ -1,0 +1,169 @@
+//! The lanes of the group commit: collect, store, tell the engine, answer.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc;
+use waitingroom::{
+    clock::Clock,
+    engine::SharedEngine,
+    ids::{BookingId, EventId},
+    lifecycle::Lifecycle,
+    seats::Settlement,
+};
+
+use super::{Choice, Insert, Lanes, Outcome};
+use crate::{
+    reservation::{Booking, NewBooking},
+    settle::{settle, settlement_of},
+    store::{Inserted, Ruling, SharedStore, StoreError},
+};
+
+/// Most rows of one transaction.
+const BATCH: usize = 200;
+
+/// A hold that waited longer than this is not committed any more: the repair of stale holds, which looks at holds older than
+/// [`crate::reconcile::PATIENCE`], must never meet one that is about to be.
+const TURN_DEADLINE: Duration = Duration::from_millis(1_000);
+
+/// After a drain began, a lane ends when nothing has come for this long.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// What a lane works with.
+#[derive(Clone)]
+pub(crate) struct Tools {
+    pub(crate) store: SharedStore,
+    pub(crate) engine: SharedEngine,
+    pub(crate) clock: Clock,
+}
+
+impl Lanes {
+    /// Runs both lanes.
+    pub(crate) fn start(self, tools: Tools, lifecycle: &Lifecycle) {
+        let Self { mut inserts, mut choices } = self;
+        let (store, watch) = (tools.clone(), lifecycle.clone());
+        lifecycle.spawn("commit reservations", async move {
+            while let Some(batch) = collect(&mut inserts, &watch).await {
+                insert(&store, batch).await;
+            }
+        });
+        let watch = lifecycle.clone();
+        lifecycle.spawn("commit decisions", async move {
+            while let Some(batch) = collect(&mut choices, &watch).await {
+                decide(&tools, batch).await;
+            }
+        });
+    }
+}
+
+/// The next batch; `None` when everybody is gone, or when the drain has begun and nothing comes any more.
+async fn collect<T>(lane: &mut mpsc::Receiver<T>, lifecycle: &Lifecycle) -> Option<Vec<T>> {
+    let mut batch = Vec::with_capacity(BATCH);
+    let last_call = async {
+        lifecycle.draining().await;
+        tokio::time::sleep(LAST_CALL).await;
+    };
+    let taken = tokio::select! {
+        biased;
+        taken = lane.recv_many(&mut batch, BATCH) => taken,
+        () = last_call => 0,
+    };
+    (taken > 0).then_some(batch)
+}
+
+async fn insert(tools: &Tools, batch: Vec<Insert>) {
+    let (batch, late): (Vec<_>, Vec<_>) =
+        batch.into_iter().partition(|insert| insert.held_at.elapsed() < TURN_DEADLINE);
+    let mut settlements = Settlements::default();
+    let mut answers: Vec<_> = late.into_iter().map(|insert| (insert, Outcome::TooLate)).collect();
+    if !batch.is_empty() {
+        answers.extend(stored(tools, batch).await);
+    }
+    let mut given_back = Vec::new();
+    for (insert, outcome) in answers {
+        settlements.note(&insert.row, &outcome);
+        match outcome {
+            // Nothing is left to wait for.
+            Outcome::Stored => drop(insert.answer.send(outcome)),
+            // The client may try again at once: its pass must be live by then.
+            _ => given_back.push((insert.answer, outcome)),
+        }
+    }
+    settlements.carry_out(tools).await;
+    for (answer, outcome) in given_back {
+        let _ = answer.send(outcome); // the client may have gone
+    }
+}
+
+async fn stored(tools: &Tools, batch: Vec<Insert>) -> Vec<(Insert, Outcome)> {
+    let (rows, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(|insert| (insert.row.clone(), insert)).unzip();
+    let started = Instant::now();
+    let answer = tools.store.insert(&rows).await;
+    metrics::histogram!("stanchion_booking_commit_batch_size").record(rows.len() as f64);
+    metrics::histogram!("stanchion_booking_commit_seconds").record(started.elapsed().as_secs_f64());
+    match answer {
+        Ok(answers) => waiting.into_iter().zip(answers.into_iter().map(Outcome::from)).collect(),
+        Err(error) => {
+            tracing::warn!(%error, reservations = rows.len(), "a batch of reservations was not committed");
+            waiting.into_iter().map(|insert| (insert, Outcome::Failed(error.clone()))).collect()
+        }
+    }
+}
+
+impl From<Inserted> for Outcome {
+    fn from(inserted: Inserted) -> Self {
+        match inserted {
+            Inserted::Stored => Self::Stored,
+            Inserted::Duplicate => Self::Duplicate,
+            Inserted::NoSeats => Self::NoSeats,
+        }
+    }
+}
+
+/// What the engine is to be told after a batch.
+#[derive(Default)]
+struct Settlements(HashMap<EventId, Vec<(BookingId, Settlement)>>);
+
+impl Settlements {
+    fn note(&mut self, row: &NewBooking, outcome: &Outcome) {
+        let settlement = match outcome {
+            Outcome::Stored => Settlement::Committed,
+            // The row may be there: the repair of stale holds asks the database once it can be asked.
+            Outcome::Failed(error) if error.may_stand() => return,
+            _ => Settlement::Aborted,
+        };
+        self.0.entry(row.booking.event_id).or_default().push((row.booking.booking_id, settlement));
+    }
+
+    async fn carry_out(self, tools: &Tools) {
+        for (event, settlements) in self.0 {
+            settle(&tools.engine, event, &settlements, tools.clock.now()).await;
+        }
+    }
+}
+
+async fn decide(tools: &Tools, batch: Vec<Choice>) {
+    let decisions: Vec<_> = batch.iter().map(|choice| choice.decision.clone()).collect();
+    let rulings = match tools.store.decide(&decisions, tools.clock.now()).await {
+        Ok(rulings) => rulings.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error); batch.len()],
+    };
+    let mut settlements = Settlements::default();
+    for booking in rulings.iter().filter_map(changed) {
+        let settlement = settlement_of(Some(booking.status));
+        settlements.0.entry(booking.event_id).or_default().push((booking.booking_id, settlement));
+    }
+    settlements.carry_out(tools).await;
+    for (choice, ruling) in batch.into_iter().zip(rulings) {
+        let _ = choice.answer.send(ruling); // the client may have gone
+    }
+}
+
+fn changed(ruling: &Result<Ruling, StoreError>) -> Option<&Booking> {
+    match ruling {
+        Ok(Ruling::Changed(booking)) => Some(booking),
+        _ => None,
+    }
+}

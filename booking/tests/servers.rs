@@ -1,0 +1,17 @@
+//! What needs real servers and several instances: PostgreSQL under two roles, JetStream under two relays.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+#![expect(dead_code, reason = "shared with the other suites, which use the rest")]
+
+#[path = "store/databases.rs"]
+mod databases;
+#[path = "store/fixtures.rs"]
+mod fixtures;
+#[path = "servers/instances.rs"]
+mod instances;
+#[path = "servers/jetstream.rs"]
+mod jetstream;
+#[path = "servers/postgres.rs"]
+mod postgres;
+#[path = "http/shop.rs"]
+mod shop;

@@ -1,0 +1,48 @@
+//! The outbox on JetStream.
+
+use std::sync::Arc;
+
+use booking::relay::Relay;
+use uuid::Uuid;
+use waitingroom::bus::{NatsBus, nats::NatsConfig};
+
+use crate::{
+    databases,
+    fixtures::{NOW, later, reservation, stored_event},
+};
+
+fn server() -> String {
+    std::env::var("STANCHION_TEST_NATS_URL")
+        .expect("STANCHION_TEST_NATS_URL is not set: run `make test`, or tests/services/run COMMAND")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_change_is_in_the_stream_once() {
+    let store = databases::postgres().await;
+    let event = stored_event(&store, &[2_000]).await;
+    let made: Vec<_> = (0..1_000).map(|number| reservation(&event, 0, &format!("u{number}"), 1)).collect();
+    store.insert(&made).await.unwrap();
+    let name = format!("t{}", Uuid::new_v4().simple());
+    let config = NatsConfig { stream: name.clone(), prefix: name.clone(), ..NatsConfig::new(server()) };
+    let bus = Arc::new(NatsBus::connect(config).await.unwrap());
+    // One relay dies between publishing and removing: its messages are published again.
+    let dead = Uuid::new_v4();
+    let rows = store.lease_messages(dead, NOW, later(30), 100).await.unwrap();
+    let messages: Vec<_> = rows
+        .iter()
+        .map(|row| waitingroom::bus::Message {
+            subject: format!("{name}.{}", row.message.topic),
+            message_id: row.message.message_id.clone(),
+            payload: row.message.payload.clone().into(),
+        })
+        .collect();
+    assert!(waitingroom::bus::Bus::publish(bus.as_ref(), &messages).await.iter().all(Result::is_ok));
+    let run = |relay: Relay| async move { while relay.step(later(31)).await.unwrap().published > 0 {} };
+    let relay = || Relay::new(store.clone(), bus.clone(), name.clone());
+    futures_util::future::join(run(relay()), run(relay())).await;
+    assert_eq!(store.backlog().await.unwrap(), (0, None));
+    let context = async_nats::jetstream::new(async_nats::connect(server()).await.unwrap());
+    let stream = context.get_stream(&name).await.unwrap();
+    assert_eq!(stream.cached_info().state.messages, 1_000);
+    context.delete_stream(&name).await.unwrap();
+}

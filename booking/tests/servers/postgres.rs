@@ -1,0 +1,50 @@
+//! What only PostgreSQL can do to us.
+
+use booking::store::{BookingStore, EventStore, Inserted, StoreError, postgres::PostgresStore};
+use futures_util::future::join_all;
+use sqlx::{Connection, PgConnection};
+
+use crate::{
+    databases::own_database,
+    fixtures::{NOW, event, reservation},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_may_start_at_once() {
+    let url = own_database().await;
+    let opened = join_all((0..4).map(|_| PostgresStore::open(&url, 2))).await;
+    for store in opened {
+        store.unwrap().revision().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_zone_does_not_keep_a_batch_for_ever() {
+    let url = own_database().await;
+    let store = PostgresStore::open(&url, 2).await.unwrap();
+    let event = event(&[10]);
+    store.create_event(&event, NOW).await.unwrap();
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    let mut lock = other.begin().await.unwrap();
+    sqlx::query("SELECT * FROM zones FOR UPDATE").execute(&mut *lock).await.unwrap();
+    let new = reservation(&event, 0, "ann", 1);
+    let refused = store.insert(std::slice::from_ref(&new)).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "the server gave up, nothing was changed: {refused:?}");
+    lock.rollback().await.unwrap();
+    assert_eq!(store.insert(&[new]).await.unwrap(), [Inserted::Stored]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_the_server_ended_are_replaced() {
+    let url = own_database().await;
+    let store = PostgresStore::open(&url, 4).await.unwrap();
+    join_all((0..8).map(|_| store.revision())).await;
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    sqlx::query(end).execute(&mut other).await.unwrap();
+    let mut failures = 0;
+    while store.revision().await.is_err() {
+        failures += 1;
+        assert!(failures <= 4, "at most every connection of the pool fails once");
+    }
+}
