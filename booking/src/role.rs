@@ -14,12 +14,13 @@ use crate::{
     desk::{Backends, BookingConfig, Desk},
     inventory::Inventory,
     refusal::Refusal,
-    relay::Relay,
+    relay::{Relay, Relayed},
 };
 
 const EXPIRY_PAUSE: Duration = Duration::from_millis(250);
 const EXPIRY_LIMIT: u32 = 500;
-const RELAY_PAUSE: Duration = Duration::from_millis(50);
+/// While there is something to publish, and while there is nothing.
+const RELAY_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
 const FOLLOW_PAUSE: Duration = Duration::from_millis(500);
 const SECOND: Duration = Duration::from_secs(1);
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
@@ -141,14 +142,18 @@ async fn checkpoint(desk: Arc<Desk>, lifecycle: Lifecycle) {
 async fn relay(desk: Arc<Desk>, lifecycle: Lifecycle) {
     let relay = Relay::new(desk.store().clone(), desk.backends.bus.clone(), desk.config.subject_prefix.clone());
     let mut measured = std::time::Instant::now();
-    while lifecycle.pause(RELAY_PAUSE).await {
+    let [busy, idle] = RELAY_PAUSES;
+    let mut pause = busy;
+    while lifecycle.pause(pause).await {
         let mut relayed = heed("outbox relay", relay.step(desk.now()).await);
         while relayed.was_full() {
             relayed = heed("outbox relay", relay.step(desk.now()).await);
         }
-        if relayed.failed > 0 && !lifecycle.pause(SECOND).await {
-            break;
-        }
+        pause = match relayed {
+            Relayed { failed: 1.., .. } => SECOND,
+            Relayed { published: 1.., .. } => busy,
+            _ => idle,
+        };
         if measured.elapsed() >= SECOND {
             heed("outbox relay", relay.measure(desk.now()).await);
             measured = std::time::Instant::now();

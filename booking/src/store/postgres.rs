@@ -1,10 +1,13 @@
-//! The store of installations: PostgreSQL, also behind a pooler in transaction mode (every step is one transaction).
+//! The store of installations: PostgreSQL, also behind a pooler in transaction mode: every step is one transaction, and
+//! nothing depends on the session. The pooler has to carry prepared statements (PgBouncer: 1.21 with
+//! `max_prepared_statements`), and the first migration wants the server itself.
 
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    PgPool, Postgres, Transaction,
+    Connection, PgPool, Postgres, Transaction,
     migrate::Migrator,
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -24,6 +27,9 @@ const STATEMENT_TIMEOUT: &str = "SET statement_timeout = 2000";
 
 /// Longest wait for a connection from the pool.
 const ACQUIRE_DEADLINE: Duration = Duration::from_millis(1_000);
+
+/// A connection that was used so recently is taken for alive.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// Longest wait for one step.
 const STEP_DEADLINE: Duration = Duration::from_millis(3_500);
@@ -46,6 +52,11 @@ impl PostgresStore {
         let options = PgConnectOptions::from_str(url)?.application_name("stanchion-booking");
         within(MIGRATION_DEADLINE, migrate(options.clone())).await?;
         Ok(Self { pool: pool(options, connections) })
+    }
+
+    /// A connection. Where there is none, nothing was changed: that is worth telling from a lost answer.
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        self.pool.acquire().await.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
@@ -79,6 +90,15 @@ fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_DEADLINE)
         .test_before_acquire(false)
+        // A connection that has been idle may be dead; found out now, nothing depends on it yet.
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TRUSTED_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         // Not a startup parameter: poolers refuse those. Behind one, it stays with the server's connection, which is ours too.
         .after_connect(|connection, _| {
             Box::pin(async move { sqlx::query(STATEMENT_TIMEOUT).execute(connection).await.map(drop) })

@@ -96,6 +96,7 @@ impl PostgresStore {
             .bind(messages.iter().map(|message| message.message_id.clone()).collect::<Vec<_>>())
             .bind(messages.iter().map(|message| message.topic.clone()).collect::<Vec<_>>())
             .bind(messages.iter().map(|message| message.payload.clone()).collect::<Vec<_>>());
-        Ok(statement.fetch_all(&self.pool).await?)
+        let mut connection = self.connection().await?;
+        Ok(statement.fetch_all(&mut *connection).await?)
     }
 }
