@@ -8,6 +8,7 @@
 //! an earlier `now` than the last is carried out at the last.
 
 pub mod memory;
+pub mod redis;
 
 use std::sync::Arc;
 

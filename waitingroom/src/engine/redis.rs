@@ -1,0 +1,208 @@
+//! The engine in Redis: every step of the line and the seats is one Lua script, atomic in Redis' single thread. The scripts
+//! answer what [`super::memory`] answers; one contract suite and one property test hold the two together.
+//!
+//! All keys of an event carry its id as hash tag, so that an event lives in one Cluster slot; `redis/state/event.lua` lists
+//! them. The set of events is the only key beside them. Redis must not evict (`maxmemory-policy noeviction`): a lost key is a
+//! lost part of the line, while a lost Redis is rebuilt.
+
+mod arguments;
+mod call;
+mod reply;
+mod steps;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use redis::{
+    AsyncCommands, Client, IntoConnectionInfo,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+    io::tcp::TcpSettings,
+};
+
+use self::{
+    call::{Call, within_deadline},
+    steps::Steps,
+};
+use super::{Engine, EngineError, Join, JoinOutcome, LineStatus, Opening, Released};
+use crate::{
+    absence::Presence,
+    clock::Timestamp,
+    ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId},
+    line::{Place, QueueSettings},
+    seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
+};
+
+/// Deadline of every call, its wait for a connection included.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// Deadline of one attempt to connect.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
+/// Attempts to connect again after the first, before waiting calls fail; the next call tries anew.
+const RECONNECTS: usize = 3;
+/// Calls that wait to be written; more wait their turn, each with its own deadline.
+const UNWRITTEN_CALLS: usize = 1_024;
+
+/// See the module's documentation. Clones share one connection.
+#[derive(Debug, Clone)]
+pub struct RedisEngine {
+    connection: ConnectionManager,
+    prefix: Arc<str>,
+    steps: Arc<Steps>,
+}
+
+impl RedisEngine {
+    /// Connects to the Redis at `url`; this process's one command connection. It reconnects by itself. Every key begins with
+    /// `prefix`, which must not contain braces.
+    ///
+    /// # Errors
+    /// A URL that cannot be read, or a Redis that does not answer.
+    pub async fn connect(url: &str, prefix: &str) -> Result<Self, EngineError> {
+        let connect = ConnectionManager::new_with_config(client(url)?, connection_config());
+        let connection = within_deadline(connect).await?;
+        Ok(Self { connection, prefix: prefix.into(), steps: Arc::default() })
+    }
+
+    /// The command connection, to be shared by what else talks to this Redis.
+    pub fn connection(&self) -> ConnectionManager {
+        self.connection.clone()
+    }
+
+    /// Does Redis answer?
+    ///
+    /// # Errors
+    /// It does not, or not in time.
+    pub async fn health(&self) -> Result<(), EngineError> {
+        within_deadline(self.connection().ping()).await
+    }
+
+    fn call<'a>(&self, step: &'a redis::Script, event: EventId) -> Call<'a> {
+        Call::new(self.connection(), step, &format!("{}:{{{event}}}", self.prefix))
+    }
+
+    /// The set of events: in a slot of its own, so no step can touch it.
+    fn events_key(&self) -> String {
+        format!("{}:events", self.prefix)
+    }
+}
+
+fn client(url: &str) -> Result<Client, EngineError> {
+    let tcp = TcpSettings::default().set_nodelay(true);
+    // A connection whose other end has vanished is given up after this time, not after TCP's quarter of an hour.
+    #[cfg(target_os = "linux")]
+    let tcp = tcp.set_user_timeout(DEADLINE);
+    let info = url.into_connection_info().map_err(call::unavailable)?.set_tcp_settings(tcp);
+    Client::open(info).map_err(call::unavailable)
+}
+
+fn connection_config() -> ConnectionManagerConfig {
+    ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(CONNECT_DEADLINE))
+        .set_response_timeout(Some(DEADLINE))
+        .set_number_of_retries(RECONNECTS)
+        .set_min_delay(Duration::from_millis(50))
+        .set_max_delay(Duration::from_millis(500))
+        .set_pipeline_buffer_size(UNWRITTEN_CALLS)
+}
+
+#[async_trait]
+impl Engine for RedisEngine {
+    /// Listed first, opened second: an event that is listed but not open answers [`EngineError::UnknownEvent`] until the call
+    /// is repeated; an open one that is not listed would silently stand still.
+    async fn open(&self, event: EventId, opening: &Opening, now: Timestamp) -> Result<Epoch, EngineError> {
+        let key = self.events_key();
+        within_deadline(self.connection().sadd::<_, _, ()>(key, event.to_string())).await?;
+        let call = self.call(&self.steps.open, event).opening(opening, now);
+        reply::epoch(call.run().await?)
+    }
+
+    async fn configure(&self, event: EventId, settings: &QueueSettings) -> Result<(), EngineError> {
+        self.call(&self.steps.configure, event).settings(settings).run().await.map(drop)
+    }
+
+    async fn events(&self) -> Result<Vec<EventId>, EngineError> {
+        let members: Vec<String> = within_deadline(self.connection().smembers(self.events_key())).await?;
+        reply::events(&members)
+    }
+
+    async fn status(&self, event: EventId) -> Result<LineStatus, EngineError> {
+        reply::status(self.call(&self.steps.status, event).run().await?)
+    }
+
+    /// Its memories of burned passes and idempotency keys are out of force at once, and expire.
+    async fn remove(&self, event: EventId) -> Result<(), EngineError> {
+        self.call(&self.steps.remove, event).run().await?;
+        within_deadline(self.connection().srem(self.events_key(), event.to_string())).await
+    }
+
+    async fn join(&self, join: &Join, now: Timestamp) -> Result<JoinOutcome, EngineError> {
+        let call = self.call(&self.steps.join, join.event_id).at(now);
+        let call = call.arg(join.user.as_str()).presence(&join.presence).ticket(join.ticket.as_ref());
+        reply::joined(call.run().await?)
+    }
+
+    async fn resume(
+        &self,
+        event: EventId,
+        user: &UserId,
+        presence: &Presence,
+        now: Timestamp,
+    ) -> Result<Option<Place>, EngineError> {
+        let call = self.call(&self.steps.resume, event).at(now).arg(user.as_str()).presence(presence);
+        reply::own_place(call.run().await?)
+    }
+
+    async fn detach(&self, event: EventId, user: &UserId, node: &NodeId, now: Timestamp) -> Result<(), EngineError> {
+        self.call(&self.steps.detach, event).at(now).arg(user.as_str()).arg(node.as_str()).run().await.map(drop)
+    }
+
+    async fn leave(&self, event: EventId, user: &UserId, now: Timestamp) -> Result<bool, EngineError> {
+        reply::flag(self.call(&self.steps.leave, event).at(now).arg(user.as_str()).run().await?)
+    }
+
+    async fn acknowledge(
+        &self,
+        event: EventId,
+        user: &UserId,
+        pass: &PassId,
+        now: Timestamp,
+    ) -> Result<bool, EngineError> {
+        let call = self.call(&self.steps.acknowledge, event).at(now).arg(user.as_str()).arg(pass.as_str());
+        reply::flag(call.run().await?)
+    }
+
+    async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<(), EngineError> {
+        self.call(&self.steps.report_node, event).at(now).arg(node.as_str()).run().await.map(drop)
+    }
+
+    async fn release(&self, event: EventId, batch: &str, limit: u32, now: Timestamp) -> Result<Released, EngineError> {
+        reply::released(event, self.call(&self.steps.release, event).at(now).arg(batch).arg(limit).run().await?)
+    }
+
+    async fn reserve(&self, request: &Reserve, now: Timestamp) -> Result<ReserveOutcome, EngineError> {
+        reply::reserved(self.call(&self.steps.reserve, request.event_id).at(now).reserve(request).run().await?)
+    }
+
+    async fn settle(
+        &self,
+        event: EventId,
+        settlements: &[(BookingId, Settlement)],
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
+        self.call(&self.steps.settle, event).at(now).settlements(settlements).run().await.map(drop)
+    }
+
+    async fn stale_holds(&self, event: EventId, before: Timestamp, limit: u32) -> Result<Vec<StaleHold>, EngineError> {
+        reply::stale_holds(self.call(&self.steps.stale_holds, event).at(before).arg(limit).run().await?)
+    }
+
+    async fn seats(&self, event: EventId) -> Result<Vec<ZoneSeats>, EngineError> {
+        reply::seats(self.call(&self.steps.seats, event).run().await?)
+    }
+
+    async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError> {
+        reply::count(self.call(&self.steps.begin_sync, event).at(now).run().await?)
+    }
+
+    async fn load_seats(&self, event: EventId, snapshot: &SeatSnapshot, now: Timestamp) -> Result<(), EngineError> {
+        self.call(&self.steps.load_seats, event).at(now).snapshot(snapshot).run().await.map(drop)
+    }
+}

@@ -1,0 +1,231 @@
+//! What the steps answer, read value by value in the order in which the scripts give them.
+
+use std::{str::FromStr, vec::IntoIter};
+
+use redis::Value;
+
+use crate::{
+    clock::Timestamp,
+    engine::{EngineError, JoinOutcome, LineStatus, Released},
+    ids::{BookingId, Epoch, EventId, NodeId, UserId, ZoneId},
+    line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
+    seats::{ReserveOutcome, StaleHold, ZoneSeats},
+};
+
+/// The values of an answer that are not read yet.
+pub(super) struct Reply(IntoIter<Value>);
+
+impl From<Value> for Reply {
+    /// A single value is a list of one.
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Array(values) => Self(values.into_iter()),
+            value => Self(vec![value].into_iter()),
+        }
+    }
+}
+
+impl Reply {
+    fn next(&mut self) -> Result<Value, EngineError> {
+        self.0.next().ok_or_else(nonsense)
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.len() == 0
+    }
+
+    fn list(&mut self) -> Result<Self, EngineError> {
+        self.next().map(Self::from)
+    }
+
+    fn text(&mut self) -> Result<String, EngineError> {
+        match self.next()? {
+            Value::BulkString(bytes) => String::from_utf8(bytes).map_err(|_| nonsense()),
+            Value::Int(number) => Ok(number.to_string()),
+            _ => Err(nonsense()),
+        }
+    }
+
+    fn parsed<T: FromStr>(&mut self) -> Result<T, EngineError> {
+        self.text()?.parse().map_err(|_| nonsense())
+    }
+
+    fn moment(&mut self) -> Result<Timestamp, EngineError> {
+        self.parsed().map(Timestamp::from_millis)
+    }
+
+    /// Reads until the values are over.
+    fn all<T>(mut self, read: impl Fn(&mut Self) -> Result<T, EngineError>) -> Result<Vec<T>, EngineError> {
+        let mut items = Vec::new();
+        while !self.is_over() {
+            items.push(read(&mut self)?);
+        }
+        Ok(items)
+    }
+
+    fn settings(&mut self) -> Result<QueueSettings, EngineError> {
+        let mut values = self.list()?;
+        Ok(QueueSettings {
+            state: sale_state(&values.text()?)?,
+            rate_per_second: values.parsed()?,
+            burst: values.parsed()?,
+            max_active: values.parsed()?,
+            pass_ttl_seconds: values.parsed()?,
+            claim_window_seconds: values.parsed()?,
+            grace_seconds: values.parsed()?,
+            max_in_line: values.parsed()?,
+            message: optional_text(values.next()?)?,
+        })
+    }
+
+    fn place(&mut self) -> Result<Place, EngineError> {
+        let (number, epoch) = (self.parsed()?, self.parsed::<Epoch>()?);
+        let (position, total, revision) = (self.parsed()?, self.parsed()?, self.parsed()?);
+        let pass = self.text()?;
+        let grant = match pass.is_empty() {
+            true => None,
+            false => {
+                let pass_id = pass.parse().map_err(|_| nonsense())?;
+                let (issued_at, expires_at) = (self.moment()?, self.moment()?);
+                Some(Grant { pass_id, number, epoch: epoch.clone(), issued_at, expires_at })
+            }
+        };
+        Ok(Place { number, epoch, position, total, revision, grant })
+    }
+
+    fn nodes(&mut self) -> Result<Vec<NodeId>, EngineError> {
+        let names = self.text()?;
+        names.split(',').filter(|name| !name.is_empty()).map(|name| name.parse().map_err(|_| nonsense())).collect()
+    }
+
+    fn grant(&mut self, epoch: &Epoch) -> Result<Addressed<Grant>, EngineError> {
+        let (user, nodes, pass_id): (UserId, _, _) = (self.parsed()?, self.nodes()?, self.parsed()?);
+        let (number, issued_at, expires_at) = (self.parsed()?, self.moment()?, self.moment()?);
+        Ok(Addressed { user, nodes, what: Grant { pass_id, number, epoch: epoch.clone(), issued_at, expires_at } })
+    }
+
+    fn lapse(&mut self) -> Result<Addressed<Lapse>, EngineError> {
+        let (user, nodes) = (self.parsed()?, self.nodes()?);
+        let what = match self.text()?.as_str() {
+            "unclaimed" => Lapse::Unclaimed,
+            "expired" => Lapse::Expired,
+            "absent" => Lapse::Absent,
+            _ => return Err(nonsense()),
+        };
+        Ok(Addressed { user, nodes, what })
+    }
+}
+
+pub(super) fn epoch(mut reply: Reply) -> Result<Epoch, EngineError> {
+    reply.parsed()
+}
+
+pub(super) fn count(mut reply: Reply) -> Result<u64, EngineError> {
+    reply.parsed()
+}
+
+pub(super) fn flag(mut reply: Reply) -> Result<bool, EngineError> {
+    Ok(reply.text()? == "1")
+}
+
+pub(super) fn events(members: &[String]) -> Result<Vec<EventId>, EngineError> {
+    members.iter().map(|member| member.parse().map_err(|_| nonsense())).collect()
+}
+
+pub(super) fn status(mut reply: Reply) -> Result<LineStatus, EngineError> {
+    Ok(LineStatus {
+        settings: reply.settings()?,
+        epoch: reply.parsed()?,
+        sequence: reply.parsed()?,
+        head: reply.parsed()?,
+        total: reply.parsed()?,
+        active: reply.parsed()?,
+        seats_left: reply.parsed()?,
+    })
+}
+
+pub(super) fn own_place(mut reply: Reply) -> Result<Option<Place>, EngineError> {
+    if reply.is_over() { Ok(None) } else { reply.place().map(Some) }
+}
+
+pub(super) fn joined(mut reply: Reply) -> Result<JoinOutcome, EngineError> {
+    match reply.text()?.as_str() {
+        "joined" => Ok(JoinOutcome::Joined(reply.list()?.place()?)),
+        "same" => Ok(JoinOutcome::Same(reply.list()?.place()?)),
+        "not_open" => Ok(JoinOutcome::NotOpen(sale_state(&reply.text()?)?)),
+        "full" => Ok(JoinOutcome::Full),
+        _ => Err(nonsense()),
+    }
+}
+
+pub(super) fn released(event_id: EventId, mut reply: Reply) -> Result<Released, EngineError> {
+    let epoch: Epoch = reply.parsed()?;
+    let granted = reply.list()?.all(|values| values.grant(&epoch))?;
+    let unacknowledged = reply.list()?.all(|values| values.grant(&epoch))?;
+    let lapsed = reply.list()?.all(Reply::lapse)?;
+    let from: u64 = reply.parsed()?;
+    let removed = reply.list()?.all(Reply::parsed)?;
+    let progress = Progress {
+        event_id,
+        epoch,
+        from,
+        to: from + removed.len() as u64,
+        removed,
+        total: reply.parsed()?,
+        active: reply.parsed()?,
+        seats_left: reply.parsed()?,
+        settings: reply.settings()?,
+    };
+    Ok(Released { granted, unacknowledged, lapsed, progress })
+}
+
+pub(super) fn reserved(mut reply: Reply) -> Result<ReserveOutcome, EngineError> {
+    Ok(match reply.text()?.as_str() {
+        "held" => ReserveOutcome::Held,
+        "replayed" => ReserveOutcome::Replayed(reply.parsed()?),
+        "mismatch" => ReserveOutcome::Mismatch,
+        "pass_used" => ReserveOutcome::PassUsed(reply.parsed()?),
+        "pass_expired" => ReserveOutcome::PassExpired,
+        "pass_revoked" => ReserveOutcome::PassRevoked,
+        "unknown_zone" => ReserveOutcome::UnknownZone,
+        "user_limit" => ReserveOutcome::UserLimit(reply.parsed()?),
+        "insufficient" => ReserveOutcome::Insufficient(reply.parsed()?),
+        "syncing" => ReserveOutcome::Syncing,
+        _ => return Err(nonsense()),
+    })
+}
+
+pub(super) fn stale_holds(reply: Reply) -> Result<Vec<StaleHold>, EngineError> {
+    reply.all(|values| {
+        let booking_id: BookingId = values.parsed()?;
+        Ok(StaleHold { booking_id, pending: values.text()? == "1" })
+    })
+}
+
+pub(super) fn seats(reply: Reply) -> Result<Vec<ZoneSeats>, EngineError> {
+    let mut zones = reply.all(|values| {
+        let zone_id: ZoneId = values.parsed()?;
+        Ok(ZoneSeats { zone_id, available: values.parsed()? })
+    })?;
+    zones.sort_unstable();
+    Ok(zones)
+}
+
+fn sale_state(name: &str) -> Result<SaleState, EngineError> {
+    use SaleState::{Closed, Open, Paused, Scheduled, SoldOut};
+    let states = [Scheduled, Open, Paused, SoldOut, Closed];
+    states.into_iter().find(|state| state.as_str() == name).ok_or_else(nonsense)
+}
+
+/// An empty list stands for nothing: a missing value would end the list around it.
+fn optional_text(value: Value) -> Result<Option<String>, EngineError> {
+    match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| nonsense()),
+        Value::Array(values) if values.is_empty() => Ok(None),
+        _ => Err(nonsense()),
+    }
+}
+
+fn nonsense() -> EngineError {
+    EngineError::Unavailable("Redis answered something that is not a step's answer".to_owned())
+}

@@ -1,0 +1,69 @@
+-- One event's state: its keys, its clock, its numbers. Every step starts with this file.
+--
+-- KEYS[1] is the event's base, `<prefix>:{<event>}`. Every other key is derived from it and carries the same hash tag, so an
+-- event is in one cluster slot. A step answers nil where the event is not open.
+--
+--   meta        hash   settings, epoch, clock, bucket, counters
+--   users       hash   user -> entry, see line.lua
+--   waiting     zset   numbers of everybody who waits, present or absent: what positions are ranks in
+--   returned    zset   numbers of everybody whose pass was taken back
+--   ready       zset   user by number: waiting or returned, and not known to be absent
+--   idle        zset   user without a connection by the moment from which they are absent
+--   active      zset   user by the end of their live pass
+--   unacked     zset   user by the moment when their unacknowledged pass is next looked at
+--   nodes       zset   node by its last sign of life
+--   removed     list   numbers that left the line and are not published yet
+--   reseated    set    numbers of earlier epochs that were taken up again
+--   zones       hash   zone -> seats that can be reserved
+--   user_seats  hash   user -> seats held and confirmed
+--   holds       hash   booking -> hold, see seats.lua
+--   pending     set    bookings whose commit is not reported yet
+--   due         zset   booking by the moment from which the database has to be asked about it
+--   journal     hash   booking -> settlement since the sync began
+--   burned:<epoch>:<pass>, attempt:<epoch>:<digest>    strings that expire, see seats.lua
+
+local base = KEYS[1] .. ':'
+local META, USERS, WAITING, RETURNED = base .. 'meta', base .. 'users', base .. 'waiting', base .. 'returned'
+local READY, IDLE, ACTIVE, UNACKED = base .. 'ready', base .. 'idle', base .. 'active', base .. 'unacked'
+local NODES, REMOVED, RESEATED = base .. 'nodes', base .. 'removed', base .. 'reseated'
+local ZONES, USER_SEATS, HOLDS = base .. 'zones', base .. 'user_seats', base .. 'holds'
+local PENDING, DUE, JOURNAL = base .. 'pending', base .. 'due', base .. 'journal'
+
+local meta = {}
+
+-- Reads fields of the event's state, as text; false where the event is not open.
+local function recall(...)
+  local values = redis.call('HMGET', META, 'epoch', ...)
+  if not values[1] then return false end
+  meta.epoch = values[1]
+  for i = 1, select('#', ...) do meta[select(i, ...)] = values[i + 1] end
+  return true
+end
+
+-- Like recall, and moves the event's clock to `now`. Answers the clock, which never runs backwards.
+local function advance(now, ...)
+  if not recall('clock', ...) then return false end
+  local clock = tonumber(meta.clock)
+  if now <= clock then return clock end
+  redis.call('HSET', META, 'clock', now)
+  return now
+end
+
+-- A number as text without loss; Lua's own conversion keeps 14 digits.
+local function exact(number)
+  return string.format('%.17g', number)
+end
+
+-- One command with any number of values, in pairs or alone; Lua cannot pass more than some thousand at once.
+local function with_all(command, key, values)
+  for first = 1, #values, 4000 do
+    redis.call(command, key, unpack(values, first, math.min(first + 3999, #values)))
+  end
+end
+
+-- A hash as a table.
+local function hash(key)
+  local flat, fields = redis.call('HGETALL', key), {}
+  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+  return fields
+end

@@ -1,0 +1,85 @@
+//! The steps' scripts: each is the limits, the parts of the state it needs, and its own file.
+
+use redis::Script;
+
+use crate::{
+    absence::{NODE_TIMEOUT, POLL_WINDOW},
+    engine::{NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT, RESEND_MS, SWEEP_LIMIT, SYNC_WINDOW_MS},
+};
+
+/// How long a re-presented ticket of an earlier epoch is remembered: longer than any sale's recovery takes.
+const RESEATED_MEMORY_MS: u32 = 24 * 3_600 * 1_000;
+/// How long settlements are kept for a sync that never ends.
+const JOURNAL_MEMORY_MS: u32 = 3_600 * 1_000;
+/// How long an ended memory is left in Redis, whose clock may run ahead of the callers'.
+const CLOCK_SLACK_MS: u32 = 5_000;
+
+const EVENT: &str = include_str!("state/event.lua");
+const SETTINGS: &str = include_str!("state/settings.lua");
+const LINE: &str = include_str!("state/line.lua");
+const PRESENCE: &str = include_str!("state/presence.lua");
+const SEATS: &str = include_str!("state/seats.lua");
+
+macro_rules! steps {
+    ($($(#[$doc:meta])* $name:ident: [$($part:ident),*]),* $(,)?) => {
+        /// A script a step, in the order of [`super::super::Engine`].
+        #[derive(Debug)]
+        pub(super) struct Steps {
+            $($(#[$doc])* pub(super) $name: Script,)*
+        }
+
+        impl Default for Steps {
+            fn default() -> Self {
+                let limits = limits();
+                Self {
+                    $($name: script(
+                        &limits,
+                        &[EVENT, $($part,)* include_str!(concat!("steps/", stringify!($name), ".lua"))],
+                    ),)*
+                }
+            }
+        }
+    };
+}
+
+steps! {
+    open: [SETTINGS],
+    configure: [SETTINGS],
+    status: [SETTINGS, LINE],
+    remove: [],
+    join: [LINE],
+    resume: [LINE],
+    detach: [LINE],
+    leave: [LINE],
+    acknowledge: [LINE],
+    report_node: [],
+    release: [SETTINGS, LINE, PRESENCE],
+    reserve: [LINE, SEATS],
+    settle: [LINE, SEATS],
+    stale_holds: [],
+    seats: [],
+    begin_sync: [],
+    load_seats: [LINE, SEATS],
+}
+
+fn script(limits: &str, parts: &[&str]) -> Script {
+    Script::new(&[&[limits], parts].concat().join("\n"))
+}
+
+/// The limits that both engines share, as the scripts name them.
+fn limits() -> String {
+    let limits: [(&str, i128); 11] = [
+        ("POLL_WINDOW_MS", POLL_WINDOW.as_millis() as i128),
+        ("NODE_TIMEOUT_MS", NODE_TIMEOUT.as_millis() as i128),
+        ("NODE_MEMORY_MS", NODE_MEMORY_MS.into()),
+        ("NODES_PER_USER", NODES_PER_USER as i128),
+        ("RESEND_MS", RESEND_MS.into()),
+        ("SWEEP_LIMIT", SWEEP_LIMIT as i128),
+        ("PROGRESS_LIMIT", PROGRESS_LIMIT as i128),
+        ("SYNC_WINDOW_MS", SYNC_WINDOW_MS.into()),
+        ("RESEATED_MEMORY_MS", RESEATED_MEMORY_MS.into()),
+        ("JOURNAL_MEMORY_MS", JOURNAL_MEMORY_MS.into()),
+        ("CLOCK_SLACK_MS", CLOCK_SLACK_MS.into()),
+    ];
+    limits.iter().map(|(name, value)| format!("local {name} = {value}\n")).collect()
+}

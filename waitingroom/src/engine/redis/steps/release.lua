@@ -1,0 +1,153 @@
+-- One admission step. ARGV: now, batch, limit.
+-- Answers {epoch, granted, unacknowledged, lapsed, from, removed, total, active, seats_left, settings}; granted and
+-- unacknowledged are flat lists of user, nodes, pass, number, issued, expires; lapsed of user, nodes, what.
+
+local now = advance(tonumber(ARGV[1]), 'published', 'head', 'tokens', 'tokens_at', 'release_from', 'seats_left',
+  unpack(SETTINGS))
+if not now then return false end
+local granted, unacknowledged, lapsed = {}, {}, {}
+
+local function setting_ms(name)
+  return tonumber(meta[name]) * 1000
+end
+
+local function add(list, ...)
+  for i = 1, select('#', ...) do list[#list + 1] = (select(i, ...)) end
+end
+
+local function add_grant(list, user, entry)
+  add(list, user, entry.nodes, entry.pass, entry.number, entry.issued, entry.expires)
+end
+
+-- Members of a schedule at or before a moment, with their entries: {user, entry or false} each.
+local function due(schedule, moment)
+  local users = redis.call('ZRANGEBYSCORE', schedule, '-inf', moment, 'LIMIT', 0, SWEEP_LIMIT)
+  if #users == 0 then return {} end
+  local packed = redis.call('HMGET', USERS, unpack(users))
+  for i, user in ipairs(users) do users[i] = { user, packed[i] and entry_from(packed[i]) } end
+  return users
+end
+
+local function lapse(user, entry, what)
+  if entry then drop_place(user, entry) end
+  add(lapsed, user, entry and entry.nodes or '', what)
+end
+
+local function expire_passes()
+  for _, member in ipairs(due(ACTIVE, now)) do lapse(member[1], member[2], 'expired') end
+end
+
+-- When to look at an unacknowledged pass again: soon, but not after its deadline.
+local function next_look(deadline)
+  return math.min(now + RESEND_MS, deadline)
+end
+
+local function take_back(user, entry)
+  add(lapsed, user, entry.nodes, 'unclaimed')
+  redis.call('ZREM', ACTIVE, user)
+  redis.call('ZREM', UNACKED, user)
+  redis.call('ZADD', IDLE, now, user)
+  redis.call('ZADD', RETURNED, entry.number, entry.number)
+  keep(user, { number = entry.number, standing = 'r', nodes = '', pass = '' })
+end
+
+local function review_unacknowledged()
+  for _, member in ipairs(due(UNACKED, now)) do
+    local user, entry = member[1], member[2]
+    if entry and entry.standing == 'p' then
+      local deadline = tonumber(entry.issued) + setting_ms('claim_window_seconds')
+      if deadline <= now then
+        take_back(user, entry)
+      else
+        add_grant(unacknowledged, user, entry)
+        redis.call('ZADD', UNACKED, next_look(deadline), user)
+      end
+    end
+  end
+end
+
+local function drop_absent()
+  for _, member in ipairs(due(IDLE, now - setting_ms('grace_seconds'))) do
+    local user, entry = member[1], member[2]
+    if not entry or entry.standing == 'p' or any_alive(entry, now) then
+      redis.call('ZREM', IDLE, user)
+    else
+      lapse(user, entry, 'absent')
+    end
+  end
+end
+
+-- How many may go now, by the bucket (see rate.rs: the same operations in the same order) and the cap.
+local function allowance()
+  local elapsed = math.max(now - tonumber(meta.tokens_at), 0)
+  local tokens = tonumber(meta.tokens) + tonumber(meta.rate_per_second) * elapsed / 1000
+  meta.tokens = math.min(tokens, tonumber(meta.burst))
+  meta.tokens_at = math.max(tonumber(meta.tokens_at), now)
+  if meta.state ~= 'open' or tonumber(meta.seats_left) == 0 or now < tonumber(meta.release_from) then return 0 end
+  local room = math.max(tonumber(meta.max_active) - redis.call('ZCARD', ACTIVE), 0)
+  return math.min(math.floor(meta.tokens), room, tonumber(ARGV[3]))
+end
+
+-- What granting changes is written at the end, in few commands.
+local waiting, returned, active, unacked, entries = {}, {}, {}, {}, {}
+
+local function grant(user, entry)
+  local left = entry.standing == 'w' and waiting or returned
+  left[#left + 1] = entry.number
+  entry.standing, entry.pass = 'p', ARGV[2] .. '-' .. (#active / 2)
+  entry.issued, entry.expires = exact(now), exact(now + setting_ms('pass_ttl_seconds'))
+  add(active, entry.expires, user)
+  add(unacked, next_look(now + setting_ms('claim_window_seconds')), user)
+  add(entries, user, packed_from(entry))
+  add_grant(granted, user, entry)
+  meta.head = exact(math.max(tonumber(meta.head), tonumber(entry.number)))
+end
+
+local function write_granted()
+  with_all('ZREM', WAITING, waiting)
+  with_all('RPUSH', REMOVED, waiting)
+  with_all('ZREM', RETURNED, returned)
+  with_all('ZADD', ACTIVE, active)
+  with_all('ZADD', UNACKED, unacked)
+  with_all('HSET', USERS, entries)
+end
+
+-- Looks at the first who are ready, in order, until `want` are granted; skips those who turn out to be absent.
+local function grant_in_order(want)
+  local count, looked_at = 0, 0
+  while count < want and looked_at < want + SWEEP_LIMIT do
+    local most = math.min(want - count, want + SWEEP_LIMIT - looked_at)
+    local popped = redis.call('ZPOPMIN', READY, most)
+    if #popped == 0 then break end
+    for i = 1, #popped, 2 do
+      local user = popped[i]
+      local entry = entry_of(user)
+      looked_at = looked_at + 1
+      if entry and is_present(user, entry, now) then
+        grant(user, entry)
+        count = count + 1
+      elseif entry then
+        set_absent(user, entry, now)
+      end
+    end
+  end
+  write_granted()
+  return count
+end
+
+-- Takes the next removals to publish.
+local function removals()
+  local removed = redis.call('LRANGE', REMOVED, 0, PROGRESS_LIMIT - 1)
+  if #removed > 0 then redis.call('LTRIM', REMOVED, PROGRESS_LIMIT, -1) end
+  return removed
+end
+
+expire_passes()
+review_unacknowledged()
+drop_absent()
+local count = grant_in_order(allowance())
+local removed = removals()
+redis.call('HSET', META, 'tokens', exact(meta.tokens - count), 'tokens_at', meta.tokens_at, 'head', meta.head,
+  'published', exact(tonumber(meta.published) + #removed))
+return { meta.epoch, granted, unacknowledged, lapsed, meta.published, removed, total(), redis.call('ZCARD', ACTIVE),
+  meta.seats_left, settings() }
