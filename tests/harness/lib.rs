@@ -1,1 +1,37 @@
-//! x
+//! Starts Stanchion as its users do, as processes, and talks to it as they do: over HTTP, server-sent events and WebSockets.
+//!
+//! Everything here panics where it cannot go on: it serves tests, and what it panics with is what the test failed of.
+
+pub mod admission;
+pub mod answer;
+pub mod backing;
+pub mod bus;
+pub mod crowd;
+pub mod database;
+pub mod environment;
+pub mod inventory;
+pub mod ports;
+pub mod process;
+pub mod redis_server;
+pub mod rest;
+pub mod sale;
+pub mod scratch;
+pub mod shopping;
+pub mod socket;
+pub mod stack;
+pub mod stream;
+pub mod tokens;
+pub mod visitor;
+pub mod wait;
+
+pub use self::{
+    admission::Admission,
+    answer::Answer,
+    rest::Rest,
+    sale::{Draft, Sale},
+    socket::{Heard, Socket},
+    stack::{Shape, Stack},
+    stream::PositionStream,
+    visitor::Visitor,
+    wait::{PATIENCE, eventually},
+};

@@ -1,0 +1,74 @@
+//! Passes as they were given out, and the promises that hold over all of them: order, rate, cap.
+
+use crate::{
+    tokens::{self, PassClaims},
+    visitor::Visitor,
+};
+
+/// One visitor's pass.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// Whose.
+    pub visitor: Visitor,
+    /// The token.
+    pub pass: String,
+    /// What it says.
+    pub claims: PassClaims,
+}
+
+impl Admission {
+    /// A pass that has arrived; it is this visitor's for this event.
+    pub fn new(visitor: &Visitor, event: &str, pass: &str) -> Self {
+        let claims = tokens::pass(pass);
+        assert_eq!((claims.sub.as_str(), claims.event_id.as_str()), (visitor.name.as_str(), event));
+        Self { visitor: visitor.clone(), pass: pass.to_owned(), claims }
+    }
+
+    /// When it was released, in milliseconds: its end less its life.
+    pub fn released_ms(&self, pass_ttl_seconds: i64) -> i64 {
+        let released = self.claims.end - pass_ttl_seconds * 1000;
+        assert_eq!(released.div_euclid(1000), self.claims.iat, "iat and end tell of one moment");
+        released
+    }
+}
+
+/// Released in the order of their numbers: whoever has a lower number was not released later.
+pub fn assert_in_order(admissions: &[Admission], pass_ttl_seconds: i64) {
+    let mut released: Vec<_> =
+        admissions.iter().map(|one| (one.released_ms(pass_ttl_seconds), one.claims.num, &one.visitor.name)).collect();
+    released.sort();
+    for pair in released.windows(2) {
+        assert!(pair[0].1 < pair[1].1, "{:?} was released before {:?}", pair[0], pair[1]);
+    }
+}
+
+/// Over no window more than burst + rate × time.
+pub fn assert_within_rate(admissions: &[Admission], pass_ttl_seconds: i64, rate: f64, burst: f64) {
+    let mut released: Vec<i64> = admissions.iter().map(|one| one.released_ms(pass_ttl_seconds)).collect();
+    released.sort_unstable();
+    for (first, from) in released.iter().enumerate() {
+        for (last, to) in released.iter().enumerate().skip(first) {
+            let (count, span) = ((last - first + 1) as f64, (to - from) as f64 / 1000.0);
+            assert!(
+                count <= burst + rate * span + 1e-6,
+                "{count} passes in {span} s at {rate}/s and a burst of {burst}"
+            );
+        }
+    }
+}
+
+/// At no moment more than `cap` passes out that were certainly unused: released, and not yet handed to booking.
+/// `handed_in_ms` tells when its holder began to reserve. Returns the most there were.
+pub fn assert_within_cap(
+    admissions: &[Admission],
+    pass_ttl_seconds: i64,
+    cap: usize,
+    handed_in_ms: impl Fn(&Admission) -> i64,
+) -> usize {
+    let spans: Vec<(i64, i64)> =
+        admissions.iter().map(|one| (one.released_ms(pass_ttl_seconds), handed_in_ms(one))).collect();
+    let at = |moment: i64| spans.iter().filter(|(from, to)| *from <= moment && moment < *to).count();
+    let most = spans.iter().map(|(from, _)| at(*from)).max().unwrap_or(0);
+    assert!(most <= cap, "{most} unused passes at one moment, under a cap of {cap}");
+    most
+}

@@ -1,0 +1,61 @@
+//! The servers under a stack: a database, a part of Redis and a part of NATS that are this test's alone.
+
+use crate::{bus::PublishedMessages, database::Database, environment, redis_server::*, scratch::Scratch};
+
+/// See the module's documentation. Removes what it made when dropped.
+pub struct Backing {
+    /// PostgreSQL.
+    pub database: Database,
+    /// Where Redis answers.
+    pub redis_url: String,
+    /// Where NATS answers.
+    pub nats_url: String,
+    /// First part of keys and subjects.
+    pub prefix: String,
+    own_redis: Option<RedisServer>,
+}
+
+impl Backing {
+    /// Makes it all; with a Redis of its own where asked for.
+    pub async fn prepare(name: &str, own_redis: bool, scratch: &Scratch) -> Self {
+        let nats_url = environment::server("STANCHION_TEST_NATS_URL");
+        let shared_redis = environment::server("STANCHION_TEST_REDIS_URL");
+        let database = Database::create(&environment::server("STANCHION_TEST_DATABASE_URL"), name).await;
+        let own_redis = if own_redis { Some(RedisServer::start(scratch.path()).await) } else { None };
+        let redis_url = own_redis.as_ref().map_or(shared_redis, |server| server.url.clone());
+        Self { database, redis_url, nats_url, prefix: name.to_owned(), own_redis }
+    }
+
+    /// What booking published.
+    pub fn published(&self) -> PublishedMessages {
+        PublishedMessages::new(&self.nats_url, &self.prefix)
+    }
+
+    /// A look into Redis.
+    pub async fn redis(&self) -> Inspector {
+        Inspector::open(&self.redis_url).await.expect("Redis answers")
+    }
+
+    async fn remove(&self) {
+        self.database.remove().await;
+        self.published().remove().await;
+        if self.own_redis.is_none() {
+            self.redis().await.delete(&self.prefix).await;
+        }
+    }
+}
+
+impl Drop for Backing {
+    fn drop(&mut self) {
+        // The test's runtime may be about to end, and a drop cannot wait for it.
+        std::thread::scope(|scope| {
+            let removal = scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.expect("a runtime").block_on(async {
+                    let _ = tokio::time::timeout(std::time::Duration::from_secs(10), self.remove()).await;
+                });
+            });
+            let _ = removal.join(); // the servers are there for tests; what is left does not matter to others
+        });
+    }
+}

@@ -1,0 +1,125 @@
+//! A Redis of one test's own, for what can only be counted on a server that nobody else uses; and looking into Redis.
+
+use std::{collections::BTreeMap, path::Path, process::Command};
+
+use redis::{Client, aio::MultiplexedConnection};
+
+use crate::{
+    ports,
+    process::Process,
+    wait::{PATIENCE, within},
+};
+
+const STARTS: usize = 5;
+
+/// A server that ends with the test.
+#[derive(Debug)]
+pub struct RedisServer {
+    /// Where it answers.
+    pub url: String,
+    #[expect(dead_code, reason = "held for its end")]
+    process: Process,
+}
+
+impl RedisServer {
+    /// Starts one that keeps nothing on disk.
+    pub async fn start(folder: &Path) -> Self {
+        for _ in 0..STARTS {
+            let port = ports::free();
+            let mut command = Command::new("redis-server");
+            command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+            command.arg("--dir").arg(folder);
+            let process = Process::start("redis", &mut command, folder);
+            let url = format!("redis://127.0.0.1:{port}");
+            let up = within(PATIENCE, "an answer of Redis", || async {
+                match process.exit() {
+                    Some(_) => Some(false),
+                    None => Inspector::open(&url).await.map(|_| true),
+                }
+            });
+            if up.await {
+                return Self { url, process };
+            }
+        }
+        panic!("redis-server did not start; its log is redis.log in {}", folder.display())
+    }
+}
+
+/// One connection that looks.
+pub struct Inspector(MultiplexedConnection);
+
+/// One line of `CLIENT LIST`.
+#[derive(Debug, Clone)]
+pub struct RedisClient(BTreeMap<String, String>);
+
+impl RedisClient {
+    /// Does the connection listen to channels?
+    pub fn subscribes(&self) -> bool {
+        let count = |name: &str| self.0.get(name).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
+        count("sub") + count("psub") + count("ssub") > 0
+    }
+
+    /// Is it an [`Inspector`]?
+    fn is_ours(&self) -> bool {
+        self.0.get("name").is_some_and(|name| name == INSPECTOR)
+    }
+}
+
+const INSPECTOR: &str = "inspector";
+
+impl Inspector {
+    /// Connects, if the server answers.
+    pub async fn open(url: &str) -> Option<Self> {
+        let client = Client::open(url).expect("the URL of a Redis");
+        let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+        let named = redis::cmd("CLIENT").arg("SETNAME").arg(INSPECTOR).query_async::<()>(&mut connection).await;
+        named.ok().map(|()| Self(connection))
+    }
+
+    /// Every connection but this one.
+    pub async fn clients(&self) -> Vec<RedisClient> {
+        let list: String =
+            redis::cmd("CLIENT").arg("LIST").query_async(&mut self.0.clone()).await.expect("CLIENT LIST");
+        let field = |field: &str| field.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let client = |line: &str| RedisClient(line.split(' ').filter_map(field).collect());
+        list.lines().map(client).filter(|client| !client.is_ours()).collect()
+    }
+
+    /// How many keys there are.
+    pub async fn keys(&self) -> u64 {
+        redis::cmd("DBSIZE").query_async(&mut self.0.clone()).await.expect("DBSIZE")
+    }
+
+    /// How many elements every key holds: a key per event would hide a field per user.
+    pub async fn elements(&self) -> BTreeMap<String, u64> {
+        let names: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut self.0.clone()).await.expect("KEYS");
+        let mut elements = BTreeMap::new();
+        for name in names {
+            let count = self.count(&name).await;
+            elements.insert(name, count);
+        }
+        elements
+    }
+
+    async fn count(&self, name: &str) -> u64 {
+        let kind: String = redis::cmd("TYPE").arg(name).query_async(&mut self.0.clone()).await.expect("TYPE");
+        let command = match kind.as_str() {
+            "hash" => "HLEN",
+            "set" => "SCARD",
+            "zset" => "ZCARD",
+            "list" => "LLEN",
+            "stream" => "XLEN",
+            _ => return 1,
+        };
+        redis::cmd(command).arg(name).query_async(&mut self.0.clone()).await.expect("a count")
+    }
+
+    /// Deletes every key that begins with this.
+    pub async fn delete(&self, prefix: &str) {
+        let names: Vec<String> =
+            redis::cmd("KEYS").arg(format!("{prefix}*")).query_async(&mut self.0.clone()).await.expect("KEYS");
+        for names in names.chunks(500) {
+            redis::cmd("DEL").arg(names).query_async::<()>(&mut self.0.clone()).await.expect("DEL");
+        }
+    }
+}

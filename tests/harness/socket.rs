@@ -1,0 +1,151 @@
+//! A WebSocket client of `stanchion.v1`.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    tungstenite::{Message, client::IntoClientRequest, http::HeaderValue, protocol::WebSocketConfig},
+};
+use waitingroom::wire::{SUBPROTOCOL, ServerMessage};
+
+use crate::{visitor::Visitor, wait::patiently};
+
+/// What comes out of a socket.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    /// A message.
+    Said(ServerMessage),
+    /// The end: the close code, where there was one.
+    Closed(Option<u16>),
+}
+
+/// See the module's documentation.
+pub struct Socket {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// The node it is connected to, once introduced.
+    pub node: String,
+}
+
+impl Socket {
+    /// Connects without a word.
+    pub async fn silent(url: &str) -> Self {
+        let address = format!("{}/api/v1/ws", url.replacen("http", "ws", 1));
+        let mut request = address.into_client_request().expect("a URL of a socket");
+        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
+        // The default of 128 KiB for each of hundreds of sockets would be this process's memory, not the server's.
+        let config = WebSocketConfig::default().read_buffer_size(4 * 1024);
+        let connecting = connect_async_with_config(request, Some(config), true);
+        let (stream, response) = patiently("a socket", connecting).await.expect("the gateway takes sockets");
+        let protocol = response.headers().get("sec-websocket-protocol").and_then(|name| name.to_str().ok());
+        assert_eq!(protocol, Some(SUBPROTOCOL), "the gateway speaks this protocol");
+        Self { stream, node: String::new() }
+    }
+
+    /// Connects and introduces the visitor.
+    pub async fn open(url: &str, visitor: &Visitor) -> Self {
+        let mut socket = Self::silent(url).await;
+        socket.say(json!({"type": "connect", "token": visitor.token})).await;
+        match socket.hear().await {
+            Heard::Said(ServerMessage::Connected { node, user_id, .. }) => {
+                assert_eq!(user_id.as_str(), visitor.name);
+                socket.node = node.to_string();
+            }
+            other => panic!("{} was not welcomed: {other:?}", visitor.name),
+        }
+        socket
+    }
+
+    /// Says this.
+    pub async fn say(&mut self, message: Value) {
+        self.send(Message::text(message.to_string())).await;
+    }
+
+    /// Sends any frame. One that comes too late is no failure: the reason is heard next.
+    pub async fn send(&mut self, frame: Message) {
+        let _ = patiently("a frame to be taken", self.stream.send(frame)).await;
+    }
+
+    /// The next message that is not a heartbeat, or the end.
+    pub async fn hear(&mut self) -> Heard {
+        patiently("a message", self.next()).await
+    }
+
+    /// The same, but nothing where nothing comes for this long.
+    pub async fn hear_within(&mut self, time: Duration) -> Option<Heard> {
+        tokio::time::timeout(time, self.next()).await.ok()
+    }
+
+    async fn next(&mut self) -> Heard {
+        loop {
+            match self.stream.next().await {
+                Some(Ok(Message::Text(text))) => match parse(text.as_str()) {
+                    ServerMessage::Heartbeat => {}
+                    message => return Heard::Said(message),
+                },
+                Some(Ok(Message::Close(frame))) => return Heard::Closed(frame.map(|frame| frame.code.into())),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Heard::Closed(None),
+            }
+        }
+    }
+
+    /// The first message that `wanted` takes; the others are dropped. Panics where the socket ends before.
+    pub async fn until<T>(&mut self, what: &str, mut wanted: impl FnMut(ServerMessage) -> Option<T>) -> T {
+        patiently(what, async {
+            loop {
+                match self.next().await {
+                    Heard::Said(message) => {
+                        if let Some(found) = wanted(message) {
+                            return found;
+                        }
+                    }
+                    Heard::Closed(code) => panic!("closed ({code:?}) before: {what}"),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Joins; the answer is `queued`, `pass` or `error`.
+    pub async fn join(&mut self, event: &str, ticket: Option<&str>) -> ServerMessage {
+        self.say(json!({"type": "join", "event_id": event, "ticket": ticket})).await;
+        self.until("the answer to a join", |message| {
+            use ServerMessage::{Error, Pass, Queued};
+            matches!(message, Queued { .. } | Pass { .. } | Error { .. }).then_some(message)
+        })
+        .await
+    }
+
+    /// Joins and is given a place to wait at: the ticket and the position.
+    pub async fn queue(&mut self, event: &str, ticket: Option<&str>) -> (String, u64) {
+        match self.join(event, ticket).await {
+            ServerMessage::Queued { ticket, position, .. } => (ticket, position),
+            other => panic!("wanted a place to wait at, got {other:?}"),
+        }
+    }
+
+    /// The code it is closed with, whatever is said before.
+    pub async fn close_code(&mut self) -> Option<u16> {
+        patiently("the end of a socket", async {
+            loop {
+                if let Heard::Closed(code) = self.next().await {
+                    return code;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Closes as a page does that is left.
+    pub async fn close(mut self) {
+        let _ = self.stream.close(None).await; // the other side may have been first
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.close_code()).await;
+    }
+}
+
+fn parse(text: &str) -> ServerMessage {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("the gateway said {text}: {error}"))
+}

@@ -1,0 +1,272 @@
+//! A running Stanchion: one process on the embedded default, or its roles on servers.
+
+use std::process::{Command, ExitStatus};
+
+use reqwest::Client;
+
+use crate::{
+    backing::Backing,
+    environment, ports,
+    process::{Process, Signal},
+    rest::Rest,
+    scratch::Scratch,
+    tokens::{self, JWT_SECRET, PASS_SECRET},
+    wait::{PATIENCE, within},
+};
+
+/// A port may be taken in the moment between choosing and using it.
+const STARTS: usize = 5;
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Embedded,
+    /// Holds the line's connections.
+    Gateway,
+    /// Reserves seats.
+    Booking,
+    /// Releases the line.
+    QueueWorker,
+}
+
+impl Role {
+    fn command(self) -> Option<&'static str> {
+        match self {
+            Self::Embedded => None,
+            Self::Gateway => Some("gateway"),
+            Self::Booking => Some("booking"),
+            Self::QueueWorker => Some("queue-worker"),
+        }
+    }
+
+    fn serves(self, role: Self) -> bool {
+        self == role || self == Self::Embedded
+    }
+}
+
+/// How many processes of each role run on servers.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    /// Gateways.
+    pub gateways: usize,
+    /// Queue workers.
+    pub workers: usize,
+    /// Instances of booking; the gateways know the first, REST clients spread themselves.
+    pub bookings: usize,
+    /// A Redis that nobody else uses.
+    pub own_redis: bool,
+    /// Settings of every gateway, as variables.
+    pub gateway_settings: Vec<(&'static str, String)>,
+}
+
+impl Default for Shape {
+    /// Two of each.
+    fn default() -> Self {
+        Self { gateways: 2, workers: 2, bookings: 2, own_redis: false, gateway_settings: Vec::new() }
+    }
+}
+
+/// One process of a stack.
+#[derive(Debug)]
+pub struct Node {
+    role: Role,
+    /// Where it serves.
+    pub url: String,
+    /// The process.
+    pub process: Process,
+}
+
+/// See the module's documentation. Everything ends when it is dropped.
+pub struct Stack {
+    // Dropped in this order: the processes before what they work on.
+    nodes: Vec<Node>,
+    backing: Option<Backing>,
+    scratch: Scratch,
+    settings: Vec<(&'static str, String)>,
+    http: Client,
+}
+
+impl Stack {
+    /// One process, nothing else.
+    pub async fn embedded() -> Self {
+        Self::embedded_with(&[]).await
+    }
+
+    /// One process with these settings, as variables.
+    pub async fn embedded_with(settings: &[(&'static str, &str)]) -> Self {
+        let mut stack = Self::empty(&name(), None).await;
+        stack.settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let node = stack.start(Role::Embedded).await;
+        stack.nodes.push(node);
+        stack
+    }
+
+    /// A process for each role, as often as the shape says.
+    pub async fn servers(shape: Shape) -> Self {
+        let name = name();
+        let scratch = Scratch::new(&name);
+        let backing = Backing::prepare(&name, shape.own_redis, &scratch).await;
+        let mut stack = Self::empty(&name, Some(backing)).await;
+        stack.migrate().await;
+        stack.grow(Role::Booking, shape.bookings).await;
+        stack.settings = shape.gateway_settings;
+        stack.grow(Role::Gateway, shape.gateways).await;
+        stack.settings = Vec::new();
+        stack.grow(Role::QueueWorker, shape.workers).await;
+        stack
+    }
+
+    async fn empty(name: &str, backing: Option<Backing>) -> Self {
+        let http = Client::builder().no_proxy().tcp_nodelay(true).build().expect("a client");
+        Self { nodes: Vec::new(), backing, scratch: Scratch::new(name), settings: Vec::new(), http }
+    }
+
+    async fn grow(&mut self, role: Role, count: usize) {
+        for _ in 0..count {
+            let node = self.start(role).await;
+            self.nodes.push(node);
+        }
+    }
+
+    async fn start(&self, role: Role) -> Node {
+        for _ in 0..STARTS {
+            let url = format!("http://127.0.0.1:{}", ports::free());
+            let name = format!("{}-{}", role.command().unwrap_or("embedded"), self.nodes.len());
+            let process = Process::start(&name, &mut self.command(role, &url), self.scratch.path());
+            let node = Node { role, url, process };
+            if self.comes_up(&node).await {
+                return node;
+            }
+            let said = node.process.said();
+            assert!(said.contains("cannot serve on"), "{name} ended at once:\n{said}");
+        }
+        panic!("no port was free")
+    }
+
+    async fn comes_up(&self, node: &Node) -> bool {
+        let ready = format!("{}/ready", node.url);
+        within(PATIENCE, &format!("{ready} of {:?}", node.role), || async {
+            if node.process.exit().is_some() {
+                return Some(false);
+            }
+            let answer = self.http.get(&ready).send().await.ok()?;
+            answer.status().is_success().then_some(true)
+        })
+        .await
+    }
+
+    fn command(&self, role: Role, url: &str) -> Command {
+        let mut command = self.bare_command();
+        command.args(role.command());
+        command.env("STANCHION_LISTEN", url.trim_start_matches("http://"));
+        command.envs(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
+        if role != Role::QueueWorker {
+            command.env("STANCHION_JWT_SECRET", JWT_SECRET).env("STANCHION_PASS_SECRET", PASS_SECRET);
+            command.env("STANCHION_GUESTS", "true");
+        }
+        let Some(backing) = &self.backing else {
+            command.env("STANCHION_DATA_DIR", self.scratch.join("data"));
+            return command;
+        };
+        command.env("STANCHION_REDIS_URL", &backing.redis_url).env("STANCHION_REDIS_PREFIX", &backing.prefix);
+        match role {
+            Role::Gateway => {
+                command.env("STANCHION_BOOKING_URL", &self.node(Role::Booking, 0).url);
+            }
+            Role::Booking => {
+                command.env("STANCHION_DATABASE_URL", &backing.database.url);
+                command.env("STANCHION_NATS_URL", &backing.nats_url).env("STANCHION_NATS_PREFIX", &backing.prefix);
+            }
+            Role::QueueWorker | Role::Embedded => {}
+        }
+        command
+    }
+
+    /// The binary with nothing of our own environment.
+    fn bare_command(&self) -> Command {
+        let mut command = Command::new(environment::binary());
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STANCHION_")) {
+            command.env_remove(name);
+        }
+        command.current_dir(self.scratch.path());
+        command
+    }
+
+    async fn migrate(&self) {
+        let mut command = self.bare_command();
+        command.arg("migrate").env("STANCHION_DATABASE_URL", &self.backing().database.url);
+        let process = Process::start("migrate", &mut command, self.scratch.path());
+        let ended = process.ended().await;
+        assert!(ended.success(), "migrate: {}", process.said());
+    }
+
+    fn node(&self, role: Role, at: usize) -> &Node {
+        let nodes: Vec<&Node> = self.nodes.iter().filter(|node| node.role.serves(role)).collect();
+        nodes[at % nodes.len()]
+    }
+
+    /// Is it one process?
+    pub fn is_embedded(&self) -> bool {
+        self.backing.is_none()
+    }
+
+    /// How many gateways there are.
+    pub fn gateways(&self) -> usize {
+        self.nodes.iter().filter(|node| node.role.serves(Role::Gateway)).count()
+    }
+
+    /// A gateway's URL; counts round, so that clients can be spread by their number.
+    pub fn gateway_url(&self, at: usize) -> &str {
+        &self.node(Role::Gateway, at).url
+    }
+
+    /// A gateway; counts round.
+    pub fn gateway(&self, at: usize) -> Rest {
+        Rest::new(&self.http, self.gateway_url(at))
+    }
+
+    /// An instance of booking; counts round.
+    pub fn booking(&self, at: usize) -> Rest {
+        Rest::new(&self.http, &self.node(Role::Booking, at).url)
+    }
+
+    /// Booking, as an operator.
+    pub fn operator(&self) -> Rest {
+        self.booking(0).with_token(&tokens::operator())
+    }
+
+    /// The servers that it runs on.
+    pub fn backing(&self) -> &Backing {
+        self.backing.as_ref().expect("this stack runs on servers")
+    }
+
+    /// Sends a signal to one process of a role.
+    pub fn signal(&self, role: Role, at: usize, signal: Signal) {
+        self.node(role, at).process.signal(signal);
+    }
+
+    /// Waits for the end of one process of a role.
+    pub async fn ended(&self, role: Role, at: usize) -> ExitStatus {
+        self.node(role, at).process.ended().await
+    }
+
+    /// Ends the one process as `signal` does, and starts it again on its data.
+    pub async fn restart(&mut self, signal: Signal) {
+        self.signal(Role::Embedded, 0, signal);
+        self.ended(Role::Embedded, 0).await;
+        self.nodes.clear();
+        let node = self.start(Role::Embedded).await;
+        self.nodes.push(node);
+    }
+
+    /// The folder that the embedded default keeps its data in.
+    pub fn data_directory(&self) -> std::path::PathBuf {
+        self.scratch.join("data")
+    }
+}
+
+/// A name for one stack: good as a database, a key, a subject and a folder.
+fn name() -> String {
+    format!("t{}", &uuid::Uuid::new_v4().simple().to_string()[..16])
+}
