@@ -87,9 +87,11 @@ impl Inventory {
         let began = Instant::now();
         self.take_lease(event.event_id).await?;
         let synced = self.rebuild(event).await;
-        self.store.release_sync(event.event_id).await?;
-        last.insert(event.event_id, began);
+        if let Err(error) = self.store.release_sync(event.event_id).await {
+            tracing::warn!(event = %event.event_id, %error, "the lease of a rebuild runs until its end");
+        }
         let synced = synced?;
+        last.insert(event.event_id, began);
         tracing::info!(event = %event.event_id, zones = synced.zones, holds = synced.holds, corrected = synced.corrected,
             duration_ms = began.elapsed().as_millis() as u64, "seats rebuilt from the database");
         Ok(synced)

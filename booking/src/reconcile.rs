@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use waitingroom::{
     clock::Timestamp,
+    engine::EngineError,
     ids::EventId,
     seats::{Settlement, StaleHold},
 };
@@ -22,9 +23,21 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 const LIMIT: u32 = 500;
 
 impl Desk {
+    /// One step for every event. What fails for one is likely to fail for all: the rest waits for the next step.
+    pub(crate) async fn reconcile_all(&self) -> Result<usize, Refusal> {
+        let mut looked_at = 0;
+        for event in self.catalogue.events() {
+            looked_at += match self.reconcile(event.event_id, self.now()).await {
+                Err(Refusal::Engine(EngineError::UnknownEvent)) => 0, // about to be rebuilt
+                answer => answer?,
+            };
+        }
+        Ok(looked_at)
+    }
+
     /// One step of the repair, for one event; returns how many holds were looked at.
-    pub(crate) async fn reconcile(&self, event: EventId, now: Timestamp) -> Result<usize, Refusal> {
-        let stale = self.engine().stale_holds(event, now.minus(PATIENCE), LIMIT).await?;
+    async fn reconcile(&self, event: EventId, now: Timestamp) -> Result<usize, Refusal> {
+        let stale = self.within(self.engine().stale_holds(event, now.minus(PATIENCE), LIMIT)).await?;
         if stale.is_empty() {
             return Ok(0);
         }

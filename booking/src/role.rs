@@ -106,9 +106,7 @@ async fn expiry(desk: Arc<Desk>, lifecycle: Lifecycle) {
 
 async fn reconcile(desk: Arc<Desk>, lifecycle: Lifecycle) {
     while lifecycle.pause(SECOND).await {
-        for event in desk.catalogue.events() {
-            heed("reconcile", desk.reconcile(event.event_id, desk.now()).await);
-        }
+        heed("reconcile", desk.reconcile_all().await);
     }
 }
 

@@ -9,8 +9,12 @@ mod databases;
 mod fixtures;
 #[path = "servers/instances.rs"]
 mod instances;
+#[path = "servers/interceptor.rs"]
+mod interceptor;
 #[path = "servers/jetstream.rs"]
 mod jetstream;
+#[path = "servers/lost_answers.rs"]
+mod lost_answers;
 #[path = "servers/postgres.rs"]
 mod postgres;
 #[path = "http/shop.rs"]

@@ -50,6 +50,7 @@ contract! {
     races::confirm_against_expiry_has_one_winner,
     races::confirm_against_cancel_has_one_winner,
     races::expiry_by_many_instances_expires_each_once,
+    races::counters_agree_with_bookings_after_anything,
     races::crossing_batches_do_not_lock_each_other_out,
     outbox::two_relays_publish_each_message_once,
     outbox::a_dead_relays_messages_are_taken_over,

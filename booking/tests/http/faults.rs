@@ -69,3 +69,15 @@ async fn a_decision_that_fails_changes_nothing() {
     let status = shop.get("/admin/inventory-status", &admin()).await.body;
     assert_eq!(status["drift"], json!(0));
 }
+
+#[tokio::test]
+async fn while_seats_are_counted_a_reservation_waits_for_another_try() {
+    let shop = Shop::open().await;
+    let pass = shop.pass("ann").await;
+    shop.engine.begin_sync(shop.event, shop.clock.now()).await.unwrap();
+    let answer = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (503, "UNAVAILABLE"));
+    assert!(answer.retry_after.is_some());
+    assert_eq!(shop.post("/admin/sync-inventory", &admin()).await.status, 200);
+    assert_eq!(shop.reserve("ann", &pass, Some("k1"), 0, 2).await.status, 201);
+}

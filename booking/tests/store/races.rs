@@ -106,3 +106,46 @@ pub(crate) async fn crossing_batches_do_not_lock_each_other_out(store: SharedSto
     let rulings = [first.unwrap(), second.unwrap()].concat();
     assert_eq!(rulings.iter().filter(|ruling| matches!(ruling, Ruling::Changed(_))).count(), 40);
 }
+
+/// Everything at once, in an order that nobody knows; then the books are checked.
+pub(crate) async fn counters_agree_with_bookings_after_anything(store: SharedStore) {
+    let event = stored_event(&store, &[60, 20]).await;
+    let made: Vec<_> = (0..120u32)
+        .map(|number| {
+            let mut new = reservation(&event, (number % 2) as usize, &format!("u{}", number % 5), 1 + number % 3);
+            new.booking.expires_at = later(u64::from(number % 7) * 100);
+            new
+        })
+        .collect();
+    let act = |number: usize| {
+        let (store, made) = (&store, &made);
+        async move {
+            let batch = &made[number * 10..number * 10 + 10];
+            store.insert(batch).await.unwrap();
+            let wishes: Vec<_> = batch
+                .iter()
+                .zip([Verb::Confirm, Verb::Cancel, Verb::Confirm].into_iter().cycle())
+                .map(|(new, verb)| wish(new, verb))
+                .collect();
+            store.decide(&wishes[..5], later(50 * number as u64)).await.unwrap();
+            store.expire_due(later(40 * number as u64), 7).await.unwrap();
+            store.decide(&wishes[3..], later(50 * number as u64)).await.unwrap();
+        }
+    };
+    join_all((0..12).map(act)).await;
+    let mut told = 0;
+    for zone in 0..2 {
+        let mut expected = (0, 0);
+        for new in made.iter().filter(|new| new.booking.zone_id == event.shows[0].zones[zone].zone_id) {
+            let Some(booking) = store.booking(new.booking.booking_id).await.unwrap() else { continue };
+            match booking.status {
+                Status::Reserved => expected.0 += booking.quantity,
+                Status::Confirmed => expected.1 += booking.quantity,
+                Status::Cancelled | Status::Expired => {}
+            }
+            told += if booking.status == Status::Reserved { 1 } else { 2 };
+        }
+        assert_eq!(counters(&store, &event, zone).await, expected);
+    }
+    assert_eq!(messages(&store).await.len(), told);
+}
