@@ -3,6 +3,8 @@
 mod data;
 mod look;
 
+use std::io::{self, Write};
+
 use anyhow::Result;
 
 use crate::{
@@ -32,5 +34,13 @@ pub async fn run(cli: Cli) -> Result<()> {
         Some(Command::Token(token)) => look::token(settings, &token),
         Some(Command::Config(ConfigCommand::Check)) => look::config_check(&settings),
         Some(Command::Health(_)) => Ok(()),
+    }
+}
+
+/// Prints a result. A reader that has gone away, as `head` does, is no error.
+pub fn say(text: &str) -> Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        said => Ok(said?),
     }
 }

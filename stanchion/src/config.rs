@@ -2,6 +2,7 @@
 
 mod embedded;
 mod file;
+mod url;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -9,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use waitingroom::{
+    http::ServeLimits,
     identity::{Authenticator, IdentityConfig},
     ids::NodeId,
     secret::{MIN_SECRET_BYTES, Secret},
@@ -16,6 +18,7 @@ use waitingroom::{
 };
 
 pub use self::embedded::DataDirectory;
+use self::url::ServerUrl;
 
 /// Every setting, as given: nothing here is a default yet.
 #[derive(Debug, Default, Clone, Args, Deserialize)]
@@ -33,19 +36,19 @@ pub struct Settings {
     pub data_dir: Option<PathBuf>,
     /// Redis, for example redis://127.0.0.1:6379
     #[arg(long, env = "STANCHION_REDIS_URL", global = true, value_name = "URL", hide_env_values = true)]
-    pub redis_url: Option<String>,
+    pub redis_url: Option<ServerUrl>,
     /// First part of every key and channel in Redis [default: stanchion]
     #[arg(long, env = "STANCHION_REDIS_PREFIX", global = true, value_name = "TEXT")]
     pub redis_prefix: Option<String>,
     /// PostgreSQL, for example postgres://user:password@127.0.0.1/stanchion
     #[arg(long, env = "STANCHION_DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<String>,
+    pub database_url: Option<ServerUrl>,
     /// Most connections to the database from this process [default: 8]
     #[arg(long, env = "STANCHION_DATABASE_CONNECTIONS", global = true, value_name = "N")]
     pub database_connections: Option<u32>,
     /// NATS with JetStream, for example nats://127.0.0.1:4222
     #[arg(long, env = "STANCHION_NATS_URL", global = true, value_name = "URL", hide_env_values = true)]
-    pub nats_url: Option<String>,
+    pub nats_url: Option<ServerUrl>,
     /// First part of every subject; its upper case names the stream [default: stanchion]
     #[arg(long, env = "STANCHION_NATS_PREFIX", global = true, value_name = "TEXT")]
     pub nats_prefix: Option<String>,
@@ -116,6 +119,54 @@ impl Settings {
     /// Where to serve.
     pub fn listen(&self) -> SocketAddr {
         self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)))
+    }
+
+    /// Every setting and the value in force, fit to be shown.
+    pub fn in_force(&self) -> Vec<(&'static str, String)> {
+        fn given<T: ToString>(value: &Option<T>) -> String {
+            value.as_ref().map_or_else(|| "not set".to_owned(), ToString::to_string)
+        }
+        let hidden = |secret: &Option<Secret>| given(&secret.as_ref().map(|_| "set, not shown"));
+        let folder = self.data_dir.clone().unwrap_or_else(|| PathBuf::from(".stanchion"));
+        vec![
+            ("listen", self.listen().to_string()),
+            ("data_dir", folder.display().to_string()),
+            ("redis_url", given(&self.redis_url)),
+            ("redis_prefix", self.redis_prefix().to_owned()),
+            ("database_url", given(&self.database_url)),
+            ("database_connections", self.database_connections().to_string()),
+            ("nats_url", given(&self.nats_url)),
+            ("nats_prefix", self.nats_prefix().to_owned()),
+            ("jwt_secret", hidden(&self.jwt_secret)),
+            ("jwt_jwks", given(&self.jwt_jwks.as_ref().map(|path| path.display().to_string()))),
+            ("jwt_issuer", given(&self.jwt_issuer)),
+            ("jwt_audience", given(&self.jwt_audience)),
+            ("pass_secret", hidden(&self.pass_secret)),
+            ("guests", self.guests.map_or_else(|| "on the embedded default only".to_owned(), |on| on.to_string())),
+            ("booking_url", given(&self.booking_url)),
+            ("heartbeat_ms", self.heartbeat().as_millis().to_string()),
+            ("drain_seconds", self.drain_window().as_secs().to_string()),
+            ("tick_ms", self.tick().as_millis().to_string()),
+            ("max_connections", self.max_connections().to_string()),
+            ("trusted_proxies", format!("{:?}", self.trusted_proxies.clone().unwrap_or_default())),
+            ("log_format", format!("{:?}", self.log_format.unwrap_or(Format::Human)).to_lowercase()),
+            ("log", self.log().to_owned()),
+        ]
+    }
+
+    /// Most connections to the database. Few: reservations are committed in batches.
+    pub fn database_connections(&self) -> u32 {
+        self.database_connections.unwrap_or(8)
+    }
+
+    /// Most connections at once.
+    pub fn max_connections(&self) -> usize {
+        self.max_connections.unwrap_or_else(|| ServeLimits::default().connections)
+    }
+
+    /// Which logs are written.
+    pub fn log(&self) -> &str {
+        self.log.as_deref().unwrap_or("info")
     }
 
     /// First part of every key and channel in Redis.

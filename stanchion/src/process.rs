@@ -35,8 +35,7 @@ pub struct Process {
 /// A log filter that cannot be read.
 pub fn start_logs(settings: &Settings) -> Result<()> {
     let format = settings.log_format.map_or(telemetry::LogFormat::Human, Into::into);
-    let filter = settings.log.as_deref().unwrap_or("info");
-    telemetry::start_logs(format, filter).map_err(|error| anyhow::anyhow!("log: {error}"))
+    telemetry::start_logs(format, settings.log()).map_err(|error| anyhow::anyhow!("log: {error}"))
 }
 
 impl Process {
@@ -65,8 +64,7 @@ impl Process {
     /// # Errors
     /// Where a task crashed, or the drain took too long.
     pub async fn run(mut self, settings: &Settings, router: Router) -> Result<()> {
-        let mut limits = ServeLimits::default();
-        limits.connections = settings.max_connections.unwrap_or(limits.connections);
+        let limits = ServeLimits { connections: settings.max_connections(), ..ServeLimits::default() };
         let serving = serve(self.listener, complete(router), limits, self.lifecycle.clone());
         self.lifecycle.spawn("accept", serving);
         let crashed = tokio::select! {

@@ -9,6 +9,7 @@ use booking::{
 };
 use waitingroom::{clock::Clock, engine::memory::MemoryEngine};
 
+use super::say;
 use crate::{
     cli::{Reset, Seed, SeedData},
     config::{DataDirectory, Settings},
@@ -18,8 +19,7 @@ use crate::{
 /// Brings the schema up to date. Opening a store does.
 pub async fn migrate(settings: &Settings) -> Result<()> {
     store(settings).await?;
-    println!("the schema is up to date");
-    Ok(())
+    say("the schema is up to date")
 }
 
 /// Writes test data; what is there already stays. A running process finds it by itself.
@@ -33,8 +33,7 @@ pub async fn seed(settings: &Settings, seed: &Seed) -> Result<()> {
             seed::seed_load_test(&store, sizes, now).await?
         }
     };
-    println!("{added} events added");
-    Ok(())
+    say(&format!("{added} events added"))
 }
 
 /// Deletes every booking and empties every line.
@@ -52,8 +51,7 @@ pub async fn reset(settings: &Settings, reset: &Reset) -> Result<()> {
     } else {
         bail!("this deletes every booking; say --delete-all-bookings if you mean it");
     }
-    println!("every booking is deleted and every line is empty");
-    Ok(())
+    say("every booking is deleted and every line is empty")
 }
 
 /// PostgreSQL where a URL is given, else the embedded default's file.

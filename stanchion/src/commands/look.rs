@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use waitingroom::{clock::Clock, identity::mint_user_token};
 
+use super::say;
 use crate::{
     cli::{Health, Token},
     config::{DataDirectory, Settings},
@@ -22,8 +23,7 @@ pub fn token(settings: Settings, token: &Token) -> Result<()> {
     let secret = settings.required(&settings.jwt_secret, "jwt_secret")?;
     let life = Duration::from_secs(token.ttl_seconds);
     let token = mint_user_token(secret, &token.user, token.role.as_deref(), Clock::System.now(), life);
-    println!("{}", token.context("the token could not be signed")?);
-    Ok(())
+    say(&token.context("the token could not be signed")?)
 }
 
 /// Says what is in force.
@@ -31,8 +31,8 @@ pub fn config_check(settings: &Settings) -> Result<()> {
     if settings.jwt_jwks.is_some() {
         settings.authenticator(false)?;
     }
-    println!("the configuration is good\n{settings:#?}");
-    Ok(())
+    let lines = settings.in_force().into_iter().map(|(name, value)| format!("{name} = {value}"));
+    say(&lines.chain(["the configuration is good".to_owned()]).collect::<Vec<_>>().join("\n"))
 }
 
 /// Asks a role for its health.
@@ -42,6 +42,5 @@ pub async fn health(health: &Health) -> Result<()> {
     if !answer.status().is_success() {
         bail!("{} answers {}", health.url, answer.status());
     }
-    println!("ok");
-    Ok(())
+    say("ok")
 }

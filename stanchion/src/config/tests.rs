@@ -49,6 +49,13 @@ fn what_a_role_needs_is_asked_for_by_name() {
 
 #[test]
 fn secrets_are_not_printed() {
-    let settings = Settings { jwt_secret: Some(Secret::from("0123456789abcdef")), ..Settings::default() };
-    assert!(!format!("{settings:?}").contains("0123456789"));
+    let settings = Settings {
+        jwt_secret: Some(Secret::from("0123456789abcdef")),
+        database_url: Some("postgres://shop:hunter22@db/stanchion".to_owned().into()),
+        redis_url: Some("redis://:hunter22@cache:6379".to_owned().into()),
+        ..Settings::default()
+    };
+    let shown = format!("{settings:?} {:?}", settings.in_force());
+    assert!(!shown.contains("0123456789") && !shown.contains("hunter22"), "{shown}");
+    assert!(shown.contains("@db/stanchion") && shown.contains("@cache:6379"));
 }

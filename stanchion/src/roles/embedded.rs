@@ -14,6 +14,7 @@ use waitingroom::{
 
 use super::{Line, hearing};
 use crate::{
+    commands::say,
     config::{DataDirectory, Settings},
     process::Process,
 };
@@ -70,7 +71,7 @@ async fn serve(settings: &Settings, store: SharedStore) -> Result<()> {
     booking.run(lifecycle);
     gateway.start().await?;
     lifecycle.spawn("worker", queue_worker::run(line.worker(settings), lifecycle.clone()));
-    println!("Stanchion is open at http://{}", for_people(process.address));
+    say(&format!("Stanchion is open at http://{}", for_people(process.address)))?;
     process.run(settings, router).await
 }
 

@@ -15,9 +15,6 @@ use waitingroom::{
 use super::{Line, hearing};
 use crate::{config::Settings, process::Process};
 
-/// Connections to PostgreSQL: batches need few.
-const DATABASE_CONNECTIONS: u32 = 8;
-
 /// Runs a gateway until told to stop.
 ///
 /// # Errors
@@ -47,7 +44,7 @@ pub async fn booking(settings: Settings) -> Result<()> {
     settings.authenticator(guests)?;
     let nats = settings.required(&settings.nats_url, "nats_url")?;
     let prefix = settings.nats_prefix();
-    let nats = NatsConfig { stream: prefix.to_uppercase(), prefix: prefix.to_owned(), ..NatsConfig::new(nats) };
+    let nats = NatsConfig { stream: prefix.to_uppercase(), prefix: prefix.to_owned(), ..NatsConfig::new(&**nats) };
     let store = open_store(&settings).await?;
     let line = Line::on_redis(&settings).await?;
     let bus = NatsBus::connect(nats).await.context("nats_url")?;
@@ -80,7 +77,6 @@ pub async fn queue_worker(settings: Settings) -> Result<()> {
 /// No URL, or no answer.
 pub async fn open_store(settings: &Settings) -> Result<SharedStore> {
     let url = settings.required(&settings.database_url, "database_url")?;
-    let connections = settings.database_connections.unwrap_or(DATABASE_CONNECTIONS);
-    let store = PostgresStore::open(url, connections).await.context("database_url")?;
+    let store = PostgresStore::open(url, settings.database_connections()).await.context("database_url")?;
     Ok(Arc::new(store))
 }
