@@ -74,7 +74,12 @@ impl Shop {
 
     /// The same on a given database.
     pub(crate) async fn open_on(store: SharedStore) -> Self {
-        let mut shop = Self::on(store, Arc::new(MemoryEngine::new()), Clock::manual(Clock::System.now())).await;
+        Self::open_with(store, Arc::new(MemoryEngine::new())).await
+    }
+
+    /// The same on a given database and engine.
+    pub(crate) async fn open_with(store: SharedStore, engine: SharedEngine) -> Self {
+        let mut shop = Self::on(store, engine, Clock::manual(Clock::System.now())).await;
         let body = json!({
             "name": "A Night", "max_seats_per_user": 4, "hold_seconds": 600, "currency": "THB",
             "shows": [{"name": "Friday", "starts_at": "2030-01-01T20:00:00Z", "zones": [

@@ -5,15 +5,48 @@ use std::sync::Arc;
 use booking::store::SharedStore;
 use futures_util::{StreamExt, future::join_all, stream};
 use serde_json::{Value, json};
+use waitingroom::engine::{SharedEngine, memory::MemoryEngine, redis::RedisEngine};
 
 use crate::{
     databases,
     shop::{Shop, admin, token},
 };
 
-async fn two_instances() -> [Shop; 2] {
+macro_rules! with_each_engine {
+    ($($name:ident,)*) => {
+        mod in_memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(super::two_instances(std::sync::Arc::new(super::MemoryEngine::new())).await).await;
+            })*
+        }
+        mod in_redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(super::two_instances(super::redis().await).await).await;
+            })*
+        }
+    };
+}
+
+with_each_engine! {
+    a_crowd_over_two_instances_leaves_no_drift,
+    a_change_at_one_instance_reaches_the_other,
+    a_sync_in_the_middle_of_a_sale_loses_nothing,
+    a_hold_ends_once_whoever_sweeps,
+    an_engine_that_lost_everything_is_rebuilt_while_running,
+}
+
+async fn redis() -> SharedEngine {
+    let url = std::env::var("STANCHION_TEST_REDIS_URL")
+        .expect("STANCHION_TEST_REDIS_URL is not set: run `make test`, or tests/services/run COMMAND");
+    let prefix = format!("t{}:", uuid::Uuid::new_v4().simple());
+    Arc::new(RedisEngine::connect(&url, &prefix).await.unwrap())
+}
+
+async fn two_instances(engine: SharedEngine) -> [Shop; 2] {
     let store: SharedStore = databases::postgres().await;
-    let first = Shop::open_on(store).await;
+    let first = Shop::open_with(store, engine).await;
     let second = first.restarted(Arc::clone(&first.engine)).await;
     [first, second]
 }
@@ -22,9 +55,7 @@ fn path(booking: &Value, verb: &str) -> String {
     format!("/bookings/{}/{verb}", booking["booking_id"].as_str().unwrap())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crowd_over_two_instances_leaves_no_drift() {
-    let shops = two_instances().await;
+async fn a_crowd_over_two_instances_leaves_no_drift(shops: [Shop; 2]) {
     let mut passes = Vec::new();
     for number in 0..60 {
         passes.push((format!("u{number}"), shops[0].pass(&format!("u{number}")).await));
@@ -70,9 +101,7 @@ async fn a_crowd_over_two_instances_leaves_no_drift() {
     assert_eq!(status["drift"], json!(0), "{status}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_at_one_instance_reaches_the_other() {
-    let [first, second] = two_instances().await;
+async fn a_change_at_one_instance_reaches_the_other([first, second]: [Shop; 2]) {
     let queue = format!("/admin/events/{}/queue", first.event);
     let put = first.send("PUT", &queue, Some(&admin()), &[], Some(json!({"state": "closed"}))).await;
     assert_eq!(put.status, 200);
@@ -84,9 +113,7 @@ async fn a_change_at_one_instance_reaches_the_other() {
     tokio::time::timeout(std::time::Duration::from_secs(5), follows).await.expect("the other instance follows");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sync_in_the_middle_of_a_sale_loses_nothing() {
-    let shops = two_instances().await;
+async fn a_sync_in_the_middle_of_a_sale_loses_nothing(shops: [Shop; 2]) {
     let mut passes = Vec::new();
     for number in 0..20 {
         passes.push((format!("u{number}"), shops[0].pass(&format!("u{number}")).await));
@@ -123,4 +150,35 @@ async fn a_sync_in_the_middle_of_a_sale_loses_nothing() {
     let status = shops[1].get("/admin/inventory-status", &admin()).await.body;
     assert_eq!(status["drift"], json!(0), "{status}");
     assert_eq!(shops[0].left().await, [20, 2]);
+}
+
+async fn a_hold_ends_once_whoever_sweeps(shops: [Shop; 2]) {
+    let kept = shops[0].reserved("ann", 0, 2).await;
+    for number in 0..5 {
+        shops[number % 2].reserved(&format!("u{number}"), 0, 3).await;
+    }
+    assert_eq!(shops[0].post(&path(&kept, "confirm"), &token("ann")).await.status, 200);
+    assert_eq!(shops[0].left().await, [3, 2]);
+    shops[0].clock.advance(std::time::Duration::from_secs(601));
+    shops[0].until_left(&[18, 2]).await;
+    let status = shops[1].get("/admin/inventory-status", &admin()).await.body;
+    assert_eq!(status["drift"], json!(0), "{status}");
+}
+
+async fn an_engine_that_lost_everything_is_rebuilt_while_running(shops: [Shop; 2]) {
+    let held = shops[0].reserved("ann", 0, 2).await;
+    let pass = shops[0].pass("bob").await;
+    shops[0].engine.remove(shops[0].event).await.unwrap();
+    let rebuilt = async {
+        while shops[0].engine.seats(shops[0].event).await.is_ok_and(|zones| zones.is_empty())
+            || shops[0].engine.status(shops[0].event).await.is_err()
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(5), rebuilt).await.expect("found by the periodic look");
+    shops[0].until_left(&[18, 2]).await;
+    assert_eq!(shops[1].reserve("bob", &pass, None, 0, 1).await.status, 201, "a pass of the lost line counts");
+    assert_eq!(shops[1].post(&path(&held, "cancel"), &token("ann")).await.status, 200);
+    assert_eq!(shops[0].left().await, [19, 2]);
 }
