@@ -38,6 +38,11 @@ build: $(WEB_DIST) ## build the web client, then the binary with it inside, for 
 release: $(WEB_DIST) ## the same, optimized: target/release/stanchion
 	$(CARGO) build $(LOCKED) --release -p stanchion
 
+# Everything at once, so that cargo settles each dependency's features once for the binary and all tests.
+.PHONY: test-binary
+test-binary: $(WEB_DIST)
+	$(CARGO) build $(LOCKED) --workspace --all-targets
+
 .PHONY: test
 test: services test-web test-rust test-compose test-k6 test-browser ## every test; starts its own servers and ends them
 	@printf '\n== all tests passed\n'
@@ -53,7 +58,7 @@ test-web: $(WEB_MODULES) ## the web client's tests
 	$(NPM) --prefix $(WEB) test
 
 .PHONY: test-rust
-test-rust: services build ## the workspace's tests, with real servers beside them
+test-rust: services test-binary ## the workspace's tests, with real servers beside them
 	$(call say,workspace)
 	export STANCHION_BIN="$$(realpath "$(TARGET)/debug/stanchion")"
 	if $(CARGO) nextest --version >/dev/null 2>&1; then
@@ -69,12 +74,12 @@ test-compose: services ## the compose stack's proxy and settings, as far as that
 	compose/check
 
 .PHONY: test-k6
-test-k6: services build ## a client of the earlier system, written for k6, against the embedded server
+test-k6: services test-binary ## a client of the earlier system, written for k6, against the embedded server
 	$(call say,k6)
 	STANCHION_BIN="$(TARGET)/debug/stanchion" tests/k6/run
 
 .PHONY: test-browser
-test-browser: services build $(BROWSER_MODULES) ## the whole journey in a real browser, against the embedded server
+test-browser: services test-binary $(BROWSER_MODULES) ## the whole journey in a real browser, against the embedded server
 	$(call say,browser)
 	STANCHION_BIN="$(TARGET)/debug/stanchion" tests/services/embedded $(NPM) --prefix $(BROWSER) test
 
