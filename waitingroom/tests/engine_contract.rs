@@ -1,0 +1,104 @@
+//! What every engine does, as one suite that runs on each of them.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+#[path = "engine_contract/absence.rs"]
+mod absence;
+#[path = "engine_contract/events.rs"]
+mod events;
+#[path = "engine_contract/line.rs"]
+mod line;
+#[path = "engine_contract/progress.rs"]
+mod progress;
+#[path = "fixture/redis.rs"]
+mod redis;
+#[path = "engine_contract/release.rs"]
+mod release;
+#[path = "engine_contract/reserve.rs"]
+mod reserve;
+#[path = "engine_contract/sale.rs"]
+mod sale;
+#[path = "engine_contract/settle.rs"]
+mod settle;
+#[path = "engine_contract/sync.rs"]
+mod sync;
+
+/// Each behaviour as a test on each engine.
+macro_rules! contract {
+    ($($part:ident: $($behaviour:ident),* $(,)?;)*) => {
+        mod on_memory {
+            use std::sync::Arc;
+            use waitingroom::engine::memory::MemoryEngine;
+
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behaviour() {
+                super::$part::$behaviour(Arc::new(MemoryEngine::new())).await;
+            })*)*
+        }
+
+        mod on_redis {
+            use std::sync::Arc;
+
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behaviour() {
+                super::$part::$behaviour(Arc::new(super::redis::engine().await.0)).await;
+            })*)*
+        }
+    };
+}
+
+contract! {
+    events:
+        an_event_that_is_not_open_is_unknown,
+        opening_again_takes_over_the_settings_only,
+        a_removed_event_is_forgotten,
+        settings_are_answered_as_they_were_given,
+        time_never_runs_backwards;
+    line:
+        one_user_has_one_place,
+        a_user_who_joins_a_hundred_times_at_once_has_one_place,
+        places_are_in_the_order_of_joining,
+        leaving_gives_up_the_place_in_every_standing,
+        a_full_line_takes_nobody_but_who_is_in_it,
+        the_sale_must_admit_joins,
+        a_ticket_of_an_earlier_line_is_seated_again_once,
+        nobody_is_released_before_the_line_has_recovered;
+    release:
+        first_come_first_served,
+        rate_and_burst_hold_across_releasers,
+        the_cap_holds_across_releasers_and_frees_with_every_end,
+        a_sale_that_stands_still_releases_nobody,
+        a_pass_nobody_acknowledges_is_sent_again_each_second,
+        an_expired_pass_is_gone,
+        only_the_live_pass_can_be_acknowledged;
+    absence:
+        the_absent_are_skipped_and_first_again_on_return,
+        a_pass_nobody_claims_is_taken_back_and_its_place_reused,
+        the_absent_keep_their_place_for_the_grace_period,
+        polling_is_presence_for_a_while,
+        users_of_a_dead_node_are_absent,
+        a_second_connection_keeps_a_user_present,
+        only_the_latest_nodes_of_a_user_are_kept;
+    progress:
+        revisions_meet_across_releasers,
+        positions_projected_from_progress_are_exact;
+    reserve:
+        each_refusal_has_its_reason_and_changes_nothing,
+        a_pass_of_an_earlier_line_counts_as_live,
+        a_hold_takes_seats_and_burns_the_pass,
+        a_repeated_attempt_is_answered_with_its_booking,
+        of_a_hundred_replays_one_holds,
+        nobody_holds_a_seat_too_many;
+    settle:
+        an_aborted_hold_gives_everything_back,
+        an_aborted_hold_does_not_revive_an_ended_pass,
+        a_released_hold_gives_its_seats_back_once,
+        a_confirmed_hold_is_sold,
+        whoever_waits_for_a_commit_can_join_anew,
+        holds_are_stale_when_the_database_has_to_be_asked;
+    sync:
+        a_sync_stops_holds_for_a_while,
+        a_snapshot_replaces_the_inventory,
+        pending_holds_survive_a_snapshot_that_lacks_them,
+        settlements_during_a_sync_are_applied_to_the_snapshot,
+        a_pass_burned_before_a_loss_stays_burned;
+}

@@ -1,0 +1,127 @@
+//! Presence and absence: a place is kept for a user, not for a socket.
+
+use waitingroom::{
+    absence::Presence,
+    engine::{NODES_PER_USER, SharedEngine},
+    line::{Lapse, QueueSettings},
+};
+
+use super::sale::{Sale, at, lapses, names, node, quick};
+
+pub(crate) async fn the_absent_are_skipped_and_first_again_on_return(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    let place = sale.join("ann").await;
+    sale.join("bob").await;
+    sale.join("cem").await;
+    sale.detach("ann", "n1").await;
+    assert_eq!(sale.status().await.total, 3, "the place is kept");
+    assert_eq!(names(&sale.release_at_most(1).await), ["bob"]);
+    let back = sale.resume("ann", at("n2")).await.unwrap();
+    assert_eq!((back.number, back.position), (place.number, 1));
+    let next = sale.release_at_most(1).await;
+    assert_eq!(names(&next), ["ann"]);
+    assert_eq!(next.granted[0].nodes, [node("n2")]);
+    assert_eq!(sale.status().await.head, 2, "the head does not go back");
+}
+
+pub(crate) async fn a_pass_nobody_claims_is_taken_back_and_its_place_reused(engine: SharedEngine) {
+    let sale = Sale::open(engine, QueueSettings { max_active: 1, ..quick() }).await;
+    let place = sale.join("ann").await;
+    sale.join("bob").await;
+    let grant = sale.release().await.granted.remove(0).what;
+    sale.wait(29_999);
+    sale.report("n1").await;
+    assert_eq!(lapses(&sale.release().await), []);
+    sale.wait(1);
+    let step = sale.release().await;
+    assert_eq!(lapses(&step), [("ann", Lapse::Unclaimed)]);
+    assert_eq!(step.lapsed[0].nodes, [node("n1")]);
+    assert_eq!(names(&step), ["bob"], "in the same step");
+    assert!(!sale.acknowledge("ann", &grant).await);
+
+    let back = sale.resume("ann", at("n1")).await.unwrap();
+    assert_eq!((back.number, back.position, back.total, back.grant), (place.number, 1, 1, None));
+    sale.join("cem").await;
+    sale.leave("bob").await;
+    let next = sale.release().await;
+    assert_eq!(names(&next), ["ann"], "first again");
+    assert_ne!(next.granted[0].what.pass_id, grant.pass_id);
+}
+
+pub(crate) async fn the_absent_keep_their_place_for_the_grace_period(engine: SharedEngine) {
+    let sale = Sale::open(engine, QueueSettings { grace_seconds: 60, ..quick() }).await;
+    sale.join("ann").await;
+    sale.join("bob").await;
+    sale.detach("ann", "n1").await;
+    sale.detach("bob", "n1").await;
+    sale.wait(59_999);
+    assert_eq!(lapses(&sale.release().await), []);
+    sale.resume("bob", at("n1")).await;
+    sale.wait(1);
+    let step = sale.release().await;
+    assert_eq!(lapses(&step), [("ann", Lapse::Absent)]);
+    assert_eq!(step.progress.removed, [1, 2], "bob was released");
+    assert_eq!(sale.resume("ann", at("n1")).await, None);
+    assert_eq!(sale.join("ann").await.number, 3, "the end of the line");
+}
+
+pub(crate) async fn polling_is_presence_for_a_while(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    sale.configure(QueueSettings { burst: 1, rate_per_second: 0.0, ..quick() }).await;
+    sale.try_join("ann", Presence::Poll, None).await;
+    sale.wait(15_000);
+    assert_eq!(names(&sale.release().await), Vec::<&str>::new(), "the last poll is too long ago");
+    sale.resume("ann", Presence::Poll).await;
+    sale.wait(14_999);
+    let granted = sale.release().await.granted;
+    assert_eq!((granted[0].user.as_str(), granted[0].nodes.as_slice()), ("ann", [].as_slice()));
+
+    let place = sale.resume("ann", Presence::Poll).await.unwrap();
+    assert_eq!(place.grant.as_ref(), Some(&granted[0].what));
+    sale.wait(30_000);
+    let quiet = sale.release().await;
+    assert_eq!((quiet.unacknowledged, quiet.lapsed), (vec![], vec![]), "the answer carried the pass: acknowledged");
+}
+
+pub(crate) async fn users_of_a_dead_node_are_absent(engine: SharedEngine) {
+    let sale = Sale::open(engine, QueueSettings { grace_seconds: 60, ..quick() }).await;
+    sale.join("ann").await;
+    sale.try_join("bob", at("n2"), None).await;
+    sale.wait(9_999);
+    sale.report("n2").await;
+    sale.wait(1);
+    assert_eq!(names(&sale.release().await), ["bob"], "n1 was silent for ten seconds");
+    sale.wait(49_999);
+    assert_eq!(lapses(&sale.release().await), [("bob", Lapse::Unclaimed)]);
+    sale.wait(1);
+    let step = sale.release().await;
+    assert_eq!(lapses(&step), [("ann", Lapse::Absent)], "a minute after the node's last sign of life");
+}
+
+pub(crate) async fn a_second_connection_keeps_a_user_present(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    sale.join("ann").await;
+    sale.resume("ann", at("n2")).await;
+    sale.detach("ann", "n1").await;
+    sale.detach("ann", "n1").await;
+    sale.detach("ann", "n3").await;
+    let granted = sale.release().await.granted;
+    assert_eq!(granted[0].nodes, [node("n2")]);
+
+    sale.try_join("bob", Presence::Poll, None).await;
+    sale.resume("bob", at("n1")).await;
+    sale.resume("bob", Presence::Poll).await;
+    sale.detach("bob", "n1").await;
+    assert_eq!(names(&sale.release().await), ["bob"], "who has polled a moment ago");
+}
+
+pub(crate) async fn only_the_latest_nodes_of_a_user_are_kept(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    sale.join("ann").await;
+    for name in ["n2", "n3", "n2", "n4", "n5"] {
+        sale.resume("ann", at(name)).await;
+    }
+    let granted = sale.release().await.granted;
+    assert_eq!(granted[0].nodes, ["n3", "n2", "n4", "n5"].map(node));
+    assert_eq!(granted[0].nodes.len(), NODES_PER_USER);
+}

@@ -1,0 +1,139 @@
+//! Passes: in which order, how fast, how many at a time, and how they end.
+
+use std::{collections::HashSet, sync::Arc};
+
+use futures_util::future::join_all;
+use waitingroom::{
+    absence::Presence,
+    engine::{Released, SharedEngine},
+    line::{Lapse, QueueSettings, SaleState},
+    seats::Settlement,
+};
+
+use super::sale::{Sale, lapses, names, node, quick};
+
+/// So many workers step at the same moment.
+async fn release_at_once(sale: &Arc<Sale>, workers: usize) -> Vec<Released> {
+    let steps = (0..workers).map(|_| {
+        let sale = sale.clone();
+        tokio::spawn(async move { sale.release().await })
+    });
+    join_all(steps).await.into_iter().map(Result::unwrap).collect()
+}
+
+async fn join_many(sale: &Sale, count: usize) {
+    for index in 0..count {
+        sale.join(&format!("u{index}")).await;
+    }
+}
+
+pub(crate) async fn first_come_first_served(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    join_many(&sale, 5).await;
+    let first = sale.release_at_most(2).await;
+    assert_eq!(names(&first), ["u0", "u1"]);
+    assert_eq!((first.granted[0].what.number, first.granted[1].what.number), (1, 2));
+    assert_eq!(first.granted[0].what.issued_at, sale.now());
+    assert_eq!(first.granted[0].what.expires_at, sale.after(300_000));
+    assert_eq!(first.granted[0].nodes, [node("n1")]);
+    assert_eq!(sale.status().await.head, 2);
+    assert_eq!(names(&sale.release().await), ["u2", "u3", "u4"]);
+    let place = sale.resume("u0", Presence::Poll).await.unwrap();
+    assert_eq!((place.position, place.grant.as_ref()), (0, Some(&first.granted[0].what)));
+}
+
+pub(crate) async fn rate_and_burst_hold_across_releasers(engine: SharedEngine) {
+    let sale = Sale::open(engine, QueueSettings { rate_per_second: 7.0, burst: 5, ..quick() }).await;
+    let sale = Arc::new(sale);
+    join_many(&sale, 60).await;
+    let (mut released, mut passes) = (Vec::new(), HashSet::new());
+    for step in 0..50 {
+        for report in release_at_once(&sale, 4).await {
+            let granted = report.granted.into_iter();
+            released.extend(granted.map(|grant| {
+                assert!(passes.insert(grant.what.pass_id));
+                grant.what.number
+            }));
+        }
+        assert!(released.len() as f64 <= 5.0 + 7.0 * 0.1 * f64::from(step) + 1e-9, "{} after {step}", released.len());
+        sale.wait(100);
+        sale.report("n1").await;
+    }
+    assert_eq!(released.len(), 5 + 34, "5 at first, then 7 a second for 4.9 s");
+    released.sort_unstable();
+    assert_eq!(released, (1..=39).collect::<Vec<u64>>());
+}
+
+pub(crate) async fn the_cap_holds_across_releasers_and_frees_with_every_end(engine: SharedEngine) {
+    let sale = Arc::new(Sale::open(engine, QueueSettings { max_active: 3, ..quick() }).await);
+    join_many(&sale, 10).await;
+    let active = release_at_once(&sale, 6).await.iter().map(|report| report.granted.len()).sum::<usize>();
+    assert_eq!((active, sale.status().await.active), (3, 3));
+    sale.leave("u0").await;
+    assert_eq!(names(&sale.release().await), ["u3"]);
+    let grant = sale.resume("u1", Presence::Poll).await.unwrap().grant.unwrap();
+    let request = sale.request("u1", &grant, 1);
+    sale.reserve(&request).await;
+    assert_eq!(names(&sale.release().await), ["u4"]);
+    sale.settle(request.booking_id, Settlement::Aborted).await;
+    assert_eq!(sale.status().await.active, 4, "a pass that came back is never taken for the cap's sake");
+    assert_eq!(sale.release().await.granted, []);
+}
+
+pub(crate) async fn a_sale_that_stands_still_releases_nobody(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    sale.join("ann").await;
+    for state in [SaleState::Scheduled, SaleState::Paused, SaleState::SoldOut, SaleState::Closed] {
+        sale.configure(QueueSettings { state, ..quick() }).await;
+        assert_eq!(sale.release().await.granted, [], "{state:?}");
+    }
+    sale.configure(quick()).await;
+    sale.load(0).await;
+    assert_eq!(sale.release().await.granted, [], "no seats");
+    sale.load(1).await;
+    assert_eq!(sale.release_at_most(0).await.granted, [], "no limit");
+    assert_eq!(names(&sale.release().await), ["ann"]);
+}
+
+pub(crate) async fn a_pass_nobody_acknowledges_is_sent_again_each_second(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    sale.join("ann").await;
+    let granted = sale.release().await.granted;
+    sale.wait(999);
+    assert_eq!(sale.release().await.unacknowledged, []);
+    sale.wait(1);
+    assert_eq!(sale.release().await.unacknowledged, granted);
+    assert_eq!(sale.release().await.unacknowledged, [], "once a second");
+    sale.wait(1_000);
+    assert_eq!(sale.release().await.unacknowledged, granted);
+    assert!(sale.acknowledge("ann", &granted[0].what).await);
+    sale.wait(60_000);
+    let quiet = sale.release().await;
+    assert_eq!((quiet.unacknowledged, quiet.lapsed), (vec![], vec![]));
+}
+
+pub(crate) async fn an_expired_pass_is_gone(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    let grant = sale.pass("ann").await;
+    sale.wait(299_999);
+    assert_eq!(lapses(&sale.release().await), []);
+    sale.wait(1);
+    assert!(!sale.acknowledge("ann", &grant).await);
+    let report = sale.release().await;
+    assert_eq!(lapses(&report), [("ann", Lapse::Expired)]);
+    assert_eq!(report.lapsed[0].nodes, [node("n1")]);
+    assert_eq!(sale.resume("ann", Presence::Poll).await, None);
+    assert_eq!(sale.status().await.active, 0);
+}
+
+pub(crate) async fn only_the_live_pass_can_be_acknowledged(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    let grant = sale.pass("ann").await;
+    assert!(sale.acknowledge("ann", &grant).await);
+    assert!(sale.acknowledge("ann", &grant).await, "again");
+    assert!(!sale.acknowledge("bob", &grant).await, "by another");
+    let other = waitingroom::line::Grant { pass_id: "other".parse().unwrap(), ..grant.clone() };
+    assert!(!sale.acknowledge("ann", &other).await, "another");
+    sale.leave("ann").await;
+    assert!(!sale.acknowledge("ann", &grant).await, "given up");
+}

@@ -1,0 +1,88 @@
+//! How holds end.
+
+use waitingroom::{
+    absence::Presence,
+    engine::SharedEngine,
+    seats::{Reserve, ReserveOutcome, Settlement, StaleHold},
+};
+
+use super::sale::{Sale, quick};
+
+pub(crate) async fn an_aborted_hold_gives_everything_back(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    let held = sale.hold("ann", 2).await;
+    sale.settle(held.booking_id, Settlement::Aborted).await;
+    sale.settle(held.booking_id, Settlement::Aborted).await;
+    assert_eq!((sale.seats_left().await, sale.status().await.active), (100, 1));
+    let place = sale.resume("ann", Presence::Poll).await.unwrap();
+    assert_eq!(place.grant.map(|grant| grant.pass_id), Some(held.pass_id.clone()), "the pass is as good as before");
+    assert_eq!(sale.reserve(&Reserve { user_limit: 2, ..held.clone() }).await, ReserveOutcome::Held);
+
+    sale.settle(held.booking_id, Settlement::Committed).await;
+    sale.settle(held.booking_id, Settlement::Aborted).await;
+    assert_eq!(sale.seats_left().await, 98, "what is committed cannot be aborted");
+}
+
+pub(crate) async fn an_aborted_hold_does_not_revive_an_ended_pass(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    let held = sale.hold("ann", 2).await;
+    sale.wait(300_000);
+    sale.settle(held.booking_id, Settlement::Aborted).await;
+    assert_eq!((sale.seats_left().await, sale.status().await.active), (100, 0));
+    assert_eq!(sale.resume("ann", Presence::Poll).await, None);
+    assert_eq!(sale.join("ann").await.position, 1);
+}
+
+pub(crate) async fn a_released_hold_gives_its_seats_back_once(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    for committed in [true, false] {
+        let held = sale.hold("ann", 2).await;
+        if committed {
+            sale.settle(held.booking_id, Settlement::Committed).await;
+        }
+        assert_eq!(sale.seats_left().await, 98);
+        sale.settle(held.booking_id, Settlement::Released).await;
+        sale.settle(held.booking_id, Settlement::Released).await;
+        sale.settle(held.booking_id, Settlement::Confirmed).await;
+        assert_eq!(sale.seats_left().await, 100);
+        assert_eq!(sale.reserve(&held).await, ReserveOutcome::PassUsed(held.booking_id), "the pass stays used");
+    }
+    let grant = sale.pass("ann").await;
+    let request = Reserve { user_limit: 2, ..sale.request("ann", &grant, 2) };
+    assert_eq!(sale.reserve(&request).await, ReserveOutcome::Held, "nothing counts against the limit");
+}
+
+pub(crate) async fn a_confirmed_hold_is_sold(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    let held = sale.hold("ann", 2).await;
+    sale.settle(held.booking_id, Settlement::Committed).await;
+    sale.settle(held.booking_id, Settlement::Confirmed).await;
+    sale.settle(held.booking_id, Settlement::Released).await;
+    assert_eq!(sale.seats_left().await, 98);
+    assert_eq!(sale.engine.stale_holds(sale.event, sale.after(10_000_000), 10).await.unwrap(), []);
+}
+
+pub(crate) async fn whoever_waits_for_a_commit_can_join_anew(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    let held = sale.hold("ann", 2).await;
+    let place = sale.join("ann").await;
+    assert_eq!((place.number, place.position), (2, 1));
+    sale.settle(held.booking_id, Settlement::Committed).await;
+    assert_eq!(sale.resume("ann", Presence::Poll).await.unwrap().number, 2, "the commit ends the earlier place only");
+}
+
+pub(crate) async fn holds_are_stale_when_the_database_has_to_be_asked(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    let stale = async |before, limit| sale.engine.stale_holds(sale.event, before, limit).await.unwrap();
+    let committed = sale.hold("ann", 1).await.booking_id;
+    sale.settle(committed, Settlement::Committed).await;
+    sale.wait(1_000);
+    let pending = sale.hold("bob", 1).await.booking_id;
+    assert_eq!(stale(sale.after(-1), 10).await, []);
+    assert_eq!(stale(sale.now(), 10).await, [StaleHold { booking_id: pending, pending: true }]);
+    let both = [StaleHold { booking_id: pending, pending: true }, StaleHold { booking_id: committed, pending: false }];
+    assert_eq!(stale(sale.after(599_000), 10).await, both);
+    assert_eq!(stale(sale.after(599_000), 1).await, both[..1]);
+    sale.settle(pending, Settlement::Released).await;
+    assert_eq!(stale(sale.after(599_000), 10).await, both[1..]);
+}

@@ -1,0 +1,204 @@
+//! What only the Redis engine has to promise: nothing piles up in Redis, and a lost connection is made again.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+#[path = "fixture/redis.rs"]
+mod redis;
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use ::redis::{AsyncCommands, aio::ConnectionManager, cmd};
+use uuid::Uuid;
+use waitingroom::{
+    absence::Presence,
+    clock::{Clock, Timestamp},
+    engine::{Engine, EngineError, Join, JoinOutcome, Opening, redis::RedisEngine},
+    ids::{EventId, UserId},
+    line::{Grant, QueueSettings},
+    seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, ZoneSeats},
+};
+
+const ZONE: Uuid = Uuid::from_u128(0xb000);
+
+/// An event on the host's clock, since Redis' own expires its keys.
+struct Sale {
+    engine: RedisEngine,
+    prefix: String,
+    event: EventId,
+}
+
+impl Sale {
+    async fn open(settings: QueueSettings) -> Self {
+        let (engine, prefix) = redis::engine().await;
+        let sale = Self { engine, prefix, event: Uuid::new_v4().into() };
+        let opening = Opening {
+            settings,
+            epoch: "now".parse().unwrap(),
+            sequence: 10,
+            head: 0,
+            release_from: Timestamp::default(),
+        };
+        sale.engine.open(sale.event, &opening, now()).await.unwrap();
+        let zones = vec![ZoneSeats { zone_id: ZONE.into(), available: 100 }];
+        let snapshot = SeatSnapshot { zones, ..SeatSnapshot::default() };
+        sale.engine.load_seats(sale.event, &snapshot, now()).await.unwrap();
+        sale
+    }
+
+    async fn keys(&self) -> BTreeSet<String> {
+        let pattern = format!("{}:*", self.prefix);
+        self.engine.connection().keys(pattern).await.unwrap()
+    }
+
+    /// With a ticket of an earlier line, for what remembers those.
+    async fn join(&self, name: &str, number: u64) -> JoinOutcome {
+        let ticket = Some(("earlier".parse().unwrap(), number));
+        let join = Join { event_id: self.event, user: user(name), presence: Presence::Poll, ticket };
+        self.engine.join(&join, now()).await.unwrap()
+    }
+
+    async fn release(&self) -> Vec<(UserId, Grant)> {
+        let batch = Uuid::new_v4().simple().to_string();
+        let released = self.engine.release(self.event, &batch, 100, now()).await.unwrap();
+        released.granted.into_iter().map(|granted| (granted.user, granted.what)).collect()
+    }
+
+    async fn hold(&self, user: UserId, grant: &Grant) -> Reserve {
+        let request = Reserve {
+            event_id: self.event,
+            zone_id: ZONE.into(),
+            quantity: 2,
+            pass_id: grant.pass_id.clone(),
+            pass_epoch: grant.epoch.clone(),
+            pass_expires_at: grant.expires_at,
+            idempotency: Some((format!("key-of-{user}").parse().unwrap(), "two".to_owned())),
+            booking_id: Uuid::new_v4().into(),
+            hold_expires_at: now().plus(Duration::from_secs(1)),
+            user_limit: 10,
+            user,
+        };
+        assert_eq!(self.engine.reserve(&request, now()).await.unwrap(), ReserveOutcome::Held);
+        request
+    }
+}
+
+fn now() -> Timestamp {
+    Clock::System.now()
+}
+
+fn user(name: &str) -> UserId {
+    name.parse().unwrap()
+}
+
+async fn eventually<T: PartialEq + std::fmt::Debug>(expected: T, mut look: impl AsyncFnMut() -> T) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let seen = look().await;
+        if seen == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "still {seen:?}, not {expected:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn after_everything_has_ended_no_key_is_left() {
+    let settings =
+        QueueSettings { pass_ttl_seconds: 1, claim_window_seconds: 1, grace_seconds: 0, ..Default::default() };
+    let sale = Sale::open(settings).await;
+    let before = sale.keys().await;
+    let base = format!("{}:{{{}}}", sale.prefix, sale.event);
+    assert_eq!(before, [format!("{}:events", sale.prefix), format!("{base}:meta"), format!("{base}:zones")].into());
+
+    for (number, name) in (1..).zip(["confirmed", "released", "aborted", "left", "unclaimed"]) {
+        sale.join(name, number).await;
+    }
+    let passes = sale.release().await;
+    let [confirmed, released, aborted, left, unclaimed] = &passes[..] else { panic!("five passes: {passes:?}") };
+    let mut bookings = Vec::new();
+    for (user, grant) in [confirmed, released, aborted] {
+        bookings.push(sale.hold(user.clone(), grant).await.booking_id);
+    }
+    sale.join("absent", 6).await;
+    sale.engine.leave(sale.event, &left.0, now()).await.unwrap();
+    sale.engine.begin_sync(sale.event, now()).await.unwrap();
+    let [sold, given_back, failed] = bookings[..] else { panic!("three bookings") };
+    let settlements = [
+        (sold, Settlement::Committed),
+        (given_back, Settlement::Committed),
+        (failed, Settlement::Aborted),
+        (sold, Settlement::Confirmed),
+        (given_back, Settlement::Released),
+    ];
+    sale.engine.settle(sale.event, &settlements, now()).await.unwrap();
+    let during = sale.keys().await;
+    assert!(during.iter().any(|key| key.contains(":burned:")) && during.iter().any(|key| key.contains(":attempt:")));
+    assert!(during.iter().all(|key| !key.contains(unclaimed.0.as_str()) && !key.contains("key-of")), "{during:?}");
+    sale.engine.load_seats(sale.event, &loaded(), now()).await.unwrap();
+
+    // Whoever is absent was so from 15 s after their poll; a later moment saves the test the wait.
+    let later = now().plus(Duration::from_secs(16));
+    let lapsed = sale.engine.release(sale.event, "last", 0, later).await.unwrap().lapsed;
+    assert!(lapsed.iter().any(|lapse| lapse.user == user("absent")));
+    sale.engine.release(sale.event, "very-last", 0, later).await.unwrap();
+    let remembered = format!("{base}:reseated");
+    let expiry: i64 = sale.engine.connection().pttl(&remembered).await.unwrap();
+    assert!((1..=86_400_000).contains(&expiry), "{expiry}");
+    let (): () = sale.engine.connection().del(&remembered).await.unwrap();
+    eventually(before, || sale.keys()).await;
+}
+
+fn loaded() -> SeatSnapshot {
+    SeatSnapshot { zones: vec![ZoneSeats { zone_id: ZONE.into(), available: 98 }], ..SeatSnapshot::default() }
+}
+
+#[tokio::test]
+async fn every_key_of_an_event_is_in_its_slot_and_goes_with_it() {
+    let sale = Sale::open(QueueSettings::default()).await;
+    sale.join("ann", 1).await;
+    sale.engine.report_node(sale.event, &"n1".parse().unwrap(), now()).await.unwrap();
+    let (events, tag) = (format!("{}:events", sale.prefix), format!("{}:{{{}}}:", sale.prefix, sale.event));
+    assert!(sale.keys().await.iter().all(|key| *key == events || key.starts_with(&tag)));
+    let expiry: i64 = sale.engine.connection().pttl(format!("{tag}nodes")).await.unwrap();
+    assert!(expiry > 0, "the nodes of a line that nobody serves any more are forgotten");
+    sale.engine.remove(sale.event).await.unwrap();
+    assert_eq!(sale.keys().await, BTreeSet::new());
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_made_again() {
+    let sale = Sale::open(QueueSettings::default()).await;
+    let id: u64 = cmd("CLIENT").arg("ID").query_async(&mut sale.engine.connection()).await.unwrap();
+    let (other, _) = redis::engine().await;
+    kill(&mut other.connection(), id).await;
+    eventually(true, async || sale.engine.health().await.is_ok()).await;
+    assert_eq!(sale.engine.status(sale.event).await.unwrap().seats_left, 100);
+}
+
+async fn kill(connection: &mut ConnectionManager, id: u64) {
+    let killed: u32 = cmd("CLIENT").arg("KILL").arg("ID").arg(id).query_async(connection).await.unwrap();
+    assert_eq!(killed, 1);
+}
+
+#[tokio::test]
+async fn an_engine_without_redis_says_so_in_time() {
+    let began = Instant::now();
+    // Port 1 refuses; 192.0.2.1 is reserved for documentation and answers nobody.
+    for url in ["redis://127.0.0.1:1", "redis://192.0.2.1", "no url"] {
+        let refused = RedisEngine::connect(url, "test").await;
+        assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{url}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_is_unavailable_in_time() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", silent.local_addr().unwrap());
+    let began = Instant::now();
+    assert!(matches!(RedisEngine::connect(&url, "test").await, Err(EngineError::Unavailable(_))));
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
