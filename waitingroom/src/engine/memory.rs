@@ -2,6 +2,7 @@
 //! held against.
 
 mod line;
+mod ranks;
 mod schedule;
 mod seats;
 

@@ -7,6 +7,7 @@ use super::{
         Join, JoinOutcome, LineStatus, NODE_MEMORY_MS, NODES_PER_USER, Opening, PROGRESS_LIMIT, RESEND_MS, Released,
         SWEEP_LIMIT,
     },
+    ranks::Ranks,
     schedule::Schedule,
 };
 use crate::{
@@ -52,7 +53,7 @@ pub(super) struct Line {
     bucket: Bucket,
     entries: HashMap<UserId, Entry>,
     /// Everybody who waits, present or absent: what positions are ranks in.
-    waiting: BTreeMap<u64, UserId>,
+    waiting: Ranks,
     /// Everybody whose pass was taken back.
     returned: BTreeMap<u64, UserId>,
     /// Who can be released: waiting or returned, and not known to be absent.
@@ -83,7 +84,7 @@ impl Line {
             clock: now,
             bucket: Bucket::full(opening.settings.burst, now),
             entries: HashMap::new(),
-            waiting: BTreeMap::new(),
+            waiting: Ranks::above(opening.sequence),
             returned: BTreeMap::new(),
             ready: BTreeMap::new(),
             idle: Schedule::default(),
@@ -176,7 +177,7 @@ impl Line {
     fn place(&self, user: &UserId) -> Option<Place> {
         let entry = self.entries.get(user)?;
         let (position, grant) = match &entry.standing {
-            Standing::Waiting => (self.waiting.range(..=entry.number).count() as u64, None),
+            Standing::Waiting => (self.waiting.rank(entry.number), None),
             Standing::Returned => (self.returned.range(..=entry.number).count() as u64, None),
             Standing::Passed(grant) => (0, Some(grant.clone())),
             Standing::Spent(_) => return None,
@@ -222,7 +223,7 @@ impl Line {
         let Some(entry) = self.entries.remove(user) else { return Vec::new() };
         self.ready.remove(&entry.number);
         self.returned.remove(&entry.number);
-        if self.waiting.remove(&entry.number).is_some() {
+        if self.waiting.remove(entry.number).is_some() {
             self.removed.push_back(entry.number);
         }
         self.idle.remove(user);
@@ -351,7 +352,7 @@ impl Line {
     }
 
     fn pass_to(&mut self, user: UserId, number: u64, pass_id: String, now: Timestamp) -> Addressed<Grant> {
-        if self.waiting.remove(&number).is_some() {
+        if self.waiting.remove(number).is_some() {
             self.removed.push_back(number);
         }
         self.returned.remove(&number);
