@@ -35,7 +35,7 @@ pub(crate) enum Outcome {
     NoSeats,
     /// It is not in the database, or nobody knows; in the first case the hold was given back.
     Failed(StoreError),
-    /// Its turn came too late; the hold was given back.
+    /// Its turn came too late, or to a client that had gone; the hold was given back.
     TooLate,
 }
 

@@ -47,17 +47,17 @@ const TRUST: Duration = Duration::from_secs(1);
 
 /// What a rebuild found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Synced {
+pub(crate) struct Synced {
     /// Zones of the event.
-    pub zones: u64,
+    pub(crate) zones: u64,
     /// Live holds.
-    pub holds: u64,
+    pub(crate) holds: u64,
     /// Zones whose seats in the engine were not what the database says.
-    pub corrected: u64,
+    pub(crate) corrected: u64,
 }
 
 /// See the module's documentation.
-pub struct Inventory {
+pub(crate) struct Inventory {
     store: SharedStore,
     engine: SharedEngine,
     clock: Clock,
@@ -78,7 +78,7 @@ impl Inventory {
     ///
     /// # Errors
     /// Engine or database unavailable: the seats are as they were, or the engine refuses holds for a few seconds.
-    pub async fn sync(&self, event: &Arc<Event>) -> Result<Synced, Refusal> {
+    pub(crate) async fn sync(&self, event: &Arc<Event>) -> Result<Synced, Refusal> {
         let asked_at = Instant::now();
         let mut last = self.last.lock().await;
         if last.get(&event.event_id).is_some_and(|began| *began >= asked_at) {

@@ -28,6 +28,5 @@ mod settle;
 pub mod store;
 
 pub use desk::{Backends, BookingConfig};
-pub use inventory::{Inventory, Synced};
 pub use refusal::Refusal;
 pub use role::Booking;

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A hold is left alone for this long after its end was due: longer than a commit can be under way.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Most holds of one event in one step.
 const LIMIT: u32 = 500;

@@ -26,7 +26,7 @@ const BATCH: usize = 200;
 
 /// A hold that waited longer than this is not committed any more: the repair of stale holds, which looks at holds older than
 /// [`crate::reconcile::PATIENCE`], must never meet one that is about to be.
-const TURN_DEADLINE: Duration = Duration::from_millis(1_000);
+const TURN_DEADLINE: Duration = Duration::from_secs(4);
 
 /// After a drain began, a lane ends when nothing has come for this long.
 const LAST_CALL: Duration = Duration::from_secs(1);
@@ -74,8 +74,7 @@ async fn collect<T>(lane: &mut mpsc::Receiver<T>, lifecycle: &Lifecycle) -> Opti
 }
 
 async fn insert(tools: &Tools, batch: Vec<Insert>) {
-    let (batch, late): (Vec<_>, Vec<_>) =
-        batch.into_iter().partition(|insert| insert.held_at.elapsed() < TURN_DEADLINE);
+    let (batch, late): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_wanted);
     let mut settlements = Settlements::default();
     let mut answers: Vec<_> = late.into_iter().map(|insert| (insert, Outcome::TooLate)).collect();
     if !batch.is_empty() {
@@ -95,6 +94,11 @@ async fn insert(tools: &Tools, batch: Vec<Insert>) {
     for (answer, outcome) in given_back {
         let _ = answer.send(outcome); // the client may have gone
     }
+}
+
+/// A client that has gone was promised nothing, and may never learn of a booking: better to give its seats and pass back.
+fn is_wanted(insert: &Insert) -> bool {
+    insert.held_at.elapsed() < TURN_DEADLINE && !insert.answer.is_closed()
 }
 
 async fn stored(tools: &Tools, batch: Vec<Insert>) -> Vec<(Insert, Outcome)> {

@@ -1,6 +1,6 @@
 //! When the database fails: nothing is promised, and nothing is lost.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use booking::store::sqlite::SqliteStore;
 use serde_json::json;
@@ -79,5 +79,26 @@ async fn while_seats_are_counted_a_reservation_waits_for_another_try() {
     assert_eq!((answer.status.as_u16(), answer.code()), (503, "UNAVAILABLE"));
     assert!(answer.retry_after.is_some());
     assert_eq!(shop.post("/admin/sync-inventory", &admin()).await.status, 200);
+    assert_eq!(shop.reserve("ann", &pass, Some("k1"), 0, 2).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_client_that_went_away_loses_neither_pass_nor_seats() {
+    let (shop, mut vandal, _file) = breakable().await;
+    let pass = shop.pass("ann").await;
+    // Another writer holds the file for a while: the commit has to wait, and the client does not.
+    run(&mut vandal, "BEGIN IMMEDIATE").await;
+    let bob = shop.pass("bob").await;
+    let blocked = shop.reserve("bob", &bob, None, 0, 1);
+    let gone = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let going =
+            tokio::time::timeout(Duration::from_millis(100), shop.reserve("ann", &pass, Some("k1"), 0, 2)).await;
+        assert!(going.is_err(), "the client gave up while its turn had not come");
+        run(&mut vandal, "ROLLBACK").await;
+    };
+    let (blocked, ()) = futures_util::future::join(blocked, gone).await;
+    assert_eq!(blocked.status, 201, "{blocked:?}");
+    shop.until_left(&[19, 2]).await;
     assert_eq!(shop.reserve("ann", &pass, Some("k1"), 0, 2).await.status, 201);
 }

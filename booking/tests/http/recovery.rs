@@ -72,7 +72,7 @@ async fn a_settlement_that_the_engine_missed_is_made_good() {
     let wishes = [wish(&ann, "ann", Verb::Cancel), wish(&bob, "bob", Verb::Confirm)];
     shop.store.decide(&wishes, shop.clock.now()).await.unwrap();
     assert_eq!(shop.left().await, [17, 1]);
-    shop.clock.advance(Duration::from_secs(606));
+    shop.clock.advance(Duration::from_secs(609));
     shop.until_left(&[20, 1]).await;
 }
 

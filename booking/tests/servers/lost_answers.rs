@@ -33,7 +33,7 @@ async fn a_commit_whose_answer_was_lost_is_found_by_the_retry() {
     assert_eq!((lost.status.as_u16(), lost.code()), (503, "UNAVAILABLE"), "{lost:?}");
     let retry = shop.reserve("mallory", &pass, Some("k1"), 0, 2).await;
     assert_eq!(retry.status, 201, "{retry:?}");
-    shop.clock.advance(Duration::from_secs(6));
+    shop.clock.advance(Duration::from_secs(9));
     shop.until_left(&[18, 2]).await;
     let drift = shop.get("/admin/inventory-status", &admin()).await.body["drift"].clone();
     assert_eq!(drift, json!(0));
@@ -48,7 +48,7 @@ async fn a_commit_that_never_arrived_gives_seats_and_pass_back() {
     assert!(interceptor.has_cut());
     assert_eq!((lost.status.as_u16(), lost.code()), (503, "UNAVAILABLE"), "{lost:?}");
     assert_eq!(shop.left().await, [18, 2], "nobody knows yet: the seats stay held");
-    shop.clock.advance(Duration::from_secs(6));
+    shop.clock.advance(Duration::from_secs(9));
     shop.until_left(&[20, 2]).await;
     let retry = shop.reserve("mallory", &pass, Some("k1"), 0, 2).await;
     assert_eq!(retry.status, 201, "the pass is live again: {retry:?}");
