@@ -14,6 +14,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
+use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
 use crate::{lifecycle::Lifecycle, problem::Problem};
@@ -23,14 +24,23 @@ use crate::{lifecycle::Lifecycle, problem::Problem};
 pub struct ServeLimits {
     /// Most connections at once; beyond it a connection is answered 503 and closed.
     pub connections: usize,
-    /// Time for a request's headers to arrive.
-    pub header_timeout: Duration,
+    /// Time for a connection's first request to arrive.
+    pub first_request_timeout: Duration,
+    /// Time for each later one: how long a connection may stand idle between two requests. Longer than clients keep one in
+    /// their pools (proxies 30 to 60 s, libraries up to 90 s): who closes first must be the client, or a request that may
+    /// not be repeated is lost on a connection that is just being closed.
+    pub idle_timeout: Duration,
 }
 
 impl Default for ServeLimits {
-    /// 18,000 connections: what a limit of 20,000 file descriptors leaves after a reserve of a tenth. 10 s for headers.
+    /// 18,000 connections: what a limit of 20,000 file descriptors leaves after a reserve of a tenth. 10 s for the first
+    /// request, 120 s between requests.
     fn default() -> Self {
-        Self { connections: 18_000, header_timeout: Duration::from_secs(10) }
+        Self {
+            connections: 18_000,
+            first_request_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(120),
+        }
     }
 }
 
@@ -66,7 +76,10 @@ fn connection(
 ) {
     let _ = stream.set_nodelay(true); // only a matter of speed
     let place = Arc::new(place);
+    let first_request = CancellationToken::new();
+    let arrived = first_request.clone();
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        arrived.cancel();
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(Arc::clone(&place)); // an upgraded connection keeps its place by keeping this
         let mut router = router.clone();
@@ -77,17 +90,25 @@ fn connection(
         }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(16 * 1024);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.idle_timeout).max_buf_size(16 * 1024);
     let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let draining = lifecycle.clone();
     lifecycle.spawn("connection", async move {
         let mut serving = std::pin::pin!(serving);
         tokio::select! {
             _ = serving.as_mut() => return, // a connection's end is its own affair
+            () = missing(first_request, limits.first_request_timeout) => return,
             () = draining.draining() => serving.as_mut().graceful_shutdown(),
         }
         let _ = serving.await;
     });
+}
+
+/// Returns where the first request does not arrive in time.
+async fn missing(first_request: CancellationToken, time: Duration) {
+    if tokio::time::timeout(time, first_request.cancelled()).await.is_ok() {
+        std::future::pending().await
+    }
 }
 
 /// A full house says so, instead of leaving the client to guess.
@@ -101,4 +122,49 @@ async fn refuse(stream: TcpStream) {
     );
     let write = tokio::io::AsyncWriteExt::write_all(&mut { stream }, answer.as_bytes()).await;
     drop(write);
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+    async fn read(stream: &mut TcpStream) -> String {
+        let mut bytes = [0; 4096];
+        let count = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut bytes)).await.unwrap().unwrap();
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_closed_and_who_asked_before_may_ask_again_later() {
+        let limits = ServeLimits {
+            first_request_timeout: Duration::from_millis(200),
+            idle_timeout: Duration::from_secs(60),
+            ..ServeLimits::default()
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (lifecycle, _crashes) = Lifecycle::new();
+        let router = Router::new().route("/", get(|| async { "hello" }));
+        lifecycle.spawn("accept", serve(listener, router, limits, lifecycle.clone()));
+
+        let mut regular = TcpStream::connect(address).await.unwrap();
+        regular.write_all(REQUEST).await.unwrap();
+        assert!(read(&mut regular).await.ends_with("hello"));
+        let (mut silent, mut slow) =
+            (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
+        slow.write_all(&REQUEST[..20]).await.unwrap();
+        assert_eq!(read(&mut silent).await, "", "closed");
+        assert_eq!(read(&mut slow).await, "", "closed");
+
+        // Idle for longer than a first request may take.
+        regular.write_all(REQUEST).await.unwrap();
+        assert!(read(&mut regular).await.ends_with("hello"));
+        drop(regular);
+        assert!(lifecycle.finish(Duration::from_secs(20)).await);
+    }
 }
