@@ -47,7 +47,7 @@ pub(super) async fn position(
 
 #[derive(Deserialize)]
 pub(super) struct LeaveParameters {
-    event_id: Option<EventId>,
+    event_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -69,7 +69,7 @@ pub(super) async fn leave(
     body: Bytes,
 ) -> Result<Json<Left>, Problem> {
     let event_id = match parameters.event_id {
-        Some(event) => event,
+        Some(event) => event.parse().map_err(|_| Problem::invalid("event_id", "must be a UUID"))?,
         None if body.is_empty() => return Err(Problem::invalid("event_id", "is required")),
         None => from_slice::<LeaveBody>(&body)?.event_id,
     };

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Request},
+    extract::{FromRequest, FromRequestParts, Request, path::ErrorKind, rejection::PathRejection},
     http::{header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -78,9 +78,8 @@ fn wrong_form(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem 
     let path = error.path().to_string();
     let field = match (path.as_str(), named_field(&message)) {
         (".", Some(field)) => field.to_owned(),
-        (path, Some(field)) if message.starts_with("missing") || message.starts_with("unknown") => {
-            format!("{path}.{field}")
-        }
+        // The path of a missing field ends at its parent, that of an unknown one with itself.
+        (path, Some(field)) if message.starts_with("missing") => format!("{path}.{field}"),
         (".", None) => {
             return Problem::new(Code::Malformed, format!("the body is not of the required form: {message}"));
         }
@@ -112,8 +111,23 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        path.map(|axum::extract::Path(value)| Self(value))
-            .map_err(|rejection| Problem::new(Code::InvalidField, format!("the path: {}", rejection.body_text())))
+        path.map(|axum::extract::Path(value)| Self(value)).map_err(|rejection| wrong_path(&rejection))
+    }
+}
+
+fn wrong_path(rejection: &PathRejection) -> Problem {
+    let kind = match rejection {
+        PathRejection::FailedToDeserializePathParams(error) => Some(error.kind()),
+        _ => None,
+    };
+    match kind {
+        Some(ErrorKind::DeserializeError { key, message, .. }) => {
+            Problem::new(Code::InvalidField, format!("{key}: {message}")).field(key)
+        }
+        Some(ErrorKind::ParseErrorAtKey { key, .. } | ErrorKind::InvalidUtf8InPathParam { key }) => {
+            Problem::invalid(key, "is not of the required form")
+        }
+        _ => Problem::new(Code::InvalidField, format!("the path: {}", rejection.body_text())),
     }
 }
 
@@ -135,6 +149,14 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only the errors are of interest")]
+    struct Cart {
+        orders: Vec<Order>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
     #[expect(dead_code, reason = "only the errors are of interest")]
     struct Order {
         zone_id: crate::ids::ZoneId,
@@ -165,5 +187,30 @@ mod tests {
             assert_eq!(problem.code, Code::InvalidField);
             assert_eq!(problem.field.as_deref(), Some(field), "{body}");
         }
+    }
+
+    #[test]
+    fn missing_and_unknown_fields_are_named_by_their_path() {
+        for (body, field) in [
+            ("{}", "orders"),
+            (r#"{"order":[]}"#, "order"),
+            (r#"{"orders":[{"seat":1}]}"#, "orders[0].seat"),
+            (r#"{"orders":[{"quantity":1}]}"#, "orders[0].zone_id"),
+        ] {
+            let problem = from_slice::<Cart>(body.as_bytes()).unwrap_err();
+            assert_eq!(problem.field.as_deref(), Some(field), "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_part_of_the_path_of_the_wrong_form_is_named() {
+        use tower::ServiceExt;
+        let handler = |Path(_): Path<crate::ids::EventId>| async {};
+        let router = axum::Router::new().route("/events/{event_id}", axum::routing::get(handler));
+        let request = axum::http::Request::get("/events/first").body(axum::body::Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&problem["field"], &problem["status"]), (&"event_id".into(), &422.into()));
     }
 }
