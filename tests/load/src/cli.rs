@@ -1,0 +1,164 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Parser, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+/// Puts Stanchion under load and reports how the users fared.
+///
+/// Without --url, it starts its own embedded server on a free port and a temporary data directory, and ends it afterwards.
+/// Only loopback addresses are ever put under load. The exit code is 1 where a user did not get what the scenario promises.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about)]
+pub struct Cli {
+    /// What happens
+    #[arg(value_enum)]
+    pub scenario: Scenario,
+    /// A server that runs already, for example http://127.0.0.1:8080; its gateway
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Where booking answers, if elsewhere than the gateway
+    #[arg(long, value_name = "URL", requires = "url")]
+    pub booking_url: Option<String>,
+    /// The secret of users' HS256 tokens [default: made up for the own server]
+    #[arg(long, env = "STANCHION_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub jwt_secret: Option<String>,
+    /// Processes whose memory and CPU are measured; on --url, `drain` ends the first of them
+    #[arg(long, value_name = "PID")]
+    pub server_pid: Vec<u32>,
+    /// The binary of the own server [default: stanchion beside this program]
+    #[arg(long, env = "STANCHION_BIN", value_name = "FILE", conflicts_with = "url")]
+    pub stanchion: Option<PathBuf>,
+    /// How many users [default: by scenario]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
+    pub users: Option<u32>,
+    /// How users follow the line; `mix` is 80 % WebSocket, 10 % streams, 10 % polling
+    #[arg(long, value_enum, default_value_t = Transport::Ws)]
+    pub transport: Transport,
+    /// Users released per second; in `churn`, users arriving per second; in `reserve`, reservations per second (open loop)
+    #[arg(long, value_name = "PER_SECOND")]
+    pub rate: Option<f64>,
+    /// Most passes out at once
+    #[arg(long, value_name = "N")]
+    pub max_active: Option<u32>,
+    /// Seconds over which users arrive
+    #[arg(long, value_name = "SECONDS")]
+    pub arrive: Option<f64>,
+    /// Seconds that `idle` stays connected or `churn` goes on
+    #[arg(long, value_name = "SECONDS")]
+    pub hold: Option<f64>,
+    /// Seconds after which whoever is not done has failed
+    #[arg(long, value_name = "SECONDS")]
+    pub limit: Option<f64>,
+    /// How seats are reserved: by REST, or through the gateway's socket where the user has one
+    #[arg(long, value_enum, default_value_t = ReserveBy::Rest)]
+    pub reserve_by: ReserveBy,
+    /// REST connections of each process; in `reserve`, of all: the requests under way in a closed loop
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub connections: u32,
+    /// Milliseconds between two questions of a polling user
+    #[arg(long, value_name = "MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(50..=14_000))]
+    pub poll_ms: u64,
+    /// Processes that the users are spread over [default: as many as descriptors and cores ask for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub processes: Option<u32>,
+    /// Write the report here as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// What happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scenario {
+    /// 100 users through everything, in seconds
+    Smoke,
+    /// 1,000 users in 10 s, 200 released a second
+    #[value(name = "1k")]
+    #[serde(rename = "1k")]
+    OneThousand,
+    /// 3,000 users in 15 s, 300 released a second
+    #[value(name = "3k")]
+    #[serde(rename = "3k")]
+    ThreeThousand,
+    /// 10,000 users in 30 s, 500 released a second
+    #[value(name = "10k")]
+    #[serde(rename = "10k")]
+    TenThousand,
+    /// 10,000 users in one second, 1,000 released a second
+    Rush,
+    /// 10,000 users who wait: memory and CPU of a connection
+    Idle,
+    /// Users come and go at a constant rate: nothing may pile up
+    Churn,
+    /// 1,000 users in line when the server is stopped and started again
+    Drain,
+    /// Reservations only, by users whose passes are fetched beforehand: closed loop, or open loop with --rate
+    Reserve,
+}
+
+/// How users follow the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// WebSocket
+    Ws,
+    /// Server-sent events
+    Sse,
+    /// Polling
+    Poll,
+    /// All of them
+    Mix,
+}
+
+/// How seats are reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReserveBy {
+    /// By REST
+    Rest,
+    /// By the gateway's socket
+    Socket,
+}
+
+impl Scenario {
+    /// The scenario's name on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+impl Transport {
+    /// How the user with this number follows the line.
+    pub const fn of(self, user: usize) -> Self {
+        match (self, user % 10) {
+            (Self::Mix, 8) => Self::Sse,
+            (Self::Mix, 9) => Self::Poll,
+            (Self::Mix, _) => Self::Ws,
+            (one, _) => one,
+        }
+    }
+}
+
+/// Seconds as a duration; nothing for what is not a length of time.
+pub fn seconds(value: f64) -> Duration {
+    Duration::try_from_secs_f64(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_mix_has_every_transport() {
+        let of = |kind| (0..1_000).filter(|user| Transport::Mix.of(*user) == kind).count();
+        assert_eq!([of(Transport::Ws), of(Transport::Sse), of(Transport::Poll)], [800, 100, 100]);
+    }
+}

@@ -1,0 +1,126 @@
+//! What a run plays on: a server, an event, an operator.
+
+use anyhow::{Context, Result};
+use tokio::time::{Duration, sleep};
+use uuid::Uuid;
+
+use crate::{
+    cli::Cli,
+    http::Pool,
+    loopback::Endpoint,
+    plan::Sale,
+    report::{Ending, ServerLog},
+    sale::Operator,
+    scenario::Script,
+    server::{Server, Setup, terminate},
+    token::Mint,
+};
+
+/// Connections of the operator to each server.
+const CONNECTIONS: usize = 2;
+/// Time for another node to take over from one that was ended.
+const TAKE_OVER: Duration = Duration::from_secs(1);
+
+/// See the module's documentation.
+pub struct Stage {
+    own: Option<(Setup, Server)>,
+    restarts_in_order: bool,
+    /// Acts as the shop.
+    pub operator: Operator,
+    /// What is sold.
+    pub sale: Sale,
+    /// What users' tokens are signed with.
+    pub secret: String,
+    /// First part of users' names.
+    pub run: String,
+}
+
+impl Stage {
+    /// Starts or finds the server, and creates the event.
+    ///
+    /// # Errors
+    /// A server that does not answer or refuses; a host that is not this machine.
+    pub async fn set(cli: &Cli, script: &Script) -> Result<Self> {
+        let (gateway, booking, secret, own) = match &cli.url {
+            Some(url) => {
+                let gateway = Endpoint::parse(url)?;
+                let booking = cli.booking_url.as_deref().map(Endpoint::parse).transpose()?;
+                let secret = cli.jwt_secret.clone();
+                let secret =
+                    secret.context("--url needs --jwt-secret (STANCHION_JWT_SECRET): what tokens are signed with")?;
+                (gateway.clone(), booking.unwrap_or(gateway), secret, None)
+            }
+            None => {
+                let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+                let setup = Setup::new(cli.stanchion.clone(), &secret)?;
+                let server = setup.start(None).await?;
+                let endpoint = server.endpoint.clone();
+                (endpoint.clone(), endpoint, secret, Some((setup, server)))
+            }
+        };
+        let token = Mint::new(&secret).operator()?;
+        let pool = |endpoint| Pool::new(endpoint, CONNECTIONS);
+        let operator = Operator { gateway: pool(gateway), booking: pool(booking), token };
+        let run = format!("load-{}", &Uuid::new_v4().simple().to_string()[..8]);
+        let sale = operator.create(&run, &script.terms).await?;
+        Ok(Self { own, restarts_in_order: true, operator, sale, secret, run })
+    }
+
+    /// The processes to be measured.
+    pub fn pids(&self, cli: &Cli) -> Vec<u32> {
+        self.own_pid().map_or_else(|| cli.server_pid.clone(), |pid| vec![pid])
+    }
+
+    /// The own server's process.
+    pub fn own_pid(&self) -> Option<u32> {
+        self.own.as_ref().and_then(|(_, server)| server.pid())
+    }
+
+    /// Ends a server that people are connected to: the own one is started again on the same address; of others, the first
+    /// that was named is ended, for its neighbours to take over.
+    ///
+    /// # Errors
+    /// A server that cannot be ended or started.
+    pub async fn restart(&mut self, others: &[u32]) -> Result<()> {
+        let Some((setup, server)) = self.own.take() else {
+            terminate(*others.first().context("drain on --url needs --server-pid")?)?;
+            sleep(TAKE_OVER).await;
+            return Ok(());
+        };
+        let address = server.endpoint.address;
+        self.restarts_in_order &= server.stop().await?;
+        let server = setup.start(Some(address)).await?;
+        self.own = Some((setup, server));
+        Ok(())
+    }
+
+    /// What is left of the run at its end.
+    pub async fn ending(&self) -> Ending {
+        let status = self.operator.status(&self.sale).await.unwrap_or_default();
+        Ending {
+            in_line: status.total_in_queue,
+            active_passes: status.active_passes,
+            seats_available: self.operator.available(&self.sale).await.unwrap_or_default(),
+            seats: u64::from(self.sale.zone_capacity) * self.sale.zones.len() as u64,
+        }
+    }
+
+    /// Ends the own server, or closes the event on somebody else's.
+    ///
+    /// # Errors
+    /// A server that cannot be ended.
+    pub async fn strike(self, cli: &Cli) -> Result<ServerLog> {
+        let Some((setup, server)) = self.own else {
+            if let Err(error) = self.operator.set_state(&self.sale, "closed").await {
+                eprintln!(
+                    "stanchion-load: the event {} could not be closed on {:?}: {error:#}",
+                    self.sale.event, cli.url
+                );
+            }
+            return Ok(ServerLog::default());
+        };
+        let in_order = server.stop().await? && self.restarts_in_order;
+        let (warnings, last) = setup.log();
+        Ok(ServerLog { ended_in_order: Some(in_order), warnings, last })
+    }
+}

@@ -1,0 +1,31 @@
+//! Whether a run kept its scenario's promises.
+
+use super::Report;
+use crate::scenario::Promise;
+
+/// The promises that were not kept, in words.
+pub(super) fn broken(report: &Report, promise: Promise) -> Vec<String> {
+    let (counts, users) = (&report.counts, report.users);
+    let everybody = |what: &str, count: u64| (count < users).then(|| format!("{what}: {count} of {users}"));
+    let never = |what: &str, count: u64| (count > 0).then(|| format!("{what}: {count}"));
+    let left = !report.ending.nothing_left() && promise.leaves_nothing;
+    let ending = &report.ending;
+    [
+        everybody("joined", counts.joined),
+        promise.passes.then(|| everybody("passes", counts.passes)).flatten(),
+        promise.booked.then(|| everybody("booked", counts.booked)).flatten(),
+        promise.comes_back.then(|| everybody("came back", counts.rejoined)).flatten(),
+        never("stream errors", counts.stream_errors),
+        never("positions that grew", counts.position_grew),
+        left.then(|| {
+            format!(
+                "left behind: {} in line, {} passes, {} of {} seats free",
+                ending.in_line, ending.active_passes, ending.seats_available, ending.seats
+            )
+        }),
+        (report.server_log.ended_in_order == Some(false)).then(|| "the server did not end in order".to_owned()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,71 @@
+//! What processes use, from /proc.
+
+use std::{fs, ops::Add};
+
+use serde::Serialize;
+
+/// Memory and CPU of some processes at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Usage {
+    /// Resident memory in KiB: user memory; the kernel's socket buffers are not in it.
+    pub rss_kib: u64,
+    /// CPU time spent since their start, user and system, in milliseconds.
+    pub cpu_ms: u64,
+    /// Open descriptors; 0 where they may not be counted.
+    pub descriptors: u64,
+}
+
+impl Add for Usage {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            rss_kib: self.rss_kib + other.rss_kib,
+            cpu_ms: self.cpu_ms + other.cpu_ms,
+            descriptors: self.descriptors + other.descriptors,
+        }
+    }
+}
+
+/// The sum of these processes; those that have ended use nothing.
+pub fn of(pids: &[u32]) -> Usage {
+    pids.iter().filter_map(|pid| read(*pid)).fold(Usage::default(), Add::add)
+}
+
+fn read(pid: u32) -> Option<Usage> {
+    let rss_kib = rss(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)?;
+    let ticks = ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64);
+    Some(Usage { rss_kib, cpu_ms: ticks * 1_000 / rustix::param::clock_ticks_per_second(), descriptors })
+}
+
+fn rss(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// `utime` and `stime`: the 14th and 15th field, counted after the name, which may itself hold anything.
+fn ticks(stat: &str) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(user + system)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_files_are_understood() {
+        assert_eq!(rss("Name:\tstanchion\nVmHWM:\t   999 kB\nVmRSS:\t   5120 kB\n"), Some(5_120));
+        let stat = "42 (a) odd name) S 1 42 42 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 3 0 1000";
+        assert_eq!(ticks(stat), Some(200));
+        assert_eq!(ticks("nonsense"), None);
+    }
+
+    #[test]
+    fn this_process_uses_memory() {
+        let own = of(&[std::process::id(), u32::MAX]);
+        assert!(own.rss_kib > 500 && own.descriptors > 2, "{own:?}");
+    }
+}

@@ -1,0 +1,148 @@
+//! A process full of users. Reads orders from its standard input, reports on its standard output, and ends when either does.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines, Stdin, stdin, stdout},
+    sync::Notify,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    descriptors,
+    http::{Fault, Pool},
+    line::Person,
+    orders::{Order, Word},
+    plan::{Plan, Purpose},
+    reserve::Reservations,
+    tally::Tally,
+    token::Mint,
+    user,
+};
+
+/// The first argument of a worker process.
+pub const ARGUMENT: &str = "worker-process";
+
+/// How often a worker reports.
+const REPORT: Duration = Duration::from_millis(250);
+
+/// What all users of a process share.
+pub struct Context {
+    /// What is to be done.
+    pub plan: Plan,
+    /// The moment from which arrivals count.
+    pub start: Instant,
+    /// What has happened.
+    pub tally: Tally,
+    /// The line's REST interface.
+    pub gateway: Pool,
+    /// Booking's REST interface.
+    pub booking: Pool,
+    /// Whoever waits may go.
+    pub stop: CancellationToken,
+    /// What was prepared may begin.
+    pub proceed: Notify,
+    mint: Mint,
+}
+
+impl Context {
+    fn new(plan: Plan) -> Self {
+        Self {
+            start: Instant::now(),
+            tally: Tally::default(),
+            gateway: Pool::new(plan.gateway.clone(), plan.connections),
+            booking: Pool::new(plan.booking.clone(), plan.connections),
+            stop: CancellationToken::new(),
+            proceed: Notify::new(),
+            mint: Mint::new(&plan.secret),
+            plan,
+        }
+    }
+
+    /// One of the run's users.
+    ///
+    /// # Errors
+    /// A token that cannot be signed.
+    pub fn person(&self, number: usize) -> Result<Person, Fault> {
+        let token = self.mint.user(&format!("{}-{number}", self.plan.run));
+        Ok(Person { number, token: token.map_err(|_| Fault::Unexpected("a token that cannot be signed"))? })
+    }
+}
+
+/// Runs this process's users.
+///
+/// # Errors
+/// Orders that cannot be read, reports that nobody reads.
+pub async fn run() -> Result<()> {
+    descriptors::limit();
+    let mut orders = BufReader::new(stdin()).lines();
+    let Some(Order::Plan(plan)) = next(&mut orders).await? else { bail!("a worker is started by the conductor only") };
+    say(&Word::Ready).await?;
+    let Some(Order::Start) = next(&mut orders).await? else { bail!("no order to start") };
+    let context = Arc::new(Context::new(*plan));
+    tokio::select! {
+        done = work(&context) => done,
+        gone = obey(&context, &mut orders) => gone,
+    }
+}
+
+async fn work(context: &Arc<Context>) -> Result<()> {
+    let reporting = async {
+        let mut ticks = interval(REPORT);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            say(&Word::Progress(context.tally.counters.now())).await?;
+        }
+    };
+    let seconds = tokio::select! {
+        seconds = everybody(context) => seconds?,
+        broken = reporting => return broken,
+    };
+    say(&Word::Done(Box::new(context.tally.tallied(seconds)))).await
+}
+
+/// Everybody's life; returns how many seconds reserving took, where that is the purpose.
+async fn everybody(context: &Arc<Context>) -> Result<f64> {
+    if let Purpose::Reserve(rate) = context.plan.purpose {
+        let reservations = Reservations::prepare(context).await;
+        say(&Word::Prepared).await?;
+        context.proceed.notified().await;
+        return Ok(reservations.carry_out(context, rate).await);
+    }
+    let users = TaskTracker::new();
+    for number in context.plan.own_users() {
+        // Only who has arrived needs a task; a user counts from the due moment, not from this one.
+        sleep_until(context.start + context.plan.arrival(number)).await;
+        users.spawn(user::live(Arc::clone(context), number));
+    }
+    users.close();
+    users.wait().await;
+    Ok(0.0)
+}
+
+async fn obey(context: &Context, orders: &mut Lines<BufReader<Stdin>>) -> Result<()> {
+    loop {
+        match next(orders).await? {
+            Some(Order::Proceed) => context.proceed.notify_one(),
+            Some(Order::Stop) => context.stop.cancel(),
+            Some(_) => {}
+            None => bail!("the conductor is gone"),
+        }
+    }
+}
+
+async fn next(orders: &mut Lines<BufReader<Stdin>>) -> Result<Option<Order>> {
+    let line = orders.next_line().await.context("orders")?;
+    line.map(|line: String| serde_json::from_str(&line).context("an order")).transpose()
+}
+
+async fn say(word: &Word) -> Result<()> {
+    let mut line = serde_json::to_vec(word)?;
+    line.push(b'\n');
+    let mut out = stdout();
+    out.write_all(&line).await?;
+    Ok(out.flush().await?)
+}
