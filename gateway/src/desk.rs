@@ -7,7 +7,7 @@ use waitingroom::{
     absence::Presence,
     clock::Timestamp,
     engine::{EngineError, Join, JoinOutcome},
-    ids::{EventId, PassId, UserId},
+    ids::{Epoch, EventId, PassId, UserId},
     line::{Grant, Lapse, Place, SaleState},
     problem::{Code, Problem},
     wire::ServerMessage,
@@ -73,8 +73,19 @@ impl Gateway {
         presence: Presence,
         ticket: Option<&str>,
     ) -> Result<(bool, Place), Problem> {
+        let ticket = ticket.and_then(|ticket| self.0.with.tickets.verify(ticket, event, user));
+        self.seat(event, user, presence, ticket).await
+    }
+
+    /// As [`Gateway::take_place`], with what a ticket says.
+    pub(crate) async fn seat(
+        &self,
+        event: EventId,
+        user: &UserId,
+        presence: Presence,
+        ticket: Option<(Epoch, u64)>,
+    ) -> Result<(bool, Place), Problem> {
         let with = &self.0.with;
-        let ticket = ticket.and_then(|ticket| with.tickets.verify(ticket, event, user));
         let join = Join { event_id: event, user: user.clone(), presence, ticket };
         match with.engine.join(&join, with.clock.now()).await {
             Ok(JoinOutcome::Joined(place)) => Ok((true, place)),

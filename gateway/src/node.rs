@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use waitingroom::{
-    ids::EventId,
+    ids::{EventId, UserId},
     signal::{Heard, Listener, Recipient, Signal, SignalError},
 };
 
@@ -85,17 +85,24 @@ async fn resync(gateway: Gateway, event: EventId) {
     let users = gateway.0.registry.users(event);
     tracing::info!(%event, users = users.len(), "reading places again");
     metrics::counter!("stanchion_resyncs_total").increment(1);
-    let here = gateway.here();
-    let (gateway, here) = (&gateway, &here);
-    let readings = stream::iter(users).map(|user| async move {
-        let place = gateway.find_place(event, &user, here).await;
-        let Ok(place) = place else { return };
-        gateway.0.registry.refresh(event, &user, &place);
-        if let Some(grant) = &place.grant {
-            gateway.0.registry.deliver(event, &user, grant);
-        }
-    });
+    let gateway = &gateway;
+    let readings = stream::iter(users).map(|user| async move { reread(gateway, event, &user).await });
     readings.buffer_unordered(RESYNC_CONCURRENCY).collect::<()>().await;
+}
+
+/// Reads one user's place again; where the line was lost and began anew, brings them back to their number, as their ticket
+/// would.
+async fn reread(gateway: &Gateway, event: EventId, user: &UserId) {
+    let registry = &gateway.0.registry;
+    let place = match registry.stranded(event, user) {
+        Some(ticket) => gateway.seat(event, user, gateway.here(), Some(ticket)).await.map(|(_, place)| place),
+        None => gateway.find_place(event, user, &gateway.here()).await,
+    };
+    let Ok(place) = place else { return };
+    registry.refresh(event, user, &place);
+    if let Some(grant) = &place.grant {
+        registry.deliver(event, user, grant);
+    }
 }
 
 async fn report(gateway: Gateway) {

@@ -14,7 +14,7 @@ use std::sync::{
 use dashmap::DashMap;
 use waitingroom::{
     clock::Timestamp,
-    ids::{EventId, UserId},
+    ids::{Epoch, EventId, UserId},
     line::{Grant, Lapse, Place, Progress, QueueSettings, SaleState},
 };
 
@@ -64,9 +64,15 @@ impl Registry {
         }
     }
 
+    /// Line and number of a user whose line was lost and began anew.
+    pub(crate) fn stranded(&self, event: EventId, user: &UserId) -> Option<(Epoch, u64)> {
+        self.known_room(event)?.stranded(user)
+    }
+
     /// Hands a pass to every connection of the user here.
     pub(crate) fn deliver(&self, event: EventId, user: &UserId, grant: &Grant) {
         if let Some(room) = self.known_room(event) {
+            room.admit(user);
             room.tell(user, |slot| slot.put_pass(event, grant.clone()));
         }
     }

@@ -79,6 +79,7 @@ struct Track {
 #[derive(Debug)]
 struct LocalUser {
     number: u64,
+    epoch: Epoch,
     position: u64,
     revision: u64,
     told: u64,
@@ -130,6 +131,20 @@ impl Room {
         if let Some(local) = self.users.get(user) {
             local.slots.iter().for_each(|slot| tell(slot));
         }
+    }
+
+    /// The user has the pass: no position any more.
+    pub(super) fn admit(&self, user: &UserId) {
+        if let Some(mut local) = self.users.get_mut(user) {
+            local.position = 0;
+        }
+    }
+
+    /// Line and number of a user who waits in an incarnation of the line that is not the one known now.
+    pub(super) fn stranded(&self, user: &UserId) -> Option<(Epoch, u64)> {
+        let current = self.track.lock().epoch.clone()?;
+        let local = self.users.get(user)?;
+        (local.position > 0 && local.epoch != current).then(|| (local.epoch.clone(), local.number))
     }
 
     pub(super) fn settings(&self, event: EventId, settings: &QueueSettings) {
@@ -266,6 +281,7 @@ impl LocalUser {
     fn new(place: &Place) -> Self {
         Self {
             number: place.number,
+            epoch: place.epoch.clone(),
             position: place.position,
             revision: place.revision,
             told: u64::MAX,
@@ -279,6 +295,7 @@ impl LocalUser {
             self.told = u64::MAX; // another place
         }
         self.number = place.number;
+        self.epoch = place.epoch.clone();
         self.position = place.position;
         self.revision = place.revision;
     }
