@@ -5,12 +5,12 @@ use std::{collections::HashSet, sync::Arc};
 use futures_util::future::join_all;
 use waitingroom::{
     absence::Presence,
-    engine::{Released, SharedEngine},
+    engine::{PROGRESS_LIMIT, Released, SWEEP_LIMIT, SharedEngine},
     line::{Lapse, QueueSettings, SaleState},
     seats::Settlement,
 };
 
-use super::sale::{Sale, lapses, names, node, quick};
+use super::sale::{Sale, at, lapses, names, node, quick};
 
 /// So many workers step at the same moment.
 async fn release_at_once(sale: &Arc<Sale>, workers: usize) -> Vec<Released> {
@@ -136,4 +136,49 @@ pub(crate) async fn only_the_live_pass_can_be_acknowledged(engine: SharedEngine)
     assert!(!sale.acknowledge("ann", &other).await, "another");
     sale.leave("ann").await;
     assert!(!sale.acknowledge("ann", &grant).await, "given up");
+}
+
+/// Joins, or leaves, in any order among themselves.
+async fn crowd(sale: &Sale, count: usize, joins: bool) {
+    for some in (0..count).collect::<Vec<_>>().chunks(500) {
+        let steps = some.iter().map(async |index| {
+            let name = format!("u{index}");
+            if joins { sale.join(&name).await.number > 0 } else { sale.leave(&name).await }
+        });
+        assert!(join_all(steps).await.into_iter().all(|done| done));
+    }
+}
+
+pub(crate) async fn a_step_looks_at_so_many_of_the_absent_only(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    crowd(&sale, SWEEP_LIMIT + 1, true).await;
+    sale.try_join("bob", at("n2"), None).await;
+    sale.wait(10_000);
+    sale.report("n2").await;
+    assert_eq!(names(&sale.release_at_most(1).await), Vec::<&str>::new(), "the users of n1 are absent");
+    assert_eq!(names(&sale.release_at_most(1).await), ["bob"]);
+    sale.wait(290_000);
+    let ended = [sale.release().await.lapsed.len(), sale.release().await.lapsed.len()];
+    assert_eq!(ended, [SWEEP_LIMIT + 1, 1], "bob's pass and all absent but one, then that one");
+}
+
+pub(crate) async fn a_crowd_is_served_in_bounded_steps(engine: SharedEngine) {
+    let sale = Sale::open(engine, QueueSettings { burst: 20_000, max_active: 20_000, ..quick() }).await;
+    crowd(&sale, PROGRESS_LIMIT + 10, true).await;
+    crowd(&sale, PROGRESS_LIMIT + 10, false).await;
+    let (first, second) = (sale.release().await.progress, sale.release().await.progress);
+    assert_eq!((first.from, first.to, first.removed.len()), (0, 10_000, PROGRESS_LIMIT));
+    assert_eq!((second.from, second.to, second.removed.len(), second.total), (10_000, 10_010, 10, 0));
+
+    crowd(&sale, 5_000, true).await;
+    let granted = sale.release_at_most(5_000).await.granted;
+    assert!(granted.iter().map(|grant| grant.what.number).eq(10_011..=15_010));
+    assert_eq!(granted.iter().map(|grant| &grant.what.pass_id).collect::<HashSet<_>>().len(), 5_000);
+    assert_eq!((sale.status().await.active, sale.status().await.total), (5_000, 0));
+    sale.wait(1_000);
+    assert_eq!(sale.release().await.unacknowledged.len(), SWEEP_LIMIT);
+    sale.wait(29_000);
+    let step = sale.release().await;
+    assert!(step.lapsed.iter().all(|lapse| lapse.what == Lapse::Unclaimed));
+    assert_eq!((step.lapsed.len(), step.progress.active, step.progress.total), (SWEEP_LIMIT, 4_000, 1_000));
 }
