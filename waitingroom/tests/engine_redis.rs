@@ -107,7 +107,7 @@ async fn eventually<T: PartialEq + std::fmt::Debug>(expected: T, mut look: impl 
 #[tokio::test]
 async fn after_everything_has_ended_no_key_is_left() {
     let settings =
-        QueueSettings { pass_ttl_seconds: 1, claim_window_seconds: 1, grace_seconds: 0, ..Default::default() };
+        QueueSettings { pass_ttl_seconds: 3, claim_window_seconds: 1, grace_seconds: 0, ..Default::default() };
     let sale = Sale::open(settings).await;
     let before = sale.keys().await;
     let base = format!("{}:{{{}}}", sale.prefix, sale.event);
