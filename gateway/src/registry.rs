@@ -49,7 +49,7 @@ impl Registry {
         place: &Place,
         slot: &Arc<Slot>,
     ) -> Result<bool, TooManyConnections> {
-        self.room(event).attach(user, place, slot)
+        self.room(event).attach(event, user, place, slot)
     }
 
     /// Takes a connection away; true where it was the user's last one here.

@@ -95,7 +95,13 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn attach(&self, user: &UserId, place: &Place, slot: &Arc<Slot>) -> Result<bool, TooManyConnections> {
+    pub(super) fn attach(
+        &self,
+        event: EventId,
+        user: &UserId,
+        place: &Place,
+        slot: &Arc<Slot>,
+    ) -> Result<bool, TooManyConnections> {
         let mut local = self.users.entry(user.clone()).or_insert_with(|| LocalUser::new(place));
         local.renew(place);
         if !local.slots.iter().any(|known| Arc::ptr_eq(known, slot)) {
@@ -104,6 +110,8 @@ impl Room {
             }
             local.slots.push(Arc::clone(slot));
         }
+        // The client is told this place next; what an attempt with an older reading left in the slot would lead it back.
+        slot.forget_positions_above(event, local.position);
         drop(local);
         Ok(self.is_current(place))
     }
@@ -290,7 +298,12 @@ impl LocalUser {
         }
     }
 
+    /// Takes a reading over, unless a later one was: readings of several connections may overtake each other.
     fn renew(&mut self, place: &Place) {
+        let same = self.number == place.number && self.epoch == place.epoch;
+        if same && place.revision < self.revision {
+            return;
+        }
         if self.number != place.number {
             self.told = u64::MAX; // another place
         }

@@ -52,6 +52,14 @@ impl Slot {
         self.put(event, |news| news.position = Some(position));
     }
 
+    /// Drops a position that is further back than this one.
+    pub(crate) fn forget_positions_above(&self, event: EventId, position: u64) {
+        let mut all = self.news.lock();
+        if let Some((_, news)) = all.iter_mut().find(|(known, _)| *known == event) {
+            news.position.take_if(|news| news.position > position);
+        }
+    }
+
     pub(crate) fn put_pass(&self, event: EventId, grant: Grant) {
         self.put(event, |news| {
             news.position = None; // the pass is the better news

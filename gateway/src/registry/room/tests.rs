@@ -65,7 +65,7 @@ proptest! {
             match (kind, number) {
                 (0, Some(number)) => { model.line.remove(&number); model.log.push(number); }
                 (1, Some(number)) => {
-                    let current = room.attach(&user(number), &model.place(number), &Arc::new(Slot::default())).unwrap_or(true);
+                    let current = room.attach(event(), &user(number), &model.place(number), &Arc::new(Slot::default())).unwrap_or(true);
                     prop_assert!(current);
                 }
                 (2, _) => { let next = model.publish(); room.progress(&next, Timestamp::default()); }
@@ -121,6 +121,26 @@ fn a_place_read_before_the_last_message_must_be_read_again() {
     room.progress(&progress(0, vec![1, 2], 9), Timestamp::default());
     let slot = Arc::new(Slot::default());
     let stale = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 1, grant: None };
-    assert_eq!(room.attach(&user(9), &stale, &slot), Ok(false));
-    assert_eq!(room.attach(&user(9), &Place { position: 7, revision: 2, ..stale }, &slot), Ok(true));
+    assert_eq!(room.attach(event(), &user(9), &stale, &slot), Ok(false));
+    assert_eq!(room.attach(event(), &user(9), &Place { position: 7, revision: 2, ..stale }, &slot), Ok(true));
+}
+
+#[test]
+fn a_reading_that_was_overtaken_leads_nobody_back() {
+    let room = Room::default();
+    let now = Timestamp::from_millis(100_000);
+    room.progress(&progress(0, vec![1, 2, 3], 20), now);
+    let slot = Arc::new(Slot::default());
+    let old = Place { number: 9, epoch: epoch(), position: 9, total: 20, revision: 0, grant: None };
+    assert_eq!(room.attach(event(), &user(9), &old, &slot), Ok(false));
+    room.progress(&progress(3, vec![4], 19), now); // counted on top of the old reading
+    let new = Place { position: 5, revision: 4, ..old.clone() };
+    assert_eq!(room.attach(event(), &user(9), &new, &slot), Ok(true));
+    assert!(slot.take().iter().all(|(_, news)| news.position.is_none()), "5 is what the client is told");
+
+    // A second tab whose reading took longer.
+    assert_eq!(room.attach(event(), &user(9), &old, &Arc::new(Slot::default())), Ok(false));
+    room.progress(&progress(4, vec![], 19), now);
+    let told = slot.take().into_iter().find_map(|(_, news)| news.position);
+    assert_eq!(told.map(|news| news.position), Some(5));
 }
