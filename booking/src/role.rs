@@ -34,7 +34,8 @@ pub struct Booking {
 }
 
 impl Booking {
-    /// Builds the role: reads the catalogue, and opens every event in the engine with the database's seats. An engine that does
+    /// Builds the role: reads the catalogue, and opens the events that the engine lacks with the database's seats; what it holds is
+    /// left alone, since other instances are selling it. An engine that does
     /// not answer is no reason to fail: the tasks go on trying.
     ///
     /// # Errors
@@ -46,7 +47,7 @@ impl Booking {
         let catalogue = Arc::new(Catalogue::new(store));
         let desk = Desk::new(backends, config, catalogue, committer, inventory);
         desk.catalogue.refresh().await?;
-        if let Err(error) = desk.sync(&desk.catalogue.events()).await {
+        if let Err(error) = desk.restore_lost().await {
             tracing::warn!(%error, "the engine could not be given its seats yet");
         }
         Ok(Self { desk: Arc::new(desk), lanes, suspected })
