@@ -1,1 +1,29 @@
 //! The promises of Stanchion, kept by the built binary: every suite starts its own processes and its own part of the servers.
+
+mod bad_input;
+mod contention;
+mod drain;
+mod holds;
+mod main_job;
+mod nothing_piles_up;
+mod one_subscription;
+mod operators;
+mod passes;
+mod places;
+mod worker_crash;
+
+/// A test runs on two threads, as a client machine would; the processes under test have their own.
+macro_rules! on_both {
+    ($scenario:path) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn embedded() {
+            $scenario(&stanchion_tests::Stack::embedded().await).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn servers() {
+            $scenario(&stanchion_tests::Stack::servers(stanchion_tests::Shape::default()).await).await;
+        }
+    };
+}
+pub(crate) use on_both;

@@ -53,11 +53,16 @@ pub struct Door(Arc<Semaphore>);
 
 impl Default for Door {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
+        Self::of(AT_ONCE)
     }
 }
 
 impl Door {
+    /// One that lets this many through.
+    pub fn of(at_once: usize) -> Self {
+        Self(Arc::new(Semaphore::new(at_once)))
+    }
+
     /// Does this at the door.
     pub async fn pass<T>(&self, work: impl Future<Output = T>) -> T {
         let _permit = self.0.acquire().await.expect("the door is never closed");

@@ -85,6 +85,15 @@ impl Inspector {
         list.lines().map(client).filter(|client| !client.is_ours()).collect()
     }
 
+    /// How often a command was called since the server started.
+    pub async fn calls(&self, command: &str) -> u64 {
+        let info = redis::cmd("INFO").arg("commandstats").query_async(&mut self.0.clone()).await;
+        let info: String = info.expect("INFO");
+        let line =
+            info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")).map(str::to_owned));
+        line.and_then(|line| line.split(',').next().and_then(|calls| calls.parse().ok())).unwrap_or(0)
+    }
+
     /// How many keys there are.
     pub async fn keys(&self) -> u64 {
         redis::cmd("DBSIZE").query_async(&mut self.0.clone()).await.expect("DBSIZE")

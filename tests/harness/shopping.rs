@@ -61,6 +61,7 @@ async fn insistently<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> Answer 
         if !answer.asks_to_wait() || std::time::Instant::now() > deadline {
             return answer;
         }
+        eprintln!("{} was asked to wait: {}", answer.asked, answer.body["detail"]);
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -95,7 +95,7 @@ impl Stack {
 
     /// One process with these settings, as variables.
     pub async fn embedded_with(settings: &[(&'static str, &str)]) -> Self {
-        let mut stack = Self::empty(&name(), None).await;
+        let mut stack = Self::empty(Scratch::new(&name()), None);
         stack.settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let node = stack.start(Role::Embedded).await;
         stack.nodes.push(node);
@@ -107,7 +107,7 @@ impl Stack {
         let name = name();
         let scratch = Scratch::new(&name);
         let backing = Backing::prepare(&name, shape.own_redis, &scratch).await;
-        let mut stack = Self::empty(&name, Some(backing)).await;
+        let mut stack = Self::empty(scratch, Some(backing));
         stack.migrate().await;
         stack.grow(Role::Booking, shape.bookings).await;
         stack.settings = shape.gateway_settings;
@@ -117,9 +117,9 @@ impl Stack {
         stack
     }
 
-    async fn empty(name: &str, backing: Option<Backing>) -> Self {
+    fn empty(scratch: Scratch, backing: Option<Backing>) -> Self {
         let http = Client::builder().no_proxy().tcp_nodelay(true).build().expect("a client");
-        Self { nodes: Vec::new(), backing, scratch: Scratch::new(name), settings: Vec::new(), http }
+        Self { nodes: Vec::new(), backing, scratch, settings: Vec::new(), http }
     }
 
     async fn grow(&mut self, role: Role, count: usize) {
@@ -255,6 +255,11 @@ impl Stack {
     pub async fn restart(&mut self, signal: Signal) {
         self.signal(Role::Embedded, 0, signal);
         self.ended(Role::Embedded, 0).await;
+        self.start_again().await;
+    }
+
+    /// Starts the one process again on its data, after its end.
+    pub async fn start_again(&mut self) {
         self.nodes.clear();
         let node = self.start(Role::Embedded).await;
         self.nodes.push(node);

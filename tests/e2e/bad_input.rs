@@ -1,0 +1,30 @@
+//! Whatever is sent, the answer says what is wrong with it, and nothing changes.
+
+mod frames;
+mod identities;
+mod requests;
+
+use stanchion_tests::{Draft, Sale, Stack, Visitor, inventory::Inventory};
+
+async fn nothing_changes(stack: &Stack) {
+    let sale = Draft::new(&[10, 20]).paused().create(&stack.operator()).await;
+    let ann = Visitor::new("ann");
+    sale.join(&stack.gateway(0).by(&ann)).await.expect(201);
+    let before = state(stack, &sale).await;
+
+    identities::are_checked(stack, &sale).await;
+    requests::of_the_line(stack, &sale).await;
+    requests::of_booking(stack, &sale).await;
+    requests::of_operators(stack).await;
+    requests::by_the_wrong_door(stack).await;
+    frames::are_checked(stack, &sale).await;
+
+    assert_eq!(state(stack, &sale).await, before);
+}
+
+async fn state(stack: &Stack, sale: &Sale) -> (serde_json::Value, Inventory) {
+    let status = sale.status(&stack.gateway(0).by(&Visitor::new("watcher"))).await;
+    (status, Inventory::of(sale, &stack.operator()).await)
+}
+
+crate::on_both!(nothing_changes);

@@ -1,0 +1,108 @@
+//! Frames that are not of the protocol.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stanchion_tests::{
+    Heard, Sale, Socket, Stack, Visitor,
+    tokens::{self, JWT_SECRET},
+    wait::now_ms,
+};
+use tokio_tungstenite::tungstenite::Message;
+use waitingroom::wire::ServerMessage;
+
+const BAD_TOKEN: Option<u16> = Some(4500);
+const BAD_MESSAGE: Option<u16> = Some(4501);
+const NO_CONNECT: Option<u16> = Some(4502);
+const TOO_MANY: Option<u16> = Some(4029);
+
+pub(super) async fn are_checked(stack: &Stack, sale: &Sale) {
+    before_the_introduction(stack, sale).await;
+    after_it(stack, sale).await;
+    plain_http(stack).await;
+}
+
+async fn before_the_introduction(stack: &Stack, sale: &Sale) {
+    let url = stack.gateway_url(0);
+    let expired = tokens::signed(&json!({"sub": "ann", "exp": now_ms() / 1000 - 600}), JWT_SECRET);
+    let first_frames = [
+        (Message::text("{"), BAD_MESSAGE),
+        (Message::text("[]"), BAD_MESSAGE),
+        (Message::text(""), BAD_MESSAGE),
+        (Message::binary(&b"{}"[..]), BAD_MESSAGE),
+        (Message::text(json!({"type": "join", "event_id": sale.event}).to_string()), BAD_MESSAGE),
+        (Message::text(json!({"type": "connect"}).to_string()), BAD_MESSAGE),
+        (Message::text(json!({"type": "connect", "token": 7}).to_string()), BAD_MESSAGE),
+        (Message::text("x".repeat(17 * 1024)), BAD_MESSAGE),
+        (Message::text(json!({"type": "connect", "token": "let-me-in"}).to_string()), BAD_TOKEN),
+        (Message::text(json!({"type": "connect", "token": expired}).to_string()), BAD_TOKEN),
+    ];
+    for (frame, code) in first_frames {
+        let mut socket = Socket::silent(url).await;
+        let shown = format!("{frame:?}").chars().take(80).collect::<String>();
+        socket.send(frame).await;
+        assert_eq!(socket.close_code().await, code, "{shown}");
+    }
+    let mut shy = Socket::silent(url).await;
+    assert_eq!(shy.close_code().await, NO_CONNECT, "who says nothing is not waited for");
+}
+
+async fn after_it(stack: &Stack, sale: &Sale) {
+    let url = stack.gateway_url(0);
+    let visitor = Visitor::new("clumsy");
+    let mut socket = Socket::open(url, &visitor).await;
+    let unknown = uuid::Uuid::new_v4();
+    let reserve = |quantity: Value| {
+        json!({"type": "reserve", "event_id": sale.event, "show_id": sale.show, "zone_id": sale.zones[0],
+            "quantity": quantity, "idempotency_key": "k"})
+    };
+    let refused = [
+        (json!({"type": "join"}), "INVALID_REQUEST", "event_id"),
+        (json!({"type": "join", "event_id": "x"}), "INVALID_REQUEST", "event_id"),
+        (json!({"type": "join", "event_id": unknown}), "EVENT_NOT_FOUND", "event_id"),
+        (json!({"type": "join", "event_id": sale.event, "wish": [{"zone_id": 1}]}), "INVALID_REQUEST", "zone_id"),
+        (json!({"type": "leave"}), "INVALID_REQUEST", "event_id"),
+        (json!({"type": "leave", "event_id": sale.event}), "NOT_IN_QUEUE", "line"),
+        (json!({"type": "ack", "pass_id": "p-1"}), "INVALID_REQUEST", "pass_id"),
+        (json!({"type": "ack", "pass_id": ["p-1"]}), "INVALID_REQUEST", "pass_id"),
+        (reserve(json!("two")), "INVALID_REQUEST", "quantity"),
+        (reserve(json!(1)), "NOT_IN_QUEUE", "line"),
+        (json!({"type": "connect", "token": "again"}), "INVALID_REQUEST", "connected"),
+        (json!({"no": "type"}), "INVALID_REQUEST", "type"),
+    ];
+    for (message, code, names) in refused {
+        socket.say(message.clone()).await;
+        match socket.hear().await {
+            Heard::Said(ServerMessage::Error { code: said, message: text, .. }) => {
+                assert_eq!(said, code, "{message}");
+                assert!(text.contains(names), "{message}: {text:?} says nothing of {names}");
+            }
+            other => panic!("{message}: {other:?}"),
+        }
+    }
+    // What a later version may know is let pass.
+    socket.say(json!({"type": "dance", "event_id": 7})).await;
+    assert_eq!(socket.hear_within(Duration::from_millis(300)).await, None);
+
+    let frames = [
+        (Message::text("{"), BAD_MESSAGE),
+        (Message::binary(&b"{\"type\":\"ping\"}"[..]), BAD_MESSAGE),
+        (Message::text(json!({"type": "ping", "padding": "x".repeat(17 * 1024)}).to_string()), BAD_MESSAGE),
+    ];
+    for (frame, code) in frames {
+        let mut socket = Socket::open(url, &visitor).await;
+        let shown = format!("{frame:?}").chars().take(80).collect::<String>();
+        socket.send(frame).await;
+        assert_eq!(socket.close_code().await, code, "{shown}");
+    }
+    let mut chatty = Socket::open(url, &visitor).await;
+    for _ in 0..200 {
+        chatty.say(json!({"type": "ping"})).await;
+    }
+    assert_eq!(chatty.close_code().await, TOO_MANY);
+}
+
+async fn plain_http(stack: &Stack) {
+    let answer = stack.gateway(0).get("/ws").await;
+    assert!((400..500).contains(&answer.status), "a request without an upgrade: {}", answer.status);
+}

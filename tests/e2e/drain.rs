@@ -1,0 +1,89 @@
+//! Told to stop, a process sends its clients away, finishes what it began and exits with 0, in time.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use stanchion_tests::{
+    Draft, PositionStream, Shape, Socket, Stack, Visitor,
+    crowd::{admit, everyone, queue_all},
+    process::Signal,
+    shopping,
+    stack::Role,
+    tokens,
+};
+use waitingroom::wire::ServerMessage;
+
+const CLIENTS: usize = 100;
+const DRAIN_SECONDS: u64 = 2;
+/// What finishing may take beyond the window.
+const FINISH: Duration = Duration::from_secs(8);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_hands_its_clients_over() {
+    let gateway_settings = vec![("STANCHION_DRAIN_SECONDS", DRAIN_SECONDS.to_string())];
+    let stack = Stack::servers(Shape { workers: 1, bookings: 1, gateway_settings, ..Shape::default() }).await;
+    let sale = Draft::new(&[1_000]).paused().create(&stack.operator()).await;
+    let leaving = [stack.gateway_url(0).to_owned()];
+    let staying = stack.gateway_url(1).to_owned();
+    let waiting = queue_all(&leaving, &sale, &Visitor::many("client", CLIENTS)).await;
+    let streamer = Visitor::new("streamer");
+    sale.join(&stack.gateway(0).by(&streamer)).await.expect(201);
+    let mut stream = PositionStream::open(&stack.gateway(0).by(&streamer), &sale).await;
+
+    let told = Instant::now();
+    stack.signal(Role::Gateway, 0, Signal::Terminate);
+    let moved = everyone(waiting.into_iter().map(|(visitor, mut socket, ticket, position)| {
+        let (sale, staying) = (sale.clone(), staying.clone());
+        async move {
+            socket
+                .until("the invitation to reconnect", |message| {
+                    matches!(message, ServerMessage::Reconnect { .. }).then_some(())
+                })
+                .await;
+            assert_eq!(socket.close_code().await, Some(4001));
+            let mut socket = Socket::open(&staying, &visitor).await;
+            let (again, position_now) = socket.queue(&sale.event, Some(&ticket)).await;
+            let number = |ticket: &str| tokens::ticket_number(ticket, &visitor.name, &sale.event);
+            assert_eq!((number(&again), position_now), (number(&ticket), position), "{}", visitor.name);
+            (visitor, socket)
+        }
+    }));
+    let moved = moved.await;
+    while stream.next().await.is_some() {}
+    let ended = stack.ended(Role::Gateway, 0).await;
+    assert!(ended.success(), "{ended}");
+    assert!(told.elapsed() < Duration::from_secs(DRAIN_SECONDS) + FINISH, "it took {:?}", told.elapsed());
+
+    sale.open(&stack.operator()).await;
+    everyone(moved.into_iter().map(|(visitor, mut socket)| async move {
+        let pass = |message| matches!(message, ServerMessage::Pass { .. }).then_some(());
+        socket.until(&format!("the pass of {}", visitor.name), pass).await;
+    }))
+    .await;
+}
+
+/// The whole of it in one process, in the middle of a sale: what was answered before the end is there after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_process_ends_in_order() {
+    let mut stack = Stack::embedded_with(&[("STANCHION_DRAIN_SECONDS", "1")]).await;
+    let sale = Draft::new(&[50]).create(&stack.operator()).await;
+    let (ann, bob) = (Visitor::new("ann"), Visitor::new("bob"));
+    let pass = admit(&stack.gateway(0), &sale, &ann).await;
+    let held = shopping::reserve(&stack.booking(0), &pass, &sale.wish(0, 2)).await.expect(201);
+    sale.set_queue(&stack.operator(), json!({"state": "paused"})).await.expect(200);
+    let mut socket = Socket::open(stack.gateway_url(0), &bob).await;
+    socket.queue(&sale.event, None).await;
+
+    let told = Instant::now();
+    stack.signal(Role::Embedded, 0, Signal::Terminate);
+    assert_eq!(socket.close_code().await, Some(4001));
+    let ended = stack.ended(Role::Embedded, 0).await;
+    assert!(ended.success(), "{ended}");
+    assert!(told.elapsed() < FINISH, "it took {:?}", told.elapsed());
+
+    stack.start_again().await;
+    let confirmed = shopping::confirm(&stack.booking(0).by(&ann), shopping::id(&held)).await.expect(200);
+    assert_eq!(confirmed["status"], "confirmed");
+    let state = sale.status(&stack.gateway(0).by(&ann)).await;
+    assert_eq!((&state["state"], &state["seats_left"]), (&json!("paused"), &json!(48)));
+}

@@ -1,0 +1,126 @@
+//! The whole way, at once, for everyone: 800 visitors wait on sockets, streams and by polling, under a rate and a cap; all get
+//! their pass in the order of their tickets, all reserve, all confirm, and every book agrees in the end.
+
+use std::{collections::HashMap, time::Duration};
+
+use serde_json::json;
+use stanchion_tests::{
+    Admission, Draft, Rest, Sale, Stack, Visitor,
+    admission::{assert_in_order, assert_within_cap, assert_within_rate},
+    crowd::{Door, Way, everyone, wait_for_pass},
+    eventually,
+    inventory::{Inventory, offered},
+    shopping,
+    wait::now_ms,
+};
+use tokio::sync::watch;
+
+const ZONES: [u32; 5] = [200; 5];
+const RATE: f64 = 80.0;
+const BURST: f64 = 20.0;
+const CAP: usize = 60;
+const PASS_TTL: i64 = 300;
+
+/// How 800 visitors wait.
+fn ways() -> impl Iterator<Item = Way> {
+    let way = |at: usize| match at % 8 {
+        0..5 => Way::Socket,
+        5..7 => Way::Stream,
+        _ => Way::Polling,
+    };
+    (0..800).map(way)
+}
+
+async fn everybody_gets_seats(stack: &Stack) {
+    let queue =
+        json!({"rate_per_second": RATE, "burst": BURST as u32, "max_active": CAP, "pass_ttl_seconds": PASS_TTL});
+    let sale = Draft::new(&ZONES).queue(queue).create(&stack.operator()).await;
+    assert_eq!(ways().filter(|way| *way == Way::Socket).count(), 500);
+    assert_eq!(ways().filter(|way| *way == Way::Stream).count(), 200);
+
+    // Nobody reserves before the cap was reached: else it might never be put to the test.
+    let (reached, doors_open) = watch::channel(false);
+    let door = Door::default();
+    let work = ways().zip(Visitor::many("shopper", 800)).enumerate().map(|(at, (way, visitor))| {
+        let (gateway, url, booking) = (stack.gateway(at), stack.gateway_url(at).to_owned(), stack.booking(at));
+        let (sale, door, mut doors_open) = (sale.clone(), door.clone(), doors_open.clone());
+        async move {
+            let admission = wait_for_pass(&gateway, &url, &sale, &visitor, way, &door).await;
+            doors_open.wait_for(|open| *open).await.expect("the watch goes on");
+            let handed_in = now_ms();
+            let booking = shopping::buy(&booking, &admission, &sale.wish(at % ZONES.len(), 1)).await;
+            (admission, handed_in, shopping::id(&booking).to_owned())
+        }
+    });
+    let bought = tokio::select! {
+        bought = everyone(work) => bought,
+        () = watch_the_cap(stack.gateway(0), &sale, reached) => unreachable!("the watch does not end"),
+    };
+
+    let admissions: Vec<Admission> = bought.iter().map(|(admission, _, _)| admission.clone()).collect();
+    let handed_in: HashMap<String, i64> = bought.iter().map(|(one, at, _)| (one.claims.jti.clone(), *at)).collect();
+    assert_eq!(handed_in.len(), 800, "everybody has a pass of their own");
+    assert_in_order(&admissions, PASS_TTL);
+    assert_within_rate(&admissions, PASS_TTL, RATE, BURST);
+    let most = assert_within_cap(&admissions, PASS_TTL, CAP, |one| handed_in[&one.claims.jti]);
+    assert_eq!(most, CAP, "the cap was reached");
+
+    books_agree(stack, &sale).await;
+    let bookings: Vec<String> = bought.into_iter().map(|(_, _, booking)| booking).collect();
+    if !stack.is_embedded() {
+        published_once_each(stack, bookings).await;
+    }
+}
+
+/// Asks for the state of the line for as long as the sale goes on; opens the doors when the cap is reached.
+async fn watch_the_cap(gateway: Rest, sale: &Sale, reached: watch::Sender<bool>) {
+    let gateway = gateway.by(&Visitor::new("watcher"));
+    loop {
+        let status = sale.status(&gateway).await;
+        let active = status["active_passes"].as_u64().expect("active_passes");
+        assert!(active <= CAP as u64, "the cap of {CAP}: {status}");
+        if active == CAP as u64 {
+            reached.send_replace(true);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn books_agree(stack: &Stack, sale: &Sale) {
+    let inventory = Inventory::settled(sale, &stack.operator()).await;
+    for zone in &inventory.zones {
+        assert_eq!((zone.available, zone.held, zone.confirmed), (40, 0, 160));
+    }
+    eventually("the catalogue to offer what is left", || async {
+        (offered(sale, &stack.booking(1)).await == 200).then_some(())
+    })
+    .await;
+    let gateway = stack.gateway(1).by(&Visitor::new("watcher"));
+    eventually("the line to be empty", || async {
+        let status = sale.status(&gateway).await;
+        let is = |name: &str, value: u64| status[name] == value;
+        (is("total_in_queue", 0) && is("active_passes", 0) && is("seats_left", 200)).then_some(())
+    })
+    .await;
+    if !stack.is_embedded() {
+        let database = &stack.backing().database;
+        assert_eq!(database.number("SELECT sum(confirmed) FROM zones").await, 800);
+        assert_eq!(database.number("SELECT sum(held) FROM zones").await, 0);
+        assert_eq!(database.number("SELECT count(*) FROM bookings WHERE status = 'confirmed'").await, 800);
+        assert_eq!(database.number("SELECT count(DISTINCT pass_jti) FROM bookings").await, 800);
+    }
+}
+
+async fn published_once_each(stack: &Stack, bookings: Vec<String>) {
+    let database = &stack.backing().database;
+    eventually("the outbox to be drained", || async {
+        (database.number("SELECT count(*) FROM outbox").await == 0).then_some(())
+    })
+    .await;
+    let once: HashMap<String, usize> = bookings.into_iter().map(|booking| (booking, 1)).collect();
+    for topic in ["bookings.reserved", "bookings.confirmed"] {
+        assert_eq!(stack.backing().published().of_each_booking(topic).await, once, "{topic}");
+    }
+}
+
+crate::on_both!(everybody_gets_seats);

@@ -1,0 +1,57 @@
+//! However many users wait: one subscription a gateway, and as many connections to Redis as there are processes to have some.
+
+use serde_json::json;
+use stanchion_tests::{
+    Draft, Shape, Stack, Visitor,
+    crowd::{everyone, queue_all, take_pass},
+    eventually,
+    redis_server::RedisClient,
+};
+use waitingroom::wire::ServerMessage;
+
+const USERS: usize = 700;
+
+/// A subscriber, a multiplexed connection for commands, and one to spare.
+const CONNECTIONS_OF_A_NODE: usize = 3;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_cost_redis_no_connections() {
+    let shape = Shape { gateways: 2, workers: 1, bookings: 1, own_redis: true, ..Shape::default() };
+    let stack = Stack::servers(shape).await;
+    let sale = Draft::new(&[10_000]).paused().create(&stack.operator()).await;
+    let redis = stack.backing().redis().await;
+    let subscriptions = |clients: &[RedisClient]| clients.iter().filter(|client| client.subscribes()).count();
+
+    let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
+    let before = redis.clients().await;
+    assert_eq!(subscriptions(&before), 2, "one a gateway: {before:?}");
+    let visitors = Visitor::many("waiting", USERS);
+    let waiting = queue_all(&urls, &sale, &visitors).await;
+    let during = redis.clients().await;
+    assert_eq!(subscriptions(&during), 2, "still one a gateway: {during:?}");
+    assert!(during.len() <= 4 * CONNECTIONS_OF_A_NODE, "{} connections: {during:?}", during.len());
+
+    // The same two subscriptions bring everybody's pass.
+    let published = redis.calls("publish").await;
+    sale.set_queue(&stack.operator(), json!({"state": "open", "message": "Now!"})).await.expect(200);
+    let work = waiting.into_iter().map(|(visitor, mut socket, ..)| {
+        let sale = sale.clone();
+        async move {
+            let first = socket.until("news", Some).await;
+            let first =
+                if matches!(first, ServerMessage::Event { .. }) { socket.until("more", Some).await } else { first };
+            (take_pass(&mut socket, first, &sale, &visitor).await, socket)
+        }
+    });
+    let admitted = everyone(work).await;
+    assert_eq!(admitted.len(), USERS);
+    let published = redis.calls("publish").await - published;
+    assert!(published <= USERS as u64, "{published} messages for {USERS} passes");
+    assert_eq!(subscriptions(&redis.clients().await), 2);
+
+    drop(admitted);
+    eventually("the subscriptions to stand when everybody has left", || async {
+        (subscriptions(&redis.clients().await) == 2).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,126 @@
+//! A pass admits once: its user, to its event, in its time. Everything else is refused, each for its own reason.
+
+use serde_json::{Value, json};
+use stanchion_tests::{
+    Admission, Draft, Sale, Stack, Visitor,
+    crowd::{admit, everyone},
+    inventory::Inventory,
+    shopping::{id, new_key, reserve_once},
+    tokens::{self, JWT_SECRET, PASS_SECRET},
+    wait::{eventually, now_ms},
+};
+
+async fn a_pass_admits_once(stack: &Stack) {
+    let sale = Draft::new(&[1_000]).create(&stack.operator()).await;
+    let ann = admit(&stack.gateway(0), &sale, &Visitor::new("ann")).await;
+    not_genuine(stack, &sale, &ann).await;
+    not_for_this(stack, &sale, &ann).await;
+    over(stack).await;
+    given_up(stack, &sale).await;
+    assert_eq!(Inventory::settled(&sale, &stack.operator()).await.total().held, 0, "refusals hold nothing");
+
+    a_hundred_attempts(stack, &sale, &ann).await;
+    one_key(stack, &sale).await;
+    assert_eq!(Inventory::settled(&sale, &stack.operator()).await.total().held, 2 + 3);
+}
+
+async fn attempt(stack: &Stack, who: &Visitor, sale: &Sale, pass: &str) -> stanchion_tests::Answer {
+    reserve_once(&stack.booking(0).by(who), &sale.wish(0, 1), Some(pass), Some(&new_key())).await
+}
+
+async fn not_genuine(stack: &Stack, sale: &Sale, ann: &Admission) {
+    let none = reserve_once(&stack.booking(0).by(&ann.visitor), &sale.wish(0, 1), None, None).await;
+    none.refused(403, "PASS_REQUIRED");
+
+    let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", ann.pass.split('.').nth(1).expect("a JWT has claims"));
+    let ticket = stack.gateway(0).by(&ann.visitor);
+    let ticket = sale.place(&ticket).await.expect(200)["ticket"].as_str().expect("ticket").to_owned();
+    let with = |change: fn(&mut Value)| {
+        let mut claims = serde_json::to_value(&ann.claims).expect("claims are JSON");
+        change(&mut claims);
+        tokens::signed(&claims, PASS_SECRET)
+    };
+    let forgeries = [
+        ("signed by somebody else", tokens::signed(&ann.claims, "somebody-elses-secret-of-32-bytes")),
+        ("signed by the shop's login", tokens::signed(&ann.claims, JWT_SECRET)),
+        ("without a signature", unsigned),
+        ("cut short", ann.pass[..ann.pass.len() - 1].to_owned()),
+        ("no token at all", "let-me-in".to_owned()),
+        ("a ticket", ticket),
+        ("the user's own token", ann.visitor.token.clone()),
+        ("of another purpose", with(|claims| claims["purpose"] = json!("lunch"))),
+        ("for another audience", with(|claims| claims["aud"] = json!("stanchion:line"))),
+    ];
+    for (what, forgery) in forgeries {
+        eprintln!("a pass {what}");
+        attempt(stack, &ann.visitor, sale, &forgery).await.refused(403, "PASS_INVALID");
+    }
+    // Signed with our key, but never given out.
+    let invented = with(|claims| claims["jti"] = json!("invented-0"));
+    let answer = attempt(stack, &ann.visitor, sale, &invented).await;
+    assert_eq!(answer.status, 403, "{}", answer.body);
+}
+
+async fn not_for_this(stack: &Stack, sale: &Sale, ann: &Admission) {
+    attempt(stack, &Visitor::new("bob"), sale, &ann.pass).await.refused(403, "PASS_WRONG_USER");
+    let other = Draft::new(&[10]).create(&stack.operator()).await;
+    attempt(stack, &ann.visitor, &other, &ann.pass).await.refused(403, "PASS_WRONG_EVENT");
+    assert_eq!(Inventory::settled(&other, &stack.operator()).await.total().held, 0);
+}
+
+async fn over(stack: &Stack) {
+    let sale = Draft::new(&[10]).queue(json!({"pass_ttl_seconds": 2})).create(&stack.operator()).await;
+    let late = admit(&stack.gateway(0), &sale, &Visitor::new("late")).await;
+    eventually("the end of a pass", || async { (now_ms() > late.claims.end).then_some(()) }).await;
+    attempt(stack, &late.visitor, &sale, &late.pass).await.refused(403, "PASS_EXPIRED");
+    eventually("the end of the place", || async {
+        let place = sale.place(&stack.gateway(0).by(&late.visitor)).await;
+        (place.code() == "NOT_IN_QUEUE").then_some(())
+    })
+    .await;
+    assert_eq!(Inventory::settled(&sale, &stack.operator()).await.total().held, 0);
+}
+
+async fn given_up(stack: &Stack, sale: &Sale) {
+    let gone = admit(&stack.gateway(0), sale, &Visitor::new("gone")).await;
+    let gateway = stack.gateway(1).by(&gone.visitor);
+    let left = gateway.delete(&format!("/queue/leave?event_id={}", sale.event)).await.expect(200);
+    assert_eq!(left, json!({"event_id": sale.event, "left": true}));
+    attempt(stack, &gone.visitor, sale, &gone.pass).await.refused(403, "PASS_REVOKED");
+}
+
+async fn a_hundred_attempts(stack: &Stack, sale: &Sale, ann: &Admission) {
+    let work = (0..100).map(|at| {
+        let (booking, wish, pass) = (stack.booking(at).by(&ann.visitor), sale.wish(0, 2), ann.pass.clone());
+        async move { reserve_once(&booking, &wish, Some(&pass), Some(&new_key())).await }
+    });
+    let (sold, refused): (Vec<_>, Vec<_>) = everyone(work).await.into_iter().partition(|answer| answer.status == 201);
+    assert_eq!(sold.len(), 1);
+    refused.into_iter().for_each(|answer| {
+        answer.refused(409, "PASS_USED");
+    });
+}
+
+/// One attempt by its key, however often it is asked and on whichever instance.
+async fn one_key(stack: &Stack, sale: &Sale) {
+    let cleo = admit(&stack.gateway(0), sale, &Visitor::new("cleo")).await;
+    let key = new_key();
+    let again = |at: usize| {
+        let (booking, wish) = (stack.booking(at).by(&cleo.visitor), sale.wish(0, 3));
+        let (pass, key) = (cleo.pass.clone(), key.clone());
+        async move { reserve_once(&booking, &wish, Some(&pass), Some(&key)).await }
+    };
+    let answers = everyone((0..20).map(again)).await;
+    let bookings: Vec<Value> = answers.into_iter().map(|answer| answer.expect(201)).collect();
+    assert!(bookings.iter().all(|booking| id(booking) == id(&bookings[0])), "{bookings:?}");
+    let later = again(1).await.expect(201);
+    assert_eq!(id(&later), id(&bookings[0]));
+
+    let booking = stack.booking(1).by(&cleo.visitor);
+    let other = reserve_once(&booking, &sale.wish(0, 1), Some(&cleo.pass), Some(&key)).await;
+    other.refused(422, "IDEMPOTENCY_MISMATCH");
+    let listed = booking.get("/bookings").await.expect(200);
+    assert_eq!((&listed["total"], id(&listed["bookings"][0])), (&json!(1), id(&later)));
+}
+
+crate::on_both!(a_pass_admits_once);

@@ -1,0 +1,73 @@
+//! A worker dies in the middle of a release: the other goes on, nobody is forgotten, nobody is let in twice, the rate holds.
+
+use serde_json::json;
+use stanchion_tests::{
+    Draft, Shape, Stack, Visitor,
+    admission::{assert_in_order, assert_within_rate},
+    crowd::{everyone, queue_all, take_pass},
+    eventually,
+    process::Signal,
+    stack::Role,
+};
+use waitingroom::wire::ServerMessage;
+
+const USERS: usize = 300;
+const RATE: f64 = 60.0;
+const BURST: f64 = 10.0;
+const PASS_TTL: i64 = 300;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_other_worker_goes_on() {
+    let stack = Stack::servers(Shape { bookings: 1, ..Shape::default() }).await;
+    let queue = json!({"rate_per_second": RATE, "burst": BURST as u32, "pass_ttl_seconds": PASS_TTL});
+    let sale = Draft::new(&[1_000]).queue(queue).paused().create(&stack.operator()).await;
+    let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
+    let waiting = queue_all(&urls, &sale, &Visitor::many("waiting", USERS)).await;
+    sale.open(&stack.operator()).await;
+
+    let (watcher, gateway) = (Visitor::new("watcher"), stack.gateway(0));
+    let release = everyone(waiting.into_iter().map(|(visitor, mut socket, ..)| {
+        let sale = sale.clone();
+        async move {
+            let first = socket
+                .until("news of the line", |message| {
+                    (!matches!(message, ServerMessage::Event { .. })).then_some(message)
+                })
+                .await;
+            (take_pass(&mut socket, first, &sale, &visitor).await, socket)
+        }
+    }));
+    let crash = async {
+        eventually("the middle of the release", || async {
+            let left = sale.status(&gateway.by(&watcher)).await["total_in_queue"].as_u64();
+            left.is_some_and(|left| left <= USERS as u64 * 2 / 3).then_some(())
+        })
+        .await;
+        stack.signal(Role::QueueWorker, 0, Signal::Kill);
+        let status = sale.status(&gateway.by(&watcher)).await;
+        assert!(status["total_in_queue"].as_u64().is_some_and(|left| left > 0), "it was the middle: {status}");
+    };
+    let (admitted, ()) = tokio::join!(release, crash);
+
+    let (admissions, sockets): (Vec<_>, Vec<_>) = admitted.into_iter().unzip();
+    assert_eq!(admissions.len(), USERS);
+    assert_in_order(&admissions, PASS_TTL);
+    assert_within_rate(&admissions, PASS_TTL, RATE, BURST);
+    let status = sale.status(&gateway.by(&watcher)).await;
+    assert_eq!((&status["active_passes"], &status["total_in_queue"]), (&json!(USERS), &json!(0)), "one pass each");
+
+    // Whatever is still on its way to somebody is the pass they have.
+    everyone(admissions.into_iter().zip(sockets).map(|(admission, mut socket)| async move {
+        socket.say(json!({"type": "join", "event_id": admission.claims.event_id})).await;
+        loop {
+            let pass = |message| match message {
+                ServerMessage::Pass { pass_id, queue_pass, .. } => Some((pass_id.to_string(), queue_pass)),
+                _ => None,
+            };
+            let (pass_id, token) = socket.until("the same pass again", pass).await;
+            assert_eq!((&pass_id, &token), (&admission.claims.jti, &admission.pass));
+            break;
+        }
+    }))
+    .await;
+}
