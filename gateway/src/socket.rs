@@ -10,12 +10,15 @@ use axum::{
     Extension,
     extract::{
         State,
-        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
+        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
-use waitingroom::wire::{CloseCode, MAX_FRAME_BYTES, SUBPROTOCOL, ServerMessage};
+use waitingroom::{
+    problem::{Code, Problem},
+    wire::{CloseCode, MAX_FRAME_BYTES, SUBPROTOCOL, ServerMessage},
+};
 
 use crate::Gateway;
 
@@ -38,7 +41,18 @@ enum End {
 /// The connection's place among the listener's; kept for as long as the connection lives.
 type Place = Option<Extension<Arc<OwnedSemaphorePermit>>>;
 
-pub(crate) async fn upgrade(State(gateway): State<Gateway>, place: Place, upgrade: WebSocketUpgrade) -> Response {
+pub(crate) async fn upgrade(
+    State(gateway): State<Gateway>,
+    place: Place,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    match upgrade {
+        Ok(upgrade) => accept(gateway, place, upgrade),
+        Err(_) => Problem::new(Code::Malformed, "this path answers WebSocket handshakes only").into_response(),
+    }
+}
+
+fn accept(gateway: Gateway, place: Place, upgrade: WebSocketUpgrade) -> Response {
     upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER_BYTES)

@@ -16,7 +16,7 @@ use axum::{
 use futures_util::future::BoxFuture;
 
 pub use self::{
-    json::{Json, MAX_BODY_BYTES, Path, Query, from_slice, from_value},
+    json::{Json, MAX_BODY_BYTES, Path, Query, RawBody, from_slice, from_value},
     serve::{ServeLimits, serve},
 };
 use crate::{

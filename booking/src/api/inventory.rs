@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use axum::{body::Bytes, extract::State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use waitingroom::{
     engine::EngineError,
-    http::{Json, Query, from_slice},
+    http::{Json, Query, RawBody, from_slice},
     ids::{EventId, ShowId, ZoneId},
     problem::Problem,
 };
@@ -27,7 +27,11 @@ pub(super) struct SyncAnswer {
     corrected: u64,
 }
 
-pub(super) async fn sync(_: Operator, State(desk): State<Arc<Desk>>, body: Bytes) -> Result<Json<SyncAnswer>, Problem> {
+pub(super) async fn sync(
+    _: Operator,
+    State(desk): State<Arc<Desk>>,
+    RawBody(body): RawBody,
+) -> Result<Json<SyncAnswer>, Problem> {
     let request: SyncRequest = if body.is_empty() { SyncRequest::default() } else { from_slice(&body)? };
     let events = chosen(&desk, request.event_id).await?;
     let synced = desk.sync(&events).await?;

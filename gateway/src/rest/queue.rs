@@ -1,7 +1,6 @@
 //! Joining, asking, leaving.
 
 use axum::{
-    body::Bytes,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -9,7 +8,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use waitingroom::{
     absence::Presence,
-    http::{Json, Path, Query, from_slice},
+    http::{Json, Path, Query, RawBody, from_slice},
     ids::EventId,
     line::SaleState,
     problem::Problem,
@@ -66,7 +65,7 @@ pub(super) async fn leave(
     State(gateway): State<Gateway>,
     User(identity): User,
     Query(parameters): Query<LeaveParameters>,
-    body: Bytes,
+    RawBody(body): RawBody,
 ) -> Result<Json<Left>, Problem> {
     let event_id = match parameters.event_id {
         Some(event) => event.parse().map_err(|_| Problem::invalid("event_id", "must be a UUID"))?,

@@ -25,6 +25,22 @@ pub struct Path<T>(pub T);
 #[derive(Debug, Clone)]
 pub struct Query<T>(pub T);
 
+/// A body as it came, which may be empty.
+#[derive(Debug, Clone)]
+pub struct RawBody(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let body = Bytes::from_request(request, state).await;
+        body.map(Self).map_err(|rejection| match rejection.status().as_u16() {
+            413 => Problem::new(Code::PayloadTooLarge, "the body is too large"),
+            _ => Problem::new(Code::Malformed, "the body could not be read"),
+        })
+    }
+}
+
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
@@ -33,11 +49,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             let detail = "the Content-Type must be application/json";
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
-        let body =
-            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status().as_u16() {
-                413 => Problem::new(Code::PayloadTooLarge, "the body is too large"),
-                _ => Problem::new(Code::Malformed, "the body could not be read"),
-            })?;
+        let RawBody(body) = RawBody::from_request(request, state).await?;
         from_slice(&body).map(Self)
     }
 }
