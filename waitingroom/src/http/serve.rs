@@ -24,23 +24,19 @@ use crate::{lifecycle::Lifecycle, problem::Problem};
 pub struct ServeLimits {
     /// Most connections at once; beyond it a connection is answered 503 and closed.
     pub connections: usize,
-    /// Time for a connection's first request to arrive.
-    pub first_request_timeout: Duration,
-    /// Time for each later one: how long a connection may stand idle between two requests. Longer than clients keep one in
+    /// Time for the headers of a connection's first request, once it has begun to arrive.
+    pub header_timeout: Duration,
+    /// How long a connection may stand idle, before its first request and between two. Longer than clients keep one in
     /// their pools (proxies 30 to 60 s, libraries up to 90 s): who closes first must be the client, or a request that may
     /// not be repeated is lost on a connection that is just being closed.
     pub idle_timeout: Duration,
 }
 
 impl Default for ServeLimits {
-    /// 18,000 connections: what a limit of 20,000 file descriptors leaves after a reserve of a tenth. 10 s for the first
-    /// request, 120 s between requests.
+    /// 18,000 connections: what a limit of 20,000 file descriptors leaves after a reserve of a tenth. 10 s for headers,
+    /// 120 s for silence.
     fn default() -> Self {
-        Self {
-            connections: 18_000,
-            first_request_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(120),
-        }
+        Self { connections: 18_000, header_timeout: Duration::from_secs(10), idle_timeout: Duration::from_secs(120) }
     }
 }
 
@@ -91,17 +87,27 @@ fn connection(
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.idle_timeout).max_buf_size(16 * 1024);
-    let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let draining = lifecycle.clone();
     lifecycle.spawn("connection", async move {
+        tokio::select! {
+            speaks = speaks(&stream, limits.idle_timeout) => if !speaks { return },
+            () = draining.draining() => return,
+        }
+        let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
         let mut serving = std::pin::pin!(serving);
         tokio::select! {
             _ = serving.as_mut() => return, // a connection's end is its own affair
-            () = missing(first_request, limits.first_request_timeout) => return,
+            () = missing(first_request, limits.header_timeout) => return,
             () = draining.draining() => serving.as_mut().graceful_shutdown(),
         }
         let _ = serving.await;
     });
+}
+
+/// Does the client say anything before this time is over? Pools and browsers open connections ahead of their need.
+async fn speaks(stream: &TcpStream, time: Duration) -> bool {
+    let first_byte = tokio::time::timeout(time, stream.peek(&mut [0])).await;
+    first_byte.is_ok_and(|read| read.is_ok_and(|bytes| bytes > 0))
 }
 
 /// Returns where the first request does not arrive in time.
@@ -140,10 +146,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_says_nothing_is_closed_and_who_asked_before_may_ask_again_later() {
+    async fn who_dawdles_is_closed_and_who_is_idle_may_ask_later() {
         let limits = ServeLimits {
-            first_request_timeout: Duration::from_millis(200),
-            idle_timeout: Duration::from_secs(60),
+            header_timeout: Duration::from_millis(200),
+            idle_timeout: Duration::from_secs(3),
             ..ServeLimits::default()
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -158,13 +164,14 @@ mod tests {
         let (mut silent, mut slow) =
             (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
         slow.write_all(&REQUEST[..20]).await.unwrap();
-        assert_eq!(read(&mut silent).await, "", "closed");
         assert_eq!(read(&mut slow).await, "", "closed");
 
-        // Idle for longer than a first request may take.
-        regular.write_all(REQUEST).await.unwrap();
-        assert!(read(&mut regular).await.ends_with("hello"));
-        drop(regular);
+        // Idle for longer than headers may take.
+        for idle in [&mut regular, &mut silent] {
+            idle.write_all(REQUEST).await.unwrap();
+            assert!(read(idle).await.ends_with("hello"));
+        }
+        assert_eq!(read(&mut silent).await, "", "closed after its time");
         assert!(lifecycle.finish(Duration::from_secs(20)).await);
     }
 }
