@@ -27,8 +27,8 @@ pub struct Cli {
     /// Processes whose memory and CPU are measured; on --url, `drain` ends the first of them
     #[arg(long, value_name = "PID")]
     pub server_pid: Vec<u32>,
-    /// The binary of the own server [default: stanchion beside this program]
-    #[arg(long, env = "STANCHION_BIN", value_name = "FILE", conflicts_with = "url")]
+    /// The binary of the own server, without --url [default: stanchion beside this program]
+    #[arg(long, env = "STANCHION_BIN", value_name = "FILE")]
     pub stanchion: Option<PathBuf>,
     /// How many users [default: by scenario]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
@@ -74,19 +74,19 @@ pub struct Cli {
 pub enum Scenario {
     /// 100 users through everything, in seconds
     Smoke,
-    /// 1,000 users in 10 s, 200 released a second
+    /// 1,000 users in 5 s; once all are in line, 100 released a second
     #[value(name = "1k")]
     #[serde(rename = "1k")]
     OneThousand,
-    /// 3,000 users in 15 s, 300 released a second
+    /// 3,000 users in 10 s; once all are in line, 300 released a second
     #[value(name = "3k")]
     #[serde(rename = "3k")]
     ThreeThousand,
-    /// 10,000 users in 30 s, 500 released a second
+    /// 10,000 users in 20 s; once all are in line, 500 released a second
     #[value(name = "10k")]
     #[serde(rename = "10k")]
     TenThousand,
-    /// 10,000 users in one second, 1,000 released a second
+    /// 10,000 users in one second, 1,000 released a second from the first on
     Rush,
     /// 10,000 users who wait: memory and CPU of a connection
     Idle,

@@ -35,7 +35,9 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error.into()),
     };
     if std::env::args().nth(1).as_deref() == Some(worker::ARGUMENT) {
-        return runtime.block_on(worker::run()).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
+        let done = runtime.block_on(worker::run());
+        runtime.shutdown_background(); // a thread of it still waits for orders
+        return done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
     }
     match runtime.block_on(conductor::run(cli::Cli::parse())) {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! How a run went: sums, promises, a table, JSON.
 
+mod costs;
 mod promises;
 mod table;
 
@@ -70,7 +71,8 @@ pub struct Used {
     pub cpu_ms: u64,
     /// The server after the last user.
     pub after: Usage,
-    /// `idle`: while everybody waits. `reserve`: from the first reservation to the end.
+    /// `1k`, `3k`, `10k`: from the moment when all are in line to the end. `idle`: while everybody waits. `reserve`: from the
+    /// first reservation to the end.
     pub measured: Option<Phase>,
     /// CPU time of the load generator itself, in milliseconds.
     pub workers_cpu_ms: u64,
@@ -83,6 +85,8 @@ pub struct Used {
 pub struct Phase {
     /// How long it took.
     pub seconds: f64,
+    /// The server's CPU time before it, in milliseconds: what the joins cost.
+    pub cpu_before_ms: u64,
     /// The server's CPU time in it, in milliseconds.
     pub cpu_ms: u64,
     /// The server's memory at its end, in KiB.
@@ -172,3 +176,6 @@ impl Report {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,9 +59,9 @@ struct Defaults {
 const fn defaults(scenario: Scenario) -> Defaults {
     let (users, arrive, rate, hold) = match scenario {
         Scenario::Smoke => (100, 2.0, 50.0, 0.0),
-        Scenario::OneThousand => (1_000, 10.0, 200.0, 0.0),
-        Scenario::ThreeThousand => (3_000, 15.0, 300.0, 0.0),
-        Scenario::TenThousand => (10_000, 30.0, 500.0, 0.0),
+        Scenario::OneThousand => (1_000, 5.0, 100.0, 0.0),
+        Scenario::ThreeThousand => (3_000, 10.0, 300.0, 0.0),
+        Scenario::TenThousand => (10_000, 20.0, 500.0, 0.0),
         Scenario::Rush => (10_000, 1.0, 1_000.0, 0.0),
         Scenario::Idle => (10_000, 10.0, 1.0, 30.0),
         Scenario::Churn => (6_000, 60.0, 100.0, 60.0),
@@ -125,7 +125,8 @@ fn terms(cli: &Cli, users: u32, rate: f64) -> Terms {
         pass_ttl: Duration::from_secs(if churning { 60 } else { 900 }),
         claim_window: Duration::from_secs(if churning { 5 } else { 30 }),
         grace: Duration::from_secs(if churning { 3 } else { 300 }),
-        paused: matches!(cli.scenario, Scenario::Idle | Scenario::Drain),
+        // The crowd stands complete before the doors open: the costs of a join and of a pass can be told apart.
+        paused: !matches!(cli.scenario, Scenario::Smoke | Scenario::Rush | Scenario::Churn | Scenario::Reserve),
     }
 }
 

@@ -31,9 +31,8 @@ pub struct Act {
 impl Act {
     /// The act of a scenario.
     pub fn new(cli: &Cli, script: &Script) -> Self {
-        let acts = matches!(script.purpose, Purpose::Wait | Purpose::BuyAcrossRestart);
         Self {
-            scene: if acts { Scene::Arriving } else { Scene::Over },
+            scene: if script.terms.paused { Scene::Arriving } else { Scene::Over },
             purpose: script.purpose,
             users: script.users.into(),
             hold: script.hold,
@@ -55,16 +54,7 @@ impl Act {
         // Whoever failed on the way has finished without waiting for anything.
         let all_here = counts.joined + (counts.finished.saturating_sub(counts.booked)) >= self.users;
         match self.scene {
-            Scene::Arriving if all_here && self.purpose == Purpose::Wait => {
-                watch.measured_phase_begins();
-                self.scene = Scene::Holding(Instant::now() + self.hold);
-            }
-            Scene::Arriving if all_here => {
-                watch.server_goes();
-                stage.restart(&self.others).await?;
-                watch.server_comes(stage.own_pid());
-                self.scene = Scene::Returning;
-            }
+            Scene::Arriving if all_here => self.scene = self.complete(stage, watch).await?,
             Scene::Holding(until) if Instant::now() >= until => {
                 watch.measured_phase_ends();
                 crew.tell(&Order::Stop).await?;
@@ -77,5 +67,26 @@ impl Act {
             _ => {}
         }
         Ok(())
+    }
+
+    /// What begins once everybody is in line.
+    async fn complete(&self, stage: &mut Stage, watch: &mut Watch) -> Result<Scene> {
+        match self.purpose {
+            Purpose::Wait => {
+                watch.measured_phase_begins();
+                Ok(Scene::Holding(Instant::now() + self.hold))
+            }
+            Purpose::BuyAcrossRestart => {
+                watch.server_goes();
+                stage.restart(&self.others).await?;
+                watch.server_comes(stage.own_pid());
+                Ok(Scene::Returning)
+            }
+            _ => {
+                watch.measured_phase_begins();
+                stage.operator.set_state(&stage.sale, "open").await?;
+                Ok(Scene::Over)
+            }
+        }
     }
 }

@@ -78,8 +78,12 @@ impl Watch {
     pub fn measured_phase_ends(&mut self) {
         if let Some((then, since)) = self.phase.take() {
             let now = usage::of(&self.server);
-            let cpu_ms = now.cpu_ms.saturating_sub(then.cpu_ms);
-            self.measured = Some(Phase { seconds: since.elapsed().as_secs_f64(), cpu_ms, rss_kib: now.rss_kib });
+            self.measured = Some(Phase {
+                seconds: since.elapsed().as_secs_f64(),
+                cpu_before_ms: then.cpu_ms.saturating_sub(self.before.cpu_ms),
+                cpu_ms: now.cpu_ms.saturating_sub(then.cpu_ms),
+                rss_kib: now.rss_kib,
+            });
         }
     }
 
