@@ -79,7 +79,8 @@ contract! {
         polling_is_presence_for_a_while,
         users_of_a_dead_node_are_absent,
         a_second_connection_keeps_a_user_present,
-        only_the_latest_nodes_of_a_user_are_kept;
+        only_the_latest_nodes_of_a_user_are_kept,
+        absence_counts_from_the_last_sign_of_life;
     progress:
         revisions_meet_across_releasers,
         positions_projected_from_progress_are_exact;

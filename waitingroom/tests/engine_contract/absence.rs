@@ -125,3 +125,23 @@ pub(crate) async fn only_the_latest_nodes_of_a_user_are_kept(engine: SharedEngin
     assert_eq!(granted[0].nodes, ["n3", "n2", "n4", "n5"].map(node));
     assert_eq!(granted[0].nodes.len(), NODES_PER_USER);
 }
+
+pub(crate) async fn absence_counts_from_the_last_sign_of_life(engine: SharedEngine) {
+    let sale = Sale::open(engine, QueueSettings { grace_seconds: 60, ..quick() }).await;
+    sale.join("poller").await;
+    sale.try_join("mover", at("n2"), None).await;
+    sale.resume("mover", at("n1")).await;
+    sale.wait(2_000);
+    sale.report("n2").await;
+    sale.resume("poller", Presence::Poll).await;
+    sale.wait(15_000);
+    assert_eq!(sale.release().await.granted, [], "both nodes are dead, and the poll too long ago");
+    sale.wait(45_000 - 1);
+    assert_eq!(lapses(&sale.release().await), []);
+    sale.wait(1);
+    assert_eq!(lapses(&sale.release().await), [("mover", Lapse::Absent)], "a minute after n2's report");
+    sale.wait(15_000 - 1);
+    assert_eq!(lapses(&sale.release().await), []);
+    sale.wait(1);
+    assert_eq!(lapses(&sale.release().await), [("poller", Lapse::Absent)], "a minute after the poll's window");
+}
