@@ -160,6 +160,10 @@ impl IntoResponse for Problem {
         if self.code.status() == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if self.code.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            // The rest of the body is not read: the client must not send another request behind it.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         response.extensions_mut().insert(self.code);
         response
     }
