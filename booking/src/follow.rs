@@ -28,13 +28,17 @@ impl Desk {
 
     /// Rebuilds the events that the engine lacks; returns how many.
     pub(crate) async fn restore_lost(&self) -> Result<usize, Refusal> {
-        let held = self.within(self.engine().events()).await?;
-        let events = self.catalogue.events();
-        let lost: Vec<_> = events.iter().filter(|event| !held.contains(&event.event_id)).collect();
-        for event in &lost {
-            self.inventory.sync(event).await?;
+        let mut lost = 0;
+        for event in self.catalogue.events() {
+            match self.within(self.engine().status(event.event_id)).await {
+                Err(EngineError::UnknownEvent) => {
+                    self.inventory.sync(&event).await?;
+                    lost += 1;
+                }
+                answer => drop(answer?),
+            }
         }
-        Ok(lost.len())
+        Ok(lost)
     }
 
     /// Rebuilds one event, or all.

@@ -10,6 +10,7 @@ mod one_subscription;
 mod operators;
 mod passes;
 mod places;
+mod redis_lost;
 mod worker_crash;
 
 /// A test runs on two threads, as a client machine would; the processes under test have their own.

@@ -123,6 +123,11 @@ impl Inspector {
         redis::cmd(command).arg(name).query_async(&mut self.0.clone()).await.expect("a count")
     }
 
+    /// Deletes everything at once, as a Redis that lost its memory.
+    pub async fn lose_everything(&self) {
+        redis::cmd("FLUSHALL").query_async::<()>(&mut self.0.clone()).await.expect("a Redis that flushes");
+    }
+
     /// Deletes every key that begins with this.
     pub async fn delete(&self, prefix: &str) {
         let names: Vec<String> =
