@@ -72,3 +72,59 @@ pub fn assert_within_cap(
     assert!(most <= cap, "{most} unused passes at one moment, under a cap of {cap}");
     most
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TTL: i64 = 300;
+
+    /// Passes with these numbers, released at these moments (milliseconds).
+    fn released(passes: &[(u64, i64)]) -> Vec<Admission> {
+        let admission = |(num, at): &(u64, i64)| Admission {
+            visitor: Visitor::new(format!("u{num}")),
+            pass: String::new(),
+            claims: PassClaims {
+                iss: "stanchion".into(),
+                sub: format!("u{num}"),
+                aud: "stanchion:booking".into(),
+                event_id: "e".into(),
+                purpose: "pass".into(),
+                jti: format!("p-{num}"),
+                num: *num,
+                epoch: "1".into(),
+                iat: at / 1000,
+                nbf: at / 1000,
+                exp: at / 1000 + TTL + 1,
+                end: at + TTL * 1000,
+            },
+        };
+        passes.iter().map(admission).collect()
+    }
+
+    #[test]
+    fn what_keeps_the_promises_is_accepted() {
+        let kept = released(&[(2, 1_000), (1, 1_000), (3, 1_100), (4, 1_200), (5, 1_500)]);
+        assert_in_order(&kept, TTL);
+        assert_within_rate(&kept, TTL, 10.0, 2.0);
+        assert_eq!(assert_within_cap(&kept, TTL, 2, |one| one.released_ms(TTL) + 100), 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "was released before")]
+    fn a_higher_number_released_earlier_is_noticed() {
+        assert_in_order(&released(&[(2, 1_000), (1, 1_001)]), TTL);
+    }
+
+    #[test]
+    #[should_panic(expected = "3 passes in 0.05 s")]
+    fn one_pass_too_many_in_any_window_is_noticed() {
+        assert_within_rate(&released(&[(1, 0), (2, 1_000), (3, 1_020), (4, 1_050)]), TTL, 10.0, 2.0);
+    }
+
+    #[test]
+    #[should_panic(expected = "3 unused passes")]
+    fn one_pass_too_many_at_any_moment_is_noticed() {
+        assert_within_cap(&released(&[(1, 0), (2, 10), (3, 20)]), TTL, 2, |_| 1_000);
+    }
+}
