@@ -8,6 +8,11 @@ use serde::{Deserialize, Serialize};
 /// Puts Stanchion under load and reports how the users fared.
 ///
 /// Without --url, it starts its own embedded server on a free port and a temporary data directory, and ends it afterwards.
+/// Times count from the moment when something was due, so a server that stalls is charged for everybody who waits: a join from
+/// the user's arrival, a reservation from the pass (in an open loop, from its moment in the schedule), a wait for one of the
+/// --connections included. `released → pass` is the delivery alone: from the release on the server, known to the millisecond
+/// from the pass's end and life, until the client holds the pass. Memory is the server's resident user memory.
+///
 /// Only loopback addresses are ever put under load. The exit code is 1 where a user did not get what the scenario promises.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about)]
@@ -54,9 +59,9 @@ pub struct Cli {
     /// How seats are reserved: by REST, or through the gateway's socket where the user has one
     #[arg(long, value_enum, default_value_t = ReserveBy::Rest)]
     pub reserve_by: ReserveBy,
-    /// REST connections of each process; in `reserve`, of all: the requests under way in a closed loop
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4_096))]
-    pub connections: u32,
+    /// Most REST connections of each process to each server [default: 512]; in `reserve`, of all [default: 128]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub connections: Option<u32>,
     /// Milliseconds between two questions of a polling user
     #[arg(long, value_name = "MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(50..=14_000))]
     pub poll_ms: u64,

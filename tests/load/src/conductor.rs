@@ -2,6 +2,7 @@
 
 mod act;
 mod crew;
+mod performance;
 mod progress;
 mod stage;
 mod watch;
@@ -9,23 +10,21 @@ mod watch;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, sleep};
 
-use self::{act::Act, crew::Crew, progress::ProgressLine, stage::Stage, watch::Watch};
+use self::{crew::Crew, performance::Performance, stage::Stage, watch::Watch};
 use crate::{
     cli::Cli,
     descriptors,
-    orders::{Order, Word},
-    plan::Plan,
+    plan::{Plan, Purpose},
     report::{Ending, Report},
     scenario::Script,
-    tally::{Counts, Tallied},
 };
 
-/// How often the server is looked at and the line of progress drawn.
-const LOOK: Duration = Duration::from_millis(250);
-/// How long workers may take beyond the run's limit.
-const GRACE: Duration = Duration::from_secs(30);
+/// REST connections of each process, for users who each have one at home.
+const CONNECTIONS: u32 = 512;
+/// Requests under way in `reserve`, in all processes: enough to keep a server of two cores busy.
+const RESERVING: u32 = 128;
 /// Time for the last connections to close before the server is looked at for the last time.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -43,12 +42,15 @@ pub async fn run(cli: Cli) -> Result<bool> {
 async fn conduct(cli: &Cli) -> Result<bool> {
     let script = Script::of(cli);
     let limit = descriptors::limit();
+    let connections = connections(cli, &script, limit);
     let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-    let processes = descriptors::processes(script.users, cli.connections, limit, cores, cli.processes)?;
+    let processes = descriptors::processes(script.users, connections, limit, cores, cli.processes)?;
     let mut stage = Stage::set(cli, &script).await?;
     let begun = Instant::now();
     let mut watch = Watch::new(stage.pids(cli));
-    let played = play(cli, &script, processes, &mut stage, &mut watch).await;
+    let share = if reserves_only(&script) { connections.div_ceil(processes) } else { connections };
+    let plan = plan(cli, &script, processes, share, &stage);
+    let played = Performance::play(cli, &script, &plan, &mut stage, &mut watch).await;
     let ending = settle(&stage, &script, &mut watch).await;
     let log = stage.strike(cli).await?;
     let report = Report::new(cli, &script, processes, begun.elapsed(), played?, watch.report(), ending, log);
@@ -59,58 +61,7 @@ async fn conduct(cli: &Cli) -> Result<bool> {
     Ok(report.failures.is_empty())
 }
 
-async fn play(
-    cli: &Cli,
-    script: &Script,
-    processes: u32,
-    stage: &mut Stage,
-    watch: &mut Watch,
-) -> Result<Vec<Tallied>> {
-    let plan = plan(cli, script, processes, stage);
-    let mut crew = Crew::hire(&plan).await?;
-    watch.begin(crew.pids());
-    crew.tell(&Order::Start).await?;
-    let mut act = Act::new(cli, script);
-    let mut line = ProgressLine::new(script);
-    let mut ticks = interval(LOOK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let until = Instant::now() + script.limit + GRACE;
-    let (mut counts, mut prepared, mut done) = (vec![Counts::default(); plan.processes], 0, Vec::new());
-    while done.len() < plan.processes {
-        tokio::select! {
-            (worker, word) = crew.hear() => match word? {
-                Word::Ready => {}
-                Word::Progress(now) => counts[worker] = now,
-                Word::Prepared => {
-                    prepared += 1;
-                    if prepared == plan.processes {
-                        watch.measured_phase_begins();
-                        crew.tell(&Order::Proceed).await?;
-                    }
-                }
-                Word::Done(tallied) => {
-                    counts[worker] = tallied.counts;
-                    done.push(*tallied);
-                }
-            },
-            _ = ticks.tick() => {
-                let sum = total(&counts);
-                watch.look(&sum);
-                line.draw(&sum, watch);
-                act.go_on(&sum, stage, watch, &mut crew).await?;
-            }
-            () = tokio::time::sleep_until(until) => bail!("the run did not end in time"),
-        }
-    }
-    watch.look(&total(&counts));
-    line.end(&total(&counts), watch);
-    Ok(done)
-}
-
-fn plan(cli: &Cli, script: &Script, processes: u32, stage: &Stage) -> Plan {
-    let connections = cli.connections as usize;
-    let reserving = matches!(script.purpose, crate::plan::Purpose::Reserve(_));
-    let share = if reserving { connections.div_ceil(processes as usize) } else { connections };
+fn plan(cli: &Cli, script: &Script, processes: u32, connections: u32, stage: &Stage) -> Plan {
     Plan {
         gateway: stage.operator.gateway.endpoint().clone(),
         booking: stage.operator.booking.endpoint().clone(),
@@ -126,15 +77,17 @@ fn plan(cli: &Cli, script: &Script, processes: u32, stage: &Stage) -> Plan {
         reserve_by: cli.reserve_by,
         purpose: script.purpose,
         poll: Duration::from_millis(cli.poll_ms),
-        connections: share,
+        connections: connections as usize,
     }
 }
 
-fn total(counts: &[Counts]) -> Counts {
-    counts.iter().fold(Counts::default(), |mut sum, one| {
-        sum += *one;
-        sum
-    })
+fn connections(cli: &Cli, script: &Script, limit: u32) -> u32 {
+    let most = if reserves_only(script) { RESERVING } else { CONNECTIONS };
+    cli.connections.unwrap_or(most.min(limit / 8))
+}
+
+const fn reserves_only(script: &Script) -> bool {
+    matches!(script.purpose, Purpose::Reserve(_))
 }
 
 /// What is left when everybody has gone.

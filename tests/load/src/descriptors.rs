@@ -20,12 +20,13 @@ pub fn limit() -> u32 {
     current.map_or(u32::MAX, |current| u32::try_from(current).unwrap_or(u32::MAX))
 }
 
-/// How many processes these users need; each also has `connections` for REST.
+/// How many processes these users need; each also has `connections` for the line's requests and for
+/// booking's.
 ///
 /// # Errors
 /// Where `wished` processes are too few for the users.
 pub fn processes(users: u32, connections: u32, limit: u32, cores: u32, wished: Option<u32>) -> Result<u32> {
-    let room = limit.saturating_sub(RESERVE + connections);
+    let room = limit.saturating_sub(RESERVE + 2 * connections);
     if room == 0 {
         bail!("{limit} file descriptors are too few; raise `ulimit -n`");
     }
@@ -50,7 +51,7 @@ mod tests {
             (10_000, 20_000, 2, 2),
             (18_000, 20_000, 2, 2),
             (18_000, 20_000, 8, 4),
-            (3_000, 1_024, 2, 8),
+            (3_000, 1_024, 2, 12),
             (1_000_000, u32::MAX, 4, 4),
         ] {
             assert_eq!(processes(users, 128, limit, cores, None).unwrap(), expected, "{users} {limit} {cores}");
@@ -60,7 +61,7 @@ mod tests {
     #[test]
     fn too_few_processes_are_refused() {
         assert!(processes(3_000, 128, 1_024, 2, Some(2)).is_err());
-        assert!(processes(10, 128, 600, 2, None).is_err());
+        assert!(processes(10, 128, 700, 2, None).is_err());
         assert_eq!(processes(3, 128, 1_024, 2, Some(8)).unwrap(), 3);
     }
 }

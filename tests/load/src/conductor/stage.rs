@@ -51,7 +51,8 @@ impl Stage {
                 (gateway.clone(), booking.unwrap_or(gateway), secret, None)
             }
             None => {
-                let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+                let made_up = || format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+                let secret = cli.jwt_secret.clone().unwrap_or_else(made_up);
                 let setup = Setup::new(cli.stanchion.clone(), &secret)?;
                 let server = setup.start(None).await?;
                 let endpoint = server.endpoint.clone();
