@@ -22,7 +22,12 @@ class Replica {
     this.connections = 0;
     this.server = http.createServer((request, response) => this.#receive(request, response));
     this.server.keepAliveTimeout = 60_000;
-    this.server.on('connection', () => (this.connections += 1));
+    this.sockets = new Set();
+    this.server.on('connection', (socket) => {
+      this.connections += 1;
+      this.sockets.add(socket);
+      socket.on('close', () => this.sockets.delete(socket));
+    });
     this.server.on('upgrade', (request, socket) => this.upgrade(request, socket));
     this.reset();
   }
@@ -48,7 +53,8 @@ class Replica {
   }
 
   async close() {
-    this.server.closeAllConnections();
+    // Upgraded ones too, which closeAllConnections() leaves open.
+    for (const socket of this.sockets) socket.destroy();
     await new Promise((resolve) => this.server.close(resolve));
   }
 }
