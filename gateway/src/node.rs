@@ -109,6 +109,9 @@ async fn report(gateway: Gateway) {
     let with = &gateway.0.with;
     loop {
         gateway.0.guest_door.forget_quiet();
+        for event in gateway.0.registry.stranded_events() {
+            spawn_resync(&gateway, event);
+        }
         for event in gateway.0.registry.events() {
             if let Err(error) = with.engine.report_node(event, &gateway.0.config.node, with.clock.now()).await {
                 tracing::warn!(%event, %error, "this node's sign of life could not be recorded");

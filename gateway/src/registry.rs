@@ -69,6 +69,11 @@ impl Registry {
         self.known_room(event)?.stranded(user)
     }
 
+    /// Events whose line was lost and began anew, and whose users here are not all back.
+    pub(crate) fn stranded_events(&self) -> Vec<EventId> {
+        self.rooms.iter().filter(|room| room.value().has_stranded()).map(|room| *room.key()).collect()
+    }
+
     /// Hands a pass to every connection of the user here.
     pub(crate) fn deliver(&self, event: EventId, user: &UserId, grant: &Grant) {
         if let Some(room) = self.known_room(event) {

@@ -27,7 +27,7 @@ async fn the_line_comes_back_in_its_old_order() {
     })
     .await;
 
-    stack.backing().redis().await.lose_everything();
+    stack.backing().redis().await.lose_everything().await;
 
     eventually("everybody in line again", || async {
         let answer = gateway.by(&watcher).get(&format!("/queue/status/{}", sale.event)).await;

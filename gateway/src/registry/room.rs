@@ -155,6 +155,12 @@ impl Room {
         (local.position > 0 && local.epoch != current).then(|| (local.epoch.clone(), local.number))
     }
 
+    /// Does anybody wait in an incarnation of the line that is not the one known now?
+    pub(super) fn has_stranded(&self) -> bool {
+        let Some(current) = self.track.lock().epoch.clone() else { return false };
+        self.users.iter().any(|local| local.position > 0 && local.epoch != current)
+    }
+
     pub(super) fn settings(&self, event: EventId, settings: &QueueSettings) {
         let changed = {
             let mut track = self.track.lock();
