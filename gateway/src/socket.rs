@@ -24,6 +24,8 @@ use crate::Gateway;
 
 /// A client that does not take a frame for this long is closed; its place and pass are safe.
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+/// Time for the closing handshake; after it the connection is dropped.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 /// The library keeps a read buffer of this size per connection; its default of 128 KiB costs 137 KB of memory each.
 const READ_BUFFER_BYTES: usize = 1024;
 /// Most bytes that wait to be written to one connection.
@@ -87,6 +89,13 @@ async fn converse(gateway: Gateway, mut socket: WebSocket) {
     metrics::counter!("stanchion_socket_ends_total", "reason" => reason).increment(1);
 }
 
+/// Answers the client's close frame. The library puts the answer in the queue when it reads the frame, and writes it on the
+/// next read.
+async fn answer_close(socket: &mut WebSocket) -> End {
+    let _ = timeout(CLOSE_DEADLINE, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+    End::Gone
+}
+
 async fn send(socket: &mut WebSocket, message: &ServerMessage) -> Result<(), End> {
     write(socket, Message::Text(message.to_json().into())).await
 }
@@ -104,6 +113,6 @@ async fn close(socket: &mut WebSocket, code: CloseCode) {
     let said = timeout(WRITE_DEADLINE, socket.send(Message::Close(Some(frame)))).await;
     if matches!(said, Ok(Ok(()))) {
         // The client's own close frame ends the connection in order; one that does not send it is dropped.
-        let _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+        let _ = timeout(CLOSE_DEADLINE, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
     }
 }

@@ -51,7 +51,8 @@ async fn first_frame(socket: &mut WebSocket) -> Result<String, End> {
                 let problem = Problem::new(Code::Malformed, "frames must be text");
                 return refuse(socket, &problem, CloseCode::BadMessage).await;
             }
-            Some(Ok(Message::Close(_))) | None => return Err(End::Gone),
+            Some(Ok(Message::Close(_))) => return Err(super::answer_close(socket).await),
+            None => return Err(End::Gone),
             Some(Err(error)) => return Err(super::session::broken(&error)),
         }
     }

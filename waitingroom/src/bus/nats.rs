@@ -1,12 +1,13 @@
 //! The bus on NATS JetStream. The stream drops what arrives twice with one message id within its duplicate window.
 
 use std::{
+    str::FromStr,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use async_nats::{
-    ConnectOptions,
+    ConnectOptions, ServerAddr,
     jetstream::{
         self,
         context::PublishAckFuture,
@@ -16,6 +17,7 @@ use async_nats::{
 };
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
+use percent_encoding::percent_decode_str;
 
 use super::{Bus, BusError, Message};
 
@@ -72,7 +74,9 @@ impl NatsBus {
             .connection_timeout(DEADLINE)
             .client_capacity(WINDOW * 2)
             .reconnect_delay_callback(|attempt| Duration::from_millis((100 << attempt.min(5)) as u64));
-        let client = options.connect(&config.url).await.map_err(|error| BusError(error.to_string()))?;
+        let address = ServerAddr::from_str(&config.url).map_err(|error| BusError(error.to_string()))?;
+        let options = with_credentials(options, &address);
+        let client = options.connect(address).await.map_err(|error| BusError(error.to_string()))?;
         let context = jetstream::context::ContextBuilder::new()
             .timeout(DEADLINE)
             .ack_timeout(DEADLINE)
@@ -152,6 +156,16 @@ impl Bus for NatsBus {
         }
         answers.resize(messages.len(), Err(BusError("not tried after a failure".into())));
         answers
+    }
+}
+
+/// The client library leaves user and password of a URL unread.
+fn with_credentials(options: ConnectOptions, address: &ServerAddr) -> ConnectOptions {
+    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    match (address.username(), address.password()) {
+        (Some(user), Some(password)) => options.user_and_password(plain(user), plain(password)),
+        (Some(token), None) => options.token(plain(token)),
+        _ => options,
     }
 }
 

@@ -11,7 +11,7 @@ use waitingroom::{
 };
 
 use super::{Followed, Session, broken, error};
-use crate::socket::{End, send};
+use crate::socket::{End, answer_close, send};
 
 /// Most events that one connection may follow at once.
 const MAX_FOLLOWED: usize = 8;
@@ -26,7 +26,8 @@ impl Session<'_> {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
             Some(Ok(Message::Binary(_))) => return Err(End::Close(CloseCode::BadMessage)),
-            Some(Ok(Message::Close(_))) | None => return Err(End::Gone),
+            Some(Ok(Message::Close(_))) => return Err(answer_close(socket).await),
+            None => return Err(End::Gone),
             Some(Err(error)) => return Err(broken(&error)),
         };
         if !self.guard.admits(self.gateway.0.with.clock.now()) {

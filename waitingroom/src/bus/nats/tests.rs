@@ -66,3 +66,26 @@ async fn without_a_server_a_publication_fails_at_its_deadline() {
     let answers = bus.publish(&[message(&bus, 1), message(&bus, 2)]).await;
     assert!(answers.iter().all(Result::is_err) && answers.len() == 2);
 }
+
+/// What a client says to a server that asks for credentials.
+async fn introduction(credentials: &str) -> String {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("nats://{credentials}@{}", listener.local_addr().unwrap());
+    let _bus = NatsBus::connect(NatsConfig::new(url)).await.unwrap();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let info =
+        r#"INFO {"server_id":"x","version":"2.10.0","host":"h","port":1,"max_payload":1048576,"auth_required":true}"#;
+    stream.write_all(format!("{info}\r\n").as_bytes()).await.unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).await.unwrap();
+    line
+}
+
+#[tokio::test]
+async fn user_and_password_of_the_url_reach_the_server() {
+    let said = introduction("shop:p%40ss").await;
+    assert!(said.contains(r#""user":"shop""#) && said.contains(r#""pass":"p@ss""#), "{said}");
+    let said = introduction("a-token").await;
+    assert!(said.contains(r#""auth_token":"a-token""#), "{said}");
+}
