@@ -175,18 +175,21 @@ impl Room {
     }
 
     pub(super) fn progress(&self, progress: &Progress, now: Timestamp) -> Applied {
-        let ready = {
+        let (first, ready) = {
             let mut track = self.track.lock();
+            let first = !track.known;
             match track.accept(progress, now) {
-                Ok(ready) => ready,
+                Ok(ready) => (first, ready),
                 Err(applied) => return applied,
             }
         };
+        // The first message that is heard may not be the first that was sent.
+        let missed = first && self.users.iter().any(|local| local.revision < progress.from);
         self.settings(progress.event_id, &progress.settings);
         for progress in ready {
             self.project(&progress, now);
         }
-        Applied::Done
+        if missed { Applied::Lost } else { Applied::Done }
     }
 
     fn project(&self, progress: &Progress, now: Timestamp) {

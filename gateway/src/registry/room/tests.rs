@@ -144,3 +144,13 @@ fn a_reading_that_was_overtaken_leads_nobody_back() {
     let told = slot.take().into_iter().find_map(|(_, news)| news.position);
     assert_eq!(told.map(|news| news.position), Some(5));
 }
+
+#[test]
+fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
+    let place = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 1, grant: None };
+    for (from, applied) in [(1, Applied::Done), (2, Applied::Lost)] {
+        let room = Room::default();
+        assert_eq!(room.attach(event(), &user(9), &place, &Arc::new(Slot::default())), Ok(true));
+        assert_eq!(room.progress(&progress(from, vec![5], 6), Timestamp::default()), applied);
+    }
+}
