@@ -47,6 +47,9 @@ pub(super) async fn of_the_line(stack: &Stack, sale: &Sale) {
     gateway.delete(&format!("/queue/leave?event_id={}", sale.event)).await.refused(404, "NOT_IN_QUEUE");
 }
 
+/// Makes a good body bad.
+type Spoil = fn(&mut Value);
+
 pub(super) async fn of_booking(stack: &Stack, sale: &Sale) {
     let booking = stack.booking(0).by(&Visitor::new("clumsy"));
     let reserve = async |change: fn(&mut Value)| {
@@ -54,7 +57,7 @@ pub(super) async fn of_booking(stack: &Stack, sale: &Sale) {
         change(&mut wish);
         reserve_once(&booking, &wish, Some("no-pass"), None).await
     };
-    let invalid: [(&str, fn(&mut Value)); 13] = [
+    let invalid: [(&str, Spoil); 13] = [
         ("quantity", |wish| wish["quantity"] = json!(0)),
         ("quantity", |wish| wish["quantity"] = json!(11)),
         ("quantity", |wish| wish["quantity"] = json!(-1)),
@@ -121,7 +124,7 @@ pub(super) async fn of_operators(stack: &Stack) {
     let operator = stack.operator();
     let before = operator.get("/admin/events").await.expect(200);
     let event = || json!({"name": "A play", "shows": [{"name": "One", "zones": [{"name": "A", "capacity": 10, "unit_price": 100}]}]});
-    let invalid: [(&str, fn(&mut Value)); 14] = [
+    let invalid: [(&str, Spoil); 14] = [
         ("name", |event| event["name"] = json!("")),
         ("name", |event| event["name"] = json!("x".repeat(201))),
         ("name", |event| drop(event.as_object_mut().map(|event| event.remove("name")))),
