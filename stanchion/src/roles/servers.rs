@@ -37,7 +37,7 @@ pub async fn gateway(settings: Settings) -> Result<()> {
 /// Runs booking until told to stop.
 ///
 /// # Errors
-/// As [`gateway`].
+/// As [`gateway()`].
 pub async fn booking(settings: Settings) -> Result<()> {
     settings.required(&settings.pass_secret, "pass_secret")?;
     let guests = settings.guests.unwrap_or(false);
@@ -61,7 +61,7 @@ pub async fn booking(settings: Settings) -> Result<()> {
 /// Runs a queue worker until told to stop.
 ///
 /// # Errors
-/// As [`gateway`].
+/// As [`gateway()`].
 pub async fn queue_worker(settings: Settings) -> Result<()> {
     let line = Line::on_redis(&settings).await?;
     let process = Process::bind(&settings).await?;
