@@ -62,27 +62,28 @@ fn accept(gateway: Gateway, place: Place, upgrade: WebSocketUpgrade) -> Response
         .max_write_buffer_size(WRITE_BUFFER_BYTES + MAX_FRAME_BYTES)
         .max_message_size(MAX_FRAME_BYTES)
         .max_frame_size(MAX_FRAME_BYTES)
-        .on_upgrade(move |socket| {
+        .on_upgrade(move |mut socket| {
             let lifecycle = gateway.0.with.lifecycle.clone();
             let stopped = lifecycle.clone();
             lifecycle.track(async move {
                 let _place = place;
-                tokio::select! { () = converse(gateway, socket) => {}, () = stopped.stopped() => {} }
+                // By reference: a future keeps a second place for every value that it is handed.
+                tokio::select! { () = converse(&gateway, &mut socket) => {}, () = stopped.stopped() => {} }
             })
         })
 }
 
-async fn converse(gateway: Gateway, mut socket: WebSocket) {
+async fn converse(gateway: &Gateway, socket: &mut WebSocket) {
     metrics::gauge!("stanchion_sockets").increment(1.0);
-    let end = match introduction::meet(&gateway, &mut socket).await {
-        Ok(introduced) => session::serve(&gateway, &mut socket, introduced).await,
+    let end = match Box::pin(introduction::meet(gateway, socket)).await {
+        Ok(introduced) => session::serve(gateway, socket, introduced).await,
         Err(end) => end,
     };
     metrics::gauge!("stanchion_sockets").decrement(1.0);
     let reason = match end {
         End::Gone => "gone",
         End::Close(code) => {
-            close(&mut socket, code).await;
+            Box::pin(close(socket, code)).await;
             code.reason()
         }
     };

@@ -66,17 +66,20 @@ pub(super) async fn serve(gateway: &Gateway, socket: &mut WebSocket, client: Int
 
 impl Session<'_> {
     /// Serves whoever speaks next. Only receiving and waiting is ever cancelled, never a write.
+    ///
+    /// What is done about it lives in a box while it is done: a connection mostly waits, and would otherwise keep room for the
+    /// largest of these steps all its life.
     async fn turn(&mut self, socket: &mut WebSocket) -> Result<(), End> {
         let slot = Arc::clone(&self.slot);
         tokio::select! {
             frame = socket.recv() => {
                 self.heard_at = Instant::now();
-                self.hear(socket, frame).await
+                Box::pin(self.hear(socket, frame)).await
             }
-            () = slot.woken() => self.tell_news(socket).await,
-            reservation = reserved(&mut self.reservation) => self.tell_reservation(socket, reservation).await,
-            () = sleep_until(self.beat_at) => self.beat(socket).await,
-            () = self.gateway.0.with.lifecycle.draining() => self.send_away(socket).await,
+            () = slot.woken() => Box::pin(self.tell_news(socket)).await,
+            reservation = reserved(&mut self.reservation) => Box::pin(self.tell_reservation(socket, reservation)).await,
+            () = sleep_until(self.beat_at) => Box::pin(self.beat(socket)).await,
+            () = self.gateway.0.with.lifecycle.draining() => Box::pin(self.send_away(socket)).await,
         }
     }
 
