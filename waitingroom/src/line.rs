@@ -228,7 +228,7 @@ pub struct Progress {
     pub removed: Vec<u64>,
     /// Everybody in line without a pass, after.
     pub total: u64,
-    /// Passes issued and neither used nor expired.
+    /// Passes issued and neither expired nor used for a hold that is committed.
     pub active: u64,
     /// Seats that can be reserved now.
     pub seats_left: u64,

@@ -125,6 +125,7 @@ impl Line {
         if self.total() >= self.settings.max_in_line {
             return JoinOutcome::Full;
         }
+        self.active.remove(&join.user); // of a pass whose hold is not committed: it can not come back from here
         let number = self.seat_number(join.ticket.as_ref());
         let entry = Entry { number, standing: Standing::Waiting, nodes: Vec::new() };
         self.entries.insert(join.user.clone(), entry);
@@ -259,8 +260,14 @@ impl Line {
     }
 
     fn expire_passes(&mut self, now: Timestamp) -> Vec<Addressed<Lapse>> {
-        let expired = self.active.due(now, SWEEP_LIMIT);
+        let (spent, expired): (Vec<_>, Vec<_>) =
+            self.active.due(now, SWEEP_LIMIT).into_iter().partition(|user| self.is_spent(user));
+        spent.iter().for_each(|user| self.active.remove(user)); // their holds decide
         expired.into_iter().map(|user| self.lapse(user, Lapse::Expired)).collect()
+    }
+
+    fn is_spent(&self, user: &UserId) -> bool {
+        self.entries.get(user).is_some_and(|entry| matches!(entry.standing, Standing::Spent(_)))
     }
 
     fn lapse(&mut self, user: UserId, what: Lapse) -> Addressed<Lapse> {
@@ -399,10 +406,10 @@ impl Line {
         self.live_pass(user, pass).is_some()
     }
 
-    /// Marks the pass as used by a hold that waits for its commit.
+    /// Marks the pass as used by a hold that waits for its commit. It goes on counting as active until then: were its place
+    /// given to another, a commit that fails would bring it back above the cap.
     pub(super) fn spend(&mut self, user: &UserId, pass: &PassId) {
         let Some(grant) = self.live_pass(user, pass).cloned() else { return };
-        self.active.remove(user);
         self.unacknowledged.remove(user);
         self.idle.remove(user);
         if let Some(entry) = self.entries.get_mut(user) {
@@ -414,6 +421,7 @@ impl Line {
     pub(super) fn forget_spent(&mut self, user: &UserId, pass: &PassId) {
         if self.spent_pass(user, pass).is_some() {
             self.entries.remove(user);
+            self.active.remove(user);
         }
     }
 
@@ -422,9 +430,9 @@ impl Line {
         let Some(grant) = self.spent_pass(user, pass).cloned() else { return };
         if grant.expires_at <= now {
             self.entries.remove(user);
+            self.active.remove(user);
             return;
         }
-        self.active.set(user, grant.expires_at);
         if let Some(entry) = self.entries.get_mut(user) {
             entry.standing = Standing::Passed(grant);
         }

@@ -66,7 +66,9 @@ end
 
 -- The hold that used the pass is committed or over: the user has no place any more.
 local function forget_spent(user, pass)
-  if entry_with_pass(user, 's', pass) then redis.call('HDEL', USERS, user) end
+  if not entry_with_pass(user, 's', pass) then return end
+  redis.call('HDEL', USERS, user)
+  redis.call('ZREM', ACTIVE, user)
 end
 
 -- Takes a hold out of the books; nil where there is none.

@@ -23,6 +23,7 @@ local function seat_number(epoch, number)
   return redis.call('HINCRBY', META, 'sequence', 1)
 end
 
+redis.call('ZREM', ACTIVE, user) -- of a pass whose hold is not committed: it can not come back from here
 local number = exact(seat_number(ARGV[4], tonumber(ARGV[5])))
 local entry = { number = number, standing = 'w', nodes = '', pass = '' }
 redis.call('ZADD', WAITING, number, number)

@@ -34,7 +34,14 @@ local function lapse(user, entry, what)
 end
 
 local function expire_passes()
-  for _, member in ipairs(due(ACTIVE, now)) do lapse(member[1], member[2], 'expired') end
+  for _, member in ipairs(due(ACTIVE, now)) do
+    local user, entry = member[1], member[2]
+    if entry and entry.standing == 's' then
+      redis.call('ZREM', ACTIVE, user) -- its hold decides
+    else
+      lapse(user, entry, 'expired')
+    end
+  end
 end
 
 -- When to look at an unacknowledged pass again: soon, but not after its deadline.

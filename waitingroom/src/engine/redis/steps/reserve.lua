@@ -32,7 +32,7 @@ redis.call('HSET', HOLDS, booking, table.concat({ hold.user, hold.zone, ARGV[4],
 redis.call('SADD', PENDING, booking)
 redis.call('ZADD', DUE, now, booking)
 if entry then
-  redis.call('ZREM', ACTIVE, hold.user)
+  -- The pass goes on counting as active until the commit: one that fails must not bring it back above the cap.
   redis.call('ZREM', UNACKED, hold.user)
   redis.call('ZREM', IDLE, hold.user)
   entry.standing = 's'

@@ -20,9 +20,9 @@ local function restore(user, pass)
   if not entry then return end
   if tonumber(entry.expires) <= now then
     redis.call('HDEL', USERS, user)
+    redis.call('ZREM', ACTIVE, user)
     return
   end
-  redis.call('ZADD', ACTIVE, entry.expires, user)
   entry.standing = 'p'
   keep(user, entry)
 end
