@@ -1,9 +1,6 @@
 //! Reserving and confirming, as a careful client does it: what asks for patience is repeated with the same key.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
@@ -33,24 +30,19 @@ pub async fn reserve_once(booking: &Rest, wish: &Value, pass: Option<&str>, key:
 
 /// Reserves with this pass, as a new attempt.
 pub async fn reserve(booking: &Rest, admission: &Admission, wish: &Value) -> Answer {
-    reserve_counting(booking, admission, wish, &AtomicU64::new(0)).await
-}
-
-/// The same; adds how often the attempt was told to wait.
-pub async fn reserve_counting(booking: &Rest, admission: &Admission, wish: &Value, waits: &AtomicU64) -> Answer {
     let (booking, key) = (booking.by(&admission.visitor), new_key());
-    insistently(waits, || reserve_once(&booking, wish, Some(&admission.pass), Some(&key))).await
+    insistently(|| reserve_once(&booking, wish, Some(&admission.pass), Some(&key))).await
 }
 
 /// Confirms.
 pub async fn confirm(booking: &Rest, id: &str) -> Answer {
     let path = format!("/bookings/{id}/confirm");
-    insistently(&AtomicU64::new(0), || booking.send(booking.request(Method::POST, &path))).await
+    insistently(|| booking.send(booking.request(Method::POST, &path))).await
 }
 
-/// Reserves and confirms; the confirmed booking. Adds how often the reservation was told to wait.
-pub async fn buy(booking: &Rest, admission: &Admission, wish: &Value, waits: &AtomicU64) -> Value {
-    let reserved = reserve_counting(booking, admission, wish, waits).await.expect(201);
+/// Reserves and confirms; the confirmed booking.
+pub async fn buy(booking: &Rest, admission: &Admission, wish: &Value) -> Value {
+    let reserved = reserve(booking, admission, wish).await.expect(201);
     assert_eq!(reserved["status"], "reserved", "{reserved}");
     let confirmed = confirm(&booking.by(&admission.visitor), id(&reserved)).await.expect(200);
     assert_eq!((confirmed["status"].as_str(), id(&confirmed)), (Some("confirmed"), id(&reserved)), "{confirmed}");
@@ -62,14 +54,13 @@ pub fn id(booking: &Value) -> &str {
     booking["booking_id"].as_str().expect("a booking has an id")
 }
 
-async fn insistently<F: Future<Output = Answer>>(waits: &AtomicU64, ask: impl Fn() -> F) -> Answer {
+async fn insistently<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> Answer {
     let deadline = std::time::Instant::now() + PATIENCE;
     loop {
         let answer = ask().await;
         if !answer.asks_to_wait() || std::time::Instant::now() > deadline {
             return answer;
         }
-        waits.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(PAUSE).await;
     }
 }
