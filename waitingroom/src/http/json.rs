@@ -1,5 +1,7 @@
 //! Extractors whose refusals are problems that name the field.
 
+use std::time::Duration;
+
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request, path::ErrorKind, rejection::PathRejection},
@@ -12,6 +14,9 @@ use crate::problem::{Code, Problem};
 
 /// Longest request body, in bytes: the largest legitimate one is a catalogue of a few hundred zones.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// Time for a request's body to arrive once its headers have.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A JSON body, of a request or an answer.
 #[derive(Debug, Clone)]
@@ -33,12 +38,18 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let body = Bytes::from_request(request, state).await;
-        body.map(Self).map_err(|rejection| match rejection.status().as_u16() {
-            413 => Problem::new(Code::PayloadTooLarge, "the body is too large"),
-            _ => Problem::new(Code::Malformed, "the body could not be read"),
-        })
+        read_within(BODY_DEADLINE, request, state).await.map(Self)
     }
+}
+
+/// A body that trickles in would hold its connection for as long as its sender likes.
+async fn read_within<S: Send + Sync>(deadline: Duration, request: Request, state: &S) -> Result<Bytes, Problem> {
+    let late = |_| Problem::new(Code::Malformed, "the body did not arrive in time");
+    let body = tokio::time::timeout(deadline, Bytes::from_request(request, state)).await.map_err(late)?;
+    body.map_err(|rejection| match rejection.status().as_u16() {
+        413 => Problem::new(Code::PayloadTooLarge, "the body is too large"),
+        _ => Problem::new(Code::Malformed, "the body could not be read"),
+    })
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
@@ -177,6 +188,14 @@ mod tests {
 
     fn refusal(body: &str) -> Problem {
         from_slice::<Order>(body.as_bytes()).unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        let request = Request::new(axum::body::Body::from_stream(never));
+        let problem = read_within(Duration::from_millis(20), request, &()).await.unwrap_err();
+        assert!(problem.detail.contains("in time"), "{problem:?}");
     }
 
     #[test]
