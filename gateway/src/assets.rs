@@ -17,10 +17,15 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 #[folder = "../web-client/dist"]
 struct WebClient;
 
-/// The page at `/`, and its files.
+/// Where visitors find the one page that shows events, the line and the seats; its script reads the path.
+const VISITORS: [&str; 4] = ["/", "/e/{event}", "/e/{event}/seats", "/bookings"];
+
+/// The pages, and their files.
 pub(crate) fn router() -> Router {
-    Router::new()
-        .route("/", get(|| async { file("index.html") }))
+    VISITORS
+        .into_iter()
+        .fold(Router::new(), |router, path| router.route(path, get(|| async { file("index.html") })))
+        .route("/admin", get(|| async { file("admin.html") }))
         .route("/assets/{*path}", get(|Path(path): Path<String>| async move { file(&format!("assets/{path}")) }))
         .route("/favicon.svg", get(|| async { file("favicon.svg") }))
         .route("/openapi.json", get(|| async { document(include_str!("../../docs/openapi.json")) }))
@@ -30,7 +35,7 @@ pub(crate) fn router() -> Router {
 fn file(path: &str) -> Response {
     match WebClient::get(path) {
         Some(found) => serve(path, found),
-        None if path == "index.html" => {
+        None if path.ends_with(".html") => {
             let detail = "the web client was not built; run `make build`";
             (StatusCode::NOT_FOUND, detail).into_response()
         }

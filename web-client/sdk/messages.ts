@@ -1,10 +1,11 @@
 // The messages of the WebSocket protocol `stanchion.v1`, both ways. `tests/wire/` holds a sample of each.
-import { type Read, type Shape, ShapeError, count, duration, list, optional, record, text, time } from "./shape";
-import { booking, bookingShape, saleState } from "./resources";
+import { type Read, type Shape, ShapeError, count, list, optional, record, text, time } from "./shape";
+import { booking, bookingShape, saleState, waitShape, zoneLeft } from "./resources";
 
 export const SUBPROTOCOL = "stanchion.v1";
 
-const wish = record({ zone_id: text, quantity: count });
+/** One of up to five, the dearest first. */
+const wish = record({ show_id: optional(text), zone_id: text, quantity: count });
 
 const clientShapes = {
   connect: { token: text },
@@ -22,17 +23,16 @@ const serverShapes = {
     ticket: text,
     position: count,
     total_in_queue: count,
-    estimated_wait_seconds: duration,
+    ...waitShape,
   },
   position: {
     event_id: text,
     position: count,
     total_in_queue: count,
-    estimated_wait_seconds: duration,
+    ...waitShape,
     seats_left: optional(count),
-    reason: optional(text),
   },
-  pass: { event_id: text, pass_id: text, queue_pass: text, expires_at: time, hold: optional(booking) },
+  pass: { event_id: text, pass_id: text, queue_pass: text, expires_at: time, hold: optional(booking), left: optional(list(zoneLeft)) },
   reserved: { ...bookingShape, ref: text },
   left: { event_id: text },
   event: { event_id: text, state: saleState, message: optional(text) },

@@ -25,17 +25,29 @@ export type Booking = Of<typeof booking>;
 
 export const bookings = record({ bookings: list(booking) });
 
+/** How long it will take: one figure, where the server knows it a range, and why it became longer. */
+export const waitShape = {
+  estimated_wait_seconds: duration,
+  wait_range_seconds: optional(record({ low: duration, high: duration })),
+  reason: optional(text),
+} satisfies Shape;
+
+export const zoneLeft = record({ show_id: optional(text), zone_id: text, available: count });
+export type ZoneLeft = Of<typeof zoneLeft>;
+
 export const place = record({
   event_id: text,
   user_id: text,
   position: count,
   total_in_queue: count,
-  estimated_wait_seconds: duration,
+  ...waitShape,
   is_ready: flag,
   ticket: text,
   queue_pass: optional(text),
   pass_id: optional(text),
   queue_pass_expires_at: optional(time),
+  hold: optional(booking),
+  left: optional(list(zoneLeft)),
 });
 export type Place = Of<typeof place>;
 

@@ -1,0 +1,45 @@
+// Numbers, amounts, times and plurals in the words and digits of a language.
+import type { Language } from "./language";
+
+/** The forms of `Intl.PluralRules` that a language uses; `other` always exists. `{n}` stands for the number. */
+export type Forms = { other: string } & Partial<Record<Intl.LDMLPluralRule, string>>;
+
+export interface Format {
+  whole(count: number): string;
+  /** `amount` is in the currency's minor unit. */
+  money(amount: number, currency: string): string;
+  plural(count: number, forms: Forms): string;
+  dateTime(time: string): string;
+  timeOfDay(time: Date): string;
+  /** As on a clock: 4:05. */
+  clock(ms: number): string;
+}
+
+/** `preferences` are language tags, best first: they say which English, and with it which order of day and month. */
+export function formatFor(language: Language, preferences: readonly string[] = []): Format {
+  const region = preferences.find((tag) => tag.toLowerCase().split("-")[0] === language) ?? language;
+  // Thai pages count in Latin digits and the Gregorian year, as tickets do.
+  const locale = language === "th" ? "th-TH-u-ca-gregory-nu-latn" : region;
+  const whole = new Intl.NumberFormat(locale);
+  const rules = new Intl.PluralRules(language);
+  const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short" });
+  const timeOfDay = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
+  return {
+    whole: (count) => whole.format(count),
+    money: (amount, currency) => moneyIn(locale, amount, currency),
+    plural: (count, forms) => (forms[rules.select(count)] ?? forms.other).replace("{n}", whole.format(count)),
+    dateTime: (time) => dateTime.format(new Date(time)),
+    timeOfDay: (time) => timeOfDay.format(time),
+    clock,
+  };
+}
+
+function moneyIn(locale: string, amount: number, currency: string): string {
+  const format = new Intl.NumberFormat(locale, { style: "currency", currency });
+  return format.format(amount / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
+}
+
+function clock(ms: number): string {
+  const seconds = Math.max(0, Math.ceil(ms / 1_000));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}

@@ -1,0 +1,24 @@
+// Which language a person reads: their own choice first, then the browser's preference, then English.
+
+export const languages = { en: "English", th: "ไทย" } as const;
+export type Language = keyof typeof languages;
+
+const KEY = "stanchion.language";
+
+function known(tag: string | null): Language | undefined {
+  const primary = tag?.toLowerCase().split("-")[0];
+  return primary !== undefined && Object.hasOwn(languages, primary) ? (primary as Language) : undefined;
+}
+
+/** `preferences` are language tags, best first. */
+export function preferredLanguage(chosen: string | null, preferences: readonly string[]): Language {
+  return known(chosen) ?? preferences.map(known).find((language) => language !== undefined) ?? "en";
+}
+
+export function rememberedLanguage(): string | null {
+  return localStorage.getItem(KEY);
+}
+
+export function rememberLanguage(language: Language): void {
+  localStorage.setItem(KEY, language);
+}
