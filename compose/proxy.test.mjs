@@ -313,8 +313,12 @@ test('a WebSocket opens, and stays open between heartbeats', async () => {
   socket.destroy();
 });
 
-test('events stream at once, and for as long as heartbeats come', async () => {
-  for (const replica of gateways) {
+for (const [role, path] of [
+  ['gateways', '/api/v1/queue/position/e/stream'],
+  ['bookings', '/api/v1/events/e/availability/stream'],
+  ['bookings', '/api/v1/admin/events/e/live/stream'],
+]) test(`events of ${path} stream at once, and for as long as heartbeats come`, async () => {
+  for (const replica of { gateways, bookings }[role]) {
     replica.answer = async (request, response) => {
       response.writeHead(200, { 'Content-Type': 'text/event-stream' });
       for (let i = 1; i <= 4; i++) {
@@ -327,7 +331,7 @@ test('events stream at once, and for as long as heartbeats come', async () => {
   const began = Date.now();
   const arrivals = await new Promise((resolve, reject) => {
     const times = [];
-    http.get({ host: '127.0.0.1', port, path: '/api/v1/queue/position/e/stream', agent: false }, (response) => {
+    http.get({ host: '127.0.0.1', port, path, agent: false }, (response) => {
       response.on('data', () => times.push(Date.now() - began));
       response.on('end', () => resolve(times));
       response.on('error', reject);
@@ -340,7 +344,8 @@ test('events stream at once, and for as long as heartbeats come', async () => {
 
 test('the shipped limits leave room for heartbeats', () => {
   const longest = 25;
-  for (const place of ['location = /api/v1/ws {', 'location ~ ^/api/v1/queue/position/.+/stream$ {']) {
+  for (const place of ['location = /api/v1/ws {', 'location ~ ^/api/v1/queue/position/.+/stream$ {',
+    'location ~ ^/api/v1/(events/[^/]+/availability|admin/events/[^/]+/live)/stream$ {']) {
     const [, block] = shipped.match(new RegExp(`${place.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}([^}]*)}`));
     const [, seconds] = block.match(/proxy_read_timeout (\d+)s;/);
     assert.ok(Number(seconds) >= 2 * longest, `${place} ${seconds} s`);

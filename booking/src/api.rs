@@ -1,12 +1,14 @@
 //! The routes of this role. A handler parses, calls one operation and maps its result.
 
 mod admin;
+mod availability;
 mod bookings;
 mod caller;
 mod events;
 mod inventory;
 mod new_event;
 mod reserve;
+mod streams;
 
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
     let routes = Router::new()
         .route("/events", get(events::list))
         .route("/events/{event_id}", get(events::one))
+        .route("/events/{event_id}/availability/stream", get(availability::stream))
         .route("/bookings", get(bookings::list))
         .route("/bookings/reserve", post(reserve::reserve))
         .route("/bookings/pending", get(bookings::pending))

@@ -8,6 +8,7 @@ use waitingroom::{
     bus::Bus,
     clock::{Clock, Timestamp},
     engine::SharedEngine,
+    http::ServeLimits,
     identity::Authenticator,
     pass::PassKey,
     signal::Signals,
@@ -43,12 +44,19 @@ pub struct BookingConfig {
     pub subject_prefix: String,
     /// How long the name of an attempt is remembered.
     pub remember_keys: Duration,
+    /// Most who follow the seats that are left, at once.
+    pub availability_readers: usize,
 }
 
 impl Default for BookingConfig {
-    /// Subjects below `stanchion`; a day for idempotency keys.
+    /// Subjects below `stanchion`; a day for idempotency keys; half of the connections that a listener accepts for those who
+    /// follow the seats, so that the other half can reserve them.
     fn default() -> Self {
-        Self { subject_prefix: "stanchion".into(), remember_keys: Duration::from_secs(24 * 3600) }
+        Self {
+            subject_prefix: "stanchion".into(),
+            remember_keys: Duration::from_secs(24 * 3600),
+            availability_readers: ServeLimits::default().connections / 2,
+        }
     }
 }
 
@@ -73,12 +81,12 @@ impl Desk {
         inventory: Inventory,
     ) -> Self {
         Self {
+            availability: Availability::new(config.availability_readers),
             backends,
             config,
             catalogue,
             committer,
             inventory,
-            availability: Availability::default(),
             announcing: Mutex::default(),
         }
     }

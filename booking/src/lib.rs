@@ -13,6 +13,7 @@ mod decide;
 mod desk;
 pub mod event;
 mod expiry;
+mod feed;
 mod follow;
 mod inventory;
 pub mod money;

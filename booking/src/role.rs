@@ -84,6 +84,7 @@ impl Booking {
         lifecycle.spawn("reconcile", reconcile(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("follow", follow(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("suspicions", suspicions(Arc::clone(&desk), suspected, lifecycle.clone()));
+        lifecycle.spawn("availability", availability(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("checkpoint", checkpoint(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("outbox relay", relay(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("forget keys", forget_keys(desk, lifecycle.clone()));
@@ -128,6 +129,13 @@ async fn suspicions(desk: Arc<Desk>, mut suspected: mpsc::Receiver<EventId>, lif
             heed("suspicions", desk.inventory.sync(&event).await);
         }
     }
+}
+
+async fn availability(desk: Arc<Desk>, lifecycle: Lifecycle) {
+    while lifecycle.pause(SECOND).await {
+        heed("availability", desk.publish_availability().await);
+    }
+    desk.availability.feed.end();
 }
 
 async fn checkpoint(desk: Arc<Desk>, lifecycle: Lifecycle) {

@@ -4,6 +4,7 @@
 
 mod http {
     mod admin;
+    mod availability;
     mod catalogue;
     mod decisions;
     mod faults;

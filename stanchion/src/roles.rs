@@ -115,6 +115,11 @@ impl Line {
     }
 }
 
+/// Those who only look may not take the connections of those who reserve.
+fn booking_config(settings: &Settings) -> booking::BookingConfig {
+    booking::BookingConfig { availability_readers: settings.max_connections() / 2, ..booking::BookingConfig::default() }
+}
+
 /// Readiness: the gateway hears.
 fn hearing(gateway: &Gateway) -> (&'static str, Check) {
     let gateway = gateway.clone();

@@ -4,13 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     http::{Request, StatusCode},
 };
 use booking::{
     Backends, Booking, BookingConfig,
     store::{SharedStore, sqlite::SqliteStore},
 };
+use futures_util::{StreamExt, stream::BoxStream};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -60,6 +61,21 @@ impl Answer {
     }
 }
 
+/// Server-sent events of one answer.
+pub(crate) struct Stream(BoxStream<'static, Result<Bytes, axum::Error>>);
+
+impl Stream {
+    /// The next event's name and data; nothing where the stream has ended.
+    pub(crate) async fn next(&mut self) -> Option<(String, Value)> {
+        let next = tokio::time::timeout(Duration::from_secs(10), self.0.next());
+        let bytes = next.await.expect("the next event comes")?.unwrap();
+        let text = std::str::from_utf8(&bytes).unwrap();
+        let (name, data) = text.strip_suffix("\n\n").unwrap().split_once('\n').unwrap();
+        let data = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+        Some((name.strip_prefix("event: ").unwrap().to_owned(), data))
+    }
+}
+
 impl Drop for Shop {
     fn drop(&mut self) {
         self.lifecycle.begin_drain();
@@ -99,6 +115,10 @@ impl Shop {
 
     /// A role on these backends, without an event of its own.
     async fn on(store: SharedStore, engine: SharedEngine, clock: Clock) -> Self {
+        Self::configured(store, engine, clock, BookingConfig::default()).await
+    }
+
+    async fn configured(store: SharedStore, engine: SharedEngine, clock: Clock, config: BookingConfig) -> Self {
         let (signals, bus) = (LocalSignals::default(), LocalBus::default());
         let identity = IdentityConfig { jwt_secret: Some(Secret::from(JWT_SECRET)), ..IdentityConfig::default() };
         let backends = Backends {
@@ -110,7 +130,7 @@ impl Shop {
             pass_key: PassKey::new(&Secret::from(PASS_SECRET)),
             clock: clock.clone(),
         };
-        let role = Booking::bind(backends, BookingConfig::default()).await.unwrap();
+        let role = Booking::bind(backends, config).await.unwrap();
         let router = waitingroom::http::complete(role.router());
         let (lifecycle, crashes) = Lifecycle::new();
         role.run(&lifecycle);
@@ -135,6 +155,32 @@ impl Shop {
         let mut other = Self::on(self.store.clone(), engine, self.clock.clone()).await;
         (other.event, other.show, other.zones) = (self.event, self.show.clone(), self.zones.clone());
         other
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn with(&self, config: BookingConfig) -> Self {
+        let mut other =
+            Self::configured(self.store.clone(), Arc::clone(&self.engine), self.clock.clone(), config).await;
+        (other.event, other.show, other.zones) = (self.event, self.show.clone(), self.zones.clone());
+        other
+    }
+
+    /// Goes away as a process does that was told to stop.
+    pub(crate) fn drain(&self) {
+        self.lifecycle.begin_drain();
+    }
+
+    /// A stream of events that is open.
+    pub(crate) async fn stream(&self, path: &str, token: Option<&str>) -> Stream {
+        let mut request = Request::builder().uri(format!("/api/v1{path}"));
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert_eq!(response.headers()["x-accel-buffering"], "no");
+        Stream(response.into_body().into_data_stream().boxed())
     }
 
     pub(crate) async fn send(

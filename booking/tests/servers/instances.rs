@@ -32,6 +32,7 @@ macro_rules! with_each_engine {
 with_each_engine! {
     a_crowd_over_two_instances_leaves_no_drift,
     a_change_at_one_instance_reaches_the_other,
+    seats_sold_at_one_instance_are_told_at_the_other,
     a_sync_in_the_middle_of_a_sale_loses_nothing,
     a_hold_ends_once_whoever_sweeps,
     an_engine_that_lost_everything_is_rebuilt_while_running,
@@ -111,6 +112,14 @@ async fn a_change_at_one_instance_reaches_the_other([first, second]: [Shop; 2]) 
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(5), follows).await.expect("the other instance follows");
+}
+
+async fn seats_sold_at_one_instance_are_told_at_the_other([first, second]: [Shop; 2]) {
+    let path = format!("/events/{}/availability/stream", first.event);
+    let mut stream = second.stream(&path, None).await;
+    assert_eq!(stream.next().await.unwrap().1["zones"][0]["available"], 20);
+    first.reserved("ann", 0, 4).await;
+    assert_eq!(stream.next().await.unwrap().1["zones"][0]["available"], 16);
 }
 
 async fn a_sync_in_the_middle_of_a_sale_loses_nothing(shops: [Shop; 2]) {

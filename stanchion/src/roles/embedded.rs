@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use booking::{
-    Booking, BookingConfig,
+    Booking,
     seed::seed_demo,
     store::{SharedStore, sqlite::SqliteStore},
 };
@@ -60,7 +60,7 @@ async fn serve(settings: &Settings, store: SharedStore) -> Result<()> {
     let guests = settings.guests.unwrap_or(true);
 
     let backends = line.backends(settings, guests, store, Arc::new(LocalBus::default()))?;
-    let booking = Booking::bind(backends, BookingConfig::default()).await.context("booking")?;
+    let booking = Booking::bind(backends, super::booking_config(settings)).await.context("booking")?;
     let own_url = format!("http://127.0.0.1:{}", process.address.port());
     let booking_url = settings.booking_url.clone().unwrap_or(own_url);
     let gateway = line.gateway(settings, lifecycle, booking_url, guests, settings.jwt_secret.clone())?;

@@ -49,7 +49,7 @@ pub async fn booking(settings: Settings) -> Result<()> {
     let line = Line::on_redis(&settings).await?;
     let bus = NatsBus::connect(nats).await.context("nats_url")?;
     let process = Process::bind(&settings).await?;
-    let config = BookingConfig { subject_prefix: prefix.to_owned(), ..BookingConfig::default() };
+    let config = BookingConfig { subject_prefix: prefix.to_owned(), ..super::booking_config(&settings) };
     let backends = line.backends(&settings, guests, store, Arc::new(bus))?;
     let booking = Booking::bind(backends, config).await.context("booking")?;
     let router = booking.router().merge(operations(process.lifecycle.clone(), booking.checks()));

@@ -30,13 +30,21 @@ pub struct ServeLimits {
     /// their pools (proxies 30 to 60 s, libraries up to 90 s): who closes first must be the client, or a request that may
     /// not be repeated is lost on a connection that is just being closed.
     pub idle_timeout: Duration,
+    /// How long what was sent may stay unacknowledged, or a client may leave its window shut, before the connection is given
+    /// up (`TCP_USER_TIMEOUT`): the deadline of every write, also of streams that nobody reads.
+    pub write_timeout: Duration,
 }
 
 impl Default for ServeLimits {
     /// 18,000 connections: what a limit of 20,000 file descriptors leaves after a reserve of a tenth. 10 s for headers,
-    /// 120 s for silence.
+    /// 120 s for silence. 30 s for clients that do not take what they are sent: longer than a phone needs to change cells.
     fn default() -> Self {
-        Self { connections: 18_000, header_timeout: Duration::from_secs(10), idle_timeout: Duration::from_secs(120) }
+        Self {
+            connections: 18_000,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(120),
+            write_timeout: Duration::from_secs(30),
+        }
     }
 }
 
@@ -71,6 +79,8 @@ fn connection(
     place: OwnedSemaphorePermit,
 ) {
     let _ = stream.set_nodelay(true); // only a matter of speed
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(limits.write_timeout)); // elsewhere TCP's own patience
     let place = Arc::new(place);
     let first_request = CancellationToken::new();
     let arrived = first_request.clone();
@@ -143,6 +153,34 @@ mod tests {
         let mut bytes = [0; 4096];
         let count = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut bytes)).await.unwrap().unwrap();
         String::from_utf8_lossy(&bytes[..count]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn who_never_reads_is_given_up() {
+        let limits = ServeLimits { write_timeout: Duration::from_millis(500), ..ServeLimits::default() };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (lifecycle, _crashes) = Lifecycle::new();
+        let (held, mut given_up) = tokio::sync::mpsc::channel::<()>(1);
+        let endless = move || {
+            let held = held.clone();
+            let chunk = axum::body::Bytes::from_static(&[0; 16 * 1024]);
+            async move {
+                Body::from_stream(futures_util::stream::repeat_with(move || {
+                    let _held = &held;
+                    Ok::<_, Infallible>(chunk.clone())
+                }))
+            }
+        };
+        let router = Router::new().route("/", get(endless));
+        lifecycle.spawn("accept", serve(listener, router, limits, lifecycle.clone()));
+        let mut reader = TcpStream::connect(address).await.unwrap();
+        reader.write_all(REQUEST).await.unwrap();
+        reader.readable().await.unwrap();
+        lifecycle.begin_drain(); // the accept loop lets go of the route: only the stream holds on to it
+        let ended = tokio::time::timeout(Duration::from_secs(20), given_up.recv()).await;
+        assert_eq!(ended, Ok(None), "the stream is dropped");
+        drop(reader);
     }
 
     #[tokio::test]

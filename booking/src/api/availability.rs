@@ -1,0 +1,22 @@
+//! Seats left, as they change.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use waitingroom::{http::Path, problem::Problem};
+
+use super::{events::id, streams};
+use crate::desk::Desk;
+
+pub(super) async fn stream(State(desk): State<Arc<Desk>>, Path(event): Path<String>) -> Result<Response, Problem> {
+    let event = desk.catalogue.event(id(&event)?).await?;
+    let place = desk.availability.feed.place().ok_or_else(streams::no_room)?;
+    let reader = match desk.availability.feed.join(event.event_id, place) {
+        Ok(reader) => reader,
+        Err(place) => {
+            let first = desk.availability_news(&event).await?;
+            desk.availability.feed.follow(event.event_id, first, place).ok_or_else(streams::ended)?
+        }
+    };
+    Ok(streams::answer(reader))
+}

@@ -1,0 +1,61 @@
+//! Feeds as server-sent events.
+
+use std::{convert::Infallible, time::Duration};
+
+use async_stream::stream;
+use axum::{
+    body::Body,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use waitingroom::problem::Problem;
+
+use crate::feed::Reader;
+
+/// Least time between two events of one stream.
+const PACE: Duration = Duration::from_secs(1);
+
+/// A stream is not silent for longer, so that proxies and clients know that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// When to try again where all streams are taken.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The reader's values, the first at once.
+pub(super) fn answer(reader: Reader) -> Response {
+    let mut response = Body::from_stream(paced(reader)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// Every stream is taken.
+pub(super) fn no_room() -> Problem {
+    Problem::unavailable("this node has no room for another stream; read the figures now and then instead", RETRY_AFTER)
+}
+
+/// The process drains.
+pub(super) fn ended() -> Problem {
+    Problem::unavailable("this node is going away", PACE)
+}
+
+fn paced(mut reader: Reader) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+    stream! {
+        yield Ok(reader.read());
+        let mut next = Instant::now() + PACE;
+        loop {
+            match timeout_at(Instant::now() + HEARTBEAT, reader.changed()).await {
+                Ok(true) => {
+                    sleep_until(next).await;
+                    yield Ok(reader.read());
+                    next = Instant::now() + PACE;
+                }
+                Ok(false) => return,
+                Err(_) => yield Ok(Bytes::from_static(b": heartbeat\n\n")),
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! One value an event that many readers follow: worked out and encoded once, shared as bytes, the latest only. A reader that
+//! is slow skips what it missed; the number of readers is bounded.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use waitingroom::ids::EventId;
+
+/// See the module's documentation. Whoever owns a feed publishes into it; events without readers cost nothing.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    /// Nothing once the feed has ended.
+    events: Mutex<Option<HashMap<EventId, watch::Sender<Bytes>>>>,
+    places: Arc<Semaphore>,
+}
+
+/// One reader's end. Its place is free again when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    latest: watch::Receiver<Bytes>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// The right to read, before there is something to be read.
+#[derive(Debug)]
+pub(crate) struct ReadersPlace(OwnedSemaphorePermit);
+
+/// A value as an event of `text/event-stream`.
+pub(crate) fn server_sent(name: &str, data: &impl Serialize) -> Bytes {
+    let data = serde_json::to_string(data).expect("what is published has only text keys");
+    format!("event: {name}\ndata: {data}\n\n").into()
+}
+
+impl Feed {
+    /// A feed for at most so many readers, over all events.
+    pub(crate) fn new(readers: usize) -> Self {
+        let places = Arc::new(Semaphore::new(readers.min(Semaphore::MAX_PERMITS)));
+        Self { events: Mutex::new(Some(HashMap::new())), places }
+    }
+
+    /// A place among the readers; nothing where all are taken.
+    pub(crate) fn place(&self) -> Option<ReadersPlace> {
+        Arc::clone(&self.places).try_acquire_owned().ok().map(ReadersPlace)
+    }
+
+    /// Follows an event that others follow already. The place comes back where nobody does.
+    pub(crate) fn join(&self, event: EventId, place: ReadersPlace) -> Result<Reader, ReadersPlace> {
+        let events = self.events.lock();
+        match events.as_ref().and_then(|events| events.get(&event)) {
+            Some(sender) => Ok(Reader { latest: sender.subscribe(), _place: place.0 }),
+            None => Err(place),
+        }
+    }
+
+    /// Follows an event; `first` is what is true now. Nothing where the feed has ended.
+    pub(crate) fn follow(&self, event: EventId, first: Bytes, place: ReadersPlace) -> Option<Reader> {
+        let mut events = self.events.lock();
+        let sender = events.as_mut()?.entry(event).or_insert_with(|| watch::Sender::new(first));
+        Some(Reader { latest: sender.subscribe(), _place: place.0 })
+    }
+
+    /// Events that somebody follows. The others are forgotten.
+    pub(crate) fn followed(&self) -> Vec<EventId> {
+        let mut events = self.events.lock();
+        let Some(events) = events.as_mut() else { return Vec::new() };
+        events.retain(|_, sender| sender.receiver_count() > 0);
+        events.keys().copied().collect()
+    }
+
+    /// Tells the event's readers, unless this is what they have.
+    pub(crate) fn publish(&self, event: EventId, value: Bytes) {
+        let events = self.events.lock();
+        let Some(sender) = events.as_ref().and_then(|events| events.get(&event)) else { return };
+        sender.send_if_modified(|latest| {
+            let differs = *latest != value;
+            *latest = value;
+            differs
+        });
+    }
+
+    /// Ends every reader, and admits no more.
+    pub(crate) fn end(&self) {
+        *self.events.lock() = None;
+    }
+}
+
+impl Reader {
+    /// The latest value, which counts as read.
+    pub(crate) fn read(&mut self) -> Bytes {
+        self.latest.borrow_and_update().clone()
+    }
+
+    /// Returns when there is a value that was not read; false where there will be none any more.
+    pub(crate) async fn changed(&mut self) -> bool {
+        self.latest.changed().await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn event() -> EventId {
+        Uuid::from_u128(1).into()
+    }
+
+    #[tokio::test]
+    async fn readers_share_the_latest_value_and_hear_of_changes_only() {
+        let feed = Feed::new(2);
+        let mut one = feed.follow(event(), "a".into(), feed.place().unwrap()).unwrap();
+        let mut two = feed.join(event(), feed.place().unwrap()).unwrap();
+        assert!(feed.place().is_none(), "no third");
+        let (first, second) = (one.read(), two.read());
+        assert_eq!((&*first, first.as_ptr()), (&b"a"[..], second.as_ptr()), "encoded once");
+        feed.publish(event(), "a".into());
+        assert!(!one.latest.has_changed().unwrap());
+        feed.publish(event(), "b".into());
+        feed.publish(event(), "c".into());
+        assert!(one.changed().await);
+        assert_eq!(&*one.read(), b"c");
+        assert!(!one.latest.has_changed().unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_nobody_follows_is_forgotten_and_the_end_is_for_all() {
+        let feed = Feed::new(1);
+        let reader = feed.follow(event(), "a".into(), feed.place().unwrap()).unwrap();
+        assert_eq!(feed.followed(), [event()]);
+        drop(reader);
+        assert_eq!(feed.followed(), []);
+        assert!(feed.join(event(), feed.place().unwrap()).is_err());
+        let mut reader = feed.follow(event(), "b".into(), feed.place().unwrap()).unwrap();
+        feed.end();
+        assert_eq!(&*reader.read(), b"b");
+        assert!(!reader.changed().await);
+        drop(reader);
+        assert!(feed.follow(event(), "c".into(), feed.place().unwrap()).is_none());
+    }
+}

@@ -1,0 +1,72 @@
+//! Seats left, as they change.
+
+use booking::BookingConfig;
+use serde_json::{Value, json};
+
+use super::shop::{Shop, Stream, token};
+
+fn path(shop: &Shop) -> String {
+    format!("/events/{}/availability/stream", shop.event)
+}
+
+async fn left(stream: &mut Stream) -> Vec<u64> {
+    let (name, news) = stream.next().await.expect("the stream goes on");
+    assert_eq!(name, "availability");
+    news["zones"].as_array().unwrap().iter().map(|zone| zone["available"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_seats_left_are_told_at_once_and_when_they_change() {
+    let shop = Shop::open().await;
+    let mut stream = shop.stream(&path(&shop), None).await;
+    let (_, first) = stream.next().await.unwrap();
+    let zone = |at: usize, available: u32| json!({"zone_id": shop.zones[at], "available": available});
+    assert_eq!(first, json!({"event_id": shop.event, "zones": [zone(0, 20), zone(1, 2)]}));
+    let began = std::time::Instant::now();
+    let booking = shop.reserved("ann", 0, 3).await;
+    assert_eq!(left(&mut stream).await, [17, 2]);
+    assert!(began.elapsed().as_millis() < 2_500, "{:?}", began.elapsed());
+    let mut late = shop.stream(&path(&shop), None).await;
+    assert_eq!(left(&mut late).await, [17, 2], "not what was true first");
+    let cancel = format!("/bookings/{}/cancel", booking["booking_id"].as_str().unwrap());
+    assert_eq!(shop.post(&cancel, &token("ann")).await.status, 200);
+    let began = std::time::Instant::now();
+    assert_eq!(left(&mut stream).await, [20, 2]);
+    assert!(began.elapsed().as_millis() > 300, "not as fast as it changes");
+    assert_eq!(left(&mut late).await, [20, 2]);
+}
+
+#[tokio::test]
+async fn streams_end_when_the_process_drains() {
+    let shop = Shop::open().await;
+    let mut stream = shop.stream(&path(&shop), None).await;
+    stream.next().await.unwrap();
+    shop.drain();
+    assert_eq!(stream.next().await, None);
+    let answer = shop.send("GET", &path(&shop), None, &[], None).await;
+    assert_eq!((answer.status.as_u16(), answer.retry_after.as_deref()), (503, Some("1")));
+}
+
+#[tokio::test]
+async fn only_so_many_follow_and_a_place_is_free_again() {
+    let first = Shop::open().await;
+    let shop = first.with(BookingConfig { availability_readers: 2, ..BookingConfig::default() }).await;
+    let streams = [shop.stream(&path(&shop), None).await, shop.stream(&path(&shop), None).await];
+    let refused = shop.send("GET", &path(&shop), None, &[], None).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code(), refused.retry_after.as_deref()),
+        (503, "UNAVAILABLE", Some("5"))
+    );
+    drop(streams);
+    let mut again = shop.stream(&path(&shop), None).await;
+    assert_eq!(left(&mut again).await, [20, 2]);
+}
+
+#[tokio::test]
+async fn an_event_that_is_not_there_has_no_stream() {
+    let shop = Shop::open().await;
+    for (event, status) in [(Value::from(uuid::Uuid::new_v4().to_string()), 404), (json!("x"), 422)] {
+        let path = format!("/events/{}/availability/stream", event.as_str().unwrap());
+        assert_eq!(shop.send("GET", &path, None, &[], None).await.status.as_u16(), status);
+    }
+}
