@@ -10,10 +10,13 @@ use waitingroom::{
     ids::{Epoch, EventId, PassId, UserId},
     line::{Grant, Lapse, Place, SaleState},
     problem::{Code, Problem},
-    wire::ServerMessage,
+    wire::{ServerMessage, WaitRange, WaitReason},
 };
 
-use crate::{Gateway, registry::Slot};
+use crate::{
+    Gateway,
+    registry::{Estimate, Slot},
+};
 
 /// How often a place is read again because the room moved on meanwhile.
 const REGISTER_ATTEMPTS: usize = 5;
@@ -25,7 +28,11 @@ pub(crate) struct PlaceAnswer {
     user_id: UserId,
     pub(crate) position: u64,
     total_in_queue: u64,
-    estimated_wait_seconds: u64,
+    estimated_wait_seconds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait_range_seconds: Option<WaitRange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<WaitReason>,
     pub(crate) is_ready: bool,
     ticket: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -187,20 +194,22 @@ impl Gateway {
         self.0.with.passes.mint(event, user, grant)
     }
 
-    /// Seconds until this position's turn.
-    pub(crate) fn wait_seconds(&self, event: EventId, position: u64) -> u64 {
-        self.0.registry.view(event).wait_seconds(position)
-    }
-
     /// A place as REST and streams answer it.
     pub(crate) fn answer(&self, event: EventId, user: &UserId, place: &Place) -> PlaceAnswer {
+        self.answer_with(event, user, place, self.0.registry.estimate(event, place.position))
+    }
+
+    /// As [`Gateway::answer`], with this estimate.
+    pub(crate) fn answer_with(&self, event: EventId, user: &UserId, place: &Place, estimate: Estimate) -> PlaceAnswer {
         let grant = place.grant.as_ref();
         PlaceAnswer {
             event_id: event,
             user_id: user.clone(),
             position: place.position,
             total_in_queue: place.total,
-            estimated_wait_seconds: self.wait_seconds(event, place.position),
+            estimated_wait_seconds: estimate.wait_seconds,
+            wait_range_seconds: estimate.range,
+            reason: estimate.reason,
             is_ready: grant.is_some(),
             ticket: self.0.with.tickets.mint(event, user, &place.epoch, place.number),
             pass_id: grant.map(|grant| grant.pass_id.clone()),
@@ -214,12 +223,15 @@ impl Gateway {
         if let Some(grant) = &place.grant {
             return self.pass_message(event, user, grant);
         }
+        let estimate = self.0.registry.estimate(event, place.position);
         ServerMessage::Queued {
             event_id: event,
             ticket: self.0.with.tickets.mint(event, user, &place.epoch, place.number),
             position: place.position,
             total_in_queue: place.total,
-            estimated_wait_seconds: self.wait_seconds(event, place.position),
+            estimated_wait_seconds: estimate.wait_seconds.into(),
+            wait_range_seconds: estimate.range,
+            reason: estimate.reason,
         }
     }
 

@@ -3,6 +3,7 @@
 //! The maps are private and every method works on them and returns, so no guard of theirs can be held across an await.
 
 mod conflation;
+mod pace;
 mod room;
 mod slot;
 
@@ -20,7 +21,8 @@ use waitingroom::{
 
 use self::room::Room;
 pub(crate) use self::{
-    room::{Applied, RoomView, TooManyConnections},
+    pace::Estimate,
+    room::{Applied, TooManyConnections},
     slot::{News, PositionNews, Slot},
 };
 
@@ -108,15 +110,15 @@ impl Registry {
 
     /// Tells a new connection how the sale stands, unless it stands as usual.
     pub(crate) fn greet(&self, event: EventId, slot: &Slot) {
-        let settings = self.view(event).settings;
+        let Some(settings) = self.known_room(event).map(|room| room.view().settings) else { return };
         if settings.state != SaleState::Open || settings.message.is_some() {
             slot.put_sale(event, settings);
         }
     }
 
-    /// What is known here of the line as a whole.
-    pub(crate) fn view(&self, event: EventId) -> RoomView {
-        self.known_room(event).map(|room| room.view()).unwrap_or_default()
+    /// What to tell of the wait from this position.
+    pub(crate) fn estimate(&self, event: EventId, position: u64) -> Estimate {
+        self.known_room(event).map(|room| room.view()).unwrap_or_default().estimate(position)
     }
 
     /// Events with users here.

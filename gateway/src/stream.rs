@@ -104,7 +104,7 @@ fn say(gateway: &Gateway, event: EventId, user: &UserId, place: &mut Place, news
     }
     if let Some(moved) = news.position {
         (place.position, place.total) = (moved.position, moved.total);
-        said.events.push(position(&gateway.answer(event, user, place)));
+        said.events.push(position(&gateway.answer_with(event, user, place, moved.estimate)));
     }
     if let Some(grant) = news.pass {
         place.position = 0;

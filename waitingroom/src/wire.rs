@@ -4,11 +4,13 @@
 mod client;
 mod close;
 mod server;
+mod wait;
 
 pub use self::{
     client::{Ack, ClientMessage, Connect, JoinLine, Leave, ReserveSeats, WishItem},
     close::CloseCode,
     server::ServerMessage,
+    wait::{WaitRange, WaitReason},
 };
 
 /// The subprotocol's name.

@@ -34,6 +34,14 @@ export const saleStates: Record<SaleState, string> = {
   closed: "Closed",
 };
 
+/** Why a wait has grown; a reason that is not known yet is not shown. */
+export const waitReasons: Record<string, string> = {
+  paused: "The line is paused.",
+  sold_out: "Every seat is held or sold; some may come back.",
+  slowed: "The line moves more slowly than before.",
+  returned: "People ahead of you, who had been away, are back.",
+};
+
 export const bookingHeadings: Record<Booking["status"], string> = {
   reserved: "Your seats are held",
   confirmed: "Your seats are booked",

@@ -7,11 +7,13 @@ use parking_lot::Mutex;
 use waitingroom::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
-    line::{Place, Progress, QueueSettings, SaleState},
+    line::{Place, Progress, QueueSettings},
+    wire::WaitReason,
 };
 
 use super::{
     conflation,
+    pace::{Estimate, Pace},
     slot::{PositionNews, Slot},
 };
 
@@ -21,8 +23,6 @@ const MAX_CONNECTIONS: usize = 8;
 const MAX_WAITING: usize = 64;
 /// How long a missing message may be late before the places are read again.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Weight of the newest second in the measured release rate.
-const RATE_WEIGHT: f64 = 0.2;
 
 /// The user has more connections here than allowed.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,35 +44,24 @@ pub(crate) enum Applied {
 pub(crate) struct RoomView {
     pub(crate) settings: QueueSettings,
     pub(crate) seats_left: u64,
-    pub(crate) rate: f64,
+    known: bool,
+    pace: Pace,
 }
 
 impl RoomView {
-    /// Seconds until this position's turn, from the measured rate (or the set one, before anything was measured).
-    pub(crate) fn wait_seconds(&self, position: u64) -> u64 {
-        let set = self.settings.rate_per_second;
-        let rate = if self.rate > 0.0 { self.rate.min(set) } else { set };
-        if rate <= 0.0 { 0 } else { (position as f64 / rate).ceil() as u64 }
-    }
-
-    fn reason(&self) -> Option<&'static str> {
-        match self.settings.state {
-            SaleState::Paused => Some("The line is paused."),
-            SaleState::SoldOut => Some("Every seat is taken; some may come back."),
-            _ if self.seats_left == 0 => Some("Every seat is held or sold; some may come back."),
-            _ => None,
-        }
+    /// What to tell of the wait from this position.
+    pub(crate) fn estimate(&self, position: u64) -> Estimate {
+        let seats_left = if self.known { self.seats_left } else { u64::MAX };
+        self.pace.estimate(position, &self.settings, seats_left)
     }
 }
 
 #[derive(Debug, Default)]
 struct Track {
-    known: bool,
     epoch: Option<Epoch>,
     revision: u64,
     waiting: BTreeMap<u64, Progress>,
     waiting_since: Option<Timestamp>,
-    measured_at: Option<(Timestamp, u64)>,
     view: RoomView,
 }
 
@@ -84,6 +73,8 @@ struct LocalUser {
     revision: u64,
     told: u64,
     told_at: Timestamp,
+    told_wait: u32,
+    told_reason: Option<WaitReason>,
     slots: Vec<Arc<Slot>>,
 }
 
@@ -119,7 +110,7 @@ impl Room {
     /// Has no removal been applied here that the place does not count?
     fn is_current(&self, place: &Place) -> bool {
         let track = self.track.lock();
-        !track.known || track.epoch.as_ref() != Some(&place.epoch) || track.revision <= place.revision
+        !track.view.known || track.epoch.as_ref() != Some(&place.epoch) || track.revision <= place.revision
     }
 
     pub(super) fn refresh(&self, user: &UserId, place: &Place) {
@@ -165,7 +156,7 @@ impl Room {
         let changed = {
             let mut track = self.track.lock();
             let before = std::mem::replace(&mut track.view.settings, settings.clone());
-            before.state != settings.state || before.message != settings.message || !track.known
+            before.state != settings.state || before.message != settings.message || !track.view.known
         };
         if changed {
             for local in &self.users {
@@ -177,7 +168,7 @@ impl Room {
     pub(super) fn progress(&self, progress: &Progress, now: Timestamp) -> Applied {
         let (first, ready) = {
             let mut track = self.track.lock();
-            let first = !track.known;
+            let first = !track.view.known;
             match track.accept(progress, now) {
                 Ok(ready) => (first, ready),
                 Err(applied) => return applied,
@@ -228,7 +219,7 @@ impl Track {
     /// The messages that can be applied now, in order.
     fn accept(&mut self, progress: &Progress, now: Timestamp) -> Result<Vec<Progress>, Applied> {
         if self.epoch.as_ref() != Some(&progress.epoch) {
-            let first = !self.known;
+            let first = !self.view.known;
             self.begin(progress);
             return if first { Ok(vec![progress.clone()]) } else { Err(Applied::Lost) };
         }
@@ -245,7 +236,7 @@ impl Track {
     }
 
     fn begin(&mut self, progress: &Progress) {
-        self.known = true;
+        self.view.known = true;
         self.epoch = Some(progress.epoch.clone());
         self.revision = progress.to;
         self.waiting.clear();
@@ -256,7 +247,7 @@ impl Track {
     fn contiguous(&mut self, now: Timestamp) -> Vec<Progress> {
         let mut ready = Vec::new();
         while let Some(next) = self.waiting.remove(&self.revision) {
-            self.measure(&next, now);
+            self.view.pace.observe(&next, now);
             self.view.seats_left = next.seats_left;
             let still = next.from == next.to;
             self.revision = next.to;
@@ -277,21 +268,6 @@ impl Track {
         self.waiting.clear();
         self.waiting_since = None;
     }
-
-    /// Measures how fast the line moves, over spans of at least a second.
-    fn measure(&mut self, progress: &Progress, now: Timestamp) {
-        let (since, counted) = self.measured_at.unwrap_or((now, 0));
-        let counted = counted + progress.removed.len() as u64;
-        let span = now.since(since).as_secs_f64();
-        if span < 1.0 {
-            self.measured_at = Some((since, counted));
-            return;
-        }
-        let newest = counted as f64 / span;
-        let before = self.view.rate;
-        self.view.rate = if before == 0.0 { newest } else { before + RATE_WEIGHT * (newest - before) };
-        self.measured_at = Some((now, 0));
-    }
 }
 
 impl LocalUser {
@@ -303,6 +279,8 @@ impl LocalUser {
             revision: place.revision,
             told: u64::MAX,
             told_at: Timestamp::default(),
+            told_wait: u32::MAX,
+            told_reason: None,
             slots: Vec::new(),
         }
     }
@@ -314,7 +292,7 @@ impl LocalUser {
             return;
         }
         if self.number != place.number {
-            self.told = u64::MAX; // another place
+            (self.told, self.told_wait) = (u64::MAX, u32::MAX); // another place
         }
         self.number = place.number;
         self.epoch = place.epoch.clone();
@@ -333,21 +311,29 @@ impl LocalUser {
         self.revision = progress.to;
     }
 
-    /// A message for the user, if one is due. A position that is shown never grows.
+    /// A message for the user, if one is due: for a position that is better, or a wait that is worse. A position that is shown
+    /// never grows.
     fn news(&mut self, total: u64, view: &RoomView, now: Timestamp) -> Option<PositionNews> {
         let position = self.position.min(self.told);
-        if position == 0 || position == self.told || !conflation::is_due(position, self.told_at, now) {
+        if position == 0 || !conflation::is_due(position, self.told_at, now) {
             return None;
         }
-        self.told = position;
-        self.told_at = now;
-        Some(PositionNews {
-            position,
-            total: total.max(position),
-            wait_seconds: view.wait_seconds(position),
-            seats_left: Some(view.seats_left),
-            reason: view.reason(),
-        })
+        let mut estimate = view.estimate(self.position);
+        estimate.reason = estimate.reason.or_else(|| self.delay(estimate));
+        let news = estimate.reason.is_some()
+            && (estimate.reason != self.told_reason || estimate.is_worse_than(self.told_wait));
+        if position == self.told && !news {
+            return None;
+        }
+        (self.told, self.told_at) = (position, now);
+        (self.told_wait, self.told_reason) = (estimate.wait_seconds, estimate.reason);
+        Some(PositionNews { position, total: total.max(position), seats_left: view.seats_left, estimate })
+    }
+
+    /// Why a moving line needs longer than was told, if it does.
+    fn delay(&self, estimate: Estimate) -> Option<WaitReason> {
+        let reason = if self.position > self.told { WaitReason::Returned } else { WaitReason::Slowed };
+        estimate.is_worse_than(self.told_wait).then_some(reason)
     }
 }
 

@@ -8,6 +8,8 @@ use waitingroom::{
     line::{Grant, Lapse, QueueSettings},
 };
 
+use super::pace::Estimate;
+
 /// Most events that one connection may follow.
 const MAX_EVENTS: usize = 8;
 
@@ -16,9 +18,8 @@ const MAX_EVENTS: usize = 8;
 pub(crate) struct PositionNews {
     pub(crate) position: u64,
     pub(crate) total: u64,
-    pub(crate) wait_seconds: u64,
-    pub(crate) seats_left: Option<u64>,
-    pub(crate) reason: Option<&'static str>,
+    pub(crate) seats_left: u64,
+    pub(crate) estimate: Estimate,
 }
 
 /// News of one event for one connection.
@@ -99,7 +100,7 @@ mod tests {
     use super::*;
 
     fn position(position: u64) -> PositionNews {
-        PositionNews { position, total: 9, wait_seconds: 1, seats_left: None, reason: None }
+        PositionNews { position, total: 9, seats_left: 1, estimate: Estimate::default() }
     }
 
     #[tokio::test]

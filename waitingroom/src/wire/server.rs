@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::wait::{WaitRange, WaitReason};
 use crate::{
     clock::Timestamp,
     ids::{EventId, NodeId, PassId, UserId},
@@ -33,8 +34,14 @@ pub enum ServerMessage {
         total_in_queue: u64,
         /// In seconds.
         estimated_wait_seconds: u64,
+        /// Absent where no end can be foreseen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_range_seconds: Option<WaitRange>,
+        /// What keeps the line from moving.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<WaitReason>,
     },
-    /// You have moved.
+    /// You have moved, or the wait has grown.
     Position {
         /// Which line.
         event_id: EventId,
@@ -44,12 +51,15 @@ pub enum ServerMessage {
         total_in_queue: u64,
         /// In seconds.
         estimated_wait_seconds: u64,
+        /// Absent where no end can be foreseen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_range_seconds: Option<WaitRange>,
         /// Seats that can be reserved now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seats_left: Option<u64>,
         /// Why the wait grew.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
+        reason: Option<WaitReason>,
     },
     /// It is your turn. Sent again on every resume until acknowledged.
     Pass {

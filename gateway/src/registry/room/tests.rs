@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use waitingroom::ids::Epoch;
+use waitingroom::{ids::Epoch, line::SaleState};
 
 use super::*;
 
@@ -113,6 +113,30 @@ fn what_is_shown_never_grows() {
     assert_eq!(local.news(9, &view, now), None);
     local.position = 4;
     assert_eq!(local.news(9, &view, now).unwrap().position, 4);
+}
+
+#[test]
+fn a_wait_that_grew_is_told_with_its_reason() {
+    let mut local =
+        LocalUser::new(&Place { number: 9, epoch: epoch(), position: 100, total: 200, revision: 0, grant: None });
+    let mut second = 0;
+    let mut told = |local: &mut LocalUser, rate_per_second: f64, state: SaleState| {
+        second += 10;
+        let settings = QueueSettings { rate_per_second, state, ..QueueSettings::default() };
+        let news =
+            local.news(200, &RoomView { settings, ..RoomView::default() }, Timestamp::from_millis(second * 1_000));
+        news.map(|news| (news.position, news.estimate.wait_seconds, news.estimate.reason))
+    };
+    assert_eq!(told(&mut local, 10.0, SaleState::Open), Some((100, 10, None)));
+    assert_eq!(told(&mut local, 8.0, SaleState::Open), None, "a wobble");
+    assert_eq!(told(&mut local, 4.0, SaleState::Open), Some((100, 25, Some(WaitReason::Slowed))));
+    assert_eq!(told(&mut local, 4.0, SaleState::Open), None, "told once");
+    local.position = 99;
+    assert_eq!(told(&mut local, 4.0, SaleState::Open), Some((99, 25, None)));
+    local.position = 180;
+    assert_eq!(told(&mut local, 4.0, SaleState::Open), Some((99, 45, Some(WaitReason::Returned))));
+    assert_eq!(told(&mut local, 4.0, SaleState::Paused), Some((99, 45, Some(WaitReason::Paused))));
+    assert_eq!(told(&mut local, 4.0, SaleState::Paused), None, "told once");
 }
 
 #[test]

@@ -78,8 +78,9 @@ fn position_message(event: EventId, news: PositionNews) -> ServerMessage {
         event_id: event,
         position: news.position,
         total_in_queue: news.total,
-        estimated_wait_seconds: news.wait_seconds,
-        seats_left: news.seats_left,
-        reason: news.reason.map(str::to_owned),
+        estimated_wait_seconds: news.estimate.wait_seconds.into(),
+        wait_range_seconds: news.estimate.range,
+        seats_left: Some(news.seats_left),
+        reason: news.estimate.reason,
     }
 }
