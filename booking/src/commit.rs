@@ -87,6 +87,11 @@ impl Committer {
         self.inserts.try_reserve().map(Turn).map_err(|_| Refusal::NotNow("too many reservations are under way"))
     }
 
+    /// Reservations that wait, and most that may.
+    pub(crate) fn waiting(&self) -> (u64, u64) {
+        ((WAITING - self.inserts.capacity()) as u64, WAITING as u64)
+    }
+
     /// Has one booking confirmed or cancelled.
     ///
     /// # Errors

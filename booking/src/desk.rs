@@ -15,7 +15,8 @@ use waitingroom::{
 };
 
 use crate::{
-    availability::Availability, catalogue::Catalogue, commit::Committer, inventory::Inventory, store::SharedStore,
+    availability::Availability, catalogue::Catalogue, commit::Committer, inventory::Inventory, pulse::Pulse,
+    store::SharedStore,
 };
 
 /// What the role is built on; the binary decides which backends these are.
@@ -68,6 +69,7 @@ pub(crate) struct Desk {
     pub(crate) committer: Committer,
     pub(crate) inventory: Inventory,
     pub(crate) availability: Availability,
+    pub(crate) pulse: Pulse,
     /// Makes announcements of changed settings take turns.
     pub(crate) announcing: Mutex<()>,
 }
@@ -87,6 +89,7 @@ impl Desk {
             catalogue,
             committer,
             inventory,
+            pulse: Pulse::default(),
             announcing: Mutex::default(),
         }
     }

@@ -18,6 +18,7 @@ mod follow;
 mod inventory;
 pub mod money;
 mod operate;
+mod pulse;
 mod reconcile;
 mod refusal;
 pub mod relay;

@@ -113,6 +113,11 @@ impl Refusal {
         }
     }
 
+    /// Is it our failure, a 5xx, and not the client's business?
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(self.code(), Code::Unavailable | Code::Internal)
+    }
+
     fn detail(&self) -> String {
         match self {
             Self::EventNotFound | Self::Engine(EngineError::UnknownEvent) => {

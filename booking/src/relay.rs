@@ -68,16 +68,16 @@ impl Relay {
         Ok(Relayed { published: kept.len(), failed: rows.len() - kept.len() })
     }
 
-    /// Measures what waits.
+    /// Measures what waits: the age of the oldest message.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn measure(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn measure(&self, now: Timestamp) -> Result<Duration, StoreError> {
         let (waiting, oldest) = self.store.backlog().await?;
         metrics::gauge!("stanchion_outbox_waiting").set(waiting as f64);
         let lag = oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
         metrics::gauge!("stanchion_outbox_lag_seconds").set(lag.as_secs_f64());
-        Ok(())
+        Ok(lag)
     }
 
     fn message(&self, row: &OutboxRow) -> Message {

@@ -59,7 +59,9 @@ impl Desk {
     /// Reserves seats, or answers with what the same attempt reserved before.
     pub(crate) async fn reserve(&self, wish: &Wish) -> Result<Booking, Refusal> {
         let started = Instant::now();
+        let beat = self.pulse.begin(started);
         let answer = self.reserve_unmeasured(wish).await;
+        beat.end(Instant::now(), answer.as_ref().is_err_and(Refusal::is_ours));
         let outcome = answer.as_ref().map_or_else(|refusal| refusal.code().as_str(), |_| "reserved");
         metrics::histogram!("stanchion_booking_reserve_seconds", "outcome" => outcome)
             .record(started.elapsed().as_secs_f64());

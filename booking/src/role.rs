@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::sync::mpsc;
-use waitingroom::{http::Check, ids::EventId, lifecycle::Lifecycle};
+use waitingroom::{http::Check, ids::EventId, lifecycle::Lifecycle, vitals::BookingVitals};
 
 use crate::{
     api,
@@ -23,6 +23,7 @@ const EXPIRY_LIMIT: u32 = 500;
 const RELAY_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
 const FOLLOW_PAUSE: Duration = Duration::from_millis(500);
 const SECOND: Duration = Duration::from_secs(1);
+const PROBE_PAUSE: Duration = Duration::from_millis(500);
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 const SWEEP_LIMIT: u32 = 1_000;
 
@@ -74,6 +75,12 @@ impl Booking {
         vec![("database", database), ("engine", engine)]
     }
 
+    /// How booking is, to be published as this process's vitals.
+    pub fn vitals(&self) -> impl Fn() -> BookingVitals + Send + Sync + use<> {
+        let desk = Arc::clone(&self.desk);
+        move || desk.vitals()
+    }
+
     /// Starts the tasks. They end with the drain; the group commit after the last request.
     pub fn run(self, lifecycle: &Lifecycle) {
         let Self { desk, lanes, suspected } = self;
@@ -86,6 +93,7 @@ impl Booking {
         lifecycle.spawn("suspicions", suspicions(Arc::clone(&desk), suspected, lifecycle.clone()));
         lifecycle.spawn("availability", availability(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("checkpoint", checkpoint(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("probe", probe(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("outbox relay", relay(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("forget keys", forget_keys(desk, lifecycle.clone()));
     }
@@ -116,6 +124,12 @@ async fn follow(desk: Arc<Desk>, lifecycle: Lifecycle) {
     while lifecycle.pause(FOLLOW_PAUSE).await {
         heed("follow", desk.follow_catalogue().await);
         heed("restore", desk.restore_lost().await);
+    }
+}
+
+async fn probe(desk: Arc<Desk>, lifecycle: Lifecycle) {
+    while lifecycle.pause(PROBE_PAUSE).await {
+        heed("probe", desk.probe_database().await);
     }
 }
 
@@ -162,7 +176,7 @@ async fn relay(desk: Arc<Desk>, lifecycle: Lifecycle) {
             _ => idle,
         };
         if measured.elapsed() >= SECOND {
-            heed("outbox relay", relay.measure(desk.now()).await);
+            desk.pulse.set_outbox_lag(heed("outbox relay", relay.measure(desk.now()).await));
             measured = std::time::Instant::now();
         }
     }

@@ -245,9 +245,9 @@ impl Settings {
         Authenticator::new(&identity).context("jwt_jwks")
     }
 
-    /// A name for this node that no other start has.
-    pub fn node() -> Result<NodeId> {
-        let name = format!("gw-{}", uuid::Uuid::new_v4().simple());
+    /// A name for this process that no other start has, beginning with what it is.
+    pub fn node(kind: &str) -> Result<NodeId> {
+        let name = format!("{kind}-{}", uuid::Uuid::new_v4().simple());
         name.parse().context("a node's name")
     }
 }

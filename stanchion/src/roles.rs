@@ -6,17 +6,20 @@ pub mod servers;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use booking::Booking;
 use gateway::{Collaborators, Gateway, GatewayConfig};
 use queue_worker::{Worker, WorkerConfig};
 use waitingroom::{
     clock::Clock,
     engine::{SharedEngine, redis::RedisEngine},
     http::Check,
+    ids::NodeId,
     lifecycle::Lifecycle,
     pass::PassKey,
     secret::Secret,
     signal::{Signals, redis::RedisSignals},
     ticket::TicketKey,
+    vitals::{self, Reporter, Role, SharedBoard, redis::RedisBoard},
 };
 
 use crate::config::Settings;
@@ -24,10 +27,12 @@ use crate::config::Settings;
 /// Longest wait for a backend at the start.
 const START_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The line and its signals, on Redis.
+/// The line, its signals and the board of vitals, and this process's name on them.
 pub struct Line {
     engine: SharedEngine,
     signals: Arc<dyn Signals>,
+    board: SharedBoard,
+    node: NodeId,
 }
 
 impl Line {
@@ -35,7 +40,7 @@ impl Line {
     ///
     /// # Errors
     /// No URL, or no answer.
-    pub async fn on_redis(settings: &Settings) -> Result<Self> {
+    pub async fn on_redis(settings: &Settings, kind: &str) -> Result<Self> {
         let url = settings.required(&settings.redis_url, "redis_url")?;
         let connecting = RedisEngine::connect(url, settings.redis_prefix());
         let engine = tokio::time::timeout(START_DEADLINE, connecting)
@@ -43,12 +48,27 @@ impl Line {
             .context("redis_url: Redis does not answer")?
             .context("redis_url")?;
         let signals = RedisSignals::new(url, engine.connection(), settings.redis_prefix()).context("redis_url")?;
-        Ok(Self { engine: Arc::new(engine), signals: Arc::new(signals) })
+        let board = RedisBoard::new(engine.connection(), settings.redis_prefix());
+        let (engine, signals, board) = (Arc::new(engine), Arc::new(signals), Arc::new(board));
+        Ok(Self { engine, signals, board, node: Settings::node(kind)? })
     }
 
     /// The engine, for tools.
     pub fn engine(&self) -> &SharedEngine {
         &self.engine
+    }
+
+    /// Publishes this process's vitals until it drains.
+    fn report(&self, lifecycle: &Lifecycle, roles: &[Role], booking: Option<&Booking>) {
+        let process = vitals::Process {
+            node: self.node.clone(),
+            roles: roles.to_vec(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: Clock::System.now(),
+        };
+        let booking = booking.map(|booking| Box::new(booking.vitals()) as Box<_>);
+        let reporter = Reporter { process, board: self.board.clone(), booking };
+        lifecycle.spawn("vitals", reporter.run(lifecycle.clone()));
     }
 
     fn worker(&self, settings: &Settings) -> Worker {
@@ -66,7 +86,7 @@ impl Line {
     ) -> Result<Gateway> {
         let secret = settings.required(&settings.pass_secret, "pass_secret")?;
         let config = GatewayConfig {
-            node: Settings::node()?,
+            node: self.node.clone(),
             booking_url,
             heartbeat: settings.heartbeat(),
             drain_window: settings.drain_window(),

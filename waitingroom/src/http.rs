@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 
 pub use self::{
     json::{Json, MAX_BODY_BYTES, Path, Query, RawBody, from_slice, from_value},
-    serve::{ServeLimits, serve},
+    serve::{ServeLimits, open_connections, serve},
 };
 use crate::{
     lifecycle::Lifecycle,

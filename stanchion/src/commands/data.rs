@@ -46,7 +46,7 @@ pub async fn reset(settings: &Settings, reset: &Reset) -> Result<()> {
         seed::reset(&store, &no_line).await.context("reset")?;
     } else if reset.delete_all_bookings {
         let store = servers::open_store(settings).await?;
-        let line = Line::on_redis(settings).await?;
+        let line = Line::on_redis(settings, "tool").await?;
         seed::reset(&store, line.engine()).await.context("reset")?;
     } else {
         bail!("this deletes every booking; say --delete-all-bookings if you mean it");

@@ -9,7 +9,12 @@ use booking::{
     store::{SharedStore, sqlite::SqliteStore},
 };
 use waitingroom::{
-    bus::LocalBus, clock::Clock, engine::memory::MemoryEngine, http::operations, signal::local::LocalSignals,
+    bus::LocalBus,
+    clock::Clock,
+    engine::memory::MemoryEngine,
+    http::operations,
+    signal::local::LocalSignals,
+    vitals::{Role, local::LocalBoard},
 };
 
 use super::{Line, hearing};
@@ -56,7 +61,12 @@ pub async fn open_store(directory: &DataDirectory) -> Result<SharedStore> {
 async fn serve(settings: &Settings, store: SharedStore) -> Result<()> {
     let process = Process::bind(settings).await?;
     let lifecycle = &process.lifecycle;
-    let line = Line { engine: Arc::new(MemoryEngine::new()), signals: Arc::new(LocalSignals::default()) };
+    let line = Line {
+        engine: Arc::new(MemoryEngine::new()),
+        signals: Arc::new(LocalSignals::default()),
+        board: Arc::new(LocalBoard::new(Clock::System)),
+        node: Settings::node("gw")?,
+    };
     let guests = settings.guests.unwrap_or(true);
 
     let backends = line.backends(settings, guests, store, Arc::new(LocalBus::default()))?;
@@ -68,6 +78,7 @@ async fn serve(settings: &Settings, store: SharedStore) -> Result<()> {
     let mut checks = booking.checks();
     checks.push(hearing(&gateway));
     let router = gateway.router().merge(booking.router()).merge(operations(lifecycle.clone(), checks));
+    line.report(lifecycle, &[Role::Gateway, Role::Booking, Role::QueueWorker], Some(&booking));
     booking.run(lifecycle);
     gateway.start().await?;
     lifecycle.spawn("worker", queue_worker::run(line.worker(settings), lifecycle.clone()));

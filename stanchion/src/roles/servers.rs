@@ -10,6 +10,7 @@ use booking::{
 use waitingroom::{
     bus::{NatsBus, nats::NatsConfig},
     http::operations,
+    vitals::Role,
 };
 
 use super::{Line, hearing};
@@ -24,12 +25,13 @@ pub async fn gateway(settings: Settings) -> Result<()> {
     settings.required(&settings.pass_secret, "pass_secret")?;
     let guests = settings.guests.unwrap_or(false);
     settings.authenticator(guests)?;
-    let line = Line::on_redis(&settings).await?;
+    let line = Line::on_redis(&settings, "gw").await?;
     let process = Process::bind(&settings).await?;
     let gateway = line.gateway(&settings, &process.lifecycle, booking_url, guests, None)?;
     let checks = vec![line.check(), hearing(&gateway)];
     let router = gateway.router().merge(operations(process.lifecycle.clone(), checks));
     gateway.start().await?;
+    line.report(&process.lifecycle, &[Role::Gateway], None);
     tracing::info!(address = %process.address, "the gateway is open");
     process.run(&settings, router).await
 }
@@ -46,13 +48,14 @@ pub async fn booking(settings: Settings) -> Result<()> {
     let prefix = settings.nats_prefix();
     let nats = NatsConfig { stream: prefix.to_uppercase(), prefix: prefix.to_owned(), ..NatsConfig::new(&**nats) };
     let store = open_store(&settings).await?;
-    let line = Line::on_redis(&settings).await?;
+    let line = Line::on_redis(&settings, "booking").await?;
     let bus = NatsBus::connect(nats).await.context("nats_url")?;
     let process = Process::bind(&settings).await?;
     let config = BookingConfig { subject_prefix: prefix.to_owned(), ..super::booking_config(&settings) };
     let backends = line.backends(&settings, guests, store, Arc::new(bus))?;
     let booking = Booking::bind(backends, config).await.context("booking")?;
     let router = booking.router().merge(operations(process.lifecycle.clone(), booking.checks()));
+    line.report(&process.lifecycle, &[Role::Booking], Some(&booking));
     booking.run(&process.lifecycle);
     tracing::info!(address = %process.address, "booking is open");
     process.run(&settings, router).await
@@ -63,8 +66,9 @@ pub async fn booking(settings: Settings) -> Result<()> {
 /// # Errors
 /// As [`gateway()`].
 pub async fn queue_worker(settings: Settings) -> Result<()> {
-    let line = Line::on_redis(&settings).await?;
+    let line = Line::on_redis(&settings, "worker").await?;
     let process = Process::bind(&settings).await?;
+    line.report(&process.lifecycle, &[Role::QueueWorker], None);
     let router = operations(process.lifecycle.clone(), vec![line.check()]);
     process.lifecycle.spawn("worker", queue_worker::run(line.worker(&settings), process.lifecycle.clone()));
     tracing::info!(address = %process.address, "the worker is at work");

@@ -1,7 +1,12 @@
 //! The accept loop. Our own, because the framework's sets no limit on slow headers and forgets upgraded connections when it
 //! shuts down.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -48,10 +53,19 @@ impl Default for ServeLimits {
     }
 }
 
+/// The places of this process's listener, and how many there are.
+static PLACES: OnceLock<(Arc<Semaphore>, usize)> = OnceLock::new();
+
+/// How many connections this process serves, upgraded ones among them.
+pub fn open_connections() -> u64 {
+    PLACES.get().map_or(0, |(free, all)| all.saturating_sub(free.available_permits()) as u64)
+}
+
 /// Serves until the drain begins; the requests under way are finished by tasks of `lifecycle`. Connections that were upgraded to WebSockets belong
 /// to the role that upgraded them.
 pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, lifecycle: Lifecycle) {
     let places = Arc::new(Semaphore::new(limits.connections));
+    PLACES.get_or_init(|| (Arc::clone(&places), limits.connections)); // a process has one listener
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

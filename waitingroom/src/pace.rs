@@ -1,0 +1,193 @@
+//! How fast lines may move, as a share of their configured rates, so that admission follows what booking can really take.
+//!
+//! One pace holds for every line, since all of them end in the same booking. It is decided by a rule without memory of its
+//! own: pace before + [`crate::vitals`] → pace after. Workers decide at the same time and store by comparison, so any number of
+//! them decides once.
+//!
+//! The rule is that of congestion control: halve under strain (at most every [`SETTLE`], so that a cut can show its effect),
+//! raise in steps while calm, hold in between. The band between calm and strain is wider than the small steps, which is why
+//! the pace comes to rest. Big steps lead back to where strain last began, small ones beyond it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Timestamp,
+    vitals::{BookingVitals, Reading},
+};
+
+/// The whole configured rate, in thousandths.
+const FULL: u32 = 1_000;
+/// Time between two cuts: measurements look back two to three seconds.
+pub const SETTLE: Duration = Duration::from_millis(2_500);
+/// Time between two raises.
+const STEP: Duration = Duration::from_secs(1);
+/// A raise while below the ceiling, in thousandths: from the floor to the whole in five.
+const BIG_RAISE: u32 = 200;
+/// A raise beyond the ceiling.
+const SMALL_RAISE: u32 = 20;
+/// Strain that returns within this time was no passing trouble: the ceiling comes down.
+const RETURNS_WITHIN: Duration = Duration::from_secs(60);
+/// Without any booking for this long, and from the first decision on, releasing stops: passes would run out unused.
+pub const BOOKING_GRACE: Duration = Duration::from_secs(10);
+/// Below this share of every limit booking is calm.
+const CALM: f64 = 0.5;
+
+/// What booking's vitals are held against.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PaceRules {
+    /// The smallest share of the configured rate while booking is alive, 0 to 1. Above zero, or no recovery could be seen.
+    pub floor: f64,
+    /// Strain begins where the slowest twentieth of reservations, or the database, takes longer than this.
+    pub slow: Duration,
+    /// Strain begins where this share of answers is 5xx.
+    pub error_share: f64,
+    /// Strain begins where this share of the places before the group commit is taken.
+    pub queue_share: f64,
+}
+
+impl Default for PaceRules {
+    /// A tenth; 250 ms; one in twenty; one half.
+    fn default() -> Self {
+        Self { floor: 0.1, slow: Duration::from_millis(250), error_share: 0.05, queue_share: 0.5 }
+    }
+}
+
+/// Why lines move slower than configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Slowness {
+    /// Booking is or was strained.
+    Slowed,
+    /// There is no booking to go to.
+    Paused,
+}
+
+/// The pace as it is stored. Whole numbers only: it is compared as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    thousandths: u32,
+    /// Where strain last began.
+    ceiling: u32,
+    /// When `thousandths` last moved.
+    moved_at: Timestamp,
+    /// When the latest strain began, and whether it lasts.
+    strained_from: Option<Timestamp>,
+    strained: bool,
+    booking_seen_at: Timestamp,
+    /// No booking to go to.
+    paused: bool,
+}
+
+/// How booking as a whole stands to the limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Condition {
+    Calm,
+    Between,
+    Strained,
+}
+
+impl Pace {
+    /// The whole rate, as first decided at `at`.
+    pub fn full(at: Timestamp) -> Self {
+        Self {
+            thousandths: FULL,
+            ceiling: FULL,
+            moved_at: at,
+            strained_from: None,
+            strained: false,
+            booking_seen_at: at,
+            paused: false,
+        }
+    }
+
+    /// The pace after what was read.
+    pub fn after(reading: &Reading, rules: &PaceRules) -> Self {
+        let at = reading.at;
+        let mut pace = reading.pace.clone().unwrap_or_else(|| Self::full(at));
+        let bookings =
+            reading.processes.iter().filter_map(|live| live.vitals.booking.map(|vitals| (live.age_ms, vitals)));
+        let youngest = bookings.clone().map(|(age_ms, _)| age_ms).min();
+        let worst = bookings.map(|(_, vitals)| condition(&vitals, rules)).max();
+        let (Some(age_ms), Some(worst)) = (youngest, worst) else { return pace.without_booking(at, rules) };
+        pace.booking_seen_at = pace.booking_seen_at.max(at.minus(Duration::from_millis(age_ms)));
+        pace.paused = false;
+        match worst {
+            Condition::Strained => pace.strain(at, rules),
+            Condition::Between => pace.strained = false,
+            Condition::Calm => pace.calm(at),
+        }
+        pace
+    }
+
+    /// After the pause, booking is tried at the floor.
+    fn without_booking(mut self, at: Timestamp, rules: &PaceRules) -> Self {
+        if at.since(self.booking_seen_at) > BOOKING_GRACE {
+            self.paused = true;
+            self.thousandths = floor(rules);
+            self.moved_at = at;
+        }
+        self
+    }
+
+    fn strain(&mut self, at: Timestamp, rules: &PaceRules) {
+        if !self.strained {
+            let returns = self.strained_from.is_some_and(|earlier| at.since(earlier) < RETURNS_WITHIN);
+            self.ceiling = if returns { self.thousandths * 9 / 10 } else { self.thousandths };
+            self.strained_from = Some(at);
+        } else if at.since(self.moved_at) < SETTLE {
+            return;
+        }
+        self.strained = true;
+        self.thousandths = (self.thousandths / 2).max(floor(rules));
+        self.moved_at = at;
+    }
+
+    fn calm(&mut self, at: Timestamp) {
+        self.strained = false;
+        if self.thousandths == FULL || at.since(self.moved_at) < STEP {
+            return;
+        }
+        let big = (self.thousandths + BIG_RAISE).min(self.ceiling);
+        self.thousandths = big.max(self.thousandths + SMALL_RAISE).min(FULL);
+        self.moved_at = at;
+    }
+
+    /// The share of the configured rate: 0 while there is no booking, else from the floor to 1.
+    pub fn share(&self) -> f64 {
+        if self.paused { 0.0 } else { f64::from(self.thousandths) / f64::from(FULL) }
+    }
+}
+
+fn floor(rules: &PaceRules) -> u32 {
+    ((rules.floor * f64::from(FULL)) as u32).clamp(1, FULL)
+}
+
+fn condition(vitals: &BookingVitals, rules: &PaceRules) -> Condition {
+    let slow_ms = rules.slow.as_secs_f64() * 1000.0;
+    let waiting = vitals.commit_waiting as f64 / (vitals.commit_capacity.max(1)) as f64;
+    let loads = [
+        vitals.reserve_p95_ms.unwrap_or(0.0) / slow_ms,
+        vitals.database_ms / slow_ms,
+        vitals.error_share / rules.error_share,
+        waiting / rules.queue_share,
+    ];
+    match loads.into_iter().fold(0.0, f64::max) {
+        load if load > 1.0 => Condition::Strained,
+        load if load > CALM => Condition::Between,
+        _ => Condition::Calm,
+    }
+}
+
+/// Why a line at this share is slower than configured; nothing where it is not.
+pub fn slowness(share: f64) -> Option<Slowness> {
+    match share {
+        share if share <= 0.0 => Some(Slowness::Paused),
+        share if share < 1.0 => Some(Slowness::Slowed),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! How every process is: a small record that each publishes of itself once a second, on a board that all can read. The
+//! worker reads booking's to set its pace ([`crate::pace`]), operators read all of them.
+//!
+//! A record is gone when its process has not renewed it for [`LIVE`]. Ages are taken by the board's own clock, so that the
+//! clocks of processes need not agree.
+
+pub mod local;
+pub mod redis;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{clock::Timestamp, http::open_connections, ids::NodeId, lifecycle::Lifecycle, pace::Pace};
+
+/// How often a process publishes its record.
+pub const PUBLISH: Duration = Duration::from_secs(1);
+
+/// A process that was not heard of for this long is not live any more.
+pub const LIVE: Duration = Duration::from_secs(5);
+
+/// Longest wait for the board.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Holds the line's connections.
+    Gateway,
+    /// Turns passes into reserved seats.
+    Booking,
+    /// Releases the line.
+    QueueWorker,
+}
+
+/// Who publishes: what does not change while a process runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its name, fresh at every start; a gateway's is its node's.
+    pub node: NodeId,
+    /// What it does.
+    pub roles: Vec<Role>,
+    /// The release it is of.
+    pub version: String,
+    /// When it started, by its own clock.
+    pub started_at: Timestamp,
+}
+
+/// One process's record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Vitals {
+    /// Whose.
+    #[serde(flatten)]
+    pub process: Process,
+    /// Connections that are open to its port.
+    pub connections: u64,
+    /// Resident memory in bytes; absent where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Tasks of its runtime that have not ended.
+    pub live_tasks: u64,
+    /// Of a process that serves booking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booking: Option<BookingVitals>,
+}
+
+/// How booking is, over the last two to three seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct BookingVitals {
+    /// Reservations answered a second.
+    pub reserves_per_second: f64,
+    /// Median time to an answer in milliseconds, those under way counted by their age where that is longer; absent where
+    /// nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve_p50_ms: Option<f64>,
+    /// The same for the slowest twentieth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve_p95_ms: Option<f64>,
+    /// Share of answers that were 5xx, 0 to 1.
+    pub error_share: f64,
+    /// The last round trip to the database in milliseconds, or the age of the one under way where that is longer.
+    pub database_ms: f64,
+    /// Reservations that wait for the group commit.
+    pub commit_waiting: u64,
+    /// Most that may wait.
+    pub commit_capacity: u64,
+    /// Age of the oldest message that the bus does not have yet.
+    pub outbox_lag_seconds: f64,
+}
+
+/// A record as it was read.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Live {
+    /// The record.
+    #[serde(flatten)]
+    pub vitals: Vitals,
+    /// How long ago it was published.
+    pub age_ms: u64,
+}
+
+/// What stands on the board at one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reading {
+    /// The moment, by the board's clock.
+    pub at: Timestamp,
+    /// Every live process, ordered by name.
+    pub processes: Vec<Live>,
+    /// The pace in force, where one was set.
+    pub pace: Option<Pace>,
+}
+
+/// The board did not answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the board of vitals does not answer: {0}")]
+pub struct BoardError(pub String);
+
+/// A board that is shared by the processes of an installation.
+pub type SharedBoard = Arc<dyn Board>;
+
+/// Where records are kept, and the pace that the workers derive from them.
+#[async_trait]
+pub trait Board: Send + Sync + 'static {
+    /// Replaces the process's record.
+    async fn publish(&self, vitals: &Vitals) -> Result<(), BoardError>;
+
+    /// Takes the process's record away: it ends.
+    async fn withdraw(&self, node: &NodeId) -> Result<(), BoardError>;
+
+    /// Everything, as of one moment. Records of processes that are not live are dropped on the way.
+    async fn read(&self) -> Result<Reading, BoardError>;
+
+    /// Replaces the pace if it still is `before`: of those who decide at the same time one prevails. False for the others.
+    async fn set_pace(&self, before: Option<&Pace>, after: &Pace) -> Result<bool, BoardError>;
+}
+
+/// What a process says of itself each second.
+pub struct Reporter {
+    /// Who.
+    pub process: Process,
+    /// Where.
+    pub board: SharedBoard,
+    /// How its booking is, where it serves one.
+    pub booking: Option<Box<dyn Fn() -> BookingVitals + Send + Sync>>,
+}
+
+impl Reporter {
+    /// Publishes until the process drains, and withdraws then.
+    pub async fn run(self, lifecycle: Lifecycle) {
+        loop {
+            heed(self.board.publish(&self.vitals())).await;
+            if !lifecycle.pause(PUBLISH).await {
+                break;
+            }
+        }
+        heed(self.board.withdraw(&self.process.node)).await;
+    }
+
+    fn vitals(&self) -> Vitals {
+        Vitals {
+            process: self.process.clone(),
+            connections: open_connections(),
+            memory_bytes: resident_memory(),
+            live_tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks() as u64,
+            booking: self.booking.as_ref().map(|booking| booking()),
+        }
+    }
+}
+
+async fn heed(call: impl Future<Output = Result<(), BoardError>>) {
+    let answer = tokio::time::timeout(DEADLINE, call).await;
+    if let Err(error) = answer.unwrap_or_else(|_| Err(BoardError("not in time".into()))) {
+        tracing::warn!(%error, "this process's vitals could not be published");
+    }
+}
+
+/// Resident memory in bytes, where the system has `/proc`.
+fn resident_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}

@@ -1,0 +1,123 @@
+//! The board in Redis: one hash, and the pace in a key beside it, under one hash tag. Both expire when nobody renews them.
+//! Ages and moments are by Redis' clock.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use redis::{FromRedisValue, RedisError, Script, ScriptInvocation, aio::ConnectionManager};
+
+use super::{Board, BoardError, DEADLINE, LIVE, Live, Reading, Vitals};
+use crate::{clock::Timestamp, ids::NodeId, pace::Pace};
+
+/// How long the pace is remembered without a worker.
+const PACE_MEMORY: Duration = Duration::from_secs(60);
+
+const NOW: &str = "local time = redis.call('TIME') \
+    local now = time[1] * 1000 + math.floor(time[2] / 1000) ";
+/// ARGV: process, record, milliseconds that it is live.
+const PUBLISH: &str = "redis.call('HSET', KEYS[1], ARGV[1], string.format('%d', now) .. ' ' .. ARGV[2]) \
+    redis.call('PEXPIRE', KEYS[1], ARGV[3])";
+/// ARGV: milliseconds that a record is live. Answers the moment, the pace or an empty text, and each record with its age.
+const READ: &str = "local answer = { string.format('%d', now), redis.call('GET', KEYS[2]) or '' } \
+    local records = redis.call('HGETALL', KEYS[1]) \
+    for i = 1, #records, 2 do \
+      local at, record = string.match(records[i + 1], '^(%d+) (.*)$') \
+      local age = math.max(now - tonumber(at), 0) \
+      if age > tonumber(ARGV[1]) then \
+        redis.call('HDEL', KEYS[1], records[i]) \
+      else \
+        answer[#answer + 1] = string.format('%d', age) \
+        answer[#answer + 1] = record \
+      end \
+    end \
+    return answer";
+/// ARGV: the pace before or an empty text, the pace after, milliseconds that it is remembered.
+const SET_PACE: &str = "if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end \
+    redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) \
+    return 1";
+
+struct Scripts {
+    publish: Script,
+    read: Script,
+    set_pace: Script,
+}
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct RedisBoard {
+    connection: ConnectionManager,
+    records: String,
+    pace: String,
+    scripts: Arc<Scripts>,
+}
+
+impl RedisBoard {
+    /// The board below `prefix`, over a connection that is shared with the engine.
+    pub fn new(connection: ConnectionManager, prefix: &str) -> Self {
+        let scripts = Scripts {
+            publish: Script::new(&format!("{NOW}{PUBLISH}")),
+            read: Script::new(&format!("{NOW}{READ}")),
+            set_pace: Script::new(SET_PACE),
+        };
+        Self {
+            connection,
+            records: format!("{prefix}:{{vitals}}:processes"),
+            pace: format!("{prefix}:{{vitals}}:pace"),
+            scripts: Arc::new(scripts),
+        }
+    }
+
+    async fn invoke<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, BoardError> {
+        let mut connection = self.connection.clone();
+        let answer = tokio::time::timeout(DEADLINE, call.invoke_async(&mut connection)).await;
+        answer.map_err(|_| BoardError("Redis did not answer in time".into()))?.map_err(failed)
+    }
+}
+
+#[async_trait]
+impl Board for RedisBoard {
+    async fn publish(&self, vitals: &Vitals) -> Result<(), BoardError> {
+        let mut call = self.scripts.publish.key(&self.records);
+        call.arg(vitals.process.node.as_str()).arg(json(vitals)).arg(LIVE.as_millis() as u64);
+        self.invoke(&call).await
+    }
+
+    async fn withdraw(&self, node: &NodeId) -> Result<(), BoardError> {
+        let mut connection = self.connection.clone();
+        let mut command = redis::cmd("HDEL");
+        let call = command.arg(&self.records).arg(node.as_str()).query_async(&mut connection);
+        let answer = tokio::time::timeout(DEADLINE, call).await;
+        answer.map_err(|_| BoardError("Redis did not answer in time".into()))?.map_err(failed)
+    }
+
+    async fn read(&self) -> Result<Reading, BoardError> {
+        let mut call = self.scripts.read.key(&self.records);
+        call.key(&self.pace).arg(LIVE.as_millis() as u64);
+        let answer: Vec<String> = self.invoke(&call).await?;
+        let [at, pace, records @ ..] = answer.as_slice() else { return Err(BoardError("half an answer".into())) };
+        let mut processes: Vec<Live> = records.chunks_exact(2).filter_map(|pair| live(&pair[0], &pair[1])).collect();
+        processes.sort_by(|one, other| one.vitals.process.node.as_str().cmp(other.vitals.process.node.as_str()));
+        let at = at.parse().map_err(|_| BoardError("a moment that is no number".into()))?;
+        Ok(Reading { at: Timestamp::from_millis(at), processes, pace: serde_json::from_str(pace).ok() })
+    }
+
+    async fn set_pace(&self, before: Option<&Pace>, after: &Pace) -> Result<bool, BoardError> {
+        let mut call = self.scripts.set_pace.key(&self.pace);
+        let before = before.map(json).unwrap_or_default();
+        call.arg(before).arg(json(after)).arg(PACE_MEMORY.as_millis() as u64);
+        self.invoke(&call).await
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("records are plain data")
+}
+
+/// A record of another release that cannot be read is left out.
+fn live(age: &str, record: &str) -> Option<Live> {
+    Some(Live { vitals: serde_json::from_str(record).ok()?, age_ms: age.parse().ok()? })
+}
+
+fn failed(error: RedisError) -> BoardError {
+    BoardError(error.to_string())
+}

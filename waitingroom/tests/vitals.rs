@@ -1,0 +1,82 @@
+//! The board of vitals, the same on both backends.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+use std::{sync::Arc, time::Duration};
+
+use waitingroom::{
+    clock::{Clock, Timestamp},
+    pace::Pace,
+    vitals::{BookingVitals, LIVE, Process, Role, SharedBoard, Vitals, local::LocalBoard, redis::RedisBoard},
+};
+
+#[path = "fixture/redis.rs"]
+mod redis;
+
+fn vitals(name: &str, booking: Option<BookingVitals>) -> Vitals {
+    let process = Process {
+        node: name.parse().unwrap(),
+        roles: vec![Role::Booking, Role::QueueWorker],
+        version: "1.2.3".into(),
+        started_at: Timestamp::from_millis(1_700_000_000_123),
+    };
+    Vitals { process, connections: 3, memory_bytes: Some(20_000_000), live_tasks: 28, booking }
+}
+
+async fn a_board_keeps_what_is_live(board: SharedBoard) {
+    let first = board.read().await.unwrap();
+    assert_eq!((first.processes, first.pace), (vec![], None));
+    let strained = BookingVitals { reserve_p95_ms: Some(812.4), error_share: 1.0 / 3.0, ..BookingVitals::default() };
+    let (one, other) = (vitals("b-1", Some(strained)), vitals("a-2", None));
+    board.publish(&vitals("b-1", None)).await.unwrap();
+    board.publish(&one).await.unwrap();
+    board.publish(&other).await.unwrap();
+    let reading = board.read().await.unwrap();
+    assert!(reading.at >= first.at);
+    let read: Vec<_> = reading.processes.into_iter().map(|live| live.vitals).collect();
+    assert_eq!(read, [other.clone(), one], "the latest of each, in order");
+    board.withdraw(&"b-1".parse().unwrap()).await.unwrap();
+    let left: Vec<_> = board.read().await.unwrap().processes.into_iter().map(|live| live.vitals).collect();
+    assert_eq!(left, [other]);
+}
+
+async fn of_those_who_decide_at_once_one_prevails(board: SharedBoard) {
+    let pace = |ms| Pace::full(Timestamp::from_millis(ms));
+    assert!(board.set_pace(None, &pace(1)).await.unwrap());
+    assert!(!board.set_pace(None, &pace(2)).await.unwrap());
+    assert!(board.set_pace(Some(&pace(1)), &pace(3)).await.unwrap());
+    assert!(!board.set_pace(Some(&pace(1)), &pace(4)).await.unwrap());
+    assert_eq!(board.read().await.unwrap().pace, Some(pace(3)));
+}
+
+macro_rules! on_both {
+    ($($name:ident),*) => {
+        mod local_board { $(#[tokio::test] async fn $name() { super::$name(super::local()).await; })* }
+        mod redis_board { $(#[tokio::test] async fn $name() { super::$name(super::in_redis().await).await; })* }
+    };
+}
+
+on_both!(a_board_keeps_what_is_live, of_those_who_decide_at_once_one_prevails);
+
+fn local() -> SharedBoard {
+    Arc::new(LocalBoard::new(Clock::System))
+}
+
+async fn in_redis() -> SharedBoard {
+    let (engine, prefix) = redis::engine().await;
+    Arc::new(RedisBoard::new(engine.connection(), &prefix))
+}
+
+#[tokio::test]
+async fn who_is_silent_is_forgotten() {
+    let clock = Clock::manual(Timestamp::from_millis(1_000));
+    let board: SharedBoard = Arc::new(LocalBoard::new(clock.clone()));
+    board.publish(&vitals("gone", None)).await.unwrap();
+    clock.advance(LIVE);
+    assert_eq!(board.read().await.unwrap().processes[0].age_ms, 5_000);
+    board.publish(&vitals("here", None)).await.unwrap();
+    clock.advance(Duration::from_millis(1));
+    let names: Vec<_> =
+        board.read().await.unwrap().processes.into_iter().map(|live| live.vitals.process.node).collect();
+    assert_eq!(names, ["here".parse().unwrap()]);
+}
