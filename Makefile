@@ -83,6 +83,12 @@ test-browser: services test-binary $(BROWSER_MODULES) ## the whole journey in a 
 	$(call say,browser)
 	STANCHION_BIN="$(TARGET)/debug/stanchion" tests/services/embedded $(NPM) --prefix $(BROWSER) test
 
+.PHONY: bench-strategies
+bench-strategies: services release ## four ways to bring a pass to its user, side by side: table and plot in docs/performance.md
+	$(CARGO) build $(LOCKED) --release -p stanchion-strategies
+	STANCHION_BIN="$(abspath $(TARGET))/release/stanchion" tests/services/run "$(TARGET)/release/stanchion-strategies" \
+		--runs 3 --table docs/performance.md --plot docs/performance/strategies.svg
+
 .PHONY: check
 check: $(WEB_DIST) ## formatting, lints, documentation, types; warnings are errors
 	$(call say,format)

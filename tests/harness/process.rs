@@ -45,6 +45,11 @@ impl Process {
         Self { pid: child.id(), child: Mutex::new(child), name: name.to_owned(), log }
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         let flag = match signal {

@@ -241,6 +241,11 @@ impl Stack {
         self.backing.as_ref().expect("this stack runs on servers")
     }
 
+    /// The process id of one process of a role.
+    pub fn pid(&self, role: Role, at: usize) -> u32 {
+        self.node(role, at).process.pid()
+    }
+
     /// Sends a signal to one process of a role.
     pub fn signal(&self, role: Role, at: usize, signal: Signal) {
         self.node(role, at).process.signal(signal);

@@ -1,0 +1,127 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+/// Compares ways to bring a pass to its user, on the same workload: so many browsers wait on WebSockets; then each receives one
+/// pass, in order, at a constant rate, in steps of 100 ms.
+///
+/// Needs redis-server, and for the row `stanchion` PostgreSQL and NATS: `make bench-strategies` brings them. Each run has a
+/// Redis of its own. A gateway process spends up to two descriptors on a user.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub part: Option<Part>,
+    #[command(flatten)]
+    pub workload: Workload,
+}
+
+/// What the processes that the conductor starts do.
+#[derive(Debug, Subcommand)]
+pub enum Part {
+    /// One gateway of a strategy; says its port
+    #[command(hide = true)]
+    Gateway { strategy: Strategy, redis: String },
+    /// Browsers that wait for their passes
+    #[command(hide = true)]
+    Crowd(Crowd),
+}
+
+/// The workload.
+#[derive(Debug, Clone, Args)]
+pub struct Workload {
+    /// Browsers that wait, each for one pass
+    #[arg(long, value_name = "N", default_value_t = 9_000, value_parser = clap::value_parser!(u32).range(1..=9_800))]
+    pub users: u32,
+    /// Passes a second
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 500, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    pub rate: u32,
+    /// Browsers that arrive a second
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 1_500, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    pub arrivals: u32,
+    /// Seconds after the last pass in which late ones still count
+    #[arg(long, value_name = "SECONDS", default_value_t = 13)]
+    pub patience: u64,
+    /// Runs of each strategy, alternating; the median of each figure is reported
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=21))]
+    pub runs: u32,
+    /// Strategies to compare
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Strategy::value_variants())]
+    pub strategies: Vec<Strategy>,
+    /// Write the table here, between the lines `<!-- strategies -->` and `<!-- /strategies -->`
+    #[arg(long, value_name = "FILE")]
+    pub table: Option<PathBuf>,
+    /// Write the distribution of latencies here, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+}
+
+impl Workload {
+    /// From the first pass to the moment when a pass is too late.
+    pub fn length(&self) -> Duration {
+        Duration::from_secs_f64(f64::from(self.users) / f64::from(self.rate)) + Duration::from_secs(self.patience)
+    }
+}
+
+/// A crowd of browsers.
+#[derive(Debug, Args)]
+pub struct Crowd {
+    /// The gateway's port
+    pub port: u16,
+    /// The event they want
+    pub event: String,
+    /// How many they are
+    pub users: u32,
+    /// How many arrive a second
+    pub arrivals: u32,
+    /// The life of a pass in seconds, from which its release is known
+    pub pass_life: i64,
+}
+
+/// How a pass finds its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Each connection subscribes to its user's own channel, on a Redis connection of its own
+    UserChannel,
+    /// Each connection subscribes to the event's channel, on a Redis connection of its own, and keeps what is its user's
+    EventChannel,
+    /// One subscription a node, one message a node and step, routed in the process: Stanchion's signals on a bare gateway
+    NodeChannel,
+    /// The whole of Stanchion: users' tokens, the line, tickets, signed passes, acknowledgements
+    Stanchion,
+}
+
+impl Strategy {
+    /// The strategy's name on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// The strategy in a few words.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::UserChannel => "a subscription per user",
+            Self::EventChannel => "a channel per event, filtered by each subscriber",
+            Self::NodeChannel => "a channel per node, routed (bare)",
+            Self::Stanchion => "Stanchion, whole",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+        let cli = Cli::parse_from(["stanchion-strategies", "--strategies", "user-channel,stanchion"]);
+        assert_eq!(cli.workload.strategies, [Strategy::UserChannel, Strategy::Stanchion]);
+        assert_eq!(cli.workload.length(), Duration::from_secs(31));
+    }
+}

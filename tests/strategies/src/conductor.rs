@@ -1,0 +1,148 @@
+//! One run after the other: a Redis and a gateway of its own for each, a crowd that joins, passes for all.
+
+use std::process::Stdio;
+
+use anyhow::{Context, Result};
+use redis::{Client, aio::MultiplexedConnection};
+use serde_json::json;
+use stanchion_tests::{Draft, Shape, Stack, redis_server::RedisServer, scratch::Scratch, stack::Role};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    cli::{Strategy, Workload},
+    crowd::{BARE, Received},
+    measure,
+    message::PASS_LIFE_SECONDS,
+    plot, publisher,
+    report::{self, Run},
+};
+
+/// Runs the whole comparison and writes what was asked for.
+///
+/// # Errors
+/// A server that does not start, a file that cannot be written.
+pub async fn run(workload: Workload) -> Result<()> {
+    let mut runs = Vec::new();
+    for round in 1..=workload.runs {
+        for strategy in &workload.strategies {
+            eprintln!("round {round} of {}: {}", workload.runs, strategy.title());
+            let run = one(*strategy, &workload).await.with_context(|| strategy.name())?;
+            eprintln!("  {}", report::line(&run));
+            runs.push(run);
+        }
+    }
+    let table = report::table(&workload, &runs);
+    println!("{table}");
+    if let Some(file) = &workload.table {
+        report::write(file, &table)?;
+    }
+    workload.plot.as_deref().map_or(Ok(()), |file| plot::write(file, &workload, &runs))
+}
+
+async fn one(strategy: Strategy, workload: &Workload) -> Result<Run> {
+    if strategy == Strategy::Stanchion { whole(workload).await } else { bare(strategy, workload).await }
+}
+
+async fn bare(strategy: Strategy, workload: &Workload) -> Result<Run> {
+    let scratch = Scratch::new(&format!("strategy-{}", uuid::Uuid::new_v4().simple()));
+    let server = RedisServer::start(scratch.path()).await;
+    let mut redis = connect(&server.url).await?;
+    redis::cmd("CONFIG").arg("SET").arg("maxclients").arg(12_000).exec_async(&mut redis).await?;
+    let mut gateway = Company::start(&["gateway", &strategy.name(), &server.url])?;
+    let port: u16 = gateway.line().await?.parse()?;
+    let mut stage = Stage { redis: redis.clone(), gateway: gateway.pid()?, port, event: BARE.to_owned() };
+    stage.perform(strategy, workload, async { publisher::release(strategy, workload, &mut redis).await }).await
+}
+
+async fn whole(workload: &Workload) -> Result<Run> {
+    let stack =
+        Stack::servers(Shape { gateways: 1, workers: 1, bookings: 1, own_redis: true, ..Shape::default() }).await;
+    let queue = json!({
+        "rate_per_second": workload.rate, "burst": (workload.rate / 10).max(1), "max_active": 1_000_000,
+        "max_in_line": 1_000_000, "pass_ttl_seconds": PASS_LIFE_SECONDS,
+    });
+    let sale = Draft::new(&[100_000]).queue(queue).paused().create(&stack.operator()).await;
+    let redis = connect(&stack.backing().redis_url).await?;
+    let url = stack.gateway_url(0);
+    let port = url.rsplit_once(':').context("a port")?.1.parse()?;
+    let mut stage = Stage { redis, gateway: stack.pid(Role::Gateway, 0), port, event: sale.event.clone() };
+    let open = async {
+        sale.open(&stack.operator()).await;
+        Ok(())
+    };
+    stage.perform(Strategy::Stanchion, workload, open).await
+}
+
+async fn connect(url: &str) -> Result<MultiplexedConnection> {
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+    Ok(Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await?)
+}
+
+/// A gateway and the Redis behind it, ready for a crowd.
+struct Stage {
+    redis: MultiplexedConnection,
+    gateway: u32,
+    port: u16,
+    event: String,
+}
+
+impl Stage {
+    /// Lets the crowd join, releases, and waits until everybody has a pass or it is too late.
+    async fn perform(
+        &mut self,
+        strategy: Strategy,
+        workload: &Workload,
+        release: impl Future<Output = Result<()>>,
+    ) -> Result<Run> {
+        let empty = measure::read(&mut self.redis, self.gateway).await?;
+        let mut crowd = self.crowd(workload)?;
+        anyhow::ensure!(crowd.line().await? == "joined", "the crowd joins");
+        let joined = measure::read(&mut self.redis, self.gateway).await?;
+        let end = Instant::now() + workload.length();
+        release.await?;
+        sleep_until(end).await; // the whole time for each strategy, so that their CPU times compare
+        let delivered = measure::read(&mut self.redis, self.gateway).await?;
+        let received: Received = serde_json::from_str(&crowd.ask().await?)?;
+        Ok(Run { strategy, users: workload.users, empty, joined, delivered, received })
+    }
+
+    fn crowd(&self, workload: &Workload) -> Result<Company> {
+        let [port, users, arrivals] = [u32::from(self.port), workload.users, workload.arrivals].map(|n| n.to_string());
+        Company::start(&["crowd", &port, &self.event, &users, &arrivals, &PASS_LIFE_SECONDS.to_string()])
+    }
+}
+
+/// A process of this program, ended with the value.
+struct Company {
+    child: Child,
+    ask: ChildStdin,
+    says: Lines<BufReader<ChildStdout>>,
+}
+
+impl Company {
+    fn start(arguments: &[&str]) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn()?;
+        let ask = child.stdin.take().context("its input")?;
+        let says = BufReader::new(child.stdout.take().context("its output")?).lines();
+        Ok(Self { child, ask, says })
+    }
+
+    fn pid(&self) -> Result<u32> {
+        self.child.id().context("it has ended")
+    }
+
+    async fn line(&mut self) -> Result<String> {
+        self.says.next_line().await?.context("it has ended")
+    }
+
+    async fn ask(&mut self) -> Result<String> {
+        self.ask.write_all(b"\n").await?;
+        self.line().await
+    }
+}
