@@ -101,8 +101,6 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
     use uuid::Uuid;
 
     use super::*;
