@@ -1,6 +1,7 @@
 //! The routes of this role. A handler parses, calls one operation and maps its result.
 
 mod admin;
+mod audit;
 mod availability;
 mod bookings;
 mod caller;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    routing::{get, post},
+    routing::{get, post, put},
 };
 
 use crate::desk::Desk;
@@ -33,6 +34,8 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/bookings/{booking_id}/cancel", post(bookings::cancel))
         .route("/admin/events", get(admin::list).post(admin::create))
         .route("/admin/events/{event_id}/queue", get(admin::queue).put(admin::change_queue))
+        .route("/admin/events/{event_id}/appearance", put(admin::change_appearance))
+        .route("/admin/audit", get(audit::list))
         .route("/admin/sync-inventory", post(inventory::sync))
         .route("/admin/inventory-status", get(inventory::status));
     Router::new().nest("/api/v1", routes).with_state(desk)

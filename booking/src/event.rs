@@ -8,7 +8,10 @@ use waitingroom::{
     line::QueueSettings,
 };
 
-use crate::money::{Currency, Money};
+use crate::{
+    appearance::Appearance,
+    money::{Currency, Money},
+};
 
 /// One event: one line, its shows and their zones.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +28,8 @@ pub struct Event {
     pub hold_seconds: u32,
     /// How its line is run.
     pub queue: QueueSettings,
+    /// How its pages look.
+    pub appearance: Appearance,
     /// Its dates, in the operator's order.
     pub shows: Vec<Show>,
 }

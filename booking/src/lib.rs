@@ -5,6 +5,8 @@
 //! `checkpoint`; [`relay`] tells the bus.
 
 mod api;
+pub mod appearance;
+pub mod audit;
 mod availability;
 mod catalogue;
 mod checkpoint;

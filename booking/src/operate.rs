@@ -2,17 +2,25 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use waitingroom::{
-    ids::EventId,
+    ids::{EventId, UserId},
     line::{QueuePatch, QueueSettings},
 };
 
-use crate::{desk::Desk, event::Event, refusal::Refusal};
+use crate::{
+    appearance::{Appearance, AppearancePatch},
+    audit::{Act, Action, Deed},
+    desk::Desk,
+    event::Event,
+    inventory::Synced,
+    refusal::Refusal,
+};
 
 impl Desk {
     /// Adds an event and opens it at once.
-    pub(crate) async fn create_event(&self, event: &Event) -> Result<Arc<Event>, Refusal> {
-        self.store().create_event(event, self.now()).await?;
+    pub(crate) async fn create_event(&self, event: &Event, operator: &UserId) -> Result<Arc<Event>, Refusal> {
+        self.store().create_event(event, &self.act(operator)).await?;
         self.follow_catalogue().await?;
         let created = self.catalogue.event(event.event_id).await?;
         self.inventory.sync(&created).await?;
@@ -20,9 +28,47 @@ impl Desk {
     }
 
     /// Changes the settings of a line. They are in force, and the gateways are told, when this returns.
-    pub(crate) async fn change_queue(&self, event: EventId, patch: &QueuePatch) -> Result<QueueSettings, Refusal> {
-        let settings = self.store().patch_queue(event, patch).await?.ok_or(Refusal::EventNotFound)?;
+    pub(crate) async fn change_queue(
+        &self,
+        event: EventId,
+        patch: &QueuePatch,
+        operator: &UserId,
+    ) -> Result<QueueSettings, Refusal> {
+        let settings =
+            self.store().patch_queue(event, patch, &self.act(operator)).await?.ok_or(Refusal::EventNotFound)?;
         self.follow_catalogue().await?;
         Ok(settings)
+    }
+
+    /// Changes how an event's pages look. Other instances follow within a second.
+    pub(crate) async fn change_appearance(
+        &self,
+        event: EventId,
+        patch: &AppearancePatch,
+        operator: &UserId,
+    ) -> Result<Appearance, Refusal> {
+        let changed = self.store().patch_appearance(event, patch, &self.act(operator)).await?;
+        let appearance = changed.ok_or(Refusal::EventNotFound)?;
+        self.follow_catalogue().await?;
+        Ok(appearance)
+    }
+
+    /// Rebuilds one event's seats, or all. What is about to be done is written down first, what came of it after.
+    pub(crate) async fn sync_for(
+        &self,
+        event: Option<EventId>,
+        events: &[Arc<Event>],
+        operator: &UserId,
+    ) -> Result<Synced, Refusal> {
+        let deed = |action, after| Deed { act: self.act(operator), event_id: event, action, before: None, after };
+        self.store().note(&deed(Action::SyncInventory, None)).await?;
+        let synced = self.sync(events).await?;
+        let found = json!({"zones": synced.zones, "holds": synced.holds, "corrected": synced.corrected});
+        self.store().note(&deed(Action::InventorySynced, Some(found))).await?;
+        Ok(synced)
+    }
+
+    fn act(&self, operator: &UserId) -> Act {
+        Act { operator: operator.clone(), at: self.now() }
     }
 }

@@ -11,6 +11,8 @@ use waitingroom::{
 };
 
 use crate::{
+    appearance::Appearance,
+    audit::Act,
     event::{Event, Show, Zone},
     inventory::Inventory,
     money::Currency,
@@ -81,7 +83,8 @@ pub async fn seed_demo(store: &SharedStore, now: Timestamp) -> Result<bool, Stor
 }
 
 async fn add(store: &SharedStore, event: &Event, now: Timestamp) -> Result<bool, StoreError> {
-    match store.create_event(event, now).await {
+    let seeder = "stanchion:seed".parse().expect("printable characters without spaces are a user");
+    match store.create_event(event, &Act { operator: seeder, at: now }).await {
         Ok(()) => Ok(true),
         Err(StoreError::Exists(_)) => Ok(false),
         Err(error) => Err(error),
@@ -122,6 +125,7 @@ fn load_test(event: u16, sizes: Sizes) -> Event {
             pass_ttl_seconds: 600,
             ..QueueSettings::default()
         },
+        appearance: Appearance::default(),
         shows: (first_show..first_show + sizes.shows).map(|show| load_test_show_of(show, sizes)).collect(),
     }
 }
@@ -158,6 +162,7 @@ fn demo(now: Timestamp) -> Event {
             message: Some("Welcome. The line moves, and your place in it is yours.".into()),
             ..QueueSettings::default()
         },
+        appearance: Appearance::default(),
         shows: vec![
             demo_show(1, "Friday evening", now.plus(day * 30)),
             demo_show(2, "Saturday evening", now.plus(day * 31)),

@@ -16,6 +16,8 @@ use waitingroom::{
 };
 
 use crate::{
+    appearance::{Appearance, AppearancePatch},
+    audit::{Act, Deed, Record},
     event::Event,
     money::Currency,
     reservation::{Attempt, Booking, NewBooking, OutboxMessage, Status},
@@ -33,9 +35,9 @@ pub use error::StoreError;
 pub type SharedStore = Arc<dyn Store>;
 
 /// Everything booking asks of its database.
-pub trait Store: EventStore + BookingStore + InventoryStore + OutboxStore {}
+pub trait Store: EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore {}
 
-impl<T: EventStore + BookingStore + InventoryStore + OutboxStore> Store for T {}
+impl<T: EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore> Store for T {}
 
 /// The answer to a batched insert, for one booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,12 +158,26 @@ pub trait EventStore: Send + Sync + 'static {
     /// The whole catalogue.
     async fn catalogue(&self) -> Result<Vec<Event>, StoreError>;
 
-    /// Adds an event with its shows and zones, all or nothing; [`StoreError::Exists`] where one of the ids is taken.
-    async fn create_event(&self, event: &Event, now: Timestamp) -> Result<(), StoreError>;
+    /// Adds an event with its shows and zones, and the line of the audit, all or nothing; [`StoreError::Exists`] where one of the
+    /// ids is taken.
+    async fn create_event(&self, event: &Event, act: &Act) -> Result<(), StoreError>;
 
-    /// Changes an event's queue settings; patches of one event are carried out one after the other. `None` where there is no
-    /// such event. The patch is valid: see [`QueueSettings::with`].
-    async fn patch_queue(&self, event: EventId, patch: &QueuePatch) -> Result<Option<QueueSettings>, StoreError>;
+    /// Changes an event's queue settings and writes the line of the audit; patches of one event are carried out one after the
+    /// other. `None` where there is no such event. The patch is valid: see [`QueueSettings::with`].
+    async fn patch_queue(
+        &self,
+        event: EventId,
+        patch: &QueuePatch,
+        act: &Act,
+    ) -> Result<Option<QueueSettings>, StoreError>;
+
+    /// Changes an event's appearance in the same way.
+    async fn patch_appearance(
+        &self,
+        event: EventId,
+        patch: &AppearancePatch,
+        act: &Act,
+    ) -> Result<Option<Appearance>, StoreError>;
 }
 
 /// Bookings. Each change of a booking changes its zone's counters and adds its outbox message in the same transaction.
@@ -228,6 +244,16 @@ pub trait InventoryStore: Send + Sync + 'static {
 
     /// Gives that right back.
     async fn release_sync(&self, event: EventId) -> Result<(), StoreError>;
+}
+
+/// What operators did. Lines are added, never changed or removed.
+#[async_trait]
+pub trait AuditStore: Send + Sync + 'static {
+    /// Writes a line for what no transaction covers.
+    async fn note(&self, deed: &Deed) -> Result<(), StoreError>;
+
+    /// Lines with an id below `before`, of one event or of all, newest first.
+    async fn audit(&self, event: Option<EventId>, before: i64, limit: u32) -> Result<Vec<Record>, StoreError>;
 }
 
 /// Messages that wait to be published.

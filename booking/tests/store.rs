@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 mod store {
+    pub(crate) mod audit;
     pub(crate) mod bookings;
     pub(crate) mod databases;
     pub(crate) mod events;
@@ -36,6 +37,9 @@ macro_rules! contract {
 }
 
 contract! {
+    audit::each_change_is_written_down_with_what_it_touched,
+    audit::a_change_that_fails_leaves_no_line,
+    audit::pages_go_back_in_time,
     bookings::a_refused_row_does_not_hinder_its_neighbours,
     bookings::a_pass_makes_one_booking,
     bookings::a_key_makes_one_booking_for_each_user,

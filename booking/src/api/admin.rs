@@ -7,7 +7,7 @@ use serde::Serialize;
 use waitingroom::{
     http::{Json, Path},
     ids::EventId,
-    line::{QueuePatch, QueueSettings},
+    line::{InvalidSetting, QueuePatch, QueueSettings},
     problem::Problem,
 };
 
@@ -16,7 +16,10 @@ use super::{
     events::{EventAnswer, id, operator_answer},
     new_event::NewEvent,
 };
-use crate::desk::Desk;
+use crate::{
+    appearance::{Appearance, AppearancePatch},
+    desk::Desk,
+};
 
 #[derive(Serialize)]
 pub(super) struct EventList {
@@ -33,12 +36,12 @@ pub(super) async fn list(_: Operator, State(desk): State<Arc<Desk>>) -> Result<J
 }
 
 pub(super) async fn create(
-    _: Operator,
+    Operator(operator): Operator,
     State(desk): State<Arc<Desk>>,
     Json(request): Json<NewEvent>,
 ) -> Result<impl IntoResponse, Problem> {
     let event = request.into_event()?;
-    let created = desk.create_event(&event).await?;
+    let created = desk.create_event(&event, &operator).await?;
     Ok((StatusCode::CREATED, Json(operator_answer(&desk, &created).await?)))
 }
 
@@ -59,15 +62,36 @@ pub(super) async fn queue(
 }
 
 pub(super) async fn change_queue(
-    _: Operator,
+    Operator(operator): Operator,
     State(desk): State<Arc<Desk>>,
     Path(event): Path<String>,
     Json(patch): Json<QueuePatch>,
 ) -> Result<Json<QueueAnswer>, Problem> {
     let event_id = id(&event)?;
-    QueueSettings::default()
-        .with(&patch)
-        .map_err(|invalid| Problem::invalid(invalid.field, format!("must be {}", invalid.range)))?;
-    let settings = desk.change_queue(event_id, &patch).await?;
+    QueueSettings::default().with(&patch).map_err(|invalid| refused("", &invalid))?;
+    let settings = desk.change_queue(event_id, &patch, &operator).await?;
     Ok(Json(QueueAnswer { event_id, settings }))
+}
+
+#[derive(Serialize)]
+pub(super) struct AppearanceAnswer {
+    event_id: EventId,
+    appearance: Appearance,
+}
+
+pub(super) async fn change_appearance(
+    Operator(operator): Operator,
+    State(desk): State<Arc<Desk>>,
+    Path(event): Path<String>,
+    Json(patch): Json<AppearancePatch>,
+) -> Result<Json<AppearanceAnswer>, Problem> {
+    let event_id = id(&event)?;
+    Appearance::default().with(&patch).map_err(|invalid| refused("", &invalid))?;
+    let appearance = desk.change_appearance(event_id, &patch, &operator).await?;
+    Ok(Json(AppearanceAnswer { event_id, appearance }))
+}
+
+/// A setting of the object at `path` (empty, or ending with a dot) is out of its range.
+pub(super) fn refused(path: &str, invalid: &InvalidSetting) -> Problem {
+    Problem::invalid(&format!("{path}{}", invalid.field), format!("must be {}", invalid.range))
 }

@@ -79,7 +79,13 @@ pub(super) async fn list(
     Ok(Json(PageAnswer { bookings: present(page.bookings, &desk), total: page.total, limit, offset }))
 }
 
-fn number(text: Option<&str>, field: &str, default: u64, range: std::ops::RangeInclusive<u64>) -> Result<u64, Problem> {
+/// A number of a query.
+pub(super) fn number(
+    text: Option<&str>,
+    field: &str,
+    default: u64,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<u64, Problem> {
     let Some(text) = text else { return Ok(default) };
     let problem = || Problem::invalid(field, format!("must be a number from {} to {}", range.start(), range.end()));
     text.parse().ok().filter(|number| range.contains(number)).ok_or_else(problem)

@@ -11,7 +11,7 @@ use crate::desk::Desk;
 pub(super) struct Caller(pub(super) UserId);
 
 /// Somebody whose token has the role `admin`.
-pub(super) struct Operator;
+pub(super) struct Operator(pub(super) UserId);
 
 impl FromRequestParts<Arc<Desk>> for Caller {
     type Rejection = Problem;
@@ -25,6 +25,6 @@ impl FromRequestParts<Arc<Desk>> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, desk: &Arc<Desk>) -> Result<Self, Problem> {
-        desk.backends.authenticator.authenticate(&parts.headers)?.operator().map(|_| Self)
+        desk.backends.authenticator.authenticate(&parts.headers)?.operator().map(|identity| Self(identity.user))
     }
 }

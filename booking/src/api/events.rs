@@ -13,6 +13,7 @@ use waitingroom::{
 };
 
 use crate::{
+    appearance::Appearance,
     desk::Desk,
     event::{Event, Show, Zone},
     money::Currency,
@@ -40,6 +41,8 @@ pub(super) struct EventAnswer {
     currency: Currency,
     max_seats_per_user: u32,
     hold_seconds: u32,
+    #[serde(skip_serializing_if = "Appearance::is_plain")]
+    appearance: Appearance,
     #[serde(skip_serializing_if = "Option::is_none")]
     queue: Option<QueueSettings>,
     shows: Vec<ShowAnswer>,
@@ -89,6 +92,7 @@ pub(super) async fn answer(desk: &Desk, event: &Event) -> Result<EventAnswer, Re
         currency: event.currency,
         max_seats_per_user: event.max_seats_per_user,
         hold_seconds: event.hold_seconds,
+        appearance: event.appearance.clone(),
         queue: None,
         shows,
     })

@@ -28,13 +28,13 @@ pub(super) struct SyncAnswer {
 }
 
 pub(super) async fn sync(
-    _: Operator,
+    Operator(operator): Operator,
     State(desk): State<Arc<Desk>>,
     RawBody(body): RawBody,
 ) -> Result<Json<SyncAnswer>, Problem> {
     let request: SyncRequest = if body.is_empty() { SyncRequest::default() } else { from_slice(&body)? };
     let events = chosen(&desk, request.event_id).await?;
-    let synced = desk.sync(&events).await?;
+    let synced = desk.sync_for(request.event_id, &events, &operator).await?;
     let answer = SyncAnswer {
         events: events.len() as u64,
         zones: synced.zones,

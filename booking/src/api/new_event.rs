@@ -9,7 +9,9 @@ use waitingroom::{
     problem::Problem,
 };
 
+use super::admin::refused;
 use crate::{
+    appearance::{Appearance, AppearancePatch},
     event::{Event, Show, Zone},
     money::Currency,
 };
@@ -34,6 +36,8 @@ pub(super) struct NewEvent {
     hold_seconds: Option<u32>,
     #[serde(default)]
     queue: QueuePatch,
+    #[serde(default)]
+    appearance: AppearancePatch,
     shows: Vec<NewShow>,
 }
 
@@ -57,9 +61,6 @@ struct NewZone {
 
 impl NewEvent {
     pub(super) fn into_event(self) -> Result<Event, Problem> {
-        let invalid = |invalid: waitingroom::line::InvalidSetting| {
-            Problem::invalid(&format!("queue.{}", invalid.field), format!("must be {}", invalid.range))
-        };
         check(!self.shows.is_empty() && self.shows.len() <= MAX_SHOWS, "shows", "must be from 1 to 200")?;
         let hold_seconds = self.hold_seconds.unwrap_or(DEFAULT_HOLD_SECONDS);
         check((1..=86_400).contains(&hold_seconds), "hold_seconds", "must be from 1 to 86400")?;
@@ -72,7 +73,10 @@ impl NewEvent {
             currency: self.currency.unwrap_or(Currency::EUR),
             max_seats_per_user,
             hold_seconds,
-            queue: QueueSettings::default().with(&self.queue).map_err(invalid)?,
+            queue: QueueSettings::default().with(&self.queue).map_err(|invalid| refused("queue.", &invalid))?,
+            appearance: Appearance::default()
+                .with(&self.appearance)
+                .map_err(|invalid| refused("appearance.", &invalid))?,
             shows: shows.map(|(at, show)| show.into_show(&format!("shows[{at}]"))).collect::<Result<_, _>>()?,
         })
     }

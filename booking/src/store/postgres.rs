@@ -13,6 +13,7 @@ use sqlx::{
 
 use super::{StoreError, error::within};
 
+mod audit;
 mod bookings;
 mod decisions;
 mod events;

@@ -16,6 +16,7 @@ use crate::{
     reservation::{Attempt, Booking, OutboxMessage, Status},
 };
 
+pub(in crate::store) mod audit;
 pub(in crate::store) mod catalogue;
 
 fn corrupt(what: impl std::fmt::Display) -> StoreError {

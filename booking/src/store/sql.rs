@@ -12,7 +12,8 @@ pub(super) const REVISION: &str = "SELECT revision FROM catalogue";
 
 pub(super) const RAISE_REVISION: &str = "UPDATE catalogue SET revision = revision + 1";
 
-pub(super) const EVENTS: &str = "SELECT event_id, name, currency, max_seats_per_user, hold_seconds, queue_settings
+pub(super) const EVENTS: &str = "SELECT event_id, name, currency, max_seats_per_user, hold_seconds, queue_settings,
+        appearance
     FROM events ORDER BY created_at_ms, event_id";
 
 pub(super) const SHOWS: &str = "SELECT show_id, event_id, name, starts_at_ms FROM shows ORDER BY event_id, ordinal";
@@ -21,8 +22,8 @@ pub(super) const ZONES: &str =
     "SELECT zone_id, show_id, name, unit_price, capacity FROM zones ORDER BY event_id, ordinal";
 
 pub(super) const ADD_EVENT: &str = "INSERT INTO events
-    (event_id, name, currency, max_seats_per_user, hold_seconds, queue_settings, created_at_ms)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    (event_id, name, currency, max_seats_per_user, hold_seconds, queue_settings, appearance, created_at_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
 pub(super) const ADD_SHOW: &str = "INSERT INTO shows (show_id, event_id, name, starts_at_ms, ordinal)
     VALUES ($1, $2, $3, $4, $5)";
@@ -31,6 +32,14 @@ pub(super) const ADD_ZONE: &str = "INSERT INTO zones
     (zone_id, show_id, event_id, name, unit_price, capacity, ordinal) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 pub(super) const PUT_SETTINGS: &str = "UPDATE events SET queue_settings = $2 WHERE event_id = $1";
+
+pub(super) const PUT_APPEARANCE: &str = "UPDATE events SET appearance = $2 WHERE event_id = $1";
+
+pub(super) const NOTE: &str = "INSERT INTO audit (at_ms, operator, event_id, action, was, became)
+    VALUES ($1, $2, $3, $4, $5, $6)";
+
+pub(super) const AUDIT: &str = "SELECT audit_id, at_ms, operator, event_id, action, was, became FROM audit
+    WHERE ($1 IS NULL OR event_id = $1) AND audit_id < $2 ORDER BY audit_id DESC LIMIT $3";
 
 pub(super) const BOOKING: &str = concat!("SELECT ", booking_columns!(), " FROM bookings WHERE booking_id = $1");
 

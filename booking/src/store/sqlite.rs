@@ -11,6 +11,7 @@ use sqlx::{
 
 use super::{StoreError, error::within};
 
+mod audit;
 mod bookings;
 mod decisions;
 mod events;

@@ -44,6 +44,7 @@ async fn bad_events_are_refused_by_field() {
         ("hold_seconds", json!(0), "hold_seconds"),
         ("max_seats_per_user", json!(0), "max_seats_per_user"),
         ("queue", json!({"burst": 0}), "queue.burst"),
+        ("appearance", json!({"accent": "red"}), "appearance.accent"),
     ] {
         let mut bad = good.clone();
         bad[key] = value;
@@ -101,4 +102,58 @@ async fn the_inventory_is_compared_and_rebuilt() {
     let synced = shop.post("/admin/sync-inventory", &admin()).await.body;
     assert_eq!(synced, json!({"events": 1, "zones": 2, "holds": 1, "corrected": 0}));
     assert_eq!(shop.left().await, [17, 2]);
+}
+
+#[tokio::test]
+async fn an_event_looks_as_its_operator_says() {
+    let shop = Shop::open().await;
+    let page = format!("/events/{}", shop.event);
+    assert_eq!(shop.send("GET", &page, None, &[], None).await.body["appearance"], json!(null));
+    let path = format!("/admin/events/{}/appearance", shop.event);
+    let put = async |patch| shop.send("PUT", &path, Some(&admin()), &[], Some(patch)).await;
+    let answer = put(json!({"accent": "#102030", "message": "Doors at eight"})).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let answer = put(json!({"logo": "/logo.svg", "message": ""})).await;
+    let expected = json!({"accent": "#102030", "logo": "/logo.svg"});
+    assert_eq!(answer.body, json!({"event_id": shop.event, "appearance": expected}));
+    assert_eq!(shop.send("GET", &page, None, &[], None).await.body["appearance"], expected);
+
+    let bad = put(json!({"logo": "https://example.org/x.png"})).await;
+    assert_eq!((bad.status.as_u16(), bad.body["field"].as_str()), (422, Some("logo")));
+    let answer = shop.send("PUT", &path, Some(&token("ann")), &[], Some(json!({"accent": ""}))).await;
+    assert_eq!(answer.status.as_u16(), 403);
+    let nobody = format!("/admin/events/{}/appearance", uuid::Uuid::new_v4());
+    let answer = shop.send("PUT", &nobody, Some(&admin()), &[], Some(json!({"accent": ""}))).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (404, "EVENT_NOT_FOUND"));
+}
+
+#[tokio::test]
+async fn what_operators_did_can_be_read_and_names_no_secret() {
+    let shop = Shop::open().await;
+    let event = shop.event;
+    shop.send("PUT", &format!("/admin/events/{event}/queue"), Some(&admin()), &[], Some(json!({"state": "paused"})))
+        .await;
+    let look = json!({"accent": "#102030"});
+    shop.send("PUT", &format!("/admin/events/{event}/appearance"), Some(&admin()), &[], Some(look)).await;
+    let sync = shop.send("POST", "/admin/sync-inventory", Some(&admin()), &[], Some(json!({"event_id": event}))).await;
+    assert_eq!(sync.status, 200);
+    let audit = shop.get(&format!("/admin/audit?event_id={event}"), &admin()).await.body;
+    let entries = audit["entries"].as_array().unwrap();
+    let actions: Vec<_> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["inventory_synced", "sync_inventory", "change_appearance", "change_queue", "create_event"]);
+    assert!(
+        entries.iter().all(|entry| entry["operator"] == "operator" && entry["event_id"] == json!(event)),
+        "{audit}"
+    );
+    assert_eq!(entries[3]["before"], json!({"state": "open"}));
+    assert_eq!(entries[3]["after"], json!({"state": "paused"}));
+    assert!(!audit.to_string().contains(&admin()[..20]), "no token");
+
+    let page = shop.get("/admin/audit?limit=2", &admin()).await.body;
+    assert_eq!(page["next"], page["entries"][1]["audit_id"]);
+    let rest = shop.get(&format!("/admin/audit?limit=200&before={}", page["next"]), &admin()).await.body;
+    assert_eq!((rest["entries"].as_array().unwrap().len(), &rest["next"]), (3, &json!(null)));
+    let bad = shop.get("/admin/audit?limit=0", &admin()).await;
+    assert_eq!((bad.status.as_u16(), bad.body["field"].as_str()), (422, Some("limit")));
+    assert_eq!(shop.get("/admin/audit", &token("ann")).await.status.as_u16(), 403);
 }

@@ -6,7 +6,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::{
     databases::own_database,
-    fixtures::{NOW, event, reservation},
+    fixtures::{NOW, event, operator, reservation, stored_event},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,7 +23,7 @@ async fn a_locked_zone_does_not_keep_a_batch_for_ever() {
     let url = own_database().await;
     let store = PostgresStore::open(&url, 2).await.unwrap();
     let event = event(&[10]);
-    store.create_event(&event, NOW).await.unwrap();
+    store.create_event(&event, &operator(NOW)).await.unwrap();
     let mut other = PgConnection::connect(&url).await.unwrap();
     let mut lock = other.begin().await.unwrap();
     sqlx::query("SELECT * FROM zones FOR UPDATE").execute(&mut *lock).await.unwrap();
@@ -47,4 +47,17 @@ async fn connections_that_the_server_ended_are_replaced() {
         failures += 1;
         assert!(failures <= 4, "at most every connection of the pool fails once");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_rewrites_the_audit() {
+    let url = own_database().await;
+    let store: booking::store::SharedStore = std::sync::Arc::new(PostgresStore::open(&url, 2).await.unwrap());
+    stored_event(&store, &[1]).await;
+    let mut intruder = PgConnection::connect(&url).await.unwrap();
+    for statement in ["UPDATE audit SET operator = 'nobody'", "DELETE FROM audit", "TRUNCATE audit"] {
+        let refused = sqlx::query(statement).execute(&mut intruder).await.unwrap_err();
+        assert!(refused.to_string().contains("append-only"), "{refused}");
+    }
+    assert_eq!(store.audit(None, i64::MAX, 9).await.unwrap().len(), 1);
 }

@@ -3,26 +3,26 @@
 use booking::store::{Checkpoint, SharedStore, StoreError, Verb};
 use waitingroom::line::QueuePatch;
 
-use super::fixtures::{NOW, event, later, reservation, stored_event, wish};
+use super::fixtures::{NOW, event, later, operator, reservation, stored_event, wish};
 
 pub(crate) async fn an_event_comes_back_as_it_was(store: SharedStore) {
     assert!(store.catalogue().await.unwrap().is_empty());
     let before = store.revision().await.unwrap();
     let (first, second) = (stored_event(&store, &[1, 2, 3]).await, event(&[4]));
-    store.create_event(&second, later(1)).await.unwrap();
+    store.create_event(&second, &operator(later(1))).await.unwrap();
     assert_eq!(store.catalogue().await.unwrap(), [first, second]);
     assert_eq!(store.revision().await.unwrap(), before + 2);
 }
 
 pub(crate) async fn ids_are_taken_once(store: SharedStore) {
     let taken = stored_event(&store, &[1]).await;
-    assert!(matches!(store.create_event(&taken, NOW).await, Err(StoreError::Exists("event_id"))));
+    assert!(matches!(store.create_event(&taken, &operator(NOW)).await, Err(StoreError::Exists("event_id"))));
     let mut other = event(&[1]);
     other.shows[0].show_id = taken.shows[0].show_id;
-    assert!(matches!(store.create_event(&other, NOW).await, Err(StoreError::Exists("show_id"))));
+    assert!(matches!(store.create_event(&other, &operator(NOW)).await, Err(StoreError::Exists("show_id"))));
     let mut other = event(&[1]);
     other.shows[0].zones[0].zone_id = taken.shows[0].zones[0].zone_id;
-    assert!(matches!(store.create_event(&other, NOW).await, Err(StoreError::Exists("zone_id"))));
+    assert!(matches!(store.create_event(&other, &operator(NOW)).await, Err(StoreError::Exists("zone_id"))));
     assert_eq!(store.catalogue().await.unwrap(), [taken], "nothing of a refused event stays");
 }
 
@@ -31,12 +31,14 @@ pub(crate) async fn patches_of_the_settings_do_not_undo_each_other(store: Shared
     let rate = QueuePatch { rate_per_second: Some(7.5), ..QueuePatch::default() };
     let cap = QueuePatch { max_active: Some(77), ..QueuePatch::default() };
     let id = event.event_id;
-    let (first, second) = futures_util::future::join(store.patch_queue(id, &rate), store.patch_queue(id, &cap)).await;
+    let act = operator(NOW);
+    let both = [&rate, &cap].map(|patch| store.patch_queue(id, patch, &act));
+    let [first, second]: [_; 2] = futures_util::future::join_all(both).await.try_into().unwrap();
     assert!(first.unwrap().is_some() && second.unwrap().is_some());
     let expected = event.queue.with(&rate).unwrap().with(&cap).unwrap();
     assert_eq!(store.catalogue().await.unwrap()[0].queue, expected);
     let nobody = uuid::Uuid::new_v4().into();
-    assert_eq!(store.patch_queue(nobody, &rate).await.unwrap(), None);
+    assert_eq!(store.patch_queue(nobody, &rate, &act).await.unwrap(), None);
 }
 
 pub(crate) async fn the_snapshot_is_what_the_engine_needs(store: SharedStore) {

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use booking::{
+    appearance::Appearance,
+    audit::Act,
     event::{Event, Show, Zone},
     money::{Currency, Money},
     reservation::{Booking, Idempotency, NewBooking, Status},
@@ -21,6 +23,11 @@ pub(crate) fn later(seconds: u64) -> Timestamp {
     NOW.plus(Duration::from_secs(seconds))
 }
 
+/// An operator acts.
+pub(crate) fn operator(at: Timestamp) -> Act {
+    Act { operator: "olga".parse().unwrap(), at }
+}
+
 /// One show; one zone for each capacity.
 pub(crate) fn event(capacities: &[u32]) -> Event {
     let zone = |capacity: &u32| Zone {
@@ -36,6 +43,7 @@ pub(crate) fn event(capacities: &[u32]) -> Event {
         max_seats_per_user: 10,
         hold_seconds: 600,
         queue: QueueSettings { message: Some("hello".into()), ..QueueSettings::default() },
+        appearance: Appearance { accent: Some("#0a7f5a".into()), ..Appearance::default() },
         shows: vec![Show {
             show_id: Uuid::new_v4().into(),
             name: "Friday".into(),
@@ -47,7 +55,7 @@ pub(crate) fn event(capacities: &[u32]) -> Event {
 
 pub(crate) async fn stored_event(store: &SharedStore, capacities: &[u32]) -> Event {
     let event = event(capacities);
-    store.create_event(&event, NOW).await.unwrap();
+    store.create_event(&event, &operator(NOW)).await.unwrap();
     event
 }
 

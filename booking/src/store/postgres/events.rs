@@ -7,13 +7,16 @@ use waitingroom::{
     line::{QueuePatch, QueueSettings},
 };
 
-use super::PostgresStore;
+use super::{PostgresStore, audit::note};
 use crate::{
+    appearance::{Appearance, AppearancePatch},
+    audit::{Act, Action, Deed},
     event::Event,
     store::{EventStore, StoreError, row::catalogue as row, sql},
 };
 
 const LOCK_SETTINGS: &str = "SELECT queue_settings FROM events WHERE event_id = $1 FOR NO KEY UPDATE";
+const LOCK_APPEARANCE: &str = "SELECT appearance FROM events WHERE event_id = $1 FOR NO KEY UPDATE";
 
 #[async_trait]
 impl EventStore for PostgresStore {
@@ -33,7 +36,7 @@ impl EventStore for PostgresStore {
         .await
     }
 
-    async fn create_event(&self, event: &Event, now: Timestamp) -> Result<(), StoreError> {
+    async fn create_event(&self, event: &Event, act: &Act) -> Result<(), StoreError> {
         self.step(async {
             let mut transaction = self.begin().await?;
             sqlx::query(sql::ADD_EVENT)
@@ -43,7 +46,8 @@ impl EventStore for PostgresStore {
                 .bind(event.max_seats_per_user as i32)
                 .bind(event.hold_seconds as i32)
                 .bind(row::settings_text(&event.queue))
-                .bind(now.millis())
+                .bind(row::appearance_text(&event.appearance))
+                .bind(act.at.millis())
                 .execute(&mut *transaction)
                 .await?;
             for (ordinal, show) in (0i32..).zip(&event.shows) {
@@ -69,22 +73,53 @@ impl EventStore for PostgresStore {
                     .await?;
             }
             sqlx::query(sql::RAISE_REVISION).execute(&mut *transaction).await?;
+            note(&mut transaction, &Deed::created(act, event)).await?;
             Ok(transaction.commit().await?)
         })
         .await
     }
 
-    async fn patch_queue(&self, event: EventId, patch: &QueuePatch) -> Result<Option<QueueSettings>, StoreError> {
+    async fn patch_queue(
+        &self,
+        event: EventId,
+        patch: &QueuePatch,
+        act: &Act,
+    ) -> Result<Option<QueueSettings>, StoreError> {
         self.step(async {
             let mut transaction = self.begin().await?;
             let stored = sqlx::query_scalar::<_, String>(LOCK_SETTINGS).bind(event.uuid());
             let Some(stored) = stored.fetch_optional(&mut *transaction).await? else { return Ok(None) };
-            let patched = row::patched(&stored, patch)?;
-            let put = sqlx::query(sql::PUT_SETTINGS).bind(event.uuid()).bind(row::settings_text(&patched));
+            let before = row::settings(&stored)?;
+            let after = row::patched(&before, patch)?;
+            let put = sqlx::query(sql::PUT_SETTINGS).bind(event.uuid()).bind(row::settings_text(&after));
             put.execute(&mut *transaction).await?;
             sqlx::query(sql::RAISE_REVISION).execute(&mut *transaction).await?;
+            note(&mut transaction, &Deed::changed(act, event, Action::ChangeQueue, patch, [&before, &after])).await?;
             transaction.commit().await?;
-            Ok(Some(patched))
+            Ok(Some(after))
+        })
+        .await
+    }
+
+    async fn patch_appearance(
+        &self,
+        event: EventId,
+        patch: &AppearancePatch,
+        act: &Act,
+    ) -> Result<Option<Appearance>, StoreError> {
+        self.step(async {
+            let mut transaction = self.begin().await?;
+            let stored = sqlx::query_scalar::<_, String>(LOCK_APPEARANCE).bind(event.uuid());
+            let Some(stored) = stored.fetch_optional(&mut *transaction).await? else { return Ok(None) };
+            let before = row::appearance(&stored)?;
+            let after = row::repainted(&before, patch)?;
+            let put = sqlx::query(sql::PUT_APPEARANCE).bind(event.uuid()).bind(row::appearance_text(&after));
+            put.execute(&mut *transaction).await?;
+            sqlx::query(sql::RAISE_REVISION).execute(&mut *transaction).await?;
+            let deed = Deed::changed(act, event, Action::ChangeAppearance, patch, [&before, &after]);
+            note(&mut transaction, &deed).await?;
+            transaction.commit().await?;
+            Ok(Some(after))
         })
         .await
     }

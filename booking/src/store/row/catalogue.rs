@@ -11,6 +11,7 @@ use waitingroom::{
 
 use super::{corrupt, count, currency};
 use crate::{
+    appearance::{Appearance, AppearancePatch},
     event::{Event, Show, Zone},
     store::StoreError,
 };
@@ -23,6 +24,7 @@ pub(in crate::store) struct EventRow {
     max_seats_per_user: i32,
     hold_seconds: i32,
     queue_settings: String,
+    appearance: String,
 }
 
 #[derive(FromRow)]
@@ -49,6 +51,15 @@ pub(in crate::store) fn settings(text: &str) -> Result<QueueSettings, StoreError
 
 pub(in crate::store) fn settings_text(settings: &QueueSettings) -> String {
     serde_json::to_string(settings).expect("settings have only text keys")
+}
+
+/// The appearance as it is stored: JSON, for the same reason.
+pub(in crate::store) fn appearance(text: &str) -> Result<Appearance, StoreError> {
+    serde_json::from_str(text).map_err(|error| corrupt(format!("an appearance that does not parse: {error}")))
+}
+
+pub(in crate::store) fn appearance_text(appearance: &Appearance) -> String {
+    serde_json::to_string(appearance).expect("an appearance has only text keys")
 }
 
 /// Puts the catalogue together; shows and zones come in their order.
@@ -82,11 +93,16 @@ impl EventRow {
             max_seats_per_user: count("limit", self.max_seats_per_user)?,
             hold_seconds: count("hold", self.hold_seconds)?,
             queue: settings(&self.queue_settings)?,
+            appearance: appearance(&self.appearance)?,
             shows,
         })
     }
 }
 
-pub(in crate::store) fn patched(stored: &str, patch: &QueuePatch) -> Result<QueueSettings, StoreError> {
-    settings(stored)?.with(patch).map_err(|invalid| StoreError::Refused(invalid.to_string()))
+pub(in crate::store) fn patched(before: &QueueSettings, patch: &QueuePatch) -> Result<QueueSettings, StoreError> {
+    before.with(patch).map_err(|invalid| StoreError::Refused(invalid.to_string()))
+}
+
+pub(in crate::store) fn repainted(before: &Appearance, patch: &AppearancePatch) -> Result<Appearance, StoreError> {
+    before.with(patch).map_err(|invalid| StoreError::Refused(invalid.to_string()))
 }

@@ -1,0 +1,47 @@
+//! Operators: what operators did.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use waitingroom::{
+    http::{Json, Query},
+    problem::Problem,
+};
+
+use super::{
+    bookings::{event, number},
+    caller::Operator,
+};
+use crate::{audit::Record, desk::Desk, refusal::Refusal};
+
+const DEFAULT_LIMIT: u64 = 50;
+const MAX_LIMIT: u64 = 200;
+
+#[derive(Deserialize)]
+pub(super) struct AuditQuery {
+    event_id: Option<String>,
+    limit: Option<String>,
+    before: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct AuditAnswer {
+    entries: Vec<Record>,
+    /// The `before` of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<i64>,
+}
+
+pub(super) async fn list(
+    _: Operator,
+    State(desk): State<Arc<Desk>>,
+    Query(query): Query<AuditQuery>,
+) -> Result<Json<AuditAnswer>, Problem> {
+    let limit = number(query.limit.as_deref(), "limit", DEFAULT_LIMIT, 1..=MAX_LIMIT)? as u32;
+    let before = number(query.before.as_deref(), "before", i64::MAX as u64, 1..=i64::MAX as u64)? as i64;
+    let event = event(query.event_id.as_deref())?;
+    let entries = desk.store().audit(event, before, limit).await.map_err(Refusal::from)?;
+    let next = entries.last().filter(|_| entries.len() == limit as usize).map(|last| last.audit_id);
+    Ok(Json(AuditAnswer { entries, next }))
+}

@@ -1,0 +1,50 @@
+//! What operators did.
+
+use async_trait::async_trait;
+use sqlx::{Sqlite, Transaction};
+use waitingroom::ids::EventId;
+
+use super::SqliteStore;
+use crate::{
+    audit::{Deed, Record},
+    store::{AuditStore, StoreError, row::audit as row, sql},
+};
+
+#[async_trait]
+impl AuditStore for SqliteStore {
+    async fn note(&self, deed: &Deed) -> Result<(), StoreError> {
+        self.step(async {
+            let mut transaction = self.begin().await?;
+            note(&mut transaction, deed).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
+    async fn audit(&self, event: Option<EventId>, before: i64, limit: u32) -> Result<Vec<Record>, StoreError> {
+        self.step(async {
+            let rows = sqlx::query_as::<_, row::AuditRow>(sql::AUDIT)
+                .bind(event.map(|event| event.uuid()))
+                .bind(before)
+                .bind(i64::from(limit))
+                .fetch_all(&self.readers)
+                .await?;
+            rows.into_iter().map(row::AuditRow::read).collect()
+        })
+        .await
+    }
+}
+
+/// Writes a line as part of the change that it is about.
+pub(super) async fn note(transaction: &mut Transaction<'_, Sqlite>, deed: &Deed) -> Result<(), StoreError> {
+    sqlx::query(sql::NOTE)
+        .bind(deed.act.at.millis())
+        .bind(deed.act.operator.as_str())
+        .bind(deed.event_id.map(|event| event.uuid()))
+        .bind(deed.action.as_str())
+        .bind(deed.before.as_ref().map(ToString::to_string))
+        .bind(deed.after.as_ref().map(ToString::to_string))
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
