@@ -107,6 +107,29 @@ pub struct LineStatus {
     pub active: u64,
     /// Seats that can be reserved now.
     pub seats_left: u64,
+    /// Users who are away: without a connection and without a recent poll, within grace. Those of a node that died are
+    /// counted once a step has come upon them.
+    pub absent: u64,
+    /// What has happened so far.
+    pub counters: Counters,
+}
+
+/// What has happened in an epoch of a line, over all nodes. Each number only grows while the epoch lasts: differences between
+/// two looks are exact.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Places taken, or re-taken with a ticket of an earlier epoch.
+    pub joined: u64,
+    /// Passes released.
+    pub released: u64,
+    /// Passes that nobody acknowledged within the claim window.
+    pub taken_back: u64,
+    /// Passes that ended unused.
+    pub expired: u64,
+    /// Places lost by being away for longer than grace.
+    pub dropped: u64,
+    /// Places and passes that were given up.
+    pub left: u64,
 }
 
 /// The line and the seats. See the module's documentation for atomicity, order and failure.

@@ -52,7 +52,9 @@ contract! {
         opening_again_takes_over_the_settings_only,
         a_removed_event_is_forgotten,
         settings_are_answered_as_they_were_given,
-        time_never_runs_backwards;
+        time_never_runs_backwards,
+        counters_tell_what_happened,
+        re_taken_places_count_as_joined;
     line:
         one_user_has_one_place,
         a_user_who_joins_a_hundred_times_at_once_has_one_place,

@@ -3,12 +3,12 @@
 use uuid::Uuid;
 use waitingroom::{
     absence::Presence,
-    engine::{EngineError, Join, JoinOutcome, SharedEngine},
+    engine::{Counters, EngineError, Join, JoinOutcome, SharedEngine},
     line::{QueueSettings, SaleState},
     seats::{SeatSnapshot, Settlement},
 };
 
-use super::sale::{Sale, node, opening, quick, user};
+use super::sale::{Sale, at, node, opening, quick, user};
 
 pub(crate) async fn an_event_that_is_not_open_is_unknown(engine: SharedEngine) {
     let (event, now, ann) = (Uuid::new_v4().into(), Sale::START, user("ann"));
@@ -102,4 +102,46 @@ pub(crate) async fn time_never_runs_backwards(engine: SharedEngine) {
     assert_eq!(sale.release().await.granted.len(), 0);
     let JoinOutcome::Same(place) = sale.try_join("cem", Presence::Poll, None).await else { panic!("cem has a place") };
     assert_eq!(place.position, 1);
+}
+
+pub(crate) async fn counters_tell_what_happened(engine: SharedEngine) {
+    let times = QueueSettings { claim_window_seconds: 5, pass_ttl_seconds: 20, grace_seconds: 100, ..quick() };
+    let sale = Sale::open(engine, times.clone()).await;
+    assert_eq!(sale.status().await.counters, Counters::default());
+    for name in ["ann", "bob", "cid", "dan"] {
+        sale.join(name).await;
+    }
+    sale.join("ann").await; // the same place
+    sale.leave("dan").await;
+    sale.leave("dan").await; // nothing any more
+    let granted = sale.release().await.granted;
+    sale.acknowledge("ann", &granted[0].what).await;
+    sale.hold("eve", 1).await; // joined, released, used
+    let so_far = Counters { joined: 5, released: 4, left: 1, ..Counters::default() };
+    let status = sale.status().await;
+    assert_eq!((status.counters, status.absent), (so_far, 0));
+
+    sale.wait(6_000); // bob and cid have not claimed theirs
+    sale.release_at_most(0).await;
+    let status = sale.status().await;
+    assert_eq!((status.counters, status.absent), (Counters { taken_back: 2, ..so_far }, 2));
+    sale.wait(15_000); // ann has not used hers
+    sale.release_at_most(0).await;
+    sale.wait(100_000); // bob and cid have not come back
+    sale.release_at_most(0).await;
+    let counted = Counters { taken_back: 2, expired: 1, dropped: 2, ..so_far };
+    let status = sale.status().await;
+    assert_eq!((status.counters, status.absent), (counted, 0));
+    sale.engine.open(sale.event, &opening(times, sale.now()), sale.now()).await.unwrap();
+    assert_eq!(sale.status().await.counters, counted, "opening an open line again begins nothing anew");
+}
+
+pub(crate) async fn re_taken_places_count_as_joined(engine: SharedEngine) {
+    let mut lost = opening(quick(), Sale::START);
+    (lost.sequence, lost.head) = (500, 100);
+    let sale = Sale::open_as(engine, &lost).await;
+    sale.try_join("ann", at("n1"), Some(("earlier", 200))).await;
+    sale.try_join("bob", at("n1"), Some(("earlier", 200))).await; // not twice: a new number
+    sale.join("cid").await;
+    assert_eq!(sale.status().await.counters.joined, 3);
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::{
     super::{
-        Join, JoinOutcome, LineStatus, NODE_MEMORY_MS, NODES_PER_USER, Opening, PROGRESS_LIMIT, RESEND_MS, Released,
-        SWEEP_LIMIT,
+        Counters, Join, JoinOutcome, LineStatus, NODE_MEMORY_MS, NODES_PER_USER, Opening, PROGRESS_LIMIT, RESEND_MS,
+        Released, SWEEP_LIMIT,
     },
     ranks::Ranks,
     schedule::Schedule,
@@ -68,6 +68,8 @@ pub(super) struct Line {
     reseated: HashSet<u64>,
     published: u64,
     removed: VecDeque<u64>,
+    /// `joined` is not among them: it follows from the numbers.
+    counters: Counters,
 }
 
 impl Line {
@@ -94,6 +96,7 @@ impl Line {
             reseated: HashSet::new(),
             published: 0,
             removed: VecDeque::new(),
+            counters: Counters::default(),
         }
     }
 
@@ -112,7 +115,14 @@ impl Line {
             total: self.total(),
             active: self.active.len() as u64,
             seats_left,
+            absent: self.idle.count_due(self.clock) as u64,
+            counters: Counters { joined: self.joined(), ..self.counters },
         }
+    }
+
+    /// Each new place took the next number, or an earlier epoch's.
+    fn joined(&self) -> u64 {
+        self.sequence - self.opening_sequence + self.reseated.len() as u64
     }
 
     pub(super) fn join(&mut self, join: &Join, now: Timestamp) -> JoinOutcome {
@@ -214,6 +224,7 @@ impl Line {
             None | Some(Entry { standing: Standing::Spent(_), .. }) => false,
             Some(_) => {
                 self.drop_place(user);
+                self.counters.left += 1;
                 true
             }
         }
@@ -263,6 +274,7 @@ impl Line {
         let (spent, expired): (Vec<_>, Vec<_>) =
             self.active.due(now, SWEEP_LIMIT).into_iter().partition(|user| self.is_spent(user));
         spent.iter().for_each(|user| self.active.remove(user)); // their holds decide
+        self.counters.expired += expired.len() as u64;
         expired.into_iter().map(|user| self.lapse(user, Lapse::Expired)).collect()
     }
 
@@ -292,6 +304,7 @@ impl Line {
     }
 
     fn take_back(&mut self, user: UserId, now: Timestamp) -> Addressed<Lapse> {
+        self.counters.taken_back += 1;
         self.active.remove(&user);
         self.unacknowledged.remove(&user);
         self.idle.set(&user, now);
@@ -314,6 +327,7 @@ impl Line {
             if keeps {
                 self.idle.remove(&user);
             } else {
+                self.counters.dropped += 1;
                 lapsed.push(self.lapse(user, Lapse::Absent));
             }
         }
@@ -342,6 +356,7 @@ impl Line {
             }
         }
         self.bucket = self.bucket.less(granted.len() as u64);
+        self.counters.released += granted.len() as u64;
         granted
     }
 

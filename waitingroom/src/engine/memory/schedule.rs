@@ -43,6 +43,11 @@ impl<T: Clone + Ord + Hash> Schedule<T> {
         self.moments.len()
     }
 
+    /// How many members are at or before `now`.
+    pub(super) fn count_due(&self, now: Timestamp) -> usize {
+        self.order.iter().take_while(|(at, _)| *at <= now).count()
+    }
+
     /// The first members at or before `now`; they stay.
     pub(super) fn due(&self, now: Timestamp, limit: usize) -> Vec<T> {
         self.order.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, member)| member.clone()).collect()

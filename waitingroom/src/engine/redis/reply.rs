@@ -6,7 +6,7 @@ use redis::Value;
 
 use crate::{
     clock::Timestamp,
-    engine::{EngineError, JoinOutcome, LineStatus, Released},
+    engine::{Counters, EngineError, JoinOutcome, LineStatus, Released},
     ids::{BookingId, Epoch, EventId, NodeId, UserId, ZoneId},
     line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
     seats::{ReserveOutcome, StaleHold, ZoneSeats},
@@ -93,6 +93,17 @@ impl Reply {
         Ok(Place { number, epoch, position, total, revision, grant })
     }
 
+    fn counters(&mut self) -> Result<Counters, EngineError> {
+        Ok(Counters {
+            joined: self.parsed()?,
+            released: self.parsed()?,
+            taken_back: self.parsed()?,
+            expired: self.parsed()?,
+            dropped: self.parsed()?,
+            left: self.parsed()?,
+        })
+    }
+
     fn nodes(&mut self) -> Result<Vec<NodeId>, EngineError> {
         let names = self.text()?;
         names.split(',').filter(|name| !name.is_empty()).map(|name| name.parse().map_err(|_| nonsense())).collect()
@@ -141,6 +152,8 @@ pub(super) fn status(mut reply: Reply) -> Result<LineStatus, EngineError> {
         total: reply.parsed()?,
         active: reply.parsed()?,
         seats_left: reply.parsed()?,
+        absent: reply.parsed()?,
+        counters: reply.counters()?,
     })
 }
 

@@ -4,4 +4,5 @@ if not advance(tonumber(ARGV[1])) then return false end
 local entry = entry_of(ARGV[2])
 if not entry or entry.standing == 's' then return 0 end
 drop_place(ARGV[2], entry)
+redis.call('HINCRBY', META, 'left', 1)
 return 1

@@ -6,6 +6,7 @@ local now = advance(tonumber(ARGV[1]), 'published', 'head', 'tokens', 'tokens_at
   unpack(SETTINGS))
 if not now then return false end
 local granted, unacknowledged, lapsed = {}, {}, {}
+local counted = { released = 0, taken_back = 0, expired = 0, dropped = 0 }
 
 local function setting_ms(name)
   return tonumber(meta[name]) * 1000
@@ -40,6 +41,7 @@ local function expire_passes()
       redis.call('ZREM', ACTIVE, user) -- its hold decides
     else
       lapse(user, entry, 'expired')
+      counted.expired = counted.expired + 1
     end
   end
 end
@@ -51,6 +53,7 @@ end
 
 local function take_back(user, entry)
   add(lapsed, user, entry.nodes, 'unclaimed')
+  counted.taken_back = counted.taken_back + 1
   redis.call('ZREM', ACTIVE, user)
   redis.call('ZREM', UNACKED, user)
   redis.call('ZADD', IDLE, now, user)
@@ -80,6 +83,7 @@ local function drop_absent()
       redis.call('ZREM', IDLE, user)
     else
       lapse(user, entry, 'absent')
+      counted.dropped = counted.dropped + 1
     end
   end
 end
@@ -149,11 +153,20 @@ local function removals()
   return removed
 end
 
+-- What happened is added to the counters; a quiet step costs nothing.
+local function count_up()
+  for name, times in pairs(counted) do
+    if times > 0 then redis.call('HINCRBY', META, name, times) end
+  end
+end
+
 expire_passes()
 review_unacknowledged()
 drop_absent()
 local count = grant_in_order(allowance())
 local removed = removals()
+counted.released = count
+count_up()
 redis.call('HSET', META, 'tokens', exact(meta.tokens - count), 'tokens_at', meta.tokens_at, 'head', meta.head,
   'published', exact(tonumber(meta.published) + #removed))
 return { meta.epoch, granted, unacknowledged, lapsed, meta.published, removed, total(), redis.call('ZCARD', ACTIVE),
