@@ -51,6 +51,12 @@ pub(crate) struct Attachment {
     slot: Arc<Slot>,
 }
 
+impl Attachment {
+    pub(crate) fn event(&self) -> EventId {
+        self.event
+    }
+}
+
 impl Drop for Attachment {
     fn drop(&mut self) {
         if !self.gateway.0.registry.detach(self.event, &self.user, &self.slot) {

@@ -6,6 +6,7 @@ mod assets;
 mod booking_client;
 mod desk;
 mod node;
+mod pulse;
 mod registry;
 mod rest;
 mod socket;
@@ -20,7 +21,7 @@ use waitingroom::{
     secret::Secret, signal::Signals, ticket::TicketKey,
 };
 
-use self::{admission::GuestDoor, booking_client::BookingClient, registry::Registry};
+use self::{admission::GuestDoor, booking_client::BookingClient, pulse::Pulse, registry::Registry};
 
 /// How a gateway works.
 #[derive(Debug, Clone)]
@@ -63,6 +64,7 @@ struct Shared {
     config: GatewayConfig,
     with: Collaborators,
     registry: Registry,
+    pulse: Pulse,
     booking: BookingClient,
     guest_door: GuestDoor,
 }
@@ -76,7 +78,8 @@ impl Gateway {
     pub fn new(config: GatewayConfig, with: Collaborators) -> Self {
         let booking = BookingClient::new(&config.booking_url);
         let guest_door = GuestDoor::new(config.trusted_proxies.clone());
-        Self(Arc::new(Shared { config, with, registry: Registry::default(), booking, guest_door }))
+        let pulse = Pulse::new(config.heartbeat);
+        Self(Arc::new(Shared { config, with, registry: Registry::default(), pulse, booking, guest_door }))
     }
 
     /// The line's routes, the socket, and the web client.

@@ -25,7 +25,12 @@ pub(crate) async fn start(gateway: &Gateway) -> Result<(), SignalError> {
     with.lifecycle.spawn("ear", listen(gateway.clone(), ear));
     with.lifecycle.spawn("node report", report(gateway.clone()));
     with.lifecycle.spawn("probe", probe(gateway.clone()));
+    with.lifecycle.spawn("pulse", pulse(gateway.clone()));
     Ok(())
+}
+
+async fn pulse(gateway: Gateway) {
+    gateway.0.pulse.run(&gateway.0.with.lifecycle, gateway.0.config.drain_window).await;
 }
 
 /// Hears until the process stops: also while draining, since the users are still here.

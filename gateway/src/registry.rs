@@ -23,7 +23,7 @@ use self::room::Room;
 pub(crate) use self::{
     pace::Estimate,
     room::{Applied, TooManyConnections},
-    slot::{News, PositionNews, Slot},
+    slot::{Due, News, PositionNews, Slot},
 };
 
 /// See the module's documentation.
@@ -112,7 +112,7 @@ impl Registry {
     pub(crate) fn greet(&self, event: EventId, slot: &Slot) {
         let Some(settings) = self.known_room(event).map(|room| room.view().settings) else { return };
         if settings.state != SaleState::Open || settings.message.is_some() {
-            slot.put_sale(event, settings);
+            slot.put_sale(event, Arc::new(settings));
         }
     }
 

@@ -1,6 +1,7 @@
 //! One WebSocket connection: one task, no split, no channel; a coalescing slot says what to write next.
 
 mod guard;
+mod handshake;
 mod introduction;
 mod session;
 
@@ -8,28 +9,26 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension,
-    extract::{
-        State,
-        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
-    },
+    extract::State,
     response::{IntoResponse, Response},
 };
+use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::OnUpgrade;
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes, protocol::CloseFrame};
 use waitingroom::{
-    problem::{Code, Problem},
-    wire::{CloseCode, MAX_FRAME_BYTES, SUBPROTOCOL, ServerMessage},
+    problem::Problem,
+    wire::{CloseCode, ServerMessage},
 };
 
+pub(crate) use self::handshake::Handshake;
+use self::handshake::Socket;
 use crate::Gateway;
 
 /// A client that does not take a frame for this long is closed; its place and pass are safe.
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 /// Time for the closing handshake; after it the connection is dropped.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
-/// The library keeps a read buffer of this size per connection; its default of 128 KiB costs 137 KB of memory each.
-const READ_BUFFER_BYTES: usize = 1024;
-/// Most bytes that wait to be written to one connection.
-const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 
 /// Why a connection ends.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,34 +45,26 @@ type Place = Option<Extension<Arc<OwnedSemaphorePermit>>>;
 pub(crate) async fn upgrade(
     State(gateway): State<Gateway>,
     place: Place,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    handshake: Result<Handshake, Problem>,
 ) -> Response {
-    match upgrade {
-        Ok(upgrade) => accept(gateway, place, upgrade),
-        Err(_) => Problem::new(Code::Malformed, "this path answers WebSocket handshakes only").into_response(),
+    let (response, connection) = match handshake {
+        Ok(handshake) => handshake.answer(),
+        Err(problem) => return problem.into_response(),
+    };
+    let lifecycle = gateway.0.with.lifecycle.clone();
+    tokio::spawn(lifecycle.track(connect(gateway, place, connection)));
+    response
+}
+
+/// A connection's life. What happens once, or seldom, happens in a box: its task would otherwise keep room for the largest of
+/// these steps all its life.
+async fn connect(gateway: Gateway, _place: Place, connection: OnUpgrade) {
+    if let Some(mut socket) = Box::pin(handshake::open(connection)).await {
+        converse(&gateway, &mut socket).await;
     }
 }
 
-fn accept(gateway: Gateway, place: Place, upgrade: WebSocketUpgrade) -> Response {
-    upgrade
-        .protocols([SUBPROTOCOL])
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
-        .max_write_buffer_size(WRITE_BUFFER_BYTES + MAX_FRAME_BYTES)
-        .max_message_size(MAX_FRAME_BYTES)
-        .max_frame_size(MAX_FRAME_BYTES)
-        .on_upgrade(move |mut socket| {
-            let lifecycle = gateway.0.with.lifecycle.clone();
-            let stopped = lifecycle.clone();
-            lifecycle.track(async move {
-                let _place = place;
-                // By reference: a future keeps a second place for every value that it is handed.
-                tokio::select! { () = converse(&gateway, &mut socket) => {}, () = stopped.stopped() => {} }
-            })
-        })
-}
-
-async fn converse(gateway: &Gateway, socket: &mut WebSocket) {
+async fn converse(gateway: &Gateway, socket: &mut Socket) {
     metrics::gauge!("stanchion_sockets").increment(1.0);
     let end = match Box::pin(introduction::meet(gateway, socket)).await {
         Ok(introduced) => session::serve(gateway, socket, introduced).await,
@@ -92,28 +83,42 @@ async fn converse(gateway: &Gateway, socket: &mut WebSocket) {
 
 /// Answers the client's close frame. The library puts the answer in the queue when it reads the frame, and writes it on the
 /// next read.
-async fn answer_close(socket: &mut WebSocket) -> End {
-    let _ = timeout(CLOSE_DEADLINE, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+async fn answer_close(socket: &mut Socket) -> End {
+    let _ = timeout(CLOSE_DEADLINE, async { while let Some(Ok(_)) = socket.next().await {} }).await;
     End::Gone
 }
 
-async fn send(socket: &mut WebSocket, message: &ServerMessage) -> Result<(), End> {
-    write(socket, Message::Text(message.to_json().into())).await
+async fn send(socket: &mut Socket, message: &ServerMessage) -> Result<(), End> {
+    say(socket, message).await?;
+    flush(socket).await
 }
 
-async fn write(socket: &mut WebSocket, message: Message) -> Result<(), End> {
-    match timeout(WRITE_DEADLINE, socket.send(message)).await {
+/// Says something that [`flush`] sends.
+async fn say(socket: &mut Socket, message: &ServerMessage) -> Result<(), End> {
+    in_time(socket.feed(text(message))).await
+}
+
+async fn flush(socket: &mut Socket) -> Result<(), End> {
+    in_time(socket.flush()).await
+}
+
+fn text(message: &ServerMessage) -> Message {
+    Message::Text(message.to_json().into())
+}
+
+async fn in_time(write: impl Future<Output = Result<(), Error>>) -> Result<(), End> {
+    match timeout(WRITE_DEADLINE, write).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(End::Gone),
         Err(_) => Err(End::Close(CloseCode::SlowReader)),
     }
 }
 
-async fn close(socket: &mut WebSocket, code: CloseCode) {
-    let frame = CloseFrame { code: code.code(), reason: Utf8Bytes::from_static(code.reason()) };
+async fn close(socket: &mut Socket, code: CloseCode) {
+    let frame = CloseFrame { code: code.code().into(), reason: Utf8Bytes::from_static(code.reason()) };
     let said = timeout(WRITE_DEADLINE, socket.send(Message::Close(Some(frame)))).await;
     if matches!(said, Ok(Ok(()))) {
         // The client's own close frame ends the connection in order; one that does not send it is dropped.
-        let _ = timeout(CLOSE_DEADLINE, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+        let _ = timeout(CLOSE_DEADLINE, async { while let Some(Ok(_)) = socket.next().await {} }).await;
     }
 }

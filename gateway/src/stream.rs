@@ -10,7 +10,7 @@ use axum::{
     extract::State,
     response::{
         IntoResponse, Response,
-        sse::{Event, KeepAlive, Sse},
+        sse::{Event, Sse},
     },
 };
 use futures_util::Stream;
@@ -25,7 +25,7 @@ use waitingroom::{
 use crate::{
     Gateway,
     desk::Attachment,
-    registry::{News, Slot},
+    registry::{Due, News, Slot},
     rest::User,
 };
 
@@ -53,9 +53,9 @@ pub(crate) async fn stream(
     let place = gateway.find_place(event, &identity.user, &gateway.here()).await?;
     let attachment = gateway.attachment(event, &identity.user, &slot);
     let place = gateway.register(event, &identity.user, &slot, place).await?;
-    let keep_alive = KeepAlive::new().interval(gateway.0.config.heartbeat).text("heartbeat");
+    gateway.0.pulse.enter(&slot);
     let events = events(gateway, attachment, slot, event, identity.user, place);
-    let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
+    let mut response = Sse::new(events).into_response();
     response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
     Ok(response)
 }
@@ -75,10 +75,7 @@ fn events(
             acknowledge(&gateway, event, &user, grant).await;
         }
         loop {
-            tokio::select! {
-                () = slot.woken() => {}
-                () = gateway.0.with.lifecycle.draining() => break,
-            }
+            let due = slot.due().await;
             for (_, news) in slot.take() {
                 let said = say(&gateway, event, &user, &mut place, news);
                 for event in said.events {
@@ -91,8 +88,21 @@ fn events(
                     return;
                 }
             }
+            if due.has(Due::LEAVE) || (due.has(Due::HEARTBEAT) && is_over(&gateway, event, &user, &place).await) {
+                return;
+            }
+            if due.has(Due::HEARTBEAT) {
+                yield Ok(Event::default().comment("heartbeat"));
+            }
         }
     }
+}
+
+/// Has the pass been used? Nobody tells the gateways, so who streams with a pass is looked up with each heartbeat.
+async fn is_over(gateway: &Gateway, event: EventId, user: &UserId, place: &Place) -> bool {
+    let Some(grant) = &place.grant else { return false };
+    let used = |problem: Problem| problem.code == Code::NotInQueue;
+    gateway.find_place(event, user, &gateway.here()).await.map_or_else(used, |now| now.number != grant.number)
 }
 
 fn say(gateway: &Gateway, event: EventId, user: &UserId, place: &mut Place, news: News) -> Said {
@@ -108,9 +118,9 @@ fn say(gateway: &Gateway, event: EventId, user: &UserId, place: &mut Place, news
     }
     if let Some(grant) = news.pass {
         place.position = 0;
-        place.grant = Some(grant.clone());
+        place.grant = Some((*grant).clone());
         said.events.push(position(&gateway.answer(event, user, place)));
-        said.pass = Some(grant);
+        said.pass = Some(*grant);
     }
     if let Some(lapse) = news.lapse {
         said.events.push(Event::default().event("error").data(lapse_problem(lapse).to_json()));

@@ -159,8 +159,9 @@ impl Room {
             before.state != settings.state || before.message != settings.message || !track.view.known
         };
         if changed {
+            let settings = Arc::new(settings.clone());
             for local in &self.users {
-                local.slots.iter().for_each(|slot| slot.put_sale(event, settings.clone()));
+                local.slots.iter().for_each(|slot| slot.put_sale(event, Arc::clone(&settings)));
             }
         }
     }

@@ -1,8 +1,17 @@
 //! What waits to be written to one connection: per event at most one pass, the latest position, the latest state. News
 //! replaces older news of its kind, so a slow reader costs a bounded amount of memory, whatever happens meanwhile.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU32, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 use waitingroom::{
     ids::EventId,
     line::{Grant, Lapse, QueueSettings},
@@ -22,26 +31,83 @@ pub(crate) struct PositionNews {
     pub(crate) estimate: Estimate,
 }
 
-/// News of one event for one connection.
+/// News of one event for one connection. What is rare stands elsewhere: positions come by the thousand at once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct News {
     pub(crate) position: Option<PositionNews>,
-    pub(crate) pass: Option<Grant>,
+    pub(crate) pass: Option<Box<Grant>>,
     pub(crate) lapse: Option<Lapse>,
-    pub(crate) sale: Option<QueueSettings>,
+    pub(crate) sale: Option<Arc<QueueSettings>>,
+}
+
+/// What a connection is woken for; several things may be due at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Due(u8);
+
+impl Due {
+    /// There is news.
+    pub(crate) const NEWS: Self = Self(1);
+    /// A heartbeat is due.
+    pub(crate) const HEARTBEAT: Self = Self(2);
+    /// The node drains: the client is told when it will be sent away.
+    pub(crate) const WARNING: Self = Self(4);
+    /// The client is sent away now.
+    pub(crate) const LEAVE: Self = Self(8);
+
+    /// Both.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Is this among what is due?
+    pub(crate) const fn has(self, what: Self) -> bool {
+        self.0 & what.0 != 0
+    }
 }
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     news: Mutex<Vec<(EventId, News)>>,
-    wake: Notify,
+    waker: AtomicWaker,
+    leaves_after_ms: AtomicU32,
+    due: AtomicU8,
 }
 
 impl Slot {
-    /// Returns when there is news, or at once where there was some already.
-    pub(crate) async fn woken(&self) {
-        self.wake.notified().await;
+    /// What is due, leaving nothing; for the one task that serves the connection.
+    pub(crate) fn poll_due(&self, context: &mut Context<'_>) -> Poll<Due> {
+        if self.due.load(Ordering::Acquire) == 0 {
+            self.waker.register(context.waker());
+        }
+        match self.due.swap(0, Ordering::AcqRel) {
+            0 => Poll::Pending,
+            due => Poll::Ready(Due(due)),
+        }
+    }
+
+    /// Returns when something is due, or at once where something was already.
+    pub(crate) async fn due(&self) -> Due {
+        std::future::poll_fn(|context| self.poll_due(context)).await
+    }
+
+    /// Something is due.
+    pub(crate) fn wake(&self, due: Due) {
+        if self.due.fetch_or(due.0, Ordering::AcqRel) == 0 {
+            self.waker.wake();
+        }
+    }
+
+    /// The client is to be told that it will be sent away after this time.
+    pub(crate) fn warn(&self, leaves_after: Duration) {
+        let millis = u32::try_from(leaves_after.as_millis()).unwrap_or(u32::MAX);
+        self.leaves_after_ms.store(millis, Ordering::Relaxed);
+        self.wake(Due::WARNING);
+    }
+
+    /// When the client is sent away, counted from the warning.
+    pub(crate) fn leaves_after(&self) -> Duration {
+        Duration::from_millis(self.leaves_after_ms.load(Ordering::Relaxed).into())
     }
 
     /// Takes all the news, leaving none.
@@ -64,7 +130,7 @@ impl Slot {
     pub(crate) fn put_pass(&self, event: EventId, grant: Grant) {
         self.put(event, |news| {
             news.position = None; // the pass is the better news
-            news.pass = Some(grant);
+            news.pass = Some(Box::new(grant));
         });
     }
 
@@ -74,7 +140,7 @@ impl Slot {
         });
     }
 
-    pub(crate) fn put_sale(&self, event: EventId, settings: QueueSettings) {
+    pub(crate) fn put_sale(&self, event: EventId, settings: Arc<QueueSettings>) {
         self.put(event, |news| news.sale = Some(settings));
     }
 
@@ -86,12 +152,13 @@ impl Slot {
             None if room => {
                 let mut news = News::default();
                 change(&mut news);
+                all.reserve_exact(1); // nearly always the only one, and gone in a moment
                 all.push((event, news));
             }
             None => {} // a connection follows at most as many events, so this is news of one it has left
         }
         drop(all);
-        self.wake.notify_one();
+        self.wake(Due::NEWS);
     }
 }
 
@@ -108,7 +175,7 @@ mod tests {
         let (slot, event) = (Slot::default(), EventId::from(uuid::Uuid::nil()));
         slot.put_position(event, position(5));
         slot.put_position(event, position(4));
-        slot.woken().await;
+        assert!(slot.due().await.has(Due::NEWS));
         let news = slot.take();
         assert_eq!(news[0].1.position, Some(position(4)));
         assert!(slot.take().is_empty());

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
+use futures_util::StreamExt;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 use waitingroom::{
-    identity::Identity,
+    ids::UserId,
     problem::{Code, Problem},
     wire::{ClientMessage, CloseCode, ServerMessage},
 };
 
-use super::{End, send};
+use super::{End, Socket, send};
 use crate::Gateway;
 
 /// Time for the first frame.
@@ -18,12 +19,12 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A client whose token was accepted.
 pub(super) struct Introduced {
-    pub(super) identity: Identity,
+    pub(super) user: UserId,
     /// Handed on to booking with the user's own requests.
-    pub(super) token: String,
+    pub(super) token: Box<str>,
 }
 
-pub(super) async fn meet(gateway: &Gateway, socket: &mut WebSocket) -> Result<Introduced, End> {
+pub(super) async fn meet(gateway: &Gateway, socket: &mut Socket) -> Result<Introduced, End> {
     let first = match timeout(CONNECT_DEADLINE, first_frame(socket)).await {
         Ok(frame) => frame?,
         Err(_) => return Err(End::Close(CloseCode::NoConnect)),
@@ -37,16 +38,18 @@ pub(super) async fn meet(gateway: &Gateway, socket: &mut WebSocket) -> Result<In
         Err(problem) => return refuse(socket, &problem, CloseCode::BadMessage).await,
     };
     match gateway.0.with.authenticator.identify(&token) {
-        Ok(identity) => welcome(gateway, socket, Introduced { identity, token }).await,
+        Ok(identity) => {
+            welcome(gateway, socket, Introduced { user: identity.user, token: token.into_boxed_str() }).await
+        }
         Err(problem) => refuse(socket, &problem, CloseCode::BadToken).await,
     }
 }
 
-async fn first_frame(socket: &mut WebSocket) -> Result<String, End> {
+async fn first_frame(socket: &mut Socket) -> Result<String, End> {
     loop {
-        match socket.recv().await {
+        match socket.next().await {
             Some(Ok(Message::Text(text))) => return Ok(text.as_str().to_owned()),
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
             Some(Ok(Message::Binary(_))) => {
                 let problem = Problem::new(Code::Malformed, "frames must be text");
                 return refuse(socket, &problem, CloseCode::BadMessage).await;
@@ -58,17 +61,17 @@ async fn first_frame(socket: &mut WebSocket) -> Result<String, End> {
     }
 }
 
-async fn welcome(gateway: &Gateway, socket: &mut WebSocket, introduced: Introduced) -> Result<Introduced, End> {
+async fn welcome(gateway: &Gateway, socket: &mut Socket, introduced: Introduced) -> Result<Introduced, End> {
     let connected = ServerMessage::Connected {
         node: gateway.0.config.node.clone(),
-        user_id: introduced.identity.user.clone(),
+        user_id: introduced.user.clone(),
         heartbeat_ms: gateway.0.config.heartbeat.as_millis() as u64,
     };
     send(socket, &connected).await?;
     Ok(introduced)
 }
 
-async fn refuse<T>(socket: &mut WebSocket, problem: &Problem, code: CloseCode) -> Result<T, End> {
+async fn refuse<T>(socket: &mut Socket, problem: &Problem, code: CloseCode) -> Result<T, End> {
     send(socket, &super::session::error(problem, None)).await?;
     Err(End::Close(code))
 }

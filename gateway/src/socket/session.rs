@@ -3,12 +3,12 @@
 mod hearing;
 mod telling;
 
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
-use axum::extract::ws::{Message, WebSocket};
-use futures_util::future::BoxFuture;
-use rand::Rng;
-use tokio::time::{Instant, sleep_until};
+use axum::body::Bytes;
+use futures_util::{FutureExt, SinkExt, StreamExt, future::BoxFuture};
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::{Error, Message, error::CapacityError};
 use waitingroom::{
     ids::{EventId, IdempotencyKey},
     line::Grant,
@@ -16,23 +16,40 @@ use waitingroom::{
     wire::{CloseCode, ServerMessage},
 };
 
-use super::{End, guard::Guard, introduction::Introduced, send, write};
-use crate::{Gateway, booking_client::Refusal, desk::Attachment, registry::Slot};
+use super::{End, Socket, flush, guard::Guard, in_time, introduction::Introduced, say, send};
+use crate::{
+    Gateway,
+    booking_client::Refusal,
+    desk::Attachment,
+    registry::{Due, Slot},
+};
 
 /// A client that is not heard of for this many heartbeats is taken for gone.
 const SILENT_HEARTBEATS: f64 = 2.5;
 
 /// One event that the connection follows.
 struct Followed {
-    event: EventId,
-    /// The pass last given, to be acknowledged and handed to booking.
-    pass: Option<Grant>,
-    #[expect(dead_code, reason = "held for its end: dropping it detaches the connection")]
+    /// Dropping it detaches the connection.
     attachment: Attachment,
+    /// The pass last given, to be acknowledged and handed to booking.
+    pass: Option<Box<Grant>>,
+}
+
+impl Followed {
+    fn event(&self) -> EventId {
+        self.attachment.event()
+    }
 }
 
 /// What booking answered to a `reserve`.
 type Reservation = (IdempotencyKey, Result<serde_json::Map<String, serde_json::Value>, Refusal>);
+
+/// Who speaks next.
+enum Turn {
+    Client(Option<Result<Message, Error>>),
+    Slot(Due),
+    Booking(Reservation),
+}
 
 struct Session<'a> {
     gateway: &'a Gateway,
@@ -42,11 +59,9 @@ struct Session<'a> {
     guard: Guard,
     reservation: Option<BoxFuture<'static, Reservation>>,
     heard_at: Instant,
-    beat_at: Instant,
 }
 
-pub(super) async fn serve(gateway: &Gateway, socket: &mut WebSocket, client: Introduced) -> End {
-    let now = Instant::now();
+pub(super) async fn serve(gateway: &Gateway, socket: &mut Socket, client: Introduced) -> End {
     let mut session = Session {
         gateway,
         client,
@@ -54,9 +69,9 @@ pub(super) async fn serve(gateway: &Gateway, socket: &mut WebSocket, client: Int
         followed: Vec::new(),
         guard: Guard::new(gateway.0.with.clock.now()),
         reservation: None,
-        heard_at: now,
-        beat_at: now + gateway.0.config.heartbeat,
+        heard_at: Instant::now(),
     };
+    gateway.0.pulse.enter(&session.slot);
     loop {
         if let Err(end) = session.turn(socket).await {
             return end;
@@ -65,58 +80,55 @@ pub(super) async fn serve(gateway: &Gateway, socket: &mut WebSocket, client: Int
 }
 
 impl Session<'_> {
-    /// Serves whoever speaks next. Only receiving and waiting is ever cancelled, never a write.
-    ///
-    /// What is done about it lives in a box while it is done: a connection mostly waits, and would otherwise keep room for the
-    /// largest of these steps all its life.
-    async fn turn(&mut self, socket: &mut WebSocket) -> Result<(), End> {
-        let slot = Arc::clone(&self.slot);
-        tokio::select! {
-            frame = socket.recv() => {
+    /// Serves whoever speaks next. Only receiving and waiting is ever cancelled, never a write. What is done about it lives in a
+    /// box while it is done.
+    async fn turn(&mut self, socket: &mut Socket) -> Result<(), End> {
+        match self.next(socket).await {
+            Turn::Client(frame) => {
                 self.heard_at = Instant::now();
                 Box::pin(self.hear(socket, frame)).await
             }
-            () = slot.woken() => Box::pin(self.tell_news(socket)).await,
-            reservation = reserved(&mut self.reservation) => Box::pin(self.tell_reservation(socket, reservation)).await,
-            () = sleep_until(self.beat_at) => Box::pin(self.beat(socket)).await,
-            () = self.gateway.0.with.lifecycle.draining() => Box::pin(self.send_away(socket)).await,
+            Turn::Slot(due) => Box::pin(self.attend(socket, due)).await,
+            Turn::Booking(answer) => Box::pin(self.tell_reservation(socket, answer)).await,
         }
+    }
+
+    fn next(&mut self, socket: &mut Socket) -> impl Future<Output = Turn> {
+        poll_fn(|context| {
+            if let Poll::Ready(due) = self.slot.poll_due(context) {
+                return Poll::Ready(Turn::Slot(due));
+            }
+            if let Some(Poll::Ready(answer)) = self.reservation.as_mut().map(|answer| answer.poll_unpin(context)) {
+                self.reservation = None;
+                return Poll::Ready(Turn::Booking(answer));
+            }
+            socket.poll_next_unpin(context).map(Turn::Client)
+        })
+    }
+
+    /// Does what the slot says is due.
+    async fn attend(&mut self, socket: &mut Socket, due: Due) -> Result<(), End> {
+        if due.has(Due::NEWS) {
+            self.tell_news(socket).await?;
+        }
+        if due.has(Due::HEARTBEAT) {
+            self.beat(socket).await?;
+        }
+        if due.has(Due::WARNING) {
+            let after_ms = u64::try_from(self.slot.leaves_after().as_millis()).unwrap_or(u64::MAX);
+            send(socket, &ServerMessage::Reconnect { after_ms }).await?;
+        }
+        if due.has(Due::LEAVE) { Err(End::Close(CloseCode::Drain)) } else { Ok(()) }
     }
 
     /// A message for the client's code and a ping for its network stack: browsers answer the ping by themselves.
-    async fn beat(&mut self, socket: &mut WebSocket) -> Result<(), End> {
-        let heartbeat = self.gateway.0.config.heartbeat;
-        if self.heard_at.elapsed() > heartbeat.mul_f64(SILENT_HEARTBEATS) {
+    async fn beat(&mut self, socket: &mut Socket) -> Result<(), End> {
+        if self.heard_at.elapsed() > self.gateway.0.config.heartbeat.mul_f64(SILENT_HEARTBEATS) {
             return Err(End::Close(CloseCode::HeartbeatMissed));
         }
-        self.beat_at = Instant::now() + heartbeat;
-        send(socket, &ServerMessage::Heartbeat).await?;
-        write(socket, Message::Ping(axum::body::Bytes::new())).await
-    }
-
-    /// Tells the client when to come back and closes somewhere in the drain window, so that not everybody arrives elsewhere at
-    /// once.
-    async fn send_away(&mut self, socket: &mut WebSocket) -> Result<(), End> {
-        let window = self.gateway.0.config.drain_window;
-        let stay = window.mul_f64(rand::rng().random_range(0.0..1.0));
-        let leave_at = Instant::now() + stay;
-        while Instant::now() < leave_at {
-            let slot = Arc::clone(&self.slot);
-            tokio::select! {
-                () = slot.woken() => self.tell_news(socket).await?,
-                () = sleep_until(leave_at) => break,
-            }
-        }
-        send(socket, &ServerMessage::Reconnect { after_ms: 0 }).await?;
-        Err(End::Close(CloseCode::Drain))
-    }
-}
-
-/// The answer to the reservation under way; never, where there is none.
-async fn reserved(reservation: &mut Option<BoxFuture<'static, Reservation>>) -> Reservation {
-    match reservation {
-        Some(answer) => answer.await,
-        None => std::future::pending().await,
+        say(socket, &ServerMessage::Heartbeat).await?;
+        in_time(socket.feed(Message::Ping(Bytes::new()))).await?;
+        flush(socket).await
     }
 }
 
@@ -126,13 +138,9 @@ pub(super) fn error(problem: &Problem, about: Option<String>) -> ServerMessage {
 }
 
 /// What a failed read means: a frame beyond the limits is the client's fault, all else is a vanished client.
-pub(super) fn broken(error: &axum::Error) -> End {
-    use tokio_tungstenite::tungstenite::{Error, error::CapacityError};
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Error>());
-    match cause {
-        Some(Error::Capacity(CapacityError::MessageTooLong { .. }) | Error::Utf8(_)) => {
-            End::Close(CloseCode::BadMessage)
-        }
+pub(super) fn broken(error: &Error) -> End {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) | Error::Utf8(_) => End::Close(CloseCode::BadMessage),
         _ => End::Gone,
     }
 }

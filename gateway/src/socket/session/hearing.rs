@@ -1,9 +1,6 @@
 //! What the client says, and what is done about it.
 
-use axum::{
-    Error,
-    extract::ws::{Message, WebSocket},
-};
+use tokio_tungstenite::tungstenite::{Error, Message};
 use waitingroom::{
     ids::{EventId, PassId},
     problem::{Code, Problem},
@@ -11,20 +8,16 @@ use waitingroom::{
 };
 
 use super::{Followed, Session, broken, error};
-use crate::socket::{End, answer_close, send};
+use crate::socket::{End, Socket, answer_close, send};
 
 /// Most events that one connection may follow at once.
 const MAX_FOLLOWED: usize = 8;
 
 impl Session<'_> {
-    pub(super) async fn hear(
-        &mut self,
-        socket: &mut WebSocket,
-        frame: Option<Result<Message, Error>>,
-    ) -> Result<(), End> {
+    pub(super) async fn hear(&mut self, socket: &mut Socket, frame: Option<Result<Message, Error>>) -> Result<(), End> {
         let text = match frame {
             Some(Ok(Message::Text(text))) => text,
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(()),
             Some(Ok(Message::Binary(_))) => return Err(End::Close(CloseCode::BadMessage)),
             Some(Ok(Message::Close(_))) => return Err(answer_close(socket).await),
             None => return Err(End::Gone),
@@ -43,7 +36,7 @@ impl Session<'_> {
         }
     }
 
-    async fn act(&mut self, socket: &mut WebSocket, message: ClientMessage) -> Result<(), End> {
+    async fn act(&mut self, socket: &mut Socket, message: ClientMessage) -> Result<(), End> {
         match message {
             ClientMessage::Join(join) => self.join(socket, join).await,
             ClientMessage::Ack(ack) => self.acknowledge(socket, ack.pass_id).await,
@@ -58,7 +51,7 @@ impl Session<'_> {
         }
     }
 
-    async fn join(&mut self, socket: &mut WebSocket, join: JoinLine) -> Result<(), End> {
+    async fn join(&mut self, socket: &mut Socket, join: JoinLine) -> Result<(), End> {
         match self.follow(&join).await {
             Ok(message) => send(socket, &message).await,
             Err(problem) => send(socket, &error(&problem, Some(join.event_id.to_string()))).await,
@@ -66,32 +59,33 @@ impl Session<'_> {
     }
 
     async fn follow(&mut self, join: &JoinLine) -> Result<ServerMessage, Problem> {
-        let known = self.followed.iter().any(|followed| followed.event == join.event_id);
+        let known = self.followed.iter().any(|followed| followed.event() == join.event_id);
         if !known && self.followed.len() >= MAX_FOLLOWED {
             return Err(Problem::new(Code::RateLimited, "one connection may follow at most 8 events"));
         }
-        let (gateway, user) = (self.gateway, self.client.identity.user.clone());
+        let (gateway, user) = (self.gateway, self.client.user.clone());
         let (_, place) = gateway.take_place(join.event_id, &user, gateway.here(), join.ticket.as_deref()).await?;
         if self.followed(join.event_id).is_none() {
             let attachment = gateway.attachment(join.event_id, &user, &self.slot);
-            self.followed.push(Followed { event: join.event_id, pass: None, attachment });
+            self.followed.reserve_exact(1); // nearly always the only one
+            self.followed.push(Followed { attachment, pass: None });
         }
         let place = gateway.register(join.event_id, &user, &self.slot, place).await?;
         if let Some(followed) = self.followed(join.event_id) {
-            followed.pass = place.grant.clone();
+            followed.pass = place.grant.clone().map(Box::new);
         }
         Ok(gateway.place_message(join.event_id, &user, &place))
     }
 
     pub(super) fn followed(&mut self, event: EventId) -> Option<&mut Followed> {
-        self.followed.iter_mut().find(|followed| followed.event == event)
+        self.followed.iter_mut().find(|followed| followed.event() == event)
     }
 
-    async fn acknowledge(&mut self, socket: &mut WebSocket, pass: PassId) -> Result<(), End> {
+    async fn acknowledge(&mut self, socket: &mut Socket, pass: PassId) -> Result<(), End> {
         let event =
             self.followed.iter().find(|followed| followed.pass.as_ref().is_some_and(|grant| grant.pass_id == pass));
-        let event = event.map(|followed| followed.event);
-        let user = &self.client.identity.user;
+        let event = event.map(Followed::event);
+        let user = &self.client.user;
         let result = match event {
             Some(event) => self.gateway.acknowledge(event, user, &pass).await,
             None => Err(Problem::invalid("pass_id", "is not a pass that this connection was given")),
@@ -102,8 +96,8 @@ impl Session<'_> {
         }
     }
 
-    async fn leave(&mut self, socket: &mut WebSocket, event: EventId) -> Result<(), End> {
-        match self.gateway.give_up(event, &self.client.identity.user).await {
+    async fn leave(&mut self, socket: &mut Socket, event: EventId) -> Result<(), End> {
+        match self.gateway.give_up(event, &self.client.user).await {
             Ok(()) if self.followed(event).is_some() => Ok(()), // told with the user's other connections
             Ok(()) => send(socket, &ServerMessage::Left { event_id: event }).await,
             Err(problem) => send(socket, &error(&problem, Some(event.to_string()))).await,
@@ -111,13 +105,13 @@ impl Session<'_> {
     }
 
     /// Hands the pass to booking. One reservation at a time; its answer is told when it comes.
-    async fn reserve(&mut self, socket: &mut WebSocket, request: ReserveSeats) -> Result<(), End> {
+    async fn reserve(&mut self, socket: &mut Socket, request: ReserveSeats) -> Result<(), End> {
         let about = Some(request.idempotency_key.to_string());
         if self.reservation.is_some() {
             let problem = Problem::new(Code::RateLimited, "a reservation of this connection is under way");
             return send(socket, &error(&problem, about)).await;
         }
-        let user = &self.client.identity.user;
+        let user = &self.client.user;
         let place = self.gateway.find_place(request.event_id, user, &self.gateway.here()).await;
         let pass = match place.map(|place| place.grant) {
             Ok(Some(grant)) => self.gateway.token(request.event_id, user, &grant),
@@ -141,8 +135,8 @@ impl Session<'_> {
     }
 
     fn last_pass(&self, event: EventId) -> Option<String> {
-        let followed = self.followed.iter().find(|followed| followed.event == event)?;
+        let followed = self.followed.iter().find(|followed| followed.event() == event)?;
         let grant = followed.pass.as_ref()?;
-        Some(self.gateway.token(event, &self.client.identity.user, grant))
+        Some(self.gateway.token(event, &self.client.user, grant))
     }
 }

@@ -1,6 +1,5 @@
 //! What the connection is told.
 
-use axum::extract::ws::WebSocket;
 use waitingroom::{
     ids::EventId,
     line::{Lapse, SaleState},
@@ -10,58 +9,55 @@ use waitingroom::{
 use super::{Reservation, Session, error};
 use crate::{
     registry::{News, PositionNews},
-    socket::{End, send},
+    socket::{End, Socket, flush, say, send},
     stream::lapse_problem,
 };
 
 impl Session<'_> {
-    pub(super) async fn tell_news(&mut self, socket: &mut WebSocket) -> Result<(), End> {
+    pub(super) async fn tell_news(&mut self, socket: &mut Socket) -> Result<(), End> {
         for (event, news) in self.slot.take() {
             self.tell(socket, event, news).await?;
         }
-        Ok(())
+        flush(socket).await
     }
 
-    async fn tell(&mut self, socket: &mut WebSocket, event: EventId, news: News) -> Result<(), End> {
+    async fn tell(&mut self, socket: &mut Socket, event: EventId, news: News) -> Result<(), End> {
         if let Some(settings) = news.sale {
-            let (state, message) = (settings.state, settings.message);
-            send(socket, &ServerMessage::Event { event_id: event, state, message }).await?;
+            let (state, message) = (settings.state, settings.message.clone());
+            say(socket, &ServerMessage::Event { event_id: event, state, message }).await?;
             if state == SaleState::Closed {
                 return Err(End::Close(CloseCode::EventClosed));
             }
         }
         if let Some(position) = news.position {
-            send(socket, &position_message(event, position)).await?;
+            say(socket, &position_message(event, position)).await?;
         }
         if let Some(lapse) = news.lapse {
             self.tell_lapse(socket, event, lapse).await?;
         }
         if let Some(grant) = news.pass {
-            let user = &self.client.identity.user;
+            let user = &self.client.user;
             let message = self.gateway.pass_message(event, user, &grant);
             if let Some(followed) = self.followed(event) {
                 followed.pass = Some(grant);
             }
-            send(socket, &message).await?;
+            say(socket, &message).await?;
         }
         Ok(())
     }
 
-    async fn tell_lapse(&mut self, socket: &mut WebSocket, event: EventId, lapse: Lapse) -> Result<(), End> {
+    async fn tell_lapse(&mut self, socket: &mut Socket, event: EventId, lapse: Lapse) -> Result<(), End> {
         if lapse != Lapse::Left {
-            send(socket, &error(&lapse_problem(lapse), Some(event.to_string()))).await?;
+            say(socket, &error(&lapse_problem(lapse), Some(event.to_string()))).await?;
         }
-        self.followed.retain(|followed| followed.event != event);
+        self.followed.retain(|followed| followed.event() != event);
         match lapse {
             Lapse::Unclaimed => Ok(()), // the place is kept: `join` brings it back
-            Lapse::Expired | Lapse::Absent | Lapse::Left => {
-                send(socket, &ServerMessage::Left { event_id: event }).await
-            }
+            Lapse::Expired | Lapse::Absent | Lapse::Left => say(socket, &ServerMessage::Left { event_id: event }).await,
         }
     }
 
-    pub(super) async fn tell_reservation(&mut self, socket: &mut WebSocket, answer: Reservation) -> Result<(), End> {
-        self.reservation = None;
+    pub(super) async fn tell_reservation(&mut self, socket: &mut Socket, answer: Reservation) -> Result<(), End> {
         let (key, answer) = answer;
         let message = match answer {
             Ok(booking) => ServerMessage::Reserved { r#ref: key.to_string(), booking },
