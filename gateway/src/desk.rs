@@ -6,7 +6,7 @@ use serde::Serialize;
 use waitingroom::{
     absence::Presence,
     clock::Timestamp,
-    engine::{EngineError, Join, JoinOutcome},
+    engine::{EngineError, JoinOutcome},
     ids::{Epoch, EventId, PassId, UserId},
     line::{Grant, Lapse, Place, SaleState},
     problem::{Code, Problem},
@@ -62,13 +62,10 @@ impl Drop for Attachment {
         if !self.gateway.0.registry.detach(self.event, &self.user, &self.slot) {
             return;
         }
-        let (gateway, event, user) = (self.gateway.clone(), self.event, self.user.clone());
-        self.gateway.0.with.lifecycle.spawn("detach", async move {
-            let with = &gateway.0.with;
-            if let Err(error) = with.engine.detach(event, &user, &gateway.0.config.node, with.clock.now()).await {
-                tracing::warn!(%event, %error, "an absence could not be recorded; the node's silence will");
-            }
-        });
+        let gateway = &self.gateway.0;
+        if let Err(error) = gateway.line.detach(self.event, &self.user, &gateway.config.node) {
+            tracing::warn!(event = %self.event, %error, "an absence could not be recorded");
+        }
     }
 }
 
@@ -98,9 +95,7 @@ impl Gateway {
         presence: Presence,
         ticket: Option<(Epoch, u64)>,
     ) -> Result<(bool, Place), Problem> {
-        let with = &self.0.with;
-        let join = Join { event_id: event, user: user.clone(), presence, ticket };
-        match with.engine.join(&join, with.clock.now()).await {
+        match self.0.line.join(event, user, presence, ticket).await {
             Ok(JoinOutcome::Joined(place)) => Ok((true, place)),
             Ok(JoinOutcome::Same(place)) => Ok((false, place)),
             Ok(JoinOutcome::NotOpen(state)) => Err(not_open(state)),
@@ -118,8 +113,7 @@ impl Gateway {
         user: &UserId,
         presence: &Presence,
     ) -> Result<Place, Problem> {
-        let with = &self.0.with;
-        match with.engine.resume(event, user, presence, with.clock.now()).await {
+        match self.0.line.resume(event, user, presence.clone()).await {
             Ok(Some(place)) => Ok(place),
             Ok(None) => Err(Problem::new(Code::NotInQueue, "you have no place in this line; join it first")),
             Err(error) => Err(self.explain(error).await),
@@ -157,8 +151,7 @@ impl Gateway {
 
     /// Gives the place up, and tells every connection of the user on this node.
     pub(crate) async fn give_up(&self, event: EventId, user: &UserId) -> Result<(), Problem> {
-        let with = &self.0.with;
-        match with.engine.leave(event, user, with.clock.now()).await {
+        match self.0.line.leave(event, user).await {
             Ok(true) => {
                 self.0.registry.lapse(event, user, Lapse::Left);
                 Ok(())
@@ -170,8 +163,7 @@ impl Gateway {
 
     /// Records that a pass has arrived.
     pub(crate) async fn acknowledge(&self, event: EventId, user: &UserId, pass: &PassId) -> Result<(), Problem> {
-        let with = &self.0.with;
-        match with.engine.acknowledge(event, user, pass, with.clock.now()).await {
+        match self.0.line.acknowledge(event, user, pass.clone()).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Problem::new(Code::PassRevoked, "this pass is not yours or no longer live")),
             Err(error) => Err(self.explain(error).await),
@@ -188,6 +180,7 @@ impl Gateway {
                 }
                 _ => unavailable("the line is being rebuilt"),
             },
+            EngineError::Busy => unavailable("too many users come and go at this moment"),
             EngineError::Unavailable(error) => {
                 tracing::warn!(error, "the engine did not answer");
                 unavailable("the line cannot be reached")

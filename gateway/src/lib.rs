@@ -17,8 +17,15 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use ipnet::IpNet;
 use waitingroom::{
-    clock::Clock, engine::SharedEngine, identity::Authenticator, ids::NodeId, lifecycle::Lifecycle, pass::PassKey,
-    secret::Secret, signal::Signals, ticket::TicketKey,
+    clock::Clock,
+    engine::{SharedEngine, gathering::Gathering},
+    identity::Authenticator,
+    ids::NodeId,
+    lifecycle::Lifecycle,
+    pass::PassKey,
+    secret::Secret,
+    signal::Signals,
+    ticket::TicketKey,
 };
 
 use self::{admission::GuestDoor, booking_client::BookingClient, pulse::Pulse, registry::Registry};
@@ -63,6 +70,7 @@ pub struct Collaborators {
 struct Shared {
     config: GatewayConfig,
     with: Collaborators,
+    line: Gathering,
     registry: Registry,
     pulse: Pulse,
     booking: BookingClient,
@@ -79,7 +87,8 @@ impl Gateway {
         let booking = BookingClient::new(&config.booking_url);
         let guest_door = GuestDoor::new(config.trusted_proxies.clone());
         let pulse = Pulse::new(config.heartbeat);
-        Self(Arc::new(Shared { config, with, registry: Registry::default(), pulse, booking, guest_door }))
+        let line = Gathering::new(with.engine.clone(), with.clock.clone(), with.lifecycle.clone());
+        Self(Arc::new(Shared { config, with, line, registry: Registry::default(), pulse, booking, guest_door }))
     }
 
     /// The line's routes, the socket, and the web client.

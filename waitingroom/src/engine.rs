@@ -7,6 +7,7 @@
 //! happened; every step is safe to repeat. Time comes from the caller and never runs backwards within an event: a step with
 //! an earlier `now` than the last is carried out at the last.
 
+pub mod gathering;
 pub mod memory;
 pub mod redis;
 
@@ -31,6 +32,9 @@ pub enum EngineError {
     /// The engine does not hold this event: it does not exist, or the engine lost its state and waits for a sync.
     #[error("the engine does not hold this event")]
     UnknownEvent,
+    /// So much waits to be done that no more is taken. Nothing happened.
+    #[error("too much waits to be done")]
+    Busy,
     /// The backend did not answer, or answered nonsense.
     #[error("the engine is unavailable: {0}")]
     Unavailable(String),
@@ -75,6 +79,64 @@ pub enum JoinOutcome {
     NotOpen(SaleState),
     /// The line is as long as it may be.
     Full,
+}
+
+/// What one user, or a node on their behalf, does about their place. See the methods of [`Engine`] that are named alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Action {
+    /// Who.
+    pub user: UserId,
+    /// What.
+    pub what: Act,
+}
+
+/// See [`Action`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Act {
+    /// [`Engine::join`].
+    Join {
+        /// See [`Join::presence`].
+        presence: Presence,
+        /// See [`Join::ticket`].
+        ticket: Option<(Epoch, u64)>,
+    },
+    /// [`Engine::resume`].
+    Resume(Presence),
+    /// [`Engine::detach`].
+    Detach(NodeId),
+    /// [`Engine::leave`].
+    Leave,
+    /// [`Engine::acknowledge`].
+    Acknowledge(PassId),
+}
+
+/// The answer to an [`Action`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acted {
+    /// To [`Act::Join`].
+    Joined(JoinOutcome),
+    /// To [`Act::Resume`].
+    Found(Option<Place>),
+    /// To [`Act::Detach`]: true; to [`Act::Leave`] and [`Act::Acknowledge`]: did it change anything?
+    Done(bool),
+}
+
+impl Acted {
+    fn joined(self) -> Result<JoinOutcome, EngineError> {
+        if let Self::Joined(outcome) = self { Ok(outcome) } else { Err(mixed_up()) }
+    }
+
+    fn found(self) -> Result<Option<Place>, EngineError> {
+        if let Self::Found(place) = self { Ok(place) } else { Err(mixed_up()) }
+    }
+
+    fn done(self) -> Result<bool, EngineError> {
+        if let Self::Done(done) = self { Ok(done) } else { Err(mixed_up()) }
+    }
+}
+
+fn mixed_up() -> EngineError {
+    EngineError::Unavailable("the engine answered another question".to_owned())
 }
 
 /// One admission step's result.
@@ -155,8 +217,21 @@ pub trait Engine: Send + Sync + 'static {
 
     // ── the line ──
 
+    /// Carries out what users of one event do, in this order, in one step; the answers are in the same order. To every user it is
+    /// as if each action were a step of its own, all at `now`. At most [`ACTIONS_LIMIT`] actions.
+    async fn act(&self, event: EventId, actions: &[Action], now: Timestamp) -> Result<Vec<Acted>, EngineError>;
+
+    /// [`Engine::act`] with one action.
+    async fn act_alone(&self, event: EventId, user: &UserId, what: Act, now: Timestamp) -> Result<Acted, EngineError> {
+        let actions = [Action { user: user.clone(), what }];
+        self.act(event, &actions, now).await?.pop().ok_or_else(mixed_up)
+    }
+
     /// Takes a place at the end, or finds the user's own; marks them present. One user, one place.
-    async fn join(&self, join: &Join, now: Timestamp) -> Result<JoinOutcome, EngineError>;
+    async fn join(&self, join: &Join, now: Timestamp) -> Result<JoinOutcome, EngineError> {
+        let what = Act::Join { presence: join.presence.clone(), ticket: join.ticket.clone() };
+        self.act_alone(join.event_id, &join.user, what, now).await?.joined()
+    }
 
     /// Finds the user's own place and marks them present; `None` where they have none. Presence by [`Presence::Poll`] also
     /// acknowledges the pass, since the answer carries it.
@@ -166,13 +241,19 @@ pub trait Engine: Send + Sync + 'static {
         user: &UserId,
         presence: &Presence,
         now: Timestamp,
-    ) -> Result<Option<Place>, EngineError>;
+    ) -> Result<Option<Place>, EngineError> {
+        self.act_alone(event, user, Act::Resume(presence.clone()), now).await?.found()
+    }
 
     /// The node holds no connection of the user any more.
-    async fn detach(&self, event: EventId, user: &UserId, node: &NodeId, now: Timestamp) -> Result<(), EngineError>;
+    async fn detach(&self, event: EventId, user: &UserId, node: &NodeId, now: Timestamp) -> Result<(), EngineError> {
+        self.act_alone(event, user, Act::Detach(node.clone()), now).await?.done().map(drop)
+    }
 
     /// Gives the place, or the pass, up. False where there was none.
-    async fn leave(&self, event: EventId, user: &UserId, now: Timestamp) -> Result<bool, EngineError>;
+    async fn leave(&self, event: EventId, user: &UserId, now: Timestamp) -> Result<bool, EngineError> {
+        self.act_alone(event, user, Act::Leave, now).await?.done()
+    }
 
     /// The pass has arrived. False where it is not live.
     async fn acknowledge(
@@ -181,7 +262,9 @@ pub trait Engine: Send + Sync + 'static {
         user: &UserId,
         pass: &PassId,
         now: Timestamp,
-    ) -> Result<bool, EngineError>;
+    ) -> Result<bool, EngineError> {
+        self.act_alone(event, user, Act::Acknowledge(pass.clone()), now).await?.done()
+    }
 
     /// A node's sign of life: its connections count as presence until [`crate::absence::NODE_TIMEOUT`] later.
     async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<(), EngineError>;
@@ -218,6 +301,9 @@ pub trait Engine: Send + Sync + 'static {
     /// settlements since [`Engine::begin_sync`] are applied to it.
     async fn load_seats(&self, event: EventId, snapshot: &SeatSnapshot, now: Timestamp) -> Result<(), EngineError>;
 }
+
+/// Most actions of one step: bounds the time for which it keeps others waiting.
+pub const ACTIONS_LIMIT: usize = 256;
 
 /// A sync that does not finish in this time no longer stops holds (milliseconds).
 pub const SYNC_WINDOW_MS: i64 = 5_000;

@@ -21,6 +21,8 @@ mod sale;
 mod settle;
 #[path = "engine_contract/sync.rs"]
 mod sync;
+#[path = "engine_contract/together.rs"]
+mod together;
 
 /// Each behaviour as a test on each engine.
 macro_rules! contract {
@@ -64,6 +66,12 @@ contract! {
         the_sale_must_admit_joins,
         a_ticket_of_an_earlier_line_is_seated_again_once,
         nobody_is_released_before_the_line_has_recovered;
+    together:
+        what_comes_together_is_answered_in_order,
+        a_crowd_in_one_step_stands_in_its_order,
+        the_limit_of_a_line_holds_within_a_step,
+        tickets_that_return_together_stand_in_their_old_order,
+        who_comes_and_goes_in_one_step_leaves_nothing_behind;
     release:
         first_come_first_served,
         rate_and_burst_hold_across_releasers,

@@ -12,12 +12,11 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 
 use self::{line::Line, seats::Seats};
-use super::{Engine, EngineError, Join, JoinOutcome, LineStatus, Opening, Released};
+use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Released};
 use crate::{
-    absence::Presence,
     clock::Timestamp,
-    ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId},
-    line::{Place, QueueSettings},
+    ids::{BookingId, Epoch, EventId, NodeId},
+    line::QueueSettings,
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
 };
 
@@ -76,36 +75,8 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
-    async fn join(&self, join: &Join, now: Timestamp) -> Result<JoinOutcome, EngineError> {
-        self.step(join.event_id, |sale| sale.line.join(join, now))
-    }
-
-    async fn resume(
-        &self,
-        event: EventId,
-        user: &UserId,
-        presence: &Presence,
-        now: Timestamp,
-    ) -> Result<Option<Place>, EngineError> {
-        self.step(event, |sale| sale.line.resume(user, presence, now))
-    }
-
-    async fn detach(&self, event: EventId, user: &UserId, node: &NodeId, now: Timestamp) -> Result<(), EngineError> {
-        self.step(event, |sale| sale.line.detach(user, node, now))
-    }
-
-    async fn leave(&self, event: EventId, user: &UserId, now: Timestamp) -> Result<bool, EngineError> {
-        self.step(event, |sale| sale.line.leave(user, now))
-    }
-
-    async fn acknowledge(
-        &self,
-        event: EventId,
-        user: &UserId,
-        pass: &PassId,
-        now: Timestamp,
-    ) -> Result<bool, EngineError> {
-        self.step(event, |sale| sale.line.acknowledge(user, pass, now))
+    async fn act(&self, event: EventId, actions: &[Action], now: Timestamp) -> Result<Vec<Acted>, EngineError> {
+        self.step(event, |sale| actions.iter().map(|action| sale.line.act(action, now)).collect())
     }
 
     async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<(), EngineError> {

@@ -21,14 +21,13 @@ use redis::{
 
 use self::{
     call::{Call, within_deadline},
-    steps::Steps,
+    steps::{Step, Steps},
 };
-use super::{Engine, EngineError, Join, JoinOutcome, LineStatus, Opening, Released};
+use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Released};
 use crate::{
-    absence::Presence,
     clock::Timestamp,
-    ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId},
-    line::{Place, QueueSettings},
+    ids::{BookingId, Epoch, EventId, NodeId},
+    line::QueueSettings,
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
 };
 
@@ -74,7 +73,7 @@ impl RedisEngine {
         within_deadline(self.connection().ping()).await
     }
 
-    fn call<'a>(&self, step: &'a redis::Script, event: EventId) -> Call<'a> {
+    fn call<'a>(&self, step: &'a Step, event: EventId) -> Call<'a> {
         Call::new(self.connection(), step, &format!("{}:{{{event}}}", self.prefix))
     }
 
@@ -133,40 +132,11 @@ impl Engine for RedisEngine {
         within_deadline(self.connection().srem(self.events_key(), event.to_string())).await
     }
 
-    async fn join(&self, join: &Join, now: Timestamp) -> Result<JoinOutcome, EngineError> {
-        let call = self.call(&self.steps.join, join.event_id).at(now);
-        let call = call.arg(join.user.as_str()).presence(&join.presence).ticket(join.ticket.as_ref());
-        reply::joined(call.run().await?)
-    }
-
-    async fn resume(
-        &self,
-        event: EventId,
-        user: &UserId,
-        presence: &Presence,
-        now: Timestamp,
-    ) -> Result<Option<Place>, EngineError> {
-        let call = self.call(&self.steps.resume, event).at(now).arg(user.as_str()).presence(presence);
-        reply::own_place(call.run().await?)
-    }
-
-    async fn detach(&self, event: EventId, user: &UserId, node: &NodeId, now: Timestamp) -> Result<(), EngineError> {
-        self.call(&self.steps.detach, event).at(now).arg(user.as_str()).arg(node.as_str()).run().await.map(drop)
-    }
-
-    async fn leave(&self, event: EventId, user: &UserId, now: Timestamp) -> Result<bool, EngineError> {
-        reply::flag(self.call(&self.steps.leave, event).at(now).arg(user.as_str()).run().await?)
-    }
-
-    async fn acknowledge(
-        &self,
-        event: EventId,
-        user: &UserId,
-        pass: &PassId,
-        now: Timestamp,
-    ) -> Result<bool, EngineError> {
-        let call = self.call(&self.steps.acknowledge, event).at(now).arg(user.as_str()).arg(pass.as_str());
-        reply::flag(call.run().await?)
+    async fn act(&self, event: EventId, actions: &[Action], now: Timestamp) -> Result<Vec<Acted>, EngineError> {
+        if actions.is_empty() {
+            return Ok(Vec::new());
+        }
+        reply::acted(self.call(&self.steps.act, event).at(now).actions(actions).run().await?, actions)
     }
 
     async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<(), EngineError> {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use waitingroom::{
     absence::Presence,
     clock::Timestamp,
-    engine::{Engine, EngineError, Join, Opening, memory::MemoryEngine, redis::RedisEngine},
+    engine::{Act, Action, Engine, EngineError, Opening, memory::MemoryEngine, redis::RedisEngine},
     ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId, ZoneId},
     line::QueueSettings,
     seats::{Hold, Reserve, SeatSnapshot, ZoneSeats},
@@ -86,26 +86,18 @@ impl Actor {
     async fn answers(&mut self, memory: &MemoryEngine, redis: &RedisEngine, step: &Operation) -> Answers {
         let (event, now) = (self.event, self.now);
         match step {
-            Operation::Join { user: index, node, ticket } => {
-                let ticket = ticket.map(|(own, number)| (self.epoch(own), number));
-                let join = Join { event_id: event, user: user(*index), presence: presence(*node), ticket };
-                shown(both!(memory, redis, |engine| engine.join(&join, now)))
+            Operation::Join { .. }
+            | Operation::Resume { .. }
+            | Operation::Detach { .. }
+            | Operation::Leave { .. }
+            | Operation::Acknowledge { .. } => {
+                let action = self.action(step);
+                let (user, what) = (&action.user, &action.what);
+                shown(both!(memory, redis, |engine| engine.act_alone(event, user, what.clone(), now)))
             }
-            Operation::Resume { user: index, node } => {
-                let (user, presence) = (user(*index), presence(*node));
-                shown(both!(memory, redis, |engine| engine.resume(event, &user, &presence, now)))
-            }
-            Operation::Detach { user: index, node: node_index } => {
-                let (user, node) = (user(*index), node(*node_index));
-                shown(both!(memory, redis, |engine| engine.detach(event, &user, &node, now)))
-            }
-            Operation::Leave { user: index } => {
-                let user = user(*index);
-                shown(both!(memory, redis, |engine| engine.leave(event, &user, now)))
-            }
-            Operation::Acknowledge { user: other, pass } => {
-                let (user, pass) = self.holder(*other, *pass);
-                shown(both!(memory, redis, |engine| engine.acknowledge(event, &user, &pass, now)))
+            Operation::Together(steps) => {
+                let actions: Vec<Action> = steps.iter().map(|step| self.action(step)).collect();
+                shown(both!(memory, redis, |engine| engine.act(event, &actions, now)))
             }
             Operation::ReportNode { node: index } => {
                 let node = node(*index);
@@ -145,6 +137,27 @@ impl Actor {
                 self.now = later(now, *ms);
                 Answers::default()
             }
+        }
+    }
+
+    fn action(&self, step: &Operation) -> Action {
+        match step {
+            Operation::Join { user: index, node, ticket } => {
+                let ticket = ticket.map(|(own, number)| (self.epoch(own), number));
+                Action { user: user(*index), what: Act::Join { presence: presence(*node), ticket } }
+            }
+            Operation::Resume { user: index, node } => {
+                Action { user: user(*index), what: Act::Resume(presence(*node)) }
+            }
+            Operation::Detach { user: index, node: from } => {
+                Action { user: user(*index), what: Act::Detach(node(*from)) }
+            }
+            Operation::Leave { user: index } => Action { user: user(*index), what: Act::Leave },
+            Operation::Acknowledge { user: other, pass } => {
+                let (user, pass) = self.holder(*other, *pass);
+                Action { user, what: Act::Acknowledge(pass) }
+            }
+            other => unreachable!("{other:?} is no user's action"),
         }
     }
 

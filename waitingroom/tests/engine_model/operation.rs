@@ -11,6 +11,7 @@ pub(crate) enum Operation {
     Detach { user: usize, node: usize },
     Leave { user: usize },
     Acknowledge { user: Option<usize>, pass: usize },
+    Together(Vec<Operation>),
     ReportNode { node: usize },
     Release { limit: u32 },
     Reserve(Attempt),
@@ -67,11 +68,8 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Operation>> {
 /// Any step; each thing as often as it needs to meet the others.
 fn step() -> impl Strategy<Value = Operation> {
     prop_oneof![
-        80 => join(),
-        40 => (0..USERS, node()).prop_map(|(user, node)| Operation::Resume { user, node }),
-        30 => (0..USERS, 0..NODES).prop_map(|(user, node)| Operation::Detach { user, node }),
-        10 => (0..USERS).prop_map(|user| Operation::Leave { user }),
-        20 => (other(), recent()).prop_map(|(user, pass)| Operation::Acknowledge { user, pass }),
+        100 => action(),
+        60 => vec(action(), 2..12).prop_map(Operation::Together),
         20 => (0..NODES).prop_map(|node| Operation::ReportNode { node }),
         100 => (0..6u32).prop_map(|limit| Operation::Release { limit }),
         70 => attempt().prop_map(Operation::Reserve),
@@ -87,6 +85,17 @@ fn step() -> impl Strategy<Value = Operation> {
         60 => prop::sample::select(SHORT.to_vec()).prop_map(|ms| Operation::Wait { ms }),
         20 => prop::sample::select(LONG.to_vec()).prop_map(|ms| Operation::Wait { ms }),
         1 => Just(Operation::Wait { ms: 3_600_000 }),
+    ]
+}
+
+/// What a user does about their place.
+fn action() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        8 => join(),
+        4 => (0..USERS, node()).prop_map(|(user, node)| Operation::Resume { user, node }),
+        3 => (0..USERS, 0..NODES).prop_map(|(user, node)| Operation::Detach { user, node }),
+        2 => (0..USERS).prop_map(|user| Operation::Leave { user }),
+        2 => (other(), recent()).prop_map(|(user, pass)| Operation::Acknowledge { user, pass }),
     ]
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::{
     super::{
-        Counters, Join, JoinOutcome, LineStatus, NODE_MEMORY_MS, NODES_PER_USER, Opening, PROGRESS_LIMIT, RESEND_MS,
-        Released, SWEEP_LIMIT,
+        Act, Acted, Action, Counters, JoinOutcome, LineStatus, NODE_MEMORY_MS, NODES_PER_USER, Opening, PROGRESS_LIMIT,
+        RESEND_MS, Released, SWEEP_LIMIT,
     },
     ranks::Ranks,
     schedule::Schedule,
@@ -125,8 +125,28 @@ impl Line {
         self.sequence - self.opening_sequence + self.reseated.len() as u64
     }
 
-    pub(super) fn join(&mut self, join: &Join, now: Timestamp) -> JoinOutcome {
-        if let Some(place) = self.resume(&join.user, &join.presence, now) {
+    pub(super) fn act(&mut self, action: &Action, now: Timestamp) -> Acted {
+        let user = &action.user;
+        match &action.what {
+            Act::Join { presence, ticket } => Acted::Joined(self.join(user, presence, ticket.as_ref(), now)),
+            Act::Resume(presence) => Acted::Found(self.resume(user, presence, now)),
+            Act::Detach(node) => {
+                self.detach(user, node, now);
+                Acted::Done(true)
+            }
+            Act::Leave => Acted::Done(self.leave(user, now)),
+            Act::Acknowledge(pass) => Acted::Done(self.acknowledge(user, pass, now)),
+        }
+    }
+
+    fn join(
+        &mut self,
+        user: &UserId,
+        presence: &Presence,
+        ticket: Option<&(Epoch, u64)>,
+        now: Timestamp,
+    ) -> JoinOutcome {
+        if let Some(place) = self.resume(user, presence, now) {
             return JoinOutcome::Same(place);
         }
         if !self.settings.state.admits_joins() {
@@ -135,12 +155,12 @@ impl Line {
         if self.total() >= self.settings.max_in_line {
             return JoinOutcome::Full;
         }
-        self.active.remove(&join.user); // of a pass whose hold is not committed: it can not come back from here
-        let number = self.seat_number(join.ticket.as_ref());
+        self.active.remove(user); // of a pass whose hold is not committed: it can not come back from here
+        let number = self.seat_number(ticket);
         let entry = Entry { number, standing: Standing::Waiting, nodes: Vec::new() };
-        self.entries.insert(join.user.clone(), entry);
-        self.waiting.insert(number, join.user.clone());
-        match self.resume(&join.user, &join.presence, now) {
+        self.entries.insert(user.clone(), entry);
+        self.waiting.insert(number, user.clone());
+        match self.resume(user, presence, now) {
             Some(place) => JoinOutcome::Joined(place),
             None => JoinOutcome::Full,
         }
@@ -158,7 +178,7 @@ impl Line {
         self.sequence
     }
 
-    pub(super) fn resume(&mut self, user: &UserId, presence: &Presence, now: Timestamp) -> Option<Place> {
+    fn resume(&mut self, user: &UserId, presence: &Presence, now: Timestamp) -> Option<Place> {
         let now = self.advance(now);
         let entry = self.entries.get_mut(user)?;
         if matches!(entry.standing, Standing::Spent(_)) {
@@ -203,7 +223,7 @@ impl Line {
         })
     }
 
-    pub(super) fn detach(&mut self, user: &UserId, node: &NodeId, now: Timestamp) {
+    fn detach(&mut self, user: &UserId, node: &NodeId, now: Timestamp) {
         let now = self.advance(now);
         let Some(entry) = self.entries.get_mut(user) else { return };
         let Some(held) = entry.nodes.iter().position(|known| known == node) else { return };
@@ -218,7 +238,7 @@ impl Line {
         }
     }
 
-    pub(super) fn leave(&mut self, user: &UserId, now: Timestamp) -> bool {
+    fn leave(&mut self, user: &UserId, now: Timestamp) -> bool {
         self.advance(now);
         match self.entries.get(user) {
             None | Some(Entry { standing: Standing::Spent(_), .. }) => false,
@@ -244,7 +264,7 @@ impl Line {
         entry.nodes
     }
 
-    pub(super) fn acknowledge(&mut self, user: &UserId, pass: &PassId, now: Timestamp) -> bool {
+    fn acknowledge(&mut self, user: &UserId, pass: &PassId, now: Timestamp) -> bool {
         let now = self.advance(now);
         let live = self.live_pass(user, pass).is_some_and(|grant| grant.expires_at > now);
         if live {

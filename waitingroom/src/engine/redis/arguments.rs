@@ -8,8 +8,8 @@ use super::call::Call;
 use crate::{
     absence::Presence,
     clock::Timestamp,
-    engine::Opening,
-    ids::{BookingId, Epoch, IdempotencyKey, UserId},
+    engine::{Act, Action, Opening},
+    ids::{BookingId, IdempotencyKey, UserId},
     line::QueueSettings,
     seats::{Hold, Reserve, SeatSnapshot, Settlement},
 };
@@ -37,17 +37,22 @@ impl Call<'_> {
             .arg(settings.message.as_deref())
     }
 
-    pub(super) fn presence(self, presence: &Presence) -> Self {
-        match presence {
-            Presence::Node(node) => self.arg(node.as_str()),
-            Presence::Poll => self.arg(""),
-        }
+    pub(super) fn actions(self, actions: &[Action]) -> Self {
+        actions.iter().fold(self, Self::action)
     }
 
-    pub(super) fn ticket(self, ticket: Option<&(Epoch, u64)>) -> Self {
-        match ticket {
-            Some((epoch, number)) => self.arg(epoch.as_str()).arg(number),
-            None => self.arg("").arg(""),
+    /// As `steps/act.lua` names them.
+    fn action(self, action: &Action) -> Self {
+        let user = action.user.as_str();
+        match &action.what {
+            Act::Join { presence, ticket: None } => self.arg("j").arg(user).arg(node_name(presence)),
+            Act::Join { presence, ticket: Some((epoch, number)) } => {
+                self.arg("t").arg(user).arg(node_name(presence)).arg(epoch.as_str()).arg(number)
+            }
+            Act::Resume(presence) => self.arg("r").arg(user).arg(node_name(presence)),
+            Act::Detach(node) => self.arg("d").arg(user).arg(node.as_str()),
+            Act::Leave => self.arg("l").arg(user),
+            Act::Acknowledge(pass) => self.arg("a").arg(user).arg(pass.as_str()),
         }
     }
 
@@ -85,6 +90,14 @@ impl Call<'_> {
         let users = snapshot.users.iter().map(|(user, seats)| format!("{user}\t{seats}"));
         let holds = snapshot.holds.iter().map(hold_line);
         self.arg(lines(zones)).arg(lines(users)).arg(lines(holds))
+    }
+}
+
+/// A poll is no node's name.
+fn node_name(presence: &Presence) -> &str {
+    match presence {
+        Presence::Node(node) => node.as_str(),
+        Presence::Poll => "",
     }
 }
 

@@ -1,24 +1,32 @@
 //! One call of a step: its arguments, its deadline, and what may go wrong.
 
-use redis::{RedisError, RedisResult, Script, ScriptInvocation, ToRedisArgs, Value, aio::ConnectionManager};
+use redis::{
+    Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, ToRedisArgs, Value, aio::ConnectionManager, cmd,
+};
 use tokio::time::timeout;
 
-use super::{DEADLINE, reply::Reply};
+use super::{DEADLINE, reply::Reply, steps::Step};
 use crate::{clock::Timestamp, engine::EngineError};
+
+/// Arguments of EVALSHA before those of the step: its own name, the digest, and the number of keys.
+const EVALSHA_WORDS: usize = 3;
 
 /// A step about to be called. Arguments are given in the order in which the step's script names them.
 pub(super) struct Call<'a> {
     connection: ConnectionManager,
-    invocation: ScriptInvocation<'a>,
+    step: &'a Step,
+    command: Cmd,
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(connection: ConnectionManager, step: &'a Script, base: &str) -> Self {
-        Self { connection, invocation: step.key(base) }
+    pub(super) fn new(connection: ConnectionManager, step: &'a Step, base: &str) -> Self {
+        let mut command = cmd("EVALSHA");
+        command.arg(&step.digest).arg(1).arg(base);
+        Self { connection, step, command }
     }
 
     pub(super) fn arg(mut self, value: impl ToRedisArgs) -> Self {
-        self.invocation.arg(value);
+        self.command.arg(value);
         self
     }
 
@@ -26,13 +34,33 @@ impl<'a> Call<'a> {
         self.arg(moment.millis())
     }
 
-    /// Runs the step; a script that this Redis does not know yet is loaded first. Nothing is repeated here: a step that failed
-    /// may have happened.
+    /// Runs the step. A step that failed is not repeated: it may have happened.
     pub(super) async fn run(mut self) -> Result<Reply, EngineError> {
-        match within_deadline(self.invocation.invoke_async(&mut self.connection)).await? {
+        match within_deadline(self.answer()).await? {
             Value::Nil => Err(EngineError::UnknownEvent),
             value => Ok(Reply::from(value)),
         }
+    }
+
+    /// A script that this Redis does not know yet (after a restart, or where a replica took over) goes to it in full.
+    async fn answer(&mut self) -> RedisResult<Value> {
+        match self.command.query_async(&mut self.connection).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                self.in_full().query_async(&mut self.connection).await
+            }
+            answer => answer,
+        }
+    }
+
+    fn in_full(&self) -> Cmd {
+        let mut command = cmd("EVAL");
+        command.arg(&self.step.code).arg(1);
+        for argument in self.command.args_iter().skip(EVALSHA_WORDS) {
+            if let redis::Arg::Simple(bytes) = argument {
+                command.arg(bytes);
+            }
+        }
+        command
     }
 }
 

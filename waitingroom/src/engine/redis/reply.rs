@@ -6,7 +6,7 @@ use redis::Value;
 
 use crate::{
     clock::Timestamp,
-    engine::{Counters, EngineError, JoinOutcome, LineStatus, Released},
+    engine::{Act, Acted, Action, Counters, EngineError, JoinOutcome, LineStatus, Released},
     ids::{BookingId, Epoch, EventId, NodeId, UserId, ZoneId},
     line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
     seats::{ReserveOutcome, StaleHold, ZoneSeats},
@@ -47,7 +47,12 @@ impl Reply {
     }
 
     fn parsed<T: FromStr>(&mut self) -> Result<T, EngineError> {
-        self.text()?.parse().map_err(|_| nonsense())
+        let text = match self.next()? {
+            Value::BulkString(bytes) => return parsed(&bytes),
+            Value::Int(number) => number.to_string(),
+            _ => return Err(nonsense()),
+        };
+        parsed(text.as_bytes())
     }
 
     fn moment(&mut self) -> Result<Timestamp, EngineError> {
@@ -78,8 +83,8 @@ impl Reply {
         })
     }
 
-    fn place(&mut self) -> Result<Place, EngineError> {
-        let (number, epoch) = (self.parsed()?, self.parsed::<Epoch>()?);
+    fn place(&mut self, epoch: &Epoch) -> Result<Place, EngineError> {
+        let number = self.parsed()?;
         let (position, total, revision) = (self.parsed()?, self.parsed()?, self.parsed()?);
         let pass = self.text()?;
         let grant = match pass.is_empty() {
@@ -90,7 +95,24 @@ impl Reply {
                 Some(Grant { pass_id, number, epoch: epoch.clone(), issued_at, expires_at })
             }
         };
-        Ok(Place { number, epoch, position, total, revision, grant })
+        Ok(Place { number, epoch: epoch.clone(), position, total, revision, grant })
+    }
+
+    /// What `steps/act.lua` says of one action.
+    fn acted(&mut self, epoch: &Epoch, action: &Action) -> Result<Acted, EngineError> {
+        let joins = matches!(action.what, Act::Join { .. });
+        let resumes = matches!(action.what, Act::Resume(_));
+        Ok(match self.parsed::<u8>()? {
+            0 if resumes => Acted::Found(None),
+            0 => Acted::Done(false),
+            1 => Acted::Done(true),
+            2 => Acted::Joined(JoinOutcome::Joined(self.place(epoch)?)),
+            3 if joins => Acted::Joined(JoinOutcome::Same(self.place(epoch)?)),
+            3 => Acted::Found(Some(self.place(epoch)?)),
+            4 => Acted::Joined(JoinOutcome::NotOpen(sale_state(&self.text()?)?)),
+            5 => Acted::Joined(JoinOutcome::Full),
+            _ => return Err(nonsense()),
+        })
     }
 
     fn counters(&mut self) -> Result<Counters, EngineError> {
@@ -135,10 +157,6 @@ pub(super) fn count(mut reply: Reply) -> Result<u64, EngineError> {
     reply.parsed()
 }
 
-pub(super) fn flag(mut reply: Reply) -> Result<bool, EngineError> {
-    Ok(reply.text()? == "1")
-}
-
 pub(super) fn events(members: &[String]) -> Result<Vec<EventId>, EngineError> {
     members.iter().map(|member| member.parse().map_err(|_| nonsense())).collect()
 }
@@ -157,18 +175,9 @@ pub(super) fn status(mut reply: Reply) -> Result<LineStatus, EngineError> {
     })
 }
 
-pub(super) fn own_place(mut reply: Reply) -> Result<Option<Place>, EngineError> {
-    if reply.is_over() { Ok(None) } else { reply.place().map(Some) }
-}
-
-pub(super) fn joined(mut reply: Reply) -> Result<JoinOutcome, EngineError> {
-    match reply.text()?.as_str() {
-        "joined" => Ok(JoinOutcome::Joined(reply.list()?.place()?)),
-        "same" => Ok(JoinOutcome::Same(reply.list()?.place()?)),
-        "not_open" => Ok(JoinOutcome::NotOpen(sale_state(&reply.text()?)?)),
-        "full" => Ok(JoinOutcome::Full),
-        _ => Err(nonsense()),
-    }
+pub(super) fn acted(mut reply: Reply, actions: &[Action]) -> Result<Vec<Acted>, EngineError> {
+    let epoch: Epoch = reply.parsed()?;
+    actions.iter().map(|action| reply.acted(&epoch, action)).collect()
 }
 
 pub(super) fn released(event_id: EventId, mut reply: Reply) -> Result<Released, EngineError> {
@@ -228,6 +237,10 @@ fn sale_state(name: &str) -> Result<SaleState, EngineError> {
     use SaleState::{Closed, Open, Paused, Scheduled, SoldOut};
     let states = [Scheduled, Open, Paused, SoldOut, Closed];
     states.into_iter().find(|state| state.as_str() == name).ok_or_else(nonsense)
+}
+
+fn parsed<T: FromStr>(text: &[u8]) -> Result<T, EngineError> {
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or_else(nonsense)
 }
 
 /// An empty list stands for nothing: a missing value would end the list around it.

@@ -25,14 +25,14 @@ macro_rules! steps {
         /// A script a step, in the order of [`super::super::Engine`].
         #[derive(Debug)]
         pub(super) struct Steps {
-            $($(#[$doc])* pub(super) $name: Script,)*
+            $($(#[$doc])* pub(super) $name: Step,)*
         }
 
         impl Default for Steps {
             fn default() -> Self {
                 let limits = limits();
                 Self {
-                    $($name: script(
+                    $($name: Step::of(
                         &limits,
                         &[EVENT, $($part,)* include_str!(concat!("steps/", stringify!($name), ".lua"))],
                     ),)*
@@ -47,11 +47,7 @@ steps! {
     configure: [SETTINGS],
     status: [SETTINGS, LINE],
     remove: [],
-    join: [LINE],
-    resume: [LINE],
-    detach: [LINE],
-    leave: [LINE],
-    acknowledge: [LINE],
+    act: [LINE],
     report_node: [],
     release: [SETTINGS, LINE, PRESENCE],
     reserve: [LINE, SEATS],
@@ -62,8 +58,18 @@ steps! {
     load_seats: [LINE, SEATS],
 }
 
-fn script(limits: &str, parts: &[&str]) -> Script {
-    Script::new(&[&[limits], parts].concat().join("\n"))
+/// One script and the name by which Redis remembers it.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) code: String,
+    pub(super) digest: String,
+}
+
+impl Step {
+    fn of(limits: &str, parts: &[&str]) -> Self {
+        let code = [&[limits], parts].concat().join("\n");
+        Self { digest: Script::new(&code).get_hash().to_owned(), code }
+    }
 }
 
 /// The limits that both engines share, as the scripts name them.

@@ -1,4 +1,4 @@
--- The line: entries, presence, places.
+-- The line: entries and how they end.
 --
 -- An entry is packed as `number <tab> standing <tab> nodes`, and for a pass `<tab> pass <tab> issued <tab> expires`. Nodes are
 -- separated by commas, the most recent last. Standings: w waiting, r returned (the pass was taken back: out of everybody's
@@ -34,49 +34,6 @@ end
 -- Everybody in line without a pass.
 local function total()
   return redis.call('ZCARD', WAITING) + redis.call('ZCARD', RETURNED)
-end
-
--- How many ever left the line. Needs `published`.
-local function revision()
-  return tonumber(meta.published) + redis.call('LLEN', REMOVED)
-end
-
--- What the engine answers as a place. Needs `published`.
-local function place(entry)
-  local position = 0
-  if entry.standing == 'w' then
-    position = redis.call('ZRANK', WAITING, entry.number) + 1
-  elseif entry.standing == 'r' then
-    position = redis.call('ZRANK', RETURNED, entry.number) + 1
-  end
-  return { entry.number, meta.epoch, position, total(), revision(), entry.pass, entry.issued, entry.expires }
-end
-
--- The nodes without this one, as a list.
-local function other_nodes(entry, node)
-  local others = {}
-  for known in string.gmatch(entry.nodes, '[^,]+') do
-    if known ~= node then others[#others + 1] = known end
-  end
-  return others
-end
-
--- Marks a user as present, by a node or (the empty name) by a poll. True where the entry has changed.
-local function appear(user, entry, node, now)
-  local before = entry.nodes
-  if node == '' then
-    redis.call('ZADD', IDLE, now + POLL_WINDOW_MS, user)
-    redis.call('ZREM', UNACKED, user)
-  else
-    local nodes = other_nodes(entry, node)
-    nodes[#nodes + 1] = node
-    if #nodes > NODES_PER_USER then table.remove(nodes, 1) end
-    entry.nodes = table.concat(nodes, ',')
-    redis.call('ZADD', NODES, now, node)
-    redis.call('ZREM', IDLE, user)
-  end
-  if entry.standing == 'w' or entry.standing == 'r' then redis.call('ZADD', READY, entry.number, user) end
-  return entry.nodes ~= before
 end
 
 -- Removes a user from every index.

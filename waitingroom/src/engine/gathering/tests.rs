@@ -1,0 +1,175 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    clock::Timestamp,
+    engine::{Engine, LineStatus, Opening, Released, memory::MemoryEngine},
+    ids::BookingId,
+    line::QueueSettings,
+    seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
+};
+
+/// An engine that answers when it is told to, and counts its steps.
+struct Slow {
+    memory: MemoryEngine,
+    may_answer: Semaphore,
+    steps: AtomicUsize,
+    fails: bool,
+}
+
+#[async_trait]
+impl Engine for Slow {
+    async fn act(&self, event: EventId, actions: &[Action], now: Timestamp) -> Result<Vec<Acted>, EngineError> {
+        self.steps.fetch_add(1, Ordering::SeqCst);
+        self.may_answer.acquire().await.unwrap().forget();
+        assert!(actions.len() <= ACTIONS_LIMIT);
+        if self.fails {
+            return Err(EngineError::Unavailable("on purpose".to_owned()));
+        }
+        self.memory.act(event, actions, now).await
+    }
+    async fn open(&self, event: EventId, opening: &Opening, now: Timestamp) -> Result<Epoch, EngineError> {
+        self.memory.open(event, opening, now).await
+    }
+    async fn configure(&self, _: EventId, _: &QueueSettings) -> Result<(), EngineError> {
+        unimplemented!()
+    }
+    async fn events(&self) -> Result<Vec<EventId>, EngineError> {
+        unimplemented!()
+    }
+    async fn status(&self, _: EventId) -> Result<LineStatus, EngineError> {
+        unimplemented!()
+    }
+    async fn remove(&self, _: EventId) -> Result<(), EngineError> {
+        unimplemented!()
+    }
+    async fn report_node(&self, _: EventId, _: &NodeId, _: Timestamp) -> Result<(), EngineError> {
+        unimplemented!()
+    }
+    async fn release(&self, _: EventId, _: &str, _: u32, _: Timestamp) -> Result<Released, EngineError> {
+        unimplemented!()
+    }
+    async fn reserve(&self, _: &Reserve, _: Timestamp) -> Result<ReserveOutcome, EngineError> {
+        unimplemented!()
+    }
+    async fn settle(&self, _: EventId, _: &[(BookingId, Settlement)], _: Timestamp) -> Result<(), EngineError> {
+        unimplemented!()
+    }
+    async fn stale_holds(&self, _: EventId, _: Timestamp, _: u32) -> Result<Vec<StaleHold>, EngineError> {
+        unimplemented!()
+    }
+    async fn seats(&self, _: EventId) -> Result<Vec<ZoneSeats>, EngineError> {
+        unimplemented!()
+    }
+    async fn begin_sync(&self, _: EventId, _: Timestamp) -> Result<u64, EngineError> {
+        unimplemented!()
+    }
+    async fn load_seats(&self, _: EventId, _: &SeatSnapshot, _: Timestamp) -> Result<(), EngineError> {
+        unimplemented!()
+    }
+}
+
+struct Crowd {
+    engine: Arc<Slow>,
+    gathering: Gathering,
+    event: EventId,
+}
+
+impl Crowd {
+    async fn before(fails: bool) -> Self {
+        let (memory, may_answer) = (MemoryEngine::new(), Semaphore::new(0));
+        let engine = Arc::new(Slow { memory, may_answer, steps: AtomicUsize::new(0), fails });
+        let gathering = Gathering::new(engine.clone(), Clock::System, Lifecycle::new().0);
+        let crowd = Self { engine, gathering, event: Uuid::new_v4().into() };
+        crowd.open(crowd.event).await;
+        crowd
+    }
+
+    async fn open(&self, event: EventId) {
+        let epoch = "now".parse().unwrap();
+        let (settings, release_from) = (QueueSettings::default(), Timestamp::default());
+        let opening = Opening { settings, epoch, sequence: 0, head: 0, release_from };
+        self.engine.open(event, &opening, Timestamp::default()).await.unwrap();
+    }
+
+    async fn join(&self, event: EventId, number: usize) -> Result<JoinOutcome, EngineError> {
+        self.gathering.join(event, &format!("u{number}").parse().unwrap(), Presence::Poll, None).await
+    }
+
+    fn answer(&self, steps: usize) {
+        self.engine.may_answer.add_permits(steps);
+    }
+
+    fn steps(&self) -> usize {
+        self.engine.steps.load(Ordering::SeqCst)
+    }
+}
+
+fn number(outcome: Result<JoinOutcome, EngineError>) -> u64 {
+    match outcome.unwrap() {
+        JoinOutcome::Joined(place) => place.number,
+        refused => panic!("{refused:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_comes_during_a_step_makes_the_next_in_its_order() {
+    let crowd = Crowd::before(false).await;
+    let joins = join_all((1..=1_000).map(|number| crowd.join(crowd.event, number)));
+    let (outcomes, ()) = tokio::join!(joins, async { crowd.answer(10) });
+    let numbers: Vec<u64> = outcomes.into_iter().map(number).collect();
+    assert_eq!(numbers, (1..=1_000).collect::<Vec<u64>>());
+    assert_eq!(crowd.steps(), 1 + 999usize.div_ceil(ACTIONS_LIMIT), "the first alone, the rest in full steps");
+    assert_eq!(number(crowd.join(crowd.event, 1_001).await), 1_001, "the lane begins anew");
+}
+
+#[tokio::test]
+async fn an_event_does_not_wait_for_another() {
+    let crowd = Crowd::before(false).await;
+    let other = Uuid::new_v4().into();
+    crowd.open(other).await;
+    let (one, two) = tokio::join!(crowd.join(crowd.event, 1), async {
+        let joins = async { tokio::join!(crowd.join(other, 2), async { crowd.answer(2) }).0 };
+        assert_eq!(crowd.steps(), 1);
+        joins.await
+    });
+    assert_eq!((number(one), number(two)), (1, 1));
+}
+
+#[tokio::test]
+async fn whoever_gives_up_does_not_take_others_along() {
+    let crowd = Crowd::before(false).await;
+    let mut first = Box::pin(crowd.join(crowd.event, 1));
+    assert!(poll!(&mut first).is_pending());
+    drop(first);
+    let (second, ()) = tokio::join!(crowd.join(crowd.event, 2), async { crowd.answer(2) });
+    assert_eq!(number(second), 2, "what was asked happens, whether or not somebody waits for the answer");
+}
+
+#[tokio::test]
+async fn what_waits_behind_a_failed_step_fails_with_it() {
+    let crowd = Crowd::before(true).await;
+    let joins = join_all((1..=600).map(|number| crowd.join(crowd.event, number)));
+    let (outcomes, ()) = tokio::join!(joins, async { crowd.answer(1) });
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(EngineError::Unavailable(_)))));
+    assert_eq!(crowd.steps(), 1);
+}
+
+#[tokio::test]
+async fn too_many_are_refused_at_once() {
+    let crowd = Crowd::before(false).await;
+    let mut waiting: Vec<_> = (0..WAITING + 1).map(|number| Box::pin(crowd.join(crowd.event, number))).collect();
+    for (index, join) in waiting.iter_mut().enumerate() {
+        // The first is under way and waits for nothing.
+        assert_eq!(poll!(join).is_ready(), index > WAITING, "{index}");
+    }
+    assert!(matches!(crowd.join(crowd.event, 0).await, Err(EngineError::Busy)));
+    crowd.answer(1_000);
+    assert_eq!(join_all(waiting).await.into_iter().map(number).max(), Some(WAITING as u64 + 1));
+    assert_eq!(crowd.join(crowd.event, 0).await.map(drop).ok(), Some(()));
+}

@@ -1,0 +1,231 @@
+-- What users do about their places, in order, in one step. ARGV: now, then of each action its kind, its user and
+--
+--   j   node (empty: a poll)                              joins
+--   t   node, ticket's epoch, ticket's number             joins with a ticket
+--   r   node (empty: a poll)                              resumes
+--   d   node                                              detaches
+--   l                                                     leaves
+--   a   pass                                              acknowledges
+--
+-- Answers the epoch, then of each action a code and what belongs to it: 0 no, 1 done, 2 joined and 3 found with number,
+-- position, total, revision, pass and (with a pass) its issue and end, 4 not open with the state, 5 full.
+--
+-- A crowd that joins costs a few commands in all: entries are read together; what changes is kept in tables and written
+-- together at the end, or before a rank is asked for.
+
+local now = advance(tonumber(ARGV[1]), 'published', 'state', 'max_in_line', 'sequence', 'opening_sequence', 'opening_head')
+if not now then return false end
+
+local LENGTHS = { j = 3, t = 5, r = 3, d = 3, l = 2, a = 3 }
+local waiting_count, returned_count = redis.call('ZCARD', WAITING), redis.call('ZCARD', RETURNED)
+local revision = tonumber(meta.published) + redis.call('LLEN', REMOVED)
+local sequence, left = tonumber(meta.sequence), 0
+local answer = { meta.epoch }
+
+-- By user: the entry as it is read, then as it stands (false: none); and what is to be written of it.
+local entries, changed, ready, idle = {}, {}, {}, {}
+local joined, acknowledged, nodes = {}, {}, {}
+
+local function read_entries()
+  local users, at = {}, 2
+  while ARGV[at] do
+    users[#users + 1] = ARGV[at + 1]
+    at = at + LENGTHS[ARGV[at]]
+  end
+  local packed = redis.call('HMGET', USERS, unpack(users))
+  for i, user in ipairs(users) do entries[user] = packed[i] and entry_from(packed[i]) end
+end
+
+local function write_joined()
+  with_all('ZADD', WAITING, joined)
+  joined = {}
+end
+
+-- Each member to its score, or away from it (false).
+local function write_scores(key, scores)
+  local here, gone = {}, {}
+  for member, score in pairs(scores) do
+    if score then
+      here[#here + 1] = score
+      here[#here + 1] = member
+    else
+      gone[#gone + 1] = member
+    end
+  end
+  with_all('ZADD', key, here)
+  with_all('ZREM', key, gone)
+end
+
+local function write_entries()
+  local fields = {}
+  for user in pairs(changed) do
+    fields[#fields + 1] = user
+    fields[#fields + 1] = packed_from(entries[user])
+  end
+  with_all('HSET', USERS, fields)
+end
+
+local function say(...)
+  for i = 1, select('#', ...) do answer[#answer + 1] = (select(i, ...)) end
+end
+
+local function rank(key, entry)
+  write_joined()
+  return redis.call('ZRANK', key, entry.number) + 1
+end
+
+local function say_place(code, entry, position)
+  say(code, tonumber(entry.number), position, waiting_count + returned_count, revision, entry.pass)
+  if entry.pass ~= '' then say(entry.issued, entry.expires) end
+end
+
+local function say_found(entry)
+  if entry.standing == 'w' then return say_place(3, entry, rank(WAITING, entry)) end
+  if entry.standing == 'r' then return say_place(3, entry, rank(RETURNED, entry)) end
+  say_place(3, entry, 0)
+end
+
+-- The nodes without this one, as a list.
+local function other_nodes(entry, node)
+  local others = {}
+  for known in string.gmatch(entry.nodes, '[^,]+') do
+    if known ~= node then others[#others + 1] = known end
+  end
+  return others
+end
+
+local function with_node(entry, node)
+  if entry.nodes == '' then return node end
+  local known = other_nodes(entry, node)
+  known[#known + 1] = node
+  if #known > NODES_PER_USER then table.remove(known, 1) end
+  return table.concat(known, ',')
+end
+
+-- Marks a user as present, by a node or (the empty name) by a poll.
+local function appear(user, entry, node)
+  if node == '' then
+    idle[user] = now + POLL_WINDOW_MS
+    acknowledged[#acknowledged + 1] = user
+  else
+    local before = entry.nodes
+    entry.nodes = with_node(entry, node)
+    if entry.nodes ~= before then changed[user] = true end
+    nodes[node] = now
+    idle[user] = false
+  end
+  if entry.standing == 'w' or entry.standing == 'r' then ready[user] = entry.number end
+end
+
+-- The number of a ticket of an earlier epoch that was not served and not re-presented; nil else.
+local function ticket_number(epoch, number)
+  if not number or number <= tonumber(meta.opening_head) or number > tonumber(meta.opening_sequence) then return nil end
+  if epoch == meta.epoch or redis.call('SADD', RESEATED, exact(number)) == 0 then return nil end
+  redis.call('PEXPIRE', RESEATED, RESEATED_MEMORY_MS)
+  return number
+end
+
+local function found(user)
+  local entry = entries[user]
+  return entry and entry.standing ~= 's' and entry
+end
+
+local function resume(user, node)
+  local entry = found(user)
+  if not entry then return false end
+  appear(user, entry, node)
+  say_found(entry)
+  return true
+end
+
+local function join(user, node, epoch, number)
+  if resume(user, node) then return end
+  if meta.state ~= 'open' and meta.state ~= 'paused' and meta.state ~= 'sold_out' then return say(4, meta.state) end
+  if waiting_count + returned_count >= tonumber(meta.max_in_line) then return say(5) end
+  if entries[user] then redis.call('ZREM', ACTIVE, user) end -- of a hold that is not committed: it can not come back from here
+
+  local earlier = ticket_number(epoch, tonumber(number))
+  if not earlier then sequence = sequence + 1 end
+  local entry = { number = exact(earlier or sequence), standing = 'w', nodes = '', pass = '' }
+  entries[user], changed[user] = entry, true
+  joined[#joined + 1] = entry.number
+  joined[#joined + 1] = entry.number
+  waiting_count = waiting_count + 1
+  appear(user, entry, node)
+  say_place(2, entry, earlier and rank(WAITING, entry) or waiting_count) -- a new number is the last
+end
+
+local function absent_from(user)
+  if idle[user] ~= nil then return idle[user] or nil end
+  return tonumber(redis.call('ZSCORE', IDLE, user))
+end
+
+local function detach(user, node)
+  local entry = entries[user]
+  if not entry then return end
+  local others = table.concat(other_nodes(entry, node), ',')
+  if others == entry.nodes then return end
+  entry.nodes, changed[user] = others, true
+  if others ~= '' or entry.standing == 's' then return end
+  idle[user] = math.max(absent_from(user) or now, now)
+  if idle[user] <= now then ready[user] = false end
+end
+
+local function leave(user)
+  local entry = found(user)
+  if not entry then return 0 end
+  write_joined()
+  if entry.standing == 'w' then
+    waiting_count, revision = waiting_count - 1, revision + 1
+  elseif entry.standing == 'r' then
+    returned_count = returned_count - 1
+  end
+  drop_place(user, entry)
+  left = left + 1
+  entries[user], changed[user], ready[user], idle[user] = false, nil, nil, nil
+  return 1
+end
+
+local function acknowledge(user, pass)
+  local entry = entries[user]
+  if not entry or entry.standing ~= 'p' or entry.pass ~= pass or tonumber(entry.expires) <= now then return 0 end
+  acknowledged[#acknowledged + 1] = user
+  return 1
+end
+
+local function carry_out(kind, user, first, second, third)
+  if kind == 'j' or kind == 't' then
+    join(user, first, second, third)
+  elseif kind == 'r' then
+    if not resume(user, first) then say(0) end
+  elseif kind == 'd' then
+    detach(user, first)
+    say(1)
+  elseif kind == 'l' then
+    say(leave(user))
+  else
+    say(acknowledge(user, first))
+  end
+end
+
+read_entries()
+local at = 2
+while ARGV[at] do
+  local kind = ARGV[at]
+  if kind == 't' then
+    carry_out(kind, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
+  else
+    carry_out(kind, ARGV[at + 1], ARGV[at + 2])
+  end
+  at = at + LENGTHS[kind]
+end
+
+write_joined()
+write_entries()
+write_scores(READY, ready)
+write_scores(IDLE, idle)
+write_scores(NODES, nodes)
+with_all('ZREM', UNACKED, acknowledged)
+if left > 0 then redis.call('HINCRBY', META, 'left', left) end
+if sequence ~= tonumber(meta.sequence) then redis.call('HSET', META, 'sequence', exact(sequence)) end
+return answer
