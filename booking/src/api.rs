@@ -7,6 +7,7 @@ mod bookings;
 mod caller;
 mod events;
 mod inventory;
+mod live;
 mod new_event;
 mod reserve;
 mod streams;
@@ -35,6 +36,9 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/admin/events", get(admin::list).post(admin::create))
         .route("/admin/events/{event_id}/queue", get(admin::queue).put(admin::change_queue))
         .route("/admin/events/{event_id}/appearance", put(admin::change_appearance))
+        .route("/admin/events/{event_id}/live", get(live::one))
+        .route("/admin/events/{event_id}/live/stream", get(live::stream))
+        .route("/admin/nodes", get(live::nodes))
         .route("/admin/audit", get(audit::list))
         .route("/admin/sync-inventory", post(inventory::sync))
         .route("/admin/inventory-status", get(inventory::status));

@@ -12,11 +12,12 @@ use waitingroom::{
     identity::Authenticator,
     pass::PassKey,
     signal::Signals,
+    vitals::SharedBoard,
 };
 
 use crate::{
-    availability::Availability, catalogue::Catalogue, commit::Committer, inventory::Inventory, pulse::Pulse,
-    store::SharedStore,
+    availability::Availability, catalogue::Catalogue, commit::Committer, inventory::Inventory, live::Live,
+    pulse::Pulse, store::SharedStore,
 };
 
 /// What the role is built on; the binary decides which backends these are.
@@ -34,6 +35,8 @@ pub struct Backends {
     pub authenticator: Authenticator,
     /// What passes are verified with.
     pub pass_key: PassKey,
+    /// How each process is.
+    pub board: SharedBoard,
     /// Where the time comes from.
     pub clock: Clock,
 }
@@ -69,6 +72,7 @@ pub(crate) struct Desk {
     pub(crate) committer: Committer,
     pub(crate) inventory: Inventory,
     pub(crate) availability: Availability,
+    pub(crate) live: Live,
     pub(crate) pulse: Pulse,
     /// Makes announcements of changed settings take turns.
     pub(crate) announcing: Mutex<()>,
@@ -89,6 +93,7 @@ impl Desk {
             catalogue,
             committer,
             inventory,
+            live: Live::new(),
             pulse: Pulse::default(),
             announcing: Mutex::default(),
         }

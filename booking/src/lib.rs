@@ -18,6 +18,7 @@ mod expiry;
 mod feed;
 mod follow;
 mod inventory;
+mod live;
 pub mod money;
 mod operate;
 mod pulse;

@@ -92,6 +92,7 @@ impl Booking {
         lifecycle.spawn("follow", follow(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("suspicions", suspicions(Arc::clone(&desk), suspected, lifecycle.clone()));
         lifecycle.spawn("availability", availability(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("live figures", live_figures(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("checkpoint", checkpoint(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("probe", probe(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("outbox relay", relay(Arc::clone(&desk), lifecycle.clone()));
@@ -150,6 +151,16 @@ async fn availability(desk: Arc<Desk>, lifecycle: Lifecycle) {
         heed("availability", desk.publish_availability().await);
     }
     desk.availability.feed.end();
+}
+
+/// On the second, however long a round takes.
+async fn live_figures(desk: Arc<Desk>, lifecycle: Lifecycle) {
+    let mut next = tokio::time::Instant::now();
+    while lifecycle.pause(next.saturating_duration_since(tokio::time::Instant::now())).await {
+        desk.sample_events().await;
+        next = (next + SECOND).max(tokio::time::Instant::now());
+    }
+    desk.live.feed.end();
 }
 
 async fn checkpoint(desk: Arc<Desk>, lifecycle: Lifecycle) {

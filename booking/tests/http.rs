@@ -8,6 +8,7 @@ mod http {
     mod catalogue;
     mod decisions;
     mod faults;
+    mod live;
     mod recovery;
     mod reserving;
     mod shop;

@@ -120,6 +120,7 @@ impl Line {
             signals: self.signals.clone(),
             authenticator: settings.authenticator(guests)?,
             pass_key: PassKey::new(secret),
+            board: self.board.clone(),
             clock: Clock::System,
         })
     }

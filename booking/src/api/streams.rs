@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use waitingroom::problem::Problem;
 
@@ -25,11 +26,20 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The reader's values, the first at once.
 pub(super) fn answer(reader: Reader) -> Response {
-    let mut response = Body::from_stream(paced(reader)).into_response();
+    sent(paced(reader))
+}
+
+fn sent(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
+    let mut response = Body::from_stream(events).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+/// The same, for as long as the reader may read.
+pub(super) fn answer_until(reader: Reader, time: Duration) -> Response {
+    sent(paced(reader).take_until(tokio::time::sleep(time)))
 }
 
 /// Every stream is taken.
@@ -42,7 +52,7 @@ pub(super) fn ended() -> Problem {
     Problem::unavailable("this node is going away", PACE)
 }
 
-fn paced(mut reader: Reader) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+fn paced(mut reader: Reader) -> impl Stream<Item = Result<Bytes, Infallible>> {
     stream! {
         yield Ok(reader.read());
         let mut next = Instant::now() + PACE;

@@ -27,6 +27,7 @@ use waitingroom::{
     pass::PassKey,
     secret::Secret,
     signal::local::LocalSignals,
+    vitals::{SharedBoard, local::LocalBoard},
 };
 
 const JWT_SECRET: &str = "a-secret-for-user-tokens";
@@ -39,6 +40,7 @@ pub(crate) struct Shop {
     pub(crate) engine: SharedEngine,
     pub(crate) signals: LocalSignals,
     pub(crate) bus: LocalBus,
+    pub(crate) board: SharedBoard,
     pub(crate) clock: Clock,
     pub(crate) event: EventId,
     pub(crate) show: String,
@@ -120,6 +122,7 @@ impl Shop {
 
     async fn configured(store: SharedStore, engine: SharedEngine, clock: Clock, config: BookingConfig) -> Self {
         let (signals, bus) = (LocalSignals::default(), LocalBus::default());
+        let board: SharedBoard = Arc::new(LocalBoard::new(Clock::System));
         let identity = IdentityConfig { jwt_secret: Some(Secret::from(JWT_SECRET)), ..IdentityConfig::default() };
         let backends = Backends {
             store: store.clone(),
@@ -128,6 +131,7 @@ impl Shop {
             bus: Arc::new(bus.clone()),
             authenticator: Authenticator::new(&identity).unwrap(),
             pass_key: PassKey::new(&Secret::from(PASS_SECRET)),
+            board: board.clone(),
             clock: clock.clone(),
         };
         let role = Booking::bind(backends, config).await.unwrap();
@@ -141,6 +145,7 @@ impl Shop {
             engine,
             signals,
             bus,
+            board,
             clock,
             event,
             show: String::new(),
@@ -287,6 +292,12 @@ pub(crate) fn token(user: &str) -> String {
 
 pub(crate) fn admin() -> String {
     minted("operator", Some("admin"))
+}
+
+/// An operator's token that ends so soon.
+pub(crate) fn admin_for(time: Duration) -> String {
+    let secret = Secret::from(JWT_SECRET);
+    mint_user_token(&secret, &"operator".parse().unwrap(), Some("admin"), Clock::System.now(), time).unwrap()
 }
 
 fn minted(user: &str, role: Option<&str>) -> String {

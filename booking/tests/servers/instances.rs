@@ -33,6 +33,7 @@ with_each_engine! {
     a_crowd_over_two_instances_leaves_no_drift,
     a_change_at_one_instance_reaches_the_other,
     seats_sold_at_one_instance_are_told_at_the_other,
+    what_happens_at_one_instance_is_counted_at_the_other,
     a_sync_in_the_middle_of_a_sale_loses_nothing,
     a_hold_ends_once_whoever_sweeps,
     an_engine_that_lost_everything_is_rebuilt_while_running,
@@ -120,6 +121,26 @@ async fn seats_sold_at_one_instance_are_told_at_the_other([first, second]: [Shop
     assert_eq!(stream.next().await.unwrap().1["zones"][0]["available"], 20);
     first.reserved("ann", 0, 4).await;
     assert_eq!(stream.next().await.unwrap().1["zones"][0]["available"], 16);
+}
+
+async fn what_happens_at_one_instance_is_counted_at_the_other([first, second]: [Shop; 2]) {
+    let path = format!("/admin/events/{}/live", first.event);
+    let before = second.get(&path, &admin()).await.body["totals"]["joined"].as_u64().unwrap();
+    for number in 0..7 {
+        first.pass(&format!("u{number}")).await;
+    }
+    let mut stream = second.stream(&format!("{path}/stream"), Some(&admin())).await;
+    let counted = async {
+        loop {
+            let (_, moment) = stream.next().await.unwrap();
+            if moment["totals"]["joined"] == before + 7 {
+                break moment["totals"].clone();
+            }
+        }
+    };
+    let totals =
+        tokio::time::timeout(std::time::Duration::from_secs(5), counted).await.expect("counted over all nodes");
+    assert_eq!(totals["released"], before + 7, "{totals}");
 }
 
 async fn a_sync_in_the_middle_of_a_sale_loses_nothing(shops: [Shop; 2]) {

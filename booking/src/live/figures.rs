@@ -1,0 +1,174 @@
+//! What is measured of one event and of the installation around it, at one moment.
+
+use serde::Serialize;
+use waitingroom::{
+    engine::LineStatus,
+    line::SaleState,
+    vitals::{BookingVitals, Reading, Role},
+};
+
+use crate::store::ZoneCount;
+
+macro_rules! figures {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Numbers only, so that each can be plotted; NaN where one is not known, `null` on the wire.
+        #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+        pub(crate) struct Figures {
+            $($(#[$doc])* pub(crate) $name: f64,)*
+        }
+
+        /// How many figures there are.
+        pub(crate) const COUNT: usize = [$(stringify!($name)),*].len();
+
+        impl Figures {
+            /// Their names, in the order of their values.
+            pub(crate) const NAMES: [&str; COUNT] = [$(stringify!($name)),*];
+
+            /// All of them, with the precision of a plot.
+            pub(crate) fn values(&self) -> [f32; COUNT] {
+                [$(self.$name as f32),*]
+            }
+        }
+    };
+}
+
+figures! {
+    /// Everybody in line without a pass.
+    line,
+    /// Users who are away, within grace.
+    absent,
+    /// Places taken.
+    arrivals_per_second,
+    /// Places and passes given up, and places lost by being away for too long.
+    departures_per_second,
+    /// The rate as it is set.
+    rate_set,
+    /// The rate that is in force: slowed where booking is strained, none where the sale stands still.
+    rate_effective,
+    /// Passes released.
+    released_per_second,
+    /// Passes issued and neither used nor over.
+    active,
+    /// Most of them.
+    max_active,
+    /// Passes taken back because nobody claimed them.
+    no_shows_per_second,
+    /// Passes that ended unused.
+    expired_per_second,
+    /// Seats bought.
+    sold,
+    /// Seats reserved, not yet bought.
+    held,
+    /// Seats that can be reserved.
+    free,
+    /// Reservations answered, by all booking processes, for all events.
+    reserves_per_second,
+    /// The slowest twentieth of them, at the slowest process.
+    reserve_p95_ms,
+    /// Share of them that were 5xx.
+    error_share,
+    /// Reservations that wait for the group commit.
+    commit_waiting,
+    /// Age of the oldest message that the bus does not have.
+    outbox_lag_seconds,
+    /// Connections to gateways.
+    connections,
+    /// Resident memory of all processes.
+    memory_bytes,
+}
+
+/// What happened in a second, as far as two looks can tell.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rates {
+    pub(crate) arrivals: f64,
+    pub(crate) departures: f64,
+    pub(crate) released: f64,
+    pub(crate) no_shows: f64,
+    pub(crate) expired: f64,
+}
+
+impl Rates {
+    /// After one look only.
+    pub(crate) const UNKNOWN: Self =
+        Self { arrivals: f64::NAN, departures: f64::NAN, released: f64::NAN, no_shows: f64::NAN, expired: f64::NAN };
+}
+
+/// The figures of what was looked at; `counts` are of the event's zones, where the database answered.
+pub(crate) fn figures(
+    status: &LineStatus,
+    rates: &Rates,
+    counts: Option<&[&ZoneCount]>,
+    reading: Option<&Reading>,
+) -> Figures {
+    let sum = |of: fn(&ZoneCount) -> u32| counts.map_or(f64::NAN, |c| c.iter().map(|zone| f64::from(of(zone))).sum());
+    let booking = reading.map(booking_vitals).unwrap_or_default();
+    let has_booking = reading.is_some_and(|reading| bookings(reading).next().is_some());
+    let of_booking = |value: f64| if has_booking { value } else { f64::NAN };
+    Figures {
+        line: status.total as f64,
+        absent: status.absent as f64,
+        arrivals_per_second: rates.arrivals,
+        departures_per_second: rates.departures,
+        rate_set: status.settings.rate_per_second,
+        rate_effective: effective(status, reading),
+        released_per_second: rates.released,
+        active: status.active as f64,
+        max_active: f64::from(status.settings.max_active),
+        no_shows_per_second: rates.no_shows,
+        expired_per_second: rates.expired,
+        sold: sum(|zone| zone.confirmed),
+        held: sum(|zone| zone.held),
+        free: status.seats_left as f64,
+        reserves_per_second: of_booking(booking.reserves_per_second),
+        reserve_p95_ms: booking.reserve_p95_ms.unwrap_or(f64::NAN),
+        error_share: of_booking(booking.error_share),
+        commit_waiting: of_booking(booking.commit_waiting as f64),
+        outbox_lag_seconds: of_booking(booking.outbox_lag_seconds),
+        connections: reading.map_or(f64::NAN, connections),
+        memory_bytes: reading.map_or(f64::NAN, memory),
+    }
+}
+
+/// The rate at which the line moves where somebody waits.
+fn effective(status: &LineStatus, reading: Option<&Reading>) -> f64 {
+    let stands = status.settings.state != SaleState::Open || status.seats_left == 0;
+    let share = reading.and_then(|reading| reading.pace.as_ref()).map_or(1.0, |pace| pace.share());
+    if stands { 0.0 } else { status.settings.rate_per_second * share }
+}
+
+fn bookings(reading: &Reading) -> impl Iterator<Item = &BookingVitals> {
+    reading.processes.iter().filter_map(|live| live.vitals.booking.as_ref())
+}
+
+/// All booking processes as one: what is counted is added, what takes time is the slowest.
+pub(crate) fn booking_vitals(reading: &Reading) -> BookingVitals {
+    let answered: f64 = bookings(reading).map(|vitals| vitals.reserves_per_second).sum();
+    let mut whole = bookings(reading).fold(BookingVitals::default(), |sum, vitals| BookingVitals {
+        reserves_per_second: answered,
+        reserve_p50_ms: slower(sum.reserve_p50_ms, vitals.reserve_p50_ms),
+        reserve_p95_ms: slower(sum.reserve_p95_ms, vitals.reserve_p95_ms),
+        error_share: sum.error_share + vitals.error_share * vitals.reserves_per_second,
+        database_ms: sum.database_ms.max(vitals.database_ms),
+        commit_waiting: sum.commit_waiting + vitals.commit_waiting,
+        commit_capacity: sum.commit_capacity + vitals.commit_capacity,
+        outbox_lag_seconds: sum.outbox_lag_seconds.max(vitals.outbox_lag_seconds),
+    });
+    whole.error_share = if answered > 0.0 { whole.error_share / answered } else { 0.0 };
+    whole
+}
+
+fn slower(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.max(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn connections(reading: &Reading) -> f64 {
+    let gateways = reading.processes.iter().filter(|live| live.vitals.process.roles.contains(&Role::Gateway));
+    gateways.map(|live| live.vitals.connections as f64).sum()
+}
+
+fn memory(reading: &Reading) -> f64 {
+    reading.processes.iter().filter_map(|live| live.vitals.memory_bytes).map(|bytes| bytes as f64).sum()
+}
