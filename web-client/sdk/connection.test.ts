@@ -1,8 +1,9 @@
 // The connection's promises: it comes back with growing, jittered delays, obeys close codes, and notices silence.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { backoffMs } from "./backoff";
-import { Connection, type ConnectionState } from "./connection";
+import { Connection } from "./connection";
 import { FakeSocket } from "./fake-socket";
+import type { ConnectionState } from "./link";
 
 let random = 0.5;
 let states: ConnectionState[];

@@ -1,24 +1,10 @@
-// One logical connection that outlives its sockets: it connects, says who the user is, notices silence, and
-// comes back unless the close code forbids it. It knows nothing of lines and passes.
+// A link over WebSockets that outlives each of them: it connects, says who the user is, notices silence, and comes back
+// unless the close code forbids it. It knows nothing of lines and passes.
 import { backoffMs } from "./backoff";
 import { mayReconnect } from "./close-codes";
 import { Emitter } from "./emitter";
+import type { ConnectionState, Link, LinkEvents } from "./link";
 import { type ClientMessage, type ServerMessage, type ServerMessages, SUBPROTOCOL, parseServerMessage } from "./messages";
-
-export type ConnectionState =
-  | { state: "idle" }
-  | { state: "connecting" }
-  | { state: "connected" }
-  | { state: "reconnecting"; in_ms: number }
-  /** The server forbade coming back; `code` says why. */
-  | { state: "refused"; code: number; reason: string };
-
-export interface ConnectionEvents {
-  state: ConnectionState;
-  connected: ServerMessages["connected"];
-  /** Everything after `connected`, heartbeats excepted. */
-  message: ServerMessage;
-}
 
 export interface ConnectionOptions {
   url: string;
@@ -37,7 +23,7 @@ const MISSED_HEARTBEATS = 2.5;
 /** Ours, for a server that fell silent; never sent by a server. */
 const SILENT = 4412;
 
-export class Connection extends Emitter<ConnectionEvents> {
+export class Connection extends Emitter<LinkEvents> implements Link {
   readonly #options: ConnectionOptions;
   readonly #random: () => number;
   #current: ConnectionState = { state: "idle" };
@@ -61,7 +47,6 @@ export class Connection extends Emitter<ConnectionEvents> {
     return this.#current;
   }
 
-  /** Does nothing while a socket exists or the next one is already planned. */
   open(): void {
     if (this.#current.state === "idle" || this.#current.state === "refused") this.#connect();
   }
@@ -72,14 +57,13 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#enter({ state: "idle" });
   }
 
-  /** False when there is no connection: whoever sends says it again after the next `connected`. */
   send(message: ClientMessage): boolean {
     if (this.#current.state !== "connected") return false;
     this.#write(message);
     return true;
   }
 
-  /** To be called when the device wakes up or comes online: finds a dead socket now instead of a heartbeat later. */
+  /** Finds a dead socket now instead of a heartbeat later. */
   probe(): void {
     if (this.#current.state === "reconnecting") this.#connect();
     else if (this.send({ type: "ping" })) this.#expectWithin(PROBE_MS);
@@ -118,7 +102,7 @@ export class Connection extends Emitter<ConnectionEvents> {
       return parseServerMessage(String(data));
     } catch (error) {
       // Dropped like an unknown type; what matters comes again on the next resume.
-      console.warn("Stanchion sent a message that this client cannot read:", error);
+      console.warn(error);
       return undefined;
     }
   }
@@ -127,7 +111,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#heartbeatMs = message.heartbeat_ms;
     this.#expectHeartbeat();
     this.#stable = setTimeout(() => (this.#attempt = 0), STABLE_MS);
-    this.#enter({ state: "connected" });
+    this.#enter({ state: "connected", via: "socket" });
     this.emit("connected", message);
   }
 

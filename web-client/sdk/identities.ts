@@ -41,7 +41,7 @@ export function identityOfToken(token: string): Identity | undefined {
   try {
     const payload = token.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/");
     const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
-    const { sub, exp } = claims(JSON.parse(new TextDecoder().decode(bytes)), "claims");
+    const { sub, exp } = claims(JSON.parse(new TextDecoder().decode(bytes)), "");
     return { token, user_id: sub, expires_at: new Date(exp * 1_000).toISOString() };
   } catch {
     return undefined;

@@ -5,9 +5,10 @@ import { booking, bookingShape, saleState, waitShape, zoneLeft } from "./resourc
 export const SUBPROTOCOL = "stanchion.v1";
 
 /** One of up to five, the dearest first. */
-const wish = record({ show_id: optional(text), zone_id: text, quantity: count });
+export const wish = record({ show_id: optional(text), zone_id: text, quantity: count });
 
-const clientShapes = {
+/** The client says these; it needs their shapes only to hold itself to the samples. */
+export const clientShapes = {
   connect: { token: text },
   join: { event_id: text, ticket: optional(text), wish: optional(list(wish)) },
   ack: { pass_id: text },
@@ -16,7 +17,7 @@ const clientShapes = {
   ping: {},
 } satisfies Record<string, Shape>;
 
-const serverShapes = {
+export const serverShapes = {
   connected: { node: text, user_id: text, heartbeat_ms: count },
   queued: {
     event_id: text,
@@ -48,20 +49,12 @@ export type ClientMessage = ClientMessages[keyof ClientMessages];
 export type ServerMessages = Tagged<typeof serverShapes>;
 export type ServerMessage = ServerMessages[keyof ServerMessages];
 
-export const clientTypes = Object.keys(clientShapes);
-export const serverTypes = Object.keys(serverShapes);
-
 /** Answers undefined for a type it does not know, as the protocol asks; throws `ShapeError` for a broken message. */
 export function parseServerMessage(frame: string): ServerMessage | undefined {
-  return parse(serverShapes, frame) as ServerMessage | undefined;
+  return parseMessage(serverShapes, frame) as ServerMessage | undefined;
 }
 
-/** The same for the other direction: the client needs it only to hold itself to the samples. */
-export function parseClientMessage(frame: string): ClientMessage | undefined {
-  return parse(clientShapes, frame) as ClientMessage | undefined;
-}
-
-function parse(shapes: Record<string, Shape>, frame: string): unknown {
+export function parseMessage(shapes: Record<string, Shape>, frame: string): unknown {
   const value = readJson(frame);
   const type = record({ type: text })(value, "message").type;
   if (!Object.hasOwn(shapes, type)) return undefined;

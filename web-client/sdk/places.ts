@@ -1,7 +1,13 @@
-// What the browser remembers of a user's places: the ticket, and the best position that was shown for it.
-import { type Read, optional, count, record, text } from "./shape";
+// What the browser remembers of a user's places: the ticket, the best position that was shown for it, and the wish.
+import { wish } from "./messages";
+import { type Read, optional, count, list, record, text } from "./shape";
 
-const rememberedShape = { ticket: optional(text), first: optional(count), position: optional(count) };
+const rememberedShape = {
+  ticket: optional(text),
+  first: optional(count),
+  position: optional(count),
+  wish: optional(list(wish)),
+};
 const remembered = record(rememberedShape);
 /**
  * `first` is the position when the line was joined, `position` the lowest one shown since. A pass may come before any

@@ -6,7 +6,6 @@ const problem = record({
   code: optional(text),
   title: optional(text),
   detail: optional(text),
-  field: optional(text),
   retry_after: optional(count),
 });
 
@@ -27,18 +26,23 @@ export class Problem extends Error {
     const { status } = response;
     const wait = Number(response.headers.get("Retry-After") ?? NaN);
     try {
-      const read = problem(await response.json(), "problem");
-      const detail = read.detail ?? read.title ?? `The server refused the request (${status}).`;
-      return new Problem(status, read.code ?? "INTERNAL", detail, Number.isNaN(wait) ? read.retry_after : wait);
+      return Problem.read(await response.json(), status, wait);
     } catch {
       // Not ours: a proxy answered.
       const code = status === 404 ? "NOT_FOUND" : "UNAVAILABLE";
-      return new Problem(status, code, `The service is not available right now (${status}). Please try again.`);
+      return new Problem(status, code, `The service is not available right now (${status}).`, wait || undefined);
     }
   }
 
+  /** `status` where the body names none. */
+  static read(body: unknown, status: number, wait = NaN): Problem {
+    const read = problem(body, "problem");
+    const retryAfter = Number.isNaN(wait) ? read.retry_after : wait;
+    return new Problem(read.status ?? status, read.code ?? "INTERNAL", read.detail ?? read.title ?? "", retryAfter);
+  }
+
   static noAnswer(): Problem {
-    return new Problem(0, "NO_ANSWER", "The server did not answer. Check your connection and try again.");
+    return new Problem(0, "NO_ANSWER", "The server did not answer.");
   }
 
   /** True where the same request may be sent again, because nothing is known of its effect or nothing happened. */

@@ -1,5 +1,5 @@
-// What the REST routes answer with: places, events, bookings, identities.
-import { type Field, type Shape, count, duration, flag, list, oneOf, optional, record, text, time } from "./shape";
+// What the routes of the line answer with: places, bookings, identities.
+import { type Field, type Shape, count, duration, flag, list, optional, record, text, time, word } from "./shape";
 
 type Of<F> = F extends Field<infer T> ? T : never;
 
@@ -13,7 +13,7 @@ export const bookingShape = {
   unit_price: count,
   total_price: count,
   currency: text,
-  status: oneOf("reserved", "confirmed", "cancelled", "expired"),
+  status: word("reserved", "confirmed", "cancelled", "expired"),
   created_at: time,
   expires_at: time,
   confirmed_at: optional(time),
@@ -22,8 +22,6 @@ export const bookingShape = {
 export const booking = record(bookingShape);
 /** Prices are in the currency's minor unit. */
 export type Booking = Of<typeof booking>;
-
-export const bookings = record({ bookings: list(booking) });
 
 /** How long it will take: one figure, where the server knows it a range, and why it became longer. */
 export const waitShape = {
@@ -51,38 +49,12 @@ export const place = record({
 });
 export type Place = Of<typeof place>;
 
-export const saleState = oneOf("scheduled", "open", "paused", "sold_out", "closed");
+export const saleState = word("scheduled", "lobby", "open", "paused", "sold_out", "closed");
 export type SaleState = Of<typeof saleState>;
 
-const eventSummary = record({ event_id: text, name: text, state: saleState, message: optional(text) });
-export type EventSummary = Of<typeof eventSummary>;
-
-export const events = record({ events: list(eventSummary) });
-
-const zone = record({
-  zone_id: text,
-  name: text,
-  unit_price: count,
-  currency: text,
-  capacity: count,
-  available: count,
-});
-export type Zone = Of<typeof zone>;
-
-const show = record({ show_id: text, name: text, starts_at: optional(time), zones: list(zone) });
-export type Show = Of<typeof show>;
-
-export const eventDetail = record({
-  event_id: text,
-  name: text,
-  state: saleState,
-  message: optional(text),
-  currency: text,
-  max_seats_per_user: count,
-  hold_seconds: count,
-  shows: list(show),
-});
-export type EventDetail = Of<typeof eventDetail>;
+/** What is said to everybody: the sale's state and the operator's words. */
+export const saleNews = record({ event_id: text, state: saleState, message: optional(text) });
+export type SaleNews = Of<typeof saleNews>;
 
 export const identity = record({ token: text, user_id: text, expires_at: time });
 export type Identity = Of<typeof identity>;

@@ -25,47 +25,29 @@ export class ShapeError extends Error {
   override readonly name = "ShapeError";
 }
 
-export const text: Field<string> = (value, path) => {
-  if (typeof value !== "string") throw new ShapeError(`${path} is not a string`);
-  return value;
-};
-
-/** A whole number, zero or above, that a double holds exactly. */
-export const count: Field<number> = (value, path) => {
-  if (!Number.isSafeInteger(value) || (value as number) < 0) throw new ShapeError(`${path} is not a count`);
-  return value as number;
-};
-
-/** Seconds may come with a fraction. */
-export const duration: Field<number> = (value, path) => {
-  if (typeof value !== "number" || !(value >= 0)) throw new ShapeError(`${path} is not a duration`);
-  return value;
-};
-
-export const flag: Field<boolean> = (value, path) => {
-  if (typeof value !== "boolean") throw new ShapeError(`${path} is not true or false`);
-  return value;
-};
-
-/** A point in time as RFC 3339; kept as text, because it is only ever compared after `Date.parse`. */
-export const time: Field<string> = (value, path) => {
-  if (typeof value !== "string" || Number.isNaN(Date.parse(value))) throw new ShapeError(`${path} is not a time`);
-  return value;
-};
-
-export function oneOf<const T extends string>(...allowed: readonly T[]): Field<T> {
-  return (value, path) => {
-    const found = allowed.find((candidate) => candidate === value);
-    if (found === undefined) throw new ShapeError(`${path} is none of ${allowed.join(", ")}`);
-    return found;
+const is =
+  <T>(kind: string, test: (value: T) => boolean): Field<T> =>
+  (value, path) => {
+    if (!test(value as T)) throw new ShapeError(`${path} is not ${kind}`);
+    return value as T;
   };
-}
+
+export const text = is<string>("a string", (value) => typeof value === "string");
+/** A whole number, zero or above, that a double holds exactly. */
+export const count = is<number>("a count", (value) => Number.isSafeInteger(value) && value >= 0);
+/** Seconds may come with a fraction. */
+export const duration = is<number>("a duration", (value) => typeof value === "number" && value >= 0);
+export const flag = is<boolean>("true or false", (value) => typeof value === "boolean");
+/** A point in time as RFC 3339; kept as text, because it is only ever compared after `Date.parse`. */
+export const time = is<string>("a time", (value) => typeof value === "string" && !Number.isNaN(Date.parse(value)));
+const array = is<unknown[]>("a list", Array.isArray);
+const object = is<Record<string, unknown>>("an object", (value) => typeof value === "object" && !!value && !Array.isArray(value));
+
+/** One of these, or one that a later server knows. */
+export const word = <const T extends string>(..._known: readonly T[]): Field<T> => text as Field<T>;
 
 export function list<T>(item: Field<T>): Field<T[]> {
-  return (value, path) => {
-    if (!Array.isArray(value)) throw new ShapeError(`${path} is not a list`);
-    return value.map((element, index) => item(element, `${path}[${index}]`));
-  };
+  return (value, path) => array(value, path).map((element, index) => item(element, `${path}[${index}]`));
 }
 
 /** `null` counts as absent. */
@@ -76,10 +58,7 @@ export function optional<T>(field: Field<T>): Optional<T> {
 /** Fields that the shape does not name are dropped: the contract lets servers add some. */
 export function record<S extends Shape>(shape: S): Field<Read<S>> {
   return (value, path) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      throw new ShapeError(`${path} is not an object`);
-    }
-    const source = value as Record<string, unknown>;
+    const source = object(value, path);
     const read: Record<string, unknown> = {};
     for (const [name, field] of Object.entries(shape)) {
       const given = source[name];

@@ -1,8 +1,8 @@
 // A user's places in lines, over one connection: joins and re-joins with the ticket, acknowledges passes, and
 // never shows a position that grew.
 import { backoffMs } from "./backoff";
-import { type Connection, type ConnectionState } from "./connection";
 import { Emitter } from "./emitter";
+import type { ConnectionState, Link } from "./link";
 import type { ClientMessages, ServerMessage, ServerMessages } from "./messages";
 import type { Places } from "./places";
 
@@ -28,11 +28,12 @@ export interface WaitingRoomEvents {
  */
 export type Consequence = "gone" | "retrying" | "none";
 
-export type Wish = ClientMessages["join"]["wish"];
+/** What to hold when the turn comes: the first that fits. */
+export type Wish = NonNullable<ClientMessages["join"]["wish"]>;
 export type Reservation = Omit<ClientMessages["reserve"], "type">;
 
 interface Wanted {
-  wish: Wish;
+  wish: Wish | undefined;
   refusals: number;
   pass_id?: string;
   retry?: ReturnType<typeof setTimeout>;
@@ -42,7 +43,7 @@ interface Wanted {
 const PASSING = new Set(["RATE_LIMITED", "UNAVAILABLE", "INTERNAL", "PASS_REVOKED"]);
 
 export class WaitingRoom extends Emitter<WaitingRoomEvents> {
-  readonly #connection: Connection;
+  readonly #connection: Link;
   readonly #places: Places;
   readonly #random: () => number;
   readonly #wanted = new Map<string, Wanted>();
@@ -50,7 +51,7 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
   readonly #leaving = new Set<string>();
   #userId = "";
 
-  constructor(connection: Connection, places: Places, random: () => number = Math.random) {
+  constructor(connection: Link, places: Places, random: () => number = Math.random) {
     super();
     this.#connection = connection;
     this.#places = places;
@@ -60,7 +61,10 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
     connection.on("message", (message) => this.#receive(message));
   }
 
-  /** Takes a place, or takes it again after a reload. Stays in force over every reconnect until `leave` or `finish`. */
+  /**
+   * Takes a place, or takes it again after a reload. Stays in force over every reconnect until `leave` or `finish`. A wish
+   * replaces the one before; without one the last is kept.
+   */
   join(eventId: string, wish?: Wish): void {
     this.#stopRetry(eventId);
     if (this.#connection.current.state !== "connected") this.#leaving.delete(eventId);
@@ -99,13 +103,10 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
   #sendJoin(eventId: string): void {
     const wanted = this.#wanted.get(eventId);
     if (!wanted) return;
-    const ticket = this.#places.find(this.#userId, eventId)?.ticket;
-    this.#connection.send({
-      type: "join",
-      event_id: eventId,
-      ...(ticket === undefined ? {} : { ticket }),
-      ...(wanted.wish === undefined ? {} : { wish: wanted.wish }),
-    });
+    const known = this.#places.find(this.#userId, eventId);
+    const { ticket, wish } = { ...known, ...(wanted.wish && { wish: wanted.wish }) };
+    if (known && wanted.wish) this.#places.keep(this.#userId, eventId, { ...known, wish: wanted.wish });
+    this.#connection.send({ type: "join", event_id: eventId, ...(ticket && { ticket }), ...(wish && { wish }) });
   }
 
   #receive(message: ServerMessage): void {
@@ -133,7 +134,8 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
     wanted.refusals = 0;
     const known = this.#places.find(this.#userId, place.event_id);
     // Another ticket is another place, with a position of its own.
-    if (known?.ticket !== ticket) this.#places.keep(this.#userId, place.event_id, { ticket });
+    const wish = wanted.wish ?? known?.wish;
+    if (known?.ticket !== ticket) this.#places.keep(this.#userId, place.event_id, { ticket, ...(wish && { wish }) });
     this.#position(place);
   }
 

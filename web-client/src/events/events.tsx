@@ -1,0 +1,42 @@
+// What is on: every event, with the state of its sale.
+import { useWords } from "../i18n/words";
+import { Heading } from "../shared/frame";
+import { useTitle } from "../shared/title";
+import { Unpaid } from "../shop/unpaid";
+import { eventPath } from "../visitor/route";
+import type { State } from "../visitor/state";
+
+export function Events({ state, now }: { state: State; now: () => number }) {
+  const { t } = useWords();
+  useTitle(t.events.title);
+  return (
+    <>
+      <div class="lead">
+        <Heading>{t.events.title}</Heading>
+        <p>{t.events.lead}</p>
+      </div>
+      <Unpaid bookings={state.unpaid} now={now} />
+      {state.events?.length === 0 && <p class="card">{t.events.none}</p>}
+      <ul class="events">
+        {state.events?.map((event) => (
+          <li key={event.event_id}>
+            <a class="card event" href={eventPath(event.event_id)} data-testid="event" aria-label={t.events.enter(event.name)}>
+              <span class="event-name">{event.name}</span>
+              <Sale state={event.state} />
+              {event.message && <small>{event.message}</small>}
+            </a>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+export function Sale({ state }: { state: keyof ReturnType<typeof useWords>["t"]["sales"] }) {
+  const { t } = useWords();
+  return (
+    <span class={`sale sale-${state}`} data-testid="sale">
+      {t.sales[state] ?? state}
+    </span>
+  );
+}

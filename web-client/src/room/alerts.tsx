@@ -1,0 +1,75 @@
+// How a person who looks elsewhere learns that it is their turn: a sound and a notification, both only if asked for.
+import { useState } from "preact/hooks";
+import { useWords } from "../i18n/words";
+
+const SOUND = "stanchion.sound";
+const NOTIFICATION = "stanchion.notification";
+let audio: AudioContext | undefined;
+
+/** Three soft notes, made here: no file to fetch when it matters. */
+export function ring(): void {
+  if (localStorage.getItem(SOUND) === null) return;
+  audio ??= new AudioContext();
+  for (const [index, frequency] of [523.25, 659.25, 783.99].entries()) note(audio, frequency, audio.currentTime + index * 0.22);
+}
+
+function note(context: AudioContext, frequency: number, at: number): void {
+  const [tone, volume] = [context.createOscillator(), context.createGain()];
+  tone.frequency.value = frequency;
+  volume.gain.setValueAtTime(0, at);
+  volume.gain.linearRampToValueAtTime(0.22, at + 0.03);
+  volume.gain.exponentialRampToValueAtTime(0.001, at + 0.9);
+  tone.connect(volume).connect(context.destination);
+  tone.start(at);
+  tone.stop(at + 1);
+}
+
+/** Nothing on a page that is looked at. */
+export function notify(title: string, body: string, tag: string): void {
+  if (localStorage.getItem(NOTIFICATION) === null || document.visibilityState === "visible") return;
+  if (!("Notification" in window) || Notification.permission !== "granted") return;
+  const notification = new Notification(title, { body, tag });
+  notification.onclick = () => (window.focus(), notification.close());
+}
+
+export function AlertChoice() {
+  const { t } = useWords();
+  const [blocked, setBlocked] = useState(false);
+  const askToNotify = async (wanted: boolean) => {
+    const granted = wanted && (await Notification.requestPermission()) === "granted";
+    setBlocked(wanted && !granted);
+    return granted;
+  };
+  return (
+    <section class="card alerts" aria-labelledby="alerts">
+      <h2 id="alerts">{t.alerts.title}</h2>
+      <Choice name={SOUND} label={t.alerts.sound} chosen={async (wanted) => (wanted && rehearse(), wanted)} />
+      {"Notification" in window && <Choice name={NOTIFICATION} label={t.alerts.notification} chosen={askToNotify} />}
+      <p class="hint" role="status">
+        {blocked && t.alerts.blocked}
+      </p>
+    </section>
+  );
+}
+
+/** Browsers let a page sound only after a person touched it: this is the touch. */
+function rehearse(): void {
+  localStorage.setItem(SOUND, "yes");
+  ring();
+}
+
+function Choice({ name, label, chosen }: { name: string; label: string; chosen: (wanted: boolean) => Promise<boolean> }) {
+  const [on, set] = useState(localStorage.getItem(name) !== null);
+  const change = async (wanted: boolean) => {
+    const granted = await chosen(wanted);
+    if (granted) localStorage.setItem(name, "yes");
+    else localStorage.removeItem(name);
+    set(granted);
+  };
+  return (
+    <label class="switch">
+      <input type="checkbox" role="switch" checked={on} onChange={({ currentTarget }) => void change(currentTarget.checked)} />
+      <span>{label}</span>
+    </label>
+  );
+}

@@ -1,0 +1,64 @@
+// An event's own colours, laid over the theme. Whatever was chosen, text stays readable: colours move until they are.
+import type { Appearance } from "../../sdk/shop";
+
+type Rgb = [number, number, number];
+
+const READABLE = 4.5;
+const WHITE: Rgb = [255, 255, 255];
+const BLACK: Rgb = [0, 0, 0];
+
+export function dress(appearance: Appearance | undefined, root = document.documentElement): void {
+  const background = parse(appearance?.background);
+  if (background) {
+    root.style.setProperty("--band", css(background));
+    root.style.setProperty("--on-band", css(textOn(background)));
+  }
+  const accent = parse(appearance?.accent);
+  if (!accent) return;
+  const surface = parse(getComputedStyle(root).getPropertyValue("--surface").trim()) ?? WHITE;
+  const readable = readableOn(accent, surface);
+  root.style.setProperty("--accent", css(readable));
+  root.style.setProperty("--on-accent", css(textOn(readable)));
+  root.style.setProperty("--accent-soft", css(mix(surface, readable, 0.14)));
+}
+
+/** `#rgb` or `#rrggbb`; anything else is left alone. */
+export function parse(colour: string | undefined): Rgb | undefined {
+  const [, hex] = /^#([\da-f]{3}|[\da-f]{6})$/i.exec(colour ?? "") ?? [];
+  if (!hex) return undefined;
+  const pairs = hex.length === 3 ? [...hex].map((digit) => digit + digit) : hex.match(/../g)!;
+  return pairs.map((pair) => Number.parseInt(pair, 16)) as Rgb;
+}
+
+export function readableOn(colour: Rgb, ground: Rgb): Rgb {
+  const towards = textOn(ground);
+  for (let part = 0; part < 1; part += 0.05) {
+    const mixed = mix(colour, towards, part);
+    if (contrast(mixed, ground) >= READABLE) return mixed;
+  }
+  return towards;
+}
+
+export function textOn(ground: Rgb): Rgb {
+  return contrast(WHITE, ground) >= contrast(BLACK, ground) ? WHITE : BLACK;
+}
+
+/** https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio */
+export function contrast(one: Rgb, other: Rgb): number {
+  const [light, dark] = [luminance(one), luminance(other)].sort((a, b) => b - a) as [number, number];
+  return (light + 0.05) / (dark + 0.05);
+}
+
+function luminance(colour: Rgb): number {
+  const [r, g, b] = colour.map((value) => {
+    const part = value / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  }) as Rgb;
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+function mix(one: Rgb, other: Rgb, part: number): Rgb {
+  return one.map((value, index) => Math.round(value + (other[index]! - value) * part)) as Rgb;
+}
+
+const css = ([r, g, b]: Rgb) => `rgb(${r} ${g} ${b})`;

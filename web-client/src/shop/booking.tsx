@@ -1,0 +1,108 @@
+// One booking: held and to be paid, confirmed with its code, or over.
+import type { Booking } from "../../sdk";
+import { useWords } from "../i18n/words";
+import { Countdown } from "../shared/countdown";
+import { Heading } from "../shared/frame";
+import { useLater } from "../shared/later";
+import { useTitle } from "../shared/title";
+import type { Journey } from "../visitor/journey";
+import type { State } from "../visitor/state";
+import { loadPaymentStep } from "./payment";
+import { reference } from "./reference";
+
+interface Props {
+  state: State;
+  booking: Booking;
+  journey: Journey;
+  now: () => number;
+}
+
+export function BookingView(props: Props) {
+  const { t, f } = useWords();
+  const { state, booking, journey, now } = props;
+  const { status } = booking;
+  useTitle(`${t.booking.titles[status]} · ${state.event?.name ?? ""}`);
+  return (
+    <>
+      <section class={`card booking booking-${status}`} data-testid="booking" data-status={status}>
+        <Heading key={status}>{t.booking.titles[status]}</Heading>
+        <p>{t.booking.leads[status]}</p>
+        {status === "reserved" && (
+          <Countdown until={booking.expires_at} now={now} label={t.booking.held} told={t.booking.ending} ended={() => journey.purchase.holdEnded()} />
+        )}
+        {status === "confirmed" && <Ticket booking={booking} />}
+        <dl class="facts" data-testid="booking-id" data-booking={booking.booking_id}>
+          <div>
+            <dt>{t.booking.seats}</dt>
+            <dd>{seatsInWords(state, booking, t.booking.ofSeats)}</dd>
+            <dd class="hint">{showOf(state, booking)?.name}</dd>
+          </div>
+          <div>
+            <dt>{t.booking.total}</dt>
+            <dd class="numeral" data-testid="booking-total">
+              {f.money(booking.total_price, booking.currency)}
+            </dd>
+          </div>
+        </dl>
+      </section>
+      {status === "reserved" ? <Decide {...props} /> : <Done {...props} />}
+    </>
+  );
+}
+
+function Ticket({ booking }: { booking: Booking }) {
+  const { t } = useWords();
+  const Qr = useLater(async () => (await import("./qr")).Qr, true);
+  const spoken = reference(booking.booking_id);
+  return (
+    <div class="ticket">
+      <div class="qr-space">{Qr && <Qr text={booking.booking_id} label={t.booking.code(spoken)} />}</div>
+      <p>
+        <span class="hint">{t.booking.reference}</span>
+        <strong class="reference numeral" data-testid="reference">
+          {spoken}
+        </strong>
+      </p>
+    </div>
+  );
+}
+
+function Decide({ state, booking, journey }: Props) {
+  const { t } = useWords();
+  const Payment = useLater(loadPaymentStep, true);
+  return (
+    <>
+      <section class="card" aria-labelledby="pay">
+        <h2 id="pay">{t.booking.pay}</h2>
+        {Payment && (
+          <Payment booking={booking} busy={state.busy} paid={() => void journey.purchase.confirm()} failed={() => journey.purchase.paymentFailed()} />
+        )}
+      </section>
+      <p class="leave">
+        <button type="button" class="quiet" data-testid="cancel" disabled={state.busy} onClick={() => void journey.purchase.cancel()}>
+          {t.booking.cancel}
+        </button>
+      </p>
+    </>
+  );
+}
+
+function Done({ journey }: Props) {
+  const { t } = useWords();
+  return (
+    <p class="leave">
+      <button type="button" class="soft" data-testid="again" onClick={() => journey.purchase.forget()}>
+        {t.booking.again}
+      </button>
+    </p>
+  );
+}
+
+function showOf(state: State, booking: Booking) {
+  return state.event?.shows.find(({ show_id }) => show_id === booking.show_id);
+}
+
+function seatsInWords(state: State, booking: Booking, words: (n: number, zone: string) => string): string {
+  const zone = showOf(state, booking)?.zones.find(({ zone_id }) => zone_id === booking.zone_id);
+  return words(booking.quantity, zone?.name ?? "");
+}

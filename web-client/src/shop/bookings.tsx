@@ -1,0 +1,44 @@
+// Everything that a user has booked, the newest first.
+import type { Booking } from "../../sdk";
+import { useWords } from "../i18n/words";
+import { Heading } from "../shared/frame";
+import { useTitle } from "../shared/title";
+import { eventPath } from "../visitor/route";
+import type { State } from "../visitor/state";
+import { reference } from "./reference";
+
+export function Bookings({ state, remember }: { state: State; remember: (booking: Booking) => void }) {
+  const { t, f } = useWords();
+  useTitle(t.bookings.title);
+  const name = (booking: Booking) => state.events?.find(({ event_id }) => event_id === booking.event_id)?.name ?? "";
+  return (
+    <>
+      <div class="lead">
+        <Heading>{t.bookings.title}</Heading>
+        {state.bookings?.length === 0 && <p data-testid="no-bookings">{t.bookings.none}</p>}
+      </div>
+      <ul class="events">
+        {state.bookings?.map((booking) => (
+          <li class="card past" key={booking.booking_id} data-testid="past-booking">
+            <span class="event-name">{name(booking)}</span>
+            <span class={`sale booking-is-${booking.status}`}>{t.booking.statuses[booking.status]}</span>
+            <small>
+              {t.booking.ofSeats(booking.quantity, "").replace(/, $/, "").trim()} · {f.money(booking.total_price, booking.currency)} · {t.bookings.when}{" "}
+              {f.dateTime(booking.created_at)}
+            </small>
+            {(booking.status === "reserved" || booking.status === "confirmed") && (
+              <a
+                class={booking.status === "reserved" ? "button" : ""}
+                href={eventPath(booking.event_id, true)}
+                aria-label={booking.status === "reserved" ? `${t.bookings.pay}: ${name(booking)}` : t.bookings.open(reference(booking.booking_id))}
+                onClick={() => remember(booking)}
+              >
+                {booking.status === "reserved" ? t.bookings.pay : reference(booking.booking_id)}
+              </a>
+            )}
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}

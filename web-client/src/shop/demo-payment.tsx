@@ -1,0 +1,30 @@
+// A payment provider for demonstrations: a card that always pays, after the moment that a real one takes.
+import { useState } from "preact/hooks";
+import { useWords } from "../i18n/words";
+import type { PaymentStepProps } from "./payment";
+
+const TAKES_MS = 600;
+
+export function DemoPayment({ booking, busy, paid }: PaymentStepProps) {
+  const { t, f } = useWords();
+  const [paying, setPaying] = useState(false);
+  const pay = (submitted: Event) => {
+    submitted.preventDefault();
+    setPaying(true);
+    setTimeout(() => {
+      setPaying(false);
+      paid();
+    }, TAKES_MS);
+  };
+  return (
+    <form class="payment" onSubmit={pay}>
+      <p class="hint">{t.demoPayment.lead}</p>
+      <p class="payment-card">
+        <span>{t.demoPayment.card}</span> <span class="numeral">{t.demoPayment.cardNumber}</span>
+      </p>
+      <button type="submit" class="big" data-testid="confirm" disabled={busy || paying}>
+        {paying ? t.demoPayment.paying : busy ? t.booking.confirming : t.demoPayment.pay(f.money(booking.total_price, booking.currency))}
+      </button>
+    </form>
+  );
+}

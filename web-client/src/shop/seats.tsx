@@ -1,0 +1,135 @@
+// The turn: zones as they fill, a number of seats, and the time that is left to choose.
+import { useEffect, useState } from "preact/hooks";
+import type { EventDetail, Show, Zone } from "../../sdk/shop";
+import { useWords } from "../i18n/words";
+import { Countdown } from "../shared/countdown";
+import { Heading } from "../shared/frame";
+import { useTitle } from "../shared/title";
+import type { Journey } from "../visitor/journey";
+import { type Pass, type State, free } from "../visitor/state";
+
+const MOST = 10;
+
+interface Props {
+  state: State;
+  journey: Journey;
+  now: () => number;
+}
+
+export function Seats({ state, journey, now }: Props) {
+  const { t } = useWords();
+  const { stage, event } = state;
+  useTitle(t.turn.titleBar(event?.name ?? ""));
+  if (stage.at !== "shopping") return null;
+  return (
+    <>
+      <section class="card turn" data-testid="pass">
+        <Heading>{t.turn.title}</Heading>
+        <Countdown until={stage.pass.expires_at} now={now} label={t.turn.left} told={t.turn.ending} />
+        {stage.pass.left && <p class="standing">{t.turn.wishGone}</p>}
+      </section>
+      {event && <Order state={state} event={event} pass={stage.pass} journey={journey} />}
+      <p class="leave">
+        <button type="button" class="quiet" data-testid="leave" onClick={() => journey.line.leave()}>
+          {t.turn.giveUp}
+        </button>
+      </p>
+    </>
+  );
+}
+
+function Order({ state, event, journey }: { state: State; event: EventDetail; pass: Pass; journey: Journey }) {
+  const { t, f } = useWords();
+  const [zoneId, choose] = useState<string | undefined>(state.wish[0]?.zone_id);
+  const [quantity, setQuantity] = useState(Math.min(state.wish[0]?.quantity ?? 1, event.max_seats_per_user));
+  const [show, zone] = find(event, zoneId);
+  const most = Math.max(1, Math.min(MOST, event.max_seats_per_user));
+  const available = zone ? free(state, zone) : 0;
+  const nothing = event.shows.every(({ zones }) => zones.every((one) => free(state, one) === 0));
+  useEffect(() => {
+    if (zone && available === 0) choose(undefined);
+  }, [available]);
+  const order = (submitted: Event) => {
+    submitted.preventDefault();
+    if (show && zone) void journey.purchase.reserve({ show_id: show.show_id, zone_id: zone.zone_id, quantity });
+  };
+  return (
+    <form class="card order" aria-labelledby="choose" onSubmit={order}>
+      <h2 id="choose">{t.turn.choose}</h2>
+      {nothing && <p class="standing">{t.turn.allGone}</p>}
+      {event.shows.map((one) => (
+        <fieldset key={one.show_id}>
+          <legend>
+            {one.name}
+            {one.starts_at && <small>{f.dateTime(one.starts_at)}</small>}
+          </legend>
+          {one.zones.map((zone) => (
+            <ZoneChoice key={zone.zone_id} zone={zone} left={free(state, zone)} chosen={zone.zone_id === zoneId} choose={() => choose(zone.zone_id)} />
+          ))}
+        </fieldset>
+      ))}
+      <div class="quantity" role="group" aria-labelledby="quantity-label">
+        <span>
+          <span id="quantity-label">{t.turn.seats}</span>
+          <small>{t.turn.atMost(most)}</small>
+        </span>
+        <button type="button" class="soft icon" aria-label={t.turn.fewer} disabled={quantity <= 1} onClick={() => setQuantity(quantity - 1)}>
+          −
+        </button>
+        <output class="numeral" data-testid="quantity" aria-live="polite">
+          {f.whole(quantity)}
+        </output>
+        <button
+          type="button"
+          class="soft icon"
+          aria-label={t.turn.more}
+          data-testid="more"
+          disabled={quantity >= most}
+          onClick={() => setQuantity(quantity + 1)}
+        >
+          +
+        </button>
+      </div>
+      <div class="checkout">
+        <p>
+          <span>{t.turn.total}</span> <output class="total">{zone ? f.money(zone.unit_price * quantity, zone.currency) : "–"}</output>
+        </p>
+        <button type="submit" class="big" data-testid="reserve" disabled={state.busy || !zone || available < quantity}>
+          {state.busy ? t.turn.reserving : t.turn.reserve}
+        </button>
+      </div>
+    </form>
+  );
+}
+
+interface ZoneChoiceProps {
+  zone: Zone;
+  left: number;
+  chosen: boolean;
+  choose: () => void;
+}
+
+function ZoneChoice({ zone, left, chosen, choose }: ZoneChoiceProps) {
+  const { t, f } = useWords();
+  return (
+    <label class="zone">
+      <input type="radio" name="zone" data-testid="zone" value={zone.zone_id} checked={chosen} disabled={left === 0} onChange={choose} />
+      <span class="zone-name">{zone.name}</span>
+      <span class="numeral price">
+        {f.money(zone.unit_price, zone.currency)} <small>{t.turn.each}</small>
+      </span>
+      <span class="free">
+        <meter min={0} max={zone.capacity} value={left} aria-hidden="true" />
+        <small data-testid="free">{left === 0 ? t.turn.soldOut : t.turn.free(left)}</small>
+      </span>
+    </label>
+  );
+}
+
+function find(event: EventDetail, zoneId: string | undefined): [Show, Zone] | [undefined, undefined] {
+  for (const show of event.shows) {
+    const zone = show.zones.find(({ zone_id }) => zone_id === zoneId);
+    if (zone) return [show, zone];
+  }
+  return [undefined, undefined];
+}

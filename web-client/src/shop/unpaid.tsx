@@ -1,0 +1,25 @@
+// Seats that a user holds and has not paid for, wherever they look: the way back to them.
+import type { Booking } from "../../sdk";
+import { useWords } from "../i18n/words";
+import { useMsLeft } from "../shared/countdown";
+import { eventPath } from "../visitor/route";
+
+export function Unpaid({ bookings, now }: { bookings: Booking[]; now: () => number }) {
+  return bookings.map((booking) => <UnpaidOne key={booking.booking_id} booking={booking} now={now} />);
+}
+
+function UnpaidOne({ booking, now }: { booking: Booking; now: () => number }) {
+  const { t, f } = useWords();
+  const left = useMsLeft(booking.expires_at, now);
+  if (left <= 0) return null;
+  return (
+    <section class="card unpaid" data-testid="unpaid">
+      <p>
+        <strong>{t.unpaid(booking.quantity)}</strong> <span class="numeral">{t.unpaidLeft(f.clock(left))}</span>
+      </p>
+      <a class="button" href={eventPath(booking.event_id, true)}>
+        {t.unpaidGo}
+      </a>
+    </section>
+  );
+}

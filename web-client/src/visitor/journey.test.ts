@@ -1,0 +1,230 @@
+// The journey's turns, with a scripted server: identities, reloads, refusals, and passes and holds that end.
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import withHold from "../../../tests/wire/server.pass.with-hold.json";
+import { Connection } from "../../sdk/connection";
+import { Identities, identityOfToken } from "../../sdk/identities";
+import { Places } from "../../sdk/places";
+import { Rest } from "../../sdk/rest";
+import { Shop } from "../../sdk/shop";
+import { WaitingRoom } from "../../sdk/waiting-room";
+import { FakeSocket, FakeStore } from "../../sdk/fake-socket";
+import type { ServerMessages } from "../../sdk/messages";
+import { Journey } from "./journey";
+import { RememberedBookings } from "./remembered-bookings";
+
+const held = withHold.hold;
+const { event_id, show_id, zone_id } = held;
+const order = { show_id, zone_id, quantity: 2 };
+const token = `header.${btoa(JSON.stringify({ sub: "alice", exp: 4e9 }))}.signature`;
+const user = { token, user_id: "alice", expires_at: "2096-01-01T00:00:00Z" };
+
+const event = {
+  ...{ event_id, name: "Night", state: "open", currency: "EUR", max_seats_per_user: 4, hold_seconds: 300 },
+  shows: [],
+};
+
+type Answer = { status?: number; body: unknown } | "none";
+let answers: Record<string, Answer>;
+let requests: { route: string; headers: Record<string, string> }[];
+let store: FakeStore;
+let connection: Connection;
+let journey: Journey;
+
+const refusal = (status: number, code: string): Answer => ({ status, body: { status, code, detail: `${code} in words.` } });
+
+async function answer(url: string | URL | Request, request?: RequestInit): Promise<Response> {
+  const route = `${request?.method} ${new URL(String(url)).pathname.replace("/api/v1", "")}`;
+  requests.push({ route, headers: request?.headers as Record<string, string> });
+  const given = answers[route] ?? refusal(404, "NOT_FOUND");
+  if (given === "none") throw new TypeError("network");
+  return Response.json(given.body, { status: given.status ?? 200 });
+}
+
+/** A page load. */
+async function load(): Promise<void> {
+  connection?.close();
+  const identities = new Identities(store);
+  const current = () => identities.current()?.token;
+  const rest = new Rest({ base: "http://stanchion/api/v1", token: current, fetch: answer });
+  const WebSocket = FakeSocket as unknown as new () => WebSocket;
+  connection = new Connection({ url: "ws://stanchion", token: () => current() ?? "", WebSocket });
+  const places = new Places(store);
+  const room = new WaitingRoom(connection, places);
+  const signIn = (given: string) => {
+    const identity = identityOfToken(given.trim());
+    return identity && identities.keep(identity);
+  };
+  const guest = async () => {
+    const identity = identities.current() ?? (await rest.guest());
+    return identity && identities.keep(identity);
+  };
+  const bookings = new RememberedBookings(store);
+  const parts = { rest, shop: new Shop(rest), link: connection, room, identities, places, bookings, signIn, guest };
+  journey = new Journey(parts, () => {});
+  await journey.start({ page: "event", eventId: event_id });
+}
+
+async function inLine(): Promise<void> {
+  await journey.join();
+  FakeSocket.last.accepts();
+  const line = { position: 3, total_in_queue: 9, estimated_wait_seconds: 5 };
+  FakeSocket.last.says({ type: "queued", event_id, ticket: "ticket-1", ...line });
+}
+
+async function withPass(): Promise<void> {
+  await inLine();
+  FakeSocket.last.says({ type: "pass", event_id, pass_id: "p", queue_pass: "jwt", expires_at: "2096-01-01T00:00:00Z" });
+}
+
+const at = () => journey.state.stage.at;
+const keys = () => requests.filter(({ route }) => route.endsWith("/reserve")).map(({ headers }) => headers["Idempotency-Key"]);
+
+beforeEach(async () => {
+  vi.useFakeTimers();
+  FakeSocket.all = [];
+  requests = [];
+  store = new FakeStore();
+  answers = {
+    [`GET /events/${event_id}`]: { body: event },
+    "POST /guest": { status: 201, body: user },
+    "GET /bookings/pending": { body: { bookings: [] } },
+  };
+  await load();
+});
+
+afterEach(() => {
+  connection.close();
+  vi.useRealTimers();
+});
+
+describe("identity", () => {
+  test("a guest's is asked for on joining, once", async () => {
+    expect(requests.map(({ route }) => route)).toEqual([`GET /events/${event_id}`]);
+    await inLine();
+    await load();
+    expect(at()).toBe("waiting");
+    expect(requests.filter(({ route }) => route === "POST /guest")).toHaveLength(1);
+  });
+
+  test("without guests a token is asked for", async () => {
+    delete answers["POST /guest"];
+    await journey.join();
+    expect(at()).toBe("identify");
+    await journey.identify("not a token");
+    expect(journey.state.trouble).toEqual({ code: "NOT_A_TOKEN" });
+    await journey.identify(` ${token}\n`);
+    expect(at()).toBe("waiting");
+  });
+
+  test("that the server refuses is forgotten and not tried for ever", async () => {
+    await inLine();
+    FakeSocket.last.isLost(4500);
+    expect(at()).toBe("door");
+    expect(journey.state.trouble).toEqual({ code: "UNAUTHORIZED" });
+    expect(store.content.size).toBe(0);
+  });
+});
+
+describe("a reservation", () => {
+  test("carries the pass, and ends the wait", async () => {
+    await withPass();
+    answers["POST /bookings/reserve"] = { status: 201, body: held };
+    await journey.purchase.reserve(order);
+    expect(at()).toBe("booking");
+    expect(requests.find(({ route }) => route.endsWith("/reserve"))!.headers["X-Queue-Pass"]).toBe("jwt");
+    expect(new Places(store).find("alice", event_id)).toBeUndefined();
+    expect(connection.current.state).toBe("idle");
+  });
+
+  test("keeps its key while the outcome is unknown, and takes a new one after a refusal", async () => {
+    await withPass();
+    for (const outcome of ["none", refusal(503, "UNAVAILABLE"), refusal(409, "INSUFFICIENT_SEATS"), "none"] as Answer[]) {
+      answers["POST /bookings/reserve"] = outcome;
+      await journey.purchase.reserve(order);
+      expect(at()).toBe("shopping");
+      expect(journey.state.trouble).toBeDefined();
+    }
+    const [first, second, third, fourth] = keys();
+    expect([second, third]).toEqual([first, first]);
+    expect(fourth).not.toBe(first);
+  });
+
+  test("with a pass that was taken back leads into the line again, with the ticket", async () => {
+    await withPass();
+    answers["POST /bookings/reserve"] = refusal(403, "PASS_REVOKED");
+    await journey.purchase.reserve(order);
+    expect(at()).toBe("waiting");
+    expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1" });
+    expect(journey.state.trouble?.detail).toBe("PASS_REVOKED in words.");
+  });
+
+  test("with a pass used in another tab shows what was reserved there", async () => {
+    await withPass();
+    answers["POST /bookings/reserve"] = refusal(409, "PASS_USED");
+    answers["GET /bookings/pending"] = { body: { bookings: [held] } };
+    await journey.purchase.reserve(order);
+    await vi.waitFor(() => expect(at()).toBe("booking"));
+  });
+
+  test("may come with the pass", async () => {
+    await inLine();
+    FakeSocket.last.says(withHold as ServerMessages["pass"]);
+    expect(at()).toBe("booking");
+  });
+});
+
+describe("a reload", () => {
+  const reloadWith = async (status: string, path = `GET /bookings/${held.booking_id}`) => {
+    new Identities(store).keep(user);
+    new RememberedBookings(store).keep("alice", event_id, held.booking_id);
+    answers[path] = { body: { ...held, status } };
+    await load();
+  };
+
+  test("shows a hold that is not confirmed", async () => {
+    new Identities(store).keep(user);
+    answers["GET /bookings/pending"] = { body: { bookings: [held] } };
+    await load();
+    expect(journey.state.stage).toMatchObject({ at: "booking", booking: { status: "reserved" } });
+  });
+
+  test("shows the last booking", async () => {
+    await reloadWith("confirmed");
+    expect(journey.state.stage).toMatchObject({ at: "booking", booking: { status: "confirmed" } });
+  });
+
+  test("does not trip over a booking that no longer exists", async () => {
+    await reloadWith("confirmed", "GET /elsewhere");
+    expect([at(), journey.state.trouble?.detail]).toEqual(["door", undefined]);
+  });
+});
+
+test("a ready place whose pass does not come asks for it", async () => {
+  await inLine();
+  FakeSocket.last.says({ type: "position", event_id, position: 0, total_in_queue: 9, estimated_wait_seconds: 0 });
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1" });
+});
+
+test("a line that is being rebuilt is a passing matter, a lapsed pass is not", async () => {
+  await inLine();
+  FakeSocket.last.says({ type: "error", code: "UNAVAILABLE", message: "The line is being rebuilt.", ref: event_id });
+  expect([at(), journey.state.trouble?.detail]).toEqual(["waiting", "The line is being rebuilt."]);
+  FakeSocket.last.says({ type: "position", event_id, position: 2, total_in_queue: 9, estimated_wait_seconds: 0 });
+  expect([at(), journey.state.trouble?.detail]).toEqual(["waiting", undefined]);
+  FakeSocket.last.says({ type: "error", code: "PASS_EXPIRED", message: "The pass has expired.", ref: event_id });
+  expect([at(), journey.state.trouble?.detail]).toEqual(["door", "The pass has expired."]);
+  await load();
+  expect(at()).toBe("door");
+});
+
+test("a confirmation that came too late shows the expired booking and says why", async () => {
+  await withPass();
+  answers["POST /bookings/reserve"] = { status: 201, body: held };
+  await journey.purchase.reserve(order);
+  answers[`POST /bookings/${held.booking_id}/confirm`] = refusal(409, "BOOKING_EXPIRED");
+  answers[`GET /bookings/${held.booking_id}`] = { body: { ...held, status: "expired" } };
+  await journey.purchase.confirm();
+  expect(journey.state.stage).toMatchObject({ booking: { status: "expired" } });
+  expect(journey.state.trouble?.detail).toBe("BOOKING_EXPIRED in words.");
+});
