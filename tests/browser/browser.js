@@ -1,13 +1,22 @@
-// A real Chromium, its pages watched for errors, its screens kept in `artifacts/`.
-import { mkdir } from "node:fs/promises";
+// A real Chromium, and its pages watched: for errors, for accessibility in every state, with a picture of each.
+import assert from "node:assert/strict";
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
 const artifacts = new URL("artifacts/", import.meta.url);
+/** With SCREENS=1 the pictures for the documentation are taken anew. */
+const screens = process.env.SCREENS ? new URL("../../docs/screens/", import.meta.url) : undefined;
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+export const PATIENCE_MS = 30_000;
 
 export async function launch() {
   await mkdir(artifacts, { recursive: true });
+  if (screens) await mkdir(screens, { recursive: true });
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    env: { ...process.env, FONTCONFIG_FILE: new URL("fonts.conf", import.meta.url).pathname },
     args: [
       "--no-sandbox",
       "--headless",
@@ -21,12 +30,21 @@ export async function launch() {
   });
 }
 
-/** Collects what a page must never do: throw, break the content security policy, or ask a third party. */
-export function watch(context, origin) {
+/** A new user: nothing stored. `faults` collects what a page must never do. */
+export async function user(browser, origin, options) {
+  const context = await browser.newContext({ viewport: { width: 900, height: 1000 }, locale: "en-GB", ...options });
+  context.setDefaultTimeout(PATIENCE_MS);
+  return { context, faults: watch(context, origin) };
+}
+
+/** Exceptions, breaches of the content security policy, requests to third parties. */
+function watch(context, origin) {
   const faults = [];
   context.on("weberror", (error) => faults.push(`exception: ${error.error().message}`));
   context.on("console", (message) => {
-    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) faults.push(message.text());
+    const text = message.text();
+    const network = /^Failed to load resource|^WebSocket connection to/.test(text);
+    if (message.type() === "error" && !network) faults.push(text);
   });
   context.on("request", (request) => {
     const url = new URL(request.url());
@@ -35,6 +53,23 @@ export function watch(context, origin) {
   return faults;
 }
 
-export async function screenshot(page, name) {
-  await page.screenshot({ path: new URL(`${name}.png`, artifacts).pathname, fullPage: true });
+/** A state that was reached: no violation of WCAG 2.2 AA, nothing that scrolls sideways, and a picture. */
+export async function inspect(page, name, { document = true } = {}) {
+  await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {}))));
+  const path = (folder) => new URL(`${name}.png`, folder).pathname;
+  await page.screenshot({ path: path(artifacts), fullPage: true });
+  if (screens && document) await page.screenshot({ path: path(screens), fullPage: true });
+  const wide = await page.evaluate(() => globalThis.document.documentElement.scrollWidth - innerWidth);
+  assert.ok(wide <= 0, `${name} scrolls sideways by ${wide} px`);
+  assert.deepEqual(await violations(page), [], `${name} is accessible`);
+}
+
+async function violations(page) {
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axe);
+  const { violations } = await page.evaluate(() =>
+    globalThis.axe.run(globalThis.document, {
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }),
+  );
+  return violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`) }));
 }

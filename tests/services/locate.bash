@@ -29,12 +29,16 @@ has_nats() {
 
 browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 
+# Whether a page in Thai shows more than boxes.
+has_thai() { ! command -v fc-list >/dev/null || [[ -n $(fc-list :lang=th) ]]; }
+
 # Debian packages of the servers that are missing, one a line.
 missing_packages() {
     command -v redis-server >/dev/null || echo redis-server
     [[ -n $(postgres_bin) ]] || echo postgresql
     command -v nginx >/dev/null || echo nginx
-    browser >/dev/null || echo chromium
+    browser >/dev/null || printf '%s\n' chromium fonts-noto-core
+    has_thai || echo fonts-noto-core
     command -v curl >/dev/null || echo curl
     command -v setpriv >/dev/null || echo util-linux
 }

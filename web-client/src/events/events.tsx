@@ -20,7 +20,7 @@ export function Events({ state, now }: { state: State; now: () => number }) {
       <ul class="events">
         {state.events?.map((event) => (
           <li key={event.event_id}>
-            <a class="card event" href={eventPath(event.event_id)} data-testid="event" aria-label={t.events.enter(event.name)}>
+            <a class="card event" href={eventPath(event.event_id)} data-testid="event">
               <span class="event-name">{event.name}</span>
               <Sale state={event.state} />
               {event.message && <small>{event.message}</small>}

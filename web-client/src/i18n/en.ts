@@ -23,7 +23,6 @@ export const english = (f: Format) => ({
     title: "What is on",
     lead: "Choose an event. You take a place in its line, and whoever came first chooses seats first.",
     none: "Nothing is on sale at the moment.",
-    enter: (name: string) => `${name}: go to the door`,
   },
 
   unpaid: (seats: number) => f.plural(seats, { one: "You hold {n} seat that is not paid for.", other: "You hold {n} seats that are not paid for." }),
@@ -64,7 +63,7 @@ export const english = (f: Format) => ({
     next: "You are next",
     ahead: (n: number) => f.plural(n, { one: "{n} person ahead of you", other: "{n} people ahead of you" }),
     nobodyAhead: "Nobody is ahead of you",
-    behind: (n: number) => f.plural(n, { one: "{n} person behind", other: "{n} people behind" }),
+    behind: (n: number) => (n === 0 ? "Nobody is behind you yet" : f.plural(n, { one: "{n} person behind you", other: "{n} people behind you" })),
     wait: "Expected wait",
     turnAt: (from: string, to: string) => (from === to ? `around ${from}` : `between ${from} and ${to}`),
     waits: {

@@ -23,7 +23,6 @@ export const thai = (f: Format): Messages => ({
     title: "อีเวนต์ที่เปิดขาย",
     lead: "เลือกอีเวนต์แล้วรับที่ในคิว ใครมาก่อนได้เลือกที่นั่งก่อน",
     none: "ขณะนี้ยังไม่มีอีเวนต์ที่เปิดขาย",
-    enter: (name) => `ไปที่หน้าประตูของ ${name}`,
   },
 
   unpaid: (seats) => f.plural(seats, { other: "คุณกันที่นั่งไว้ {n} ที่ซึ่งยังไม่ได้ชำระเงิน" }),
@@ -64,7 +63,7 @@ export const thai = (f: Format): Messages => ({
     next: "คิวต่อไปคือคุณ",
     ahead: (n) => f.plural(n, { other: "มี {n} คนอยู่ข้างหน้า" }),
     nobodyAhead: "ไม่มีใครอยู่ข้างหน้า",
-    behind: (n) => f.plural(n, { other: "มี {n} คนอยู่ข้างหลัง" }),
+    behind: (n) => (n === 0 ? "ยังไม่มีใครอยู่ข้างหลัง" : f.plural(n, { other: "มี {n} คนอยู่ข้างหลัง" })),
     wait: "เวลารอโดยประมาณ",
     turnAt: (from, to) => (from === to ? `ประมาณ ${from} น.` : `ระหว่าง ${from} ถึง ${to} น.`),
     waits: {
