@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use waitingroom::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
@@ -75,7 +76,8 @@ struct LocalUser {
     told_at: Timestamp,
     told_wait: u32,
     told_reason: Option<WaitReason>,
-    slots: Vec<Arc<Slot>>,
+    /// Two fit without an allocation; more tabs are rare.
+    slots: SmallVec<[Arc<Slot>; 2]>,
 }
 
 /// See the module's documentation.
@@ -93,6 +95,7 @@ impl Room {
         place: &Place,
         slot: &Arc<Slot>,
     ) -> Result<bool, TooManyConnections> {
+        let place = &Place { epoch: self.same_epoch(&place.epoch), ..place.clone() };
         let mut local = self.users.entry(user.clone()).or_insert_with(|| LocalUser::new(place));
         local.renew(place);
         if !local.slots.iter().any(|known| Arc::ptr_eq(known, slot)) {
@@ -105,6 +108,12 @@ impl Room {
         slot.forget_positions_above(event, local.position);
         drop(local);
         Ok(self.is_current(place))
+    }
+
+    /// This epoch, as the room holds it already where it does: a reading brings a copy for each user.
+    fn same_epoch(&self, epoch: &Epoch) -> Epoch {
+        let track = self.track.lock();
+        track.epoch.clone().filter(|known| known == epoch).unwrap_or_else(|| epoch.clone())
     }
 
     /// Has no removal been applied here that the place does not count?
@@ -282,7 +291,7 @@ impl LocalUser {
             told_at: Timestamp::default(),
             told_wait: u32::MAX,
             told_reason: None,
-            slots: Vec::new(),
+            slots: SmallVec::new(),
         }
     }
 

@@ -51,7 +51,7 @@ enum Turn {
     Booking(Reservation),
 }
 
-struct Session<'a> {
+pub(super) struct Session<'a> {
     gateway: &'a Gateway,
     client: Introduced,
     slot: Arc<Slot>,
@@ -61,35 +61,34 @@ struct Session<'a> {
     heard_at: Instant,
 }
 
-pub(super) async fn serve(gateway: &Gateway, socket: &mut Socket, client: Introduced) -> End {
-    let mut session = Session {
-        gateway,
-        client,
-        slot: Arc::new(Slot::default()),
-        followed: Vec::new(),
-        guard: Guard::new(gateway.0.with.clock.now()),
-        reservation: None,
-        heard_at: Instant::now(),
-    };
-    gateway.0.pulse.enter(&session.slot);
-    loop {
-        if let Err(end) = session.turn(socket).await {
-            return end;
+impl<'a> Session<'a> {
+    /// The session of a client that has introduced itself.
+    pub(super) fn new(gateway: &'a Gateway, client: Introduced) -> Self {
+        let slot = Arc::new(Slot::default());
+        gateway.0.pulse.enter(&slot);
+        Self {
+            gateway,
+            client,
+            slot,
+            followed: Vec::new(),
+            guard: Guard::new(gateway.0.with.clock.now()),
+            reservation: None,
+            heard_at: Instant::now(),
         }
     }
-}
 
-impl Session<'_> {
-    /// Serves whoever speaks next. Only receiving and waiting is ever cancelled, never a write. What is done about it lives in a
-    /// box while it is done.
-    async fn turn(&mut self, socket: &mut Socket) -> Result<(), End> {
-        match self.next(socket).await {
-            Turn::Client(frame) => {
-                self.heard_at = Instant::now();
-                Box::pin(self.hear(socket, frame)).await
+    /// Serves whoever speaks next, until the end. Only receiving and waiting is ever cancelled, never a write. What is done about
+    /// it lives in a box while it is done.
+    pub(super) async fn serve(&mut self, socket: &mut Socket) -> End {
+        loop {
+            let step: BoxFuture<'_, Result<(), End>> = match self.next(socket).await {
+                Turn::Client(frame) => Box::pin(self.hear(socket, frame)),
+                Turn::Slot(due) => Box::pin(self.attend(socket, due)),
+                Turn::Booking(answer) => Box::pin(self.tell_reservation(socket, answer)),
+            };
+            if let Err(end) = step.await {
+                return end;
             }
-            Turn::Slot(due) => Box::pin(self.attend(socket, due)).await,
-            Turn::Booking(answer) => Box::pin(self.tell_reservation(socket, answer)).await,
         }
     }
 

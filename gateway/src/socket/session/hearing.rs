@@ -1,5 +1,6 @@
 //! What the client says, and what is done about it.
 
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use waitingroom::{
     ids::{EventId, PassId},
@@ -15,6 +16,7 @@ const MAX_FOLLOWED: usize = 8;
 
 impl Session<'_> {
     pub(super) async fn hear(&mut self, socket: &mut Socket, frame: Option<Result<Message, Error>>) -> Result<(), End> {
+        self.heard_at = Instant::now();
         let text = match frame {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(()),
