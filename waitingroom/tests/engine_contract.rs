@@ -113,5 +113,6 @@ contract! {
         a_snapshot_replaces_the_inventory,
         pending_holds_survive_a_snapshot_that_lacks_them,
         settlements_during_a_sync_are_applied_to_the_snapshot,
+        an_inventory_of_any_size_is_loaded_whole,
         a_pass_burned_before_a_loss_stays_burned;
 }

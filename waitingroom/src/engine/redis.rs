@@ -10,7 +10,10 @@ mod call;
 mod reply;
 mod steps;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use redis::{
@@ -18,12 +21,13 @@ use redis::{
     aio::{ConnectionManager, ConnectionManagerConfig},
     io::tcp::TcpSettings,
 };
+use uuid::Uuid;
 
 use self::{
     call::{Call, within_deadline},
     steps::{Step, Steps},
 };
-use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Released};
+use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Released, SYNC_WINDOW_MS};
 use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId},
@@ -39,6 +43,11 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
 const RECONNECTS: usize = 3;
 /// Calls that wait to be written; more wait their turn, each with its own deadline.
 const UNWRITTEN_CALLS: usize = 1_024;
+
+/// Rows of a snapshot that one step stages.
+const STAGED_ROWS: usize = 500;
+/// Settlements that one step carries out.
+const SETTLEMENTS: usize = 500;
 
 /// See the module's documentation. Clones share one connection.
 #[derive(Debug, Clone)]
@@ -157,7 +166,10 @@ impl Engine for RedisEngine {
         settlements: &[(BookingId, Settlement)],
         now: Timestamp,
     ) -> Result<(), EngineError> {
-        self.call(&self.steps.settle, event).at(now).settlements(settlements).run().await.map(drop)
+        for some in settlements.chunks(SETTLEMENTS) {
+            self.call(&self.steps.settle, event).at(now).settlements(some).run().await?;
+        }
+        Ok(())
     }
 
     async fn stale_holds(&self, event: EventId, before: Timestamp, limit: u32) -> Result<Vec<StaleHold>, EngineError> {
@@ -172,7 +184,22 @@ impl Engine for RedisEngine {
         reply::count(self.call(&self.steps.begin_sync, event).at(now).run().await?)
     }
 
+    /// In parts, each a short step: however many users an event has, nobody else waits for more than a few milliseconds. Until
+    /// the last step nothing is in force; a load that does not get there leaves nothing for long.
     async fn load_seats(&self, event: EventId, snapshot: &SeatSnapshot, now: Timestamp) -> Result<(), EngineError> {
-        self.call(&self.steps.load_seats, event).at(now).snapshot(snapshot).run().await.map(drop)
+        let (load, began) = (Uuid::new_v4().simple().to_string(), Instant::now());
+        let until = || Timestamp::from_millis(now.millis() + SYNC_WINDOW_MS).plus(began.elapsed());
+        for (kind, rows) in arguments::rows(snapshot) {
+            for part in rows.chunks(STAGED_ROWS) {
+                let call = self.call(&self.steps.stage, event).at(now).arg(&load).at(until());
+                call.part(kind, part).run().await?;
+            }
+        }
+        loop {
+            let call = self.call(&self.steps.load_seats, event).at(now).arg(&load).at(until());
+            if reply::flag(call.run().await?)? {
+                return Ok(());
+            }
+        }
     }
 }

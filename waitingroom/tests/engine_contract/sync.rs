@@ -115,6 +115,36 @@ pub(crate) async fn settlements_during_a_sync_are_applied_to_the_snapshot(engine
     assert_eq!(sale.seats_left().await, 70, "the journal begins with the sync");
 }
 
+pub(crate) async fn an_inventory_of_any_size_is_loaded_whole(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    let grant = sale.pass("ann").await;
+    let own = sale.request("ann", &grant, 2);
+    assert_eq!(sale.reserve(&own).await, ReserveOutcome::Held);
+    let held: Vec<Reserve> = (0..2_300)
+        .map(|index| Reserve {
+            booking_id: Uuid::new_v4().into(),
+            pass_id: format!("p{index}").parse().unwrap(),
+            ..sale.request(&format!("u{index}"), &grant, 1)
+        })
+        .collect();
+    begin(&sale).await;
+    let released: Vec<_> = held[..1_500].iter().map(|one| (one.booking_id, Settlement::Released)).collect();
+    sale.engine.settle(sale.event, &released, sale.now()).await.unwrap();
+    sale.settle(held[1_500].booking_id, Settlement::Confirmed).await;
+    sale.settle(own.booking_id, Settlement::Committed).await;
+    sale.load_snapshot(database(10_000, &held.iter().collect::<Vec<_>>())).await;
+
+    assert_eq!(sale.seats_left().await, 10_000 + 1_500 - 2);
+    let stale = sale.engine.stale_holds(sale.event, sale.after(600_000), 10_000).await.unwrap();
+    assert_eq!(stale.len(), 2_300 - 1_501 + 1);
+    for (index, room) in [(0, 10), (1_500, 9), (2_299, 9)] {
+        let more = Reserve { pass_epoch: "earlier".parse().unwrap(), quantity: 11, ..held[index].clone() };
+        let more = Reserve { pass_id: format!("more{index}").parse().unwrap(), ..more };
+        assert_eq!(sale.reserve(&more).await, ReserveOutcome::UserLimit(room), "user {index}");
+        assert_eq!(sale.reserve(&held[index]).await, ReserveOutcome::PassUsed(held[index].booking_id));
+    }
+}
+
 pub(crate) async fn a_pass_burned_before_a_loss_stays_burned(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     let grant = sale.pass("ann").await;

@@ -225,6 +225,7 @@ impl Seats {
         self.users = snapshot.users.iter().cloned().collect();
         for hold in &snapshot.holds {
             line.forget_spent(&hold.user, &hold.pass_id);
+            self.burn(&hold.pass_id, hold.booking_id, hold.expires_at);
             match journal.get(&hold.booking_id) {
                 Some(Settlement::Released) => self.give_back(hold),
                 Some(Settlement::Confirmed) => {}
@@ -243,7 +244,6 @@ impl Seats {
 
     fn adopt(&mut self, hold: Hold) {
         self.due.set(&hold.booking_id, hold.expires_at);
-        self.burn(&hold.pass_id.clone(), hold.booking_id, hold.expires_at);
         self.holds.insert(hold.booking_id, Held { hold, pending: false, idempotency: None });
     }
 }

@@ -85,12 +85,17 @@ impl Call<'_> {
         })
     }
 
-    pub(super) fn snapshot(self, snapshot: &SeatSnapshot) -> Self {
-        let zones = snapshot.zones.iter().map(|zone| format!("{}\t{}", zone.zone_id, zone.available));
-        let users = snapshot.users.iter().map(|(user, seats)| format!("{user}\t{seats}"));
-        let holds = snapshot.holds.iter().map(hold_line);
-        self.arg(lines(zones)).arg(lines(users)).arg(lines(holds))
+    pub(super) fn part(self, kind: &str, rows: &[(String, String)]) -> Self {
+        rows.iter().fold(self.arg(kind), |call, (name, value)| call.arg(name).arg(value))
     }
+}
+
+/// The rows of a snapshot with the kind of each, as `steps/stage.lua` names them.
+pub(super) fn rows(snapshot: &SeatSnapshot) -> [(&'static str, Vec<(String, String)>); 3] {
+    let zones = snapshot.zones.iter().map(|zone| (zone.zone_id.to_string(), zone.available.to_string()));
+    let users = snapshot.users.iter().map(|(user, seats)| (user.to_string(), seats.to_string()));
+    let holds = snapshot.holds.iter().map(hold_row);
+    [("z", zones.collect()), ("u", users.collect()), ("h", holds.collect())]
 }
 
 /// A poll is no node's name.
@@ -111,15 +116,7 @@ fn attempt_digest(user: &UserId, key: &IdempotencyKey) -> String {
 }
 
 /// The booking, and the hold as `state/seats.lua` packs it; the attempt that made it is not known any more.
-fn hold_line(hold: &Hold) -> String {
+fn hold_row(hold: &Hold) -> (String, String) {
     let Hold { booking_id, user, zone_id, quantity, expires_at, pass_id } = hold;
-    format!("{booking_id}\t{user}\t{zone_id}\t{quantity}\t{}\t{pass_id}\t", expires_at.millis())
-}
-
-fn lines(lines: impl Iterator<Item = String>) -> String {
-    lines.fold(String::new(), |mut text, line| {
-        text.push_str(&line);
-        text.push('\n');
-        text
-    })
+    (booking_id.to_string(), format!("{user}\t{zone_id}\t{quantity}\t{}\t{pass_id}\t", expires_at.millis()))
 }

@@ -157,6 +157,10 @@ pub(super) fn count(mut reply: Reply) -> Result<u64, EngineError> {
     reply.parsed()
 }
 
+pub(super) fn flag(mut reply: Reply) -> Result<bool, EngineError> {
+    Ok(reply.parsed::<u8>()? == 1)
+}
+
 pub(super) fn events(members: &[String]) -> Result<Vec<EventId>, EngineError> {
     members.iter().map(|member| member.parse().map_err(|_| nonsense())).collect()
 }

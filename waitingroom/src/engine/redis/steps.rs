@@ -11,6 +11,10 @@ use crate::{
 const RESEATED_MEMORY_MS: u32 = 24 * 3_600 * 1_000;
 /// How long settlements are kept for a sync that never ends.
 const JOURNAL_MEMORY_MS: u32 = 3_600 * 1_000;
+/// How long a part of an inventory waits for the rest.
+const STAGE_MEMORY_MS: u32 = 60 * 1_000;
+/// Most settlements that one step of a load applies: it keeps others waiting for a few milliseconds.
+const JOURNAL_LIMIT: u32 = 1_000;
 /// How long an ended memory is left in Redis, whose clock may run ahead of the callers'.
 const CLOCK_SLACK_MS: u32 = 5_000;
 
@@ -22,7 +26,7 @@ const SEATS: &str = include_str!("state/seats.lua");
 
 macro_rules! steps {
     ($($(#[$doc:meta])* $name:ident: [$($part:ident),*]),* $(,)?) => {
-        /// A script a step, in the order of [`super::super::Engine`].
+        /// A script a step, in the order of [`super::super::Engine`]; `stage` belongs to `load_seats`.
         #[derive(Debug)]
         pub(super) struct Steps {
             $($(#[$doc])* pub(super) $name: Step,)*
@@ -55,7 +59,8 @@ steps! {
     stale_holds: [],
     seats: [],
     begin_sync: [],
-    load_seats: [LINE, SEATS],
+    stage: [LINE, SEATS],
+    load_seats: [SEATS],
 }
 
 /// One script and the name by which Redis remembers it.
@@ -74,7 +79,7 @@ impl Step {
 
 /// The limits that both engines share, as the scripts name them.
 fn limits() -> String {
-    let limits: [(&str, i128); 11] = [
+    let limits: [(&str, i128); 13] = [
         ("POLL_WINDOW_MS", POLL_WINDOW.as_millis() as i128),
         ("NODE_TIMEOUT_MS", NODE_TIMEOUT.as_millis() as i128),
         ("NODE_MEMORY_MS", NODE_MEMORY_MS.into()),
@@ -85,6 +90,8 @@ fn limits() -> String {
         ("SYNC_WINDOW_MS", SYNC_WINDOW_MS.into()),
         ("RESEATED_MEMORY_MS", RESEATED_MEMORY_MS.into()),
         ("JOURNAL_MEMORY_MS", JOURNAL_MEMORY_MS.into()),
+        ("STAGE_MEMORY_MS", STAGE_MEMORY_MS.into()),
+        ("JOURNAL_LIMIT", JOURNAL_LIMIT.into()),
         ("CLOCK_SLACK_MS", CLOCK_SLACK_MS.into()),
     ];
     limits.iter().map(|(name, value)| format!("local {name} = {value}\n")).collect()

@@ -20,6 +20,7 @@
 --   pending     set    bookings whose commit is not reported yet
 --   due         zset   booking by the moment from which the database has to be asked about it
 --   journal     hash   booking -> settlement since the sync began
+--   load:<name>:...    zones, users, holds, due and pending of an inventory that is being loaded
 --   burned:<epoch>:<pass>, attempt:<epoch>:<digest>    strings that expire, see seats.lua
 
 local base = KEYS[1] .. ':'
@@ -59,11 +60,4 @@ local function with_all(command, key, values)
   for first = 1, #values, 4000 do
     redis.call(command, key, unpack(values, first, math.min(first + 3999, #values)))
   end
-end
-
--- A hash as a table.
-local function hash(key)
-  local flat, fields = redis.call('HGETALL', key), {}
-  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
-  return fields
 end

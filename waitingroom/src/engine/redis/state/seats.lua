@@ -80,3 +80,8 @@ local function drop_hold(booking)
   redis.call('ZREM', DUE, booking)
   return hold_from(packed)
 end
+
+-- A part of an inventory that is being loaded.
+local function staged(load, part)
+  return base .. 'load:' .. load .. ':' .. part
+end

@@ -3,5 +3,5 @@
 local now = advance(tonumber(ARGV[1]))
 if not now then return false end
 redis.call('HSET', META, 'sync_until', now + SYNC_WINDOW_MS)
-redis.call('DEL', JOURNAL)
+redis.call('UNLINK', JOURNAL)
 return redis.call('SCARD', PENDING)

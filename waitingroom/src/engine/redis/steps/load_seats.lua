@@ -1,71 +1,90 @@
--- Replaces the inventory by the database's and ends the sync. ARGV: now, zones, users, holds; one line of the text each, its
--- fields separated by tabs: zone, available; user, seats; booking, and the hold as it is packed.
+-- Puts a staged inventory in force and ends the sync. ARGV: now, the load's name, until when the sync goes on if this
+-- was not its end. Answers 1, or 0 where it has to be called again: much was settled meanwhile, and only some of it is applied to
+-- what is staged yet.
 
-local now = advance(tonumber(ARGV[1]))
-if not now then return false end
-
-local zones, users, holds, due_at, left = {}, {}, {}, {}, 0
-for zone, available in string.gmatch(ARGV[2], '([^\t\n]*)\t([^\n]*)\n') do zones[zone] = tonumber(available) end
-for user, seats in string.gmatch(ARGV[3], '([^\t\n]*)\t([^\n]*)\n') do users[user] = tonumber(seats) end
+if not advance(tonumber(ARGV[1])) then return false end
+local S_ZONES, S_USERS, S_HOLDS = staged(ARGV[2], 'zones'), staged(ARGV[2], 'users'), staged(ARGV[2], 'holds')
+local S_DUE, S_PENDING = staged(ARGV[2], 'due'), staged(ARGV[2], 'pending')
 
 local function count_out(hold)
-  if zones[hold.zone] then zones[hold.zone] = math.max(zones[hold.zone] - hold.quantity, 0) end
-  users[hold.user] = (users[hold.user] or 0) + hold.quantity
+  local available = redis.call('HGET', S_ZONES, hold.zone)
+  if available then redis.call('HSET', S_ZONES, hold.zone, math.max(tonumber(available) - hold.quantity, 0)) end
+  redis.call('HINCRBY', S_USERS, hold.user, hold.quantity)
 end
 
 local function count_in(hold)
-  if zones[hold.zone] then zones[hold.zone] = zones[hold.zone] + hold.quantity end
-  local held = users[hold.user]
-  if held then users[hold.user] = held > hold.quantity and held - hold.quantity or nil end
+  if redis.call('HEXISTS', S_ZONES, hold.zone) == 1 then redis.call('HINCRBY', S_ZONES, hold.zone, hold.quantity) end
+  local held = redis.call('HGET', S_USERS, hold.user)
+  if held and tonumber(held) > hold.quantity then
+    redis.call('HINCRBY', S_USERS, hold.user, -hold.quantity)
+  elseif held then
+    redis.call('HDEL', S_USERS, hold.user)
+  end
 end
 
--- A hold of the database: committed, and its pass burned.
-local function adopt(booking, packed, hold)
-  holds[booking] = packed
-  due_at[booking] = hold.expires
-  remember(burned_key(hold.pass), hold.expires, now, booking, '')
+-- A hold that was settled since the sync began, and that the snapshot still has.
+local function end_hold(booking, given_back)
+  local packed = redis.call('HGET', S_HOLDS, booking)
+  if not packed then return end
+  if given_back then count_in(hold_from(packed)) end
+  redis.call('HDEL', S_HOLDS, booking)
+  redis.call('ZREM', S_DUE, booking)
 end
 
--- The snapshot's holds, save those that were settled since the sync began.
-local journal = hash(JOURNAL)
-for booking, packed in string.gmatch(ARGV[4], '([^\t\n]*)\t([^\n]*)\n') do
+-- A hold of our own that the snapshot lacks: still pending, or committed since the sync began.
+local function keep_own(booking)
+  local packed = redis.call('HGET', HOLDS, booking)
+  if not packed or redis.call('HEXISTS', S_HOLDS, booking) == 1 then return false end
   local hold = hold_from(packed)
-  forget_spent(hold.user, hold.pass)
-  if journal[booking] == 'r' then
-    count_in(hold)
-  elseif journal[booking] ~= 'f' then
-    adopt(booking, packed, hold)
+  count_out(hold)
+  redis.call('HSET', S_HOLDS, booking, packed)
+  redis.call('ZADD', S_DUE, redis.call('ZSCORE', DUE, booking) or hold.expires, booking)
+  return true
+end
+
+-- Whatever gives seats back comes first: no zone goes below none.
+local function apply(settlements)
+  for i = 1, #settlements, 2 do
+    local settlement = settlements[i + 1]
+    if settlement == 'r' or settlement == 'f' then end_hold(settlements[i], settlement == 'r') end
+  end
+  for i = 1, #settlements, 2 do
+    if settlements[i + 1] == 'c' then keep_own(settlements[i]) end
   end
 end
 
--- Our own that the snapshot lacks: still pending, or committed since the sync began.
-local pending = {}
-for booking, packed in pairs(hash(HOLDS)) do
-  local is_pending = redis.call('SISMEMBER', PENDING, booking) == 1
-  if (is_pending or journal[booking] == 'c') and not holds[booking] then
-    local hold = hold_from(packed)
-    count_out(hold)
-    holds[booking] = packed
-    due_at[booking] = redis.call('ZSCORE', DUE, booking) or hold.expires
-    if is_pending then pending[#pending + 1] = booking end
+local function apply_some()
+  local some, names = redis.call('HRANDFIELD', JOURNAL, JOURNAL_LIMIT, 'WITHVALUES'), {}
+  apply(some)
+  for i = 1, #some, 2 do names[#names + 1] = some[i] end
+  with_all('HDEL', JOURNAL, names)
+end
+
+local function put_in_force(live, from)
+  redis.call('UNLINK', live)
+  if redis.call('EXISTS', from) == 1 then
+    redis.call('RENAME', from, live)
+    redis.call('PERSIST', live)
   end
 end
 
-local function flat(map, value_first)
-  local list = {}
-  for name, value in pairs(map) do
-    list[#list + 1] = value_first and value or name
-    list[#list + 1] = value_first and name or value
-  end
-  return list
+if redis.call('HLEN', JOURNAL) > JOURNAL_LIMIT then
+  apply_some()
+  redis.call('HSET', META, 'sync_until', ARGV[3])
+  return 0
+end
+apply(redis.call('HGETALL', JOURNAL))
+for _, booking in ipairs(redis.call('SMEMBERS', PENDING)) do
+  if keep_own(booking) then redis.call('SADD', S_PENDING, booking) end
 end
 
-redis.call('UNLINK', ZONES, USER_SEATS, HOLDS, PENDING, DUE, JOURNAL)
-with_all('HSET', ZONES, flat(zones))
-with_all('HSET', USER_SEATS, flat(users))
-with_all('HSET', HOLDS, flat(holds))
-with_all('SADD', PENDING, pending)
-with_all('ZADD', DUE, flat(due_at, true))
-for _, available in pairs(zones) do left = left + available end
+put_in_force(ZONES, S_ZONES)
+put_in_force(USER_SEATS, S_USERS)
+put_in_force(HOLDS, S_HOLDS)
+put_in_force(DUE, S_DUE)
+put_in_force(PENDING, S_PENDING)
+redis.call('UNLINK', JOURNAL)
+local left = 0
+for _, available in ipairs(redis.call('HVALS', ZONES)) do left = left + available end
 redis.call('HSET', META, 'seats_left', left, 'sync_until', 0)
-return true
+return 1

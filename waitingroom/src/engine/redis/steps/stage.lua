@@ -1,0 +1,32 @@
+-- One part of an inventory that load_seats is about to put in force. ARGV: now, the load's name, until when the sync goes on, what
+-- the part holds (z zones, u users, h holds), then name and value of each: zone, available; user, seats; booking, and the hold as it is packed.
+-- For as long as parts come, new holds are stopped and settlements remembered.
+
+local now = advance(tonumber(ARGV[1]))
+if not now then return false end
+redis.call('HSET', META, 'sync_until', ARGV[3])
+
+local function put(command, name, values)
+  with_all(command, staged(ARGV[2], name), values)
+  redis.call('PEXPIRE', staged(ARGV[2], name), STAGE_MEMORY_MS)
+end
+
+local values = { unpack(ARGV, 5) }
+if ARGV[4] == 'z' then
+  put('HSET', 'zones', values)
+elseif ARGV[4] == 'u' then
+  put('HSET', 'users', values)
+else
+  -- Holds of the database: committed, and their passes burned.
+  local due = {}
+  for i = 1, #values, 2 do
+    local hold = hold_from(values[i + 1])
+    due[#due + 1] = hold.expires
+    due[#due + 1] = values[i]
+    forget_spent(hold.user, hold.pass)
+    remember(burned_key(hold.pass), hold.expires, now, values[i], '')
+  end
+  put('HSET', 'holds', values)
+  put('ZADD', 'due', due)
+end
+return true
