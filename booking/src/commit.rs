@@ -1,25 +1,40 @@
-//! Group commit: reservations that arrive together are stored together. One transaction for each booking would make hot
-//! zones wait for a flush to disk each; one for a batch makes them wait once.
+//! Group commit: reservations that arrive together are held and stored together. One script and one transaction for each would
+//! make hot zones wait for a flush to disk each; one for a batch makes them wait once.
 //!
 //! A lane takes whatever waits, up to 200, as soon as the batch before is done: alone, a request waits for nobody;
-//! under load, batches grow by themselves.
+//! under load, batches grow by themselves. A reservation goes through the lane of holds (one step of the engine), then
+//! through the lane of commits, while the next batch is being held. Where the commits fall behind, new reservations are
+//! refused at once: nobody is let in to wait for long.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::{mpsc, oneshot};
+use waitingroom::{
+    engine::EngineError,
+    seats::{Reserve, ReserveOutcome},
+};
 
+use self::{holds::Wanted, lanes::BATCH, pace::Pace};
 use crate::{
     refusal::Refusal,
-    reservation::NewBooking,
+    reservation::{Booking, NewBooking},
     store::{Decision, Ruling, StoreError},
 };
 
+mod holds;
 mod lanes;
+mod pace;
 
 pub(crate) use lanes::Tools;
 
-/// Requests that may wait for their turn; beyond it, a request is refused before it holds any seats.
+/// Requests that may wait for their turn in a lane; beyond it, a request is refused before it holds any seats.
 const WAITING: usize = 4_096;
+
+/// A request that would probably wait longer than this for its commit is refused.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Longest wait for a decision. It may be carried out later; asking again tells.
 const DECISION_DEADLINE: Duration = Duration::from_secs(8);
@@ -28,14 +43,18 @@ const DECISION_DEADLINE: Duration = Duration::from_secs(8);
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// It is in the database.
-    Stored,
+    Stored(Box<Booking>),
+    /// The engine refused it.
+    Refused(ReserveOutcome),
+    /// The engine did not answer; where it holds something, the repair of stale holds gives it back.
+    Unasked(EngineError),
     /// Pass or key have a booking; the hold was given back.
     Duplicate,
     /// The database has no seats left where the engine had; the hold was given back.
     NoSeats,
     /// It is not in the database, or nobody knows; in the first case the hold was given back.
     Failed(StoreError),
-    /// Its turn came too late, or to a client that had gone; the hold was given back.
+    /// Its turn came too late, or to a client that had gone; a hold was given back.
     TooLate,
 }
 
@@ -52,44 +71,60 @@ struct Choice {
     answer: oneshot::Sender<Result<Ruling, StoreError>>,
 }
 
-/// The way into both lanes. Cheap to clone.
+/// The way into the lanes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Committer {
-    inserts: mpsc::Sender<Insert>,
+    wanted: mpsc::Sender<Wanted>,
+    inserts: mpsc::WeakSender<Insert>,
     choices: mpsc::Sender<Choice>,
+    pace: Arc<Pace>,
 }
 
 /// The lanes' other ends, until [`Lanes::start`].
 #[derive(Debug)]
 pub(crate) struct Lanes {
+    wanted: mpsc::Receiver<Wanted>,
+    /// For the lane of holds; the lane of commits ends with it.
+    held: mpsc::Sender<Insert>,
     inserts: mpsc::Receiver<Insert>,
     choices: mpsc::Receiver<Choice>,
+    pace: Arc<Pace>,
 }
 
-/// A turn in the lane of reservations, taken before any seats are held.
+/// A turn in the lanes of reservations, taken before any seats are held.
 #[derive(Debug)]
-pub(crate) struct Turn<'a>(mpsc::Permit<'a, Insert>);
+pub(crate) struct Turn<'a>(mpsc::Permit<'a, Wanted>);
 
 impl Committer {
-    /// Both lanes, empty.
+    /// The lanes, empty.
     pub(crate) fn new() -> (Self, Lanes) {
-        let (inserts, insert_lane) = mpsc::channel(WAITING);
+        let (wanted, hold_lane) = mpsc::channel(WAITING);
+        let (held, insert_lane) = mpsc::channel(WAITING);
         let (choices, choice_lane) = mpsc::channel(WAITING);
-        (Self { inserts, choices }, Lanes { inserts: insert_lane, choices: choice_lane })
+        let pace = Arc::new(Pace::default());
+        let lanes =
+            Lanes { wanted: hold_lane, held, inserts: insert_lane, choices: choice_lane, pace: Arc::clone(&pace) };
+        (Self { wanted, inserts: lanes.held.downgrade(), choices, pace }, lanes)
     }
 
     /// A turn for one reservation.
     ///
     /// # Errors
-    /// [`Refusal::NotNow`] where the lane is full or closed.
+    /// [`Refusal::NotNow`] where the lanes are full, slow or closed.
     pub(crate) fn turn(&self) -> Result<Turn<'_>, Refusal> {
-        metrics::gauge!("stanchion_booking_commit_waiting").set((WAITING - self.inserts.capacity()) as f64);
-        self.inserts.try_reserve().map(Turn).map_err(|_| Refusal::NotNow("too many reservations are under way"))
+        let (waiting, _) = self.waiting();
+        metrics::gauge!("stanchion_booking_commit_waiting").set(waiting as f64);
+        let busy = Refusal::NotNow("too many reservations are under way");
+        if self.pace.wait(waiting as usize / BATCH, Instant::now()) > LONGEST_WAIT {
+            return Err(busy);
+        }
+        self.wanted.try_reserve().map(Turn).map_err(|_| busy)
     }
 
-    /// Reservations that wait, and most that may.
+    /// Reservations in the lanes, beside the batches under way, and how many are many.
     pub(crate) fn waiting(&self) -> (u64, u64) {
-        ((WAITING - self.inserts.capacity()) as u64, WAITING as u64)
+        let held = self.inserts.upgrade().map_or(0, |inserts| WAITING - inserts.capacity());
+        ((WAITING - self.wanted.capacity() + held) as u64, WAITING as u64)
     }
 
     /// Has one booking confirmed or cancelled.
@@ -107,11 +142,11 @@ impl Committer {
 }
 
 impl Turn<'_> {
-    /// Stores the booking of a hold.
-    pub(crate) async fn store(self, row: NewBooking, held_at: Instant) -> Outcome {
-        let (answer, stored) = oneshot::channel();
-        self.0.send(Insert { row, held_at, answer });
+    /// Holds the seats and stores the booking.
+    pub(crate) async fn take(self, request: Reserve, row: NewBooking) -> Outcome {
+        let (answer, outcome) = oneshot::channel();
+        self.0.send(Wanted { request, row, since: Instant::now(), answer });
         let lost = || StoreError::Uncertain("this node stopped before the answer".into());
-        stored.await.unwrap_or_else(|_| Outcome::Failed(lost()))
+        outcome.await.unwrap_or_else(|_| Outcome::Failed(lost()))
     }
 }

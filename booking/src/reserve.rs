@@ -27,9 +27,6 @@ const IN_FLIGHT: Duration = Duration::from_millis(1_500);
 /// Pause between two looks at it.
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
 
-/// Longest wait for the engine.
-const ENGINE_DEADLINE: Duration = Duration::from_secs(2);
-
 /// A request whose form is right.
 #[derive(Debug, Clone)]
 pub(crate) struct Wish {
@@ -94,42 +91,22 @@ impl Desk {
         if expired { Err(Refusal::PassExpired) } else { Ok(claims) }
     }
 
+    /// Where the engine has lost the event or its zones, rebuilds them and asks once more.
     async fn hold(&self, wish: &Wish, place: &Place, pass: &PassClaims) -> Result<Booking, Refusal> {
-        let turn = self.committer.turn()?;
-        let now = self.now();
-        let booking = new_booking(wish, place, now);
-        let held_at = Instant::now();
-        match self.ask_engine(wish, place, pass, &booking, now).await? {
-            ReserveOutcome::Held => {
-                let row = NewBooking {
-                    booking: booking.clone(),
-                    pass_id: pass.pass_id.clone(),
-                    idempotency: wish.idempotency(),
-                };
-                self.committed(wish, booking, turn.store(row, held_at).await).await
+        match self.take(wish, place, pass).await? {
+            Outcome::Unasked(EngineError::UnknownEvent) | Outcome::Refused(ReserveOutcome::UnknownZone) => {
+                self.inventory.sync(&place.event).await?;
+                let outcome = self.take(wish, place, pass).await?;
+                self.judge(wish, outcome).await
             }
-            ReserveOutcome::Replayed(earlier) => self.await_booking(earlier).await,
-            ReserveOutcome::Mismatch => Err(Refusal::IdempotencyMismatch),
-            ReserveOutcome::PassUsed(_) => self.made_before(wish).await?.ok_or(Refusal::PassUsed),
-            ReserveOutcome::PassExpired => self.made_before(wish).await?.ok_or(Refusal::PassExpired),
-            ReserveOutcome::PassRevoked => self.made_before(wish).await?.ok_or(Refusal::PassRevoked),
-            ReserveOutcome::UserLimit(room) => Err(Refusal::UserLimit(room)),
-            ReserveOutcome::Insufficient(left) => Err(Refusal::InsufficientSeats(left)),
-            ReserveOutcome::UnknownZone | ReserveOutcome::Syncing => {
-                Err(Refusal::NotNow("the seats are being counted anew; try again in a moment"))
-            }
+            outcome => self.judge(wish, outcome).await,
         }
     }
 
-    /// Asks; where the engine has lost the event or its zones, rebuilds them and asks once more.
-    async fn ask_engine(
-        &self,
-        wish: &Wish,
-        place: &Place,
-        pass: &PassClaims,
-        booking: &Booking,
-        now: Timestamp,
-    ) -> Result<ReserveOutcome, Refusal> {
+    async fn take(&self, wish: &Wish, place: &Place, pass: &PassClaims) -> Result<Outcome, Refusal> {
+        let turn = self.committer.turn()?;
+        let booking = new_booking(wish, place, self.now());
+        let idempotency = wish.idempotency();
         let request = Reserve {
             event_id: wish.event_id,
             user: wish.user.clone(),
@@ -138,37 +115,43 @@ impl Desk {
             pass_id: pass.pass_id.clone(),
             pass_epoch: pass.epoch.clone(),
             pass_expires_at: pass.expires_at,
-            idempotency: wish.idempotency().map(|attempt| (attempt.key, attempt.fingerprint)),
+            idempotency: idempotency.clone().map(|attempt| (attempt.key, attempt.fingerprint)),
             booking_id: booking.booking_id,
             hold_expires_at: booking.expires_at,
             user_limit: place.event.max_seats_per_user,
         };
-        match self.ask_engine_once(&request, now).await {
-            Err(EngineError::UnknownEvent) | Ok(ReserveOutcome::UnknownZone) => {
-                self.inventory.sync(&place.event).await?;
-                Ok(self.ask_engine_once(&request, now).await?)
-            }
-            answer => Ok(answer?),
-        }
+        Ok(turn.take(request, NewBooking { booking, pass_id: pass.pass_id.clone(), idempotency }).await)
     }
 
-    async fn ask_engine_once(&self, request: &Reserve, now: Timestamp) -> Result<ReserveOutcome, EngineError> {
-        let late = || EngineError::Unavailable(format!("no answer in {} ms", ENGINE_DEADLINE.as_millis()));
-        let answer = tokio::time::timeout(ENGINE_DEADLINE, self.engine().reserve(request, now)).await;
-        answer.unwrap_or_else(|_| Err(late()))
-    }
-
-    async fn committed(&self, wish: &Wish, booking: Booking, stored: Outcome) -> Result<Booking, Refusal> {
-        match stored {
-            Outcome::Stored => Ok(booking),
+    async fn judge(&self, wish: &Wish, outcome: Outcome) -> Result<Booking, Refusal> {
+        match outcome {
+            Outcome::Stored(booking) => Ok(*booking),
+            Outcome::Refused(refused) => self.refused(wish, refused).await,
+            Outcome::Unasked(error) => Err(error.into()),
             // The engine has forgotten what the database remembers: an old key, or a pass of a lost line.
             Outcome::Duplicate => self.made_before(wish).await?.ok_or(Refusal::PassUsed),
             Outcome::NoSeats => {
-                self.inventory.suspect(booking.event_id);
+                self.inventory.suspect(wish.event_id);
                 Err(Refusal::NotNow("the seats are being counted anew; try again in a moment"))
             }
             Outcome::Failed(error) => Err(Refusal::Store(error)),
             Outcome::TooLate => Err(Refusal::NotNow("too many reservations are under way")),
+        }
+    }
+
+    async fn refused(&self, wish: &Wish, refused: ReserveOutcome) -> Result<Booking, Refusal> {
+        match refused {
+            ReserveOutcome::Replayed(earlier) => self.await_booking(earlier).await,
+            ReserveOutcome::Mismatch => Err(Refusal::IdempotencyMismatch),
+            ReserveOutcome::PassUsed(_) => self.made_before(wish).await?.ok_or(Refusal::PassUsed),
+            ReserveOutcome::PassExpired => self.made_before(wish).await?.ok_or(Refusal::PassExpired),
+            ReserveOutcome::PassRevoked => self.made_before(wish).await?.ok_or(Refusal::PassRevoked),
+            ReserveOutcome::UserLimit(room) => Err(Refusal::UserLimit(room)),
+            ReserveOutcome::Insufficient(left) => Err(Refusal::InsufficientSeats(left)),
+            // Held is no refusal: what is held is stored, or given back.
+            ReserveOutcome::UnknownZone | ReserveOutcome::Syncing | ReserveOutcome::Held => {
+                Err(Refusal::NotNow("the seats are being counted anew; try again in a moment"))
+            }
         }
     }
 

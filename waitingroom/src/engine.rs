@@ -276,8 +276,20 @@ pub trait Engine: Send + Sync + 'static {
 
     // ── the seats ──
 
-    /// Burns the pass and holds the seats, both or neither.
-    async fn reserve(&self, request: &Reserve, now: Timestamp) -> Result<ReserveOutcome, EngineError>;
+    /// Burns the pass and holds the seats, both or neither, for one request after the other, all of this event. Answers in
+    /// order. Requests that arrive together cost much less when they are carried out together.
+    async fn reserve_all(
+        &self,
+        event: EventId,
+        requests: &[Reserve],
+        now: Timestamp,
+    ) -> Result<Vec<ReserveOutcome>, EngineError>;
+
+    /// The same for one request.
+    async fn reserve(&self, request: &Reserve, now: Timestamp) -> Result<ReserveOutcome, EngineError> {
+        let outcomes = self.reserve_all(request.event_id, std::slice::from_ref(request), now).await?;
+        outcomes.into_iter().next().ok_or_else(|| EngineError::Unavailable("no answer to a reservation".into()))
+    }
 
     /// Carries out what the database decided, in order. Unknown holds are left alone.
     async fn settle(

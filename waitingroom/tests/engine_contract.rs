@@ -100,6 +100,7 @@ contract! {
         a_hold_takes_seats_and_burns_the_pass,
         a_repeated_attempt_is_answered_with_its_booking,
         of_a_hundred_replays_one_holds,
+        what_is_asked_together_is_answered_as_if_one_after_the_other,
         nobody_holds_a_seat_too_many;
     settle:
         an_aborted_hold_gives_everything_back,

@@ -1,11 +1,11 @@
-//! The lanes of the group commit: collect, store, tell the engine, answer.
+//! The lanes of the group commit: collect, hold, store, tell the engine, answer.
 
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use waitingroom::{
     clock::Clock,
     engine::SharedEngine,
@@ -14,7 +14,7 @@ use waitingroom::{
     seats::Settlement,
 };
 
-use super::{Choice, Insert, Lanes, Outcome};
+use super::{Choice, Insert, Lanes, Outcome, holds::hold, pace::Pace};
 use crate::{
     reservation::{Booking, NewBooking},
     settle::{settle, settlement_of},
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Most rows of one transaction.
-const BATCH: usize = 200;
+pub(super) const BATCH: usize = 200;
 
 /// A hold that waited longer than this is not committed any more: the repair of stale holds, which looks at holds older than
 /// [`crate::reconcile::PATIENCE`], must never meet one that is about to be.
@@ -40,13 +40,21 @@ pub(crate) struct Tools {
 }
 
 impl Lanes {
-    /// Runs both lanes.
+    /// Runs the lanes.
     pub(crate) fn start(self, tools: Tools, lifecycle: &Lifecycle) {
-        let Self { mut inserts, mut choices } = self;
-        let (store, watch) = (tools.clone(), lifecycle.clone());
+        let Self { mut wanted, held, mut inserts, mut choices, pace } = self;
+        let (engine, watch) = (tools.clone(), lifecycle.clone());
+        lifecycle.spawn("hold seats", async move {
+            while let Some(batch) = collect(&mut wanted, &watch).await {
+                hold(&engine, batch, &held).await;
+            }
+        });
+        let store = tools.clone();
         lifecycle.spawn("commit reservations", async move {
-            while let Some(batch) = collect(&mut inserts, &watch).await {
-                insert(&store, batch).await;
+            // Ends after the lane of holds, whose sender is the only one.
+            let mut batch = Vec::with_capacity(BATCH);
+            while inserts.recv_many(&mut batch, BATCH).await > 0 {
+                insert(&store, std::mem::replace(&mut batch, Vec::with_capacity(BATCH)), &pace).await;
             }
         });
         let watch = lifecycle.clone();
@@ -73,21 +81,26 @@ async fn collect<T>(lane: &mut mpsc::Receiver<T>, lifecycle: &Lifecycle) -> Opti
     (taken > 0).then_some(batch)
 }
 
-async fn insert(tools: &Tools, batch: Vec<Insert>) {
+async fn insert(tools: &Tools, batch: Vec<Insert>, pace: &Pace) {
     let (batch, late): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_wanted);
     let mut settlements = Settlements::default();
-    let mut answers: Vec<_> = late.into_iter().map(|insert| (insert, Outcome::TooLate)).collect();
-    if !batch.is_empty() {
-        answers.extend(stored(tools, batch).await);
-    }
     let mut given_back = Vec::new();
-    for (insert, outcome) in answers {
-        settlements.note(&insert.row, &outcome);
-        match outcome {
-            // Nothing is left to wait for.
-            Outcome::Stored => drop(insert.answer.send(outcome)),
-            // The client may try again at once: its pass must be live by then.
-            _ => given_back.push((insert.answer, outcome)),
+    for Insert { row, answer, .. } in late {
+        settlements.note(&row.booking, &Outcome::TooLate);
+        given_back.push((answer, Outcome::TooLate));
+    }
+    if !batch.is_empty() {
+        pace.begin(Instant::now());
+        let stored = stored(tools, batch).await;
+        pace.end(Instant::now());
+        for (booking, outcome, answer) in stored {
+            settlements.note(&booking, &outcome);
+            match outcome {
+                // Nothing is left to wait for.
+                Outcome::Stored(_) => drop(answer.send(outcome)),
+                // The client may try again at once: its pass must be live by then.
+                _ => given_back.push((answer, outcome)),
+            }
         }
     }
     settlements.carry_out(tools).await;
@@ -101,28 +114,30 @@ fn is_wanted(insert: &Insert) -> bool {
     insert.held_at.elapsed() < TURN_DEADLINE && !insert.answer.is_closed()
 }
 
-async fn stored(tools: &Tools, batch: Vec<Insert>) -> Vec<(Insert, Outcome)> {
-    let (rows, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(|insert| (insert.row.clone(), insert)).unzip();
+type Stored = (Booking, Outcome, oneshot::Sender<Outcome>);
+
+async fn stored(tools: &Tools, batch: Vec<Insert>) -> Vec<Stored> {
+    let (rows, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(|insert| (insert.row, insert.answer)).unzip();
     let started = Instant::now();
     let answer = tools.store.insert(&rows).await;
     metrics::histogram!("stanchion_booking_commit_batch_size").record(rows.len() as f64);
     metrics::histogram!("stanchion_booking_commit_seconds").record(started.elapsed().as_secs_f64());
-    match answer {
-        Ok(answers) => waiting.into_iter().zip(answers.into_iter().map(Outcome::from)).collect(),
+    let outcomes: Vec<_> = match answer {
+        Ok(answers) => answers.into_iter().zip(&rows).map(|(answer, row)| outcome(answer, row)).collect(),
         Err(error) => {
             tracing::warn!(%error, reservations = rows.len(), "a batch of reservations was not committed");
-            waiting.into_iter().map(|insert| (insert, Outcome::Failed(error.clone()))).collect()
+            rows.iter().map(|_| Outcome::Failed(error.clone())).collect()
         }
-    }
+    };
+    let answered = rows.into_iter().zip(outcomes).zip(waiting);
+    answered.map(|((row, outcome), answer)| (row.booking, outcome, answer)).collect()
 }
 
-impl From<Inserted> for Outcome {
-    fn from(inserted: Inserted) -> Self {
-        match inserted {
-            Inserted::Stored => Self::Stored,
-            Inserted::Duplicate => Self::Duplicate,
-            Inserted::NoSeats => Self::NoSeats,
-        }
+fn outcome(inserted: Inserted, row: &NewBooking) -> Outcome {
+    match inserted {
+        Inserted::Stored => Outcome::Stored(Box::new(row.booking.clone())),
+        Inserted::Duplicate => Outcome::Duplicate,
+        Inserted::NoSeats => Outcome::NoSeats,
     }
 }
 
@@ -131,14 +146,14 @@ impl From<Inserted> for Outcome {
 struct Settlements(HashMap<EventId, Vec<(BookingId, Settlement)>>);
 
 impl Settlements {
-    fn note(&mut self, row: &NewBooking, outcome: &Outcome) {
+    fn note(&mut self, booking: &Booking, outcome: &Outcome) {
         let settlement = match outcome {
-            Outcome::Stored => Settlement::Committed,
+            Outcome::Stored(_) => Settlement::Committed,
             // The row may be there: the repair of stale holds asks the database once it can be asked.
             Outcome::Failed(error) if error.may_stand() => return,
             _ => Settlement::Aborted,
         };
-        self.0.entry(row.booking.event_id).or_default().push((row.booking.booking_id, settlement));
+        self.0.entry(booking.event_id).or_default().push((booking.booking_id, settlement));
     }
 
     async fn carry_out(self, tools: &Tools) {

@@ -62,6 +62,12 @@ pub struct Cli {
     /// Most REST connections of each process to each server [default: 512]; in `reserve`, of all [default: 128]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub connections: Option<u32>,
+    /// In `reserve`: confirm afterwards what was reserved
+    #[arg(long)]
+    pub confirm: bool,
+    /// Zones that the seats are in: one is the hottest; 45 are those of the reference data
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub zones: u32,
     /// Milliseconds between two questions of a polling user
     #[arg(long, value_name = "MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(50..=14_000))]
     pub poll_ms: u64,

@@ -87,7 +87,7 @@ fn connections(cli: &Cli, script: &Script, limit: u32) -> u32 {
 }
 
 const fn reserves_only(script: &Script) -> bool {
-    matches!(script.purpose, Purpose::Reserve(_))
+    matches!(script.purpose, Purpose::Reserve { .. })
 }
 
 /// What is left when everybody has gone.

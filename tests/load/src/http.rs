@@ -3,6 +3,7 @@
 mod connection;
 mod fault;
 mod pool;
+mod prepared;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -13,6 +14,7 @@ pub use self::{
     connection::{Connection, dial},
     fault::Fault,
     pool::Pool,
+    prepared::Prepared,
 };
 
 /// Where every path begins.

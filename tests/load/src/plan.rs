@@ -56,8 +56,13 @@ pub enum Purpose {
     Wait,
     /// Join, stay this long, go; whoever gets a pass reserves and cancels.
     Visit(Duration),
-    /// Reserve with a pass that was fetched beforehand; at this rate in all processes, or as fast as answers come.
-    Reserve(Option<f64>),
+    /// Reserve with a pass that was fetched beforehand.
+    Reserve {
+        /// In all processes, per second; as fast as answers come where it is left out.
+        rate: Option<f64>,
+        /// Is what was reserved confirmed afterwards?
+        confirm: bool,
+    },
 }
 
 /// What is sold.

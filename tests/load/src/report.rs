@@ -14,7 +14,7 @@ use crate::{
     latency::{Latencies, Percentiles},
     scenario::Script,
     tally::{Counts, Tallied, add_errors},
-    usage::Usage,
+    usage::{Part, Usage},
 };
 
 /// How a run went.
@@ -39,6 +39,8 @@ pub struct Report {
     /// In per cent of the users.
     pub passes_percent: f64,
     /// In per cent of the users.
+    pub reserved_percent: f64,
+    /// In per cent of the users.
     pub booked_percent: f64,
     /// Reservations per second, where only those were measured.
     pub reservations_per_second: Option<f64>,
@@ -57,7 +59,7 @@ pub struct Report {
 }
 
 /// What the server and the workers used.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Used {
     /// The server before the first user.
     pub before: Usage,
@@ -81,7 +83,7 @@ pub struct Used {
 }
 
 /// The server over a part of the run.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Phase {
     /// How long it took.
     pub seconds: f64,
@@ -91,6 +93,10 @@ pub struct Phase {
     pub cpu_ms: u64,
     /// The server's memory at its end, in KiB.
     pub rss_kib: u64,
+    /// The load generator's CPU time in it, in milliseconds.
+    pub workers_cpu_ms: u64,
+    /// Each process of the server by itself.
+    pub parts: Vec<Part>,
 }
 
 /// What is left when everybody has gone.
@@ -155,6 +161,7 @@ impl Report {
             counts,
             joined_percent: percent(counts.joined),
             passes_percent: percent(counts.passes),
+            reserved_percent: percent(counts.reserved),
             booked_percent: percent(counts.booked),
             reservations_per_second: (reserving > 0.0).then(|| counts.reserved as f64 / reserving),
             steps: latencies.percentiles(),

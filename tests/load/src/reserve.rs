@@ -14,17 +14,17 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use hyper::Method;
 use parking_lot::Mutex;
+use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
 use crate::{
-    http::{Fault, call},
+    http::{BASE, Fault, Prepared},
     latency::Step,
     line::{self, Pass, Person},
+    plan::Plan,
     tally::count,
-    user,
     worker::Context,
 };
 
@@ -35,6 +35,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Users with their passes.
 pub struct Reservations(Vec<(Person, Pass)>);
+
+/// A booking to be confirmed.
+type Reserved<'a> = (&'a Person, String);
 
 impl Reservations {
     /// Sends this process's users through the line.
@@ -52,42 +55,50 @@ impl Reservations {
         Self(ready.into_inner())
     }
 
-    /// Reserves, then confirms what was reserved; the seconds that reserving took.
-    pub async fn carry_out(self, context: &Arc<Context>, rate: Option<f64>) -> f64 {
+    /// Reserves, and where asked for confirms what was reserved; the seconds that reserving took.
+    pub async fn carry_out(self, context: &Arc<Context>, rate: Option<f64>, confirm: bool) -> f64 {
         let pace = rate.map(|rate| context.plan.processes as f64 / rate);
         let begin = Instant::now();
-        let reserved = Mutex::new(Vec::with_capacity(self.0.len()));
-        let keep = &reserved;
-        in_lanes(context, &self.0, pace, |(person, pass), due| async move {
-            if let Some(booking) = reserve(context, person, pass, due).await {
-                keep.lock().push((person, booking));
+        let reserved = Mutex::new(Vec::with_capacity(if confirm { self.0.len() } else { 0 }));
+        in_lanes(context, &self.0, pace, async |(person, pass), due, connection| {
+            let booking = reserve(context, connection, person, pass, due).await;
+            match booking {
+                Some(booking) if confirm => reserved.lock().push((person, booking)),
+                _ => count(&context.tally.counters.finished),
             }
         })
         .await;
         let seconds = begin.elapsed().as_secs_f64();
-        let bookings = reserved.into_inner();
-        in_lanes(context, &bookings, pace, |(person, booking), due| confirm(context, person, booking, due)).await;
+        let bookings: Vec<Reserved<'_>> = reserved.into_inner();
+        in_lanes(context, &bookings, pace, async |(person, booking), due, connection| {
+            self::confirm(context, connection, person, booking, due).await;
+        })
+        .await;
         seconds
     }
 }
 
 /// Does the work for every item over the plan's connections; with a pace, in seconds, each item at its due moment.
-async fn in_lanes<'a, T, F: Future<Output = ()>>(
+async fn in_lanes<'a, T>(
     context: &Context,
     items: &'a [T],
     pace: Option<f64>,
-    work: impl Fn(&'a T, Instant) -> F,
+    work: impl AsyncFn(&'a T, Instant, &mut Prepared<'_>),
 ) {
     let (begin, next, limit) = (Instant::now(), AtomicUsize::new(0), context.start + context.plan.limit);
-    let lanes = (0..context.plan.connections).map(|_| async {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(at).filter(|_| Instant::now() < limit) else { return };
-            let due = pace.map(|pace| begin + Duration::from_secs_f64(pace * at as f64));
-            if let Some(due) = due {
-                sleep_until(due).await;
+    let lanes = (0..context.plan.connections).map(|lane| {
+        let (next, work) = (&next, &work);
+        async move {
+            let mut connection = Prepared::new(&context.plan.booking, lane);
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(item) = items.get(at).filter(|_| Instant::now() < limit) else { return };
+                let due = pace.map(|pace| begin + Duration::from_secs_f64(pace * at as f64));
+                if let Some(due) = due {
+                    sleep_until(due).await;
+                }
+                work(item, due.unwrap_or_else(Instant::now), &mut connection).await;
             }
-            work(item, due.unwrap_or_else(Instant::now)).await;
         }
     });
     join_all(lanes).await;
@@ -127,9 +138,15 @@ async fn fetch_pass(context: &Arc<Context>, user: usize) -> Result<(Person, Pass
     Ok((person, pass))
 }
 
-async fn reserve(context: &Context, person: &Person, pass: &Pass, due: Instant) -> Option<String> {
-    let key = Uuid::new_v4().simple().to_string();
-    match user::reserve(context, person, &pass.token, &key).await {
+async fn reserve(
+    context: &Context,
+    connection: &mut Prepared<'_>,
+    person: &Person,
+    pass: &Pass,
+    due: Instant,
+) -> Option<String> {
+    let answer = connection.exchange(&reservation(context, person, pass)).await.and_then(booking_id);
+    match answer {
         Ok(booking) => {
             context.tally.latencies.record(Step::Reserve, due.elapsed());
             count(&context.tally.counters.reserved);
@@ -142,9 +159,42 @@ async fn reserve(context: &Context, person: &Person, pass: &Pass, due: Instant) 
     }
 }
 
-async fn confirm(context: &Context, person: &Person, booking: &str, due: Instant) {
-    let path = format!("/bookings/{booking}/confirm");
-    match context.booking.call(call(Method::POST, &path, &person.token, None)).await {
+fn booking_id(answer: &[u8]) -> Result<String, Fault> {
+    #[derive(Deserialize)]
+    struct Booking {
+        booking_id: String,
+    }
+    let booking = serde_json::from_slice(answer).map(|booking: Booking| booking.booking_id);
+    booking.map_err(|_| Fault::Unexpected("a booking without its id"))
+}
+
+fn reservation(context: &Context, person: &Person, pass: &Pass) -> Vec<u8> {
+    let Plan { sale, booking, .. } = &context.plan;
+    let body = format!(
+        r#"{{"event_id":"{}","show_id":"{}","zone_id":"{}","quantity":1}}"#,
+        sale.event,
+        sale.show,
+        context.plan.zone(person.number)
+    );
+    format!(
+        "POST {BASE}/bookings/reserve HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nX-Queue-Pass: {}\r\n\
+         Idempotency-Key: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        booking.authority,
+        person.token,
+        pass.token,
+        Uuid::new_v4().simple(),
+        body.len()
+    )
+    .into_bytes()
+}
+
+async fn confirm(context: &Context, connection: &mut Prepared<'_>, person: &Person, booking: &str, due: Instant) {
+    let request = format!(
+        "POST {BASE}/bookings/{booking}/confirm HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
+         Content-Length: 0\r\n\r\n",
+        context.plan.booking.authority, person.token
+    );
+    match connection.exchange(request.as_bytes()).await {
         Ok(_) => {
             context.tally.latencies.record(Step::Confirm, due.elapsed());
             count(&context.tally.counters.booked);

@@ -13,9 +13,6 @@ use crate::{
     plan::Sale,
 };
 
-/// Zones of an event: as many as each show of the reference data has.
-const ZONES: u32 = 5;
-
 /// Longest wait until the gateway knows a new event.
 const KNOWN_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -24,6 +21,8 @@ const KNOWN_DEADLINE: Duration = Duration::from_secs(15);
 pub struct Terms {
     /// Seats that users may get.
     pub seats: u32,
+    /// Zones that they are in.
+    pub zones: u32,
     /// Users released per second.
     pub rate: f64,
     /// Most passes out at once.
@@ -84,8 +83,8 @@ impl Operator {
         let sale = Sale {
             event: id(),
             show: id(),
-            zones: (0..ZONES).map(|_| id()).collect(),
-            zone_capacity: terms.seats.div_ceil(ZONES),
+            zones: (0..terms.zones).map(|_| id()).collect(),
+            zone_capacity: terms.seats.div_ceil(terms.zones),
             pass_ttl: terms.pass_ttl,
         };
         let body = event(run, &sale, terms);

@@ -41,6 +41,8 @@ pub struct Script {
 pub struct Promise {
     /// Everybody gets a pass.
     pub passes: bool,
+    /// Everybody's reservation stands.
+    pub reserved: bool,
     /// Everybody's booking is confirmed.
     pub booked: bool,
     /// Afterwards, the line is empty and every seat is free.
@@ -89,7 +91,7 @@ impl Script {
                 (cli.users.unwrap_or(defaults.users), arrive, given.unwrap_or(defaults.rate))
             }
         };
-        let purpose = purpose(cli.scenario, given);
+        let purpose = purpose(cli, given);
         let releasing = if purpose == Purpose::Wait { 0.0 } else { f64::from(users) / rate };
         let slowest = given.filter(|_| cli.scenario == Scenario::Reserve).map_or(0.0, |rate| f64::from(users) / rate);
         let limit = arrive + hold + seconds(releasing * 1.5 + slowest * 1.5) + PATIENCE;
@@ -100,17 +102,17 @@ impl Script {
             limit: cli.limit.map_or(limit, seconds).min(LONGEST),
             purpose,
             terms: terms(cli, users, rate),
-            promise: promise(cli.scenario),
+            promise: promise(cli),
         }
     }
 }
 
-const fn purpose(scenario: Scenario, rate: Option<f64>) -> Purpose {
-    match scenario {
+const fn purpose(cli: &Cli, rate: Option<f64>) -> Purpose {
+    match cli.scenario {
         Scenario::Idle => Purpose::Wait,
         Scenario::Churn => Purpose::Visit(STAY),
         Scenario::Drain => Purpose::BuyAcrossRestart,
-        Scenario::Reserve => Purpose::Reserve(rate),
+        Scenario::Reserve => Purpose::Reserve { rate, confirm: cli.confirm },
         _ => Purpose::Buy,
     }
 }
@@ -120,6 +122,7 @@ fn terms(cli: &Cli, users: u32, rate: f64) -> Terms {
     let cap = if cli.scenario == Scenario::Reserve { users } else { (rate * 10.0).clamp(100.0, 1e6) as u32 };
     Terms {
         seats: users,
+        zones: cli.zones,
         rate,
         max_active: cli.max_active.unwrap_or(cap),
         pass_ttl: Duration::from_secs(if churning { 60 } else { 900 }),
@@ -130,11 +133,14 @@ fn terms(cli: &Cli, users: u32, rate: f64) -> Terms {
     }
 }
 
-const fn promise(scenario: Scenario) -> Promise {
+const fn promise(cli: &Cli) -> Promise {
+    let scenario = cli.scenario;
     let buys = !matches!(scenario, Scenario::Idle | Scenario::Churn);
+    let reserves_only = matches!(scenario, Scenario::Reserve) && !cli.confirm;
     Promise {
         passes: buys,
-        booked: buys,
+        reserved: buys && reserves_only,
+        booked: buys && !reserves_only,
         leaves_nothing: matches!(scenario, Scenario::Churn),
         comes_back: matches!(scenario, Scenario::Drain),
     }
@@ -165,7 +171,11 @@ mod tests {
         assert_eq!((rush.users, rush.terms.rate, rush.terms.max_active), (500, 250.0, 40));
         let churn = script(&["churn", "--rate", "20", "--hold", "10"]);
         assert_eq!((churn.users, churn.arrive), (200, Duration::from_secs(10)));
-        assert_eq!(script(&["reserve"]).purpose, Purpose::Reserve(None));
-        assert_eq!(script(&["reserve", "--rate", "900"]).purpose, Purpose::Reserve(Some(900.0)));
+        let reserve = script(&["reserve"]);
+        assert_eq!(reserve.purpose, Purpose::Reserve { rate: None, confirm: false });
+        assert!(reserve.promise.reserved && !reserve.promise.booked);
+        let reserve = script(&["reserve", "--rate", "900", "--confirm", "--zones", "1"]);
+        assert_eq!(reserve.purpose, Purpose::Reserve { rate: Some(900.0), confirm: true });
+        assert_eq!((reserve.promise.booked, reserve.terms.zones), (true, 1));
     }
 }

@@ -7,7 +7,6 @@ use std::{sync::Arc, time::Duration};
 use rand::Rng;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-pub use self::buying::reserve;
 use crate::{
     http::Fault,
     latency::Step,

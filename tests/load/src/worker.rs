@@ -106,11 +106,11 @@ async fn work(context: &Arc<Context>) -> Result<()> {
 
 /// Everybody's life; returns how many seconds reserving took, where that is the purpose.
 async fn everybody(context: &Arc<Context>) -> Result<f64> {
-    if let Purpose::Reserve(rate) = context.plan.purpose {
+    if let Purpose::Reserve { rate, confirm } = context.plan.purpose {
         let reservations = Reservations::prepare(context).await;
         say(&Word::Prepared).await?;
         context.proceed.notified().await;
-        return Ok(reservations.carry_out(context, rate).await);
+        return Ok(reservations.carry_out(context, rate, confirm).await);
     }
     let users = TaskTracker::new();
     for number in context.plan.own_users() {

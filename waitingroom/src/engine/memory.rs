@@ -87,8 +87,16 @@ impl Engine for MemoryEngine {
         self.step(event, |sale| sale.line.release(batch, limit, sale.seats.left(), now))
     }
 
-    async fn reserve(&self, request: &Reserve, now: Timestamp) -> Result<ReserveOutcome, EngineError> {
-        self.step(request.event_id, |sale| sale.seats.reserve(&mut sale.line, request, now))
+    async fn reserve_all(
+        &self,
+        event: EventId,
+        requests: &[Reserve],
+        now: Timestamp,
+    ) -> Result<Vec<ReserveOutcome>, EngineError> {
+        self.step(event, |sale| {
+            let reserve = |request| sale.seats.reserve(&mut sale.line, request, now);
+            requests.iter().map(reserve).collect()
+        })
     }
 
     async fn settle(

@@ -48,6 +48,8 @@ const UNWRITTEN_CALLS: usize = 1_024;
 const STAGED_ROWS: usize = 500;
 /// Settlements that one step carries out.
 const SETTLEMENTS: usize = 500;
+/// Most reservations of one step: bounds its time, and the values that Lua passes at once.
+const RESERVE_LIMIT: usize = 500;
 
 /// See the module's documentation. Clones share one connection.
 #[derive(Debug, Clone)]
@@ -156,8 +158,18 @@ impl Engine for RedisEngine {
         reply::released(event, self.call(&self.steps.release, event).at(now).arg(batch).arg(limit).run().await?)
     }
 
-    async fn reserve(&self, request: &Reserve, now: Timestamp) -> Result<ReserveOutcome, EngineError> {
-        reply::reserved(self.call(&self.steps.reserve, request.event_id).at(now).reserve(request).run().await?)
+    async fn reserve_all(
+        &self,
+        event: EventId,
+        requests: &[Reserve],
+        now: Timestamp,
+    ) -> Result<Vec<ReserveOutcome>, EngineError> {
+        let mut outcomes = Vec::with_capacity(requests.len());
+        for some in requests.chunks(RESERVE_LIMIT) {
+            let call = self.call(&self.steps.reserve, event).at(now).reservations(some);
+            outcomes.extend(reply::reserved(call.run().await?)?);
+        }
+        Ok(outcomes)
     }
 
     async fn settle(

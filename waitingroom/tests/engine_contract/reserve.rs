@@ -121,3 +121,58 @@ pub(crate) async fn nobody_holds_a_seat_too_many(engine: SharedEngine) {
     assert_eq!((held(&outcomes), sale.seats_left().await), (16, 2));
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == ReserveOutcome::Insufficient(2)).count(), 44);
 }
+
+pub(crate) async fn what_is_asked_together_is_answered_as_if_one_after_the_other(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    sale.load(7).await;
+    let (ann, bob, cid) = (sale.pass("ann").await, sale.pass("bob").await, sale.pass("cid").await);
+    let named = |request: Reserve, asked: &str| Reserve {
+        idempotency: Some(("key".parse().unwrap(), asked.to_owned())),
+        booking_id: Uuid::new_v4().into(),
+        ..request
+    };
+    let first = named(sale.request("ann", &ann, 2), "two");
+    let requests = [
+        first.clone(),
+        named(first.clone(), "two"),
+        named(first.clone(), "three"),
+        Reserve { idempotency: None, ..sale.request("ann", &ann, 1) },
+        Reserve {
+            user: user("ann"),
+            user_limit: 4,
+            pass_epoch: "earlier".parse().unwrap(),
+            ..sale.request("ann", &cid, 3)
+        },
+        sale.request("bob", &bob, 4),
+        sale.request("cid", &cid, 2),
+        sale.request("cid", &cid, 1),
+        sale.request("cid", &cid, 1),
+    ];
+    let outcomes = sale.engine.reserve_all(sale.event, &requests, sale.now()).await.unwrap();
+    use ReserveOutcome::{Held, Insufficient, Mismatch, PassUsed, Replayed, UserLimit};
+    let last = requests[7].booking_id;
+    let expected = [
+        Held,
+        Replayed(first.booking_id),
+        Mismatch,
+        PassUsed(first.booking_id),
+        UserLimit(2),
+        Held,
+        Insufficient(1),
+        Held,
+        PassUsed(last),
+    ];
+    assert_eq!(outcomes, expected);
+    assert_eq!((sale.seats_left().await, sale.status().await.active), (0, 3));
+    let settlements = [
+        (first.booking_id, Settlement::Committed),
+        (last, Settlement::Committed),
+        (last, Settlement::Released),
+        (last, Settlement::Released),
+        (requests[5].booking_id, Settlement::Released),
+        (first.booking_id, Settlement::Confirmed),
+    ];
+    sale.engine.settle(sale.event, &settlements, sale.now()).await.unwrap();
+    assert_eq!((sale.seats_left().await, sale.status().await.active), (5, 0));
+    assert_eq!(sale.engine.stale_holds(sale.event, sale.after(10_000_000), 10).await.unwrap(), []);
+}

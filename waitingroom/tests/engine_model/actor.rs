@@ -104,9 +104,12 @@ impl Actor {
                 shown(both!(memory, redis, |engine| engine.report_node(event, &node, now)))
             }
             Operation::Release { limit } => self.release(memory, redis, *limit).await,
-            Operation::Reserve(attempt) => self.reserve(memory, redis, self.request(attempt)).await,
+            Operation::Reserve(attempts) => {
+                let requests = attempts.iter().map(|attempt| self.request(attempt)).collect();
+                self.reserve(memory, redis, requests).await
+            }
             Operation::ReserveAgain { back, otherwise } => match self.repetition(*back, *otherwise) {
-                Some(request) => self.reserve(memory, redis, request).await,
+                Some(request) => self.reserve(memory, redis, vec![request]).await,
                 None => Answers::default(),
             },
             Operation::Settle { decisions } => {
@@ -171,9 +174,9 @@ impl Actor {
         shown((expected, answered))
     }
 
-    async fn reserve(&mut self, memory: &MemoryEngine, redis: &RedisEngine, request: Reserve) -> Answers {
-        self.attempts.push(request.clone());
-        shown(both!(memory, redis, |engine| engine.reserve(&request, self.now)))
+    async fn reserve(&mut self, memory: &MemoryEngine, redis: &RedisEngine, requests: Vec<Reserve>) -> Answers {
+        self.attempts.extend(requests.iter().cloned());
+        shown(both!(memory, redis, |engine| engine.reserve_all(self.event, &requests, self.now)))
     }
 
     fn request(&self, attempt: &Attempt) -> Reserve {

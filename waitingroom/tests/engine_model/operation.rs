@@ -14,7 +14,7 @@ pub(crate) enum Operation {
     Together(Vec<Operation>),
     ReportNode { node: usize },
     Release { limit: u32 },
-    Reserve(Attempt),
+    Reserve(Vec<Attempt>),
     ReserveAgain { back: usize, otherwise: bool },
     Settle { decisions: Vec<(usize, Settlement)> },
     StaleHolds { after_ms: i64, limit: u32 },
@@ -72,7 +72,7 @@ fn step() -> impl Strategy<Value = Operation> {
         60 => vec(action(), 2..12).prop_map(Operation::Together),
         20 => (0..NODES).prop_map(|node| Operation::ReportNode { node }),
         100 => (0..6u32).prop_map(|limit| Operation::Release { limit }),
-        70 => attempt().prop_map(Operation::Reserve),
+        70 => vec(attempt(), 1..4).prop_map(Operation::Reserve),
         20 => (recent(), any::<bool>()).prop_map(|(back, otherwise)| Operation::ReserveAgain { back, otherwise }),
         50 => vec((recent(), settlement()), 1..4).prop_map(|decisions| Operation::Settle { decisions }),
         10 => (prop::sample::select(vec![-20_000, -1, 0, 1, 20_000]), 0..4u32)

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::{
     report::{Phase, Used},
     tally::Counts,
-    usage::{self, Usage},
+    usage::{self, Part, Usage},
 };
 
 /// See the module's documentation.
@@ -21,7 +21,7 @@ pub struct Watch {
     peak: Usage,
     peak_connected: u64,
     after: Usage,
-    phase: Option<(Usage, Instant)>,
+    phase: Option<(Vec<Part>, Usage, u64, Instant)>,
     measured: Option<Phase>,
 }
 
@@ -71,18 +71,22 @@ impl Watch {
 
     /// A phase of its own begins: everybody waits, or reservations begin.
     pub fn measured_phase_begins(&mut self) {
-        self.phase = Some((usage::of(&self.server), Instant::now()));
+        let workers = usage::of(&self.workers).cpu_ms;
+        self.phase = Some((usage::parts(&self.server), usage::of(&self.server), workers, Instant::now()));
     }
 
     /// The phase is over.
     pub fn measured_phase_ends(&mut self) {
-        if let Some((then, since)) = self.phase.take() {
+        if let Some((parts, then, workers, since)) = self.phase.take() {
             let now = usage::of(&self.server);
+            let spent = |(now, then): (Part, Part)| Part { cpu_ms: now.cpu_ms.saturating_sub(then.cpu_ms), ..now };
             self.measured = Some(Phase {
                 seconds: since.elapsed().as_secs_f64(),
                 cpu_before_ms: then.cpu_ms.saturating_sub(self.before.cpu_ms),
                 cpu_ms: now.cpu_ms.saturating_sub(then.cpu_ms),
                 rss_kib: now.rss_kib,
+                workers_cpu_ms: self.workers_latest.cpu_ms.saturating_sub(workers),
+                parts: usage::parts(&self.server).into_iter().zip(parts).map(spent).collect(),
             });
         }
     }
@@ -115,7 +119,7 @@ impl Watch {
             peak_connected: self.peak_connected,
             cpu_ms: self.latest.cpu_ms.saturating_sub(self.before.cpu_ms),
             after: self.after,
-            measured: self.measured,
+            measured: self.measured.clone(),
             workers_cpu_ms: self.workers_latest.cpu_ms,
             workers_peak_kib: self.workers_peak_kib,
         })

@@ -27,6 +27,7 @@ pub(super) fn lines(report: &Report, used: &Used) -> Vec<(&'static str, String)>
         ),
     ];
     lines.extend(used.measured.iter().map(|phase| ("measured phase", measured(report, used, phase))));
+    lines.extend(used.measured.iter().flat_map(|phase| parts(report, phase)));
     let own = format!("{:.1} MiB, {} s of CPU", mib(used.workers_peak_kib), seconds(used.workers_cpu_ms));
     lines.push(("load generator", own));
     lines
@@ -56,6 +57,22 @@ fn measured(report: &Report, used: &Used, phase: &Phase) -> String {
         seconds(phase.cpu_ms),
         mib(phase.rss_kib)
     )
+}
+
+/// What a reservation costs each process, where there are several.
+fn parts(report: &Report, phase: &Phase) -> Vec<(&'static str, String)> {
+    if report.reservations_per_second.is_none() || phase.parts.len() < 2 {
+        return Vec::new();
+    }
+    let share = |cpu_ms: u64| per(cpu_ms as f64 * 1_000.0, report.counts.reserved as f64, 1);
+    let line = |name: &str, cpu_ms, rss_kib| {
+        ("", format!("{name:<16} {:>7} µs of CPU per booking, {:>7.1} MiB", share(cpu_ms), mib(rss_kib)))
+    };
+    let mut lines: Vec<_> = phase.parts.iter().map(|part| line(&part.name, part.cpu_ms, part.rss_kib)).collect();
+    lines.push(("", format!("{:<16} {:>7} µs", "load generator", share(phase.workers_cpu_ms))));
+    let sum = phase.parts.iter().map(|part| part.cpu_ms).sum::<u64>() + phase.workers_cpu_ms;
+    lines.push(("", format!("{:<16} {:>7} µs", "all", share(sum))));
+    lines
 }
 
 fn mib(kib: u64) -> f64 {

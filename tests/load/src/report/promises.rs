@@ -13,6 +13,7 @@ pub(super) fn broken(report: &Report, promise: Promise) -> Vec<String> {
     [
         everybody("joined", counts.joined),
         promise.passes.then(|| everybody("passes", counts.passes)).flatten(),
+        promise.reserved.then(|| everybody("reserved", counts.reserved)).flatten(),
         promise.booked.then(|| everybody("booked", counts.booked)).flatten(),
         promise.comes_back.then(|| everybody("came back", counts.rejoined)).flatten(),
         never("stream errors", counts.stream_errors),

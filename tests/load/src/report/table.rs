@@ -32,6 +32,7 @@ impl Report {
         for (name, count, percent) in [
             ("joined", counts.joined, self.joined_percent),
             ("passes", counts.passes, self.passes_percent),
+            ("reserved", counts.reserved, self.reserved_percent),
             ("booked", counts.booked, self.booked_percent),
         ] {
             writeln!(out, "  {name:<16}{count:>9}  {percent:>6.2} %")?;

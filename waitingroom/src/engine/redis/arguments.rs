@@ -56,7 +56,11 @@ impl Call<'_> {
         }
     }
 
-    pub(super) fn reserve(self, request: &Reserve) -> Self {
+    pub(super) fn reservations(self, requests: &[Reserve]) -> Self {
+        requests.iter().fold(self, Self::reserve)
+    }
+
+    fn reserve(self, request: &Reserve) -> Self {
         let (attempt, fingerprint) = match &request.idempotency {
             Some((key, fingerprint)) => (attempt_digest(&request.user, key), fingerprint.as_str()),
             None => (String::new(), ""),

@@ -205,19 +205,23 @@ pub(super) fn released(event_id: EventId, mut reply: Reply) -> Result<Released, 
     Ok(Released { granted, unacknowledged, lapsed, progress })
 }
 
-pub(super) fn reserved(mut reply: Reply) -> Result<ReserveOutcome, EngineError> {
-    Ok(match reply.text()?.as_str() {
-        "held" => ReserveOutcome::Held,
-        "replayed" => ReserveOutcome::Replayed(reply.parsed()?),
-        "mismatch" => ReserveOutcome::Mismatch,
-        "pass_used" => ReserveOutcome::PassUsed(reply.parsed()?),
-        "pass_expired" => ReserveOutcome::PassExpired,
-        "pass_revoked" => ReserveOutcome::PassRevoked,
-        "unknown_zone" => ReserveOutcome::UnknownZone,
-        "user_limit" => ReserveOutcome::UserLimit(reply.parsed()?),
-        "insufficient" => ReserveOutcome::Insufficient(reply.parsed()?),
-        "syncing" => ReserveOutcome::Syncing,
-        _ => return Err(nonsense()),
+pub(super) fn reserved(reply: Reply) -> Result<Vec<ReserveOutcome>, EngineError> {
+    reply.all(|values| {
+        let (outcome, value) = (values.text()?, values.text()?);
+        let seats = || value.parse().map_err(|_| nonsense());
+        Ok(match outcome.as_str() {
+            "held" => ReserveOutcome::Held,
+            "replayed" => ReserveOutcome::Replayed(value.parse().map_err(|_| nonsense())?),
+            "mismatch" => ReserveOutcome::Mismatch,
+            "pass_used" => ReserveOutcome::PassUsed(value.parse().map_err(|_| nonsense())?),
+            "pass_expired" => ReserveOutcome::PassExpired,
+            "pass_revoked" => ReserveOutcome::PassRevoked,
+            "unknown_zone" => ReserveOutcome::UnknownZone,
+            "user_limit" => ReserveOutcome::UserLimit(seats()?),
+            "insufficient" => ReserveOutcome::Insufficient(seats()?),
+            "syncing" => ReserveOutcome::Syncing,
+            _ => return Err(nonsense()),
+        })
     })
 }
 

@@ -21,46 +21,47 @@ local function attempt_key(digest)
   return base .. 'attempt:' .. meta.epoch .. ':' .. digest
 end
 
+-- Answers what it remembers.
 local function remember(key, ends, now, booking, fingerprint)
-  local left = tonumber(ends) - now
+  local memory, left = ends .. '\t' .. booking .. '\t' .. fingerprint, tonumber(ends) - now
   if left <= 0 then
     redis.call('DEL', key)
   else
-    redis.call('SET', key, ends .. '\t' .. booking .. '\t' .. fingerprint, 'PX', left + CLOCK_SLACK_MS)
+    redis.call('SET', key, memory, 'PX', left + CLOCK_SLACK_MS)
   end
+  return memory
 end
 
 -- The booking and the fingerprint of a memory that has not ended.
-local function remembered(key, now)
-  local value = redis.call('GET', key)
-  if not value then return nil end
-  local ends, booking, fingerprint = string.match(value, '^([^\t]*)\t([^\t]*)\t(.*)$')
+local function recollected(memory, now)
+  if not memory then return nil end
+  local ends, booking, fingerprint = string.match(memory, '^([^\t]*)\t([^\t]*)\t(.*)$')
   if tonumber(ends) <= now then return nil end
   return booking, fingerprint
 end
 
--- Moves seats out of a zone (negative: into it). A zone that is gone is left alone; none goes below zero.
-local function move_seats(zone, quantity)
-  local available = redis.call('HGET', ZONES, zone)
-  if not available then return end
-  local moved = math.min(tonumber(available), quantity)
-  redis.call('HINCRBY', ZONES, zone, -moved)
-  redis.call('HINCRBY', META, 'seats_left', -moved)
+-- How many seats of these holds belong to each of their zones, or users.
+local function seats_by(holds, name)
+  local seats = {}
+  for _, hold in ipairs(holds) do seats[hold[name]] = (seats[hold[name]] or 0) + hold.quantity end
+  return seats
 end
 
-local function take(hold)
-  move_seats(hold.zone, hold.quantity)
-  redis.call('HINCRBY', USER_SEATS, hold.user, hold.quantity)
-end
-
-local function give_back(hold)
-  move_seats(hold.zone, -hold.quantity)
-  local held = redis.call('HGET', USER_SEATS, hold.user)
-  if not held then return end
-  if tonumber(held) <= hold.quantity then
-    redis.call('HDEL', USER_SEATS, hold.user)
-  else
-    redis.call('HINCRBY', USER_SEATS, hold.user, -hold.quantity)
+-- The seats of holds that are over. A zone that is gone is left alone.
+local function give_back(holds)
+  for zone, seats in pairs(seats_by(holds, 'zone')) do
+    if redis.call('HEXISTS', ZONES, zone) == 1 then
+      redis.call('HINCRBY', ZONES, zone, seats)
+      redis.call('HINCRBY', META, 'seats_left', seats)
+    end
+  end
+  for user, seats in pairs(seats_by(holds, 'user')) do
+    local held = redis.call('HGET', USER_SEATS, user)
+    if held and tonumber(held) <= seats then
+      redis.call('HDEL', USER_SEATS, user)
+    elseif held then
+      redis.call('HINCRBY', USER_SEATS, user, -seats)
+    end
   end
 end
 
@@ -69,16 +70,6 @@ local function forget_spent(user, pass)
   if not entry_with_pass(user, 's', pass) then return end
   redis.call('HDEL', USERS, user)
   redis.call('ZREM', ACTIVE, user)
-end
-
--- Takes a hold out of the books; nil where there is none.
-local function drop_hold(booking)
-  local packed = redis.call('HGET', HOLDS, booking)
-  if not packed then return nil end
-  redis.call('HDEL', HOLDS, booking)
-  redis.call('SREM', PENDING, booking)
-  redis.call('ZREM', DUE, booking)
-  return hold_from(packed)
 end
 
 -- A part of an inventory that is being loaded.

@@ -1,41 +1,112 @@
--- Burns the pass and holds the seats, both or neither. ARGV: now, user, zone, quantity, pass, pass's epoch, pass's end,
--- booking, hold's end, user's limit, attempt (or empty), fingerprint. Answers {outcome, value}.
+-- Burns passes and holds seats, for one reservation after the other, each both or neither. ARGV: now, then of each: user,
+-- zone, quantity, pass, pass's epoch, pass's end, booking, hold's end, user's limit, attempt (or empty), fingerprint. Answers
+-- outcome and value of each; the value is empty where there is none.
+--
+-- What they all need is read at once, changed here and written at once: commands are what a reservation costs.
 
 local now = advance(tonumber(ARGV[1]), 'sync_until')
 if not now then return false end
-local pass, pass_epoch, pass_ends, booking = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
-local attempt, fingerprint = ARGV[11], ARGV[12]
-local hold = { user = ARGV[2], zone = ARGV[3], quantity = tonumber(ARGV[4]) }
+local syncing = tonumber(meta.sync_until) > now
 
-if attempt ~= '' then
-  local earlier, asked = remembered(attempt_key(attempt), now)
-  if earlier and asked ~= fingerprint then return { 'mismatch' } end
-  if earlier then return { 'replayed', earlier } end
+local requests, names, in_zones, memory_keys = {}, {}, {}, {}
+for at = 2, #ARGV, 11 do
+  local request = {
+    user = ARGV[at], zone = ARGV[at + 1], quantity = tonumber(ARGV[at + 2]), pass = ARGV[at + 3],
+    pass_epoch = ARGV[at + 4], pass_ends = ARGV[at + 5], booking = ARGV[at + 6], ends = ARGV[at + 7],
+    limit = tonumber(ARGV[at + 8]), attempt = ARGV[at + 9], fingerprint = ARGV[at + 10],
+  }
+  request.burned = burned_key(request.pass)
+  memory_keys[#memory_keys + 1] = request.burned
+  if request.attempt ~= '' then
+    request.remembered = attempt_key(request.attempt)
+    memory_keys[#memory_keys + 1] = request.remembered
+  end
+  requests[#requests + 1], names[#names + 1], in_zones[#in_zones + 1] = request, request.user, request.zone
 end
-local used_for = remembered(burned_key(pass), now)
-if used_for then return { 'pass_used', used_for } end
-if tonumber(meta.sync_until) > now then return { 'syncing' } end
-if tonumber(pass_ends) <= now then return { 'pass_expired' } end
--- A pass of an earlier epoch is taken for live: the database decides whether it was used.
-local entry = entry_with_pass(hold.user, 'p', pass)
-if pass_epoch == meta.epoch and not entry then return { 'pass_revoked' } end
-local available = tonumber(redis.call('HGET', ZONES, hold.zone))
-if not available then return { 'unknown_zone' } end
-local room = math.max(tonumber(ARGV[10]) - (tonumber(redis.call('HGET', USER_SEATS, hold.user)) or 0), 0)
-if hold.quantity > room then return { 'user_limit', room } end
-if hold.quantity > available then return { 'insufficient', available } end
 
-take(hold)
-remember(burned_key(pass), pass_ends, now, booking, '')
-if attempt ~= '' then remember(attempt_key(attempt), ARGV[9], now, booking, fingerprint) end
-redis.call('HSET', HOLDS, booking, table.concat({ hold.user, hold.zone, ARGV[4], ARGV[9], pass, attempt }, '\t'))
-redis.call('SADD', PENDING, booking)
-redis.call('ZADD', DUE, now, booking)
-if entry then
-  -- The pass goes on counting as active until the commit: one that fails must not bring it back above the cap.
-  redis.call('ZREM', UNACKED, hold.user)
-  redis.call('ZREM', IDLE, hold.user)
+local function by_name(list, values)
+  local found = {}
+  for i, name in ipairs(list) do found[name] = values[i] end
+  return found
+end
+local memories = by_name(memory_keys, redis.call('MGET', unpack(memory_keys)))
+local entries = by_name(names, redis.call('HMGET', USERS, unpack(names)))
+local held_by = by_name(names, redis.call('HMGET', USER_SEATS, unpack(names)))
+local available = by_name(in_zones, redis.call('HMGET', ZONES, unpack(in_zones)))
+
+local taken, spent = 0, {}
+local changed = { zones = {}, held_by = {}, entries = {}, holds = {}, pending = {}, due = {} }
+
+-- The user's entry, where this pass is in it and live.
+local function live_entry(request)
+  local entry = entries[request.user] and entry_from(entries[request.user])
+  return entry and entry.standing == 'p' and entry.pass == request.pass and entry
+end
+
+local function refusal(request)
+  if request.remembered then
+    local earlier, asked = recollected(memories[request.remembered], now)
+    if earlier and asked ~= request.fingerprint then return 'mismatch', '' end
+    if earlier then return 'replayed', earlier end
+  end
+  local used_for = recollected(memories[request.burned], now)
+  if used_for then return 'pass_used', used_for end
+  if syncing then return 'syncing', '' end
+  if tonumber(request.pass_ends) <= now then return 'pass_expired', '' end
+  -- A pass of an earlier epoch is taken for live: the database decides whether it was used.
+  if request.pass_epoch == meta.epoch and not live_entry(request) then return 'pass_revoked', '' end
+  local left = tonumber(available[request.zone])
+  if not left then return 'unknown_zone', '' end
+  local room = math.max(request.limit - (tonumber(held_by[request.user]) or 0), 0)
+  if request.quantity > room then return 'user_limit', room end
+  if request.quantity > left then return 'insufficient', left end
+end
+
+local function note(key, ends, booking, fingerprint)
+  memories[key] = remember(key, ends, now, booking, fingerprint)
+end
+
+-- The pass goes on counting as active until the commit: one that fails must not bring it back above the cap.
+local function spend(request)
+  local entry = live_entry(request)
+  if not entry then return end
   entry.standing = 's'
-  keep(hold.user, entry)
+  spent[#spent + 1] = request.user
+  entries[request.user] = packed_from(entry)
+  changed.entries[request.user] = entries[request.user]
 end
-return { 'held' }
+
+local function hold(request)
+  local booking, zone, user = request.booking, request.zone, request.user
+  available[zone] = tonumber(available[zone]) - request.quantity
+  held_by[user] = (tonumber(held_by[user]) or 0) + request.quantity
+  taken = taken + request.quantity
+  changed.zones[zone], changed.held_by[user] = available[zone], held_by[user]
+  note(request.burned, request.pass_ends, booking, '')
+  if request.remembered then note(request.remembered, request.ends, booking, request.fingerprint) end
+  changed.holds[booking] =
+    table.concat({ user, zone, request.quantity, request.ends, request.pass, request.attempt }, '\t')
+  changed.due[#changed.due + 1], changed.due[#changed.due + 2] = now, booking
+  changed.pending[#changed.pending + 1] = booking
+  spend(request)
+end
+
+local answer = {}
+for _, request in ipairs(requests) do
+  local outcome, value = refusal(request)
+  if not outcome then hold(request) end
+  answer[#answer + 1], answer[#answer + 2] = outcome or 'held', value or ''
+end
+
+if taken > 0 then
+  redis.call('HINCRBY', META, 'seats_left', -taken)
+  with_all('HSET', ZONES, flat(changed.zones))
+  with_all('HSET', USER_SEATS, flat(changed.held_by))
+  with_all('HSET', HOLDS, flat(changed.holds))
+  with_all('SADD', PENDING, changed.pending)
+  with_all('ZADD', DUE, changed.due)
+  with_all('HSET', USERS, flat(changed.entries))
+  with_all('ZREM', UNACKED, spent)
+  with_all('ZREM', IDLE, spent)
+end
+return answer

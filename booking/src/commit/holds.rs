@@ -1,0 +1,89 @@
+//! The lane before the commit: passes are burned and seats held for many reservations in one step of the engine.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, oneshot};
+use waitingroom::{
+    engine::EngineError,
+    ids::EventId,
+    seats::{Reserve, ReserveOutcome},
+};
+
+use super::{Insert, Outcome, lanes::Tools};
+use crate::reservation::NewBooking;
+
+/// Longest wait for the engine; who waited as long for their turn is not asked for any more.
+const ENGINE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A reservation whose seats are not held yet.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) request: Reserve,
+    pub(super) row: NewBooking,
+    pub(super) since: Instant,
+    pub(super) answer: oneshot::Sender<Outcome>,
+}
+
+/// Holds what the batch wants; what is held goes on to be committed, the rest is answered.
+pub(super) async fn hold(tools: &Tools, batch: Vec<Wanted>, inserts: &mpsc::Sender<Insert>) {
+    let mut by_event = HashMap::<EventId, Vec<Wanted>>::new();
+    for wanted in batch {
+        if wanted.answer.is_closed() {
+            continue; // the client has gone, and nothing was done for it
+        }
+        if wanted.since.elapsed() > ENGINE_DEADLINE {
+            let _ = wanted.answer.send(Outcome::TooLate); // the client may have gone
+            continue;
+        }
+        by_event.entry(wanted.request.event_id).or_default().push(wanted);
+    }
+    let events = by_event.into_iter().map(|(event, batch)| hold_of(tools, event, batch, inserts));
+    join_all(events).await;
+}
+
+async fn hold_of(tools: &Tools, event: EventId, batch: Vec<Wanted>, inserts: &mpsc::Sender<Insert>) {
+    let (requests, waiting): (Vec<_>, Vec<_>) =
+        batch.into_iter().map(|wanted| (wanted.request, (wanted.row, wanted.answer))).unzip();
+    let held_at = Instant::now();
+    match ask(tools, event, &requests).await {
+        Ok(outcomes) => {
+            for (outcome, (row, answer)) in outcomes.into_iter().zip(waiting) {
+                go_on(outcome, Insert { row, held_at, answer }, inserts).await;
+            }
+        }
+        Err(error) => {
+            for (_, answer) in waiting {
+                let _ = answer.send(Outcome::Unasked(error.clone())); // the client may have gone
+            }
+        }
+    }
+}
+
+async fn ask(tools: &Tools, event: EventId, requests: &[Reserve]) -> Result<Vec<ReserveOutcome>, EngineError> {
+    let started = Instant::now();
+    let late = |_| EngineError::Unavailable(format!("no answer in {} ms", ENGINE_DEADLINE.as_millis()));
+    let asking = tools.engine.reserve_all(event, requests, tools.clock.now());
+    let outcomes = tokio::time::timeout(ENGINE_DEADLINE, asking).await.map_err(late)??;
+    metrics::histogram!("stanchion_booking_hold_batch_size").record(requests.len() as f64);
+    metrics::histogram!("stanchion_booking_hold_seconds").record(started.elapsed().as_secs_f64());
+    if outcomes.len() == requests.len() {
+        Ok(outcomes)
+    } else {
+        Err(EngineError::Unavailable("an answer of another length".into()))
+    }
+}
+
+async fn go_on(outcome: ReserveOutcome, insert: Insert, inserts: &mpsc::Sender<Insert>) {
+    let unsent = match outcome {
+        // The lane of commits ends after this one: it is there.
+        ReserveOutcome::Held => inserts.send(insert).await.err().map(|unsent| (unsent.0, Outcome::TooLate)),
+        refused => Some((insert, Outcome::Refused(refused))),
+    };
+    if let Some((insert, outcome)) = unsent {
+        let _ = insert.answer.send(outcome); // the client may have gone
+    }
+}

@@ -1,0 +1,68 @@
+//! How fast the lane of commits moves: what a new reservation would have to wait.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// The latest batches of a lane.
+#[derive(Debug, Default)]
+pub(super) struct Pace(Mutex<Batches>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Batches {
+    last: Duration,
+    /// Since when the present one is under way.
+    present: Option<Instant>,
+}
+
+impl Pace {
+    /// A batch begins.
+    pub(super) fn begin(&self, now: Instant) {
+        self.change(|batches| batches.present = Some(now));
+    }
+
+    /// It is done.
+    pub(super) fn end(&self, now: Instant) {
+        self.change(|batches| {
+            let begun = batches.present.take().unwrap_or(now);
+            batches.last = now.saturating_duration_since(begun);
+        });
+    }
+
+    /// The wait of a request with so many batches before its own. Nothing while the lane stands still: one batch then finds
+    /// out whether the database has recovered, and the others are told to come back meanwhile.
+    pub(super) fn wait(&self, batches_ahead: usize, now: Instant) -> Duration {
+        let Batches { last, present } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(begun) = present else { return Duration::ZERO };
+        let one = last.max(now.saturating_duration_since(begun));
+        one * u32::try_from(batches_ahead + 1).unwrap_or(u32::MAX)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Batches)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_slow_batch_makes_others_wait_until_a_fast_one_is_done() {
+        let (pace, start) = (Pace::default(), Instant::now());
+        assert_eq!(pace.wait(20, start), Duration::ZERO);
+        pace.begin(start);
+        assert_eq!(pace.wait(0, start + 5 * MS), 5 * MS);
+        assert_eq!(pace.wait(3, start + 500 * MS), 2_000 * MS, "it grows while nothing happens");
+        pace.end(start + 3_000 * MS);
+        assert_eq!(pace.wait(0, start + 3_001 * MS), Duration::ZERO, "somebody has to try");
+        pace.begin(start + 3_001 * MS);
+        assert_eq!(pace.wait(0, start + 3_002 * MS), 3_000 * MS, "the others do not wait for that");
+        pace.end(start + 3_011 * MS);
+        pace.begin(start + 3_011 * MS);
+        assert_eq!(pace.wait(2, start + 3_012 * MS), 30 * MS);
+    }
+}
