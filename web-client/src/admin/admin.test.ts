@@ -1,0 +1,59 @@
+// The operators' page without a page: its arithmetic, its stream, its form.
+import { expect, test } from "vitest";
+import { type History, type Moment, figureNames } from "./resources";
+import { serverSent } from "./server-sent";
+import { claimsOf } from "./session";
+import { extended } from "./views/live";
+import { requested } from "./views/new-event";
+import { fromSlider, toSlider } from "./views/slider";
+
+test("a slider covers powers of ten in round numbers and comes back to where it was", () => {
+  expect([0, 1_000].map((position) => fromSlider(position, 100_000))).toEqual([0, 100_000]);
+  for (const value of [0, 1, 5, 50, 120, 2_000, 35_000, 100_000]) expect(fromSlider(toSlider(value, 100_000), 100_000)).toBe(value);
+  expect(toSlider(1_000_000, 100_000)).toBe(1_000);
+});
+
+test("events of a stream are read whole, however they arrive", async () => {
+  const text = 'event: live\ndata: {"a":"ก"}\n\n: heartbeat\n\nevent: live\ndata: {}\n\nevent: li';
+  const bytes = new TextEncoder().encode(text);
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      for (let at = 0; at < bytes.length; at += 7) controller.enqueue(bytes.slice(at, at + 7));
+      controller.close();
+    },
+  });
+  const events = [];
+  for await (const event of serverSent(body)) events.push(event);
+  expect(events).toEqual([
+    { name: "live", data: '{"a":"ก"}' },
+    { name: "", data: "" },
+    { name: "live", data: "{}" },
+  ]);
+});
+
+test("a token says whose it is, and nonsense says nothing", () => {
+  const payload = btoa(JSON.stringify({ sub: "olga", role: "admin" }));
+  expect(claimsOf(`x.${payload}.y`)).toEqual({ sub: "olga", role: "admin" });
+  expect(["", "x", "x.y.z", "x.e30.z"].map(claimsOf)).toEqual([undefined, undefined, undefined, undefined]);
+});
+
+test("history grows by one sample, forgets the oldest, and takes none twice", () => {
+  const column = Array.from({ length: 900 }, (_, index) => index);
+  const history = { at_ms: column, ...Object.fromEntries(figureNames.map((name) => [name, column])) } as unknown as History;
+  const figures = Object.fromEntries(figureNames.map((name) => [name, 7])) as Moment["figures"];
+  const later = { at: new Date(5_000).toISOString(), figures } as Moment;
+  const longer = extended(history, later);
+  expect([longer.at_ms.length, longer.at_ms[0], longer.at_ms.at(-1), longer.line.at(-1)]).toEqual([900, 1, 5_000, 7]);
+  expect(extended(longer, later)).toBe(longer);
+});
+
+test("prices are in minor units of the currency, and what is no number is refused by the server", () => {
+  const zone = (price: string) => ({ name: "Z", capacity: "10", price });
+  const draft = (currency: string, price: string) => ({
+    ...{ name: "N", limit: "6", hold: "600", state: "open", rate: "5", cap: "10", currency },
+    shows: [{ name: "S", startsAt: "", zones: [zone(price)] }],
+  });
+  const price = (currency: string, text: string) => requested(draft(currency, text)).shows[0]?.zones[0]?.unit_price;
+  expect([price("EUR", "12.5"), price("JPY", "900"), price("??", "1"), price("EUR", "")]).toEqual([1_250, 900, 100, -1]);
+  expect(requested(draft("EUR", "1")).shows[0]).not.toHaveProperty("starts_at");
+});

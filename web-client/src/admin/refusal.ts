@@ -1,0 +1,37 @@
+// A refusal of an operator's request: with the field it names, so that a form can say it where it belongs.
+import { optional, record, text } from "../../sdk/shape";
+
+const problem = record({ code: optional(text), title: optional(text), detail: optional(text), field: optional(text) });
+
+/** `NO_ANSWER` is ours: what was asked for may or may not have happened. */
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly detail: string,
+    readonly field?: string,
+  ) {
+    super(detail);
+  }
+
+  static async of(response: Response): Promise<Refusal> {
+    const { status } = response;
+    try {
+      const { code, title, detail, field } = problem(await response.json(), "problem");
+      return new Refusal(status, code ?? "INTERNAL", detail ?? title ?? String(status), field);
+    } catch {
+      return new Refusal(status, status === 404 ? "NOT_FOUND" : "UNAVAILABLE", String(status));
+    }
+  }
+
+  static noAnswer(): Refusal {
+    return new Refusal(0, "NO_ANSWER", "");
+  }
+
+  /** The token is missing, false, over, or not an operator's. */
+  get unwelcome(): boolean {
+    return this.status === 401 || this.status === 403;
+  }
+}

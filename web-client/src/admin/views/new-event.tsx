@@ -1,0 +1,229 @@
+// A form for a new event. What the server refuses is said at the field that it names.
+import { useState } from "preact/hooks";
+import type { Api } from "../api";
+import type { NewEvent } from "../resources";
+import { useWords } from "../words/words";
+import { type Doing, Outcome, useDoing } from "./doing";
+
+interface ZoneDraft {
+  name: string;
+  capacity: string;
+  price: string;
+}
+interface ShowDraft {
+  name: string;
+  startsAt: string;
+  zones: ZoneDraft[];
+}
+interface Draft {
+  name: string;
+  currency: string;
+  limit: string;
+  hold: string;
+  state: string;
+  rate: string;
+  cap: string;
+  shows: ShowDraft[];
+}
+
+const ZONE: ZoneDraft = { name: "", capacity: "100", price: "50" };
+const SHOW: ShowDraft = { name: "", startsAt: "", zones: [ZONE] };
+const DRAFT: Draft = { name: "", currency: "EUR", limit: "6", hold: "600", state: "scheduled", rate: "50", cap: "1000", shows: [SHOW] };
+const BEGINNINGS = ["scheduled", "open", "paused"];
+
+/** The draft as the server reads it; numbers that are none become zeros, which it refuses by name. */
+export function requested(draft: Draft): NewEvent {
+  const digits = minorDigits(draft.currency);
+  const zone = ({ name, capacity, price }: ZoneDraft) => ({
+    name,
+    capacity: Math.round(Number(capacity)) || 0,
+    unit_price: price.trim() === "" ? -1 : Math.round(Number(price) * 10 ** digits),
+  });
+  return {
+    name: draft.name,
+    currency: draft.currency,
+    max_seats_per_user: Number(draft.limit) || 0,
+    hold_seconds: Number(draft.hold) || 0,
+    queue: { state: draft.state, rate_per_second: Number(draft.rate), max_active: Number(draft.cap) || 0 },
+    shows: draft.shows.map(({ name, startsAt, zones }) => ({
+      name,
+      ...(startsAt && { starts_at: new Date(startsAt).toISOString() }),
+      zones: zones.map(zone),
+    })),
+  };
+}
+
+function minorDigits(currency: string): number {
+  try {
+    return new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
+  } catch {
+    return 2; // not a currency: the server says so
+  }
+}
+
+export function NewEventForm({ api }: { api: Api }) {
+  const { t } = useWords();
+  const doing = useDoing();
+  const [draft, setDraft] = useState(DRAFT);
+  const set = (part: Partial<Draft>) => setDraft({ ...draft, ...part });
+  async function create(event: Event): Promise<void> {
+    event.preventDefault();
+    await doing.run(async () => {
+      const created = await api.create(requested(draft));
+      location.hash = `#/events/${created.event_id}`;
+    });
+    document.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
+  }
+  const field = (name: string, label: string, key: Exclude<keyof Draft, "shows" | "state">, type: Kind = "text", hint?: string) => (
+    <Field name={name} label={label} value={draft[key]} type={type} hint={hint} doing={doing} set={(value) => set({ [key]: value })} />
+  );
+  return (
+    <form class="new-event" onSubmit={(event) => void create(event)} noValidate>
+      <p>
+        <a href="#">← {t.events.back}</a>
+      </p>
+      <h1>{t.form.title}</h1>
+      <div class="card fields">
+        {field("name", t.form.name, "name")}
+        {field("currency", t.form.currency, "currency", "text", t.form.currencyHint)}
+        {field("max_seats_per_user", t.form.limit, "limit", "number")}
+        {field("hold_seconds", t.form.hold, "hold", "number")}
+        <label>
+          {t.form.state}
+          <select value={draft.state} data-testid="state" onChange={({ currentTarget }) => set({ state: currentTarget.value })}>
+            {BEGINNINGS.map((state) => (
+              <option value={state} key={state}>
+                {t.states[state]}
+              </option>
+            ))}
+          </select>
+        </label>
+        {field("queue.rate_per_second", t.form.rate, "rate", "number")}
+        {field("queue.max_active", t.form.cap, "cap", "number")}
+      </div>
+      {draft.shows.map((show, at) => (
+        <ShowFields
+          key={at}
+          at={at}
+          show={show}
+          doing={doing}
+          set={(changed) => set({ shows: draft.shows.with(at, changed) })}
+          remove={draft.shows.length > 1 ? () => set({ shows: draft.shows.toSpliced(at, 1) }) : undefined}
+        />
+      ))}
+      <div class="buttons">
+        <button type="button" class="quiet" onClick={() => set({ shows: [...draft.shows, SHOW] })}>
+          {t.form.addShow}
+        </button>
+        <button type="submit" disabled={doing.busy} data-testid="create">
+          {t.form.create}
+        </button>
+      </div>
+      <Outcome doing={doing} />
+    </form>
+  );
+}
+
+interface ShowFieldsProps {
+  at: number;
+  show: ShowDraft;
+  doing: Doing;
+  set: (show: ShowDraft) => void;
+  remove: (() => void) | undefined;
+}
+
+function ShowFields({ at, show, doing, set, remove }: ShowFieldsProps) {
+  const { t } = useWords();
+  const path = `shows[${at}]`;
+  const zone = (index: number, part: Partial<ZoneDraft>) => set({ ...show, zones: show.zones.with(index, { ...show.zones[index]!, ...part }) });
+  return (
+    <fieldset class="card">
+      <legend>{t.form.show(at + 1)}</legend>
+      <div class="fields">
+        <Field name={`${path}.name`} label={t.form.showName} value={show.name} doing={doing} set={(name) => set({ ...show, name })} />
+        <Field
+          name={`${path}.starts_at`}
+          label={t.form.startsAt}
+          type="datetime-local"
+          value={show.startsAt}
+          doing={doing}
+          set={(startsAt) => set({ ...show, startsAt })}
+        />
+      </div>
+      {show.zones.map(({ name, capacity, price }, index) => {
+        const field = (key: string, label: string, value: string, type: Kind, change: (value: string) => void) => (
+          <Field name={`${path}.zones[${index}].${key}`} label={label} value={value} type={type} doing={doing} set={change} />
+        );
+        return (
+          <div class="fields" role="group" aria-label={t.form.zone(index + 1)} key={index}>
+            {field("name", t.form.zoneName, name, "text", (name) => zone(index, { name }))}
+            {field("capacity", t.form.seats, capacity, "number", (capacity) => zone(index, { capacity }))}
+            {field("unit_price", t.form.price, price, "number", (price) => zone(index, { price }))}
+            {show.zones.length > 1 && (
+              <button
+                type="button"
+                class="quiet"
+                aria-label={t.form.removeZone(name || String(index + 1))}
+                onClick={() => set({ ...show, zones: show.zones.toSpliced(index, 1) })}
+              >
+                ×
+              </button>
+            )}
+          </div>
+        );
+      })}
+      <div class="buttons">
+        <button type="button" class="quiet" onClick={() => set({ ...show, zones: [...show.zones, ZONE] })}>
+          {t.form.addZone}
+        </button>
+        {remove && (
+          <button type="button" class="quiet" onClick={remove}>
+            {t.form.removeShow(show.name || String(at + 1))}
+          </button>
+        )}
+      </div>
+    </fieldset>
+  );
+}
+
+const attributes = {
+  text: { type: "text" },
+  number: { type: "number", step: "any", min: 0, inputMode: "decimal" },
+  "datetime-local": { type: "datetime-local" },
+} as const;
+type Kind = keyof typeof attributes;
+
+interface FieldProps {
+  /** As the server names it in a refusal. */
+  name: string;
+  label: string;
+  value: string;
+  type?: Kind;
+  hint?: string | undefined;
+  doing: Doing;
+  set: (value: string) => void;
+}
+
+function Field({ name, label, value, type = "text", hint, doing, set }: FieldProps) {
+  const trouble = doing.refusal?.field === name ? doing.refusal.detail : "";
+  return (
+    <label>
+      <span>
+        {label} {hint && <small>{hint}</small>}
+      </span>
+      <input
+        {...attributes[type]}
+        value={value}
+        data-testid={name}
+        aria-invalid={trouble !== ""}
+        aria-describedby={trouble ? `${name}-trouble` : undefined}
+        onInput={({ currentTarget }) => set(currentTarget.value)}
+      />
+      {trouble && (
+        <span class="trouble" id={`${name}-trouble`}>
+          {trouble}
+        </span>
+      )}
+    </label>
+  );
+}

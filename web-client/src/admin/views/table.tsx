@@ -1,0 +1,31 @@
+// A table that scrolls by itself where the screen is narrow.
+import type { ComponentChildren } from "preact";
+
+interface TableProps {
+  title: string;
+  id: string;
+  head: string[];
+  children: ComponentChildren;
+}
+
+export function Table({ title, id, head, children }: TableProps) {
+  return (
+    <section aria-labelledby={id}>
+      <h2 id={id}>{title}</h2>
+      <div class="card scrolls" role="region" aria-labelledby={id} tabIndex={0}>
+        <table>
+          <thead>
+            <tr>
+              {head.map((name) => (
+                <th scope="col" key={name}>
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>{children}</tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
