@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Api } from "../api";
 import type { AuditEntry } from "../resources";
 import { useWords } from "../words/words";
+import { quantitiesIn } from "./quantity";
 
 interface AuditProps {
   api: Api;
@@ -39,25 +40,29 @@ export function Audit({ api, id, changes }: AuditProps) {
   );
 }
 
+/** What became other than it was; of a new event, what can be said in a word. */
+function changesOf({ before, after }: AuditEntry): string[] {
+  const differs = (name: string) => JSON.stringify(before?.[name]) !== JSON.stringify(after?.[name]);
+  return Object.keys(after ?? {}).filter((name) => differs(name) && (typeof after?.[name] !== "object" || after[name] === null));
+}
+
 function Entry({ entry }: { entry: AuditEntry }) {
   const { t, f } = useWords();
+  const q = quantitiesIn(f, t.unknown);
   const { before, after } = entry;
-  const names = Object.keys(after ?? {}).filter((name) => before === null || JSON.stringify(before[name]) !== JSON.stringify(after?.[name]));
-  const shown = (value: unknown) => (value === null || value === undefined ? t.audit.nothing : typeof value === "object" ? "…" : String(value));
+  const shown = (value: unknown) => (value === null || value === undefined ? t.audit.nothing : String(value));
   return (
     <li class="card" data-testid="audit-entry" data-action={entry.action}>
       <p>
-        <strong>{entry.operator}</strong> {t.audit.actions[entry.action] ?? entry.action} <small>{f.dateTime(entry.at)}</small>
+        <strong>{entry.operator}</strong> {t.audit.actions[entry.action] ?? entry.action} <small>{q.moment(entry.at)}</small>
       </p>
-      {names.length > 0 && (
-        <ul>
-          {names.map((name) => (
-            <li key={name}>
-              <code>{name}</code>: {before !== null && <del>{shown(before[name])}</del>} <ins>{shown(after?.[name])}</ins>
-            </li>
-          ))}
-        </ul>
-      )}
+      <ul>
+        {changesOf(entry).map((name) => (
+          <li key={name}>
+            <code>{name}</code> {before !== null && <del>{shown(before[name])}</del>} <ins>{shown(after?.[name])}</ins>
+          </li>
+        ))}
+      </ul>
     </li>
   );
 }

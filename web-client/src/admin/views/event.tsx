@@ -49,9 +49,11 @@ export function EventPage({ api, id }: EventPageProps) {
       <Plots history={history} />
       <div class="columns">
         <Controls api={api} id={id} now={now} changed={changed} />
-        <MessageToLine api={api} id={id} message={now.settings.message ?? ""} changed={changed} />
+        <div class="part">
+          <MessageToLine api={api} id={id} message={now.settings.message ?? ""} changed={changed} />
+          <Inventory api={api} id={id} changed={changed} />
+        </div>
         <LookEditor api={api} event={event} changed={changed} />
-        <Inventory api={api} id={id} changed={changed} />
       </div>
       <Zones zones={now.zones} />
       <Nodes nodes={now.nodes} />

@@ -49,6 +49,7 @@ export function FiguresNow({ now }: { now: Moment }) {
         <Tile label={t.figures.active} name="active" hint={t.figures.cap(q.whole(is.max_active))}>{q.whole(is.active)}</Tile>
         <Tile label={t.figures.noShows} name="no-shows" hint={t.figures.noShowsHint}>{q.whole(now.totals.taken_back)}</Tile>
         <Tile label={t.figures.sold} name="sold" hint={t.figures.heldAndFree(q.whole(is.held), q.whole(is.free))}>{q.whole(is.sold)}</Tile>
+        <Tile label={t.figures.reserves} name="reserves">{per(is.reserves_per_second)}</Tile>
         <Tile label={t.figures.p95} name="p95" hint={t.figures.errors(q.share(is.error_share))}>{q.ms(is.reserve_p95_ms)}</Tile>
         <Tile label={t.figures.commit} name="commit" hint={t.figures.outbox(q.seconds(is.outbox_lag_seconds))}>{q.whole(is.commit_waiting)}</Tile>
         <Tile label={t.figures.connections} name="connections" hint={t.figures.memory(q.memory(is.memory_bytes))}>{q.whole(is.connections)}</Tile>

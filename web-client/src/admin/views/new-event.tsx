@@ -1,5 +1,5 @@
 // A form for a new event. What the server refuses is said at the field that it names.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Api } from "../api";
 import type { NewEvent } from "../resources";
 import { useWords } from "../words/words";
@@ -72,8 +72,8 @@ export function NewEventForm({ api }: { api: Api }) {
       const created = await api.create(requested(draft));
       location.hash = `#/events/${created.event_id}`;
     });
-    document.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
   }
+  useEffect(() => document.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(), [doing.refusal]);
   const field = (name: string, label: string, key: Exclude<keyof Draft, "shows" | "state">, type: Kind = "text", hint?: string) => (
     <Field name={name} label={label} value={draft[key]} type={type} hint={hint} doing={doing} set={(value) => set({ [key]: value })} />
   );

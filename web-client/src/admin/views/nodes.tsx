@@ -24,7 +24,7 @@ export function Nodes({ nodes }: { nodes: Node[] }) {
           <td>{q.whole(node.connections)}</td>
           <td>{q.memory(node.memory_bytes)}</td>
           <td>{q.whole(node.live_tasks)}</td>
-          <td>{f.dateTime(node.started_at)}</td>
+          <td>{q.moment(node.started_at)}</td>
         </tr>
       ))}
     </Table>

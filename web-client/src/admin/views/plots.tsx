@@ -110,7 +110,7 @@ function optionsFor(target: HTMLElement, curves: Curve[], language: string): uPl
     cursor: { show: false },
     scales: { y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1) * 1.1] } },
     axes: [
-      { ...axis, space: 80, values: (_, ticks) => ticks.map((at) => time.format(at * 1_000)) },
+      { ...axis, size: 28, space: 80, values: (_, ticks) => ticks.map((at) => time.format(at * 1_000)) },
       { ...axis, size: 48, values: (_, ticks) => ticks.map((value) => compact.format(value)) },
     ],
     series: [

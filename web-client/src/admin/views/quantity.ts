@@ -11,9 +11,12 @@ export interface Quantity {
   share: (value: number | null | undefined) => string;
   seconds: (value: number | null | undefined) => string;
   memory: (bytes: number | null | undefined) => string;
+  /** To the second: what operators did is told apart by it. */
+  moment: (time: string) => string;
 }
 
 export function quantitiesIn(f: Format, unknown: string): Quantity {
+  const moments = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium", calendar: "gregory" });
   const known = (show: (value: number) => string) => (value: number | null | undefined) =>
     value === null || value === undefined ? unknown : show(value);
   const fine = (value: number) => f.whole(value >= 10 ? Math.round(value) : Math.round(value * 10) / 10);
@@ -24,5 +27,6 @@ export function quantitiesIn(f: Format, unknown: string): Quantity {
     share: known((value) => `${fine(value * 100)} %`),
     seconds: known((value) => `${fine(value)} s`),
     memory: known((bytes) => `${f.whole(Math.round(bytes / MIB))} MiB`),
+    moment: (time) => moments.format(new Date(time)),
   };
 }

@@ -10,7 +10,7 @@ interface TableProps {
 
 export function Table({ title, id, head, children }: TableProps) {
   return (
-    <section aria-labelledby={id}>
+    <div class="part">
       <h2 id={id}>{title}</h2>
       <div class="card scrolls" role="region" aria-labelledby={id} tabIndex={0}>
         <table>
@@ -26,6 +26,6 @@ export function Table({ title, id, head, children }: TableProps) {
           <tbody>{children}</tbody>
         </table>
       </div>
-    </section>
+    </div>
   );
 }

@@ -73,6 +73,7 @@ export const english = {
     noShowsHint: "taken back unclaimed",
     sold: "Sold",
     heldAndFree: (held: string, free: string) => `${held} held · ${free} free`,
+    reserves: "Reservations",
     p95: "Booking p95",
     errors: (share: string) => `${share} errors`,
     commit: "Waiting to commit",

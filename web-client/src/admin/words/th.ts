@@ -74,6 +74,7 @@ export const thai: Messages = {
     noShowsHint: "บัตรผ่านที่ถูกเรียกคืน",
     sold: "ขายแล้ว",
     heldAndFree: (held, free) => `ถือไว้ ${held} · ว่าง ${free}`,
+    reserves: "การจอง",
     p95: "เวลาจอง p95",
     errors: (share) => `ผิดพลาด ${share}`,
     commit: "รอบันทึก",
