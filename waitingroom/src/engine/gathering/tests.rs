@@ -54,7 +54,7 @@ impl Engine for Slow {
     async fn release(&self, _: EventId, _: &str, _: u32, _: Timestamp) -> Result<Released, EngineError> {
         unimplemented!()
     }
-    async fn reserve(&self, _: &Reserve, _: Timestamp) -> Result<ReserveOutcome, EngineError> {
+    async fn reserve_all(&self, _: EventId, _: &[Reserve], _: Timestamp) -> Result<Vec<ReserveOutcome>, EngineError> {
         unimplemented!()
     }
     async fn settle(&self, _: EventId, _: &[(BookingId, Settlement)], _: Timestamp) -> Result<(), EngineError> {
