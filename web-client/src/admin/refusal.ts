@@ -30,6 +30,11 @@ export class Refusal extends Error {
     return new Refusal(0, "NO_ANSWER", "");
   }
 
+  /** What is wrong with this field; empty where nothing is. */
+  about(field: string): string {
+    return this.field === field ? this.detail.replace(`${field} `, "") : "";
+  }
+
   /** The token is missing, false, over, or not an operator's. */
   get unwelcome(): boolean {
     return this.status === 401 || this.status === 403;

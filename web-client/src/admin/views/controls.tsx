@@ -44,7 +44,7 @@ export function Controls({ api, id, now, changed }: ControlsProps) {
     const done = await doing.run(async () => (await api.run(id, patch), t.applied));
     if (done) (setDraft({}), changed());
   }
-  const trouble = (name: Number) => (doing.refusal?.field === name ? doing.refusal.detail : "");
+  const trouble = (name: Number) => doing.refusal?.about(name) ?? "";
   return (
     <form class="card" onSubmit={(event) => void apply(event)} aria-labelledby="controls">
       <h2 id="controls">{t.controls.title}</h2>

@@ -38,10 +38,11 @@ export function useDoing(): Doing {
 export function Outcome({ doing }: { doing: Doing }) {
   const { t } = useWords();
   const { done, refusal } = doing;
+  const said = refusal && (refusal.code === "NO_ANSWER" ? t.noAnswer : refusal.field ? t.form.check : t.failed(refusal.detail));
   return (
     <div class="outcome">
       <p role="status">{done}</p>
-      <p role="alert">{refusal && (refusal.code === "NO_ANSWER" ? t.noAnswer : t.failed(refusal.detail))}</p>
+      <p role="alert">{said}</p>
     </div>
   );
 }

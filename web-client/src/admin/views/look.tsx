@@ -47,6 +47,7 @@ export function LookEditor({ api, event, changed }: LookEditorProps) {
       <label>
         {t.look.logo} <small>{t.look.logoHint}</small>
         <input type="file" accept={KINDS.join(",")} data-testid="logo" onChange={({ currentTarget }) => void choose(currentTarget.files?.[0])} />
+        <span class="trouble">{doing.refusal?.about("logo")}</span>
       </label>
       {look.logo && (
         <button type="button" class="quiet" onClick={() => set("logo", "")}>

@@ -83,7 +83,7 @@ export function NewEventForm({ api }: { api: Api }) {
         <a href="#">← {t.events.back}</a>
       </p>
       <h1>{t.form.title}</h1>
-      <div class="card fields">
+      <div class="card fields named">
         {field("name", t.form.name, "name")}
         {field("currency", t.form.currency, "currency", "text", t.form.currencyHint)}
         {field("max_seats_per_user", t.form.limit, "limit", "number")}
@@ -205,12 +205,10 @@ interface FieldProps {
 }
 
 function Field({ name, label, value, type = "text", hint, doing, set }: FieldProps) {
-  const trouble = doing.refusal?.field === name ? doing.refusal.detail : "";
+  const trouble = doing.refusal?.about(name) ?? "";
   return (
     <label>
-      <span>
-        {label} {hint && <small>{hint}</small>}
-      </span>
+      {label}
       <input
         {...attributes[type]}
         value={value}
@@ -219,6 +217,7 @@ function Field({ name, label, value, type = "text", hint, doing, set }: FieldPro
         aria-describedby={trouble ? `${name}-trouble` : undefined}
         onInput={({ currentTarget }) => set(currentTarget.value)}
       />
+      {hint && <small>{hint}</small>}
       {trouble && (
         <span class="trouble" id={`${name}-trouble`}>
           {trouble}

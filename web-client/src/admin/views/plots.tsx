@@ -16,6 +16,8 @@ interface Curve {
 }
 
 const HEIGHT = 180;
+/** Less time than this on a whole plot would make noise look like news. */
+const SHORTEST_S = 60;
 
 export function Plots({ history }: { history: History }) {
   const { t } = useWords();
@@ -101,14 +103,14 @@ function optionsFor(target: HTMLElement, curves: Curve[], language: string): uPl
   const style = getComputedStyle(target);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const time = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
-  const compact = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
+  const compact = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 2 });
   const axis = { stroke: colour("--faint"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: `12px ${style.fontFamily}` };
   return {
     width: Math.max(target.clientWidth, 100),
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    scales: { y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1) * 1.1] } },
+    scales: { x: { range: (_, first, last) => [Math.min(first ?? 0, (last ?? 0) - SHORTEST_S), last ?? 0] }, y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1) * 1.1] } },
     axes: [
       { ...axis, size: 28, space: 80, values: (_, ticks) => ticks.map((at) => time.format(at * 1_000)) },
       { ...axis, size: 48, values: (_, ticks) => ticks.map((value) => compact.format(value)) },
