@@ -102,7 +102,7 @@ impl Gateway {
             Ok(JoinOutcome::Full) => {
                 Err(Problem::new(Code::QueueFull, "the line is full").retry_after(Duration::from_secs(10)))
             }
-            Err(error) => Err(self.explain(error).await),
+            Err(error) => Err(self.explain(event, error).await),
         }
     }
 
@@ -116,7 +116,15 @@ impl Gateway {
         match self.0.line.resume(event, user, presence.clone()).await {
             Ok(Some(place)) => Ok(place),
             Ok(None) => Err(Problem::new(Code::NotInQueue, "you have no place in this line; join it first")),
-            Err(error) => Err(self.explain(error).await),
+            Err(error) => Err(self.explain(event, error).await),
+        }
+    }
+
+    /// Which incarnation of the line is in force.
+    pub(crate) async fn epoch(&self, event: EventId) -> Result<Epoch, Problem> {
+        match self.0.with.engine.status(event).await {
+            Ok(status) => Ok(status.epoch),
+            Err(error) => Err(self.explain(event, error).await),
         }
     }
 
@@ -157,7 +165,7 @@ impl Gateway {
                 Ok(())
             }
             Ok(false) => Err(Problem::new(Code::NotInQueue, "you have no place in this line")),
-            Err(error) => Err(self.explain(error).await),
+            Err(error) => Err(self.explain(event, error).await),
         }
     }
 
@@ -166,16 +174,16 @@ impl Gateway {
         match self.0.line.acknowledge(event, user, pass.clone()).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Problem::new(Code::PassRevoked, "this pass is not yours or no longer live")),
-            Err(error) => Err(self.explain(error).await),
+            Err(error) => Err(self.explain(event, error).await),
         }
     }
 
-    /// An engine's refusal as a client reads it. An engine that holds no event at all has lost its state and waits for booking
-    /// to rebuild it.
-    pub(crate) async fn explain(&self, error: EngineError) -> Problem {
+    /// An engine's refusal as a client reads it. An engine that lists the event without holding it, or holds none at all, has lost
+    /// state and waits for booking to rebuild it.
+    pub(crate) async fn explain(&self, event: EventId, error: EngineError) -> Problem {
         match error {
             EngineError::UnknownEvent => match self.0.with.engine.events().await {
-                Ok(events) if !events.is_empty() => {
+                Ok(events) if !events.is_empty() && !events.contains(&event) => {
                     Problem::new(Code::EventNotFound, "no event has this event_id").field("event_id")
                 }
                 _ => unavailable("the line is being rebuilt"),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use waitingroom::{
     ids::{EventId, UserId},
+    line::Place,
+    problem::{Code, Problem},
     signal::{Heard, Listener, Recipient, Signal, SignalError},
 };
 
@@ -15,6 +17,8 @@ use crate::{Gateway, registry::Applied};
 const REPORT: Duration = Duration::from_secs(2);
 /// How often a node probes its own subscription, and looks for lost messages.
 const PROBE: Duration = Duration::from_millis(500);
+/// Pause before places that could not be read are read again.
+const RESYNC_RETRY: Duration = Duration::from_millis(500);
 /// Places that are read at the same time in a resync.
 const RESYNC_CONCURRENCY: usize = 64;
 
@@ -82,32 +86,73 @@ async fn missed(gateway: &Gateway) {
 }
 
 fn spawn_resync(gateway: &Gateway, event: EventId) {
-    gateway.0.with.lifecycle.spawn("resync", resync(gateway.clone(), event));
-}
-
-/// Reads the place of every local user of the event again, and delivers what was missed.
-async fn resync(gateway: Gateway, event: EventId) {
-    let users = gateway.0.registry.users(event);
-    tracing::info!(%event, users = users.len(), "reading places again");
-    metrics::counter!("stanchion_resyncs_total").increment(1);
-    let gateway = &gateway;
-    let readings = stream::iter(users).map(|user| async move { reread(gateway, event, &user).await });
-    readings.buffer_unordered(RESYNC_CONCURRENCY).collect::<()>().await;
-}
-
-/// Reads one user's place again; where the line was lost and began anew, brings them back to their number, as their ticket
-/// would.
-async fn reread(gateway: &Gateway, event: EventId, user: &UserId) {
-    let registry = &gateway.0.registry;
-    let place = match registry.stranded(event, user) {
-        Some(ticket) => gateway.seat(event, user, gateway.here(), Some(ticket)).await.map(|(_, place)| place),
-        None => gateway.find_place(event, user, &gateway.here()).await,
-    };
-    let Ok(place) = place else { return };
-    registry.refresh(event, user, &place);
-    if let Some(grant) = &place.grant {
-        registry.deliver(event, user, grant);
+    if gateway.0.registry.begin_resync(event) {
+        gateway.0.with.lifecycle.spawn("resync", resync(gateway.clone(), event));
     }
+}
+
+/// Reads the place of every local user of the event again, and delivers what was missed; repeats what fails, and begins once more
+/// where that was asked for meanwhile. One at a time for each event.
+async fn resync(gateway: Gateway, event: EventId) {
+    let (registry, lifecycle) = (&gateway.0.registry, &gateway.0.with.lifecycle);
+    loop {
+        let mut users = registry.users(event);
+        tracing::info!(%event, users = users.len(), "reading places again");
+        metrics::counter!("stanchion_resyncs_total").increment(1);
+        while !users.is_empty() {
+            users = unread(&gateway, event, users).await;
+            if !users.is_empty() && !lifecycle.pause(RESYNC_RETRY).await {
+                break;
+            }
+        }
+        if registry.end_resync(event) {
+            return;
+        }
+    }
+}
+
+/// Reads these users' places again; returns whose could not be read.
+async fn unread(gateway: &Gateway, event: EventId, users: Vec<UserId>) -> Vec<UserId> {
+    let readings = users.into_iter().map(|user| async move {
+        let read = reread(gateway, event, &user).await;
+        (!read).then_some(user)
+    });
+    let failed = stream::iter(readings).buffer_unordered(RESYNC_CONCURRENCY);
+    failed.filter_map(std::future::ready).collect().await
+}
+
+/// Reads one user's place again. False where that is to be tried again.
+async fn reread(gateway: &Gateway, event: EventId, user: &UserId) -> bool {
+    let registry = &gateway.0.registry;
+    match place_again(gateway, event, user).await {
+        Ok(Some(place)) => {
+            registry.refresh(event, user, &place);
+            if let Some(grant) = &place.grant {
+                registry.deliver(event, user, grant);
+            }
+        }
+        Ok(None) => registry.lost(event, user),
+        Err(problem) => return problem.code != Code::Unavailable,
+    }
+    true
+}
+
+/// The user's place; where the line was lost and began anew, they are brought back to their number, as their ticket would.
+async fn place_again(gateway: &Gateway, event: EventId, user: &UserId) -> Result<Option<Place>, Problem> {
+    let registry = &gateway.0.registry;
+    if let Some(ticket) = registry.stranded(event, user) {
+        return gateway.seat(event, user, gateway.here(), Some(ticket)).await.map(|(_, place)| Some(place));
+    }
+    match gateway.find_place(event, user, &gateway.here()).await {
+        Err(problem) if problem.code == Code::NotInQueue => {}
+        found => return found.map(Some),
+    }
+    // Gone from this line, or this is another line and nobody has told the room yet?
+    let Some(ticket) = registry.ticket(event, user) else { return Ok(None) };
+    if gateway.epoch(event).await? == ticket.0 {
+        return Ok(None);
+    }
+    gateway.seat(event, user, gateway.here(), Some(ticket)).await.map(|(_, place)| Some(place))
 }
 
 async fn report(gateway: Gateway) {
@@ -118,8 +163,10 @@ async fn report(gateway: Gateway) {
             spawn_resync(&gateway, event);
         }
         for event in gateway.0.registry.events() {
-            if let Err(error) = with.engine.report_node(event, &gateway.0.config.node, with.clock.now()).await {
-                tracing::warn!(%event, %error, "this node's sign of life could not be recorded");
+            match with.engine.report_node(event, &gateway.0.config.node, with.clock.now()).await {
+                Ok(true) => {}
+                Ok(false) => spawn_resync(&gateway, event), // its users may have been taken for absent
+                Err(error) => tracing::warn!(%event, %error, "this node's sign of life could not be recorded"),
             }
         }
         if !with.lifecycle.pause(REPORT).await && gateway.0.registry.events().is_empty() {

@@ -71,6 +71,11 @@ impl Registry {
         self.known_room(event)?.stranded(user)
     }
 
+    /// Line and number of a user who waits here.
+    pub(crate) fn ticket(&self, event: EventId, user: &UserId) -> Option<(Epoch, u64)> {
+        self.known_room(event)?.ticket(user)
+    }
+
     /// Events whose line was lost and began anew, and whose users here are not all back.
     pub(crate) fn stranded_events(&self) -> Vec<EventId> {
         self.rooms.iter().filter(|room| room.value().has_stranded()).map(|room| *room.key()).collect()
@@ -89,6 +94,23 @@ impl Registry {
         if let Some(room) = self.known_room(event) {
             room.tell(user, |slot| slot.put_lapse(event, lapse));
         }
+    }
+
+    /// The engine knows of no place of this user: tells whoever waits. Who held a pass has used it.
+    pub(crate) fn lost(&self, event: EventId, user: &UserId) {
+        if self.ticket(event, user).is_some() {
+            self.lapse(event, user, Lapse::Absent);
+        }
+    }
+
+    /// Claims the reading of everybody's place; false where it is under way, and will begin once more.
+    pub(crate) fn begin_resync(&self, event: EventId) -> bool {
+        self.room(event).begin_resync()
+    }
+
+    /// The reading is done; false where it has to begin once more.
+    pub(crate) fn end_resync(&self, event: EventId) -> bool {
+        self.room(event).end_resync()
     }
 
     /// Moves the room on by one progress message.

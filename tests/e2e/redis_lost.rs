@@ -1,9 +1,9 @@
-//! Redis loses everything while a line waits: the line is rebuilt in its old order, the seats from the database, and nobody
-//! has to do anything.
+//! Redis loses everything, or its last moments, while a line waits: the line is rebuilt in its old order, the seats from the
+//! database, and nobody has to do anything.
 
 use serde_json::json;
 use stanchion_tests::{
-    Draft, Shape, Stack, Visitor,
+    Draft, Sale, Shape, Socket, Stack, Visitor,
     admission::assert_in_order,
     crowd::{everyone, queue_all, take_pass},
     eventually, tokens,
@@ -16,25 +16,71 @@ const PASS_TTL: i64 = 300;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_line_comes_back_in_its_old_order() {
     let stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;
+    let sale = line(&stack).await;
+    let waiting = queue_all(&urls(&stack), &sale, &Visitor::many("waiting", USERS)).await;
+    written(&stack).await;
+
+    stack.backing().redis().await.lose_everything().await;
+
+    all_in_line(&stack, &sale, USERS).await;
+    served_in_order(&stack, &sale, waiting).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_passes_those_whose_places_redis_forgot() {
+    let mut stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;
+    let sale = line(&stack).await;
+    let mut waiting = queue_all(&urls(&stack), &sale, &Visitor::many("kept", USERS / 2)).await;
+    stack.backing().redis().await.save().await;
+    waiting.extend(queue_all(&urls(&stack), &sale, &Visitor::many("forgotten", USERS / 2)).await);
+    written(&stack).await;
+
+    stack.roll_redis_back().await;
+
+    // Whoever comes now must not be given the number of somebody who was forgotten.
+    let late = eventually("a place for a newcomer", || async {
+        let mut socket = Socket::open(stack.gateway_url(0), &Visitor::new("newcomer")).await;
+        let ServerMessage::Queued { ticket, position, .. } = socket.join(&sale.event, None).await else { return None };
+        Some((Visitor::new("newcomer"), socket, ticket, position))
+    });
+    waiting.push(late.await);
+    all_in_line(&stack, &sale, USERS + 1).await;
+    served_in_order(&stack, &sale, waiting).await;
+}
+
+type Waiting = (Visitor, Socket, String, u64);
+
+async fn line(stack: &Stack) -> Sale {
     let queue = json!({"rate_per_second": 100, "burst": 10, "pass_ttl_seconds": PASS_TTL});
-    let sale = Draft::new(&[500]).queue(queue).paused().create(&stack.operator()).await;
-    let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
-    let waiting = queue_all(&urls, &sale, &Visitor::many("waiting", USERS)).await;
-    let (watcher, gateway) = (Visitor::new("watcher"), stack.gateway(0));
+    Draft::new(&[500]).queue(queue).paused().create(&stack.operator()).await
+}
+
+fn urls(stack: &Stack) -> Vec<String> {
+    (0..2).map(|at| stack.gateway_url(at).to_owned()).collect()
+}
+
+/// Waits until the database knows how far the line has come.
+async fn written(stack: &Stack) {
     eventually("the line's checkpoint", || async {
         let written = stack.backing().database.number("SELECT max(line_sequence) FROM events").await;
         (written >= USERS as i64).then_some(())
     })
     .await;
+}
 
-    stack.backing().redis().await.lose_everything().await;
-
+async fn all_in_line(stack: &Stack, sale: &Sale, users: usize) {
+    let (watcher, gateway) = (Visitor::new("watcher"), stack.gateway(0));
     eventually("everybody in line again", || async {
         let answer = gateway.by(&watcher).get(&format!("/queue/status/{}", sale.event)).await;
         let status = (answer.status == 200).then_some(answer.body)?;
-        (status["total_in_queue"] == json!(USERS) && status["seats_left"] == json!(500)).then_some(())
+        (status["total_in_queue"] == json!(users) && status["seats_left"] == json!(500)).then_some(())
     })
     .await;
+}
+
+/// Opens the line: everybody is served by the number that they were shown when they joined.
+async fn served_in_order(stack: &Stack, sale: &Sale, waiting: Vec<Waiting>) {
+    let users = waiting.len();
     sale.open(&stack.operator()).await;
     let admitted = everyone(waiting.into_iter().map(|(visitor, mut socket, ticket, _)| {
         let sale = sale.clone();
@@ -46,11 +92,11 @@ async fn the_line_comes_back_in_its_old_order() {
                 })
                 .await;
             let admission = take_pass(&mut socket, first, &sale, &visitor).await;
-            assert_eq!(admission.claims.num, number, "the number of before the loss");
+            assert_eq!(admission.claims.num, number, "{}: the number of before the loss", visitor.name);
             admission
         }
     }))
     .await;
-    assert_eq!(admitted.len(), USERS);
+    assert_eq!(admitted.len(), users);
     assert_in_order(&admitted, PASS_TTL);
 }

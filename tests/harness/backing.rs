@@ -36,6 +36,11 @@ impl Backing {
         Inspector::open(&self.redis_url).await.expect("Redis answers")
     }
 
+    /// Its own Redis loses what was not saved.
+    pub async fn roll_redis_back(&mut self) {
+        self.own_redis.as_mut().expect("a Redis of its own").lose_what_was_not_saved().await;
+    }
+
     async fn remove(&self) {
         self.database.remove().await;
         self.published().remove().await;

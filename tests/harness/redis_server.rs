@@ -1,12 +1,16 @@
 //! A Redis of one test's own, for what can only be counted on a server that nobody else uses; and looking into Redis.
 
-use std::{collections::BTreeMap, path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use redis::{Client, aio::MultiplexedConnection};
 
 use crate::{
     ports,
-    process::Process,
+    process::{Process, Signal},
     wait::{PATIENCE, within},
 };
 
@@ -17,31 +21,43 @@ const STARTS: usize = 5;
 pub struct RedisServer {
     /// Where it answers.
     pub url: String,
-    #[expect(dead_code, reason = "held for its end")]
+    port: u16,
+    folder: PathBuf,
     process: Process,
 }
 
 impl RedisServer {
-    /// Starts one that keeps nothing on disk.
+    /// Starts one that keeps nothing on disk unless it is told to [`Inspector::save`].
     pub async fn start(folder: &Path) -> Self {
         for _ in 0..STARTS {
-            let port = ports::free();
-            let mut command = Command::new("redis-server");
-            command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-            command.arg("--dir").arg(folder);
-            let process = Process::start("redis", &mut command, folder);
-            let url = format!("redis://127.0.0.1:{port}");
-            let up = within(PATIENCE, "an answer of Redis", || async {
-                match process.exit() {
-                    Some(_) => Some(false),
-                    None => Inspector::open(&url).await.map(|_| true),
-                }
-            });
-            if up.await {
-                return Self { url, process };
+            if let Some(started) = Self::attempt(folder, ports::free()).await {
+                return started;
             }
         }
         panic!("redis-server did not start; its log is redis.log in {}", folder.display())
+    }
+
+    /// Kills it and starts it again on what was saved last.
+    pub async fn lose_what_was_not_saved(&mut self) {
+        self.process.signal(Signal::Kill);
+        self.process.ended().await;
+        *self = Self::attempt(&self.folder, self.port).await.expect("the port is free again");
+    }
+
+    async fn attempt(folder: &Path, port: u16) -> Option<Self> {
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        command.arg("--dir").arg(folder);
+        let process = Process::start("redis", &mut command, folder);
+        let url = format!("redis://127.0.0.1:{port}");
+        let up = within(PATIENCE, "an answer of Redis", || async {
+            match process.exit() {
+                Some(_) => Some(false),
+                None => Inspector::open(&url).await.map(|_| true),
+            }
+        });
+        let up = up.await;
+        up.then(|| Self { url, port, folder: folder.to_owned(), process })
     }
 }
 
@@ -121,6 +137,11 @@ impl Inspector {
             _ => return 1,
         };
         redis::cmd(command).arg(name).query_async(&mut self.0.clone()).await.expect("a count")
+    }
+
+    /// Writes everything to disk: what a Redis that is killed has when it starts again.
+    pub async fn save(&self) {
+        redis::cmd("SAVE").query_async::<()>(&mut self.0.clone()).await.expect("a Redis that saves");
     }
 
     /// Deletes everything at once, as a Redis that lost its memory.

@@ -246,6 +246,11 @@ impl Stack {
         self.node(role, at).process.pid()
     }
 
+    /// Its own Redis is killed, and starts again with what was saved last.
+    pub async fn roll_redis_back(&mut self) {
+        self.backing.as_mut().expect("this stack runs on servers").roll_redis_back().await;
+    }
+
     /// Sends a signal to one process of a role.
     pub fn signal(&self, role: Role, at: usize, signal: Signal) {
         self.node(role, at).process.signal(signal);

@@ -29,7 +29,8 @@ pub type SharedEngine = Arc<dyn Engine>;
 /// Why a step could not be carried out.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {
-    /// The engine does not hold this event: it does not exist, or the engine lost its state and waits for a sync.
+    /// The engine does not hold this event: it does not exist, or the engine lost its state, or may have lost the last of it, and
+    /// waits for a sync.
     #[error("the engine does not hold this event")]
     UnknownEvent,
     /// So much waits to be done that no more is taken. Nothing happened.
@@ -266,8 +267,10 @@ pub trait Engine: Send + Sync + 'static {
         self.act_alone(event, user, Act::Acknowledge(pass.clone()), now).await?.done()
     }
 
-    /// A node's sign of life: its connections count as presence until [`crate::absence::NODE_TIMEOUT`] later.
-    async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<(), EngineError>;
+    /// A node's sign of life: its connections count as presence until [`crate::absence::NODE_TIMEOUT`] later. False where it had
+    /// been silent for longer, or was never heard of: its users may have been taken for absent, and the node has to
+    /// [`Engine::resume`] each of them.
+    async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<bool, EngineError>;
 
     /// One admission step: expires passes, takes unacknowledged ones back, drops places of users absent past grace, then
     /// releases in order of numbers as many present users as rate, cap, seats and `limit` allow. `batch` makes the pass ids

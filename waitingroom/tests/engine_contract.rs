@@ -88,6 +88,8 @@ contract! {
         the_absent_keep_their_place_for_the_grace_period,
         polling_is_presence_for_a_while,
         users_of_a_dead_node_are_absent,
+        a_node_learns_that_it_was_taken_for_dead,
+        a_new_connection_does_not_hide_that_its_node_was_taken_for_dead,
         a_second_connection_keeps_a_user_present,
         only_the_latest_nodes_of_a_user_are_kept,
         absence_counts_from_the_last_sign_of_life;

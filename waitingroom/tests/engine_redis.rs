@@ -202,3 +202,35 @@ async fn a_redis_that_hangs_is_unavailable_in_time() {
     assert!(matches!(RedisEngine::connect(&url, "test").await, Err(EngineError::Unavailable(_))));
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn a_line_that_began_on_another_server_is_taken_for_lost_and_begins_anew() {
+    let sale = Sale::open(QueueSettings::default()).await;
+    let JoinOutcome::Joined(before) = sale.join("ann", 99).await else { panic!("ann has a place") };
+    let meta = format!("{}:{{{}}}:meta", sale.prefix, sale.event);
+    let () = sale.engine.connection().hset(meta, "server", "one that was lost").await.unwrap();
+
+    let unknown =
+        |answer: Option<EngineError>| assert!(matches!(answer, Some(EngineError::UnknownEvent)), "{answer:?}");
+    unknown(sale.engine.status(sale.event).await.err());
+    unknown(sale.engine.release(sale.event, "b", 10, now()).await.err());
+    let join = Join { event_id: sale.event, user: user("bob"), presence: Presence::Poll, ticket: None };
+    unknown(sale.engine.join(&join, now()).await.err());
+
+    let opening = Opening {
+        settings: QueueSettings::default(),
+        epoch: "anew".parse().unwrap(),
+        sequence: 0,
+        head: 0,
+        release_from: Timestamp::default(),
+    };
+    assert_eq!(sale.engine.open(sale.event, &opening, now()).await.unwrap(), opening.epoch);
+    let status = sale.engine.status(sale.event).await.unwrap();
+    assert_eq!((status.sequence, status.total, status.seats_left), (before.number, 0, 0), "above what is remembered");
+    let JoinOutcome::Joined(newcomer) = sale.engine.join(&join, now()).await.unwrap() else { panic!("a place") };
+    assert_eq!(newcomer.number, before.number + 1);
+    let ticket = Some((before.epoch, before.number));
+    let join = Join { event_id: sale.event, user: user("ann"), presence: Presence::Poll, ticket };
+    let JoinOutcome::Joined(after) = sale.engine.join(&join, now()).await.unwrap() else { panic!("ann's place") };
+    assert_eq!((after.number, after.position), (before.number, 1), "the ticket counts, and its number");
+}

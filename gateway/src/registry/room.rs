@@ -66,6 +66,16 @@ struct Track {
     view: RoomView,
 }
 
+/// How the reading of all places stands.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+enum Resync {
+    #[default]
+    Idle,
+    Running,
+    /// Running, and asked for again since it began.
+    Again,
+}
+
 #[derive(Debug)]
 struct LocalUser {
     number: u64,
@@ -85,6 +95,7 @@ struct LocalUser {
 pub(super) struct Room {
     track: Mutex<Track>,
     users: DashMap<UserId, LocalUser>,
+    resync: Mutex<Resync>,
 }
 
 impl Room {
@@ -148,11 +159,30 @@ impl Room {
         }
     }
 
+    /// Line and number of a user who waits here.
+    pub(super) fn ticket(&self, user: &UserId) -> Option<(Epoch, u64)> {
+        let local = self.users.get(user)?;
+        (local.position > 0).then(|| (local.epoch.clone(), local.number))
+    }
+
+    pub(super) fn begin_resync(&self) -> bool {
+        let mut resync = self.resync.lock();
+        let begins = *resync == Resync::Idle;
+        *resync = if begins { Resync::Running } else { Resync::Again };
+        begins
+    }
+
+    pub(super) fn end_resync(&self) -> bool {
+        let mut resync = self.resync.lock();
+        let ends = *resync != Resync::Again;
+        *resync = if ends { Resync::Idle } else { Resync::Running };
+        ends
+    }
+
     /// Line and number of a user who waits in an incarnation of the line that is not the one known now.
     pub(super) fn stranded(&self, user: &UserId) -> Option<(Epoch, u64)> {
         let current = self.track.lock().epoch.clone()?;
-        let local = self.users.get(user)?;
-        (local.position > 0 && local.epoch != current).then(|| (local.epoch.clone(), local.number))
+        self.ticket(user).filter(|(epoch, _)| *epoch != current)
     }
 
     /// Does anybody wait in an incarnation of the line that is not the one known now?

@@ -96,7 +96,7 @@ pub(super) async fn status(
 ) -> Result<Json<Status>, Problem> {
     let status = match gateway.0.with.engine.status(event_id).await {
         Ok(status) => status,
-        Err(error) => return Err(gateway.explain(error).await),
+        Err(error) => return Err(gateway.explain(event_id, error).await),
     };
     Ok(Json(Status {
         event_id,

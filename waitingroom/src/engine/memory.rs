@@ -79,7 +79,7 @@ impl Engine for MemoryEngine {
         self.step(event, |sale| actions.iter().map(|action| sale.line.act(action, now)).collect())
     }
 
-    async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<(), EngineError> {
+    async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<bool, EngineError> {
         self.step(event, |sale| sale.line.report_node(node, now))
     }
 

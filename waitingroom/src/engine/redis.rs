@@ -3,7 +3,8 @@
 //!
 //! All keys of an event carry its id as hash tag, so that an event lives in one Cluster slot; `redis/state/event.lua` lists
 //! them. The set of events is the only key beside them. Redis must not evict (`maxmemory-policy noeviction`): a lost key is a
-//! lost part of the line, while a lost Redis is rebuilt.
+//! lost part of the line, while a lost Redis is rebuilt. One that has started again, or a replica that took over, may lack the last
+//! writes and cannot tell: a line that began on another server is taken for lost by the steps that give something out.
 
 mod arguments;
 mod call;
@@ -150,8 +151,8 @@ impl Engine for RedisEngine {
         reply::acted(self.call(&self.steps.act, event).at(now).actions(actions).run().await?, actions)
     }
 
-    async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<(), EngineError> {
-        self.call(&self.steps.report_node, event).at(now).arg(node.as_str()).run().await.map(drop)
+    async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<bool, EngineError> {
+        reply::flag(self.call(&self.steps.report_node, event).at(now).arg(node.as_str()).run().await?)
     }
 
     async fn release(&self, event: EventId, batch: &str, limit: u32, now: Timestamp) -> Result<Released, EngineError> {

@@ -98,6 +98,32 @@ pub(crate) async fn users_of_a_dead_node_are_absent(engine: SharedEngine) {
     assert_eq!(lapses(&step), [("ann", Lapse::Absent)], "a minute after the node's last sign of life");
 }
 
+pub(crate) async fn a_node_learns_that_it_was_taken_for_dead(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    assert!(!sale.report("n1").await, "never heard of");
+    sale.join("ann").await;
+    sale.wait(9_999);
+    assert!(sale.report("n1").await);
+    sale.wait(10_000);
+    assert_eq!(sale.release().await.granted, [], "the node was silent for ten seconds");
+    assert!(!sale.report("n1").await, "ann was taken for absent");
+    assert_eq!(sale.release().await.granted, [], "and is until the node has resumed her");
+    sale.resume("ann", at("n1")).await;
+    assert_eq!(names(&sale.release().await), ["ann"]);
+    assert!(sale.report("n1").await);
+}
+
+pub(crate) async fn a_new_connection_does_not_hide_that_its_node_was_taken_for_dead(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    sale.join("ann").await;
+    sale.report("n1").await;
+    sale.wait(10_000);
+    sale.release().await;
+    sale.join("bob").await;
+    assert!(!sale.report("n1").await, "bob came by it, and ann is still taken for absent");
+    assert!(sale.report("n1").await);
+}
+
 pub(crate) async fn a_second_connection_keeps_a_user_present(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     sale.join("ann").await;

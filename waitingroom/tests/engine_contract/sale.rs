@@ -110,8 +110,9 @@ impl Sale {
         self.engine.acknowledge(self.event, &user(name), &grant.pass_id, self.now()).await.unwrap()
     }
 
-    pub(crate) async fn report(&self, name: &str) {
-        self.engine.report_node(self.event, &node(name), self.now()).await.unwrap();
+    /// True where the node was alive until now.
+    pub(crate) async fn report(&self, name: &str) -> bool {
+        self.engine.report_node(self.event, &node(name), self.now()).await.unwrap()
     }
 
     pub(crate) async fn release(&self) -> Released {

@@ -48,7 +48,7 @@ impl Engine for Slow {
     async fn remove(&self, _: EventId) -> Result<(), EngineError> {
         unimplemented!()
     }
-    async fn report_node(&self, _: EventId, _: &NodeId, _: Timestamp) -> Result<(), EngineError> {
+    async fn report_node(&self, _: EventId, _: &NodeId, _: Timestamp) -> Result<bool, EngineError> {
         unimplemented!()
     }
     async fn release(&self, _: EventId, _: &str, _: u32, _: Timestamp) -> Result<Released, EngineError> {

@@ -65,6 +65,8 @@ pub(super) struct Line {
     /// Passes not acknowledged, by the moment when they are next looked at.
     unacknowledged: Schedule<UserId>,
     nodes: HashMap<NodeId, Timestamp>,
+    /// Nodes that were silent for too long and have a connection again, and have not reported yet.
+    revived: HashSet<NodeId>,
     reseated: HashSet<u64>,
     published: u64,
     removed: VecDeque<u64>,
@@ -93,6 +95,7 @@ impl Line {
             active: Schedule::default(),
             unacknowledged: Schedule::default(),
             nodes: HashMap::new(),
+            revived: HashSet::new(),
             reseated: HashSet::new(),
             published: 0,
             removed: VecDeque::new(),
@@ -191,7 +194,9 @@ impl Line {
                 if entry.nodes.len() > NODES_PER_USER {
                     entry.nodes.remove(0);
                 }
-                self.nodes.insert(node.clone(), now);
+                if self.nodes.insert(node.clone(), now).is_some_and(|seen| !node_is_alive(seen, now)) {
+                    self.revived.insert(node.clone());
+                }
                 self.idle.remove(user);
             }
             Presence::Poll => {
@@ -273,10 +278,12 @@ impl Line {
         live
     }
 
-    pub(super) fn report_node(&mut self, node: &NodeId, now: Timestamp) {
+    pub(super) fn report_node(&mut self, node: &NodeId, now: Timestamp) -> bool {
         let now = self.advance(now);
-        self.nodes.insert(node.clone(), now);
+        let before = self.nodes.insert(node.clone(), now);
         self.nodes.retain(|_, seen| seen.millis() > now.millis() - NODE_MEMORY_MS);
+        let revived = self.revived.remove(node);
+        before.is_some_and(|seen| node_is_alive(seen, now)) && !revived
     }
 
     // ── one admission step ──

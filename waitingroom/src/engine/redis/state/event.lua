@@ -12,6 +12,7 @@
 --   active      zset   user by the end of their live pass
 --   unacked     zset   user by the moment when their unacknowledged pass is next looked at
 --   nodes       zset   node by its last sign of life
+--   revived     set    nodes that were silent for too long, have a connection again, and have not reported yet
 --   removed     list   numbers that left the line and are not published yet
 --   reseated    set    numbers of earlier epochs that were taken up again
 --   zones       hash   zone -> seats that can be reserved
@@ -26,7 +27,7 @@
 local base = KEYS[1] .. ':'
 local META, USERS, WAITING, RETURNED = base .. 'meta', base .. 'users', base .. 'waiting', base .. 'returned'
 local READY, IDLE, ACTIVE, UNACKED = base .. 'ready', base .. 'idle', base .. 'active', base .. 'unacked'
-local NODES, REMOVED, RESEATED = base .. 'nodes', base .. 'removed', base .. 'reseated'
+local NODES, REVIVED, REMOVED, RESEATED = base .. 'nodes', base .. 'revived', base .. 'removed', base .. 'reseated'
 local ZONES, USER_SEATS, HOLDS = base .. 'zones', base .. 'user_seats', base .. 'holds'
 local PENDING, DUE, JOURNAL = base .. 'pending', base .. 'due', base .. 'journal'
 
@@ -48,6 +49,23 @@ local function advance(now, ...)
   if now <= clock then return clock end
   redis.call('HSET', META, 'clock', now)
   return now
+end
+
+-- Which Redis this is: another after every start and after a failover.
+local function server()
+  return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+end
+
+-- Is this the Redis that the line began on? Another one may lack the last writes: what its disk or its replica had not got. Needs
+-- `server`.
+local function is_whole()
+  return meta.server == server()
+end
+
+-- Deletes the event. What remembers its burned passes and attempts is of its epoch and expires.
+local function forget()
+  redis.call('UNLINK', META, USERS, WAITING, RETURNED, READY, IDLE, ACTIVE, UNACKED, NODES, REVIVED, REMOVED, RESEATED,
+    ZONES, USER_SEATS, HOLDS, PENDING, DUE, JOURNAL)
 end
 
 -- A number as text without loss; Lua's own conversion keeps 14 digits.

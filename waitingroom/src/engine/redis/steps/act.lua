@@ -13,8 +13,9 @@
 -- A crowd that joins costs a few commands in all: entries are read together; what changes is kept in tables and written
 -- together at the end, or before a rank is asked for.
 
-local now = advance(tonumber(ARGV[1]), 'published', 'state', 'max_in_line', 'sequence', 'opening_sequence', 'opening_head')
-if not now then return false end
+local now = advance(tonumber(ARGV[1]), 'server', 'published', 'state', 'max_in_line', 'sequence', 'opening_sequence',
+  'opening_head')
+if not now or not is_whole() then return false end
 
 local LENGTHS = { j = 3, t = 5, r = 3, d = 3, l = 2, a = 3 }
 local waiting_count, returned_count = redis.call('ZCARD', WAITING), redis.call('ZCARD', RETURNED)
@@ -54,6 +55,18 @@ local function write_scores(key, scores)
   end
   with_all('ZADD', key, here)
   with_all('ZREM', key, gone)
+end
+
+-- A node that was silent for too long is told so at its next report: users of its may have been taken for absent.
+local function write_nodes()
+  for node in pairs(nodes) do
+    local seen = tonumber(redis.call('ZSCORE', NODES, node))
+    if seen and seen + NODE_TIMEOUT_MS <= now then
+      redis.call('SADD', REVIVED, node)
+      redis.call('PEXPIRE', REVIVED, NODE_MEMORY_MS)
+    end
+  end
+  write_scores(NODES, nodes)
 end
 
 local function write_entries()
@@ -224,7 +237,7 @@ write_joined()
 write_entries()
 write_scores(READY, ready)
 write_scores(IDLE, idle)
-write_scores(NODES, nodes)
+write_nodes()
 with_all('ZREM', UNACKED, acknowledged)
 if left > 0 then redis.call('HINCRBY', META, 'left', left) end
 if sequence ~= tonumber(meta.sequence) then redis.call('HSET', META, 'sequence', exact(sequence)) end

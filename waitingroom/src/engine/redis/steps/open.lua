@@ -1,11 +1,16 @@
--- Begins the event's line unless it is open; takes the settings over. Answers the epoch in force.
+-- Begins the event's line unless it is open; takes the settings over. Answers the epoch in force. A line of which the last writes
+-- may be missing begins anew, above everything it remembers.
 -- ARGV: now, epoch, sequence, head, release_from, then the settings in the order of settings.lua.
 
 local values = { select(6, unpack(ARGV)) }
-if not recall() then
-  redis.call('HSET', META, 'epoch', ARGV[2], 'clock', ARGV[1], 'opening_sequence', ARGV[3], 'opening_head', ARGV[4],
-    'sequence', ARGV[3], 'head', ARGV[4], 'release_from', ARGV[5], 'tokens', values[3], 'tokens_at', ARGV[1],
-    'published', 0, 'seats_left', 0, 'sync_until', 0)
+local known = recall('server', 'sequence', 'head')
+if not known or not is_whole() then
+  local sequence = math.max(tonumber(ARGV[3]), known and tonumber(meta.sequence) or 0)
+  local head = math.max(tonumber(ARGV[4]), known and tonumber(meta.head) or 0)
+  if known then forget() end
+  redis.call('HSET', META, 'epoch', ARGV[2], 'server', server(), 'clock', ARGV[1],
+    'opening_sequence', exact(sequence), 'opening_head', exact(head), 'sequence', exact(sequence), 'head', exact(head),
+    'release_from', ARGV[5], 'tokens', values[3], 'tokens_at', ARGV[1], 'published', 0, 'seats_left', 0, 'sync_until', 0)
   meta.epoch = ARGV[2]
 end
 configure(values)

@@ -2,9 +2,9 @@
 -- Answers {epoch, granted, unacknowledged, lapsed, from, removed, total, active, seats_left, settings}; granted and
 -- unacknowledged are flat lists of user, nodes, pass, number, issued, expires; lapsed of user, nodes, what.
 
-local now = advance(tonumber(ARGV[1]), 'published', 'head', 'tokens', 'tokens_at', 'release_from', 'seats_left',
+local now = advance(tonumber(ARGV[1]), 'server', 'published', 'head', 'tokens', 'tokens_at', 'release_from', 'seats_left',
   unpack(SETTINGS))
-if not now then return false end
+if not now or not is_whole() then return false end
 local granted, unacknowledged, lapsed = {}, {}, {}
 local counted = { released = 0, taken_back = 0, expired = 0, dropped = 0 }
 

@@ -1,5 +1,4 @@
--- Forgets the event. What remembers its burned passes and attempts is of its epoch and expires.
+-- Forgets the event.
 
-redis.call('UNLINK', META, USERS, WAITING, RETURNED, READY, IDLE, ACTIVE, UNACKED, NODES, REMOVED, RESEATED,
-  ZONES, USER_SEATS, HOLDS, PENDING, DUE, JOURNAL)
+forget()
 return true

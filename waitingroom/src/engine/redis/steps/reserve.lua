@@ -4,8 +4,8 @@
 --
 -- What they all need is read at once, changed here and written at once: commands are what a reservation costs.
 
-local now = advance(tonumber(ARGV[1]), 'sync_until')
-if not now then return false end
+local now = advance(tonumber(ARGV[1]), 'server', 'sync_until')
+if not now or not is_whole() then return false end
 local syncing = tonumber(meta.sync_until) > now
 
 local requests, names, in_zones, memory_keys = {}, {}, {}, {}

@@ -1,7 +1,7 @@
 -- The state of the line.
 
-if not recall('sequence', 'head', 'seats_left', 'clock', 'opening_sequence', 'released', 'taken_back', 'expired', 'dropped',
-  'left', unpack(SETTINGS)) then return false end
+if not recall('server', 'sequence', 'head', 'seats_left', 'clock', 'opening_sequence', 'released', 'taken_back', 'expired', 'dropped',
+  'left', unpack(SETTINGS)) or not is_whole() then return false end
 -- Each new place took the next number, or an earlier epoch's.
 local joined = tonumber(meta.sequence) - tonumber(meta.opening_sequence) + redis.call('SCARD', RESEATED)
 return { settings(), meta.epoch, meta.sequence, meta.head, total(), redis.call('ZCARD', ACTIVE), meta.seats_left,
