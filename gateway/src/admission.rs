@@ -9,7 +9,10 @@ use std::{
 use axum::http::HeaderMap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
-use waitingroom::problem::{Code, Problem};
+use waitingroom::{
+    http::client_address,
+    problem::{Code, Problem},
+};
 
 /// Guests per second from one address, over time.
 const RATE: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
@@ -42,36 +45,9 @@ impl GuestDoor {
     }
 }
 
-/// The last address of `X-Forwarded-For` that is not a trusted proxy's, if the peer is one; else the peer's own. Whatever
-/// stands further left was written by the client.
-fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
-    if !is_trusted(&peer) {
-        return peer;
-    }
-    let values = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let forwarded: Vec<IpAddr> =
-        values.flat_map(|value| value.split(',')).filter_map(|text| text.trim().parse().ok()).collect();
-    forwarded.into_iter().rev().find(|address| !is_trusted(address)).unwrap_or(peer)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn forwarded(value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), value.parse().unwrap())])
-    }
-
-    #[test]
-    fn an_address_is_believed_from_a_trusted_proxy_only() {
-        let trusted = ["10.0.0.0/8".parse().unwrap()];
-        let (proxy, stranger): (IpAddr, IpAddr) = ("10.1.2.3".parse().unwrap(), "203.0.113.9".parse().unwrap());
-        let headers = forwarded("1.1.1.1, 198.51.100.7, 10.0.0.2");
-        assert_eq!(client_address(proxy, &headers, &trusted).to_string(), "198.51.100.7");
-        assert_eq!(client_address(stranger, &headers, &trusted), stranger);
-        assert_eq!(client_address(proxy, &HeaderMap::new(), &trusted), proxy);
-    }
 
     #[test]
     fn the_door_closes_for_one_address_and_stays_open_for_others() {

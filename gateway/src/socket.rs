@@ -5,7 +5,7 @@ mod handshake;
 mod introduction;
 mod session;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Extension,
@@ -14,7 +14,7 @@ use axum::{
 };
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::OnUpgrade;
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes, protocol::CloseFrame};
 use waitingroom::{
     problem::Problem,
@@ -40,7 +40,7 @@ enum End {
 }
 
 /// The connection's place among the listener's; kept for as long as the connection lives.
-type Place = Option<Extension<Arc<OwnedSemaphorePermit>>>;
+type Place = Option<Extension<waitingroom::http::Place>>;
 
 pub(crate) async fn upgrade(
     State(gateway): State<Gateway>,

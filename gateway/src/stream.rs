@@ -7,6 +7,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use async_stream::stream;
 use axum::{
+    Extension,
     extract::State,
     response::{
         IntoResponse, Response,
@@ -16,7 +17,7 @@ use axum::{
 use futures_util::Stream;
 use serde::Serialize;
 use waitingroom::{
-    http::Path,
+    http::{Path, Place as Connection},
     ids::{EventId, UserId},
     line::{Grant, Lapse, Place, SaleState},
     problem::{Code, Problem},
@@ -46,6 +47,7 @@ struct Said {
 
 pub(crate) async fn stream(
     State(gateway): State<Gateway>,
+    connection: Option<Extension<Connection>>,
     User(identity): User,
     Path(event): Path<EventId>,
 ) -> Result<Response, Problem> {
@@ -54,7 +56,7 @@ pub(crate) async fn stream(
     let attachment = gateway.attachment(event, &identity.user, &slot);
     let place = gateway.register(event, &identity.user, &slot, place).await?;
     gateway.0.pulse.enter(&slot);
-    let events = events(gateway, attachment, slot, event, identity.user, place);
+    let events = events(gateway, (attachment, connection), slot, event, identity.user, place);
     let mut response = Sse::new(events).into_response();
     response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
     Ok(response)
@@ -62,14 +64,14 @@ pub(crate) async fn stream(
 
 fn events(
     gateway: Gateway,
-    attachment: Attachment,
+    held: (Attachment, Option<Extension<Connection>>),
     slot: Arc<Slot>,
     event: EventId,
     user: UserId,
     mut place: Place,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     stream! {
-        let _attachment = attachment;
+        let _held = held;
         yield Ok(position(&gateway.answer(event, &user, &place)));
         if let Some(grant) = &place.grant {
             acknowledge(&gateway, event, &user, grant).await;

@@ -82,9 +82,14 @@ pub struct Settings {
     /// Milliseconds between two admission steps [default: 100]
     #[arg(long, env = "STANCHION_TICK_MS", global = true, value_name = "MS")]
     pub tick_ms: Option<u64>,
-    /// Most connections at once [default: 18000]
+    /// Most connections at once, and never more than nine tenths of the file descriptors; beyond it, 503 with Retry-After, save
+    /// for /health, /ready, /metrics and operators [default: 18000]
     #[arg(long, env = "STANCHION_MAX_CONNECTIONS", global = true, value_name = "N")]
     pub max_connections: Option<usize>,
+    /// Most connections at once of one address (of one /64 network, with IPv6), of the forwarded one behind a trusted proxy; beyond
+    /// it, 429 with Retry-After. Offices and mobile networks share addresses [default: no limit]
+    #[arg(long, env = "STANCHION_MAX_CONNECTIONS_PER_ADDRESS", global = true, value_name = "N")]
+    pub max_connections_per_address: Option<usize>,
     /// Proxies whose X-Forwarded-For is believed, as networks separated by commas, for example 10.0.0.0/8
     #[arg(long, env = "STANCHION_TRUSTED_PROXIES", global = true, value_name = "NETWORKS", value_delimiter = ',')]
     pub trusted_proxies: Option<Vec<ipnet::IpNet>>,
@@ -148,6 +153,10 @@ impl Settings {
             ("drain_seconds", self.drain_window().as_secs().to_string()),
             ("tick_ms", self.tick().as_millis().to_string()),
             ("max_connections", self.max_connections().to_string()),
+            (
+                "max_connections_per_address",
+                self.max_connections_per_address.map_or_else(|| "no limit".to_owned(), |most| most.to_string()),
+            ),
             ("trusted_proxies", format!("{:?}", self.trusted_proxies.clone().unwrap_or_default())),
             ("log_format", format!("{:?}", self.log_format.unwrap_or(Format::Human)).to_lowercase()),
             ("log", self.log().to_owned()),
@@ -217,6 +226,7 @@ impl Settings {
         positive(self.heartbeat_ms, "heartbeat_ms")?;
         positive(self.tick_ms, "tick_ms")?;
         positive(self.max_connections, "max_connections")?;
+        positive(self.max_connections_per_address, "max_connections_per_address")?;
         positive(self.database_connections, "database_connections")?;
         prefix(self.redis_prefix(), "redis_prefix")?;
         prefix(self.nats_prefix(), "nats_prefix")

@@ -14,7 +14,7 @@ use waitingroom::{
     telemetry,
 };
 
-use crate::config::Settings;
+use crate::{config::Settings, descriptors::room_for_connections};
 
 /// What finishing takes beyond the drain window before the rest is dropped.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -64,7 +64,7 @@ impl Process {
     /// # Errors
     /// Where a task crashed, or the drain took too long.
     pub async fn run(mut self, settings: &Settings, router: Router) -> Result<()> {
-        let limits = ServeLimits { connections: settings.max_connections(), ..ServeLimits::default() };
+        let limits = limits(settings);
         let serving = serve(self.listener, complete(router), limits, self.lifecycle.clone());
         self.lifecycle.spawn("accept", serving);
         let crashed = tokio::select! {
@@ -82,6 +82,19 @@ impl Process {
             (None, false) => bail!("some work did not finish in {} s and was dropped", patience.as_secs()),
             (None, true) => Ok(()),
         }
+    }
+}
+
+fn limits(settings: &Settings) -> ServeLimits {
+    let (wanted, room) = (settings.max_connections(), room_for_connections());
+    if wanted > room {
+        tracing::warn!(wanted, room, "file descriptors limit the connections; raise `ulimit -n`");
+    }
+    ServeLimits {
+        connections: wanted.min(room),
+        connections_per_address: settings.max_connections_per_address,
+        trusted_proxies: settings.trusted_proxies.clone().unwrap_or_default(),
+        ..ServeLimits::default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What every role's HTTP surface shares: reading bodies with errors that name the field, health, readiness, metrics.
 
+mod address;
 mod json;
 mod serve;
 
@@ -16,8 +17,9 @@ use axum::{
 use futures_util::future::BoxFuture;
 
 pub use self::{
+    address::client_address,
     json::{Json, MAX_BODY_BYTES, Path, Query, RawBody, from_slice, from_value},
-    serve::{ServeLimits, open_connections, serve},
+    serve::{Place, ServeLimits, open_connections, serve},
 };
 use crate::{
     lifecycle::Lifecycle,

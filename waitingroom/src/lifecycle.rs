@@ -1,7 +1,8 @@
 //! How a process starts and ends: every task is tracked, watches one drain token, and a crash of one ends the process.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -44,16 +45,16 @@ impl Lifecycle {
     /// Runs a task until it ends or the process stops. A panic in it is reported as a crash.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let (stop, crashes) = (self.stop.clone(), self.crashes.clone());
-        let work = self.tasks.track_future(async move {
+        let work = async move {
             tokio::select! { () = task => {}, () = stop.cancelled() => {} }
-        });
-        let handle = tokio::spawn(work);
-        self.tasks.spawn(async move {
-            if handle.await.is_err_and(|error| error.is_panic()) {
+        };
+        tokio::spawn(self.tasks.track_future(async move {
+            // What a crash left behind is seen by nobody: the process ends.
+            if AssertUnwindSafe(work).catch_unwind().await.is_err() {
                 tracing::error!(task = name, "a task crashed");
                 let _ = crashes.try_send(name); // one report is enough to end the process
             }
-        });
+        }));
     }
 
     /// Counts work that somebody else spawned among the tasks that [`Lifecycle::finish`] waits for.

@@ -55,6 +55,7 @@ impl Settings {
             drain_seconds,
             tick_ms,
             max_connections,
+            max_connections_per_address,
             trusted_proxies,
             log_format,
             log,
