@@ -3,6 +3,7 @@
 mod bad_input;
 mod contention;
 mod drain;
+mod figures;
 mod holds;
 mod main_job;
 mod nothing_piles_up;

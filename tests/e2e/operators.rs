@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use stanchion_tests::{Draft, Heard, Sale, Socket, Stack, Visitor, crowd::queue_all, eventually};
 use waitingroom::{line::SaleState, wire::ServerMessage};
 
-/// Within this time clients know.
-const FOLLOWS: Duration = Duration::from_secs(2);
+/// Within this time of the operator's request the clients of every gateway know.
+const FOLLOWS: Duration = Duration::from_secs(1);
 /// Long enough for two releases a second to show.
 const STANDSTILL: Duration = Duration::from_millis(1_500);
 
@@ -21,15 +21,17 @@ async fn a_line_is_run_live(stack: &Stack) {
     }
     let mut watching = queue_all(&urls, &sale, &Visitor::many("watching", 6)).await;
 
+    let asked = Instant::now();
     let paused = sale.set_queue(&stack.operator(), json!({"state": "paused", "message": "A short break"})).await;
     let paused = paused.expect(200);
     assert_eq!((&paused["state"], &paused["rate_per_second"]), (&json!("paused"), &json!(2.0)), "the rest stays");
-    everyone_hears(&mut watching, SaleState::Paused, Some("A short break")).await;
+    everyone_hears(&mut watching, asked, SaleState::Paused, Some("A short break")).await;
     stands_still(stack, &sale).await;
 
     let resumed = json!({"state": "open", "message": "", "rate_per_second": 10_000, "burst": 10_000});
+    let asked = Instant::now();
     sale.set_queue(&stack.operator(), resumed).await.expect(200);
-    everyone_hears(&mut watching, SaleState::Open, None).await;
+    everyone_hears(&mut watching, asked, SaleState::Open, None).await;
     for (visitor, socket, ..) in &mut watching {
         let pass = |message| matches!(message, ServerMessage::Pass { .. }).then_some(());
         socket.until(&format!("the pass of {} at the new rate", visitor.name), pass).await;
@@ -42,8 +44,13 @@ async fn a_line_is_run_live(stack: &Stack) {
     refusals(stack, &sale).await;
 }
 
-async fn everyone_hears(watching: &mut [(Visitor, Socket, String, u64)], state: SaleState, message: Option<&str>) {
-    let deadline = Instant::now() + FOLLOWS;
+async fn everyone_hears(
+    watching: &mut [(Visitor, Socket, String, u64)],
+    asked: Instant,
+    state: SaleState,
+    message: Option<&str>,
+) {
+    let deadline = asked + FOLLOWS;
     for (visitor, socket, ..) in watching {
         loop {
             let heard = socket.hear_within(deadline.saturating_duration_since(Instant::now())).await;
