@@ -1,12 +1,13 @@
 //! Releases the line at the rate that booking can take. Any number of workers may run: rate and cap are enforced inside the
 //! engine's atomic step, so there is no leader to elect and none to lose.
 
+mod pacing;
 mod runner;
 mod tick;
 
 use std::{sync::Arc, time::Duration};
 
-use waitingroom::{clock::Clock, engine::SharedEngine, signal::Signals};
+use waitingroom::{clock::Clock, engine::SharedEngine, pace::PaceRules, signal::Signals, vitals::SharedBoard};
 
 pub use self::{runner::run, tick::TickReport};
 
@@ -17,12 +18,14 @@ pub struct WorkerConfig {
     pub tick: Duration,
     /// Most passes of one step: bounds its time and the size of its messages.
     pub batch_limit: u32,
+    /// How far and when booking's troubles slow the lines down.
+    pub pace: PaceRules,
 }
 
 impl Default for WorkerConfig {
     /// Ten steps a second; at most 2,000 passes in each.
     fn default() -> Self {
-        Self { tick: Duration::from_millis(100), batch_limit: 2_000 }
+        Self { tick: Duration::from_millis(100), batch_limit: 2_000, pace: PaceRules::default() }
     }
 }
 
@@ -31,13 +34,20 @@ impl Default for WorkerConfig {
 pub struct Worker {
     engine: SharedEngine,
     signals: Arc<dyn Signals>,
+    board: SharedBoard,
     clock: Clock,
     config: WorkerConfig,
 }
 
 impl Worker {
-    /// A worker on this engine that tells the gateways by these signals.
-    pub fn new(engine: SharedEngine, signals: Arc<dyn Signals>, clock: Clock, config: WorkerConfig) -> Self {
-        Self { engine, signals, clock, config }
+    /// A worker on this engine that tells the gateways by these signals, and reads on this board how booking is.
+    pub fn new(
+        engine: SharedEngine,
+        signals: Arc<dyn Signals>,
+        board: SharedBoard,
+        clock: Clock,
+        config: WorkerConfig,
+    ) -> Self {
+        Self { engine, signals, board, clock, config }
     }
 }

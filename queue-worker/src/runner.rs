@@ -4,9 +4,9 @@ use std::{collections::HashMap, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use waitingroom::{ids::EventId, lifecycle::Lifecycle, line::Progress};
+use waitingroom::{ids::EventId, lifecycle::Lifecycle, line::Progress, rate::Share};
 
-use crate::Worker;
+use crate::{Worker, pacing::LOOK};
 
 /// How often the list of events is read.
 const EVENTS_REFRESH: Duration = Duration::from_secs(1);
@@ -17,6 +17,8 @@ const CONCURRENT_EVENTS: usize = 16;
 
 #[derive(Default)]
 struct Rounds {
+    share: Share,
+    looked: Option<Instant>,
     events: Vec<EventId>,
     told: HashMap<EventId, (Instant, Progress)>,
 }
@@ -33,6 +35,7 @@ pub async fn run(worker: Worker, lifecycle: Lifecycle) {
             rounds.refresh(&worker).await;
             refreshed = Some(Instant::now());
         }
+        rounds.look(&worker).await;
         rounds.step(&worker).await;
     }
 }
@@ -46,12 +49,24 @@ impl Rounds {
         self.told.retain(|event, _| self.events.contains(event));
     }
 
+    async fn look(&mut self, worker: &Worker) {
+        if self.looked.is_some_and(|at| at.elapsed() < LOOK) {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        match worker.look(self.share).await {
+            Ok(share) => self.share = share,
+            Err(error) => tracing::warn!(%error, "cannot see how booking is; the share stays"),
+        }
+    }
+
     async fn step(&mut self, worker: &Worker) {
         let steps = self.events.iter().map(|event| {
             let told = self.told.get(event).filter(|(at, _)| at.elapsed() < TELL_AGAIN);
             let told_at = told.map(|(at, _)| *at);
             let told = told.map(|(_, progress)| progress.clone());
-            async move { (*event, told_at, told.clone(), worker.tick(*event, told.as_ref()).await) }
+            let share = self.share;
+            async move { (*event, told_at, told.clone(), worker.tick(*event, share, told.as_ref()).await) }
         });
         let reports: Vec<_> =
             stream::iter(steps.collect::<Vec<_>>()).buffer_unordered(CONCURRENT_EVENTS).collect().await;

@@ -8,6 +8,7 @@ use waitingroom::{
     engine::{EngineError, Released},
     ids::{EventId, NodeId, UserId},
     line::{Addressed, Progress},
+    rate::Share,
     signal::{Recipient, Signal},
 };
 
@@ -32,9 +33,9 @@ impl Worker {
     ///
     /// # Errors
     /// Only where the engine did not step. Signals that could not be sent are logged: the next step repairs them.
-    pub async fn tick(&self, event: EventId, told: Option<&Progress>) -> Result<TickReport, EngineError> {
-        let batch = Uuid::new_v4().simple().to_string();
-        let released = self.engine.release(event, &batch, self.config.batch_limit, self.clock.now()).await?;
+    pub async fn tick(&self, event: EventId, share: Share, told: Option<&Progress>) -> Result<TickReport, EngineError> {
+        let (batch, limit) = (Uuid::new_v4().simple().to_string(), self.config.batch_limit);
+        let released = self.engine.release(event, &batch, limit, share, self.clock.now()).await?;
         let signals = signals(event, &released, told);
         if let Err(error) = self.signals.send(&signals).await {
             tracing::warn!(%event, %error, "released passes could not be announced; they are sent again");
@@ -84,6 +85,7 @@ fn observe(event: EventId, released: &Released) {
     metrics::counter!("stanchion_passes_resent_total", "event" => event.clone())
         .increment(released.unacknowledged.len() as u64);
     metrics::gauge!("stanchion_line_length", "event" => event.clone()).set(released.progress.total as f64);
+    metrics::gauge!("stanchion_rate_effective", "event" => event.clone()).set(released.progress.rate_effective());
     metrics::gauge!("stanchion_passes_active", "event" => event).set(released.progress.active as f64);
 }
 
@@ -122,6 +124,7 @@ mod tests {
             active: 2,
             seats_left: 9,
             settings: QueueSettings::default(),
+            share: 1.0,
         }
     }
 

@@ -13,6 +13,7 @@ use waitingroom::{
     http::ServeLimits,
     identity::{Authenticator, IdentityConfig},
     ids::NodeId,
+    pace::PaceRules,
     secret::{MIN_SECRET_BYTES, Secret},
     telemetry::LogFormat,
 };
@@ -82,6 +83,12 @@ pub struct Settings {
     /// Milliseconds between two admission steps [default: 100]
     #[arg(long, env = "STANCHION_TICK_MS", global = true, value_name = "MS")]
     pub tick_ms: Option<u64>,
+    /// Smallest share of a line's rate, in percent, that it is slowed to while booking is strained [default: 10]
+    #[arg(long, env = "STANCHION_PACE_FLOOR", global = true, value_name = "PERCENT")]
+    pub pace_floor: Option<u64>,
+    /// Milliseconds from which reservations or the database count as slow, so that lines are slowed down [default: 250]
+    #[arg(long, env = "STANCHION_PACE_SLOW_MS", global = true, value_name = "MS")]
+    pub pace_slow_ms: Option<u64>,
     /// Most connections at once, and never more than nine tenths of the file descriptors; beyond it, 503 with Retry-After, save
     /// for /health, /ready, /metrics and operators [default: 18000]
     #[arg(long, env = "STANCHION_MAX_CONNECTIONS", global = true, value_name = "N")]
@@ -152,6 +159,8 @@ impl Settings {
             ("heartbeat_ms", self.heartbeat().as_millis().to_string()),
             ("drain_seconds", self.drain_window().as_secs().to_string()),
             ("tick_ms", self.tick().as_millis().to_string()),
+            ("pace_floor", format!("{:.0}", self.pace().floor * 100.0)),
+            ("pace_slow_ms", self.pace().slow.as_millis().to_string()),
             ("max_connections", self.max_connections().to_string()),
             (
                 "max_connections_per_address",
@@ -203,6 +212,16 @@ impl Settings {
         Duration::from_millis(self.tick_ms.unwrap_or(100))
     }
 
+    /// When and how far booking's troubles slow lines down.
+    pub fn pace(&self) -> PaceRules {
+        let usual = PaceRules::default();
+        PaceRules {
+            floor: self.pace_floor.map_or(usual.floor, |percent| percent as f64 / 100.0),
+            slow: self.pace_slow_ms.map_or(usual.slow, Duration::from_millis),
+            ..usual
+        }
+    }
+
     /// A setting that a role cannot do without.
     ///
     /// # Errors
@@ -225,6 +244,11 @@ impl Settings {
         }
         positive(self.heartbeat_ms, "heartbeat_ms")?;
         positive(self.tick_ms, "tick_ms")?;
+        positive(self.pace_floor, "pace_floor")?;
+        positive(self.pace_slow_ms, "pace_slow_ms")?;
+        if self.pace_floor.is_some_and(|percent| percent > 100) {
+            bail!("pace_floor must be from 1 to 100");
+        }
         positive(self.max_connections, "max_connections")?;
         positive(self.max_connections_per_address, "max_connections_per_address")?;
         positive(self.database_connections, "database_connections")?;

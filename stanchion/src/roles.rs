@@ -72,8 +72,8 @@ impl Line {
     }
 
     fn worker(&self, settings: &Settings) -> Worker {
-        let config = WorkerConfig { tick: settings.tick(), ..WorkerConfig::default() };
-        Worker::new(self.engine.clone(), self.signals.clone(), Clock::System, config)
+        let config = WorkerConfig { tick: settings.tick(), pace: settings.pace(), ..WorkerConfig::default() };
+        Worker::new(self.engine.clone(), self.signals.clone(), self.board.clone(), Clock::System, config)
     }
 
     fn gateway(

@@ -4,6 +4,7 @@ mod bad_input;
 mod contention;
 mod drain;
 mod figures;
+mod follows_booking;
 mod holds;
 mod main_job;
 mod nothing_piles_up;

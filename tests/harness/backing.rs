@@ -1,6 +1,13 @@
 //! The servers under a stack: a database, a part of Redis and a part of NATS that are this test's alone.
 
-use crate::{bus::PublishedMessages, database::Database, environment, redis_server::*, scratch::Scratch};
+use crate::{
+    bus::PublishedMessages,
+    database::{Database, at_port},
+    delay::Delay,
+    environment,
+    redis_server::*,
+    scratch::Scratch,
+};
 
 /// See the module's documentation. Removes what it made when dropped.
 pub struct Backing {
@@ -13,17 +20,29 @@ pub struct Backing {
     /// First part of keys and subjects.
     pub prefix: String,
     own_redis: Option<RedisServer>,
+    delay: Option<Delay>,
 }
 
 impl Backing {
-    /// Makes it all; with a Redis of its own where asked for.
-    pub async fn prepare(name: &str, own_redis: bool, scratch: &Scratch) -> Self {
+    /// Makes it all; with a Redis of its own, and a delay before the database, where asked for.
+    pub async fn prepare(name: &str, own_redis: bool, delayed: bool, scratch: &Scratch) -> Self {
         let nats_url = environment::server("STANCHION_TEST_NATS_URL");
         let shared_redis = environment::server("STANCHION_TEST_REDIS_URL");
         let database = Database::create(&environment::server("STANCHION_TEST_DATABASE_URL"), name).await;
         let own_redis = if own_redis { Some(RedisServer::start(scratch.path()).await) } else { None };
         let redis_url = own_redis.as_ref().map_or(shared_redis, |server| server.url.clone());
-        Self { database, redis_url, nats_url, prefix: name.to_owned(), own_redis }
+        let delay = if delayed { Some(Delay::before(database.address()).await) } else { None };
+        Self { database, redis_url, nats_url, prefix: name.to_owned(), own_redis, delay }
+    }
+
+    /// Where booking finds the database: behind the delay, where there is one.
+    pub fn database_url(&self) -> String {
+        self.delay.as_ref().map_or_else(|| self.database.url.clone(), |delay| at_port(&self.database.url, delay.port))
+    }
+
+    /// The delay before the database.
+    pub fn delay(&self) -> &Delay {
+        self.delay.as_ref().expect("this stack's shape asks for a delayed database")
     }
 
     /// What booking published.

@@ -26,6 +26,12 @@ impl Database {
         Self { url: renamed(server, name), name: name.to_owned(), server: server.to_owned(), pool }
     }
 
+    /// Its server's `host:port`.
+    pub fn address(&self) -> String {
+        let options = PgConnectOptions::from_str(&self.url).expect("the URL of a PostgreSQL");
+        format!("{}:{}", options.get_host(), options.get_port())
+    }
+
     /// The number that a query answers with.
     pub async fn number(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.pool).await.unwrap_or_else(|error| panic!("{query}: {error}"))
@@ -44,6 +50,14 @@ async fn run(server: &str, statement: String) {
         .await
         .unwrap_or_else(|error| panic!("{statement}: {error}"));
     pool.close().await;
+}
+
+/// The URL at another port of this machine.
+pub fn at_port(url: &str, port: u16) -> String {
+    let mut url = reqwest::Url::parse(url).expect("the URL of a PostgreSQL");
+    url.set_host(Some("127.0.0.1")).expect("a URL with a host");
+    url.set_port(Some(port)).expect("a URL with a port");
+    url.into()
 }
 
 /// The URL with another database.

@@ -8,6 +8,7 @@ pub mod backing;
 pub mod bus;
 pub mod crowd;
 pub mod database;
+pub mod delay;
 pub mod environment;
 pub mod inventory;
 pub mod ports;

@@ -56,6 +56,8 @@ pub struct Shape {
     pub bookings: usize,
     /// A Redis that nobody else uses.
     pub own_redis: bool,
+    /// What booking asks of the database can be delayed.
+    pub delayed_database: bool,
     /// Settings of every gateway, as variables.
     pub gateway_settings: Vec<(&'static str, String)>,
 }
@@ -63,7 +65,14 @@ pub struct Shape {
 impl Default for Shape {
     /// Two of each.
     fn default() -> Self {
-        Self { gateways: 2, workers: 2, bookings: 2, own_redis: false, gateway_settings: Vec::new() }
+        Self {
+            gateways: 2,
+            workers: 2,
+            bookings: 2,
+            own_redis: false,
+            delayed_database: false,
+            gateway_settings: Vec::new(),
+        }
     }
 }
 
@@ -106,7 +115,7 @@ impl Stack {
     pub async fn servers(shape: Shape) -> Self {
         let name = name();
         let scratch = Scratch::new(&name);
-        let backing = Backing::prepare(&name, shape.own_redis, &scratch).await;
+        let backing = Backing::prepare(&name, shape.own_redis, shape.delayed_database, &scratch).await;
         let mut stack = Self::empty(scratch, Some(backing));
         stack.migrate().await;
         stack.grow(Role::Booking, shape.bookings).await;
@@ -175,7 +184,7 @@ impl Stack {
                 command.env("STANCHION_BOOKING_URL", &self.node(Role::Booking, 0).url);
             }
             Role::Booking => {
-                command.env("STANCHION_DATABASE_URL", &backing.database.url);
+                command.env("STANCHION_DATABASE_URL", backing.database_url());
                 command.env("STANCHION_NATS_URL", &backing.nats_url).env("STANCHION_NATS_PREFIX", &backing.prefix);
             }
             Role::QueueWorker | Role::Embedded => {}

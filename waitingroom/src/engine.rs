@@ -20,6 +20,7 @@ use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId},
     line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
+    rate::Share,
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
 };
 
@@ -156,8 +157,10 @@ pub struct Released {
 /// The state of one event's line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LineStatus {
-    /// The settings in force.
+    /// The settings in force; see [`Progress::settings`].
     pub settings: QueueSettings,
+    /// The share of the configured rate at which the last step released.
+    pub share: f64,
     /// Which incarnation.
     pub epoch: Epoch,
     /// The last number given out.
@@ -273,9 +276,17 @@ pub trait Engine: Send + Sync + 'static {
     async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<bool, EngineError>;
 
     /// One admission step: expires passes, takes unacknowledged ones back, drops places of users absent past grace, then
-    /// releases in order of numbers as many present users as rate, cap, seats and `limit` allow. `batch` makes the pass ids
-    /// unique. Any number of callers may step at once: rate and cap hold across all of them.
-    async fn release(&self, event: EventId, batch: &str, limit: u32, now: Timestamp) -> Result<Released, EngineError>;
+    /// releases in order of numbers as many present users as rate, cap, seats and `limit` allow. `share` is the part of the
+    /// configured rate and burst that is left (nobody goes at 0; see [`crate::rate`]); one that was decided before the last that
+    /// was given has no effect. `batch` makes the pass ids unique. Any number of callers may step at once: rate and cap hold across all of them.
+    async fn release(
+        &self,
+        event: EventId,
+        batch: &str,
+        limit: u32,
+        share: Share,
+        now: Timestamp,
+    ) -> Result<Released, EngineError>;
 
     // ── the seats ──
 

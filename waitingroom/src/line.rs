@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Timestamp,
     ids::{Epoch, EventId, NodeId, PassId, UserId},
+    rate::paced_rate,
 };
 
 /// Where a sale stands.
@@ -232,8 +233,22 @@ pub struct Progress {
     pub active: u64,
     /// Seats that can be reserved now.
     pub seats_left: u64,
-    /// The settings in force.
+    /// The settings in force. An open sale without seats and without holds that could give some back is [`SaleState::SoldOut`].
     pub settings: QueueSettings,
+    /// The share of the configured rate at which the line moves, 0 to 1; see [`crate::pace`].
+    #[serde(default = "whole")]
+    pub share: f64,
+}
+
+impl Progress {
+    /// Users released per second at the pace in force.
+    pub fn rate_effective(&self) -> f64 {
+        paced_rate(self.settings.rate_per_second, self.share)
+    }
+}
+
+fn whole() -> f64 {
+    1.0
 }
 
 /// How a pass or a place ended without being used.

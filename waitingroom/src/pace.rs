@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Timestamp,
+    rate::Share,
     vitals::{BookingVitals, Reading},
 };
 
@@ -70,7 +71,7 @@ pub struct Pace {
     thousandths: u32,
     /// Where strain last began.
     ceiling: u32,
-    /// When `thousandths` last moved.
+    /// When the share last moved.
     moved_at: Timestamp,
     /// When the latest strain began, and whether it lasts.
     strained_from: Option<Timestamp>,
@@ -112,7 +113,9 @@ impl Pace {
         let worst = bookings.map(|(_, vitals)| condition(&vitals, rules)).max();
         let (Some(age_ms), Some(worst)) = (youngest, worst) else { return pace.without_booking(at, rules) };
         pace.booking_seen_at = pace.booking_seen_at.max(at.minus(Duration::from_millis(age_ms)));
-        pace.paused = false;
+        if pace.paused {
+            (pace.paused, pace.moved_at) = (false, at);
+        }
         match worst {
             Condition::Strained => pace.strain(at, rules),
             Condition::Between => pace.strained = false,
@@ -123,10 +126,9 @@ impl Pace {
 
     /// After the pause, booking is tried at the floor.
     fn without_booking(mut self, at: Timestamp, rules: &PaceRules) -> Self {
-        if at.since(self.booking_seen_at) > BOOKING_GRACE {
-            self.paused = true;
+        if !self.paused && at.since(self.booking_seen_at) > BOOKING_GRACE {
+            (self.paused, self.moved_at) = (true, at);
             self.thousandths = floor(rules);
-            self.moved_at = at;
         }
         self
     }
@@ -157,6 +159,11 @@ impl Pace {
     /// The share of the configured rate: 0 while there is no booking, else from the floor to 1.
     pub fn share(&self) -> f64 {
         if self.paused { 0.0 } else { f64::from(self.thousandths) / f64::from(FULL) }
+    }
+
+    /// The share as the engine takes it.
+    pub fn decided(&self) -> Share {
+        Share { part: self.share(), decided_at: self.moved_at }
     }
 }
 

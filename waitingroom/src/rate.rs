@@ -1,6 +1,36 @@
-//! How many may be released now: a token bucket under a cap on active passes.
+//! How many may be released now: a token bucket under a cap on active passes. How fast it fills is the configured rate, or the
+//! share of it that the pace leaves ([`crate::pace`]).
 
 use crate::clock::Timestamp;
+
+/// Least users a second of a line that is slowed, unless it is set to fewer: enough to see that booking has recovered.
+pub const TRICKLE: f64 = 1.0;
+
+/// The rate that a share of it leaves, in users a second: none at all for no share.
+pub fn paced_rate(rate_per_second: f64, share: f64) -> f64 {
+    if share > 0.0 { (rate_per_second * share).max(rate_per_second.min(TRICKLE)) } else { 0.0 }
+}
+
+/// The burst that a share of the rate leaves: tokens saved up before must not come all at once.
+pub fn paced_burst(burst: u32, share: f64) -> f64 {
+    (f64::from(burst) * share).max(1.0)
+}
+
+/// What is left of the configured rates, and since when.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share {
+    /// 0 to 1.
+    pub part: f64,
+    /// When it was decided. Of several workers' shares the latest counts.
+    pub decided_at: Timestamp,
+}
+
+impl Default for Share {
+    /// The whole, before anything was decided.
+    fn default() -> Self {
+        Self { part: 1.0, decided_at: Timestamp::default() }
+    }
+}
 
 /// A token bucket. Tokens are users; they flow in at the rate and never exceed the burst.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,10 +49,10 @@ impl Bucket {
 
     /// The bucket at `now`. Time never runs backwards in it.
     #[must_use]
-    pub fn refilled(self, rate_per_second: f64, burst: u32, now: Timestamp) -> Self {
+    pub fn refilled(self, rate_per_second: f64, burst: f64, now: Timestamp) -> Self {
         let elapsed_ms = (now.millis() - self.at.millis()).max(0) as f64;
         let tokens = self.tokens + rate_per_second * elapsed_ms / 1000.0;
-        Self { tokens: tokens.min(f64::from(burst)), at: self.at.max(now) }
+        Self { tokens: tokens.min(burst), at: self.at.max(now) }
     }
 
     /// Whole users that may go now, with `active` passes out under a cap of `max_active`.
@@ -52,7 +82,7 @@ mod tests {
             let (mut bucket, mut now, mut released) = (Bucket::full(burst, start), start, 0);
             for step in steps {
                 now = now.plus(Duration::from_millis(step));
-                bucket = bucket.refilled(rate, burst, now);
+                bucket = bucket.refilled(rate, burst.into(), now);
                 let go = bucket.allows(0, u32::MAX);
                 bucket = bucket.less(go);
                 released += go;
@@ -60,6 +90,21 @@ mod tests {
                 prop_assert!(released as f64 <= most + 1e-6);
             }
         }
+    }
+
+    #[test]
+    fn a_share_slows_down_to_a_trickle_and_none_stops() {
+        for (rate, share, paced) in [
+            (50.0, 1.0, 50.0),
+            (50.0, 0.5, 25.0),
+            (50.0, 0.001, 1.0),
+            (0.5, 0.1, 0.5),
+            (50.0, 0.0, 0.0),
+            (0.0, 0.5, 0.0),
+        ] {
+            assert_eq!(paced_rate(rate, share), paced, "{share} of {rate}");
+        }
+        assert_eq!([paced_burst(50, 1.0), paced_burst(50, 0.1), paced_burst(2, 0.1)], [50.0, 5.0, 1.0]);
     }
 
     #[test]
@@ -72,7 +117,7 @@ mod tests {
     #[test]
     fn a_clock_that_runs_back_gives_nothing() {
         let bucket = Bucket { tokens: 0.0, at: Timestamp::from_millis(5_000) };
-        let back = bucket.refilled(10.0, 10, Timestamp::from_millis(1_000));
+        let back = bucket.refilled(10.0, 10.0, Timestamp::from_millis(1_000));
         assert_eq!(back, bucket);
     }
 }

@@ -61,7 +61,7 @@ impl Sale {
 
     async fn release(&self) -> Vec<(UserId, Grant)> {
         let batch = Uuid::new_v4().simple().to_string();
-        let released = self.engine.release(self.event, &batch, 100, now()).await.unwrap();
+        let released = self.engine.release(self.event, &batch, 100, Default::default(), now()).await.unwrap();
         released.granted.into_iter().map(|granted| (granted.user, granted.what)).collect()
     }
 
@@ -141,9 +141,9 @@ async fn after_everything_has_ended_no_key_is_left() {
 
     // Whoever is absent was so from 15 s after their poll; a later moment saves the test the wait.
     let later = now().plus(Duration::from_secs(16));
-    let lapsed = sale.engine.release(sale.event, "last", 0, later).await.unwrap().lapsed;
+    let lapsed = sale.engine.release(sale.event, "last", 0, Default::default(), later).await.unwrap().lapsed;
     assert!(lapsed.iter().any(|lapse| lapse.user == user("absent")));
-    sale.engine.release(sale.event, "very-last", 0, later).await.unwrap();
+    sale.engine.release(sale.event, "very-last", 0, Default::default(), later).await.unwrap();
     let remembered = format!("{base}:reseated");
     let expiry: i64 = sale.engine.connection().pttl(&remembered).await.unwrap();
     assert!((1..=86_400_000).contains(&expiry), "{expiry}");
@@ -213,7 +213,7 @@ async fn a_line_that_began_on_another_server_is_taken_for_lost_and_begins_anew()
     let unknown =
         |answer: Option<EngineError>| assert!(matches!(answer, Some(EngineError::UnknownEvent)), "{answer:?}");
     unknown(sale.engine.status(sale.event).await.err());
-    unknown(sale.engine.release(sale.event, "b", 10, now()).await.err());
+    unknown(sale.engine.release(sale.event, "b", 10, Default::default(), now()).await.err());
     let join = Join { event_id: sale.event, user: user("bob"), presence: Presence::Poll, ticket: None };
     unknown(sale.engine.join(&join, now()).await.err());
 

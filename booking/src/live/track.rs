@@ -99,6 +99,7 @@ mod tests {
 
     fn status(epoch: &str, joined: u64, released: u64) -> LineStatus {
         LineStatus {
+            share: 1.0,
             settings: QueueSettings::default(),
             epoch: epoch.parse().unwrap(),
             sequence: joined,

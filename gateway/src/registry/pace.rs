@@ -3,6 +3,7 @@
 use waitingroom::{
     clock::Timestamp,
     line::{Progress, QueueSettings, SaleState},
+    rate::paced_rate,
     wire::{WaitRange, WaitReason},
 };
 
@@ -46,12 +47,15 @@ pub(crate) struct Pace {
     mean: f64,
     variance: f64,
     spans: u32,
+    /// What booking leaves of the set rate; nothing where that is not known yet.
+    share: Option<f64>,
 }
 
 impl Pace {
     /// Takes one message's removals into account.
     pub(super) fn observe(&mut self, progress: &Progress, now: Timestamp) {
         let settings = &progress.settings;
+        self.share = Some(progress.share);
         let Some(since) = self.since.filter(|_| settings.state == SaleState::Open) else {
             (self.since, self.removed) = (Some(now), 0);
             return;
@@ -81,12 +85,14 @@ impl Pace {
 
     /// The wait from this position.
     pub(crate) fn estimate(&self, position: u64, settings: &QueueSettings, seats_left: u64) -> Estimate {
-        let reason = standstill(settings, seats_left);
+        let share = self.share.unwrap_or(1.0);
+        let reason = standstill(settings, seats_left, share);
         if position == 0 {
             return Estimate { wait_seconds: 0, range: None, reason: None };
         }
         // Whoever leaves makes the line faster than it is set to release; that cannot be counted on.
-        let rate = if self.spans > 0 { self.mean.min(settings.rate_per_second) } else { settings.rate_per_second };
+        let most = paced_rate(settings.rate_per_second, if share > 0.0 { share } else { 1.0 });
+        let rate = if self.spans > 0 { self.mean.min(most) } else { most };
         let expected = position as f64 / rate; // infinite where nothing moves
         let foreseen = reason.is_none() && expected <= FORESEEN_SECONDS;
         Estimate {
@@ -111,11 +117,12 @@ impl Pace {
 }
 
 /// Why the line does not move, where it does not.
-fn standstill(settings: &QueueSettings, seats_left: u64) -> Option<WaitReason> {
+fn standstill(settings: &QueueSettings, seats_left: u64, share: f64) -> Option<WaitReason> {
     match settings.state {
         SaleState::Paused => Some(WaitReason::Paused),
         SaleState::SoldOut => Some(WaitReason::SoldOut),
         SaleState::Open if seats_left == 0 => Some(WaitReason::SoldOut),
+        SaleState::Open if share <= 0.0 => Some(WaitReason::Paused),
         _ => None,
     }
 }
@@ -139,6 +146,7 @@ mod tests {
             active,
             seats_left: 10,
             settings,
+            share: 1.0,
         }
     }
 
@@ -192,6 +200,17 @@ mod tests {
             assert_eq!(told.reason, reason, "{state:?}");
             assert_eq!((told.wait_seconds, told.range.is_some()), (10, reason.is_none()), "{state:?}");
         }
+    }
+
+    #[test]
+    fn a_line_that_booking_slows_is_told_so() {
+        let mut pace = measured(&[50; 20], 5);
+        let open = settings(SaleState::Open, 100.0);
+        pace.observe(&Progress { share: 0.1, ..progress(open.clone(), 0, 0) }, Timestamp::from_millis(20_500));
+        assert_eq!(pace.estimate(1_000, &open, 10).wait_seconds, 100, "at once, not when it was measured");
+        pace.observe(&Progress { share: 0.0, ..progress(open.clone(), 0, 0) }, Timestamp::from_millis(20_600));
+        let told = pace.estimate(1_000, &open, 10);
+        assert_eq!((told.wait_seconds, told.range, told.reason), (20, None, Some(WaitReason::Paused)));
     }
 
     #[test]

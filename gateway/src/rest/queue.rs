@@ -12,6 +12,7 @@ use waitingroom::{
     ids::EventId,
     line::SaleState,
     problem::Problem,
+    rate::paced_rate,
 };
 
 use super::User;
@@ -86,6 +87,7 @@ pub(super) struct Status {
     active_passes: u64,
     max_active: u32,
     rate_per_second: f64,
+    rate_effective: f64,
     seats_left: u64,
 }
 
@@ -106,6 +108,7 @@ pub(super) async fn status(
         active_passes: status.active,
         max_active: status.settings.max_active,
         rate_per_second: status.settings.rate_per_second,
+        rate_effective: paced_rate(status.settings.rate_per_second, status.share),
         seats_left: status.seats_left,
     }))
 }

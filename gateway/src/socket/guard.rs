@@ -18,7 +18,7 @@ impl Guard {
 
     /// May the client say one more thing?
     pub(super) fn admits(&mut self, now: Timestamp) -> bool {
-        self.0 = self.0.refilled(RATE, BURST, now);
+        self.0 = self.0.refilled(RATE, BURST.into(), now);
         let admits = self.0.allows(0, 1) > 0;
         if admits {
             self.0 = self.0.less(1);

@@ -54,6 +54,8 @@ impl Settings {
             heartbeat_ms,
             drain_seconds,
             tick_ms,
+            pace_floor,
+            pace_slow_ms,
             max_connections,
             max_connections_per_address,
             trusted_proxies,

@@ -17,6 +17,7 @@ use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId},
     line::QueueSettings,
+    rate::Share,
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
 };
 
@@ -67,7 +68,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn status(&self, event: EventId) -> Result<LineStatus, EngineError> {
-        self.step(event, |sale| sale.line.status(sale.seats.left()))
+        self.step(event, |sale| sale.line.status(sale.seats.stock()))
     }
 
     async fn remove(&self, event: EventId) -> Result<(), EngineError> {
@@ -83,8 +84,15 @@ impl Engine for MemoryEngine {
         self.step(event, |sale| sale.line.report_node(node, now))
     }
 
-    async fn release(&self, event: EventId, batch: &str, limit: u32, now: Timestamp) -> Result<Released, EngineError> {
-        self.step(event, |sale| sale.line.release(batch, limit, sale.seats.left(), now))
+    async fn release(
+        &self,
+        event: EventId,
+        batch: &str,
+        limit: u32,
+        share: Share,
+        now: Timestamp,
+    ) -> Result<Released, EngineError> {
+        self.step(event, |sale| sale.line.release(batch, limit, share, sale.seats.stock(), now))
     }
 
     async fn reserve_all(

@@ -33,6 +33,7 @@ use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId},
     line::QueueSettings,
+    rate::Share,
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
 };
 
@@ -155,8 +156,17 @@ impl Engine for RedisEngine {
         reply::flag(self.call(&self.steps.report_node, event).at(now).arg(node.as_str()).run().await?)
     }
 
-    async fn release(&self, event: EventId, batch: &str, limit: u32, now: Timestamp) -> Result<Released, EngineError> {
-        reply::released(event, self.call(&self.steps.release, event).at(now).arg(batch).arg(limit).run().await?)
+    async fn release(
+        &self,
+        event: EventId,
+        batch: &str,
+        limit: u32,
+        share: Share,
+        now: Timestamp,
+    ) -> Result<Released, EngineError> {
+        let call =
+            self.call(&self.steps.release, event).at(now).arg(batch).arg(limit).arg(share.part).at(share.decided_at);
+        reply::released(event, call.run().await?)
     }
 
     async fn reserve_all(

@@ -77,8 +77,10 @@ fn without_booking_the_line_stands_and_begins_again_at_the_floor() {
     let paused = after(&waiting, 10_001, &[]);
     assert_eq!(paused.share(), 0.0);
     let back = after(&paused, 20_000, &[healthy()]);
-    assert_eq!(back.share(), 0.3, "the floor and a step");
-    assert_eq!(after(&back, 29_999, &[]).share(), 0.3, "an instance that restarts");
+    assert_eq!(back.share(), 0.1, "the floor");
+    assert!(back.decided().decided_at > paused.decided().decided_at);
+    let back = after(&back, 21_000, &[healthy()]);
+    assert_eq!(after(&back, 30_999, &[]).share(), 0.3, "an instance that restarts");
     let first = Reading { at: Timestamp::from_millis(77), ..Reading::default() };
     assert_eq!(Pace::after(&first, &PaceRules::default()).share(), 1.0);
 }

@@ -5,8 +5,10 @@ use std::{collections::HashSet, sync::Arc};
 use futures_util::future::join_all;
 use waitingroom::{
     absence::Presence,
+    clock::Timestamp,
     engine::{PROGRESS_LIMIT, Released, SWEEP_LIMIT, SharedEngine},
     line::{Lapse, QueueSettings, SaleState},
+    rate::Share,
     seats::Settlement,
 };
 
@@ -97,6 +99,52 @@ pub(crate) async fn a_sale_that_stands_still_releases_nobody(engine: SharedEngin
     sale.load(1).await;
     assert_eq!(sale.release_at_most(0).await.granted, [], "no limit");
     assert_eq!(names(&sale.release().await), ["ann"]);
+}
+
+pub(crate) async fn a_share_of_the_rate_is_released(engine: SharedEngine) {
+    let sale = Sale::open(engine, QueueSettings { rate_per_second: 20.0, burst: 10, ..quick() }).await;
+    assert_eq!(sale.status().await.share, 1.0);
+    join_many(&sale, 60).await;
+    assert_eq!(sale.release_at(0.5).await.granted.len(), 5, "half of the burst");
+    let step = sale.release_at(0.0).await;
+    assert_eq!((step.granted, step.progress.share, step.progress.rate_effective()), (vec![], 0.0, 0.0));
+    sale.wait(60_000);
+    sale.report("n1").await;
+    assert_eq!(sale.release_at(0.0).await.granted, [], "nothing, however long");
+    let released = async |share: f64| {
+        let mut count = 0;
+        for _ in 0..20 {
+            sale.wait(100);
+            count += sale.release_at(share).await.granted.len();
+        }
+        count
+    };
+    assert_eq!(released(0.25).await, 10, "5 a second for two seconds");
+    assert!((1..=2).contains(&released(0.001).await), "a trickle");
+    let status = sale.status().await;
+    assert_eq!((status.share, status.settings.rate_per_second), (0.001, 20.0));
+    let earlier = Share { part: 1.0, decided_at: Timestamp::from_millis(sale.now().millis() - 1) };
+    assert_eq!(sale.release_as(earlier).await.progress.share, 0.001, "a worker that has not heard of it yet");
+}
+
+pub(crate) async fn what_is_sold_is_sold_out_until_seats_come_back(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    sale.load(2).await;
+    let held = sale.hold("ann", 2).await;
+    sale.join("bob").await;
+    let step = sale.release().await;
+    assert_eq!((step.granted, step.progress.settings.state), (vec![], SaleState::Open), "they may come back");
+    sale.settle(held.booking_id, Settlement::Confirmed).await;
+    let step = sale.release().await;
+    assert_eq!((step.granted, step.progress.settings.state), (vec![], SaleState::SoldOut));
+    assert_eq!(sale.status().await.settings.state, SaleState::SoldOut);
+    assert_eq!(sale.join("cem").await.position, 2, "joining goes on");
+    sale.configure(QueueSettings { state: SaleState::Paused, ..quick() }).await;
+    assert_eq!(sale.status().await.settings.state, SaleState::Paused, "the operator's word counts");
+    sale.configure(quick()).await;
+    sale.load(1).await;
+    let step = sale.release_at_most(1).await;
+    assert_eq!((names(&step), step.progress.settings.state), (vec!["bob"], SaleState::Open));
 }
 
 pub(crate) async fn a_pass_nobody_acknowledges_is_sent_again_each_second(engine: SharedEngine) {

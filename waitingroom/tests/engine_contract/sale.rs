@@ -9,6 +9,7 @@ use waitingroom::{
     engine::{Join, JoinOutcome, LineStatus, Opening, Released, SharedEngine},
     ids::{BookingId, EventId, NodeId, UserId, ZoneId},
     line::{Grant, Place, QueueSettings},
+    rate::Share,
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, ZoneSeats},
 };
 
@@ -121,7 +122,17 @@ impl Sale {
 
     pub(crate) async fn release_at_most(&self, limit: u32) -> Released {
         let batch = format!("b{}", self.batches.fetch_add(1, Ordering::SeqCst));
-        self.engine.release(self.event, &batch, limit, self.now()).await.unwrap()
+        self.engine.release(self.event, &batch, limit, Default::default(), self.now()).await.unwrap()
+    }
+
+    /// At this part of the rate, as decided now.
+    pub(crate) async fn release_at(&self, part: f64) -> Released {
+        self.release_as(Share { part, decided_at: self.now() }).await
+    }
+
+    pub(crate) async fn release_as(&self, share: Share) -> Released {
+        let batch = format!("b{}", self.batches.fetch_add(1, Ordering::SeqCst));
+        self.engine.release(self.event, &batch, 1_000, share, self.now()).await.unwrap()
     }
 
     /// A pass for someone who joins now, acknowledged.

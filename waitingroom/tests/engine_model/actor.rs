@@ -9,6 +9,7 @@ use waitingroom::{
     engine::{Act, Action, Engine, EngineError, Opening, memory::MemoryEngine, redis::RedisEngine},
     ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId, ZoneId},
     line::QueueSettings,
+    rate::Share,
     seats::{Hold, Reserve, SeatSnapshot, ZoneSeats},
 };
 
@@ -103,7 +104,10 @@ impl Actor {
                 let node = node(*index);
                 shown(both!(memory, redis, |engine| engine.report_node(event, &node, now)))
             }
-            Operation::Release { limit } => self.release(memory, redis, *limit).await,
+            Operation::Release { limit, tenths, decided_ago_ms } => {
+                let share = Share { part: f64::from(*tenths) / 10.0, decided_at: later(now, -decided_ago_ms) };
+                self.release(memory, redis, *limit, share).await
+            }
             Operation::Reserve(attempts) => {
                 let requests = attempts.iter().map(|attempt| self.request(attempt)).collect();
                 self.reserve(memory, redis, requests).await
@@ -164,10 +168,10 @@ impl Actor {
         }
     }
 
-    async fn release(&mut self, memory: &MemoryEngine, redis: &RedisEngine, limit: u32) -> Answers {
+    async fn release(&mut self, memory: &MemoryEngine, redis: &RedisEngine, limit: u32, share: Share) -> Answers {
         self.batches += 1;
         let (event, now, batch) = (self.event, self.now, format!("b{}", self.batches));
-        let (expected, answered) = both!(memory, redis, |engine| engine.release(event, &batch, limit, now));
+        let (expected, answered) = both!(memory, redis, |engine| engine.release(event, &batch, limit, share, now));
         for grant in expected.iter().flat_map(|released| &released.granted) {
             self.passes.push((grant.user.clone(), grant.what.pass_id.clone()));
         }

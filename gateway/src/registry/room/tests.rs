@@ -22,7 +22,18 @@ fn user(number: u64) -> UserId {
 fn progress(from: u64, removed: Vec<u64>, total: u64) -> Progress {
     let to = from + removed.len() as u64;
     let settings = QueueSettings::default();
-    Progress { event_id: event(), epoch: epoch(), from, to, removed, total, active: 0, seats_left: 10, settings }
+    Progress {
+        event_id: event(),
+        epoch: epoch(),
+        from,
+        to,
+        removed,
+        total,
+        active: 0,
+        seats_left: 10,
+        settings,
+        share: 1.0,
+    }
 }
 
 /// A line that is removed from, and what the engine would say about it.

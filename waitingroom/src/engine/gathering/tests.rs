@@ -11,6 +11,7 @@ use crate::{
     engine::{Engine, LineStatus, Opening, Released, memory::MemoryEngine},
     ids::BookingId,
     line::QueueSettings,
+    rate::Share,
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
 };
 
@@ -51,7 +52,7 @@ impl Engine for Slow {
     async fn report_node(&self, _: EventId, _: &NodeId, _: Timestamp) -> Result<bool, EngineError> {
         unimplemented!()
     }
-    async fn release(&self, _: EventId, _: &str, _: u32, _: Timestamp) -> Result<Released, EngineError> {
+    async fn release(&self, _: EventId, _: &str, _: u32, _: Share, _: Timestamp) -> Result<Released, EngineError> {
         unimplemented!()
     }
     async fn reserve_all(&self, _: EventId, _: &[Reserve], _: Timestamp) -> Result<Vec<ReserveOutcome>, EngineError> {

@@ -9,13 +9,14 @@ use super::{
     },
     ranks::Ranks,
     schedule::Schedule,
+    seats::Stock,
 };
 use crate::{
     absence::{POLL_WINDOW, Presence, node_is_alive},
     clock::Timestamp,
     ids::{Epoch, EventId, NodeId, PassId, UserId},
     line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
-    rate::Bucket,
+    rate::{Bucket, Share, paced_burst, paced_rate},
 };
 
 /// Where a user stands.
@@ -51,6 +52,7 @@ pub(super) struct Line {
     head: u64,
     clock: Timestamp,
     bucket: Bucket,
+    share: Share,
     entries: HashMap<UserId, Entry>,
     /// Everybody who waits, present or absent: what positions are ranks in.
     waiting: Ranks,
@@ -87,6 +89,7 @@ impl Line {
             head: opening.head,
             clock: now,
             bucket: Bucket::full(opening.settings.burst, now),
+            share: Share::default(),
             entries: HashMap::new(),
             waiting: Ranks::above(opening.sequence),
             returned: BTreeMap::new(),
@@ -109,18 +112,28 @@ impl Line {
         self.clock
     }
 
-    pub(super) fn status(&self, seats_left: u64) -> LineStatus {
+    pub(super) fn status(&self, stock: Stock) -> LineStatus {
         LineStatus {
-            settings: self.settings.clone(),
+            settings: self.settings_with(stock),
+            share: self.share.part,
             epoch: self.epoch.clone(),
             sequence: self.sequence,
             head: self.head,
             total: self.total(),
             active: self.active.len() as u64,
-            seats_left,
+            seats_left: stock.left,
             absent: self.idle.count_due(self.clock) as u64,
             counters: Counters { joined: self.joined(), ..self.counters },
         }
+    }
+
+    /// The settings in force: what is open has nothing to sell any more where everything is sold.
+    fn settings_with(&self, stock: Stock) -> QueueSettings {
+        let mut settings = self.settings.clone();
+        if settings.state == SaleState::Open && stock.is_sold {
+            settings.state = SaleState::SoldOut;
+        }
+        settings
     }
 
     /// Each new place took the next number, or an earlier epoch's.
@@ -288,13 +301,15 @@ impl Line {
 
     // ── one admission step ──
 
-    pub(super) fn release(&mut self, batch: &str, limit: u32, seats_left: u64, now: Timestamp) -> Released {
+    pub(super) fn release(&mut self, batch: &str, limit: u32, share: Share, stock: Stock, now: Timestamp) -> Released {
         let now = self.advance(now);
         let mut lapsed = self.expire_passes(now);
         let unacknowledged = self.review_unacknowledged(now, &mut lapsed);
         self.drop_absent(now, &mut lapsed);
-        let granted = self.grant(batch, limit, seats_left, now);
-        Released { granted, unacknowledged, lapsed, progress: self.progress(seats_left) }
+        self.refill(share, now);
+        let want = if self.share.part > 0.0 && stock.left > 0 { self.allowance(limit, now) } else { 0 };
+        let granted = self.grant(batch, want, now);
+        Released { granted, unacknowledged, lapsed, progress: self.progress(stock) }
     }
 
     fn expire_passes(&mut self, now: Timestamp) -> Vec<Addressed<Lapse>> {
@@ -364,13 +379,24 @@ impl Line {
         nodes.iter().any(|node| self.nodes.get(node).is_some_and(|seen| node_is_alive(*seen, now)))
     }
 
-    fn grant(&mut self, batch: &str, limit: u32, seats_left: u64, now: Timestamp) -> Vec<Addressed<Grant>> {
-        self.bucket = self.bucket.refilled(self.settings.rate_per_second, self.settings.burst, now);
-        if self.settings.state != SaleState::Open || seats_left == 0 || now < self.release_from {
-            return Vec::new();
+    fn refill(&mut self, share: Share, now: Timestamp) {
+        if share.decided_at >= self.share.decided_at {
+            self.share = share;
+        }
+        let (rate, burst, part) = (self.settings.rate_per_second, self.settings.burst, self.share.part);
+        self.bucket = self.bucket.refilled(paced_rate(rate, part), paced_burst(burst, part), now);
+    }
+
+    /// How many may go now, by state, bucket and cap.
+    fn allowance(&self, limit: u32, now: Timestamp) -> usize {
+        if self.settings.state != SaleState::Open || now < self.release_from {
+            return 0;
         }
         let allowed = self.bucket.allows(self.active.len() as u64, self.settings.max_active);
-        let want = allowed.min(limit.into()) as usize;
+        allowed.min(limit.into()) as usize
+    }
+
+    fn grant(&mut self, batch: &str, want: usize, now: Timestamp) -> Vec<Addressed<Grant>> {
         let mut granted = Vec::new();
         let mut looked_at = 0;
         while granted.len() < want && looked_at < want + SWEEP_LIMIT {
@@ -416,7 +442,7 @@ impl Line {
         Addressed { user, nodes: entry.nodes.clone(), what: grant }
     }
 
-    fn progress(&mut self, seats_left: u64) -> Progress {
+    fn progress(&mut self, stock: Stock) -> Progress {
         let count = self.removed.len().min(PROGRESS_LIMIT);
         let removed: Vec<u64> = self.removed.drain(..count).collect();
         let from = self.published;
@@ -429,8 +455,9 @@ impl Line {
             removed,
             total: self.total(),
             active: self.active.len() as u64,
-            seats_left,
-            settings: self.settings.clone(),
+            seats_left: stock.left,
+            settings: self.settings_with(stock),
+            share: self.share.part,
         }
     }
 

@@ -9,6 +9,15 @@ use crate::{
     seats::{Hold, Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
 };
 
+/// What the line needs to know of the seats.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stock {
+    /// Seats that can be reserved now.
+    pub(super) left: u64,
+    /// None is left, and none is held that could come back.
+    pub(super) is_sold: bool,
+}
+
 #[derive(Debug)]
 struct Held {
     hold: Hold,
@@ -40,8 +49,9 @@ pub(super) struct Seats {
 }
 
 impl Seats {
-    pub(super) fn left(&self) -> u64 {
-        self.zones.values().map(|seats| u64::from(*seats)).sum()
+    pub(super) fn stock(&self) -> Stock {
+        let left = self.zones.values().map(|seats| u64::from(*seats)).sum();
+        Stock { left, is_sold: left == 0 && self.holds.is_empty() && !self.zones.is_empty() }
     }
 
     pub(super) fn zones(&self) -> Vec<ZoneSeats> {

@@ -168,6 +168,7 @@ pub(super) fn events(members: &[String]) -> Result<Vec<EventId>, EngineError> {
 pub(super) fn status(mut reply: Reply) -> Result<LineStatus, EngineError> {
     Ok(LineStatus {
         settings: reply.settings()?,
+        share: reply.parsed()?,
         epoch: reply.parsed()?,
         sequence: reply.parsed()?,
         head: reply.parsed()?,
@@ -201,6 +202,7 @@ pub(super) fn released(event_id: EventId, mut reply: Reply) -> Result<Released, 
         active: reply.parsed()?,
         seats_left: reply.parsed()?,
         settings: reply.settings()?,
+        share: reply.parsed()?,
     };
     Ok(Released { granted, unacknowledged, lapsed, progress })
 }

@@ -5,6 +5,7 @@ use redis::Script;
 use crate::{
     absence::{NODE_TIMEOUT, POLL_WINDOW},
     engine::{NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT, RESEND_MS, SWEEP_LIMIT, SYNC_WINDOW_MS},
+    rate::TRICKLE,
 };
 
 /// How long a re-presented ticket of an earlier epoch is remembered: longer than any sale's recovery takes.
@@ -79,11 +80,12 @@ impl Step {
 
 /// The limits that both engines share, as the scripts name them.
 fn limits() -> String {
-    let limits: [(&str, i128); 13] = [
+    let limits: [(&str, i128); 14] = [
         ("POLL_WINDOW_MS", POLL_WINDOW.as_millis() as i128),
         ("NODE_TIMEOUT_MS", NODE_TIMEOUT.as_millis() as i128),
         ("NODE_MEMORY_MS", NODE_MEMORY_MS.into()),
         ("NODES_PER_USER", NODES_PER_USER as i128),
+        ("TRICKLE", TRICKLE as i128),
         ("RESEND_MS", RESEND_MS.into()),
         ("SWEEP_LIMIT", SWEEP_LIMIT as i128),
         ("PROGRESS_LIMIT", PROGRESS_LIMIT as i128),

@@ -14,9 +14,16 @@ local function configure(values)
   redis.call('HSET', META, unpack(fields))
 end
 
--- The settings as values, once recalled. A missing message is an empty list.
+-- None is left, and none is held that could come back.
+local function is_sold()
+  return tonumber(meta.seats_left) == 0 and redis.call('HLEN', HOLDS) == 0 and redis.call('EXISTS', ZONES) == 1
+end
+
+-- The settings in force as values, once recalled with `seats_left`: what is open has nothing to sell any more where
+-- everything is sold. A missing message is an empty list.
 local function settings()
   local values = {}
   for i, name in ipairs(SETTINGS) do values[i] = meta[name] or {} end
+  if meta.state == 'open' and is_sold() then values[1] = 'sold_out' end
   return values
 end

@@ -1,10 +1,12 @@
--- One admission step. ARGV: now, batch, limit.
--- Answers {epoch, granted, unacknowledged, lapsed, from, removed, total, active, seats_left, settings}; granted and
+-- One admission step. ARGV: now, batch, limit, share, when it was decided.
+-- Answers {epoch, granted, unacknowledged, lapsed, from, removed, total, active, seats_left, settings, share}; granted and
 -- unacknowledged are flat lists of user, nodes, pass, number, issued, expires; lapsed of user, nodes, what.
 
 local now = advance(tonumber(ARGV[1]), 'server', 'published', 'head', 'tokens', 'tokens_at', 'release_from', 'seats_left',
-  unpack(SETTINGS))
+  'share', 'share_at', unpack(SETTINGS))
 if not now or not is_whole() then return false end
+-- Of several workers' shares the latest counts.
+if tonumber(ARGV[5]) >= tonumber(meta.share_at or 0) then meta.share, meta.share_at = ARGV[4], ARGV[5] end
 local granted, unacknowledged, lapsed = {}, {}, {}
 local counted = { released = 0, taken_back = 0, expired = 0, dropped = 0 }
 
@@ -90,11 +92,13 @@ end
 
 -- How many may go now, by the bucket (see rate.rs: the same operations in the same order) and the cap.
 local function allowance()
+  local share, rate = tonumber(meta.share), tonumber(meta.rate_per_second)
+  local paced = share > 0 and math.max(rate * share, math.min(rate, TRICKLE)) or 0
   local elapsed = math.max(now - tonumber(meta.tokens_at), 0)
-  local tokens = tonumber(meta.tokens) + tonumber(meta.rate_per_second) * elapsed / 1000
-  meta.tokens = math.min(tokens, tonumber(meta.burst))
+  local tokens = tonumber(meta.tokens) + paced * elapsed / 1000
+  meta.tokens = math.min(tokens, math.max(tonumber(meta.burst) * share, 1))
   meta.tokens_at = math.max(tonumber(meta.tokens_at), now)
-  if meta.state ~= 'open' or tonumber(meta.seats_left) == 0 or now < tonumber(meta.release_from) then return 0 end
+  if share <= 0 or meta.state ~= 'open' or tonumber(meta.seats_left) == 0 or now < tonumber(meta.release_from) then return 0 end
   local room = math.max(tonumber(meta.max_active) - redis.call('ZCARD', ACTIVE), 0)
   return math.min(math.floor(meta.tokens), room, tonumber(ARGV[3]))
 end
@@ -168,6 +172,6 @@ local removed = removals()
 counted.released = count
 count_up()
 redis.call('HSET', META, 'tokens', exact(meta.tokens - count), 'tokens_at', meta.tokens_at, 'head', meta.head,
-  'published', exact(tonumber(meta.published) + #removed))
+  'published', exact(tonumber(meta.published) + #removed), 'share', meta.share, 'share_at', meta.share_at)
 return { meta.epoch, granted, unacknowledged, lapsed, meta.published, removed, total(), redis.call('ZCARD', ACTIVE),
-  meta.seats_left, settings() }
+  meta.seats_left, settings(), meta.share }

@@ -1,9 +1,9 @@
 -- The state of the line.
 
-if not recall('server', 'sequence', 'head', 'seats_left', 'clock', 'opening_sequence', 'released', 'taken_back', 'expired', 'dropped',
+if not recall('server', 'sequence', 'head', 'seats_left', 'share', 'clock', 'opening_sequence', 'released', 'taken_back', 'expired', 'dropped',
   'left', unpack(SETTINGS)) or not is_whole() then return false end
 -- Each new place took the next number, or an earlier epoch's.
 local joined = tonumber(meta.sequence) - tonumber(meta.opening_sequence) + redis.call('SCARD', RESEATED)
-return { settings(), meta.epoch, meta.sequence, meta.head, total(), redis.call('ZCARD', ACTIVE), meta.seats_left,
+return { settings(), meta.share or '1', meta.epoch, meta.sequence, meta.head, total(), redis.call('ZCARD', ACTIVE), meta.seats_left,
   redis.call('ZCOUNT', IDLE, '-inf', meta.clock), exact(joined), meta.released or 0, meta.taken_back or 0,
   meta.expired or 0, meta.dropped or 0, meta.left or 0 }
