@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use waitingroom::{
+    ids::EventId,
+    line::SaleState,
     problem::{Code, Problem},
     wire::ReserveSeats,
 };
@@ -18,6 +21,21 @@ const DEADLINE: Duration = Duration::from_secs(5);
 pub(crate) struct BookingClient {
     http: Client,
     reserve: String,
+    events: String,
+}
+
+/// What the pages without script show of an event.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct EventHead {
+    pub(crate) event_id: EventId,
+    pub(crate) name: String,
+    pub(crate) state: SaleState,
+    pub(crate) message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct EventList {
+    events: Vec<EventHead>,
 }
 
 /// What booking answered that is not a booking.
@@ -31,7 +49,23 @@ impl BookingClient {
     /// A client for the booking service at this URL.
     pub(crate) fn new(url: &str) -> Self {
         let http = Client::builder().timeout(DEADLINE).pool_max_idle_per_host(64).build().unwrap_or_default();
-        Self { http, reserve: format!("{}/api/v1/bookings/reserve", url.trim_end_matches('/')) }
+        let base = format!("{}/api/v1", url.trim_end_matches('/'));
+        Self { http, reserve: format!("{base}/bookings/reserve"), events: format!("{base}/events") }
+    }
+
+    /// Everything that is on.
+    pub(crate) async fn events(&self) -> Result<Vec<EventHead>, reqwest::Error> {
+        let list: EventList = self.http.get(&self.events).send().await?.error_for_status()?.json().await?;
+        Ok(list.events)
+    }
+
+    /// One event, if it exists.
+    pub(crate) async fn event(&self, event: EventId) -> Result<Option<EventHead>, reqwest::Error> {
+        let answer = self.http.get(format!("{}/{event}", self.events)).send().await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        Ok(Some(answer.error_for_status()?.json().await?))
     }
 
     /// Reserves; the answer is the booking's JSON.

@@ -201,6 +201,12 @@ impl Gateway {
         self.0.with.passes.mint(event, user, grant)
     }
 
+    /// How long until this place's turn at the worst, where an end can be foreseen.
+    pub(crate) fn wait(&self, event: EventId, place: &Place) -> Option<Duration> {
+        let range = self.0.registry.estimate(event, place.position).range?;
+        Some(Duration::from_secs(range.high.into()))
+    }
+
     /// A place as REST and streams answer it.
     pub(crate) fn answer(&self, event: EventId, user: &UserId, place: &Place) -> PlaceAnswer {
         self.answer_with(event, user, place, self.0.registry.estimate(event, place.position))

@@ -6,6 +6,7 @@ mod assets;
 mod booking_client;
 mod desk;
 mod node;
+mod plain;
 mod pulse;
 mod registry;
 mod rest;
@@ -93,7 +94,7 @@ impl Gateway {
 
     /// The line's routes, the socket, and the web client.
     pub fn router(&self) -> Router {
-        rest::router(self.clone()).merge(assets::router())
+        rest::router(self.clone()).merge(plain::router(self.clone())).merge(assets::router())
     }
 
     /// Listens to signals and reports the node's life until the process drains. Returns once the node hears: only then are

@@ -67,12 +67,13 @@ export class BestLink extends Emitter<LinkEvents> implements Link {
 
   #httpIs(state: ConnectionState): void {
     if (this.#active === this.#socket) return;
+    if (state.state === "refused") {
+      this.#socket.close();
+      this.#active = this.#socket;
+    }
     this.emit("state", state);
     // The server is back, or the network is: perhaps for sockets as well.
     if (state.state === "connected" && state.via === "polling") this.#socket.open();
-    if (state.state !== "refused") return;
-    this.#active = this.#socket;
-    this.#socket.close();
   }
 
   #useSocket(): void {

@@ -1,7 +1,7 @@
 // The visitors' page is put together here.
 import { render } from "preact";
-import { Places, createClient } from "../sdk";
-import { Shop, followSeats } from "../sdk/shop";
+import { Places, createClient } from "@stanchion/client";
+import { Shop, followSeats } from "@stanchion/client/shop";
 import { App } from "./app";
 import { Journey } from "./visitor/journey";
 import type { Parts } from "./visitor/parts";

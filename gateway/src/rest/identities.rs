@@ -17,10 +17,11 @@ use waitingroom::{
     problem::{Code, Problem},
 };
 
-use crate::Gateway;
+use crate::{
+    Gateway,
+    plain::{GUEST_LIFE, guest_token},
+};
 
-/// Life of a guest identity: longer than any sale's day.
-const GUEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Life of a development token.
 const DEVELOPMENT_LIFE: Duration = Duration::from_secs(24 * 3600);
 
@@ -36,15 +37,37 @@ pub(super) async fn guest(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    gateway.0.guest_door.admit(peer, &headers)?;
-    let with = &gateway.0.with;
-    let user_id: UserId = format!("guest-{}", Uuid::new_v4()).parse().map_err(|_| internal())?;
-    let expires_at = with.clock.now().plus(GUEST_LIFE);
-    let token = with
-        .authenticator
-        .mint_guest(&user_id, expires_at)
-        .ok_or_else(|| Problem::new(Code::NotFound, "guests are not admitted here; sign in at the shop"))?;
+    if let Some(known) = known_guest(&gateway, &headers) {
+        return Ok((StatusCode::CREATED, Json(known)).into_response());
+    }
+    let (user_id, token, expires_at) = gateway.mint_guest(peer, &headers)?;
     Ok((StatusCode::CREATED, Json(Token { token, user_id, expires_at })).into_response())
+}
+
+/// The guest that the pages without script gave to this browser: who allows scripts then keeps the place.
+fn known_guest(gateway: &Gateway, headers: &HeaderMap) -> Option<Token> {
+    let token = guest_token(headers)?;
+    let identity = gateway.0.with.authenticator.identify(token).ok().filter(|identity| identity.guest)?;
+    Some(Token { token: token.to_owned(), user_id: identity.user, expires_at: identity.expires_at })
+}
+
+impl Gateway {
+    /// A new guest and the token that proves it, where guests are admitted.
+    pub(crate) fn mint_guest(
+        &self,
+        peer: SocketAddr,
+        headers: &HeaderMap,
+    ) -> Result<(UserId, String, Timestamp), Problem> {
+        self.0.guest_door.admit(peer, headers)?;
+        let with = &self.0.with;
+        let user_id: UserId = format!("guest-{}", Uuid::new_v4()).parse().map_err(|_| internal())?;
+        let expires_at = with.clock.now().plus(GUEST_LIFE);
+        let token = with
+            .authenticator
+            .mint_guest(&user_id, expires_at)
+            .ok_or_else(|| Problem::new(Code::NotFound, "guests are not admitted here; sign in at the shop"))?;
+        Ok((user_id, token, expires_at))
+    }
 }
 
 #[derive(Deserialize)]

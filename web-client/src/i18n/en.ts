@@ -1,5 +1,5 @@
 // English.
-import type { Booking, SaleState } from "../../sdk";
+import type { Booking, SaleState } from "@stanchion/client";
 import type { Format } from "./format";
 
 export const english = (f: Format) => ({
@@ -8,7 +8,6 @@ export const english = (f: Format) => ({
   starting: "One moment…",
   allEvents: "All events",
   myBookings: "My bookings",
-  close: "Close",
 
   sales: {
     scheduled: "Not open yet",
@@ -60,7 +59,6 @@ export const english = (f: Format) => ({
     titleBar: (position: string, name: string) => `${position} in line · ${name}`,
     position: "Your position",
     reading: "Finding your place…",
-    next: "You are next",
     ahead: (n: number) => f.plural(n, { one: "{n} person ahead of you", other: "{n} people ahead of you" }),
     nobodyAhead: "Nobody is ahead of you",
     behind: (n: number) => (n === 0 ? "Nobody is behind you yet" : f.plural(n, { one: "{n} person behind you", other: "{n} people behind you" })),
@@ -169,7 +167,6 @@ export const english = (f: Format) => ({
     reference: "Booking reference",
     seats: "Seats",
     total: "Total",
-    status: "Status",
     held: "Held for",
     ofSeats: (n: number, zone: string) => f.plural(n, { one: `{n} seat, ${zone}`, other: `{n} seats, ${zone}` }),
     pay: "Payment",
@@ -197,10 +194,8 @@ export const english = (f: Format) => ({
   },
 
   connection: {
-    connecting: "Connecting…",
     reconnecting: "The connection is lost. Your place is kept, and this page is coming back by itself.",
     slow: "Updates come every few seconds on this network.",
-    back: "Connected again. Your place is kept.",
   },
 
   /** By the code of what went wrong; `other` for the rest. */

@@ -8,7 +8,6 @@ export const thai = (f: Format): Messages => ({
   starting: "สักครู่…",
   allEvents: "อีเวนต์ทั้งหมด",
   myBookings: "การจองของฉัน",
-  close: "ปิด",
 
   sales: {
     scheduled: "ยังไม่เปิด",
@@ -60,7 +59,6 @@ export const thai = (f: Format): Messages => ({
     titleBar: (position, name) => `คิวที่ ${position} · ${name}`,
     position: "ลำดับของคุณ",
     reading: "กำลังค้นหาที่ของคุณ…",
-    next: "คิวต่อไปคือคุณ",
     ahead: (n) => f.plural(n, { other: "มี {n} คนอยู่ข้างหน้า" }),
     nobodyAhead: "ไม่มีใครอยู่ข้างหน้า",
     behind: (n) => (n === 0 ? "ยังไม่มีใครอยู่ข้างหลัง" : f.plural(n, { other: "มี {n} คนอยู่ข้างหลัง" })),
@@ -166,7 +164,6 @@ export const thai = (f: Format): Messages => ({
     reference: "หมายเลขการจอง",
     seats: "ที่นั่ง",
     total: "รวม",
-    status: "สถานะ",
     held: "เก็บไว้ให้อีก",
     ofSeats: (n, zone) => f.plural(n, { other: `{n} ที่ ${zone}` }),
     pay: "การชำระเงิน",
@@ -194,10 +191,8 @@ export const thai = (f: Format): Messages => ({
   },
 
   connection: {
-    connecting: "กำลังเชื่อมต่อ…",
     reconnecting: "การเชื่อมต่อขาดหาย ที่ของคุณยังอยู่ และหน้านี้จะกลับมาเอง",
     slow: "เครือข่ายนี้อัปเดตทุกไม่กี่วินาที",
-    back: "เชื่อมต่อแล้ว ที่ของคุณยังอยู่",
   },
 
   troubles: {

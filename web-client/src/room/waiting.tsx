@@ -1,6 +1,6 @@
 // In line: where one stands, how long it may take, what is left, and what comes next. Calm in every state.
 import { useState } from "preact/hooks";
-import type { Position } from "../../sdk";
+import type { Position } from "@stanchion/client";
 import { useWords } from "../i18n/words";
 import { Announcer } from "../shared/announce";
 import { Heading } from "../shared/frame";

@@ -1,6 +1,6 @@
 // Up to five choices, the dearest first: the first that is free when the turn comes is held at once.
-import type { Wish } from "../../sdk";
-import type { EventDetail } from "../../sdk/shop";
+import type { Wish } from "@stanchion/client";
+import type { EventDetail } from "@stanchion/client/shop";
 import { useWords } from "../i18n/words";
 import { type State, free } from "../visitor/state";
 

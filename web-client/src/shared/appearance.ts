@@ -1,5 +1,5 @@
 // An event's own colours, laid over the theme. Whatever was chosen, text stays readable: colours move until they are.
-import type { Appearance } from "../../sdk/shop";
+import type { Appearance } from "@stanchion/client/shop";
 
 type Rgb = [number, number, number];
 
@@ -15,11 +15,17 @@ export function dress(appearance: Appearance | undefined, root = document.docume
   }
   const accent = parse(appearance?.accent);
   if (!accent) return;
-  const surface = parse(getComputedStyle(root).getPropertyValue("--surface").trim()) ?? WHITE;
-  const readable = readableOn(accent, surface);
+  const surface = colour(root, "--surface") ?? WHITE;
+  const soft = mix(surface, accent, 0.14);
+  const grounds = [surface, soft, colour(root, "--ground") ?? surface, colour(root, "--sunken") ?? surface];
+  const readable = readableOn(accent, grounds);
   root.style.setProperty("--accent", css(readable));
   root.style.setProperty("--on-accent", css(textOn(readable)));
-  root.style.setProperty("--accent-soft", css(mix(surface, readable, 0.14)));
+  root.style.setProperty("--accent-soft", css(soft));
+}
+
+function colour(root: HTMLElement, name: string): Rgb | undefined {
+  return parse(getComputedStyle(root).getPropertyValue(name).trim());
 }
 
 /** `#rgb` or `#rrggbb`; anything else is left alone. */
@@ -30,11 +36,12 @@ export function parse(colour: string | undefined): Rgb | undefined {
   return pairs.map((pair) => Number.parseInt(pair, 16)) as Rgb;
 }
 
-export function readableOn(colour: Rgb, ground: Rgb): Rgb {
-  const towards = textOn(ground);
+/** The nearest to `wanted` that can be read on each of the grounds. */
+export function readableOn(wanted: Rgb, grounds: Rgb[]): Rgb {
+  const towards = textOn(grounds[0]!);
   for (let part = 0; part < 1; part += 0.05) {
-    const mixed = mix(colour, towards, part);
-    if (contrast(mixed, ground) >= READABLE) return mixed;
+    const mixed = mix(wanted, towards, part);
+    if (grounds.every((ground) => contrast(mixed, ground) >= READABLE)) return mixed;
   }
   return towards;
 }

@@ -44,13 +44,13 @@ function Mark() {
 
 function Notices({ state }: { state: State }) {
   const { t } = useWords();
-  const { connection, trouble, event, sale } = state;
+  const { connection, lost, trouble, event, sale } = state;
   const message = sale ? sale.message : event?.message;
   const welcome = event?.appearance?.message;
   return (
     <div class="notices">
       <p class="notice" role="status" data-testid="connection" data-state={connection.state} data-via={"via" in connection ? connection.via : ""}>
-        {connection.state === "reconnecting" && t.connection.reconnecting}
+        {lost && t.connection.reconnecting}
         {connection.state === "connected" && connection.via === "polling" && t.connection.slow}
       </p>
       <p class="notice trouble" role="alert" data-testid="error">

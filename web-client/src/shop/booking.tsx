@@ -1,5 +1,5 @@
 // One booking: held and to be paid, confirmed with its code, or over.
-import type { Booking } from "../../sdk";
+import type { Booking } from "@stanchion/client";
 import { useWords } from "../i18n/words";
 import { Countdown } from "../shared/countdown";
 import { Heading } from "../shared/frame";

@@ -1,5 +1,5 @@
 // Everything that a user has booked, the newest first.
-import type { Booking } from "../../sdk";
+import type { Booking } from "@stanchion/client";
 import { useWords } from "../i18n/words";
 import { Heading } from "../shared/frame";
 import { useTitle } from "../shared/title";

@@ -1,6 +1,6 @@
 // Where a payment provider is plugged in. The provider's step is a view that is loaded only when there is something to pay.
 import type { ComponentType } from "preact";
-import type { Booking } from "../../sdk";
+import type { Booking } from "@stanchion/client";
 
 export interface PaymentStepProps {
   /** What is to be paid, until `expires_at`: the amount is `total_price` in the minor unit of `currency`. */

@@ -1,6 +1,6 @@
 // The turn: zones as they fill, a number of seats, and the time that is left to choose.
 import { useEffect, useState } from "preact/hooks";
-import type { EventDetail, Show, Zone } from "../../sdk/shop";
+import type { EventDetail, Show, Zone } from "@stanchion/client/shop";
 import { useWords } from "../i18n/words";
 import { Countdown } from "../shared/countdown";
 import { Heading } from "../shared/frame";

@@ -1,5 +1,5 @@
 // Seats that a user holds and has not paid for, wherever they look: the way back to them.
-import type { Booking } from "../../sdk";
+import type { Booking } from "@stanchion/client";
 import { useWords } from "../i18n/words";
 import { useMsLeft } from "../shared/countdown";
 import { eventPath } from "../visitor/route";

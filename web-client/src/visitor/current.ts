@@ -1,5 +1,5 @@
 // The page's current state, and how an act of the user's changes it: one at a time, with its failure shown.
-import { Problem } from "../../sdk";
+import { Problem } from "@stanchion/client";
 import { type Stage, type State, initialState } from "./state";
 
 export class Current {

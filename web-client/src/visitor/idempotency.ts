@@ -1,5 +1,5 @@
 // Keys that make a repeated reservation the same reservation.
-import type { Order } from "../../sdk";
+import type { Order } from "@stanchion/client";
 
 /** One key per order until its outcome is known; then the next attempt is a new one. */
 export class IdempotencyKey {

@@ -5,7 +5,7 @@ import { Connection } from "../../sdk/connection";
 import { Identities, identityOfToken } from "../../sdk/identities";
 import { Places } from "../../sdk/places";
 import { Rest } from "../../sdk/rest";
-import { Shop } from "../../sdk/shop";
+import { Shop } from "@stanchion/client/shop";
 import { WaitingRoom } from "../../sdk/waiting-room";
 import { FakeSocket, FakeStore } from "../../sdk/fake-socket";
 import type { ServerMessages } from "../../sdk/messages";

@@ -1,5 +1,5 @@
 // The user's way from an event's door to a booking: where it begins, goes on after a reload, and what refusals do.
-import { type Booking, Problem, type Wish } from "../../sdk";
+import { type Booking, Problem, type Wish } from "@stanchion/client";
 import { Current } from "./current";
 import { Line } from "./line";
 import type { Parts } from "./parts";

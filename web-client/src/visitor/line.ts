@@ -1,5 +1,5 @@
 // The part of the journey in line: in, forward, to the pass, and out.
-import { BAD_TOKEN, type Booking, type ConnectionState, type Consequence, EVENT_CLOSED, type Position } from "../../sdk";
+import { BAD_TOKEN, type Booking, type ConnectionState, type Consequence, EVENT_CLOSED, type Position } from "@stanchion/client";
 import type { Current } from "./current";
 import type { Parts } from "./parts";
 import type { Pass, Trouble } from "./state";
@@ -92,7 +92,8 @@ export class Line {
   }
 
   #connection(connection: ConnectionState): void {
-    this.#current.set({ connection });
+    const { state } = connection;
+    this.#current.set({ connection, lost: state === "reconnecting" || (state === "connecting" && this.#current.state.lost) });
     if (connection.state !== "refused") return;
     if (connection.code === BAD_TOKEN) return this.identityRefused({ code: "UNAUTHORIZED" });
     this.gone({ code: connection.code === EVENT_CLOSED ? "QUEUE_CLOSED" : "REFUSED" });

@@ -1,5 +1,5 @@
 // The part of the journey after the pass: reserve, then confirm or cancel before the hold ends.
-import { type Booking, type Order, Problem } from "../../sdk";
+import { type Booking, type Order, Problem } from "@stanchion/client";
 import type { Current } from "./current";
 import { IdempotencyKey } from "./idempotency";
 import type { Parts } from "./parts";

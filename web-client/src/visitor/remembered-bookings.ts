@@ -1,5 +1,5 @@
 // The last booking per user and event, so that a reload shows it again.
-import type { Store } from "../../sdk";
+import type { Store } from "@stanchion/client";
 
 export class RememberedBookings {
   readonly #store: Store;

@@ -1,6 +1,6 @@
 // What the page knows at one moment. Views are functions of it.
-import type { Booking, ConnectionState, Position, SaleState, WaitingRoomEvents, Wish, ZoneLeft } from "../../sdk";
-import type { EventDetail, EventSummary } from "../../sdk/shop";
+import type { Booking, ConnectionState, Position, SaleState, WaitingRoomEvents, Wish, ZoneLeft } from "@stanchion/client";
+import type { EventDetail, EventSummary } from "@stanchion/client/shop";
 import type { Page } from "./route";
 
 export type Pass = WaitingRoomEvents["pass"];
@@ -45,6 +45,8 @@ export interface State {
   /** On the page of bookings. */
   bookings: Booking[] | undefined;
   connection: ConnectionState;
+  /** There was a connection, and it has not come back yet. */
+  lost: boolean;
   /** A request of the user's is under way. */
   busy: boolean;
   trouble: Trouble | undefined;
@@ -62,6 +64,7 @@ export const initialState: State = {
   unpaid: [],
   bookings: undefined,
   connection: { state: "idle" },
+  lost: false,
   busy: false,
   trouble: undefined,
 };

@@ -1,0 +1,177 @@
+//! The visitors' page, and the same without JavaScript: pages written here that reload themselves, with the guest in a cookie.
+//!
+//! The page with script sends browsers without it to `?plain` of the same address. The cookie is `HttpOnly` and `SameSite=Lax`:
+//! no other site can make a form of ours act for the guest. `POST /api/v1/guest` gives the same guest to the same browser,
+//! so that a place taken here is found when scripts are allowed.
+
+mod page;
+mod words;
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, Path, RawQuery, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use maud::Markup;
+use waitingroom::{
+    absence::Presence,
+    ids::{EventId, UserId},
+    problem::{Code, Problem},
+};
+
+use self::{
+    page::Here,
+    words::{Words, words},
+};
+use crate::{
+    Gateway,
+    assets::{self, CONTENT_SECURITY_POLICY},
+};
+
+const COOKIE: &str = "stanchion_guest";
+/// Life of a guest identity: longer than any sale's day.
+pub(crate) const GUEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// Between two looks: well within [`waitingroom::absence::POLL_WINDOW`], which keeps a place.
+const RELOAD: Duration = Duration::from_secs(7);
+
+pub(crate) fn router(gateway: Gateway) -> Router {
+    Router::new()
+        .route("/", get(events))
+        .route("/bookings", get(async |headers: HeaderMap| assets::file("index.html", &headers)))
+        .route("/e/{event}", get(event))
+        .route("/e/{event}/seats", get(event))
+        .route("/e/{event}/join", post(join))
+        .route("/e/{event}/leave", post(leave))
+        .with_state(gateway)
+}
+
+fn asks_for(query: Option<&str>, wanted: &str) -> bool {
+    query.is_some_and(|query| query.split('&').any(|part| part.trim_end_matches('=') == wanted))
+}
+
+async fn events(State(gateway): State<Gateway>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    if !asks_for(query.as_deref(), "plain") {
+        return assets::file("index.html", &headers);
+    }
+    let words = words(&headers);
+    match gateway.0.booking.events().await {
+        Ok(events) => answer(page::events(words, &events)),
+        Err(_) => answer(page::unavailable(words)),
+    }
+}
+
+async fn event(
+    State(gateway): State<Gateway>,
+    Path(event): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    if !asks_for(query.as_deref(), "plain") {
+        return assets::file("index.html", &headers);
+    }
+    let words = words(&headers);
+    let Ok(event) = event.parse() else { return missing(words) };
+    match gateway.0.booking.event(event).await {
+        Ok(Some(head)) => match gateway.whereabouts(event, &headers).await {
+            Ok(here) => answer(page::event(words, &head, &here, asks_for(query.as_deref(), "still"))),
+            Err(_) => answer(page::unavailable(words)),
+        },
+        Ok(None) => missing(words),
+        Err(_) => answer(page::unavailable(words)),
+    }
+}
+
+async fn join(
+    State(gateway): State<Gateway>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(event): Path<EventId>,
+    headers: HeaderMap,
+) -> Response {
+    let mut back = back_to(event);
+    let user = match gateway.guest(&headers) {
+        Some(user) => user,
+        None => match gateway.new_guest(peer, &headers) {
+            Ok((user, cookie)) => {
+                back.headers_mut().insert(header::SET_COOKIE, cookie);
+                user
+            }
+            Err(problem) => return refused(&headers, &problem),
+        },
+    };
+    match gateway.take_place(event, &user, Presence::Poll, None).await {
+        Ok(_) => back,
+        Err(problem) => refused(&headers, &problem),
+    }
+}
+
+async fn leave(State(gateway): State<Gateway>, Path(event): Path<EventId>, headers: HeaderMap) -> Response {
+    if let Some(user) = gateway.guest(&headers)
+        && let Err(problem) = gateway.give_up(event, &user).await
+        && problem.code != Code::NotInQueue
+    {
+        return refused(&headers, &problem);
+    }
+    back_to(event)
+}
+
+impl Gateway {
+    /// The guest of this browser's cookie.
+    pub(crate) fn guest(&self, headers: &HeaderMap) -> Option<UserId> {
+        let token = guest_token(headers)?;
+        self.0.with.authenticator.identify(token).ok().filter(|identity| identity.guest).map(|identity| identity.user)
+    }
+
+    fn new_guest(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<(UserId, HeaderValue), Problem> {
+        let (user, token, _) = self.mint_guest(peer, headers)?;
+        let life = GUEST_LIFE.as_secs();
+        // Told by the proxy that holds the certificate.
+        let secure = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
+        let secure = if secure { "; Secure" } else { "" };
+        let cookie = format!("{COOKIE}={token}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}");
+        Ok((user, HeaderValue::from_str(&cookie).map_err(|_| Problem::new(Code::Internal, "no cookie"))?))
+    }
+
+    async fn whereabouts(&self, event: EventId, headers: &HeaderMap) -> Result<Here, Problem> {
+        let Some(user) = self.guest(headers) else { return Ok(Here::Outside) };
+        match self.find_place(event, &user, &Presence::Poll).await {
+            Ok(place) => Ok(match place.grant {
+                Some(grant) => Here::Turn { left: grant.expires_at.since(self.0.with.clock.now()) },
+                None => Here::InLine { position: place.position, total: place.total, wait: self.wait(event, &place) },
+            }),
+            Err(problem) if problem.code == Code::NotInQueue => Ok(Here::Outside),
+            Err(problem) => Err(problem),
+        }
+    }
+}
+
+/// The token of the guest's cookie.
+pub(crate) fn guest_token(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.into_iter().find(|(name, _)| *name == COOKIE).map(|(_, token)| token)
+}
+
+fn back_to(event: EventId) -> Response {
+    Redirect::to(&format!("/e/{event}?plain")).into_response()
+}
+
+fn missing(words: &Words) -> Response {
+    (StatusCode::NOT_FOUND, answer(page::missing(words))).into_response()
+}
+
+fn refused(headers: &HeaderMap, problem: &Problem) -> Response {
+    (problem.code.status(), answer(page::refused(words(headers), problem.code))).into_response()
+}
+
+fn answer(page: Markup) -> Response {
+    let mut response = page.into_string().into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-language, cookie"));
+    response
+}

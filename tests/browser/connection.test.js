@@ -1,0 +1,133 @@
+// What holds the place when the network does not: one connection for all tabs, ways around, and back after every loss.
+import assert from "node:assert/strict";
+import { after, before, beforeEach, afterEach, test } from "node:test";
+import { PATIENCE_MS, inspect, launch, user } from "./browser.js";
+import { Network, OwnServer } from "./own-server.js";
+import { booking, bookingId, join, open, position, reserve } from "./visitor.js";
+
+let browser;
+let stanchion;
+let server;
+let network;
+
+before(async () => {
+  [browser, stanchion] = await Promise.all([launch(), OwnServer.start()]);
+  server = stanchion.operate();
+});
+after(async () => {
+  await browser?.close();
+  await stanchion?.end();
+});
+beforeEach(async () => {
+  network = await Network.before(stanchion.origin);
+});
+afterEach(() => network.end());
+
+const via = (page, carrier) => page.locator(`[data-testid=connection][data-state=connected][data-via=${carrier}]`).waitFor({ state: "attached" });
+
+/** The number of open sockets, once it is what it should be. */
+async function sockets(expected) {
+  const deadline = Date.now() + PATIENCE_MS;
+  let open = await server.metric("stanchion_sockets");
+  while (open !== expected && Date.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    open = await server.metric("stanchion_sockets");
+  }
+  assert.equal(open, expected, "open sockets");
+}
+
+test("several tabs share one place and one connection, and the others go on when the leading one closes", async () => {
+  const sale = await server.openSale("Many Tabs", { ahead: 2 });
+  const { context, faults } = await user(browser, network.origin);
+  const first = await open(context, network.origin, sale.path);
+  await join(first);
+  const tabs = [await open(context, network.origin, sale.path), await open(context, network.origin, sale.path)];
+  for (const tab of tabs) assert.equal(await position(tab), 3, "the same place in every tab");
+  await sockets(1);
+
+  await first.close();
+  for (const tab of tabs) await via(tab, "socket");
+  await sockets(1);
+  await sale.open();
+  for (const tab of tabs) await tab.getByTestId("pass").waitFor();
+
+  const id = await reserve(tabs[0], 1);
+  await tabs[1].getByTestId("confirm").waitFor();
+  assert.equal(await bookingId(tabs[1]), id, "what one tab holds, the others show");
+  await tabs[0].getByTestId("cancel").click();
+  await booking(tabs[0], "cancelled").waitFor();
+  await inspect(tabs[0], "cancelled");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("a lost network is told calmly, the place is kept, and the page is back as soon as the network is", async () => {
+  const sale = await server.openSale("Tunnel", { ahead: 1 });
+  const { context } = await user(browser, network.origin);
+  const page = await open(context, network.origin, sale.path);
+  await join(page);
+  await context.setOffline(true);
+  network.cut();
+  await page.getByTestId("connection").filter({ hasText: "Your place is kept" }).waitFor();
+  assert.equal(await position(page), 2);
+  await inspect(page, "connection-lost");
+  network.mend();
+  await context.setOffline(false);
+  await via(page, "socket");
+  assert.equal(await position(page), 2);
+  assert.equal(await page.getByTestId("error").textContent(), "");
+  await context.close();
+});
+
+test("a server that restarts under the page gets its place back from the page's ticket", async () => {
+  const sale = await server.openSale("Restart", { ahead: 1, queue: { grace_seconds: 600 } });
+  const { context } = await user(browser, network.origin);
+  const page = await open(context, network.origin, sale.path);
+  await join(page);
+  assert.equal(await position(page), 2);
+  await stanchion.kill();
+  await page.locator("[data-testid=connection][data-state=reconnecting]").waitFor({ state: "attached" });
+  await stanchion.start();
+  await page.locator("[data-testid=connection][data-state=connected]").waitFor({ state: "attached" });
+  await sale.open();
+  await page.getByTestId("pass").waitFor();
+  assert.equal(await page.getByTestId("error").textContent(), "");
+  await context.close();
+});
+
+test("where sockets are refused a stream carries the line, a socket again once it may", async () => {
+  const sale = await server.openSale("No Upgrade", { ahead: 1 });
+  const { context, faults } = await user(browser, network.origin);
+  network.refuse("sockets");
+  const page = await open(context, network.origin, sale.path);
+  await join(page);
+  await via(page, "stream");
+  assert.equal(await position(page), 2);
+  network.sockets = true;
+  await page.evaluate(() => dispatchEvent(new Event("online")));
+  await via(page, "socket");
+  assert.equal(await position(page), 2);
+
+  network.refuse("sockets");
+  await via(page, "stream");
+  await sale.open();
+  await reserve(page, 1);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("where streams are held back as well the page asks every few seconds", async () => {
+  const sale = await server.openSale("Old Proxy", { ahead: 1 });
+  const { context, faults } = await user(browser, network.origin);
+  network.refuse("sockets");
+  network.refuse("streams");
+  const page = await open(context, network.origin, sale.path);
+  await join(page);
+  await via(page, "polling");
+  assert.equal(await position(page), 2);
+  await inspect(page, "polling");
+  await sale.open();
+  await reserve(page, 1);
+  assert.deepEqual(faults, []);
+  await context.close();
+});

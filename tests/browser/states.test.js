@@ -1,0 +1,180 @@
+// Each state that a sale, a line and a person may be in: said calmly and clearly, in two languages, in every size.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { inspect, launch, user } from "./browser.js";
+import { Server, origin } from "./sale.js";
+import { booking, chooseSeats, join, open, position } from "./visitor.js";
+
+const server = new Server();
+let browser;
+
+before(async () => {
+  browser = await launch();
+});
+after(() => browser?.close());
+
+async function visit(sale, options) {
+  const { context, faults } = await user(browser, origin, options);
+  return { context, faults, page: await open(context, origin, sale.path) };
+}
+
+const says = (page, text) => page.getByRole("main").getByText(text).first().waitFor();
+
+test("a sale that has not opened cannot be joined, and is noticed when it opens", async () => {
+  const sale = await server.openSale("Too Early", { queue: { state: "scheduled" }, shows: 2 });
+  const { context, page, faults } = await visit(sale);
+  await says(page, "has not opened yet");
+  assert.ok(await page.getByTestId("join").isDisabled());
+  await inspect(page, "scheduled");
+  await sale.open();
+  await page.getByTestId("join").and(page.locator(":enabled")).waitFor();
+  await inspect(page, "open");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("paused, moving, sold out and closed, while waiting", async () => {
+  const sale = await server.openSale("Four Seasons", { ahead: 120, queue: { rate_per_second: 0.1, burst: 1 } });
+  const { context, page, faults } = await visit(sale);
+  await join(page);
+  await says(page, "The line is paused");
+  assert.match(await page.title(), /^121 in line/);
+  await sale.set({ state: "open" });
+  await page.getByTestId("wait").filter({ hasText: "minutes" }).waitFor();
+  const shown = await position(page);
+  await inspect(page, "moving");
+  await sale.set({ state: "sold_out", message: "Thank you for your patience." });
+  await says(page, "All seats are taken for now");
+  await says(page, "Thank you for your patience.");
+  await inspect(page, "sold-out");
+  assert.ok((await position(page)) <= shown, "a position never grows");
+  await sale.set({ state: "closed" });
+  await says(page, "This sale is over");
+  assert.equal(await page.getByTestId("join").count(), 0);
+  await inspect(page, "closed");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("an event that does not exist", async () => {
+  for (const path of ["/e/0197a4b2-5c1e-7d3a-9f00-2b8c6d4e1a01", "/e/nonsense"]) {
+    const { context, page } = await visit({ path });
+    await says(page, "There is no such event");
+    await inspect(page, "missing");
+    await context.close();
+  }
+});
+
+test("leaving is asked for twice, and the place is then gone", async () => {
+  const sale = await server.openSale("Never Mind", { ahead: 1 });
+  const { context, page, faults } = await visit(sale);
+  await join(page);
+  await page.getByTestId("leave").click();
+  await inspect(page, "leaving");
+  await page.getByRole("button", { name: "Stay in line" }).click();
+  assert.equal(await position(page), 2);
+  await page.getByTestId("leave").click();
+  await page.getByTestId("leave-yes").click();
+  await page.getByTestId("join").waitFor();
+  await page.reload();
+  await page.getByTestId("join").waitFor();
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("a person who went away comes back to the same place", async () => {
+  const sale = await server.openSale("Phone in the Pocket", { ahead: 3 });
+  const { context, page } = await visit(sale);
+  await join(page);
+  await page.close();
+  await sale.takePlaces(2);
+  const back = await open(context, origin, sale.path);
+  await back.getByTestId("behind").filter({ hasText: "2 people behind you" }).waitFor();
+  assert.equal(await position(back), 4);
+  await context.close();
+});
+
+test("with the keyboard alone, from the door to the ticket", async () => {
+  const sale = await server.openSale("By Hand", { queue: { state: "open", rate_per_second: 20, burst: 20 } });
+  const { context, page, faults } = await visit(sale);
+  await page.getByTestId("join").waitFor();
+  await press(page, "join", "Enter");
+  await page.getByTestId("pass").waitFor();
+  await page.waitForFunction(() => document.activeElement?.tagName === "H1");
+  await press(page, "zone", "Space");
+  await press(page, "more", "Enter");
+  await press(page, "reserve", "Enter");
+  await press(page, "confirm", "Enter");
+  await booking(page, "confirmed").waitFor();
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+async function press(page, testId, key) {
+  await page.getByTestId(testId).and(page.locator(":enabled")).first().waitFor();
+  for (let steps = 0; steps < 60; steps++) {
+    await page.keyboard.press("Tab");
+    const focused = await page.evaluate(() => document.activeElement?.dataset["testid"]);
+    if (focused !== testId) continue;
+    return page.keyboard.press(key);
+  }
+  assert.fail(`${testId} cannot be reached with the keyboard`);
+}
+
+test("in Thai where the browser prefers it, and in English where the person does", async () => {
+  const sale = await server.openSale("คืนเสียงสะท้อน", { ahead: 1, currency: "THB" });
+  const { context, page, faults } = await visit(sale, { locale: "th-TH" });
+  await page.getByTestId("join").filter({ hasText: "เข้าคิว" }).waitFor();
+  await page.getByTestId("wish-add").click();
+  await inspect(page, "thai-door");
+  await join(page);
+  await says(page, "คุณอยู่ในคิวแล้ว");
+  assert.equal(await page.evaluate(() => document.documentElement.lang), "th");
+  await inspect(page, "thai-waiting");
+  await sale.open();
+  await chooseSeats(page, 1);
+  await inspect(page, "thai-turn");
+  await page.getByRole("button", { name: "English" }).click();
+  await says(page, "It is your turn");
+  await page.reload();
+  await says(page, "It is your turn");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("dressed as the event wishes, readable in spite of it", async () => {
+  const sale = await server.openSale("Yellow on White", { ahead: 1 });
+  const logo = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
+  await sale.dress({ accent: "#ffd400", background: "#123456", message: "Doors at seven.", logo });
+  const { context, page, faults } = await visit(sale);
+  await says(page, "Doors at seven.");
+  await page.getByTestId("wish-add").click();
+  await inspect(page, "dressed");
+  const band = await page.locator(".top").evaluate((top) => getComputedStyle(top).backgroundColor);
+  assert.equal(band, "rgb(18, 52, 86)");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`on a screen of 320 pixels, ${colorScheme}, without motion`, async () => {
+    const name = "An Evening with a Remarkably Long and Unbreakable Name";
+    const sale = await server.openSale(name, { ahead: 1, shows: 2 });
+    const { context, page } = await visit(sale, { viewport: { width: 320, height: 640 }, colorScheme, reducedMotion: "reduce" });
+    await page.getByTestId("wish-add").click();
+    await page.getByTestId("wish-add").click();
+    await inspect(page, `narrow-${colorScheme}-door`);
+    await join(page);
+    await inspect(page, `narrow-${colorScheme}-waiting`);
+    await sale.open();
+    await chooseSeats(page, 2).catch(() => booking(page, "reserved").waitFor());
+    assert.equal(await page.evaluate(() => document.getAnimations().length), 0);
+    await inspect(page, `narrow-${colorScheme}-turn`);
+    if (await page.getByTestId("reserve").count()) await page.getByTestId("reserve").click();
+    await page.getByTestId("confirm").click();
+    await booking(page, "confirmed").waitFor();
+    await page.getByTestId("qr").waitFor();
+    await inspect(page, `narrow-${colorScheme}-confirmed`);
+    await context.close();
+  });
+}

@@ -1,0 +1,152 @@
+// Around a network that lets no sockets through, and back to them.
+import { beforeEach, afterEach, expect, test, vi } from "vitest";
+import { BestLink } from "./best-link";
+import { Connection } from "./connection";
+import { FakeSocket } from "./fake-socket";
+import { HttpLink } from "./http-link";
+import type { ConnectionState } from "./link";
+import type { ServerMessage } from "./messages";
+import { Rest } from "./rest";
+
+const event_id = "e";
+const place = { event_id, user_id: "alice", position: 3, total_in_queue: 9, estimated_wait_seconds: 5, is_ready: false, ticket: "t" };
+const ready = { ...place, position: 0, is_ready: true, pass_id: "p", queue_pass: "jwt", queue_pass_expires_at: "2096-01-01T00:00:00Z" };
+
+type Answer = { status?: number; body?: unknown; headers?: Record<string, string> } | "none" | { stream: string };
+let answers: Record<string, () => Answer>;
+let requests: string[];
+let states: ConnectionState[];
+let heard: ServerMessage[];
+let link: BestLink;
+
+async function answer(url: string | URL | Request, request?: RequestInit): Promise<Response> {
+  const route = `${request?.method ?? "GET"} ${new URL(String(url)).pathname.replace("/api/v1", "")}`;
+  requests.push(route);
+  const given: Answer = answers[route]?.() ?? { status: 404, body: { code: "NOT_IN_QUEUE", detail: "gone" } };
+  if (given === "none") throw new TypeError("network");
+  if ("stream" in given) return new Response(untilAborted(given.stream, request!.signal!));
+  return Response.json(given.body, { status: given.status ?? 200, headers: given.headers ?? {} });
+}
+
+const stream = (...events: [string, unknown][]) => ({
+  stream: events.map(([name, data]) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`).join(""),
+});
+
+function untilAborted(text: string, signal: AbortSignal): ReadableStream {
+  return new ReadableStream({
+    start(controller) {
+      if (text) controller.enqueue(new TextEncoder().encode(text));
+      signal.addEventListener("abort", () => controller.error(signal.reason));
+    },
+  });
+}
+
+async function refuseSockets(times = 2): Promise<void> {
+  for (let refusal = 0; refusal < times; refusal++) {
+    FakeSocket.last.isLost();
+    await vi.advanceTimersByTimeAsync(1_000);
+  }
+}
+
+const last = () => states.at(-1);
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  FakeSocket.all = [];
+  requests = [];
+  states = [];
+  heard = [];
+  answers = {
+    "POST /queue/join": () => ({ status: 201, body: place }),
+    "GET /queue/position/e/stream": () => stream(["position", place]),
+    "GET /queue/position/e": () => ({ body: place }),
+    "GET /queue/status/e": () => ({ body: { event_id, state: "open" } }),
+  };
+  const rest = new Rest({ base: "http://stanchion/api/v1", token: () => "token", fetch: answer });
+  const WebSocket = FakeSocket as unknown as new () => WebSocket;
+  const socket = new Connection({ url: "ws://stanchion", token: () => "token", WebSocket, random: () => 0.5 });
+  link = new BestLink(socket, async () => new HttpLink(rest, () => "alice", () => 0.5), () => 0.5);
+  link.on("state", (state) => states.push(state));
+  link.on("message", (message) => heard.push(message));
+  link.on("connected", () => link.send({ type: "join", event_id, ticket: "t" }));
+  link.open();
+});
+afterEach(() => {
+  link.close();
+  vi.useRealTimers();
+});
+
+test("one lost socket is no reason to leave sockets", async () => {
+  FakeSocket.last.accepts().isLost();
+  await vi.advanceTimersByTimeAsync(600);
+  FakeSocket.last.isLost();
+  await vi.advanceTimersByTimeAsync(1_100);
+  expect(requests).toEqual([]);
+});
+
+test("two refused handshakes lead to a stream, which says what a socket would", async () => {
+  await refuseSockets();
+  expect(last()).toEqual({ state: "connected", via: "stream" });
+  expect(heard.at(-1)).toMatchObject({ type: "queued", ticket: "t", position: 3 });
+});
+
+test("a stream that says nothing leads to polling", async () => {
+  answers["GET /queue/position/e/stream"] = () => stream();
+  await refuseSockets();
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(last()).toEqual({ state: "connected", via: "polling" });
+  answers["GET /queue/position/e"] = () => ({ body: ready });
+  await vi.advanceTimersByTimeAsync(6_000);
+  expect(heard.filter(({ type }) => type === "pass").at(-1)).toMatchObject({ pass_id: "p", queue_pass: "jwt" });
+  expect(heard.at(-1)).toEqual({ type: "event", event_id, state: "open" });
+});
+
+test("a socket that works again is used, and HTTP falls silent", async () => {
+  await refuseSockets();
+  link.probe();
+  FakeSocket.last.accepts();
+  expect(last()).toEqual({ state: "connected", via: "socket" });
+  expect(FakeSocket.last.sent.at(-1)).toMatchObject({ type: "join", ticket: "t" });
+  const asked = requests.length;
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(requests).toHaveLength(asked);
+});
+
+test("sockets are tried rarely while HTTP works", async () => {
+  await refuseSockets();
+  const before = FakeSocket.all.length;
+  FakeSocket.last.isLost();
+  await vi.advanceTimersByTimeAsync(49_000);
+  expect(FakeSocket.all.length - before).toBeLessThanOrEqual(1);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(FakeSocket.all.length).toBeGreaterThan(before);
+});
+
+test("a network that lets nothing through is told as such, and Retry-After is respected", async () => {
+  answers["POST /queue/join"] = () => ({ status: 503, body: { code: "UNAVAILABLE", detail: "x" }, headers: { "Retry-After": "30" } });
+  await refuseSockets();
+  expect(last()).toEqual({ state: "reconnecting", in_ms: 30_500 });
+  const joins = () => requests.filter((route) => route === "POST /queue/join").length;
+  await vi.advanceTimersByTimeAsync(29_000);
+  expect(joins()).toBe(1);
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(joins()).toBe(2);
+});
+
+test("a refusal is told, a bad token is final, leaving and reserving are answered", async () => {
+  await refuseSockets();
+  link.send({ type: "leave", event_id });
+  await vi.advanceTimersByTimeAsync(10);
+  expect(heard.at(-1)).toMatchObject({ type: "error", code: "NOT_IN_QUEUE", ref: event_id });
+  answers["DELETE /queue/leave"] = () => ({ body: {} });
+  link.send({ type: "leave", event_id });
+  await vi.advanceTimersByTimeAsync(10);
+  expect(heard.at(-1)).toEqual({ type: "left", event_id });
+  link.send({ type: "reserve", event_id, show_id: "s", zone_id: "z", quantity: 1, idempotency_key: "k" });
+  await vi.advanceTimersByTimeAsync(10);
+  expect(heard.at(-1)).toMatchObject({ type: "error", ref: "k" });
+  answers["POST /queue/join"] = () => ({ status: 401, body: { code: "UNAUTHORIZED", detail: "x" } });
+  link.send({ type: "join", event_id });
+  await vi.advanceTimersByTimeAsync(10);
+  expect(last()).toMatchObject({ state: "refused", code: 4500 });
+});

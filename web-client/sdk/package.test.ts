@@ -1,0 +1,90 @@
+// The package as it is published: its size, its examples as its README shows them, and that these work.
+import { readFileSync, readdirSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import { type Rolldown, build } from "vite";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import reserved from "../../tests/wire/server.reserved.json";
+import { buy } from "./examples/reserve";
+import { wait } from "./examples/wait";
+import { wish } from "./examples/wish";
+import { FakeSocket, FakeStore } from "./fake-socket";
+
+const here = new URL(".", import.meta.url);
+const KILOBYTE = 1_024;
+
+test("what every visitor loads is under 6 KB gzipped; the fallback comes when it is needed", async () => {
+  const configFile = new URL("vite.config.ts", here).pathname;
+  const built = await build({ configFile, logLevel: "error", build: { write: false } });
+  const [result] = [built as Rolldown.RolldownOutput | Rolldown.RolldownOutput[]].flat();
+  const chunks = result!.output.filter((chunk) => chunk.type === "chunk");
+  const size = (names: string[]) => gzipSync(names.map((name) => find(name).code).join(""), { level: 9 }).length;
+  const find = (name: string) => chunks.find(({ fileName }) => fileName === name)!;
+  const loaded = (name: string): string[] => [name, ...find(name).imports.flatMap(loaded)];
+  const entry = [...new Set(loaded("index.js"))];
+  expect(entry).not.toContain("http-link.js");
+  expect(size(entry)).toBeLessThan(6 * KILOBYTE);
+  expect(size([...new Set([...entry, ...loaded("http-link.js")])])).toBeLessThan(8 * KILOBYTE);
+}, 30_000);
+
+test("the README shows the examples as they are", () => {
+  const readme = readFileSync(new URL("README.md", here), "utf8");
+  const shown = [...readme.matchAll(/<!-- example: ([\w-]+\.ts) -->\n```ts\n(.*?)```/gs)].map(([, name, code]) => ({ name, code }));
+  expect(shown.map(({ name }) => name).sort()).toEqual(readdirSync(new URL("examples/", here)).sort());
+  for (const { name, code } of shown) expect(code).toBe(readFileSync(new URL(`examples/${name}`, here), "utf8"));
+});
+
+const { event_id, show_id, zone_id } = reserved;
+let requests: { route: string; key: string | null }[];
+let answers: Record<string, (() => Response)[]>;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  FakeSocket.all = [];
+  requests = [];
+  answers = {
+    "POST /guest": [() => Response.json({ token: "t", user_id: "alice", expires_at: "2096-01-01T00:00:00Z" }, { status: 201 })],
+  };
+  vi.stubGlobal("localStorage", new FakeStore());
+  vi.stubGlobal("WebSocket", FakeSocket);
+  vi.stubGlobal("navigator", {});
+  vi.stubGlobal("fetch", async (url: string, { method, headers }: RequestInit) => {
+    const route = `${method} ${url.replace("https://tickets.example/api/v1", "")}`;
+    requests.push({ route, key: new Headers(headers).get("Idempotency-Key") });
+    const [next, ...rest] = answers[route] ?? [];
+    if (rest.length > 0) answers[route] = rest;
+    if (!next) throw new TypeError("network");
+    return next();
+  });
+});
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
+
+test("the examples wait, wish and buy", async () => {
+  const shown: string[] = [];
+  const stanchion = await wait(event_id, (text) => shown.push(text));
+  FakeSocket.last.accepts();
+  FakeSocket.last.says({ type: "queued", event_id, ticket: "ticket", position: 2, total_in_queue: 9, estimated_wait_seconds: 4 });
+  expect(shown).toEqual(["connecting", "connected", "2 of 9"]);
+
+  const held: string[] = [];
+  const { ref: _, type: __, ...hold } = reserved;
+  wish(stanchion, event_id, [{ show_id, zone_id, quantity: 2 }], (id) => held.push(id));
+  expect(FakeSocket.last.sent.at(-1)).toMatchObject({ type: "join", ticket: "ticket", wish: [{ show_id, zone_id, quantity: 2 }] });
+  const pass = { pass_id: "p", queue_pass: "jwt", expires_at: "2096-01-01T00:00:00Z" };
+  FakeSocket.last.says({ type: "pass", event_id, ...pass, hold: hold as never });
+  expect(held).toEqual([reserved.booking_id]);
+
+  answers["POST /bookings/reserve"] = [
+    () => Response.json({ code: "UNAVAILABLE", detail: "x", retry_after: 2 }, { status: 503 }),
+    () => Response.json(hold, { status: 201 }),
+  ];
+  answers[`POST /bookings/${reserved.booking_id}/confirm`] = [() => Response.json({ ...hold, status: "confirmed" })];
+  const bought = buy(stanchion, { event_id, show_id, zone_id, quantity: 2 }, "jwt");
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(await bought).toMatchObject({ status: "confirmed" });
+  const keys = requests.filter(({ route }) => route === "POST /bookings/reserve").map(({ key }) => key);
+  expect(new Set(keys).size).toBe(1);
+  stanchion.close();
+});
