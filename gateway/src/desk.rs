@@ -59,13 +59,22 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        if !self.gateway.0.registry.detach(self.event, &self.user, &self.slot) {
-            return;
-        }
-        let gateway = &self.gateway.0;
-        if let Err(error) = gateway.line.detach(self.event, &self.user, &gateway.config.node) {
-            tracing::warn!(event = %self.event, %error, "an absence could not be recorded");
-        }
+        let absent = || self.gateway.record_absence(self.event, &self.user);
+        self.gateway.0.registry.detach(self.event, &self.user, &self.slot, absent);
+    }
+}
+
+/// A connection on its way to a place: while it lasts, the end of the user's other connections is not their absence.
+pub(crate) struct Arrival {
+    gateway: Gateway,
+    event: EventId,
+    user: UserId,
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        let absent = || self.gateway.record_absence(self.event, &self.user);
+        self.gateway.0.registry.arrived(self.event, &self.user, absent);
     }
 }
 
@@ -125,6 +134,18 @@ impl Gateway {
         match self.0.with.engine.status(event).await {
             Ok(status) => Ok(status.epoch),
             Err(error) => Err(self.explain(event, error).await),
+        }
+    }
+
+    /// To be held from before a place is taken or found by a connection until that is registered.
+    pub(crate) fn arrival(&self, event: EventId, user: &UserId) -> Arrival {
+        self.0.registry.arrives(event, user);
+        Arrival { gateway: self.clone(), event, user: user.clone() }
+    }
+
+    fn record_absence(&self, event: EventId, user: &UserId) {
+        if let Err(error) = self.0.line.detach(event, user, &self.0.config.node) {
+            tracing::warn!(%event, %error, "an absence could not be recorded");
         }
     }
 

@@ -7,12 +7,16 @@ mod pace;
 mod room;
 mod slot;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use dashmap::DashMap;
+use parking_lot::Mutex;
 use waitingroom::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
@@ -30,6 +34,8 @@ pub(crate) use self::{
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     rooms: DashMap<EventId, Arc<Room>>,
+    /// Users with connections on their way to a place, and how many.
+    arriving: Mutex<HashMap<(EventId, UserId), u32>>,
     hears: AtomicBool,
 }
 
@@ -54,9 +60,33 @@ impl Registry {
         self.room(event).attach(event, user, place, slot)
     }
 
-    /// Takes a connection away; true where it was the user's last one here.
-    pub(crate) fn detach(&self, event: EventId, user: &UserId, slot: &Arc<Slot>) -> bool {
-        self.known_room(event).is_some_and(|room| room.detach(user, slot))
+    /// A connection of the user is on its way to a place.
+    pub(crate) fn arrives(&self, event: EventId, user: &UserId) {
+        *self.arriving.lock().entry((event, user.clone())).or_default() += 1;
+    }
+
+    /// It is attached, or has failed: then `absent` where the user has no connection here.
+    pub(crate) fn arrived(&self, event: EventId, user: &UserId, absent: impl FnOnce()) {
+        let mut arriving = self.arriving.lock();
+        let key = (event, user.clone());
+        if let Some(count) = arriving.get_mut(&key).filter(|count| **count > 1) {
+            *count -= 1;
+            return;
+        }
+        arriving.remove(&key);
+        if !self.known_room(event).is_some_and(|room| room.holds(user)) {
+            absent();
+        }
+    }
+
+    /// Takes a connection away; `absent` where it was the user's last one here and none is on its way. What `absent` asks for
+    /// is asked for before whatever a later arrival asks for.
+    pub(crate) fn detach(&self, event: EventId, user: &UserId, slot: &Arc<Slot>, absent: impl FnOnce()) {
+        let arriving = self.arriving.lock(); // nobody arrives between the look and `absent`
+        let last = self.known_room(event).is_some_and(|room| room.detach(user, slot));
+        if last && !arriving.contains_key(&(event, user.clone())) {
+            absent();
+        }
     }
 
     /// Replaces what is known of a user's place, after a resync.

@@ -52,6 +52,7 @@ pub(crate) async fn stream(
     Path(event): Path<EventId>,
 ) -> Result<Response, Problem> {
     let slot = Arc::new(Slot::default());
+    let _arrival = gateway.arrival(event, &identity.user);
     let place = gateway.find_place(event, &identity.user, &gateway.here()).await?;
     let attachment = gateway.attachment(event, &identity.user, &slot);
     let place = gateway.register(event, &identity.user, &slot, place).await?;

@@ -1,7 +1,10 @@
 //! A place belongs to a user, not to a socket: tabs, reloads, other gateways and restarts find it again.
 
+use std::time::Duration;
+
+use serde_json::json;
 use stanchion_tests::{
-    Draft, Sale, Socket, Stack, Visitor,
+    Draft, Sale, Shape, Socket, Stack, Visitor,
     admission::assert_in_order,
     crowd::{Shown, admit, everyone, queue_all},
     eventually,
@@ -11,6 +14,8 @@ use stanchion_tests::{
 use waitingroom::wire::ServerMessage;
 
 const LINE: usize = 20;
+const RELOADING: usize = 100;
+const RELOADS: usize = 4;
 
 async fn the_same_place_by_every_way(stack: &Stack) {
     let sale = Draft::new(&[100]).paused().create(&stack.operator()).await;
@@ -147,4 +152,41 @@ async fn after_a_restart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_power_cut() {
     the_line_survives(Signal::Kill).await;
+}
+
+/// Each reload's new connection joins while the old one ends: whichever the gateway sees first, the user is here.
+async fn reloaded_users_are_served(stack: &Stack) {
+    let sale = Draft::new(&[1_000]).paused().create(&stack.operator()).await;
+    let url = vec![stack.gateway_url(0).to_owned()];
+    let mut waiting = queue_all(&url, &sale, &Visitor::many("reloading", RELOADING)).await;
+    for round in 0..RELOADS {
+        waiting = everyone(waiting.into_iter().enumerate().map(|(at, (visitor, old, ticket, position))| {
+            let (url, event) = (url[0].clone(), sale.event.clone());
+            async move {
+                let mut new = Socket::open(&url, &visitor).await;
+                new.say(json!({"type": "join", "event_id": event})).await;
+                tokio::time::sleep(Duration::from_micros(100 * ((at + round) as u64 % 20))).await;
+                drop(old);
+                new.until("its place", |message| matches!(message, ServerMessage::Queued { .. }).then_some(())).await;
+                (visitor, new, ticket, position)
+            }
+        }))
+        .await;
+    }
+    sale.open(&stack.operator()).await;
+    everyone(waiting.into_iter().map(|(_, mut socket, ..)| async move {
+        socket.until("a pass", |message| matches!(message, ServerMessage::Pass { .. }).then_some(())).await;
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reloads_keep_users_present_embedded() {
+    reloaded_users_are_served(&Stack::embedded().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reloads_keep_users_present_servers() {
+    let shape = Shape { gateways: 1, workers: 1, bookings: 1, ..Shape::default() };
+    reloaded_users_are_served(&Stack::servers(shape).await).await;
 }

@@ -139,11 +139,17 @@ impl Room {
         }
     }
 
+    /// Takes a connection away; true where it was the user's last one here.
     pub(super) fn detach(&self, user: &UserId, slot: &Arc<Slot>) -> bool {
-        let Some(mut local) = self.users.get_mut(user) else { return false };
-        local.slots.retain(|known| !Arc::ptr_eq(known, slot));
-        drop(local);
+        if let Some(mut local) = self.users.get_mut(user) {
+            local.slots.retain(|known| !Arc::ptr_eq(known, slot));
+        }
         self.users.remove_if(user, |_, local| local.slots.is_empty()).is_some()
+    }
+
+    /// Has the user a connection here?
+    pub(super) fn holds(&self, user: &UserId) -> bool {
+        self.users.contains_key(user)
     }
 
     pub(super) fn tell(&self, user: &UserId, tell: impl Fn(&Slot)) {

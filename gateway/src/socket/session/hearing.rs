@@ -66,6 +66,7 @@ impl Session<'_> {
             return Err(Problem::new(Code::RateLimited, "one connection may follow at most 8 events"));
         }
         let (gateway, user) = (self.gateway, self.client.user.clone());
+        let _arrival = gateway.arrival(join.event_id, &user);
         let (_, place) = gateway.take_place(join.event_id, &user, gateway.here(), join.ticket.as_deref()).await?;
         if self.followed(join.event_id).is_none() {
             let attachment = gateway.attachment(join.event_id, &user, &self.slot);
