@@ -74,12 +74,12 @@ async fn converse(gateway: &Gateway, socket: &mut Socket) {
     metrics::gauge!("stanchion_sockets").decrement(1.0);
     let reason = match end {
         End::Gone => "gone",
-        End::Close(code) => {
-            Box::pin(close(socket, code)).await;
-            code.reason()
-        }
+        End::Close(code) => code.reason(),
     };
     metrics::counter!("stanchion_socket_ends_total", "reason" => reason).increment(1);
+    if let End::Close(code) = end {
+        Box::pin(close(socket, code)).await;
+    }
 }
 
 /// Answers the client's close frame. The library puts the answer in the queue when it reads the frame, and writes it on the

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use stanchion_tests::{
-    Draft, PositionStream, Shape, Socket, Stack, Visitor,
-    crowd::{admit, everyone, queue_all},
+    Admission, Draft, Heard, PositionStream, Sale, Shape, Socket, Stack, Visitor,
+    admission::assert_in_order,
+    crowd::{Shown, admit, everyone, queue_all},
+    eventually,
     process::Signal,
     shopping,
     stack::Role,
@@ -14,6 +16,8 @@ use stanchion_tests::{
 use waitingroom::wire::ServerMessage;
 
 const CLIENTS: usize = 100;
+/// Visitors who are released while a gateway drains.
+const RELEASED: usize = 240;
 const DRAIN_SECONDS: u64 = 2;
 /// What finishing may take beyond the window.
 const FINISH: Duration = Duration::from_secs(8);
@@ -60,6 +64,79 @@ async fn a_gateway_hands_its_clients_over() {
         socket.until(&format!("the pass of {}", visitor.name), pass).await;
     }))
     .await;
+}
+
+/// One visitor through the drain of the node they are on: the pass, and the moment they were told to leave at.
+async fn through_the_drain(
+    (visitor, mut socket, ticket, position): (Visitor, Socket, String, u64),
+    sale: Sale,
+    staying: String,
+    leaves: bool,
+) -> (Admission, Option<u64>) {
+    let (mut admission, mut told, mut moved) = (None::<Admission>, None, !leaves);
+    let mut shown = Shown::default();
+    shown.see(position);
+    loop {
+        match socket.hear().await {
+            Heard::Said(ServerMessage::Pass { pass_id, queue_pass, .. }) => {
+                socket.say(json!({"type": "ack", "pass_id": pass_id})).await;
+                let pass = Admission::new(&visitor, &sale.event, &queue_pass);
+                assert!(admission.is_none_or(|before| before.claims.jti == pass.claims.jti), "one pass each");
+                admission = Some(pass);
+            }
+            Heard::Said(ServerMessage::Position { position, .. } | ServerMessage::Queued { position, .. }) => {
+                shown.see(position);
+            }
+            Heard::Said(ServerMessage::Reconnect { after_ms }) => told = Some(after_ms),
+            Heard::Said(_) => {}
+            Heard::Closed(code) => {
+                assert_eq!((code, told.is_some(), moved), (Some(4001), true, false), "{}", visitor.name);
+                moved = true;
+                socket = Socket::open(&staying, &visitor).await;
+                socket.say(json!({"type": "join", "event_id": sale.event, "ticket": ticket})).await;
+            }
+        }
+        if let (Some(admission), true) = (&admission, moved) {
+            return (admission.clone(), told);
+        }
+    }
+}
+
+/// In the middle of a release, one of two gateways is told to stop: nobody loses a pass, or a place, or hears it twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn passes_go_on_through_a_drain() {
+    let gateway_settings = vec![("STANCHION_DRAIN_SECONDS", DRAIN_SECONDS.to_string())];
+    let stack = Stack::servers(Shape { workers: 1, bookings: 1, gateway_settings, ..Shape::default() }).await;
+    let rate = json!({"rate_per_second": 80, "burst": 5});
+    let sale = Draft::new(&[1_000]).paused().queue(rate).create(&stack.operator()).await;
+    let urls = [stack.gateway_url(0).to_owned(), stack.gateway_url(1).to_owned()];
+    let visitors = Visitor::many("guest", RELEASED);
+    let waiting = queue_all(&urls, &sale, &visitors).await;
+    let gateway = stack.gateway(0);
+    let released = "stanchion_passes_sent_total";
+    let draining = async {
+        sale.open(&stack.operator()).await;
+        eventually("passes to go out", || async { (gateway.metric(released).await >= 20.0).then_some(()) }).await;
+        stack.signal(Role::Gateway, 0, Signal::Terminate);
+        stack.ended(Role::Gateway, 0).await
+    };
+    let through = everyone(waiting.into_iter().map(|one| {
+        let leaves = visitors.iter().position(|visitor| visitor.name == one.0.name).is_some_and(|at| at % 2 == 0);
+        through_the_drain(one, sale.clone(), urls[1].clone(), leaves)
+    }));
+    let (ended, admitted) = tokio::join!(draining, through);
+    assert!(ended.success(), "{ended}");
+    let (admissions, told): (Vec<Admission>, Vec<Option<u64>>) = admitted.into_iter().unzip();
+    assert_eq!(admissions.len(), RELEASED);
+    assert_in_order(&admissions, 300);
+    let mut told: Vec<u64> = told.into_iter().flatten().collect();
+    told.sort_unstable();
+    assert_eq!(told.len(), RELEASED / 2, "everybody on the node that stopped");
+    let window = DRAIN_SECONDS * 1_000;
+    for (at, after_ms) in told.iter().enumerate() {
+        let share = window * at as u64 / told.len() as u64;
+        assert!(after_ms.abs_diff(share) < window / 10, "the {at}th of {} leaves after {after_ms} ms", told.len());
+    }
 }
 
 /// The whole of it in one process, in the middle of a sale: what was answered before the end is there after it.

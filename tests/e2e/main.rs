@@ -2,10 +2,12 @@
 
 mod bad_input;
 mod contention;
+mod deaf_gateway;
 mod drain;
 mod figures;
 mod follows_booking;
 mod holds;
+mod lost_clients;
 mod main_job;
 mod nothing_piles_up;
 mod one_subscription;

@@ -24,6 +24,7 @@ pub mod stream;
 pub mod tokens;
 pub mod visitor;
 pub mod wait;
+pub mod wire;
 
 pub use self::{
     admission::Admission,

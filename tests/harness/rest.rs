@@ -67,6 +67,14 @@ impl Rest {
         self.send(self.request(Method::GET, path)).await
     }
 
+    /// A counter or gauge of the process by its name, labels included; 0 where it was never touched.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let request = self.http.get(format!("{}/metrics", self.url));
+        let Value::String(text) = self.send(request).await.expect(200) else { return 0.0 };
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or(0.0)
+    }
+
     /// `POST` with a JSON body.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(self.request(Method::POST, path).json(body)).await

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    MaybeTlsStream, WebSocketStream, client_async_with_config,
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue, protocol::WebSocketConfig},
 };
 use waitingroom::wire::{SUBPROTOCOL, ServerMessage};
 
 use crate::{visitor::Visitor, wait::patiently};
+
+/// The smallest buffer of a client that reads slowly, in bytes.
+const NARROW: u32 = 4 * 1024;
 
 /// What comes out of a socket.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,12 +35,28 @@ pub struct Socket {
 impl Socket {
     /// Connects without a word.
     pub async fn silent(url: &str) -> Self {
+        let address = url.trim_start_matches("http://");
+        let stream = patiently("a connection", TcpStream::connect(address)).await.expect("the gateway listens");
+        Self::over(stream, url).await
+    }
+
+    /// Connects with hardly any room for what is not read yet, and introduces the visitor.
+    pub async fn open_narrow(url: &str, visitor: &Visitor) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(NARROW).expect("a smaller buffer");
+        let address = url.trim_start_matches("http://").parse().expect("the tests' gateways are addresses");
+        let stream = patiently("a connection", socket.connect(address)).await.expect("the gateway listens");
+        Self::over(stream, url).await.introduced(visitor).await
+    }
+
+    async fn over(stream: TcpStream, url: &str) -> Self {
         let address = format!("{}/api/v1/ws", url.replacen("http", "ws", 1));
         let mut request = address.into_client_request().expect("a URL of a socket");
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
         // The default of 128 KiB for each of hundreds of sockets would be this process's memory, not the server's.
         let config = WebSocketConfig::default().read_buffer_size(4 * 1024);
-        let connecting = connect_async_with_config(request, Some(config), true);
+        stream.set_nodelay(true).expect("a socket that can be set");
+        let connecting = client_async_with_config(request, MaybeTlsStream::Plain(stream), Some(config));
         let (stream, response) = patiently("a socket", connecting).await.expect("the gateway takes sockets");
         let protocol = response.headers().get("sec-websocket-protocol").and_then(|name| name.to_str().ok());
         assert_eq!(protocol, Some(SUBPROTOCOL), "the gateway speaks this protocol");
@@ -46,7 +65,11 @@ impl Socket {
 
     /// Connects and introduces the visitor.
     pub async fn open(url: &str, visitor: &Visitor) -> Self {
-        let mut socket = Self::silent(url).await;
+        Self::silent(url).await.introduced(visitor).await
+    }
+
+    async fn introduced(mut self, visitor: &Visitor) -> Self {
+        let socket = &mut self;
         socket.say(json!({"type": "connect", "token": visitor.token})).await;
         match socket.hear().await {
             Heard::Said(ServerMessage::Connected { node, user_id, .. }) => {
@@ -55,7 +78,7 @@ impl Socket {
             }
             other => panic!("{} was not welcomed: {other:?}", visitor.name),
         }
-        socket
+        self
     }
 
     /// Says this.
@@ -133,6 +156,21 @@ impl Socket {
             loop {
                 if let Heard::Closed(code) = self.next().await {
                     return code;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Reads what is left: the code it is closed with, and how much there was.
+    pub async fn drained(&mut self) -> (Option<u16>, usize) {
+        let mut bytes = 0;
+        patiently("the end of a socket", async {
+            loop {
+                match self.stream.next().await {
+                    Some(Ok(Message::Close(frame))) => return (frame.map(|frame| frame.code.into()), bytes),
+                    Some(Ok(message)) => bytes += message.len(),
+                    Some(Err(_)) | None => return (None, bytes),
                 }
             }
         })

@@ -166,10 +166,15 @@ impl Stack {
     }
 
     fn command(&self, role: Role, url: &str) -> Command {
+        let mut command = self.usual_command(role, url);
+        command.envs(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
+        command
+    }
+
+    fn usual_command(&self, role: Role, url: &str) -> Command {
         let mut command = self.bare_command();
         command.args(role.command());
         command.env("STANCHION_LISTEN", url.trim_start_matches("http://"));
-        command.envs(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
         if role != Role::QueueWorker {
             command.env("STANCHION_JWT_SECRET", JWT_SECRET).env("STANCHION_PASS_SECRET", PASS_SECRET);
             command.env("STANCHION_GUESTS", "true");

@@ -20,9 +20,10 @@ pub struct Cli {
     /// What happens
     #[arg(value_enum)]
     pub scenario: Scenario,
-    /// A server that runs already, for example http://127.0.0.1:8080; its gateway
-    #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
+    /// A server that runs already, for example http://127.0.0.1:8080: its gateways, separated by commas. Users are spread over
+    /// them, and go to the next one where they lose theirs
+    #[arg(long, value_name = "URLS", value_delimiter = ',')]
+    pub url: Vec<String>,
     /// Where booking answers, if elsewhere than the gateway
     #[arg(long, value_name = "URL", requires = "url")]
     pub booking_url: Option<String>,

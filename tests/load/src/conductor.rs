@@ -63,7 +63,7 @@ async fn conduct(cli: &Cli) -> Result<bool> {
 
 fn plan(cli: &Cli, script: &Script, processes: u32, connections: u32, stage: &Stage) -> Plan {
     Plan {
-        gateway: stage.operator.gateway.endpoint().clone(),
+        gateways: stage.gateways.clone(),
         booking: stage.operator.booking.endpoint().clone(),
         secret: stage.secret.clone(),
         sale: stage.sale.clone(),

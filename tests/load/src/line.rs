@@ -27,6 +27,8 @@ use crate::{
 pub struct Person {
     /// Which of the run's users.
     pub number: usize,
+    /// How often they went to another gateway.
+    pub moves: usize,
     /// Their token.
     pub token: String,
 }
@@ -211,7 +213,7 @@ impl Line {
             Self::Socket(socket) => socket.leave(context).await,
             _ => {
                 let path = format!("/queue/leave?event_id={}", context.plan.sale.event);
-                context.gateway.call(call(Method::DELETE, &path, &person.token, None)).await.map(drop)
+                context.gateway(person).call(call(Method::DELETE, &path, &person.token, None)).await.map(drop)
             }
         }
     }
@@ -227,7 +229,7 @@ impl Line {
 /// Takes a place by REST.
 async fn join(context: &Context, person: &Person, ticket: Option<&str>) -> Result<PlaceBody, Fault> {
     let body = json!({"event_id": context.plan.sale.event, "ticket": ticket});
-    context.gateway.call(call(Method::POST, "/queue/join", &person.token, Some(&body))).await?.json()
+    context.gateway(person).call(call(Method::POST, "/queue/join", &person.token, Some(&body))).await?.json()
 }
 
 /// Takes a place by REST; the pass, where it is there already.
@@ -249,7 +251,7 @@ pub async fn ask_for_pass(context: &Context, person: &Person) -> Result<Option<P
 /// Asks once where the user is.
 async fn ask(context: &Context, person: &Person) -> Result<PlaceBody, Fault> {
     let path = format!("/queue/position/{}", context.plan.sale.event);
-    context.gateway.call(call(Method::GET, &path, &person.token, None)).await?.json()
+    context.gateway(person).call(call(Method::GET, &path, &person.token, None)).await?.json()
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use crate::{
 /// A run, as a worker needs it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
-    /// Where the line is.
-    pub gateway: Endpoint,
+    /// Where the line is; at least one.
+    pub gateways: Vec<Endpoint>,
     /// Where seats are reserved.
     pub booking: Endpoint,
     /// What users' tokens are signed with.

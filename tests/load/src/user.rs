@@ -121,6 +121,7 @@ impl Visitor {
         if let Some(line) = self.line.take() {
             line.close().await;
         }
+        self.person.moves += 1;
         let spread = if self.context.plan.restarts() { RETURN } else { PAUSE };
         let after = after + spread.mul_f64(rand::rng().random());
         sleep(after).await;

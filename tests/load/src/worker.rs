@@ -37,7 +37,7 @@ pub struct Context {
     /// What has happened.
     pub tally: Tally,
     /// The line's REST interface.
-    pub gateway: Pool,
+    gateways: Vec<Pool>,
     /// Booking's REST interface.
     pub booking: Pool,
     /// Whoever waits may go.
@@ -52,7 +52,7 @@ impl Context {
         Self {
             start: Instant::now(),
             tally: Tally::default(),
-            gateway: Pool::new(plan.gateway.clone(), plan.connections),
+            gateways: plan.gateways.iter().map(|gateway| Pool::new(gateway.clone(), plan.connections)).collect(),
             booking: Pool::new(plan.booking.clone(), plan.connections),
             stop: CancellationToken::new(),
             proceed: Notify::new(),
@@ -61,13 +61,18 @@ impl Context {
         }
     }
 
+    /// The gateway that a user is at.
+    pub fn gateway(&self, person: &Person) -> &Pool {
+        &self.gateways[(person.number + person.moves) % self.gateways.len()]
+    }
+
     /// One of the run's users.
     ///
     /// # Errors
     /// A token that cannot be signed.
     pub fn person(&self, number: usize) -> Result<Person, Fault> {
         let token = self.mint.user(&format!("{}-{number}", self.plan.run));
-        Ok(Person { number, token: token.map_err(|_| Fault::Unexpected("a token that cannot be signed"))? })
+        Ok(Person { number, moves: 0, token: token.map_err(|_| Fault::Unexpected("a token that cannot be signed"))? })
     }
 }
 

@@ -20,8 +20,8 @@ use crate::ids::NodeId;
 const DEADLINE: Duration = Duration::from_secs(2);
 /// Pause before another attempt to connect.
 const RETRY: Duration = Duration::from_millis(250);
-/// Without any message for this long the connection is taken for dead: probes arrive every second.
-const SILENCE: Duration = Duration::from_millis(2_000);
+/// Without any message for this long the connection is taken for dead: a node's own probes arrive each half second.
+const SILENCE: Duration = Duration::from_millis(1_500);
 
 /// See the module's documentation.
 #[derive(Clone)]

@@ -25,6 +25,8 @@ const TAKE_OVER: Duration = Duration::from_secs(1);
 pub struct Stage {
     own: Option<(Setup, Server)>,
     restarts_in_order: bool,
+    /// Where the line is.
+    pub gateways: Vec<Endpoint>,
     /// Acts as the shop.
     pub operator: Operator,
     /// What is sold.
@@ -41,14 +43,15 @@ impl Stage {
     /// # Errors
     /// A server that does not answer or refuses; a host that is not this machine.
     pub async fn set(cli: &Cli, script: &Script) -> Result<Self> {
-        let (gateway, booking, secret, own) = match &cli.url {
-            Some(url) => {
-                let gateway = Endpoint::parse(url)?;
+        let (gateways, booking, secret, own) = match cli.url.first() {
+            Some(_) => {
+                let gateways = cli.url.iter().map(|url| Endpoint::parse(url)).collect::<Result<Vec<_>>>()?;
                 let booking = cli.booking_url.as_deref().map(Endpoint::parse).transpose()?;
                 let secret = cli.jwt_secret.clone();
                 let secret =
                     secret.context("--url needs --jwt-secret (STANCHION_JWT_SECRET): what tokens are signed with")?;
-                (gateway.clone(), booking.unwrap_or(gateway), secret, None)
+                let booking = booking.unwrap_or_else(|| gateways[0].clone());
+                (gateways, booking, secret, None)
             }
             None => {
                 let made_up = || format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
@@ -56,15 +59,16 @@ impl Stage {
                 let setup = Setup::new(cli.stanchion.clone(), &secret)?;
                 let server = setup.start(None).await?;
                 let endpoint = server.endpoint.clone();
-                (endpoint.clone(), endpoint, secret, Some((setup, server)))
+                (vec![endpoint.clone()], endpoint, secret, Some((setup, server)))
             }
         };
         let token = Mint::new(&secret).operator()?;
         let pool = |endpoint| Pool::new(endpoint, CONNECTIONS);
-        let operator = Operator { gateway: pool(gateway), booking: pool(booking), token };
+        let last = gateways.last().context("a run needs a gateway")?.clone(); // `drain` ends the first
+        let operator = Operator { gateway: pool(last), booking: pool(booking), token };
         let run = format!("load-{}", &Uuid::new_v4().simple().to_string()[..8]);
         let sale = operator.create(&run, &script.terms).await?;
-        Ok(Self { own, restarts_in_order: true, operator, sale, secret, run })
+        Ok(Self { own, restarts_in_order: true, gateways, operator, sale, secret, run })
     }
 
     /// The processes to be measured.

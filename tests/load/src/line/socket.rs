@@ -72,7 +72,7 @@ impl Socket {
     }
 
     async fn connect(context: &Arc<Context>, person: &Person, ticket: Option<&str>) -> Result<(Self, Placed), Fault> {
-        let gateway = context.gateway.endpoint();
+        let gateway = context.gateway(person).endpoint();
         let stream = dial(gateway, person.number).await?;
         let uri = format!("ws://{}{BASE}/ws", gateway.authority);
         let uri = uri.parse().map_err(|_| Fault::Unexpected("a URL"))?;
@@ -111,7 +111,10 @@ impl Socket {
             Err(fault) => return Err(fault),
         };
         let news = parse(&text)?.news()?;
-        self.sent_away |= matches!(news, News::SentAway(_));
+        if matches!(news, News::SentAway(_)) {
+            self.sent_away = true; // served as before until the node closes
+            return Ok(News::Nothing);
+        }
         Ok(news)
     }
 

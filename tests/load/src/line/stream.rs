@@ -39,7 +39,7 @@ impl Stream {
     }
 
     async fn open(context: &Arc<Context>, person: &Person) -> Result<(Self, Placed), Fault> {
-        let mut connection = Connection::open(context.gateway.endpoint(), person.number).await?;
+        let mut connection = Connection::open(context.gateway(person).endpoint(), person.number).await?;
         let path = format!("/queue/position/{}/stream", context.plan.sale.event);
         let answer = connection.send(call(Method::GET, &path, &person.token, None)).await;
         let (head, body) = answer.map_err(|unsent| unsent.fault)?.into_parts();

@@ -1,0 +1,46 @@
+//! A gateway whose subscription died without a word hears again within seconds, and nobody's pass is lost.
+
+use std::time::{Duration, Instant};
+
+use stanchion_tests::{
+    Draft, Shape, Stack, Visitor,
+    crowd::{everyone, queue_all, take_pass},
+    environment, eventually,
+    wire::RedisWire,
+};
+
+const USERS: usize = 20;
+/// The promise is 2 s; the rest is for a busy machine.
+const NOTICED: Duration = Duration::from_secs(4);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silently_dead_subscription_is_noticed_and_made_up_for() {
+    let wire = RedisWire::to(&environment::server("STANCHION_TEST_REDIS_URL")).await;
+    let gateway_settings = vec![("STANCHION_REDIS_URL", wire.url.clone())];
+    let shape = Shape { gateways: 1, workers: 1, bookings: 1, gateway_settings, ..Shape::default() };
+    let stack = Stack::servers(shape).await;
+    // Passes are sent again each second, but not within a claim window that nobody will wait out here.
+    let sale = Draft::new(&[1_000]).paused().create(&stack.operator()).await;
+    let visitors = Visitor::many("patient", USERS);
+    let waiting = queue_all(&[stack.gateway_url(0).to_owned()], &sale, &visitors).await;
+    let gaps = stack.gateway(0).metric("stanchion_signal_gaps_total").await;
+
+    assert_eq!(wire.silence_listeners(), 1, "a gateway has one subscription");
+    let cut = Instant::now();
+    sale.open(&stack.operator()).await;
+    let gateway = stack.gateway(0);
+    eventually("the gateway to notice", || async {
+        (gateway.metric("stanchion_signal_gaps_total").await > gaps).then_some(())
+    })
+    .await;
+    assert!(cut.elapsed() < NOTICED, "it took {:?}", cut.elapsed());
+    let admitted = everyone(waiting.into_iter().map(|(visitor, mut socket, ..)| {
+        let sale = sale.clone();
+        async move {
+            let first = socket.until("news", Some).await;
+            take_pass(&mut socket, first, &sale, &visitor).await
+        }
+    }));
+    assert_eq!(admitted.await.len(), USERS);
+    assert!(gateway.metric("stanchion_resyncs_total").await >= 1.0, "the places were read again");
+}

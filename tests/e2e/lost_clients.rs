@@ -1,0 +1,98 @@
+//! Clients that stop listening: each is given up in time, with its code, and loses nothing by it.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::json;
+use stanchion_tests::{Draft, Heard, PositionStream, Rest, Socket, Stack, Visitor, eventually, shopping, tokens};
+use tokio::sync::Notify;
+use waitingroom::wire::ServerMessage;
+
+async fn ended(gateway: &Rest, reason: &str) {
+    let metric = format!("stanchion_socket_ends_total{{reason=\"{reason}\"}}");
+    let what = format!("a socket to end: {reason}");
+    eventually(&what, || async { (gateway.metric(&metric).await > 0.0).then_some(()) }).await;
+}
+
+/// Who does not answer pings is gone; who only listens is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_vanished_is_noticed_by_its_silence() {
+    let stack = Stack::embedded_with(&[("STANCHION_HEARTBEAT_MS", "200")]).await;
+    let sale = Draft::new(&[10]).paused().create(&stack.operator()).await;
+    let (ann, bob) = (Visitor::new("ann"), Visitor::new("bob"));
+    let mut vanished = Socket::open(stack.gateway_url(0), &ann).await;
+    let (ticket, _) = vanished.queue(&sale.event, None).await;
+    let mut listening = Socket::open(stack.gateway_url(0), &bob).await;
+    listening.queue(&sale.event, None).await;
+
+    // Nobody reads `vanished`, so nobody answers for it.
+    let gateway = stack.gateway(0);
+    let gone = ended(&gateway, "heartbeat missed");
+    tokio::pin!(gone);
+    loop {
+        tokio::select! {
+            () = &mut gone => break,
+            heard = listening.hear_within(Duration::from_millis(50)) => {
+                assert!(!matches!(heard, Some(Heard::Closed(_))), "bob listens");
+            }
+        }
+    }
+    assert_eq!(vanished.close_code().await, Some(4012));
+    let mut back = Socket::open(stack.gateway_url(0), &ann).await;
+    let (again, position) = back.queue(&sale.event, Some(&ticket)).await;
+    let number = |ticket: &str| tokens::ticket_number(ticket, &ann.name, &sale.event);
+    assert_eq!((number(&again), position), (number(&ticket), 1), "the place is kept");
+    assert!(!matches!(listening.hear_within(Duration::from_millis(100)).await, Some(Heard::Closed(_))));
+}
+
+/// A reader that stands still is closed, what waits for it is bounded, and its pass is there when it comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_does_not_read_is_closed_and_finds_its_pass_again() {
+    let stack = Stack::embedded().await;
+    let sale = Draft::new(&[10]).paused().create(&stack.operator()).await;
+    let ann = Visitor::new("ann");
+    let mut slow = Socket::open_narrow(stack.gateway_url(0), &ann).await;
+    slow.queue(&sale.event, None).await;
+
+    let full = Arc::new(Notify::new());
+    let talking = {
+        let (operator, sale, full) = (stack.operator(), sale.clone(), Arc::clone(&full));
+        async move {
+            // Long messages, until they fit nowhere any more: in no buffer of ours, of the kernel, of the client.
+            for round in 0..100 {
+                let message = format!("{round} {}", "ก".repeat(490));
+                sale.set_queue(&operator, json!({"message": message})).await.expect(200);
+            }
+            sale.open(&operator).await;
+            full.notify_one();
+        }
+    };
+    let gateway = stack.gateway(0);
+    tokio::join!(talking, ended(&gateway, "slow reader"));
+    full.notified().await;
+
+    let (code, bytes) = slow.drained().await;
+    assert_eq!(code, Some(4008));
+    assert!(bytes < 100 * 1024, "{bytes} bytes had been waiting");
+    let mut back = Socket::open(stack.gateway_url(0), &ann).await;
+    assert!(matches!(back.join(&sale.event, None).await, ServerMessage::Pass { .. }), "the pass is safe");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_once_its_pass_was_used() {
+    let stack = Stack::embedded_with(&[("STANCHION_HEARTBEAT_MS", "200")]).await;
+    let sale = Draft::new(&[10]).create(&stack.operator()).await;
+    let ann = Visitor::new("ann");
+    let gateway = stack.gateway(0).by(&ann);
+    sale.join(&gateway).await.expect(201);
+    let mut stream = PositionStream::open(&gateway, &sale).await;
+    let pass = loop {
+        let (event, place) = stream.next().await.expect("the stream goes on until the pass was used");
+        if let (true, Some(pass)) = (event == "position", place["queue_pass"].as_str()) {
+            break stanchion_tests::Admission::new(&ann, &sale.event, pass);
+        }
+    };
+    shopping::reserve(&stack.booking(0), &pass, &sale.wish(0, 1)).await.expect(201);
+    while let Some((event, data)) = stream.next().await {
+        assert_ne!(event, "error", "{data}");
+    }
+}
