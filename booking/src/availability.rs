@@ -51,7 +51,7 @@ struct ZoneNews {
 impl Availability {
     /// For at most so many who follow.
     pub(crate) fn new(readers: usize) -> Self {
-        Self { answers: Mutex::default(), feed: Feed::new(readers) }
+        Self { answers: Mutex::default(), feed: Feed::new("availability", readers) }
     }
 }
 

@@ -12,6 +12,9 @@ use waitingroom::ids::EventId;
 /// See the module's documentation. Whoever owns a feed publishes into it; events without readers cost nothing.
 #[derive(Debug)]
 pub(crate) struct Feed {
+    name: &'static str,
+    /// Most readers, over all events.
+    limit: usize,
     /// Nothing once the feed has ended.
     events: Mutex<Option<HashMap<EventId, watch::Sender<Bytes>>>>,
     places: Arc<Semaphore>,
@@ -35,10 +38,10 @@ pub(crate) fn server_sent(name: &str, data: &impl Serialize) -> Bytes {
 }
 
 impl Feed {
-    /// A feed for at most so many readers, over all events.
-    pub(crate) fn new(readers: usize) -> Self {
-        let places = Arc::new(Semaphore::new(readers.min(Semaphore::MAX_PERMITS)));
-        Self { events: Mutex::new(Some(HashMap::new())), places }
+    /// A feed for at most `limit` readers, over all events. `name` is the label of its metric.
+    pub(crate) fn new(name: &'static str, limit: usize) -> Self {
+        let limit = limit.min(Semaphore::MAX_PERMITS);
+        Self { name, limit, events: Mutex::new(Some(HashMap::new())), places: Arc::new(Semaphore::new(limit)) }
     }
 
     /// A place among the readers; nothing where all are taken.
@@ -64,6 +67,8 @@ impl Feed {
 
     /// Events that somebody follows. The others are forgotten.
     pub(crate) fn followed(&self) -> Vec<EventId> {
+        let readers = self.limit - self.places.available_permits();
+        metrics::gauge!("stanchion_feed_readers", "feed" => self.name).set(readers as f64);
         let mut events = self.events.lock();
         let Some(events) = events.as_mut() else { return Vec::new() };
         events.retain(|_, sender| sender.receiver_count() > 0);
@@ -111,7 +116,7 @@ mod tests {
 
     #[tokio::test]
     async fn readers_share_the_latest_value_and_hear_of_changes_only() {
-        let feed = Feed::new(2);
+        let feed = Feed::new("test", 2);
         let mut one = feed.follow(event(), "a".into(), feed.place().unwrap()).unwrap();
         let mut two = feed.join(event(), feed.place().unwrap()).unwrap();
         assert!(feed.place().is_none(), "no third");
@@ -128,7 +133,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_nobody_follows_is_forgotten_and_the_end_is_for_all() {
-        let feed = Feed::new(1);
+        let feed = Feed::new("test", 1);
         let reader = feed.follow(event(), "a".into(), feed.place().unwrap()).unwrap();
         assert_eq!(feed.followed(), [event()]);
         drop(reader);

@@ -122,7 +122,7 @@ struct Round {
 
 impl Live {
     pub(crate) fn new() -> Self {
-        Self { feed: Feed::new(DASHBOARDS), events: Mutex::default() }
+        Self { feed: Feed::new("live", DASHBOARDS), events: Mutex::default() }
     }
 
     fn fresh(&self, event: EventId) -> Option<Arc<Moment>> {

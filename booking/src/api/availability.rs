@@ -1,12 +1,15 @@
 //! Seats left, as they change.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{extract::State, response::Response};
 use waitingroom::{http::Path, problem::Problem};
 
 use super::{events::id, streams};
 use crate::desk::Desk;
+
+/// Least time between two events: seats change faster than anyone can read.
+const PACE: Duration = Duration::from_secs(1);
 
 pub(super) async fn stream(State(desk): State<Arc<Desk>>, Path(event): Path<String>) -> Result<Response, Problem> {
     let event = desk.catalogue.event(id(&event)?).await?;
@@ -18,5 +21,5 @@ pub(super) async fn stream(State(desk): State<Arc<Desk>>, Path(event): Path<Stri
             desk.availability.feed.follow(event.event_id, first, place).ok_or_else(streams::ended)?
         }
     };
-    Ok(streams::answer(reader))
+    Ok(streams::answer(reader, PACE))
 }

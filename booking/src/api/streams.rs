@@ -15,8 +15,8 @@ use waitingroom::problem::Problem;
 
 use crate::feed::Reader;
 
-/// Least time between two events of one stream.
-const PACE: Duration = Duration::from_secs(1);
+/// A drain takes longer than to find another node.
+const SOON: Duration = Duration::from_secs(1);
 
 /// A stream is not silent for longer, so that proxies and clients know that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -24,9 +24,9 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// When to try again where all streams are taken.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The reader's values, the first at once.
-pub(super) fn answer(reader: Reader) -> Response {
-    sent(paced(reader))
+/// The reader's values, the first at once, two never less than `pace` apart.
+pub(super) fn answer(reader: Reader, pace: Duration) -> Response {
+    sent(paced(reader, pace))
 }
 
 fn sent(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
@@ -37,9 +37,9 @@ fn sent(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) 
     response
 }
 
-/// The same, for as long as the reader may read.
+/// The reader's values as they come, for as long as it may read.
 pub(super) fn answer_until(reader: Reader, time: Duration) -> Response {
-    sent(paced(reader).take_until(tokio::time::sleep(time)))
+    sent(paced(reader, Duration::ZERO).take_until(tokio::time::sleep(time)))
 }
 
 /// Every stream is taken.
@@ -49,19 +49,19 @@ pub(super) fn no_room() -> Problem {
 
 /// The process drains.
 pub(super) fn ended() -> Problem {
-    Problem::unavailable("this node is going away", PACE)
+    Problem::unavailable("this node is going away", SOON)
 }
 
-fn paced(mut reader: Reader) -> impl Stream<Item = Result<Bytes, Infallible>> {
+fn paced(mut reader: Reader, pace: Duration) -> impl Stream<Item = Result<Bytes, Infallible>> {
     stream! {
         yield Ok(reader.read());
-        let mut next = Instant::now() + PACE;
+        let mut next = Instant::now() + pace;
         loop {
             match timeout_at(Instant::now() + HEARTBEAT, reader.changed()).await {
                 Ok(true) => {
                     sleep_until(next).await;
                     yield Ok(reader.read());
-                    next = Instant::now() + PACE;
+                    next = Instant::now() + pace;
                 }
                 Ok(false) => return,
                 Err(_) => yield Ok(Bytes::from_static(b": heartbeat\n\n")),

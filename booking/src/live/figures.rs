@@ -172,3 +172,45 @@ fn connections(reading: &Reading) -> f64 {
 fn memory(reading: &Reading) -> f64 {
     reading.processes.iter().filter_map(|live| live.vitals.memory_bytes).map(|bytes| bytes as f64).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use waitingroom::{
+        clock::Timestamp,
+        vitals::{Live, Process, Vitals},
+    };
+
+    use super::*;
+
+    fn process(name: &str, booking: BookingVitals) -> Live {
+        let process = Process {
+            node: name.parse().unwrap(),
+            roles: vec![Role::Booking],
+            version: "1".into(),
+            started_at: Timestamp::default(),
+        };
+        let vitals = Vitals { process, connections: 9, memory_bytes: Some(5), live_tasks: 1, booking: Some(booking) };
+        Live { vitals, age_ms: 0 }
+    }
+
+    #[test]
+    fn processes_are_added_and_the_slowest_counts() {
+        let busy = BookingVitals {
+            reserves_per_second: 30.0,
+            reserve_p95_ms: Some(20.0),
+            error_share: 0.2,
+            commit_waiting: 3,
+            commit_capacity: 10,
+            outbox_lag_seconds: 1.0,
+            ..BookingVitals::default()
+        };
+        let quiet = BookingVitals { reserves_per_second: 10.0, commit_capacity: 10, ..BookingVitals::default() };
+        let reading = Reading { processes: vec![process("a", busy), process("b", quiet)], ..Reading::default() };
+        let whole = booking_vitals(&reading);
+        assert_eq!((whole.reserves_per_second, whole.reserve_p95_ms), (40.0, Some(20.0)));
+        assert_eq!((whole.commit_waiting, whole.commit_capacity, whole.outbox_lag_seconds), (3, 20, 1.0));
+        assert!((whole.error_share - 0.15).abs() < 1e-9, "by how much each answered: {}", whole.error_share);
+        assert_eq!((memory(&reading), connections(&reading)), (10.0, 0.0), "connections are those to gateways");
+        assert_eq!(booking_vitals(&Reading::default()), BookingVitals::default());
+    }
+}

@@ -9,7 +9,7 @@ interface AuditProps {
   api: Api;
   id: string;
   /** The list is read again when this changes. */
-  changes: number;
+  changes: string;
 }
 
 export function Audit({ api, id, changes }: AuditProps) {

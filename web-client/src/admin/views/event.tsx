@@ -16,6 +16,8 @@ import { Plots } from "./plots";
 import { useLive } from "./live";
 import { Zones } from "./zones";
 
+const AGAIN_MS = 2_000;
+
 interface EventPageProps {
   api: Api;
   id: string;
@@ -25,7 +27,7 @@ export function EventPage({ api, id }: EventPageProps) {
   const { t } = useWords();
   const { now, history, stale } = useLive(api, id);
   const event = useEvent(api, id);
-  /** Grows with every change from here, so that the audit is read again. */
+  /** Grows with every change from here. */
   const [changes, setChanges] = useState(0);
   const changed = () => setChanges((count) => count + 1);
 
@@ -57,7 +59,7 @@ export function EventPage({ api, id }: EventPageProps) {
       </div>
       <Zones zones={now.zones} />
       <Nodes nodes={now.nodes} />
-      <Audit api={api} id={id} changes={changes} />
+      <Audit api={api} id={id} changes={`${changes} ${JSON.stringify(now.settings)}`} />
     </>
   );
 }
@@ -66,7 +68,14 @@ export function EventPage({ api, id }: EventPageProps) {
 function useEvent(api: Api, id: string): Operated | null | undefined {
   const [event, set] = useState<Operated | null>();
   useEffect(() => {
-    api.events().then((events) => set(events.find((event) => event.event_id === id) ?? null), () => {});
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const read = () =>
+      void api.events().then(
+        (events) => set(events.find((event) => event.event_id === id) ?? null),
+        () => (timer = setTimeout(read, AGAIN_MS)),
+      );
+    read();
+    return () => clearTimeout(timer);
   }, [api, id]);
   return event;
 }
