@@ -41,6 +41,7 @@ export function createClient(options: ClientOptions = {}): Client {
   const store = options.store ?? localStorage;
   const random = options.random ?? Math.random;
   const { fetch, WebSocket } = options;
+  const using = options.browser ?? browser();
 
   const token = () => identities.current()?.token;
   const rest = new Rest({ base, token, ...(fetch && { fetch }) });
@@ -53,7 +54,7 @@ export function createClient(options: ClientOptions = {}): Client {
     const http = async () => new (await import("./http-link")).HttpLink(rest, userId, random);
     return new BestLink(socket, http, random);
   };
-  const link = new SharedLink(() => `stanchion ${origin} ${userId()}`, make, options.browser ?? browser());
+  const link = new SharedLink(() => `stanchion ${origin} ${userId()}`, make, using);
   const places = new Places(store);
   const stopProbing = globalThis.document ? probeOnWake(link) : () => {};
 
@@ -68,7 +69,9 @@ export function createClient(options: ClientOptions = {}): Client {
       return identity && identities.keep(identity);
     },
     async guest() {
-      return identities.current() ?? (await newGuest(rest, identities));
+      const act = async () => identities.current() ?? (await newGuest(rest, identities));
+      // Two tabs that open together are one guest.
+      return using.locks ? using.locks.request(`stanchion ${origin}`, act) : act();
     },
     close() {
       stopProbing();

@@ -49,7 +49,7 @@ export const place = record({
 });
 export type Place = Of<typeof place>;
 
-export const saleState = word("scheduled", "lobby", "open", "paused", "sold_out", "closed");
+export const saleState = word("scheduled", "open", "paused", "sold_out", "closed");
 export type SaleState = Of<typeof saleState>;
 
 /** What is said to everybody: the sale's state and the operator's words. */

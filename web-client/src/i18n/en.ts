@@ -11,7 +11,6 @@ export const english = (f: Format) => ({
 
   sales: {
     scheduled: "Not open yet",
-    lobby: "Doors open soon",
     open: "On sale",
     paused: "Paused",
     sold_out: "Sold out",
@@ -36,7 +35,6 @@ export const english = (f: Format) => ({
     joining: "Joining…",
     lead: {
       scheduled: "The sale has not opened yet. This page notices by itself when it does, so there is no need to reload.",
-      lobby: "Come in. When the sale opens, everybody in the lobby is drawn a place, so being early is enough.",
       open: "Take a place in the line. It stays yours, even if you reload, close this page or lose the connection.",
       paused: "The line is standing still for the moment. You can take a place now and keep it.",
       sold_out: "All seats are taken. Seats that are not paid for come back and go to whoever waits first.",
@@ -88,7 +86,6 @@ export const english = (f: Format) => ({
       sold_out: "All seats are taken for now. Stay if you like: seats that are not paid for come back to the line.",
       closed: "The sale has ended.",
       scheduled: "The sale has not opened yet. Your place is kept.",
-      lobby: "You are in the lobby. Places are drawn when the sale opens.",
     } as Partial<Record<SaleState, string>>,
     keep: "You can put this away: your place is kept if you reload, close the page or lose the connection. Be back when it is your turn.",
     leave: "Leave the line",

@@ -9,7 +9,7 @@ import type { Journey } from "../visitor/journey";
 import { type State, saleOf } from "../visitor/state";
 import { WishPicker } from "./wish";
 
-const JOINABLE = ["open", "paused", "sold_out", "lobby"];
+const JOINABLE = ["open", "paused", "sold_out"];
 
 export function Door({ state, journey }: { state: State; journey: Journey }) {
   const { t } = useWords();
@@ -22,7 +22,7 @@ export function Door({ state, journey }: { state: State; journey: Journey }) {
       <div class="lead">
         <Sale state={sale} />
         <Heading>{event?.name}</Heading>
-        <p>{t.door.lead[sale] ?? t.door.lead.open}</p>
+        <p>{t.door.lead[sale]}</p>
         {opened && <Announcer text={t.door.opened} urgent />}
         {sale !== "closed" && (
           <button type="button" class="big" data-testid="join" disabled={state.busy || !JOINABLE.includes(sale)} onClick={() => void journey.join()}>
