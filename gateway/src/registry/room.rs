@@ -231,8 +231,10 @@ impl Room {
 
     fn project(&self, progress: &Progress, now: Timestamp) {
         let view = self.view();
+        let mut removed = progress.removed.clone();
+        removed.sort_unstable();
         for mut local in self.users.iter_mut() {
-            local.step(progress);
+            local.step(progress, &removed);
             if let Some(news) = local.news(progress.total, &view, now) {
                 local.slots.iter().for_each(|slot| slot.put_position(progress.event_id, news.clone()));
             }
@@ -346,12 +348,16 @@ impl LocalUser {
         self.revision = place.revision;
     }
 
-    fn step(&mut self, progress: &Progress) {
+    /// Moves on by one message; `removed` are its removals in the order of numbers, to be searched instead of counted by each
+    /// of thousands.
+    fn step(&mut self, progress: &Progress, removed: &[u64]) {
         if self.revision >= progress.to {
             return;
         }
-        let counted = self.revision.saturating_sub(progress.from) as usize;
-        let below = progress.removed.iter().skip(counted).filter(|number| **number < self.number).count() as u64;
+        let below = match self.revision.saturating_sub(progress.from) as usize {
+            0 => removed.partition_point(|number| *number < self.number),
+            counted => progress.removed.iter().skip(counted).filter(|number| **number < self.number).count(),
+        } as u64;
         let floor = u64::from(self.position > 0); // who waits is at least next
         self.position = self.position.saturating_sub(below).max(floor);
         self.revision = progress.to;

@@ -86,9 +86,13 @@ const SPARE_TIME: Duration = Duration::from_secs(2);
 /// A connection's place among the listener's; kept in a request's extensions. What outlives its request (a socket, a stream)
 /// keeps it for as long as it lives.
 #[derive(Debug, Clone)]
-pub struct Place {
-    _connection: Arc<(OwnedSemaphorePermit, Option<AddressPlace>)>,
-    _forwarded: Option<Arc<AddressPlace>>,
+pub struct Place(#[expect(dead_code, reason = "held for its end")] Arc<Held>);
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "held for its end")]
+enum Held {
+    Connection(OwnedSemaphorePermit, Option<AddressPlace>),
+    Forwarded(Place, AddressPlace),
 }
 
 /// Why a connection is not served.
@@ -157,8 +161,7 @@ impl Door {
         let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::Full)?;
         let forwards = is_trusted(peer.ip(), &self.limits.trusted_proxies);
         let address = if forwards { Ok(None) } else { self.addresses.enter(peer.ip()) };
-        let connection = Arc::new((permit, address.map_err(|_| Refusal::Address)?));
-        Ok(Place { _connection: connection, _forwarded: None })
+        Ok(Place(Arc::new(Held::Connection(permit, address.map_err(|_| Refusal::Address)?))))
     }
 
     /// The place of one request; behind a trusted proxy it counts for the address that it forwards.
@@ -169,7 +172,7 @@ impl Door {
             return Ok(place.clone());
         }
         let forwarded = self.addresses.enter(address).map_err(|_| Refusal::Address.counted())?;
-        Ok(Place { _forwarded: forwarded.map(Arc::new), ..place.clone() })
+        Ok(forwarded.map_or_else(|| place.clone(), |share| Place(Arc::new(Held::Forwarded(place.clone(), share)))))
     }
 
     async fn serve(
