@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { inspect, launch, user } from "./browser.js";
 import { Server, origin } from "./sale.js";
-import { booking, chooseSeats, join, open, position } from "./visitor.js";
+import { booking, chooseSeats, join, open, position, reserve } from "./visitor.js";
 
 const server = new Server();
 let browser;
@@ -91,6 +91,47 @@ test("a person who went away comes back to the same place", async () => {
   const back = await open(context, origin, sale.path);
   await back.getByTestId("behind").filter({ hasText: "2 people behind you" }).waitFor();
   assert.equal(await position(back), 4);
+  await context.close();
+});
+
+test("a sound tells of the turn to those who asked for it, and to nobody else", async () => {
+  const sale = await server.openSale("Listen");
+  const { context, faults } = await user(browser, origin);
+  await context.addInitScript(() => {
+    globalThis.notes = 0;
+    const start = OscillatorNode.prototype.start;
+    OscillatorNode.prototype.start = function (...when) {
+      globalThis.notes++;
+      return start.apply(this, when);
+    };
+  });
+  const notes = (page) => page.evaluate(() => globalThis.notes);
+  const page = await open(context, origin, sale.path);
+  await join(page);
+  const asked = page.getByRole("switch", { name: "Play a sound" });
+  assert.equal(await asked.isChecked(), false);
+  await asked.check();
+  assert.equal(await notes(page), 3, "it is heard at once what it will be");
+  await page.reload();
+  await page.getByTestId("position").waitFor();
+  assert.ok(await asked.isChecked(), "a reload keeps the choice");
+  await sale.open();
+  await page.getByTestId("pass").waitFor();
+  await page.waitForFunction(() => globalThis.notes === 3);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("seats that are not paid for in time go back, and the page says so", async () => {
+  const sale = await server.openSale("Dawdle", { hold_seconds: 3, queue: { state: "open", rate_per_second: 20, burst: 20 } });
+  const { context, page, faults } = await visit(sale);
+  await join(page);
+  await reserve(page, 1);
+  await booking(page, "expired").waitFor();
+  await inspect(page, "expired");
+  await page.getByTestId("again").click();
+  await page.getByTestId("join").waitFor();
+  assert.deepEqual(faults, []);
   await context.close();
 });
 

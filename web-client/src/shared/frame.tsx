@@ -42,6 +42,9 @@ function Mark() {
   );
 }
 
+/** Nothing is lost by these: they are told without alarm. */
+const PASSING = ["PASS_REVOKED", "UNAVAILABLE", "RATE_LIMITED"];
+
 function Notices({ state }: { state: State }) {
   const { t } = useWords();
   const { connection, lost, trouble, event, sale } = state;
@@ -53,7 +56,7 @@ function Notices({ state }: { state: State }) {
         {lost && t.connection.reconnecting}
         {connection.state === "connected" && connection.via === "polling" && t.connection.slow}
       </p>
-      <p class="notice trouble" role="alert" data-testid="error">
+      <p class={`notice ${PASSING.includes(trouble?.code ?? "") ? "" : "trouble"}`} role="alert" data-testid="error">
         {trouble && troubleInWords(trouble, t.troubles)}
       </p>
       {welcome && <p class="notice plain" data-testid="welcome">{welcome}</p>}

@@ -218,6 +218,16 @@ test("a line that is being rebuilt is a passing matter, a lapsed pass is not", a
   expect(at()).toBe("door");
 });
 
+test("a pass that was taken back while nobody looked leads into the line again; a passing trouble leaves the seats alone", async () => {
+  await withPass();
+  FakeSocket.last.says({ type: "error", code: "UNAVAILABLE", message: "in a moment", ref: event_id });
+  expect(at()).toBe("shopping");
+  FakeSocket.last.says({ type: "error", code: "PASS_REVOKED", message: "unclaimed", ref: event_id });
+  expect([at(), journey.state.trouble?.code]).toEqual(["waiting", "PASS_REVOKED"]);
+  FakeSocket.last.says({ type: "queued", event_id, ticket: "ticket-1", position: 1, total_in_queue: 9, estimated_wait_seconds: 1 });
+  expect([at(), journey.state.trouble]).toEqual(["waiting", undefined]);
+});
+
 test("a confirmation that came too late shows the expired booking and says why", async () => {
   await withPass();
   answers["POST /bookings/reserve"] = { status: 201, body: held };

@@ -82,7 +82,7 @@ export class Line {
     if (then === "gone") return this.gone(trouble);
     this.#passing = then === "retrying" ? trouble : undefined;
     // A pass that was taken back while nobody looked: the place is first again.
-    const back = then === "retrying" && this.#current.state.stage.at === "shopping";
+    const back = trouble.code === "PASS_REVOKED" && this.#current.state.stage.at === "shopping";
     this.#current.set({ trouble, ...(back && { stage: { at: "waiting" } }) });
   }
 
