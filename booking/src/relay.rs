@@ -14,8 +14,8 @@ use crate::store::{OutboxRow, SharedStore, StoreError};
 /// Longer than a publication can take, shorter than the bus remembers message ids.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// Most messages of one step.
-const LIMIT: u32 = 256;
+/// Most messages of one step: about a megabyte, and the bus' window.
+const LIMIT: u32 = 1_000;
 
 /// See the module's documentation.
 pub struct Relay {

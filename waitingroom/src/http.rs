@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, MatchedPath, Request},
-    http::{HeaderValue, header},
+    http::{HeaderMap, HeaderValue, header},
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::get,
@@ -69,14 +69,15 @@ pub fn complete(router: Router) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(observe))
-        .layer(from_fn(security_headers))
 }
 
-/// Counts answers and their time by route and status.
+/// Counts answers and their time by route and status, and gives each the headers that all carry. One layer: each costs a
+/// request two allocations and a copy of everything below it.
 async fn observe(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |path| path.as_str()).to_owned();
     let started = std::time::Instant::now();
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    security_headers(response.headers_mut());
     let status = response.status().as_u16().to_string();
     metrics::histogram!("stanchion_http_request_seconds", "route" => route, "status" => status)
         .record(started.elapsed().as_secs_f64());
@@ -94,11 +95,8 @@ async fn method_not_allowed() -> Problem {
 }
 
 /// Headers that every answer carries.
-async fn security_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+fn security_headers(headers: &mut HeaderMap) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
 }

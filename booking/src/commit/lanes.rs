@@ -24,6 +24,12 @@ use crate::{
 /// Most rows of one transaction.
 pub(super) const BATCH: usize = 200;
 
+/// After a batch of so many, the next waits for a moment.
+const CROWD: usize = 8;
+
+/// How long.
+const MOMENT: Duration = Duration::from_millis(1);
+
 /// A hold that waited longer than this is not committed any more: the repair of stale holds, which looks at holds older than
 /// [`crate::reconcile::PATIENCE`], must never meet one that is about to be.
 const TURN_DEADLINE: Duration = Duration::from_secs(4);
@@ -45,7 +51,10 @@ impl Lanes {
         let Self { mut wanted, held, mut inserts, mut choices, pace } = self;
         let (engine, watch) = (tools.clone(), lifecycle.clone());
         lifecycle.spawn("hold seats", async move {
-            while let Some(batch) = collect(&mut wanted, &watch).await {
+            let mut crowd = 0;
+            while let Some(mut batch) = collect(&mut wanted, &watch).await {
+                gather(&mut wanted, &mut batch, crowd).await;
+                crowd = batch.len();
                 hold(&engine, batch, &held).await;
             }
         });
@@ -79,6 +88,18 @@ async fn collect<T>(lane: &mut mpsc::Receiver<T>, lifecycle: &Lifecycle) -> Opti
         () = last_call => 0,
     };
     (taken > 0).then_some(batch)
+}
+
+/// In a crowd, waits a moment for more: a batch costs engine and database about as much as ten reservations do.
+async fn gather<T>(lane: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, crowd: usize) {
+    if crowd < CROWD || batch.len() >= BATCH {
+        return;
+    }
+    tokio::time::sleep(MOMENT).await;
+    while batch.len() < BATCH {
+        let Ok(one) = lane.try_recv() else { return };
+        batch.push(one);
+    }
 }
 
 async fn insert(tools: &Tools, batch: Vec<Insert>, pace: &Pace) {

@@ -25,7 +25,7 @@ use super::{Bus, BusError, Message};
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Publications that wait for their acknowledgement at once.
-const WINDOW: usize = 256;
+const WINDOW: usize = 1_000;
 
 /// How long the stream tells repetitions: longer than any relay holds a message before another takes it over.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(300);

@@ -76,6 +76,11 @@ fn says_json(request: &Request) -> bool {
 /// # Errors
 /// 400 for text that is not JSON, 422 naming the field for JSON that is not of the required form.
 pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // What is right is read in one go; only what is not is looked at closely.
+    serde_json::from_slice(body).or_else(|_| from_slice_closely(body))
+}
+
+fn from_slice_closely<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut parser = serde_json::Deserializer::from_slice(body);
     let value: serde_json::Value = serde_path_to_error::deserialize(&mut parser).map_err(|_| malformed(body))?;
     parser.end().map_err(|_| malformed(body))?;

@@ -24,7 +24,7 @@ WITH input AS (
         pass_jti, idempotency_key, idempotency_fingerprint, created_at_ms, expires_at_ms)
     SELECT booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency, 'reserved',
         pass_jti, idempotency_key, idempotency_fingerprint, created_at_ms, expires_at_ms
-    FROM input ORDER BY pass_jti
+    FROM input WHERE zone_id IN (SELECT zones.zone_id FROM zones) ORDER BY pass_jti
     ON CONFLICT DO NOTHING
     RETURNING booking_id, zone_id, quantity
 ), demand AS (
@@ -73,29 +73,27 @@ impl PostgresStore {
     }
 
     async fn insert_statement(&self, batch: &[NewBooking]) -> Result<Vec<Uuid>, StoreError> {
-        fn column<T>(batch: &[NewBooking], value: impl Fn(&NewBooking) -> T) -> Vec<T> {
+        fn column<'a, T>(batch: &'a [NewBooking], value: impl Fn(&'a NewBooking) -> T) -> Vec<T> {
             batch.iter().map(value).collect()
         }
-        let key = |row: &NewBooking| row.idempotency.as_ref().map(|attempt| attempt.key.to_string());
-        let fingerprint = |row: &NewBooking| row.idempotency.as_ref().map(|attempt| attempt.fingerprint.clone());
         let messages = column(batch, |row| row.booking.message());
         let statement = sqlx::query_scalar(INSERT)
             .bind(column(batch, |row| row.booking.booking_id.uuid()))
             .bind(column(batch, |row| row.booking.event_id.uuid()))
             .bind(column(batch, |row| row.booking.show_id.uuid()))
             .bind(column(batch, |row| row.booking.zone_id.uuid()))
-            .bind(column(batch, |row| row.booking.user.to_string()))
+            .bind(column(batch, |row| row.booking.user.as_str()))
             .bind(column(batch, |row| row.booking.quantity as i32))
             .bind(column(batch, |row| row.booking.unit_price.minor))
             .bind(column(batch, |row| row.booking.unit_price.currency.to_string()))
-            .bind(column(batch, |row| row.pass_id.to_string()))
-            .bind(column(batch, key))
-            .bind(column(batch, fingerprint))
+            .bind(column(batch, |row| row.pass_id.as_str()))
+            .bind(column(batch, |row| row.idempotency.as_ref().map(|attempt| attempt.key.as_str())))
+            .bind(column(batch, |row| row.idempotency.as_ref().map(|attempt| attempt.fingerprint.as_str())))
             .bind(column(batch, |row| row.booking.created_at.millis()))
             .bind(column(batch, |row| row.booking.expires_at.millis()))
-            .bind(messages.iter().map(|message| message.message_id.clone()).collect::<Vec<_>>())
-            .bind(messages.iter().map(|message| message.topic.clone()).collect::<Vec<_>>())
-            .bind(messages.iter().map(|message| message.payload.clone()).collect::<Vec<_>>());
+            .bind(messages.iter().map(|message| message.message_id.as_str()).collect::<Vec<_>>())
+            .bind(messages.iter().map(|message| message.topic.as_str()).collect::<Vec<_>>())
+            .bind(messages.iter().map(|message| message.payload.as_str()).collect::<Vec<_>>());
         let mut connection = self.connection().await?;
         Ok(statement.fetch_all(&mut *connection).await?)
     }

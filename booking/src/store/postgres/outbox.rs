@@ -11,15 +11,20 @@ use crate::store::{
     sql,
 };
 
+/// Leases and removals need not outlive a crash of the server: what is published twice carries the same message id. So
+/// neither waits for the disk, nor makes reservations wait for it.
 const LEASE: &str = "
-UPDATE outbox SET lease_owner = $1, lease_until_ms = $3
+WITH lightly AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', TRUE))
+UPDATE outbox SET lease_owner = $1, lease_until_ms = $3 FROM lightly
 WHERE outbox_id IN (
     SELECT outbox_id FROM outbox WHERE lease_until_ms <= $2 OR lease_owner = $1
     ORDER BY outbox_id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED
 )
 RETURNING outbox_id, message_id, topic, payload, created_at_ms";
 
-const REMOVE: &str = "DELETE FROM outbox WHERE outbox_id = ANY($2) AND lease_owner = $1";
+const REMOVE: &str = "
+WITH lightly AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', TRUE))
+DELETE FROM outbox USING lightly WHERE outbox_id = ANY($2) AND lease_owner = $1";
 
 #[async_trait]
 impl OutboxStore for PostgresStore {

@@ -1,0 +1,2 @@
+-- Only PostgreSQL had something to gain; the numbers of the two go together.
+SELECT 1;
