@@ -15,7 +15,11 @@ mod interceptor;
 mod jetstream;
 #[path = "servers/lost_answers.rs"]
 mod lost_answers;
+#[path = "servers/naive.rs"]
+mod naive;
 #[path = "servers/postgres.rs"]
 mod postgres;
 #[path = "http/shop.rs"]
 mod shop;
+#[path = "servers/sold_out.rs"]
+mod sold_out;

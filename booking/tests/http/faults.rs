@@ -102,3 +102,39 @@ async fn a_client_that_went_away_loses_neither_pass_nor_seats() {
     shop.until_left(&[19, 2]).await;
     assert_eq!(shop.reserve("ann", &pass, Some("k1"), 0, 2).await.status, 201);
 }
+
+#[tokio::test]
+async fn while_a_commit_hangs_others_are_told_to_come_back_at_once() {
+    let (shop, mut vandal, _file) = breakable().await;
+    let (bob, ann) = (shop.pass("bob").await, shop.pass("ann").await);
+    run(&mut vandal, "BEGIN IMMEDIATE").await;
+    let refused = async {
+        loop {
+            let began = std::time::Instant::now();
+            let asked = shop.reserve("ann", &ann, Some("k1"), 0, 2);
+            if let Ok(answer) = tokio::time::timeout(Duration::from_millis(300), asked).await {
+                return (answer, began.elapsed());
+            }
+        }
+    };
+    let (stuck, (refused, waited)) = futures_util::future::join(shop.reserve("bob", &bob, None, 0, 1), async {
+        let refused =
+            tokio::time::timeout(Duration::from_secs(4), refused).await.expect("refused while the commit hangs");
+        run(&mut vandal, "ROLLBACK").await;
+        refused
+    })
+    .await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (503, "UNAVAILABLE"));
+    assert_eq!(refused.retry_after.as_deref(), Some("1"));
+    assert!(waited < Duration::from_millis(300), "{waited:?}");
+    // The commit that hung either went through in the end, or was given up and its seats given back.
+    let taken = u32::from(stuck.status == 201);
+    assert!(taken == 1 || stuck.status == 503, "{stuck:?}");
+    let goes_on = async {
+        while shop.reserve("ann", &ann, Some("k1"), 0, 2).await.status != 201 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), goes_on).await.expect("and then it goes on");
+    shop.until_left(&[18 - taken, 2]).await;
+}

@@ -121,3 +121,21 @@ async fn seeds_are_sown_once() {
     assert_eq!(answer.body["shows"][2]["zones"][4]["available"], 20_000);
     assert_eq!(answer.body["shows"][2]["zones"][4]["zone_id"], "b0000000-0000-0006-0005-000000000000");
 }
+
+#[tokio::test]
+async fn an_attempt_is_one_booking_whatever_is_started_again() {
+    let shop = Shop::open().await;
+    let pass = shop.pass("ann").await;
+    let made = shop.reserve("ann", &pass, Some("k"), 0, 2).await.body["booking_id"].clone();
+    assert!(made.is_string());
+    let booking = shop.restarted(Arc::clone(&shop.engine)).await;
+    let both = shop.restarted(Arc::new(MemoryEngine::new())).await;
+    shop.engine.remove(shop.event).await.unwrap();
+    for shop in [&shop, &booking, &both] {
+        let attempts = (0..8).map(|_| shop.reserve("ann", &pass, Some("k"), 0, 2));
+        for answer in futures_util::future::join_all(attempts).await {
+            assert_eq!((answer.status.as_u16(), &answer.body["booking_id"]), (201, &made), "{answer:?}");
+        }
+        shop.until_left(&[18, 2]).await;
+    }
+}

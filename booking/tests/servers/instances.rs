@@ -39,21 +39,21 @@ with_each_engine! {
     an_engine_that_lost_everything_is_rebuilt_while_running,
 }
 
-async fn redis() -> SharedEngine {
+pub(crate) async fn redis() -> SharedEngine {
     let url = std::env::var("STANCHION_TEST_REDIS_URL")
         .expect("STANCHION_TEST_REDIS_URL is not set: run `make test`, or tests/services/run COMMAND");
     let prefix = format!("t{}:", uuid::Uuid::new_v4().simple());
     Arc::new(RedisEngine::connect(&url, &prefix).await.unwrap())
 }
 
-async fn two_instances(engine: SharedEngine) -> [Shop; 2] {
+pub(crate) async fn two_instances(engine: SharedEngine) -> [Shop; 2] {
     let store: SharedStore = databases::postgres().await;
     let first = Shop::open_with(store, engine).await;
     let second = first.restarted(Arc::clone(&first.engine)).await;
     [first, second]
 }
 
-fn path(booking: &Value, verb: &str) -> String {
+pub(crate) fn path(booking: &Value, verb: &str) -> String {
     format!("/bookings/{}/{verb}", booking["booking_id"].as_str().unwrap())
 }
 

@@ -1,4 +1,7 @@
 //! The outbox on JetStream.
+//!
+//! `MESSAGES=100000 cargo test --release -p booking --test servers each_change -- --nocapture` (below `tests/services/run`) tells how fast
+//! it is drained.
 
 use std::sync::Arc;
 
@@ -19,16 +22,19 @@ fn server() -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_change_is_in_the_stream_once() {
     let store = databases::postgres().await;
-    let event = stored_event(&store, &[2_000]).await;
-    let made: Vec<_> = (0..1_000).map(|number| reservation(&event, 0, &format!("u{number}"), 1)).collect();
-    store.insert(&made).await.unwrap();
+    let messages: u32 = std::env::var("MESSAGES").ok().and_then(|number| number.parse().ok()).unwrap_or(1_000);
+    let event = stored_event(&store, &[messages]).await;
+    let made: Vec<_> = (0..messages).map(|number| reservation(&event, 0, &format!("u{number}"), 1)).collect();
+    for some in made.chunks(1_000) {
+        store.insert(some).await.unwrap();
+    }
     let name = format!("t{}", Uuid::new_v4().simple());
     let config = NatsConfig { stream: name.clone(), prefix: name.clone(), ..NatsConfig::new(server()) };
     let bus = Arc::new(NatsBus::connect(config).await.unwrap());
     // One relay dies between publishing and removing: its messages are published again.
     let dead = Uuid::new_v4();
     let rows = store.lease_messages(dead, NOW, later(30), 100).await.unwrap();
-    let messages: Vec<_> = rows
+    let published_before: Vec<_> = rows
         .iter()
         .map(|row| waitingroom::bus::Message {
             subject: format!("{name}.{}", row.message.topic),
@@ -36,13 +42,15 @@ async fn each_change_is_in_the_stream_once() {
             payload: row.message.payload.clone().into(),
         })
         .collect();
-    assert!(waitingroom::bus::Bus::publish(bus.as_ref(), &messages).await.iter().all(Result::is_ok));
+    assert!(waitingroom::bus::Bus::publish(bus.as_ref(), &published_before).await.iter().all(Result::is_ok));
     let run = |relay: Relay| async move { while relay.step(later(31)).await.unwrap().published > 0 {} };
     let relay = || Relay::new(store.clone(), bus.clone(), name.clone());
+    let began = std::time::Instant::now();
     futures_util::future::join(run(relay()), run(relay())).await;
+    println!("{:.0} messages/s by two relays", f64::from(messages) / began.elapsed().as_secs_f64());
     assert_eq!(store.backlog().await.unwrap(), (0, None));
     let context = async_nats::jetstream::new(async_nats::connect(server()).await.unwrap());
     let stream = context.get_stream(&name).await.unwrap();
-    assert_eq!(stream.cached_info().state.messages, 1_000);
+    assert_eq!(stream.cached_info().state.messages, u64::from(messages));
     context.delete_stream(&name).await.unwrap();
 }

@@ -1,0 +1,212 @@
+//! A whole house sold by a crowd that buys, cancels and forgets: every seat once, and everybody who counts agrees.
+//!
+//! `SEATS=900000 cargo test --release -p booking --test servers sold_out` (below `tests/services/run`) sells the reference data's house.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use waitingroom::line::Grant;
+
+use crate::{
+    instances::{path, redis, two_instances},
+    shop::{Answer, Shop, admin, token},
+};
+
+const ZONES: u64 = 45;
+const BUYERS: usize = 32;
+/// Seconds.
+const HOLD: u64 = 600;
+
+/// What became of the bookings, in numbers: of bookings, and of seats.
+#[derive(Debug, Default)]
+struct Books {
+    reserved: AtomicU64,
+    confirmed: AtomicU64,
+    cancelled: AtomicU64,
+    forgotten: AtomicU64,
+    seats_confirmed: AtomicU64,
+    seats_forgotten: AtomicU64,
+}
+
+struct House {
+    shops: [Shop; 2],
+    books: Books,
+    /// Zones that refused even a single seat.
+    full: Vec<AtomicU64>,
+    users: AtomicU64,
+}
+
+fn seats() -> u64 {
+    std::env::var("SEATS").ok().and_then(|seats| seats.parse().ok()).unwrap_or(1_350)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_seat_is_sold_once_and_everybody_agrees() {
+    let capacity = seats() / ZONES;
+    let house = Arc::new(House::open(capacity).await);
+    while house.books.seats_confirmed.load(Ordering::SeqCst) < capacity * ZONES {
+        sell_what_is_there(&house).await;
+        house.let_holds_end().await;
+    }
+    house.agrees(capacity).await;
+}
+
+/// Buyers come until there is nothing left to reserve.
+async fn sell_what_is_there(house: &Arc<House>) {
+    house.full.iter().for_each(|full| full.store(0, Ordering::SeqCst));
+    let buyers = (0..BUYERS).map(|number| {
+        let house = Arc::clone(house);
+        tokio::spawn(async move { while house.buy(number).await {} })
+    });
+    join_all(buyers).await.into_iter().for_each(Result::unwrap);
+}
+
+impl House {
+    async fn open(capacity: u64) -> Self {
+        let [mut first, _] = two_instances(redis().await).await;
+        let zones: Vec<_> = (0..ZONES)
+            .map(|zone| json!({"name": format!("Zone {zone}"), "capacity": capacity, "unit_price": 1}))
+            .collect();
+        let body = json!({
+            "name": "The whole house", "max_seats_per_user": 10, "hold_seconds": HOLD, "currency": "THB",
+            "shows": [{"name": "The show", "zones": zones}],
+        });
+        let created = first.send("POST", "/admin/events", Some(&admin()), &[], Some(body)).await.body;
+        let show = &created["shows"][0];
+        let id = |value: &Value| value.as_str().unwrap().to_owned();
+        first.event = id(&created["event_id"]).parse().unwrap();
+        first.show = id(&show["show_id"]);
+        first.zones = show["zones"].as_array().unwrap().iter().map(|zone| id(&zone["zone_id"])).collect();
+        let second = first.restarted(Arc::clone(&first.engine)).await;
+        let full = (0..ZONES).map(|_| AtomicU64::default()).collect();
+        Self { shops: [first, second], books: Books::default(), full, users: AtomicU64::default() }
+    }
+
+    /// One buyer's visit; false where every zone is full.
+    async fn buy(&self, number: usize) -> bool {
+        let user = self.users.fetch_add(1, Ordering::SeqCst);
+        let (shop, dice) = (&self.shops[number % 2], mixed(user));
+        let open = |zone: &u64| self.full[*zone as usize].load(Ordering::SeqCst) == 0;
+        let Some(zone) = (0..ZONES).map(|step| (dice + step) % ZONES).find(open) else { return false };
+        let name = format!("buyer-{user}");
+        let pass = self.pass(&name, user);
+        let wanted = 1 + (dice >> 8) as u32 % 10;
+        let mut answer = shop.reserve(&name, &pass, Some("k"), zone as usize, wanted).await;
+        if answer.code() == "INSUFFICIENT_SEATS" {
+            answer = shop.reserve(&name, &pass, Some("k"), zone as usize, 1).await;
+        }
+        match (answer.status.as_u16(), answer.code()) {
+            (201, _) => self.decide(shop, &name, &answer, dice).await,
+            (409, "INSUFFICIENT_SEATS") => self.full[zone as usize].store(1, Ordering::SeqCst),
+            _ => panic!("{answer:?}"),
+        }
+        true
+    }
+
+    async fn decide(&self, shop: &Shop, user: &str, reserved: &Answer, dice: u64) {
+        let (books, seats) = (&self.books, reserved.body["quantity"].as_u64().unwrap());
+        books.reserved.fetch_add(1, Ordering::SeqCst);
+        let verb = match (dice >> 16) % 10 {
+            0..7 => "confirm",
+            7 => "cancel",
+            _ => {
+                books.forgotten.fetch_add(1, Ordering::SeqCst);
+                books.seats_forgotten.fetch_add(seats, Ordering::SeqCst);
+                return;
+            }
+        };
+        let decided = shop.post(&path(&reserved.body, verb), &token(user)).await;
+        assert_eq!(decided.status, 200, "{decided:?}");
+        if verb == "confirm" {
+            books.confirmed.fetch_add(1, Ordering::SeqCst);
+            books.seats_confirmed.fetch_add(seats, Ordering::SeqCst);
+        } else {
+            books.cancelled.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A pass of an earlier line: good once, as any, and no need to wait for it.
+    fn pass(&self, user: &str, number: u64) -> String {
+        let shop = &self.shops[0];
+        let grant = Grant {
+            pass_id: format!("sold-{number}").parse().unwrap(),
+            number,
+            epoch: "earlier".parse().unwrap(),
+            issued_at: shop.clock.now(),
+            expires_at: shop.clock.now().plus(Duration::from_secs(3_600)),
+        };
+        shop.mint(&user.parse().unwrap(), &grant)
+    }
+
+    /// Every hold that nobody confirmed ends at the same moment; its seats are back soon.
+    async fn let_holds_end(&self) {
+        self.shops[0].clock.advance(Duration::from_secs(HOLD + 1));
+        let total = self.full.len() as u64 * u64::from(self.capacity().await);
+        let free = total - self.books.seats_confirmed.load(Ordering::SeqCst);
+        let ended = std::time::Instant::now();
+        while self.shops[0].left().await.iter().map(|left| u64::from(*left)).sum::<u64>() != free {
+            assert!(ended.elapsed() < Duration::from_secs(60), "{:?} of {free}", self.shops[0].left().await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let seats = self.books.seats_forgotten.swap(0, Ordering::SeqCst);
+        println!("{seats} seats of ended holds were free again after {:?}", ended.elapsed());
+    }
+
+    async fn capacity(&self) -> u32 {
+        self.shops[0].store.zone_counts(Some(self.shops[0].event)).await.unwrap()[0].capacity
+    }
+
+    async fn agrees(&self, capacity: u64) {
+        let (shop, books) = (&self.shops[0], &self.books);
+        let counts = shop.store.zone_counts(Some(shop.event)).await.unwrap();
+        assert!(counts.iter().all(|zone| (zone.held, u64::from(zone.confirmed)) == (0, capacity)), "{counts:?}");
+        assert!(shop.left().await.iter().all(|left| *left == 0));
+        let status = shop.get("/admin/inventory-status", &admin()).await.body;
+        assert_eq!(status["drift"], json!(0), "{status}");
+        let told = [
+            ("stanchion.bookings.reserved", &books.reserved),
+            ("stanchion.bookings.confirmed", &books.confirmed),
+            ("stanchion.bookings.cancelled", &books.cancelled),
+            ("stanchion.bookings.expired", &books.forgotten),
+        ];
+        let expected = told.map(|(subject, count)| (subject.to_owned(), count.load(Ordering::SeqCst)));
+        let expected = BTreeMap::from(expected);
+        let began = std::time::Instant::now();
+        while self.published() != expected {
+            assert!(began.elapsed() < Duration::from_secs(60), "{:?}, not {expected:?}", self.published());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        println!(
+            "{} seats sold in {} bookings: {expected:?}",
+            capacity * ZONES,
+            books.confirmed.load(Ordering::SeqCst)
+        );
+    }
+
+    /// What both instances' relays have published of bookings.
+    fn published(&self) -> BTreeMap<String, u64> {
+        let mut sum = BTreeMap::new();
+        for (subject, count) in self.shops.iter().flat_map(|shop| shop.bus.published()) {
+            if subject.contains(".bookings.") {
+                *sum.entry(subject).or_default() += count;
+            }
+        }
+        sum
+    }
+}
+
+/// Numbers that look random and are the same in every run (SplitMix64).
+fn mixed(number: u64) -> u64 {
+    let mut z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
