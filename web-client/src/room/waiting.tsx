@@ -79,7 +79,7 @@ function Place({ state, position }: { state: State; position: Position }) {
           <dd data-testid="wait">{wait}</dd>
           {range && range.high > 60 && <dd class="hint">{clockTimes(range.low, range.high, f.timeOfDay, t.waiting.turnAt)}</dd>}
         </div>
-        {position.seats_left !== undefined && (
+        {position.seats_left !== undefined && sale !== "sold_out" && (
           <div>
             <dt>{t.waiting.seats}</dt>
             <dd class="numeral" data-testid="seats-left">
