@@ -28,6 +28,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/events/{event_id}/availability/stream", get(availability::stream))
         .route("/bookings", get(bookings::list))
         .route("/bookings/reserve", post(reserve::reserve))
+        .route("/bookings/reserve/first", post(reserve::reserve_first))
         .route("/bookings/pending", get(bookings::pending))
         .route("/bookings/summary", get(bookings::summary))
         .route("/bookings/{booking_id}", get(bookings::one).delete(bookings::cancel))

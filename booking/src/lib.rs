@@ -16,6 +16,7 @@ mod desk;
 pub mod event;
 mod expiry;
 mod feed;
+mod first_fit;
 mod follow;
 mod inventory;
 mod live;

@@ -37,12 +37,17 @@ pub(crate) struct Wish {
     pub(crate) quantity: u32,
     pub(crate) pass: Option<String>,
     pub(crate) key: Option<IdempotencyKey>,
+    /// One of several alternatives: the key stands for all of them.
+    pub(crate) any: bool,
 }
 
 impl Wish {
     /// A digest of what is asked: a key stands for one of these.
     fn fingerprint(&self) -> String {
-        let asked = format!("{} {} {} {}", self.event_id, self.show_id, self.zone_id, self.quantity);
+        let asked = match self.any {
+            true => format!("{} any", self.event_id),
+            false => format!("{} {} {} {}", self.event_id, self.show_id, self.zone_id, self.quantity),
+        };
         let digest = Sha256::digest(asked);
         digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }

@@ -1,19 +1,22 @@
 //! Hands a pass to booking on the user's behalf.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 use waitingroom::{
-    ids::EventId,
+    ids::{EventId, IdempotencyKey},
     line::SaleState,
     problem::{Code, Problem},
-    wire::ReserveSeats,
+    wire::{ReserveSeats, WishItem},
 };
 
 /// Deadline of a reservation, connecting included.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// Wishes that booking is asked about at the same time by this node.
+const WISHES_AT_ONCE: usize = 64;
 
 /// A keep-alive client of booking's public interface. A reservation is never retried here: its idempotency key lets the user do
 /// so.
@@ -22,6 +25,8 @@ pub(crate) struct BookingClient {
     http: Client,
     reserve: String,
     events: String,
+    /// A tick may release hundreds who have a wish: so many are asked about at the same time.
+    wishes: Arc<Semaphore>,
 }
 
 /// What the pages without script show of an event.
@@ -50,7 +55,8 @@ impl BookingClient {
     pub(crate) fn new(url: &str) -> Self {
         let http = Client::builder().timeout(DEADLINE).pool_max_idle_per_host(64).build().unwrap_or_default();
         let base = format!("{}/api/v1", url.trim_end_matches('/'));
-        Self { http, reserve: format!("{base}/bookings/reserve"), events: format!("{base}/events") }
+        let wishes = Arc::new(Semaphore::new(WISHES_AT_ONCE));
+        Self { http, wishes, reserve: format!("{base}/bookings/reserve"), events: format!("{base}/events") }
     }
 
     /// Everything that is on.
@@ -79,13 +85,38 @@ impl BookingClient {
             "event_id": request.event_id, "show_id": request.show_id, "zone_id": request.zone_id,
             "quantity": request.quantity,
         });
+        self.post(&self.reserve, token, pass, &request.idempotency_key, &body).await
+    }
+
+    /// Reserves the first of the wish's items that fits; the answer is the booking's JSON. Waits its turn.
+    pub(crate) async fn reserve_first(
+        &self,
+        token: &str,
+        pass: &str,
+        event: EventId,
+        wish: &[WishItem],
+        key: &IdempotencyKey,
+    ) -> Result<Map<String, Value>, Refusal> {
+        let _turn = self.wishes.acquire().await.expect("the semaphore is never closed");
+        let body = serde_json::json!({"event_id": event, "options": wish});
+        self.post(&format!("{}/first", self.reserve), token, pass, key, &body).await
+    }
+
+    async fn post(
+        &self,
+        url: &str,
+        token: &str,
+        pass: &str,
+        key: &IdempotencyKey,
+        body: &Value,
+    ) -> Result<Map<String, Value>, Refusal> {
         let call = self
             .http
-            .post(&self.reserve)
+            .post(url)
             .bearer_auth(token)
             .header("X-Queue-Pass", pass)
-            .header("Idempotency-Key", request.idempotency_key.as_str())
-            .json(&body);
+            .header("Idempotency-Key", key.as_str())
+            .json(body);
         let answer = call.send().await.map_err(|error| unreachable_booking(&error))?;
         let status = answer.status();
         let answer: Map<String, Value> = answer.json().await.map_err(|error| unreachable_booking(&error))?;

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use waitingroom::{
     absence::Presence,
     clock::Timestamp,
@@ -10,12 +11,13 @@ use waitingroom::{
     ids::{Epoch, EventId, PassId, UserId},
     line::{Grant, Lapse, Place, SaleState},
     problem::{Code, Problem},
-    wire::{ServerMessage, WaitRange, WaitReason},
+    wire::{ServerMessage, WaitRange, WaitReason, ZoneLeft},
 };
 
 use crate::{
     Gateway,
     registry::{Estimate, Slot},
+    wish::Held,
 };
 
 /// How often a place is read again because the room moved on meanwhile.
@@ -41,6 +43,18 @@ pub(crate) struct PlaceAnswer {
     queue_pass: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_pass_expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<Vec<ZoneLeft>>,
+}
+
+impl PlaceAnswer {
+    /// The same with what became of the user's wish.
+    pub(crate) fn with(mut self, held: &Held) -> Self {
+        (self.hold, self.left) = held.told();
+        self
+    }
 }
 
 /// A connection's registration for one event; ends when dropped, and with the user's last one here their presence.
@@ -249,14 +263,13 @@ impl Gateway {
             pass_id: grant.map(|grant| grant.pass_id.clone()),
             queue_pass: grant.map(|grant| self.token(event, user, grant)),
             queue_pass_expires_at: grant.map(|grant| grant.expires_at),
+            hold: None,
+            left: None,
         }
     }
 
-    /// A place as the socket says it: the pass where there is one.
+    /// A place without a pass, as the socket says it.
     pub(crate) fn place_message(&self, event: EventId, user: &UserId, place: &Place) -> ServerMessage {
-        if let Some(grant) = &place.grant {
-            return self.pass_message(event, user, grant);
-        }
         let estimate = self.0.registry.estimate(event, place.position);
         ServerMessage::Queued {
             event_id: event,
@@ -270,14 +283,22 @@ impl Gateway {
     }
 
     /// A pass as the socket says it.
-    pub(crate) fn pass_message(&self, event: EventId, user: &UserId, grant: &Grant) -> ServerMessage {
+    pub(crate) fn pass_message(
+        &self,
+        event: EventId,
+        user: &UserId,
+        grant: &Grant,
+        hold: Option<Map<String, Value>>,
+        left: Option<Vec<ZoneLeft>>,
+    ) -> ServerMessage {
         metrics::counter!("stanchion_passes_sent_total").increment(1);
         ServerMessage::Pass {
             event_id: event,
             pass_id: grant.pass_id.clone(),
             queue_pass: self.token(event, user, grant),
             expires_at: grant.expires_at,
-            hold: None,
+            hold,
+            left,
         }
     }
 }

@@ -12,6 +12,7 @@ mod registry;
 mod rest;
 mod socket;
 mod stream;
+mod wish;
 
 use std::{sync::Arc, time::Duration};
 

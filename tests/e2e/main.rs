@@ -15,6 +15,7 @@ mod operators;
 mod passes;
 mod places;
 mod redis_lost;
+mod wishes;
 mod worker_crash;
 
 /// A test runs on two threads, as a client machine would; the processes under test have their own.

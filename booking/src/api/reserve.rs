@@ -13,10 +13,11 @@ use waitingroom::{
     ids::{EventId, IdempotencyKey, ShowId, UserId, ZoneId},
     problem::{Code, Problem},
     seats::MAX_QUANTITY,
+    wire::{WishItem, check_wish},
 };
 
 use super::caller::Caller;
-use crate::{desk::Desk, reserve::Wish};
+use crate::{desk::Desk, first_fit::Alternatives, reserve::Wish};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Request {
@@ -55,7 +56,38 @@ fn wish(user: UserId, headers: &HeaderMap, request: Request) -> Result<Wish, Pro
         quantity,
         pass: pass.filter(|token| !token.is_empty()),
         key: key(headers)?,
+        any: false,
     })
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Options {
+    event_id: EventId,
+    options: Vec<WishItem>,
+    queue_pass: Option<String>,
+}
+
+/// `POST /bookings/reserve/first`.
+pub(super) async fn reserve_first(
+    State(desk): State<Arc<Desk>>,
+    Caller(user): Caller,
+    headers: HeaderMap,
+    Json(request): Json<Options>,
+) -> Result<impl IntoResponse, Problem> {
+    check_wish("options", &request.options)?;
+    if request.options.is_empty() {
+        return Err(Problem::invalid("options", "must name at least one"));
+    }
+    let pass = text(&headers, "x-queue-pass")?.map(str::to_owned).or(request.queue_pass);
+    let asked = Alternatives {
+        user,
+        event_id: request.event_id,
+        items: request.options,
+        pass: pass.filter(|token| !token.is_empty()),
+        key: key(&headers)?,
+    };
+    let booking = desk.reserve_first(&asked).await?;
+    Ok((StatusCode::CREATED, Json(booking.at(desk.now()))))
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::State,
-    http::StatusCode,
+    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use waitingroom::{
     line::SaleState,
     problem::Problem,
     rate::paced_rate,
+    wire::{WishItem, check_wish},
 };
 
 use super::User;
@@ -23,17 +24,33 @@ pub(super) struct JoinBody {
     event_id: EventId,
     #[serde(default)]
     ticket: Option<String>,
+    #[serde(default)]
+    wish: Vec<WishItem>,
 }
 
 pub(super) async fn join(
     State(gateway): State<Gateway>,
     User(identity): User,
+    headers: HeaderMap,
     Json(body): Json<JoinBody>,
 ) -> Result<Response, Problem> {
+    check_wish("wish", &body.wish)?;
     let (event, user) = (body.event_id, identity.user);
     let (new, place) = gateway.take_place(event, &user, Presence::Poll, body.ticket.as_deref()).await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(gateway.answer(event, &user, &place))).into_response())
+    let answer = gateway.answer(event, &user, &place);
+    let answer = match (&place.grant, bearer(&headers)) {
+        (Some(grant), Some(token)) if !body.wish.is_empty() => {
+            answer.with(&gateway.hold(token, event, &user, grant, &body.wish).await)
+        }
+        _ => answer,
+    };
+    Ok((status, Json(answer)).into_response())
+}
+
+/// The user's token, to be shown to booking.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ').map(|(_, token)| token.trim())
 }
 
 pub(super) async fn position(

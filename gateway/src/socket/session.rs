@@ -2,6 +2,7 @@
 
 mod hearing;
 mod telling;
+mod wishing;
 
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
@@ -16,6 +17,7 @@ use waitingroom::{
     wire::{CloseCode, ServerMessage},
 };
 
+use self::wishing::{Wish, Wished};
 use super::{End, Socket, flush, guard::Guard, in_time, introduction::Introduced, say, send};
 use crate::{
     Gateway,
@@ -33,6 +35,8 @@ struct Followed {
     attachment: Attachment,
     /// The pass last given, to be acknowledged and handed to booking.
     pass: Option<Box<Grant>>,
+    /// What the user wants, where they said so.
+    wish: Option<Box<Wish>>,
 }
 
 impl Followed {
@@ -49,6 +53,7 @@ enum Turn {
     Client(Option<Result<Message, Error>>),
     Slot(Due),
     Booking(Reservation),
+    Wish(Wished),
 }
 
 pub(super) struct Session<'a> {
@@ -58,6 +63,7 @@ pub(super) struct Session<'a> {
     followed: Vec<Followed>,
     guard: Guard,
     reservation: Option<BoxFuture<'static, Reservation>>,
+    wishing: Option<BoxFuture<'static, Wished>>,
     heard_at: Instant,
 }
 
@@ -73,6 +79,7 @@ impl<'a> Session<'a> {
             followed: Vec::new(),
             guard: Guard::new(gateway.0.with.clock.now()),
             reservation: None,
+            wishing: None,
             heard_at: Instant::now(),
         }
     }
@@ -85,6 +92,7 @@ impl<'a> Session<'a> {
                 Turn::Client(frame) => Box::pin(self.hear(socket, frame)),
                 Turn::Slot(due) => Box::pin(self.attend(socket, due)),
                 Turn::Booking(answer) => Box::pin(self.tell_reservation(socket, answer)),
+                Turn::Wish(wished) => Box::pin(self.tell_wish(socket, wished)),
             };
             if let Err(end) = step.await {
                 return end;
@@ -100,6 +108,10 @@ impl<'a> Session<'a> {
             if let Some(Poll::Ready(answer)) = self.reservation.as_mut().map(|answer| answer.poll_unpin(context)) {
                 self.reservation = None;
                 return Poll::Ready(Turn::Booking(answer));
+            }
+            if let Some(Poll::Ready(wished)) = self.wishing.as_mut().map(|wished| wished.poll_unpin(context)) {
+                self.wishing = None;
+                return Poll::Ready(Turn::Wish(wished));
             }
             socket.poll_next_unpin(context).map(Turn::Client)
         })

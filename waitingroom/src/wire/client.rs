@@ -1,12 +1,13 @@
 //! What a client says.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
     http::from_value,
     ids::{EventId, IdempotencyKey, PassId, ShowId, ZoneId},
     problem::{Code, Problem},
+    seats::MAX_QUANTITY,
 };
 
 /// One frame of a client.
@@ -43,18 +44,40 @@ pub struct JoinLine {
     /// A ticket from before.
     #[serde(default)]
     pub ticket: Option<String>,
-    /// What the user would like, in order of preference.
+    /// What the user would like, in order of preference. Absent: as before; empty: nothing any more.
     #[serde(default)]
-    pub wish: Vec<WishItem>,
+    pub wish: Option<Vec<WishItem>>,
 }
 
 /// One alternative of a wish.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WishItem {
+    /// On which date; the zone's own where it is not named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub show_id: Option<ShowId>,
     /// Where.
     pub zone_id: ZoneId,
     /// How many seats.
     pub quantity: u32,
+}
+
+/// Most alternatives of one wish.
+pub const MAX_WISH: usize = 5;
+
+/// Is this a wish that can be honoured? `field` is its name in the request.
+///
+/// # Errors
+/// A problem that names the field.
+pub fn check_wish(field: &str, wish: &[WishItem]) -> Result<(), Problem> {
+    if wish.len() > MAX_WISH {
+        return Err(Problem::invalid(field, format!("must have at most {MAX_WISH} alternatives")));
+    }
+    match wish.iter().position(|item| !(1..=MAX_QUANTITY).contains(&item.quantity)) {
+        Some(at) => {
+            Err(Problem::invalid(&format!("{field}[{at}].quantity"), format!("must be from 1 to {MAX_QUANTITY}")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// `ack`.

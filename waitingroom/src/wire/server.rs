@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::wait::{WaitRange, WaitReason};
 use crate::{
     clock::Timestamp,
-    ids::{EventId, NodeId, PassId, UserId},
+    ids::{EventId, NodeId, PassId, ShowId, UserId, ZoneId},
     line::SaleState,
 };
 
@@ -73,7 +73,10 @@ pub enum ServerMessage {
         expires_at: Timestamp,
         /// Seats that are already held, a booking.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        hold: Option<serde_json::Value>,
+        hold: Option<serde_json::Map<String, serde_json::Value>>,
+        /// Where nothing of a wish could be held: what is left of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left: Option<Vec<ZoneLeft>>,
     },
     /// The seats are held: a booking, and the idempotency key of the request.
     Reserved {
@@ -115,6 +118,18 @@ pub enum ServerMessage {
         /// In milliseconds.
         after_ms: u64,
     },
+}
+
+/// Seats that are left in a zone that somebody wished for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneLeft {
+    /// On which date, where the wish named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub show_id: Option<ShowId>,
+    /// Where.
+    pub zone_id: ZoneId,
+    /// How many seats.
+    pub available: u32,
 }
 
 impl ServerMessage {

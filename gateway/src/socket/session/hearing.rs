@@ -4,12 +4,13 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use waitingroom::{
     ids::{EventId, PassId},
+    line::Place,
     problem::{Code, Problem},
-    wire::{ClientMessage, CloseCode, JoinLine, ReserveSeats, ServerMessage},
+    wire::{ClientMessage, CloseCode, JoinLine, ReserveSeats, ServerMessage, check_wish},
 };
 
 use super::{Followed, Session, broken, error};
-use crate::socket::{End, Socket, answer_close, send};
+use crate::socket::{End, Socket, answer_close, flush, send};
 
 /// Most events that one connection may follow at once.
 const MAX_FOLLOWED: usize = 8;
@@ -55,12 +56,20 @@ impl Session<'_> {
 
     async fn join(&mut self, socket: &mut Socket, join: JoinLine) -> Result<(), End> {
         match self.follow(&join).await {
-            Ok(message) => send(socket, &message).await,
+            Ok(Place { grant: Some(grant), .. }) => {
+                self.tell_pass(socket, join.event_id, Box::new(grant)).await?;
+                flush(socket).await
+            }
+            Ok(place) => {
+                let message = self.gateway.place_message(join.event_id, &self.client.user, &place);
+                send(socket, &message).await
+            }
             Err(problem) => send(socket, &error(&problem, Some(join.event_id.to_string()))).await,
         }
     }
 
-    async fn follow(&mut self, join: &JoinLine) -> Result<ServerMessage, Problem> {
+    async fn follow(&mut self, join: &JoinLine) -> Result<Place, Problem> {
+        check_wish("wish", join.wish.as_deref().unwrap_or_default())?;
         let known = self.followed.iter().any(|followed| followed.event() == join.event_id);
         if !known && self.followed.len() >= MAX_FOLLOWED {
             return Err(Problem::new(Code::RateLimited, "one connection may follow at most 8 events"));
@@ -71,13 +80,16 @@ impl Session<'_> {
         if self.followed(join.event_id).is_none() {
             let attachment = gateway.attachment(join.event_id, &user, &self.slot);
             self.followed.reserve_exact(1); // nearly always the only one
-            self.followed.push(Followed { attachment, pass: None });
+            self.followed.push(Followed { attachment, pass: None, wish: None });
         }
         let place = gateway.register(join.event_id, &user, &self.slot, place).await?;
         if let Some(followed) = self.followed(join.event_id) {
             followed.pass = place.grant.clone().map(Box::new);
+            if let Some(items) = &join.wish {
+                followed.wish.get_or_insert_default().replace(items.clone());
+            }
         }
-        Ok(gateway.place_message(join.event_id, &user, &place))
+        Ok(place)
     }
 
     pub(super) fn followed(&mut self, event: EventId) -> Option<&mut Followed> {
@@ -95,6 +107,7 @@ impl Session<'_> {
         };
         match result {
             Ok(()) => Ok(()),
+            Err(_) if self.has_seats(&pass) => Ok(()),
             Err(problem) => send(socket, &error(&problem, Some(pass.to_string()))).await,
         }
     }

@@ -35,15 +35,10 @@ impl Session<'_> {
         if let Some(lapse) = news.lapse {
             self.tell_lapse(socket, event, lapse).await?;
         }
-        if let Some(grant) = news.pass {
-            let user = &self.client.user;
-            let message = self.gateway.pass_message(event, user, &grant);
-            if let Some(followed) = self.followed(event) {
-                followed.pass = Some(grant);
-            }
-            say(socket, &message).await?;
+        match news.pass {
+            Some(grant) => self.tell_pass(socket, event, grant).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn tell_lapse(&mut self, socket: &mut Socket, event: EventId, lapse: Lapse) -> Result<(), End> {

@@ -1,0 +1,138 @@
+//! Passes whose user has a wish: held back for a moment, so that pass and seats are told together.
+
+use futures_util::future::BoxFuture;
+use tokio::time::timeout;
+use waitingroom::{
+    ids::{EventId, PassId},
+    line::Grant,
+    wire::{ServerMessage, WishItem},
+};
+
+use super::Session;
+use crate::{
+    socket::{End, Socket, flush, say},
+    wish::{self, Held, PATIENCE},
+};
+
+/// What a user wants of one event, and what became of it.
+#[derive(Default)]
+pub(super) struct Wish {
+    pub(super) items: Vec<WishItem>,
+    outcome: Option<(PassId, Held)>,
+}
+
+impl Wish {
+    /// Takes another wish over. What is held is held; what could not be is tried anew.
+    pub(super) fn replace(&mut self, items: Vec<WishItem>) {
+        self.items = items;
+        self.outcome.take_if(|(_, held)| !matches!(held, Held::Seats(_)));
+    }
+
+    /// What became of it with this pass.
+    pub(super) fn with(&self, pass: &PassId) -> Option<&Held> {
+        self.outcome.as_ref().filter(|(known, _)| known == pass).map(|(_, held)| held)
+    }
+}
+
+/// A wish that booking is asked about.
+pub(super) enum Wished {
+    /// It answered before the pass was told.
+    InTime(Answer),
+    /// It did not: the pass is told alone now.
+    Late(EventId, Box<Grant>, BoxFuture<'static, Answer>),
+    /// It answered after that.
+    After(Answer),
+}
+
+/// Booking's answer for one pass.
+pub(super) struct Answer {
+    event: EventId,
+    grant: Box<Grant>,
+    held: Held,
+}
+
+async fn in_time(event: EventId, grant: Box<Grant>, mut asking: BoxFuture<'static, Answer>) -> Wished {
+    match timeout(PATIENCE, &mut asking).await {
+        Ok(answer) => Wished::InTime(answer),
+        Err(_) => Wished::Late(event, grant, asking),
+    }
+}
+
+impl Session<'_> {
+    /// A pass is there: told now, or when its wish is decided. One wish at a time; the pass of another comes again in a second.
+    pub(super) async fn tell_pass(
+        &mut self,
+        socket: &mut Socket,
+        event: EventId,
+        grant: Box<Grant>,
+    ) -> Result<(), End> {
+        let busy = self.wishing.is_some();
+        let wanted = self.followed(event).and_then(|followed| {
+            followed.pass = Some(grant.clone());
+            let wish = followed.wish.as_ref()?;
+            (wish.with(&grant.pass_id).is_none() && !wish.items.is_empty()).then(|| wish.items.clone())
+        });
+        match wanted {
+            None => self.say_pass(socket, event, &grant).await,
+            Some(_) if busy => Ok(()),
+            Some(items) => {
+                self.ask_for(event, grant, items);
+                Ok(())
+            }
+        }
+    }
+
+    fn ask_for(&mut self, event: EventId, grant: Box<Grant>, items: Vec<WishItem>) {
+        let (gateway, user, token) = (self.gateway.clone(), self.client.user.clone(), self.client.token.clone());
+        let asked = grant.clone();
+        let asking = Box::pin(async move {
+            let held = gateway.hold(&token, event, &user, &asked, &items).await;
+            Answer { event, grant: asked, held }
+        });
+        self.wishing = Some(Box::pin(in_time(event, grant, asking)));
+    }
+
+    /// The pass, with what became of its wish where that is known.
+    async fn say_pass(&mut self, socket: &mut Socket, event: EventId, grant: &Grant) -> Result<(), End> {
+        let wish = self.followed(event).and_then(|followed| followed.wish.as_ref());
+        let (hold, left) = wish.and_then(|wish| wish.with(&grant.pass_id)).map(Held::told).unwrap_or_default();
+        let message = self.gateway.pass_message(event, &self.client.user, grant, hold, left);
+        say(socket, &message).await
+    }
+
+    pub(super) async fn tell_wish(&mut self, socket: &mut Socket, wished: Wished) -> Result<(), End> {
+        match wished {
+            Wished::InTime(answer) => {
+                let (event, grant) = (answer.event, answer.grant.clone());
+                if self.remember(answer) {
+                    self.say_pass(socket, event, &grant).await?;
+                }
+            }
+            Wished::Late(event, grant, asking) => {
+                self.wishing = Some(Box::pin(async move { Wished::After(asking.await) }));
+                self.say_pass(socket, event, &grant).await?;
+            }
+            Wished::After(answer) => {
+                if let Held::Seats(booking) = &answer.held {
+                    let key = wish::key(&answer.grant.pass_id).to_string();
+                    say(socket, &ServerMessage::Reserved { r#ref: key, booking: booking.clone() }).await?;
+                }
+                self.remember(answer);
+            }
+        }
+        flush(socket).await
+    }
+
+    /// False where the connection does not follow the event any more.
+    fn remember(&mut self, answer: Answer) -> bool {
+        let Some(followed) = self.followed(answer.event) else { return false };
+        followed.wish.get_or_insert_default().outcome = Some((answer.grant.pass_id.clone(), answer.held));
+        true
+    }
+
+    /// Does this pass have seats already? It is used then, and nobody waits for its acknowledgement.
+    pub(super) fn has_seats(&self, pass: &PassId) -> bool {
+        let mut wishes = self.followed.iter().filter_map(|followed| followed.wish.as_ref());
+        wishes.any(|wish| matches!(wish.with(pass), Some(Held::Seats(_))))
+    }
+}

@@ -1,0 +1,81 @@
+//! What a user said they want: handed to booking with the pass as soon as it is there, so that the seats arrive with it.
+
+use std::{collections::HashMap, time::Duration};
+
+use serde_json::{Map, Value};
+use waitingroom::{
+    ids::{EventId, IdempotencyKey, PassId, UserId, ZoneId},
+    line::Grant,
+    problem::Code,
+    wire::{WishItem, ZoneLeft},
+};
+
+use crate::Gateway;
+
+/// How long a pass waits for its hold before it is told alone.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What became of a wish.
+#[derive(Debug, Clone)]
+pub(crate) enum Held {
+    /// A booking.
+    Seats(Map<String, Value>),
+    /// Nothing of it fits; this is left.
+    Nothing(Vec<ZoneLeft>),
+    /// Booking did not answer, or refused for another reason: the pass is as good as before.
+    Unknown,
+}
+
+impl Held {
+    /// The booking, and what is left, as they are told.
+    pub(crate) fn told(&self) -> (Option<Map<String, Value>>, Option<Vec<ZoneLeft>>) {
+        match self {
+            Self::Seats(booking) => (Some(booking.clone()), None),
+            Self::Nothing(left) => (None, Some(left.clone())),
+            Self::Unknown => (None, None),
+        }
+    }
+}
+
+/// The name of the attempt: the same for the same pass on every node and in every tab, so that one pass holds once.
+pub(crate) fn key(pass: &PassId) -> IdempotencyKey {
+    format!("wish-{pass}").parse().expect("a pass's id is printable and short")
+}
+
+impl Gateway {
+    /// Hands the pass to booking for the first item that fits.
+    pub(crate) async fn hold(
+        &self,
+        token: &str,
+        event: EventId,
+        user: &UserId,
+        grant: &Grant,
+        wish: &[WishItem],
+    ) -> Held {
+        let pass = self.token(event, user, grant);
+        let answer = self.0.booking.reserve_first(token, &pass, event, wish, &key(&grant.pass_id)).await;
+        let none_fits = [Code::InsufficientSeats, Code::UserLimitExceeded, Code::ZoneNotFound];
+        let (held, outcome) = match answer {
+            Ok(booking) => (Held::Seats(booking), "held"),
+            Err(refusal) if none_fits.iter().any(|code| code.as_str() == refusal.code) => {
+                (Held::Nothing(self.left_of(event, wish).await), "nothing_fits")
+            }
+            Err(refusal) => {
+                tracing::debug!(%event, code = refusal.code, "a wish was not held");
+                (Held::Unknown, "failed")
+            }
+        };
+        metrics::counter!("stanchion_wishes_total", "outcome" => outcome).increment(1);
+        held
+    }
+
+    async fn left_of(&self, event: EventId, wish: &[WishItem]) -> Vec<ZoneLeft> {
+        let zones = self.0.with.engine.seats(event).await.unwrap_or_default(); // then nothing is known to be left
+        let zones: HashMap<ZoneId, u32> = zones.iter().map(|zone| (zone.zone_id, zone.available)).collect();
+        let left = |item: &WishItem| {
+            let available = zones.get(&item.zone_id).copied()?;
+            Some(ZoneLeft { show_id: item.show_id, zone_id: item.zone_id, available })
+        };
+        wish.iter().filter_map(left).collect()
+    }
+}

@@ -1,0 +1,132 @@
+//! Whoever says what they want gets the pass and the seats in one message.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use stanchion_tests::{
+    Draft, Sale, Shape, Socket, Stack, Visitor, crowd::everyone, eventually, inventory::Inventory, process::Signal,
+    stack::Role,
+};
+use waitingroom::wire::{ServerMessage, ZoneLeft};
+
+type Told = (String, Option<Map<String, Value>>, Option<Vec<ZoneLeft>>);
+
+fn item(sale: &Sale, zone: usize, quantity: u32) -> Value {
+    json!({"show_id": sale.show, "zone_id": sale.zones[zone], "quantity": quantity})
+}
+
+async fn join(socket: &mut Socket, sale: &Sale, wish: &[Value]) {
+    socket.say(json!({"type": "join", "event_id": sale.event, "wish": wish})).await;
+}
+
+/// The next pass, and what came with it; it is acknowledged.
+async fn pass(socket: &mut Socket) -> Told {
+    let told = socket
+        .until("the pass", |message| match message {
+            ServerMessage::Pass { pass_id, hold, left, .. } => Some((pass_id.to_string(), hold, left)),
+            ServerMessage::Error { code, message, .. } => panic!("{code}: {message}"),
+            _ => None,
+        })
+        .await;
+    socket.say(json!({"type": "ack", "pass_id": told.0})).await;
+    told
+}
+
+async fn a_wish_is_held_first_fit(stack: &Stack) {
+    let sale = Draft::new(&[1, 10]).create(&stack.operator()).await;
+    let ann = Visitor::new("ann");
+    let mut socket = Socket::open(stack.gateway_url(0), &ann).await;
+    join(&mut socket, &sale, &[item(&sale, 0, 2), item(&sale, 1, 2)]).await;
+    let (_, hold, left) = pass(&mut socket).await;
+    let hold = hold.expect("the second alternative fits");
+    assert_eq!((&hold["zone_id"], &hold["quantity"], left), (&json!(sale.zones[1]), &json!(2), None));
+    assert_eq!((&hold["status"], &hold["user_id"]), (&json!("reserved"), &json!(ann.name)));
+    let pending = stack.booking(0).by(&ann).get("/bookings/pending").await.expect(200);
+    assert_eq!(pending["bookings"], json!([hold]), "one, and this one");
+
+    // Nothing fits; another wish does, with the same pass.
+    let mut socket = Socket::open(stack.gateway_url(1), &Visitor::new("bob")).await;
+    join(&mut socket, &sale, &[item(&sale, 0, 2)]).await;
+    let (alone, hold, left) = pass(&mut socket).await;
+    assert_eq!(hold, None);
+    let left = left.expect("what is left of the wish");
+    assert_eq!((left[0].zone_id.to_string(), left[0].available), (sale.zones[0].clone(), 1));
+    join(&mut socket, &sale, &[item(&sale, 0, 1)]).await;
+    let (same, hold, _) = pass(&mut socket).await;
+    assert_eq!((same, &hold.expect("it fits now")["quantity"]), (alone, &json!(1)));
+
+    // By polling: each joining may carry the wish.
+    let cem = stack.gateway(0).by(&Visitor::new("cem"));
+    let body = json!({"event_id": sale.event, "wish": [item(&sale, 0, 1), item(&sale, 1, 3)]});
+    let place = eventually("cem's turn", || async {
+        let place = cem.post("/queue/join", &body).await.body;
+        (place["is_ready"] == true).then_some(place)
+    })
+    .await;
+    assert_eq!((&place["hold"]["zone_id"], &place["hold"]["quantity"]), (&json!(sale.zones[1]), &json!(3)), "{place}");
+    refusals(stack, &sale).await;
+}
+
+async fn refusals(stack: &Stack, sale: &Sale) {
+    let dan = Visitor::new("dan");
+    for (wish, field) in [(vec![item(sale, 0, 1); 6], "wish"), (vec![item(sale, 0, 11)], "wish[0].quantity")] {
+        let body = json!({"event_id": sale.event, "wish": wish});
+        stack.gateway(0).by(&dan).post("/queue/join", &body).await.refused_for(422, "INVALID_REQUEST", field);
+        let mut socket = Socket::open(stack.gateway_url(0), &dan).await;
+        join(&mut socket, sale, &wish).await;
+        let refused = socket.until("a refusal", |message| match message {
+            ServerMessage::Error { code, message, .. } => Some((code, message)),
+            _ => None,
+        });
+        let (code, message) = refused.await;
+        assert!(code == "INVALID_REQUEST" && message.starts_with(field), "{code}: {message}");
+    }
+}
+
+async fn wishes_for_more_than_there_is(stack: &Stack) {
+    const WISHERS: usize = 150;
+    let sale = Draft::new(&[50]).paused().create(&stack.operator()).await;
+    let mut sockets = Vec::new();
+    for (at, visitor) in Visitor::many("wisher", WISHERS).into_iter().enumerate() {
+        let mut socket = Socket::open(stack.gateway_url(at), &visitor).await;
+        join(&mut socket, &sale, &[item(&sale, 0, 1)]).await;
+        let queued = |message| matches!(message, ServerMessage::Queued { .. }).then_some(());
+        socket.until("a place", queued).await;
+        sockets.push(socket);
+    }
+    sale.open(&stack.operator()).await;
+    let told = everyone(sockets.into_iter().map(|mut socket| async move { pass(&mut socket).await })).await;
+    let held = told.iter().filter(|(_, hold, _)| hold.is_some()).count();
+    assert_eq!(held, 50, "every seat is held");
+    let seats = Inventory::settled(&sale, &stack.operator()).await.total();
+    assert_eq!((seats.held, seats.available), (50, 0), "once");
+}
+
+mod first_fit {
+    use super::a_wish_is_held_first_fit;
+    crate::on_both!(a_wish_is_held_first_fit);
+}
+
+mod contention {
+    use super::wishes_for_more_than_there_is;
+    crate::on_both!(wishes_for_more_than_there_is);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_booking_that_is_slow_delays_no_pass() {
+    let stack = Stack::servers(Shape { gateways: 1, bookings: 1, workers: 1, ..Shape::default() }).await;
+    let sale = Draft::new(&[5]).create(&stack.operator()).await;
+    let eve = Visitor::new("eve");
+    let mut socket = Socket::open(stack.gateway_url(0), &eve).await;
+    stack.signal(Role::Booking, 0, Signal::Stop);
+    join(&mut socket, &sale, &[item(&sale, 0, 2)]).await;
+    let (_, hold, left) = pass(&mut socket).await;
+    assert_eq!((hold, left), (None, None), "the pass alone");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    stack.signal(Role::Booking, 0, Signal::Continue);
+    let late = socket.until("the seats", |message| match message {
+        ServerMessage::Reserved { booking, .. } => Some(booking),
+        _ => None,
+    });
+    assert_eq!(late.await["quantity"], json!(2));
+}
