@@ -102,7 +102,7 @@ impl Stack {
         Self::embedded_with(&[]).await
     }
 
-    /// One process with these settings, as variables.
+    /// One process with these settings, as variables; an empty one is not set at all.
     pub async fn embedded_with(settings: &[(&'static str, &str)]) -> Self {
         let mut stack = Self::empty(Scratch::new(&name()), None);
         stack.settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
@@ -178,6 +178,13 @@ impl Stack {
         if role != Role::QueueWorker {
             command.env("STANCHION_JWT_SECRET", JWT_SECRET).env("STANCHION_PASS_SECRET", PASS_SECRET);
             command.env("STANCHION_GUESTS", "true");
+        }
+        for (name, value) in &self.settings {
+            if value.is_empty() {
+                command.env_remove(name)
+            } else {
+                command.env(name, value)
+            };
         }
         let Some(backing) = &self.backing else {
             command.env("STANCHION_DATA_DIR", self.scratch.join("data"));

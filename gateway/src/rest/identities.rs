@@ -77,17 +77,25 @@ pub(super) struct DevelopmentUser {
     role: Option<String>,
 }
 
+/// Whoever may ask for one may be anybody: only somebody at this machine, and not by way of a proxy.
 pub(super) async fn development_token(
     State(gateway): State<Gateway>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     body: Result<Json<DevelopmentUser>, Problem>,
 ) -> Result<Response, Problem> {
-    let secret = gateway.0.config.development_secret.as_ref();
+    let secret = gateway.0.config.development_secret.as_ref().filter(|_| is_at_this_machine(peer, &headers));
     let secret = secret.ok_or_else(|| Problem::new(Code::NotFound, "there is nothing at this path"))?;
     let Json(body) = body?;
     let now = gateway.0.with.clock.now();
     let token =
         mint_user_token(secret, &body.user, body.role.as_deref(), now, DEVELOPMENT_LIFE).ok_or_else(internal)?;
     Ok(Json(Token { token, user_id: body.user, expires_at: now.plus(DEVELOPMENT_LIFE) }).into_response())
+}
+
+fn is_at_this_machine(peer: SocketAddr, headers: &HeaderMap) -> bool {
+    let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+    peer.ip().to_canonical().is_loopback() && !forwarded.iter().any(|name| headers.contains_key(*name))
 }
 
 fn internal() -> Problem {

@@ -1,6 +1,9 @@
 //! Every role in one process, nothing else to set up.
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result};
 use booking::{
@@ -40,12 +43,13 @@ pub async fn run(settings: Settings) -> Result<()> {
     }
     let directory = DataDirectory::open(&settings)?;
     let _lock = directory.lock()?;
+    let has_login = settings.jwt_secret.is_some();
     let settings = directory.secrets(settings)?;
     let store = open_store(&directory).await?;
     if store.catalogue().await.context("the database")?.is_empty() {
         seed_demo(&store, Clock::System.now()).await.context("the demo event")?;
     }
-    serve(&settings, store).await
+    serve(&settings, store, has_login).await
 }
 
 /// The database of a data directory.
@@ -58,7 +62,8 @@ pub async fn open_store(directory: &DataDirectory) -> Result<SharedStore> {
     Ok(Arc::new(store))
 }
 
-async fn serve(settings: &Settings, store: SharedStore) -> Result<()> {
+/// `has_login`: users' tokens are signed by somebody else, so none are handed out here.
+async fn serve(settings: &Settings, store: SharedStore, has_login: bool) -> Result<()> {
     let process = Process::bind(settings).await?;
     let lifecycle = &process.lifecycle;
     let line = Line {
@@ -71,9 +76,9 @@ async fn serve(settings: &Settings, store: SharedStore) -> Result<()> {
 
     let backends = line.backends(settings, guests, store, Arc::new(LocalBus::default()))?;
     let booking = Booking::bind(backends, super::booking_config(settings)).await.context("booking")?;
-    let own_url = format!("http://127.0.0.1:{}", process.address.port());
-    let booking_url = settings.booking_url.clone().unwrap_or(own_url);
-    let gateway = line.gateway(settings, lifecycle, booking_url, guests, settings.jwt_secret.clone())?;
+    let booking_url = settings.booking_url.clone().unwrap_or_else(|| format!("http://{}", reachable(process.address)));
+    let development_secret = settings.jwt_secret.clone().filter(|_| !has_login);
+    let gateway = line.gateway(settings, lifecycle, booking_url, guests, development_secret)?;
 
     let mut checks = booking.checks();
     checks.push(hearing(&gateway));
@@ -86,12 +91,39 @@ async fn serve(settings: &Settings, store: SharedStore) -> Result<()> {
     process.run(settings, router).await
 }
 
+/// The address as this process reaches itself.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(host, address.port())
+}
+
 /// The address as a person would type it.
-fn for_people(address: std::net::SocketAddr) -> String {
+fn for_people(address: SocketAddr) -> String {
     let host = address.ip();
     if host.is_loopback() || host.is_unspecified() {
         format!("localhost:{}", address.port())
     } else {
         address.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_reaches_itself_wherever_it_listens() {
+        for (bound, own) in [
+            ("0.0.0.0:80", "127.0.0.1:80"),
+            ("[::]:80", "[::1]:80"),
+            ("127.0.0.2:81", "127.0.0.2:81"),
+            ("[::1]:9", "[::1]:9"),
+        ] {
+            assert_eq!(reachable(bound.parse().unwrap()).to_string(), own);
+        }
     }
 }
