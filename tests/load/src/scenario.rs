@@ -47,8 +47,17 @@ pub struct Promise {
     pub booked: bool,
     /// Afterwards, the line is empty and every seat is free.
     pub leaves_nothing: bool,
-    /// Everybody comes back to their place once.
+    /// The users of one gateway come back to their place once.
     pub comes_back: bool,
+    /// How many gateways the users are spread over.
+    pub gateways: usize,
+}
+
+impl Promise {
+    /// How many of so many users come back.
+    pub const fn returning(self, users: u64) -> u64 {
+        if self.comes_back { users.div_ceil(self.gateways as u64) } else { 0 }
+    }
 }
 
 struct Defaults {
@@ -143,6 +152,7 @@ const fn promise(cli: &Cli) -> Promise {
         booked: buys && !reserves_only,
         leaves_nothing: matches!(scenario, Scenario::Churn),
         comes_back: matches!(scenario, Scenario::Drain),
+        gateways: if cli.url.is_empty() { 1 } else { cli.url.len() },
     }
 }
 

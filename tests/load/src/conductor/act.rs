@@ -24,6 +24,7 @@ pub struct Act {
     scene: Scene,
     purpose: Purpose,
     users: u64,
+    returning: u64,
     hold: Duration,
     others: Vec<u32>,
 }
@@ -35,6 +36,7 @@ impl Act {
             scene: if script.terms.paused { Scene::Arriving } else { Scene::Over },
             purpose: script.purpose,
             users: script.users.into(),
+            returning: script.promise.returning(script.users.into()),
             hold: script.hold,
             others: cli.server_pid.clone(),
         }
@@ -60,7 +62,7 @@ impl Act {
                 crew.tell(&Order::Stop).await?;
                 self.scene = Scene::Over;
             }
-            Scene::Returning if counts.rejoined + counts.finished >= self.users => {
+            Scene::Returning if counts.rejoined + counts.finished >= self.returning => {
                 stage.operator.set_state(&stage.sale, "open").await?;
                 self.scene = Scene::Over;
             }

@@ -6,6 +6,7 @@ use crate::scenario::Promise;
 /// The promises that were not kept, in words.
 pub(super) fn broken(report: &Report, promise: Promise) -> Vec<String> {
     let (counts, users) = (&report.counts, report.users);
+    let returning = promise.returning(users);
     let everybody = |what: &str, count: u64| (count < users).then(|| format!("{what}: {count} of {users}"));
     let never = |what: &str, count: u64| (count > 0).then(|| format!("{what}: {count}"));
     let left = !report.ending.nothing_left() && promise.leaves_nothing;
@@ -15,7 +16,7 @@ pub(super) fn broken(report: &Report, promise: Promise) -> Vec<String> {
         promise.passes.then(|| everybody("passes", counts.passes)).flatten(),
         promise.reserved.then(|| everybody("reserved", counts.reserved)).flatten(),
         promise.booked.then(|| everybody("booked", counts.booked)).flatten(),
-        promise.comes_back.then(|| everybody("came back", counts.rejoined)).flatten(),
+        (counts.rejoined < returning).then(|| format!("came back: {} of {returning}", counts.rejoined)),
         never("stream errors", counts.stream_errors),
         never("positions that grew", counts.position_grew),
         left.then(|| {
