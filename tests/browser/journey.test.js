@@ -62,7 +62,7 @@ test("from the list of events to a confirmed booking, over reloads", async () =>
   await context.close();
 });
 
-test("the seats that were wished for come with the pass", { skip: process.env.WISHES ? false : "the server does not hold wishes yet" }, async () => {
+test("the seats that were wished for come with the pass", async () => {
   const sale = await server.openSale("Wishing Well");
   const { context, faults } = await user(browser, origin);
   const page = await open(context, origin, sale.path);
@@ -75,6 +75,28 @@ test("the seats that were wished for come with the pass", { skip: process.env.WI
   await sale.open();
   await booking(page, "reserved").waitFor();
   assert.match(await booking(page, "reserved").textContent(), /2 seats, Balcony/);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("where the seats that were wished for are gone, what is left is shown with the pass", async () => {
+  const zones = [
+    { name: "Box", capacity: 1, unit_price: 20_000 },
+    { name: "Stalls", capacity: 40, unit_price: 3_000 },
+  ];
+  const sale = await server.openSale("Too Late", { zones });
+  const { context, faults } = await user(browser, origin);
+  const page = await open(context, origin, sale.path);
+  await page.getByTestId("wish-add").click();
+  await page.getByTestId("wish-quantity").selectOption("2");
+  await join(page);
+  await sale.open();
+  await page.getByTestId("pass").getByText("went to people before you").waitFor();
+  await inspect(page, "wish-gone");
+  await page.getByRole("radio", { name: /Stalls/ }).check();
+  await page.getByTestId("reserve").click();
+  await booking(page, "reserved").waitFor();
+  assert.match(await booking(page, "reserved").textContent(), /2 seats, Stalls/);
   assert.deepEqual(faults, []);
   await context.close();
 });
