@@ -10,7 +10,8 @@ if not known or not is_whole() then
   if known then forget() end
   redis.call('HSET', META, 'epoch', ARGV[2], 'server', server(), 'clock', ARGV[1],
     'opening_sequence', exact(sequence), 'opening_head', exact(head), 'sequence', exact(sequence), 'head', exact(head),
-    'release_from', ARGV[5], 'tokens', values[3], 'tokens_at', ARGV[1], 'published', 0, 'seats_left', 0, 'sync_until', 0)
+    'release_from', ARGV[5], 'tokens', values[3], 'tokens_at', ARGV[1], 'published', 0, 'seats_left', 0, 'sync_until', 0,
+    'released', 0, 'taken_back', 0, 'expired', 0, 'dropped', 0, 'left', 0)
   meta.epoch = ARGV[2]
 end
 configure(values)
