@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use waitingroom::{
     engine::EngineError,
     ids::EventId,
-    line::QueueSettings,
+    line::{QueueSettings, SaleState},
     signal::{Recipient, Signal},
 };
 
@@ -26,7 +26,8 @@ impl Desk {
         Ok(())
     }
 
-    /// Rebuilds the events that the engine lacks; returns how many.
+    /// Rebuilds the events that the engine lacks, and gives the settings of the database to those that have others; returns how
+    /// many there were.
     pub(crate) async fn restore_lost(&self) -> Result<usize, Refusal> {
         let mut lost = 0;
         for event in self.catalogue.events() {
@@ -35,10 +36,26 @@ impl Desk {
                     self.inventory.sync(&event).await?;
                     lost += 1;
                 }
+                Ok(status) if differs(&status.settings, &event.queue) => {
+                    lost += usize::from(self.correct_settings(event.event_id, &status.settings).await?);
+                }
                 answer => drop(answer?),
             }
         }
         Ok(lost)
+    }
+
+    /// Announces an event's settings again unless the database, read after the engine, has those that the engine has.
+    async fn correct_settings(&self, event: EventId, engine_has: &QueueSettings) -> Result<bool, Refusal> {
+        self.catalogue.refresh().await?;
+        let settings = self.catalogue.event(event).await?.queue.clone();
+        if !differs(engine_has, &settings) {
+            return Ok(false);
+        }
+        tracing::info!(%event, "the engine had other settings than the database");
+        let _turn = self.announcing.lock().await;
+        self.announce(event, &settings).await?;
+        Ok(true)
     }
 
     /// Rebuilds one event, or all.
@@ -72,4 +89,11 @@ impl Desk {
         let late = || EngineError::Unavailable(format!("no answer in {} ms", DEADLINE.as_millis()));
         tokio::time::timeout(DEADLINE, step).await.unwrap_or_else(|_| Err(late()))
     }
+}
+
+/// Are these not the settings of the database? The engine says of what is open that it is sold out when nothing is left.
+fn differs(engine_has: &QueueSettings, settings: &QueueSettings) -> bool {
+    let sold_out = engine_has.state == SaleState::SoldOut && settings.state == SaleState::Open;
+    let state = if sold_out { SaleState::SoldOut } else { settings.state };
+    *engine_has != QueueSettings { state, ..settings.clone() }
 }

@@ -10,7 +10,7 @@ use axum::http::HeaderMap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
 use waitingroom::{
-    http::client_address,
+    http::{client_address, household},
     problem::{Code, Problem},
 };
 
@@ -32,7 +32,7 @@ impl GuestDoor {
 
     /// May one more guest come from where this request comes from?
     pub(crate) fn admit(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<(), Problem> {
-        let address = client_address(peer.ip(), headers, &self.trusted_proxies);
+        let address = household(client_address(peer.ip(), headers, &self.trusted_proxies));
         self.limiter.check_key(&address).map_err(|_| {
             let detail = "too many guests from this address";
             Problem::new(Code::RateLimited, detail).retry_after(Duration::from_secs(1))
@@ -56,5 +56,8 @@ mod tests {
         let admitted = (0..300).filter(|_| door.admit(one, &HeaderMap::new()).is_ok()).count();
         assert!((200..300).contains(&admitted), "{admitted}");
         assert!(door.admit(other, &HeaderMap::new()).is_ok());
+        let network = (0..300).map(|host| format!("[2001:db8::{host:x}]:1").parse().unwrap());
+        let admitted = network.filter(|address| door.admit(*address, &HeaderMap::new()).is_ok()).count();
+        assert!((200..300).contains(&admitted), "{admitted} of one network");
     }
 }

@@ -213,12 +213,12 @@ impl Gateway {
         }
     }
 
-    /// An engine's refusal as a client reads it. An engine that lists the event without holding it, or holds none at all, has lost
-    /// state and waits for booking to rebuild it.
+    /// An engine's refusal as a client reads it. An engine that lists the event without holding it, holds none at all, or had this one
+    /// before has lost state and waits for booking to rebuild it.
     pub(crate) async fn explain(&self, event: EventId, error: EngineError) -> Problem {
         match error {
             EngineError::UnknownEvent => match self.0.with.engine.events().await {
-                Ok(events) if !events.is_empty() && !events.contains(&event) => {
+                Ok(events) if !events.is_empty() && !events.contains(&event) && !self.0.registry.knows(event) => {
                     Problem::new(Code::EventNotFound, "no event has this event_id").field("event_id")
                 }
                 _ => unavailable("the line is being rebuilt"),

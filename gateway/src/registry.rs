@@ -173,6 +173,11 @@ impl Registry {
         self.known_room(event).map(|room| room.view()).unwrap_or_default().estimate(position)
     }
 
+    /// Has this event's line been heard of?
+    pub(crate) fn knows(&self, event: EventId) -> bool {
+        self.known_room(event).is_some_and(|room| room.is_known())
+    }
+
     /// Events with users here.
     pub(crate) fn events(&self) -> Vec<EventId> {
         self.rooms.iter().filter(|room| !room.value().is_empty()).map(|room| *room.key()).collect()

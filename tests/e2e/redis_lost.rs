@@ -81,7 +81,11 @@ async fn all_in_line(stack: &Stack, sale: &Sale, users: usize) {
 /// Opens the line: everybody is served by the number that they were shown when they joined.
 async fn served_in_order(stack: &Stack, sale: &Sale, waiting: Vec<Waiting>) {
     let users = waiting.len();
-    sale.open(&stack.operator()).await;
+    eventually("the operator to be heard", || async {
+        let answer = sale.set_queue(&stack.operator(), json!({"state": "open"})).await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
     let admitted = everyone(waiting.into_iter().map(|(visitor, mut socket, ticket, _)| {
         let sale = sale.clone();
         async move {

@@ -167,7 +167,13 @@ impl Stack {
 
     fn command(&self, role: Role, url: &str) -> Command {
         let mut command = self.usual_command(role, url);
-        command.envs(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
+        for (name, value) in &self.settings {
+            if value.is_empty() {
+                command.env_remove(name)
+            } else {
+                command.env(name, value)
+            };
+        }
         command
     }
 
@@ -178,13 +184,6 @@ impl Stack {
         if role != Role::QueueWorker {
             command.env("STANCHION_JWT_SECRET", JWT_SECRET).env("STANCHION_PASS_SECRET", PASS_SECRET);
             command.env("STANCHION_GUESTS", "true");
-        }
-        for (name, value) in &self.settings {
-            if value.is_empty() {
-                command.env_remove(name)
-            } else {
-                command.env(name, value)
-            };
         }
         let Some(backing) = &self.backing else {
             command.env("STANCHION_DATA_DIR", self.scratch.join("data"));

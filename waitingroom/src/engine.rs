@@ -203,8 +203,8 @@ pub struct Counters {
 pub trait Engine: Send + Sync + 'static {
     // ── events ──
 
-    /// Begins the event's line unless it is already open; then only the settings are taken over. Returns the epoch in
-    /// force.
+    /// Begins the event's line unless it is already open; an open one stays as it is, its settings too, since whoever asks may
+    /// know older ones. Returns the epoch in force.
     async fn open(&self, event: EventId, opening: &Opening, now: Timestamp) -> Result<Epoch, EngineError>;
 
     /// Replaces the settings.
@@ -339,6 +339,9 @@ pub const SWEEP_LIMIT: usize = 1_000;
 
 /// A pass that nobody acknowledged is published again after this time (milliseconds).
 pub const RESEND_MS: i64 = 1_000;
+
+/// A place whose passes were taken back so often is gone: whoever lets passes lie keeps others from theirs.
+pub const UNCLAIMED_LIMIT: u8 = 3;
 
 /// Most removals that one progress message carries; the rest follow in the next.
 pub const PROGRESS_LIMIT: usize = 10_000;

@@ -17,7 +17,7 @@ use axum::{
 use futures_util::future::BoxFuture;
 
 pub use self::{
-    address::client_address,
+    address::{client_address, household},
     json::{Json, MAX_BODY_BYTES, Path, Query, RawBody, from_slice, from_value},
     serve::{Place, ServeLimits, open_connections, serve},
 };

@@ -51,7 +51,7 @@ macro_rules! contract {
 contract! {
     events:
         an_event_that_is_not_open_is_unknown,
-        opening_again_takes_over_the_settings_only,
+        opening_again_changes_nothing,
         a_removed_event_is_forgotten,
         settings_are_answered_as_they_were_given,
         time_never_runs_backwards,
@@ -90,6 +90,8 @@ contract! {
         the_absent_keep_their_place_for_the_grace_period,
         polling_is_presence_for_a_while,
         users_of_a_dead_node_are_absent,
+        a_leap_of_time_makes_nobody_lose_their_place,
+        who_lets_three_passes_lie_loses_the_place,
         a_node_learns_that_it_was_taken_for_dead,
         a_new_connection_does_not_hide_that_its_node_was_taken_for_dead,
         a_second_connection_keeps_a_user_present,

@@ -2,10 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use booking::store::{Decision, Verb};
+use booking::{
+    audit::Act,
+    store::{Decision, Verb},
+};
 use serde_json::json;
 use waitingroom::{
     engine::{SharedEngine, memory::MemoryEngine},
+    line::{QueuePatch, QueueSettings, SaleState},
     seats::{SeatSnapshot, ZoneSeats},
 };
 
@@ -30,6 +34,25 @@ async fn seats_and_line_come_back_from_the_database() {
     assert!(status.sequence >= 1_000_002 && status.head >= 2);
     let confirm = format!("/bookings/{}/confirm", held["booking_id"].as_str().unwrap());
     assert_eq!(again.post(&confirm, &token("ann")).await.status, 200);
+}
+
+#[tokio::test]
+async fn settings_that_never_reached_the_engine_do_after_a_restart() {
+    let shop = Shop::open().await;
+    let patch = QueuePatch { state: Some(SaleState::Paused), ..QueuePatch::default() };
+    let act = Act { operator: "operator".parse().unwrap(), at: shop.clock.now() };
+    shop.store.patch_queue(shop.event, &patch, &act).await.unwrap();
+    let engine = shop.engine.clone();
+    let shop = shop.restarted(engine).await;
+    shop.until_state(SaleState::Paused).await;
+}
+
+#[tokio::test]
+async fn an_engine_with_older_settings_is_given_those_of_the_database() {
+    let shop = Shop::open().await;
+    let stale = QueueSettings { state: SaleState::Closed, ..QueueSettings::default() };
+    shop.engine.configure(shop.event, &stale).await.unwrap();
+    shop.until_state(SaleState::Open).await;
 }
 
 #[tokio::test]

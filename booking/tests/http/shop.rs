@@ -23,7 +23,7 @@ use waitingroom::{
     identity::{Authenticator, IdentityConfig, mint_user_token},
     ids::{EventId, UserId},
     lifecycle::{Crashes, Lifecycle},
-    line::Grant,
+    line::{Grant, SaleState},
     pass::PassKey,
     secret::Secret,
     signal::local::LocalSignals,
@@ -88,6 +88,16 @@ impl Shop {
     /// A shop with one event: a zone of 20 seats and one of 2, holds of 600 s, 4 seats a user.
     pub(crate) async fn open() -> Self {
         Self::open_on(Arc::new(SqliteStore::in_memory().await.unwrap())).await
+    }
+
+    /// Waits until the engine runs the sale in this state.
+    pub(crate) async fn until_state(&self, state: SaleState) {
+        let wait = async {
+            while self.engine.status(self.event).await.unwrap().settings.state != state {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), wait).await.expect("the engine follows the database");
     }
 
     /// The same on a given database.

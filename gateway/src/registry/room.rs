@@ -254,6 +254,10 @@ impl Room {
         self.track.lock().view.clone()
     }
 
+    pub(super) fn is_known(&self) -> bool {
+        self.track.lock().view.known
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.users.is_empty()
     }

@@ -54,9 +54,7 @@ impl Engine for MemoryEngine {
         let sale = sales.entry(event).or_insert_with(|| {
             Arc::new(Mutex::new(Sale { line: Line::open(event, opening, now), seats: Seats::default() }))
         });
-        let mut sale = sale.lock();
-        sale.line.settings = opening.settings.clone();
-        Ok(sale.line.epoch.clone())
+        Ok(sale.lock().line.epoch.clone())
     }
 
     async fn configure(&self, event: EventId, settings: &QueueSettings) -> Result<(), EngineError> {

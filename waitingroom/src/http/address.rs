@@ -17,15 +17,16 @@ pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
 }
 
 /// The last address of `X-Forwarded-For` that is not a trusted proxy's, if the peer is one; else the peer's own. Whatever
-/// stands further left was written by the client.
+/// stands further left was written by the client, and so was what stands left of an entry that cannot be read.
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     if !is_trusted(peer, trusted) {
         return peer;
     }
     let values = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let forwarded: Vec<IpAddr> =
-        values.flat_map(|value| value.split(',')).filter_map(|text| text.trim().parse().ok()).collect();
-    forwarded.into_iter().rev().find(|address| !is_trusted(*address, trusted)).unwrap_or(peer)
+    let forwarded: Vec<Option<IpAddr>> =
+        values.flat_map(|value| value.split(',')).map(|text| text.trim().parse().ok()).collect();
+    let is_proxy = |entry: &&Option<IpAddr>| entry.is_some_and(|address| is_trusted(address, trusted));
+    forwarded.iter().rev().find(|entry| !is_proxy(entry)).copied().flatten().unwrap_or(peer)
 }
 
 /// Counts what each address has open. Remembers only addresses that have something.
@@ -79,7 +80,7 @@ impl Drop for AddressPlace {
 }
 
 /// Who has one IPv6 address has the other 2⁶⁴ of their network, too.
-fn household(address: IpAddr) -> IpAddr {
+pub fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
         address => address,
@@ -102,6 +103,8 @@ mod tests {
         assert_eq!(client_address(proxy, &headers, &trusted).to_string(), "198.51.100.7");
         assert_eq!(client_address(stranger, &headers, &trusted), stranger);
         assert_eq!(client_address(proxy, &HeaderMap::new(), &trusted), proxy);
+        let unreadable = forwarded("198.51.100.7, 203.0.113.9:4711, 10.0.0.2");
+        assert_eq!(client_address(proxy, &unreadable, &trusted), proxy, "a client wrote what stands left of it");
         assert!(is_trusted("::ffff:10.1.2.3".parse().unwrap(), &trusted), "as a listener on both families sees it");
     }
 

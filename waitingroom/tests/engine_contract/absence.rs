@@ -54,10 +54,10 @@ pub(crate) async fn the_absent_keep_their_place_for_the_grace_period(engine: Sha
     sale.join("bob").await;
     sale.detach("ann", "n1").await;
     sale.detach("bob", "n1").await;
-    sale.wait(59_999);
+    sale.pass_time(59_999).await;
     assert_eq!(lapses(&sale.release().await), []);
     sale.resume("bob", at("n1")).await;
-    sale.wait(1);
+    sale.pass_time(1).await;
     let step = sale.release().await;
     assert_eq!(lapses(&step), [("ann", Lapse::Absent)]);
     assert_eq!(step.progress.removed, [1, 2], "bob was released");
@@ -87,13 +87,13 @@ pub(crate) async fn users_of_a_dead_node_are_absent(engine: SharedEngine) {
     let sale = Sale::open(engine, QueueSettings { grace_seconds: 60, ..quick() }).await;
     sale.join("ann").await;
     sale.try_join("bob", at("n2"), None).await;
-    sale.wait(9_999);
+    sale.pass_time(9_999).await;
     sale.report("n2").await;
-    sale.wait(1);
+    sale.pass_time(1).await;
     assert_eq!(names(&sale.release().await), ["bob"], "n1 was silent for ten seconds");
-    sale.wait(49_999);
+    sale.pass_time(49_999).await;
     assert_eq!(lapses(&sale.release().await), [("bob", Lapse::Unclaimed)]);
-    sale.wait(1);
+    sale.pass_time(1).await;
     let step = sale.release().await;
     assert_eq!(lapses(&step), [("ann", Lapse::Absent)], "a minute after the node's last sign of life");
 }
@@ -122,6 +122,39 @@ pub(crate) async fn a_new_connection_does_not_hide_that_its_node_was_taken_for_d
     sale.join("bob").await;
     assert!(!sale.report("n1").await, "bob came by it, and ann is still taken for absent");
     assert!(sale.report("n1").await);
+}
+
+pub(crate) async fn a_leap_of_time_makes_nobody_lose_their_place(engine: SharedEngine) {
+    let sale = Sale::open(engine, QueueSettings { grace_seconds: 60, ..quick() }).await;
+    for name in ["ann", "bob"] {
+        sale.join(name).await;
+    }
+    sale.detach("bob", "n1").await;
+    sale.wait(3_600_000);
+    assert_eq!(lapses(&sale.release().await), []);
+    assert!(!sale.report("n1").await);
+    sale.wait(100);
+    assert_eq!(lapses(&sale.release().await), [], "in the next step neither");
+    sale.resume("ann", at("n1")).await;
+    assert_eq!(names(&sale.release().await), ["ann"]);
+    sale.pass_time(59_900 - 1).await;
+    assert_eq!(lapses(&sale.release().await), [("ann", Lapse::Unclaimed)]);
+    sale.wait(1);
+    assert_eq!(lapses(&sale.release().await), [("bob", Lapse::Absent)], "away for a grace period since");
+}
+
+pub(crate) async fn who_lets_three_passes_lie_loses_the_place(engine: SharedEngine) {
+    let sale = Sale::open(engine, QueueSettings { claim_window_seconds: 5, ..quick() }).await;
+    sale.join("ann").await;
+    for time in 1..=3 {
+        assert_eq!(names(&sale.release().await), ["ann"]);
+        sale.wait(5_000);
+        let lapse = if time < 3 { Lapse::Unclaimed } else { Lapse::Absent };
+        assert_eq!(lapses(&sale.release().await), [("ann", lapse)], "the {time}. time");
+        assert_eq!(sale.resume("ann", at("n1")).await.is_some(), time < 3);
+    }
+    assert_eq!((sale.status().await.total, sale.status().await.active), (0, 0));
+    assert_eq!(sale.join("ann").await.number, 2, "the end of the line");
 }
 
 pub(crate) async fn a_second_connection_keeps_a_user_present(engine: SharedEngine) {
@@ -157,17 +190,17 @@ pub(crate) async fn absence_counts_from_the_last_sign_of_life(engine: SharedEngi
     sale.join("poller").await;
     sale.try_join("mover", at("n2"), None).await;
     sale.resume("mover", at("n1")).await;
-    sale.wait(2_000);
+    sale.pass_time(2_000).await;
     sale.report("n2").await;
     sale.resume("poller", Presence::Poll).await;
-    sale.wait(15_000);
+    sale.pass_time(15_000).await;
     assert_eq!(sale.release().await.granted, [], "both nodes are dead, and the poll too long ago");
-    sale.wait(45_000 - 1);
+    sale.pass_time(45_000 - 1).await;
     assert_eq!(lapses(&sale.release().await), []);
-    sale.wait(1);
+    sale.pass_time(1).await;
     assert_eq!(lapses(&sale.release().await), [("mover", Lapse::Absent)], "a minute after n2's report");
-    sale.wait(15_000 - 1);
+    sale.pass_time(15_000 - 1).await;
     assert_eq!(lapses(&sale.release().await), []);
-    sale.wait(1);
+    sale.pass_time(1).await;
     assert_eq!(lapses(&sale.release().await), [("poller", Lapse::Absent)], "a minute after the poll's window");
 }

@@ -34,16 +34,15 @@ pub(crate) async fn an_event_that_is_not_open_is_unknown(engine: SharedEngine) {
     assert_eq!(engine.events().await.unwrap(), []);
 }
 
-pub(crate) async fn opening_again_takes_over_the_settings_only(engine: SharedEngine) {
+pub(crate) async fn opening_again_changes_nothing(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     sale.join("ann").await;
-    let settings = QueueSettings { max_active: 7, ..quick() };
-    let mut again = opening(settings.clone(), sale.now());
+    let mut again = opening(QueueSettings { max_active: 7, ..quick() }, sale.now());
     (again.epoch, again.sequence) = ("later".parse().unwrap(), 500);
     let epoch = sale.engine.open(sale.event, &again, sale.now()).await.unwrap();
     assert_eq!(epoch.as_str(), "now");
     let status = sale.status().await;
-    assert_eq!((status.settings, status.epoch.as_str()), (settings, "now"));
+    assert_eq!((status.settings, status.epoch.as_str()), (quick(), "now"));
     assert_eq!((status.sequence, status.total, status.seats_left), (1, 1, 100));
 }
 
@@ -125,9 +124,9 @@ pub(crate) async fn counters_tell_what_happened(engine: SharedEngine) {
     sale.release_at_most(0).await;
     let status = sale.status().await;
     assert_eq!((status.counters, status.absent), (Counters { taken_back: 2, ..so_far }, 2));
-    sale.wait(15_000); // ann has not used hers
+    sale.pass_time(15_000).await; // ann has not used hers
     sale.release_at_most(0).await;
-    sale.wait(100_000); // bob and cid have not come back
+    sale.pass_time(100_000).await; // bob and cid have not come back
     sale.release_at_most(0).await;
     let counted = Counters { taken_back: 2, expired: 1, dropped: 2, ..so_far };
     let status = sale.status().await;

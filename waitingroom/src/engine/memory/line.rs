@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use super::{
     super::{
         Act, Acted, Action, Counters, JoinOutcome, LineStatus, NODE_MEMORY_MS, NODES_PER_USER, Opening, PROGRESS_LIMIT,
-        RESEND_MS, Released, SWEEP_LIMIT,
+        RESEND_MS, Released, SWEEP_LIMIT, UNCLAIMED_LIMIT,
     },
     ranks::Ranks,
     schedule::Schedule,
     seats::Stock,
 };
 use crate::{
-    absence::{POLL_WINDOW, Presence, node_is_alive},
+    absence::{NODE_TIMEOUT, POLL_WINDOW, Presence, node_is_alive},
     clock::Timestamp,
     ids::{Epoch, EventId, NodeId, PassId, UserId},
     line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
@@ -37,6 +37,8 @@ struct Entry {
     number: u64,
     standing: Standing,
     nodes: Vec<NodeId>,
+    /// Passes of this place that were taken back.
+    unclaimed: u8,
 }
 
 /// See the module's documentation.
@@ -69,6 +71,8 @@ pub(super) struct Line {
     nodes: HashMap<NodeId, Timestamp>,
     /// Nodes that were silent for too long and have a connection again, and have not reported yet.
     revived: HashSet<NodeId>,
+    /// When time last went on by more than [`NODE_TIMEOUT`] at once.
+    leapt: Option<Timestamp>,
     reseated: HashSet<u64>,
     published: u64,
     removed: VecDeque<u64>,
@@ -99,6 +103,7 @@ impl Line {
             unacknowledged: Schedule::default(),
             nodes: HashMap::new(),
             revived: HashSet::new(),
+            leapt: None,
             reseated: HashSet::new(),
             published: 0,
             removed: VecDeque::new(),
@@ -106,8 +111,12 @@ impl Line {
         }
     }
 
-    /// The later of the caller's time and the last that this line has seen.
+    /// The later of the caller's time and the last that this line has seen. Remembers a leap: in the time between, nobody could
+    /// show that they were here.
     pub(super) fn advance(&mut self, now: Timestamp) -> Timestamp {
+        if now.millis() - self.clock.millis() > NODE_TIMEOUT.as_millis() as i64 {
+            self.leapt = Some(now);
+        }
         self.clock = self.clock.max(now);
         self.clock
     }
@@ -173,7 +182,7 @@ impl Line {
         }
         self.active.remove(user); // of a pass whose hold is not committed: it can not come back from here
         let number = self.seat_number(ticket);
-        let entry = Entry { number, standing: Standing::Waiting, nodes: Vec::new() };
+        let entry = Entry { number, standing: Standing::Waiting, nodes: Vec::new(), unclaimed: 0 };
         self.entries.insert(user.clone(), entry);
         self.waiting.insert(number, user.clone());
         match self.resume(user, presence, now) {
@@ -347,12 +356,18 @@ impl Line {
 
     fn take_back(&mut self, user: UserId, now: Timestamp) -> Addressed<Lapse> {
         self.counters.taken_back += 1;
+        let unclaimed = self.entries.get(&user).map_or(0, |entry| entry.unclaimed) + 1;
+        if unclaimed >= UNCLAIMED_LIMIT {
+            self.counters.dropped += 1;
+            return self.lapse(user, Lapse::Absent);
+        }
         self.active.remove(&user);
         self.unacknowledged.remove(&user);
         self.idle.set(&user, now);
         let mut nodes = Vec::new();
         if let Some(entry) = self.entries.get_mut(&user) {
             entry.standing = Standing::Returned;
+            entry.unclaimed = unclaimed;
             nodes = std::mem::take(&mut entry.nodes);
             self.returned.insert(entry.number, user.clone());
         }
@@ -361,6 +376,9 @@ impl Line {
 
     fn drop_absent(&mut self, now: Timestamp, lapsed: &mut Vec<Addressed<Lapse>>) {
         let grace = self.settings.grace();
+        if self.leapt.is_some_and(|at| now < at.plus(grace)) {
+            return;
+        }
         for user in self.idle.due(now.minus(grace), SWEEP_LIMIT) {
             let keeps = self
                 .entries

@@ -42,12 +42,24 @@ local function recall(...)
   return true
 end
 
--- Like recall, and moves the event's clock to `now`. Answers the clock, which never runs backwards.
+-- No caller's clock is believed that is further ahead of Redis' own than this.
+local function believable(now)
+  local time = redis.call('TIME')
+  return math.min(now, time[1] * 1000 + math.floor(time[2] / 1000) + CLOCK_SLACK_MS)
+end
+
+-- Like recall, and moves the event's clock to `now`. Answers the clock, which never runs backwards. Remembers a leap: in the time
+-- between, nobody could show that they were here.
 local function advance(now, ...)
   if not recall('clock', ...) then return false end
   local clock = tonumber(meta.clock)
+  now = believable(now)
   if now <= clock then return clock end
   redis.call('HSET', META, 'clock', now)
+  if now - clock > NODE_TIMEOUT_MS then
+    redis.call('HSET', META, 'leapt', now)
+    meta.leapt = now
+  end
   return now
 end
 

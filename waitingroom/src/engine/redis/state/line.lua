@@ -1,17 +1,18 @@
 -- The line: entries and how they end.
 --
--- An entry is packed as `number <tab> standing <tab> nodes`, and for a pass `<tab> pass <tab> issued <tab> expires`. Nodes are
+-- An entry is packed as `number <tab> standing unclaimed <tab> nodes`, and for a pass `<tab> pass <tab> issued <tab> expires`. Nodes are
 -- separated by commas, the most recent last. Standings: w waiting, r returned (the pass was taken back: out of everybody's
 -- count, first again on return), p passed, s spent (the pass is used by a hold that is not committed).
 
 local function entry_from(packed)
-  local number, standing, nodes, pass, issued, expires =
-    string.match(packed, '^(%d+)\t(%a)\t([^\t]*)\t?([^\t]*)\t?([^\t]*)\t?([^\t]*)$')
-  return { number = number, standing = standing, nodes = nodes, pass = pass, issued = issued, expires = expires }
+  local number, standing, unclaimed, nodes, pass, issued, expires =
+    string.match(packed, '^(%d+)\t(%a)(%d*)\t([^\t]*)\t?([^\t]*)\t?([^\t]*)\t?([^\t]*)$')
+  return { number = number, standing = standing, unclaimed = unclaimed, nodes = nodes, pass = pass, issued = issued,
+    expires = expires }
 end
 
 local function packed_from(entry)
-  local packed = entry.number .. '\t' .. entry.standing .. '\t' .. entry.nodes
+  local packed = entry.number .. '\t' .. entry.standing .. (entry.unclaimed or '') .. '\t' .. entry.nodes
   if entry.pass == '' then return packed end
   return packed .. '\t' .. entry.pass .. '\t' .. entry.issued .. '\t' .. entry.expires
 end

@@ -1,4 +1,4 @@
--- Begins the event's line unless it is open; takes the settings over. Answers the epoch in force. A line of which the last writes
+-- Begins the event's line unless it is open. Answers the epoch in force. A line of which the last writes
 -- may be missing begins anew, above everything it remembers.
 -- ARGV: now, epoch, sequence, head, release_from, then the settings in the order of settings.lua.
 
@@ -11,8 +11,8 @@ if not known or not is_whole() then
   redis.call('HSET', META, 'epoch', ARGV[2], 'server', server(), 'clock', ARGV[1],
     'opening_sequence', exact(sequence), 'opening_head', exact(head), 'sequence', exact(sequence), 'head', exact(head),
     'release_from', ARGV[5], 'tokens', values[3], 'tokens_at', ARGV[1], 'published', 0, 'seats_left', 0, 'sync_until', 0,
-    'released', 0, 'taken_back', 0, 'expired', 0, 'dropped', 0, 'left', 0)
+    'released', 0, 'taken_back', 0, 'expired', 0, 'dropped', 0, 'left', 0, 'leapt', 0)
+  configure(values)
   meta.epoch = ARGV[2]
 end
-configure(values)
 return meta.epoch

@@ -3,7 +3,7 @@
 -- unacknowledged are flat lists of user, nodes, pass, number, issued, expires; lapsed of user, nodes, what.
 
 local now = advance(tonumber(ARGV[1]), 'server', 'published', 'head', 'tokens', 'tokens_at', 'release_from', 'seats_left',
-  'share', 'share_at', unpack(SETTINGS))
+  'share', 'share_at', 'leapt', unpack(SETTINGS))
 if not now or not is_whole() then return false end
 -- Of several workers' shares the latest counts.
 if tonumber(ARGV[5]) >= tonumber(meta.share_at or 0) then meta.share, meta.share_at = ARGV[4], ARGV[5] end
@@ -54,13 +54,18 @@ local function next_look(deadline)
 end
 
 local function take_back(user, entry)
-  add(lapsed, user, entry.nodes, 'unclaimed')
   counted.taken_back = counted.taken_back + 1
+  local unclaimed = (tonumber(entry.unclaimed) or 0) + 1
+  if unclaimed >= UNCLAIMED_LIMIT then
+    counted.dropped = counted.dropped + 1
+    return lapse(user, entry, 'absent')
+  end
+  add(lapsed, user, entry.nodes, 'unclaimed')
   redis.call('ZREM', ACTIVE, user)
   redis.call('ZREM', UNACKED, user)
   redis.call('ZADD', IDLE, now, user)
   redis.call('ZADD', RETURNED, entry.number, entry.number)
-  keep(user, { number = entry.number, standing = 'r', nodes = '', pass = '' })
+  keep(user, { number = entry.number, standing = 'r', unclaimed = unclaimed, nodes = '', pass = '' })
 end
 
 local function review_unacknowledged()
@@ -79,6 +84,8 @@ local function review_unacknowledged()
 end
 
 local function drop_absent()
+  local leapt = tonumber(meta.leapt)
+  if leapt > 0 and now < leapt + setting_ms('grace_seconds') then return end
   for _, member in ipairs(due(IDLE, now - setting_ms('grace_seconds'))) do
     local user, entry = member[1], member[2]
     if not entry or entry.standing == 'p' or any_alive(entry, now) then
