@@ -16,8 +16,9 @@ use waitingroom::{
     ids::NodeId,
     lifecycle::Lifecycle,
     pass::PassKey,
+    redis_servers::RedisServers,
     secret::Secret,
-    signal::{Signals, redis::RedisSignals},
+    signal::{Signals, cluster::ClusterSignals, redis::RedisSignals},
     ticket::TicketKey,
     vitals::{self, Reporter, Role, SharedBoard, redis::RedisBoard},
 };
@@ -42,14 +43,19 @@ impl Line {
     /// No URL, or no answer.
     pub async fn on_redis(settings: &Settings, kind: &str) -> Result<Self> {
         let url = settings.required(&settings.redis_url, "redis_url")?;
-        let connecting = RedisEngine::connect(url, settings.redis_prefix());
+        let servers = RedisServers::parse(url).context("redis_url")?;
+        let connecting = RedisEngine::connect(&servers, settings.redis_prefix());
         let engine = tokio::time::timeout(START_DEADLINE, connecting)
             .await
             .context("redis_url: Redis does not answer")?
             .context("redis_url")?;
-        let signals = RedisSignals::new(url, engine.connection(), settings.redis_prefix()).context("redis_url")?;
+        let (commands, prefix) = (engine.connection(), settings.redis_prefix());
+        let signals: Arc<dyn Signals> = match servers {
+            RedisServers::One(server) => Arc::new(RedisSignals::new(server, commands, prefix).context("redis_url")?),
+            RedisServers::Cluster(servers) => Arc::new(ClusterSignals::new(servers, commands, prefix)),
+        };
         let board = RedisBoard::new(engine.connection(), settings.redis_prefix());
-        let (engine, signals, board) = (Arc::new(engine), Arc::new(signals), Arc::new(board));
+        let (engine, signals, board) = (Arc::new(engine), signals, Arc::new(board));
         Ok(Self { engine, signals, board, node: Settings::node(kind)? })
     }
 

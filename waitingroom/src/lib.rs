@@ -14,6 +14,7 @@ pub mod pace;
 pub mod pass;
 pub mod problem;
 pub mod rate;
+pub mod redis_servers;
 pub mod seats;
 pub mod secret;
 pub mod signal;

@@ -1,6 +1,7 @@
 //! What the roles tell the gateways at once: hints about state that stands in the engine. A lost signal loses nothing; it is
 //! found again by revision numbers, by the repair of unacknowledged passes, or when the client resumes.
 
+pub mod cluster;
 pub mod local;
 pub mod redis;
 

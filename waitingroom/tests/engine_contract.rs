@@ -3,6 +3,8 @@
 
 #[path = "engine_contract/absence.rs"]
 mod absence;
+#[path = "fixture/cluster.rs"]
+mod cluster;
 #[path = "engine_contract/events.rs"]
 mod events;
 #[path = "engine_contract/line.rs"]
@@ -43,6 +45,17 @@ macro_rules! contract {
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
                 super::$part::$behaviour(Arc::new(super::redis::engine().await.0)).await;
+            })*)*
+        }
+
+        /// One after the other on one cluster: it takes six servers. Each behaviour has events of its own, on any shard.
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn on_cluster() {
+            let cluster = cluster::Cluster::start();
+            $($({
+                let engine = redis::engine_on(&cluster.url).await.0;
+                let behaviour = tokio::spawn($part::$behaviour(std::sync::Arc::new(engine)));
+                assert!(behaviour.await.is_ok(), concat!(stringify!($behaviour), " on a cluster"));
             })*)*
         }
     };

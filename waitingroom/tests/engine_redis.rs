@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::redis::{AsyncCommands, aio::ConnectionManager, cmd};
+use ::redis::{AsyncCommands, cmd};
 use uuid::Uuid;
 use waitingroom::{
     absence::Presence,
@@ -17,6 +17,7 @@ use waitingroom::{
     engine::{Engine, EngineError, Join, JoinOutcome, Opening, redis::RedisEngine},
     ids::{EventId, UserId},
     line::{Grant, QueueSettings},
+    redis_servers::{RedisConnection, RedisServers},
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, ZoneSeats},
 };
 
@@ -191,7 +192,7 @@ async fn a_lost_connection_is_made_again() {
     assert_eq!(sale.engine.status(sale.event).await.unwrap().seats_left, 100);
 }
 
-async fn kill(connection: &mut ConnectionManager, id: u64) {
+async fn kill(connection: &mut RedisConnection, id: u64) {
     let killed: u32 = cmd("CLIENT").arg("KILL").arg("ID").arg(id).query_async(connection).await.unwrap();
     assert_eq!(killed, 1);
 }
@@ -200,8 +201,8 @@ async fn kill(connection: &mut ConnectionManager, id: u64) {
 async fn an_engine_without_redis_says_so_in_time() {
     let began = Instant::now();
     // Port 1 refuses; 192.0.2.1 is reserved for documentation and answers nobody.
-    for url in ["redis://127.0.0.1:1", "redis://192.0.2.1", "no url"] {
-        let refused = RedisEngine::connect(url, "test").await;
+    for url in ["redis://127.0.0.1:1", "redis://192.0.2.1", "redis+cluster://127.0.0.1:1,192.0.2.1:1"] {
+        let refused = RedisEngine::connect(&RedisServers::parse(url).unwrap(), "test").await;
         assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{url}");
     }
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
@@ -212,7 +213,10 @@ async fn a_redis_that_hangs_is_unavailable_in_time() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}", silent.local_addr().unwrap());
     let began = Instant::now();
-    assert!(matches!(RedisEngine::connect(&url, "test").await, Err(EngineError::Unavailable(_))));
+    assert!(matches!(
+        RedisEngine::connect(&RedisServers::parse(&url).unwrap(), "test").await,
+        Err(EngineError::Unavailable(_))
+    ));
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
 

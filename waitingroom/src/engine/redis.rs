@@ -2,26 +2,20 @@
 //! answer what [`super::memory`] answers; one contract suite and one property test hold the two together.
 //!
 //! All keys of an event carry its id as hash tag, so that an event lives in one Cluster slot; `redis/state/event.lua` lists
-//! them. The set of events is the only key beside them. Redis must not evict (`maxmemory-policy noeviction`): a lost key is a
-//! lost part of the line, while a lost Redis is rebuilt. One that has started again, or a replica that took over, may lack the last
-//! writes and cannot tell: a line that began on another server is taken for lost by the steps that give something out.
+//! them. The set of events is the only key beside them. In a cluster each event is so on one shard, and a step is carried out by
+//! that shard's primary alone. Redis must not evict (`maxmemory-policy noeviction`): a lost key is a lost part of the line, while a
+//! lost Redis is rebuilt. One that has started again, or a replica that took over, may lack the last writes and cannot tell: a
+//! line that began on another server is taken for lost by the steps that give something out.
 
 mod arguments;
 mod call;
 mod reply;
 mod steps;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
-use redis::{
-    AsyncCommands, Client, IntoConnectionInfo,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-    io::tcp::TcpSettings,
-};
+use redis::AsyncCommands;
 use uuid::Uuid;
 
 use self::{
@@ -34,17 +28,9 @@ use crate::{
     ids::{BookingId, Epoch, EventId, NodeId},
     line::QueueSettings,
     rate::Share,
+    redis_servers::{RedisConnection, RedisServers},
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
 };
-
-/// Deadline of every call, its wait for a connection included.
-const DEADLINE: Duration = Duration::from_secs(2);
-/// Deadline of one attempt to connect.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
-/// Attempts to connect again after the first, before waiting calls fail; the next call tries anew.
-const RECONNECTS: usize = 3;
-/// Calls that wait to be written; more wait their turn, each with its own deadline.
-const UNWRITTEN_CALLS: usize = 1_024;
 
 /// Rows of a snapshot that one step stages.
 const STAGED_ROWS: usize = 500;
@@ -54,27 +40,26 @@ const SETTLEMENTS: usize = 500;
 const RESERVE_LIMIT: usize = 500;
 
 /// See the module's documentation. Clones share one connection.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RedisEngine {
-    connection: ConnectionManager,
+    connection: RedisConnection,
     prefix: Arc<str>,
     steps: Arc<Steps>,
 }
 
 impl RedisEngine {
-    /// Connects to the Redis at `url`; this process's one command connection. It reconnects by itself. Every key begins with
-    /// `prefix`, which must not contain braces.
+    /// Connects; this process's one command connection. It reconnects by itself. Every key begins with `prefix`, which must not
+    /// contain braces.
     ///
     /// # Errors
-    /// A URL that cannot be read, or a Redis that does not answer.
-    pub async fn connect(url: &str, prefix: &str) -> Result<Self, EngineError> {
-        let connect = ConnectionManager::new_with_config(client(url)?, connection_config());
-        let connection = within_deadline(connect).await?;
+    /// A Redis that does not answer.
+    pub async fn connect(servers: &RedisServers, prefix: &str) -> Result<Self, EngineError> {
+        let connection = within_deadline(servers.connect()).await?;
         Ok(Self { connection, prefix: prefix.into(), steps: Arc::default() })
     }
 
     /// The command connection, to be shared by what else talks to this Redis.
-    pub fn connection(&self) -> ConnectionManager {
+    pub fn connection(&self) -> RedisConnection {
         self.connection.clone()
     }
 
@@ -94,25 +79,6 @@ impl RedisEngine {
     fn events_key(&self) -> String {
         format!("{}:events", self.prefix)
     }
-}
-
-fn client(url: &str) -> Result<Client, EngineError> {
-    let tcp = TcpSettings::default().set_nodelay(true);
-    // A connection whose other end has vanished is given up after this time, not after TCP's quarter of an hour.
-    #[cfg(target_os = "linux")]
-    let tcp = tcp.set_user_timeout(DEADLINE);
-    let info = url.into_connection_info().map_err(call::unavailable)?.set_tcp_settings(tcp);
-    Client::open(info).map_err(call::unavailable)
-}
-
-fn connection_config() -> ConnectionManagerConfig {
-    ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(CONNECT_DEADLINE))
-        .set_response_timeout(Some(DEADLINE))
-        .set_number_of_retries(RECONNECTS)
-        .set_min_delay(Duration::from_millis(50))
-        .set_max_delay(Duration::from_millis(500))
-        .set_pipeline_buffer_size(UNWRITTEN_CALLS)
 }
 
 #[async_trait]

@@ -7,17 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use redis::{
-    Client,
-    aio::{ConnectionManager, PubSub},
-};
+use redis::{Client, ConnectionInfo, aio::PubSub};
 use tokio::time::{sleep, timeout};
 
 use super::{Heard, Listener, Recipient, Signal, SignalError, Signals};
-use crate::ids::NodeId;
+use crate::{
+    ids::NodeId,
+    redis_servers::{DEADLINE, RedisConnection},
+};
 
-/// Deadline of every command.
-const DEADLINE: Duration = Duration::from_secs(2);
 /// Pause before another attempt to connect.
 const RETRY: Duration = Duration::from_millis(250);
 /// Without any message for this long the connection is taken for dead: a node's own probes arrive each half second.
@@ -27,7 +25,7 @@ const SILENCE: Duration = Duration::from_millis(1_500);
 #[derive(Clone)]
 pub struct RedisSignals {
     client: Client,
-    commands: ConnectionManager,
+    commands: RedisConnection,
     prefix: String,
 }
 
@@ -35,9 +33,9 @@ impl RedisSignals {
     /// Signals under `prefix`, sent over `commands` (shared with the engine).
     ///
     /// # Errors
-    /// A URL that cannot be read.
-    pub fn new(url: &str, commands: ConnectionManager, prefix: &str) -> Result<Self, SignalError> {
-        Ok(Self { client: Client::open(url).map_err(failed)?, commands, prefix: prefix.to_owned() })
+    /// A server that cannot be named so.
+    pub fn new(server: ConnectionInfo, commands: RedisConnection, prefix: &str) -> Result<Self, SignalError> {
+        Ok(Self { client: Client::open(server).map_err(failed)?, commands, prefix: prefix.to_owned() })
     }
 
     fn channel(&self, recipient: &Recipient) -> String {

@@ -4,10 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use redis::{FromRedisValue, RedisError, Script, ScriptInvocation, aio::ConnectionManager};
+use redis::{FromRedisValue, RedisError, Script, ScriptInvocation};
 
 use super::{Board, BoardError, DEADLINE, LIVE, Live, Reading, Vitals};
-use crate::{clock::Timestamp, ids::NodeId, pace::Pace};
+use crate::{clock::Timestamp, ids::NodeId, pace::Pace, redis_servers::RedisConnection};
 
 /// How long the pace is remembered without a worker.
 const PACE_MEMORY: Duration = Duration::from_secs(60);
@@ -45,7 +45,7 @@ struct Scripts {
 /// See the module's documentation.
 #[derive(Clone)]
 pub struct RedisBoard {
-    connection: ConnectionManager,
+    connection: RedisConnection,
     records: String,
     pace: String,
     scripts: Arc<Scripts>,
@@ -53,7 +53,7 @@ pub struct RedisBoard {
 
 impl RedisBoard {
     /// The board below `prefix`, over a connection that is shared with the engine.
-    pub fn new(connection: ConnectionManager, prefix: &str) -> Self {
+    pub fn new(connection: RedisConnection, prefix: &str) -> Self {
         let scripts = Scripts {
             publish: Script::new(&format!("{NOW}{PUBLISH}")),
             read: Script::new(&format!("{NOW}{READ}")),

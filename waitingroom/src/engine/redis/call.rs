@@ -1,25 +1,27 @@
 //! One call of a step: its arguments, its deadline, and what may go wrong.
 
-use redis::{
-    Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, ToRedisArgs, Value, aio::ConnectionManager, cmd,
-};
+use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, ToRedisArgs, Value, cmd};
 use tokio::time::timeout;
 
-use super::{DEADLINE, reply::Reply, steps::Step};
-use crate::{clock::Timestamp, engine::EngineError};
+use super::{reply::Reply, steps::Step};
+use crate::{
+    clock::Timestamp,
+    engine::EngineError,
+    redis_servers::{DEADLINE, RedisConnection},
+};
 
 /// Arguments of EVALSHA before those of the step: its own name, the digest, and the number of keys.
 const EVALSHA_WORDS: usize = 3;
 
 /// A step about to be called. Arguments are given in the order in which the step's script names them.
 pub(super) struct Call<'a> {
-    connection: ConnectionManager,
+    connection: RedisConnection,
     step: &'a Step,
     command: Cmd,
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(connection: ConnectionManager, step: &'a Step, base: &str) -> Self {
+    pub(super) fn new(connection: RedisConnection, step: &'a Step, base: &str) -> Self {
         let mut command = cmd("EVALSHA");
         command.arg(&step.digest).arg(1).arg(base);
         Self { connection, step, command }
