@@ -35,7 +35,7 @@ pub struct Settings {
     /// Where the embedded default keeps its database and secrets [default: .stanchion]
     #[arg(long, env = "STANCHION_DATA_DIR", global = true, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
-    /// Redis, for example redis://127.0.0.1:6379
+    /// Redis, for example redis://127.0.0.1:6379, or servers of a cluster: redis+cluster://10.0.0.1:6379,10.0.0.2:6379
     #[arg(long, env = "STANCHION_REDIS_URL", global = true, value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<ServerUrl>,
     /// First part of every key and channel in Redis [default: stanchion]

@@ -132,3 +132,8 @@ async fn published_once_each(stack: &Stack, bookings: Vec<String>) {
 }
 
 crate::on_both!(everybody_gets_seats);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_redis_cluster() {
+    everybody_gets_seats(&Stack::on_cluster().await).await;
+}

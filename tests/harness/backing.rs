@@ -5,8 +5,10 @@ use crate::{
     database::{Database, at_port},
     delay::Delay,
     environment,
+    redis_cluster::RedisCluster,
     redis_server::*,
     scratch::Scratch,
+    stack::Shape,
 };
 
 /// See the module's documentation. Removes what it made when dropped.
@@ -20,19 +22,22 @@ pub struct Backing {
     /// First part of keys and subjects.
     pub prefix: String,
     own_redis: Option<RedisServer>,
+    cluster: Option<RedisCluster>,
     delay: Option<Delay>,
 }
 
 impl Backing {
-    /// Makes it all; with a Redis of its own, and a delay before the database, where asked for.
-    pub async fn prepare(name: &str, own_redis: bool, delayed: bool, scratch: &Scratch) -> Self {
+    /// Makes it all; with a Redis or a cluster of its own, and a delay before the database, where the shape asks for it.
+    pub async fn prepare(name: &str, shape: &Shape, scratch: &Scratch) -> Self {
         let nats_url = environment::server("STANCHION_TEST_NATS_URL");
         let shared_redis = environment::server("STANCHION_TEST_REDIS_URL");
         let database = Database::create(&environment::server("STANCHION_TEST_DATABASE_URL"), name).await;
-        let own_redis = if own_redis { Some(RedisServer::start(scratch.path()).await) } else { None };
-        let redis_url = own_redis.as_ref().map_or(shared_redis, |server| server.url.clone());
-        let delay = if delayed { Some(Delay::before(database.address()).await) } else { None };
-        Self { database, redis_url, nats_url, prefix: name.to_owned(), own_redis, delay }
+        let own_redis = if shape.own_redis { Some(RedisServer::start(scratch.path()).await) } else { None };
+        let cluster = shape.redis_cluster.then(RedisCluster::start);
+        let own_url = own_redis.as_ref().map(|server| &server.url).or(cluster.as_ref().map(|cluster| &cluster.url));
+        let redis_url = own_url.unwrap_or(&shared_redis).clone();
+        let delay = if shape.delayed_database { Some(Delay::before(database.address()).await) } else { None };
+        Self { database, redis_url, nats_url, prefix: name.to_owned(), own_redis, cluster, delay }
     }
 
     /// Where booking finds the database: behind the delay, where there is one.
@@ -43,6 +48,11 @@ impl Backing {
     /// The delay before the database.
     pub fn delay(&self) -> &Delay {
         self.delay.as_ref().expect("this stack's shape asks for a delayed database")
+    }
+
+    /// The cluster, where there is one.
+    pub fn cluster(&self) -> &RedisCluster {
+        self.cluster.as_ref().expect("this stack runs on a cluster")
     }
 
     /// What booking published.
@@ -63,7 +73,7 @@ impl Backing {
     async fn remove(&self) {
         self.database.remove().await;
         self.published().remove().await;
-        if self.own_redis.is_none() {
+        if self.own_redis.is_none() && self.cluster.is_none() {
             self.redis().await.delete(&self.prefix).await;
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{rest::Rest, sale::Sale, wait::eventually};
+use crate::{rest::Rest, sale::Sale, shopping, wait::eventually};
 
 /// One zone's seats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,8 @@ pub struct Inventory {
 impl Inventory {
     /// Asks.
     pub async fn of(sale: &Sale, operator: &Rest) -> Self {
-        let answer = operator.get(&format!("/admin/inventory-status?event_id={}", sale.event)).await.expect(200);
+        let path = format!("/admin/inventory-status?event_id={}", sale.event);
+        let answer = shopping::insistently(|| operator.get(&path)).await.expect(200);
         let zones = answer["zones"].as_array().expect("zones");
         let zone =
             |id: &String| zones.iter().find(|zone| zone["zone_id"] == id.as_str()).expect("every zone is listed");

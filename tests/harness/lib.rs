@@ -13,6 +13,7 @@ pub mod environment;
 pub mod inventory;
 pub mod ports;
 pub mod process;
+pub mod redis_cluster;
 pub mod redis_server;
 pub mod rest;
 pub mod sale;

@@ -11,7 +11,7 @@ use redis::{Client, aio::MultiplexedConnection};
 use crate::{
     ports,
     process::{Process, Signal},
-    wait::{PATIENCE, within},
+    wait::{PATIENCE, eventually, within},
 };
 
 const STARTS: usize = 5;
@@ -73,6 +73,11 @@ impl RedisClient {
     pub fn subscribes(&self) -> bool {
         let count = |name: &str| self.0.get(name).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
         count("sub") + count("psub") + count("ssub") > 0
+    }
+
+    /// Is it another server of a cluster, that copies or is copied?
+    pub fn replicates(&self) -> bool {
+        self.0.get("flags").is_some_and(|flags| flags.contains(['S', 'M']))
     }
 
     /// Is it an [`Inspector`]?
@@ -147,6 +152,22 @@ impl Inspector {
     /// Deletes everything at once, as a Redis that lost its memory.
     pub async fn lose_everything(&self) {
         redis::cmd("FLUSHALL").query_async::<()>(&mut self.0.clone()).await.expect("a Redis that flushes");
+    }
+
+    /// Ends the replication to this replica, for good: it is made to introduce itself in a way that is refused.
+    pub async fn part_with(&self, replica: &Self) {
+        let mut refused = redis::cmd("CONFIG");
+        refused.arg("SET").arg("masterauth").arg("nobody");
+        refused.query_async::<()>(&mut replica.0.clone()).await.expect("CONFIG SET");
+        let mut kill = redis::cmd("CLIENT");
+        kill.arg("KILL").arg("TYPE").arg("replica");
+        kill.query_async::<u32>(&mut self.0.clone()).await.expect("CLIENT KILL");
+        eventually("the end of the replication", || async {
+            let info: String =
+                redis::cmd("INFO").arg("replication").query_async(&mut self.0.clone()).await.expect("INFO");
+            info.contains("connected_slaves:0").then_some(())
+        })
+        .await;
     }
 
     /// Deletes every key that begins with this.

@@ -54,7 +54,8 @@ pub fn id(booking: &Value) -> &str {
     booking["booking_id"].as_str().expect("a booking has an id")
 }
 
-async fn insistently<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> Answer {
+/// Asks again for as long as the answer asks for patience.
+pub async fn insistently<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> Answer {
     let deadline = std::time::Instant::now() + PATIENCE;
     loop {
         let answer = ask().await;

@@ -58,6 +58,8 @@ pub struct Shape {
     pub own_redis: bool,
     /// What booking asks of the database can be delayed.
     pub delayed_database: bool,
+    /// A Redis Cluster of its own instead.
+    pub redis_cluster: bool,
     /// Settings of every gateway, as variables.
     pub gateway_settings: Vec<(&'static str, String)>,
 }
@@ -71,6 +73,7 @@ impl Default for Shape {
             bookings: 2,
             own_redis: false,
             delayed_database: false,
+            redis_cluster: false,
             gateway_settings: Vec::new(),
         }
     }
@@ -115,7 +118,7 @@ impl Stack {
     pub async fn servers(shape: Shape) -> Self {
         let name = name();
         let scratch = Scratch::new(&name);
-        let backing = Backing::prepare(&name, shape.own_redis, shape.delayed_database, &scratch).await;
+        let backing = Backing::prepare(&name, &shape, &scratch).await;
         let mut stack = Self::empty(scratch, Some(backing));
         stack.migrate().await;
         stack.grow(Role::Booking, shape.bookings).await;
@@ -124,6 +127,11 @@ impl Stack {
         stack.settings = Vec::new();
         stack.grow(Role::QueueWorker, shape.workers).await;
         stack
+    }
+
+    /// The same on a Redis Cluster.
+    pub async fn on_cluster() -> Self {
+        Self::servers(Shape { redis_cluster: true, ..Shape::default() }).await
     }
 
     fn empty(scratch: Scratch, backing: Option<Backing>) -> Self {

@@ -2,7 +2,8 @@
 //! after a primary has died.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
-#[path = "fixture/cluster.rs"]
+#[path = "../../tests/harness/redis_cluster.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the suites share it, and none needs all of it")]
 mod cluster;
 
 use std::time::{Duration, Instant};
@@ -16,11 +17,11 @@ use waitingroom::{
     signal::{Heard, Listener, Recipient, Signal, Signals, cluster::ClusterSignals},
 };
 
-use self::cluster::{Cluster, Server};
+use self::cluster::{RedisCluster, Server};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-async fn signals(cluster: &Cluster) -> (ClusterSignals, RedisConnection) {
+async fn signals(cluster: &RedisCluster) -> (ClusterSignals, RedisConnection) {
     let servers = RedisServers::parse(&cluster.url).unwrap();
     let commands = servers.connect().await.unwrap();
     let RedisServers::Cluster(servers) = servers else { panic!("a cluster") };
@@ -28,7 +29,7 @@ async fn signals(cluster: &Cluster) -> (ClusterSignals, RedisConnection) {
 }
 
 async fn look_into(server: &Server) -> MultiplexedConnection {
-    let client = Client::open(format!("redis://127.0.0.1:{}", server.port)).unwrap();
+    let client = Client::open(server.url()).unwrap();
     client.get_multiplexed_async_connection().await.unwrap()
 }
 
@@ -76,7 +77,7 @@ async fn until_reached(signals: &ClusterSignals, ear: &mut dyn Listener, name: &
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_hears_every_event_by_one_connection_to_each_shard() {
-    let cluster = Cluster::start();
+    let cluster = RedisCluster::start();
     let (signals, _) = signals(&cluster).await;
     let mut ears = Vec::new();
     for name in ["n1", "n2"] {
@@ -110,7 +111,7 @@ async fn a_node_hears_every_event_by_one_connection_to_each_shard() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_is_heard_again_where_its_slot_has_moved() {
-    let cluster = Cluster::start();
+    let cluster = RedisCluster::start();
     let (signals, _) = signals(&cluster).await;
     let mut ear = signals.listen(&node("n1")).await.unwrap();
     // A lane of the first shard, moved to the second as an operator would.
@@ -139,13 +140,12 @@ async fn a_lane_is_heard_again_where_its_slot_has_moved() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_hears_again_after_a_primary_has_died() {
-    let cluster = Cluster::start();
+    let cluster = RedisCluster::start();
     let (signals, _) = signals(&cluster).await;
     let mut ear = signals.listen(&node("n1")).await.unwrap();
     let dead = cluster.servers[0];
     assert!(subscribers(&dead).await == 1, "it has lanes");
-    let killed = std::process::Command::new("kill").arg("-KILL").arg(dead.pid.to_string()).status().unwrap();
-    assert!(killed.success());
+    dead.kill();
     let took = until_reached(&signals, &mut *ear, "n1").await;
     assert!(took < PATIENCE);
     let all: Vec<_> = (0..32).map(|event| (Recipient::Everyone, sale(event))).collect();

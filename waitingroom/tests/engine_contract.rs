@@ -3,7 +3,8 @@
 
 #[path = "engine_contract/absence.rs"]
 mod absence;
-#[path = "fixture/cluster.rs"]
+#[path = "../../tests/harness/redis_cluster.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the suites share it, and none needs all of it")]
 mod cluster;
 #[path = "engine_contract/events.rs"]
 mod events;
@@ -51,7 +52,7 @@ macro_rules! contract {
         /// One after the other on one cluster: it takes six servers. Each behaviour has events of its own, on any shard.
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn on_cluster() {
-            let cluster = cluster::Cluster::start();
+            let cluster = cluster::RedisCluster::start();
             $($({
                 let engine = redis::engine_on(&cluster.url).await.0;
                 let behaviour = tokio::spawn($part::$behaviour(std::sync::Arc::new(engine)));

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use booking::store::SharedStore;
 use futures_util::{StreamExt, future::join_all, stream};
 use serde_json::{Value, json};
-use waitingroom::engine::{SharedEngine, memory::MemoryEngine, redis::RedisEngine};
+use waitingroom::{
+    engine::{SharedEngine, memory::MemoryEngine, redis::RedisEngine},
+    redis_servers::RedisServers,
+};
 
 use crate::{
     databases,
@@ -43,7 +46,8 @@ pub(crate) async fn redis() -> SharedEngine {
     let url = std::env::var("STANCHION_TEST_REDIS_URL")
         .expect("STANCHION_TEST_REDIS_URL is not set: run `make test`, or tests/services/run COMMAND");
     let prefix = format!("t{}:", uuid::Uuid::new_v4().simple());
-    Arc::new(RedisEngine::connect(&url, &prefix).await.unwrap())
+    let servers = RedisServers::parse(&url).unwrap();
+    Arc::new(RedisEngine::connect(&servers, &prefix).await.unwrap())
 }
 
 pub(crate) async fn two_instances(engine: SharedEngine) -> [Shop; 2] {

@@ -1,0 +1,189 @@
+//! A line on a Redis Cluster: what its nodes cost each shard, and the death of a primary in the middle of a release.
+
+use std::{collections::HashSet, time::Duration};
+
+use serde_json::json;
+use stanchion_tests::{
+    Admission, Draft, Rest, Sale, Shape, Socket, Stack, Visitor,
+    admission::assert_in_order,
+    crowd::{everyone, queue_all},
+    eventually,
+    inventory::Inventory,
+    redis_cluster::Server,
+    redis_server::{Inspector, RedisClient},
+    shopping, tokens,
+};
+use waitingroom::wire::ServerMessage;
+
+const PASS_TTL: i64 = 300;
+const USERS: u32 = 90;
+
+async fn look_into(server: &Server) -> Inspector {
+    Inspector::open(&server.url()).await.expect("a server that answers")
+}
+
+/// The primary that holds an event's line.
+async fn home(stack: &Stack, sale: &Sale) -> Server {
+    let line = format!("{}:{{{}}}:meta", stack.backing().prefix, sale.event);
+    for server in stack.backing().cluster().primaries() {
+        if look_into(server).await.elements().await.contains_key(&line) {
+            return *server;
+        }
+    }
+    panic!("no primary holds the line");
+}
+
+/// So many sales, each on another shard.
+async fn sales_apart(stack: &Stack, count: usize, draft: impl Fn() -> Draft) -> Vec<(Sale, Server)> {
+    let (mut sales, mut ports) = (Vec::new(), HashSet::new());
+    while sales.len() < count {
+        let sale = draft().create(&stack.operator()).await;
+        let server = home(stack, &sale).await;
+        if ports.insert(server.port) {
+            sales.push((sale, server));
+        }
+    }
+    sales
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_costs_each_shard_one_subscription_and_one_connection() {
+    let shape = Shape { workers: 1, bookings: 1, redis_cluster: true, ..Shape::default() };
+    let stack = Stack::servers(shape).await;
+    let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
+    let mut waiting = Vec::new();
+    for (sale, _) in sales_apart(&stack, 3, || Draft::new(&[1_000]).paused()).await {
+        waiting.extend(queue_all(&urls, &sale, &Visitor::many("waiting", 100)).await);
+    }
+    let mut nodes = 0;
+    for server in stack.backing().cluster().primaries() {
+        let inspector = look_into(server).await;
+        // Redis' own, between primary and replica, are not clients of ours.
+        let clients: Vec<RedisClient> = inspector.clients().await.into_iter().filter(|one| !one.replicates()).collect();
+        let subscribers = clients.iter().filter(|client| client.subscribes()).count();
+        assert!(subscribers <= 2, "one a gateway: {clients:?}");
+        assert!(clients.len() - subscribers <= 4, "one a process: {clients:?}");
+        nodes += subscribers;
+    }
+    assert!(nodes >= 4, "signals are spread over shards");
+    assert_eq!(waiting.len(), 300);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_outlives_its_primary() {
+    let stack = Stack::on_cluster().await;
+    let queue = json!({"rate_per_second": 15, "burst": 5, "pass_ttl_seconds": PASS_TTL});
+    let sales = sales_apart(&stack, 2, || Draft::new(&[USERS]).queue(queue.clone()).paused()).await;
+    let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
+    let mut work = Vec::new();
+    for (at, (sale, _)) in sales.iter().enumerate() {
+        for (visitor, socket, ..) in queue_all(&urls, sale, &Visitor::many(&format!("shopper-{at}"), 90)).await {
+            work.push(shop(stack.booking(at), socket, sale.clone(), visitor));
+        }
+    }
+    for (sale, _) in &sales {
+        sale.open(&stack.operator()).await;
+    }
+    let (gateway, watcher) = (stack.gateway(0), Visitor::new("watcher"));
+    let crash = async {
+        eventually("the middle of the release", || async {
+            let left = sales[0].0.status(&gateway.by(&watcher)).await["total_in_queue"].as_u64();
+            left.is_some_and(|left| left < 60).then_some(())
+        })
+        .await;
+        let status = sales[0].0.status(&gateway.by(&watcher)).await;
+        sales[0].1.kill();
+        assert!(status["total_in_queue"].as_u64().is_some_and(|left| left > 20), "it was the middle: {status}");
+    };
+    let (admissions, ()) = tokio::join!(everyone(work), crash);
+
+    let database = &stack.backing().database;
+    assert_eq!(database.number("SELECT count(*) FROM bookings WHERE status = 'confirmed'").await, 180);
+    assert_eq!(database.number("SELECT count(DISTINCT user_id) FROM bookings").await, 180, "one booking each");
+    assert_eq!(
+        database.number("SELECT count(DISTINCT pass_jti) FROM bookings").await,
+        180,
+        "each by a pass of its own"
+    );
+    for (sale, _) in &sales {
+        let here: Vec<Admission> =
+            admissions.iter().filter(|admission| admission.claims.event_id == sale.event).cloned().collect();
+        assert_eq!(here.len(), 90);
+        assert_in_order(&here, PASS_TTL);
+        let seats = Inventory::settled(sale, &stack.operator()).await.total();
+        assert_eq!((seats.available, seats.held, seats.confirmed), (0, 0, 90));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn joins_that_died_with_their_primary_are_made_good() {
+    let stack = Stack::on_cluster().await;
+    let queue = json!({"pass_ttl_seconds": PASS_TTL, "rate_per_second": 100, "burst": 1});
+    let sale = Draft::new(&[USERS]).queue(queue).paused().create(&stack.operator()).await;
+    let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
+    let mut waiting = queue_all(&urls, &sale, &Visitor::many("copied", 40)).await;
+    let primary = home(&stack, &sale).await;
+    let replica = stack.backing().cluster().replica_of(&primary);
+    look_into(&primary).await.part_with(&look_into(&replica).await).await;
+    waiting.extend(queue_all(&urls, &sale, &Visitor::many("lost", 30)).await);
+    primary.kill();
+
+    let (gateway, watcher) = (stack.gateway(0), Visitor::new("watcher"));
+    eventually("everybody in line again", || async {
+        let answer = gateway.by(&watcher).get(&format!("/queue/status/{}", sale.event)).await;
+        (answer.status == 200 && answer.body["total_in_queue"] == 70).then_some(())
+    })
+    .await;
+    sale.open(&stack.operator()).await;
+    let admissions = everyone(waiting.into_iter().map(|(visitor, mut socket, ticket, _)| {
+        let sale = sale.clone();
+        async move {
+            let admission = next_pass(&mut socket, &sale, &visitor).await;
+            let number = tokens::ticket_number(&ticket, &visitor.name, &sale.event);
+            assert_eq!(admission.claims.num, number, "the number of before the loss");
+            admission
+        }
+    }))
+    .await;
+    assert_eq!(admissions.len(), 70);
+    assert_in_order(&admissions, PASS_TTL);
+}
+
+/// Waits for the pass and buys one seat with it. A pass that the cluster has forgotten, because its release was not replicated
+/// before the primary died, is no pass any more: another one comes.
+async fn shop(
+    booking: Rest,
+    mut socket: Socket,
+    sale: Sale,
+    visitor: Visitor,
+    booked: watch::Sender<u32>,
+) -> Admission {
+    let booking = booking.by(&visitor);
+    loop {
+        let admission = next_pass(&mut socket, &sale, &visitor).await;
+        let key = shopping::new_key();
+        let answer = loop {
+            let answer = shopping::reserve_once(&booking, &sale.wish(0, 1), Some(&admission.pass), Some(&key)).await;
+            if !answer.asks_to_wait() {
+                break answer;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        if answer.status == 201 || answer.status == 200 {
+            shopping::confirm(&booking, shopping::id(&answer.body)).await.expect(200);
+            return admission;
+        }
+        answer.refused(403, "PASS_REVOKED");
+    }
+}
+
+/// What else is said, positions and that the line cannot be reached for a moment, is passed over.
+async fn next_pass(socket: &mut Socket, sale: &Sale, visitor: &Visitor) -> Admission {
+    let pass = |message| match message {
+        ServerMessage::Pass { pass_id, queue_pass, .. } => Some((pass_id, queue_pass)),
+        _ => None,
+    };
+    let (pass_id, pass) = socket.until("a pass", pass).await;
+    socket.say(json!({"type": "ack", "pass_id": pass_id})).await;
+    Admission::new(visitor, &sale.event, &pass)
+}
