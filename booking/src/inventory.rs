@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, mpsc};
 use uuid::Uuid;
 use waitingroom::{
     clock::{Clock, Timestamp},
-    engine::{EngineError, Opening, SharedEngine},
+    engine::{EngineError, Opening, RECOVERY, SEQUENCE_RESERVE, SharedEngine},
     ids::{Epoch, EventId, ZoneId},
     seats::ZoneSeats,
 };
@@ -29,12 +29,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A rebuild that takes longer may be repeated by another instance.
 const LEASE: Duration = Duration::from_secs(10);
-
-/// How long ticket holders have to return, in their old order, after the line was lost.
-const RECOVERY: Duration = Duration::from_secs(5);
-
-/// Numbers that may have been given out between the last checkpoint, a second old, and the loss.
-const SEQUENCE_RESERVE: u64 = 1_000_000;
 
 /// Longest wait for one step of the engine.
 const ENGINE_DEADLINE: Duration = Duration::from_secs(5);

@@ -151,13 +151,7 @@ async fn joins_that_died_with_their_primary_are_made_good() {
 
 /// Waits for the pass and buys one seat with it. A pass that the cluster has forgotten, because its release was not replicated
 /// before the primary died, is no pass any more: another one comes.
-async fn shop(
-    booking: Rest,
-    mut socket: Socket,
-    sale: Sale,
-    visitor: Visitor,
-    booked: watch::Sender<u32>,
-) -> Admission {
+async fn shop(booking: Rest, mut socket: Socket, sale: Sale, visitor: Visitor) -> Admission {
     let booking = booking.by(&visitor);
     loop {
         let admission = next_pass(&mut socket, &sale, &visitor).await;

@@ -11,7 +11,7 @@ pub mod gathering;
 pub mod memory;
 pub mod redis;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -339,6 +339,12 @@ pub const SWEEP_LIMIT: usize = 1_000;
 
 /// A pass that nobody acknowledged is published again after this time (milliseconds).
 pub const RESEND_MS: i64 = 1_000;
+
+/// How long ticket holders have to return, in their old order, after a line was lost.
+pub const RECOVERY: Duration = Duration::from_secs(5);
+
+/// Numbers that may have been given out between what is remembered of a lost line, about a second old, and the loss.
+pub const SEQUENCE_RESERVE: u64 = 1_000_000;
 
 /// A place whose passes were taken back so often is gone: whoever lets passes lie keeps others from theirs.
 pub const UNCLAIMED_LIMIT: u8 = 3;

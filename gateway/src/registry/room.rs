@@ -115,6 +115,9 @@ impl Room {
             }
             local.slots.push(Arc::clone(slot));
         }
+        if local.position > 0 {
+            local.told = local.told.min(local.position);
+        }
         // The client is told this place next; what an attempt with an older reading left in the slot would lead it back.
         slot.forget_positions_above(event, local.position);
         drop(local);

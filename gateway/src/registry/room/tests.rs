@@ -176,8 +176,22 @@ fn a_reading_that_was_overtaken_leads_nobody_back() {
     // A second tab whose reading took longer.
     assert_eq!(room.attach(event(), &user(9), &old, &Arc::new(Slot::default())), Ok(false));
     room.progress(&progress(4, vec![], 19), now);
+    assert!(slot.take().iter().all(|(_, news)| news.position.is_none()), "still 5");
+    room.progress(&progress(4, vec![5], 18), now);
     let told = slot.take().into_iter().find_map(|(_, news)| news.position);
-    assert_eq!(told.map(|news| news.position), Some(5));
+    assert_eq!(told.map(|news| news.position), Some(4));
+}
+
+#[test]
+fn the_first_news_is_no_worse_than_the_place_that_was_told() {
+    let room = Room::default();
+    let now = Timestamp::from_millis(100_000);
+    let slot = Arc::new(Slot::default());
+    let place = Place { number: 9, epoch: epoch(), position: 4, total: 9, revision: 0, grant: None };
+    assert_eq!(room.attach(event(), &user(9), &place, &slot), Ok(true));
+    room.refresh(&user(9), &Place { position: 5, ..place });
+    room.progress(&progress(0, vec![], 9), now);
+    assert!(slot.take().iter().all(|(_, news)| news.position.is_none()), "5 is not told");
 }
 
 #[test]

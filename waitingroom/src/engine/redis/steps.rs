@@ -4,7 +4,10 @@ use redis::Script;
 
 use crate::{
     absence::{NODE_TIMEOUT, POLL_WINDOW},
-    engine::{NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT, RESEND_MS, SWEEP_LIMIT, SYNC_WINDOW_MS, UNCLAIMED_LIMIT},
+    engine::{
+        NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT, RECOVERY, RESEND_MS, SEQUENCE_RESERVE, SWEEP_LIMIT,
+        SYNC_WINDOW_MS, UNCLAIMED_LIMIT,
+    },
     rate::TRICKLE,
 };
 
@@ -80,7 +83,7 @@ impl Step {
 
 /// The limits that both engines share, as the scripts name them.
 fn limits() -> String {
-    let limits: [(&str, i128); 15] = [
+    let limits: [(&str, i128); 17] = [
         ("POLL_WINDOW_MS", POLL_WINDOW.as_millis() as i128),
         ("NODE_TIMEOUT_MS", NODE_TIMEOUT.as_millis() as i128),
         ("NODE_MEMORY_MS", NODE_MEMORY_MS.into()),
@@ -90,6 +93,8 @@ fn limits() -> String {
         ("SWEEP_LIMIT", SWEEP_LIMIT as i128),
         ("PROGRESS_LIMIT", PROGRESS_LIMIT as i128),
         ("UNCLAIMED_LIMIT", UNCLAIMED_LIMIT.into()),
+        ("RECOVERY_MS", RECOVERY.as_millis() as i128),
+        ("SEQUENCE_RESERVE", SEQUENCE_RESERVE.into()),
         ("SYNC_WINDOW_MS", SYNC_WINDOW_MS.into()),
         ("RESEATED_MEMORY_MS", RESEATED_MEMORY_MS.into()),
         ("JOURNAL_MEMORY_MS", JOURNAL_MEMORY_MS.into()),

@@ -5,12 +5,16 @@
 local values = { select(6, unpack(ARGV)) }
 local known = recall('server', 'sequence', 'head')
 if not known or not is_whole() then
-  local sequence = math.max(tonumber(ARGV[3]), known and tonumber(meta.sequence) or 0)
-  local head = math.max(tonumber(ARGV[4]), known and tonumber(meta.head) or 0)
-  if known then forget() end
+  local sequence, head, release_from = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+  if known then
+    sequence = math.max(sequence, tonumber(meta.sequence) + SEQUENCE_RESERVE)
+    head = math.max(head, tonumber(meta.head))
+    release_from = math.max(release_from, tonumber(ARGV[1]) + RECOVERY_MS)
+    forget()
+  end
   redis.call('HSET', META, 'epoch', ARGV[2], 'server', server(), 'clock', ARGV[1],
     'opening_sequence', exact(sequence), 'opening_head', exact(head), 'sequence', exact(sequence), 'head', exact(head),
-    'release_from', ARGV[5], 'tokens', values[3], 'tokens_at', ARGV[1], 'published', 0, 'seats_left', 0, 'sync_until', 0,
+    'release_from', exact(release_from), 'tokens', values[3], 'tokens_at', ARGV[1], 'published', 0, 'seats_left', 0, 'sync_until', 0,
     'released', 0, 'taken_back', 0, 'expired', 0, 'dropped', 0, 'left', 0, 'leapt', 0)
   configure(values)
   meta.epoch = ARGV[2]
