@@ -225,7 +225,12 @@ async fn a_line_that_began_on_another_server_is_taken_for_lost_and_begins_anew()
     let sale = Sale::open(QueueSettings::default()).await;
     let JoinOutcome::Joined(before) = sale.join("ann", 99).await else { panic!("ann has a place") };
     let meta = format!("{}:{{{}}}:meta", sale.prefix, sale.event);
-    let () = sale.engine.connection().hset(meta, "server", "one that was lost").await.unwrap();
+    let () = sale
+        .engine
+        .connection()
+        .hset_multiple(meta, &[("server", "one that was lost"), ("server_seen", "0")])
+        .await
+        .unwrap();
 
     let unknown =
         |answer: Option<EngineError>| assert!(matches!(answer, Some(EngineError::UnknownEvent)), "{answer:?}");

@@ -13,6 +13,8 @@ use crate::{
 
 /// How long a re-presented ticket of an earlier epoch is remembered: longer than any sale's recovery takes.
 const RESEATED_MEMORY_MS: u32 = 24 * 3_600 * 1_000;
+/// How long an answer to which Redis this is holds: no Redis dies, starts and loads its data in less.
+const SERVER_LOOK_MS: u32 = 20;
 /// How long settlements are kept for a sync that never ends.
 const JOURNAL_MEMORY_MS: u32 = 3_600 * 1_000;
 /// How long a part of an inventory waits for the rest.
@@ -83,7 +85,7 @@ impl Step {
 
 /// The limits that both engines share, as the scripts name them.
 fn limits() -> String {
-    let limits: [(&str, i128); 17] = [
+    let limits: [(&str, i128); 18] = [
         ("POLL_WINDOW_MS", POLL_WINDOW.as_millis() as i128),
         ("NODE_TIMEOUT_MS", NODE_TIMEOUT.as_millis() as i128),
         ("NODE_MEMORY_MS", NODE_MEMORY_MS.into()),
@@ -93,6 +95,7 @@ fn limits() -> String {
         ("SWEEP_LIMIT", SWEEP_LIMIT as i128),
         ("PROGRESS_LIMIT", PROGRESS_LIMIT as i128),
         ("UNCLAIMED_LIMIT", UNCLAIMED_LIMIT.into()),
+        ("SERVER_LOOK_MS", SERVER_LOOK_MS.into()),
         ("RECOVERY_MS", RECOVERY.as_millis() as i128),
         ("SEQUENCE_RESERVE", SEQUENCE_RESERVE.into()),
         ("SYNC_WINDOW_MS", SYNC_WINDOW_MS.into()),

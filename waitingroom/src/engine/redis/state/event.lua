@@ -42,10 +42,19 @@ local function recall(...)
   return true
 end
 
+-- Redis' own clock, asked once a step.
+local server_ms
+local function server_time()
+  if not server_ms then
+    local time = redis.call('TIME')
+    server_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return server_ms
+end
+
 -- No caller's clock is believed that is further ahead of Redis' own than this.
 local function believable(now)
-  local time = redis.call('TIME')
-  return math.min(now, time[1] * 1000 + math.floor(time[2] / 1000) + CLOCK_SLACK_MS)
+  return math.min(now, server_time() + CLOCK_SLACK_MS)
 end
 
 -- Like recall, and moves the event's clock to `now`. Answers the clock, which never runs backwards. Remembers a leap: in the time
@@ -69,9 +78,14 @@ local function server()
 end
 
 -- Is this the Redis that the line began on? Another one may lack the last writes: what its disk or its replica had not got. Needs
--- `server`.
+-- `server` and `server_seen`. Looked up again after a time in which no Redis starts: asking costs as much as a small step.
 local function is_whole()
-  return meta.server == server()
+  local time = server_time()
+  local seen = tonumber(meta.server_seen)
+  if seen and time >= seen and time - seen < SERVER_LOOK_MS then return true end
+  if meta.server ~= server() then return false end
+  redis.call('HSET', META, 'server_seen', time)
+  return true
 end
 
 -- Deletes the event. What remembers its burned passes and attempts is of its epoch and expires.

@@ -13,7 +13,7 @@
 -- A crowd that joins costs a few commands in all: entries are read together; what changes is kept in tables and written
 -- together at the end, or before a rank is asked for.
 
-local now = advance(tonumber(ARGV[1]), 'server', 'published', 'state', 'max_in_line', 'sequence', 'opening_sequence',
+local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'state', 'max_in_line', 'sequence', 'opening_sequence',
   'opening_head')
 if not now or not is_whole() then return false end
 

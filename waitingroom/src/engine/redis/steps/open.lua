@@ -3,7 +3,7 @@
 -- ARGV: now, epoch, sequence, head, release_from, then the settings in the order of settings.lua.
 
 local values = { select(6, unpack(ARGV)) }
-local known = recall('server', 'sequence', 'head')
+local known = recall('server', 'server_seen', 'sequence', 'head')
 if not known or not is_whole() then
   local sequence, head, release_from = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
   if known then
@@ -12,7 +12,7 @@ if not known or not is_whole() then
     release_from = math.max(release_from, tonumber(ARGV[1]) + RECOVERY_MS)
     forget()
   end
-  redis.call('HSET', META, 'epoch', ARGV[2], 'server', server(), 'clock', ARGV[1],
+  redis.call('HSET', META, 'epoch', ARGV[2], 'server', server(), 'server_seen', 0, 'clock', ARGV[1],
     'opening_sequence', exact(sequence), 'opening_head', exact(head), 'sequence', exact(sequence), 'head', exact(head),
     'release_from', exact(release_from), 'tokens', values[3], 'tokens_at', ARGV[1], 'published', 0, 'seats_left', 0, 'sync_until', 0,
     'released', 0, 'taken_back', 0, 'expired', 0, 'dropped', 0, 'left', 0, 'leapt', 0)

@@ -2,7 +2,7 @@
 -- Answers {epoch, granted, unacknowledged, lapsed, from, removed, total, active, seats_left, settings, share}; granted and
 -- unacknowledged are flat lists of user, nodes, pass, number, issued, expires; lapsed of user, nodes, what.
 
-local now = advance(tonumber(ARGV[1]), 'server', 'published', 'head', 'tokens', 'tokens_at', 'release_from', 'seats_left',
+local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'head', 'tokens', 'tokens_at', 'release_from', 'seats_left',
   'share', 'share_at', 'leapt', unpack(SETTINGS))
 if not now or not is_whole() then return false end
 -- Of several workers' shares the latest counts.

@@ -4,7 +4,7 @@
 --
 -- What they all need is read at once, changed here and written at once: commands are what a reservation costs.
 
-local now = advance(tonumber(ARGV[1]), 'server', 'sync_until')
+local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'sync_until')
 if not now or not is_whole() then return false end
 local syncing = tonumber(meta.sync_until) > now
 

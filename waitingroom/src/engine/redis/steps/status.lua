@@ -1,6 +1,6 @@
 -- The state of the line.
 
-if not recall('server', 'sequence', 'head', 'seats_left', 'share', 'clock', 'opening_sequence', 'released', 'taken_back', 'expired', 'dropped',
+if not recall('server', 'server_seen', 'sequence', 'head', 'seats_left', 'share', 'clock', 'opening_sequence', 'released', 'taken_back', 'expired', 'dropped',
   'left', unpack(SETTINGS)) or not is_whole() then return false end
 -- Each new place took the next number, or an earlier epoch's.
 local joined = tonumber(meta.sequence) - tonumber(meta.opening_sequence) + redis.call('SCARD', RESEATED)
