@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -42,6 +42,8 @@ const LONGEST_US: u64 = 600_000_000;
 pub struct Received {
     /// Browsers that had a place.
     pub joined: u32,
+    /// Messages of any kind after the place.
+    pub messages: u64,
     /// (microseconds from the release, how many passes).
     pub latencies: Vec<(u64, u64)>,
 }
@@ -49,6 +51,7 @@ pub struct Received {
 /// What the browsers count together.
 struct Counts {
     joined: AtomicU32,
+    messages: AtomicU64,
     latencies: Mutex<Histogram<u64>>,
 }
 
@@ -63,7 +66,7 @@ pub fn name(number: u32) -> String {
 /// A conductor that went away.
 pub async fn run(crowd: Crowd) -> Result<()> {
     let latencies = Mutex::new(Histogram::new_with_max(LONGEST_US, 3)?);
-    let counts = Arc::new(Counts { joined: AtomicU32::new(0), latencies });
+    let counts = Arc::new(Counts { joined: AtomicU32::new(0), messages: AtomicU64::new(0), latencies });
     let crowd = Arc::new(crowd);
     let start = Instant::now();
     for number in 0..crowd.users {
@@ -87,7 +90,11 @@ impl Counts {
     fn received(&self) -> Received {
         let latencies = self.latencies.lock();
         let counts = latencies.iter_recorded().map(|value| (value.value_iterated_to(), value.count_at_value()));
-        Received { joined: self.joined.load(Ordering::Relaxed), latencies: counts.collect() }
+        Received {
+            joined: self.joined.load(Ordering::Relaxed),
+            messages: self.messages.load(Ordering::Relaxed),
+            latencies: counts.collect(),
+        }
     }
 }
 
@@ -105,8 +112,12 @@ async fn wait(crowd: &Crowd, number: u32, counts: &Counts) -> Result<()> {
     while let Some(message) = socket.next().await {
         let message = message?;
         let Message::Text(text) = &message else { continue };
+        counts.messages.fetch_add(1, Ordering::Relaxed);
         match serde_json::from_str(text.as_str()) {
-            Ok(ToBrowser::Queued {}) => drop(counts.joined.fetch_add(1, Ordering::Relaxed)),
+            Ok(ToBrowser::Queued {}) => {
+                counts.joined.fetch_add(1, Ordering::Relaxed);
+                counts.messages.fetch_sub(1, Ordering::Relaxed);
+            }
             Ok(ToBrowser::Pass { pass_id, expires_at, .. }) => {
                 let taken = since_release(&expires_at, crowd.pass_life)?;
                 counts.latencies.lock().saturating_record(taken);

@@ -24,7 +24,7 @@ pub struct Run {
 /// A column of the table.
 type Figure = (&'static str, fn(&Run) -> f64, fn(f64) -> String);
 
-const FIGURES: [Figure; 11] = [
+const FIGURES: [Figure; 13] = [
     ("joined", |run| share(f64::from(run.received.joined), run.users), percent),
     ("delivered in time", |run| share(run.passes(), run.users), percent),
     ("p50", |run| run.quantile_ms(0.50), milliseconds),
@@ -41,6 +41,12 @@ const FIGURES: [Figure; 11] = [
     (
         "gateway CPU per delivered pass",
         |run| (run.delivered.gateway_cpu_us - run.joined.gateway_cpu_us) / run.passes(),
+        microseconds,
+    ),
+    ("messages per user", |run| per(run.received.messages as f64, run.users), tenths),
+    (
+        "gateway CPU per message",
+        |run| (run.delivered.gateway_cpu_us - run.joined.gateway_cpu_us) / run.received.messages as f64,
         microseconds,
     ),
     ("gateway memory per user", |run| per(run.joined.gateway_bytes - run.empty.gateway_bytes, run.users), bytes),
@@ -133,6 +139,10 @@ fn microseconds(value: f64) -> String {
 
 fn bytes(value: f64) -> String {
     if value.abs() < 1_024.0 { format!("{value:.0} B") } else { format!("{:.1} KiB", value / 1_024.0) }
+}
+
+fn tenths(value: f64) -> String {
+    format!("{value:.1}")
 }
 
 fn count(value: f64) -> String {
