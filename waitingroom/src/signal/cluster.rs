@@ -1,6 +1,6 @@
 //! Signals over a Redis Cluster: sharded Pub/Sub, and for each node one subscriber connection to each shard.
 //!
-//! Channels are laid out in [`LANES`] lanes. A lane is a hash tag, so its channels lie in one slot and on one shard; an event's
+//! Channels are laid out in 16 lanes. A lane is a hash tag, so its channels lie in one slot and on one shard; an event's
 //! signals take the lane that its id names, whichever shard the event itself is on. A node listens to two channels of each lane,
 //! its own and everyone's. Probes take every lane. A lane that is silent, unsubscribed by its shard, or cut off is subscribed
 //! again where its slot is then, while the others are heard; afterwards a gap is reported.
