@@ -137,14 +137,15 @@ async fn what_happens_at_one_instance_is_counted_at_the_other([first, second]: [
     let counted = async {
         loop {
             let (_, moment) = stream.next().await.unwrap();
-            if moment["totals"]["joined"] == before + 7 {
+            // A figure may be taken between the last user's place and their pass.
+            if moment["totals"]["released"] == before + 7 {
                 break moment["totals"].clone();
             }
         }
     };
     let totals =
         tokio::time::timeout(std::time::Duration::from_secs(5), counted).await.expect("counted over all nodes");
-    assert_eq!(totals["released"], before + 7, "{totals}");
+    assert_eq!(totals["joined"], before + 7, "{totals}");
 }
 
 async fn a_sync_in_the_middle_of_a_sale_loses_nothing(shops: [Shop; 2]) {

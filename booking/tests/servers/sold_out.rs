@@ -99,9 +99,9 @@ impl House {
         let name = format!("buyer-{user}");
         let pass = self.pass(&name, user);
         let wanted = 1 + (dice >> 8) as u32 % 10;
-        let mut answer = shop.reserve(&name, &pass, Some("k"), zone as usize, wanted).await;
+        let mut answer = patiently(shop, &name, &pass, zone, wanted).await;
         if answer.code() == "INSUFFICIENT_SEATS" {
-            answer = shop.reserve(&name, &pass, Some("k"), zone as usize, 1).await;
+            answer = patiently(shop, &name, &pass, zone, 1).await;
         }
         match (answer.status.as_u16(), answer.code()) {
             (201, _) => self.decide(shop, &name, &answer, dice).await,
@@ -209,4 +209,15 @@ fn mixed(number: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+/// Asks again as often as the answer is to come back: while the seats are counted anew, say.
+async fn patiently(shop: &Shop, user: &str, pass: &str, zone: u64, quantity: u32) -> Answer {
+    loop {
+        let answer = shop.reserve(user, pass, Some("k"), zone as usize, quantity).await;
+        if answer.status != 503 {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -1,6 +1,6 @@
 //! A batch of bookings in one statement: rows, counters and messages, all or nothing.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use uuid::Uuid;
 
@@ -38,7 +38,8 @@ WITH input AS (
     INSERT INTO outbox (message_id, topic, payload, created_at_ms)
     SELECT message_id, topic, payload, created_at_ms FROM input JOIN stored ON stored.booking_id = input.booking_id
 )
-SELECT booking_id FROM stored";
+SELECT booking_id, TRUE FROM stored
+UNION ALL SELECT booking_id, FALSE FROM input WHERE zone_id NOT IN (SELECT zones.zone_id FROM zones)";
 
 impl PostgresStore {
     /// The whole batch at once; where one row makes the database refuse the batch, each row by itself.
@@ -64,20 +65,22 @@ impl PostgresStore {
     }
 
     async fn insert_together(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
-        let stored: HashSet<Uuid> = self.insert_statement(batch).await?.into_iter().collect();
-        let answer = |row: &NewBooking| match stored.contains(&row.booking.booking_id.uuid()) {
-            true => Inserted::Stored,
-            false => Inserted::Duplicate,
+        let found: HashMap<Uuid, bool> = self.insert_statement(batch).await?.into_iter().collect();
+        let answer = |row: &NewBooking| match found.get(&row.booking.booking_id.uuid()) {
+            Some(true) => Inserted::Stored,
+            Some(false) => Inserted::NoSeats, // there is no such zone
+            None => Inserted::Duplicate,
         };
         Ok(batch.iter().map(answer).collect())
     }
 
-    async fn insert_statement(&self, batch: &[NewBooking]) -> Result<Vec<Uuid>, StoreError> {
+    /// Which rows were stored (true), and which name a zone that is not there (false).
+    async fn insert_statement(&self, batch: &[NewBooking]) -> Result<Vec<(Uuid, bool)>, StoreError> {
         fn column<'a, T>(batch: &'a [NewBooking], value: impl Fn(&'a NewBooking) -> T) -> Vec<T> {
             batch.iter().map(value).collect()
         }
         let messages = column(batch, |row| row.booking.message());
-        let statement = sqlx::query_scalar(INSERT)
+        let statement = sqlx::query_as(INSERT)
             .bind(column(batch, |row| row.booking.booking_id.uuid()))
             .bind(column(batch, |row| row.booking.event_id.uuid()))
             .bind(column(batch, |row| row.booking.show_id.uuid()))
