@@ -2,23 +2,23 @@
 //! `tests/services/run cargo bench -p waitingroom --bench joins`.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]
 
+mod cost;
 #[path = "../tests/fixture/redis.rs"]
 mod redis;
 
 use std::{sync::Arc, time::Instant};
 
 use futures_util::{StreamExt, stream};
-use uuid::Uuid;
 use waitingroom::{
     absence::Presence,
-    clock::{Clock, Timestamp},
-    engine::{
-        Join, JoinOutcome, Opening, SharedEngine, gathering::Gathering, memory::MemoryEngine, redis::RedisEngine,
-    },
-    ids::{EventId, UserId},
+    clock::Clock,
+    engine::{Join, JoinOutcome, SharedEngine, gathering::Gathering, memory::MemoryEngine, redis::RedisEngine},
+    ids::UserId,
     lifecycle::Lifecycle,
     line::QueueSettings,
 };
+
+use crate::cost::Cost;
 
 const USERS: usize = 50_000;
 
@@ -56,40 +56,16 @@ async fn main() {
 
 async fn measure(name: &str, engine: &SharedEngine, redis: &RedisEngine, way: &Way, at_once: usize) {
     let users = if at_once == 1 { USERS / 10 } else { USERS };
-    let event: EventId = Uuid::new_v4().into();
-    let (settings, release_from) = (QueueSettings::default(), Timestamp::default());
-    let opening = Opening { settings, epoch: "now".parse().unwrap(), sequence: 0, head: 0, release_from };
-    engine.open(event, &opening, Clock::System.now()).await.unwrap();
-    let (redis_before, own_before, began) = (redis_cpu(redis).await, own_cpu(), Instant::now());
+    let event = cost::open(engine.as_ref(), QueueSettings::default()).await;
+    let (before, began) = (Cost::until_now(redis).await, Instant::now());
     let joins = stream::iter(0..users).map(|number| async move {
         let user: UserId = format!("user-{number}").parse().unwrap();
         let presence = Presence::Node("node".parse().unwrap());
         way.join(Join { event_id: event, user, presence, ticket: None }).await;
     });
     joins.buffer_unordered(at_once).collect::<()>().await;
-    let per_join = |seconds: f64| seconds * 1e6 / users as f64;
     let took = began.elapsed().as_secs_f64();
-    let (redis_used, own_used) = (redis_cpu(redis).await - redis_before, own_cpu() - own_before);
-    println!(
-        "{name} | {at_once} | {:.0} | {:.1} | {:.1}",
-        users as f64 / took,
-        per_join(redis_used),
-        per_join(own_used)
-    );
+    let (redis_used, own_used) = before.since(redis, users).await;
+    println!("{name} | {at_once} | {:.0} | {redis_used:.1} | {own_used:.1}", users as f64 / took);
     engine.remove(event).await.unwrap();
-}
-
-/// Seconds that Redis has computed.
-async fn redis_cpu(redis: &RedisEngine) -> f64 {
-    let info: String = ::redis::cmd("INFO").arg("cpu").query_async(&mut redis.connection()).await.unwrap();
-    let seconds =
-        |name: &str| -> f64 { info.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().parse().unwrap() };
-    seconds("used_cpu_user:") + seconds("used_cpu_sys:")
-}
-
-/// Seconds that this process has computed, by the kernel's clock of 100 ticks a second.
-fn own_cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }
