@@ -17,7 +17,7 @@ use waitingroom::{
 
 use crate::{
     availability::Availability, catalogue::Catalogue, commit::Committer, inventory::Inventory, live::Live,
-    pulse::Pulse, store::SharedStore,
+    pulse::Pulse, settle::Settler, store::SharedStore, suspects::Suspects,
 };
 
 /// What the role is built on; the binary decides which backends these are.
@@ -71,6 +71,8 @@ pub(crate) struct Desk {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) committer: Committer,
     pub(crate) inventory: Inventory,
+    pub(crate) suspects: Arc<Suspects>,
+    pub(crate) settler: Settler,
     pub(crate) availability: Availability,
     pub(crate) live: Live,
     pub(crate) pulse: Pulse,
@@ -86,7 +88,11 @@ impl Desk {
         committer: Committer,
         inventory: Inventory,
     ) -> Self {
+        let suspects = Arc::<Suspects>::default();
+        let (engine, clock) = (backends.engine.clone(), backends.clock.clone());
         Self {
+            settler: Settler::new(engine, clock, Arc::clone(&suspects)),
+            suspects,
             availability: Availability::new(config.availability_readers),
             backends,
             config,

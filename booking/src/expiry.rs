@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use waitingroom::{clock::Timestamp, ids::EventId, seats::Settlement};
 
-use crate::{desk::Desk, refusal::Refusal, settle::settle};
+use crate::{desk::Desk, refusal::Refusal};
 
 impl Desk {
     /// One step: expires at most `limit` holds that are due at `now`; returns how many.
@@ -15,7 +15,7 @@ impl Desk {
             by_event.entry(booking.event_id).or_default().push((booking.booking_id, Settlement::Released));
         }
         for (event, settlements) in by_event {
-            settle(self.engine(), event, &settlements, now).await;
+            self.settler.settle(event, &settlements).await;
         }
         metrics::counter!("stanchion_booking_expired_total").increment(expired.len() as u64);
         Ok(expired.len())

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 use waitingroom::{
     clock::{Clock, Timestamp},
@@ -33,10 +33,7 @@ const LEASE: Duration = Duration::from_secs(10);
 /// Longest wait for one step of the engine.
 const ENGINE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Suspicions that may wait; more are the same ones again.
-const SUSPICIONS: usize = 64;
-
-/// A suspicion is not looked into so soon after a rebuild.
+/// A suspicion is not looked into so soon after a rebuild: it may be of before.
 const TRUST: Duration = Duration::from_secs(1);
 
 /// What a rebuild found.
@@ -57,14 +54,12 @@ pub(crate) struct Inventory {
     clock: Clock,
     /// When each event's last rebuild of this process began; the lock makes rebuilds take turns.
     last: Mutex<HashMap<EventId, Instant>>,
-    suspicions: mpsc::Sender<EventId>,
 }
 
 impl Inventory {
-    /// The inventory, and the events that are suspected of drift: to be looked into by a task.
-    pub(crate) fn new(store: SharedStore, engine: SharedEngine, clock: Clock) -> (Self, mpsc::Receiver<EventId>) {
-        let (suspicions, suspected) = mpsc::channel(SUSPICIONS);
-        (Self { store, engine, clock, last: Mutex::default(), suspicions }, suspected)
+    /// No event was rebuilt yet.
+    pub(crate) fn new(store: SharedStore, engine: SharedEngine, clock: Clock) -> Self {
+        Self { store, engine, clock, last: Mutex::default() }
     }
 
     /// Opens the event in the engine if need be, and replaces its seats by the database's. Requests that come while it runs
@@ -91,14 +86,10 @@ impl Inventory {
         Ok(synced)
     }
 
-    /// Reports that engine and database seem to differ.
-    pub(crate) fn suspect(&self, event: EventId) {
-        let _ = self.suspicions.try_send(event); // full: the rebuild is due anyway
-    }
-
-    /// Is a suspicion worth a rebuild?
-    pub(crate) async fn is_due(&self, event: EventId) -> bool {
-        self.last.lock().await.get(&event).is_none_or(|began| began.elapsed() > TRUST)
+    /// How long a suspicion has to wait before it is worth a rebuild.
+    pub(crate) async fn trusted_for(&self, event: EventId) -> Duration {
+        let last = self.last.lock().await.get(&event).copied();
+        last.map_or(Duration::ZERO, |began| TRUST.saturating_sub(began.elapsed()))
     }
 
     async fn take_lease(&self, event: EventId) -> Result<(), Refusal> {

@@ -32,6 +32,7 @@ mod role;
 pub mod seed;
 mod settle;
 pub mod store;
+mod suspects;
 
 pub use desk::{Backends, BookingConfig};
 pub use refusal::Refusal;

@@ -9,12 +9,7 @@ use waitingroom::{
     seats::{Settlement, StaleHold},
 };
 
-use crate::{
-    desk::Desk,
-    refusal::Refusal,
-    reservation::Status,
-    settle::{settle, settlement_of},
-};
+use crate::{desk::Desk, refusal::Refusal, reservation::Status, settle::settlement_of};
 
 /// A hold is left alone for this long after its end was due: longer than a commit can be under way.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
@@ -45,7 +40,7 @@ impl Desk {
         let statuses = self.store().statuses(&ids).await?;
         let verdict = |hold: &StaleHold| (hold.booking_id, verdict(hold, statuses.get(&hold.booking_id).copied()));
         let settlements: Vec<_> = stale.iter().map(verdict).collect();
-        settle(self.engine(), event, &settlements, now).await;
+        self.settler.settle(event, &settlements).await;
         metrics::counter!("stanchion_booking_stale_holds_total").increment(stale.len() as u64);
         Ok(stale.len())
     }

@@ -136,7 +136,7 @@ impl Desk {
             // The engine has forgotten what the database remembers: an old key, or a pass of a lost line.
             Outcome::Duplicate => self.made_before(wish).await?.ok_or(Refusal::PassUsed),
             Outcome::NoSeats => {
-                self.inventory.suspect(wish.event_id);
+                self.suspects.report(wish.event_id);
                 Err(Refusal::NotNow("the seats are being counted anew; try again in a moment"))
             }
             Outcome::Failed(error) => Err(Refusal::Store(error)),

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
-use tokio::sync::mpsc;
 use waitingroom::{http::Check, ids::EventId, lifecycle::Lifecycle, vitals::BookingVitals};
 
 use crate::{
@@ -21,6 +20,9 @@ const EXPIRY_PAUSE: Duration = Duration::from_millis(250);
 const EXPIRY_LIMIT: u32 = 500;
 /// While there is something to publish, and while there is nothing.
 const RELAY_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
+/// Before what the engine missed is told again: the first, and the longest.
+const RETELL_PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+const SUSPICION_PAUSE: Duration = Duration::from_millis(500);
 const FOLLOW_PAUSE: Duration = Duration::from_millis(500);
 const SECOND: Duration = Duration::from_secs(1);
 const PROBE_PAUSE: Duration = Duration::from_millis(500);
@@ -31,7 +33,6 @@ const SWEEP_LIMIT: u32 = 1_000;
 pub struct Booking {
     desk: Arc<Desk>,
     lanes: Lanes,
-    suspected: mpsc::Receiver<EventId>,
 }
 
 impl Booking {
@@ -44,14 +45,14 @@ impl Booking {
     pub async fn bind(backends: Backends, config: BookingConfig) -> Result<Self, Refusal> {
         let (committer, lanes) = Committer::new();
         let (store, engine, clock) = (backends.store.clone(), backends.engine.clone(), backends.clock.clone());
-        let (inventory, suspected) = Inventory::new(store.clone(), engine, clock);
+        let inventory = Inventory::new(store.clone(), engine, clock);
         let catalogue = Arc::new(Catalogue::new(store));
         let desk = Desk::new(backends, config, catalogue, committer, inventory);
         desk.catalogue.refresh().await?;
         if let Err(error) = desk.restore_lost().await {
             tracing::warn!(%error, "the engine could not be given its seats yet");
         }
-        Ok(Self { desk: Arc::new(desk), lanes, suspected })
+        Ok(Self { desk: Arc::new(desk), lanes })
     }
 
     /// The routes below `/api/v1`, and `/openapi.json` is not among them.
@@ -83,14 +84,15 @@ impl Booking {
 
     /// Starts the tasks. They end with the drain; the group commit after the last request.
     pub fn run(self, lifecycle: &Lifecycle) {
-        let Self { desk, lanes, suspected } = self;
+        let Self { desk, lanes } = self;
         let backends = &desk.backends;
         let (store, engine, clock) = (backends.store.clone(), backends.engine.clone(), backends.clock.clone());
-        lanes.start(Tools { store, engine, clock }, lifecycle);
+        lanes.start(Tools { store, engine, clock, settler: desk.settler.clone() }, lifecycle);
         lifecycle.spawn("expiry", expiry(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("reconcile", reconcile(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("follow", follow(Arc::clone(&desk), lifecycle.clone()));
-        lifecycle.spawn("suspicions", suspicions(Arc::clone(&desk), suspected, lifecycle.clone()));
+        lifecycle.spawn("suspicions", suspicions(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("settlements", settlements(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("availability", availability(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("live figures", live_figures(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("checkpoint", checkpoint(Arc::clone(&desk), lifecycle.clone()));
@@ -134,16 +136,40 @@ async fn probe(desk: Arc<Desk>, lifecycle: Lifecycle) {
     }
 }
 
-async fn suspicions(desk: Arc<Desk>, mut suspected: mpsc::Receiver<EventId>, lifecycle: Lifecycle) {
+/// An event is suspected until it has been rebuilt.
+async fn suspicions(desk: Arc<Desk>, lifecycle: Lifecycle) {
     loop {
-        let event = tokio::select! { event = suspected.recv() => event, () = lifecycle.draining() => None };
-        let Some(event) = event else { return };
-        if desk.inventory.is_due(event).await
-            && let Ok(event) = desk.catalogue.event(event).await
-        {
-            heed("suspicions", desk.inventory.sync(&event).await);
+        let event = tokio::select! { event = desk.suspects.next() => event, () = lifecycle.draining() => return };
+        let trusted = desk.inventory.trusted_for(event).await;
+        if !lifecycle.pause(trusted).await {
+            return;
+        }
+        if heed("suspicions", rebuilt(&desk, event).await).is_none() {
+            desk.suspects.report(event);
+            lifecycle.pause(SUSPICION_PAUSE).await;
         }
     }
+}
+
+async fn rebuilt(desk: &Desk, event: EventId) -> Result<Option<()>, Refusal> {
+    match desk.catalogue.event(event).await {
+        Err(Refusal::EventNotFound) => Ok(Some(())),
+        event => desk.inventory.sync(&event?).await.map(|_| Some(())),
+    }
+}
+
+/// Tells the engine what it missed.
+async fn settlements(desk: Arc<Desk>, lifecycle: Lifecycle) {
+    let [least, most] = RETELL_PAUSES;
+    let mut pause = least;
+    loop {
+        tokio::select! { () = desk.settler.something_missed() => {}, () = lifecycle.draining() => {} }
+        if !lifecycle.pause(pause).await {
+            break;
+        }
+        pause = if desk.settler.retell().await { least } else { most.min(2 * pause) };
+    }
+    desk.settler.retell().await;
 }
 
 async fn availability(desk: Arc<Desk>, lifecycle: Lifecycle) {

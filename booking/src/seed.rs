@@ -97,7 +97,7 @@ async fn add(store: &SharedStore, event: &Event, now: Timestamp) -> Result<bool,
 /// Database or engine unavailable: what was done until then stands, and the reset can be repeated.
 pub async fn reset(store: &SharedStore, engine: &SharedEngine) -> Result<(), Refusal> {
     store.reset().await?;
-    let (inventory, _) = Inventory::new(store.clone(), engine.clone(), waitingroom::clock::Clock::System);
+    let inventory = Inventory::new(store.clone(), engine.clone(), waitingroom::clock::Clock::System);
     for event in store.catalogue().await? {
         store.clear_checkpoint(event.event_id).await?;
         let deadline = Duration::from_secs(30); // a long line takes its time to forget

@@ -10,6 +10,7 @@ mod follows_booking;
 mod holds;
 mod lost_clients;
 mod main_job;
+mod missed_settlements;
 mod nothing_piles_up;
 mod one_subscription;
 mod operators;

@@ -62,6 +62,8 @@ pub struct Shape {
     pub redis_cluster: bool,
     /// Settings of every gateway, as variables.
     pub gateway_settings: Vec<(&'static str, String)>,
+    /// Settings of every instance of booking, as variables.
+    pub booking_settings: Vec<(&'static str, String)>,
 }
 
 impl Default for Shape {
@@ -75,6 +77,7 @@ impl Default for Shape {
             delayed_database: false,
             redis_cluster: false,
             gateway_settings: Vec::new(),
+            booking_settings: Vec::new(),
         }
     }
 }
@@ -96,6 +99,8 @@ pub struct Stack {
     backing: Option<Backing>,
     scratch: Scratch,
     settings: Vec<(&'static str, String)>,
+    gateway_settings: Vec<(&'static str, String)>,
+    booking_settings: Vec<(&'static str, String)>,
     http: Client,
 }
 
@@ -121,10 +126,10 @@ impl Stack {
         let backing = Backing::prepare(&name, &shape, &scratch).await;
         let mut stack = Self::empty(scratch, Some(backing));
         stack.migrate().await;
+        stack.booking_settings = shape.booking_settings;
+        stack.gateway_settings = shape.gateway_settings;
         stack.grow(Role::Booking, shape.bookings).await;
-        stack.settings = shape.gateway_settings;
         stack.grow(Role::Gateway, shape.gateways).await;
-        stack.settings = Vec::new();
         stack.grow(Role::QueueWorker, shape.workers).await;
         stack
     }
@@ -136,7 +141,15 @@ impl Stack {
 
     fn empty(scratch: Scratch, backing: Option<Backing>) -> Self {
         let http = Client::builder().no_proxy().tcp_nodelay(true).build().expect("a client");
-        Self { nodes: Vec::new(), backing, scratch, settings: Vec::new(), http }
+        Self {
+            nodes: Vec::new(),
+            backing,
+            scratch,
+            settings: Vec::new(),
+            gateway_settings: Vec::new(),
+            booking_settings: Vec::new(),
+            http,
+        }
     }
 
     async fn grow(&mut self, role: Role, count: usize) {
@@ -148,17 +161,24 @@ impl Stack {
 
     async fn start(&self, role: Role) -> Node {
         for _ in 0..STARTS {
-            let url = format!("http://127.0.0.1:{}", ports::free());
             let name = format!("{}-{}", role.command().unwrap_or("embedded"), self.nodes.len());
-            let process = Process::start(&name, &mut self.command(role, &url), self.scratch.path());
-            let node = Node { role, url, process };
-            if self.comes_up(&node).await {
+            if let Some(node) = self.start_at(role, &name, format!("http://127.0.0.1:{}", ports::free())).await {
                 return node;
             }
-            let said = node.process.said();
-            assert!(said.contains("cannot serve on"), "{name} ended at once:\n{said}");
         }
         panic!("no port was free")
+    }
+
+    /// Nothing where the port is taken.
+    async fn start_at(&self, role: Role, name: &str, url: String) -> Option<Node> {
+        let process = Process::start(name, &mut self.command(role, &url), self.scratch.path());
+        let node = Node { role, url, process };
+        if self.comes_up(&node).await {
+            return Some(node);
+        }
+        let said = node.process.said();
+        assert!(said.contains("cannot serve on"), "{name} ended at once:\n{said}");
+        None
     }
 
     async fn comes_up(&self, node: &Node) -> bool {
@@ -175,7 +195,7 @@ impl Stack {
 
     fn command(&self, role: Role, url: &str) -> Command {
         let mut command = self.usual_command(role, url);
-        for (name, value) in &self.settings {
+        for (name, value) in self.settings_of(role) {
             if value.is_empty() {
                 command.env_remove(name)
             } else {
@@ -183,6 +203,15 @@ impl Stack {
             };
         }
         command
+    }
+
+    fn settings_of(&self, role: Role) -> &[(&'static str, String)] {
+        match role {
+            Role::Embedded => &self.settings,
+            Role::Gateway => &self.gateway_settings,
+            Role::Booking => &self.booking_settings,
+            Role::QueueWorker => &[],
+        }
     }
 
     fn usual_command(&self, role: Role, url: &str) -> Command {
@@ -287,6 +316,16 @@ impl Stack {
     /// Waits for the end of one process of a role.
     pub async fn ended(&self, role: Role, at: usize) -> ExitStatus {
         self.node(role, at).process.ended().await
+    }
+
+    /// Ends one process of a role as `signal` does, and starts it again where it was.
+    pub async fn start_anew(&mut self, role: Role, at: usize, signal: Signal) {
+        self.signal(role, at, signal);
+        self.ended(role, at).await;
+        let url = self.node(role, at).url.clone();
+        let at = self.nodes.iter().position(|node| node.url == url).expect("the node is one of ours");
+        let node = self.start_at(role, &format!("anew-{at}"), url).await;
+        self.nodes[at] = node.expect("its port is free again");
     }
 
     /// Ends the one process as `signal` does, and starts it again on its data.

@@ -1,4 +1,5 @@
-//! A wire between a process and a server, that can die without a word: bytes stop, and nobody is told.
+//! A wire between a process and a server, that can die without a word (bytes stop, and nobody is told) or be cut: every connection
+//! ends, and new ones are refused until it is mended.
 
 use std::{
     net::SocketAddr,
@@ -8,12 +9,14 @@ use std::{
     },
 };
 
+use futures_util::future::join;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    sync::watch,
     task::JoinSet,
 };
 
@@ -31,6 +34,7 @@ pub struct RedisWire {
 #[derive(Default)]
 struct Shared {
     connections: parking_lot::Mutex<Vec<Arc<Connection>>>,
+    is_cut: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -58,17 +62,36 @@ impl RedisWire {
         let listening = connections.iter().filter(|one| one.listens.load(Ordering::Acquire));
         listening.filter(|one| !one.dead.swap(true, Ordering::AcqRel)).count()
     }
+
+    /// Ends every connection; whoever connects is turned away.
+    pub fn cut(&self) {
+        self.shared.is_cut.send_replace(true);
+    }
+
+    /// Lets them connect again.
+    pub fn mend(&self) {
+        self.shared.is_cut.send_replace(false);
+    }
 }
 
 async fn carry(listener: TcpListener, server: SocketAddr, shared: Arc<Shared>) {
     let mut work = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
+        let mut is_cut = shared.is_cut.subscribe();
+        if *is_cut.borrow() {
+            continue;
+        }
         let Ok(server) = TcpStream::connect(server).await else { continue };
         let connection = Arc::new(Connection::default());
         shared.connections.lock().push(Arc::clone(&connection));
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-        work.spawn(copy(from_client, to_server, Arc::clone(&connection), true));
-        work.spawn(copy(from_server, to_client, connection, false));
+        let both = join(
+            copy(from_client, to_server, Arc::clone(&connection), true),
+            copy(from_server, to_client, connection, false),
+        );
+        work.spawn(async move {
+            tokio::select! { _ = both => {}, _ = is_cut.wait_for(|is_cut| *is_cut) => {} }
+        });
     }
 }
 

@@ -17,7 +17,7 @@ use waitingroom::{
 use super::{Choice, Insert, Lanes, Outcome, holds::hold, pace::Pace};
 use crate::{
     reservation::{Booking, NewBooking},
-    settle::{settle, settlement_of},
+    settle::{Settler, settlement_of},
     store::{Inserted, Ruling, SharedStore, StoreError},
 };
 
@@ -43,6 +43,7 @@ pub(crate) struct Tools {
     pub(crate) store: SharedStore,
     pub(crate) engine: SharedEngine,
     pub(crate) clock: Clock,
+    pub(crate) settler: Settler,
 }
 
 impl Lanes {
@@ -179,7 +180,7 @@ impl Settlements {
 
     async fn carry_out(self, tools: &Tools) {
         for (event, settlements) in self.0 {
-            settle(&tools.engine, event, &settlements, tools.clock.now()).await;
+            tools.settler.settle(event, &settlements).await;
         }
     }
 }

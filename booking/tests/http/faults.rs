@@ -6,6 +6,7 @@ use booking::store::sqlite::SqliteStore;
 use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 use uuid::Uuid;
+use waitingroom::seats::{SeatSnapshot, ZoneSeats};
 
 use super::shop::{Shop, admin, token};
 
@@ -38,6 +39,7 @@ const FAIL_BOOKINGS: &str =
     "CREATE TRIGGER broken BEFORE INSERT ON bookings BEGIN SELECT RAISE(ABORT, 'disk on fire'); END";
 const FAIL_DECISIONS: &str =
     "CREATE TRIGGER broken BEFORE UPDATE ON bookings BEGIN SELECT RAISE(ABORT, 'disk on fire'); END";
+const FAIL_REBUILDS: &str = "CREATE TRIGGER broken BEFORE UPDATE OF sync_lease_until_ms ON events BEGIN SELECT RAISE(ABORT, 'disk on fire'); END";
 const REPAIR: &str = "DROP TRIGGER broken";
 
 #[tokio::test]
@@ -137,4 +139,20 @@ async fn while_a_commit_hangs_others_are_told_to_come_back_at_once() {
     };
     tokio::time::timeout(Duration::from_secs(10), goes_on).await.expect("and then it goes on");
     shop.until_left(&[18 - taken, 2]).await;
+}
+
+#[tokio::test]
+async fn a_suspicion_stays_until_the_seats_have_been_rebuilt() {
+    let (shop, mut vandal, _file) = breakable().await;
+    let zones = shop.zones.iter().map(|zone| ZoneSeats { zone_id: zone.parse().unwrap(), available: 9 }).collect();
+    let wrong = SeatSnapshot { zones, ..SeatSnapshot::default() };
+    shop.engine.load_seats(shop.event, &wrong, shop.clock.now()).await.unwrap();
+    run(&mut vandal, FAIL_REBUILDS).await;
+    let pass = shop.pass("bob").await;
+    let refused = shop.reserve("bob", &pass, None, 1, 4).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (503, "UNAVAILABLE"), "the database has two");
+    tokio::time::sleep(Duration::from_millis(1_500)).await; // long enough for the first rebuild to fail
+    assert_eq!(shop.left().await, [9, 9]);
+    run(&mut vandal, REPAIR).await;
+    shop.until_left(&[20, 2]).await;
 }

@@ -109,7 +109,6 @@ async fn drift_is_found_by_the_database_and_corrected() {
     let drift = shop.get("/admin/inventory-status", &admin()).await.body["drift"].clone();
     assert_eq!(drift, json!(20));
     let pass = shop.pass("bob").await;
-    tokio::time::sleep(Duration::from_millis(1_100)).await; // a suspicion so soon after a rebuild is not looked into
     let refused = shop.reserve("bob", &pass, None, 1, 1).await;
     assert_eq!((refused.status.as_u16(), refused.code()), (503, "UNAVAILABLE"));
     assert!(refused.retry_after.is_some());

@@ -1,0 +1,58 @@
+//! Redis is out of booking's reach while bookings are decided: the engine learns of it as soon as it is back, not when the holds
+//! would have ended.
+
+use std::time::Duration;
+
+use stanchion_tests::{
+    Draft, Shape, Stack, Visitor,
+    crowd::{admit_all, everyone},
+    environment,
+    inventory::Inventory,
+    shopping::{confirm, id, reserve},
+    wait::within,
+    wire::RedisWire,
+};
+
+const BUYERS: usize = 60;
+/// Far less than the ten minutes of a hold.
+const SOON: Duration = Duration::from_secs(8);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_engine_did_not_hear_is_told_again() {
+    let wire = RedisWire::to(&environment::server("STANCHION_TEST_REDIS_URL")).await;
+    let booking_settings = vec![("STANCHION_REDIS_URL", wire.url.clone())];
+    let shape = Shape { gateways: 1, workers: 1, bookings: 1, booking_settings, ..Shape::default() };
+    let stack = Stack::servers(shape).await;
+    let sale = Draft::new(&[100]).create(&stack.operator()).await;
+    let admissions = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("buyer", BUYERS)).await;
+    let held = everyone(admissions.into_iter().map(|admission| {
+        let (booking, wish) = (stack.booking(0), sale.wish(0, 1));
+        async move {
+            let booked = reserve(&booking, &admission, &wish).await.expect(201);
+            (admission.visitor, booked)
+        }
+    }))
+    .await;
+
+    wire.cut();
+    for (at, (visitor, booked)) in held.iter().enumerate() {
+        let mine = stack.booking(0).by(visitor);
+        if at % 2 == 0 {
+            mine.delete(&format!("/bookings/{}", id(booked))).await.expect(200);
+        } else {
+            confirm(&mine, id(booked)).await.expect(200);
+        }
+    }
+    let missed = stack.booking(0).metric("stanchion_booking_settlements_waiting").await;
+    assert_eq!(missed, BUYERS as f64, "nothing of it could be told");
+
+    wire.mend();
+    within(SOON, "the engine to have heard", || async {
+        let inventory = Inventory::of(&sale, &stack.operator()).await;
+        (inventory.drift == 0).then_some(())
+    })
+    .await;
+    assert_eq!(stack.booking(0).metric("stanchion_booking_settlements_waiting").await, 0.0);
+    let seats = Inventory::of(&sale, &stack.operator()).await.total();
+    assert_eq!((seats.available, seats.held, seats.confirmed), (70, 0, 30));
+}
