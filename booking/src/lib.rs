@@ -22,6 +22,7 @@ mod inventory;
 mod live;
 pub mod money;
 mod operate;
+pub mod parcel;
 mod pulse;
 mod reconcile;
 mod refusal;

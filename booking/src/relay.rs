@@ -1,5 +1,5 @@
 //! The outbox relay: publishes what was committed, in order, and removes it once the bus has it. Any number of relays share
-//! the outbox by leases; what a relay published before it died is told apart by its message id.
+//! the outbox by leases of parcels; what a relay published before it died is told apart by its message id.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,13 +9,17 @@ use waitingroom::{
     clock::Timestamp,
 };
 
-use crate::store::{OutboxRow, SharedStore, StoreError};
+use crate::{
+    parcel::Parcel,
+    reservation::OutboxMessage,
+    store::{SharedStore, StoreError},
+};
 
 /// Longer than a publication can take, shorter than the bus remembers message ids.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// Most messages of one step: about a megabyte, and the bus' window.
-const LIMIT: u32 = 1_000;
+/// Most parcels of one step: some megabytes, where each is of a full batch.
+const LIMIT: u32 = 32;
 
 /// See the module's documentation.
 pub struct Relay {
@@ -32,13 +36,8 @@ pub struct Relayed {
     pub published: usize,
     /// Messages that it did not acknowledge: they stay, and are tried again.
     pub failed: usize,
-}
-
-impl Relayed {
     /// Is there likely more to do at once?
-    pub fn was_full(&self) -> bool {
-        self.published >= LIMIT as usize
-    }
+    pub was_full: bool,
 }
 
 impl Relay {
@@ -52,20 +51,41 @@ impl Relay {
     /// # Errors
     /// Those of the store. Failures of the bus are counted in the answer.
     pub async fn step(&self, now: Timestamp) -> Result<Relayed, StoreError> {
-        let rows = self.store.lease_messages(self.owner, now, now.plus(LEASE), LIMIT).await?;
-        if rows.is_empty() {
+        let parcels = self.store.lease_parcels(self.owner, now, now.plus(LEASE), LIMIT).await?;
+        let was_full = parcels.len() == LIMIT as usize;
+        let messages: Vec<_> =
+            parcels.iter().flat_map(|parcel| &parcel.messages).map(|one| self.message(one)).collect();
+        if messages.is_empty() {
             return Ok(Relayed::default());
         }
-        let messages: Vec<_> = rows.iter().map(|row| self.message(row)).collect();
         let answers = self.bus.publish(&messages).await;
         if let Some(Err(error)) = answers.iter().find(|answer| answer.is_err()) {
             tracing::warn!(%error, messages = messages.len(), "messages of the outbox wait for the bus");
         }
-        let kept = rows.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
-        let kept: Vec<i64> = kept.map(|(row, _)| row.outbox_id).collect();
-        self.store.remove_messages(self.owner, &kept).await?;
-        metrics::counter!("stanchion_outbox_published_total").increment(kept.len() as u64);
-        Ok(Relayed { published: kept.len(), failed: rows.len() - kept.len() })
+        let failed = answers.iter().filter(|answer| answer.is_err()).count();
+        self.put_away(parcels, answers.iter().map(Result::is_ok)).await?;
+        let published = messages.len() - failed;
+        metrics::counter!("stanchion_outbox_published_total").increment(published as u64);
+        Ok(Relayed { published, failed, was_full })
+    }
+
+    /// Removes what is published: whole parcels, or single messages of them.
+    async fn put_away(
+        &self,
+        parcels: Vec<Parcel>,
+        mut published: impl Iterator<Item = bool> + Send,
+    ) -> Result<(), StoreError> {
+        let mut done = Vec::with_capacity(parcels.len());
+        for mut parcel in parcels {
+            let before = parcel.messages.len();
+            parcel.messages.retain(|_| published.next() != Some(true));
+            if parcel.messages.is_empty() {
+                done.push(parcel.outbox_id);
+            } else if parcel.messages.len() < before {
+                self.store.repack(self.owner, parcel.outbox_id, &parcel.messages).await?;
+            }
+        }
+        self.store.remove_parcels(self.owner, &done).await
     }
 
     /// Measures what waits: the age of the oldest message.
@@ -80,11 +100,11 @@ impl Relay {
         Ok(lag)
     }
 
-    fn message(&self, row: &OutboxRow) -> Message {
+    fn message(&self, message: &OutboxMessage) -> Message {
         Message {
-            subject: format!("{}.{}", self.prefix, row.message.topic),
-            message_id: row.message.message_id.clone(),
-            payload: row.message.payload.clone().into(),
+            subject: format!("{}.{}", self.prefix, message.topic),
+            message_id: message.message_id.clone(),
+            payload: message.payload.clone().into(),
         }
     }
 }

@@ -204,7 +204,7 @@ async fn relay(desk: Arc<Desk>, lifecycle: Lifecycle) {
     let mut pause = busy;
     while lifecycle.pause(pause).await {
         let mut relayed = heed("outbox relay", relay.step(desk.now()).await);
-        while relayed.was_full() {
+        while relayed.was_full && relayed.failed == 0 {
             relayed = heed("outbox relay", relay.step(desk.now()).await);
         }
         pause = match relayed {

@@ -20,6 +20,7 @@ use crate::{
     audit::{Act, Deed, Record},
     event::Event,
     money::Currency,
+    parcel::Parcel,
     reservation::{Attempt, Booking, NewBooking, OutboxMessage, Status},
 };
 
@@ -138,17 +139,6 @@ impl ZoneCount {
     }
 }
 
-/// A message leased to one relay.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutboxRow {
-    /// The row.
-    pub outbox_id: i64,
-    /// When its change was committed.
-    pub created_at: Timestamp,
-    /// What to publish.
-    pub message: OutboxMessage,
-}
-
 /// What is sold.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
@@ -180,7 +170,7 @@ pub trait EventStore: Send + Sync + 'static {
     ) -> Result<Option<Appearance>, StoreError>;
 }
 
-/// Bookings. Each change of a booking changes its zone's counters and adds its outbox message in the same transaction.
+/// Bookings. Each change of a booking changes its zone's counters and adds its message to the outbox in the same transaction.
 #[async_trait]
 pub trait BookingStore: Send + Sync + 'static {
     /// Stores reserved bookings, each by itself: one that is refused does not hinder its neighbours. Answers in order.
@@ -256,20 +246,23 @@ pub trait AuditStore: Send + Sync + 'static {
     async fn audit(&self, event: Option<EventId>, before: i64, limit: u32) -> Result<Vec<Record>, StoreError>;
 }
 
-/// Messages that wait to be published.
+/// Messages that wait to be published, in the parcels in which they were committed.
 #[async_trait]
 pub trait OutboxStore: Send + Sync + 'static {
-    /// Leases at most `limit` messages, oldest first, that nobody else has leased; one's own are leased again.
-    async fn lease_messages(
+    /// Leases at most `limit` parcels, oldest first, that nobody else has leased; one's own are leased again.
+    async fn lease_parcels(
         &self,
         owner: Uuid,
         now: Timestamp,
         until: Timestamp,
         limit: u32,
-    ) -> Result<Vec<OutboxRow>, StoreError>;
+    ) -> Result<Vec<Parcel>, StoreError>;
 
-    /// Removes what was published, unless the lease has passed to another owner.
-    async fn remove_messages(&self, owner: Uuid, rows: &[i64]) -> Result<(), StoreError>;
+    /// Removes parcels that were published, unless the lease has passed to another owner.
+    async fn remove_parcels(&self, owner: Uuid, parcels: &[i64]) -> Result<(), StoreError>;
+
+    /// Takes out of a parcel what was published; these messages are left.
+    async fn repack(&self, owner: Uuid, parcel: i64, left: &[OutboxMessage]) -> Result<(), StoreError>;
 
     /// How many messages wait, and since when the oldest.
     async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError>;

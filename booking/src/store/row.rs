@@ -10,10 +10,11 @@ use waitingroom::{
     seats::{Hold, SeatSnapshot, ZoneSeats},
 };
 
-use super::{Checkpoint, OutboxRow, StoreError, Summary, ZoneCount};
+use super::{Checkpoint, StoreError, Summary, ZoneCount};
 use crate::{
     money::{Currency, Money},
-    reservation::{Attempt, Booking, OutboxMessage, Status},
+    parcel::{Parcel, unpack},
+    reservation::{Attempt, Booking, Status},
 };
 
 pub(in crate::store) mod audit;
@@ -168,21 +169,22 @@ impl TryFrom<ZoneCountRow> for ZoneCount {
 }
 
 #[derive(FromRow)]
-pub(super) struct MessageRow {
-    pub(super) outbox_id: i64,
-    message_id: String,
-    topic: String,
-    payload: String,
+pub(super) struct ParcelRow {
+    outbox_id: i64,
+    messages: String,
     created_at_ms: i64,
 }
 
-impl From<MessageRow> for OutboxRow {
-    fn from(row: MessageRow) -> Self {
-        Self {
+impl TryFrom<ParcelRow> for Parcel {
+    type Error = StoreError;
+
+    fn try_from(row: ParcelRow) -> Result<Self, StoreError> {
+        let unreadable = || corrupt(format!("the outbox' row {}", row.outbox_id));
+        Ok(Self {
             outbox_id: row.outbox_id,
             created_at: Timestamp::from_millis(row.created_at_ms),
-            message: OutboxMessage { message_id: row.message_id, topic: row.topic, payload: row.payload },
-        }
+            messages: unpack(&row.messages).ok_or_else(unreadable)?,
+        })
     }
 }
 
@@ -207,7 +209,7 @@ pub(super) fn snapshot(
 }
 
 /// In the order in which they were written: an update returns its rows in any.
-pub(super) fn messages(mut rows: Vec<MessageRow>) -> Vec<OutboxRow> {
+pub(super) fn parcels(mut rows: Vec<ParcelRow>) -> Result<Vec<Parcel>, StoreError> {
     rows.sort_by_key(|row| row.outbox_id);
-    rows.into_iter().map(OutboxRow::from).collect()
+    all(rows)
 }

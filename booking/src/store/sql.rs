@@ -98,7 +98,7 @@ pub(super) const LEASE_SYNC: &str =
 
 pub(super) const RELEASE_SYNC: &str = "UPDATE events SET sync_lease_until_ms = 0 WHERE event_id = $1";
 
-pub(super) const BACKLOG: &str = "SELECT count(*), min(created_at_ms) FROM outbox";
+pub(super) const BACKLOG: &str = "SELECT COALESCE(sum(size), 0), min(created_at_ms) FROM outbox";
 
 /// Run in this order, in one transaction.
 pub(super) const RESET: [&str; 3] =

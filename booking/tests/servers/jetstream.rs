@@ -25,7 +25,7 @@ async fn each_change_is_in_the_stream_once() {
     let messages: u32 = std::env::var("MESSAGES").ok().and_then(|number| number.parse().ok()).unwrap_or(1_000);
     let event = stored_event(&store, &[messages]).await;
     let made: Vec<_> = (0..messages).map(|number| reservation(&event, 0, &format!("u{number}"), 1)).collect();
-    for some in made.chunks(1_000) {
+    for some in made.chunks(200) {
         store.insert(some).await.unwrap();
     }
     let name = format!("t{}", Uuid::new_v4().simple());
@@ -33,13 +33,14 @@ async fn each_change_is_in_the_stream_once() {
     let bus = Arc::new(NatsBus::connect(config).await.unwrap());
     // One relay dies between publishing and removing: its messages are published again.
     let dead = Uuid::new_v4();
-    let rows = store.lease_messages(dead, NOW, later(30), 100).await.unwrap();
-    let published_before: Vec<_> = rows
+    let parcels = store.lease_parcels(dead, NOW, later(30), 2).await.unwrap();
+    let published_before: Vec<_> = parcels
         .iter()
-        .map(|row| waitingroom::bus::Message {
-            subject: format!("{name}.{}", row.message.topic),
-            message_id: row.message.message_id.clone(),
-            payload: row.message.payload.clone().into(),
+        .flat_map(|parcel| &parcel.messages)
+        .map(|message| waitingroom::bus::Message {
+            subject: format!("{name}.{}", message.topic),
+            message_id: message.message_id.clone(),
+            payload: message.payload.clone().into(),
         })
         .collect();
     assert!(waitingroom::bus::Bus::publish(bus.as_ref(), &published_before).await.iter().all(Result::is_ok));

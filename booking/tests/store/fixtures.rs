@@ -101,6 +101,6 @@ pub(crate) async fn status(store: &SharedStore, booking: BookingId) -> Status {
 
 /// Every message that waits, as "status of booking" counts.
 pub(crate) async fn messages(store: &SharedStore) -> Vec<String> {
-    let rows = store.lease_messages(Uuid::new_v4(), NOW, NOW, 100_000).await.unwrap();
-    rows.into_iter().map(|row| row.message.message_id).collect()
+    let parcels = store.lease_parcels(Uuid::new_v4(), NOW, NOW, 100_000).await.unwrap();
+    parcels.into_iter().flat_map(|parcel| parcel.messages).map(|message| message.message_id).collect()
 }

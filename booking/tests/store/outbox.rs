@@ -19,7 +19,9 @@ fn relay(store: &SharedStore, bus: &Arc<LocalBus>) -> Relay {
 async fn reserve(store: &SharedStore, count: usize) {
     let event = stored_event(store, &[count as u32]).await;
     let made: Vec<_> = (0..count).map(|number| reservation(&event, 0, &format!("u{number}"), 1)).collect();
-    store.insert(&made).await.unwrap();
+    for some in made.chunks(7) {
+        store.insert(some).await.unwrap();
+    }
 }
 
 pub(crate) async fn two_relays_publish_each_message_once(store: SharedStore) {
@@ -46,12 +48,12 @@ pub(crate) async fn two_relays_publish_each_message_once(store: SharedStore) {
 pub(crate) async fn a_dead_relays_messages_are_taken_over(store: SharedStore) {
     reserve(&store, 3).await;
     let dead = Uuid::new_v4();
-    assert_eq!(store.lease_messages(dead, NOW, later(30), 10).await.unwrap().len(), 3);
+    assert_eq!(store.lease_parcels(dead, NOW, later(30), 10).await.unwrap()[0].messages.len(), 3);
     let bus = Arc::new(LocalBus::default());
     let alive = relay(&store, &bus);
     assert_eq!(alive.step(later(29)).await.unwrap(), Relayed::default());
-    assert_eq!(alive.step(later(30)).await.unwrap(), Relayed { published: 3, failed: 0 });
-    store.remove_messages(dead, &[1, 2, 3]).await.unwrap(); // back from the dead: nothing left of its own
+    assert_eq!(alive.step(later(30)).await.unwrap(), Relayed { published: 3, ..Relayed::default() });
+    store.remove_parcels(dead, &[1]).await.unwrap(); // back from the dead: nothing left of its own
 }
 
 /// Takes every second message.
@@ -68,11 +70,11 @@ impl Bus for Moody {
 pub(crate) async fn what_the_bus_refuses_stays(store: SharedStore) {
     reserve(&store, 4).await;
     let relay = Relay::new(store.clone(), Arc::new(Moody), "test".into());
-    assert_eq!(relay.step(NOW).await.unwrap(), Relayed { published: 2, failed: 2 });
+    assert_eq!(relay.step(NOW).await.unwrap(), Relayed { published: 2, failed: 2, was_full: false });
     assert_eq!(store.backlog().await.unwrap(), (2, Some(NOW)));
     // A relay need not wait for its own lease.
     let soon = NOW.plus(Duration::from_millis(100));
-    assert_eq!(relay.step(soon).await.unwrap(), Relayed { published: 1, failed: 1 });
+    assert_eq!(relay.step(soon).await.unwrap(), Relayed { published: 1, failed: 1, was_full: false });
 }
 
 pub(crate) async fn messages_tell_the_booking(store: SharedStore) {
@@ -80,9 +82,10 @@ pub(crate) async fn messages_tell_the_booking(store: SharedStore) {
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
     store.decide(&[wish(&new, Verb::Confirm)], later(3)).await.unwrap();
-    let rows = store.lease_messages(Uuid::new_v4(), later(3), later(9), 10).await.unwrap();
+    let rows = store.lease_parcels(Uuid::new_v4(), later(3), later(9), 10).await.unwrap();
     let id = new.booking.booking_id;
-    let told: Vec<_> = rows.iter().map(|row| (row.message.message_id.as_str(), row.message.topic.as_str())).collect();
+    let told: Vec<_> =
+        rows.iter().map(|row| (row.messages[0].message_id.as_str(), row.messages[0].topic.as_str())).collect();
     assert_eq!(
         told,
         [
@@ -91,7 +94,7 @@ pub(crate) async fn messages_tell_the_booking(store: SharedStore) {
         ]
     );
     assert_eq!((rows[0].created_at, rows[1].created_at), (NOW, later(3)));
-    let payload: serde_json::Value = serde_json::from_str(&rows[1].message.payload).unwrap();
+    let payload: serde_json::Value = serde_json::from_str(&rows[1].messages[0].payload).unwrap();
     assert_eq!(payload["booking_id"], id.to_string());
     assert_eq!(payload["total_price"], 2_500);
     assert_eq!(payload["status"], "confirmed");

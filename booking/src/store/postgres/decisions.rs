@@ -8,6 +8,7 @@ use waitingroom::{clock::Timestamp, ids::BookingId};
 
 use super::PostgresStore;
 use crate::{
+    parcel::pack,
     reservation::{Booking, Status},
     store::{
         Decision, Ruling, StoreError, Verb,
@@ -56,8 +57,7 @@ WITH change AS (
     UPDATE zones SET held = zones.held - locked.held, confirmed = zones.confirmed + locked.confirmed
     FROM locked WHERE zones.zone_id = locked.zone_id
 )
-INSERT INTO outbox (message_id, topic, payload, created_at_ms)
-SELECT message_id, topic, payload, $7 FROM UNNEST($4::text[], $5::text[], $6::text[]) AS m (message_id, topic, payload)";
+INSERT INTO outbox (messages, size, created_at_ms) VALUES ($4, $5, $6)";
 
 const BY_IDS: &str = concat!("SELECT ", booking_columns!(), " FROM bookings WHERE booking_id = ANY($1)");
 
@@ -149,9 +149,8 @@ async fn count_and_note(
         .bind(zones.keys().copied().collect::<Vec<_>>())
         .bind(zones.values().map(|(held, _)| *held).collect::<Vec<_>>())
         .bind(zones.values().map(|(_, confirmed)| *confirmed).collect::<Vec<_>>())
-        .bind(messages.iter().map(|message| message.message_id.as_str()).collect::<Vec<_>>())
-        .bind(messages.iter().map(|message| message.topic.as_str()).collect::<Vec<_>>())
-        .bind(messages.iter().map(|message| message.payload.as_str()).collect::<Vec<_>>())
+        .bind(pack(&messages))
+        .bind(messages.len() as i32)
         .bind(now.millis())
         .execute(&mut **transaction)
         .await?;

@@ -1,4 +1,4 @@
-//! A batch of bookings in one statement: rows, counters and messages, all or nothing.
+//! A batch of bookings in one statement: rows, counters and a parcel of messages, all or nothing.
 
 use std::collections::HashMap;
 
@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::PostgresStore;
 use crate::{
+    parcel::line,
     reservation::NewBooking,
     store::{Inserted, StoreError},
 };
@@ -19,9 +20,9 @@ macro_rules! insert {
 WITH input AS (
     SELECT * FROM UNNEST(
         $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::int[], $7::bigint[], $8::text[], $9::text[],
-        $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[]
+        $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::text[]
     ) AS input (booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency, pass_jti,
-        idempotency_key, idempotency_fingerprint, created_at_ms, expires_at_ms, message_id, topic, payload)
+        idempotency_key, idempotency_fingerprint, created_at_ms, expires_at_ms, message)
 ), stored AS (
     INSERT INTO bookings (booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency, status,
         pass_jti, idempotency_key, idempotency_fingerprint, created_at_ms, expires_at_ms)
@@ -40,8 +41,9 @@ WITH input AS (
 ), counted AS (
     UPDATE zones SET held = held + locked.seats FROM locked WHERE zones.zone_id = locked.zone_id
 ), noted AS (
-    INSERT INTO outbox (message_id, topic, payload, created_at_ms)
-    SELECT message_id, topic, payload, created_at_ms FROM input JOIN stored ON stored.booking_id = input.booking_id
+    INSERT INTO outbox (messages, size, created_at_ms)
+    SELECT string_agg(message, ''), count(*), min(created_at_ms)
+    FROM input JOIN stored ON stored.booking_id = input.booking_id HAVING count(*) > 0
 )
 SELECT booking_id, TRUE FROM stored
 UNION ALL SELECT booking_id, FALSE FROM input WHERE zone_id NOT IN (SELECT zones.zone_id FROM zones)"
@@ -102,7 +104,6 @@ impl PostgresStore {
         fn column<'a, T>(batch: &'a [NewBooking], value: impl Fn(&'a NewBooking) -> T) -> Vec<T> {
             batch.iter().map(value).collect()
         }
-        let messages = column(batch, |row| row.booking.message());
         let statement = sqlx::query_as(insert)
             .bind(column(batch, |row| row.booking.booking_id.uuid()))
             .bind(column(batch, |row| row.booking.event_id.uuid()))
@@ -117,9 +118,7 @@ impl PostgresStore {
             .bind(column(batch, |row| row.idempotency.as_ref().map(|attempt| attempt.fingerprint.as_str())))
             .bind(column(batch, |row| row.booking.created_at.millis()))
             .bind(column(batch, |row| row.booking.expires_at.millis()))
-            .bind(messages.iter().map(|message| message.message_id.as_str()).collect::<Vec<_>>())
-            .bind(messages.iter().map(|message| message.topic.as_str()).collect::<Vec<_>>())
-            .bind(messages.iter().map(|message| message.payload.as_str()).collect::<Vec<_>>());
+            .bind(column(batch, |row| line(&row.booking.message())));
         let mut connection = self.connection().await?;
         Ok(statement.fetch_all(&mut *connection).await?)
     }

@@ -1,14 +1,18 @@
-//! Messages that wait to be published, leased to one relay at a time.
+//! Parcels of messages that wait to be published, leased to one relay at a time.
 
 use async_trait::async_trait;
 use uuid::Uuid;
 use waitingroom::clock::Timestamp;
 
 use super::PostgresStore;
-use crate::store::{
-    OutboxRow, OutboxStore, StoreError,
-    row::{self, MessageRow},
-    sql,
+use crate::{
+    parcel::{Parcel, pack},
+    reservation::OutboxMessage,
+    store::{
+        OutboxStore, StoreError,
+        row::{self, ParcelRow},
+        sql,
+    },
 };
 
 /// Leases and removals need not outlive a crash of the server: what is published twice carries the same message id. So
@@ -20,32 +24,43 @@ WHERE outbox_id IN (
     SELECT outbox_id FROM outbox WHERE lease_until_ms <= $2 OR lease_owner = $1
     ORDER BY outbox_id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED
 )
-RETURNING outbox_id, message_id, topic, payload, created_at_ms";
+RETURNING outbox_id, messages, created_at_ms";
 
 const REMOVE: &str = "
 WITH lightly AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', TRUE))
 DELETE FROM outbox USING lightly WHERE outbox_id = ANY($2) AND lease_owner = $1";
 
+const REPACK: &str = "UPDATE outbox SET messages = $3, size = $4 WHERE outbox_id = $2 AND lease_owner = $1";
+
 #[async_trait]
 impl OutboxStore for PostgresStore {
-    async fn lease_messages(
+    async fn lease_parcels(
         &self,
         owner: Uuid,
         now: Timestamp,
         until: Timestamp,
         limit: u32,
-    ) -> Result<Vec<OutboxRow>, StoreError> {
+    ) -> Result<Vec<Parcel>, StoreError> {
         self.step(async {
-            let query = sqlx::query_as::<_, MessageRow>(LEASE).bind(owner).bind(now.millis());
+            let query = sqlx::query_as::<_, ParcelRow>(LEASE).bind(owner).bind(now.millis());
             let query = query.bind(until.millis()).bind(i64::from(limit));
-            Ok(row::messages(query.fetch_all(&self.pool).await?))
+            row::parcels(query.fetch_all(&self.pool).await?)
         })
         .await
     }
 
-    async fn remove_messages(&self, owner: Uuid, rows: &[i64]) -> Result<(), StoreError> {
+    async fn remove_parcels(&self, owner: Uuid, parcels: &[i64]) -> Result<(), StoreError> {
         self.step(async {
-            sqlx::query(REMOVE).bind(owner).bind(rows).execute(&self.pool).await?;
+            sqlx::query(REMOVE).bind(owner).bind(parcels).execute(&self.pool).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn repack(&self, owner: Uuid, parcel: i64, left: &[OutboxMessage]) -> Result<(), StoreError> {
+        self.step(async {
+            let query = sqlx::query(REPACK).bind(owner).bind(parcel).bind(pack(left)).bind(left.len() as i32);
+            query.execute(&self.pool).await?;
             Ok(())
         })
         .await

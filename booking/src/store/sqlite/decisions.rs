@@ -41,6 +41,11 @@ impl SqliteStore {
         for wish in batch {
             rulings.push(decide(&mut transaction, wish, now).await?);
         }
+        let changed = rulings.iter().filter_map(|ruling| match ruling {
+            Ruling::Changed(booking) => Some(booking.message()),
+            _ => None,
+        });
+        note(&mut transaction, &changed.collect::<Vec<_>>(), now.millis()).await?;
         transaction.commit().await?;
         Ok(rulings)
     }
@@ -52,9 +57,10 @@ impl SqliteStore {
         for booking in due.fetch_all(&mut *transaction).await? {
             let row = sqlx::query_as::<_, BookingRow>(EXPIRE).bind(booking).fetch_one(&mut *transaction).await?;
             let booking = row.try_into()?;
-            count_and_note(&mut transaction, &booking, now).await?;
+            count(&mut transaction, &booking).await?;
             expired.push(booking);
         }
+        note(&mut transaction, &expired.iter().map(Booking::message).collect::<Vec<_>>(), now.millis()).await?;
         transaction.commit().await?;
         Ok(expired)
     }
@@ -73,7 +79,7 @@ async fn decide(
     let change = sqlx::query_as::<_, BookingRow>(statement).bind(id).bind(wish.user.as_str()).bind(now.millis());
     if let Some(row) = change.fetch_optional(&mut **transaction).await? {
         let booking = row.try_into()?;
-        count_and_note(transaction, &booking, now).await?;
+        count(transaction, &booking).await?;
         return Ok(Ruling::Changed(booking));
     }
     let found = sqlx::query_as::<_, BookingRow>(sql::BOOKING).bind(id).fetch_optional(&mut **transaction).await?;
@@ -81,14 +87,10 @@ async fn decide(
     Ok(found.filter(|booking| booking.user == wish.user).map_or(Ruling::NotFound, Ruling::Unchanged))
 }
 
-async fn count_and_note(
-    transaction: &mut Transaction<'static, Sqlite>,
-    booking: &Booking,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+async fn count(transaction: &mut Transaction<'static, Sqlite>, booking: &Booking) -> Result<(), StoreError> {
     let seats = i64::from(booking.quantity);
     let confirmed = if booking.status == Status::Confirmed { seats } else { 0 };
     let count = sqlx::query(COUNT).bind(booking.zone_id.uuid()).bind(seats).bind(confirmed);
     count.execute(&mut **transaction).await?;
-    note(transaction, &booking.message(), now.millis()).await
+    Ok(())
 }

@@ -5,6 +5,7 @@ use sqlx::{Sqlite, Transaction};
 
 use super::SqliteStore;
 use crate::{
+    parcel::pack,
     reservation::{NewBooking, OutboxMessage},
     store::{Inserted, StoreError},
 };
@@ -19,7 +20,7 @@ const COUNT: &str = "UPDATE zones SET held = held + $2 WHERE zone_id = $1";
 
 const TAKE_BACK: &str = "DELETE FROM bookings WHERE booking_id = $1";
 
-const NOTE: &str = "INSERT INTO outbox (message_id, topic, payload, created_at_ms) VALUES ($1, $2, $3, $4)";
+const NOTE: &str = "INSERT INTO outbox (messages, size, created_at_ms) VALUES ($1, $2, $3)";
 
 impl SqliteStore {
     pub(super) async fn insert_batch(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
@@ -28,6 +29,10 @@ impl SqliteStore {
         for row in batch {
             answers.push(insert(&mut transaction, row).await?);
         }
+        let stored = batch.iter().zip(&answers).filter(|(_, answer)| **answer == Inserted::Stored);
+        let messages: Vec<_> = stored.map(|(row, _)| row.booking.message()).collect();
+        let oldest = batch.iter().map(|row| row.booking.created_at.millis()).min();
+        note(&mut transaction, &messages, oldest.unwrap_or_default()).await?;
         transaction.commit().await?;
         Ok(answers)
     }
@@ -44,7 +49,7 @@ async fn insert(transaction: &mut Transaction<'static, Sqlite>, row: &NewBooking
     let booking = &row.booking;
     let count = sqlx::query(COUNT).bind(booking.zone_id.uuid()).bind(i64::from(booking.quantity));
     match count.execute(&mut **transaction).await.map_err(StoreError::from) {
-        Ok(_) => note(transaction, &booking.message(), booking.created_at.millis()).await.map(|()| Inserted::Stored),
+        Ok(_) => Ok(Inserted::Stored),
         Err(StoreError::Refused(_)) => {
             sqlx::query(TAKE_BACK).bind(booking.booking_id.uuid()).execute(&mut **transaction).await?;
             Ok(Inserted::NoSeats)
@@ -72,12 +77,16 @@ async fn insert_row(transaction: &mut Transaction<'static, Sqlite>, row: &NewBoo
     Ok(statement.execute(&mut **transaction).await?.rows_affected() == 1)
 }
 
+/// What the transaction has to tell, as one parcel.
 pub(super) async fn note(
     transaction: &mut Transaction<'static, Sqlite>,
-    message: &OutboxMessage,
+    messages: &[OutboxMessage],
     at_ms: i64,
 ) -> Result<(), StoreError> {
-    let statement = sqlx::query(NOTE).bind(&message.message_id).bind(&message.topic).bind(&message.payload);
-    statement.bind(at_ms).execute(&mut **transaction).await?;
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let statement = sqlx::query(NOTE).bind(pack(messages)).bind(messages.len() as i64).bind(at_ms);
+    statement.execute(&mut **transaction).await?;
     Ok(())
 }

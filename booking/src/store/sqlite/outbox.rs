@@ -1,14 +1,18 @@
-//! Messages that wait to be published, leased to one relay at a time.
+//! Parcels of messages that wait to be published, leased to one relay at a time.
 
 use async_trait::async_trait;
 use uuid::Uuid;
 use waitingroom::clock::Timestamp;
 
 use super::SqliteStore;
-use crate::store::{
-    OutboxRow, OutboxStore, StoreError,
-    row::{self, MessageRow},
-    sql,
+use crate::{
+    parcel::{Parcel, pack},
+    reservation::OutboxMessage,
+    store::{
+        OutboxStore, StoreError,
+        row::{self, ParcelRow},
+        sql,
+    },
 };
 
 const LEASE: &str = "
@@ -17,34 +21,45 @@ WHERE outbox_id IN (
     SELECT outbox_id FROM outbox WHERE lease_until_ms <= $2 OR lease_owner = $1
     ORDER BY outbox_id LIMIT $4
 )
-RETURNING outbox_id, message_id, topic, payload, created_at_ms";
+RETURNING outbox_id, messages, created_at_ms";
 
 const REMOVE: &str = "DELETE FROM outbox WHERE outbox_id = $2 AND lease_owner = $1";
 
+const REPACK: &str = "UPDATE outbox SET messages = $3, size = $4 WHERE outbox_id = $2 AND lease_owner = $1";
+
 #[async_trait]
 impl OutboxStore for SqliteStore {
-    async fn lease_messages(
+    async fn lease_parcels(
         &self,
         owner: Uuid,
         now: Timestamp,
         until: Timestamp,
         limit: u32,
-    ) -> Result<Vec<OutboxRow>, StoreError> {
+    ) -> Result<Vec<Parcel>, StoreError> {
         self.step(async {
-            let query = sqlx::query_as::<_, MessageRow>(LEASE).bind(owner).bind(now.millis());
+            let query = sqlx::query_as::<_, ParcelRow>(LEASE).bind(owner).bind(now.millis());
             let query = query.bind(until.millis()).bind(i64::from(limit));
-            Ok(row::messages(query.fetch_all(&self.writer).await?))
+            row::parcels(query.fetch_all(&self.writer).await?)
         })
         .await
     }
 
-    async fn remove_messages(&self, owner: Uuid, rows: &[i64]) -> Result<(), StoreError> {
+    async fn remove_parcels(&self, owner: Uuid, parcels: &[i64]) -> Result<(), StoreError> {
         self.step(async {
             let mut transaction = self.begin().await?;
-            for row in rows {
-                sqlx::query(REMOVE).bind(owner).bind(row).execute(&mut *transaction).await?;
+            for parcel in parcels {
+                sqlx::query(REMOVE).bind(owner).bind(parcel).execute(&mut *transaction).await?;
             }
             Ok(transaction.commit().await?)
+        })
+        .await
+    }
+
+    async fn repack(&self, owner: Uuid, parcel: i64, left: &[OutboxMessage]) -> Result<(), StoreError> {
+        self.step(async {
+            let query = sqlx::query(REPACK).bind(owner).bind(parcel).bind(pack(left)).bind(left.len() as i32);
+            query.execute(&self.writer).await?;
+            Ok(())
         })
         .await
     }
