@@ -12,6 +12,7 @@ use crate::{
 impl Desk {
     /// Carries out what a user wants done with a booking of theirs. Asking again for what was done is answered with it.
     pub(crate) async fn decide(&self, user: UserId, booking_id: BookingId, verb: Verb) -> Result<Booking, Refusal> {
+        self.needs_database()?;
         let ruling = self.committer.decide(Decision { booking_id, user, verb }).await?;
         match ruling {
             Ruling::Changed(booking) => Ok(booking),

@@ -17,7 +17,7 @@ use waitingroom::{
 
 use crate::{
     availability::Availability, catalogue::Catalogue, commit::Committer, inventory::Inventory, live::Live,
-    pulse::Pulse, settle::Settler, store::SharedStore, suspects::Suspects,
+    pulse::Pulse, refusal::Refusal, settle::Settler, store::SharedStore, suspects::Suspects,
 };
 
 /// What the role is built on; the binary decides which backends these are.
@@ -111,6 +111,12 @@ impl Desk {
 
     pub(crate) fn engine(&self) -> &SharedEngine {
         &self.backends.engine
+    }
+
+    /// Nobody waits for a database that is known to be away.
+    pub(crate) fn needs_database(&self) -> Result<(), Refusal> {
+        let away = Refusal::NotNow("the database does not answer");
+        if self.pulse.database_is_away() { Err(away) } else { Ok(()) }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

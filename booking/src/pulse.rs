@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -44,6 +45,28 @@ struct State {
 pub(crate) struct Pulse {
     began: Instant,
     state: Mutex<State>,
+    database: Presence,
+}
+
+/// Is the database there? A probe may fail because everybody else has the connections: while reservations are stored, it is.
+#[derive(Debug, Default)]
+struct Presence {
+    is_away: AtomicBool,
+    has_stored: AtomicBool,
+}
+
+impl Presence {
+    fn ask(&self) {
+        self.has_stored.store(false, Ordering::Relaxed);
+    }
+
+    fn answered(&self, answered: bool) {
+        self.is_away.store(!answered && !self.has_stored.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    fn stored(&self) {
+        self.has_stored.store(true, Ordering::Relaxed);
+    }
 }
 
 /// One reservation under way; counted as gone without an answer when dropped.
@@ -59,7 +82,7 @@ pub(crate) struct Beat<'a> {
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self { began: Instant::now(), state: Mutex::default() }
+        Self { began: Instant::now(), state: Mutex::default(), database: Presence::default() }
     }
 }
 
@@ -79,7 +102,18 @@ impl Pulse {
         self.state.lock().outbox_lag = lag;
     }
 
+    /// Did the last probe find no database? Then nothing that needs one is begun.
+    pub(crate) fn database_is_away(&self) -> bool {
+        self.database.is_away.load(Ordering::Relaxed)
+    }
+
+    /// The database has stored something.
+    pub(crate) fn stored(&self) {
+        self.database.stored();
+    }
+
     fn ask_database(&self, now: Instant) {
+        self.database.ask();
         self.state.lock().asked_database_at = Some(now);
     }
 
@@ -217,6 +251,7 @@ impl Desk {
         let took = asked.elapsed();
         let answer = answer.and_then(|answer| answer.map(drop));
         self.pulse.database_answered(if answer.is_ok() { took } else { took.max(PROBE_DEADLINE) });
+        self.pulse.database.answered(answer.is_ok());
         answer
     }
 
@@ -263,6 +298,20 @@ mod tests {
         drop(hanging);
         assert!(about(pulse.vitals(at(1_300), 0, 9).reserve_p95_ms, 5.0), "they have gone");
         assert!(pulse.state.lock().under_way.is_empty());
+    }
+
+    #[test]
+    fn a_database_is_away_when_a_probe_failed_and_nobody_was_stored_meanwhile() {
+        let presence = Presence::default();
+        let is_away = |stored: bool, answered: bool| {
+            presence.ask();
+            if stored {
+                presence.stored();
+            }
+            presence.answered(answered);
+            presence.is_away.load(Ordering::Relaxed)
+        };
+        assert_eq!([(true, false), (false, false), (false, true)].map(|(s, a)| is_away(s, a)), [false, true, false]);
     }
 
     #[test]

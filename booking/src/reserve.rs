@@ -109,6 +109,7 @@ impl Desk {
     }
 
     async fn take(&self, wish: &Wish, place: &Place, pass: &PassClaims) -> Result<Outcome, Refusal> {
+        self.needs_database()?;
         let turn = self.committer.turn()?;
         let booking = new_booking(wish, place, self.now());
         let idempotency = wish.idempotency();
@@ -130,7 +131,10 @@ impl Desk {
 
     async fn judge(&self, wish: &Wish, outcome: Outcome) -> Result<Booking, Refusal> {
         match outcome {
-            Outcome::Stored(booking) => Ok(*booking),
+            Outcome::Stored(booking) => {
+                self.pulse.stored();
+                Ok(*booking)
+            }
             Outcome::Refused(refused) => self.refused(wish, refused).await,
             Outcome::Unasked(error) => Err(error.into()),
             // The engine has forgotten what the database remembers: an old key, or a pass of a lost line.

@@ -65,7 +65,7 @@ impl Booking {
         let (database, engine) = (Arc::clone(&self.desk), Arc::clone(&self.desk));
         let database: Check = Arc::new(move || {
             let desk = Arc::clone(&database);
-            Box::pin(async move { desk.store().revision().await.map(drop).map_err(|error| error.to_string()) })
+            Box::pin(async move { desk.needs_database().map_err(|refusal| refusal.to_string()) })
         });
         let engine: Check = Arc::new(move || {
             let desk = Arc::clone(&engine);

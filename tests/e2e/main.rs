@@ -3,20 +3,24 @@
 mod bad_input;
 mod cluster;
 mod contention;
+mod database_stopped;
 mod deaf_gateway;
 mod drain;
 mod figures;
 mod follows_booking;
 mod holds;
+mod live_tasks;
 mod lost_clients;
 mod main_job;
 mod missed_settlements;
+mod nats_stopped;
 mod nothing_piles_up;
 mod one_subscription;
 mod operators;
 mod passes;
 mod places;
 mod redis_lost;
+mod restarts;
 mod wishes;
 mod worker_crash;
 

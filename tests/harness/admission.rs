@@ -1,6 +1,11 @@
 //! Passes as they were given out, and the promises that hold over all of them: order, rate, cap.
 
+use std::time::Duration;
+
+use waitingroom::{clock::Clock, line::Grant, pass::PassKey, secret::Secret};
+
 use crate::{
+    sale::Sale,
     tokens::{self, PassClaims},
     visitor::Visitor,
 };
@@ -22,6 +27,22 @@ impl Admission {
         let claims = tokens::pass(pass);
         assert_eq!((claims.sub.as_str(), claims.event_id.as_str()), (visitor.name.as_str(), event));
         Self { visitor: visitor.clone(), pass: pass.to_owned(), claims }
+    }
+
+    /// A pass of an earlier line, which nobody has to wait for: good once, as any.
+    pub fn of_an_earlier_line(visitor: &Visitor, sale: &Sale, number: u64) -> Self {
+        let now = Clock::System.now();
+        let grant = Grant {
+            pass_id: format!("earlier-{number}").parse().expect("a pass's id is printable and short"),
+            number,
+            epoch: "earlier".parse().expect("letters are an epoch"),
+            issued_at: now,
+            expires_at: now.plus(Duration::from_secs(3_600)),
+        };
+        let user = visitor.name.parse().expect("a visitor's name is a user's");
+        let event = sale.event.parse().expect("a sale's event is an id");
+        let pass = PassKey::new(&Secret::from(tokens::PASS_SECRET)).mint(event, &user, &grant);
+        Self::new(visitor, &sale.event, &pass)
     }
 
     /// When it was released, in milliseconds: its end less its life.

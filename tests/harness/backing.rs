@@ -5,6 +5,8 @@ use crate::{
     database::{Database, at_port},
     delay::Delay,
     environment,
+    nats_server::NatsServer,
+    postgres_server::PostgresServer,
     redis_cluster::RedisCluster,
     redis_server::*,
     scratch::Scratch,
@@ -22,22 +24,30 @@ pub struct Backing {
     /// First part of keys and subjects.
     pub prefix: String,
     own_redis: Option<RedisServer>,
+    own_nats: Option<NatsServer>,
+    own_postgres: Option<PostgresServer>,
     cluster: Option<RedisCluster>,
     delay: Option<Delay>,
 }
 
 impl Backing {
-    /// Makes it all; with a Redis or a cluster of its own, and a delay before the database, where the shape asks for it.
+    /// Makes it all; with servers of its own, and a delay before the database, where the shape asks for them.
     pub async fn prepare(name: &str, shape: &Shape, scratch: &Scratch) -> Self {
-        let nats_url = environment::server("STANCHION_TEST_NATS_URL");
+        let own_nats = if shape.own_nats { Some(NatsServer::start(scratch.path()).await) } else { None };
+        let shared_nats = || environment::server("STANCHION_TEST_NATS_URL");
+        let nats_url = own_nats.as_ref().map_or_else(shared_nats, |server| server.url.clone());
         let shared_redis = environment::server("STANCHION_TEST_REDIS_URL");
-        let database = Database::create(&environment::server("STANCHION_TEST_DATABASE_URL"), name).await;
+        let own_postgres = if shape.own_postgres { Some(PostgresServer::start(scratch.path()).await) } else { None };
+        let shared_postgres = || environment::server("STANCHION_TEST_DATABASE_URL");
+        let postgres_url = own_postgres.as_ref().map_or_else(shared_postgres, |server| server.url.clone());
+        let database = Database::create(&postgres_url, name).await;
         let own_redis = if shape.own_redis { Some(RedisServer::start(scratch.path()).await) } else { None };
         let cluster = shape.redis_cluster.then(RedisCluster::start);
         let own_url = own_redis.as_ref().map(|server| &server.url).or(cluster.as_ref().map(|cluster| &cluster.url));
         let redis_url = own_url.unwrap_or(&shared_redis).clone();
         let delay = if shape.delayed_database { Some(Delay::before(database.address()).await) } else { None };
-        Self { database, redis_url, nats_url, prefix: name.to_owned(), own_redis, cluster, delay }
+        let prefix = name.to_owned();
+        Self { database, redis_url, nats_url, prefix, own_redis, own_nats, own_postgres, cluster, delay }
     }
 
     /// Where booking finds the database: behind the delay, where there is one.
@@ -65,14 +75,28 @@ impl Backing {
         Inspector::open(&self.redis_url).await.expect("Redis answers")
     }
 
-    /// Its own Redis loses what was not saved.
-    pub async fn roll_redis_back(&mut self) {
-        self.own_redis.as_mut().expect("a Redis of its own").lose_what_was_not_saved().await;
+    /// Its own Redis.
+    pub fn redis_server(&mut self) -> &mut RedisServer {
+        self.own_redis.as_mut().expect("this stack's shape asks for a Redis of its own")
+    }
+
+    /// Its own NATS.
+    pub fn nats_server(&mut self) -> &mut NatsServer {
+        self.own_nats.as_mut().expect("this stack's shape asks for a NATS of its own")
+    }
+
+    /// Its own PostgreSQL.
+    pub fn postgres_server(&mut self) -> &mut PostgresServer {
+        self.own_postgres.as_mut().expect("this stack's shape asks for a PostgreSQL of its own")
     }
 
     async fn remove(&self) {
-        self.database.remove().await;
-        self.published().remove().await;
+        if self.own_postgres.is_none() {
+            self.database.remove().await;
+        }
+        if self.own_nats.is_none() {
+            self.published().remove().await;
+        }
         if self.own_redis.is_none() && self.cluster.is_none() {
             self.redis().await.delete(&self.prefix).await;
         }

@@ -19,6 +19,8 @@ pub enum Signal {
     Terminate,
     /// Die at once.
     Kill,
+    /// Die, and take the children along: PostgreSQL's immediate shutdown.
+    Quit,
     /// Stand still.
     Stop,
     /// Go on.
@@ -55,6 +57,7 @@ impl Process {
         let flag = match signal {
             Signal::Terminate => "-TERM",
             Signal::Kill => "-KILL",
+            Signal::Quit => "-QUIT",
             Signal::Stop => "-STOP",
             Signal::Continue => "-CONT",
         };

@@ -39,9 +39,24 @@ impl RedisServer {
 
     /// Kills it and starts it again on what was saved last.
     pub async fn lose_what_was_not_saved(&mut self) {
+        self.stop().await;
+        self.start_again().await;
+    }
+
+    /// Kills it.
+    pub async fn stop(&self) {
         self.process.signal(Signal::Kill);
         self.process.ended().await;
+    }
+
+    /// Starts it where it was, on what was saved last.
+    pub async fn start_again(&mut self) {
         *self = Self::attempt(&self.folder, self.port).await.expect("the port is free again");
+    }
+
+    /// Forgets what was saved, once it is stopped.
+    pub fn forget(&self) {
+        std::fs::remove_file(self.folder.join("dump.rdb")).expect("something was saved");
     }
 
     async fn attempt(folder: &Path, port: u16) -> Option<Self> {

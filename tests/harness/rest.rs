@@ -19,6 +19,12 @@ impl Rest {
         Self { http: http.clone(), url: url.to_owned(), token: None }
     }
 
+    /// The same over another client's connections.
+    #[must_use]
+    pub fn through(&self, http: &Client) -> Self {
+        Self { http: http.clone(), ..self.clone() }
+    }
+
     /// The same as a visitor.
     #[must_use]
     pub fn by(&self, visitor: &Visitor) -> Self {
@@ -65,6 +71,11 @@ impl Rest {
     /// `GET`.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path)).await
+    }
+
+    /// What the process says of itself at `/health` or `/ready`.
+    pub async fn health(&self, path: &str) -> Answer {
+        self.send(self.http.get(format!("{}/{path}", self.url))).await
     }
 
     /// A counter or gauge of the process by its name, labels included; 0 where it was never touched.

@@ -56,6 +56,10 @@ pub struct Shape {
     pub bookings: usize,
     /// A Redis that nobody else uses.
     pub own_redis: bool,
+    /// A NATS that nobody else uses.
+    pub own_nats: bool,
+    /// A PostgreSQL that nobody else uses.
+    pub own_postgres: bool,
     /// What booking asks of the database can be delayed.
     pub delayed_database: bool,
     /// A Redis Cluster of its own instead.
@@ -74,6 +78,8 @@ impl Default for Shape {
             workers: 2,
             bookings: 2,
             own_redis: false,
+            own_nats: false,
+            own_postgres: false,
             delayed_database: false,
             redis_cluster: false,
             gateway_settings: Vec::new(),
@@ -303,9 +309,14 @@ impl Stack {
         self.node(role, at).process.pid()
     }
 
+    /// The servers that it runs on, to be stopped and started.
+    pub fn backing_mut(&mut self) -> &mut Backing {
+        self.backing.as_mut().expect("this stack runs on servers")
+    }
+
     /// Its own Redis is killed, and starts again with what was saved last.
     pub async fn roll_redis_back(&mut self) {
-        self.backing.as_mut().expect("this stack runs on servers").roll_redis_back().await;
+        self.backing_mut().redis_server().lose_what_was_not_saved().await;
     }
 
     /// Sends a signal to one process of a role.
@@ -321,6 +332,11 @@ impl Stack {
     /// Ends one process of a role as `signal` does, and starts it again where it was.
     pub async fn start_anew(&mut self, role: Role, at: usize, signal: Signal) {
         self.signal(role, at, signal);
+        self.start_again_after_its_end(role, at).await;
+    }
+
+    /// Starts one process of a role where it was, as soon as it has ended.
+    pub async fn start_again_after_its_end(&mut self, role: Role, at: usize) {
         self.ended(role, at).await;
         let url = self.node(role, at).url.clone();
         let at = self.nodes.iter().position(|node| node.url == url).expect("the node is one of ours");

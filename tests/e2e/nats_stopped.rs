@@ -1,0 +1,63 @@
+//! NATS goes away in the middle of a sale: nobody notices, and afterwards every message is in the stream, once.
+//!
+//! `OUTAGE_SECONDS=60` makes it a longer one.
+
+use std::{collections::HashMap, time::Duration};
+
+use stanchion_tests::{
+    Admission, Draft, Sale, Shape, Stack, Visitor,
+    crowd::admit_all,
+    eventually,
+    process::Signal,
+    shopping::{id, new_key, reserve_once},
+};
+use tokio::task::JoinSet;
+
+const BUYERS: usize = 300;
+/// Of the outage that buyers come in: some before, most within, some after.
+const SHARE: f64 = 0.75;
+
+fn outage() -> Duration {
+    let seconds = std::env::var("OUTAGE_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs_f64(seconds.unwrap_or(2.0))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bus_that_is_away_costs_no_reservation_and_no_message() {
+    let shape = Shape { gateways: 1, workers: 1, own_nats: true, ..Shape::default() };
+    let mut stack = Stack::servers(shape).await;
+    let sale = Draft::new(&[BUYERS as u32]).create(&stack.operator()).await;
+    let admissions = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("buyer", BUYERS)).await;
+    let trading = trade(&stack, &sale, admissions);
+    eventually("the first message", || async { (!stack.backing().published().all().await.is_empty()).then_some(()) })
+        .await;
+
+    stack.backing_mut().nats_server().stop(Signal::Terminate).await;
+    tokio::time::sleep(outage()).await;
+    assert!(stack.backing().database.number("SELECT count(*) FROM outbox").await > 0, "something waits");
+    stack.backing_mut().nats_server().start_again().await;
+
+    let booked = trading.join_all().await;
+    let once: HashMap<String, usize> = booked.into_iter().map(|booking| (booking, 1)).collect();
+    assert_eq!(once.len(), BUYERS, "everybody has a booking of their own");
+    eventually("an empty outbox", || async {
+        (stack.backing().database.number("SELECT count(*) FROM outbox").await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(stack.backing().published().of_each_booking("bookings.reserved").await, once);
+}
+
+/// Everybody reserves once, at a time of their own, and is served at once. The bookings.
+fn trade(stack: &Stack, sale: &Sale, admissions: Vec<Admission>) -> JoinSet<String> {
+    let mut trading = JoinSet::new();
+    let step = outage().div_f64(SHARE * BUYERS as f64);
+    for (at, admission) in admissions.into_iter().enumerate() {
+        let (booking, wish) = (stack.booking(at).by(&admission.visitor), sale.wish(0, 1));
+        trading.spawn(async move {
+            tokio::time::sleep(step * at as u32).await;
+            let answer = reserve_once(&booking, &wish, Some(&admission.pass), Some(&new_key())).await;
+            id(&answer.expect(201)).to_owned()
+        });
+    }
+    trading
+}

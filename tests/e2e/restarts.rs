@@ -1,0 +1,82 @@
+//! One key is one booking, whatever dies and starts again in between: booking, Redis with what it had saved or with nothing, or both.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+use stanchion_tests::{
+    Admission, Draft, Sale, Shape, Stack, Visitor,
+    crowd::{admit_all, everyone},
+    inventory::Inventory,
+    process::Signal,
+    shopping::{id, insistently, new_key, reserve_once},
+    stack::Role,
+};
+
+const BUYERS: usize = 24;
+/// Repetitions at the same time, spread over the instances.
+const AT_ONCE: usize = 4;
+
+/// What somebody wants, by which key, and which booking it became.
+struct Attempt {
+    admission: Admission,
+    wish: Value,
+    key: String,
+    booking: Option<String>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_key_is_one_booking_whatever_starts_again() {
+    let shape = Shape { gateways: 1, workers: 1, own_redis: true, ..Shape::default() };
+    let mut stack = Stack::servers(shape).await;
+    let sale = Draft::new(&[BUYERS as u32]).create(&stack.operator()).await;
+    let mut attempts = attempts(&stack, &sale).await;
+    let quarter = BUYERS / 4;
+    everybody_asks(&stack, &mut attempts[..quarter]).await;
+
+    stack.start_anew(Role::Booking, 0, Signal::Kill).await;
+    everybody_asks(&stack, &mut attempts[..2 * quarter]).await;
+
+    stack.backing().redis().await.save().await;
+    stack.roll_redis_back().await;
+    everybody_asks(&stack, &mut attempts[..3 * quarter]).await;
+
+    stack.backing_mut().redis_server().stop().await;
+    stack.backing_mut().redis_server().forget();
+    for at in 0..2 {
+        stack.signal(Role::Booking, at, Signal::Kill);
+    }
+    stack.backing_mut().redis_server().start_again().await;
+    for at in 0..2 {
+        stack.start_again_after_its_end(Role::Booking, at).await;
+    }
+    everybody_asks(&stack, &mut attempts).await;
+
+    let bookings: HashSet<_> = attempts.iter().map(|attempt| &attempt.booking).collect();
+    assert_eq!(bookings.len(), BUYERS, "everybody has their own");
+    let seats = Inventory::settled(&sale, &stack.operator()).await.total();
+    assert_eq!((seats.available, seats.held), (0, BUYERS as u64));
+    assert_eq!(stack.backing().database.number("SELECT count(*) FROM bookings").await, BUYERS as i64);
+}
+
+async fn attempts(stack: &Stack, sale: &Sale) -> Vec<Attempt> {
+    let admissions = admit_all(&[stack.gateway(0)], sale, &Visitor::many("buyer", BUYERS)).await;
+    let attempt = |admission| Attempt { admission, wish: sale.wish(0, 1), key: new_key(), booking: None };
+    admissions.into_iter().map(attempt).collect()
+}
+
+/// Everybody asks several times at once, at each instance: all are answered with one booking, that of before where there was one.
+async fn everybody_asks(stack: &Stack, attempts: &mut [Attempt]) {
+    for attempt in attempts {
+        let asking = (0..AT_ONCE).map(|at| {
+            let booking = stack.booking(at).by(&attempt.admission.visitor);
+            let (wish, pass, key) = (attempt.wish.clone(), attempt.admission.pass.clone(), attempt.key.clone());
+            async move {
+                let answer = insistently(|| reserve_once(&booking, &wish, Some(&pass), Some(&key))).await;
+                id(&answer.expect(201)).to_owned()
+            }
+        });
+        for booking in everyone(asking).await {
+            assert_eq!(attempt.booking.get_or_insert(booking.clone()), &booking, "one key, one booking");
+        }
+    }
+}
