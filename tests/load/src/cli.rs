@@ -33,6 +33,15 @@ pub struct Cli {
     /// Processes whose memory and CPU are measured; on --url, `drain` ends the first of them
     #[arg(long, value_name = "PID")]
     pub server_pid: Vec<u32>,
+    /// Processes of Redis, PostgreSQL and NATS: what each spends is told, their memory is not counted as the server's
+    #[arg(long, value_name = "PID")]
+    pub store_pid: Vec<u32>,
+    /// Where else a role tells its metrics: `churn` counts its tasks beside those of gateways and booking
+    #[arg(long, value_name = "URL")]
+    pub metrics_url: Vec<String>,
+    /// The Redis whose keys and memory `churn` follows, for example redis://127.0.0.1:6379
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<String>,
     /// The binary of the own server, without --url [default: stanchion beside this program]
     #[arg(long, env = "STANCHION_BIN", value_name = "FILE")]
     pub stanchion: Option<PathBuf>,
@@ -102,7 +111,7 @@ pub enum Scenario {
     Rush,
     /// 10,000 users who wait: memory and CPU of a connection
     Idle,
-    /// Users come and go at a constant rate: nothing may pile up
+    /// Users come and go at a constant rate: nothing may pile up. Memory, tasks, descriptors and Redis keys must be flat
     Churn,
     /// 1,000 users in line when the server is stopped and started again
     Drain,

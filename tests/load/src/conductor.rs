@@ -2,6 +2,7 @@
 
 mod act;
 mod crew;
+mod growth;
 mod performance;
 mod progress;
 mod stage;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use tokio::time::{Instant, sleep};
 
-use self::{crew::Crew, performance::Performance, stage::Stage, watch::Watch};
+use self::{crew::Crew, growth::Growth, performance::Performance, stage::Stage, watch::Watch};
 use crate::{
     cli::Cli,
     descriptors,
@@ -47,13 +48,15 @@ async fn conduct(cli: &Cli) -> Result<bool> {
     let processes = descriptors::processes(script.users, connections, limit, cores, cli.processes)?;
     let mut stage = Stage::set(cli, &script).await?;
     let begun = Instant::now();
-    let mut watch = Watch::new(stage.pids(cli));
+    let mut watch = Watch::new(stage.pids(cli), cli.store_pid.clone());
+    let mut growth = Growth::new(cli, &script, &stage)?;
     let share = if reserves_only(&script) { connections.div_ceil(processes) } else { connections };
     let plan = plan(cli, &script, processes, share, &stage);
-    let played = Performance::play(cli, &script, &plan, &mut stage, &mut watch).await;
+    let played = Performance::play(cli, &script, &plan, &mut stage, &mut watch, &mut growth).await;
     let ending = settle(&stage, &script, &mut watch).await;
     let log = stage.strike(cli).await?;
-    let report = Report::new(cli, &script, processes, begun.elapsed(), played?, watch.report(), ending, log);
+    let report =
+        Report::new(cli, &script, processes, begun.elapsed(), played?, watch.report(), growth.slopes(), ending, log);
     print!("{}", report.table());
     if let Some(file) = &cli.json {
         std::fs::write(file, report.json()?)?;

@@ -13,6 +13,7 @@ use crate::{
     cli::{Cli, Transport},
     latency::{Latencies, Percentiles},
     scenario::Script,
+    slope::Slope,
     tally::{Counts, Tallied, add_errors},
     usage::{Part, Usage},
 };
@@ -50,6 +51,8 @@ pub struct Report {
     pub errors: BTreeMap<String, u64>,
     /// What the server used.
     pub used: Option<Used>,
+    /// How what must not grow went, in `churn`.
+    pub slopes: Vec<Slope>,
     /// What was left.
     pub ending: Ending,
     /// What the own server said.
@@ -140,6 +143,7 @@ impl Report {
         took: Duration,
         tallied: Vec<Tallied>,
         used: Option<Used>,
+        slopes: Vec<Slope>,
         ending: Ending,
         server_log: ServerLog,
     ) -> Self {
@@ -167,6 +171,7 @@ impl Report {
             steps: latencies.percentiles(),
             errors,
             used,
+            slopes,
             ending,
             server_log,
             failures: Vec::new(),

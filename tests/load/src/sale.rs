@@ -27,7 +27,7 @@ pub struct Terms {
     pub rate: f64,
     /// Most passes out at once.
     pub max_active: u32,
-    /// Life of a pass.
+    /// Life of a pass, and of a hold.
     pub pass_ttl: Duration,
     /// Time within which a pass must be acknowledged.
     pub claim_window: Duration,
@@ -147,7 +147,7 @@ fn event(run: &str, sale: &Sale, terms: &Terms) -> Value {
     json!({
         "event_id": sale.event,
         "name": format!("Load test {run}"),
-        "hold_seconds": 900,
+        "hold_seconds": terms.pass_ttl.as_secs(),
         "queue": terms.queue(),
         "shows": [{"show_id": sale.show, "name": "The only show", "zones": zones}],
     })

@@ -11,9 +11,11 @@ use crate::{
 /// Time that a run may take beyond arrivals and releases, before whoever is not done has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// No run takes longer.
-const LONGEST: Duration = Duration::from_secs(3_600);
+const LONGEST: Duration = Duration::from_secs(2 * 3_600);
 /// Average stay of a churning user.
 const STAY: Duration = Duration::from_secs(5);
+/// Life of a churning user's pass: what remembers one is gone as long after it.
+const CHURNING_PASS: Duration = Duration::from_secs(20);
 /// The release rate while passes are fetched beforehand.
 const FETCH_RATE: f64 = 100_000.0;
 
@@ -28,6 +30,8 @@ pub struct Script {
     pub hold: Duration,
     /// The time after which whoever is not done has failed.
     pub limit: Duration,
+    /// From when to when as many users come as go, after the start.
+    pub steady: Option<(Duration, Duration)>,
     /// What users are here for.
     pub purpose: Purpose,
     /// How the line is run.
@@ -103,17 +107,24 @@ impl Script {
         let purpose = purpose(cli, given);
         let releasing = if purpose == Purpose::Wait { 0.0 } else { f64::from(users) / rate };
         let slowest = given.filter(|_| cli.scenario == Scenario::Reserve).map_or(0.0, |rate| f64::from(users) / rate);
-        let limit = arrive + hold + seconds(releasing * 1.5 + slowest * 1.5) + PATIENCE;
+        let staying = if cli.scenario == Scenario::Churn { STAY * 2 } else { hold };
+        let limit = arrive + staying + seconds(releasing * 1.5 + slowest * 1.5) + PATIENCE;
         Self {
             users,
             arrive,
             hold,
             limit: cli.limit.map_or(limit, seconds).min(LONGEST),
+            steady: (cli.scenario == Scenario::Churn).then(|| (warm_up(arrive), arrive)),
             purpose,
             terms: terms(cli, users, rate),
             promise: promise(cli),
         }
     }
+}
+
+/// Until the crowd has its size and the first memories of used passes have ended: a fifth of the run at least.
+fn warm_up(arrive: Duration) -> Duration {
+    (arrive / 5).max(STAY * 2).max(CHURNING_PASS + STAY)
 }
 
 const fn purpose(cli: &Cli, rate: Option<f64>) -> Purpose {
@@ -134,7 +145,7 @@ fn terms(cli: &Cli, users: u32, rate: f64) -> Terms {
         zones: cli.zones,
         rate,
         max_active: cli.max_active.unwrap_or(cap),
-        pass_ttl: Duration::from_secs(if churning { 60 } else { 900 }),
+        pass_ttl: if churning { CHURNING_PASS } else { Duration::from_secs(900) },
         claim_window: Duration::from_secs(if churning { 5 } else { 30 }),
         grace: Duration::from_secs(if churning { 3 } else { 300 }),
         // The crowd stands complete before the doors open: the costs of a join and of a pass can be told apart.
@@ -170,7 +181,7 @@ mod tests {
     fn every_scenario_ends_by_itself() {
         for name in ["smoke", "1k", "3k", "10k", "rush", "idle", "churn", "drain", "reserve"] {
             let script = script(&[name]);
-            assert!(script.limit >= script.arrive + script.hold + PATIENCE && script.limit <= LONGEST, "{name}");
+            assert!(script.limit >= script.arrive.max(script.hold) + PATIENCE && script.limit <= LONGEST, "{name}");
             assert!(script.terms.seats >= script.users, "{name}");
         }
     }
@@ -181,6 +192,9 @@ mod tests {
         assert_eq!((rush.users, rush.terms.rate, rush.terms.max_active), (500, 250.0, 40));
         let churn = script(&["churn", "--rate", "20", "--hold", "10"]);
         assert_eq!((churn.users, churn.arrive), (200, Duration::from_secs(10)));
+        let hour = script(&["churn", "--rate", "40", "--hold", "3600"]);
+        assert_eq!(hour.steady, Some((Duration::from_secs(720), Duration::from_secs(3_600))));
+        assert!(hour.limit > hour.arrive && rush.steady.is_none());
         let reserve = script(&["reserve"]);
         assert_eq!(reserve.purpose, Purpose::Reserve { rate: None, confirm: false });
         assert!(reserve.promise.reserved && !reserve.promise.booked);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::{Crew, Stage, Watch, act::Act, progress::ProgressLine};
+use super::{Crew, Growth, Stage, Watch, act::Act, progress::ProgressLine};
 use crate::{
     cli::Cli,
     orders::{Order, Word},
@@ -25,6 +25,7 @@ pub struct Performance<'a> {
     act: Act,
     stage: &'a mut Stage,
     watch: &'a mut Watch,
+    growth: &'a mut Growth,
     line: ProgressLine,
     counts: Vec<Counts>,
     prepared: usize,
@@ -42,13 +43,14 @@ impl<'a> Performance<'a> {
         plan: &Plan,
         stage: &'a mut Stage,
         watch: &'a mut Watch,
+        growth: &'a mut Growth,
     ) -> Result<Vec<Tallied>> {
         let mut crew = Crew::hire(plan).await?;
         watch.begin(crew.pids());
         crew.tell(&Order::Start).await?;
         let counts = vec![Counts::default(); plan.processes];
         let (act, line) = (Act::new(cli, script), ProgressLine::new(script));
-        let mut performance = Self { crew, act, stage, watch, line, counts, prepared: 0, done: Vec::new() };
+        let mut performance = Self { crew, act, stage, watch, growth, line, counts, prepared: 0, done: Vec::new() };
         performance.go_on(Instant::now() + script.limit + GRACE).await?;
         Ok(performance.done)
     }
@@ -91,6 +93,7 @@ impl<'a> Performance<'a> {
     async fn look(&mut self) -> Result<()> {
         let sum = self.sum();
         self.watch.look(&sum);
+        self.growth.look(self.watch).await;
         self.line.draw(&sum, self.watch);
         self.act.go_on(&sum, self.stage, self.watch, &mut self.crew).await
     }

@@ -11,6 +11,7 @@ use crate::{
 /// See the module's documentation.
 pub struct Watch {
     server: Vec<u32>,
+    stores: Vec<u32>,
     workers: Vec<u32>,
     /// CPU time of server processes that are gone, in milliseconds.
     gone_cpu_ms: u64,
@@ -26,11 +27,12 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// A watch on these server processes.
-    pub fn new(server: Vec<u32>) -> Self {
+    /// A watch on these server processes, and on those of what they store in.
+    pub fn new(server: Vec<u32>, stores: Vec<u32>) -> Self {
         let now = usage::of(&server);
         Self {
             server,
+            stores,
             workers: Vec::new(),
             gone_cpu_ms: 0,
             before: now,
@@ -72,7 +74,11 @@ impl Watch {
     /// A phase of its own begins: everybody waits, or reservations begin.
     pub fn measured_phase_begins(&mut self) {
         let workers = usage::of(&self.workers).cpu_ms;
-        self.phase = Some((usage::parts(&self.server), usage::of(&self.server), workers, Instant::now()));
+        self.phase = Some((self.parts(), usage::of(&self.server), workers, Instant::now()));
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        usage::parts(&[self.server.as_slice(), &self.stores].concat())
     }
 
     /// The phase is over.
@@ -86,7 +92,7 @@ impl Watch {
                 cpu_ms: now.cpu_ms.saturating_sub(then.cpu_ms),
                 rss_kib: now.rss_kib,
                 workers_cpu_ms: self.workers_latest.cpu_ms.saturating_sub(workers),
-                parts: usage::parts(&self.server).into_iter().zip(parts).map(spent).collect(),
+                parts: self.parts().into_iter().zip(parts).map(spent).collect(),
             });
         }
     }

@@ -11,7 +11,9 @@ pub(super) fn broken(report: &Report, promise: Promise) -> Vec<String> {
     let never = |what: &str, count: u64| (count > 0).then(|| format!("{what}: {count}"));
     let left = !report.ending.nothing_left() && promise.leaves_nothing;
     let ending = &report.ending;
-    [
+    let grown = report.slopes.iter().filter(|slope| slope.is_growth());
+    let grown = grown.map(|slope| format!("{} grew by {:.1} a minute", slope.meter.name(), slope.per_minute));
+    let broken = [
         everybody("joined", counts.joined),
         promise.passes.then(|| everybody("passes", counts.passes)).flatten(),
         promise.reserved.then(|| everybody("reserved", counts.reserved)).flatten(),
@@ -26,8 +28,6 @@ pub(super) fn broken(report: &Report, promise: Promise) -> Vec<String> {
             )
         }),
         (report.server_log.ended_in_order == Some(false)).then(|| "the server did not end in order".to_owned()),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    ];
+    broken.into_iter().flatten().chain(grown).collect()
 }

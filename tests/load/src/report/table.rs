@@ -24,6 +24,7 @@ impl Report {
         writeln!(out)?;
         let costs = self.used.iter().flat_map(|used| costs::lines(self, used));
         costs.into_iter().try_for_each(|(name, text)| writeln!(out, "  {name:<18}{text}"))?;
+        self.write_slopes(out)?;
         self.write_verdict(out)
     }
 
@@ -72,6 +73,18 @@ impl Report {
         }
         writeln!(out, "\n  errors")?;
         self.errors.iter().try_for_each(|(kind, count)| writeln!(out, "  {count:>9}  {kind}"))
+    }
+
+    fn write_slopes(&self, out: &mut String) -> std::fmt::Result {
+        if self.slopes.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "\n  {:<18}{:>9}{:>12}{:>12}{:>10}", "flat?", "samples", "level", "per minute", "scatter")?;
+        self.slopes.iter().try_for_each(|slope| {
+            let verdict = if slope.is_growth() { "GROWS" } else { "flat" };
+            write!(out, "  {:<18}{:>9}{:>12.1}", slope.meter.name(), slope.samples, slope.level)?;
+            writeln!(out, "{:>+12.3}{:>10.1}  {verdict}", slope.per_minute, slope.scatter)
+        })
     }
 
     fn write_verdict(&self, out: &mut String) -> std::fmt::Result {

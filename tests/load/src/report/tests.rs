@@ -21,7 +21,7 @@ fn report(scenario: &str, counts: Counts) -> Report {
         workers_peak_kib: 2_048,
     };
     let (script, took) = (Script::of(&cli), Duration::from_secs(3));
-    Report::new(&cli, &script, 1, took, vec![tallied], Some(used), Ending::default(), ServerLog::default())
+    Report::new(&cli, &script, 1, took, vec![tallied], Some(used), Vec::new(), Ending::default(), ServerLog::default())
 }
 
 fn everybody() -> Counts {
