@@ -17,6 +17,8 @@ use crate::{Gateway, registry::Applied};
 const REPORT: Duration = Duration::from_secs(2);
 /// How often a node probes its own subscription, and looks for lost messages.
 const PROBE: Duration = Duration::from_millis(500);
+/// Connections whose news can wait that are woken together: each pass waits for as many at most.
+const WAKES: usize = 32;
 /// Pause before places that could not be read are read again.
 const RESYNC_RETRY: Duration = Duration::from_millis(500);
 /// Places that are read at the same time in a resync.
@@ -37,15 +39,19 @@ async fn pulse(gateway: Gateway) {
     gateway.0.pulse.run(&gateway.0.with.lifecycle, gateway.0.config.drain_window).await;
 }
 
-/// Hears until the process stops: also while draining, since the users are still here.
+/// Hears until the process stops: also while draining, since the users are still here. What is heard comes before what was told
+/// by an earlier signal and can wait.
 async fn listen(gateway: Gateway, mut ear: Box<dyn Listener>) {
+    let registry = &gateway.0.registry;
     loop {
         tokio::select! {
+            biased;
             heard = ear.next() => match heard {
                 Heard::Signal(signal) => hear(&gateway, *signal),
                 Heard::Gap => missed(&gateway).await,
             },
             () = drained(&gateway) => return,
+            () = tokio::task::yield_now(), if registry.wakes() => registry.wake(WAKES),
         }
     }
 }

@@ -6,6 +6,7 @@ mod conflation;
 mod pace;
 mod room;
 mod slot;
+mod waking;
 
 use std::{
     collections::HashMap,
@@ -23,12 +24,12 @@ use waitingroom::{
     line::{Grant, Lapse, Place, Progress, QueueSettings, SaleState},
 };
 
-use self::room::Room;
 pub(crate) use self::{
     pace::Estimate,
     room::{Applied, TooManyConnections},
     slot::{Due, News, PositionNews, Slot},
 };
+use self::{room::Room, waking::Waking};
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -37,11 +38,13 @@ pub(crate) struct Registry {
     /// Users with connections on their way to a place, and how many.
     arriving: Mutex<HashMap<(EventId, UserId), u32>>,
     hears: AtomicBool,
+    waking: Arc<Waking>,
 }
 
 impl Registry {
     fn room(&self, event: EventId) -> Arc<Room> {
-        Arc::clone(self.rooms.entry(event).or_default().value())
+        let new = || Arc::new(Room::new(Arc::clone(&self.waking)));
+        Arc::clone(self.rooms.entry(event).or_insert_with(new).value())
     }
 
     fn known_room(&self, event: EventId) -> Option<Arc<Room>> {
@@ -186,6 +189,16 @@ impl Registry {
     /// The users of an event here.
     pub(crate) fn users(&self, event: EventId) -> Vec<UserId> {
         self.known_room(event).map(|room| room.users()).unwrap_or_default()
+    }
+
+    /// Is anybody to be woken by [`Registry::wake`]?
+    pub(crate) fn wakes(&self) -> bool {
+        !self.waking.is_empty()
+    }
+
+    /// Wakes the next few whose news could wait.
+    pub(crate) fn wake(&self, count: usize) {
+        self.waking.wake(count);
     }
 
     pub(crate) fn set_hears(&self, hears: bool) {

@@ -1,6 +1,7 @@
 //! Releases the line at the rate that booking can take. Any number of workers may run: rate and cap are enforced inside the
 //! engine's atomic step, so there is no leader to elect and none to lose.
 
+mod course;
 mod pacing;
 mod runner;
 mod tick;
@@ -14,7 +15,8 @@ pub use self::{runner::run, tick::TickReport};
 /// How a worker works.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerConfig {
-    /// Time between two admission steps of one event.
+    /// Time between two whole admission steps of one event. While a line moves fast, passes go out in between; see
+    /// [`waitingroom::rate::step_pause`].
     pub tick: Duration,
     /// Most passes of one step: bounds its time and the size of its messages.
     pub batch_limit: u32,
@@ -23,7 +25,7 @@ pub struct WorkerConfig {
 }
 
 impl Default for WorkerConfig {
-    /// Ten steps a second; at most 2,000 passes in each.
+    /// Ten whole steps a second; at most 2,000 passes in any.
     fn default() -> Self {
         Self { tick: Duration::from_millis(100), batch_limit: 2_000, pace: PaceRules::default() }
     }

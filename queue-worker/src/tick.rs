@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 use waitingroom::{
-    engine::{EngineError, Released},
+    engine::{EngineError, Released, Scope},
     ids::{EventId, NodeId, UserId},
     line::{Addressed, Progress},
     rate::Share,
@@ -29,14 +29,20 @@ pub struct TickReport {
 
 impl Worker {
     /// One admission step. `told` is what this worker last told the gateways about the line; the line's progress is sent if
-    /// it differs.
+    /// it differs, and by whole steps only: passes that go out in between are told by themselves.
     ///
     /// # Errors
     /// Only where the engine did not step. Signals that could not be sent are logged: the next step repairs them.
-    pub async fn tick(&self, event: EventId, share: Share, told: Option<&Progress>) -> Result<TickReport, EngineError> {
+    pub async fn tick(
+        &self,
+        event: EventId,
+        share: Share,
+        scope: Scope,
+        told: Option<&Progress>,
+    ) -> Result<TickReport, EngineError> {
         let (batch, limit) = (Uuid::new_v4().simple().to_string(), self.config.batch_limit);
-        let released = self.engine.release(event, &batch, limit, share, self.clock.now()).await?;
-        let signals = signals(event, &released, told);
+        let released = self.engine.release(event, &batch, limit, share, scope, self.clock.now()).await?;
+        let signals = signals(event, &released, scope, told);
         if let Err(error) = self.signals.send(&signals).await {
             tracing::warn!(%event, %error, "released passes could not be announced; they are sent again");
         }
@@ -51,12 +57,13 @@ impl Worker {
 }
 
 /// At most one message a node for passes, one for endings, and one for everyone.
-fn signals(event_id: EventId, released: &Released, told: Option<&Progress>) -> Vec<(Recipient, Signal)> {
+fn signals(event_id: EventId, released: &Released, scope: Scope, told: Option<&Progress>) -> Vec<(Recipient, Signal)> {
     let passes = by_node(released.granted.iter().chain(&released.unacknowledged));
     let lapsed = by_node(released.lapsed.iter());
     let passes = passes.into_iter().map(|(node, passes)| (Recipient::Node(node), Signal::Passes { event_id, passes }));
     let lapsed = lapsed.into_iter().map(|(node, users)| (Recipient::Node(node), Signal::Lapsed { event_id, users }));
-    let progress = is_news(&released.progress, told).then(|| Signal::Progress(released.progress.clone()));
+    let news = scope == Scope::Whole && is_news(&released.progress, told);
+    let progress = news.then(|| Signal::Progress(released.progress.clone()));
     passes.chain(lapsed).chain(progress.map(|signal| (Recipient::Everyone, signal))).collect()
 }
 
@@ -140,7 +147,7 @@ mod tests {
             lapsed: vec![],
             progress: progress(),
         };
-        let sent = signals(Uuid::nil().into(), &released, Some(&progress()));
+        let sent = signals(Uuid::nil().into(), &released, Scope::Whole, Some(&progress()));
         let count = |signal: &Signal| match signal {
             Signal::Passes { passes, .. } => passes.len(),
             _ => 0,
@@ -152,11 +159,12 @@ mod tests {
     #[test]
     fn the_line_is_told_when_it_changed() {
         let quiet = Released { granted: vec![], unacknowledged: vec![], lapsed: vec![], progress: progress() };
-        assert!(signals(Uuid::nil().into(), &quiet, Some(&progress())).is_empty());
-        assert_eq!(signals(Uuid::nil().into(), &quiet, None).len(), 1);
+        assert!(signals(Uuid::nil().into(), &quiet, Scope::Whole, Some(&progress())).is_empty());
+        assert_eq!(signals(Uuid::nil().into(), &quiet, Scope::Whole, None).len(), 1);
+        assert!(signals(Uuid::nil().into(), &quiet, Scope::Passes, None).is_empty(), "that is for the next whole step");
         let moved = Progress { total: 4, ..progress() };
-        assert_eq!(signals(Uuid::nil().into(), &quiet, Some(&moved)).len(), 1);
+        assert_eq!(signals(Uuid::nil().into(), &quiet, Scope::Whole, Some(&moved)).len(), 1);
         let after_removals = Progress { from: 1, removed: vec![1, 2], ..progress() };
-        assert!(signals(Uuid::nil().into(), &quiet, Some(&after_removals)).is_empty());
+        assert!(signals(Uuid::nil().into(), &quiet, Scope::Whole, Some(&after_removals)).is_empty());
     }
 }

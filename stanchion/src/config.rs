@@ -80,7 +80,7 @@ pub struct Settings {
     /// Seconds over which a stopping gateway sends its clients away [default: 5]
     #[arg(long, env = "STANCHION_DRAIN_SECONDS", global = true, value_name = "SECONDS")]
     pub drain_seconds: Option<u64>,
-    /// Milliseconds between two admission steps [default: 100]
+    /// Milliseconds between two steps that see to a line as a whole; passes go out in between where it moves fast [default: 100]
     #[arg(long, env = "STANCHION_TICK_MS", global = true, value_name = "MS")]
     pub tick_ms: Option<u64>,
     /// Smallest share of a line's rate, in percent, that it is slowed to while booking is strained [default: 10]

@@ -279,12 +279,14 @@ pub trait Engine: Send + Sync + 'static {
     /// releases in order of numbers as many present users as rate, cap, seats and `limit` allow. `share` is the part of the
     /// configured rate and burst that is left (nobody goes at 0; see [`crate::rate`]); one that was decided before the last that
     /// was given has no effect. `batch` makes the pass ids unique. Any number of callers may step at once: rate and cap hold across all of them.
+    /// A step of [`Scope::Passes`] does the releasing alone.
     async fn release(
         &self,
         event: EventId,
         batch: &str,
         limit: u32,
         share: Share,
+        scope: Scope,
         now: Timestamp,
     ) -> Result<Released, EngineError>;
 
@@ -326,6 +328,15 @@ pub trait Engine: Send + Sync + 'static {
     /// Replaces the inventory by the database's and ends the sync. Pending holds that the snapshot lacks are kept;
     /// settlements since [`Engine::begin_sync`] are applied to it.
     async fn load_seats(&self, event: EventId, snapshot: &SeatSnapshot, now: Timestamp) -> Result<(), EngineError>;
+}
+
+/// What an admission step sees to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything. Its progress carries the numbers that left since the last whole step of anybody.
+    Whole,
+    /// Passes alone: what ends is left to the next whole step, and who left is told with it.
+    Passes,
 }
 
 /// Most actions of one step: bounds the time for which it keeps others waiting.

@@ -1,6 +1,8 @@
 //! How many may be released now: a token bucket under a cap on active passes. How fast it fills is the configured rate, or the
 //! share of it that the pace leaves ([`crate::pace`]).
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 
 /// Least users a second of a line that is slowed, unless it is set to fewer: enough to see that booking has recovered.
@@ -14,6 +16,18 @@ pub fn paced_rate(rate_per_second: f64, share: f64) -> f64 {
 /// The burst that a share of the rate leaves: tokens saved up before must not come all at once.
 pub fn paced_burst(burst: u32, share: f64) -> f64 {
     (f64::from(burst) * share).max(1.0)
+}
+
+/// Passes that one step is to release: as many come at once, and each waits for those before it.
+const PASSES_A_STEP: f64 = 8.0;
+/// Shortest pause between two steps: a step costs Redis about a tenth of a millisecond.
+const SHORTEST_STEP_PAUSE: Duration = Duration::from_millis(10);
+
+/// The pause between two steps of a line that moves at this rate, in users a second: at most `longest`, and so short that few go
+/// in each step.
+pub fn step_pause(rate_per_second: f64, longest: Duration) -> Duration {
+    let pause = Duration::try_from_secs_f64(PASSES_A_STEP / rate_per_second).unwrap_or(longest);
+    pause.max(SHORTEST_STEP_PAUSE).min(longest)
 }
 
 /// What is left of the configured rates, and since when.
@@ -69,8 +83,6 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -105,6 +117,19 @@ mod tests {
             assert_eq!(paced_rate(rate, share), paced, "{share} of {rate}");
         }
         assert_eq!([paced_burst(50, 1.0), paced_burst(50, 0.1), paced_burst(2, 0.1)], [50.0, 5.0, 1.0]);
+    }
+
+    #[test]
+    fn steps_are_finer_where_the_line_is_faster() {
+        let tick = Duration::from_millis(100);
+        for (rate, ms) in [(0.0, 100), (1.0, 100), (80.0, 100), (160.0, 50), (500.0, 16), (800.0, 10), (10_000.0, 10)] {
+            assert_eq!(step_pause(rate, tick), Duration::from_millis(ms), "{rate}/s");
+        }
+        assert_eq!(
+            step_pause(10_000.0, Duration::from_millis(5)),
+            Duration::from_millis(5),
+            "never longer than the tick"
+        );
     }
 
     #[test]

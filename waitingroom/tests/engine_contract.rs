@@ -97,7 +97,8 @@ contract! {
         an_expired_pass_is_gone,
         only_the_live_pass_can_be_acknowledged,
         a_step_looks_at_so_many_of_the_absent_only,
-        a_crowd_is_served_in_bounded_steps;
+        a_crowd_is_served_in_bounded_steps,
+        a_step_of_passes_leaves_all_else_to_the_next_whole_one;
     absence:
         the_absent_are_skipped_and_first_again_on_return,
         a_pass_nobody_claims_is_taken_back_and_its_place_reused,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use waitingroom::{
     absence::Presence,
     clock::{Clock, Timestamp},
-    engine::{Engine, EngineError, Join, JoinOutcome, Opening, SEQUENCE_RESERVE, redis::RedisEngine},
+    engine::{Engine, EngineError, Join, JoinOutcome, Opening, SEQUENCE_RESERVE, Scope, redis::RedisEngine},
     ids::{EventId, UserId},
     line::{Grant, QueueSettings},
     redis_servers::{RedisConnection, RedisServers},
@@ -62,7 +62,8 @@ impl Sale {
 
     async fn release(&self) -> Vec<(UserId, Grant)> {
         let batch = Uuid::new_v4().simple().to_string();
-        let released = self.engine.release(self.event, &batch, 100, Default::default(), now()).await.unwrap();
+        let released =
+            self.engine.release(self.event, &batch, 100, Default::default(), Scope::Whole, now()).await.unwrap();
         released.granted.into_iter().map(|granted| (granted.user, granted.what)).collect()
     }
 
@@ -142,14 +143,15 @@ async fn after_everything_has_ended_no_key_is_left() {
 
     // Whoever polled is absent 15 s later; the test moves the poll instead of waiting.
     let () = sale.engine.connection().zadd(format!("{base}:idle"), "absent", 1).await.unwrap();
-    let lapsed = sale.engine.release(sale.event, "next", 0, Default::default(), now()).await.unwrap().lapsed;
+    let lapsed =
+        sale.engine.release(sale.event, "next", 0, Default::default(), Scope::Whole, now()).await.unwrap().lapsed;
     assert!(lapsed.iter().any(|lapse| lapse.user == user("absent")));
     let remembered = format!("{base}:reseated");
     let expiry: i64 = sale.engine.connection().pttl(&remembered).await.unwrap();
     assert!((1..=86_400_000).contains(&expiry), "{expiry}");
     let (): () = sale.engine.connection().del(&remembered).await.unwrap();
     eventually(before, async || {
-        sale.engine.release(sale.event, "later", 0, Default::default(), now()).await.unwrap();
+        sale.engine.release(sale.event, "later", 0, Default::default(), Scope::Whole, now()).await.unwrap();
         sale.keys().await
     })
     .await;
@@ -160,7 +162,7 @@ async fn a_clock_that_runs_ahead_is_not_believed() {
     let sale = Sale::open(QueueSettings::default()).await;
     sale.join("ann", 1).await;
     let ahead = now().plus(Duration::from_secs(3_600));
-    let released = sale.engine.release(sale.event, "b", 1, Default::default(), ahead).await.unwrap();
+    let released = sale.engine.release(sale.event, "b", 1, Default::default(), Scope::Whole, ahead).await.unwrap();
     assert_eq!(released.granted.len(), 1, "ann is present");
     assert!(released.granted[0].what.issued_at < now().plus(Duration::from_secs(10)));
 }
@@ -235,7 +237,7 @@ async fn a_line_that_began_on_another_server_is_taken_for_lost_and_begins_anew()
     let unknown =
         |answer: Option<EngineError>| assert!(matches!(answer, Some(EngineError::UnknownEvent)), "{answer:?}");
     unknown(sale.engine.status(sale.event).await.err());
-    unknown(sale.engine.release(sale.event, "b", 10, Default::default(), now()).await.err());
+    unknown(sale.engine.release(sale.event, "b", 10, Default::default(), Scope::Whole, now()).await.err());
     let join = Join { event_id: sale.event, user: user("bob"), presence: Presence::Poll, ticket: None };
     unknown(sale.engine.join(&join, now()).await.err());
 

@@ -19,7 +19,7 @@ use waitingroom::{
     absence::Presence,
     bus::LocalBus,
     clock::{Clock, Timestamp},
-    engine::{Join, SharedEngine, memory::MemoryEngine},
+    engine::{Join, Scope, SharedEngine, memory::MemoryEngine},
     identity::{Authenticator, IdentityConfig, mint_user_token},
     ids::{EventId, UserId},
     lifecycle::{Crashes, Lifecycle},
@@ -243,8 +243,11 @@ impl Shop {
         // Far enough for the bucket to have a token again, near enough for the user to be present.
         self.clock.advance(Duration::from_millis(100));
         let batch = Uuid::new_v4().simple().to_string();
-        let released =
-            self.engine.release(self.event, &batch, 100, Default::default(), self.clock.now()).await.unwrap();
+        let released = self
+            .engine
+            .release(self.event, &batch, 100, Default::default(), Scope::Whole, self.clock.now())
+            .await
+            .unwrap();
         let granted =
             released.granted.into_iter().find(|granted| granted.user == user).expect("the user is next in line");
         self.mint(&user, &granted.what)

@@ -16,6 +16,7 @@ use super::{
     conflation,
     pace::{Estimate, Pace},
     slot::{PositionNews, Slot},
+    waking::Waking,
 };
 
 /// Most connections of one user on one node: a browser with many tabs.
@@ -96,9 +97,15 @@ pub(super) struct Room {
     track: Mutex<Track>,
     users: DashMap<UserId, LocalUser>,
     resync: Mutex<Resync>,
+    waking: Arc<Waking>,
 }
 
 impl Room {
+    /// A room without users, whose news wakes them by and by.
+    pub(super) fn new(waking: Arc<Waking>) -> Self {
+        Self { waking, ..Self::default() }
+    }
+
     pub(super) fn attach(
         &self,
         event: EventId,
@@ -209,7 +216,11 @@ impl Room {
         if changed {
             let settings = Arc::new(settings.clone());
             for local in &self.users {
-                local.slots.iter().for_each(|slot| slot.put_sale(event, Arc::clone(&settings)));
+                local
+                    .slots
+                    .iter()
+                    .filter(|slot| slot.lay_sale(event, Arc::clone(&settings)))
+                    .for_each(|slot| self.waking.add(slot));
             }
         }
     }
@@ -239,7 +250,8 @@ impl Room {
         for mut local in self.users.iter_mut() {
             local.step(progress, &removed);
             if let Some(news) = local.news(progress.total, &view, now) {
-                local.slots.iter().for_each(|slot| slot.put_position(progress.event_id, news.clone()));
+                let laid = local.slots.iter().filter(|slot| slot.lay_position(progress.event_id, news.clone()));
+                laid.for_each(|slot| self.waking.add(slot));
             }
         }
     }

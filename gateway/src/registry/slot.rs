@@ -115,8 +115,16 @@ impl Slot {
         std::mem::take(&mut *self.news.lock())
     }
 
-    pub(crate) fn put_position(&self, event: EventId, position: PositionNews) {
-        self.put(event, |news| news.position = Some(position));
+    /// Leaves a position here without waking the connection; true where it is to be woken for it.
+    #[must_use]
+    pub(crate) fn lay_position(&self, event: EventId, position: PositionNews) -> bool {
+        self.lay(event, |news| news.position = Some(position))
+    }
+
+    /// Leaves the state of the sale here without waking the connection; true where it is to be woken for it.
+    #[must_use]
+    pub(crate) fn lay_sale(&self, event: EventId, settings: Arc<QueueSettings>) -> bool {
+        self.lay(event, |news| news.sale = Some(settings))
     }
 
     /// Drops a position that is further back than this one.
@@ -145,7 +153,14 @@ impl Slot {
     }
 
     fn put(&self, event: EventId, change: impl FnOnce(&mut News)) {
+        self.lay(event, change);
+        self.wake(Due::NEWS);
+    }
+
+    /// Changes the news. False where there was some already: then the connection is woken, or will be.
+    fn lay(&self, event: EventId, change: impl FnOnce(&mut News)) -> bool {
         let mut all = self.news.lock();
+        let first = all.is_empty();
         let room = all.len() < MAX_EVENTS;
         match all.iter_mut().find(|(known, _)| *known == event) {
             Some((_, news)) => change(news),
@@ -157,13 +172,14 @@ impl Slot {
             }
             None => {} // a connection follows at most as many events, so this is news of one it has left
         }
-        drop(all);
-        self.wake(Due::NEWS);
+        first
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use waitingroom::clock::Timestamp;
+
     use super::*;
 
     fn position(position: u64) -> PositionNews {
@@ -173,11 +189,16 @@ mod tests {
     #[tokio::test]
     async fn the_latest_position_wins_and_a_pass_beats_it() {
         let (slot, event) = (Slot::default(), EventId::from(uuid::Uuid::nil()));
-        slot.put_position(event, position(5));
-        slot.put_position(event, position(4));
-        assert!(slot.due().await.has(Due::NEWS));
+        assert!(slot.lay_position(event, position(5)), "the first news is to be woken for");
+        assert!(!slot.lay_position(event, position(4)));
         let news = slot.take();
         assert_eq!(news[0].1.position, Some(position(4)));
         assert!(slot.take().is_empty());
+        assert!(slot.lay_position(event, position(3)));
+        let (pass_id, epoch, at) = ("b-1".parse().unwrap(), "e".parse().unwrap(), Timestamp::from_millis(1));
+        slot.put_pass(event, Grant { pass_id, number: 1, epoch, issued_at: at, expires_at: at });
+        assert!(slot.due().await.has(Due::NEWS), "a pass does not wait");
+        let news = slot.take();
+        assert!(news[0].1.position.is_none() && news[0].1.pass.is_some());
     }
 }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 
 use self::{line::Line, seats::Seats};
-use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Released};
+use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Released, Scope};
 use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId},
@@ -88,9 +88,10 @@ impl Engine for MemoryEngine {
         batch: &str,
         limit: u32,
         share: Share,
+        scope: Scope,
         now: Timestamp,
     ) -> Result<Released, EngineError> {
-        self.step(event, |sale| sale.line.release(batch, limit, share, sale.seats.stock(), now))
+        self.step(event, |sale| sale.line.release(batch, limit, share, scope, sale.seats.stock(), now))
     }
 
     async fn reserve_all(

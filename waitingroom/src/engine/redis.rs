@@ -22,7 +22,7 @@ use self::{
     call::{Call, within_deadline},
     steps::{Step, Steps},
 };
-use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Released, SYNC_WINDOW_MS};
+use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Released, SYNC_WINDOW_MS, Scope};
 use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId},
@@ -128,10 +128,11 @@ impl Engine for RedisEngine {
         batch: &str,
         limit: u32,
         share: Share,
+        scope: Scope,
         now: Timestamp,
     ) -> Result<Released, EngineError> {
-        let call =
-            self.call(&self.steps.release, event).at(now).arg(batch).arg(limit).arg(share.part).at(share.decided_at);
+        let call = self.call(&self.steps.release, event).at(now).arg(batch).arg(limit);
+        let call = call.arg(share.part).at(share.decided_at).arg(u8::from(scope == Scope::Whole));
         reply::released(event, call.run().await?)
     }
 

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 use waitingroom::{
     absence::Presence,
-    engine::{Counters, EngineError, Join, JoinOutcome, SharedEngine},
+    engine::{Counters, EngineError, Join, JoinOutcome, Scope, SharedEngine},
     line::{QueueSettings, SaleState},
     seats::{SeatSnapshot, Settlement},
 };
@@ -24,7 +24,7 @@ pub(crate) async fn an_event_that_is_not_open_is_unknown(engine: SharedEngine) {
     unknown(engine.leave(event, &ann, now).await.map(drop));
     unknown(engine.acknowledge(event, &ann, &"p".parse().unwrap(), now).await.map(drop));
     unknown(engine.report_node(event, &node("n1"), now).await.map(drop));
-    unknown(engine.release(event, "b", 1, Default::default(), now).await.map(drop));
+    unknown(engine.release(event, "b", 1, Default::default(), Scope::Whole, now).await.map(drop));
     unknown(engine.settle(event, &settlement, now).await);
     unknown(engine.stale_holds(event, now, 1).await.map(drop));
     unknown(engine.seats(event).await.map(drop));

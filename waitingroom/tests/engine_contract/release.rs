@@ -234,3 +234,28 @@ pub(crate) async fn a_crowd_is_served_in_bounded_steps(engine: SharedEngine) {
     assert!(step.lapsed.iter().all(|lapse| lapse.what == Lapse::Unclaimed));
     assert_eq!((step.lapsed.len(), step.progress.active, step.progress.total), (SWEEP_LIMIT, 4_000, 1_000));
 }
+
+pub(crate) async fn a_step_of_passes_leaves_all_else_to_the_next_whole_one(engine: SharedEngine) {
+    let settings = QueueSettings { rate_per_second: 10.0, burst: 4, claim_window_seconds: 2, ..quick() };
+    let sale = Sale::open(engine, settings).await;
+    join_many(&sale, 9).await;
+    sale.leave("u8").await;
+    let passes = sale.release_passes(2).await;
+    assert_eq!(names(&passes), ["u0", "u1"]);
+    assert_eq!((passes.progress.from, passes.progress.to, passes.progress.removed.len()), (0, 0, 0), "told later");
+    assert_eq!((passes.progress.total, passes.progress.active), (6, 2));
+    assert_eq!(names(&sale.release_passes(9).await), ["u2", "u3"], "one bucket for both kinds of steps");
+    assert_eq!(names(&sale.release().await), Vec::<&str>::new());
+
+    sale.wait(100);
+    assert_eq!(names(&sale.release_passes(9).await), ["u4"]);
+    let place = sale.resume("u5", at("n1")).await.unwrap();
+    assert_eq!((place.position, place.revision), (1, 6), "a reading counts what is not told yet");
+    sale.wait(1_900); // u0 to u3 let their passes lie
+    let passes = sale.release_passes(0).await;
+    assert_eq!((passes.unacknowledged.len(), lapses(&passes).len(), passes.progress.active), (0, 0, 5));
+    let whole = sale.release_at_most(0).await;
+    assert_eq!((whole.unacknowledged.len(), lapses(&whole).len(), whole.progress.active), (1, 4, 1));
+    assert_eq!((whole.progress.from, whole.progress.to), (5, 6), "after what the whole step before told");
+    assert_eq!(whole.progress.removed, [5]);
+}

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use waitingroom::{
     absence::{NODE_TIMEOUT, Presence},
     clock::Timestamp,
-    engine::{Join, JoinOutcome, LineStatus, Opening, Released, SharedEngine},
+    engine::{Join, JoinOutcome, LineStatus, Opening, Released, Scope, SharedEngine},
     ids::{BookingId, EventId, NodeId, UserId, ZoneId},
     line::{Grant, Place, QueueSettings},
     rate::Share,
@@ -130,7 +130,13 @@ impl Sale {
 
     pub(crate) async fn release_at_most(&self, limit: u32) -> Released {
         let batch = format!("b{}", self.batches.fetch_add(1, Ordering::SeqCst));
-        self.engine.release(self.event, &batch, limit, Default::default(), self.now()).await.unwrap()
+        self.engine.release(self.event, &batch, limit, Default::default(), Scope::Whole, self.now()).await.unwrap()
+    }
+
+    /// A step of passes alone.
+    pub(crate) async fn release_passes(&self, limit: u32) -> Released {
+        let batch = format!("b{}", self.batches.fetch_add(1, Ordering::SeqCst));
+        self.engine.release(self.event, &batch, limit, Default::default(), Scope::Passes, self.now()).await.unwrap()
     }
 
     /// At this part of the rate, as decided now.
@@ -140,7 +146,7 @@ impl Sale {
 
     pub(crate) async fn release_as(&self, share: Share) -> Released {
         let batch = format!("b{}", self.batches.fetch_add(1, Ordering::SeqCst));
-        self.engine.release(self.event, &batch, 1_000, share, self.now()).await.unwrap()
+        self.engine.release(self.event, &batch, 1_000, share, Scope::Whole, self.now()).await.unwrap()
     }
 
     /// A pass for someone who joins now, acknowledged.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use waitingroom::{
     absence::Presence,
     clock::Timestamp,
-    engine::{Act, Action, Engine, EngineError, Opening, memory::MemoryEngine, redis::RedisEngine},
+    engine::{Act, Action, Engine, EngineError, Opening, Scope, memory::MemoryEngine, redis::RedisEngine},
     ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId, ZoneId},
     line::QueueSettings,
     rate::Share,
@@ -104,9 +104,10 @@ impl Actor {
                 let node = node(*index);
                 shown(both!(memory, redis, |engine| engine.report_node(event, &node, now)))
             }
-            Operation::Release { limit, tenths, decided_ago_ms } => {
+            Operation::Release { limit, tenths, decided_ago_ms, whole } => {
                 let share = Share { part: f64::from(*tenths) / 10.0, decided_at: later(now, -decided_ago_ms) };
-                self.release(memory, redis, *limit, share).await
+                let scope = if *whole { Scope::Whole } else { Scope::Passes };
+                self.release(memory, redis, *limit, share, scope).await
             }
             Operation::Reserve(attempts) => {
                 let requests = attempts.iter().map(|attempt| self.request(attempt)).collect();
@@ -168,10 +169,18 @@ impl Actor {
         }
     }
 
-    async fn release(&mut self, memory: &MemoryEngine, redis: &RedisEngine, limit: u32, share: Share) -> Answers {
+    async fn release(
+        &mut self,
+        memory: &MemoryEngine,
+        redis: &RedisEngine,
+        limit: u32,
+        share: Share,
+        scope: Scope,
+    ) -> Answers {
         self.batches += 1;
         let (event, now, batch) = (self.event, self.now, format!("b{}", self.batches));
-        let (expected, answered) = both!(memory, redis, |engine| engine.release(event, &batch, limit, share, now));
+        let (expected, answered) =
+            both!(memory, redis, |engine| engine.release(event, &batch, limit, share, scope, now));
         for grant in expected.iter().flat_map(|released| &released.granted) {
             self.passes.push((grant.user.clone(), grant.what.pass_id.clone()));
         }

@@ -13,7 +13,7 @@ pub(crate) enum Operation {
     Acknowledge { user: Option<usize>, pass: usize },
     Together(Vec<Operation>),
     ReportNode { node: usize },
-    Release { limit: u32, tenths: u32, decided_ago_ms: i64 },
+    Release { limit: u32, tenths: u32, decided_ago_ms: i64, whole: bool },
     Reserve(Vec<Attempt>),
     ReserveAgain { back: usize, otherwise: bool },
     Settle { decisions: Vec<(usize, Settlement)> },
@@ -61,7 +61,10 @@ pub(crate) const ZONES: usize = 3;
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Operation>> {
     let joins = (0..4).map(|user| Operation::Join { user, node: Some(user), ticket: None });
     let opened = joins
-        .chain([Operation::Wait { ms: 2_000 }, Operation::Release { limit: 4, tenths: 10, decided_ago_ms: 0 }])
+        .chain([
+            Operation::Wait { ms: 2_000 },
+            Operation::Release { limit: 4, tenths: 10, decided_ago_ms: 0, whole: true },
+        ])
         .collect();
     let before = prop_oneof![Just(Vec::new()), Just(opened)];
     (before, vec(step(), 1..100)).prop_map(|(before, steps)| [before, steps].concat())
@@ -73,8 +76,8 @@ fn step() -> impl Strategy<Value = Operation> {
         100 => action(),
         60 => vec(action(), 2..12).prop_map(Operation::Together),
         20 => (0..NODES).prop_map(|node| Operation::ReportNode { node }),
-        100 => (0..6u32, prop::sample::select(vec![10, 10, 10, 3, 1, 0]), prop::sample::select(vec![0, 0, 500]))
-            .prop_map(|(limit, tenths, decided_ago_ms)| Operation::Release { limit, tenths, decided_ago_ms }),
+        100 => (0..6u32, prop::sample::select(vec![10, 10, 10, 3, 1, 0]), prop::sample::select(vec![0, 0, 500]), any::<bool>())
+            .prop_map(|(limit, tenths, decided_ago_ms, whole)| Operation::Release { limit, tenths, decided_ago_ms, whole }),
         70 => vec(attempt(), 1..4).prop_map(Operation::Reserve),
         20 => (recent(), any::<bool>()).prop_map(|(back, otherwise)| Operation::ReserveAgain { back, otherwise }),
         50 => vec((recent(), settlement()), 1..4).prop_map(|decisions| Operation::Settle { decisions }),

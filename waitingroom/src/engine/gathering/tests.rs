@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     clock::Timestamp,
-    engine::{Engine, LineStatus, Opening, Released, memory::MemoryEngine},
+    engine::{Engine, LineStatus, Opening, Released, Scope, memory::MemoryEngine},
     ids::BookingId,
     line::QueueSettings,
     rate::Share,
@@ -52,7 +52,15 @@ impl Engine for Slow {
     async fn report_node(&self, _: EventId, _: &NodeId, _: Timestamp) -> Result<bool, EngineError> {
         unimplemented!()
     }
-    async fn release(&self, _: EventId, _: &str, _: u32, _: Share, _: Timestamp) -> Result<Released, EngineError> {
+    async fn release(
+        &self,
+        _: EventId,
+        _: &str,
+        _: u32,
+        _: Share,
+        _: Scope,
+        _: Timestamp,
+    ) -> Result<Released, EngineError> {
         unimplemented!()
     }
     async fn reserve_all(&self, _: EventId, _: &[Reserve], _: Timestamp) -> Result<Vec<ReserveOutcome>, EngineError> {

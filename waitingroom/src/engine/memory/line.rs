@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use super::{
     super::{
         Act, Acted, Action, Counters, JoinOutcome, LineStatus, NODE_MEMORY_MS, NODES_PER_USER, Opening, PROGRESS_LIMIT,
-        RESEND_MS, Released, SWEEP_LIMIT, UNCLAIMED_LIMIT,
+        RESEND_MS, Released, SWEEP_LIMIT, Scope, UNCLAIMED_LIMIT,
     },
     ranks::Ranks,
     schedule::Schedule,
@@ -310,15 +310,30 @@ impl Line {
 
     // ── one admission step ──
 
-    pub(super) fn release(&mut self, batch: &str, limit: u32, share: Share, stock: Stock, now: Timestamp) -> Released {
+    pub(super) fn release(
+        &mut self,
+        batch: &str,
+        limit: u32,
+        share: Share,
+        scope: Scope,
+        stock: Stock,
+        now: Timestamp,
+    ) -> Released {
         let now = self.advance(now);
-        let mut lapsed = self.expire_passes(now);
-        let unacknowledged = self.review_unacknowledged(now, &mut lapsed);
-        self.drop_absent(now, &mut lapsed);
+        let (lapsed, unacknowledged) = if scope == Scope::Whole { self.sweep(now) } else { Default::default() };
         self.refill(share, now);
         let want = if self.share.part > 0.0 && stock.left > 0 { self.allowance(limit, now) } else { 0 };
         let granted = self.grant(batch, want, now);
-        Released { granted, unacknowledged, lapsed, progress: self.progress(stock) }
+        let told = if scope == Scope::Whole { self.removed.len().min(PROGRESS_LIMIT) } else { 0 };
+        Released { granted, unacknowledged, lapsed, progress: self.progress(told, stock) }
+    }
+
+    /// Sees to what ended, and to what is to be sent again.
+    fn sweep(&mut self, now: Timestamp) -> (Vec<Addressed<Lapse>>, Vec<Addressed<Grant>>) {
+        let mut lapsed = self.expire_passes(now);
+        let unacknowledged = self.review_unacknowledged(now, &mut lapsed);
+        self.drop_absent(now, &mut lapsed);
+        (lapsed, unacknowledged)
     }
 
     fn expire_passes(&mut self, now: Timestamp) -> Vec<Addressed<Lapse>> {
@@ -460,9 +475,9 @@ impl Line {
         Addressed { user, nodes: entry.nodes.clone(), what: grant }
     }
 
-    fn progress(&mut self, stock: Stock) -> Progress {
-        let count = self.removed.len().min(PROGRESS_LIMIT);
-        let removed: Vec<u64> = self.removed.drain(..count).collect();
+    /// Where the line is; takes the next `told` removals to publish.
+    fn progress(&mut self, told: usize, stock: Stock) -> Progress {
+        let removed: Vec<u64> = self.removed.drain(..told).collect();
         let from = self.published;
         self.published += removed.len() as u64;
         Progress {

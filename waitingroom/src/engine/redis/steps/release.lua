@@ -1,4 +1,4 @@
--- One admission step. ARGV: now, batch, limit, share, when it was decided.
+-- One admission step. ARGV: now, batch, limit, share, when it was decided, 1 for a whole step or 0 for passes alone.
 -- Answers {epoch, granted, unacknowledged, lapsed, from, removed, total, active, seats_left, settings, share}; granted and
 -- unacknowledged are flat lists of user, nodes, pass, number, issued, expires; lapsed of user, nodes, what.
 
@@ -7,6 +7,7 @@ local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'he
 if not now or not is_whole() then return false end
 -- Of several workers' shares the latest counts.
 if tonumber(ARGV[5]) >= tonumber(meta.share_at or 0) then meta.share, meta.share_at = ARGV[4], ARGV[5] end
+local whole = ARGV[6] == '1'
 local granted, unacknowledged, lapsed = {}, {}, {}
 local counted = { released = 0, taken_back = 0, expired = 0, dropped = 0 }
 
@@ -171,11 +172,13 @@ local function count_up()
   end
 end
 
-expire_passes()
-review_unacknowledged()
-drop_absent()
+if whole then
+  expire_passes()
+  review_unacknowledged()
+  drop_absent()
+end
 local count = grant_in_order(allowance())
-local removed = removals()
+local removed = whole and removals() or {}
 counted.released = count
 count_up()
 redis.call('HSET', META, 'tokens', exact(meta.tokens - count), 'tokens_at', meta.tokens_at, 'head', meta.head,
