@@ -94,7 +94,7 @@ check: $(WEB_DIST) ## formatting, lints, documentation, types; warnings are erro
 	$(call say,format)
 	$(CARGO) fmt --all --check
 	$(call say,lints)
-	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	$(CARGO) clippy $(LOCKED) --workspace --all-targets --features gateway/measure -- -D warnings
 	$(call say,documentation)
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc $(LOCKED) --workspace --no-deps
 	$(call say,types)

@@ -5,6 +5,8 @@ mod admission;
 mod assets;
 mod booking_client;
 mod desk;
+#[cfg(feature = "measure")]
+pub mod measure;
 mod node;
 mod plain;
 mod pulse;

@@ -22,6 +22,8 @@ use waitingroom::{
 };
 
 pub(crate) use self::handshake::Handshake;
+#[cfg(feature = "measure")]
+pub(crate) use self::session::position_message;
 use self::{handshake::Socket, session::Session};
 use crate::Gateway;
 

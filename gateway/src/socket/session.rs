@@ -17,6 +17,8 @@ use waitingroom::{
     wire::{CloseCode, ServerMessage},
 };
 
+#[cfg(feature = "measure")]
+pub(crate) use self::telling::position_message;
 use self::wishing::{Wish, Wished};
 use super::{End, Socket, flush, guard::Guard, in_time, introduction::Introduced, say, send};
 use crate::{

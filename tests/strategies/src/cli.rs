@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 /// Compares ways to bring a pass to its user, on the same workload: so many browsers wait on WebSockets; then each receives one
-/// pass, in order, at a constant rate, in steps of 100 ms.
+/// pass, in order, at a constant rate, in steps as Stanchion's worker takes them. Then the strategies that route in the gateway do the
+/// same at a high rate: so fast that hardly a position is told in between, which leaves the cost of the passes.
 ///
 /// Needs redis-server, and for the row `stanchion` PostgreSQL and NATS: `make bench-strategies` brings them. Each run has a
 /// Redis of its own. A gateway process spends up to two descriptors on a user.
@@ -39,6 +40,9 @@ pub struct Workload {
     /// Passes a second
     #[arg(long, value_name = "PER_SECOND", default_value_t = 500, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     pub rate: u32,
+    /// Passes a second in the second part; 0 leaves it out
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub high_rate: u32,
     /// Browsers that arrive a second
     #[arg(long, value_name = "PER_SECOND", default_value_t = 1_500, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     pub arrivals: u32,
@@ -60,6 +64,13 @@ pub struct Workload {
 }
 
 impl Workload {
+    /// The second part, where there is one.
+    pub fn at_high_rate(&self) -> Option<Self> {
+        let routed = |strategy: &Strategy| matches!(strategy, Strategy::NodeChannel | Strategy::Stanchion);
+        let strategies = self.strategies.iter().copied().filter(routed).collect();
+        (self.high_rate > 0).then(|| Self { rate: self.high_rate, strategies, ..self.clone() })
+    }
+
     /// From the first pass to the moment when a pass is too late.
     pub fn length(&self) -> Duration {
         Duration::from_secs_f64(f64::from(self.users) / f64::from(self.rate)) + Duration::from_secs(self.patience)
@@ -123,5 +134,7 @@ mod tests {
         let cli = Cli::parse_from(["stanchion-strategies", "--strategies", "user-channel,stanchion"]);
         assert_eq!(cli.workload.strategies, [Strategy::UserChannel, Strategy::Stanchion]);
         assert_eq!(cli.workload.length(), Duration::from_secs(31));
+        let fast = cli.workload.at_high_rate().unwrap();
+        assert_eq!((fast.rate, fast.strategies.as_slice()), (10_000, [Strategy::Stanchion].as_slice()));
     }
 }

@@ -26,21 +26,30 @@ use crate::{
 /// # Errors
 /// A server that does not start, a file that cannot be written.
 pub async fn run(workload: Workload) -> Result<()> {
+    let mut tables = Vec::new();
+    for part in std::iter::once(workload.clone()).chain(workload.at_high_rate()) {
+        let runs = play(&part).await?;
+        tables.push(report::table(&part, &runs));
+        if let Some(file) = workload.plot.as_deref().filter(|_| part.rate == workload.rate) {
+            plot::write(file, &part, &runs)?;
+        }
+    }
+    let table = tables.join("\n\n");
+    println!("{table}");
+    workload.table.as_deref().map_or(Ok(()), |file| report::write(file, &table))
+}
+
+async fn play(workload: &Workload) -> Result<Vec<Run>> {
     let mut runs = Vec::new();
     for round in 1..=workload.runs {
         for strategy in &workload.strategies {
             eprintln!("round {round} of {}: {}", workload.runs, strategy.title());
-            let run = one(*strategy, &workload).await.with_context(|| strategy.name())?;
+            let run = one(*strategy, workload).await.with_context(|| strategy.name())?;
             eprintln!("  {}", report::line(&run));
             runs.push(run);
         }
     }
-    let table = report::table(&workload, &runs);
-    println!("{table}");
-    if let Some(file) = &workload.table {
-        report::write(file, &table)?;
-    }
-    workload.plot.as_deref().map_or(Ok(()), |file| plot::write(file, &workload, &runs))
+    Ok(runs)
 }
 
 async fn one(strategy: Strategy, workload: &Workload) -> Result<Run> {

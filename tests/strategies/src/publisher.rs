@@ -1,10 +1,11 @@
-//! The worker of the bare gateways: releases users in the order of their names, in steps of 100 ms.
+//! The worker of the bare gateways: releases users in the order of their names, in steps as Stanchion's.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use redis::aio::MultiplexedConnection;
 use tokio::time::{MissedTickBehavior, interval};
+use waitingroom::rate::step_pause;
 
 use crate::{
     cli::{Strategy, Workload},
@@ -12,8 +13,8 @@ use crate::{
     route::{EVENT_CHANNEL, NODE_CHANNEL, user_channel},
 };
 
-/// As Stanchion's worker.
-const STEP: Duration = Duration::from_millis(100);
+/// As Stanchion's worker, between two steps at most.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Publishes a pass for every user; returns early at the workload's end if Redis does not keep up.
 ///
@@ -21,9 +22,10 @@ const STEP: Duration = Duration::from_millis(100);
 /// A Redis that does not answer.
 pub async fn release(strategy: Strategy, workload: &Workload, redis: &mut MultiplexedConnection) -> Result<()> {
     let users: Vec<String> = (0..workload.users).map(crowd::name).collect();
-    let each_step = (workload.rate as usize / 10).max(1);
-    let mut steps = interval(STEP);
-    steps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let pause = step_pause(workload.rate.into(), TICK);
+    let each_step = (f64::from(workload.rate) * pause.as_secs_f64()).round().max(1.0) as usize;
+    let mut steps = interval(pause);
+    steps.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let all = async {
         for released in users.chunks(each_step) {
             steps.tick().await;

@@ -203,33 +203,3 @@ fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
         assert_eq!(room.progress(&progress(from, vec![5], 6), Timestamp::default()), applied);
     }
 }
-
-/// Moves 18,000 waiting users on by a second's worth of steps and says what it took; a measurement, for a release build.
-#[test]
-#[ignore = "a measurement: cargo test --release -p gateway -- --ignored --nocapture projecting"]
-fn projecting_a_long_line() {
-    const USERS: u64 = 18_000;
-    const STEPS: u64 = 200;
-    const RELEASED: u64 = 50;
-    let room = Room::default();
-    room.progress(&progress(0, vec![], USERS), Timestamp::from_millis(0));
-    let slots: Vec<Arc<Slot>> = (0..USERS).map(|_| Arc::default()).collect();
-    for (number, slot) in (1..).zip(&slots) {
-        let place = Place { number, epoch: epoch(), position: number, total: USERS, revision: 0, grant: None };
-        assert_eq!(room.attach(event(), &user(number), &place, slot), Ok(true));
-    }
-    let (mut longest, mut told, begun) = (Duration::ZERO, 0, std::time::Instant::now());
-    for step in 0..STEPS {
-        let removed: Vec<u64> = (1..=RELEASED).map(|number| step * RELEASED + number).collect();
-        let message = progress(step * RELEASED, removed, USERS - step * RELEASED);
-        let at = std::time::Instant::now();
-        assert_eq!(room.progress(&message, Timestamp::from_millis(100 * (step as i64 + 1))), Applied::Done);
-        longest = longest.max(at.elapsed());
-        told += slots.iter().filter(|slot| !slot.take().is_empty()).count();
-    }
-    eprintln!(
-        "{USERS} users, {RELEASED} released a step: {:?} a step with reading, the longest projection {longest:?}; {} told a step",
-        begun.elapsed() / u32::try_from(STEPS).unwrap(),
-        told as u64 / STEPS,
-    );
-}

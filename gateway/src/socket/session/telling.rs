@@ -64,7 +64,7 @@ impl Session<'_> {
     }
 }
 
-fn position_message(event: EventId, news: PositionNews) -> ServerMessage {
+pub(crate) fn position_message(event: EventId, news: PositionNews) -> ServerMessage {
     ServerMessage::Position {
         event_id: event,
         position: news.position,

@@ -1,0 +1,84 @@
+//! A crowd without connections, for `benches/positions.rs`: the registry and its slots as they are, and time that goes on by the
+//! tick.
+
+#![expect(clippy::missing_panics_doc, reason = "a measurement that cannot go on ends")]
+
+use std::{sync::Arc, time::Duration};
+
+use waitingroom::{
+    clock::Timestamp,
+    ids::{Epoch, EventId, UserId},
+    line::{Place, Progress, QueueSettings},
+};
+
+use crate::{
+    registry::{Applied, Registry, Slot},
+    socket::position_message,
+};
+
+/// Time between two messages of a worker about a line.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Crowd {
+    registry: Registry,
+    slots: Vec<Arc<Slot>>,
+    removed: u64,
+    now: Timestamp,
+}
+
+impl Crowd {
+    /// So many users in line, each with one connection.
+    pub fn new(users: u64) -> Self {
+        let slots: Vec<Arc<Slot>> = (0..users).map(|_| Arc::default()).collect();
+        let (registry, now) = (Registry::default(), Timestamp::from_millis(1_700_000_000_000));
+        for (number, slot) in (1..).zip(&slots) {
+            let place = Place { number, epoch: epoch(), position: number, total: users, revision: 0, grant: None };
+            assert_eq!(registry.attach(event(), &user(number), &place, slot), Ok(true));
+        }
+        Self { registry, slots, removed: 0, now }
+    }
+
+    /// One tick later, so many have left at the front: everybody's position is projected, and laid where it is news.
+    pub fn step(&mut self, released: u64) {
+        self.now = self.now.plus(TICK);
+        let (from, to) = (self.removed, self.removed + released);
+        self.removed = to;
+        let progress = Progress {
+            event_id: event(),
+            epoch: epoch(),
+            from,
+            to,
+            removed: (from + 1..=to).collect(),
+            total: (self.slots.len() as u64).saturating_sub(to),
+            active: 0,
+            seats_left: 100_000,
+            settings: QueueSettings { rate_per_second: 1_000.0, ..QueueSettings::default() },
+            share: 1.0,
+        };
+        assert_eq!(self.registry.progress(&progress, self.now), Applied::Done);
+    }
+
+    /// Wakes whoever has news and takes it, as the connections' tasks do: which connection is told what.
+    pub fn told(&self, mut tell: impl FnMut(usize, String)) {
+        self.registry.wake(usize::MAX);
+        for (at, slot) in self.slots.iter().enumerate() {
+            for (event, news) in slot.take() {
+                news.position.into_iter().for_each(|position| tell(at, position_message(event, position).to_json()));
+            }
+        }
+    }
+}
+
+fn event() -> EventId {
+    uuid::Uuid::nil().into()
+}
+
+fn epoch() -> Epoch {
+    "e1".parse().expect("an epoch is letters and digits")
+}
+
+fn user(number: u64) -> UserId {
+    format!("user-{number}").parse().expect("a user is letters, digits and '-'")
+}
