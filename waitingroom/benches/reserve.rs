@@ -12,7 +12,7 @@ use uuid::Uuid;
 use waitingroom::{
     absence::Presence,
     clock::Clock,
-    engine::{ACTIONS_LIMIT, Act, Action, Engine, redis::RedisEngine},
+    engine::{ACTIONS_LIMIT, Act, Action, Engine, Scope, redis::RedisEngine},
     ids::{EventId, UserId, ZoneId},
     line::{Grant, QueueSettings, SaleState},
     rate::Share,
@@ -78,7 +78,8 @@ async fn granted(engine: &RedisEngine, event: EventId, users: usize) -> Vec<(Use
     let mut granted = Vec::new();
     while granted.len() < users {
         let batch = Uuid::new_v4().simple().to_string();
-        let released = engine.release(event, &batch, 1_000, Share::default(), Clock::System.now()).await.unwrap();
+        let released =
+            engine.release(event, &batch, 1_000, Share::default(), Scope::Whole, Clock::System.now()).await.unwrap();
         granted.extend(released.granted.into_iter().map(|pass| (pass.user, pass.what)));
     }
     granted
