@@ -24,6 +24,7 @@ const WISHES_AT_ONCE: usize = 64;
 pub(crate) struct BookingClient {
     http: Client,
     reserve: String,
+    pending: String,
     events: String,
     /// A tick may release hundreds who have a wish: so many are asked about at the same time.
     wishes: Arc<Semaphore>,
@@ -36,6 +37,11 @@ pub(crate) struct EventHead {
     pub(crate) name: String,
     pub(crate) state: SaleState,
     pub(crate) message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Pending {
+    bookings: Vec<Map<String, Value>>,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +62,13 @@ impl BookingClient {
         let http = Client::builder().timeout(DEADLINE).pool_max_idle_per_host(64).build().unwrap_or_default();
         let base = format!("{}/api/v1", url.trim_end_matches('/'));
         let wishes = Arc::new(Semaphore::new(WISHES_AT_ONCE));
-        Self { http, wishes, reserve: format!("{base}/bookings/reserve"), events: format!("{base}/events") }
+        Self {
+            http,
+            wishes,
+            reserve: format!("{base}/bookings/reserve"),
+            pending: format!("{base}/bookings/pending"),
+            events: format!("{base}/events"),
+        }
     }
 
     /// Everything that is on.
@@ -100,6 +112,12 @@ impl BookingClient {
         let _turn = self.wishes.acquire().await.expect("the semaphore is never closed");
         let body = serde_json::json!({"event_id": event, "options": wish});
         self.post(&format!("{}/first", self.reserve), token, pass, key, &body).await
+    }
+
+    /// The user's bookings that wait to be confirmed.
+    pub(crate) async fn pending(&self, token: &str) -> Result<Vec<Map<String, Value>>, reqwest::Error> {
+        let answer = self.http.get(&self.pending).bearer_auth(token).send().await?.error_for_status()?;
+        Ok(answer.json::<Pending>().await?.bookings)
     }
 
     async fn post(

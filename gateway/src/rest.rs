@@ -11,6 +11,7 @@ use axum::{
 };
 use waitingroom::{identity::Identity, problem::Problem};
 
+pub(crate) use self::queue::bearer;
 use crate::{Gateway, socket, stream};
 
 pub(crate) fn router(gateway: Gateway) -> Router {

@@ -1,7 +1,7 @@
 //! The line as server-sent events: the same slot as a socket's, written as a stream.
 //!
 //! A stream has no way to acknowledge: a pass counts as arrived when the stream has asked for what comes after it, and stays
-//! readable by polling until it is used.
+//! readable by polling until it is used. Who says with the request what they want hears of the seats with the pass.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -9,25 +9,29 @@ use async_stream::stream;
 use axum::{
     Extension,
     extract::State,
+    http::HeaderMap,
     response::{
         IntoResponse, Response,
         sse::{Event, Sse},
     },
 };
 use futures_util::Stream;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 use waitingroom::{
-    http::{Path, Place as Connection},
+    http::{Path, Place as Connection, Query},
     ids::{EventId, UserId},
     line::{Grant, Lapse, Place, SaleState},
     problem::{Code, Problem},
+    wire::{WishItem, check_wish},
 };
 
 use crate::{
     Gateway,
     desk::Attachment,
     registry::{Due, News, Slot},
-    rest::User,
+    rest::{User, bearer},
+    wish::{Held, PATIENCE},
 };
 
 #[derive(Serialize)]
@@ -36,6 +40,64 @@ struct SaleNews<'a> {
     state: SaleState,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
+}
+
+/// What a stream is asked.
+#[derive(Deserialize)]
+pub(crate) struct StreamQuery {
+    /// JSON, as in a join.
+    wish: Option<String>,
+}
+
+/// Somebody who has said what they want, and their token for booking.
+struct Wisher {
+    token: String,
+    items: Vec<WishItem>,
+}
+
+impl Wisher {
+    fn new(query: &StreamQuery, headers: &HeaderMap) -> Result<Option<Self>, Problem> {
+        let Some(wish) = &query.wish else { return Ok(None) };
+        let items: Vec<WishItem> =
+            serde_json::from_str(wish).map_err(|error| Problem::invalid("wish", format!("must be a wish: {error}")))?;
+        check_wish("wish", &items)?;
+        let token = bearer(headers).filter(|_| !items.is_empty());
+        Ok(token.map(|token| Self { token: token.to_owned(), items }))
+    }
+}
+
+/// Whose stream it is, and of which event.
+struct Line {
+    gateway: Gateway,
+    event: EventId,
+    user: UserId,
+    wisher: Option<Wisher>,
+}
+
+impl Line {
+    /// The pass, with what became of the wish where booking says so in time; seats that come later follow by themselves.
+    fn pass<'a>(&'a self, place: &'a Place, grant: &'a Grant) -> impl Stream<Item = Event> + 'a {
+        stream! {
+            let Self { gateway, event, user, wisher } = self;
+            let answer = gateway.answer(*event, user, place);
+            let Some(Wisher { token, items }) = wisher else {
+                yield position(&answer);
+                return acknowledge(gateway, *event, user, grant).await;
+            };
+            let mut asking = Box::pin(gateway.hold(token, *event, user, grant, items));
+            match timeout(PATIENCE, &mut asking).await {
+                Ok(held) => yield position(&answer.with(&held)),
+                Err(_) => {
+                    yield position(&answer);
+                    acknowledge(gateway, *event, user, grant).await;
+                    if let Held::Seats(booking) = asking.await {
+                        yield Event::default().event("reserved").json_data(booking).unwrap_or_default();
+                    }
+                }
+            }
+            acknowledge(gateway, *event, user, grant).await;
+        }
+    }
 }
 
 /// What a stream says, and whether it ends with it.
@@ -50,48 +112,55 @@ pub(crate) async fn stream(
     connection: Option<Extension<Connection>>,
     User(identity): User,
     Path(event): Path<EventId>,
+    Query(query): Query<StreamQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let wisher = Wisher::new(&query, &headers)?;
     let slot = Arc::new(Slot::default());
     let _arrival = gateway.arrival(event, &identity.user);
     let place = gateway.find_place(event, &identity.user, &gateway.here()).await?;
     let attachment = gateway.attachment(event, &identity.user, &slot);
     let place = gateway.register(event, &identity.user, &slot, place).await?;
     gateway.0.pulse.enter(&slot);
-    let events = events(gateway, (attachment, connection), slot, event, identity.user, place);
+    let line = Line { gateway, event, user: identity.user, wisher };
+    let events = events(line, (attachment, connection), slot, place);
     let mut response = Sse::new(events).into_response();
     response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
     Ok(response)
 }
 
 fn events(
-    gateway: Gateway,
+    line: Line,
     held: (Attachment, Option<Extension<Connection>>),
     slot: Arc<Slot>,
-    event: EventId,
-    user: UserId,
     mut place: Place,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     stream! {
         let _held = held;
-        yield Ok(position(&gateway.answer(event, &user, &place)));
-        if let Some(grant) = &place.grant {
-            acknowledge(&gateway, event, &user, grant).await;
+        let Line { gateway, event, user, .. } = &line;
+        match &place.grant {
+            None => yield Ok(position(&gateway.answer(*event, user, &place))),
+            Some(grant) => for await told in line.pass(&place, grant) {
+                yield Ok(told);
+            },
         }
         loop {
             let due = slot.due().await;
             for (_, news) in slot.take() {
-                let said = say(&gateway, event, &user, &mut place, news);
+                let said = say(gateway, *event, user, &mut place, news);
                 for event in said.events {
                     yield Ok(event);
                 }
-                if let Some(grant) = said.pass {
-                    acknowledge(&gateway, event, &user, &grant).await;
+                if let Some(grant) = &said.pass {
+                    for await told in line.pass(&place, grant) {
+                        yield Ok(told);
+                    }
                 }
                 if said.ends {
                     return;
                 }
             }
-            if due.has(Due::LEAVE) || (due.has(Due::HEARTBEAT) && is_over(&gateway, event, &user, &place).await) {
+            if due.has(Due::LEAVE) || (due.has(Due::HEARTBEAT) && is_over(gateway, *event, user, &place).await) {
                 return;
             }
             if due.has(Due::HEARTBEAT) {
@@ -122,7 +191,6 @@ fn say(gateway: &Gateway, event: EventId, user: &UserId, place: &mut Place, news
     if let Some(grant) = news.pass {
         place.position = 0;
         place.grant = Some((*grant).clone());
-        said.events.push(position(&gateway.answer(event, user, place)));
         said.pass = Some(*grant);
     }
     if let Some(lapse) = news.lapse {

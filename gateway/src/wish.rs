@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use tokio::time::timeout;
+
 use serde_json::{Map, Value};
 use waitingroom::{
     ids::{EventId, IdempotencyKey, PassId, UserId, ZoneId},
@@ -14,6 +16,9 @@ use crate::Gateway;
 
 /// How long a pass waits for its hold before it is told alone.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The `ref` of seats that were held by a gateway which did not live to tell.
+pub(crate) const HELD_BEFORE: &str = "wish";
 
 /// What became of a wish.
 #[derive(Debug, Clone)]
@@ -69,6 +74,18 @@ impl Gateway {
         held
     }
 
+    /// The seats of this wish that were held with a pass of before, and of which nobody told the user: the gateway that asked
+    /// booking died. They are pending, and just what one of the items asks for.
+    pub(crate) async fn held_before(
+        &self,
+        token: &str,
+        event: EventId,
+        wish: &[WishItem],
+    ) -> Option<Map<String, Value>> {
+        let pending = timeout(PATIENCE, self.0.booking.pending(token)).await.ok()?.ok()?;
+        pending.into_iter().find(|booking| wish.iter().any(|item| is_of(booking, event, item)))
+    }
+
     async fn left_of(&self, event: EventId, wish: &[WishItem]) -> Vec<ZoneLeft> {
         let zones = self.0.with.engine.seats(event).await.unwrap_or_default(); // then nothing is known to be left
         let zones: HashMap<ZoneId, u32> = zones.iter().map(|zone| (zone.zone_id, zone.available)).collect();
@@ -78,4 +95,12 @@ impl Gateway {
         };
         wish.iter().filter_map(left).collect()
     }
+}
+
+fn is_of(booking: &Map<String, Value>, event: EventId, item: &WishItem) -> bool {
+    let names = |field: &str, id: String| booking.get(field).and_then(Value::as_str) == Some(&id);
+    let seats = booking.get("quantity").and_then(Value::as_u64);
+    names("event_id", event.to_string())
+        && names("zone_id", item.zone_id.to_string())
+        && seats == Some(item.quantity.into())
 }

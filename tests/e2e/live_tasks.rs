@@ -51,7 +51,7 @@ async fn as_many_tasks_live_after_many_requests_as_before() {
 
 /// Reserves, asks for it again and again, and looks around.
 async fn visit(booking: &Rest, sale: &Sale, number: usize) {
-    let visitor = Visitor::new(&format!("visitor-{number}"));
+    let visitor = Visitor::new(format!("visitor-{number}"));
     let (admission, key) = (Admission::of_an_earlier_line(&visitor, sale, number as u64), new_key());
     let (booking, wish) = (booking.by(&visitor), sale.wish(0, 1));
     let mut bookings = Vec::new();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use stanchion_tests::{
-    Draft, Sale, Shape, Socket, Stack, Visitor, crowd::everyone, eventually, inventory::Inventory, process::Signal,
-    stack::Role,
+    Draft, PositionStream, Sale, Shape, Socket, Stack, Visitor, crowd::everyone, eventually, inventory::Inventory,
+    process::Signal, stack::Role,
 };
 use waitingroom::wire::{ServerMessage, ZoneLeft};
 
@@ -55,6 +55,8 @@ async fn a_wish_is_held_first_fit(stack: &Stack) {
     let (same, hold, _) = pass(&mut socket).await;
     assert_eq!((same, &hold.expect("it fits now")["quantity"]), (alone, &json!(1)));
 
+    a_stream_says_what_is_held(stack, &sale).await;
+
     // By polling: each joining may carry the wish.
     let cem = stack.gateway(0).by(&Visitor::new("cem"));
     let body = json!({"event_id": sale.event, "wish": [item(&sale, 0, 1), item(&sale, 1, 3)]});
@@ -65,6 +67,19 @@ async fn a_wish_is_held_first_fit(stack: &Stack) {
     .await;
     assert_eq!((&place["hold"]["zone_id"], &place["hold"]["quantity"]), (&json!(sale.zones[1]), &json!(3)), "{place}");
     refusals(stack, &sale).await;
+}
+
+async fn a_stream_says_what_is_held(stack: &Stack, sale: &Sale) {
+    let gateway = stack.gateway(0).by(&Visitor::new("deb"));
+    sale.join(&gateway).await.expect(201);
+    let mut stream = PositionStream::wishing(&gateway, sale, &[item(sale, 0, 9), item(sale, 1, 2)]).await;
+    let place = loop {
+        match stream.next().await.expect("the pass") {
+            (event, place) if event == "position" && place["is_ready"] == true => break place,
+            (event, place) => assert!(event == "position" || event == "state", "{event}: {place}"),
+        }
+    };
+    assert_eq!((&place["hold"]["zone_id"], &place["hold"]["quantity"]), (&json!(sale.zones[1]), &json!(2)), "{place}");
 }
 
 async fn refusals(stack: &Stack, sale: &Sale) {
@@ -129,4 +144,54 @@ async fn a_booking_that_is_slow_delays_no_pass() {
         _ => None,
     });
     assert_eq!(late.await["quantity"], json!(2));
+}
+
+/// Until there are this many bookings in the database.
+async fn booked(stack: &Stack, count: i64) {
+    eventually("the seats to be held", || async {
+        (stack.backing().database.number("SELECT count(*) FROM bookings").await == count).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seats_that_a_dead_gateway_held_are_told_by_another() {
+    let stack = Stack::servers(Shape { bookings: 1, workers: 1, ..Shape::default() }).await;
+    let sale = Draft::new(&[5]).paused().create(&stack.operator()).await;
+    let fay = Visitor::new("fay");
+    let mut socket = Socket::open(stack.gateway_url(0), &fay).await;
+    join(&mut socket, &sale, &[item(&sale, 0, 2)]).await;
+    let ticket = socket
+        .until("the ticket", |message| match message {
+            ServerMessage::Queued { ticket, .. } => Some(ticket),
+            _ => None,
+        })
+        .await;
+    // The gateway has asked booking, and hears nothing of the answer any more.
+    stack.signal(Role::QueueWorker, 0, Signal::Stop);
+    sale.open(&stack.operator()).await;
+    stack.signal(Role::Booking, 0, Signal::Stop);
+    stack.signal(Role::QueueWorker, 0, Signal::Continue);
+    let (_, hold, _) = pass(&mut socket).await;
+    assert_eq!(hold, None, "the pass alone: booking stands still");
+    stack.signal(Role::Gateway, 0, Signal::Stop);
+    stack.signal(Role::Booking, 0, Signal::Continue);
+    booked(&stack, 1).await;
+    stack.signal(Role::Gateway, 0, Signal::Kill);
+    drop(socket);
+
+    let mut socket = Socket::open(stack.gateway_url(1), &fay).await;
+    let wish = [item(&sale, 0, 2)];
+    socket.say(json!({"type": "join", "event_id": sale.event, "ticket": ticket, "wish": wish})).await;
+    let booking = socket.until("the seats", |message| match message {
+        ServerMessage::Reserved { r#ref, booking } => Some((r#ref, booking)),
+        ServerMessage::Queued { .. } => panic!("another place, beside the seats"),
+        _ => None,
+    });
+    let (about, booking) = booking.await;
+    assert_eq!((about.as_str(), &booking["quantity"], &booking["status"]), ("wish", &json!(2), &json!("reserved")));
+    socket.until("the end of the place", |message| matches!(message, ServerMessage::Left { .. }).then_some(())).await;
+    let status = sale.status(&stack.gateway(1).by(&fay)).await;
+    assert_eq!((&status["total_in_queue"], &status["active_passes"]), (&json!(0), &json!(0)), "{status}");
+    booked(&stack, 1).await;
 }

@@ -1,7 +1,7 @@
 //! A client of the server-sent events of a place.
 
 use futures_util::StreamExt;
-use reqwest::{Method, Response};
+use reqwest::{Method, Response, Url};
 use serde_json::Value;
 
 use crate::{
@@ -19,8 +19,16 @@ pub struct PositionStream {
 impl PositionStream {
     /// Opens the stream of the caller's place; the caller has joined before.
     pub async fn open(gateway: &Rest, sale: &Sale) -> Self {
-        let path = format!("/queue/position/{}/stream", sale.event);
-        let request = gateway.request(Method::GET, &path).header("accept", "text/event-stream");
+        Self::wishing(gateway, sale, &[]).await
+    }
+
+    /// The same, saying what the caller wants.
+    pub async fn wishing(gateway: &Rest, sale: &Sale, wish: &[Value]) -> Self {
+        let wish = [("wish", Value::from(wish).to_string())];
+        let query = Url::parse_with_params("http://query", wish).expect("a URL with a query");
+        let path = format!("/queue/position/{}/stream?{}", sale.event, query.query().unwrap_or_default());
+        let request = gateway.request(Method::GET, &path);
+        let request = request.header("accept", "text/event-stream");
         let response = patiently("a stream", request.send()).await.expect("the gateway answers");
         check(&response);
         let body = response.bytes_stream().map(|bytes| bytes.map(|bytes| bytes.to_vec()).unwrap_or_default());

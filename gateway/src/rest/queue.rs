@@ -49,7 +49,7 @@ pub(super) async fn join(
 }
 
 /// The user's token, to be shown to booking.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ').map(|(_, token)| token.trim())
 }
 

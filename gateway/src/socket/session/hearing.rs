@@ -1,5 +1,6 @@
 //! What the client says, and what is done about it.
 
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use waitingroom::{
@@ -11,6 +12,13 @@ use waitingroom::{
 
 use super::{Followed, Session, broken, error};
 use crate::socket::{End, Socket, answer_close, flush, send};
+
+/// What a join found.
+enum Taken {
+    Place(Place),
+    /// Seats that the wish got while the user was with another gateway: there is nothing to stand in line for.
+    Held(Map<String, Value>),
+}
 
 /// Most events that one connection may follow at once.
 const MAX_FOLLOWED: usize = 8;
@@ -56,11 +64,12 @@ impl Session<'_> {
 
     async fn join(&mut self, socket: &mut Socket, join: JoinLine) -> Result<(), End> {
         match self.follow(&join).await {
-            Ok(Place { grant: Some(grant), .. }) => {
+            Ok(Taken::Held(booking)) => self.tell_held(socket, join.event_id, booking).await,
+            Ok(Taken::Place(Place { grant: Some(grant), .. })) => {
                 self.tell_pass(socket, join.event_id, Box::new(grant)).await?;
                 flush(socket).await
             }
-            Ok(place) => {
+            Ok(Taken::Place(place)) => {
                 let message = self.gateway.place_message(join.event_id, &self.client.user, &place);
                 send(socket, &message).await
             }
@@ -68,7 +77,7 @@ impl Session<'_> {
         }
     }
 
-    async fn follow(&mut self, join: &JoinLine) -> Result<Place, Problem> {
+    async fn follow(&mut self, join: &JoinLine) -> Result<Taken, Problem> {
         check_wish("wish", join.wish.as_deref().unwrap_or_default())?;
         let known = self.followed.iter().any(|followed| followed.event() == join.event_id);
         if !known && self.followed.len() >= MAX_FOLLOWED {
@@ -76,7 +85,11 @@ impl Session<'_> {
         }
         let (gateway, user) = (self.gateway, self.client.user.clone());
         let _arrival = gateway.arrival(join.event_id, &user);
-        let (_, place) = gateway.take_place(join.event_id, &user, gateway.here(), join.ticket.as_deref()).await?;
+        let (new, place) = gateway.take_place(join.event_id, &user, gateway.here(), join.ticket.as_deref()).await?;
+        if new && let Some(booking) = self.held_before(join).await {
+            let _ = gateway.give_up(join.event_id, &user).await; // nobody needs a place for what they have
+            return Ok(Taken::Held(booking));
+        }
         if self.followed(join.event_id).is_none() {
             let attachment = gateway.attachment(join.event_id, &user, &self.slot);
             self.followed.reserve_exact(1); // nearly always the only one
@@ -89,7 +102,7 @@ impl Session<'_> {
                 followed.wish.get_or_insert_default().replace(items.clone());
             }
         }
-        Ok(place)
+        Ok(Taken::Place(place))
     }
 
     pub(super) fn followed(&mut self, event: EventId) -> Option<&mut Followed> {

@@ -1,17 +1,18 @@
 //! Passes whose user has a wish: held back for a moment, so that pass and seats are told together.
 
 use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
 use tokio::time::timeout;
 use waitingroom::{
     ids::{EventId, PassId},
     line::Grant,
-    wire::{ServerMessage, WishItem},
+    wire::{JoinLine, ServerMessage, WishItem},
 };
 
 use super::Session;
 use crate::{
     socket::{End, Socket, flush, say},
-    wish::{self, Held, PATIENCE},
+    wish::{self, HELD_BEFORE, Held, PATIENCE},
 };
 
 /// What a user wants of one event, and what became of it.
@@ -120,6 +121,24 @@ impl Session<'_> {
                 self.remember(answer);
             }
         }
+        flush(socket).await
+    }
+
+    /// Whoever returns with a ticket and a wish, and has no place any more, may have got the seats meanwhile.
+    pub(super) async fn held_before(&mut self, join: &JoinLine) -> Option<Map<String, Value>> {
+        let wish = join.wish.as_deref().filter(|wish| !wish.is_empty() && join.ticket.is_some())?;
+        self.gateway.held_before(&self.client.token, join.event_id, wish).await
+    }
+
+    /// The seats, and that there is no place beside them.
+    pub(super) async fn tell_held(
+        &mut self,
+        socket: &mut Socket,
+        event: EventId,
+        booking: Map<String, Value>,
+    ) -> Result<(), End> {
+        say(socket, &ServerMessage::Reserved { r#ref: HELD_BEFORE.to_owned(), booking }).await?;
+        say(socket, &ServerMessage::Left { event_id: event }).await?;
         flush(socket).await
     }
 
