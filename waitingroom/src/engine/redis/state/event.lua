@@ -99,6 +99,11 @@ local function exact(number)
   return string.format('%.17g', number)
 end
 
+-- A whole number below 2^53 as text. As a number, it would be turned into text with seventeen digits for every command.
+local function whole(number)
+  return string.format('%d', number)
+end
+
 -- One command with any number of values, in pairs or alone; Lua cannot pass more than some thousand at once.
 local function with_all(command, key, values)
   for first = 1, #values, 4000 do

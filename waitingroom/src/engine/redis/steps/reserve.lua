@@ -7,14 +7,16 @@
 local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'sync_until')
 if not now or not is_whole() then return false end
 local syncing = tonumber(meta.sync_until) > now
+local now_text = whole(now)
 
 local requests, names, in_zones, memory_keys = {}, {}, {}, {}
 for at = 2, #ARGV, 11 do
   local request = {
-    user = ARGV[at], zone = ARGV[at + 1], quantity = tonumber(ARGV[at + 2]), pass = ARGV[at + 3],
+    user = ARGV[at], zone = ARGV[at + 1], seats = ARGV[at + 2], pass = ARGV[at + 3],
     pass_epoch = ARGV[at + 4], pass_ends = ARGV[at + 5], booking = ARGV[at + 6], ends = ARGV[at + 7],
     limit = tonumber(ARGV[at + 8]), attempt = ARGV[at + 9], fingerprint = ARGV[at + 10],
   }
+  request.quantity = tonumber(request.seats)
   request.burned = burned_key(request.pass)
   memory_keys[#memory_keys + 1] = request.burned
   if request.attempt ~= '' then
@@ -37,10 +39,10 @@ local available = by_name(in_zones, redis.call('HMGET', ZONES, unpack(in_zones))
 local taken, spent = 0, {}
 local changed = { zones = {}, held_by = {}, entries = {}, holds = {}, pending = {}, due = {} }
 
--- The user's entry, where this pass is in it and live.
-local function live_entry(request)
-  local entry = entries[request.user] and entry_from(entries[request.user])
-  return entry and entry.standing == 'p' and entry.pass == request.pass and entry
+-- Is this pass in the user's entry, and live?
+local function is_live(request)
+  local entry = entries[request.user]
+  return entry and live_pass(entry) == request.pass
 end
 
 local function refusal(request)
@@ -54,7 +56,7 @@ local function refusal(request)
   if syncing then return 'syncing', '' end
   if tonumber(request.pass_ends) <= now then return 'pass_expired', '' end
   -- A pass of an earlier epoch is taken for live: the database decides whether it was used.
-  if request.pass_epoch == meta.epoch and not live_entry(request) then return 'pass_revoked', '' end
+  if request.pass_epoch == meta.epoch and not is_live(request) then return 'pass_revoked', '' end
   local left = tonumber(available[request.zone])
   if not left then return 'unknown_zone', '' end
   local room = math.max(request.limit - (tonumber(held_by[request.user]) or 0), 0)
@@ -68,12 +70,11 @@ end
 
 -- The pass goes on counting as active until the commit: one that fails must not bring it back above the cap.
 local function spend(request)
-  local entry = live_entry(request)
-  if not entry then return end
-  entry.standing = 's'
-  spent[#spent + 1] = request.user
-  entries[request.user] = packed_from(entry)
-  changed.entries[request.user] = entries[request.user]
+  if not is_live(request) then return end
+  local user = request.user
+  spent[#spent + 1] = user
+  entries[user] = with_standing(entries[user], 's')
+  changed.entries[user] = entries[user]
 end
 
 local function hold(request)
@@ -81,12 +82,12 @@ local function hold(request)
   available[zone] = tonumber(available[zone]) - request.quantity
   held_by[user] = (tonumber(held_by[user]) or 0) + request.quantity
   taken = taken + request.quantity
-  changed.zones[zone], changed.held_by[user] = available[zone], held_by[user]
+  changed.zones[zone], changed.held_by[user] = whole(available[zone]), whole(held_by[user])
   note(request.burned, request.pass_ends, booking, '')
   if request.remembered then note(request.remembered, request.ends, booking, request.fingerprint) end
   changed.holds[booking] =
-    table.concat({ user, zone, request.quantity, request.ends, request.pass, request.attempt }, '\t')
-  changed.due[#changed.due + 1], changed.due[#changed.due + 2] = now, booking
+    table.concat({ user, zone, request.seats, request.ends, request.pass, request.attempt }, '\t')
+  changed.due[#changed.due + 1], changed.due[#changed.due + 2] = now_text, booking
   changed.pending[#changed.pending + 1] = booking
   spend(request)
 end
