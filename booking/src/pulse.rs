@@ -112,6 +112,11 @@ impl Pulse {
         self.database.stored();
     }
 
+    /// Is a reservation under way?
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.state.lock().under_way.is_empty()
+    }
+
     fn ask_database(&self, now: Instant) {
         self.database.ask();
         self.state.lock().asked_database_at = Some(now);

@@ -11,13 +11,13 @@ use crate::{
     checkpoint::Written,
     commit::{Committer, Lanes, Tools},
     desk::{Backends, BookingConfig, Desk},
+    expiry::Stride,
     inventory::Inventory,
     refusal::Refusal,
     relay::{Relay, Relayed},
 };
 
 const EXPIRY_PAUSE: Duration = Duration::from_millis(250);
-const EXPIRY_LIMIT: u32 = 500;
 /// While there is something to publish, and while there is nothing.
 const RELAY_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
 /// Before what the engine missed is told again: the first, and the longest.
@@ -112,8 +112,10 @@ fn heed<T: Default, E: std::fmt::Display>(task: &'static str, step: Result<T, E>
 }
 
 async fn expiry(desk: Arc<Desk>, lifecycle: Lifecycle) {
-    while lifecycle.pause(EXPIRY_PAUSE).await {
-        while heed("expiry", desk.expire_due(desk.now(), EXPIRY_LIMIT).await) == EXPIRY_LIMIT as usize {}
+    let (mut stride, mut pause) = (Stride::default(), None);
+    while lifecycle.pause(pause.unwrap_or(EXPIRY_PAUSE)).await {
+        let swept = heed("expiry", desk.sweep(desk.now(), &mut stride).await);
+        pause = swept.pause(desk.reservations_wait());
     }
 }
 

@@ -5,6 +5,8 @@
 
 #[path = "store/databases.rs"]
 mod databases;
+#[path = "servers/expiry.rs"]
+mod expiry;
 #[path = "store/fixtures.rs"]
 mod fixtures;
 #[path = "servers/instances.rs"]

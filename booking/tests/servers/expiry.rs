@@ -1,0 +1,152 @@
+//! Many holds end at the same moment: their seats are back soon, and who reserves beside it waits little longer than before.
+//!
+//! `HOLDS=100000 cargo test --release -p booking --test servers expiry -- --nocapture` (below `tests/services/run`) lets so many end.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use booking::{
+    event::Event,
+    reservation::NewBooking,
+    store::{SharedStore, Store},
+};
+use futures_util::future::join_all;
+use tokio::time::sleep;
+use waitingroom::line::Grant;
+
+use crate::{
+    databases,
+    fixtures::{event, operator, reservation},
+    instances::redis,
+    shop::{Shop, admin},
+};
+
+const ZONES: u32 = 5;
+const BUYERS: u64 = 8;
+/// Pause of a buyer after a booking.
+const PAUSE: Duration = Duration::from_millis(10);
+/// How long buyers are timed before anything ends.
+const USUAL: Duration = Duration::from_secs(2);
+/// Seats are back within this time of their holds' end.
+const SOON: Duration = Duration::from_secs(2);
+/// Figures below this tell of the machine, not of the sweep.
+const NOISE: Duration = if cfg!(debug_assertions) { Duration::from_millis(250) } else { Duration::from_millis(25) };
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn holds_that_end_together_are_free_again_soon_and_hold_nobody_up() {
+    let holds: u32 = std::env::var("HOLDS").ok().and_then(|holds| holds.parse().ok()).unwrap_or(2_000);
+    let capacity = holds.div_ceil(ZONES);
+    let shop = Arc::new(open(capacity, holds).await);
+    let buying = Buying::default();
+    let buyers = tokio::spawn(buy(Arc::clone(&shop), buying.clone()));
+
+    sleep(USUAL).await;
+    let before = buying.take_latencies();
+    shop.clock.advance(Duration::from_secs(601));
+    let ended = Instant::now();
+    while shop.left().await[..ZONES as usize].iter().any(|left| *left < capacity) {
+        assert!(ended.elapsed() < Duration::from_secs(60), "{:?}", shop.left().await);
+        sleep(Duration::from_millis(10)).await;
+    }
+    let took = ended.elapsed();
+    let beside = buying.take_latencies();
+    buying.stop.store(true, Ordering::Relaxed);
+    buyers.await.unwrap();
+
+    println!("{holds} holds were free again after {took:?}");
+    println!("reserve before: {}; beside: {}", figures(&before), figures(&beside));
+    assert!(took < SOON, "{took:?}");
+    let (usual, now) = (quantile(&before, 0.99).max(NOISE), quantile(&beside, 0.99));
+    assert!(now < 2 * usual, "the slowest hundredth took {now:?} beside it, {usual:?} before");
+}
+
+/// A shop with these many seats held in five zones, and a sixth for those who buy meanwhile.
+async fn open(capacity: u32, holds: u32) -> Shop {
+    let store: SharedStore = databases::postgres().await;
+    let mut shop = Shop::open_with(store, redis().await).await;
+    let mut capacities = vec![capacity; ZONES as usize];
+    capacities.push(1_000_000);
+    let event = event(&capacities);
+    shop.store.create_event(&event, &operator(shop.clock.now())).await.unwrap();
+    hold(shop.store.as_ref(), &shop, &event, holds).await;
+    shop.event = event.event_id;
+    shop.show = event.shows[0].show_id.to_string();
+    shop.zones = event.shows[0].zones.iter().map(|zone| zone.zone_id.to_string()).collect();
+    let synced = shop.post("/admin/sync-inventory", &admin()).await;
+    assert_eq!(synced.status, 200, "{synced:?}");
+    let left = shop.left().await;
+    assert_eq!(left[..ZONES as usize].iter().sum::<u32>(), capacity * ZONES - holds);
+    shop
+}
+
+async fn hold(store: &dyn Store, shop: &Shop, event: &Event, holds: u32) {
+    let now = shop.clock.now();
+    let held = |number: u32| -> NewBooking {
+        let mut new = reservation(event, (number % ZONES) as usize, &format!("holder-{number}"), 1);
+        (new.booking.created_at, new.booking.expires_at) = (now, now.plus(Duration::from_secs(600)));
+        new
+    };
+    let held: Vec<_> = (0..holds).map(held).collect();
+    for some in held.chunks(1_000) {
+        store.insert(some).await.unwrap();
+    }
+}
+
+/// What the buyers share.
+#[derive(Clone, Default)]
+struct Buying {
+    stop: Arc<AtomicBool>,
+    number: Arc<AtomicU64>,
+    latencies: Arc<parking_lot::Mutex<Vec<Duration>>>,
+}
+
+impl Buying {
+    fn take_latencies(&self) -> Vec<Duration> {
+        let mut latencies = std::mem::take(&mut *self.latencies.lock());
+        latencies.sort();
+        latencies
+    }
+}
+
+async fn buy(shop: Arc<Shop>, buying: Buying) {
+    let buyers = (0..BUYERS).map(|_| async {
+        while !buying.stop.load(Ordering::Relaxed) {
+            let number = buying.number.fetch_add(1, Ordering::Relaxed);
+            let user = format!("buyer-{number}");
+            let pass = pass(&shop, &user, number);
+            let asked = Instant::now();
+            let answer = shop.reserve(&user, &pass, None, ZONES as usize, 1).await;
+            buying.latencies.lock().push(asked.elapsed());
+            assert_eq!(answer.status, 201, "{answer:?}");
+            sleep(PAUSE).await;
+        }
+    });
+    join_all(buyers).await;
+}
+
+/// A pass of an earlier line: nobody has to wait for it.
+fn pass(shop: &Shop, user: &str, number: u64) -> String {
+    let grant = Grant {
+        pass_id: format!("beside-{number}").parse().unwrap(),
+        number,
+        epoch: "earlier".parse().unwrap(),
+        issued_at: shop.clock.now(),
+        expires_at: shop.clock.now().plus(Duration::from_secs(3_600)),
+    };
+    shop.mint(&user.parse().unwrap(), &grant)
+}
+
+fn quantile(sorted: &[Duration], share: f64) -> Duration {
+    let at = ((sorted.len() as f64 * share).ceil() as usize).saturating_sub(1);
+    sorted.get(at).copied().unwrap_or_default()
+}
+
+fn figures(sorted: &[Duration]) -> String {
+    let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| quantile(sorted, share));
+    format!("{} in all, p50 {p50:?}, p95 {p95:?}, p99 {p99:?}", sorted.len())
+}
