@@ -8,9 +8,10 @@ use waitingroom::{
     absence::Presence,
     clock::Timestamp,
     engine::{EngineError, JoinOutcome},
-    ids::{Epoch, EventId, PassId, UserId},
+    ids::{Epoch, EventId, NodeId, PassId, UserId},
     line::{Grant, Lapse, Place, SaleState},
     problem::{Code, Problem},
+    signal::{Recipient, Signal},
     wire::{ServerMessage, WaitRange, WaitReason, ZoneLeft},
 };
 
@@ -192,15 +193,26 @@ impl Gateway {
         Ok(place)
     }
 
-    /// Gives the place up, and tells every connection of the user on this node.
+    /// Gives the place up, and tells every connection of the user, on other nodes too.
     pub(crate) async fn give_up(&self, event: EventId, user: &UserId) -> Result<(), Problem> {
         match self.0.line.leave(event, user).await {
-            Ok(true) => {
+            Ok(Some(nodes)) => {
                 self.0.registry.lapse(event, user, Lapse::Left);
+                self.tell_others(event, user, nodes).await;
                 Ok(())
             }
-            Ok(false) => Err(Problem::new(Code::NotInQueue, "you have no place in this line")),
+            Ok(None) => Err(Problem::new(Code::NotInQueue, "you have no place in this line")),
             Err(error) => Err(self.explain(event, error).await),
+        }
+    }
+
+    /// A hint, as all signals are: what a tab elsewhere does not hear, it learns at its next step.
+    async fn tell_others(&self, event_id: EventId, user: &UserId, nodes: Vec<NodeId>) {
+        let others = nodes.into_iter().filter(|node| *node != self.0.config.node);
+        let left = Signal::Lapsed { event_id, users: vec![(user.clone(), Lapse::Left)] };
+        let signals: Vec<_> = others.map(|node| (Recipient::Node(node), left.clone())).collect();
+        if let Err(error) = self.0.with.signals.send(&signals).await {
+            tracing::warn!(%event_id, %error, "another node could not be told that a user left");
         }
     }
 

@@ -119,7 +119,9 @@ pub enum Acted {
     Joined(JoinOutcome),
     /// To [`Act::Resume`].
     Found(Option<Place>),
-    /// To [`Act::Detach`]: true; to [`Act::Leave`] and [`Act::Acknowledge`]: did it change anything?
+    /// To [`Act::Leave`]: the nodes that may hold connections of the user; nothing where there was no place.
+    Left(Option<Vec<NodeId>>),
+    /// To [`Act::Detach`]: true; to [`Act::Acknowledge`]: did it change anything?
     Done(bool),
 }
 
@@ -130,6 +132,10 @@ impl Acted {
 
     fn found(self) -> Result<Option<Place>, EngineError> {
         if let Self::Found(place) = self { Ok(place) } else { Err(mixed_up()) }
+    }
+
+    fn left(self) -> Result<Option<Vec<NodeId>>, EngineError> {
+        if let Self::Left(nodes) = self { Ok(nodes) } else { Err(mixed_up()) }
     }
 
     fn done(self) -> Result<bool, EngineError> {
@@ -254,9 +260,10 @@ pub trait Engine: Send + Sync + 'static {
         self.act_alone(event, user, Act::Detach(node.clone()), now).await?.done().map(drop)
     }
 
-    /// Gives the place, or the pass, up. False where there was none.
-    async fn leave(&self, event: EventId, user: &UserId, now: Timestamp) -> Result<bool, EngineError> {
-        self.act_alone(event, user, Act::Leave, now).await?.done()
+    /// Gives the place, or the pass, up. Answers the nodes that may hold connections of the user, who are to be told; nothing where
+    /// there was no place.
+    async fn leave(&self, event: EventId, user: &UserId, now: Timestamp) -> Result<Option<Vec<NodeId>>, EngineError> {
+        self.act_alone(event, user, Act::Leave, now).await?.left()
     }
 
     /// The pass has arrived. False where it is not live.

@@ -11,7 +11,7 @@ use waitingroom::{
     wire::{ClientMessage, CloseCode, ServerMessage},
 };
 
-use super::{End, Socket, send};
+use super::{End, Socket, say, send};
 use crate::Gateway;
 
 /// Time for the first frame.
@@ -61,13 +61,14 @@ async fn first_frame(socket: &mut Socket) -> Result<String, End> {
     }
 }
 
+/// Said, and written with the answer to what the client has said already, or at once where it waits: see [`super::Session::serve`].
 async fn welcome(gateway: &Gateway, socket: &mut Socket, introduced: Introduced) -> Result<Introduced, End> {
     let connected = ServerMessage::Connected {
         node: gateway.0.config.node.clone(),
         user_id: introduced.user.clone(),
         heartbeat_ms: gateway.0.config.heartbeat.as_millis() as u64,
     };
-    send(socket, &connected).await?;
+    say(socket, &connected).await?;
     Ok(introduced)
 }
 

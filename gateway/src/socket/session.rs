@@ -89,6 +89,9 @@ impl<'a> Session<'a> {
     /// Serves whoever speaks next, until the end. Only receiving and waiting is ever cancelled, never a write. What is done about
     /// it lives in a box while it is done.
     pub(super) async fn serve(&mut self, socket: &mut Socket) -> End {
+        if let Err(end) = Box::pin(self.begin(socket)).await {
+            return end;
+        }
         loop {
             let step: BoxFuture<'_, Result<(), End>> = match self.next(socket).await {
                 Turn::Client(frame) => Box::pin(self.hear(socket, frame)),
@@ -100,6 +103,14 @@ impl<'a> Session<'a> {
                 return end;
             }
         }
+    }
+
+    /// A client that did not wait for its welcome is told it together with the answer: one write for both.
+    async fn begin(&mut self, socket: &mut Socket) -> Result<(), End> {
+        if let Some(frame) = socket.next().now_or_never() {
+            self.hear(socket, frame).await?;
+        }
+        flush(socket).await
     }
 
     fn next(&mut self, socket: &mut Socket) -> impl Future<Output = Turn> {

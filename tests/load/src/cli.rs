@@ -107,7 +107,7 @@ pub enum Scenario {
     #[value(name = "10k")]
     #[serde(rename = "10k")]
     TenThousand,
-    /// 10,000 users in one second, 1,000 released a second from the first on
+    /// 10,000 users in one second; once all are in line, 1,000 released a second
     Rush,
     /// 10,000 users who wait: memory and CPU of a connection
     Idle,

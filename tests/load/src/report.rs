@@ -43,6 +43,8 @@ pub struct Report {
     pub reserved_percent: f64,
     /// In per cent of the users.
     pub booked_percent: f64,
+    /// Places taken per second, from the first arrival to the last place.
+    pub joins_per_second: Option<f64>,
     /// Reservations per second, where only those were measured.
     pub reservations_per_second: Option<f64>,
     /// How long each step took.
@@ -154,6 +156,7 @@ impl Report {
             add_errors(&mut errors, &one.errors);
         }
         let reserving = tallied.iter().map(|one| one.reserving_seconds).fold(0.0, f64::max);
+        let joining = tallied.iter().map(|one| one.joining_seconds).fold(0.0, f64::max);
         let percent = |of: u64| of as f64 * 100.0 / f64::from(script.users);
         let mut report = Self {
             scenario: cli.scenario.name(),
@@ -167,6 +170,7 @@ impl Report {
             passes_percent: percent(counts.passes),
             reserved_percent: percent(counts.reserved),
             booked_percent: percent(counts.booked),
+            joins_per_second: (joining > 0.0).then(|| counts.joined as f64 / joining),
             reservations_per_second: (reserving > 0.0).then(|| counts.reserved as f64 / reserving),
             steps: latencies.percentiles(),
             errors,

@@ -149,7 +149,7 @@ fn terms(cli: &Cli, users: u32, rate: f64) -> Terms {
         claim_window: Duration::from_secs(if churning { 5 } else { 30 }),
         grace: Duration::from_secs(if churning { 3 } else { 300 }),
         // The crowd stands complete before the doors open: the costs of a join and of a pass can be told apart.
-        paused: !matches!(cli.scenario, Scenario::Smoke | Scenario::Rush | Scenario::Churn | Scenario::Reserve),
+        paused: !matches!(cli.scenario, Scenario::Smoke | Scenario::Churn | Scenario::Reserve),
     }
 }
 

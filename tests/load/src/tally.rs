@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -62,6 +63,8 @@ pub struct Tally {
     pub counters: Counters,
     /// How long.
     pub latencies: Latencies,
+    /// When the last place was taken, in microseconds from the start.
+    last_join_us: AtomicU64,
     errors: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -74,6 +77,8 @@ pub struct Tallied {
     pub measured: Vec<Measured>,
     /// What went wrong: `where: what`, and how often.
     pub errors: BTreeMap<String, u64>,
+    /// From the start to the last place that was taken, in seconds.
+    pub joining_seconds: f64,
     /// How long the measured phase of `reserve` took, in seconds.
     pub reserving_seconds: f64,
 }
@@ -89,6 +94,12 @@ pub fn uncount(counter: &AtomicU64) {
 }
 
 impl Tally {
+    /// Counts a place that was taken so long after the start.
+    pub fn joined(&self, after: Duration) {
+        count(&self.counters.joined);
+        self.last_join_us.fetch_max(u64::try_from(after.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     /// Counts an error of a connection that serves the line.
     pub fn stream_fault(&self, at: &str, fault: &Fault) {
         count(&self.counters.stream_errors);
@@ -106,6 +117,7 @@ impl Tally {
             counts: self.counters.now(),
             measured: self.latencies.measured(),
             errors: self.errors.lock().clone(),
+            joining_seconds: self.last_join_us.load(Ordering::Relaxed) as f64 / 1e6,
             reserving_seconds,
         }
     }

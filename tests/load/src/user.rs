@@ -80,7 +80,7 @@ impl Visitor {
     async fn arrive(&mut self, due: Instant) -> Result<(), Failed> {
         self.enter().await?;
         self.context.tally.latencies.record(Step::Join, due.elapsed());
-        count(&self.context.tally.counters.joined);
+        self.context.tally.joined(self.context.start.elapsed());
         self.stage = "wait for the pass";
         Ok(())
     }

@@ -87,8 +87,8 @@ impl Gathering {
     ///
     /// # Errors
     /// As [`Gathering::join`].
-    pub async fn leave(&self, event: EventId, user: &UserId) -> Result<bool, EngineError> {
-        self.act(event, user, Act::Leave).await?.done()
+    pub async fn leave(&self, event: EventId, user: &UserId) -> Result<Option<Vec<NodeId>>, EngineError> {
+        self.act(event, user, Act::Leave).await?.left()
     }
 
     /// As [`super::Engine::acknowledge`].

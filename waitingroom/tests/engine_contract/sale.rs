@@ -112,7 +112,7 @@ impl Sale {
     }
 
     pub(crate) async fn leave(&self, name: &str) -> bool {
-        self.engine.leave(self.event, &user(name), self.now()).await.unwrap()
+        self.engine.leave(self.event, &user(name), self.now()).await.unwrap().is_some()
     }
 
     pub(crate) async fn acknowledge(&self, name: &str, grant: &Grant) -> bool {

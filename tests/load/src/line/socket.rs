@@ -19,6 +19,8 @@ use crate::{
 
 /// The library's default of 128 KiB would be 1.3 GB for 10,000 users.
 const READ_BUFFER_BYTES: usize = 1024;
+/// Messages that are sent together are written together.
+const WRITE_BUFFER_BYTES: usize = 1024;
 /// Longest wait for each answer while entering.
 const ENTER_DEADLINE: Duration = Duration::from_secs(20);
 /// Longest wait for the server's half of a close.
@@ -77,12 +79,13 @@ impl Socket {
         let uri = format!("ws://{}{BASE}/ws", gateway.authority);
         let uri = uri.parse().map_err(|_| Fault::Unexpected("a URL"))?;
         let request = ClientRequestBuilder::new(uri).with_sub_protocol("stanchion.v1");
-        let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER_BYTES).write_buffer_size(0);
+        let config =
+            WebSocketConfig::default().read_buffer_size(READ_BUFFER_BYTES).write_buffer_size(WRITE_BUFFER_BYTES);
         let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
         let mut socket = Self { socket: Box::new(socket), sent_away: false, _open: Open::new(context) };
-        socket.say(&json!({"type": "connect", "token": person.token})).await?;
+        let connect = json!({"type": "connect", "token": person.token});
         let join = json!({"type": "join", "event_id": context.plan.sale.event, "ticket": ticket});
-        socket.say(&join).await?;
+        socket.say_together(&[connect, join]).await?;
         let placed = socket.placed().await?;
         Ok((socket, placed))
     }
@@ -139,6 +142,14 @@ impl Socket {
     /// A connection that ended.
     pub async fn say(&mut self, message: &Value) -> Result<(), Fault> {
         Ok(self.socket.send(Message::text(message.to_string())).await?)
+    }
+
+    /// Sends messages in one write, as whoever does not wait for answers in between.
+    async fn say_together(&mut self, messages: &[Value]) -> Result<(), Fault> {
+        for message in messages {
+            self.socket.feed(Message::text(message.to_string())).await?;
+        }
+        Ok(self.socket.flush().await?)
     }
 
     pub(super) async fn leave(&mut self, context: &Context) -> Result<(), Fault> {

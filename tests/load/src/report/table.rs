@@ -48,10 +48,9 @@ impl Report {
         ];
         let seen = others.iter().filter(|(_, count)| *count > 0);
         seen.into_iter().try_for_each(|(name, count)| writeln!(out, "  {name:<16}{count:>9}"))?;
-        match self.reservations_per_second {
-            Some(rate) => writeln!(out, "  {:<16}{rate:>9.0}/s", "reservations"),
-            None => Ok(()),
-        }
+        let rates = [("joins", self.joins_per_second), ("reservations", self.reservations_per_second)];
+        let mut known = rates.iter().filter_map(|(name, rate)| Some((name, (*rate)?)));
+        known.try_for_each(|(name, rate)| writeln!(out, "  {name:<16}{rate:>9.0}/s"))
     }
 
     fn write_steps(&self, out: &mut String) -> std::fmt::Result {

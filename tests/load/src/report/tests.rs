@@ -8,7 +8,8 @@ fn report(scenario: &str, counts: Counts) -> Report {
     let latencies = Latencies::default();
     (1..=100).for_each(|ms| latencies.record(Step::Reserve, Duration::from_millis(ms)));
     let errors = BTreeMap::from([("reserve: 503 UNAVAILABLE".to_owned(), 2)]);
-    let tallied = Tallied { counts, measured: latencies.measured(), errors, reserving_seconds: 0.0 };
+    let tallied =
+        Tallied { counts, measured: latencies.measured(), errors, joining_seconds: 2.0, reserving_seconds: 0.0 };
     let used = Used {
         before: Usage { rss_kib: 10_240, cpu_ms: 100, descriptors: 20 },
         peak_rss_kib: 10_740,
@@ -33,6 +34,7 @@ fn the_table_holds_shares_percentiles_errors_and_costs() {
     let table = report("smoke", everybody()).table();
     for expected in [
         "  joined                100  100.00 %\n",
+        "  joins                  50/s\n",
         "  reserve                 100       50.0       90.0       95.0       99.0      100.0\n",
         "          2  reserve: 503 UNAVAILABLE\n",
         "5.00 KiB for each of 100 connections",

@@ -159,7 +159,7 @@ impl Line {
                 self.detach(user, node, now);
                 Acted::Done(true)
             }
-            Act::Leave => Acted::Done(self.leave(user, now)),
+            Act::Leave => Acted::Left(self.leave(user, now)),
             Act::Acknowledge(pass) => Acted::Done(self.acknowledge(user, pass, now)),
         }
     }
@@ -265,14 +265,13 @@ impl Line {
         }
     }
 
-    fn leave(&mut self, user: &UserId, now: Timestamp) -> bool {
+    fn leave(&mut self, user: &UserId, now: Timestamp) -> Option<Vec<NodeId>> {
         self.advance(now);
         match self.entries.get(user) {
-            None | Some(Entry { standing: Standing::Spent(_), .. }) => false,
+            None | Some(Entry { standing: Standing::Spent(_), .. }) => None,
             Some(_) => {
-                self.drop_place(user);
                 self.counters.left += 1;
-                true
+                Some(self.drop_place(user))
             }
         }
     }

@@ -101,16 +101,19 @@ impl Reply {
     /// What `steps/act.lua` says of one action.
     fn acted(&mut self, epoch: &Epoch, action: &Action) -> Result<Acted, EngineError> {
         let joins = matches!(action.what, Act::Join { .. });
-        let resumes = matches!(action.what, Act::Resume(_));
         Ok(match self.parsed::<u8>()? {
-            0 if resumes => Acted::Found(None),
-            0 => Acted::Done(false),
+            0 => match action.what {
+                Act::Resume(_) => Acted::Found(None),
+                Act::Leave => Acted::Left(None),
+                _ => Acted::Done(false),
+            },
             1 => Acted::Done(true),
             2 => Acted::Joined(JoinOutcome::Joined(self.place(epoch)?)),
             3 if joins => Acted::Joined(JoinOutcome::Same(self.place(epoch)?)),
             3 => Acted::Found(Some(self.place(epoch)?)),
             4 => Acted::Joined(JoinOutcome::NotOpen(sale_state(&self.text()?)?)),
             5 => Acted::Joined(JoinOutcome::Full),
+            6 => Acted::Left(Some(self.nodes()?)),
             _ => return Err(nonsense()),
         })
     }

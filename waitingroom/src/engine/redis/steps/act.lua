@@ -8,7 +8,8 @@
 --   a   pass                                              acknowledges
 --
 -- Answers the epoch, then of each action a code and what belongs to it: 0 no, 1 done, 2 joined and 3 found with number,
--- position, total, revision, pass and (with a pass) its issue and end, 4 not open with the state, 5 full.
+-- position, total, revision, pass and (with a pass) its issue and end, 4 not open with the state, 5 full,
+-- 6 left with the nodes.
 --
 -- A crowd that joins costs a few commands in all: entries are read together; what changes is kept in tables and written
 -- together at the end, or before a rank is asked for.
@@ -186,7 +187,7 @@ end
 
 local function leave(user)
   local entry = found(user)
-  if not entry then return 0 end
+  if not entry then return say(0) end
   write_joined()
   if entry.standing == 'w' then
     waiting_count, revision = waiting_count - 1, revision + 1
@@ -196,7 +197,7 @@ local function leave(user)
   drop_place(user, entry)
   left = left + 1
   entries[user], changed[user], ready[user], idle[user] = false, nil, nil, nil
-  return 1
+  say(6, entry.nodes)
 end
 
 local function acknowledge(user, pass)
@@ -215,7 +216,7 @@ local function carry_out(kind, user, first, second, third)
     detach(user, first)
     say(1)
   elseif kind == 'l' then
-    say(leave(user))
+    leave(user)
   else
     say(acknowledge(user, first))
   end
