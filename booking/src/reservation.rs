@@ -1,6 +1,6 @@
 //! One booking: seats reserved by a user, from the hold to its end.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use waitingroom::{
     clock::Timestamp,
     ids::{BookingId, EventId, IdempotencyKey, PassId, ShowId, UserId, ZoneId},
@@ -9,7 +9,7 @@ use waitingroom::{
 use crate::money::Money;
 
 /// Where a booking stands. `Reserved` is the only state that can change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Seats held until `expires_at`.

@@ -15,6 +15,8 @@ mod instances;
 mod interceptor;
 #[path = "servers/jetstream.rs"]
 mod jetstream;
+#[path = "servers/ledger.rs"]
+mod ledger;
 #[path = "servers/lost_answers.rs"]
 mod lost_answers;
 #[path = "servers/naive.rs"]

@@ -17,7 +17,7 @@ use tower::ServiceExt;
 use uuid::Uuid;
 use waitingroom::{
     absence::Presence,
-    bus::LocalBus,
+    bus::{Bus, LocalBus},
     clock::{Clock, Timestamp},
     engine::{Join, Scope, SharedEngine, memory::MemoryEngine},
     identity::{Authenticator, IdentityConfig, mint_user_token},
@@ -131,14 +131,28 @@ impl Shop {
     }
 
     async fn configured(store: SharedStore, engine: SharedEngine, clock: Clock, config: BookingConfig) -> Self {
-        let (signals, bus) = (LocalSignals::default(), LocalBus::default());
+        let bus = LocalBus::default();
+        let mut shop = Self::publishing(store, engine, clock, config, Arc::new(bus.clone())).await;
+        shop.bus = bus;
+        shop
+    }
+
+    /// The same, publishing on another bus.
+    pub(crate) async fn publishing(
+        store: SharedStore,
+        engine: SharedEngine,
+        clock: Clock,
+        config: BookingConfig,
+        bus: Arc<dyn Bus>,
+    ) -> Self {
+        let signals = LocalSignals::default();
         let board: SharedBoard = Arc::new(LocalBoard::new(Clock::System));
         let identity = IdentityConfig { jwt_secret: Some(Secret::from(JWT_SECRET)), ..IdentityConfig::default() };
         let backends = Backends {
             store: store.clone(),
             engine: engine.clone(),
             signals: Arc::new(signals.clone()),
-            bus: Arc::new(bus.clone()),
+            bus,
             authenticator: Authenticator::new(&identity).unwrap(),
             pass_key: PassKey::new(&Secret::from(PASS_SECRET)),
             board: board.clone(),
@@ -154,7 +168,7 @@ impl Shop {
             store,
             engine,
             signals,
-            bus,
+            bus: LocalBus::default(),
             board,
             clock,
             event,

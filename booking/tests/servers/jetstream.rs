@@ -14,7 +14,7 @@ use crate::{
     fixtures::{NOW, later, reservation, stored_event},
 };
 
-fn server() -> String {
+pub(crate) fn server() -> String {
     std::env::var("STANCHION_TEST_NATS_URL")
         .expect("STANCHION_TEST_NATS_URL is not set: run `make test`, or tests/services/run COMMAND")
 }

@@ -1,9 +1,10 @@
-//! A whole house sold by a crowd that buys, cancels and forgets: every seat once, and everybody who counts agrees.
+//! A whole house sold by a crowd that buys, cancels and forgets: every seat once, and everybody who counts agrees: Redis, the
+//! database, and whoever keeps books by the messages alone.
 //!
 //! `SEATS=900000 cargo test --release -p booking --test servers sold_out` (below `tests/services/run`) sells the reference data's house.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,12 +12,17 @@ use std::{
     time::Duration,
 };
 
+use booking::BookingConfig;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use waitingroom::line::Grant;
+use uuid::Uuid;
+use waitingroom::{clock::Clock, ids::BookingId, line::Grant};
 
 use crate::{
-    instances::{path, redis, two_instances},
+    databases,
+    instances::{path, redis},
+    jetstream,
+    ledger::{Ledger, Publication},
     shop::{Answer, Shop, admin, token},
 };
 
@@ -38,6 +44,7 @@ struct Books {
 
 struct House {
     shops: [Shop; 2],
+    publication: Publication,
     books: Books,
     /// Zones that refused even a single seat.
     full: Vec<AtomicU64>,
@@ -45,7 +52,7 @@ struct House {
 }
 
 fn seats() -> u64 {
-    std::env::var("SEATS").ok().and_then(|seats| seats.parse().ok()).unwrap_or(1_350)
+    std::env::var("SEATS").ok().and_then(|seats| seats.parse().ok()).unwrap_or(2_700)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,7 +78,12 @@ async fn sell_what_is_there(house: &Arc<House>) {
 
 impl House {
     async fn open(capacity: u64) -> Self {
-        let [mut first, _] = two_instances(redis().await).await;
+        let publication = Publication::open(&jetstream::server()).await;
+        let config = BookingConfig { subject_prefix: publication.name.clone(), ..BookingConfig::default() };
+        let (store, engine, clock) = (databases::postgres().await, redis().await, Clock::manual(Clock::System.now()));
+        let open =
+            || Shop::publishing(store.clone(), engine.clone(), clock.clone(), config.clone(), publication.bus.clone());
+        let mut first = open().await;
         let zones: Vec<_> = (0..ZONES)
             .map(|zone| json!({"name": format!("Zone {zone}"), "capacity": capacity, "unit_price": 1}))
             .collect();
@@ -85,9 +97,10 @@ impl House {
         first.event = id(&created["event_id"]).parse().unwrap();
         first.show = id(&show["show_id"]);
         first.zones = show["zones"].as_array().unwrap().iter().map(|zone| id(&zone["zone_id"])).collect();
-        let second = first.restarted(Arc::clone(&first.engine)).await;
+        let mut second = open().await; // which reads the catalogue as it is now
+        (second.event, second.show, second.zones) = (first.event, first.show.clone(), first.zones.clone());
         let full = (0..ZONES).map(|_| AtomicU64::default()).collect();
-        Self { shops: [first, second], books: Books::default(), full, users: AtomicU64::default() }
+        Self { shops: [first, second], publication, books: Books::default(), full, users: AtomicU64::default() }
     }
 
     /// One buyer's visit; false where every zone is full.
@@ -165,41 +178,57 @@ impl House {
     }
 
     async fn agrees(&self, capacity: u64) {
-        let (shop, books) = (&self.shops[0], &self.books);
+        let shop = &self.shops[0];
         let counts = shop.store.zone_counts(Some(shop.event)).await.unwrap();
         assert!(counts.iter().all(|zone| (zone.held, u64::from(zone.confirmed)) == (0, capacity)), "{counts:?}");
         assert!(shop.left().await.iter().all(|left| *left == 0));
         let status = shop.get("/admin/inventory-status", &admin()).await.body;
         assert_eq!(status["drift"], json!(0), "{status}");
-        let told = [
-            ("stanchion.bookings.reserved", &books.reserved),
-            ("stanchion.bookings.confirmed", &books.confirmed),
-            ("stanchion.bookings.cancelled", &books.cancelled),
-            ("stanchion.bookings.expired", &books.forgotten),
-        ];
-        let expected = told.map(|(subject, count)| (subject.to_owned(), count.load(Ordering::SeqCst)));
-        let expected = BTreeMap::from(expected);
-        let began = std::time::Instant::now();
-        while self.published() != expected {
-            assert!(began.elapsed() < Duration::from_secs(60), "{:?}, not {expected:?}", self.published());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        println!(
-            "{} seats sold in {} bookings: {expected:?}",
-            capacity * ZONES,
-            books.confirmed.load(Ordering::SeqCst)
-        );
+        let far = shop.clock.now().plus(Duration::from_secs(86_400));
+        assert_eq!(shop.engine.stale_holds(shop.event, far, 10).await.unwrap(), [], "nothing is held any more");
+        self.messages_agree(capacity).await;
+        println!("{} seats sold in {} bookings", capacity * ZONES, self.books.confirmed.load(Ordering::SeqCst));
     }
 
-    /// What both instances' relays have published of bookings.
-    fn published(&self) -> BTreeMap<String, u64> {
-        let mut sum = BTreeMap::new();
-        for (subject, count) in self.shops.iter().flat_map(|shop| shop.bus.published()) {
-            if subject.contains(".bookings.") {
-                *sum.entry(subject).or_default() += count;
+    async fn messages_agree(&self, capacity: u64) {
+        let expected = self.books.told();
+        let began = std::time::Instant::now();
+        while self.publication.len().await < expected.values().sum() {
+            assert!(began.elapsed() < Duration::from_secs(120), "{} messages", self.publication.len().await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        println!("the last message was there {:?} later", began.elapsed());
+        let ledger = self.publication.ledger().await;
+        assert_eq!(ledger.told, expected, "every change was told, once");
+        let zone = |zone: &String| (zone.parse().unwrap(), capacity);
+        let whole: HashMap<Uuid, u64> = self.shops[0].zones.iter().map(zone).collect();
+        assert_eq!(ledger.sold(), whole, "seats sold by zone");
+        self.database_says_the_same(&ledger).await;
+        self.publication.remove().await;
+    }
+
+    /// Of every booking.
+    async fn database_says_the_same(&self, ledger: &Ledger) {
+        let ids: Vec<BookingId> = ledger.bookings.keys().map(|id| (*id).into()).collect();
+        for ids in ids.chunks(1_000) {
+            let statuses = self.shops[0].store.statuses(ids).await.unwrap();
+            for id in ids {
+                assert_eq!(statuses.get(id).copied(), ledger.bookings[&id.uuid()].end, "{id}");
             }
         }
-        sum
+    }
+}
+
+impl Books {
+    /// How many messages there have to be of each status.
+    fn told(&self) -> BTreeMap<&'static str, u64> {
+        let told = [
+            ("reserved", &self.reserved),
+            ("confirmed", &self.confirmed),
+            ("cancelled", &self.cancelled),
+            ("expired", &self.forgotten),
+        ];
+        told.into_iter().map(|(status, count)| (status, count.load(Ordering::SeqCst))).collect()
     }
 }
 
