@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     signal::unix::{SignalKind, signal},
 };
 use waitingroom::{
@@ -18,6 +18,10 @@ use crate::{config::Settings, descriptors::room_for_connections};
 
 /// What finishing takes beyond the drain window before the rest is dropped.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections that may wait to be accepted; the system's own limit (`net.core.somaxconn`) may be lower. A client that finds no
+/// room tries again after a whole second, and a rush brings thousands in a moment.
+const BACKLOG: u32 = 16_384;
 
 /// A process that is about to serve.
 pub struct Process {
@@ -38,6 +42,13 @@ pub fn start_logs(settings: &Settings) -> Result<()> {
     telemetry::start_logs(format, settings.log()).map_err(|error| anyhow::anyhow!("log: {error}"))
 }
 
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?; // a restart need not wait for the connections of its predecessor to be forgotten
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 impl Process {
     /// Takes the port, and starts metrics and the wait for the end.
     ///
@@ -46,8 +57,7 @@ impl Process {
     pub async fn bind(settings: &Settings) -> Result<Self> {
         telemetry::start_metrics();
         let address = settings.listen();
-        let listener =
-            TcpListener::bind(address).await.with_context(|| format!("listen: cannot serve on {address}"))?;
+        let listener = listen(address).with_context(|| format!("listen: cannot serve on {address}"))?;
         let address = listener.local_addr()?;
         let (lifecycle, crashes) = Lifecycle::new();
         let upkeep = lifecycle.clone();
