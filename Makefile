@@ -74,7 +74,7 @@ test-compose: services ## the compose stack's proxy and settings, as far as that
 	compose/check
 
 .PHONY: test-k6
-test-k6: services test-binary ## a client of the earlier system, written for k6, against the embedded server
+test-k6: services test-binary ## k6: reservations, the virtual queue, a herd, a client of the earlier system, in short forms
 	$(call say,k6)
 	STANCHION_BIN="$(TARGET)/debug/stanchion" tests/k6/run
 

@@ -12,7 +12,7 @@ use crate::{desk::Desk, refusal::Refusal};
 /// Most holds of one step: fewest, and most.
 const ROWS: [u32; 2] = [500, 5_000];
 
-/// A step aims at this time: while reservations wait for the database too, and while none does.
+/// A step aims at this time: while reservations wait for the database too, and while none does or seats come back late.
 const AIMS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
 
 /// From here on, who waits for seats to come back has waited for as long as who reserves.
@@ -78,7 +78,7 @@ impl Desk {
             self.settler.settle(event, &settlements).await;
         }
         if is_full {
-            stride.follow(took, self.reservations_wait());
+            stride.follow(took, self.reservations_wait() && late <= LATE);
         }
         metrics::counter!("stanchion_booking_expired_total").increment(expired.len() as u64);
         Ok(Swept { is_full, took, late })
