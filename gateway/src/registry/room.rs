@@ -64,6 +64,7 @@ struct Track {
     revision: u64,
     waiting: BTreeMap<u64, Progress>,
     waiting_since: Option<Timestamp>,
+    looked_at: Timestamp,
     view: RoomView,
 }
 
@@ -84,7 +85,6 @@ struct LocalUser {
     position: u64,
     revision: u64,
     told: u64,
-    told_at: Timestamp,
     told_wait: u32,
     told_reason: Option<WaitReason>,
     /// Two fit without an allocation; more tabs are rare.
@@ -114,6 +114,7 @@ impl Room {
         slot: &Arc<Slot>,
     ) -> Result<bool, TooManyConnections> {
         let place = &Place { epoch: self.same_epoch(&place.epoch), ..place.clone() };
+        let estimate = self.track.lock().view.estimate(place.position);
         let mut local = self.users.entry(user.clone()).or_insert_with(|| LocalUser::new(place));
         local.renew(place);
         if !local.slots.iter().any(|known| Arc::ptr_eq(known, slot)) {
@@ -124,6 +125,9 @@ impl Room {
         }
         if local.position > 0 {
             local.told = local.told.min(local.position);
+        }
+        if local.slots.len() == 1 {
+            local.note(estimate); // which the client is told now
         }
         // The client is told this place next; what an attempt with an older reading left in the slot would lead it back.
         slot.forget_positions_above(event, local.position);
@@ -244,12 +248,12 @@ impl Room {
     }
 
     fn project(&self, progress: &Progress, now: Timestamp) {
-        let view = self.view();
+        let (view, last) = (self.view(), self.track.lock().looks_at(now));
         let mut removed = progress.removed.clone();
         removed.sort_unstable();
         for mut local in self.users.iter_mut() {
             local.step(progress, &removed);
-            if let Some(news) = local.news(progress.total, &view, now) {
+            if let Some(news) = local.news(progress.total, &view, last, now) {
                 let laid = local.slots.iter().filter(|slot| slot.lay_position(progress.event_id, news.clone()));
                 laid.for_each(|slot| self.waking.add(slot));
             }
@@ -283,6 +287,13 @@ impl Room {
 }
 
 impl Track {
+    /// Positions are looked at now; answers when they were last.
+    fn looks_at(&mut self, now: Timestamp) -> Timestamp {
+        let last = self.looked_at;
+        self.looked_at = last.max(now);
+        last
+    }
+
     /// The messages that can be applied now, in order.
     fn accept(&mut self, progress: &Progress, now: Timestamp) -> Result<Vec<Progress>, Applied> {
         if self.epoch.as_ref() != Some(&progress.epoch) {
@@ -345,7 +356,6 @@ impl LocalUser {
             position: place.position,
             revision: place.revision,
             told: u64::MAX,
-            told_at: Timestamp::default(),
             told_wait: u32::MAX,
             told_reason: None,
             slots: SmallVec::new(),
@@ -384,9 +394,9 @@ impl LocalUser {
 
     /// A message for the user, if one is due: for a position that is better, or a wait that is worse. A position that is shown
     /// never grows.
-    fn news(&mut self, total: u64, view: &RoomView, now: Timestamp) -> Option<PositionNews> {
+    fn news(&mut self, total: u64, view: &RoomView, last: Timestamp, now: Timestamp) -> Option<PositionNews> {
         let position = self.position.min(self.told);
-        if position == 0 || !conflation::is_due(position, self.told_at, now) {
+        if position == 0 || !conflation::is_due(position, self.number, last, now) {
             return None;
         }
         let mut estimate = view.estimate(self.position);
@@ -396,9 +406,14 @@ impl LocalUser {
         if position == self.told && !news {
             return None;
         }
-        (self.told, self.told_at) = (position, now);
-        (self.told_wait, self.told_reason) = (estimate.wait_seconds, estimate.reason);
+        self.told = position;
+        self.note(estimate);
         Some(PositionNews { position, total: total.max(position), seats_left: view.seats_left, estimate })
+    }
+
+    /// This is what the user knows of the wait.
+    fn note(&mut self, estimate: Estimate) {
+        (self.told_wait, self.told_reason) = (estimate.wait_seconds, estimate.reason);
     }
 
     /// Why a moving line needs longer than was told, if it does.

@@ -98,6 +98,8 @@ pub struct Phase {
     pub cpu_ms: u64,
     /// The server's memory at its end, in KiB.
     pub rss_kib: u64,
+    /// The load generator's CPU time before it, in milliseconds.
+    pub workers_cpu_before_ms: u64,
     /// The load generator's CPU time in it, in milliseconds.
     pub workers_cpu_ms: u64,
     /// Each process of the server by itself.

@@ -119,11 +119,11 @@ fn what_is_shown_never_grows() {
     let mut local =
         LocalUser::new(&Place { number: 9, epoch: epoch(), position: 5, total: 9, revision: 0, grant: None });
     let (view, now) = (RoomView::default(), Timestamp::from_millis(10_000));
-    assert_eq!(local.news(9, &view, now).unwrap().position, 5);
+    assert_eq!(local.news(9, &view, now, now).unwrap().position, 5);
     local.position = 7;
-    assert_eq!(local.news(9, &view, now), None);
+    assert_eq!(local.news(9, &view, now, now), None);
     local.position = 4;
-    assert_eq!(local.news(9, &view, now).unwrap().position, 4);
+    assert_eq!(local.news(9, &view, now, now).unwrap().position, 4);
 }
 
 #[test]
@@ -134,8 +134,8 @@ fn a_wait_that_grew_is_told_with_its_reason() {
     let mut told = |local: &mut LocalUser, rate_per_second: f64, state: SaleState| {
         second += 10;
         let settings = QueueSettings { rate_per_second, state, ..QueueSettings::default() };
-        let news =
-            local.news(200, &RoomView { settings, ..RoomView::default() }, Timestamp::from_millis(second * 1_000));
+        let (last, now) = (Timestamp::from_millis((second - 10) * 1_000), Timestamp::from_millis(second * 1_000));
+        let news = local.news(200, &RoomView { settings, ..RoomView::default() }, last, now);
         news.map(|news| (news.position, news.estimate.wait_seconds, news.estimate.reason))
     };
     assert_eq!(told(&mut local, 10.0, SaleState::Open), Some((100, 10, None)));

@@ -91,6 +91,7 @@ impl Watch {
                 cpu_before_ms: then.cpu_ms.saturating_sub(self.before.cpu_ms),
                 cpu_ms: now.cpu_ms.saturating_sub(then.cpu_ms),
                 rss_kib: now.rss_kib,
+                workers_cpu_before_ms: workers,
                 workers_cpu_ms: self.workers_latest.cpu_ms.saturating_sub(workers),
                 parts: self.parts().into_iter().zip(parts).map(spent).collect(),
             });

@@ -50,9 +50,10 @@ fn measured(report: &Report, used: &Used, phase: &Phase) -> String {
     } else {
         format!("{} µs per second and connection", per(us, used.peak_connected as f64 * phase.seconds, 1))
     };
-    let before = per(phase.cpu_before_ms as f64 * 1_000.0, report.counts.joined as f64, 0);
+    let a_join = |cpu_ms: u64| per(cpu_ms as f64 * 1_000.0, report.counts.joined as f64, 0);
+    let (before, own) = (a_join(phase.cpu_before_ms), a_join(phase.workers_cpu_before_ms));
     format!(
-        "{:.1} s, {} s of CPU: {cost}; {:.1} MiB at its end; before it {before} µs per join",
+        "{:.1} s, {} s of CPU: {cost}; {:.1} MiB at its end; before it {before} µs per join, and {own} of the load generator",
         phase.seconds,
         seconds(phase.cpu_ms),
         mib(phase.rss_kib)
