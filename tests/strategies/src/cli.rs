@@ -31,6 +31,9 @@ pub enum Part {
     Crowd(Crowd),
 }
 
+/// Seconds for late passes at the high rate: none of its strategies needs long, and heartbeats begin to be due afterwards.
+const HIGH_RATE_PATIENCE: u64 = 3;
+
 /// The workload.
 #[derive(Debug, Clone, Args)]
 pub struct Workload {
@@ -68,7 +71,8 @@ impl Workload {
     pub fn at_high_rate(&self) -> Option<Self> {
         let routed = |strategy: &Strategy| matches!(strategy, Strategy::NodeChannel | Strategy::Stanchion);
         let strategies = self.strategies.iter().copied().filter(routed).collect();
-        (self.high_rate > 0).then(|| Self { rate: self.high_rate, strategies, ..self.clone() })
+        let patience = self.patience.min(HIGH_RATE_PATIENCE);
+        (self.high_rate > 0).then(|| Self { rate: self.high_rate, strategies, patience, ..self.clone() })
     }
 
     /// From the first pass to the moment when a pass is too late.

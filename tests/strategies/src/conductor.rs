@@ -70,8 +70,10 @@ async fn bare(strategy: Strategy, workload: &Workload) -> Result<Run> {
 async fn whole(workload: &Workload) -> Result<Run> {
     let stack =
         Stack::servers(Shape { gateways: 1, workers: 1, bookings: 1, own_redis: true, ..Shape::default() }).await;
+    // No more at once than a step brings, and one that was late.
+    let burst = 2 * publisher::steps(workload).1;
     let queue = json!({
-        "rate_per_second": workload.rate, "burst": (workload.rate / 10).max(1), "max_active": 1_000_000,
+        "rate_per_second": workload.rate, "burst": burst, "max_active": 1_000_000,
         "max_in_line": 1_000_000, "pass_ttl_seconds": PASS_LIFE_SECONDS,
     });
     let sale = Draft::new(&[100_000]).queue(queue).paused().create(&stack.operator()).await;

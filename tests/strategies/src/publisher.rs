@@ -16,14 +16,19 @@ use crate::{
 /// As Stanchion's worker, between two steps at most.
 const TICK: Duration = Duration::from_millis(100);
 
+/// The pause between two steps, and the passes of each.
+pub fn steps(workload: &Workload) -> (Duration, usize) {
+    let pause = step_pause(workload.rate.into(), TICK);
+    (pause, (f64::from(workload.rate) * pause.as_secs_f64()).round().max(1.0) as usize)
+}
+
 /// Publishes a pass for every user; returns early at the workload's end if Redis does not keep up.
 ///
 /// # Errors
 /// A Redis that does not answer.
 pub async fn release(strategy: Strategy, workload: &Workload, redis: &mut MultiplexedConnection) -> Result<()> {
     let users: Vec<String> = (0..workload.users).map(crowd::name).collect();
-    let pause = step_pause(workload.rate.into(), TICK);
-    let each_step = (f64::from(workload.rate) * pause.as_secs_f64()).round().max(1.0) as usize;
+    let (pause, each_step) = steps(workload);
     let mut steps = interval(pause);
     steps.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let all = async {
