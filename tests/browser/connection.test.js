@@ -131,3 +131,24 @@ test("where streams are held back as well the page asks every few seconds", asyn
   assert.deepEqual(faults, []);
   await context.close();
 });
+
+test("a turn that nobody was there for goes to the next, and comes back to whoever returns", async () => {
+  const queue = { rate_per_second: 20, burst: 20, claim_window_seconds: 1, grace_seconds: 1 };
+  const sale = await server.openSale("Out of the Room", { queue });
+  const { context } = await user(browser, network.origin);
+  const page = await open(context, network.origin, sale.path);
+  await join(page);
+  assert.equal(await position(page), 1);
+  network.cut();
+  await page.locator("[data-testid=connection][data-state=reconnecting]").waitFor({ state: "attached" });
+  const behind = await user(browser, stanchion.origin);
+  const next = await open(behind.context, stanchion.origin, sale.path);
+  await join(next);
+  await sale.open();
+  await next.getByTestId("pass").waitFor();
+  assert.equal(await page.getByTestId("pass").count(), 0, "nobody told the page, which is cut off");
+  network.mend();
+  await page.getByTestId("pass").waitFor();
+  assert.deepEqual(behind.faults, []);
+  await Promise.all([context.close(), behind.context.close()]);
+});

@@ -122,6 +122,51 @@ test("a sound tells of the turn to those who asked for it, and to nobody else", 
   await context.close();
 });
 
+test("a notification tells of the turn to those who asked for it and look elsewhere", async () => {
+  const sale = await server.openSale("Look Away");
+  const { context, faults } = await user(browser, origin, { permissions: ["notifications"] });
+  await context.addInitScript(() => {
+    // A headless page is always looked at, and shows no notification: it is looked away from, and what it would show is noted.
+    Object.defineProperty(document, "visibilityState", { get: () => (globalThis.away ? "hidden" : "visible") });
+    globalThis.shown = [];
+    globalThis.Notification = class {
+      static permission = "granted";
+      static requestPermission = async () => "granted";
+      constructor(title, options) {
+        globalThis.shown.push({ title, ...options });
+      }
+    };
+  });
+  const page = await open(context, origin, sale.path);
+  await join(page);
+  const asked = page.getByRole("switch", { name: "Show a notification" });
+  assert.equal(await asked.isChecked(), false);
+  await asked.check();
+  await page.evaluate(() => (globalThis.away = true));
+  await sale.open();
+  await page.getByTestId("pass").waitFor();
+  assert.match(await page.title(), /It is your turn · Look Away/);
+  await page.waitForFunction(() => globalThis.shown.length === 1);
+  const [{ title, body }] = await page.evaluate(() => globalThis.shown);
+  assert.match(`${title} ${body}`, /Look Away.*It is your turn|It is your turn.*Look Away/);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("the time to choose runs out, and the page says so", async () => {
+  const queue = { state: "open", rate_per_second: 20, burst: 20, pass_ttl_seconds: 2, claim_window_seconds: 2 };
+  const sale = await server.openSale("Cannot Decide", { queue });
+  const { context, page, faults } = await visit(sale);
+  await join(page);
+  await page.getByTestId("pass").waitFor();
+  await says(page, "The time to choose seats is over");
+  await inspect(page, "too-late");
+  await page.getByTestId("join").click();
+  await page.getByTestId("pass").waitFor();
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("seats that are not paid for in time go back, and the page says so", async () => {
   const sale = await server.openSale("Dawdle", { hold_seconds: 3, queue: { state: "open", rate_per_second: 20, burst: 20 } });
   const { context, page, faults } = await visit(sale);

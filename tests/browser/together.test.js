@@ -1,0 +1,81 @@
+// Two visitors and an operator at once, each in a browser of their own: what one of them does, the others see.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { inspect, launch, user } from "./browser.js";
+import { Server, origin } from "./sale.js";
+import { booking, join, open, position } from "./visitor.js";
+
+const server = new Server();
+let browser;
+
+before(async () => {
+  browser = await launch();
+});
+after(() => browser?.close());
+
+/** A visitor in line, with a wish for seats in the zone of that number. */
+async function wishing(sale, zone, seats) {
+  const { context, faults } = await user(browser, origin);
+  const page = await open(context, origin, sale.path);
+  await page.getByTestId("wish-add").click();
+  await page.getByTestId("wish-zone").selectOption({ index: zone });
+  await page.getByTestId("wish-quantity").selectOption(String(seats));
+  await join(page);
+  return { context, faults, page };
+}
+
+async function operating(sale) {
+  const { context, faults } = await user(browser, origin, { viewport: { width: 1280, height: 900 } });
+  const page = await open(context, origin, "/admin");
+  await page.getByTestId("development").click();
+  await page.getByTestId("who").waitFor();
+  await page.goto(`${origin}/admin#/events/${sale.event_id}`);
+  await page.getByTestId("line").waitFor();
+  return { context, faults, page };
+}
+
+async function turn(operator, state) {
+  await operator.page.getByTestId(`turn-${state}`).click();
+  await operator.page.locator(`h1 + [data-testid=state][data-state=${state}]`).waitFor();
+}
+
+const says = (page, text) => page.getByRole("main").getByText(text).first().waitFor();
+const movesTo = (page, most) =>
+  page.waitForFunction(
+    (most) => Number(document.querySelector("[data-testid=position]")?.textContent.replace(/\D/g, "")) <= most,
+    most,
+  );
+
+async function pays({ page }) {
+  await page.getByTestId("confirm").click();
+  await booking(page, "confirmed").waitFor();
+  await page.getByTestId("qr").waitFor();
+}
+
+test("two visitors reach the seats they wished for while an operator stops, slows and speeds the line", async () => {
+  const sale = await server.openSale("Two by Two", { ahead: 6, queue: { rate_per_second: 1, burst: 1 } });
+  const [ann, bob] = [await wishing(sale, 1, 2), await wishing(sale, 2, 1)];
+  assert.deepEqual([await position(ann.page), await position(bob.page)], [7, 8]);
+  const operator = await operating(sale);
+
+  await turn(operator, "open");
+  await Promise.all([movesTo(ann.page, 6), movesTo(bob.page, 7)]);
+  await turn(operator, "paused");
+  await Promise.all([ann, bob].map(({ page }) => says(page, "The line is paused")));
+  const [first, second] = [await position(ann.page), await position(bob.page)];
+  assert.equal(second, first + 1, "nobody came between them");
+  await inspect(operator.page, "admin-together", { document: false });
+
+  await operator.page.getByTestId("rate_per_second").fill("50");
+  await operator.page.getByTestId("apply").click();
+  await turn(operator, "open");
+  await Promise.all([ann, bob].map(({ page }) => booking(page, "reserved").waitFor()));
+  assert.match(await booking(ann.page, "reserved").textContent(), /2 seats, Balcony/);
+  assert.match(await booking(bob.page, "reserved").textContent(), /1 seat, Gallery/);
+
+  await Promise.all([pays(ann), pays(bob)]);
+  await operator.page.waitForFunction(() => document.querySelector("[data-testid=sold]")?.textContent.trim() === "3");
+  const people = [ann, bob, operator];
+  assert.deepEqual(people.flatMap(({ faults }) => faults), []);
+  await Promise.all(people.map(({ context }) => context.close()));
+});
