@@ -51,6 +51,7 @@ test("paused, moving, sold out and closed, while waiting", async () => {
   await sale.set({ state: "closed" });
   await says(page, "This sale is over");
   assert.equal(await page.getByTestId("join").count(), 0);
+  assert.equal(await page.getByTestId("error").textContent(), "", "the end of a sale is no error");
   await inspect(page, "closed");
   assert.deepEqual(faults, []);
   await context.close();

@@ -54,7 +54,7 @@ export class Line {
     if (userId !== undefined) this.#parts.places.forget(userId, eventId);
   }
 
-  gone(trouble: Trouble): void {
+  gone(trouble?: Trouble): void {
     const { eventId } = this.#current.state;
     if (eventId !== undefined) this.finish(eventId);
     this.#parts.link.close();
@@ -96,7 +96,8 @@ export class Line {
     this.#current.set({ connection, lost: state === "reconnecting" || (state === "connecting" && this.#current.state.lost) });
     if (connection.state !== "refused") return;
     if (connection.code === BAD_TOKEN) return this.identityRefused({ code: "UNAUTHORIZED" });
-    this.gone({ code: connection.code === EVENT_CLOSED ? "QUEUE_CLOSED" : "REFUSED" });
+    // That the sale is over, the page says by itself.
+    this.gone(connection.code === EVENT_CLOSED ? undefined : { code: "REFUSED" });
   }
 
   identityRefused(trouble: Trouble): void {
