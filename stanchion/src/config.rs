@@ -90,7 +90,7 @@ pub struct Settings {
     #[arg(long, env = "STANCHION_PACE_SLOW_MS", global = true, value_name = "MS")]
     pub pace_slow_ms: Option<u64>,
     /// Most connections at once, and never more than nine tenths of the file descriptors; beyond it, 503 with Retry-After, save
-    /// for /health, /ready, /metrics and operators [default: 18000]
+    /// for /health, /ready, /metrics and operators [default: 19000]
     #[arg(long, env = "STANCHION_MAX_CONNECTIONS", global = true, value_name = "N")]
     pub max_connections: Option<usize>,
     /// Most connections at once of one address (of one /64 network, with IPv6), of the forwarded one behind a trusted proxy; beyond

@@ -2,12 +2,12 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// How many connections this process's descriptors leave room for, after raising their number as far as it may: nine of ten. The
-/// rest is for databases, booking's answers, files.
+/// How many connections this process's descriptors leave room for, after raising their number as far as it may: nineteen of
+/// twenty. The rest is for databases, booking's answers, files.
 pub fn room_for_connections() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let _ = setrlimit(Resource::Nofile, raised); // where it is refused, the old limit holds
     let current = getrlimit(Resource::Nofile).current;
-    current.map_or(usize::MAX, |current| usize::try_from(current / 10 * 9).unwrap_or(usize::MAX))
+    current.map_or(usize::MAX, |current| usize::try_from(current / 20 * 19).unwrap_or(usize::MAX))
 }

@@ -55,11 +55,11 @@ pub struct ServeLimits {
 }
 
 impl Default for ServeLimits {
-    /// 18,000 connections: what a limit of 20,000 file descriptors leaves after a reserve of a tenth. 10 s for headers,
+    /// 19,000 connections: what a limit of 20,000 file descriptors leaves after a reserve of a twentieth. 10 s for headers,
     /// 120 s for silence. 30 s for clients that do not take what they are sent: longer than a phone needs to change cells.
     fn default() -> Self {
         Self {
-            connections: 18_000,
+            connections: 19_000,
             connections_per_address: None,
             trusted_proxies: Vec::new(),
             header_timeout: Duration::from_secs(10),
