@@ -171,6 +171,16 @@ describe("a reservation", () => {
     FakeSocket.last.says(withHold as ServerMessages["pass"]);
     expect(at()).toBe("booking");
   });
+
+  test.each([["while waiting", inLine], ["while choosing", withPass]])("may come after the pass, %s", async (_, before) => {
+    await before();
+    const late = { type: "reserved", ...held, ref: "wish-p" } as ServerMessages["reserved"];
+    FakeSocket.last.says({ ...late, event_id: show_id });
+    expect(at()).not.toBe("booking");
+    FakeSocket.last.says(late);
+    expect(journey.state.stage).toMatchObject({ at: "booking", booking: held });
+    expect(new Places(store).find("alice", event_id)).toBeUndefined();
+  });
 });
 
 describe("a reload", () => {

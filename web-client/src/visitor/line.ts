@@ -15,7 +15,7 @@ export class Line {
   /** What is shown only until the line answers again. */
   #passing: Trouble | undefined;
 
-  /** `held` takes over when a pass arrives with the seats already held. */
+  /** `held` takes over when the seats of a wish are held: with the pass, or after it where the shop was slow. */
   constructor(parts: Parts, current: Current, held: (booking: Booking) => void) {
     this.#parts = parts;
     this.#current = current;
@@ -24,6 +24,7 @@ export class Line {
     room.on("connection", (connection) => this.#connection(connection));
     room.on("position", (position) => this.#position(position));
     room.on("pass", (pass) => this.#pass(pass));
+    room.on("reserved", ({ ref: _, ...booking }) => this.#reserved(booking));
     room.on("left", ({ event_id }) => this.#left(event_id));
     room.on("error", ({ code, message, then }) => this.#error({ code, detail: message }, then));
   }
@@ -76,6 +77,11 @@ export class Line {
     clearTimeout(this.#passTimer);
     if (pass.hold) return this.#held(pass.hold);
     this.#current.set({ stage: { at: "shopping", pass }, trouble: undefined });
+  }
+
+  /** This page reserves over HTTP, so that what is told here is a wish that was met later than the pass was told. */
+  #reserved(booking: Booking): void {
+    if (booking.event_id === this.#current.state.eventId && this.inside) this.#held(booking);
   }
 
   #error(trouble: Trouble, then: Consequence): void {
