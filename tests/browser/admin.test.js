@@ -65,6 +65,20 @@ test("only an operator's token opens the page, and it is gone with the tab", asy
   await context.close();
 });
 
+test("an address that changes the moment somebody is signed in is followed", async () => {
+  const { context, faults } = await user(browser, origin);
+  await context.addInitScript(() => {
+    const signedIn = () => document.querySelector("[data-testid=who]");
+    const hurry = new MutationObserver(() => signedIn() && (hurry.disconnect(), (location.hash = "#/new")));
+    hurry.observe(document, { childList: true, subtree: true });
+  });
+  const page = await open(context, origin, "/admin");
+  await page.getByTestId("development").click();
+  await page.getByTestId("create").waitFor();
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("an event is made; what is wrong is said at its field", async () => {
   const { context, page, faults } = await operator();
   await page.getByTestId("new-event").click();

@@ -22,6 +22,8 @@ function useRoute(): string {
   useEffect(() => {
     const follow = () => set(location.hash);
     window.addEventListener("hashchange", follow);
+    // It may have changed after it was drawn and before anybody listened.
+    follow();
     return () => window.removeEventListener("hashchange", follow);
   }, []);
   return route;
