@@ -32,7 +32,7 @@ impl Desk {
 
     /// One step of the repair, for one event; returns how many holds were looked at.
     async fn reconcile(&self, event: EventId, now: Timestamp) -> Result<usize, Refusal> {
-        let stale = self.within(self.engine().stale_holds(event, now.minus(PATIENCE), LIMIT)).await?;
+        let stale = self.within(self.engine().stale_holds(event, now, PATIENCE, LIMIT)).await?;
         if stale.is_empty() {
             return Ok(0);
         }

@@ -322,8 +322,15 @@ pub trait Engine: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(), EngineError>;
 
-    /// Holds whose end was due, or whose commit was not reported, before `before`; at most `limit`, oldest first.
-    async fn stale_holds(&self, event: EventId, before: Timestamp, limit: u32) -> Result<Vec<StaleHold>, EngineError>;
+    /// Holds whose end has been due at `now`, or whose commit has not been reported, for `patience`; at most `limit`, oldest first. An
+    /// engine that measures time itself waits by that: a caller whose clock is ahead must not take a commit under way for lost.
+    async fn stale_holds(
+        &self,
+        event: EventId,
+        now: Timestamp,
+        patience: Duration,
+        limit: u32,
+    ) -> Result<Vec<StaleHold>, EngineError>;
 
     /// The engine's inventory, ordered by zone.
     async fn seats(&self, event: EventId) -> Result<Vec<ZoneSeats>, EngineError>;

@@ -18,7 +18,7 @@ use waitingroom::{
     ids::{EventId, UserId},
     line::{Grant, QueueSettings},
     redis_servers::{RedisConnection, RedisServers},
-    seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, ZoneSeats},
+    seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
 };
 
 const ZONE: Uuid = Uuid::from_u128(0xb000);
@@ -165,6 +165,19 @@ async fn a_clock_that_runs_ahead_is_not_believed() {
     let released = sale.engine.release(sale.event, "b", 1, Default::default(), Scope::Whole, ahead).await.unwrap();
     assert_eq!(released.granted.len(), 1, "ann is present");
     assert!(released.granted[0].what.issued_at < now().plus(Duration::from_secs(10)));
+}
+
+/// The commit of a hold may be under way for as long as its holder says, by Redis' clock and nobody else's.
+#[tokio::test]
+async fn a_clock_that_runs_ahead_takes_no_commit_for_lost() {
+    let sale = Sale::open(QueueSettings::default()).await;
+    sale.join("ann", 1).await;
+    let [(ann, grant)] = sale.release().await.try_into().unwrap();
+    let held = sale.hold(ann, &grant).await;
+    let (ahead, patience) = (now().plus(Duration::from_secs(3_600)), Duration::from_secs(60));
+    assert_eq!(sale.engine.stale_holds(sale.event, ahead, patience, 10).await.unwrap(), []);
+    let pending = StaleHold { booking_id: held.booking_id, pending: true };
+    assert_eq!(sale.engine.stale_holds(sale.event, ahead, Duration::ZERO, 10).await.unwrap(), [pending]);
 }
 
 fn loaded() -> SeatSnapshot {

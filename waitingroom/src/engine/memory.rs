@@ -6,7 +6,7 @@ mod ranks;
 mod schedule;
 mod seats;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
@@ -119,8 +119,14 @@ impl Engine for MemoryEngine {
         })
     }
 
-    async fn stale_holds(&self, event: EventId, before: Timestamp, limit: u32) -> Result<Vec<StaleHold>, EngineError> {
-        self.step(event, |sale| sale.seats.stale(before, limit))
+    async fn stale_holds(
+        &self,
+        event: EventId,
+        now: Timestamp,
+        patience: Duration,
+        limit: u32,
+    ) -> Result<Vec<StaleHold>, EngineError> {
+        self.step(event, |sale| sale.seats.stale(now.minus(patience), limit))
     }
 
     async fn seats(&self, event: EventId) -> Result<Vec<ZoneSeats>, EngineError> {

@@ -12,7 +12,10 @@ mod call;
 mod reply;
 mod steps;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use redis::AsyncCommands;
@@ -162,8 +165,15 @@ impl Engine for RedisEngine {
         Ok(())
     }
 
-    async fn stale_holds(&self, event: EventId, before: Timestamp, limit: u32) -> Result<Vec<StaleHold>, EngineError> {
-        reply::stale_holds(self.call(&self.steps.stale_holds, event).at(before).arg(limit).run().await?)
+    async fn stale_holds(
+        &self,
+        event: EventId,
+        now: Timestamp,
+        patience: Duration,
+        limit: u32,
+    ) -> Result<Vec<StaleHold>, EngineError> {
+        let call = self.call(&self.steps.stale_holds, event).at(now).arg(patience.as_millis() as u64).arg(limit);
+        reply::stale_holds(call.run().await?)
     }
 
     async fn seats(&self, event: EventId) -> Result<Vec<ZoneSeats>, EngineError> {

@@ -1,5 +1,7 @@
 //! Opening, configuring and forgetting an event.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 use waitingroom::{
     absence::Presence,
@@ -26,7 +28,7 @@ pub(crate) async fn an_event_that_is_not_open_is_unknown(engine: SharedEngine) {
     unknown(engine.report_node(event, &node("n1"), now).await.map(drop));
     unknown(engine.release(event, "b", 1, Default::default(), Scope::Whole, now).await.map(drop));
     unknown(engine.settle(event, &settlement, now).await);
-    unknown(engine.stale_holds(event, now, 1).await.map(drop));
+    unknown(engine.stale_holds(event, now, Duration::ZERO, 1).await.map(drop));
     unknown(engine.seats(event).await.map(drop));
     unknown(engine.begin_sync(event, now).await.map(drop));
     unknown(engine.load_seats(event, &snapshot, now).await);

@@ -1,6 +1,6 @@
 //! From a pass to held seats: all or nothing, once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use uuid::Uuid;
@@ -174,5 +174,5 @@ pub(crate) async fn what_is_asked_together_is_answered_as_if_one_after_the_other
     ];
     sale.engine.settle(sale.event, &settlements, sale.now()).await.unwrap();
     assert_eq!((sale.seats_left().await, sale.status().await.active), (5, 0));
-    assert_eq!(sale.engine.stale_holds(sale.event, sale.after(10_000_000), 10).await.unwrap(), []);
+    assert_eq!(sale.engine.stale_holds(sale.event, sale.after(10_000_000), Duration::ZERO, 10).await.unwrap(), []);
 }

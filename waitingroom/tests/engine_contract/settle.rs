@@ -1,5 +1,7 @@
 //! How holds end.
 
+use std::time::Duration;
+
 use waitingroom::{
     absence::Presence,
     engine::SharedEngine,
@@ -59,7 +61,7 @@ pub(crate) async fn a_confirmed_hold_is_sold(engine: SharedEngine) {
     sale.settle(held.booking_id, Settlement::Confirmed).await;
     sale.settle(held.booking_id, Settlement::Released).await;
     assert_eq!(sale.seats_left().await, 98);
-    assert_eq!(sale.engine.stale_holds(sale.event, sale.after(10_000_000), 10).await.unwrap(), []);
+    assert_eq!(sale.engine.stale_holds(sale.event, sale.after(10_000_000), Duration::ZERO, 10).await.unwrap(), []);
 }
 
 pub(crate) async fn whoever_waits_for_a_commit_can_join_anew(engine: SharedEngine) {
@@ -71,18 +73,20 @@ pub(crate) async fn whoever_waits_for_a_commit_can_join_anew(engine: SharedEngin
     assert_eq!(sale.resume("ann", Presence::Poll).await.unwrap().number, 2, "the commit ends the earlier place only");
 }
 
+const PATIENCE: Duration = Duration::from_secs(5);
+
 pub(crate) async fn holds_are_stale_when_the_database_has_to_be_asked(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
-    let stale = async |before, limit| sale.engine.stale_holds(sale.event, before, limit).await.unwrap();
+    let stale = async |at, limit| sale.engine.stale_holds(sale.event, at, PATIENCE, limit).await.unwrap();
     let committed = sale.hold("ann", 1).await.booking_id;
     sale.settle(committed, Settlement::Committed).await;
     sale.wait(1_000);
     let pending = sale.hold("bob", 1).await.booking_id;
-    assert_eq!(stale(sale.after(-1), 10).await, []);
-    assert_eq!(stale(sale.now(), 10).await, [StaleHold { booking_id: pending, pending: true }]);
+    assert_eq!(stale(sale.after(4_999), 10).await, []);
+    assert_eq!(stale(sale.after(5_000), 10).await, [StaleHold { booking_id: pending, pending: true }]);
     let both = [StaleHold { booking_id: pending, pending: true }, StaleHold { booking_id: committed, pending: false }];
-    assert_eq!(stale(sale.after(599_000), 10).await, both);
-    assert_eq!(stale(sale.after(599_000), 1).await, both[..1]);
+    assert_eq!(stale(sale.after(604_000), 10).await, both);
+    assert_eq!(stale(sale.after(604_000), 1).await, both[..1]);
     sale.settle(pending, Settlement::Released).await;
-    assert_eq!(stale(sale.after(599_000), 10).await, both[1..]);
+    assert_eq!(stale(sale.after(604_000), 10).await, both[1..]);
 }

@@ -1,5 +1,7 @@
 //! Rebuilding the inventory from the database while holds come and go.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 use waitingroom::{
     engine::SharedEngine,
@@ -60,7 +62,7 @@ pub(crate) async fn a_snapshot_replaces_the_inventory(engine: SharedEngine) {
     let first = ZoneSeats { zone_id: zone(), available: 40 };
     assert_eq!(sale.engine.seats(sale.event).await.unwrap(), [second, first], "ordered by zone");
     assert_eq!(sale.seats_left().await, 42);
-    let stale = sale.engine.stale_holds(sale.event, adopted.hold_expires_at, 10).await.unwrap();
+    let stale = sale.engine.stale_holds(sale.event, adopted.hold_expires_at, Duration::ZERO, 10).await.unwrap();
     assert_eq!(stale, [StaleHold { booking_id: adopted.booking_id, pending: false }]);
     sale.settle(lost.booking_id, Settlement::Released).await;
     sale.settle(adopted.booking_id, Settlement::Released).await;
@@ -75,7 +77,7 @@ pub(crate) async fn pending_holds_survive_a_snapshot_that_lacks_them(engine: Sha
     sale.load_snapshot(database(97, &[&stored])).await;
     assert_eq!(sale.seats_left().await, 95, "97 less those that the database does not know yet");
     assert_eq!(begin(&sale).await, 1, "the stored one is committed");
-    let stale = sale.engine.stale_holds(sale.event, sale.now(), 10).await.unwrap();
+    let stale = sale.engine.stale_holds(sale.event, sale.now(), Duration::ZERO, 10).await.unwrap();
     assert_eq!(stale, [StaleHold { booking_id: pending.booking_id, pending: true }], "the database is asked at once");
 
     sale.settle(stored.booking_id, Settlement::Aborted).await;
@@ -105,7 +107,7 @@ pub(crate) async fn settlements_during_a_sync_are_applied_to_the_snapshot(engine
     sale.load_snapshot(snapshot).await;
     assert_eq!(sale.seats_left().await, 80, "100, less ten confirmed and ten committed");
 
-    let stale = sale.engine.stale_holds(sale.event, sale.after(600_000), 10).await.unwrap();
+    let stale = sale.engine.stale_holds(sale.event, sale.after(600_000), Duration::ZERO, 10).await.unwrap();
     assert_eq!(stale, [StaleHold { booking_id: committed.booking_id, pending: false }]);
 
     begin(&sale).await;
@@ -135,7 +137,7 @@ pub(crate) async fn an_inventory_of_any_size_is_loaded_whole(engine: SharedEngin
     sale.load_snapshot(database(10_000, &held.iter().collect::<Vec<_>>())).await;
 
     assert_eq!(sale.seats_left().await, 10_000 + 1_500 - 2);
-    let stale = sale.engine.stale_holds(sale.event, sale.after(600_000), 10_000).await.unwrap();
+    let stale = sale.engine.stale_holds(sale.event, sale.after(600_000), Duration::ZERO, 10_000).await.unwrap();
     assert_eq!(stale.len(), 2_300 - 1_501 + 1);
     for (index, room) in [(0, 10), (1_500, 9), (2_299, 9)] {
         let more = Reserve { pass_epoch: "earlier".parse().unwrap(), quantity: 11, ..held[index].clone() };

@@ -1,6 +1,6 @@
 //! Carries a random step out on both engines, and remembers what later steps can refer to: passes given and bookings made.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use uuid::Uuid;
 use waitingroom::{
@@ -122,8 +122,8 @@ impl Actor {
                 shown(both!(memory, redis, |engine| engine.settle(event, &decisions, now)))
             }
             Operation::StaleHolds { after_ms, limit } => {
-                let before = later(now, *after_ms);
-                shown(both!(memory, redis, |engine| engine.stale_holds(event, before, *limit)))
+                let at = later(now, *after_ms);
+                shown(both!(memory, redis, |engine| engine.stale_holds(event, at, Duration::ZERO, *limit)))
             }
             Operation::BeginSync => shown(both!(memory, redis, |engine| engine.begin_sync(event, now))),
             Operation::LoadSeats { available, held, holds, foreign } => {

@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -38,19 +41,19 @@ impl Engine for Slow {
         self.memory.open(event, opening, now).await
     }
     async fn configure(&self, _: EventId, _: &QueueSettings) -> Result<(), EngineError> {
-        unimplemented!()
+        unreachable!("the gathering asks for actions alone")
     }
     async fn events(&self) -> Result<Vec<EventId>, EngineError> {
-        unimplemented!()
+        unreachable!("the gathering asks for actions alone")
     }
     async fn status(&self, _: EventId) -> Result<LineStatus, EngineError> {
-        unimplemented!()
+        unreachable!("the gathering asks for actions alone")
     }
     async fn remove(&self, _: EventId) -> Result<(), EngineError> {
-        unimplemented!()
+        unreachable!("the gathering asks for actions alone")
     }
     async fn report_node(&self, _: EventId, _: &NodeId, _: Timestamp) -> Result<bool, EngineError> {
-        unimplemented!()
+        unreachable!("the gathering asks for actions alone")
     }
     async fn release(
         &self,
@@ -61,25 +64,25 @@ impl Engine for Slow {
         _: Scope,
         _: Timestamp,
     ) -> Result<Released, EngineError> {
-        unimplemented!()
+        unreachable!("the gathering asks for actions alone")
     }
     async fn reserve_all(&self, _: EventId, _: &[Reserve], _: Timestamp) -> Result<Vec<ReserveOutcome>, EngineError> {
-        unimplemented!()
+        unreachable!("the gathering asks for actions alone")
     }
     async fn settle(&self, _: EventId, _: &[(BookingId, Settlement)], _: Timestamp) -> Result<(), EngineError> {
-        unimplemented!()
+        unreachable!("the gathering asks for actions alone")
     }
-    async fn stale_holds(&self, _: EventId, _: Timestamp, _: u32) -> Result<Vec<StaleHold>, EngineError> {
-        unimplemented!()
+    async fn stale_holds(&self, _: EventId, _: Timestamp, _: Duration, _: u32) -> Result<Vec<StaleHold>, EngineError> {
+        unreachable!("the gathering asks for actions alone")
     }
     async fn seats(&self, _: EventId) -> Result<Vec<ZoneSeats>, EngineError> {
-        unimplemented!()
+        unreachable!("the gathering asks for actions alone")
     }
     async fn begin_sync(&self, _: EventId, _: Timestamp) -> Result<u64, EngineError> {
-        unimplemented!()
+        unreachable!("the gathering asks for actions alone")
     }
     async fn load_seats(&self, _: EventId, _: &SeatSnapshot, _: Timestamp) -> Result<(), EngineError> {
-        unimplemented!()
+        unreachable!("the gathering asks for actions alone")
     }
 }
 

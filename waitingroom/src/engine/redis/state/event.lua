@@ -100,7 +100,7 @@ local function exact(number)
 end
 
 -- A whole number below 2^53 as text. As a number, it would be turned into text with seventeen digits for every command.
-local function whole(number)
+local function digits(number)
   return string.format('%d', number)
 end
 

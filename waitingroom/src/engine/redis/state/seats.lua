@@ -27,7 +27,7 @@ local function remember(key, ends, now, booking, fingerprint)
   if left <= 0 then
     redis.call('DEL', key)
   else
-    redis.call('SET', key, memory, 'PX', whole(left + CLOCK_SLACK_MS))
+    redis.call('SET', key, memory, 'PX', digits(left + CLOCK_SLACK_MS))
   end
   return memory
 end

@@ -7,7 +7,7 @@
 local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'sync_until')
 if not now or not is_whole() then return false end
 local syncing = tonumber(meta.sync_until) > now
-local now_text = whole(now)
+local now_text = digits(now)
 
 local requests, names, in_zones, memory_keys = {}, {}, {}, {}
 for at = 2, #ARGV, 11 do
@@ -82,7 +82,7 @@ local function hold(request)
   available[zone] = tonumber(available[zone]) - request.quantity
   held_by[user] = (tonumber(held_by[user]) or 0) + request.quantity
   taken = taken + request.quantity
-  changed.zones[zone], changed.held_by[user] = whole(available[zone]), whole(held_by[user])
+  changed.zones[zone], changed.held_by[user] = digits(available[zone]), digits(held_by[user])
   note(request.burned, request.pass_ends, booking, '')
   if request.remembered then note(request.remembered, request.ends, booking, request.fingerprint) end
   changed.holds[booking] =

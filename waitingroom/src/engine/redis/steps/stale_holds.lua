@@ -1,8 +1,11 @@
--- Holds whose end was due, or whose commit was not reported, before a moment. ARGV: the moment, limit.
+-- Holds whose end was due, or whose commit was not reported, for a time. ARGV: now, the time, limit.
 -- Answers booking and 1 (pending) or 0 of each, oldest first.
+--
+-- A commit under way was stamped by the event's clock, which is never far ahead of Redis' own; so is the moment that it is judged by.
 
 if not recall() then return false end
-local bookings = redis.call('ZRANGEBYSCORE', DUE, '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+local before = believable(tonumber(ARGV[1])) - tonumber(ARGV[2])
+local bookings = redis.call('ZRANGEBYSCORE', DUE, '-inf', exact(before), 'LIMIT', 0, ARGV[3])
 local answer = {}
 for _, booking in ipairs(bookings) do
   answer[#answer + 1] = booking
