@@ -9,7 +9,7 @@ use stanchion_tests::{
     crowd::{everyone, queue_all},
     eventually,
     inventory::Inventory,
-    redis_cluster::Server,
+    redis_cluster::{NEVER, SOON, Server},
     redis_server::{Inspector, RedisClient},
     shopping, tokens,
 };
@@ -48,7 +48,7 @@ async fn sales_apart(stack: &Stack, count: usize, draft: impl Fn() -> Draft) -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_costs_each_shard_one_subscription_and_one_connection() {
-    let shape = Shape { workers: 1, bookings: 1, redis_cluster: true, ..Shape::default() };
+    let shape = Shape { workers: 1, bookings: 1, redis_cluster: Some(NEVER), ..Shape::default() };
     let stack = Stack::servers(shape).await;
     let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
     let mut waiting = Vec::new();
@@ -71,7 +71,7 @@ async fn a_gateway_costs_each_shard_one_subscription_and_one_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_outlives_its_primary() {
-    let stack = Stack::on_cluster().await;
+    let stack = Stack::on_cluster(SOON).await;
     let queue = json!({"rate_per_second": 15, "burst": 5, "pass_ttl_seconds": PASS_TTL});
     let sales = sales_apart(&stack, 2, || Draft::new(&[USERS]).queue(queue.clone()).paused()).await;
     let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
@@ -117,7 +117,7 @@ async fn a_line_outlives_its_primary() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn joins_that_died_with_their_primary_are_made_good() {
-    let stack = Stack::on_cluster().await;
+    let stack = Stack::on_cluster(SOON).await;
     let queue = json!({"pass_ttl_seconds": PASS_TTL, "rate_per_second": 100, "burst": 1});
     let sale = Draft::new(&[USERS]).queue(queue).paused().create(&stack.operator()).await;
     let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();

@@ -14,6 +14,7 @@ use stanchion_tests::{
     crowd::{Door, Way, everyone, wait_for_pass},
     eventually,
     inventory::{Inventory, offered},
+    redis_cluster::NEVER,
     shopping,
     wait::now_ms,
 };
@@ -135,5 +136,5 @@ crate::on_both!(everybody_gets_seats);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_redis_cluster() {
-    everybody_gets_seats(&Stack::on_cluster().await).await;
+    everybody_gets_seats(&Stack::on_cluster(NEVER).await).await;
 }

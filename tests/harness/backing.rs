@@ -42,7 +42,7 @@ impl Backing {
         let postgres_url = own_postgres.as_ref().map_or_else(shared_postgres, |server| server.url.clone());
         let database = Database::create(&postgres_url, name).await;
         let own_redis = if shape.own_redis { Some(RedisServer::start(scratch.path()).await) } else { None };
-        let cluster = shape.redis_cluster.then(RedisCluster::start);
+        let cluster = shape.redis_cluster.map(RedisCluster::start);
         let own_url = own_redis.as_ref().map(|server| &server.url).or(cluster.as_ref().map(|cluster| &cluster.url));
         let redis_url = own_url.unwrap_or(&shared_redis).clone();
         let delay = if shape.delayed_database { Some(Delay::before(database.address()).await) } else { None };

@@ -10,6 +10,7 @@ use crate::{
     admission::Admission,
     rest::Rest,
     sale::Sale,
+    shopping::insistently,
     socket::Socket,
     stream::PositionStream,
     tokens,
@@ -163,7 +164,7 @@ async fn by_polling(gateway: &Rest, sale: &Sale, visitor: &Visitor, door: &Door)
             return admission;
         }
         tokio::time::sleep(POLL_PAUSE).await;
-        place = sale.place(gateway).await.expect(200);
+        place = insistently(|| sale.place(gateway)).await.expect(200);
     }
 }
 

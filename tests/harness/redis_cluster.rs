@@ -4,7 +4,13 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
+
+/// A primary that is silent for this long is taken for dead where a test kills one.
+pub const SOON: Duration = Duration::from_secs(1);
+/// The same where none dies: a machine that is busy for a moment is to look like no failure.
+pub const NEVER: Duration = Duration::from_secs(600);
 
 /// One server of the cluster, as it was at the start.
 #[derive(Debug, Clone, Copy)]
@@ -28,10 +34,11 @@ pub struct RedisCluster {
 }
 
 impl RedisCluster {
-    /// Starts one; it serves every slot.
-    pub fn start() -> Self {
+    /// Starts one; it serves every slot. A replica takes over from a primary that is silent for `dead_after`.
+    pub fn start(dead_after: Duration) -> Self {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("packages are below the repository");
         let script = Command::new(repository.join("tests/services/redis-cluster"))
+            .arg(dead_after.as_millis().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();

@@ -1,6 +1,9 @@
 //! A running Stanchion: one process on the embedded default, or its roles on servers.
 
-use std::process::{Command, ExitStatus};
+use std::{
+    process::{Command, ExitStatus},
+    time::Duration,
+};
 
 use reqwest::Client;
 
@@ -62,8 +65,8 @@ pub struct Shape {
     pub own_postgres: bool,
     /// What booking asks of the database can be delayed.
     pub delayed_database: bool,
-    /// A Redis Cluster of its own instead.
-    pub redis_cluster: bool,
+    /// A Redis Cluster of its own instead, where a primary that is silent for this long is taken for dead.
+    pub redis_cluster: Option<Duration>,
     /// Settings of every gateway, as variables.
     pub gateway_settings: Vec<(&'static str, String)>,
     /// Settings of every instance of booking, as variables.
@@ -81,7 +84,7 @@ impl Default for Shape {
             own_nats: false,
             own_postgres: false,
             delayed_database: false,
-            redis_cluster: false,
+            redis_cluster: None,
             gateway_settings: Vec::new(),
             booking_settings: Vec::new(),
         }
@@ -140,9 +143,9 @@ impl Stack {
         stack
     }
 
-    /// The same on a Redis Cluster.
-    pub async fn on_cluster() -> Self {
-        Self::servers(Shape { redis_cluster: true, ..Shape::default() }).await
+    /// The same on a Redis Cluster, where a primary that is silent for `dead_after` is taken for dead.
+    pub async fn on_cluster(dead_after: Duration) -> Self {
+        Self::servers(Shape { redis_cluster: Some(dead_after), ..Shape::default() }).await
     }
 
     fn empty(scratch: Scratch, backing: Option<Backing>) -> Self {

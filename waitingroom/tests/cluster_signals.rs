@@ -17,7 +17,7 @@ use waitingroom::{
     signal::{Heard, Listener, Recipient, Signal, Signals, cluster::ClusterSignals},
 };
 
-use self::cluster::{RedisCluster, Server};
+use self::cluster::{NEVER, RedisCluster, SOON, Server};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -77,7 +77,7 @@ async fn until_reached(signals: &ClusterSignals, ear: &mut dyn Listener, name: &
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_hears_every_event_by_one_connection_to_each_shard() {
-    let cluster = RedisCluster::start();
+    let cluster = RedisCluster::start(NEVER);
     let (signals, _) = signals(&cluster).await;
     let mut ears = Vec::new();
     for name in ["n1", "n2"] {
@@ -111,7 +111,7 @@ async fn a_node_hears_every_event_by_one_connection_to_each_shard() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_is_heard_again_where_its_slot_has_moved() {
-    let cluster = RedisCluster::start();
+    let cluster = RedisCluster::start(NEVER);
     let (signals, _) = signals(&cluster).await;
     let mut ear = signals.listen(&node("n1")).await.unwrap();
     // A lane of the first shard, moved to the second as an operator would.
@@ -140,7 +140,7 @@ async fn a_lane_is_heard_again_where_its_slot_has_moved() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_hears_again_after_a_primary_has_died() {
-    let cluster = RedisCluster::start();
+    let cluster = RedisCluster::start(SOON);
     let (signals, _) = signals(&cluster).await;
     let mut ear = signals.listen(&node("n1")).await.unwrap();
     let dead = cluster.servers[0];
