@@ -23,7 +23,8 @@ async fn nothing_changes(stack: &Stack) {
 }
 
 async fn state(stack: &Stack, sale: &Sale) -> (serde_json::Value, Inventory) {
-    let status = sale.status(&stack.gateway(0).by(&Visitor::new("watcher"))).await;
+    let mut status = sale.status(&stack.gateway(0).by(&Visitor::new("watcher"))).await;
+    status["rate_effective"].take(); // it tells how booking is at this moment
     (status, Inventory::of(sale, &stack.operator()).await)
 }
 

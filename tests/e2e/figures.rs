@@ -1,29 +1,29 @@
 //! What operators see of a sale that many processes carry, and what is written down of what they do.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
-use stanchion_tests::{Draft, Sale, Stack, Visitor, crowd::queue_all, eventually};
+use stanchion_tests::{Draft, PATIENCE, Sale, Stack, Visitor, crowd::queue_all, eventually};
 
 const VISITORS: usize = 12;
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 async fn a_sale_is_seen_whole(stack: &Stack) {
     let operator = stack.operator();
     let sale = Draft::new(&[30, 20]).paused().create(&operator).await;
     let urls: Vec<String> = (0..stack.gateways()).map(|at| stack.gateway_url(at).to_owned()).collect();
     let mut waiting = queue_all(&urls, &sale, &Visitor::many("seen", VISITORS)).await;
-    let moment = seen(stack, &sale, |moment| moment["totals"]["joined"] == VISITORS).await;
-    let figures = &moment["figures"];
-    assert_eq!(
-        (&figures["line"], &figures["free"], &figures["rate_effective"]),
-        (&json!(12.0), &json!(50.0), &json!(0.0))
-    );
+    let waits = json!({"line": 12.0, "free": 50.0, "rate_effective": 0.0});
+    seen(stack, &sale, |moment| moment["totals"]["joined"] == VISITORS && tells(moment, &waits)).await;
 
     let (gone, _) = waiting.pop().map(|(visitor, socket, ..)| (visitor, socket)).expect("somebody waits");
     stack.gateway(1).by(&gone).delete(&format!("/queue/leave?event_id={}", sale.event)).await.expect(200);
     let resumed = json!({"state": "open", "rate_per_second": 1_000, "burst": 1_000, "max_active": 10});
     sale.set_queue(&operator, resumed).await.expect(200);
-    let moment = seen(stack, &sale, |moment| moment["totals"]["released"] == 10).await;
-    assert_eq!((&moment["totals"]["left"], &moment["figures"]["line"]), (&json!(1), &json!(1.0)), "{moment}");
-    assert_eq!((&moment["figures"]["active"], &moment["figures"]["rate_effective"]), (&json!(10.0), &json!(1000.0)));
+    let released =
+        |moment: &Value| (&moment["totals"]["released"], &moment["totals"]["left"]) == (&json!(10), &json!(1));
+    let goes_on = json!({"line": 1.0, "active": 10.0, "rate_effective": 1000.0});
+    seen(stack, &sale, |moment| released(moment) && tells(moment, &goes_on)).await;
 
     let gateways = |moment: &Value| {
         let nodes = moment["nodes"].as_array().cloned().unwrap_or_default();
@@ -34,22 +34,35 @@ async fn a_sale_is_seen_whole(stack: &Stack) {
     };
     let running = if stack.is_embedded() { 1 } else { stack.gateways() };
     let connections = |moment: &Value| moment["figures"]["connections"].as_f64().unwrap_or_default() as usize;
-    let all_tell = |moment: &Value| gateways(moment) == running && connections(moment) >= VISITORS - 1;
-    let moment = seen(stack, &sale, all_tell).await;
-    assert!(moment["figures"]["memory_bytes"].as_f64() > Some(1e6), "{moment}");
-    let nodes = operator.get("/admin/nodes").await.expect(200);
-    assert!(nodes["booking"]["commit_capacity"].as_u64() > Some(0), "{nodes}");
+    let memory = |moment: &Value| moment["figures"]["memory_bytes"].as_f64() > Some(1e6);
+    let all_tell =
+        |moment: &Value| gateways(moment) == running && connections(moment) >= VISITORS - 1 && memory(moment);
+    seen(stack, &sale, all_tell).await;
+    eventually("booking to tell what it can commit", || async {
+        let nodes = operator.get("/admin/nodes").await.expect(200);
+        (nodes["booking"]["commit_capacity"].as_u64() > Some(0)).then_some(())
+    })
+    .await;
     written_down(stack, &sale).await;
 }
 
-/// The event's live figures, once this holds of them: they are a second old at most.
-async fn seen(stack: &Stack, sale: &Sale, holds: impl Fn(&Value) -> bool) -> Value {
+/// Are these among its figures?
+fn tells(moment: &Value, figures: &Value) -> bool {
+    figures.as_object().is_some_and(|figures| figures.iter().all(|(name, value)| moment["figures"][name] == *value))
+}
+
+/// Waits until all of this holds of the event's live figures at one moment: each is told at a time of its own.
+async fn seen(stack: &Stack, sale: &Sale, holds: impl Fn(&Value) -> bool) {
     let path = format!("/admin/events/{}/live", sale.event);
-    let look = || async {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
         let moment = stack.operator().get(&path).await.expect(200);
-        holds(&moment).then_some(moment)
-    };
-    eventually("the figures to be so", look).await
+        if holds(&moment) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it never was so; at last: {moment}");
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 async fn written_down(stack: &Stack, sale: &Sale) {

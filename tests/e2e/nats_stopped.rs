@@ -14,8 +14,8 @@ use stanchion_tests::{
 use tokio::task::JoinSet;
 
 const BUYERS: usize = 300;
-/// Of the outage that buyers come in: some before, most within, some after.
-const SHARE: f64 = 0.75;
+/// Of those who come when the bus has gone, so many come before it is back.
+const WITHIN: f64 = 0.75;
 
 fn outage() -> Duration {
     let seconds = std::env::var("OUTAGE_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
@@ -27,18 +27,23 @@ async fn a_bus_that_is_away_costs_no_reservation_and_no_message() {
     let shape = Shape { gateways: 1, workers: 1, own_nats: true, ..Shape::default() };
     let mut stack = Stack::servers(shape).await;
     let sale = Draft::new(&[BUYERS as u32]).create(&stack.operator()).await;
-    let admissions = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("buyer", BUYERS)).await;
-    let trading = trade(&stack, &sale, admissions);
+    let mut early = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("buyer", BUYERS)).await;
+    let later = early.split_off(BUYERS / 3);
+    let early = trade(&stack, &sale, early);
     eventually("the first message", || async { (!stack.backing().published().all().await.is_empty()).then_some(()) })
         .await;
 
     stack.backing_mut().nats_server().stop(Signal::Terminate).await;
+    let later = trade(&stack, &sale, later);
     tokio::time::sleep(outage()).await;
-    assert!(stack.backing().database.number("SELECT count(*) FROM outbox").await > 0, "something waits");
+    eventually("something that waits for the bus", || async {
+        (stack.backing().database.number("SELECT count(*) FROM outbox").await > 0).then_some(())
+    })
+    .await;
     stack.backing_mut().nats_server().start_again().await;
 
-    let booked = trading.join_all().await;
-    let once: HashMap<String, usize> = booked.into_iter().map(|booking| (booking, 1)).collect();
+    let booked = early.join_all().await.into_iter().chain(later.join_all().await);
+    let once: HashMap<String, usize> = booked.map(|booking| (booking, 1)).collect();
     assert_eq!(once.len(), BUYERS, "everybody has a booking of their own");
     eventually("an empty outbox", || async {
         (stack.backing().database.number("SELECT count(*) FROM outbox").await == 0).then_some(())
@@ -50,7 +55,7 @@ async fn a_bus_that_is_away_costs_no_reservation_and_no_message() {
 /// Everybody reserves once, at a time of their own, and is served at once. The bookings.
 fn trade(stack: &Stack, sale: &Sale, admissions: Vec<Admission>) -> JoinSet<String> {
     let mut trading = JoinSet::new();
-    let step = outage().div_f64(SHARE * BUYERS as f64);
+    let step = outage().div_f64(WITHIN * admissions.len() as f64);
     for (at, admission) in admissions.into_iter().enumerate() {
         let (booking, wish) = (stack.booking(at).by(&admission.visitor), sale.wish(0, 1));
         trading.spawn(async move {

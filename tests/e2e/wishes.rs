@@ -1,12 +1,13 @@
 //! Whoever says what they want gets the pass and the seats in one message.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use serde_json::{Map, Value, json};
 use stanchion_tests::{
-    Draft, PositionStream, Sale, Shape, Socket, Stack, Visitor, crowd::everyone, eventually, inventory::Inventory,
-    process::Signal, stack::Role,
+    Draft, PositionStream, Sale, Shape, Socket, Stack, Visitor, eventually, inventory::Inventory, process::Signal,
+    stack::Role, wait::patiently,
 };
+use tokio::{sync::mpsc, task::JoinSet};
 use waitingroom::wire::{ServerMessage, ZoneLeft};
 
 type Told = (String, Option<Map<String, Value>>, Option<Vec<ZoneLeft>>);
@@ -73,13 +74,14 @@ async fn a_stream_says_what_is_held(stack: &Stack, sale: &Sale) {
     let gateway = stack.gateway(0).by(&Visitor::new("deb"));
     sale.join(&gateway).await.expect(201);
     let mut stream = PositionStream::wishing(&gateway, sale, &[item(sale, 0, 9), item(sale, 1, 2)]).await;
-    let place = loop {
+    let hold = loop {
         match stream.next().await.expect("the pass") {
-            (event, place) if event == "position" && place["is_ready"] == true => break place,
+            (event, place) if event == "position" && place["hold"].is_object() => break place["hold"].clone(),
+            (event, booking) if event == "reserved" => break booking, // booking took its time
             (event, place) => assert!(event == "position" || event == "state", "{event}: {place}"),
         }
     };
-    assert_eq!((&place["hold"]["zone_id"], &place["hold"]["quantity"]), (&json!(sale.zones[1]), &json!(2)), "{place}");
+    assert_eq!((&hold["zone_id"], &hold["quantity"]), (&json!(sale.zones[1]), &json!(2)), "{hold}");
 }
 
 async fn refusals(stack: &Stack, sale: &Sale) {
@@ -110,11 +112,35 @@ async fn wishes_for_more_than_there_is(stack: &Stack) {
         sockets.push(socket);
     }
     sale.open(&stack.operator()).await;
-    let told = everyone(sockets.into_iter().map(|mut socket| async move { pass(&mut socket).await })).await;
-    let held = told.iter().filter(|(_, hold, _)| hold.is_some()).count();
-    assert_eq!(held, 50, "every seat is held");
+    let (tell, mut told) = mpsc::channel(1);
+    let mut listening: JoinSet<()> = sockets.into_iter().map(|socket| listen(socket, tell.clone())).collect();
+    let (mut passes, mut holds) = (0, HashSet::new());
+    while passes < WISHERS || holds.len() < 50 {
+        match patiently("every pass and every hold", told.recv()).await {
+            Some(Some(hold)) => assert!(holds.insert(hold["booking_id"].to_string()), "told once"),
+            _ => passes += 1,
+        }
+    }
+    listening.abort_all();
     let seats = Inventory::settled(&sale, &stack.operator()).await.total();
     assert_eq!((seats.held, seats.available), (50, 0), "once");
+}
+
+/// Tells that there is a pass, and what is held with it: where booking takes its time seats follow the pass, and nothing does where
+/// nothing fits.
+async fn listen(mut socket: Socket, tell: mpsc::Sender<Option<Map<String, Value>>>) {
+    let (_, mut hold, left) = pass(&mut socket).await;
+    tell.send(None).await.expect("somebody listens");
+    if hold.is_none() && left.is_none() {
+        let late = |message| match message {
+            ServerMessage::Reserved { booking, .. } => Some(booking),
+            _ => None,
+        };
+        hold = Some(socket.until("late seats", late).await);
+    }
+    if hold.is_some() {
+        tell.send(hold).await.expect("somebody listens");
+    }
 }
 
 mod first_fit {

@@ -6,7 +6,10 @@ use booking::store::sqlite::SqliteStore;
 use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 use uuid::Uuid;
-use waitingroom::seats::{SeatSnapshot, ZoneSeats};
+use waitingroom::{
+    seats::{SeatSnapshot, ZoneSeats},
+    telemetry::{render_metrics, start_metrics},
+};
 
 use super::shop::{Shop, admin, token};
 
@@ -141,8 +144,16 @@ async fn while_a_commit_hangs_others_are_told_to_come_back_at_once() {
     shop.until_left(&[18 - taken, 2]).await;
 }
 
+/// How often a step of this task failed in this process.
+fn failures(task: &str) -> u64 {
+    let name = format!("stanchion_booking_task_failures_total{{task=\"{task}\"}} ");
+    let metrics = render_metrics();
+    metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or(0)
+}
+
 #[tokio::test]
 async fn a_suspicion_stays_until_the_seats_have_been_rebuilt() {
+    start_metrics();
     let (shop, mut vandal, _file) = breakable().await;
     let zones = shop.zones.iter().map(|zone| ZoneSeats { zone_id: zone.parse().unwrap(), available: 9 }).collect();
     let wrong = SeatSnapshot { zones, ..SeatSnapshot::default() };
@@ -151,7 +162,12 @@ async fn a_suspicion_stays_until_the_seats_have_been_rebuilt() {
     let pass = shop.pass("bob").await;
     let refused = shop.reserve("bob", &pass, None, 1, 4).await;
     assert_eq!((refused.status.as_u16(), refused.code()), (503, "UNAVAILABLE"), "the database has two");
-    tokio::time::sleep(Duration::from_millis(1_500)).await; // long enough for the first rebuild to fail
+    let failed = async {
+        while failures("suspicions") == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), failed).await.expect("the first rebuild fails");
     assert_eq!(shop.left().await, [9, 9]);
     run(&mut vandal, REPAIR).await;
     shop.until_left(&[20, 2]).await;
