@@ -54,7 +54,7 @@ UNION ALL SELECT booking_id, FALSE FROM input WHERE zone_id NOT IN (SELECT zones
 /// For a batch without a booking of the same pass or key: the engine knows of those. A conflict refuses the batch.
 const INSERT_NEW: &str = insert!("");
 
-/// For any batch. Looking for conflicts first makes each row a sixth dearer.
+/// For any batch. It looks for conflicts first: into three indices for each row.
 const INSERT_MISSING: &str = insert!("ON CONFLICT DO NOTHING");
 
 impl PostgresStore {
