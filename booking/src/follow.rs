@@ -33,7 +33,7 @@ impl Desk {
         for event in self.catalogue.events() {
             match self.within(self.engine().status(event.event_id)).await {
                 Err(EngineError::UnknownEvent) => {
-                    self.inventory.sync(&event).await?;
+                    self.inventory.restore(&event).await?;
                     lost += 1;
                 }
                 Ok(status) if differs(&status.settings, &event.queue) => {
@@ -73,7 +73,7 @@ impl Desk {
     async fn announce(&self, event: EventId, settings: &QueueSettings) -> Result<(), Refusal> {
         match self.within(self.engine().configure(event, settings)).await {
             Err(EngineError::UnknownEvent) => {
-                self.inventory.sync(&self.catalogue.event(event).await?).await?;
+                self.inventory.restore(&self.catalogue.event(event).await?).await?;
             }
             answer => answer?,
         }

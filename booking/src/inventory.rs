@@ -47,6 +47,15 @@ pub(crate) struct Synced {
     pub(crate) corrected: u64,
 }
 
+/// Why an event is rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    /// Somebody wants it, whatever the engine has.
+    Asked,
+    /// The engine has nothing of it.
+    Lost,
+}
+
 /// See the module's documentation.
 pub(crate) struct Inventory {
     store: SharedStore,
@@ -68,6 +77,19 @@ impl Inventory {
     /// # Errors
     /// Engine or database unavailable: the seats are as they were, or the engine refuses holds for a few seconds.
     pub(crate) async fn sync(&self, event: &Arc<Event>) -> Result<Synced, Refusal> {
+        self.in_turn(event, Reason::Asked).await
+    }
+
+    /// The same for an event that the engine was seen to lack; nothing is done where another instance, or whoever creates it, has
+    /// brought it there meanwhile: a rebuild would hold up those who reserve by then.
+    ///
+    /// # Errors
+    /// As [`Inventory::sync`].
+    pub(crate) async fn restore(&self, event: &Arc<Event>) -> Result<Synced, Refusal> {
+        self.in_turn(event, Reason::Lost).await
+    }
+
+    async fn in_turn(&self, event: &Arc<Event>, reason: Reason) -> Result<Synced, Refusal> {
         let asked_at = Instant::now();
         let mut last = self.last.lock().await;
         if last.get(&event.event_id).is_some_and(|began| *began >= asked_at) {
@@ -75,11 +97,15 @@ impl Inventory {
         }
         let began = Instant::now();
         self.take_lease(event.event_id).await?;
-        let synced = self.rebuild(event).await;
+        let synced = match self.is_needed(event.event_id, reason).await {
+            Ok(false) => Ok(None),
+            Ok(true) => self.rebuild(event).await.map(Some),
+            Err(error) => Err(error),
+        };
         if let Err(error) = self.store.release_sync(event.event_id).await {
             tracing::warn!(event = %event.event_id, %error, "the lease of a rebuild runs until its end");
         }
-        let synced = synced?;
+        let Some(synced) = synced? else { return Ok(Synced::default()) };
         last.insert(event.event_id, began);
         tracing::info!(event = %event.event_id, zones = synced.zones, holds = synced.holds, corrected = synced.corrected,
             duration_ms = began.elapsed().as_millis() as u64, "seats rebuilt from the database");
@@ -102,6 +128,18 @@ impl Inventory {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         Err(Refusal::NotNow("another instance is counting the seats"))
+    }
+
+    /// An event that is open in the engine has its seats a moment later.
+    async fn is_needed(&self, event: EventId, reason: Reason) -> Result<bool, Refusal> {
+        if reason == Reason::Asked {
+            return Ok(true);
+        }
+        match self.ask(self.engine.status(event)).await {
+            Err(EngineError::UnknownEvent) => Ok(true),
+            Err(error) => Err(error.into()),
+            Ok(_) => Ok(self.ask(self.engine.seats(event)).await?.is_empty()),
+        }
     }
 
     async fn rebuild(&self, event: &Event) -> Result<Synced, Refusal> {
@@ -148,4 +186,45 @@ fn opening(event: &Event, checkpoint: Checkpoint, now: Timestamp) -> Opening {
 fn differing(before: &[ZoneSeats], after: &[ZoneSeats]) -> u64 {
     let before: HashMap<ZoneId, u32> = before.iter().map(|zone| (zone.zone_id, zone.available)).collect();
     after.iter().filter(|zone| before.get(&zone.zone_id) != Some(&zone.available)).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use waitingroom::{engine::memory::MemoryEngine, seats::SeatSnapshot};
+
+    use super::*;
+    use crate::{seed::seed_demo, store::sqlite::SqliteStore};
+
+    async fn free(engine: &SharedEngine, event: EventId) -> u32 {
+        engine.seats(event).await.unwrap().iter().map(|zone| zone.available).sum()
+    }
+
+    #[tokio::test]
+    async fn what_was_lost_is_restored_once() {
+        let (store, engine): (SharedStore, SharedEngine) =
+            (Arc::new(SqliteStore::in_memory().await.unwrap()), Arc::new(MemoryEngine::new()));
+        let clock = Clock::System;
+        seed_demo(&store, clock.now()).await.unwrap();
+        let event = Arc::new(store.catalogue().await.unwrap().remove(0));
+        let inventory = Inventory::new(store, engine.clone(), clock.clone());
+        let id = event.event_id;
+        assert!(inventory.restore(&event).await.unwrap().zones > 0);
+        let whole = free(&engine, id).await;
+
+        // Whoever saw the loss as well comes later, when seats are held by reservations that the database does not know yet.
+        let taken = ZoneSeats { available: 1, ..engine.seats(id).await.unwrap()[0] };
+        let fewer = SeatSnapshot { zones: vec![taken], ..SeatSnapshot::default() };
+        engine.load_seats(id, &fewer, clock.now()).await.unwrap();
+        assert_eq!(inventory.restore(&event).await.unwrap(), Synced::default());
+        assert_eq!(free(&engine, id).await, 1, "nothing was done");
+        assert!(inventory.sync(&event).await.unwrap().corrected > 0);
+        assert_eq!(free(&engine, id).await, whole);
+
+        // One that was opened by whoever died before its seats were there.
+        engine.remove(id).await.unwrap();
+        let now = clock.now();
+        engine.open(id, &opening(&event, Checkpoint::default(), now), now).await.unwrap();
+        assert!(inventory.restore(&event).await.unwrap().zones > 0);
+        assert_eq!(free(&engine, id).await, whole);
+    }
 }
