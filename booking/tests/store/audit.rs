@@ -6,9 +6,13 @@ use booking::{
     store::SharedStore,
 };
 use serde_json::json;
+use sqlx::{Connection, SqliteConnection};
 use waitingroom::{ids::EventId, line::QueuePatch};
 
-use super::fixtures::{NOW, event, later, operator, stored_event};
+use super::{
+    databases::sqlite_file,
+    fixtures::{NOW, event, later, operator, stored_event},
+};
 
 async fn all(store: &SharedStore, event: Option<EventId>) -> Vec<Record> {
     store.audit(event, i64::MAX, 100).await.unwrap()
@@ -64,4 +68,19 @@ pub(crate) async fn pages_go_back_in_time(store: SharedStore) {
     assert_eq!(all(&store, Some(event)).await.len(), 1, "of that event only");
     store.reset().await.unwrap();
     assert_eq!(all(&store, None).await.len(), 6, "a reset is no reason to forget");
+}
+
+/// By a connection of its own, past the store; PostgreSQL's refusal is tested with its server.
+#[tokio::test]
+async fn nobody_rewrites_it_in_sqlite() {
+    let (store, file) = sqlite_file().await;
+    stored_event(&store, &[1]).await;
+    let before = all(&store, None).await;
+    let mut intruder = SqliteConnection::connect(&file.url()).await.unwrap();
+    for statement in ["UPDATE audit SET operator = 'nobody'", "DELETE FROM audit"] {
+        let refused = sqlx::query(statement).execute(&mut intruder).await.unwrap_err();
+        assert!(refused.to_string().contains("append-only"), "{refused}");
+    }
+    assert_eq!(before.len(), 1);
+    assert_eq!(all(&store, None).await, before);
 }

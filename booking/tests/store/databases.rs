@@ -9,6 +9,13 @@ use uuid::Uuid;
 /// Removes the files of a database at the end of its test.
 pub(crate) struct Files(PathBuf);
 
+impl Files {
+    /// Where whoever comes past the store finds it.
+    pub(crate) fn url(&self) -> String {
+        format!("sqlite://{}", self.0.display())
+    }
+}
+
 impl Drop for Files {
     fn drop(&mut self) {
         for ending in ["", "-wal", "-shm"] {
