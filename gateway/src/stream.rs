@@ -58,8 +58,8 @@ struct Wisher {
 impl Wisher {
     fn new(query: &StreamQuery, headers: &HeaderMap) -> Result<Option<Self>, Problem> {
         let Some(wish) = &query.wish else { return Ok(None) };
-        let items: Vec<WishItem> =
-            serde_json::from_str(wish).map_err(|error| Problem::invalid("wish", format!("must be a wish: {error}")))?;
+        let items: Vec<WishItem> = serde_json::from_str(wish)
+            .map_err(|error| Problem::invalid("wish", format!("must be a JSON array of choices: {error}")))?;
         check_wish("wish", &items)?;
         let token = bearer(headers).filter(|_| !items.is_empty());
         Ok(token.map(|token| Self { token: token.to_owned(), items }))

@@ -40,6 +40,8 @@ pub(super) async fn of_the_line(stack: &Stack, sale: &Sale) {
         let answer = gateway.get(&format!("/queue/{path}/not-an-id")).await;
         answer.refused_for(422, "INVALID_REQUEST", "event_id");
     }
+    let wish = gateway.get(&format!("/queue/position/{}/stream?wish=two", sale.event)).await;
+    wish.refused_for(422, "INVALID_REQUEST", "wish");
     gateway.get(&format!("/queue/position/{unknown}/stream")).await.refused(404, "EVENT_NOT_FOUND");
     for path in ["", "/stream"] {
         gateway.get(&format!("/queue/position/{}{path}", sale.event)).await.refused(404, "NOT_IN_QUEUE");
