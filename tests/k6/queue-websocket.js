@@ -1,34 +1,10 @@
 // The virtual queue: users come one after the other, wait on a WebSocket each, reserve and pay.
-//
-//   USERS            in all (3000)
-//   ARRIVE_SECONDS   over which they come (30)
-//   RATE             released per second (500)
-//   SLACK            multiplies the limits of time, for a debug build (1)
+// Its settings are those of lib/queue.js.
 
 import exec from 'k6/execution';
 
-import { newSale, number } from './lib/sale.js';
-import { bySocket, promises, summary } from './lib/visit.js';
+import { bySocket } from './lib/visit.js';
 
-const users = number('USERS', 3000);
-const arrive = number('ARRIVE_SECONDS', 30);
-
-export const options = {
-  ...summary,
-  scenarios: {
-    visitors: {
-      executor: 'constant-arrival-rate',
-      rate: users,
-      timeUnit: `${arrive}s`,
-      duration: `${arrive}s`,
-      preAllocatedVUs: users,
-      gracefulStop: '150s',
-    },
-  },
-  thresholds: { ...promises(users, 100), dropped_iterations: ['count==0'] },
-};
-
-export const setup = () =>
-  newSale(users + 45, { rate_per_second: number('RATE', 500), burst: number('RATE', 500), max_active: users });
+export { options, setup } from './lib/queue.js';
 
 export default (sale) => bySocket(sale, exec.scenario.iterationInTest);
