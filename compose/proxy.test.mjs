@@ -1,5 +1,6 @@
 // Runs nginx with nginx.conf against stand-in roles on loopback, and holds it to what the roles rely on. Only names,
-// ports and files are replaced, and waits are shortened: a "long" time-out to 3 s, an ordinary one to 1 s.
+// ports and files are replaced, and waits are shortened: a "long" time-out to 3 s, an ordinary one to 1 s. Of the private
+// addresses only 127.0.0.9 is left one, and a stranger may hold 3 connections open.
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -62,6 +63,7 @@ class Replica {
 const gateways = [new Replica('gateway'), new Replica('gateway')];
 const bookings = [new Replica('booking'), new Replica('booking')];
 const replicas = [...gateways, ...bookings];
+const mostOfAnAddress = 3;
 let nginx;
 let port;
 let innerPort;
@@ -89,6 +91,8 @@ function onLoopback(text) {
   text = replaceOnce(text, 'listen 8081;', `listen 127.0.0.1:${innerPort};`);
   text = replaceOnce(text, '/dev/stdout', join(directory, 'access.log'));
   text = replaceOnce(text, '/dev/stderr', join(directory, 'error.log'));
+  text = replaceOnce(text, '127.0.0.0/8 ', '127.0.0.9/32 ');
+  text = text.replaceAll('limit_conn long_lived 8192;', `limit_conn long_lived ${mostOfAnAddress};`);
   text = replaceOnce(text, 'worker_rlimit_nofile 65536;', '');
   text = replaceOnce(text, 'worker_connections 32768;', 'worker_connections 1024;');
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
@@ -107,9 +111,10 @@ function start(...more) {
   return [...settings, '-g', [pid, ...more].join(' ')];
 }
 
-function call(path, { method = 'GET', headers = {}, body, on = port } = {}) {
+function call(path, { method = 'GET', headers = {}, body, on = port, from } = {}) {
   return new Promise((resolve, reject) => {
-    const request = http.request({ host: '127.0.0.1', port: on, path, method, headers, agent: false }, (response) => {
+    const options = { host: '127.0.0.1', port: on, path, method, headers, agent: false, localAddress: from };
+    const request = http.request(options, (response) => {
       let text = '';
       response.on('data', (chunk) => (text += chunk));
       response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, text }));
@@ -340,6 +345,58 @@ for (const [role, path] of [
   assert.equal(arrivals.length, 4);
   assert.ok(arrivals[0] < 1000, `the first event took ${arrivals[0]} ms`);
   assert.ok(arrivals[3] > 4000);
+});
+
+test('an address holds open as much as it may, and the next one too', async () => {
+  for (const replica of [...gateways, ...bookings]) {
+    replica.answer = (request, response) => {
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+      if (request.url.endsWith('/stream')) response.write(': heartbeat\n\n');
+      else response.end();
+    };
+  }
+  const paths = ['/api/v1/queue/position/e/stream', '/api/v1/events/e/availability/stream', '/api/v1/ws'];
+  for (const replica of gateways) {
+    replica.upgrade = (request, socket) => socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+  }
+  const open = (path, from) => new Promise((resolve, reject) => {
+    const headers = path.endsWith('/ws') ? { Connection: 'Upgrade', Upgrade: 'websocket' } : {};
+    const request = http.request({ host: '127.0.0.1', port, path, headers, agent: false, localAddress: from });
+    request.on('upgrade', (response, socket) => resolve({ status: 101, end: () => socket.destroy() }));
+    request.on('response', (response) => resolve({ status: response.statusCode, end: () => request.destroy() }));
+    request.on('error', reject);
+    request.end();
+  });
+  const held = await Promise.all(paths.map((path) => open(path, '127.0.0.1')));
+  assert.deepEqual(held.map(({ status }) => status), [200, 200, 101]);
+  for (const path of paths) {
+    const refused = await call(path, { from: '127.0.0.1', headers: { 'X-Forwarded-For': '203.0.113.9' } });
+    assert.deepEqual([refused.status, refused.headers['retry-after']], [429, '5'], path);
+    assert.equal(refused.headers['content-type'], 'application/problem+json');
+    assert.equal(JSON.parse(refused.text).code, 'RATE_LIMITED');
+  }
+  assert.equal((await call('/api/v1/queue/status/e', { from: '127.0.0.1' })).status, 200, 'a request holds nothing open');
+  const others = await Promise.all(['127.0.0.2', ...Array(mostOfAnAddress + 1).fill('127.0.0.9')].map((from) => open(paths[0], from)));
+  assert.ok(others.every(({ status }) => status === 200), 'another address, and a proxy of the house');
+
+  held[0].end();
+  for (let tries = 0; ; tries++) {
+    const again = await open(paths[0], '127.0.0.1');
+    if (again.status === 200) {
+      others.push(again);
+      break;
+    }
+    again.end();
+    assert.ok(tries < 250, 'a place that was left is free again');
+    await sleep(20);
+  }
+  for (const { end } of [...held.slice(1), ...others]) end();
+});
+
+test('every long-lived path counts, and each address has thousands', () => {
+  const limits = [...shipped.matchAll(/limit_conn long_lived (\d+);/g)].map(([, most]) => Number(most));
+  assert.deepEqual(limits, [8192, 8192, 8192]);
+  assert.equal([...shipped.matchAll(/proxy_read_timeout 75s;/g)].length, limits.length);
 });
 
 test('the shipped limits leave room for heartbeats', () => {
