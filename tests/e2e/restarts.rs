@@ -40,7 +40,7 @@ async fn one_key_is_one_booking_whatever_starts_again() {
     stack.roll_redis_back().await;
     everybody_asks(&stack, &mut attempts[..3 * quarter]).await;
 
-    stack.backing_mut().redis_server().stop().await;
+    stack.backing_mut().redis_server().stop(Signal::Kill).await;
     stack.backing_mut().redis_server().forget();
     for at in 0..2 {
         stack.signal(Role::Booking, at, Signal::Kill);

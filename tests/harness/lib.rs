@@ -12,6 +12,7 @@ pub mod delay;
 pub mod environment;
 pub mod inventory;
 pub mod nats_server;
+pub mod own_server;
 pub mod ports;
 pub mod postgres_server;
 pub mod process;

@@ -1,78 +1,50 @@
-//! A PostgreSQL of one test's own, that can be stopped and started again on what it has stored.
+//! A PostgreSQL of one test's own.
 
-use std::{
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use sqlx::{Connection, PgConnection};
 
 use crate::{
-    ports,
-    process::{Process, Signal},
-    wait::{PATIENCE, within},
+    own_server::{OwnServer, Program},
+    process::Signal,
 };
 
-const STARTS: usize = 5;
+/// See the module's documentation. Its URL is a superuser's.
+pub type PostgresServer = OwnServer<Postgres>;
 
-/// See the module's documentation. Ends with the test.
+/// With fsync on.
 #[derive(Debug)]
-pub struct PostgresServer {
-    /// Where a superuser finds it.
-    pub url: String,
-    port: u16,
-    folder: PathBuf,
-    process: Process,
-}
+pub struct Postgres;
 
-impl PostgresServer {
-    /// Starts one on a new directory, with fsync on.
-    pub async fn start(folder: &Path) -> Self {
-        let data = folder.join("postgres");
-        initialise(&data);
-        for _ in 0..STARTS {
-            if let Some(started) = Self::attempt(folder, ports::free()).await {
-                return started;
-            }
-        }
-        panic!("postgres did not start; its log is postgres.log in {}", folder.display())
+impl Program for Postgres {
+    const NAME: &'static str = "postgres";
+    const END: Signal = Signal::Quit;
+
+    fn prepare(folder: &Path) {
+        initialise(&folder.join(Self::NAME));
     }
 
-    /// Ends it at once, as a crash of its machine would: whoever is connected is cut off, and it recovers when it starts again.
-    pub async fn crash(&self) {
-        self.process.signal(Signal::Quit);
-        self.process.ended().await;
-    }
-
-    /// Starts it where it was.
-    pub async fn start_again(&mut self) {
-        *self = Self::attempt(&self.folder, self.port).await.expect("the port is free again");
-    }
-
-    async fn attempt(folder: &Path, port: u16) -> Option<Self> {
-        let data = folder.join("postgres");
+    fn command(folder: &Path, port: u16) -> Command {
+        let data = folder.join(Self::NAME);
         let mut command = as_owner(&["--pdeathsig", "QUIT"], "postgres");
         command.arg("-D").arg(&data).arg("-k").arg(&data).args(["-p", &port.to_string()]);
         command.args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=on", "-c", "log_min_messages=warning"]);
-        let process = Process::start("postgres", &mut command, folder);
-        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
-        let up = within(PATIENCE, "an answer of PostgreSQL", || async {
-            match process.exit() {
-                Some(_) => Some(false),
-                None => PgConnection::connect(&url).await.ok().map(|_| true),
-            }
-        });
-        let up = up.await;
-        up.then(|| Self { url, port, folder: folder.to_owned(), process })
+        command
+    }
+
+    fn url(port: u16) -> String {
+        format!("postgres://postgres@127.0.0.1:{port}/postgres")
+    }
+
+    async fn answers(url: &str) -> bool {
+        PgConnection::connect(url).await.is_ok()
     }
 }
 
-impl Drop for PostgresServer {
-    fn drop(&mut self) {
-        if self.process.exit().is_none() {
-            self.process.signal(Signal::Quit); // its children end with it
-        }
+impl PostgresServer {
+    /// Ends it at once, as a crash of its machine would: whoever is connected is cut off, and it recovers when it starts again.
+    pub async fn crash(&self) {
+        self.stop(Signal::Quit).await;
     }
 }
 

@@ -1,78 +1,52 @@
 //! A Redis of one test's own, for what can only be counted on a server that nobody else uses; and looking into Redis.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeMap, path::Path, process::Command};
 
 use redis::{Client, aio::MultiplexedConnection};
 
 use crate::{
-    ports,
-    process::{Process, Signal},
-    wait::{PATIENCE, eventually, within},
+    own_server::{OwnServer, Program},
+    process::Signal,
+    wait::eventually,
 };
 
-const STARTS: usize = 5;
+/// See the module's documentation.
+pub type RedisServer = OwnServer<Redis>;
 
-/// A server that ends with the test.
+/// It keeps nothing on disk unless it is told to [`Inspector::save`].
 #[derive(Debug)]
-pub struct RedisServer {
-    /// Where it answers.
-    pub url: String,
-    port: u16,
-    folder: PathBuf,
-    process: Process,
+pub struct Redis;
+
+impl Program for Redis {
+    const NAME: &'static str = "redis";
+    const END: Signal = Signal::Kill;
+
+    fn command(folder: &Path, port: u16) -> Command {
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        command.arg("--dir").arg(folder);
+        command
+    }
+
+    fn url(port: u16) -> String {
+        format!("redis://127.0.0.1:{port}")
+    }
+
+    async fn answers(url: &str) -> bool {
+        Inspector::open(url).await.is_some()
+    }
 }
 
 impl RedisServer {
-    /// Starts one that keeps nothing on disk unless it is told to [`Inspector::save`].
-    pub async fn start(folder: &Path) -> Self {
-        for _ in 0..STARTS {
-            if let Some(started) = Self::attempt(folder, ports::free()).await {
-                return started;
-            }
-        }
-        panic!("redis-server did not start; its log is redis.log in {}", folder.display())
-    }
-
     /// Kills it and starts it again on what was saved last.
     pub async fn lose_what_was_not_saved(&mut self) {
-        self.stop().await;
+        self.stop(Signal::Kill).await;
         self.start_again().await;
-    }
-
-    /// Kills it.
-    pub async fn stop(&self) {
-        self.process.signal(Signal::Kill);
-        self.process.ended().await;
-    }
-
-    /// Starts it where it was, on what was saved last.
-    pub async fn start_again(&mut self) {
-        *self = Self::attempt(&self.folder, self.port).await.expect("the port is free again");
     }
 
     /// Forgets what was saved, once it is stopped.
     pub fn forget(&self) {
-        std::fs::remove_file(self.folder.join("dump.rdb")).expect("something was saved");
-    }
-
-    async fn attempt(folder: &Path, port: u16) -> Option<Self> {
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-        command.arg("--dir").arg(folder);
-        let process = Process::start("redis", &mut command, folder);
-        let url = format!("redis://127.0.0.1:{port}");
-        let up = within(PATIENCE, "an answer of Redis", || async {
-            match process.exit() {
-                Some(_) => Some(false),
-                None => Inspector::open(&url).await.map(|_| true),
-            }
-        });
-        let up = up.await;
-        up.then(|| Self { url, port, folder: folder.to_owned(), process })
+        std::fs::remove_file(self.folder().join("dump.rdb")).expect("something was saved");
     }
 }
 

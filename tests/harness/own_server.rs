@@ -1,0 +1,97 @@
+//! A server of one test's own, that can be stopped and started again on what it has stored.
+
+use std::{
+    marker::PhantomData,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    ports,
+    process::{Process, Signal},
+    wait::{PATIENCE, within},
+};
+
+/// A port may be taken in the moment between choosing and using it.
+const STARTS: usize = 5;
+
+/// What makes a program a server.
+pub trait Program {
+    /// What its log and its data are named.
+    const NAME: &'static str;
+    /// Ends it with the test, and whatever it started.
+    const END: Signal;
+
+    /// Makes the files that it starts on; once.
+    fn prepare(_folder: &Path) {}
+
+    /// Serves on this port, with its data in the folder.
+    fn command(folder: &Path, port: u16) -> Command;
+
+    /// Where it answers.
+    fn url(port: u16) -> String;
+
+    /// Does it answer there?
+    fn answers(url: &str) -> impl Future<Output = bool> + Send;
+}
+
+/// See the module's documentation. Ends when dropped.
+#[derive(Debug)]
+pub struct OwnServer<P: Program> {
+    /// Where it answers.
+    pub url: String,
+    port: u16,
+    folder: PathBuf,
+    process: Process,
+    program: PhantomData<P>,
+}
+
+impl<P: Program> OwnServer<P> {
+    /// Starts one, with its data and its log in the folder.
+    pub async fn start(folder: &Path) -> Self {
+        P::prepare(folder);
+        for _ in 0..STARTS {
+            if let Some(started) = Self::attempt(folder, ports::free()).await {
+                return started;
+            }
+        }
+        panic!("{0} did not start; its log is {0}.log in {1}", P::NAME, folder.display())
+    }
+
+    /// Ends it as the signal does.
+    pub async fn stop(&self, signal: Signal) {
+        self.process.signal(signal);
+        self.process.ended().await;
+    }
+
+    /// Starts it where it was, on what it has stored.
+    pub async fn start_again(&mut self) {
+        *self = Self::attempt(&self.folder, self.port).await.expect("the port is free again");
+    }
+
+    /// Where its data lie.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    async fn attempt(folder: &Path, port: u16) -> Option<Self> {
+        let process = Process::start(P::NAME, &mut P::command(folder, port), folder);
+        let url = P::url(port);
+        let up = within(PATIENCE, &format!("an answer of {}", P::NAME), || async {
+            match process.exit() {
+                Some(_) => Some(false),
+                None => P::answers(&url).await.then_some(true),
+            }
+        })
+        .await;
+        up.then(|| Self { url, port, folder: folder.to_owned(), process, program: PhantomData })
+    }
+}
+
+impl<P: Program> Drop for OwnServer<P> {
+    fn drop(&mut self) {
+        if self.process.exit().is_none() {
+            self.process.signal(P::END);
+        }
+    }
+}
