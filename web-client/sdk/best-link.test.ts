@@ -65,7 +65,7 @@ beforeEach(() => {
   const rest = new Rest({ base: "http://stanchion/api/v1", token: () => "token", fetch: answer });
   const WebSocket = FakeSocket as unknown as new () => WebSocket;
   const socket = new Connection({ url: "ws://stanchion", token: () => "token", WebSocket, random: () => 0.5 });
-  link = new BestLink(socket, async () => new HttpLink(rest, () => "alice", () => 0.5), () => 0.5);
+  link = new BestLink(socket, new HttpLink(rest, () => "alice", () => 0.5), () => 0.5);
   link.on("state", (state) => states.push(state));
   link.on("message", (message) => heard.push(message));
   link.on("connected", () => link.send({ type: "join", event_id, ticket: "t" }));

@@ -10,23 +10,21 @@ const RETRY_MS = 40_000;
 
 export class BestLink extends Emitter<LinkEvents> implements Link {
   readonly #socket: Link;
-  readonly #loadHttp: () => Promise<Link>;
+  readonly #http: Link;
   readonly #random: () => number;
-  #http: Link | undefined;
-  #loading = false;
   #active: Link;
   #failures = 0;
   #shaking = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
-  /** `loadHttp` is called once, if ever: few networks need it. */
-  constructor(socket: Link, loadHttp: () => Promise<Link>, random: () => number = Math.random) {
+  constructor(socket: Link, http: Link, random: () => number = Math.random) {
     super();
     this.#socket = this.#active = socket;
-    this.#loadHttp = loadHttp;
+    this.#http = http;
     this.#random = random;
-    this.#pass(socket);
+    for (const link of [socket, http]) this.#pass(link);
     socket.on("state", (state) => this.#socketIs(state));
+    http.on("state", (state) => this.#httpIs(state));
   }
 
   get current(): ConnectionState {
@@ -41,7 +39,7 @@ export class BestLink extends Emitter<LinkEvents> implements Link {
     clearTimeout(this.#retry);
     this.#active = this.#socket;
     this.#failures = 0;
-    this.#http?.close();
+    this.#http.close();
     this.#socket.close();
   }
 
@@ -58,7 +56,7 @@ export class BestLink extends Emitter<LinkEvents> implements Link {
 
   #socketIs(state: ConnectionState): void {
     if (state.state === "connected") this.#useSocket();
-    if (state.state === "reconnecting" && this.#shaking && ++this.#failures >= FAILED_HANDSHAKES) void this.#useHttp();
+    if (state.state === "reconnecting" && this.#shaking && ++this.#failures >= FAILED_HANDSHAKES) this.#useHttp();
     this.#shaking = state.state === "connecting";
     if (this.#active === this.#socket) return this.emit("state", state);
     if (state.state === "refused") return this.#useSocket();
@@ -81,28 +79,15 @@ export class BestLink extends Emitter<LinkEvents> implements Link {
     this.#failures = 0;
     if (this.#active === this.#socket) return;
     this.#active = this.#socket;
-    this.#http?.close();
+    this.#http.close();
     if (this.#socket.current.state === "refused") this.emit("state", this.#socket.current);
   }
 
-  async #useHttp(): Promise<void> {
-    if (this.#loading || this.#active !== this.#socket) return;
-    this.#loading = true;
-    const http = (this.#http ??= await this.#load());
-    this.#loading = false;
-    if (!http || this.#socket.current.state === "connected" || this.#socket.current.state === "idle") return;
-    this.#active = http;
-    http.open();
-    if (this.#socket.current.state === "reconnecting") this.#retryLater();
-  }
-
-  async #load(): Promise<Link | undefined> {
-    // A failure is a network that lets nothing through: the socket's attempts go on.
-    const http = await this.#loadHttp().catch(() => undefined);
-    if (!http) return undefined;
-    this.#pass(http);
-    http.on("state", (state) => this.#httpIs(state));
-    return http;
+  #useHttp(): void {
+    if (this.#active !== this.#socket) return;
+    this.#active = this.#http;
+    this.#retryLater();
+    this.#http.open();
   }
 
   #pass(link: Link): void {

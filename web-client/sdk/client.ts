@@ -1,6 +1,7 @@
 // The SDK put together for a page: one link for all its tabs, the line over it, REST beside it, and who the user is.
 import { BestLink } from "./best-link";
 import { Connection } from "./connection";
+import { HttpLink } from "./http-link";
 import { Identities, identityOfToken } from "./identities";
 import type { Link } from "./link";
 import { Places, type Store } from "./places";
@@ -51,8 +52,7 @@ export function createClient(options: ClientOptions = {}): Client {
 
   const make = () => {
     const socket = new Connection({ url, token: () => token() ?? "", random, ...(WebSocket && { WebSocket }) });
-    const http = async () => new (await import("./http-link")).HttpLink(rest, userId, random);
-    return new BestLink(socket, http, random);
+    return new BestLink(socket, new HttpLink(rest, userId, random), random);
   };
   const link = new SharedLink(() => `stanchion ${origin} ${userId()}`, make, using);
   const places = new Places(store);

@@ -142,8 +142,9 @@ test("leaves a draining node not before it is told, and not at the same moment a
 
 test("survives a message it cannot read", () => {
   const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
-  FakeSocket.last.accepts().saysRaw("{");
-  expect(warn).toHaveBeenCalledOnce();
+  FakeSocket.last.accepts();
+  for (const broken of ["{", "", "null", "7", "[]", '{"type":7}', '{"type":"toString"}']) FakeSocket.last.saysRaw(broken);
+  expect(warn).toHaveBeenCalledTimes(2);
   expect(connection.current.state).toBe("connected");
   warn.mockRestore();
 });

@@ -2,9 +2,8 @@
 // unless the close code forbids it. It knows nothing of lines and passes.
 import { backoffMs } from "./backoff";
 import { mayReconnect } from "./close-codes";
-import { Emitter } from "./emitter";
-import type { ConnectionState, Link, LinkEvents } from "./link";
-import { type ClientMessage, type ServerMessage, type ServerMessages, SUBPROTOCOL, parseServerMessage } from "./messages";
+import { type Link, StatedLink } from "./link";
+import type { ClientMessage, ServerMessage, ServerMessages } from "./messages";
 
 export interface ConnectionOptions {
   url: string;
@@ -15,6 +14,7 @@ export interface ConnectionOptions {
   random?: () => number;
 }
 
+const SUBPROTOCOL = "stanchion.v1";
 const HANDSHAKE_MS = 10_000;
 const PROBE_MS = 4_000;
 /** A socket that lived this long has worked: the next loss starts again with short delays. */
@@ -23,10 +23,9 @@ const MISSED_HEARTBEATS = 2.5;
 /** Ours, for a server that fell silent; never sent by a server. */
 const SILENT = 4412;
 
-export class Connection extends Emitter<LinkEvents> implements Link {
+export class Connection extends StatedLink implements Link {
   readonly #options: ConnectionOptions;
   readonly #random: () => number;
-  #current: ConnectionState = { state: "idle" };
   #socket: WebSocket | undefined;
   #heartbeatMs = 0;
   #attempt = 0;
@@ -43,29 +42,25 @@ export class Connection extends Emitter<LinkEvents> implements Link {
     this.#random = options.random ?? Math.random;
   }
 
-  get current(): ConnectionState {
-    return this.#current;
-  }
-
   open(): void {
-    if (this.#current.state === "idle" || this.#current.state === "refused") this.#connect();
+    if (this.current.state === "idle" || this.current.state === "refused") this.#connect();
   }
 
   close(): void {
     this.#drop(1000);
     this.#attempt = 0;
-    this.#enter({ state: "idle" });
+    this.enter({ state: "idle" });
   }
 
   send(message: ClientMessage): boolean {
-    if (this.#current.state !== "connected") return false;
+    if (this.current.state !== "connected") return false;
     this.#write(message);
     return true;
   }
 
   /** Finds a dead socket now instead of a heartbeat later. */
   probe(): void {
-    if (this.#current.state === "reconnecting") this.#connect();
+    if (this.current.state === "reconnecting") this.#connect();
     else if (this.send({ type: "ping" })) this.#expectWithin(PROBE_MS);
   }
 
@@ -74,7 +69,7 @@ export class Connection extends Emitter<LinkEvents> implements Link {
     const Socket = this.#options.WebSocket ?? WebSocket;
     const socket = new Socket(this.#options.url, SUBPROTOCOL);
     this.#socket = socket;
-    this.#enter({ state: "connecting" });
+    this.enter({ state: "connecting" });
     this.#expectWithin(HANDSHAKE_MS);
     socket.onopen = () => this.#write({ type: "connect", token: this.#options.token() });
     socket.onmessage = ({ data }) => this.#receive(data);
@@ -97,11 +92,12 @@ export class Connection extends Emitter<LinkEvents> implements Link {
     }
   }
 
+  /** Its fields are the server's to keep right; a type that is not known here is nobody's to listen to. */
   #read(data: unknown): ServerMessage | undefined {
     try {
-      return parseServerMessage(String(data));
+      return JSON.parse(String(data)) as ServerMessage;
     } catch (error) {
-      // Dropped like an unknown type; what matters comes again on the next resume.
+      // Dropped; what matters comes again on the next resume.
       console.warn(error);
       return undefined;
     }
@@ -111,7 +107,7 @@ export class Connection extends Emitter<LinkEvents> implements Link {
     this.#heartbeatMs = message.heartbeat_ms;
     this.#expectHeartbeat();
     this.#stable = setTimeout(() => (this.#attempt = 0), STABLE_MS);
-    this.#enter({ state: "connected", via: "socket" });
+    this.enter({ state: "connected", via: "socket" });
     this.emit("connected", message);
   }
 
@@ -136,10 +132,10 @@ export class Connection extends Emitter<LinkEvents> implements Link {
   #lost(code: number, reason: string): void {
     const returnAt = this.#returnAt;
     this.#drop(code === SILENT ? SILENT : 1000);
-    if (!mayReconnect(code)) return this.#enter({ state: "refused", code, reason });
+    if (!mayReconnect(code)) return this.enter({ state: "refused", code, reason });
     const in_ms = returnAt === undefined ? backoffMs(this.#attempt++, this.#random()) : Math.max(0, returnAt - Date.now());
     this.#retry = setTimeout(() => this.#connect(), in_ms);
-    this.#enter({ state: "reconnecting", in_ms });
+    this.enter({ state: "reconnecting", in_ms });
   }
 
   /** A dead network never answers a close, so nothing waits for it. */
@@ -156,10 +152,5 @@ export class Connection extends Emitter<LinkEvents> implements Link {
 
   #write(message: ClientMessage): void {
     this.#socket?.send(JSON.stringify(message));
-  }
-
-  #enter(state: ConnectionState): void {
-    this.#current = state;
-    this.emit("state", state);
   }
 }

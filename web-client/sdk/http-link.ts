@@ -2,13 +2,11 @@
 // held back. It says what a socket would say, so that whoever listens need not know.
 import { backoffMs } from "./backoff";
 import { BAD_TOKEN } from "./close-codes";
-import { Emitter } from "./emitter";
-import type { Carrier, ConnectionState, Link, LinkEvents } from "./link";
+import { type Carrier, type Link, StatedLink } from "./link";
 import type { ClientMessage, ClientMessages, ServerMessage } from "./messages";
 import { Problem } from "./problem";
-import { type Place, place as placeField, saleNews } from "./resources";
+import type { Place } from "./resources";
 import type { Rest } from "./rest";
-import { sentEvents } from "./sse";
 
 /** A place is kept for at least three of these without a word. */
 const POLL_MS = 5_000;
@@ -28,12 +26,11 @@ interface Line {
   wake: () => void;
 }
 
-export class HttpLink extends Emitter<LinkEvents> implements Link {
+export class HttpLink extends StatedLink implements Link {
   readonly #rest: Rest;
   readonly #userId: () => string;
   readonly #random: () => number;
   readonly #lines = new Map<string, Line>();
-  current: ConnectionState = { state: "idle" };
 
   constructor(rest: Rest, userId: () => string, random: () => number = Math.random) {
     super();
@@ -45,13 +42,13 @@ export class HttpLink extends Emitter<LinkEvents> implements Link {
   /** There is nothing to reach before a line is asked for: the first answer decides whether this is connected. */
   open(): void {
     if (this.current.state !== "idle" && this.current.state !== "refused") return;
-    this.#enter({ state: "connecting" });
+    this.enter({ state: "connecting" });
     this.emit("connected", { type: "connected", node: "", user_id: this.#userId(), heartbeat_ms: 0 });
   }
 
   close(): void {
     for (const { join } of this.#lines.values()) this.#drop(join.event_id);
-    this.#enter({ state: "idle" });
+    this.enter({ state: "idle" });
   }
 
   send(message: ClientMessage): boolean {
@@ -93,9 +90,9 @@ export class HttpLink extends Emitter<LinkEvents> implements Link {
     try {
       for await (const { name, data } of this.#stream(line)) {
         heard = true;
-        const value: unknown = JSON.parse(data);
-        if (name === "position") this.#place(line, placeField(value, name), "stream");
-        if (name === "state") this.#tell({ type: "event", ...saleNews(value, name) });
+        const value = JSON.parse(data);
+        if (name === "position") this.#place(line, value, "stream");
+        if (name === "state") this.#tell({ type: "event", ...value });
         if (name === "error") throw Problem.read(value, 0);
       }
     } catch (error) {
@@ -113,7 +110,7 @@ export class HttpLink extends Emitter<LinkEvents> implements Link {
     line.stop.signal.addEventListener("abort", end);
     let silence = setTimeout(end, FIRST_WORD_MS);
     try {
-      for await (const event of sentEvents(await this.#rest.stream(line.join.event_id, request.signal))) {
+      for await (const event of this.#rest.stream(line.join.event_id, request.signal)) {
         clearTimeout(silence);
         silence = setTimeout(end, SILENCE_MS);
         if (event) yield event;
@@ -136,13 +133,11 @@ export class HttpLink extends Emitter<LinkEvents> implements Link {
 
   #place(line: Line, place: Place, via: Carrier): void {
     if (line.stop.signal.aborted) return;
-    if (this.current.state !== "connected" || this.current.via !== via) this.#enter({ state: "connected", via });
-    const { is_ready, pass_id, queue_pass, queue_pass_expires_at, hold, left, user_id: _, ...rest } = place;
+    if (this.current.state !== "connected" || this.current.via !== via) this.enter({ state: "connected", via });
+    const { is_ready, pass_id, queue_pass, queue_pass_expires_at: expires_at, hold, left, ...rest } = place;
     line.pass = queue_pass;
-    if (!is_ready || !pass_id || !queue_pass || !queue_pass_expires_at) return this.#tell({ type: "queued", ...rest });
-    const { event_id } = place;
-    const seats = { ...(hold && { hold }), ...(left && { left }) };
-    this.#tell({ type: "pass", event_id, pass_id, queue_pass, expires_at: queue_pass_expires_at, ...seats });
+    if (!is_ready || !pass_id || !queue_pass || !expires_at) return this.#tell({ type: "queued", ...rest });
+    this.#tell({ type: "pass", event_id: place.event_id, pass_id, queue_pass, expires_at, hold, left });
   }
 
   async #leave(event_id: string): Promise<void> {
@@ -173,12 +168,12 @@ export class HttpLink extends Emitter<LinkEvents> implements Link {
     const problem = error instanceof Problem ? error : Problem.noAnswer();
     if (problem.status === 401) {
       this.close();
-      this.#enter({ state: "refused", code: BAD_TOKEN, reason: problem.detail });
+      this.enter({ state: "refused", code: BAD_TOKEN, reason: problem.detail });
       return undefined;
     }
     if ((problem.undecided && problem.code !== "QUEUE_FULL") || problem.status === 429) {
       const in_ms = (problem.retryAfterSeconds ?? 0) * 1_000 + backoffMs(failures, this.#random());
-      this.#enter({ state: "reconnecting", in_ms });
+      this.enter({ state: "reconnecting", in_ms });
       return in_ms;
     }
     this.#drop(eventId);
@@ -207,10 +202,5 @@ export class HttpLink extends Emitter<LinkEvents> implements Link {
     this.#lines.delete(eventId);
     line?.stop.abort();
     line?.wake();
-  }
-
-  #enter(state: ConnectionState): void {
-    this.current = state;
-    this.emit("state", state);
   }
 }

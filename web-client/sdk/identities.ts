@@ -1,11 +1,8 @@
 // Who the user is to Stanchion: a guest identity or a token of the shop's own login, kept in the browser.
-import { type Identity, identity } from "./resources";
-import { count, record, text } from "./shape";
+import type { Identity } from "./resources";
 import type { Store } from "./places";
 
 const KEY = "stanchion.identity";
-
-const claims = record({ sub: text, exp: count });
 
 export class Identities {
   readonly #store: Store;
@@ -19,7 +16,7 @@ export class Identities {
   /** Undefined when there is none, or it has expired. */
   current(): Identity | undefined {
     try {
-      const kept = identity(JSON.parse(this.#store.getItem(KEY) ?? "null"), "identity");
+      const kept = JSON.parse(this.#store.getItem(KEY)!) as Identity;
       return Date.parse(kept.expires_at) > this.#now() ? kept : undefined;
     } catch {
       return undefined;
@@ -41,7 +38,7 @@ export function identityOfToken(token: string): Identity | undefined {
   try {
     const payload = token.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/");
     const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
-    const { sub, exp } = claims(JSON.parse(new TextDecoder().decode(bytes)), "");
+    const { sub, exp } = JSON.parse(new TextDecoder().decode(bytes)) as { sub: string; exp: number };
     return { token, user_id: sub, expires_at: new Date(exp * 1_000).toISOString() };
   } catch {
     return undefined;

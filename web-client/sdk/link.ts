@@ -1,5 +1,5 @@
 // What a waiting room speaks over, whatever carries it: a socket, plain HTTP, or another tab's connection.
-import type { Emitter } from "./emitter";
+import { Emitter } from "./emitter";
 import type { ClientMessage, ServerMessage, ServerMessages } from "./messages";
 
 export type Carrier = "socket" | "stream" | "polling";
@@ -29,4 +29,14 @@ export interface Link extends Pick<Emitter<LinkEvents>, "on"> {
   send(message: ClientMessage): boolean;
   /** To be called when the device wakes up or comes online: finds out now what is dead. */
   probe(): void;
+}
+
+/** A link that is in one state at a time and tells of each. */
+export abstract class StatedLink extends Emitter<LinkEvents> {
+  current: ConnectionState = { state: "idle" };
+
+  protected enter(state: ConnectionState): void {
+    this.current = state;
+    this.emit("state", state);
+  }
 }

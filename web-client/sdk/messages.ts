@@ -1,13 +1,11 @@
 // The messages of the WebSocket protocol `stanchion.v1`, both ways. `tests/wire/` holds a sample of each.
-import { type Read, type Shape, ShapeError, count, list, optional, record, text, time } from "./shape";
+// The package takes nothing but types from here; the samples are read by these shapes in the tests.
+import { type Read, type Shape, count, list, optional, record, text, time } from "./shape";
 import { booking, bookingShape, saleState, waitShape, zoneLeft } from "./resources";
-
-export const SUBPROTOCOL = "stanchion.v1";
 
 /** One of up to five, the dearest first. */
 export const wish = record({ show_id: optional(text), zone_id: text, quantity: count });
 
-/** The client says these; it needs their shapes only to hold itself to the samples. */
 export const clientShapes = {
   connect: { token: text },
   join: { event_id: text, ticket: optional(text), wish: optional(list(wish)) },
@@ -48,23 +46,3 @@ export type ClientMessages = Tagged<typeof clientShapes>;
 export type ClientMessage = ClientMessages[keyof ClientMessages];
 export type ServerMessages = Tagged<typeof serverShapes>;
 export type ServerMessage = ServerMessages[keyof ServerMessages];
-
-/** Answers undefined for a type it does not know, as the protocol asks; throws `ShapeError` for a broken message. */
-export function parseServerMessage(frame: string): ServerMessage | undefined {
-  return parseMessage(serverShapes, frame) as ServerMessage | undefined;
-}
-
-export function parseMessage(shapes: Record<string, Shape>, frame: string): unknown {
-  const value = readJson(frame);
-  const type = record({ type: text })(value, "message").type;
-  if (!Object.hasOwn(shapes, type)) return undefined;
-  return { type, ...record(shapes[type]!)(value, type) };
-}
-
-function readJson(frame: string): unknown {
-  try {
-    return JSON.parse(frame);
-  } catch {
-    throw new ShapeError("message is not JSON");
-  }
-}

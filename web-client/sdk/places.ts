@@ -1,19 +1,14 @@
 // What the browser remembers of a user's places: the ticket, the best position that was shown for it, and the wish.
-import { wish } from "./messages";
-import { type Read, optional, count, list, record, text } from "./shape";
+import type { ClientMessages } from "./messages";
 
-const rememberedShape = {
-  ticket: optional(text),
-  first: optional(count),
-  position: optional(count),
-  wish: optional(list(wish)),
-};
-const remembered = record(rememberedShape);
 /**
  * `first` is the position when the line was joined, `position` the lowest one shown since. A pass may come before any
  * ticket was told: then the entry says only that there is a place.
  */
-export type RememberedPlace = Read<typeof rememberedShape>;
+export interface RememberedPlace extends Pick<ClientMessages["join"], "ticket" | "wish"> {
+  first?: number | undefined;
+  position?: number | undefined;
+}
 
 export type Store = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
@@ -31,7 +26,7 @@ export class Places {
 
   find(userId: string, eventId: string): RememberedPlace | undefined {
     try {
-      return remembered(JSON.parse(this.#store.getItem(Places.key(userId, eventId)) ?? "null"), "place");
+      return JSON.parse(this.#store.getItem(Places.key(userId, eventId))!) ?? undefined;
     } catch {
       return undefined;
     }

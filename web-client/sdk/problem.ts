@@ -1,13 +1,12 @@
 // A refusal by the REST interface (RFC 9457), or the lack of any answer, as an error to catch.
-import { count, optional, record, text } from "./shape";
 
-const problem = record({
-  status: optional(count),
-  code: optional(text),
-  title: optional(text),
-  detail: optional(text),
-  retry_after: optional(count),
-});
+interface Body {
+  status?: number;
+  code?: string;
+  title?: string;
+  detail?: string;
+  retry_after?: number;
+}
 
 /** `code` is stable; `detail` is for people. `NO_ANSWER` is ours: the request may or may not have arrived. */
 export class Problem extends Error {
@@ -36,7 +35,7 @@ export class Problem extends Error {
 
   /** `status` where the body names none. */
   static read(body: unknown, status: number, wait = NaN): Problem {
-    const read = problem(body, "problem");
+    const read = body as Body;
     const retryAfter = Number.isNaN(wait) ? read.retry_after : wait;
     return new Problem(read.status ?? status, read.code ?? "INTERNAL", read.detail ?? read.title ?? "", retryAfter);
   }

@@ -1,4 +1,4 @@
-// What the routes of the line answer with: places, bookings, identities.
+// What the routes of the line answer with: places, bookings, identities. For their types only.
 import { type Field, type Shape, count, duration, flag, list, optional, record, text, time, word } from "./shape";
 
 type Of<F> = F extends Field<infer T> ? T : never;

@@ -1,7 +1,8 @@
 // The REST routes of the line, typed, with a deadline on each; and what any other route needs.
+import type { ClientMessages } from "./messages";
 import { Problem } from "./problem";
-import { type Booking, type Identity, type Place, type SaleNews, booking, identity, place, saleNews } from "./resources";
-import type { Field } from "./shape";
+import type { Booking, Identity, Place, SaleNews } from "./resources";
+import { type SentEvent, sentEvents } from "./sse";
 
 const DEADLINE_MS = 10_000;
 /** A `Date` header is cut to the second and has travelled: a smaller difference says nothing. */
@@ -38,7 +39,7 @@ export class Rest {
   /** Undefined where guests are not admitted. */
   async guest(): Promise<Identity | undefined> {
     try {
-      return await this.call("POST", "/guest", identity);
+      return await this.call("POST", "/guest");
     } catch (error) {
       if (error instanceof Problem && error.status === 404) return undefined;
       throw error;
@@ -46,59 +47,52 @@ export class Rest {
   }
 
   place(eventId: string): Promise<Place> {
-    return this.call("GET", `/queue/position/${encodeURIComponent(eventId)}`, place);
+    return this.call("GET", `/queue/position/${encodeURIComponent(eventId)}`);
   }
 
-  join(join: { event_id: string; ticket?: string; wish?: object }): Promise<Place> {
-    const { event_id, ticket, wish } = join;
-    return this.call("POST", "/queue/join", place, { event_id, ...(ticket && { ticket }), ...(wish && { wish }) });
+  join({ event_id, ticket, wish }: Omit<ClientMessages["join"], "type">): Promise<Place> {
+    return this.call("POST", "/queue/join", { event_id, ticket, wish });
   }
 
   leave(eventId: string): Promise<unknown> {
-    return this.call("DELETE", `/queue/leave?event_id=${encodeURIComponent(eventId)}`, (value) => value);
+    return this.call("DELETE", `/queue/leave?event_id=${encodeURIComponent(eventId)}`);
   }
 
   status(eventId: string): Promise<SaleNews> {
-    return this.call("GET", `/queue/status/${encodeURIComponent(eventId)}`, saleNews);
+    return this.call("GET", `/queue/status/${encodeURIComponent(eventId)}`);
   }
 
   /** The place as server-sent events, until `signal` ends them. */
-  stream(eventId: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  stream(eventId: string, signal: AbortSignal): AsyncGenerator<SentEvent | undefined> {
     return this.events(`/queue/position/${encodeURIComponent(eventId)}/stream`, signal);
   }
 
   /** The same key with the same order never books twice. */
   reserve(order: Order, queuePass: string, idempotencyKey: string): Promise<Booking> {
     const headers = { "X-Queue-Pass": queuePass, "Idempotency-Key": idempotencyKey };
-    return this.call("POST", "/bookings/reserve", booking, order, headers);
+    return this.call("POST", "/bookings/reserve", order, headers);
   }
 
-  /** A request of any route; `answer` reads what comes back. */
-  async call<T>(
-    method: string,
-    path: string,
-    answer: Field<T>,
-    body?: object,
-    headers: Record<string, string> = {},
-  ): Promise<T> {
+  /** A request of any route, whose answer is what the server says it is. */
+  async call<T>(method: string, path: string, body?: object, headers: Record<string, string> = {}): Promise<T> {
     const response = await this.#fetch(path, {
       method,
-      headers: {
-        Accept: "application/json",
-        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
-        ...headers,
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      headers: { Accept: "application/json", ...(body && { "Content-Type": "application/json" }), ...headers },
+      ...(body && { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(DEADLINE_MS),
     });
-    return this.#read(response, answer, `${method} ${path}`);
+    try {
+      return (await response.json()) as T;
+    } catch (error) {
+      console.error(error);
+      throw Problem.noAnswer();
+    }
   }
 
-  /** Any route of server-sent events. */
-  async events(path: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  /** Any route of server-sent events; undefined is a heartbeat. */
+  async *events(path: string, signal: AbortSignal): AsyncGenerator<SentEvent | undefined> {
     const { body } = await this.#fetch(path, { headers: { Accept: "text/event-stream" }, signal });
-    if (!body) throw Problem.noAnswer();
-    return body;
+    if (body) yield* sentEvents(body);
   }
 
   async #fetch(path: string, request: RequestInit): Promise<Response> {
@@ -116,14 +110,5 @@ export class Rest {
     if (!Number.isNaN(offset)) this.#clockOffsetMs = Math.abs(offset) > CLOCK_TOLERANCE_MS ? offset : 0;
     if (!response.ok) throw await Problem.of(response);
     return response;
-  }
-
-  async #read<T>(response: Response, answer: Field<T>, path: string): Promise<T> {
-    try {
-      return answer(await response.json(), path);
-    } catch (error) {
-      console.error(error);
-      throw Problem.noAnswer();
-    }
   }
 }

@@ -30,6 +30,8 @@ export async function followSeats(
 
 async function stream(shop: Shop, eventId: string, told: (zones: ZoneLeft[]) => void, signal: AbortSignal) {
   for await (const { zones } of shop.availability(eventId, signal)) told(zones);
+  // A server that goes down ends its streams at the same moment for all.
+  await pause(backoffMs(1, Math.random()), signal);
 }
 
 async function poll(shop: Shop, eventId: string, told: (zones: ZoneLeft[]) => void, signal: AbortSignal) {

@@ -1,4 +1,5 @@
-// Describes JSON by shape, so that one description gives both the TypeScript type and the check at the edge.
+// Describes JSON by shape, so that one description gives both the TypeScript type and a check. The package itself uses only the
+// types (docs/decisions/0016-the-sdk-believes-its-server.md): the tests hold the samples to the shapes, the operators' page its server.
 
 /** Reads a value or throws `ShapeError`. */
 export type Field<T> = (value: unknown, path: string) => T;
@@ -16,7 +17,7 @@ type OptionalKeys<S> = { [K in keyof S]: S[K] extends Optional<unknown> ? K : ne
 export type Read<S> = {
   [K in RequiredKeys<S>]: S[K] extends Field<infer T> ? T : never;
 } & {
-  [K in OptionalKeys<S>]?: S[K] extends Optional<infer T> ? T : never;
+  [K in OptionalKeys<S>]?: (S[K] extends Optional<infer T> ? T : never) | undefined;
 } extends infer R
   ? { [K in keyof R]: R[K] }
   : never;

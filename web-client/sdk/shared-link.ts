@@ -1,7 +1,6 @@
 // One link for all tabs of a user: the tab that holds a lock of the browser opens it, the others speak and hear through that
 // tab. Not a SharedWorker, which some phones lack. Where locks or channels are missing, each tab has a link of its own.
-import { Emitter } from "./emitter";
-import type { ConnectionState, Link, LinkEvents } from "./link";
+import { type ConnectionState, type Link, StatedLink } from "./link";
 import type { ClientMessage, ServerMessage, ServerMessages } from "./messages";
 
 /** The leading tab says this often that it lives. */
@@ -30,11 +29,10 @@ export const browser = (): Browser => ({
   visible: () => globalThis.document?.visibilityState !== "hidden",
 });
 
-export class SharedLink extends Emitter<LinkEvents> implements Link {
+export class SharedLink extends StatedLink implements Link {
   readonly #name: () => string;
   readonly #make: () => Link;
   readonly #browser: Browser;
-  #state: ConnectionState = { state: "idle" };
   #connected: ServerMessages["connected"] | undefined;
   #channel: BroadcastChannel | undefined;
   /** Only in the leading tab. */
@@ -52,10 +50,6 @@ export class SharedLink extends Emitter<LinkEvents> implements Link {
     this.#browser = using;
   }
 
-  get current(): ConnectionState {
-    return this.#state;
-  }
-
   get leads(): boolean {
     return this.#link !== undefined;
   }
@@ -67,7 +61,7 @@ export class SharedLink extends Emitter<LinkEvents> implements Link {
     if (!locks || !Channel) return this.#lead();
     this.#channel = new Channel(this.#name());
     this.#channel.onmessage = ({ data }) => this.#hear(data as Note);
-    this.#enter({ state: "connecting" });
+    this.enter({ state: "connecting" });
     this.#expect(2 * ANSWER_MS);
     this.#stand(false);
     this.#post({ note: "hello" });
@@ -81,7 +75,7 @@ export class SharedLink extends Emitter<LinkEvents> implements Link {
     this.#channel?.close();
     this.#channel = undefined;
     this.#connected = undefined;
-    this.#enter({ state: "idle" });
+    this.enter({ state: "idle" });
   }
 
   send(message: ClientMessage): boolean {
@@ -126,13 +120,13 @@ export class SharedLink extends Emitter<LinkEvents> implements Link {
     const link = (this.#link = this.#make());
     this.#connected = undefined;
     link.on("state", (state) => {
-      this.#enter(state);
+      this.enter(state);
       this.#post({ note: "state", state, connected: this.#connected });
     });
     link.on("connected", (connected) => {
       this.#connected = connected;
       this.emit("connected", connected);
-      this.#post({ note: "state", state: this.#state, connected, fresh: true });
+      this.#post({ note: "state", state: this.current, connected, fresh: true });
     });
     link.on("message", (message) => {
       this.emit("message", message);
@@ -164,7 +158,7 @@ export class SharedLink extends Emitter<LinkEvents> implements Link {
       this.#post({ note: "beat" });
     }
     if (note.note === "hello") {
-      this.#post({ note: "state", state: this.#state, connected: this.#connected });
+      this.#post({ note: "state", state: this.current, connected: this.#connected });
       link.open();
     }
     // Only a tab that went over this one's head tells states: the word that the lock is gone is on its way.
@@ -173,7 +167,7 @@ export class SharedLink extends Emitter<LinkEvents> implements Link {
   #follow({ state, connected, fresh }: Note & { note: "state" }): void {
     const known = this.#connected;
     this.#connected = connected;
-    this.#enter(state);
+    this.enter(state);
     if (connected && (fresh || !known)) this.emit("connected", connected);
   }
 
@@ -185,10 +179,5 @@ export class SharedLink extends Emitter<LinkEvents> implements Link {
 
   #post(note: Note): void {
     this.#channel?.postMessage(note);
-  }
-
-  #enter(state: ConnectionState): void {
-    this.#state = state;
-    this.emit("state", state);
   }
 }

@@ -1,4 +1,4 @@
-// What the routes of the shop answer with: events, shows, zones, bookings.
+// What the routes of the shop answer with: events, shows, zones, bookings. For their types only.
 import { type Field, count, list, optional, record, text, time } from "./shape";
 import { booking, saleState, zoneLeft } from "./resources";
 

@@ -1,17 +1,7 @@
 // The shop beside the line: what is on sale, what is free, and what a user has booked.
 import type { Booking } from "./resources";
-import { booking } from "./resources";
 import type { Rest } from "./rest";
-import { sentEvents } from "./sse";
-import {
-  type Availability,
-  type EventDetail,
-  type EventSummary,
-  availability,
-  bookings,
-  eventDetail,
-  events,
-} from "./shop-resources";
+import type { Availability, EventDetail, EventSummary } from "./shop-resources";
 
 export { followSeats } from "./seats";
 export type { Appearance, Availability, EventDetail, EventSummary, Show, Zone } from "./shop-resources";
@@ -24,40 +14,39 @@ export class Shop {
   }
 
   async events(): Promise<EventSummary[]> {
-    return (await this.#rest.call("GET", "/events", events)).events;
+    return (await this.#rest.call<{ events: EventSummary[] }>("GET", "/events")).events;
   }
 
   event(eventId: string): Promise<EventDetail> {
-    return this.#rest.call("GET", `/events/${encodeURIComponent(eventId)}`, eventDetail);
+    return this.#rest.call("GET", `/events/${encodeURIComponent(eventId)}`);
   }
 
   /** Free seats as they change, at most once a second; a server without such a stream answers `NOT_FOUND`. */
   async *availability(eventId: string, signal: AbortSignal): AsyncGenerator<Availability> {
-    const body = await this.#rest.events(`/events/${encodeURIComponent(eventId)}/availability/stream`, signal);
-    for await (const event of sentEvents(body)) {
-      if (event?.name === "availability") yield availability(JSON.parse(event.data), event.name);
+    for await (const event of this.#rest.events(`/events/${encodeURIComponent(eventId)}/availability/stream`, signal)) {
+      if (event?.name === "availability") yield JSON.parse(event.data) as Availability;
     }
   }
 
   confirm(bookingId: string): Promise<Booking> {
-    return this.#rest.call("POST", `/bookings/${encodeURIComponent(bookingId)}/confirm`, booking);
+    return this.#rest.call("POST", `/bookings/${encodeURIComponent(bookingId)}/confirm`);
   }
 
   cancel(bookingId: string): Promise<Booking> {
-    return this.#rest.call("POST", `/bookings/${encodeURIComponent(bookingId)}/cancel`, booking);
+    return this.#rest.call("POST", `/bookings/${encodeURIComponent(bookingId)}/cancel`);
   }
 
   booking(bookingId: string): Promise<Booking> {
-    return this.#rest.call("GET", `/bookings/${encodeURIComponent(bookingId)}`, booking);
+    return this.#rest.call("GET", `/bookings/${encodeURIComponent(bookingId)}`);
   }
 
   /** Held, not paid for yet. */
   async pending(): Promise<Booking[]> {
-    return (await this.#rest.call("GET", "/bookings/pending", bookings)).bookings;
+    return (await this.#rest.call<{ bookings: Booking[] }>("GET", "/bookings/pending")).bookings;
   }
 
   /** The newest first. */
   async bookings(limit = 50): Promise<Booking[]> {
-    return (await this.#rest.call("GET", `/bookings?limit=${limit}`, bookings)).bookings;
+    return (await this.#rest.call<{ bookings: Booking[] }>("GET", `/bookings?limit=${limit}`)).bookings;
   }
 }

@@ -1,4 +1,4 @@
-// How the package is built: one module for each entry, the fallback as one of its own.
+// How the package is built: one module for each entry, and one for what both need.
 import { defineConfig } from "vite";
 
 const here = import.meta.dirname;
@@ -8,6 +8,6 @@ export default defineConfig({
   build: {
     target: "es2022",
     lib: { entry: { index: `${here}/index.ts`, shop: `${here}/shop.ts` }, formats: ["es"] },
-    rolldownOptions: { output: { minify: true, chunkFileNames: "[name].js" } },
+    rolldownOptions: { output: { minify: true, comments: false, chunkFileNames: "[name].js" } },
   },
 });

@@ -104,9 +104,9 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
     const wanted = this.#wanted.get(eventId);
     if (!wanted) return;
     const known = this.#places.find(this.#userId, eventId);
-    const { ticket, wish } = { ...known, ...(wanted.wish && { wish: wanted.wish }) };
-    if (known && wanted.wish) this.#places.keep(this.#userId, eventId, { ...known, wish: wanted.wish });
-    this.#connection.send({ type: "join", event_id: eventId, ...(ticket && { ticket }), ...(wish && { wish }) });
+    const wish = wanted.wish ?? known?.wish;
+    if (known) this.#places.keep(this.#userId, eventId, { ...known, wish });
+    this.#connection.send({ type: "join", event_id: eventId, ticket: known?.ticket, wish });
   }
 
   #receive(message: ServerMessage): void {
@@ -135,7 +135,7 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
     const known = this.#places.find(this.#userId, place.event_id);
     // Another ticket is another place, with a position of its own.
     const wish = wanted.wish ?? known?.wish;
-    if (known?.ticket !== ticket) this.#places.keep(this.#userId, place.event_id, { ticket, ...(wish && { wish }) });
+    if (known?.ticket !== ticket) this.#places.keep(this.#userId, place.event_id, { ticket, wish });
     this.#position(place);
   }
 

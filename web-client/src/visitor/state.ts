@@ -70,7 +70,7 @@ export const initialState: State = {
 };
 
 /** Where the event's sale stands, as far as anything has told. */
-export function saleOf({ event, sale }: State): { state: SaleState; message?: string } | undefined {
+export function saleOf({ event, sale }: State): { state: SaleState; message?: string | undefined } | undefined {
   return sale ?? event;
 }
 
