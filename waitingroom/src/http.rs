@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, MatchedPath, Request},
+    extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderValue, header},
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
@@ -61,14 +61,10 @@ async fn metrics() -> Response {
     ([(header::CONTENT_TYPE, format)], telemetry::render_metrics()).into_response()
 }
 
-/// The routes of a process, completed by what holds for all of them: body limit, problems for unknown paths and methods,
+/// The routes of a process, completed by what holds for all of them: problems for unknown paths and methods,
 /// headers, request metrics.
 pub fn complete(router: Router) -> Router {
-    router
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(from_fn(observe))
+    router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).layer(from_fn(observe))
 }
 
 /// Counts answers and their time by route and status, and gives each the headers that all carry. One layer: each costs a

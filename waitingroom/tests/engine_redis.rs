@@ -68,7 +68,13 @@ impl Sale {
     }
 
     async fn hold(&self, user: UserId, grant: &Grant) -> Reserve {
-        let request = Reserve {
+        let request = self.request(user, grant, Duration::from_secs(1));
+        assert_eq!(self.engine.reserve(&request, now()).await.unwrap(), ReserveOutcome::Held);
+        request
+    }
+
+    fn request(&self, user: UserId, grant: &Grant, hold: Duration) -> Reserve {
+        Reserve {
             event_id: self.event,
             zone_id: ZONE.into(),
             quantity: 2,
@@ -77,12 +83,10 @@ impl Sale {
             pass_expires_at: grant.expires_at,
             idempotency: Some((format!("key-of-{user}").parse().unwrap(), "two".to_owned())),
             booking_id: Uuid::new_v4().into(),
-            hold_expires_at: now().plus(Duration::from_secs(1)),
+            hold_expires_at: now().plus(hold),
             user_limit: 10,
             user,
-        };
-        assert_eq!(self.engine.reserve(&request, now()).await.unwrap(), ReserveOutcome::Held);
-        request
+        }
     }
 }
 
@@ -137,7 +141,7 @@ async fn after_everything_has_ended_no_key_is_left() {
     ];
     sale.engine.settle(sale.event, &settlements, now()).await.unwrap();
     let during = sale.keys().await;
-    assert!(during.iter().any(|key| key.contains(":burned:")) && during.iter().any(|key| key.contains(":attempt:")));
+    assert!(during.iter().any(|key| key.contains(":memory:")));
     assert!(during.iter().all(|key| !key.contains(unclaimed.0.as_str()) && !key.contains("key-of")), "{during:?}");
     sale.engine.load_seats(sale.event, &loaded(), now()).await.unwrap();
 
@@ -155,6 +159,36 @@ async fn after_everything_has_ended_no_key_is_left() {
         sale.keys().await
     })
     .await;
+}
+
+#[tokio::test]
+async fn memories_of_any_length_are_found_and_expire() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let sale = Sale::open(QueueSettings { pass_ttl_seconds: 1, ..Default::default() }).await;
+    for (number, name) in (1..).zip(["brief", "usual", "long"]) {
+        sale.join(name, number).await;
+    }
+    let passes = sale.release().await;
+    let holds = [Duration::from_secs(1), Duration::from_secs(600), DAY];
+    let requests: Vec<_> =
+        passes.iter().zip(holds).map(|((user, pass), hold)| sale.request(user.clone(), pass, hold)).collect();
+    for request in &requests {
+        assert_eq!(sale.engine.reserve(request, now()).await.unwrap(), ReserveOutcome::Held);
+    }
+    let replays = sale.engine.reserve_all(sale.event, &requests, now()).await.unwrap();
+    let earlier = requests.iter().map(|request| ReserveOutcome::Replayed(request.booking_id));
+    assert_eq!(replays, earlier.collect::<Vec<_>>());
+
+    let mut redis = sale.engine.connection();
+    let memories: Vec<_> = sale.keys().await.into_iter().filter(|key| key.contains(":memory:")).collect();
+    assert!((2..=3).contains(&memories.len()), "brief and usual ones may share a span: {memories:?}");
+    let mut longest = 0;
+    for memory in memories {
+        let left: i64 = redis.pttl(&memory).await.unwrap();
+        assert!((1..=86_400_000 + 5_000).contains(&left), "{memory} stays for {left} ms");
+        longest = longest.max(left);
+    }
+    assert!(longest > 86_000_000, "the last to end is a day away, not {longest} ms");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use axum::{
     http::{header, request::Parts},
     response::{IntoResponse, Response},
 };
+use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::problem::{Code, Problem};
@@ -37,18 +38,19 @@ pub struct RawBody(pub Bytes);
 impl<S: Send + Sync> FromRequest<S> for RawBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        read_within(BODY_DEADLINE, request, state).await.map(Self)
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        read_within(BODY_DEADLINE, request).await.map(Self)
     }
 }
 
 /// A body that trickles in would hold its connection for as long as its sender likes.
-async fn read_within<S: Send + Sync>(deadline: Duration, request: Request, state: &S) -> Result<Bytes, Problem> {
+async fn read_within(deadline: Duration, request: Request) -> Result<Bytes, Problem> {
+    let reading = Limited::new(request.into_body(), MAX_BODY_BYTES).collect();
     let late = |_| Problem::new(Code::Malformed, "the body did not arrive in time");
-    let body = tokio::time::timeout(deadline, Bytes::from_request(request, state)).await.map_err(late)?;
-    body.map_err(|rejection| match rejection.status().as_u16() {
-        413 => Problem::new(Code::PayloadTooLarge, "the body is too large"),
-        _ => Problem::new(Code::Malformed, "the body could not be read"),
+    let body = tokio::time::timeout(deadline, reading).await.map_err(late)?;
+    body.map(Collected::to_bytes).map_err(|error| match error.is::<LengthLimitError>() {
+        true => Problem::new(Code::PayloadTooLarge, "the body is too large"),
+        false => Problem::new(Code::Malformed, "the body could not be read"),
     })
 }
 
@@ -199,7 +201,7 @@ mod tests {
     async fn a_body_that_does_not_come_is_not_waited_for() {
         let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
         let request = Request::new(axum::body::Body::from_stream(never));
-        let problem = read_within(Duration::from_millis(20), request, &()).await.unwrap_err();
+        let problem = read_within(Duration::from_millis(20), request).await.unwrap_err();
         assert!(problem.detail.contains("in time"), "{problem:?}");
     }
 

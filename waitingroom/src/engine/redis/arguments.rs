@@ -1,8 +1,7 @@
 //! What the steps are told, as text: the forms that the scripts read.
 
-use std::fmt::Write;
-
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::call::Call;
 use crate::{
@@ -113,10 +112,8 @@ fn node_name(presence: &Presence) -> &str {
 /// The name of an attempt in keys: never the client's own text.
 fn attempt_digest(user: &UserId, key: &IdempotencyKey) -> String {
     let digest = Sha256::new().chain_update(user.as_str()).chain_update([0]).chain_update(key.as_str()).finalize();
-    digest.iter().take(16).fold(String::with_capacity(32), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // a String takes everything
-        text
-    })
+    let half = Uuid::from_slice(&digest[..16]).expect("sixteen bytes");
+    half.simple().to_string()
 }
 
 /// The booking, and the hold as `state/seats.lua` packs it; the attempt that made it is not known any more.

@@ -21,6 +21,8 @@ const JOURNAL_MEMORY_MS: u32 = 3_600 * 1_000;
 const STAGE_MEMORY_MS: u32 = 60 * 1_000;
 /// Most settlements that one step of a load applies: it keeps others waiting for a few milliseconds.
 const JOURNAL_LIMIT: u32 = 1_000;
+/// Memories that end in the same ten minutes, the usual life of a hold, are kept together.
+const MEMORY_SPAN_MS: u32 = 600 * 1_000;
 /// How long an ended memory is left in Redis, whose clock may run ahead of the callers'.
 const CLOCK_SLACK_MS: u32 = 5_000;
 
@@ -29,6 +31,7 @@ const SETTINGS: &str = include_str!("state/settings.lua");
 const LINE: &str = include_str!("state/line.lua");
 const PRESENCE: &str = include_str!("state/presence.lua");
 const SEATS: &str = include_str!("state/seats.lua");
+const MEMORIES: &str = include_str!("state/memories.lua");
 
 macro_rules! steps {
     ($($(#[$doc:meta])* $name:ident: [$($part:ident),*]),* $(,)?) => {
@@ -60,12 +63,12 @@ steps! {
     act: [LINE],
     report_node: [],
     release: [SETTINGS, LINE, PRESENCE],
-    reserve: [LINE, SEATS],
-    settle: [LINE, SEATS],
+    reserve: [LINE, SEATS, MEMORIES],
+    settle: [LINE, SEATS, MEMORIES],
     stale_holds: [],
     seats: [],
     begin_sync: [],
-    stage: [LINE, SEATS],
+    stage: [LINE, SEATS, MEMORIES],
     load_seats: [SEATS],
 }
 
@@ -85,7 +88,7 @@ impl Step {
 
 /// The limits that both engines share, as the scripts name them.
 fn limits() -> String {
-    let limits: [(&str, i128); 18] = [
+    let limits: [(&str, i128); 19] = [
         ("POLL_WINDOW_MS", POLL_WINDOW.as_millis() as i128),
         ("NODE_TIMEOUT_MS", NODE_TIMEOUT.as_millis() as i128),
         ("NODE_MEMORY_MS", NODE_MEMORY_MS.into()),
@@ -103,6 +106,7 @@ fn limits() -> String {
         ("JOURNAL_MEMORY_MS", JOURNAL_MEMORY_MS.into()),
         ("STAGE_MEMORY_MS", STAGE_MEMORY_MS.into()),
         ("JOURNAL_LIMIT", JOURNAL_LIMIT.into()),
+        ("MEMORY_SPAN_MS", MEMORY_SPAN_MS.into()),
         ("CLOCK_SLACK_MS", CLOCK_SLACK_MS.into()),
     ];
     limits.iter().map(|(name, value)| format!("local {name} = {value}\n")).collect()

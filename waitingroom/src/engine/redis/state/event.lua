@@ -18,18 +18,18 @@
 --   zones       hash   zone -> seats that can be reserved
 --   user_seats  hash   user -> seats held and confirmed
 --   holds       hash   booking -> hold, see seats.lua
---   pending     set    bookings whose commit is not reported yet
---   due         zset   booking by the moment from which the database has to be asked about it
+--   uncommitted zset   booking by the moment of its hold: its commit is not reported yet
+--   due         zset   booking by the end of its hold: the database is asked about it then
 --   journal     hash   booking -> settlement since the sync began
---   load:<name>:...    zones, users, holds, due and pending of an inventory that is being loaded
---   burned:<epoch>:<pass>, attempt:<epoch>:<digest>    strings that expire, see seats.lua
+--   load:<name>:...    zones, users, holds, due and uncommitted of an inventory that is being loaded
+--   memory:<epoch>:<span>    hashes that expire, see memories.lua
 
 local base = KEYS[1] .. ':'
 local META, USERS, WAITING, RETURNED = base .. 'meta', base .. 'users', base .. 'waiting', base .. 'returned'
 local READY, IDLE, ACTIVE, UNACKED = base .. 'ready', base .. 'idle', base .. 'active', base .. 'unacked'
 local NODES, REVIVED, REMOVED, RESEATED = base .. 'nodes', base .. 'revived', base .. 'removed', base .. 'reseated'
 local ZONES, USER_SEATS, HOLDS = base .. 'zones', base .. 'user_seats', base .. 'holds'
-local PENDING, DUE, JOURNAL = base .. 'pending', base .. 'due', base .. 'journal'
+local UNCOMMITTED, DUE, JOURNAL = base .. 'uncommitted', base .. 'due', base .. 'journal'
 
 local meta = {}
 
@@ -91,7 +91,7 @@ end
 -- Deletes the event. What remembers its burned passes and attempts is of its epoch and expires.
 local function forget()
   redis.call('UNLINK', META, USERS, WAITING, RETURNED, READY, IDLE, ACTIVE, UNACKED, NODES, REVIVED, REMOVED, RESEATED,
-    ZONES, USER_SEATS, HOLDS, PENDING, DUE, JOURNAL)
+    ZONES, USER_SEATS, HOLDS, UNCOMMITTED, DUE, JOURNAL)
 end
 
 -- A number as text without loss; Lua's own conversion keeps 14 digits.

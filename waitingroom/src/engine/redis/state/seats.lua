@@ -1,43 +1,12 @@
--- The seats: zones, holds, and the two memories that make a retry safe (burned passes, idempotency attempts).
+-- The seats: zones and holds.
 --
 -- A hold is packed as `user <tab> zone <tab> quantity <tab> expires <tab> pass <tab> attempt`; the attempt is the digest of
 -- the user and their idempotency key, or empty.
---
--- A memory is `end <tab> booking <tab> fingerprint` in a key of its own. Whether it has ended is asked of the caller's clock;
--- that Redis expires it, a little later by its own, only clears it away. Memories belong to an epoch: they need not be removed
--- with it.
 
 local function hold_from(packed)
   local user, zone, quantity, expires, pass, attempt =
     string.match(packed, '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
   return { user = user, zone = zone, quantity = tonumber(quantity), expires = expires, pass = pass, attempt = attempt }
-end
-
-local function burned_key(pass)
-  return base .. 'burned:' .. meta.epoch .. ':' .. pass
-end
-
-local function attempt_key(digest)
-  return base .. 'attempt:' .. meta.epoch .. ':' .. digest
-end
-
--- Answers what it remembers.
-local function remember(key, ends, now, booking, fingerprint)
-  local memory, left = ends .. '\t' .. booking .. '\t' .. fingerprint, tonumber(ends) - now
-  if left <= 0 then
-    redis.call('DEL', key)
-  else
-    redis.call('SET', key, memory, 'PX', digits(left + CLOCK_SLACK_MS))
-  end
-  return memory
-end
-
--- The booking and the fingerprint of a memory that has not ended.
-local function recollected(memory, now)
-  if not memory then return nil end
-  local ends, booking, fingerprint = string.match(memory, '^([^\t]*)\t([^\t]*)\t(.*)$')
-  if tonumber(ends) <= now then return nil end
-  return booking, fingerprint
 end
 
 -- How many seats of these holds belong to each of their zones, or users.

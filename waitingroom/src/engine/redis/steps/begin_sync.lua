@@ -4,4 +4,4 @@ local now = advance(tonumber(ARGV[1]))
 if not now then return false end
 redis.call('HSET', META, 'sync_until', now + SYNC_WINDOW_MS)
 redis.call('UNLINK', JOURNAL)
-return redis.call('SCARD', PENDING)
+return redis.call('ZCARD', UNCOMMITTED)

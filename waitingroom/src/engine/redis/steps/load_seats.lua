@@ -4,7 +4,7 @@
 
 if not advance(tonumber(ARGV[1])) then return false end
 local S_ZONES, S_USERS, S_HOLDS = staged(ARGV[2], 'zones'), staged(ARGV[2], 'users'), staged(ARGV[2], 'holds')
-local S_DUE, S_PENDING = staged(ARGV[2], 'due'), staged(ARGV[2], 'pending')
+local S_DUE, S_UNCOMMITTED = staged(ARGV[2], 'due'), staged(ARGV[2], 'uncommitted')
 
 local function count_out(hold)
   local available = redis.call('HGET', S_ZONES, hold.zone)
@@ -32,14 +32,13 @@ local function end_hold(booking, given_back)
 end
 
 -- A hold of our own that the snapshot lacks: still pending, or committed since the sync began.
-local function keep_own(booking)
+local function keep_own(booking, from, to)
   local packed = redis.call('HGET', HOLDS, booking)
-  if not packed or redis.call('HEXISTS', S_HOLDS, booking) == 1 then return false end
+  if not packed or redis.call('HEXISTS', S_HOLDS, booking) == 1 then return end
   local hold = hold_from(packed)
   count_out(hold)
   redis.call('HSET', S_HOLDS, booking, packed)
-  redis.call('ZADD', S_DUE, redis.call('ZSCORE', DUE, booking) or hold.expires, booking)
-  return true
+  redis.call('ZADD', to, redis.call('ZSCORE', from, booking) or hold.expires, booking)
 end
 
 -- Whatever gives seats back comes first: no zone goes below none.
@@ -49,7 +48,7 @@ local function apply(settlements)
     if settlement == 'r' or settlement == 'f' then end_hold(settlements[i], settlement == 'r') end
   end
   for i = 1, #settlements, 2 do
-    if settlements[i + 1] == 'c' then keep_own(settlements[i]) end
+    if settlements[i + 1] == 'c' then keep_own(settlements[i], DUE, S_DUE) end
   end
 end
 
@@ -74,15 +73,13 @@ if redis.call('HLEN', JOURNAL) > JOURNAL_LIMIT then
   return 0
 end
 apply(redis.call('HGETALL', JOURNAL))
-for _, booking in ipairs(redis.call('SMEMBERS', PENDING)) do
-  if keep_own(booking) then redis.call('SADD', S_PENDING, booking) end
-end
+for _, booking in ipairs(redis.call('ZRANGE', UNCOMMITTED, 0, -1)) do keep_own(booking, UNCOMMITTED, S_UNCOMMITTED) end
 
 put_in_force(ZONES, S_ZONES)
 put_in_force(USER_SEATS, S_USERS)
 put_in_force(HOLDS, S_HOLDS)
 put_in_force(DUE, S_DUE)
-put_in_force(PENDING, S_PENDING)
+put_in_force(UNCOMMITTED, S_UNCOMMITTED)
 redis.call('UNLINK', JOURNAL)
 local left = 0
 for _, available in ipairs(redis.call('HVALS', ZONES)) do left = left + available end

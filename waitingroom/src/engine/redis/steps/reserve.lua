@@ -4,12 +4,12 @@
 --
 -- What they all need is read at once, changed here and written at once: commands are what a reservation costs.
 
-local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'sync_until')
+local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'sync_until', 'spans')
 if not now or not is_whole() then return false end
 local syncing = tonumber(meta.sync_until) > now
 local now_text = digits(now)
 
-local requests, names, in_zones, memory_keys = {}, {}, {}, {}
+local requests, names, in_zones, remembered = {}, {}, {}, {}
 for at = 2, #ARGV, 11 do
   local request = {
     user = ARGV[at], zone = ARGV[at + 1], seats = ARGV[at + 2], pass = ARGV[at + 3],
@@ -17,11 +17,11 @@ for at = 2, #ARGV, 11 do
     limit = tonumber(ARGV[at + 8]), attempt = ARGV[at + 9], fingerprint = ARGV[at + 10],
   }
   request.quantity = tonumber(request.seats)
-  request.burned = burned_key(request.pass)
-  memory_keys[#memory_keys + 1] = request.burned
+  request.burned = burned_name(request.pass)
+  remembered[#remembered + 1] = request.burned
   if request.attempt ~= '' then
-    request.remembered = attempt_key(request.attempt)
-    memory_keys[#memory_keys + 1] = request.remembered
+    request.tried = attempt_name(request.attempt)
+    remembered[#remembered + 1] = request.tried
   end
   requests[#requests + 1], names[#names + 1], in_zones[#in_zones + 1] = request, request.user, request.zone
 end
@@ -31,13 +31,13 @@ local function by_name(list, values)
   for i, name in ipairs(list) do found[name] = values[i] end
   return found
 end
-local memories = by_name(memory_keys, redis.call('MGET', unpack(memory_keys)))
+local memories, notes = recollect(remembered, now), notebook(now)
 local entries = by_name(names, redis.call('HMGET', USERS, unpack(names)))
 local held_by = by_name(names, redis.call('HMGET', USER_SEATS, unpack(names)))
 local available = by_name(in_zones, redis.call('HMGET', ZONES, unpack(in_zones)))
 
 local taken, spent = 0, {}
-local changed = { zones = {}, held_by = {}, entries = {}, holds = {}, pending = {}, due = {} }
+local changed = { zones = {}, held_by = {}, entries = {}, holds = {}, uncommitted = {} }
 
 -- Is this pass in the user's entry, and live?
 local function is_live(request)
@@ -46,8 +46,8 @@ local function is_live(request)
 end
 
 local function refusal(request)
-  if request.remembered then
-    local earlier, asked = recollected(memories[request.remembered], now)
+  if request.tried then
+    local earlier, asked = recollected(memories[request.tried], now)
     if earlier and asked ~= request.fingerprint then return 'mismatch', '' end
     if earlier then return 'replayed', earlier end
   end
@@ -64,8 +64,8 @@ local function refusal(request)
   if request.quantity > left then return 'insufficient', left end
 end
 
-local function note(key, ends, booking, fingerprint)
-  memories[key] = remember(key, ends, now, booking, fingerprint)
+local function note(name, ends, booking, fingerprint)
+  memories[name] = notes.note(name, ends, booking, fingerprint)
 end
 
 -- The pass goes on counting as active until the commit: one that fails must not bring it back above the cap.
@@ -84,11 +84,10 @@ local function hold(request)
   taken = taken + request.quantity
   changed.zones[zone], changed.held_by[user] = digits(available[zone]), digits(held_by[user])
   note(request.burned, request.pass_ends, booking, '')
-  if request.remembered then note(request.remembered, request.ends, booking, request.fingerprint) end
+  if request.tried then note(request.tried, request.ends, booking, request.fingerprint) end
   changed.holds[booking] =
     table.concat({ user, zone, request.seats, request.ends, request.pass, request.attempt }, '\t')
-  changed.due[#changed.due + 1], changed.due[#changed.due + 2] = now_text, booking
-  changed.pending[#changed.pending + 1] = booking
+  changed.uncommitted[#changed.uncommitted + 1], changed.uncommitted[#changed.uncommitted + 2] = now_text, booking
   spend(request)
 end
 
@@ -104,8 +103,8 @@ if taken > 0 then
   with_all('HSET', ZONES, flat(changed.zones))
   with_all('HSET', USER_SEATS, flat(changed.held_by))
   with_all('HSET', HOLDS, flat(changed.holds))
-  with_all('SADD', PENDING, changed.pending)
-  with_all('ZADD', DUE, changed.due)
+  with_all('ZADD', UNCOMMITTED, changed.uncommitted)
+  notes.write()
   with_all('HSET', USERS, flat(changed.entries))
   with_all('ZREM', UNACKED, spent)
   with_all('ZREM', IDLE, spent)

@@ -1,7 +1,7 @@
 -- Carries out what the database decided, in order. ARGV: now, then booking and settlement of each: c committed, a aborted,
 -- f confirmed, r released. Neighbours of one kind are carried out together.
 
-local now = advance(tonumber(ARGV[1]), 'sync_until')
+local now = advance(tonumber(ARGV[1]), 'sync_until', 'spans')
 if not now then return false end
 
 if tonumber(meta.sync_until) > now then
@@ -48,7 +48,7 @@ local function committed(bookings)
   for _, hold in ipairs(holds) do
     due[#due + 1], due[#due + 2] = hold.expires, hold.booking
   end
-  with_all('SREM', PENDING, column(holds, 'booking'))
+  with_all('ZREM', UNCOMMITTED, column(holds, 'booking'))
   with_all('ZADD', DUE, due)
   forget_all_spent(holds)
 end
@@ -69,19 +69,18 @@ end
 local function drop_holds(holds)
   local bookings = column(holds, 'booking')
   with_all('HDEL', HOLDS, bookings)
-  with_all('SREM', PENDING, bookings)
+  with_all('ZREM', UNCOMMITTED, bookings)
   with_all('ZREM', DUE, bookings)
 end
 
 local function aborted(bookings)
   for _, booking in ipairs(bookings) do
-    if redis.call('SISMEMBER', PENDING, booking) == 1 then
+    if redis.call('ZSCORE', UNCOMMITTED, booking) then
       local holds = holds_of({ booking })
       drop_holds(holds)
       give_back(holds)
       for _, hold in ipairs(holds) do
-        redis.call('DEL', burned_key(hold.pass))
-        if hold.attempt ~= '' then redis.call('DEL', attempt_key(hold.attempt)) end
+        forget_memories({ burned_name(hold.pass), attempt_name(hold.attempt) })
         restore(hold.user, hold.pass)
       end
     end
