@@ -49,7 +49,8 @@ impl Wish {
             false => format!("{} {} {} {}", self.event_id, self.show_id, self.zone_id, self.quantity),
         };
         let digest = Sha256::digest(asked);
-        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        let half = Uuid::from_slice(&digest[..16]).expect("sixteen bytes");
+        half.simple().to_string()
     }
 
     fn idempotency(&self) -> Option<Idempotency> {
