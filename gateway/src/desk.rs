@@ -21,7 +21,8 @@ use crate::{
     wish::Held,
 };
 
-/// How often a place is read again because the room moved on meanwhile.
+/// How often a place is registered, and read again because the room moved on meanwhile: a line that moves faster than it can be
+/// read shows its users a position that is a little too high.
 const REGISTER_ATTEMPTS: usize = 5;
 
 /// A place on the wire.
@@ -169,7 +170,8 @@ impl Gateway {
         Attachment { gateway: self.clone(), event, user: user.clone(), slot: Arc::clone(slot) }
     }
 
-    /// Registers a connection for a place that was just read; returns the place, read again where the line moved meanwhile.
+    /// Registers a connection for a place that was just read; returns the place, read again where the line moved meanwhile. What is
+    /// returned is what is registered: of the client's positions it is the first, and none may be worse.
     pub(crate) async fn register(
         &self,
         event: EventId,
@@ -177,19 +179,17 @@ impl Gateway {
         slot: &Arc<Slot>,
         mut place: Place,
     ) -> Result<Place, Problem> {
-        for _ in 0..REGISTER_ATTEMPTS {
-            match self.0.registry.attach(event, user, &place, slot) {
-                Ok(true) => {
-                    self.0.registry.greet(event, slot);
-                    break;
-                }
-                Ok(false) => place = self.find_place(event, user, &self.here()).await?,
-                Err(_) => {
-                    let detail = "you have too many connections open for this event";
-                    return Err(Problem::new(Code::RateLimited, detail).retry_after(Duration::from_secs(5)));
-                }
+        for attempt in 1.. {
+            let Ok(is_current) = self.0.registry.attach(event, user, &place, slot) else {
+                let detail = "you have too many connections open for this event";
+                return Err(Problem::new(Code::RateLimited, detail).retry_after(Duration::from_secs(5)));
+            };
+            if is_current || attempt == REGISTER_ATTEMPTS {
+                break;
             }
+            place = self.find_place(event, user, &self.here()).await?;
         }
+        self.0.registry.greet(event, slot);
         Ok(place)
     }
 

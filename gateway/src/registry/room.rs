@@ -123,14 +123,16 @@ impl Room {
             }
             local.slots.push(Arc::clone(slot));
         }
-        if local.position > 0 {
-            local.told = local.told.min(local.position);
+        // The client is told this place next, also where a later reading is known: somebody may have come back in front meanwhile.
+        let shown = place.position.min(local.position);
+        if shown > 0 {
+            local.told = local.told.min(shown);
         }
         if local.slots.len() == 1 {
             local.note(estimate); // which the client is told now
         }
-        // The client is told this place next; what an attempt with an older reading left in the slot would lead it back.
-        slot.forget_positions_above(event, local.position);
+        // What an attempt with an older reading left in the slot would lead the client back.
+        slot.forget_positions_above(event, shown);
         drop(local);
         Ok(self.is_current(place))
     }

@@ -195,6 +195,23 @@ fn the_first_news_is_no_worse_than_the_place_that_was_told() {
 }
 
 #[test]
+fn a_place_that_is_told_late_is_not_followed_by_a_worse_one() {
+    let room = Room::default();
+    let now = Timestamp::from_millis(100_000);
+    let slot = Arc::new(Slot::default());
+    let place = Place { number: 9, epoch: epoch(), position: 4, total: 9, revision: 1, grant: None };
+    // The reading of another connection was later, when two had come back in front.
+    let later = Place { position: 6, revision: 3, ..place.clone() };
+    assert_eq!(room.attach(event(), &user(9), &later, &Arc::new(Slot::default())), Ok(true));
+    assert_eq!(room.attach(event(), &user(9), &place, &slot), Ok(true));
+    room.progress(&progress(3, vec![1], 8), now);
+    assert!(
+        slot.take().iter().all(|(_, news)| news.position.is_none()),
+        "4 is what the client was told, and 5 is not told"
+    );
+}
+
+#[test]
 fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
     let place = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 1, grant: None };
     for (from, applied) in [(1, Applied::Done), (2, Applied::Lost)] {
