@@ -64,7 +64,8 @@ async fn visit(booking: &Rest, sale: &Sale, number: usize) {
     bookings.dedup();
     assert_eq!(bookings.len(), 1, "one key, one booking");
     confirm(&booking, &bookings[0]).await.expect(200);
+    let path = format!("/bookings/{}", bookings[0]);
     for _ in VISIT / 2 + 1..VISIT {
-        booking.get(&format!("/bookings/{}", bookings[0])).await.expect(200);
+        insistently(|| booking.get(&path)).await.expect(200);
     }
 }
