@@ -1,4 +1,5 @@
-//! The visitors' page, and the same without JavaScript: pages written here that reload themselves, with the guest in a cookie.
+//! The visitors' page, and the same without JavaScript: pages written here that reload themselves, with the guest in a cookie;
+//! and a page for browsers that ask for what is not there.
 //!
 //! The page with script sends browsers without it to `?plain` of the same address. The cookie is `HttpOnly` and `SameSite=Lax`:
 //! no other site can make a form of ours act for the guest. `POST /api/v1/guest` gives the same guest to the same browser,
@@ -12,13 +13,14 @@ use std::{net::SocketAddr, time::Duration};
 use axum::{
     Router,
     extract::{ConnectInfo, Path, RawQuery, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Redirect, Response},
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use maud::Markup;
 use waitingroom::{
     absence::Presence,
+    http,
     ids::{EventId, UserId},
     problem::{Code, Problem},
 };
@@ -46,6 +48,7 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .route("/e/{event}/seats", get(event))
         .route("/e/{event}/join", post(join))
         .route("/e/{event}/leave", post(leave))
+        .route("/{*path}", any(nowhere))
         .with_state(gateway)
 }
 
@@ -118,6 +121,15 @@ async fn leave(State(gateway): State<Gateway>, Path(event): Path<EventId>, heade
     back_to(event)
 }
 
+/// A person gets a page, a program a problem.
+async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accepted.contains("text/html") && !uri.path().starts_with("/api/") {
+        return (StatusCode::NOT_FOUND, answer(page::nowhere(words(&headers)))).into_response();
+    }
+    http::not_found().await.into_response()
+}
+
 impl Gateway {
     /// The guest of this browser's cookie.
     pub(crate) fn guest(&self, headers: &HeaderMap) -> Option<UserId> {
@@ -174,4 +186,28 @@ fn answer(page: Markup) -> Response {
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     headers.insert(header::VARY, HeaderValue::from_static("accept-language, cookie"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn kind_of_answer(path: &'static str, accept: &'static str) -> (StatusCode, String) {
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+        let answer = nowhere(Uri::from_static(path), headers).await;
+        let kind = answer.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+        (answer.status(), kind)
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_a_page_for_people_and_a_problem_for_programs() {
+        for (path, accept, kind) in [
+            ("/nowhere", "text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
+            ("/nowhere", "*/*", "application/problem+json"),
+            ("/nowhere", "application/json", "application/problem+json"),
+            ("/api/v1/nowhere", "text/html,*/*;q=0.8", "application/problem+json"),
+        ] {
+            assert_eq!(kind_of_answer(path, accept).await, (StatusCode::NOT_FOUND, kind.to_owned()), "{path} {accept}");
+        }
+    }
 }

@@ -38,11 +38,12 @@ test("the waiting-room page is at most 60 KB gzipped, all its files together", a
 
 test("the first paint waits for no answer and no socket", async () => {
   const sale = await server.openSale("First Paint");
-  const { context } = await user(browser, origin);
+  const { context, faults } = await user(browser, origin);
   await context.route("**/api/**", () => {});
   const page = await open(context, origin, sale.path);
   await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length > 0);
   await page.getByText("One moment").waitFor();
+  assert.deepEqual(faults, []);
   await context.close();
 });
 

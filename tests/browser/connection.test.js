@@ -63,7 +63,7 @@ test("several tabs share one place and one connection, and the others go on when
 
 test("a lost network is told calmly, the place is kept, and the page is back as soon as the network is", async () => {
   const sale = await server.openSale("Tunnel", { ahead: 1 });
-  const { context } = await user(browser, network.origin);
+  const { context, faults } = await user(browser, network.origin);
   const page = await open(context, network.origin, sale.path);
   await join(page);
   await context.setOffline(true);
@@ -76,12 +76,13 @@ test("a lost network is told calmly, the place is kept, and the page is back as 
   await via(page, "socket");
   assert.equal(await position(page), 2);
   assert.equal(await page.getByTestId("error").textContent(), "");
+  assert.deepEqual(faults, []);
   await context.close();
 });
 
 test("a server that restarts under the page gets its place back from the page's ticket", async () => {
   const sale = await server.openSale("Restart", { ahead: 1, queue: { grace_seconds: 600 } });
-  const { context } = await user(browser, network.origin);
+  const { context, faults } = await user(browser, network.origin);
   const page = await open(context, network.origin, sale.path);
   await join(page);
   assert.equal(await position(page), 2);
@@ -92,6 +93,28 @@ test("a server that restarts under the page gets its place back from the page's 
   await sale.open();
   await page.getByTestId("pass").waitFor();
   assert.equal(await page.getByTestId("error").textContent(), "");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("a page whose server does not answer yet says so, and goes on where the visitor was once it does", async () => {
+  const sale = await server.openSale("Early Morning", { ahead: 1, queue: { grace_seconds: 600 } });
+  const { context, faults } = await user(browser, network.origin);
+  const page = await open(context, network.origin, sale.path);
+  await join(page);
+  // What a page of a proxy in front does: its files are there, the rest is not.
+  await context.route("**/api/**", (route) => route.fulfill({ status: 502, body: "Bad Gateway" }));
+  await page.reload();
+  await page.getByText("One moment").waitFor();
+  await page.getByTestId("connection").filter({ hasText: "Your place is kept" }).waitFor();
+  assert.equal(await page.getByTestId("join").count(), 0, "nobody is asked to join whose place may be there");
+  assert.equal(await page.getByTestId("error").textContent(), "");
+  await inspect(page, "first-load-unanswered", { document: false });
+  await context.unroute("**/api/**");
+  await page.getByTestId("position").waitFor();
+  assert.equal(await position(page), 2);
+  await page.getByTestId("connection").filter({ hasText: /^$/ }).waitFor({ state: "attached" });
+  assert.deepEqual(faults, []);
   await context.close();
 });
 
@@ -135,7 +158,7 @@ test("where streams are held back as well the page asks every few seconds", asyn
 test("a turn that nobody was there for goes to the next, and comes back to whoever returns", async () => {
   const queue = { rate_per_second: 20, burst: 20, claim_window_seconds: 1, grace_seconds: 1 };
   const sale = await server.openSale("Out of the Room", { queue });
-  const { context } = await user(browser, network.origin);
+  const { context, faults } = await user(browser, network.origin);
   const page = await open(context, network.origin, sale.path);
   await join(page);
   assert.equal(await position(page), 1);
@@ -149,6 +172,6 @@ test("a turn that nobody was there for goes to the next, and comes back to whoev
   assert.equal(await page.getByTestId("pass").count(), 0, "nobody told the page, which is cut off");
   network.mend();
   await page.getByTestId("pass").waitFor();
-  assert.deepEqual(behind.faults, []);
+  assert.deepEqual([...faults, ...behind.faults], []);
   await Promise.all([context.close(), behind.context.close()]);
 });

@@ -79,6 +79,66 @@ test("the seats that were wished for come with the pass", async () => {
   await context.close();
 });
 
+test("seats that are held only after the turn was told are shown without a reload", async () => {
+  const sale = await server.openSale("Second Thoughts");
+  const { context, faults } = await user(browser, origin);
+  let answer;
+  const answered = new Promise((resolve) => (answer = resolve));
+  // As a gateway does whose booking is slow: the pass first, the seats later.
+  await context.routeWebSocket(/\/api\/v1\/ws$/, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage(async (frame) => {
+      const { hold, ...message } = JSON.parse(frame);
+      if (!hold) return socket.send(frame);
+      socket.send(JSON.stringify(message));
+      await answered;
+      socket.send(JSON.stringify({ ...hold, type: "reserved", ref: `wish-${message.pass_id}` }));
+    });
+  });
+  const page = await open(context, origin, sale.path);
+  await page.getByTestId("wish-add").click();
+  await page.getByTestId("wish-zone").selectOption({ index: 1 });
+  await join(page);
+  await page.evaluate(() => (globalThis.loadedOnce = true));
+  await sale.open();
+  await page.getByTestId("pass").waitFor();
+  assert.equal(await booking(page, "reserved").count(), 0);
+  answer();
+  await booking(page, "reserved").waitFor();
+  assert.match(await booking(page, "reserved").textContent(), /2 seats, Balcony/);
+  await page.getByTestId("confirm").waitFor();
+  assert.ok(await page.evaluate(() => globalThis.loadedOnce), "the page was not loaded again");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("the way back leads to the list, and forward again to the same place and the same turn", async () => {
+  const sale = await server.openSale("There and Back", { ahead: 2 });
+  const { context, faults } = await user(browser, origin);
+  const page = await open(context, origin, "/");
+  await page.getByTestId("event").filter({ hasText: "There and Back" }).click();
+  await join(page);
+  assert.equal(await position(page), 3);
+  await page.goBack();
+  await page.getByTestId("event").first().waitFor();
+  await page.goForward();
+  await page.getByTestId("position").waitFor();
+  assert.equal(await position(page), 3, "the place is kept");
+
+  await sale.open();
+  await page.getByTestId("pass").waitFor();
+  assert.equal(new URL(page.url()).pathname, `${sale.path}/seats`);
+  await page.goBack();
+  await page.getByTestId("event").first().waitFor();
+  await page.goForward();
+  await reserve(page, 1);
+  await page.goBack();
+  await page.goForward();
+  await page.getByTestId("confirm").waitFor();
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("where the seats that were wished for are gone, what is left is shown with the pass", async () => {
   const zones = [
     { name: "Box", capacity: 1, unit_price: 20_000 },
@@ -92,9 +152,27 @@ test("where the seats that were wished for are gone, what is left is shown with 
   await join(page);
   await sale.open();
   await page.getByTestId("pass").getByText("went to people before you").waitFor();
+  const missing = page.getByTestId("missing");
+  const reserve = page.getByTestId("reserve");
+  await missing.filter({ hasText: "Choose where you would like to sit." }).waitFor();
+  assert.equal(await page.getByRole("radio", { checked: true }).count(), 0, "no zone that cannot hold the wish is chosen for anybody");
   await inspect(page, "wish-gone");
+
+  await page.getByRole("radio", { name: /Box/ }).check();
+  await missing.filter({ hasText: "Only 1 seat is free there." }).waitFor();
+  assert.ok(await reserve.isDisabled());
+  await page.getByRole("button", { name: "ไทย" }).click();
+  await missing.filter({ hasText: "เหลือเพียง 1 ที่" }).waitFor();
+  await inspect(page, "wish-short-thai", { document: false });
+  await page.getByRole("button", { name: "English" }).click();
+  await page.getByTestId("fewer").click();
+  assert.equal(await missing.textContent(), "");
+  assert.ok(await reserve.isEnabled(), "one seat is free, and one is asked for");
+  await page.getByTestId("more").click();
+
   await page.getByRole("radio", { name: /Stalls/ }).check();
-  await page.getByTestId("reserve").click();
+  assert.equal(await missing.textContent(), "");
+  await reserve.click();
   await booking(page, "reserved").waitFor();
   assert.match(await booking(page, "reserved").textContent(), /2 seats, Stalls/);
   assert.deepEqual(faults, []);

@@ -38,9 +38,27 @@ test("from the door to the turn, and on with JavaScript from the same place", as
   await Promise.all([context.close(), scripted.close()]);
 });
 
+test("an address that nobody serves is told calmly, to people as a page and to programs as a problem", async () => {
+  for (const [locale, words] of [["en-GB", "There is no page here"], ["th-TH", "ไม่พบหน้านี้"]]) {
+    const { context, faults } = await user(browser, origin, { locale });
+    const page = await context.newPage();
+    const answer = await page.goto(`${origin}/nowhere/at/all`);
+    assert.equal(answer.status(), 404);
+    await page.getByRole("heading", { level: 1, name: words }).waitFor();
+    await inspect(page, `nowhere-${locale.slice(0, 2)}`, { document: false });
+    await page.getByRole("link").click();
+    await page.waitForURL(`${origin}/`);
+    assert.deepEqual(faults, []);
+    await context.close();
+  }
+  const told = await fetch(new URL("/nowhere", origin), { headers: { Accept: "application/json" } });
+  assert.equal(told.status, 404);
+  assert.equal((await told.json()).code, "NOT_FOUND");
+});
+
 test("in Thai, accessible, and for nobody's event in words", async () => {
   const sale = await server.openSale("เพลงสวด", { ahead: 1 });
-  const { context } = await user(browser, origin, { locale: "th-TH", javaScriptEnabled: true });
+  const { context, faults } = await user(browser, origin, { locale: "th-TH", javaScriptEnabled: true });
   const page = await open(context, origin, `${sale.path}?plain`);
   await page.getByRole("button", { name: "เข้าคิว" }).click();
   await says(page, "คุณอยู่ในคิวแล้ว");
@@ -55,5 +73,6 @@ test("in Thai, accessible, and for nobody's event in words", async () => {
   await page.goto(`${origin}/?plain`);
   await page.getByRole("link", { name: "เพลงสวด" }).waitFor();
   await inspect(page, "plain-events", { document: false });
+  assert.deepEqual(faults, []);
   await context.close();
 });

@@ -59,9 +59,10 @@ test("paused, moving, sold out and closed, while waiting", async () => {
 
 test("an event that does not exist", async () => {
   for (const path of ["/e/0197a4b2-5c1e-7d3a-9f00-2b8c6d4e1a01", "/e/nonsense"]) {
-    const { context, page } = await visit({ path });
+    const { context, page, faults } = await visit({ path });
     await says(page, "There is no such event");
     await inspect(page, "missing");
+    assert.deepEqual(faults, []);
     await context.close();
   }
 });
@@ -85,13 +86,14 @@ test("leaving is asked for twice, and the place is then gone", async () => {
 
 test("a person who went away comes back to the same place", async () => {
   const sale = await server.openSale("Phone in the Pocket", { ahead: 3 });
-  const { context, page } = await visit(sale);
+  const { context, page, faults } = await visit(sale);
   await join(page);
   await page.close();
   await sale.takePlaces(2);
   const back = await open(context, origin, sale.path);
   await back.getByTestId("behind").filter({ hasText: "2 people behind you" }).waitFor();
   assert.equal(await position(back), 4);
+  assert.deepEqual(faults, []);
   await context.close();
 });
 
@@ -249,7 +251,7 @@ for (const colorScheme of ["light", "dark"]) {
   test(`on a screen of 320 pixels, ${colorScheme}, without motion`, async () => {
     const name = "An Evening with a Remarkably Long and Unbreakable Name";
     const sale = await server.openSale(name, { ahead: 1, shows: 2 });
-    const { context, page } = await visit(sale, { viewport: { width: 320, height: 640 }, colorScheme, reducedMotion: "reduce" });
+    const { context, page, faults } = await visit(sale, { viewport: { width: 320, height: 640 }, colorScheme, reducedMotion: "reduce" });
     await page.getByTestId("wish-add").click();
     await page.getByTestId("wish-add").click();
     await inspect(page, `narrow-${colorScheme}-door`);
@@ -265,6 +267,7 @@ for (const colorScheme of ["light", "dark"]) {
     await booking(page, "confirmed").waitFor();
     await page.getByTestId("qr").waitFor();
     await inspect(page, `narrow-${colorScheme}-confirmed`);
+    assert.deepEqual(faults, []);
     await context.close();
   });
 }

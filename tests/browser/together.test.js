@@ -52,6 +52,45 @@ async function pays({ page }) {
   await page.getByTestId("qr").waitFor();
 }
 
+/** Milliseconds from the press of an operator's button to what a visitor's page then shows. */
+async function toSeen(visitor, selector, text, operator, button) {
+  const seen = visitor.page.evaluate(
+    ([selector, text]) =>
+      new Promise((resolve) => {
+        setTimeout(() => resolve(Infinity), 10_000);
+        const found = () => [...document.querySelectorAll(selector)].some((one) => one.textContent.includes(text));
+        const observer = new MutationObserver(() => found() && (observer.disconnect(), resolve(Date.now())));
+        observer.observe(document, { childList: true, subtree: true, characterData: true });
+      }),
+    [selector, text],
+  );
+  await operator.page.getByTestId(button).and(operator.page.locator(":enabled")).waitFor();
+  const pressed = await operator.page.evaluate((button) => {
+    const now = Date.now();
+    document.querySelector(`[data-testid=${button}]`).click();
+    return now;
+  }, button);
+  return (await seen) - pressed;
+}
+
+test("what an operator does, a visitor's page shows within a second: a pause, a message, another rate", async () => {
+  const sale = await server.openSale("One Second", { ahead: 3, queue: { state: "open", rate_per_second: 0, burst: 1 } });
+  const visitor = await user(browser, origin);
+  const page = await open(visitor.context, origin, sale.path);
+  await join(page);
+  const operator = await operating(sale);
+  const took = { paused: await toSeen({ page }, "[data-testid=reason]", "The line is paused", operator, "turn-paused") };
+  await operator.page.getByTestId("message").fill("Doors open at eight.");
+  took.message = await toSeen({ page }, "[data-testid=notice]", "Doors open at eight.", operator, "send");
+  await turn(operator, "open");
+  await operator.page.getByTestId("rate_per_second").fill("50");
+  took.rate = await toSeen({ page }, "[data-testid=pass] h1", "It is your turn", operator, "apply");
+  console.log(`# from an operator's press to a visitor's page: ${JSON.stringify(took)} ms`);
+  for (const [what, ms] of Object.entries(took)) assert.ok(ms < 1_000, `${what} was seen after ${ms} ms`);
+  assert.deepEqual([...visitor.faults, ...operator.faults], []);
+  await Promise.all([visitor.context.close(), operator.context.close()]);
+});
+
 test("two visitors reach the seats they wished for while an operator stops, slows and speeds the line", async () => {
   const sale = await server.openSale("Two by Two", { ahead: 6, queue: { rate_per_second: 1, burst: 1 } });
   const [ann, bob] = [await wishing(sale, 1, 2), await wishing(sale, 2, 1)];

@@ -81,7 +81,7 @@ async fn observe(request: Request, next: Next) -> Response {
 }
 
 /// The answer for a path that nobody serves.
-async fn not_found() -> Problem {
+pub async fn not_found() -> Problem {
     Problem::new(Code::NotFound, "there is nothing at this path")
 }
 

@@ -53,7 +53,7 @@ function View({ state, journey, parts }: AppProps) {
   const { t } = useWords();
   const now = () => parts.rest.now();
   const { stage, page } = state;
-  if (stage.at === "starting") return <p class="card reading">{t.starting}</p>;
+  if (stage.at === "starting") return <h1 class="card reading">{t.starting}</h1>;
   if (page === "events") return <Events state={state} now={now} />;
   if (page === "bookings") {
     return <Bookings state={state} remember={({ user_id, event_id, booking_id }) => parts.bookings.keep(user_id, event_id, booking_id)} />;

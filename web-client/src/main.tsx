@@ -30,8 +30,7 @@ function changed(state: State): void {
 
 /** Seconds apart, not all visitors at the same moment. */
 const REFRESH_MS = 5_000 + Math.random() * 3_000;
-const { page } = routeOf(location);
-refreshEvery(REFRESH_MS, () => (page !== "event" || journey.state.stage.at === "door" ? journey.refresh() : undefined));
+refreshEvery(REFRESH_MS, () => journey.refresh());
 
 window.addEventListener("storage", ({ key, newValue }) => {
   const { eventId } = journey.state;

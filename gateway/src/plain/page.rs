@@ -103,6 +103,12 @@ pub(super) fn missing(words: &Words) -> Markup {
     frame(words, words.missing, None, &html! { h1 { (words.missing) } p { a href="/?plain" { (words.events) } } })
 }
 
+/// For any browser: the way back leads to the page with script, which knows the plain one.
+pub(super) fn nowhere(words: &Words) -> Markup {
+    let body = html! { h1 { (words.nowhere) } p { (words.whither) } p { a .button href="/" { (words.events) } } };
+    frame(words, words.nowhere, None, &body)
+}
+
 pub(super) fn unavailable(words: &Words) -> Markup {
     frame(words, words.unavailable, Some(RELOAD), &html! { h1 { (words.unavailable) } })
 }

@@ -22,6 +22,8 @@ pub(super) struct Words {
     pub(super) choose: &'static str,
     pub(super) seats: &'static str,
     pub(super) missing: &'static str,
+    pub(super) nowhere: &'static str,
+    pub(super) whither: &'static str,
     pub(super) unavailable: &'static str,
     pub(super) closed: &'static str,
     states: fn(SaleState) -> &'static str,
@@ -52,6 +54,8 @@ const ENGLISH: Words = Words {
     choose: "Choosing seats needs JavaScript. Allow it in this browser and go on: your turn is kept.",
     seats: "Choose seats",
     missing: "There is no such event",
+    nowhere: "There is no page here",
+    whither: "The address may be mistyped, or the page has gone. A place in a line is kept all the same.",
     unavailable: "One moment, please",
     closed: "The line is not open",
     states: |state| match state {
@@ -82,6 +86,8 @@ const THAI: Words = Words {
     choose: "การเลือกที่นั่งต้องใช้ JavaScript โปรดอนุญาตในเบราว์เซอร์นี้แล้วไปต่อ คิวของคุณยังอยู่",
     seats: "เลือกที่นั่ง",
     missing: "ไม่พบอีเวนต์นี้",
+    nowhere: "ไม่พบหน้านี้",
+    whither: "ที่อยู่อาจพิมพ์ผิด หรือหน้านี้ไม่มีแล้ว ที่ของคุณในคิวยังอยู่เหมือนเดิม",
     unavailable: "โปรดรอสักครู่",
     closed: "คิวไม่ได้เปิดอยู่",
     states: |state| match state {

@@ -138,6 +138,12 @@ export const english = (f: Format) => ({
     reserve: "Hold these seats",
     reserving: "Holding…",
     each: "each",
+    whereFirst: "Choose where you would like to sit.",
+    tooFew: (n: number) =>
+      f.plural(n, {
+        one: "Only {n} seat is free there. Take fewer, or choose another zone.",
+        other: "Only {n} seats are free there. Take fewer, or choose another zone.",
+      }),
     wishGone: "The seats you wished for went to people before you. These are still free.",
     allGone: "Every seat is taken just now. Seats that are not paid for come back here by themselves.",
     giveUp: "I do not want seats any more",

@@ -92,7 +92,7 @@ function Place({ state, position }: { state: State; position: Position }) {
       <p class="hint" data-testid="behind">
         {t.waiting.behind(behind)}
       </p>
-      <Announcer text={standing ?? t.waiting.announce(f.whole(position.position), wait)} />
+      <Announcer text={standing ?? t.waiting.announce(f.whole(position.position), wait)} urgent={standing !== undefined} />
     </>
   );
 }

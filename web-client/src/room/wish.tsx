@@ -1,6 +1,6 @@
 // Up to five choices, the dearest first: the first that is free when the turn comes is held at once.
 import type { Wish } from "@stanchion/client";
-import type { EventDetail } from "@stanchion/client/shop";
+import type { EventDetail, Show, Zone } from "@stanchion/client/shop";
 import { useWords } from "../i18n/words";
 import { type State, free } from "../visitor/state";
 
@@ -61,40 +61,32 @@ function ChoiceRow({ state, event, choice, number, changed, removed, risen }: Ro
   const { t, f } = useWords();
   const most = Math.min(SEATS, event.max_seats_per_user);
   const many = event.shows.length > 1;
+  const which = t.wish.choice(f.whole(number));
+  const told = (show: Show, zone: Zone) => {
+    const gone = free(state, zone) === 0 ? ` (${t.turn.soldOut})` : "";
+    return `${many ? `${show.name} · ` : ""}${zone.name}, ${f.money(zone.unit_price, zone.currency)}${gone}`;
+  };
+  const options = event.shows.flatMap((show) => show.zones.map((zone) => ({ value: zone.zone_id, text: told(show, zone) })));
+  const counts = Array.from({ length: most }, (_, index) => ({ value: index + 1, text: `${f.whole(index + 1)} ×` }));
   return (
     <li class="choice">
       <span class="numeral" aria-hidden="true">
         {f.whole(number)}
       </span>
-      <select
-        aria-label={`${t.wish.choice(f.whole(number))}: ${t.wish.zone}`}
-        data-testid="wish-zone"
+      <Pick
+        label={`${which}: ${t.wish.zone}`}
+        testId="wish-zone"
         value={choice.zone_id}
-        onChange={({ currentTarget }) => changed(plain({ ...zoneOf(event, currentTarget.value), quantity: choice.quantity }))}
-      >
-        {event.shows.map((show) =>
-          show.zones.map((zone) => (
-            <option key={zone.zone_id} value={zone.zone_id}>
-              {many ? `${show.name} · ` : ""}
-              {zone.name}, {f.money(zone.unit_price, zone.currency)}
-              {free(state, zone) === 0 ? ` (${t.turn.soldOut})` : ""}
-            </option>
-          )),
-        )}
-      </select>
-      <select
-        class="count"
-        aria-label={`${t.wish.choice(f.whole(number))}: ${t.wish.quantity}`}
-        data-testid="wish-quantity"
+        options={options}
+        changed={(zone) => changed(plain({ ...zoneOf(event, zone), quantity: choice.quantity }))}
+      />
+      <Pick
+        label={`${which}: ${t.wish.quantity}`}
+        testId="wish-quantity"
         value={choice.quantity}
-        onChange={({ currentTarget }) => changed({ ...choice, quantity: Number(currentTarget.value) })}
-      >
-        {Array.from({ length: most }, (_, index) => (
-          <option key={index} value={index + 1}>
-            {f.whole(index + 1)} ×
-          </option>
-        ))}
-      </select>
+        options={counts}
+        changed={(quantity) => changed({ ...choice, quantity: Number(quantity) })}
+      />
       <span class="choice-actions">
         {risen && (
           <button type="button" class="quiet icon" aria-label={t.wish.up(f.whole(number))} onClick={risen}>
@@ -106,6 +98,30 @@ function ChoiceRow({ state, event, choice, number, changed, removed, risen }: Ro
         </button>
       </span>
     </li>
+  );
+}
+
+interface PickProps<Value> {
+  label: string;
+  testId: string;
+  value: Value;
+  options: { value: Value; text: string }[];
+  changed: (value: string) => void;
+}
+
+/** A `select` cuts what it shows to one line: it lies unseen over a text that wraps. */
+function Pick<Value extends string | number>({ label, testId, value, options, changed }: PickProps<Value>) {
+  return (
+    <span class="pick">
+      <span aria-hidden="true">{options.find((one) => one.value === value)?.text}</span>
+      <select aria-label={label} data-testid={testId} value={value} onChange={({ currentTarget }) => changed(currentTarget.value)}>
+        {options.map((one) => (
+          <option key={one.value} value={one.value}>
+            {one.text}
+          </option>
+        ))}
+      </select>
+    </span>
   );
 }
 

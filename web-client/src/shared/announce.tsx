@@ -5,21 +5,24 @@ const PAUSE_MS = 20_000;
 /** Long enough for a group of changes to become one sentence. */
 const SETTLE_MS = 1_000;
 
-/** The latest text wins; `urgent` ones skip the pause. */
+/** The latest text wins, however fast texts follow each other; `urgent` ones skip the pause. */
 export function Announcer({ text, urgent = false }: { text: string; urgent?: boolean }) {
   const [said, say] = useState("");
   const lastAt = useRef(-Infinity);
+  const latest = useRef(text);
+  latest.current = text;
+  const unsaid = text !== said && text !== "";
   useEffect(() => {
-    if (text === said || text === "") return;
+    if (!unsaid) return;
     const wait = urgent ? 0 : Math.max(SETTLE_MS, lastAt.current + PAUSE_MS - performance.now());
     const timer = setTimeout(() => {
       lastAt.current = performance.now();
-      say(text);
+      say(latest.current);
     }, wait);
     return () => clearTimeout(timer);
-  }, [text, urgent, said]);
+  }, [unsaid, urgent]);
   return (
-    <p class="visually-hidden" role="status">
+    <p class="visually-hidden" role="status" data-testid="announcer">
       {said}
     </p>
   );

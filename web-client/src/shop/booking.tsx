@@ -21,6 +21,7 @@ export function BookingView(props: Props) {
   const { t, f } = useWords();
   const { state, booking, journey, now } = props;
   const { status } = booking;
+  const show = showOf(state, booking);
   useTitle(`${t.booking.titles[status]} · ${state.event?.name ?? ""}`);
   return (
     <>
@@ -35,7 +36,8 @@ export function BookingView(props: Props) {
           <div>
             <dt>{t.booking.seats}</dt>
             <dd>{seatsInWords(state, booking, t.booking.ofSeats)}</dd>
-            <dd class="hint">{showOf(state, booking)?.name}</dd>
+            <dd class="hint">{show?.name}</dd>
+            {show?.starts_at && <dd class="hint">{f.dateTime(show.starts_at)}</dd>}
           </div>
           <div>
             <dt>{t.booking.total}</dt>

@@ -6,7 +6,7 @@ import { Countdown } from "../shared/countdown";
 import { Heading } from "../shared/frame";
 import { useTitle } from "../shared/title";
 import type { Journey } from "../visitor/journey";
-import { type Pass, type State, free } from "../visitor/state";
+import { type State, free } from "../visitor/state";
 
 const MOST = 10;
 
@@ -28,7 +28,7 @@ export function Seats({ state, journey, now }: Props) {
         <Countdown until={stage.pass.expires_at} now={now} label={t.turn.left} told={t.turn.ending} />
         {stage.pass.left && <p class="standing">{t.turn.wishGone}</p>}
       </section>
-      {event && <Order state={state} event={event} pass={stage.pass} journey={journey} />}
+      {event && <Order state={state} event={event} journey={journey} />}
       <p class="leave">
         <button type="button" class="quiet" data-testid="leave" onClick={() => journey.line.leave()}>
           {t.turn.giveUp}
@@ -38,13 +38,15 @@ export function Seats({ state, journey, now }: Props) {
   );
 }
 
-function Order({ state, event, journey }: { state: State; event: EventDetail; pass: Pass; journey: Journey }) {
+function Order({ state, event, journey }: { state: State; event: EventDetail; journey: Journey }) {
   const { t, f } = useWords();
-  const [zoneId, choose] = useState<string | undefined>(state.wish[0]?.zone_id);
-  const [quantity, setQuantity] = useState(Math.min(state.wish[0]?.quantity ?? 1, event.max_seats_per_user));
-  const [show, zone] = find(event, zoneId);
+  const wished = state.wish[0];
   const most = Math.max(1, Math.min(MOST, event.max_seats_per_user));
-  const available = zone ? free(state, zone) : 0;
+  const [quantity, setQuantity] = useState(Math.min(wished?.quantity ?? 1, most));
+  // A zone that no longer holds the wish is not chosen for anybody.
+  const [zoneId, choose] = useState(() => (leftIn(state, event, wished?.zone_id) < quantity ? undefined : wished?.zone_id));
+  const [show, zone] = find(event, zoneId);
+  const available = leftIn(state, event, zoneId);
   const nothing = event.shows.every(({ zones }) => zones.every((one) => free(state, one) === 0));
   useEffect(() => {
     if (zone && available === 0) choose(undefined);
@@ -68,28 +70,11 @@ function Order({ state, event, journey }: { state: State; event: EventDetail; pa
           ))}
         </fieldset>
       ))}
-      <div class="quantity" role="group" aria-labelledby="quantity-label">
-        <span>
-          <span id="quantity-label">{t.turn.seats}</span>
-          <small>{t.turn.atMost(most)}</small>
-        </span>
-        <button type="button" class="soft icon" aria-label={t.turn.fewer} disabled={quantity <= 1} onClick={() => setQuantity(quantity - 1)}>
-          −
-        </button>
-        <output class="numeral" data-testid="quantity" aria-live="polite">
-          {f.whole(quantity)}
-        </output>
-        <button
-          type="button"
-          class="soft icon"
-          aria-label={t.turn.more}
-          data-testid="more"
-          disabled={quantity >= most}
-          onClick={() => setQuantity(quantity + 1)}
-        >
-          +
-        </button>
-      </div>
+      <Quantity quantity={quantity} most={most} changed={setQuantity} />
+      <p class="hint missing" role="status" data-testid="missing">
+        {!nothing && !zone && t.turn.whereFirst}
+        {zone && available < quantity && t.turn.tooFew(available)}
+      </p>
       <div class="checkout">
         <p>
           <span>{t.turn.total}</span> <output class="total">{zone ? f.money(zone.unit_price * quantity, zone.currency) : "–"}</output>
@@ -99,6 +84,41 @@ function Order({ state, event, journey }: { state: State; event: EventDetail; pa
         </button>
       </div>
     </form>
+  );
+}
+
+function Quantity({ quantity, most, changed }: { quantity: number; most: number; changed: (quantity: number) => void }) {
+  const { t, f } = useWords();
+  return (
+    <div class="quantity" role="group" aria-labelledby="quantity-label">
+      <span>
+        <span id="quantity-label">{t.turn.seats}</span>
+        <small>{t.turn.atMost(most)}</small>
+      </span>
+      <button
+        type="button"
+        class="soft icon"
+        aria-label={t.turn.fewer}
+        data-testid="fewer"
+        disabled={quantity <= 1}
+        onClick={() => changed(quantity - 1)}
+      >
+        −
+      </button>
+      <output class="numeral" data-testid="quantity" aria-live="polite">
+        {f.whole(quantity)}
+      </output>
+      <button
+        type="button"
+        class="soft icon"
+        aria-label={t.turn.more}
+        data-testid="more"
+        disabled={quantity >= most}
+        onClick={() => changed(quantity + 1)}
+      >
+        +
+      </button>
+    </div>
   );
 }
 
@@ -132,4 +152,9 @@ function find(event: EventDetail, zoneId: string | undefined): [Show, Zone] | [u
     if (zone) return [show, zone];
   }
   return [undefined, undefined];
+}
+
+function leftIn(state: State, event: EventDetail, zoneId: string | undefined): number {
+  const [, zone] = find(event, zoneId);
+  return zone ? free(state, zone) : 0;
 }

@@ -26,13 +26,13 @@ export class Current {
     try {
       await act();
     } catch (error) {
-      this.#failed(error);
+      this.failed(error);
     } finally {
       this.set({ busy: false });
     }
   }
 
-  #failed(error: unknown): void {
+  failed(error: unknown): void {
     if (error instanceof Problem) return this.refused(error);
     console.error(error);
     this.set({ trouble: { code: "PAGE_BROKEN" } });

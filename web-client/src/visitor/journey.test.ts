@@ -97,6 +97,29 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+describe("a server that does not answer when the page is loaded", () => {
+  test("is asked again with each refresh, and the place is then found", async () => {
+    await inLine();
+    const event = answers[`GET /events/${event_id}`]!;
+    answers[`GET /events/${event_id}`] = "none";
+    await load();
+    expect([at(), journey.state.lost]).toEqual(["starting", true]);
+    await journey.refresh();
+    expect([at(), journey.state.lost]).toEqual(["starting", true]);
+    answers[`GET /events/${event_id}`] = event;
+    await journey.refresh();
+    expect([at(), journey.state.lost]).toEqual(["waiting", false]);
+  });
+
+  test("may refuse in the end", async () => {
+    answers[`GET /events/${event_id}`] = "none";
+    await load();
+    answers[`GET /events/${event_id}`] = refusal(404, "EVENT_NOT_FOUND");
+    await journey.refresh();
+    expect([at(), journey.state.lost]).toEqual(["missing", false]);
+  });
+});
+
 describe("identity", () => {
   test("a guest's is asked for on joining, once", async () => {
     expect(requests.map(({ route }) => route)).toEqual([`GET /events/${event_id}`]);

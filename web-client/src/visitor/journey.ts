@@ -30,18 +30,32 @@ export class Journey {
     return this.#current.state;
   }
 
-  /** Finds out where the user was, here or in another tab, and goes on from there. */
   async start({ page, eventId }: Route): Promise<void> {
     this.#current.set({ page, eventId });
-    await this.#current.attempt(async () => {
-      if (page === "event") await this.#resume();
-      else await this.refresh();
-    });
+    await this.#begin();
+  }
+
+  /** Finds out where the user was, here or in another tab, and goes on from there; where nobody answers, with the next refresh. */
+  async #begin(): Promise<void> {
+    try {
+      if (this.state.page === "event") await this.#resume();
+      else await this.#read();
+    } catch (error) {
+      if (error instanceof Problem && error.undecided) return this.#current.set({ lost: true });
+      this.#current.failed(error);
+    }
+    this.#current.set({ lost: false });
     if (this.state.stage.at === "starting") this.#current.go({ at: "door" });
   }
 
   /** What the page shows of the world, read again. */
   async refresh(): Promise<void> {
+    const { at } = this.state.stage;
+    if (at === "starting") await this.#begin();
+    else if (this.state.page !== "event" || at === "door") await this.#read();
+  }
+
+  async #read(): Promise<void> {
     const { page } = this.state;
     if (page === "events") this.#current.set({ events: await this.#parts.shop.events(), unpaid: await this.#unpaid() });
     if (page === "event") await this.#refreshEvent();
