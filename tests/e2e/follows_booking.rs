@@ -8,7 +8,7 @@ use stanchion_tests::{
     crowd::admit_all,
     process::Signal,
     shopping::{new_key, reserve_once},
-    stack::Role,
+    stack::{PACE_SLOW_MS, Role},
     wait::within,
 };
 use tokio::task::JoinSet;
@@ -53,7 +53,8 @@ fn trade(stack: &Stack, sale: &Sale, admissions: Vec<Admission>) -> JoinSet<()> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_database_slows_the_line_down_while_it_is_slow() {
-    let shape = Shape { gateways: 1, bookings: 1, delayed_database: true, ..Shape::default() };
+    let worker_settings = vec![(PACE_SLOW_MS, String::new())];
+    let shape = Shape { gateways: 1, bookings: 1, delayed_database: true, worker_settings, ..Shape::default() };
     let stack = Stack::servers(shape).await;
     let sale = Draft::new(&[1_000]).create(&stack.operator()).await;
     let admissions = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("trader", 250)).await;

@@ -20,6 +20,11 @@ use crate::{
 /// A port may be taken in the moment between choosing and using it.
 const STARTS: usize = 5;
 
+/// From when on a reservation is slow, so that the line is slowed down. Debug builds on a busy machine are slower than that: only who tests
+/// the pace sets another value, or an empty one for the default.
+pub const PACE_SLOW_MS: &str = "STANCHION_PACE_SLOW_MS";
+const NEVER_SLOW_MS: &str = "600000";
+
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -71,6 +76,8 @@ pub struct Shape {
     pub gateway_settings: Vec<(&'static str, String)>,
     /// Settings of every instance of booking, as variables.
     pub booking_settings: Vec<(&'static str, String)>,
+    /// Settings of every queue worker, as variables.
+    pub worker_settings: Vec<(&'static str, String)>,
 }
 
 impl Default for Shape {
@@ -87,6 +94,7 @@ impl Default for Shape {
             redis_cluster: None,
             gateway_settings: Vec::new(),
             booking_settings: Vec::new(),
+            worker_settings: Vec::new(),
         }
     }
 }
@@ -110,6 +118,7 @@ pub struct Stack {
     settings: Vec<(&'static str, String)>,
     gateway_settings: Vec<(&'static str, String)>,
     booking_settings: Vec<(&'static str, String)>,
+    worker_settings: Vec<(&'static str, String)>,
     http: Client,
 }
 
@@ -137,6 +146,7 @@ impl Stack {
         stack.migrate().await;
         stack.booking_settings = shape.booking_settings;
         stack.gateway_settings = shape.gateway_settings;
+        stack.worker_settings = shape.worker_settings;
         stack.grow(Role::Booking, shape.bookings).await;
         stack.grow(Role::Gateway, shape.gateways).await;
         stack.grow(Role::QueueWorker, shape.workers).await;
@@ -157,6 +167,7 @@ impl Stack {
             settings: Vec::new(),
             gateway_settings: Vec::new(),
             booking_settings: Vec::new(),
+            worker_settings: Vec::new(),
             http,
         }
     }
@@ -219,14 +230,14 @@ impl Stack {
             Role::Embedded => &self.settings,
             Role::Gateway => &self.gateway_settings,
             Role::Booking => &self.booking_settings,
-            Role::QueueWorker => &[],
+            Role::QueueWorker => &self.worker_settings,
         }
     }
 
     fn usual_command(&self, role: Role, url: &str) -> Command {
         let mut command = self.bare_command();
         command.args(role.command());
-        command.env("STANCHION_LISTEN", url.trim_start_matches("http://"));
+        command.env("STANCHION_LISTEN", url.trim_start_matches("http://")).env(PACE_SLOW_MS, NEVER_SLOW_MS);
         if role != Role::QueueWorker {
             command.env("STANCHION_JWT_SECRET", JWT_SECRET).env("STANCHION_PASS_SECRET", PASS_SECRET);
             command.env("STANCHION_GUESTS", "true");
