@@ -147,7 +147,7 @@ test("a line is run live: its people see the message and the rate, its operator 
   await entry(page, "inventory_synced").waitFor();
   await page.getByTestId("node").first().waitFor();
   await drawn(page);
-  await inspect(page, "admin-event");
+  await inspect(page, "admin-event-small", { document: false });
 
   await page.getByTestId("close").click();
   await inspect(page, "admin-close", { document: false });

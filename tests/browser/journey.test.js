@@ -39,7 +39,7 @@ test("from the list of events to a confirmed booking, over reloads", async () =>
 
   const list = await open(context, origin, "/");
   await list.getByTestId("unpaid").waitFor();
-  await inspect(list, "events");
+  await inspect(list, "events-unpaid", { document: false });
   await list.getByTestId("unpaid").getByRole("link").click();
   await list.getByTestId("confirm").waitFor();
   await list.close();

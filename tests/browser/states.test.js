@@ -235,7 +235,9 @@ test("in Thai where the browser prefers it, and in English where the person does
 
 test("dressed as the event wishes, readable in spite of it", async () => {
   const sale = await server.openSale("Yellow on White", { ahead: 1 });
-  const logo = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
+  // A yellow ring.
+  const logo =
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAADAAAAAwCAMAAABg3Am1AAAACVBMVEUAAAD/1AD///8bbL2HAAAAA3RSTlMA//9EUNYhAAAAkklEQVR42u2WQQ6AIAwEWf7/aBMTTWhLYQh4ck+G7kRQ2FLKBukVc08xCgTtCaJE1B8RUTUjepXhePLqSX9cHHxxV3YD9VbfQAE/IQsYi1+AAxqP5gFZ+PHV5sG6KCACyCwnAcoPfAGAH3d+L/HtjQ8QP6LnU4MHGY9KHMY87nlD4S2LN0Xedhca+8LVYeFyMtIFukkFKUsK31wAAAAASUVORK5CYII=";
   await sale.dress({ accent: "#ffd400", background: "#123456", message: "Doors at seven.", logo });
   const { context, page, faults } = await visit(sale);
   await says(page, "Doors at seven.");

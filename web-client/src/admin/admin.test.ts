@@ -5,12 +5,19 @@ import { serverSent } from "./server-sent";
 import { claimsOf } from "./session";
 import { extended } from "./views/live";
 import { requested } from "./views/new-event";
+import { span } from "./views/span";
 import { fromSlider, toSlider } from "./views/slider";
 
 test("a slider covers powers of ten in round numbers and comes back to where it was", () => {
   expect([0, 1_000].map((position) => fromSlider(position, 100_000))).toEqual([0, 100_000]);
   for (const value of [0, 1, 5, 50, 120, 2_000, 35_000, 100_000]) expect(fromSlider(toSlider(value, 100_000), 100_000)).toBe(value);
   expect(toSlider(1_000_000, 100_000)).toBe(1_000);
+});
+
+test("a plot shows a minute at least, and the last one where nothing is known yet", () => {
+  expect(span(1_000, 1_600, 9_000)).toEqual([1_000, 1_600]);
+  expect(span(1_590, 1_600, 9_000)).toEqual([1_540, 1_600]);
+  expect(span(null, null, 9_000)).toEqual([8_940, 9_000]);
 });
 
 test("events of a stream are read whole, however they arrive", async () => {

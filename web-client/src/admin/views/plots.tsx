@@ -6,6 +6,7 @@ import "uplot/dist/uPlot.min.css";
 import type { FigureName, History } from "../resources";
 import { useWords } from "../words/words";
 import { quantitiesIn } from "./quantity";
+import { span } from "./span";
 
 interface Curve {
   figure: FigureName;
@@ -16,8 +17,6 @@ interface Curve {
 }
 
 const HEIGHT = 180;
-/** Less time than this on a whole plot would make noise look like news. */
-const SHORTEST_S = 60;
 
 export function Plots({ history }: { history: History }) {
   const { t } = useWords();
@@ -110,7 +109,7 @@ function optionsFor(target: HTMLElement, curves: Curve[], language: string): uPl
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    scales: { x: { range: (_, first, last) => span(first, last) }, y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1) * 1.1] } },
+    scales: { x: { range: (_, first, last) => span(first, last, Date.now() / 1_000) }, y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1) * 1.1] } },
     axes: [
       { ...axis, size: 28, space: 80, values: (_, ticks) => ticks.map((at) => time.format(at * 1_000)) },
       { ...axis, size: 48, values: (_, ticks) => ticks.map((value) => compact.format(value)) },
@@ -126,12 +125,6 @@ function optionsFor(target: HTMLElement, curves: Curve[], language: string): uPl
       })),
     ],
   };
-}
-
-/** From and to, in seconds; without samples the last minute. */
-function span(first: number | null, last: number | null): [number, number] {
-  const end = last ?? Date.now() / 1_000;
-  return [Math.min(first ?? end, end - SHORTEST_S), end];
 }
 
 /** A canvas does not follow the theme by itself. */
