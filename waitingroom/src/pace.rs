@@ -24,8 +24,8 @@ const FULL: u32 = 1_000;
 pub const SETTLE: Duration = Duration::from_millis(2_500);
 /// Time between two raises.
 const STEP: Duration = Duration::from_secs(1);
-/// A raise while below the ceiling, in thousandths: from the floor to the whole in five.
-const BIG_RAISE: u32 = 200;
+/// A raise while below the ceiling, in thousandths: from the floor to the whole in three.
+const BIG_RAISE: u32 = 300;
 /// A raise beyond the ceiling.
 const SMALL_RAISE: u32 = 20;
 /// Strain that returns within this time was no passing trouble: the ceiling comes down.
