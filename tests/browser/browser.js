@@ -7,7 +7,7 @@ import { chromium } from "playwright-core";
 const artifacts = new URL("artifacts/", import.meta.url);
 /** With SCREENS=1 the pictures for the documentation are taken anew. */
 const screens = process.env.SCREENS ? new URL("../../docs/screens/", import.meta.url) : undefined;
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 export const PATIENCE_MS = 15_000;
 
@@ -53,19 +53,33 @@ function watch(context, origin) {
   return faults;
 }
 
-/** A state that was reached: no violation of WCAG 2.2 AA, nothing that scrolls sideways, and a picture. */
-export async function inspect(page, name, { document = true, except = [] } = {}) {
+/** A state that was reached: no violation of WCAG 2.2 AA, nothing that is cut or scrolls sideways, and a picture. */
+export async function inspect(page, name, { document = true, axe = true, except = [] } = {}) {
   await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {}))));
   const path = (folder) => new URL(`${name}.png`, folder).pathname;
   await page.screenshot({ path: path(artifacts), fullPage: true });
   if (screens && document) await page.screenshot({ path: path(screens), fullPage: true });
   const wide = await page.evaluate(() => globalThis.document.documentElement.scrollWidth - innerWidth);
   assert.ok(wide <= 0, `${name} scrolls sideways by ${wide} px`);
-  assert.deepEqual(await violations(page, except), [], `${name} is accessible`);
+  assert.deepEqual(await cut(page), [], `${name} shows all of its text`);
+  if (axe) assert.deepEqual(await violations(page, except), [], `${name} is accessible`);
+}
+
+/** Boxes that hide a part of their text, and what lies beside the window without a way to scroll to it. */
+function cut(page) {
+  return page.evaluate(() => {
+    const boxes = [...globalThis.document.querySelectorAll("body *")].filter((box) => box.checkVisibility() && !box.closest("svg, .visually-hidden, .skip"));
+    const style = (box) => getComputedStyle(box);
+    const hides = (box) => ["hidden", "clip"].some((how) => style(box).overflow.includes(how));
+    const over = (box) => box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1;
+    const scrolled = (box) => box && (/auto|scroll/.test(style(box).overflowX) || scrolled(box.parentElement));
+    const outside = (box) => box.getBoundingClientRect().right > innerWidth + 1 && !scrolled(box);
+    return boxes.filter((box) => (hides(box) && over(box)) || outside(box)).map((box) => box.outerHTML.slice(0, 120));
+  });
 }
 
 async function violations(page, except) {
-  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axe);
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axeSource);
   const runOnly = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
   const rules = Object.fromEntries(except.map((rule) => [rule, { enabled: false }]));
   const { violations } = await page.evaluate((options) => globalThis.axe.run(globalThis.document, options), { runOnly, rules });

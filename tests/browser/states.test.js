@@ -256,6 +256,9 @@ for (const colorScheme of ["light", "dark"]) {
     const { context, page, faults } = await visit(sale, { viewport: { width: 320, height: 640 }, colorScheme, reducedMotion: "reduce" });
     await page.getByTestId("wish-add").click();
     await page.getByTestId("wish-add").click();
+    const wished = page.locator(".pick > span").first();
+    assert.equal(await wished.textContent(), "Friday evening · Floor, €125.00");
+    assert.ok(await wished.evaluate((text) => text.scrollWidth <= text.clientWidth), "it wraps");
     await inspect(page, `narrow-${colorScheme}-door`);
     await page.reload();
     await join(page);
