@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { inspect, launch, user } from "./browser.js";
+import { operating, signedIn } from "./operator.js";
 import { Server, origin } from "./sale.js";
 import { join, open } from "./visitor.js";
 
@@ -12,19 +13,6 @@ before(async () => {
   browser = await launch();
 });
 after(() => browser?.close());
-
-async function operator(options) {
-  const { context, faults } = await user(browser, origin, { viewport: { width: 1280, height: 900 }, ...options });
-  const page = await open(context, origin, "/admin");
-  await page.getByTestId("development").click();
-  await page.getByTestId("who").waitFor();
-  return { context, page, faults };
-}
-
-async function at(page, sale) {
-  await page.goto(`${origin}/admin#/events/${sale.event_id}`);
-  await page.getByTestId("line").waitFor();
-}
 
 const state = (page, state) => page.locator(`h1 + [data-testid=state][data-state=${state}]`);
 const entry = (page, action) => page.locator(`[data-testid=audit-entry][data-action=${action}]`).first();
@@ -80,7 +68,7 @@ test("an address that changes the moment somebody is signed in is followed", asy
 });
 
 test("an event is made; what is wrong is said at its field", async () => {
-  const { context, page, faults } = await operator();
+  const { context, page, faults } = await signedIn(browser, origin);
   await page.getByTestId("new-event").click();
   const field = (name) => page.getByTestId(name);
   await field("create").click();
@@ -110,8 +98,7 @@ test("an event is made; what is wrong is said at its field", async () => {
 
 test("a line is run live: its people see the message and the rate, its operator sees them", async () => {
   const sale = await server.openSale("Night of Many Doors", { ahead: 3, queue: { state: "open", rate_per_second: 0, burst: 1 } });
-  const { context, page, faults } = await operator();
-  await at(page, sale);
+  const { context, page, faults } = await operating(browser, sale);
   const visitor = await user(browser, origin);
   const waiting = await open(visitor.context, origin, sale.path);
   await join(waiting);
@@ -173,6 +160,38 @@ async function drawn(page) {
   });
 }
 
+for (const samples of [0, 1]) {
+  test(`plots of a sale just made show the last minute, with ${samples === 0 ? "no sample" : "one"}`, async () => {
+    const sale = await server.openSale("Night of the First Minute");
+    const { context, page, faults } = await signedIn(browser, origin);
+    await context.route("**/live", async (route) => {
+      const { history, ...now } = await (await route.fetch()).json();
+      const few = Object.fromEntries(Object.keys(history).map((name) => [name, [name === "at_ms" ? Date.now() : 1].slice(0, samples)]));
+      await route.fulfill({ json: { ...now, history: few } });
+    });
+    await context.route("**/live/stream", () => {});
+    await page.evaluate(() => {
+      globalThis.drawn = [];
+      const { fillText } = CanvasRenderingContext2D.prototype;
+      CanvasRenderingContext2D.prototype.fillText = function (text, ...where) {
+        globalThis.drawn.push(text);
+        return fillText.call(this, text, ...where);
+      };
+    });
+    await page.evaluate((id) => (location.hash = `#/events/${id}`), sale.event_id);
+    await page.waitForFunction(() => document.querySelectorAll(".plot canvas").length === 6);
+    const ages = await page.waitForFunction(() => {
+      const seconds = (text) => text.split(":").reduce((sum, part) => sum * 60 + Number(part), 0);
+      const now = seconds(new Date().toTimeString().slice(0, 8));
+      const times = globalThis.drawn.filter((text) => /^\d\d:\d\d:\d\d$/.test(text));
+      return times.length > 0 && times.map((text) => (now - seconds(text) + 86_400) % 86_400);
+    });
+    for (const age of await ages.jsonValue()) assert.ok(age <= 90, `a tick of ${age} s ago`);
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+}
+
 for (const [name, options] of Object.entries({
   dark: { colorScheme: "dark" },
   narrow: { viewport: { width: 320, height: 700 } },
@@ -180,12 +199,11 @@ for (const [name, options] of Object.entries({
 })) {
   test(`the page is good to look at: ${name}`, async () => {
     const sale = await server.openSale("Night of Quiet Numbers", { ahead: 12, queue: { state: "open", rate_per_second: 1, burst: 1 } });
-    const { context, page, faults } = await operator(options);
-    await at(page, sale);
+    const { context, page, faults } = await operating(browser, sale, options);
     await page.getByTestId("node").first().waitFor();
     await figure(page, "sold", 0);
     await page.waitForFunction(() => document.querySelectorAll(".plot canvas").length === 6);
-    await inspect(page, `admin-${name}`);
+    await inspect(page, `admin-small-${name}`, { document: false });
     assert.deepEqual(faults, []);
     await context.close();
   });

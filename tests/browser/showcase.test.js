@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { inspect, launch, user } from "./browser.js";
+import { operating } from "./operator.js";
 import { OwnServer } from "./own-server.js";
 import { join, open, position } from "./visitor.js";
 
@@ -27,6 +28,12 @@ const HALL = [
   { name: "Gallery", capacity: 70, unit_price: 4_500 },
   { name: "Box", capacity: 8, unit_price: 24_000 },
 ];
+
+const LOOKS = {
+  dark: { colorScheme: "dark" },
+  narrow: { viewport: { width: 320, height: 700 } },
+  thai: { locale: "th-TH" },
+};
 
 /** People in one page, each with a socket: `come(n, s)` lets n more join within s seconds; when their turn comes most buy, some only hold, few do nothing. */
 async function crowd(context, { event_id, path }) {
@@ -86,13 +93,7 @@ test("a sale in full swing", { skip }, async () => {
   await server.openSale("Chamber Music at Noon", { queue: { state: "closed" } });
   await server.openSale("Rehearsal, open to friends", { queue: { message: "A short break. Every place is kept." } });
 
-  const page = (await user(browser, stanchion.origin, { viewport: { width: 1280, height: 1128 } })).context;
-  const operator = await open(page, stanchion.origin, "/admin");
-  await operator.getByTestId("development").click();
-  await operator.getByTestId("who").waitFor();
-  await operator.goto(`${stanchion.origin}/admin#/events/${sale.event_id}`);
-  await operator.getByTestId("line").waitFor();
-
+  const { page: operator } = await operating(browser, sale, { viewport: { width: 1280, height: 1128 } });
   const others = await user(browser, stanchion.origin);
   const { come } = await crowd(others.context, sale);
   await come(110, 8);
@@ -125,6 +126,11 @@ test("a sale in full swing", { skip }, async () => {
   await operator.waitForFunction(lively);
   await operator.screenshot({ path: new URL("../../docs/screens/showcase-operators.png", import.meta.url).pathname });
   await inspect(operator, "admin-event");
+  for (const [name, options] of Object.entries(LOOKS)) {
+    const { page } = await operating(browser, sale, options);
+    await page.getByTestId("node").first().waitFor();
+    await inspect(page, `admin-${name}`);
+  }
   const list = await open(context, stanchion.origin, "/");
   await list.getByTestId("event").nth(5).waitFor();
   await inspect(list, "events");

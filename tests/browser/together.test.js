@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { inspect, launch, user } from "./browser.js";
+import { operating } from "./operator.js";
 import { Server, origin } from "./sale.js";
 import { booking, join, open, position } from "./visitor.js";
 
@@ -21,16 +22,6 @@ async function wishing(sale, zone, seats) {
   await page.getByTestId("wish-zone").selectOption({ index: zone });
   await page.getByTestId("wish-quantity").selectOption(String(seats));
   await join(page);
-  return { context, faults, page };
-}
-
-async function operating(sale) {
-  const { context, faults } = await user(browser, origin, { viewport: { width: 1280, height: 900 } });
-  const page = await open(context, origin, "/admin");
-  await page.getByTestId("development").click();
-  await page.getByTestId("who").waitFor();
-  await page.goto(`${origin}/admin#/events/${sale.event_id}`);
-  await page.getByTestId("line").waitFor();
   return { context, faults, page };
 }
 
@@ -78,7 +69,7 @@ test("what an operator does, a visitor's page shows within a second: a pause, a 
   const visitor = await user(browser, origin);
   const page = await open(visitor.context, origin, sale.path);
   await join(page);
-  const operator = await operating(sale);
+  const operator = await operating(browser, sale);
   const took = { paused: await toSeen({ page }, "[data-testid=reason]", "The line is paused", operator, "turn-paused") };
   await operator.page.getByTestId("message").fill("Doors open at eight.");
   took.message = await toSeen({ page }, "[data-testid=notice]", "Doors open at eight.", operator, "send");
@@ -95,7 +86,7 @@ test("two visitors reach the seats they wished for while an operator stops, slow
   const sale = await server.openSale("Two by Two", { ahead: 6, queue: { rate_per_second: 1, burst: 1 } });
   const [ann, bob] = [await wishing(sale, 1, 2), await wishing(sale, 2, 1)];
   assert.deepEqual([await position(ann.page), await position(bob.page)], [7, 8]);
-  const operator = await operating(sale);
+  const operator = await operating(browser, sale);
 
   await turn(operator, "open");
   await Promise.all([movesTo(ann.page, 6), movesTo(bob.page, 7)]);

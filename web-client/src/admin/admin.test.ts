@@ -15,9 +15,10 @@ test("a slider covers powers of ten in round numbers and comes back to where it 
 });
 
 test("a plot shows a minute at least, and the last one where nothing is known yet", () => {
-  expect(span(1_000, 1_600, 9_000)).toEqual([1_000, 1_600]);
-  expect(span(1_590, 1_600, 9_000)).toEqual([1_540, 1_600]);
-  expect(span(null, null, 9_000)).toEqual([8_940, 9_000]);
+  expect(span([1_000, 1_300, 1_600], 9_000)).toEqual([1_000, 1_600]);
+  expect(span([1_590, 1_600], 9_000)).toEqual([1_540, 1_600]);
+  expect(span([1_600], 9_000)).toEqual([1_540, 1_600]);
+  expect(span([], 9_000)).toEqual([8_940, 9_000]);
 });
 
 test("events of a stream are read whole, however they arrive", async () => {

@@ -109,7 +109,8 @@ function optionsFor(target: HTMLElement, curves: Curve[], language: string): uPl
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    scales: { x: { range: (_, first, last) => span(first, last, Date.now() / 1_000) }, y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1) * 1.1] } },
+    // By the samples themselves: of a single one uPlot would make years.
+    scales: { x: { range: ({ data }) => span(data[0], Date.now() / 1_000) }, y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1) * 1.1] } },
     axes: [
       { ...axis, size: 28, space: 80, values: (_, ticks) => ticks.map((at) => time.format(at * 1_000)) },
       { ...axis, size: 48, values: (_, ticks) => ticks.map((value) => compact.format(value)) },

@@ -3,8 +3,8 @@
 /** Less time than this on a whole plot would make noise look like news. */
 const SHORTEST_S = 60;
 
-/** `first` and `last` are samples; where there is none yet, it ends `now`. */
-export function span(first: number | null, last: number | null, now: number): [number, number] {
-  const end = last ?? now;
-  return [Math.min(first ?? end, end - SHORTEST_S), end];
+/** To the last sample, or to `now` where there is none yet. */
+export function span(samples: ArrayLike<number>, now: number): [number, number] {
+  const end = samples[samples.length - 1] ?? now;
+  return [Math.min(samples[0] ?? end, end - SHORTEST_S), end];
 }
