@@ -21,8 +21,9 @@ const JOURNAL_MEMORY_MS: u32 = 3_600 * 1_000;
 const STAGE_MEMORY_MS: u32 = 60 * 1_000;
 /// Most settlements that one step of a load applies: it keeps others waiting for a few milliseconds.
 const JOURNAL_LIMIT: u32 = 1_000;
-/// Memories that end in the same ten minutes, the usual life of a hold, are kept together.
-const MEMORY_SPAN_MS: u32 = 600 * 1_000;
+/// Memories that end within so long are kept together; those that live longer, within the next doubling that is no shorter than
+/// their lives. So a memory is in Redis for about twice as long as it lives, at most.
+const MEMORY_SPAN_MS: u32 = 20 * 1_000;
 /// How long an ended memory is left in Redis, whose clock may run ahead of the callers'.
 const CLOCK_SLACK_MS: u32 = 5_000;
 

@@ -18,9 +18,9 @@ local function memory_key(span)
 end
 
 -- The span in which a memory of this end is, as `length:number`.
-local function span_of(ends, now)
+local function span_of(ends, life)
   local length = MEMORY_SPAN_MS
-  while ends - now > length do length = 2 * length end
+  while life > length do length = 2 * length end
   return digits(length) .. ':' .. digits(math.floor(ends / length))
 end
 
@@ -79,18 +79,19 @@ end
 
 -- Collects memories to be written down together: the last of each name, unless that has ended.
 local function notebook(now)
-  local memories, end_of = {}, {}
+  local memories, end_of, life_of = {}, {}, {}
   return {
-    -- Answers what is remembered.
-    note = function(name, ends, booking, fingerprint)
-      memories[name], end_of[name] = ends .. '\t' .. booking .. '\t' .. fingerprint, tonumber(ends)
+    -- Answers what is remembered. Memories of one kind of `life` share their spans, whatever is left of each.
+    note = function(name, ends, life, booking, fingerprint)
+      memories[name] = ends .. '\t' .. booking .. '\t' .. fingerprint
+      end_of[name], life_of[name] = tonumber(ends), life
       return memories[name]
     end,
     write = function()
       local lists, ends = {}, {}
       for name, memory in pairs(memories) do
         if end_of[name] > now then
-          local span = span_of(end_of[name], now)
+          local span = span_of(end_of[name], life_of[name])
           local list = lists[span] or {}
           list[#list + 1], list[#list + 2] = name, memory
           lists[span], ends[span] = list, math.max(ends[span] or 0, end_of[name])

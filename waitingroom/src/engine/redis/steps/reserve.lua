@@ -64,8 +64,9 @@ local function refusal(request)
   if request.quantity > left then return 'insufficient', left end
 end
 
-local function note(name, ends, booking, fingerprint)
-  memories[name] = notes.note(name, ends, booking, fingerprint)
+local function note(name, ends, request, fingerprint)
+  local life = math.max(tonumber(request.ends), tonumber(request.pass_ends)) - now
+  memories[name] = notes.note(name, ends, life, request.booking, fingerprint)
 end
 
 -- The pass goes on counting as active until the commit: one that fails must not bring it back above the cap.
@@ -83,8 +84,8 @@ local function hold(request)
   held_by[user] = (tonumber(held_by[user]) or 0) + request.quantity
   taken = taken + request.quantity
   changed.zones[zone], changed.held_by[user] = digits(available[zone]), digits(held_by[user])
-  note(request.burned, request.pass_ends, booking, '')
-  if request.tried then note(request.tried, request.ends, booking, request.fingerprint) end
+  note(request.burned, request.pass_ends, request, '')
+  if request.tried then note(request.tried, request.ends, request, request.fingerprint) end
   changed.holds[booking] =
     table.concat({ user, zone, request.seats, request.ends, request.pass, request.attempt }, '\t')
   changed.uncommitted[#changed.uncommitted + 1], changed.uncommitted[#changed.uncommitted + 2] = now_text, booking

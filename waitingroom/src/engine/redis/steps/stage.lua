@@ -25,7 +25,7 @@ else
     due[#due + 1] = values[i]
     forget_spent(hold.user, hold.pass)
     burned[#burned + 1] = burned_name(hold.pass)
-    notes.note(burned_name(hold.pass), hold.expires, values[i], '')
+    notes.note(burned_name(hold.pass), hold.expires, tonumber(hold.expires) - now, values[i], '')
   end
   forget_memories(burned)
   notes.write()
