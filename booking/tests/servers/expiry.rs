@@ -68,11 +68,12 @@ fn number(variable: &str, usual: u32) -> u32 {
 /// How long the seat that came back latest was over its time. Holds end in the order in which they were made.
 async fn let_holds_end(shop: &Shop, holds: u32, never_held: u32, spread: Duration) -> Duration {
     shop.clock.advance(HOLD);
-    let (began, mut moved, mut latest) = (Instant::now(), Duration::ZERO, Duration::ZERO);
+    let (began, mut passed, mut latest) = (Instant::now(), Duration::ZERO, Duration::ZERO);
     loop {
-        let passed = began.elapsed();
-        shop.clock.advance(passed - moved);
-        moved = passed;
+        // The clock knows whole milliseconds: it would fall behind by the rest of each step.
+        let step = Duration::from_millis((began.elapsed() - passed).as_millis() as u64);
+        shop.clock.advance(step);
+        passed += step;
         let free = shop.left().await[..ZONES as usize].iter().sum::<u32>() - never_held;
         latest = latest.max(passed.saturating_sub(spread.mul_f64(f64::from(free.min(holds - 1)) / f64::from(holds))));
         if free == holds {
