@@ -3,8 +3,8 @@
 //!
 //! A lane takes whatever waits, up to 200, as soon as the batch before is done: alone, a request waits for nobody;
 //! under load, batches grow by themselves. A reservation goes through the lane of holds (one step of the engine), then
-//! through the lane of commits, while the next batch is being held. Where the commits fall behind, new reservations are
-//! refused at once: nobody is let in to wait for long.
+//! through the lane of commits, while the next batch is being held and the engine is told of the last one. Where the commits
+//! fall behind, new reservations are refused at once: nobody is let in to wait for long.
 
 use std::{
     sync::Arc,

@@ -1,4 +1,4 @@
-//! The lanes of the group commit: collect, hold, store, tell the engine, answer.
+//! The lanes of the group commit: collect, hold, store, answer, tell the engine. Each works on a batch of its own meanwhile.
 
 use std::{
     collections::HashMap,
@@ -34,6 +34,9 @@ const MOMENT: Duration = Duration::from_millis(1);
 /// [`crate::reconcile::PATIENCE`], must never meet one that is about to be.
 const TURN_DEADLINE: Duration = Duration::from_secs(4);
 
+/// Batches that are stored and that the engine has not heard of: with more, the lane of commits waits.
+const TELLING: usize = 2;
+
 /// After a drain began, a lane ends when nothing has come for this long.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
@@ -59,12 +62,19 @@ impl Lanes {
                 hold(&engine, batch, &held).await;
             }
         });
-        let store = tools.clone();
+        let (store, (told, mut telling)) = (tools.clone(), mpsc::channel(TELLING));
         lifecycle.spawn("commit reservations", async move {
-            // Ends after the lane of holds, whose sender is the only one.
+            // Ends after the lane of holds, whose sender is the only one; the next ends after this one for the same reason.
             let mut batch = Vec::with_capacity(BATCH);
             while inserts.recv_many(&mut batch, BATCH).await > 0 {
-                insert(&store, std::mem::replace(&mut batch, Vec::with_capacity(BATCH)), &pace).await;
+                let batch = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+                let _ = told.send(insert(&store, batch, &pace).await).await; // the lane that follows is there
+            }
+        });
+        let engine = tools.clone();
+        lifecycle.spawn("tell the engine", async move {
+            while let Some(committed) = telling.recv().await {
+                tell(&engine, committed).await;
             }
         });
         let watch = lifecycle.clone();
@@ -103,7 +113,13 @@ async fn gather<T>(lane: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, crowd: usiz
     }
 }
 
-async fn insert(tools: &Tools, batch: Vec<Insert>, pace: &Pace) {
+/// What a batch came to, for the engine and for those who hear of it only once the engine has.
+struct Committed {
+    settlements: Settlements,
+    given_back: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+}
+
+async fn insert(tools: &Tools, batch: Vec<Insert>, pace: &Pace) -> Committed {
     let (batch, late): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_wanted);
     let mut settlements = Settlements::default();
     let mut given_back = Vec::new();
@@ -125,8 +141,12 @@ async fn insert(tools: &Tools, batch: Vec<Insert>, pace: &Pace) {
             }
         }
     }
-    settlements.carry_out(tools).await;
-    for (answer, outcome) in given_back {
+    Committed { settlements, given_back }
+}
+
+async fn tell(tools: &Tools, committed: Committed) {
+    committed.settlements.carry_out(tools).await;
+    for (answer, outcome) in committed.given_back {
         let _ = answer.send(outcome); // the client may have gone
     }
 }
