@@ -164,12 +164,12 @@ async fn after_everything_has_ended_no_key_is_left() {
 #[tokio::test]
 async fn memories_of_any_length_are_found_and_expire() {
     const DAY: Duration = Duration::from_secs(86_400);
-    let sale = Sale::open(QueueSettings { pass_ttl_seconds: 1, ..Default::default() }).await;
+    let sale = Sale::open(QueueSettings { pass_ttl_seconds: 15, ..Default::default() }).await;
     for (number, name) in (1..).zip(["brief", "usual", "long"]) {
         sale.join(name, number).await;
     }
     let passes = sale.release().await;
-    let holds = [Duration::from_secs(1), Duration::from_secs(600), DAY];
+    let holds = [Duration::from_secs(15), Duration::from_secs(600), DAY];
     let requests: Vec<_> =
         passes.iter().zip(holds).map(|((user, pass), hold)| sale.request(user.clone(), pass, hold)).collect();
     for request in &requests {
@@ -181,10 +181,12 @@ async fn memories_of_any_length_are_found_and_expire() {
 
     let mut redis = sale.engine.connection();
     let memories: Vec<_> = sale.keys().await.into_iter().filter(|key| key.contains(":memory:")).collect();
-    assert!((3..=4).contains(&memories.len()), "one for each length of a hold: {memories:?}");
+    // A pass and a hold of one length may end in neighbouring spans of it.
+    let lengths: BTreeSet<_> = memories.iter().filter_map(|key| key.rsplit(':').nth(1)).collect();
+    assert_eq!(lengths, ["163840000", "20000", "640000"].into(), "one for each length of a hold");
     let mut longest = 0;
-    for memory in memories {
-        let left: i64 = redis.pttl(&memory).await.unwrap();
+    for memory in &memories {
+        let left: i64 = redis.pttl(memory).await.unwrap();
         assert!((1..=86_400_000 + 5_000).contains(&left), "{memory} stays for {left} ms");
         longest = longest.max(left);
     }
