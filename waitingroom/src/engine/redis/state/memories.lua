@@ -1,8 +1,8 @@
 -- The two memories that make a retry safe: burned passes and idempotency attempts. Needs `spans`.
 --
 -- A memory is `end <tab> booking <tab> fingerprint`. Whether it has ended is asked of the caller's clock. Those that end in the
--- same span of time share a hash, which goes when all of them have ended: a key each would cost Redis several times as much,
--- and once more when it expires. A span is as long as its memories live, rounded up: at any time, there are few.
+-- same span of time share a hash, which goes when all of them have ended: a key each would be a command, two entries and an
+-- expiry each. A span is as long as its memories live, rounded up: at any time, there are few.
 -- Memories belong to an epoch: they need not be removed with it.
 
 local function burned_name(pass)
