@@ -62,7 +62,9 @@ impl Crowd {
 
     /// Wakes whoever has news and takes it, as the connections' tasks do: which connection is told what.
     pub fn told(&self, mut tell: impl FnMut(usize, String)) {
-        self.registry.wake(usize::MAX);
+        while self.registry.wakes() {
+            self.registry.wake_some();
+        }
         for (at, slot) in self.slots.iter().enumerate() {
             for (event, news) in slot.take() {
                 news.position.into_iter().for_each(|position| tell(at, position_message(event, position).to_json()));

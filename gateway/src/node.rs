@@ -1,9 +1,12 @@
 //! The node's ear and its sign of life: one listener for all its users, one report an event, and a probe that proves that the
 //! ear still hears.
 
+mod breath;
+
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use tokio::task::yield_now;
 use waitingroom::{
     ids::{EventId, UserId},
     line::Place,
@@ -11,14 +14,13 @@ use waitingroom::{
     signal::{Heard, Listener, Recipient, Signal, SignalError},
 };
 
+use self::breath::Breath;
 use crate::{Gateway, registry::Applied};
 
 /// How often a node reports itself; see [`waitingroom::absence::NODE_TIMEOUT`].
 const REPORT: Duration = Duration::from_secs(2);
 /// How often a node probes its own subscription, and looks for lost messages.
 const PROBE: Duration = Duration::from_millis(500);
-/// Connections whose news can wait that are woken together: each pass waits for as many at most.
-const WAKES: usize = 32;
 /// Pause before places that could not be read are read again.
 const RESYNC_RETRY: Duration = Duration::from_millis(500);
 /// Places that are read at the same time in a resync.
@@ -43,15 +45,19 @@ async fn pulse(gateway: Gateway) {
 /// by an earlier signal and can wait.
 async fn listen(gateway: Gateway, mut ear: Box<dyn Listener>) {
     let registry = &gateway.0.registry;
+    let mut breath = Breath::default();
     loop {
         tokio::select! {
             biased;
             heard = ear.next() => match heard {
-                Heard::Signal(signal) => hear(&gateway, *signal),
+                Heard::Signal(signal) => {
+                    hear(&gateway, *signal);
+                    yield_now().await; // whoever was given a pass writes it before the line's next step is worked out
+                }
                 Heard::Gap => missed(&gateway).await,
             },
             () = drained(&gateway) => return,
-            () = tokio::task::yield_now(), if registry.wakes() => registry.wake(WAKES),
+            () = breath.draw(), if registry.wakes() => registry.wake_some(),
         }
     }
 }

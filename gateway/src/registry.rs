@@ -191,14 +191,14 @@ impl Registry {
         self.known_room(event).map(|room| room.users()).unwrap_or_default()
     }
 
-    /// Is anybody to be woken by [`Registry::wake`]?
+    /// Is anybody to be woken by [`Registry::wake_some`]?
     pub(crate) fn wakes(&self) -> bool {
         !self.waking.is_empty()
     }
 
     /// Wakes the next few whose news could wait.
-    pub(crate) fn wake(&self, count: usize) {
-        self.waking.wake(count);
+    pub(crate) fn wake_some(&self) {
+        self.waking.wake_some();
     }
 
     pub(crate) fn set_hears(&self, hears: bool) {

@@ -98,6 +98,13 @@ impl Slot {
         }
     }
 
+    /// There is news, unless it was told already.
+    pub(super) fn wake_for_news(&self) {
+        if !self.news.lock().is_empty() {
+            self.wake(Due::NEWS);
+        }
+    }
+
     /// The client is to be told that it will be sent away after this time.
     pub(crate) fn warn(&self, leaves_after: Duration) {
         let millis = u32::try_from(leaves_after.as_millis()).unwrap_or(u32::MAX);

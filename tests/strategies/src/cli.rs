@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Compares ways to bring a pass to its user, on the same workload: so many browsers wait on WebSockets; then each receives one
 /// pass, in order, at a constant rate, in steps as Stanchion's worker takes them. Then the strategies that route in the gateway do the
-/// same at a high rate: so fast that hardly a position is told in between, which leaves the cost of the passes.
+/// same at a high rate: so fast that hardly a position is told in between. At last they do it in a sale that is open already, so that
+/// nobody is told of the opening either, which leaves the cost of the passes.
 ///
 /// Needs redis-server, and for the row `stanchion` PostgreSQL and NATS: `make bench-strategies` brings them. Each run has a
 /// Redis of its own. A gateway process spends up to two descriptors on a user.
@@ -58,6 +59,9 @@ pub struct Workload {
     /// Strategies to compare
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Strategy::value_variants())]
     pub strategies: Vec<Strategy>,
+    /// When Stanchion's sale opens
+    #[arg(skip)]
+    pub opening: Opening,
     /// Write the table here, between the lines `<!-- strategies -->` and `<!-- /strategies -->`
     #[arg(long, value_name = "FILE")]
     pub table: Option<PathBuf>,
@@ -66,13 +70,29 @@ pub struct Workload {
     pub plot: Option<PathBuf>,
 }
 
+/// When Stanchion's sale opens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Opening {
+    /// With the first pass: everybody is told that it opens.
+    #[default]
+    WithPasses,
+    /// Before anybody comes; they wait because the cap is reached, until it is lifted.
+    Before,
+}
+
 impl Workload {
-    /// The second part, where there is one.
-    pub fn at_high_rate(&self) -> Option<Self> {
+    /// All parts, this one first.
+    pub fn parts(&self) -> Vec<Self> {
+        let high = [Opening::WithPasses, Opening::Before].map(|opening| self.at_high_rate(opening));
+        let high = high.into_iter().filter(|part| part.rate > 0);
+        std::iter::once(self.clone()).chain(high).collect()
+    }
+
+    fn at_high_rate(&self, opening: Opening) -> Self {
         let routed = |strategy: &Strategy| matches!(strategy, Strategy::NodeChannel | Strategy::Stanchion);
         let strategies = self.strategies.iter().copied().filter(routed).collect();
         let patience = self.patience.min(HIGH_RATE_PATIENCE);
-        (self.high_rate > 0).then(|| Self { rate: self.high_rate, strategies, patience, ..self.clone() })
+        Self { rate: self.high_rate, strategies, patience, opening, ..self.clone() }
     }
 
     /// From the first pass to the moment when a pass is too late.
@@ -138,7 +158,10 @@ mod tests {
         let cli = Cli::parse_from(["stanchion-strategies", "--strategies", "user-channel,stanchion"]);
         assert_eq!(cli.workload.strategies, [Strategy::UserChannel, Strategy::Stanchion]);
         assert_eq!(cli.workload.length(), Duration::from_secs(31));
-        let fast = cli.workload.at_high_rate().unwrap();
+        let [_, fast, open] = cli.workload.parts().try_into().unwrap();
         assert_eq!((fast.rate, fast.strategies.as_slice()), (10_000, [Strategy::Stanchion].as_slice()));
+        assert_eq!((fast.opening, open.opening), (Opening::WithPasses, Opening::Before));
+        let one = Cli::parse_from(["stanchion-strategies", "--high-rate", "0"]);
+        assert_eq!(one.workload.parts().len(), 1);
     }
 }

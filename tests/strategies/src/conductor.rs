@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    cli::{Strategy, Workload},
+    cli::{Opening, Strategy, Workload},
     crowd::{BARE, Received},
     measure,
     message::PASS_LIFE_SECONDS,
@@ -27,10 +27,12 @@ use crate::{
 /// A server that does not start, a file that cannot be written.
 pub async fn run(workload: Workload) -> Result<()> {
     let mut tables = Vec::new();
-    for part in std::iter::once(workload.clone()).chain(workload.at_high_rate()) {
+    for part in workload.parts() {
         let runs = play(&part).await?;
         tables.push(report::table(&part, &runs));
-        if let Some(file) = workload.plot.as_deref().filter(|_| part.rate == workload.rate) {
+        if let Some(file) =
+            workload.plot.as_deref().filter(|_| part.rate == workload.rate && part.opening == workload.opening)
+        {
             plot::write(file, &part, &runs)?;
         }
     }
@@ -67,25 +69,37 @@ async fn bare(strategy: Strategy, workload: &Workload) -> Result<Run> {
     stage.perform(strategy, workload, async { publisher::release(strategy, workload, &mut redis).await }).await
 }
 
+/// More users than there are.
+const NO_CAP: u32 = 1_000_000;
+
 async fn whole(workload: &Workload) -> Result<Run> {
     let stack =
         Stack::servers(Shape { gateways: 1, workers: 1, bookings: 1, own_redis: true, ..Shape::default() }).await;
     // No more at once than a step brings, and one that was late.
     let burst = 2 * publisher::steps(workload).1;
+    let cap = if workload.opening == Opening::Before { 1 } else { NO_CAP };
     let queue = json!({
-        "rate_per_second": workload.rate, "burst": burst, "max_active": 1_000_000,
+        "rate_per_second": workload.rate, "burst": burst, "max_active": cap,
         "max_in_line": 1_000_000, "pass_ttl_seconds": PASS_LIFE_SECONDS,
     });
     let sale = Draft::new(&[100_000]).queue(queue).paused().create(&stack.operator()).await;
+    if workload.opening == Opening::Before {
+        sale.open(&stack.operator()).await;
+    }
     let redis = connect(&stack.backing().redis_url).await?;
     let url = stack.gateway_url(0);
     let port = url.rsplit_once(':').context("a port")?.1.parse()?;
     let mut stage = Stage { redis, gateway: stack.pid(Role::Gateway, 0), port, event: sale.event.clone() };
-    let open = async {
-        sale.open(&stack.operator()).await;
+    let release = async {
+        match workload.opening {
+            Opening::WithPasses => sale.open(&stack.operator()).await,
+            Opening::Before => {
+                sale.set_queue(&stack.operator(), json!({ "max_active": NO_CAP })).await.expect(200);
+            }
+        }
         Ok(())
     };
-    stage.perform(Strategy::Stanchion, workload, open).await
+    stage.perform(Strategy::Stanchion, workload, release).await
 }
 
 async fn connect(url: &str) -> Result<MultiplexedConnection> {

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result};
 
 use crate::{
-    cli::{Strategy, Workload},
+    cli::{Opening, Strategy, Workload},
     crowd::Received,
     measure::Reading,
 };
@@ -79,8 +79,12 @@ pub fn line(run: &Run) -> String {
 /// The medians of every strategy's runs, as Markdown.
 pub fn table(workload: &Workload, runs: &[Run]) -> String {
     let names = FIGURES.map(|(name, ..)| name).join(" | ");
+    let when = match workload.opening {
+        Opening::WithPasses => "",
+        Opening::Before => ", in a sale that is open already",
+    };
     let mut lines = vec![
-        format!("{} users, {} passes/s; medians of {} runs.\n", workload.users, workload.rate, workload.runs),
+        format!("{} users, {} passes/s{}; medians of {} runs.\n", workload.users, workload.rate, when, workload.runs),
         format!("| strategy | {names} |"),
         format!("|---|{}", "---|".repeat(FIGURES.len())),
     ];
