@@ -13,9 +13,10 @@ use crate::{
     line::{Grant, Lapse, Progress, QueueSettings},
 };
 
-/// One message to gateways.
+/// One message to gateways. Its kind is the key that the rest stands under: beside the rest, it would be read only after all of it had been
+/// kept aside, which costs as much again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Signal {
     /// Passes for users of one node.
     Passes {
