@@ -51,9 +51,8 @@ async fn hold_of(tools: &Tools, event: EventId, batch: Vec<Wanted>, inserts: &mp
     let held_at = Instant::now();
     match ask(tools, event, &requests).await {
         Ok(outcomes) => {
-            for (outcome, (row, answer)) in outcomes.into_iter().zip(waiting) {
-                go_on(outcome, Insert { row, held_at, answer }, inserts).await;
-            }
+            let answered = outcomes.into_iter().zip(waiting);
+            go_on(answered.map(|(outcome, (row, answer))| (outcome, Insert { row, held_at, answer })), inserts).await;
         }
         Err(error) => {
             for (_, answer) in waiting {
@@ -77,13 +76,13 @@ async fn ask(tools: &Tools, event: EventId, requests: &[Reserve]) -> Result<Vec<
     }
 }
 
-async fn go_on(outcome: ReserveOutcome, insert: Insert, inserts: &mpsc::Sender<Insert>) {
-    let unsent = match outcome {
-        // The lane of commits ends after this one: it is there.
-        ReserveOutcome::Held => inserts.send(insert).await.err().map(|unsent| (unsent.0, Outcome::TooLate)),
-        refused => Some((insert, Outcome::Refused(refused))),
-    };
-    if let Some((insert, outcome)) = unsent {
-        let _ = insert.answer.send(outcome); // the client may have gone
+/// What is held goes on together: one by one, the runtime would let the lane of commits begin with a part of it.
+async fn go_on(answered: impl Iterator<Item = (ReserveOutcome, Insert)>, inserts: &mpsc::Sender<Insert>) {
+    let (held, refused): (Vec<_>, Vec<_>) = answered.partition(|(outcome, _)| *outcome == ReserveOutcome::Held);
+    for (outcome, insert) in refused {
+        let _ = insert.answer.send(Outcome::Refused(outcome)); // the client may have gone
     }
+    // The lane of commits ends after this one: it is there.
+    let Ok(places) = inserts.reserve_many(held.len()).await else { return };
+    places.zip(held).for_each(|(place, (_, insert))| place.send(insert));
 }

@@ -28,7 +28,7 @@ pub(super) const BATCH: usize = 200;
 const CROWD: usize = 8;
 
 /// How long.
-const MOMENT: Duration = Duration::from_millis(1);
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// A hold that waited longer than this is not committed any more: the repair of stale holds, which looks at holds older than
 /// [`crate::reconcile::PATIENCE`], must never meet one that is about to be.

@@ -82,7 +82,8 @@ impl PostgresStore {
 
     pub(super) async fn expire_batch(&self, now: Timestamp, limit: u32) -> Result<Vec<Booking>, StoreError> {
         let mut transaction = self.begin().await?;
-        let query = sqlx::query_as(EXPIRE).bind(now.millis()).bind(i64::from(limit));
+        // Planned anew each time: a plan that was made while the table was small reads all of it, until it is analyzed.
+        let query = sqlx::query_as(EXPIRE).bind(now.millis()).bind(i64::from(limit)).persistent(false);
         let expired: Vec<BookingRow> = query.fetch_all(&mut *transaction).await?;
         let expired: Vec<Booking> = row::all(expired)?;
         count_and_note(&mut transaction, &expired, now).await?;
