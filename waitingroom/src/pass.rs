@@ -157,6 +157,8 @@ impl PassKey {
 
 #[cfg(test)]
 mod tests {
+    use jsonwebtoken::encode;
+
     use super::*;
 
     fn grant() -> Grant {

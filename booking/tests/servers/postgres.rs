@@ -61,3 +61,30 @@ async fn nobody_rewrites_the_audit() {
     }
     assert_eq!(store.audit(None, i64::MAX, 9).await.unwrap().len(), 1);
 }
+
+/// Whoever plans the sweep while the table is empty, once and for all, plans to read all of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_grew_since_is_swept_by_its_index() {
+    let url = own_database().await;
+    let store = PostgresStore::open(&url, 1).await.unwrap();
+    let event = event(&[5_000]);
+    store.create_event(&event, &operator(NOW)).await.unwrap();
+    for _ in 0..10 {
+        assert!(store.expire_due(NOW, 100).await.unwrap().is_empty());
+    }
+    let rows: Vec<_> = (0..5_000).map(|user| reservation(&event, 0, &format!("user-{user}"), 1)).collect();
+    for batch in rows.chunks(200) {
+        store.insert(batch).await.unwrap();
+    }
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    let before = sweeps_by_index(&mut other).await;
+    while sweeps_by_index(&mut other).await == before {
+        assert!(store.expire_due(NOW, 100).await.unwrap().is_empty());
+    }
+}
+
+/// The server's statistics; a second late at most.
+async fn sweeps_by_index(connection: &mut PgConnection) -> i64 {
+    let scans = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'bookings_due'";
+    sqlx::query_scalar(scans).fetch_one(connection).await.unwrap()
+}

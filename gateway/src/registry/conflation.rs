@@ -18,6 +18,11 @@ fn pause(position: u64) -> Duration {
     }
 }
 
+/// Is a turn that comes after this wait there before the next message about this position would be?
+pub(super) fn ends_before_the_next(position: u64, wait_seconds: u32) -> bool {
+    Duration::from_secs(wait_seconds.into()) < pause(position)
+}
+
 /// Does this user's moment lie after `last`, when positions were last looked at, and not after `now`?
 pub(super) fn is_due(position: u64, number: u64, last: Timestamp, now: Timestamp) -> bool {
     let pause = pause(position).as_millis() as i64;
@@ -60,6 +65,16 @@ mod tests {
                 assert_eq!(told(position, &ticks).iter().sum::<usize>(), 1_000, "{position}, ticks of {tick} ms");
             }
         }
+    }
+
+    #[test]
+    fn only_a_fast_line_reaches_somebody_before_their_next_message() {
+        let ends =
+            |position: u64, per_second: u64| ends_before_the_next(position, position.div_ceil(per_second) as u32);
+        let positions = [1, 50, 51, 500, 501, 1_000, 5_000, 5_001, 20_000, 60_000];
+        assert!(!positions.iter().any(|position| ends(*position, 500)));
+        let soon = positions.map(|position| ends(position, 5_000));
+        assert_eq!(soon, [false, false, false, false, true, true, true, true, true, false]);
     }
 
     #[test]

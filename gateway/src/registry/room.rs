@@ -87,6 +87,7 @@ struct LocalUser {
     told: u64,
     told_wait: u32,
     told_reason: Option<WaitReason>,
+    passed_over: bool,
     /// Two fit without an allocation; more tabs are rare.
     slots: SmallVec<[Arc<Slot>; 2]>,
 }
@@ -360,6 +361,7 @@ impl LocalUser {
             told: u64::MAX,
             told_wait: u32::MAX,
             told_reason: None,
+            passed_over: false,
             slots: SmallVec::new(),
         }
     }
@@ -408,9 +410,20 @@ impl LocalUser {
         if position == self.told && !news {
             return None;
         }
+        if !news && self.is_passed_over(position, estimate) {
+            return None;
+        }
         self.told = position;
         self.note(estimate);
         Some(PositionNews { position, total: total.max(position), seats_left: view.seats_left, estimate })
+    }
+
+    /// The pass is the next news of somebody whom a fast line reaches before another position would be told. Once only: the line may
+    /// stop after all.
+    fn is_passed_over(&mut self, position: u64, estimate: Estimate) -> bool {
+        let soon = estimate.range.is_some() && conflation::ends_before_the_next(position, estimate.wait_seconds);
+        self.passed_over = soon && !self.passed_over;
+        self.passed_over
     }
 
     /// This is what the user knows of the wait.

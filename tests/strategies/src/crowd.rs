@@ -42,7 +42,7 @@ const LONGEST_US: u64 = 600_000_000;
 pub struct Received {
     /// Browsers that had a place.
     pub joined: u32,
-    /// Messages of any kind after the place.
+    /// Messages of any kind since all had a place.
     pub messages: u64,
     /// (microseconds from the release, how many passes).
     pub latencies: Vec<(u64, u64)>,
@@ -79,6 +79,7 @@ pub async fn run(crowd: Crowd) -> Result<()> {
         }
     };
     let _ = timeout(JOIN_PATIENCE, all).await; // the report says how many joined
+    counts.messages.store(0, Ordering::Relaxed);
     println!("joined");
     let mut line = String::new();
     BufReader::new(tokio::io::stdin()).read_line(&mut line).await?;
@@ -114,10 +115,7 @@ async fn wait(crowd: &Crowd, number: u32, counts: &Counts) -> Result<()> {
         let Message::Text(text) = &message else { continue };
         counts.messages.fetch_add(1, Ordering::Relaxed);
         match serde_json::from_str(text.as_str()) {
-            Ok(ToBrowser::Queued {}) => {
-                counts.joined.fetch_add(1, Ordering::Relaxed);
-                counts.messages.fetch_sub(1, Ordering::Relaxed);
-            }
+            Ok(ToBrowser::Queued {}) => drop(counts.joined.fetch_add(1, Ordering::Relaxed)),
             Ok(ToBrowser::Pass { pass_id, expires_at, .. }) => {
                 let taken = since_release(&expires_at, crowd.pass_life)?;
                 counts.latencies.lock().saturating_record(taken);

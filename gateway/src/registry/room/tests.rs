@@ -220,3 +220,18 @@ fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
         assert_eq!(room.progress(&progress(from, vec![5], 6), Timestamp::default()), applied);
     }
 }
+
+#[test]
+fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
+    let told = |rate_per_second| {
+        let settings = QueueSettings { state: SaleState::Open, rate_per_second, ..QueueSettings::default() };
+        let view = RoomView { settings, seats_left: 10, known: true, pace: Pace::default() };
+        let place = Place { number: 1_000, epoch: epoch(), position: 1_000, total: 2_000, revision: 0, grant: None };
+        let mut local = LocalUser::new(&place);
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
+        let mut look = |from| local.news(2_000, &view, at(from), at(from + 2)).map(|news| news.position);
+        [look(0), look(2), look(4)]
+    };
+    assert_eq!(told(500.0), [Some(1_000), None, None], "two seconds are to come");
+    assert_eq!(told(5_000.0), [None, Some(1_000), None], "the pass should have been there by then");
+}
