@@ -96,7 +96,7 @@ async fn a_client_that_went_away_loses_neither_pass_nor_seats() {
     let bob = shop.pass("bob").await;
     let blocked = shop.reserve("bob", &bob, None, 0, 1);
     let gone = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        shop.until_left(&[19, 2]).await; // bob's seat is held: the commit is his
         let going =
             tokio::time::timeout(Duration::from_millis(100), shop.reserve("ann", &pass, Some("k1"), 0, 2)).await;
         assert!(going.is_err(), "the client gave up while its turn had not come");
