@@ -9,7 +9,7 @@ use super::slot::Slot;
 
 /// Connections that are woken together at least: each pass waits for as many.
 const FEW: usize = 32;
-/// The part of those who wait that is woken together where they are more, so that each crowd is told within about a second.
+/// The part of those who wait that is woken together where they are more: each 2 ms, 25,000 are told in a second, 100,000 in two.
 const PART: usize = 256;
 
 /// See the module's documentation. A connection stands here once, however often its news is replaced.
