@@ -5,10 +5,12 @@ mod look;
 
 use std::io::{self, Write};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     cli::{Cli, Command, ConfigCommand},
+    config::Settings,
     process,
     roles::{embedded, servers},
 };
@@ -17,13 +19,26 @@ use crate::{
 ///
 /// # Errors
 /// Whatever kept the command from its end, fit to be shown to a person.
-pub async fn run(cli: Cli) -> Result<()> {
+pub fn run(cli: Cli) -> Result<()> {
     if let Some(Command::Health(health)) = cli.command {
-        return look::health(&health).await; // needs no setting
+        return runtime(Some(1))?.block_on(look::health(&health)); // needs no setting
     }
     let settings = cli.settings.complete()?;
     process::start_logs(&settings)?;
-    match cli.command {
+    runtime(settings.threads)?.block_on(carry_out(cli.command, settings))
+}
+
+/// As many threads as are wished, or as there are cores that this process may use.
+fn runtime(threads: Option<usize>) -> Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads);
+    }
+    builder.enable_all().build().context("threads")
+}
+
+async fn carry_out(command: Option<Command>, settings: Settings) -> Result<()> {
+    match command {
         None => embedded::run(settings).await,
         Some(Command::Gateway) => servers::gateway(settings).await,
         Some(Command::Booking) => servers::booking(settings).await,

@@ -21,6 +21,9 @@ use waitingroom::{
 pub use self::embedded::DataDirectory;
 use self::url::ServerUrl;
 
+/// More threads than any machine has use for.
+const MOST_THREADS: usize = 1_024;
+
 /// Every setting, as given: nothing here is a default yet.
 #[derive(Debug, Default, Clone, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -74,6 +77,10 @@ pub struct Settings {
     /// Where a gateway finds booking, for example http://booking:8080
     #[arg(long, env = "STANCHION_BOOKING_URL", global = true, value_name = "URL")]
     pub booking_url: Option<String>,
+    /// Threads that serve, at least 1; several processes on one machine are fastest where they share its cores out among them
+    /// [default: one for each core]
+    #[arg(long, env = "STANCHION_THREADS", global = true, value_name = "N")]
+    pub threads: Option<usize>,
     /// Milliseconds between two heartbeats to a client [default: 15000]
     #[arg(long, env = "STANCHION_HEARTBEAT_MS", global = true, value_name = "MS")]
     pub heartbeat_ms: Option<u64>,
@@ -156,6 +163,7 @@ impl Settings {
             ("pass_secret", hidden(&self.pass_secret)),
             ("guests", self.guests.map_or_else(|| "on the embedded default only".to_owned(), |on| on.to_string())),
             ("booking_url", given(&self.booking_url)),
+            ("threads", self.threads.map_or_else(|| "one for each core".to_owned(), |threads| threads.to_string())),
             ("heartbeat_ms", self.heartbeat().as_millis().to_string()),
             ("drain_seconds", self.drain_window().as_secs().to_string()),
             ("tick_ms", self.tick().as_millis().to_string()),
@@ -241,6 +249,10 @@ impl Settings {
         long_enough(self.pass_secret.as_ref(), "pass_secret")?;
         if self.jwt_secret.is_some() && self.jwt_secret == self.pass_secret {
             bail!("jwt_secret and pass_secret must differ: whoever signs users in must not be able to sign passes");
+        }
+        positive(self.threads, "threads")?;
+        if self.threads.is_some_and(|threads| threads > MOST_THREADS) {
+            bail!("threads must be from 1 to {MOST_THREADS}");
         }
         positive(self.heartbeat_ms, "heartbeat_ms")?;
         positive(self.tick_ms, "tick_ms")?;

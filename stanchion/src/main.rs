@@ -19,18 +19,11 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
-    };
-    match runtime.block_on(commands::run(cli)) {
+    match commands::run(cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+        Err(error) => {
+            eprintln!("stanchion: {error:#}");
+            ExitCode::FAILURE
+        }
     }
-}
-
-fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("stanchion: {error:#}");
-    ExitCode::FAILURE
 }

@@ -51,6 +51,7 @@ impl Settings {
             pass_secret,
             guests,
             booking_url,
+            threads,
             heartbeat_ms,
             drain_seconds,
             tick_ms,

@@ -26,6 +26,8 @@ fn bad_values_are_refused_by_name() {
     let cases = [
         (Settings { jwt_secret: secret("short"), ..Settings::default() }, "jwt_secret"),
         (Settings { pass_secret: secret("short"), ..Settings::default() }, "pass_secret"),
+        (Settings { threads: Some(0), ..Settings::default() }, "threads"),
+        (Settings { threads: Some(5_000), ..Settings::default() }, "threads"),
         (Settings { tick_ms: Some(0), ..Settings::default() }, "tick_ms"),
         (Settings { redis_prefix: Some("a b".into()), ..Settings::default() }, "redis_prefix"),
     ];
