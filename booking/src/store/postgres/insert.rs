@@ -1,7 +1,12 @@
 //! A batch of bookings in one statement: rows, counters and a parcel of messages, all or nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use sqlx::{
+    Postgres, Row,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 use uuid::Uuid;
 
 use super::PostgresStore;
@@ -11,27 +16,69 @@ use crate::{
     store::{Inserted, StoreError},
 };
 
-/// Rows go in by pass and counters are locked by zone, so that two batches wait for each other in one order only.
-/// One statement is one transaction: no second round trip while hot rows are locked.
-macro_rules! insert {
-    ($on_conflict:literal) => {
-        concat!(
-            "
-WITH input AS (
-    SELECT * FROM UNNEST(
+/// The columns of a batch, in the order in which [`bind_columns`] binds them.
+macro_rules! input {
+    () => {
+        "UNNEST(
         $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::int[], $7::bigint[], $8::text[], $9::text[],
-        $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::text[]
-    ) AS input (booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency, pass_jti,
-        idempotency_key, idempotency_fingerprint, created_at_ms, expires_at_ms, message)
+        $10::text[], $11::text[], $12::bigint[], $13::bigint[]"
+    };
+}
+
+macro_rules! names {
+    () => {
+        "booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency, pass_jti,
+        idempotency_key, idempotency_fingerprint, created_at_ms, expires_at_ms"
+    };
+}
+
+/// All of a batch or nothing: for bookings of which none has the pass or the key of another, as the engine has it. A batch costs
+/// the database as much as some thirty rows, so what can be summed and packed is summed and packed before: seats by zone ($14,
+/// $15), the parcel ($16) and its size ($17). A parcel that is empty is refused, and with it a batch that names a zone that is not
+/// there.
+///
+/// One statement is one transaction: no second round trip while hot rows are locked. Zones are locked last and by their ids.
+const INSERT_NEW: &str = concat!(
+    "
+WITH stored AS (
+    INSERT INTO bookings (status, ",
+    names!(),
+    ")
+    SELECT 'reserved', input.* FROM ",
+    input!(),
+    ") AS input
+    RETURNING 1
+), locked AS (
+    SELECT zones.zone_id, demand.seats
+    FROM zones JOIN UNNEST($14::uuid[], $15::bigint[]) AS demand (zone_id, seats) ON demand.zone_id = zones.zone_id
+    WHERE (SELECT count(*) FROM stored) > 0
+    ORDER BY zones.zone_id FOR NO KEY UPDATE OF zones
+), counted AS (
+    UPDATE zones SET held = held + locked.seats FROM locked WHERE zones.zone_id = locked.zone_id RETURNING 1
+)
+INSERT INTO outbox (messages, size, created_at_ms)
+SELECT $16, CASE (SELECT count(*) FROM counted) WHEN cardinality($14) THEN $17::int ELSE 0 END, $18"
+);
+
+/// What there is not of a batch yet, and has seats. It looks for conflicts first, into three indices for each row, and answers which
+/// rows were stored (true), and which name a zone that is not there (false).
+const INSERT_MISSING: &str = concat!(
+    "
+WITH input AS (
+    SELECT * FROM ",
+    input!(),
+    ", $14::text[]) AS input (",
+    names!(),
+    ", message)
 ), stored AS (
-    INSERT INTO bookings (booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency, status,
-        pass_jti, idempotency_key, idempotency_fingerprint, created_at_ms, expires_at_ms)
-    SELECT booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency, 'reserved',
-        pass_jti, idempotency_key, idempotency_fingerprint, created_at_ms, expires_at_ms
-    FROM input WHERE zone_id IN (SELECT zones.zone_id FROM zones) ORDER BY pass_jti
-    ",
-            $on_conflict,
-            "
+    INSERT INTO bookings (status, ",
+    names!(),
+    ")
+    SELECT 'reserved', ",
+    names!(),
+    "
+    FROM input WHERE zone_id IN (SELECT zones.zone_id FROM zones)
+    ON CONFLICT DO NOTHING
     RETURNING booking_id, zone_id, quantity
 ), demand AS (
     SELECT zone_id, sum(quantity) AS seats FROM stored GROUP BY zone_id
@@ -47,36 +94,30 @@ WITH input AS (
 )
 SELECT booking_id, TRUE FROM stored
 UNION ALL SELECT booking_id, FALSE FROM input WHERE zone_id NOT IN (SELECT zones.zone_id FROM zones)"
-        )
-    };
-}
-
-/// For a batch without a booking of the same pass or key: the engine knows of those. A conflict refuses the batch.
-const INSERT_NEW: &str = insert!("");
-
-/// For any batch. It looks for conflicts first: into three indices for each row.
-const INSERT_MISSING: &str = insert!("ON CONFLICT DO NOTHING");
+);
 
 impl PostgresStore {
     /// The whole batch at once, in the hope that all of it is new; where one row makes the database refuse the batch, each row
     /// by itself.
     pub(super) async fn insert_batch(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
-        match self.insert_together(INSERT_NEW, batch).await {
+        // By pass, so that two batches with the same ones wait for each other in one order only.
+        let mut rows: Vec<_> = batch.iter().collect();
+        rows.sort_unstable_by_key(|row| row.pass_id.as_str());
+        match self.insert_new(&rows).await {
             Err(StoreError::Refused(_)) => {}
-            answer => return answer,
+            answer => return answer.map(|()| vec![Inserted::Stored; batch.len()]),
         }
-        match self.insert_together(INSERT_MISSING, batch).await {
-            Err(StoreError::Refused(_)) if batch.len() > 1 => self.insert_singly(batch).await,
-            Err(StoreError::Refused(_)) => Ok(vec![Inserted::NoSeats]),
-            answer => answer,
+        match self.insert_missing(&rows).await {
+            Err(StoreError::Refused(_)) => self.insert_singly(batch).await,
+            found => found.map(|found| batch.iter().map(|row| found.answer(row)).collect()),
         }
     }
 
     async fn insert_singly(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
         let mut answers = Vec::with_capacity(batch.len());
-        for row in batch.chunks(1) {
-            match self.insert_together(INSERT_MISSING, row).await {
-                Ok(answer) => answers.extend(answer),
+        for row in batch {
+            match self.insert_missing(&[row]).await {
+                Ok(found) => answers.push(found.answer(row)),
                 Err(StoreError::Refused(_)) => answers.push(Inserted::NoSeats),
                 // Rows before this one stand: that is for the caller to find out.
                 Err(error) => return Err(StoreError::Uncertain(error.to_string())),
@@ -85,41 +126,65 @@ impl PostgresStore {
         Ok(answers)
     }
 
-    async fn insert_together(&self, insert: &'static str, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
-        let found: HashMap<Uuid, bool> = self.insert_statement(insert, batch).await?.into_iter().collect();
-        let answer = |row: &NewBooking| match found.get(&row.booking.booking_id.uuid()) {
-            Some(true) => Inserted::Stored,
-            Some(false) => Inserted::NoSeats, // there is no such zone
-            None => Inserted::Duplicate,
-        };
-        Ok(batch.iter().map(answer).collect())
+    async fn insert_new(&self, rows: &[&NewBooking]) -> Result<(), StoreError> {
+        let mut demand = BTreeMap::<Uuid, i64>::new();
+        for NewBooking { booking, .. } in rows {
+            *demand.entry(booking.zone_id.uuid()).or_default() += i64::from(booking.quantity);
+        }
+        let (zones, seats): (Vec<_>, Vec<_>) = demand.into_iter().unzip();
+        let statement = bind_columns(sqlx::query(INSERT_NEW), rows)
+            .bind(zones)
+            .bind(seats)
+            .bind(rows.iter().map(|row| line(&row.booking.message())).collect::<String>())
+            .bind(rows.len() as i32)
+            .bind(rows.iter().map(|row| row.booking.created_at.millis()).min());
+        let mut connection = self.connection().await?;
+        statement.execute(&mut *connection).await?;
+        Ok(())
     }
 
-    /// Which rows were stored (true), and which name a zone that is not there (false).
-    async fn insert_statement(
-        &self,
-        insert: &'static str,
-        batch: &[NewBooking],
-    ) -> Result<Vec<(Uuid, bool)>, StoreError> {
-        fn column<'a, T>(batch: &'a [NewBooking], value: impl Fn(&'a NewBooking) -> T) -> Vec<T> {
-            batch.iter().map(value).collect()
-        }
-        let statement = sqlx::query_as(insert)
-            .bind(column(batch, |row| row.booking.booking_id.uuid()))
-            .bind(column(batch, |row| row.booking.event_id.uuid()))
-            .bind(column(batch, |row| row.booking.show_id.uuid()))
-            .bind(column(batch, |row| row.booking.zone_id.uuid()))
-            .bind(column(batch, |row| row.booking.user.as_str()))
-            .bind(column(batch, |row| row.booking.quantity as i32))
-            .bind(column(batch, |row| row.booking.unit_price.minor))
-            .bind(column(batch, |row| row.booking.unit_price.currency.to_string()))
-            .bind(column(batch, |row| row.pass_id.as_str()))
-            .bind(column(batch, |row| row.idempotency.as_ref().map(|attempt| attempt.key.as_str())))
-            .bind(column(batch, |row| row.idempotency.as_ref().map(|attempt| attempt.fingerprint.as_str())))
-            .bind(column(batch, |row| row.booking.created_at.millis()))
-            .bind(column(batch, |row| row.booking.expires_at.millis()))
-            .bind(column(batch, |row| line(&row.booking.message())));
+    async fn insert_missing(&self, rows: &[&NewBooking]) -> Result<Found, StoreError> {
+        let statement = bind_columns(sqlx::query(INSERT_MISSING), rows);
+        let statement = statement.bind(column(rows, |row| line(&row.booking.message())));
         let mut connection = self.connection().await?;
-        Ok(statement.fetch_all(&mut *connection).await?)
+        let found = statement.fetch_all(&mut *connection).await?;
+        let pair = |row: PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
+        Ok(Found(found.into_iter().map(pair).collect::<Result<_, sqlx::Error>>()?))
     }
+}
+
+/// Which rows were stored (true), and which name a zone that is not there (false).
+struct Found(HashMap<Uuid, bool>);
+
+impl Found {
+    fn answer(&self, row: &NewBooking) -> Inserted {
+        match self.0.get(&row.booking.booking_id.uuid()) {
+            Some(true) => Inserted::Stored,
+            Some(false) => Inserted::NoSeats,
+            None => Inserted::Duplicate,
+        }
+    }
+}
+
+type Statement<'a> = Query<'a, Postgres, PgArguments>;
+
+fn column<'a, T>(rows: &[&'a NewBooking], value: impl Fn(&'a NewBooking) -> T) -> Vec<T> {
+    rows.iter().map(|row| value(row)).collect()
+}
+
+fn bind_columns<'a>(statement: Statement<'a>, rows: &[&'a NewBooking]) -> Statement<'a> {
+    statement
+        .bind(column(rows, |row| row.booking.booking_id.uuid()))
+        .bind(column(rows, |row| row.booking.event_id.uuid()))
+        .bind(column(rows, |row| row.booking.show_id.uuid()))
+        .bind(column(rows, |row| row.booking.zone_id.uuid()))
+        .bind(column(rows, |row| row.booking.user.as_str()))
+        .bind(column(rows, |row| row.booking.quantity as i32))
+        .bind(column(rows, |row| row.booking.unit_price.minor))
+        .bind(column(rows, |row| row.booking.unit_price.currency.to_string()))
+        .bind(column(rows, |row| row.pass_id.as_str()))
+        .bind(column(rows, |row| row.idempotency.as_ref().map(|attempt| attempt.key.as_str())))
+        .bind(column(rows, |row| row.idempotency.as_ref().map(|attempt| attempt.fingerprint.as_str())))
+        .bind(column(rows, |row| row.booking.created_at.millis()))
+        .bind(column(rows, |row| row.booking.expires_at.millis()))
 }
