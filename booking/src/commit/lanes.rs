@@ -24,11 +24,14 @@ use crate::{
 /// Most rows of one transaction.
 pub(super) const BATCH: usize = 200;
 
-/// After a batch of so many, the next waits for a moment.
+/// After a batch of so many, the next waits for more.
 const CROWD: usize = 8;
 
-/// How long.
+/// For so long at least.
 const MOMENT: Duration = Duration::from_millis(2);
+
+/// And at most.
+const LONGEST_MOMENT: Duration = Duration::from_millis(12);
 
 /// A hold that waited longer than this is not committed any more: the repair of stale holds, which looks at holds older than
 /// [`crate::reconcile::PATIENCE`], must never meet one that is about to be.
@@ -55,11 +58,15 @@ impl Lanes {
         let Self { mut wanted, held, mut inserts, mut choices, pace } = self;
         let (engine, watch) = (tools.clone(), lifecycle.clone());
         lifecycle.spawn("hold seats", async move {
-            let mut crowd = 0;
+            let (mut crowd, mut took) = (0, Duration::ZERO);
             while let Some(mut batch) = collect(&mut wanted, &watch).await {
-                gather(&mut wanted, &mut batch, crowd).await;
+                if crowd >= CROWD {
+                    gather(&mut wanted, &mut batch, took).await;
+                }
                 crowd = batch.len();
+                let started = Instant::now();
                 hold(&engine, batch, &held).await;
+                took = started.elapsed();
             }
         });
         let (store, (told, mut telling)) = (tools.clone(), mpsc::channel(TELLING));
@@ -101,12 +108,13 @@ async fn collect<T>(lane: &mut mpsc::Receiver<T>, lifecycle: &Lifecycle) -> Opti
     (taken > 0).then_some(batch)
 }
 
-/// In a crowd, waits a moment for more: a batch costs engine and database about as much as ten reservations do.
-async fn gather<T>(lane: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, crowd: usize) {
-    if crowd < CROWD || batch.len() >= BATCH {
+/// Waits for more: a batch costs engine and database as much as some thirty reservations do. As long as the engine took for the last
+/// one: where it is shared by many, the batches of each would be small.
+async fn gather<T>(lane: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, took: Duration) {
+    if batch.len() >= BATCH {
         return;
     }
-    tokio::time::sleep(MOMENT).await;
+    tokio::time::sleep(took.clamp(MOMENT, LONGEST_MOMENT)).await;
     while batch.len() < BATCH {
         let Ok(one) = lane.try_recv() else { return };
         batch.push(one);
@@ -226,5 +234,39 @@ fn changed(ruling: &Result<Ruling, StoreError>) -> Option<&Booking> {
     match ruling {
         Ok(Ruling::Changed(booking)) => Some(booking),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn waits(had: usize, took: u64) -> Duration {
+        let (_sender, mut lane) = mpsc::channel(1);
+        let (mut batch, begun) = (vec![(); had], tokio::time::Instant::now());
+        gather(&mut lane, &mut batch, Duration::from_millis(took)).await;
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_waits_as_long_as_the_engine_took_within_limits() {
+        assert_eq!(waits(1, 0).await, MOMENT);
+        assert_eq!(waits(BATCH - 1, 7).await, Duration::from_millis(7));
+        assert_eq!(waits(1, 500).await, LONGEST_MOMENT);
+        assert_eq!(waits(BATCH, 500).await, Duration::ZERO, "nobody waits behind a full batch");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_meanwhile_is_in_the_batch_as_far_as_there_is_room() {
+        let (sender, mut lane) = mpsc::channel(BATCH);
+        let mut batch = vec![0; BATCH - 2];
+        let come = async {
+            for one in 1..=3 {
+                sender.send(one).await.unwrap();
+            }
+        };
+        tokio::join!(gather(&mut lane, &mut batch, Duration::ZERO), come);
+        assert_eq!((batch.len(), &batch[BATCH - 2..]), (BATCH, &[1, 2][..]));
+        assert_eq!(lane.recv().await, Some(3), "the rest is for the next");
     }
 }
