@@ -110,12 +110,3 @@ local function with_all(command, key, values)
     redis.call(command, key, unpack(values, first, math.min(first + 3999, #values)))
   end
 end
-
--- A table as names and values, one after the other.
-local function flat(map)
-  local list = {}
-  for name, value in pairs(map) do
-    list[#list + 1], list[#list + 2] = name, value
-  end
-  return list
-end

@@ -17,11 +17,20 @@ local function memory_key(span)
   return base .. 'memory:' .. meta.epoch .. ':' .. span
 end
 
--- The span in which a memory of this end is, as `length:number`.
-local function span_of(ends, life)
-  local length = MEMORY_SPAN_MS
-  while life > length do length = 2 * length end
-  return digits(length) .. ':' .. digits(math.floor(ends / length))
+-- Tells the span in which a memory of this end is, as `length:number`. It is mostly the one that was asked for last.
+local function spans_of_ends()
+  local length, number, span = MEMORY_SPAN_MS
+  return function(ends, life)
+    if life > length or (life <= length / 2 and length > MEMORY_SPAN_MS) then
+      length, number = MEMORY_SPAN_MS, nil
+      while life > length do length = 2 * length end
+    end
+    local asked = math.floor(ends / length)
+    if asked ~= number then
+      number, span = asked, digits(length) .. ':' .. digits(asked)
+    end
+    return span
+  end
 end
 
 -- Calls for each span that has a hash.
@@ -77,28 +86,26 @@ local function write_spans(lists, ends, now)
   end
 end
 
--- Collects memories to be written down together: the last of each name, unless that has ended.
+-- Collects memories to be written down together, save those that have ended. Each name is noted once.
 local function notebook(now)
-  local memories, end_of, life_of = {}, {}, {}
+  local lists, last_ends, span_of = {}, {}, spans_of_ends()
   return {
     -- Answers what is remembered. Memories of one kind of `life` share their spans, whatever is left of each.
     note = function(name, ends, life, booking, fingerprint)
-      memories[name] = ends .. '\t' .. booking .. '\t' .. fingerprint
-      end_of[name], life_of[name] = tonumber(ends), life
-      return memories[name]
-    end,
-    write = function()
-      local lists, ends = {}, {}
-      for name, memory in pairs(memories) do
-        if end_of[name] > now then
-          local span = span_of(end_of[name], life_of[name])
-          local list = lists[span] or {}
-          list[#list + 1], list[#list + 2] = name, memory
-          lists[span], ends[span] = list, math.max(ends[span] or 0, end_of[name])
+      local memory, moment = ends .. '\t' .. booking .. '\t' .. fingerprint, tonumber(ends)
+      if moment > now then
+        local span = span_of(moment, life)
+        local list = lists[span]
+        if not list then
+          list = {}
+          lists[span], last_ends[span] = list, moment
         end
+        list[#list + 1], list[#list + 2] = name, memory
+        if moment > last_ends[span] then last_ends[span] = moment end
       end
-      write_spans(lists, ends, now)
+      return memory
     end,
+    write = function() write_spans(lists, last_ends, now) end,
   }
 end
 

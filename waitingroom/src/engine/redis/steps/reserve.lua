@@ -39,10 +39,18 @@ local available = by_name(in_zones, redis.call('HMGET', ZONES, unpack(in_zones))
 local taken, spent = 0, {}
 local changed = { zones = {}, held_by = {}, entries = {}, holds = {}, uncommitted = {} }
 
--- Is this pass in the user's entry, and live?
+-- For HSET and ZADD; of what is named twice, the last is in force.
+local function change(list, name, value)
+  list[#list + 1], list[#list + 2] = name, value
+end
+
+-- Is this pass in the user's entry, and live? Asked when it is the request's turn, and not again.
 local function is_live(request)
-  local entry = entries[request.user]
-  return entry and live_pass(entry) == request.pass
+  if request.live == nil then
+    local entry = entries[request.user]
+    request.live = entry and live_pass(entry) == request.pass
+  end
+  return request.live
 end
 
 local function refusal(request)
@@ -75,7 +83,7 @@ local function spend(request)
   local user = request.user
   spent[#spent + 1] = user
   entries[user] = with_standing(entries[user], 's')
-  changed.entries[user] = entries[user]
+  change(changed.entries, user, entries[user])
 end
 
 local function hold(request)
@@ -83,12 +91,13 @@ local function hold(request)
   available[zone] = tonumber(available[zone]) - request.quantity
   held_by[user] = (tonumber(held_by[user]) or 0) + request.quantity
   taken = taken + request.quantity
-  changed.zones[zone], changed.held_by[user] = digits(available[zone]), digits(held_by[user])
+  changed.zones[zone] = true
+  change(changed.held_by, user, digits(held_by[user]))
   note(request.burned, request.pass_ends, request, '')
   if request.tried then note(request.tried, request.ends, request, request.fingerprint) end
-  changed.holds[booking] =
-    table.concat({ user, zone, request.seats, request.ends, request.pass, request.attempt }, '\t')
-  changed.uncommitted[#changed.uncommitted + 1], changed.uncommitted[#changed.uncommitted + 2] = now_text, booking
+  change(changed.holds, booking,
+    table.concat({ user, zone, request.seats, request.ends, request.pass, request.attempt }, '\t'))
+  change(changed.uncommitted, now_text, booking)
   spend(request)
 end
 
@@ -101,12 +110,14 @@ end
 
 if taken > 0 then
   redis.call('HINCRBY', META, 'seats_left', -taken)
-  with_all('HSET', ZONES, flat(changed.zones))
-  with_all('HSET', USER_SEATS, flat(changed.held_by))
-  with_all('HSET', HOLDS, flat(changed.holds))
+  local zones = {}
+  for zone in pairs(changed.zones) do change(zones, zone, digits(available[zone])) end
+  with_all('HSET', ZONES, zones)
+  with_all('HSET', USER_SEATS, changed.held_by)
+  with_all('HSET', HOLDS, changed.holds)
   with_all('ZADD', UNCOMMITTED, changed.uncommitted)
   notes.write()
-  with_all('HSET', USERS, flat(changed.entries))
+  with_all('HSET', USERS, changed.entries)
   with_all('ZREM', UNACKED, spent)
   with_all('ZREM', IDLE, spent)
 end

@@ -36,8 +36,7 @@ local function forget_all_spent(holds)
   if #holds == 0 then return end
   local entries, gone = redis.call('HMGET', USERS, unpack(column(holds, 'user'))), {}
   for i, hold in ipairs(holds) do
-    local entry = entries[i] and entry_from(entries[i])
-    if entry and entry.standing == 's' and entry.pass == hold.pass then gone[#gone + 1] = hold.user end
+    if entries[i] and spent_pass(entries[i]) == hold.pass then gone[#gone + 1] = hold.user end
   end
   with_all('HDEL', USERS, gone)
   with_all('ZREM', ACTIVE, gone)

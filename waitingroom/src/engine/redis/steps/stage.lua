@@ -17,17 +17,19 @@ if ARGV[4] == 'z' then
 elseif ARGV[4] == 'u' then
   put('HSET', 'users', values)
 else
-  -- Holds of the database: committed, and their passes burned.
-  local due, burned, notes = {}, {}, notebook(now)
+  -- Holds of the database: committed, and their passes burned, each for the last hold that it was used for.
+  local due, burned, last, notes = {}, {}, {}, notebook(now)
   for i = 1, #values, 2 do
     local hold = hold_from(values[i + 1])
     due[#due + 1] = hold.expires
     due[#due + 1] = values[i]
     forget_spent(hold.user, hold.pass)
-    burned[#burned + 1] = burned_name(hold.pass)
-    notes.note(burned_name(hold.pass), hold.expires, tonumber(hold.expires) - now, values[i], '')
+    local name = burned_name(hold.pass)
+    if not last[name] then burned[#burned + 1] = name end
+    last[name] = { expires = hold.expires, booking = values[i] }
   end
   forget_memories(burned)
+  for name, hold in pairs(last) do notes.note(name, hold.expires, tonumber(hold.expires) - now, hold.booking, '') end
   notes.write()
   put('HSET', 'holds', values)
   put('ZADD', 'due', due)
