@@ -135,6 +135,17 @@ pub struct ZoneLeft {
 impl ServerMessage {
     /// The frame's text.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("messages are plain data")
+        let mut text = Vec::with_capacity(self.usual_length());
+        serde_json::to_writer(&mut text, self).expect("messages are plain data");
+        String::from_utf8(text).expect("JSON is UTF-8")
+    }
+
+    /// Room for most of them, so that a text is not copied while it is written.
+    const fn usual_length(&self) -> usize {
+        match self {
+            Self::Pass { .. } => 768,
+            Self::Queued { .. } => 512,
+            _ => 256,
+        }
     }
 }
