@@ -49,12 +49,18 @@ pub(crate) struct Pace {
     spans: u32,
     /// What booking leaves of the set rate; nothing where that is not known yet.
     share: Option<f64>,
+    /// The rate and the cap that it was measured under.
+    set: Option<(f64, u32)>,
 }
 
 impl Pace {
-    /// Takes one message's removals into account.
+    /// Takes one message's removals into account. What was measured under another rate or cap says nothing any more.
     pub(super) fn observe(&mut self, progress: &Progress, now: Timestamp) {
         let settings = &progress.settings;
+        let set = Some((settings.rate_per_second, settings.max_active));
+        if self.set != set {
+            *self = Self { set, ..Self::default() };
+        }
         self.share = Some(progress.share);
         let Some(since) = self.since.filter(|_| settings.state == SaleState::Open) else {
             (self.since, self.removed) = (Some(now), 0);
@@ -185,6 +191,18 @@ mod tests {
         let range = told.range.unwrap();
         assert!(range.high - range.low > 8, "an uneven pace widens the range: {range:?}");
         assert!(range.low < told.wait_seconds && told.wait_seconds < range.high, "{told:?}");
+    }
+
+    #[test]
+    fn a_pace_that_an_operator_changed_is_measured_anew() {
+        let mut pace = measured(&[0, 1, 0, 1, 0, 1], 10);
+        let lifted = QueueSettings { max_active: 1_000, ..settings(SaleState::Open, 100.0) };
+        let wait = |pace: &Pace| pace.estimate(1_000, &lifted, 10).wait_seconds;
+        assert!(wait(&pace) > 1_000, "held back by the cap: {} s", wait(&pace));
+        pace.observe(&progress(lifted.clone(), 1, 11), Timestamp::from_millis(7_000));
+        assert_eq!(wait(&pace), 10, "nothing is known but the set rate");
+        pace.observe(&progress(lifted.clone(), 50, 61), Timestamp::from_millis(8_000));
+        assert_eq!(wait(&pace), 20, "and then what the first second shows");
     }
 
     #[test]
