@@ -220,8 +220,25 @@ impl Gateway {
     pub(crate) async fn acknowledge(&self, event: EventId, user: &UserId, pass: &PassId) -> Result<(), Problem> {
         match self.0.line.acknowledge(event, user, pass.clone()).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Problem::new(Code::PassRevoked, "this pass is not yours or no longer live")),
-            Err(error) => Err(self.explain(event, error).await),
+            Ok(false) => Err(self.unacknowledged(event, None).await),
+            Err(error) => Err(self.unacknowledged(event, Some(error)).await),
+        }
+    }
+
+    /// The same without waiting for it: the connection's slot hears where it is refused.
+    pub(crate) fn note_acknowledged(&self, event: EventId, user: &UserId, pass: &PassId, slot: &Arc<Slot>) {
+        let (refused, its_slot) = (pass.clone(), Arc::clone(slot));
+        let refuse = move |error| its_slot.put_unacknowledged(event, refused, error);
+        if let Err(error) = self.0.line.note_acknowledged(event, user, pass.clone(), refuse) {
+            slot.put_unacknowledged(event, pass.clone(), Some(error));
+        }
+    }
+
+    /// Why an acknowledgement was refused: the engine failed, or there is no such pass.
+    pub(crate) async fn unacknowledged(&self, event: EventId, error: Option<EngineError>) -> Problem {
+        match error {
+            None => Problem::new(Code::PassRevoked, "this pass is not yours or no longer live"),
+            Some(error) => self.explain(event, error).await,
         }
     }
 
@@ -303,7 +320,7 @@ impl Gateway {
         hold: Option<Map<String, Value>>,
         left: Option<Vec<ZoneLeft>>,
     ) -> ServerMessage {
-        metrics::counter!("stanchion_passes_sent_total").increment(1);
+        self.0.passes_sent.increment(1);
         ServerMessage::Pass {
             event_id: event,
             pass_id: grant.pass_id.clone(),

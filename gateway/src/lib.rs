@@ -79,6 +79,7 @@ struct Shared {
     pulse: Pulse,
     booking: BookingClient,
     guest_door: GuestDoor,
+    passes_sent: metrics::Counter,
 }
 
 /// One gateway node. Cheap to clone.
@@ -92,7 +93,10 @@ impl Gateway {
         let guest_door = GuestDoor::new(config.trusted_proxies.clone());
         let pulse = Pulse::new(config.heartbeat);
         let line = Gathering::new(with.engine.clone(), with.clock.clone(), with.lifecycle.clone());
-        Self(Arc::new(Shared { config, with, line, registry: Registry::default(), pulse, booking, guest_door }))
+        // Looked up once: it is counted for each pass.
+        let passes_sent = metrics::counter!("stanchion_passes_sent_total");
+        let registry = Registry::default();
+        Self(Arc::new(Shared { config, with, line, registry, pulse, booking, guest_door, passes_sent }))
     }
 
     /// The line's routes, the socket, and the web client.

@@ -73,9 +73,7 @@ async fn drained(gateway: &Gateway) {
 fn hear(gateway: &Gateway, signal: Signal) {
     let registry = &gateway.0.registry;
     match signal {
-        Signal::Passes { event_id, passes } => {
-            passes.iter().for_each(|(user, grant)| registry.deliver(event_id, user, grant));
-        }
+        Signal::Passes { event_id, passes } => registry.deliver(event_id, passes),
         Signal::Lapsed { event_id, users } => {
             users.iter().for_each(|(user, lapse)| registry.lapse(event_id, user, *lapse));
         }
@@ -139,8 +137,8 @@ async fn reread(gateway: &Gateway, event: EventId, user: &UserId) -> bool {
     match place_again(gateway, event, user).await {
         Ok(Some(place)) => {
             registry.refresh(event, user, &place);
-            if let Some(grant) = &place.grant {
-                registry.deliver(event, user, grant);
+            if let Some(grant) = place.grant {
+                registry.deliver(event, vec![(user.clone(), grant)]);
             }
         }
         Ok(None) => registry.lost(event, user),

@@ -27,7 +27,7 @@ use waitingroom::{
 pub(crate) use self::{
     pace::Estimate,
     room::{Applied, TooManyConnections},
-    slot::{Due, News, PositionNews, Slot},
+    slot::{Due, News, PositionNews, Slot, Unacknowledged},
 };
 use self::{room::Room, waking::Waking};
 
@@ -114,11 +114,10 @@ impl Registry {
         self.rooms.iter().filter(|room| room.value().has_stranded()).map(|room| *room.key()).collect()
     }
 
-    /// Hands a pass to every connection of the user here.
-    pub(crate) fn deliver(&self, event: EventId, user: &UserId, grant: &Grant) {
+    /// Hands each pass to every connection of its user here.
+    pub(crate) fn deliver(&self, event: EventId, passes: Vec<(UserId, Grant)>) {
         if let Some(room) = self.known_room(event) {
-            room.admit(user);
-            room.tell(user, |slot| slot.put_pass(event, grant.clone()));
+            passes.into_iter().for_each(|(user, grant)| room.deliver(event, &user, grant));
         }
     }
 

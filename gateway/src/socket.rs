@@ -5,14 +5,14 @@ mod handshake;
 mod introduction;
 mod session;
 
-use std::time::Duration;
+use std::{pin::pin, task::Poll, time::Duration};
 
 use axum::{
     Extension,
     extract::State,
     response::{IntoResponse, Response},
 };
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt, poll};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes, protocol::CloseFrame};
@@ -109,8 +109,14 @@ fn text(message: &ServerMessage) -> Message {
     Message::Text(message.to_json().into())
 }
 
+/// A timer is set for a write that has to wait only: nearly none has to, and a timer costs as much as the frame.
 async fn in_time(write: impl Future<Output = Result<(), Error>>) -> Result<(), End> {
-    match timeout(WRITE_DEADLINE, write).await {
+    let mut write = pin!(write);
+    let written = match poll!(&mut write) {
+        Poll::Ready(written) => Ok(written),
+        Poll::Pending => Box::pin(timeout(WRITE_DEADLINE, write)).await,
+    };
+    match written {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(End::Gone),
         Err(_) => Err(End::Close(CloseCode::SlowReader)),

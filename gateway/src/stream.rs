@@ -191,7 +191,7 @@ fn say(gateway: &Gateway, event: EventId, user: &UserId, place: &mut Place, news
     if let Some(grant) = news.pass {
         place.position = 0;
         place.grant = Some((*grant).clone());
-        said.pass = Some(*grant);
+        said.pass = Some(Arc::unwrap_or_clone(grant));
     }
     if let Some(lapse) = news.lapse {
         said.events.push(Event::default().event("error").data(lapse_problem(lapse).to_json()));

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 use stanchion_tests::{
-    Admission, Draft, Sale, Stack, Visitor,
+    Admission, Draft, Sale, Socket, Stack, Visitor,
     crowd::{admit, everyone},
     inventory::Inventory,
     shopping::{id, new_key, reserve_once},
     tokens::{self, JWT_SECRET, PASS_SECRET},
     wait::{eventually, now_ms},
 };
+use waitingroom::wire::ServerMessage;
 
 async fn a_pass_admits_once(stack: &Stack) {
     let sale = Draft::new(&[1_000]).create(&stack.operator()).await;
@@ -17,6 +18,7 @@ async fn a_pass_admits_once(stack: &Stack) {
     not_for_this(stack, &sale, &ann).await;
     over(stack).await;
     given_up(stack, &sale).await;
+    acknowledged_too_late(stack, &Draft::new(&[10]).create(&stack.operator()).await).await;
     assert_eq!(Inventory::settled(&sale, &stack.operator()).await.total().held, 0, "refusals hold nothing");
 
     a_hundred_attempts(stack, &sale, &ann).await;
@@ -87,6 +89,26 @@ async fn given_up(stack: &Stack, sale: &Sale) {
     let left = gateway.delete(&format!("/queue/leave?event_id={}", sale.event)).await.expect(200);
     assert_eq!(left, json!({"event_id": sale.event, "left": true}));
     attempt(stack, &gone.visitor, sale, &gone.pass).await.refused(403, "PASS_REVOKED");
+}
+
+/// Nobody waits for an acknowledgement, and one that comes to nothing is told all the same.
+async fn acknowledged_too_late(stack: &Stack, sale: &Sale) {
+    let dora = Visitor::new("dora");
+    let mut socket = Socket::open(stack.gateway_url(0), &dora).await;
+    socket.say(json!({"type": "join", "event_id": sale.event})).await;
+    let pass = |message| match message {
+        ServerMessage::Pass { pass_id, queue_pass, .. } => Some((pass_id.to_string(), queue_pass)),
+        _ => None,
+    };
+    let (pass_id, token) = socket.until("a pass", pass).await;
+    attempt(stack, &dora, sale, &token).await.expect(201);
+    socket.say(json!({"type": "ack", "pass_id": pass_id})).await;
+    let refusal = |message| match message {
+        ServerMessage::Error { code, r#ref, .. } => Some((code, r#ref)),
+        _ => None,
+    };
+    let told = socket.until("a refusal", refusal).await;
+    assert_eq!(told, ("PASS_REVOKED".to_owned(), Some(pass_id)));
 }
 
 async fn a_hundred_attempts(stack: &Stack, sale: &Sale, ann: &Admission) {

@@ -1,6 +1,13 @@
 //! One event's local users, and the projection of their positions: rank when attached, minus the removals below since.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -8,7 +15,7 @@ use smallvec::SmallVec;
 use waitingroom::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
-    line::{Place, Progress, QueueSettings},
+    line::{Grant, Place, Progress, QueueSettings},
     wire::WaitReason,
 };
 
@@ -97,6 +104,8 @@ struct LocalUser {
 pub(super) struct Room {
     track: Mutex<Track>,
     users: DashMap<UserId, LocalUser>,
+    /// May somebody here wait for a position? Where all have their passes, a step of the line concerns nobody.
+    waits: AtomicBool,
     resync: Mutex<Resync>,
     waking: Arc<Waking>,
 }
@@ -135,6 +144,7 @@ impl Room {
         // What an attempt with an older reading left in the slot would lead the client back.
         slot.forget_positions_above(event, shown);
         drop(local);
+        self.waits.store(true, Ordering::Release);
         Ok(self.is_current(place))
     }
 
@@ -154,6 +164,7 @@ impl Room {
         if let Some(mut local) = self.users.get_mut(user) {
             local.renew(place);
         }
+        self.waits.store(true, Ordering::Release);
     }
 
     /// Takes a connection away; true where it was the user's last one here.
@@ -175,10 +186,12 @@ impl Room {
         }
     }
 
-    /// The user has the pass: no position any more.
-    pub(super) fn admit(&self, user: &UserId) {
+    /// Hands a pass to every connection of its user: no position any more.
+    pub(super) fn deliver(&self, event: EventId, user: &UserId, grant: Grant) {
         if let Some(mut local) = self.users.get_mut(user) {
             local.position = 0;
+            let grant = Arc::new(grant);
+            local.slots.iter().for_each(|slot| slot.put_pass(event, Arc::clone(&grant)));
         }
     }
 
@@ -252,15 +265,21 @@ impl Room {
 
     fn project(&self, progress: &Progress, now: Timestamp) {
         let (view, last) = (self.view(), self.track.lock().looks_at(now));
+        if !self.waits.swap(false, Ordering::AcqRel) {
+            return;
+        }
         let mut removed = progress.removed.clone();
         removed.sort_unstable();
-        for mut local in self.users.iter_mut() {
+        let mut waits = false; // whoever comes while this is found out says so themselves
+        for mut local in self.users.iter_mut().filter(|local| local.position > 0) {
+            waits = true;
             local.step(progress, &removed);
             if let Some(news) = local.news(progress.total, &view, last, now) {
                 let laid = local.slots.iter().filter(|slot| slot.lay_position(progress.event_id, news.clone()));
                 laid.for_each(|slot| self.waking.add(slot));
             }
         }
+        self.waits.fetch_or(waits, Ordering::AcqRel);
     }
 
     pub(super) fn is_overdue(&self, now: Timestamp) -> bool {
@@ -381,7 +400,7 @@ impl LocalUser {
         self.revision = place.revision;
     }
 
-    /// Moves on by one message; `removed` are its removals in the order of numbers, to be searched instead of counted by each
+    /// Moves who waits on by one message; `removed` are its removals in the order of numbers, to be searched instead of counted by each
     /// of thousands.
     fn step(&mut self, progress: &Progress, removed: &[u64]) {
         if self.revision >= progress.to {
@@ -391,8 +410,7 @@ impl LocalUser {
             0 => removed.partition_point(|number| *number < self.number),
             counted => progress.removed.iter().skip(counted).filter(|number| **number < self.number).count(),
         } as u64;
-        let floor = u64::from(self.position > 0); // who waits is at least next
-        self.position = self.position.saturating_sub(below).max(floor);
+        self.position = self.position.saturating_sub(below).max(1); // who waits is at least next
         self.revision = progress.to;
     }
 

@@ -13,7 +13,8 @@ use std::{
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use waitingroom::{
-    ids::EventId,
+    engine::EngineError,
+    ids::{EventId, PassId},
     line::{Grant, Lapse, QueueSettings},
 };
 
@@ -35,9 +36,17 @@ pub(crate) struct PositionNews {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct News {
     pub(crate) position: Option<PositionNews>,
-    pub(crate) pass: Option<Box<Grant>>,
+    pub(crate) pass: Option<Arc<Grant>>,
     pub(crate) lapse: Option<Lapse>,
     pub(crate) sale: Option<Arc<QueueSettings>>,
+    pub(crate) unacknowledged: Option<Box<Unacknowledged>>,
+}
+
+/// A pass whose acknowledgement was refused; without an error, it is not the user's or no longer live.
+#[derive(Debug, Clone)]
+pub(crate) struct Unacknowledged {
+    pub(crate) pass: PassId,
+    pub(crate) error: Option<EngineError>,
 }
 
 /// What a connection is woken for; several things may be due at once.
@@ -142,10 +151,10 @@ impl Slot {
         }
     }
 
-    pub(crate) fn put_pass(&self, event: EventId, grant: Grant) {
+    pub(crate) fn put_pass(&self, event: EventId, grant: Arc<Grant>) {
         self.put(event, |news| {
             news.position = None; // the pass is the better news
-            news.pass = Some(Box::new(grant));
+            news.pass = Some(grant);
         });
     }
 
@@ -157,6 +166,10 @@ impl Slot {
 
     pub(crate) fn put_sale(&self, event: EventId, settings: Arc<QueueSettings>) {
         self.put(event, |news| news.sale = Some(settings));
+    }
+
+    pub(crate) fn put_unacknowledged(&self, event: EventId, pass: PassId, error: Option<EngineError>) {
+        self.put(event, |news| news.unacknowledged = Some(Box::new(Unacknowledged { pass, error })));
     }
 
     fn put(&self, event: EventId, change: impl FnOnce(&mut News)) {
@@ -203,7 +216,7 @@ mod tests {
         assert!(slot.take().is_empty());
         assert!(slot.lay_position(event, position(3)));
         let (pass_id, epoch, at) = ("b-1".parse().unwrap(), "e".parse().unwrap(), Timestamp::from_millis(1));
-        slot.put_pass(event, Grant { pass_id, number: 1, epoch, issued_at: at, expires_at: at });
+        slot.put_pass(event, Arc::new(Grant { pass_id, number: 1, epoch, issued_at: at, expires_at: at }));
         assert!(slot.due().await.has(Due::NEWS), "a pass does not wait");
         let news = slot.take();
         assert!(news[0].1.position.is_none() && news[0].1.pass.is_some());

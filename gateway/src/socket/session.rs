@@ -36,7 +36,7 @@ struct Followed {
     /// Dropping it detaches the connection.
     attachment: Attachment,
     /// The pass last given, to be acknowledged and handed to booking.
-    pass: Option<Box<Grant>>,
+    pass: Option<Arc<Grant>>,
     /// What the user wants, where they said so.
     wish: Option<Box<Wish>>,
 }

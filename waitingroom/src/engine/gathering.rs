@@ -8,9 +8,10 @@
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
     sync::Arc,
+    task::{Context, Waker},
 };
 
-use futures_util::{future::BoxFuture, poll};
+use futures_util::future::{BoxFuture, FutureExt};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -47,7 +48,15 @@ struct Lanes {
 
 struct Waiting {
     action: Action,
-    answer: Option<oneshot::Sender<Result<Acted, EngineError>>>,
+    answer: Answer,
+}
+
+/// Who hears what an action came to.
+enum Answer {
+    /// The caller, who waits for it.
+    Awaited(oneshot::Sender<Result<Acted, EngineError>>),
+    /// Whoever is to be told later.
+    Told(Box<dyn FnOnce(Result<Acted, EngineError>) + Send>),
 }
 
 impl Gathering {
@@ -99,36 +108,59 @@ impl Gathering {
         self.act(event, user, Act::Acknowledge(pass)).await?.done()
     }
 
+    /// As [`Gathering::acknowledge`], without waiting for it: `refused` is called where the pass is not the user's or no longer live,
+    /// or with what the engine failed with. A wait would wake the user's connection once more for each pass.
+    ///
+    /// # Errors
+    /// [`EngineError::Busy`].
+    pub fn note_acknowledged(
+        &self,
+        event: EventId,
+        user: &UserId,
+        pass: PassId,
+        refused: impl FnOnce(Option<EngineError>) + Send + 'static,
+    ) -> Result<(), EngineError> {
+        let hear = |acted: Result<Acted, EngineError>| match acted.and_then(Acted::done) {
+            Ok(true) => {}
+            Ok(false) => refused(None),
+            Err(error) => refused(Some(error)),
+        };
+        self.line_up(event, user, Act::Acknowledge(pass), Answer::Told(Box::new(hear)))
+    }
+
     /// As [`super::Engine::detach`], without waiting for it: where it fails, the node's silence or a pass that nobody
     /// acknowledges shows the absence.
     ///
     /// # Errors
     /// [`EngineError::Busy`].
     pub fn detach(&self, event: EventId, user: &UserId, node: &NodeId) -> Result<(), EngineError> {
-        let action = Action { user: user.clone(), what: Act::Detach(node.clone()) };
-        if let Some(run) = self.line_up(event, Waiting { action, answer: None })? {
-            self.0.lifecycle.spawn("gathering", run);
-        }
-        Ok(())
+        let hear = |acted| {
+            if let Err::<Acted, _>(error) = acted {
+                tracing::warn!(%error, "an absence could not be recorded");
+            }
+        };
+        self.line_up(event, user, Act::Detach(node.clone()), Answer::Told(Box::new(hear)))
     }
 
     async fn act(&self, event: EventId, user: &UserId, what: Act) -> Result<Acted, EngineError> {
         let (answer, acted) = oneshot::channel();
-        let action = Action { user: user.clone(), what };
-        if let Some(mut run) = self.line_up(event, Waiting { action, answer: Some(answer) })? {
-            // An engine in this process answers at once. Any other is waited for by a task: the caller may be cancelled.
-            if poll!(&mut run).is_pending() {
-                self.0.lifecycle.spawn("gathering", run);
-            }
-        }
+        self.line_up(event, user, what, Answer::Awaited(answer))?;
         acted.await.unwrap_or_else(|_| Err(EngineError::Unavailable("the process ends".to_owned())))
     }
 
-    /// Takes a place in the event's lane. The first to come is handed the work of carrying the lane out.
-    fn line_up(&self, event: EventId, waiting: Waiting) -> Result<Option<BoxFuture<'static, ()>>, EngineError> {
-        let first = self.0.lanes.lock().push(event, waiting)?;
-        let shared = Arc::clone(&self.0);
-        Ok(first.then(|| -> BoxFuture<'static, ()> { Box::pin(async move { shared.run(event).await }) }))
+    /// Takes a place in the event's lane. The first to come begins to carry the lane out: an engine in this process answers at once;
+    /// any other is waited for by a task, since the caller may be cancelled.
+    fn line_up(&self, event: EventId, user: &UserId, what: Act, answer: Answer) -> Result<(), EngineError> {
+        let action = Action { user: user.clone(), what };
+        let first = self.0.lanes.lock().push(event, Waiting { action, answer })?;
+        if first {
+            let shared = Arc::clone(&self.0);
+            let mut run: BoxFuture<'static, ()> = Box::pin(async move { shared.run(event).await });
+            if run.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending() {
+                self.0.lifecycle.spawn("gathering", run); // which polls it again, to be woken itself
+            }
+        }
+        Ok(())
     }
 }
 
@@ -152,13 +184,10 @@ impl Shared {
     }
 }
 
-type Answer = Option<oneshot::Sender<Result<Acted, EngineError>>>;
-
 fn tell((answer, acted): (Answer, Result<Acted, EngineError>)) {
-    match (answer, acted) {
-        (Some(answer), acted) => drop(answer.send(acted)), // the client may have gone
-        (None, Err(error)) => tracing::warn!(%error, "an absence could not be recorded"),
-        (None, Ok(_)) => {}
+    match answer {
+        Answer::Awaited(answer) => drop(answer.send(acted)), // the client may have gone
+        Answer::Told(hear) => hear(acted),
     }
 }
 

@@ -235,3 +235,20 @@ fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
     assert_eq!(told(500.0), [Some(1_000), None, None], "two seconds are to come");
     assert_eq!(told(5_000.0), [None, Some(1_000), None], "the pass should have been there by then");
 }
+
+#[test]
+fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
+    let room = Room::default();
+    let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
+    let waiting = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 0, grant: None };
+    let passed = Place { number: 1, position: 0, ..waiting.clone() };
+    assert_eq!(room.attach(event(), &user(1), &passed, &slot), Ok(true));
+    room.progress(&progress(0, vec![1], 8), now);
+    assert!(!room.waits.load(Ordering::Relaxed), "a step concerns nobody here");
+    let waiting = Place { position: 8, revision: 1, ..waiting };
+    assert_eq!(room.attach(event(), &user(9), &waiting, &slot), Ok(true));
+    for (from, number) in [(1, 2), (2, 3)] {
+        room.progress(&progress(from, vec![number], 7), now);
+    }
+    assert_eq!(room.users.get(&user(9)).map(|local| local.position), Some(6));
+}

@@ -1,5 +1,7 @@
 //! What the client says, and what is done about it.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -66,7 +68,7 @@ impl Session<'_> {
         match self.follow(&join).await {
             Ok(Taken::Held(booking)) => self.tell_held(socket, join.event_id, booking).await,
             Ok(Taken::Place(Place { grant: Some(grant), .. })) => {
-                self.tell_pass(socket, join.event_id, Box::new(grant)).await?;
+                self.tell_pass(socket, join.event_id, Arc::new(grant)).await?;
                 flush(socket).await
             }
             Ok(Taken::Place(place)) => {
@@ -97,7 +99,7 @@ impl Session<'_> {
         }
         let place = gateway.register(join.event_id, &user, &self.slot, place).await?;
         if let Some(followed) = self.followed(join.event_id) {
-            followed.pass = place.grant.clone().map(Box::new);
+            followed.pass = place.grant.clone().map(Arc::new);
             if let Some(items) = &join.wish {
                 followed.wish.get_or_insert_default().replace(items.clone());
             }
@@ -112,17 +114,15 @@ impl Session<'_> {
     async fn acknowledge(&mut self, socket: &mut Socket, pass: PassId) -> Result<(), End> {
         let event =
             self.followed.iter().find(|followed| followed.pass.as_ref().is_some_and(|grant| grant.pass_id == pass));
-        let event = event.map(Followed::event);
-        let user = &self.client.user;
-        let result = match event {
-            Some(event) => self.gateway.acknowledge(event, user, &pass).await,
-            None => Err(Problem::invalid("pass_id", "is not a pass that this connection was given")),
-        };
-        match result {
-            Ok(()) => Ok(()),
-            Err(_) if self.has_seats(&pass) => Ok(()),
-            Err(problem) => send(socket, &error(&problem, Some(pass.to_string()))).await,
+        if let Some(event) = event.map(Followed::event) {
+            self.gateway.note_acknowledged(event, &self.client.user, &pass, &self.slot);
+            return Ok(());
         }
+        if self.has_seats(&pass) {
+            return Ok(());
+        }
+        let problem = Problem::invalid("pass_id", "is not a pass that this connection was given");
+        send(socket, &error(&problem, Some(pass.to_string()))).await
     }
 
     async fn leave(&mut self, socket: &mut Socket, event: EventId) -> Result<(), End> {

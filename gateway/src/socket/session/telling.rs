@@ -8,7 +8,7 @@ use waitingroom::{
 
 use super::{Reservation, Session, error};
 use crate::{
-    registry::{News, PositionNews},
+    registry::{News, PositionNews, Unacknowledged},
     socket::{End, Socket, flush, say, send},
     stream::lapse_problem,
 };
@@ -32,6 +32,9 @@ impl Session<'_> {
         if let Some(position) = news.position {
             say(socket, &position_message(event, position)).await?;
         }
+        if let Some(unacknowledged) = news.unacknowledged {
+            self.tell_unacknowledged(socket, event, *unacknowledged).await?;
+        }
         if let Some(lapse) = news.lapse {
             self.tell_lapse(socket, event, lapse).await?;
         }
@@ -39,6 +42,19 @@ impl Session<'_> {
             Some(grant) => self.tell_pass(socket, event, grant).await,
             None => Ok(()),
         }
+    }
+
+    async fn tell_unacknowledged(
+        &mut self,
+        socket: &mut Socket,
+        event: EventId,
+        refused: Unacknowledged,
+    ) -> Result<(), End> {
+        if self.has_seats(&refused.pass) {
+            return Ok(());
+        }
+        let problem = self.gateway.unacknowledged(event, refused.error).await;
+        say(socket, &error(&problem, Some(refused.pass.to_string()))).await
     }
 
     async fn tell_lapse(&mut self, socket: &mut Socket, event: EventId, lapse: Lapse) -> Result<(), End> {

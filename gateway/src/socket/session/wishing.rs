@@ -1,5 +1,7 @@
 //! Passes whose user has a wish: held back for a moment, so that pass and seats are told together.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
@@ -40,7 +42,7 @@ pub(super) enum Wished {
     /// It answered before the pass was told.
     InTime(Answer),
     /// It did not: the pass is told alone now.
-    Late(EventId, Box<Grant>, BoxFuture<'static, Answer>),
+    Late(EventId, Arc<Grant>, BoxFuture<'static, Answer>),
     /// It answered after that.
     After(Answer),
 }
@@ -48,11 +50,11 @@ pub(super) enum Wished {
 /// Booking's answer for one pass.
 pub(super) struct Answer {
     event: EventId,
-    grant: Box<Grant>,
+    grant: Arc<Grant>,
     held: Held,
 }
 
-async fn in_time(event: EventId, grant: Box<Grant>, mut asking: BoxFuture<'static, Answer>) -> Wished {
+async fn in_time(event: EventId, grant: Arc<Grant>, mut asking: BoxFuture<'static, Answer>) -> Wished {
     match timeout(PATIENCE, &mut asking).await {
         Ok(answer) => Wished::InTime(answer),
         Err(_) => Wished::Late(event, grant, asking),
@@ -65,11 +67,11 @@ impl Session<'_> {
         &mut self,
         socket: &mut Socket,
         event: EventId,
-        grant: Box<Grant>,
+        grant: Arc<Grant>,
     ) -> Result<(), End> {
         let busy = self.wishing.is_some();
         let wanted = self.followed(event).and_then(|followed| {
-            followed.pass = Some(grant.clone());
+            followed.pass = Some(Arc::clone(&grant));
             let wish = followed.wish.as_ref()?;
             (wish.with(&grant.pass_id).is_none() && !wish.items.is_empty()).then(|| wish.items.clone())
         });
@@ -83,9 +85,9 @@ impl Session<'_> {
         }
     }
 
-    fn ask_for(&mut self, event: EventId, grant: Box<Grant>, items: Vec<WishItem>) {
+    fn ask_for(&mut self, event: EventId, grant: Arc<Grant>, items: Vec<WishItem>) {
         let (gateway, user, token) = (self.gateway.clone(), self.client.user.clone(), self.client.token.clone());
-        let asked = grant.clone();
+        let asked = Arc::clone(&grant);
         let asking = Box::pin(async move {
             let held = gateway.hold(&token, event, &user, &asked, &items).await;
             Answer { event, grant: asked, held }
@@ -104,7 +106,7 @@ impl Session<'_> {
     pub(super) async fn tell_wish(&mut self, socket: &mut Socket, wished: Wished) -> Result<(), End> {
         match wished {
             Wished::InTime(answer) => {
-                let (event, grant) = (answer.event, answer.grant.clone());
+                let (event, grant) = (answer.event, Arc::clone(&answer.grant));
                 if self.remember(answer) {
                     self.say_pass(socket, event, &grant).await?;
                 }

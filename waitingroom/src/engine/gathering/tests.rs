@@ -4,7 +4,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::{future::join_all, poll};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -184,4 +184,19 @@ async fn too_many_are_refused_at_once() {
     crowd.answer(1_000);
     assert_eq!(join_all(waiting).await.into_iter().map(number).max(), Some(WAITING as u64 + 1));
     assert_eq!(crowd.join(crowd.event, 0).await.map(drop).ok(), Some(()));
+}
+
+#[tokio::test]
+async fn an_acknowledgement_that_nobody_waits_for_is_heard_of_where_it_is_refused() {
+    for fails in [false, true] {
+        let crowd = Crowd::before(fails).await;
+        let (refuse, refused) = oneshot::channel();
+        let (user, pass) = ("u1".parse().unwrap(), "never-given-0".parse().unwrap());
+        let hear = |error| drop(refuse.send(error));
+        crowd.gathering.note_acknowledged(crowd.event, &user, pass, hear).unwrap();
+        crowd.answer(1);
+        let error = refused.await.unwrap();
+        assert_eq!(matches!(error, Some(EngineError::Unavailable(_))), fails, "{error:?}");
+        assert_eq!(error.is_none(), !fails, "{error:?}");
+    }
 }
