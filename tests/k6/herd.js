@@ -2,12 +2,13 @@
 //
 //   USERS   in all (3000)
 //   RATE    released per second (500)
+//   BURST   of them at one moment (a tenth of RATE)
 //   SLACK   multiplies the limits of time, for a debug build (1)
 
 import { sleep } from 'k6';
 import exec from 'k6/execution';
 
-import { newSale, number, setQueue } from './lib/sale.js';
+import { newSale, number, pace, setQueue } from './lib/sale.js';
 import { bySocket, promises, summary } from './lib/visit.js';
 
 const users = number('USERS', 3000);
@@ -25,8 +26,7 @@ export const options = {
 };
 
 export function setup() {
-  const rate = number('RATE', 500);
-  const sale = newSale(users + 45, { state: 'paused', rate_per_second: rate, burst: rate, max_active: users });
+  const sale = newSale(users + 45, { state: 'paused', ...pace(), max_active: users });
   return { ...sale, at: Date.now() + readySeconds * 1000 };
 }
 

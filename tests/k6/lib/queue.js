@@ -3,9 +3,10 @@
 //   USERS            in all (3000)
 //   ARRIVE_SECONDS   over which they come (30)
 //   RATE             released per second (500)
+//   BURST            of them at one moment (a tenth of RATE)
 //   SLACK            multiplies the limits of time, for a debug build (1)
 
-import { newSale, number } from './sale.js';
+import { newSale, number, pace } from './sale.js';
 import { promises, summary } from './visit.js';
 
 const users = number('USERS', 3000);
@@ -26,5 +27,4 @@ export const options = {
   thresholds: { ...promises(users, 100), dropped_iterations: ['count==0'] },
 };
 
-export const setup = () =>
-  newSale(users + 45, { rate_per_second: number('RATE', 500), burst: number('RATE', 500), max_active: users });
+export const setup = () => newSale(users + 45, { ...pace(), max_active: users });
