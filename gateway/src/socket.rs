@@ -109,7 +109,7 @@ fn text(message: &ServerMessage) -> Message {
     Message::Text(message.to_json().into())
 }
 
-/// A timer is set for a write that has to wait only: nearly none has to, and a timer costs as much as the frame.
+/// A timer is set only for a write that has to wait: nearly none has to.
 async fn in_time(write: impl Future<Output = Result<(), Error>>) -> Result<(), End> {
     let mut write = pin!(write);
     let written = match poll!(&mut write) {

@@ -126,7 +126,7 @@ impl Room {
         let place = &Place { epoch: self.same_epoch(&place.epoch), ..place.clone() };
         let estimate = self.track.lock().view.estimate(place.position);
         let mut local = self.users.entry(user.clone()).or_insert_with(|| LocalUser::new(place));
-        local.renew(place);
+        self.renew(&mut local, place);
         if !local.slots.iter().any(|known| Arc::ptr_eq(known, slot)) {
             if local.slots.len() >= MAX_CONNECTIONS {
                 return Err(TooManyConnections);
@@ -162,9 +162,21 @@ impl Room {
 
     pub(super) fn refresh(&self, user: &UserId, place: &Place) {
         if let Some(mut local) = self.users.get_mut(user) {
-            local.renew(place);
+            self.renew(&mut local, place);
         }
         self.waits.store(true, Ordering::Release);
+    }
+
+    /// Takes a reading over. Who has a pass is not moved on by messages: what has been applied here meanwhile counts for them too, so
+    /// that an older reading does not lead them back into the line.
+    fn renew(&self, local: &mut LocalUser, place: &Place) {
+        if local.position == 0 {
+            let track = self.track.lock();
+            if track.epoch.as_ref() == Some(&local.epoch) {
+                local.revision = local.revision.max(track.revision);
+            }
+        }
+        local.renew(place);
     }
 
     /// Takes a connection away; true where it was the user's last one here.

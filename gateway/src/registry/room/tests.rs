@@ -252,3 +252,21 @@ fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
     }
     assert_eq!(room.users.get(&user(9)).map(|local| local.position), Some(6));
 }
+
+#[test]
+fn an_old_reading_does_not_lead_back_who_has_a_pass() {
+    let room = Room::default();
+    let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
+    room.progress(&progress(0, vec![1], 9), now);
+    let waiting = Place { number: 2, epoch: epoch(), position: 1, total: 9, revision: 1, grant: None };
+    let pass_id = "b-1".parse().unwrap();
+    let grant = Grant { pass_id, number: 2, epoch: epoch(), issued_at: now, expires_at: now };
+    assert_eq!(room.attach(event(), &user(2), &waiting, &slot), Ok(true));
+    room.deliver(event(), &user(2), grant);
+    room.progress(&progress(1, vec![2], 8), now);
+    // Another tab's reading, from before the pass.
+    assert_eq!(room.attach(event(), &user(2), &waiting, &Arc::new(Slot::default())), Ok(false));
+    room.refresh(&user(2), &waiting);
+    assert_eq!(room.users.get(&user(2)).map(|local| local.position), Some(0));
+    assert_eq!(room.ticket(&user(2)), None, "they stand in no line any more");
+}
