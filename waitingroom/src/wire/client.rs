@@ -149,3 +149,26 @@ fn kind_of(frame: &str) -> Result<Cow<'_, str>, Problem> {
     let value: Value = serde_json::from_str(frame).map_err(malformed)?;
     Ok(value.get("type").and_then(Value::as_str).unwrap_or_default().to_owned().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_known_by_its_last_type_however_it_is_written() {
+        let ping = Ok(ClientMessage::Ping);
+        let cases = [
+            (r#" {"type":"ping","more":[{"type":"leave"}]} "#, ping.clone()),
+            (r#"{"type":"\u0070ing"}"#, ping.clone()),
+            (r#"{"type":"dance","type":"ping"}"#, ping),
+            (r#"{"type":"dance"}"#, Ok(ClientMessage::Unknown)),
+            (r#"{"type":7}"#, Err(Code::InvalidField)),
+            (r#"["ping"]"#, Err(Code::InvalidField)),
+            (r#"{"type":"ping"} {}"#, Err(Code::Malformed)),
+            (r#"{"type":"ping""#, Err(Code::Malformed)),
+        ];
+        for (frame, expected) in cases {
+            assert_eq!(ClientMessage::parse(frame).map_err(|problem| problem.code), expected, "{frame}");
+        }
+    }
+}
