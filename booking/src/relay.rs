@@ -1,7 +1,8 @@
-//! The outbox relay: publishes what was committed, in order, and removes it once the bus has it. Any number of relays share
-//! the outbox by leases of parcels; what a relay published before it died is told apart by its message id.
+//! The outbox relay: publishes what was committed and removes it once the bus has it. Of any number of relays one publishes at a
+//! time, and the messages of one booking go one after the other: the next is sent once the bus has acknowledged the one before, so
+//! the stream keeps their order whatever fails. What a relay published before it died is told apart by its message id.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 use waitingroom::{
@@ -58,15 +59,32 @@ impl Relay {
         if messages.is_empty() {
             return Ok(Relayed::default());
         }
-        let answers = self.bus.publish(&messages).await;
-        if let Some(Err(error)) = answers.iter().find(|answer| answer.is_err()) {
-            tracing::warn!(%error, messages = messages.len(), "messages of the outbox wait for the bus");
-        }
-        let failed = answers.iter().filter(|answer| answer.is_err()).count();
-        self.put_away(parcels, answers.iter().map(Result::is_ok)).await?;
-        let published = messages.len() - failed;
+        let has_it = self.publish_in_order(&messages).await;
+        let published = has_it.iter().filter(|has_it| **has_it).count();
+        let failed = messages.len() - published;
+        self.put_away(parcels, has_it.into_iter()).await?;
         metrics::counter!("stanchion_outbox_published_total").increment(published as u64);
         Ok(Relayed { published, failed, was_full })
+    }
+
+    /// Publishes the messages in rounds: in the first those that are the first of their booking, in the next their successors. A
+    /// failure holds back what follows it. True for each message that the bus has.
+    async fn publish_in_order(&self, messages: &[Message]) -> Vec<bool> {
+        let mut has_it = vec![false; messages.len()];
+        for round in rounds(messages) {
+            let batch: Vec<_> = round.iter().map(|at| messages[*at].clone()).collect();
+            let answers = self.bus.publish(&batch).await;
+            if let Some(Err(error)) = answers.iter().find(|answer| answer.is_err()) {
+                tracing::warn!(%error, messages = batch.len(), "messages of the outbox wait for the bus");
+            }
+            for (at, answer) in round.iter().zip(&answers) {
+                has_it[*at] = answer.is_ok();
+            }
+            if answers.iter().any(Result::is_err) {
+                break;
+            }
+        }
+        has_it
     }
 
     /// Removes what is published: whole parcels, or single messages of them.
@@ -85,7 +103,7 @@ impl Relay {
                 self.store.repack(self.owner, parcel.outbox_id, &parcel.messages).await?;
             }
         }
-        self.store.remove_parcels(self.owner, &done).await
+        self.store.remove_parcels(&done).await
     }
 
     /// Measures what waits: the age of the oldest message.
@@ -106,5 +124,33 @@ impl Relay {
             message_id: message.message_id.clone(),
             payload: message.payload.clone().into(),
         }
+    }
+}
+
+/// Which messages may be published together, by their places: the n-th round holds the n-th message of each booking.
+fn rounds(messages: &[Message]) -> Vec<Vec<usize>> {
+    let mut rounds = Vec::<Vec<usize>>::new();
+    let mut before = HashMap::<&str, usize>::new();
+    for (at, message) in messages.iter().enumerate() {
+        let booking = message.message_id.split(':').next().unwrap_or_default(); // `booking:status`
+        let round = before.entry(booking).and_modify(|round| *round += 1).or_default();
+        if rounds.len() == *round {
+            rounds.push(Vec::new());
+        }
+        rounds[*round].push(at);
+    }
+    rounds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_one_booking_are_in_rounds_of_their_own() {
+        let message = |id: &str| Message { subject: "s".into(), message_id: id.into(), payload: "{}".into() };
+        let messages = ["a:reserved", "b:reserved", "a:confirmed", "c:expired"].map(message);
+        assert_eq!(rounds(&messages), [vec![0, 1, 3], vec![2]]);
+        assert!(rounds(&[]).is_empty());
     }
 }

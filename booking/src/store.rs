@@ -249,7 +249,8 @@ pub trait AuditStore: Send + Sync + 'static {
 /// Messages that wait to be published, in the parcels in which they were committed.
 #[async_trait]
 pub trait OutboxStore: Send + Sync + 'static {
-    /// Leases at most `limit` parcels, oldest first, that nobody else has leased; one's own are leased again.
+    /// Takes the right to publish until `until`, or renews one's own, and answers the oldest parcels, at most `limit`. None while
+    /// another owner has the right: two relays at once could publish a booking's messages in the wrong order.
     async fn lease_parcels(
         &self,
         owner: Uuid,
@@ -258,10 +259,10 @@ pub trait OutboxStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Parcel>, StoreError>;
 
-    /// Removes parcels that were published, unless the lease has passed to another owner.
-    async fn remove_parcels(&self, owner: Uuid, parcels: &[i64]) -> Result<(), StoreError>;
+    /// Removes parcels that were published.
+    async fn remove_parcels(&self, parcels: &[i64]) -> Result<(), StoreError>;
 
-    /// Takes out of a parcel what was published; these messages are left.
+    /// Takes out of a parcel what was published; these messages are left. Nothing happens if the right has passed to another owner.
     async fn repack(&self, owner: Uuid, parcel: i64, left: &[OutboxMessage]) -> Result<(), StoreError>;
 
     /// How many messages wait, and since when the oldest.

@@ -50,12 +50,15 @@ pub struct Settings {
     /// Most connections to the database from this process [default: 8]
     #[arg(long, env = "STANCHION_DATABASE_CONNECTIONS", global = true, value_name = "N")]
     pub database_connections: Option<u32>,
-    /// NATS with JetStream, for example nats://127.0.0.1:4222
+    /// NATS with JetStream, for example nats://127.0.0.1:4222; servers of a cluster are separated by commas
     #[arg(long, env = "STANCHION_NATS_URL", global = true, value_name = "URL", hide_env_values = true)]
     pub nats_url: Option<ServerUrl>,
     /// First part of every subject; its upper case names the stream [default: stanchion]
     #[arg(long, env = "STANCHION_NATS_PREFIX", global = true, value_name = "TEXT")]
     pub nats_prefix: Option<String>,
+    /// Copies of the stream in a NATS cluster, 1 to 5 [default: 1 for a new stream; one that is there keeps its number]
+    #[arg(long, env = "STANCHION_NATS_REPLICAS", global = true, value_name = "N")]
+    pub nats_replicas: Option<usize>,
     /// The secret of users' HS256 tokens, at least 16 bytes; better given by the environment than by a flag
     #[arg(long, env = "STANCHION_JWT_SECRET", global = true, value_name = "SECRET", hide_env_values = true)]
     pub jwt_secret: Option<Secret>,
@@ -156,6 +159,7 @@ impl Settings {
             ("database_connections", self.database_connections().to_string()),
             ("nats_url", given(&self.nats_url)),
             ("nats_prefix", self.nats_prefix().to_owned()),
+            ("nats_replicas", given(&self.nats_replicas)),
             ("jwt_secret", hidden(&self.jwt_secret)),
             ("jwt_jwks", given(&self.jwt_jwks.as_ref().map(|path| path.display().to_string()))),
             ("jwt_issuer", given(&self.jwt_issuer)),
@@ -264,6 +268,9 @@ impl Settings {
         positive(self.max_connections, "max_connections")?;
         positive(self.max_connections_per_address, "max_connections_per_address")?;
         positive(self.database_connections, "database_connections")?;
+        if self.nats_replicas.is_some_and(|copies| !(1..=5).contains(&copies)) {
+            bail!("nats_replicas must be from 1 to 5");
+        }
         prefix(self.redis_prefix(), "redis_prefix")?;
         prefix(self.nats_prefix(), "nats_prefix")
     }

@@ -13,6 +13,7 @@ mod live_tasks;
 mod lost_clients;
 mod main_job;
 mod missed_settlements;
+mod nats_cluster;
 mod nats_stopped;
 mod nothing_piles_up;
 mod one_subscription;

@@ -5,6 +5,7 @@ use crate::{
     database::{Database, at_port},
     delay::Delay,
     environment,
+    nats_cluster::NatsCluster,
     nats_server::NatsServer,
     postgres_server::PostgresServer,
     redis_cluster::RedisCluster,
@@ -25,6 +26,7 @@ pub struct Backing {
     pub prefix: String,
     own_redis: Option<RedisServer>,
     own_nats: Option<NatsServer>,
+    nats_cluster: Option<NatsCluster>,
     own_postgres: Option<PostgresServer>,
     cluster: Option<RedisCluster>,
     delay: Option<Delay>,
@@ -35,7 +37,10 @@ impl Backing {
     pub async fn prepare(name: &str, shape: &Shape, scratch: &Scratch) -> Self {
         let own_nats = if shape.own_nats { Some(NatsServer::start(scratch.path()).await) } else { None };
         let shared_nats = || environment::server("STANCHION_TEST_NATS_URL");
-        let nats_url = own_nats.as_ref().map_or_else(shared_nats, |server| server.url.clone());
+        let nats_cluster = if shape.nats_cluster { Some(NatsCluster::start(scratch.path()).await) } else { None };
+        let own_nats_url =
+            own_nats.as_ref().map(|server| &server.url).or(nats_cluster.as_ref().map(|cluster| &cluster.url));
+        let nats_url = own_nats_url.cloned().unwrap_or_else(shared_nats);
         let shared_redis = environment::server("STANCHION_TEST_REDIS_URL");
         let own_postgres = if shape.own_postgres { Some(PostgresServer::start(scratch.path()).await) } else { None };
         let shared_postgres = || environment::server("STANCHION_TEST_DATABASE_URL");
@@ -47,7 +52,7 @@ impl Backing {
         let redis_url = own_url.unwrap_or(&shared_redis).clone();
         let delay = if shape.delayed_database { Some(Delay::before(database.address()).await) } else { None };
         let prefix = name.to_owned();
-        Self { database, redis_url, nats_url, prefix, own_redis, own_nats, own_postgres, cluster, delay }
+        Self { database, redis_url, nats_url, prefix, own_redis, own_nats, nats_cluster, own_postgres, cluster, delay }
     }
 
     /// Where booking finds the database: behind the delay, where there is one.
@@ -85,6 +90,16 @@ impl Backing {
         self.own_nats.as_mut().expect("this stack's shape asks for a NATS of its own")
     }
 
+    /// Its own NATS cluster.
+    pub fn nats_cluster(&self) -> &NatsCluster {
+        self.nats_cluster.as_ref().expect("this stack runs on a NATS cluster")
+    }
+
+    /// The same, to start its servers again.
+    pub fn nats_cluster_mut(&mut self) -> &mut NatsCluster {
+        self.nats_cluster.as_mut().expect("this stack runs on a NATS cluster")
+    }
+
     /// Its own PostgreSQL.
     pub fn postgres_server(&mut self) -> &mut PostgresServer {
         self.own_postgres.as_mut().expect("this stack's shape asks for a PostgreSQL of its own")
@@ -94,7 +109,7 @@ impl Backing {
         if self.own_postgres.is_none() {
             self.database.remove().await;
         }
-        if self.own_nats.is_none() {
+        if self.own_nats.is_none() && self.nats_cluster.is_none() {
             self.published().remove().await;
         }
         if self.own_redis.is_none() && self.cluster.is_none() {

@@ -27,7 +27,8 @@ impl PublishedMessages {
     }
 
     async fn context(&self) -> jetstream::Context {
-        jetstream::new(async_nats::connect(&self.url).await.expect("NATS answers"))
+        let servers: Vec<_> = self.url.split(',').collect();
+        jetstream::new(async_nats::connect(servers).await.expect("NATS answers"))
     }
 
     async fn stream(&self) -> Option<Stream> {

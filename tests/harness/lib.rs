@@ -11,6 +11,7 @@ pub mod database;
 pub mod delay;
 pub mod environment;
 pub mod inventory;
+pub mod nats_cluster;
 pub mod nats_server;
 pub mod own_server;
 pub mod ports;

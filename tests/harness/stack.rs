@@ -66,6 +66,8 @@ pub struct Shape {
     pub own_redis: bool,
     /// A NATS that nobody else uses.
     pub own_nats: bool,
+    /// A NATS cluster of its own instead.
+    pub nats_cluster: bool,
     /// A PostgreSQL that nobody else uses.
     pub own_postgres: bool,
     /// What booking asks of the database can be delayed.
@@ -89,6 +91,7 @@ impl Default for Shape {
             bookings: 2,
             own_redis: false,
             own_nats: false,
+            nats_cluster: false,
             own_postgres: false,
             delayed_database: false,
             redis_cluster: None,

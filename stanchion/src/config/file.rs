@@ -44,6 +44,7 @@ impl Settings {
             database_connections,
             nats_url,
             nats_prefix,
+            nats_replicas,
             jwt_secret,
             jwt_jwks,
             jwt_issuer,

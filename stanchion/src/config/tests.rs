@@ -30,6 +30,7 @@ fn bad_values_are_refused_by_name() {
         (Settings { threads: Some(5_000), ..Settings::default() }, "threads"),
         (Settings { tick_ms: Some(0), ..Settings::default() }, "tick_ms"),
         (Settings { redis_prefix: Some("a b".into()), ..Settings::default() }, "redis_prefix"),
+        (Settings { nats_replicas: Some(6), ..Settings::default() }, "nats_replicas"),
     ];
     for (settings, name) in cases {
         assert!(settings.check().unwrap_err().to_string().contains(name), "{name}");

@@ -46,7 +46,12 @@ pub async fn booking(settings: Settings) -> Result<()> {
     settings.authenticator(guests)?;
     let nats = settings.required(&settings.nats_url, "nats_url")?;
     let prefix = settings.nats_prefix();
-    let nats = NatsConfig { stream: prefix.to_uppercase(), prefix: prefix.to_owned(), ..NatsConfig::new(&**nats) };
+    let nats = NatsConfig {
+        stream: prefix.to_uppercase(),
+        prefix: prefix.to_owned(),
+        replicas: settings.nats_replicas,
+        ..NatsConfig::new(&**nats)
+    };
     let store = open_store(&settings).await?;
     let line = Line::on_redis(&settings, "booking").await?;
     let bus = NatsBus::connect(nats).await.context("nats_url")?;

@@ -1,4 +1,5 @@
-//! The bus on NATS JetStream. The stream drops what arrives twice with one message id within its duplicate window.
+//! The bus on NATS JetStream, one server or a cluster. The stream drops what arrives twice with one message id within its duplicate
+//! window.
 
 use std::{
     str::FromStr,
@@ -12,6 +13,7 @@ use async_nats::{
         self,
         context::PublishAckFuture,
         message::PublishMessage,
+        publish::PublishAck,
         stream::{Config, DiscardPolicy},
     },
 };
@@ -36,20 +38,21 @@ const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Which stream messages go to.
 #[derive(Debug, Clone)]
 pub struct NatsConfig {
-    /// `nats://host:port`, credentials included.
+    /// `nats://host:port`, credentials included; several servers of a cluster are separated by commas.
     pub url: String,
     /// The stream; created where it is missing.
     pub stream: String,
     /// The first token of every subject; the stream takes `prefix.>`.
     pub prefix: String,
-    /// Copies of the stream that it is created with: 1, or 3 on a cluster.
-    pub replicas: usize,
+    /// Copies of the stream, 1 to 5. A stream that is there with another number is changed to it; if nothing is said here, such a
+    /// stream keeps its number and a new one has 1.
+    pub replicas: Option<usize>,
 }
 
 impl NatsConfig {
     /// The usual stream, `STANCHION`, of subjects `stanchion.>`.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), stream: "STANCHION".into(), prefix: "stanchion".into(), replicas: 1 }
+        Self { url: url.into(), stream: "STANCHION".into(), prefix: "stanchion".into(), replicas: None }
     }
 }
 
@@ -63,7 +66,7 @@ pub struct NatsBus {
 }
 
 impl NatsBus {
-    /// A bus that connects as soon as the server is there: a start does not depend on it.
+    /// A bus that connects as soon as one of the servers is there: a start does not depend on it.
     ///
     /// # Errors
     /// A URL that does not parse.
@@ -74,9 +77,9 @@ impl NatsBus {
             .connection_timeout(DEADLINE)
             .client_capacity(WINDOW * 2)
             .reconnect_delay_callback(|attempt| Duration::from_millis((100 << attempt.min(5)) as u64));
-        let address = ServerAddr::from_str(&config.url).map_err(|error| BusError(error.to_string()))?;
-        let options = with_credentials(options, &address);
-        let client = options.connect(address).await.map_err(|error| BusError(error.to_string()))?;
+        let servers = servers(&config.url)?;
+        let options = with_credentials(options, &servers);
+        let client = options.connect(servers).await.map_err(|error| BusError(error.to_string()))?;
         let context = jetstream::context::ContextBuilder::new()
             .timeout(DEADLINE)
             .ack_timeout(DEADLINE)
@@ -91,9 +94,24 @@ impl NatsBus {
             return Ok(());
         }
         let created = tokio::time::timeout(DEADLINE, self.context.get_or_create_stream(self.stream_config())).await;
-        created.map_err(|_| late())?.map_err(|error| BusError(error.to_string()))?;
+        let stream = created.map_err(|_| late())?.map_err(|error| BusError(error.to_string()))?;
+        self.ensure_replicas(&stream.cached_info().config).await?;
         self.stream_is_there.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Changes the number of copies of a stream that was made with another.
+    async fn ensure_replicas(&self, found: &Config) -> Result<(), BusError> {
+        let Some(replicas) = self.config.replicas.filter(|wanted| *wanted != found.num_replicas) else { return Ok(()) };
+        tracing::info!(
+            stream = found.name,
+            from = found.num_replicas,
+            to = replicas,
+            "changing the copies of the stream"
+        );
+        let change = Config { num_replicas: replicas, ..found.clone() };
+        let changed = tokio::time::timeout(DEADLINE, self.context.update_stream(change)).await;
+        changed.map_err(|_| late())?.map(drop).map_err(|error| BusError(error.to_string()))
     }
 
     fn stream_config(&self) -> Config {
@@ -103,7 +121,7 @@ impl NatsBus {
             duplicate_window: DUPLICATE_WINDOW,
             max_age: MAX_AGE,
             discard: DiscardPolicy::Old,
-            num_replicas: self.config.replicas,
+            num_replicas: self.config.replicas.unwrap_or(1),
             ..Config::default()
         }
     }
@@ -137,7 +155,16 @@ fn late() -> BusError {
 /// Sending resolves before the server has the message: only its acknowledgement counts.
 async fn acknowledged(sent: Result<PublishAckFuture, BusError>) -> Result<(), BusError> {
     let acknowledged = tokio::time::timeout(DEADLINE, sent?.into_future()).await.map_err(|_| late())?;
-    acknowledged.map(drop).map_err(|error| BusError(error.to_string()))
+    stored(&acknowledged.map_err(|error| BusError(error.to_string()))?)
+}
+
+/// A stream numbers its messages from 1. nats-server 2.10.26 answers the repetition of a publication that still waits for the
+/// other copies `{"seq":0,"duplicate":true}`, although nothing is stored and may never be; 2.11 and later refuse it.
+fn stored(acknowledgement: &PublishAck) -> Result<(), BusError> {
+    if acknowledgement.sequence == 0 {
+        return Err(BusError("an acknowledgement without a sequence number: the message is not stored yet".into()));
+    }
+    Ok(())
 }
 
 #[async_trait]
@@ -159,10 +186,21 @@ impl Bus for NatsBus {
     }
 }
 
-/// The client library leaves user and password of a URL unread.
-fn with_credentials(options: ConnectOptions, address: &ServerAddr) -> ConnectOptions {
+/// The servers of a comma-separated list; the scheme may be left out.
+fn servers(urls: &str) -> Result<Vec<ServerAddr>, BusError> {
+    let parse = |url: &str| {
+        // The text of a URL is not repeated: it may hold a password.
+        ServerAddr::from_str(url.trim())
+            .map_err(|error| BusError(format!("one of the servers is not named right: {error}")))
+    };
+    urls.split(',').map(parse).collect()
+}
+
+/// The client library leaves user and password of a URL unread. One client has one identity: that of the first server that names one.
+fn with_credentials(options: ConnectOptions, servers: &[ServerAddr]) -> ConnectOptions {
     let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    match (address.username(), address.password()) {
+    let Some(server) = servers.iter().find(|server| server.username().is_some()) else { return options };
+    match (server.username(), server.password()) {
         (Some(user), Some(password)) => options.user_and_password(plain(user), plain(password)),
         (Some(token), None) => options.token(plain(token)),
         _ => options,

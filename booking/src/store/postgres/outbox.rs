@@ -1,4 +1,4 @@
-//! Parcels of messages that wait to be published, leased to one relay at a time.
+//! Parcels of messages that wait to be published, by one relay at a time.
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -15,22 +15,21 @@ use crate::{
     },
 };
 
-/// Leases and removals need not outlive a crash of the server: what is published twice carries the same message id. So
-/// neither waits for the disk, nor makes reservations wait for it.
+/// One relay at a time publishes, so that no message of a booking overtakes an earlier one. Leases and removals need not outlive a
+/// crash of the server: what is published twice carries the same message id. So neither waits for the disk, nor makes reservations
+/// wait for it.
 const LEASE: &str = "
-WITH lightly AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', TRUE))
-UPDATE outbox SET lease_owner = $1, lease_until_ms = $3 FROM lightly
-WHERE outbox_id IN (
-    SELECT outbox_id FROM outbox WHERE lease_until_ms <= $2 OR lease_owner = $1
-    ORDER BY outbox_id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED
+WITH lightly AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', TRUE)), mine AS (
+    UPDATE relay_lease SET owner = $1, until_ms = $3 FROM lightly WHERE owner = $1 OR until_ms <= $2 RETURNING 1
 )
-RETURNING outbox_id, messages, created_at_ms";
+SELECT outbox_id, messages, created_at_ms FROM outbox WHERE EXISTS (SELECT 1 FROM mine) ORDER BY outbox_id LIMIT $4";
 
 const REMOVE: &str = "
 WITH lightly AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', TRUE))
-DELETE FROM outbox USING lightly WHERE outbox_id = ANY($2) AND lease_owner = $1";
+DELETE FROM outbox USING lightly WHERE outbox_id = ANY($1)";
 
-const REPACK: &str = "UPDATE outbox SET messages = $3, size = $4 WHERE outbox_id = $2 AND lease_owner = $1";
+const REPACK: &str = "UPDATE outbox SET messages = $3, size = $4
+    WHERE outbox_id = $2 AND EXISTS (SELECT 1 FROM relay_lease WHERE owner = $1)";
 
 #[async_trait]
 impl OutboxStore for PostgresStore {
@@ -49,9 +48,9 @@ impl OutboxStore for PostgresStore {
         .await
     }
 
-    async fn remove_parcels(&self, owner: Uuid, parcels: &[i64]) -> Result<(), StoreError> {
+    async fn remove_parcels(&self, parcels: &[i64]) -> Result<(), StoreError> {
         self.step(async {
-            sqlx::query(REMOVE).bind(owner).bind(parcels).execute(&self.pool).await?;
+            sqlx::query(REMOVE).bind(parcels).execute(&self.pool).await?;
             Ok(())
         })
         .await

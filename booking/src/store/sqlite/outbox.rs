@@ -1,4 +1,4 @@
-//! Parcels of messages that wait to be published, leased to one relay at a time.
+//! Parcels of messages that wait to be published, by one relay at a time.
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -15,17 +15,14 @@ use crate::{
     },
 };
 
-const LEASE: &str = "
-UPDATE outbox SET lease_owner = $1, lease_until_ms = $3
-WHERE outbox_id IN (
-    SELECT outbox_id FROM outbox WHERE lease_until_ms <= $2 OR lease_owner = $1
-    ORDER BY outbox_id LIMIT $4
-)
-RETURNING outbox_id, messages, created_at_ms";
+const LEASE: &str = "UPDATE relay_lease SET owner = $1, until_ms = $3 WHERE owner = $1 OR until_ms <= $2";
 
-const REMOVE: &str = "DELETE FROM outbox WHERE outbox_id = $2 AND lease_owner = $1";
+const OLDEST: &str = "SELECT outbox_id, messages, created_at_ms FROM outbox ORDER BY outbox_id LIMIT $1";
 
-const REPACK: &str = "UPDATE outbox SET messages = $3, size = $4 WHERE outbox_id = $2 AND lease_owner = $1";
+const REMOVE: &str = "DELETE FROM outbox WHERE outbox_id = $1";
+
+const REPACK: &str = "UPDATE outbox SET messages = $3, size = $4
+    WHERE outbox_id = $2 AND EXISTS (SELECT 1 FROM relay_lease WHERE owner = $1)";
 
 #[async_trait]
 impl OutboxStore for SqliteStore {
@@ -37,18 +34,21 @@ impl OutboxStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Parcel>, StoreError> {
         self.step(async {
-            let query = sqlx::query_as::<_, ParcelRow>(LEASE).bind(owner).bind(now.millis());
-            let query = query.bind(until.millis()).bind(i64::from(limit));
-            row::parcels(query.fetch_all(&self.writer).await?)
+            let lease = sqlx::query(LEASE).bind(owner).bind(now.millis()).bind(until.millis());
+            if lease.execute(&self.writer).await?.rows_affected() == 0 {
+                return Ok(Vec::new());
+            }
+            let oldest = sqlx::query_as::<_, ParcelRow>(OLDEST).bind(i64::from(limit));
+            row::parcels(oldest.fetch_all(&self.readers).await?)
         })
         .await
     }
 
-    async fn remove_parcels(&self, owner: Uuid, parcels: &[i64]) -> Result<(), StoreError> {
+    async fn remove_parcels(&self, parcels: &[i64]) -> Result<(), StoreError> {
         self.step(async {
             let mut transaction = self.begin().await?;
             for parcel in parcels {
-                sqlx::query(REMOVE).bind(owner).bind(parcel).execute(&mut *transaction).await?;
+                sqlx::query(REMOVE).bind(parcel).execute(&mut *transaction).await?;
             }
             Ok(transaction.commit().await?)
         })

@@ -59,6 +59,29 @@ async fn a_stream_that_is_lost_is_made_again() {
     bus.context.delete_stream(&bus.config.stream).await.unwrap();
 }
 
+#[test]
+fn an_acknowledgement_that_stored_nothing_is_none() {
+    let answer = |text: &str| stored(&serde_json::from_str(text).unwrap());
+    assert!(answer(r#"{"stream":"S","seq":7}"#).is_ok());
+    assert!(answer(r#"{"stream":"S","seq":7,"duplicate":true}"#).is_ok(), "it was stored before");
+    assert!(answer(r#"{"stream":"S","seq":0,"duplicate":true}"#).is_err(), "it waits for the other copies");
+}
+
+#[tokio::test]
+async fn a_bus_of_several_servers_needs_one_of_them() {
+    let own = own_bus().await;
+    let url = format!("nats://127.0.0.1:9,{}", server()); // discard: nobody listens
+    let bus = NatsBus::connect(NatsConfig { url, ..own.config.clone() }).await.unwrap();
+    assert!(bus.publish(&[message(&bus, 1)]).await[0].is_ok());
+    bus.context.delete_stream(&bus.config.stream).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_is_named_wrong_is_refused_without_its_password() {
+    let refused = NatsBus::connect(NatsConfig::new("nats://a:1,nats://shop:hunter22@b:port")).await.unwrap_err();
+    assert!(!refused.to_string().contains("hunter22"), "{refused}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_a_server_a_publication_fails_at_its_deadline() {
     let config = NatsConfig::new("nats://127.0.0.1:9"); // discard: nobody listens
