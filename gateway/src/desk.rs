@@ -267,13 +267,13 @@ impl Gateway {
 
     /// How long until this place's turn at the worst, where an end can be foreseen.
     pub(crate) fn wait(&self, event: EventId, place: &Place) -> Option<Duration> {
-        let range = self.0.registry.estimate(event, place.position).range?;
+        let range = self.0.registry.estimate(event, place.position, self.0.with.clock.now()).range?;
         Some(Duration::from_secs(range.high.into()))
     }
 
     /// A place as REST and streams answer it.
     pub(crate) fn answer(&self, event: EventId, user: &UserId, place: &Place) -> PlaceAnswer {
-        self.answer_with(event, user, place, self.0.registry.estimate(event, place.position))
+        self.answer_with(event, user, place, self.0.registry.estimate(event, place.position, self.0.with.clock.now()))
     }
 
     /// As [`Gateway::answer`], with this estimate.
@@ -299,7 +299,7 @@ impl Gateway {
 
     /// A place without a pass, as the socket says it.
     pub(crate) fn place_message(&self, event: EventId, user: &UserId, place: &Place) -> ServerMessage {
-        let estimate = self.0.registry.estimate(event, place.position);
+        let estimate = self.0.registry.estimate(event, place.position, self.0.with.clock.now());
         ServerMessage::Queued {
             event_id: event,
             ticket: self.0.with.tickets.mint(event, user, &place.epoch, place.number),

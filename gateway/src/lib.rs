@@ -5,7 +5,7 @@ mod admission;
 mod assets;
 mod booking_client;
 mod desk;
-#[cfg(feature = "measure")]
+#[cfg(any(test, feature = "measure"))]
 pub mod measure;
 mod node;
 mod plain;

@@ -1,7 +1,9 @@
-//! A crowd without connections, for `benches/positions.rs`: the registry and its slots as they are, and time that goes on by the
-//! tick.
+//! What the benches see of the inside. A crowd without connections, for `benches/positions.rs`: the registry and its slots as they are,
+//! and time that goes on by the tick. Whole sales, for `benches/waits.rs`.
 
 #![expect(clippy::missing_panics_doc, reason = "a measurement that cannot go on ends")]
+
+pub mod sales;
 
 use std::{sync::Arc, time::Duration};
 
@@ -56,6 +58,9 @@ impl Crowd {
             seats_left: 100_000,
             settings: QueueSettings { rate_per_second: 1_000.0, ..QueueSettings::default() },
             share: 1.0,
+            released: None,
+            present: None,
+            passed_over: 0,
         };
         assert_eq!(self.registry.progress(&progress, self.now), Applied::Done);
     }

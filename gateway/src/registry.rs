@@ -3,7 +3,7 @@
 //! The maps are private and every method works on them and returns, so no guard of theirs can be held across an await.
 
 mod conflation;
-mod pace;
+pub(crate) mod pace;
 mod room;
 mod slot;
 mod waking;
@@ -171,8 +171,8 @@ impl Registry {
     }
 
     /// What to tell of the wait from this position.
-    pub(crate) fn estimate(&self, event: EventId, position: u64) -> Estimate {
-        self.known_room(event).map(|room| room.view()).unwrap_or_default().estimate(position)
+    pub(crate) fn estimate(&self, event: EventId, position: u64, now: Timestamp) -> Estimate {
+        self.known_room(event).map(|room| room.view()).unwrap_or_default().estimate(position, now)
     }
 
     /// Has this event's line been heard of?

@@ -22,7 +22,7 @@ use waitingroom::{
 };
 
 pub(crate) use self::handshake::Handshake;
-#[cfg(feature = "measure")]
+#[cfg(any(test, feature = "measure"))]
 pub(crate) use self::session::position_message;
 use self::{handshake::Socket, session::Session};
 use crate::Gateway;

@@ -100,6 +100,9 @@ mod tests {
             seats_left: 9,
             settings,
             share: 1.0,
+            released: None,
+            present: None,
+            passed_over: 0,
         };
         TickReport { released, resent: 0, lapsed: 0, progress }
     }

@@ -132,6 +132,9 @@ mod tests {
             seats_left: 9,
             settings: QueueSettings::default(),
             share: 1.0,
+            released: None,
+            present: None,
+            passed_over: 0,
         }
     }
 

@@ -238,6 +238,15 @@ pub struct Progress {
     /// The share of the configured rate at which the line moves, 0 to 1; see [`crate::pace`].
     #[serde(default = "whole")]
     pub share: f64,
+    /// Passes released so far in this epoch; nothing if a worker of an earlier release says it.
+    #[serde(default)]
+    pub released: Option<u64>,
+    /// Users in line who are not known to be absent, after; nothing if a worker of an earlier release says it.
+    #[serde(default)]
+    pub present: Option<u64>,
+    /// Users in line whose number is not above the highest that was released: they were absent when it was their turn.
+    #[serde(default)]
+    pub passed_over: u64,
 }
 
 impl Progress {

@@ -59,9 +59,9 @@ pub(crate) struct RoomView {
 
 impl RoomView {
     /// What to tell of the wait from this position.
-    pub(crate) fn estimate(&self, position: u64) -> Estimate {
+    pub(crate) fn estimate(&self, position: u64, now: Timestamp) -> Estimate {
         let seats_left = if self.known { self.seats_left } else { u64::MAX };
-        self.pace.estimate(position, &self.settings, seats_left)
+        self.pace.estimate(position, &self.settings, seats_left, now)
     }
 }
 
@@ -124,7 +124,10 @@ impl Room {
         slot: &Arc<Slot>,
     ) -> Result<bool, TooManyConnections> {
         let place = &Place { epoch: self.same_epoch(&place.epoch), ..place.clone() };
-        let estimate = self.track.lock().view.estimate(place.position);
+        let estimate = {
+            let track = self.track.lock();
+            track.view.estimate(place.position, track.looked_at)
+        };
         let mut local = self.users.entry(user.clone()).or_insert_with(|| LocalUser::new(place));
         self.renew(&mut local, place);
         if !local.slots.iter().any(|known| Arc::ptr_eq(known, slot)) {
@@ -433,7 +436,7 @@ impl LocalUser {
         if position == 0 || !conflation::is_due(position, self.number, last, now) {
             return None;
         }
-        let mut estimate = view.estimate(self.position);
+        let mut estimate = view.estimate(self.position, now);
         estimate.reason = estimate.reason.or_else(|| self.delay(estimate));
         let news = estimate.reason.is_some()
             && (estimate.reason != self.told_reason || estimate.is_worse_than(self.told_wait));

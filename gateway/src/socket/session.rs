@@ -17,7 +17,7 @@ use waitingroom::{
     wire::{CloseCode, ServerMessage},
 };
 
-#[cfg(feature = "measure")]
+#[cfg(any(test, feature = "measure"))]
 pub(crate) use self::telling::position_message;
 use self::wishing::{Wish, Wished};
 use super::{End, Socket, flush, guard::Guard, in_time, introduction::Introduced, say, send};

@@ -33,6 +33,9 @@ fn progress(from: u64, removed: Vec<u64>, total: u64) -> Progress {
         seats_left: 10,
         settings,
         share: 1.0,
+        released: None,
+        present: None,
+        passed_over: 0,
     }
 }
 

@@ -490,6 +490,9 @@ impl Line {
             seats_left: stock.left,
             settings: self.settings_with(stock),
             share: self.share.part,
+            released: Some(self.counters.released),
+            present: Some(self.ready.len() as u64),
+            passed_over: self.waiting.rank(self.head),
         }
     }
 

@@ -206,6 +206,9 @@ pub(super) fn released(event_id: EventId, mut reply: Reply) -> Result<Released, 
         seats_left: reply.parsed()?,
         settings: reply.settings()?,
         share: reply.parsed()?,
+        released: Some(reply.parsed()?),
+        present: Some(reply.parsed()?),
+        passed_over: reply.parsed()?,
     };
     Ok(Released { granted, unacknowledged, lapsed, progress })
 }
