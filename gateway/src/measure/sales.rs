@@ -177,7 +177,7 @@ pub fn simulate(kind: Kind, seed: u64) -> Vec<Told> {
     for tick in 0..plan.ticks {
         let at = begin.plus(TICK * tick as u32);
         now(engine.report_node(event, &node, at));
-        if tick % plan.wave == 0 && tick / plan.wave < plan.waves {
+        if tick.is_multiple_of(plan.wave) && tick / plan.wave < plan.waves {
             for number in 0..plan.users {
                 let user: UserId = format!("u-{tick}-{number}").parse().expect("a user is letters, digits and '-'");
                 let presence = Presence::Node(node.clone());
@@ -192,7 +192,7 @@ pub fn simulate(kind: Kind, seed: u64) -> Vec<Told> {
         if kind == Kind::Changing && change(&mut settings, tick) {
             now(engine.configure(event, &settings));
         }
-        if kind == Kind::Throttled && tick % 100 == 0 {
+        if kind == Kind::Throttled && tick.is_multiple_of(100) {
             share = [1.0, 1.0, 0.5, 0.25][random.random_range(0..4)];
         }
         for user in uses.remove(&tick).into_iter().flatten() {
@@ -243,7 +243,7 @@ const CHANGE: usize = 500;
 
 fn change(settings: &mut QueueSettings, tick: usize) -> bool {
     match tick / CHANGE {
-        _ if tick % CHANGE != 0 => return false,
+        _ if !tick.is_multiple_of(CHANGE) => return false,
         1 => settings.rate_per_second = 10.0,
         2 => settings.rate_per_second = 4.0,
         3 => settings.max_active = 60,
