@@ -83,6 +83,14 @@ test-browser: services test-binary $(BROWSER_MODULES) ## the whole journey in a 
 	$(call say,browser)
 	STANCHION_BIN="$(TARGET)/debug/stanchion" tests/services/embedded $(NPM) --prefix $(BROWSER) test
 
+FUZZ_SECONDS ?= 600
+
+.PHONY: fuzz
+fuzz: services ## what comes from outside, in every form: wire, tokens, configuration, Lua arguments; FUZZ_SECONDS for each (600)
+	export BOLERO_RANDOM_TEST_TIME_MS=$$(($(FUZZ_SECONDS) * 1000)) BOLERO_RANDOM_ITERATIONS=1000000000
+	tests/services/run $(CARGO) test $(LOCKED) -p stanchion-fuzz
+	$(CARGO) test $(LOCKED) -p stanchion a_file_of_any_content
+
 .PHONY: bench-strategies
 bench-strategies: services release ## four ways to bring a pass to its user, side by side: table and plot in docs/performance.md
 	$(CARGO) build $(LOCKED) --release -p stanchion-strategies

@@ -21,6 +21,22 @@ fn unknown_keys_and_variables_are_refused_by_name() {
 }
 
 #[test]
+fn a_file_of_any_content_is_read_or_refused() {
+    const FILE: &str = "listen = \"127.0.0.1:1\"\nredis_url = \"redis://h\"\ntrusted_proxies = [\"10.0.0.0/8\"]\nguests = true\ntick_ms = 100\n";
+    bolero::check!().with_type::<Vec<(u16, u8)>>().for_each(|edits| {
+        let mut bytes = FILE.as_bytes().to_vec();
+        for (place, byte) in edits {
+            let place = usize::from(*place) % bytes.len();
+            bytes[place] = *byte;
+        }
+        if let Ok(settings) = file::parse(&String::from_utf8_lossy(&bytes)) {
+            let _ = settings.check(); // right or wrong, it says so
+            assert!(!settings.in_force().is_empty());
+        }
+    });
+}
+
+#[test]
 fn bad_values_are_refused_by_name() {
     let secret = |text: &str| Some(Secret::from(text));
     let cases = [
