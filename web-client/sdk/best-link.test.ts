@@ -22,11 +22,17 @@ let link: BestLink;
 async function answer(url: string | URL | Request, request?: RequestInit): Promise<Response> {
   const route = `${request?.method ?? "GET"} ${new URL(String(url)).pathname.replace("/api/v1", "")}`;
   requests.push(route);
-  const given: Answer = answers[route]?.() ?? { status: 404, body: { code: "NOT_IN_QUEUE", detail: "gone" } };
+  const given: Answer = answers[route]?.() ?? refusal(404, "NOT_IN_QUEUE");
   if (given === "none") throw new TypeError("network");
-  if ("stream" in given) return new Response(untilAborted(given.stream, request!.signal!));
+  const headers = { "Content-Type": "text/event-stream" };
+  if ("stream" in given) return new Response(untilAborted(given.stream, request!.signal!), { headers });
   return Response.json(given.body, { status: given.status ?? 200, headers: given.headers ?? {} });
 }
+
+const refusal = (status: number, code: string, headers = {}): Answer & object => ({
+  ...{ status, headers },
+  body: { type: `urn:stanchion:problem:${code}`, code, detail: "x" },
+});
 
 const stream = (...events: [string, unknown][]) => ({
   stream: events.map(([name, data]) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`).join(""),
@@ -123,7 +129,7 @@ test("sockets are tried rarely while HTTP works", async () => {
 });
 
 test("a network that lets nothing through is told as such, and Retry-After is respected", async () => {
-  answers["POST /queue/join"] = () => ({ status: 503, body: { code: "UNAVAILABLE", detail: "x" }, headers: { "Retry-After": "30" } });
+  answers["POST /queue/join"] = () => refusal(503, "UNAVAILABLE", { "Retry-After": "30" });
   await refuseSockets();
   expect(last()).toEqual({ state: "reconnecting", in_ms: 30_500 });
   const joins = () => requests.filter((route) => route === "POST /queue/join").length;
@@ -145,7 +151,7 @@ test("a refusal is told, a bad token is final, leaving and reserving are answere
   link.send({ type: "reserve", event_id, show_id: "s", zone_id: "z", quantity: 1, idempotency_key: "k" });
   await vi.advanceTimersByTimeAsync(10);
   expect(heard.at(-1)).toMatchObject({ type: "error", ref: "k" });
-  answers["POST /queue/join"] = () => ({ status: 401, body: { code: "UNAUTHORIZED", detail: "x" } });
+  answers["POST /queue/join"] = () => refusal(401, "UNAUTHORIZED");
   link.send({ type: "join", event_id });
   await vi.advanceTimersByTimeAsync(10);
   expect(last()).toMatchObject({ state: "refused", code: 4500 });

@@ -9,7 +9,7 @@ import type { Identity } from "./resources";
 import { Rest } from "./rest";
 import { type Browser, SharedLink, browser } from "./shared-link";
 import { WaitingRoom } from "./waiting-room";
-import { probeOnWake } from "./wake";
+import { sleepAndWake } from "./wake";
 
 export interface ClientOptions {
   /** Where Stanchion answers, for example `https://tickets.example`; the page's own origin by default. */
@@ -56,7 +56,7 @@ export function createClient(options: ClientOptions = {}): Client {
   };
   const link = new SharedLink(() => `stanchion ${origin} ${userId()}`, make, using);
   const places = new Places(store);
-  const stopProbing = globalThis.document ? probeOnWake(link) : () => {};
+  const stopWatching = globalThis.document ? sleepAndWake(link) : () => {};
 
   return {
     rest,
@@ -74,7 +74,7 @@ export function createClient(options: ClientOptions = {}): Client {
       return using.locks ? using.locks.request(`stanchion ${origin}`, act) : act();
     },
     close() {
-      stopProbing();
+      stopWatching();
       link.close();
     },
   };

@@ -43,7 +43,7 @@ export class Connection extends StatedLink implements Link {
   }
 
   open(): void {
-    if (this.current.state === "idle" || this.current.state === "refused") this.#connect();
+    if (this.ended) this.#connect();
   }
 
   close(): void {
@@ -66,11 +66,16 @@ export class Connection extends StatedLink implements Link {
 
   #connect(): void {
     clearTimeout(this.#retry);
-    const Socket = this.#options.WebSocket ?? WebSocket;
-    const socket = new Socket(this.#options.url, SUBPROTOCOL);
-    this.#socket = socket;
     this.enter({ state: "connecting" });
     this.#expectWithin(HANDSHAKE_MS);
+    let socket: WebSocket;
+    try {
+      socket = new (this.#options.WebSocket ?? WebSocket)(this.#options.url, SUBPROTOCOL);
+    } catch {
+      // A browser or a policy without sockets: like a network without them.
+      return this.#lost(1006, "");
+    }
+    this.#socket = socket;
     socket.onopen = () => this.#write({ type: "connect", token: this.#options.token() });
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = ({ code, reason }) => this.#lost(code, reason);

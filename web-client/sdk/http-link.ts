@@ -16,6 +16,8 @@ const SILENCE_MS = 40_000;
 const FIRST_WORD_MS = 6_000;
 /** So many polls, then the stream is tried again. */
 const POLLS = 12;
+/** The server's own word that a path is not served where the request arrived says nothing of the place: routes are being changed. */
+const ELSEWHERE = ["NOT_FOUND", "METHOD_NOT_ALLOWED"];
 
 interface Line {
   join: ClientMessages["join"];
@@ -41,7 +43,7 @@ export class HttpLink extends StatedLink implements Link {
 
   /** There is nothing to reach before a line is asked for: the first answer decides whether this is connected. */
   open(): void {
-    if (this.current.state !== "idle" && this.current.state !== "refused") return;
+    if (!this.ended) return;
     this.enter({ state: "connecting" });
     this.emit("connected", { type: "connected", node: "", user_id: this.#userId(), heartbeat_ms: 0 });
   }
@@ -52,7 +54,7 @@ export class HttpLink extends StatedLink implements Link {
   }
 
   send(message: ClientMessage): boolean {
-    if (this.current.state === "idle" || this.current.state === "refused") return false;
+    if (this.ended) return false;
     if (message.type === "join") void this.#follow(message);
     else if (message.type === "leave") void this.#leave(message.event_id);
     else if (message.type === "reserve") void this.#reserve(message);
@@ -115,8 +117,6 @@ export class HttpLink extends StatedLink implements Link {
         silence = setTimeout(end, SILENCE_MS);
         if (event) yield event;
       }
-    } catch (error) {
-      throw error instanceof Problem ? error : Problem.noAnswer();
     } finally {
       clearTimeout(silence);
       line.stop.signal.removeEventListener("abort", end);
@@ -171,7 +171,8 @@ export class HttpLink extends StatedLink implements Link {
       this.enter({ state: "refused", code: BAD_TOKEN, reason: problem.detail });
       return undefined;
     }
-    if ((problem.undecided && problem.code !== "QUEUE_FULL") || problem.status === 429) {
+    const passing = problem.undecided && problem.code !== "QUEUE_FULL";
+    if (passing || problem.status === 429 || ELSEWHERE.includes(problem.code)) {
       const in_ms = (problem.retryAfterSeconds ?? 0) * 1_000 + backoffMs(failures, this.#random());
       this.enter({ state: "reconnecting", in_ms });
       return in_ms;

@@ -35,6 +35,11 @@ export interface Link extends Pick<Emitter<LinkEvents>, "on"> {
 export abstract class StatedLink extends Emitter<LinkEvents> {
   current: ConnectionState = { state: "idle" };
 
+  /** Not asked to be open, or forbidden to come back. */
+  get ended(): boolean {
+    return this.current.state === "idle" || this.current.state === "refused";
+  }
+
   protected enter(state: ConnectionState): void {
     this.current = state;
     this.emit("state", state);

@@ -77,7 +77,7 @@ test("the examples wait, wish and buy", async () => {
   expect(held).toEqual([reserved.booking_id]);
 
   answers["POST /bookings/reserve"] = [
-    () => Response.json({ code: "UNAVAILABLE", detail: "x", retry_after: 2 }, { status: 503 }),
+    () => Response.json({ type: "urn:stanchion:problem:unavailable", code: "UNAVAILABLE", detail: "x", retry_after: 2 }, { status: 503 }),
     () => Response.json(hold, { status: 201 }),
   ];
   answers[`POST /bookings/${reserved.booking_id}/confirm`] = [() => Response.json({ ...hold, status: "confirmed" })];

@@ -1,14 +1,25 @@
-// A refusal by the REST interface (RFC 9457), or the lack of any answer, as an error to catch.
+// A refusal by the REST interface (RFC 9457), or the lack of any answer of the service's own, as an error to catch.
+
+/** Longer nobody who is not the service may keep a client away. */
+const LONGEST_FOREIGN_WAIT_S = 30;
 
 interface Body {
+  type?: string;
   status?: number;
   code?: string;
-  title?: string;
   detail?: string;
   retry_after?: number;
 }
 
-/** `code` is stable; `detail` is for people. `NO_ANSWER` is ours: the request may or may not have arrived. */
+/** Whether this is the service's own refusal. A proxy, a portal, a firewall may answer with any status and anything but that. */
+export function isOurs(body: unknown): boolean {
+  return String((body as Body | null)?.type).startsWith("urn:stanchion:problem:");
+}
+
+/**
+ * `code` is stable; `detail` is for people. `status` is the service's own, 0 where it did not speak: `NO_ANSWER` if nothing
+ * came, `UNAVAILABLE` if something on the way answered in its place. The request may or may not have arrived then.
+ */
 export class Problem extends Error {
   override readonly name = "Problem";
 
@@ -24,20 +35,17 @@ export class Problem extends Error {
   static async of(response: Response): Promise<Problem> {
     const { status } = response;
     const wait = Number(response.headers.get("Retry-After") ?? NaN);
-    try {
-      return Problem.read(await response.json(), status, wait);
-    } catch {
-      // Not ours: a proxy answered.
-      const code = status === 404 ? "NOT_FOUND" : "UNAVAILABLE";
-      return new Problem(status, code, `The service is not available right now (${status}).`, wait || undefined);
-    }
+    const body = await response.json().catch(() => null);
+    if (isOurs(body)) return Problem.read(body, status, wait);
+    const detail = `The service is not available right now (${status}).`;
+    return new Problem(0, "UNAVAILABLE", detail, Math.min(wait, LONGEST_FOREIGN_WAIT_S) || undefined);
   }
 
   /** `status` where the body names none. */
   static read(body: unknown, status: number, wait = NaN): Problem {
     const read = body as Body;
     const retryAfter = Number.isNaN(wait) ? read.retry_after : wait;
-    return new Problem(read.status ?? status, read.code ?? "INTERNAL", read.detail ?? read.title ?? "", retryAfter);
+    return new Problem(read.status ?? status, read.code ?? "INTERNAL", read.detail ?? "", retryAfter);
   }
 
   static noAnswer(): Problem {

@@ -39,7 +39,7 @@ export class Rest {
   /** Undefined where guests are not admitted. */
   async guest(): Promise<Identity | undefined> {
     try {
-      return await this.call("POST", "/guest");
+      return await this.call("POST", "/guest", undefined, {}, "token");
     } catch (error) {
       if (error instanceof Problem && error.status === 404) return undefined;
       throw error;
@@ -47,11 +47,11 @@ export class Rest {
   }
 
   place(eventId: string): Promise<Place> {
-    return this.call("GET", `/queue/position/${encodeURIComponent(eventId)}`);
+    return this.call("GET", `/queue/position/${encodeURIComponent(eventId)}`, undefined, {}, "ticket");
   }
 
   join({ event_id, ticket, wish }: Omit<ClientMessages["join"], "type">): Promise<Place> {
-    return this.call("POST", "/queue/join", { event_id, ticket, wish });
+    return this.call("POST", "/queue/join", { event_id, ticket, wish }, {}, "ticket");
   }
 
   leave(eventId: string): Promise<unknown> {
@@ -70,11 +70,14 @@ export class Rest {
   /** The same key with the same order never books twice. */
   reserve(order: Order, queuePass: string, idempotencyKey: string): Promise<Booking> {
     const headers = { "X-Queue-Pass": queuePass, "Idempotency-Key": idempotencyKey };
-    return this.call("POST", "/bookings/reserve", order, headers);
+    return this.call("POST", "/bookings/reserve", order, headers, "booking_id");
   }
 
-  /** A request of any route, whose answer is what the server says it is. */
-  async call<T>(method: string, path: string, body?: object, headers: Record<string, string> = {}): Promise<T> {
+  /**
+   * A request of any route, whose answer is what the server says it is. One without the field `mark` is not the server's: a
+   * portal or a proxy may answer 200 as well.
+   */
+  async call<T>(method: string, path: string, body?: object, headers: Record<string, string> = {}, mark?: string): Promise<T> {
     const response = await this.#fetch(path, {
       method,
       headers: { Accept: "application/json", ...(body && { "Content-Type": "application/json" }), ...headers },
@@ -82,17 +85,21 @@ export class Rest {
       signal: AbortSignal.timeout(DEADLINE_MS),
     });
     try {
-      return (await response.json()) as T;
-    } catch (error) {
-      console.error(error);
-      throw Problem.noAnswer();
+      const answer = await response.json();
+      if (!mark || mark in answer) return this.#clockBy(response), answer as T;
+    } catch {
+      // No JSON, or cut off.
     }
+    throw Problem.noAnswer();
   }
 
   /** Any route of server-sent events; undefined is a heartbeat. */
   async *events(path: string, signal: AbortSignal): AsyncGenerator<SentEvent | undefined> {
-    const { body } = await this.#fetch(path, { headers: { Accept: "text/event-stream" }, signal });
-    if (body) yield* sentEvents(body);
+    const type = "text/event-stream";
+    const response = await this.#fetch(path, { headers: { Accept: type }, signal });
+    if (!response.body || !response.headers.get("Content-Type")?.startsWith(type)) throw Problem.noAnswer();
+    this.#clockBy(response);
+    yield* sentEvents(response.body);
   }
 
   async #fetch(path: string, request: RequestInit): Promise<Response> {
@@ -106,9 +113,15 @@ export class Rest {
     }).catch(() => {
       throw Problem.noAnswer();
     });
-    const offset = Date.parse(response.headers.get("Date") ?? "") - Date.now();
+    if (response.ok) return response;
+    const problem = await Problem.of(response);
+    if (problem.status) this.#clockBy(response);
+    throw problem;
+  }
+
+  /** Of the server's own answers only: by another clock an identity could seem to have expired. */
+  #clockBy({ headers }: Response): void {
+    const offset = Date.parse(headers.get("Date") ?? "") - Date.now();
     if (!Number.isNaN(offset)) this.#clockOffsetMs = Math.abs(offset) > CLOCK_TOLERANCE_MS ? offset : 0;
-    if (!response.ok) throw await Problem.of(response);
-    return response;
   }
 }

@@ -4,6 +4,7 @@ import { Emitter } from "./emitter";
 import type { ConnectionState, Link, LinkEvents } from "./link";
 import type { ClientMessage, ServerMessage } from "./messages";
 import { type Browser, SharedLink } from "./shared-link";
+import { sleepAndWake } from "./wake";
 
 class FakeLink extends Emitter<LinkEvents> implements Link {
   static all: FakeLink[] = [];
@@ -43,7 +44,7 @@ class FakeBrowser {
   waiting: (() => void)[] = [];
   channels = new Set<{ onmessage: ((event: { data: unknown }) => void) | null; asleep?: boolean }>();
 
-  tab(visible = () => true): Browser {
+  tab(): Browser {
     const channels = this.channels;
     class Channel {
       onmessage: ((event: { data: unknown }) => void) | null = null;
@@ -62,7 +63,6 @@ class FakeBrowser {
     return {
       locks: { request } as unknown as LockManager,
       BroadcastChannel: Channel as unknown as typeof BroadcastChannel,
-      visible,
     };
   }
 
@@ -95,8 +95,8 @@ class FakeBrowser {
 const settle = () => vi.advanceTimersByTimeAsync(10);
 let browser: FakeBrowser;
 
-function tab(visible?: () => boolean) {
-  const link = new SharedLink(() => "name", () => new FakeLink(), browser.tab(visible));
+function tab() {
+  const link = new SharedLink(() => "name", () => new FakeLink(), browser.tab());
   const heard: ServerMessage[] = [];
   let connects = 0;
   link.on("message", (message) => heard.push(message));
@@ -151,17 +151,25 @@ test("when the leading tab closes another takes over", async () => {
   expect(second.link.send({ type: "ping" })).toBe(true);
 });
 
-test("a visible tab takes the lead from one that sleeps, which follows when it wakes", async () => {
+/** As a frozen page is: it neither hears nor speaks. Answers what wakes it. */
+function freeze(index: number): () => void {
+  const channel = [...browser.channels][index]!;
+  const listener = channel.onmessage;
+  const post = vi.spyOn(channel as unknown as BroadcastChannel, "postMessage").mockImplementation(() => {});
+  channel.onmessage = null;
+  return () => {
+    post.mockRestore();
+    channel.onmessage = listener;
+  };
+}
+
+test("a tab takes the lead from one that sleeps, which follows when it wakes", async () => {
   const [first, second] = [tab(), tab()];
   await settle();
-  const asleep = [...browser.channels][0]!;
-  const listener = asleep.onmessage;
-  const post = vi.spyOn(asleep as unknown as BroadcastChannel, "postMessage").mockImplementation(() => {});
-  asleep.onmessage = null;
-  await vi.advanceTimersByTimeAsync(9_100);
+  const wakes = freeze(0);
+  await vi.advanceTimersByTimeAsync(10_600);
   expect(second.link.leads).toBe(true);
-  post.mockRestore();
-  asleep.onmessage = listener;
+  wakes();
   await settle();
   expect(first.link.leads).toBe(false);
   expect(FakeLink.open).toHaveLength(1);
@@ -170,14 +178,36 @@ test("a visible tab takes the lead from one that sleeps, which follows when it w
   expect(first.heard).toEqual([{ type: "left", event_id: "e" }]);
 });
 
-test("a hidden tab leaves a silent leader alone", async () => {
-  tab();
-  const second = tab(() => false);
+test("a leading tab whose timers stand still keeps the lead: it answers", async () => {
+  const [first, second] = [tab(), tab()];
   await settle();
-  const asleep = [...browser.channels][0]!;
-  vi.spyOn(asleep as unknown as BroadcastChannel, "postMessage").mockImplementation(() => {});
-  await vi.advanceTimersByTimeAsync(60_000);
-  expect(second.link.leads).toBe(false);
+  const channel = [...browser.channels][0] as unknown as BroadcastChannel;
+  const post = channel.postMessage.bind(channel);
+  // A hidden tab's beat, once a minute; what it is asked it answers at once.
+  let asked = false;
+  const listener = channel.onmessage!;
+  channel.onmessage = (event) => {
+    asked = event.data.note === "probe";
+    listener.call(channel, event);
+    asked = false;
+  };
+  vi.spyOn(channel, "postMessage").mockImplementation((note) => (note.note !== "beat" || asked ? post(note) : undefined));
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect([first.link.leads, second.link.leads]).toEqual([true, false]);
+  expect(FakeLink.all).toHaveLength(1);
+});
+
+test("of many tabs one leads in the end, when the leading one sleeps", async () => {
+  const tabs = Array.from({ length: 6 }, () => tab());
+  await settle();
+  freeze(0);
+  await vi.advanceTimersByTimeAsync(12_000);
+  // The link of the one that sleeps lives on as far as it knows.
+  expect(FakeLink.open.filter((link) => link !== FakeLink.all[0])).toHaveLength(1);
+  expect(tabs.slice(1).filter(({ link }) => link.leads)).toHaveLength(1);
+  FakeLink.open.at(-1)!.says({ type: "left", event_id: "e" });
+  await settle();
+  for (const { heard } of tabs.slice(1)) expect(heard).toHaveLength(1);
 });
 
 test("a probe finds out soon whether the leading tab lives", async () => {
@@ -187,16 +217,62 @@ test("a probe finds out soon whether the leading tab lives", async () => {
   second.link.probe();
   await vi.advanceTimersByTimeAsync(2_000);
   expect(second.link.leads).toBe(false);
-  const asleep = [...browser.channels][0]!;
-  asleep.onmessage = null;
-  vi.spyOn(asleep as unknown as BroadcastChannel, "postMessage").mockImplementation(() => {});
+  freeze(0);
   second.link.probe();
   await vi.advanceTimersByTimeAsync(1_600);
   expect(second.link.leads).toBe(true);
 });
 
 test("without locks each tab has a link of its own", () => {
-  const links = [0, 1].map(() => new SharedLink(() => "name", () => new FakeLink(), { visible: () => true }));
+  const links = [0, 1].map(() => new SharedLink(() => "name", () => new FakeLink(), {}));
   for (const link of links) link.open();
   expect(FakeLink.open).toHaveLength(2);
+});
+
+test("a page that is put to sleep gives up link, lead and lock, and follows when it is back", async () => {
+  const page = new EventTarget();
+  vi.stubGlobal("window", page);
+  vi.stubGlobal("document", { visibilityState: "hidden" });
+  const [first, second] = [tab(), tab()];
+  const stop = sleepAndWake(first.link);
+  await settle();
+  for (const [sleep, wake] of [
+    ["pagehide", "pageshow"],
+    ["freeze", "resume"],
+  ] as const) {
+    page.dispatchEvent(new Event(sleep));
+    page.dispatchEvent(new Event("freeze"));
+    expect(first.link.current.state).toBe("idle");
+    await settle();
+    expect([second.link.leads, FakeLink.open.length, browser.channels.size]).toEqual([true, 1, 1]);
+    page.dispatchEvent(new Event("resume"));
+    page.dispatchEvent(new Event(wake));
+    await settle();
+    expect([first.link.leads, first.link.current.state, second.link.leads]).toEqual([false, "connected", true]);
+  }
+  expect(first.connects()).toBe(3);
+  second.link.close();
+  await settle();
+  expect(first.link.leads, "it stands for the lead again").toBe(true);
+  stop();
+  page.dispatchEvent(new Event("pagehide"));
+  expect(first.link.leads).toBe(true);
+  vi.unstubAllGlobals();
+});
+
+test("a page that had no link, or may not have one, is not given one by waking", async () => {
+  const page = new EventTarget();
+  vi.stubGlobal("window", page);
+  vi.stubGlobal("document", { visibilityState: "hidden" });
+  const { link } = tab();
+  const stop = sleepAndWake(link);
+  await settle();
+  FakeLink.all[0]!.enter({ state: "refused", code: 4500, reason: "" });
+  for (const moment of ["freeze", "pagehide", "pageshow", "resume"]) page.dispatchEvent(new Event(moment));
+  expect(link.current.state).toBe("refused");
+  link.close();
+  for (const moment of ["freeze", "pagehide", "pageshow", "resume"]) page.dispatchEvent(new Event(moment));
+  expect([link.current.state, FakeLink.all.length]).toEqual(["idle", 1]);
+  stop();
+  vi.unstubAllGlobals();
 });

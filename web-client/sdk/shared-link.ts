@@ -5,9 +5,9 @@ import type { ClientMessage, ServerMessage, ServerMessages } from "./messages";
 
 /** The leading tab says this often that it lives. */
 const BEAT_MS = 3_000;
-/** A phone may have put the leading tab to sleep, lock in hand: a visible tab takes the lead then. */
+/** After so long a follower asks. Silence alone is no sign: browsers let a hidden tab's timers run once a minute. */
 const SILENT_MS = 3 * BEAT_MS;
-/** An answer to `are you there?`. */
+/** A leading tab that does not answer in time was put to sleep, lock in hand. Messages wake a hidden tab at once. */
 const ANSWER_MS = 1_500;
 
 type Note =
@@ -20,13 +20,11 @@ type Note =
 export interface Browser {
   locks?: Pick<LockManager, "request"> | undefined;
   BroadcastChannel?: typeof BroadcastChannel | undefined;
-  visible: () => boolean;
 }
 
 export const browser = (): Browser => ({
   locks: globalThis.navigator?.locks,
   BroadcastChannel: globalThis.BroadcastChannel,
-  visible: () => globalThis.document?.visibilityState !== "hidden",
 });
 
 export class SharedLink extends StatedLink implements Link {
@@ -62,7 +60,7 @@ export class SharedLink extends StatedLink implements Link {
     this.#channel = new Channel(this.#name());
     this.#channel.onmessage = ({ data }) => this.#hear(data as Note);
     this.enter({ state: "connecting" });
-    this.#expect(2 * ANSWER_MS);
+    this.#expect(ANSWER_MS);
     this.#stand(false);
     this.#post({ note: "hello" });
   }
@@ -90,7 +88,7 @@ export class SharedLink extends StatedLink implements Link {
     if (this.#link) return this.#link.probe();
     if (!this.#channel) return;
     this.#post({ note: "probe" });
-    this.#expect(ANSWER_MS);
+    this.#expect(ANSWER_MS, () => this.#stand(true));
   }
 
   /** For the lead: in the queue of the lock, or at once over the head of a silent tab. */
@@ -171,10 +169,10 @@ export class SharedLink extends StatedLink implements Link {
     if (connected && (fresh || !known)) this.emit("connected", connected);
   }
 
-  /** A word of the leading tab; a hidden tab leaves the lead to whoever is seen. */
-  #expect(ms: number): void {
+  /** A word of the leading tab within this time. */
+  #expect(ms: number, otherwise = () => this.probe()): void {
     clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => (this.#browser.visible() ? this.#stand(true) : this.#expect(SILENT_MS)), ms);
+    this.#silence = setTimeout(otherwise, ms);
   }
 
   #post(note: Note): void {

@@ -14,11 +14,11 @@ export class Shop {
   }
 
   async events(): Promise<EventSummary[]> {
-    return (await this.#rest.call<{ events: EventSummary[] }>("GET", "/events")).events;
+    return (await this.#rest.call<{ events: EventSummary[] }>("GET", "/events", undefined, {}, "events")).events;
   }
 
   event(eventId: string): Promise<EventDetail> {
-    return this.#rest.call("GET", `/events/${encodeURIComponent(eventId)}`);
+    return this.#rest.call("GET", `/events/${encodeURIComponent(eventId)}`, undefined, {}, "shows");
   }
 
   /** Free seats as they change, at most once a second; a server without such a stream answers `NOT_FOUND`. */
@@ -29,24 +29,28 @@ export class Shop {
   }
 
   confirm(bookingId: string): Promise<Booking> {
-    return this.#rest.call("POST", `/bookings/${encodeURIComponent(bookingId)}/confirm`);
+    return this.#booking("POST", bookingId, "/confirm");
   }
 
   cancel(bookingId: string): Promise<Booking> {
-    return this.#rest.call("POST", `/bookings/${encodeURIComponent(bookingId)}/cancel`);
+    return this.#booking("POST", bookingId, "/cancel");
   }
 
   booking(bookingId: string): Promise<Booking> {
-    return this.#rest.call("GET", `/bookings/${encodeURIComponent(bookingId)}`);
+    return this.#booking("GET", bookingId);
   }
 
   /** Held, not paid for yet. */
   async pending(): Promise<Booking[]> {
-    return (await this.#rest.call<{ bookings: Booking[] }>("GET", "/bookings/pending")).bookings;
+    return (await this.#rest.call<{ bookings: Booking[] }>("GET", "/bookings/pending", undefined, {}, "bookings")).bookings;
   }
 
   /** The newest first. */
   async bookings(limit = 50): Promise<Booking[]> {
-    return (await this.#rest.call<{ bookings: Booking[] }>("GET", `/bookings?limit=${limit}`)).bookings;
+    return (await this.#rest.call<{ bookings: Booking[] }>("GET", `/bookings?limit=${limit}`, undefined, {}, "bookings")).bookings;
+  }
+
+  #booking(method: string, bookingId: string, act = ""): Promise<Booking> {
+    return this.#rest.call(method, `/bookings/${encodeURIComponent(bookingId)}${act}`, undefined, {}, "booking_id");
   }
 }

@@ -39,4 +39,6 @@ window.addEventListener("storage", ({ key, newValue }) => {
   if (key === Places.key(userId, eventId)) void journey.placeForgotten(eventId);
 });
 
+window.addEventListener("pageshow", ({ persisted }) => void (persisted && journey.wake()));
+
 void journey.start(routeOf(location));

@@ -1,5 +1,7 @@
 // The operators' page without a page: its arithmetic, its stream, its form.
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { Api } from "./api";
+import { Refusal } from "./refusal";
 import { type History, type Moment, figureNames } from "./resources";
 import { serverSent } from "./server-sent";
 import { claimsOf } from "./session";
@@ -64,4 +66,26 @@ test("prices are in minor units of the currency, and what is no number is refuse
   const price = (currency: string, text: string) => requested(draft(currency, text)).shows[0]?.zones[0]?.unit_price;
   expect([price("EUR", "12.5"), price("JPY", "900"), price("??", "1"), price("EUR", "")]).toEqual([1_250, 900, 100, -1]);
   expect(requested(draft("EUR", "1")).shows[0]).not.toHaveProperty("starts_at");
+});
+
+test.each([200, 400, 401, 403, 404, 405, 502, 503])("%i from a proxy signs nobody out and ends no watch", async (status) => {
+  vi.useFakeTimers();
+  const fetched = vi.fn(async () => new Response("<html>", { status, headers: { "Content-Type": "text/html" } }));
+  vi.stubGlobal("fetch", fetched);
+  const [unwelcome, breaksOff, end] = [vi.fn(), vi.fn(), new AbortController()];
+  const api = new Api(() => "token", unwelcome);
+  void api.watch("e", { begins: () => {}, goesOn: () => {}, breaksOff }, end.signal);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(fetched.mock.calls.length).toBeGreaterThanOrEqual(5);
+  expect(breaksOff).toHaveBeenCalledTimes(fetched.mock.calls.length);
+  await expect(api.events()).rejects.toMatchObject({ code: "NO_ANSWER", unwelcome: false });
+  expect(unwelcome).not.toHaveBeenCalled();
+  end.abort();
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
+
+test.each([401, 403])("%i of the service's own does", async (status) => {
+  const problem = { type: "urn:stanchion:problem:x", code: "X", detail: "no", field: "name" };
+  expect(await Refusal.of(Response.json(problem, { status }))).toMatchObject({ unwelcome: true, code: "X", detail: "no", field: "name" });
 });

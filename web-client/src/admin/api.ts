@@ -101,7 +101,8 @@ export class Api {
       const headers = { Accept: "text/event-stream", ...this.#authorization() };
       const both = AbortSignal.any([signal, silent.signal]);
       const response = await fetch(`${this.#base}/admin/events/${event}/live/stream`, { headers, signal: both, cache: "no-store" });
-      if (!response.ok || !response.body) throw await this.#refusal(response);
+      if (!response.ok) throw await this.#refusal(response);
+      if (!response.body || !response.headers.get("Content-Type")?.startsWith("text/event-stream")) throw Refusal.noAnswer();
       for await (const { name, data } of serverSent(response.body)) {
         clearTimeout(timer);
         timer = setTimeout(() => silent.abort(), SILENCE_MS);
@@ -115,7 +116,10 @@ export class Api {
   async #call<T>(method: string, path: string, answer: Field<T>, body?: object): Promise<T> {
     const response = await this.#answer(method, path, body);
     if (!response.ok) throw await this.#refusal(response);
-    return answer(await response.json(), `${method} ${path}`);
+    const answered = await response.json().catch(() => {
+      throw Refusal.noAnswer();
+    });
+    return answer(answered, `${method} ${path}`);
   }
 
   async #answer(method: string, path: string, body?: object): Promise<Response> {

@@ -1,9 +1,10 @@
 // A refusal of an operator's request: with the field it names, so that a form can say it where it belongs.
+import { isOurs } from "../../sdk/problem";
 import { optional, record, text } from "../../sdk/shape";
 
 const problem = record({ code: optional(text), title: optional(text), detail: optional(text), field: optional(text) });
 
-/** `NO_ANSWER` is ours: what was asked for may or may not have happened. */
+/** `NO_ANSWER` is this page's: nobody answered, or not the service. What was asked for may or may not have happened. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
 
@@ -19,10 +20,12 @@ export class Refusal extends Error {
   static async of(response: Response): Promise<Refusal> {
     const { status } = response;
     try {
-      const { code, title, detail, field } = problem(await response.json(), "problem");
+      const body = await response.json();
+      if (!isOurs(body)) return Refusal.noAnswer();
+      const { code, title, detail, field } = problem(body, "problem");
       return new Refusal(status, code ?? "INTERNAL", detail ?? title ?? String(status), field);
     } catch {
-      return new Refusal(status, status === 404 ? "NOT_FOUND" : "UNAVAILABLE", String(status));
+      return Refusal.noAnswer();
     }
   }
 
@@ -35,7 +38,7 @@ export class Refusal extends Error {
     return this.field === field ? this.detail.replace(`${field} `, "") : "";
   }
 
-  /** The token is missing, false, over, or not an operator's. */
+  /** The token is missing, false, over, or not an operator's: says the service itself. */
   get unwelcome(): boolean {
     return this.status === 401 || this.status === 403;
   }

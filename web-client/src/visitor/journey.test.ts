@@ -30,7 +30,7 @@ let store: FakeStore;
 let connection: Connection;
 let journey: Journey;
 
-const refusal = (status: number, code: string): Answer => ({ status, body: { status, code, detail: `${code} in words.` } });
+const refusal = (status: number, code: string): Answer => ({ status, body: { type: "urn:stanchion:problem:x", status, code, detail: `${code} in words.` } });
 
 async function answer(url: string | URL | Request, request?: RequestInit): Promise<Response> {
   const route = `${request?.method} ${new URL(String(url)).pathname.replace("/api/v1", "")}`;
@@ -227,8 +227,65 @@ describe("a reload", () => {
   });
 
   test("does not trip over a booking that no longer exists", async () => {
+    answers[`GET /bookings/${held.booking_id}`] = refusal(404, "BOOKING_NOT_FOUND");
     await reloadWith("confirmed", "GET /elsewhere");
     expect([at(), journey.state.trouble?.detail]).toEqual(["door", undefined]);
+  });
+});
+
+test("a page back from the browser's cache hears of what another tab did meanwhile", async () => {
+  await inLine();
+  await journey.wake();
+  expect(at()).toBe("waiting");
+  new Places(store).forget("alice", event_id);
+  await journey.wake();
+  expect(at()).toBe("door");
+  connection.close();
+  connection.open();
+  FakeSocket.last.accepts();
+  expect(FakeSocket.last.sent.filter(({ type }) => type === "join"), "nor does it join by itself").toEqual([]);
+});
+
+describe("an answer that is not the service's", () => {
+  const portal = { status: 404, body: { message: "no Route matched with those values" } };
+
+  test("leaves a page that is loaded where it was, and it goes on by itself", async () => {
+    await inLine();
+    const event = answers[`GET /events/${event_id}`]!;
+    for (const route of [`GET /events/${event_id}`, "GET /bookings/pending"]) answers[route] = portal;
+    await load();
+    expect([at(), journey.state.lost]).toEqual(["starting", true]);
+    Object.assign(answers, { [`GET /events/${event_id}`]: event, "GET /bookings/pending": { body: { bookings: [] } } });
+    await journey.refresh();
+    expect(at()).toBe("waiting");
+  });
+
+  test("to a reservation keeps the pass, the place and the key", async () => {
+    await withPass();
+    for (const status of [200, 401, 403, 404]) {
+      answers["POST /bookings/reserve"] = { ...portal, status };
+      await journey.purchase.reserve(order);
+      expect([at(), new Places(store).find("alice", event_id)?.ticket]).toEqual(["shopping", "ticket-1"]);
+    }
+    answers["POST /bookings/reserve"] = { status: 201, body: held };
+    await journey.purchase.reserve(order);
+    expect(at()).toBe("booking");
+    expect(new Set(keys()).size).toBe(1);
+  });
+
+  test("to a payment's confirmation keeps the hold, and paying again confirms it", async () => {
+    await withPass();
+    answers["POST /bookings/reserve"] = { status: 201, body: held };
+    await journey.purchase.reserve(order);
+    const route = `POST /bookings/${held.booking_id}/confirm`;
+    for (const status of [200, 401, 403, 404]) {
+      answers[route] = { ...portal, status };
+      await journey.purchase.confirm();
+      expect(journey.state.stage).toMatchObject({ at: "booking", booking: { status: "reserved" } });
+    }
+    answers[route] = { body: { ...held, status: "confirmed" } };
+    await journey.purchase.confirm();
+    expect(journey.state.stage).toMatchObject({ booking: { status: "confirmed" } });
   });
 });
 

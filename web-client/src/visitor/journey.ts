@@ -96,6 +96,15 @@ export class Journey {
     if (this.line.inside) this.#current.go({ at: "door" });
   }
 
+  /** The page is back from the browser's cache: what other tabs did meanwhile, nobody told it. */
+  async wake(): Promise<void> {
+    const { eventId, stage } = this.state;
+    const userId = this.#parts.identities.current()?.user_id;
+    const told = stage.at === "shopping" || (stage.at === "waiting" && stage.position !== undefined);
+    if (!told || eventId === undefined || userId === undefined) return;
+    if (!this.#parts.places.find(userId, eventId)) await this.placeForgotten(eventId);
+  }
+
   async #refreshEvent(): Promise<void> {
     const { eventId } = this.state;
     if (eventId === undefined) return;
@@ -141,7 +150,7 @@ export class Journey {
     try {
       return await this.#parts.shop.booking(bookingId);
     } catch (error) {
-      if (error instanceof Problem && error.status === 404) return undefined;
+      if (error instanceof Problem && error.code === "BOOKING_NOT_FOUND") return undefined;
       throw error;
     }
   }

@@ -1,0 +1,140 @@
+// Pages that the browser puts to sleep: in the back/forward cache, frozen, behind other tabs. Who is not there is not taken
+// for present, and a tab in the background hears of its turn.
+import assert from "node:assert/strict";
+import { after, before, beforeEach, afterEach, test } from "node:test";
+import { PATIENCE_MS } from "./browser.js";
+import { Chromium } from "./chromium.js";
+import { OwnServer } from "./own-server.js";
+
+let stanchion;
+let server;
+let chromium;
+
+before(async () => {
+  stanchion = await OwnServer.start();
+  server = stanchion.operate();
+});
+after(() => stanchion?.end());
+beforeEach(async () => {
+  chromium = await Chromium.start();
+});
+afterEach(() => chromium.end());
+
+async function until(what, read, expected) {
+  const deadline = Date.now() + PATIENCE_MS;
+  let value = await read();
+  while (value !== expected && Date.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    value = await read();
+  }
+  assert.equal(value, expected, what);
+}
+
+const sockets = (expected) => until("open sockets", () => server.metric("stanchion_sockets"), expected);
+const live = async (sale) => server.call("GET", `admin/events/${sale.event_id}/live`, undefined, await server.operator());
+/** Passes, as of the last sample. */
+const released = async (sale) => (await live(sale)).totals.released;
+const absent = (sale, expected) => until("absent", async () => (await live(sale)).figures.absent, expected);
+
+/** In line, in a tab that says so to whoever asks for notifications. */
+async function waiting(sale) {
+  const tab = await chromium.tab(`${stanchion.origin}${sale.path}`);
+  await tab.evaluate(`localStorage.setItem("stanchion.notification", "yes")`);
+  await tab.click("join");
+  await tab.seen("position");
+  await tab.evaluate(`globalThis.loadedOnce = true`);
+  return tab;
+}
+
+async function another(sale) {
+  const tab = await chromium.tab(`${stanchion.origin}${sale.path}`);
+  await tab.seen("position");
+  await tab.evaluate(`globalThis.loadedOnce = true`);
+  return tab;
+}
+
+const connected = `document.querySelector("[data-testid=connection]").dataset.state === "connected"`;
+const elsewhere = () => `${stanchion.origin}/bookings`;
+
+test("who leaves the page by a link is absent at once, gets no pass, and is in line again on the way back", async () => {
+  const sale = await server.openSale("Round the Corner", { queue: { grace_seconds: 600, rate_per_second: 50 } });
+  const tab = await waiting(sale);
+  await sockets(1);
+  await tab.goto(elsewhere());
+  await sockets(0);
+  await absent(sale, 1);
+  await sale.open();
+  // Behind the one who left: whoever is taken for present has had the pass before.
+  const other = await server.guest();
+  await server.call("POST", "queue/join", { event_id: sale.event_id }, other);
+  await until("the next one's pass", async () => (await server.call("GET", `queue/position/${sale.event_id}`, undefined, other)).is_ready, true);
+  await until("passes: the one of who is there", () => released(sale), 1);
+
+  await tab.back();
+  await tab.until(`globalThis.loadedOnce && document.title.includes("It is your turn")`);
+  await sockets(1);
+  await tab.seen("zone");
+  assert.equal((await live(sale)).totals.taken_back, 0);
+});
+
+test("a hidden tab hears of the turn while the tab that led lies in the browser's cache", async () => {
+  const sale = await server.openSale("Two Windows", { queue: { grace_seconds: 600, rate_per_second: 50 } });
+  const first = await waiting(sale);
+  const second = await another(sale);
+  await first.show();
+  await second.until(`document.visibilityState === "hidden" && document.title.startsWith("1 ")`);
+  await sockets(1);
+  await first.goto(elsewhere());
+  await second.until(connected);
+  await sockets(1);
+  await absent(sale, 0);
+
+  await sale.open();
+  await second.until(`document.title.includes("It is your turn")`);
+  await second.until(`globalThis.notifications.length === 1`);
+  assert.equal(await second.evaluate("document.visibilityState"), "hidden");
+
+  await first.back();
+  await first.until(`globalThis.loadedOnce && document.title.includes("It is your turn")`);
+  await sockets(1);
+  await until("passes", () => released(sale), 1);
+  assert.equal((await live(sale)).totals.taken_back, 0);
+});
+
+test("what another tab did while a page lay in the cache, the page knows when it is back", async () => {
+  const sale = await server.openSale("Changed My Mind", { queue: { grace_seconds: 600 } });
+  const first = await waiting(sale);
+  const second = await another(sale);
+  await first.show();
+  await first.goto(elsewhere());
+  await second.until(connected);
+  await second.show();
+  await second.click("leave");
+  await second.click("leave-yes");
+  await second.seen("join");
+  await until("in line", async () => (await live(sale)).figures.line, 0);
+  await first.back();
+  await first.until(`globalThis.loadedOnce && !!document.querySelector("[data-testid=join]")`);
+  const { totals, figures } = await live(sale);
+  assert.deepEqual([totals.joined, figures.line], [1, 0], "nobody joined again");
+});
+
+test("a tab that is frozen hands the lead on, and follows when it thaws", async () => {
+  const sale = await server.openSale("Cold Night", { queue: { grace_seconds: 600, rate_per_second: 50 } });
+  const first = await waiting(sale);
+  const second = await another(sale);
+  await first.freeze();
+  await second.until(connected);
+  await sockets(1);
+  await absent(sale, 0);
+  await first.thaw();
+  await first.until(connected);
+  await sockets(1);
+  await second.freeze();
+  await first.until(connected);
+  await sockets(1);
+  await sale.open();
+  await first.until(`document.title.includes("It is your turn")`);
+  await second.thaw();
+  await second.until(`document.title.includes("It is your turn")`);
+});
