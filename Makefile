@@ -44,11 +44,11 @@ test-binary: $(WEB_DIST)
 	$(CARGO) build $(LOCKED) --workspace --all-targets
 
 .PHONY: test
-test: services test-web test-rust test-compose test-k6 test-browser ## every test; starts its own servers and ends them
+test: services test-web test-rust test-compose test-proxies test-k6 test-browser ## every test; starts its own servers and ends them
 	@printf '\n== all tests passed\n'
 
 .PHONY: services
-services: ## provide what the tests need: Redis, PostgreSQL, NATS, nginx, Chromium, k6
+services: ## provide what the tests need: Redis, PostgreSQL, NATS, proxies, Chromium, k6
 	$(call say,services)
 	tests/services/install
 
@@ -72,6 +72,11 @@ test-rust: services test-binary ## the workspace's tests, with real servers besi
 test-compose: services ## the compose stack's proxy and settings, as far as that goes without Docker
 	$(call say,compose)
 	compose/check
+
+.PHONY: test-proxies
+test-proxies: services test-binary ## the settings of docs/proxies with the real nginx, Caddy, Envoy, HAProxy, Apache, Varnish, Traefik
+	$(call say,proxies)
+	STANCHION_BIN="$$(realpath "$(TARGET)/debug/stanchion")" node --test tests/proxies/
 
 .PHONY: test-k6
 test-k6: services test-binary ## k6: reservations, the virtual queue, a herd, a client of the earlier system, in short forms

@@ -37,6 +37,10 @@ missing_packages() {
     command -v redis-server >/dev/null || echo redis-server
     [[ -n $(postgres_bin) ]] || echo postgresql
     command -v nginx >/dev/null || echo nginx
+    command -v haproxy >/dev/null || echo haproxy
+    # The program and its modules, without a server that starts by itself.
+    command -v apache2 >/dev/null || echo apache2-bin
+    command -v varnishd >/dev/null || echo varnish
     browser >/dev/null || printf '%s\n' chromium fonts-noto-core
     has_thai || echo fonts-noto-core
     command -v curl >/dev/null || echo curl
@@ -45,7 +49,11 @@ missing_packages() {
 
 # Tools from requirements.txt that are missing, one a line.
 missing_tools() {
+    local proxy
     command -v k6 >/dev/null || echo k6
     has_nats || echo "nats-server (2.10 or newer)"
     command -v shellcheck >/dev/null || echo shellcheck
+    for proxy in caddy envoy traefik; do
+        command -v "$proxy" >/dev/null || echo "$proxy"
+    done
 }

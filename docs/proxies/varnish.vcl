@@ -1,0 +1,28 @@
+# Varnish before Stanchion, all of it: tested with 7.1.1 (`make test-proxies` runs this file). See docs/proxies.md.
+#   varnishd -a :80 -f varnish.vcl -p pipe_timeout=75
+vcl 4.1;
+
+backend stanchion {
+    .host = "127.0.0.1";
+    .port = "8080";
+    .connect_timeout = 2s;
+    # Longer than the longest silence, 25 s (a heartbeat). The default, 60 s, does as well.
+    .first_byte_timeout = 75s;
+    .between_bytes_timeout = 75s;
+}
+
+sub vcl_recv {
+    # WebSockets. X-Forwarded-For has the peer's address behind what the client wrote, by default.
+    if (req.http.Upgrade ~ "(?i)websocket") {
+        return (pipe);
+    }
+    # Nothing of the line is anybody else's; the page's own files may be kept.
+    if (req.url ~ "^/api/") {
+        return (pass);
+    }
+}
+
+sub vcl_pipe {
+    set bereq.http.Upgrade = req.http.Upgrade;
+    set bereq.http.Connection = req.http.Connection;
+}

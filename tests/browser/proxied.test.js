@@ -1,0 +1,101 @@
+// A real proxy that loses its route and answers 404 in the service's place: nobody loses anything, and all come back by themselves.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Proxy } from "../proxies/proxies.mjs";
+import { inspect, launch, user } from "./browser.js";
+import { signedIn } from "./operator.js";
+import { OwnServer } from "./own-server.js";
+import { booking, chooseSeats, join, open, position } from "./visitor.js";
+
+let browser;
+let stanchion;
+let server;
+let proxy;
+
+before(async () => {
+  [browser, stanchion] = await Promise.all([launch(), OwnServer.start()]);
+  server = stanchion.operate();
+  proxy = await Proxy.start("Traefik", stanchion.port);
+});
+after(async () => {
+  await browser?.close();
+  await Promise.all([proxy?.end(), stanchion?.end()]);
+});
+
+const answered = (page, path, status) => page.waitForResponse((answer) => answer.url().endsWith(path) && answer.status() === status);
+const places = (page) => page.evaluate(() => Object.entries(localStorage).filter(([key]) => key.startsWith("stanchion.place.")));
+
+test("a line whose route is gone keeps place and ticket, says so, and is back by itself", async () => {
+  const sale = await server.openSale("Rerouted", { ahead: 1, queue: { grace_seconds: 600 } });
+  const { context, faults } = await user(browser, proxy.origin);
+  const page = await open(context, proxy.origin, sale.path);
+  await join(page);
+  const [[, before]] = await places(page);
+  const refused = answered(page, "/queue/join", 404);
+  await proxy.routes(false);
+  await stanchion.kill();
+  await refused;
+  await answered(page, "/queue/join", 404);
+  await page.getByTestId("connection").filter({ hasText: "The connection is lost. Your place is kept" }).waitFor();
+  const [[, kept]] = await places(page);
+  assert.equal(JSON.parse(kept).ticket, JSON.parse(before).ticket);
+  assert.equal(await position(page), 2);
+  assert.equal(await page.getByTestId("error").textContent(), "");
+  await inspect(page, "route-lost", { document: false });
+
+  await stanchion.start();
+  await proxy.routes(true);
+  await page.locator("[data-testid=connection][data-state=connected]").waitFor({ state: "attached", timeout: 30_000 });
+  assert.equal(await position(page), 2);
+  await sale.open();
+  await page.getByTestId("pass").waitFor();
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("seats are held and paid for once the route is back, with the same pass and the same hold", async () => {
+  const sale = await server.openSale("Wrong Number", { queue: { state: "open", rate_per_second: 50, burst: 50 } });
+  const { context, faults } = await user(browser, proxy.origin);
+  const page = await open(context, proxy.origin, sale.path);
+  await join(page);
+  await chooseSeats(page, 1);
+  await proxy.routes(false);
+  const reserved = answered(page, "/bookings/reserve", 404);
+  await page.getByTestId("reserve").click();
+  await reserved;
+  await page.getByTestId("error").filter({ hasText: "Your place is kept" }).waitFor();
+  assert.ok(await page.getByTestId("pass").isVisible());
+  await proxy.routes(true);
+  await page.getByTestId("reserve").click();
+
+  await booking(page, "reserved").waitFor();
+  await proxy.routes(false);
+  const confirmed = answered(page, "/confirm", 404);
+  await page.getByTestId("confirm").click();
+  await confirmed;
+  await page.getByTestId("error").filter({ hasText: /./ }).waitFor();
+  assert.ok(await booking(page, "reserved").isVisible());
+  await inspect(page, "route-lost-paying", { document: false });
+  await proxy.routes(true);
+  await page.getByTestId("confirm").click();
+  await booking(page, "confirmed").waitFor();
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("an operator stays signed in, and is told that there was no answer", async () => {
+  const sale = await server.openSale("Back Stage");
+  const { context, page, faults } = await signedIn(browser, proxy.origin);
+  await page.goto(`${proxy.origin}/admin#/events/${sale.event_id}`);
+  await page.getByTestId("line").waitFor();
+  await proxy.routes(false);
+  await page.getByTestId("turn-open").click();
+  await page.getByRole("alert").filter({ hasText: "did not answer" }).first().waitFor();
+  assert.ok(await page.getByTestId("who").isVisible());
+  await inspect(page, "route-lost-admin", { document: false, axe: false });
+  await proxy.routes(true);
+  await page.getByTestId("turn-open").click();
+  await page.locator("h1 + [data-testid=state][data-state=open]").waitFor();
+  assert.deepEqual(faults, []);
+  await context.close();
+});
