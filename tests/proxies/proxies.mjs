@@ -154,7 +154,9 @@ export class Proxy {
     this.process = spawn(program, parameters, { env, cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'] });
     const log = createWriteStream(join(this.folder, 'log'), { flags: 'a' });
     for (const output of [this.process.stdout, this.process.stderr]) output.pipe(log, { end: false });
-    const ended = once(this.process, 'exit');
+    const ended = once(this.process, 'exit').catch(() => {
+      throw new Error(`${program} is missing; run tests/services/install`);
+    });
     const deadline = Date.now() + 30_000;
     // Somebody else's answer on the port does not count.
     for (let serves = false; !serves; ) {
