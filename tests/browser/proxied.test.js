@@ -2,23 +2,26 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Proxy } from "../proxies/proxies.mjs";
+import { Relay } from "../proxies/stanchion.mjs";
 import { inspect, launch, user } from "./browser.js";
-import { signedIn } from "./operator.js";
 import { OwnServer } from "./own-server.js";
 import { booking, chooseSeats, join, open, position } from "./visitor.js";
 
 let browser;
 let stanchion;
 let server;
+let relay;
 let proxy;
 
 before(async () => {
   [browser, stanchion] = await Promise.all([launch(), OwnServer.start()]);
   server = stanchion.operate();
-  proxy = await Proxy.start("Traefik", stanchion.port);
+  relay = await Relay.before(stanchion.port);
+  proxy = await Proxy.start("Traefik", relay.port);
 });
 after(async () => {
   await browser?.close();
+  relay?.end();
   await Promise.all([proxy?.end(), stanchion?.end()]);
 });
 
@@ -33,7 +36,8 @@ test("a line whose route is gone keeps place and ticket, says so, and is back by
   const [[, before]] = await places(page);
   const refused = answered(page, "/queue/join", 404);
   await proxy.routes(false);
-  await stanchion.kill();
+  // What is open stays open in Traefik when its route is gone: until the service goes.
+  await relay.away();
   await refused;
   await answered(page, "/queue/join", 404);
   await page.getByTestId("connection").filter({ hasText: "The connection is lost. Your place is kept" }).waitFor();
@@ -43,7 +47,7 @@ test("a line whose route is gone keeps place and ticket, says so, and is back by
   assert.equal(await page.getByTestId("error").textContent(), "");
   await inspect(page, "route-lost", { document: false });
 
-  await stanchion.start();
+  await relay.back();
   await proxy.routes(true);
   await page.locator("[data-testid=connection][data-state=connected]").waitFor({ state: "attached", timeout: 30_000 });
   assert.equal(await position(page), 2);
@@ -85,7 +89,11 @@ test("seats are held and paid for once the route is back, with the same pass and
 
 test("an operator stays signed in, and is told that there was no answer", async () => {
   const sale = await server.openSale("Back Stage");
-  const { context, page, faults } = await signedIn(browser, proxy.origin);
+  const { context, faults } = await user(browser, proxy.origin, { viewport: { width: 1280, height: 900 } });
+  const page = await open(context, proxy.origin, "/admin");
+  await page.getByTestId("token").fill(await server.operator());
+  await page.keyboard.press("Enter");
+  await page.getByTestId("who").waitFor();
   await page.goto(`${proxy.origin}/admin#/events/${sale.event_id}`);
   await page.getByTestId("line").waitFor();
   await proxy.routes(false);

@@ -126,7 +126,7 @@ function conversation(name) {
     });
   });
 
-  test('a reservation whose connection dies is sent once, and the next request finds the way', async () => {
+  test('a reservation whose connection dies is sent once', async () => {
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
     const from = address();
     // So that there is a kept connection to die.
@@ -140,8 +140,18 @@ function conversation(name) {
     assert.equal(relay.seen, 1);
     relay.cutAt(undefined);
     agent.destroy();
+  });
+
+  test('while nobody is there it says so itself, and it finds the way as soon as somebody is', async () => {
+    const asked = () => call(proxy.origin, `/api/v1/events/${event_id}`, { from: address() });
+    await relay.away();
+    for (let times = 0; times < 3; times++) {
+      const { status, text } = await asked();
+      assert.ok(status >= 500 && !text.includes('urn:stanchion:'), `${status} ${text}`);
+    }
+    await relay.back();
     // Not after a minute of believing that nobody is there.
-    await until('an answer', async () => (await call(proxy.origin, '/api/v1/events', { from: address() })).status === 200, 3_000);
+    await until('an answer', async () => (await asked()).status === 200, 3_000);
   });
 
   test('the proxy itself ends when it is told to, also under an open stream', async () => {

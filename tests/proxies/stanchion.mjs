@@ -78,11 +78,22 @@ export class Relay {
     const relay = new Relay();
     relay.open = new Set();
     relay.seen = 0;
-    relay.server = net.createServer((socket) => relay.#pass(socket, target));
-    relay.server.listen(0, '127.0.0.1');
-    await once(relay.server, 'listening');
-    relay.port = relay.server.address().port;
+    relay.target = target;
+    relay.port = await freePort();
+    await relay.back();
     return relay;
+  }
+
+  async back() {
+    this.server = net.createServer((socket) => this.#pass(socket, this.target)).listen(this.port, '127.0.0.1');
+    await once(this.server, 'listening');
+  }
+
+  /** Nobody is there: what is open ends, and connections are refused. */
+  async away() {
+    const closed = once(this.server, 'close');
+    this.end();
+    await closed;
   }
 
   /** From now on a request that begins so ends its connection, unanswered, as a crash would; answers how many did. */
