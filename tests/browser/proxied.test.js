@@ -67,8 +67,9 @@ test("seats are held and paid for once the route is back, with the same pass and
   const reserved = answered(page, "/bookings/reserve", 404);
   await page.getByTestId("reserve").click();
   await reserved;
-  await page.getByTestId("error").filter({ hasText: "Your place is kept" }).waitFor();
+  await page.getByTestId("error").filter({ hasText: "it is still your turn" }).waitFor();
   assert.ok(await page.getByTestId("pass").isVisible());
+  await inspect(page, "route-lost-choosing", { document: false });
   await proxy.routes(true);
   await page.getByTestId("reserve").click();
 
@@ -77,7 +78,7 @@ test("seats are held and paid for once the route is back, with the same pass and
   const confirmed = answered(page, "/confirm", 404);
   await page.getByTestId("confirm").click();
   await confirmed;
-  await page.getByTestId("error").filter({ hasText: /./ }).waitFor();
+  await page.getByTestId("error").filter({ hasText: "your seats are held" }).waitFor();
   assert.ok(await booking(page, "reserved").isVisible());
   await inspect(page, "route-lost-paying", { document: false });
   await proxy.routes(true);

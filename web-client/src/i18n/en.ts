@@ -199,6 +199,11 @@ export const english = (f: Format) => ({
   connection: {
     reconnecting: "The connection is lost. Your place is kept, and this page is coming back by itself.",
     slow: "Updates come every few seconds on this network.",
+    /** Nothing is known of what was asked for: where the user was, that stands. */
+    undecided: {
+      shopping: "There was no answer just now. Please try again: it is still your turn.",
+      booking: "There was no answer just now. Please try again: your seats are held until the time is over.",
+    } as Record<string, string>,
   },
 
   /** By the code of what went wrong; `other` for the rest. */

@@ -44,10 +44,12 @@ function Mark() {
 
 /** Nothing is lost by these: they are told without alarm. */
 const PASSING = ["PASS_REVOKED", "UNAVAILABLE", "RATE_LIMITED"];
+const UNDECIDED = ["UNAVAILABLE", "NO_ANSWER"];
 
 function Notices({ state }: { state: State }) {
   const { t } = useWords();
-  const { connection, lost, trouble, event, sale } = state;
+  const { connection, lost, trouble, event, sale, stage } = state;
+  const undecided = UNDECIDED.includes(trouble?.code ?? "") && t.connection.undecided[stage.at];
   const message = sale ? sale.message : event?.message;
   const welcome = event?.appearance?.message;
   return (
@@ -57,7 +59,7 @@ function Notices({ state }: { state: State }) {
         {connection.state === "connected" && connection.via === "polling" && t.connection.slow}
       </p>
       <p class={`notice ${PASSING.includes(trouble?.code ?? "") ? "" : "trouble"}`} role="alert" data-testid="error">
-        {trouble && troubleInWords(trouble, t.troubles)}
+        {undecided || (trouble && troubleInWords(trouble, t.troubles))}
       </p>
       {welcome && <p class="notice plain" data-testid="welcome">{welcome}</p>}
       {message && <p class="notice plain" data-testid="notice">{message}</p>}
