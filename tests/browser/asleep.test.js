@@ -36,7 +36,7 @@ const live = async (sale) => server.call("GET", `admin/events/${sale.event_id}/l
 const released = async (sale) => (await live(sale)).totals.released;
 const absent = (sale, expected) => until("absent", async () => (await live(sale)).figures.absent, expected);
 
-/** In line, in a tab that says so to whoever asks for notifications. */
+/** In line, in a tab that is allowed to notify. */
 async function waiting(sale) {
   const tab = await chromium.tab(`${stanchion.origin}${sale.path}`);
   await tab.evaluate(`localStorage.setItem("stanchion.notification", "yes")`);
@@ -56,7 +56,7 @@ async function another(sale) {
 const connected = `document.querySelector("[data-testid=connection]").dataset.state === "connected"`;
 const elsewhere = () => `${stanchion.origin}/bookings`;
 
-test("who leaves the page by a link is absent at once, gets no pass, and is in line again on the way back", async () => {
+test("a user who leaves the page by a link is absent at once, gets no pass, and is in line again on the way back", async () => {
   const sale = await server.openSale("Round the Corner", { queue: { grace_seconds: 600, rate_per_second: 50 } });
   const tab = await waiting(sale);
   await sockets(1);
@@ -64,7 +64,7 @@ test("who leaves the page by a link is absent at once, gets no pass, and is in l
   await sockets(0);
   await absent(sale, 1);
   await sale.open();
-  // Behind the one who left: whoever is taken for present has had the pass before.
+  // Behind the user who left: a user who is taken for present gets the pass first.
   const other = await server.guest();
   await server.call("POST", "queue/join", { event_id: sale.event_id }, other);
   await until("the next one's pass", async () => (await server.call("GET", `queue/position/${sale.event_id}`, undefined, other)).is_ready, true);

@@ -158,7 +158,7 @@ export class Proxy {
       throw new Error(`${program} is missing; run tests/services/install`);
     });
     const deadline = Date.now() + 30_000;
-    // Somebody else's answer on the port does not count.
+    // Another process' answer on the port does not count.
     for (let serves = false; !serves; ) {
       serves = await this.#serves();
       const exited = await Promise.race([ended, sleep(50)]);
@@ -175,7 +175,7 @@ export class Proxy {
     return answer?.status;
   }
 
-  /** Of Traefik: with its route, or without, as while the service is deployed anew. Resolves when that is in force. */
+  /** Of Traefik: with its route, or without, as during a deployment. Resolves when that is in force. */
   async routes(there) {
     const file = join(this.folder, 'traefik-routes.yaml');
     this.routed ??= readFileSync(file, 'utf8');

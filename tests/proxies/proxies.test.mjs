@@ -142,7 +142,7 @@ function conversation(name) {
     agent.destroy();
   });
 
-  test('while nobody is there it says so itself, and it finds the way as soon as somebody is', async () => {
+  test('without a gateway the proxy answers by itself, and it finds the gateway as soon as that is back', async () => {
     const asked = () => call(proxy.origin, `/api/v1/events/${event_id}`, { from: address() });
     await relay.away();
     for (let times = 0; times < 3; times++) {

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Client, createClient } from "./client";
 import { FakeSocket, FakeStore } from "./fake-socket";
 import { Problem } from "./problem";
-import { Shop } from "./shop";
+import { Shop, followSeats } from "./shop";
 import type { WaitingRoomEvents } from "./waiting-room";
 
 const event_id = "e";
@@ -21,7 +21,7 @@ const bodies: Record<string, [type: string, body: string]> = {
   html: ["text/html", "<html><h1>404 page not found</h1></html>"],
   nothing: ["", ""],
   "JSON of a gateway": ["application/json", '{"message":"no Route matched with those values"}'],
-  "a problem of somebody else's": ["application/problem+json", '{"type":"about:blank","status":404,"code":"NOT_IN_QUEUE"}'],
+  "a problem of another service": ["application/problem+json", '{"type":"about:blank","status":404,"code":"NOT_IN_QUEUE"}'],
   "a page that looks like a stream": ["text/event-stream", "<html>\n\nwelcome\n\n"],
   "a refusal of ours that was cut off": ["application/problem+json", '{"type":"urn:stanchion:problem:not-in-queue","status":404,'],
 };
@@ -49,8 +49,8 @@ async function fetched(url: string | URL | Request, request: RequestInit = {}): 
   return instead ? instead() : (service[route]?.() ?? refusal(404, "NOT_FOUND"));
 }
 
-const stream = () => {
-  const bytes = new TextEncoder().encode(`event: position\ndata: ${JSON.stringify(kept)}\n\n`);
+const stream = (name = "position", data: object = kept) => {
+  const bytes = new TextEncoder().encode(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
   const body = new ReadableStream({ start: (body) => body.enqueue(bytes) });
   return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
 };
@@ -101,7 +101,7 @@ beforeEach(() => {
     "POST /queue/join": () => Response.json(kept, { status: 201 }),
     [`GET /queue/position/${event_id}`]: () => Response.json(kept),
     [`GET /queue/status/${event_id}`]: () => Response.json({ event_id, state: "open" }),
-    [`GET /queue/position/${event_id}/stream`]: stream,
+    [`GET /queue/position/${event_id}/stream`]: () => stream(),
   };
 });
 afterEach(() => {
@@ -163,6 +163,21 @@ test.each(anything)("$name to the shop leaves all undecided", async ({ answer })
     expect(problem).toBeInstanceOf(Problem);
     expect((problem as Problem).undecided, name).toBe(true);
   }
+});
+
+test.each([200, 404])("%i in place of the stream of free seats does not end that they are followed", async (status) => {
+  start();
+  const zones = [{ zone_id: "z", available: 7 }];
+  const [seats, end] = [vi.fn(), new AbortController()];
+  instead = () => new Response("<html>", { status });
+  void followSeats(new Shop(client.rest), event_id, seats, end.signal, () => true);
+  await vi.advanceTimersByTimeAsync(30_000);
+  instead = undefined;
+  service[`GET /events/${event_id}/availability/stream`] = () => stream("availability", { event_id, zones });
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(seats).toHaveBeenCalledWith(zones);
+  expect(requests.map(({ route }) => route)).not.toContain(`GET /events/${event_id}`);
+  end.abort();
 });
 
 test("a proxy may ask to wait, but not for long", async () => {

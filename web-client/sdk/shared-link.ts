@@ -86,9 +86,7 @@ export class SharedLink extends StatedLink implements Link {
 
   probe(): void {
     if (this.#link) return this.#link.probe();
-    if (!this.#channel) return;
-    this.#post({ note: "probe" });
-    this.#expect(ANSWER_MS, () => this.#stand(true));
+    if (this.#channel) this.#ask("probe");
   }
 
   /** For the lead: in the queue of the lock, or at once over the head of a silent tab. */
@@ -169,8 +167,13 @@ export class SharedLink extends StatedLink implements Link {
     if (connected && (fresh || !known)) this.emit("connected", connected);
   }
 
-  /** A word of the leading tab within this time. */
-  #expect(ms: number, otherwise = () => this.probe()): void {
+  #ask(note: "hello" | "probe"): void {
+    this.#post({ note });
+    this.#expect(ANSWER_MS, () => this.#stand(true));
+  }
+
+  /** A word of the leading tab within this time. The question after it does not reach the server. */
+  #expect(ms: number, otherwise = () => this.#ask("hello")): void {
     clearTimeout(this.#silence);
     this.#silence = setTimeout(otherwise, ms);
   }
