@@ -17,6 +17,8 @@ mod interceptor;
 mod jetstream;
 #[path = "servers/ledger.rs"]
 mod ledger;
+#[path = "servers/locked.rs"]
+mod locked;
 #[path = "servers/lost_answers.rs"]
 mod lost_answers;
 #[path = "servers/naive.rs"]
@@ -27,3 +29,5 @@ mod postgres;
 mod shop;
 #[path = "servers/sold_out.rs"]
 mod sold_out;
+#[path = "servers/stall.rs"]
+mod stall;

@@ -39,7 +39,7 @@ impl OutboxStore for SqliteStore {
         self.step(async {
             let query = sqlx::query_as::<_, ParcelRow>(LEASE).bind(owner).bind(now.millis());
             let query = query.bind(until.millis()).bind(i64::from(limit));
-            row::parcels(query.fetch_all(&self.writer).await?)
+            row::parcels(self.writer.run(async |on| query.fetch_all(on).await).await?)
         })
         .await
     }
@@ -50,7 +50,7 @@ impl OutboxStore for SqliteStore {
             for parcel in parcels {
                 sqlx::query(REMOVE).bind(owner).bind(parcel).execute(&mut *transaction).await?;
             }
-            Ok(transaction.commit().await?)
+            transaction.commit().await
         })
         .await
     }
@@ -58,7 +58,7 @@ impl OutboxStore for SqliteStore {
     async fn repack(&self, owner: Uuid, parcel: i64, left: &[OutboxMessage]) -> Result<(), StoreError> {
         self.step(async {
             let query = sqlx::query(REPACK).bind(owner).bind(parcel).bind(pack(left)).bind(left.len() as i32);
-            query.execute(&self.writer).await?;
+            self.writer.run(async |on| query.execute(on).await).await?;
             Ok(())
         })
         .await
@@ -67,7 +67,7 @@ impl OutboxStore for SqliteStore {
     async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
         self.step(async {
             let query = sqlx::query_as::<_, (i64, Option<i64>)>(sql::BACKLOG);
-            let (waiting, oldest) = query.fetch_one(&self.readers).await?;
+            let (waiting, oldest) = self.readers.run(async |on| query.fetch_one(on).await).await?;
             Ok((waiting.max(0) as u64, oldest.map(Timestamp::from_millis)))
         })
         .await
