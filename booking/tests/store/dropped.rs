@@ -19,7 +19,7 @@ use waitingroom::{ids::BookingId, line::QueuePatch};
 
 use super::{
     databases::{own_database, sqlite_file, sqlite_memory},
-    fixtures::{NOW, event, later, operator, reservation, stored_event, wish},
+    fixtures::{NOW, later, operator, reservation, stored_event, wish},
 };
 
 type Step<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;

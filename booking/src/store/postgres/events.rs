@@ -21,8 +21,7 @@ const LOCK_APPEARANCE: &str = "SELECT appearance FROM events WHERE event_id = $1
 #[async_trait]
 impl EventStore for PostgresStore {
     async fn revision(&self) -> Result<i64, StoreError> {
-        self.step(async { Ok(self.pool.run(async |on| sqlx::query_scalar(sql::REVISION).fetch_one(on).await).await?) })
-            .await
+        self.step(async { self.pool.run(async |on| sqlx::query_scalar(sql::REVISION).fetch_one(on).await).await }).await
     }
 
     async fn time(&self) -> Result<Timestamp, StoreError> {

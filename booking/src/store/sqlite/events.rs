@@ -21,10 +21,8 @@ const LOCK_APPEARANCE: &str = "SELECT appearance FROM events WHERE event_id = $1
 #[async_trait]
 impl EventStore for SqliteStore {
     async fn revision(&self) -> Result<i64, StoreError> {
-        self.step(async {
-            Ok(self.readers.run(async |on| sqlx::query_scalar(sql::REVISION).fetch_one(on).await).await?)
-        })
-        .await
+        self.step(async { self.readers.run(async |on| sqlx::query_scalar(sql::REVISION).fetch_one(on).await).await })
+            .await
     }
 
     async fn time(&self) -> Result<Timestamp, StoreError> {
