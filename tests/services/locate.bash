@@ -36,6 +36,7 @@ has_thai() { ! command -v fc-list >/dev/null || [[ -n $(fc-list :lang=th) ]]; }
 missing_packages() {
     command -v redis-server >/dev/null || echo redis-server
     [[ -n $(postgres_bin) ]] || echo postgresql
+    command -v pgbouncer >/dev/null || echo pgbouncer
     command -v nginx >/dev/null || echo nginx
     browser >/dev/null || printf '%s\n' chromium fonts-noto-core
     has_thai || echo fonts-noto-core

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use booking::store::{BookingStore, EventStore, Inserted, Moment::Given, postgres::PostgresStore};
+use futures_util::future::join_all;
 use sqlx::{Connection, PgConnection};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -61,7 +62,11 @@ async fn what_is_told_as_stored_after_a_stall_is_stored() {
     let seed = (0..3).map(|user| reservation(&event, 0, &format!("seed{user}"), 1));
     store.insert(&seed.collect::<Vec<_>>()).await.unwrap();
 
-    // What runs all the time: transactions, statements, and rows that wait for each other.
+    // Transactions and statements are under way on connections that were good a moment ago.
+    for answer in join_all((0..3).map(|_| store.revision())).await {
+        answer.unwrap();
+    }
+    let until = tokio::time::Instant::now() + STALL;
     stand.send_replace(true);
     let (sweeper, reader) = (Arc::clone(&store), Arc::clone(&store));
     let sweeping = tokio::spawn(async move { sweeper.expire_due(Given(later(0)), 10).await });
@@ -69,10 +74,10 @@ async fn what_is_told_as_stored_after_a_stall_is_stored() {
     let during = reservation(&event, 0, "during", 1);
     let lost = store.insert(std::slice::from_ref(&during)).await;
     assert!(lost.is_err(), "{lost:?}");
-    tokio::time::sleep(STALL.saturating_sub(Duration::from_millis(3_500))).await;
-    stand.send_replace(false);
     sweeping.await.unwrap().unwrap_err();
     reading.await.unwrap().unwrap_err();
+    tokio::time::sleep_until(until).await;
+    stand.send_replace(false);
 
     let mut outside = PgConnection::connect(&direct).await.unwrap();
     let mut stored = 0;

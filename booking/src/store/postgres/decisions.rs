@@ -95,52 +95,44 @@ impl PostgresStore {
         let parts = parts(wishes.iter().map(zone_of), apart);
         let parts = parts.iter().map(|(zone, positions)| {
             let part: Vec<&Decision> = positions.iter().map(|position| wishes[*position]).collect();
-            async move {
-                let changed = self.change_part(*zone, &part, moment).await;
-                (part, changed)
-            }
+            async move { self.change_part(*zone, &part, moment).await }
         });
         let mut changes = Changes::default();
-        for (part, changed) in join_all(parts).await {
-            match changed {
-                Ok(changed) => changes.changed.extend(changed),
-                Err(error) => {
-                    tracing::warn!(%error, decisions = part.len(), "decisions of one zone were not carried out");
-                    changes.open.extend(part.iter().map(|wish| wish.booking_id));
-                }
-            }
+        for part in join_all(parts).await {
+            changes.changed.extend(part.changed);
+            changes.open.extend(part.open);
         }
         Ok(changes)
     }
 
-    async fn change_part(
-        &self,
-        zone: Option<Uuid>,
-        part: &[&Decision],
-        moment: Moment,
-    ) -> Result<Vec<Booking>, StoreError> {
-        let patience = zone.map_or(PATIENCE_MS, |zone| self.locked.patience(zone));
-        let changed = self.change(part, moment, patience).await;
-        match (zone, &changed) {
-            (Some(zone), Ok(_)) => self.locked.went_through(zone),
-            (Some(zone), Err(StoreError::Locked(_))) => self.locked.found_locked(zone),
-            _ => {}
+    /// One zone's wishes, or those of all that are not known to be locked: if one of these is, each goes by itself.
+    async fn change_part(&self, zone: Option<Uuid>, part: &[&Decision], moment: Moment) -> Changes {
+        let patience = zone.map_or(PATIENCE_MS, |zone| self.locked.patience_ms(zone));
+        let mut changed = self.change(part, moment, patience).await;
+        if let Some(zone) = zone {
+            self.locked.learn(zone, &changed);
+        } else if let Err(StoreError::Locked(_)) = changed {
+            match Box::pin(self.change_apart(part, moment, |_| true)).await {
+                Ok(changes) => return changes,
+                Err(error) => changed = Err(error),
+            }
         }
-        changed
+        match changed {
+            Ok(changed) => Changes { changed, open: HashSet::new() },
+            Err(error) => {
+                tracing::warn!(%error, decisions = part.len(), "a part of a batch of decisions was not carried out");
+                Changes { changed: Vec::new(), open: part.iter().map(|wish| wish.booking_id).collect() }
+            }
+        }
     }
 
-    async fn change(
-        &self,
-        wishes: &[&Decision],
-        moment: Moment,
-        patience_ms: &'static str,
-    ) -> Result<Vec<Booking>, StoreError> {
+    async fn change(&self, wishes: &[&Decision], moment: Moment, patience_ms: u32) -> Result<Vec<Booking>, StoreError> {
         let query = sqlx::query_as(CHANGE)
             .bind(wishes.iter().map(|wish| wish.booking_id.uuid()).collect::<Vec<_>>())
             .bind(wishes.iter().map(|wish| wish.user.to_string()).collect::<Vec<_>>())
             .bind(wishes.iter().map(|wish| wished(wish.verb).as_str()).collect::<Vec<_>>())
             .bind(moment.given_ms())
-            .bind(patience_ms);
+            .bind(patience_ms.to_string());
         let changed: Vec<BookingRow> = self.pool.run(async |on| query.fetch_all(on).await).await?;
         row::all(changed)
     }

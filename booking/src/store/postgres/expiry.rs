@@ -103,11 +103,10 @@ impl PostgresStore {
 
     /// One zone's; nothing if it is locked. Nobody else is held up by that.
     async fn expire_zone(&self, zone: Uuid, moment: Moment, limit: u32) -> Vec<Booking> {
-        let expired = self.expire(Zones::Only(zone), moment, limit, self.locked.patience(zone)).await;
-        match &expired {
-            Ok(_) => self.locked.went_through(zone),
-            Err(StoreError::Locked(_)) => self.locked.found_locked(zone),
-            Err(error) => tracing::warn!(%zone, %error, "the holds of one zone did not expire"),
+        let expired = self.expire(Zones::Only(zone), moment, limit, self.locked.patience_ms(zone)).await;
+        self.locked.learn(zone, &expired);
+        if let Err(error) = &expired {
+            tracing::debug!(%zone, %error, "the holds of one zone did not expire");
         }
         expired.unwrap_or_default()
     }
@@ -117,7 +116,7 @@ impl PostgresStore {
         zones: Zones<'_>,
         moment: Moment,
         limit: u32,
-        patience_ms: &'static str,
+        patience_ms: u32,
     ) -> Result<Vec<Booking>, StoreError> {
         // Numbers, ids and words of ours: there is nothing to escape.
         let statement =

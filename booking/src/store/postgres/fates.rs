@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use rand::seq::SliceRandom;
 use uuid::Uuid;
 use waitingroom::ids::{BookingId, EventId};
 
@@ -40,8 +41,10 @@ impl PostgresStore {
         holds: &[BookingId],
     ) -> Result<HashMap<BookingId, Fate>, StoreError> {
         let mut fates = self.known_fates(holds).await?;
-        let missing: Vec<Uuid> =
+        let mut missing: Vec<Uuid> =
             holds.iter().filter(|hold| !fates.contains_key(hold)).map(|hold| hold.uuid()).collect();
+        // In another order each time: none stays behind those that hang for long.
+        missing.shuffle(&mut rand::rng());
         let mut parts = vec![missing];
         for _ in 0..TRIES {
             let Some(part) = parts.pop() else { break };

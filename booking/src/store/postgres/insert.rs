@@ -128,13 +128,14 @@ impl PostgresStore {
         answers
     }
 
+    /// One zone's, or those of all that are not known to be locked: if one of these is, each goes by itself.
     async fn insert_part(&self, zone: Option<Uuid>, part: &[NewBooking]) -> Vec<Inserted> {
-        let patience = zone.map_or(PATIENCE_MS, |zone| self.locked.patience(zone));
+        let patience = zone.map_or(PATIENCE_MS, |zone| self.locked.patience_ms(zone));
         let stored = self.insert_batch(part, patience).await;
         match (zone, &stored) {
-            (Some(zone), Ok(_)) => self.locked.went_through(zone),
-            (Some(zone), Err(StoreError::Locked(_))) => self.locked.found_locked(zone),
-            _ => {}
+            (Some(zone), _) => self.locked.learn(zone, &stored),
+            (None, Err(StoreError::Locked(_))) => return Box::pin(self.insert_apart(part, |_| true)).await,
+            (None, _) => {}
         }
         stored.unwrap_or_else(|error| {
             tracing::warn!(%error, reservations = part.len(), "a part of a batch was not committed");
@@ -144,7 +145,7 @@ impl PostgresStore {
 
     /// The whole batch at once, in the hope that all of it is new; where one row makes the database refuse the batch, each row
     /// by itself.
-    async fn insert_batch(&self, batch: &[NewBooking], patience_ms: &'static str) -> Result<Vec<Inserted>, StoreError> {
+    async fn insert_batch(&self, batch: &[NewBooking], patience_ms: u32) -> Result<Vec<Inserted>, StoreError> {
         // By pass, so that two batches with the same ones wait for each other in one order only.
         let mut rows: Vec<_> = batch.iter().collect();
         rows.sort_unstable_by_key(|row| row.pass_id.as_str());
@@ -158,11 +159,7 @@ impl PostgresStore {
         }
     }
 
-    async fn insert_singly(
-        &self,
-        batch: &[NewBooking],
-        patience_ms: &'static str,
-    ) -> Result<Vec<Inserted>, StoreError> {
+    async fn insert_singly(&self, batch: &[NewBooking], patience_ms: u32) -> Result<Vec<Inserted>, StoreError> {
         let mut answers = Vec::with_capacity(batch.len());
         for row in batch {
             match self.insert_missing(&[row], patience_ms).await {
@@ -175,7 +172,7 @@ impl PostgresStore {
         Ok(answers)
     }
 
-    async fn insert_new(&self, rows: &[&NewBooking], patience_ms: &'static str) -> Result<(), StoreError> {
+    async fn insert_new(&self, rows: &[&NewBooking], patience_ms: u32) -> Result<(), StoreError> {
         let mut demand = BTreeMap::<Uuid, i64>::new();
         for NewBooking { booking, .. } in rows {
             *demand.entry(booking.zone_id.uuid()).or_default() += i64::from(booking.quantity);
@@ -187,13 +184,13 @@ impl PostgresStore {
             .bind(rows.iter().map(|row| line(&row.booking.message())).collect::<String>())
             .bind(rows.len() as i32)
             .bind(rows.iter().map(|row| row.booking.created_at.millis()).min())
-            .bind(patience_ms);
+            .bind(patience_ms.to_string());
         self.pool.run(async |on| statement.execute(on).await).await.map(drop)
     }
 
-    async fn insert_missing(&self, rows: &[&NewBooking], patience_ms: &'static str) -> Result<Found, StoreError> {
+    async fn insert_missing(&self, rows: &[&NewBooking], patience_ms: u32) -> Result<Found, StoreError> {
         let statement = bind_columns(sqlx::query(INSERT_MISSING), rows);
-        let statement = statement.bind(column(rows, |row| line(&row.booking.message()))).bind(patience_ms);
+        let statement = statement.bind(column(rows, |row| line(&row.booking.message()))).bind(patience_ms.to_string());
         let found = self.pool.run(async |on| statement.fetch_all(on).await).await?;
         let pair = |row: PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
         Ok(Found(found.into_iter().map(pair).collect::<Result<_, sqlx::Error>>()?))

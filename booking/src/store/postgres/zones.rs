@@ -12,11 +12,13 @@ use std::{
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-/// Longest wait for a row: many times what a commit takes. In milliseconds, as PostgreSQL takes it.
-pub(super) const PATIENCE_MS: &str = "500";
+use crate::store::StoreError;
 
-/// Longest wait for a row of a zone that was found locked.
-pub(super) const LITTLE_PATIENCE_MS: &str = "50";
+/// Longest wait for a row: many times what a commit takes. In milliseconds, as PostgreSQL takes it.
+pub(super) const PATIENCE_MS: u32 = 500;
+
+/// And for a row of a zone that was found locked again and again: each time it is half as long.
+const LEAST_PATIENCE_MS: u32 = 50;
 
 /// Zones that one step of the expiry tries by themselves.
 pub(super) const REMEDY_LIMIT: usize = 12;
@@ -24,34 +26,37 @@ pub(super) const REMEDY_LIMIT: usize = 12;
 /// A zone that nobody has tried for so long may be whole again.
 const REMEMBERED: Duration = Duration::from_secs(5);
 
-/// The zones that were found locked, each with the moment of the last try. Bounded by the catalogue.
+/// The zones that were found locked, each with the moment of the last try and how long the next may wait. Bounded by the catalogue.
 #[derive(Debug, Default)]
-pub(super) struct LockedZones(Mutex<HashMap<Uuid, Instant>>);
+pub(super) struct LockedZones(Mutex<HashMap<Uuid, (Instant, u32)>>);
 
 impl LockedZones {
     /// All that are locked, for all that is known.
     pub(super) fn all(&self) -> Vec<Uuid> {
         let mut zones = self.0.lock();
-        zones.retain(|_, tried| tried.elapsed() < REMEMBERED);
+        zones.retain(|_, (tried, _)| tried.elapsed() < REMEMBERED);
         zones.keys().copied().collect()
     }
 
-    /// How long to wait for the rows of this zone.
-    pub(super) fn patience(&self, zone: Uuid) -> &'static str {
-        if self.0.lock().contains_key(&zone) { LITTLE_PATIENCE_MS } else { PATIENCE_MS }
+    /// How long to wait for the rows of this zone. One that is only busy is not given up at once.
+    pub(super) fn patience_ms(&self, zone: Uuid) -> u32 {
+        self.0.lock().get(&zone).map_or(PATIENCE_MS, |(_, patience)| *patience)
     }
 
-    /// A statement waited for this zone for too long.
-    pub(super) fn found_locked(&self, zone: Uuid) {
-        if self.0.lock().insert(zone, Instant::now()).is_none() {
-            metrics::counter!("stanchion_booking_locked_zones_total").increment(1);
-            tracing::warn!(%zone, "somebody keeps a row of this zone locked: it is tried by itself until it can be changed again");
+    /// What a statement on this zone alone came to.
+    pub(super) fn learn<T>(&self, zone: Uuid, answer: &Result<T, StoreError>) {
+        let mut zones = self.0.lock();
+        match answer {
+            Ok(_) => drop(zones.remove(&zone)),
+            Err(StoreError::Locked(_)) => {
+                let patience = zones.get(&zone).map_or(PATIENCE_MS, |(_, patience)| *patience);
+                if zones.insert(zone, (Instant::now(), LEAST_PATIENCE_MS.max(patience / 2))).is_none() {
+                    metrics::counter!("stanchion_booking_locked_zones_total").increment(1);
+                    tracing::warn!(%zone, "somebody keeps a row of this zone locked: it is tried by itself until it can be changed");
+                }
+            }
+            Err(_) => {}
         }
-    }
-
-    /// A statement on this zone went through.
-    pub(super) fn went_through(&self, zone: Uuid) {
-        self.0.lock().remove(&zone);
     }
 }
 
@@ -81,13 +86,20 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_is_locked_until_a_statement_went_through() {
-        let (locked, zone) = (LockedZones::default(), Uuid::from_u128(1));
-        assert_eq!(locked.patience(zone), PATIENCE_MS);
-        locked.found_locked(zone);
-        locked.found_locked(zone);
-        assert_eq!((locked.all(), locked.patience(zone)), (vec![zone], LITTLE_PATIENCE_MS));
-        locked.went_through(zone);
-        assert_eq!((locked.all(), locked.patience(zone)), (vec![], PATIENCE_MS));
+    fn a_zone_is_locked_until_a_statement_went_through_and_is_waited_for_less_and_less() {
+        let (zones, zone) = (LockedZones::default(), Uuid::from_u128(1));
+        let locked = Err::<(), _>(StoreError::Locked(String::new()));
+        let patience: Vec<_> = (0..6)
+            .map(|_| {
+                let patience = zones.patience_ms(zone);
+                zones.learn(zone, &locked);
+                patience
+            })
+            .collect();
+        assert_eq!(patience, [500, 250, 125, 62, 50, 50]);
+        zones.learn::<()>(zone, &Err(StoreError::Unavailable(String::new())));
+        assert_eq!(zones.all(), [zone]);
+        zones.learn(zone, &Ok(()));
+        assert_eq!((zones.all(), zones.patience_ms(zone)), (vec![], PATIENCE_MS));
     }
 }
