@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use booking::store::{BookingStore, EventStore, Inserted, Moment::Given, postgres::PostgresStore};
+use booking::{
+    audit::{Action, Deed},
+    store::{AuditStore, BookingStore, EventStore, Inserted, Moment::Given, postgres::PostgresStore},
+};
 use futures_util::future::join_all;
 use sqlx::{Connection, PgConnection};
 use tokio::{
@@ -20,8 +23,8 @@ use crate::{
     fixtures::{NOW, event, later, operator, reservation},
 };
 
-/// Longer than a step, with its connection.
-const STALL: Duration = Duration::from_millis(4_800);
+/// Longer than a step waits (3.5 s), and shorter than its connection is waited for after that.
+const STALL: Duration = Duration::from_millis(4_000);
 
 /// A way to the server on which everything waits while `stands` is true.
 async fn way_to(server: String, stands: watch::Receiver<bool>) -> u16 {
@@ -68,14 +71,16 @@ async fn what_is_told_as_stored_after_a_stall_is_stored() {
     }
     let until = tokio::time::Instant::now() + STALL;
     stand.send_replace(true);
-    let (sweeper, reader) = (Arc::clone(&store), Arc::clone(&store));
+    let (sweeper, clerk) = (Arc::clone(&store), Arc::clone(&store));
     let sweeping = tokio::spawn(async move { sweeper.expire_due(Given(later(0)), 10).await });
-    let reading = tokio::spawn(async move { reader.catalogue().await });
+    let act = operator(NOW);
+    let deed = Deed { act, event_id: None, action: Action::SyncInventory, before: None, after: None };
+    let noting = tokio::spawn(async move { clerk.note(&deed).await });
     let during = reservation(&event, 0, "during", 1);
     let lost = store.insert(std::slice::from_ref(&during)).await;
     assert!(lost.is_err(), "{lost:?}");
     sweeping.await.unwrap().unwrap_err();
-    reading.await.unwrap().unwrap_err();
+    noting.await.unwrap().unwrap_err();
     tokio::time::sleep_until(until).await;
     stand.send_replace(false);
 
