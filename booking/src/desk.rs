@@ -16,8 +16,9 @@ use waitingroom::{
 };
 
 use crate::{
-    availability::Availability, catalogue::Catalogue, commit::Committer, inventory::Inventory, live::Live,
-    pulse::Pulse, refusal::Refusal, settle::Settler, store::SharedStore, suspects::Suspects,
+    availability::Availability, catalogue::Catalogue, commit::Committer, database_clock::DatabaseClock,
+    inventory::Inventory, live::Live, pulse::Pulse, reads::Reads, refusal::Refusal, settle::Settler,
+    store::SharedStore, suspects::Suspects,
 };
 
 /// What the role is built on; the binary decides which backends these are.
@@ -76,6 +77,8 @@ pub(crate) struct Desk {
     pub(crate) availability: Availability,
     pub(crate) live: Live,
     pub(crate) pulse: Pulse,
+    pub(crate) database_clock: DatabaseClock,
+    pub(crate) reads: Reads,
     /// Makes announcements of changed settings take turns.
     pub(crate) announcing: Mutex<()>,
 }
@@ -101,6 +104,8 @@ impl Desk {
             inventory,
             live: Live::new(),
             pulse: Pulse::default(),
+            database_clock: DatabaseClock::default(),
+            reads: Reads::default(),
             announcing: Mutex::default(),
         }
     }

@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use waitingroom::{clock::Timestamp, ids::EventId, seats::Settlement};
+use waitingroom::{ids::EventId, seats::Settlement};
 
-use crate::{desk::Desk, refusal::Refusal};
+use crate::{desk::Desk, refusal::Refusal, store::Moment};
 
 /// Most holds of one step: fewest, and most.
 const ROWS: [u32; 2] = [500, 5_000];
@@ -64,11 +64,12 @@ impl Stride {
 }
 
 impl Desk {
-    /// One step: expires what is due at `now`, as far as the stride goes.
-    pub(crate) async fn sweep(&self, now: Timestamp, stride: &mut Stride) -> Result<Swept, Refusal> {
+    /// One step: expires what is due by the database's clock, as far as the stride goes.
+    pub(crate) async fn sweep(&self, stride: &mut Stride) -> Result<Swept, Refusal> {
         let (began, limit) = (Instant::now(), stride.0);
-        let expired = self.store().expire_due(now, limit).await?;
-        let (took, is_full) = (began.elapsed(), expired.len() == limit as usize);
+        let expired = self.store().expire_due(Moment::of(&self.backends.clock), limit).await?;
+        let (took, is_full) = (began.elapsed(), expired.len() >= limit as usize);
+        let now = self.database_now();
         let late = expired.iter().map(|booking| now.since(booking.expires_at)).max().unwrap_or_default();
         let mut by_event = HashMap::<EventId, Vec<_>>::new();
         for booking in &expired {

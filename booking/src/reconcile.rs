@@ -1,4 +1,5 @@
-//! Repair of stale holds: where the engine did not hear how a hold ended, the database is asked.
+//! Repair of stale holds: where the engine did not hear how a hold ended, the database is asked. It answers for good: a hold that is no
+//! booking is one that cannot become one any more. So no time is long enough, and none is needed.
 
 use std::time::Duration;
 
@@ -9,9 +10,10 @@ use waitingroom::{
     seats::{Settlement, StaleHold},
 };
 
-use crate::{desk::Desk, refusal::Refusal, reservation::Status, settle::settlement_of};
+use crate::{desk::Desk, refusal::Refusal, settle::settlement_of, store::Fate};
 
-/// A hold is left alone for this long after its end was due: longer than a commit can be under way.
+/// A hold is left alone for this long after its end was due: most commits have long been heard of by then. One that comes later finds
+/// its place taken, and is given back.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Most holds of one event in one step.
@@ -37,19 +39,22 @@ impl Desk {
             return Ok(0);
         }
         let ids: Vec<_> = stale.iter().map(|hold| hold.booking_id).collect();
-        let statuses = self.store().statuses(&ids).await?;
-        let verdict = |hold: &StaleHold| (hold.booking_id, verdict(hold, statuses.get(&hold.booking_id).copied()));
-        let settlements: Vec<_> = stale.iter().map(verdict).collect();
+        let fates = self.store().fates(event, &ids).await?;
+        let verdict = |hold: &StaleHold| Some((hold.booking_id, verdict(hold, *fates.get(&hold.booking_id)?)));
+        let settlements: Vec<_> = stale.iter().filter_map(verdict).collect();
+        metrics::counter!("stanchion_booking_commits_under_way_total")
+            .increment((stale.len() - settlements.len()) as u64);
         self.settler.settle(event, &settlements).await;
         metrics::counter!("stanchion_booking_stale_holds_total").increment(stale.len() as u64);
         Ok(stale.len())
     }
 }
 
-fn verdict(hold: &StaleHold, status: Option<Status>) -> Settlement {
-    match (status, hold.pending) {
+fn verdict(hold: &StaleHold, fate: Fate) -> Settlement {
+    match (fate, hold.pending) {
+        (Fate::Booked(status), _) => settlement_of(Some(status)),
+        (Fate::Void, true) => settlement_of(None),
         // A committed hold whose booking is gone (the database was set back): there is no pass to restore.
-        (None, false) => Settlement::Released,
-        (status, _) => settlement_of(status),
+        (Fate::Void, false) => Settlement::Released,
     }
 }

@@ -15,6 +15,9 @@ const SOON: Duration = Duration::from_secs(1);
 /// The answer to a request that was not carried out.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Refusal {
+    /// The user has as many requests under way as one user may.
+    #[error("too many requests of one user at once")]
+    TooManyReads,
     /// No such event.
     #[error("no such event")]
     EventNotFound,
@@ -107,6 +110,7 @@ impl Refusal {
             Self::BookingExpired => Code::BookingExpired,
             Self::BookingNotPending(_) => Code::BookingNotPending,
             Self::AlreadyExists(_) => Code::AlreadyExists,
+            Self::TooManyReads => Code::RateLimited,
             Self::NotNow(_) | Self::Engine(_) => Code::Unavailable,
             Self::Store(StoreError::Corrupt(_)) => Code::Internal,
             Self::Store(_) => Code::Unavailable,
@@ -142,6 +146,7 @@ impl Refusal {
             Self::BookingExpired => "the seats were not confirmed in time and were given back".into(),
             Self::BookingNotPending(status) => format!("the booking is {} already", status.as_str()),
             Self::AlreadyExists(what) => format!("{what} is taken"),
+            Self::TooManyReads => "you have other requests for your bookings under way; wait for their answers".into(),
             Self::NotNow(why) => (*why).into(),
             Self::Engine(_) => "the line does not answer; try again in a moment".into(),
             Self::Store(StoreError::Corrupt(_)) => "something went wrong here".into(),
@@ -170,7 +175,7 @@ impl From<Refusal> for Problem {
         if let Some(field) = refusal.field() {
             problem = problem.field(field);
         }
-        if code == Code::Unavailable { problem.retry_after(SOON) } else { problem }
+        if matches!(code, Code::Unavailable | Code::RateLimited) { problem.retry_after(SOON) } else { problem }
     }
 }
 

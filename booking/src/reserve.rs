@@ -103,16 +103,16 @@ impl Desk {
             Outcome::Unasked(EngineError::UnknownEvent) | Outcome::Refused(ReserveOutcome::UnknownZone) => {
                 self.inventory.sync(&place.event).await?;
                 let outcome = self.take(wish, place, pass).await?;
-                self.judge(wish, outcome).await
+                self.judge(wish, pass, outcome).await
             }
-            outcome => self.judge(wish, outcome).await,
+            outcome => self.judge(wish, pass, outcome).await,
         }
     }
 
     async fn take(&self, wish: &Wish, place: &Place, pass: &PassClaims) -> Result<Outcome, Refusal> {
         self.needs_database()?;
         let turn = self.committer.turn()?;
-        let booking = new_booking(wish, place, self.now());
+        let booking = new_booking(wish, place, self.database_now());
         let idempotency = wish.idempotency();
         let request = Reserve {
             event_id: wish.event_id,
@@ -130,7 +130,7 @@ impl Desk {
         Ok(turn.take(request, NewBooking { booking, pass_id: pass.pass_id.clone(), idempotency }).await)
     }
 
-    async fn judge(&self, wish: &Wish, outcome: Outcome) -> Result<Booking, Refusal> {
+    async fn judge(&self, wish: &Wish, pass: &PassClaims, outcome: Outcome) -> Result<Booking, Refusal> {
         match outcome {
             Outcome::Stored(booking) => {
                 self.pulse.stored();
@@ -139,7 +139,12 @@ impl Desk {
             Outcome::Refused(refused) => self.refused(wish, refused).await,
             Outcome::Unasked(error) => Err(error.into()),
             // The engine has forgotten what the database remembers: an old key, or a pass of a lost line.
-            Outcome::Duplicate => self.made_before(wish).await?.ok_or(Refusal::PassUsed),
+            Outcome::Duplicate => match self.made_before(wish).await? {
+                Some(booking) => Ok(booking),
+                None if self.store().pass_is_used(&pass.pass_id).await? => Err(Refusal::PassUsed),
+                // It came so late that the repair had given the hold back.
+                None => Err(Refusal::NotNow("the reservation came too late; try again in a moment")),
+            },
             Outcome::NoSeats => {
                 self.suspects.report(wish.event_id);
                 Err(Refusal::NotNow("the seats are being counted anew; try again in a moment"))

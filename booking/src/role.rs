@@ -49,6 +49,7 @@ impl Booking {
         let catalogue = Arc::new(Catalogue::new(store));
         let desk = Desk::new(backends, config, catalogue, committer, inventory);
         desk.catalogue.refresh().await?;
+        desk.read_database_clock().await?;
         if let Err(error) = desk.restore_lost().await {
             tracing::warn!(%error, "the engine could not be given its seats yet");
         }
@@ -97,6 +98,7 @@ impl Booking {
         lifecycle.spawn("live figures", live_figures(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("checkpoint", checkpoint(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("probe", probe(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("database clock", database_clock(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("outbox relay", relay(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("forget keys", forget_keys(desk, lifecycle.clone()));
     }
@@ -114,7 +116,7 @@ fn heed<T: Default, E: std::fmt::Display>(task: &'static str, step: Result<T, E>
 async fn expiry(desk: Arc<Desk>, lifecycle: Lifecycle) {
     let (mut stride, mut pause) = (Stride::default(), None);
     while lifecycle.pause(pause.unwrap_or(EXPIRY_PAUSE)).await {
-        let swept = heed("expiry", desk.sweep(desk.now(), &mut stride).await);
+        let swept = heed("expiry", desk.sweep(&mut stride).await);
         pause = swept.pause(desk.reservations_wait());
     }
 }
@@ -135,6 +137,12 @@ async fn follow(desk: Arc<Desk>, lifecycle: Lifecycle) {
 async fn probe(desk: Arc<Desk>, lifecycle: Lifecycle) {
     while lifecycle.pause(PROBE_PAUSE).await {
         heed("probe", desk.probe_database().await);
+    }
+}
+
+async fn database_clock(desk: Arc<Desk>, lifecycle: Lifecycle) {
+    while lifecycle.pause(SECOND).await {
+        heed("database clock", desk.read_database_clock().await);
     }
 }
 
@@ -205,9 +213,9 @@ async fn relay(desk: Arc<Desk>, lifecycle: Lifecycle) {
     let [busy, idle] = RELAY_PAUSES;
     let mut pause = busy;
     while lifecycle.pause(pause).await {
-        let mut relayed = heed("outbox relay", relay.step(desk.now()).await);
+        let mut relayed = heed("outbox relay", relay.step(desk.database_now()).await);
         while relayed.was_full && relayed.failed == 0 {
-            relayed = heed("outbox relay", relay.step(desk.now()).await);
+            relayed = heed("outbox relay", relay.step(desk.database_now()).await);
         }
         pause = match relayed {
             Relayed { failed: 1.., .. } => SECOND,
@@ -215,16 +223,16 @@ async fn relay(desk: Arc<Desk>, lifecycle: Lifecycle) {
             _ => idle,
         };
         if measured.elapsed() >= SECOND {
-            desk.pulse.set_outbox_lag(heed("outbox relay", relay.measure(desk.now()).await));
+            desk.pulse.set_outbox_lag(heed("outbox relay", relay.measure(desk.database_now()).await));
             measured = std::time::Instant::now();
         }
     }
-    heed("outbox relay", relay.step(desk.now()).await);
+    heed("outbox relay", relay.step(desk.database_now()).await);
 }
 
 async fn forget_keys(desk: Arc<Desk>, lifecycle: Lifecycle) {
     while lifecycle.pause(SWEEP_PAUSE).await {
-        let before = desk.now().minus(desk.config.remember_keys);
+        let before = desk.database_now().minus(desk.config.remember_keys);
         while heed("forget keys", desk.store().forget_keys(before, SWEEP_LIMIT).await) == u64::from(SWEEP_LIMIT) {}
     }
 }

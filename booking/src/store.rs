@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use async_trait::async_trait;
 use uuid::Uuid;
 use waitingroom::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     ids::{BookingId, EventId, IdempotencyKey, PassId, ShowId, UserId, ZoneId},
     line::{QueuePatch, QueueSettings},
     seats::SeatSnapshot,
@@ -24,6 +24,7 @@ use crate::{
     reservation::{Attempt, Booking, NewBooking, OutboxMessage, Status},
 };
 
+mod connection;
 pub mod error;
 pub mod postgres;
 mod row;
@@ -49,6 +50,46 @@ pub enum Inserted {
     Duplicate,
     /// The zone has not that many seats left: engine and database have drifted apart.
     NoSeats,
+    /// Not stored, and it will not be: somebody keeps the zone locked, for example. The rest of the batch was stored.
+    NotNow,
+    /// The answer was lost: it may be stored. The rest of the batch is.
+    Unknown,
+}
+
+/// The moment by which a step judges what is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// When the database carries the step out, by its own clock: it is the same for all instances, and what waits for its turn is judged
+    /// then. SQLite's is the host's.
+    Database,
+    /// This one: for tests, which move the time.
+    Given(Timestamp),
+}
+
+impl Moment {
+    /// Now: the database's clock, unless time is a test's.
+    pub fn of(clock: &Clock) -> Self {
+        match clock {
+            Clock::System => Self::Database,
+            Clock::Manual(_) => Self::Given(clock.now()),
+        }
+    }
+
+    fn given_ms(self) -> Option<i64> {
+        match self {
+            Self::Database => None,
+            Self::Given(moment) => Some(moment.millis()),
+        }
+    }
+}
+
+/// What became of a hold of which it was not known whether it is a booking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is a booking, of this status.
+    Booked(Status),
+    /// It is not, and it will never be: what comes later under this id is a [`Inserted::Duplicate`].
+    Void,
 }
 
 /// What a user wants done with a reserved booking.
@@ -80,6 +121,8 @@ pub enum Ruling {
     Unchanged(Booking),
     /// The user has no such booking.
     NotFound,
+    /// Somebody keeps the booking or its zone locked, or the answer was lost: asking again tells.
+    NotNow,
 }
 
 /// A page of a user's bookings.
@@ -145,6 +188,9 @@ pub trait EventStore: Send + Sync + 'static {
     /// A number that is raised with every change of the catalogue.
     async fn revision(&self) -> Result<i64, StoreError>;
 
+    /// The database's clock, which judges what is over.
+    async fn time(&self) -> Result<Timestamp, StoreError>;
+
     /// The whole catalogue.
     async fn catalogue(&self) -> Result<Vec<Event>, StoreError>;
 
@@ -173,15 +219,16 @@ pub trait EventStore: Send + Sync + 'static {
 /// Bookings. Each change of a booking changes its zone's counters and adds its message to the outbox in the same transaction.
 #[async_trait]
 pub trait BookingStore: Send + Sync + 'static {
-    /// Stores reserved bookings, each by itself: one that is refused does not hinder its neighbours. Answers in order.
+    /// Stores reserved bookings, each by itself: one that is refused does not hinder its neighbours, and a zone that somebody keeps
+    /// locked does not hinder the others. Answers in order.
     async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError>;
 
-    /// Carries out what users want: only a booking that is reserved and not over at `now` changes. Answers in order.
-    async fn decide(&self, batch: &[Decision], now: Timestamp) -> Result<Vec<Ruling>, StoreError>;
+    /// Carries out what users want: only a booking that is reserved and not over at that moment changes. Answers in order.
+    async fn decide(&self, batch: &[Decision], moment: Moment) -> Result<Vec<Ruling>, StoreError>;
 
-    /// Expires at most `limit` holds whose time is over at `now` and returns them. Any number of instances may call at once:
-    /// each hold is returned to one.
-    async fn expire_due(&self, now: Timestamp, limit: u32) -> Result<Vec<Booking>, StoreError>;
+    /// Expires about `limit` holds whose time is over at that moment and returns them. Any number of instances may call at once:
+    /// each hold is returned to one. Holds of a zone that somebody keeps locked are left for later.
+    async fn expire_due(&self, moment: Moment, limit: u32) -> Result<Vec<Booking>, StoreError>;
 
     /// One booking.
     async fn booking(&self, booking: BookingId) -> Result<Option<Booking>, StoreError>;
@@ -201,8 +248,9 @@ pub trait BookingStore: Send + Sync + 'static {
     /// The user's live bookings in numbers, one summary for each currency.
     async fn summary(&self, user: &UserId, event: Option<EventId>, now: Timestamp) -> Result<Vec<Summary>, StoreError>;
 
-    /// The status of each of these bookings that exists.
-    async fn statuses(&self, bookings: &[BookingId]) -> Result<HashMap<BookingId, Status>, StoreError>;
+    /// What became of holds of which nobody knows whether they are bookings. What is not there is made impossible before it is called
+    /// [`Fate::Void`]; a hold whose commit is under way is not in the answer, and is asked for again.
+    async fn fates(&self, event: EventId, holds: &[BookingId]) -> Result<HashMap<BookingId, Fate>, StoreError>;
 
     /// Forgets the names of at most `limit` attempts made before `before`; returns how many.
     async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;

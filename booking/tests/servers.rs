@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 #![expect(dead_code, reason = "shared with the other suites, which use the rest")]
+#![expect(unreachable_pub, reason = "servers of a test's own come from the harness of the other suites")]
 
 #[path = "store/databases.rs"]
 mod databases;
@@ -17,13 +18,33 @@ mod interceptor;
 mod jetstream;
 #[path = "servers/ledger.rs"]
 mod ledger;
+#[path = "servers/locked.rs"]
+mod locked;
 #[path = "servers/lost_answers.rs"]
 mod lost_answers;
 #[path = "servers/naive.rs"]
 mod naive;
+#[path = "../../tests/harness/own_server.rs"]
+mod own_server;
+#[path = "servers/pgbouncer.rs"]
+mod pgbouncer;
+#[path = "../../tests/harness/ports.rs"]
+mod ports;
 #[path = "servers/postgres.rs"]
 mod postgres;
+#[path = "../../tests/harness/postgres_server.rs"]
+mod postgres_server;
+#[path = "../../tests/harness/process.rs"]
+mod process;
+#[path = "../../tests/harness/scratch.rs"]
+mod scratch;
 #[path = "http/shop.rs"]
 mod shop;
 #[path = "servers/sold_out.rs"]
 mod sold_out;
+#[path = "servers/stall.rs"]
+mod stall;
+#[path = "servers/standby.rs"]
+mod standby;
+#[path = "../../tests/harness/wait.rs"]
+mod wait;

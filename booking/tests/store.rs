@@ -6,7 +6,9 @@ mod store {
     pub(crate) mod audit;
     pub(crate) mod bookings;
     pub(crate) mod databases;
+    pub(crate) mod dropped;
     pub(crate) mod events;
+    pub(crate) mod fates;
     pub(crate) mod fixtures;
     pub(crate) mod outbox;
     pub(crate) mod races;
@@ -60,6 +62,10 @@ contract! {
     outbox::a_dead_relays_messages_are_taken_over,
     outbox::what_the_bus_refuses_stays,
     outbox::messages_tell_the_booking,
+    outbox::messages_are_those_of_the_bookings,
+    fates::what_is_not_there_never_will_be,
+    fates::a_booking_keeps_its_place,
+    fates::the_databases_clock_decides,
     events::an_event_comes_back_as_it_was,
     events::ids_are_taken_once,
     events::patches_of_the_settings_do_not_undo_each_other,

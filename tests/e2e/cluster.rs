@@ -99,9 +99,13 @@ async fn a_line_outlives_its_primary() {
 
     let database = &stack.backing().database;
     assert_eq!(database.number("SELECT count(*) FROM bookings WHERE status = 'confirmed'").await, 180);
-    assert_eq!(database.number("SELECT count(DISTINCT user_id) FROM bookings").await, 180, "one booking each");
     assert_eq!(
-        database.number("SELECT count(DISTINCT pass_jti) FROM bookings").await,
+        database.number("SELECT count(DISTINCT user_id) FROM bookings WHERE status <> 'void'").await,
+        180,
+        "one booking each"
+    );
+    assert_eq!(
+        database.number("SELECT count(DISTINCT pass_jti) FROM bookings WHERE status <> 'void'").await,
         180,
         "each by a pass of its own"
     );

@@ -36,6 +36,7 @@ has_thai() { ! command -v fc-list >/dev/null || [[ -n $(fc-list :lang=th) ]]; }
 missing_packages() {
     command -v redis-server >/dev/null || echo redis-server
     [[ -n $(postgres_bin) ]] || echo postgresql
+    command -v pgbouncer >/dev/null || echo pgbouncer
     command -v nginx >/dev/null || echo nginx
     command -v haproxy >/dev/null || echo haproxy
     # The program and its modules, without a server that starts by itself.

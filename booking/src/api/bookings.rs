@@ -43,9 +43,10 @@ pub(super) async fn one(
     Caller(user): Caller,
     Path(booking): Path<String>,
 ) -> Result<Json<Booking>, Problem> {
+    let _reading = desk.reads.begin(&user)?;
     let booking = desk.store().booking(id(&booking)?).await.map_err(Refusal::from)?;
     let own = booking.filter(|booking| booking.user == user).ok_or(Refusal::BookingNotFound)?;
-    Ok(Json(own.at(desk.now())))
+    Ok(Json(own.at(desk.database_now())))
 }
 
 fn id(text: &str) -> Result<BookingId, Problem> {
@@ -75,6 +76,7 @@ pub(super) async fn list(
     let limit = number(query.limit.as_deref(), "limit", u64::from(DEFAULT_LIMIT), 1..=u64::from(MAX_LIMIT))? as u32;
     let offset = number(query.offset.as_deref(), "offset", 0, 0..=i64::MAX as u64)?;
     let event = event(query.event_id.as_deref())?;
+    let _reading = desk.reads.begin(&user)?;
     let page = desk.store().list(&user, event, limit, offset).await.map_err(Refusal::from)?;
     Ok(Json(PageAnswer { bookings: present(page.bookings, &desk), total: page.total, limit, offset }))
 }
@@ -98,7 +100,7 @@ pub(super) fn event(text: Option<&str>) -> Result<Option<EventId>, Problem> {
 }
 
 fn present(bookings: Vec<Booking>, desk: &Desk) -> Vec<Booking> {
-    bookings.into_iter().map(|booking| booking.at(desk.now())).collect()
+    bookings.into_iter().map(|booking| booking.at(desk.database_now())).collect()
 }
 
 #[derive(Serialize)]
@@ -107,7 +109,8 @@ pub(super) struct Pending {
 }
 
 pub(super) async fn pending(State(desk): State<Arc<Desk>>, Caller(user): Caller) -> Result<Json<Pending>, Problem> {
-    let bookings = desk.store().pending(&user, desk.now()).await.map_err(Refusal::from)?;
+    let _reading = desk.reads.begin(&user)?;
+    let bookings = desk.store().pending(&user, desk.database_now()).await.map_err(Refusal::from)?;
     Ok(Json(Pending { bookings }))
 }
 
@@ -136,7 +139,8 @@ pub(super) async fn summary(
 }
 
 async fn summarize(desk: &Desk, user: &UserId, event: Option<EventId>) -> Result<SummaryAnswer, Refusal> {
-    let summaries = desk.store().summary(user, event, desk.now()).await?;
+    let _reading = desk.reads.begin(user)?;
+    let summaries = desk.store().summary(user, event, desk.database_now()).await?;
     let currency = match summaries.as_slice() {
         [only] => Some(only.currency),
         _ => None,

@@ -38,7 +38,7 @@ pub(super) async fn reserve(
 ) -> Result<impl IntoResponse, Problem> {
     let wish = wish(user, &headers, request)?;
     let booking = desk.reserve(&wish).await?;
-    Ok((StatusCode::CREATED, Json(booking.at(desk.now()))))
+    Ok((StatusCode::CREATED, Json(booking.at(desk.database_now()))))
 }
 
 fn wish(user: UserId, headers: &HeaderMap, request: Request) -> Result<Wish, Problem> {
@@ -87,7 +87,7 @@ pub(super) async fn reserve_first(
         key: key(&headers)?,
     };
     let booking = desk.reserve_first(&asked).await?;
-    Ok((StatusCode::CREATED, Json(booking.at(desk.now()))))
+    Ok((StatusCode::CREATED, Json(booking.at(desk.database_now()))))
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {

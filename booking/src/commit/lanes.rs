@@ -18,7 +18,7 @@ use super::{Choice, Insert, Lanes, Outcome, holds::hold, pace::Pace};
 use crate::{
     reservation::{Booking, NewBooking},
     settle::{Settler, settlement_of},
-    store::{Inserted, Ruling, SharedStore, StoreError},
+    store::{Inserted, Moment, Ruling, SharedStore, StoreError},
 };
 
 /// Most rows of one transaction.
@@ -188,6 +188,8 @@ fn outcome(inserted: Inserted, row: &NewBooking) -> Outcome {
         Inserted::Stored => Outcome::Stored(Box::new(row.booking.clone())),
         Inserted::Duplicate => Outcome::Duplicate,
         Inserted::NoSeats => Outcome::NoSeats,
+        Inserted::NotNow => Outcome::Failed(StoreError::Unavailable("the zone could not be changed".into())),
+        Inserted::Unknown => Outcome::Failed(StoreError::Uncertain("the answer was lost".into())),
     }
 }
 
@@ -215,7 +217,7 @@ impl Settlements {
 
 async fn decide(tools: &Tools, batch: Vec<Choice>) {
     let decisions: Vec<_> = batch.iter().map(|choice| choice.decision.clone()).collect();
-    let rulings = match tools.store.decide(&decisions, tools.clock.now()).await {
+    let rulings = match tools.store.decide(&decisions, Moment::of(&tools.clock)).await {
         Ok(rulings) => rulings.into_iter().map(Ok).collect(),
         Err(error) => vec![Err(error); batch.len()],
     };

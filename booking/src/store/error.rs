@@ -11,6 +11,9 @@ pub enum StoreError {
     /// The answer was lost: the change may stand.
     #[error("the database did not answer: {0}")]
     Uncertain(String),
+    /// Somebody kept a row locked for too long; nothing was changed.
+    #[error("a row is locked: {0}")]
+    Locked(String),
     /// A row of that id is there already.
     #[error("{0} is there already")]
     Exists(&'static str),
@@ -66,6 +69,11 @@ fn refused(refusal: &dyn sqlx::error::DatabaseError) -> StoreError {
     match refusal.code().as_deref() {
         // The database rolled back to break a knot; the same step may succeed alone.
         Some("40001" | "40P01") => StoreError::Refused(text),
+        Some("55P03") => StoreError::Locked(text),
+        // The disk failed under SQLite: what was written of a commit may be found by the next start.
+        Some(code) if code.len() < 5 && code.parse::<u32>().is_ok_and(|code| code & 0xff == 10) => {
+            StoreError::Uncertain(text)
+        }
         // The connection ended, by the server's will or its death: perhaps between the commit and its report.
         Some(code) if ENDED.iter().any(|class| code.starts_with(class)) => StoreError::Uncertain(text),
         _ => StoreError::Unavailable(text),

@@ -1,30 +1,39 @@
 //! The store of installations: PostgreSQL, also behind a pooler in transaction mode: every step is one transaction, and
 //! nothing depends on the session. The pooler has to carry prepared statements (PgBouncer: 1.21 with
 //! `max_prepared_statements`), and the first migration wants the server itself.
+//!
+//! What users' requests wait for is one statement that commits by itself: whoever sends it may vanish at any moment and leaves nothing
+//! open. See `connection` for what becomes of connections, [`settings`] for what the server ends by itself, and `zones` for rows that
+//! somebody keeps locked.
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    Connection, PgPool, Postgres, Transaction,
+    Connection, PgPool, Postgres,
     migrate::Migrator,
-    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{StoreError, error::within};
+use self::zones::LockedZones;
+use super::{
+    StoreError,
+    connection::{Connections, Doubtful, Transaction},
+    error::within,
+};
 
 mod audit;
 mod bookings;
 mod decisions;
 mod events;
+mod expiry;
+mod fates;
 mod insert;
 mod inventory;
 mod outbox;
+mod settings;
+mod zones;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
-
-/// The server gives a statement up after this time, so that none is carried out long after its caller left.
-const STATEMENT_TIMEOUT: &str = "SET statement_timeout = 2000";
 
 /// Longest wait for a connection from the pool.
 const ACQUIRE_DEADLINE: Duration = Duration::from_millis(1_000);
@@ -38,30 +47,57 @@ const STEP_DEADLINE: Duration = Duration::from_millis(3_500);
 /// Longest wait for the migrations of a start.
 const MIGRATION_DEADLINE: Duration = Duration::from_secs(60);
 
+/// Most seats at the pool that reads of users' bookings have, as a part of all: the rest is for what changes something.
+const READERS_SHARE: u32 = 4;
+
+/// The server ends a transaction whose next statement does not come, and any that waits for longer than its caller would. In the
+/// transaction itself, since behind a pooler the session is nobody's; with its beginning, since that costs no round trip.
+macro_rules! begin {
+    ($kind:literal) => {
+        concat!(
+            "BEGIN",
+            $kind,
+            "; SET LOCAL statement_timeout = 2000; SET LOCAL lock_timeout = 1000; \
+             SET LOCAL idle_in_transaction_session_timeout = 2000"
+        )
+    };
+}
+
+const BEGIN: &str = begin!("");
+
+/// What is read belongs to one moment.
+const BEGIN_SNAPSHOT: &str = begin!(" ISOLATION LEVEL REPEATABLE READ READ ONLY");
+
 /// A pool of connections to a PostgreSQL database that this crate's migrations have been run on.
 #[derive(Debug, Clone)]
 pub struct PostgresStore {
-    pool: PgPool,
+    pool: Connections<Postgres>,
+    /// For what users read of their bookings: it never takes a connection from those who reserve.
+    readers: Connections<Postgres>,
+    locked: Arc<LockedZones>,
 }
 
 impl PostgresStore {
-    /// Connects with at most `connections` and brings the schema up to date. Any number of instances may start at once.
+    /// Connects with at most `connections`, at least two, and brings the schema up to date. Any number of instances may start at once.
     ///
     /// # Errors
     /// A URL that does not parse, a server that does not answer, a migration that fails.
     pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url)?.application_name("stanchion-booking");
+        // No floats are read here, and poolers refuse startup parameters that they do not know.
+        let options = PgConnectOptions::from_str(url)?.application_name("stanchion-booking").extra_float_digits(None);
         within(MIGRATION_DEADLINE, migrate(options.clone())).await?;
-        Ok(Self { pool: pool(options, connections) })
+        within(MIGRATION_DEADLINE, settings::ensure(&options)).await?;
+        let readers = (connections / READERS_SHARE).max(1);
+        let writers = connections.saturating_sub(readers).max(1);
+        Ok(Self {
+            pool: Connections::new(pool(options.clone(), writers), Doubtful::Close),
+            readers: Connections::new(pool(options, readers), Doubtful::Close),
+            locked: Arc::default(),
+        })
     }
 
-    /// A connection. Where there is none, nothing was changed: that is worth telling from a lost answer.
-    async fn connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        self.pool.acquire().await.map_err(|error| StoreError::Unavailable(error.to_string()))
-    }
-
-    async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        self.pool.begin().await.map_err(|error| StoreError::Unavailable(error.to_string()))
+    async fn begin(&self) -> Result<Transaction<Postgres>, StoreError> {
+        self.pool.begin(BEGIN).await
     }
 
     async fn step<T>(&self, step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
@@ -70,12 +106,19 @@ impl PostgresStore {
 }
 
 /// Runs what is missing. The look before spares a start behind a pooler the migrator's lock, which is the session's and
-/// would stay with a connection of the pooler's.
+/// would stay with a connection of the pooler's, and so would the time that a migration may take.
 async fn migrate(options: PgConnectOptions) -> Result<(), StoreError> {
-    let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await?;
-    if !is_current(&pool).await {
-        MIGRATIONS.run(&pool).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+    let is_current = is_current(&pool).await;
+    pool.close().await;
+    if is_current {
+        return Ok(());
     }
+    let pool = PgPoolOptions::new().max_connections(1).after_connect(|connection, _| {
+        Box::pin(async move { sqlx::raw_sql(settings::UNLIMITED).execute(connection).await.map(drop) })
+    });
+    let pool = pool.connect_with(options).await?;
+    MIGRATIONS.run(&pool).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
     pool.close().await;
     Ok(())
 }
@@ -99,10 +142,6 @@ fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
                 }
                 Ok(true)
             })
-        })
-        // Not a startup parameter: poolers refuse those. Behind one, it stays with the server's connection, which is ours too.
-        .after_connect(|connection, _| {
-            Box::pin(async move { sqlx::query(STATEMENT_TIMEOUT).execute(connection).await.map(drop) })
         })
         .connect_lazy_with(options)
 }

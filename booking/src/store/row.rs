@@ -10,7 +10,7 @@ use waitingroom::{
     seats::{Hold, SeatSnapshot, ZoneSeats},
 };
 
-use super::{Checkpoint, StoreError, Summary, ZoneCount};
+use super::{Checkpoint, Fate, StoreError, Summary, ZoneCount};
 use crate::{
     money::{Currency, Money},
     parcel::{Parcel, unpack},
@@ -193,9 +193,12 @@ pub(super) fn checkpoint(row: Option<(i64, i64)>) -> Checkpoint {
         .unwrap_or_default()
 }
 
-pub(super) fn statuses(rows: Vec<(Uuid, String)>) -> Result<HashMap<BookingId, Status>, StoreError> {
-    let status = |name: &str| Status::named(name).ok_or_else(|| corrupt(format!("the status {name:?}")));
-    rows.into_iter().map(|(id, name)| Ok((id.into(), status(&name)?))).collect()
+pub(super) fn fates(rows: Vec<(Uuid, String)>) -> Result<HashMap<BookingId, Fate>, StoreError> {
+    let fate = |name: &str| match name {
+        "void" => Ok(Fate::Void),
+        _ => Status::named(name).map(Fate::Booked).ok_or_else(|| corrupt(format!("the status {name:?}"))),
+    };
+    rows.into_iter().map(|(id, name)| Ok((id.into(), fate(&name)?))).collect()
 }
 
 pub(super) fn snapshot(

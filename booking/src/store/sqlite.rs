@@ -4,17 +4,22 @@
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    Sqlite, SqlitePool,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{StoreError, error::within};
+use super::{
+    StoreError,
+    connection::{Connections, Doubtful, Transaction},
+    error::within,
+};
 
 mod audit;
 mod bookings;
 mod decisions;
 mod events;
+mod fates;
 mod insert;
 mod inventory;
 mod outbox;
@@ -32,8 +37,8 @@ const STEP_DEADLINE: Duration = Duration::from_millis(3_500);
 /// A SQLite database that this crate's migrations have been run on.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    writer: Connections<Sqlite>,
+    readers: Connections<Sqlite>,
 }
 
 impl SqliteStore {
@@ -49,8 +54,12 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(TURN_DEADLINE);
-        let writer = migrated(options.clone()).await?;
-        Ok(Self { writer, readers: pool(READERS).connect_lazy_with(options.read_only(true)) })
+        let writer = migrated(pool(1).connect_with(options.clone()).await?).await?;
+        let readers = pool(READERS).connect_lazy_with(options.read_only(true));
+        Ok(Self {
+            writer: Connections::new(writer, Doubtful::Close),
+            readers: Connections::new(readers, Doubtful::Close),
+        })
     }
 
     /// A database that ends with this value.
@@ -58,14 +67,22 @@ impl SqliteStore {
     /// # Errors
     /// A migration that fails.
     pub async fn in_memory() -> Result<Self, StoreError> {
-        // Each connection to memory is a database of its own: all steps share the one.
-        let writer = migrated(SqliteConnectOptions::new().in_memory(true).foreign_keys(true)).await?;
+        // Each connection to memory is a database of its own: all steps share the one, and a transaction that a step left open is
+        // undone before the next. Without one that fails, and changes nothing.
+        let undo = pool(1).after_release(|connection, _| {
+            Box::pin(async move {
+                let _ = sqlx::raw_sql("ROLLBACK").execute(connection).await;
+                Ok(true)
+            })
+        });
+        let writer = migrated(undo.connect_with(SqliteConnectOptions::new().in_memory(true).foreign_keys(true)).await?);
+        let writer = Connections::new(writer.await?, Doubtful::Keep);
         Ok(Self { readers: writer.clone(), writer })
     }
 
-    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
-        begun.map_err(|error| StoreError::Unavailable(error.to_string()))
+    /// A transaction that writes. Those before it have ended, also if nobody heard how.
+    async fn begin(&self) -> Result<Transaction<Sqlite>, StoreError> {
+        self.writer.begin("BEGIN IMMEDIATE").await
     }
 
     async fn step<T>(&self, step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
@@ -73,8 +90,7 @@ impl SqliteStore {
     }
 }
 
-async fn migrated(options: SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
-    let writer = pool(1).connect_with(options).await?;
+async fn migrated(writer: SqlitePool) -> Result<SqlitePool, StoreError> {
     MIGRATIONS.run(&writer).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
     Ok(writer)
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use booking::{
     audit::Act,
-    store::{Decision, Verb},
+    store::{Decision, Moment::Given, Verb},
 };
 use serde_json::json;
 use waitingroom::{
@@ -93,7 +93,7 @@ async fn a_settlement_that_the_engine_missed_is_made_good() {
     };
     // Decided behind the engine's back.
     let wishes = [wish(&ann, "ann", Verb::Cancel), wish(&bob, "bob", Verb::Confirm)];
-    shop.store.decide(&wishes, shop.clock.now()).await.unwrap();
+    shop.store.decide(&wishes, Given(shop.clock.now())).await.unwrap();
     assert_eq!(shop.left().await, [17, 1]);
     shop.clock.advance(Duration::from_secs(609));
     shop.until_left(&[20, 1]).await;

@@ -1,6 +1,6 @@
 //! What only PostgreSQL can do to us.
 
-use booking::store::{BookingStore, EventStore, Inserted, StoreError, postgres::PostgresStore};
+use booking::store::{BookingStore, EventStore, Moment::Given, postgres::PostgresStore};
 use futures_util::future::join_all;
 use sqlx::{Connection, PgConnection};
 
@@ -16,22 +16,6 @@ async fn instances_may_start_at_once() {
     for store in opened {
         store.unwrap().revision().await.unwrap();
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_locked_zone_does_not_keep_a_batch_for_ever() {
-    let url = own_database().await;
-    let store = PostgresStore::open(&url, 2).await.unwrap();
-    let event = event(&[10]);
-    store.create_event(&event, &operator(NOW)).await.unwrap();
-    let mut other = PgConnection::connect(&url).await.unwrap();
-    let mut lock = other.begin().await.unwrap();
-    sqlx::query("SELECT * FROM zones FOR UPDATE").execute(&mut *lock).await.unwrap();
-    let new = reservation(&event, 0, "ann", 1);
-    let refused = store.insert(std::slice::from_ref(&new)).await;
-    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "the server gave up, nothing was changed: {refused:?}");
-    lock.rollback().await.unwrap();
-    assert_eq!(store.insert(&[new]).await.unwrap(), [Inserted::Stored]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,7 +54,7 @@ async fn a_sweep_does_not_read_a_table_that_has_grown() {
     let event = event(&[5_000]);
     store.create_event(&event, &operator(NOW)).await.unwrap();
     for _ in 0..10 {
-        assert!(store.expire_due(NOW, 500).await.unwrap().is_empty());
+        assert!(store.expire_due(Given(NOW), 500).await.unwrap().is_empty());
     }
     let rows: Vec<_> = (0..5_000).map(|user| reservation(&event, 0, &format!("user-{user}"), 1)).collect();
     for batch in rows.chunks(200) {
@@ -79,7 +63,7 @@ async fn a_sweep_does_not_read_a_table_that_has_grown() {
     let mut other = PgConnection::connect(&url).await.unwrap();
     let (before, _) = scans_and_rows(&mut other).await;
     loop {
-        assert!(store.expire_due(NOW, 500).await.unwrap().is_empty());
+        assert!(store.expire_due(Given(NOW), 500).await.unwrap().is_empty());
         let (sweeps, rows_read) = scans_and_rows(&mut other).await;
         assert_eq!(rows_read, 0);
         if sweeps > before + 10 {

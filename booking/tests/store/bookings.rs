@@ -2,7 +2,7 @@
 
 use booking::{
     reservation::Status,
-    store::{Inserted, Ruling, SharedStore, Verb},
+    store::{Inserted, Moment::Given, Ruling, SharedStore, Verb},
 };
 use waitingroom::ids::IdempotencyKey;
 
@@ -39,7 +39,7 @@ pub(crate) async fn a_pass_makes_one_booking(store: SharedStore) {
     assert!(!store.pass_is_used(&first.pass_id).await.unwrap());
     assert_eq!(store.insert(std::slice::from_ref(&first)).await.unwrap(), [Inserted::Stored]);
     assert!(store.pass_is_used(&first.pass_id).await.unwrap());
-    store.decide(&[wish(&first, Verb::Cancel)], later(1)).await.unwrap();
+    store.decide(&[wish(&first, Verb::Cancel)], Given(later(1))).await.unwrap();
     let again = booking::reservation::NewBooking { pass_id: first.pass_id, ..reservation(&event, 0, "ann", 1) };
     assert_eq!(store.insert(&[again]).await.unwrap(), [Inserted::Duplicate]);
     assert_eq!(counters(&store, &event, 0).await, (0, 0));
@@ -71,7 +71,7 @@ pub(crate) async fn decisions_move_seats_once(store: SharedStore) {
     store.insert(&[kept.clone(), bought.clone(), returned.clone()]).await.unwrap();
     let batch = [wish(&bought, Verb::Confirm), wish(&returned, Verb::Cancel)];
     for round in 0..2 {
-        let rulings = store.decide(&batch, later(5)).await.unwrap();
+        let rulings = store.decide(&batch, Given(later(5))).await.unwrap();
         let changed = rulings.iter().filter(|ruling| matches!(ruling, Ruling::Changed(_))).count();
         assert_eq!(changed, if round == 0 { 2 } else { 0 });
         assert_eq!(counters(&store, &event, 0).await, (2, 2));
@@ -88,7 +88,7 @@ pub(crate) async fn somebody_elses_booking_is_not_found(store: SharedStore) {
     store.insert(std::slice::from_ref(&anns)).await.unwrap();
     let mut stranger = wish(&anns, Verb::Cancel);
     stranger.user = "bob".parse().unwrap();
-    let rulings = store.decide(&[stranger, wish(&anns, Verb::Confirm)], NOW).await.unwrap();
+    let rulings = store.decide(&[stranger, wish(&anns, Verb::Confirm)], Given(NOW)).await.unwrap();
     assert_eq!(rulings[0], Ruling::NotFound);
     assert!(matches!(&rulings[1], Ruling::Changed(booking) if booking.status == Status::Confirmed));
 }
@@ -98,7 +98,7 @@ pub(crate) async fn two_wishes_for_one_booking_in_a_batch(store: SharedStore) {
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
     let batch = [wish(&new, Verb::Confirm), wish(&new, Verb::Cancel), wish(&new, Verb::Confirm)];
-    let rulings = store.decide(&batch, NOW).await.unwrap();
+    let rulings = store.decide(&batch, Given(NOW)).await.unwrap();
     assert!(matches!(&rulings[0], Ruling::Changed(_)));
     for ruling in &rulings[1..] {
         assert!(matches!(ruling, Ruling::Unchanged(booking) if booking.status == Status::Confirmed));
@@ -110,16 +110,16 @@ pub(crate) async fn what_is_over_can_only_expire(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
-    assert!(store.expire_due(later(599), 10).await.unwrap().is_empty());
+    assert!(store.expire_due(Given(later(599)), 10).await.unwrap().is_empty());
     for verb in [Verb::Confirm, Verb::Cancel] {
-        let rulings = store.decide(&[wish(&new, verb)], later(600)).await.unwrap();
+        let rulings = store.decide(&[wish(&new, verb)], Given(later(600))).await.unwrap();
         assert!(matches!(&rulings[0], Ruling::Unchanged(booking) if booking.status == Status::Reserved));
     }
-    let expired = store.expire_due(later(600), 10).await.unwrap();
+    let expired = store.expire_due(Given(later(600)), 10).await.unwrap();
     assert_eq!(expired.len(), 1);
     assert_eq!(expired[0].status, Status::Expired);
     assert_eq!(counters(&store, &event, 0).await, (0, 0));
-    assert!(store.expire_due(later(700), 10).await.unwrap().is_empty());
+    assert!(store.expire_due(Given(later(700)), 10).await.unwrap().is_empty());
 }
 
 pub(crate) async fn lists_and_summaries(store: SharedStore) {
@@ -132,7 +132,7 @@ pub(crate) async fn lists_and_summaries(store: SharedStore) {
     }
     store.insert(&made).await.unwrap();
     store.insert(&[reservation(&event, 0, "bob", 1)]).await.unwrap();
-    store.decide(&[wish(&made[0], Verb::Confirm), wish(&made[1], Verb::Cancel)], later(10)).await.unwrap();
+    store.decide(&[wish(&made[0], Verb::Confirm), wish(&made[1], Verb::Cancel)], Given(later(10))).await.unwrap();
     let ann = "ann".parse().unwrap();
     let page = store.list(&ann, Some(event.event_id), 2, 1).await.unwrap();
     let ids: Vec<_> = page.bookings.iter().map(|booking| booking.booking_id).collect();

@@ -1,6 +1,6 @@
 //! The catalogue, the snapshot, the checkpoints.
 
-use booking::store::{Checkpoint, SharedStore, StoreError, Verb};
+use booking::store::{Checkpoint, Moment::Given, SharedStore, StoreError, Verb};
 use waitingroom::line::QueuePatch;
 
 use super::fixtures::{NOW, event, later, operator, reservation, stored_event, wish};
@@ -46,7 +46,7 @@ pub(crate) async fn the_snapshot_is_what_the_engine_needs(store: SharedStore) {
     let [held, bought, returned] =
         [("ann", 1), ("ann", 2), ("bob", 4)].map(|(user, n)| reservation(&event, 1, user, n));
     store.insert(&[held.clone(), bought.clone(), returned.clone()]).await.unwrap();
-    store.decide(&[wish(&bought, Verb::Confirm), wish(&returned, Verb::Cancel)], NOW).await.unwrap();
+    store.decide(&[wish(&bought, Verb::Confirm), wish(&returned, Verb::Cancel)], Given(NOW)).await.unwrap();
     let snapshot = store.snapshot(event.event_id).await.unwrap();
     let mut available: Vec<_> = snapshot.zones.iter().map(|zone| zone.available).collect();
     available.sort_unstable();

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use booking::{
     relay::{Relay, Relayed},
-    store::{SharedStore, Verb},
+    store::{Moment::Given, SharedStore, Verb},
 };
 use uuid::Uuid;
 use waitingroom::bus::{Bus, BusError, LocalBus, Message};
@@ -81,7 +81,7 @@ pub(crate) async fn messages_tell_the_booking(store: SharedStore) {
     let event = stored_event(&store, &[5]).await;
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
-    store.decide(&[wish(&new, Verb::Confirm)], later(3)).await.unwrap();
+    store.decide(&[wish(&new, Verb::Confirm)], Given(later(3))).await.unwrap();
     let rows = store.lease_parcels(Uuid::new_v4(), later(3), later(9), 10).await.unwrap();
     let id = new.booking.booking_id;
     let told: Vec<_> =
@@ -98,4 +98,32 @@ pub(crate) async fn messages_tell_the_booking(store: SharedStore) {
     assert_eq!(payload["booking_id"], id.to_string());
     assert_eq!(payload["total_price"], 2_500);
     assert_eq!(payload["status"], "confirmed");
+}
+
+/// Whoever writes them, a statement or this crate: to the letter.
+pub(crate) async fn messages_are_those_of_the_bookings(store: SharedStore) {
+    let event = stored_event(&store, &[9]).await;
+    let made: Vec<_> = [("a\"b\\c", 0), ("d€ö|e@f.example", 7), ("\u{1f3ab}", 120), ("gus", 345)]
+        .map(|(user, millis)| {
+            let mut new = reservation(&event, 0, user, 2);
+            new.booking.created_at = NOW.plus(Duration::from_millis(millis));
+            new.booking.expires_at = later(600).plus(Duration::from_millis(millis));
+            new
+        })
+        .into();
+    store.insert(&made).await.unwrap();
+    let moment = later(3).plus(Duration::from_millis(40));
+    let wishes = [wish(&made[0], Verb::Confirm), wish(&made[1], Verb::Cancel), wish(&made[2], Verb::Confirm)];
+    store.decide(&wishes, Given(moment)).await.unwrap();
+    store.expire_due(Given(later(900)), 10).await.unwrap();
+    let parcels = store.lease_parcels(Uuid::new_v4(), NOW, NOW, 10).await.unwrap();
+    let told: HashMap<_, _> =
+        parcels.into_iter().flat_map(|parcel| parcel.messages).map(|told| (told.message_id.clone(), told)).collect();
+    assert_eq!(told.len(), 8, "the beginning and the end of each");
+    for new in &made {
+        let booking = store.booking(new.booking.booking_id).await.unwrap().unwrap();
+        for message in [new.booking.message(), booking.message()] {
+            assert_eq!(told.get(&message.message_id), Some(&message));
+        }
+    }
 }

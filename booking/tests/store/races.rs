@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use booking::{
     reservation::{NewBooking, Status},
-    store::{Inserted, Ruling, SharedStore, Verb},
+    store::{Inserted, Moment::Given, Ruling, SharedStore, Verb},
 };
 use futures_util::future::join_all;
 
@@ -36,8 +36,8 @@ pub(crate) async fn confirm_against_expiry_has_one_winner(store: SharedStore) {
     store.insert(&made).await.unwrap();
     // One instance's clock is a second behind the other's.
     let wishes: Vec<_> = made.iter().map(|new| vec![wish(new, Verb::Confirm)]).collect();
-    let confirms = join_all(wishes.iter().map(|batch| store.decide(batch, later(599))));
-    let expiries = join_all((0..10).map(|_| store.expire_due(later(600), 20)));
+    let confirms = join_all(wishes.iter().map(|batch| store.decide(batch, Given(later(599)))));
+    let expiries = join_all((0..10).map(|_| store.expire_due(Given(later(600)), 20)));
     let (confirms, expiries) = futures_util::future::join(confirms, expiries).await;
     let confirmed: HashSet<_> = confirms
         .into_iter()
@@ -61,7 +61,7 @@ pub(crate) async fn confirm_against_cancel_has_one_winner(store: SharedStore) {
     store.insert(&made).await.unwrap();
     let wishes: Vec<_> =
         made.iter().flat_map(|new| [Verb::Confirm, Verb::Cancel].map(|verb| vec![wish(new, verb)])).collect();
-    let rulings = join_all(wishes.iter().map(|batch| store.decide(batch, NOW))).await;
+    let rulings = join_all(wishes.iter().map(|batch| store.decide(batch, Given(NOW)))).await;
     let changed: Vec<_> =
         rulings.into_iter().map(|rulings| matches!(rulings.unwrap()[0], Ruling::Changed(_))).collect();
     for pair in changed.chunks(2) {
@@ -77,7 +77,7 @@ pub(crate) async fn expiry_by_many_instances_expires_each_once(store: SharedStor
     store.insert(&made).await.unwrap();
     let mut expired = Vec::new();
     while expired.len() < 150 {
-        let steps = join_all((0..4).map(|_| store.expire_due(later(600), 20))).await;
+        let steps = join_all((0..4).map(|_| store.expire_due(Given(later(600)), 20))).await;
         let found: Vec<_> = steps.into_iter().flat_map(|step| step.unwrap()).collect();
         assert!(!found.is_empty(), "what is due is found");
         expired.extend(found.into_iter().map(|booking| booking.booking_id));
@@ -102,7 +102,8 @@ pub(crate) async fn crossing_batches_do_not_lock_each_other_out(store: SharedSto
     assert_eq!(stored, 40);
     let wishes: Vec<_> = there.iter().chain(&back).map(|new| wish(new, Verb::Confirm)).collect();
     let reversed: Vec<_> = wishes.iter().rev().cloned().collect();
-    let (first, second) = futures_util::future::join(store.decide(&wishes, NOW), store.decide(&reversed, NOW)).await;
+    let (first, second) =
+        futures_util::future::join(store.decide(&wishes, Given(NOW)), store.decide(&reversed, Given(NOW))).await;
     let rulings = [first.unwrap(), second.unwrap()].concat();
     assert_eq!(rulings.iter().filter(|ruling| matches!(ruling, Ruling::Changed(_))).count(), 40);
 }
@@ -127,9 +128,9 @@ pub(crate) async fn counters_agree_with_bookings_after_anything(store: SharedSto
                 .zip([Verb::Confirm, Verb::Cancel, Verb::Confirm].into_iter().cycle())
                 .map(|(new, verb)| wish(new, verb))
                 .collect();
-            store.decide(&wishes[..5], later(50 * number as u64)).await.unwrap();
-            store.expire_due(later(40 * number as u64), 7).await.unwrap();
-            store.decide(&wishes[3..], later(50 * number as u64)).await.unwrap();
+            store.decide(&wishes[..5], Given(later(50 * number as u64))).await.unwrap();
+            store.expire_due(Given(later(40 * number as u64)), 7).await.unwrap();
+            store.decide(&wishes[3..], Given(later(50 * number as u64))).await.unwrap();
         }
     };
     join_all((0..12).map(act)).await;

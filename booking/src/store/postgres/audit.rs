@@ -1,13 +1,13 @@
 //! What operators did.
 
 use async_trait::async_trait;
-use sqlx::{Postgres, Transaction};
+use sqlx::Postgres;
 use waitingroom::ids::EventId;
 
 use super::PostgresStore;
 use crate::{
     audit::{Deed, Record},
-    store::{AuditStore, StoreError, row::audit as row, sql},
+    store::{AuditStore, StoreError, connection::Transaction, row::audit as row, sql},
 };
 
 #[async_trait]
@@ -16,18 +16,23 @@ impl AuditStore for PostgresStore {
         self.step(async {
             let mut transaction = self.begin().await?;
             note(&mut transaction, deed).await?;
-            Ok(transaction.commit().await?)
+            transaction.commit().await
         })
         .await
     }
 
     async fn audit(&self, event: Option<EventId>, before: i64, limit: u32) -> Result<Vec<Record>, StoreError> {
         self.step(async {
-            let rows = sqlx::query_as::<_, row::AuditRow>(sql::AUDIT)
-                .bind(event.map(|event| event.uuid()))
-                .bind(before)
-                .bind(i64::from(limit))
-                .fetch_all(&self.pool)
+            let rows = self
+                .pool
+                .run(async |on| {
+                    sqlx::query_as::<_, row::AuditRow>(sql::AUDIT)
+                        .bind(event.map(|event| event.uuid()))
+                        .bind(before)
+                        .bind(i64::from(limit))
+                        .fetch_all(on)
+                        .await
+                })
                 .await?;
             rows.into_iter().map(row::AuditRow::read).collect()
         })
@@ -36,7 +41,7 @@ impl AuditStore for PostgresStore {
 }
 
 /// Writes a line as part of the change that it is about.
-pub(super) async fn note(transaction: &mut Transaction<'_, Postgres>, deed: &Deed) -> Result<(), StoreError> {
+pub(super) async fn note(transaction: &mut Transaction<Postgres>, deed: &Deed) -> Result<(), StoreError> {
     sqlx::query(sql::NOTE)
         .bind(deed.act.at.millis())
         .bind(deed.act.operator.as_str())

@@ -7,7 +7,7 @@ use waitingroom::{
     line::{QueuePatch, QueueSettings},
 };
 
-use super::{PostgresStore, audit::note};
+use super::{BEGIN_SNAPSHOT, PostgresStore, audit::note};
 use crate::{
     appearance::{Appearance, AppearancePatch},
     audit::{Act, Action, Deed},
@@ -21,12 +21,19 @@ const LOCK_APPEARANCE: &str = "SELECT appearance FROM events WHERE event_id = $1
 #[async_trait]
 impl EventStore for PostgresStore {
     async fn revision(&self) -> Result<i64, StoreError> {
-        self.step(async { Ok(sqlx::query_scalar(sql::REVISION).fetch_one(&self.pool).await?) }).await
+        self.step(async { self.pool.run(async |on| sqlx::query_scalar(sql::REVISION).fetch_one(on).await).await }).await
+    }
+
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        let now = concat!("SELECT ", sql::database_now!());
+        let query = sqlx::query_scalar::<_, i64>(now);
+        let now = self.step(async { self.pool.run(async |on| query.fetch_one(on).await).await }).await?;
+        Ok(Timestamp::from_millis(now))
     }
 
     async fn catalogue(&self) -> Result<Vec<Event>, StoreError> {
         self.step(async {
-            let mut transaction = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+            let mut transaction = self.pool.begin(BEGIN_SNAPSHOT).await?;
             let events = sqlx::query_as(sql::EVENTS).fetch_all(&mut *transaction).await?;
             let shows = sqlx::query_as(sql::SHOWS).fetch_all(&mut *transaction).await?;
             let zones = sqlx::query_as(sql::ZONES).fetch_all(&mut *transaction).await?;
@@ -74,7 +81,7 @@ impl EventStore for PostgresStore {
             }
             sqlx::query(sql::RAISE_REVISION).execute(&mut *transaction).await?;
             note(&mut transaction, &Deed::created(act, event)).await?;
-            Ok(transaction.commit().await?)
+            transaction.commit().await
         })
         .await
     }
@@ -88,7 +95,10 @@ impl EventStore for PostgresStore {
         self.step(async {
             let mut transaction = self.begin().await?;
             let stored = sqlx::query_scalar::<_, String>(LOCK_SETTINGS).bind(event.uuid());
-            let Some(stored) = stored.fetch_optional(&mut *transaction).await? else { return Ok(None) };
+            let Some(stored) = stored.fetch_optional(&mut *transaction).await? else {
+                transaction.rollback().await?;
+                return Ok(None);
+            };
             let before = row::settings(&stored)?;
             let after = row::patched(&before, patch)?;
             let put = sqlx::query(sql::PUT_SETTINGS).bind(event.uuid()).bind(row::settings_text(&after));
@@ -110,7 +120,10 @@ impl EventStore for PostgresStore {
         self.step(async {
             let mut transaction = self.begin().await?;
             let stored = sqlx::query_scalar::<_, String>(LOCK_APPEARANCE).bind(event.uuid());
-            let Some(stored) = stored.fetch_optional(&mut *transaction).await? else { return Ok(None) };
+            let Some(stored) = stored.fetch_optional(&mut *transaction).await? else {
+                transaction.rollback().await?;
+                return Ok(None);
+            };
             let before = row::appearance(&stored)?;
             let after = row::repainted(&before, patch)?;
             let put = sqlx::query(sql::PUT_APPEARANCE).bind(event.uuid()).bind(row::appearance_text(&after));

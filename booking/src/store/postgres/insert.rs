@@ -1,7 +1,9 @@
-//! A batch of bookings in one statement: rows, counters and a parcel of messages, all or nothing.
+//! A batch of bookings in one statement: rows, counters and a parcel of messages, all or nothing. If a zone is locked, its bookings go
+//! by themselves.
 
 use std::collections::{BTreeMap, HashMap};
 
+use futures_util::future::join_all;
 use sqlx::{
     Postgres, Row,
     postgres::{PgArguments, PgRow},
@@ -9,7 +11,10 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use super::PostgresStore;
+use super::{
+    PostgresStore,
+    zones::{PATIENCE_MS, parts},
+};
 use crate::{
     parcel::line,
     reservation::NewBooking,
@@ -40,11 +45,11 @@ macro_rules! names {
 /// One statement is one transaction: no second round trip while hot rows are locked. Zones are locked last and by their ids.
 const INSERT_NEW: &str = concat!(
     "
-WITH stored AS (
+WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', $19, TRUE)), stored AS (
     INSERT INTO bookings (status, ",
     names!(),
     ")
-    SELECT 'reserved', input.* FROM ",
+    SELECT 'reserved', input.* FROM patience CROSS JOIN ",
     input!(),
     ") AS input
     RETURNING 1
@@ -64,8 +69,8 @@ SELECT $16, CASE (SELECT count(*) FROM counted) WHEN cardinality($14) THEN $17::
 /// rows were stored (true), and which name a zone that is not there (false).
 const INSERT_MISSING: &str = concat!(
     "
-WITH input AS (
-    SELECT * FROM ",
+WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', $15, TRUE)), input AS (
+    SELECT input.* FROM patience CROSS JOIN ",
     input!(),
     ", $14::text[]) AS input (",
     names!(),
@@ -97,26 +102,67 @@ UNION ALL SELECT booking_id, FALSE FROM input WHERE zone_id NOT IN (SELECT zones
 );
 
 impl PostgresStore {
+    /// All zones at once; if one is locked, each by itself.
+    pub(super) async fn insert_by_zones(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
+        let locked = self.locked.all();
+        if locked.is_empty() {
+            match self.insert_batch(batch, PATIENCE_MS).await {
+                Err(StoreError::Locked(_)) => Ok(self.insert_apart(batch, |_| true).await),
+                answer => answer,
+            }
+        } else {
+            Ok(self.insert_apart(batch, |zone| locked.contains(zone)).await)
+        }
+    }
+
+    async fn insert_apart(&self, batch: &[NewBooking], apart: impl Fn(&Uuid) -> bool) -> Vec<Inserted> {
+        let parts = parts(batch.iter().map(|row| row.booking.zone_id.uuid()), apart);
+        let parts = parts.into_iter().map(|(zone, positions)| {
+            let part: Vec<_> = positions.iter().map(|position| batch[*position].clone()).collect();
+            async move { (positions, self.insert_part(zone, &part).await) }
+        });
+        let mut answers = vec![Inserted::NotNow; batch.len()];
+        for (positions, part) in join_all(parts).await {
+            positions.into_iter().zip(part).for_each(|(position, answer)| answers[position] = answer);
+        }
+        answers
+    }
+
+    /// One zone's, or those of all that are not known to be locked: if one of these is, each goes by itself.
+    async fn insert_part(&self, zone: Option<Uuid>, part: &[NewBooking]) -> Vec<Inserted> {
+        let patience = zone.map_or(PATIENCE_MS, |zone| self.locked.patience_ms(zone));
+        let stored = self.insert_batch(part, patience).await;
+        match (zone, &stored) {
+            (Some(zone), _) => self.locked.learn(zone, &stored),
+            (None, Err(StoreError::Locked(_))) => return Box::pin(self.insert_apart(part, |_| true)).await,
+            (None, _) => {}
+        }
+        stored.unwrap_or_else(|error| {
+            tracing::warn!(%error, reservations = part.len(), "a part of a batch was not committed");
+            vec![if error.may_stand() { Inserted::Unknown } else { Inserted::NotNow }; part.len()]
+        })
+    }
+
     /// The whole batch at once, in the hope that all of it is new; where one row makes the database refuse the batch, each row
     /// by itself.
-    pub(super) async fn insert_batch(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
+    async fn insert_batch(&self, batch: &[NewBooking], patience_ms: u32) -> Result<Vec<Inserted>, StoreError> {
         // By pass, so that two batches with the same ones wait for each other in one order only.
         let mut rows: Vec<_> = batch.iter().collect();
         rows.sort_unstable_by_key(|row| row.pass_id.as_str());
-        match self.insert_new(&rows).await {
+        match self.insert_new(&rows, patience_ms).await {
             Err(StoreError::Refused(_)) => {}
             answer => return answer.map(|()| vec![Inserted::Stored; batch.len()]),
         }
-        match self.insert_missing(&rows).await {
-            Err(StoreError::Refused(_)) => self.insert_singly(batch).await,
+        match self.insert_missing(&rows, patience_ms).await {
+            Err(StoreError::Refused(_)) => self.insert_singly(batch, patience_ms).await,
             found => found.map(|found| batch.iter().map(|row| found.answer(row)).collect()),
         }
     }
 
-    async fn insert_singly(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
+    async fn insert_singly(&self, batch: &[NewBooking], patience_ms: u32) -> Result<Vec<Inserted>, StoreError> {
         let mut answers = Vec::with_capacity(batch.len());
         for row in batch {
-            match self.insert_missing(&[row]).await {
+            match self.insert_missing(&[row], patience_ms).await {
                 Ok(found) => answers.push(found.answer(row)),
                 Err(StoreError::Refused(_)) => answers.push(Inserted::NoSeats),
                 // Rows before this one stand: that is for the caller to find out.
@@ -126,7 +172,7 @@ impl PostgresStore {
         Ok(answers)
     }
 
-    async fn insert_new(&self, rows: &[&NewBooking]) -> Result<(), StoreError> {
+    async fn insert_new(&self, rows: &[&NewBooking], patience_ms: u32) -> Result<(), StoreError> {
         let mut demand = BTreeMap::<Uuid, i64>::new();
         for NewBooking { booking, .. } in rows {
             *demand.entry(booking.zone_id.uuid()).or_default() += i64::from(booking.quantity);
@@ -137,17 +183,15 @@ impl PostgresStore {
             .bind(seats)
             .bind(rows.iter().map(|row| line(&row.booking.message())).collect::<String>())
             .bind(rows.len() as i32)
-            .bind(rows.iter().map(|row| row.booking.created_at.millis()).min());
-        let mut connection = self.connection().await?;
-        statement.execute(&mut *connection).await?;
-        Ok(())
+            .bind(rows.iter().map(|row| row.booking.created_at.millis()).min())
+            .bind(patience_ms.to_string());
+        self.pool.run(async |on| statement.execute(on).await).await.map(drop)
     }
 
-    async fn insert_missing(&self, rows: &[&NewBooking]) -> Result<Found, StoreError> {
+    async fn insert_missing(&self, rows: &[&NewBooking], patience_ms: u32) -> Result<Found, StoreError> {
         let statement = bind_columns(sqlx::query(INSERT_MISSING), rows);
-        let statement = statement.bind(column(rows, |row| line(&row.booking.message())));
-        let mut connection = self.connection().await?;
-        let found = statement.fetch_all(&mut *connection).await?;
+        let statement = statement.bind(column(rows, |row| line(&row.booking.message()))).bind(patience_ms.to_string());
+        let found = self.pool.run(async |on| statement.fetch_all(on).await).await?;
         let pair = |row: PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
         Ok(Found(found.into_iter().map(pair).collect::<Result<_, sqlx::Error>>()?))
     }

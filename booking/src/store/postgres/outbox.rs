@@ -43,14 +43,14 @@ impl OutboxStore for PostgresStore {
         self.step(async {
             let query = sqlx::query_as::<_, ParcelRow>(LEASE).bind(owner).bind(now.millis());
             let query = query.bind(until.millis()).bind(i64::from(limit));
-            row::parcels(query.fetch_all(&self.pool).await?)
+            row::parcels(self.pool.run(async |on| query.fetch_all(on).await).await?)
         })
         .await
     }
 
     async fn remove_parcels(&self, parcels: &[i64]) -> Result<(), StoreError> {
         self.step(async {
-            sqlx::query(REMOVE).bind(parcels).execute(&self.pool).await?;
+            self.pool.run(async |on| sqlx::query(REMOVE).bind(parcels).execute(on).await).await?;
             Ok(())
         })
         .await
@@ -59,7 +59,7 @@ impl OutboxStore for PostgresStore {
     async fn repack(&self, owner: Uuid, parcel: i64, left: &[OutboxMessage]) -> Result<(), StoreError> {
         self.step(async {
             let query = sqlx::query(REPACK).bind(owner).bind(parcel).bind(pack(left)).bind(left.len() as i32);
-            query.execute(&self.pool).await?;
+            self.pool.run(async |on| query.execute(on).await).await?;
             Ok(())
         })
         .await
@@ -68,7 +68,7 @@ impl OutboxStore for PostgresStore {
     async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
         self.step(async {
             let query = sqlx::query_as::<_, (i64, Option<i64>)>(sql::BACKLOG);
-            let (waiting, oldest) = query.fetch_one(&self.pool).await?;
+            let (waiting, oldest) = self.pool.run(async |on| query.fetch_one(on).await).await?;
             Ok((waiting.max(0) as u64, oldest.map(Timestamp::from_millis)))
         })
         .await

@@ -1,14 +1,15 @@
 //! Confirming, cancelling and expiring: a conditional update decides, and only rows it changed move seats.
 
-use sqlx::{Sqlite, Transaction};
+use sqlx::Sqlite;
 use uuid::Uuid;
-use waitingroom::clock::Timestamp;
+use waitingroom::clock::{Clock, Timestamp};
 
 use super::{SqliteStore, insert::note};
 use crate::{
     reservation::{Booking, Status},
     store::{
-        Decision, Ruling, StoreError, Verb,
+        Decision, Moment, Ruling, StoreError, Verb,
+        connection::Transaction,
         row::BookingRow,
         sql::{self, booking_columns},
     },
@@ -35,8 +36,9 @@ const EXPIRE: &str =
 const COUNT: &str = "UPDATE zones SET held = held - $2, confirmed = confirmed + $3 WHERE zone_id = $1";
 
 impl SqliteStore {
-    pub(super) async fn decide_batch(&self, batch: &[Decision], now: Timestamp) -> Result<Vec<Ruling>, StoreError> {
+    pub(super) async fn decide_batch(&self, batch: &[Decision], moment: Moment) -> Result<Vec<Ruling>, StoreError> {
         let mut transaction = self.begin().await?;
+        let now = now(moment);
         let mut rulings = Vec::with_capacity(batch.len());
         for wish in batch {
             rulings.push(decide(&mut transaction, wish, now).await?);
@@ -50,8 +52,9 @@ impl SqliteStore {
         Ok(rulings)
     }
 
-    pub(super) async fn expire_batch(&self, now: Timestamp, limit: u32) -> Result<Vec<Booking>, StoreError> {
+    pub(super) async fn expire_batch(&self, moment: Moment, limit: u32) -> Result<Vec<Booking>, StoreError> {
         let mut transaction = self.begin().await?;
+        let now = now(moment);
         let due = sqlx::query_scalar::<_, Uuid>(DUE).bind(now.millis()).bind(i64::from(limit));
         let mut expired = Vec::new();
         for booking in due.fetch_all(&mut *transaction).await? {
@@ -66,11 +69,12 @@ impl SqliteStore {
     }
 }
 
-async fn decide(
-    transaction: &mut Transaction<'static, Sqlite>,
-    wish: &Decision,
-    now: Timestamp,
-) -> Result<Ruling, StoreError> {
+/// The turn has come: what waited for it is judged now.
+fn now(moment: Moment) -> Timestamp {
+    moment.given_ms().map_or_else(|| Clock::System.now(), Timestamp::from_millis)
+}
+
+async fn decide(transaction: &mut Transaction<Sqlite>, wish: &Decision, now: Timestamp) -> Result<Ruling, StoreError> {
     let statement = match wish.verb {
         Verb::Confirm => CONFIRM,
         Verb::Cancel => CANCEL,
@@ -87,7 +91,7 @@ async fn decide(
     Ok(found.filter(|booking| booking.user == wish.user).map_or(Ruling::NotFound, Ruling::Unchanged))
 }
 
-async fn count(transaction: &mut Transaction<'static, Sqlite>, booking: &Booking) -> Result<(), StoreError> {
+async fn count(transaction: &mut Transaction<Sqlite>, booking: &Booking) -> Result<(), StoreError> {
     let seats = i64::from(booking.quantity);
     let confirmed = if booking.status == Status::Confirmed { seats } else { 0 };
     let count = sqlx::query(COUNT).bind(booking.zone_id.uuid()).bind(seats).bind(confirmed);

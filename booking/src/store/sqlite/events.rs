@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use waitingroom::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     ids::EventId,
     line::{QueuePatch, QueueSettings},
 };
@@ -21,12 +21,17 @@ const LOCK_APPEARANCE: &str = "SELECT appearance FROM events WHERE event_id = $1
 #[async_trait]
 impl EventStore for SqliteStore {
     async fn revision(&self) -> Result<i64, StoreError> {
-        self.step(async { Ok(sqlx::query_scalar(sql::REVISION).fetch_one(&self.readers).await?) }).await
+        self.step(async { self.readers.run(async |on| sqlx::query_scalar(sql::REVISION).fetch_one(on).await).await })
+            .await
+    }
+
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        Ok(Clock::System.now()) // the file is on this host
     }
 
     async fn catalogue(&self) -> Result<Vec<Event>, StoreError> {
         self.step(async {
-            let mut transaction = self.readers.begin().await?;
+            let mut transaction = self.readers.begin("BEGIN").await?;
             let events = sqlx::query_as(sql::EVENTS).fetch_all(&mut *transaction).await?;
             let shows = sqlx::query_as(sql::SHOWS).fetch_all(&mut *transaction).await?;
             let zones = sqlx::query_as(sql::ZONES).fetch_all(&mut *transaction).await?;
@@ -74,7 +79,7 @@ impl EventStore for SqliteStore {
             }
             sqlx::query(sql::RAISE_REVISION).execute(&mut *transaction).await?;
             note(&mut transaction, &Deed::created(act, event)).await?;
-            Ok(transaction.commit().await?)
+            transaction.commit().await
         })
         .await
     }
@@ -88,7 +93,10 @@ impl EventStore for SqliteStore {
         self.step(async {
             let mut transaction = self.begin().await?;
             let stored = sqlx::query_scalar::<_, String>(LOCK_SETTINGS).bind(event.uuid());
-            let Some(stored) = stored.fetch_optional(&mut *transaction).await? else { return Ok(None) };
+            let Some(stored) = stored.fetch_optional(&mut *transaction).await? else {
+                transaction.rollback().await?;
+                return Ok(None);
+            };
             let before = row::settings(&stored)?;
             let after = row::patched(&before, patch)?;
             let put = sqlx::query(sql::PUT_SETTINGS).bind(event.uuid()).bind(row::settings_text(&after));
@@ -110,7 +118,10 @@ impl EventStore for SqliteStore {
         self.step(async {
             let mut transaction = self.begin().await?;
             let stored = sqlx::query_scalar::<_, String>(LOCK_APPEARANCE).bind(event.uuid());
-            let Some(stored) = stored.fetch_optional(&mut *transaction).await? else { return Ok(None) };
+            let Some(stored) = stored.fetch_optional(&mut *transaction).await? else {
+                transaction.rollback().await?;
+                return Ok(None);
+            };
             let before = row::appearance(&stored)?;
             let after = row::repainted(&before, patch)?;
             let put = sqlx::query(sql::PUT_APPEARANCE).bind(event.uuid()).bind(row::appearance_text(&after));

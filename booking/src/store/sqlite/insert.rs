@@ -1,13 +1,13 @@
 //! A batch of bookings in one transaction. A statement that a constraint refuses undoes itself alone, so each row is tried
 //! in its turn.
 
-use sqlx::{Sqlite, Transaction};
+use sqlx::Sqlite;
 
 use super::SqliteStore;
 use crate::{
     parcel::pack,
     reservation::{NewBooking, OutboxMessage},
-    store::{Inserted, StoreError},
+    store::{Inserted, StoreError, connection::Transaction},
 };
 
 const INSERT: &str =
@@ -38,7 +38,7 @@ impl SqliteStore {
     }
 }
 
-async fn insert(transaction: &mut Transaction<'static, Sqlite>, row: &NewBooking) -> Result<Inserted, StoreError> {
+async fn insert(transaction: &mut Transaction<Sqlite>, row: &NewBooking) -> Result<Inserted, StoreError> {
     match insert_row(transaction, row).await {
         Ok(true) => {}
         Ok(false) => return Ok(Inserted::Duplicate),
@@ -58,7 +58,7 @@ async fn insert(transaction: &mut Transaction<'static, Sqlite>, row: &NewBooking
     }
 }
 
-async fn insert_row(transaction: &mut Transaction<'static, Sqlite>, row: &NewBooking) -> Result<bool, StoreError> {
+async fn insert_row(transaction: &mut Transaction<Sqlite>, row: &NewBooking) -> Result<bool, StoreError> {
     let booking = &row.booking;
     let statement = sqlx::query(INSERT)
         .bind(booking.booking_id.uuid())
@@ -79,7 +79,7 @@ async fn insert_row(transaction: &mut Transaction<'static, Sqlite>, row: &NewBoo
 
 /// What the transaction has to tell, as one parcel.
 pub(super) async fn note(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction<Sqlite>,
     messages: &[OutboxMessage],
     at_ms: i64,
 ) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ use crate::store::{
 impl InventoryStore for SqliteStore {
     async fn snapshot(&self, event: EventId) -> Result<SeatSnapshot, StoreError> {
         self.step(async {
-            let mut transaction = self.readers.begin().await?;
+            let mut transaction = self.readers.begin("BEGIN").await?;
             let zones = sqlx::query_as::<_, ZoneCountRow>(sql::ZONE_COUNTS).bind(Some(event.uuid()));
             let zones = zones.fetch_all(&mut *transaction).await?;
             let holds = sqlx::query_as::<_, HoldRow>(sql::HOLDS).bind(event.uuid());
@@ -30,7 +30,7 @@ impl InventoryStore for SqliteStore {
     async fn zone_counts(&self, event: Option<EventId>) -> Result<Vec<ZoneCount>, StoreError> {
         self.step(async {
             let query = sqlx::query_as::<_, ZoneCountRow>(sql::ZONE_COUNTS).bind(event.map(EventId::uuid));
-            row::all(query.fetch_all(&self.readers).await?)
+            row::all(self.readers.run(async |on| query.fetch_all(on).await).await?)
         })
         .await
     }
@@ -38,7 +38,7 @@ impl InventoryStore for SqliteStore {
     async fn checkpoint(&self, event: EventId) -> Result<Checkpoint, StoreError> {
         self.step(async {
             let query = sqlx::query_as::<_, (i64, i64)>(sql::CHECKPOINT).bind(event.uuid());
-            Ok(row::checkpoint(query.fetch_optional(&self.readers).await?))
+            Ok(row::checkpoint(self.readers.run(async |on| query.fetch_optional(on).await).await?))
         })
         .await
     }
@@ -46,7 +46,9 @@ impl InventoryStore for SqliteStore {
     async fn save_checkpoint(&self, event: EventId, reached: Checkpoint) -> Result<(), StoreError> {
         self.step(async {
             let query = sqlx::query(sql::SAVE_CHECKPOINT).bind(event.uuid());
-            query.bind(reached.sequence as i64).bind(reached.head as i64).execute(&self.writer).await?;
+            self.writer
+                .run(async |on| query.bind(reached.sequence as i64).bind(reached.head as i64).execute(on).await)
+                .await?;
             Ok(())
         })
         .await
@@ -54,7 +56,7 @@ impl InventoryStore for SqliteStore {
 
     async fn clear_checkpoint(&self, event: EventId) -> Result<(), StoreError> {
         self.step(async {
-            sqlx::query(sql::CLEAR_CHECKPOINT).bind(event.uuid()).execute(&self.writer).await?;
+            self.writer.run(async |on| sqlx::query(sql::CLEAR_CHECKPOINT).bind(event.uuid()).execute(on).await).await?;
             Ok(())
         })
         .await
@@ -63,14 +65,14 @@ impl InventoryStore for SqliteStore {
     async fn lease_sync(&self, event: EventId, now: Timestamp, until: Timestamp) -> Result<bool, StoreError> {
         self.step(async {
             let query = sqlx::query(sql::LEASE_SYNC).bind(event.uuid()).bind(now.millis()).bind(until.millis());
-            Ok(query.execute(&self.writer).await?.rows_affected() == 1)
+            Ok(self.writer.run(async |on| query.execute(on).await).await?.rows_affected() == 1)
         })
         .await
     }
 
     async fn release_sync(&self, event: EventId) -> Result<(), StoreError> {
         self.step(async {
-            sqlx::query(sql::RELEASE_SYNC).bind(event.uuid()).execute(&self.writer).await?;
+            self.writer.run(async |on| sqlx::query(sql::RELEASE_SYNC).bind(event.uuid()).execute(on).await).await?;
             Ok(())
         })
         .await

@@ -35,11 +35,12 @@ impl OutboxStore for SqliteStore {
     ) -> Result<Vec<Parcel>, StoreError> {
         self.step(async {
             let lease = sqlx::query(LEASE).bind(owner).bind(now.millis()).bind(until.millis());
-            if lease.execute(&self.writer).await?.rows_affected() == 0 {
+            let leased = self.writer.run(async |on| lease.execute(on).await).await?;
+            if leased.rows_affected() == 0 {
                 return Ok(Vec::new());
             }
             let oldest = sqlx::query_as::<_, ParcelRow>(OLDEST).bind(i64::from(limit));
-            row::parcels(oldest.fetch_all(&self.readers).await?)
+            row::parcels(self.readers.run(async |on| oldest.fetch_all(on).await).await?)
         })
         .await
     }
@@ -50,7 +51,7 @@ impl OutboxStore for SqliteStore {
             for parcel in parcels {
                 sqlx::query(REMOVE).bind(parcel).execute(&mut *transaction).await?;
             }
-            Ok(transaction.commit().await?)
+            transaction.commit().await
         })
         .await
     }
@@ -58,7 +59,7 @@ impl OutboxStore for SqliteStore {
     async fn repack(&self, owner: Uuid, parcel: i64, left: &[OutboxMessage]) -> Result<(), StoreError> {
         self.step(async {
             let query = sqlx::query(REPACK).bind(owner).bind(parcel).bind(pack(left)).bind(left.len() as i32);
-            query.execute(&self.writer).await?;
+            self.writer.run(async |on| query.execute(on).await).await?;
             Ok(())
         })
         .await
@@ -67,7 +68,7 @@ impl OutboxStore for SqliteStore {
     async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
         self.step(async {
             let query = sqlx::query_as::<_, (i64, Option<i64>)>(sql::BACKLOG);
-            let (waiting, oldest) = query.fetch_one(&self.readers).await?;
+            let (waiting, oldest) = self.readers.run(async |on| query.fetch_one(on).await).await?;
             Ok((waiting.max(0) as u64, oldest.map(Timestamp::from_millis)))
         })
         .await

@@ -1,0 +1,179 @@
+//! Connections in the hands of one step: nothing that a step leaves behind reaches the next one.
+//!
+//! A pool takes back whatever still answers, also a connection in the middle of a transaction of which the pool knows nothing. So a
+//! connection goes back only if its step has come to a known end: a statement that was answered, or a transaction whose end was
+//! confirmed. A step that was dropped, timed out or failed in any other way closes its connection, and the server undoes what is open.
+//!
+//! A database in memory is its connection: it goes back in any case, and the pool rolls back what is open on the way
+//! (`SqliteStore::in_memory`).
+
+use std::{
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
+
+use sqlx::{Database, Error, Executor, Pool, pool::PoolConnection};
+use tokio::runtime::Handle;
+
+use super::StoreError;
+
+/// Longest wait for a connection's last answer on its way back: one that hangs must not keep its place in the pool.
+const RETURN_DEADLINE: Duration = Duration::from_secs(1);
+
+/// The only way to the connections of a pool.
+#[derive(Debug)]
+pub(super) struct Connections<DB: Database> {
+    pool: Pool<DB>,
+    /// What becomes of a connection whose step has no known end.
+    doubtful: Doubtful,
+}
+
+/// See [`Connections`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubtful {
+    /// It is closed.
+    Close,
+    /// It is the database itself: the pool makes it usable again.
+    Keep,
+}
+
+impl<DB: Database> Clone for Connections<DB> {
+    fn clone(&self) -> Self {
+        Self { pool: self.pool.clone(), doubtful: self.doubtful }
+    }
+}
+
+impl<DB: Database> Connections<DB>
+where
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
+    pub(super) fn new(pool: Pool<DB>, doubtful: Doubtful) -> Self {
+        Self { pool, doubtful }
+    }
+
+    /// A connection for one statement. If there is none, nothing was changed: that is worth telling from a lost answer.
+    pub(super) async fn take(&self) -> Result<Connection<DB>, StoreError> {
+        let pooled = self.pool.acquire().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Connection { pooled: Some(pooled), doubtful: self.doubtful, has_ended: false })
+    }
+
+    /// Runs one statement.
+    pub(super) async fn run<T>(
+        &self,
+        statement: impl AsyncFnOnce(&mut DB::Connection) -> Result<T, Error>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.take().await?;
+        let answer = statement(&mut connection).await;
+        connection.answered(answer)
+    }
+
+    /// Begins a transaction by this statement.
+    pub(super) async fn begin(&self, statement: &'static str) -> Result<Transaction<DB>, StoreError> {
+        let mut connection = self.take().await?;
+        let begun = sqlx::raw_sql(statement).execute(&mut *connection).await;
+        begun.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Transaction(connection))
+    }
+}
+
+/// A connection until its step ends. Dropped before, it is closed.
+#[derive(Debug)]
+pub(super) struct Connection<DB: Database> {
+    /// Until it is dropped.
+    pooled: Option<PoolConnection<DB>>,
+    doubtful: Doubtful,
+    has_ended: bool,
+}
+
+const IS_THERE: &str = "a connection is given up when it is dropped";
+
+impl<DB: Database> Connection<DB> {
+    /// The answer to the step's only statement, which gives the connection back unless it leaves doubts about it.
+    pub(super) fn answered<T>(mut self, answer: Result<T, Error>) -> Result<T, StoreError> {
+        self.has_ended = answer.as_ref().map_or_else(is_ordinary, |_| true);
+        Ok(answer?)
+    }
+}
+
+/// Does this error end a statement and leave its connection as it was? One that is not known to do so costs a connection.
+fn is_ordinary(error: &Error) -> bool {
+    /// Beside violated constraints: a wait or a statement that took too long, and knots that the server undid.
+    const CODES: [&str; 4] = ["55P03", "57014", "40001", "40P01"];
+    match error {
+        Error::RowNotFound => true,
+        Error::Database(refusal) => {
+            let refused = refusal.is_unique_violation() || refusal.is_check_violation();
+            let refused = refused || refusal.is_foreign_key_violation();
+            refused || refusal.code().is_some_and(|code| CODES.contains(&&*code))
+        }
+        _ => false,
+    }
+}
+
+impl<DB: Database> Deref for Connection<DB> {
+    type Target = DB::Connection;
+
+    fn deref(&self) -> &Self::Target {
+        self.pooled.as_ref().expect(IS_THERE)
+    }
+}
+
+impl<DB: Database> DerefMut for Connection<DB> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.pooled.as_mut().expect(IS_THERE)
+    }
+}
+
+impl<DB: Database> Drop for Connection<DB> {
+    fn drop(&mut self) {
+        let Some(mut pooled) = self.pooled.take() else { return };
+        match (self.doubtful, self.has_ended, Handle::try_current()) {
+            (Doubtful::Keep, _, _) => drop(pooled),
+            // What drops a connection by itself asks whether it answers, and waits for that as long as it takes.
+            (Doubtful::Close, true, Ok(runtime)) => {
+                drop(runtime.spawn(tokio::time::timeout(RETURN_DEADLINE, pooled.return_to_pool())));
+            }
+            // Not in good order: that would send what is still unsent of an abandoned step.
+            (Doubtful::Close, _, _) => drop(pooled.detach()),
+        }
+    }
+}
+
+/// A transaction of several statements. Unless its end is confirmed, its connection is closed, and the transaction with it.
+#[derive(Debug)]
+pub(super) struct Transaction<DB: Database>(Connection<DB>);
+
+impl<DB: Database> Transaction<DB>
+where
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        self.end("COMMIT").await
+    }
+
+    /// For a transaction that turned out to have nothing to do.
+    pub(super) async fn rollback(self) -> Result<(), StoreError> {
+        self.end("ROLLBACK").await
+    }
+
+    /// Any error closes the connection: whether the transaction is still open is not known.
+    async fn end(mut self, statement: &'static str) -> Result<(), StoreError> {
+        sqlx::raw_sql(statement).execute(&mut *self.0).await?;
+        self.0.has_ended = true;
+        Ok(())
+    }
+}
+
+impl<DB: Database> Deref for Transaction<DB> {
+    type Target = DB::Connection;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<DB: Database> DerefMut for Transaction<DB> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}

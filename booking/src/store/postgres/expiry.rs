@@ -1,0 +1,128 @@
+//! Expiring: holds whose time is over, in one statement that commits by itself.
+
+use futures_util::{StreamExt, future::join_all, stream};
+use sqlx::{AssertSqlSafe, FromRow};
+use uuid::Uuid;
+
+use super::{
+    PostgresStore,
+    zones::{PATIENCE_MS, REMEDY_LIMIT},
+};
+use crate::{
+    reservation::Booking,
+    store::{
+        Moment, StoreError,
+        row::{self, BookingRow},
+        sql::{booking_columns, database_now, messages_of_changed, seats_of_changed},
+    },
+};
+
+/// Zones that are tried at the same time when it is not known which of them is locked.
+const ABREAST: usize = 3;
+
+/// Does not wait for the disk: whoever reserves one of these seats commits later, and with that commit this one is on disk as well;
+/// if nobody does, a crash may undo it, and the holds expire once more. The rows are locked, so they are still where they were found.
+///
+/// Sent as text, without parameters, so that it is planned each time: a plan that was made while the table was small reads all of it,
+/// until it is analyzed. And so its limits are set in the same round trip, as parts of its transaction.
+macro_rules! expire {
+    () => {
+        concat!(
+            "SET LOCAL synchronous_commit = off; SET LOCAL statement_timeout = 2000; SET LOCAL lock_timeout = {patience};
+WITH due AS (
+    SELECT ctid FROM bookings WHERE status = 'reserved' AND expires_at_ms <= {now} AND {zones}
+    ORDER BY expires_at_ms LIMIT {limit} FOR NO KEY UPDATE SKIP LOCKED
+), changed AS (
+    UPDATE bookings SET status = 'expired' WHERE bookings.ctid = ANY (ARRAY(SELECT ctid FROM due))
+    RETURNING bookings.*
+), ",
+            seats_of_changed!(),
+            ", noted AS (
+    INSERT INTO outbox (messages, size, created_at_ms)
+    SELECT ",
+            messages_of_changed!(),
+            ", count(*), {now} FROM changed HAVING count(*) > 0
+) SELECT ",
+            booking_columns!(),
+            " FROM changed"
+        )
+    };
+}
+
+/// Which zones' holds.
+#[derive(Debug, Clone, Copy)]
+enum Zones<'a> {
+    Only(Uuid),
+    AllBut(&'a [Uuid]),
+}
+
+impl Zones<'_> {
+    fn condition(self) -> String {
+        match self {
+            Self::Only(zone) => format!("zone_id = '{zone}'"),
+            Self::AllBut([]) => "TRUE".to_owned(),
+            Self::AllBut(zones) => {
+                let zones: Vec<_> = zones.iter().map(|zone| format!("'{zone}'")).collect();
+                format!("zone_id NOT IN ({})", zones.join(", "))
+            }
+        }
+    }
+}
+
+fn now_of(moment: Moment) -> String {
+    moment.given_ms().map_or_else(|| database_now!().to_owned(), |given| given.to_string())
+}
+
+impl PostgresStore {
+    /// The zones that are known to be locked go by themselves; if another one is, each zone does.
+    pub(super) async fn expire_batch(&self, moment: Moment, limit: u32) -> Result<Vec<Booking>, StoreError> {
+        let locked = self.locked.all();
+        let apart = join_all(locked.iter().map(|zone| self.expire_zone(*zone, moment, limit)));
+        let (apart, others) =
+            futures_util::join!(apart, self.expire(Zones::AllBut(&locked), moment, limit, PATIENCE_MS));
+        let others = match others {
+            Err(StoreError::Locked(_)) => self.expire_apart(&locked, moment, limit).await?,
+            others => others?,
+        };
+        Ok(apart.into_iter().flatten().chain(others).collect())
+    }
+
+    async fn expire_apart(&self, but: &[Uuid], moment: Moment, limit: u32) -> Result<Vec<Booking>, StoreError> {
+        let due = format!(
+            "SELECT DISTINCT zone_id FROM (SELECT zone_id FROM bookings WHERE status = 'reserved' AND expires_at_ms <= {} AND {}
+                ORDER BY expires_at_ms LIMIT {limit}) AS due LIMIT {REMEDY_LIMIT}",
+            now_of(moment),
+            Zones::AllBut(but).condition()
+        );
+        let zones: Vec<(Uuid,)> =
+            self.pool.run(async |on| sqlx::query_as(AssertSqlSafe(due)).fetch_all(on).await).await?;
+        let each = zones.into_iter().map(|(zone,)| self.expire_zone(zone, moment, limit));
+        let expired: Vec<Vec<Booking>> = stream::iter(each).buffer_unordered(ABREAST).collect().await;
+        Ok(expired.into_iter().flatten().collect())
+    }
+
+    /// One zone's; nothing if it is locked. Nobody else is held up by that.
+    async fn expire_zone(&self, zone: Uuid, moment: Moment, limit: u32) -> Vec<Booking> {
+        let expired = self.expire(Zones::Only(zone), moment, limit, self.locked.patience_ms(zone)).await;
+        self.locked.learn(zone, &expired);
+        if let Err(error) = &expired {
+            tracing::debug!(%zone, %error, "the holds of one zone did not expire");
+        }
+        expired.unwrap_or_default()
+    }
+
+    async fn expire(
+        &self,
+        zones: Zones<'_>,
+        moment: Moment,
+        limit: u32,
+        patience_ms: u32,
+    ) -> Result<Vec<Booking>, StoreError> {
+        // Numbers, ids and words of ours: there is nothing to escape.
+        let statement =
+            format!(expire!(), patience = patience_ms, now = now_of(moment), zones = zones.condition(), limit = limit);
+        let rows = self.pool.run(async |on| sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(on).await).await?;
+        let rows = rows.iter().map(BookingRow::from_row).collect::<Result<Vec<_>, _>>()?;
+        row::all(rows)
+    }
+}

@@ -1,0 +1,173 @@
+//! Steps that are dropped while they wait, at each place where they do: the next step finds a connection as good as new.
+
+use std::{
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
+
+use booking::{
+    audit::{Action, Deed},
+    event::Event,
+    reservation::NewBooking,
+    store::{Inserted, Moment, SharedStore, Verb, postgres::PostgresStore},
+};
+use futures_util::future::poll_fn;
+use sqlx::{Connection, PgConnection, SqliteConnection};
+use uuid::Uuid;
+use waitingroom::{ids::BookingId, line::QueuePatch};
+
+use super::{
+    databases::{own_database, sqlite_file, sqlite_memory},
+    fixtures::{NOW, later, operator, reservation, stored_event, wish},
+};
+
+type Step<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Everything that a store does.
+const STEPS: [&str; 22] = [
+    "insert",
+    "insert duplicates",
+    "decide",
+    "expire",
+    "fates",
+    "create event",
+    "patch queue",
+    "patch nothing",
+    "catalogue",
+    "snapshot",
+    "note",
+    "audit",
+    "lease parcels",
+    "remove parcels",
+    "save checkpoint",
+    "lease sync",
+    "forget keys",
+    "booking",
+    "list",
+    "summary",
+    "time",
+    "revision",
+];
+
+/// One of them, on rows that are there and rows that are not.
+fn step<'a>(name: &'static str, store: &'a SharedStore, event: &'a Event, there: &'a NewBooking) -> Step<'a> {
+    let id = event.event_id;
+    let user = &there.booking.user;
+    Box::pin(async move {
+        match name {
+            "insert" => drop(store.insert(&[reservation(event, 0, "eve", 1), reservation(event, 1, "eve", 1)]).await),
+            "insert duplicates" => drop(store.insert(&[there.clone(), reservation(event, 0, "eve", 1)]).await),
+            "decide" => drop(store.decide(&[wish(there, Verb::Confirm)], Moment::Given(NOW)).await),
+            "expire" => {
+                let mut new = reservation(event, 1, "gil", 1);
+                new.booking.expires_at = NOW;
+                drop(store.insert(&[new]).await);
+                drop(store.expire_due(Moment::Given(later(1)), 10).await);
+            }
+            "fates" => {
+                let lost = reservation(event, 0, "eve", 1).booking.booking_id;
+                drop(store.fates(id, &[there.booking.booking_id, lost]).await);
+            }
+            "create event" => drop(store.create_event(&super::fixtures::event(&[1, 2]), &operator(NOW)).await),
+            "patch queue" => {
+                let patch = QueuePatch { burst: Some(7), ..QueuePatch::default() };
+                drop(store.patch_queue(id, &patch, &operator(NOW)).await);
+            }
+            "patch nothing" => {
+                let patch = QueuePatch { burst: Some(7), ..QueuePatch::default() };
+                drop(store.patch_queue(Uuid::nil().into(), &patch, &operator(NOW)).await);
+            }
+            "catalogue" => drop(store.catalogue().await),
+            "snapshot" => drop(store.snapshot(id).await),
+            "note" => {
+                let act = operator(NOW);
+                let deed = Deed { act, event_id: None, action: Action::SyncInventory, before: None, after: None };
+                drop(store.note(&deed).await);
+            }
+            "audit" => drop(store.audit(None, i64::MAX, 10).await),
+            "lease parcels" => drop(store.lease_parcels(Uuid::nil(), NOW, NOW, 10).await),
+            "remove parcels" => drop(store.remove_parcels(&[1, 2]).await),
+            "save checkpoint" => drop(store.save_checkpoint(id, Default::default()).await),
+            "lease sync" => drop(store.lease_sync(id, NOW, NOW).await),
+            "forget keys" => drop(store.forget_keys(NOW, 10).await),
+            "booking" => drop(store.booking(there.booking.booking_id).await),
+            "list" => drop(store.list(user, None, 10, 0).await),
+            "summary" => drop(store.summary(user, None, NOW).await),
+            "time" => drop(store.time().await),
+            "revision" => drop(store.revision().await),
+            _ => unreachable!("{name}"),
+        }
+    })
+}
+
+/// Polls until the step has waited so many times, and drops it; true if it came to its end before.
+async fn cut(waits: usize, step: impl Future<Output = ()>) -> bool {
+    let (mut step, mut left) = (pin!(step), waits);
+    poll_fn(|context| match step.as_mut().poll(context) {
+        Poll::Ready(()) => Poll::Ready(true),
+        Poll::Pending if left <= 1 => Poll::Ready(false),
+        Poll::Pending => {
+            left -= 1;
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// After each cut, a reservation is stored and seen from outside: what the step left open would swallow it.
+async fn nothing_is_left_behind(store: &SharedStore, is_there: impl AsyncFn(BookingId) -> bool) {
+    let event = stored_event(store, &[100_000, 100_000]).await;
+    for name in STEPS {
+        for waits in 1.. {
+            let there = reservation(&event, 0, "ann", 1);
+            let stored = store.insert(std::slice::from_ref(&there)).await.unwrap();
+            assert_eq!(stored, [Inserted::Stored], "after {name} was dropped at its wait {}", waits - 1);
+            assert!(is_there(there.booking.booking_id).await, "{name}, dropped at its wait {}", waits - 1);
+            if cut(waits, step(name, store, &event, &there)).await {
+                break;
+            }
+            assert!(waits < 1_000, "{name} does not end");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_postgres() {
+    let url = own_database().await;
+    // One connection for what changes something, and one for reads: each next step gets the one that was dropped.
+    let store: SharedStore = std::sync::Arc::new(PostgresStore::open(&url, 2).await.unwrap());
+    let outside = tokio::sync::Mutex::new(PgConnection::connect(&url).await.unwrap());
+    nothing_is_left_behind(&store, async |booking| {
+        let found = "SELECT count(*) FROM bookings WHERE booking_id = $1 AND status = 'reserved'";
+        let found = sqlx::query_scalar::<_, i64>(found).bind(booking.uuid());
+        found.fetch_one(&mut *outside.lock().await).await.unwrap() == 1
+    })
+    .await;
+    let mut outside = outside.lock().await;
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while sqlx::query_scalar::<_, i64>(open).fetch_one(&mut *outside).await.unwrap() > 0 {
+        assert!(tokio::time::Instant::now() < deadline, "a transaction is left open");
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_file_of_sqlite() {
+    let (store, file) = sqlite_file().await;
+    let outside = tokio::sync::Mutex::new(SqliteConnection::connect(&file.url()).await.unwrap());
+    nothing_is_left_behind(&store, async |booking| {
+        let found = "SELECT count(*) FROM bookings WHERE booking_id = $1 AND status = 'reserved'";
+        let found = sqlx::query_scalar::<_, i64>(found).bind(booking.uuid());
+        found.fetch_one(&mut *outside.lock().await).await.unwrap() == 1
+    })
+    .await;
+}
+
+/// Nobody is outside: what was open would make the next transaction fail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_memory() {
+    let store = sqlite_memory().await;
+    nothing_is_left_behind(&store, async |booking| store.booking(booking).await.unwrap().is_some()).await;
+}
