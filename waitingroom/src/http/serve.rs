@@ -166,7 +166,7 @@ async fn make_room(error: &io::Error, door: &Door, reserve: &mut Reserve) {
 }
 
 fn connection(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr, admitted: Admitted, lifecycle: &Lifecycle) {
-    let limits = door.limits.clone();
+    let limits = &door.limits;
     let _ = stream.set_nodelay(true); // only a matter of speed
     #[cfg(target_os = "linux")]
     let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(limits.write_timeout)); // elsewhere TCP's own patience
