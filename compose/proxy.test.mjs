@@ -91,7 +91,8 @@ function onLoopback(text) {
   text = replaceOnce(text, 'listen 8081;', `listen 127.0.0.1:${innerPort};`);
   text = replaceOnce(text, '/dev/stdout', join(directory, 'access.log'));
   text = replaceOnce(text, '/dev/stderr', join(directory, 'error.log'));
-  text = replaceOnce(text, '127.0.0.0/8 ', '127.0.0.9/32 ');
+  assert.equal(text.split('127.0.0.0/8').length, 4, 'private addresses are listed three times');
+  text = text.replaceAll('127.0.0.0/8', '127.0.0.9/32');
   text = text.replaceAll('limit_conn long_lived 8192;', `limit_conn long_lived ${mostOfAnAddress};`);
   text = replaceOnce(text, 'worker_rlimit_nofile 65536;', '');
   text = replaceOnce(text, 'worker_connections 32768;', 'worker_connections 1024;');
@@ -201,6 +202,57 @@ test('the client is named by the proxy, not by itself', async () => {
   }
   await call('/api/v1/bookings', { headers, on: innerPort });
   assert.equal(received(bookings)[0].headers['x-forwarded-for'], '203.0.113.9, 127.0.0.1');
+});
+
+// Whoever ends TLS in front of the proxy, on this host or a private network: says whom it forwards, appended to what the client
+// claims, and that the client came over TLS.
+const terminator = '127.0.0.9';
+const throughTerminator = (client, claimed) => ({
+  'X-Forwarded-For': claimed ? `${claimed}, ${client}` : client, 'X-Forwarded-Proto': 'https',
+});
+
+test('behind a TLS terminator each visitor has an address of their own', async () => {
+  // As the gateways count, only stricter: one guest an address.
+  const guests = new Map();
+  for (const replica of gateways) {
+    replica.answer = (request, response) => {
+      const address = request.headers['x-forwarded-for'];
+      guests.set(address, (guests.get(address) ?? 0) + 1);
+      response.writeHead(guests.get(address) > 1 ? 429 : 201);
+      response.end('{}');
+    };
+  }
+  const statuses = new Map();
+  for (let i = 0; i < 600; i++) {
+    const client = i % 2 ? `198.51.${i >> 8}.${i & 255}` : `2001:db8:${i.toString(16)}::1`;
+    const headers = throughTerminator(client, i % 3 ? undefined : '203.0.113.9');
+    const { status } = await call('/api/v1/guest', { method: 'POST', headers, from: terminator });
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  }
+  assert.deepEqual([...statuses], [[201, 600]]);
+});
+
+test('that the visitor came over TLS is believed from a terminator only', async () => {
+  const upgrade = (headers, from) => new Promise((resolve) => {
+    for (const replica of gateways) replica.upgrade = (request, socket) => { resolve(request); socket.end('HTTP/1.1 426 Upgrade Required\r\nConnection: close\r\n\r\n'); };
+    http.request({ host: '127.0.0.1', port, path: '/api/v1/ws', agent: false, localAddress: from,
+      headers: { Connection: 'Upgrade', Upgrade: 'websocket', ...headers } }).on('error', () => {}).end();
+  });
+  for (const [from, scheme, address] of [[terminator, 'https', '198.51.100.7'], [undefined, 'http', '127.0.0.1']]) {
+    const headers = throughTerminator('198.51.100.7');
+    for (const path of ['/', '/api/v1/bookings', '/api/v1/queue/position/e/stream']) {
+      replicas.forEach((replica) => replica.reset());
+      await call(path, { headers, from });
+      const [request] = received(replicas);
+      assert.deepEqual([request.headers['x-forwarded-proto'], request.headers['x-forwarded-for']], [scheme, address], path);
+    }
+    const { headers: seen } = await upgrade(headers, from);
+    assert.deepEqual([seen['x-forwarded-proto'], seen['x-forwarded-for']], [scheme, address]);
+  }
+  // Whoever does not say so did not.
+  replicas.forEach((replica) => replica.reset());
+  await call('/', { from: terminator });
+  assert.equal(received(replicas)[0].headers['x-forwarded-proto'], 'http');
 });
 
 test('connections to the roles are kept', async () => {

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     cli::{Cli, Command, ConfigCommand},
-    config::Settings,
+    config::{Settings, injected_variables},
     process,
     roles::{embedded, servers},
 };
@@ -25,6 +25,14 @@ pub fn run(cli: Cli) -> Result<()> {
     }
     let settings = cli.settings.complete()?;
     process::start_logs(&settings)?;
+    let injected = injected_variables();
+    if !injected.is_empty() {
+        let variables = injected.join(" ");
+        tracing::warn!(
+            variables,
+            "variables of a service named like settings are ignored (`enableServiceLinks: false` ends them)"
+        );
+    }
     runtime(settings.threads)?.block_on(carry_out(cli.command, settings))
 }
 

@@ -18,8 +18,8 @@ use waitingroom::{
     telemetry::LogFormat,
 };
 
-pub use self::embedded::DataDirectory;
 use self::url::ServerUrl;
+pub use self::{embedded::DataDirectory, file::injected_variables};
 
 /// More threads than any machine has use for.
 const MOST_THREADS: usize = 1_024;
@@ -35,6 +35,10 @@ pub struct Settings {
     /// Address and port to serve on [default: 127.0.0.1:8080]
     #[arg(long, env = "STANCHION_LISTEN", global = true, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
+    /// Address and port of a second listener for operators and probes alone: /health, /ready, /metrics and the operators' API, with
+    /// places of its own, never behind a public proxy. Then /metrics is not served on the first [default: none]
+    #[arg(long, env = "STANCHION_ADMIN_LISTEN", global = true, value_name = "ADDRESS")]
+    pub admin_listen: Option<SocketAddr>,
     /// Where the embedded default keeps its database and secrets [default: .stanchion]
     #[arg(long, env = "STANCHION_DATA_DIR", global = true, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
@@ -87,6 +91,10 @@ pub struct Settings {
     /// Milliseconds between two heartbeats to a client [default: 15000]
     #[arg(long, env = "STANCHION_HEARTBEAT_MS", global = true, value_name = "MS")]
     pub heartbeat_ms: Option<u64>,
+    /// Seconds for which a process that is told to stop goes on serving, with /ready off, before it drains: as long as proxies and
+    /// load balancers take to notice [default: 0 on the embedded default, else 5]
+    #[arg(long, env = "STANCHION_LAME_DUCK_SECONDS", global = true, value_name = "SECONDS")]
+    pub lame_duck_seconds: Option<u64>,
     /// Seconds over which a stopping gateway sends its clients away [default: 5]
     #[arg(long, env = "STANCHION_DRAIN_SECONDS", global = true, value_name = "SECONDS")]
     pub drain_seconds: Option<u64>,
@@ -99,8 +107,9 @@ pub struct Settings {
     /// Milliseconds from which reservations or the database count as slow, so that lines are slowed down [default: 250]
     #[arg(long, env = "STANCHION_PACE_SLOW_MS", global = true, value_name = "MS")]
     pub pace_slow_ms: Option<u64>,
-    /// Most connections at once, and never more than nine tenths of the file descriptors; beyond it, 503 with Retry-After, save
-    /// for /health, /ready, /metrics and operators [default: 19000]
+    /// Most connections at once, and never more than the file descriptors leave room for: those open at the start and 256 more, or
+    /// half of the rest if that is less, are for other things. Beyond it a connection that says nothing gives way; if there is none,
+    /// 503 with Retry-After, save for /health, /ready, /metrics and operators [default: 19000]
     #[arg(long, env = "STANCHION_MAX_CONNECTIONS", global = true, value_name = "N")]
     pub max_connections: Option<usize>,
     /// Most connections at once of one address (of one /64 network, with IPv6), of the forwarded one behind a trusted proxy; beyond
@@ -152,6 +161,7 @@ impl Settings {
         let folder = self.data_dir.clone().unwrap_or_else(|| PathBuf::from(".stanchion"));
         vec![
             ("listen", self.listen().to_string()),
+            ("admin_listen", given(&self.admin_listen)),
             ("data_dir", folder.display().to_string()),
             ("redis_url", given(&self.redis_url)),
             ("redis_prefix", self.redis_prefix().to_owned()),
@@ -169,6 +179,11 @@ impl Settings {
             ("booking_url", given(&self.booking_url)),
             ("threads", self.threads.map_or_else(|| "one for each core".to_owned(), |threads| threads.to_string())),
             ("heartbeat_ms", self.heartbeat().as_millis().to_string()),
+            (
+                "lame_duck_seconds",
+                self.lame_duck_seconds
+                    .map_or_else(|| "5, and 0 on the embedded default".to_owned(), |seconds| seconds.to_string()),
+            ),
             ("drain_seconds", self.drain_window().as_secs().to_string()),
             ("tick_ms", self.tick().as_millis().to_string()),
             ("pace_floor", format!("{:.0}", self.pace().floor * 100.0)),
@@ -212,6 +227,11 @@ impl Settings {
     /// Time between two heartbeats.
     pub fn heartbeat(&self) -> Duration {
         Duration::from_millis(self.heartbeat_ms.unwrap_or(15_000))
+    }
+
+    /// How long to go on serving once told to stop; `usual` if nothing is set.
+    pub fn lame_duck(&self, usual: Duration) -> Duration {
+        self.lame_duck_seconds.map_or(usual, Duration::from_secs)
     }
 
     /// The window over which clients are sent away.
@@ -271,8 +291,29 @@ impl Settings {
         if self.nats_replicas.is_some_and(|copies| !(1..=5).contains(&copies)) {
             bail!("nats_replicas must be from 1 to 5");
         }
+        if self.admin_listen.is_some_and(|admin| admin.port() != 0 && admin == self.listen()) {
+            bail!("admin_listen must differ from listen");
+        }
+        self.check_schemes()?;
         prefix(self.redis_prefix(), "redis_prefix")?;
         prefix(self.nats_prefix(), "nats_prefix")
+    }
+
+    /// What is not spoken would be found out only by what does not work later.
+    fn check_schemes(&self) -> Result<()> {
+        if let Some(url) = &self.redis_url {
+            let spoken = ["redis://", "redis+cluster://", "redis+unix://", "unix://"];
+            if !spoken.iter().any(|scheme| url.starts_with(scheme)) {
+                bail!("redis_url must begin with redis:// or redis+cluster://; TLS (rediss://) is not spoken here");
+            }
+        }
+        if let Some(url) = &self.booking_url {
+            let host = url.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
+            if host.is_none_or(str::is_empty) {
+                bail!("booking_url must be http://HOST[:PORT]; TLS (https://) is not spoken here");
+            }
+        }
+        Ok(())
     }
 
     /// Who is believed to be who.

@@ -6,15 +6,15 @@ use anyhow::{Context, Result, bail};
 use axum::Router;
 use tokio::{
     net::{TcpListener, TcpSocket},
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 use waitingroom::{
-    http::{ServeLimits, complete, serve},
+    http::{ServeLimits, Serves, complete, serve},
     lifecycle::{Crashes, Lifecycle},
     telemetry,
 };
 
-use crate::{config::Settings, descriptors::room_for_connections};
+use crate::{config::Settings, descriptors};
 
 /// What finishing takes beyond the drain window before the rest is dropped.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,9 +29,18 @@ pub struct Process {
     pub lifecycle: Lifecycle,
     crashes: Crashes,
     listener: TcpListener,
+    admin_listener: Option<TcpListener>,
     /// Where it serves.
     pub address: SocketAddr,
+    lame_duck: Duration,
 }
+
+/// How long a role on servers goes on serving once it is told to stop: load balancers ask for readiness every few seconds, and
+/// Kubernetes takes about one to withdraw an endpoint.
+const LAME_DUCK: Duration = Duration::from_secs(5);
+
+/// Most connections at once of operators and probes.
+const ADMIN_CONNECTIONS: usize = 64;
 
 /// Starts logs as configured.
 ///
@@ -42,7 +51,11 @@ pub fn start_logs(settings: &Settings) -> Result<()> {
     telemetry::start_logs(format, settings.log()).map_err(|error| anyhow::anyhow!("log: {error}"))
 }
 
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+fn listen(address: SocketAddr, name: &str) -> Result<TcpListener> {
+    bind(address).with_context(|| format!("{name}: cannot serve on {address}"))
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?; // a restart need not wait for the connections of its predecessor to be forgotten
     socket.bind(address)?;
@@ -50,14 +63,22 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 impl Process {
-    /// Takes the port, and starts metrics and the wait for the end.
+    /// As [`Process::bind`], for a role behind a proxy or a load balancer: once told to stop, it serves on for a while.
+    ///
+    /// # Errors
+    /// A port that is taken.
+    pub async fn bind_role(settings: &Settings) -> Result<Self> {
+        Ok(Self { lame_duck: settings.lame_duck(LAME_DUCK), ..Self::bind(settings).await? })
+    }
+
+    /// Takes the ports, and starts metrics and the wait for the end.
     ///
     /// # Errors
     /// A port that is taken.
     pub async fn bind(settings: &Settings) -> Result<Self> {
         telemetry::start_metrics();
-        let address = settings.listen();
-        let listener = listen(address).with_context(|| format!("listen: cannot serve on {address}"))?;
+        let listener = listen(settings.listen(), "listen")?;
+        let admin_listener = settings.admin_listen.map(|address| listen(address, "admin_listen")).transpose()?;
         let address = listener.local_addr()?;
         let (lifecycle, crashes) = Lifecycle::new();
         let upkeep = lifecycle.clone();
@@ -66,7 +87,8 @@ impl Process {
                 telemetry::upkeep();
             }
         });
-        Ok(Self { lifecycle, crashes, listener, address })
+        let lame_duck = settings.lame_duck(Duration::ZERO);
+        Ok(Self { lifecycle, crashes, listener, admin_listener, address, lame_duck })
     }
 
     /// Serves until told to stop, then drains.
@@ -74,18 +96,35 @@ impl Process {
     /// # Errors
     /// Where a task crashed, or the drain took too long.
     pub async fn run(mut self, settings: &Settings, router: Router) -> Result<()> {
-        let limits = limits(settings);
-        let serving = serve(self.listener, complete(router), limits, self.lifecycle.clone());
-        self.lifecycle.spawn("accept", serving);
-        let crashed = tokio::select! {
-            ended = told_to_stop() => { ended?; None }
+        let mut told = ToldToStop::listen()?;
+        let router = complete(router);
+        let (public, admin) = limits(settings);
+        if let Some(listener) = self.admin_listener.take() {
+            let serving = serve(listener, router.clone(), admin, self.lifecycle.clone());
+            self.lifecycle.spawn("accept operators", serving);
+        }
+        self.lifecycle.spawn("accept", serve(self.listener, router, public, self.lifecycle.clone()));
+        let mut crashed = tokio::select! {
+            () = told.next() => None,
             task = self.crashes.next() => Some(task),
         };
+        if crashed.is_none() && !self.lame_duck.is_zero() {
+            tracing::info!(
+                seconds = self.lame_duck.as_secs(),
+                "told to stop; serving on while clients are sent elsewhere"
+            );
+            self.lifecycle.begin_lame_duck();
+            tokio::select! {
+                () = tokio::time::sleep(self.lame_duck) => {}
+                task = self.crashes.next() => crashed = Some(task),
+                () = told.next() => bail!("told to stop twice; not waiting for clients to go elsewhere"),
+            }
+        }
         tracing::info!("draining");
         let patience = settings.drain_window() + PATIENCE;
         let drained = tokio::select! {
             drained = self.lifecycle.finish(patience) => drained,
-            ended = told_to_stop() => { ended?; bail!("told to stop twice; not waiting for the drain") }
+            () = told.next() => bail!("told to stop twice; not waiting for the drain"),
         };
         match (crashed, drained) {
             (Some(task), _) => bail!("the task '{task}' crashed"),
@@ -95,23 +134,51 @@ impl Process {
     }
 }
 
-fn limits(settings: &Settings) -> ServeLimits {
-    let (wanted, room) = (settings.max_connections(), room_for_connections());
-    if wanted > room {
+/// Of the public listener, and of the one for operators.
+fn limits(settings: &Settings) -> (ServeLimits, ServeLimits) {
+    let usual = ServeLimits::default();
+    let (wanted, room) = (settings.max_connections(), descriptors::room());
+    let connections = wanted.min(room.connections);
+    if wanted > room.connections {
+        let room = room.connections;
         tracing::warn!(wanted, room, "file descriptors limit the connections; raise `ulimit -n`");
     }
-    ServeLimits {
-        connections: wanted.min(room),
+    // Half of what is for others at most is for connections beyond the limit, and for those of operators.
+    let spare = usual.spare.min(room.others / 6).max(1);
+    let has_admin = settings.admin_listen.is_some();
+    let public = ServeLimits {
+        serves: if has_admin { Serves::Visitors } else { Serves::Everything },
+        connections,
+        spare,
+        reserve: usual.reserve.min(spare),
         connections_per_address: settings.max_connections_per_address,
         trusted_proxies: settings.trusted_proxies.clone().unwrap_or_default(),
-        ..ServeLimits::default()
-    }
+        ..usual.clone()
+    };
+    let admin = ServeLimits {
+        serves: Serves::Operators,
+        connections: ADMIN_CONNECTIONS.min(spare),
+        spare: 1,
+        reserve: 2,
+        first_byte_timeout: Duration::from_secs(2),
+        ..usual
+    };
+    (public, admin)
 }
 
-/// Returns at SIGTERM or SIGINT.
-async fn told_to_stop() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-    Ok(())
+/// SIGTERM and SIGINT, each as often as it comes.
+struct ToldToStop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl ToldToStop {
+    fn listen() -> Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Returns at the next one.
+    async fn next(&mut self) {
+        tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
+    }
 }

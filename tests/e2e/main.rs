@@ -22,6 +22,7 @@ mod passes;
 mod places;
 mod redis_lost;
 mod restarts;
+mod serving;
 mod tabs;
 mod wishes;
 mod worker_crash;

@@ -25,6 +25,9 @@ const STARTS: usize = 5;
 pub const PACE_SLOW_MS: &str = "STANCHION_PACE_SLOW_MS";
 const NEVER_SLOW_MS: &str = "600000";
 
+/// For how long a process that is told to stop serves on.
+pub const LAME_DUCK_SECONDS: &str = "STANCHION_LAME_DUCK_SECONDS";
+
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -122,6 +125,7 @@ pub struct Stack {
     gateway_settings: Vec<(&'static str, String)>,
     booking_settings: Vec<(&'static str, String)>,
     worker_settings: Vec<(&'static str, String)>,
+    descriptors: Option<u32>,
     http: Client,
 }
 
@@ -135,6 +139,16 @@ impl Stack {
     pub async fn embedded_with(settings: &[(&'static str, &str)]) -> Self {
         let mut stack = Self::empty(Scratch::new(&name()), None);
         stack.settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let node = stack.start(Role::Embedded).await;
+        stack.nodes.push(node);
+        stack
+    }
+
+    /// One process with these settings that may have so many file descriptors.
+    pub async fn embedded_within(descriptors: u32, settings: &[(&'static str, &str)]) -> Self {
+        let mut stack = Self::empty(Scratch::new(&name()), None);
+        stack.settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        stack.descriptors = Some(descriptors);
         let node = stack.start(Role::Embedded).await;
         stack.nodes.push(node);
         stack
@@ -171,6 +185,7 @@ impl Stack {
             gateway_settings: Vec::new(),
             booking_settings: Vec::new(),
             worker_settings: Vec::new(),
+            descriptors: None,
             http,
         }
     }
@@ -241,6 +256,7 @@ impl Stack {
         let mut command = self.bare_command();
         command.args(role.command());
         command.env("STANCHION_LISTEN", url.trim_start_matches("http://")).env(PACE_SLOW_MS, NEVER_SLOW_MS);
+        command.env(LAME_DUCK_SECONDS, "0"); // nobody here looks at readiness before asking
         if role != Role::QueueWorker {
             command.env("STANCHION_JWT_SECRET", JWT_SECRET).env("STANCHION_PASS_SECRET", PASS_SECRET);
             command.env("STANCHION_GUESTS", "true");
@@ -265,7 +281,16 @@ impl Stack {
 
     /// The binary with nothing of our own environment.
     fn bare_command(&self) -> Command {
-        let mut command = Command::new(environment::binary());
+        let mut command = match self.descriptors {
+            None => Command::new(environment::binary()),
+            Some(descriptors) => {
+                let mut limited = Command::new("bash");
+                limited
+                    .args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")])
+                    .arg(environment::binary());
+                limited
+            }
+        };
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STANCHION_")) {
             command.env_remove(name);
         }
@@ -299,6 +324,16 @@ impl Stack {
     /// A gateway's URL; counts round, so that clients can be spread by their number.
     pub fn gateway_url(&self, at: usize) -> &str {
         &self.node(Role::Gateway, at).url
+    }
+
+    /// The URL of one process of a role; counts round.
+    pub fn url(&self, role: Role, at: usize) -> &str {
+        &self.node(role, at).url
+    }
+
+    /// What one process of a role has logged so far.
+    pub fn log(&self, role: Role, at: usize) -> String {
+        self.node(role, at).process.said()
     }
 
     /// A gateway; counts round.

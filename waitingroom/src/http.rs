@@ -1,7 +1,12 @@
 //! What every role's HTTP surface shares: reading bodies with errors that name the field, health, readiness, metrics.
 
 mod address;
+mod bodies;
+mod descriptors;
+mod door;
 mod json;
+mod proxies;
+mod room;
 mod serve;
 
 use std::sync::Arc;
@@ -18,8 +23,9 @@ use futures_util::future::BoxFuture;
 
 pub use self::{
     address::{client_address, household},
-    json::{Json, MAX_BODY_BYTES, Path, Query, RawBody, from_slice, from_value},
-    serve::{Place, ServeLimits, open_connections, serve},
+    door::{Place, open_connections},
+    json::{Json, LargeJson, Path, Query, RawBody, SmallJson, from_slice, from_value},
+    serve::{ServeLimits, Serves, serve},
 };
 use crate::{
     lifecycle::Lifecycle,
@@ -43,8 +49,8 @@ pub fn operations(lifecycle: Lifecycle, checks: Vec<(&'static str, Check)>) -> R
 }
 
 async fn readiness(lifecycle: &Lifecycle, checks: &[(&'static str, Check)]) -> Response {
-    if lifecycle.is_draining() {
-        return Problem::unavailable("draining", std::time::Duration::from_secs(1)).into_response();
+    if lifecycle.is_stopping() {
+        return Problem::unavailable("stopping", std::time::Duration::from_secs(1)).into_response();
     }
     for (name, check) in checks {
         if let Err(error) = check().await {

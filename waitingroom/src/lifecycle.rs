@@ -6,9 +6,13 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// The tasks of one process, and the two signals that end them. Cheap to clone.
+/// The tasks of one process, and the signals that end them. Cheap to clone.
+///
+/// A process that is told to stop goes through three states: a lame duck serves as before and says that it is going, a
+/// draining process takes on nothing new, a stopped one drops the rest.
 #[derive(Debug, Clone)]
 pub struct Lifecycle {
+    lame_duck: CancellationToken,
     drain: CancellationToken,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -34,6 +38,7 @@ impl Lifecycle {
     pub fn new() -> (Self, Crashes) {
         let (crashes, receiver) = mpsc::channel(16);
         let lifecycle = Self {
+            lame_duck: CancellationToken::new(),
             drain: CancellationToken::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -60,6 +65,17 @@ impl Lifecycle {
     /// Counts work that somebody else spawned among the tasks that [`Lifecycle::finish`] waits for.
     pub fn track<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         self.tasks.track_future(work)
+    }
+
+    /// Readiness goes off and answers end their connections, while everything is served as before: those who send clients here
+    /// have time to notice.
+    pub fn begin_lame_duck(&self) {
+        self.lame_duck.cancel();
+    }
+
+    /// Was the process told to stop?
+    pub fn is_stopping(&self) -> bool {
+        self.lame_duck.is_cancelled() || self.is_draining()
     }
 
     /// Begins the drain: readiness goes off, clients are told to go elsewhere, loops finish their step and return.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use serde::Serialize;
 use waitingroom::{
-    http::{Json, Path},
+    http::{Json, LargeJson, Path},
     ids::EventId,
     line::{InvalidSetting, QueuePatch, QueueSettings},
     problem::Problem,
@@ -38,7 +38,7 @@ pub(super) async fn list(_: Operator, State(desk): State<Arc<Desk>>) -> Result<J
 pub(super) async fn create(
     Operator(operator): Operator,
     State(desk): State<Arc<Desk>>,
-    Json(request): Json<NewEvent>,
+    LargeJson(request): LargeJson<NewEvent>,
 ) -> Result<impl IntoResponse, Problem> {
     let event = request.into_event()?;
     let created = desk.create_event(&event, &operator).await?;
@@ -83,7 +83,7 @@ pub(super) async fn change_appearance(
     Operator(operator): Operator,
     State(desk): State<Arc<Desk>>,
     Path(event): Path<String>,
-    Json(patch): Json<AppearancePatch>,
+    LargeJson(patch): LargeJson<AppearancePatch>,
 ) -> Result<Json<AppearanceAnswer>, Problem> {
     let event_id = id(&event)?;
     Appearance::default().with(&patch).map_err(|invalid| refused("", &invalid))?;

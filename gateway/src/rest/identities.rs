@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use waitingroom::{
     clock::Timestamp,
-    http::Json,
+    http::{Json, SmallJson},
     identity::mint_user_token,
     ids::UserId,
     problem::{Code, Problem},
@@ -82,11 +82,11 @@ pub(super) async fn development_token(
     State(gateway): State<Gateway>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    body: Result<Json<DevelopmentUser>, Problem>,
+    body: Result<SmallJson<DevelopmentUser>, Problem>,
 ) -> Result<Response, Problem> {
     let secret = gateway.0.config.development_secret.as_ref().filter(|_| is_at_this_machine(peer, &headers));
     let secret = secret.ok_or_else(|| Problem::new(Code::NotFound, "there is nothing at this path"))?;
-    let Json(body) = body?;
+    let SmallJson(body) = body?;
     let now = gateway.0.with.clock.now();
     let token =
         mint_user_token(secret, &body.user, body.role.as_deref(), now, DEVELOPMENT_LIFE).ok_or_else(internal)?;

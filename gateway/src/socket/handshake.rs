@@ -59,17 +59,36 @@ impl<S: Sync> FromRequestParts<S> for Handshake {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let refusal = || Problem::new(Code::Malformed, "this path answers WebSocket handshakes only");
         let headers = &parts.headers;
-        let asks = names(headers, &CONNECTION, "upgrade")
-            && names(headers, &UPGRADE, "websocket")
-            && names(headers, &SEC_WEBSOCKET_VERSION, "13");
-        let key = headers.get(SEC_WEBSOCKET_KEY).filter(|_| asks).ok_or_else(refusal)?;
-        let accept = derive_accept_key(key.as_bytes()).parse().map_err(|_| refusal())?;
+        if let Some(missing) = missing(headers) {
+            return Err(refused(missing));
+        }
+        let key = headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| refused("no Sec-WebSocket-Key"))?;
+        let accept =
+            derive_accept_key(key.as_bytes()).parse().map_err(|_| refused("no Sec-WebSocket-Key of the right form"))?;
         let knows_protocol = names(headers, &SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
-        let connection = parts.extensions.remove::<OnUpgrade>().ok_or_else(refusal)?;
+        let connection =
+            parts.extensions.remove::<OnUpgrade>().ok_or_else(|| refused("no HTTP/1.1 connection to upgrade"))?;
         Ok(Self { accept, knows_protocol, connection })
     }
+}
+
+/// What a handshake lacks, in the order in which proxies are known to drop it.
+fn missing(headers: &HeaderMap) -> Option<&'static str> {
+    if !names(headers, &UPGRADE, "websocket") {
+        Some("no Upgrade: websocket header")
+    } else if !names(headers, &CONNECTION, "upgrade") {
+        Some("no Connection: Upgrade header")
+    } else if !names(headers, &SEC_WEBSOCKET_VERSION, "13") {
+        Some("no Sec-WebSocket-Version: 13")
+    } else {
+        None
+    }
+}
+
+fn refused(missing: &str) -> Problem {
+    let detail = format!("this path answers WebSocket handshakes only; {missing}: does a proxy in between drop it?");
+    Problem::new(Code::Malformed, detail)
 }
 
 impl Handshake {
@@ -127,16 +146,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_handshake_is_refused() {
-        let whole = [("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13")];
+    async fn what_a_handshake_lacks_is_named() {
+        let whole = [
+            ("Upgrade", "websocket"),
+            ("Connection", "upgrade"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
         for left_out in 0..=whole.len() {
-            let mut request = Request::get("/").header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+            let mut request = Request::get("/");
             for (_, (name, value)) in whole.iter().enumerate().filter(|(at, _)| *at != left_out) {
                 request = request.header(*name, *value);
             }
             let (mut parts, ()) = request.body(()).unwrap().into_parts();
-            let refused = Handshake::from_request_parts(&mut parts, &()).await.err();
-            assert_eq!(refused.map(|problem| problem.code), Some(Code::Malformed)); // the last has no connection beneath
+            let problem = Handshake::from_request_parts(&mut parts, &()).await.err().unwrap();
+            assert_eq!(problem.code, Code::Malformed);
+            let lacks = whole.get(left_out).map_or("HTTP/1.1 connection", |(name, _)| name); // the last has none beneath
+            assert!(problem.detail.contains(&format!("no {lacks}")), "{problem}");
         }
     }
 }

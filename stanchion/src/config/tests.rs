@@ -15,9 +15,64 @@ fn flags_lie_over_the_file() {
 fn unknown_keys_and_variables_are_refused_by_name() {
     let error = file::parse("lisen = \"127.0.0.1:1\"").unwrap_err();
     assert!(format!("{error:#}").contains("lisen"));
-    let error = file::known_variables(["STANCHION_LISEN".to_owned()].into_iter()).unwrap_err();
-    assert!(error.to_string().contains("STANCHION_LISEN"));
-    assert!(file::known_variables(["STANCHION_LISTEN".to_owned(), "PATH".to_owned()].into_iter()).is_ok());
+    let known = |name: &str, value: &str| file::known_variables([(name.to_owned(), value.to_owned())].into_iter());
+    assert!(known("STANCHION_LISEN", "127.0.0.1:1").unwrap_err().to_string().contains("STANCHION_LISEN"));
+    assert!(known("STANCHION_LISTEN", "127.0.0.1:1").is_ok() && known("PATH", "/bin").is_ok());
+}
+
+/// As Kubernetes writes them into every pod beside a service `stanchion` or `stanchion-redis`, and Docker for a link.
+#[test]
+fn what_a_container_runtime_injects_is_no_setting() {
+    let known = |name: &str, value: &str| file::known_variables([(name.to_owned(), value.to_owned())].into_iter());
+    for (name, value) in [
+        ("STANCHION_SERVICE_HOST", "10.96.0.12"),
+        ("STANCHION_SERVICE_PORT", "8080"),
+        ("STANCHION_SERVICE_PORT_HTTP", "8080"),
+        ("STANCHION_PORT", "tcp://10.96.0.12:8080"),
+        ("STANCHION_PORT_8080_TCP", "tcp://10.96.0.12:8080"),
+        ("STANCHION_PORT_8080_TCP_ADDR", "10.96.0.12"),
+        ("STANCHION_PORT_8080_TCP_PORT", "8080"),
+        ("STANCHION_PORT_8080_TCP_PROTO", "tcp"),
+        ("STANCHION_REDIS_SERVICE_HOST", "fd00::12"),
+        ("STANCHION_REDIS_SERVICE_PORT_REDIS_TLS", "6379"),
+        ("STANCHION_REDIS_PORT", "tcp://[fd00::12]:6379"),
+        ("STANCHION_REDIS_PORT_53_UDP", "udp://10.96.0.12:53"),
+        ("STANCHION_REDIS_PORT_53_UDP_PROTO", "udp"),
+        ("STANCHION_REDIS_ENV_REDIS_VERSION", "7.4"),
+        ("STANCHION_REDIS_NAME", "/web/stanchion_redis"),
+    ] {
+        assert!(known(name, value).is_ok(), "{name}");
+    }
+    for (name, value) in [
+        ("STANCHION_PORT", "8080"),
+        ("STANCHION_REDIS_PORT", "redis:6379"),
+        ("STANCHION_SERVICE_HOST", "redis"),
+        ("STANCHION_SERVICE_PORT", "http"),
+        ("STANCHION_PORT_8080_HTTP", "tcp://10.96.0.12:8080"),
+        ("STANCHION_PORT_8080_TCP_HOST", "10.96.0.12"),
+        ("STANCHION_REDIS_NAME", "redis"),
+        ("STANCHION_SERVICE_URL", "http://booking:8080"),
+    ] {
+        assert!(known(name, value).unwrap_err().to_string().contains(name), "{name}={value}");
+    }
+}
+
+#[test]
+fn what_is_not_spoken_is_refused_by_name() {
+    let booking = |url: &str| Settings { booking_url: Some(url.to_owned()), ..Settings::default() }.check();
+    assert!(booking("http://booking:8080").is_ok() && booking("http://[::1]:8080/").is_ok());
+    for url in ["https://booking:8080", "booking:8080", "http://", "ftp://booking"] {
+        assert!(booking(url).unwrap_err().to_string().contains("booking_url"), "{url}");
+    }
+    let redis = |url: &str| Settings { redis_url: Some(url.to_owned().into()), ..Settings::default() }.check();
+    assert!(redis("redis://127.0.0.1:6379").is_ok() && redis("redis+cluster://a:1,b:2").is_ok());
+    assert!(redis("redis+unix:///run/redis.sock").is_ok());
+    for url in ["rediss://:hunter22@cache:6379", "rediss+cluster://:hunter22@a:1", "127.0.0.1:6379"] {
+        let error = redis(url).unwrap_err().to_string();
+        assert!(error.contains("redis_url") && !error.contains("hunter22"), "{error}");
+    }
+    let nats = |url: &str| Settings { nats_url: Some(url.to_owned().into()), ..Settings::default() }.check();
+    assert!(nats("nats://127.0.0.1:4222").is_ok() && nats("127.0.0.1:4222").is_ok());
 }
 
 #[test]

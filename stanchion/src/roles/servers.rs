@@ -26,7 +26,7 @@ pub async fn gateway(settings: Settings) -> Result<()> {
     let guests = settings.guests.unwrap_or(false);
     settings.authenticator(guests)?;
     let line = Line::on_redis(&settings, "gw").await?;
-    let process = Process::bind(&settings).await?;
+    let process = Process::bind_role(&settings).await?;
     let gateway = line.gateway(&settings, &process.lifecycle, booking_url, guests, None)?;
     let checks = vec![line.check(), hearing(&gateway)];
     let router = gateway.router().merge(operations(process.lifecycle.clone(), checks));
@@ -55,7 +55,7 @@ pub async fn booking(settings: Settings) -> Result<()> {
     let store = open_store(&settings).await?;
     let line = Line::on_redis(&settings, "booking").await?;
     let bus = NatsBus::connect(nats).await.context("nats_url")?;
-    let process = Process::bind(&settings).await?;
+    let process = Process::bind_role(&settings).await?;
     let config = BookingConfig { subject_prefix: prefix.to_owned(), ..super::booking_config(&settings) };
     let backends = line.backends(&settings, guests, store, Arc::new(bus))?;
     let booking = Booking::bind(backends, config).await.context("booking")?;
@@ -72,7 +72,7 @@ pub async fn booking(settings: Settings) -> Result<()> {
 /// As [`gateway()`].
 pub async fn queue_worker(settings: Settings) -> Result<()> {
     let line = Line::on_redis(&settings, "worker").await?;
-    let process = Process::bind(&settings).await?;
+    let process = Process::bind_role(&settings).await?;
     line.report(&process.lifecycle, &[Role::QueueWorker], None);
     let router = operations(process.lifecycle.clone(), vec![line.check()]);
     process.lifecycle.spawn("worker", queue_worker::run(line.worker(&settings), process.lifecycle.clone()));

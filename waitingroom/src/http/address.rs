@@ -2,13 +2,19 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
-    sync::Arc,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 use parking_lot::Mutex;
+
+/// Longest part of an unreadable entry that is logged, in characters.
+const SHOWN: usize = 64;
 
 /// Is this the address of one of the proxies in front of us?
 pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
@@ -22,11 +28,39 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
     if !is_trusted(peer, trusted) {
         return peer;
     }
-    let values = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let forwarded: Vec<Option<IpAddr>> =
-        values.flat_map(|value| value.split(',')).map(|text| text.trim().parse().ok()).collect();
-    let is_proxy = |entry: &&Option<IpAddr>| entry.is_some_and(|address| is_trusted(address, trusted));
-    forwarded.iter().rev().find(|entry| !is_proxy(entry)).copied().flatten().unwrap_or(peer)
+    let values = headers.get_all("x-forwarded-for").iter().rev();
+    let entries = values.flat_map(|value| value.to_str().unwrap_or("(not text)").rsplit(','));
+    for entry in entries.map(str::trim).filter(|entry| !entry.is_empty()) {
+        match forwarded(entry) {
+            Some(address) if is_trusted(address, trusted) => {}
+            Some(address) => return address,
+            None => {
+                say_once(entry, peer);
+                return peer;
+            }
+        }
+    }
+    peer
+}
+
+/// An address in one of the forms in which proxies write it: alone, with a port, and with IPv6 in brackets.
+fn forwarded(entry: &str) -> Option<IpAddr> {
+    let with_port = || entry.parse().ok().map(|address: SocketAddr| address.ip());
+    let in_brackets = || entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    entry.parse().ok().or_else(with_port).or_else(in_brackets)
+}
+
+fn say_once(entry: &str, peer: IpAddr) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        let entry: String = entry.escape_debug().take(SHOWN).collect();
+        tracing::warn!(
+            entry,
+            %peer,
+            "X-Forwarded-For of a trusted proxy holds an entry that is no address; such requests count for the proxy itself \
+             (said once)"
+        );
+    }
 }
 
 /// Counts what each address has open. Remembers only addresses that have something.
@@ -91,7 +125,7 @@ pub fn household(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn forwarded(value: &'static str) -> HeaderMap {
+    fn headers_of(value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), value.parse().unwrap())])
     }
 
@@ -99,13 +133,44 @@ mod tests {
     fn an_address_is_believed_from_a_trusted_proxy_only() {
         let trusted = ["10.0.0.0/8".parse().unwrap()];
         let (proxy, stranger): (IpAddr, IpAddr) = ("10.1.2.3".parse().unwrap(), "203.0.113.9".parse().unwrap());
-        let headers = forwarded("1.1.1.1, 198.51.100.7, 10.0.0.2");
+        let headers = headers_of("1.1.1.1, 198.51.100.7, 10.0.0.2");
         assert_eq!(client_address(proxy, &headers, &trusted).to_string(), "198.51.100.7");
         assert_eq!(client_address(stranger, &headers, &trusted), stranger);
         assert_eq!(client_address(proxy, &HeaderMap::new(), &trusted), proxy);
-        let unreadable = forwarded("198.51.100.7, 203.0.113.9:4711, 10.0.0.2");
+        let unreadable = headers_of("198.51.100.7, unknown, 10.0.0.2");
         assert_eq!(client_address(proxy, &unreadable, &trusted), proxy, "a client wrote what stands left of it");
         assert!(is_trusted("::ffff:10.1.2.3".parse().unwrap(), &trusted), "as a listener on both families sees it");
+    }
+
+    #[test]
+    fn an_address_is_read_in_every_form_that_proxies_write() {
+        for (entry, address) in [
+            ("203.0.113.9", Some("203.0.113.9")),
+            ("203.0.113.9:50123", Some("203.0.113.9")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("[2001:db8::1]:443", Some("2001:db8::1")),
+            ("203.0.113.9:", None),
+            ("203.0.113.9:port", None),
+            ("[203.0.113.9]", None),
+            ("[2001:db8::1", None),
+            ("unknown", None),
+        ] {
+            assert_eq!(forwarded(entry), address.map(|address| address.parse().unwrap()), "{entry}");
+        }
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let proxy = "10.1.2.3".parse().unwrap();
+        let client = |value| client_address(proxy, &headers_of(value), &trusted).to_string();
+        assert_eq!(client("1.1.1.1, 198.51.100.7:4711, 10.0.0.2:80"), "198.51.100.7");
+        assert_eq!(client("1.1.1.1,[2001:db8::7]:4711,"), "2001:db8::7");
+    }
+
+    #[test]
+    fn the_last_line_of_the_header_is_the_nearest() {
+        let mut headers = headers_of("1.1.1.1");
+        headers.append("x-forwarded-for", "198.51.100.7".parse().unwrap());
+        let (proxy, trusted) = ("10.1.2.3".parse().unwrap(), ["10.0.0.0/8".parse().unwrap()]);
+        assert_eq!(client_address(proxy, &headers, &trusted).to_string(), "198.51.100.7");
     }
 
     #[test]

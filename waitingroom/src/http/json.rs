@@ -1,27 +1,27 @@
 //! Extractors whose refusals are problems that name the field.
 
-use std::time::Duration;
-
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request, path::ErrorKind, rejection::PathRejection},
     http::{header, request::Parts},
     response::{IntoResponse, Response},
 };
-use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::bodies::{self, LARGE_BYTES, SMALL_BYTES, USUAL_BYTES};
 use crate::problem::{Code, Problem};
 
-/// Longest request body, in bytes: the largest legitimate one is a catalogue of a few hundred zones.
-pub const MAX_BODY_BYTES: usize = 256 * 1024;
-
-/// Time for a request's body to arrive once its headers have.
-const BODY_DEADLINE: Duration = Duration::from_secs(10);
-
-/// A JSON body, of a request or an answer.
+/// A JSON body, of a request (at most 16 KiB) or an answer.
 #[derive(Debug, Clone)]
 pub struct Json<T>(pub T);
+
+/// A JSON body of a request that anybody may send: at most 1 KiB.
+#[derive(Debug, Clone)]
+pub struct SmallJson<T>(pub T);
+
+/// A JSON body of a request whose sender was found to be an operator by an extractor before this one: at most 256 KiB.
+#[derive(Debug, Clone)]
+pub struct LargeJson<T>(pub T);
 
 /// Parameters of the path.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub struct Path<T>(pub T);
 #[derive(Debug, Clone)]
 pub struct Query<T>(pub T);
 
-/// A body as it came, which may be empty.
+/// A body of at most 16 KiB as it came, which may be empty.
 #[derive(Debug, Clone)]
 pub struct RawBody(pub Bytes);
 
@@ -39,33 +39,31 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        read_within(BODY_DEADLINE, request).await.map(Self)
+        bodies::read(USUAL_BYTES, request).await.map(Self)
     }
 }
 
-/// A body that trickles in would hold its connection for as long as its sender likes.
-async fn read_within(deadline: Duration, request: Request) -> Result<Bytes, Problem> {
-    let reading = Limited::new(request.into_body(), MAX_BODY_BYTES).collect();
-    let late = |_| Problem::new(Code::Malformed, "the body did not arrive in time");
-    let body = tokio::time::timeout(deadline, reading).await.map_err(late)?;
-    body.map(Collected::to_bytes).map_err(|error| match error.is::<LengthLimitError>() {
-        true => Problem::new(Code::PayloadTooLarge, "the body is too large"),
-        false => Problem::new(Code::Malformed, "the body could not be read"),
-    })
-}
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if !says_json(&request) {
-            let detail = "the Content-Type must be application/json";
-            return Err(Problem::new(Code::UnsupportedMediaType, detail));
-        }
-        let RawBody(body) = RawBody::from_request(request, state).await?;
-        from_slice(&body).map(Self)
+async fn json_within<T: DeserializeOwned>(max_bytes: usize, request: Request) -> Result<T, Problem> {
+    if !says_json(&request) {
+        let detail = "the Content-Type must be application/json";
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
+    from_slice(&bodies::read(max_bytes, request).await?)
 }
+
+macro_rules! json_extractors {
+    ($($name:ident: $max_bytes:expr),*) => {
+        $(impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for $name<T> {
+            type Rejection = Problem;
+
+            async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+                json_within($max_bytes, request).await.map(Self)
+            }
+        })*
+    };
+}
+
+json_extractors!(SmallJson: SMALL_BYTES, Json: USUAL_BYTES, LargeJson: LARGE_BYTES);
 
 fn says_json(request: &Request) -> bool {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -195,14 +193,6 @@ mod tests {
 
     fn refusal(body: &str) -> Problem {
         from_slice::<Order>(body.as_bytes()).unwrap_err()
-    }
-
-    #[tokio::test]
-    async fn a_body_that_does_not_come_is_not_waited_for() {
-        let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
-        let request = Request::new(axum::body::Body::from_stream(never));
-        let problem = read_within(Duration::from_millis(20), request).await.unwrap_err();
-        assert!(problem.detail.contains("in time"), "{problem:?}");
     }
 
     #[test]
