@@ -34,6 +34,10 @@ pub enum EngineError {
     /// waits for a sync.
     #[error("the engine does not hold this event")]
     UnknownEvent,
+    /// The user's reservation is being decided: their pass is used by a hold that is not committed yet. They keep place and pass until
+    /// then, so nothing happened.
+    #[error("the user's reservation is being decided")]
+    Deciding,
     /// So much waits to be done that no more is taken. Nothing happened.
     #[error("too much waits to be done")]
     Busy,
@@ -121,25 +125,32 @@ pub enum Acted {
     Found(Option<Place>),
     /// To [`Act::Leave`]: the nodes that may hold connections of the user; nothing where there was no place.
     Left(Option<Vec<NodeId>>),
-    /// To [`Act::Detach`]: true; to [`Act::Acknowledge`]: did it change anything?
+    /// To [`Act::Detach`]: true; to [`Act::Acknowledge`]: has the pass arrived while it was good?
     Done(bool),
+    /// To [`Act::Join`], [`Act::Resume`] and [`Act::Leave`] of a user whose pass is used by a hold that is not committed: see
+    /// [`EngineError::Deciding`].
+    Deciding,
 }
 
 impl Acted {
     fn joined(self) -> Result<JoinOutcome, EngineError> {
-        if let Self::Joined(outcome) = self { Ok(outcome) } else { Err(mixed_up()) }
+        if let Self::Joined(outcome) = self { Ok(outcome) } else { Err(self.unexpected()) }
     }
 
     fn found(self) -> Result<Option<Place>, EngineError> {
-        if let Self::Found(place) = self { Ok(place) } else { Err(mixed_up()) }
+        if let Self::Found(place) = self { Ok(place) } else { Err(self.unexpected()) }
     }
 
     fn left(self) -> Result<Option<Vec<NodeId>>, EngineError> {
-        if let Self::Left(nodes) = self { Ok(nodes) } else { Err(mixed_up()) }
+        if let Self::Left(nodes) = self { Ok(nodes) } else { Err(self.unexpected()) }
     }
 
     fn done(self) -> Result<bool, EngineError> {
-        if let Self::Done(done) = self { Ok(done) } else { Err(mixed_up()) }
+        if let Self::Done(done) = self { Ok(done) } else { Err(self.unexpected()) }
+    }
+
+    fn unexpected(&self) -> EngineError {
+        if *self == Self::Deciding { EngineError::Deciding } else { mixed_up() }
     }
 }
 
@@ -237,14 +248,15 @@ pub trait Engine: Send + Sync + 'static {
         self.act(event, &actions, now).await?.pop().ok_or_else(mixed_up)
     }
 
-    /// Takes a place at the end, or finds the user's own; marks them present. One user, one place.
+    /// Takes a place at the end, or finds the user's own; marks them present. One user, one place: while a hold that used their pass
+    /// is not committed, [`EngineError::Deciding`].
     async fn join(&self, join: &Join, now: Timestamp) -> Result<JoinOutcome, EngineError> {
         let what = Act::Join { presence: join.presence.clone(), ticket: join.ticket.clone() };
         self.act_alone(join.event_id, &join.user, what, now).await?.joined()
     }
 
     /// Finds the user's own place and marks them present; `None` where they have none. Presence by [`Presence::Poll`] also
-    /// acknowledges the pass, since the answer carries it.
+    /// acknowledges the pass, since the answer carries it. [`EngineError::Deciding`] as for [`Engine::join`].
     async fn resume(
         &self,
         event: EventId,
@@ -261,12 +273,12 @@ pub trait Engine: Send + Sync + 'static {
     }
 
     /// Gives the place, or the pass, up. Answers the nodes that may hold connections of the user, who are to be told; nothing where
-    /// there was no place.
+    /// there was no place. [`EngineError::Deciding`] as for [`Engine::join`].
     async fn leave(&self, event: EventId, user: &UserId, now: Timestamp) -> Result<Option<Vec<NodeId>>, EngineError> {
         self.act_alone(event, user, Act::Leave, now).await?.left()
     }
 
-    /// The pass has arrived. False where it is not live.
+    /// The pass has arrived. False where it is neither live nor used: whoever has made a booking with it had it.
     async fn acknowledge(
         &self,
         event: EventId,

@@ -128,7 +128,8 @@ contract! {
         an_aborted_hold_does_not_revive_an_ended_pass,
         a_released_hold_gives_its_seats_back_once,
         a_confirmed_hold_is_sold,
-        whoever_waits_for_a_commit_can_join_anew,
+        whoever_waits_for_a_commit_keeps_place_and_pass,
+        a_used_pass_has_arrived,
         holds_are_stale_when_the_database_has_to_be_asked;
     sync:
         a_sync_stops_holds_for_a_while,

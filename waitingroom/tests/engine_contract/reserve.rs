@@ -63,7 +63,6 @@ pub(crate) async fn a_hold_takes_seats_and_burns_the_pass(engine: SharedEngine) 
     let sale = Sale::open(engine, quick()).await;
     let first = sale.hold("ann", 2).await;
     assert_eq!((sale.seats_left().await, sale.status().await.active), (98, 1), "active until the commit");
-    assert_eq!(sale.resume("ann", waitingroom::absence::Presence::Poll).await, None, "no place any more");
 
     let again = Reserve { booking_id: Uuid::new_v4().into(), ..first.clone() };
     assert_eq!(sale.reserve(&again).await, ReserveOutcome::PassUsed(first.booking_id));

@@ -121,6 +121,10 @@ impl Line {
         self.clock
     }
 
+    pub(super) fn clock(&self) -> Timestamp {
+        self.clock
+    }
+
     pub(super) fn status(&self, stock: Stock) -> LineStatus {
         LineStatus {
             settings: self.settings_with(stock),
@@ -153,6 +157,10 @@ impl Line {
     pub(super) fn act(&mut self, action: &Action, now: Timestamp) -> Acted {
         let user = &action.user;
         match &action.what {
+            Act::Join { .. } | Act::Resume(_) | Act::Leave if self.is_spent(user) => {
+                self.advance(now);
+                Acted::Deciding
+            }
             Act::Join { presence, ticket } => Acted::Joined(self.join(user, presence, ticket.as_ref(), now)),
             Act::Resume(presence) => Acted::Found(self.resume(user, presence, now)),
             Act::Detach(node) => {
@@ -180,7 +188,6 @@ impl Line {
         if self.total() >= self.settings.max_in_line {
             return JoinOutcome::Full;
         }
-        self.active.remove(user); // of a pass whose hold is not committed: it can not come back from here
         let number = self.seat_number(ticket);
         let entry = Entry { number, standing: Standing::Waiting, nodes: Vec::new(), unclaimed: 0 };
         self.entries.insert(user.clone(), entry);
@@ -206,9 +213,6 @@ impl Line {
     fn resume(&mut self, user: &UserId, presence: &Presence, now: Timestamp) -> Option<Place> {
         let now = self.advance(now);
         let entry = self.entries.get_mut(user)?;
-        if matches!(entry.standing, Standing::Spent(_)) {
-            return None;
-        }
         match presence {
             Presence::Node(node) => {
                 entry.nodes.retain(|known| known != node);
@@ -267,13 +271,10 @@ impl Line {
 
     fn leave(&mut self, user: &UserId, now: Timestamp) -> Option<Vec<NodeId>> {
         self.advance(now);
-        match self.entries.get(user) {
-            None | Some(Entry { standing: Standing::Spent(_), .. }) => None,
-            Some(_) => {
-                self.counters.left += 1;
-                Some(self.drop_place(user))
-            }
-        }
+        self.entries.contains_key(user).then(|| {
+            self.counters.left += 1;
+            self.drop_place(user)
+        })
     }
 
     /// Removes a user from every index; the nodes that may hold connections of theirs are returned.
@@ -296,7 +297,7 @@ impl Line {
         if live {
             self.unacknowledged.remove(user);
         }
-        live
+        live || self.spent_pass(user, pass).is_some()
     }
 
     pub(super) fn report_node(&mut self, node: &NodeId, now: Timestamp) -> bool {

@@ -121,6 +121,11 @@ impl Seats {
         self.attempts.insert(name, Attempt { booking: request.booking_id, fingerprint: fingerprint.to_owned() });
     }
 
+    /// Was the pass used, as far as that is remembered at `now`?
+    pub(super) fn has_burned(&self, pass: &PassId, now: Timestamp) -> bool {
+        self.burned.get(pass).is_some_and(|(_, until)| *until > now)
+    }
+
     fn burn(&mut self, pass: &PassId, booking: BookingId, until: Timestamp) {
         self.burned.insert(pass.clone(), (booking, until));
         self.burned_until.set(pass, until);

@@ -61,7 +61,7 @@ steps! {
     configure: [SETTINGS],
     status: [SETTINGS, LINE],
     remove: [],
-    act: [LINE],
+    act: [LINE, MEMORIES],
     report_node: [],
     release: [SETTINGS, LINE, PRESENCE],
     reserve: [LINE, SEATS, MEMORIES],
