@@ -38,6 +38,9 @@ pub enum EngineError {
     /// then, so nothing happened.
     #[error("the user's reservation is being decided")]
     Deciding,
+    /// The engine has no memory for anybody new; whoever has a place goes on. Nothing happened.
+    #[error("there is no memory for more")]
+    Full,
     /// So much waits to be done that no more is taken. Nothing happened.
     #[error("too much waits to be done")]
     Busy,
@@ -130,6 +133,8 @@ pub enum Acted {
     /// To [`Act::Join`], [`Act::Resume`] and [`Act::Leave`] of a user whose pass is used by a hold that is not committed: see
     /// [`EngineError::Deciding`].
     Deciding,
+    /// To [`Act::Join`] of somebody new: see [`EngineError::Full`].
+    Full,
 }
 
 impl Acted {
@@ -150,7 +155,11 @@ impl Acted {
     }
 
     fn unexpected(&self) -> EngineError {
-        if *self == Self::Deciding { EngineError::Deciding } else { mixed_up() }
+        match self {
+            Self::Deciding => EngineError::Deciding,
+            Self::Full => EngineError::Full,
+            _ => mixed_up(),
+        }
     }
 }
 
@@ -232,6 +241,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// The state of the line.
     async fn status(&self, event: EventId) -> Result<LineStatus, EngineError>;
+
+    /// Can the engine do its work, what changes something included?
+    async fn ready(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// Forgets the event: its line, its passes, its seats.
     async fn remove(&self, event: EventId) -> Result<(), EngineError>;

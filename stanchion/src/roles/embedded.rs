@@ -66,11 +66,14 @@ pub async fn open_store(directory: &DataDirectory) -> Result<SharedStore> {
 async fn serve(settings: &Settings, store: SharedStore, has_login: bool) -> Result<()> {
     let process = Process::bind(settings).await?;
     let lifecycle = &process.lifecycle;
+    let clock = Clock::steady(Clock::System.now());
     let line = Line {
         engine: Arc::new(MemoryEngine::new()),
         signals: Arc::new(LocalSignals::default()),
-        board: Arc::new(LocalBoard::new(Clock::System)),
+        board: Arc::new(LocalBoard::new(clock.clone())),
         node: Settings::node("gw")?,
+        clock,
+        redis: None,
     };
     let guests = settings.guests.unwrap_or(true);
 

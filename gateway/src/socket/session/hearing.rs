@@ -149,10 +149,12 @@ impl Session<'_> {
                 return send(socket, &error(&problem, about)).await;
             }
             // The pass may have been used by this very request before, or is being used: booking knows by the idempotency key.
-            Err(problem) if [Code::NotInQueue, Code::Unavailable].contains(&problem.code) => match self.last_pass(request.event_id) {
-                Some(pass) => pass,
-                None => return send(socket, &error(&problem, about)).await,
-            },
+            Err(problem) if [Code::NotInQueue, Code::Unavailable].contains(&problem.code) => {
+                match self.last_pass(request.event_id) {
+                    Some(pass) => pass,
+                    None => return send(socket, &error(&problem, about)).await,
+                }
+            }
             Err(problem) => return send(socket, &error(&problem, about)).await,
         };
         let (booking, token) = (self.gateway.0.booking.clone(), self.client.token.clone());

@@ -115,6 +115,7 @@ impl Reply {
             5 => Acted::Joined(JoinOutcome::Full),
             6 => Acted::Left(Some(self.nodes()?)),
             7 => Acted::Deciding,
+            8 => Acted::Full,
             _ => return Err(nonsense()),
         })
     }

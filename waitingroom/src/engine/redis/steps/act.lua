@@ -9,7 +9,8 @@
 --
 -- Answers the epoch, then of each action a code and what belongs to it: 0 no, 1 done, 2 joined and 3 found with number,
 -- position, total, revision, pass and (with a pass) its issue and end, 4 not open with the state, 5 full,
--- 6 left with the nodes, 7 the user's pass is used by a hold that is not committed.
+-- 6 left with the nodes, 7 the user's pass is used by a hold that is not committed,
+-- 8 Redis has no memory for anybody new.
 --
 -- A crowd that joins costs a few commands in all: entries are read together; what changes is kept in tables and written
 -- together at the end, or before a rank is asked for.
@@ -157,6 +158,7 @@ local function join(user, node, epoch, number)
   if resume(user, node) then return end
   if meta.state ~= 'open' and meta.state ~= 'paused' and meta.state ~= 'sold_out' then return say(4, meta.state) end
   if waiting_count + returned_count >= tonumber(meta.max_in_line) then return say(5) end
+  if is_full then return say(8) end
 
   local earlier = ticket_number(epoch, tonumber(number))
   if not earlier then sequence = sequence + 1 end
