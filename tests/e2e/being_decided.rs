@@ -10,7 +10,7 @@ use stanchion_tests::{
     shopping::{id, insistently, new_key, reserve_once},
     tokens,
 };
-use waitingroom::{problem::Code, wire::ServerMessage};
+use waitingroom::wire::ServerMessage;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_reloads_while_their_reservation_is_decided_keeps_place_and_pass() {
@@ -37,7 +37,7 @@ async fn whoever_reloads_while_their_reservation_is_decided_keeps_place_and_pass
     assert_eq!(joined.code(), "UNAVAILABLE");
     let mut tab = Socket::open(stack.gateway_url(0), &ann).await;
     let told = tab.join(&sale.event, None).await;
-    assert!(matches!(&told, ServerMessage::Error { code: Code::Unavailable, .. }), "{told:?}");
+    assert!(matches!(&told, ServerMessage::Error { code, .. } if code == "UNAVAILABLE"), "{told:?}");
 
     let answer = reserving.await.expect("an answer");
     assert!(answer.asks_to_wait(), "the database did not store it: {answer:?}");

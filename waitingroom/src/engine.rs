@@ -312,7 +312,8 @@ pub trait Engine: Send + Sync + 'static {
     /// releases in order of numbers as many present users as rate, cap, seats and `limit` allow. `share` is the part of the
     /// configured rate and burst that is left (nobody goes at 0; see [`crate::rate`]); one that was decided before the last that
     /// was given has no effect. `batch` makes the pass ids unique. Any number of callers may step at once: rate and cap hold across all of them.
-    /// A step of [`Scope::Passes`] does the releasing alone.
+    /// A step of [`Scope::Passes`] does the releasing alone. While `share` is none, the time of passes stands still, for
+    /// [`STANDSTILL_LIMIT`] at most; afterwards whole steps tell every live pass again, with its new end.
     async fn release(
         &self,
         event: EventId,
@@ -390,6 +391,9 @@ pub const SWEEP_LIMIT: usize = 1_000;
 
 /// A pass that nobody acknowledged is published again after this time (milliseconds).
 pub const RESEND_MS: i64 = 1_000;
+
+/// While booking can take nobody (the share of the rate is none), passes do not run out, for this long at most each time.
+pub const STANDSTILL_LIMIT: Duration = Duration::from_secs(600);
 
 /// How long ticket holders have to return, in their old order, after a line was lost.
 pub const RECOVERY: Duration = Duration::from_secs(5);

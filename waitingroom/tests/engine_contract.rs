@@ -95,6 +95,8 @@ contract! {
         what_is_sold_is_sold_out_until_seats_come_back,
         a_pass_nobody_acknowledges_is_sent_again_each_second,
         an_expired_pass_is_gone,
+        passes_stand_still_while_booking_can_take_nobody,
+        passes_do_not_stand_still_for_ever,
         only_the_live_pass_can_be_acknowledged,
         a_step_looks_at_so_many_of_the_absent_only,
         a_crowd_is_served_in_bounded_steps,

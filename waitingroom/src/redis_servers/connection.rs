@@ -92,6 +92,11 @@ impl RedisConnection {
         Self(Arc::new(Shared { servers, link: RwLock::new(link), course: Mutex::default() }))
     }
 
+    /// Is it to a cluster, where some servers may answer and others not?
+    pub(crate) fn is_to_cluster(&self) -> bool {
+        matches!(self.0.servers, RedisServers::Cluster(_))
+    }
+
     /// How often the connection was made anew, by another client: what was known of the server may not hold any more.
     pub(crate) fn replacements(&self) -> u64 {
         self.0.course.lock().replacements

@@ -35,7 +35,10 @@ pub(crate) async fn each_refusal_has_its_reason_and_changes_nothing(engine: Shar
         (Reserve { zone_id: Uuid::nil().into(), ..good.clone() }, ReserveOutcome::UnknownZone),
         (Reserve { quantity: 4, ..good.clone() }, ReserveOutcome::Insufficient(3)),
         (Reserve { user_limit: 1, ..good.clone() }, ReserveOutcome::UserLimit(1)),
-        (Reserve { pass_expires_at: sale.now(), ..good.clone() }, ReserveOutcome::PassExpired),
+        (
+            Reserve { pass_id: "over".parse().unwrap(), pass_expires_at: sale.now(), ..good.clone() },
+            ReserveOutcome::PassExpired,
+        ),
         (Reserve { pass_id: "forged".parse().unwrap(), ..good.clone() }, ReserveOutcome::PassRevoked),
         (Reserve { user: user("bob"), ..good.clone() }, ReserveOutcome::PassRevoked),
     ];

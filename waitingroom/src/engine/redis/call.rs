@@ -110,3 +110,29 @@ pub(super) async fn within_deadline<T>(call: impl Future<Output = RedisResult<T>
 pub(super) fn unavailable(error: RedisError) -> EngineError {
     EngineError::Unavailable(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::{super::steps::Steps, *};
+    use crate::redis_servers::RedisServers;
+
+    /// As after a failover to a server whose clock is another.
+    #[tokio::test]
+    async fn what_is_late_only_by_another_clock_is_asked_again() {
+        let url =
+            std::env::var("STANCHION_TEST_REDIS_URL").expect("STANCHION_TEST_REDIS_URL is set by tests/services/run");
+        let connection = RedisServers::parse(&url).unwrap().connect().await.unwrap();
+        let (time, steps) = (ServerTime::default(), Steps::default());
+        let base = format!("test-{}:{{event}}", Uuid::new_v4().simple());
+        let now = crate::clock::Clock::System.now();
+        time.note(&base, &connection, now.minus(Duration::from_secs(90)), Instant::now());
+        let call = || Call::new(connection.clone(), &time, &steps.status, base.clone());
+        let mut late = call();
+        let by = time.of(&base, &connection, Instant::now() + DEADLINE).await.unwrap();
+        assert_eq!(late.answer(by).await.unwrap_err().code(), Some(LATE), "90 s ago");
+        let answer = call().run().await.err();
+        assert!(matches!(answer, Some(EngineError::UnknownEvent)), "{answer:?}");
+    }
+}

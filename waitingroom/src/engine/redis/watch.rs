@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use redis::{Cmd, RedisResult, cmd};
+use futures_util::future::select_ok;
+use redis::{Cmd, FromRedisValue, RedisResult, cmd};
 use tokio::time::Instant;
 
 use super::{RedisEngine, call::within_deadline, servertime::Reading};
@@ -16,6 +17,8 @@ use crate::{
     lifecycle::Lifecycle,
 };
 
+/// Keys that a cluster is probed with.
+const CLUSTER_PROBES: usize = 8;
 /// How often Redis is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -67,10 +70,21 @@ impl RedisEngine {
         Err(EngineError::Unavailable(format!("the user of Redis may not use these, see README: {missing}")))
     }
 
-    async fn look<T: redis::FromRedisValue>(&self, script: &str) -> Result<T, EngineError> {
-        let (mut command, mut connection): (Cmd, _) = (cmd("EVAL"), self.connection());
-        let asking = command.arg(script).arg(1).arg(format!("{}:{{probe}}", self.prefix)).query_async(&mut connection);
-        within_deadline(asking).await
+    /// Of a cluster, one shard has to answer: the events of the others stand still by themselves.
+    async fn look<T: FromRedisValue>(&self, script: &str) -> Result<T, EngineError> {
+        let looks = self.probe_keys().map(|key| {
+            Box::pin(async move {
+                let (mut command, mut connection): (Cmd, _) = (cmd("EVAL"), self.connection());
+                command.arg(script).arg(1).arg(key).query_async(&mut connection).await
+            })
+        });
+        within_deadline(select_ok(looks)).await.map(|(answer, _)| answer)
+    }
+
+    /// Keys that are never there for longer than a script; in a cluster enough of them that several shards have some.
+    fn probe_keys(&self) -> impl Iterator<Item = String> + use<'_> {
+        let count = if self.connection.is_to_cluster() { CLUSTER_PROBES } else { 1 };
+        (0..count).map(|number| format!("{}:{{probe-{number}}}", self.prefix))
     }
 
     /// What Redis' clock shows.
@@ -83,7 +97,9 @@ impl RedisEngine {
     }
 
     async fn read_time(&self) -> RedisResult<Reading> {
-        self.time.measure(&format!("{}:{{probe}}", self.prefix), &self.connection).await
+        let readings =
+            self.probe_keys().map(|key| Box::pin(async move { self.time.measure(&key, &self.connection).await }));
+        select_ok(readings).await.map(|(reading, _)| reading)
     }
 
     /// Looks at Redis each second until the process drains: keeps `clock` at Redis' time, and says what is wrong.

@@ -16,9 +16,10 @@
 -- together at the end, or before a rank is asked for.
 
 local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'state', 'max_in_line', 'sequence', 'opening_sequence',
-  'opening_head', 'spans')
+  'opening_head', 'spans', 'stood', 'stood_since')
 if not now or not is_whole() then return false end
 
+local stood = standstill(now)
 local LENGTHS = { j = 3, t = 5, r = 3, d = 3, l = 2, a = 3 }
 local waiting_count, returned_count = redis.call('ZCARD', WAITING), redis.call('ZCARD', RETURNED)
 local revision = tonumber(meta.published) + redis.call('LLEN', REMOVED)
@@ -91,7 +92,7 @@ end
 
 local function say_place(code, entry, position)
   say(code, tonumber(entry.number), position, waiting_count + returned_count, revision, entry.pass)
-  if entry.pass ~= '' then say(entry.issued, entry.expires) end
+  if entry.pass ~= '' then say(entry.issued, exact(entry.expires + stood)) end
 end
 
 local function say_found(entry)
@@ -206,7 +207,7 @@ local function acknowledge(user, pass)
   local entry = entries[user]
   if entry and entry.pass == pass then
     if entry.standing == 's' then return 1 end
-    if entry.standing == 'p' and tonumber(entry.expires) > now then
+    if entry.standing == 'p' and entry.expires + stood > now then
       acknowledged[#acknowledged + 1] = user
       return 1
     end
