@@ -228,9 +228,10 @@ async fn a_process_of_many_events_outlives_a_primary() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lines_on_other_shards_go_on_while_a_primary_hangs() {
     const RATE: u64 = 20;
+    const MEASURED: Duration = Duration::from_secs(8);
     let shape = Shape { gateways: 1, workers: 1, bookings: 1, redis_cluster: Some(NEVER), ..Shape::default() };
     let stack = Stack::servers(shape).await;
-    let queue = json!({"rate_per_second": RATE, "burst": 2, "pass_ttl_seconds": PASS_TTL});
+    let queue = json!({"rate_per_second": RATE, "burst": 5, "pass_ttl_seconds": PASS_TTL});
     let (mut hanging, mut well): (Option<Server>, Option<Sale>) = (None, None);
     let mut events_there = 0;
     while events_there < 6 || well.is_none() {
@@ -253,11 +254,15 @@ async fn lines_on_other_shards_go_on_while_a_primary_hangs() {
         600 - left
     };
     eventually("the line to move", || async { (gone().await > RATE).then_some(()) }).await;
+    // Users a second; on a busy machine somewhat less than what is set, with every shard as well.
+    let rate = async || {
+        let (before, began) = (gone().await, Instant::now());
+        tokio::time::sleep(MEASURED).await;
+        (gone().await - before) as f64 / began.elapsed().as_secs_f64()
+    };
+    let whole = rate().await;
     hanging.signal("-STOP");
-    let (before, began) = (gone().await, Instant::now());
-    tokio::time::sleep(Duration::from_secs(10)).await; // what is measured is a rate
-    let moved = (gone().await - before) as f64;
-    let expected = RATE as f64 * began.elapsed().as_secs_f64();
+    let hung = rate().await;
     hanging.signal("-CONT");
-    assert!(moved >= 0.9 * expected, "{moved} of {expected} were released");
+    assert!(hung >= 0.9 * whole, "{hung} a second, and {whole} before");
 }
