@@ -2,9 +2,14 @@
 
 use std::collections::HashMap;
 
+use futures_util::{StreamExt, stream};
 use waitingroom::{engine::EngineError, ids::EventId};
 
-use crate::{desk::Desk, refusal::Refusal, store::Checkpoint};
+use crate::{
+    desk::{Desk, EVENTS_AT_ONCE},
+    refusal::Refusal,
+    store::Checkpoint,
+};
 
 /// What was written last; each step writes only what has moved.
 #[derive(Debug, Default)]
@@ -13,13 +18,21 @@ pub(crate) struct Written(HashMap<EventId, Checkpoint>);
 impl Desk {
     /// One step; returns how many lines had moved.
     pub(crate) async fn checkpoint(&self, written: &mut Written) -> Result<usize, Refusal> {
-        let mut moved = 0;
-        for event in self.catalogue.events() {
+        let (mut moved, mut failed) = (0, None);
+        let events = self.catalogue.events();
+        let looks = events.into_iter().map(|event| async move {
             let id = event.event_id;
-            let status = match self.within(self.engine().status(id)).await {
+            (id, self.within(self.engine().status(id)).await)
+        });
+        let mut looks = stream::iter(looks).buffer_unordered(EVENTS_AT_ONCE);
+        while let Some((id, status)) = looks.next().await {
+            let status = match status {
                 Ok(status) => status,
                 Err(EngineError::UnknownEvent) => continue,
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    failed = Some(error); // which holds up no other
+                    continue;
+                }
             };
             let reached = Checkpoint { sequence: status.sequence, head: status.head };
             if reached != Checkpoint::default() && written.0.get(&id) != Some(&reached) {
@@ -28,6 +41,6 @@ impl Desk {
                 moved += 1;
             }
         }
-        Ok(moved)
+        failed.map_or(Ok(moved), |error| Err(error.into()))
     }
 }

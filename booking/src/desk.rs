@@ -65,6 +65,10 @@ impl Default for BookingConfig {
     }
 }
 
+/// Events that a periodic step looks at at the same time: where a shard of Redis does not answer, its events keep only as many of the others
+/// waiting.
+pub(crate) const EVENTS_AT_ONCE: usize = 32;
+
 /// See the module's documentation.
 pub(crate) struct Desk {
     pub(crate) backends: Backends,

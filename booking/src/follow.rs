@@ -3,14 +3,20 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::{StreamExt, stream};
 use waitingroom::{
-    engine::EngineError,
+    engine::{EngineError, LineStatus},
     ids::EventId,
     line::{QueueSettings, SaleState},
     signal::{Recipient, Signal},
 };
 
-use crate::{desk::Desk, event::Event, inventory::Synced, refusal::Refusal};
+use crate::{
+    desk::{Desk, EVENTS_AT_ONCE},
+    event::Event,
+    inventory::Synced,
+    refusal::Refusal,
+};
 
 const DEADLINE: Duration = Duration::from_secs(2);
 
@@ -29,20 +35,34 @@ impl Desk {
     /// Rebuilds the events that the engine lacks, and gives the settings of the database to those that have others; returns how
     /// many there were.
     pub(crate) async fn restore_lost(&self) -> Result<usize, Refusal> {
-        let mut lost = 0;
-        for event in self.catalogue.events() {
-            match self.within(self.engine().status(event.event_id)).await {
-                Err(EngineError::UnknownEvent) => {
-                    self.inventory.restore(&event).await?;
-                    lost += 1;
-                }
-                Ok(status) if differs(&status.settings, &event.queue) => {
-                    lost += usize::from(self.correct_settings(event.event_id, &status.settings).await?);
-                }
-                answer => drop(answer?),
+        let (mut lost, mut failed) = (0, None);
+        let events = self.catalogue.events();
+        let looks = events.into_iter().map(|event| async move {
+            let status = self.within(self.engine().status(event.event_id)).await;
+            (event, status)
+        });
+        let mut looks = stream::iter(looks).buffer_unordered(EVENTS_AT_ONCE);
+        while let Some((event, status)) = looks.next().await {
+            match self.restore_if_lost(&event, status).await {
+                Ok(restored) => lost += usize::from(restored),
+                Err(error) => failed = Some(error), // which holds up no other
             }
         }
-        Ok(lost)
+        failed.map_or(Ok(lost), Err)
+    }
+
+    async fn restore_if_lost(
+        &self,
+        event: &Arc<Event>,
+        status: Result<LineStatus, EngineError>,
+    ) -> Result<bool, Refusal> {
+        match status {
+            Err(EngineError::UnknownEvent) => self.inventory.restore(event).await.map(|_| true),
+            Ok(status) if differs(&status.settings, &event.queue) => {
+                self.correct_settings(event.event_id, &status.settings).await
+            }
+            answer => Ok(answer.map(|_| false)?),
+        }
     }
 
     /// Announces an event's settings again unless the database, read after the engine, has those that the engine has.

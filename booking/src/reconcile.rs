@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use waitingroom::{
     clock::Timestamp,
     engine::EngineError,
@@ -10,7 +11,12 @@ use waitingroom::{
     seats::{Settlement, StaleHold},
 };
 
-use crate::{desk::Desk, refusal::Refusal, settle::settlement_of, store::Fate};
+use crate::{
+    desk::{Desk, EVENTS_AT_ONCE},
+    refusal::Refusal,
+    settle::settlement_of,
+    store::Fate,
+};
 
 /// A hold is left alone for this long after its end was due: most commits have long been heard of by then. One that comes later finds
 /// its place taken, and is given back.
@@ -20,16 +26,20 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 const LIMIT: u32 = 500;
 
 impl Desk {
-    /// One step for every event. What fails for one is likely to fail for all: the rest waits for the next step.
+    /// One step for every event. What fails for one holds up no other.
     pub(crate) async fn reconcile_all(&self) -> Result<usize, Refusal> {
-        let mut looked_at = 0;
-        for event in self.catalogue.events() {
-            looked_at += match self.reconcile(event.event_id, self.now()).await {
-                Err(Refusal::Engine(EngineError::UnknownEvent)) => 0, // about to be rebuilt
-                answer => answer?,
-            };
+        let events: Vec<EventId> = self.catalogue.events().iter().map(|event| event.event_id).collect();
+        let steps = events.into_iter().map(|event| self.reconcile(event, self.now()));
+        let (mut looked_at, mut failed) = (0, None);
+        let mut steps = stream::iter(steps).buffer_unordered(EVENTS_AT_ONCE);
+        while let Some(answer) = steps.next().await {
+            match answer {
+                Ok(count) => looked_at += count,
+                Err(Refusal::Engine(EngineError::UnknownEvent)) => {} // about to be rebuilt
+                Err(error) => failed = Some(error),
+            }
         }
-        Ok(looked_at)
+        failed.map_or(Ok(looked_at), Err)
     }
 
     /// One step of the repair, for one event; returns how many holds were looked at.

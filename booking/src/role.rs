@@ -70,9 +70,7 @@ impl Booking {
         });
         let engine: Check = Arc::new(move || {
             let desk = Arc::clone(&engine);
-            Box::pin(
-                async move { desk.within(desk.engine().events()).await.map(drop).map_err(|error| error.to_string()) },
-            )
+            Box::pin(async move { desk.within(desk.engine().ready()).await.map_err(|error| error.to_string()) })
         });
         vec![("database", database), ("engine", engine)]
     }
@@ -116,6 +114,10 @@ fn heed<T: Default, E: std::fmt::Display>(task: &'static str, step: Result<T, E>
 async fn expiry(desk: Arc<Desk>, lifecycle: Lifecycle) {
     let (mut stride, mut pause) = (Stride::default(), None);
     while lifecycle.pause(pause.unwrap_or(EXPIRY_PAUSE)).await {
+        if let Err(error) = desk.backends.clock.check() {
+            tracing::debug!(error, "nothing is ended by a clock that is wrong"); // said where it was found
+            continue;
+        }
         let swept = heed("expiry", desk.sweep(&mut stride).await);
         pause = swept.pause(desk.reservations_wait());
     }

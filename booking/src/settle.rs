@@ -64,6 +64,13 @@ impl Settler {
         }
     }
 
+    /// What the engine was asked to hold, and did not say whether it did, is not stored by anybody: it is to be given back, as soon as
+    /// the engine answers.
+    pub(crate) fn give_back(&self, event: EventId, bookings: impl IntoIterator<Item = BookingId>) {
+        let aborted: Vec<_> = bookings.into_iter().map(|booking| (booking, Settlement::Aborted)).collect();
+        self.keep(event, &aborted);
+    }
+
     /// Returns when something waits to be told again.
     pub(crate) async fn something_missed(&self) {
         while self.0.missed.lock().is_empty() {

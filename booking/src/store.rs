@@ -60,7 +60,7 @@ pub enum Inserted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// When the database carries the step out, by its own clock: it is the same for all instances, and what waits for its turn is judged
-    /// then. SQLite's is the host's.
+    /// then. SQLite's is the process's.
     Database,
     /// This one: for tests, which move the time.
     Given(Timestamp),
@@ -70,7 +70,7 @@ impl Moment {
     /// Now: the database's clock, unless time is a test's.
     pub fn of(clock: &Clock) -> Self {
         match clock {
-            Clock::System => Self::Database,
+            Clock::System | Clock::Steady(_) => Self::Database,
             Clock::Manual(_) => Self::Given(clock.now()),
         }
     }

@@ -252,6 +252,10 @@ impl Gateway {
                 }
                 _ => unavailable("the line is being rebuilt"),
             },
+            EngineError::Deciding => {
+                unavailable("your reservation is being decided; you keep your place and your pass until then")
+            }
+            EngineError::Full => unavailable("nobody new can join at this moment; whoever has a place keeps it"),
             EngineError::Busy => unavailable("too many users come and go at this moment"),
             EngineError::Unavailable(error) => {
                 tracing::warn!(error, "the engine did not answer");

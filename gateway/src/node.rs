@@ -19,6 +19,8 @@ use crate::{Gateway, registry::Applied};
 
 /// How often a node reports itself; see [`waitingroom::absence::NODE_TIMEOUT`].
 const REPORT: Duration = Duration::from_secs(2);
+/// Events that it reports to at the same time: those whose shard of Redis does not answer may not keep the others waiting.
+const REPORTS: usize = 256;
 /// How often a node probes its own subscription, and looks for lost messages.
 const PROBE: Duration = Duration::from_millis(500);
 /// Pause before places that could not be read are read again.
@@ -172,19 +174,23 @@ async fn report(gateway: Gateway) {
         for event in gateway.0.registry.stranded_events() {
             spawn_resync(&gateway, event);
         }
-        for event in gateway.0.registry.events() {
-            match with.engine.report_node(event, &gateway.0.config.node, with.clock.now()).await {
-                Ok(true) => {}
-                Ok(false) => spawn_resync(&gateway, event), // its users may have been taken for absent
-                Err(error) => tracing::warn!(%event, %error, "this node's sign of life could not be recorded"),
-            }
-        }
+        let events = stream::iter(gateway.0.registry.events());
+        events.for_each_concurrent(REPORTS, |event| report_of(&gateway, event)).await;
         if !with.lifecycle.pause(REPORT).await && gateway.0.registry.events().is_empty() {
             return;
         }
         if with.lifecycle.is_draining() {
             tokio::time::sleep(PROBE).await;
         }
+    }
+}
+
+async fn report_of(gateway: &Gateway, event: EventId) {
+    let with = &gateway.0.with;
+    match with.engine.report_node(event, &gateway.0.config.node, with.clock.now()).await {
+        Ok(true) => {}
+        Ok(false) => spawn_resync(gateway, event), // its users may have been taken for absent
+        Err(error) => tracing::warn!(%event, %error, "this node's sign of life could not be recorded"),
     }
 }
 

@@ -40,19 +40,36 @@ impl Worker {
         scope: Scope,
         told: Option<&Progress>,
     ) -> Result<TickReport, EngineError> {
+        let (report, signals) = self.step(event, share, scope, told).await?;
+        self.announce(event, &signals).await;
+        Ok(report)
+    }
+
+    /// The same without the signals, which are to be sent.
+    pub(crate) async fn step(
+        &self,
+        event: EventId,
+        share: Share,
+        scope: Scope,
+        told: Option<&Progress>,
+    ) -> Result<(TickReport, Vec<(Recipient, Signal)>), EngineError> {
         let (batch, limit) = (Uuid::new_v4().simple().to_string(), self.config.batch_limit);
         let released = self.engine.release(event, &batch, limit, share, scope, self.clock.now()).await?;
         let signals = signals(event, &released, scope, told);
-        if let Err(error) = self.signals.send(&signals).await {
-            tracing::warn!(%event, %error, "released passes could not be announced; they are sent again");
-        }
         observe(event, &released);
-        Ok(TickReport {
+        let report = TickReport {
             released: released.granted.len(),
             resent: released.unacknowledged.len(),
             lapsed: released.lapsed.len(),
             progress: released.progress,
-        })
+        };
+        Ok((report, signals))
+    }
+
+    pub(crate) async fn announce(&self, event: EventId, signals: &[(Recipient, Signal)]) {
+        if let Err(error) = self.signals.send(signals).await {
+            tracing::warn!(%event, %error, "released passes could not be announced; they are sent again");
+        }
     }
 }
 

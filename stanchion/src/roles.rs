@@ -34,6 +34,9 @@ pub struct Line {
     signals: Arc<dyn Signals>,
     board: SharedBoard,
     node: NodeId,
+    clock: Clock,
+    /// The Redis that is looked at, where there is one.
+    redis: Option<RedisEngine>,
 }
 
 impl Line {
@@ -49,6 +52,11 @@ impl Line {
             .await
             .context("redis_url: Redis does not answer")?
             .context("redis_url")?;
+        if let Err(error) = engine.check_rights().await {
+            tracing::error!(%error, "this process is not ready");
+        }
+        let (now, _) = engine.server_time().await.context("redis_url")?;
+        let (clock, redis) = (Clock::steady(now), Some(engine.clone()));
         let (commands, prefix) = (engine.connection(), settings.redis_prefix());
         let signals: Arc<dyn Signals> = match servers {
             RedisServers::One(server) => Arc::new(RedisSignals::new(server, commands, prefix).context("redis_url")?),
@@ -56,7 +64,7 @@ impl Line {
         };
         let board = RedisBoard::new(engine.connection(), settings.redis_prefix());
         let (engine, signals, board) = (Arc::new(engine), signals, Arc::new(board));
-        Ok(Self { engine, signals, board, node: Settings::node(kind)? })
+        Ok(Self { engine, signals, board, node: Settings::node(kind)?, clock, redis })
     }
 
     /// The engine, for tools.
@@ -64,22 +72,26 @@ impl Line {
         &self.engine
     }
 
-    /// Publishes this process's vitals until it drains.
+    /// Publishes this process's vitals, and keeps its clock right, until it drains.
     fn report(&self, lifecycle: &Lifecycle, roles: &[Role], booking: Option<&Booking>) {
         let process = vitals::Process {
             node: self.node.clone(),
             roles: roles.to_vec(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            started_at: Clock::System.now(),
+            started_at: self.clock.now(),
         };
         let booking = booking.map(|booking| Box::new(booking.vitals()) as Box<_>);
         let reporter = Reporter { process, board: self.board.clone(), booking };
         lifecycle.spawn("vitals", reporter.run(lifecycle.clone()));
+        match self.redis.clone() {
+            Some(redis) => lifecycle.spawn("redis", redis.watch(self.clock.clone(), lifecycle.clone())),
+            None => lifecycle.spawn("clock", follow_host(self.clock.clone(), lifecycle.clone())),
+        }
     }
 
     fn worker(&self, settings: &Settings) -> Worker {
         let config = WorkerConfig { tick: settings.tick(), pace: settings.pace(), ..WorkerConfig::default() };
-        Worker::new(self.engine.clone(), self.signals.clone(), self.board.clone(), Clock::System, config)
+        Worker::new(self.engine.clone(), self.signals.clone(), self.board.clone(), self.clock.clone(), config)
     }
 
     fn gateway(
@@ -105,7 +117,7 @@ impl Line {
             authenticator: settings.authenticator(guests)?,
             passes: PassKey::new(secret),
             tickets: TicketKey::new(secret),
-            clock: Clock::System,
+            clock: self.clock.clone(),
             lifecycle: lifecycle.clone(),
         };
         Ok(Gateway::new(config, with))
@@ -127,18 +139,47 @@ impl Line {
             authenticator: settings.authenticator(guests)?,
             pass_key: PassKey::new(secret),
             board: self.board.clone(),
-            clock: Clock::System,
+            clock: self.clock.clone(),
         })
     }
 
-    /// Readiness: the engine answers.
+    /// Readiness: the engine does its work.
     fn check(&self) -> (&'static str, Check) {
         let engine = self.engine.clone();
         let check: Check = Arc::new(move || {
             let engine = engine.clone();
-            Box::pin(async move { engine.events().await.map(drop).map_err(|error| error.to_string()) })
+            Box::pin(async move { engine.ready().await.map_err(|error| error.to_string()) })
         });
         ("engine", check)
+    }
+
+    /// Readiness: this host's clock is right.
+    fn clock_check(&self) -> (&'static str, Check) {
+        let clock = self.clock.clone();
+        let check: Check = Arc::new(move || {
+            let right = clock.check();
+            Box::pin(async move { right })
+        });
+        ("clock", check)
+    }
+
+    /// Health: this process can talk to Redis, or Redis is what is away.
+    fn alive(&self) -> Option<Check> {
+        let connection = self.redis.as_ref()?.connection();
+        Some(Arc::new(move || {
+            let connection = connection.clone();
+            Box::pin(async move { connection.alive().await })
+        }))
+    }
+}
+
+/// How often a clock that goes on evenly is compared with the host's.
+const LOOK_AT_HOST: Duration = Duration::from_secs(1);
+
+/// Where the host's clock is the only one: it is followed, but never in a jump.
+async fn follow_host(clock: Clock, lifecycle: Lifecycle) {
+    while lifecycle.pause(LOOK_AT_HOST).await {
+        clock.follow(Clock::System.now(), Duration::ZERO);
     }
 }
 

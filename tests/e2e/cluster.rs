@@ -1,6 +1,9 @@
 //! A line on a Redis Cluster: what its nodes cost each shard, and the death of a primary in the middle of a release.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use stanchion_tests::{
@@ -12,10 +15,12 @@ use stanchion_tests::{
     redis_cluster::{NEVER, SOON, Server},
     redis_server::{Inspector, RedisClient},
     shopping, tokens,
+    wait::within,
 };
 use waitingroom::wire::ServerMessage;
 
 const PASS_TTL: i64 = 300;
+const DEFAULT_NODE_TIMEOUT: Duration = Duration::from_secs(15);
 const USERS: u32 = 90;
 
 async fn look_into(server: &Server) -> Inspector {
@@ -184,4 +189,84 @@ async fn next_pass(socket: &mut Socket, sale: &Sale, visitor: &Visitor) -> Admis
     let (pass_id, pass) = socket.until("a pass", pass).await;
     socket.say(json!({"type": "ack", "pass_id": pass_id})).await;
     Admission::new(visitor, &sale.event, &pass)
+}
+
+/// With the default node timeout and many events, a client library that hangs while it looks for the slots' new servers must not end the sale.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_of_many_events_outlives_a_primary() {
+    let stack = Stack::servers(Shape {
+        gateways: 1,
+        workers: 1,
+        bookings: 1,
+        redis_cluster: Some(DEFAULT_NODE_TIMEOUT),
+        ..Shape::default()
+    })
+    .await;
+    let mut sales = Vec::new();
+    for _ in 0..30 {
+        sales.push(Draft::new(&[10]).create(&stack.operator()).await);
+    }
+    home(&stack, &sales[0]).await.kill();
+    let (gateway, booking) = (stack.gateway(0), stack.booking(0));
+    for (at, sale) in sales.iter().enumerate() {
+        let visitor = Visitor::new(&format!("visitor-{at}"));
+        let (here, sale) = (gateway.by(&visitor), sale.clone());
+        let pass = within(Duration::from_secs(120), "a pass", || async {
+            let place = sale.join(&here).await;
+            place.body["queue_pass"].as_str().filter(|_| place.status == 200).map(str::to_owned)
+        });
+        let (pass, booking, key) = (pass.await, booking.by(&visitor), shopping::new_key());
+        within(Duration::from_secs(60), "seats", || async {
+            let answer = shopping::reserve_once(&booking, &sale.wish(0, 1), Some(&pass), Some(&key)).await;
+            matches!(answer.status, 200 | 201).then_some(())
+        })
+        .await;
+    }
+    for process in [gateway, booking] {
+        process.health("ready").await.expect(200);
+        process.health("health").await.expect(200);
+    }
+}
+
+/// Events, and lanes of signals, of a shard that hangs keep none of the others waiting.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_on_other_shards_go_on_while_a_primary_hangs() {
+    const RATE: u64 = 20;
+    const MEASURED: Duration = Duration::from_secs(8);
+    let shape = Shape { gateways: 1, workers: 1, bookings: 1, redis_cluster: Some(NEVER), ..Shape::default() };
+    let stack = Stack::servers(shape).await;
+    let queue = json!({"rate_per_second": RATE, "burst": 5, "pass_ttl_seconds": PASS_TTL});
+    let (mut hanging, mut well): (Option<Server>, Option<Sale>) = (None, None);
+    let mut events_there = 0;
+    while events_there < 6 || well.is_none() {
+        let sale = Draft::new(&[1_000]).queue(queue.clone()).paused().create(&stack.operator()).await;
+        let server = home(&stack, &sale).await;
+        let port = hanging.get_or_insert(server).port;
+        if server.port == port {
+            events_there += 1;
+        } else {
+            well.get_or_insert(sale);
+        }
+    }
+    let (Some(hanging), Some(sale)) = (hanging, well) else { panic!("two shards") };
+    let urls = [stack.gateway_url(0).to_owned()];
+    let _waiting = queue_all(&urls, &sale, &Visitor::many("waiting", 600)).await;
+    sale.open(&stack.operator()).await;
+    let (gateway, watcher) = (stack.gateway(0), Visitor::new("watcher"));
+    let gone = async || {
+        let left = sale.status(&gateway.by(&watcher)).await["total_in_queue"].as_u64().expect("a number");
+        600 - left
+    };
+    eventually("the line to move", || async { (gone().await > RATE).then_some(()) }).await;
+    // Users a second; on a busy machine somewhat less than what is set, with every shard as well.
+    let rate = async || {
+        let (before, began) = (gone().await, Instant::now());
+        tokio::time::sleep(MEASURED).await;
+        (gone().await - before) as f64 / began.elapsed().as_secs_f64()
+    };
+    let whole = rate().await;
+    hanging.signal("-STOP");
+    let hung = rate().await;
+    hanging.signal("-CONT");
+    assert!(hung >= 0.9 * whole, "{hung} a second, and {whole} before");
 }

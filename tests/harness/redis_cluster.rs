@@ -73,8 +73,13 @@ impl Server {
 
     /// Ends it at once.
     pub fn kill(&self) {
-        let killed = Command::new("kill").arg("-KILL").arg(self.pid.to_string()).status();
-        assert!(killed.is_ok_and(|status| status.success()), "it was alive");
+        self.signal("-KILL");
+    }
+
+    /// Sends it a signal, as `kill` names it.
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").arg(signal).arg(self.pid.to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "it was alive");
     }
 }
 

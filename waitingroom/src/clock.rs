@@ -6,9 +6,10 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -78,12 +79,23 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// A host's clock that is further from the one that all go by than this is wrong.
+pub const RIGHT_WITHIN: Duration = Duration::from_secs(1);
+
+/// How much faster or slower than time a steady clock goes while it is set right.
+const SLEW: f64 = 0.05;
+
+/// What is told with more doubt than this sets no clock right.
+const DOUBT: Duration = Duration::from_millis(500);
+
 /// Where the roles take the time from.
 #[derive(Debug, Clone, Default)]
 pub enum Clock {
-    /// The host's clock. Hosts of one installation are expected to run NTP.
+    /// The host's clock, for what asks once.
     #[default]
     System,
+    /// A clock that goes on evenly, whatever happens to the host's.
+    Steady(Arc<Mutex<Steady>>),
     /// A clock that a test moves.
     Manual(Arc<AtomicI64>),
 }
@@ -94,6 +106,46 @@ impl Clock {
         Self::Manual(Arc::new(AtomicI64::new(start.millis())))
     }
 
+    /// A clock that shows `start` now and goes on evenly from there. It is set right by [`Clock::follow`] and never jumps: a
+    /// jump of an hour would end every pass and hold.
+    pub fn steady(start: Timestamp) -> Self {
+        Self::Steady(Arc::new(Mutex::new(Steady::new(start, Instant::now()))))
+    }
+
+    /// Sets a steady clock right, little by little, by one that shows `right` now with at most this error; compares the host's
+    /// clock with it too.
+    pub fn follow(&self, right: Timestamp, error: Duration) {
+        let Self::Steady(steady) = self else { return };
+        if error > DOUBT {
+            return;
+        }
+        let (now, host) = (Instant::now(), Self::System.now());
+        let mut steady = steady.lock();
+        steady.follow(right, error, now);
+        let was_right = steady.host_is_right();
+        steady.host_ahead_ms = host.millis() - right.millis();
+        metrics::gauge!("stanchion_clock_offset_seconds").set(steady.host_ahead_ms as f64 / 1000.0);
+        match (was_right, steady.host_is_right()) {
+            (true, false) => {
+                let ahead_seconds = steady.host_ahead_ms as f64 / 1000.0;
+                tracing::error!(ahead_seconds, "this host's clock is wrong; set it by NTP");
+            }
+            (false, true) => tracing::info!("this host's clock is right again"),
+            _ => {}
+        }
+    }
+
+    /// Is the host's clock right, as far as it was compared? Whose is not, ends nothing for others.
+    ///
+    /// # Errors
+    /// Says how wrong it is.
+    pub fn check(&self) -> Result<(), String> {
+        let Self::Steady(steady) = self else { return Ok(()) };
+        let steady = steady.lock();
+        let ahead = steady.host_ahead_ms as f64 / 1000.0;
+        if steady.host_is_right() { Ok(()) } else { Err(format!("this host's clock is {ahead} s ahead")) }
+    }
+
     /// The current moment.
     pub fn now(&self) -> Timestamp {
         match self {
@@ -101,6 +153,7 @@ impl Clock {
                 let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Timestamp(elapsed.as_millis() as i64)
             }
+            Self::Steady(steady) => steady.lock().shown(Instant::now()),
             Self::Manual(millis) => Timestamp(millis.load(Ordering::SeqCst)),
         }
     }
@@ -113,9 +166,74 @@ impl Clock {
     }
 }
 
+/// See [`Clock::steady`]. Times are in milliseconds.
+#[derive(Debug)]
+pub struct Steady {
+    /// What was shown at `at`.
+    shown: f64,
+    at: Instant,
+    /// By how much it was behind the right time then.
+    behind: f64,
+    host_ahead_ms: i64,
+}
+
+impl Steady {
+    fn new(start: Timestamp, at: Instant) -> Self {
+        Self { shown: start.millis() as f64, at, behind: 0.0, host_ahead_ms: 0 }
+    }
+
+    /// How much of the way to the right time is made up for by `now`, and what is shown then.
+    fn course(&self, now: Instant) -> (f64, f64) {
+        let elapsed = now.saturating_duration_since(self.at).as_secs_f64() * 1000.0;
+        let made_up = self.behind.clamp(-SLEW * elapsed, SLEW * elapsed);
+        (made_up, self.shown + elapsed + made_up)
+    }
+
+    fn shown(&self, now: Instant) -> Timestamp {
+        Timestamp(self.course(now).1 as i64)
+    }
+
+    fn follow(&mut self, right: Timestamp, error: Duration, now: Instant) {
+        (_, self.shown) = self.course(now);
+        self.at = now.max(self.at);
+        let behind = right.millis() as f64 - self.shown;
+        self.behind = if behind.abs() <= error.as_secs_f64() * 1000.0 { 0.0 } else { behind };
+    }
+
+    fn host_is_right(&self) -> bool {
+        self.host_ahead_ms.unsigned_abs() <= RIGHT_WITHIN.as_millis() as u64
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_steady_clock_is_set_right_without_a_jump() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let ms = Timestamp::from_millis;
+        let mut clock = Steady::new(ms(1_000_000), start);
+        // The one that it follows is an hour ahead for three seconds.
+        clock.follow(ms(4_600_000), Duration::ZERO, start);
+        assert_eq!(clock.shown(start + 3 * second), ms(1_003_150));
+        clock.follow(ms(1_003_000), Duration::ZERO, start + 3 * second);
+        assert_eq!(clock.shown(start + 4 * second), ms(1_004_100), "it never stands still");
+        assert_eq!(clock.shown(start + 60 * second), ms(1_060_000), "and is right in the end");
+        clock.follow(ms(1_060_020), Duration::from_millis(30), start + 60 * second);
+        assert_eq!(clock.shown(start + 61 * second), ms(1_061_000), "what may be an error of the measurement is none");
+    }
+
+    #[test]
+    fn a_host_whose_clock_is_wrong_is_told() {
+        let clock = Clock::steady(Clock::System.now());
+        clock.follow(Clock::System.now(), Duration::ZERO);
+        assert_eq!(clock.check(), Ok(()));
+        clock.follow(Clock::System.now().minus(Duration::from_secs(90)), Duration::from_secs(1));
+        assert_eq!(clock.check(), Ok(()), "told with too much doubt");
+        clock.follow(Clock::System.now().minus(Duration::from_secs(90)), Duration::ZERO);
+        assert!(clock.check().unwrap_err().contains("90"), "{:?}", clock.check());
+    }
 
     #[test]
     fn timestamps_round_trip_as_rfc_3339() {

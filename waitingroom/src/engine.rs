@@ -34,6 +34,13 @@ pub enum EngineError {
     /// waits for a sync.
     #[error("the engine does not hold this event")]
     UnknownEvent,
+    /// The user's reservation is being decided: their pass is used by a hold that is not committed yet. They keep place and pass until
+    /// then, so nothing happened.
+    #[error("the user's reservation is being decided")]
+    Deciding,
+    /// The engine has no memory for anybody new; whoever has a place goes on. Nothing happened.
+    #[error("there is no memory for more")]
+    Full,
     /// So much waits to be done that no more is taken. Nothing happened.
     #[error("too much waits to be done")]
     Busy,
@@ -121,25 +128,38 @@ pub enum Acted {
     Found(Option<Place>),
     /// To [`Act::Leave`]: the nodes that may hold connections of the user; nothing where there was no place.
     Left(Option<Vec<NodeId>>),
-    /// To [`Act::Detach`]: true; to [`Act::Acknowledge`]: did it change anything?
+    /// To [`Act::Detach`]: true; to [`Act::Acknowledge`]: has the pass arrived while it was good?
     Done(bool),
+    /// To [`Act::Join`], [`Act::Resume`] and [`Act::Leave`] of a user whose pass is used by a hold that is not committed: see
+    /// [`EngineError::Deciding`].
+    Deciding,
+    /// To [`Act::Join`] of somebody new: see [`EngineError::Full`].
+    Full,
 }
 
 impl Acted {
     fn joined(self) -> Result<JoinOutcome, EngineError> {
-        if let Self::Joined(outcome) = self { Ok(outcome) } else { Err(mixed_up()) }
+        if let Self::Joined(outcome) = self { Ok(outcome) } else { Err(self.unexpected()) }
     }
 
     fn found(self) -> Result<Option<Place>, EngineError> {
-        if let Self::Found(place) = self { Ok(place) } else { Err(mixed_up()) }
+        if let Self::Found(place) = self { Ok(place) } else { Err(self.unexpected()) }
     }
 
     fn left(self) -> Result<Option<Vec<NodeId>>, EngineError> {
-        if let Self::Left(nodes) = self { Ok(nodes) } else { Err(mixed_up()) }
+        if let Self::Left(nodes) = self { Ok(nodes) } else { Err(self.unexpected()) }
     }
 
     fn done(self) -> Result<bool, EngineError> {
-        if let Self::Done(done) = self { Ok(done) } else { Err(mixed_up()) }
+        if let Self::Done(done) = self { Ok(done) } else { Err(self.unexpected()) }
+    }
+
+    fn unexpected(&self) -> EngineError {
+        match self {
+            Self::Deciding => EngineError::Deciding,
+            Self::Full => EngineError::Full,
+            _ => mixed_up(),
+        }
     }
 }
 
@@ -222,6 +242,11 @@ pub trait Engine: Send + Sync + 'static {
     /// The state of the line.
     async fn status(&self, event: EventId) -> Result<LineStatus, EngineError>;
 
+    /// Can the engine do its work, what changes something included?
+    async fn ready(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Forgets the event: its line, its passes, its seats.
     async fn remove(&self, event: EventId) -> Result<(), EngineError>;
 
@@ -237,14 +262,15 @@ pub trait Engine: Send + Sync + 'static {
         self.act(event, &actions, now).await?.pop().ok_or_else(mixed_up)
     }
 
-    /// Takes a place at the end, or finds the user's own; marks them present. One user, one place.
+    /// Takes a place at the end, or finds the user's own; marks them present. One user, one place: while a hold that used their pass
+    /// is not committed, [`EngineError::Deciding`].
     async fn join(&self, join: &Join, now: Timestamp) -> Result<JoinOutcome, EngineError> {
         let what = Act::Join { presence: join.presence.clone(), ticket: join.ticket.clone() };
         self.act_alone(join.event_id, &join.user, what, now).await?.joined()
     }
 
     /// Finds the user's own place and marks them present; `None` where they have none. Presence by [`Presence::Poll`] also
-    /// acknowledges the pass, since the answer carries it.
+    /// acknowledges the pass, since the answer carries it. [`EngineError::Deciding`] as for [`Engine::join`].
     async fn resume(
         &self,
         event: EventId,
@@ -261,12 +287,12 @@ pub trait Engine: Send + Sync + 'static {
     }
 
     /// Gives the place, or the pass, up. Answers the nodes that may hold connections of the user, who are to be told; nothing where
-    /// there was no place.
+    /// there was no place. [`EngineError::Deciding`] as for [`Engine::join`].
     async fn leave(&self, event: EventId, user: &UserId, now: Timestamp) -> Result<Option<Vec<NodeId>>, EngineError> {
         self.act_alone(event, user, Act::Leave, now).await?.left()
     }
 
-    /// The pass has arrived. False where it is not live.
+    /// The pass has arrived. False where it is neither live nor used: whoever has made a booking with it had it.
     async fn acknowledge(
         &self,
         event: EventId,
@@ -286,7 +312,8 @@ pub trait Engine: Send + Sync + 'static {
     /// releases in order of numbers as many present users as rate, cap, seats and `limit` allow. `share` is the part of the
     /// configured rate and burst that is left (nobody goes at 0; see [`crate::rate`]); one that was decided before the last that
     /// was given has no effect. `batch` makes the pass ids unique. Any number of callers may step at once: rate and cap hold across all of them.
-    /// A step of [`Scope::Passes`] does the releasing alone.
+    /// A step of [`Scope::Passes`] does the releasing alone. While `share` is none, the time of passes stands still, for
+    /// [`STANDSTILL_LIMIT`] at most; afterwards whole steps tell every live pass again, with its new end.
     async fn release(
         &self,
         event: EventId,
@@ -364,6 +391,9 @@ pub const SWEEP_LIMIT: usize = 1_000;
 
 /// A pass that nobody acknowledged is published again after this time (milliseconds).
 pub const RESEND_MS: i64 = 1_000;
+
+/// While booking can take nobody (the share of the rate is none), passes do not run out, for this long at most each time.
+pub const STANDSTILL_LIMIT: Duration = Duration::from_secs(600);
 
 /// How long ticket holders have to return, in their old order, after a line was lost.
 pub const RECOVERY: Duration = Duration::from_secs(5);

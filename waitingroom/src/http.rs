@@ -38,14 +38,29 @@ pub type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send +
 
 /// `/health`, `/ready` and `/metrics`, and a problem for every path and method that is not served.
 pub fn operations(lifecycle: Lifecycle, checks: Vec<(&'static str, Check)>) -> Router {
+    operations_of(lifecycle, checks, None)
+}
+
+/// The same where `alive` says whether only a restart would help: then `/health` fails.
+pub fn operations_of(lifecycle: Lifecycle, checks: Vec<(&'static str, Check)>, alive: Option<Check>) -> Router {
     let ready = move || {
         let (lifecycle, checks) = (lifecycle.clone(), checks.clone());
         async move { readiness(&lifecycle, &checks).await }
     };
     Router::new()
-        .route("/health", get(|| async { axum::Json(serde_json::json!({"status": "ok"})) }))
+        .route("/health", get(move || health(alive.clone())))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
+}
+
+async fn health(alive: Option<Check>) -> Response {
+    if let Some(alive) = alive
+        && let Err(error) = alive().await
+    {
+        tracing::error!(error, "this process has to be started again");
+        return Problem::unavailable(error, std::time::Duration::from_secs(1)).into_response();
+    }
+    axum::Json(serde_json::json!({"status": "ok"})).into_response()
 }
 
 async fn readiness(lifecycle: &Lifecycle, checks: &[(&'static str, Check)]) -> Response {

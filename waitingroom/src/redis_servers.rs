@@ -1,14 +1,20 @@
 //! Where Redis is, one server or a cluster, and a process's command connection to it.
 
+mod connection;
+
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use redis::{
-    Client, Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo, Pipeline, RedisError, RedisFuture, RedisResult, Value,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
+    Client, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, RedisResult,
+    aio::{ConnectionManager, ConnectionManagerConfig},
     cluster::ClusterClientBuilder,
-    cluster_async::ClusterConnection,
     io::tcp::TcpSettings,
 };
+use tokio::time::timeout;
+
+use self::connection::Link;
+pub use self::connection::RedisConnection;
 
 /// Deadline of every call, its wait for a connection included.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(2);
@@ -61,10 +67,14 @@ impl RedisServers {
     /// # Errors
     /// No server answers.
     pub async fn connect(&self) -> RedisResult<RedisConnection> {
+        Ok(RedisConnection::new(self.clone(), self.link().await?))
+    }
+
+    async fn link(&self) -> RedisResult<Link> {
         match self {
             Self::One(server) => {
                 let client = Client::open(server.clone())?;
-                ConnectionManager::new_with_config(client, manager_config()).await.map(RedisConnection::One)
+                ConnectionManager::new_with_config(client, manager_config()).await.map(Link::One)
             }
             Self::Cluster(servers) => {
                 let client = ClusterClientBuilder::new(servers.iter().cloned())
@@ -76,10 +86,33 @@ impl RedisServers {
                     .max_retry_wait(500)
                     .connection_concurrency_limit(UNANSWERED_CALLS)
                     .build()?;
-                client.get_async_connection().await.map(RedisConnection::Cluster)
+                client.get_async_connection().await.map(Link::Cluster)
             }
         }
     }
+
+    /// Does any of the servers answer to a connection of its own?
+    async fn answers(&self) -> bool {
+        let servers = match self {
+            Self::One(server) => std::slice::from_ref(server),
+            Self::Cluster(servers) => servers,
+        };
+        let mut asked: FuturesUnordered<_> = servers.iter().map(ping).collect();
+        while let Some(answers) = asked.next().await {
+            if answers {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+async fn ping(server: &ConnectionInfo) -> bool {
+    let asking = async {
+        let mut connection = Client::open(server.clone())?.get_multiplexed_async_connection().await?;
+        redis::cmd("PING").query_async::<()>(&mut connection).await
+    };
+    matches!(timeout(CONNECT_DEADLINE, asking).await, Ok(Ok(())))
 }
 
 fn info(url: &str) -> RedisResult<ConnectionInfo> {
@@ -102,43 +135,6 @@ fn manager_config() -> ConnectionManagerConfig {
         .set_min_delay(Duration::from_millis(50))
         .set_max_delay(Duration::from_millis(500))
         .set_pipeline_buffer_size(UNWRITTEN_CALLS)
-}
-
-/// Clones share what they are connections to.
-#[derive(Clone)]
-pub enum RedisConnection {
-    /// To one server.
-    One(ConnectionManager),
-    /// To each primary of a cluster, multiplexed; calls go to the server that has their key.
-    Cluster(ClusterConnection),
-}
-
-impl ConnectionLike for RedisConnection {
-    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::One(connection) => connection.req_packed_command(command),
-            Self::Cluster(connection) => connection.req_packed_command(command),
-        }
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Self::One(connection) => connection.req_packed_commands(pipeline, offset, count),
-            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
-        }
-    }
-
-    fn get_db(&self) -> i64 {
-        match self {
-            Self::One(connection) => connection.get_db(),
-            Self::Cluster(connection) => connection.get_db(),
-        }
-    }
 }
 
 #[cfg(test)]

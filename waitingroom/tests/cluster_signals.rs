@@ -58,7 +58,7 @@ async fn hears(ear: &mut dyn Listener, signals: &[Signal]) {
     }
 }
 
-/// Probes until one reaches the node on every lane, as a gateway does; returns how long it took.
+/// Probes until one reaches the node after a gap, as a gateway does; returns how long it took.
 async fn until_reached(signals: &ClusterSignals, ear: &mut dyn Listener, name: &str) -> Duration {
     let began = Instant::now();
     let mut gap = false;

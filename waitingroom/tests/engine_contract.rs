@@ -95,6 +95,8 @@ contract! {
         what_is_sold_is_sold_out_until_seats_come_back,
         a_pass_nobody_acknowledges_is_sent_again_each_second,
         an_expired_pass_is_gone,
+        passes_stand_still_while_booking_can_take_nobody,
+        passes_do_not_stand_still_for_ever,
         only_the_live_pass_can_be_acknowledged,
         a_step_looks_at_so_many_of_the_absent_only,
         a_crowd_is_served_in_bounded_steps,
@@ -128,7 +130,8 @@ contract! {
         an_aborted_hold_does_not_revive_an_ended_pass,
         a_released_hold_gives_its_seats_back_once,
         a_confirmed_hold_is_sold,
-        whoever_waits_for_a_commit_can_join_anew,
+        whoever_waits_for_a_commit_keeps_place_and_pass,
+        a_used_pass_has_arrived,
         holds_are_stale_when_the_database_has_to_be_asked;
     sync:
         a_sync_stops_holds_for_a_while,

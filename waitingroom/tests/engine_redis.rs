@@ -1,11 +1,18 @@
 //! What only the Redis engine has to promise: nothing piles up in Redis, and a lost connection is made again.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+#[path = "../../tests/harness/delay.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is shared with other suites")]
+mod delay;
 #[path = "fixture/redis.rs"]
 mod redis;
 
 use std::{
     collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -19,6 +26,7 @@ use waitingroom::{
     line::{Grant, QueueSettings},
     redis_servers::{RedisConnection, RedisServers},
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
+    signal::{Heard, Recipient, Signal, Signals, redis::RedisSignals},
 };
 
 const ZONE: Uuid = Uuid::from_u128(0xb000);
@@ -32,7 +40,10 @@ struct Sale {
 
 impl Sale {
     async fn open(settings: QueueSettings) -> Self {
-        let (engine, prefix) = redis::engine().await;
+        Self::open_on(redis::engine().await, settings).await
+    }
+
+    async fn open_on((engine, prefix): (RedisEngine, String), settings: QueueSettings) -> Self {
         let sale = Self { engine, prefix, event: Uuid::new_v4().into() };
         let opening = Opening {
             settings,
@@ -307,4 +318,206 @@ async fn a_line_that_began_on_another_server_is_taken_for_lost_and_begins_anew()
     let join = Join { event_id: sale.event, user: user("ann"), presence: Presence::Poll, ticket };
     let JoinOutcome::Joined(after) = sale.engine.join(&join, now()).await.unwrap() else { panic!("ann's place") };
     assert_eq!((after.number, after.position), (before.number, 1), "the ticket counts, and its number");
+}
+
+/// What waited on the way for longer than its caller did is not done for nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_comes_late_refuses_itself() {
+    let sale = Sale::open(QueueSettings::default()).await;
+    sale.join("ann", 1).await;
+    let [(ann, grant)] = sale.release().await.try_into().unwrap();
+    let server = redis::url().trim_start_matches("redis://").trim_end_matches('/').to_owned();
+    let way = delay::Delay::before(server).await;
+    let servers = RedisServers::parse(&format!("redis://127.0.0.1:{}", way.port)).unwrap();
+    let slow = RedisEngine::connect(&servers, &sale.prefix).await.unwrap();
+    slow.status(sale.event).await.unwrap();
+
+    way.set(Duration::from_secs(60));
+    let request = sale.request(ann.clone(), &grant, Duration::from_secs(60));
+    let refused = slow.reserve(&request, now()).await;
+    assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
+    let leaving = slow.leave(sale.event, &ann, now()).await;
+    assert!(matches!(leaving, Err(EngineError::Unavailable(_))), "{leaving:?}");
+    way.set(Duration::ZERO); // it arrives now
+    eventually(true, async || slow.status(sale.event).await.is_ok()).await;
+    assert_eq!(sale.engine.status(sale.event).await.unwrap().seats_left, 100, "nothing was done");
+    let other = sale.request(ann, &grant, Duration::from_secs(60));
+    assert_eq!(
+        sale.engine.reserve(&other, now()).await.unwrap(),
+        ReserveOutcome::Held,
+        "the pass is as good as before"
+    );
+}
+
+/// A name for a server: what connects is led to the server that has the name then, and stays there.
+async fn name_for(target: Arc<AtomicU16>) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let port = target.load(Ordering::SeqCst);
+            tokio::spawn(async move {
+                let Ok(mut server) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await else { return };
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    port
+}
+
+/// As a managed failover does it: the old primary stays up, and answers; the name leads to the new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_is_demoted_is_left_for_the_one_that_has_its_name() {
+    let (a, b) = (redis::Server::start().await, redis::Server::start().await);
+    b.ask(&["REPLICAOF", "127.0.0.1", &a.port.to_string()]).await;
+    let target = Arc::new(AtomicU16::new(a.port));
+    let url = format!("redis://127.0.0.1:{}", name_for(Arc::clone(&target)).await);
+    let sale = Sale::open_on(redis::engine_on(&url).await, QueueSettings::default()).await;
+    let RedisServers::One(server) = RedisServers::parse(&url).unwrap() else { panic!("one server") };
+    let signals = RedisSignals::new(server, sale.engine.connection(), &sale.prefix).unwrap();
+    let mut ear = signals.listen(&"n1".parse().unwrap()).await.unwrap();
+    sale.engine.ready().await.unwrap();
+
+    b.ask(&["REPLICAOF", "NO", "ONE"]).await;
+    a.ask(&["REPLICAOF", "127.0.0.1", &b.port.to_string()]).await;
+    let refused = sale.engine.ready().await;
+    assert!(refused.is_err(), "who cannot write is not ready: {refused:?}");
+    target.store(b.port, Ordering::SeqCst);
+    let moved = Instant::now();
+    eventually(true, async || sale.engine.ready().await.is_ok()).await;
+    assert!(moved.elapsed() < Duration::from_secs(5), "{:?}", moved.elapsed());
+    let opening = Opening {
+        settings: QueueSettings::default(),
+        epoch: "anew".parse().unwrap(),
+        sequence: 0,
+        head: 0,
+        release_from: now(),
+    };
+    sale.engine.open(sale.event, &opening, now()).await.unwrap();
+
+    let listening = tokio::spawn(async move {
+        while ear.next().await != Heard::Gap {}
+        ear.next().await
+    });
+    eventually(true, async || {
+        let probe = [(Recipient::Node("n1".parse().unwrap()), Signal::Probe { sequence: 7 })];
+        signals.send(&probe).await.is_ok_and(|reached| reached == [1])
+    })
+    .await;
+    let heard = tokio::time::timeout(Duration::from_secs(5), listening).await.unwrap().unwrap();
+    assert_eq!(heard, Heard::Signal(Box::new(Signal::Probe { sequence: 7 })));
+    assert!(moved.elapsed() < Duration::from_secs(5), "{:?}", moved.elapsed());
+}
+
+/// Whoever is in goes on; only what takes memory is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
+    let server = redis::Server::start().await;
+    let sale = Sale::open_on(redis::engine_on(&server.url()).await, QueueSettings::default()).await;
+    let board = waitingroom::vitals::redis::RedisBoard::new(sale.engine.connection(), &sale.prefix);
+    for (number, name) in (1..).zip(["buys", "gives-up", "waits"]) {
+        sale.join(name, number).await;
+    }
+    let [(buys, grant)] = {
+        let released = sale.engine.release(sale.event, "b", 1, Default::default(), Scope::Whole, now()).await.unwrap();
+        let passes: Vec<_> = released.granted.into_iter().map(|granted| (granted.user, granted.what)).collect();
+        passes.try_into().unwrap()
+    };
+    server.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
+
+    let (engine, event) = (&sale.engine, sale.event);
+    engine.ready().await.unwrap();
+    let join = Join { event_id: event, user: user("new"), presence: Presence::Poll, ticket: None };
+    let refused = engine.join(&join, now()).await;
+    assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
+    let opening = Opening {
+        settings: QueueSettings::default(),
+        epoch: "e".parse().unwrap(),
+        sequence: 0,
+        head: 0,
+        release_from: now(),
+    };
+    let another = engine.open(Uuid::new_v4().into(), &opening, now()).await;
+    assert!(matches!(another, Err(EngineError::Unavailable(_))), "{another:?}");
+
+    assert!(engine.acknowledge(event, &buys, &grant.pass_id, now()).await.unwrap());
+    let held = sale.hold(buys.clone(), &grant).await;
+    for settlement in [Settlement::Committed, Settlement::Released] {
+        engine.settle(event, &[(held.booking_id, settlement)], now()).await.unwrap();
+    }
+    assert!(engine.leave(event, &user("gives-up"), now()).await.unwrap().is_some());
+    assert!(engine.resume(event, &user("waits"), &Presence::Poll, now()).await.unwrap().is_some());
+    let node = "n1".parse().unwrap();
+    engine.report_node(event, &node, now()).await.unwrap();
+    assert!(engine.resume(event, &user("waits"), &Presence::Node(node.clone()), now()).await.unwrap().is_some());
+    engine.detach(event, &user("waits"), &node, now()).await.unwrap();
+    assert_eq!(sale.release().await.len(), 1, "the line moves");
+    tokio::time::sleep(Duration::from_millis(30)).await; // so that status looks up again which server this is
+    assert_eq!(engine.status(event).await.unwrap().seats_left, 100);
+    let paused = QueueSettings { state: waitingroom::line::SaleState::Paused, ..QueueSettings::default() };
+    engine.configure(event, &paused).await.unwrap();
+    let process = waitingroom::vitals::Process { node, roles: vec![], version: "1".to_owned(), started_at: now() };
+    let vitals =
+        waitingroom::vitals::Vitals { process, connections: 0, memory_bytes: None, live_tasks: 0, booking: None };
+    waitingroom::vitals::Board::publish(&board, &vitals).await.unwrap();
+    assert!(waitingroom::vitals::Board::set_pace(&board, None, &waitingroom::pace::Pace::full(now())).await.unwrap());
+
+    server.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    engine.configure(event, &QueueSettings::default()).await.unwrap();
+    assert!(matches!(engine.join(&join, now()).await, Ok(JoinOutcome::Joined(_))));
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_do_all_is_named_what_is_missing() {
+    let server = redis::Server::start().await;
+    let rights = ["ACL", "SETUSER", "waits", "on", ">p@ss", "~test-*", "&test-*", "+@all", "-@dangerous", "-@admin"];
+    server.ask(&rights).await;
+    let url = format!("redis://waits:p%40ss@127.0.0.1:{}", server.port);
+    let (engine, _) = redis::engine_on(&url).await;
+    let refused = engine.ready().await.unwrap_err().to_string();
+    assert!(refused.contains("INFO") && !refused.contains("HSET"), "{refused}");
+    server.ask(&["ACL", "SETUSER", "waits", "+info"]).await;
+    engine.ready().await.unwrap();
+}
+
+/// Whatever the scripts call is among what is tried at the start.
+#[test]
+fn every_command_of_the_steps_is_tried() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/redis");
+    let rights = std::fs::read_to_string(folder.join("rights.lua")).unwrap();
+    let board = std::fs::read_to_string(folder.join("../../vitals/redis.rs")).unwrap();
+    let scripts = ["state", "steps"].into_iter().flat_map(|part| std::fs::read_dir(folder.join(part)).unwrap());
+    let scripts = scripts.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).chain([board]);
+    let mut count = 0;
+    for script in scripts {
+        for call in ["redis.call('", "redis.pcall('", "with_all('"] {
+            for (at, _) in script.match_indices(call) {
+                let command = script[at + call.len()..].split('\'').next().unwrap();
+                assert!(rights.contains(&format!("{{ '{command}'")), "{command} is not tried");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 100, "{count}");
+}
+
+#[tokio::test]
+async fn a_clock_that_runs_ahead_opens_no_line_in_the_future() {
+    let (engine, _) = redis::engine().await;
+    let (event, ahead) = (EventId::from(Uuid::new_v4()), now().plus(Duration::from_secs(60)));
+    let opening = Opening {
+        settings: QueueSettings { rate_per_second: 1_000.0, burst: 1, ..QueueSettings::default() },
+        epoch: "e".parse().unwrap(),
+        sequence: 0,
+        head: 0,
+        release_from: ahead,
+    };
+    engine.open(event, &opening, ahead).await.unwrap();
+    let zones = vec![ZoneSeats { zone_id: ZONE.into(), available: 100 }];
+    engine.load_seats(event, &SeatSnapshot { zones, ..SeatSnapshot::default() }, now()).await.unwrap();
+    let soon = now().plus(Duration::from_secs(6));
+    let join = Join { event_id: event, user: user("ann"), presence: Presence::Poll, ticket: None };
+    engine.join(&join, now()).await.unwrap();
+    let released = engine.release(event, "b", 10, Default::default(), Scope::Whole, soon).await.unwrap();
+    assert_eq!(released.granted.len(), 1, "within the five seconds that a clock may be ahead");
 }

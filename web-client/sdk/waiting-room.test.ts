@@ -180,6 +180,17 @@ test("a pass is acknowledged every time and announced once", () => {
   expect(passes).toHaveBeenCalledOnce();
 });
 
+test("a pass that time stood still for is announced again with its new end", () => {
+  const passes = vi.fn();
+  room.on("pass", passes);
+  room.join(event_id);
+  FakeSocket.last.accepts();
+  const pass = { event_id, pass_id: "p1", queue_pass: "jwt", expires_at: "2026-06-01T18:05:00Z" };
+  const later = { ...pass, queue_pass: "jwt-2", expires_at: "2026-06-01T18:09:00Z" };
+  for (const told of [pass, later, later]) FakeSocket.last.says({ type: "pass", ...told });
+  expect(passes.mock.calls.map(([told]) => told.expires_at)).toEqual([pass.expires_at, later.expires_at]);
+});
+
 test("a pass that was taken back brings the client into the line again, with its ticket", () => {
   const passes = vi.fn();
   room.on("pass", passes);

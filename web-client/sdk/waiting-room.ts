@@ -36,6 +36,7 @@ interface Wanted {
   wish: Wish | undefined;
   refusals: number;
   pass_id?: string;
+  expires_at?: string;
   retry?: ReturnType<typeof setTimeout>;
 }
 
@@ -154,8 +155,10 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
     // Acknowledged each time: that it comes again means that the last acknowledgement did not arrive.
     this.#connection.send({ type: "ack", pass_id: message.pass_id });
     const wanted = this.#wanted.get(message.event_id);
-    if (!wanted || wanted.pass_id === message.pass_id) return;
+    // Its end moves where time stood still for it.
+    if (!wanted || (wanted.pass_id === message.pass_id && wanted.expires_at === message.expires_at)) return;
     wanted.pass_id = message.pass_id;
+    wanted.expires_at = message.expires_at;
     if (!this.#places.find(this.#userId, message.event_id)) this.#places.keep(this.#userId, message.event_id, {});
     this.emit("pass", message);
   }

@@ -55,6 +55,9 @@ async fn hold_of(tools: &Tools, event: EventId, batch: Vec<Wanted>, inserts: &mp
             go_on(answered.map(|(outcome, (row, answer))| (outcome, Insert { row, held_at, answer })), inserts).await;
         }
         Err(error) => {
+            if matches!(error, EngineError::Unavailable(_)) {
+                tools.settler.give_back(event, requests.iter().map(|request| request.booking_id));
+            }
             for (_, answer) in waiting {
                 let _ = answer.send(Outcome::Unasked(error.clone())); // the client may have gone
             }

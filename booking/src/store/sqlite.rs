@@ -8,9 +8,10 @@ use sqlx::{
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use waitingroom::clock::{Clock, Timestamp};
 
 use super::{
-    StoreError,
+    Moment, StoreError,
     connection::{Connections, Doubtful, Transaction},
     error::within,
 };
@@ -39,6 +40,8 @@ const STEP_DEADLINE: Duration = Duration::from_millis(3_500);
 pub struct SqliteStore {
     writer: Connections<Sqlite>,
     readers: Connections<Sqlite>,
+    /// What the database's time is: the file has no clock of its own.
+    clock: Clock,
 }
 
 impl SqliteStore {
@@ -59,7 +62,14 @@ impl SqliteStore {
         Ok(Self {
             writer: Connections::new(writer, Doubtful::Close),
             readers: Connections::new(readers, Doubtful::Close),
+            clock: Clock::System,
         })
+    }
+
+    /// The same with this clock instead of the host's: that of the process, which does not jump when the host's does.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// A database that ends with this value.
@@ -77,7 +87,12 @@ impl SqliteStore {
         });
         let writer = migrated(undo.connect_with(SqliteConnectOptions::new().in_memory(true).foreign_keys(true)).await?);
         let writer = Connections::new(writer.await?, Doubtful::Keep);
-        Ok(Self { readers: writer.clone(), writer })
+        Ok(Self { readers: writer.clone(), writer, clock: Clock::System })
+    }
+
+    /// When the turn of a step that waited has come, it is judged by that moment.
+    fn now(&self, moment: Moment) -> Timestamp {
+        moment.given_ms().map_or_else(|| self.clock.now(), Timestamp::from_millis)
     }
 
     /// A transaction that writes. Those before it have ended, also if nobody heard how.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use waitingroom::clock::Clock;
 
 use super::shop::{Shop, token};
 
@@ -69,6 +70,24 @@ async fn a_hold_ends_in_time_and_its_seats_come_back() {
     let confirm = shop.post(&path(&booking, "confirm"), &token("ann")).await;
     assert_eq!((confirm.status.as_u16(), confirm.code()), (409, "BOOKING_EXPIRED"));
     assert_eq!(shop.reserved("bob", 1, 2).await["status"], "reserved");
+}
+
+#[tokio::test]
+async fn a_process_on_a_host_whose_clock_is_wrong_ends_no_holds() {
+    let shop = Shop::open().await;
+    let booking = shop.reserved("ann", 1, 2).await;
+    let path = format!("/bookings/{}", booking["booking_id"].as_str().unwrap());
+    let later = Clock::System.now().plus(Duration::from_secs(700));
+    let clock = Clock::steady(later);
+    clock.follow(later, Duration::ZERO);
+    assert!(clock.check().is_err(), "the host is far behind what all go by");
+    let _other = shop.with_clock(clock).await;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(100)).await; // four sweeps in all
+        assert_eq!(shop.get(&path, &token("ann")).await.body["status"], "reserved");
+    }
+    let _another = shop.with_clock(Clock::manual(later)).await;
+    shop.until_left(&[20, 2]).await;
 }
 
 #[tokio::test]

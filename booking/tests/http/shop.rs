@@ -186,6 +186,13 @@ impl Shop {
         other
     }
 
+    /// Another instance, on another clock.
+    pub(crate) async fn with_clock(&self, clock: Clock) -> Self {
+        let mut other = Self::on(self.store.clone(), Arc::clone(&self.engine), clock).await;
+        (other.event, other.show, other.zones) = (self.event, self.show.clone(), self.zones.clone());
+        other
+    }
+
     /// The same with other settings.
     pub(crate) async fn with(&self, config: BookingConfig) -> Self {
         let mut other =

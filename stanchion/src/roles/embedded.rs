@@ -45,11 +45,12 @@ pub async fn run(settings: Settings) -> Result<()> {
     let _lock = directory.lock()?;
     let has_login = settings.jwt_secret.is_some();
     let settings = directory.secrets(settings)?;
-    let store = open_store(&directory).await?;
+    let clock = Clock::steady(Clock::System.now());
+    let store: SharedStore = Arc::new(open(&directory).await?.with_clock(clock.clone()));
     if store.catalogue().await.context("the database")?.is_empty() {
-        seed_demo(&store, Clock::System.now()).await.context("the demo event")?;
+        seed_demo(&store, clock.now()).await.context("the demo event")?;
     }
-    serve(&settings, store, has_login).await
+    serve(&settings, store, clock, has_login).await
 }
 
 /// The database of a data directory.
@@ -57,20 +58,25 @@ pub async fn run(settings: Settings) -> Result<()> {
 /// # Errors
 /// A file that cannot be opened.
 pub async fn open_store(directory: &DataDirectory) -> Result<SharedStore> {
+    Ok(Arc::new(open(directory).await?))
+}
+
+async fn open(directory: &DataDirectory) -> Result<SqliteStore> {
     let file = directory.database();
-    let store = SqliteStore::open(&file).await.with_context(|| format!("cannot open {}", file.display()))?;
-    Ok(Arc::new(store))
+    SqliteStore::open(&file).await.with_context(|| format!("cannot open {}", file.display()))
 }
 
 /// `has_login`: users' tokens are signed by somebody else, so none are handed out here.
-async fn serve(settings: &Settings, store: SharedStore, has_login: bool) -> Result<()> {
+async fn serve(settings: &Settings, store: SharedStore, clock: Clock, has_login: bool) -> Result<()> {
     let process = Process::bind(settings).await?;
     let lifecycle = &process.lifecycle;
     let line = Line {
         engine: Arc::new(MemoryEngine::new()),
         signals: Arc::new(LocalSignals::default()),
-        board: Arc::new(LocalBoard::new(Clock::System)),
+        board: Arc::new(LocalBoard::new(clock.clone())),
         node: Settings::node("gw")?,
+        clock,
+        redis: None,
     };
     let guests = settings.guests.unwrap_or(true);
 

@@ -9,7 +9,7 @@ use booking::{
 };
 use waitingroom::{
     bus::{NatsBus, nats::NatsConfig},
-    http::operations,
+    http::operations_of,
     vitals::Role,
 };
 
@@ -28,8 +28,8 @@ pub async fn gateway(settings: Settings) -> Result<()> {
     let line = Line::on_redis(&settings, "gw").await?;
     let process = Process::bind_role(&settings).await?;
     let gateway = line.gateway(&settings, &process.lifecycle, booking_url, guests, None)?;
-    let checks = vec![line.check(), hearing(&gateway)];
-    let router = gateway.router().merge(operations(process.lifecycle.clone(), checks));
+    let checks = vec![line.check(), line.clock_check(), hearing(&gateway)];
+    let router = gateway.router().merge(operations_of(process.lifecycle.clone(), checks, line.alive()));
     gateway.start().await?;
     line.report(&process.lifecycle, &[Role::Gateway], None);
     tracing::info!(address = %process.address, "the gateway is open");
@@ -59,7 +59,9 @@ pub async fn booking(settings: Settings) -> Result<()> {
     let config = BookingConfig { subject_prefix: prefix.to_owned(), ..super::booking_config(&settings) };
     let backends = line.backends(&settings, guests, store, Arc::new(bus))?;
     let booking = Booking::bind(backends, config).await.context("booking")?;
-    let router = booking.router().merge(operations(process.lifecycle.clone(), booking.checks()));
+    let mut checks = booking.checks();
+    checks.push(line.clock_check());
+    let router = booking.router().merge(operations_of(process.lifecycle.clone(), checks, line.alive()));
     line.report(&process.lifecycle, &[Role::Booking], Some(&booking));
     booking.run(&process.lifecycle);
     tracing::info!(address = %process.address, "booking is open");
@@ -74,7 +76,8 @@ pub async fn queue_worker(settings: Settings) -> Result<()> {
     let line = Line::on_redis(&settings, "worker").await?;
     let process = Process::bind_role(&settings).await?;
     line.report(&process.lifecycle, &[Role::QueueWorker], None);
-    let router = operations(process.lifecycle.clone(), vec![line.check()]);
+    let checks = vec![line.check(), line.clock_check()];
+    let router = operations_of(process.lifecycle.clone(), checks, line.alive());
     process.lifecycle.spawn("worker", queue_worker::run(line.worker(&settings), process.lifecycle.clone()));
     tracing::info!(address = %process.address, "the worker is at work");
     process.run(&settings, router).await

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 
 use self::{line::Line, seats::Seats};
-use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Released, Scope};
+use super::{Act, Acted, Action, Engine, EngineError, LineStatus, Opening, Released, Scope};
 use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId},
@@ -26,6 +26,15 @@ use crate::{
 struct Sale {
     line: Line,
     seats: Seats,
+}
+
+impl Sale {
+    fn act(&mut self, action: &Action, now: Timestamp) -> Acted {
+        match (self.line.act(action, now), &action.what) {
+            (Acted::Done(false), Act::Acknowledge(pass)) => Acted::Done(self.seats.has_burned(pass, self.line.clock())),
+            (acted, _) => acted,
+        }
+    }
 }
 
 /// See the module's documentation. Each event has a lock of its own, held for one step.
@@ -75,7 +84,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn act(&self, event: EventId, actions: &[Action], now: Timestamp) -> Result<Vec<Acted>, EngineError> {
-        self.step(event, |sale| actions.iter().map(|action| sale.line.act(action, now)).collect())
+        self.step(event, |sale| actions.iter().map(|action| sale.act(action, now)).collect())
     }
 
     async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<bool, EngineError> {

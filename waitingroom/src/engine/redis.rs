@@ -10,7 +10,9 @@
 mod arguments;
 mod call;
 mod reply;
+mod servertime;
 mod steps;
+mod watch;
 
 use std::{
     sync::Arc,
@@ -23,7 +25,9 @@ use uuid::Uuid;
 
 use self::{
     call::{Call, within_deadline},
+    servertime::ServerTime,
     steps::{Step, Steps},
+    watch::Watch,
 };
 use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Released, SYNC_WINDOW_MS, Scope};
 use crate::{
@@ -48,6 +52,8 @@ pub struct RedisEngine {
     connection: RedisConnection,
     prefix: Arc<str>,
     steps: Arc<Steps>,
+    time: ServerTime,
+    watch: Arc<Watch>,
 }
 
 impl RedisEngine {
@@ -58,7 +64,13 @@ impl RedisEngine {
     /// A Redis that does not answer.
     pub async fn connect(servers: &RedisServers, prefix: &str) -> Result<Self, EngineError> {
         let connection = within_deadline(servers.connect()).await?;
-        Ok(Self { connection, prefix: prefix.into(), steps: Arc::default() })
+        Ok(Self {
+            connection,
+            prefix: prefix.into(),
+            steps: Arc::default(),
+            time: ServerTime::default(),
+            watch: Arc::default(),
+        })
     }
 
     /// The command connection, to be shared by what else talks to this Redis.
@@ -74,8 +86,8 @@ impl RedisEngine {
         within_deadline(self.connection().ping()).await
     }
 
-    fn call<'a>(&self, step: &'a Step, event: EventId) -> Call<'a> {
-        Call::new(self.connection(), step, &format!("{}:{{{event}}}", self.prefix))
+    fn call<'a>(&'a self, step: &'a Step, event: EventId) -> Call<'a> {
+        Call::new(self.connection(), &self.time, step, format!("{}:{{{event}}}", self.prefix))
     }
 
     /// The set of events: in a slot of its own, so no step can touch it.
@@ -106,6 +118,11 @@ impl Engine for RedisEngine {
 
     async fn status(&self, event: EventId) -> Result<LineStatus, EngineError> {
         reply::status(self.call(&self.steps.status, event).run().await?)
+    }
+
+    /// Redis takes what this process writes, and the user that it has there may do all that the steps do.
+    async fn ready(&self) -> Result<(), EngineError> {
+        self.probe().await.map(drop)
     }
 
     /// Its memories of burned passes and idempotency keys are out of force at once, and expire.

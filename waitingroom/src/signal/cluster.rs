@@ -8,10 +8,11 @@
 mod ear;
 mod map;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::{BoxFuture, join_all, try_join_all};
+use parking_lot::Mutex;
 use redis::ConnectionInfo;
 use tokio::{
     sync::mpsc,
@@ -32,6 +33,11 @@ use crate::{
 const LANES: usize = 16;
 /// Pause before another attempt to subscribe.
 const RETRY: Duration = Duration::from_millis(250);
+/// Longest wait for a lane before another one is taken, and how many are tried.
+const PATIENCE: Duration = Duration::from_millis(500);
+const DETOURS: usize = 4;
+/// A lane that did not answer is not tried again for this long.
+const AVOIDED: Duration = Duration::from_secs(2);
 /// A lane without any message for this long is taken for dead: probes arrive twice a second.
 const SILENCE: Duration = Duration::from_millis(2_000);
 /// Messages that wait to be read; beyond it, a shard is subscribed to anew, and a gap reported.
@@ -43,12 +49,14 @@ pub struct ClusterSignals {
     servers: Vec<ConnectionInfo>,
     commands: RedisConnection,
     prefix: String,
+    /// Until when each lane is left alone, because its shard did not answer.
+    dead: Arc<Mutex<[Option<Instant>; LANES]>>,
 }
 
 impl ClusterSignals {
     /// Signals under `prefix`, sent over `commands` (shared with the engine), heard from the cluster of these servers.
     pub fn new(servers: Vec<ConnectionInfo>, commands: RedisConnection, prefix: &str) -> Self {
-        Self { servers, commands, prefix: prefix.to_owned() }
+        Self { servers, commands, prefix: prefix.to_owned(), dead: Arc::default() }
     }
 
     fn channel(&self, lane: usize, recipient: &Recipient) -> String {
@@ -58,15 +66,55 @@ impl ClusterSignals {
         }
     }
 
-    /// Publishes messages of one lane, in order; how many nodes each reached.
-    async fn publish(&self, messages: Vec<(String, Vec<u8>)>) -> Result<Vec<u64>, SignalError> {
+    /// Publishes messages of one lane, in order; how many nodes each reached. Every node listens to every lane: while the shard of this one does
+    /// not answer, the next lanes carry its messages.
+    async fn publish(&self, lane: usize, messages: &[(&Recipient, Vec<u8>)]) -> Result<Vec<u64>, SignalError> {
+        let mut last = SignalError("no lane of the cluster answers".into());
+        let lanes = (0..LANES).map(|further| (lane + further) % LANES).filter(|lane| self.is_alive(*lane));
+        for lane in lanes.collect::<Vec<_>>().into_iter().take(DETOURS) {
+            match self.publish_on(lane, messages, PATIENCE).await {
+                Ok(reached) => return Ok(reached),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn publish_on(
+        &self,
+        lane: usize,
+        messages: &[(&Recipient, Vec<u8>)],
+        patience: Duration,
+    ) -> Result<Vec<u64>, SignalError> {
         let mut pipeline = redis::pipe();
-        for (channel, payload) in messages {
-            pipeline.cmd("SPUBLISH").arg(channel).arg(payload);
+        for (recipient, payload) in messages {
+            pipeline.cmd("SPUBLISH").arg(self.channel(lane, recipient)).arg(payload);
         }
         let mut commands = self.commands.clone();
-        let sent = timeout(DEADLINE, pipeline.query_async(&mut commands)).await;
-        sent.map_err(|_| SignalError("Redis did not answer in time".into()))?.map_err(failed)
+        let sent = timeout(patience, pipeline.query_async(&mut commands)).await;
+        let sent = sent.unwrap_or_else(|_| Err((redis::ErrorKind::Io, "Redis did not answer in time").into()));
+        self.dead.lock()[lane] = sent.is_err().then(|| Instant::now() + AVOIDED);
+        sent.map_err(failed)
+    }
+
+    fn is_alive(&self, lane: usize) -> bool {
+        self.dead.lock()[lane].is_none_or(|until| until <= Instant::now())
+    }
+
+    /// Over every lane; the most nodes that one of them reached.
+    async fn probe(&self, recipient: &Recipient, signal: &Signal) -> Result<u64, SignalError> {
+        let payload = serde_json::to_vec(signal).map_err(|error| SignalError(error.to_string()))?;
+        let messages = [(recipient, payload)];
+        let lanes = (0..LANES).map(|lane| self.publish_on(lane, &messages, DEADLINE));
+        let mut most = Err(SignalError("no lane of the cluster answers".into()));
+        for reached in join_all(lanes).await {
+            match (reached, &most) {
+                (Ok(reached), _) => most = Ok(reached.into_iter().chain(most).max().unwrap_or_default()),
+                (Err(error), Err(_)) => most = Err(error),
+                (Err(_), Ok(_)) => {}
+            }
+        }
+        most
     }
 
     /// Subscribes to these lanes, each where its slot is now. A shard that is listened to already gets one new connection for
@@ -112,24 +160,29 @@ fn lane_of(signal: &Signal) -> Option<usize> {
 
 #[async_trait]
 impl Signals for ClusterSignals {
-    /// In the order of one sender for each event. A probe reaches a node that it reaches on every lane.
+    /// In the order of one sender for each event. A probe takes every lane, and reaches a node that it reaches on any: a node whose other
+    /// lanes are silent subscribes to them again, while senders go around those whose shard is away.
     async fn send(&self, signals: &[(Recipient, Signal)]) -> Result<Vec<u64>, SignalError> {
-        let mut lanes: BTreeMap<usize, (Vec<usize>, Vec<(String, Vec<u8>)>)> = BTreeMap::new();
+        let mut lanes: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut reached = vec![0; signals.len()];
         for (index, (recipient, signal)) in signals.iter().enumerate() {
-            let payload = serde_json::to_vec(signal).map_err(|error| SignalError(error.to_string()))?;
-            for lane in lane_of(signal).map_or(0..LANES, |lane| lane..lane + 1) {
-                let (indexes, messages) = lanes.entry(lane).or_default();
-                indexes.push(index);
-                messages.push((self.channel(lane, recipient), payload.clone()));
+            match lane_of(signal) {
+                Some(lane) => lanes.entry(lane).or_default().push(index),
+                None => reached[index] = self.probe(recipient, signal).await?,
             }
         }
-        let (indexes, messages): (Vec<_>, Vec<_>) = lanes.into_values().unzip();
-        let reached = try_join_all(messages.into_iter().map(|messages| self.publish(messages))).await?;
-        let mut least = vec![u64::MAX; signals.len()];
-        for (index, reached) in indexes.into_iter().flatten().zip(reached.into_iter().flatten()) {
-            least[index] = least[index].min(reached);
+        let sending = lanes.into_iter().map(|(lane, indexes)| async move {
+            let message = |index: &usize| {
+                let (recipient, signal) = &signals[*index];
+                Ok((recipient, serde_json::to_vec(signal).map_err(|error| SignalError(error.to_string()))?))
+            };
+            let messages = indexes.iter().map(message).collect::<Result<Vec<_>, SignalError>>()?;
+            Ok::<_, SignalError>((self.publish(lane, &messages).await?, indexes))
+        });
+        for (counts, indexes) in try_join_all(sending).await? {
+            indexes.into_iter().zip(counts).for_each(|(index, count)| reached[index] = count);
         }
-        Ok(least)
+        Ok(reached)
     }
 
     async fn listen(&self, node: &NodeId) -> Result<Box<dyn Listener>, SignalError> {

@@ -1,14 +1,18 @@
 //! Signals over Redis Pub/Sub: one channel a node, one for everyone, and one subscriber connection a node.
 //!
 //! The subscriber connection is our own: the client library resubscribes in silence and may fail in silence, so here every
-//! subscription is confirmed, and after a reconnect a gap is reported before the first signal.
+//! subscription is confirmed, and after a reconnect a gap is reported before the first signal. A probe that reaches nobody shows that the
+//! subscription is on a server that has lost its role, and that the name leads elsewhere by now.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use redis::{Client, ConnectionInfo, aio::PubSub};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 use super::{Heard, Listener, Recipient, Signal, SignalError, Signals};
 use crate::{
@@ -27,15 +31,30 @@ pub struct RedisSignals {
     client: Client,
     commands: RedisConnection,
     prefix: String,
+    /// Counts the probes that reached nobody: whoever listens does so on another server than the one that signals go to.
+    unheard: Arc<watch::Sender<u64>>,
 }
 
 impl RedisSignals {
+    fn note_unheard(&self, signals: &[(Recipient, Signal)], reached: &[u64]) {
+        let is_unheard =
+            |((_, signal), count): (&(Recipient, Signal), &u64)| matches!(signal, Signal::Probe { .. }) && *count == 0;
+        if signals.iter().zip(reached).any(is_unheard) {
+            self.unheard.send_modify(|count| *count += 1);
+        }
+    }
+
     /// Signals under `prefix`, sent over `commands` (shared with the engine).
     ///
     /// # Errors
     /// A server that cannot be named so.
     pub fn new(server: ConnectionInfo, commands: RedisConnection, prefix: &str) -> Result<Self, SignalError> {
-        Ok(Self { client: Client::open(server).map_err(failed)?, commands, prefix: prefix.to_owned() })
+        Ok(Self {
+            client: Client::open(server).map_err(failed)?,
+            commands,
+            prefix: prefix.to_owned(),
+            unheard: Arc::default(),
+        })
     }
 
     fn channel(&self, recipient: &Recipient) -> String {
@@ -59,13 +78,17 @@ impl Signals for RedisSignals {
         }
         let mut commands = self.commands.clone();
         let sent = timeout(DEADLINE, pipeline.query_async(&mut commands)).await;
-        sent.map_err(|_| SignalError("Redis did not answer in time".into()))?.map_err(failed)
+        let reached: Vec<u64> =
+            sent.map_err(|_| SignalError("Redis did not answer in time".into()))?.map_err(failed)?;
+        self.note_unheard(signals, &reached);
+        Ok(reached)
     }
 
     async fn listen(&self, node: &NodeId) -> Result<Box<dyn Listener>, SignalError> {
         let channels = [self.channel(&Recipient::Node(node.clone())), self.channel(&Recipient::Everyone)];
         let subscription = subscribe(&self.client, &channels).await?;
-        Ok(Box::new(RedisListener { client: self.client.clone(), channels, subscription: Some(subscription) }))
+        let (client, unheard) = (self.client.clone(), self.unheard.subscribe());
+        Ok(Box::new(RedisListener { client, channels, subscription: Some(subscription), unheard }))
     }
 }
 
@@ -73,6 +96,7 @@ struct RedisListener {
     client: Client,
     channels: [String; 2],
     subscription: Option<PubSub>,
+    unheard: watch::Receiver<u64>,
 }
 
 #[async_trait]
@@ -83,8 +107,13 @@ impl Listener for RedisListener {
                 self.resubscribe().await;
                 return Heard::Gap;
             };
-            let message = timeout(SILENCE, subscription.on_message().next()).await;
-            let Ok(Some(message)) = message else {
+            let mut messages = subscription.on_message();
+            let message = tokio::select! {
+                message = timeout(SILENCE, messages.next()) => message.ok().flatten(),
+                Ok(()) = self.unheard.changed() => None,
+            };
+            drop(messages);
+            let Some(message) = message else {
                 tracing::warn!("the subscription to Redis fell silent; subscribing again");
                 self.subscription = None;
                 continue;
@@ -101,7 +130,10 @@ impl RedisListener {
     async fn resubscribe(&mut self) {
         while self.subscription.is_none() {
             match subscribe(&self.client, &self.channels).await {
-                Ok(subscription) => self.subscription = Some(subscription),
+                Ok(subscription) => {
+                    self.subscription = Some(subscription);
+                    self.unheard.mark_unchanged();
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot subscribe to Redis");
                     sleep(RETRY).await;

@@ -15,7 +15,11 @@ const PACE_MEMORY: Duration = Duration::from_secs(60);
 const NOW: &str = "local time = redis.call('TIME') \
     local now = time[1] * 1000 + math.floor(time[2] / 1000) ";
 /// ARGV: process, record, milliseconds that it is live.
-const PUBLISH: &str = "redis.call('HSET', KEYS[1], ARGV[1], string.format('%d', now) .. ' ' .. ARGV[2]) \
+///
+/// A Redis that is full takes a record all the same: a process that cannot say how it is would be taken for dead. It refuses only to begin with
+/// what takes memory.
+const PUBLISH: &str = "redis.call('HDEL', KEYS[1], '') \
+    redis.call('HSET', KEYS[1], ARGV[1], string.format('%d', now) .. ' ' .. ARGV[2]) \
     redis.call('PEXPIRE', KEYS[1], ARGV[3])";
 /// ARGV: milliseconds that a record is live. Answers the moment, the pace or an empty text, and each record with its age.
 const READ: &str = "local answer = { string.format('%d', now), redis.call('GET', KEYS[2]) or '' } \
@@ -33,6 +37,7 @@ const READ: &str = "local answer = { string.format('%d', now), redis.call('GET',
     return answer";
 /// ARGV: the pace before or an empty text, the pace after, milliseconds that it is remembered.
 const SET_PACE: &str = "if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end \
+    redis.call('PERSIST', KEYS[1]) \
     redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) \
     return 1";
 

@@ -76,9 +76,6 @@ pub(crate) async fn leaving_gives_up_the_place_in_every_standing(engine: SharedE
     assert_eq!(sale.status().await.total, 1, "bob's pass was taken back");
     assert!(sale.leave("bob").await, "returned");
     assert_eq!(sale.status().await.total, 0);
-
-    sale.hold("cem", 1).await;
-    assert!(!sale.leave("cem").await, "whose hold waits for its commit");
 }
 
 pub(crate) async fn a_full_line_takes_nobody_but_who_is_in_it(engine: SharedEngine) {

@@ -1,15 +1,15 @@
 //! Passes: in which order, how fast, how many at a time, and how they end.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use waitingroom::{
     absence::Presence,
     clock::Timestamp,
     engine::{PROGRESS_LIMIT, Released, SWEEP_LIMIT, SharedEngine},
-    line::{Lapse, QueueSettings, SaleState},
+    line::{Grant, Lapse, QueueSettings, SaleState},
     rate::Share,
-    seats::Settlement,
+    seats::{Reserve, ReserveOutcome, Settlement},
 };
 
 use super::sale::{Sale, at, lapses, names, node, quick};
@@ -176,6 +176,51 @@ pub(crate) async fn an_expired_pass_is_gone(engine: SharedEngine) {
     assert_eq!(report.lapsed[0].nodes, [node("n1")]);
     assert_eq!(sale.resume("ann", Presence::Poll).await, None);
     assert_eq!(sale.status().await.active, 0);
+}
+
+pub(crate) async fn passes_stand_still_while_booking_can_take_nobody(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    let (ann, bob) = (sale.pass("ann").await, sale.pass("bob").await);
+    sale.wait(100_000);
+    sale.release_at(0.0).await;
+    sale.pass_time(400_000).await;
+    assert_eq!(lapses(&sale.release_at(0.0).await), []);
+    let later = |grant: &Grant| grant.expires_at.plus(Duration::from_millis(400_000));
+    let place = sale.resume("ann", Presence::Poll).await.unwrap();
+    assert_eq!(place.grant.map(|grant| grant.expires_at), Some(later(&ann)));
+
+    let going = sale.release_at(1.0).await;
+    let told: Vec<_> = going.unacknowledged.iter().map(|told| (told.user.as_str(), told.what.expires_at)).collect();
+    assert_eq!(told, [("ann", later(&ann)), ("bob", later(&bob))], "everybody is told the new end");
+    assert_eq!(sale.release_at(1.0).await.unacknowledged, [], "once");
+    assert!(sale.acknowledge("ann", &ann).await);
+    // Booking shows the token of before, with its old end.
+    let held = sale.request("ann", &ann, 1);
+    assert_eq!(sale.reserve(&held).await, ReserveOutcome::Held);
+    let again = Reserve { booking_id: uuid::Uuid::new_v4().into(), ..held.clone() };
+    assert_eq!(
+        sale.reserve(&again).await,
+        ReserveOutcome::PassUsed(held.booking_id),
+        "which is remembered to the new end"
+    );
+    sale.settle(held.booking_id, Settlement::Aborted).await;
+    sale.pass_time(199_999).await;
+    assert_eq!(sale.reserve(&held).await, ReserveOutcome::Held, "until the new end");
+    sale.settle(held.booking_id, Settlement::Committed).await;
+    assert_eq!(lapses(&sale.release_at(1.0).await), []);
+    sale.pass_time(1).await;
+    assert_eq!(lapses(&sale.release_at(1.0).await), [("bob", Lapse::Expired)]);
+    assert_eq!(sale.reserve(&sale.request("bob", &bob, 1)).await, ReserveOutcome::PassExpired);
+}
+
+pub(crate) async fn passes_do_not_stand_still_for_ever(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    sale.pass("ann").await;
+    sale.release_at(0.0).await;
+    sale.pass_time(600_000 + 299_999).await;
+    assert_eq!(lapses(&sale.release_at(0.0).await), []);
+    sale.pass_time(1).await;
+    assert_eq!(lapses(&sale.release_at(0.0).await), [("ann", Lapse::Expired)]);
 }
 
 pub(crate) async fn only_the_live_pass_can_be_acknowledged(engine: SharedEngine) {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use waitingroom::{
     absence::Presence,
-    engine::SharedEngine,
+    engine::{EngineError, Join, SharedEngine},
     seats::{Reserve, ReserveOutcome, Settlement, StaleHold},
 };
 
-use super::sale::{Sale, quick};
+use super::sale::{Sale, at, quick, user};
 
 pub(crate) async fn an_aborted_hold_gives_everything_back(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
@@ -64,13 +64,47 @@ pub(crate) async fn a_confirmed_hold_is_sold(engine: SharedEngine) {
     assert_eq!(sale.engine.stale_holds(sale.event, sale.after(10_000_000), Duration::ZERO, 10).await.unwrap(), []);
 }
 
-pub(crate) async fn whoever_waits_for_a_commit_can_join_anew(engine: SharedEngine) {
+/// Whatever a user does while their reservation is being decided, in a second tab or after a reload.
+pub(crate) async fn whoever_waits_for_a_commit_keeps_place_and_pass(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     let held = sale.hold("ann", 2).await;
-    let place = sale.join("ann").await;
-    assert_eq!((place.number, place.position), (2, 1));
+    let deciding = |refused: EngineError| assert!(matches!(refused, EngineError::Deciding), "{refused}");
+    let poll = Presence::Poll;
+    let again = async || {
+        for ticket in [None, Some(("earlier".parse().unwrap(), 5))] {
+            let join = Join { event_id: sale.event, user: user("ann"), presence: at("n2"), ticket };
+            deciding(sale.engine.join(&join, sale.now()).await.unwrap_err());
+        }
+        deciding(sale.engine.resume(sale.event, &user("ann"), &poll, sale.now()).await.unwrap_err());
+        deciding(sale.engine.leave(sale.event, &user("ann"), sale.now()).await.unwrap_err());
+        sale.detach("ann", "n1").await;
+    };
+    again().await;
+    sale.release().await;
+    assert_eq!((sale.status().await.total, sale.status().await.active), (0, 1));
+    sale.settle(held.booking_id, Settlement::Aborted).await;
+    let place = sale.resume("ann", poll.clone()).await.unwrap();
+    assert_eq!((place.number, place.position), (1, 0), "as if nothing had happened");
+    assert_eq!(place.grant.map(|grant| grant.pass_id), Some(held.pass_id.clone()));
+    assert_eq!(sale.reserve(&held).await, ReserveOutcome::Held);
+
+    again().await;
     sale.settle(held.booking_id, Settlement::Committed).await;
-    assert_eq!(sale.resume("ann", Presence::Poll).await.unwrap().number, 2, "the commit ends the earlier place only");
+    assert_eq!(sale.resume("ann", poll.clone()).await, None, "the turn was used");
+    assert_eq!(sale.join("ann").await.number, 2);
+}
+
+/// An acknowledgement may be overtaken by the reservation.
+pub(crate) async fn a_used_pass_has_arrived(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    let grant = sale.pass("ann").await;
+    let held = sale.request("ann", &grant, 1);
+    assert_eq!(sale.reserve(&held).await, ReserveOutcome::Held);
+    assert!(sale.acknowledge("ann", &grant).await, "while it is decided");
+    sale.settle(held.booking_id, Settlement::Committed).await;
+    assert!(sale.acknowledge("ann", &grant).await, "once it is booked");
+    sale.wait(300_000);
+    assert!(!sale.acknowledge("ann", &grant).await, "its time is over");
 }
 
 const PATIENCE: Duration = Duration::from_secs(5);

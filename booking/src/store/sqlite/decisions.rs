@@ -2,7 +2,7 @@
 
 use sqlx::Sqlite;
 use uuid::Uuid;
-use waitingroom::clock::{Clock, Timestamp};
+use waitingroom::clock::Timestamp;
 
 use super::{SqliteStore, insert::note};
 use crate::{
@@ -38,7 +38,7 @@ const COUNT: &str = "UPDATE zones SET held = held - $2, confirmed = confirmed + 
 impl SqliteStore {
     pub(super) async fn decide_batch(&self, batch: &[Decision], moment: Moment) -> Result<Vec<Ruling>, StoreError> {
         let mut transaction = self.begin().await?;
-        let now = now(moment);
+        let now = self.now(moment);
         let mut rulings = Vec::with_capacity(batch.len());
         for wish in batch {
             rulings.push(decide(&mut transaction, wish, now).await?);
@@ -54,7 +54,7 @@ impl SqliteStore {
 
     pub(super) async fn expire_batch(&self, moment: Moment, limit: u32) -> Result<Vec<Booking>, StoreError> {
         let mut transaction = self.begin().await?;
-        let now = now(moment);
+        let now = self.now(moment);
         let due = sqlx::query_scalar::<_, Uuid>(DUE).bind(now.millis()).bind(i64::from(limit));
         let mut expired = Vec::new();
         for booking in due.fetch_all(&mut *transaction).await? {
@@ -67,11 +67,6 @@ impl SqliteStore {
         transaction.commit().await?;
         Ok(expired)
     }
-}
-
-/// The turn has come: what waited for it is judged now.
-fn now(moment: Moment) -> Timestamp {
-    moment.given_ms().map_or_else(|| Clock::System.now(), Timestamp::from_millis)
 }
 
 async fn decide(transaction: &mut Transaction<Sqlite>, wish: &Decision, now: Timestamp) -> Result<Ruling, StoreError> {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use waitingroom::{
-    clock::{Clock, Timestamp},
+    clock::Timestamp,
     ids::EventId,
     line::{QueuePatch, QueueSettings},
 };
@@ -26,7 +26,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn time(&self) -> Result<Timestamp, StoreError> {
-        Ok(Clock::System.now()) // the file is on this host
+        Ok(self.clock.now())
     }
 
     async fn catalogue(&self) -> Result<Vec<Event>, StoreError> {

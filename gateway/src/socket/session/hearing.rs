@@ -148,11 +148,13 @@ impl Session<'_> {
                 let problem = Problem::new(Code::PassRequired, "it is not your turn yet");
                 return send(socket, &error(&problem, about)).await;
             }
-            // The pass may have been used by this very request before: booking knows by the idempotency key.
-            Err(problem) if problem.code == Code::NotInQueue => match self.last_pass(request.event_id) {
-                Some(pass) => pass,
-                None => return send(socket, &error(&problem, about)).await,
-            },
+            // The pass may have been used by this very request before, or is being used: booking knows by the idempotency key.
+            Err(problem) if [Code::NotInQueue, Code::Unavailable].contains(&problem.code) => {
+                match self.last_pass(request.event_id) {
+                    Some(pass) => pass,
+                    None => return send(socket, &error(&problem, about)).await,
+                }
+            }
             Err(problem) => return send(socket, &error(&problem, about)).await,
         };
         let (booking, token) = (self.gateway.0.booking.clone(), self.client.token.clone());

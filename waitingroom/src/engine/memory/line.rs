@@ -1,11 +1,14 @@
 //! The line of one event: numbers, presence, passes, and the log of removals that positions are projected from.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    time::Duration,
+};
 
 use super::{
     super::{
         Act, Acted, Action, Counters, JoinOutcome, LineStatus, NODE_MEMORY_MS, NODES_PER_USER, Opening, PROGRESS_LIMIT,
-        RESEND_MS, Released, SWEEP_LIMIT, Scope, UNCLAIMED_LIMIT,
+        RESEND_MS, Released, STANDSTILL_LIMIT, SWEEP_LIMIT, Scope, UNCLAIMED_LIMIT,
     },
     ranks::Ranks,
     schedule::Schedule,
@@ -41,6 +44,19 @@ struct Entry {
     unclaimed: u8,
 }
 
+/// How far the time of passes is behind the line's: it stands still while booking can take nobody.
+#[derive(Debug, Default)]
+struct Standstill {
+    stood: Duration,
+    since: Option<Timestamp>,
+}
+
+impl Standstill {
+    fn span(&self, now: Timestamp) -> Duration {
+        self.stood + self.since.map_or(Duration::ZERO, |since| now.since(since).min(STANDSTILL_LIMIT))
+    }
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -55,6 +71,10 @@ pub(super) struct Line {
     clock: Timestamp,
     bucket: Bucket,
     share: Share,
+    standstill: Standstill,
+    /// How many of the live passes were told again since time went on, while there are more.
+    told_again: Option<usize>,
+    /// Their passes end by the time of passes.
     entries: HashMap<UserId, Entry>,
     /// Everybody who waits, present or absent: what positions are ranks in.
     waiting: Ranks,
@@ -94,6 +114,8 @@ impl Line {
             clock: now,
             bucket: Bucket::full(opening.settings.burst, now),
             share: Share::default(),
+            standstill: Standstill::default(),
+            told_again: None,
             entries: HashMap::new(),
             waiting: Ranks::above(opening.sequence),
             returned: BTreeMap::new(),
@@ -118,6 +140,10 @@ impl Line {
             self.leapt = Some(now);
         }
         self.clock = self.clock.max(now);
+        self.clock
+    }
+
+    pub(super) fn clock(&self) -> Timestamp {
         self.clock
     }
 
@@ -153,6 +179,10 @@ impl Line {
     pub(super) fn act(&mut self, action: &Action, now: Timestamp) -> Acted {
         let user = &action.user;
         match &action.what {
+            Act::Join { .. } | Act::Resume(_) | Act::Leave if self.is_spent(user) => {
+                self.advance(now);
+                Acted::Deciding
+            }
             Act::Join { presence, ticket } => Acted::Joined(self.join(user, presence, ticket.as_ref(), now)),
             Act::Resume(presence) => Acted::Found(self.resume(user, presence, now)),
             Act::Detach(node) => {
@@ -180,7 +210,6 @@ impl Line {
         if self.total() >= self.settings.max_in_line {
             return JoinOutcome::Full;
         }
-        self.active.remove(user); // of a pass whose hold is not committed: it can not come back from here
         let number = self.seat_number(ticket);
         let entry = Entry { number, standing: Standing::Waiting, nodes: Vec::new(), unclaimed: 0 };
         self.entries.insert(user.clone(), entry);
@@ -206,9 +235,6 @@ impl Line {
     fn resume(&mut self, user: &UserId, presence: &Presence, now: Timestamp) -> Option<Place> {
         let now = self.advance(now);
         let entry = self.entries.get_mut(user)?;
-        if matches!(entry.standing, Standing::Spent(_)) {
-            return None;
-        }
         match presence {
             Presence::Node(node) => {
                 entry.nodes.retain(|known| known != node);
@@ -237,7 +263,7 @@ impl Line {
         let (position, grant) = match &entry.standing {
             Standing::Waiting => (self.waiting.rank(entry.number), None),
             Standing::Returned => (self.returned.range(..=entry.number).count() as u64, None),
-            Standing::Passed(grant) => (0, Some(grant.clone())),
+            Standing::Passed(grant) => (0, Some(self.told(grant))),
             Standing::Spent(_) => return None,
         };
         Some(Place {
@@ -267,13 +293,10 @@ impl Line {
 
     fn leave(&mut self, user: &UserId, now: Timestamp) -> Option<Vec<NodeId>> {
         self.advance(now);
-        match self.entries.get(user) {
-            None | Some(Entry { standing: Standing::Spent(_), .. }) => None,
-            Some(_) => {
-                self.counters.left += 1;
-                Some(self.drop_place(user))
-            }
-        }
+        self.entries.contains_key(user).then(|| {
+            self.counters.left += 1;
+            self.drop_place(user)
+        })
     }
 
     /// Removes a user from every index; the nodes that may hold connections of theirs are returned.
@@ -291,12 +314,12 @@ impl Line {
     }
 
     fn acknowledge(&mut self, user: &UserId, pass: &PassId, now: Timestamp) -> bool {
-        let now = self.advance(now);
-        let live = self.live_pass(user, pass).is_some_and(|grant| grant.expires_at > now);
+        self.advance(now);
+        let live = self.pass_is_over(user, pass) == Some(false);
         if live {
             self.unacknowledged.remove(user);
         }
-        live
+        live || self.spent_pass(user, pass).is_some()
     }
 
     pub(super) fn report_node(&mut self, node: &NodeId, now: Timestamp) -> bool {
@@ -319,8 +342,9 @@ impl Line {
         now: Timestamp,
     ) -> Released {
         let now = self.advance(now);
+        self.take_share(share, now);
         let (lapsed, unacknowledged) = if scope == Scope::Whole { self.sweep(now) } else { Default::default() };
-        self.refill(share, now);
+        self.refill(now);
         let want = if self.share.part > 0.0 && stock.left > 0 { self.allowance(limit, now) } else { 0 };
         let granted = self.grant(batch, want, now);
         let told = if scope == Scope::Whole { self.removed.len().min(PROGRESS_LIMIT) } else { 0 };
@@ -329,15 +353,16 @@ impl Line {
 
     /// Sees to what ended, and to what is to be sent again.
     fn sweep(&mut self, now: Timestamp) -> (Vec<Addressed<Lapse>>, Vec<Addressed<Grant>>) {
-        let mut lapsed = self.expire_passes(now);
-        let unacknowledged = self.review_unacknowledged(now, &mut lapsed);
+        let mut lapsed = self.expire_passes();
+        let mut unacknowledged = self.review_unacknowledged(now, &mut lapsed);
+        self.tell_again(&mut unacknowledged);
         self.drop_absent(now, &mut lapsed);
         (lapsed, unacknowledged)
     }
 
-    fn expire_passes(&mut self, now: Timestamp) -> Vec<Addressed<Lapse>> {
+    fn expire_passes(&mut self) -> Vec<Addressed<Lapse>> {
         let (spent, expired): (Vec<_>, Vec<_>) =
-            self.active.due(now, SWEEP_LIMIT).into_iter().partition(|user| self.is_spent(user));
+            self.active.due(self.pass_time(), SWEEP_LIMIT).into_iter().partition(|user| self.is_spent(user));
         spent.iter().for_each(|user| self.active.remove(user)); // their holds decide
         self.counters.expired += expired.len() as u64;
         expired.into_iter().map(|user| self.lapse(user, Lapse::Expired)).collect()
@@ -361,11 +386,26 @@ impl Line {
             if deadline <= now {
                 lapsed.push(self.take_back(user, now));
             } else {
-                again.push(Addressed { user: user.clone(), nodes: nodes.clone(), what: grant.clone() });
+                again.push(Addressed { user: user.clone(), nodes: nodes.clone(), what: self.told(grant) });
                 self.unacknowledged.set(&user, next_look(now, deadline));
             }
         }
         again
+    }
+
+    /// Tells passes whose end has moved.
+    fn tell_again(&mut self, again: &mut Vec<Addressed<Grant>>) {
+        let Some(told) = self.told_again else { return };
+        let some = self
+            .active
+            .due(Timestamp::from_millis(i64::MAX), told + SWEEP_LIMIT)
+            .split_off(told.min(self.active.len()));
+        self.told_again = (some.len() == SWEEP_LIMIT).then_some(told + SWEEP_LIMIT);
+        for user in some {
+            if let Some(Entry { standing: Standing::Passed(grant), nodes, .. }) = self.entries.get(&user) {
+                again.push(Addressed { user, nodes: nodes.clone(), what: self.told(grant) });
+            }
+        }
     }
 
     fn take_back(&mut self, user: UserId, now: Timestamp) -> Addressed<Lapse> {
@@ -411,10 +451,31 @@ impl Line {
         nodes.iter().any(|node| self.nodes.get(node).is_some_and(|seen| node_is_alive(*seen, now)))
     }
 
-    fn refill(&mut self, share: Share, now: Timestamp) {
+    /// Of several workers' shares the latest counts. Without any, the time of passes stands still.
+    fn take_share(&mut self, share: Share, now: Timestamp) {
         if share.decided_at >= self.share.decided_at {
             self.share = share;
         }
+        match (self.share.part > 0.0, self.standstill.since) {
+            (false, None) => self.standstill.since = Some(now),
+            (true, Some(_)) => {
+                self.standstill = Standstill { stood: self.standstill.span(now), since: None };
+                self.told_again = Some(0);
+            }
+            _ => {}
+        }
+    }
+
+    fn pass_time(&self) -> Timestamp {
+        self.clock.minus(self.standstill.span(self.clock))
+    }
+
+    /// A pass as it is told: with its end by the line's time.
+    fn told(&self, grant: &Grant) -> Grant {
+        Grant { expires_at: grant.expires_at.plus(self.standstill.span(self.clock)), ..grant.clone() }
+    }
+
+    fn refill(&mut self, now: Timestamp) {
         let (rate, burst, part) = (self.settings.rate_per_second, self.settings.burst, self.share.part);
         self.bucket = self.bucket.refilled(paced_rate(rate, part), paced_burst(burst, part), now);
     }
@@ -465,13 +526,14 @@ impl Line {
         self.returned.remove(&number);
         self.head = self.head.max(number);
         let pass_id: PassId = pass_id.parse().expect("batch names are letters, digits and '-'");
-        let expires_at = now.plus(self.settings.pass_ttl());
+        let expires_at = self.pass_time().plus(self.settings.pass_ttl());
         let grant = Grant { pass_id, number, epoch: self.epoch.clone(), issued_at: now, expires_at };
         self.active.set(&user, expires_at);
         self.unacknowledged.set(&user, next_look(now, now.plus(self.settings.claim_window())));
+        let what = self.told(&grant);
         let entry = self.entries.get_mut(&user).expect("whoever is ready has an entry");
-        entry.standing = Standing::Passed(grant.clone());
-        Addressed { user, nodes: entry.nodes.clone(), what: grant }
+        entry.standing = Standing::Passed(grant);
+        Addressed { user, nodes: entry.nodes.clone(), what }
     }
 
     /// Where the line is; takes the next `told` removals to publish.
@@ -505,9 +567,14 @@ impl Line {
         }
     }
 
-    /// Is this user's pass neither used nor taken back?
-    pub(super) fn holds_pass(&self, user: &UserId, pass: &PassId) -> bool {
-        self.live_pass(user, pass).is_some()
+    /// Is the time of this user's pass over? Nothing where it was used or taken back.
+    pub(super) fn pass_is_over(&self, user: &UserId, pass: &PassId) -> Option<bool> {
+        self.live_pass(user, pass).map(|grant| grant.expires_at <= self.pass_time())
+    }
+
+    /// The end of this user's pass, where it is neither used nor taken back.
+    pub(super) fn end_of_pass(&self, user: &UserId, pass: &PassId) -> Option<Timestamp> {
+        self.live_pass(user, pass).map(|grant| self.told(grant).expires_at)
     }
 
     /// Marks the pass as used by a hold that waits for its commit. It goes on counting as active until then: were its place
@@ -530,9 +597,9 @@ impl Line {
     }
 
     /// The hold that used the pass came to nothing: the pass is as good as before.
-    pub(super) fn restore(&mut self, user: &UserId, pass: &PassId, now: Timestamp) {
+    pub(super) fn restore(&mut self, user: &UserId, pass: &PassId) {
         let Some(grant) = self.spent_pass(user, pass).cloned() else { return };
-        if grant.expires_at <= now {
+        if grant.expires_at <= self.pass_time() {
             self.entries.remove(user);
             self.active.remove(user);
             return;

@@ -64,7 +64,8 @@ impl Seats {
         if let Some(refusal) = self.refusal(line, request, now) {
             return refusal;
         }
-        self.hold(request, now);
+        let ends = line.end_of_pass(&request.user, &request.pass_id).max(Some(request.pass_expires_at));
+        self.hold(request, ends.unwrap_or(request.pass_expires_at), now);
         line.spend(&request.user, &request.pass_id);
         ReserveOutcome::Held
     }
@@ -95,7 +96,7 @@ impl Seats {
         (request.quantity > *available).then_some(ReserveOutcome::Insufficient(*available))
     }
 
-    fn hold(&mut self, request: &Reserve, now: Timestamp) {
+    fn hold(&mut self, request: &Reserve, pass_ends: Timestamp, now: Timestamp) {
         let hold = Hold {
             booking_id: request.booking_id,
             user: request.user.clone(),
@@ -105,7 +106,7 @@ impl Seats {
             pass_id: request.pass_id.clone(),
         };
         self.take(&hold);
-        self.burn(&request.pass_id, request.booking_id, request.pass_expires_at);
+        self.burn(&request.pass_id, request.booking_id, pass_ends);
         let idempotency = request.idempotency.as_ref().map(|(key, _)| key.clone());
         if let Some((key, fingerprint)) = &request.idempotency {
             self.remember_attempt(&request.user, key, fingerprint, request);
@@ -119,6 +120,11 @@ impl Seats {
         let until = request.hold_expires_at;
         self.attempts_until.set(&name, until);
         self.attempts.insert(name, Attempt { booking: request.booking_id, fingerprint: fingerprint.to_owned() });
+    }
+
+    /// Was the pass used, as far as that is remembered at `now`?
+    pub(super) fn has_burned(&self, pass: &PassId, now: Timestamp) -> bool {
+        self.burned.get(pass).is_some_and(|(_, until)| *until > now)
     }
 
     fn burn(&mut self, pass: &PassId, booking: BookingId, until: Timestamp) {
@@ -165,7 +171,7 @@ impl Seats {
         }
         match settlement {
             Settlement::Committed => self.committed(line, booking),
-            Settlement::Aborted => self.aborted(line, booking, now),
+            Settlement::Aborted => self.aborted(line, booking),
             Settlement::Confirmed => {
                 self.ended(line, booking);
             }
@@ -184,7 +190,7 @@ impl Seats {
         line.forget_spent(&held.hold.user, &held.hold.pass_id);
     }
 
-    fn aborted(&mut self, line: &mut Line, booking: BookingId, now: Timestamp) {
+    fn aborted(&mut self, line: &mut Line, booking: BookingId) {
         if !self.holds.get(&booking).is_some_and(|held| held.pending) {
             return;
         }
@@ -198,7 +204,7 @@ impl Seats {
             self.attempts.remove(&name);
             self.attempts_until.remove(&name);
         }
-        line.restore(&held.hold.user, &held.hold.pass_id, now);
+        line.restore(&held.hold.user, &held.hold.pass_id);
     }
 
     fn ended(&mut self, line: &mut Line, booking: BookingId) -> Option<Held> {
@@ -258,11 +264,16 @@ impl Seats {
     }
 }
 
-/// A pass of this line must be live; one of an earlier epoch must not have ended (the database decides whether it was used).
+/// A pass of this line must be live, and ends when the line says; one of an earlier epoch must not have ended (the database decides
+/// whether it was used).
 fn dead_pass(line: &Line, request: &Reserve, now: Timestamp) -> Option<ReserveOutcome> {
-    if request.pass_expires_at <= now {
-        return Some(ReserveOutcome::PassExpired);
+    let is_over = request.pass_expires_at <= now;
+    if request.pass_epoch != line.epoch {
+        return is_over.then_some(ReserveOutcome::PassExpired);
     }
-    let live = request.pass_epoch != line.epoch || line.holds_pass(&request.user, &request.pass_id);
-    (!live).then_some(ReserveOutcome::PassRevoked)
+    match line.pass_is_over(&request.user, &request.pass_id) {
+        Some(false) => None,
+        None if !is_over => Some(ReserveOutcome::PassRevoked),
+        _ => Some(ReserveOutcome::PassExpired),
+    }
 }

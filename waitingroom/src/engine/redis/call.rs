@@ -1,9 +1,15 @@
 //! One call of a step: its arguments, its deadline, and what may go wrong.
+//!
+//! A step that waits where nobody waits for it any more (in the socket of a server that stood still, on a network that was away) would
+//! be carried out for a caller who was told that it was not. So every call carries its deadline in the server's own clock, and a step that
+//! begins later refuses itself: an error after the deadline means that nothing was done and nothing will be.
+
+use std::time::Duration;
 
 use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, ToRedisArgs, Value, cmd};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{reply::Reply, steps::Step};
+use super::{reply::Reply, servertime::ServerTime, steps::Step};
 use crate::{
     clock::Timestamp,
     engine::EngineError,
@@ -12,19 +18,25 @@ use crate::{
 
 /// Arguments of EVALSHA before those of the step: its own name, the digest, and the number of keys.
 const EVALSHA_WORDS: usize = 3;
+/// A step is not begun in the last moments of its call: its answer would come too late.
+const MARGIN: Duration = Duration::from_millis(100);
+/// What a step that came too late answers, with the server's time.
+const LATE: &str = "LATE";
 
 /// A step about to be called. Arguments are given in the order in which the step's script names them.
 pub(super) struct Call<'a> {
     connection: RedisConnection,
+    time: &'a ServerTime,
     step: &'a Step,
+    base: String,
     command: Cmd,
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(connection: RedisConnection, step: &'a Step, base: &str) -> Self {
+    pub(super) fn new(connection: RedisConnection, time: &'a ServerTime, step: &'a Step, base: String) -> Self {
         let mut command = cmd("EVALSHA");
-        command.arg(&step.digest).arg(1).arg(base);
-        Self { connection, step, command }
+        command.arg(&step.digest).arg(1).arg(&base);
+        Self { connection, time, step, base, command }
     }
 
     pub(super) fn arg(mut self, value: impl ToRedisArgs) -> Self {
@@ -38,17 +50,38 @@ impl<'a> Call<'a> {
 
     /// Runs the step. A step that failed is not repeated: it may have happened.
     pub(super) async fn run(mut self) -> Result<Reply, EngineError> {
-        match within_deadline(self.answer()).await? {
+        let deadline = Instant::now() + DEADLINE;
+        match timeout_at(deadline, self.in_time(deadline)).await.map_err(late)?.map_err(unavailable)? {
             Value::Nil => Err(EngineError::UnknownEvent),
             value => Ok(Reply::from(value)),
         }
     }
 
+    /// What the server takes for late and is not, is asked again: its clock was set, or another server has the event now.
+    async fn in_time(&mut self, deadline: Instant) -> RedisResult<Value> {
+        loop {
+            let by = self.time.of(&self.base, &self.connection, deadline - MARGIN).await?;
+            let asked = Instant::now();
+            match self.answer(by).await {
+                Err(error) if error.code() == Some(LATE) => {
+                    let server: Option<i64> = error.detail().and_then(|time| time.trim().parse().ok());
+                    let server = Timestamp::from_millis(server.unwrap_or_default());
+                    let reading = self.time.note(&self.base, &self.connection, server, asked);
+                    if reading.answered + reading.error() >= deadline - MARGIN {
+                        return Err(error);
+                    }
+                }
+                answer => return answer,
+            }
+        }
+    }
+
     /// A script that this Redis does not know yet (after a restart, or where a replica took over) goes to it in full.
-    async fn answer(&mut self) -> RedisResult<Value> {
-        match self.command.query_async(&mut self.connection).await {
+    async fn answer(&mut self, by: i64) -> RedisResult<Value> {
+        let mut command = self.command.clone();
+        match command.arg(by).query_async(&mut self.connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.in_full().query_async(&mut self.connection).await
+                self.in_full().arg(by).query_async(&mut self.connection).await
             }
             answer => answer,
         }
@@ -66,11 +99,40 @@ impl<'a> Call<'a> {
     }
 }
 
+fn late(_: tokio::time::error::Elapsed) -> EngineError {
+    EngineError::Unavailable(format!("Redis did not answer in {} ms", DEADLINE.as_millis()))
+}
+
 pub(super) async fn within_deadline<T>(call: impl Future<Output = RedisResult<T>>) -> Result<T, EngineError> {
-    let late = |_| EngineError::Unavailable(format!("Redis did not answer in {} ms", DEADLINE.as_millis()));
     timeout(DEADLINE, call).await.map_err(late)?.map_err(unavailable)
 }
 
 pub(super) fn unavailable(error: RedisError) -> EngineError {
     EngineError::Unavailable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::{super::steps::Steps, *};
+    use crate::redis_servers::RedisServers;
+
+    /// As after a failover to a server whose clock is another.
+    #[tokio::test]
+    async fn what_is_late_only_by_another_clock_is_asked_again() {
+        let url =
+            std::env::var("STANCHION_TEST_REDIS_URL").expect("STANCHION_TEST_REDIS_URL is set by tests/services/run");
+        let connection = RedisServers::parse(&url).unwrap().connect().await.unwrap();
+        let (time, steps) = (ServerTime::default(), Steps::default());
+        let base = format!("test-{}:{{event}}", Uuid::new_v4().simple());
+        let now = crate::clock::Clock::System.now();
+        time.note(&base, &connection, now.minus(Duration::from_secs(90)), Instant::now());
+        let call = || Call::new(connection.clone(), &time, &steps.status, base.clone());
+        let mut late = call();
+        let by = time.of(&base, &connection, Instant::now() + DEADLINE).await.unwrap();
+        assert_eq!(late.answer(by).await.unwrap_err().code(), Some(LATE), "90 s ago");
+        let answer = call().run().await.err();
+        assert!(matches!(answer, Some(EngineError::UnknownEvent)), "{answer:?}");
+    }
 }

@@ -114,6 +114,8 @@ impl Reply {
             4 => Acted::Joined(JoinOutcome::NotOpen(sale_state(&self.text()?)?)),
             5 => Acted::Joined(JoinOutcome::Full),
             6 => Acted::Left(Some(self.nodes()?)),
+            7 => Acted::Deciding,
+            8 => Acted::Full,
             _ => return Err(nonsense()),
         })
     }

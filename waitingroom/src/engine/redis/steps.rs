@@ -5,8 +5,8 @@ use redis::Script;
 use crate::{
     absence::{NODE_TIMEOUT, POLL_WINDOW},
     engine::{
-        NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT, RECOVERY, RESEND_MS, SEQUENCE_RESERVE, SWEEP_LIMIT,
-        SYNC_WINDOW_MS, UNCLAIMED_LIMIT,
+        NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT, RECOVERY, RESEND_MS, SEQUENCE_RESERVE, STANDSTILL_LIMIT,
+        SWEEP_LIMIT, SYNC_WINDOW_MS, UNCLAIMED_LIMIT,
     },
     rate::TRICKLE,
 };
@@ -61,7 +61,7 @@ steps! {
     configure: [SETTINGS],
     status: [SETTINGS, LINE],
     remove: [],
-    act: [LINE],
+    act: [LINE, MEMORIES],
     report_node: [],
     release: [SETTINGS, LINE, PRESENCE],
     reserve: [LINE, SEATS, MEMORIES],
@@ -89,7 +89,7 @@ impl Step {
 
 /// The limits that both engines share, as the scripts name them.
 fn limits() -> String {
-    let limits: [(&str, i128); 19] = [
+    let limits: [(&str, i128); 20] = [
         ("POLL_WINDOW_MS", POLL_WINDOW.as_millis() as i128),
         ("NODE_TIMEOUT_MS", NODE_TIMEOUT.as_millis() as i128),
         ("NODE_MEMORY_MS", NODE_MEMORY_MS.into()),
@@ -103,6 +103,7 @@ fn limits() -> String {
         ("RECOVERY_MS", RECOVERY.as_millis() as i128),
         ("SEQUENCE_RESERVE", SEQUENCE_RESERVE.into()),
         ("SYNC_WINDOW_MS", SYNC_WINDOW_MS.into()),
+        ("STANDSTILL_LIMIT_MS", STANDSTILL_LIMIT.as_millis() as i128),
         ("RESEATED_MEMORY_MS", RESEATED_MEMORY_MS.into()),
         ("JOURNAL_MEMORY_MS", JOURNAL_MEMORY_MS.into()),
         ("STAGE_MEMORY_MS", STAGE_MEMORY_MS.into()),

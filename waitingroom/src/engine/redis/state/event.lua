@@ -1,7 +1,8 @@
 -- One event's state: its keys, its clock, its numbers. Every step starts with this file.
 --
 -- KEYS[1] is the event's base, `<prefix>:{<event>}`. Every other key is derived from it and carries the same hash tag, so an
--- event is in one cluster slot. A step answers nil where the event is not open.
+-- event is in one cluster slot. A step answers nil where the event is not open. The last value of ARGV is not the step's: it is the moment,
+-- by this server's clock, after which nobody waits for the step any more.
 --
 --   meta        hash   settings, epoch, clock, bucket, counters
 --   users       hash   user -> entry, see line.lua
@@ -31,6 +32,7 @@ local NODES, REVIVED, REMOVED, RESEATED = base .. 'nodes', base .. 'revived', ba
 local ZONES, USER_SEATS, HOLDS = base .. 'zones', base .. 'user_seats', base .. 'holds'
 local UNCOMMITTED, DUE, JOURNAL = base .. 'uncommitted', base .. 'due', base .. 'journal'
 
+local deadline = tonumber(table.remove(ARGV))
 local meta = {}
 
 -- Reads fields of the event's state, as text; false where the event is not open.
@@ -52,6 +54,15 @@ local function server_time()
   return server_ms
 end
 
+if server_time() > deadline then return redis.error_reply('LATE ' .. string.format('%d', server_ms)) end
+
+-- Redis refuses to begin with what takes memory where it has none left; once a step has written something, the rest is taken. So a step
+-- that is to be carried out also then begins with what takes none, and knows whether to take up anything new.
+local is_full = false
+local function begin_writing()
+  redis.call('HDEL', META, '')
+end
+
 -- No caller's clock is believed that is further ahead of Redis' own than this.
 local function believable(now)
   return math.min(now, server_time() + CLOCK_SLACK_MS)
@@ -62,9 +73,13 @@ end
 local function advance(now, ...)
   if not recall('clock', ...) then return false end
   local clock = tonumber(meta.clock)
-  now = believable(now)
-  if now <= clock then return clock end
-  redis.call('HSET', META, 'clock', now)
+  now = math.max(believable(now), clock)
+  local written = redis.pcall('HSET', META, 'clock', now)
+  if type(written) == 'table' and written.err then
+    is_full = string.find(written.err, 'OOM', 1, true) and true
+    begin_writing()
+    redis.call('HSET', META, 'clock', now)
+  end
   if now - clock > NODE_TIMEOUT_MS then
     redis.call('HSET', META, 'leapt', now)
     meta.leapt = now
@@ -84,6 +99,7 @@ local function is_whole()
   local seen = tonumber(meta.server_seen)
   if seen and time >= seen and time - seen < SERVER_LOOK_MS then return true end
   if meta.server ~= server() then return false end
+  begin_writing()
   redis.call('HSET', META, 'server_seen', time)
   return true
 end

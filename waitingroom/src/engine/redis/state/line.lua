@@ -17,6 +17,14 @@ local function packed_from(entry)
   return packed .. '\t' .. entry.pass .. '\t' .. entry.issued .. '\t' .. entry.expires
 end
 
+-- How far the time of passes, by which theirs end, is behind the event's: it stands still while booking can take nobody, for so long at most
+-- each time. Needs `stood` and `stood_since`.
+local function standstill(now)
+  local span, since = tonumber(meta.stood or 0), tonumber(meta.stood_since or 0)
+  if since > 0 then span = span + math.min(now - since, STANDSTILL_LIMIT_MS) end
+  return span
+end
+
 -- The pass of a packed entry, where it is live, or spent. Cheaper than taking the entry apart.
 local function live_pass(packed)
   return string.match(packed, '^%d+\tp%d*\t[^\t]*\t([^\t]*)')

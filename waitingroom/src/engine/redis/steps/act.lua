@@ -9,15 +9,17 @@
 --
 -- Answers the epoch, then of each action a code and what belongs to it: 0 no, 1 done, 2 joined and 3 found with number,
 -- position, total, revision, pass and (with a pass) its issue and end, 4 not open with the state, 5 full,
--- 6 left with the nodes.
+-- 6 left with the nodes, 7 the user's pass is used by a hold that is not committed,
+-- 8 Redis has no memory for anybody new.
 --
 -- A crowd that joins costs a few commands in all: entries are read together; what changes is kept in tables and written
 -- together at the end, or before a rank is asked for.
 
 local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'state', 'max_in_line', 'sequence', 'opening_sequence',
-  'opening_head')
+  'opening_head', 'spans', 'stood', 'stood_since')
 if not now or not is_whole() then return false end
 
+local stood = standstill(now)
 local LENGTHS = { j = 3, t = 5, r = 3, d = 3, l = 2, a = 3 }
 local waiting_count, returned_count = redis.call('ZCARD', WAITING), redis.call('ZCARD', RETURNED)
 local revision = tonumber(meta.published) + redis.call('LLEN', REMOVED)
@@ -90,7 +92,7 @@ end
 
 local function say_place(code, entry, position)
   say(code, tonumber(entry.number), position, waiting_count + returned_count, revision, entry.pass)
-  if entry.pass ~= '' then say(entry.issued, entry.expires) end
+  if entry.pass ~= '' then say(entry.issued, exact(entry.expires + stood)) end
 end
 
 local function say_found(entry)
@@ -139,13 +141,14 @@ local function ticket_number(epoch, number)
   return number
 end
 
-local function found(user)
+-- Whose reservation is being decided keeps place and pass until it is.
+local function is_being_decided(user)
   local entry = entries[user]
-  return entry and entry.standing ~= 's' and entry
+  return entry and entry.standing == 's'
 end
 
 local function resume(user, node)
-  local entry = found(user)
+  local entry = entries[user]
   if not entry then return false end
   appear(user, entry, node)
   say_found(entry)
@@ -156,7 +159,7 @@ local function join(user, node, epoch, number)
   if resume(user, node) then return end
   if meta.state ~= 'open' and meta.state ~= 'paused' and meta.state ~= 'sold_out' then return say(4, meta.state) end
   if waiting_count + returned_count >= tonumber(meta.max_in_line) then return say(5) end
-  if entries[user] then redis.call('ZREM', ACTIVE, user) end -- of a hold that is not committed: it can not come back from here
+  if is_full then return say(8) end
 
   local earlier = ticket_number(epoch, tonumber(number))
   if not earlier then sequence = sequence + 1 end
@@ -186,7 +189,7 @@ local function detach(user, node)
 end
 
 local function leave(user)
-  local entry = found(user)
+  local entry = entries[user]
   if not entry then return say(0) end
   write_joined()
   if entry.standing == 'w' then
@@ -202,13 +205,21 @@ end
 
 local function acknowledge(user, pass)
   local entry = entries[user]
-  if not entry or entry.standing ~= 'p' or entry.pass ~= pass or tonumber(entry.expires) <= now then return 0 end
-  acknowledged[#acknowledged + 1] = user
-  return 1
+  if entry and entry.pass == pass then
+    if entry.standing == 's' then return 1 end
+    if entry.standing == 'p' and entry.expires + stood > now then
+      acknowledged[#acknowledged + 1] = user
+      return 1
+    end
+  end
+  local used = burned_name(pass)
+  return recollect({ used }, now)[used] and 1 or 0
 end
 
 local function carry_out(kind, user, first, second, third)
-  if kind == 'j' or kind == 't' then
+  if is_being_decided(user) and (kind == 'j' or kind == 't' or kind == 'r' or kind == 'l') then
+    say(7)
+  elseif kind == 'j' or kind == 't' then
     join(user, first, second, third)
   elseif kind == 'r' then
     if not resume(user, first) then say(0) end

@@ -2,19 +2,22 @@
 -- may be missing begins anew, above everything it remembers.
 -- ARGV: now, epoch, sequence, head, release_from, then the settings in the order of settings.lua.
 
+local now = believable(tonumber(ARGV[1]))
 local values = { select(6, unpack(ARGV)) }
 local known = recall('server', 'server_seen', 'sequence', 'head')
 if not known or not is_whole() then
-  local sequence, head, release_from = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+  local sequence, head = tonumber(ARGV[3]), tonumber(ARGV[4])
+  -- As long after `now` as the caller says.
+  local release_from = tonumber(ARGV[5]) - tonumber(ARGV[1]) + now
   if known then
     sequence = math.max(sequence, tonumber(meta.sequence) + SEQUENCE_RESERVE)
     head = math.max(head, tonumber(meta.head))
-    release_from = math.max(release_from, tonumber(ARGV[1]) + RECOVERY_MS)
+    release_from = math.max(release_from, now + RECOVERY_MS)
     forget()
   end
-  redis.call('HSET', META, 'epoch', ARGV[2], 'server', server(), 'server_seen', 0, 'clock', ARGV[1],
+  redis.call('HSET', META, 'epoch', ARGV[2], 'server', server(), 'server_seen', 0, 'clock', exact(now),
     'opening_sequence', exact(sequence), 'opening_head', exact(head), 'sequence', exact(sequence), 'head', exact(head),
-    'release_from', exact(release_from), 'tokens', values[3], 'tokens_at', ARGV[1], 'published', 0, 'seats_left', 0, 'sync_until', 0,
+    'release_from', exact(release_from), 'tokens', values[3], 'tokens_at', exact(now), 'published', 0, 'seats_left', 0, 'sync_until', 0,
     'released', 0, 'taken_back', 0, 'expired', 0, 'dropped', 0, 'left', 0, 'leapt', 0)
   configure(values)
   meta.epoch = ARGV[2]

@@ -3,11 +3,20 @@
 -- passed_over}; granted and unacknowledged are flat lists of user, nodes, pass, number, issued, expires; lapsed of user, nodes, what.
 
 local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'head', 'tokens', 'tokens_at', 'release_from', 'seats_left',
-  'share', 'share_at', 'leapt', 'released', unpack(SETTINGS))
+  'share', 'share_at', 'leapt', 'released', 'stood', 'stood_since', 'told_again', unpack(SETTINGS))
 if not now or not is_whole() then return false end
 -- Of several workers' shares the latest counts.
 if tonumber(ARGV[5]) >= tonumber(meta.share_at or 0) then meta.share, meta.share_at = ARGV[4], ARGV[5] end
 local whole = ARGV[6] == '1'
+
+-- Without a share, the time of passes stands still. When it goes on, they are told again, with their new ends.
+local is_standing, stood = tonumber(meta.stood_since or 0) > 0, standstill(now)
+if is_standing and tonumber(meta.share) > 0 then
+  meta.told_again = '0'
+  redis.call('HSET', META, 'stood', exact(stood), 'stood_since', 0, 'told_again', 0)
+elseif not is_standing and tonumber(meta.share) <= 0 then
+  redis.call('HSET', META, 'stood_since', exact(now))
+end
 local granted, unacknowledged, lapsed = {}, {}, {}
 local counted = { released = 0, taken_back = 0, expired = 0, dropped = 0 }
 
@@ -20,7 +29,7 @@ local function add(list, ...)
 end
 
 local function add_grant(list, user, entry)
-  add(list, user, entry.nodes, entry.pass, entry.number, entry.issued, entry.expires)
+  add(list, user, entry.nodes, entry.pass, entry.number, entry.issued, exact(entry.expires + stood))
 end
 
 -- Members of a schedule at or before a moment, with their entries: {user, entry or false} each.
@@ -38,7 +47,7 @@ local function lapse(user, entry, what)
 end
 
 local function expire_passes()
-  for _, member in ipairs(due(ACTIVE, now)) do
+  for _, member in ipairs(due(ACTIVE, now - stood)) do
     local user, entry = member[1], member[2]
     if entry and entry.standing == 's' then
       redis.call('ZREM', ACTIVE, user) -- its hold decides
@@ -84,6 +93,22 @@ local function review_unacknowledged()
   end
 end
 
+-- Passes whose end has moved, so many a step.
+local function tell_again()
+  local told = tonumber(meta.told_again or '')
+  if not told then return end
+  local users = redis.call('ZRANGEBYSCORE', ACTIVE, '-inf', '+inf', 'LIMIT', told, SWEEP_LIMIT)
+  if #users == SWEEP_LIMIT then
+    redis.call('HSET', META, 'told_again', told + SWEEP_LIMIT)
+  else
+    redis.call('HDEL', META, 'told_again')
+  end
+  for _, user in ipairs(users) do
+    local entry = entry_of(user)
+    if entry and entry.standing == 'p' then add_grant(unacknowledged, user, entry) end
+  end
+end
+
 local function drop_absent()
   local leapt = tonumber(meta.leapt)
   if leapt > 0 and now < leapt + setting_ms('grace_seconds') then return end
@@ -118,7 +143,7 @@ local function grant(user, entry)
   local left = entry.standing == 'w' and waiting or returned
   left[#left + 1] = entry.number
   entry.standing, entry.pass = 'p', ARGV[2] .. '-' .. (#active / 2)
-  entry.issued, entry.expires = exact(now), exact(now + setting_ms('pass_ttl_seconds'))
+  entry.issued, entry.expires = exact(now), exact(now - stood + setting_ms('pass_ttl_seconds'))
   add(active, entry.expires, user)
   add(unacked, next_look(now + setting_ms('claim_window_seconds')), user)
   add(entries, user, packed_from(entry))
@@ -175,6 +200,7 @@ end
 if whole then
   expire_passes()
   review_unacknowledged()
+  tell_again()
   drop_absent()
 end
 local count = grant_in_order(allowance())

@@ -4,10 +4,11 @@
 --
 -- What they all need is read at once, changed here and written at once: commands are what a reservation costs.
 
-local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'sync_until', 'spans')
+local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'sync_until', 'spans', 'stood', 'stood_since')
 if not now or not is_whole() then return false end
 local syncing = tonumber(meta.sync_until) > now
 local now_text = digits(now)
+local stood = standstill(now)
 
 local requests, names, in_zones, remembered = {}, {}, {}, {}
 for at = 2, #ARGV, 11 do
@@ -49,6 +50,11 @@ local function is_live(request)
   if request.live == nil then
     local entry = entries[request.user]
     request.live = entry and live_pass(entry) == request.pass
+    if request.live then
+      local ends = string.match(entry, '%d+$') + stood
+      request.is_over = ends <= now
+      if ends > tonumber(request.pass_ends) then request.pass_ends = digits(ends) end
+    end
   end
   return request.live
 end
@@ -62,9 +68,16 @@ local function refusal(request)
   local used_for = recollected(memories[request.burned], now)
   if used_for then return 'pass_used', used_for end
   if syncing then return 'syncing', '' end
-  if tonumber(request.pass_ends) <= now then return 'pass_expired', '' end
-  -- A pass of an earlier epoch is taken for live: the database decides whether it was used.
-  if request.pass_epoch == meta.epoch and not is_live(request) then return 'pass_revoked', '' end
+  -- A pass of this line ends when the line says. One of an earlier epoch is taken for live: the database decides whether it was used.
+  local is_over = tonumber(request.pass_ends) <= now
+  if request.pass_epoch == meta.epoch then
+    if is_live(request) then
+      is_over = request.is_over
+    elseif not is_over then
+      return 'pass_revoked', ''
+    end
+  end
+  if is_over then return 'pass_expired', '' end
   local left = tonumber(available[request.zone])
   if not left then return 'unknown_zone', '' end
   local room = math.max(request.limit - (tonumber(held_by[request.user]) or 0), 0)
@@ -87,6 +100,7 @@ local function spend(request)
 end
 
 local function hold(request)
+  is_live(request) -- which knows its end
   local booking, zone, user = request.booking, request.zone, request.user
   available[zone] = tonumber(available[zone]) - request.quantity
   held_by[user] = (tonumber(held_by[user]) or 0) + request.quantity

@@ -1,7 +1,7 @@
 -- Carries out what the database decided, in order. ARGV: now, then booking and settlement of each: c committed, a aborted,
 -- f confirmed, r released. Neighbours of one kind are carried out together.
 
-local now = advance(tonumber(ARGV[1]), 'sync_until', 'spans')
+local now = advance(tonumber(ARGV[1]), 'sync_until', 'spans', 'stood', 'stood_since')
 if not now then return false end
 
 if tonumber(meta.sync_until) > now then
@@ -56,7 +56,7 @@ end
 local function restore(user, pass)
   local entry = entry_with_pass(user, 's', pass)
   if not entry then return end
-  if tonumber(entry.expires) <= now then
+  if entry.expires + standstill(now) <= now then
     redis.call('HDEL', USERS, user)
     redis.call('ZREM', ACTIVE, user)
     return
