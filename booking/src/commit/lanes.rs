@@ -33,8 +33,8 @@ const MOMENT: Duration = Duration::from_millis(2);
 /// And at most.
 const LONGEST_MOMENT: Duration = Duration::from_millis(12);
 
-/// A hold that waited longer than this is not committed any more: the repair of stale holds, which looks at holds older than
-/// [`crate::reconcile::PATIENCE`], must never meet one that is about to be.
+/// A hold that waited longer than this is not committed any more: its client has gone by then, and the repair of stale holds, which looks at
+/// holds older than [`crate::reconcile::PATIENCE`], would be about to take its place.
 const TURN_DEADLINE: Duration = Duration::from_secs(4);
 
 /// Batches that are stored and that the engine has not heard of: with more, the lane of commits waits.
