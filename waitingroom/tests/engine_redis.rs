@@ -451,6 +451,7 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
     engine.report_node(event, &node, now()).await.unwrap();
     assert!(engine.resume(event, &user("waits"), &Presence::Node(node.clone()), now()).await.unwrap().is_some());
     engine.detach(event, &user("waits"), &node, now()).await.unwrap();
+    assert!(engine.resume(event, &user("waits"), &Presence::Poll, now()).await.unwrap().is_some());
     assert_eq!(sale.release().await.len(), 1, "the line moves");
     tokio::time::sleep(Duration::from_millis(30)).await; // so that status looks up again which server this is
     assert_eq!(engine.status(event).await.unwrap().seats_left, 100);
