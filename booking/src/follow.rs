@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use waitingroom::{
-    engine::EngineError,
+    engine::{EngineError, LineStatus},
     ids::EventId,
     line::{QueueSettings, SaleState},
     signal::{Recipient, Signal},
@@ -26,23 +26,33 @@ impl Desk {
         Ok(())
     }
 
-    /// Rebuilds the events that the engine lacks, and gives the settings of the database to those that have others; returns how
-    /// many there were.
+    /// Looks at every line. Rebuilds the events that the engine lacks, and gives the settings of the database to those that have
+    /// others; returns how many there were.
     pub(crate) async fn restore_lost(&self) -> Result<usize, Refusal> {
-        let mut lost = 0;
-        for event in self.catalogue.events() {
-            match self.within(self.engine().status(event.event_id)).await {
-                Err(EngineError::UnknownEvent) => {
-                    self.inventory.restore(&event).await?;
-                    lost += 1;
-                }
-                Ok(status) if differs(&status.settings, &event.queue) => {
-                    lost += usize::from(self.correct_settings(event.event_id, &status.settings).await?);
-                }
-                answer => drop(answer?),
+        let (mut lost, mut failed) = (0, None);
+        for (event, answer) in self.look_at_lines().await {
+            match self.restore_line(event, answer).await {
+                Ok(restored) => lost += usize::from(restored),
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(lost)
+        failed.map_or(Ok(lost), Err)
+    }
+
+    async fn restore_line(&self, event: EventId, answer: Result<LineStatus, EngineError>) -> Result<bool, Refusal> {
+        match answer {
+            Err(EngineError::UnknownEvent) => {
+                self.inventory.restore(&self.catalogue.event(event).await?).await?;
+                Ok(true)
+            }
+            Ok(status) => match self.catalogue.event(event).await? {
+                known if differs(&status.settings, &known.queue) => {
+                    self.correct_settings(event, &status.settings).await
+                }
+                _ => Ok(false),
+            },
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Announces an event's settings again unless the database, read after the engine, has those that the engine has.

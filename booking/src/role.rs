@@ -49,6 +49,10 @@ impl Booking {
         let catalogue = Arc::new(Catalogue::new(store));
         let desk = Desk::new(backends, config, catalogue, committer, inventory);
         desk.catalogue.refresh().await?;
+        // Before anything is asked or expires: while every instance was away, nobody could confirm.
+        if let Err(error) = desk.probe_database().await {
+            tracing::warn!(%error, "the database cannot be written yet");
+        }
         if let Err(error) = desk.restore_lost().await {
             tracing::warn!(%error, "the engine could not be given its seats yet");
         }
@@ -69,9 +73,12 @@ impl Booking {
         });
         let engine: Check = Arc::new(move || {
             let desk = Arc::clone(&engine);
-            Box::pin(
-                async move { desk.within(desk.engine().events()).await.map(drop).map_err(|error| error.to_string()) },
-            )
+            Box::pin(async move {
+                if desk.pulse.lines.are_all_silent() {
+                    return Err("no line answers".to_owned());
+                }
+                desk.within(desk.engine().events()).await.map(drop).map_err(|error| error.to_string())
+            })
         });
         vec![("database", database), ("engine", engine)]
     }
@@ -91,6 +98,7 @@ impl Booking {
         lifecycle.spawn("expiry", expiry(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("reconcile", reconcile(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("follow", follow(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("lines", lines(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("suspicions", suspicions(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("settlements", settlements(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("availability", availability(Arc::clone(&desk), lifecycle.clone()));
@@ -114,6 +122,10 @@ fn heed<T: Default, E: std::fmt::Display>(task: &'static str, step: Result<T, E>
 async fn expiry(desk: Arc<Desk>, lifecycle: Lifecycle) {
     let (mut stride, mut pause) = (Stride::default(), None);
     while lifecycle.pause(pause.unwrap_or(EXPIRY_PAUSE)).await {
+        if !desk.pulse.may_expire() {
+            pause = None; // an outage lasts, or has not been given back
+            continue;
+        }
         let swept = heed("expiry", desk.sweep(desk.now(), &mut stride).await);
         pause = swept.pause(desk.reservations_wait());
     }
@@ -128,6 +140,11 @@ async fn reconcile(desk: Arc<Desk>, lifecycle: Lifecycle) {
 async fn follow(desk: Arc<Desk>, lifecycle: Lifecycle) {
     while lifecycle.pause(FOLLOW_PAUSE).await {
         heed("follow", desk.follow_catalogue().await);
+    }
+}
+
+async fn lines(desk: Arc<Desk>, lifecycle: Lifecycle) {
+    while lifecycle.pause(FOLLOW_PAUSE).await {
         heed("restore", desk.restore_lost().await);
     }
 }

@@ -25,6 +25,7 @@ use crate::{
 };
 
 pub mod error;
+mod heartbeat;
 pub mod postgres;
 mod row;
 mod sql;
@@ -36,9 +37,9 @@ pub use error::StoreError;
 pub type SharedStore = Arc<dyn Store>;
 
 /// Everything booking asks of its database.
-pub trait Store: EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore {}
+pub trait Store: EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore + Heartbeat {}
 
-impl<T: EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore> Store for T {}
+impl<T: EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore + Heartbeat> Store for T {}
 
 /// The answer to a batched insert, for one booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub enum Inserted {
     Duplicate,
     /// The zone has not that many seats left: engine and database have drifted apart.
     NoSeats,
+    /// The user may have only this many more seats of the event, whatever the engine counted.
+    OverLimit(u32),
 }
 
 /// What a user wants done with a reserved booking.
@@ -234,6 +237,38 @@ pub trait InventoryStore: Send + Sync + 'static {
 
     /// Gives that right back.
     async fn release_sync(&self, event: EventId) -> Result<(), StoreError>;
+}
+
+/// A span in which nobody could write, by the database's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// The last write before it.
+    pub from: Timestamp,
+    /// The first write after it.
+    pub to: Timestamp,
+}
+
+/// Holds that have got the time of an outage back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Prolonged {
+    /// How many.
+    pub holds: u64,
+    /// Of which events, each once.
+    pub events: Vec<EventId>,
+    /// No hold is owed anything any more.
+    pub is_all: bool,
+}
+
+/// Whether bookings can be written at all, and since when they could not.
+#[async_trait]
+pub trait Heartbeat: Send + Sync + 'static {
+    /// Writes as a booking does, as far as that is possible without one: locks, rights, the disk. Where nobody had for more than two
+    /// seconds, answers the span; again until it has been given back.
+    async fn beat(&self) -> Result<Option<Outage>, StoreError>;
+
+    /// Prolongs holds that had not ended when the outage began by as much of it as they had to bear, at most ten minutes over all
+    /// outages: some of them, or all. Any number of instances may do this at once.
+    async fn give_back(&self, outage: Outage) -> Result<Prolonged, StoreError>;
 }
 
 /// What operators did. Lines are added, never changed or removed.

@@ -188,6 +188,7 @@ fn outcome(inserted: Inserted, row: &NewBooking) -> Outcome {
         Inserted::Stored => Outcome::Stored(Box::new(row.booking.clone())),
         Inserted::Duplicate => Outcome::Duplicate,
         Inserted::NoSeats => Outcome::NoSeats,
+        Inserted::OverLimit(room) => Outcome::OverLimit(room),
     }
 }
 

@@ -17,6 +17,7 @@ mod audit;
 mod bookings;
 mod decisions;
 mod events;
+mod heartbeat;
 mod insert;
 mod inventory;
 mod outbox;
@@ -42,17 +43,18 @@ const MIGRATION_DEADLINE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct PostgresStore {
     pool: PgPool,
+    heartbeat: heartbeat::Line,
 }
 
 impl PostgresStore {
-    /// Connects with at most `connections` and brings the schema up to date. Any number of instances may start at once.
+    /// Connects with at most `connections`, and one for the heartbeat, and brings the schema up to date. Any number of instances may start at once.
     ///
     /// # Errors
     /// A URL that does not parse, a server that does not answer, a migration that fails.
     pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(url)?.application_name("stanchion-booking");
         within(MIGRATION_DEADLINE, migrate(options.clone())).await?;
-        Ok(Self { pool: pool(options, connections) })
+        Ok(Self { heartbeat: heartbeat::Line::new(options.clone()), pool: pool(options, connections) })
     }
 
     /// A connection. Where there is none, nothing was changed: that is worth telling from a lost answer.

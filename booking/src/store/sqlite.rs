@@ -15,6 +15,7 @@ mod audit;
 mod bookings;
 mod decisions;
 mod events;
+mod heartbeat;
 mod insert;
 mod inventory;
 mod outbox;

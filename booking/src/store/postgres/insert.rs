@@ -1,4 +1,4 @@
-//! A batch of bookings in one statement: rows, counters and a parcel of messages, all or nothing.
+//! A batch of bookings in one statement: rows, counters and a parcel of messages, all or nothing; no user beyond their limit.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -32,21 +32,49 @@ macro_rules! names {
     };
 }
 
+/// Counts seats for their users, or violates the limit of one of them: the newest count decides, whoever else is counting. It may be
+/// too high, since nobody takes off what was cancelled or expired before [`RECOUNT`] does.
+macro_rules! claim {
+    ($events:literal, $users:literal, $seats:literal) => {
+        concat!(
+            "
+    INSERT INTO user_seats (event_id, user_id, seats, seat_limit)
+    SELECT claim.event_id, claim.user_id, claim.seats, events.max_seats_per_user
+    FROM UNNEST(",
+            $events,
+            "::uuid[], ",
+            $users,
+            "::text[], ",
+            $seats,
+            "::int[]) AS claim (event_id, user_id, seats)
+    JOIN events ON events.event_id = claim.event_id
+    ORDER BY claim.event_id, claim.user_id COLLATE \"C\"
+    ON CONFLICT ON CONSTRAINT user_seats_pkey DO UPDATE
+        SET seats = user_seats.seats + excluded.seats, seat_limit = excluded.seat_limit
+    RETURNING 1
+"
+        )
+    };
+}
+
 /// All of a batch or nothing: for bookings of which none has the pass or the key of another, as the engine has it. A batch costs
 /// the database as much as some thirty rows, so what can be summed and packed is summed and packed before: seats by zone ($14,
 /// $15), the parcel ($16) and its size ($17). A parcel that is empty is refused, and with it a batch that names a zone that is not
 /// there.
 ///
-/// One statement is one transaction: no second round trip while hot rows are locked. Zones are locked last and by their ids.
+/// One statement is one transaction: no second round trip while hot rows are locked. Whatever is locked is locked in one order by
+/// all: users ($19 to $21) by their names, then passes and keys, then zones by their ids.
 const INSERT_NEW: &str = concat!(
     "
-WITH stored AS (
+WITH limited AS (",
+    claim!("$19", "$20", "$21"),
+    "), stored AS (
     INSERT INTO bookings (status, ",
     names!(),
     ")
     SELECT 'reserved', input.* FROM ",
     input!(),
-    ") AS input
+    ") AS input WHERE (SELECT count(*) FROM limited) > 0
     RETURNING 1
 ), locked AS (
     SELECT zones.zone_id, demand.seats
@@ -61,10 +89,12 @@ SELECT $16, CASE (SELECT count(*) FROM counted) WHEN cardinality($14) THEN $17::
 );
 
 /// What there is not of a batch yet, and has seats. It looks for conflicts first, into three indices for each row, and answers which
-/// rows were stored (true), and which name a zone that is not there (false).
+/// rows were stored (true), and which name a zone that is not there (false). Users are counted what they have been counted before.
 const INSERT_MISSING: &str = concat!(
     "
-WITH input AS (
+WITH limited AS (",
+    claim!("$15", "$16", "$17"),
+    "), input AS (
     SELECT * FROM ",
     input!(),
     ", $14::text[]) AS input (",
@@ -77,7 +107,7 @@ WITH input AS (
     SELECT 'reserved', ",
     names!(),
     "
-    FROM input WHERE zone_id IN (SELECT zones.zone_id FROM zones)
+    FROM input WHERE zone_id IN (SELECT zones.zone_id FROM zones) AND (SELECT count(*) FROM limited) >= 0
     ON CONFLICT DO NOTHING
     RETURNING booking_id, zone_id, quantity
 ), demand AS (
@@ -96,37 +126,119 @@ SELECT booking_id, TRUE FROM stored
 UNION ALL SELECT booking_id, FALSE FROM input WHERE zone_id NOT IN (SELECT zones.zone_id FROM zones)"
 );
 
+/// Users who were counted too many for what they want: nobody else counts them until this is done.
+const LOCK_COUNTS: &str = "
+SELECT 1 FROM user_seats JOIN UNNEST($1::uuid[], $2::text[], $3::int[]) AS claim (event_id, user_id, seats)
+    ON claim.event_id = user_seats.event_id AND claim.user_id = user_seats.user_id
+WHERE user_seats.seats + claim.seats > seat_limit
+ORDER BY user_seats.event_id, user_seats.user_id COLLATE \"C\" FOR NO KEY UPDATE OF user_seats";
+
+/// Counts those users anew, in a statement that sees all that was stored before they were locked. Need not be on disk: it only takes
+/// off. Answers how many more seats each may have.
+const RECOUNT: &str = "
+WITH lightly AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', TRUE)), live AS (
+    SELECT claim.event_id, claim.user_id, claim.seats AS wanted, (
+        SELECT COALESCE(sum(quantity), 0) FROM bookings
+        WHERE bookings.user_id = claim.user_id AND bookings.event_id = claim.event_id
+            AND status IN ('reserved', 'confirmed')
+    ) AS seats
+    FROM UNNEST($1::uuid[], $2::text[], $3::int[]) AS claim (event_id, user_id, seats)
+)
+UPDATE user_seats SET seats = LEAST(live.seats, seat_limit) FROM live, lightly
+WHERE user_seats.event_id = live.event_id AND user_seats.user_id = live.user_id
+    AND user_seats.seats + live.wanted > seat_limit
+RETURNING user_seats.event_id, user_seats.user_id, seat_limit - user_seats.seats";
+
+/// Who wants more than their limit of an event leaves them needs no row to be counted.
+const LIMITS: &str = "SELECT event_id, max_seats_per_user FROM events WHERE event_id = ANY($1)";
+
+const IS_MADE: &str = "SELECT count(*) FROM bookings WHERE pass_jti = $1 OR (user_id = $2 AND idempotency_key = $3)";
+
+/// Empties the counters, with the bookings.
+pub(super) const FORGET_COUNTS: &str = "DELETE FROM user_seats";
+
 impl PostgresStore {
     /// The whole batch at once, in the hope that all of it is new; where one row makes the database refuse the batch, each row
-    /// by itself.
+    /// by itself. Users who want too much are taken out before.
     pub(super) async fn insert_batch(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
         // By pass, so that two batches with the same ones wait for each other in one order only.
         let mut rows: Vec<_> = batch.iter().collect();
         rows.sort_unstable_by_key(|row| row.pass_id.as_str());
-        match self.insert_new(&rows).await {
-            Err(StoreError::Refused(_)) => {}
-            answer => return answer.map(|()| vec![Inserted::Stored; batch.len()]),
+        let (mut apart, mut answers) = (Vec::new(), HashMap::new());
+        let mut stored = self.insert_new(&rows).await;
+        if is_over_limit(&stored) {
+            let room = self.recount(&rows).await?;
+            (apart, rows) = rows.into_iter().partition(|row| room.contains_key(&holder(row)));
+            stored = self.insert_new(&rows).await;
         }
-        match self.insert_missing(&rows).await {
-            Err(StoreError::Refused(_)) => self.insert_singly(batch).await,
-            found => found.map(|found| batch.iter().map(|row| found.answer(row)).collect()),
+        match stored {
+            Ok(()) => answers.extend(rows.iter().map(|row| (name(row), Inserted::Stored))),
+            Err(StoreError::Refused(_)) => match self.insert_missing(&rows).await {
+                Ok(found) => answers.extend(rows.iter().map(|row| (name(row), found.answer(row)))),
+                Err(StoreError::Refused(_)) => apart.append(&mut rows),
+                Err(error) => return Err(error),
+            },
+            Err(error) => return Err(error),
+        }
+        for row in apart {
+            // Rows before this one may stand: that is for the caller to find out.
+            let answer = self.insert_alone(row).await.map_err(|error| StoreError::Uncertain(error.to_string()))?;
+            answers.insert(name(row), answer);
+        }
+        Ok(batch.iter().map(|row| answers.get(&name(row)).copied().unwrap_or(Inserted::Duplicate)).collect())
+    }
+
+    async fn insert_alone(&self, row: &NewBooking) -> Result<Inserted, StoreError> {
+        let mut stored = self.insert_missing(&[row]).await;
+        if is_over_limit(&stored) {
+            if let Some(room) = self.recount(&[row]).await?.remove(&holder(row)) {
+                let is_made = self.is_made(row).await?;
+                return Ok(if is_made { Inserted::Duplicate } else { Inserted::OverLimit(room) });
+            }
+            stored = self.insert_missing(&[row]).await;
+        }
+        match stored {
+            // Somebody else was as quick for the same user: as if nothing had been counted, since the next try counts anew.
+            refused if is_over_limit(&refused) => Ok(Inserted::OverLimit(0)),
+            Err(StoreError::Refused(_)) => Ok(Inserted::NoSeats),
+            found => found.map(|found| found.answer(row)),
         }
     }
 
-    async fn insert_singly(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
-        let mut answers = Vec::with_capacity(batch.len());
-        for row in batch {
-            match self.insert_missing(&[row]).await {
-                Ok(found) => answers.push(found.answer(row)),
-                Err(StoreError::Refused(_)) => answers.push(Inserted::NoSeats),
-                // Rows before this one stand: that is for the caller to find out.
-                Err(error) => return Err(StoreError::Uncertain(error.to_string())),
-            }
-        }
-        Ok(answers)
+    /// Takes off what users have given back. Answers who wants too much all the same, and how many more seats they may have.
+    async fn recount<'a>(&self, rows: &[&'a NewBooking]) -> Result<HashMap<Holder<'a>, u32>, StoreError> {
+        let claims = Claims::of(rows);
+        let mut transaction = self.begin().await?;
+        let lock = sqlx::query(LOCK_COUNTS).bind(&claims.events).bind(&claims.users).bind(&claims.seats);
+        lock.execute(&mut *transaction).await?;
+        let recount = sqlx::query_as(RECOUNT).bind(&claims.events).bind(&claims.users).bind(&claims.seats);
+        let counted: Vec<(Uuid, String, i32)> = recount.fetch_all(&mut *transaction).await?;
+        let limits = sqlx::query_as(LIMITS).bind(&claims.events);
+        let limits: Vec<(Uuid, i32)> = limits.fetch_all(&mut *transaction).await?;
+        transaction.commit().await?;
+        let limits: HashMap<_, _> = limits.into_iter().collect();
+        let rooms: HashMap<_, _> = counted.iter().map(|(event, user, room)| ((*event, user.as_str()), *room)).collect();
+        let over = claims.iter().filter_map(|(holder, wanted)| {
+            let room = rooms.get(&holder).or_else(|| limits.get(&holder.0)).copied()?;
+            (wanted > room).then_some((holder, room.max(0) as u32))
+        });
+        Ok(over.collect())
+    }
+
+    async fn is_made(&self, row: &NewBooking) -> Result<bool, StoreError> {
+        let query = sqlx::query_scalar::<_, i64>(IS_MADE)
+            .bind(row.pass_id.as_str())
+            .bind(row.booking.user.as_str())
+            .bind(row.idempotency.as_ref().map(|attempt| attempt.key.as_str()));
+        let mut connection = self.connection().await?;
+        Ok(query.fetch_one(&mut *connection).await? > 0)
     }
 
     async fn insert_new(&self, rows: &[&NewBooking]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let claims = Claims::of(rows);
         let mut demand = BTreeMap::<Uuid, i64>::new();
         for NewBooking { booking, .. } in rows {
             *demand.entry(booking.zone_id.uuid()).or_default() += i64::from(booking.quantity);
@@ -137,7 +249,10 @@ impl PostgresStore {
             .bind(seats)
             .bind(rows.iter().map(|row| line(&row.booking.message())).collect::<String>())
             .bind(rows.len() as i32)
-            .bind(rows.iter().map(|row| row.booking.created_at.millis()).min());
+            .bind(rows.iter().map(|row| row.booking.created_at.millis()).min())
+            .bind(claims.events)
+            .bind(claims.users)
+            .bind(claims.seats);
         let mut connection = self.connection().await?;
         statement.execute(&mut *connection).await?;
         Ok(())
@@ -145,11 +260,56 @@ impl PostgresStore {
 
     async fn insert_missing(&self, rows: &[&NewBooking]) -> Result<Found, StoreError> {
         let statement = bind_columns(sqlx::query(INSERT_MISSING), rows);
-        let statement = statement.bind(column(rows, |row| line(&row.booking.message())));
+        let claims = Claims::of(rows);
+        let statement = statement
+            .bind(column(rows, |row| line(&row.booking.message())))
+            .bind(claims.events)
+            .bind(claims.users)
+            .bind(claims.seats);
         let mut connection = self.connection().await?;
         let found = statement.fetch_all(&mut *connection).await?;
         let pair = |row: PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
         Ok(Found(found.into_iter().map(pair).collect::<Result<_, sqlx::Error>>()?))
+    }
+}
+
+/// Does the limit of seats of one of the users stand in the way? The constraint is named by the migration.
+fn is_over_limit<T>(answer: &Result<T, StoreError>) -> bool {
+    matches!(answer, Err(StoreError::Refused(why)) if why.contains("user_seats_limit"))
+}
+
+/// A user of an event.
+type Holder<'a> = (Uuid, &'a str);
+
+fn holder(row: &NewBooking) -> Holder<'_> {
+    (row.booking.event_id.uuid(), row.booking.user.as_str())
+}
+
+fn name(row: &NewBooking) -> Uuid {
+    row.booking.booking_id.uuid()
+}
+
+/// The seats that rows want, by event and user.
+struct Claims<'a> {
+    events: Vec<Uuid>,
+    users: Vec<&'a str>,
+    seats: Vec<i32>,
+}
+
+impl<'a> Claims<'a> {
+    fn of(rows: &[&'a NewBooking]) -> Self {
+        let mut claims = BTreeMap::<Holder<'a>, i32>::new();
+        for row in rows {
+            *claims.entry(holder(row)).or_default() += row.booking.quantity as i32;
+        }
+        let (holders, seats): (Vec<_>, _) = claims.into_iter().unzip();
+        let (events, users) = holders.into_iter().unzip();
+        Self { events, users, seats }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Holder<'a>, i32)> {
+        let holders = self.events.iter().copied().zip(self.users.iter().copied());
+        holders.zip(self.seats.iter().copied())
     }
 }
 
