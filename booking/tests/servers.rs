@@ -21,6 +21,8 @@ mod ledger;
 mod lost_answers;
 #[path = "servers/naive.rs"]
 mod naive;
+#[path = "servers/outages.rs"]
+mod outages;
 #[path = "servers/postgres.rs"]
 mod postgres;
 #[path = "http/shop.rs"]
