@@ -13,6 +13,7 @@ mod checkpoint;
 mod commit;
 mod decide;
 mod desk;
+mod drift;
 pub mod event;
 mod expiry;
 mod feed;

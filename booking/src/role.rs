@@ -11,6 +11,7 @@ use crate::{
     checkpoint::Written,
     commit::{Committer, Lanes, Tools},
     desk::{Backends, BookingConfig, Desk},
+    drift::Rounds,
     expiry::Stride,
     inventory::Inventory,
     refusal::Refusal,
@@ -100,6 +101,7 @@ impl Booking {
         lifecycle.spawn("follow", follow(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("lines", lines(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("suspicions", suspicions(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("drift", drift(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("settlements", settlements(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("availability", availability(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("live figures", live_figures(Arc::clone(&desk), lifecycle.clone()));
@@ -166,6 +168,17 @@ async fn suspicions(desk: Arc<Desk>, lifecycle: Lifecycle) {
         if heed("suspicions", rebuilt(&desk, event).await).is_none() {
             desk.suspects.report(event);
             lifecycle.pause(SUSPICION_PAUSE).await;
+        }
+    }
+}
+
+/// A step a second; one that looks several times is not waited for at the end.
+async fn drift(desk: Arc<Desk>, lifecycle: Lifecycle) {
+    let mut rounds = Rounds::default();
+    while lifecycle.pause(SECOND).await {
+        tokio::select! {
+            compared = desk.compare_some(&mut rounds) => heed("drift", compared),
+            () = lifecycle.draining() => return,
         }
     }
 }

@@ -223,6 +223,14 @@ pub trait InventoryStore: Send + Sync + 'static {
     /// The counters of every zone, or of one event's, in the order of zone ids.
     async fn zone_counts(&self, event: Option<EventId>) -> Result<Vec<ZoneCount>, StoreError>;
 
+    /// The live seats of users of the event, of at most `limit` behind `after` in the database's order; empty behind the last.
+    async fn user_seats(
+        &self,
+        event: EventId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<(UserId, u32)>, StoreError>;
+
     /// How far the line had come. Zeroes for an event without a line so far.
     async fn checkpoint(&self, event: EventId) -> Result<Checkpoint, StoreError>;
 

@@ -5,6 +5,8 @@
 
 #[path = "store/databases.rs"]
 mod databases;
+#[path = "servers/drift.rs"]
+mod drift;
 #[path = "servers/expiry.rs"]
 mod expiry;
 #[path = "store/fixtures.rs"]

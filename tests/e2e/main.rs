@@ -1,6 +1,7 @@
 //! The promises of Stanchion, kept by the built binary: every suite starts its own processes and its own part of the servers.
 
 mod bad_input;
+mod cannot_book;
 mod cluster;
 mod contention;
 mod database_stopped;

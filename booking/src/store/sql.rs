@@ -84,6 +84,11 @@ pub(super) const HOLDS: &str = "SELECT booking_id, zone_id, user_id, quantity, e
 pub(super) const USER_SEATS: &str = "SELECT user_id, CAST(sum(quantity) AS BIGINT) AS seats
     FROM bookings WHERE event_id = $1 AND status IN ('reserved', 'confirmed') GROUP BY user_id";
 
+/// Those who have any, where no counter tells who they may be.
+pub(super) const USER_PAGE: &str = "SELECT user_id, CAST(sum(quantity) AS BIGINT) AS seats
+    FROM bookings WHERE event_id = $1 AND user_id > $2 AND status IN ('reserved', 'confirmed')
+    GROUP BY user_id ORDER BY user_id LIMIT $3";
+
 pub(super) const CHECKPOINT: &str = "SELECT line_sequence, line_head FROM events WHERE event_id = $1";
 
 pub(super) const SAVE_CHECKPOINT: &str = "UPDATE events

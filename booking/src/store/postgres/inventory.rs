@@ -1,7 +1,11 @@
 //! Seats as the database counts them, and how far the lines have come.
 
 use async_trait::async_trait;
-use waitingroom::{clock::Timestamp, ids::EventId, seats::SeatSnapshot};
+use waitingroom::{
+    clock::Timestamp,
+    ids::{EventId, UserId},
+    seats::SeatSnapshot,
+};
 
 use super::PostgresStore;
 use crate::store::{
@@ -9,6 +13,14 @@ use crate::store::{
     row::{self, HoldRow, UserSeatsRow, ZoneCountRow},
     sql,
 };
+
+/// Whoever was counted; they need not have anything any more.
+const USER_PAGE: &str = "SELECT page.user_id, (
+        SELECT CAST(COALESCE(sum(quantity), 0) AS BIGINT) FROM bookings
+        WHERE bookings.user_id = page.user_id AND bookings.event_id = $1 AND status IN ('reserved', 'confirmed')
+    ) AS seats
+    FROM (SELECT user_id FROM user_seats WHERE event_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3) AS page
+    ORDER BY page.user_id";
 
 #[async_trait]
 impl InventoryStore for PostgresStore {
@@ -31,6 +43,20 @@ impl InventoryStore for PostgresStore {
         self.step(async {
             let query = sqlx::query_as::<_, ZoneCountRow>(sql::ZONE_COUNTS).bind(event.map(EventId::uuid));
             row::all(query.fetch_all(&self.pool).await?)
+        })
+        .await
+    }
+
+    async fn user_seats(
+        &self,
+        event: EventId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<(UserId, u32)>, StoreError> {
+        self.step(async {
+            let query = sqlx::query_as::<_, UserSeatsRow>(USER_PAGE).bind(event.uuid());
+            let query = query.bind(after.map_or("", UserId::as_str)).bind(i64::from(limit));
+            row::user_seats(query.fetch_all(&self.pool).await?)
         })
         .await
     }
