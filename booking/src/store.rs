@@ -223,7 +223,8 @@ pub trait InventoryStore: Send + Sync + 'static {
     /// The counters of every zone, or of one event's, in the order of zone ids.
     async fn zone_counts(&self, event: Option<EventId>) -> Result<Vec<ZoneCount>, StoreError>;
 
-    /// The live seats of users of the event, of at most `limit` behind `after` in the database's order; empty behind the last.
+    /// The live seats of the event that users have, of at most `limit` users behind `after` in the database's order, those without
+    /// any among them; empty behind the last.
     async fn user_seats(
         &self,
         event: EventId,

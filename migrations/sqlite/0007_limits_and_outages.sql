@@ -1,5 +1,5 @@
 -- One row, written twice a second: whether the database can be written, and since when it could not. One connection writes here, so
--- that the seats of a user need no counter.
+-- that the seats of a user are counted by a look.
 CREATE TABLE heartbeat (
     only_row     INTEGER PRIMARY KEY DEFAULT 1 CONSTRAINT heartbeat_one_row CHECK (only_row = 1),
     -- When it was last written, by the database's clock.

@@ -9,7 +9,7 @@ use waitingroom::{
     ids::{BookingId, EventId, IdempotencyKey, PassId, UserId},
 };
 
-use super::{PostgresStore, insert::FORGET_COUNTS};
+use super::PostgresStore;
 use crate::{
     reservation::{Attempt, Booking, NewBooking, Status},
     store::{
@@ -115,7 +115,7 @@ impl BookingStore for PostgresStore {
     async fn reset(&self) -> Result<(), StoreError> {
         self.step(async {
             let mut transaction = self.begin().await?;
-            for statement in sql::RESET.into_iter().chain([FORGET_COUNTS]) {
+            for statement in sql::RESET {
                 sqlx::query(statement).execute(&mut *transaction).await?;
             }
             Ok(transaction.commit().await?)

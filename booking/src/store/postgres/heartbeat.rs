@@ -28,10 +28,6 @@ WITH time AS MATERIALIZED (
     UPDATE bookings SET status = status WHERE FALSE
 ), counted_seats AS (
     UPDATE zones SET held = held WHERE FALSE
-), counted_users AS (
-    INSERT INTO user_seats (event_id) SELECT NULL::uuid WHERE FALSE
-), recounted_users AS (
-    UPDATE user_seats SET seats = seats WHERE FALSE
 ), noted AS (
     INSERT INTO outbox (messages) SELECT NULL::text WHERE FALSE
 )

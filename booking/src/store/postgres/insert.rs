@@ -32,31 +32,6 @@ macro_rules! names {
     };
 }
 
-/// Counts seats for their users, or violates the limit of one of them: the newest count decides, whoever else is counting. It may be
-/// too high, since nobody takes off what was cancelled or expired before [`RECOUNT`] does.
-macro_rules! claim {
-    ($events:literal, $users:literal, $seats:literal) => {
-        concat!(
-            "
-    INSERT INTO user_seats (event_id, user_id, seats, seat_limit)
-    SELECT claim.event_id, claim.user_id, claim.seats, events.max_seats_per_user
-    FROM UNNEST(",
-            $events,
-            "::uuid[], ",
-            $users,
-            "::text[], ",
-            $seats,
-            "::int[]) AS claim (event_id, user_id, seats)
-    JOIN events ON events.event_id = claim.event_id
-    ORDER BY claim.event_id, claim.user_id COLLATE \"C\"
-    ON CONFLICT ON CONSTRAINT user_seats_pkey DO UPDATE
-        SET seats = user_seats.seats + excluded.seats, seat_limit = excluded.seat_limit
-    RETURNING 1
-"
-        )
-    };
-}
-
 /// All of a batch or nothing: for bookings of which none has the pass or the key of another, as the engine has it. A batch costs
 /// the database as much as some thirty rows, so what can be summed and packed is summed and packed before: seats by zone ($14,
 /// $15), the parcel ($16) and its size ($17). A parcel that is empty is refused, and with it a batch that names a zone that is not
@@ -66,15 +41,13 @@ macro_rules! claim {
 /// all: users ($19 to $21) by their names, then passes and keys, then zones by their ids.
 const INSERT_NEW: &str = concat!(
     "
-WITH limited AS (",
-    claim!("$19", "$20", "$21"),
-    "), stored AS (
+WITH limited AS MATERIALIZED (SELECT claim_seats($19, $20, $21) AS checked), stored AS (
     INSERT INTO bookings (status, ",
     names!(),
     ")
     SELECT 'reserved', input.* FROM ",
     input!(),
-    ") AS input WHERE (SELECT count(*) FROM limited) > 0
+    ") AS input WHERE (SELECT max(checked) FROM limited) = 0
     RETURNING 1
 ), locked AS (
     SELECT zones.zone_id, demand.seats
@@ -89,12 +62,10 @@ SELECT $16, CASE (SELECT count(*) FROM counted) WHEN cardinality($14) THEN $17::
 );
 
 /// What there is not of a batch yet, and has seats. It looks for conflicts first, into three indices for each row, and answers which
-/// rows were stored (true), and which name a zone that is not there (false). Users are counted what they have been counted before.
+/// rows were stored (true), and which name a zone that is not there (false).
 const INSERT_MISSING: &str = concat!(
     "
-WITH limited AS (",
-    claim!("$15", "$16", "$17"),
-    "), input AS (
+WITH limited AS MATERIALIZED (SELECT claim_seats($15, $16, $17) AS checked), input AS (
     SELECT * FROM ",
     input!(),
     ", $14::text[]) AS input (",
@@ -107,7 +78,7 @@ WITH limited AS (",
     SELECT 'reserved', ",
     names!(),
     "
-    FROM input WHERE zone_id IN (SELECT zones.zone_id FROM zones) AND (SELECT count(*) FROM limited) >= 0
+    FROM input WHERE zone_id IN (SELECT zones.zone_id FROM zones) AND (SELECT max(checked) FROM limited) = 0
     ON CONFLICT DO NOTHING
     RETURNING booking_id, zone_id, quantity
 ), demand AS (
@@ -126,36 +97,19 @@ SELECT booking_id, TRUE FROM stored
 UNION ALL SELECT booking_id, FALSE FROM input WHERE zone_id NOT IN (SELECT zones.zone_id FROM zones)"
 );
 
-/// Users who were counted too many for what they want: nobody else counts them until this is done.
-const LOCK_COUNTS: &str = "
-SELECT 1 FROM user_seats JOIN UNNEST($1::uuid[], $2::text[], $3::int[]) AS claim (event_id, user_id, seats)
-    ON claim.event_id = user_seats.event_id AND claim.user_id = user_seats.user_id
-WHERE user_seats.seats + claim.seats > seat_limit
-ORDER BY user_seats.event_id, user_seats.user_id COLLATE \"C\" FOR NO KEY UPDATE OF user_seats";
-
-/// Counts those users anew, in a statement that sees all that was stored before they were locked. Need not be on disk: it only takes
-/// off. Answers how many more seats each may have.
-const RECOUNT: &str = "
-WITH lightly AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', TRUE)), live AS (
-    SELECT claim.event_id, claim.user_id, claim.seats AS wanted, (
-        SELECT COALESCE(sum(quantity), 0) FROM bookings
-        WHERE bookings.user_id = claim.user_id AND bookings.event_id = claim.event_id
-            AND status IN ('reserved', 'confirmed')
-    ) AS seats
+/// Who wants more than their limit of an event leaves them, and how much that is: after the refusal, in a look of its own.
+const OVER_LIMIT: &str = "
+SELECT event_id, user_id, CAST(GREATEST(max_seats_per_user - has, 0) AS INTEGER) FROM (
+    SELECT claim.event_id, claim.user_id, claim.seats AS wanted, max_seats_per_user, (
+        SELECT COALESCE(sum(quantity) FILTER (WHERE bookings.event_id = claim.event_id
+            AND status IN ('reserved', 'confirmed')), 0)
+        FROM bookings WHERE bookings.user_id = claim.user_id
+    ) AS has
     FROM UNNEST($1::uuid[], $2::text[], $3::int[]) AS claim (event_id, user_id, seats)
-)
-UPDATE user_seats SET seats = LEAST(live.seats, seat_limit) FROM live, lightly
-WHERE user_seats.event_id = live.event_id AND user_seats.user_id = live.user_id
-    AND user_seats.seats + live.wanted > seat_limit
-RETURNING user_seats.event_id, user_seats.user_id, seat_limit - user_seats.seats";
-
-/// Who wants more than their limit of an event leaves them needs no row to be counted.
-const LIMITS: &str = "SELECT event_id, max_seats_per_user FROM events WHERE event_id = ANY($1)";
+    JOIN events ON events.event_id = claim.event_id
+) AS claims WHERE wanted + has > max_seats_per_user";
 
 const IS_MADE: &str = "SELECT count(*) FROM bookings WHERE pass_jti = $1 OR (user_id = $2 AND idempotency_key = $3)";
-
-/// Empties the counters, with the bookings.
-pub(super) const FORGET_COUNTS: &str = "DELETE FROM user_seats";
 
 impl PostgresStore {
     /// The whole batch at once, in the hope that all of it is new; where one row makes the database refuse the batch, each row
@@ -167,7 +121,7 @@ impl PostgresStore {
         let (mut apart, mut answers) = (Vec::new(), HashMap::new());
         let mut stored = self.insert_new(&rows).await;
         if is_over_limit(&stored) {
-            let room = self.recount(&rows).await?;
+            let room = self.over_limit(&rows).await?;
             (apart, rows) = rows.into_iter().partition(|row| room.contains_key(&holder(row)));
             stored = self.insert_new(&rows).await;
         }
@@ -191,38 +145,30 @@ impl PostgresStore {
     async fn insert_alone(&self, row: &NewBooking) -> Result<Inserted, StoreError> {
         let mut stored = self.insert_missing(&[row]).await;
         if is_over_limit(&stored) {
-            if let Some(room) = self.recount(&[row]).await?.remove(&holder(row)) {
+            if let Some(room) = self.over_limit(&[row]).await?.remove(&holder(row)) {
                 let is_made = self.is_made(row).await?;
                 return Ok(if is_made { Inserted::Duplicate } else { Inserted::OverLimit(room) });
             }
             stored = self.insert_missing(&[row]).await;
         }
         match stored {
-            // Somebody else was as quick for the same user: as if nothing had been counted, since the next try counts anew.
+            // Others were as quick for the same user.
             refused if is_over_limit(&refused) => Ok(Inserted::OverLimit(0)),
             Err(StoreError::Refused(_)) => Ok(Inserted::NoSeats),
             found => found.map(|found| found.answer(row)),
         }
     }
 
-    /// Takes off what users have given back. Answers who wants too much all the same, and how many more seats they may have.
-    async fn recount<'a>(&self, rows: &[&'a NewBooking]) -> Result<HashMap<Holder<'a>, u32>, StoreError> {
+    async fn over_limit<'a>(&self, rows: &[&'a NewBooking]) -> Result<HashMap<Holder<'a>, u32>, StoreError> {
         let claims = Claims::of(rows);
-        let mut transaction = self.begin().await?;
-        let lock = sqlx::query(LOCK_COUNTS).bind(&claims.events).bind(&claims.users).bind(&claims.seats);
-        lock.execute(&mut *transaction).await?;
-        let recount = sqlx::query_as(RECOUNT).bind(&claims.events).bind(&claims.users).bind(&claims.seats);
-        let counted: Vec<(Uuid, String, i32)> = recount.fetch_all(&mut *transaction).await?;
-        let limits = sqlx::query_as(LIMITS).bind(&claims.events);
-        let limits: Vec<(Uuid, i32)> = limits.fetch_all(&mut *transaction).await?;
-        transaction.commit().await?;
-        let limits: HashMap<_, _> = limits.into_iter().collect();
-        let rooms: HashMap<_, _> = counted.iter().map(|(event, user, room)| ((*event, user.as_str()), *room)).collect();
-        let over = claims.iter().filter_map(|(holder, wanted)| {
-            let room = rooms.get(&holder).or_else(|| limits.get(&holder.0)).copied()?;
-            (wanted > room).then_some((holder, room.max(0) as u32))
-        });
-        Ok(over.collect())
+        let query = sqlx::query_as(OVER_LIMIT).bind(&claims.events).bind(&claims.users).bind(&claims.seats);
+        let mut connection = self.connection().await?;
+        let over: Vec<(Uuid, String, i32)> = query.fetch_all(&mut *connection).await?;
+        let room = |holder: Holder<'a>| {
+            let (_, _, room) = over.iter().find(|(event, user, _)| (*event, user.as_str()) == holder)?;
+            Some((holder, (*room).max(0) as u32))
+        };
+        Ok(claims.holders().filter_map(room).collect())
     }
 
     async fn is_made(&self, row: &NewBooking) -> Result<bool, StoreError> {
@@ -273,7 +219,7 @@ impl PostgresStore {
     }
 }
 
-/// Does the limit of seats of one of the users stand in the way? The constraint is named by the migration.
+/// Does the limit of seats of one of the users stand in the way? The name is the migration's.
 fn is_over_limit<T>(answer: &Result<T, StoreError>) -> bool {
     matches!(answer, Err(StoreError::Refused(why)) if why.contains("user_seats_limit"))
 }
@@ -307,9 +253,8 @@ impl<'a> Claims<'a> {
         Self { events, users, seats }
     }
 
-    fn iter(&self) -> impl Iterator<Item = (Holder<'a>, i32)> {
-        let holders = self.events.iter().copied().zip(self.users.iter().copied());
-        holders.zip(self.seats.iter().copied())
+    fn holders(&self) -> impl Iterator<Item = Holder<'a>> {
+        self.events.iter().copied().zip(self.users.iter().copied())
     }
 }
 

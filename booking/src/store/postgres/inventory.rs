@@ -14,14 +14,6 @@ use crate::store::{
     sql,
 };
 
-/// Whoever was counted; they need not have anything any more.
-const USER_PAGE: &str = "SELECT page.user_id, (
-        SELECT CAST(COALESCE(sum(quantity), 0) AS BIGINT) FROM bookings
-        WHERE bookings.user_id = page.user_id AND bookings.event_id = $1 AND status IN ('reserved', 'confirmed')
-    ) AS seats
-    FROM (SELECT user_id FROM user_seats WHERE event_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3) AS page
-    ORDER BY page.user_id";
-
 #[async_trait]
 impl InventoryStore for PostgresStore {
     async fn snapshot(&self, event: EventId) -> Result<SeatSnapshot, StoreError> {
@@ -54,7 +46,7 @@ impl InventoryStore for PostgresStore {
         limit: u32,
     ) -> Result<Vec<(UserId, u32)>, StoreError> {
         self.step(async {
-            let query = sqlx::query_as::<_, UserSeatsRow>(USER_PAGE).bind(event.uuid());
+            let query = sqlx::query_as::<_, UserSeatsRow>(sql::USER_PAGE).bind(event.uuid());
             let query = query.bind(after.map_or("", UserId::as_str)).bind(i64::from(limit));
             row::user_seats(query.fetch_all(&self.pool).await?)
         })
