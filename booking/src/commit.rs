@@ -52,6 +52,8 @@ pub(crate) enum Outcome {
     Duplicate,
     /// The database has no seats left where the engine had; the hold was given back.
     NoSeats,
+    /// The user has seats that the engine does not know of, and may have only this many more; the hold was given back.
+    OverLimit(u32),
     /// It is not in the database, or nobody knows; in the first case the hold was given back.
     Failed(StoreError),
     /// Its turn came too late, or to a client that had gone; a hold was given back.

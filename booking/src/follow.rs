@@ -3,7 +3,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream};
 use waitingroom::{
     engine::{EngineError, LineStatus},
     ids::EventId,
@@ -11,12 +10,7 @@ use waitingroom::{
     signal::{Recipient, Signal},
 };
 
-use crate::{
-    desk::{Desk, EVENTS_AT_ONCE},
-    event::Event,
-    inventory::Synced,
-    refusal::Refusal,
-};
+use crate::{desk::Desk, event::Event, inventory::Synced, refusal::Refusal};
 
 const DEADLINE: Duration = Duration::from_secs(2);
 
@@ -32,36 +26,32 @@ impl Desk {
         Ok(())
     }
 
-    /// Rebuilds the events that the engine lacks, and gives the settings of the database to those that have others; returns how
-    /// many there were.
+    /// Looks at every line. Rebuilds the events that the engine lacks, and gives the settings of the database to those that have
+    /// others; returns how many there were.
     pub(crate) async fn restore_lost(&self) -> Result<usize, Refusal> {
         let (mut lost, mut failed) = (0, None);
-        let events = self.catalogue.events();
-        let looks = events.into_iter().map(|event| async move {
-            let status = self.within(self.engine().status(event.event_id)).await;
-            (event, status)
-        });
-        let mut looks = stream::iter(looks).buffer_unordered(EVENTS_AT_ONCE);
-        while let Some((event, status)) = looks.next().await {
-            match self.restore_if_lost(&event, status).await {
+        for (event, answer) in self.look_at_lines().await {
+            match self.restore_line(event, answer).await {
                 Ok(restored) => lost += usize::from(restored),
-                Err(error) => failed = Some(error), // which holds up no other
+                Err(error) => failed = Some(error),
             }
         }
         failed.map_or(Ok(lost), Err)
     }
 
-    async fn restore_if_lost(
-        &self,
-        event: &Arc<Event>,
-        status: Result<LineStatus, EngineError>,
-    ) -> Result<bool, Refusal> {
-        match status {
-            Err(EngineError::UnknownEvent) => self.inventory.restore(event).await.map(|_| true),
-            Ok(status) if differs(&status.settings, &event.queue) => {
-                self.correct_settings(event.event_id, &status.settings).await
+    async fn restore_line(&self, event: EventId, answer: Result<LineStatus, EngineError>) -> Result<bool, Refusal> {
+        match answer {
+            Err(EngineError::UnknownEvent) => {
+                self.inventory.restore(&self.catalogue.event(event).await?).await?;
+                Ok(true)
             }
-            answer => Ok(answer.map(|_| false)?),
+            Ok(status) => match self.catalogue.event(event).await? {
+                known if differs(&status.settings, &known.queue) => {
+                    self.correct_settings(event, &status.settings).await
+                }
+                _ => Ok(false),
+            },
+            Err(error) => Err(error.into()),
         }
     }
 

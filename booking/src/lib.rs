@@ -14,6 +14,7 @@ mod commit;
 mod database_clock;
 mod decide;
 mod desk;
+mod drift;
 pub mod event;
 mod expiry;
 mod feed;

@@ -1,16 +1,27 @@
-//! How booking is at this moment: how long reservations take, how many fail, how the database answers. What the waiting room
-//! slows the line by ([`waitingroom::pace`]).
+//! How booking is at this moment: how long reservations take, how many fail, how the database answers, whether anything can be
+//! booked at all. What the waiting room slows the line by, or stops it ([`waitingroom::pace`]).
+
+mod presence;
 
 use std::{
     collections::VecDeque,
-    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
+use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
-use waitingroom::vitals::BookingVitals;
+use waitingroom::{
+    engine::{EngineError, LineStatus},
+    ids::EventId,
+    vitals::BookingVitals,
+};
 
-use crate::{desk::Desk, store::StoreError};
+use self::presence::{Lines, Presence};
+use crate::{
+    desk::Desk,
+    event::Event,
+    store::{Outage, StoreError},
+};
 
 /// Answers are counted by the second they came in, and that many seconds are looked back on besides the present one.
 const SECONDS: u64 = 2;
@@ -21,6 +32,18 @@ const CLASS_GROWTH: f64 = 1.25;
 const ARRIVAL: Duration = Duration::from_millis(100);
 /// Longest wait for the database when it is asked how it is.
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
+/// Longest wait for a step that gives holds the time of an outage back.
+const GIVING_DEADLINE: Duration = Duration::from_secs(4);
+/// Longest wait for a line.
+const LINE_DEADLINE: Duration = Duration::from_secs(1);
+/// Lines that are looked at at the same time.
+const LINES_AT_ONCE: usize = 64;
+/// Reservations that fail, one and all, for so long: nothing can be booked.
+const FAILS_FOR: Duration = Duration::from_secs(1);
+/// Until nobody has tried for so long.
+const TRIED_WITHIN: Duration = Duration::from_secs(3);
+/// A hold is expired by an instance that wrote less than this ago: by whoever stood still, or knows of no outage yet, none is.
+const EXPIRES_WITHIN: Duration = Duration::from_secs(2);
 
 /// Answers of one second.
 #[derive(Debug)]
@@ -38,6 +61,16 @@ struct State {
     database: Duration,
     asked_database_at: Option<Instant>,
     outbox_lag: Duration,
+    /// What came before the end of an outage says nothing of how booking is.
+    counts_from: Option<Instant>,
+    failing: Option<Failing>,
+}
+
+/// Reservations that failed with none stored in between: the first and the latest.
+#[derive(Debug, Clone, Copy)]
+struct Failing {
+    since: Instant,
+    latest: Instant,
 }
 
 /// See the module's documentation.
@@ -46,27 +79,7 @@ pub(crate) struct Pulse {
     began: Instant,
     state: Mutex<State>,
     database: Presence,
-}
-
-/// Is the database there? A probe may fail because everybody else has the connections: while reservations are stored, it is.
-#[derive(Debug, Default)]
-struct Presence {
-    is_away: AtomicBool,
-    has_stored: AtomicBool,
-}
-
-impl Presence {
-    fn ask(&self) {
-        self.has_stored.store(false, Ordering::Relaxed);
-    }
-
-    fn answered(&self, answered: bool) {
-        self.is_away.store(!answered && !self.has_stored.load(Ordering::Relaxed), Ordering::Relaxed);
-    }
-
-    fn stored(&self) {
-        self.has_stored.store(true, Ordering::Relaxed);
-    }
+    pub(crate) lines: Lines,
 }
 
 /// One reservation under way; counted as gone without an answer when dropped.
@@ -82,7 +95,8 @@ pub(crate) struct Beat<'a> {
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self { began: Instant::now(), state: Mutex::default(), database: Presence::default() }
+        let now = Instant::now();
+        Self { began: now, state: Mutex::default(), database: Presence::new(now), lines: Lines::default() }
     }
 }
 
@@ -102,14 +116,44 @@ impl Pulse {
         self.state.lock().outbox_lag = lag;
     }
 
-    /// Did the last probe find no database? Then nothing that needs one is begun.
+    /// Could the last probe not write? Then nothing that needs the database is begun.
     pub(crate) fn database_is_away(&self) -> bool {
-        self.database.is_away.load(Ordering::Relaxed)
+        self.database.is_away(Instant::now())
+    }
+
+    /// May this instance end holds?
+    pub(crate) fn may_expire(&self) -> bool {
+        let now = Instant::now();
+        !self.database.is_away(now) && self.database.wrote_within(EXPIRES_WITHIN, now)
     }
 
     /// The database has stored something.
     pub(crate) fn stored(&self) {
         self.database.stored();
+        self.state.lock().failing = None;
+    }
+
+    /// A reservation failed that should not have.
+    pub(crate) fn failed(&self, now: Instant) {
+        let mut state = self.state.lock();
+        let since =
+            state.failing.filter(|failing| now < failing.latest + TRIED_WITHIN).map_or(now, |first| first.since);
+        state.failing = Some(Failing { since, latest: now });
+    }
+
+    /// Nothing can be booked here.
+    fn is_unable(&self, now: Instant) -> bool {
+        let fails =
+            |failing: &Failing| failing.latest >= failing.since + FAILS_FOR && now < failing.latest + TRIED_WITHIN;
+        let failing = self.state.lock().failing.as_ref().is_some_and(fails);
+        failing || self.database.is_away(now) || self.lines.are_all_silent()
+    }
+
+    /// An outage is over.
+    fn recover(&self, now: Instant) {
+        let mut state = self.state.lock();
+        state.seconds.clear();
+        (state.counts_from, state.failing) = (Some(now), None);
     }
 
     /// Is a reservation under way?
@@ -118,7 +162,7 @@ impl Pulse {
     }
 
     fn ask_database(&self, now: Instant) {
-        self.database.ask();
+        self.database.ask(now);
         self.state.lock().asked_database_at = Some(now);
     }
 
@@ -129,7 +173,7 @@ impl Pulse {
 
     /// The vitals at `now`, with `waiting` of `capacity` places before the group commit taken.
     pub(crate) fn vitals(&self, now: Instant, waiting: u64, capacity: u64) -> BookingVitals {
-        let this_second = self.second(now);
+        let (this_second, unable) = (self.second(now), self.is_unable(now));
         let mut state = self.state.lock();
         state.forget_before(this_second.saturating_sub(SECONDS));
         let mut classes = state.classes();
@@ -138,14 +182,15 @@ impl Pulse {
         // Whoever is under way for longer than most were is among the slowest, whenever the answer comes.
         let usual = quantile(&classes, 0.5).unwrap_or(0.0);
         for (arrival, count) in &state.under_way {
-            let age_ms =
-                now.saturating_duration_since(self.began + ARRIVAL * (*arrival as u32 + 1)).as_secs_f64() * 1000.0;
-            if age_ms > usual {
+            let arrived = self.began + ARRIVAL * (*arrival as u32 + 1);
+            let age_ms = now.saturating_duration_since(arrived).as_secs_f64() * 1000.0;
+            if age_ms > usual && state.counts(arrived) {
                 classes[class_of(age_ms)] += u64::from(*count);
             }
         }
         let asked = state.asked_database_at.map(|asked| now.saturating_duration_since(asked));
         BookingVitals {
+            unable,
             reserves_per_second: answered as f64 / (SECONDS as f64 + part_of_second(now, self.began)),
             reserve_p50_ms: quantile(&classes, 0.5),
             reserve_p95_ms: quantile(&classes, 0.95),
@@ -163,6 +208,10 @@ fn part_of_second(now: Instant, began: Instant) -> f64 {
 }
 
 impl State {
+    fn counts(&self, came: Instant) -> bool {
+        self.counts_from.is_none_or(|from| came >= from)
+    }
+
     fn forget_before(&mut self, second: u64) {
         while self.seconds.front().is_some_and(|oldest| oldest.number < second) {
             self.seconds.pop_front();
@@ -223,7 +272,7 @@ impl Drop for Beat<'_> {
     fn drop(&mut self) {
         let mut state = self.pulse.state.lock();
         state.left(self.arrival);
-        if let Some((now, failed)) = self.answer {
+        if let Some((now, failed)) = self.answer.filter(|_| state.counts(self.came)) {
             let took_ms = now.saturating_duration_since(self.came).as_secs_f64() * 1000.0;
             state.answered(self.pulse.second(now), took_ms, failed);
         }
@@ -247,17 +296,63 @@ fn quantile(classes: &[u64; CLASSES], share: f64) -> Option<f64> {
 }
 
 impl Desk {
-    /// Asks the database for next to nothing, to learn how long that takes: also while nobody reserves.
+    /// Has the database write next to nothing, to learn whether it does and how long that takes: also while nobody reserves. After
+    /// an outage it is there again when every hold has got the time of it back.
     pub(crate) async fn probe_database(&self) -> Result<(), StoreError> {
         let asked = Instant::now();
         self.pulse.ask_database(asked);
-        let late = |_| StoreError::Unavailable("no answer to a probe".into());
-        let answer = tokio::time::timeout(PROBE_DEADLINE, self.store().revision()).await.map_err(late);
+        let answer = in_time(PROBE_DEADLINE, self.store().beat()).await;
         let took = asked.elapsed();
-        let answer = answer.and_then(|answer| answer.map(drop));
         self.pulse.database_answered(if answer.is_ok() { took } else { took.max(PROBE_DEADLINE) });
-        self.pulse.database.answered(answer.is_ok());
+        let was_away = self.pulse.database_is_away();
+        let answer = match answer {
+            Ok(Some(outage)) => self.make_good(outage).await,
+            answer => answer.map(drop),
+        };
+        if answer.is_ok() && was_away {
+            self.pulse.recover(Instant::now());
+        }
+        self.pulse.database.answered(answer.is_ok(), Instant::now());
         answer
+    }
+
+    /// The engine learns the new ends by a rebuild; until then the repair of stale holds asks in vain and changes nothing.
+    async fn make_good(&self, outage: Outage) -> Result<(), StoreError> {
+        let (mut holds, span) = (0, outage.to.since(outage.from));
+        loop {
+            let prolonged = in_time(GIVING_DEADLINE, self.store().give_back(outage)).await?;
+            holds += prolonged.holds;
+            prolonged.events.iter().for_each(|event| self.suspects.report(*event));
+            if prolonged.is_all {
+                break;
+            }
+        }
+        metrics::counter!("stanchion_booking_outages_total").increment(1);
+        metrics::counter!("stanchion_booking_outage_seconds_total").increment(span.as_secs());
+        metrics::counter!("stanchion_booking_holds_prolonged_total").increment(holds);
+        tracing::warn!(from = %outage.from, to = %outage.to, seconds = span.as_secs_f64(), holds,
+            "nothing could be written for a time; holds have got it back");
+        Ok(())
+    }
+
+    /// Asks every line how it is, to learn which of them answer. Those that do not stay silent until they do.
+    pub(crate) async fn look_at_lines(&self) -> Vec<(EventId, Result<LineStatus, EngineError>)> {
+        let looks =
+            stream::iter(self.catalogue.events()).map(|event| self.look_at_line(event)).buffer_unordered(LINES_AT_ONCE);
+        let seen: Vec<_> = looks.collect().await;
+        let was_silent = self.pulse.lines.are_all_silent();
+        self.pulse.lines.answered(seen.iter().map(|(event, asked, answer)| (*event, *asked, is_there(answer))));
+        if was_silent && !self.pulse.lines.are_all_silent() {
+            self.pulse.recover(Instant::now());
+        }
+        seen.into_iter().map(|(event, _, answer)| (event, answer)).collect()
+    }
+
+    async fn look_at_line(&self, event: std::sync::Arc<Event>) -> (EventId, Instant, Result<LineStatus, EngineError>) {
+        let (id, asked) = (event.event_id, Instant::now());
+        let late = |_| EngineError::Unavailable(format!("no answer in {} ms", LINE_DEADLINE.as_millis()));
+        let answer = tokio::time::timeout(LINE_DEADLINE, self.engine().status(id)).await.map_err(late);
+        (id, asked, answer.and_then(|answer| answer))
     }
 
     /// The vitals at this moment.
@@ -265,6 +360,15 @@ impl Desk {
         let (waiting, capacity) = self.committer.waiting();
         self.pulse.vitals(Instant::now(), waiting, capacity)
     }
+}
+
+async fn in_time<T>(deadline: Duration, step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = |_| StoreError::Unavailable("no answer to a probe".into());
+    tokio::time::timeout(deadline, step).await.map_err(late)?
+}
+
+fn is_there(answer: &Result<LineStatus, EngineError>) -> bool {
+    !matches!(answer, Err(EngineError::Unavailable(_)))
 }
 
 #[cfg(test)]
@@ -306,17 +410,37 @@ mod tests {
     }
 
     #[test]
-    fn a_database_is_away_when_a_probe_failed_and_nobody_was_stored_meanwhile() {
-        let presence = Presence::default();
-        let is_away = |stored: bool, answered: bool| {
-            presence.ask();
-            if stored {
-                presence.stored();
-            }
-            presence.answered(answered);
-            presence.is_away.load(Ordering::Relaxed)
-        };
-        assert_eq!([(true, false), (false, false), (false, true)].map(|(s, a)| is_away(s, a)), [false, true, false]);
+    fn reservations_that_all_fail_say_that_nothing_can_be_booked_until_one_is_stored_or_nobody_tries() {
+        let (pulse, start) = (Pulse::default(), Instant::now());
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        pulse.failed(at(0));
+        pulse.failed(at(900));
+        assert!(!pulse.is_unable(at(950)), "a moment");
+        pulse.failed(at(1_000));
+        assert!(pulse.vitals(at(1_001), 0, 9).unable);
+        pulse.stored();
+        assert!(!pulse.is_unable(at(1_002)));
+        [1_100, 2_200].iter().for_each(|ms| pulse.failed(at(*ms)));
+        pulse.database.answered(true, at(5_000));
+        assert!(pulse.is_unable(at(2_300)) && !pulse.is_unable(at(5_200)));
+        pulse.failed(at(5_300));
+        assert!(!pulse.is_unable(at(5_301)), "that one is the first again");
+    }
+
+    #[test]
+    fn what_was_asked_before_the_end_of_an_outage_says_nothing_of_how_booking_is() {
+        let (pulse, start) = (Pulse::default(), Instant::now());
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        pulse.begin(at(0)).end(at(1_500), true);
+        let hanging = pulse.begin(at(100));
+        let answered_later = pulse.begin(at(100));
+        pulse.recover(at(1_600));
+        answered_later.end(at(1_700), true);
+        let vitals = pulse.vitals(at(1_800), 0, 9);
+        assert_eq!((vitals.reserve_p95_ms, vitals.error_share), (None, 0.0));
+        drop(hanging);
+        pulse.begin(at(1_700)).end(at(1_705), true);
+        assert_eq!(pulse.vitals(at(1_800), 0, 9).error_share, 1.0, "and what is asked after it does");
     }
 
     #[test]

@@ -115,6 +115,7 @@ impl Desk {
 
     async fn take(&self, wish: &Wish, place: &Place, pass: &PassClaims) -> Result<Outcome, Refusal> {
         self.needs_database()?;
+        self.needs_line(wish.event_id)?;
         let turn = self.committer.turn()?;
         let booking = new_booking(wish, place, self.database_now());
         let idempotency = wish.idempotency();
@@ -131,15 +132,25 @@ impl Desk {
             hold_expires_at: booking.expires_at,
             user_limit: place.event.max_seats_per_user,
         };
-        Ok(turn.take(request, NewBooking { booking, pass_id: pass.pass_id.clone(), idempotency }).await)
+        let outcome = turn.take(request, NewBooking { booking, pass_id: pass.pass_id.clone(), idempotency }).await;
+        self.note(wish.event_id, &outcome);
+        Ok(outcome)
+    }
+
+    /// Whether the line answered, and the database stored.
+    fn note(&self, event: EventId, outcome: &Outcome) {
+        let now = Instant::now();
+        match outcome {
+            Outcome::Stored(_) => self.pulse.stored(),
+            Outcome::Unasked(EngineError::Unavailable(_)) | Outcome::Failed(_) => return self.pulse.failed(now),
+            _ => {}
+        }
+        self.pulse.lines.heard(event, now);
     }
 
     async fn judge(&self, wish: &Wish, pass: &PassClaims, outcome: Outcome) -> Result<Booking, Refusal> {
         match outcome {
-            Outcome::Stored(booking) => {
-                self.pulse.stored();
-                Ok(*booking)
-            }
+            Outcome::Stored(booking) => Ok(*booking),
             Outcome::Refused(refused) => self.refused(wish, refused).await,
             Outcome::Unasked(error) => Err(error.into()),
             // The engine has forgotten what the database remembers: an old key, or a pass of a lost line.
@@ -152,6 +163,11 @@ impl Desk {
             Outcome::NoSeats => {
                 self.suspects.report(wish.event_id);
                 Err(Refusal::NotNow("the seats are being counted anew; try again in a moment"))
+            }
+            // The engine has lost what the user has.
+            Outcome::OverLimit(room) => {
+                self.suspects.report(wish.event_id);
+                Err(Refusal::UserLimit(room))
             }
             Outcome::Failed(error) => Err(Refusal::Store(error)),
             Outcome::TooLate => Err(Refusal::NotNow("too many reservations are under way")),

@@ -11,6 +11,7 @@ use crate::{
     checkpoint::Written,
     commit::{Committer, Lanes, Tools},
     desk::{Backends, BookingConfig, Desk},
+    drift::Rounds,
     expiry::Stride,
     inventory::Inventory,
     refusal::Refusal,
@@ -50,6 +51,10 @@ impl Booking {
         let desk = Desk::new(backends, config, catalogue, committer, inventory);
         desk.catalogue.refresh().await?;
         desk.read_database_clock().await?;
+        // Before anything is asked or expires: while every instance was away, nobody could confirm.
+        if let Err(error) = desk.probe_database().await {
+            tracing::warn!(%error, "the database cannot be written yet");
+        }
         if let Err(error) = desk.restore_lost().await {
             tracing::warn!(%error, "the engine could not be given its seats yet");
         }
@@ -70,7 +75,12 @@ impl Booking {
         });
         let engine: Check = Arc::new(move || {
             let desk = Arc::clone(&engine);
-            Box::pin(async move { desk.within(desk.engine().ready()).await.map_err(|error| error.to_string()) })
+            Box::pin(async move {
+                if desk.pulse.lines.are_all_silent() {
+                    return Err("no line answers".to_owned());
+                }
+                desk.within(desk.engine().ready()).await.map_err(|error| error.to_string())
+            })
         });
         vec![("database", database), ("engine", engine)]
     }
@@ -90,7 +100,9 @@ impl Booking {
         lifecycle.spawn("expiry", expiry(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("reconcile", reconcile(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("follow", follow(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("lines", lines(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("suspicions", suspicions(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("drift", drift(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("settlements", settlements(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("availability", availability(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("live figures", live_figures(Arc::clone(&desk), lifecycle.clone()));
@@ -118,6 +130,10 @@ async fn expiry(desk: Arc<Desk>, lifecycle: Lifecycle) {
             tracing::debug!(error, "nothing is ended by a clock that is wrong"); // said where it was found
             continue;
         }
+        if !desk.pulse.may_expire() {
+            pause = None; // an outage lasts, or has not been given back
+            continue;
+        }
         let swept = heed("expiry", desk.sweep(&mut stride).await);
         pause = swept.pause(desk.reservations_wait());
     }
@@ -132,6 +148,11 @@ async fn reconcile(desk: Arc<Desk>, lifecycle: Lifecycle) {
 async fn follow(desk: Arc<Desk>, lifecycle: Lifecycle) {
     while lifecycle.pause(FOLLOW_PAUSE).await {
         heed("follow", desk.follow_catalogue().await);
+    }
+}
+
+async fn lines(desk: Arc<Desk>, lifecycle: Lifecycle) {
+    while lifecycle.pause(FOLLOW_PAUSE).await {
         heed("restore", desk.restore_lost().await);
     }
 }
@@ -159,6 +180,17 @@ async fn suspicions(desk: Arc<Desk>, lifecycle: Lifecycle) {
         if heed("suspicions", rebuilt(&desk, event).await).is_none() {
             desk.suspects.report(event);
             lifecycle.pause(SUSPICION_PAUSE).await;
+        }
+    }
+}
+
+/// A step a second; one that looks several times is not waited for at the end.
+async fn drift(desk: Arc<Desk>, lifecycle: Lifecycle) {
+    let mut rounds = Rounds::default();
+    while lifecycle.pause(SECOND).await {
+        tokio::select! {
+            compared = desk.compare_some(&mut rounds) => heed("drift", compared),
+            () = lifecycle.draining() => return,
         }
     }
 }

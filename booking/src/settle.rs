@@ -71,6 +71,11 @@ impl Settler {
         self.keep(event, &aborted);
     }
 
+    /// Has the engine missed how holds of this event ended?
+    pub(crate) fn is_behind(&self, event: EventId) -> bool {
+        self.0.missed.lock().has(event)
+    }
+
     /// Returns when something waits to be told again.
     pub(crate) async fn something_missed(&self) {
         while self.0.missed.lock().is_empty() {

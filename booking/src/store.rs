@@ -26,6 +26,7 @@ use crate::{
 
 mod connection;
 pub mod error;
+mod heartbeat;
 pub mod postgres;
 mod row;
 mod sql;
@@ -37,9 +38,9 @@ pub use error::StoreError;
 pub type SharedStore = Arc<dyn Store>;
 
 /// Everything booking asks of its database.
-pub trait Store: EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore {}
+pub trait Store: EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore + Heartbeat {}
 
-impl<T: EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore> Store for T {}
+impl<T: EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore + Heartbeat> Store for T {}
 
 /// The answer to a batched insert, for one booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub enum Inserted {
     NotNow,
     /// The answer was lost: it may be stored. The rest of the batch is.
     Unknown,
+    /// The user may have only this many more seats of the event, whatever the engine counted.
+    OverLimit(u32),
 }
 
 /// The moment by which a step judges what is over.
@@ -268,6 +271,15 @@ pub trait InventoryStore: Send + Sync + 'static {
     /// The counters of every zone, or of one event's, in the order of zone ids.
     async fn zone_counts(&self, event: Option<EventId>) -> Result<Vec<ZoneCount>, StoreError>;
 
+    /// The live seats of the event that users have, of at most `limit` users behind `after` in the database's order, those without
+    /// any among them; empty behind the last.
+    async fn user_seats(
+        &self,
+        event: EventId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<(UserId, u32)>, StoreError>;
+
     /// How far the line had come. Zeroes for an event without a line so far.
     async fn checkpoint(&self, event: EventId) -> Result<Checkpoint, StoreError>;
 
@@ -282,6 +294,38 @@ pub trait InventoryStore: Send + Sync + 'static {
 
     /// Gives that right back.
     async fn release_sync(&self, event: EventId) -> Result<(), StoreError>;
+}
+
+/// A span in which nobody could write, by the database's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// The last write before it.
+    pub from: Timestamp,
+    /// The first write after it.
+    pub to: Timestamp,
+}
+
+/// Holds that have got the time of an outage back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Prolonged {
+    /// How many.
+    pub holds: u64,
+    /// Of which events, each once.
+    pub events: Vec<EventId>,
+    /// No hold is owed anything any more.
+    pub is_all: bool,
+}
+
+/// Whether bookings can be written at all, and since when they could not.
+#[async_trait]
+pub trait Heartbeat: Send + Sync + 'static {
+    /// Writes as a booking does, as far as that is possible without one: locks, rights, the disk. Where nobody had for more than two
+    /// seconds, answers the span; again until it has been given back.
+    async fn beat(&self) -> Result<Option<Outage>, StoreError>;
+
+    /// Prolongs holds that had not ended when the outage began by as much of it as they had to bear, at most ten minutes over all
+    /// outages: some of them, or all. Any number of instances may do this at once.
+    async fn give_back(&self, outage: Outage) -> Result<Prolonged, StoreError>;
 }
 
 /// What operators did. Lines are added, never changed or removed.

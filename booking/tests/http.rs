@@ -9,6 +9,7 @@ mod http {
     mod decisions;
     mod faults;
     mod live;
+    mod outages;
     mod recovery;
     mod reserving;
     mod shop;

@@ -6,6 +6,8 @@
 
 #[path = "store/databases.rs"]
 mod databases;
+#[path = "servers/drift.rs"]
+mod drift;
 #[path = "servers/expiry.rs"]
 mod expiry;
 #[path = "store/fixtures.rs"]
@@ -24,6 +26,8 @@ mod locked;
 mod lost_answers;
 #[path = "servers/naive.rs"]
 mod naive;
+#[path = "servers/outages.rs"]
+mod outages;
 #[path = "../../tests/harness/own_server.rs"]
 mod own_server;
 #[path = "servers/pgbouncer.rs"]

@@ -10,6 +10,8 @@ mod store {
     pub(crate) mod events;
     pub(crate) mod fates;
     pub(crate) mod fixtures;
+    pub(crate) mod limits;
+    pub(crate) mod outages;
     pub(crate) mod outbox;
     pub(crate) mod races;
 }
@@ -52,6 +54,14 @@ contract! {
     bookings::lists_and_summaries,
     bookings::keys_are_forgotten_in_time,
     bookings::reset_frees_everything,
+    limits::nobody_gets_more_than_the_limit,
+    limits::what_is_asked_again_is_found_at_the_limit,
+    limits::what_is_given_back_may_be_had_again,
+    limits::a_crowd_of_batches_keeps_every_limit,
+    outages::a_heart_that_beats_owes_nothing,
+    outages::a_gap_is_owed_until_it_is_given_back,
+    outages::holds_get_back_what_they_had_to_bear,
+    outages::several_instances_give_back_once,
     races::seats_are_never_oversold,
     races::confirm_against_expiry_has_one_winner,
     races::confirm_against_cancel_has_one_winner,

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod being_decided;
+mod cannot_book;
 mod cluster;
 mod contention;
 mod database_stopped;

@@ -64,6 +64,11 @@ impl<P: Program> OwnServer<P> {
         self.process.ended().await;
     }
 
+    /// For one that stops it for a while, or lets it go on.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
     /// Starts it where it was, on what it has stored.
     pub async fn start_again(&mut self) {
         *self = Self::attempt(&self.folder, self.port).await.expect("the port is free again");

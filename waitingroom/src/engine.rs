@@ -21,7 +21,7 @@ use crate::{
     ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId},
     line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
     rate::Share,
-    seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
+    seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, Tally, ZoneSeats},
 };
 
 /// An engine shared by the roles of one process.
@@ -362,6 +362,9 @@ pub trait Engine: Send + Sync + 'static {
     /// The engine's inventory, ordered by zone.
     async fn seats(&self, event: EventId) -> Result<Vec<ZoneSeats>, EngineError>;
 
+    /// What is counted at this moment, also of at most [`TALLY_LIMIT`] users: for a comparison with the database.
+    async fn tally(&self, event: EventId, users: &[UserId]) -> Result<Tally, EngineError>;
+
     /// Stops new holds for at most `SYNC_WINDOW` and remembers settlements until [`Engine::load_seats`]. Returns how many holds
     /// still wait for their commit.
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError>;
@@ -382,6 +385,9 @@ pub enum Scope {
 
 /// Most actions of one step: bounds the time for which it keeps others waiting.
 pub const ACTIONS_LIMIT: usize = 256;
+
+/// Most users of one tally.
+pub const TALLY_LIMIT: usize = 1_000;
 
 /// A sync that does not finish in this time no longer stops holds (milliseconds).
 pub const SYNC_WINDOW_MS: i64 = 5_000;

@@ -30,6 +30,8 @@ const BIG_RAISE: u32 = 300;
 const SMALL_RAISE: u32 = 20;
 /// Strain that returns within this time was no passing trouble: the ceiling comes down.
 const RETURNS_WITHIN: Duration = Duration::from_secs(60);
+/// Strain that becomes an outage within this time was its beginning, and says nothing of what booking can take.
+const OUTAGE_SHOWS: Duration = Duration::from_secs(5);
 /// Without any booking for this long, and from the first decision on, releasing stops: passes would run out unused.
 pub const BOOKING_GRACE: Duration = Duration::from_secs(10);
 /// Below this share of every limit booking is calm.
@@ -61,7 +63,7 @@ impl Default for PaceRules {
 pub enum Slowness {
     /// Booking is or was strained.
     Slowed,
-    /// There is no booking to go to.
+    /// Nothing can be booked: there is no booking to go to, or none that is able.
     Paused,
 }
 
@@ -79,6 +81,9 @@ pub struct Pace {
     booking_seen_at: Timestamp,
     /// No booking to go to.
     paused: bool,
+    /// The ceiling and the strain before the one that lasts.
+    #[serde(default)]
+    before: Option<(u32, Option<Timestamp>)>,
 }
 
 /// How booking as a whole stands to the limits.
@@ -100,6 +105,7 @@ impl Pace {
             strained: false,
             booking_seen_at: at,
             paused: false,
+            before: None,
         }
     }
 
@@ -110,31 +116,53 @@ impl Pace {
         let bookings =
             reading.processes.iter().filter_map(|live| live.vitals.booking.map(|vitals| (live.age_ms, vitals)));
         let youngest = bookings.clone().map(|(age_ms, _)| age_ms).min();
+        let is_able = bookings.clone().any(|(_, vitals)| !vitals.unable);
         let worst = bookings.map(|(_, vitals)| condition(&vitals, rules)).max();
         let (Some(age_ms), Some(worst)) = (youngest, worst) else { return pace.without_booking(at, rules) };
         pace.booking_seen_at = pace.booking_seen_at.max(at.minus(Duration::from_millis(age_ms)));
+        if !is_able {
+            pace.pause(at, rules);
+            return pace;
+        }
         if pace.paused {
             (pace.paused, pace.moved_at) = (false, at);
         }
         match worst {
             Condition::Strained => pace.strain(at, rules),
-            Condition::Between => pace.strained = false,
+            Condition::Between => pace.eased(),
             Condition::Calm => pace.calm(at),
         }
         pace
     }
 
-    /// After the pause, booking is tried at the floor.
     fn without_booking(mut self, at: Timestamp, rules: &PaceRules) -> Self {
-        if !self.paused && at.since(self.booking_seen_at) > BOOKING_GRACE {
-            (self.paused, self.moved_at) = (true, at);
-            self.thousandths = floor(rules);
+        if at.since(self.booking_seen_at) > BOOKING_GRACE {
+            self.pause(at, rules);
         }
         self
     }
 
+    /// After the pause, booking is tried at the floor.
+    fn pause(&mut self, at: Timestamp, rules: &PaceRules) {
+        if self.paused {
+            return;
+        }
+        let began_so = |from: Timestamp| at.since(from) < OUTAGE_SHOWS;
+        if let Some(before) = self.before.filter(|_| self.strained_from.is_some_and(began_so)) {
+            (self.ceiling, self.strained_from) = before;
+        }
+        self.eased();
+        (self.paused, self.moved_at) = (true, at);
+        self.thousandths = floor(rules);
+    }
+
+    fn eased(&mut self) {
+        (self.strained, self.before) = (false, None);
+    }
+
     fn strain(&mut self, at: Timestamp, rules: &PaceRules) {
         if !self.strained {
+            self.before = Some((self.ceiling, self.strained_from));
             let returns = self.strained_from.is_some_and(|earlier| at.since(earlier) < RETURNS_WITHIN);
             self.ceiling = if returns { self.thousandths * 9 / 10 } else { self.thousandths };
             self.strained_from = Some(at);
@@ -147,7 +175,7 @@ impl Pace {
     }
 
     fn calm(&mut self, at: Timestamp) {
-        self.strained = false;
+        self.eased();
         if self.thousandths == FULL || at.since(self.moved_at) < STEP {
             return;
         }
@@ -156,7 +184,7 @@ impl Pace {
         self.moved_at = at;
     }
 
-    /// The share of the configured rate: 0 while there is no booking, else from the floor to 1.
+    /// The share of the configured rate: 0 while nothing can be booked, else from the floor to 1.
     pub fn share(&self) -> f64 {
         if self.paused { 0.0 } else { f64::from(self.thousandths) / f64::from(FULL) }
     }
@@ -181,6 +209,8 @@ fn condition(vitals: &BookingVitals, rules: &PaceRules) -> Condition {
         waiting / rules.queue_share,
     ];
     match loads.into_iter().fold(0.0, f64::max) {
+        // Others are able: some of those who are sent there get through.
+        _ if vitals.unable => Condition::Strained,
         load if load > 1.0 => Condition::Strained,
         load if load > CALM => Condition::Between,
         _ => Condition::Calm,

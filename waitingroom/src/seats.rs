@@ -93,6 +93,26 @@ pub struct ZoneSeats {
     pub available: u32,
 }
 
+/// What the engine counts at one moment, for a comparison with the database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Every zone, in the order of their ids.
+    pub zones: Vec<ZoneTally>,
+    /// Seats held and bought by each of the users who were asked about.
+    pub users: Vec<u32>,
+}
+
+/// One zone of a [`Tally`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ZoneTally {
+    /// Which zone.
+    pub zone_id: ZoneId,
+    /// Seats that can be reserved now.
+    pub available: u32,
+    /// Seats of holds whose commit has not been reported: the database may count them or not.
+    pub pending: u32,
+}
+
 /// A live hold, as the database knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {

@@ -69,6 +69,10 @@ pub struct Vitals {
 /// How booking is, over the last two to three seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct BookingVitals {
+    /// Nothing can be booked here at the moment: the database cannot be written, or the engine does not answer. Measured apart from
+    /// all that follows, which says little while nobody reserves.
+    #[serde(default)]
+    pub unable: bool,
     /// Reservations answered a second.
     pub reserves_per_second: f64,
     /// Median time to an answer in milliseconds, those under way counted by their age where that is longer; absent where

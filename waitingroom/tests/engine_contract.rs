@@ -24,6 +24,8 @@ mod sale;
 mod settle;
 #[path = "engine_contract/sync.rs"]
 mod sync;
+#[path = "engine_contract/tally.rs"]
+mod tally;
 #[path = "engine_contract/together.rs"]
 mod together;
 
@@ -133,6 +135,8 @@ contract! {
         whoever_waits_for_a_commit_keeps_place_and_pass,
         a_used_pass_has_arrived,
         holds_are_stale_when_the_database_has_to_be_asked;
+    tally:
+        a_tally_tells_what_is_free_what_waits_for_its_commit_and_what_users_have;
     sync:
         a_sync_stops_holds_for_a_while,
         a_snapshot_replaces_the_inventory,

@@ -190,6 +190,7 @@ fn outcome(inserted: Inserted, row: &NewBooking) -> Outcome {
         Inserted::NoSeats => Outcome::NoSeats,
         Inserted::NotNow => Outcome::Failed(StoreError::Unavailable("the zone could not be changed".into())),
         Inserted::Unknown => Outcome::Failed(StoreError::Uncertain("the answer was lost".into())),
+        Inserted::OverLimit(room) => Outcome::OverLimit(room),
     }
 }
 

@@ -140,10 +140,12 @@ fn bookings(reading: &Reading) -> impl Iterator<Item = &BookingVitals> {
     reading.processes.iter().filter_map(|live| live.vitals.booking.as_ref())
 }
 
-/// All booking processes as one: what is counted is added, what takes time is the slowest.
+/// All booking processes as one: what is counted is added, what takes time is the slowest, and they are unable if all are.
 pub(crate) fn booking_vitals(reading: &Reading) -> BookingVitals {
     let answered: f64 = bookings(reading).map(|vitals| vitals.reserves_per_second).sum();
-    let mut whole = bookings(reading).fold(BookingVitals::default(), |sum, vitals| BookingVitals {
+    let none = BookingVitals { unable: bookings(reading).next().is_some(), ..BookingVitals::default() };
+    let mut whole = bookings(reading).fold(none, |sum, vitals| BookingVitals {
+        unable: sum.unable && vitals.unable,
         reserves_per_second: answered,
         reserve_p50_ms: slower(sum.reserve_p50_ms, vitals.reserve_p50_ms),
         reserve_p95_ms: slower(sum.reserve_p95_ms, vitals.reserve_p95_ms),

@@ -27,6 +27,7 @@ mod decisions;
 mod events;
 mod expiry;
 mod fates;
+mod heartbeat;
 mod insert;
 mod inventory;
 mod outbox;
@@ -74,11 +75,13 @@ pub struct PostgresStore {
     pool: Connections<Postgres>,
     /// For what users read of their bookings: it never takes a connection from those who reserve.
     readers: Connections<Postgres>,
+    heartbeat: heartbeat::Line,
     locked: Arc<LockedZones>,
 }
 
 impl PostgresStore {
-    /// Connects with at most `connections`, at least two, and brings the schema up to date. Any number of instances may start at once.
+    /// Connects with at most `connections`, at least two, and one for the heartbeat, and brings the schema up to date. Any number of
+    /// instances may start at once.
     ///
     /// # Errors
     /// A URL that does not parse, a server that does not answer, a migration that fails.
@@ -91,7 +94,8 @@ impl PostgresStore {
         let writers = connections.saturating_sub(readers).max(1);
         Ok(Self {
             pool: Connections::new(pool(options.clone(), writers), Doubtful::Close),
-            readers: Connections::new(pool(options, readers), Doubtful::Close),
+            readers: Connections::new(pool(options.clone(), readers), Doubtful::Close),
+            heartbeat: heartbeat::Line::new(options),
             locked: Arc::default(),
         })
     }

@@ -211,6 +211,10 @@ pub(super) fn snapshot(
     Ok(SeatSnapshot { zones, holds: all(holds)?, users: all(users)? })
 }
 
+pub(super) fn user_seats(rows: Vec<UserSeatsRow>) -> Result<Vec<(UserId, u32)>, StoreError> {
+    all(rows)
+}
+
 /// In the order in which they were written: an update returns its rows in any.
 pub(super) fn parcels(mut rows: Vec<ParcelRow>) -> Result<Vec<Parcel>, StoreError> {
     rows.sort_by_key(|row| row.outbox_id);

@@ -145,6 +145,15 @@ pub(super) const HOLDS: &str = "SELECT booking_id, zone_id, user_id, quantity, e
 pub(super) const USER_SEATS: &str = "SELECT user_id, CAST(sum(quantity) AS BIGINT) AS seats
     FROM bookings WHERE event_id = $1 AND status IN ('reserved', 'confirmed') GROUP BY user_id";
 
+/// The users of the next bookings, of whatever event, by the index that begins with users: those of one event would have to be found
+/// among all that it sold.
+pub(super) const USER_PAGE: &str = "SELECT user_id, CAST(COALESCE(sum(
+        CASE WHEN event_id = $1 AND status IN ('reserved', 'confirmed') THEN quantity END
+    ), 0) AS BIGINT) AS seats
+    FROM bookings WHERE user_id IN (
+        SELECT user_id FROM (SELECT user_id FROM bookings WHERE user_id > $2 ORDER BY user_id LIMIT $3) AS page
+    ) GROUP BY user_id ORDER BY user_id";
+
 pub(super) const CHECKPOINT: &str = "SELECT line_sequence, line_head FROM events WHERE event_id = $1";
 
 pub(super) const SAVE_CHECKPOINT: &str = "UPDATE events

@@ -21,6 +21,7 @@ mod bookings;
 mod decisions;
 mod events;
 mod fates;
+mod heartbeat;
 mod insert;
 mod inventory;
 mod outbox;

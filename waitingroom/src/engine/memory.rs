@@ -15,10 +15,10 @@ use self::{line::Line, seats::Seats};
 use super::{Act, Acted, Action, Engine, EngineError, LineStatus, Opening, Released, Scope};
 use crate::{
     clock::Timestamp,
-    ids::{BookingId, Epoch, EventId, NodeId},
+    ids::{BookingId, Epoch, EventId, NodeId, UserId},
     line::QueueSettings,
     rate::Share,
-    seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
+    seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, Tally, ZoneSeats},
 };
 
 /// Line and seats of one event.
@@ -140,6 +140,10 @@ impl Engine for MemoryEngine {
 
     async fn seats(&self, event: EventId) -> Result<Vec<ZoneSeats>, EngineError> {
         self.step(event, |sale| sale.seats.zones())
+    }
+
+    async fn tally(&self, event: EventId, users: &[UserId]) -> Result<Tally, EngineError> {
+        self.step(event, |sale| sale.seats.tally(users))
     }
 
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError> {

@@ -29,14 +29,14 @@ use self::{
     steps::{Step, Steps},
     watch::Watch,
 };
-use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Released, SYNC_WINDOW_MS, Scope};
+use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Released, SYNC_WINDOW_MS, Scope, TALLY_LIMIT};
 use crate::{
     clock::Timestamp,
-    ids::{BookingId, Epoch, EventId, NodeId},
+    ids::{BookingId, Epoch, EventId, NodeId, UserId},
     line::QueueSettings,
     rate::Share,
     redis_servers::{RedisConnection, RedisServers},
-    seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
+    seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, Tally, ZoneSeats},
 };
 
 /// Rows of a snapshot that one step stages.
@@ -195,6 +195,14 @@ impl Engine for RedisEngine {
 
     async fn seats(&self, event: EventId) -> Result<Vec<ZoneSeats>, EngineError> {
         reply::seats(self.call(&self.steps.seats, event).run().await?)
+    }
+
+    async fn tally(&self, event: EventId, users: &[UserId]) -> Result<Tally, EngineError> {
+        let call = users
+            .iter()
+            .take(TALLY_LIMIT)
+            .fold(self.call(&self.steps.tally, event), |call, user| call.arg(user.as_str()));
+        reply::tally(call.run().await?)
     }
 
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError> {

@@ -85,6 +85,59 @@ fn without_booking_the_line_stands_and_begins_again_at_the_floor() {
     assert_eq!(Pace::after(&first, &PaceRules::default()).share(), 1.0);
 }
 
+fn unable() -> BookingVitals {
+    BookingVitals { unable: true, ..healthy() }
+}
+
+/// From its first healthy vitals on, looked at twice a second.
+fn back_after(pace: &Pace, at_ms: i64) -> i64 {
+    let mut pace = pace.clone();
+    let back = (0..100).map(|look| look * 500).find(|ms| {
+        pace = after(&pace, at_ms + ms, &[healthy()]);
+        pace.share() == 1.0
+    });
+    back.expect("the whole rate within a minute")
+}
+
+#[test]
+fn the_line_stands_while_nothing_can_be_booked_whatever_the_requests_say() {
+    let paused = after(&start(), 1_000, &[unable(), unable()]);
+    assert_eq!((paused.share(), slowness(paused.share())), (0.0, Some(Slowness::Paused)));
+    assert_eq!(after(&paused, 60_000, &[unable()]).share(), 0.0, "as long as it lasts");
+    assert_eq!(after(&start(), 1_000, &[unable(), healthy()]).share(), 0.5, "one of two is able");
+    assert!(back_after(&paused, 60_000) <= 3_500);
+}
+
+#[test]
+fn outages_in_a_row_do_not_make_the_way_back_longer() {
+    let mut pace = start();
+    for outage in 0..5 {
+        let at = outage * 10_000;
+        pace = after(&pace, at, &[BookingVitals { error_share: 1.0, ..healthy() }]);
+        assert!(pace.share() < 1.0, "strain is seen first");
+        pace = after(&pace, at + 1_000, &[unable()]);
+        pace = after(&pace, at + 4_000, &[unable()]);
+        assert!(back_after(&pace, at + 5_000) <= 3_500, "outage {outage}");
+        pace = (0..8).fold(pace, |pace, look| after(&pace, at + 5_000 + look * 500, &[healthy()]));
+    }
+}
+
+#[test]
+fn strain_that_lasted_before_an_outage_and_returns_after_it_is_remembered() {
+    let strained = (0..20).fold(start(), |pace, at| after(&pace, at * 500, &[slow(1_000.0)]));
+    let paused = after(&strained, 10_000, &[unable()]);
+    let again = (0..3).fold(paused, |pace, at| after(&pace, 11_000 + at * 1_000, &[healthy()]));
+    let again = after(&again, 14_000, &[slow(1_000.0)]);
+    assert!(back_after(&again, 15_000) > 10_000, "in small steps");
+}
+
+#[test]
+fn a_pace_of_an_earlier_release_is_read() {
+    let mut text = serde_json::to_value(after(&start(), 1_234, &[slow(300.0)])).unwrap();
+    text.as_object_mut().unwrap().remove("before");
+    assert_eq!(serde_json::from_value::<Pace>(text).unwrap().share(), 0.5);
+}
+
 #[test]
 fn a_pace_is_read_as_it_was_written() {
     let pace = after(&start(), 1_234, &[slow(300.0)]);

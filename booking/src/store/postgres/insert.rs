@@ -1,5 +1,5 @@
-//! A batch of bookings in one statement: rows, counters and a parcel of messages, all or nothing. If a zone is locked, its bookings go
-//! by themselves.
+//! A batch of bookings in one statement: rows, counters and a parcel of messages, all or nothing; no user beyond their limit. If a zone is
+//! locked, its bookings go by themselves.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -42,16 +42,19 @@ macro_rules! names {
 /// $15), the parcel ($16) and its size ($17). A parcel that is empty is refused, and with it a batch that names a zone that is not
 /// there.
 ///
-/// One statement is one transaction: no second round trip while hot rows are locked. Zones are locked last and by their ids.
+/// One statement is one transaction: no second round trip while hot rows are locked. Whatever is locked is locked in one order by
+/// all: users ($20 to $22) by their names, then passes and keys, then zones by their ids.
 const INSERT_NEW: &str = concat!(
     "
-WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', $19, TRUE)), stored AS (
+WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', $19, TRUE)), limited AS MATERIALIZED (
+    SELECT claim_seats($20, $21, $22) AS checked FROM patience
+), stored AS (
     INSERT INTO bookings (status, ",
     names!(),
     ")
     SELECT 'reserved', input.* FROM patience CROSS JOIN ",
     input!(),
-    ") AS input
+    ") AS input WHERE (SELECT max(checked) FROM limited) = 0
     RETURNING 1
 ), locked AS (
     SELECT zones.zone_id, demand.seats
@@ -69,7 +72,9 @@ SELECT $16, CASE (SELECT count(*) FROM counted) WHEN cardinality($14) THEN $17::
 /// rows were stored (true), and which name a zone that is not there (false).
 const INSERT_MISSING: &str = concat!(
     "
-WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', $15, TRUE)), input AS (
+WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', $15, TRUE)), limited AS MATERIALIZED (
+    SELECT claim_seats($16, $17, $18) AS checked FROM patience
+), input AS (
     SELECT input.* FROM patience CROSS JOIN ",
     input!(),
     ", $14::text[]) AS input (",
@@ -82,7 +87,7 @@ WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', $15, TRUE)), in
     SELECT 'reserved', ",
     names!(),
     "
-    FROM input WHERE zone_id IN (SELECT zones.zone_id FROM zones)
+    FROM input WHERE zone_id IN (SELECT zones.zone_id FROM zones) AND (SELECT max(checked) FROM limited) = 0
     ON CONFLICT DO NOTHING
     RETURNING booking_id, zone_id, quantity
 ), demand AS (
@@ -100,6 +105,20 @@ WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', $15, TRUE)), in
 SELECT booking_id, TRUE FROM stored
 UNION ALL SELECT booking_id, FALSE FROM input WHERE zone_id NOT IN (SELECT zones.zone_id FROM zones)"
 );
+
+/// Who wants more than their limit of an event leaves them, and how much that is: after the refusal, in a look of its own.
+const OVER_LIMIT: &str = "
+SELECT event_id, user_id, CAST(GREATEST(max_seats_per_user - has, 0) AS INTEGER) FROM (
+    SELECT claim.event_id, claim.user_id, claim.seats AS wanted, max_seats_per_user, (
+        SELECT COALESCE(sum(quantity) FILTER (WHERE bookings.event_id = claim.event_id
+            AND status IN ('reserved', 'confirmed')), 0)
+        FROM bookings WHERE bookings.user_id = claim.user_id
+    ) AS has
+    FROM UNNEST($1::uuid[], $2::text[], $3::int[]) AS claim (event_id, user_id, seats)
+    JOIN events ON events.event_id = claim.event_id
+) AS claims WHERE wanted + has > max_seats_per_user";
+
+const IS_MADE: &str = "SELECT count(*) FROM bookings WHERE pass_jti = $1 OR (user_id = $2 AND idempotency_key = $3)";
 
 impl PostgresStore {
     /// All zones at once; if one is locked, each by itself.
@@ -144,35 +163,77 @@ impl PostgresStore {
     }
 
     /// The whole batch at once, in the hope that all of it is new; where one row makes the database refuse the batch, each row
-    /// by itself.
+    /// by itself. Users who want too much are taken out before.
     async fn insert_batch(&self, batch: &[NewBooking], patience_ms: u32) -> Result<Vec<Inserted>, StoreError> {
         // By pass, so that two batches with the same ones wait for each other in one order only.
         let mut rows: Vec<_> = batch.iter().collect();
         rows.sort_unstable_by_key(|row| row.pass_id.as_str());
-        match self.insert_new(&rows, patience_ms).await {
-            Err(StoreError::Refused(_)) => {}
-            answer => return answer.map(|()| vec![Inserted::Stored; batch.len()]),
+        let (mut apart, mut answers) = (Vec::new(), HashMap::new());
+        let mut stored = self.insert_new(&rows, patience_ms).await;
+        if is_over_limit(&stored) {
+            let room = self.over_limit(&rows).await?;
+            (apart, rows) = rows.into_iter().partition(|row| room.contains_key(&holder(row)));
+            stored = self.insert_new(&rows, patience_ms).await;
         }
-        match self.insert_missing(&rows, patience_ms).await {
-            Err(StoreError::Refused(_)) => self.insert_singly(batch, patience_ms).await,
-            found => found.map(|found| batch.iter().map(|row| found.answer(row)).collect()),
+        match stored {
+            Ok(()) => answers.extend(rows.iter().map(|row| (name(row), Inserted::Stored))),
+            Err(StoreError::Refused(_)) => match self.insert_missing(&rows, patience_ms).await {
+                Ok(found) => answers.extend(rows.iter().map(|row| (name(row), found.answer(row)))),
+                Err(StoreError::Refused(_)) => apart.append(&mut rows),
+                Err(error) => return Err(error),
+            },
+            Err(error) => return Err(error),
+        }
+        for row in apart {
+            // Rows before this one may stand: that is for the caller to find out.
+            let answer =
+                self.insert_alone(row, patience_ms).await.map_err(|error| StoreError::Uncertain(error.to_string()))?;
+            answers.insert(name(row), answer);
+        }
+        Ok(batch.iter().map(|row| answers.get(&name(row)).copied().unwrap_or(Inserted::Duplicate)).collect())
+    }
+
+    async fn insert_alone(&self, row: &NewBooking, patience_ms: u32) -> Result<Inserted, StoreError> {
+        let mut stored = self.insert_missing(&[row], patience_ms).await;
+        if is_over_limit(&stored) {
+            if let Some(room) = self.over_limit(&[row]).await?.remove(&holder(row)) {
+                let is_made = self.is_made(row).await?;
+                return Ok(if is_made { Inserted::Duplicate } else { Inserted::OverLimit(room) });
+            }
+            stored = self.insert_missing(&[row], patience_ms).await;
+        }
+        match stored {
+            // Others were as quick for the same user.
+            refused if is_over_limit(&refused) => Ok(Inserted::OverLimit(0)),
+            Err(StoreError::Refused(_)) => Ok(Inserted::NoSeats),
+            found => found.map(|found| found.answer(row)),
         }
     }
 
-    async fn insert_singly(&self, batch: &[NewBooking], patience_ms: u32) -> Result<Vec<Inserted>, StoreError> {
-        let mut answers = Vec::with_capacity(batch.len());
-        for row in batch {
-            match self.insert_missing(&[row], patience_ms).await {
-                Ok(found) => answers.push(found.answer(row)),
-                Err(StoreError::Refused(_)) => answers.push(Inserted::NoSeats),
-                // Rows before this one stand: that is for the caller to find out.
-                Err(error) => return Err(StoreError::Uncertain(error.to_string())),
-            }
-        }
-        Ok(answers)
+    async fn over_limit<'a>(&self, rows: &[&'a NewBooking]) -> Result<HashMap<Holder<'a>, u32>, StoreError> {
+        let claims = Claims::of(rows);
+        let query = sqlx::query_as(OVER_LIMIT).bind(&claims.events).bind(&claims.users).bind(&claims.seats);
+        let over: Vec<(Uuid, String, i32)> = self.pool.run(async |on| query.fetch_all(on).await).await?;
+        let room = |holder: Holder<'a>| {
+            let (_, _, room) = over.iter().find(|(event, user, _)| (*event, user.as_str()) == holder)?;
+            Some((holder, (*room).max(0) as u32))
+        };
+        Ok(claims.holders().filter_map(room).collect())
+    }
+
+    async fn is_made(&self, row: &NewBooking) -> Result<bool, StoreError> {
+        let query = sqlx::query_scalar::<_, i64>(IS_MADE)
+            .bind(row.pass_id.as_str())
+            .bind(row.booking.user.as_str())
+            .bind(row.idempotency.as_ref().map(|attempt| attempt.key.as_str()));
+        Ok(self.pool.run(async |on| query.fetch_one(on).await).await? > 0)
     }
 
     async fn insert_new(&self, rows: &[&NewBooking], patience_ms: u32) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let claims = Claims::of(rows);
         let mut demand = BTreeMap::<Uuid, i64>::new();
         for NewBooking { booking, .. } in rows {
             *demand.entry(booking.zone_id.uuid()).or_default() += i64::from(booking.quantity);
@@ -184,16 +245,64 @@ impl PostgresStore {
             .bind(rows.iter().map(|row| line(&row.booking.message())).collect::<String>())
             .bind(rows.len() as i32)
             .bind(rows.iter().map(|row| row.booking.created_at.millis()).min())
-            .bind(patience_ms.to_string());
+            .bind(patience_ms.to_string())
+            .bind(claims.events)
+            .bind(claims.users)
+            .bind(claims.seats);
         self.pool.run(async |on| statement.execute(on).await).await.map(drop)
     }
 
     async fn insert_missing(&self, rows: &[&NewBooking], patience_ms: u32) -> Result<Found, StoreError> {
         let statement = bind_columns(sqlx::query(INSERT_MISSING), rows);
-        let statement = statement.bind(column(rows, |row| line(&row.booking.message()))).bind(patience_ms.to_string());
+        let claims = Claims::of(rows);
+        let statement = statement
+            .bind(column(rows, |row| line(&row.booking.message())))
+            .bind(patience_ms.to_string())
+            .bind(claims.events)
+            .bind(claims.users)
+            .bind(claims.seats);
         let found = self.pool.run(async |on| statement.fetch_all(on).await).await?;
         let pair = |row: PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
         Ok(Found(found.into_iter().map(pair).collect::<Result<_, sqlx::Error>>()?))
+    }
+}
+
+/// Does the limit of seats of one of the users stand in the way? The name is the migration's.
+fn is_over_limit<T>(answer: &Result<T, StoreError>) -> bool {
+    matches!(answer, Err(StoreError::Refused(why)) if why.contains("user_seats_limit"))
+}
+
+/// A user of an event.
+type Holder<'a> = (Uuid, &'a str);
+
+fn holder(row: &NewBooking) -> Holder<'_> {
+    (row.booking.event_id.uuid(), row.booking.user.as_str())
+}
+
+fn name(row: &NewBooking) -> Uuid {
+    row.booking.booking_id.uuid()
+}
+
+/// The seats that rows want, by event and user.
+struct Claims<'a> {
+    events: Vec<Uuid>,
+    users: Vec<&'a str>,
+    seats: Vec<i32>,
+}
+
+impl<'a> Claims<'a> {
+    fn of(rows: &[&'a NewBooking]) -> Self {
+        let mut claims = BTreeMap::<Holder<'a>, i32>::new();
+        for row in rows {
+            *claims.entry(holder(row)).or_default() += row.booking.quantity as i32;
+        }
+        let (holders, seats): (Vec<_>, _) = claims.into_iter().unzip();
+        let (events, users) = holders.into_iter().unzip();
+        Self { events, users, seats }
+    }
+
+    fn holders(&self) -> impl Iterator<Item = Holder<'a>> {
+        self.events.iter().copied().zip(self.users.iter().copied())
     }
 }
 

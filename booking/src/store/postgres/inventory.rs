@@ -1,7 +1,11 @@
 //! Seats as the database counts them, and how far the lines have come.
 
 use async_trait::async_trait;
-use waitingroom::{clock::Timestamp, ids::EventId, seats::SeatSnapshot};
+use waitingroom::{
+    clock::Timestamp,
+    ids::{EventId, UserId},
+    seats::SeatSnapshot,
+};
 
 use super::{BEGIN_SNAPSHOT, PostgresStore};
 use crate::store::{
@@ -31,6 +35,20 @@ impl InventoryStore for PostgresStore {
         self.step(async {
             let query = sqlx::query_as::<_, ZoneCountRow>(sql::ZONE_COUNTS).bind(event.map(EventId::uuid));
             row::all(self.pool.run(async |on| query.fetch_all(on).await).await?)
+        })
+        .await
+    }
+
+    async fn user_seats(
+        &self,
+        event: EventId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<(UserId, u32)>, StoreError> {
+        self.step(async {
+            let query = sqlx::query_as::<_, UserSeatsRow>(sql::USER_PAGE).bind(event.uuid());
+            let query = query.bind(after.map_or("", UserId::as_str)).bind(i64::from(limit));
+            row::user_seats(self.pool.run(async |on| query.fetch_all(on).await).await?)
         })
         .await
     }

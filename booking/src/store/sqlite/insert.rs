@@ -18,6 +18,11 @@ const INSERT: &str =
 
 const COUNT: &str = "UPDATE zones SET held = held + $2 WHERE zone_id = $1";
 
+/// The user's seats of the event, this booking's among them, and how many they may be. One connection writes: nobody else counts.
+const SEATS: &str = "SELECT max_seats_per_user, (SELECT sum(quantity) FROM bookings
+        WHERE user_id = $2 AND event_id = $1 AND status IN ('reserved', 'confirmed'))
+    FROM events WHERE event_id = $1";
+
 const TAKE_BACK: &str = "DELETE FROM bookings WHERE booking_id = $1";
 
 const NOTE: &str = "INSERT INTO outbox (messages, size, created_at_ms) VALUES ($1, $2, $3)";
@@ -47,6 +52,13 @@ async fn insert(transaction: &mut Transaction<Sqlite>, row: &NewBooking) -> Resu
         Err(error) => return Err(error),
     }
     let booking = &row.booking;
+    let seats = sqlx::query_as::<_, (i64, i64)>(SEATS).bind(booking.event_id.uuid()).bind(booking.user.as_str());
+    if let Some((limit, seats)) = seats.fetch_optional(&mut **transaction).await?.filter(|(limit, seats)| seats > limit)
+    {
+        sqlx::query(TAKE_BACK).bind(booking.booking_id.uuid()).execute(&mut **transaction).await?;
+        let room = limit - (seats - i64::from(booking.quantity));
+        return Ok(Inserted::OverLimit(room.max(0) as u32));
+    }
     let count = sqlx::query(COUNT).bind(booking.zone_id.uuid()).bind(i64::from(booking.quantity));
     match count.execute(&mut **transaction).await.map_err(StoreError::from) {
         Ok(_) => Ok(Inserted::Stored),

@@ -15,7 +15,7 @@ use crate::{
     ids::BookingId,
     line::QueueSettings,
     rate::Share,
-    seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
+    seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, Tally, ZoneSeats},
 };
 
 /// An engine that answers when it is told to, and counts its steps.
@@ -76,6 +76,9 @@ impl Engine for Slow {
         unreachable!("the gathering asks for actions alone")
     }
     async fn seats(&self, _: EventId) -> Result<Vec<ZoneSeats>, EngineError> {
+        unreachable!("the gathering asks for actions alone")
+    }
+    async fn tally(&self, _: EventId, _: &[UserId]) -> Result<Tally, EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
     async fn begin_sync(&self, _: EventId, _: Timestamp) -> Result<u64, EngineError> {

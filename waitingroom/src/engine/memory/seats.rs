@@ -6,7 +6,7 @@ use super::{super::SYNC_WINDOW_MS, line::Line, schedule::Schedule};
 use crate::{
     clock::Timestamp,
     ids::{BookingId, IdempotencyKey, PassId, UserId, ZoneId},
-    seats::{Hold, Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, ZoneSeats},
+    seats::{Hold, Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, Tally, ZoneSeats, ZoneTally},
 };
 
 /// What the line needs to know of the seats.
@@ -56,6 +56,20 @@ impl Seats {
 
     pub(super) fn zones(&self) -> Vec<ZoneSeats> {
         self.zones.iter().map(|(zone_id, available)| ZoneSeats { zone_id: *zone_id, available: *available }).collect()
+    }
+
+    pub(super) fn tally(&self, users: &[UserId]) -> Tally {
+        let mut pending = HashMap::<ZoneId, u32>::new();
+        for held in self.holds.values().filter(|held| held.pending) {
+            *pending.entry(held.hold.zone_id).or_default() += held.hold.quantity;
+        }
+        let zone = |(zone_id, available): (&ZoneId, &u32)| ZoneTally {
+            zone_id: *zone_id,
+            available: *available,
+            pending: pending.get(zone_id).copied().unwrap_or(0),
+        };
+        let of_user = |user: &UserId| self.users.get(user).copied().unwrap_or(0);
+        Tally { zones: self.zones.iter().map(zone).collect(), users: users.iter().map(of_user).collect() }
     }
 
     pub(super) fn reserve(&mut self, line: &mut Line, request: &Reserve, now: Timestamp) -> ReserveOutcome {

@@ -9,7 +9,7 @@ use crate::{
     engine::{Act, Acted, Action, Counters, EngineError, JoinOutcome, LineStatus, Released},
     ids::{BookingId, Epoch, EventId, NodeId, UserId, ZoneId},
     line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
-    seats::{ReserveOutcome, StaleHold, ZoneSeats},
+    seats::{ReserveOutcome, StaleHold, Tally, ZoneSeats, ZoneTally},
 };
 
 /// The values of an answer that are not read yet.
@@ -249,6 +249,14 @@ pub(super) fn seats(reply: Reply) -> Result<Vec<ZoneSeats>, EngineError> {
     })?;
     zones.sort_unstable();
     Ok(zones)
+}
+
+pub(super) fn tally(mut reply: Reply) -> Result<Tally, EngineError> {
+    let mut zones = reply.list()?.all(|values| {
+        Ok(ZoneTally { zone_id: values.parsed()?, available: values.parsed()?, pending: values.parsed()? })
+    })?;
+    zones.sort_unstable();
+    Ok(Tally { zones, users: reply.list()?.all(Reply::parsed)? })
 }
 
 fn sale_state(name: &str) -> Result<SaleState, EngineError> {

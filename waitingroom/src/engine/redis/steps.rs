@@ -68,6 +68,7 @@ steps! {
     settle: [LINE, SEATS, MEMORIES],
     stale_holds: [],
     seats: [],
+    tally: [SEATS],
     begin_sync: [],
     stage: [LINE, SEATS, MEMORIES],
     load_seats: [SEATS],

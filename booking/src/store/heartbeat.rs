@@ -1,0 +1,22 @@
+//! What a gap between two heartbeats means, for both databases.
+
+use std::time::Duration;
+
+use waitingroom::clock::Timestamp;
+
+use super::Outage;
+
+/// Nobody wrote for longer than this: an outage. Instances write twice a second.
+pub(super) const GAP: Duration = Duration::from_secs(2);
+
+/// Most that a hold is prolonged by, over all outages: seats that nobody can buy are not held for ever.
+pub(super) const MOST: Duration = Duration::from_secs(600);
+
+/// A heartbeat that lies further in the future is of a clock that has been set back since.
+pub(super) const SET_BACK: Duration = Duration::from_secs(10);
+
+/// What the row says that holds are owed.
+pub(super) fn outage(owed: (Option<i64>, Option<i64>)) -> Option<Outage> {
+    let (from, to) = (owed.0?, owed.1?);
+    Some(Outage { from: Timestamp::from_millis(from), to: Timestamp::from_millis(to) })
+}

@@ -1,0 +1,60 @@
+//! The heartbeat: one small write that can be made only while bookings can be.
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::SqliteStore;
+use crate::store::{Heartbeat, Outage, Prolonged, StoreError, heartbeat as rules};
+
+/// A gap becomes what is owed; one that comes before that has been given back prolongs it. A clock that is set back starts anew.
+const BEAT: &str = "
+UPDATE heartbeat SET
+    beat_at_ms = CASE WHEN beat_at_ms > now_ms + $2 THEN now_ms ELSE MAX(beat_at_ms, now_ms) END,
+    owed_from_ms = CASE WHEN beat_at_ms > 0 AND now_ms - beat_at_ms > $1
+        THEN COALESCE(owed_from_ms, beat_at_ms) ELSE owed_from_ms END,
+    owed_to_ms = CASE WHEN beat_at_ms > 0 AND now_ms - beat_at_ms > $1 THEN now_ms ELSE owed_to_ms END
+FROM (SELECT $3 AS now_ms)
+RETURNING owed_from_ms, owed_to_ms";
+
+const GIVE_BACK: &str = "
+UPDATE bookings SET
+    expires_at_ms = expires_at_ms + MIN($2 - MAX($1, created_at_ms, prolonged_to_ms), $3 - prolonged_ms),
+    prolonged_ms = prolonged_ms + MIN($2 - MAX($1, created_at_ms, prolonged_to_ms), $3 - prolonged_ms),
+    prolonged_to_ms = $2
+WHERE status = 'reserved' AND expires_at_ms > $1 AND created_at_ms < $2 AND prolonged_to_ms < $2 AND prolonged_ms < $3
+RETURNING event_id";
+
+const SETTLED: &str = "UPDATE heartbeat SET owed_from_ms = NULL, owed_to_ms = NULL WHERE owed_to_ms = $1";
+
+#[async_trait]
+impl Heartbeat for SqliteStore {
+    async fn beat(&self) -> Result<Option<Outage>, StoreError> {
+        self.step(async {
+            let query = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(BEAT)
+                .bind(rules::GAP.as_millis() as i64)
+                .bind(rules::SET_BACK.as_millis() as i64)
+                .bind(self.clock.now().millis());
+            let owed = self.writer.run(async |on| query.fetch_optional(on).await).await?;
+            // A row that somebody removed is a database that cannot be told to be well.
+            Ok(rules::outage(owed.ok_or_else(|| StoreError::Corrupt("no heartbeat".into()))?))
+        })
+        .await
+    }
+
+    async fn give_back(&self, outage: Outage) -> Result<Prolonged, StoreError> {
+        self.step(async {
+            let query = sqlx::query_scalar::<_, Uuid>(GIVE_BACK)
+                .bind(outage.from.millis())
+                .bind(outage.to.millis())
+                .bind(rules::MOST.as_millis() as i64);
+            let mut events = self.writer.run(async |on| query.fetch_all(on).await).await?;
+            let holds = events.len() as u64;
+            let settled = sqlx::query(SETTLED).bind(outage.to.millis());
+            self.writer.run(async |on| settled.execute(on).await).await?;
+            events.sort_unstable();
+            events.dedup();
+            Ok(Prolonged { holds, events: events.into_iter().map(Into::into).collect(), is_all: true })
+        })
+        .await
+    }
+}

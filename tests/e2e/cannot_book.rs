@@ -1,0 +1,146 @@
+//! Nothing can be booked: the database answers and cannot be written, or Redis is silent. Booking says so at `/ready` and at once to
+//! whoever asks, the line stands still whatever the number of requests, and all of it ends by itself with the fault.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use stanchion_tests::{
+    Admission, Answer, Draft, Rest, Sale, Shape, Stack, Visitor,
+    crowd::admit_all,
+    process::Signal,
+    shopping::{confirm, id, insistently, new_key, reserve_once},
+    wait::within,
+};
+
+const RATE: f64 = 40.0;
+/// For a debug build on a busy machine; a wait for a server would take two seconds.
+const AT_ONCE: Duration = Duration::from_millis(500);
+/// A probe each half second, of two seconds at most; vitals each second, read each half second.
+const NOTICED: Duration = Duration::from_secs(10);
+/// Five seconds, and what builds without optimisation beside other work add.
+const BACK: Duration = Duration::from_secs(if cfg!(debug_assertions) { 12 } else { 6 });
+const HOLD: u32 = 12;
+
+struct Scene {
+    stack: Stack,
+    sale: Sale,
+    admissions: Vec<Admission>,
+    watcher: Rest,
+}
+
+impl Scene {
+    async fn open(shape: Shape) -> Self {
+        let stack = Stack::servers(shape).await;
+        let sale = Draft::new(&[1_000]).hold_seconds(HOLD).create(&stack.operator()).await;
+        let admissions = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("buyer", 8)).await;
+        sale.set_queue(&stack.operator(), json!({"rate_per_second": RATE, "burst": 4})).await.expect(200);
+        let watcher = stack.gateway(0).by(&Visitor::new("watcher"));
+        Self { stack, sale, admissions, watcher }
+    }
+
+    async fn until_rate(&self, time: Duration, rate: f64) {
+        let look = || async {
+            let status = self.sale.status(&self.watcher).await;
+            (status["rate_effective"].as_f64() == Some(rate)).then_some(())
+        };
+        within(time, &format!("a rate of {rate}"), look).await;
+    }
+
+    async fn until_ready(&self, time: Duration, status: u16) {
+        let look = || async { (self.stack.booking(0).health("ready").await.status == status).then_some(()) };
+        within(time, &format!("/ready to say {status}"), look).await;
+    }
+
+    async fn reserve(&self, buyer: usize) -> (Answer, Duration) {
+        let (asked, admission) = (Instant::now(), &self.admissions[buyer]);
+        let booking = self.stack.booking(0).by(&admission.visitor);
+        let key = format!("key-{buyer}");
+        let answer = reserve_once(&booking, &self.sale.wish(0, 1), Some(&admission.pass), Some(&key)).await;
+        (answer, asked.elapsed())
+    }
+
+    async fn is_refused_at_once(&self, buyer: usize) {
+        let (answer, waited) = self.reserve(buyer).await;
+        assert!(answer.status == 503 && answer.asks_to_wait(), "{}: {}", answer.status, answer.body);
+        assert!(waited < AT_ONCE, "{waited:?}");
+    }
+
+    async fn live(&self) -> Value {
+        self.stack.operator().get(&format!("/admin/events/{}/live", self.sale.event)).await.expect(200)
+    }
+}
+
+async fn run(connection: &mut PgConnection, statement: &str) {
+    sqlx::query(AssertSqlSafe(statement.to_owned())).execute(connection).await.expect("the statement");
+}
+
+async fn only_reads(url: &str, on: bool) {
+    let mut admin = PgConnection::connect(url).await.expect("PostgreSQL answers");
+    let change = if on { "SET default_transaction_read_only = on" } else { "RESET default_transaction_read_only" };
+    run(&mut admin, "SET default_transaction_read_only = off").await;
+    run(&mut admin, &format!("ALTER SYSTEM {change}")).await;
+    run(&mut admin, "SELECT pg_reload_conf()").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_nothing_can_be_written_the_line_stands_and_holds_do_not_run_out() {
+    let shape = Shape { gateways: 1, bookings: 1, workers: 1, own_postgres: true, ..Shape::default() };
+    let scene = Scene::open(shape).await;
+    let url = scene.stack.backing().database_url();
+    scene.until_rate(BACK, RATE).await;
+    let held = insistently(|| async { scene.reserve(0).await.0 }).await.expect(201);
+    let mine = scene.stack.booking(0).by(&scene.admissions[0].visitor);
+
+    only_reads(&url, true).await;
+    let began = Instant::now();
+    // Nobody reserves: the line stands all the same.
+    scene.until_ready(NOTICED, 503).await;
+    scene.until_rate(NOTICED, 0.0).await;
+    assert_eq!(scene.live().await["slowness"], "paused");
+    scene.is_refused_at_once(1).await;
+    tokio::time::sleep(Duration::from_secs(u64::from(HOLD) + 1).saturating_sub(began.elapsed())).await;
+    scene.is_refused_at_once(1).await;
+    assert_eq!(confirm(&mine, id(&held)).await.status, 503);
+    scene.until_rate(Duration::ZERO, 0.0).await;
+
+    only_reads(&url, false).await;
+    scene.until_ready(BACK, 200).await;
+    let confirmed = insistently(|| confirm(&mine, id(&held))).await.expect(200);
+    assert_eq!(confirmed["status"], "confirmed", "its end was in the outage: {confirmed}");
+    assert!(confirmed["expires_at"].as_str() > held["expires_at"].as_str(), "{confirmed}");
+    scene.until_rate(BACK, RATE).await;
+    insistently(|| async { scene.reserve(1).await.0 }).await.expect(201);
+    assert_eq!(scene.stack.booking(0).metric("stanchion_booking_holds_prolonged_total").await, 1.0);
+
+    // The same again, by a lock: the way back is no longer for it.
+    let mut other = PgConnection::connect(&url).await.expect("PostgreSQL answers");
+    run(&mut other, "BEGIN").await;
+    run(&mut other, "LOCK TABLE bookings IN SHARE MODE").await;
+    scene.until_ready(NOTICED, 503).await;
+    scene.until_rate(NOTICED, 0.0).await;
+    scene.is_refused_at_once(2).await;
+    run(&mut other, "ROLLBACK").await;
+    scene.until_rate(BACK, RATE).await;
+    insistently(|| async { scene.reserve(2).await.0 }).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_redis_is_silent_nobody_waits_for_it() {
+    let shape = Shape { gateways: 1, bookings: 1, workers: 1, own_redis: true, ..Shape::default() };
+    let mut scene = Scene::open(shape).await;
+    scene.stack.backing_mut().redis_server().signal(Signal::Stop);
+    scene.until_ready(NOTICED, 503).await;
+    for buyer in 0..3 {
+        scene.is_refused_at_once(buyer).await;
+    }
+    scene.stack.backing_mut().redis_server().signal(Signal::Continue);
+    scene.until_ready(BACK, 200).await;
+    let asked = Instant::now();
+    let key = new_key();
+    let admission = &scene.admissions[4];
+    let booking = scene.stack.booking(0).by(&admission.visitor);
+    let wish = scene.sale.wish(0, 1);
+    insistently(|| reserve_once(&booking, &wish, Some(&admission.pass), Some(&key))).await.expect(201);
+    assert!(asked.elapsed() < BACK, "{:?}", asked.elapsed());
+}
