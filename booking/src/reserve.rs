@@ -9,6 +9,7 @@ use waitingroom::{
     clock::Timestamp,
     engine::EngineError,
     ids::{BookingId, EventId, IdempotencyKey, ShowId, UserId, ZoneId},
+    line::SaleState,
     pass::{PassClaims, PassError},
     seats::{Reserve, ReserveOutcome},
 };
@@ -78,6 +79,10 @@ impl Desk {
             Err(Refusal::PassExpired) => return self.made_before(wish).await?.ok_or(Refusal::PassExpired),
             Err(refusal) => return Err(refusal),
         };
+        // For good, unlike a pause: passes that are out do not reserve any more. What was reserved may be confirmed.
+        if place.event.queue.state == SaleState::Closed {
+            return self.made_before(wish).await?.ok_or(Refusal::SaleClosed);
+        }
         self.hold(wish, &place, &pass).await
     }
 

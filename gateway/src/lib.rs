@@ -4,10 +4,12 @@
 mod admission;
 mod assets;
 mod booking_client;
+pub mod booking_service;
 mod desk;
 #[cfg(feature = "measure")]
 pub mod measure;
 mod node;
+mod origin;
 mod plain;
 mod pulse;
 mod registry;
@@ -32,15 +34,16 @@ use waitingroom::{
     ticket::TicketKey,
 };
 
-use self::{admission::GuestDoor, booking_client::BookingClient, pulse::Pulse, registry::Registry};
+use self::{
+    admission::GuestDoor, booking_client::BookingClient, booking_service::SharedBooking, pulse::Pulse,
+    registry::Registry,
+};
 
 /// How a gateway works.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
     /// This node's name: fresh at every start.
     pub node: NodeId,
-    /// Where booking answers, for example `http://127.0.0.1:8080`.
-    pub booking_url: String,
     /// Time between two heartbeats to a client.
     pub heartbeat: Duration,
     /// The window over which clients are spread that a draining node sends away.
@@ -64,6 +67,8 @@ pub struct Collaborators {
     pub passes: PassKey,
     /// Mints and verifies tickets.
     pub tickets: TicketKey,
+    /// The way to booking.
+    pub booking: SharedBooking,
     /// The time.
     pub clock: Clock,
     /// The tasks.
@@ -89,7 +94,7 @@ pub struct Gateway(Arc<Shared>);
 impl Gateway {
     /// A gateway that serves nobody yet.
     pub fn new(config: GatewayConfig, with: Collaborators) -> Self {
-        let booking = BookingClient::new(&config.booking_url);
+        let booking = BookingClient::new(with.booking.clone());
         let guest_door = GuestDoor::new(config.trusted_proxies.clone());
         let pulse = Pulse::new(config.heartbeat);
         let line = Gathering::new(with.engine.clone(), with.clock.clone(), with.lifecycle.clone());

@@ -1,8 +1,8 @@
 //! The visitors' page, and the same without JavaScript: pages written here that reload themselves, with the guest in a cookie;
 //! and a page for browsers that ask for what is not there.
 //!
-//! The page with script sends browsers without it to `?plain` of the same address. The cookie is `HttpOnly` and `SameSite=Lax`:
-//! no other site can make a form of ours act for the guest. `POST /api/v1/guest` gives the same guest to the same browser,
+//! The page with script sends browsers without it to `?plain` of the same address. The cookie is `HttpOnly` and `SameSite=Lax`, and
+//! forms are taken from pages of ours only (`origin.rs`): no other site, and no sibling of ours, can make one act for the guest. `POST /api/v1/guest` gives the same guest to the same browser,
 //! so that a place taken here is found when scripts are allowed.
 
 mod page;
@@ -21,6 +21,7 @@ use maud::Markup;
 use waitingroom::{
     absence::Presence,
     http,
+    identity::GUEST_LIFE,
     ids::{EventId, UserId},
     problem::{Code, Problem},
 };
@@ -32,11 +33,10 @@ use self::{
 use crate::{
     Gateway,
     assets::{self, CONTENT_SECURITY_POLICY},
+    origin,
 };
 
 const COOKIE: &str = "stanchion_guest";
-/// Life of a guest identity: longer than any sale's day.
-pub(crate) const GUEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Between two looks: well within [`waitingroom::absence::POLL_WINDOW`], which keeps a place.
 const RELOAD: Duration = Duration::from_secs(7);
 
@@ -94,6 +94,9 @@ async fn join(
     Path(event): Path<EventId>,
     headers: HeaderMap,
 ) -> Response {
+    if !origin::is_own(&headers) {
+        return refused(&headers, &foreign());
+    }
     let mut back = back_to(event);
     let user = match gateway.guest(&headers) {
         Some(user) => user,
@@ -112,6 +115,9 @@ async fn join(
 }
 
 async fn leave(State(gateway): State<Gateway>, Path(event): Path<EventId>, headers: HeaderMap) -> Response {
+    if !origin::is_own(&headers) {
+        return refused(&headers, &foreign());
+    }
     if let Some(user) = gateway.guest(&headers)
         && let Err(problem) = gateway.give_up(event, &user).await
         && problem.code != Code::NotInQueue
@@ -134,7 +140,13 @@ impl Gateway {
     /// The guest of this browser's cookie.
     pub(crate) fn guest(&self, headers: &HeaderMap) -> Option<UserId> {
         let token = guest_token(headers)?;
-        self.0.with.authenticator.identify(token).ok().filter(|identity| identity.guest).map(|identity| identity.user)
+        self.0
+            .with
+            .authenticator
+            .identify(token)
+            .ok()
+            .filter(|identity| identity.guest.is_some())
+            .map(|identity| identity.user)
     }
 
     fn new_guest(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<(UserId, HeaderValue), Problem> {
@@ -165,6 +177,11 @@ pub(crate) fn guest_token(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.into_iter().find(|(name, _)| *name == COOKIE).map(|(_, token)| token)
+}
+
+/// Another site's page has sent a form of ours.
+fn foreign() -> Problem {
+    Problem::new(Code::Forbidden, "the request comes from a page of another site")
 }
 
 fn back_to(event: EventId) -> Response {

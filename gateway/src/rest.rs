@@ -15,16 +15,20 @@ pub(crate) use self::queue::bearer;
 use crate::{Gateway, socket, stream};
 
 pub(crate) fn router(gateway: Gateway) -> Router {
-    Router::new()
+    let development = gateway.0.config.development_secret.is_some();
+    let routes = Router::new()
         .route("/api/v1/queue/join", post(queue::join))
         .route("/api/v1/queue/position/{event_id}", get(queue::position))
         .route("/api/v1/queue/position/{event_id}/stream", get(stream::stream))
         .route("/api/v1/queue/leave", delete(queue::leave))
         .route("/api/v1/queue/status/{event_id}", get(queue::status))
         .route("/api/v1/ws", get(socket::upgrade))
-        .route("/api/v1/guest", post(identities::guest))
-        .route("/api/v1/dev/token", post(identities::development_token))
-        .with_state(gateway)
+        .route("/api/v1/guest", post(identities::guest));
+    let routes = match development {
+        true => routes.route("/api/v1/dev/token", post(identities::development_token)),
+        false => routes, // nothing is there, so that nothing is read of a request to it
+    };
+    routes.with_state(gateway)
 }
 
 /// The user of a request.

@@ -74,7 +74,15 @@ pub struct Settings {
     /// Admit guests: visitors without a login [default: true on the embedded default, else false]
     #[arg(long, env = "STANCHION_GUESTS", global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub guests: Option<bool>,
-    /// Where a gateway finds booking, for example http://booking:8080
+    /// Hand out tokens of any user and role at POST /api/v1/dev/token, for a first look: on the embedded default without a login of
+    /// its own, and only to this machine under the names localhost, 127.0.0.1 and [::1]
+    #[arg(long, env = "STANCHION_DEV_TOKENS", global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub dev_tokens: Option<bool>,
+    /// Names under which the embedded default may be asked besides localhost and IP addresses, separated by commas, for example
+    /// tickets.example.com; a page of another name that was made to lead here is refused
+    #[arg(long, env = "STANCHION_ALLOWED_HOSTS", global = true, value_name = "NAMES", value_delimiter = ',')]
+    pub allowed_hosts: Option<Vec<String>>,
+    /// Where a gateway finds booking, for example http://booking:8080 [default on the embedded default: in the same process]
     #[arg(long, env = "STANCHION_BOOKING_URL", global = true, value_name = "URL")]
     pub booking_url: Option<String>,
     /// Threads that serve, at least 1; several processes on one machine are fastest where they share its cores out among them
@@ -162,6 +170,8 @@ impl Settings {
             ("jwt_audience", given(&self.jwt_audience)),
             ("pass_secret", hidden(&self.pass_secret)),
             ("guests", self.guests.map_or_else(|| "on the embedded default only".to_owned(), |on| on.to_string())),
+            ("dev_tokens", self.dev_tokens().to_string()),
+            ("allowed_hosts", format!("{:?}", self.allowed_hosts.clone().unwrap_or_default())),
             ("booking_url", given(&self.booking_url)),
             ("threads", self.threads.map_or_else(|| "one for each core".to_owned(), |threads| threads.to_string())),
             ("heartbeat_ms", self.heartbeat().as_millis().to_string()),
@@ -203,6 +213,11 @@ impl Settings {
     /// First part of every subject.
     pub fn nats_prefix(&self) -> &str {
         self.nats_prefix.as_deref().unwrap_or("stanchion")
+    }
+
+    /// Are tokens handed out to whoever is at this machine?
+    pub fn dev_tokens(&self) -> bool {
+        self.dev_tokens.unwrap_or(false)
     }
 
     /// Time between two heartbeats.
@@ -268,7 +283,7 @@ impl Settings {
         prefix(self.nats_prefix(), "nats_prefix")
     }
 
-    /// Who is believed to be who.
+    /// Who is believed to be who. Says in the log which keys of a set are left out, so it is made once.
     ///
     /// # Errors
     /// A key set that cannot be read, or no way at all to know a user.
@@ -287,7 +302,17 @@ impl Settings {
             issuer: self.jwt_issuer.clone(),
             audience: self.jwt_audience.clone(),
             guest_secret: if guests { self.pass_secret.clone() } else { None },
+            ..IdentityConfig::default()
         };
+        if identity.jwks.is_some() {
+            for (setting, claim) in [(&identity.issuer, "jwt_issuer"), (&identity.audience, "jwt_audience")] {
+                if setting.is_none() {
+                    tracing::warn!(
+                        "{claim} is not set: a token that the same login signed for another service is accepted"
+                    );
+                }
+            }
+        }
         Authenticator::new(&identity).context("jwt_jwks")
     }
 

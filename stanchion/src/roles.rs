@@ -7,12 +7,13 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use booking::Booking;
-use gateway::{Collaborators, Gateway, GatewayConfig};
+use gateway::{Collaborators, Gateway, GatewayConfig, booking_service::SharedBooking};
 use queue_worker::{Worker, WorkerConfig};
 use waitingroom::{
     clock::Clock,
     engine::{SharedEngine, redis::RedisEngine},
     http::Check,
+    identity::Authenticator,
     ids::NodeId,
     lifecycle::Lifecycle,
     pass::PassKey,
@@ -86,14 +87,13 @@ impl Line {
         &self,
         settings: &Settings,
         lifecycle: &Lifecycle,
-        booking_url: String,
-        guests: bool,
+        authenticator: Authenticator,
+        booking: SharedBooking,
         development_secret: Option<Secret>,
     ) -> Result<Gateway> {
         let secret = settings.required(&settings.pass_secret, "pass_secret")?;
         let config = GatewayConfig {
             node: self.node.clone(),
-            booking_url,
             heartbeat: settings.heartbeat(),
             drain_window: settings.drain_window(),
             trusted_proxies: settings.trusted_proxies.clone().unwrap_or_default(),
@@ -102,7 +102,8 @@ impl Line {
         let with = Collaborators {
             engine: self.engine.clone(),
             signals: self.signals.clone(),
-            authenticator: settings.authenticator(guests)?,
+            authenticator,
+            booking,
             passes: PassKey::new(secret),
             tickets: TicketKey::new(secret),
             clock: Clock::System,
@@ -114,7 +115,7 @@ impl Line {
     fn backends(
         &self,
         settings: &Settings,
-        guests: bool,
+        authenticator: Authenticator,
         store: booking::store::SharedStore,
         bus: Arc<dyn waitingroom::bus::Bus>,
     ) -> Result<booking::Backends> {
@@ -124,7 +125,7 @@ impl Line {
             bus,
             engine: self.engine.clone(),
             signals: self.signals.clone(),
-            authenticator: settings.authenticator(guests)?,
+            authenticator,
             pass_key: PassKey::new(secret),
             board: self.board.clone(),
             clock: Clock::System,

@@ -8,6 +8,7 @@ mod deaf_gateway;
 mod drain;
 mod figures;
 mod follows_booking;
+mod full_house;
 mod holds;
 mod live_tasks;
 mod lost_clients;

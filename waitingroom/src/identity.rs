@@ -207,6 +207,11 @@ pub fn mint_user_token(
 }
 
 impl Identity {
+    /// Has the token ended, with the tolerance that it was accepted with?
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        claims::is_over(self.expires_at, now)
+    }
+
     /// This identity, if it is an operator's.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 use waitingroom::line::Grant;
 
-use super::shop::{Shop, token};
+use super::shop::{Shop, admin, token};
 
 #[tokio::test]
 async fn a_pass_becomes_a_booking() {
@@ -193,4 +193,75 @@ async fn without_a_token_nothing_is_reserved() {
     let answer = shop.send("POST", "/bookings/reserve", None, &[], Some(json!({}))).await;
     assert_eq!(answer.status, 401);
     assert_eq!(shop.get("/admin/events", &token("ann")).await.code(), "FORBIDDEN");
+}
+
+#[tokio::test]
+async fn a_closed_sale_reserves_nothing_more_and_keeps_what_it_reserved() {
+    let shop = Shop::open().await;
+    let (first, second) = (shop.pass("ann").await, shop.pass("bob").await);
+    let made = shop.reserve("ann", &first, Some("k1"), 0, 1).await;
+    assert_eq!(made.status, 201);
+    let set = async |state: &str| {
+        let path = format!("/admin/events/{}/queue", shop.event);
+        let answer = shop.send("PUT", &path, Some(&admin()), &[], Some(json!({"state": state}))).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    set("closed").await;
+    let late = shop.reserve("bob", &second, Some("k2"), 0, 1).await;
+    assert_eq!((late.status.as_u16(), late.code()), (409, "QUEUE_CLOSED"));
+    let options = json!({"event_id": shop.event, "options": [{"zone_id": shop.zones[0], "quantity": 1}]});
+    let pass = [("x-queue-pass", second.as_str())];
+    let wish = shop.send("POST", "/bookings/reserve/first", Some(&token("bob")), &pass, Some(options)).await;
+    assert_eq!((wish.status.as_u16(), wish.code()), (409, "QUEUE_CLOSED"));
+    assert_eq!(shop.left().await, [19, 2]);
+    let again = shop.reserve("ann", &first, Some("k1"), 0, 1).await;
+    assert_eq!((again.status.as_u16(), &again.body), (201, &made.body), "what was made before is told");
+    for state in ["paused", "scheduled", "sold_out"] {
+        set(state).await;
+        let pass = shop.reserve("cleo", &second, None, 0, 1).await;
+        assert_eq!(pass.code(), "PASS_WRONG_USER", "a pass is looked at while the sale is {state}");
+    }
+    assert_eq!(shop.reserve("bob", &second, Some("k2"), 0, 1).await.status, 201, "passes stay good in a pause");
+    set("closed").await;
+    let confirm = format!("/bookings/{}/confirm", made.body["booking_id"].as_str().unwrap());
+    assert_eq!(shop.post(&confirm, &token("ann")).await.status, 200, "what was held before the end may be paid");
+}
+
+#[tokio::test]
+async fn a_retry_finds_a_booking_that_has_ended() {
+    let shop = Shop::open().await;
+    let (cancelled, expired) = (shop.pass("ann").await, shop.pass("bob").await);
+    let booking = shop.reserve("ann", &cancelled, Some("k1"), 0, 1).await.body;
+    assert_eq!(shop.reserve("bob", &expired, Some("k1"), 0, 1).await.status, 201);
+    let id = booking["booking_id"].as_str().unwrap();
+    assert_eq!(shop.post(&format!("/bookings/{id}/cancel"), &token("ann")).await.status, 200);
+    let again = shop.reserve("ann", &cancelled, Some("k1"), 0, 1).await;
+    assert_eq!((again.status.as_u16(), again.code()), (409, "BOOKING_NOT_PENDING"));
+    shop.clock.advance(Duration::from_secs(700));
+    let again = shop.reserve("bob", &expired, Some("k1"), 0, 1).await;
+    assert_eq!((again.status.as_u16(), again.code()), (409, "BOOKING_EXPIRED"));
+}
+
+#[tokio::test]
+async fn a_key_in_quotes_is_the_same_key() {
+    let shop = Shop::open().await;
+    let pass = shop.pass("ann").await;
+    let first = shop.reserve("ann", &pass, Some("\"two words\""), 0, 1).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    for key in ["two words", "\"two words\";v=1"] {
+        let again = shop.reserve("ann", &pass, Some(key), 0, 1).await;
+        assert_eq!((again.status.as_u16(), &again.body), (201, &first.body), "{key}");
+    }
+    let broken = shop.reserve("ann", &pass, Some("\"two words"), 0, 1).await;
+    assert_eq!((broken.status.as_u16(), broken.body["field"].as_str()), (422, Some("idempotency_key")));
+}
+
+#[tokio::test]
+async fn numbers_are_whole_however_they_are_written() {
+    let shop = Shop::open().await;
+    let mut order = shop.order(0, 1);
+    order["quantity"] = json!(3.0);
+    order["queue_pass"] = json!(shop.pass("ann").await);
+    let answer = shop.send("POST", "/bookings/reserve", Some(&token("ann")), &[], Some(order)).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["quantity"]), (201, &json!(3)));
 }

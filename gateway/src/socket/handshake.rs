@@ -29,12 +29,15 @@ use tokio_tungstenite::{
     },
 };
 use waitingroom::{
+    clock::Clock,
     problem::{Code, Problem},
     wire::{MAX_FRAME_BYTES, SUBPROTOCOL},
 };
 
+use super::guard::Guarded;
+
 /// A socket of ours.
-pub(super) type Socket = WebSocketStream<TcpStream>;
+pub(super) type Socket = WebSocketStream<Guarded>;
 
 /// The library keeps a read buffer of this size for each connection, and a larger one for who has sent a larger frame; its
 /// default of 128 KiB costs 137 KB of memory each.
@@ -59,17 +62,26 @@ impl<S: Sync> FromRequestParts<S> for Handshake {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let refusal = || Problem::new(Code::Malformed, "this path answers WebSocket handshakes only");
         let headers = &parts.headers;
-        let asks = names(headers, &CONNECTION, "upgrade")
-            && names(headers, &UPGRADE, "websocket")
-            && names(headers, &SEC_WEBSOCKET_VERSION, "13");
-        let key = headers.get(SEC_WEBSOCKET_KEY).filter(|_| asks).ok_or_else(refusal)?;
-        let accept = derive_accept_key(key.as_bytes()).parse().map_err(|_| refusal())?;
+        for (name, wanted) in [(UPGRADE, "websocket"), (CONNECTION, "Upgrade"), (SEC_WEBSOCKET_VERSION, "13")] {
+            if !names(headers, &name, wanted) {
+                return Err(refusal(&format!("the header {name} does not say {wanted}")));
+            }
+        }
+        let key = headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| refusal("the header sec-websocket-key is missing"))?;
+        let unusable = |_| refusal("the header sec-websocket-key is of no use");
+        let accept = derive_accept_key(key.as_bytes()).parse().map_err(unusable)?;
         let knows_protocol = names(headers, &SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
-        let connection = parts.extensions.remove::<OnUpgrade>().ok_or_else(refusal)?;
+        let connection = parts.extensions.remove::<OnUpgrade>();
+        let connection = connection.ok_or_else(|| refusal("the connection cannot be upgraded (it takes HTTP/1.1)"))?;
         Ok(Self { accept, knows_protocol, connection })
     }
+}
+
+/// Who asks by way of a proxy finds here what that has dropped.
+fn refusal(missing: &str) -> Problem {
+    let detail = format!("this path answers WebSocket handshakes only: {missing}; does a proxy in between drop it?");
+    Problem::new(Code::Malformed, detail)
 }
 
 impl Handshake {
@@ -95,12 +107,13 @@ fn names(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
 }
 
 /// The socket on a connection that was upgraded; nothing where the client went before the answer.
-pub(super) async fn open(connection: OnUpgrade) -> Option<Socket> {
+pub(super) async fn open(connection: OnUpgrade, clock: Clock) -> Option<Socket> {
     let upgraded = timeout(DEADLINE, connection).await.ok()?.ok()?;
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("the accept loop serves TCP streams");
     let stream = parts.io.into_inner();
     let _ = socket2::SockRef::from(&stream).set_send_buffer_size(KERNEL_BUFFER_BYTES); // only a matter of memory
     let early = parts.read_buf.to_vec(); // what the client said without waiting for the answer
+    let stream = Guarded::new(stream, &early, clock);
     Some(WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config())).await)
 }
 
@@ -135,8 +148,14 @@ mod tests {
                 request = request.header(*name, *value);
             }
             let (mut parts, ()) = request.body(()).unwrap().into_parts();
-            let refused = Handshake::from_request_parts(&mut parts, &()).await.err();
-            assert_eq!(refused.map(|problem| problem.code), Some(Code::Malformed)); // the last has no connection beneath
+            let refused = Handshake::from_request_parts(&mut parts, &()).await.err().unwrap();
+            assert_eq!(refused.code, Code::Malformed); // the last has no connection beneath
+            let missing = whole.get(left_out).map_or("cannot be upgraded", |(name, _)| *name);
+            assert!(refused.detail.contains(missing), "{} should name {missing}", refused.detail);
         }
+        let keyless = whole.iter().fold(Request::get("/"), |request, (name, value)| request.header(*name, *value));
+        let (mut parts, ()) = keyless.body(()).unwrap().into_parts();
+        let refused = Handshake::from_request_parts(&mut parts, &()).await.err().unwrap();
+        assert!(refused.detail.contains("sec-websocket-key"), "{}", refused.detail);
     }
 }

@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use waitingroom::{
-    ids::UserId,
+    identity::Identity,
     problem::{Code, Problem},
     wire::{ClientMessage, CloseCode, ServerMessage},
 };
@@ -19,7 +19,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A client whose token was accepted.
 pub(super) struct Introduced {
-    pub(super) user: UserId,
+    /// In a box: it is looked at seldom, and every connection keeps room for what it does not have elsewhere.
+    pub(super) identity: Box<Identity>,
     /// Handed on to booking with the user's own requests.
     pub(super) token: Box<str>,
 }
@@ -39,7 +40,7 @@ pub(super) async fn meet(gateway: &Gateway, socket: &mut Socket) -> Result<Intro
     };
     match gateway.0.with.authenticator.identify(&token) {
         Ok(identity) => {
-            welcome(gateway, socket, Introduced { user: identity.user, token: token.into_boxed_str() }).await
+            welcome(gateway, socket, Introduced { identity: Box::new(identity), token: token.into_boxed_str() }).await
         }
         Err(problem) => refuse(socket, &problem, CloseCode::BadToken).await,
     }
@@ -65,7 +66,7 @@ async fn first_frame(socket: &mut Socket) -> Result<String, End> {
 async fn welcome(gateway: &Gateway, socket: &mut Socket, introduced: Introduced) -> Result<Introduced, End> {
     let connected = ServerMessage::Connected {
         node: gateway.0.config.node.clone(),
-        user_id: introduced.user.clone(),
+        user_id: introduced.identity.user.clone(),
         heartbeat_ms: gateway.0.config.heartbeat.as_millis() as u64,
     };
     say(socket, &connected).await?;

@@ -50,6 +50,8 @@ impl Settings {
             jwt_audience,
             pass_secret,
             guests,
+            dev_tokens,
+            allowed_hosts,
             booking_url,
             threads,
             heartbeat_ms,

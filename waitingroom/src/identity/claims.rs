@@ -36,7 +36,7 @@ impl Claims {
     /// Is the token in force at `now`, and for us?
     pub(super) fn check(&self, expected: &Expected, now: Timestamp) -> Result<(), Problem> {
         let ends = self.expires_at()?;
-        if ends.plus(LEEWAY) <= now {
+        if is_over(ends, now) {
             return Err(Problem::new(Code::TokenExpired, "the token has expired (exp)"));
         }
         if ends > now.plus(MAX_LIFE) {
@@ -98,6 +98,11 @@ impl Claims {
         }
         Ok(Some(Timestamp::from_millis((seconds.floor().max(0.0) as i64) * 1000)))
     }
+}
+
+/// Has a token that ends then ended?
+pub(super) fn is_over(ends: Timestamp, now: Timestamp) -> bool {
+    ends.plus(LEEWAY) <= now
 }
 
 fn lacks(claim: &str) -> Problem {

@@ -86,7 +86,8 @@ impl Session<'_> {
     }
 
     fn ask_for(&mut self, event: EventId, grant: Arc<Grant>, items: Vec<WishItem>) {
-        let (gateway, user, token) = (self.gateway.clone(), self.client.user.clone(), self.client.token.clone());
+        let (gateway, user, token) =
+            (self.gateway.clone(), self.client.identity.user.clone(), self.client.token.clone());
         let asked = Arc::clone(&grant);
         let asking = Box::pin(async move {
             let held = gateway.hold(&token, event, &user, &asked, &items).await;
@@ -99,7 +100,7 @@ impl Session<'_> {
     async fn say_pass(&mut self, socket: &mut Socket, event: EventId, grant: &Grant) -> Result<(), End> {
         let wish = self.followed(event).and_then(|followed| followed.wish.as_ref());
         let (hold, left) = wish.and_then(|wish| wish.with(&grant.pass_id)).map(Held::told).unwrap_or_default();
-        let message = self.gateway.pass_message(event, &self.client.user, grant, hold, left);
+        let message = self.gateway.pass_message(event, &self.client.identity.user, grant, hold, left);
         say(socket, &message).await
     }
 
