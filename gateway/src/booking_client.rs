@@ -1,6 +1,6 @@
 //! Hands a pass to booking on the user's behalf.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::http::{
     HeaderValue, Request, Response, StatusCode,
@@ -11,13 +11,18 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use tokio::{sync::Semaphore, time::timeout};
 use waitingroom::{
+    guest_address,
+    identity::Identity,
     ids::{EventId, IdempotencyKey},
     line::SaleState,
     problem::{Code, Problem},
     wire::{ReserveSeats, WishItem},
 };
 
-use crate::booking_service::{SharedBooking, Unreachable};
+use crate::{
+    Gateway,
+    booking_service::{SharedBooking, Unreachable},
+};
 
 /// Deadline of a reservation, connecting included.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -30,6 +35,22 @@ pub(crate) struct BookingClient {
     service: SharedBooking,
     /// A tick may release hundreds who have a wish: so many are asked about at the same time.
     wishes: Arc<Semaphore>,
+}
+
+/// For whom booking is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Behalf {
+    token: String,
+    /// Where a guest comes from, vouched for.
+    address: Option<String>,
+}
+
+impl Gateway {
+    /// The user of this token, who is at this address.
+    pub(crate) fn behalf(&self, token: &str, caller: &Identity, address: IpAddr) -> Behalf {
+        let vouched = caller.guest.and_then(|_| self.0.with.addresses.vouch(&caller.user, address));
+        Behalf { token: token.to_owned(), address: vouched }
+    }
 }
 
 /// What the pages without script show of an event.
@@ -82,7 +103,7 @@ impl BookingClient {
     /// Reserves; the answer is the booking's JSON.
     pub(crate) async fn reserve(
         &self,
-        token: &str,
+        behalf: &Behalf,
         pass: &str,
         request: &ReserveSeats,
     ) -> Result<Map<String, Value>, Refusal> {
@@ -90,13 +111,13 @@ impl BookingClient {
             "event_id": request.event_id, "show_id": request.show_id, "zone_id": request.zone_id,
             "quantity": request.quantity,
         });
-        self.post("/bookings/reserve", token, pass, &request.idempotency_key, &body).await
+        self.post("/bookings/reserve", behalf, pass, &request.idempotency_key, &body).await
     }
 
     /// Reserves the first of the wish's items that fits; the answer is the booking's JSON. Waits its turn.
     pub(crate) async fn reserve_first(
         &self,
-        token: &str,
+        behalf: &Behalf,
         pass: &str,
         event: EventId,
         wish: &[WishItem],
@@ -104,7 +125,7 @@ impl BookingClient {
     ) -> Result<Map<String, Value>, Refusal> {
         let _turn = self.wishes.acquire().await.expect("the semaphore is never closed");
         let body = serde_json::json!({"event_id": event, "options": wish});
-        self.post("/bookings/reserve/first", token, pass, key, &body).await
+        self.post("/bookings/reserve/first", behalf, pass, key, &body).await
     }
 
     /// The user's bookings that wait to be confirmed.
@@ -125,13 +146,17 @@ impl BookingClient {
     async fn post(
         &self,
         path: &str,
-        token: &str,
+        behalf: &Behalf,
         pass: &str,
         key: &IdempotencyKey,
         body: &Value,
     ) -> Result<Map<String, Value>, Refusal> {
-        let request = Request::post(format!("/api/v1{path}"))
-            .header(AUTHORIZATION, format!("Bearer {token}"))
+        let mut request = Request::post(format!("/api/v1{path}"));
+        if let Some(address) = &behalf.address {
+            request = request.header(guest_address::HEADER, address);
+        }
+        let request = request
+            .header(AUTHORIZATION, format!("Bearer {}", behalf.token))
             .header(CONTENT_TYPE, "application/json")
             .header("X-Queue-Pass", pass)
             .header("Idempotency-Key", as_header(key)?)

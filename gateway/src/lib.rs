@@ -25,6 +25,7 @@ use ipnet::IpNet;
 use waitingroom::{
     clock::Clock,
     engine::{SharedEngine, gathering::Gathering},
+    guest_address::AddressKey,
     identity::Authenticator,
     ids::NodeId,
     lifecycle::Lifecycle,
@@ -34,6 +35,7 @@ use waitingroom::{
     ticket::TicketKey,
 };
 
+pub use self::admission::GuestLimits;
 use self::{
     admission::GuestDoor, booking_client::BookingClient, booking_service::SharedBooking, pulse::Pulse,
     registry::Registry,
@@ -50,6 +52,8 @@ pub struct GatewayConfig {
     pub drain_window: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// What guests may do.
+    pub guests: GuestLimits,
     /// The secret of development tokens; where it is not set, `/dev/token` does not exist.
     pub development_secret: Option<Secret>,
 }
@@ -69,6 +73,8 @@ pub struct Collaborators {
     pub tickets: TicketKey,
     /// The way to booking.
     pub booking: SharedBooking,
+    /// Tells booking where guests come from.
+    pub addresses: AddressKey,
     /// The time.
     pub clock: Clock,
     /// The tasks.
@@ -95,7 +101,7 @@ impl Gateway {
     /// A gateway that serves nobody yet.
     pub fn new(config: GatewayConfig, with: Collaborators) -> Self {
         let booking = BookingClient::new(with.booking.clone());
-        let guest_door = GuestDoor::new(config.trusted_proxies.clone());
+        let guest_door = GuestDoor::new(config.guests, config.trusted_proxies.clone());
         let pulse = Pulse::new(config.heartbeat);
         let line = Gathering::new(with.engine.clone(), with.clock.clone(), with.lifecycle.clone());
         // Looked up once: it is counted for each pass.

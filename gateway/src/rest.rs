@@ -3,9 +3,11 @@
 mod identities;
 mod queue;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 use axum::{
     Router,
-    extract::FromRequestParts,
+    extract::{ConnectInfo, FromRequestParts},
     http::request::Parts,
     routing::{delete, get, post},
 };
@@ -29,6 +31,23 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         false => routes, // nothing is there, so that nothing is read of a request to it
     };
     routes.with_state(gateway)
+}
+
+/// Who takes places, and where they come from.
+pub(crate) struct Caller {
+    pub(crate) identity: Identity,
+    pub(crate) address: IpAddr,
+}
+
+impl FromRequestParts<Gateway> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
+        let identity = gateway.0.with.authenticator.authenticate(&parts.headers)?;
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |peer| peer.0);
+        Ok(Self { identity, address: gateway.0.guest_door.address(peer, &parts.headers) })
+    }
 }
 
 /// The user of a request.

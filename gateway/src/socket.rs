@@ -5,11 +5,17 @@ mod handshake;
 mod introduction;
 mod session;
 
-use std::{pin::pin, task::Poll, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use axum::{
     Extension,
-    extract::State,
+    extract::{ConnectInfo, State},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use futures_util::{SinkExt, StreamExt, poll};
@@ -52,31 +58,39 @@ enum End {
 /// The connection's place among the listener's; kept for as long as the connection lives.
 type Place = Option<Extension<waitingroom::http::Place>>;
 
+/// What a connection keeps of its request: its place, and where it comes from.
+type Origin = Box<(Place, IpAddr)>;
+
 pub(crate) async fn upgrade(
     State(gateway): State<Gateway>,
     place: Place,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     handshake: Result<Handshake, Problem>,
 ) -> Response {
     let (response, connection) = match handshake {
         Ok(handshake) => handshake.answer(),
         Err(problem) => return problem.into_response(),
     };
+    let origin = Box::new((place, gateway.0.guest_door.address(peer, &headers)));
     let lifecycle = gateway.0.with.lifecycle.clone();
-    tokio::spawn(lifecycle.track(connect(gateway, place, connection)));
+    tokio::spawn(lifecycle.track(connect(gateway, origin, connection)));
     response
 }
 
 /// A connection's life. What happens once, or seldom, happens in a box: its task would otherwise keep room for the largest of
 /// these steps all its life.
-async fn connect(gateway: Gateway, _place: Place, connection: OnUpgrade) {
+async fn connect(gateway: Gateway, origin: Origin, connection: OnUpgrade) {
     let clock = gateway.0.with.clock.clone();
     let Some(mut socket) = Box::pin(handshake::open(connection, clock)).await else { return };
-    converse(&gateway, &mut socket).await;
+    converse(&gateway, &mut socket, &origin.1).await;
+    drop(origin); // the place is kept until here
 }
 
-async fn converse(gateway: &Gateway, socket: &mut Socket) {
+async fn converse(gateway: &Gateway, socket: &mut Socket, address: &IpAddr) {
     metrics::gauge!("stanchion_sockets").increment(1.0);
-    let mut session = Box::pin(introduction::meet(gateway, socket)).await.map(|client| Session::new(gateway, client));
+    let mut session =
+        Box::pin(introduction::meet(gateway, socket, *address)).await.map(|client| Session::new(gateway, client));
     let end = match &mut session {
         Ok(session) => session.serve(socket).await,
         Err(end) => *end,
@@ -166,7 +180,7 @@ async fn finish(socket: &mut Socket) {
 mod tests {
     use super::*;
 
-    fn size<F: Future>(_: fn(Gateway, Place, OnUpgrade) -> F) -> usize {
+    fn size<F: Future>(_: fn(Gateway, Origin, OnUpgrade) -> F) -> usize {
         size_of::<F>()
     }
 

@@ -4,7 +4,7 @@ mod embedded;
 mod file;
 mod url;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -74,6 +74,26 @@ pub struct Settings {
     /// Admit guests: visitors without a login [default: true on the embedded default, else false]
     #[arg(long, env = "STANCHION_GUESTS", global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub guests: Option<bool>,
+    /// Guests that are made at once for one address (one /64 network, with IPv6), and a fortieth of it each second over time; four times as
+    /// many for a /24 or /48 network [default: 200]
+    #[arg(long, env = "STANCHION_GUESTS_PER_ADDRESS", global = true, value_name = "N")]
+    pub guests_per_address: Option<NonZeroU32>,
+    /// Places in line of guests of one address at the same time, on each gateway; four times as many for a network [default: 200]
+    #[arg(long, env = "STANCHION_GUEST_PLACES_PER_ADDRESS", global = true, value_name = "N")]
+    pub guest_places_per_address: Option<NonZeroU32>,
+    /// Bookings of guests of one address that are not paid for, or were not and ended within the cool-down, at each instance of
+    /// booking; four times as many for a network [default: 50]
+    #[arg(long, env = "STANCHION_GUEST_HOLDS_PER_ADDRESS", global = true, value_name = "N")]
+    pub guest_holds_per_address: Option<NonZeroU32>,
+    /// Bookings of guests of one address within an hour, at each instance of booking; four times as many for a network [default: 100]
+    #[arg(long, env = "STANCHION_GUEST_BOOKINGS_PER_ADDRESS", global = true, value_name = "N")]
+    pub guest_bookings_per_address: Option<NonZeroU32>,
+    /// Seconds for which a guest's unpaid hold counts after its end [default: 600]
+    #[arg(long, env = "STANCHION_GUEST_COOLDOWN_SECONDS", global = true, value_name = "SECONDS")]
+    pub guest_cooldown_seconds: Option<u32>,
+    /// Seconds for which a guest may take new places after it was made; then it is renewed, which counts as a new one [default: 600]
+    #[arg(long, env = "STANCHION_GUEST_JOIN_SECONDS", global = true, value_name = "SECONDS")]
+    pub guest_join_seconds: Option<NonZeroU32>,
     /// Hand out tokens of any user and role at POST /api/v1/dev/token, for a first look: on the embedded default without a login of
     /// its own, and only to this machine under the names localhost, 127.0.0.1 and [::1]
     #[arg(long, env = "STANCHION_DEV_TOKENS", global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
@@ -170,6 +190,12 @@ impl Settings {
             ("jwt_audience", given(&self.jwt_audience)),
             ("pass_secret", hidden(&self.pass_secret)),
             ("guests", self.guests.map_or_else(|| "on the embedded default only".to_owned(), |on| on.to_string())),
+            ("guests_per_address", self.guests_in_line().guests.to_string()),
+            ("guest_places_per_address", self.guests_in_line().places.to_string()),
+            ("guest_holds_per_address", self.guests_bookings().holds.to_string()),
+            ("guest_bookings_per_address", self.guests_bookings().bookings.to_string()),
+            ("guest_cooldown_seconds", self.guests_bookings().cool_down.as_secs().to_string()),
+            ("guest_join_seconds", self.guests_in_line().join_for.as_secs().to_string()),
             ("dev_tokens", self.dev_tokens().to_string()),
             ("allowed_hosts", format!("{:?}", self.allowed_hosts.clone().unwrap_or_default())),
             ("booking_url", given(&self.booking_url)),
@@ -213,6 +239,26 @@ impl Settings {
     /// First part of every subject.
     pub fn nats_prefix(&self) -> &str {
         self.nats_prefix.as_deref().unwrap_or("stanchion")
+    }
+
+    /// What guests may do in line.
+    pub fn guests_in_line(&self) -> gateway::GuestLimits {
+        let usual = gateway::GuestLimits::default();
+        gateway::GuestLimits {
+            guests: self.guests_per_address.unwrap_or(usual.guests),
+            places: self.guest_places_per_address.unwrap_or(usual.places),
+            join_for: self.guest_join_seconds.map_or(usual.join_for, |time| Duration::from_secs(time.get().into())),
+        }
+    }
+
+    /// What guests may book.
+    pub fn guests_bookings(&self) -> booking::GuestLimits {
+        let usual = booking::GuestLimits::default();
+        booking::GuestLimits {
+            holds: self.guest_holds_per_address.unwrap_or(usual.holds),
+            bookings: self.guest_bookings_per_address.unwrap_or(usual.bookings),
+            cool_down: self.guest_cooldown_seconds.map_or(usual.cool_down, |time| Duration::from_secs(time.into())),
+        }
     }
 
     /// Are tokens handed out to whoever is at this machine?

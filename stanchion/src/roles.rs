@@ -12,6 +12,7 @@ use queue_worker::{Worker, WorkerConfig};
 use waitingroom::{
     clock::Clock,
     engine::{SharedEngine, redis::RedisEngine},
+    guest_address::AddressKey,
     http::Check,
     identity::Authenticator,
     ids::NodeId,
@@ -97,6 +98,7 @@ impl Line {
             heartbeat: settings.heartbeat(),
             drain_window: settings.drain_window(),
             trusted_proxies: settings.trusted_proxies.clone().unwrap_or_default(),
+            guests: settings.guests_in_line(),
             development_secret,
         };
         let with = Collaborators {
@@ -104,6 +106,7 @@ impl Line {
             signals: self.signals.clone(),
             authenticator,
             booking,
+            addresses: AddressKey::new(secret),
             passes: PassKey::new(secret),
             tickets: TicketKey::new(secret),
             clock: Clock::System,
@@ -127,6 +130,7 @@ impl Line {
             signals: self.signals.clone(),
             authenticator,
             pass_key: PassKey::new(secret),
+            addresses: AddressKey::new(secret),
             board: self.board.clone(),
             clock: Clock::System,
         })
@@ -145,7 +149,12 @@ impl Line {
 
 /// Those who only look may not take the connections of those who reserve.
 fn booking_config(settings: &Settings) -> booking::BookingConfig {
-    booking::BookingConfig { availability_readers: settings.max_connections() / 2, ..booking::BookingConfig::default() }
+    booking::BookingConfig {
+        availability_readers: settings.max_connections() / 2,
+        trusted_proxies: settings.trusted_proxies.clone().unwrap_or_default(),
+        guests: settings.guests_bookings(),
+        ..booking::BookingConfig::default()
+    }
 }
 
 /// Readiness: the gateway hears.

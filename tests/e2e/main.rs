@@ -9,6 +9,7 @@ mod drain;
 mod figures;
 mod follows_booking;
 mod full_house;
+mod guests;
 mod holds;
 mod live_tasks;
 mod lost_clients;

@@ -1,6 +1,6 @@
 //! `POST /bookings/reserve`.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use axum::{
     extract::State,
@@ -16,7 +16,7 @@ use waitingroom::{
     wire::{WishItem, check_wish},
 };
 
-use super::caller::Caller;
+use super::caller::Buyer;
 use crate::{
     desk::Desk,
     first_fit::Alternatives,
@@ -38,16 +38,16 @@ pub(super) struct Request {
 
 pub(super) async fn reserve(
     State(desk): State<Arc<Desk>>,
-    Caller(user): Caller,
+    Buyer { user, guest_address }: Buyer,
     headers: HeaderMap,
     Json(request): Json<Request>,
 ) -> Result<impl IntoResponse, Problem> {
-    let wish = wish(user, &headers, request)?;
+    let wish = wish(user, guest_address, &headers, request)?;
     let booking = desk.reserve(&wish).await?;
     reserved(booking.at(desk.now()))
 }
 
-fn wish(user: UserId, headers: &HeaderMap, request: Request) -> Result<Wish, Problem> {
+fn wish(user: UserId, guest_address: Option<IpAddr>, headers: &HeaderMap, request: Request) -> Result<Wish, Problem> {
     let quantity = u32::try_from(request.quantity).ok().filter(|seats| (1..=MAX_QUANTITY).contains(seats));
     let quantity = quantity.ok_or_else(|| Problem::invalid("quantity", format!("must be from 1 to {MAX_QUANTITY}")))?;
     if request.unit_price.is_some_and(|price| !price.is_finite() || price < 0.0) {
@@ -63,6 +63,7 @@ fn wish(user: UserId, headers: &HeaderMap, request: Request) -> Result<Wish, Pro
         pass: pass.filter(|token| !token.is_empty()),
         key: key(headers)?,
         any: false,
+        guest_address,
     })
 }
 
@@ -76,7 +77,7 @@ pub(super) struct Options {
 /// `POST /bookings/reserve/first`.
 pub(super) async fn reserve_first(
     State(desk): State<Arc<Desk>>,
-    Caller(user): Caller,
+    Buyer { user, guest_address }: Buyer,
     headers: HeaderMap,
     Json(request): Json<Options>,
 ) -> Result<impl IntoResponse, Problem> {
@@ -91,6 +92,7 @@ pub(super) async fn reserve_first(
         items: request.options,
         pass: pass.filter(|token| !token.is_empty()),
         key: key(&headers)?,
+        guest_address,
     };
     let booking = desk.reserve_first(&asked).await?;
     reserved(booking.at(desk.now()))

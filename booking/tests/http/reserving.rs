@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use booking::{BookingConfig, GuestLimits};
 use futures_util::future::join_all;
 use serde_json::json;
 use uuid::Uuid;
-use waitingroom::line::Grant;
+use waitingroom::{guest_address::HEADER, line::Grant};
 
-use super::shop::{Shop, admin, token};
+use super::shop::{Shop, address_of, admin, guest, token};
 
 #[tokio::test]
 async fn a_pass_becomes_a_booking() {
@@ -264,4 +265,36 @@ async fn numbers_are_whole_however_they_are_written() {
     order["queue_pass"] = json!(shop.pass("ann").await);
     let answer = shop.send("POST", "/bookings/reserve", Some(&token("ann")), &[], Some(order)).await;
     assert_eq!((answer.status.as_u16(), &answer.body["quantity"]), (201, &json!(3)));
+}
+
+#[tokio::test]
+async fn guests_of_one_address_have_as_many_bookings_as_they_may() {
+    let (shop, holds) = (Shop::open().await, 2.try_into().unwrap());
+    let guests = GuestLimits { holds, ..GuestLimits::default() };
+    let shop = shop.with(BookingConfig { guests, ..BookingConfig::default() }).await;
+    let reserve = async |user: &str, address: Option<String>| {
+        let pass = shop.pass(user).await;
+        let mut headers = vec![("x-queue-pass", pass.as_str()), ("idempotency-key", user)];
+        headers.extend(address.as_deref().map(|address| (HEADER, address)));
+        let token = if user.starts_with("guest-") { guest(user) } else { token(user) };
+        let order = Some(shop.order(0, 1));
+        let first = shop.send("POST", "/bookings/reserve", Some(&token), &headers, order.clone()).await;
+        let again = shop.send("POST", "/bookings/reserve", Some(&token), &headers, order).await;
+        assert_eq!((first.status, &first.body), (again.status, &again.body), "a retry is no other booking");
+        first
+    };
+    let here = |user: &str| Some(address_of(user, "203.0.113.9"));
+    let first = reserve("guest-1", here("guest-1")).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    assert_eq!(reserve("guest-2", here("guest-2")).await.status, 201);
+    let refused = reserve("guest-3", here("guest-3")).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (429, "RATE_LIMITED"));
+    assert!(refused.retry_after.is_some());
+    assert_eq!(reserve("guest-4", Some(address_of("guest-4", "203.0.113.10"))).await.status, 201, "another address");
+    assert_eq!(reserve("ann", here("ann")).await.status, 201, "no guest");
+    // Somebody else's address proves nothing; where none is known, nobody is counted.
+    assert_eq!(reserve("guest-5", here("guest-1")).await.status, 201);
+    let confirm = format!("/bookings/{}/confirm", first.body["booking_id"].as_str().unwrap());
+    assert_eq!(shop.post(&confirm, &guest("guest-1")).await.status, 200);
+    assert_eq!(reserve("guest-6", here("guest-6")).await.status, 201, "what is paid for is no hold");
 }

@@ -1,6 +1,9 @@
 //! Identities that are signed here: guests, and development tokens on the embedded default.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use axum::{
     extract::{ConnectInfo, State},
@@ -12,7 +15,7 @@ use uuid::Uuid;
 use waitingroom::{
     clock::Timestamp,
     http::Json,
-    identity::{GUEST_LIFE, GUEST_PREFIX, mint_user_token},
+    identity::{GUEST_LIFE, GUEST_PREFIX, Identity, mint_user_token},
     ids::UserId,
     problem::{Code, Problem},
 };
@@ -29,42 +32,49 @@ struct Token {
     expires_at: Timestamp,
 }
 
+/// A new guest; of a guest's token the same guest with a new one, which may take places again; of the cookie of the pages without script
+/// the guest that it names.
 pub(super) async fn guest(
     State(gateway): State<Gateway>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if let Some(known) = known_guest(&gateway, &headers) {
+    let own = gateway.0.with.authenticator.authenticate(&headers).ok().filter(|identity| identity.guest.is_some());
+    let known = match own {
+        None => known_guest(&gateway, &headers),
+        Some(_) => None,
+    };
+    if let Some(known) = known {
         return Ok((StatusCode::CREATED, Json(known)).into_response());
     }
-    let (user_id, token, expires_at) = gateway.mint_guest(peer, &headers)?;
-    Ok((StatusCode::CREATED, Json(Token { token, user_id, expires_at })).into_response())
+    let address = gateway.0.guest_door.address(peer, &headers);
+    let (guest, token) = gateway.mint_guest(address, own.map(|identity| identity.user))?;
+    let answer = Token { token, user_id: guest.user, expires_at: guest.expires_at };
+    Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
 /// The guest that the pages without script gave to this browser: who allows scripts then keeps the place.
 fn known_guest(gateway: &Gateway, headers: &HeaderMap) -> Option<Token> {
-    let token = guest_token(headers)?;
-    let identity = gateway.0.with.authenticator.identify(token).ok().filter(|identity| identity.guest.is_some())?;
-    Some(Token { token: token.to_owned(), user_id: identity.user, expires_at: identity.expires_at })
+    let identity = gateway.guest(headers)?;
+    Some(Token { token: guest_token(headers)?.to_owned(), user_id: identity.user, expires_at: identity.expires_at })
 }
 
 impl Gateway {
-    /// A new guest and the token that proves it, where guests are admitted.
-    pub(crate) fn mint_guest(
-        &self,
-        peer: SocketAddr,
-        headers: &HeaderMap,
-    ) -> Result<(UserId, String, Timestamp), Problem> {
-        self.0.guest_door.admit(peer, headers)?;
+    /// A guest, new or known, and a token that proves it from now on, where guests are admitted. Either counts.
+    pub(crate) fn mint_guest(&self, address: IpAddr, known: Option<UserId>) -> Result<(Identity, String), Problem> {
         let with = &self.0.with;
-        let user_id: UserId = format!("{GUEST_PREFIX}{}", Uuid::new_v4()).parse().map_err(|_| internal())?;
+        if !with.authenticator.admits_guests() {
+            return Err(Problem::new(Code::NotFound, "guests are not admitted here; sign in at the shop"));
+        }
+        self.0.guest_door.admit(address)?;
+        let user = match known {
+            Some(user) => user,
+            None => format!("{GUEST_PREFIX}{}", Uuid::new_v4()).parse().map_err(|_| internal())?,
+        };
         let now = with.clock.now();
         let expires_at = now.plus(GUEST_LIFE);
-        let token = with
-            .authenticator
-            .mint_guest(&user_id, now, expires_at)
-            .ok_or_else(|| Problem::new(Code::NotFound, "guests are not admitted here; sign in at the shop"))?;
-        Ok((user_id, token, expires_at))
+        let token = with.authenticator.mint_guest(&user, now, expires_at).ok_or_else(internal)?;
+        Ok((Identity { user, admin: false, guest: Some(now), expires_at }, token))
     }
 }
 

@@ -23,6 +23,7 @@ use self::wishing::{Wish, Wished};
 use super::{End, Socket, flush, guard::is_too_many, in_time, introduction::Introduced, say, send};
 use crate::{
     Gateway,
+    admission::Stay,
     booking_client::Refusal,
     desk::Attachment,
     registry::{Due, Slot},
@@ -39,6 +40,8 @@ struct Followed {
     pass: Option<Arc<Grant>>,
     /// What the user wants, where they said so.
     wish: Option<Box<Wish>>,
+    /// Where a guest's place is counted.
+    _stay: Option<Box<Stay>>,
 }
 
 impl Followed {
@@ -60,7 +63,7 @@ enum Turn {
 
 pub(super) struct Session<'a> {
     gateway: &'a Gateway,
-    client: Introduced,
+    client: Box<Introduced>,
     slot: Arc<Slot>,
     followed: Vec<Followed>,
     reservation: Option<BoxFuture<'static, Reservation>>,
@@ -70,7 +73,7 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// The session of a client that has introduced itself.
-    pub(super) fn new(gateway: &'a Gateway, client: Introduced) -> Self {
+    pub(super) fn new(gateway: &'a Gateway, client: Box<Introduced>) -> Self {
         let slot = Arc::new(Slot::default());
         gateway.0.pulse.enter(&slot);
         Self { gateway, client, slot, followed: Vec::new(), reservation: None, wishing: None, heard_at: Instant::now() }

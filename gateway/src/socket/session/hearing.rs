@@ -13,6 +13,7 @@ use waitingroom::{
 };
 
 use super::{Followed, Session, broken, error};
+use crate::booking_client::Behalf;
 use crate::socket::{End, Socket, answer_close, flush, send};
 
 /// What a join found.
@@ -100,15 +101,19 @@ impl Session<'_> {
         }
         let (gateway, user) = (self.gateway, self.client.identity.user.clone());
         let _arrival = gateway.arrival(join.event_id, &user);
-        let (new, place) = gateway.take_place(join.event_id, &user, gateway.here(), join.ticket.as_deref()).await?;
+        let (identity, address) = (&self.client.identity, self.client.address);
+        let ticket = join.ticket.as_deref();
+        let (new, place) = gateway.admit_to_line(join.event_id, identity, address, gateway.here(), ticket).await?;
         if new && let Some(booking) = self.held_before(join).await {
             let _ = gateway.give_up(join.event_id, &user).await; // nobody needs a place for what they have
+            gateway.note_left(join.event_id, &self.client.identity);
             return Ok(Taken::Held(booking));
         }
         if self.followed(join.event_id).is_none() {
             let attachment = gateway.attachment(join.event_id, &user, &self.slot);
             self.followed.reserve_exact(1); // nearly always the only one
-            self.followed.push(Followed { attachment, pass: None, wish: None });
+            let stay = gateway.stay(join.event_id, &self.client.identity);
+            self.followed.push(Followed { attachment, pass: None, wish: None, _stay: stay });
         }
         let place = gateway.register(join.event_id, &user, &self.slot, place).await?;
         if let Some(followed) = self.followed(join.event_id) {
@@ -139,7 +144,11 @@ impl Session<'_> {
     }
 
     async fn leave(&mut self, socket: &mut Socket, event: EventId) -> Result<(), End> {
-        match self.gateway.give_up(event, &self.client.identity.user).await {
+        let given_up = self.gateway.give_up(event, &self.client.identity.user).await;
+        if given_up.is_ok() {
+            self.gateway.note_left(event, &self.client.identity);
+        }
+        match given_up {
             Ok(()) if self.followed(event).is_some() => Ok(()), // told with the user's other connections
             Ok(()) => send(socket, &ServerMessage::Left { event_id: event }).await,
             Err(problem) => send(socket, &error(&problem, Some(event.to_string()))).await,
@@ -168,12 +177,17 @@ impl Session<'_> {
             },
             Err(problem) => return send(socket, &error(&problem, about)).await,
         };
-        let (booking, token) = (self.gateway.0.booking.clone(), self.client.token.clone());
+        let (booking, behalf) = (self.gateway.0.booking.clone(), self.behalf());
         self.reservation = Some(Box::pin(async move {
-            let answer = booking.reserve(&token, &pass, &request).await;
+            let answer = booking.reserve(&behalf, &pass, &request).await;
             (request.idempotency_key, answer)
         }));
         Ok(())
+    }
+
+    /// For whom booking is asked.
+    pub(super) fn behalf(&self) -> Behalf {
+        self.gateway.behalf(&self.client.token, &self.client.identity, self.client.address)
     }
 
     fn last_pass(&self, event: EventId) -> Option<String> {

@@ -86,11 +86,10 @@ impl Session<'_> {
     }
 
     fn ask_for(&mut self, event: EventId, grant: Arc<Grant>, items: Vec<WishItem>) {
-        let (gateway, user, token) =
-            (self.gateway.clone(), self.client.identity.user.clone(), self.client.token.clone());
+        let (gateway, user, behalf) = (self.gateway.clone(), self.client.identity.user.clone(), self.behalf());
         let asked = Arc::clone(&grant);
         let asking = Box::pin(async move {
-            let held = gateway.hold(&token, event, &user, &asked, &items).await;
+            let held = gateway.hold(&behalf, event, &user, &asked, &items).await;
             Answer { event, grant: asked, held }
         });
         self.wishing = Some(Box::pin(in_time(event, grant, asking)));
