@@ -28,7 +28,7 @@ help: ## list these targets
 
 .PHONY: run
 run: release ## build and run everything in one process: http://localhost:8080
-	exec "$(TARGET)/release/stanchion"
+	exec "$(TARGET)/release/stanchion" --dev-tokens
 
 .PHONY: build
 build: $(WEB_DIST) ## build the web client, then the binary with it inside, for development

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    routing::{get, post, put},
+    routing::{delete, get, post, put},
 };
 
 use crate::desk::Desk;
@@ -37,6 +37,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/api/v1/bookings/{booking_id}/cancel", post(bookings::cancel))
         .route("/api/v1/admin/events", get(admin::list).post(admin::create))
         .route("/api/v1/admin/events/{event_id}/queue", get(admin::queue).put(admin::change_queue))
+        .route("/api/v1/admin/events/{event_id}/queue/places/{user_id}", delete(admin::remove_place))
         .route("/api/v1/admin/events/{event_id}/appearance", put(admin::change_appearance))
         .route("/api/v1/admin/events/{event_id}/live", get(live::one))
         .route("/api/v1/admin/events/{event_id}/live/stream", get(live::stream))

@@ -32,6 +32,8 @@ pub enum Action {
     ChangeQueue,
     /// The appearance of an event was changed.
     ChangeAppearance,
+    /// A user's place is about to be removed from a line.
+    RemovePlace,
     /// The engine's seats are about to be rebuilt from the database.
     SyncInventory,
     /// They were.
@@ -45,6 +47,7 @@ impl Action {
             Self::CreateEvent => "create_event",
             Self::ChangeQueue => "change_queue",
             Self::ChangeAppearance => "change_appearance",
+            Self::RemovePlace => "remove_place",
             Self::SyncInventory => "sync_inventory",
             Self::InventorySynced => "inventory_synced",
         }

@@ -18,8 +18,8 @@ use crate::{
     store::{SharedStore, StoreError},
 };
 
-/// Requests for unknown ids reach the database at most this often.
-const MISS_PAUSE: Duration = Duration::from_secs(1);
+/// Requests for unknown ids reach the database at most this often, together: each waits for a look that began after it came.
+const MISS_PAUSE: Duration = Duration::from_millis(50);
 
 /// What one reading of the catalogue found.
 #[derive(Debug, Default)]
@@ -36,7 +36,16 @@ pub(crate) struct Catalogue {
     edition: RwLock<Arc<Edition>>,
     /// Settings that were not what they had been, until somebody has passed them on.
     changed: RwLock<HashMap<EventId, QueueSettings>>,
-    last_read: Mutex<Option<Instant>>,
+    /// Lets one reading follow another.
+    reading: Mutex<()>,
+    missed: Mutex<Option<Look>>,
+}
+
+/// A look into the database for what was not known.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    began: Instant,
+    answered: bool,
 }
 
 struct StoreHandle(SharedStore);
@@ -63,7 +72,8 @@ impl Catalogue {
             store: StoreHandle(store),
             edition: RwLock::default(),
             changed: RwLock::default(),
-            last_read: Mutex::default(),
+            reading: Mutex::default(),
+            missed: Mutex::default(),
         }
     }
 
@@ -75,7 +85,7 @@ impl Catalogue {
     /// One event.
     ///
     /// # Errors
-    /// [`Refusal::EventNotFound`], after a look into the database if the last was not just now.
+    /// [`Refusal::EventNotFound`], after a look into the database: another instance may have made the event just now.
     pub(crate) async fn event(&self, event: EventId) -> Result<Arc<Event>, Refusal> {
         if let Some(found) = self.edition().by_id.get(&event) {
             return Ok(Arc::clone(found));
@@ -100,14 +110,13 @@ impl Catalogue {
     /// # Errors
     /// Those of the store.
     pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
-        let mut last_read = self.last_read.lock().await;
+        let _turn = self.reading.lock().await;
         // The revision first: a change in between is read now and once more at the next call.
         let revision = self.store.0.revision().await?;
         if revision == self.edition().revision {
             return Ok(());
         }
         let events: Vec<_> = self.store.0.catalogue().await?.into_iter().map(Arc::new).collect();
-        *last_read = Some(Instant::now());
         let by_id = events.iter().map(|event| (event.event_id, Arc::clone(event))).collect();
         self.replace(Edition { revision, events, by_id });
         Ok(())
@@ -127,15 +136,18 @@ impl Catalogue {
     }
 
     async fn reread_after_miss(&self) -> Result<(), Refusal> {
-        {
-            let mut last_read = self.last_read.lock().await;
-            if last_read.is_some_and(|at| at.elapsed() < MISS_PAUSE) {
-                return Ok(());
-            }
-            *last_read = Some(Instant::now());
+        let asked = Instant::now();
+        let mut missed = self.missed.lock().await;
+        match *missed {
+            Some(look) if look.began >= asked && look.answered => return Ok(()),
+            Some(look) if look.began >= asked => return Err(Refusal::NotNow("the database does not answer")),
+            Some(look) => tokio::time::sleep(MISS_PAUSE.saturating_sub(look.began.elapsed())).await,
+            None => {}
         }
-        self.refresh().await?;
-        Ok(())
+        let began = Instant::now();
+        let looked = self.refresh().await;
+        *missed = Some(Look { began, answered: looked.is_ok() });
+        Ok(looked?)
     }
 
     fn edition(&self) -> Arc<Edition> {

@@ -15,7 +15,13 @@ impl Desk {
         self.needs_database()?;
         let ruling = self.committer.decide(Decision { booking_id, user, verb }).await?;
         match ruling {
-            Ruling::Changed(booking) => Ok(booking),
+            Ruling::Changed(booking) => {
+                match verb {
+                    Verb::Confirm => self.guests.paid(booking_id),
+                    Verb::Cancel => self.guests.given_back(booking_id, self.now()),
+                }
+                Ok(booking)
+            }
             Ruling::Unchanged(booking) => as_it_was(booking, verb),
             Ruling::NotFound => Err(Refusal::BookingNotFound),
             Ruling::NotNow => Err(Refusal::NotNow("the booking is being changed; try again in a moment")),

@@ -2,12 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ipnet::IpNet;
 use tokio::sync::Mutex;
 
 use waitingroom::{
     bus::Bus,
     clock::{Clock, Timestamp},
     engine::SharedEngine,
+    guest_address::AddressKey,
     http::ServeLimits,
     identity::Authenticator,
     ids::EventId,
@@ -17,9 +19,19 @@ use waitingroom::{
 };
 
 use crate::{
-    availability::Availability, catalogue::Catalogue, commit::Committer, database_clock::DatabaseClock,
-    inventory::Inventory, live::Live, pulse::Pulse, reads::Reads, refusal::Refusal, settle::Settler,
-    store::SharedStore, suspects::Suspects,
+    availability::Availability,
+    catalogue::Catalogue,
+    commit::Committer,
+    database_clock::DatabaseClock,
+    guests::{GuestLimits, Guests},
+    inventory::Inventory,
+    live::Live,
+    pulse::Pulse,
+    reads::Reads,
+    refusal::Refusal,
+    settle::Settler,
+    store::SharedStore,
+    suspects::Suspects,
 };
 
 /// What the role is built on; the binary decides which backends these are.
@@ -37,6 +49,8 @@ pub struct Backends {
     pub authenticator: Authenticator,
     /// What passes are verified with.
     pub pass_key: PassKey,
+    /// Whom gateways vouch for with the address of a guest.
+    pub addresses: AddressKey,
     /// How each process is.
     pub board: SharedBoard,
     /// Where the time comes from.
@@ -50,6 +64,10 @@ pub struct BookingConfig {
     pub subject_prefix: String,
     /// How long the name of an attempt is remembered.
     pub remember_keys: Duration,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What guests may do.
+    pub guests: GuestLimits,
     /// Most who follow the seats that are left, at once.
     pub availability_readers: usize,
 }
@@ -61,6 +79,8 @@ impl Default for BookingConfig {
         Self {
             subject_prefix: "stanchion".into(),
             remember_keys: Duration::from_secs(24 * 3600),
+            trusted_proxies: Vec::new(),
+            guests: GuestLimits::default(),
             availability_readers: ServeLimits::default().connections / 2,
         }
     }
@@ -78,6 +98,7 @@ pub(crate) struct Desk {
     pub(crate) committer: Committer,
     pub(crate) inventory: Inventory,
     pub(crate) suspects: Arc<Suspects>,
+    pub(crate) guests: Guests,
     pub(crate) settler: Settler,
     pub(crate) availability: Availability,
     pub(crate) live: Live,
@@ -101,6 +122,7 @@ impl Desk {
         Self {
             settler: Settler::new(engine, clock, Arc::clone(&suspects)),
             suspects,
+            guests: Guests::new(config.guests),
             availability: Availability::new(config.availability_readers),
             backends,
             config,

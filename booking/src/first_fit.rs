@@ -1,5 +1,7 @@
 //! The first of several alternatives that fits, with one pass: how a wish becomes a hold.
 
+use std::net::IpAddr;
+
 use waitingroom::{
     ids::{EventId, IdempotencyKey, UserId},
     wire::WishItem,
@@ -15,6 +17,7 @@ pub(crate) struct Alternatives {
     pub(crate) items: Vec<WishItem>,
     pub(crate) pass: Option<String>,
     pub(crate) key: Option<IdempotencyKey>,
+    pub(crate) guest_address: Option<IpAddr>,
 }
 
 impl Desk {
@@ -40,6 +43,7 @@ impl Desk {
                 pass: asked.pass.clone(),
                 key: asked.key.clone(),
                 any: true,
+                guest_address: asked.guest_address,
             };
             match self.reserve(&wish).await {
                 Err(no @ (Refusal::InsufficientSeats(_) | Refusal::UserLimit(_))) => refusal = no,

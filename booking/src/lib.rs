@@ -20,6 +20,7 @@ mod expiry;
 mod feed;
 mod first_fit;
 mod follow;
+mod guests;
 mod inventory;
 mod live;
 pub mod money;
@@ -39,5 +40,6 @@ pub mod store;
 mod suspects;
 
 pub use desk::{Backends, BookingConfig};
+pub use guests::GuestLimits;
 pub use refusal::Refusal;
 pub use role::Booking;

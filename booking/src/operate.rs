@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::json;
 use waitingroom::{
     ids::{EventId, UserId},
-    line::{QueuePatch, QueueSettings},
+    line::{Lapse, QueuePatch, QueueSettings},
+    signal::{Recipient, Signal},
 };
 
 use crate::{
@@ -66,6 +67,32 @@ impl Desk {
         let found = json!({"zones": synced.zones, "holds": synced.holds, "corrected": synced.corrected});
         self.store().note(&deed(Action::InventorySynced, Some(found))).await?;
         Ok(synced)
+    }
+
+    /// Takes a user's place, or pass, away, and tells their connections. What they have reserved stays theirs.
+    pub(crate) async fn remove_place(
+        &self,
+        event_id: EventId,
+        user: &UserId,
+        operator: &UserId,
+    ) -> Result<(), Refusal> {
+        let event = self.catalogue.event(event_id).await?;
+        self.store()
+            .note(&Deed {
+                act: self.act(operator),
+                event_id: Some(event.event_id),
+                action: Action::RemovePlace,
+                before: Some(json!({"user_id": user})),
+                after: None,
+            })
+            .await?;
+        let nodes = self.within(self.engine().leave(event_id, user, self.now())).await?.ok_or(Refusal::NotInQueue)?;
+        let left = Signal::Lapsed { event_id, users: vec![(user.clone(), Lapse::Left)] };
+        let told: Vec<_> = nodes.into_iter().map(|node| (Recipient::Node(node), left.clone())).collect();
+        if let Err(error) = self.backends.signals.send(&told).await {
+            tracing::warn!(%event_id, %error, "a user could not be told that their place was removed");
+        }
+        Ok(())
     }
 
     fn act(&self, operator: &UserId) -> Act {

@@ -57,6 +57,15 @@ pub enum Refusal {
     /// The user may have fewer seats than were asked for.
     #[error("{0} more seats allowed")]
     UserLimit(u32),
+    /// The sale is closed.
+    #[error("the sale is closed")]
+    SaleClosed,
+    /// The user has no place in this line.
+    #[error("no place in this line")]
+    NotInQueue,
+    /// Guests of this address have made too many bookings; when one of them counts no more.
+    #[error("too many bookings of guests from one address")]
+    TooManyGuests(Duration),
     /// The idempotency key named another request.
     #[error("the idempotency key was used for another request")]
     IdempotencyMismatch,
@@ -106,6 +115,9 @@ impl Refusal {
             Self::PassRevoked => Code::PassRevoked,
             Self::InsufficientSeats(_) => Code::InsufficientSeats,
             Self::UserLimit(_) => Code::UserLimitExceeded,
+            Self::SaleClosed => Code::QueueClosed,
+            Self::TooManyGuests(_) => Code::RateLimited,
+            Self::NotInQueue => Code::NotInQueue,
             Self::IdempotencyMismatch => Code::IdempotencyMismatch,
             Self::BookingExpired => Code::BookingExpired,
             Self::BookingNotPending(_) => Code::BookingNotPending,
@@ -142,6 +154,11 @@ impl Refusal {
             Self::InsufficientSeats(left) => format!("the zone has {left} seats left"),
             Self::UserLimit(0) => "you have as many seats of this event as one user may have".into(),
             Self::UserLimit(room) => format!("you may have {room} more seats of this event"),
+            Self::TooManyGuests(_) => {
+                "guests of this address have too many bookings; sign in, or try again later".into()
+            }
+            Self::SaleClosed => "the sale is closed: no more seats are reserved".into(),
+            Self::NotInQueue => "this user has no place in this line".into(),
             Self::IdempotencyMismatch => "this idempotency key was used for another request".into(),
             Self::BookingExpired => "the seats were not confirmed in time and were given back".into(),
             Self::BookingNotPending(status) => format!("the booking is {} already", status.as_str()),
@@ -175,7 +192,11 @@ impl From<Refusal> for Problem {
         if let Some(field) = refusal.field() {
             problem = problem.field(field);
         }
-        if matches!(code, Code::Unavailable | Code::RateLimited) { problem.retry_after(SOON) } else { problem }
+        match refusal {
+            Refusal::TooManyGuests(after) => problem.retry_after(after),
+            _ if matches!(code, Code::Unavailable | Code::RateLimited) => problem.retry_after(SOON),
+            _ => problem,
+        }
     }
 }
 

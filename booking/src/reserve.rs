@@ -1,7 +1,10 @@
 //! From a pass to reserved seats: the pass is verified here, the engine burns it and holds the seats in one step, and the
 //! group commit makes it true.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -9,6 +12,7 @@ use waitingroom::{
     clock::Timestamp,
     engine::{EngineError, STANDSTILL_LIMIT},
     ids::{BookingId, EventId, IdempotencyKey, ShowId, UserId, ZoneId},
+    line::SaleState,
     pass::{PassClaims, PassError},
     seats::{Reserve, ReserveOutcome},
 };
@@ -39,6 +43,8 @@ pub(crate) struct Wish {
     pub(crate) key: Option<IdempotencyKey>,
     /// One of several alternatives: the key stands for all of them.
     pub(crate) any: bool,
+    /// Where the user comes from, if they are a guest and that is known.
+    pub(crate) guest_address: Option<IpAddr>,
 }
 
 impl Wish {
@@ -78,7 +84,19 @@ impl Desk {
             Err(Refusal::PassExpired) => return self.made_before(wish).await?.ok_or(Refusal::PassExpired),
             Err(refusal) => return Err(refusal),
         };
-        self.hold(wish, &place, &pass).await
+        // For good, unlike a pause: passes that are out do not reserve any more. What was reserved may be confirmed.
+        if place.event.queue.state == SaleState::Closed {
+            return self.made_before(wish).await?.ok_or(Refusal::SaleClosed);
+        }
+        let turn = match wish.guest_address.map(|address| self.guests.turn(address, self.now())).transpose() {
+            Ok(turn) => turn,
+            Err(refusal) => return self.made_before(wish).await?.ok_or(refusal),
+        };
+        let booking = self.hold(wish, &place, &pass).await?;
+        if let Some(turn) = turn {
+            turn.booked(booking.booking_id, booking.expires_at);
+        }
+        Ok(booking)
     }
 
     fn verify(&self, wish: &Wish) -> Result<PassClaims, Refusal> {

@@ -266,6 +266,7 @@ async fn relay(desk: Arc<Desk>, lifecycle: Lifecycle) {
 
 async fn forget_keys(desk: Arc<Desk>, lifecycle: Lifecycle) {
     while lifecycle.pause(SWEEP_PAUSE).await {
+        desk.guests.forget_past(desk.now());
         let before = desk.database_now().minus(desk.config.remember_keys);
         while heed("forget keys", desk.store().forget_keys(before, SWEEP_LIMIT).await) == u64::from(SWEEP_LIMIT) {}
     }

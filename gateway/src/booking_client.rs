@@ -1,16 +1,27 @@
 //! Hands a pass to booking on the user's behalf.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use reqwest::{Client, StatusCode};
-use serde::Deserialize;
+use axum::http::{
+    HeaderValue, Request, Response, StatusCode,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
+use bytes::Bytes;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 use waitingroom::{
+    guest_address,
+    identity::Identity,
     ids::{EventId, IdempotencyKey},
     line::SaleState,
     problem::{Code, Problem},
     wire::{ReserveSeats, WishItem},
+};
+
+use crate::{
+    Gateway,
+    booking_service::{SharedBooking, Unreachable},
 };
 
 /// Deadline of a reservation, connecting included.
@@ -18,16 +29,28 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Wishes that booking is asked about at the same time by this node.
 const WISHES_AT_ONCE: usize = 64;
 
-/// A keep-alive client of booking's public interface. A reservation is never retried here: its idempotency key lets the user do
-/// so.
-#[derive(Debug, Clone)]
+/// A client of booking's public interface. A reservation is never retried here: its idempotency key lets the user do so.
+#[derive(Clone)]
 pub(crate) struct BookingClient {
-    http: Client,
-    reserve: String,
-    pending: String,
-    events: String,
+    service: SharedBooking,
     /// A tick may release hundreds who have a wish: so many are asked about at the same time.
     wishes: Arc<Semaphore>,
+}
+
+/// For whom booking is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Behalf {
+    token: String,
+    /// Where a guest comes from, vouched for.
+    address: Option<String>,
+}
+
+impl Gateway {
+    /// The user of this token, who is at this address.
+    pub(crate) fn behalf(&self, token: &str, caller: &Identity, address: IpAddr) -> Behalf {
+        let vouched = caller.guest.and_then(|_| self.0.with.addresses.vouch(&caller.user, address));
+        Behalf { token: token.to_owned(), address: vouched }
+    }
 }
 
 /// What the pages without script show of an event.
@@ -57,39 +80,30 @@ pub(crate) struct Refusal {
 }
 
 impl BookingClient {
-    /// A client for the booking service at this URL.
-    pub(crate) fn new(url: &str) -> Self {
-        let http = Client::builder().timeout(DEADLINE).pool_max_idle_per_host(64).build().unwrap_or_default();
-        let base = format!("{}/api/v1", url.trim_end_matches('/'));
-        let wishes = Arc::new(Semaphore::new(WISHES_AT_ONCE));
-        Self {
-            http,
-            wishes,
-            reserve: format!("{base}/bookings/reserve"),
-            pending: format!("{base}/bookings/pending"),
-            events: format!("{base}/events"),
-        }
+    /// A client of booking.
+    pub(crate) fn new(service: SharedBooking) -> Self {
+        Self { service, wishes: Arc::new(Semaphore::new(WISHES_AT_ONCE)) }
     }
 
     /// Everything that is on.
-    pub(crate) async fn events(&self) -> Result<Vec<EventHead>, reqwest::Error> {
-        let list: EventList = self.http.get(&self.events).send().await?.error_for_status()?.json().await?;
-        Ok(list.events)
+    pub(crate) async fn events(&self) -> Result<Vec<EventHead>, Unreachable> {
+        let answer = self.ask("/events", None).await?;
+        Ok(json::<EventList>(&answer)?.events)
     }
 
     /// One event, if it exists.
-    pub(crate) async fn event(&self, event: EventId) -> Result<Option<EventHead>, reqwest::Error> {
-        let answer = self.http.get(format!("{}/{event}", self.events)).send().await?;
+    pub(crate) async fn event(&self, event: EventId) -> Result<Option<EventHead>, Unreachable> {
+        let answer = self.ask(&format!("/events/{event}"), None).await?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        Ok(Some(answer.error_for_status()?.json().await?))
+        json(&answer).map(Some)
     }
 
     /// Reserves; the answer is the booking's JSON.
     pub(crate) async fn reserve(
         &self,
-        token: &str,
+        behalf: &Behalf,
         pass: &str,
         request: &ReserveSeats,
     ) -> Result<Map<String, Value>, Refusal> {
@@ -97,13 +111,13 @@ impl BookingClient {
             "event_id": request.event_id, "show_id": request.show_id, "zone_id": request.zone_id,
             "quantity": request.quantity,
         });
-        self.post(&self.reserve, token, pass, &request.idempotency_key, &body).await
+        self.post("/bookings/reserve", behalf, pass, &request.idempotency_key, &body).await
     }
 
     /// Reserves the first of the wish's items that fits; the answer is the booking's JSON. Waits its turn.
     pub(crate) async fn reserve_first(
         &self,
-        token: &str,
+        behalf: &Behalf,
         pass: &str,
         event: EventId,
         wish: &[WishItem],
@@ -111,35 +125,70 @@ impl BookingClient {
     ) -> Result<Map<String, Value>, Refusal> {
         let _turn = self.wishes.acquire().await.expect("the semaphore is never closed");
         let body = serde_json::json!({"event_id": event, "options": wish});
-        self.post(&format!("{}/first", self.reserve), token, pass, key, &body).await
+        self.post("/bookings/reserve/first", behalf, pass, key, &body).await
     }
 
     /// The user's bookings that wait to be confirmed.
-    pub(crate) async fn pending(&self, token: &str) -> Result<Vec<Map<String, Value>>, reqwest::Error> {
-        let answer = self.http.get(&self.pending).bearer_auth(token).send().await?.error_for_status()?;
-        Ok(answer.json::<Pending>().await?.bookings)
+    pub(crate) async fn pending(&self, token: &str) -> Result<Vec<Map<String, Value>>, Unreachable> {
+        let answer = self.ask("/bookings/pending", Some(token)).await?;
+        Ok(json::<Pending>(&answer)?.bookings)
+    }
+
+    async fn ask(&self, path: &str, token: Option<&str>) -> Result<Response<Bytes>, Unreachable> {
+        let mut request = Request::get(format!("/api/v1{path}"));
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Bytes::new()).map_err(|error| Unreachable(error.to_string()))?;
+        within(self.service.call(request)).await
     }
 
     async fn post(
         &self,
-        url: &str,
-        token: &str,
+        path: &str,
+        behalf: &Behalf,
         pass: &str,
         key: &IdempotencyKey,
         body: &Value,
     ) -> Result<Map<String, Value>, Refusal> {
-        let call = self
-            .http
-            .post(url)
-            .bearer_auth(token)
+        let mut request = Request::post(format!("/api/v1{path}"));
+        if let Some(address) = &behalf.address {
+            request = request.header(guest_address::HEADER, address);
+        }
+        let request = request
+            .header(AUTHORIZATION, format!("Bearer {}", behalf.token))
+            .header(CONTENT_TYPE, "application/json")
             .header("X-Queue-Pass", pass)
-            .header("Idempotency-Key", key.as_str())
-            .json(body);
-        let answer = call.send().await.map_err(|error| unreachable_booking(&error))?;
+            .header("Idempotency-Key", as_header(key)?)
+            .body(Bytes::from(body.to_string()))
+            .map_err(|error| unreachable_booking(&Unreachable(error.to_string())))?;
+        let answer = within(self.service.call(request)).await.map_err(|error| unreachable_booking(&error))?;
+        let told: Map<String, Value> = serde_json::from_slice(answer.body())
+            .map_err(|error| unreachable_booking(&Unreachable(error.to_string())))?;
         let status = answer.status();
-        let answer: Map<String, Value> = answer.json().await.map_err(|error| unreachable_booking(&error))?;
-        if status == StatusCode::CREATED || status == StatusCode::OK { Ok(answer) } else { Err(refusal(&answer)) }
+        if status == StatusCode::CREATED || status == StatusCode::OK { Ok(told) } else { Err(refusal(&told)) }
     }
+}
+
+async fn within(
+    call: impl Future<Output = Result<Response<Bytes>, Unreachable>>,
+) -> Result<Response<Bytes>, Unreachable> {
+    let late = |_| Err(Unreachable(format!("no answer in {} s", DEADLINE.as_secs())));
+    timeout(DEADLINE, call).await.unwrap_or_else(late)
+}
+
+/// What a successful answer says.
+fn json<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, Unreachable> {
+    if !answer.status().is_success() {
+        return Err(Unreachable(format!("booking answers {}", answer.status())));
+    }
+    serde_json::from_slice(answer.body()).map_err(|error| Unreachable(error.to_string()))
+}
+
+/// A key of a frame may be any printable text, one of a header may not.
+fn as_header(key: &IdempotencyKey) -> Result<HeaderValue, Refusal> {
+    let unfit = |_| Problem::invalid("idempotency_key", "must be ASCII to be handed on to booking").into();
+    HeaderValue::from_str(key.as_str()).map_err(unfit)
 }
 
 fn refusal(answer: &Map<String, Value>) -> Refusal {
@@ -150,7 +199,7 @@ fn refusal(answer: &Map<String, Value>) -> Refusal {
     }
 }
 
-fn unreachable_booking(error: &reqwest::Error) -> Refusal {
+fn unreachable_booking(error: &Unreachable) -> Refusal {
     tracing::warn!(%error, "booking did not answer");
     Problem::new(Code::Unavailable, "booking cannot be reached; try again with the same idempotency_key").into()
 }

@@ -4,10 +4,12 @@
 mod admission;
 mod assets;
 mod booking_client;
+pub mod booking_service;
 mod desk;
 #[cfg(any(test, feature = "measure"))]
 pub mod measure;
 mod node;
+mod origin;
 mod plain;
 mod pulse;
 mod registry;
@@ -23,6 +25,7 @@ use ipnet::IpNet;
 use waitingroom::{
     clock::Clock,
     engine::{SharedEngine, gathering::Gathering},
+    guest_address::AddressKey,
     identity::Authenticator,
     ids::NodeId,
     lifecycle::Lifecycle,
@@ -32,21 +35,25 @@ use waitingroom::{
     ticket::TicketKey,
 };
 
-use self::{admission::GuestDoor, booking_client::BookingClient, pulse::Pulse, registry::Registry};
+pub use self::admission::GuestLimits;
+use self::{
+    admission::GuestDoor, booking_client::BookingClient, booking_service::SharedBooking, pulse::Pulse,
+    registry::Registry,
+};
 
 /// How a gateway works.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
     /// This node's name: fresh at every start.
     pub node: NodeId,
-    /// Where booking answers, for example `http://127.0.0.1:8080`.
-    pub booking_url: String,
     /// Time between two heartbeats to a client.
     pub heartbeat: Duration,
     /// The window over which clients are spread that a draining node sends away.
     pub drain_window: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// What guests may do.
+    pub guests: GuestLimits,
     /// The secret of development tokens; where it is not set, `/dev/token` does not exist.
     pub development_secret: Option<Secret>,
 }
@@ -64,6 +71,10 @@ pub struct Collaborators {
     pub passes: PassKey,
     /// Mints and verifies tickets.
     pub tickets: TicketKey,
+    /// The way to booking.
+    pub booking: SharedBooking,
+    /// Tells booking where guests come from.
+    pub addresses: AddressKey,
     /// The time.
     pub clock: Clock,
     /// The tasks.
@@ -89,8 +100,8 @@ pub struct Gateway(Arc<Shared>);
 impl Gateway {
     /// A gateway that serves nobody yet.
     pub fn new(config: GatewayConfig, with: Collaborators) -> Self {
-        let booking = BookingClient::new(&config.booking_url);
-        let guest_door = GuestDoor::new(config.trusted_proxies.clone());
+        let booking = BookingClient::new(with.booking.clone());
+        let guest_door = GuestDoor::new(config.guests, config.trusted_proxies.clone());
         let pulse = Pulse::new(config.heartbeat);
         let line = Gathering::new(with.engine.clone(), with.clock.clone(), with.lifecycle.clone());
         // Looked up once: it is counted for each pass.

@@ -1,14 +1,17 @@
 //! The visitors' page, and the same without JavaScript: pages written here that reload themselves, with the guest in a cookie;
 //! and a page for browsers that ask for what is not there.
 //!
-//! The page with script sends browsers without it to `?plain` of the same address. The cookie is `HttpOnly` and `SameSite=Lax`:
-//! no other site can make a form of ours act for the guest. `POST /api/v1/guest` gives the same guest to the same browser,
+//! The page with script sends browsers without it to `?plain` of the same address. The cookie is `HttpOnly` and `SameSite=Lax`, and
+//! forms are taken from pages of ours only (`origin.rs`): no other site, and no sibling of ours, can make one act for the guest. `POST /api/v1/guest` gives the same guest to the same browser,
 //! so that a place taken here is found when scripts are allowed.
 
 mod page;
 mod words;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -21,7 +24,8 @@ use maud::Markup;
 use waitingroom::{
     absence::Presence,
     http,
-    ids::{EventId, UserId},
+    identity::{GUEST_LIFE, Identity},
+    ids::EventId,
     problem::{Code, Problem},
 };
 
@@ -32,11 +36,10 @@ use self::{
 use crate::{
     Gateway,
     assets::{self, CONTENT_SECURITY_POLICY},
+    origin,
 };
 
 const COOKIE: &str = "stanchion_guest";
-/// Life of a guest identity: longer than any sale's day.
-pub(crate) const GUEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Between two looks: well within [`waitingroom::absence::POLL_WINDOW`], which keeps a place.
 const RELOAD: Duration = Duration::from_secs(7);
 
@@ -94,29 +97,41 @@ async fn join(
     Path(event): Path<EventId>,
     headers: HeaderMap,
 ) -> Response {
+    if !origin::is_own(&headers) {
+        return refused(&headers, &foreign());
+    }
     let mut back = back_to(event);
-    let user = match gateway.guest(&headers) {
-        Some(user) => user,
-        None => match gateway.new_guest(peer, &headers) {
-            Ok((user, cookie)) => {
-                back.headers_mut().insert(header::SET_COOKIE, cookie);
-                user
-            }
+    let address = gateway.0.guest_door.address(peer, &headers);
+    if let Some(guest) = gateway.guest(&headers) {
+        match gateway.admit_to_line(event, &guest, address, Presence::Poll, None).await {
+            Ok(_) => return back,
+            Err(problem) if problem.code == Code::GuestTooOld => {} // the same guest, renewed below
             Err(problem) => return refused(&headers, &problem),
-        },
+        }
+    }
+    let guest = match gateway.new_guest(address, &headers) {
+        Ok((guest, cookie)) => {
+            back.headers_mut().insert(header::SET_COOKIE, cookie);
+            guest
+        }
+        Err(problem) => return refused(&headers, &problem),
     };
-    match gateway.take_place(event, &user, Presence::Poll, None).await {
+    match gateway.admit_to_line(event, &guest, address, Presence::Poll, None).await {
         Ok(_) => back,
         Err(problem) => refused(&headers, &problem),
     }
 }
 
 async fn leave(State(gateway): State<Gateway>, Path(event): Path<EventId>, headers: HeaderMap) -> Response {
-    if let Some(user) = gateway.guest(&headers)
-        && let Err(problem) = gateway.give_up(event, &user).await
-        && problem.code != Code::NotInQueue
-    {
-        return refused(&headers, &problem);
+    if !origin::is_own(&headers) {
+        return refused(&headers, &foreign());
+    }
+    if let Some(guest) = gateway.guest(&headers) {
+        match gateway.give_up(event, &guest.user).await {
+            Ok(()) => gateway.note_left(event, &guest),
+            Err(problem) if problem.code == Code::NotInQueue => {}
+            Err(problem) => return refused(&headers, &problem),
+        }
     }
     back_to(event)
 }
@@ -132,24 +147,27 @@ async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
 
 impl Gateway {
     /// The guest of this browser's cookie.
-    pub(crate) fn guest(&self, headers: &HeaderMap) -> Option<UserId> {
+    pub(crate) fn guest(&self, headers: &HeaderMap) -> Option<Identity> {
         let token = guest_token(headers)?;
-        self.0.with.authenticator.identify(token).ok().filter(|identity| identity.guest).map(|identity| identity.user)
+        self.0.with.authenticator.identify(token).ok().filter(|identity| identity.guest.is_some())
     }
 
-    fn new_guest(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<(UserId, HeaderValue), Problem> {
-        let (user, token, _) = self.mint_guest(peer, headers)?;
+    /// The guest of this browser's cookie, renewed, or a new one.
+    fn new_guest(&self, address: IpAddr, headers: &HeaderMap) -> Result<(Identity, HeaderValue), Problem> {
+        let known = self.guest(headers).map(|guest| guest.user);
+        let (guest, token) = self.mint_guest(address, known)?;
         let life = GUEST_LIFE.as_secs();
         // Told by the proxy that holds the certificate.
         let secure = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
         let secure = if secure { "; Secure" } else { "" };
         let cookie = format!("{COOKIE}={token}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}");
-        Ok((user, HeaderValue::from_str(&cookie).map_err(|_| Problem::new(Code::Internal, "no cookie"))?))
+        Ok((guest, HeaderValue::from_str(&cookie).map_err(|_| Problem::new(Code::Internal, "no cookie"))?))
     }
 
     async fn whereabouts(&self, event: EventId, headers: &HeaderMap) -> Result<Here, Problem> {
-        let Some(user) = self.guest(headers) else { return Ok(Here::Outside) };
-        match self.find_place(event, &user, &Presence::Poll).await {
+        let Some(guest) = self.guest(headers) else { return Ok(Here::Outside) };
+        self.note_poll(event, &guest);
+        match self.find_place(event, &guest.user, &Presence::Poll).await {
             Ok(place) => Ok(match place.grant {
                 Some(grant) => Here::Turn { left: grant.expires_at.since(self.0.with.clock.now()) },
                 None => Here::InLine { position: place.position, total: place.total, wait: self.wait(event, &place) },
@@ -165,6 +183,11 @@ pub(crate) fn guest_token(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.into_iter().find(|(name, _)| *name == COOKIE).map(|(_, token)| token)
+}
+
+/// Another site's page has sent a form of ours.
+fn foreign() -> Problem {
+    Problem::new(Code::Forbidden, "the request comes from a page of another site")
 }
 
 fn back_to(event: EventId) -> Response {

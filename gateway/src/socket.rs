@@ -5,16 +5,25 @@ mod handshake;
 mod introduction;
 mod session;
 
-use std::{pin::pin, task::Poll, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use axum::{
     Extension,
-    extract::State,
+    extract::{ConnectInfo, State},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use futures_util::{SinkExt, StreamExt, poll};
 use hyper::upgrade::OnUpgrade;
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes, protocol::CloseFrame};
 use waitingroom::{
     problem::Problem,
@@ -32,6 +41,11 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 /// Time for the closing handshake; after it the connection is dropped.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
+/// Bytes that are still read of a client that is told why its connection ends: what a browser may have under way.
+const MAX_UNREAD_BYTES: usize = 8 * 1024 * 1024;
+/// So many at once.
+const UNREAD_BUFFER_BYTES: usize = 16 * 1024;
+
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -44,30 +58,39 @@ enum End {
 /// The connection's place among the listener's; kept for as long as the connection lives.
 type Place = Option<Extension<waitingroom::http::Place>>;
 
+/// What a connection keeps of its request: its place, and where it comes from.
+type Origin = Box<(Place, IpAddr)>;
+
 pub(crate) async fn upgrade(
     State(gateway): State<Gateway>,
     place: Place,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     handshake: Result<Handshake, Problem>,
 ) -> Response {
     let (response, connection) = match handshake {
         Ok(handshake) => handshake.answer(),
         Err(problem) => return problem.into_response(),
     };
+    let origin = Box::new((place, gateway.0.guest_door.address(peer, &headers)));
     let lifecycle = gateway.0.with.lifecycle.clone();
-    tokio::spawn(lifecycle.track(connect(gateway, place, connection)));
+    tokio::spawn(lifecycle.track(connect(gateway, origin, connection)));
     response
 }
 
 /// A connection's life. What happens once, or seldom, happens in a box: its task would otherwise keep room for the largest of
 /// these steps all its life.
-async fn connect(gateway: Gateway, _place: Place, connection: OnUpgrade) {
-    let Some(mut socket) = Box::pin(handshake::open(connection)).await else { return };
-    converse(&gateway, &mut socket).await;
+async fn connect(gateway: Gateway, origin: Origin, connection: OnUpgrade) {
+    let clock = gateway.0.with.clock.clone();
+    let Some(mut socket) = Box::pin(handshake::open(connection, clock)).await else { return };
+    converse(&gateway, &mut socket, &origin.1).await;
+    drop(origin); // the place is kept until here
 }
 
-async fn converse(gateway: &Gateway, socket: &mut Socket) {
+async fn converse(gateway: &Gateway, socket: &mut Socket, address: &IpAddr) {
     metrics::gauge!("stanchion_sockets").increment(1.0);
-    let mut session = Box::pin(introduction::meet(gateway, socket)).await.map(|client| Session::new(gateway, client));
+    let mut session =
+        Box::pin(introduction::meet(gateway, socket, *address)).await.map(|client| Session::new(gateway, client));
     let end = match &mut session {
         Ok(session) => session.serve(socket).await,
         Err(end) => *end,
@@ -127,8 +150,29 @@ async fn close(socket: &mut Socket, code: CloseCode) {
     let frame = CloseFrame { code: code.code().into(), reason: Utf8Bytes::from_static(code.reason()) };
     let said = timeout(WRITE_DEADLINE, socket.send(Message::Close(Some(frame)))).await;
     if matches!(said, Ok(Ok(()))) {
-        // The client's own close frame ends the connection in order; one that does not send it is dropped.
-        let _ = timeout(CLOSE_DEADLINE, async { while let Some(Ok(_)) = socket.next().await {} }).await;
+        let _ = timeout(CLOSE_DEADLINE, finish(socket)).await;
+    }
+}
+
+/// The client's own close frame ends the connection in order; one that does not send it is dropped. Where its frames cannot be read any
+/// more, as after one that is too large, the bytes are: a connection that is dropped while some are unread is reset, and with that
+/// browsers forget the close frame before they have told it.
+async fn finish(socket: &mut Socket) {
+    loop {
+        match socket.next().await {
+            Some(Ok(_)) => {}
+            Some(Err(_)) => break,
+            None => return,
+        }
+    }
+    let stream = socket.get_mut().raw();
+    let _ = stream.shutdown().await; // nothing follows the close frame
+    let mut bytes = vec![0; UNREAD_BUFFER_BYTES];
+    let mut left = MAX_UNREAD_BYTES;
+    while let Ok(read @ 1..) = stream.read(&mut bytes).await
+        && read <= left
+    {
+        left -= read;
     }
 }
 
@@ -136,7 +180,7 @@ async fn close(socket: &mut Socket, code: CloseCode) {
 mod tests {
     use super::*;
 
-    fn size<F: Future>(_: fn(Gateway, Place, OnUpgrade) -> F) -> usize {
+    fn size<F: Future>(_: fn(Gateway, Origin, OnUpgrade) -> F) -> usize {
         size_of::<F>()
     }
 

@@ -28,9 +28,11 @@ use waitingroom::{
 
 use crate::{
     Gateway,
+    admission::Stay,
+    booking_client::Behalf,
     desk::Attachment,
     registry::{Due, News, Slot},
-    rest::{User, bearer},
+    rest::{Caller, bearer},
     wish::{Held, PATIENCE},
 };
 
@@ -51,18 +53,24 @@ pub(crate) struct StreamQuery {
 
 /// Somebody who has said what they want, and their token for booking.
 struct Wisher {
-    token: String,
+    behalf: Behalf,
     items: Vec<WishItem>,
 }
 
 impl Wisher {
-    fn new(query: &StreamQuery, headers: &HeaderMap) -> Result<Option<Self>, Problem> {
+    fn new(
+        gateway: &Gateway,
+        caller: &Caller,
+        query: &StreamQuery,
+        headers: &HeaderMap,
+    ) -> Result<Option<Self>, Problem> {
         let Some(wish) = &query.wish else { return Ok(None) };
         let items: Vec<WishItem> = serde_json::from_str(wish)
             .map_err(|error| Problem::invalid("wish", format!("must be a JSON array of choices: {error}")))?;
         check_wish("wish", &items)?;
         let token = bearer(headers).filter(|_| !items.is_empty());
-        Ok(token.map(|token| Self { token: token.to_owned(), items }))
+        let behalf = token.map(|token| gateway.behalf(token, &caller.identity, caller.address));
+        Ok(behalf.map(|behalf| Self { behalf, items }))
     }
 }
 
@@ -80,11 +88,11 @@ impl Line {
         stream! {
             let Self { gateway, event, user, wisher } = self;
             let answer = gateway.answer(*event, user, place);
-            let Some(Wisher { token, items }) = wisher else {
+            let Some(Wisher { behalf, items }) = wisher else {
                 yield position(&answer);
                 return acknowledge(gateway, *event, user, grant).await;
             };
-            let mut asking = Box::pin(gateway.hold(token, *event, user, grant, items));
+            let mut asking = Box::pin(gateway.hold(behalf, *event, user, grant, items));
             match timeout(PATIENCE, &mut asking).await {
                 Ok(held) => yield position(&answer.with(&held)),
                 Err(_) => {
@@ -110,20 +118,23 @@ struct Said {
 pub(crate) async fn stream(
     State(gateway): State<Gateway>,
     connection: Option<Extension<Connection>>,
-    User(identity): User,
+    caller: Caller,
     Path(event): Path<EventId>,
     Query(query): Query<StreamQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let wisher = Wisher::new(&query, &headers)?;
+    let wisher = Wisher::new(&gateway, &caller, &query, &headers)?;
+    let identity = caller.identity;
     let slot = Arc::new(Slot::default());
     let _arrival = gateway.arrival(event, &identity.user);
     let place = gateway.find_place(event, &identity.user, &gateway.here()).await?;
     let attachment = gateway.attachment(event, &identity.user, &slot);
     let place = gateway.register(event, &identity.user, &slot, place).await?;
+    gateway.note_poll(event, &identity);
+    let stay = gateway.stay(event, &identity);
     gateway.0.pulse.enter(&slot);
     let line = Line { gateway, event, user: identity.user, wisher };
-    let events = events(line, (attachment, connection), slot, place);
+    let events = events(line, (attachment, connection, stay), slot, place);
     let mut response = Sse::new(events).into_response();
     response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
     Ok(response)
@@ -131,7 +142,7 @@ pub(crate) async fn stream(
 
 fn events(
     line: Line,
-    held: (Attachment, Option<Extension<Connection>>),
+    held: (Attachment, Option<Extension<Connection>>, Option<Box<Stay>>),
     slot: Arc<Slot>,
     mut place: Place,
 ) -> impl Stream<Item = Result<Event, Infallible>> {

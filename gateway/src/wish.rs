@@ -12,7 +12,7 @@ use waitingroom::{
     wire::{WishItem, ZoneLeft},
 };
 
-use crate::Gateway;
+use crate::{Gateway, booking_client::Behalf};
 
 /// How long a pass waits for its hold before it is told alone.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
@@ -51,14 +51,14 @@ impl Gateway {
     /// Hands the pass to booking for the first item that fits.
     pub(crate) async fn hold(
         &self,
-        token: &str,
+        behalf: &Behalf,
         event: EventId,
         user: &UserId,
         grant: &Grant,
         wish: &[WishItem],
     ) -> Held {
         let pass = self.token(event, user, grant);
-        let answer = self.0.booking.reserve_first(token, &pass, event, wish, &key(&grant.pass_id)).await;
+        let answer = self.0.booking.reserve_first(behalf, &pass, event, wish, &key(&grant.pass_id)).await;
         let none_fits = [Code::InsufficientSeats, Code::UserLimitExceeded, Code::ZoneNotFound];
         let (held, outcome) = match answer {
             Ok(booking) => (Held::Seats(booking), "held"),

@@ -4,7 +4,7 @@ mod embedded;
 mod file;
 mod url;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -81,7 +81,35 @@ pub struct Settings {
     /// Admit guests: visitors without a login [default: true on the embedded default, else false]
     #[arg(long, env = "STANCHION_GUESTS", global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub guests: Option<bool>,
-    /// Where a gateway finds booking, for example http://booking:8080
+    /// Guests that are made at once for one address (one /64 network, with IPv6), and a fortieth of it each second over time; four times as
+    /// many for a /24 or /48 network [default: 200]
+    #[arg(long, env = "STANCHION_GUESTS_PER_ADDRESS", global = true, value_name = "N")]
+    pub guests_per_address: Option<NonZeroU32>,
+    /// Places in line of guests of one address at the same time, on each gateway; four times as many for a network [default: 200]
+    #[arg(long, env = "STANCHION_GUEST_PLACES_PER_ADDRESS", global = true, value_name = "N")]
+    pub guest_places_per_address: Option<NonZeroU32>,
+    /// Bookings of guests of one address that are not paid for, or were not and ended within the cool-down, at each instance of
+    /// booking; four times as many for a network [default: 50]
+    #[arg(long, env = "STANCHION_GUEST_HOLDS_PER_ADDRESS", global = true, value_name = "N")]
+    pub guest_holds_per_address: Option<NonZeroU32>,
+    /// Bookings of guests of one address within an hour, at each instance of booking; four times as many for a network [default: 100]
+    #[arg(long, env = "STANCHION_GUEST_BOOKINGS_PER_ADDRESS", global = true, value_name = "N")]
+    pub guest_bookings_per_address: Option<NonZeroU32>,
+    /// Seconds for which a guest's unpaid hold counts after its end [default: 600]
+    #[arg(long, env = "STANCHION_GUEST_COOLDOWN_SECONDS", global = true, value_name = "SECONDS")]
+    pub guest_cooldown_seconds: Option<u32>,
+    /// Seconds for which a guest may take new places after it was made; then it is renewed, which counts as a new one [default: 600]
+    #[arg(long, env = "STANCHION_GUEST_JOIN_SECONDS", global = true, value_name = "SECONDS")]
+    pub guest_join_seconds: Option<NonZeroU32>,
+    /// Hand out tokens of any user and role at POST /api/v1/dev/token, for a first look: on the embedded default without a login of
+    /// its own, and only to this machine under the names localhost, 127.0.0.1 and [::1]
+    #[arg(long, env = "STANCHION_DEV_TOKENS", global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub dev_tokens: Option<bool>,
+    /// Names under which the embedded default may be asked besides localhost and IP addresses, separated by commas, for example
+    /// tickets.example.com; a page of another name that was made to lead here is refused
+    #[arg(long, env = "STANCHION_ALLOWED_HOSTS", global = true, value_name = "NAMES", value_delimiter = ',')]
+    pub allowed_hosts: Option<Vec<String>>,
+    /// Where a gateway finds booking, for example http://booking:8080 [default on the embedded default: in the same process]
     #[arg(long, env = "STANCHION_BOOKING_URL", global = true, value_name = "URL")]
     pub booking_url: Option<String>,
     /// Threads that serve, at least 1; several processes on one machine are fastest where they share its cores out among them
@@ -176,6 +204,14 @@ impl Settings {
             ("jwt_audience", given(&self.jwt_audience)),
             ("pass_secret", hidden(&self.pass_secret)),
             ("guests", self.guests.map_or_else(|| "on the embedded default only".to_owned(), |on| on.to_string())),
+            ("guests_per_address", self.guests_in_line().guests.to_string()),
+            ("guest_places_per_address", self.guests_in_line().places.to_string()),
+            ("guest_holds_per_address", self.guests_bookings().holds.to_string()),
+            ("guest_bookings_per_address", self.guests_bookings().bookings.to_string()),
+            ("guest_cooldown_seconds", self.guests_bookings().cool_down.as_secs().to_string()),
+            ("guest_join_seconds", self.guests_in_line().join_for.as_secs().to_string()),
+            ("dev_tokens", self.dev_tokens().to_string()),
+            ("allowed_hosts", format!("{:?}", self.allowed_hosts.clone().unwrap_or_default())),
             ("booking_url", given(&self.booking_url)),
             ("threads", self.threads.map_or_else(|| "one for each core".to_owned(), |threads| threads.to_string())),
             ("heartbeat_ms", self.heartbeat().as_millis().to_string()),
@@ -222,6 +258,31 @@ impl Settings {
     /// First part of every subject.
     pub fn nats_prefix(&self) -> &str {
         self.nats_prefix.as_deref().unwrap_or("stanchion")
+    }
+
+    /// What guests may do in line.
+    pub fn guests_in_line(&self) -> gateway::GuestLimits {
+        let usual = gateway::GuestLimits::default();
+        gateway::GuestLimits {
+            guests: self.guests_per_address.unwrap_or(usual.guests),
+            places: self.guest_places_per_address.unwrap_or(usual.places),
+            join_for: self.guest_join_seconds.map_or(usual.join_for, |time| Duration::from_secs(time.get().into())),
+        }
+    }
+
+    /// What guests may book.
+    pub fn guests_bookings(&self) -> booking::GuestLimits {
+        let usual = booking::GuestLimits::default();
+        booking::GuestLimits {
+            holds: self.guest_holds_per_address.unwrap_or(usual.holds),
+            bookings: self.guest_bookings_per_address.unwrap_or(usual.bookings),
+            cool_down: self.guest_cooldown_seconds.map_or(usual.cool_down, |time| Duration::from_secs(time.into())),
+        }
+    }
+
+    /// Are tokens handed out to whoever is at this machine?
+    pub fn dev_tokens(&self) -> bool {
+        self.dev_tokens.unwrap_or(false)
     }
 
     /// Time between two heartbeats.
@@ -316,7 +377,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Who is believed to be who.
+    /// Who is believed to be who. Says in the log which keys of a set are left out, so it is made once.
     ///
     /// # Errors
     /// A key set that cannot be read, or no way at all to know a user.
@@ -335,7 +396,17 @@ impl Settings {
             issuer: self.jwt_issuer.clone(),
             audience: self.jwt_audience.clone(),
             guest_secret: if guests { self.pass_secret.clone() } else { None },
+            ..IdentityConfig::default()
         };
+        if identity.jwks.is_some() {
+            for (setting, claim) in [(&identity.issuer, "jwt_issuer"), (&identity.audience, "jwt_audience")] {
+                if setting.is_none() {
+                    tracing::warn!(
+                        "{claim} is not set: a token that the same login signed for another service is accepted"
+                    );
+                }
+            }
+        }
         Authenticator::new(&identity).context("jwt_jwks")
     }
 

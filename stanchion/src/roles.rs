@@ -7,12 +7,14 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use booking::Booking;
-use gateway::{Collaborators, Gateway, GatewayConfig};
+use gateway::{Collaborators, Gateway, GatewayConfig, booking_service::SharedBooking};
 use queue_worker::{Worker, WorkerConfig};
 use waitingroom::{
     clock::Clock,
     engine::{SharedEngine, redis::RedisEngine},
+    guest_address::AddressKey,
     http::Check,
+    identity::Authenticator,
     ids::NodeId,
     lifecycle::Lifecycle,
     pass::PassKey,
@@ -98,23 +100,25 @@ impl Line {
         &self,
         settings: &Settings,
         lifecycle: &Lifecycle,
-        booking_url: String,
-        guests: bool,
+        authenticator: Authenticator,
+        booking: SharedBooking,
         development_secret: Option<Secret>,
     ) -> Result<Gateway> {
         let secret = settings.required(&settings.pass_secret, "pass_secret")?;
         let config = GatewayConfig {
             node: self.node.clone(),
-            booking_url,
             heartbeat: settings.heartbeat(),
             drain_window: settings.drain_window(),
             trusted_proxies: settings.trusted_proxies.clone().unwrap_or_default(),
+            guests: settings.guests_in_line(),
             development_secret,
         };
         let with = Collaborators {
             engine: self.engine.clone(),
             signals: self.signals.clone(),
-            authenticator: settings.authenticator(guests)?,
+            authenticator,
+            booking,
+            addresses: AddressKey::new(secret),
             passes: PassKey::new(secret),
             tickets: TicketKey::new(secret),
             clock: self.clock.clone(),
@@ -126,7 +130,7 @@ impl Line {
     fn backends(
         &self,
         settings: &Settings,
-        guests: bool,
+        authenticator: Authenticator,
         store: booking::store::SharedStore,
         bus: Arc<dyn waitingroom::bus::Bus>,
     ) -> Result<booking::Backends> {
@@ -136,8 +140,9 @@ impl Line {
             bus,
             engine: self.engine.clone(),
             signals: self.signals.clone(),
-            authenticator: settings.authenticator(guests)?,
+            authenticator,
             pass_key: PassKey::new(secret),
+            addresses: AddressKey::new(secret),
             board: self.board.clone(),
             clock: self.clock.clone(),
         })
@@ -185,7 +190,12 @@ async fn follow_host(clock: Clock, lifecycle: Lifecycle) {
 
 /// Those who only look may not take the connections of those who reserve.
 fn booking_config(settings: &Settings) -> booking::BookingConfig {
-    booking::BookingConfig { availability_readers: settings.max_connections() / 2, ..booking::BookingConfig::default() }
+    booking::BookingConfig {
+        availability_readers: settings.max_connections() / 2,
+        trusted_proxies: settings.trusted_proxies.clone().unwrap_or_default(),
+        guests: settings.guests_bookings(),
+        ..booking::BookingConfig::default()
+    }
 }
 
 /// Readiness: the gateway hears.

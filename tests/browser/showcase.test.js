@@ -59,7 +59,7 @@ async function crowd(context, { event_id, path }) {
         if (held && Math.random() < 0.85) later(9_000, () => post(`bookings/${held.booking_id}/confirm`, token));
       };
       const person = async (number) => {
-        const { token } = await post("dev/token", undefined, { user: `guest-${number}` });
+        const { token } = await post("dev/token", undefined, { user: `visitor-${number}` });
         const socket = new WebSocket(`${location.origin.replace("http", "ws")}/api/v1/ws`, "stanchion.v1");
         const say = (message) => socket.send(JSON.stringify(message));
         const told = {

@@ -10,6 +10,8 @@ mod deaf_gateway;
 mod drain;
 mod figures;
 mod follows_booking;
+mod full_house;
+mod guests;
 mod holds;
 mod live_tasks;
 mod lost_clients;

@@ -1,28 +1,35 @@
 //! Who a request is from: a JWT of the shop's own login, or a guest identity that the gateway signs.
 
+mod claims;
 mod jwks;
+mod token;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::http::{HeaderMap, header};
-use jsonwebtoken::{
-    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode, errors::ErrorKind,
-};
-use serde::{Deserialize, Serialize};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, encode};
+use serde::Serialize;
 
 pub use self::jwks::JwksError;
+use self::{
+    claims::{Claims, Expected},
+    jwks::KeySet,
+    token::Token,
+};
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     ids::UserId,
     problem::{Code, Problem},
     secret::Secret,
 };
 
 const GUEST_ISSUER: &str = "stanchion:guest";
+/// How the names of guests begin; no user of the shop's login may have such a name.
+pub const GUEST_PREFIX: &str = "guest-";
+/// Life of a guest identity: longer than any sale's day.
+pub const GUEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Tokens longer than this are refused unread.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
-/// Clock difference between the shop's login and us that is tolerated, in seconds.
-const LEEWAY_SECONDS: u64 = 30;
 
 /// Somebody whose token was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,20 +38,22 @@ pub struct Identity {
     pub user: UserId,
     /// May this user operate sales?
     pub admin: bool,
-    /// Signed here rather than by the shop's login?
-    pub guest: bool,
+    /// When the token was signed, if it was signed here and so is a guest's rather than one of the shop's login.
+    pub guest: Option<Timestamp>,
     /// When the token ends.
     pub expires_at: Timestamp,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Claims {
-    sub: UserId,
+/// What is signed here.
+#[derive(Serialize)]
+struct Minted<'a> {
+    sub: &'a UserId,
     exp: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    role: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    iss: Option<String>,
+    iat: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
 }
 
 /// How the tokens of the shop's login are checked.
@@ -60,14 +69,17 @@ pub struct IdentityConfig {
     pub audience: Option<String>,
     /// The secret that guest identities are signed with; guests are refused where it is not set.
     pub guest_secret: Option<Secret>,
+    /// What the ends of tokens are compared with.
+    pub clock: Clock,
 }
 
 struct Keys {
     hs256: Option<DecodingKey>,
-    by_id: HashMap<String, (Algorithm, DecodingKey)>,
+    set: KeySet,
     guest: Option<(EncodingKey, DecodingKey)>,
-    user_validation: Validation,
-    guest_validation: Validation,
+    users: Expected,
+    guests: Expected,
+    clock: Clock,
 }
 
 /// Turns tokens into identities. Cheap to clone.
@@ -81,32 +93,24 @@ impl std::fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// An authenticator for these keys.
+    /// An authenticator for these keys. A key of the set that cannot verify users' tokens is left out with a line in the log.
     ///
     /// # Errors
-    /// A key set that cannot be read, or that holds a key of a kind we do not verify.
+    /// A document that is no key set, or one of which no key is left.
     pub fn new(config: &IdentityConfig) -> Result<Self, JwksError> {
-        let mut user_validation = validation(Algorithm::HS256);
-        if let Some(issuer) = &config.issuer {
-            user_validation.set_issuer(&[issuer]);
-            user_validation.required_spec_claims.insert("iss".into());
+        let set = config.jwks.as_deref().map(KeySet::parse).transpose()?.unwrap_or_default();
+        for left_out in &set.left_out {
+            tracing::warn!(key = left_out.key, reason = %left_out.reason, "a key of the key set is left out");
         }
-        if let Some(audience) = &config.audience {
-            user_validation.validate_aud = true;
-            user_validation.set_audience(&[audience]);
-            user_validation.required_spec_claims.insert("aud".into());
-        }
-        let mut guest_validation = validation(Algorithm::HS256);
-        guest_validation.set_issuer(&[GUEST_ISSUER]);
-        guest_validation.required_spec_claims.insert("iss".into());
         let symmetric = |secret: &Secret| DecodingKey::from_secret(secret.expose().as_bytes());
         let guest = config.guest_secret.as_ref();
         Ok(Self(Arc::new(Keys {
             hs256: config.jwt_secret.as_ref().map(symmetric),
-            by_id: config.jwks.as_deref().map(jwks::parse).transpose()?.unwrap_or_default(),
+            set,
             guest: guest.map(|s| (EncodingKey::from_secret(s.expose().as_bytes()), symmetric(s))),
-            user_validation,
-            guest_validation,
+            users: Expected { issuer: config.issuer.clone(), audience: config.audience.clone() },
+            guests: Expected { issuer: Some(GUEST_ISSUER.into()), audience: None },
+            clock: config.clock.clone(),
         })))
     }
 
@@ -133,39 +137,47 @@ impl Authenticator {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(refused("the token is longer than 8 KiB"));
         }
-        let header = decode_header(token).map_err(|_| refused("the token is not a JWT"))?;
-        if let Some(guest) = self.guest(token) {
+        let token = Token::parse(token)?;
+        if let Some(guest) = self.guest(&token) {
             return guest;
         }
-        let (algorithm, key) = self.key(&header)?;
-        let mut validation = self.0.user_validation.clone();
-        validation.algorithms = vec![algorithm];
-        let claims = decode::<Claims>(token, key, &validation).map_err(|error| explain(error.kind()))?.claims;
-        Ok(identity(claims, false))
+        self.verify(&token)?;
+        let claims = Claims::parse(&token)?;
+        claims.check(&self.0.users, self.0.clock.now())?;
+        let user = claims.user()?;
+        if user.as_str().starts_with(GUEST_PREFIX) {
+            return Err(refused("the token's sub begins with 'guest-', which only guests of this service may"));
+        }
+        Ok(Identity { user, admin: claims.is_admin(), guest: None, expires_at: claims.expires_at()? })
     }
 
-    /// `None` where the token was not signed as a guest's.
-    fn guest(&self, token: &str) -> Option<Result<Identity, Problem>> {
-        let (_, key) = self.0.guest.as_ref()?;
-        match decode::<Claims>(token, key, &self.0.guest_validation) {
-            Ok(data) => Some(Ok(identity(data.claims, true))),
-            Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => Some(Err(explain(error.kind()))),
+    /// `None` where the token was not signed as a guest's: passes and tickets are signed with the same secret.
+    fn guest(&self, token: &Token<'_>) -> Option<Result<Identity, Problem>> {
+        let (_, key) = self.0.guest.as_ref().filter(|_| token.algorithm == Algorithm::HS256)?;
+        let claims = Claims::parse(token).ok().filter(|_| token.is_signed_by(key))?;
+        match claims.check(&self.0.guests, self.0.clock.now()) {
+            Ok(()) => Some(Self::known_guest(&claims)),
+            Err(problem) if problem.code == Code::TokenExpired => Some(Err(problem)),
             Err(_) => None,
         }
     }
 
-    fn key(&self, header: &Header) -> Result<(Algorithm, &DecodingKey), Problem> {
-        if header.alg == Algorithm::HS256 {
-            let key = self.0.hs256.as_ref().ok_or_else(|| refused("tokens signed with HS256 are not accepted here"))?;
-            return Ok((Algorithm::HS256, key));
-        }
-        let by_id = header.kid.as_ref().and_then(|id| self.0.by_id.get(id));
-        let only = || self.0.by_id.values().next().filter(|_| header.kid.is_none() && self.0.by_id.len() == 1);
-        let (algorithm, key) = by_id.or_else(only).ok_or_else(|| refused("the token's key is not known here"))?;
-        if *algorithm != header.alg {
-            return Err(refused("the token's algorithm is not its key's"));
-        }
-        Ok((*algorithm, key))
+    fn known_guest(claims: &Claims) -> Result<Identity, Problem> {
+        let expires_at = claims.expires_at()?;
+        // Releases before this one did not write it down.
+        let issued_at = claims.issued_at().unwrap_or_else(|| expires_at.minus(GUEST_LIFE));
+        Ok(Identity { user: claims.user()?, admin: false, guest: Some(issued_at), expires_at })
+    }
+
+    fn verify(&self, token: &Token<'_>) -> Result<(), Problem> {
+        let genuine = match token.algorithm {
+            Algorithm::HS256 => {
+                let key = self.0.hs256.as_ref().ok_or_else(|| token.unaccepted())?;
+                token.is_signed_by(key)
+            }
+            _ => self.0.set.candidates(token)?.any(|key| token.is_signed_by(key)),
+        };
+        if genuine { Ok(()) } else { Err(refused("the token is not genuine: its signature is not its key's")) }
     }
 
     /// Are guest identities allowed here?
@@ -174,10 +186,10 @@ impl Authenticator {
     }
 
     /// A new guest's token; `None` where guests are not allowed.
-    pub fn mint_guest(&self, user: &UserId, expires_at: Timestamp) -> Option<String> {
+    pub fn mint_guest(&self, user: &UserId, now: Timestamp, expires_at: Timestamp) -> Option<String> {
         let (key, _) = self.0.guest.as_ref()?;
-        let claims =
-            Claims { sub: user.clone(), exp: expires_at.seconds(), role: None, iss: Some(GUEST_ISSUER.into()) };
+        let (exp, iat) = (expires_at.seconds(), now.seconds());
+        let claims = Minted { sub: user, exp, iat, role: None, iss: Some(GUEST_ISSUER) };
         encode(&Header::new(Algorithm::HS256), &claims, key).ok()
     }
 }
@@ -190,11 +202,16 @@ pub fn mint_user_token(
     now: Timestamp,
     life: Duration,
 ) -> Option<String> {
-    let claims = Claims { sub: user.clone(), exp: now.plus(life).seconds(), role: role.map(str::to_owned), iss: None };
+    let claims = Minted { sub: user, exp: now.plus(life).seconds(), iat: now.seconds(), role, iss: None };
     encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret.expose().as_bytes())).ok()
 }
 
 impl Identity {
+    /// Has the token ended, with the tolerance that it was accepted with?
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        claims::is_over(self.expires_at, now)
+    }
+
     /// This identity, if it is an operator's.
     ///
     /// # Errors
@@ -207,38 +224,8 @@ impl Identity {
     }
 }
 
-fn validation(algorithm: Algorithm) -> Validation {
-    let mut validation = Validation::new(algorithm);
-    validation.set_required_spec_claims(&["sub", "exp"]);
-    validation.leeway = LEEWAY_SECONDS;
-    validation.validate_nbf = true;
-    validation.validate_aud = false;
-    validation
-}
-
-fn identity(claims: Claims, guest: bool) -> Identity {
-    Identity {
-        user: claims.sub,
-        admin: !guest && claims.role.as_deref() == Some("admin"),
-        guest,
-        expires_at: Timestamp::from_millis(claims.exp.saturating_mul(1000)),
-    }
-}
-
-fn refused(detail: &str) -> Problem {
+fn refused(detail: impl Into<String>) -> Problem {
     Problem::new(Code::Unauthorized, detail)
-}
-
-fn explain(kind: &ErrorKind) -> Problem {
-    match kind {
-        ErrorKind::ExpiredSignature => Problem::new(Code::TokenExpired, "the token has expired"),
-        ErrorKind::ImmatureSignature => refused("the token is not valid yet"),
-        ErrorKind::InvalidIssuer => refused("the token's issuer is not accepted here"),
-        ErrorKind::InvalidAudience => refused("the token's audience is not this service"),
-        ErrorKind::MissingRequiredClaim(claim) => refused(&format!("the token lacks the claim '{claim}'")),
-        ErrorKind::Json(_) => refused("the token's claims are not of the required form (sub, exp)"),
-        _ => refused("the token is not genuine"),
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod absence;
 pub mod bus;
 pub mod clock;
 pub mod engine;
+pub mod guest_address;
 pub mod http;
 pub mod identity;
 pub mod ids;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     clock::Timestamp,
@@ -103,7 +103,8 @@ pub struct QueuePatch {
     pub grace_seconds: Option<u32>,
     /// See [`QueueSettings::max_in_line`]; 1 to 10,000,000.
     pub max_in_line: Option<u64>,
-    /// See [`QueueSettings::message`]; an empty text removes it, 500 characters at most.
+    /// See [`QueueSettings::message`]; an empty text or `null` removes it, 500 characters at most.
+    #[serde(default, deserialize_with = "text_or_none")]
     pub message: Option<String>,
 }
 
@@ -115,6 +116,11 @@ pub struct InvalidSetting {
     pub field: &'static str,
     /// What it may be.
     pub range: &'static str,
+}
+
+/// `null` removes a text, as in RFC 7396; what is left out stays.
+fn text_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(deserializer).map(|text: Option<String>| Some(text.unwrap_or_default()))
 }
 
 impl QueueSettings {

@@ -43,6 +43,7 @@ codes! {
     Unauthorized = "UNAUTHORIZED", UNAUTHORIZED, "No valid token";
     TokenExpired = "TOKEN_EXPIRED", UNAUTHORIZED, "The token has expired";
     Forbidden = "FORBIDDEN", FORBIDDEN, "The token does not allow this";
+    GuestTooOld = "GUEST_TOO_OLD", FORBIDDEN, "The guest was made too long ago to take a new place";
     NotFound = "NOT_FOUND", NOT_FOUND, "There is nothing here";
     EventNotFound = "EVENT_NOT_FOUND", NOT_FOUND, "No such event";
     ShowNotFound = "SHOW_NOT_FOUND", NOT_FOUND, "No such show";

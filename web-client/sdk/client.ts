@@ -2,7 +2,7 @@
 import { BestLink } from "./best-link";
 import { Connection } from "./connection";
 import { HttpLink } from "./http-link";
-import { Identities, identityOfToken } from "./identities";
+import { Identities, identityOfToken, isToBeRenewed } from "./identities";
 import type { Link } from "./link";
 import { Places, type Store } from "./places";
 import type { Identity } from "./resources";
@@ -69,7 +69,16 @@ export function createClient(options: ClientOptions = {}): Client {
       return identity && identities.keep(identity);
     },
     async guest() {
-      const act = async () => identities.current() ?? (await newGuest(rest, identities));
+      const act = async () => {
+        const known = identities.current();
+        if (known && !isToBeRenewed(known, rest.now())) return known;
+        try {
+          return (await newGuest(rest, identities)) ?? known;
+        } catch (error) {
+          if (known) return known; // as good as before for all but a new place
+          throw error;
+        }
+      };
       // Two tabs that open together are one guest.
       return using.locks ? using.locks.request(`stanchion ${origin}`, act) : act();
     },

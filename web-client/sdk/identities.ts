@@ -33,6 +33,15 @@ export class Identities {
   }
 }
 
+const GUEST_LIFE_MS = 24 * 3_600_000;
+/** The server lets a guest take new places for ten minutes, unless it is set otherwise. */
+const FRESH_MS = 2 * 60_000;
+
+/** A guest that was made a while ago is renewed before it takes a new place: the same guest, with a new token. */
+export function isToBeRenewed({ user_id, expires_at }: Identity, now: number): boolean {
+  return user_id.startsWith("guest-") && Date.parse(expires_at) - GUEST_LIFE_MS + FRESH_MS < now;
+}
+
 /** Reads user and expiry out of a JWT, without judging its signature: that is the server's part. */
 export function identityOfToken(token: string): Identity | undefined {
   try {

@@ -6,7 +6,7 @@ use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use serde::Serialize;
 use waitingroom::{
     http::{Json, LargeJson, Path},
-    ids::EventId,
+    ids::{EventId, UserId},
     line::{InvalidSetting, QueuePatch, QueueSettings},
     problem::Problem,
 };
@@ -71,6 +71,25 @@ pub(super) async fn change_queue(
     QueueSettings::default().with(&patch).map_err(|invalid| refused("", &invalid))?;
     let settings = desk.change_queue(event_id, &patch, &operator).await?;
     Ok(Json(QueueAnswer { event_id, settings }))
+}
+
+#[derive(Serialize)]
+pub(super) struct RemovedAnswer {
+    event_id: EventId,
+    user_id: UserId,
+    removed: bool,
+}
+
+pub(super) async fn remove_place(
+    Operator(operator): Operator,
+    State(desk): State<Arc<Desk>>,
+    Path((event, user)): Path<(String, String)>,
+) -> Result<Json<RemovedAnswer>, Problem> {
+    let event_id = id(&event)?;
+    let user_id: UserId =
+        user.parse().map_err(|_| Problem::invalid("user_id", "must be 1 to 255 printable characters"))?;
+    desk.remove_place(event_id, &user_id, &operator).await?;
+    Ok(Json(RemovedAnswer { event_id, user_id, removed: true }))
 }
 
 #[derive(Serialize)]

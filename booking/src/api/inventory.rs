@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use waitingroom::{
     engine::EngineError,
     http::{Json, Query, RawBody, from_slice},
@@ -16,7 +16,13 @@ use crate::{desk::Desk, event::Event, refusal::Refusal, store::ZoneCount};
 
 #[derive(Default, Deserialize)]
 pub(super) struct SyncRequest {
+    /// Left out, it is every event; `null` is not: a program that has lost the id must not have all of them rebuilt.
+    #[serde(default, deserialize_with = "given")]
     event_id: Option<EventId>,
+}
+
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EventId>, D::Error> {
+    EventId::deserialize(deserializer).map(Some)
 }
 
 #[derive(Serialize)]

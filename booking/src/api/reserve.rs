@@ -1,6 +1,6 @@
 //! `POST /bookings/reserve`.
 
-use std::sync::Arc;
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use axum::{
     extract::State,
@@ -16,8 +16,14 @@ use waitingroom::{
     wire::{WishItem, check_wish},
 };
 
-use super::caller::Caller;
-use crate::{desk::Desk, first_fit::Alternatives, reserve::Wish};
+use super::caller::Buyer;
+use crate::{
+    desk::Desk,
+    first_fit::Alternatives,
+    refusal::Refusal,
+    reservation::{Booking, Status},
+    reserve::Wish,
+};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Request {
@@ -32,16 +38,16 @@ pub(super) struct Request {
 
 pub(super) async fn reserve(
     State(desk): State<Arc<Desk>>,
-    Caller(user): Caller,
+    Buyer { user, guest_address }: Buyer,
     headers: HeaderMap,
     Json(request): Json<Request>,
 ) -> Result<impl IntoResponse, Problem> {
-    let wish = wish(user, &headers, request)?;
+    let wish = wish(user, guest_address, &headers, request)?;
     let booking = desk.reserve(&wish).await?;
-    Ok((StatusCode::CREATED, Json(booking.at(desk.database_now()))))
+    reserved(booking.at(desk.database_now()))
 }
 
-fn wish(user: UserId, headers: &HeaderMap, request: Request) -> Result<Wish, Problem> {
+fn wish(user: UserId, guest_address: Option<IpAddr>, headers: &HeaderMap, request: Request) -> Result<Wish, Problem> {
     let quantity = u32::try_from(request.quantity).ok().filter(|seats| (1..=MAX_QUANTITY).contains(seats));
     let quantity = quantity.ok_or_else(|| Problem::invalid("quantity", format!("must be from 1 to {MAX_QUANTITY}")))?;
     if request.unit_price.is_some_and(|price| !price.is_finite() || price < 0.0) {
@@ -57,6 +63,7 @@ fn wish(user: UserId, headers: &HeaderMap, request: Request) -> Result<Wish, Pro
         pass: pass.filter(|token| !token.is_empty()),
         key: key(headers)?,
         any: false,
+        guest_address,
     })
 }
 
@@ -70,7 +77,7 @@ pub(super) struct Options {
 /// `POST /bookings/reserve/first`.
 pub(super) async fn reserve_first(
     State(desk): State<Arc<Desk>>,
-    Caller(user): Caller,
+    Buyer { user, guest_address }: Buyer,
     headers: HeaderMap,
     Json(request): Json<Options>,
 ) -> Result<impl IntoResponse, Problem> {
@@ -85,9 +92,19 @@ pub(super) async fn reserve_first(
         items: request.options,
         pass: pass.filter(|token| !token.is_empty()),
         key: key(&headers)?,
+        guest_address,
     };
     let booking = desk.reserve_first(&asked).await?;
-    Ok((StatusCode::CREATED, Json(booking.at(desk.database_now()))))
+    reserved(booking.at(desk.database_now()))
+}
+
+/// A repetition finds what the first attempt made as it is now: a booking that has ended is nothing to pay for.
+fn reserved(booking: Booking) -> Result<impl IntoResponse, Problem> {
+    match booking.status {
+        Status::Reserved | Status::Confirmed => Ok((StatusCode::CREATED, Json(booking))),
+        Status::Expired => Err(Refusal::BookingExpired.into()),
+        Status::Cancelled => Err(Refusal::BookingNotPending(booking.status).into()),
+    }
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
@@ -95,14 +112,54 @@ fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
         Some(given) => Some(given),
         None => text(headers, "x-idempotency-key")?,
     };
-    let parse = |given: &str| {
-        let wrong = "must be 1 to 128 printable characters without spaces";
-        given.parse().map_err(|_| Problem::invalid("idempotency_key", wrong))
-    };
+    let wrong =
+        || Problem::invalid("idempotency_key", "must be 1 to 128 printable characters, with spaces inside only");
+    let parse = |given: &str| unquoted(given).and_then(|key| key.parse().ok()).ok_or_else(wrong);
     given.map(parse).transpose()
+}
+
+/// A key may come as the IETF's draft has it, as a string in quotes (RFC 9651, section 3.3.3) with parameters behind it: `"k";v=1` and
+/// `k` are one key. What is not in quotes is taken as it is.
+fn unquoted(given: &str) -> Option<Cow<'_, str>> {
+    let Some(quoted) = given.strip_prefix('"') else { return Some(given.into()) };
+    let (mut key, mut characters) = (String::new(), quoted.chars());
+    loop {
+        match characters.next()? {
+            '"' => break,
+            '\\' => key.push(characters.next().filter(|escaped| matches!(escaped, '"' | '\\'))?),
+            character => key.push(character),
+        }
+    }
+    let rest = characters.as_str().trim_start();
+    (rest.is_empty() || rest.starts_with(';')).then(|| key.into())
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
     let unreadable = |_| Problem::new(Code::Malformed, format!("the header {name} is not text")).field(name);
     headers.get(name).map(|value| value.to_str().map(str::trim).map_err(unreadable)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_quotes_is_the_key_without_them() {
+        for (given, key) in [
+            ("k", Some("k")),
+            (r#""k""#, Some("k")),
+            (r#""k";v=1"#, Some("k")),
+            (r#""k" ; v"#, Some("k")),
+            (r#""a \"b\" \\c""#, Some(r#"a "b" \c"#)),
+            (r#""two words""#, Some("two words")),
+            ("k;v=1", Some("k;v=1")),
+            (r#"k"l"#, Some(r#"k"l"#)),
+            (r#""k"#, None),
+            (r#""k"l"#, None),
+            (r#""k\l""#, None),
+            (r#"""#, None),
+        ] {
+            assert_eq!(unquoted(given).as_deref(), key, "{given}");
+        }
+    }
 }

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 use waitingroom::{
-    line::SaleState,
+    absence::Presence,
+    engine::Join,
+    ids::UserId,
+    line::{Lapse, SaleState},
     signal::{Heard, Signal, Signals},
 };
 
@@ -156,4 +159,55 @@ async fn what_operators_did_can_be_read_and_names_no_secret() {
     let bad = shop.get("/admin/audit?limit=0", &admin()).await;
     assert_eq!((bad.status.as_u16(), bad.body["field"].as_str()), (422, Some("limit")));
     assert_eq!(shop.get("/admin/audit", &token("ann")).await.status.as_u16(), 403);
+}
+
+#[tokio::test]
+async fn an_operator_removes_a_place_and_it_is_written_down() {
+    let shop = Shop::open().await;
+    let mut gateway = shop.signals.listen(&"g1".parse().unwrap()).await.unwrap();
+    let (user, event_id) = ("uid=Ann Lee,ou=People".parse::<UserId>().unwrap(), shop.event);
+    let presence = Presence::Node("g1".parse().unwrap());
+    let join = Join { event_id, user: user.clone(), presence, ticket: None };
+    shop.engine.join(&join, shop.clock.now()).await.unwrap();
+    let path = format!("/admin/events/{event_id}/queue/places/uid=Ann%20Lee,ou=People");
+    let visitor = shop.send("DELETE", &path, Some(&token("ann")), &[], None).await;
+    assert_eq!((visitor.status.as_u16(), visitor.code()), (403, "FORBIDDEN"));
+    let removed = shop.send("DELETE", &path, Some(&admin()), &[], None).await;
+    assert_eq!(removed.body, json!({"event_id": event_id, "user_id": user, "removed": true}));
+    let told = loop {
+        if let Heard::Signal(signal) = gateway.next().await
+            && let Signal::Lapsed { users, .. } = *signal
+        {
+            break users;
+        }
+    };
+    assert_eq!(told, [(user, Lapse::Left)]);
+    assert_eq!(shop.engine.status(event_id).await.unwrap().total, 0);
+    let entry = shop.get("/admin/audit", &admin()).await.body["entries"][0].clone();
+    assert_eq!(
+        (&entry["action"], &entry["operator"], &entry["before"]["user_id"]),
+        (&json!("remove_place"), &json!("operator"), &json!("uid=Ann Lee,ou=People"))
+    );
+    let again = shop.send("DELETE", &path, Some(&admin()), &[], None).await;
+    assert_eq!((again.status.as_u16(), again.code()), (404, "NOT_IN_QUEUE"));
+    let unknown = format!("/admin/events/{}/queue/places/ann", uuid::Uuid::new_v4());
+    let answer = shop.send("DELETE", &unknown, Some(&admin()), &[], None).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (404, "EVENT_NOT_FOUND"));
+}
+
+#[tokio::test]
+async fn null_is_never_more_than_was_asked_for() {
+    let shop = Shop::open().await;
+    let answer = shop.send("POST", "/admin/sync-inventory", Some(&admin()), &[], Some(json!({"event_id": null}))).await;
+    assert_eq!((answer.status.as_u16(), answer.body["field"].as_str()), (422, Some("event_id")), "{answer:?}");
+    let path = format!("/admin/events/{}/queue", shop.event);
+    let put = async |body: serde_json::Value| {
+        let answer = shop.send("PUT", &path, Some(&admin()), &[], Some(body)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    };
+    assert_eq!(put(json!({"message": "Soon"})).await["message"], "Soon");
+    assert_eq!(put(json!({"burst": 7.0})).await["message"], "Soon", "what is left out stays");
+    let set = put(json!({"message": null, "burst": null})).await;
+    assert_eq!((&set["message"], &set["burst"]), (&json!(null), &json!(7)), "null removes a text");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::shop::{Shop, token};
+use super::shop::{Shop, admin, token};
 
 #[tokio::test]
 async fn the_catalogue_is_public_and_counts_what_is_left() {
@@ -31,4 +31,21 @@ async fn unknown_events_and_paths_are_problems() {
     assert_eq!((missing.status.as_u16(), missing.code()), (404, "EVENT_NOT_FOUND"));
     assert_eq!(shop.get("/nothing", &token("ann")).await.code(), "NOT_FOUND");
     assert_eq!(shop.send("PATCH", "/events", None, &[], None).await.code(), "METHOD_NOT_ALLOWED");
+}
+
+/// Two instances on one database: what the one makes, the other sells at the next request.
+#[tokio::test]
+async fn an_event_is_known_at_every_instance_as_soon_as_it_is_made() {
+    let shop = Shop::open().await;
+    let other = shop.restarted(std::sync::Arc::clone(&shop.engine)).await;
+    for number in 0..20 {
+        let missing = other.send("GET", &format!("/events/{}", uuid::Uuid::new_v4()), None, &[], None).await;
+        assert_eq!((missing.status.as_u16(), missing.code()), (404, "EVENT_NOT_FOUND")); // it has looked just now
+        let body = json!({"name": format!("Night {number}"), "shows": [{"name": "S", "zones": [
+            {"name": "Z", "capacity": 1, "unit_price": 0}]}]});
+        let made = shop.send("POST", "/admin/events", Some(&admin()), &[], Some(body)).await.body;
+        let event = made["event_id"].as_str().unwrap();
+        let found = other.send("GET", &format!("/events/{event}"), None, &[], None).await;
+        assert_eq!((found.status.as_u16(), &found.body["event_id"]), (200, &json!(event)), "{number}");
+    }
 }

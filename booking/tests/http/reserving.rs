@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use booking::{BookingConfig, GuestLimits};
 use futures_util::future::join_all;
 use serde_json::json;
 use uuid::Uuid;
-use waitingroom::line::Grant;
+use waitingroom::{guest_address::HEADER, line::Grant};
 
-use super::shop::{Shop, token};
+use super::shop::{Shop, address_of, admin, guest, token};
 
 #[tokio::test]
 async fn a_pass_becomes_a_booking() {
@@ -193,4 +194,107 @@ async fn without_a_token_nothing_is_reserved() {
     let answer = shop.send("POST", "/bookings/reserve", None, &[], Some(json!({}))).await;
     assert_eq!(answer.status, 401);
     assert_eq!(shop.get("/admin/events", &token("ann")).await.code(), "FORBIDDEN");
+}
+
+#[tokio::test]
+async fn a_closed_sale_reserves_nothing_more_and_keeps_what_it_reserved() {
+    let shop = Shop::open().await;
+    let (first, second) = (shop.pass("ann").await, shop.pass("bob").await);
+    let made = shop.reserve("ann", &first, Some("k1"), 0, 1).await;
+    assert_eq!(made.status, 201);
+    let set = async |state: &str| {
+        let path = format!("/admin/events/{}/queue", shop.event);
+        let answer = shop.send("PUT", &path, Some(&admin()), &[], Some(json!({"state": state}))).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    set("closed").await;
+    let late = shop.reserve("bob", &second, Some("k2"), 0, 1).await;
+    assert_eq!((late.status.as_u16(), late.code()), (409, "QUEUE_CLOSED"));
+    let options = json!({"event_id": shop.event, "options": [{"zone_id": shop.zones[0], "quantity": 1}]});
+    let pass = [("x-queue-pass", second.as_str())];
+    let wish = shop.send("POST", "/bookings/reserve/first", Some(&token("bob")), &pass, Some(options)).await;
+    assert_eq!((wish.status.as_u16(), wish.code()), (409, "QUEUE_CLOSED"));
+    assert_eq!(shop.left().await, [19, 2]);
+    let again = shop.reserve("ann", &first, Some("k1"), 0, 1).await;
+    assert_eq!((again.status.as_u16(), &again.body), (201, &made.body), "what was made before is told");
+    for state in ["paused", "scheduled", "sold_out"] {
+        set(state).await;
+        let pass = shop.reserve("cleo", &second, None, 0, 1).await;
+        assert_eq!(pass.code(), "PASS_WRONG_USER", "a pass is looked at while the sale is {state}");
+    }
+    assert_eq!(shop.reserve("bob", &second, Some("k2"), 0, 1).await.status, 201, "passes stay good in a pause");
+    set("closed").await;
+    let confirm = format!("/bookings/{}/confirm", made.body["booking_id"].as_str().unwrap());
+    assert_eq!(shop.post(&confirm, &token("ann")).await.status, 200, "what was held before the end may be paid");
+}
+
+#[tokio::test]
+async fn a_retry_finds_a_booking_that_has_ended() {
+    let shop = Shop::open().await;
+    let (cancelled, expired) = (shop.pass("ann").await, shop.pass("bob").await);
+    let booking = shop.reserve("ann", &cancelled, Some("k1"), 0, 1).await.body;
+    assert_eq!(shop.reserve("bob", &expired, Some("k1"), 0, 1).await.status, 201);
+    let id = booking["booking_id"].as_str().unwrap();
+    assert_eq!(shop.post(&format!("/bookings/{id}/cancel"), &token("ann")).await.status, 200);
+    let again = shop.reserve("ann", &cancelled, Some("k1"), 0, 1).await;
+    assert_eq!((again.status.as_u16(), again.code()), (409, "BOOKING_NOT_PENDING"));
+    shop.clock.advance(Duration::from_secs(700));
+    let again = shop.reserve("bob", &expired, Some("k1"), 0, 1).await;
+    assert_eq!((again.status.as_u16(), again.code()), (409, "BOOKING_EXPIRED"));
+}
+
+#[tokio::test]
+async fn a_key_in_quotes_is_the_same_key() {
+    let shop = Shop::open().await;
+    let pass = shop.pass("ann").await;
+    let first = shop.reserve("ann", &pass, Some("\"two words\""), 0, 1).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    for key in ["two words", "\"two words\";v=1"] {
+        let again = shop.reserve("ann", &pass, Some(key), 0, 1).await;
+        assert_eq!((again.status.as_u16(), &again.body), (201, &first.body), "{key}");
+    }
+    let broken = shop.reserve("ann", &pass, Some("\"two words"), 0, 1).await;
+    assert_eq!((broken.status.as_u16(), broken.body["field"].as_str()), (422, Some("idempotency_key")));
+}
+
+#[tokio::test]
+async fn numbers_are_whole_however_they_are_written() {
+    let shop = Shop::open().await;
+    let mut order = shop.order(0, 1);
+    order["quantity"] = json!(3.0);
+    order["queue_pass"] = json!(shop.pass("ann").await);
+    let answer = shop.send("POST", "/bookings/reserve", Some(&token("ann")), &[], Some(order)).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["quantity"]), (201, &json!(3)));
+}
+
+#[tokio::test]
+async fn guests_of_one_address_have_as_many_bookings_as_they_may() {
+    let (shop, holds) = (Shop::open().await, 2.try_into().unwrap());
+    let guests = GuestLimits { holds, ..GuestLimits::default() };
+    let shop = shop.with(BookingConfig { guests, ..BookingConfig::default() }).await;
+    let reserve = async |user: &str, address: Option<String>| {
+        let pass = shop.pass(user).await;
+        let mut headers = vec![("x-queue-pass", pass.as_str()), ("idempotency-key", user)];
+        headers.extend(address.as_deref().map(|address| (HEADER, address)));
+        let token = if user.starts_with("guest-") { guest(user) } else { token(user) };
+        let order = Some(shop.order(0, 1));
+        let first = shop.send("POST", "/bookings/reserve", Some(&token), &headers, order.clone()).await;
+        let again = shop.send("POST", "/bookings/reserve", Some(&token), &headers, order).await;
+        assert_eq!((first.status, &first.body), (again.status, &again.body), "a retry is no other booking");
+        first
+    };
+    let here = |user: &str| Some(address_of(user, "203.0.113.9"));
+    let first = reserve("guest-1", here("guest-1")).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    assert_eq!(reserve("guest-2", here("guest-2")).await.status, 201);
+    let refused = reserve("guest-3", here("guest-3")).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (429, "RATE_LIMITED"));
+    assert!(refused.retry_after.is_some());
+    assert_eq!(reserve("guest-4", Some(address_of("guest-4", "203.0.113.10"))).await.status, 201, "another address");
+    assert_eq!(reserve("ann", here("ann")).await.status, 201, "no guest");
+    // Somebody else's address proves nothing; where none is known, nobody is counted.
+    assert_eq!(reserve("guest-5", here("guest-1")).await.status, 201);
+    let confirm = format!("/bookings/{}/confirm", first.body["booking_id"].as_str().unwrap());
+    assert_eq!(shop.post(&confirm, &guest("guest-1")).await.status, 200);
+    assert_eq!(reserve("guest-6", here("guest-6")).await.status, 201, "what is paid for is no hold");
 }

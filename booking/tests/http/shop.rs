@@ -20,6 +20,7 @@ use waitingroom::{
     bus::{Bus, LocalBus},
     clock::{Clock, Timestamp},
     engine::{Join, Scope, SharedEngine, memory::MemoryEngine},
+    guest_address::AddressKey,
     identity::{Authenticator, IdentityConfig, mint_user_token},
     ids::{EventId, UserId},
     lifecycle::{Crashes, Lifecycle},
@@ -147,7 +148,7 @@ impl Shop {
     ) -> Self {
         let signals = LocalSignals::default();
         let board: SharedBoard = Arc::new(LocalBoard::new(Clock::System));
-        let identity = IdentityConfig { jwt_secret: Some(Secret::from(JWT_SECRET)), ..IdentityConfig::default() };
+        let identity = identities();
         let backends = Backends {
             store: store.clone(),
             engine: engine.clone(),
@@ -155,6 +156,7 @@ impl Shop {
             bus,
             authenticator: Authenticator::new(&identity).unwrap(),
             pass_key: PassKey::new(&Secret::from(PASS_SECRET)),
+            addresses: AddressKey::new(&Secret::from(PASS_SECRET)),
             board: board.clone(),
             clock: clock.clone(),
         };
@@ -319,6 +321,26 @@ impl Shop {
         let waited = tokio::time::timeout(Duration::from_secs(10), wait).await;
         assert!(waited.is_ok(), "seats left are {:?}, not {expected:?}", self.left().await);
     }
+}
+
+fn identities() -> IdentityConfig {
+    IdentityConfig {
+        jwt_secret: Some(Secret::from(JWT_SECRET)),
+        guest_secret: Some(Secret::from(PASS_SECRET)),
+        ..IdentityConfig::default()
+    }
+}
+
+/// A guest's token.
+pub(crate) fn guest(user: &str) -> String {
+    let now = Clock::System.now();
+    let authenticator = Authenticator::new(&identities()).unwrap();
+    authenticator.mint_guest(&user.parse().unwrap(), now, now.plus(Duration::from_secs(3_600))).unwrap()
+}
+
+/// What a gateway says of where a user comes from.
+pub(crate) fn address_of(user: &str, address: &str) -> String {
+    AddressKey::new(&Secret::from(PASS_SECRET)).vouch(&user.parse().unwrap(), address.parse().unwrap()).unwrap()
 }
 
 pub(crate) fn token(user: &str) -> String {

@@ -135,6 +135,7 @@ fn frame(words: &Words, title: &str, reload: Option<Duration>, body: &Markup) ->
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                meta name="referrer" content="same-origin"; // with none at all, browsers hide from us whose form it was
                 title { (title) }
                 link rel="stylesheet" href="/plain.css";
                 @if let Some(reload) = reload { meta http-equiv="refresh" content=(reload.as_secs()); }

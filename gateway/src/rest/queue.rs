@@ -16,7 +16,7 @@ use waitingroom::{
     wire::{WishItem, check_wish},
 };
 
-use super::User;
+use super::{Caller, User};
 use crate::{Gateway, desk::PlaceAnswer};
 
 #[derive(Deserialize)]
@@ -30,18 +30,20 @@ pub(super) struct JoinBody {
 
 pub(super) async fn join(
     State(gateway): State<Gateway>,
-    User(identity): User,
+    Caller { identity, address }: Caller,
     headers: HeaderMap,
     Json(body): Json<JoinBody>,
 ) -> Result<Response, Problem> {
     check_wish("wish", &body.wish)?;
-    let (event, user) = (body.event_id, identity.user);
-    let (new, place) = gateway.take_place(event, &user, Presence::Poll, body.ticket.as_deref()).await?;
+    let (event, user) = (body.event_id, &identity.user);
+    let ticket = body.ticket.as_deref();
+    let (new, place) = gateway.admit_to_line(event, &identity, address, Presence::Poll, ticket).await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    let answer = gateway.answer(event, &user, &place);
+    let answer = gateway.answer(event, user, &place);
     let answer = match (&place.grant, bearer(&headers)) {
         (Some(grant), Some(token)) if !body.wish.is_empty() => {
-            answer.with(&gateway.hold(token, event, &user, grant, &body.wish).await)
+            let behalf = gateway.behalf(token, &identity, address);
+            answer.with(&gateway.hold(&behalf, event, user, grant, &body.wish).await)
         }
         _ => answer,
     };
@@ -59,6 +61,7 @@ pub(super) async fn position(
     Path(event): Path<EventId>,
 ) -> Result<Json<PlaceAnswer>, Problem> {
     let place = gateway.find_place(event, &identity.user, &Presence::Poll).await?;
+    gateway.note_poll(event, &identity);
     Ok(Json(gateway.answer(event, &identity.user, &place)))
 }
 
@@ -91,6 +94,7 @@ pub(super) async fn leave(
         None => from_slice::<LeaveBody>(&body)?.event_id,
     };
     gateway.give_up(event_id, &identity.user).await?;
+    gateway.note_left(event_id, &identity);
     Ok(Json(Left { event_id, left: true }))
 }
 

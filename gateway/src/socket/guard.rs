@@ -1,28 +1,195 @@
-//! How much a client may say.
+//! How much a client may say, counted in frames of whatever kind as they come off the wire: the library answers pings, drops pongs and
+//! joins fragments without a word to us, and each costs as much as a message.
 
-use waitingroom::{clock::Timestamp, rate::Bucket};
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
-/// Messages per second that a client may send over time: many times what the web client needs.
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use waitingroom::{
+    clock::{Clock, Timestamp},
+    rate::Bucket,
+};
+
+/// Frames per second that a client may send over time: many times what the web client needs.
 const RATE: f64 = 20.0;
-/// Messages that a client may send at once.
+/// Frames that a client may send at once.
 const BURST: u32 = 60;
 
-/// Counts one connection's messages.
+/// The connection beneath a socket. Reading from it fails once the client has sent too many frames; writing goes on.
 #[derive(Debug)]
-pub(super) struct Guard(Bucket);
+pub(super) struct Guarded {
+    stream: TcpStream,
+    frames: Frames,
+    bucket: Bucket,
+    clock: Clock,
+}
 
-impl Guard {
-    pub(super) fn new(now: Timestamp) -> Self {
-        Self(Bucket::full(BURST, now))
+/// A client has sent more frames than it may.
+#[derive(Debug, thiserror::Error)]
+#[error("too many frames")]
+pub(super) struct TooMany;
+
+/// Was this why reading failed?
+pub(super) fn is_too_many(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|error| error.is::<TooMany>())
+}
+
+impl Guarded {
+    /// The connection, of which `early` was read with the handshake.
+    pub(super) fn new(stream: TcpStream, early: &[u8], clock: Clock) -> Self {
+        let mut guarded = Self { stream, frames: Frames::default(), bucket: Bucket::full(BURST, clock.now()), clock };
+        let _ = guarded.count(early); // what is too much shows with the next frame
+        guarded
     }
 
-    /// May the client say one more thing?
-    pub(super) fn admits(&mut self, now: Timestamp) -> bool {
-        self.0 = self.0.refilled(RATE, BURST.into(), now);
-        let admits = self.0.allows(0, 1) > 0;
-        if admits {
-            self.0 = self.0.less(1);
+    /// The connection itself, whose bytes nobody counts.
+    pub(super) fn raw(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    fn count(&mut self, bytes: &[u8]) -> Result<(), TooMany> {
+        match self.frames.begun_in(bytes) {
+            0 => Ok(()),
+            frames => self.take(frames, self.clock.now()),
         }
-        admits
+    }
+
+    fn take(&mut self, frames: u32, now: Timestamp) -> Result<(), TooMany> {
+        let bucket = self.bucket.refilled(RATE, BURST.into(), now);
+        let allowed = bucket.allows(0, frames);
+        self.bucket = bucket.less(allowed);
+        if allowed == u64::from(frames) { Ok(()) } else { Err(TooMany) }
+    }
+}
+
+impl AsyncRead for Guarded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let known = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        Poll::Ready(self.count(&buffer.filled()[known..]).map_err(io::Error::other))
+    }
+}
+
+impl AsyncWrite for Guarded {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Finds where frames begin (RFC 6455, section 5.2), however the bytes are cut.
+#[derive(Debug, Default)]
+struct Frames {
+    /// Bytes of the frame that are still to come, as far as is known.
+    left: u64,
+    head: Head,
+}
+
+/// What the next byte is that is not of a payload.
+#[derive(Debug, Default, Clone, Copy)]
+enum Head {
+    #[default]
+    First,
+    Second,
+    /// Of the length, so many bytes are to come; then a mask, if there is one.
+    Length {
+        bytes: u8,
+        masked: bool,
+    },
+}
+
+impl Frames {
+    fn begun_in(&mut self, mut bytes: &[u8]) -> u32 {
+        let mut begun = 0;
+        while let Some((first, rest)) = bytes.split_first() {
+            match self.head {
+                Head::First if self.left > 0 => {
+                    let skipped = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+                    self.left -= skipped as u64;
+                    bytes = &bytes[skipped..];
+                    continue;
+                }
+                Head::First => {
+                    begun += 1;
+                    self.head = Head::Second;
+                }
+                Head::Second => self.second(*first),
+                Head::Length { bytes, masked } => {
+                    self.left = self.left << 8 | u64::from(*first);
+                    self.head = Head::Length { bytes: bytes - 1, masked };
+                    self.end_length();
+                }
+            }
+            bytes = rest;
+        }
+        begun
+    }
+
+    fn second(&mut self, byte: u8) {
+        let masked = byte & 0x80 != 0;
+        let (length, bytes) = match byte & 0x7f {
+            126 => (0, 2),
+            127 => (0, 8),
+            length => (u64::from(length), 0),
+        };
+        self.left = length;
+        self.head = Head::Length { bytes, masked };
+        self.end_length();
+    }
+
+    fn end_length(&mut self) {
+        if let Head::Length { bytes: 0, masked } = self.head {
+            self.left = self.left.saturating_add(if masked { 4 } else { 0 });
+            self.head = Head::First;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_tungstenite::tungstenite::protocol::frame::{
+        Frame,
+        coding::{Data, OpCode},
+    };
+
+    use super::*;
+
+    #[test]
+    fn frames_are_found_however_they_are_cut() {
+        let mut bytes = Vec::new();
+        let mut frame = |frame: Frame| {
+            frame.format(&mut bytes).unwrap();
+        };
+        for length in [0, 1, 125, 126, 127, 65_535, 65_536, 70_000] {
+            frame(Frame::message(vec![0x81; length], OpCode::Data(Data::Continue), false));
+            frame(Frame::ping(vec![0xff; 3]));
+            let mut masked = Frame::message(vec![0x88; length], OpCode::Data(Data::Text), true);
+            masked.header_mut().mask = Some([1, 2, 3, 4]);
+            frame(masked);
+        }
+        let mut empty = Frame::pong(Vec::new());
+        empty.header_mut().mask = Some([0; 4]);
+        frame(empty);
+        for size in [1, 2, 3, 7, 100, 256, bytes.len()] {
+            let mut frames = Frames::default();
+            assert_eq!(bytes.chunks(size).map(|part| frames.begun_in(part)).sum::<u32>(), 25, "in pieces of {size}");
+        }
     }
 }

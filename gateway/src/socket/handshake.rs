@@ -29,12 +29,15 @@ use tokio_tungstenite::{
     },
 };
 use waitingroom::{
+    clock::Clock,
     problem::{Code, Problem},
     wire::{MAX_FRAME_BYTES, SUBPROTOCOL},
 };
 
+use super::guard::Guarded;
+
 /// A socket of ours.
-pub(super) type Socket = WebSocketStream<TcpStream>;
+pub(super) type Socket = WebSocketStream<Guarded>;
 
 /// The library keeps a read buffer of this size for each connection, and a larger one for who has sent a larger frame; its
 /// default of 128 KiB costs 137 KB of memory each.
@@ -114,12 +117,13 @@ fn names(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
 }
 
 /// The socket on a connection that was upgraded; nothing where the client went before the answer.
-pub(super) async fn open(connection: OnUpgrade) -> Option<Socket> {
+pub(super) async fn open(connection: OnUpgrade, clock: Clock) -> Option<Socket> {
     let upgraded = timeout(DEADLINE, connection).await.ok()?.ok()?;
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("the accept loop serves TCP streams");
     let stream = parts.io.into_inner();
     let _ = socket2::SockRef::from(&stream).set_send_buffer_size(KERNEL_BUFFER_BYTES); // only a matter of memory
     let early = parts.read_buf.to_vec(); // what the client said without waiting for the answer
+    let stream = Guarded::new(stream, &early, clock);
     Some(WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config())).await)
 }
 

@@ -1,12 +1,12 @@
 //! The first phase of a connection: the client says who it is, in time, or is closed.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use futures_util::StreamExt;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use waitingroom::{
-    ids::UserId,
+    identity::Identity,
     problem::{Code, Problem},
     wire::{ClientMessage, CloseCode, ServerMessage},
 };
@@ -19,12 +19,13 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A client whose token was accepted.
 pub(super) struct Introduced {
-    pub(super) user: UserId,
+    pub(super) identity: Identity,
+    pub(super) address: IpAddr,
     /// Handed on to booking with the user's own requests.
     pub(super) token: Box<str>,
 }
 
-pub(super) async fn meet(gateway: &Gateway, socket: &mut Socket) -> Result<Introduced, End> {
+pub(super) async fn meet(gateway: &Gateway, socket: &mut Socket, address: IpAddr) -> Result<Box<Introduced>, End> {
     let first = match timeout(CONNECT_DEADLINE, first_frame(socket)).await {
         Ok(frame) => frame?,
         Err(_) => return Err(End::Close(CloseCode::NoConnect)),
@@ -38,9 +39,7 @@ pub(super) async fn meet(gateway: &Gateway, socket: &mut Socket) -> Result<Intro
         Err(problem) => return refuse(socket, &problem, CloseCode::BadMessage).await,
     };
     match gateway.0.with.authenticator.identify(&token) {
-        Ok(identity) => {
-            welcome(gateway, socket, Introduced { user: identity.user, token: token.into_boxed_str() }).await
-        }
+        Ok(identity) => welcome(gateway, socket, Introduced { identity, address, token: token.into_boxed_str() }).await,
         Err(problem) => refuse(socket, &problem, CloseCode::BadToken).await,
     }
 }
@@ -62,14 +61,14 @@ async fn first_frame(socket: &mut Socket) -> Result<String, End> {
 }
 
 /// Said, and written with the answer to what the client has said already, or at once where it waits: see [`super::Session::serve`].
-async fn welcome(gateway: &Gateway, socket: &mut Socket, introduced: Introduced) -> Result<Introduced, End> {
+async fn welcome(gateway: &Gateway, socket: &mut Socket, introduced: Introduced) -> Result<Box<Introduced>, End> {
     let connected = ServerMessage::Connected {
         node: gateway.0.config.node.clone(),
-        user_id: introduced.user.clone(),
+        user_id: introduced.identity.user.clone(),
         heartbeat_ms: gateway.0.config.heartbeat.as_millis() as u64,
     };
     say(socket, &connected).await?;
-    Ok(introduced)
+    Ok(Box::new(introduced))
 }
 
 async fn refuse<T>(socket: &mut Socket, problem: &Problem, code: CloseCode) -> Result<T, End> {

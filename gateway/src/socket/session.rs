@@ -20,9 +20,10 @@ use waitingroom::{
 #[cfg(any(test, feature = "measure"))]
 pub(crate) use self::telling::position_message;
 use self::wishing::{Wish, Wished};
-use super::{End, Socket, flush, guard::Guard, in_time, introduction::Introduced, say, send};
+use super::{End, Socket, flush, guard::is_too_many, in_time, introduction::Introduced, say, send};
 use crate::{
     Gateway,
+    admission::Stay,
     booking_client::Refusal,
     desk::Attachment,
     registry::{Due, Slot},
@@ -39,6 +40,8 @@ struct Followed {
     pass: Option<Arc<Grant>>,
     /// What the user wants, where they said so.
     wish: Option<Box<Wish>>,
+    /// Where a guest's place is counted.
+    _stay: Option<Box<Stay>>,
 }
 
 impl Followed {
@@ -60,10 +63,9 @@ enum Turn {
 
 pub(super) struct Session<'a> {
     gateway: &'a Gateway,
-    client: Introduced,
+    client: Box<Introduced>,
     slot: Arc<Slot>,
     followed: Vec<Followed>,
-    guard: Guard,
     reservation: Option<BoxFuture<'static, Reservation>>,
     wishing: Option<BoxFuture<'static, Wished>>,
     heard_at: Instant,
@@ -71,19 +73,10 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// The session of a client that has introduced itself.
-    pub(super) fn new(gateway: &'a Gateway, client: Introduced) -> Self {
+    pub(super) fn new(gateway: &'a Gateway, client: Box<Introduced>) -> Self {
         let slot = Arc::new(Slot::default());
         gateway.0.pulse.enter(&slot);
-        Self {
-            gateway,
-            client,
-            slot,
-            followed: Vec::new(),
-            guard: Guard::new(gateway.0.with.clock.now()),
-            reservation: None,
-            wishing: None,
-            heard_at: Instant::now(),
-        }
+        Self { gateway, client, slot, followed: Vec::new(), reservation: None, wishing: None, heard_at: Instant::now() }
     }
 
     /// Serves whoever speaks next, until the end. Only receiving and waiting is ever cancelled, never a write. What is done about
@@ -161,10 +154,11 @@ pub(super) fn error(problem: &Problem, about: Option<String>) -> ServerMessage {
     ServerMessage::Error { code: problem.code.as_str().to_owned(), message: problem.detail.clone(), r#ref: about }
 }
 
-/// What a failed read means: a frame beyond the limits is the client's fault, all else is a vanished client.
+/// What a failed read means: a frame beyond the limits, or too many, are the client's fault, all else is a vanished client.
 pub(super) fn broken(error: &Error) -> End {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) | Error::Utf8(_) => End::Close(CloseCode::BadMessage),
+        Error::Io(error) if is_too_many(error) => End::Close(CloseCode::TooMany),
         _ => End::Gone,
     }
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use waitingroom::{clock::Clock, identity::mint_user_token};
+use waitingroom::{
+    clock::Clock,
+    identity::{GUEST_PREFIX, mint_user_token},
+};
 
 use super::say;
 use crate::{
@@ -20,6 +23,9 @@ pub fn token(settings: Settings, token: &Token) -> Result<()> {
         Some(_) => settings,
         None => DataDirectory::open(&settings)?.secrets(settings)?,
     };
+    if token.user.as_str().starts_with(GUEST_PREFIX) {
+        bail!("--user must not begin with '{GUEST_PREFIX}': such names are for guests, and refused in users' tokens");
+    }
     let secret = settings.required(&settings.jwt_secret, "jwt_secret")?;
     let life = Duration::from_secs(token.ttl_seconds);
     let token = mint_user_token(secret, &token.user, token.role.as_deref(), Clock::System.now(), life);

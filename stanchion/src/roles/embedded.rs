@@ -1,25 +1,26 @@
 //! Every role in one process, nothing else to set up.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-};
+mod hosts;
 
-use anyhow::{Context, Result};
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::{Context, Result, bail};
 use booking::{
     Booking,
     seed::seed_demo,
     store::{SharedStore, sqlite::SqliteStore},
 };
+use gateway::booking_service::{InProcess, OverHttp, SharedBooking};
 use waitingroom::{
     bus::LocalBus,
     clock::Clock,
     engine::memory::MemoryEngine,
-    http::operations,
+    http::{complete, operations},
     signal::local::LocalSignals,
     vitals::{Role, local::LocalBoard},
 };
 
+use self::hosts::AllowedHosts;
 use super::{Line, hearing};
 use crate::{
     commands::say,
@@ -41,16 +42,18 @@ pub async fn run(settings: Settings) -> Result<()> {
             tracing::warn!("{name} has no effect on the embedded default; name a role to use it, see --help");
         }
     }
+    if settings.dev_tokens() && (settings.jwt_secret.is_some() || settings.jwt_jwks.is_some()) {
+        bail!("dev_tokens: users' tokens are signed elsewhere (jwt_secret, jwt_jwks); none can be handed out here");
+    }
     let directory = DataDirectory::open(&settings)?;
     let _lock = directory.lock()?;
-    let has_login = settings.jwt_secret.is_some();
     let settings = directory.secrets(settings)?;
     let clock = Clock::steady(Clock::System.now());
     let store: SharedStore = Arc::new(open(&directory).await?.with_clock(clock.clone()));
     if store.catalogue().await.context("the database")?.is_empty() {
         seed_demo(&store, clock.now()).await.context("the demo event")?;
     }
-    serve(&settings, store, clock, has_login).await
+    serve(&settings, store, clock).await
 }
 
 /// The database of a data directory.
@@ -66,8 +69,7 @@ async fn open(directory: &DataDirectory) -> Result<SqliteStore> {
     SqliteStore::open(&file).await.with_context(|| format!("cannot open {}", file.display()))
 }
 
-/// `has_login`: users' tokens are signed by somebody else, so none are handed out here.
-async fn serve(settings: &Settings, store: SharedStore, clock: Clock, has_login: bool) -> Result<()> {
+async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<()> {
     let process = Process::bind(settings).await?;
     let lifecycle = &process.lifecycle;
     let line = Line {
@@ -78,33 +80,28 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock, has_login:
         clock,
         redis: None,
     };
-    let guests = settings.guests.unwrap_or(true);
+    let authenticator = settings.authenticator(settings.guests.unwrap_or(true))?;
 
-    let backends = line.backends(settings, guests, store, Arc::new(LocalBus::default()))?;
+    let backends = line.backends(settings, authenticator.clone(), store, Arc::new(LocalBus::default()))?;
     let booking = Booking::bind(backends, super::booking_config(settings)).await.context("booking")?;
-    let booking_url = settings.booking_url.clone().unwrap_or_else(|| format!("http://{}", reachable(process.address)));
-    let development_secret = settings.jwt_secret.clone().filter(|_| !has_login);
-    let gateway = line.gateway(settings, lifecycle, booking_url, guests, development_secret)?;
+    // Not by way of the listener: who has a pass must get seats also when every connection is taken.
+    let bookings: SharedBooking = match &settings.booking_url {
+        Some(url) => Arc::new(OverHttp::new(url)),
+        None => Arc::new(InProcess::new(complete(booking.router()))),
+    };
+    let development_secret = settings.jwt_secret.clone().filter(|_| settings.dev_tokens());
+    let gateway = line.gateway(settings, lifecycle, authenticator, bookings, development_secret)?;
 
     let mut checks = booking.checks();
     checks.push(hearing(&gateway));
     let router = gateway.router().merge(booking.router()).merge(operations(lifecycle.clone(), checks));
+    let router = AllowedHosts::new(settings.allowed_hosts.iter().flatten())?.guard(router);
     line.report(lifecycle, &[Role::Gateway, Role::Booking, Role::QueueWorker], Some(&booking));
     booking.run(lifecycle);
     gateway.start().await?;
     lifecycle.spawn("worker", queue_worker::run(line.worker(settings), lifecycle.clone()));
     say(&format!("Stanchion is open at http://{}", for_people(process.address)))?;
     process.run(settings, router).await
-}
-
-/// The address as this process reaches itself.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let host = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(host, address.port())
 }
 
 /// The address as a person would type it.
@@ -114,22 +111,5 @@ fn for_people(address: SocketAddr) -> String {
         format!("localhost:{}", address.port())
     } else {
         address.to_string()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_reaches_itself_wherever_it_listens() {
-        for (bound, own) in [
-            ("0.0.0.0:80", "127.0.0.1:80"),
-            ("[::]:80", "[::1]:80"),
-            ("127.0.0.2:81", "127.0.0.2:81"),
-            ("[::1]:9", "[::1]:9"),
-        ] {
-            assert_eq!(reachable(bound.parse().unwrap()).to_string(), own);
-        }
     }
 }

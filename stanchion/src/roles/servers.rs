@@ -7,6 +7,7 @@ use booking::{
     Booking, BookingConfig,
     store::{SharedStore, postgres::PostgresStore},
 };
+use gateway::booking_service::OverHttp;
 use waitingroom::{
     bus::{NatsBus, nats::NatsConfig},
     http::operations_of,
@@ -24,10 +25,12 @@ pub async fn gateway(settings: Settings) -> Result<()> {
     let booking_url = settings.required(&settings.booking_url, "booking_url")?.clone();
     settings.required(&settings.pass_secret, "pass_secret")?;
     let guests = settings.guests.unwrap_or(false);
-    settings.authenticator(guests)?;
+    without_effect(&settings);
+    let authenticator = settings.authenticator(guests)?;
     let line = Line::on_redis(&settings, "gw").await?;
     let process = Process::bind_role(&settings).await?;
-    let gateway = line.gateway(&settings, &process.lifecycle, booking_url, guests, None)?;
+    let booking = Arc::new(OverHttp::new(&booking_url));
+    let gateway = line.gateway(&settings, &process.lifecycle, authenticator, booking, None)?;
     let checks = vec![line.check(), line.clock_check(), hearing(&gateway)];
     let router = gateway.router().merge(operations_of(process.lifecycle.clone(), checks, line.alive()));
     gateway.start().await?;
@@ -43,7 +46,8 @@ pub async fn gateway(settings: Settings) -> Result<()> {
 pub async fn booking(settings: Settings) -> Result<()> {
     settings.required(&settings.pass_secret, "pass_secret")?;
     let guests = settings.guests.unwrap_or(false);
-    settings.authenticator(guests)?;
+    without_effect(&settings);
+    let authenticator = settings.authenticator(guests)?;
     let nats = settings.required(&settings.nats_url, "nats_url")?;
     let prefix = settings.nats_prefix();
     let nats = NatsConfig {
@@ -57,7 +61,7 @@ pub async fn booking(settings: Settings) -> Result<()> {
     let bus = NatsBus::connect(nats).await.context("nats_url")?;
     let process = Process::bind_role(&settings).await?;
     let config = BookingConfig { subject_prefix: prefix.to_owned(), ..super::booking_config(&settings) };
-    let backends = line.backends(&settings, guests, store, Arc::new(bus))?;
+    let backends = line.backends(&settings, authenticator, store, Arc::new(bus))?;
     let booking = Booking::bind(backends, config).await.context("booking")?;
     let mut checks = booking.checks();
     checks.push(line.clock_check());
@@ -81,6 +85,15 @@ pub async fn queue_worker(settings: Settings) -> Result<()> {
     process.lifecycle.spawn("worker", queue_worker::run(line.worker(&settings), process.lifecycle.clone()));
     tracing::info!(address = %process.address, "the worker is at work");
     process.run(&settings, router).await
+}
+
+/// What is for the embedded default only.
+fn without_effect(settings: &Settings) {
+    for (given, name) in [(settings.dev_tokens(), "dev_tokens"), (settings.allowed_hosts.is_some(), "allowed_hosts")] {
+        if given {
+            tracing::warn!("{name} has effect on the embedded default only");
+        }
+    }
 }
 
 /// The database, its schema up to date.

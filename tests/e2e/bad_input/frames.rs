@@ -6,9 +6,19 @@ use serde_json::{Value, json};
 use stanchion_tests::{
     Heard, Sale, Socket, Stack, Visitor,
     tokens::{self, JWT_SECRET},
-    wait::now_ms,
+    wait::{now_ms, patiently},
 };
-use tokio_tungstenite::tungstenite::Message;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_tungstenite::tungstenite::{
+    Message,
+    protocol::frame::{
+        Frame,
+        coding::{Data, OpCode},
+    },
+};
 use waitingroom::wire::ServerMessage;
 
 const BAD_TOKEN: Option<u16> = Some(4500);
@@ -19,6 +29,7 @@ const TOO_MANY: Option<u16> = Some(4029);
 pub(super) async fn are_checked(stack: &Stack, sale: &Sale) {
     before_the_introduction(stack, sale).await;
     after_it(stack, sale).await;
+    too_large_to_be_read(stack).await;
     plain_http(stack).await;
 }
 
@@ -100,9 +111,64 @@ async fn after_it(stack: &Stack, sale: &Sale) {
         chatty.say(json!({"type": "ping"})).await;
     }
     assert_eq!(chatty.close_code().await, TOO_MANY);
+    // Frames that are no messages cost as much as those that are.
+    let frame = |kind, last| Message::Frame(Frame::message(Vec::new(), kind, last));
+    let floods = [
+        ("pings", None, Message::Ping("1".into())),
+        ("pongs", None, Message::Pong("1".into())),
+        (
+            "parts of a message",
+            Some(frame(OpCode::Data(Data::Text), false)),
+            frame(OpCode::Data(Data::Continue), false),
+        ),
+    ];
+    for (what, first, next) in floods {
+        let mut flooding = Socket::open(url, &visitor).await;
+        if let Some(first) = first {
+            flooding.send(first).await;
+        }
+        for _ in 0..200 {
+            flooding.send(next.clone()).await;
+        }
+        assert_eq!(flooding.close_code().await, TOO_MANY, "{what}");
+    }
+    let mut calm = Socket::open(url, &visitor).await;
+    for _ in 0..40 {
+        calm.send(Message::Pong("1".into())).await;
+    }
+    assert_eq!(calm.hear_within(Duration::from_millis(300)).await, None, "a few are let pass");
+}
+
+/// The reason of the end arrives although more of what was too large is under way than anybody has read: a connection that is dropped
+/// with unread bytes is reset, and the client may forget what it was told before.
+async fn too_large_to_be_read(stack: &Stack) {
+    for bytes in [17 * 1024, 200 * 1024, 2 * 1024 * 1024] {
+        let address = stack.gateway_url(0).trim_start_matches("http://").to_owned();
+        let mut stream = TcpStream::connect(&address).await.expect("the gateway listens");
+        let handshake = format!(
+            "GET /api/v1/ws HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: stanchion.v1\r\n\r\n"
+        );
+        stream.write_all(handshake.as_bytes()).await.expect("a handshake is taken");
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            answer.push(patiently("the answer", stream.read_u8()).await.expect("an answer"));
+        }
+        let mut frame = vec![0x81, 0xff];
+        frame.extend((bytes as u64).to_be_bytes());
+        frame.extend([0; 4]); // a mask that changes nothing
+        frame.resize(frame.len() + bytes, b'x');
+        // All of it is sent before anything is read, as a browser does that hears of the end only then.
+        patiently("the frame to be taken", stream.write_all(&frame)).await.expect("bytes are read to the end");
+        let mut told = Vec::new();
+        patiently("the end", stream.read_to_end(&mut told)).await.expect("the connection ends in order");
+        let code = told.windows(2).any(|pair| pair == 4501_u16.to_be_bytes());
+        assert!(told.first() == Some(&0x88) && code, "{bytes} bytes: {told:?}");
+    }
 }
 
 async fn plain_http(stack: &Stack) {
     let answer = stack.gateway(0).get("/ws").await;
-    assert!((400..500).contains(&answer.status), "a request without an upgrade: {}", answer.status);
+    let body = answer.refused(400, "INVALID_REQUEST");
+    assert!(body["detail"].as_str().is_some_and(|detail| detail.contains("upgrade")), "{body}");
 }

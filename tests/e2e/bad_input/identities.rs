@@ -17,8 +17,10 @@ pub(super) async fn are_checked(stack: &Stack, sale: &Sale) {
         ("UNAUTHORIZED", tokens::signed(&json!({"sub": "ann", "exp": soon}), PASS_SECRET)),
         ("UNAUTHORIZED", tokens::signed(&json!({"sub": "ann"}), JWT_SECRET)),
         ("UNAUTHORIZED", tokens::signed(&json!({"exp": soon}), JWT_SECRET)),
-        ("UNAUTHORIZED", tokens::signed(&json!({"sub": "two words", "exp": soon}), JWT_SECRET)),
-        ("UNAUTHORIZED", tokens::signed(&json!({"sub": "a".repeat(129), "exp": soon}), JWT_SECRET)),
+        ("UNAUTHORIZED", tokens::signed(&json!({"sub": " two words", "exp": soon}), JWT_SECRET)),
+        ("UNAUTHORIZED", tokens::signed(&json!({"sub": "a".repeat(256), "exp": soon}), JWT_SECRET)),
+        ("UNAUTHORIZED", tokens::signed(&json!({"sub": "guest-1", "exp": soon}), JWT_SECRET)),
+        ("UNAUTHORIZED", tokens::signed(&json!({"sub": "ann", "exp": soon * 1000}), JWT_SECRET)),
         ("UNAUTHORIZED", tokens::signed(&json!({"sub": "", "exp": soon}), JWT_SECRET)),
         ("UNAUTHORIZED", tokens::signed(&json!({"sub": "ann", "exp": "soon"}), JWT_SECRET)),
         ("UNAUTHORIZED", "x".repeat(12_000)),
@@ -51,15 +53,45 @@ pub(super) async fn are_checked(stack: &Stack, sale: &Sale) {
     development.refused(404, "NOT_FOUND"); // users' tokens are signed with a secret that was given
 }
 
-/// Development tokens exist where nobody gave a secret, and for who is at the machine itself.
+/// Development tokens exist where they were asked for, and for programs at the machine itself.
 #[tokio::test]
 async fn development_tokens_do_not_leave_the_machine() {
-    let stack = Stack::embedded_with(&[("STANCHION_JWT_SECRET", "")]).await;
+    let stack = Stack::embedded_with(&[("STANCHION_JWT_SECRET", ""), ("STANCHION_DEV_TOKENS", "true")]).await;
     let gateway = stack.gateway(0);
     let ask = || gateway.request(reqwest::Method::POST, "/dev/token").json(&json!({"user": "dev", "role": "admin"}));
     let token = gateway.send(ask()).await.expect(200)["token"].as_str().map(str::to_owned);
     stack.booking(0).with_token(&token.expect("a token")).get("/admin/events").await.expect(200);
-    for header in ["x-forwarded-for", "forwarded", "x-real-ip", "via"] {
+    for header in ["x-forwarded-for", "forwarded", "x-real-ip", "via", "x-forwarded-proto", "x-forwarded-host"] {
         gateway.send(ask().header(header, "203.0.113.9")).await.refused(404, "NOT_FOUND");
     }
+    for (header, value) in [
+        ("origin", "http://attacker.example"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        ("host", "192.0.2.7"),
+    ] {
+        gateway.send(ask().header(header, value)).await.refused(404, "NOT_FOUND");
+    }
+    let guest = gateway.request(reqwest::Method::POST, "/dev/token").json(&json!({"user": "guest-1"}));
+    gateway.send(guest).await.refused_for(422, "INVALID_REQUEST", "user");
+}
+
+/// A page whose name was made to lead to this machine is of one origin with it, for its browser.
+#[tokio::test]
+async fn the_embedded_default_answers_under_its_own_names() {
+    let stack =
+        Stack::embedded_with(&[("STANCHION_JWT_SECRET", ""), ("STANCHION_ALLOWED_HOSTS", "tickets.example")]).await;
+    let gateway = stack.gateway(0);
+    let asked_as = |path: &str, host: &str| gateway.request(reqwest::Method::GET, path).header("host", host);
+    for path in ["/events", "/queue/status/x", "/nowhere"] {
+        let answer = gateway.send(asked_as(path, "attacker.example")).await;
+        assert_eq!(answer.status, 421, "{path}");
+        assert!(answer.body.to_string().contains("--allowed-hosts"), "{}", answer.body);
+    }
+    for host in ["localhost", "192.168.1.7:8080", "[::1]:80", "tickets.example", "TICKETS.example:443"] {
+        gateway.send(asked_as("/events", host)).await.expect(200);
+    }
+    // Nobody asked for development tokens: there are none.
+    let token = gateway.request(reqwest::Method::POST, "/dev/token").json(&json!({"user": "dev"}));
+    gateway.send(token).await.refused(404, "NOT_FOUND");
 }

@@ -11,6 +11,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::bodies::{self, LARGE_BYTES, SMALL_BYTES, USUAL_BYTES};
 use crate::problem::{Code, Problem};
 
+/// Whole numbers up to here are exact as floating-point numbers.
+const EXACT: f64 = (1_u64 << 53) as f64;
+
 /// A JSON body, of a request (at most 16 KiB) or an answer.
 #[derive(Debug, Clone)]
 pub struct Json<T>(pub T);
@@ -82,9 +85,27 @@ pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 
 fn from_slice_closely<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut parser = serde_json::Deserializer::from_slice(body);
-    let value: serde_json::Value = serde_path_to_error::deserialize(&mut parser).map_err(|_| malformed(body))?;
+    let mut value: serde_json::Value = serde_path_to_error::deserialize(&mut parser).map_err(|_| malformed(body))?;
     parser.end().map_err(|_| malformed(body))?;
+    make_whole(&mut value);
     from_value(value)
+}
+
+/// Numbers are what they are, not how they are written: `6.0` is a whole number to JSON Schema and to who writes it (no language of
+/// theirs may know another kind). Beyond 2^53 they may have been rounded, and stay as they are.
+fn make_whole(value: &mut serde_json::Value) {
+    use serde_json::Value;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= EXACT);
+            if let Some(whole) = whole {
+                *number = (whole as i64).into();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(make_whole),
+        Value::Object(fields) => fields.values_mut().for_each(make_whole),
+        _ => {}
+    }
 }
 
 /// A value from JSON that is already parsed.
@@ -178,7 +199,6 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only the errors are of interest")]
     struct Cart {
         orders: Vec<Order>,
     }
@@ -214,6 +234,16 @@ mod tests {
             let problem = refusal(&body);
             assert_eq!(problem.code, Code::InvalidField);
             assert_eq!(problem.field.as_deref(), Some(field), "{body}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_whole_however_they_are_written() {
+        let zone = "b0000000-0000-0001-0001-000000000000";
+        for (written, read) in [("6", Some(6)), ("6.0", Some(6)), ("6e0", Some(6)), ("0.6e1", Some(6)), ("6.5", None)] {
+            let body = format!(r#"{{"orders":[{{"zone_id":"{zone}","quantity":{written}}}]}}"#);
+            let cart = from_slice::<Cart>(body.as_bytes()).ok();
+            assert_eq!(cart.map(|cart| cart.orders[0].quantity), read, "{written}");
         }
     }
 

@@ -1,5 +1,11 @@
 //! Tokens that must be accepted, and tokens that must not.
 
+mod key_sets;
+
+use axum::http::StatusCode;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
 use super::*;
 
 const SECRET: &str = "a-secret-of-the-shop";
@@ -13,46 +19,141 @@ fn hs256() -> Authenticator {
 }
 
 fn now() -> Timestamp {
-    crate::clock::Clock::System.now()
+    Clock::System.now()
 }
 
-fn token(claims: serde_json::Value) -> String {
+fn in_a_minute() -> i64 {
+    now().seconds() + 60
+}
+
+fn token(claims: Value) -> String {
     encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
 }
 
-#[test]
-fn a_users_token_names_the_user_and_the_role() {
-    let far = now().seconds() + 60;
-    let user = hs256().identify(&token(serde_json::json!({"sub": "ann", "exp": far}))).unwrap();
-    assert_eq!((user.user.as_str(), user.admin, user.guest), ("ann", false, false));
-    let admin = hs256().identify(&token(serde_json::json!({"sub": "ann", "exp": far, "role": "admin"}))).unwrap();
-    assert!(admin.operator().is_ok());
+/// A token whose header is just this.
+fn with_header(header: &Value, claims: &Value, sign: impl Fn(&[u8]) -> String) -> String {
+    let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    let message = format!("{}.{}", part(header), part(claims));
+    let signature = sign(message.as_bytes());
+    format!("{message}.{signature}")
+}
+
+fn sign_hs256(message: &[u8]) -> String {
+    jsonwebtoken::crypto::sign(message, &EncodingKey::from_secret(SECRET.as_bytes()), Algorithm::HS256).unwrap()
+}
+
+/// Refused as a 401 that says why.
+fn refusal(authenticator: &Authenticator, token: &str) -> String {
+    let problem = authenticator.identify(token).unwrap_err();
+    assert_eq!(problem.code.status(), StatusCode::UNAUTHORIZED);
+    problem.detail
 }
 
 #[test]
-fn tokens_that_prove_nothing_are_refused_each_for_its_reason() {
-    let far = now().seconds() + 60;
-    let past = now().seconds() - 3600;
-    let cases = [
-        ("not-a-jwt".to_owned(), "not a JWT"),
-        (token(serde_json::json!({"sub": "ann"})), "exp"),
-        (token(serde_json::json!({"exp": far})), "sub"),
-        (token(serde_json::json!({"sub": "a b", "exp": far})), "claims"),
-        (token(serde_json::json!({"sub": "ann", "exp": past})), "expired"),
-        (format!("{}x", token(serde_json::json!({"sub": "ann", "exp": far}))), "not genuine"),
-    ];
-    for (token, why) in cases {
-        let problem = hs256().identify(&token).unwrap_err();
-        assert!(problem.detail.contains(why), "{problem:?} should say {why}");
-        assert_eq!(problem.code.status(), 401);
+fn a_users_token_names_the_user() {
+    let user = hs256().identify(&token(json!({"sub": "ann", "exp": in_a_minute()}))).unwrap();
+    assert_eq!((user.user.as_str(), user.admin, user.guest), ("ann", false, None));
+    let spaced = token(json!({"sub": "uid=Ann Lee,ou=People", "exp": in_a_minute()}));
+    assert_eq!(hs256().identify(&spaced).unwrap().user.as_str(), "uid=Ann Lee,ou=People");
+}
+
+#[test]
+fn a_role_makes_an_operator_or_nothing() {
+    for (role, operates) in [
+        (json!("admin"), true),
+        (json!(["admin"]), true),
+        (json!(["buyer", "admin"]), true),
+        (json!("administrator"), false),
+        (json!(["buyer"]), false),
+        (json!([["admin"]]), false),
+        (json!({"admin": true}), false),
+        (json!(1), false),
+        (json!(true), false),
+        (json!(null), false),
+    ] {
+        let user = hs256().identify(&token(json!({"sub": "ann", "exp": in_a_minute(), "role": role}))).unwrap();
+        assert_eq!(user.operator().is_ok(), operates, "{role}");
     }
 }
 
 #[test]
-fn an_unsigned_token_is_refused() {
-    // header {"alg":"none"}
+fn times_are_any_number_of_seconds() {
+    let (soon, past) = (in_a_minute(), now().seconds() - 60);
+    for times in [
+        json!({"exp": soon as f64 + 0.789_012}),
+        json!({"exp": soon as f64}),
+        json!({"exp": soon, "nbf": past as f64 + 0.5, "iat": past as f64 + 0.25}),
+        json!({"exp": soon, "nbf": null, "iat": "yesterday"}), // nothing depends on when it was issued
+        json!({"exp": soon, "nbf": now().seconds() + 20}),
+        json!({"exp": now().seconds() - 20}),
+        json!({"exp": now().seconds() + 9 * 365 * 24 * 3600}),
+    ] {
+        let mut claims = json!({"sub": "ann"});
+        claims.as_object_mut().unwrap().append(&mut times.as_object().unwrap().clone());
+        assert!(hs256().identify(&token(claims)).is_ok(), "{times}");
+    }
+    let cut = hs256().identify(&token(json!({"sub": "ann", "exp": soon as f64 + 0.9}))).unwrap();
+    assert_eq!(cut.expires_at, Timestamp::from_millis(soon * 1000));
+}
+
+#[test]
+fn tokens_that_prove_nothing_are_refused_each_for_its_reason() {
+    let (soon, now) = (in_a_minute(), now().seconds());
+    let cases = [
+        ("not-a-jwt".to_owned(), "not a JWT"),
+        ("a.b.c.d".to_owned(), "not a JWT"),
+        (token(json!({"sub": "ann"})), "exp"),
+        (token(json!({"sub": "ann", "exp": null})), "exp"),
+        (token(json!({"sub": "ann", "exp": "tomorrow"})), "exp must be a number"),
+        (token(json!({"sub": "ann", "exp": soon * 1000})), "milliseconds"),
+        (token(json!({"sub": "ann", "exp": 1e30})), "9999"),
+        (token(json!({"sub": "ann", "exp": now + 11 * 366 * 24 * 3600})), "ten years"),
+        (token(json!({"sub": "ann", "exp": now - 40})), "expired"),
+        (token(json!({"sub": "ann", "exp": -1.5})), "expired"),
+        (token(json!({"sub": "ann", "exp": soon, "nbf": now + 40})), "not valid yet (nbf)"),
+        (token(json!({"sub": "ann", "exp": soon, "nbf": "now"})), "nbf must be a number"),
+        (token(json!({"exp": soon})), "'sub'"),
+        (token(json!({"sub": 17, "exp": soon})), "sub must be a string"),
+        (token(json!({"sub": " ann", "exp": soon})), "sub must be 1 to 255"),
+        (token(json!({"sub": "x".repeat(256), "exp": soon})), "sub must be 1 to 255"),
+        (token(json!({"sub": "guest-1", "exp": soon})), "sub begins with 'guest-'"),
+        (token(json!(["ann", soon])), "claims are not a JSON object"),
+        (format!("{}+", token(json!({"sub": "ann", "exp": soon}))), "not a JWT"),
+        (format!("{}AAAA", token(json!({"sub": "ann", "exp": soon}))), "not genuine"),
+    ];
+    for (token, why) in cases {
+        let detail = refusal(&hs256(), &token);
+        assert!(detail.contains(why), "{detail:?} should say {why}");
+    }
+}
+
+#[test]
+fn headers_are_read_for_what_is_needed_of_them() {
+    let claims = json!({"sub": "ann", "exp": in_a_minute()});
+    for odd in [
+        json!({"alg": "HS256", "exp": 1}),
+        json!({"alg": "HS256", "typ": 7, "cty": null, "kid": {"of": ["odd", "form"]}}),
+        json!({"alg": "HS256", "jwk": "https://evil.example", "x5c": true, "zip": 5}),
+    ] {
+        assert!(hs256().identify(&with_header(&odd, &claims, sign_hs256)).is_ok(), "{odd}");
+    }
+    for (header, why) in [
+        (json!({"alg": "none"}), "(alg) none is not supported"),
+        (json!({"alg": "ES256K"}), "(alg) ES256K is not supported"),
+        (json!({"alg": "<script>"}), "(alg) is not supported"),
+        (json!({"alg": 256}), "names no algorithm"),
+        (json!({}), "names no algorithm"),
+        (json!(["HS256"]), "header is not a JSON object"),
+        (json!({"alg": "HS512"}), "HS512 are not accepted"),
+        (json!({"alg": "RS256"}), "RS256 are not accepted"),
+        (json!({"alg": "HS256", "crit": ["exp"]}), "(crit)"),
+    ] {
+        let detail = refusal(&hs256(), &with_header(&header, &claims, sign_hs256));
+        assert!(detail.contains(why), "{detail:?} should say {why}");
+    }
+    // header {"alg":"none"}, without a signature
     let none = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm4iLCJleHAiOjk5OTk5OTk5OTl9.";
-    assert!(hs256().identify(none).is_err());
+    assert!(refusal(&hs256(), none).contains("none is not supported"));
 }
 
 #[test]
@@ -63,15 +164,20 @@ fn issuer_and_audience_are_checked_where_configured() {
         audience: Some("tickets".into()),
         ..IdentityConfig::default()
     });
-    let exp = now().seconds() + 60;
-    let good = token(serde_json::json!({"sub": "ann", "exp": exp, "iss": "shop", "aud": "tickets"}));
-    assert!(strict.identify(&good).is_ok());
-    for bad in [
-        serde_json::json!({"sub": "ann", "exp": exp, "aud": "tickets"}),
-        serde_json::json!({"sub": "ann", "exp": exp, "iss": "shop", "aud": "other"}),
-        serde_json::json!({"sub": "ann", "exp": exp, "iss": "other", "aud": "tickets"}),
+    let exp = in_a_minute();
+    for aud in [json!("tickets"), json!(["other", "tickets"])] {
+        assert!(strict.identify(&token(json!({"sub": "ann", "exp": exp, "iss": "shop", "aud": aud}))).is_ok());
+    }
+    for (bad, why) in [
+        (json!({"sub": "ann", "exp": exp, "aud": "tickets"}), "'iss'"),
+        (json!({"sub": "ann", "exp": exp, "iss": "shop"}), "'aud'"),
+        (json!({"sub": "ann", "exp": exp, "iss": "shop", "aud": "other"}), "(aud)"),
+        (json!({"sub": "ann", "exp": exp, "iss": "shop", "aud": {"tickets": 1}}), "(aud)"),
+        (json!({"sub": "ann", "exp": exp, "iss": "other", "aud": "tickets"}), "(iss)"),
+        (json!({"sub": "ann", "exp": exp, "iss": ["shop"], "aud": "tickets"}), "(iss)"),
     ] {
-        assert!(strict.identify(&token(bad)).is_err());
+        let detail = refusal(&strict, &token(bad));
+        assert!(detail.contains(why), "{detail:?} should say {why}");
     }
 }
 
@@ -82,33 +188,17 @@ fn guests_are_known_where_allowed_and_never_operators() {
         guest_secret: Some("the-pass-secret-here".into()),
         ..IdentityConfig::default()
     });
-    let user: UserId = "guest-1".parse().unwrap();
-    let token = both.mint_guest(&user, now().plus(Duration::from_secs(60))).unwrap();
+    let (user, made) = ("guest-1".parse().unwrap(), Timestamp::from_millis(now().seconds() * 1000));
+    let token = both.mint_guest(&user, made, made.plus(Duration::from_secs(60))).unwrap();
     let guest = both.identify(&token).unwrap();
-    assert!(guest.guest && !guest.admin);
+    assert_eq!((guest.user.as_str(), guest.guest, guest.admin), ("guest-1", Some(made), false));
     assert!(hs256().identify(&token).is_err());
-    assert!(hs256().mint_guest(&user, now()).is_none());
-}
-
-#[test]
-fn keys_of_a_set_verify_what_they_signed_and_nothing_else() {
-    // An Ed25519 pair made for this test with openssl.
-    let private = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIMRqmFJRlJtNdWicPb8Tr9NIpWOMluWQ3Bu4ZUFT94md\n-----END PRIVATE KEY-----\n";
-    let Ok(signing) = EncodingKey::from_ed_pem(private.as_bytes()) else { panic!("the test's key is readable") };
-    let public = "gg63Vy_MqvzHG1ut5tfaTVpOj4qzl2c84Y9mAKsuuvU";
-    let set = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","kid":"k1","x":"{public}"}}]}}"#);
-    let jwks = authenticator(IdentityConfig { jwks: Some(set), ..IdentityConfig::default() });
-    let claims = serde_json::json!({"sub": "ann", "exp": now().seconds() + 60});
-    let header = Header { kid: Some("k1".into()), ..Header::new(Algorithm::EdDSA) };
-    let token = encode(&header, &claims, &signing).unwrap();
-    assert_eq!(jwks.identify(&token).unwrap().user.as_str(), "ann");
-    let unknown = Header { kid: Some("k2".into()), ..Header::new(Algorithm::EdDSA) };
-    assert!(jwks.identify(&encode(&unknown, &claims, &signing).unwrap()).is_err());
-    // The public key used as an HMAC secret: the classic confusion of algorithms.
-    let confused = encode(
-        &Header { kid: Some("k1".into()), ..Header::default() },
-        &claims,
-        &EncodingKey::from_secret(public.as_bytes()),
-    );
-    assert!(jwks.identify(&confused.unwrap()).is_err());
+    assert!(hs256().mint_guest(&user, now(), now()).is_none());
+    let ended = both.mint_guest(&user, made, made.minus(Duration::from_secs(60))).unwrap();
+    assert_eq!(both.identify(&ended).unwrap_err().code, Code::TokenExpired);
+    // Of a release that did not write down when it was made.
+    let claims = json!({"sub": "guest-1", "exp": in_a_minute(), "iss": "stanchion:guest", "role": "admin"});
+    let earlier = encode(&Header::default(), &claims, &EncodingKey::from_secret(b"the-pass-secret-here")).unwrap();
+    let guest = both.identify(&earlier).unwrap();
+    assert!(guest.guest.is_some_and(|made| made < now()) && !guest.admin);
 }

@@ -214,6 +214,7 @@ export const english = (f: Format) => ({
     NOT_A_TOKEN: "This is not a token. A token has three parts, separated by dots.",
     UNAUTHORIZED: "Your sign-in has ended. Please join again.",
     TOKEN_EXPIRED: "Your sign-in has ended. Please join again.",
+    GUEST_TOO_OLD: "You have been here for a while. Please join again.",
     PLACE_LOST: "You are no longer in the line.",
     NOT_IN_QUEUE: "You are no longer in the line. You may have been away for too long; you can join again.",
     REFUSED: "The connection was refused. Please reload the page.",

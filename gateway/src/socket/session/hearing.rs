@@ -13,6 +13,7 @@ use waitingroom::{
 };
 
 use super::{Followed, Session, broken, error};
+use crate::booking_client::Behalf;
 use crate::socket::{End, Socket, answer_close, flush, send};
 
 /// What a join found.
@@ -36,9 +37,6 @@ impl Session<'_> {
             None => return Err(End::Gone),
             Some(Err(error)) => return Err(broken(&error)),
         };
-        if !self.guard.admits(self.gateway.0.with.clock.now()) {
-            return Err(End::Close(CloseCode::TooMany));
-        }
         match ClientMessage::parse(&text) {
             Ok(message) => self.act(socket, message).await,
             Err(problem) => {
@@ -50,6 +48,11 @@ impl Session<'_> {
     }
 
     async fn act(&mut self, socket: &mut Socket, message: ClientMessage) -> Result<(), End> {
+        if let Some(about) = self.needs_token(&message) {
+            let problem =
+                Problem::new(Code::TokenExpired, "the token of this connection has expired; connect with another");
+            return send(socket, &error(&problem, Some(about))).await;
+        }
         match message {
             ClientMessage::Join(join) => self.join(socket, join).await,
             ClientMessage::Ack(ack) => self.acknowledge(socket, ack.pass_id).await,
@@ -64,6 +67,17 @@ impl Session<'_> {
         }
     }
 
+    /// What a message is about that a user may say only for as long as their token is good, if it is not any more. A place that they
+    /// have stays theirs, and so does the connection that tells of it.
+    fn needs_token(&self, message: &ClientMessage) -> Option<String> {
+        let about = match message {
+            ClientMessage::Join(join) => join.event_id.to_string(),
+            ClientMessage::Reserve(request) => request.idempotency_key.to_string(),
+            _ => return None,
+        };
+        self.client.identity.is_over(self.gateway.0.with.clock.now()).then_some(about)
+    }
+
     async fn join(&mut self, socket: &mut Socket, join: JoinLine) -> Result<(), End> {
         match self.follow(&join).await {
             Ok(Taken::Held(booking)) => self.tell_held(socket, join.event_id, booking).await,
@@ -72,7 +86,7 @@ impl Session<'_> {
                 flush(socket).await
             }
             Ok(Taken::Place(place)) => {
-                let message = self.gateway.place_message(join.event_id, &self.client.user, &place);
+                let message = self.gateway.place_message(join.event_id, &self.client.identity.user, &place);
                 send(socket, &message).await
             }
             Err(problem) => send(socket, &error(&problem, Some(join.event_id.to_string()))).await,
@@ -85,17 +99,21 @@ impl Session<'_> {
         if !known && self.followed.len() >= MAX_FOLLOWED {
             return Err(Problem::new(Code::RateLimited, "one connection may follow at most 8 events"));
         }
-        let (gateway, user) = (self.gateway, self.client.user.clone());
+        let (gateway, user) = (self.gateway, self.client.identity.user.clone());
         let _arrival = gateway.arrival(join.event_id, &user);
-        let (new, place) = gateway.take_place(join.event_id, &user, gateway.here(), join.ticket.as_deref()).await?;
+        let (identity, address) = (&self.client.identity, self.client.address);
+        let ticket = join.ticket.as_deref();
+        let (new, place) = gateway.admit_to_line(join.event_id, identity, address, gateway.here(), ticket).await?;
         if new && let Some(booking) = self.held_before(join).await {
             let _ = gateway.give_up(join.event_id, &user).await; // nobody needs a place for what they have
+            gateway.note_left(join.event_id, &self.client.identity);
             return Ok(Taken::Held(booking));
         }
         if self.followed(join.event_id).is_none() {
             let attachment = gateway.attachment(join.event_id, &user, &self.slot);
             self.followed.reserve_exact(1); // nearly always the only one
-            self.followed.push(Followed { attachment, pass: None, wish: None });
+            let stay = gateway.stay(join.event_id, &self.client.identity);
+            self.followed.push(Followed { attachment, pass: None, wish: None, _stay: stay });
         }
         let place = gateway.register(join.event_id, &user, &self.slot, place).await?;
         if let Some(followed) = self.followed(join.event_id) {
@@ -115,7 +133,7 @@ impl Session<'_> {
         let event =
             self.followed.iter().find(|followed| followed.pass.as_ref().is_some_and(|grant| grant.pass_id == pass));
         if let Some(event) = event.map(Followed::event) {
-            self.gateway.note_acknowledged(event, &self.client.user, &pass, &self.slot);
+            self.gateway.note_acknowledged(event, &self.client.identity.user, &pass, &self.slot);
             return Ok(());
         }
         if self.has_seats(&pass) {
@@ -126,7 +144,11 @@ impl Session<'_> {
     }
 
     async fn leave(&mut self, socket: &mut Socket, event: EventId) -> Result<(), End> {
-        match self.gateway.give_up(event, &self.client.user).await {
+        let given_up = self.gateway.give_up(event, &self.client.identity.user).await;
+        if given_up.is_ok() {
+            self.gateway.note_left(event, &self.client.identity);
+        }
+        match given_up {
             Ok(()) if self.followed(event).is_some() => Ok(()), // told with the user's other connections
             Ok(()) => send(socket, &ServerMessage::Left { event_id: event }).await,
             Err(problem) => send(socket, &error(&problem, Some(event.to_string()))).await,
@@ -140,7 +162,7 @@ impl Session<'_> {
             let problem = Problem::new(Code::RateLimited, "a reservation of this connection is under way");
             return send(socket, &error(&problem, about)).await;
         }
-        let user = &self.client.user;
+        let user = &self.client.identity.user;
         let place = self.gateway.find_place(request.event_id, user, &self.gateway.here()).await;
         let pass = match place.map(|place| place.grant) {
             Ok(Some(grant)) => self.gateway.token(request.event_id, user, &grant),
@@ -157,17 +179,22 @@ impl Session<'_> {
             }
             Err(problem) => return send(socket, &error(&problem, about)).await,
         };
-        let (booking, token) = (self.gateway.0.booking.clone(), self.client.token.clone());
+        let (booking, behalf) = (self.gateway.0.booking.clone(), self.behalf());
         self.reservation = Some(Box::pin(async move {
-            let answer = booking.reserve(&token, &pass, &request).await;
+            let answer = booking.reserve(&behalf, &pass, &request).await;
             (request.idempotency_key, answer)
         }));
         Ok(())
     }
 
+    /// For whom booking is asked.
+    pub(super) fn behalf(&self) -> Behalf {
+        self.gateway.behalf(&self.client.token, &self.client.identity, self.client.address)
+    }
+
     fn last_pass(&self, event: EventId) -> Option<String> {
         let followed = self.followed.iter().find(|followed| followed.event() == event)?;
         let grant = followed.pass.as_ref()?;
-        Some(self.gateway.token(event, &self.client.user, grant))
+        Some(self.gateway.token(event, &self.client.identity.user, grant))
     }
 }

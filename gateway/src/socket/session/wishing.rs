@@ -86,10 +86,10 @@ impl Session<'_> {
     }
 
     fn ask_for(&mut self, event: EventId, grant: Arc<Grant>, items: Vec<WishItem>) {
-        let (gateway, user, token) = (self.gateway.clone(), self.client.user.clone(), self.client.token.clone());
+        let (gateway, user, behalf) = (self.gateway.clone(), self.client.identity.user.clone(), self.behalf());
         let asked = Arc::clone(&grant);
         let asking = Box::pin(async move {
-            let held = gateway.hold(&token, event, &user, &asked, &items).await;
+            let held = gateway.hold(&behalf, event, &user, &asked, &items).await;
             Answer { event, grant: asked, held }
         });
         self.wishing = Some(Box::pin(in_time(event, grant, asking)));
@@ -99,7 +99,7 @@ impl Session<'_> {
     async fn say_pass(&mut self, socket: &mut Socket, event: EventId, grant: &Grant) -> Result<(), End> {
         let wish = self.followed(event).and_then(|followed| followed.wish.as_ref());
         let (hold, left) = wish.and_then(|wish| wish.with(&grant.pass_id)).map(Held::told).unwrap_or_default();
-        let message = self.gateway.pass_message(event, &self.client.user, grant, hold, left);
+        let message = self.gateway.pass_message(event, &self.client.identity.user, grant, hold, left);
         say(socket, &message).await
     }
 

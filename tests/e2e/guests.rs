@@ -1,0 +1,74 @@
+//! Guests: counted where they come from, renewed, and in line like everybody else.
+
+use serde_json::json;
+use stanchion_tests::{Draft, Stack};
+
+/// The address that a trusted proxy says a request is from.
+const FORWARDED: &str = "x-forwarded-for";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_address_has_as_many_places_as_it_may() {
+    let stack = Stack::embedded_with(&[
+        ("STANCHION_TRUSTED_PROXIES", "127.0.0.0/8"),
+        ("STANCHION_GUEST_PLACES_PER_ADDRESS", "3"),
+    ])
+    .await;
+    let sale = Draft::new(&[100]).paused().create(&stack.operator()).await;
+    let gateway = stack.gateway(0);
+    let guest = async |address: &str| {
+        let request = gateway.request(reqwest::Method::POST, "/guest").header(FORWARDED, address);
+        gateway.send(request).await.expect(201)["token"].as_str().expect("a token").to_owned()
+    };
+    let join = async |token: &str, address: &str| {
+        let gateway = gateway.with_token(token);
+        let request = gateway.request(reqwest::Method::POST, "/queue/join").header(FORWARDED, address);
+        gateway.send(request.json(&json!({"event_id": sale.event}))).await
+    };
+    let mut tokens = Vec::new();
+    for _ in 0..4 {
+        tokens.push(guest("203.0.113.9").await);
+    }
+    for token in &tokens[..3] {
+        join(token, "203.0.113.9").await.expect(201);
+    }
+    let refused = join(&tokens[3], "203.0.113.9").await;
+    assert!(refused.asks_to_wait(), "{refused:?}");
+    refused.refused(429, "RATE_LIMITED");
+    join(&tokens[0], "203.0.113.9").await.expect(200); // the place that they have is theirs
+    join(&tokens[3], "203.0.113.10").await.expect(201);
+    let metric = r#"stanchion_guests_refused_total{reason="places"}"#;
+    assert!(gateway.metric(metric).await >= 1.0);
+    gateway.with_token(&tokens[1]).delete(&format!("/queue/leave?event_id={}", sale.event)).await.expect(200);
+    let late = guest("203.0.113.9").await;
+    join(&late, "203.0.113.9").await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_that_was_made_long_ago_is_renewed_and_keeps_its_places() {
+    let stack = Stack::embedded_with(&[("STANCHION_GUEST_JOIN_SECONDS", "1")]).await;
+    let [first, second] = [
+        Draft::new(&[10]).paused().create(&stack.operator()).await,
+        Draft::new(&[10]).paused().create(&stack.operator()).await,
+    ];
+    let gateway = stack.gateway(0);
+    let made = gateway.post("/guest", &json!({})).await.expect(201);
+    let old = gateway.with_token(made["token"].as_str().expect("a token"));
+    first.join(&old).await.expect(201);
+    // Its time to join is over when a place that it does not have is refused.
+    let refused = stanchion_tests::wait::within(std::time::Duration::from_secs(20), "an old guest", || async {
+        let answer = second.join(&old).await;
+        if answer.status == 403 {
+            return Some(answer);
+        }
+        old.delete(&format!("/queue/leave?event_id={}", second.event)).await;
+        None
+    })
+    .await;
+    refused.refused(403, "GUEST_TOO_OLD");
+    first.join(&old).await.expect(200);
+    let renewed = old.post("/guest", &json!({})).await.expect(201);
+    assert_eq!(renewed["user_id"], made["user_id"]);
+    let renewed = gateway.with_token(renewed["token"].as_str().expect("a token"));
+    second.join(&renewed).await.expect(201);
+    first.join(&renewed).await.expect(200);
+}

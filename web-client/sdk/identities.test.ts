@@ -1,0 +1,17 @@
+// When a guest is made anew.
+import { expect, test } from "vitest";
+import { isToBeRenewed } from "./identities";
+
+const NOW = Date.parse("2026-06-01T18:00:00Z");
+const DAY_MS = 24 * 3_600_000;
+
+function madeAgo(ms: number, user_id = "guest-1") {
+  return { token: "t", user_id, expires_at: new Date(NOW - ms + DAY_MS).toISOString() };
+}
+
+test("a guest is renewed once it was made a while ago, and nobody else is", () => {
+  expect(isToBeRenewed(madeAgo(0), NOW)).toBe(false);
+  expect(isToBeRenewed(madeAgo(60_000), NOW)).toBe(false);
+  expect(isToBeRenewed(madeAgo(180_000), NOW)).toBe(true);
+  expect(isToBeRenewed(madeAgo(180_000, "alice"), NOW)).toBe(false);
+});
