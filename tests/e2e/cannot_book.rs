@@ -102,7 +102,7 @@ async fn while_nothing_can_be_written_the_line_stands_and_holds_do_not_run_out()
     tokio::time::sleep(Duration::from_secs(u64::from(HOLD) + 1).saturating_sub(began.elapsed())).await;
     scene.is_refused_at_once(1).await;
     assert_eq!(confirm(&mine, id(&held)).await.status, 503);
-    scene.until_rate(Duration::ZERO, 0.0).await;
+    assert_eq!(scene.sale.status(&scene.watcher).await["rate_effective"], 0.0, "as long as it lasts");
 
     only_reads(&url, false).await;
     scene.until_ready(BACK, 200).await;
@@ -111,7 +111,7 @@ async fn while_nothing_can_be_written_the_line_stands_and_holds_do_not_run_out()
     assert!(confirmed["expires_at"].as_str() > held["expires_at"].as_str(), "{confirmed}");
     scene.until_rate(BACK, RATE).await;
     insistently(|| async { scene.reserve(1).await.0 }).await.expect(201);
-    assert_eq!(scene.stack.booking(0).metric("stanchion_booking_holds_prolonged_total").await, 1.0);
+    assert!(scene.stack.booking(0).metric("stanchion_booking_holds_prolonged_total").await >= 1.0);
 
     // The same again, by a lock: the way back is no longer for it.
     let mut other = PgConnection::connect(&url).await.expect("PostgreSQL answers");
