@@ -38,9 +38,11 @@ struct Line {
     untold: Vec<(Recipient, Signal)>,
 }
 
+type Step = Result<Box<(TickReport, Vec<(Recipient, Signal)>)>, EngineError>;
+
 /// What has come to an end.
 enum Done {
-    Stepped(EventId, Scope, Instant, Result<(TickReport, Vec<(Recipient, Signal)>), EngineError>),
+    Stepped(EventId, Scope, Instant, Step),
     Told(EventId),
     Listed(Result<Vec<EventId>, EngineError>),
     Looked(Result<Share, BoardError>),
@@ -109,7 +111,8 @@ impl Rounds {
             let told = line.course.told(now).cloned();
             let step = async move {
                 let begun = Instant::now();
-                Done::Stepped(event, scope, begun, worker.step(event, share, scope, told.as_ref()).await)
+                let step = worker.step(event, share, scope, told.as_ref()).await;
+                Done::Stepped(event, scope, begun, step.map(Box::new))
             };
             self.work.push(step.boxed());
         }
@@ -151,18 +154,13 @@ impl Rounds {
         }
     }
 
-    fn stepped(
-        &mut self,
-        event: EventId,
-        scope: Scope,
-        begun: Instant,
-        report: Result<(TickReport, Vec<(Recipient, Signal)>), EngineError>,
-    ) {
+    fn stepped(&mut self, event: EventId, scope: Scope, begun: Instant, step: Step) {
         let tick = self.worker.config.tick;
         let Some(line) = self.lines.get_mut(&event) else { return };
         line.stepping = false;
-        match report {
-            Ok((report, signals)) => {
+        match step {
+            Ok(step) => {
+                let (report, signals) = *step;
                 line.course.stepped(scope, begun, report, tick);
                 if line.untold.len() + signals.len() <= UNTOLD {
                     line.untold.extend(signals);
