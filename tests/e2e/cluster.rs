@@ -209,7 +209,7 @@ async fn a_process_of_many_events_outlives_a_primary() {
     home(&stack, &sales[0]).await.kill();
     let (gateway, booking) = (stack.gateway(0), stack.booking(0));
     for (at, sale) in sales.iter().enumerate() {
-        let visitor = Visitor::new(&format!("visitor-{at}"));
+        let visitor = Visitor::new(format!("visitor-{at}"));
         let (here, sale) = (gateway.by(&visitor), sale.clone());
         let pass = within(Duration::from_secs(120), "a pass", || async {
             let place = sale.join(&here).await;
