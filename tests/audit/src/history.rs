@@ -97,7 +97,7 @@ impl<'w> History<'w> {
                 && at_ms - POLLED_MS <= record.at_ms
                 && record.at_ms <= at_ms
         };
-        connected || self.users.get(user).is_some_and(|records| records.iter().any(|record| told(&record)))
+        connected || self.users.get(user).is_some_and(|records| records.iter().any(told))
     }
 
     /// A user's spells of connection.

@@ -30,6 +30,7 @@ pub fn audit(world: &World) -> Vec<Finding> {
         rules::cap::check,
         rules::seats::check,
         rules::positions::check,
+        rules::ranks::check,
         rules::durable::check,
         rules::stream::check,
         rules::place::check,

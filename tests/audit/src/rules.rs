@@ -6,6 +6,7 @@ pub(crate) mod order;
 pub(crate) mod passes;
 pub(crate) mod place;
 pub(crate) mod positions;
+pub(crate) mod ranks;
 pub(crate) mod rate;
 pub(crate) mod seats;
 pub(crate) mod stream;

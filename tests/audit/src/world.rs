@@ -88,10 +88,10 @@ pub enum Seen {
     },
     /// The line refused something or took something back.
     Refusal {
-        /// The problem's code.
+        /// The problem's code; `REMOVED` if the line said that the user had left, who had not.
         code: String,
     },
-    /// The user gave the place up.
+    /// The user gave the place up, and the line has said so.
     Left,
     /// A connection is over, for any reason.
     Detached {

@@ -1,5 +1,7 @@
 //! A clean world, in which the auditor finds nothing, and every violation planted into it, which it finds.
 
+#![expect(clippy::unwrap_used, reason = "the whole file is a test")]
+
 use std::collections::BTreeMap;
 
 use stanchion_audit::{
@@ -61,7 +63,7 @@ fn live(world: &mut World, user: u64) {
     see(joined, Seen::Ticket { number, epoch: "e".into() });
     see(joined + 1, position(number));
     for ahead in (1..number).rev().step_by(7) {
-        see(told - 1_000 - 10 * ahead as i64, position(ahead));
+        see(told - 100 * ahead as i64, position(ahead));
     }
     let ends_at_ms = issued + LINE.pass_ttl_ms;
     see(told, Seen::Pass { pass_id: pass_id.clone(), number, epoch: "e".into(), ends_at_ms, first: true });
@@ -100,7 +102,7 @@ fn live(world: &mut World, user: u64) {
 }
 
 /// A user's records that match, in order.
-fn of<'w>(world: &'w mut World, user: u64, matches: impl Fn(&Seen) -> bool) -> Vec<&'w mut Record> {
+fn of(world: &mut World, user: u64, matches: impl Fn(&Seen) -> bool) -> Vec<&mut Record> {
     let name = name(user);
     let mut records: Vec<&mut Record> =
         world.records.iter_mut().filter(|record| record.user == name && matches(&record.seen)).collect();
@@ -164,6 +166,14 @@ fn release_behind_others(world: &mut World) {
     *pass_end(of(world, 20, is_pass)[0]) = late;
 }
 
+/// User 20 gets the pass after user 21.
+fn delay_pass(world: &mut World) {
+    for record in of(world, 20, |seen| !is_position(seen) && !matches!(seen, Seen::Ticket { .. } | Seen::Left)) {
+        record.at_ms += 150;
+    }
+    *pass_end(of(world, 20, is_pass)[0]) += 150;
+}
+
 fn grow(world: &mut World, on: u32, by: Way) {
     let Seen::Position { connection, position, way, .. } = &mut of(world, 30, is_position).remove(1).seen else {
         panic!()
@@ -174,6 +184,7 @@ fn grow(world: &mut World, on: u32, by: Way) {
 
 fn number_changes(world: &mut World, reason: Option<Seen>, at_ms: i64) {
     let user = name(30);
+    world.records.retain(|record| record.user != user || !is_position(&record.seen) || record.at_ms < at_ms);
     world.records.extend(reason.map(|seen| Record { at_ms: at_ms - 1, user: user.clone(), seen }));
     let seen = Seen::Ticket { number: 999, epoch: "f".into() };
     world.records.push(Record { at_ms, user, seen });
@@ -220,9 +231,23 @@ type Plant = (&'static str, Rule, fn(&mut World));
 
 const PLANTED: &[Plant] = &[
     ("a pass released before those in front", Rule::Order, release_behind_others),
+    ("a pass released a moment after the next one", Rule::Order, delay_pass),
     ("a position that grows within a connection", Rule::Position, |w| grow(w, 1, Way::Socket)),
     ("a position that grows across connections", Rule::Position, |w| grow(w, 2, Way::Stream)),
     ("a position that grows from poll to poll", Rule::Position, |w| grow(w, 1, Way::Poll)),
+    ("a position among a few of those who wait", Rule::Position, |w| {
+        after(
+            w,
+            39,
+            is_position,
+            5_000,
+            Seen::Position { connection: 1, gateway: "gateway-1".into(), position: 2, way: Way::Socket },
+        );
+        for record in of(w, 39, is_position).into_iter().skip(1) {
+            let Seen::Position { position, .. } = &mut record.seen else { panic!() };
+            *position = (*position).min(2);
+        }
+    }),
     ("ten passes in one moment", Rule::Rate, |w| {
         let end = *pass_end(of(w, 20, is_pass)[0]);
         for user in 20..30 {
@@ -310,9 +335,25 @@ const PLANTED: &[Plant] = &[
         after(w, 5, is_pass, 100, refused("PASS_REVOKED", 30_000));
     }),
     ("another number without a reason", Rule::Place, |w| number_changes(w, None, BEGAN_MS + 5_000)),
+    ("another number for a user who was removed without asking", Rule::Place, |w| {
+        number_changes(w, Some(Seen::Refusal { code: "REMOVED".into() }), BEGAN_MS + 5_000);
+    }),
+    ("another number after a pass that expired with time left", Rule::Place, |w| {
+        number_changes(w, Some(refused("PASS_EXPIRED", 30_000)), BEGAN_MS + 5_000);
+    }),
     ("a pass of another number than the ticket's", Rule::Place, |w| {
         let Seen::Pass { number, .. } = &mut of(w, 30, is_pass).remove(0).seen else { panic!() };
         *number = 999;
+    }),
+    ("another number for a user who was away at a fault that cost no line", Rule::Place, |w| {
+        w.faults.push(loss(BEGAN_MS + 4_000));
+        after(w, 30, is_position, 10, Seen::Detached { connection: 1, why: "away".into() });
+        number_changes(w, None, BEGAN_MS + 5_000);
+        for record in of(w, 30, |seen| matches!(seen, Seen::Ticket { .. } | Seen::Pass { .. })) {
+            if let Seen::Ticket { epoch, .. } | Seen::Pass { epoch, .. } = &mut record.seen {
+                *epoch = "e".into();
+            }
+        }
     }),
     ("another number for a user who was there at the loss", Rule::Place, |w| {
         w.faults.push(loss(BEGAN_MS + 4_000));
@@ -348,7 +389,14 @@ fn every_planted_violation_is_found() {
 
 #[test]
 fn what_the_documents_allow_is_no_violation() {
-    let allowed: [fn(&mut World); 5] = [
+    let allowed: [fn(&mut World); 7] = [
+        // A user whose pass ran out.
+        |w| number_changes(w, Some(Seen::Refusal { code: "PASS_EXPIRED".into() }), BEGAN_MS + 5_000),
+        // A user who left, and whose number is passed by.
+        |w| {
+            after(w, 20, |seen| matches!(seen, Seen::Ticket { .. }), 6_000, Seen::Left);
+            delay_pass(w);
+        },
         // A user who was away when the line was lost.
         |w| {
             w.faults.push(loss(BEGAN_MS + 4_000));

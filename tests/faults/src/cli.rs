@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 ///
 /// Each run starts its own servers and processes on free loopback ports, with a network between them that can fail, and ends them. The
 /// binary under test is STANCHION_BIN. Redis, PostgreSQL and NATS have to be on the PATH: put tests/services/run before the command. The
-/// exit code is 1 if a promise was broken.
+/// exit code is 1 if a promise was broken, or something did not work again after a fault.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about)]
 pub struct Cli {
@@ -46,6 +46,9 @@ pub struct RunOptions {
     /// Users of the crowd
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(10..=20_000))]
     pub users: u32,
+    /// Short holds, a short sale, a third of the repetitions: a scenario in about half a minute
+    #[arg(long)]
+    pub hurry: bool,
     /// Times that a run is tried again that could not be carried out
     #[arg(long, default_value_t = 1)]
     pub retries: u32,

@@ -26,22 +26,20 @@ pub struct Context {
     pub stream_is_lost: bool,
     journal: Arc<Journal>,
     began_ms: i64,
-    says: bool,
+    hurries: bool,
 }
 
 impl Context {
     /// Nothing done yet.
-    pub fn new(installation: Installation, random: StdRng, journal: Arc<Journal>, says: bool) -> Self {
+    pub fn new(installation: Installation, random: StdRng, journal: Arc<Journal>, hurries: bool) -> Self {
         let began_ms = journal.clock.now_ms();
-        Self { installation, random, faults: Vec::new(), stream_is_lost: false, journal, began_ms, says }
+        Self { installation, random, faults: Vec::new(), stream_is_lost: false, journal, began_ms, hurries }
     }
 
     /// A line of progress.
     pub fn say(&self, text: &str) {
-        if self.says {
-            let at = (self.journal.clock.now_ms() - self.began_ms) as f64 / 1_000.0;
-            eprintln!("  [{at:6.2}] {text}");
-        }
+        let at = (self.journal.clock.now_ms() - self.began_ms) as f64 / 1_000.0;
+        eprintln!("  [{at:6.2}] {text}");
     }
 
     /// A fault begins. `silences`: users may count as absent for it.
@@ -60,6 +58,11 @@ impl Context {
             let text = format!("over: {}, {}", fault.what, fault.target);
             self.say(&text);
         }
+    }
+
+    /// How often a fault is repeated: a third as often in a hurry.
+    pub fn times(&self, usual: usize) -> usize {
+        if self.hurries { usual.div_ceil(3) } else { usual }
     }
 
     /// Lets between so many seconds pass.
@@ -94,7 +97,7 @@ impl Context {
 
     /// Lets processes stand still for so many seconds.
     pub async fn stand_still(&mut self, names: &[String], seconds: f64) {
-        let silences = names.iter().any(|name| self.installation.member(name).kind != Kind::Booking);
+        let silences = names.iter().any(|name| self.installation.member(name).kind == Kind::Gateway);
         self.begin(&format!("SIGSTOP for {seconds:.1} s"), &names.join(", "), silences);
         for name in names {
             self.installation.member(name).signal(Signal::Stop);

@@ -32,7 +32,7 @@ pub struct Shape {
     pub gateway_descriptors: Option<u32>,
     /// The data lie on a disk of this size of their own; needs root.
     pub small_disk_mib: Option<u32>,
-    /// Booking reaches PostgreSQL through PgBouncer in transaction mode.
+    /// Booking reaches PostgreSQL through PgBouncer.
     pub pgbouncer: bool,
 }
 

@@ -66,7 +66,7 @@ async fn act(command: Command) -> Result<bool> {
             let recoveries = stanchion_audit::recoveries(&world);
             let report = RunReport::new("audit", 0, 0, stanchion_audit::audit(&world), recoveries, &world);
             print!("{}", report.text());
-            Ok(report.broken().is_empty())
+            Ok(report.is_good())
         }
     }
 }
@@ -74,10 +74,13 @@ async fn act(command: Command) -> Result<bool> {
 async fn run_all(options: &RunOptions) -> Result<bool> {
     let scenarios = chosen(&options.scenarios)?;
     let first = options.seed.unwrap_or_else(|| rand::rng().random_range(1..1_000_000));
-    let mut reports = Vec::new();
+    let (mut reports, mut failed) = (Vec::new(), Vec::new());
     for scenario in &scenarios {
         for seed in first..first + u64::from(options.runs) {
-            reports.push(run_once(scenario, seed, options).await?);
+            match run_once(scenario, seed, options).await {
+                Ok(report) => reports.push(report),
+                Err(error) => failed.push(format!("{error:#}")),
+            }
         }
     }
     if options.json {
@@ -88,7 +91,10 @@ async fn run_all(options: &RunOptions) -> Result<bool> {
     if let Some(file) = &options.table {
         fs::File::options().create(true).append(true).open(file)?.write_all(table(&reports).as_bytes())?;
     }
-    Ok(reports.iter().all(|report| report.broken().is_empty()))
+    if !failed.is_empty() {
+        bail!("runs could not be carried out: {}", failed.join("; "));
+    }
+    Ok(reports.iter().all(RunReport::is_good))
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Scenario>> {
@@ -102,14 +108,14 @@ fn chosen(names: &[String]) -> Result<Vec<Scenario>> {
 
 /// A run that could not be carried out says nothing of the promises: it is tried again.
 async fn run_once(scenario: &Scenario, seed: u64, options: &RunOptions) -> Result<RunReport> {
-    let size = Size { users: options.users, says: true };
+    let size = Size { users: options.users, hurries: options.hurry };
     let mut tries = 0;
     loop {
         eprintln!("{} seed {seed}: {}", scenario.name, scenario.text);
         match run(scenario, seed, size).await {
             Ok((report, world)) => {
                 eprint!("{}", report.text());
-                if let Some(folder) = options.worlds.as_ref().filter(|_| !report.broken().is_empty()) {
+                if let Some(folder) = options.worlds.as_ref().filter(|_| !report.is_good()) {
                     fs::create_dir_all(folder)?;
                     let file = folder.join(format!("{}-{seed}.json", scenario.name));
                     fs::write(&file, serde_json::to_vec(&world)?)?;
@@ -119,7 +125,7 @@ async fn run_once(scenario: &Scenario, seed: u64, options: &RunOptions) -> Resul
             }
             Err(error) if tries < options.retries => {
                 tries += 1;
-                eprintln!("  could not be carried out: {error:#}; again");
+                eprintln!("  could not be carried out, tried again: {error:#}");
             }
             Err(error) => return Err(error.context(format!("{} with seed {seed}", scenario.name))),
         }

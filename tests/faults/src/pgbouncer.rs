@@ -1,4 +1,4 @@
-//! PgBouncer in transaction mode between booking and PostgreSQL.
+//! PgBouncer between booking and PostgreSQL, in session mode: transaction mode needs `max_prepared_statements`, which Debian 12's 1.18 does not have.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, time::Duration};
 
@@ -23,8 +23,8 @@ pub async fn start(folder: &Path, postgres: u16) -> Result<(Process, u16)> {
     let settings = own.join("pgbouncer.ini");
     let text = format!(
         "[databases]\n* = host=127.0.0.1 port={postgres} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = \
-         {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\nmax_prepared_statements = 200\n\
-         ignore_startup_parameters = extra_float_digits,options\ndefault_pool_size = 16\nmax_client_conn = 200\n"
+         {port}\nunix_socket_dir =\nauth_type = any\npool_mode = session\n\
+         ignore_startup_parameters = extra_float_digits,options\ndefault_pool_size = 60\nmax_client_conn = 200\n"
     );
     fs::write(&settings, text)?;
     // Like PostgreSQL, it refuses to run as root.

@@ -59,6 +59,11 @@ impl RunReport {
         broken
     }
 
+    /// Was every promise kept, and did every pair work again after each fault?
+    pub fn is_good(&self) -> bool {
+        self.broken().is_empty() && self.recoveries.iter().all(|recovery| recovery.whole_ms.is_some())
+    }
+
     /// A few lines for people.
     pub fn text(&self) -> String {
         let mut text =

@@ -31,14 +31,17 @@ use crate::{
 const ARRIVE_MS: u64 = 3_000;
 /// The sale runs this long before the first fault.
 const SETTLE: Duration = Duration::from_millis(2_500);
-/// Holds end after this many seconds.
+/// Holds end after this many seconds; in a hurry, after the other.
 const HOLD_SECONDS: u32 = 15;
+const SHORT_HOLD_SECONDS: u32 = 6;
+/// In a hurry, the sale takes this share of its time.
+const HURRY: f64 = 0.6;
 /// Life of a pass, in seconds.
 const PASS_SECONDS: u32 = 45;
 const CLAIM_SECONDS: u32 = 10;
 /// Passes out at once, as seconds of the rate.
 const CAP_SECONDS: f64 = 4.0;
-/// The prober goes on this long after the last fault.
+/// The prober goes on this long after the last fault: longer than the worst recovery may take.
 const PROBE_AFTER: Duration = Duration::from_secs(12);
 /// Longest wait for the end of a crowd, beyond sale and faults.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -52,8 +55,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub struct Size {
     /// Users of the crowd.
     pub users: u32,
-    /// Tell how it goes.
-    pub says: bool,
+    /// Holds are short, and so is the sale.
+    pub hurries: bool,
 }
 
 /// Runs a scenario once; what was found, and the world that it was found in.
@@ -65,11 +68,12 @@ pub async fn run(scenario: &Scenario, seed: u64, size: Size) -> Result<(RunRepor
     let installation = Installation::start(scenario.shape, random.random()).await?;
     let journal = Arc::new(Journal::new(Clock::start()));
     let mut context =
-        Context::new(installation, StdRng::seed_from_u64(random.random()), Arc::clone(&journal), size.says);
+        Context::new(installation, StdRng::seed_from_u64(random.random()), Arc::clone(&journal), size.hurries);
     let http = Client::builder().no_proxy().tcp_nodelay(true).pool_idle_timeout(Duration::from_secs(10)).build()?;
     let line = line(scenario, size);
+    let hold_seconds = if size.hurries { SHORT_HOLD_SECONDS } else { HOLD_SECONDS };
     let zones = [size.users.div_ceil(8), size.users * 3, size.users * 3, size.users * 3];
-    let sale = create(&context, &http, &journal, &zones, &settings(&line, "paused"), HOLD_SECONDS).await?;
+    let sale = create(&context, &http, &journal, &zones, &settings(&line, "paused"), hold_seconds).await?;
     let probed =
         json!({"rate_per_second": 50, "burst": 50, "max_active": 1_000, "pass_ttl_seconds": 30, "state": "open"});
     let probed = create(&context, &http, &journal, &[100_000], &probed, 60).await?;
@@ -106,7 +110,8 @@ pub async fn run(scenario: &Scenario, seed: u64, size: Size) -> Result<(RunRepor
 
 /// The crowd is released over the scenario's time.
 fn line(scenario: &Scenario, size: Size) -> LineSettings {
-    let rate = (f64::from(size.users) / scenario.sale_seconds).ceil().max(2.0);
+    let seconds = scenario.sale_seconds * if size.hurries { HURRY } else { 1.0 };
+    let rate = (f64::from(size.users) / seconds).ceil().max(2.0);
     LineSettings {
         rate,
         burst: (rate / 2.0).ceil(),

@@ -34,7 +34,11 @@ pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
             let own = issued.get(&number);
             let in_time = own.is_some_and(|own| *own <= moment);
             let was_waiting = since <= moment - BEFORE_MS && is_connected(history, user, moment);
-            if in_time || !was_waiting || has_had_a_pass(history, user, moment, own.is_none()) {
+            if in_time
+                || !was_waiting
+                || has_given_up(history, user, number, moment)
+                || has_had_a_pass(history, user, moment, own.is_none())
+            {
                 continue;
             }
             let text = format!("{user} with number {number} by number {behind}");
@@ -81,6 +85,20 @@ fn front_over_time(grants: &[&Grant<'_>]) -> Vec<(u64, i64)> {
 fn is_connected(history: &History<'_>, user: &str, moment: i64) -> bool {
     let spells = history.spells(user);
     spells.iter().any(|spell| spell.from_ms <= moment - BEFORE_MS && spell.to_ms >= moment + AFTER_MS)
+}
+
+/// The user left, or has another number, which `place` judges.
+fn has_given_up(history: &History<'_>, user: &str, number: u64, moment: i64) -> bool {
+    history.users.get(user).is_some_and(|records| {
+        let mut earlier = records.iter().take_while(|record| record.at_ms <= moment + BEFORE_MS);
+        let held = |seen: &Seen| matches!(seen, Seen::Ticket { number: other, .. } if *other == number);
+        earlier.by_ref().any(|record| held(&record.seen));
+        earlier.any(|record| match &record.seen {
+            Seen::Left => true,
+            Seen::Ticket { number: other, .. } => *other != number,
+            _ => false,
+        })
+    })
 }
 
 /// A pass of an earlier line or one that was refused: the number is then not waiting any more.

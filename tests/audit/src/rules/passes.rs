@@ -61,7 +61,7 @@ fn second_passes(history: &History<'_>) -> Vec<Finding> {
                     has_reason = false;
                 }
                 Seen::Refusal { code } => {
-                    has_reason |= matches!(code.as_str(), "PASS_REVOKED" | "PASS_EXPIRED" | "NOT_IN_QUEUE");
+                    has_reason |= matches!(code.as_str(), "PASS_REVOKED" | "PASS_EXPIRED" | "NOT_IN_QUEUE" | "REMOVED");
                 }
                 Seen::PassRefused { .. } | Seen::Left => has_reason = true,
                 _ => {}

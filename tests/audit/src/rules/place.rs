@@ -11,26 +11,31 @@ use crate::{
 
 /// A number that changes this long after a fault is taken for its consequence.
 const CONSEQUENCE_MS: i64 = 40_000;
+/// A pass that is refused as expired with less time left than this had run out.
+const RUN_OUT_MS: i64 = 500;
+/// The user's own act.
+const LEFT: &str = "leaving";
 
 pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
     let mut changes: BTreeMap<(Loss, String), Vec<String>> = BTreeMap::new();
     for (user, records) in &history.users {
         let mut place = Place::default();
         for record in records {
-            if let Some((reason, before, after)) = place.see(record) {
+            if let Some(change) = place.see(record) {
                 let fault = cause(&world.faults, record.at_ms);
                 let loss = match fault {
                     Some(fault) if history.was_present(user, fault.from_ms) => Loss::Present,
-                    Some(_) => Loss::Away,
-                    None => Loss::Calm,
+                    Some(_) if change.is_new_line => Loss::Away,
+                    Some(_) | None => Loss::Calm,
                 };
+                let Change { before, after, .. } = change;
                 let example = format!("{user} from number {before} to {after} at {}", record.at_ms);
-                changes.entry((loss, reason)).or_default().push(example);
+                changes.entry((loss, change.reason)).or_default().push(example);
             }
         }
     }
     let finding = |((loss, reason), examples): ((Loss, String), Vec<String>)| {
-        let excused = loss == Loss::Away || matches!(reason.as_str(), "PASS_EXPIRED" | "LEFT");
+        let excused = loss == Loss::Away || matches!(reason.as_str(), "PASS_EXPIRED" | LEFT);
         let weight = if excused { Weight::Documented } else { Weight::Violation };
         let text = format!("another number {} after {reason}: {}", loss.name(), some(&examples));
         Finding { rule: Rule::Place, weight, count: examples.len(), text }
@@ -43,6 +48,7 @@ pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
 enum Loss {
     Present,
     Away,
+    /// Without a fault, or with one that did not begin the line again.
     Calm,
 }
 
@@ -51,7 +57,7 @@ impl Loss {
         match self {
             Self::Present => "for users who were present at the fault",
             Self::Away => "for users who were away at the fault",
-            Self::Calm => "without a fault",
+            Self::Calm => "in a line that was not lost",
         }
     }
 }
@@ -60,45 +66,58 @@ impl Loss {
 #[derive(Default)]
 struct Place {
     number: Option<u64>,
+    epoch: String,
     reason: Option<String>,
 }
 
+/// Another number.
+struct Change {
+    reason: String,
+    before: u64,
+    after: u64,
+    /// The line was begun again in between.
+    is_new_line: bool,
+}
+
 impl Place {
-    /// The reason, the number before and the number now, if a record tells of another place.
-    fn see(&mut self, record: &Record) -> Option<(String, u64, u64)> {
+    /// A change, if a record tells of another place.
+    fn see(&mut self, record: &Record) -> Option<Change> {
         match &record.seen {
-            Seen::Ticket { number, .. } => {
-                let before = self.number.replace(*number).filter(|before| before != number)?;
-                Some((self.take_reason(), before, *number))
-            }
+            Seen::Ticket { number, epoch } => self.becomes(*number, epoch, ""),
             // A pass for another number than the ticket's: the place was lost without a word.
-            Seen::Pass { number, first: true, .. } => {
-                let before = self.number.replace(*number).filter(|before| before != number);
-                let reason = "nothing that the client was told, with the pass".to_owned();
-                self.reason = None;
-                before.map(|before| (reason, before, *number))
-            }
-            Seen::Refusal { code } if matches!(code.as_str(), "PASS_REVOKED" | "PASS_EXPIRED" | "NOT_IN_QUEUE") => {
-                self.reason = Some(code.clone());
+            Seen::Pass { number, epoch, first: true, .. } => self.becomes(*number, epoch, ", and told with the pass"),
+            Seen::Refusal { code }
+                if matches!(code.as_str(), "PASS_REVOKED" | "PASS_EXPIRED" | "NOT_IN_QUEUE" | "REMOVED") =>
+            {
+                self.reason.get_or_insert_with(|| code.clone());
                 None
             }
-            Seen::PassRefused { code, .. } => {
-                self.reason = Some(code.clone());
+            Seen::PassRefused { code, left_ms, .. } => {
+                let early = if code == "PASS_EXPIRED" && *left_ms > RUN_OUT_MS { " with time left" } else { "" };
+                self.reason.get_or_insert_with(|| format!("{code}{early}"));
                 None
             }
             Seen::Left => {
-                self.reason = Some("LEFT".to_owned());
+                self.reason = Some(LEFT.to_owned());
+                None
+            }
+            // The user still has this place.
+            Seen::Position { position: 1.., .. } => {
+                self.reason = None;
                 None
             }
             _ => None,
         }
     }
 
-    fn take_reason(&mut self) -> String {
-        self.reason.take().unwrap_or_else(|| "nothing that the client was told".to_owned())
+    fn becomes(&mut self, number: u64, epoch: &str, how: &str) -> Option<Change> {
+        let is_new_line = std::mem::replace(&mut self.epoch, epoch.to_owned()) != epoch;
+        let before = self.number.replace(number).filter(|before| *before != number)?;
+        let reason = self.reason.take().unwrap_or_else(|| "nothing that the client was told".to_owned());
+        Some(Change { reason: reason + how, before, after: number, is_new_line })
     }
 }
 
 fn cause(faults: &[Fault], at_ms: i64) -> Option<&Fault> {
-    faults.iter().find(|fault| fault.from_ms <= at_ms && at_ms <= fault.to_ms + CONSEQUENCE_MS)
+    faults.iter().rev().find(|fault| fault.from_ms <= at_ms && at_ms <= fault.to_ms + CONSEQUENCE_MS)
 }

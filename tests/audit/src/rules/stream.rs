@@ -26,10 +26,10 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
     for row in &world.database.bookings {
         let message = |status: Status| format!("{}:{}", row.booking_id, status.name());
         let (begun, ended) = (message(Status::Reserved), message(row.status));
-        if let (Some(begun), Some(ended)) = (seen.get(begun.as_str()), seen.get(ended.as_str())) {
-            if ended[0] < begun[0] {
-                reversed.push(row.booking_id);
-            }
+        if let (Some(begun), Some(ended)) = (seen.get(begun.as_str()), seen.get(ended.as_str()))
+            && ended[0] < begun[0]
+        {
+            reversed.push(row.booking_id);
         }
         expected.extend([begun, ended]);
     }

@@ -123,7 +123,7 @@ pub const LIST: &[Scenario] = &[
     },
     Scenario {
         name: "pgbouncer-postgres-stopped",
-        text: "PgBouncer in transaction mode before PostgreSQL, which stands still for 4 to 7 s, twice",
+        text: "PgBouncer in session mode before PostgreSQL, which stands still for 4 to 7 s, twice",
         run: |context| stop(context, 4.0, 7.0, 2),
         shape: Shape { pgbouncer: true, ..USUAL },
         sale_seconds: 25.0,
@@ -132,7 +132,7 @@ pub const LIST: &[Scenario] = &[
 
 fn stop(context: &mut Context, from: f64, to: f64, times: usize) -> Doing<'_> {
     Box::pin(async move {
-        for _ in 0..times {
+        for _ in 0..context.times(times) {
             context.begin("SIGSTOP", "postgres", false);
             context.installation.stores().signal_postgres(Signal::Stop);
             context.pause(from, to).await;

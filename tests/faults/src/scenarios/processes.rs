@@ -12,7 +12,12 @@ pub const LIST: &[Scenario] = &[
     Scenario {
         name: "no-fault",
         text: "no fault at all",
-        run: |context| Box::pin(async move { Ok(context.pause(1.0, 1.0).await) }),
+        run: |context| {
+            Box::pin(async move {
+                context.pause(1.0, 1.0).await;
+                Ok(())
+            })
+        },
         shape: USUAL,
         sale_seconds: 15.0,
     },
@@ -89,7 +94,7 @@ pub const LIST: &[Scenario] = &[
 fn kill<'c>(context: &'c mut Context, kinds: &'static [Kind], times: usize, from: f64, to: f64) -> Doing<'c> {
     Box::pin(async move {
         let names: Vec<String> = kinds.iter().flat_map(|kind| context.installation.names(*kind)).collect();
-        for _ in 0..times {
+        for _ in 0..context.times(times) {
             let name = context.choose(&names);
             context.kill_and_start(&name).await?;
             context.pause(from, to).await;
@@ -101,7 +106,7 @@ fn kill<'c>(context: &'c mut Context, kinds: &'static [Kind], times: usize, from
 fn stop(context: &mut Context, kind: Kind, count: usize, seconds: f64, times: usize) -> Doing<'_> {
     Box::pin(async move {
         let names = context.installation.names(kind);
-        for _ in 0..times {
+        for _ in 0..context.times(times) {
             let chosen = if count == 1 { vec![context.choose(&names)] } else { names.clone() };
             context.stand_still(&chosen, seconds).await;
             context.pause(1.0, 4.0).await;

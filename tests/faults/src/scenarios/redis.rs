@@ -127,7 +127,7 @@ fn redis_edges(context: &Context) -> Vec<String> {
 fn flush(context: &mut Context, times: usize) -> Doing<'_> {
     Box::pin(async move {
         context.pause(0.5, 4.0).await;
-        for _ in 0..times {
+        for _ in 0..context.times(times) {
             context.begin("FLUSHALL", "redis", true);
             context.installation.stores().flush_redis().await?;
             context.end();
@@ -153,7 +153,7 @@ fn restart(context: &mut Context) -> Doing<'_> {
 fn stop(context: &mut Context, from: f64, to: f64, times: usize) -> Doing<'_> {
     Box::pin(async move {
         context.pause(0.0, 3.0).await;
-        for _ in 0..times {
+        for _ in 0..context.times(times) {
             context.begin("SIGSTOP", "redis", true);
             context.installation.stores().signal_redis(Signal::Stop);
             context.pause(from, to).await;

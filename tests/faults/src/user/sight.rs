@@ -38,6 +38,7 @@ pub(super) struct Sight {
     /// The ticket to come back with.
     pub(super) ticket: Option<String>,
     number: Option<(u64, String)>,
+    leaves: bool,
     passes: BTreeSet<String>,
     gone: BTreeSet<String>,
 }
@@ -51,6 +52,7 @@ impl Sight {
             connection: 0,
             ticket: None,
             number: None,
+            leaves: false,
             passes: BTreeSet::new(),
             gone: BTreeSet::new(),
         }
@@ -70,10 +72,19 @@ impl Sight {
         self.see(Seen::Detached { connection: self.connection, why: why.to_owned() });
     }
 
-    /// The user gave the place up.
+    /// The user asks to leave.
+    pub(super) fn leaves(&mut self) {
+        self.leaves = true;
+    }
+
+    /// The line says that the user has left.
     pub(super) fn left(&mut self) {
-        self.ticket = None;
-        self.see(Seen::Left);
+        if std::mem::take(&mut self.leaves) {
+            self.ticket = None;
+            self.see(Seen::Left);
+        } else {
+            self.see(Seen::Refusal { code: "REMOVED".to_owned() });
+        }
     }
 
     /// The pass is of no use any more.

@@ -97,6 +97,7 @@ impl User {
                 let now = Instant::now();
                 if leaves_at.is_some_and(|at| at <= now) {
                     (leaves_at, self.habits.leaves_after) = (None, None);
+                    self.sight.leaves();
                     socket.say(&json!({"type": "leave", "event_id": self.sale.event})).await?;
                 } else if goes_at.is_some_and(|at| at <= now) {
                     self.habits.goes_away_after = None;
@@ -190,10 +191,10 @@ async fn follow(
     newer: &mut Option<Pass>,
 ) -> std::convert::Infallible {
     while let Ok(message) = socket.hear().await {
-        if let Heard::Pass(pass) = sight.hear(&message) {
-            if pass.id != pass_id {
-                *newer = Some(pass);
-            }
+        if let Heard::Pass(pass) = sight.hear(&message)
+            && pass.id != pass_id
+        {
+            *newer = Some(pass);
         }
     }
     sight.detached("lost while buying");
