@@ -112,7 +112,10 @@ async fn run_once(scenario: &Scenario, seed: u64, options: &RunOptions) -> Resul
     let mut tries = 0;
     loop {
         eprintln!("{} seed {seed}: {}", scenario.name, scenario.text);
-        match run(scenario, seed, size).await {
+        let scenario = *scenario;
+        // A task of its own: the harness panics if it cannot go on, and the other runs can.
+        let done = tokio::spawn(async move { run(&scenario, seed, size).await }).await;
+        match done.unwrap_or_else(|error| Err(error.into())) {
             Ok((report, world)) => {
                 eprint!("{}", report.text());
                 if let Some(folder) = options.worlds.as_ref().filter(|_| !report.is_good()) {

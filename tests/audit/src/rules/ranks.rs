@@ -19,7 +19,7 @@ const SLACK: usize = 3;
 struct Waiting<'h> {
     tickets: &'h [Ticket<'h>],
     spells: &'h [Spell],
-    /// When the first pass was issued.
+    /// When the first pass was issued; by a clock that is ahead, it may seem to come after it was seen.
     released_ms: i64,
     left_ms: i64,
 }
@@ -58,7 +58,7 @@ fn waiting<'h>(history: &'h History<'_>, user: &str, tickets: &'h [Ticket<'h>]) 
     Waiting {
         tickets,
         spells: history.spells(user),
-        released_ms: grants.map(|grant| grant.issued_ms).min().unwrap_or(i64::MAX),
+        released_ms: grants.map(|grant| grant.issued_ms.min(grant.seen_ms)).min().unwrap_or(i64::MAX),
         left_ms: left.map_or(i64::MAX, |record| record.at_ms),
     }
 }
