@@ -25,6 +25,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use rand::Rng;
 use stanchion_audit::World;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     cli::{Cli, Command, RunOptions},
@@ -56,9 +57,11 @@ async fn act(command: Command) -> Result<bool> {
             Ok(true)
         }
         Command::Run(options) => {
+            let mut terminated = signal(SignalKind::terminate())?;
             tokio::select! {
                 kept = run_all(&options) => kept,
                 _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+                _ = terminated.recv() => bail!("terminated"),
             }
         }
         Command::Audit { world } => {
