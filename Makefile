@@ -44,7 +44,7 @@ test-binary: $(WEB_DIST)
 	$(CARGO) build $(LOCKED) --workspace --all-targets
 
 .PHONY: test
-test: services test-web test-rust test-compose test-proxies test-k6 test-browser ## every test; starts its own servers and ends them
+test: services test-web test-rust test-faults-short test-compose test-proxies test-k6 test-browser ## every test; starts its own servers and ends them
 	@printf '\n== all tests passed\n'
 
 .PHONY: services
@@ -67,6 +67,23 @@ test-rust: services test-binary ## the workspace's tests, with real servers besi
 	else
 		tests/services/run $(CARGO) test $(LOCKED) --workspace --no-fail-fast
 	fi
+
+# A small crowd: two of three scenarios meet what broke most promises before. RUNS and FAULTS size the whole table.
+RUNS ?= 20
+FAULTS ?= all
+FAULT_USERS ?= 300
+.PHONY: test-faults-short
+test-faults-short: services test-binary ## a sale under three faults, audited: the short form of test-faults
+	$(call say,faults in short)
+	STANCHION_BIN="$$(realpath "$(TARGET)/debug/stanchion")" tests/services/run "$(TARGET)/debug/stanchion-faults" \
+		run any-killed redis-flushed postgres-stopped-short --users 100 --hurry
+
+.PHONY: test-faults
+test-faults: services release ## a sale under every fault, RUNS times each, audited: hours; FAULTS names some of them
+	$(call say,faults)
+	$(CARGO) build $(LOCKED) --release -p stanchion-faults
+	STANCHION_BIN="$$(realpath "$(TARGET)/release/stanchion")" tests/services/run "$(TARGET)/release/stanchion-faults" \
+		run $(FAULTS) --runs $(RUNS) --users $(FAULT_USERS)
 
 .PHONY: test-compose
 test-compose: services ## the compose stack's proxy and settings, as far as that goes without Docker

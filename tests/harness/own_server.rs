@@ -69,13 +69,30 @@ impl<P: Program> OwnServer<P> {
         self.process.signal(signal);
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Starts it where it was, on what it has stored.
     pub async fn start_again(&mut self) {
-        *self = Self::attempt(&self.folder, self.port).await.expect("the port is free again");
+        assert!(self.try_again().await, "the port is free again");
+    }
+
+    /// The same where something may still be in the way, as what a killed server left; whether it serves.
+    pub async fn try_again(&mut self) -> bool {
+        let Some(started) = Self::attempt(&self.folder, self.port).await else { return false };
+        *self = started;
+        true
     }
 
     /// Where its data lie.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 

@@ -71,7 +71,8 @@ fn initialise(data: &Path) {
     succeed(initdb.arg("--no-sync"));
 }
 
-fn runs_as_root() -> bool {
+/// Does root run this?
+pub fn runs_as_root() -> bool {
     let id = Command::new("id").arg("-u").output().expect("id tells who runs this");
     id.stdout.trim_ascii() == b"0"
 }

@@ -27,6 +27,19 @@ pub enum Signal {
     Continue,
 }
 
+impl Signal {
+    /// How `kill` is told.
+    pub const fn flag(self) -> &'static str {
+        match self {
+            Self::Terminate => "-TERM",
+            Self::Kill => "-KILL",
+            Self::Quit => "-QUIT",
+            Self::Stop => "-STOP",
+            Self::Continue => "-CONT",
+        }
+    }
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Process {
@@ -54,14 +67,7 @@ impl Process {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        let flag = match signal {
-            Signal::Terminate => "-TERM",
-            Signal::Kill => "-KILL",
-            Signal::Quit => "-QUIT",
-            Signal::Stop => "-STOP",
-            Signal::Continue => "-CONT",
-        };
-        let sent = Command::new("kill").args([flag, &self.pid.to_string()]).status();
+        let sent = Command::new("kill").args([signal.flag(), &self.pid.to_string()]).status();
         assert!(sent.is_ok_and(|status| status.success()), "{} could not be sent {signal:?}", self.name);
     }
 

@@ -40,11 +40,17 @@ pub struct PassClaims {
     pub end: i64,
 }
 
-#[derive(Deserialize)]
-struct TicketClaims {
-    sub: String,
-    event_id: String,
-    num: u64,
+/// What a ticket says.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct TicketClaims {
+    /// Whose.
+    pub sub: String,
+    /// For which event.
+    pub event_id: String,
+    /// The number in line.
+    pub num: u64,
+    /// The line that the number was given in.
+    pub epoch: String,
 }
 
 /// A user's token.
@@ -68,9 +74,14 @@ pub fn pass(token: &str) -> PassClaims {
     opened(token)
 }
 
+/// What a genuine ticket says.
+pub fn ticket(token: &str) -> TicketClaims {
+    opened(token)
+}
+
 /// The number that a genuine ticket of this user for this event gives.
 pub fn ticket_number(token: &str, user: &str, event: &str) -> u64 {
-    let claims: TicketClaims = opened(token);
+    let claims = ticket(token);
     assert_eq!((claims.sub.as_str(), claims.event_id.as_str()), (user, event), "a ticket names its user and event");
     claims.num
 }

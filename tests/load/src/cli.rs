@@ -39,9 +39,16 @@ pub struct Cli {
     /// Where else a role tells its metrics: `churn` counts its tasks beside those of gateways and booking
     #[arg(long, value_name = "URL")]
     pub metrics_url: Vec<String>,
-    /// The Redis whose keys and memory `churn` follows, for example redis://127.0.0.1:6379
+    /// The Redis whose keys and memory `churn` follows, for example redis://127.0.0.1:6379; the audit at the end reads it too
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
+    /// The PostgreSQL database of booking, with --url: it is audited at the end, and with it --redis and --nats. The own server's
+    /// database is audited in any case
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+    /// The NATS server whose stream is audited at the end
+    #[arg(long, value_name = "URL", requires = "database")]
+    pub nats: Option<String>,
     /// The binary of the own server, without --url [default: stanchion beside this program]
     #[arg(long, env = "STANCHION_BIN", value_name = "FILE")]
     pub stanchion: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! Conducts a run: sets the stage, hires workers, watches the server, sums up.
 
 mod act;
+mod audit;
 mod crew;
 mod growth;
 mod performance;
@@ -54,9 +55,13 @@ async fn conduct(cli: &Cli) -> Result<bool> {
     let plan = plan(cli, &script, processes, share, &stage);
     let played = Performance::play(cli, &script, &plan, &mut stage, &mut watch, &mut growth).await;
     let ending = settle(&stage, &script, &mut watch).await;
+    let books = audit::Books::read(cli, &stage).await?;
     let log = stage.strike(cli).await?;
-    let report =
+    let mut report =
         Report::new(cli, &script, processes, begun.elapsed(), played?, watch.report(), growth.slopes(), ending, log);
+    if let Some(books) = books {
+        report.audited(books.violations(report.counts.reserved, report.counts.booked));
+    }
     print!("{}", report.table());
     if let Some(file) = &cli.json {
         std::fs::write(file, report.json()?)?;

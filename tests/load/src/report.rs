@@ -59,6 +59,8 @@ pub struct Report {
     pub ending: Ending,
     /// What the own server said.
     pub server_log: ServerLog,
+    /// What the auditor found in database, engine and stream; `None` if they could not be read.
+    pub audit: Option<Vec<String>>,
     /// The promises that were not kept.
     pub failures: Vec<String>,
 }
@@ -180,10 +182,17 @@ impl Report {
             slopes,
             ending,
             server_log,
+            audit: None,
             failures: Vec::new(),
         };
         report.failures = promises::broken(&report, script.promise);
         report
+    }
+
+    /// Adds what the auditor found: each violation is a promise that was not kept.
+    pub fn audited(&mut self, violations: Vec<String>) {
+        self.failures.extend(violations.iter().map(|violation| format!("audit: {violation}")));
+        self.audit = Some(violations);
     }
 
     /// The report for machines.

@@ -102,6 +102,11 @@ impl Setup {
         Ok(Server { child, endpoint: Endpoint { address, authority: address.to_string() } })
     }
 
+    /// The database of the server.
+    pub fn database_file(&self) -> PathBuf {
+        self.folder.0.join("data").join("stanchion.db")
+    }
+
     fn log_file(&self) -> PathBuf {
         self.folder.0.join("server.log")
     }

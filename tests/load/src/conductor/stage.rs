@@ -81,6 +81,11 @@ impl Stage {
         self.own.as_ref().and_then(|(_, server)| server.pid())
     }
 
+    /// The own server's database.
+    pub fn own_database(&self) -> Option<std::path::PathBuf> {
+        self.own.as_ref().map(|(setup, _)| setup.database_file())
+    }
+
     /// Ends a server that people are connected to: the own one is started again on the same address; of others, the first
     /// that was named is ended, for its neighbours to take over.
     ///

@@ -91,6 +91,9 @@ impl Report {
             writeln!(out, "\n  the server logged {} warnings, at last", self.server_log.warnings)?;
             self.server_log.last.iter().try_for_each(|line| writeln!(out, "    {line}"))?;
         }
+        if self.audit.as_ref().is_some_and(Vec::is_empty) {
+            writeln!(out, "\n  the audit of database, engine and stream found nothing")?;
+        }
         if self.failures.is_empty() {
             return writeln!(out, "\n  every promise was kept");
         }
