@@ -22,6 +22,8 @@ async fn whoever_reloads_while_their_reservation_is_decided_keeps_place_and_pass
 
     let options = PgConnectOptions::from_str(&stack.backing().database.url).expect("the URL of a PostgreSQL");
     let mut lock = PgConnection::connect_with(&options).await.expect("PostgreSQL answers");
+    // Booking has the server end transactions of its role that stand idle.
+    sqlx::query("SET idle_in_transaction_session_timeout = 0").execute(&mut lock).await.expect("a setting");
     let mut locked = lock.begin().await.expect("a transaction");
     sqlx::query("SELECT * FROM zones FOR UPDATE").execute(&mut *locked).await.expect("a lock");
 

@@ -119,7 +119,7 @@ async fn passes_go_on_through_a_drain() {
     let rate = json!({"rate_per_second": 80, "burst": 5});
     let sale = Draft::new(&[1_000]).paused().queue(rate).create(&stack.operator()).await;
     let urls = [stack.gateway_url(0).to_owned(), stack.gateway_url(1).to_owned()];
-    let visitors = Visitor::many("guest", RELEASED);
+    let visitors = Visitor::many("visitor", RELEASED);
     let waiting = queue_all(&urls, &sale, &visitors).await;
     let gateway = stack.gateway(0);
     let released = "stanchion_passes_sent_total";

@@ -18,7 +18,7 @@ use super::{Choice, Insert, Lanes, Outcome, holds::hold, pace::Pace};
 use crate::{
     reservation::{Booking, NewBooking},
     settle::{Settler, settlement_of},
-    store::{Inserted, Moment, Ruling, SharedStore, StoreError},
+    store::{Fate, Inserted, Moment, Ruling, SharedStore, StoreError},
 };
 
 /// Most rows of one transaction.
@@ -36,6 +36,9 @@ const LONGEST_MOMENT: Duration = Duration::from_millis(12);
 /// A hold that waited longer than this is not committed any more: its client has gone by then, and the repair of stale holds, which looks at
 /// holds older than [`crate::reconcile::PATIENCE`], would be about to take its place.
 const TURN_DEADLINE: Duration = Duration::from_secs(4);
+
+/// Longest wait for what became of reservations whose commit was not answered.
+const FATE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Batches that are stored and that the engine has not heard of: with more, the lane of commits waits.
 const TELLING: usize = 2;
@@ -125,12 +128,14 @@ async fn gather<T>(lane: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, took: Durat
 struct Committed {
     settlements: Settlements,
     given_back: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    /// Whose answer was lost: they are answered once the database knows.
+    unknown: Vec<Stored>,
 }
 
 async fn insert(tools: &Tools, batch: Vec<Insert>, pace: &Pace) -> Committed {
     let (batch, late): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_wanted);
     let mut settlements = Settlements::default();
-    let mut given_back = Vec::new();
+    let (mut given_back, mut unknown) = (Vec::new(), Vec::new());
     for Insert { row, answer, .. } in late {
         settlements.note(&row.booking, &Outcome::TooLate);
         given_back.push((answer, Outcome::TooLate));
@@ -142,6 +147,7 @@ async fn insert(tools: &Tools, batch: Vec<Insert>, pace: &Pace) -> Committed {
         for (booking, outcome, answer) in stored {
             settlements.note(&booking, &outcome);
             match outcome {
+                Outcome::Failed(ref error) if error.may_stand() => unknown.push((booking, outcome, answer)),
                 // Nothing is left to wait for.
                 Outcome::Stored(_) => drop(answer.send(outcome)),
                 // The client may try again at once: its pass must be live by then.
@@ -149,14 +155,46 @@ async fn insert(tools: &Tools, batch: Vec<Insert>, pace: &Pace) -> Committed {
             }
         }
     }
-    Committed { settlements, given_back }
+    Committed { settlements, given_back, unknown }
 }
 
 async fn tell(tools: &Tools, committed: Committed) {
-    committed.settlements.carry_out(tools).await;
-    for (answer, outcome) in committed.given_back {
+    let Committed { mut settlements, mut given_back, unknown } = committed;
+    for (booking, outcome, answer) in settled(tools, unknown).await {
+        settlements.note(&booking, &outcome);
+        given_back.push((answer, outcome));
+    }
+    settlements.carry_out(tools).await;
+    for (answer, outcome) in given_back {
         let _ = answer.send(outcome); // the client may have gone
     }
+}
+
+/// Who is told 503 is told that nothing was done and nothing will be: where the answer of a commit was lost, the database is asked what
+/// became of it, and what is not there is made impossible ([`crate::store::BookingStore::fates`]). If it does not answer, or the commit
+/// is still under way, nobody knows: the repair of stale holds goes on asking, and the same idempotency key finds the answer.
+async fn settled(tools: &Tools, unknown: Vec<Stored>) -> Vec<Stored> {
+    let mut events = HashMap::<EventId, Vec<BookingId>>::new();
+    for (booking, _, _) in &unknown {
+        events.entry(booking.event_id).or_default().push(booking.booking_id);
+    }
+    let mut fates = HashMap::new();
+    for (event, bookings) in events {
+        match tokio::time::timeout(FATE_DEADLINE, tools.store.fates(event, &bookings)).await {
+            Ok(Ok(known)) => fates.extend(known),
+            Ok(Err(error)) => tracing::warn!(%event, %error, "what became of reservations is not known yet"),
+            Err(_) => tracing::warn!(%event, "what became of reservations is not known yet"),
+        }
+    }
+    let fate = |(booking, outcome, answer): Stored| match fates.get(&booking.booking_id) {
+        None => (booking, outcome, answer),
+        Some(Fate::Void) => (booking, Outcome::Failed(StoreError::Unavailable("it was not stored".into())), answer),
+        Some(Fate::Booked(status)) => {
+            let stored = Booking { status: *status, ..booking.clone() };
+            (booking, Outcome::Stored(Box::new(stored)), answer)
+        }
+    };
+    unknown.into_iter().map(fate).collect()
 }
 
 /// A client that has gone was promised nothing, and may never learn of a booking: better to give its seats and pass back.

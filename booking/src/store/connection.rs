@@ -17,8 +17,9 @@ use tokio::runtime::Handle;
 
 use super::StoreError;
 
-/// Longest wait for a connection's last answer on its way back: one that hangs must not keep its place in the pool.
-const RETURN_DEADLINE: Duration = Duration::from_secs(1);
+/// Longest wait for a connection's last answer on its way back: one that hangs must not keep its place in the pool. As long as a step
+/// may take: a database that has become slow must not lose its connections by that, since new ones take it even longer.
+const RETURN_DEADLINE: Duration = Duration::from_millis(3_500);
 
 /// The only way to the connections of a pool.
 #[derive(Debug)]

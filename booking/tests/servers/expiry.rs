@@ -142,7 +142,8 @@ async fn buy(shop: Arc<Shop>, buying: Buying) {
             let asked = Instant::now();
             let answer = shop.reserve(&user, &pass, None, ZONES as usize, 1).await;
             buying.latencies.lock().push(asked.elapsed());
-            assert_eq!(answer.status, 201, "{answer:?}");
+            // The clock moves on by the life of a hold in the middle of a few of them.
+            assert!(answer.status == 201 || answer.code() == "BOOKING_EXPIRED", "{answer:?}");
             sleep(PAUSE).await;
         }
     });

@@ -25,6 +25,7 @@ async fn a_heart_does_not_beat_while_a_table_of_bookings_is_locked() {
     let url = own_database().await;
     let store = PostgresStore::open(&url, 2).await.unwrap();
     let mut other = PgConnection::connect(&url).await.unwrap();
+    run(&mut other, "SET idle_in_transaction_session_timeout = 0".into()).await; // booking has the server end such transactions
     for table in ["bookings", "zones", "outbox", "heartbeat"] {
         let mut lock = other.begin().await.unwrap();
         run(&mut lock, format!("LOCK TABLE {table} IN SHARE MODE")).await;
@@ -72,6 +73,8 @@ async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
     let (held, left_alone) = (shop.reserved("ann", 0, 2).await, shop.reserved("bob", 0, 1).await);
     let pass = shop.pass("cy").await;
     let mut other = PgConnection::connect(&url).await.unwrap();
+    // Booking has the server end such transactions of its role.
+    run(&mut other, "SET idle_in_transaction_session_timeout = 0".into()).await;
     let mut lock = other.begin().await.unwrap();
     run(&mut lock, "LOCK TABLE bookings IN SHARE MODE".into()).await;
     let began = Instant::now();

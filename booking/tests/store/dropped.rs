@@ -25,7 +25,7 @@ use super::{
 type Step<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Everything that a store does.
-const STEPS: [&str; 22] = [
+const STEPS: [&str; 24] = [
     "insert",
     "insert duplicates",
     "decide",
@@ -42,6 +42,8 @@ const STEPS: [&str; 22] = [
     "remove parcels",
     "save checkpoint",
     "lease sync",
+    "beat",
+    "user seats",
     "forget keys",
     "booking",
     "list",
@@ -50,23 +52,30 @@ const STEPS: [&str; 22] = [
     "revision",
 ];
 
+/// A user without any seats so far.
+fn somebody() -> String {
+    Uuid::new_v4().to_string()
+}
+
 /// One of them, on rows that are there and rows that are not.
 fn step<'a>(name: &'static str, store: &'a SharedStore, event: &'a Event, there: &'a NewBooking) -> Step<'a> {
     let id = event.event_id;
     let user = &there.booking.user;
     Box::pin(async move {
         match name {
-            "insert" => drop(store.insert(&[reservation(event, 0, "eve", 1), reservation(event, 1, "eve", 1)]).await),
-            "insert duplicates" => drop(store.insert(&[there.clone(), reservation(event, 0, "eve", 1)]).await),
+            "insert" => drop(
+                store.insert(&[reservation(event, 0, &somebody(), 1), reservation(event, 1, &somebody(), 1)]).await,
+            ),
+            "insert duplicates" => drop(store.insert(&[there.clone(), reservation(event, 0, &somebody(), 1)]).await),
             "decide" => drop(store.decide(&[wish(there, Verb::Confirm)], Moment::Given(NOW)).await),
             "expire" => {
-                let mut new = reservation(event, 1, "gil", 1);
+                let mut new = reservation(event, 1, &somebody(), 1);
                 new.booking.expires_at = NOW;
                 drop(store.insert(&[new]).await);
                 drop(store.expire_due(Moment::Given(later(1)), 10).await);
             }
             "fates" => {
-                let lost = reservation(event, 0, "eve", 1).booking.booking_id;
+                let lost = reservation(event, 0, &somebody(), 1).booking.booking_id;
                 drop(store.fates(id, &[there.booking.booking_id, lost]).await);
             }
             "create event" => drop(store.create_event(&super::fixtures::event(&[1, 2]), &operator(NOW)).await),
@@ -90,6 +99,8 @@ fn step<'a>(name: &'static str, store: &'a SharedStore, event: &'a Event, there:
             "remove parcels" => drop(store.remove_parcels(&[1, 2]).await),
             "save checkpoint" => drop(store.save_checkpoint(id, Default::default()).await),
             "lease sync" => drop(store.lease_sync(id, NOW, NOW).await),
+            "beat" => drop(store.beat().await),
+            "user seats" => drop(store.user_seats(id, None, 10).await),
             "forget keys" => drop(store.forget_keys(NOW, 10).await),
             "booking" => drop(store.booking(there.booking.booking_id).await),
             "list" => drop(store.list(user, None, 10, 0).await),
@@ -120,7 +131,7 @@ async fn nothing_is_left_behind(store: &SharedStore, is_there: impl AsyncFn(Book
     let event = stored_event(store, &[100_000, 100_000]).await;
     for name in STEPS {
         for waits in 1.. {
-            let there = reservation(&event, 0, "ann", 1);
+            let there = reservation(&event, 0, &somebody(), 1);
             let stored = store.insert(std::slice::from_ref(&there)).await.unwrap();
             assert_eq!(stored, [Inserted::Stored], "after {name} was dropped at its wait {}", waits - 1);
             assert!(is_there(there.booking.booking_id).await, "{name}, dropped at its wait {}", waits - 1);

@@ -85,7 +85,7 @@ pub(super) async fn of_booking(stack: &Stack, sale: &Sale) {
         wish[field] = id();
         reserve_once(&booking, &wish, Some("no-pass"), None).await.refused_for(404, code, field);
     }
-    for key in ["two words".to_owned(), "k".repeat(129), String::new()] {
+    for key in ["tab\tbetween".to_owned(), "k".repeat(129), String::new()] {
         let answer = reserve_once(&booking, &sale.wish(0, 1), Some("no-pass"), Some(&key)).await;
         answer.refused_for(422, "INVALID_REQUEST", "idempotency_key");
     }

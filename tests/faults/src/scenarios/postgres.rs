@@ -156,6 +156,8 @@ fn lock<'c>(context: &'c mut Context, statement: &'static str) -> Doing<'c> {
     Box::pin(async move {
         let mut connection = context.installation.stores().connect_database().await?;
         context.begin(statement, "postgres", false);
+        // Booking has the server end transactions of its role that stand idle; this one stands for what it does not end.
+        connection.execute("SET idle_in_transaction_session_timeout = 0").await?;
         connection.execute("BEGIN").await?;
         connection.execute(statement).await?;
         context.pause(15.0, 15.0).await;
