@@ -10,16 +10,12 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 use waitingroom::{
     clock::{Clock, Timestamp},
-    engine::{EngineError, Opening, RECOVERY, SEQUENCE_RESERVE, SharedEngine},
+    engine::{EngineError, Opening, RECOVERY, Reached, SEQUENCE_RESERVE, SharedEngine},
     ids::{Epoch, EventId, ZoneId},
     seats::ZoneSeats,
 };
 
-use crate::{
-    event::Event,
-    refusal::Refusal,
-    store::{Checkpoint, SharedStore},
-};
+use crate::{event::Event, refusal::Refusal, store::SharedStore};
 
 /// How long holds are given to find their commit before the snapshot is taken.
 const SETTLING: Duration = Duration::from_secs(2);
@@ -171,7 +167,7 @@ impl Inventory {
     }
 }
 
-fn opening(event: &Event, checkpoint: Checkpoint, now: Timestamp) -> Opening {
+fn opening(event: &Event, checkpoint: Reached, now: Timestamp) -> Opening {
     let had_line = checkpoint.sequence > 0;
     let epoch = Uuid::new_v4().simple().to_string();
     Opening {
@@ -179,6 +175,7 @@ fn opening(event: &Event, checkpoint: Checkpoint, now: Timestamp) -> Opening {
         epoch: epoch.parse::<Epoch>().expect("hexadecimal digits are an epoch"),
         sequence: if had_line { checkpoint.sequence + SEQUENCE_RESERVE } else { 0 },
         head: checkpoint.head,
+        unserved: checkpoint.unserved,
         release_from: if had_line { now.plus(RECOVERY) } else { now },
     }
 }
@@ -223,7 +220,7 @@ mod tests {
         // One that was opened by whoever died before its seats were there.
         engine.remove(id).await.unwrap();
         let now = clock.now();
-        engine.open(id, &opening(&event, Checkpoint::default(), now), now).await.unwrap();
+        engine.open(id, &opening(&event, Reached::default(), now), now).await.unwrap();
         assert!(inventory.restore(&event).await.unwrap().zones > 0);
         assert_eq!(free(&engine, id).await, whole);
     }

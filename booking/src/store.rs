@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 use waitingroom::{
     clock::Timestamp,
+    engine::Reached,
     ids::{BookingId, EventId, IdempotencyKey, PassId, ShowId, UserId, ZoneId},
     line::{QueuePatch, QueueSettings},
     seats::SeatSnapshot,
@@ -104,15 +105,6 @@ pub struct Summary {
     pub total_spent: i64,
     /// Of which currency.
     pub currency: Currency,
-}
-
-/// How far an event's line had come when it was last written down.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// The last number given out.
-    pub sequence: u64,
-    /// The highest number released.
-    pub head: u64,
 }
 
 /// One zone's seats as the database counts them.
@@ -221,10 +213,11 @@ pub trait InventoryStore: Send + Sync + 'static {
     async fn zone_counts(&self, event: Option<EventId>) -> Result<Vec<ZoneCount>, StoreError>;
 
     /// How far the line had come. Zeroes for an event without a line so far.
-    async fn checkpoint(&self, event: EventId) -> Result<Checkpoint, StoreError>;
+    async fn checkpoint(&self, event: EventId) -> Result<Reached, StoreError>;
 
-    /// Writes down how far the line has come; never moves back.
-    async fn save_checkpoint(&self, event: EventId, reached: Checkpoint) -> Result<(), StoreError>;
+    /// Writes down how far the line has come, all of it, unless what is there has come further: by the last number given out, which
+    /// no loss takes back, and then by the head.
+    async fn save_checkpoint(&self, event: EventId, reached: &Reached) -> Result<(), StoreError>;
 
     /// Forgets how far the line had come.
     async fn clear_checkpoint(&self, event: EventId) -> Result<(), StoreError>;

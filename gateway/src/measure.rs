@@ -34,7 +34,15 @@ impl Crowd {
         let slots: Vec<Arc<Slot>> = (0..users).map(|_| Arc::default()).collect();
         let (registry, now) = (Registry::default(), Timestamp::from_millis(1_700_000_000_000));
         for (number, slot) in (1..).zip(&slots) {
-            let place = Place { number, epoch: epoch(), position: number, total: users, revision: 0, grant: None };
+            let place = Place {
+                number,
+                epoch: epoch(),
+                position: number,
+                total: users,
+                revision: 0,
+                grant: None,
+                counting: false,
+            };
             assert_eq!(registry.attach(event(), &user(number), &place, slot), Ok(true));
         }
         Self { registry, slots, removed: 0, now }
@@ -56,6 +64,8 @@ impl Crowd {
             seats_left: 100_000,
             settings: QueueSettings { rate_per_second: 1_000.0, ..QueueSettings::default() },
             share: 1.0,
+            counting: false,
+            seats_known: true,
         };
         assert_eq!(self.registry.progress(&progress, self.now), Applied::Done);
     }

@@ -22,6 +22,7 @@ use waitingroom::{
     absence::Presence,
     http,
     ids::{EventId, UserId},
+    line::Place,
     problem::{Code, Problem},
 };
 
@@ -106,7 +107,10 @@ async fn join(
         },
     };
     match gateway.take_place(event, &user, Presence::Poll, None).await {
-        Ok(_) => back,
+        Ok((_, place)) => {
+            gateway.told_by_poll(event, &user, place);
+            back
+        }
         Err(problem) => refused(&headers, &problem),
     }
 }
@@ -150,9 +154,15 @@ impl Gateway {
     async fn whereabouts(&self, event: EventId, headers: &HeaderMap) -> Result<Here, Problem> {
         let Some(user) = self.guest(headers) else { return Ok(Here::Outside) };
         match self.find_place(event, &user, &Presence::Poll).await {
-            Ok(place) => Ok(match place.grant {
-                Some(grant) => Here::Turn { left: grant.expires_at.since(self.0.with.clock.now()) },
-                None => Here::InLine { position: place.position, total: place.total, wait: self.wait(event, &place) },
+            Ok(place) => Ok(match self.told_by_poll(event, &user, place) {
+                Place { grant: Some(grant), .. } => {
+                    Here::Turn { left: grant.expires_at.since(self.0.with.clock.now()) }
+                }
+                place => Here::InLine {
+                    position: (!place.counting).then_some(place.position),
+                    total: place.total,
+                    wait: self.wait(event, &place),
+                },
             }),
             Err(problem) if problem.code == Code::NotInQueue => Ok(Here::Outside),
             Err(problem) => Err(problem),

@@ -100,6 +100,8 @@ mod tests {
             seats_left: 9,
             settings,
             share: 1.0,
+            counting: false,
+            seats_known: true,
         };
         TickReport { released, resent: 0, lapsed: 0, progress }
     }

@@ -132,6 +132,8 @@ mod tests {
             seats_left: 9,
             settings: QueueSettings::default(),
             share: 1.0,
+            counting: false,
+            seats_known: true,
         }
     }
 

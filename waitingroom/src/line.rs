@@ -210,6 +210,8 @@ pub struct Place {
     pub revision: u64,
     /// The pass, once released.
     pub grant: Option<Grant>,
+    /// The line is being rebuilt: `position` and `total` are bounds that the true ones do not exceed.
+    pub counting: bool,
 }
 
 /// What changed in one event's line between two revisions: all that a gateway needs to project the exact positions of its
@@ -238,6 +240,12 @@ pub struct Progress {
     /// The share of the configured rate at which the line moves, 0 to 1; see [`crate::pace`].
     #[serde(default = "whole")]
     pub share: f64,
+    /// The line is being rebuilt: `total` counts those who are back.
+    #[serde(default)]
+    pub counting: bool,
+    /// Have the seats been loaded? Before, `seats_left` says nothing.
+    #[serde(default = "yes")]
+    pub seats_known: bool,
 }
 
 impl Progress {
@@ -249,6 +257,10 @@ impl Progress {
 
 fn whole() -> f64 {
     1.0
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// How a pass or a place ended without being used.

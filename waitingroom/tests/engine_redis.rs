@@ -14,7 +14,10 @@ use uuid::Uuid;
 use waitingroom::{
     absence::Presence,
     clock::{Clock, Timestamp},
-    engine::{Engine, EngineError, Join, JoinOutcome, Opening, SEQUENCE_RESERVE, Scope, redis::RedisEngine},
+    engine::{
+        Engine, EngineError, Join, JoinOutcome, Opening, RECOVERY, SEQUENCE_RESERVE, Scope, Unserved,
+        redis::RedisEngine,
+    },
     ids::{EventId, UserId},
     line::{Grant, QueueSettings},
     redis_servers::{RedisConnection, RedisServers},
@@ -39,6 +42,7 @@ impl Sale {
             epoch: "now".parse().unwrap(),
             sequence: 10,
             head: 0,
+            unserved: Unserved::default(),
             release_from: Timestamp::default(),
         };
         sale.engine.open(sale.event, &opening, now()).await.unwrap();
@@ -117,7 +121,8 @@ async fn after_everything_has_ended_no_key_is_left() {
     let sale = Sale::open(settings).await;
     let before = sale.keys().await;
     let base = format!("{}:{{{}}}", sale.prefix, sale.event);
-    assert_eq!(before, [format!("{}:events", sale.prefix), format!("{base}:meta"), format!("{base}:zones")].into());
+    let kept = ["meta", "zones", "earlier", "counted"].map(|key| format!("{base}:{key}"));
+    assert_eq!(before, [format!("{}:events", sale.prefix)].into_iter().chain(kept).collect());
 
     for (number, name) in (1..).zip(["confirmed", "released", "aborted", "left", "unclaimed"]) {
         sale.join(name, number).await;
@@ -150,10 +155,8 @@ async fn after_everything_has_ended_no_key_is_left() {
     let lapsed =
         sale.engine.release(sale.event, "next", 0, Default::default(), Scope::Whole, now()).await.unwrap().lapsed;
     assert!(lapsed.iter().any(|lapse| lapse.user == user("absent")));
-    let remembered = format!("{base}:reseated");
-    let expiry: i64 = sale.engine.connection().pttl(&remembered).await.unwrap();
+    let expiry: i64 = sale.engine.connection().pttl(format!("{base}:earlier")).await.unwrap();
     assert!((1..=86_400_000).contains(&expiry), "{expiry}");
-    let (): () = sale.engine.connection().del(&remembered).await.unwrap();
     eventually(before, async || {
         sale.engine.release(sale.event, "later", 0, Default::default(), Scope::Whole, now()).await.unwrap();
         sale.keys().await
@@ -295,16 +298,20 @@ async fn a_line_that_began_on_another_server_is_taken_for_lost_and_begins_anew()
         epoch: "anew".parse().unwrap(),
         sequence: 0,
         head: 0,
+        unserved: Unserved::default(),
         release_from: Timestamp::default(),
     };
     assert_eq!(sale.engine.open(sale.event, &opening, now()).await.unwrap(), opening.epoch);
     let status = sale.engine.status(sale.event).await.unwrap();
     let sequence = before.number + SEQUENCE_RESERVE;
     assert_eq!((status.sequence, status.total, status.seats_left), (sequence, 0, 0), "above what may be forgotten");
-    let JoinOutcome::Joined(newcomer) = sale.engine.join(&join, now()).await.unwrap() else { panic!("a place") };
-    assert_eq!(newcomer.number, sequence + 1);
+    let refused = sale.engine.join(&join, now()).await;
+    assert!(matches!(refused, Err(EngineError::Recovering)), "nobody new before the others are back: {refused:?}");
     let ticket = Some((before.epoch, before.number));
-    let join = Join { event_id: sale.event, user: user("ann"), presence: Presence::Poll, ticket };
-    let JoinOutcome::Joined(after) = sale.engine.join(&join, now()).await.unwrap() else { panic!("ann's place") };
-    assert_eq!((after.number, after.position), (before.number, 1), "the ticket counts, and its number");
+    let returning = Join { event_id: sale.event, user: user("ann"), presence: Presence::Poll, ticket };
+    let JoinOutcome::Joined(after) = sale.engine.join(&returning, now()).await.unwrap() else { panic!("ann's place") };
+    assert_eq!((after.number, after.counting), (before.number, true), "the ticket counts, and its number");
+    let recovered = now().plus(RECOVERY);
+    let JoinOutcome::Joined(newcomer) = sale.engine.join(&join, recovered).await.unwrap() else { panic!("a place") };
+    assert_eq!((newcomer.number, newcomer.position, newcomer.counting), (sequence + 1, 2, false));
 }

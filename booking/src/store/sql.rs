@@ -84,14 +84,14 @@ pub(super) const HOLDS: &str = "SELECT booking_id, zone_id, user_id, quantity, e
 pub(super) const USER_SEATS: &str = "SELECT user_id, CAST(sum(quantity) AS BIGINT) AS seats
     FROM bookings WHERE event_id = $1 AND status IN ('reserved', 'confirmed') GROUP BY user_id";
 
-pub(super) const CHECKPOINT: &str = "SELECT line_sequence, line_head FROM events WHERE event_id = $1";
+pub(super) const CHECKPOINT: &str = "SELECT line_sequence, line_head, line_unserved FROM events WHERE event_id = $1";
 
 pub(super) const SAVE_CHECKPOINT: &str = "UPDATE events
-    SET line_sequence = CASE WHEN line_sequence > $2 THEN line_sequence ELSE $2 END,
-        line_head = CASE WHEN line_head > $3 THEN line_head ELSE $3 END
-    WHERE event_id = $1";
+    SET line_sequence = $2, line_head = $3, line_unserved = $4
+    WHERE event_id = $1 AND (line_sequence < $2 OR (line_sequence = $2 AND line_head <= $3))";
 
-pub(super) const CLEAR_CHECKPOINT: &str = "UPDATE events SET line_sequence = 0, line_head = 0 WHERE event_id = $1";
+pub(super) const CLEAR_CHECKPOINT: &str =
+    "UPDATE events SET line_sequence = 0, line_head = 0, line_unserved = NULL WHERE event_id = $1";
 
 pub(super) const LEASE_SYNC: &str =
     "UPDATE events SET sync_lease_until_ms = $3 WHERE event_id = $1 AND sync_lease_until_ms <= $2";

@@ -153,6 +153,8 @@ mod tests {
             seats_left: 10,
             settings,
             share: 1.0,
+            counting: false,
+            seats_known: true,
         }
     }
 

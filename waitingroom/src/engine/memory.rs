@@ -1,6 +1,7 @@
 //! The engine in this process's memory: the embedded default, and the executable specification that the Redis scripts are
 //! held against.
 
+mod earlier;
 mod line;
 mod ranks;
 mod schedule;
@@ -12,7 +13,7 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 
 use self::{line::Line, seats::Seats};
-use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Released, Scope};
+use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Reached, Released, Scope};
 use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId},
@@ -67,6 +68,10 @@ impl Engine for MemoryEngine {
 
     async fn status(&self, event: EventId) -> Result<LineStatus, EngineError> {
         self.step(event, |sale| sale.line.status(sale.seats.stock()))
+    }
+
+    async fn reached(&self, event: EventId) -> Result<Reached, EngineError> {
+        self.step(event, |sale| sale.line.reached())
     }
 
     async fn remove(&self, event: EventId) -> Result<(), EngineError> {

@@ -25,7 +25,7 @@ use self::{
     call::{Call, within_deadline},
     steps::{Step, Steps},
 };
-use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Released, SYNC_WINDOW_MS, Scope};
+use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Reached, Released, SYNC_WINDOW_MS, Scope};
 use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId},
@@ -106,6 +106,10 @@ impl Engine for RedisEngine {
 
     async fn status(&self, event: EventId) -> Result<LineStatus, EngineError> {
         reply::status(self.call(&self.steps.status, event).run().await?)
+    }
+
+    async fn reached(&self, event: EventId) -> Result<Reached, EngineError> {
+        reply::reached(self.call(&self.steps.reached, event).run().await?)
     }
 
     /// Its memories of burned passes and idempotency keys are out of force at once, and expire.

@@ -1,12 +1,12 @@
 //! Seats as the database counts them, and how far the lines have come.
 
 use async_trait::async_trait;
-use waitingroom::{clock::Timestamp, ids::EventId, seats::SeatSnapshot};
+use waitingroom::{clock::Timestamp, engine::Reached, ids::EventId, seats::SeatSnapshot};
 
 use super::SqliteStore;
 use crate::store::{
-    Checkpoint, InventoryStore, StoreError, ZoneCount,
-    row::{self, HoldRow, UserSeatsRow, ZoneCountRow},
+    InventoryStore, StoreError, ZoneCount,
+    row::{self, CheckpointRow, HoldRow, UserSeatsRow, ZoneCountRow},
     sql,
 };
 
@@ -35,18 +35,19 @@ impl InventoryStore for SqliteStore {
         .await
     }
 
-    async fn checkpoint(&self, event: EventId) -> Result<Checkpoint, StoreError> {
+    async fn checkpoint(&self, event: EventId) -> Result<Reached, StoreError> {
         self.step(async {
-            let query = sqlx::query_as::<_, (i64, i64)>(sql::CHECKPOINT).bind(event.uuid());
-            Ok(row::checkpoint(query.fetch_optional(&self.readers).await?))
+            let query = sqlx::query_as::<_, CheckpointRow>(sql::CHECKPOINT).bind(event.uuid());
+            row::checkpoint(query.fetch_optional(&self.readers).await?)
         })
         .await
     }
 
-    async fn save_checkpoint(&self, event: EventId, reached: Checkpoint) -> Result<(), StoreError> {
+    async fn save_checkpoint(&self, event: EventId, reached: &Reached) -> Result<(), StoreError> {
         self.step(async {
             let query = sqlx::query(sql::SAVE_CHECKPOINT).bind(event.uuid());
-            query.bind(reached.sequence as i64).bind(reached.head as i64).execute(&self.writer).await?;
+            let query = query.bind(reached.sequence as i64).bind(reached.head as i64);
+            query.bind(row::unserved(reached)).execute(&self.writer).await?;
             Ok(())
         })
         .await

@@ -33,6 +33,8 @@ fn progress(from: u64, removed: Vec<u64>, total: u64) -> Progress {
         seats_left: 10,
         settings,
         share: 1.0,
+        counting: false,
+        seats_known: true,
     }
 }
 
@@ -52,6 +54,7 @@ impl Model {
             total: self.line.len() as u64,
             revision: self.log.len() as u64,
             grant: None,
+            counting: false,
         }
     }
 
@@ -116,8 +119,15 @@ fn another_incarnation_of_the_line_is_noticed() {
 
 #[test]
 fn what_is_shown_never_grows() {
-    let mut local =
-        LocalUser::new(&Place { number: 9, epoch: epoch(), position: 5, total: 9, revision: 0, grant: None });
+    let mut local = LocalUser::new(&Place {
+        number: 9,
+        epoch: epoch(),
+        position: 5,
+        total: 9,
+        revision: 0,
+        grant: None,
+        counting: false,
+    });
     let (view, now) = (RoomView::default(), Timestamp::from_millis(10_000));
     assert_eq!(local.news(9, &view, now, now).unwrap().position, 5);
     local.position = 7;
@@ -128,8 +138,15 @@ fn what_is_shown_never_grows() {
 
 #[test]
 fn a_wait_that_grew_is_told_with_its_reason() {
-    let mut local =
-        LocalUser::new(&Place { number: 9, epoch: epoch(), position: 100, total: 200, revision: 0, grant: None });
+    let mut local = LocalUser::new(&Place {
+        number: 9,
+        epoch: epoch(),
+        position: 100,
+        total: 200,
+        revision: 0,
+        grant: None,
+        counting: false,
+    });
     let mut second = 0;
     let mut told = |local: &mut LocalUser, rate_per_second: f64, state: SaleState| {
         second += 10;
@@ -155,7 +172,7 @@ fn a_place_read_before_the_last_message_must_be_read_again() {
     let room = Room::default();
     room.progress(&progress(0, vec![1, 2], 9), Timestamp::default());
     let slot = Arc::new(Slot::default());
-    let stale = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 1, grant: None };
+    let stale = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 1, grant: None, counting: false };
     assert_eq!(room.attach(event(), &user(9), &stale, &slot), Ok(false));
     assert_eq!(room.attach(event(), &user(9), &Place { position: 7, revision: 2, ..stale }, &slot), Ok(true));
 }
@@ -166,7 +183,7 @@ fn a_reading_that_was_overtaken_leads_nobody_back() {
     let now = Timestamp::from_millis(100_000);
     room.progress(&progress(0, vec![1, 2, 3], 20), now);
     let slot = Arc::new(Slot::default());
-    let old = Place { number: 9, epoch: epoch(), position: 9, total: 20, revision: 0, grant: None };
+    let old = Place { number: 9, epoch: epoch(), position: 9, total: 20, revision: 0, grant: None, counting: false };
     assert_eq!(room.attach(event(), &user(9), &old, &slot), Ok(false));
     room.progress(&progress(3, vec![4], 19), now); // counted on top of the old reading
     let new = Place { position: 5, revision: 4, ..old.clone() };
@@ -187,9 +204,9 @@ fn the_first_news_is_no_worse_than_the_place_that_was_told() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
     let slot = Arc::new(Slot::default());
-    let place = Place { number: 9, epoch: epoch(), position: 4, total: 9, revision: 0, grant: None };
+    let place = Place { number: 9, epoch: epoch(), position: 4, total: 9, revision: 0, grant: None, counting: false };
     assert_eq!(room.attach(event(), &user(9), &place, &slot), Ok(true));
-    room.refresh(&user(9), &Place { position: 5, ..place });
+    room.refresh(event(), &user(9), &Place { position: 5, ..place });
     room.progress(&progress(0, vec![], 9), now);
     assert!(slot.take().iter().all(|(_, news)| news.position.is_none()), "5 is not told");
 }
@@ -199,7 +216,7 @@ fn a_place_that_is_told_late_is_not_followed_by_a_worse_one() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
     let slot = Arc::new(Slot::default());
-    let place = Place { number: 9, epoch: epoch(), position: 4, total: 9, revision: 1, grant: None };
+    let place = Place { number: 9, epoch: epoch(), position: 4, total: 9, revision: 1, grant: None, counting: false };
     // The reading of another connection was later, when two had come back in front.
     let later = Place { position: 6, revision: 3, ..place.clone() };
     assert_eq!(room.attach(event(), &user(9), &later, &Arc::new(Slot::default())), Ok(true));
@@ -213,7 +230,7 @@ fn a_place_that_is_told_late_is_not_followed_by_a_worse_one() {
 
 #[test]
 fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
-    let place = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 1, grant: None };
+    let place = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 1, grant: None, counting: false };
     for (from, applied) in [(1, Applied::Done), (2, Applied::Lost)] {
         let room = Room::default();
         assert_eq!(room.attach(event(), &user(9), &place, &Arc::new(Slot::default())), Ok(true));
@@ -225,8 +242,16 @@ fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
 fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
     let told = |rate_per_second| {
         let settings = QueueSettings { state: SaleState::Open, rate_per_second, ..QueueSettings::default() };
-        let view = RoomView { settings, seats_left: 10, known: true, pace: Pace::default() };
-        let place = Place { number: 1_000, epoch: epoch(), position: 1_000, total: 2_000, revision: 0, grant: None };
+        let view = RoomView { settings, seats_left: 10, seats_known: true, known: true, ..RoomView::default() };
+        let place = Place {
+            number: 1_000,
+            epoch: epoch(),
+            position: 1_000,
+            total: 2_000,
+            revision: 0,
+            grant: None,
+            counting: false,
+        };
         let mut local = LocalUser::new(&place);
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
         let mut look = |from| local.news(2_000, &view, at(from), at(from + 2)).map(|news| news.position);
@@ -240,7 +265,7 @@ fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
 fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
     let room = Room::default();
     let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
-    let waiting = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 0, grant: None };
+    let waiting = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 0, grant: None, counting: false };
     let passed = Place { number: 1, position: 0, ..waiting.clone() };
     assert_eq!(room.attach(event(), &user(1), &passed, &slot), Ok(true));
     room.progress(&progress(0, vec![1], 8), now);
@@ -258,7 +283,7 @@ fn an_old_reading_does_not_lead_back_who_has_a_pass() {
     let room = Room::default();
     let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
     room.progress(&progress(0, vec![1], 9), now);
-    let waiting = Place { number: 2, epoch: epoch(), position: 1, total: 9, revision: 1, grant: None };
+    let waiting = Place { number: 2, epoch: epoch(), position: 1, total: 9, revision: 1, grant: None, counting: false };
     let pass_id = "b-1".parse().unwrap();
     let grant = Grant { pass_id, number: 2, epoch: epoch(), issued_at: now, expires_at: now };
     assert_eq!(room.attach(event(), &user(2), &waiting, &slot), Ok(true));
@@ -266,7 +291,7 @@ fn an_old_reading_does_not_lead_back_who_has_a_pass() {
     room.progress(&progress(1, vec![2], 8), now);
     // Another tab's reading, from before the pass.
     assert_eq!(room.attach(event(), &user(2), &waiting, &Arc::new(Slot::default())), Ok(false));
-    room.refresh(&user(2), &waiting);
+    room.refresh(event(), &user(2), &waiting);
     assert_eq!(room.users.get(&user(2)).map(|local| local.position), Some(0));
     assert_eq!(room.ticket(&user(2)), None, "they stand in no line any more");
 }

@@ -14,7 +14,9 @@
 --   nodes       zset   node by its last sign of life
 --   revived     set    nodes that were silent for too long, have a connection again, and have not reported yet
 --   removed     list   numbers that left the line and are not published yet
---   reseated    set    numbers of earlier epochs that were taken up again
+--   earlier     zset   runs of numbers of earlier epochs that were not served and not taken up again, see earlier.lua
+--   unclaimed   zset   the same of those whose pass had reached nobody
+--   counted     zset   the runs of `earlier` as the line was opened
 --   zones       hash   zone -> seats that can be reserved
 --   user_seats  hash   user -> seats held and confirmed
 --   holds       hash   booking -> hold, see seats.lua
@@ -27,7 +29,8 @@
 local base = KEYS[1] .. ':'
 local META, USERS, WAITING, RETURNED = base .. 'meta', base .. 'users', base .. 'waiting', base .. 'returned'
 local READY, IDLE, ACTIVE, UNACKED = base .. 'ready', base .. 'idle', base .. 'active', base .. 'unacked'
-local NODES, REVIVED, REMOVED, RESEATED = base .. 'nodes', base .. 'revived', base .. 'removed', base .. 'reseated'
+local NODES, REVIVED, REMOVED = base .. 'nodes', base .. 'revived', base .. 'removed'
+local EARLIER, UNCLAIMED, COUNTED = base .. 'earlier', base .. 'unclaimed', base .. 'counted'
 local ZONES, USER_SEATS, HOLDS = base .. 'zones', base .. 'user_seats', base .. 'holds'
 local UNCOMMITTED, DUE, JOURNAL = base .. 'uncommitted', base .. 'due', base .. 'journal'
 
@@ -90,8 +93,8 @@ end
 
 -- Deletes the event. What remembers its burned passes and attempts is of its epoch and expires.
 local function forget()
-  redis.call('UNLINK', META, USERS, WAITING, RETURNED, READY, IDLE, ACTIVE, UNACKED, NODES, REVIVED, REMOVED, RESEATED,
-    ZONES, USER_SEATS, HOLDS, UNCOMMITTED, DUE, JOURNAL)
+  redis.call('UNLINK', META, USERS, WAITING, RETURNED, READY, IDLE, ACTIVE, UNACKED, NODES, REVIVED, REMOVED, EARLIER,
+    UNCLAIMED, COUNTED, ZONES, USER_SEATS, HOLDS, UNCOMMITTED, DUE, JOURNAL)
 end
 
 -- A number as text without loss; Lua's own conversion keeps 14 digits.

@@ -1,21 +1,24 @@
 -- Begins the event's line unless it is open. Answers the epoch in force. A line of which the last writes
 -- may be missing begins anew, above everything it remembers.
--- ARGV: now, epoch, sequence, head, release_from, then the settings in the order of settings.lua.
+-- ARGV: now, epoch, sequence, head, release_from, the runs of numbers up to the head that wait and of those whose pass had reached
+-- nobody, then the settings in the order of settings.lua.
+--
+-- What it remembers of who was served may be younger than what the caller knows; the caller's errs towards the users.
 
-local values = { select(6, unpack(ARGV)) }
-local known = recall('server', 'server_seen', 'sequence', 'head')
+local values = { select(8, unpack(ARGV)) }
+local known = recall('server', 'server_seen', 'sequence')
 if not known or not is_whole() then
   local sequence, head, release_from = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
   if known then
     sequence = math.max(sequence, tonumber(meta.sequence) + SEQUENCE_RESERVE)
-    head = math.max(head, tonumber(meta.head))
     release_from = math.max(release_from, tonumber(ARGV[1]) + RECOVERY_MS)
     forget()
   end
   redis.call('HSET', META, 'epoch', ARGV[2], 'server', server(), 'server_seen', 0, 'clock', ARGV[1],
     'opening_sequence', exact(sequence), 'opening_head', exact(head), 'sequence', exact(sequence), 'head', exact(head),
     'release_from', exact(release_from), 'tokens', values[3], 'tokens_at', ARGV[1], 'published', 0, 'seats_left', 0, 'sync_until', 0,
-    'released', 0, 'taken_back', 0, 'expired', 0, 'dropped', 0, 'left', 0, 'leapt', 0)
+    'released', 0, 'taken_back', 0, 'expired', 0, 'dropped', 0, 'left', 0, 'leapt', 0, 'reseated', 0,
+    'returned_before', remember_earlier(ARGV[6], ARGV[7], head, sequence))
   configure(values)
   meta.epoch = ARGV[2]
 end

@@ -1,5 +1,6 @@
 -- One admission step. ARGV: now, batch, limit, share, when it was decided, 1 for a whole step or 0 for passes alone.
--- Answers {epoch, granted, unacknowledged, lapsed, from, removed, total, active, seats_left, settings, share}; granted and
+-- Answers {epoch, granted, unacknowledged, lapsed, from, removed, total, active, seats_left, settings, share, 1 while the line is being
+-- rebuilt, 1 where the seats are loaded}; granted and
 -- unacknowledged are flat lists of user, nodes, pass, number, issued, expires; lapsed of user, nodes, what.
 
 local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'head', 'tokens', 'tokens_at', 'release_from', 'seats_left',
@@ -184,4 +185,4 @@ count_up()
 redis.call('HSET', META, 'tokens', exact(meta.tokens - count), 'tokens_at', meta.tokens_at, 'head', meta.head,
   'published', exact(tonumber(meta.published) + #removed), 'share', meta.share, 'share_at', meta.share_at)
 return { meta.epoch, granted, unacknowledged, lapsed, meta.published, removed, total(), redis.call('ZCARD', ACTIVE),
-  meta.seats_left, settings(), meta.share }
+  meta.seats_left, settings(), meta.share, now < tonumber(meta.release_from) and 1 or 0, redis.call('EXISTS', ZONES) }

@@ -1,0 +1,3 @@
+-- Which numbers at or below a line's head have not had their pass, as of `line_head`; see booking's store/row.rs for its form. Nothing where it was
+-- never written. It is small, written about once a second, and read after a loss only.
+ALTER TABLE events ADD COLUMN line_unserved BYTEA;
