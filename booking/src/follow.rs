@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use waitingroom::{
-    engine::EngineError,
+    engine::{EngineError, LineStatus},
     ids::EventId,
     line::{QueueSettings, SaleState},
     signal::{Recipient, Signal},
@@ -26,7 +26,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Rebuilds the events that the engine lacks, and gives the settings of the database to those that have others; returns how
+    /// Rebuilds the events that the engine lacks, lets those go on that were handed over, and gives the settings of the database to those that have others; returns how
     /// many there were.
     pub(crate) async fn restore_lost(&self) -> Result<usize, Refusal> {
         let mut lost = 0;
@@ -35,6 +35,9 @@ impl Desk {
                 Err(EngineError::UnknownEvent) => {
                     self.inventory.restore(&event).await?;
                     lost += 1;
+                }
+                Ok(LineStatus { frozen: Some(frozen), .. }) => {
+                    self.inventory.go_on(event.event_id, frozen).await?;
                 }
                 Ok(status) if differs(&status.settings, &event.queue) => {
                     lost += usize::from(self.correct_settings(event.event_id, &status.settings).await?);

@@ -222,6 +222,18 @@ pub trait InventoryStore: Send + Sync + 'static {
     /// Forgets how far the line had come.
     async fn clear_checkpoint(&self, event: EventId) -> Result<(), StoreError>;
 
+    /// The mark that the line is being handed over with, and until when it stands still for that.
+    async fn handover(&self, event: EventId) -> Result<Option<(String, Timestamp)>, StoreError>;
+
+    /// Writes that down, before the line is frozen.
+    async fn begin_handover(&self, event: EventId, mark: &str, until: Timestamp) -> Result<(), StoreError>;
+
+    /// The line need not stand still any longer.
+    async fn hasten_handover(&self, event: EventId) -> Result<(), StoreError>;
+
+    /// Forgets the mark, unless another has taken its place.
+    async fn end_handover(&self, event: EventId, mark: &str) -> Result<(), StoreError>;
+
     /// Takes the right to rebuild the event's seats until `until`; false while another has it.
     async fn lease_sync(&self, event: EventId, now: Timestamp, until: Timestamp) -> Result<bool, StoreError>;
 

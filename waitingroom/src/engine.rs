@@ -59,6 +59,8 @@ pub struct Opening {
     pub head: u64,
     /// Whose numbers up to the head have not had their pass: their tickets are good.
     pub unserved: Unserved,
+    /// The mark that the line was frozen with, where it was: one that carries it has lost nothing, wherever it is found, and goes on.
+    pub mark: Option<String>,
     /// No release before this moment, so that ticket holders can return in their old order. Until then the line is being rebuilt: ranks
     /// are not known, nobody new is taken in, and nobody is told that they have no place.
     pub release_from: Timestamp,
@@ -245,6 +247,17 @@ pub struct LineStatus {
     pub counting: bool,
     /// Have the seats been loaded? Before, `seats_left` says nothing.
     pub seats_known: bool,
+    /// The line is frozen.
+    pub frozen: Option<Frozen>,
+}
+
+/// How a frozen line stands; see [`Engine::freeze`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frozen {
+    /// Where it was frozen.
+    Here,
+    /// On another server, whole: it can go on.
+    HandedOver,
 }
 
 /// What has happened in an epoch of a line, over all nodes. Each number only grows while the epoch lasts: differences between
@@ -285,6 +298,15 @@ pub trait Engine: Send + Sync + 'static {
 
     /// How far the line has come.
     async fn reached(&self, event: EventId) -> Result<Reached, EngineError>;
+
+    /// Lets the line stand still: the mark is the last that is written, and every step that changes anything is
+    /// [`EngineError::Unavailable`] until [`Engine::thaw`]. So whatever carries the mark, after a restart or on a replica, lacks nothing, and
+    /// [`Engine::open`] with the mark takes it for what it is.
+    async fn freeze(&self, event: EventId, mark: &str) -> Result<(), EngineError>;
+
+    /// The line goes on, and releases once connections and polls have had [`AFTER_FREEZE`] to show who is here. Whoever still knows the
+    /// mark as good must have forgotten it before.
+    async fn thaw(&self, event: EventId, now: Timestamp) -> Result<(), EngineError>;
 
     /// Forgets the event: its line, its passes, its seats.
     async fn remove(&self, event: EventId) -> Result<(), EngineError>;
@@ -449,6 +471,10 @@ pub const UNSERVED_RUNS: usize = 8_192;
 /// Most passes without an acknowledgement that [`Reached`] looks at; where there are more, every number up to the head counts as
 /// unserved.
 pub const UNSERVED_PASSES: usize = 65_536;
+
+/// After a line stood still, nobody is released for this time: longer than a gateway's pause between two reports, and a client's between
+/// two polls.
+pub const AFTER_FREEZE: Duration = Duration::from_secs(3);
 
 /// How long ticket holders have to return, in their old order, after a line was lost.
 pub const RECOVERY: Duration = Duration::from_secs(5);

@@ -90,7 +90,8 @@ contract! {
         while_a_line_is_rebuilt_bounds_are_told,
         while_a_line_is_rebuilt_nobody_new_is_taken_in,
         a_ticket_is_good_in_a_full_line,
-        too_many_unserved_numbers_err_towards_the_users;
+        too_many_unserved_numbers_err_towards_the_users,
+        a_frozen_line_changes_nothing_until_it_goes_on;
     together:
         what_comes_together_is_answered_in_order,
         a_crowd_in_one_step_stands_in_its_order,

@@ -15,7 +15,7 @@ use waitingroom::{
     absence::Presence,
     clock::{Clock, Timestamp},
     engine::{
-        Engine, EngineError, Join, JoinOutcome, Opening, RECOVERY, SEQUENCE_RESERVE, Scope, Unserved,
+        Engine, EngineError, Frozen, Join, JoinOutcome, Opening, RECOVERY, SEQUENCE_RESERVE, Scope, Unserved,
         redis::RedisEngine,
     },
     ids::{EventId, UserId},
@@ -43,6 +43,7 @@ impl Sale {
             sequence: 10,
             head: 0,
             unserved: Unserved::default(),
+            mark: None,
             release_from: Timestamp::default(),
         };
         sale.engine.open(sale.event, &opening, now()).await.unwrap();
@@ -299,6 +300,7 @@ async fn a_line_that_began_on_another_server_is_taken_for_lost_and_begins_anew()
         sequence: 0,
         head: 0,
         unserved: Unserved::default(),
+        mark: None,
         release_from: Timestamp::default(),
     };
     assert_eq!(sale.engine.open(sale.event, &opening, now()).await.unwrap(), opening.epoch);
@@ -314,4 +316,44 @@ async fn a_line_that_began_on_another_server_is_taken_for_lost_and_begins_anew()
     let recovered = now().plus(RECOVERY);
     let JoinOutcome::Joined(newcomer) = sale.engine.join(&join, recovered).await.unwrap() else { panic!("a place") };
     assert_eq!((newcomer.number, newcomer.position, newcomer.counting), (sequence + 1, 2, false));
+}
+
+#[tokio::test]
+async fn a_frozen_line_goes_on_where_its_mark_is_found() {
+    let sale = Sale::open(QueueSettings::default()).await;
+    let JoinOutcome::Joined(before) = sale.join("ann", 5).await else { panic!("a place") };
+    sale.engine.freeze(sale.event, "the mark").await.unwrap();
+    let meta = format!("{}:{{{}}}:meta", sale.prefix, sale.event);
+    let elsewhere = async || {
+        let fields = [("server", "the one before"), ("server_seen", "0")];
+        let () = sale.engine.connection().hset_multiple(&meta, &fields).await.unwrap();
+        assert!(matches!(sale.engine.status(sale.event).await, Err(EngineError::UnknownEvent)));
+    };
+    let opening = |mark: Option<&str>| Opening {
+        settings: QueueSettings::default(),
+        epoch: "anew".parse().unwrap(),
+        sequence: 10,
+        head: 0,
+        unserved: Unserved::default(),
+        mark: mark.map(str::to_owned),
+        release_from: Timestamp::default(),
+    };
+    elsewhere().await;
+    let epoch = sale.engine.open(sale.event, &opening(Some("the mark")), now()).await.unwrap();
+    assert_eq!(epoch, before.epoch, "nothing was lost");
+    assert_eq!(sale.engine.status(sale.event).await.unwrap().frozen, Some(Frozen::HandedOver));
+    sale.engine.thaw(sale.event, now()).await.unwrap();
+    let after = sale.engine.resume(sale.event, &user("ann"), &Presence::Poll, now()).await.unwrap().unwrap();
+    assert_eq!(after, before);
+    assert_eq!(sale.engine.status(sale.event).await.unwrap().seats_left, 100);
+
+    // It has gone on since: the mark says nothing any more. Nor does another.
+    for mark in [Some("the mark"), Some("another"), None] {
+        if mark != Some("the mark") {
+            sale.engine.freeze(sale.event, "the second mark").await.unwrap();
+        }
+        elsewhere().await;
+        assert_eq!(sale.engine.open(sale.event, &opening(mark), now()).await.unwrap().as_str(), "anew", "{mark:?}");
+        assert_eq!(sale.engine.status(sale.event).await.unwrap().frozen, None);
+    }
 }

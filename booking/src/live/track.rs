@@ -111,6 +111,7 @@ mod tests {
             counters: Counters { joined, released, ..Counters::default() },
             counting: false,
             seats_known: true,
+            frozen: None,
         }
     }
 

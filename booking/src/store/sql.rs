@@ -93,6 +93,17 @@ pub(super) const SAVE_CHECKPOINT: &str = "UPDATE events
 pub(super) const CLEAR_CHECKPOINT: &str =
     "UPDATE events SET line_sequence = 0, line_head = 0, line_unserved = NULL WHERE event_id = $1";
 
+pub(super) const HANDOVER: &str = "SELECT handover_mark, handover_until_ms FROM events
+    WHERE event_id = $1 AND handover_mark IS NOT NULL";
+
+pub(super) const BEGIN_HANDOVER: &str =
+    "UPDATE events SET handover_mark = $2, handover_until_ms = $3 WHERE event_id = $1";
+
+pub(super) const HASTEN_HANDOVER: &str = "UPDATE events SET handover_until_ms = 0 WHERE event_id = $1";
+
+pub(super) const END_HANDOVER: &str =
+    "UPDATE events SET handover_mark = NULL, handover_until_ms = 0 WHERE event_id = $1 AND handover_mark = $2";
+
 pub(super) const LEASE_SYNC: &str =
     "UPDATE events SET sync_lease_until_ms = $3 WHERE event_id = $1 AND sync_lease_until_ms <= $2";
 

@@ -2,6 +2,7 @@
 
 use booking::store::{SharedStore, StoreError, Verb};
 use waitingroom::{
+    clock::Timestamp,
     engine::{Reached, Unserved},
     line::QueuePatch,
     numbers::Numbers,
@@ -69,6 +70,16 @@ pub(crate) async fn checkpoints_never_move_back(store: SharedStore) {
         let unserved = Unserved { waiting: numbers(waiting), returned: numbers(returned) };
         Reached { sequence, head, unserved }
     };
+    let (mark, until) = ("a mark", later(60_000));
+    assert_eq!(store.handover(id).await.unwrap(), None);
+    store.begin_handover(id, mark, until).await.unwrap();
+    assert_eq!(store.handover(id).await.unwrap(), Some((mark.to_owned(), until)));
+    store.hasten_handover(id).await.unwrap();
+    store.end_handover(id, "another").await.unwrap();
+    assert_eq!(store.handover(id).await.unwrap(), Some((mark.to_owned(), Timestamp::default())));
+    store.end_handover(id, mark).await.unwrap();
+    assert_eq!(store.handover(id).await.unwrap(), None);
+
     let first = reached(20, 9, &[3, 4, 8], &[7]);
     store.save_checkpoint(id, &first).await.unwrap();
     assert_eq!(store.checkpoint(id).await.unwrap(), first);

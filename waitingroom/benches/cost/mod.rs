@@ -38,6 +38,7 @@ pub(crate) async fn open(engine: &dyn Engine, settings: QueueSettings) -> EventI
         sequence: 0,
         head: 0,
         unserved: Default::default(),
+        mark: None,
         release_from,
     };
     engine.open(event, &opening, Clock::System.now()).await.unwrap();

@@ -112,6 +112,14 @@ impl Engine for RedisEngine {
         reply::reached(self.call(&self.steps.reached, event).run().await?)
     }
 
+    async fn freeze(&self, event: EventId, mark: &str) -> Result<(), EngineError> {
+        self.call(&self.steps.freeze, event).arg(mark).run().await.map(drop)
+    }
+
+    async fn thaw(&self, event: EventId, now: Timestamp) -> Result<(), EngineError> {
+        self.call(&self.steps.thaw, event).at(now).run().await.map(drop)
+    }
+
     /// Its memories of burned passes and idempotency keys are out of force at once, and expire.
     async fn remove(&self, event: EventId) -> Result<(), EngineError> {
         self.call(&self.steps.remove, event).run().await?;

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use waitingroom::{
     absence::Presence,
-    engine::{EngineError, JoinOutcome, Opening, Reached, SharedEngine, UNSERVED_RUNS, Unserved},
+    engine::{
+        AFTER_FREEZE, EngineError, Frozen, JoinOutcome, LineStatus, Opening, Reached, Scope, SharedEngine,
+        UNSERVED_RUNS, Unserved,
+    },
     ids::Epoch,
     line::{Place, QueueSettings},
     numbers::Numbers,
+    seats::{SeatSnapshot, Settlement},
 };
 
-use super::sale::{Sale, at, names, opening, quick, user};
+use super::sale::{Sale, at, names, node, opening, quick, user};
 
 fn numbers<const N: usize>(numbers: [u64; N]) -> Numbers {
     numbers.into_iter().collect()
@@ -203,4 +207,36 @@ pub(crate) async fn too_many_unserved_numbers_err_towards_the_users(engine: Shar
     let lowest = waiting.up_to(2 * runs - 2);
     assert_eq!(lowest, lost.unserved.waiting.up_to(2 * runs - 2), "the lowest are exact");
     assert!((2 * runs - 1..=4 * runs).all(|number| waiting.contains(number)), "the others are all good");
+}
+
+pub(crate) async fn a_frozen_line_changes_nothing_until_it_goes_on(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    let grant = sale.pass("ann").await;
+    sale.join("bob").await;
+    let (before, so_far, bob, now) = (sale.status().await, reached(&sale).await, user("bob"), sale.now());
+    sale.engine.freeze(sale.event, "mark").await.unwrap();
+    assert_eq!(sale.status().await, LineStatus { frozen: Some(Frozen::Here), ..before.clone() });
+    let refused =
+        |answer: Option<EngineError>| assert!(matches!(answer, Some(EngineError::Unavailable(_))), "{answer:?}");
+    refused(sale.engine.resume(sale.event, &bob, &Presence::Poll, now).await.err());
+    refused(sale.engine.leave(sale.event, &bob, now).await.err());
+    refused(sale.engine.release(sale.event, "b", 1, Default::default(), Scope::Whole, now).await.err());
+    refused(sale.engine.report_node(sale.event, &node("n1"), now).await.err());
+    refused(sale.engine.configure(sale.event, &quick()).await.err());
+    refused(sale.engine.reserve(&sale.request("ann", &grant, 1), now).await.err());
+    let settlement = [(uuid::Uuid::nil().into(), Settlement::Released)];
+    refused(sale.engine.settle(sale.event, &settlement, now).await.err());
+    refused(sale.engine.begin_sync(sale.event, now).await.err());
+    refused(sale.engine.load_seats(sale.event, &SeatSnapshot::default(), now).await.err());
+    assert_eq!((reached(&sale).await, sale.seats_left().await), (so_far, 100));
+
+    sale.wait(60_000);
+    sale.engine.thaw(sale.event, sale.now()).await.unwrap();
+    sale.report("n1").await;
+    let place = sale.resume("bob", at("n1")).await.unwrap();
+    assert_eq!((place.position, place.number, place.epoch.as_str(), place.counting), (1, 2, "now", false));
+    assert_eq!(names(&sale.release().await), [] as [&str; 0], "who is here has a moment to show it");
+    sale.wait(AFTER_FREEZE.as_millis() as i64);
+    assert_eq!(names(&sale.release().await), ["bob"]);
+    assert_eq!(sale.status().await.frozen, None);
 }

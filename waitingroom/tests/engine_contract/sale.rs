@@ -32,6 +32,7 @@ pub(crate) fn opening(settings: QueueSettings, now: Timestamp) -> Opening {
         sequence: 0,
         head: 0,
         unserved: Unserved::default(),
+        mark: None,
         release_from: now,
     }
 }

@@ -230,7 +230,7 @@ impl Actor {
         let epoch = format!("e{}", self.epochs).parse().unwrap();
         let unserved = Unserved { waiting: Numbers::run(2, 2), returned: Numbers::run(3, 3) };
         let release_from = later(self.now, 2_000);
-        Opening { settings, epoch, sequence: EARLIER, head: SERVED, unserved, release_from }
+        Opening { settings, epoch, sequence: EARLIER, head: SERVED, unserved, mark: None, release_from }
     }
 
     /// The epoch in force, or an earlier one.

@@ -61,6 +61,40 @@ impl InventoryStore for PostgresStore {
         .await
     }
 
+    async fn handover(&self, event: EventId) -> Result<Option<(String, Timestamp)>, StoreError> {
+        self.step(async {
+            let query = sqlx::query_as::<_, (String, i64)>(sql::HANDOVER).bind(event.uuid());
+            let row = query.fetch_optional(&self.pool).await?;
+            Ok(row.map(|(mark, until)| (mark, Timestamp::from_millis(until))))
+        })
+        .await
+    }
+
+    async fn begin_handover(&self, event: EventId, mark: &str, until: Timestamp) -> Result<(), StoreError> {
+        self.step(async {
+            let query = sqlx::query(sql::BEGIN_HANDOVER).bind(event.uuid()).bind(mark).bind(until.millis());
+            query.execute(&self.pool).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn hasten_handover(&self, event: EventId) -> Result<(), StoreError> {
+        self.step(async {
+            sqlx::query(sql::HASTEN_HANDOVER).bind(event.uuid()).execute(&self.pool).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn end_handover(&self, event: EventId, mark: &str) -> Result<(), StoreError> {
+        self.step(async {
+            sqlx::query(sql::END_HANDOVER).bind(event.uuid()).bind(mark).execute(&self.pool).await?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn lease_sync(&self, event: EventId, now: Timestamp, until: Timestamp) -> Result<bool, StoreError> {
         self.step(async {
             let query = sqlx::query(sql::LEASE_SYNC).bind(event.uuid()).bind(now.millis()).bind(until.millis());

@@ -295,3 +295,59 @@ fn an_old_reading_does_not_lead_back_who_has_a_pass() {
     assert_eq!(room.users.get(&user(2)).map(|local| local.position), Some(0));
     assert_eq!(room.ticket(&user(2)), None, "they stand in no line any more");
 }
+
+fn anew(from: u64, counting: bool, seats_known: bool) -> Progress {
+    let seats_left = if seats_known { 10 } else { 0 };
+    Progress { epoch: "e2".parse().unwrap(), seats_left, counting, seats_known, ..progress(from, vec![], 3) }
+}
+
+#[test]
+fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
+    let room = Room::default();
+    let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
+    let told = |slot: &Slot| slot.take().into_iter().find_map(|(_, news)| news.position);
+    room.progress(&progress(0, vec![1], 40), now);
+    let before = Place { number: 9, epoch: epoch(), position: 8, total: 40, revision: 1, grant: None, counting: false };
+    assert_eq!(room.attach(event(), &user(9), &before, &slot), Ok(true));
+
+    assert_eq!(room.progress(&anew(0, true, false), now), Applied::Lost, "they have to be brought back");
+    let bound = Place { epoch: "e2".parse().unwrap(), position: 9, total: 9, revision: 0, counting: true, ..before };
+    assert!(room.refresh(event(), &user(9), &bound));
+    assert_eq!(room.progress(&anew(0, true, false), now), Applied::Done);
+    assert!(slot.take().iter().all(|(_, news)| news.position.is_none()), "nobody knows");
+    assert_eq!((room.view().total, room.view().seats_left), (Some(40), 10), "as last known");
+    assert_eq!(room.view().estimate(8).reason, None, "no seats are loaded, which is not sold out");
+    assert_eq!(room.told(&user(9), 9), Some(8));
+
+    assert_eq!(room.progress(&anew(0, false, true), now), Applied::Lost, "ranks are known now");
+    assert!(!room.refresh(event(), &user(9), &bound), "a bound is not what is known now");
+    assert!(room.refresh(event(), &user(9), &Place { position: 7, total: 39, counting: false, ..bound.clone() }));
+    let news = told(&slot).expect("told without another step of the line");
+    assert_eq!((news.position, news.total), (7, 39));
+    assert_eq!(room.attach(event(), &user(9), &bound, &slot), Ok(false), "read too early");
+}
+
+#[test]
+fn a_fresh_gateway_does_not_tell_sold_out_before_the_seats_are_loaded() {
+    let room = Room::default();
+    room.progress(&anew(0, true, false), Timestamp::default());
+    assert_eq!(room.view().estimate(5).reason, None);
+    room.progress(&Progress { seats_left: 0, ..anew(0, false, true) }, Timestamp::default());
+    assert_eq!(room.view().estimate(5).reason, Some(WaitReason::SoldOut));
+}
+
+#[test]
+fn another_number_is_told_as_another_place_to_every_tab() {
+    let room = Room::default();
+    let tabs: [Arc<Slot>; 2] = Default::default();
+    let before = Place { number: 9, epoch: epoch(), position: 8, total: 40, revision: 1, grant: None, counting: false };
+    for tab in &tabs {
+        assert_eq!(room.attach(event(), &user(9), &before, tab), Ok(true));
+    }
+    let after = Place { number: 1_000_041, epoch: "e2".parse().unwrap(), position: 33, ..before };
+    room.refresh(event(), &user(9), &after);
+    for tab in &tabs {
+        let place = tab.take().into_iter().find_map(|(_, news)| news.place);
+        assert_eq!(place.map(|place| (place.number, place.position)), Some((1_000_041, 33)));
+    }
+}

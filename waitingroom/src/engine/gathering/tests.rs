@@ -52,6 +52,12 @@ impl Engine for Slow {
     async fn reached(&self, _: EventId) -> Result<Reached, EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
+    async fn freeze(&self, _: EventId, _: &str) -> Result<(), EngineError> {
+        unreachable!("the gathering asks for actions alone")
+    }
+    async fn thaw(&self, _: EventId, _: Timestamp) -> Result<(), EngineError> {
+        unreachable!("the gathering asks for actions alone")
+    }
     async fn remove(&self, _: EventId) -> Result<(), EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
@@ -108,7 +114,8 @@ impl Crowd {
     async fn open(&self, event: EventId) {
         let epoch = "now".parse().unwrap();
         let (settings, release_from) = (QueueSettings::default(), Timestamp::default());
-        let opening = Opening { settings, epoch, sequence: 0, head: 0, unserved: Default::default(), release_from };
+        let opening =
+            Opening { settings, epoch, sequence: 0, head: 0, unserved: Default::default(), mark: None, release_from };
         self.engine.open(event, &opening, Timestamp::default()).await.unwrap();
     }
 

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::{
     super::{
-        Act, Acted, Action, Counters, JoinOutcome, LineStatus, NODE_MEMORY_MS, NODES_PER_USER, Opening, PROGRESS_LIMIT,
-        RESEND_MS, Reached, Released, SWEEP_LIMIT, Scope, UNCLAIMED_LIMIT, UNSERVED_PASSES, UNSERVED_RUNS,
+        AFTER_FREEZE, Act, Acted, Action, Counters, JoinOutcome, LineStatus, NODE_MEMORY_MS, NODES_PER_USER, Opening,
+        PROGRESS_LIMIT, RESEND_MS, Reached, Released, SWEEP_LIMIT, Scope, UNCLAIMED_LIMIT, UNSERVED_PASSES,
+        UNSERVED_RUNS,
     },
     earlier::Earlier,
     ranks::Ranks,
@@ -51,6 +52,7 @@ pub(super) struct Line {
     pub(super) epoch: Epoch,
     opening_sequence: u64,
     release_from: Timestamp,
+    counting_until: Timestamp,
     /// The numbers of earlier incarnations that have not been served.
     earlier: Earlier,
     sequence: u64,
@@ -91,6 +93,7 @@ impl Line {
             opening_sequence: opening.sequence,
             earlier: Earlier::new(opening),
             release_from: opening.release_from,
+            counting_until: opening.release_from,
             sequence: opening.sequence,
             head: opening.head,
             clock: now,
@@ -136,6 +139,7 @@ impl Line {
             counters: Counters { joined: self.joined(), ..self.counters },
             counting: self.is_counting(),
             seats_known: stock.is_known,
+            frozen: None,
         }
     }
 
@@ -176,7 +180,12 @@ impl Line {
 
     /// Is the line being rebuilt?
     fn is_counting(&self) -> bool {
-        self.clock < self.release_from
+        self.clock < self.counting_until
+    }
+
+    /// Nobody is released before those who are here could show it.
+    pub(super) fn hold_back(&mut self, now: Timestamp) {
+        self.release_from = self.release_from.max(self.clock.max(now).plus(AFTER_FREEZE));
     }
 
     fn join(

@@ -23,6 +23,7 @@ impl Call<'_> {
             .at(opening.release_from)
             .arg(runs(&opening.unserved.waiting))
             .arg(runs(&opening.unserved.returned))
+            .arg(opening.mark.as_deref().unwrap_or_default())
             .settings(&opening.settings)
     }
 

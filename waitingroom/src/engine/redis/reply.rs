@@ -7,7 +7,8 @@ use redis::Value;
 use crate::{
     clock::Timestamp,
     engine::{
-        Act, Acted, Action, Counters, EngineError, JoinOutcome, LineStatus, Reached, Released, UNSERVED_RUNS, Unserved,
+        Act, Acted, Action, Counters, EngineError, Frozen, JoinOutcome, LineStatus, Reached, Released, UNSERVED_RUNS,
+        Unserved,
     },
     ids::{BookingId, Epoch, EventId, NodeId, UserId, ZoneId},
     line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
@@ -207,6 +208,11 @@ pub(super) fn status(mut reply: Reply) -> Result<LineStatus, EngineError> {
         counters: reply.counters()?,
         counting: reply.flag()?,
         seats_known: reply.flag()?,
+        frozen: match reply.parsed::<u8>()? {
+            0 => None,
+            1 => Some(Frozen::Here),
+            _ => Some(Frozen::HandedOver),
+        },
     })
 }
 

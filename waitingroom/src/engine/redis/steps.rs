@@ -5,8 +5,8 @@ use redis::Script;
 use crate::{
     absence::{NODE_TIMEOUT, POLL_WINDOW},
     engine::{
-        NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT, RECOVERY, RESEND_MS, SEQUENCE_RESERVE, SWEEP_LIMIT,
-        SYNC_WINDOW_MS, UNCLAIMED_LIMIT, UNSERVED_PASSES, UNSERVED_RUNS,
+        AFTER_FREEZE, NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT, RECOVERY, RESEND_MS, SEQUENCE_RESERVE,
+        SWEEP_LIMIT, SYNC_WINDOW_MS, UNCLAIMED_LIMIT, UNSERVED_PASSES, UNSERVED_RUNS,
     },
     rate::TRICKLE,
 };
@@ -62,6 +62,8 @@ steps! {
     configure: [SETTINGS],
     status: [SETTINGS, LINE],
     reached: [LINE],
+    freeze: [],
+    thaw: [],
     remove: [],
     act: [LINE, EARLIER],
     report_node: [],
@@ -91,7 +93,7 @@ impl Step {
 
 /// The limits that both engines share, as the scripts name them.
 fn limits() -> String {
-    let limits: [(&str, i128); 21] = [
+    let limits: [(&str, i128); 22] = [
         ("POLL_WINDOW_MS", POLL_WINDOW.as_millis() as i128),
         ("NODE_TIMEOUT_MS", NODE_TIMEOUT.as_millis() as i128),
         ("NODE_MEMORY_MS", NODE_MEMORY_MS.into()),
@@ -102,6 +104,7 @@ fn limits() -> String {
         ("PROGRESS_LIMIT", PROGRESS_LIMIT as i128),
         ("UNCLAIMED_LIMIT", UNCLAIMED_LIMIT.into()),
         ("SERVER_LOOK_MS", SERVER_LOOK_MS.into()),
+        ("AFTER_FREEZE_MS", AFTER_FREEZE.as_millis() as i128),
         ("RECOVERY_MS", RECOVERY.as_millis() as i128),
         ("SEQUENCE_RESERVE", SEQUENCE_RESERVE.into()),
         ("SYNC_WINDOW_MS", SYNC_WINDOW_MS.into()),

@@ -34,6 +34,9 @@ local EARLIER, UNCLAIMED, COUNTED = base .. 'earlier', base .. 'unclaimed', base
 local ZONES, USER_SEATS, HOLDS = base .. 'zones', base .. 'user_seats', base .. 'holds'
 local UNCOMMITTED, DUE, JOURNAL = base .. 'uncommitted', base .. 'due', base .. 'journal'
 
+-- The mark of a frozen line that was found whole on another server.
+local HANDED_OVER = 'handed over'
+
 local meta = {}
 
 -- Reads fields of the event's state, as text; false where the event is not open.
@@ -60,10 +63,16 @@ local function believable(now)
   return math.min(now, server_time() + CLOCK_SLACK_MS)
 end
 
+-- Ends a step that would change a line that is frozen. Needs `frozen`.
+local function refuse_frozen()
+  if meta.frozen then error('FROZEN the line is being handed over') end
+end
+
 -- Like recall, and moves the event's clock to `now`. Answers the clock, which never runs backwards. Remembers a leap: in the time
 -- between, nobody could show that they were here.
 local function advance(now, ...)
-  if not recall('clock', ...) then return false end
+  if not recall('clock', 'frozen', ...) then return false end
+  refuse_frozen()
   local clock = tonumber(meta.clock)
   now = believable(now)
   if now <= clock then return clock end

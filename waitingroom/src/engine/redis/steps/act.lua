@@ -15,12 +15,12 @@
 -- A crowd that joins costs a few commands in all: entries are read together; what changes is kept in tables and written
 -- together at the end, or before a rank is asked for.
 
-local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'state', 'max_in_line', 'sequence', 'release_from',
+local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'state', 'max_in_line', 'sequence', 'counting_until',
   'returned_before')
 if not now or not is_whole() then return false end
 
 local LENGTHS = { j = 3, t = 5, r = 3, b = 5, d = 3, l = 2, a = 3 }
-local counting = now < tonumber(meta.release_from)
+local counting = now < tonumber(meta.counting_until or 0)
 local waiting_count, returned_count = redis.call('ZCARD', WAITING), redis.call('ZCARD', RETURNED)
 local revision = tonumber(meta.published) + redis.call('LLEN', REMOVED)
 local sequence, left, reseated = tonumber(meta.sequence), 0, 0

@@ -1,5 +1,6 @@
 -- Replaces the settings. ARGV: the settings in the order of settings.lua.
 
-if not recall() then return false end
+if not recall('frozen') then return false end
+refuse_frozen()
 configure(ARGV)
 return true

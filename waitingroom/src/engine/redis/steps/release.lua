@@ -3,7 +3,7 @@
 -- rebuilt, 1 where the seats are loaded}; granted and
 -- unacknowledged are flat lists of user, nodes, pass, number, issued, expires; lapsed of user, nodes, what.
 
-local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'head', 'tokens', 'tokens_at', 'release_from', 'seats_left',
+local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'head', 'tokens', 'tokens_at', 'release_from', 'counting_until', 'seats_left',
   'share', 'share_at', 'leapt', unpack(SETTINGS))
 if not now or not is_whole() then return false end
 -- Of several workers' shares the latest counts.
@@ -185,4 +185,4 @@ count_up()
 redis.call('HSET', META, 'tokens', exact(meta.tokens - count), 'tokens_at', meta.tokens_at, 'head', meta.head,
   'published', exact(tonumber(meta.published) + #removed), 'share', meta.share, 'share_at', meta.share_at)
 return { meta.epoch, granted, unacknowledged, lapsed, meta.published, removed, total(), redis.call('ZCARD', ACTIVE),
-  meta.seats_left, settings(), meta.share, now < tonumber(meta.release_from) and 1 or 0, redis.call('EXISTS', ZONES) }
+  meta.seats_left, settings(), meta.share, now < tonumber(meta.counting_until or 0) and 1 or 0, redis.call('EXISTS', ZONES) }
