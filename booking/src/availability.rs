@@ -92,7 +92,10 @@ impl Desk {
     }
 
     async fn count_available(&self, event: EventId) -> Result<HashMap<ZoneId, u32>, Refusal> {
-        if let Ok(zones) = self.within(self.engine().seats(event)).await {
+        // None: they are about to be loaded.
+        if let Ok(zones) = self.within(self.engine().seats(event)).await
+            && !zones.is_empty()
+        {
             return Ok(zones.iter().map(|zone| (zone.zone_id, zone.available)).collect());
         }
         let zones = self.store().zone_counts(Some(event)).await?;

@@ -26,8 +26,8 @@ impl Desk {
         Ok(())
     }
 
-    /// Looks at every line. Rebuilds the events that the engine lacks, and gives the settings of the database to those that have
-    /// others; returns how many there were.
+    /// Looks at every line. Rebuilds the events that the engine lacks, lets those go on that were handed over, and gives the settings of
+    /// the database to those that have others; returns how many there were.
     pub(crate) async fn restore_lost(&self) -> Result<usize, Refusal> {
         let (mut lost, mut failed) = (0, None);
         for (event, answer) in self.look_at_lines().await {
@@ -44,6 +44,10 @@ impl Desk {
             Err(EngineError::UnknownEvent) => {
                 self.inventory.restore(&self.catalogue.event(event).await?).await?;
                 Ok(true)
+            }
+            Ok(LineStatus { frozen: Some(frozen), .. }) => {
+                self.inventory.go_on(event, frozen).await?;
+                Ok(false)
             }
             Ok(status) => match self.catalogue.event(event).await? {
                 known if differs(&status.settings, &known.queue) => {

@@ -10,16 +10,12 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 use waitingroom::{
     clock::{Clock, Timestamp},
-    engine::{EngineError, Opening, RECOVERY, SEQUENCE_RESERVE, SharedEngine},
+    engine::{EngineError, Frozen, Opening, RECOVERY, Reached, SEQUENCE_RESERVE, SharedEngine},
     ids::{Epoch, EventId, ZoneId},
     seats::ZoneSeats,
 };
 
-use crate::{
-    event::Event,
-    refusal::Refusal,
-    store::{Checkpoint, SharedStore},
-};
+use crate::{event::Event, refusal::Refusal, store::SharedStore};
 
 /// How long holds are given to find their commit before the snapshot is taken.
 const SETTLING: Duration = Duration::from_secs(2);
@@ -144,9 +140,14 @@ impl Inventory {
 
     async fn rebuild(&self, event: &Event) -> Result<Synced, Refusal> {
         let id = event.event_id;
-        let checkpoint = self.store.checkpoint(id).await?;
-        let now = self.clock.now();
-        self.ask(self.engine.open(id, &opening(event, checkpoint, now), now)).await?;
+        let (checkpoint, handover) = (self.store.checkpoint(id).await?, self.store.handover(id).await?);
+        let (now, mark) = (self.clock.now(), handover.map(|(mark, _)| mark));
+        self.ask(self.engine.open(id, &opening(event, checkpoint, mark, now), now)).await?;
+        if let Some(frozen) = self.ask(self.engine.status(id)).await?.frozen
+            && !self.go_on(id, frozen).await?
+        {
+            return Err(Refusal::NotNow("the line is being handed over"));
+        }
         self.settle_down(id).await?;
         let snapshot = self.store.snapshot(id).await?;
         let before = self.ask(self.engine.seats(id)).await?;
@@ -154,6 +155,24 @@ impl Inventory {
         let after = self.ask(self.engine.seats(id)).await?;
         let corrected = differing(&before, &after);
         Ok(Synced { zones: snapshot.zones.len() as u64, holds: snapshot.holds.len() as u64, corrected })
+    }
+
+    /// Lets a frozen line go on where it has been handed over, or has stood still for as long as it was to. False where it is frozen still.
+    ///
+    /// # Errors
+    /// Engine or database unavailable: the line is frozen.
+    pub(crate) async fn go_on(&self, event: EventId, frozen: Frozen) -> Result<bool, Refusal> {
+        let (handover, now) = (self.store.handover(event).await?, self.clock.now());
+        if frozen == Frozen::Here && handover.as_ref().is_some_and(|(_, until)| *until > now) {
+            return Ok(false);
+        }
+        if let Some((mark, _)) = handover {
+            // First: once the line goes on, an older copy of it must not be taken for whole.
+            self.store.end_handover(event, &mark).await?;
+        }
+        self.ask(self.engine.thaw(event, now)).await?;
+        tracing::info!(%event, ?frozen, "a frozen line goes on");
+        Ok(true)
     }
 
     /// Stops new holds and waits for those under way. What was settled between two looks is in the database by then.
@@ -171,7 +190,7 @@ impl Inventory {
     }
 }
 
-fn opening(event: &Event, checkpoint: Checkpoint, now: Timestamp) -> Opening {
+fn opening(event: &Event, checkpoint: Reached, mark: Option<String>, now: Timestamp) -> Opening {
     let had_line = checkpoint.sequence > 0;
     let epoch = Uuid::new_v4().simple().to_string();
     Opening {
@@ -179,6 +198,8 @@ fn opening(event: &Event, checkpoint: Checkpoint, now: Timestamp) -> Opening {
         epoch: epoch.parse::<Epoch>().expect("hexadecimal digits are an epoch"),
         sequence: if had_line { checkpoint.sequence + SEQUENCE_RESERVE } else { 0 },
         head: checkpoint.head,
+        unserved: checkpoint.unserved,
+        mark,
         release_from: if had_line { now.plus(RECOVERY) } else { now },
     }
 }
@@ -223,7 +244,7 @@ mod tests {
         // One that was opened by whoever died before its seats were there.
         engine.remove(id).await.unwrap();
         let now = clock.now();
-        engine.open(id, &opening(&event, Checkpoint::default(), now), now).await.unwrap();
+        engine.open(id, &opening(&event, Reached::default(), None, now), now).await.unwrap();
         assert!(inventory.restore(&event).await.unwrap().zones > 0);
         assert_eq!(free(&engine, id).await, whole);
     }

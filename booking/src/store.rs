@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 use waitingroom::{
     clock::{Clock, Timestamp},
+    engine::Reached,
     ids::{BookingId, EventId, IdempotencyKey, PassId, ShowId, UserId, ZoneId},
     line::{QueuePatch, QueueSettings},
     seats::SeatSnapshot,
@@ -152,15 +153,6 @@ pub struct Summary {
     pub currency: Currency,
 }
 
-/// How far an event's line had come when it was last written down.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// The last number given out.
-    pub sequence: u64,
-    /// The highest number released.
-    pub head: u64,
-}
-
 /// One zone's seats as the database counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ZoneCount {
@@ -281,13 +273,26 @@ pub trait InventoryStore: Send + Sync + 'static {
     ) -> Result<Vec<(UserId, u32)>, StoreError>;
 
     /// How far the line had come. Zeroes for an event without a line so far.
-    async fn checkpoint(&self, event: EventId) -> Result<Checkpoint, StoreError>;
+    async fn checkpoint(&self, event: EventId) -> Result<Reached, StoreError>;
 
-    /// Writes down how far the line has come; never moves back.
-    async fn save_checkpoint(&self, event: EventId, reached: Checkpoint) -> Result<(), StoreError>;
+    /// Writes down how far the line has come, all of it, unless what is there has come further: by the last number given out, which
+    /// no loss takes back, and then by the head.
+    async fn save_checkpoint(&self, event: EventId, reached: &Reached) -> Result<(), StoreError>;
 
     /// Forgets how far the line had come.
     async fn clear_checkpoint(&self, event: EventId) -> Result<(), StoreError>;
+
+    /// The mark that the line is being handed over with, and until when it stands still for that.
+    async fn handover(&self, event: EventId) -> Result<Option<(String, Timestamp)>, StoreError>;
+
+    /// Writes that down, before the line is frozen.
+    async fn begin_handover(&self, event: EventId, mark: &str, until: Timestamp) -> Result<(), StoreError>;
+
+    /// The line need not stand still any longer.
+    async fn hasten_handover(&self, event: EventId) -> Result<(), StoreError>;
+
+    /// Forgets the mark, unless another has taken its place.
+    async fn end_handover(&self, event: EventId, mark: &str) -> Result<(), StoreError>;
 
     /// Takes the right to rebuild the event's seats until `until`; false while another has it.
     async fn lease_sync(&self, event: EventId, now: Timestamp, until: Timestamp) -> Result<bool, StoreError>;

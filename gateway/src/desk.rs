@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use waitingroom::{
-    absence::Presence,
+    absence::{POLL_WINDOW, Presence},
     clock::Timestamp,
     engine::{EngineError, JoinOutcome},
     ids::{Epoch, EventId, NodeId, PassId, UserId},
@@ -75,8 +75,8 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        let absent = || self.gateway.record_absence(self.event, &self.user);
-        self.gateway.0.registry.detach(self.event, &self.user, &self.slot, absent);
+        let (absent, now) = (|| self.gateway.record_absence(self.event, &self.user), self.gateway.0.with.clock.now());
+        self.gateway.0.registry.detach(self.event, &self.user, &self.slot, now, absent);
     }
 }
 
@@ -109,7 +109,13 @@ impl Gateway {
         ticket: Option<&str>,
     ) -> Result<(bool, Place), Problem> {
         let ticket = ticket.and_then(|ticket| self.0.with.tickets.verify(ticket, event, user));
+        let ticket = ticket.or_else(|| self.remembered_ticket(event, user));
         self.seat(event, user, presence, ticket).await
+    }
+
+    /// The ticket of a user who had a place here lately: after a loss of the line, it is as good as the one that their client has not kept.
+    fn remembered_ticket(&self, event: EventId, user: &UserId) -> Option<(Epoch, u64)> {
+        self.0.registry.remembered(event, user).map(|seen| (seen.epoch, seen.number))
     }
 
     /// As [`Gateway::take_place`], with what a ticket says.
@@ -138,11 +144,25 @@ impl Gateway {
         user: &UserId,
         presence: &Presence,
     ) -> Result<Place, Problem> {
-        match self.0.line.resume(event, user, presence.clone()).await {
+        if *presence == Presence::Poll {
+            self.0.registry.touch(event, user, self.0.with.clock.now().plus(POLL_WINDOW));
+        }
+        let mut found = self.0.line.resume(event, user, presence.clone()).await;
+        if let (Ok(None) | Err(EngineError::Recovering), Some(ticket)) = (&found, self.remembered_ticket(event, user)) {
+            found = self.0.line.bring_back(event, user, presence.clone(), ticket).await;
+        }
+        match found {
             Ok(Some(place)) => Ok(place),
             Ok(None) => Err(Problem::new(Code::NotInQueue, "you have no place in this line; join it first")),
             Err(error) => Err(self.explain(event, error).await),
         }
+    }
+
+    /// A place as it is told to someone without a connection, who is remembered with it.
+    pub(crate) fn told_by_poll(&self, event: EventId, user: &UserId, place: Place) -> Place {
+        let (place, now) = (self.0.registry.shown(event, user, place), self.0.with.clock.now());
+        self.0.registry.note(event, user, &place, now.plus(POLL_WINDOW), now);
+        place
     }
 
     /// Which incarnation of the line is in force.
@@ -159,7 +179,7 @@ impl Gateway {
         Arrival { gateway: self.clone(), event, user: user.clone() }
     }
 
-    fn record_absence(&self, event: EventId, user: &UserId) {
+    pub(crate) fn record_absence(&self, event: EventId, user: &UserId) {
         if let Err(error) = self.0.line.detach(event, user, &self.0.config.node) {
             tracing::warn!(%event, %error, "an absence could not be recorded");
         }
@@ -190,12 +210,20 @@ impl Gateway {
             place = self.find_place(event, user, &self.here()).await?;
         }
         self.0.registry.greet(event, slot);
-        Ok(place)
+        Ok(self.0.registry.shown(event, user, place))
     }
 
     /// Gives the place up, and tells every connection of the user, on other nodes too.
     pub(crate) async fn give_up(&self, event: EventId, user: &UserId) -> Result<(), Problem> {
-        match self.0.line.leave(event, user).await {
+        let mut left = self.0.line.leave(event, user).await;
+        if let (Err(EngineError::Recovering), Some(ticket)) = (&left, self.known_ticket(event, user)) {
+            // Whoever is brought back later could not leave any more.
+            left = match self.0.line.bring_back(event, user, Presence::Poll, ticket).await {
+                Ok(_) => self.0.line.leave(event, user).await,
+                Err(error) => Err(error),
+            };
+        }
+        match left {
             Ok(Some(nodes)) => {
                 self.0.registry.lapse(event, user, Lapse::Left);
                 self.tell_others(event, user, nodes).await;
@@ -204,6 +232,10 @@ impl Gateway {
             Ok(None) => Err(Problem::new(Code::NotInQueue, "you have no place in this line")),
             Err(error) => Err(self.explain(event, error).await),
         }
+    }
+
+    fn known_ticket(&self, event: EventId, user: &UserId) -> Option<(Epoch, u64)> {
+        self.0.registry.ticket(event, user).or_else(|| self.remembered_ticket(event, user))
     }
 
     /// A hint, as all signals are: what a tab elsewhere does not hear, it learns at its next step.
@@ -256,6 +288,7 @@ impl Gateway {
                 unavailable("your reservation is being decided; you keep your place and your pass until then")
             }
             EngineError::Full => unavailable("nobody new can join at this moment; whoever has a place keeps it"),
+            EngineError::Recovering => unavailable("the line is being rebuilt, and you are not back in it yet"),
             EngineError::Busy => unavailable("too many users come and go at this moment"),
             EngineError::Unavailable(error) => {
                 tracing::warn!(error, "the engine did not answer");
@@ -271,13 +304,22 @@ impl Gateway {
 
     /// How long until this place's turn at the worst, where an end can be foreseen.
     pub(crate) fn wait(&self, event: EventId, place: &Place) -> Option<Duration> {
-        let range = self.0.registry.estimate(event, place.position, self.0.with.clock.now()).range?;
+        let range = self.estimate(event, place).range?;
         Some(Duration::from_secs(range.high.into()))
     }
 
     /// A place as REST and streams answer it.
     pub(crate) fn answer(&self, event: EventId, user: &UserId, place: &Place) -> PlaceAnswer {
-        self.answer_with(event, user, place, self.0.registry.estimate(event, place.position, self.0.with.clock.now()))
+        self.answer_with(event, user, place, self.estimate(event, place))
+    }
+
+    /// What to tell of the wait at this place.
+    fn estimate(&self, event: EventId, place: &Place) -> Estimate {
+        let estimate = self.0.registry.estimate(event, place.position, self.0.with.clock.now());
+        match place.counting && place.grant.is_none() {
+            true => Estimate { range: None, reason: Some(WaitReason::Counting), ..estimate },
+            false => estimate,
+        }
     }
 
     /// As [`Gateway::answer`], with this estimate.
@@ -303,7 +345,7 @@ impl Gateway {
 
     /// A place without a pass, as the socket says it.
     pub(crate) fn place_message(&self, event: EventId, user: &UserId, place: &Place) -> ServerMessage {
-        let estimate = self.0.registry.estimate(event, place.position, self.0.with.clock.now());
+        let estimate = self.estimate(event, place);
         ServerMessage::Queued {
             event_id: event,
             ticket: self.0.with.tickets.mint(event, user, &place.epoch, place.number),

@@ -36,7 +36,15 @@ impl Crowd {
         let slots: Vec<Arc<Slot>> = (0..users).map(|_| Arc::default()).collect();
         let (registry, now) = (Registry::default(), Timestamp::from_millis(1_700_000_000_000));
         for (number, slot) in (1..).zip(&slots) {
-            let place = Place { number, epoch: epoch(), position: number, total: users, revision: 0, grant: None };
+            let place = Place {
+                number,
+                epoch: epoch(),
+                position: number,
+                total: users,
+                revision: 0,
+                grant: None,
+                counting: false,
+            };
             assert_eq!(registry.attach(event(), &user(number), &place, slot), Ok(true));
         }
         Self { registry, slots, removed: 0, now }
@@ -61,6 +69,8 @@ impl Crowd {
             released: None,
             present: None,
             passed_over: 0,
+            counting: false,
+            seats_known: true,
         };
         assert_eq!(self.registry.progress(&progress, self.now), Applied::Done);
     }

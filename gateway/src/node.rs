@@ -3,19 +3,25 @@
 
 mod breath;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
+use smallvec::{SmallVec, smallvec};
 use tokio::task::yield_now;
 use waitingroom::{
+    absence::Presence,
+    clock::Timestamp,
+    engine::{ACTIONS_LIMIT, Act, Acted, Action, EngineError, JoinOutcome},
     ids::{EventId, UserId},
     line::Place,
-    problem::{Code, Problem},
     signal::{Heard, Listener, Recipient, Signal, SignalError},
 };
 
 use self::breath::Breath;
-use crate::{Gateway, registry::Applied};
+use crate::{
+    Gateway,
+    registry::{Applied, Seen},
+};
 
 /// How often a node reports itself; see [`waitingroom::absence::NODE_TIMEOUT`].
 const REPORT: Duration = Duration::from_secs(2);
@@ -25,8 +31,8 @@ const REPORTS: usize = 256;
 const PROBE: Duration = Duration::from_millis(500);
 /// Pause before places that could not be read are read again.
 const RESYNC_RETRY: Duration = Duration::from_millis(500);
-/// Places that are read at the same time in a resync.
-const RESYNC_CONCURRENCY: usize = 64;
+/// Users without a connection who are brought back in one step: each may take two actions.
+const REMEMBERED_AT_ONCE: usize = ACTIONS_LIMIT / 2;
 
 pub(crate) async fn start(gateway: &Gateway) -> Result<(), SignalError> {
     let with = &gateway.0.with;
@@ -108,63 +114,139 @@ fn spawn_resync(gateway: &Gateway, event: EventId) {
 async fn resync(gateway: Gateway, event: EventId) {
     let (registry, lifecycle) = (&gateway.0.registry, &gateway.0.with.lifecycle);
     loop {
-        let mut users = registry.users(event);
-        tracing::info!(%event, users = users.len(), "reading places again");
+        let (mut users, began) = (registry.users(event), Instant::now());
+        let count = users.len();
         metrics::counter!("stanchion_resyncs_total").increment(1);
-        while !users.is_empty() {
+        loop {
             users = unread(&gateway, event, users).await;
-            if !users.is_empty() && !lifecycle.pause(RESYNC_RETRY).await {
+            let are_back = bring_back(&gateway, event).await;
+            if (users.is_empty() && are_back) || !lifecycle.pause(RESYNC_RETRY).await {
                 break;
             }
         }
+        tracing::info!(%event, users = count, duration_ms = began.elapsed().as_millis() as u64, "places were read again");
         if registry.end_resync(event) {
             return;
         }
     }
 }
 
-/// Reads these users' places again; returns whose could not be read.
+/// Reads these users' places again, many in one step; returns whose are to be read once more.
 async fn unread(gateway: &Gateway, event: EventId, users: Vec<UserId>) -> Vec<UserId> {
-    let readings = users.into_iter().map(|user| async move {
-        let read = reread(gateway, event, &user).await;
-        (!read).then_some(user)
-    });
-    let failed = stream::iter(readings).buffer_unordered(RESYNC_CONCURRENCY);
-    failed.filter_map(std::future::ready).collect().await
+    let mut left = Vec::new();
+    for some in users.chunks(ACTIONS_LIMIT) {
+        left.extend(reread(gateway, event, some).await);
+    }
+    left
 }
 
-/// Reads one user's place again. False where that is to be tried again.
-async fn reread(gateway: &Gateway, event: EventId, user: &UserId) -> bool {
+/// The same in one step. Where the line was lost and began anew, users are brought back to their numbers, as their tickets would.
+async fn reread(gateway: &Gateway, event: EventId, users: &[UserId]) -> Vec<UserId> {
     let registry = &gateway.0.registry;
-    match place_again(gateway, event, user).await {
-        Ok(Some(place)) => {
-            registry.refresh(event, user, &place);
-            if let Some(grant) = place.grant {
-                registry.deliver(event, vec![(user.clone(), grant)]);
+    let what = |user: &UserId| match registry.ticket(event, user) {
+        Some(ticket) => Act::BringBack { presence: gateway.here(), ticket },
+        None => Act::Resume(gateway.here()),
+    };
+    let (mut left, mut gone) = (Vec::new(), Vec::new());
+    for (user, acted) in act(gateway, event, users, what).await {
+        match acted.and_then(Acted::found) {
+            Ok(Some(place)) if take_over(gateway, event, &user, &place) => {}
+            Ok(None) => gone.push(user),
+            Err(EngineError::UnknownEvent) if !registry.knows(event) => {} // else it is about to be rebuilt
+            Ok(Some(_)) | Err(_) => left.push(user),
+        }
+    }
+    left.extend(seat_anew(gateway, event, gone).await);
+    left
+}
+
+/// Who is not in this line, and waits: is their place gone, or was it in an earlier line and cannot be brought back? Then they take a new
+/// one. Returns for whom that is to be asked again.
+async fn seat_anew(gateway: &Gateway, event: EventId, users: Vec<UserId>) -> Vec<UserId> {
+    let registry = &gateway.0.registry;
+    let waiting: Vec<_> = users.into_iter().filter(|user| registry.ticket(event, user).is_some()).collect();
+    if waiting.is_empty() {
+        return waiting;
+    }
+    let Ok(epoch) = gateway.epoch(event).await else { return waiting };
+    let of_this_line = |user: &UserId| registry.ticket(event, user).is_none_or(|ticket| ticket.0 == epoch);
+    let (gone, strangers): (Vec<_>, Vec<_>) = waiting.into_iter().partition(of_this_line);
+    gone.iter().for_each(|user| registry.lost(event, user));
+    let what = |user: &UserId| Act::Join { presence: gateway.here(), ticket: registry.ticket(event, user) };
+    let mut left = Vec::new();
+    for (user, acted) in act(gateway, event, &strangers, what).await {
+        match acted.and_then(Acted::joined) {
+            Ok(JoinOutcome::Joined(place) | JoinOutcome::Same(place)) => {
+                take_over(gateway, event, &user, &place);
+            }
+            Ok(JoinOutcome::NotOpen(_) | JoinOutcome::Full) => {}
+            Err(_) => left.push(user),
+        }
+    }
+    left
+}
+
+/// What each of these users does, in one step.
+async fn act(
+    gateway: &Gateway,
+    event: EventId,
+    users: &[UserId],
+    what: impl Fn(&UserId) -> Act,
+) -> Vec<(UserId, Result<Acted, EngineError>)> {
+    let actions: Vec<_> = users.iter().map(|user| Action { user: user.clone(), what: what(user) }).collect();
+    let with = &gateway.0.with;
+    let answers = match with.engine.act(event, &actions, with.clock.now()).await {
+        Ok(acted) => acted.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error); users.len()],
+    };
+    users.iter().cloned().zip(answers).collect()
+}
+
+/// Takes over a place that was read again. False where it has to be read once more.
+fn take_over(gateway: &Gateway, event: EventId, user: &UserId, place: &Place) -> bool {
+    let registry = &gateway.0.registry;
+    let is_current = registry.refresh(event, user, place);
+    if let Some(grant) = &place.grant {
+        registry.deliver(event, vec![(user.clone(), grant.clone())]);
+    }
+    registry.unless_here(event, user, || gateway.record_absence(event, user)); // gone meanwhile
+    is_current
+}
+
+/// Brings those back to their numbers who had a place here lately without a connection, in a line that was lost. False where that is to be
+/// tried again.
+async fn bring_back(gateway: &Gateway, event: EventId) -> bool {
+    let (registry, with) = (&gateway.0.registry, &gateway.0.with);
+    let mut are_back = true;
+    for some in registry.remembered_stranded(event).chunks(REMEMBERED_AT_ONCE) {
+        let now = with.clock.now();
+        let actions: Vec<Action> = some.iter().flat_map(|(user, seen)| returning(gateway, user, seen, now)).collect();
+        let Ok(acted) = with.engine.act(event, &actions, now).await else { return false };
+        let answers = acted.into_iter().filter(|acted| !matches!(acted, Acted::Done(_)));
+        for ((user, seen), answer) in some.iter().zip(answers) {
+            match answer.found() {
+                Ok(Some(place)) => {
+                    let told = Place { position: place.position.min(seen.told), ..place };
+                    registry.note(event, user, &told, seen.absent_from, now);
+                }
+                Err(EngineError::Full) => are_back = false,
+                // Served, or given up.
+                Ok(None) | Err(_) => registry.forget(event, user),
             }
         }
-        Ok(None) => registry.lost(event, user),
-        Err(problem) => return problem.code != Code::Unavailable,
     }
-    true
+    are_back
 }
 
-/// The user's place; where the line was lost and began anew, they are brought back to their number, as their ticket would.
-async fn place_again(gateway: &Gateway, event: EventId, user: &UserId) -> Result<Option<Place>, Problem> {
-    let registry = &gateway.0.registry;
-    if let Some(ticket) = registry.stranded(event, user) {
-        return gateway.seat(event, user, gateway.here(), Some(ticket)).await.map(|(_, place)| Some(place));
+/// Present for as long as they were, or absent.
+fn returning(gateway: &Gateway, user: &UserId, seen: &Seen, now: Timestamp) -> SmallVec<[Action; 2]> {
+    let ticket = (seen.epoch.clone(), seen.number);
+    let action = |what| Action { user: user.clone(), what };
+    if seen.absent_from > now {
+        return smallvec![action(Act::BringBack { presence: Presence::Poll, ticket })];
     }
-    match gateway.find_place(event, user, &gateway.here()).await {
-        Err(problem) if problem.code == Code::NotInQueue => {}
-        found => return found.map(Some),
-    }
-    // Gone from this line, or this is another line and nobody has told the room yet?
-    let Some(ticket) = registry.ticket(event, user) else { return Ok(None) };
-    if gateway.epoch(event).await? == ticket.0 {
-        return Ok(None);
-    }
-    gateway.seat(event, user, gateway.here(), Some(ticket)).await.map(|(_, place)| Some(place))
+    let back = action(Act::BringBack { presence: gateway.here(), ticket });
+    smallvec![back, action(Act::Detach(gateway.0.config.node.clone()))]
 }
 
 async fn report(gateway: Gateway) {

@@ -26,6 +26,7 @@ use waitingroom::{
     http,
     identity::{GUEST_LIFE, Identity},
     ids::EventId,
+    line::Place,
     problem::{Code, Problem},
 };
 
@@ -104,7 +105,10 @@ async fn join(
     let address = gateway.0.guest_door.address(peer, &headers);
     if let Some(guest) = gateway.guest(&headers) {
         match gateway.admit_to_line(event, &guest, address, Presence::Poll, None).await {
-            Ok(_) => return back,
+            Ok((_, place)) => {
+                gateway.told_by_poll(event, &guest.user, place);
+                return back;
+            }
             Err(problem) if problem.code == Code::GuestTooOld => {} // the same guest, renewed below
             Err(problem) => return refused(&headers, &problem),
         }
@@ -117,7 +121,10 @@ async fn join(
         Err(problem) => return refused(&headers, &problem),
     };
     match gateway.admit_to_line(event, &guest, address, Presence::Poll, None).await {
-        Ok(_) => back,
+        Ok((_, place)) => {
+            gateway.told_by_poll(event, &guest.user, place);
+            back
+        }
         Err(problem) => refused(&headers, &problem),
     }
 }
@@ -168,9 +175,15 @@ impl Gateway {
         let Some(guest) = self.guest(headers) else { return Ok(Here::Outside) };
         self.note_poll(event, &guest);
         match self.find_place(event, &guest.user, &Presence::Poll).await {
-            Ok(place) => Ok(match place.grant {
-                Some(grant) => Here::Turn { left: grant.expires_at.since(self.0.with.clock.now()) },
-                None => Here::InLine { position: place.position, total: place.total, wait: self.wait(event, &place) },
+            Ok(place) => Ok(match self.told_by_poll(event, &guest.user, place) {
+                Place { grant: Some(grant), .. } => {
+                    Here::Turn { left: grant.expires_at.since(self.0.with.clock.now()) }
+                }
+                place => Here::InLine {
+                    position: (!place.counting).then_some(place.position),
+                    total: place.total,
+                    wait: self.wait(event, &place),
+                },
             }),
             Err(problem) if problem.code == Code::NotInQueue => Ok(Here::Outside),
             Err(problem) => Err(problem),

@@ -3,6 +3,7 @@
 //! The maps are private and every method works on them and returns, so no guard of theirs can be held across an await.
 
 mod conflation;
+mod lately;
 pub(crate) mod pace;
 mod room;
 mod slot;
@@ -24,12 +25,13 @@ use waitingroom::{
     line::{Grant, Lapse, Place, Progress, QueueSettings, SaleState},
 };
 
+use self::{lately::Lately, room::Room, waking::Waking};
 pub(crate) use self::{
+    lately::Seen,
     pace::Estimate,
     room::{Applied, TooManyConnections},
     slot::{Due, News, PositionNews, Slot, Unacknowledged},
 };
-use self::{room::Room, waking::Waking};
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -37,6 +39,7 @@ pub(crate) struct Registry {
     rooms: DashMap<EventId, Arc<Room>>,
     /// Users with connections on their way to a place, and how many.
     arriving: Mutex<HashMap<(EventId, UserId), u32>>,
+    lately: Lately,
     hears: AtomicBool,
     waking: Arc<Waking>,
 }
@@ -60,7 +63,70 @@ impl Registry {
         place: &Place,
         slot: &Arc<Slot>,
     ) -> Result<bool, TooManyConnections> {
-        self.room(event).attach(event, user, place, slot)
+        let (room, seen) = (self.room(event), self.remembered(event, user));
+        let is_current = room.attach(event, user, place, slot)?;
+        if let Some(seen) = seen.filter(|seen| seen.number == place.number) {
+            room.told_before(event, user, seen.number, seen.told, slot);
+        }
+        Ok(is_current)
+    }
+
+    /// What of a place that was read is told: never a worse position than was told here before, and while the line is being rebuilt,
+    /// the total that was known last.
+    pub(crate) fn shown(&self, event: EventId, user: &UserId, place: Place) -> Place {
+        if place.position == 0 {
+            return place;
+        }
+        let room = self.known_room(event);
+        let here = room.as_ref().and_then(|room| room.told(user, place.number));
+        let lately = self.remembered(event, user).filter(|seen| seen.number == place.number).map(|seen| seen.told);
+        let told = here.into_iter().chain(lately).min().unwrap_or(u64::MAX);
+        let position = place.position.min(told);
+        let known = if place.counting { room.and_then(|room| room.view().total) } else { None };
+        Place { position, total: known.unwrap_or(place.total.min(place.position)).max(position), ..place }
+    }
+
+    /// Remembers a place that was told without a connection; a pass ends it.
+    pub(crate) fn note(&self, event: EventId, user: &UserId, place: &Place, absent_from: Timestamp, now: Timestamp) {
+        if place.position == 0 {
+            self.lately.forget(event, user);
+        } else {
+            self.lately.note(event, user, place, absent_from, now);
+        }
+    }
+
+    /// Someone who is remembered asks for their place.
+    pub(crate) fn touch(&self, event: EventId, user: &UserId, absent_from: Timestamp) {
+        self.lately.touch(event, user, absent_from);
+    }
+
+    /// The place is gone.
+    pub(crate) fn forget(&self, event: EventId, user: &UserId) {
+        self.lately.forget(event, user);
+    }
+
+    /// What is remembered of a user who had a place here lately.
+    pub(crate) fn remembered(&self, event: EventId, user: &UserId) -> Option<Seen> {
+        self.lately.find(event, user)
+    }
+
+    /// Who is remembered, has no connection here, and whose line was lost and began anew.
+    pub(crate) fn remembered_stranded(&self, event: EventId) -> Vec<(UserId, Seen)> {
+        let Some(room) = self.known_room(event) else { return Vec::new() };
+        let Some(epoch) = room.epoch() else { return Vec::new() };
+        let mut stranded = self.lately.stranded(event, &epoch);
+        stranded.retain(|(user, _)| !room.holds(user));
+        stranded
+    }
+
+    /// Everybody in line, when that was known last.
+    pub(crate) fn total(&self, event: EventId) -> Option<u64> {
+        self.known_room(event)?.view().total
+    }
+
+    /// Seats that can be reserved, where that was heard.
+    pub(crate) fn seats_left(&self, event: EventId) -> Option<u64> {
+        Some(self.known_room(event)?.view().seats_left)
     }
 
     /// A connection of the user is on its way to a place.
@@ -84,24 +150,34 @@ impl Registry {
 
     /// Takes a connection away; `absent` where it was the user's last one here and none is on its way. What `absent` asks for
     /// is asked for before whatever a later arrival asks for.
-    pub(crate) fn detach(&self, event: EventId, user: &UserId, slot: &Arc<Slot>, absent: impl FnOnce()) {
+    pub(crate) fn detach(
+        &self,
+        event: EventId,
+        user: &UserId,
+        slot: &Arc<Slot>,
+        now: Timestamp,
+        absent: impl FnOnce(),
+    ) {
         let arriving = self.arriving.lock(); // nobody arrives between the look and `absent`
-        let last = self.known_room(event).is_some_and(|room| room.detach(user, slot));
-        if last && !arriving.contains_key(&(event, user.clone())) {
+        let Some(place) = self.known_room(event).and_then(|room| room.detach(user, slot)) else { return };
+        self.note(event, user, &place, now, now);
+        if !arriving.contains_key(&(event, user.clone())) {
             absent();
         }
     }
 
-    /// Replaces what is known of a user's place, after a resync.
-    pub(crate) fn refresh(&self, event: EventId, user: &UserId, place: &Place) {
-        if let Some(room) = self.known_room(event) {
-            room.refresh(user, place);
+    /// Has the user neither a connection here nor one on its way? Then `absent`, as in [`Registry::detach`].
+    pub(crate) fn unless_here(&self, event: EventId, user: &UserId, absent: impl FnOnce()) {
+        let arriving = self.arriving.lock();
+        let is_here = self.known_room(event).is_some_and(|room| room.holds(user));
+        if !is_here && !arriving.contains_key(&(event, user.clone())) {
+            absent();
         }
     }
 
-    /// Line and number of a user whose line was lost and began anew.
-    pub(crate) fn stranded(&self, event: EventId, user: &UserId) -> Option<(Epoch, u64)> {
-        self.known_room(event)?.stranded(user)
+    /// Replaces what is known of a user's place, after a resync. False where it has to be read once more.
+    pub(crate) fn refresh(&self, event: EventId, user: &UserId, place: &Place) -> bool {
+        self.known_room(event).is_none_or(|room| room.refresh(event, user, place))
     }
 
     /// Line and number of a user who waits here.
@@ -111,7 +187,11 @@ impl Registry {
 
     /// Events whose line was lost and began anew, and whose users here are not all back.
     pub(crate) fn stranded_events(&self) -> Vec<EventId> {
-        self.rooms.iter().filter(|room| room.value().has_stranded()).map(|room| *room.key()).collect()
+        let is_stranded = |event: &EventId, room: &Room| {
+            room.has_stranded() || room.epoch().is_some_and(|epoch| self.lately.has_stranded(*event, &epoch))
+        };
+        let stranded = self.rooms.iter().filter(|room| is_stranded(room.key(), room.value()));
+        stranded.map(|room| *room.key()).collect()
     }
 
     /// Hands each pass to every connection of its user here.
@@ -123,6 +203,9 @@ impl Registry {
 
     /// Tells every connection of the user here that a pass or place ended.
     pub(crate) fn lapse(&self, event: EventId, user: &UserId, lapse: Lapse) {
+        if lapse != Lapse::Unclaimed {
+            self.lately.forget(event, user);
+        }
         if let Some(room) = self.known_room(event) {
             room.tell(user, |slot| slot.put_lapse(event, lapse));
         }

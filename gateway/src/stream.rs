@@ -195,7 +195,12 @@ fn say(gateway: &Gateway, event: EventId, user: &UserId, place: &mut Place, news
         said.events.extend(Event::default().event("state").json_data(state).ok());
         said.ends = settings.state == SaleState::Closed;
     }
+    if let Some(other) = news.place {
+        *place = *other;
+        said.events.push(position(&gateway.answer(event, user, place)));
+    }
     if let Some(moved) = news.position {
+        place.counting = false;
         (place.position, place.total) = (moved.position, moved.total);
         said.events.push(position(&gateway.answer_with(event, user, place, moved.estimate)));
     }

@@ -103,6 +103,8 @@ mod tests {
             released: None,
             present: None,
             passed_over: 0,
+            counting: false,
+            seats_known: true,
         };
         TickReport { released, resent: 0, lapsed: 0, progress }
     }

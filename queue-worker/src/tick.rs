@@ -152,6 +152,8 @@ mod tests {
             released: None,
             present: None,
             passed_over: 0,
+            counting: false,
+            seats_known: true,
         }
     }
 

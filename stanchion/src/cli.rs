@@ -35,6 +35,9 @@ pub enum Command {
     Seed(Seed),
     /// Delete every booking and empty every line: for test data
     Reset(Reset),
+    /// Hand the lines over to another Redis (a restart, a failover) without a loss: begin, move Redis, and they go on by themselves
+    #[command(subcommand)]
+    Handover(Handover),
     /// Print a user's token, signed with the configured secret
     Token(Token),
     /// Look at the configuration
@@ -70,6 +73,25 @@ pub struct Reset {
     /// I know that this deletes every booking; required outside the embedded default
     #[arg(long)]
     pub delete_all_bookings: bool,
+}
+
+/// `handover …`.
+#[derive(Debug, Subcommand)]
+pub enum Handover {
+    /// Let every line stand still, marked so that it is known wherever it is found; then restart Redis with what it has stored, or fail over
+    Begin {
+        /// Seconds after which they go on where they are, if nothing happens
+        #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=600))]
+        seconds: u64,
+    },
+    /// Wait until every line goes on; exit 1 where one does not in time
+    Wait {
+        /// Longest wait
+        #[arg(long, default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+        seconds: u64,
+    },
+    /// Let every line go on where it is, and wait for that
+    Resume,
 }
 
 /// `token`.

@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod data;
+mod handover;
 mod look;
 
 use std::io::{self, Write};
@@ -54,6 +55,7 @@ async fn carry_out(command: Option<Command>, settings: Settings) -> Result<()> {
         Some(Command::Migrate) => data::migrate(&settings).await,
         Some(Command::Seed(seed)) => data::seed(&settings, &seed).await,
         Some(Command::Reset(reset)) => data::reset(&settings, &reset).await,
+        Some(Command::Handover(handover)) => handover::run(&settings, &handover).await,
         Some(Command::Token(token)) => look::token(settings, &token),
         Some(Command::Config(ConfigCommand::Check)) => look::config_check(&settings),
         Some(Command::Health(_)) => Ok(()),

@@ -306,6 +306,18 @@ impl Stack {
         assert!(ended.success(), "migrate: {}", process.said());
     }
 
+    /// Carries out `stanchion handover …` and answers what it says.
+    pub async fn hand_over(&self, arguments: &[&str]) -> String {
+        let backing = self.backing();
+        let mut command = self.bare_command();
+        command.arg("handover").args(arguments).env("STANCHION_DATABASE_URL", &backing.database.url);
+        command.env("STANCHION_REDIS_URL", &backing.redis_url).env("STANCHION_REDIS_PREFIX", &backing.prefix);
+        let process = Process::start("handover", &mut command, self.scratch.path());
+        let ended = process.ended().await;
+        assert!(ended.success(), "handover {arguments:?}: {}", process.said());
+        process.said()
+    }
+
     fn node(&self, role: Role, at: usize) -> &Node {
         let nodes: Vec<&Node> = self.nodes.iter().filter(|node| node.role.serves(role)).collect();
         nodes[at % nodes.len()]

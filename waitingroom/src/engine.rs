@@ -20,6 +20,7 @@ use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId},
     line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
+    numbers::Numbers,
     rate::Share,
     seats::{Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, Tally, ZoneSeats},
 };
@@ -41,6 +42,9 @@ pub enum EngineError {
     /// The engine has no memory for anybody new; whoever has a place goes on. Nothing happened.
     #[error("there is no memory for more")]
     Full,
+    /// The line was lost and is being rebuilt, and this user is not back in it: whether they have a place is not known yet. Nothing happened.
+    #[error("the line is being rebuilt")]
+    Recovering,
     /// So much waits to be done that no more is taken. Nothing happened.
     #[error("too much waits to be done")]
     Busy,
@@ -58,10 +62,44 @@ pub struct Opening {
     pub epoch: Epoch,
     /// The last number given out by earlier incarnations: numbers go on above it.
     pub sequence: u64,
-    /// The highest number released by earlier incarnations: their tickets up to it are spent.
+    /// The highest number released by earlier incarnations: their tickets up to it are spent, save those of `unserved`.
     pub head: u64,
-    /// No release before this moment, so that ticket holders can return in their old order.
+    /// Whose numbers up to the head have not had their pass: their tickets are good.
+    pub unserved: Unserved,
+    /// The mark that the line was frozen with, where it was: one that carries it has lost nothing, wherever it is found, and goes on.
+    pub mark: Option<String>,
+    /// No release before this moment, so that ticket holders can return in their old order. Until then the line is being rebuilt: ranks
+    /// are not known, nobody new is taken in, and nobody is told that they have no place.
     pub release_from: Timestamp,
+}
+
+/// Numbers up to a line's head that have not had their pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unserved {
+    /// Passed over while they were away: others' ranks count them.
+    pub waiting: Numbers,
+    /// Released and not reached, or with a pass that was taken back: first on return, and out of everybody's count.
+    pub returned: Numbers,
+}
+
+impl Unserved {
+    /// The same in at most so many runs of each kind; see [`Numbers::in_runs`].
+    #[must_use]
+    pub fn in_runs(self, most: usize, head: u64) -> Self {
+        Self { waiting: self.waiting.in_runs(most, head), returned: self.returned.in_runs(most, head) }
+    }
+}
+
+/// How far a line has come: what it is begun again from when it is lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// The last number given out.
+    pub sequence: u64,
+    /// The highest number released.
+    pub head: u64,
+    /// Whose numbers up to the head have not had their pass. At most [`UNSERVED_RUNS`] runs of each kind: where there are more,
+    /// whoever is above them counts as unserved, whether they had a pass or not.
+    pub unserved: Unserved,
 }
 
 /// A request for a place.
@@ -111,6 +149,13 @@ pub enum Act {
     },
     /// [`Engine::resume`].
     Resume(Presence),
+    /// [`Engine::bring_back`].
+    BringBack {
+        /// See [`Join::presence`].
+        presence: Presence,
+        /// The line that the user was in, and the number.
+        ticket: (Epoch, u64),
+    },
     /// [`Engine::detach`].
     Detach(NodeId),
     /// [`Engine::leave`].
@@ -124,25 +169,35 @@ pub enum Act {
 pub enum Acted {
     /// To [`Act::Join`].
     Joined(JoinOutcome),
-    /// To [`Act::Resume`].
+    /// To [`Act::Resume`] and [`Act::BringBack`].
     Found(Option<Place>),
     /// To [`Act::Leave`]: the nodes that may hold connections of the user; nothing where there was no place.
     Left(Option<Vec<NodeId>>),
     /// To [`Act::Detach`]: true; to [`Act::Acknowledge`]: has the pass arrived while it was good?
     Done(bool),
-    /// To [`Act::Join`], [`Act::Resume`] and [`Act::Leave`] of a user whose pass is used by a hold that is not committed: see
+    /// To all but [`Act::Detach`] and [`Act::Acknowledge`] of a user whose pass is used by a hold that is not committed: see
     /// [`EngineError::Deciding`].
     Deciding,
-    /// To [`Act::Join`] of somebody new: see [`EngineError::Full`].
+    /// To [`Act::Join`] and [`Act::BringBack`] of somebody who is not in line: see [`EngineError::Full`].
     Full,
+    /// To all but [`Act::Detach`] and [`Act::Acknowledge`] of a user who is not in line: see [`EngineError::Recovering`].
+    Recovering,
 }
 
 impl Acted {
-    fn joined(self) -> Result<JoinOutcome, EngineError> {
+    /// The answer to [`Act::Join`].
+    ///
+    /// # Errors
+    /// [`EngineError::Deciding`], [`EngineError::Full`], [`EngineError::Recovering`]; or it is another's.
+    pub fn joined(self) -> Result<JoinOutcome, EngineError> {
         if let Self::Joined(outcome) = self { Ok(outcome) } else { Err(self.unexpected()) }
     }
 
-    fn found(self) -> Result<Option<Place>, EngineError> {
+    /// The answer to [`Act::Resume`] and [`Act::BringBack`].
+    ///
+    /// # Errors
+    /// As [`Acted::joined`].
+    pub fn found(self) -> Result<Option<Place>, EngineError> {
         if let Self::Found(place) = self { Ok(place) } else { Err(self.unexpected()) }
     }
 
@@ -158,6 +213,7 @@ impl Acted {
         match self {
             Self::Deciding => EngineError::Deciding,
             Self::Full => EngineError::Full,
+            Self::Recovering => EngineError::Recovering,
             _ => mixed_up(),
         }
     }
@@ -204,6 +260,21 @@ pub struct LineStatus {
     pub absent: u64,
     /// What has happened so far.
     pub counters: Counters,
+    /// The line is being rebuilt: `total` counts those who are back.
+    pub counting: bool,
+    /// Have the seats been loaded? Before, `seats_left` says nothing.
+    pub seats_known: bool,
+    /// The line is frozen.
+    pub frozen: Option<Frozen>,
+}
+
+/// How a frozen line stands; see [`Engine::freeze`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frozen {
+    /// Where it was frozen.
+    Here,
+    /// On another server, whole: it can go on.
+    HandedOver,
 }
 
 /// What has happened in an epoch of a line, over all nodes. Each number only grows while the epoch lasts: differences between
@@ -247,6 +318,18 @@ pub trait Engine: Send + Sync + 'static {
         Ok(())
     }
 
+    /// How far the line has come.
+    async fn reached(&self, event: EventId) -> Result<Reached, EngineError>;
+
+    /// Lets the line stand still: the mark is the last that is written, and every step that changes anything is
+    /// [`EngineError::Unavailable`] until [`Engine::thaw`]. So whatever carries the mark, after a restart or on a replica, lacks nothing, and
+    /// [`Engine::open`] with the mark takes it for what it is.
+    async fn freeze(&self, event: EventId, mark: &str) -> Result<(), EngineError>;
+
+    /// The line goes on, and releases once connections and polls have had [`AFTER_FREEZE`] to show who is here. Whoever still knows the
+    /// mark as good must have forgotten it before.
+    async fn thaw(&self, event: EventId, now: Timestamp) -> Result<(), EngineError>;
+
     /// Forgets the event: its line, its passes, its seats.
     async fn remove(&self, event: EventId) -> Result<(), EngineError>;
 
@@ -263,7 +346,8 @@ pub trait Engine: Send + Sync + 'static {
     }
 
     /// Takes a place at the end, or finds the user's own; marks them present. One user, one place: while a hold that used their pass
-    /// is not committed, [`EngineError::Deciding`].
+    /// is not committed, [`EngineError::Deciding`]. While the line is being rebuilt, a place that cannot be found is
+    /// [`EngineError::Recovering`] unless the ticket brings it back; in `resume` and `leave` likewise.
     async fn join(&self, join: &Join, now: Timestamp) -> Result<JoinOutcome, EngineError> {
         let what = Act::Join { presence: join.presence.clone(), ticket: join.ticket.clone() };
         self.act_alone(join.event_id, &join.user, what, now).await?.joined()
@@ -279,6 +363,19 @@ pub trait Engine: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<Place>, EngineError> {
         self.act_alone(event, user, Act::Resume(presence.clone()), now).await?.found()
+    }
+
+    /// As `join` with this ticket, but nothing where the ticket brings no place back: never a new number.
+    async fn bring_back(
+        &self,
+        event: EventId,
+        user: &UserId,
+        presence: &Presence,
+        ticket: &(Epoch, u64),
+        now: Timestamp,
+    ) -> Result<Option<Place>, EngineError> {
+        let what = Act::BringBack { presence: presence.clone(), ticket: ticket.clone() };
+        self.act_alone(event, user, what, now).await?.found()
     }
 
     /// The node holds no connection of the user any more.
@@ -400,6 +497,17 @@ pub const RESEND_MS: i64 = 1_000;
 
 /// While booking can take nobody (the share of the rate is none), passes do not run out, for this long at most each time.
 pub const STANDSTILL_LIMIT: Duration = Duration::from_secs(600);
+
+/// Most runs of numbers of each kind that [`Reached`] names.
+pub const UNSERVED_RUNS: usize = 8_192;
+
+/// Most passes without an acknowledgement that [`Reached`] looks at; where there are more, every number up to the head counts as
+/// unserved.
+pub const UNSERVED_PASSES: usize = 65_536;
+
+/// After a line stood still, nobody is released for this time: longer than a gateway's pause between two reports, and a client's between
+/// two polls.
+pub const AFTER_FREEZE: Duration = Duration::from_secs(3);
 
 /// How long ticket holders have to return, in their old order, after a line was lost.
 pub const RECOVERY: Duration = Duration::from_secs(5);

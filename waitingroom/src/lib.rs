@@ -11,6 +11,7 @@ pub mod identity;
 pub mod ids;
 pub mod lifecycle;
 pub mod line;
+pub mod numbers;
 pub mod pace;
 pub mod pass;
 pub mod problem;

@@ -216,6 +216,8 @@ pub struct Place {
     pub revision: u64,
     /// The pass, once released.
     pub grant: Option<Grant>,
+    /// The line is being rebuilt: `position` and `total` are bounds that the true ones do not exceed.
+    pub counting: bool,
 }
 
 /// What changed in one event's line between two revisions: all that a gateway needs to project the exact positions of its
@@ -253,6 +255,12 @@ pub struct Progress {
     /// Users in line whose number is not above the highest that was released: they were absent when it was their turn.
     #[serde(default)]
     pub passed_over: u64,
+    /// The line is being rebuilt: `total` counts those who are back.
+    #[serde(default)]
+    pub counting: bool,
+    /// Have the seats been loaded? Before, `seats_left` says nothing.
+    #[serde(default = "yes")]
+    pub seats_known: bool,
 }
 
 impl Progress {
@@ -264,6 +272,10 @@ impl Progress {
 
 fn whole() -> f64 {
     1.0
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// How a pass or a place ended without being used.

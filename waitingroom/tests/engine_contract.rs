@@ -12,6 +12,8 @@ mod events;
 mod line;
 #[path = "engine_contract/progress.rs"]
 mod progress;
+#[path = "engine_contract/recovery.rs"]
+mod recovery;
 #[path = "fixture/redis.rs"]
 mod redis;
 #[path = "engine_contract/release.rs"]
@@ -82,6 +84,16 @@ contract! {
         the_sale_must_admit_joins,
         a_ticket_of_an_earlier_line_is_seated_again_once,
         nobody_is_released_before_the_line_has_recovered;
+    recovery:
+        who_was_not_served_is_known,
+        a_number_below_the_head_that_was_not_served_is_taken_up_again_once,
+        who_was_released_and_not_reached_is_first_and_outside_of_the_count,
+        numbers_survive_a_second_loss,
+        while_a_line_is_rebuilt_bounds_are_told,
+        while_a_line_is_rebuilt_nobody_new_is_taken_in,
+        a_ticket_is_good_in_a_full_line,
+        too_many_unserved_numbers_err_towards_the_users,
+        a_frozen_line_changes_nothing_until_it_goes_on;
     together:
         what_comes_together_is_answered_in_order,
         a_crowd_in_one_step_stands_in_its_order,

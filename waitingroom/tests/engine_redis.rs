@@ -21,7 +21,10 @@ use uuid::Uuid;
 use waitingroom::{
     absence::Presence,
     clock::{Clock, Timestamp},
-    engine::{Engine, EngineError, Join, JoinOutcome, Opening, SEQUENCE_RESERVE, Scope, redis::RedisEngine},
+    engine::{
+        Engine, EngineError, Frozen, Join, JoinOutcome, Opening, RECOVERY, SEQUENCE_RESERVE, Scope, Unserved,
+        redis::RedisEngine,
+    },
     ids::{EventId, UserId},
     line::{Grant, QueueSettings},
     redis_servers::{RedisConnection, RedisServers},
@@ -50,6 +53,8 @@ impl Sale {
             epoch: "now".parse().unwrap(),
             sequence: 10,
             head: 0,
+            unserved: Unserved::default(),
+            mark: None,
             release_from: Timestamp::default(),
         };
         sale.engine.open(sale.event, &opening, now()).await.unwrap();
@@ -128,7 +133,8 @@ async fn after_everything_has_ended_no_key_is_left() {
     let sale = Sale::open(settings).await;
     let before = sale.keys().await;
     let base = format!("{}:{{{}}}", sale.prefix, sale.event);
-    assert_eq!(before, [format!("{}:events", sale.prefix), format!("{base}:meta"), format!("{base}:zones")].into());
+    let kept = ["meta", "zones", "earlier", "counted"].map(|key| format!("{base}:{key}"));
+    assert_eq!(before, [format!("{}:events", sale.prefix)].into_iter().chain(kept).collect());
 
     for (number, name) in (1..).zip(["confirmed", "released", "aborted", "left", "unclaimed"]) {
         sale.join(name, number).await;
@@ -161,10 +167,8 @@ async fn after_everything_has_ended_no_key_is_left() {
     let lapsed =
         sale.engine.release(sale.event, "next", 0, Default::default(), Scope::Whole, now()).await.unwrap().lapsed;
     assert!(lapsed.iter().any(|lapse| lapse.user == user("absent")));
-    let remembered = format!("{base}:reseated");
-    let expiry: i64 = sale.engine.connection().pttl(&remembered).await.unwrap();
+    let expiry: i64 = sale.engine.connection().pttl(format!("{base}:earlier")).await.unwrap();
     assert!((1..=86_400_000).contains(&expiry), "{expiry}");
-    let (): () = sale.engine.connection().del(&remembered).await.unwrap();
     eventually(before, async || {
         sale.engine.release(sale.event, "later", 0, Default::default(), Scope::Whole, now()).await.unwrap();
         sale.keys().await
@@ -306,18 +310,63 @@ async fn a_line_that_began_on_another_server_is_taken_for_lost_and_begins_anew()
         epoch: "anew".parse().unwrap(),
         sequence: 0,
         head: 0,
+        unserved: Unserved::default(),
+        mark: None,
         release_from: Timestamp::default(),
     };
     assert_eq!(sale.engine.open(sale.event, &opening, now()).await.unwrap(), opening.epoch);
     let status = sale.engine.status(sale.event).await.unwrap();
     let sequence = before.number + SEQUENCE_RESERVE;
     assert_eq!((status.sequence, status.total, status.seats_left), (sequence, 0, 0), "above what may be forgotten");
-    let JoinOutcome::Joined(newcomer) = sale.engine.join(&join, now()).await.unwrap() else { panic!("a place") };
-    assert_eq!(newcomer.number, sequence + 1);
+    let refused = sale.engine.join(&join, now()).await;
+    assert!(matches!(refused, Err(EngineError::Recovering)), "nobody new before the others are back: {refused:?}");
     let ticket = Some((before.epoch, before.number));
-    let join = Join { event_id: sale.event, user: user("ann"), presence: Presence::Poll, ticket };
-    let JoinOutcome::Joined(after) = sale.engine.join(&join, now()).await.unwrap() else { panic!("ann's place") };
-    assert_eq!((after.number, after.position), (before.number, 1), "the ticket counts, and its number");
+    let returning = Join { event_id: sale.event, user: user("ann"), presence: Presence::Poll, ticket };
+    let JoinOutcome::Joined(after) = sale.engine.join(&returning, now()).await.unwrap() else { panic!("ann's place") };
+    assert_eq!((after.number, after.counting), (before.number, true), "the ticket counts, and its number");
+    let recovered = now().plus(RECOVERY);
+    let JoinOutcome::Joined(newcomer) = sale.engine.join(&join, recovered).await.unwrap() else { panic!("a place") };
+    assert_eq!((newcomer.number, newcomer.position, newcomer.counting), (sequence + 1, 2, false));
+}
+
+#[tokio::test]
+async fn a_frozen_line_goes_on_where_its_mark_is_found() {
+    let sale = Sale::open(QueueSettings::default()).await;
+    let JoinOutcome::Joined(before) = sale.join("ann", 5).await else { panic!("a place") };
+    sale.engine.freeze(sale.event, "the mark").await.unwrap();
+    let meta = format!("{}:{{{}}}:meta", sale.prefix, sale.event);
+    let elsewhere = async || {
+        let fields = [("server", "the one before"), ("server_seen", "0")];
+        let () = sale.engine.connection().hset_multiple(&meta, &fields).await.unwrap();
+        assert!(matches!(sale.engine.status(sale.event).await, Err(EngineError::UnknownEvent)));
+    };
+    let opening = |mark: Option<&str>| Opening {
+        settings: QueueSettings::default(),
+        epoch: "anew".parse().unwrap(),
+        sequence: 10,
+        head: 0,
+        unserved: Unserved::default(),
+        mark: mark.map(str::to_owned),
+        release_from: Timestamp::default(),
+    };
+    elsewhere().await;
+    let epoch = sale.engine.open(sale.event, &opening(Some("the mark")), now()).await.unwrap();
+    assert_eq!(epoch, before.epoch, "nothing was lost");
+    assert_eq!(sale.engine.status(sale.event).await.unwrap().frozen, Some(Frozen::HandedOver));
+    sale.engine.thaw(sale.event, now()).await.unwrap();
+    let after = sale.engine.resume(sale.event, &user("ann"), &Presence::Poll, now()).await.unwrap().unwrap();
+    assert_eq!(after, before);
+    assert_eq!(sale.engine.status(sale.event).await.unwrap().seats_left, 100);
+
+    // It has gone on since: the mark says nothing any more. Nor does another.
+    for mark in [Some("the mark"), Some("another"), None] {
+        if mark != Some("the mark") {
+            sale.engine.freeze(sale.event, "the second mark").await.unwrap();
+        }
+        elsewhere().await;
+        assert_eq!(sale.engine.open(sale.event, &opening(mark), now()).await.unwrap().as_str(), "anew", "{mark:?}");
+        assert_eq!(sale.engine.status(sale.event).await.unwrap().frozen, None);
+    }
 }
 
 /// What waited on the way for longer than its caller did is not done for nobody.
@@ -391,6 +440,8 @@ async fn a_primary_that_is_demoted_is_left_for_the_one_that_has_its_name() {
         epoch: "anew".parse().unwrap(),
         sequence: 0,
         head: 0,
+        unserved: Default::default(),
+        mark: None,
         release_from: now(),
     };
     sale.engine.open(sale.event, &opening, now()).await.unwrap();
@@ -435,6 +486,8 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
         epoch: "e".parse().unwrap(),
         sequence: 0,
         head: 0,
+        unserved: Default::default(),
+        mark: None,
         release_from: now(),
     };
     let another = engine.open(Uuid::new_v4().into(), &opening, now()).await;
@@ -511,6 +564,8 @@ async fn a_clock_that_runs_ahead_opens_no_line_in_the_future() {
         epoch: "e".parse().unwrap(),
         sequence: 0,
         head: 0,
+        unserved: Default::default(),
+        mark: None,
         release_from: ahead,
     };
     engine.open(event, &opening, ahead).await.unwrap();

@@ -129,6 +129,29 @@ test("the answer to a leave does not end a join that followed it", () => {
   expect(left).toHaveBeenCalledOnce();
 });
 
+describe("a line that began anew", () => {
+  const ticket = (num: number, epoch: string) => `h.${btoa(JSON.stringify({ num, epoch })).replaceAll("=", "")}.s`;
+
+  test("gives the same number a ticket of its own, and no worse position", () => {
+    room.join(event_id);
+    FakeSocket.last.accepts();
+    queued(40, ticket(41, "one"));
+    reconnect();
+    queued(45, ticket(41, "two"));
+    expect(positions()).toEqual([40, 40]);
+    reconnect();
+    expect(joins()).toEqual([{ type: "join", event_id, ticket: ticket(41, "two") }]);
+  });
+
+  test("begins with another number where the old one is not good any more", () => {
+    room.join(event_id);
+    FakeSocket.last.accepts();
+    queued(40, ticket(41, "one"));
+    queued(90, ticket(1_000_102, "two"));
+    expect(positions()).toEqual([40, 90]);
+  });
+});
+
 describe("the position", () => {
   beforeEach(() => {
     room.join(event_id);

@@ -134,9 +134,12 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
     if (!wanted) return;
     wanted.refusals = 0;
     const known = this.#places.find(this.#userId, place.event_id);
-    // Another ticket is another place, with a position of its own.
     const wish = wanted.wish ?? known?.wish;
-    if (known?.ticket !== ticket) this.#places.keep(this.#userId, place.event_id, { ticket, wish });
+    if (known?.ticket !== ticket) {
+      // Another number is another place, with a position of its own; the same in a line that began anew is not.
+      const before = known?.ticket !== undefined && numberOf(known.ticket) === numberOf(ticket) ? known : {};
+      this.#places.keep(this.#userId, place.event_id, { ...before, ticket, wish });
+    }
     this.#position(place);
   }
 
@@ -195,5 +198,15 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
 
   #stopRetry(eventId: string): void {
     clearTimeout(this.#wanted.get(eventId)?.retry);
+  }
+}
+
+/** The number in line that a ticket tells; the ticket itself where it tells none. */
+function numberOf(ticket: string): unknown {
+  try {
+    const claims = ticket.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/");
+    return (JSON.parse(atob(claims)) as { num?: unknown }).num ?? ticket;
+  } catch {
+    return ticket;
   }
 }

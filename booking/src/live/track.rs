@@ -109,6 +109,9 @@ mod tests {
             seats_left: 9,
             absent: 0,
             counters: Counters { joined, released, ..Counters::default() },
+            counting: false,
+            seats_known: true,
+            frozen: None,
         }
     }
 

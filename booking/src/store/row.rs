@@ -6,11 +6,13 @@ use sqlx::FromRow;
 use uuid::Uuid;
 use waitingroom::{
     clock::Timestamp,
+    engine::{Reached, Unserved},
     ids::{BookingId, UserId},
+    numbers::Numbers,
     seats::{Hold, SeatSnapshot, ZoneSeats},
 };
 
-use super::{Checkpoint, Fate, StoreError, Summary, ZoneCount};
+use super::{Fate, StoreError, Summary, ZoneCount};
 use crate::{
     money::{Currency, Money},
     parcel::{Parcel, unpack},
@@ -188,9 +190,38 @@ impl TryFrom<ParcelRow> for Parcel {
     }
 }
 
-pub(super) fn checkpoint(row: Option<(i64, i64)>) -> Checkpoint {
-    row.map(|(sequence, head)| Checkpoint { sequence: sequence.max(0) as u64, head: head.max(0) as u64 })
-        .unwrap_or_default()
+/// Sequence, head, and what [`unserved`] wrote.
+pub(super) type CheckpointRow = (i64, i64, Option<Vec<u8>>);
+
+/// What was not written with the head that is there (by a version that does not know of it, say) is as of a lower one: whoever is above that
+/// counts as unserved.
+pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<Reached, StoreError> {
+    let Some((sequence, head, unserved)) = row else { return Ok(Reached::default()) };
+    let (sequence, head) = (sequence.max(0) as u64, head.max(0) as u64);
+    let unserved = match unserved {
+        None => Unserved::default(),
+        Some(bytes) => {
+            let (as_of, mut unserved) = unserved_from(&bytes).ok_or_else(|| corrupt("line_unserved"))?;
+            unserved.waiting.insert_run(as_of + 1, head);
+            unserved
+        }
+    };
+    Ok(Reached { sequence, head, unserved })
+}
+
+/// The head, the length of the numbers that wait, those, and those that are out of everybody's count; see [`Numbers::to_bytes`].
+pub(super) fn unserved(reached: &Reached) -> Vec<u8> {
+    let (waiting, returned) = (reached.unserved.waiting.to_bytes(), reached.unserved.returned.to_bytes());
+    let (head, length) = (reached.head.to_be_bytes(), (waiting.len() as u32).to_be_bytes());
+    [&head[..], &length, &waiting, &returned].concat()
+}
+
+fn unserved_from(bytes: &[u8]) -> Option<(u64, Unserved)> {
+    let (head, rest) = bytes.split_first_chunk()?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let (waiting, returned) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+    let unserved = Unserved { waiting: Numbers::from_bytes(waiting)?, returned: Numbers::from_bytes(returned)? };
+    Some((u64::from_be_bytes(*head), unserved))
 }
 
 pub(super) fn fates(rows: Vec<(Uuid, String)>) -> Result<HashMap<BookingId, Fate>, StoreError> {

@@ -154,14 +154,25 @@ pub(super) const USER_PAGE: &str = "SELECT user_id, CAST(COALESCE(sum(
         SELECT user_id FROM (SELECT user_id FROM bookings WHERE user_id > $2 ORDER BY user_id LIMIT $3) AS page
     ) GROUP BY user_id ORDER BY user_id";
 
-pub(super) const CHECKPOINT: &str = "SELECT line_sequence, line_head FROM events WHERE event_id = $1";
+pub(super) const CHECKPOINT: &str = "SELECT line_sequence, line_head, line_unserved FROM events WHERE event_id = $1";
 
 pub(super) const SAVE_CHECKPOINT: &str = "UPDATE events
-    SET line_sequence = CASE WHEN line_sequence > $2 THEN line_sequence ELSE $2 END,
-        line_head = CASE WHEN line_head > $3 THEN line_head ELSE $3 END
-    WHERE event_id = $1";
+    SET line_sequence = $2, line_head = $3, line_unserved = $4
+    WHERE event_id = $1 AND (line_sequence < $2 OR (line_sequence = $2 AND line_head <= $3))";
 
-pub(super) const CLEAR_CHECKPOINT: &str = "UPDATE events SET line_sequence = 0, line_head = 0 WHERE event_id = $1";
+pub(super) const CLEAR_CHECKPOINT: &str =
+    "UPDATE events SET line_sequence = 0, line_head = 0, line_unserved = NULL WHERE event_id = $1";
+
+pub(super) const HANDOVER: &str = "SELECT handover_mark, handover_until_ms FROM events
+    WHERE event_id = $1 AND handover_mark IS NOT NULL";
+
+pub(super) const BEGIN_HANDOVER: &str =
+    "UPDATE events SET handover_mark = $2, handover_until_ms = $3 WHERE event_id = $1";
+
+pub(super) const HASTEN_HANDOVER: &str = "UPDATE events SET handover_until_ms = 0 WHERE event_id = $1";
+
+pub(super) const END_HANDOVER: &str =
+    "UPDATE events SET handover_mark = NULL, handover_until_ms = 0 WHERE event_id = $1 AND handover_mark = $2";
 
 pub(super) const LEASE_SYNC: &str =
     "UPDATE events SET sync_lease_until_ms = $3 WHERE event_id = $1 AND sync_lease_until_ms <= $2";

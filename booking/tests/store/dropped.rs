@@ -25,7 +25,7 @@ use super::{
 type Step<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Everything that a store does.
-const STEPS: [&str; 24] = [
+const STEPS: [&str; 28] = [
     "insert",
     "insert duplicates",
     "decide",
@@ -41,6 +41,10 @@ const STEPS: [&str; 24] = [
     "lease parcels",
     "remove parcels",
     "save checkpoint",
+    "handover",
+    "begin handover",
+    "hasten handover",
+    "end handover",
     "lease sync",
     "beat",
     "user seats",
@@ -97,7 +101,11 @@ fn step<'a>(name: &'static str, store: &'a SharedStore, event: &'a Event, there:
             "audit" => drop(store.audit(None, i64::MAX, 10).await),
             "lease parcels" => drop(store.lease_parcels(Uuid::nil(), NOW, NOW, 10).await),
             "remove parcels" => drop(store.remove_parcels(&[1, 2]).await),
-            "save checkpoint" => drop(store.save_checkpoint(id, Default::default()).await),
+            "save checkpoint" => drop(store.save_checkpoint(id, &Default::default()).await),
+            "handover" => drop(store.handover(id).await),
+            "begin handover" => drop(store.begin_handover(id, "a mark", NOW).await),
+            "hasten handover" => drop(store.hasten_handover(id).await),
+            "end handover" => drop(store.end_handover(id, "a mark").await),
             "lease sync" => drop(store.lease_sync(id, NOW, NOW).await),
             "beat" => drop(store.beat().await),
             "user seats" => drop(store.user_seats(id, None, 10).await),

@@ -1,7 +1,12 @@
 //! The catalogue, the snapshot, the checkpoints.
 
-use booking::store::{Checkpoint, Moment::Given, SharedStore, StoreError, Verb};
-use waitingroom::line::QueuePatch;
+use booking::store::{Moment::Given, SharedStore, StoreError, Verb};
+use waitingroom::{
+    clock::Timestamp,
+    engine::{Reached, Unserved},
+    line::QueuePatch,
+    numbers::Numbers,
+};
 
 use super::fixtures::{NOW, event, later, operator, reservation, stored_event, wish};
 
@@ -59,12 +64,36 @@ pub(crate) async fn the_snapshot_is_what_the_engine_needs(store: SharedStore) {
 
 pub(crate) async fn checkpoints_never_move_back(store: SharedStore) {
     let id = stored_event(&store, &[1]).await.event_id;
-    assert_eq!(store.checkpoint(id).await.unwrap(), Checkpoint::default());
-    store.save_checkpoint(id, Checkpoint { sequence: 20, head: 5 }).await.unwrap();
-    store.save_checkpoint(id, Checkpoint { sequence: 10, head: 7 }).await.unwrap();
-    assert_eq!(store.checkpoint(id).await.unwrap(), Checkpoint { sequence: 20, head: 7 });
+    assert_eq!(store.checkpoint(id).await.unwrap(), Reached::default());
+    let reached = |sequence, head, waiting: &[u64], returned: &[u64]| {
+        let numbers = |numbers: &[u64]| numbers.iter().copied().collect::<Numbers>();
+        let unserved = Unserved { waiting: numbers(waiting), returned: numbers(returned) };
+        Reached { sequence, head, unserved }
+    };
+    let (mark, until) = ("a mark", later(60_000));
+    assert_eq!(store.handover(id).await.unwrap(), None);
+    store.begin_handover(id, mark, until).await.unwrap();
+    assert_eq!(store.handover(id).await.unwrap(), Some((mark.to_owned(), until)));
+    store.hasten_handover(id).await.unwrap();
+    store.end_handover(id, "another").await.unwrap();
+    assert_eq!(store.handover(id).await.unwrap(), Some((mark.to_owned(), Timestamp::default())));
+    store.end_handover(id, mark).await.unwrap();
+    assert_eq!(store.handover(id).await.unwrap(), None);
+
+    let first = reached(20, 9, &[3, 4, 8], &[7]);
+    store.save_checkpoint(id, &first).await.unwrap();
+    assert_eq!(store.checkpoint(id).await.unwrap(), first);
+    for older in [reached(10, 12, &[], &[]), reached(20, 8, &[], &[])] {
+        store.save_checkpoint(id, &older).await.unwrap();
+        assert_eq!(store.checkpoint(id).await.unwrap(), first, "what came later");
+    }
+    // The same head with fewer who wait for their pass; a line that was begun anew, whose head goes back.
+    for later in [reached(20, 9, &[3], &[]), reached(1_000_020, 7, &[], &[2])] {
+        store.save_checkpoint(id, &later).await.unwrap();
+        assert_eq!(store.checkpoint(id).await.unwrap(), later);
+    }
     store.clear_checkpoint(id).await.unwrap();
-    assert_eq!(store.checkpoint(id).await.unwrap(), Checkpoint::default());
+    assert_eq!(store.checkpoint(id).await.unwrap(), Reached::default());
 }
 
 pub(crate) async fn one_instance_syncs_at_a_time(store: SharedStore) {

@@ -162,6 +162,8 @@ pub fn simulate(kind: Kind, seed: u64) -> Vec<Told> {
         epoch: "e1".parse().expect("an epoch is letters and digits"),
         sequence: 0,
         head: 0,
+        unserved: Default::default(),
+        mark: None,
         release_from: begin,
     };
     let zone = ZoneSeats { zone_id: uuid::Uuid::from_u128(2).into(), available: 1_000_000 };

@@ -12,8 +12,8 @@ use crate::booking_client::EventHead;
 pub(super) enum Here {
     /// Not in this line.
     Outside,
-    /// In it.
-    InLine { position: u64, total: u64, wait: Option<Duration> },
+    /// In it; without a position while the line is being rebuilt.
+    InLine { position: Option<u64>, total: u64, wait: Option<Duration> },
     /// In front, with a pass.
     Turn { left: Duration },
 }
@@ -72,13 +72,18 @@ fn door(words: &Words, event: &EventHead) -> Markup {
     }
 }
 
-fn in_line(words: &Words, event: &EventHead, position: u64, total: u64, wait: Option<Duration>) -> Markup {
+fn in_line(words: &Words, event: &EventHead, position: Option<u64>, total: u64, wait: Option<Duration>) -> Markup {
     html! {
         section .card .place {
             h2 { (words.in_line) }
             p .hint { (words.position) }
-            p .position { (position) }
-            p { (words.of) " " (total) }
+            @if let Some(position) = position {
+                p .position { (position) }
+                p { (words.of) " " (total) }
+            } @else {
+                p .position { "…" }
+                p { (words.counting) }
+            }
             @if event.state != SaleState::Open { p .standing { (words.state(event.state)) } }
             @else if let Some(wait) = wait { p { (words.wait) " " (minutes(wait)) " " (words.minutes) } }
             p .hint { (words.keep) }

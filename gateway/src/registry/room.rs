@@ -53,15 +53,29 @@ pub(crate) enum Applied {
 pub(crate) struct RoomView {
     pub(crate) settings: QueueSettings,
     pub(crate) seats_left: u64,
+    /// Everybody in line, when that was known last.
+    pub(crate) total: Option<u64>,
     known: bool,
+    /// The number of seats has been heard.
+    seats_known: bool,
     pace: Pace,
 }
 
 impl RoomView {
     /// What to tell of the wait from this position.
     pub(crate) fn estimate(&self, position: u64, now: Timestamp) -> Estimate {
-        let seats_left = if self.known { self.seats_left } else { u64::MAX };
+        let seats_left = if self.known && self.seats_known { self.seats_left } else { u64::MAX };
         self.pace.estimate(position, &self.settings, seats_left, now)
+    }
+
+    /// Takes over what a message says of the line as a whole; while that is being rebuilt, it does not know.
+    fn hear(&mut self, progress: &Progress) {
+        if progress.seats_known {
+            (self.seats_left, self.seats_known) = (progress.seats_left, true);
+        }
+        if !progress.counting {
+            self.total = Some(progress.total);
+        }
     }
 }
 
@@ -72,6 +86,8 @@ struct Track {
     waiting: BTreeMap<u64, Progress>,
     waiting_since: Option<Timestamp>,
     looked_at: Timestamp,
+    /// The line is being rebuilt, as far as was heard.
+    counting: bool,
     view: RoomView,
 }
 
@@ -95,6 +111,8 @@ struct LocalUser {
     told_wait: u32,
     told_reason: Option<WaitReason>,
     passed_over: bool,
+    /// The position is a bound: it was read while the line was being rebuilt.
+    counting: bool,
     /// Two fit without an allocation; more tabs are rare.
     slots: SmallVec<[Arc<Slot>; 2]>,
 }
@@ -129,7 +147,12 @@ impl Room {
             track.view.estimate(place.position, track.looked_at)
         };
         let mut local = self.users.entry(user.clone()).or_insert_with(|| LocalUser::new(place));
+        let number = local.number;
         self.renew(&mut local, place);
+        if local.number != number {
+            let tabs = local.slots.iter().filter(|known| !Arc::ptr_eq(known, slot));
+            tabs.for_each(|tab| tab.put_place(event, place.clone()));
+        }
         if !local.slots.iter().any(|known| Arc::ptr_eq(known, slot)) {
             if local.slots.len() >= MAX_CONNECTIONS {
                 return Err(TooManyConnections);
@@ -157,17 +180,48 @@ impl Room {
         track.epoch.clone().filter(|known| known == epoch).unwrap_or_else(|| epoch.clone())
     }
 
-    /// Has no removal been applied here that the place does not count?
+    /// Has no removal been applied here that the place does not count, and was the line not rebuilt since?
     fn is_current(&self, place: &Place) -> bool {
         let track = self.track.lock();
-        !track.view.known || track.epoch.as_ref() != Some(&place.epoch) || track.revision <= place.revision
+        !track.view.known
+            || track.epoch.as_ref() != Some(&place.epoch)
+            || (track.revision <= place.revision && (track.counting || !place.counting))
     }
 
-    pub(super) fn refresh(&self, user: &UserId, place: &Place) {
+    /// Takes over a place that was read again. False where that was too early: it has to be read once more.
+    pub(super) fn refresh(&self, event: EventId, user: &UserId, place: &Place) -> bool {
+        let place = &Place { epoch: self.same_epoch(&place.epoch), ..place.clone() };
+        let (view, looked_at, is_current) = (self.view(), self.track.lock().looked_at, self.is_current(place));
+        let mut is_news = true;
         if let Some(mut local) = self.users.get_mut(user) {
+            let (number, counted) = (local.number, local.counting);
+            is_news = counted || place.counting;
             self.renew(&mut local, place);
+            if local.number != number && local.position > 0 {
+                local.slots.iter().for_each(|slot| slot.put_place(event, place.clone()));
+                local.told = local.position;
+            } else if counted && !local.counting && local.position > 0 {
+                let news = local.counted(place.total, &view, looked_at);
+                let laid = local.slots.iter().filter(|slot| slot.lay_position(event, news.clone()));
+                laid.for_each(|slot| self.waking.add(slot));
+            }
         }
         self.waits.store(true, Ordering::Release);
+        is_current || !is_news
+    }
+
+    /// The client of this connection was told this position of this number before: none that is worse follows.
+    pub(super) fn told_before(&self, event: EventId, user: &UserId, number: u64, position: u64, slot: &Slot) {
+        if let Some(mut local) = self.users.get_mut(user).filter(|local| local.number == number) {
+            local.told = local.told.min(position);
+            slot.forget_positions_above(event, position);
+        }
+    }
+
+    /// The position of this number that the user was told last.
+    pub(super) fn told(&self, user: &UserId, number: u64) -> Option<u64> {
+        let local = self.users.get(user)?;
+        (local.number == number && local.told < u64::MAX).then_some(local.told)
     }
 
     /// Takes a reading over. Who has a pass is not moved on by messages: what has been applied here meanwhile counts for them too, so
@@ -182,12 +236,12 @@ impl Room {
         local.renew(place);
     }
 
-    /// Takes a connection away; true where it was the user's last one here.
-    pub(super) fn detach(&self, user: &UserId, slot: &Arc<Slot>) -> bool {
+    /// Takes a connection away; where it was the user's last one here, answers the place as it was told.
+    pub(super) fn detach(&self, user: &UserId, slot: &Arc<Slot>) -> Option<Place> {
         if let Some(mut local) = self.users.get_mut(user) {
             local.slots.retain(|known| !Arc::ptr_eq(known, slot));
         }
-        self.users.remove_if(user, |_, local| local.slots.is_empty()).is_some()
+        self.users.remove_if(user, |_, local| local.slots.is_empty()).map(|(_, local)| local.place_as_told())
     }
 
     /// Has the user a connection here?
@@ -230,10 +284,9 @@ impl Room {
         ends
     }
 
-    /// Line and number of a user who waits in an incarnation of the line that is not the one known now.
-    pub(super) fn stranded(&self, user: &UserId) -> Option<(Epoch, u64)> {
-        let current = self.track.lock().epoch.clone()?;
-        self.ticket(user).filter(|(epoch, _)| *epoch != current)
+    /// Which incarnation of the line is known.
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        self.track.lock().epoch.clone()
     }
 
     /// Does anybody wait in an incarnation of the line that is not the one known now?
@@ -261,16 +314,17 @@ impl Room {
     }
 
     pub(super) fn progress(&self, progress: &Progress, now: Timestamp) -> Applied {
-        let (first, ready) = {
+        let (first, recounted, ready) = {
             let mut track = self.track.lock();
-            let first = !track.view.known;
+            let (first, counting) = (!track.view.known, track.counting);
             match track.accept(progress, now) {
-                Ok(ready) => (first, ready),
+                Ok(ready) => (first, counting && !track.counting, ready),
                 Err(applied) => return applied,
             }
         };
         // The first message that is heard may not be the first that was sent.
-        let missed = first && self.users.iter().any(|local| local.revision < progress.from);
+        let unheard = |local: &LocalUser| local.revision < progress.from || (local.counting && !progress.counting);
+        let missed = recounted || (first && self.users.iter().any(|local| unheard(&local)));
         self.settings(progress.event_id, &progress.settings);
         for progress in ready {
             self.project(&progress, now);
@@ -288,6 +342,9 @@ impl Room {
         let mut waits = false; // whoever comes while this is found out says so themselves
         for mut local in self.users.iter_mut().filter(|local| local.position > 0) {
             waits = true;
+            if local.counting || local.epoch != progress.epoch {
+                continue; // their rank is about to be read
+            }
             local.step(progress, &removed);
             if let Some(news) = local.news(progress.total, &view, last, now) {
                 let laid = local.slots.iter().filter(|slot| slot.lay_position(progress.event_id, news.clone()));
@@ -356,14 +413,16 @@ impl Track {
         self.revision = progress.to;
         self.waiting.clear();
         self.waiting_since = None;
-        self.view.seats_left = progress.seats_left;
+        self.counting = progress.counting;
+        self.view.hear(progress);
     }
 
     fn contiguous(&mut self, now: Timestamp) -> Vec<Progress> {
         let mut ready = Vec::new();
         while let Some(next) = self.waiting.remove(&self.revision) {
             self.view.pace.observe(&next, now);
-            self.view.seats_left = next.seats_left;
+            self.view.hear(&next);
+            self.counting = next.counting;
             let still = next.from == next.to;
             self.revision = next.to;
             ready.push(next);
@@ -396,6 +455,7 @@ impl LocalUser {
             told_wait: u32::MAX,
             told_reason: None,
             passed_over: false,
+            counting: place.counting,
             slots: SmallVec::new(),
         }
     }
@@ -403,7 +463,7 @@ impl LocalUser {
     /// Takes a reading over, unless a later one was: readings of several connections may overtake each other.
     fn renew(&mut self, place: &Place) {
         let same = self.number == place.number && self.epoch == place.epoch;
-        if same && place.revision < self.revision {
+        if same && (place.revision < self.revision || (place.counting && !self.counting)) {
             return;
         }
         if self.number != place.number {
@@ -413,6 +473,29 @@ impl LocalUser {
         self.epoch = place.epoch.clone();
         self.position = place.position;
         self.revision = place.revision;
+        self.counting = place.counting;
+    }
+
+    /// The place, with the position that was told last.
+    fn place_as_told(self) -> Place {
+        Place {
+            number: self.number,
+            epoch: self.epoch,
+            position: self.position.min(self.told),
+            total: 0,
+            revision: self.revision,
+            grant: None,
+            counting: self.counting,
+        }
+    }
+
+    /// The message that the line is counted: also where the position is the same.
+    fn counted(&mut self, total: u64, view: &RoomView, now: Timestamp) -> PositionNews {
+        let position = self.position.min(self.told);
+        let estimate = view.estimate(position, now);
+        self.told = position;
+        self.note(estimate);
+        PositionNews { position, total: total.max(position), seats_left: view.seats_left, estimate }
     }
 
     /// Moves who waits on by one message; `removed` are its removals in the order of numbers, to be searched instead of counted by each

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use waitingroom::{
     engine::EngineError,
     ids::{EventId, PassId},
-    line::{Grant, Lapse, QueueSettings},
+    line::{Grant, Lapse, Place, QueueSettings},
 };
 
 use super::pace::Estimate;
@@ -36,6 +36,8 @@ pub(crate) struct PositionNews {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct News {
     pub(crate) position: Option<PositionNews>,
+    /// Another place than the one that the client knows: with a number, and so a ticket, of its own.
+    pub(crate) place: Option<Box<Place>>,
     pub(crate) pass: Option<Arc<Grant>>,
     pub(crate) lapse: Option<Lapse>,
     pub(crate) sale: Option<Arc<QueueSettings>>,
@@ -155,6 +157,13 @@ impl Slot {
         self.put(event, |news| {
             news.position = None; // the pass is the better news
             news.pass = Some(grant);
+        });
+    }
+
+    pub(crate) fn put_place(&self, event: EventId, place: Place) {
+        self.put(event, |news| {
+            news.position = None; // of another place
+            news.place = Some(Box::new(place));
         });
     }
 

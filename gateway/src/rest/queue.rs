@@ -8,6 +8,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use waitingroom::{
     absence::Presence,
+    engine::LineStatus,
     http::{Json, Path, Query, RawBody, from_slice},
     ids::EventId,
     line::SaleState,
@@ -38,6 +39,7 @@ pub(super) async fn join(
     let (event, user) = (body.event_id, &identity.user);
     let ticket = body.ticket.as_deref();
     let (new, place) = gateway.admit_to_line(event, &identity, address, Presence::Poll, ticket).await?;
+    let place = gateway.told_by_poll(event, user, place);
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     let answer = gateway.answer(event, user, &place);
     let answer = match (&place.grant, bearer(&headers)) {
@@ -62,6 +64,7 @@ pub(super) async fn position(
 ) -> Result<Json<PlaceAnswer>, Problem> {
     let place = gateway.find_place(event, &identity.user, &Presence::Poll).await?;
     gateway.note_poll(event, &identity);
+    let place = gateway.told_by_poll(event, &identity.user, place);
     Ok(Json(gateway.answer(event, &identity.user, &place)))
 }
 
@@ -124,12 +127,24 @@ pub(super) async fn status(
     Ok(Json(Status {
         event_id,
         state: status.settings.state,
-        message: status.settings.message,
-        total_in_queue: status.total,
+        total_in_queue: total(&gateway, event_id, &status),
         active_passes: status.active,
         max_active: status.settings.max_active,
         rate_per_second: status.settings.rate_per_second,
         rate_effective: paced_rate(status.settings.rate_per_second, status.share),
-        seats_left: status.seats_left,
+        seats_left: seats_left(&gateway, event_id, &status),
+        message: status.settings.message,
     }))
+}
+
+/// While the line is being rebuilt, those who are back are not everybody.
+fn total(gateway: &Gateway, event: EventId, status: &LineStatus) -> u64 {
+    let known = if status.counting { gateway.0.registry.total(event) } else { None };
+    known.map_or(status.total, |known| known.max(status.total))
+}
+
+/// Before the seats are loaded, what was known last.
+fn seats_left(gateway: &Gateway, event: EventId, status: &LineStatus) -> u64 {
+    let known = if status.seats_known { None } else { gateway.0.registry.seats_left(event) };
+    known.unwrap_or(status.seats_left)
 }

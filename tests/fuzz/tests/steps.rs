@@ -58,6 +58,8 @@ impl Line {
             epoch: "e1".parse().unwrap(),
             sequence: 1_000,
             head: 0,
+            unserved: Default::default(),
+            mark: None,
             release_from: Timestamp::default(),
         };
         line.engine.open(line.event, &opening, moment(0)).await.unwrap();

@@ -32,7 +32,15 @@ impl Cost {
 pub(crate) async fn open(engine: &dyn Engine, settings: QueueSettings) -> EventId {
     let event: EventId = Uuid::new_v4().into();
     let release_from = Timestamp::default();
-    let opening = Opening { settings, epoch: "now".parse().unwrap(), sequence: 0, head: 0, release_from };
+    let opening = Opening {
+        settings,
+        epoch: "now".parse().unwrap(),
+        sequence: 0,
+        head: 0,
+        unserved: Default::default(),
+        mark: None,
+        release_from,
+    };
     engine.open(event, &opening, Clock::System.now()).await.unwrap();
     event
 }

@@ -92,6 +92,20 @@ impl Gathering {
         self.act(event, user, Act::Resume(presence)).await?.found()
     }
 
+    /// As [`super::Engine::bring_back`].
+    ///
+    /// # Errors
+    /// As [`Gathering::join`].
+    pub async fn bring_back(
+        &self,
+        event: EventId,
+        user: &UserId,
+        presence: Presence,
+        ticket: (Epoch, u64),
+    ) -> Result<Option<Place>, EngineError> {
+        self.act(event, user, Act::BringBack { presence, ticket }).await?.found()
+    }
+
     /// As [`super::Engine::leave`].
     ///
     /// # Errors

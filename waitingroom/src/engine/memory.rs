@@ -1,6 +1,7 @@
 //! The engine in this process's memory: the embedded default, and the executable specification that the Redis scripts are
 //! held against.
 
+mod earlier;
 mod line;
 mod ranks;
 mod schedule;
@@ -12,7 +13,7 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 
 use self::{line::Line, seats::Seats};
-use super::{Act, Acted, Action, Engine, EngineError, LineStatus, Opening, Released, Scope};
+use super::{Act, Acted, Action, Engine, EngineError, Frozen, LineStatus, Opening, Reached, Released, Scope};
 use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId, UserId},
@@ -26,6 +27,7 @@ use crate::{
 struct Sale {
     line: Line,
     seats: Seats,
+    is_frozen: bool,
 }
 
 impl Sale {
@@ -54,6 +56,12 @@ impl MemoryEngine {
         let mut sale = sale.lock();
         Ok(step(&mut sale))
     }
+
+    /// A step that changes something.
+    fn change<T>(&self, event: EventId, step: impl FnOnce(&mut Sale) -> T) -> Result<T, EngineError> {
+        let frozen = || EngineError::Unavailable("the line is frozen".to_owned());
+        self.step(event, |sale| if sale.is_frozen { Err(frozen()) } else { Ok(step(sale)) })?
+    }
 }
 
 #[async_trait]
@@ -61,13 +69,17 @@ impl Engine for MemoryEngine {
     async fn open(&self, event: EventId, opening: &Opening, now: Timestamp) -> Result<Epoch, EngineError> {
         let mut sales = self.sales.write();
         let sale = sales.entry(event).or_insert_with(|| {
-            Arc::new(Mutex::new(Sale { line: Line::open(event, opening, now), seats: Seats::default() }))
+            Arc::new(Mutex::new(Sale {
+                line: Line::open(event, opening, now),
+                seats: Seats::default(),
+                is_frozen: false,
+            }))
         });
         Ok(sale.lock().line.epoch.clone())
     }
 
     async fn configure(&self, event: EventId, settings: &QueueSettings) -> Result<(), EngineError> {
-        self.step(event, |sale| sale.line.settings = settings.clone())
+        self.change(event, |sale| sale.line.settings = settings.clone())
     }
 
     async fn events(&self) -> Result<Vec<EventId>, EngineError> {
@@ -75,7 +87,27 @@ impl Engine for MemoryEngine {
     }
 
     async fn status(&self, event: EventId) -> Result<LineStatus, EngineError> {
-        self.step(event, |sale| sale.line.status(sale.seats.stock()))
+        self.step(event, |sale| LineStatus {
+            frozen: sale.is_frozen.then_some(Frozen::Here),
+            ..sale.line.status(sale.seats.stock())
+        })
+    }
+
+    async fn reached(&self, event: EventId) -> Result<Reached, EngineError> {
+        self.step(event, |sale| sale.line.reached())
+    }
+
+    /// What this process loses is lost: no mark outlives it.
+    async fn freeze(&self, event: EventId, _mark: &str) -> Result<(), EngineError> {
+        self.step(event, |sale| sale.is_frozen = true)
+    }
+
+    async fn thaw(&self, event: EventId, now: Timestamp) -> Result<(), EngineError> {
+        self.step(event, |sale| {
+            if std::mem::take(&mut sale.is_frozen) {
+                sale.line.hold_back(now);
+            }
+        })
     }
 
     async fn remove(&self, event: EventId) -> Result<(), EngineError> {
@@ -84,11 +116,11 @@ impl Engine for MemoryEngine {
     }
 
     async fn act(&self, event: EventId, actions: &[Action], now: Timestamp) -> Result<Vec<Acted>, EngineError> {
-        self.step(event, |sale| actions.iter().map(|action| sale.act(action, now)).collect())
+        self.change(event, |sale| actions.iter().map(|action| sale.act(action, now)).collect())
     }
 
     async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<bool, EngineError> {
-        self.step(event, |sale| sale.line.report_node(node, now))
+        self.change(event, |sale| sale.line.report_node(node, now))
     }
 
     async fn release(
@@ -100,7 +132,7 @@ impl Engine for MemoryEngine {
         scope: Scope,
         now: Timestamp,
     ) -> Result<Released, EngineError> {
-        self.step(event, |sale| sale.line.release(batch, limit, share, scope, sale.seats.stock(), now))
+        self.change(event, |sale| sale.line.release(batch, limit, share, scope, sale.seats.stock(), now))
     }
 
     async fn reserve_all(
@@ -109,7 +141,7 @@ impl Engine for MemoryEngine {
         requests: &[Reserve],
         now: Timestamp,
     ) -> Result<Vec<ReserveOutcome>, EngineError> {
-        self.step(event, |sale| {
+        self.change(event, |sale| {
             let reserve = |request| sale.seats.reserve(&mut sale.line, request, now);
             requests.iter().map(reserve).collect()
         })
@@ -121,7 +153,7 @@ impl Engine for MemoryEngine {
         settlements: &[(BookingId, Settlement)],
         now: Timestamp,
     ) -> Result<(), EngineError> {
-        self.step(event, |sale| {
+        self.change(event, |sale| {
             for (booking, settlement) in settlements {
                 sale.seats.settle(&mut sale.line, *booking, *settlement, now);
             }
@@ -147,10 +179,10 @@ impl Engine for MemoryEngine {
     }
 
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError> {
-        self.step(event, |sale| sale.seats.begin_sync(&mut sale.line, now))
+        self.change(event, |sale| sale.seats.begin_sync(&mut sale.line, now))
     }
 
     async fn load_seats(&self, event: EventId, snapshot: &SeatSnapshot, now: Timestamp) -> Result<(), EngineError> {
-        self.step(event, |sale| sale.seats.load(&mut sale.line, snapshot, now))
+        self.change(event, |sale| sale.seats.load(&mut sale.line, snapshot, now))
     }
 }

@@ -29,7 +29,9 @@ use self::{
     steps::{Step, Steps},
     watch::Watch,
 };
-use super::{Acted, Action, Engine, EngineError, LineStatus, Opening, Released, SYNC_WINDOW_MS, Scope, TALLY_LIMIT};
+use super::{
+    Acted, Action, Engine, EngineError, LineStatus, Opening, Reached, Released, SYNC_WINDOW_MS, Scope, TALLY_LIMIT,
+};
 use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId, UserId},
@@ -123,6 +125,18 @@ impl Engine for RedisEngine {
     /// Redis takes what this process writes, and the user that it has there may do all that the steps do.
     async fn ready(&self) -> Result<(), EngineError> {
         self.probe().await.map(drop)
+    }
+
+    async fn reached(&self, event: EventId) -> Result<Reached, EngineError> {
+        reply::reached(self.call(&self.steps.reached, event).run().await?)
+    }
+
+    async fn freeze(&self, event: EventId, mark: &str) -> Result<(), EngineError> {
+        self.call(&self.steps.freeze, event).arg(mark).run().await.map(drop)
+    }
+
+    async fn thaw(&self, event: EventId, now: Timestamp) -> Result<(), EngineError> {
+        self.call(&self.steps.thaw, event).at(now).run().await.map(drop)
     }
 
     /// Its memories of burned passes and idempotency keys are out of force at once, and expire.

@@ -136,7 +136,7 @@ pub(crate) async fn a_ticket_of_an_earlier_line_is_seated_again_once(engine: Sha
 pub(crate) async fn nobody_is_released_before_the_line_has_recovered(engine: SharedEngine) {
     let sale =
         Sale::open_as(engine, &Opening { release_from: Sale::START.plus(Duration::from_secs(5)), ..rebuilt() }).await;
-    sale.join("ann").await;
+    sale.try_join("ann", at("n1"), Some(("earlier", 50))).await;
     sale.wait(4_999);
     assert_eq!(sale.release().await.granted, []);
     sale.wait(1);

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use waitingroom::{
     absence::{NODE_TIMEOUT, Presence},
     clock::Timestamp,
-    engine::{Join, JoinOutcome, LineStatus, Opening, Released, Scope, SharedEngine},
+    engine::{Join, JoinOutcome, LineStatus, Opening, Released, Scope, SharedEngine, Unserved},
     ids::{BookingId, EventId, NodeId, UserId, ZoneId},
     line::{Grant, Place, QueueSettings},
     rate::Share,
@@ -26,7 +26,15 @@ pub(crate) fn quick() -> QueueSettings {
 }
 
 pub(crate) fn opening(settings: QueueSettings, now: Timestamp) -> Opening {
-    Opening { settings, epoch: "now".parse().unwrap(), sequence: 0, head: 0, release_from: now }
+    Opening {
+        settings,
+        epoch: "now".parse().unwrap(),
+        sequence: 0,
+        head: 0,
+        unserved: Unserved::default(),
+        mark: None,
+        release_from: now,
+    }
 }
 
 impl Sale {

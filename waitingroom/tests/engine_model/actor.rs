@@ -6,9 +6,10 @@ use uuid::Uuid;
 use waitingroom::{
     absence::Presence,
     clock::Timestamp,
-    engine::{Act, Action, Engine, EngineError, Opening, Scope, memory::MemoryEngine, redis::RedisEngine},
+    engine::{Act, Action, Engine, EngineError, Opening, Scope, Unserved, memory::MemoryEngine, redis::RedisEngine},
     ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId, ZoneId},
     line::QueueSettings,
+    numbers::Numbers,
     rate::Share,
     seats::{Hold, Reserve, SeatSnapshot, ZoneSeats},
 };
@@ -30,7 +31,7 @@ macro_rules! both {
     }};
 }
 
-/// Numbers up to this were given out before the line was opened; up to [`SERVED`] they were served.
+/// Numbers up to this were given out before the line was opened; up to [`SERVED`] they were released, save for the last two.
 const EARLIER: u64 = 12;
 const SERVED: u64 = 3;
 
@@ -89,6 +90,7 @@ impl Actor {
         match step {
             Operation::Join { .. }
             | Operation::Resume { .. }
+            | Operation::BringBack { .. }
             | Operation::Detach { .. }
             | Operation::Leave { .. }
             | Operation::Acknowledge { .. } => {
@@ -157,6 +159,10 @@ impl Actor {
             Operation::Resume { user: index, node } => {
                 Action { user: user(*index), what: Act::Resume(presence(*node)) }
             }
+            Operation::BringBack { user: index, node, ticket: (own, number) } => {
+                let (presence, ticket) = (presence(*node), (self.epoch(*own), *number));
+                Action { user: user(*index), what: Act::BringBack { presence, ticket } }
+            }
             Operation::Detach { user: index, node: from } => {
                 Action { user: user(*index), what: Act::Detach(node(*from)) }
             }
@@ -222,7 +228,9 @@ impl Actor {
     fn opening(&mut self, settings: QueueSettings) -> Opening {
         self.epochs += 1;
         let epoch = format!("e{}", self.epochs).parse().unwrap();
-        Opening { settings, epoch, sequence: EARLIER, head: SERVED, release_from: later(self.now, 2_000) }
+        let unserved = Unserved { waiting: Numbers::run(2, 2), returned: Numbers::run(3, 3) };
+        let release_from = later(self.now, 2_000);
+        Opening { settings, epoch, sequence: EARLIER, head: SERVED, unserved, mark: None, release_from }
     }
 
     /// The epoch in force, or an earlier one.
@@ -268,8 +276,8 @@ fn hold(request: &Reserve) -> Hold {
 }
 
 async fn state(engine: &dyn Engine, event: EventId) -> String {
-    let (status, seats) = tokio::join!(engine.status(event), engine.seats(event));
-    format!("{:?} {:?}", told(status), told(seats))
+    let (status, seats, reached) = tokio::join!(engine.status(event), engine.seats(event), engine.reached(event));
+    format!("{:?} {:?} {:?}", told(status), told(seats), told(reached))
 }
 
 fn shown<T: Debug>((expected, answered): (Result<T, EngineError>, Result<T, EngineError>)) -> Answers {

@@ -8,6 +8,7 @@ use waitingroom::{line::SaleState, seats::Settlement};
 pub(crate) enum Operation {
     Join { user: usize, node: Option<usize>, ticket: Option<(bool, u64)> },
     Resume { user: usize, node: Option<usize> },
+    BringBack { user: usize, node: Option<usize>, ticket: (bool, u64) },
     Detach { user: usize, node: usize },
     Leave { user: usize },
     Acknowledge { user: Option<usize>, pass: usize },
@@ -60,12 +61,8 @@ pub(crate) const ZONES: usize = 3;
 /// Any steps, half of the time after some users have been given passes.
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Operation>> {
     let joins = (0..4).map(|user| Operation::Join { user, node: Some(user), ticket: None });
-    let opened = joins
-        .chain([
-            Operation::Wait { ms: 2_000 },
-            Operation::Release { limit: 4, tenths: 10, decided_ago_ms: 0, whole: true },
-        ])
-        .collect();
+    let released = Operation::Release { limit: 4, tenths: 10, decided_ago_ms: 0, whole: true };
+    let opened = [Operation::Wait { ms: 2_000 }].into_iter().chain(joins).chain([released]).collect();
     let before = prop_oneof![Just(Vec::new()), Just(opened)];
     (before, vec(step(), 1..100)).prop_map(|(before, steps)| [before, steps].concat())
 }
@@ -99,6 +96,8 @@ fn action() -> impl Strategy<Value = Operation> {
     prop_oneof![
         8 => join(),
         4 => (0..USERS, node()).prop_map(|(user, node)| Operation::Resume { user, node }),
+        3 => (0..USERS, node(), (prop::bool::weighted(0.2), 0..14u64))
+            .prop_map(|(user, node, ticket)| Operation::BringBack { user, node, ticket }),
         3 => (0..USERS, 0..NODES).prop_map(|(user, node)| Operation::Detach { user, node }),
         2 => (0..USERS).prop_map(|user| Operation::Leave { user }),
         2 => (other(), recent()).prop_map(|(user, pass)| Operation::Acknowledge { user, pass }),

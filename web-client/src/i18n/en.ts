@@ -80,6 +80,7 @@ export const english = (f: Format) => ({
       sold_out: "Every seat is held or sold at the moment. Some may come back.",
       slowed: "Booking takes longer than usual, so the line moves more slowly.",
       returned: "People who were here before you have come back to their places.",
+      counting: "Counting … The line is being put together again. Your place is kept, and nobody passes you.",
     } as Record<string, string>,
     sales: {
       paused: "The line is paused. Your place is kept, and nobody passes you meanwhile.",

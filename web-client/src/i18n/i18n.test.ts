@@ -1,7 +1,9 @@
 // Languages are found by preference; numbers, amounts and plurals follow the language.
 import { expect, test } from "vitest";
+import { english } from "./en";
 import { formatFor } from "./format";
 import { preferredLanguage } from "./language";
+import { thai } from "./th";
 
 test.each([
   [null, ["th-TH", "en"], "th"],
@@ -27,4 +29,10 @@ test("plurals take the form that the language asks for", () => {
 
 test("a countdown ends at zero", () => {
   expect([300_000, 59_001, 1, 0, -5].map(formatFor("en").clock)).toEqual(["5:00", "1:00", "0:01", "0:00", "0:00"]);
+});
+
+test.each(["paused", "sold_out", "slowed", "returned", "counting"])("why a wait is long (%s) has words in each language", (reason) => {
+  const words = [english(formatFor("en")), thai(formatFor("th"))].map(({ waiting }) => waiting.reasons[reason]);
+  for (const text of words) expect(text).toMatch(/\S/);
+  expect(words[0]).not.toBe(words[1]);
 });

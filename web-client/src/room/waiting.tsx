@@ -55,6 +55,8 @@ function Place({ state, position }: { state: State; position: Position }) {
   const standing = t.waiting.sales[sale];
   // A reason that is not known here is not shown: it is a word for programs.
   const reason = t.waiting.reasons[position.reason ?? ""];
+  // While the line is put together again, the number is only a bound.
+  const counting = position.reason === "counting";
   const range = sale === "open" ? position.wait_range_seconds : undefined;
   const wait = waitInWords(range, t.waiting.waits, f);
   const progress = position.first > 1 ? Math.min(1, (position.first - position.position) / (position.first - 1)) : 1;
@@ -62,15 +64,15 @@ function Place({ state, position }: { state: State; position: Position }) {
     <>
       <p class="hint">{t.waiting.position}</p>
       <p class="position numeral" data-testid="position">
-        {f.whole(position.position)}
+        {counting ? "…" : f.whole(position.position)}
       </p>
-      <p class="ahead">{ahead === 0 ? t.waiting.nobodyAhead : t.waiting.ahead(ahead)}</p>
+      {!counting && <p class="ahead">{ahead === 0 ? t.waiting.nobodyAhead : t.waiting.ahead(ahead)}</p>}
       <div role="progressbar" aria-label={t.waiting.progress} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(progress * 100)}>
         <Rope progress={progress} />
       </div>
       {(standing ?? reason) && (
         <p class="standing" data-testid="reason">
-          {standing ?? reason}
+          {counting ? reason : (standing ?? reason)}
         </p>
       )}
       <dl class="facts">

@@ -3,14 +3,15 @@
 use async_trait::async_trait;
 use waitingroom::{
     clock::Timestamp,
+    engine::Reached,
     ids::{EventId, UserId},
     seats::SeatSnapshot,
 };
 
 use super::SqliteStore;
 use crate::store::{
-    Checkpoint, InventoryStore, StoreError, ZoneCount,
-    row::{self, HoldRow, UserSeatsRow, ZoneCountRow},
+    InventoryStore, StoreError, ZoneCount,
+    row::{self, CheckpointRow, HoldRow, UserSeatsRow, ZoneCountRow},
     sql,
 };
 
@@ -53,20 +54,19 @@ impl InventoryStore for SqliteStore {
         .await
     }
 
-    async fn checkpoint(&self, event: EventId) -> Result<Checkpoint, StoreError> {
+    async fn checkpoint(&self, event: EventId) -> Result<Reached, StoreError> {
         self.step(async {
-            let query = sqlx::query_as::<_, (i64, i64)>(sql::CHECKPOINT).bind(event.uuid());
-            Ok(row::checkpoint(self.readers.run(async |on| query.fetch_optional(on).await).await?))
+            let query = sqlx::query_as::<_, CheckpointRow>(sql::CHECKPOINT).bind(event.uuid());
+            row::checkpoint(self.readers.run(async |on| query.fetch_optional(on).await).await?)
         })
         .await
     }
 
-    async fn save_checkpoint(&self, event: EventId, reached: Checkpoint) -> Result<(), StoreError> {
+    async fn save_checkpoint(&self, event: EventId, reached: &Reached) -> Result<(), StoreError> {
         self.step(async {
             let query = sqlx::query(sql::SAVE_CHECKPOINT).bind(event.uuid());
-            self.writer
-                .run(async |on| query.bind(reached.sequence as i64).bind(reached.head as i64).execute(on).await)
-                .await?;
+            let query = query.bind(reached.sequence as i64).bind(reached.head as i64).bind(row::unserved(reached));
+            self.writer.run(async |on| query.execute(on).await).await?;
             Ok(())
         })
         .await
@@ -75,6 +75,41 @@ impl InventoryStore for SqliteStore {
     async fn clear_checkpoint(&self, event: EventId) -> Result<(), StoreError> {
         self.step(async {
             self.writer.run(async |on| sqlx::query(sql::CLEAR_CHECKPOINT).bind(event.uuid()).execute(on).await).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn handover(&self, event: EventId) -> Result<Option<(String, Timestamp)>, StoreError> {
+        self.step(async {
+            let query = sqlx::query_as::<_, (String, i64)>(sql::HANDOVER).bind(event.uuid());
+            let row = self.readers.run(async |on| query.fetch_optional(on).await).await?;
+            Ok(row.map(|(mark, until)| (mark, Timestamp::from_millis(until))))
+        })
+        .await
+    }
+
+    async fn begin_handover(&self, event: EventId, mark: &str, until: Timestamp) -> Result<(), StoreError> {
+        self.step(async {
+            let query = sqlx::query(sql::BEGIN_HANDOVER).bind(event.uuid()).bind(mark).bind(until.millis());
+            self.writer.run(async |on| query.execute(on).await).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn hasten_handover(&self, event: EventId) -> Result<(), StoreError> {
+        self.step(async {
+            self.writer.run(async |on| sqlx::query(sql::HASTEN_HANDOVER).bind(event.uuid()).execute(on).await).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn end_handover(&self, event: EventId, mark: &str) -> Result<(), StoreError> {
+        self.step(async {
+            let query = sqlx::query(sql::END_HANDOVER).bind(event.uuid()).bind(mark);
+            self.writer.run(async |on| query.execute(on).await).await?;
             Ok(())
         })
         .await

@@ -25,6 +25,8 @@ fn progress(settings: QueueSettings, removed: u64, active: u64) -> Progress {
         released: None,
         present: None,
         passed_over: 0,
+        counting: false,
+        seats_known: true,
     }
 }
 

@@ -36,6 +36,8 @@ fn progress(from: u64, removed: Vec<u64>, total: u64) -> Progress {
         released: None,
         present: None,
         passed_over: 0,
+        counting: false,
+        seats_known: true,
     }
 }
 
@@ -55,6 +57,7 @@ impl Model {
             total: self.line.len() as u64,
             revision: self.log.len() as u64,
             grant: None,
+            counting: false,
         }
     }
 
@@ -119,8 +122,15 @@ fn another_incarnation_of_the_line_is_noticed() {
 
 #[test]
 fn what_is_shown_never_grows() {
-    let mut local =
-        LocalUser::new(&Place { number: 9, epoch: epoch(), position: 5, total: 9, revision: 0, grant: None });
+    let mut local = LocalUser::new(&Place {
+        number: 9,
+        epoch: epoch(),
+        position: 5,
+        total: 9,
+        revision: 0,
+        grant: None,
+        counting: false,
+    });
     let (view, now) = (RoomView::default(), Timestamp::from_millis(10_000));
     assert_eq!(local.news(9, &view, now, now).unwrap().position, 5);
     local.position = 7;
@@ -131,8 +141,15 @@ fn what_is_shown_never_grows() {
 
 #[test]
 fn a_wait_that_grew_is_told_with_its_reason() {
-    let mut local =
-        LocalUser::new(&Place { number: 9, epoch: epoch(), position: 100, total: 200, revision: 0, grant: None });
+    let mut local = LocalUser::new(&Place {
+        number: 9,
+        epoch: epoch(),
+        position: 100,
+        total: 200,
+        revision: 0,
+        grant: None,
+        counting: false,
+    });
     let mut second = 0;
     let mut told = |local: &mut LocalUser, rate_per_second: f64, state: SaleState| {
         second += 10;
@@ -158,7 +175,7 @@ fn a_place_read_before_the_last_message_must_be_read_again() {
     let room = Room::default();
     room.progress(&progress(0, vec![1, 2], 9), Timestamp::default());
     let slot = Arc::new(Slot::default());
-    let stale = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 1, grant: None };
+    let stale = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 1, grant: None, counting: false };
     assert_eq!(room.attach(event(), &user(9), &stale, &slot), Ok(false));
     assert_eq!(room.attach(event(), &user(9), &Place { position: 7, revision: 2, ..stale }, &slot), Ok(true));
 }
@@ -169,7 +186,7 @@ fn a_reading_that_was_overtaken_leads_nobody_back() {
     let now = Timestamp::from_millis(100_000);
     room.progress(&progress(0, vec![1, 2, 3], 20), now);
     let slot = Arc::new(Slot::default());
-    let old = Place { number: 9, epoch: epoch(), position: 9, total: 20, revision: 0, grant: None };
+    let old = Place { number: 9, epoch: epoch(), position: 9, total: 20, revision: 0, grant: None, counting: false };
     assert_eq!(room.attach(event(), &user(9), &old, &slot), Ok(false));
     room.progress(&progress(3, vec![4], 19), now); // counted on top of the old reading
     let new = Place { position: 5, revision: 4, ..old.clone() };
@@ -190,9 +207,9 @@ fn the_first_news_is_no_worse_than_the_place_that_was_told() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
     let slot = Arc::new(Slot::default());
-    let place = Place { number: 9, epoch: epoch(), position: 4, total: 9, revision: 0, grant: None };
+    let place = Place { number: 9, epoch: epoch(), position: 4, total: 9, revision: 0, grant: None, counting: false };
     assert_eq!(room.attach(event(), &user(9), &place, &slot), Ok(true));
-    room.refresh(&user(9), &Place { position: 5, ..place });
+    room.refresh(event(), &user(9), &Place { position: 5, ..place });
     room.progress(&progress(0, vec![], 9), now);
     assert!(slot.take().iter().all(|(_, news)| news.position.is_none()), "5 is not told");
 }
@@ -202,7 +219,7 @@ fn a_place_that_is_told_late_is_not_followed_by_a_worse_one() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
     let slot = Arc::new(Slot::default());
-    let place = Place { number: 9, epoch: epoch(), position: 4, total: 9, revision: 1, grant: None };
+    let place = Place { number: 9, epoch: epoch(), position: 4, total: 9, revision: 1, grant: None, counting: false };
     // The reading of another connection was later, when two had come back in front.
     let later = Place { position: 6, revision: 3, ..place.clone() };
     assert_eq!(room.attach(event(), &user(9), &later, &Arc::new(Slot::default())), Ok(true));
@@ -216,7 +233,7 @@ fn a_place_that_is_told_late_is_not_followed_by_a_worse_one() {
 
 #[test]
 fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
-    let place = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 1, grant: None };
+    let place = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 1, grant: None, counting: false };
     for (from, applied) in [(1, Applied::Done), (2, Applied::Lost)] {
         let room = Room::default();
         assert_eq!(room.attach(event(), &user(9), &place, &Arc::new(Slot::default())), Ok(true));
@@ -228,8 +245,16 @@ fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
 fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
     let told = |rate_per_second| {
         let settings = QueueSettings { state: SaleState::Open, rate_per_second, ..QueueSettings::default() };
-        let view = RoomView { settings, seats_left: 10, known: true, pace: Pace::default() };
-        let place = Place { number: 1_000, epoch: epoch(), position: 1_000, total: 2_000, revision: 0, grant: None };
+        let view = RoomView { settings, seats_left: 10, seats_known: true, known: true, ..RoomView::default() };
+        let place = Place {
+            number: 1_000,
+            epoch: epoch(),
+            position: 1_000,
+            total: 2_000,
+            revision: 0,
+            grant: None,
+            counting: false,
+        };
         let mut local = LocalUser::new(&place);
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
         let mut look = |from| local.news(2_000, &view, at(from), at(from + 2)).map(|news| news.position);
@@ -243,7 +268,7 @@ fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
 fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
     let room = Room::default();
     let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
-    let waiting = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 0, grant: None };
+    let waiting = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 0, grant: None, counting: false };
     let passed = Place { number: 1, position: 0, ..waiting.clone() };
     assert_eq!(room.attach(event(), &user(1), &passed, &slot), Ok(true));
     room.progress(&progress(0, vec![1], 8), now);
@@ -261,7 +286,7 @@ fn an_old_reading_does_not_lead_back_who_has_a_pass() {
     let room = Room::default();
     let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
     room.progress(&progress(0, vec![1], 9), now);
-    let waiting = Place { number: 2, epoch: epoch(), position: 1, total: 9, revision: 1, grant: None };
+    let waiting = Place { number: 2, epoch: epoch(), position: 1, total: 9, revision: 1, grant: None, counting: false };
     let pass_id = "b-1".parse().unwrap();
     let grant = Grant { pass_id, number: 2, epoch: epoch(), issued_at: now, expires_at: now };
     assert_eq!(room.attach(event(), &user(2), &waiting, &slot), Ok(true));
@@ -269,7 +294,67 @@ fn an_old_reading_does_not_lead_back_who_has_a_pass() {
     room.progress(&progress(1, vec![2], 8), now);
     // Another tab's reading, from before the pass.
     assert_eq!(room.attach(event(), &user(2), &waiting, &Arc::new(Slot::default())), Ok(false));
-    room.refresh(&user(2), &waiting);
+    room.refresh(event(), &user(2), &waiting);
     assert_eq!(room.users.get(&user(2)).map(|local| local.position), Some(0));
     assert_eq!(room.ticket(&user(2)), None, "they stand in no line any more");
+}
+
+fn anew(from: u64, counting: bool, seats_known: bool) -> Progress {
+    let seats_left = if seats_known { 10 } else { 0 };
+    Progress { epoch: "e2".parse().unwrap(), seats_left, counting, seats_known, ..progress(from, vec![], 3) }
+}
+
+#[test]
+fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
+    let room = Room::default();
+    let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
+    let told = |slot: &Slot| slot.take().into_iter().find_map(|(_, news)| news.position);
+    room.progress(&progress(0, vec![1], 40), now);
+    let before = Place { number: 9, epoch: epoch(), position: 8, total: 40, revision: 1, grant: None, counting: false };
+    assert_eq!(room.attach(event(), &user(9), &before, &slot), Ok(true));
+
+    assert_eq!(room.progress(&anew(0, true, false), now), Applied::Lost, "they have to be brought back");
+    let bound = Place { epoch: "e2".parse().unwrap(), position: 9, total: 9, revision: 0, counting: true, ..before };
+    assert!(room.refresh(event(), &user(9), &bound));
+    assert_eq!(room.progress(&anew(0, true, false), now), Applied::Done);
+    assert!(slot.take().iter().all(|(_, news)| news.position.is_none()), "nobody knows");
+    assert_eq!((room.view().total, room.view().seats_left), (Some(40), 10), "as last known");
+    assert_eq!(
+        room.view().estimate(8, Timestamp::default()).reason,
+        None,
+        "no seats are loaded, which is not sold out"
+    );
+    assert_eq!(room.told(&user(9), 9), Some(8));
+
+    assert_eq!(room.progress(&anew(0, false, true), now), Applied::Lost, "ranks are known now");
+    assert!(!room.refresh(event(), &user(9), &bound), "a bound is not what is known now");
+    assert!(room.refresh(event(), &user(9), &Place { position: 7, total: 39, counting: false, ..bound.clone() }));
+    let news = told(&slot).expect("told without another step of the line");
+    assert_eq!((news.position, news.total), (7, 39));
+    assert_eq!(room.attach(event(), &user(9), &bound, &slot), Ok(false), "read too early");
+}
+
+#[test]
+fn a_fresh_gateway_does_not_tell_sold_out_before_the_seats_are_loaded() {
+    let room = Room::default();
+    room.progress(&anew(0, true, false), Timestamp::default());
+    assert_eq!(room.view().estimate(5, Timestamp::default()).reason, None);
+    room.progress(&Progress { seats_left: 0, ..anew(0, false, true) }, Timestamp::default());
+    assert_eq!(room.view().estimate(5, Timestamp::default()).reason, Some(WaitReason::SoldOut));
+}
+
+#[test]
+fn another_number_is_told_as_another_place_to_every_tab() {
+    let room = Room::default();
+    let tabs: [Arc<Slot>; 2] = Default::default();
+    let before = Place { number: 9, epoch: epoch(), position: 8, total: 40, revision: 1, grant: None, counting: false };
+    for tab in &tabs {
+        assert_eq!(room.attach(event(), &user(9), &before, tab), Ok(true));
+    }
+    let after = Place { number: 1_000_041, epoch: "e2".parse().unwrap(), position: 33, ..before };
+    room.refresh(event(), &user(9), &after);
+    for tab in &tabs {
+        let place = tab.take().into_iter().find_map(|(_, news)| news.place);
+        assert_eq!(place.map(|place| (place.number, place.position)), Some((1_000_041, 33)));
+    }
 }

@@ -29,6 +29,9 @@ impl Session<'_> {
                 return Err(End::Close(CloseCode::EventClosed));
             }
         }
+        if let Some(place) = news.place {
+            say(socket, &self.gateway.place_message(event, &self.client.identity.user, &place)).await?;
+        }
         if let Some(position) = news.position {
             say(socket, &position_message(event, position)).await?;
         }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     clock::Timestamp,
-    engine::{Engine, LineStatus, Opening, Released, Scope, memory::MemoryEngine},
+    engine::{Engine, LineStatus, Opening, Reached, Released, Scope, memory::MemoryEngine},
     ids::BookingId,
     line::QueueSettings,
     rate::Share,
@@ -47,6 +47,15 @@ impl Engine for Slow {
         unreachable!("the gathering asks for actions alone")
     }
     async fn status(&self, _: EventId) -> Result<LineStatus, EngineError> {
+        unreachable!("the gathering asks for actions alone")
+    }
+    async fn reached(&self, _: EventId) -> Result<Reached, EngineError> {
+        unreachable!("the gathering asks for actions alone")
+    }
+    async fn freeze(&self, _: EventId, _: &str) -> Result<(), EngineError> {
+        unreachable!("the gathering asks for actions alone")
+    }
+    async fn thaw(&self, _: EventId, _: Timestamp) -> Result<(), EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
     async fn remove(&self, _: EventId) -> Result<(), EngineError> {
@@ -108,7 +117,8 @@ impl Crowd {
     async fn open(&self, event: EventId) {
         let epoch = "now".parse().unwrap();
         let (settings, release_from) = (QueueSettings::default(), Timestamp::default());
-        let opening = Opening { settings, epoch, sequence: 0, head: 0, release_from };
+        let opening =
+            Opening { settings, epoch, sequence: 0, head: 0, unserved: Default::default(), mark: None, release_from };
         self.engine.open(event, &opening, Timestamp::default()).await.unwrap();
     }
 

@@ -7,9 +7,11 @@ use std::{
 
 use super::{
     super::{
-        Act, Acted, Action, Counters, JoinOutcome, LineStatus, NODE_MEMORY_MS, NODES_PER_USER, Opening, PROGRESS_LIMIT,
-        RESEND_MS, Released, STANDSTILL_LIMIT, SWEEP_LIMIT, Scope, UNCLAIMED_LIMIT,
+        AFTER_FREEZE, Act, Acted, Action, Counters, JoinOutcome, LineStatus, NODE_MEMORY_MS, NODES_PER_USER, Opening,
+        PROGRESS_LIMIT, RESEND_MS, Reached, Released, STANDSTILL_LIMIT, SWEEP_LIMIT, Scope, UNCLAIMED_LIMIT,
+        UNSERVED_PASSES, UNSERVED_RUNS,
     },
+    earlier::Earlier,
     ranks::Ranks,
     schedule::Schedule,
     seats::Stock,
@@ -19,6 +21,7 @@ use crate::{
     clock::Timestamp,
     ids::{Epoch, EventId, NodeId, PassId, UserId},
     line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
+    numbers::Numbers,
     rate::{Bucket, Share, paced_burst, paced_rate},
 };
 
@@ -64,8 +67,10 @@ pub(super) struct Line {
     pub(super) settings: QueueSettings,
     pub(super) epoch: Epoch,
     opening_sequence: u64,
-    opening_head: u64,
     release_from: Timestamp,
+    counting_until: Timestamp,
+    /// The numbers of earlier incarnations that have not been served.
+    earlier: Earlier,
     sequence: u64,
     head: u64,
     clock: Timestamp,
@@ -93,7 +98,6 @@ pub(super) struct Line {
     revived: HashSet<NodeId>,
     /// When time last went on by more than [`NODE_TIMEOUT`] at once.
     leapt: Option<Timestamp>,
-    reseated: HashSet<u64>,
     published: u64,
     removed: VecDeque<u64>,
     /// `joined` is not among them: it follows from the numbers.
@@ -107,8 +111,9 @@ impl Line {
             settings: opening.settings.clone(),
             epoch: opening.epoch.clone(),
             opening_sequence: opening.sequence,
-            opening_head: opening.head,
+            earlier: Earlier::new(opening),
             release_from: opening.release_from,
+            counting_until: opening.release_from,
             sequence: opening.sequence,
             head: opening.head,
             clock: now,
@@ -126,7 +131,6 @@ impl Line {
             nodes: HashMap::new(),
             revived: HashSet::new(),
             leapt: None,
-            reseated: HashSet::new(),
             published: 0,
             removed: VecDeque::new(),
             counters: Counters::default(),
@@ -159,6 +163,9 @@ impl Line {
             seats_left: stock.left,
             absent: self.idle.count_due(self.clock) as u64,
             counters: Counters { joined: self.joined(), ..self.counters },
+            counting: self.is_counting(),
+            seats_known: stock.is_known,
+            frozen: None,
         }
     }
 
@@ -173,25 +180,42 @@ impl Line {
 
     /// Each new place took the next number, or an earlier epoch's.
     fn joined(&self) -> u64 {
-        self.sequence - self.opening_sequence + self.reseated.len() as u64
+        self.sequence - self.opening_sequence + self.earlier.taken()
     }
 
     pub(super) fn act(&mut self, action: &Action, now: Timestamp) -> Acted {
         let user = &action.user;
-        match &action.what {
-            Act::Join { .. } | Act::Resume(_) | Act::Leave if self.is_spent(user) => {
+        let acted = match &action.what {
+            Act::Join { .. } | Act::Resume(_) | Act::BringBack { .. } | Act::Leave if self.is_spent(user) => {
                 self.advance(now);
-                Acted::Deciding
+                return Acted::Deciding;
             }
-            Act::Join { presence, ticket } => Acted::Joined(self.join(user, presence, ticket.as_ref(), now)),
+            Act::Join { presence, ticket } => {
+                self.join(user, presence, ticket.as_ref(), now).map_or(Acted::Recovering, Acted::Joined)
+            }
             Act::Resume(presence) => Acted::Found(self.resume(user, presence, now)),
+            Act::BringBack { presence, ticket } => Acted::Found(self.bring_back(user, presence, ticket, now)),
             Act::Detach(node) => {
                 self.detach(user, node, now);
                 Acted::Done(true)
             }
             Act::Leave => Acted::Left(self.leave(user, now)),
             Act::Acknowledge(pass) => Acted::Done(self.acknowledge(user, pass, now)),
+        };
+        match acted {
+            Acted::Found(None) | Acted::Left(None) if self.is_counting() => Acted::Recovering,
+            acted => acted,
         }
+    }
+
+    /// Is the line being rebuilt?
+    fn is_counting(&self) -> bool {
+        self.clock < self.counting_until
+    }
+
+    /// Nobody is released before those who are here could show it.
+    pub(super) fn hold_back(&mut self, now: Timestamp) {
+        self.release_from = self.release_from.max(self.clock.max(now).plus(AFTER_FREEZE));
     }
 
     fn join(
@@ -200,36 +224,58 @@ impl Line {
         presence: &Presence,
         ticket: Option<&(Epoch, u64)>,
         now: Timestamp,
-    ) -> JoinOutcome {
+    ) -> Option<JoinOutcome> {
         if let Some(place) = self.resume(user, presence, now) {
-            return JoinOutcome::Same(place);
+            return Some(JoinOutcome::Same(place));
         }
         if !self.settings.state.admits_joins() {
-            return JoinOutcome::NotOpen(self.settings.state);
+            return Some(JoinOutcome::NotOpen(self.settings.state));
         }
-        if self.total() >= self.settings.max_in_line {
-            return JoinOutcome::Full;
+        if let Some((number, standing)) = ticket.and_then(|ticket| self.unserved_number(ticket)) {
+            self.seat(user, number, standing);
+        } else if self.is_counting() {
+            return None;
+        } else if self.total() >= self.settings.max_in_line {
+            return Some(JoinOutcome::Full);
+        } else {
+            self.sequence += 1;
+            self.seat(user, self.sequence, Standing::Waiting);
         }
-        let number = self.seat_number(ticket);
-        let entry = Entry { number, standing: Standing::Waiting, nodes: Vec::new(), unclaimed: 0 };
-        self.entries.insert(user.clone(), entry);
-        self.waiting.insert(number, user.clone());
-        match self.resume(user, presence, now) {
-            Some(place) => JoinOutcome::Joined(place),
-            None => JoinOutcome::Full,
-        }
+        self.resume(user, presence, now).map(JoinOutcome::Joined)
     }
 
-    /// The number of a ticket of an earlier epoch that has not been served and not been re-presented; else the next.
-    fn seat_number(&mut self, ticket: Option<&(Epoch, u64)>) -> u64 {
-        if let Some((epoch, number)) = ticket {
-            let unserved = *number > self.opening_head && *number <= self.opening_sequence;
-            if *epoch != self.epoch && unserved && self.reseated.insert(*number) {
-                return *number;
-            }
+    fn bring_back(
+        &mut self,
+        user: &UserId,
+        presence: &Presence,
+        ticket: &(Epoch, u64),
+        now: Timestamp,
+    ) -> Option<Place> {
+        if let Some(place) = self.resume(user, presence, now) {
+            return Some(place);
         }
-        self.sequence += 1;
-        self.sequence
+        if !self.settings.state.admits_joins() {
+            return None;
+        }
+        let (number, standing) = self.unserved_number(ticket)?;
+        self.seat(user, number, standing);
+        self.resume(user, presence, now)
+    }
+
+    fn seat(&mut self, user: &UserId, number: u64, standing: Standing) {
+        if standing == Standing::Returned {
+            self.returned.insert(number, user.clone());
+        } else {
+            self.waiting.insert(number, user.clone());
+        }
+        self.entries.insert(user.clone(), Entry { number, standing, nodes: Vec::new(), unclaimed: 0 });
+    }
+
+    /// The number of a ticket of an earlier epoch that has not been served and not been re-presented, and how it stands.
+    fn unserved_number(&mut self, ticket: &(Epoch, u64)) -> Option<(u64, Standing)> {
+        let (epoch, number) = ticket;
+        let standing = if *epoch == self.epoch { None } else { self.earlier.take(*number) };
+        standing.map(|returned| (*number, if returned { Standing::Returned } else { Standing::Waiting }))
     }
 
     fn resume(&mut self, user: &UserId, presence: &Presence, now: Timestamp) -> Option<Place> {
@@ -260,19 +306,24 @@ impl Line {
 
     fn place(&self, user: &UserId) -> Option<Place> {
         let entry = self.entries.get(user)?;
+        let counting = self.is_counting();
         let (position, grant) = match &entry.standing {
+            Standing::Waiting if counting => (self.earlier.bound(entry.number), None),
+            Standing::Returned if counting => (self.earlier.bound_of_returned(entry.number), None),
             Standing::Waiting => (self.waiting.rank(entry.number), None),
             Standing::Returned => (self.returned.range(..=entry.number).count() as u64, None),
             Standing::Passed(grant) => (0, Some(self.told(grant))),
             Standing::Spent(_) => return None,
         };
+        let counting = counting && grant.is_none();
         Some(Place {
             number: entry.number,
             epoch: self.epoch.clone(),
             position,
-            total: self.total(),
+            total: if counting { position } else { self.total() },
             revision: self.revision(),
             grant,
+            counting,
         })
     }
 
@@ -320,6 +371,20 @@ impl Line {
             self.unacknowledged.remove(user);
         }
         live || self.spent_pass(user, pass).is_some()
+    }
+
+    /// How far the line has come.
+    pub(super) fn reached(&self) -> Reached {
+        let mut unserved = self.earlier.up_to(self.head);
+        self.waiting.up_to(self.head).for_each(|number| unserved.waiting.insert(number));
+        self.returned.range(..=self.head).for_each(|(number, _)| unserved.returned.insert(*number));
+        let unreached = self.unacknowledged.members().filter_map(|user| self.entries.get(user));
+        let unreached = unreached.filter(|entry| matches!(entry.standing, Standing::Passed(_)));
+        unreached.for_each(|entry| unserved.returned.insert(entry.number));
+        if self.unacknowledged.len() >= UNSERVED_PASSES {
+            unserved.returned = Numbers::run(1, self.head);
+        }
+        Reached { sequence: self.sequence, head: self.head, unserved: unserved.in_runs(UNSERVED_RUNS, self.head) }
     }
 
     pub(super) fn report_node(&mut self, node: &NodeId, now: Timestamp) -> bool {
@@ -555,6 +620,8 @@ impl Line {
             released: Some(self.counters.released),
             present: Some(self.ready.len() as u64),
             passed_over: self.waiting.rank(self.head),
+            counting: self.is_counting(),
+            seats_known: stock.is_known,
         }
     }
 

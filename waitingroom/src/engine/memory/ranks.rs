@@ -58,6 +58,11 @@ impl Ranks {
         rank
     }
 
+    /// The numbers that are not above `limit`, in their order.
+    pub(super) fn up_to(&self, limit: u64) -> impl Iterator<Item = u64> {
+        self.users.range(..=limit).map(|(number, _)| *number)
+    }
+
     fn count(&mut self, number: u64, change: i32) {
         if number <= self.base {
             self.before = self.before.saturating_add_signed(change as isize);

@@ -43,6 +43,11 @@ impl<T: Clone + Ord + Hash> Schedule<T> {
         self.moments.len()
     }
 
+    /// All members, in no order.
+    pub(super) fn members(&self) -> impl Iterator<Item = &T> {
+        self.moments.keys()
+    }
+
     /// How many members are at or before `now`.
     pub(super) fn count_due(&self, now: Timestamp) -> usize {
         self.order.iter().take_while(|(at, _)| *at <= now).count()

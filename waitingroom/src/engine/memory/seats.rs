@@ -16,6 +16,8 @@ pub(super) struct Stock {
     pub(super) left: u64,
     /// None is left, and none is held that could come back.
     pub(super) is_sold: bool,
+    /// They have been loaded.
+    pub(super) is_known: bool,
 }
 
 #[derive(Debug)]
@@ -51,7 +53,8 @@ pub(super) struct Seats {
 impl Seats {
     pub(super) fn stock(&self) -> Stock {
         let left = self.zones.values().map(|seats| u64::from(*seats)).sum();
-        Stock { left, is_sold: left == 0 && self.holds.is_empty() && !self.zones.is_empty() }
+        let is_known = !self.zones.is_empty();
+        Stock { left, is_sold: left == 0 && self.holds.is_empty() && is_known, is_known }
     }
 
     pub(super) fn zones(&self) -> Vec<ZoneSeats> {

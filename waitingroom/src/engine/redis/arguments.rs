@@ -10,6 +10,7 @@ use crate::{
     engine::{Act, Action, Opening},
     ids::{BookingId, IdempotencyKey, UserId},
     line::QueueSettings,
+    numbers::Numbers,
     seats::{Hold, Reserve, SeatSnapshot, Settlement},
 };
 
@@ -20,6 +21,9 @@ impl Call<'_> {
             .arg(opening.sequence)
             .arg(opening.head)
             .at(opening.release_from)
+            .arg(runs(&opening.unserved.waiting))
+            .arg(runs(&opening.unserved.returned))
+            .arg(opening.mark.as_deref().unwrap_or_default())
             .settings(&opening.settings)
     }
 
@@ -49,6 +53,9 @@ impl Call<'_> {
                 self.arg("t").arg(user).arg(node_name(presence)).arg(epoch.as_str()).arg(number)
             }
             Act::Resume(presence) => self.arg("r").arg(user).arg(node_name(presence)),
+            Act::BringBack { presence, ticket: (epoch, number) } => {
+                self.arg("b").arg(user).arg(node_name(presence)).arg(epoch.as_str()).arg(number)
+            }
             Act::Detach(node) => self.arg("d").arg(user).arg(node.as_str()),
             Act::Leave => self.arg("l").arg(user),
             Act::Acknowledge(pass) => self.arg("a").arg(user).arg(pass.as_str()),
@@ -99,6 +106,12 @@ pub(super) fn rows(snapshot: &SeatSnapshot) -> [(&'static str, Vec<(String, Stri
     let users = snapshot.users.iter().map(|(user, seats)| (user.to_string(), seats.to_string()));
     let holds = snapshot.holds.iter().map(hold_row);
     [("z", zones.collect()), ("u", users.collect()), ("h", holds.collect())]
+}
+
+/// As `state/earlier.lua` reads them.
+fn runs(numbers: &Numbers) -> String {
+    let runs: Vec<String> = numbers.runs().map(|(first, last)| format!("{first}-{last}")).collect();
+    runs.join(" ")
 }
 
 /// A poll is no node's name.

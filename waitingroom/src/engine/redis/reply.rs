@@ -6,9 +6,13 @@ use redis::Value;
 
 use crate::{
     clock::Timestamp,
-    engine::{Act, Acted, Action, Counters, EngineError, JoinOutcome, LineStatus, Released},
+    engine::{
+        Act, Acted, Action, Counters, EngineError, Frozen, JoinOutcome, LineStatus, Reached, Released, UNSERVED_RUNS,
+        Unserved,
+    },
     ids::{BookingId, Epoch, EventId, NodeId, UserId, ZoneId},
     line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
+    numbers::Numbers,
     seats::{ReserveOutcome, StaleHold, Tally, ZoneSeats, ZoneTally},
 };
 
@@ -55,6 +59,10 @@ impl Reply {
         parsed(text.as_bytes())
     }
 
+    fn flag(&mut self) -> Result<bool, EngineError> {
+        Ok(self.parsed::<u8>()? == 1)
+    }
+
     fn moment(&mut self) -> Result<Timestamp, EngineError> {
         self.parsed().map(Timestamp::from_millis)
     }
@@ -83,7 +91,7 @@ impl Reply {
         })
     }
 
-    fn place(&mut self, epoch: &Epoch) -> Result<Place, EngineError> {
+    fn place(&mut self, epoch: &Epoch, counting: bool) -> Result<Place, EngineError> {
         let number = self.parsed()?;
         let (position, total, revision) = (self.parsed()?, self.parsed()?, self.parsed()?);
         let pass = self.text()?;
@@ -95,27 +103,29 @@ impl Reply {
                 Some(Grant { pass_id, number, epoch: epoch.clone(), issued_at, expires_at })
             }
         };
-        Ok(Place { number, epoch: epoch.clone(), position, total, revision, grant })
+        let counting = counting && grant.is_none();
+        Ok(Place { number, epoch: epoch.clone(), position, total, revision, grant, counting })
     }
 
     /// What `steps/act.lua` says of one action.
-    fn acted(&mut self, epoch: &Epoch, action: &Action) -> Result<Acted, EngineError> {
+    fn acted(&mut self, epoch: &Epoch, counting: bool, action: &Action) -> Result<Acted, EngineError> {
         let joins = matches!(action.what, Act::Join { .. });
         Ok(match self.parsed::<u8>()? {
             0 => match action.what {
-                Act::Resume(_) => Acted::Found(None),
+                Act::Resume(_) | Act::BringBack { .. } => Acted::Found(None),
                 Act::Leave => Acted::Left(None),
                 _ => Acted::Done(false),
             },
             1 => Acted::Done(true),
-            2 => Acted::Joined(JoinOutcome::Joined(self.place(epoch)?)),
-            3 if joins => Acted::Joined(JoinOutcome::Same(self.place(epoch)?)),
-            3 => Acted::Found(Some(self.place(epoch)?)),
+            2 if joins => Acted::Joined(JoinOutcome::Joined(self.place(epoch, counting)?)),
+            3 if joins => Acted::Joined(JoinOutcome::Same(self.place(epoch, counting)?)),
+            2 | 3 => Acted::Found(Some(self.place(epoch, counting)?)),
             4 => Acted::Joined(JoinOutcome::NotOpen(sale_state(&self.text()?)?)),
             5 => Acted::Joined(JoinOutcome::Full),
             6 => Acted::Left(Some(self.nodes()?)),
             7 => Acted::Deciding,
             8 => Acted::Full,
+            9 => Acted::Recovering,
             _ => return Err(nonsense()),
         })
     }
@@ -129,6 +139,22 @@ impl Reply {
             dropped: self.parsed()?,
             left: self.parsed()?,
         })
+    }
+
+    /// In their order; where there are more than so many, all that follow up to the head count.
+    fn numbers(&mut self, head: u64) -> Result<Numbers, EngineError> {
+        let listed: Vec<u64> = self.list()?.all(Self::parsed)?;
+        let mut numbers: Numbers = listed.iter().copied().collect();
+        if let Some(last) = listed.last().filter(|_| listed.len() > UNSERVED_RUNS) {
+            numbers.insert_run(*last, head);
+        }
+        Ok(numbers)
+    }
+
+    fn run(&mut self) -> Result<(u64, u64), EngineError> {
+        let packed = self.text()?;
+        let (first, last) = packed.split_once('-').ok_or_else(nonsense)?;
+        Ok((parsed(first.as_bytes())?, parsed(last.as_bytes())?))
     }
 
     fn nodes(&mut self) -> Result<Vec<NodeId>, EngineError> {
@@ -163,7 +189,7 @@ pub(super) fn count(mut reply: Reply) -> Result<u64, EngineError> {
 }
 
 pub(super) fn flag(mut reply: Reply) -> Result<bool, EngineError> {
-    Ok(reply.parsed::<u8>()? == 1)
+    reply.flag()
 }
 
 pub(super) fn events(members: &[String]) -> Result<Vec<EventId>, EngineError> {
@@ -182,12 +208,39 @@ pub(super) fn status(mut reply: Reply) -> Result<LineStatus, EngineError> {
         seats_left: reply.parsed()?,
         absent: reply.parsed()?,
         counters: reply.counters()?,
+        counting: reply.flag()?,
+        seats_known: reply.flag()?,
+        frozen: match reply.parsed::<u8>()? {
+            0 => None,
+            1 => Some(Frozen::Here),
+            _ => Some(Frozen::HandedOver),
+        },
     })
 }
 
+pub(super) fn reached(mut reply: Reply) -> Result<Reached, EngineError> {
+    let (sequence, head) = (reply.parsed()?, reply.parsed()?);
+    let mut unserved = Unserved { waiting: reply.numbers(head)?, returned: reply.numbers(head)? };
+    let unreached: Vec<u64> = reply.list()?.all(Reply::parsed)?;
+    let all_unreached = reply.flag()?;
+    unreached.into_iter().for_each(|number| unserved.returned.insert(number));
+    for numbers in [&mut unserved.waiting, &mut unserved.returned] {
+        let runs = reply.list()?.all(Reply::run)?;
+        runs.iter().for_each(|(first, last)| numbers.insert_run(*first, (*last).min(head)));
+        let (there_are_more, last) = (reply.flag()?, runs.last().map_or(1, |(first, _)| *first));
+        if there_are_more {
+            numbers.insert_run(last, head);
+        }
+    }
+    if !all_unreached {
+        unserved.returned = Numbers::run(1, head);
+    }
+    Ok(Reached { sequence, head, unserved: unserved.in_runs(UNSERVED_RUNS, head) })
+}
+
 pub(super) fn acted(mut reply: Reply, actions: &[Action]) -> Result<Vec<Acted>, EngineError> {
-    let epoch: Epoch = reply.parsed()?;
-    actions.iter().map(|action| reply.acted(&epoch, action)).collect()
+    let (epoch, counting) = (reply.parsed::<Epoch>()?, reply.flag()?);
+    actions.iter().map(|action| reply.acted(&epoch, counting, action)).collect()
 }
 
 pub(super) fn released(event_id: EventId, mut reply: Reply) -> Result<Released, EngineError> {
@@ -211,6 +264,8 @@ pub(super) fn released(event_id: EventId, mut reply: Reply) -> Result<Released, 
         released: Some(reply.parsed()?),
         present: Some(reply.parsed()?),
         passed_over: reply.parsed()?,
+        counting: reply.flag()?,
+        seats_known: reply.flag()?,
     };
     Ok(Released { granted, unacknowledged, lapsed, progress })
 }

@@ -10,7 +10,7 @@ local commands = {
   { 'SADD', key, 'x' }, { 'SCARD', key }, { 'SMEMBERS', key }, { 'SREM', key, 'x' }, { 'DEL', key }, { 'SET', key, 'x', 'PX', 1000 },
   { 'SETRANGE', key, 0, '' }, { 'DEL', key }, { 'TIME' }, { 'UNLINK', key }, { 'ZADD', key, 1, 'x' }, { 'ZCARD', key },
   { 'ZCOUNT', key, 0, 1 }, { 'ZPOPMIN', key, 1 }, { 'ZRANGE', key, 0, 0 }, { 'ZRANGEBYSCORE', key, 0, 1 }, { 'ZRANK', key, 'x' },
-  { 'ZREM', key, 'x' }, { 'ZREMRANGEBYSCORE', key, 0, 1 }, { 'ZSCORE', key, 'x' }, { 'DEL', key },
+  { 'ZREM', key, 'x' }, { 'ZREMRANGEBYSCORE', key, 0, 1 }, { 'ZREVRANGE', key, 0, 0 }, { 'ZSCORE', key, 'x' }, { 'DEL', key },
 }
 local refused, seen = {}, {}
 for _, command in ipairs(commands) do

@@ -5,14 +5,14 @@ use redis::Script;
 use crate::{
     absence::{NODE_TIMEOUT, POLL_WINDOW},
     engine::{
-        NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT, RECOVERY, RESEND_MS, SEQUENCE_RESERVE, STANDSTILL_LIMIT,
-        SWEEP_LIMIT, SYNC_WINDOW_MS, UNCLAIMED_LIMIT,
+        AFTER_FREEZE, NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT, RECOVERY, RESEND_MS, SEQUENCE_RESERVE,
+        STANDSTILL_LIMIT, SWEEP_LIMIT, SYNC_WINDOW_MS, UNCLAIMED_LIMIT, UNSERVED_PASSES, UNSERVED_RUNS,
     },
     rate::TRICKLE,
 };
 
-/// How long a re-presented ticket of an earlier epoch is remembered: longer than any sale's recovery takes.
-const RESEATED_MEMORY_MS: u32 = 24 * 3_600 * 1_000;
+/// How long the numbers of earlier epochs are remembered: longer than any sale's recovery takes.
+const EARLIER_MEMORY_MS: u32 = 24 * 3_600 * 1_000;
 /// How long an answer to which Redis this is holds: no Redis dies, starts and loads its data in less.
 const SERVER_LOOK_MS: u32 = 20;
 /// How long settlements are kept for a sync that never ends.
@@ -30,6 +30,7 @@ const CLOCK_SLACK_MS: u32 = 5_000;
 const EVENT: &str = include_str!("state/event.lua");
 const SETTINGS: &str = include_str!("state/settings.lua");
 const LINE: &str = include_str!("state/line.lua");
+const EARLIER: &str = include_str!("state/earlier.lua");
 const PRESENCE: &str = include_str!("state/presence.lua");
 const SEATS: &str = include_str!("state/seats.lua");
 const MEMORIES: &str = include_str!("state/memories.lua");
@@ -57,11 +58,14 @@ macro_rules! steps {
 }
 
 steps! {
-    open: [SETTINGS],
+    open: [SETTINGS, EARLIER],
     configure: [SETTINGS],
     status: [SETTINGS, LINE],
+    reached: [LINE],
+    freeze: [],
+    thaw: [],
     remove: [],
-    act: [LINE, MEMORIES],
+    act: [LINE, EARLIER, MEMORIES],
     report_node: [],
     release: [SETTINGS, LINE, PRESENCE],
     reserve: [LINE, SEATS, MEMORIES],
@@ -90,7 +94,7 @@ impl Step {
 
 /// The limits that both engines share, as the scripts name them.
 fn limits() -> String {
-    let limits: [(&str, i128); 20] = [
+    let limits: [(&str, i128); 23] = [
         ("POLL_WINDOW_MS", POLL_WINDOW.as_millis() as i128),
         ("NODE_TIMEOUT_MS", NODE_TIMEOUT.as_millis() as i128),
         ("NODE_MEMORY_MS", NODE_MEMORY_MS.into()),
@@ -101,11 +105,14 @@ fn limits() -> String {
         ("PROGRESS_LIMIT", PROGRESS_LIMIT as i128),
         ("UNCLAIMED_LIMIT", UNCLAIMED_LIMIT.into()),
         ("SERVER_LOOK_MS", SERVER_LOOK_MS.into()),
+        ("AFTER_FREEZE_MS", AFTER_FREEZE.as_millis() as i128),
         ("RECOVERY_MS", RECOVERY.as_millis() as i128),
         ("SEQUENCE_RESERVE", SEQUENCE_RESERVE.into()),
         ("SYNC_WINDOW_MS", SYNC_WINDOW_MS.into()),
         ("STANDSTILL_LIMIT_MS", STANDSTILL_LIMIT.as_millis() as i128),
-        ("RESEATED_MEMORY_MS", RESEATED_MEMORY_MS.into()),
+        ("EARLIER_MEMORY_MS", EARLIER_MEMORY_MS.into()),
+        ("UNSERVED_RUNS", UNSERVED_RUNS as i128),
+        ("UNSERVED_PASSES", UNSERVED_PASSES as i128),
         ("JOURNAL_MEMORY_MS", JOURNAL_MEMORY_MS.into()),
         ("STAGE_MEMORY_MS", STAGE_MEMORY_MS.into()),
         ("JOURNAL_LIMIT", JOURNAL_LIMIT.into()),

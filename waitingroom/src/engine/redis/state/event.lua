@@ -15,7 +15,9 @@
 --   nodes       zset   node by its last sign of life
 --   revived     set    nodes that were silent for too long, have a connection again, and have not reported yet
 --   removed     list   numbers that left the line and are not published yet
---   reseated    set    numbers of earlier epochs that were taken up again
+--   earlier     zset   runs of numbers of earlier epochs that were not served and not taken up again, see earlier.lua
+--   unclaimed   zset   the same of those whose pass had reached nobody
+--   counted     zset   the runs of `earlier` as the line was opened
 --   zones       hash   zone -> seats that can be reserved
 --   user_seats  hash   user -> seats held and confirmed
 --   holds       hash   booking -> hold, see seats.lua
@@ -28,11 +30,15 @@
 local base = KEYS[1] .. ':'
 local META, USERS, WAITING, RETURNED = base .. 'meta', base .. 'users', base .. 'waiting', base .. 'returned'
 local READY, IDLE, ACTIVE, UNACKED = base .. 'ready', base .. 'idle', base .. 'active', base .. 'unacked'
-local NODES, REVIVED, REMOVED, RESEATED = base .. 'nodes', base .. 'revived', base .. 'removed', base .. 'reseated'
+local NODES, REVIVED, REMOVED = base .. 'nodes', base .. 'revived', base .. 'removed'
+local EARLIER, UNCLAIMED, COUNTED = base .. 'earlier', base .. 'unclaimed', base .. 'counted'
 local ZONES, USER_SEATS, HOLDS = base .. 'zones', base .. 'user_seats', base .. 'holds'
 local UNCOMMITTED, DUE, JOURNAL = base .. 'uncommitted', base .. 'due', base .. 'journal'
 
 local deadline = tonumber(table.remove(ARGV))
+-- The mark of a frozen line that was found whole on another server.
+local HANDED_OVER = 'handed over'
+
 local meta = {}
 
 -- Reads fields of the event's state, as text; false where the event is not open.
@@ -68,10 +74,16 @@ local function believable(now)
   return math.min(now, server_time() + CLOCK_SLACK_MS)
 end
 
+-- Ends a step that would change a line that is frozen. Needs `frozen`.
+local function refuse_frozen()
+  if meta.frozen then error('FROZEN the line is being handed over') end
+end
+
 -- Like recall, and moves the event's clock to `now`. Answers the clock, which never runs backwards. Remembers a leap: in the time
 -- between, nobody could show that they were here.
 local function advance(now, ...)
-  if not recall('clock', ...) then return false end
+  if not recall('clock', 'frozen', ...) then return false end
+  refuse_frozen()
   local clock = tonumber(meta.clock)
   now = math.max(believable(now), clock)
   local written = redis.pcall('HSET', META, 'clock', now)
@@ -106,8 +118,8 @@ end
 
 -- Deletes the event. What remembers its burned passes and attempts is of its epoch and expires.
 local function forget()
-  redis.call('UNLINK', META, USERS, WAITING, RETURNED, READY, IDLE, ACTIVE, UNACKED, NODES, REVIVED, REMOVED, RESEATED,
-    ZONES, USER_SEATS, HOLDS, UNCOMMITTED, DUE, JOURNAL)
+  redis.call('UNLINK', META, USERS, WAITING, RETURNED, READY, IDLE, ACTIVE, UNACKED, NODES, REVIVED, REMOVED, EARLIER,
+    UNCLAIMED, COUNTED, ZONES, USER_SEATS, HOLDS, UNCOMMITTED, DUE, JOURNAL)
 end
 
 -- A number as text without loss; Lua's own conversion keeps 14 digits.

@@ -3,32 +3,34 @@
 --   j   node (empty: a poll)                              joins
 --   t   node, ticket's epoch, ticket's number             joins with a ticket
 --   r   node (empty: a poll)                              resumes
+--   b   node, ticket's epoch, ticket's number             is brought back, or not
 --   d   node                                              detaches
 --   l                                                     leaves
 --   a   pass                                              acknowledges
 --
--- Answers the epoch, then of each action a code and what belongs to it: 0 no, 1 done, 2 joined and 3 found with number,
+-- Answers the epoch and 1 while the line is being rebuilt, then of each action a code and what belongs to it: 0 no, 1 done, 2 joined and 3 found with number,
 -- position, total, revision, pass and (with a pass) its issue and end, 4 not open with the state, 5 full,
 -- 6 left with the nodes, 7 the user's pass is used by a hold that is not committed,
--- 8 Redis has no memory for anybody new.
+-- 8 Redis has no memory for anybody new, 9 not known while the line is being rebuilt.
 --
 -- A crowd that joins costs a few commands in all: entries are read together; what changes is kept in tables and written
 -- together at the end, or before a rank is asked for.
 
-local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'state', 'max_in_line', 'sequence', 'opening_sequence',
-  'opening_head', 'spans', 'stood', 'stood_since')
+local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'state', 'max_in_line', 'sequence', 'counting_until',
+  'returned_before', 'spans', 'stood', 'stood_since')
 if not now or not is_whole() then return false end
 
 local stood = standstill(now)
-local LENGTHS = { j = 3, t = 5, r = 3, d = 3, l = 2, a = 3 }
+local LENGTHS = { j = 3, t = 5, r = 3, b = 5, d = 3, l = 2, a = 3 }
+local counting = now < tonumber(meta.counting_until or 0)
 local waiting_count, returned_count = redis.call('ZCARD', WAITING), redis.call('ZCARD', RETURNED)
 local revision = tonumber(meta.published) + redis.call('LLEN', REMOVED)
-local sequence, left = tonumber(meta.sequence), 0
-local answer = { meta.epoch }
+local sequence, left, reseated = tonumber(meta.sequence), 0, 0
+local answer = { meta.epoch, counting and 1 or 0 }
 
 -- By user: the entry as it is read, then as it stands (false: none); and what is to be written of it.
 local entries, changed, ready, idle = {}, {}, {}, {}
-local joined, acknowledged, nodes = {}, {}, {}
+local joined, again, acknowledged, nodes = {}, {}, {}, {}
 
 local function read_entries()
   local users, at = {}, 2
@@ -42,7 +44,8 @@ end
 
 local function write_joined()
   with_all('ZADD', WAITING, joined)
-  joined = {}
+  with_all('ZADD', RETURNED, again)
+  joined, again = {}, {}
 end
 
 -- Each member to its score, or away from it (false).
@@ -90,15 +93,22 @@ local function rank(key, entry)
   return redis.call('ZRANK', key, entry.number) + 1
 end
 
+-- While the line is being rebuilt, bounds are told.
 local function say_place(code, entry, position)
-  say(code, tonumber(entry.number), position, waiting_count + returned_count, revision, entry.pass)
+  local total = waiting_count + returned_count
+  if counting and entry.pass == '' then
+    position = bound(tonumber(entry.number))
+    if entry.standing == 'r' then position = position + tonumber(meta.returned_before or 0) end
+    total = position
+  end
+  say(code, tonumber(entry.number), position, total, revision, entry.pass)
   if entry.pass ~= '' then say(entry.issued, exact(entry.expires + stood)) end
 end
 
-local function say_found(entry)
-  if entry.standing == 'w' then return say_place(3, entry, rank(WAITING, entry)) end
-  if entry.standing == 'r' then return say_place(3, entry, rank(RETURNED, entry)) end
-  say_place(3, entry, 0)
+local function position(entry)
+  if counting then return 0 end -- nobody's rank is known
+  if entry.standing == 'w' then return rank(WAITING, entry) end
+  return entry.standing == 'r' and rank(RETURNED, entry) or 0
 end
 
 -- The nodes without this one, as a list.
@@ -133,12 +143,10 @@ local function appear(user, entry, node)
   if entry.standing == 'w' or entry.standing == 'r' then ready[user] = entry.number end
 end
 
--- The number of a ticket of an earlier epoch that was not served and not re-presented; nil else.
-local function ticket_number(epoch, number)
-  if not number or number <= tonumber(meta.opening_head) or number > tonumber(meta.opening_sequence) then return nil end
-  if epoch == meta.epoch or redis.call('SADD', RESEATED, exact(number)) == 0 then return nil end
-  redis.call('PEXPIRE', RESEATED, RESEATED_MEMORY_MS)
-  return number
+-- How the number of a ticket of an earlier epoch stands that was not served and not re-presented; nothing of any other.
+local function unserved(number)
+  local standing = take_number(EARLIER, number) and 'w'
+  return take_number(UNCLAIMED, number) and 'r' or standing
 end
 
 -- Whose reservation is being decided keeps place and pass until it is.
@@ -151,25 +159,64 @@ local function resume(user, node)
   local entry = entries[user]
   if not entry then return false end
   appear(user, entry, node)
-  say_found(entry)
+  say_place(3, entry, position(entry))
   return true
+end
+
+-- Gives the user this number.
+local function seat(user, number, standing)
+  local entry = { number = digits(number), standing = standing, nodes = '', pass = '' }
+  entries[user], changed[user] = entry, true
+  local new = standing == 'w' and joined or again
+  new[#new + 1] = entry.number
+  new[#new + 1] = entry.number
+  if standing == 'w' then waiting_count = waiting_count + 1 else returned_count = returned_count + 1 end
+  return entry
+end
+
+local function admits_joins()
+  return meta.state == 'open' or meta.state == 'paused' or meta.state == 'sold_out'
+end
+
+-- Gives the user the number of their ticket, where it is good. It stays good if there is no memory for them now.
+local function seat_again(user, node, epoch, number)
+  number = tonumber(number)
+  if not number or epoch == meta.epoch then return false end
+  if is_full then
+    say(8)
+    return true
+  end
+  local standing = unserved(number)
+  if not standing then return false end
+  local entry = seat(user, number, standing)
+  reseated = reseated + 1
+  appear(user, entry, node)
+  say_place(2, entry, position(entry))
+  return true
+end
+
+-- What is said of who is not found, or that it is not known.
+local function say_unfound()
+  say(counting and 9 or 0)
+end
+
+local function bring_back(user, node, epoch, number)
+  if resume(user, node) or (admits_joins() and seat_again(user, node, epoch, number)) then return end
+  say_unfound()
 end
 
 local function join(user, node, epoch, number)
   if resume(user, node) then return end
-  if meta.state ~= 'open' and meta.state ~= 'paused' and meta.state ~= 'sold_out' then return say(4, meta.state) end
+  if not admits_joins() then return say(4, meta.state) end
+  if seat_again(user, node, epoch, number) then return end
+  if counting then return say_unfound() end
   if waiting_count + returned_count >= tonumber(meta.max_in_line) then return say(5) end
   if is_full then return say(8) end
 
-  local earlier = ticket_number(epoch, tonumber(number))
-  if not earlier then sequence = sequence + 1 end
-  local entry = { number = exact(earlier or sequence), standing = 'w', nodes = '', pass = '' }
-  entries[user], changed[user] = entry, true
-  joined[#joined + 1] = entry.number
-  joined[#joined + 1] = entry.number
-  waiting_count = waiting_count + 1
+  sequence = sequence + 1
+  local entry = seat(user, sequence, 'w')
   appear(user, entry, node)
-  say_place(2, entry, earlier and rank(WAITING, entry) or waiting_count) -- a new number is the last
+  say_place(2, entry, waiting_count) -- a new number is the last
 end
 
 local function absent_from(user)
@@ -190,7 +237,7 @@ end
 
 local function leave(user)
   local entry = entries[user]
-  if not entry then return say(0) end
+  if not entry then return say_unfound() end
   write_joined()
   if entry.standing == 'w' then
     waiting_count, revision = waiting_count - 1, revision + 1
@@ -217,12 +264,14 @@ local function acknowledge(user, pass)
 end
 
 local function carry_out(kind, user, first, second, third)
-  if is_being_decided(user) and (kind == 'j' or kind == 't' or kind == 'r' or kind == 'l') then
+  if is_being_decided(user) and kind ~= 'd' and kind ~= 'a' then
     say(7)
   elseif kind == 'j' or kind == 't' then
     join(user, first, second, third)
   elseif kind == 'r' then
-    if not resume(user, first) then say(0) end
+    if not resume(user, first) then say_unfound() end
+  elseif kind == 'b' then
+    bring_back(user, first, second, third)
   elseif kind == 'd' then
     detach(user, first)
     say(1)
@@ -237,7 +286,7 @@ read_entries()
 local at = 2
 while ARGV[at] do
   local kind = ARGV[at]
-  if kind == 't' then
+  if LENGTHS[kind] == 5 then
     carry_out(kind, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
   else
     carry_out(kind, ARGV[at + 1], ARGV[at + 2])
@@ -252,5 +301,6 @@ write_scores(IDLE, idle)
 write_nodes()
 with_all('ZREM', UNACKED, acknowledged)
 if left > 0 then redis.call('HINCRBY', META, 'left', left) end
+if reseated > 0 then redis.call('HINCRBY', META, 'reseated', reseated) end
 if sequence ~= tonumber(meta.sequence) then redis.call('HSET', META, 'sequence', exact(sequence)) end
 return answer

@@ -1,6 +1,7 @@
 -- Replaces the settings. ARGV: the settings in the order of settings.lua.
 
-if not recall() then return false end
+if not recall('frozen') then return false end
+refuse_frozen()
 begin_writing()
 configure(ARGV)
 return true

@@ -1,9 +1,10 @@
 -- One admission step. ARGV: now, batch, limit, share, when it was decided, 1 for a whole step or 0 for passes alone.
 -- Answers {epoch, granted, unacknowledged, lapsed, from, removed, total, active, seats_left, settings, share, released, present,
--- passed_over}; granted and unacknowledged are flat lists of user, nodes, pass, number, issued, expires; lapsed of user, nodes, what.
+-- passed_over, 1 while the line is being rebuilt, 1 if the seats are loaded}; granted and unacknowledged are flat lists of user, nodes,
+-- pass, number, issued, expires; lapsed of user, nodes, what.
 
-local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'head', 'tokens', 'tokens_at', 'release_from', 'seats_left',
-  'share', 'share_at', 'leapt', 'released', 'stood', 'stood_since', 'told_again', unpack(SETTINGS))
+local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'head', 'tokens', 'tokens_at', 'release_from',
+  'counting_until', 'seats_left', 'share', 'share_at', 'leapt', 'released', 'stood', 'stood_since', 'told_again', unpack(SETTINGS))
 if not now or not is_whole() then return false end
 -- Of several workers' shares the latest counts.
 if tonumber(ARGV[5]) >= tonumber(meta.share_at or 0) then meta.share, meta.share_at = ARGV[4], ARGV[5] end
@@ -211,4 +212,4 @@ redis.call('HSET', META, 'tokens', exact(meta.tokens - count), 'tokens_at', meta
   'published', exact(tonumber(meta.published) + #removed), 'share', meta.share, 'share_at', meta.share_at)
 return { meta.epoch, granted, unacknowledged, lapsed, meta.published, removed, total(), redis.call('ZCARD', ACTIVE),
   meta.seats_left, settings(), meta.share, exact(tonumber(meta.released or 0) + count), redis.call('ZCARD', READY),
-  redis.call('ZCOUNT', WAITING, '-inf', meta.head) }
+  redis.call('ZCOUNT', WAITING, '-inf', meta.head), now < tonumber(meta.counting_until or 0) and 1 or 0, redis.call('EXISTS', ZONES) }

@@ -1,0 +1,266 @@
+//! Redis loses everything while some have been released and not reached: nobody loses their place, with or without a ticket, and nobody is
+//! shown a wrong position.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use stanchion_tests::{
+    Admission, Draft, Heard, PATIENCE, PositionStream, Rest, Sale, Shape, Socket, Stack, Visitor,
+    admission::assert_in_order, crowd::Shown, eventually, process::Signal, stack::Role, tokens,
+};
+use waitingroom::{
+    clock::Clock,
+    wire::{ServerMessage, WaitReason},
+};
+
+const USERS: usize = 240;
+/// Released before the loss, at least.
+const RELEASED: i64 = 40;
+const PASS_TTL: i64 = 300;
+const POLL_PAUSE: Duration = Duration::from_millis(300);
+
+/// What one user was told, and when.
+struct Told {
+    number: u64,
+    positions: Vec<(i64, u64)>,
+    counting: usize,
+    admission: Admission,
+}
+
+struct Watch {
+    visitor: Visitor,
+    sale: Sale,
+    number: u64,
+    shown: Shown,
+    positions: Vec<(i64, u64)>,
+    counting: usize,
+}
+
+impl Watch {
+    fn new(visitor: &Visitor, sale: &Sale, ticket: &str, position: u64) -> Self {
+        let number = tokens::ticket_number(ticket, &visitor.name, &sale.event);
+        let (visitor, sale) = (visitor.clone(), sale.clone());
+        let mut watch = Self { visitor, sale, number, shown: Shown::default(), positions: Vec::new(), counting: 0 };
+        watch.see(position, None);
+        watch
+    }
+
+    fn see(&mut self, position: u64, reason: Option<WaitReason>) {
+        assert_ne!(reason, Some(WaitReason::SoldOut), "{}: there are seats", self.visitor.name);
+        self.counting += usize::from(reason == Some(WaitReason::Counting));
+        self.shown.see(position);
+        self.positions.push((Clock::System.now().millis(), position));
+    }
+
+    fn ticket(&self, ticket: &str) {
+        let number = tokens::ticket_number(ticket, &self.visitor.name, &self.sale.event);
+        assert_eq!(number, self.number, "{} has another number", self.visitor.name);
+    }
+
+    fn see_place(&mut self, place: &Value) -> Option<Admission> {
+        let reason = serde_json::from_value(place["reason"].clone()).ok();
+        self.ticket(place["ticket"].as_str().expect("a ticket"));
+        self.see(place["position"].as_u64().expect("a position"), reason);
+        let ready = place["is_ready"].as_bool().expect("is_ready");
+        ready.then(|| Admission::new(&self.visitor, &self.sale.event, place["queue_pass"].as_str().expect("the pass")))
+    }
+
+    fn told(self, admission: Admission) -> Told {
+        assert_eq!(admission.claims.num, self.number, "{}: the number of before the loss", self.visitor.name);
+        Told { number: self.number, positions: self.positions, counting: self.counting, admission }
+    }
+}
+
+async fn by_socket(mut socket: Socket, mut watch: Watch) -> Told {
+    let until = Instant::now() + 3 * PATIENCE;
+    loop {
+        let heard = socket.hear_within(until.saturating_duration_since(Instant::now())).await;
+        match heard.unwrap_or_else(|| panic!("{} never got a pass", watch.visitor.name)) {
+            Heard::Said(ServerMessage::Queued { ticket, position, reason, .. }) => {
+                watch.ticket(&ticket);
+                watch.see(position, reason);
+            }
+            Heard::Said(ServerMessage::Position { position, reason, .. }) => watch.see(position, reason),
+            Heard::Said(ServerMessage::Event { .. }) => {}
+            Heard::Said(ServerMessage::Pass { pass_id, queue_pass, .. }) => {
+                socket.say(json!({"type": "ack", "pass_id": pass_id})).await;
+                let admission = Admission::new(&watch.visitor, &watch.sale.event, &queue_pass);
+                return watch.told(admission);
+            }
+            other => panic!("{} waited for a pass and heard {other:?}", watch.visitor.name),
+        }
+    }
+}
+
+async fn by_stream(mut stream: PositionStream, mut watch: Watch) -> Told {
+    while let Some((event, place)) = stream.next().await {
+        match event.as_str() {
+            "position" => {
+                if let Some(admission) = watch.see_place(&place) {
+                    return watch.told(admission);
+                }
+            }
+            "state" => {}
+            _ => panic!("{}'s stream said {event}: {place}", watch.visitor.name),
+        }
+    }
+    panic!("{}'s stream ended before the pass", watch.visitor.name)
+}
+
+/// Asks again and again, once it may; without a ticket.
+async fn by_polling(gateway: Rest, mut watch: Watch, may_ask: Arc<AtomicBool>) -> Told {
+    let until = Instant::now() + 3 * PATIENCE;
+    loop {
+        assert!(Instant::now() < until, "{} never got a pass", watch.visitor.name);
+        tokio::time::sleep(POLL_PAUSE).await;
+        if !may_ask.load(Ordering::SeqCst) {
+            continue;
+        }
+        let answer = watch.sale.place(&gateway).await;
+        if answer.status == 503 {
+            assert!(answer.asks_to_wait() && answer.code() == "UNAVAILABLE", "{}: {}", answer.asked, answer.body);
+        } else if let Some(admission) = watch.see_place(&answer.expect(200)) {
+            return watch.told(admission);
+        }
+    }
+}
+
+/// Until the database has not heard of anybody new in front for two seconds; answers the head.
+async fn quiet_head(stack: &Stack) -> i64 {
+    let mut seen = (0, Instant::now());
+    loop {
+        let head = stack.backing().database.number("SELECT max(line_head) FROM events").await;
+        if head != seen.0 {
+            seen = (head, Instant::now());
+        } else if head >= RELEASED && seen.1.elapsed() > Duration::from_secs(2) {
+            return head;
+        }
+        assert!(seen.1.elapsed() < PATIENCE, "the head stands at {head}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_loses_their_place_and_no_position_is_wrong() {
+    let stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;
+    let queue = json!({"rate_per_second": 20, "burst": 20, "pass_ttl_seconds": PASS_TTL, "claim_window_seconds": 60});
+    let sale = Draft::new(&[500]).queue(queue).paused().create(&stack.operator()).await;
+    let may_ask = Arc::new(AtomicBool::new(false));
+    let mut users = tokio::task::JoinSet::new();
+    for (at, visitor) in Visitor::many("user", USERS).into_iter().enumerate() {
+        let gateway = stack.gateway(at / 3).by(&visitor);
+        if at % 3 == 0 {
+            let mut socket = Socket::open(stack.gateway_url(at / 3), &visitor).await;
+            let (ticket, position) = socket.queue(&sale.event, None).await;
+            users.spawn(by_socket(socket, Watch::new(&visitor, &sale, &ticket, position)));
+            continue;
+        }
+        let place = sale.join(&gateway).await.expect(201);
+        let ticket = place["ticket"].as_str().expect("a ticket");
+        let watch = Watch::new(&visitor, &sale, ticket, place["position"].as_u64().expect("a position"));
+        if at % 3 == 1 {
+            users.spawn(by_stream(PositionStream::open(&gateway, &sale).await, watch));
+        } else {
+            users.spawn(by_polling(gateway, watch, may_ask.clone()));
+        }
+    }
+
+    // One gateway hears of nothing, and who polls does not ask: they are released, and not reached.
+    stack.signal(Role::Gateway, 1, Signal::Stop);
+    sale.open(&stack.operator()).await;
+    eventually("some to be released", || async {
+        let head = stack.backing().database.number("SELECT max(line_head) FROM events").await;
+        (head >= RELEASED).then_some(())
+    })
+    .await;
+    sale.set_queue(&stack.operator(), json!({"state": "paused"})).await.expect(200);
+    let head = quiet_head(&stack).await as u64;
+    let lost_at = Clock::System.now().millis();
+    stack.backing().redis().await.lose_everything().await;
+    stack.signal(Role::Gateway, 1, Signal::Continue);
+    may_ask.store(true, Ordering::SeqCst);
+    eventually("the operator to be heard", || async {
+        let answer = sale.set_queue(&stack.operator(), json!({"state": "open"})).await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+
+    let mut told = Vec::new();
+    while let Some(one) = users.join_next().await {
+        told.push(one.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())));
+    }
+    assert_eq!(told.len(), USERS);
+    let (before, after): (Vec<_>, Vec<_>) = told.iter().partition(|one| one.admission.released_ms(PASS_TTL) < lost_at);
+    let unreached = after.iter().filter(|one| one.number <= head).count();
+    assert!(unreached >= 10 && before.len() >= 5, "{unreached} of {head} were not reached, {} were", before.len());
+    assert_in_order(&after.iter().map(|one| one.admission.clone()).collect::<Vec<_>>(), PASS_TTL);
+    assert!(told.iter().any(|one| one.counting > 0), "somebody asked while the line was counted");
+    for one in &after {
+        for (at, position) in one.positions.iter().filter(|(at, position)| *at > lost_at && *position > 0) {
+            let in_front = after.iter().filter(|other| {
+                let waits = other.admission.released_ms(PASS_TTL) > *at;
+                waits && other.number <= one.number && (other.number > head || one.number <= head)
+            });
+            let rank = in_front.count() as u64;
+            assert!(*position >= rank, "{} was shown {position}, and is {rank}", one.number);
+        }
+    }
+}
+
+/// The embedded default keeps its line in memory: its end is a loss, and only what the clients have kept brings them back.
+async fn nobody_loses_their_place_over_a_restart(signal: Signal) {
+    let mut stack = Stack::embedded().await;
+    let queue = json!({"rate_per_second": 5, "burst": 1, "claim_window_seconds": 60});
+    let sale = Draft::new(&[100]).queue(queue).paused().create(&stack.operator()).await;
+    let visitors = Visitor::many("poller", 12);
+    let mut tickets = Vec::new();
+    for visitor in &visitors {
+        tickets.push(sale.join(&stack.gateway(0).by(visitor)).await.expect(201)["ticket"].clone());
+    }
+    sale.open(&stack.operator()).await;
+    let file = stack.data_directory().join("stanchion.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).read_only(true);
+    let database = sqlx::SqlitePool::connect_with(options).await.expect("the database can be read");
+    eventually("some to be released", || async {
+        let head = sqlx::query_scalar::<_, i64>("SELECT max(line_head) FROM events").fetch_one(&database).await;
+        (head.expect("the events") >= 5).then_some(())
+    })
+    .await;
+    database.close().await;
+    stack.restart(signal).await;
+
+    let gateway = stack.gateway(0);
+    let newcomer = sale.join(&gateway.by(&Visitor::new("newcomer"))).await;
+    assert!(newcomer.asks_to_wait(), "nobody new before the others are back: {}", newcomer.body);
+    for (visitor, ticket) in visitors.iter().zip(&tickets) {
+        let gateway = gateway.by(visitor);
+        let unknown = sale.place(&gateway).await;
+        assert!(unknown.asks_to_wait(), "{} may be back in a moment: {}", visitor.name, unknown.body);
+        let place = gateway.post("/queue/join", &json!({"event_id": sale.event, "ticket": ticket})).await.expect(201);
+        assert_eq!(place["reason"], "counting");
+    }
+    for (number, visitor) in (1..).zip(&visitors) {
+        let gateway = gateway.by(visitor);
+        let pass = eventually("a pass", || async {
+            sale.place(&gateway).await.expect(200)["queue_pass"].as_str().map(str::to_owned)
+        })
+        .await;
+        assert_eq!(Admission::new(visitor, &sale.event, &pass).claims.num, number);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_loses_their_place_over_the_end_of_the_embedded_default() {
+    nobody_loses_their_place_over_a_restart(Signal::Terminate).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_loses_their_place_over_a_crash_of_the_embedded_default() {
+    nobody_loses_their_place_over_a_restart(Signal::Kill).await;
+}
