@@ -35,7 +35,7 @@ async fn send(url: &str, request: &str) -> std::io::Result<(TcpStream, String)> 
 }
 
 async fn get(url: &str, path: &str) -> std::io::Result<(TcpStream, String)> {
-    send(url, &format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n")).await
+    send(url, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await
 }
 
 async fn get_promptly(url: &str, path: &str) -> String {
@@ -44,12 +44,12 @@ async fn get_promptly(url: &str, path: &str) -> String {
     answer.unwrap_or_else(|error| panic!("{path}: {error}")).1
 }
 
-const HANDSHAKE: &str = "GET /api/v1/ws HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+const HANDSHAKE: &str = "GET /api/v1/ws HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
      sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// Streams, and sockets once there may be no more of those, until one is refused for want of room.
 async fn fill(url: &str, event: &str) -> Vec<TcpStream> {
-    let stream = format!("GET /api/v1/events/{event}/availability/stream HTTP/1.1\r\nhost: h\r\n\r\n");
+    let stream = format!("GET /api/v1/events/{event}/availability/stream HTTP/1.1\r\nhost: localhost\r\n\r\n");
     let mut request = &*stream;
     let mut open = Vec::new();
     loop {
@@ -193,7 +193,7 @@ async fn bodies_without_a_token_take_no_memory() {
         let path = others.get(at).unwrap_or(&"/api/v1/dev/token");
         let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 262144\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 262144\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         let _ = timeout(Duration::from_millis(100), stream.write_all(body.as_bytes())).await; // it may be closed already
@@ -235,7 +235,7 @@ async fn forwarded_addresses_count_in_every_form_and_streams_with_them() {
         let mut open = Vec::new();
         for port in 5_000..5_004 {
             let request = format!(
-                "GET /api/v1/{route}/{}/{path}/stream HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {}\r\nx-forwarded-for: \
+                "GET /api/v1/{route}/{}/{path}/stream HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\nx-forwarded-for: \
                  {client}:{port}\r\n\r\n",
                 sale.event,
                 tokens::operator()
@@ -258,7 +258,8 @@ async fn operators_and_probes_have_a_listener_of_their_own() {
     let _streams = fill(url, &sale.event.to_string()).await;
     health_is_told(&admin).await;
     let operator = tokens::operator();
-    let nodes = format!("GET /api/v1/admin/nodes HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {operator}\r\n\r\n");
+    let nodes =
+        format!("GET /api/v1/admin/nodes HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {operator}\r\n\r\n");
     let (_, head) = send(&admin, &nodes).await.expect("an answer");
     assert!(head.starts_with("http/1.1 200"), "{head}");
     assert!(get_promptly(&admin, "/api/v1/events").await.starts_with("http/1.1 404"));
