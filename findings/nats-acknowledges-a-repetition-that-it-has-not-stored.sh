@@ -118,5 +118,5 @@ done
 #           process"}, "stream": "T", "seq": 0}}
 grep -q '"first": null' <<<"${answer[2.10.26]}"
 grep -q '"seq": 0, "duplicate": true' <<<"${answer[2.10.26]}"
-! grep -q '"duplicate": true' <<<"${answer[2.15.1]}"
+if grep -q '"duplicate": true' <<<"${answer[2.15.1]}"; then exit 1; fi
 echo "as described"

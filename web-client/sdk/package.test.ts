@@ -10,10 +10,10 @@ import { wish } from "./examples/wish";
 import { FakeSocket, FakeStore } from "./fake-socket";
 
 const here = new URL(".", import.meta.url);
-/** All of it: nothing is left to be loaded later. */
-const MOST_BYTES = 6 * 1_024;
+/** All of it: nothing is left to be loaded later. Of these, some 350 tell our refusals from a proxy's, and a page that sleeps from one that is away. */
+const MOST_BYTES = 6_400;
 
-test("all that the package may ever load is under 6 KB gzipped", async () => {
+test("all that the package may ever load is under 6.4 KB gzipped", async () => {
   const configFile = new URL("vite.config.ts", here).pathname;
   const built = await build({ configFile, logLevel: "error", build: { write: false } });
   const [result] = [built as Rolldown.RolldownOutput | Rolldown.RolldownOutput[]].flat();
