@@ -191,7 +191,8 @@ impl Room {
     /// Takes over a place that was read again. False where that was too early: it has to be read once more.
     pub(super) fn refresh(&self, event: EventId, user: &UserId, place: &Place) -> bool {
         let place = &Place { epoch: self.same_epoch(&place.epoch), ..place.clone() };
-        let (view, looked_at, is_current) = (self.view(), self.track.lock().looked_at, self.is_current(place));
+        let (view, is_current) = (self.view(), self.is_current(place));
+        let looked_at = self.track.lock().looked_at;
         let mut is_news = true;
         if let Some(mut local) = self.users.get_mut(user) {
             let (number, counted) = (local.number, local.counting);
