@@ -158,13 +158,8 @@ async fn close(socket: &mut Socket, code: CloseCode) {
 /// more, as after one that is too large, the bytes are: a connection that is dropped while some are unread is reset, and with that
 /// browsers forget the close frame before they have told it.
 async fn finish(socket: &mut Socket) {
-    loop {
-        match socket.next().await {
-            Some(Ok(_)) => {}
-            Some(Err(_)) => break,
-            None => return,
-        }
-    }
+    // After an error the library says that nothing follows, whatever does.
+    while let Some(Ok(_)) = socket.next().await {}
     let stream = socket.get_mut().raw();
     let _ = stream.shutdown().await; // nothing follows the close frame
     let mut bytes = vec![0; UNREAD_BUFFER_BYTES];

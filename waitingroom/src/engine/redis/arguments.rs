@@ -50,11 +50,11 @@ impl Call<'_> {
         match &action.what {
             Act::Join { presence, ticket: None } => self.arg("j").arg(user).arg(node_name(presence)),
             Act::Join { presence, ticket: Some((epoch, number)) } => {
-                self.arg("t").arg(user).arg(node_name(presence)).arg(epoch.as_str()).arg(number)
+                self.arg("t").arg(user).arg(node_name(presence)).arg(epoch.as_str()).arg(exact(*number))
             }
             Act::Resume(presence) => self.arg("r").arg(user).arg(node_name(presence)),
             Act::BringBack { presence, ticket: (epoch, number) } => {
-                self.arg("b").arg(user).arg(node_name(presence)).arg(epoch.as_str()).arg(number)
+                self.arg("b").arg(user).arg(node_name(presence)).arg(epoch.as_str()).arg(exact(*number))
             }
             Act::Detach(node) => self.arg("d").arg(user).arg(node.as_str()),
             Act::Leave => self.arg("l").arg(user),
@@ -133,4 +133,9 @@ fn attempt_digest(user: &UserId, key: &IdempotencyKey) -> String {
 fn hold_row(hold: &Hold) -> (String, String) {
     let Hold { booking_id, user, zone_id, quantity, expires_at, pass_id } = hold;
     (booking_id.to_string(), format!("{user}\t{zone_id}\t{quantity}\t{}\t{pass_id}\t", expires_at.millis()))
+}
+
+/// Lua's numbers are exact up to 2^53; no line has given out a number beyond it, whatever a ticket says.
+fn exact(number: u64) -> u64 {
+    number.min(1 << 53)
 }
