@@ -21,7 +21,7 @@ async fn redis_forgets_who_has_gone() {
     let shape = Shape { own_redis: true, ..Shape::default() };
     let stack = Stack::servers(shape).await;
     let queue = json!({"pass_ttl_seconds": 30, "grace_seconds": 1});
-    let sale = Draft::new(&[100_000]).queue(queue).hold_seconds(1).create(&stack.operator()).await;
+    let sale = Draft::new(&[100_000]).queue(queue).hold_seconds(2).create(&stack.operator()).await;
     // One who came before: whatever an event's first visitor leaves is there to stay.
     one_journey(&stack, &sale, &Visitor::new("first")).await;
     let redis = stack.backing().redis().await;
@@ -34,7 +34,9 @@ async fn redis_forgets_who_has_gone() {
         async move {
             door.pass(async {
                 let pass = admit(&gateway, &sale, &visitor).await;
-                shopping::reserve(&booking, &pass, &sale.wish(0, 1)).await.expect(201);
+                let answer = shopping::reserve(&booking, &pass, &sale.wish(0, 1)).await;
+                // On a busy machine the answer may come after the end of so short a hold.
+                assert!(answer.status == 201 || answer.code() == "BOOKING_EXPIRED", "{}", answer.body);
             })
             .await;
         }

@@ -109,7 +109,7 @@ async fn acknowledged_too_late(stack: &Stack, sale: &Sale) {
         _ => None,
     };
     let told = socket.until("a refusal", refusal).await;
-    assert_eq!(told, ("PASS_REVOKED".to_owned(), Some("never-given".to_owned())));
+    assert_eq!(told, ("INVALID_REQUEST".to_owned(), Some("never-given".to_owned())));
 }
 
 async fn a_hundred_attempts(stack: &Stack, sale: &Sale, ann: &Admission) {
