@@ -510,6 +510,11 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
     assert_eq!(engine.status(event).await.unwrap().seats_left, 100);
     let paused = QueueSettings { state: waitingroom::line::SaleState::Paused, ..QueueSettings::default() };
     engine.configure(event, &paused).await.unwrap();
+    assert_eq!(engine.reached(event).await.unwrap().sequence, 10);
+    engine.freeze(event, "a mark").await.unwrap();
+    assert!(engine.configure(event, &paused).await.is_err(), "nothing changes");
+    engine.thaw(event, now()).await.unwrap();
+    engine.configure(event, &paused).await.unwrap();
     let process = waitingroom::vitals::Process { node, roles: vec![], version: "1".to_owned(), started_at: now() };
     let vitals =
         waitingroom::vitals::Vitals { process, connections: 0, memory_bytes: None, live_tasks: 0, booking: None };
