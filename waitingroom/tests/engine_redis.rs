@@ -481,6 +481,9 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
     let join = Join { event_id: event, user: user("new"), presence: Presence::Poll, ticket: None };
     let refused = engine.join(&join, now()).await;
     assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
+    let ticket = ("earlier".parse().unwrap(), 7);
+    let refused = engine.bring_back(event, &user("back"), &Presence::Poll, &ticket, now()).await;
+    assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
     let opening = Opening {
         settings: QueueSettings::default(),
         epoch: "e".parse().unwrap(),
@@ -524,6 +527,8 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
     server.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
     engine.configure(event, &QueueSettings::default()).await.unwrap();
     assert!(matches!(engine.join(&join, now()).await, Ok(JoinOutcome::Joined(_))));
+    let back = engine.bring_back(event, &user("back"), &Presence::Poll, &ticket, now()).await.unwrap();
+    assert_eq!(back.map(|place| place.number), Some(7), "their number was not spent");
 }
 
 #[tokio::test]
