@@ -481,6 +481,9 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
     let join = Join { event_id: event, user: user("new"), presence: Presence::Poll, ticket: None };
     let refused = engine.join(&join, now()).await;
     assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
+    let ticket = ("earlier".parse().unwrap(), 7);
+    let refused = engine.bring_back(event, &user("back"), &Presence::Poll, &ticket, now()).await;
+    assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
     let opening = Opening {
         settings: QueueSettings::default(),
         epoch: "e".parse().unwrap(),
@@ -510,6 +513,11 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
     assert_eq!(engine.status(event).await.unwrap().seats_left, 100);
     let paused = QueueSettings { state: waitingroom::line::SaleState::Paused, ..QueueSettings::default() };
     engine.configure(event, &paused).await.unwrap();
+    assert_eq!(engine.reached(event).await.unwrap().sequence, 10);
+    engine.freeze(event, "a mark").await.unwrap();
+    assert!(engine.configure(event, &paused).await.is_err(), "nothing changes");
+    engine.thaw(event, now()).await.unwrap();
+    engine.configure(event, &paused).await.unwrap();
     let process = waitingroom::vitals::Process { node, roles: vec![], version: "1".to_owned(), started_at: now() };
     let vitals =
         waitingroom::vitals::Vitals { process, connections: 0, memory_bytes: None, live_tasks: 0, booking: None };
@@ -519,6 +527,8 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
     server.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
     engine.configure(event, &QueueSettings::default()).await.unwrap();
     assert!(matches!(engine.join(&join, now()).await, Ok(JoinOutcome::Joined(_))));
+    let back = engine.bring_back(event, &user("back"), &Presence::Poll, &ticket, now()).await.unwrap();
+    assert_eq!(back.map(|place| place.number), Some(7), "their number was not spent");
 }
 
 #[tokio::test]

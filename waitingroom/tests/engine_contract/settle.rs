@@ -75,6 +75,8 @@ pub(crate) async fn whoever_waits_for_a_commit_keeps_place_and_pass(engine: Shar
             let join = Join { event_id: sale.event, user: user("ann"), presence: at("n2"), ticket };
             deciding(sale.engine.join(&join, sale.now()).await.unwrap_err());
         }
+        let ticket = ("earlier".parse().unwrap(), 5);
+        deciding(sale.engine.bring_back(sale.event, &user("ann"), &poll, &ticket, sale.now()).await.unwrap_err());
         deciding(sale.engine.resume(sale.event, &user("ann"), &poll, sale.now()).await.unwrap_err());
         deciding(sale.engine.leave(sale.event, &user("ann"), sale.now()).await.unwrap_err());
         sale.detach("ann", "n1").await;
