@@ -12,7 +12,7 @@ async fn a_hold_does_not_run_out_while_every_booking_process_is_down() {
     let held = shop.reserved("ann", 0, 2).await;
     let path = format!("/bookings/{}", held["booking_id"].as_str().unwrap());
     shop.drain();
-    tokio::time::sleep(Duration::from_millis(2_600)).await; // nobody writes
+    tokio::time::sleep(Duration::from_millis(3_600)).await; // nobody writes
     shop.clock.advance(Duration::from_secs(600));
     let again = shop.restarted(Arc::clone(&shop.engine)).await;
     let found = again.get(&path, &token("ann")).await.body;

@@ -170,5 +170,5 @@ async fn too_large_to_be_read(stack: &Stack) {
 async fn plain_http(stack: &Stack) {
     let answer = stack.gateway(0).get("/ws").await;
     let body = answer.refused(400, "INVALID_REQUEST");
-    assert!(body["detail"].as_str().is_some_and(|detail| detail.contains("upgrade")), "{body}");
+    assert!(body["detail"].as_str().is_some_and(|detail| detail.contains("Upgrade")), "{body}");
 }
