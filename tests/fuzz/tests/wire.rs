@@ -1,5 +1,4 @@
 //! Frames of clients.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use stanchion_fuzz::{Edit, edited};
 use waitingroom::{
