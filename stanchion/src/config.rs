@@ -102,7 +102,7 @@ pub struct Settings {
     #[arg(long, env = "STANCHION_GUEST_JOIN_SECONDS", global = true, value_name = "SECONDS")]
     pub guest_join_seconds: Option<NonZeroU32>,
     /// Hand out tokens of any user and role at POST /api/v1/dev/token, for a first look: on the embedded default without a login of
-    /// its own, and only to this machine under the names localhost, 127.0.0.1 and [::1]
+    /// its own, and only to this machine under the names localhost, 127.0.0.1 and `[::1]`
     #[arg(long, env = "STANCHION_DEV_TOKENS", global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub dev_tokens: Option<bool>,
     /// Names under which the embedded default may be asked besides localhost and IP addresses, separated by commas, for example

@@ -3,7 +3,7 @@
 //! `max_prepared_statements`), and the first migration wants the server itself.
 //!
 //! What users' requests wait for is one statement that commits by itself: whoever sends it may vanish at any moment and leaves nothing
-//! open. See `connection` for what becomes of connections, [`settings`] for what the server ends by itself, and `zones` for rows that
+//! open. See `connection` for what becomes of connections, `settings` for what the server ends by itself, and `zones` for rows that
 //! somebody keeps locked.
 
 use std::{str::FromStr, sync::Arc, time::Duration};
