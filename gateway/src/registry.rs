@@ -82,8 +82,11 @@ impl Registry {
         let lately = self.remembered(event, user).filter(|seen| seen.number == place.number).map(|seen| seen.told);
         let told = here.into_iter().chain(lately).min().unwrap_or(u64::MAX);
         let position = place.position.min(told);
-        let known = if place.counting { room.and_then(|room| room.view().total) } else { None };
-        Place { position, total: known.unwrap_or(place.total.min(place.position)).max(position), ..place }
+        let total = match place.counting {
+            true => room.and_then(|room| room.view().total).unwrap_or(place.total.min(place.position)),
+            false => place.total,
+        };
+        Place { position, total: total.max(position), ..place }
     }
 
     /// Remembers a place that was told without a connection; a pass ends it.
