@@ -294,3 +294,19 @@ impl Registry {
         self.hears.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_behind_are_counted_unless_the_line_is_being_counted() {
+        let (registry, event) = (Registry::default(), EventId::from(uuid::Uuid::nil()));
+        let ann: UserId = "ann".parse().unwrap();
+        let epoch = "e1".parse().unwrap();
+        let place = Place { number: 4, epoch, position: 4, total: 6, revision: 0, grant: None, counting: false };
+        assert_eq!(registry.shown(event, &ann, place.clone()).total, 6);
+        let counting = Place { counting: true, ..place };
+        assert_eq!(registry.shown(event, &ann, counting).total, 4, "half of a line is no total");
+    }
+}
