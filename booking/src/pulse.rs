@@ -38,8 +38,9 @@ const GIVING_DEADLINE: Duration = Duration::from_secs(4);
 const LINE_DEADLINE: Duration = Duration::from_secs(1);
 /// Lines that are looked at at the same time.
 const LINES_AT_ONCE: usize = 64;
-/// Reservations that fail, one and all, for so long: nothing can be booked.
-const FAILS_FOR: Duration = Duration::from_secs(1);
+/// Reservations that fail, one and all, for so long: nothing can be booked. Longer than two waits for a connection: a database that
+/// has become slow lets some batches fail and stores the next.
+const FAILS_FOR: Duration = Duration::from_millis(2_500);
 /// Until nobody has tried for so long.
 const TRIED_WITHIN: Duration = Duration::from_secs(3);
 /// A hold is expired by an instance that wrote less than this ago: by whoever stood still, or knows of no outage yet, none is.
@@ -414,17 +415,18 @@ mod tests {
         let (pulse, start) = (Pulse::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
         pulse.failed(at(0));
-        pulse.failed(at(900));
-        assert!(!pulse.is_unable(at(950)), "a moment");
-        pulse.failed(at(1_000));
-        assert!(pulse.vitals(at(1_001), 0, 9).unable);
+        pulse.failed(at(2_100));
+        assert!(!pulse.is_unable(at(2_150)), "two batches");
+        pulse.database.answered(true, at(2_200));
+        pulse.failed(at(2_500));
+        assert!(pulse.vitals(at(2_501), 0, 9).unable);
         pulse.stored();
-        assert!(!pulse.is_unable(at(1_002)));
-        [1_100, 2_200].iter().for_each(|ms| pulse.failed(at(*ms)));
-        pulse.database.answered(true, at(5_000));
-        assert!(pulse.is_unable(at(2_300)) && !pulse.is_unable(at(5_200)));
-        pulse.failed(at(5_300));
-        assert!(!pulse.is_unable(at(5_301)), "that one is the first again");
+        assert!(!pulse.is_unable(at(2_502)));
+        [2_600, 5_100].iter().for_each(|ms| pulse.failed(at(*ms)));
+        pulse.database.answered(true, at(8_000));
+        assert!(pulse.is_unable(at(5_200)) && !pulse.is_unable(at(8_100)));
+        pulse.failed(at(8_200));
+        assert!(!pulse.is_unable(at(8_201)), "that one is the first again");
     }
 
     #[test]
