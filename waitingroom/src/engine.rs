@@ -495,6 +495,10 @@ pub const SWEEP_LIMIT: usize = 1_000;
 /// A pass that nobody acknowledged is published again after this time (milliseconds).
 pub const RESEND_MS: i64 = 1_000;
 
+/// A line whose time goes on by more than this at once could not be reached in between: workers step it, and gateways report to it, at
+/// least each second. Passes get that time back, [`STANDSTILL_LIMIT`] at most each time; windows to claim one, and graces, begin anew.
+pub const LEAP: Duration = Duration::from_secs(3);
+
 /// While booking can take nobody (the share of the rate is none), passes do not run out, for this long at most each time.
 pub const STANDSTILL_LIMIT: Duration = Duration::from_secs(600);
 

@@ -111,6 +111,7 @@ contract! {
         an_expired_pass_is_gone,
         passes_stand_still_while_booking_can_take_nobody,
         passes_do_not_stand_still_for_ever,
+        time_in_which_a_line_could_not_be_reached_is_given_back,
         only_the_live_pass_can_be_acknowledged,
         a_step_looks_at_so_many_of_the_absent_only,
         a_crowd_is_served_in_bounded_steps,

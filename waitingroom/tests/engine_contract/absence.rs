@@ -29,10 +29,10 @@ pub(crate) async fn a_pass_nobody_claims_is_taken_back_and_its_place_reused(engi
     let place = sale.join("ann").await;
     sale.join("bob").await;
     let grant = sale.release().await.granted.remove(0).what;
-    sale.wait(29_999);
+    sale.wait(29_999).await;
     sale.report("n1").await;
     assert_eq!(lapses(&sale.release().await), []);
-    sale.wait(1);
+    sale.wait(1).await;
     let step = sale.release().await;
     assert_eq!(lapses(&step), [("ann", Lapse::Unclaimed)]);
     assert_eq!(step.lapsed[0].nodes, [node("n1")]);
@@ -54,10 +54,10 @@ pub(crate) async fn the_absent_keep_their_place_for_the_grace_period(engine: Sha
     sale.join("bob").await;
     sale.detach("ann", "n1").await;
     sale.detach("bob", "n1").await;
-    sale.pass_time(59_999).await;
+    sale.wait(59_999).await;
     assert_eq!(lapses(&sale.release().await), []);
     sale.resume("bob", at("n1")).await;
-    sale.pass_time(1).await;
+    sale.wait(1).await;
     let step = sale.release().await;
     assert_eq!(lapses(&step), [("ann", Lapse::Absent)]);
     assert_eq!(step.progress.removed, [1, 2], "bob was released");
@@ -69,16 +69,16 @@ pub(crate) async fn polling_is_presence_for_a_while(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     sale.configure(QueueSettings { burst: 1, rate_per_second: 0.0, ..quick() }).await;
     sale.try_join("ann", Presence::Poll, None).await;
-    sale.wait(15_000);
+    sale.wait(15_000).await;
     assert_eq!(names(&sale.release().await), Vec::<&str>::new(), "the last poll is too long ago");
     sale.resume("ann", Presence::Poll).await;
-    sale.wait(14_999);
+    sale.wait(14_999).await;
     let granted = sale.release().await.granted;
     assert_eq!((granted[0].user.as_str(), granted[0].nodes.as_slice()), ("ann", [].as_slice()));
 
     let place = sale.resume("ann", Presence::Poll).await.unwrap();
     assert_eq!(place.grant.as_ref(), Some(&granted[0].what));
-    sale.wait(30_000);
+    sale.wait(30_000).await;
     let quiet = sale.release().await;
     assert_eq!((quiet.unacknowledged, quiet.lapsed), (vec![], vec![]), "the answer carried the pass: acknowledged");
 }
@@ -87,13 +87,13 @@ pub(crate) async fn users_of_a_dead_node_are_absent(engine: SharedEngine) {
     let sale = Sale::open(engine, QueueSettings { grace_seconds: 60, ..quick() }).await;
     sale.join("ann").await;
     sale.try_join("bob", at("n2"), None).await;
-    sale.pass_time(9_999).await;
+    sale.wait(9_999).await;
     sale.report("n2").await;
-    sale.pass_time(1).await;
+    sale.wait(1).await;
     assert_eq!(names(&sale.release().await), ["bob"], "n1 was silent for ten seconds");
-    sale.pass_time(49_999).await;
+    sale.wait(49_999).await;
     assert_eq!(lapses(&sale.release().await), [("bob", Lapse::Unclaimed)]);
-    sale.pass_time(1).await;
+    sale.wait(1).await;
     let step = sale.release().await;
     assert_eq!(lapses(&step), [("ann", Lapse::Absent)], "a minute after the node's last sign of life");
 }
@@ -102,9 +102,9 @@ pub(crate) async fn a_node_learns_that_it_was_taken_for_dead(engine: SharedEngin
     let sale = Sale::open(engine, quick()).await;
     assert!(!sale.report("n1").await, "never heard of");
     sale.join("ann").await;
-    sale.wait(9_999);
+    sale.wait(9_999).await;
     assert!(sale.report("n1").await);
-    sale.wait(10_000);
+    sale.wait(10_000).await;
     assert_eq!(sale.release().await.granted, [], "the node was silent for ten seconds");
     assert!(!sale.report("n1").await, "ann was taken for absent");
     assert_eq!(sale.release().await.granted, [], "and is until the node has resumed her");
@@ -117,7 +117,7 @@ pub(crate) async fn a_new_connection_does_not_hide_that_its_node_was_taken_for_d
     let sale = Sale::open(engine, quick()).await;
     sale.join("ann").await;
     sale.report("n1").await;
-    sale.wait(10_000);
+    sale.wait(10_000).await;
     sale.release().await;
     sale.join("bob").await;
     assert!(!sale.report("n1").await, "bob came by it, and ann is still taken for absent");
@@ -130,16 +130,16 @@ pub(crate) async fn a_leap_of_time_makes_nobody_lose_their_place(engine: SharedE
         sale.join(name).await;
     }
     sale.detach("bob", "n1").await;
-    sale.wait(3_600_000);
+    sale.leap(3_600_000);
     assert_eq!(lapses(&sale.release().await), []);
     assert!(!sale.report("n1").await);
-    sale.wait(100);
+    sale.wait(100).await;
     assert_eq!(lapses(&sale.release().await), [], "in the next step neither");
     sale.resume("ann", at("n1")).await;
     assert_eq!(names(&sale.release().await), ["ann"]);
-    sale.pass_time(59_900 - 1).await;
+    sale.wait(59_900 - 1).await;
     assert_eq!(lapses(&sale.release().await), [("ann", Lapse::Unclaimed)]);
-    sale.wait(1);
+    sale.wait(1).await;
     assert_eq!(lapses(&sale.release().await), [("bob", Lapse::Absent)], "away for a grace period since");
 }
 
@@ -148,7 +148,7 @@ pub(crate) async fn who_lets_three_passes_lie_loses_the_place(engine: SharedEngi
     sale.join("ann").await;
     for time in 1..=3 {
         assert_eq!(names(&sale.release().await), ["ann"]);
-        sale.wait(5_000);
+        sale.wait(5_000).await;
         let lapse = if time < 3 { Lapse::Unclaimed } else { Lapse::Absent };
         assert_eq!(lapses(&sale.release().await), [("ann", lapse)], "the {time}. time");
         assert_eq!(sale.resume("ann", at("n1")).await.is_some(), time < 3);
@@ -190,17 +190,17 @@ pub(crate) async fn absence_counts_from_the_last_sign_of_life(engine: SharedEngi
     sale.join("poller").await;
     sale.try_join("mover", at("n2"), None).await;
     sale.resume("mover", at("n1")).await;
-    sale.pass_time(2_000).await;
+    sale.wait(2_000).await;
     sale.report("n2").await;
     sale.resume("poller", Presence::Poll).await;
-    sale.pass_time(15_000).await;
+    sale.wait(15_000).await;
     assert_eq!(sale.release().await.granted, [], "both nodes are dead, and the poll too long ago");
-    sale.pass_time(45_000 - 1).await;
+    sale.wait(45_000 - 1).await;
     assert_eq!(lapses(&sale.release().await), []);
-    sale.pass_time(1).await;
+    sale.wait(1).await;
     assert_eq!(lapses(&sale.release().await), [("mover", Lapse::Absent)], "a minute after n2's report");
-    sale.pass_time(15_000 - 1).await;
+    sale.wait(15_000 - 1).await;
     assert_eq!(lapses(&sale.release().await), []);
-    sale.pass_time(1).await;
+    sale.wait(1).await;
     assert_eq!(lapses(&sale.release().await), [("poller", Lapse::Absent)], "a minute after the poll's window");
 }

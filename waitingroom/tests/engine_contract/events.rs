@@ -95,11 +95,11 @@ pub(crate) async fn time_never_runs_backwards(engine: SharedEngine) {
         sale.join(name).await;
     }
     assert_eq!(sale.release().await.granted.len(), 1);
-    sale.wait(1_000);
+    sale.wait(1_000).await;
     assert_eq!(sale.release().await.granted[0].what.issued_at, sale.now());
-    sale.wait(-5_000);
+    sale.leap(-5_000);
     assert_eq!(sale.release().await.granted.len(), 0);
-    sale.wait(5_000);
+    sale.leap(5_000);
     assert_eq!(sale.release().await.granted.len(), 0);
     let JoinOutcome::Same(place) = sale.try_join("cem", Presence::Poll, None).await else { panic!("cem has a place") };
     assert_eq!(place.position, 1);
@@ -122,13 +122,13 @@ pub(crate) async fn counters_tell_what_happened(engine: SharedEngine) {
     let status = sale.status().await;
     assert_eq!((status.counters, status.absent), (so_far, 0));
 
-    sale.wait(6_000); // bob and cid have not claimed theirs
+    sale.wait(6_000).await; // bob and cid have not claimed theirs
     sale.release_at_most(0).await;
     let status = sale.status().await;
     assert_eq!((status.counters, status.absent), (Counters { taken_back: 2, ..so_far }, 2));
-    sale.pass_time(15_000).await; // ann has not used hers
+    sale.wait(15_000).await; // ann has not used hers
     sale.release_at_most(0).await;
-    sale.pass_time(100_000).await; // bob and cid have not come back
+    sale.wait(100_000).await; // bob and cid have not come back
     sale.release_at_most(0).await;
     let counted = Counters { taken_back: 2, expired: 1, dropped: 2, ..so_far };
     let status = sale.status().await;

@@ -71,7 +71,7 @@ pub(crate) async fn leaving_gives_up_the_place_in_every_standing(engine: SharedE
 
     sale.join("bob").await;
     sale.release().await;
-    sale.wait(30_000);
+    sale.wait(30_000).await;
     sale.release().await;
     assert_eq!(sale.status().await.total, 1, "bob's pass was taken back");
     assert!(sale.leave("bob").await, "returned");
@@ -137,8 +137,8 @@ pub(crate) async fn nobody_is_released_before_the_line_has_recovered(engine: Sha
     let sale =
         Sale::open_as(engine, &Opening { release_from: Sale::START.plus(Duration::from_secs(5)), ..rebuilt() }).await;
     sale.try_join("ann", at("n1"), Some(("earlier", 50))).await;
-    sale.wait(4_999);
+    sale.wait(4_999).await;
     assert_eq!(sale.release().await.granted, []);
-    sale.wait(1);
+    sale.wait(1).await;
     assert_eq!(names(&sale.release().await), ["ann"]);
 }

@@ -71,7 +71,7 @@ pub(crate) async fn positions_projected_from_progress_are_exact(engine: SharedEn
             let place = sale.join(&name).await;
             gateway.insert(name, Projection { place, removals: 0 });
         }
-        sale.wait(700);
+        sale.wait(700).await;
         sale.report("n1").await;
         let step = sale.release().await;
         for granted in &step.granted {

@@ -59,7 +59,7 @@ async fn six(engine: SharedEngine) -> Sale {
     sale.acknowledge("holder", pass("holder")).await;
     sale.acknowledge("other", pass("other")).await;
     sale.reserve(&sale.request("buyer", pass("buyer"), 1)).await;
-    sale.wait(3_000);
+    sale.wait(3_000).await;
     sale.release_at_most(0).await;
     sale
 }
@@ -85,7 +85,7 @@ pub(crate) async fn a_number_below_the_head_that_was_not_served_is_taken_up_agai
     lose(&sale, "anew", &so_far).await;
     assert_eq!(number(&sale, "away", ("now", 1)).await, Some(1));
     assert_eq!(number(&sale, "away", ("now", 1)).await, Some(1), "is there already");
-    sale.wait(5_000);
+    sale.wait(5_000).await;
     assert_eq!(number(&sale, "thief", ("now", 1)).await, None, "re-presented before");
     assert_eq!(number(&sale, "holder", ("now", 2)).await, None, "had a pass");
     assert_eq!(number(&sale, "buyer", ("now", 5)).await, None, "bought with it");
@@ -104,7 +104,7 @@ pub(crate) async fn who_was_released_and_not_reached_is_first_and_outside_of_the
     for (name, number) in [("last", 7), ("waits", 6), ("returned", 4)] {
         assert!(matches!(sale.try_join(name, at("n1"), Some(("now", number))).await, JoinOutcome::Joined(_)));
     }
-    sale.wait(5_000);
+    sale.wait(5_000).await;
     let position = async |name: &str| sale.resume(name, at("n1")).await.unwrap().position;
     assert_eq!((position("waits").await, position("last").await), (1, 2), "4 was out of everybody's count");
     assert_eq!(position("returned").await, 1);
@@ -116,7 +116,7 @@ pub(crate) async fn numbers_survive_a_second_loss(engine: SharedEngine) {
     let so_far = reached(&sale).await;
     lose(&sale, "second", &so_far).await;
     assert_eq!(reached(&sale).await, so_far, "nobody is back");
-    sale.wait(5_000);
+    sale.wait(5_000).await;
     sale.join("new").await;
     assert_eq!(names(&sale.release().await), ["new"]);
     let so_far = reached(&sale).await;
@@ -146,7 +146,7 @@ pub(crate) async fn while_a_line_is_rebuilt_bounds_are_told(engine: SharedEngine
     let progress = sale.release().await.progress;
     assert!(progress.counting && progress.seats_known);
     assert!(progress.removed.is_empty());
-    sale.wait(5_000);
+    sale.wait(5_000).await;
     sale.report("n1").await;
     let progress = sale.release_at_most(0).await.progress;
     assert!(!progress.counting && !sale.status().await.counting);
@@ -178,7 +178,7 @@ pub(crate) async fn while_a_line_is_rebuilt_nobody_new_is_taken_in(engine: Share
     assert_eq!(number(&sale, "bob", ("earlier", 41)).await, Some(41), "who was in line is");
     assert!(sale.leave("bob").await, "and may leave");
 
-    sale.wait(5_000);
+    sale.wait(5_000).await;
     assert_eq!(sale.resume("ann", Presence::Poll).await, None);
     assert!(!sale.leave("ann").await);
     assert_eq!(back(&sale, "ann", ("earlier", 40)).await.unwrap(), None, "no new number is taken for anybody");
@@ -230,13 +230,13 @@ pub(crate) async fn a_frozen_line_changes_nothing_until_it_goes_on(engine: Share
     refused(sale.engine.load_seats(sale.event, &SeatSnapshot::default(), now).await.err());
     assert_eq!((reached(&sale).await, sale.seats_left().await), (so_far, 100));
 
-    sale.wait(60_000);
+    sale.leap(60_000);
     sale.engine.thaw(sale.event, sale.now()).await.unwrap();
     sale.report("n1").await;
     let place = sale.resume("bob", at("n1")).await.unwrap();
     assert_eq!((place.position, place.number, place.epoch.as_str(), place.counting), (1, 2, "now", false));
     assert_eq!(names(&sale.release().await), [] as [&str; 0], "who is here has a moment to show it");
-    sale.wait(AFTER_FREEZE.as_millis() as i64);
+    sale.wait(AFTER_FREEZE.as_millis() as i64).await;
     assert_eq!(names(&sale.release().await), ["bob"]);
     assert_eq!(sale.status().await.frozen, None);
 }

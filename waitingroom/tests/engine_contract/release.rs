@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use waitingroom::{
     absence::Presence,
     clock::Timestamp,
-    engine::{PROGRESS_LIMIT, Released, SWEEP_LIMIT, SharedEngine},
+    engine::{PROGRESS_LIMIT, Released, STANDSTILL_LIMIT, SWEEP_LIMIT, SharedEngine},
     line::{Grant, Lapse, QueueSettings, SaleState},
     rate::Share,
     seats::{Reserve, ReserveOutcome, Settlement},
@@ -58,7 +58,7 @@ pub(crate) async fn rate_and_burst_hold_across_releasers(engine: SharedEngine) {
             }));
         }
         assert!(released.len() as f64 <= 5.0 + 7.0 * 0.1 * f64::from(step) + 1e-9, "{} after {step}", released.len());
-        sale.wait(100);
+        sale.wait(100).await;
         sale.report("n1").await;
     }
     assert_eq!(released.len(), 5 + 34, "5 at first, then 7 a second for 4.9 s");
@@ -108,13 +108,13 @@ pub(crate) async fn a_share_of_the_rate_is_released(engine: SharedEngine) {
     assert_eq!(sale.release_at(0.5).await.granted.len(), 5, "half of the burst");
     let step = sale.release_at(0.0).await;
     assert_eq!((step.granted, step.progress.share, step.progress.rate_effective()), (vec![], 0.0, 0.0));
-    sale.wait(60_000);
+    sale.wait(60_000).await;
     sale.report("n1").await;
     assert_eq!(sale.release_at(0.0).await.granted, [], "nothing, however long");
     let released = async |share: f64| {
         let mut count = 0;
         for _ in 0..20 {
-            sale.wait(100);
+            sale.wait(100).await;
             count += sale.release_at(share).await.granted.len();
         }
         count
@@ -151,15 +151,15 @@ pub(crate) async fn a_pass_nobody_acknowledges_is_sent_again_each_second(engine:
     let sale = Sale::open(engine, quick()).await;
     sale.join("ann").await;
     let granted = sale.release().await.granted;
-    sale.wait(999);
+    sale.wait(999).await;
     assert_eq!(sale.release().await.unacknowledged, []);
-    sale.wait(1);
+    sale.wait(1).await;
     assert_eq!(sale.release().await.unacknowledged, granted);
     assert_eq!(sale.release().await.unacknowledged, [], "once a second");
-    sale.wait(1_000);
+    sale.wait(1_000).await;
     assert_eq!(sale.release().await.unacknowledged, granted);
     assert!(sale.acknowledge("ann", &granted[0].what).await);
-    sale.wait(60_000);
+    sale.wait(60_000).await;
     let quiet = sale.release().await;
     assert_eq!((quiet.unacknowledged, quiet.lapsed), (vec![], vec![]));
 }
@@ -167,9 +167,9 @@ pub(crate) async fn a_pass_nobody_acknowledges_is_sent_again_each_second(engine:
 pub(crate) async fn an_expired_pass_is_gone(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     let grant = sale.pass("ann").await;
-    sale.wait(299_999);
+    sale.wait(299_999).await;
     assert_eq!(lapses(&sale.release().await), []);
-    sale.wait(1);
+    sale.wait(1).await;
     assert!(!sale.acknowledge("ann", &grant).await);
     let report = sale.release().await;
     assert_eq!(lapses(&report), [("ann", Lapse::Expired)]);
@@ -181,9 +181,9 @@ pub(crate) async fn an_expired_pass_is_gone(engine: SharedEngine) {
 pub(crate) async fn passes_stand_still_while_booking_can_take_nobody(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     let (ann, bob) = (sale.pass("ann").await, sale.pass("bob").await);
-    sale.wait(100_000);
+    sale.wait(100_000).await;
     sale.release_at(0.0).await;
-    sale.pass_time(400_000).await;
+    sale.wait(400_000).await;
     assert_eq!(lapses(&sale.release_at(0.0).await), []);
     let later = |grant: &Grant| grant.expires_at.plus(Duration::from_millis(400_000));
     let place = sale.resume("ann", Presence::Poll).await.unwrap();
@@ -204,22 +204,54 @@ pub(crate) async fn passes_stand_still_while_booking_can_take_nobody(engine: Sha
         "which is remembered to the new end"
     );
     sale.settle(held.booking_id, Settlement::Aborted).await;
-    sale.pass_time(199_999).await;
+    sale.wait(199_999).await;
     assert_eq!(sale.reserve(&held).await, ReserveOutcome::Held, "until the new end");
     sale.settle(held.booking_id, Settlement::Committed).await;
     assert_eq!(lapses(&sale.release_at(1.0).await), []);
-    sale.pass_time(1).await;
+    sale.wait(1).await;
     assert_eq!(lapses(&sale.release_at(1.0).await), [("bob", Lapse::Expired)]);
     assert_eq!(sale.reserve(&sale.request("bob", &bob, 1)).await, ReserveOutcome::PassExpired);
+}
+
+pub(crate) async fn time_in_which_a_line_could_not_be_reached_is_given_back(engine: SharedEngine) {
+    let sale = Sale::open(engine, QueueSettings { claim_window_seconds: 10, ..quick() }).await;
+    let (ann, window) = (sale.pass("ann").await, 10_000);
+    sale.join("bob").await;
+    let granted = sale.release().await.granted;
+    let [bob] = &granted[..] else { panic!("{granted:?}") };
+    sale.wait(9_000).await;
+    sale.leap(3_000);
+    assert_eq!(lapses(&sale.release().await), [("bob", Lapse::Unclaimed)], "a pause is no outage");
+
+    sale.join("cid").await;
+    assert_eq!(names(&sale.release().await), ["cid"]);
+    sale.wait(9_000).await;
+    sale.leap(60_000);
+    let back = sale.release().await;
+    assert_eq!(lapses(&back), [], "cid could not claim it");
+    let later = |grant: &Grant| grant.expires_at.plus(Duration::from_millis(60_000));
+    let told = back.unacknowledged.iter().find(|told| told.user.as_str() == "ann").expect("ann is told");
+    assert_eq!(told.what.expires_at, later(&ann));
+    sale.report("n1").await;
+    assert_eq!(sale.resume("bob", at("n1")).await.unwrap().number, bob.what.number);
+    sale.wait(window - 1).await;
+    assert_eq!(lapses(&sale.release().await), []);
+    sale.wait(1).await;
+    assert_eq!(lapses(&sale.release().await), [("cid", Lapse::Unclaimed)], "a whole window after it");
+
+    sale.leap(STANDSTILL_LIMIT.as_millis() as i64 + 100_000);
+    let back = sale.release().await;
+    let told = back.unacknowledged.iter().find(|told| told.user.as_str() == "ann").expect("ann is told");
+    assert_eq!(told.what.expires_at, later(&ann).plus(STANDSTILL_LIMIT), "ten minutes at most");
 }
 
 pub(crate) async fn passes_do_not_stand_still_for_ever(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     sale.pass("ann").await;
     sale.release_at(0.0).await;
-    sale.pass_time(600_000 + 299_999).await;
+    sale.wait(600_000 + 299_999).await;
     assert_eq!(lapses(&sale.release_at(0.0).await), []);
-    sale.pass_time(1).await;
+    sale.wait(1).await;
     assert_eq!(lapses(&sale.release_at(0.0).await), [("ann", Lapse::Expired)]);
 }
 
@@ -250,11 +282,11 @@ pub(crate) async fn a_step_looks_at_so_many_of_the_absent_only(engine: SharedEng
     let sale = Sale::open(engine, quick()).await;
     crowd(&sale, SWEEP_LIMIT + 1, true).await;
     sale.try_join("bob", at("n2"), None).await;
-    sale.wait(10_000);
+    sale.wait(10_000).await;
     sale.report("n2").await;
     assert_eq!(names(&sale.release_at_most(1).await), Vec::<&str>::new(), "the users of n1 are absent");
     assert_eq!(names(&sale.release_at_most(1).await), ["bob"]);
-    sale.pass_time(290_000).await;
+    sale.wait(290_000).await;
     let ended = [sale.release().await.lapsed.len(), sale.release().await.lapsed.len()];
     assert_eq!(ended, [SWEEP_LIMIT + 1, 1], "bob's pass and all absent but one, then that one");
 }
@@ -272,9 +304,9 @@ pub(crate) async fn a_crowd_is_served_in_bounded_steps(engine: SharedEngine) {
     assert!(granted.iter().map(|grant| grant.what.number).eq(10_011..=15_010));
     assert_eq!(granted.iter().map(|grant| &grant.what.pass_id).collect::<HashSet<_>>().len(), 5_000);
     assert_eq!((sale.status().await.active, sale.status().await.total), (5_000, 0));
-    sale.wait(1_000);
+    sale.wait(1_000).await;
     assert_eq!(sale.release().await.unacknowledged.len(), SWEEP_LIMIT);
-    sale.wait(29_000);
+    sale.wait(29_000).await;
     let step = sale.release().await;
     assert!(step.lapsed.iter().all(|lapse| lapse.what == Lapse::Unclaimed));
     assert_eq!((step.lapsed.len(), step.progress.active, step.progress.total), (SWEEP_LIMIT, 4_000, 1_000));
@@ -292,11 +324,11 @@ pub(crate) async fn a_step_of_passes_leaves_all_else_to_the_next_whole_one(engin
     assert_eq!(names(&sale.release_passes(9).await), ["u2", "u3"], "one bucket for both kinds of steps");
     assert_eq!(names(&sale.release().await), Vec::<&str>::new());
 
-    sale.wait(100);
+    sale.wait(100).await;
     assert_eq!(names(&sale.release_passes(9).await), ["u4"]);
     let place = sale.resume("u5", at("n1")).await.unwrap();
     assert_eq!((place.position, place.revision), (1, 6), "a reading counts what is not told yet");
-    sale.wait(1_900); // u0 to u3 let their passes lie
+    sale.wait(1_900).await; // u0 to u3 let their passes lie
     let passes = sale.release_passes(0).await;
     assert_eq!((passes.unacknowledged.len(), lapses(&passes).len(), passes.progress.active), (0, 0, 5));
     let whole = sale.release_at_most(0).await;

@@ -98,7 +98,7 @@ pub(crate) async fn a_repeated_attempt_is_answered_with_its_booking(engine: Shar
 
     sale.settle(first.booking_id, Settlement::Aborted).await;
     assert_eq!(sale.reserve(&again).await, ReserveOutcome::Held, "forgotten with the attempt");
-    sale.wait(600_000);
+    sale.wait(600_000).await;
     assert_eq!(sale.reserve(&other).await, ReserveOutcome::PassExpired, "forgotten with the hold's end");
 }
 

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use uuid::Uuid;
 use waitingroom::{
-    absence::{NODE_TIMEOUT, Presence},
+    absence::Presence,
     clock::Timestamp,
-    engine::{Join, JoinOutcome, LineStatus, Opening, Released, Scope, SharedEngine, Unserved},
+    engine::{Join, JoinOutcome, LEAP, LineStatus, Opening, Released, Scope, SharedEngine, Unserved},
     ids::{BookingId, EventId, NodeId, UserId, ZoneId},
     line::{Grant, Place, QueueSettings},
     rate::Share,
@@ -66,16 +66,17 @@ impl Sale {
         Timestamp::from_millis(self.now.load(Ordering::SeqCst))
     }
 
-    pub(crate) fn wait(&self, ms: i64) {
-        self.now.fetch_add(ms, Ordering::SeqCst);
-    }
-
-    /// As [`Sale::wait`], while the line goes on: time does not leap.
-    pub(crate) async fn pass_time(&self, ms: i64) {
-        for done in (0..ms).step_by(NODE_TIMEOUT.as_millis() as usize) {
-            self.wait((ms - done).min(NODE_TIMEOUT.as_millis() as i64));
+    /// Time goes on, and the line with it.
+    pub(crate) async fn wait(&self, ms: i64) {
+        for done in (0..ms).step_by(LEAP.as_millis() as usize) {
+            self.leap((ms - done).min(LEAP.as_millis() as i64));
             self.detach("nobody", "nowhere").await;
         }
+    }
+
+    /// Time goes on, and the line cannot be reached meanwhile.
+    pub(crate) fn leap(&self, ms: i64) {
+        self.now.fetch_add(ms, Ordering::SeqCst);
     }
 
     /// In so many milliseconds.

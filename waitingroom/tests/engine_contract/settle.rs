@@ -28,7 +28,7 @@ pub(crate) async fn an_aborted_hold_gives_everything_back(engine: SharedEngine) 
 pub(crate) async fn an_aborted_hold_does_not_revive_an_ended_pass(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     let held = sale.hold("ann", 2).await;
-    sale.wait(300_000);
+    sale.wait(300_000).await;
     sale.settle(held.booking_id, Settlement::Aborted).await;
     assert_eq!((sale.seats_left().await, sale.status().await.active), (100, 0));
     assert_eq!(sale.resume("ann", Presence::Poll).await, None);
@@ -105,7 +105,7 @@ pub(crate) async fn a_used_pass_has_arrived(engine: SharedEngine) {
     assert!(sale.acknowledge("ann", &grant).await, "while it is decided");
     sale.settle(held.booking_id, Settlement::Committed).await;
     assert!(sale.acknowledge("ann", &grant).await, "once it is booked");
-    sale.wait(300_000);
+    sale.wait(300_000).await;
     assert!(!sale.acknowledge("ann", &grant).await, "its time is over");
 }
 
@@ -116,7 +116,7 @@ pub(crate) async fn holds_are_stale_when_the_database_has_to_be_asked(engine: Sh
     let stale = async |at, limit| sale.engine.stale_holds(sale.event, at, PATIENCE, limit).await.unwrap();
     let committed = sale.hold("ann", 1).await.booking_id;
     sale.settle(committed, Settlement::Committed).await;
-    sale.wait(1_000);
+    sale.wait(1_000).await;
     let pending = sale.hold("bob", 1).await.booking_id;
     assert_eq!(stale(sale.after(4_999), 10).await, []);
     assert_eq!(stale(sale.after(5_000), 10).await, [StaleHold { booking_id: pending, pending: true }]);

@@ -39,9 +39,9 @@ pub(crate) async fn a_sync_stops_holds_for_a_while(engine: SharedEngine) {
     let grant = sale.pass("ann").await;
     let request = sale.request("ann", &grant, 1);
     assert_eq!(begin(&sale).await, 0);
-    sale.wait(4_999);
+    sale.wait(4_999).await;
     assert_eq!(sale.reserve(&request).await, ReserveOutcome::Syncing);
-    sale.wait(1);
+    sale.wait(1).await;
     assert_eq!(sale.reserve(&request).await, ReserveOutcome::Held, "a sync that died no longer stops anyone");
     assert_eq!(begin(&sale).await, 1, "one hold waits for its commit");
     sale.load(99).await;

@@ -98,7 +98,7 @@ pub(crate) async fn who_comes_and_goes_in_one_step_leaves_nothing_behind(engine:
     let poll = Action { user: user("eve"), what: Act::Join { presence: Presence::Poll, ticket: None } };
     let gone = Action { user: user("ann"), what: Act::Detach(node("n1")) };
     together(&sale, [poll, leave("eve"), join("ann"), gone.clone(), gone, leave("ann"), polls("ann")]).await;
-    sale.wait(400_000);
+    sale.wait(400_000).await;
     let released = sale.release().await;
     assert_eq!((released.granted, released.lapsed), (vec![], vec![]));
     assert_eq!((sale.status().await.total, sale.status().await.active), (0, 0));

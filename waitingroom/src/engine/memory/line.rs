@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     super::{
-        AFTER_FREEZE, Act, Acted, Action, Counters, JoinOutcome, LineStatus, NODE_MEMORY_MS, NODES_PER_USER, Opening,
-        PROGRESS_LIMIT, RESEND_MS, Reached, Released, STANDSTILL_LIMIT, SWEEP_LIMIT, Scope, UNCLAIMED_LIMIT,
+        AFTER_FREEZE, Act, Acted, Action, Counters, JoinOutcome, LEAP, LineStatus, NODE_MEMORY_MS, NODES_PER_USER,
+        Opening, PROGRESS_LIMIT, RESEND_MS, Reached, Released, STANDSTILL_LIMIT, SWEEP_LIMIT, Scope, UNCLAIMED_LIMIT,
         UNSERVED_PASSES, UNSERVED_RUNS,
     },
     earlier::Earlier,
@@ -17,7 +17,7 @@ use super::{
     seats::Stock,
 };
 use crate::{
-    absence::{NODE_TIMEOUT, POLL_WINDOW, Presence, node_is_alive},
+    absence::{POLL_WINDOW, Presence, node_is_alive},
     clock::Timestamp,
     ids::{Epoch, EventId, NodeId, PassId, UserId},
     line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
@@ -96,7 +96,7 @@ pub(super) struct Line {
     nodes: HashMap<NodeId, Timestamp>,
     /// Nodes that were silent for too long and have a connection again, and have not reported yet.
     revived: HashSet<NodeId>,
-    /// When time last went on by more than [`NODE_TIMEOUT`] at once.
+    /// When time last went on by more than [`LEAP`] at once.
     leapt: Option<Timestamp>,
     published: u64,
     removed: VecDeque<u64>,
@@ -137,14 +137,25 @@ impl Line {
         }
     }
 
-    /// The later of the caller's time and the last that this line has seen. Remembers a leap: in the time between, nobody could
-    /// show that they were here.
+    /// The later of the caller's time and the last that this line has seen.
     pub(super) fn advance(&mut self, now: Timestamp) -> Timestamp {
-        if now.millis() - self.clock.millis() > NODE_TIMEOUT.as_millis() as i64 {
-            self.leapt = Some(now);
-        }
+        let gap = now.since(self.clock);
         self.clock = self.clock.max(now);
+
+        if gap > LEAP {
+            self.leap(gap);
+        }
         self.clock
+    }
+
+    /// Time went on by `gap` at once: nobody could act in between. Who was here could not show it, and passes get the time back, unless
+    /// theirs stands still already.
+    fn leap(&mut self, gap: Duration) {
+        self.leapt = Some(self.clock);
+        if self.standstill.since.is_none() {
+            self.standstill.stood += gap.min(STANDSTILL_LIMIT);
+            self.told_again = Some(0);
+        }
     }
 
     pub(super) fn clock(&self) -> Timestamp {
@@ -447,7 +458,8 @@ impl Line {
             let Some(Entry { standing: Standing::Passed(grant), nodes, .. }) = self.entries.get(&user) else {
                 continue;
             };
-            let deadline = grant.issued_at.plus(self.settings.claim_window());
+            let told_at = self.leapt.map_or(grant.issued_at, |leapt| leapt.max(grant.issued_at));
+            let deadline = told_at.plus(self.settings.claim_window());
             if deadline <= now {
                 lapsed.push(self.take_back(user, now));
             } else {

@@ -5,7 +5,7 @@ use redis::Script;
 use crate::{
     absence::{NODE_TIMEOUT, POLL_WINDOW},
     engine::{
-        AFTER_FREEZE, NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT, RECOVERY, RESEND_MS, SEQUENCE_RESERVE,
+        AFTER_FREEZE, LEAP, NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT, RECOVERY, RESEND_MS, SEQUENCE_RESERVE,
         STANDSTILL_LIMIT, SWEEP_LIMIT, SYNC_WINDOW_MS, UNCLAIMED_LIMIT, UNSERVED_PASSES, UNSERVED_RUNS,
     },
     rate::TRICKLE,
@@ -94,7 +94,7 @@ impl Step {
 
 /// The limits that both engines share, as the scripts name them.
 fn limits() -> String {
-    let limits: [(&str, i128); 23] = [
+    let limits: [(&str, i128); 24] = [
         ("POLL_WINDOW_MS", POLL_WINDOW.as_millis() as i128),
         ("NODE_TIMEOUT_MS", NODE_TIMEOUT.as_millis() as i128),
         ("NODE_MEMORY_MS", NODE_MEMORY_MS.into()),
@@ -109,6 +109,7 @@ fn limits() -> String {
         ("RECOVERY_MS", RECOVERY.as_millis() as i128),
         ("SEQUENCE_RESERVE", SEQUENCE_RESERVE.into()),
         ("SYNC_WINDOW_MS", SYNC_WINDOW_MS.into()),
+        ("LEAP_MS", LEAP.as_millis() as i128),
         ("STANDSTILL_LIMIT_MS", STANDSTILL_LIMIT.as_millis() as i128),
         ("EARLIER_MEMORY_MS", EARLIER_MEMORY_MS.into()),
         ("UNSERVED_RUNS", UNSERVED_RUNS as i128),

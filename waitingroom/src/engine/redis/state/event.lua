@@ -79,8 +79,18 @@ local function refuse_frozen()
   if meta.frozen then error('FROZEN the line is being handed over') end
 end
 
--- Like recall, and moves the event's clock to `now`. Answers the clock, which never runs backwards. Remembers a leap: in the time
--- between, nobody could show that they were here.
+-- Time went on by `gap` at once: nobody could act in between. Who was here could not show it, and passes get the time back, unless theirs
+-- stands still already.
+local function leap(gap, now)
+  local stood, since = unpack(redis.call('HMGET', META, 'stood', 'stood_since'))
+  redis.call('HSET', META, 'leapt', now)
+  meta.leapt = now
+  if tonumber(since or 0) > 0 then return end
+  meta.stood, meta.told_again = tonumber(stood or 0) + math.min(gap, STANDSTILL_LIMIT_MS), '0'
+  redis.call('HSET', META, 'stood', string.format('%.17g', meta.stood), 'told_again', 0)
+end
+
+-- Like recall, and moves the event's clock to `now`. Answers the clock, which never runs backwards.
 local function advance(now, ...)
   if not recall('clock', 'frozen', ...) then return false end
   refuse_frozen()
@@ -92,10 +102,7 @@ local function advance(now, ...)
     begin_writing()
     redis.call('HSET', META, 'clock', now)
   end
-  if now - clock > NODE_TIMEOUT_MS then
-    redis.call('HSET', META, 'leapt', now)
-    meta.leapt = now
-  end
+  if now - clock > LEAP_MS then leap(now - clock, now) end
   return now
 end
 
