@@ -161,6 +161,12 @@ impl Pace {
     }
 
     fn strain(&mut self, at: Timestamp, rules: &PaceRules) {
+        // At the floor there is nothing to cut, and what is slow is what waited for the end of an outage: it says nothing of the ceiling.
+        if self.thousandths <= floor(rules) {
+            self.strained = true;
+            return;
+        }
+
         if !self.strained {
             self.before = Some((self.ceiling, self.strained_from));
             let returns = self.strained_from.is_some_and(|earlier| at.since(earlier) < RETURNS_WITHIN);

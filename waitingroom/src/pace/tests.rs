@@ -123,6 +123,15 @@ fn outages_in_a_row_do_not_make_the_way_back_longer() {
 }
 
 #[test]
+fn what_waited_for_the_end_of_an_outage_does_not_make_the_way_back_longer() {
+    let paused = after(&start(), 1_000, &[unable()]);
+    let tried = after(&paused, 11_000, &[healthy()]);
+    let late = (1..8).fold(tried, |pace, look| after(&pace, 11_000 + look * 500, &[slow(5_000.0)]));
+    assert_eq!(late.share(), 0.1);
+    assert!(back_after(&late, 15_000) <= 3_500);
+}
+
+#[test]
 fn strain_that_lasted_before_an_outage_and_returns_after_it_is_remembered() {
     let strained = (0..20).fold(start(), |pace, at| after(&pace, at * 500, &[slow(1_000.0)]));
     let paused = after(&strained, 10_000, &[unable()]);
