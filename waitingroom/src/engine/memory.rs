@@ -123,6 +123,10 @@ impl Engine for MemoryEngine {
         self.change(event, |sale| sale.line.report_node(node, now))
     }
 
+    async fn all_back(&self, event: EventId, node: &NodeId, epoch: &Epoch, now: Timestamp) -> Result<(), EngineError> {
+        self.change(event, |sale| sale.line.all_back(node, epoch, now))
+    }
+
     async fn release(
         &self,
         event: EventId,

@@ -156,6 +156,11 @@ impl Engine for RedisEngine {
         reply::flag(self.call(&self.steps.report_node, event).at(now).arg(node.as_str()).run().await?)
     }
 
+    async fn all_back(&self, event: EventId, node: &NodeId, epoch: &Epoch, now: Timestamp) -> Result<(), EngineError> {
+        let call = self.call(&self.steps.all_back, event).at(now);
+        call.arg(node.as_str()).arg(epoch.as_str()).run().await.map(drop)
+    }
+
     async fn release(
         &self,
         event: EventId,

@@ -64,6 +64,9 @@ impl Engine for Slow {
     async fn report_node(&self, _: EventId, _: &NodeId, _: Timestamp) -> Result<bool, EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
+    async fn all_back(&self, _: EventId, _: &NodeId, _: &Epoch, _: Timestamp) -> Result<(), EngineError> {
+        unreachable!("the gathering asks for actions alone")
+    }
     async fn release(
         &self,
         _: EventId,
@@ -117,8 +120,16 @@ impl Crowd {
     async fn open(&self, event: EventId) {
         let epoch = "now".parse().unwrap();
         let (settings, release_from) = (QueueSettings::default(), Timestamp::default());
-        let opening =
-            Opening { settings, epoch, sequence: 0, head: 0, unserved: Default::default(), mark: None, release_from };
+        let opening = Opening {
+            settings,
+            epoch,
+            sequence: 0,
+            head: 0,
+            unserved: Default::default(),
+            mark: None,
+            release_from,
+            awaited: Vec::new(),
+        };
         self.engine.open(event, &opening, Timestamp::default()).await.unwrap();
     }
 

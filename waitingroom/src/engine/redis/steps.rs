@@ -67,6 +67,7 @@ steps! {
     remove: [],
     act: [LINE, EARLIER, MEMORIES],
     report_node: [],
+    all_back: [],
     release: [SETTINGS, LINE, PRESENCE],
     reserve: [LINE, SEATS, MEMORIES],
     settle: [LINE, SEATS, MEMORIES],

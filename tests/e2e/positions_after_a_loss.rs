@@ -1,0 +1,151 @@
+//! Redis loses everything, and users ask another gateway than the one that told them their position last.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use stanchion_tests::{Draft, Shape, Socket, Stack, Visitor, crowd::Shown, eventually, process::Signal, stack::Role};
+use waitingroom::{engine::RECOVERY, wire::ServerMessage};
+
+/// Have passes at first: as many as there may be.
+const HOLDERS: usize = 3;
+/// Wait in front of those whom this is about.
+const FRONT: usize = 3;
+
+/// Booking knows who may have told positions.
+async fn gateways_are_known(stack: &Stack) {
+    for at in 0..2 {
+        let booking = stack.booking(at);
+        eventually("the gateways to be known", || async {
+            (booking.metric("stanchion_gateways_known").await >= 2.0).then_some(())
+        })
+        .await;
+    }
+}
+
+/// Asks until there is an answer; the position.
+async fn position(sale: &stanchion_tests::Sale, gateway: &stanchion_tests::Rest) -> u64 {
+    eventually("a position", || async {
+        let answer = sale.place(gateway).await;
+        if answer.asks_to_wait() {
+            return None;
+        }
+        let place = answer.expect(200);
+        assert_eq!(place["reason"], json!(null), "no bound is told: {place}");
+        place["position"].as_u64()
+    })
+    .await
+}
+
+/// Those in front were released and not reached, and nobody wrote that down: after the loss they are in front again. Who was told to be first
+/// by one gateway hears nothing worse from the other one, which had told them less.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_gateway_tells_a_worse_position_than_another_did_before() {
+    let stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;
+    let queue = json!({"rate_per_second": 1, "burst": 1, "max_active": HOLDERS, "claim_window_seconds": 120});
+    let sale = Draft::new(&[500]).queue(queue).create(&stack.operator()).await;
+    let (better, other) = (stack.gateway(0), stack.gateway(1));
+    let holders = Visitor::many("holder", HOLDERS);
+    for visitor in &holders {
+        let gateway = better.by(visitor);
+        sale.join(&gateway).await.expect(201);
+        eventually("a pass", || async { sale.place(&gateway).await.expect(200)["queue_pass"].as_str().map(drop) })
+            .await;
+    }
+    let head = "SELECT max(line_head) FROM events";
+    let is_written = || async { (stack.backing().database.number(head).await == HOLDERS as i64).then_some(()) };
+    eventually("the checkpoint", is_written).await;
+    for visitor in &Visitor::many("front", FRONT) {
+        sale.join(&better.by(visitor)).await.expect(201);
+    }
+    let (poller, wanderer) = (Visitor::new("poller"), Visitor::new("wanderer"));
+    let place = sale.join(&other.by(&poller)).await.expect(201);
+    assert_eq!(place["position"], FRONT as u64 + 1);
+    let (ticket, position_there) = Socket::open(stack.gateway_url(1), &wanderer).await.queue(&sale.event, None).await;
+    assert_eq!(position_there, FRONT as u64 + 2);
+    gateways_are_known(&stack).await;
+
+    // Nothing is written down from now on.
+    (0..2).for_each(|at| stack.signal(Role::Booking, at, Signal::Stop));
+    for visitor in &holders {
+        better.by(visitor).delete(&format!("/queue/leave?event_id={}", sale.event)).await.expect(200);
+    }
+    eventually("those in front to be released", || async {
+        let told = sale.place(&better.by(&poller)).await.expect(200)["position"].as_u64();
+        (told == Some(1)).then_some(())
+    })
+    .await;
+    let mut socket = Socket::open(stack.gateway_url(0), &wanderer).await;
+    let (_, told) = socket.queue(&sale.event, Some(&ticket)).await;
+    assert_eq!(told, 2);
+    drop(socket);
+    let redis = stack.backing().redis().await;
+    redis.lose_everything().await;
+    (0..2).for_each(|at| stack.signal(Role::Booking, at, Signal::Continue));
+
+    let wandering = async {
+        eventually("a place", || async {
+            let mut socket = Socket::open(stack.gateway_url(1), &wanderer).await;
+            match socket.join(&sale.event, Some(&ticket)).await {
+                ServerMessage::Queued { position, reason, .. } => Some((position, reason)),
+                ServerMessage::Error { .. } => None,
+                other => panic!("wanted a place, got {other:?}"),
+            }
+        })
+        .await
+    };
+    let polling = async {
+        let mut shown = Shown::default();
+        shown.see(1);
+        for gateway in [&other, &better, &other] {
+            shown.see(position(&sale, &gateway.by(&poller)).await);
+        }
+    };
+    let ((told, reason), ()) = tokio::join!(wandering, polling);
+    assert!(told <= 2 && reason.is_none(), "the wanderer was told {told}, {reason:?}");
+}
+
+/// Newcomers are taken in as soon as everybody is back; before, nobody knew whether all were, and everybody had five seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_is_whole_again_as_soon_as_everybody_is_back() {
+    let stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;
+    let sale = Draft::new(&[500]).paused().create(&stack.operator()).await;
+    let mut sockets = Vec::new();
+    for (at, visitor) in Visitor::many("socket", 20).into_iter().enumerate() {
+        let mut socket = Socket::open(stack.gateway_url(at), &visitor).await;
+        socket.queue(&sale.event, None).await;
+        sockets.push(socket);
+    }
+    for (at, visitor) in Visitor::many("poller", 20).iter().enumerate() {
+        sale.join(&stack.gateway(at).by(visitor)).await.expect(201);
+    }
+    let reached = "SELECT max(line_sequence) FROM events";
+    eventually("the checkpoint", || async { (stack.backing().database.number(reached).await == 40).then_some(()) })
+        .await;
+    gateways_are_known(&stack).await;
+
+    stack.backing().redis().await.lose_everything().await;
+    let newcomer = stack.gateway(0).by(&Visitor::new("newcomer"));
+    let refused =
+        eventually("the loss", || async { Some(sale.join(&newcomer).await).filter(|answer| answer.status == 503) });
+    let (lost, _) = (Instant::now(), refused.await);
+    let place = eventually("a place", || async {
+        let answer = sale.join(&newcomer).await;
+        if answer.asks_to_wait() { None } else { Some(answer.expect(201)) }
+    })
+    .await;
+    assert!(lost.elapsed() < RECOVERY, "in {:?}", lost.elapsed());
+    assert_eq!(
+        (place["position"].as_u64(), place["total_in_queue"].as_u64()),
+        (Some(41), Some(41)),
+        "behind everybody"
+    );
+    tokio::time::timeout(Duration::from_secs(1), async {
+        for socket in &mut sockets {
+            while let Some(heard) = socket.hear_within(Duration::ZERO).await {
+                assert!(!matches!(heard, stanchion_tests::Heard::Closed(_)), "{heard:?}");
+            }
+        }
+    })
+    .await
+    .expect("sockets that are open");
+}
