@@ -4,7 +4,11 @@ use std::time::Instant;
 
 use serde_json::json;
 use stanchion_tests::{
-    Draft, Rest, Sale, Shape, Socket, Stack, Visitor, crowd::Shown, eventually, process::Signal, stack::Role,
+    Draft, Rest, Sale, Shape, Socket, Stack, Visitor,
+    crowd::{Shown, queue_all},
+    eventually,
+    process::Signal,
+    stack::Role,
 };
 use waitingroom::{engine::RECOVERY, wire::ServerMessage};
 
@@ -106,34 +110,54 @@ async fn no_gateway_tells_a_worse_position_than_another_did_before() {
     assert!(told <= 2 && reason.is_none(), "the wanderer was told {told}, {reason:?}");
 }
 
+/// Users who wait when the line is lost; a quarter of them by polling. `RECOVERY_USERS=10000` measures how long a large line takes.
+fn users() -> usize {
+    std::env::var("RECOVERY_USERS").map_or(40, |users| users.parse().expect("RECOVERY_USERS is a number"))
+}
+
 /// Newcomers are taken in as soon as everybody is back; before, nobody knew whether all were, and everybody had five seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_is_whole_again_as_soon_as_everybody_is_back() {
     let stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;
     let sale = Draft::new(&[500]).paused().create(&stack.operator()).await;
+    let (users, urls) = (users(), [stack.gateway_url(0).to_owned(), stack.gateway_url(1).to_owned()]);
+    let visitors = Visitor::many("user", users);
+    let (polling, waiting) = visitors.split_at(users / 4);
     let mut sockets = Vec::new();
-    for (at, visitor) in Visitor::many("socket", 20).into_iter().enumerate() {
-        let mut socket = Socket::open(stack.gateway_url(at), &visitor).await;
-        socket.queue(&sale.event, None).await;
-        sockets.push(socket);
+    for some in waiting.chunks(1_000) {
+        sockets.extend(queue_all(&urls, &sale, some).await);
     }
-    for (at, visitor) in Visitor::many("poller", 20).iter().enumerate() {
+    for (at, visitor) in polling.iter().enumerate() {
         sale.join(&stack.gateway(at).by(visitor)).await.expect(201);
     }
     let reached = "SELECT max(line_sequence) FROM events";
-    eventually("the checkpoint", || async { (stack.backing().database.number(reached).await == 40).then_some(()) })
-        .await;
+    let is_written = || async { (stack.backing().database.number(reached).await == users as i64).then_some(()) };
+    eventually("the checkpoint", is_written).await;
     gateways_are_known(&stack).await;
 
-    stack.backing().redis().await.lose_everything().await;
-    let (lost, newcomer) = (Instant::now(), stack.gateway(0).by(&Visitor::new("newcomer")));
-    let place = eventually("a place", || async {
-        let answer = sale.join(&newcomer).await;
-        if answer.asks_to_wait() { None } else { Some(answer.expect(201)) }
-    })
-    .await;
-    assert!(lost.elapsed() < RECOVERY, "in {:?}", lost.elapsed());
-    let (position, total) = (place["position"].as_u64(), place["total_in_queue"].as_u64());
-    assert_eq!((position, total), (Some(41), Some(41)), "behind everybody");
+    let (redis, line) =
+        (stack.backing().redis().await, format!("{}:{{{}}}:waiting", stack.backing().prefix, sale.event));
+    redis.lose_everything().await;
+    let lost = Instant::now();
+    let back = async |many: usize| {
+        eventually("users to be back", || async {
+            let back = redis.elements().await.get(&line).copied().unwrap_or(0);
+            (back >= many as u64).then(|| lost.elapsed())
+        })
+        .await
+    };
+    let whole = async {
+        let newcomer = stack.gateway(0).by(&Visitor::new("newcomer"));
+        let place = eventually("a place", || async {
+            let answer = sale.join(&newcomer).await;
+            if answer.asks_to_wait() { None } else { Some(answer.expect(201)) }
+        });
+        (place.await, lost.elapsed())
+    };
+    let ((most, all), (place, whole)) = tokio::join!(async { (back(users * 19 / 20).await, back(users).await) }, whole);
+    println!("{users} users: 95 % back after {most:?}, all after {all:?}; newcomers after {whole:?}");
+    assert!(whole < RECOVERY, "in {whole:?}");
+    let behind = Some(users as u64 + 1);
+    assert_eq!((place["position"].as_u64(), place["total_in_queue"].as_u64()), (behind, behind), "behind everybody");
     drop(sockets);
 }

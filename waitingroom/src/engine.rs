@@ -474,6 +474,10 @@ pub trait Engine: Send + Sync + 'static {
     /// What is counted at this moment, also of at most [`TALLY_LIMIT`] users: for a comparison with the database.
     async fn tally(&self, event: EventId, users: &[UserId]) -> Result<Tally, EngineError>;
 
+    /// Some of the users whose seats are counted, from `cursor` on (nothing: from the beginning), and the cursor of the next ones; nothing behind
+    /// the last. Whoever is counted all the time is among them at least once.
+    async fn counted_users(&self, event: EventId, cursor: &str) -> Result<(Vec<UserId>, String), EngineError>;
+
     /// Stops new holds for at most `SYNC_WINDOW` and remembers settlements until [`Engine::load_seats`]. Returns how many holds
     /// still wait for their commit.
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError>;
@@ -497,6 +501,9 @@ pub const ACTIONS_LIMIT: usize = 256;
 
 /// Most users of one tally.
 pub const TALLY_LIMIT: usize = 1_000;
+
+/// Users of one look at those who are counted; Redis may answer some more.
+pub const COUNTED_USERS: usize = 200;
 
 /// A sync that does not finish in this time no longer stops holds (milliseconds).
 pub const SYNC_WINDOW_MS: i64 = 5_000;

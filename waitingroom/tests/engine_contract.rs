@@ -152,7 +152,8 @@ contract! {
         a_used_pass_has_arrived,
         holds_are_stale_when_the_database_has_to_be_asked;
     tally:
-        a_tally_tells_what_is_free_what_waits_for_its_commit_and_what_users_have;
+        a_tally_tells_what_is_free_what_waits_for_its_commit_and_what_users_have,
+        everybody_whose_seats_are_counted_is_found;
     sync:
         a_sync_stops_holds_for_a_while,
         a_snapshot_replaces_the_inventory,

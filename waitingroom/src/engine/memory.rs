@@ -182,6 +182,10 @@ impl Engine for MemoryEngine {
         self.step(event, |sale| sale.seats.tally(users))
     }
 
+    async fn counted_users(&self, event: EventId, cursor: &str) -> Result<(Vec<UserId>, String), EngineError> {
+        self.step(event, |sale| sale.seats.counted_users(cursor))
+    }
+
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError> {
         self.change(event, |sale| sale.seats.begin_sync(&mut sale.line, now))
     }

@@ -224,6 +224,11 @@ impl Engine for RedisEngine {
         reply::tally(call.run().await?)
     }
 
+    async fn counted_users(&self, event: EventId, cursor: &str) -> Result<(Vec<UserId>, String), EngineError> {
+        let cursor = if cursor.is_empty() { "0" } else { cursor };
+        reply::counted_users(self.call(&self.steps.counted_users, event).arg(cursor).run().await?)
+    }
+
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError> {
         reply::count(self.call(&self.steps.begin_sync, event).at(now).run().await?)
     }

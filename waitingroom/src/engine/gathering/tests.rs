@@ -93,6 +93,9 @@ impl Engine for Slow {
     async fn tally(&self, _: EventId, _: &[UserId]) -> Result<Tally, EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
+    async fn counted_users(&self, _: EventId, _: &str) -> Result<(Vec<UserId>, String), EngineError> {
+        unreachable!("the gathering asks for actions alone")
+    }
     async fn begin_sync(&self, _: EventId, _: Timestamp) -> Result<u64, EngineError> {
         unreachable!("the gathering asks for actions alone")
     }

@@ -333,7 +333,13 @@ pub(super) fn tally(mut reply: Reply) -> Result<Tally, EngineError> {
         Ok(ZoneTally { zone_id: values.parsed()?, available: values.parsed()?, pending: values.parsed()? })
     })?;
     zones.sort_unstable();
-    Ok(Tally { zones, users: reply.list()?.all(Reply::parsed)? })
+    Ok(Tally { zones, users: reply.list()?.all(Reply::parsed)?, pending: reply.list()?.all(Reply::parsed)? })
+}
+
+pub(super) fn counted_users(mut reply: Reply) -> Result<(Vec<UserId>, String), EngineError> {
+    let next = reply.text()?;
+    let next = if next == "0" { String::new() } else { next };
+    Ok((reply.list()?.all(Reply::parsed)?, next))
 }
 
 fn sale_state(name: &str) -> Result<SaleState, EngineError> {
