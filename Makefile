@@ -68,15 +68,15 @@ test-rust: services test-binary ## the workspace's tests, with real servers besi
 		tests/services/run $(CARGO) test $(LOCKED) --workspace --no-fail-fast
 	fi
 
-# A small crowd: two of three scenarios meet what broke most promises before. RUNS and FAULTS size the whole table.
+# A small crowd: these scenarios meet what broke most promises before. RUNS and FAULTS size the whole table.
 RUNS ?= 20
 FAULTS ?= all
 FAULT_USERS ?= 300
 .PHONY: test-faults-short
-test-faults-short: services test-binary ## a sale under two faults, audited: the short form of test-faults
+test-faults-short: services test-binary ## a sale under three faults, audited: the short form of test-faults
 	$(call say,faults in short)
 	STANCHION_BIN="$$(realpath "$(TARGET)/debug/stanchion")" tests/services/run "$(TARGET)/debug/stanchion-faults" \
-		run any-killed postgres-stopped-short --users 100 --hurry
+		run any-killed redis-flushed postgres-stopped-short --users 100 --hurry
 
 .PHONY: test-faults
 test-faults: services release ## a sale under every fault, RUNS times each, audited: hours; FAULTS names some of them

@@ -12,7 +12,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use waitingroom::{
-    engine::EngineError,
+    engine::{EngineError, TALLY_LIMIT},
     ids::{EventId, UserId, ZoneId},
     seats::{Tally, ZoneTally},
 };
@@ -40,8 +40,16 @@ pub(crate) struct Rounds {
     waiting: VecDeque<EventId>,
     of_each_step: usize,
     began: Option<Instant>,
-    /// The user behind whom the next look at an event begins.
-    cursors: Mutex<HashMap<EventId, UserId>>,
+    cursors: Mutex<HashMap<EventId, Cursor>>,
+}
+
+/// Where the next look at an event begins.
+#[derive(Debug, Clone, Default)]
+struct Cursor {
+    /// Behind this user of the database.
+    user: Option<UserId>,
+    /// Among those whom the engine counts.
+    counted: String,
 }
 
 impl Rounds {
@@ -104,6 +112,12 @@ fn zone_drift(engine: &ZoneTally, database: [u32; 2]) -> i64 {
     }
 }
 
+/// Those whose commit was not reported may be in the database or not.
+fn user_drift(counted: u32, pending: u32, database: u32) -> i64 {
+    let (counted, pending, database) = (i64::from(counted), i64::from(pending), i64::from(database));
+    (counted - pending - database).max(0) + (counted - database).min(0)
+}
+
 fn drift(tally: &Tally, zones: [&[ZoneCount]; 2], users: &[(UserId, u32)]) -> Drift {
     let free = zones.map(|zones| zones.iter().map(|zone| (zone.zone_id, zone.available())).collect::<HashMap<_, _>>());
     let mut found = Drift::default();
@@ -112,8 +126,8 @@ fn drift(tally: &Tally, zones: [&[ZoneCount]; 2], users: &[(UserId, u32)]) -> Dr
         let (Some(before), Some(after)) = (before, after) else { continue }; // a zone that is new
         found.zones.insert(zone.zone_id, zone_drift(zone, [before, after]));
     }
-    for ((user, seats), counted) in users.iter().zip(&tally.users) {
-        found.users.insert(user.clone(), i64::from(*counted) - i64::from(*seats));
+    for ((user, seats), (counted, pending)) in users.iter().zip(tally.users.iter().zip(&tally.pending)) {
+        found.users.insert(user.clone(), user_drift(*counted, *pending, *seats));
     }
     found.zones.retain(|_, seats| *seats != 0);
     found.users.retain(|_, seats| *seats != 0);
@@ -132,12 +146,12 @@ impl Desk {
         failed.into_iter().next().map_or(Ok(()), Err)
     }
 
-    async fn compare(&self, event: EventId, cursors: &Mutex<HashMap<EventId, UserId>>) -> Result<(), Refusal> {
+    async fn compare(&self, event: EventId, cursors: &Mutex<HashMap<EventId, Cursor>>) -> Result<(), Refusal> {
         if self.needs_database().is_err() || self.needs_line(event).is_err() || self.settler.is_behind(event) {
             return Ok(()); // known to differ, or not to be known
         }
-        let after = cursors.lock().get(&event).cloned();
-        let found = match self.lasting_drift(event, after.as_ref(), cursors).await {
+        let from = cursors.lock().get(&event).cloned().unwrap_or_default();
+        let found = match self.lasting_drift(event, &from, cursors).await {
             Err(Refusal::Engine(EngineError::UnknownEvent)) => return Ok(()), // about to be rebuilt
             found => found?,
         };
@@ -154,34 +168,38 @@ impl Desk {
     async fn lasting_drift(
         &self,
         event: EventId,
-        after: Option<&UserId>,
-        cursors: &Mutex<HashMap<EventId, UserId>>,
+        from: &Cursor,
+        cursors: &Mutex<HashMap<EventId, Cursor>>,
     ) -> Result<Drift, Refusal> {
-        let (mut found, last) = self.look_for_drift(event, after).await?;
+        let (mut found, next) = self.look_for_drift(event, from).await?;
         for _ in 1..LOOKS {
             if found.is_none() {
                 break;
             }
             tokio::time::sleep(BETWEEN).await;
-            found = found.lasting(&self.look_for_drift(event, after).await?.0);
+            found = found.lasting(&self.look_for_drift(event, from).await?.0);
         }
-        let mut cursors = cursors.lock();
-        match last {
-            Some(last) => drop(cursors.insert(event, last)),
-            None => drop(cursors.remove(&event)),
-        }
+        cursors.lock().insert(event, next);
         Ok(found)
     }
 
-    /// One look, and the user behind whom the next one begins.
-    async fn look_for_drift(&self, event: EventId, after: Option<&UserId>) -> Result<(Drift, Option<UserId>), Refusal> {
-        let users = self.store().user_seats(event, after, USERS).await?;
+    /// One look, and where the next one begins: at the next users of the database, and the next whom the engine counts.
+    async fn look_for_drift(&self, event: EventId, from: &Cursor) -> Result<(Drift, Cursor), Refusal> {
+        let mut users = self.store().user_seats(event, from.user.as_ref(), USERS).await?;
+        let user = users.last().map(|(user, _)| user.clone());
+        let (mut counted, next) = self.within(self.engine().counted_users(event, &from.counted)).await?;
+        counted.retain(|name| !users.iter().any(|(user, _)| user == name));
+        let seats: HashMap<UserId, u32> = self.store().seats_of(event, &counted).await?.into_iter().collect();
+        users.extend(counted.into_iter().map(|user| {
+            let seats = seats.get(&user).copied().unwrap_or(0);
+            (user, seats)
+        }));
+        users.truncate(TALLY_LIMIT);
         let names: Vec<UserId> = users.iter().map(|(user, _)| user.clone()).collect();
         let before = self.store().zone_counts(Some(event)).await?;
         let tally = self.within(self.engine().tally(event, &names)).await?;
         let now = self.store().zone_counts(Some(event)).await?;
-        let last = names.last().cloned();
-        Ok((drift(&tally, [&before, &now], &users), last))
+        Ok((drift(&tally, [&before, &now], &users), Cursor { user, counted: next }))
     }
 }
 
@@ -209,6 +227,10 @@ mod tests {
         }
         assert_eq!(zone_drift(&zone(15, 2), [10, 12]), 3, "too many, whatever is under way");
         assert_eq!(zone_drift(&zone(5, 2), [10, 12]), -3, "too few");
+        for (counted, pending, database) in [(3, 0, 3), (3, 3, 0), (5, 2, 3), (5, 2, 5)] {
+            assert_eq!(user_drift(counted, pending, database), 0, "{counted} {pending} {database}");
+        }
+        assert_eq!((user_drift(5, 2, 1), user_drift(3, 2, 5)), (2, -2));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use waitingroom::{
     seats::ZoneSeats,
 };
 
-use crate::{event::Event, refusal::Refusal, store::SharedStore};
+use crate::{event::Event, gateways::Gateways, refusal::Refusal, store::SharedStore};
 
 /// How long holds are given to find their commit before the snapshot is taken.
 const SETTLING: Duration = Duration::from_secs(2);
@@ -57,6 +57,8 @@ pub(crate) struct Inventory {
     store: SharedStore,
     engine: SharedEngine,
     clock: Clock,
+    /// Who has told positions in a line that is lost.
+    pub(crate) gateways: Gateways,
     /// When each event's last rebuild of this process began; the lock makes rebuilds take turns.
     last: Mutex<HashMap<EventId, Instant>>,
 }
@@ -64,7 +66,7 @@ pub(crate) struct Inventory {
 impl Inventory {
     /// No event was rebuilt yet.
     pub(crate) fn new(store: SharedStore, engine: SharedEngine, clock: Clock) -> Self {
-        Self { store, engine, clock, last: Mutex::default() }
+        Self { store, engine, clock, gateways: Gateways::default(), last: Mutex::default() }
     }
 
     /// Opens the event in the engine if need be, and replaces its seats by the database's. Requests that come while it runs
@@ -142,7 +144,8 @@ impl Inventory {
         let id = event.event_id;
         let (checkpoint, handover) = (self.store.checkpoint(id).await?, self.store.handover(id).await?);
         let (now, mark) = (self.clock.now(), handover.map(|(mark, _)| mark));
-        self.ask(self.engine.open(id, &opening(event, checkpoint, mark, now), now)).await?;
+        let opening = Opening { awaited: self.gateways.up(), ..opening(event, checkpoint, mark, now) };
+        self.ask(self.engine.open(id, &opening, now)).await?;
         if let Some(frozen) = self.ask(self.engine.status(id)).await?.frozen
             && !self.go_on(id, frozen).await?
         {
@@ -201,6 +204,7 @@ fn opening(event: &Event, checkpoint: Reached, mark: Option<String>, now: Timest
         unserved: checkpoint.unserved,
         mark,
         release_from: if had_line { now.plus(RECOVERY) } else { now },
+        awaited: Vec::new(),
     }
 }
 

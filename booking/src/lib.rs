@@ -20,6 +20,7 @@ mod expiry;
 mod feed;
 mod first_fit;
 mod follow;
+mod gateways;
 mod guests;
 mod inventory;
 mod live;

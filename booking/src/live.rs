@@ -184,7 +184,10 @@ impl Desk {
 
     async fn reading(&self) -> Option<Reading> {
         let reading = tokio::time::timeout(BOARD_DEADLINE, self.backends.board.read()).await;
-        reading.ok()?.inspect_err(|error| tracing::debug!(%error, "the processes cannot be seen")).ok()
+        let reading =
+            reading.ok()?.inspect_err(|error| tracing::debug!(%error, "the processes cannot be seen")).ok()?;
+        self.inventory.gateways.note(&reading);
+        Some(reading)
     }
 
     async fn round(&self) -> Round {

@@ -272,6 +272,9 @@ pub trait InventoryStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<(UserId, u32)>, StoreError>;
 
+    /// The live seats of the event that these users have, in any order; those without any are not among them.
+    async fn seats_of(&self, event: EventId, users: &[UserId]) -> Result<Vec<(UserId, u32)>, StoreError>;
+
     /// How far the line had come. Zeroes for an event without a line so far.
     async fn checkpoint(&self, event: EventId) -> Result<Reached, StoreError>;
 

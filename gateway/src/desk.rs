@@ -9,7 +9,7 @@ use waitingroom::{
     clock::Timestamp,
     engine::{EngineError, JoinOutcome},
     ids::{Epoch, EventId, NodeId, PassId, UserId},
-    line::{Grant, Lapse, Place, SaleState},
+    line::{Grant, Lapse, Place, SaleState, Told},
     problem::{Code, Problem},
     signal::{Recipient, Signal},
     wire::{ServerMessage, WaitRange, WaitReason, ZoneLeft},
@@ -17,7 +17,7 @@ use waitingroom::{
 
 use crate::{
     Gateway,
-    registry::{Estimate, Slot},
+    registry::{Estimate, Seen, Slot},
     wish::Held,
 };
 
@@ -108,14 +108,27 @@ impl Gateway {
         presence: Presence,
         ticket: Option<&str>,
     ) -> Result<(bool, Place), Problem> {
+        let seen = self.0.registry.remembered(event, user);
         let ticket = ticket.and_then(|ticket| self.0.with.tickets.verify(ticket, event, user));
-        let ticket = ticket.or_else(|| self.remembered_ticket(event, user));
-        self.seat(event, user, presence, ticket).await
+        let ticket = ticket.or_else(|| seen.as_ref().map(Seen::ticket));
+        let (new, place) = self.seat(event, user, presence.clone(), ticket).await?;
+        match seen.filter(|seen| seen.is_of_another_line(&place)) {
+            Some(seen) => {
+                Ok((new, self.bring_back(event, user, presence, &seen).await.ok().flatten().unwrap_or(place)))
+            }
+            None => Ok((new, place)),
+        }
     }
 
-    /// The ticket of a user who had a place here lately: after a loss of the line, it is as good as the one that their client has not kept.
-    fn remembered_ticket(&self, event: EventId, user: &UserId) -> Option<(Epoch, u64)> {
-        self.0.registry.remembered(event, user).map(|seen| (seen.epoch, seen.number))
+    /// Takes a user who is remembered here back into their line, with what they were told in it.
+    async fn bring_back(
+        &self,
+        event: EventId,
+        user: &UserId,
+        presence: Presence,
+        seen: &Seen,
+    ) -> Result<Option<Place>, EngineError> {
+        self.0.line.bring_back(event, user, presence, seen.ticket(), Some(seen.told)).await
     }
 
     /// As [`Gateway::take_place`], with what a ticket says.
@@ -148,8 +161,13 @@ impl Gateway {
             self.0.registry.touch(event, user, self.0.with.clock.now().plus(POLL_WINDOW));
         }
         let mut found = self.0.line.resume(event, user, presence.clone()).await;
-        if let (Ok(None) | Err(EngineError::Recovering), Some(ticket)) = (&found, self.remembered_ticket(event, user)) {
-            found = self.0.line.bring_back(event, user, presence.clone(), ticket).await;
+        let seen = self.0.registry.remembered(event, user);
+        let is_behind = |seen: &Seen| match &found {
+            Ok(Some(place)) => seen.is_of_another_line(place),
+            found => matches!(found, Ok(None) | Err(EngineError::Recovering)),
+        };
+        if let Some(seen) = seen.filter(is_behind) {
+            found = self.bring_back(event, user, presence.clone(), &seen).await;
         }
         match found {
             Ok(Some(place)) => Ok(place),
@@ -159,10 +177,11 @@ impl Gateway {
     }
 
     /// A place as it is told to someone without a connection, who is remembered with it.
-    pub(crate) fn told_by_poll(&self, event: EventId, user: &UserId, place: Place) -> Place {
+    pub(crate) fn told_by_poll(&self, event: EventId, user: &UserId, place: Place) -> Result<Place, Problem> {
+        let place = tellable(place)?;
         let (place, now) = (self.0.registry.shown(event, user, place), self.0.with.clock.now());
         self.0.registry.note(event, user, &place, now.plus(POLL_WINDOW), now);
-        place
+        Ok(place)
     }
 
     /// Which incarnation of the line is in force.
@@ -200,6 +219,7 @@ impl Gateway {
         mut place: Place,
     ) -> Result<Place, Problem> {
         for attempt in 1.. {
+            place = tellable(place)?;
             let Ok(is_current) = self.0.registry.attach(event, user, &place, slot) else {
                 let detail = "you have too many connections open for this event";
                 return Err(Problem::new(Code::RateLimited, detail).retry_after(Duration::from_secs(5)));
@@ -218,7 +238,7 @@ impl Gateway {
         let mut left = self.0.line.leave(event, user).await;
         if let (Err(EngineError::Recovering), Some(ticket)) = (&left, self.known_ticket(event, user)) {
             // Whoever is brought back later could not leave any more.
-            left = match self.0.line.bring_back(event, user, Presence::Poll, ticket).await {
+            left = match self.0.line.bring_back(event, user, Presence::Poll, ticket, None).await {
                 Ok(_) => self.0.line.leave(event, user).await,
                 Err(error) => Err(error),
             };
@@ -235,7 +255,8 @@ impl Gateway {
     }
 
     fn known_ticket(&self, event: EventId, user: &UserId) -> Option<(Epoch, u64)> {
-        self.0.registry.ticket(event, user).or_else(|| self.remembered_ticket(event, user))
+        let seen = || self.0.registry.remembered(event, user).as_ref().map(Seen::ticket);
+        self.0.registry.ticket(event, user).or_else(seen)
     }
 
     /// A hint, as all signals are: what a tab elsewhere does not hear, it learns at its next step.
@@ -375,6 +396,14 @@ impl Gateway {
             hold,
             left,
         }
+    }
+}
+
+/// Nobody who asks is told a position while another gateway may have told them a better one, of a line that was lost.
+fn tellable(place: Place) -> Result<Place, Problem> {
+    match place.told {
+        Told::Unknown => Err(unavailable("the line is being counted; you keep your place")),
+        Told::Nothing | Told::Before(_) => Ok(place),
     }
 }
 

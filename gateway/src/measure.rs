@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use waitingroom::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
-    line::{Place, Progress, QueueSettings},
+    line::{Place, Progress, QueueSettings, Told},
 };
 
 use crate::{
@@ -44,6 +44,7 @@ impl Crowd {
                 revision: 0,
                 grant: None,
                 counting: false,
+                told: Told::Nothing,
             };
             assert_eq!(registry.attach(event(), &user(number), &place, slot), Ok(true));
         }

@@ -12,7 +12,7 @@ use waitingroom::{
     absence::Presence,
     clock::Timestamp,
     engine::{ACTIONS_LIMIT, Act, Acted, Action, EngineError, JoinOutcome},
-    ids::{EventId, UserId},
+    ids::{Epoch, EventId, UserId},
     line::Place,
     signal::{Heard, Listener, Recipient, Signal, SignalError},
 };
@@ -118,8 +118,13 @@ async fn resync(gateway: Gateway, event: EventId) {
         let count = users.len();
         metrics::counter!("stanchion_resyncs_total").increment(1);
         loop {
-            users = unread(&gateway, event, users).await;
+            let epoch = registry.epoch(event);
+            let read = unread(&gateway, event, users).await;
             let are_back = bring_back(&gateway, event).await;
+            if let Some(epoch) = epoch.filter(|_| read.all_asked && are_back) {
+                report_back(&gateway, event, &epoch).await;
+            }
+            users = read.left;
             if (users.is_empty() && are_back) || !lifecycle.pause(RESYNC_RETRY).await {
                 break;
             }
@@ -131,33 +136,58 @@ async fn resync(gateway: Gateway, event: EventId) {
     }
 }
 
-/// Reads these users' places again, many in one step; returns whose are to be read once more.
-async fn unread(gateway: &Gateway, event: EventId, users: Vec<UserId>) -> Vec<UserId> {
-    let mut left = Vec::new();
-    for some in users.chunks(ACTIONS_LIMIT) {
-        left.extend(reread(gateway, event, some).await);
+/// In a line that is being rebuilt, this node's users are back; what they were told of the lost one is known to the engine.
+async fn report_back(gateway: &Gateway, event: EventId, epoch: &Epoch) {
+    let with = &gateway.0.with;
+    if let Err(error) = with.engine.all_back(event, &gateway.0.config.node, epoch, with.clock.now()).await {
+        tracing::debug!(%event, %error, "that users are back could not be reported yet");
     }
-    left
+}
+
+/// What came of reading places again.
+struct Read {
+    /// Whose are to be read once more.
+    left: Vec<UserId>,
+    /// The engine has heard of everybody, found or not.
+    all_asked: bool,
+}
+
+/// Reads these users' places again, many in one step.
+async fn unread(gateway: &Gateway, event: EventId, users: Vec<UserId>) -> Read {
+    let mut read = Read { left: Vec::new(), all_asked: true };
+    for some in users.chunks(ACTIONS_LIMIT) {
+        let Read { left, all_asked } = reread(gateway, event, some).await;
+        read.left.extend(left);
+        read.all_asked &= all_asked;
+    }
+    read
 }
 
 /// The same in one step. Where the line was lost and began anew, users are brought back to their numbers, as their tickets would.
-async fn reread(gateway: &Gateway, event: EventId, users: &[UserId]) -> Vec<UserId> {
+async fn reread(gateway: &Gateway, event: EventId, users: &[UserId]) -> Read {
     let registry = &gateway.0.registry;
     let what = |user: &UserId| match registry.ticket(event, user) {
-        Some(ticket) => Act::BringBack { presence: gateway.here(), ticket },
+        Some(ticket) => {
+            let told = registry.told(event, user, ticket.1);
+            Act::BringBack { presence: gateway.here(), ticket, told }
+        }
         None => Act::Resume(gateway.here()),
     };
-    let (mut left, mut gone) = (Vec::new(), Vec::new());
+    let (mut left, mut gone, mut all_asked) = (Vec::new(), Vec::new(), true);
     for (user, acted) in act(gateway, event, users, what).await {
         match acted.and_then(Acted::found) {
             Ok(Some(place)) if take_over(gateway, event, &user, &place) => {}
             Ok(None) => gone.push(user),
+            Ok(Some(_)) | Err(EngineError::Recovering | EngineError::Deciding) => left.push(user),
             Err(EngineError::UnknownEvent) if !registry.knows(event) => {} // else it is about to be rebuilt
-            Ok(Some(_)) | Err(_) => left.push(user),
+            Err(_) => {
+                all_asked = false;
+                left.push(user);
+            }
         }
     }
     left.extend(seat_anew(gateway, event, gone).await);
-    left
+    Read { left, all_asked }
 }
 
 /// Who is not in this line, and waits: is their place gone, or was it in an earlier line and cannot be brought back? Then they take a new
@@ -240,12 +270,12 @@ async fn bring_back(gateway: &Gateway, event: EventId) -> bool {
 
 /// Present for as long as they were, or absent.
 fn returning(gateway: &Gateway, user: &UserId, seen: &Seen, now: Timestamp) -> SmallVec<[Action; 2]> {
-    let ticket = (seen.epoch.clone(), seen.number);
+    let (ticket, told) = ((seen.epoch.clone(), seen.number), Some(seen.told));
     let action = |what| Action { user: user.clone(), what };
     if seen.absent_from > now {
-        return smallvec![action(Act::BringBack { presence: Presence::Poll, ticket })];
+        return smallvec![action(Act::BringBack { presence: Presence::Poll, ticket, told })];
     }
-    let back = action(Act::BringBack { presence: gateway.here(), ticket });
+    let back = action(Act::BringBack { presence: gateway.here(), ticket, told });
     smallvec![back, action(Act::Detach(gateway.0.config.node.clone()))]
 }
 
@@ -256,6 +286,12 @@ async fn report(gateway: Gateway) {
         for event in gateway.0.registry.stranded_events() {
             spawn_resync(&gateway, event);
         }
+        // Unless a resync has said so: nobody may be here.
+        let gathered = stream::iter(gateway.0.registry.gathered_events());
+        let gateway = &gateway;
+        gathered
+            .for_each_concurrent(REPORTS, |(event, epoch)| async move { report_back(gateway, event, &epoch).await })
+            .await;
         let events = stream::iter(gateway.0.registry.events());
         events.for_each_concurrent(REPORTS, |event| report_of(&gateway, event)).await;
         if !with.lifecycle.pause(REPORT).await && gateway.0.registry.events().is_empty() {

@@ -26,7 +26,7 @@ use waitingroom::{
     http,
     identity::{GUEST_LIFE, Identity},
     ids::EventId,
-    line::Place,
+    line::{Place, Told},
     problem::{Code, Problem},
 };
 
@@ -106,7 +106,7 @@ async fn join(
     if let Some(guest) = gateway.guest(&headers) {
         match gateway.admit_to_line(event, &guest, address, Presence::Poll, None).await {
             Ok((_, place)) => {
-                gateway.told_by_poll(event, &guest.user, place);
+                let _ = gateway.told_by_poll(event, &guest.user, place); // the page that follows says what can be told
                 return back;
             }
             Err(problem) if problem.code == Code::GuestTooOld => {} // the same guest, renewed below
@@ -122,7 +122,7 @@ async fn join(
     };
     match gateway.admit_to_line(event, &guest, address, Presence::Poll, None).await {
         Ok((_, place)) => {
-            gateway.told_by_poll(event, &guest.user, place);
+            let _ = gateway.told_by_poll(event, &guest.user, place); // the page that follows says what can be told
             back
         }
         Err(problem) => refused(&headers, &problem),
@@ -175,7 +175,11 @@ impl Gateway {
         let Some(guest) = self.guest(headers) else { return Ok(Here::Outside) };
         self.note_poll(event, &guest);
         match self.find_place(event, &guest.user, &Presence::Poll).await {
-            Ok(place) => Ok(match self.told_by_poll(event, &guest.user, place) {
+            Ok(Place { told: Told::Unknown, .. }) => {
+                let total = self.0.registry.total(event).unwrap_or_default();
+                Ok(Here::InLine { position: None, total, wait: None })
+            }
+            Ok(place) => Ok(match self.told_by_poll(event, &guest.user, place)? {
                 Place { grant: Some(grant), .. } => {
                     Here::Turn { left: grant.expires_at.since(self.0.with.clock.now()) }
                 }

@@ -80,7 +80,7 @@ impl Registry {
         let room = self.known_room(event);
         let here = room.as_ref().and_then(|room| room.told(user, place.number));
         let lately = self.remembered(event, user).filter(|seen| seen.number == place.number).map(|seen| seen.told);
-        let told = here.into_iter().chain(lately).min().unwrap_or(u64::MAX);
+        let told = here.into_iter().chain(lately).chain(place.told_before()).min().unwrap_or(u64::MAX);
         let position = place.position.min(told);
         let total = match place.counting {
             true => room.and_then(|room| room.view().total).unwrap_or(place.total.min(place.position)),
@@ -186,6 +186,27 @@ impl Registry {
     /// Line and number of a user who waits here.
     pub(crate) fn ticket(&self, event: EventId, user: &UserId) -> Option<(Epoch, u64)> {
         self.known_room(event)?.ticket(user)
+    }
+
+    /// The position of this number that a user with a connection here was told last.
+    pub(crate) fn told(&self, event: EventId, user: &UserId, number: u64) -> Option<u64> {
+        self.known_room(event)?.told(user, number)
+    }
+
+    /// Which incarnation of the event's line is known here.
+    pub(crate) fn epoch(&self, event: EventId) -> Option<Epoch> {
+        self.known_room(event)?.epoch()
+    }
+
+    /// Events whose line is being rebuilt, as far as was heard, and whose users here are all back in it.
+    pub(crate) fn gathered_events(&self) -> Vec<(EventId, Epoch)> {
+        let gathered = self.rooms.iter().filter_map(|room| {
+            let (event, room) = room.pair();
+            let epoch = room.epoch().filter(|_| room.is_counting())?;
+            let is_gathered = !room.has_stranded() && !self.lately.has_stranded(*event, &epoch);
+            is_gathered.then_some((*event, epoch))
+        });
+        gathered.collect()
     }
 
     /// Events whose line was lost and began anew, and whose users here are not all back.
@@ -297,6 +318,8 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use waitingroom::line::Told;
+
     use super::*;
 
     #[test]
@@ -304,7 +327,16 @@ mod tests {
         let (registry, event) = (Registry::default(), EventId::from(uuid::Uuid::nil()));
         let ann: UserId = "ann".parse().unwrap();
         let epoch = "e1".parse().unwrap();
-        let place = Place { number: 4, epoch, position: 4, total: 6, revision: 0, grant: None, counting: false };
+        let place = Place {
+            number: 4,
+            epoch,
+            position: 4,
+            total: 6,
+            revision: 0,
+            grant: None,
+            counting: false,
+            told: Told::Nothing,
+        };
         assert_eq!(registry.shown(event, &ann, place.clone()).total, 6);
         let counting = Place { counting: true, ..place };
         assert_eq!(registry.shown(event, &ann, counting).total, 4, "half of a line is no total");

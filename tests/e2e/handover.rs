@@ -8,6 +8,7 @@ use stanchion_tests::{
     admission::assert_in_order,
     crowd::{Shown, everyone, queue_all},
     eventually,
+    process::Signal,
     redis_cluster::SOON,
     redis_server::Inspector,
     tokens,
@@ -98,6 +99,30 @@ async fn a_restart_that_loses_nothing_costs_nothing() {
     all_are_served_in_one_line(work).await;
     let marks = "SELECT count(*) FROM events WHERE handover_mark IS NOT NULL";
     assert_eq!(stack.backing().database.number(marks).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_on_the_append_only_file_costs_nothing() {
+    let mut stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;
+    stack.backing_mut().redis_server().append().await;
+    let (_, work) = waiting(&stack).await;
+    stack.hand_over(&["begin"]).await;
+    let redis = stack.backing_mut().redis_server();
+    redis.stop(Signal::Terminate).await;
+    redis.start_again().await;
+    stack.hand_over(&["wait"]).await;
+    all_are_served_in_one_line(work).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_promoted_costs_nothing() {
+    let mut stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;
+    let replica = stack.backing_mut().redis_server().replica().await;
+    let (_, work) = waiting(&stack).await;
+    stack.hand_over(&["begin"]).await;
+    stack.backing_mut().redis_server().fail_over(&replica).await;
+    stack.hand_over(&["wait"]).await;
+    all_are_served_in_one_line(work).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,6 +26,7 @@ mod operators;
 mod passes;
 mod places;
 mod places_after_a_loss;
+mod positions_after_a_loss;
 mod redis_lost;
 mod restarts;
 mod serving;

@@ -13,9 +13,12 @@ use crate::{
 /// See the module's documentation.
 pub type RedisServer = OwnServer<Redis>;
 
-/// It keeps nothing on disk unless it is told to [`Inspector::save`].
+/// It keeps nothing on disk unless it is told to [`Inspector::save`], or to [`RedisServer::append`].
 #[derive(Debug)]
 pub struct Redis;
+
+/// What it is told beyond that, also when it starts again.
+const SETTINGS: &str = "settings.conf";
 
 impl Program for Redis {
     const NAME: &'static str = "redis";
@@ -25,6 +28,10 @@ impl Program for Redis {
         let mut command = Command::new("redis-server");
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         command.arg("--dir").arg(folder);
+        let settings = folder.join(SETTINGS);
+        if settings.exists() {
+            command.arg("--include").arg(settings);
+        }
         command
     }
 
@@ -47,6 +54,47 @@ impl RedisServer {
     /// Forgets what was saved, once it is stopped.
     pub fn forget(&self) {
         std::fs::remove_file(self.folder().join("dump.rdb")).expect("something was saved");
+    }
+
+    /// Keeps everything in an append-only file from now on.
+    pub async fn append(&self) {
+        std::fs::write(self.folder().join(SETTINGS), "appendonly yes\nappendfsync everysec\n").expect("a file");
+        let inspector = Inspector::open(&self.url).await.expect("Redis answers");
+        inspector.set("appendonly", "yes").await;
+        eventually("the append-only file", || async {
+            let info = inspector.info("persistence").await;
+            let is_written = info.contains("aof_rewrite_in_progress:0") && info.contains("aof_rewrite_scheduled:0");
+            (is_written && info.contains("aof_last_bgrewrite_status:ok")).then_some(())
+        })
+        .await;
+    }
+
+    /// A replica beside it, which has copied everything and follows.
+    pub async fn replica(&self) -> Self {
+        let folder = self.folder().join("replica");
+        std::fs::create_dir(&folder).expect("a folder");
+        let replica = Self::start(&folder).await;
+        let inspector = Inspector::open(&replica.url).await.expect("Redis answers");
+        inspector.ask(redis::cmd("REPLICAOF").arg("127.0.0.1").arg(self.port())).await;
+        eventually("a replica that follows", || async {
+            inspector.info("replication").await.contains("master_link_status:up").then_some(())
+        })
+        .await;
+        replica
+    }
+
+    /// Hands over to this replica, which answers at this server's address from then on. This server is gone.
+    pub async fn fail_over(&self, replica: &Self) {
+        let [own, other] = [&self.url, &replica.url];
+        let own = Inspector::open(own).await.expect("Redis answers");
+        let other = Inspector::open(other).await.expect("Redis answers");
+        own.ask(redis::cmd("FAILOVER").arg("TO").arg("127.0.0.1").arg(replica.port())).await;
+        eventually("the replica to take over", || async {
+            other.info("replication").await.contains("role:master").then_some(())
+        })
+        .await;
+        self.stop(Signal::Kill).await;
+        other.set("port", &self.port().to_string()).await;
     }
 }
 
@@ -86,6 +134,18 @@ impl Inspector {
         named.ok().map(|()| Self(connection))
     }
 
+    async fn ask(&self, command: &redis::Cmd) {
+        command.query_async::<()>(&mut self.0.clone()).await.expect("a Redis that does as it is told");
+    }
+
+    async fn set(&self, name: &str, value: &str) {
+        self.ask(redis::cmd("CONFIG").arg("SET").arg(name).arg(value)).await;
+    }
+
+    async fn info(&self, section: &str) -> String {
+        redis::cmd("INFO").arg(section).query_async(&mut self.0.clone()).await.expect("INFO")
+    }
+
     /// Every connection but this one.
     pub async fn clients(&self) -> Vec<RedisClient> {
         let list: String =
@@ -97,8 +157,7 @@ impl Inspector {
 
     /// How often a command was called since the server started.
     pub async fn calls(&self, command: &str) -> u64 {
-        let info = redis::cmd("INFO").arg("commandstats").query_async(&mut self.0.clone()).await;
-        let info: String = info.expect("INFO");
+        let info = self.info("commandstats").await;
         let line =
             info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")).map(str::to_owned));
         line.and_then(|line| line.split(',').next().and_then(|calls| calls.parse().ok())).unwrap_or(0)
@@ -145,16 +204,12 @@ impl Inspector {
 
     /// Ends the replication to this replica, for good: it is made to introduce itself in a way that is refused.
     pub async fn part_with(&self, replica: &Self) {
-        let mut refused = redis::cmd("CONFIG");
-        refused.arg("SET").arg("masterauth").arg("nobody");
-        refused.query_async::<()>(&mut replica.0.clone()).await.expect("CONFIG SET");
+        replica.set("masterauth", "nobody").await;
         let mut kill = redis::cmd("CLIENT");
         kill.arg("KILL").arg("TYPE").arg("replica");
         kill.query_async::<u32>(&mut self.0.clone()).await.expect("CLIENT KILL");
         eventually("the end of the replication", || async {
-            let info: String =
-                redis::cmd("INFO").arg("replication").query_async(&mut self.0.clone()).await.expect("INFO");
-            info.contains("connected_slaves:0").then_some(())
+            self.info("replication").await.contains("connected_slaves:0").then_some(())
         })
         .await;
     }

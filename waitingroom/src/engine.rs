@@ -71,6 +71,10 @@ pub struct Opening {
     /// No release before this moment, so that ticket holders can return in their old order. Until then the line is being rebuilt: ranks
     /// are not known, nobody new is taken in, and nobody is told that they have no place.
     pub release_from: Timestamp,
+    /// Gateways that may have told users of the lost line their positions. Each says when it has brought its users back
+    /// ([`Engine::all_back`]); with the last, the line is whole before `release_from`. Nobody is told a position before that. None: it is not
+    /// known who they are, and everybody has until `release_from`.
+    pub awaited: Vec<NodeId>,
 }
 
 /// Numbers up to a line's head that have not had their pass.
@@ -155,6 +159,8 @@ pub enum Act {
         presence: Presence,
         /// The line that the user was in, and the number.
         ticket: (Epoch, u64),
+        /// The position that they were told last there, where that is known.
+        told: Option<u64>,
     },
     /// [`Engine::detach`].
     Detach(NodeId),
@@ -365,16 +371,18 @@ pub trait Engine: Send + Sync + 'static {
         self.act_alone(event, user, Act::Resume(presence.clone()), now).await?.found()
     }
 
-    /// As `join` with this ticket, but nothing where the ticket brings no place back: never a new number.
+    /// As `join` with this ticket, but nothing where the ticket brings no place back: never a new number. `told` is the position that the user
+    /// was told last in the ticket's line, and comes back with their places in this one: see [`Place::told`].
     async fn bring_back(
         &self,
         event: EventId,
         user: &UserId,
         presence: &Presence,
         ticket: &(Epoch, u64),
+        told: Option<u64>,
         now: Timestamp,
     ) -> Result<Option<Place>, EngineError> {
-        let what = Act::BringBack { presence: presence.clone(), ticket: ticket.clone() };
+        let what = Act::BringBack { presence: presence.clone(), ticket: ticket.clone(), told };
         self.act_alone(event, user, what, now).await?.found()
     }
 
@@ -404,6 +412,10 @@ pub trait Engine: Send + Sync + 'static {
     /// been silent for longer, or was never heard of: its users may have been taken for absent, and the node has to
     /// [`Engine::resume`] each of them.
     async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<bool, EngineError>;
+
+    /// The node has brought back everybody whom it remembers of an earlier incarnation than this one. With the last of
+    /// [`Opening::awaited`] the line is not being rebuilt any more, and releases. Without effect in another incarnation, and from any other node.
+    async fn all_back(&self, event: EventId, node: &NodeId, epoch: &Epoch, now: Timestamp) -> Result<(), EngineError>;
 
     /// One admission step: expires passes, takes unacknowledged ones back, drops places of users absent past grace, then
     /// releases in order of numbers as many present users as rate, cap, seats and `limit` allow. `share` is the part of the
@@ -462,6 +474,10 @@ pub trait Engine: Send + Sync + 'static {
     /// What is counted at this moment, also of at most [`TALLY_LIMIT`] users: for a comparison with the database.
     async fn tally(&self, event: EventId, users: &[UserId]) -> Result<Tally, EngineError>;
 
+    /// Some of the users whose seats are counted, from `cursor` on (nothing: from the beginning), and the cursor of the next ones; nothing behind
+    /// the last. Whoever is counted all the time is among them at least once.
+    async fn counted_users(&self, event: EventId, cursor: &str) -> Result<(Vec<UserId>, String), EngineError>;
+
     /// Stops new holds for at most `SYNC_WINDOW` and remembers settlements until [`Engine::load_seats`]. Returns how many holds
     /// still wait for their commit.
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError>;
@@ -485,6 +501,9 @@ pub const ACTIONS_LIMIT: usize = 256;
 
 /// Most users of one tally.
 pub const TALLY_LIMIT: usize = 1_000;
+
+/// Users of one look at those who are counted; Redis may answer some more.
+pub const COUNTED_USERS: usize = 200;
 
 /// A sync that does not finish in this time no longer stops holds (milliseconds).
 pub const SYNC_WINDOW_MS: i64 = 5_000;

@@ -201,6 +201,19 @@ pub struct Grant {
     pub expires_at: Timestamp,
 }
 
+/// What a user was told of their position before, as far as the engine knows: after a loss of the line, gateways say so. No worse position
+/// may be told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing that matters.
+    #[default]
+    Nothing,
+    /// This position at best.
+    Before(u64),
+    /// Gateways that may have told them a position have not said so yet: none may be told.
+    Unknown,
+}
+
 /// A user's place, as of one revision of the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -218,6 +231,15 @@ pub struct Place {
     pub grant: Option<Grant>,
     /// The line is being rebuilt: `position` and `total` are bounds that the true ones do not exceed.
     pub counting: bool,
+    /// What was told of it before.
+    pub told: Told,
+}
+
+impl Place {
+    /// The position that was told before, where that is known.
+    pub fn told_before(&self) -> Option<u64> {
+        if let Told::Before(position) = self.told { Some(position) } else { None }
+    }
 }
 
 /// What changed in one event's line between two revisions: all that a gateway needs to project the exact positions of its

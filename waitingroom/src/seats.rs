@@ -100,6 +100,8 @@ pub struct Tally {
     pub zones: Vec<ZoneTally>,
     /// Seats held and bought by each of the users who were asked about.
     pub users: Vec<u32>,
+    /// How many of them are held without a commit that has been reported: the database may count them or not.
+    pub pending: Vec<u32>,
 }
 
 /// One zone of a [`Tally`].

@@ -90,6 +90,10 @@ contract! {
         who_was_released_and_not_reached_is_first_and_outside_of_the_count,
         numbers_survive_a_second_loss,
         while_a_line_is_rebuilt_bounds_are_told,
+        what_was_told_before_a_loss_comes_back_with_the_place,
+        a_line_that_is_not_rebuilt_remembers_nothing_that_was_told,
+        a_line_is_whole_as_soon_as_every_node_has_brought_its_users_back,
+        a_node_that_is_not_heard_of_holds_nobody_up_for_longer,
         while_a_line_is_rebuilt_nobody_new_is_taken_in,
         a_ticket_is_good_in_a_full_line,
         too_many_unserved_numbers_err_towards_the_users,
@@ -149,7 +153,8 @@ contract! {
         a_used_pass_has_arrived,
         holds_are_stale_when_the_database_has_to_be_asked;
     tally:
-        a_tally_tells_what_is_free_what_waits_for_its_commit_and_what_users_have;
+        a_tally_tells_what_is_free_what_waits_for_its_commit_and_what_users_have,
+        everybody_whose_seats_are_counted_is_found;
     sync:
         a_sync_stops_holds_for_a_while,
         a_snapshot_replaces_the_inventory,

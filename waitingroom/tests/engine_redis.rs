@@ -56,6 +56,7 @@ impl Sale {
             unserved: Unserved::default(),
             mark: None,
             release_from: Timestamp::default(),
+            awaited: Vec::new(),
         };
         sale.engine.open(sale.event, &opening, now()).await.unwrap();
         let zones = vec![ZoneSeats { zone_id: ZONE.into(), available: 100 }];
@@ -313,6 +314,7 @@ async fn a_line_that_began_on_another_server_is_taken_for_lost_and_begins_anew()
         unserved: Unserved::default(),
         mark: None,
         release_from: Timestamp::default(),
+        awaited: Vec::new(),
     };
     assert_eq!(sale.engine.open(sale.event, &opening, now()).await.unwrap(), opening.epoch);
     let status = sale.engine.status(sale.event).await.unwrap();
@@ -348,6 +350,7 @@ async fn a_frozen_line_goes_on_where_its_mark_is_found() {
         unserved: Unserved::default(),
         mark: mark.map(str::to_owned),
         release_from: Timestamp::default(),
+        awaited: Vec::new(),
     };
     elsewhere().await;
     let epoch = sale.engine.open(sale.event, &opening(Some("the mark")), now()).await.unwrap();
@@ -443,6 +446,7 @@ async fn a_primary_that_is_demoted_is_left_for_the_one_that_has_its_name() {
         unserved: Default::default(),
         mark: None,
         release_from: now(),
+        awaited: Vec::new(),
     };
     sale.engine.open(sale.event, &opening, now()).await.unwrap();
 
@@ -482,7 +486,7 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
     let refused = engine.join(&join, now()).await;
     assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
     let ticket = ("earlier".parse().unwrap(), 7);
-    let refused = engine.bring_back(event, &user("back"), &Presence::Poll, &ticket, now()).await;
+    let refused = engine.bring_back(event, &user("back"), &Presence::Poll, &ticket, None, now()).await;
     assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
     let opening = Opening {
         settings: QueueSettings::default(),
@@ -492,6 +496,7 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
         unserved: Default::default(),
         mark: None,
         release_from: now(),
+        awaited: Vec::new(),
     };
     let another = engine.open(Uuid::new_v4().into(), &opening, now()).await;
     assert!(matches!(another, Err(EngineError::Unavailable(_))), "{another:?}");
@@ -527,7 +532,7 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
     server.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
     engine.configure(event, &QueueSettings::default()).await.unwrap();
     assert!(matches!(engine.join(&join, now()).await, Ok(JoinOutcome::Joined(_))));
-    let back = engine.bring_back(event, &user("back"), &Presence::Poll, &ticket, now()).await.unwrap();
+    let back = engine.bring_back(event, &user("back"), &Presence::Poll, &ticket, None, now()).await.unwrap();
     assert_eq!(back.map(|place| place.number), Some(7), "their number was not spent");
 }
 
@@ -577,6 +582,7 @@ async fn a_clock_that_runs_ahead_opens_no_line_in_the_future() {
         unserved: Default::default(),
         mark: None,
         release_from: ahead,
+        awaited: Vec::new(),
     };
     engine.open(event, &opening, ahead).await.unwrap();
     let zones = vec![ZoneSeats { zone_id: ZONE.into(), available: 100 }];

@@ -61,7 +61,11 @@ async fn drift_mends_itself(engine: SharedEngine) {
     planted(&shop, |seats| seats.users.clear()).await;
     let users = ["ann".parse().unwrap(), "bob".parse().unwrap()];
     until("users", async || shop.engine.tally(shop.event, &users).await.unwrap().users == [3, 2]).await;
-    assert!(corrections(&shop) >= 3);
+    planted(&shop, |seats| seats.users.push(("cy".parse().unwrap(), 4))).await;
+    let cy = ["cy".parse().unwrap()];
+    assert_eq!(shop.engine.tally(shop.event, &cy).await.unwrap().users, [4]);
+    until("a user of the engine alone", async || shop.engine.tally(shop.event, &cy).await.unwrap().users == [0]).await;
+    assert!(corrections(&shop) >= 4);
     assert_eq!(shop.post(&path(&held, "confirm"), &token("ann")).await.status, 200);
 }
 

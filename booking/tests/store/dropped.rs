@@ -25,7 +25,7 @@ use super::{
 type Step<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Everything that a store does.
-const STEPS: [&str; 28] = [
+const STEPS: [&str; 29] = [
     "insert",
     "insert duplicates",
     "decide",
@@ -48,6 +48,7 @@ const STEPS: [&str; 28] = [
     "lease sync",
     "beat",
     "user seats",
+    "seats of users",
     "forget keys",
     "booking",
     "list",
@@ -109,6 +110,7 @@ fn step<'a>(name: &'static str, store: &'a SharedStore, event: &'a Event, there:
             "lease sync" => drop(store.lease_sync(id, NOW, NOW).await),
             "beat" => drop(store.beat().await),
             "user seats" => drop(store.user_seats(id, None, 10).await),
+            "seats of users" => drop(store.seats_of(id, std::slice::from_ref(user)).await),
             "forget keys" => drop(store.forget_keys(NOW, 10).await),
             "booking" => drop(store.booking(there.booking.booking_id).await),
             "list" => drop(store.list(user, None, 10, 0).await),

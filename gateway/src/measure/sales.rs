@@ -165,6 +165,7 @@ pub fn simulate(kind: Kind, seed: u64) -> Vec<Told> {
         unserved: Default::default(),
         mark: None,
         release_from: begin,
+        awaited: Vec::new(),
     };
     let zone = ZoneSeats { zone_id: uuid::Uuid::from_u128(2).into(), available: 1_000_000 };
     let seats = SeatSnapshot { zones: vec![zone], ..SeatSnapshot::default() };

@@ -26,6 +26,18 @@ pub(crate) struct Seen {
     pub(crate) absent_from: Timestamp,
 }
 
+impl Seen {
+    /// After a loss of the line, it is as good as the one that their client has not kept.
+    pub(crate) fn ticket(&self) -> (Epoch, u64) {
+        (self.epoch.clone(), self.number)
+    }
+
+    /// Was this place of theirs seen in a line that was lost since?
+    pub(crate) fn is_of_another_line(&self, place: &Place) -> bool {
+        self.number == place.number && self.epoch != place.epoch
+    }
+}
+
 type Users = HashMap<(EventId, UserId), Seen>;
 
 /// See the module's documentation. Two generations: the older is dropped as a whole, so that what is kept has an end and a bound.
@@ -107,6 +119,8 @@ impl Generations {
 
 #[cfg(test)]
 mod tests {
+    use waitingroom::line::Told;
+
     use super::*;
 
     fn user(number: u64) -> UserId {
@@ -115,7 +129,7 @@ mod tests {
 
     fn place(number: u64, position: u64) -> Place {
         let epoch = "e1".parse().unwrap();
-        Place { number, epoch, position, total: 9, revision: 0, grant: None, counting: false }
+        Place { number, epoch, position, total: 9, revision: 0, grant: None, counting: false, told: Told::Nothing }
     }
 
     #[test]

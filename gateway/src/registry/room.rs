@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use waitingroom::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
-    line::{Grant, Place, Progress, QueueSettings},
+    line::{Grant, Place, Progress, QueueSettings, Told},
     wire::WaitReason,
 };
 
@@ -290,6 +290,11 @@ impl Room {
         self.track.lock().epoch.clone()
     }
 
+    /// Is the line being rebuilt, as far as was heard?
+    pub(super) fn is_counting(&self) -> bool {
+        self.track.lock().counting
+    }
+
     /// Does anybody wait in an incarnation of the line that is not the one known now?
     pub(super) fn has_stranded(&self) -> bool {
         let Some(current) = self.track.lock().epoch.clone() else { return false };
@@ -453,7 +458,7 @@ impl LocalUser {
             epoch: place.epoch.clone(),
             position: place.position,
             revision: place.revision,
-            told: u64::MAX,
+            told: place.told_before().unwrap_or(u64::MAX),
             told_wait: u32::MAX,
             told_reason: None,
             passed_over: false,
@@ -465,11 +470,12 @@ impl LocalUser {
     /// Takes a reading over, unless a later one was: readings of several connections may overtake each other.
     fn renew(&mut self, place: &Place) {
         let same = self.number == place.number && self.epoch == place.epoch;
-        if same && (place.revision < self.revision || (place.counting && !self.counting)) {
-            return;
-        }
         if self.number != place.number {
             (self.told, self.told_wait) = (u64::MAX, u32::MAX); // another place
+        }
+        self.told = self.told.min(place.told_before().unwrap_or(u64::MAX));
+        if same && (place.revision < self.revision || (place.counting && !self.counting)) {
+            return;
         }
         self.number = place.number;
         self.epoch = place.epoch.clone();
@@ -488,6 +494,7 @@ impl LocalUser {
             revision: self.revision,
             grant: None,
             counting: self.counting,
+            told: Told::Nothing,
         }
     }
 

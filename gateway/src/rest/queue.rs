@@ -39,7 +39,7 @@ pub(super) async fn join(
     let (event, user) = (body.event_id, &identity.user);
     let ticket = body.ticket.as_deref();
     let (new, place) = gateway.admit_to_line(event, &identity, address, Presence::Poll, ticket).await?;
-    let place = gateway.told_by_poll(event, user, place);
+    let place = gateway.told_by_poll(event, user, place)?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     let answer = gateway.answer(event, user, &place);
     let answer = match (&place.grant, bearer(&headers)) {
@@ -64,7 +64,7 @@ pub(super) async fn position(
 ) -> Result<Json<PlaceAnswer>, Problem> {
     let place = gateway.find_place(event, &identity.user, &Presence::Poll).await?;
     gateway.note_poll(event, &identity);
-    let place = gateway.told_by_poll(event, &identity.user, place);
+    let place = gateway.told_by_poll(event, &identity.user, place)?;
     Ok(Json(gateway.answer(event, &identity.user, &place)))
 }
 

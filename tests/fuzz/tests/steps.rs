@@ -61,6 +61,7 @@ impl Line {
             unserved: Default::default(),
             mark: None,
             release_from: Timestamp::default(),
+            awaited: Vec::new(),
         };
         line.engine.open(line.event, &opening, moment(0)).await.unwrap();
         let zones = vec![ZoneSeats { zone_id: Uuid::from_u128(ZONE).into(), available: 100 }];

@@ -40,6 +40,7 @@ pub(crate) async fn open(engine: &dyn Engine, settings: QueueSettings) -> EventI
         unserved: Default::default(),
         mark: None,
         release_from,
+        awaited: Vec::new(),
     };
     engine.open(event, &opening, Clock::System.now()).await.unwrap();
     event

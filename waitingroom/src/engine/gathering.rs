@@ -102,8 +102,9 @@ impl Gathering {
         user: &UserId,
         presence: Presence,
         ticket: (Epoch, u64),
+        told: Option<u64>,
     ) -> Result<Option<Place>, EngineError> {
-        self.act(event, user, Act::BringBack { presence, ticket }).await?.found()
+        self.act(event, user, Act::BringBack { presence, ticket, told }).await?.found()
     }
 
     /// As [`super::Engine::leave`].

@@ -123,6 +123,10 @@ impl Engine for MemoryEngine {
         self.change(event, |sale| sale.line.report_node(node, now))
     }
 
+    async fn all_back(&self, event: EventId, node: &NodeId, epoch: &Epoch, now: Timestamp) -> Result<(), EngineError> {
+        self.change(event, |sale| sale.line.all_back(node, epoch, now))
+    }
+
     async fn release(
         &self,
         event: EventId,
@@ -176,6 +180,10 @@ impl Engine for MemoryEngine {
 
     async fn tally(&self, event: EventId, users: &[UserId]) -> Result<Tally, EngineError> {
         self.step(event, |sale| sale.seats.tally(users))
+    }
+
+    async fn counted_users(&self, event: EventId, cursor: &str) -> Result<(Vec<UserId>, String), EngineError> {
+        self.step(event, |sale| sale.seats.counted_users(cursor))
     }
 
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError> {

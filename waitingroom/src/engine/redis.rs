@@ -156,6 +156,11 @@ impl Engine for RedisEngine {
         reply::flag(self.call(&self.steps.report_node, event).at(now).arg(node.as_str()).run().await?)
     }
 
+    async fn all_back(&self, event: EventId, node: &NodeId, epoch: &Epoch, now: Timestamp) -> Result<(), EngineError> {
+        let call = self.call(&self.steps.all_back, event).at(now);
+        call.arg(node.as_str()).arg(epoch.as_str()).run().await.map(drop)
+    }
+
     async fn release(
         &self,
         event: EventId,
@@ -217,6 +222,11 @@ impl Engine for RedisEngine {
             .take(TALLY_LIMIT)
             .fold(self.call(&self.steps.tally, event), |call, user| call.arg(user.as_str()));
         reply::tally(call.run().await?)
+    }
+
+    async fn counted_users(&self, event: EventId, cursor: &str) -> Result<(Vec<UserId>, String), EngineError> {
+        let cursor = if cursor.is_empty() { "0" } else { cursor };
+        reply::counted_users(self.call(&self.steps.counted_users, event).arg(cursor).run().await?)
     }
 
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError> {

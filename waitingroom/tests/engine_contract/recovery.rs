@@ -9,7 +9,7 @@ use waitingroom::{
         UNSERVED_RUNS, Unserved,
     },
     ids::Epoch,
-    line::{Place, QueueSettings},
+    line::{Place, QueueSettings, Told},
     numbers::Numbers,
     seats::{SeatSnapshot, Settlement},
 };
@@ -38,8 +38,18 @@ async fn lose(sale: &Sale, epoch: &str, reached: &Reached) {
 }
 
 async fn back(sale: &Sale, name: &str, ticket: (&str, u64)) -> Result<Option<Place>, EngineError> {
+    back_from(sale, name, ticket, None).await
+}
+
+/// The same of a user who was told this position.
+async fn back_from(
+    sale: &Sale,
+    name: &str,
+    ticket: (&str, u64),
+    told: Option<u64>,
+) -> Result<Option<Place>, EngineError> {
     let ticket: (Epoch, u64) = (ticket.0.parse().unwrap(), ticket.1);
-    sale.engine.bring_back(sale.event, &user(name), &at("n1"), &ticket, sale.now()).await
+    sale.engine.bring_back(sale.event, &user(name), &at("n1"), &ticket, told, sale.now()).await
 }
 
 async fn number(sale: &Sale, name: &str, ticket: (&str, u64)) -> Option<u64> {
@@ -156,6 +166,91 @@ pub(crate) async fn while_a_line_is_rebuilt_bounds_are_told(engine: SharedEngine
         assert_eq!(place.total, 5);
     }
     assert_eq!(names(&sale.release().await), ["u3", "u20", "u21", "u30", "u45"]);
+}
+
+/// A line of 100 of whom 40 were served, begun anew; it is rebuilt for five seconds unless these nodes are done before.
+async fn rebuilt_for<const N: usize>(engine: SharedEngine, awaited: [&str; N]) -> Sale {
+    let mut lost = opening(quick(), Sale::START);
+    (lost.sequence, lost.head) = (100, 40);
+    lost.release_from = Sale::START.plus(Duration::from_secs(5));
+    lost.awaited = awaited.map(node).to_vec();
+    Sale::open_as(engine, &lost).await
+}
+
+async fn all_back(sale: &Sale, name: &str, epoch: &str) {
+    sale.engine.all_back(sale.event, &node(name), &epoch.parse().unwrap(), sale.now()).await.unwrap();
+}
+
+pub(crate) async fn what_was_told_before_a_loss_comes_back_with_the_place(engine: SharedEngine) {
+    let sale = rebuilt_for(engine, []).await;
+    let told =
+        async |name: &str, number, told| back_from(&sale, name, ("earlier", number), told).await.unwrap().unwrap().told;
+    assert_eq!(told("ann", 50, None).await, Told::Nothing);
+    assert_eq!(told("ann", 50, Some(7)).await, Told::Before(7));
+    assert_eq!(told("ann", 50, Some(9)).await, Told::Before(7), "the best of what several nodes told");
+    assert_eq!(told("ann", 49, Some(1)).await, Told::Before(7), "of a number that they gave up");
+    assert_eq!(told("bob", 52, Some(1)).await, Told::Before(1));
+    assert!(matches!(sale.try_join("cy", at("n1"), Some(("earlier", 53))).await, JoinOutcome::Joined(_)));
+
+    sale.wait(5_000).await;
+    let place = async |name: &str| sale.resume(name, Presence::Poll).await.unwrap();
+    let shown = |place: Place| (place.position, place.told);
+    assert_eq!(shown(place("ann").await), (1, Told::Before(1)));
+    assert_eq!(shown(place("bob").await), (2, Told::Before(1)));
+    assert_eq!(shown(place("cy").await), (3, Told::Before(3)));
+    assert_eq!(number(&sale, "late", ("earlier", 41)).await, Some(41), "nobody remembered them");
+    assert_eq!(shown(place("cy").await), (4, Told::Before(3)), "who was shown better");
+    assert_eq!(shown(sale.join("new").await), (5, Told::Before(5)));
+    let own = back_from(&sale, "new", ("now", 101), Some(2)).await.unwrap().unwrap();
+    assert_eq!(shown(own), (5, Told::Before(5)), "of this line, the engine knows better");
+
+    let granted = sale.release_at_most(1).await;
+    assert_eq!(names(&granted), ["late"]);
+    let place = sale.resume("late", Presence::Poll).await.unwrap();
+    assert!(place.grant.is_some() && place.told == Told::Nothing, "a pass is not held against them");
+    sale.leave("cy").await;
+    assert_eq!(shown(sale.join("cy").await), (4, Told::Before(4)), "another number");
+}
+
+pub(crate) async fn a_line_that_is_not_rebuilt_remembers_nothing_that_was_told(engine: SharedEngine) {
+    let sale = Sale::open(engine, quick()).await;
+    sale.join("ann").await;
+    let place = back_from(&sale, "ann", ("earlier", 1), Some(1)).await.unwrap().unwrap();
+    assert_eq!((place.position, place.told), (1, Told::Nothing));
+}
+
+pub(crate) async fn a_line_is_whole_as_soon_as_every_node_has_brought_its_users_back(engine: SharedEngine) {
+    let sale = rebuilt_for(engine, ["n1", "n2"]).await;
+    let place = back_from(&sale, "ann", ("earlier", 50), Some(3)).await.unwrap().unwrap();
+    assert_eq!((place.counting, place.told), (true, Told::Unknown), "the other node may have told a better one");
+    for (name, epoch) in [("n1", "now"), ("n1", "now"), ("n3", "now"), ("n2", "earlier")] {
+        all_back(&sale, name, epoch).await;
+        assert!(sale.status().await.counting, "{name} of {epoch}");
+    }
+    assert_eq!(names(&sale.release().await), [] as [&str; 0]);
+    assert!(matches!(number(&sale, "bob", ("earlier", 60)).await, Some(60)));
+
+    sale.wait(700).await;
+    sale.report("n1").await;
+    all_back(&sale, "n2", "now").await;
+    assert!(!sale.status().await.counting);
+    let place = sale.resume("ann", at("n1")).await.unwrap();
+    assert_eq!((place.position, place.counting, place.told), (1, false, Told::Before(1)));
+    assert_eq!(sale.join("new").await.number, 101);
+    assert_eq!(names(&sale.release().await), ["ann", "bob", "new"]);
+}
+
+pub(crate) async fn a_node_that_is_not_heard_of_holds_nobody_up_for_longer(engine: SharedEngine) {
+    let sale = rebuilt_for(engine, ["n1", "dead"]).await;
+    back_from(&sale, "ann", ("earlier", 50), Some(3)).await.unwrap();
+    all_back(&sale, "n1", "now").await;
+    sale.wait(4_999).await;
+    sale.report("n1").await;
+    assert_eq!(sale.resume("ann", at("n1")).await.unwrap().told, Told::Unknown);
+    sale.wait(1).await;
+    let place = sale.resume("ann", at("n1")).await.unwrap();
+    assert_eq!((place.position, place.counting, place.told), (1, false, Told::Before(1)));
+    assert_eq!(names(&sale.release().await), ["ann"]);
 }
 
 pub(crate) async fn while_a_line_is_rebuilt_nobody_new_is_taken_in(engine: SharedEngine) {

@@ -34,6 +34,7 @@ pub(crate) fn opening(settings: QueueSettings, now: Timestamp) -> Opening {
         unserved: Unserved::default(),
         mark: None,
         release_from: now,
+        awaited: Vec::new(),
     }
 }
 

@@ -76,7 +76,7 @@ pub(crate) async fn whoever_waits_for_a_commit_keeps_place_and_pass(engine: Shar
             deciding(sale.engine.join(&join, sale.now()).await.unwrap_err());
         }
         let ticket = ("earlier".parse().unwrap(), 5);
-        deciding(sale.engine.bring_back(sale.event, &user("ann"), &poll, &ticket, sale.now()).await.unwrap_err());
+        deciding(sale.engine.bring_back(sale.event, &user("ann"), &poll, &ticket, None, sale.now()).await.unwrap_err());
         deciding(sale.engine.resume(sale.event, &user("ann"), &poll, sale.now()).await.unwrap_err());
         deciding(sale.engine.leave(sale.event, &user("ann"), sale.now()).await.unwrap_err());
         sale.detach("ann", "n1").await;

@@ -106,6 +106,10 @@ impl Actor {
                 let node = node(*index);
                 shown(both!(memory, redis, |engine| engine.report_node(event, &node, now)))
             }
+            Operation::AllBack { node: index, own } => {
+                let (node, epoch) = (node(*index), self.epoch(*own));
+                shown(both!(memory, redis, |engine| engine.all_back(event, &node, &epoch, now)))
+            }
             Operation::Release { limit, tenths, decided_ago_ms, whole } => {
                 let share = Share { part: f64::from(*tenths) / 10.0, decided_at: later(now, -decided_ago_ms) };
                 let scope = if *whole { Scope::Whole } else { Scope::Passes };
@@ -159,9 +163,9 @@ impl Actor {
             Operation::Resume { user: index, node } => {
                 Action { user: user(*index), what: Act::Resume(presence(*node)) }
             }
-            Operation::BringBack { user: index, node, ticket: (own, number) } => {
+            Operation::BringBack { user: index, node, ticket: (own, number), told } => {
                 let (presence, ticket) = (presence(*node), (self.epoch(*own), *number));
-                Action { user: user(*index), what: Act::BringBack { presence, ticket } }
+                Action { user: user(*index), what: Act::BringBack { presence, ticket, told: *told } }
             }
             Operation::Detach { user: index, node: from } => {
                 Action { user: user(*index), what: Act::Detach(node(*from)) }
@@ -230,7 +234,8 @@ impl Actor {
         let epoch = format!("e{}", self.epochs).parse().unwrap();
         let unserved = Unserved { waiting: Numbers::run(2, 2), returned: Numbers::run(3, 3) };
         let release_from = later(self.now, 2_000);
-        Opening { settings, epoch, sequence: EARLIER, head: SERVED, unserved, mark: None, release_from }
+        let awaited = (0..self.epochs % 3).map(node).collect();
+        Opening { settings, epoch, sequence: EARLIER, head: SERVED, unserved, mark: None, release_from, awaited }
     }
 
     /// The epoch in force, or an earlier one.

@@ -8,12 +8,13 @@ use waitingroom::{line::SaleState, seats::Settlement};
 pub(crate) enum Operation {
     Join { user: usize, node: Option<usize>, ticket: Option<(bool, u64)> },
     Resume { user: usize, node: Option<usize> },
-    BringBack { user: usize, node: Option<usize>, ticket: (bool, u64) },
+    BringBack { user: usize, node: Option<usize>, ticket: (bool, u64), told: Option<u64> },
     Detach { user: usize, node: usize },
     Leave { user: usize },
     Acknowledge { user: Option<usize>, pass: usize },
     Together(Vec<Operation>),
     ReportNode { node: usize },
+    AllBack { node: usize, own: bool },
     Release { limit: u32, tenths: u32, decided_ago_ms: i64, whole: bool },
     Reserve(Vec<Attempt>),
     ReserveAgain { back: usize, otherwise: bool },
@@ -73,6 +74,7 @@ fn step() -> impl Strategy<Value = Operation> {
         100 => action(),
         60 => vec(action(), 2..12).prop_map(Operation::Together),
         20 => (0..NODES).prop_map(|node| Operation::ReportNode { node }),
+        20 => (0..3usize, prop::bool::weighted(0.8)).prop_map(|(node, own)| Operation::AllBack { node, own }),
         100 => (0..6u32, prop::sample::select(vec![10, 10, 10, 3, 1, 0]), prop::sample::select(vec![0, 0, 500]), any::<bool>())
             .prop_map(|(limit, tenths, decided_ago_ms, whole)| Operation::Release { limit, tenths, decided_ago_ms, whole }),
         70 => vec(attempt(), 1..4).prop_map(Operation::Reserve),
@@ -96,8 +98,8 @@ fn action() -> impl Strategy<Value = Operation> {
     prop_oneof![
         8 => join(),
         4 => (0..USERS, node()).prop_map(|(user, node)| Operation::Resume { user, node }),
-        3 => (0..USERS, node(), (prop::bool::weighted(0.2), 0..14u64))
-            .prop_map(|(user, node, ticket)| Operation::BringBack { user, node, ticket }),
+        3 => (0..USERS, node(), (prop::bool::weighted(0.2), 0..14u64), prop::option::of(0..8u64))
+            .prop_map(|(user, node, ticket, told)| Operation::BringBack { user, node, ticket, told }),
         3 => (0..USERS, 0..NODES).prop_map(|(user, node)| Operation::Detach { user, node }),
         2 => (0..USERS).prop_map(|user| Operation::Leave { user }),
         2 => (other(), recent()).prop_map(|(user, pass)| Operation::Acknowledge { user, pass }),

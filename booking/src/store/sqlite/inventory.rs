@@ -15,6 +15,9 @@ use crate::store::{
     sql,
 };
 
+const SEATS_OF: &str = "SELECT user_id, CAST(sum(quantity) AS BIGINT) AS seats FROM bookings
+    WHERE event_id = $1 AND user_id IN (SELECT value FROM json_each($2)) AND status IN ('reserved', 'confirmed') GROUP BY user_id";
+
 #[async_trait]
 impl InventoryStore for SqliteStore {
     async fn snapshot(&self, event: EventId) -> Result<SeatSnapshot, StoreError> {
@@ -49,6 +52,15 @@ impl InventoryStore for SqliteStore {
         self.step(async {
             let query = sqlx::query_as::<_, UserSeatsRow>(sql::USER_PAGE).bind(event.uuid());
             let query = query.bind(after.map_or("", UserId::as_str)).bind(i64::from(limit));
+            row::user_seats(self.readers.run(async |on| query.fetch_all(on).await).await?)
+        })
+        .await
+    }
+
+    async fn seats_of(&self, event: EventId, users: &[UserId]) -> Result<Vec<(UserId, u32)>, StoreError> {
+        let names = serde_json::to_string(users).expect("names are plain data");
+        self.step(async {
+            let query = sqlx::query_as::<_, UserSeatsRow>(SEATS_OF).bind(event.uuid()).bind(names);
             row::user_seats(self.readers.run(async |on| query.fetch_all(on).await).await?)
         })
         .await

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use waitingroom::{ids::Epoch, line::SaleState};
+use waitingroom::{
+    ids::Epoch,
+    line::{SaleState, Told},
+};
 
 use super::*;
 
@@ -58,6 +61,7 @@ impl Model {
             revision: self.log.len() as u64,
             grant: None,
             counting: false,
+            told: Told::Nothing,
         }
     }
 
@@ -130,6 +134,7 @@ fn what_is_shown_never_grows() {
         revision: 0,
         grant: None,
         counting: false,
+        told: Told::Nothing,
     });
     let (view, now) = (RoomView::default(), Timestamp::from_millis(10_000));
     assert_eq!(local.news(9, &view, now, now).unwrap().position, 5);
@@ -149,6 +154,7 @@ fn a_wait_that_grew_is_told_with_its_reason() {
         revision: 0,
         grant: None,
         counting: false,
+        told: Told::Nothing,
     });
     let mut second = 0;
     let mut told = |local: &mut LocalUser, rate_per_second: f64, state: SaleState| {
@@ -175,7 +181,16 @@ fn a_place_read_before_the_last_message_must_be_read_again() {
     let room = Room::default();
     room.progress(&progress(0, vec![1, 2], 9), Timestamp::default());
     let slot = Arc::new(Slot::default());
-    let stale = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 1, grant: None, counting: false };
+    let stale = Place {
+        number: 9,
+        epoch: epoch(),
+        position: 9,
+        total: 9,
+        revision: 1,
+        grant: None,
+        counting: false,
+        told: Told::Nothing,
+    };
     assert_eq!(room.attach(event(), &user(9), &stale, &slot), Ok(false));
     assert_eq!(room.attach(event(), &user(9), &Place { position: 7, revision: 2, ..stale }, &slot), Ok(true));
 }
@@ -186,7 +201,16 @@ fn a_reading_that_was_overtaken_leads_nobody_back() {
     let now = Timestamp::from_millis(100_000);
     room.progress(&progress(0, vec![1, 2, 3], 20), now);
     let slot = Arc::new(Slot::default());
-    let old = Place { number: 9, epoch: epoch(), position: 9, total: 20, revision: 0, grant: None, counting: false };
+    let old = Place {
+        number: 9,
+        epoch: epoch(),
+        position: 9,
+        total: 20,
+        revision: 0,
+        grant: None,
+        counting: false,
+        told: Told::Nothing,
+    };
     assert_eq!(room.attach(event(), &user(9), &old, &slot), Ok(false));
     room.progress(&progress(3, vec![4], 19), now); // counted on top of the old reading
     let new = Place { position: 5, revision: 4, ..old.clone() };
@@ -207,7 +231,16 @@ fn the_first_news_is_no_worse_than_the_place_that_was_told() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
     let slot = Arc::new(Slot::default());
-    let place = Place { number: 9, epoch: epoch(), position: 4, total: 9, revision: 0, grant: None, counting: false };
+    let place = Place {
+        number: 9,
+        epoch: epoch(),
+        position: 4,
+        total: 9,
+        revision: 0,
+        grant: None,
+        counting: false,
+        told: Told::Nothing,
+    };
     assert_eq!(room.attach(event(), &user(9), &place, &slot), Ok(true));
     room.refresh(event(), &user(9), &Place { position: 5, ..place });
     room.progress(&progress(0, vec![], 9), now);
@@ -219,7 +252,16 @@ fn a_place_that_is_told_late_is_not_followed_by_a_worse_one() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
     let slot = Arc::new(Slot::default());
-    let place = Place { number: 9, epoch: epoch(), position: 4, total: 9, revision: 1, grant: None, counting: false };
+    let place = Place {
+        number: 9,
+        epoch: epoch(),
+        position: 4,
+        total: 9,
+        revision: 1,
+        grant: None,
+        counting: false,
+        told: Told::Nothing,
+    };
     // The reading of another connection was later, when two had come back in front.
     let later = Place { position: 6, revision: 3, ..place.clone() };
     assert_eq!(room.attach(event(), &user(9), &later, &Arc::new(Slot::default())), Ok(true));
@@ -233,7 +275,16 @@ fn a_place_that_is_told_late_is_not_followed_by_a_worse_one() {
 
 #[test]
 fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
-    let place = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 1, grant: None, counting: false };
+    let place = Place {
+        number: 9,
+        epoch: epoch(),
+        position: 9,
+        total: 9,
+        revision: 1,
+        grant: None,
+        counting: false,
+        told: Told::Nothing,
+    };
     for (from, applied) in [(1, Applied::Done), (2, Applied::Lost)] {
         let room = Room::default();
         assert_eq!(room.attach(event(), &user(9), &place, &Arc::new(Slot::default())), Ok(true));
@@ -254,6 +305,7 @@ fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
             revision: 0,
             grant: None,
             counting: false,
+            told: Told::Nothing,
         };
         let mut local = LocalUser::new(&place);
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
@@ -268,7 +320,16 @@ fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
 fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
     let room = Room::default();
     let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
-    let waiting = Place { number: 9, epoch: epoch(), position: 9, total: 9, revision: 0, grant: None, counting: false };
+    let waiting = Place {
+        number: 9,
+        epoch: epoch(),
+        position: 9,
+        total: 9,
+        revision: 0,
+        grant: None,
+        counting: false,
+        told: Told::Nothing,
+    };
     let passed = Place { number: 1, position: 0, ..waiting.clone() };
     assert_eq!(room.attach(event(), &user(1), &passed, &slot), Ok(true));
     room.progress(&progress(0, vec![1], 8), now);
@@ -286,7 +347,16 @@ fn an_old_reading_does_not_lead_back_who_has_a_pass() {
     let room = Room::default();
     let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
     room.progress(&progress(0, vec![1], 9), now);
-    let waiting = Place { number: 2, epoch: epoch(), position: 1, total: 9, revision: 1, grant: None, counting: false };
+    let waiting = Place {
+        number: 2,
+        epoch: epoch(),
+        position: 1,
+        total: 9,
+        revision: 1,
+        grant: None,
+        counting: false,
+        told: Told::Nothing,
+    };
     let pass_id = "b-1".parse().unwrap();
     let grant = Grant { pass_id, number: 2, epoch: epoch(), issued_at: now, expires_at: now };
     assert_eq!(room.attach(event(), &user(2), &waiting, &slot), Ok(true));
@@ -310,7 +380,16 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
     let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
     let told = |slot: &Slot| slot.take().into_iter().find_map(|(_, news)| news.position);
     room.progress(&progress(0, vec![1], 40), now);
-    let before = Place { number: 9, epoch: epoch(), position: 8, total: 40, revision: 1, grant: None, counting: false };
+    let before = Place {
+        number: 9,
+        epoch: epoch(),
+        position: 8,
+        total: 40,
+        revision: 1,
+        grant: None,
+        counting: false,
+        told: Told::Nothing,
+    };
     assert_eq!(room.attach(event(), &user(9), &before, &slot), Ok(true));
 
     assert_eq!(room.progress(&anew(0, true, false), now), Applied::Lost, "they have to be brought back");
@@ -347,7 +426,16 @@ fn a_fresh_gateway_does_not_tell_sold_out_before_the_seats_are_loaded() {
 fn another_number_is_told_as_another_place_to_every_tab() {
     let room = Room::default();
     let tabs: [Arc<Slot>; 2] = Default::default();
-    let before = Place { number: 9, epoch: epoch(), position: 8, total: 40, revision: 1, grant: None, counting: false };
+    let before = Place {
+        number: 9,
+        epoch: epoch(),
+        position: 8,
+        total: 40,
+        revision: 1,
+        grant: None,
+        counting: false,
+        told: Told::Nothing,
+    };
     for tab in &tabs {
         assert_eq!(room.attach(event(), &user(9), &before, tab), Ok(true));
     }

@@ -64,6 +64,9 @@ impl Engine for Slow {
     async fn report_node(&self, _: EventId, _: &NodeId, _: Timestamp) -> Result<bool, EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
+    async fn all_back(&self, _: EventId, _: &NodeId, _: &Epoch, _: Timestamp) -> Result<(), EngineError> {
+        unreachable!("the gathering asks for actions alone")
+    }
     async fn release(
         &self,
         _: EventId,
@@ -88,6 +91,9 @@ impl Engine for Slow {
         unreachable!("the gathering asks for actions alone")
     }
     async fn tally(&self, _: EventId, _: &[UserId]) -> Result<Tally, EngineError> {
+        unreachable!("the gathering asks for actions alone")
+    }
+    async fn counted_users(&self, _: EventId, _: &str) -> Result<(Vec<UserId>, String), EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
     async fn begin_sync(&self, _: EventId, _: Timestamp) -> Result<u64, EngineError> {
@@ -117,8 +123,16 @@ impl Crowd {
     async fn open(&self, event: EventId) {
         let epoch = "now".parse().unwrap();
         let (settings, release_from) = (QueueSettings::default(), Timestamp::default());
-        let opening =
-            Opening { settings, epoch, sequence: 0, head: 0, unserved: Default::default(), mark: None, release_from };
+        let opening = Opening {
+            settings,
+            epoch,
+            sequence: 0,
+            head: 0,
+            unserved: Default::default(),
+            mark: None,
+            release_from,
+            awaited: Vec::new(),
+        };
         self.engine.open(event, &opening, Timestamp::default()).await.unwrap();
     }
 

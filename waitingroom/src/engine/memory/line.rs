@@ -20,7 +20,7 @@ use crate::{
     absence::{POLL_WINDOW, Presence, node_is_alive},
     clock::Timestamp,
     ids::{Epoch, EventId, NodeId, PassId, UserId},
-    line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
+    line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState, Told},
     numbers::Numbers,
     rate::{Bucket, Share, paced_burst, paced_rate},
 };
@@ -45,6 +45,8 @@ struct Entry {
     nodes: Vec<NodeId>,
     /// Passes of this place that were taken back.
     unclaimed: u8,
+    /// The best position that was told, in a line that was begun again.
+    shown: Option<u64>,
 }
 
 /// How far the time of passes is behind the line's: it stands still while booking can take nobody.
@@ -69,6 +71,8 @@ pub(super) struct Line {
     opening_sequence: u64,
     release_from: Timestamp,
     counting_until: Timestamp,
+    /// Gateways that have not said yet that their users of the lost line are back.
+    awaited: HashSet<NodeId>,
     /// The numbers of earlier incarnations that have not been served.
     earlier: Earlier,
     sequence: u64,
@@ -114,6 +118,7 @@ impl Line {
             earlier: Earlier::new(opening),
             release_from: opening.release_from,
             counting_until: opening.release_from,
+            awaited: opening.awaited.iter().cloned().collect(),
             sequence: opening.sequence,
             head: opening.head,
             clock: now,
@@ -205,7 +210,9 @@ impl Line {
                 self.join(user, presence, ticket.as_ref(), now).map_or(Acted::Recovering, Acted::Joined)
             }
             Act::Resume(presence) => Acted::Found(self.resume(user, presence, now)),
-            Act::BringBack { presence, ticket } => Acted::Found(self.bring_back(user, presence, ticket, now)),
+            Act::BringBack { presence, ticket, told } => {
+                Acted::Found(self.bring_back(user, presence, ticket, *told, now))
+            }
             Act::Detach(node) => {
                 self.detach(user, node, now);
                 Acted::Done(true)
@@ -260,17 +267,31 @@ impl Line {
         user: &UserId,
         presence: &Presence,
         ticket: &(Epoch, u64),
+        told: Option<u64>,
         now: Timestamp,
     ) -> Option<Place> {
-        if let Some(place) = self.resume(user, presence, now) {
-            return Some(place);
+        self.advance(now);
+        if !self.entries.contains_key(user) && self.settings.state.admits_joins() {
+            let (number, standing) = self.unserved_number(ticket)?;
+            self.seat(user, number, standing);
         }
-        if !self.settings.state.admits_joins() {
-            return None;
+        let is_this = self.entries.get(user).is_some_and(|entry| entry.number == ticket.1) && ticket.0 != self.epoch;
+        if let Some(position) = told.filter(|_| is_this) {
+            self.note_shown(user, position);
         }
-        let (number, standing) = self.unserved_number(ticket)?;
-        self.seat(user, number, standing);
         self.resume(user, presence, now)
+    }
+
+    /// The user is told this position, or was. Only in a line that was begun again may somebody come back in front of others, whose
+    /// positions are not to grow for it.
+    fn note_shown(&mut self, user: &UserId, position: u64) {
+        let waits = |entry: &&mut Entry| matches!(entry.standing, Standing::Waiting | Standing::Returned);
+        if self.opening_sequence > 0
+            && position > 0
+            && let Some(entry) = self.entries.get_mut(user).filter(waits)
+        {
+            entry.shown = Some(entry.shown.map_or(position, |shown| shown.min(position)));
+        }
     }
 
     fn seat(&mut self, user: &UserId, number: u64, standing: Standing) {
@@ -279,7 +300,7 @@ impl Line {
         } else {
             self.waiting.insert(number, user.clone());
         }
-        self.entries.insert(user.clone(), Entry { number, standing, nodes: Vec::new(), unclaimed: 0 });
+        self.entries.insert(user.clone(), Entry { number, standing, nodes: Vec::new(), unclaimed: 0, shown: None });
     }
 
     /// The number of a ticket of an earlier epoch that has not been served and not been re-presented, and how it stands.
@@ -315,7 +336,20 @@ impl Line {
         self.place(user)
     }
 
-    fn place(&self, user: &UserId) -> Option<Place> {
+    fn place(&mut self, user: &UserId) -> Option<Place> {
+        let place = self.place_now(user)?;
+        if !place.counting {
+            self.note_shown(user, place.position);
+        }
+        let told = match self.entries.get(user)?.shown {
+            _ if place.grant.is_some() => Told::Nothing,
+            _ if place.counting && !self.awaited.is_empty() => Told::Unknown,
+            shown => shown.map_or(Told::Nothing, Told::Before),
+        };
+        Some(Place { told, ..place })
+    }
+
+    fn place_now(&self, user: &UserId) -> Option<Place> {
         let entry = self.entries.get(user)?;
         let counting = self.is_counting();
         let (position, grant) = match &entry.standing {
@@ -335,6 +369,7 @@ impl Line {
             revision: self.revision(),
             grant,
             counting,
+            told: Told::Nothing,
         })
     }
 
@@ -404,6 +439,17 @@ impl Line {
         self.nodes.retain(|_, seen| seen.millis() > now.millis() - NODE_MEMORY_MS);
         let revived = self.revived.remove(node);
         before.is_some_and(|seen| node_is_alive(seen, now)) && !revived
+    }
+
+    pub(super) fn all_back(&mut self, node: &NodeId, epoch: &Epoch, now: Timestamp) {
+        let now = self.advance(now);
+        let is_rebuilt = *epoch == self.epoch && self.is_counting();
+        if is_rebuilt && self.awaited.remove(node) && self.awaited.is_empty() {
+            if self.release_from == self.counting_until {
+                self.release_from = now; // else it was handed over meanwhile, and is held back for longer
+            }
+            self.counting_until = now;
+        }
     }
 
     // ── one admission step ──
@@ -610,6 +656,7 @@ impl Line {
         let what = self.told(&grant);
         let entry = self.entries.get_mut(&user).expect("whoever is ready has an entry");
         entry.standing = Standing::Passed(grant);
+        entry.shown = None;
         Addressed { user, nodes: entry.nodes.clone(), what }
     }
 

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{super::SYNC_WINDOW_MS, line::Line, schedule::Schedule};
+use super::{
+    super::{COUNTED_USERS, SYNC_WINDOW_MS},
+    line::Line,
+    schedule::Schedule,
+};
 use crate::{
     clock::Timestamp,
     ids::{BookingId, IdempotencyKey, PassId, UserId, ZoneId},
@@ -62,9 +66,10 @@ impl Seats {
     }
 
     pub(super) fn tally(&self, users: &[UserId]) -> Tally {
-        let mut pending = HashMap::<ZoneId, u32>::new();
+        let (mut pending, mut pending_of) = (HashMap::<ZoneId, u32>::new(), HashMap::<&UserId, u32>::new());
         for held in self.holds.values().filter(|held| held.pending) {
             *pending.entry(held.hold.zone_id).or_default() += held.hold.quantity;
+            *pending_of.entry(&held.hold.user).or_default() += held.hold.quantity;
         }
         let zone = |(zone_id, available): (&ZoneId, &u32)| ZoneTally {
             zone_id: *zone_id,
@@ -72,7 +77,21 @@ impl Seats {
             pending: pending.get(zone_id).copied().unwrap_or(0),
         };
         let of_user = |user: &UserId| self.users.get(user).copied().unwrap_or(0);
-        Tally { zones: self.zones.iter().map(zone).collect(), users: users.iter().map(of_user).collect() }
+        Tally {
+            zones: self.zones.iter().map(zone).collect(),
+            users: users.iter().map(of_user).collect(),
+            pending: users.iter().map(|user| pending_of.get(user).copied().unwrap_or(0)).collect(),
+        }
+    }
+
+    /// In the order of their names; a cursor is the last one.
+    pub(super) fn counted_users(&self, cursor: &str) -> (Vec<UserId>, String) {
+        let mut names: Vec<&UserId> = self.users.keys().filter(|user| user.as_str() > cursor).collect();
+        names.sort_unstable();
+        let is_last = names.len() <= COUNTED_USERS;
+        names.truncate(COUNTED_USERS);
+        let next = names.last().filter(|_| !is_last).map(|user| user.to_string()).unwrap_or_default();
+        (names.into_iter().cloned().collect(), next)
     }
 
     pub(super) fn reserve(&mut self, line: &mut Line, request: &Reserve, now: Timestamp) -> ReserveOutcome {

@@ -8,7 +8,7 @@ use crate::{
     absence::Presence,
     clock::Timestamp,
     engine::{Act, Action, Opening},
-    ids::{BookingId, IdempotencyKey, UserId},
+    ids::{BookingId, IdempotencyKey, NodeId, UserId},
     line::QueueSettings,
     numbers::Numbers,
     seats::{Hold, Reserve, SeatSnapshot, Settlement},
@@ -24,6 +24,7 @@ impl Call<'_> {
             .arg(runs(&opening.unserved.waiting))
             .arg(runs(&opening.unserved.returned))
             .arg(opening.mark.as_deref().unwrap_or_default())
+            .arg(opening.awaited.iter().map(NodeId::as_str).collect::<Vec<_>>().join(" "))
             .settings(&opening.settings)
     }
 
@@ -53,8 +54,9 @@ impl Call<'_> {
                 self.arg("t").arg(user).arg(node_name(presence)).arg(epoch.as_str()).arg(exact(*number))
             }
             Act::Resume(presence) => self.arg("r").arg(user).arg(node_name(presence)),
-            Act::BringBack { presence, ticket: (epoch, number) } => {
-                self.arg("b").arg(user).arg(node_name(presence)).arg(epoch.as_str()).arg(exact(*number))
+            Act::BringBack { presence, ticket: (epoch, number), told } => {
+                let call = self.arg("b").arg(user).arg(node_name(presence)).arg(epoch.as_str()).arg(exact(*number));
+                call.arg(exact(told.unwrap_or_default()))
             }
             Act::Detach(node) => self.arg("d").arg(user).arg(node.as_str()),
             Act::Leave => self.arg("l").arg(user),

@@ -11,10 +11,20 @@ use crate::{
         Unserved,
     },
     ids::{BookingId, Epoch, EventId, NodeId, UserId, ZoneId},
-    line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState},
+    line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState, Told},
     numbers::Numbers,
     seats::{ReserveOutcome, StaleHold, Tally, ZoneSeats, ZoneTally},
 };
+
+/// Is the line being rebuilt?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rebuilding {
+    No,
+    /// Bounds are told.
+    Bounds,
+    /// Nothing is told: gateways have not said yet what they told.
+    Awaiting,
+}
 
 /// The values of an answer that are not read yet.
 pub(super) struct Reply(IntoIter<Value>);
@@ -91,9 +101,10 @@ impl Reply {
         })
     }
 
-    fn place(&mut self, epoch: &Epoch, counting: bool) -> Result<Place, EngineError> {
+    fn place(&mut self, epoch: &Epoch, rebuilding: Rebuilding) -> Result<Place, EngineError> {
         let number = self.parsed()?;
         let (position, total, revision) = (self.parsed()?, self.parsed()?, self.parsed()?);
+        let told: u64 = self.parsed()?;
         let pass = self.text()?;
         let grant = match pass.is_empty() {
             true => None,
@@ -103,12 +114,18 @@ impl Reply {
                 Some(Grant { pass_id, number, epoch: epoch.clone(), issued_at, expires_at })
             }
         };
-        let counting = counting && grant.is_none();
-        Ok(Place { number, epoch: epoch.clone(), position, total, revision, grant, counting })
+        let told = match (rebuilding, told) {
+            _ if grant.is_some() => Told::Nothing,
+            (Rebuilding::Awaiting, _) => Told::Unknown,
+            (_, 0) => Told::Nothing,
+            (_, told) => Told::Before(told),
+        };
+        let counting = rebuilding != Rebuilding::No && grant.is_none();
+        Ok(Place { number, epoch: epoch.clone(), position, total, revision, grant, counting, told })
     }
 
     /// What `steps/act.lua` says of one action.
-    fn acted(&mut self, epoch: &Epoch, counting: bool, action: &Action) -> Result<Acted, EngineError> {
+    fn acted(&mut self, epoch: &Epoch, rebuilding: Rebuilding, action: &Action) -> Result<Acted, EngineError> {
         let joins = matches!(action.what, Act::Join { .. });
         Ok(match self.parsed::<u8>()? {
             0 => match action.what {
@@ -117,9 +134,9 @@ impl Reply {
                 _ => Acted::Done(false),
             },
             1 => Acted::Done(true),
-            2 if joins => Acted::Joined(JoinOutcome::Joined(self.place(epoch, counting)?)),
-            3 if joins => Acted::Joined(JoinOutcome::Same(self.place(epoch, counting)?)),
-            2 | 3 => Acted::Found(Some(self.place(epoch, counting)?)),
+            2 if joins => Acted::Joined(JoinOutcome::Joined(self.place(epoch, rebuilding)?)),
+            3 if joins => Acted::Joined(JoinOutcome::Same(self.place(epoch, rebuilding)?)),
+            2 | 3 => Acted::Found(Some(self.place(epoch, rebuilding)?)),
             4 => Acted::Joined(JoinOutcome::NotOpen(sale_state(&self.text()?)?)),
             5 => Acted::Joined(JoinOutcome::Full),
             6 => Acted::Left(Some(self.nodes()?)),
@@ -239,8 +256,13 @@ pub(super) fn reached(mut reply: Reply) -> Result<Reached, EngineError> {
 }
 
 pub(super) fn acted(mut reply: Reply, actions: &[Action]) -> Result<Vec<Acted>, EngineError> {
-    let (epoch, counting) = (reply.parsed::<Epoch>()?, reply.flag()?);
-    actions.iter().map(|action| reply.acted(&epoch, counting, action)).collect()
+    let epoch = reply.parsed::<Epoch>()?;
+    let rebuilding = match reply.parsed::<u8>()? {
+        0 => Rebuilding::No,
+        1 => Rebuilding::Bounds,
+        _ => Rebuilding::Awaiting,
+    };
+    actions.iter().map(|action| reply.acted(&epoch, rebuilding, action)).collect()
 }
 
 pub(super) fn released(event_id: EventId, mut reply: Reply) -> Result<Released, EngineError> {
@@ -311,7 +333,13 @@ pub(super) fn tally(mut reply: Reply) -> Result<Tally, EngineError> {
         Ok(ZoneTally { zone_id: values.parsed()?, available: values.parsed()?, pending: values.parsed()? })
     })?;
     zones.sort_unstable();
-    Ok(Tally { zones, users: reply.list()?.all(Reply::parsed)? })
+    Ok(Tally { zones, users: reply.list()?.all(Reply::parsed)?, pending: reply.list()?.all(Reply::parsed)? })
+}
+
+pub(super) fn counted_users(mut reply: Reply) -> Result<(Vec<UserId>, String), EngineError> {
+    let next = reply.text()?;
+    let next = if next == "0" { String::new() } else { next };
+    Ok((reply.list()?.all(Reply::parsed)?, next))
 }
 
 fn sale_state(name: &str) -> Result<SaleState, EngineError> {

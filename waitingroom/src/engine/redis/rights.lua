@@ -4,7 +4,7 @@
 local key = KEYS[1]
 local commands = {
   { 'DEL', key }, { 'EXISTS', key }, { 'GET', key }, { 'HDEL', key, 'x' }, { 'HEXISTS', key, 'x' }, { 'HGET', key, 'x' }, { 'HGETALL', key },
-  { 'HINCRBY', key, 'x', 0 }, { 'HLEN', key }, { 'HMGET', key, 'x' }, { 'HRANDFIELD', key, 1, 'WITHVALUES' }, { 'HSET', key, 'x', 'x' },
+  { 'HINCRBY', key, 'x', 0 }, { 'HLEN', key }, { 'HMGET', key, 'x' }, { 'HRANDFIELD', key, 1, 'WITHVALUES' }, { 'HSCAN', key, 0 }, { 'HSET', key, 'x', 'x' },
   { 'HVALS', key }, { 'DEL', key }, { 'INFO', 'server' }, { 'LLEN', key }, { 'LRANGE', key, 0, 0 }, { 'LTRIM', key, 0, 0 },
   { 'RPUSH', key, 'x' }, { 'DEL', key }, { 'PERSIST', key }, { 'PEXPIRE', key, 1000 }, { 'PTTL', key }, { 'RENAME', key, key },
   { 'SADD', key, 'x' }, { 'SCARD', key }, { 'SMEMBERS', key }, { 'SREM', key, 'x' }, { 'DEL', key }, { 'SET', key, 'x', 'PX', 1000 },

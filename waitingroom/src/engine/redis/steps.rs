@@ -5,8 +5,9 @@ use redis::Script;
 use crate::{
     absence::{NODE_TIMEOUT, POLL_WINDOW},
     engine::{
-        AFTER_FREEZE, LEAP, NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT, RECOVERY, RESEND_MS, SEQUENCE_RESERVE,
-        STANDSTILL_LIMIT, SWEEP_LIMIT, SYNC_WINDOW_MS, UNCLAIMED_LIMIT, UNSERVED_PASSES, UNSERVED_RUNS,
+        AFTER_FREEZE, COUNTED_USERS, LEAP, NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT, RECOVERY, RESEND_MS,
+        SEQUENCE_RESERVE, STANDSTILL_LIMIT, SWEEP_LIMIT, SYNC_WINDOW_MS, UNCLAIMED_LIMIT, UNSERVED_PASSES,
+        UNSERVED_RUNS,
     },
     rate::TRICKLE,
 };
@@ -67,12 +68,14 @@ steps! {
     remove: [],
     act: [LINE, EARLIER, MEMORIES],
     report_node: [],
+    all_back: [],
     release: [SETTINGS, LINE, PRESENCE],
     reserve: [LINE, SEATS, MEMORIES],
     settle: [LINE, SEATS, MEMORIES],
     stale_holds: [],
     seats: [],
     tally: [SEATS],
+    counted_users: [],
     begin_sync: [],
     stage: [LINE, SEATS, MEMORIES],
     load_seats: [SEATS],
@@ -94,7 +97,8 @@ impl Step {
 
 /// The limits that both engines share, as the scripts name them.
 fn limits() -> String {
-    let limits: [(&str, i128); 24] = [
+    let limits: [(&str, i128); 25] = [
+        ("COUNTED_USERS", COUNTED_USERS as i128),
         ("POLL_WINDOW_MS", POLL_WINDOW.as_millis() as i128),
         ("NODE_TIMEOUT_MS", NODE_TIMEOUT.as_millis() as i128),
         ("NODE_MEMORY_MS", NODE_MEMORY_MS.into()),

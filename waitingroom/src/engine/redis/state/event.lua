@@ -18,6 +18,8 @@
 --   earlier     zset   runs of numbers of earlier epochs that were not served and not taken up again, see earlier.lua
 --   unclaimed   zset   the same of those whose pass had reached nobody
 --   counted     zset   the runs of `earlier` as the line was opened
+--   shown       hash   user -> the best position that they were told, in a line that was begun again
+--   awaited     set    gateways that have not said yet that their users of the lost line are back
 --   zones       hash   zone -> seats that can be reserved
 --   user_seats  hash   user -> seats held and confirmed
 --   holds       hash   booking -> hold, see seats.lua
@@ -32,6 +34,7 @@ local META, USERS, WAITING, RETURNED = base .. 'meta', base .. 'users', base .. 
 local READY, IDLE, ACTIVE, UNACKED = base .. 'ready', base .. 'idle', base .. 'active', base .. 'unacked'
 local NODES, REVIVED, REMOVED = base .. 'nodes', base .. 'revived', base .. 'removed'
 local EARLIER, UNCLAIMED, COUNTED = base .. 'earlier', base .. 'unclaimed', base .. 'counted'
+local SHOWN, AWAITED = base .. 'shown', base .. 'awaited'
 local ZONES, USER_SEATS, HOLDS = base .. 'zones', base .. 'user_seats', base .. 'holds'
 local UNCOMMITTED, DUE, JOURNAL = base .. 'uncommitted', base .. 'due', base .. 'journal'
 
@@ -126,7 +129,7 @@ end
 -- Deletes the event. What remembers its burned passes and attempts is of its epoch and expires.
 local function forget()
   redis.call('UNLINK', META, USERS, WAITING, RETURNED, READY, IDLE, ACTIVE, UNACKED, NODES, REVIVED, REMOVED, EARLIER,
-    UNCLAIMED, COUNTED, ZONES, USER_SEATS, HOLDS, UNCOMMITTED, DUE, JOURNAL)
+    UNCLAIMED, COUNTED, SHOWN, AWAITED, ZONES, USER_SEATS, HOLDS, UNCOMMITTED, DUE, JOURNAL)
 end
 
 -- A number as text without loss; Lua's own conversion keeps 14 digits.

@@ -63,6 +63,7 @@ end
 -- Removes a user from every index.
 local function drop_place(user, entry)
   redis.call('HDEL', USERS, user)
+  redis.call('HDEL', SHOWN, user)
   redis.call('ZREM', READY, user)
   redis.call('ZREM', RETURNED, entry.number)
   if redis.call('ZREM', WAITING, entry.number) == 1 then redis.call('RPUSH', REMOVED, entry.number) end

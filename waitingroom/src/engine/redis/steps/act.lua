@@ -3,13 +3,14 @@
 --   j   node (empty: a poll)                              joins
 --   t   node, ticket's epoch, ticket's number             joins with a ticket
 --   r   node (empty: a poll)                              resumes
---   b   node, ticket's epoch, ticket's number             is brought back, or not
+--   b   node, ticket's epoch, ticket's number, position   is brought back, or not; the position was told last (0: not known)
 --   d   node                                              detaches
 --   l                                                     leaves
 --   a   pass                                              acknowledges
 --
--- Answers the epoch and 1 while the line is being rebuilt, then of each action a code and what belongs to it: 0 no, 1 done, 2 joined and 3 found with number,
--- position, total, revision, pass and (with a pass) its issue and end, 4 not open with the state, 5 full,
+-- Answers the epoch and 1 while the line is being rebuilt, or 2 while gateways are awaited for it; then of each action a code and what
+-- belongs to it: 0 no, 1 done, 2 joined and 3 found with number, position, total, revision, the best position that was told before (0: none),
+-- pass and (with a pass) its issue and end, 4 not open with the state, 5 full,
 -- 6 left with the nodes, 7 the user's pass is used by a hold that is not committed,
 -- 8 Redis has no memory for anybody new, 9 not known while the line is being rebuilt.
 --
@@ -17,19 +18,22 @@
 -- together at the end, or before a rank is asked for.
 
 local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'state', 'max_in_line', 'sequence', 'counting_until',
-  'returned_before', 'spans', 'stood', 'stood_since')
+  'returned_before', 'opening_sequence', 'spans', 'stood', 'stood_since')
 if not now or not is_whole() then return false end
 
 local stood = standstill(now)
-local LENGTHS = { j = 3, t = 5, r = 3, b = 5, d = 3, l = 2, a = 3 }
+local LENGTHS = { j = 3, t = 5, r = 3, b = 6, d = 3, l = 2, a = 3 }
 local counting = now < tonumber(meta.counting_until or 0)
 local waiting_count, returned_count = redis.call('ZCARD', WAITING), redis.call('ZCARD', RETURNED)
 local revision = tonumber(meta.published) + redis.call('LLEN', REMOVED)
 local sequence, left, reseated = tonumber(meta.sequence), 0, 0
-local answer = { meta.epoch, counting and 1 or 0 }
+local answer = { meta.epoch, counting and 1 + redis.call('EXISTS', AWAITED) or 0 }
+-- Only here may somebody come back in front of others, whose positions are not to grow for it.
+local is_begun_again = tonumber(meta.opening_sequence) > 0
 
 -- By user: the entry as it is read, then as it stands (false: none); and what is to be written of it.
 local entries, changed, ready, idle = {}, {}, {}, {}
+local shown, shown_now = {}, {}
 local joined, again, acknowledged, nodes = {}, {}, {}, {}
 
 local function read_entries()
@@ -40,6 +44,8 @@ local function read_entries()
   end
   local packed = redis.call('HMGET', USERS, unpack(users))
   for i, user in ipairs(users) do entries[user] = packed[i] and entry_from(packed[i]) end
+  if not is_begun_again then return end
+  for i, position in ipairs(redis.call('HMGET', SHOWN, unpack(users))) do shown[users[i]] = tonumber(position or '') end
 end
 
 local function write_joined()
@@ -84,6 +90,15 @@ local function write_entries()
   with_all('HSET', USERS, fields)
 end
 
+local function write_shown()
+  local fields = {}
+  for user in pairs(shown_now) do
+    fields[#fields + 1] = user
+    fields[#fields + 1] = digits(shown[user])
+  end
+  with_all('HSET', SHOWN, fields)
+end
+
 local function say(...)
   for i = 1, select('#', ...) do answer[#answer + 1] = (select(i, ...)) end
 end
@@ -93,15 +108,24 @@ local function rank(key, entry)
   return redis.call('ZRANK', key, entry.number) + 1
 end
 
+-- The user is told this position, or was.
+local function note_shown(user, position)
+  if is_begun_again and position > 0 and position < (shown[user] or math.huge) then
+    shown[user], shown_now[user] = position, true
+  end
+end
+
 -- While the line is being rebuilt, bounds are told.
-local function say_place(code, entry, position)
+local function say_place(code, user, entry, position)
   local total = waiting_count + returned_count
   if counting and entry.pass == '' then
     position = bound(tonumber(entry.number))
     if entry.standing == 'r' then position = position + tonumber(meta.returned_before or 0) end
     total = position
+  else
+    note_shown(user, position)
   end
-  say(code, tonumber(entry.number), position, total, revision, entry.pass)
+  say(code, tonumber(entry.number), position, total, revision, shown[user] or 0, entry.pass)
   if entry.pass ~= '' then say(entry.issued, exact(entry.expires + stood)) end
 end
 
@@ -159,7 +183,7 @@ local function resume(user, node)
   local entry = entries[user]
   if not entry then return false end
   appear(user, entry, node)
-  say_place(3, entry, position(entry))
+  say_place(3, user, entry, position(entry))
   return true
 end
 
@@ -179,7 +203,7 @@ local function admits_joins()
 end
 
 -- Gives the user the number of their ticket, where it is good. It stays good if there is no memory for them now.
-local function seat_again(user, node, epoch, number)
+local function seat_again(user, node, epoch, number, told)
   number = tonumber(number)
   if not number or epoch == meta.epoch then return false end
   if is_full then
@@ -191,7 +215,8 @@ local function seat_again(user, node, epoch, number)
   local entry = seat(user, number, standing)
   reseated = reseated + 1
   appear(user, entry, node)
-  say_place(2, entry, position(entry))
+  note_shown(user, told)
+  say_place(2, user, entry, position(entry))
   return true
 end
 
@@ -200,15 +225,18 @@ local function say_unfound()
   say(counting and 9 or 0)
 end
 
-local function bring_back(user, node, epoch, number)
-  if resume(user, node) or (admits_joins() and seat_again(user, node, epoch, number)) then return end
+local function bring_back(user, node, epoch, number, told)
+  told = epoch ~= meta.epoch and tonumber(told) or 0
+  local entry = entries[user]
+  if entry and entry.pass == '' and tonumber(entry.number) == tonumber(number) then note_shown(user, told) end
+  if resume(user, node) or (admits_joins() and seat_again(user, node, epoch, number, told)) then return end
   say_unfound()
 end
 
 local function join(user, node, epoch, number)
   if resume(user, node) then return end
   if not admits_joins() then return say(4, meta.state) end
-  if seat_again(user, node, epoch, number) then return end
+  if seat_again(user, node, epoch, number, 0) then return end
   if counting then return say_unfound() end
   if waiting_count + returned_count >= tonumber(meta.max_in_line) then return say(5) end
   if is_full then return say(8) end
@@ -216,7 +244,7 @@ local function join(user, node, epoch, number)
   sequence = sequence + 1
   local entry = seat(user, sequence, 'w')
   appear(user, entry, node)
-  say_place(2, entry, waiting_count) -- a new number is the last
+  say_place(2, user, entry, waiting_count) -- a new number is the last
 end
 
 local function absent_from(user)
@@ -247,6 +275,7 @@ local function leave(user)
   drop_place(user, entry)
   left = left + 1
   entries[user], changed[user], ready[user], idle[user] = false, nil, nil, nil
+  shown[user], shown_now[user] = nil, nil
   say(6, entry.nodes)
 end
 
@@ -263,7 +292,7 @@ local function acknowledge(user, pass)
   return recollect({ used }, now)[used] and 1 or 0
 end
 
-local function carry_out(kind, user, first, second, third)
+local function carry_out(kind, user, first, second, third, fourth)
   if is_being_decided(user) and kind ~= 'd' and kind ~= 'a' then
     say(7)
   elseif kind == 'j' or kind == 't' then
@@ -271,7 +300,7 @@ local function carry_out(kind, user, first, second, third)
   elseif kind == 'r' then
     if not resume(user, first) then say_unfound() end
   elseif kind == 'b' then
-    bring_back(user, first, second, third)
+    bring_back(user, first, second, third, fourth)
   elseif kind == 'd' then
     detach(user, first)
     say(1)
@@ -286,8 +315,8 @@ read_entries()
 local at = 2
 while ARGV[at] do
   local kind = ARGV[at]
-  if LENGTHS[kind] == 5 then
-    carry_out(kind, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
+  if LENGTHS[kind] > 3 then
+    carry_out(kind, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5])
   else
     carry_out(kind, ARGV[at + 1], ARGV[at + 2])
   end
@@ -296,6 +325,7 @@ end
 
 write_joined()
 write_entries()
+write_shown()
 write_scores(READY, ready)
 write_scores(IDLE, idle)
 write_nodes()

@@ -1,14 +1,14 @@
 -- Begins the event's line unless it is open. Answers the epoch in force. A line of which the last writes
 -- may be missing begins anew, above everything it remembers.
 -- ARGV: now, epoch, sequence, head, release_from, the runs of numbers up to the head that wait and of those whose pass had reached
--- nobody, the mark that it was frozen with (or nothing), then the settings in the order of settings.lua.
+-- nobody, the mark that it was frozen with (or nothing), the gateways that are awaited, then the settings in the order of settings.lua.
 --
 -- One that carries the mark has lost nothing, wherever it is: it stays frozen, and can go on.
 --
 -- What it remembers of who was served may be younger than what the caller knows; the caller's errs towards the users.
 
 local now = believable(tonumber(ARGV[1]))
-local values = { select(9, unpack(ARGV)) }
+local values = { select(10, unpack(ARGV)) }
 local known = recall('server', 'server_seen', 'sequence', 'frozen')
 local whole = known and is_whole()
 if known and not whole and ARGV[8] ~= '' and meta.frozen == ARGV[8] then
@@ -28,6 +28,12 @@ elseif not whole then
     'release_from', exact(release_from), 'counting_until', exact(release_from), 'tokens', values[3], 'tokens_at', exact(now),
     'published', 0, 'seats_left', 0, 'sync_until', 0, 'released', 0, 'taken_back', 0, 'expired', 0, 'dropped', 0, 'left', 0, 'leapt', 0,
     'reseated', 0, 'returned_before', remember_earlier(ARGV[6], ARGV[7], head, sequence))
+  local awaited = {}
+  for node in string.gmatch(ARGV[9], '%S+') do awaited[#awaited + 1] = node end
+  if #awaited > 0 and release_from > now then
+    with_all('SADD', AWAITED, awaited)
+    redis.call('PEXPIRE', AWAITED, digits(release_from - now + CLOCK_SLACK_MS))
+  end
   configure(values)
   meta.epoch = ARGV[2]
 end

@@ -4,7 +4,7 @@
 -- pass, number, issued, expires; lapsed of user, nodes, what.
 
 local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'head', 'tokens', 'tokens_at', 'release_from',
-  'counting_until', 'seats_left', 'share', 'share_at', 'leapt', 'released', 'stood', 'stood_since', 'told_again', unpack(SETTINGS))
+  'counting_until', 'seats_left', 'share', 'share_at', 'leapt', 'released', 'stood', 'stood_since', 'told_again', 'opening_sequence', unpack(SETTINGS))
 if not now or not is_whole() then return false end
 -- Of several workers' shares the latest counts.
 if tonumber(ARGV[5]) >= tonumber(meta.share_at or 0) then meta.share, meta.share_at = ARGV[4], ARGV[5] end
@@ -138,7 +138,7 @@ local function allowance()
 end
 
 -- What granting changes is written at the end, in few commands.
-local waiting, returned, active, unacked, entries = {}, {}, {}, {}, {}
+local waiting, returned, active, unacked, entries, users = {}, {}, {}, {}, {}, {}
 
 local function grant(user, entry)
   local left = entry.standing == 'w' and waiting or returned
@@ -148,6 +148,7 @@ local function grant(user, entry)
   add(active, entry.expires, user)
   add(unacked, next_look(now + setting_ms('claim_window_seconds')), user)
   add(entries, user, packed_from(entry))
+  add(users, user)
   add_grant(granted, user, entry)
   meta.head = exact(math.max(tonumber(meta.head), tonumber(entry.number)))
 end
@@ -159,6 +160,7 @@ local function write_granted()
   with_all('ZADD', ACTIVE, active)
   with_all('ZADD', UNACKED, unacked)
   with_all('HSET', USERS, entries)
+  if tonumber(meta.opening_sequence) > 0 then with_all('HDEL', SHOWN, users) end
 end
 
 -- Looks at the first who are ready, in order, until `want` are granted; skips those who turn out to be absent.

@@ -1,13 +1,16 @@
 -- What is counted at one moment, for a comparison with the database. ARGV: users. Answers the zones, each as zone, available seats,
--- and seats of holds whose commit is not reported; then the seats of each user.
+-- and seats of holds whose commit is not reported; then the seats of each user, and those of such holds.
 
 if not recall() then return false end
-local pending, waiting = {}, redis.call('ZRANGE', UNCOMMITTED, 0, -1)
+local pending, pending_of, waiting = {}, {}, redis.call('ZRANGE', UNCOMMITTED, 0, -1)
 for first = 1, #waiting, 1000 do
   local some = redis.call('HMGET', HOLDS, unpack(waiting, first, math.min(first + 999, #waiting)))
   for _, packed in ipairs(some) do
     local hold = packed and hold_from(packed)
-    if hold then pending[hold.zone] = (pending[hold.zone] or 0) + hold.quantity end
+    if hold then
+      pending[hold.zone] = (pending[hold.zone] or 0) + hold.quantity
+      pending_of[hold.user] = (pending_of[hold.user] or 0) + hold.quantity
+    end
   end
 end
 local zones, counted = redis.call('HGETALL', ZONES), {}
@@ -17,5 +20,8 @@ for i = 1, #zones, 2 do
 end
 local users = {}
 if #ARGV > 0 then users = redis.call('HMGET', USER_SEATS, unpack(ARGV)) end
-for i = 1, #ARGV do users[i] = users[i] or '0' end
-return { counted, users }
+local held = {}
+for i, user in ipairs(ARGV) do
+  users[i], held[i] = users[i] or '0', digits(pending_of[user] or 0)
+end
+return { counted, users, held }

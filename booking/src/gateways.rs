@@ -1,0 +1,110 @@
+//! Which gateways are up: when a line is lost, it is rebuilt as soon as each of them has brought its users back.
+
+use std::{collections::HashMap, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use waitingroom::{
+    ids::NodeId,
+    vitals::{Reading, Role},
+};
+
+/// Time between two readings that count.
+const APART: Duration = Duration::from_millis(900);
+/// A gateway is up until so many readings have missed it: what has lost the lines has lost the board as well, and a gateway needs a moment to
+/// stand on it again.
+const MISSES: u32 = 6;
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Gateways(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// How many readings in a row have missed each.
+    missed: HashMap<NodeId, u32>,
+    readings: u32,
+    last: Option<Instant>,
+}
+
+impl Gateways {
+    /// The board was read.
+    pub(crate) fn note(&self, reading: &Reading) {
+        let (mut seen, now) = (self.0.lock(), Instant::now());
+        if seen.last.is_some_and(|last| now < last + APART) {
+            return;
+        }
+        seen.last = Some(now);
+        seen.readings = seen.readings.saturating_add(1);
+        seen.missed.values_mut().for_each(|missed| *missed += 1);
+        let processes = reading.processes.iter().map(|live| &live.vitals.process);
+        for gateway in processes.filter(|process| process.roles.contains(&Role::Gateway)) {
+            seen.missed.insert(gateway.node.clone(), 0);
+        }
+        seen.missed.retain(|_, missed| *missed < MISSES);
+        metrics::gauge!("stanchion_gateways_known").set(seen.up().count() as f64);
+    }
+
+    /// All that are up. None as long as it is not known: the board may have been empty since before this process has read it.
+    pub(crate) fn up(&self) -> Vec<NodeId> {
+        self.0.lock().up().cloned().collect()
+    }
+}
+
+impl Seen {
+    fn up(&self) -> impl Iterator<Item = &NodeId> {
+        let is_known = self.readings >= MISSES;
+        self.missed.keys().filter(move |_| is_known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waitingroom::{
+        clock::Timestamp,
+        vitals::{Live, Process, Vitals},
+    };
+
+    use super::*;
+
+    fn reading(gateways: &[&str]) -> Reading {
+        let record = |name: &str, role| {
+            let (node, version, started_at) = (name.parse().unwrap(), String::new(), Timestamp::default());
+            let process = Process { node, roles: vec![role], version, started_at };
+            let vitals = Vitals { process, connections: 0, memory_bytes: None, live_tasks: 0, booking: None };
+            Live { vitals, age_ms: 0 }
+        };
+        let mut processes: Vec<Live> = gateways.iter().map(|name| record(name, Role::Gateway)).collect();
+        processes.push(record("booking", Role::Booking));
+        Reading { processes, ..Reading::default() }
+    }
+
+    fn up(gateways: &Gateways) -> Vec<String> {
+        let mut names: Vec<_> = gateways.up().iter().map(ToString::to_string).collect();
+        names.sort();
+        names
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gateway_is_up_until_it_is_missed_for_seconds_however_long_the_board_is_away() {
+        let gateways = Gateways::default();
+        let read = async |names: &[&str], times: u32| {
+            for _ in 0..times {
+                tokio::time::advance(Duration::from_secs(1)).await;
+                gateways.note(&reading(names));
+                gateways.note(&reading(&[])); // for an operator, a moment later
+            }
+        };
+        read(&["a", "b"], MISSES - 1).await;
+        assert_eq!(up(&gateways), [] as [&str; 0], "others may not have come to the board yet");
+        read(&["a", "b"], 1).await;
+        assert_eq!(up(&gateways), ["a", "b"]);
+
+        tokio::time::advance(Duration::from_secs(600)).await;
+        read(&[], 2).await; // it has lost everything
+        read(&["a"], 3).await;
+        assert_eq!(up(&gateways), ["a", "b"]);
+        read(&["a", "c"], 1).await;
+        assert_eq!(up(&gateways), ["a", "c"], "b is gone");
+    }
+}
