@@ -86,8 +86,7 @@ async fn plain(gateway: &str, page: &str, cookie: &str, scheme: &str) -> Option<
     let request = client.request(method, url).header("x-forwarded-proto", scheme).header("cookie", cookie);
     let response = request.send().await.expect("an answer");
     assert_eq!(response.status(), if join { 303 } else { 200 });
-    let set = response.headers().get("set-cookie").map(|value| value.to_str().expect("text").to_owned());
-    set
+    response.headers().get("set-cookie").map(|value| value.to_str().expect("text").to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
