@@ -44,11 +44,11 @@ test-binary: $(WEB_DIST)
 	$(CARGO) build $(LOCKED) --workspace --all-targets
 
 .PHONY: test
-test: services test-web test-rust test-faults-short test-compose test-proxies test-k6 test-browser ## every test; starts its own servers and ends them
+test: services test-web test-rust test-contract test-faults-short test-compose test-proxies test-k6 test-browser ## every test; starts its own servers and ends them
 	@printf '\n== all tests passed\n'
 
 .PHONY: services
-services: ## provide what the tests need: Redis, PostgreSQL, NATS, proxies, Chromium, k6
+services: ## provide what the tests need: Redis, PostgreSQL, NATS, proxies, Chromium, k6, Schemathesis
 	$(call say,services)
 	tests/services/install
 
@@ -67,6 +67,11 @@ test-rust: services test-binary ## the workspace's tests, with real servers besi
 	else
 		tests/services/run $(CARGO) test $(LOCKED) --workspace --no-fail-fast
 	fi
+
+.PHONY: test-contract
+test-contract: services test-binary ## every route of docs/openapi.json, asked right and wrong; CONTRACT_SEED=random, CONTRACT_SECONDS=600
+	$(call say,contract)
+	STANCHION_BIN="$(TARGET)/debug/stanchion" tests/contract/run
 
 # A small crowd: these scenarios meet what broke most promises before. RUNS and FAULTS size the whole table.
 RUNS ?= 20

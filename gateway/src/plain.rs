@@ -1,8 +1,8 @@
 //! The visitors' page, and the same without JavaScript: pages written here that reload themselves, with the guest in a cookie;
 //! and a page for browsers that ask for what is not there.
 //!
-//! The page with script sends browsers without it to `?plain` of the same address. The cookie is `HttpOnly` and `SameSite=Lax`, and
-//! forms are taken from pages of ours only (`origin.rs`): no other site, and no sibling of ours, can make one act for the guest. `POST /api/v1/guest` gives the same guest to the same browser,
+//! The page with script sends browsers without it to `?plain` of the same address. The cookie is `HttpOnly` and `SameSite=Lax`, over
+//! TLS also `Secure` and of a name that only this very site can set; it is renewed while its guest has a place. Forms are taken from pages of ours only (`origin.rs`): no other site, and no sibling of ours, can make one act for the guest. `POST /api/v1/guest` gives the same guest to the same browser,
 //! so that a place taken here is found when scripts are allowed.
 
 mod page;
@@ -41,6 +41,11 @@ use crate::{
 };
 
 const COOKIE: &str = "stanchion_guest";
+/// The same over TLS: browsers take a cookie of this name from the very host only, over TLS, so that no sibling can put a guest of its own
+/// in its place. Over plain HTTP, as at this machine, they do not take it at all.
+const TLS_COOKIE: &str = "__Host-stanchion_guest";
+/// A guest who has a place is renewed when less than this is left of its token.
+const RENEWED_WITHIN: Duration = Duration::from_secs(GUEST_LIFE.as_secs() / 2);
 /// Between two looks: well within [`waitingroom::absence::POLL_WINDOW`], which keeps a place.
 const RELOAD: Duration = Duration::from_secs(7);
 
@@ -73,6 +78,7 @@ async fn events(State(gateway): State<Gateway>, RawQuery(query): RawQuery, heade
 
 async fn event(
     State(gateway): State<Gateway>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(event): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -84,7 +90,13 @@ async fn event(
     let Ok(event) = event.parse() else { return missing(words) };
     match gateway.0.booking.event(event).await {
         Ok(Some(head)) => match gateway.whereabouts(event, &headers).await {
-            Ok(here) => answer(page::event(words, &head, &here, asks_for(query.as_deref(), "still"))),
+            Ok(here) => {
+                let mut page = answer(page::event(words, &head, &here, asks_for(query.as_deref(), "still")));
+                if let Some(cookie) = gateway.renewed(&here, peer, &headers) {
+                    page.headers_mut().insert(header::SET_COOKIE, cookie);
+                }
+                page
+            }
             Err(_) => answer(page::unavailable(words)),
         },
         Ok(None) => missing(words),
@@ -164,11 +176,21 @@ impl Gateway {
         let known = self.guest(headers).map(|guest| guest.user);
         let (guest, token) = self.mint_guest(address, known)?;
         let life = GUEST_LIFE.as_secs();
-        // Told by the proxy that holds the certificate.
-        let secure = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
-        let secure = if secure { "; Secure" } else { "" };
-        let cookie = format!("{COOKIE}={token}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}");
+        let (name, secure) = if is_over_tls(headers) { (TLS_COOKIE, "; Secure") } else { (COOKIE, "") };
+        let cookie = format!("{name}={token}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}");
         Ok((guest, HeaderValue::from_str(&cookie).map_err(|_| Problem::new(Code::Internal, "no cookie"))?))
+    }
+
+    /// The cookie of a guest who has a place and whose token is half over: a line may take longer than a token lasts. Where too many are
+    /// made at this address, a later look renews it.
+    fn renewed(&self, here: &Here, peer: SocketAddr, headers: &HeaderMap) -> Option<HeaderValue> {
+        let guest = self.guest(headers).filter(|_| !matches!(here, Here::Outside))?;
+        let left = guest.expires_at.since(self.0.with.clock.now());
+        if left > RENEWED_WITHIN {
+            return None;
+        }
+        let address = self.0.guest_door.address(peer, headers);
+        self.new_guest(address, headers).ok().map(|(_, cookie)| cookie)
     }
 
     async fn whereabouts(&self, event: EventId, headers: &HeaderMap) -> Result<Here, Problem> {
@@ -195,11 +217,17 @@ impl Gateway {
     }
 }
 
-/// The token of the guest's cookie.
+/// As the proxy says that holds the certificate.
+fn is_over_tls(headers: &HeaderMap) -> bool {
+    headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https")
+}
+
+/// The token of the guest's cookie. Over TLS only that which no other host can have set.
 pub(crate) fn guest_token(headers: &HeaderMap) -> Option<&str> {
+    let wanted = if is_over_tls(headers) { TLS_COOKIE } else { COOKIE };
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.into_iter().find(|(name, _)| *name == COOKIE).map(|(_, token)| token)
+    pairs.into_iter().find(|(name, _)| *name == wanted).map(|(_, token)| token)
 }
 
 /// Another site's page has sent a form of ours.
@@ -231,6 +259,19 @@ fn answer(page: Markup) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn over_tls_only_a_cookie_counts_that_no_other_host_can_set() {
+        let headers = |https: bool, cookies: &'static [&'static str]| {
+            let cookies = cookies.iter().map(|value| (header::COOKIE, HeaderValue::from_static(value)));
+            let scheme = HeaderValue::from_static(if https { "https" } else { "http" });
+            cookies.chain([(header::HeaderName::from_static("x-forwarded-proto"), scheme)]).collect::<HeaderMap>()
+        };
+        let both: &[&str] = &["stanchion_guest=sibling; a=b", "__Host-stanchion_guest=own"];
+        assert_eq!(guest_token(&headers(true, both)), Some("own"));
+        assert_eq!(guest_token(&headers(true, &["stanchion_guest=sibling"])), None);
+        assert_eq!(guest_token(&headers(false, &["a=b;stanchion_guest=own"])), Some("own"));
+    }
 
     async fn kind_of_answer(path: &'static str, accept: &'static str) -> (StatusCode, String) {
         let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);

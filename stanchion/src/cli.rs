@@ -97,10 +97,10 @@ pub enum Handover {
 /// `token`.
 #[derive(Debug, Args)]
 pub struct Token {
-    /// The user (`sub`)
+    /// The user (sub)
     #[arg(long)]
     pub user: UserId,
-    /// `admin` for an operator
+    /// admin for an operator
     #[arg(long)]
     pub role: Option<String>,
     /// Seconds until it expires
@@ -121,4 +121,31 @@ pub struct Health {
     /// Which role to ask
     #[arg(long, default_value = "http://127.0.0.1:8080/health")]
     pub url: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The help of the command and of every command below it, in short and in full.
+    fn helps(command: &mut clap::Command) -> Vec<String> {
+        let own = [command.render_help(), command.render_long_help()].map(|help| help.to_string());
+        own.into_iter().chain(command.get_subcommands_mut().flat_map(helps)).collect()
+    }
+
+    /// Doc comments become help, and a terminal shows their Markdown as it is written.
+    #[test]
+    fn help_is_plain_text() {
+        let mut command = Cli::command();
+        command.build();
+        let helps = helps(&mut command);
+        assert!(helps.len() > 20 && helps.iter().any(|help| help.contains("--dev-tokens")), "{}", helps.len());
+        for help in helps {
+            for markup in ["`", "](", "**", "\\"] {
+                assert!(!help.contains(markup), "{markup} in:\n{help}");
+            }
+        }
+    }
 }

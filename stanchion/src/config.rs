@@ -28,7 +28,7 @@ const MOST_THREADS: usize = 1_024;
 #[derive(Debug, Default, Clone, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// A TOML file with any of these settings, named as the flags with `_` for `-`
+    /// A TOML file with any of these settings, named as the flags with _ for -
     #[arg(long, env = "STANCHION_CONFIG", global = true, value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
@@ -69,10 +69,10 @@ pub struct Settings {
     /// A file with the JSON Web Key Set of users' RS256, ES256 or EdDSA tokens
     #[arg(long, env = "STANCHION_JWT_JWKS", global = true, value_name = "FILE")]
     pub jwt_jwks: Option<PathBuf>,
-    /// The issuer (`iss`) that users' tokens must name
+    /// The issuer (iss) that users' tokens must name
     #[arg(long, env = "STANCHION_JWT_ISSUER", global = true, value_name = "TEXT")]
     pub jwt_issuer: Option<String>,
-    /// The audience (`aud`) that users' tokens must name
+    /// The audience (aud) that users' tokens must name
     #[arg(long, env = "STANCHION_JWT_AUDIENCE", global = true, value_name = "TEXT")]
     pub jwt_audience: Option<String>,
     /// The secret that tickets, passes and guest identities are signed with, at least 16 bytes; the same on every node
@@ -102,7 +102,7 @@ pub struct Settings {
     #[arg(long, env = "STANCHION_GUEST_JOIN_SECONDS", global = true, value_name = "SECONDS")]
     pub guest_join_seconds: Option<NonZeroU32>,
     /// Hand out tokens of any user and role at POST /api/v1/dev/token, for a first look: on the embedded default without a login of
-    /// its own, and only to this machine under the names localhost, 127.0.0.1 and `[::1]`
+    /// its own, and only to this machine under the names localhost, 127.0.0.1 and ::1
     #[arg(long, env = "STANCHION_DEV_TOKENS", global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub dev_tokens: Option<bool>,
     /// Names under which the embedded default may be asked besides localhost and IP addresses, separated by commas, for example
@@ -150,7 +150,7 @@ pub struct Settings {
     /// How logs are written [default: human]
     #[arg(long, env = "STANCHION_LOG_FORMAT", global = true, value_name = "FORMAT")]
     pub log_format: Option<Format>,
-    /// Which logs are written, as in `info,gateway=debug` [default: info]
+    /// Which logs are written, as in info,gateway=debug [default: info]
     #[arg(long, env = "STANCHION_LOG", global = true, value_name = "FILTER")]
     pub log: Option<String>,
 }

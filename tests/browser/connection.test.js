@@ -97,6 +97,36 @@ test("a server that restarts under the page gets its place back from the page's 
   await context.close();
 });
 
+test("a hold that has got time back after an outage shows its new end without a reload", async () => {
+  const sale = await server.openSale("Given Back", { hold_seconds: 45, queue: { state: "open", rate_per_second: 50 } });
+  const { context, faults } = await user(browser, network.origin);
+  const page = await open(context, network.origin, sale.path);
+  await join(page);
+  await page.getByTestId("pass").waitFor();
+  const id = await reserve(page, 1);
+  const token = await page.evaluate(() => JSON.parse(localStorage.getItem("stanchion.identity")).token);
+  const ends = async () => Date.parse((await server.call("GET", `bookings/${id}`, undefined, token)).expires_at);
+  const shown = async () => {
+    const [minutes, seconds] = (await page.getByTestId("countdown").textContent()).split(":").map(Number);
+    return Date.now() + (60 * minutes + seconds) * 1_000;
+  };
+  const before = await ends();
+  await page.evaluate(() => (globalThis.loadedOnce = true));
+  // Whoever cannot write for more than three seconds owes the holds that time.
+  await stanchion.freeze(6_000);
+  const deadline = Date.now() + PATIENCE_MS;
+  while ((await ends()) < before + 4_000 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 100));
+  const after = await ends();
+  assert.ok(after >= before + 4_000, `the server gave back ${after - before} ms`);
+  while (Math.abs((await shown()) - after) > 1_500 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.ok(Math.abs((await shown()) - after) <= 1_500, "the page shows the new end");
+  assert.ok(await page.evaluate(() => globalThis.loadedOnce));
+  await page.getByTestId("confirm").click();
+  await booking(page, "confirmed").waitFor();
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("a page whose server does not answer yet says so, and goes on where the visitor was once it does", async () => {
   const sale = await server.openSale("Early Morning", { ahead: 1, queue: { grace_seconds: 600 } });
   const { context, faults } = await user(browser, network.origin);

@@ -43,6 +43,13 @@ export class OwnServer {
     await ended;
   }
 
+  /** Stands still for this long, as a host that is suspended does. */
+  async freeze(ms) {
+    this.#process.kill("SIGSTOP");
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    this.#process.kill("SIGCONT");
+  }
+
   async end() {
     await this.kill();
     await rm(this.directory, { recursive: true, force: true });

@@ -4,6 +4,9 @@
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 venv=$repository/.venv
+# Schemathesis comes with two dozen packages: apart from the tools, which have none.
+contract_venv=$venv/contract
+contract_requirements=$repository/tests/contract/requirements.txt
 
 # Debian keeps servers in /usr/sbin, which is not on every user's PATH.
 PATH=$venv/bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -31,6 +34,13 @@ browser() { command -v chromium || command -v chromium-browser || command -v goo
 
 # Whether a page in Thai shows more than boxes.
 has_thai() { ! command -v fc-list >/dev/null || [[ -n $(fc-list :lang=th) ]]; }
+
+# Whether Schemathesis is there in the version that tests/contract was written for.
+has_schemathesis() {
+    local wanted
+    wanted=$(sed -n 's/^schemathesis==//p' "$contract_requirements")
+    [[ $("$contract_venv/bin/schemathesis" --version 2>/dev/null) == "schemathesis, version $wanted" ]]
+}
 
 # Debian packages of the servers that are missing, one a line.
 missing_packages() {

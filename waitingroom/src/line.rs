@@ -176,9 +176,14 @@ impl QueuePatch {
         check("grace_seconds", "from 0 to 86400", within(self.grace_seconds, 0, 86_400))?;
         let line = self.max_in_line.is_none_or(|v| (1..=10_000_000).contains(&v));
         check("max_in_line", "from 1 to 10000000", line)?;
-        let short = self.message.as_ref().is_none_or(|text| text.chars().count() <= 500);
-        check("message", "at most 500 characters", short)
+        check("message", "at most 500 printable characters", self.message.as_deref().is_none_or(is_message))
     }
+}
+
+/// Lines may be broken; other control characters are nothing to read, and PostgreSQL takes no NUL.
+fn is_message(text: &str) -> bool {
+    let readable = |character: char| !character.is_control() || matches!(character, '\n' | '\r' | '\t');
+    text.chars().count() <= 500 && text.chars().all(readable)
 }
 
 fn check(field: &'static str, range: &'static str, holds: bool) -> Result<(), InvalidSetting> {
@@ -349,9 +354,12 @@ mod tests {
             (QueuePatch { grace_seconds: Some(90_000), ..QueuePatch::default() }, "grace_seconds"),
             (QueuePatch { max_in_line: Some(0), ..QueuePatch::default() }, "max_in_line"),
             (QueuePatch { message: Some("x".repeat(501)), ..QueuePatch::default() }, "message"),
+            (QueuePatch { message: Some("a\0b".into()), ..QueuePatch::default() }, "message"),
         ];
         for (patch, field) in bad {
             assert_eq!(QueueSettings::default().with(&patch).unwrap_err().field, field);
         }
+        let lines = QueuePatch { message: Some("Doors at eight.\r\n\tBe there.".into()), ..QueuePatch::default() };
+        assert_eq!(QueueSettings::default().with(&lines).unwrap().message, lines.message);
     }
 }

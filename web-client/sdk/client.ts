@@ -2,7 +2,7 @@
 import { BestLink } from "./best-link";
 import { Connection } from "./connection";
 import { HttpLink } from "./http-link";
-import { Identities, identityOfToken, isToBeRenewed } from "./identities";
+import { Identities, identityOfToken, isHalfOver, isToBeRenewed } from "./identities";
 import type { Link } from "./link";
 import { Places, type Store } from "./places";
 import type { Identity } from "./resources";
@@ -10,6 +10,9 @@ import { Rest } from "./rest";
 import { type Browser, SharedLink, browser } from "./shared-link";
 import { WaitingRoom } from "./waiting-room";
 import { sleepAndWake } from "./wake";
+
+/** How often a guest's token is looked at. */
+const LOOK_MS = 10 * 60_000;
 
 export interface ClientOptions {
   /** Where Stanchion answers, for example `https://tickets.example`; the page's own origin by default. */
@@ -58,6 +61,17 @@ export function createClient(options: ClientOptions = {}): Client {
   const places = new Places(store);
   const stopWatching = globalThis.document ? sleepAndWake(link) : () => {};
 
+  // Two tabs that open together are one guest.
+  const alone = <T>(act: () => Promise<T>): Promise<T> => (using.locks ? using.locks.request(`stanchion ${origin}`, act) : act());
+  const isDue = () => {
+    const known = identities.current();
+    return known !== undefined && isHalfOver(known, rest.now());
+  };
+  // Whoever waits for a day and longer is who they were. A failure is left to the next look.
+  const renewing = setInterval(() => {
+    if (isDue()) void alone(async () => isDue() && newGuest(rest, identities)).catch(() => {});
+  }, LOOK_MS);
+
   return {
     rest,
     identities,
@@ -79,11 +93,11 @@ export function createClient(options: ClientOptions = {}): Client {
           throw error;
         }
       };
-      // Two tabs that open together are one guest.
-      return using.locks ? using.locks.request(`stanchion ${origin}`, act) : act();
+      return alone(act);
     },
     close() {
       stopWatching();
+      clearInterval(renewing);
       link.close();
     },
   };

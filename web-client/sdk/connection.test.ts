@@ -156,3 +156,16 @@ test("a closed connection stays closed", () => {
   expect(FakeSocket.all).toHaveLength(1);
   expect(FakeSocket.last.closedWith).toBe(1000);
 });
+
+test("a socket whose token has ended is followed by one with the token in force, until that is refused", () => {
+  const expired = { type: "error", code: "TOKEN_EXPIRED", message: "over" } as const;
+  FakeSocket.last.accepts();
+  FakeSocket.last.says({ ...expired, ref: "an event" });
+  expect(connection.current.state).toBe("reconnecting");
+  vi.advanceTimersByTime(500);
+  expect(FakeSocket.all).toHaveLength(2);
+  FakeSocket.last.onopen?.();
+  FakeSocket.last.says(expired);
+  FakeSocket.last.isLost(4500);
+  expect(connection.current).toMatchObject({ state: "refused", code: 4500 });
+});

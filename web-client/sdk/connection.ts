@@ -94,7 +94,13 @@ export class Connection extends StatedLink implements Link {
         return this.#leaveNode(message.after_ms);
       default:
         this.emit("message", message);
+        if (message.type === "error" && message.code === "TOKEN_EXPIRED") this.#introduceAnew();
     }
+  }
+
+  /** The socket's token has ended, the user's may have been renewed; one that was not is refused by the next socket. */
+  #introduceAnew(): void {
+    if (this.current.state === "connected") this.#lost(1000, "");
   }
 
   /** Its fields are the server's to keep right; a type that is not known here is nobody's to listen to. */

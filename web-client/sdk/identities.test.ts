@@ -1,6 +1,6 @@
 // When a guest is made anew.
 import { expect, test } from "vitest";
-import { isToBeRenewed } from "./identities";
+import { isHalfOver, isToBeRenewed } from "./identities";
 
 const NOW = Date.parse("2026-06-01T18:00:00Z");
 const DAY_MS = 24 * 3_600_000;
@@ -14,4 +14,10 @@ test("a guest is renewed once it was made a while ago, and nobody else is", () =
   expect(isToBeRenewed(madeAgo(60_000), NOW)).toBe(false);
   expect(isToBeRenewed(madeAgo(180_000), NOW)).toBe(true);
   expect(isToBeRenewed(madeAgo(180_000, "alice"), NOW)).toBe(false);
+});
+
+test("a guest's token that is half over is renewed", () => {
+  expect(isHalfOver(madeAgo(DAY_MS / 2 - 1), NOW)).toBe(false);
+  expect(isHalfOver(madeAgo(DAY_MS / 2 + 1), NOW)).toBe(true);
+  expect(isHalfOver(madeAgo(DAY_MS / 2 + 1, "alice"), NOW)).toBe(false);
 });

@@ -7,6 +7,7 @@ import reserved from "../../tests/wire/server.reserved.json";
 import { buy } from "./examples/reserve";
 import { wait } from "./examples/wait";
 import { wish } from "./examples/wish";
+import { createClient } from "./client";
 import { FakeSocket, FakeStore } from "./fake-socket";
 
 const here = new URL(".", import.meta.url);
@@ -59,6 +60,24 @@ beforeEach(() => {
 afterEach(() => {
   vi.unstubAllGlobals();
   vi.useRealTimers();
+});
+
+test("a guest who waits for days stays the same guest", async () => {
+  const guest = (token: string) => () => Response.json({ token, user_id: "guest-1", expires_at: new Date(Date.now() + 24 * 3_600_000).toISOString() }, { status: 201 });
+  answers["POST /guest"] = [guest("first"), guest("second"), () => Response.json({}, { status: 429 }), guest("third")];
+  const client = createClient({ origin: "https://tickets.example" });
+  const token = () => client.identities.current()?.token;
+  await client.guest();
+  await vi.advanceTimersByTimeAsync(11.8 * 3_600_000);
+  expect(token()).toBe("first");
+  await vi.advanceTimersByTimeAsync(0.4 * 3_600_000);
+  expect(token()).toBe("second");
+  await vi.advanceTimersByTimeAsync(12.5 * 3_600_000);
+  expect(token(), "also if it was refused once").toBe("third");
+  const asked = requests.length;
+  client.close();
+  await vi.advanceTimersByTimeAsync(20 * 3_600_000);
+  expect(requests.length).toBe(asked);
 });
 
 test("the examples wait, wish and buy", async () => {

@@ -253,6 +253,21 @@ test("a passing refusal is asked again later, a final one is not", () => {
   expect(joins()).toEqual([]);
 });
 
+test("a token that ended while the user waited costs no place: the next socket joins with the ticket", () => {
+  const errors = vi.fn();
+  room.on("error", errors);
+  room.join(event_id);
+  FakeSocket.last.accepts();
+  FakeSocket.last.says({ type: "queued", event_id, ticket: "ticket-1", position: 3, total_in_queue: 9, estimated_wait_seconds: 5 });
+  room.join(event_id, []);
+  FakeSocket.last.says({ type: "error", code: "TOKEN_EXPIRED", message: "Over.", ref: event_id });
+  expect(errors).toHaveBeenLastCalledWith(expect.objectContaining({ then: "retrying" }));
+  vi.advanceTimersByTime(1_000);
+  FakeSocket.last.accepts();
+  expect(FakeSocket.all.length).toBe(2);
+  expect(FakeSocket.last.sent.at(-1)).toMatchObject({ type: "join", event_id, ticket: "ticket-1" });
+});
+
 test("a reservation travels the socket and its answer is told by reference", () => {
   const reserved = vi.fn();
   room.on("reserved", reserved);

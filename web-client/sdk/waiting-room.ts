@@ -41,7 +41,7 @@ interface Wanted {
 }
 
 /** Refusals that leave the place as it is: it is asked for again. A pass that is taken back unclaimed leaves the ticket. */
-const PASSING = new Set(["RATE_LIMITED", "UNAVAILABLE", "INTERNAL", "PASS_REVOKED"]);
+const PASSING = new Set(["RATE_LIMITED", "UNAVAILABLE", "INTERNAL", "PASS_REVOKED", "TOKEN_EXPIRED"]);
 
 export class WaitingRoom extends Emitter<WaitingRoomEvents> {
   readonly #connection: Link;

@@ -112,10 +112,10 @@ impl NewZone {
 }
 
 fn name(text: String, field: &str) -> Result<String, Problem> {
-    let text = text.trim().to_owned();
-    let fits = !text.is_empty() && text.chars().count() <= MAX_NAME && !text.chars().any(char::is_control);
+    let name = text.trim();
+    let fits = !name.is_empty() && text.chars().count() <= MAX_NAME && !text.chars().any(char::is_control);
     check(fits, field, "must be 1 to 200 printable characters")?;
-    Ok(text)
+    Ok(name.to_owned())
 }
 
 fn check(holds: bool, field: &str, problem: &str) -> Result<(), Problem> {

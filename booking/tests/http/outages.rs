@@ -8,12 +8,11 @@ use super::shop::{Shop, token};
 
 #[tokio::test]
 async fn a_hold_does_not_run_out_while_every_booking_process_is_down() {
-    let shop = Shop::open().await;
+    let shop = Shop::open_in_time().await;
     let held = shop.reserved("ann", 0, 2).await;
     let path = format!("/bookings/{}", held["booking_id"].as_str().unwrap());
-    shop.drain();
-    tokio::time::sleep(Duration::from_millis(3_600)).await; // nobody writes
-    shop.clock.advance(Duration::from_secs(600));
+    shop.stop().await;
+    shop.clock.advance(Duration::from_secs(600)); // nobody writes
     let again = shop.restarted(Arc::clone(&shop.engine)).await;
     let found = again.get(&path, &token("ann")).await.body;
     assert_eq!(found["status"], "reserved", "{found}");

@@ -106,9 +106,20 @@ impl Shop {
         Self::open_with(store, Arc::new(MemoryEngine::new())).await
     }
 
+    /// The same on a database whose clock is the shop's: what it sees of an outage is how far that was moved.
+    pub(crate) async fn open_in_time() -> Self {
+        let clock = Clock::manual(Clock::System.now());
+        let store = SqliteStore::in_memory().await.unwrap().with_clock(clock.clone());
+        Self::opened(Arc::new(store), Arc::new(MemoryEngine::new()), clock).await
+    }
+
     /// The same on a given database and engine.
     pub(crate) async fn open_with(store: SharedStore, engine: SharedEngine) -> Self {
-        let mut shop = Self::on(store, engine, Clock::manual(Clock::System.now())).await;
+        Self::opened(store, engine, Clock::manual(Clock::System.now())).await
+    }
+
+    async fn opened(store: SharedStore, engine: SharedEngine, clock: Clock) -> Self {
+        let mut shop = Self::on(store, engine, clock).await;
         let body = json!({
             "name": "A Night", "max_seats_per_user": 4, "hold_seconds": 600, "currency": "THB",
             "shows": [{"name": "Friday", "starts_at": "2030-01-01T20:00:00Z", "zones": [
@@ -203,9 +214,14 @@ impl Shop {
         other
     }
 
-    /// Goes away as a process does that was told to stop.
+    /// Is told to stop, as a process is.
     pub(crate) fn drain(&self) {
         self.lifecycle.begin_drain();
+    }
+
+    /// The same, to its end.
+    pub(crate) async fn stop(&self) {
+        assert!(self.lifecycle.finish(Duration::from_secs(10)).await, "every task ends");
     }
 
     /// A stream of events that is open.

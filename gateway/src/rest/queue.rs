@@ -84,18 +84,21 @@ pub(super) struct Left {
     left: bool,
 }
 
-/// The event comes in the query or, as clients of the earlier system send it, in the body of the DELETE.
+/// The event comes in the query or, as clients of the earlier system send it, in the body of the DELETE. Where it comes in both, one of
+/// them may not say something else: a place would be given up that the client did not mean.
 pub(super) async fn leave(
     State(gateway): State<Gateway>,
     User(identity): User,
     Query(parameters): Query<LeaveParameters>,
     RawBody(body): RawBody,
 ) -> Result<Json<Left>, Problem> {
-    let event_id = match parameters.event_id {
-        Some(event) => event.parse().map_err(|_| Problem::invalid("event_id", "must be a UUID"))?,
-        None if body.is_empty() => return Err(Problem::invalid("event_id", "is required")),
-        None => from_slice::<LeaveBody>(&body)?.event_id,
-    };
+    let of_query = parameters.event_id.map(|event| event.parse()).transpose();
+    let of_query = of_query.map_err(|_| Problem::invalid("event_id", "must be a UUID"))?;
+    let of_body = if body.is_empty() { None } else { Some(from_slice::<LeaveBody>(&body)?.event_id) };
+    let event_id = of_query.or(of_body).ok_or_else(|| Problem::invalid("event_id", "is required"))?;
+    if of_body.is_some_and(|event| event != event_id) {
+        return Err(Problem::invalid("event_id", "must be the same in the query and in the body"));
+    }
     gateway.give_up(event_id, &identity.user).await?;
     gateway.note_left(event_id, &identity);
     Ok(Json(Left { event_id, left: true }))

@@ -18,6 +18,7 @@ use axum::{
     },
     response::Response,
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
@@ -48,6 +49,8 @@ const WRITE_BUFFER_BYTES: usize = 4 * 1024;
 const MAX_WRITE_BUFFER_BYTES: usize = 16 * 1024;
 /// What the kernel may hold for a client that does not read (it takes twice as much); left alone it would grow to megabytes.
 const KERNEL_BUFFER_BYTES: usize = 16 * 1024;
+/// Length of a client's random key (RFC 6455, section 4.1).
+const KEY_BYTES: usize = 16;
 /// Time for the answer to the handshake to be written.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -67,8 +70,11 @@ impl<S: Sync> FromRequestParts<S> for Handshake {
             return Err(refused(missing));
         }
         let key = headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| refused("no Sec-WebSocket-Key"))?;
-        let accept =
-            derive_accept_key(key.as_bytes()).parse().map_err(|_| refused("no Sec-WebSocket-Key of the right form"))?;
+        let malformed = || refused("no Sec-WebSocket-Key of 16 bytes in base64");
+        if BASE64_STANDARD.decode(key).ok().is_none_or(|bytes| bytes.len() != KEY_BYTES) {
+            return Err(malformed());
+        }
+        let accept = derive_accept_key(key.as_bytes()).parse().map_err(|_| malformed())?;
         let knows_protocol = names(headers, &SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
         let connection =
             parts.extensions.remove::<OnUpgrade>().ok_or_else(|| refused("no HTTP/1.1 connection to upgrade"))?;
@@ -147,6 +153,24 @@ mod tests {
         let headers = HeaderMap::from_iter([(CONNECTION, "keep-alive, Upgrade".parse().unwrap())]);
         assert!(names(&headers, &CONNECTION, "upgrade"));
         assert!(!names(&headers, &CONNECTION, "up") && !names(&headers, &UPGRADE, "upgrade"));
+    }
+
+    #[tokio::test]
+    async fn a_key_is_sixteen_bytes() {
+        for key in [
+            "",
+            "AAA",
+            "dGhlIHNhbXBsZSBub25jZQ",
+            "dGhlIHNhbXBsZSBub25jZQ== ,",
+            "AAAA",
+            "dGhlIHNhbXBsZSBub25jZSBhbmQgbW9yZQ==",
+        ] {
+            let request = Request::get("/").header("Upgrade", "websocket").header("Connection", "upgrade");
+            let request = request.header("Sec-WebSocket-Version", "13").header("Sec-WebSocket-Key", key);
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            let problem = Handshake::from_request_parts(&mut parts, &()).await.err().unwrap();
+            assert!(problem.detail.contains("16 bytes"), "{key}: {problem}");
+        }
     }
 
     #[tokio::test]

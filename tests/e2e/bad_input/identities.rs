@@ -2,10 +2,12 @@
 
 use serde_json::json;
 use stanchion_tests::{
-    Sale, Stack,
+    Draft, Sale, Socket, Stack, Visitor,
     tokens::{self, JWT_SECRET, PASS_SECRET},
-    wait::now_ms,
+    wait::{eventually, now_ms, patiently},
 };
+use uuid::Uuid;
+use waitingroom::wire::ServerMessage;
 
 pub(super) async fn are_checked(stack: &Stack, sale: &Sale) {
     let (soon, past) = (now_ms() / 1000 + 600, now_ms() / 1000 - 600);
@@ -94,4 +96,57 @@ async fn the_embedded_default_answers_under_its_own_names() {
     // Nobody asked for development tokens: there are none.
     let token = gateway.request(reqwest::Method::POST, "/dev/token").json(&json!({"user": "dev"}));
     gateway.send(token).await.refused(404, "NOT_FOUND");
+}
+
+/// A connection outlives its token: what it is told of goes on, and what needs a token is refused. No span but the token's own is waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_whose_token_has_ended_keeps_its_place_and_takes_no_other() {
+    let stack = Stack::embedded().await;
+    let operator = stack.operator();
+    let (sale, other) = (Draft::new(&[10]).paused().create(&operator).await, Draft::new(&[10]).create(&operator).await);
+    // Clocks may differ by 30 s: until then it is taken.
+    let until = now_ms() / 1000 - 30 + 3;
+    let claims = json!({"sub": "ann", "exp": until});
+    let ann = Visitor { name: "ann".into(), token: tokens::signed(&claims, JWT_SECRET) };
+    let mut socket = patiently("a socket", Socket::open(stack.gateway_url(0), &ann)).await;
+    let (_, position) = socket.queue(&sale.event, None).await;
+    assert_eq!(position, 1);
+    eventually("the end of the token", || async {
+        let status = format!("/queue/status/{}", sale.event);
+        (stack.gateway(0).by(&ann).get(&status).await.status == 401).then_some(())
+    })
+    .await;
+
+    let refused = async |socket: &mut Socket, about: &str| {
+        socket
+            .until("a refusal", |message| match message {
+                ServerMessage::Error { code, r#ref, .. } => Some((code, r#ref)),
+                _ => None,
+            })
+            .await
+            .eq(&("TOKEN_EXPIRED".to_owned(), Some(about.to_owned())))
+    };
+    let key = Uuid::new_v4().to_string();
+    socket.say(json!({"type": "join", "event_id": other.event})).await;
+    assert!(refused(&mut socket, &other.event).await);
+    let mut reserve = sale.wish(0, 1);
+    (reserve["type"], reserve["idempotency_key"]) = (json!("reserve"), json!(key));
+    socket.say(reserve).await;
+    assert!(refused(&mut socket, &key).await);
+
+    // The place is told of as before: here is its turn, over the same connection.
+    sale.open(&operator).await;
+    let queue_pass = socket
+        .until("the pass", |message| match message {
+            ServerMessage::Pass { queue_pass, .. } => Some(queue_pass),
+            _ => None,
+        })
+        .await;
+    assert_eq!(tokens::pass(&queue_pass).sub, "ann");
+    // A connection with another token goes on with it.
+    let ann = Visitor::new("ann");
+    let mut anew = patiently("a socket", Socket::open(stack.gateway_url(0), &ann)).await;
+    let pass = anew.join(&sale.event, None).await;
+    assert!(matches!(pass, ServerMessage::Pass { .. }), "{pass:?}");
+    assert_eq!(sale.status(&stack.gateway(0).by(&ann)).await["active_passes"], 1);
 }

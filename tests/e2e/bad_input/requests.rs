@@ -28,6 +28,13 @@ pub(super) async fn of_the_line(stack: &Stack, sale: &Sale) {
     gateway.post("/queue/join", &ticket).await.refused_for(422, "INVALID_REQUEST", "ticket");
     gateway.delete("/queue/leave").await.refused_for(422, "INVALID_REQUEST", "event_id");
     gateway.delete("/queue/leave?event_id=x").await.refused_for(422, "INVALID_REQUEST", "event_id");
+    let both = format!("/queue/leave?event_id={}", sale.event);
+    for body in [json!({}), json!({"event_id": "x"}), json!({"event_id": Uuid::new_v4()})] {
+        let answer = raw(&gateway, Method::DELETE, &both, &body.to_string()).await;
+        answer.refused_for(422, "INVALID_REQUEST", "event_id");
+    }
+    let alike = json!({"event_id": sale.event}).to_string();
+    raw(&gateway, Method::DELETE, &both, &alike).await.refused(404, "NOT_IN_QUEUE");
     let plain = gateway.request(Method::POST, "/queue/join").header("content-type", "text/plain").body("{}");
     gateway.send(plain).await.refused(415, "UNSUPPORTED_MEDIA_TYPE");
     let huge = json!({"event_id": sale.event, "ticket": "x".repeat(300 * 1024)}).to_string();

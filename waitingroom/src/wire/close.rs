@@ -22,6 +22,18 @@ pub enum CloseCode {
 }
 
 impl CloseCode {
+    /// Every code.
+    pub const ALL: &'static [Self] = &[
+        Self::Drain,
+        Self::SlowReader,
+        Self::HeartbeatMissed,
+        Self::TooMany,
+        Self::BadToken,
+        Self::BadMessage,
+        Self::NoConnect,
+        Self::EventClosed,
+    ];
+
     /// The code on the wire.
     pub const fn code(self) -> u16 {
         self as u16

@@ -206,6 +206,61 @@ describe("a reservation", () => {
   });
 });
 
+describe("a hold", () => {
+  const at = (ms: number) => new Date(Date.now() + ms).toISOString();
+  const reads = () => requests.filter(({ route }) => route === `GET /bookings/${held.booking_id}`).length;
+  const shown = () => (journey.state.stage as { booking: { expires_at: string; status: string } }).booking;
+
+  const heldFor = async (ms: number) => {
+    new Identities(store).keep(user);
+    answers["GET /bookings/pending"] = { body: { bookings: [{ ...held, expires_at: at(ms) }] } };
+    await load();
+  };
+  const isNow = (change: object) => (answers[`GET /bookings/${held.booking_id}`] = { body: { ...held, ...change } });
+
+  test("that got time back after an outage shows its new end without a reload", async () => {
+    await heldFor(300_000);
+    const later = at(420_000);
+    isNow({ expires_at: later });
+    await journey.refresh();
+    expect(reads(), "what was just read").toBe(0);
+    vi.advanceTimersByTime(31_000);
+    await journey.refresh();
+    expect([shown().expires_at, reads()]).toEqual([later, 1]);
+  });
+
+  test("is read at each refresh in its last minute and after its end, whether or not the server answers", async () => {
+    await heldFor(50_000);
+    answers[`GET /bookings/${held.booking_id}`] = "none";
+    vi.advanceTimersByTime(51_000);
+    await expect(journey.refresh()).rejects.toThrow();
+    expect([shown().status, journey.state.trouble]).toEqual(["reserved", undefined]);
+    const later = at(90_000);
+    isNow({ expires_at: later });
+    await journey.refresh();
+    expect(shown().expires_at).toBe(later);
+  });
+
+  test("that ended is shown as the server has it", async () => {
+    await heldFor(1_000);
+    isNow({ status: "expired" });
+    journey.purchase.holdEnded();
+    await vi.advanceTimersByTimeAsync(1_500);
+    expect(shown().status).toBe("expired");
+  });
+
+  test("that is decided while it is read stays decided", async () => {
+    await heldFor(50_000);
+    isNow({});
+    const reading = journey.refresh();
+    answers[`POST /bookings/${held.booking_id}/confirm`] = { body: { ...held, status: "confirmed" } };
+    await Promise.all([journey.purchase.confirm(), reading]);
+    expect(shown().status).toBe("confirmed");
+    await journey.refresh();
+    expect(reads()).toBe(1);
+  });
+});
+
 describe("a reload", () => {
   const reloadWith = async (status: string, path = `GET /bookings/${held.booking_id}`) => {
     new Identities(store).keep(user);

@@ -52,6 +52,7 @@ export class Journey {
   async refresh(): Promise<void> {
     const { at } = this.state.stage;
     if (at === "starting") await this.#begin();
+    else if (at === "booking" && this.state.page === "event") await this.purchase.refresh();
     else if (this.state.page !== "event" || at === "door") await this.#read();
   }
 

@@ -6,6 +6,10 @@ import type { Parts } from "./parts";
 
 /** The server takes expired holds back within about this time of their end. */
 const SWEEP_MS = 1_000;
+/** How long what is known of a hold is taken for true, while there is time left. */
+const KNOWN_MS = 30_000;
+/** With less left, and after its end, the hold is read again at each refresh. */
+const ENDING_MS = 60_000;
 const OVER = ["BOOKING_EXPIRED", "BOOKING_NOT_PENDING"];
 
 export class Purchase {
@@ -13,6 +17,7 @@ export class Purchase {
   readonly #current: Current;
   readonly #placeUsed: (eventId: string) => void;
   readonly #key = new IdempotencyKey();
+  #shownAt = 0;
 
   /** `placeUsed` is told that the place in line has served its purpose. */
   constructor(parts: Parts, current: Current, placeUsed: (eventId: string) => void) {
@@ -44,6 +49,7 @@ export class Purchase {
   }
 
   show(booking: Booking): void {
+    this.#shownAt = this.#parts.rest.now();
     this.#parts.bookings.keep(booking.user_id, booking.event_id, booking.booking_id);
     this.#current.set({ eventId: booking.event_id, stage: { at: "booking", booking } });
   }
@@ -60,13 +66,21 @@ export class Purchase {
     return this.#decide((bookingId) => this.#parts.shop.cancel(bookingId));
   }
 
-  /** The hold's time is over by the clock; the server has the last word. */
+  /** The hold's time is over by the clock; the server has the last word, and where it says nothing, the next refresh asks again. */
   holdEnded(): void {
-    const { stage } = this.#current.state;
-    if (stage.at !== "booking") return;
-    const { booking_id } = stage.booking;
-    const ask = () => this.#current.attempt(async () => this.show(await this.#parts.shop.booking(booking_id)));
-    setTimeout(() => void ask(), SWEEP_MS);
+    setTimeout(() => void this.refresh().catch(() => {}), SWEEP_MS);
+  }
+
+  /** Reads a hold again: after an outage it has more time, and another tab may have decided. */
+  async refresh(): Promise<void> {
+    const { stage, busy } = this.#current.state;
+    if (stage.at !== "booking" || stage.booking.status !== "reserved" || busy) return;
+    const now = this.#parts.rest.now();
+    const isEnding = Date.parse(stage.booking.expires_at) - now < ENDING_MS;
+    if (!isEnding && now - this.#shownAt < KNOWN_MS) return;
+    const booking = await this.#parts.shop.booking(stage.booking.booking_id);
+    // What the user did meanwhile is newer.
+    if (this.#current.state.stage === stage && !this.#current.state.busy) this.show(booking);
   }
 
   /** Done with this booking. */
