@@ -293,7 +293,7 @@ async fn report(gateway: Gateway) {
             .for_each_concurrent(REPORTS, |(event, epoch)| async move { report_back(gateway, event, &epoch).await })
             .await;
         let events = stream::iter(gateway.0.registry.events());
-        events.for_each_concurrent(REPORTS, |event| report_of(&gateway, event)).await;
+        events.for_each_concurrent(REPORTS, |event| report_of(gateway, event)).await;
         if !with.lifecycle.pause(REPORT).await && gateway.0.registry.events().is_empty() {
             return;
         }

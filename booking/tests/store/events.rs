@@ -60,6 +60,14 @@ pub(crate) async fn the_snapshot_is_what_the_engine_needs(store: SharedStore) {
     assert_eq!(snapshot.holds[0].booking_id, held.booking.booking_id);
     assert_eq!(snapshot.holds[0].pass_id, held.pass_id);
     assert_eq!(snapshot.users, [("ann".parse().unwrap(), 3)]);
+
+    let users = ["ann", "bob", "nobody"].map(|user| user.parse().unwrap());
+    let id = event.event_id;
+    assert_eq!(store.seats_of(id, &users).await.unwrap(), [("ann".parse().unwrap(), 3)]);
+    assert_eq!(store.seats_of(id, &users[1..]).await.unwrap(), []);
+    assert_eq!(store.seats_of(id, &[]).await.unwrap(), []);
+    let other = stored_event(&store, &[1]).await.event_id;
+    assert_eq!(store.seats_of(other, &users).await.unwrap(), [], "of another event");
 }
 
 pub(crate) async fn checkpoints_never_move_back(store: SharedStore) {
