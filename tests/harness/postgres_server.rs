@@ -47,11 +47,11 @@ impl PostgresServer {
         self.stop(Signal::Quit).await;
     }
 
-    /// Starts a standby that follows this server under a name, with its data in a folder of its own.
-    pub async fn standby(&self, folder: &Path, name: &str) -> Self {
+    /// Starts a standby that follows the server at this port under a name, with its data in a folder of its own.
+    pub async fn standby(primary: u16, folder: &Path, name: &str) -> Self {
         let data = folder.join(Postgres::NAME);
         own(&data);
-        let primary = format!("host=127.0.0.1 port={} user=postgres application_name={name}", self.port());
+        let primary = format!("host=127.0.0.1 port={primary} user=postgres application_name={name}");
         let mut copy = as_owner(&[], "pg_basebackup");
         copy.arg("-D").arg(&data).args(["-d", &primary, "-R", "-X", "stream", "--checkpoint=fast", "--no-sync"]);
         succeed(&mut copy);

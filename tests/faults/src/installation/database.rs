@@ -8,7 +8,11 @@ use stanchion_tests::{postgres_server::PostgresServer, process::Signal};
 use tokio::time::{Instant, sleep};
 
 use super::Shape;
-use crate::{pgbouncer::PgBouncer, processes};
+use crate::{
+    edge::{Edge, Mode},
+    pgbouncer::PgBouncer,
+    processes,
+};
 
 /// How long a server may take to be back.
 const BACK: Duration = Duration::from_secs(40);
@@ -31,6 +35,8 @@ pub enum PostgresKind {
 pub struct Database {
     server: PostgresServer,
     standby: Option<PostgresServer>,
+    /// Over which the standby follows.
+    replication: Option<Edge>,
     /// The standby has taken over.
     is_promoted: bool,
     /// What stands before it.
@@ -48,7 +54,7 @@ impl Database {
             Some(pooling) => Some(PgBouncer::start(folder, server.port(), pooling).await?),
             None => None,
         };
-        let mut database = Self { server, standby: None, is_promoted: false, bouncer };
+        let mut database = Self { server, standby: None, replication: None, is_promoted: false, bouncer };
         match shape.stores.postgres {
             PostgresKind::Alone => {}
             PostgresKind::Asynchronous => database.follow(data, "async").await?,
@@ -58,7 +64,9 @@ impl Database {
     }
 
     async fn follow(&mut self, data: &Path, wanted: &str) -> Result<()> {
-        self.standby = Some(self.server.standby(&data.join(STANDBY), STANDBY).await);
+        let edge = Edge::to(&[self.server.port()], 0).await?;
+        self.standby = Some(PostgresServer::standby(edge.port, &data.join(STANDBY), STANDBY).await);
+        self.replication = Some(edge);
         let mut connection = self.connect().await?;
         if wanted == "sync" {
             let names = format!("ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'");
@@ -107,10 +115,10 @@ impl Database {
         processes::signal_tree(self.server.pid(), signal);
     }
 
-    /// Sends the standby's processes a signal.
-    pub fn signal_standby(&self, signal: Signal) {
-        if let Some(standby) = &self.standby {
-            processes::signal_tree(standby.pid(), signal);
+    /// The standby hears nothing from now on.
+    pub fn stop_replication(&self) {
+        if let Some(edge) = &self.replication {
+            edge.set(Mode::HalfOpen);
         }
     }
 
@@ -145,6 +153,7 @@ impl Database {
     /// A standby that does not answer, or goes on following.
     pub async fn promote(&mut self) -> Result<u16> {
         let standby = self.standby.as_ref().context("a standby")?;
+        drop(self.replication.take()); // what is on its way does not arrive
         let mut connection = PgConnection::connect(&standby.url).await?;
         let promoted: bool = sqlx::query_scalar("SELECT pg_promote()").fetch_one(&mut connection).await?;
         if !promoted {

@@ -189,18 +189,17 @@ const fn with_postgres(postgres: PostgresKind) -> Shape {
     Shape { stores: StoresShape { postgres, ..USUAL.stores }, ..USUAL }
 }
 
-/// The primary dies; the standby, which had stood still for so many seconds, takes over.
+/// The primary dies; the standby, which had heard nothing for up to so many seconds, takes over.
 fn fail_over(context: &mut Context, behind: f64) -> Doing<'_> {
     Box::pin(async move {
         context.pause(1.0, 4.0).await;
         context.begin("failover", "postgres", false);
         if behind > 0.0 {
             context.commits_may_be_lost();
-            context.installation.stores().postgres.signal_standby(Signal::Stop);
+            context.installation.stores().postgres.stop_replication();
             context.pause(behind / 4.0, behind).await;
         }
         context.installation.stores().postgres.kill().await;
-        context.installation.stores().postgres.signal_standby(Signal::Continue);
         context.pause(0.5, 3.0).await;
         let port = context.installation.stores().postgres.promote().await?;
         for edge in context.installation.edges_of(Kind::Booking, "postgres") {
