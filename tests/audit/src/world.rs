@@ -103,6 +103,8 @@ pub enum Seen {
         /// The problem's code; `REMOVED` if the line said that the user had left, who had not.
         code: String,
     },
+    /// The user asks to give the place up, and has then no claim to it, whether the answer arrives or not.
+    Leaves,
     /// The user gave the place up, and the line has said so.
     Left,
     /// A connection is over, for any reason.

@@ -492,6 +492,15 @@ fn who_is_back_in_line_is_counted_from_the_beginning_of_the_fault() {
     assert_eq!(recoveries(&away)[0].back, None, "who goes was not cut off");
 }
 
+#[test]
+fn who_asked_to_leave_has_no_claim_to_the_place() {
+    let mut world = clean();
+    after(&mut world, 30, is_position, 5, Seen::Leaves);
+    number_changes(&mut world, None, BEGAN_MS + 5_000);
+    let broken: Vec<Rule> = violations(&audit(&world)).map(|finding| finding.rule).collect();
+    assert!(!broken.contains(&Rule::Place), "the answer may be lost: {broken:?}");
+}
+
 /// A world in which a booking that was told with 201 is gone, and from when to when commits may have been lost, seen from there.
 fn gone_with_a_primary(from_ms: i64, to_ms: i64) -> World {
     let mut world = clean();

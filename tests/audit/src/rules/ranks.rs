@@ -110,7 +110,7 @@ fn most_ahead(line: &[Waiting<'_>], told: &[Told<'_>]) -> Vec<usize> {
 fn waiting<'h>(history: &'h History<'_>, user: &str, tickets: &'h [Ticket<'h>]) -> Waiting<'h> {
     let grants = history.grants.values().filter(|grant| grant.user == user);
     let records = history.users.get(user).map_or(&[][..], Vec::as_slice);
-    let left = records.iter().find(|record| matches!(record.seen, Seen::Left));
+    let left = records.iter().find(|record| matches!(record.seen, Seen::Left | Seen::Leaves));
     Waiting {
         tickets,
         spells: history.spells(user),
