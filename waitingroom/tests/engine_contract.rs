@@ -122,6 +122,7 @@ contract! {
         polling_is_presence_for_a_while,
         users_of_a_dead_node_are_absent,
         a_leap_of_time_makes_nobody_lose_their_place,
+        a_leap_of_time_leaves_everybody_the_time_to_claim_their_pass,
         who_lets_three_passes_lie_loses_the_place,
         a_node_learns_that_it_was_taken_for_dead,
         a_new_connection_does_not_hide_that_its_node_was_taken_for_dead,

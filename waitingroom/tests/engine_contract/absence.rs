@@ -29,7 +29,7 @@ pub(crate) async fn a_pass_nobody_claims_is_taken_back_and_its_place_reused(engi
     let place = sale.join("ann").await;
     sale.join("bob").await;
     let grant = sale.release().await.granted.remove(0).what;
-    sale.wait(29_999);
+    sale.pass_time(29_999).await;
     sale.report("n1").await;
     assert_eq!(lapses(&sale.release().await), []);
     sale.wait(1);
@@ -141,6 +141,23 @@ pub(crate) async fn a_leap_of_time_makes_nobody_lose_their_place(engine: SharedE
     assert_eq!(lapses(&sale.release().await), [("ann", Lapse::Unclaimed)]);
     sale.wait(1);
     assert_eq!(lapses(&sale.release().await), [("bob", Lapse::Absent)], "away for a grace period since");
+}
+
+pub(crate) async fn a_leap_of_time_leaves_everybody_the_time_to_claim_their_pass(engine: SharedEngine) {
+    let sale = Sale::open(engine, QueueSettings { claim_window_seconds: 12, max_active: 2, ..quick() }).await;
+    for name in ["ann", "bob"] {
+        sale.join(name).await;
+    }
+    let grant = sale.release().await.granted.remove(0).what;
+    sale.wait(60_000);
+    sale.report("n1").await;
+    let step = sale.release().await;
+    assert_eq!((lapses(&step), step.unacknowledged.len()), (vec![], 2), "nobody could claim it, and it is sent again");
+    assert!(sale.acknowledge("ann", &grant).await);
+    sale.pass_time(11_999).await;
+    assert_eq!(lapses(&sale.release().await), []);
+    sale.wait(1);
+    assert_eq!(lapses(&sale.release().await), [("bob", Lapse::Unclaimed)], "a claim window since");
 }
 
 pub(crate) async fn who_lets_three_passes_lie_loses_the_place(engine: SharedEngine) {

@@ -71,7 +71,7 @@ pub(crate) async fn leaving_gives_up_the_place_in_every_standing(engine: SharedE
 
     sale.join("bob").await;
     sale.release().await;
-    sale.wait(30_000);
+    sale.pass_time(30_000).await;
     sale.release().await;
     assert_eq!(sale.status().await.total, 1, "bob's pass was taken back");
     assert!(sale.leave("bob").await, "returned");

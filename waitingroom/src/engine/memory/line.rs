@@ -441,13 +441,15 @@ impl Line {
         Addressed { nodes: self.drop_place(&user), user, what }
     }
 
+    /// A line that leapt has taken no acknowledgement meanwhile: the time for them begins again.
     fn review_unacknowledged(&mut self, now: Timestamp, lapsed: &mut Vec<Addressed<Lapse>>) -> Vec<Addressed<Grant>> {
         let mut again = Vec::new();
         for user in self.unacknowledged.due(now, SWEEP_LIMIT) {
             let Some(Entry { standing: Standing::Passed(grant), nodes, .. }) = self.entries.get(&user) else {
                 continue;
             };
-            let deadline = grant.issued_at.plus(self.settings.claim_window());
+            let since = self.leapt.map_or(grant.issued_at, |leapt| leapt.max(grant.issued_at));
+            let deadline = since.plus(self.settings.claim_window());
             if deadline <= now {
                 lapsed.push(self.take_back(user, now));
             } else {

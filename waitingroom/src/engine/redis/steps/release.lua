@@ -79,11 +79,12 @@ local function take_back(user, entry)
   keep(user, { number = entry.number, standing = 'r', unclaimed = unclaimed, nodes = '', pass = '' })
 end
 
+-- A line that leapt has taken no acknowledgement meanwhile: the time for them begins again.
 local function review_unacknowledged()
   for _, member in ipairs(due(UNACKED, now)) do
     local user, entry = member[1], member[2]
     if entry and entry.standing == 'p' then
-      local deadline = tonumber(entry.issued) + setting_ms('claim_window_seconds')
+      local deadline = math.max(tonumber(entry.issued), tonumber(meta.leapt)) + setting_ms('claim_window_seconds')
       if deadline <= now then
         take_back(user, entry)
       else
