@@ -39,7 +39,8 @@ const SHORT_HOLD_SECONDS: u32 = 6;
 const HURRY: f64 = 0.6;
 /// Life of a pass, in seconds.
 const PASS_SECONDS: u32 = 45;
-const CLAIM_SECONDS: u32 = 10;
+/// Longer than a line stands still before it notices (10 s, and the 2 s of a step that was under way): then it leaves everybody the time anew.
+const CLAIM_SECONDS: u32 = 15;
 /// Passes out at once, as seconds of the rate.
 const CAP_SECONDS: f64 = 4.0;
 /// The prober goes on this long after the last fault: longer than the worst recovery may take.
