@@ -46,6 +46,18 @@ impl PostgresServer {
     pub async fn crash(&self) {
         self.stop(Signal::Quit).await;
     }
+
+    /// Starts a standby that follows the server at this port under a name, with its data in a folder of its own.
+    pub async fn standby(primary: u16, folder: &Path, name: &str) -> Self {
+        let data = folder.join(Postgres::NAME);
+        own(&data);
+        let primary = format!("host=127.0.0.1 port={primary} user=postgres application_name={name}");
+        let mut copy = as_owner(&[], "pg_basebackup");
+        copy.arg("-D").arg(&data).args(["-d", &primary, "-R", "-X", "stream", "--checkpoint=fast", "--no-sync"]);
+        // What it copies may come through this very process.
+        tokio::task::spawn_blocking(move || succeed(&mut copy)).await.expect("a copy of the primary");
+        Self::start(folder).await
+    }
 }
 
 /// PostgreSQL refuses to run as root: its files and its process then belong to its system user.
@@ -60,12 +72,20 @@ fn as_owner(flags: &[&str], program: &str) -> Command {
     command
 }
 
-fn initialise(data: &Path) {
+fn own(data: &Path) {
     std::fs::create_dir_all(data).expect("the test's folder can be written");
     std::fs::set_permissions(data, PermissionsExt::from_mode(0o700)).expect("the folder is ours");
     if runs_as_root() {
         succeed(Command::new("chown").arg(owner()).arg(data));
     }
+}
+
+/// Makes a database, unless the folder is a standby's, which has one.
+fn initialise(data: &Path) {
+    if data.join("PG_VERSION").exists() {
+        return;
+    }
+    own(data);
     let mut initdb = as_owner(&[], "initdb");
     initdb.arg("-D").arg(data).args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]);
     succeed(initdb.arg("--no-sync"));

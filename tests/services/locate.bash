@@ -47,6 +47,7 @@ missing_packages() {
     command -v redis-server >/dev/null || echo redis-server
     [[ -n $(postgres_bin) ]] || echo postgresql
     command -v pgbouncer >/dev/null || echo pgbouncer
+    command -v faketime >/dev/null || echo faketime
     command -v nginx >/dev/null || echo nginx
     command -v haproxy >/dev/null || echo haproxy
     # The program and its modules, without a server that starts by itself.

@@ -12,7 +12,7 @@ mod world;
 
 pub use self::{
     finding::{Finding, Rule, Weight},
-    recovery::{Recovery, recoveries},
+    recovery::{Back, Recovery, recoveries},
     world::{
         Answer, Booking, Database, Decision, Engine, Fault, LineSettings, Message, Outcome, Record, Seen, Status,
         Stock, Stream, Unwhole, Walk, Way, World, Zone,

@@ -25,6 +25,18 @@ pub struct World {
     pub stream: Option<Stream>,
 }
 
+impl World {
+    /// May a commit that was told of at this moment be gone?
+    pub(crate) fn may_have_lost(&self, at_ms: i64) -> bool {
+        self.faults.iter().any(|fault| fault.loses_commits && fault.from_ms <= at_ms && at_ms <= fault.to_ms)
+    }
+
+    /// May commits of any moment be gone?
+    pub(crate) fn loses_commits(&self) -> bool {
+        self.faults.iter().any(|fault| fault.loses_commits)
+    }
+}
+
 /// How the line was run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct LineSettings {
@@ -91,6 +103,8 @@ pub enum Seen {
         /// The problem's code; `REMOVED` if the line said that the user had left, who had not.
         code: String,
     },
+    /// The user asks to give the place up, and has then no claim to it, whether the answer arrives or not.
+    Leaves,
     /// The user gave the place up, and the line has said so.
     Left,
     /// A connection is over, for any reason.
@@ -215,6 +229,9 @@ pub struct Fault {
     pub to_ms: i64,
     /// Clients may count as absent for it: a gateway or Redis is silent.
     pub silences: bool,
+    /// What was committed meanwhile may be gone: a standby takes over that followed asynchronously.
+    #[serde(default)]
+    pub loses_commits: bool,
 }
 
 /// What the database holds.

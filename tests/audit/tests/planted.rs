@@ -362,7 +362,8 @@ const PLANTED: &[Plant] = &[
 ];
 
 fn loss(at_ms: i64) -> Fault {
-    Fault { what: "FLUSHALL".into(), target: "redis".into(), from_ms: at_ms, to_ms: at_ms, silences: true }
+    let (what, target) = ("FLUSHALL".into(), "redis".into());
+    Fault { what, target, from_ms: at_ms, to_ms: at_ms, silences: true, loses_commits: false }
 }
 
 #[test]
@@ -458,4 +459,69 @@ fn whole_again_is_the_first_walk_of_the_last_pair() {
     assert_eq!((recovery.whole_ms, recovery.failed_walks), (Some(1_100), 2));
     world.walks.truncate(3);
     assert_eq!(recoveries(&world)[0].whole_ms, None, "a pair that never succeeds is not whole");
+}
+
+/// Users whose connection ended at a fault, and how long after it they were told their place again.
+fn cut_off(returns: &[(u64, Option<i64>)]) -> World {
+    let mut world = World { line: LINE, ..World::default() };
+    world.faults.push(loss(BEGAN_MS));
+    for (user, back) in returns {
+        let mut see = |at_ms: i64, seen: Seen| world.records.push(Record { at_ms, user: name(*user), seen });
+        let told =
+            |connection: u32| Seen::Position { connection, gateway: "gateway-1".into(), position: 7, way: Way::Socket };
+        see(BEGAN_MS - 500, told(1));
+        see(BEGAN_MS + 5, Seen::Detached { connection: 1, why: "closed 1006".into() });
+        if let Some(back) = back {
+            see(BEGAN_MS + back, told(2));
+        }
+        see(BEGAN_MS + 60_000, Seen::End { outcome: Outcome::Unfinished });
+    }
+    world
+}
+
+#[test]
+fn who_is_back_in_line_is_counted_from_the_beginning_of_the_fault() {
+    let mut returns: Vec<_> = (0..100).map(|user| (user, Some(10 * (user as i64 + 1)))).collect();
+    let back = recoveries(&cut_off(&returns)).remove(0).back.unwrap();
+    assert_eq!((back.users, back.most_ms, back.all_ms), (100, Some(950), Some(1_000)));
+    returns[99].1 = None;
+    let back = recoveries(&cut_off(&returns)).remove(0).back.unwrap();
+    assert_eq!((back.most_ms, back.all_ms), (Some(950), None), "one who never was is not back");
+    let mut away = cut_off(&returns[..1]);
+    away.records[1].seen = Seen::Detached { connection: 1, why: "goes away".into() };
+    assert_eq!(recoveries(&away)[0].back, None, "who goes was not cut off");
+}
+
+#[test]
+fn who_asked_to_leave_has_no_claim_to_the_place() {
+    let mut world = clean();
+    after(&mut world, 30, is_position, 5, Seen::Leaves);
+    number_changes(&mut world, None, BEGAN_MS + 5_000);
+    let broken: Vec<Rule> = violations(&audit(&world)).map(|finding| finding.rule).collect();
+    assert!(!broken.contains(&Rule::Place), "the answer may be lost: {broken:?}");
+}
+
+/// A world in which a booking that was told with 201 is gone, and from when to when commits may have been lost, seen from there.
+fn gone_with_a_primary(from_ms: i64, to_ms: i64) -> World {
+    let mut world = clean();
+    let told = of(&mut world, 5, is_reserve)[0].at_ms;
+    world.database.bookings.retain(|row| row.booking_id != booking_of(5));
+    world.faults.push(Fault {
+        what: "failover".into(),
+        from_ms: told + from_ms,
+        to_ms: told + to_ms,
+        loses_commits: true,
+        ..loss(told)
+    });
+    world
+}
+
+#[test]
+fn what_an_asynchronous_standby_lacks_is_documented() {
+    let found = audit(&gone_with_a_primary(-100, 100));
+    let rules: Vec<Rule> = found.iter().map(|finding| finding.rule).collect();
+    assert_eq!((rules, violations(&found).count()), (vec![Rule::Durable, Rule::Stream], 0), "{found:#?}");
+    let later = audit(&gone_with_a_primary(100, 200));
+    let broken: Vec<Rule> = violations(&later).map(|finding| finding.rule).collect();
+    assert_eq!(broken, [Rule::Durable], "what was committed before is not lost: {later:#?}");
 }

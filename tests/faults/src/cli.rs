@@ -34,7 +34,7 @@ pub enum Command {
 /// How scenarios are run.
 #[derive(Debug, clap::Args)]
 pub struct RunOptions {
-    /// Which: names, or `all`
+    /// Which: names, or `all`, which leaves out those with a crowd of thousands
     #[arg(required = true)]
     pub scenarios: Vec<String>,
     /// Runs of each, with seeds that count up
@@ -43,9 +43,9 @@ pub struct RunOptions {
     /// The seed of the first run [default: made up, and printed]
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Users of the crowd
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(10..=20_000))]
-    pub users: u32,
+    /// Users of the crowd [default: 300, or the scenario's own number]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(10..=20_000))]
+    pub users: Option<u32>,
     /// Short holds, a short sale, a third of the repetitions: a scenario in about half a minute
     #[arg(long)]
     pub hurry: bool,

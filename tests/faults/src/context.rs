@@ -7,6 +7,7 @@ use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 use stanchion_audit::Fault;
 use stanchion_tests::process::Signal;
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use crate::{
     edge::Mode,
@@ -24,6 +25,8 @@ pub struct Context {
     pub faults: Vec<Fault>,
     /// The stream was thrown away.
     pub stream_is_lost: bool,
+    /// The event on sale.
+    pub event: Uuid,
     journal: Arc<Journal>,
     began_ms: i64,
     hurries: bool,
@@ -33,7 +36,8 @@ impl Context {
     /// Nothing done yet.
     pub fn new(installation: Installation, random: StdRng, journal: Arc<Journal>, hurries: bool) -> Self {
         let began_ms = journal.clock.now_ms();
-        Self { installation, random, faults: Vec::new(), stream_is_lost: false, journal, began_ms, hurries }
+        let (faults, event) = (Vec::new(), Uuid::nil());
+        Self { installation, random, faults, stream_is_lost: false, event, journal, began_ms, hurries }
     }
 
     /// A line of progress.
@@ -47,7 +51,14 @@ impl Context {
         self.say(&format!("begins: {what}, {target}"));
         let now = self.journal.clock.now_ms();
         let (what, target) = (what.to_owned(), target.to_owned());
-        self.faults.push(Fault { what, target, from_ms: now, to_ms: now, silences });
+        self.faults.push(Fault { what, target, from_ms: now, to_ms: now, silences, loses_commits: false });
+    }
+
+    /// What is committed during the fault that began last may be gone after it.
+    pub fn commits_may_be_lost(&mut self) {
+        if let Some(fault) = self.faults.last_mut() {
+            fault.loses_commits = true;
+        }
     }
 
     /// The fault that began last is over.

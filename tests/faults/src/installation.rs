@@ -1,6 +1,8 @@
 //! An installation of one run: two gateways, two instances of booking, two workers, their servers, and an edge between any two of them. Or
 //! one process that runs everything.
 
+mod bus;
+mod database;
 mod member;
 mod stores;
 
@@ -13,10 +15,12 @@ use stanchion_tests::scratch::Scratch;
 use uuid::Uuid;
 
 pub use self::{
+    bus::NatsKind,
+    database::PostgresKind,
     member::{Kind, Member},
     stores::{RedisKind, Stores, StoresShape},
 };
-use crate::edge::Edge;
+use crate::{edge::Edge, pgbouncer::Pooling};
 
 /// First part of keys and subjects: the default.
 pub const PREFIX: &str = "stanchion";
@@ -28,12 +32,14 @@ pub struct Shape {
     pub embedded: bool,
     /// The servers below.
     pub stores: StoresShape,
-    /// The first gateway may open this many descriptors.
-    pub gateway_descriptors: Option<u32>,
+    /// The first process of this kind may open this many descriptors.
+    pub descriptors: Option<(Kind, u32)>,
     /// The data lie on a disk of this size of their own; needs root.
     pub small_disk_mib: Option<u32>,
     /// Booking reaches PostgreSQL through PgBouncer.
-    pub pgbouncer: bool,
+    pub pgbouncer: Option<Pooling>,
+    /// Everybody waits on a WebSocket and is led past a gateway that refuses, as by a balancer; so many, unless another number is given.
+    pub big_crowd: Option<u32>,
 }
 
 /// See the module's documentation. Everything ends when it is dropped.
@@ -44,6 +50,8 @@ pub struct Installation {
     edges: BTreeMap<String, Edge>,
     /// The servers; `None` if it is one process.
     pub stores: Option<Stores>,
+    /// Its users wait on WebSockets, behind a balancer.
+    pub is_balanced: bool,
     /// A disk of its own.
     pub disk: Option<crate::disk::SmallDisk>,
     scratch: Scratch,
@@ -60,7 +68,8 @@ impl Installation {
             shape.small_disk_mib.map(|mib| crate::disk::SmallDisk::mount(&scratch.join("small"), mib)).transpose()?;
         let data = disk.as_ref().map_or_else(|| scratch.path().to_owned(), |disk| disk.path.clone());
         let stores = if shape.embedded { None } else { Some(Stores::start(shape, scratch.path(), &data).await?) };
-        let mut installation = Self { members: Vec::new(), edges: BTreeMap::new(), stores, disk, scratch };
+        let is_balanced = shape.big_crowd.is_some();
+        let mut installation = Self { members: Vec::new(), edges: BTreeMap::new(), stores, is_balanced, disk, scratch };
         if shape.embedded {
             installation.embed(data)?;
         } else {
@@ -81,7 +90,7 @@ impl Installation {
 
     async fn connect(&mut self, shape: &Shape, random: &mut StdRng) -> Result<()> {
         let stores = self.stores.as_ref().context("it runs on servers")?;
-        let (redis, postgres, nats) = (stores.redis_port(), stores.postgres_port(), stores.nats_port());
+        let (redis, postgres, nats) = (stores.redis_port(), stores.postgres.port(), stores.nats.port());
         let kinds = [Kind::Booking, Kind::Worker, Kind::Gateway];
         for (kind, at) in kinds.into_iter().flat_map(|kind| [(kind, 1), (kind, 2)]) {
             let mut member = Member::new(kind, at, self.scratch.path());
@@ -97,12 +106,20 @@ impl Installation {
                 let database = Edge::to(&[postgres], random.random()).await?;
                 member.set("STANCHION_DATABASE_URL", &stores.database_url(database.port));
                 self.edges.insert(format!("{}-postgres", member.name), database);
-                let bus = Edge::to(&[nats], random.random()).await?;
-                member.set("STANCHION_NATS_URL", &format!("nats://127.0.0.1:{}", bus.port));
-                self.edges.insert(format!("{}-nats", member.name), bus);
+                match nats {
+                    Some(nats) => {
+                        let bus = Edge::to(&[nats], random.random()).await?;
+                        member.set("STANCHION_NATS_URL", &format!("nats://127.0.0.1:{}", bus.port));
+                        self.edges.insert(format!("{}-nats", member.name), bus);
+                    }
+                    None => {
+                        member.set("STANCHION_NATS_URL", &stores.nats.url());
+                        member.set("STANCHION_NATS_REPLICAS", "3");
+                    }
+                }
             }
-            if kind == Kind::Gateway && at == 1 {
-                member.descriptors = shape.gateway_descriptors;
+            if at == 1 {
+                member.descriptors = shape.descriptors.filter(|(limited, _)| *limited == kind).map(|(_, limit)| limit);
             }
             self.members.push(member);
         }
@@ -168,7 +185,7 @@ impl Installation {
     ) -> Result<(stanchion_audit::Database, Option<stanchion_audit::Engine>)> {
         match &self.stores {
             Some(stores) => {
-                let database = collect::database::postgres(&stores.postgres_url()).await?;
+                let database = collect::database::postgres(&stores.postgres.url()).await?;
                 let engine = collect::engine::redis(&stores.redis_now(), PREFIX, events).await?;
                 Ok((database, Some(engine)))
             }
@@ -188,7 +205,7 @@ impl Installation {
     /// A bus that does not answer.
     pub async fn stream(&self) -> Result<Option<stanchion_audit::Stream>> {
         match &self.stores {
-            Some(stores) => Ok(Some(collect::stream::nats(&stores.nats_url(), PREFIX).await?)),
+            Some(stores) => Ok(Some(collect::stream::nats(&stores.nats.url(), PREFIX).await?)),
             None => Ok(None),
         }
     }

@@ -34,6 +34,9 @@ use crate::{
     scenario::Scenario,
 };
 
+/// Users of a crowd, unless the command line or the scenario says another number.
+const USUAL_CROWD: u32 = 300;
+
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let done = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(act(Cli::parse().command)));
@@ -51,7 +54,7 @@ fn main() -> ExitCode {
 async fn act(command: Command) -> Result<bool> {
     match command {
         Command::List => {
-            for scenario in scenario::all() {
+            for scenario in scenario::every() {
                 println!("{:<32} {}", scenario.name, scenario.text);
             }
             Ok(true)
@@ -111,7 +114,8 @@ fn chosen(names: &[String]) -> Result<Vec<Scenario>> {
 
 /// A run that could not be carried out says nothing of the promises: it is tried again.
 async fn run_once(scenario: &Scenario, seed: u64, options: &RunOptions) -> Result<RunReport> {
-    let size = Size { users: options.users, hurries: options.hurry };
+    let users = options.users.or(scenario.shape.big_crowd).unwrap_or(USUAL_CROWD);
+    let size = Size { users, hurries: options.hurry };
     let mut tries = 0;
     loop {
         eprintln!("{} seed {seed}: {}", scenario.name, scenario.text);

@@ -25,6 +25,11 @@ pub fn is_alive(id: u32) -> bool {
     stat(id).is_some_and(|stat| !stat.trim_start().starts_with('Z'))
 }
 
+/// Sends a signal to one process.
+pub fn signal(id: u32, signal: Signal) {
+    send(&[id], signal);
+}
+
 /// Sends a signal to a process and its children: to the parent first if it is to stand still, so that it starts no others.
 pub fn signal_tree(parent: u32, signal: Signal) {
     match signal {

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use stanchion_audit::{Finding, Outcome, Recovery, Rule, Seen, World, violations};
+use stanchion_audit::{Back, Finding, Outcome, Recovery, Rule, Seen, World, violations};
+
+/// A big crowd whose gateway dies is back in line within these times: 95 of 100, and all.
+const MOST_BACK_MS: i64 = 5_000;
+const ALL_BACK_MS: i64 = 15_000;
 
 /// What one run found.
 #[derive(Debug, Clone, Serialize)]
@@ -22,6 +26,8 @@ pub struct RunReport {
     pub outcomes: BTreeMap<Outcome, usize>,
     /// What went wrong for clients, by kind.
     pub errors: BTreeMap<String, usize>,
+    /// Is it judged how soon the crowd was back in line?
+    pub judges_returns: bool,
 }
 
 impl RunReport {
@@ -47,7 +53,8 @@ impl RunReport {
                 _ => {}
             }
         }
-        Self { scenario: scenario.to_owned(), seed, users, findings, recoveries, outcomes, errors }
+        let scenario = scenario.to_owned();
+        Self { scenario, seed, users, findings, recoveries, outcomes, errors, judges_returns: false }
     }
 
     /// Broken promises, by rule.
@@ -61,7 +68,9 @@ impl RunReport {
 
     /// Was every promise kept, and did every pair work again after each fault?
     pub fn is_good(&self) -> bool {
-        self.broken().is_empty() && self.recoveries.iter().all(|recovery| recovery.whole_ms.is_some())
+        let is_whole = |recovery: &Recovery| recovery.whole_ms.is_some();
+        let is_back = |recovery: &Recovery| !self.judges_returns || recovery.back.is_some_and(is_soon);
+        self.broken().is_empty() && self.recoveries.iter().all(|recovery| is_whole(recovery) && is_back(recovery))
     }
 
     /// A few lines for people.
@@ -76,12 +85,20 @@ impl RunReport {
                 one.what,
                 one.lasted_ms as f64 / 1_000.0
             );
+            if let Some(back) = one.back {
+                let (most, all) = (ms(back.most_ms), ms(back.all_ms));
+                text += &format!("    {} users cut off: 95 % back in line after {most}, all after {all}\n", back.users);
+            }
         }
         for finding in &self.findings {
             text += &format!("  {:?} {}: {} × {}\n", finding.weight, finding.rule.name(), finding.count, finding.text);
         }
         text
     }
+}
+
+fn is_soon(back: Back) -> bool {
+    back.most_ms.is_some_and(|ms| ms <= MOST_BACK_MS) && back.all_ms.is_some_and(|ms| ms <= ALL_BACK_MS)
 }
 
 /// A table of all runs, in Markdown.
@@ -93,13 +110,13 @@ pub fn table(reports: &[RunReport]) -> String {
             None => by_scenario.push((&report.scenario, vec![report])),
         }
     }
-    let mut table = "| scenario | runs | violations | whole again, median (worst) | rate back, median (worst) |\n\
-                     |---|---|---|---|---|\n"
+    let mut table = "| scenario | runs | violations | whole again, median (worst) | rate back, median (worst) | back in line, worst: 95 % (all) |\n\
+                     |---|---|---|---|---|---|\n"
         .to_owned();
     for (name, runs) in by_scenario {
         let whole = times(&runs, |recovery| recovery.whole_ms, "never");
         let rate = times(&runs, |recovery| recovery.rate_ms, "–");
-        table += &format!("| {name} | {} | {} | {whole} | {rate} |\n", runs.len(), broken(&runs));
+        table += &format!("| {name} | {} | {} | {whole} | {rate} | {} |\n", runs.len(), broken(&runs), returns(&runs));
     }
     table
 }
@@ -129,6 +146,17 @@ fn times(runs: &[&RunReport], of: impl Fn(&Recovery) -> Option<i64>, missing: &s
     format!("{} ({})", text(times[(times.len() - 1) / 2]), text(times[times.len() - 1]))
 }
 
+/// The worst over all faults of all runs that cut users off.
+fn returns(runs: &[&RunReport]) -> String {
+    let backs: Vec<Back> = runs.iter().flat_map(|run| &run.recoveries).filter_map(|recovery| recovery.back).collect();
+    let worst = |of: fn(&Back) -> Option<i64>| backs.iter().map(|back| of(back).unwrap_or(i64::MAX)).max();
+    let text = |ms: i64| if ms == i64::MAX { "never".to_owned() } else { format!("{:.1} s", ms as f64 / 1_000.0) };
+    match (worst(|back| back.most_ms), worst(|back| back.all_ms)) {
+        (Some(most), Some(all)) => format!("{} ({})", text(most), text(all)),
+        _ => String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use stanchion_audit::Weight;
@@ -136,7 +164,8 @@ mod tests {
     use super::*;
 
     fn report(whole_ms: Option<i64>, lost: usize) -> RunReport {
-        let recovery = Recovery { what: "x".into(), lasted_ms: 1, whole_ms, rate_ms: Some(500), failed_walks: 0 };
+        let back = Some(Back { users: 9, most_ms: Some(4_000), all_ms: Some(9_000) });
+        let recovery = Recovery { what: "x".into(), lasted_ms: 1, whole_ms, rate_ms: Some(500), failed_walks: 0, back };
         let finding = |weight, count| Finding { rule: Rule::Durable, weight, count, text: String::new() };
         RunReport {
             scenario: "redis-flushed".into(),
@@ -146,6 +175,7 @@ mod tests {
             recoveries: vec![recovery],
             outcomes: BTreeMap::new(),
             errors: BTreeMap::new(),
+            judges_returns: false,
         }
     }
 
@@ -153,6 +183,18 @@ mod tests {
     fn a_table_tells_violations_of_each_run_and_the_worst_time() {
         let table = table(&[report(Some(600), 2), report(None, 1), report(Some(1_200), 3)]);
         let row = table.lines().last().unwrap();
-        assert_eq!(row, "| redis-flushed | 3 | durable 2+1+3 | 1.2 s (never) | 0.5 s (0.5 s) |");
+        assert_eq!(row, "| redis-flushed | 3 | durable 2+1+3 | 1.2 s (never) | 0.5 s (0.5 s) | 4.0 s (9.0 s) |");
+    }
+
+    #[test]
+    fn a_big_crowd_has_to_be_back_in_time() {
+        let mut run = report(Some(600), 0);
+        run.findings.clear();
+        run.judges_returns = true;
+        assert!(run.is_good());
+        for late in [(Some(5_001), Some(9_000)), (Some(4_000), Some(15_001)), (Some(4_000), None)] {
+            run.recoveries[0].back = Some(Back { users: 9, most_ms: late.0, all_ms: late.1 });
+            assert!(!run.is_good(), "{late:?}");
+        }
     }
 }

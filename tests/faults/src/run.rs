@@ -27,8 +27,9 @@ use crate::{
     user::User,
 };
 
-/// Users arrive over this time.
+/// Users arrive over this time; many more over a longer one.
 const ARRIVE_MS: u64 = 3_000;
+const ARRIVE_PER_MS: u64 = 1;
 /// The sale runs this long before the first fault.
 const SETTLE: Duration = Duration::from_millis(2_500);
 /// Holds end after this many seconds; in a hurry, after the other.
@@ -78,15 +79,17 @@ pub async fn run(scenario: &Scenario, seed: u64, size: Size) -> Result<(RunRepor
         json!({"rate_per_second": 50, "burst": 50, "max_active": 1_000, "pass_ttl_seconds": 30, "state": "open"});
     let probed = create(&context, &http, &journal, &[100_000], &probed, 60).await?;
     let events = [sale.event, probed.event];
+    context.event = sale.event;
 
     let (stop_users, users_stop) = watch::channel(false);
     let (stop_prober, prober_stops) = watch::channel(false);
     let mut users = JoinSet::new();
+    let arrive_ms = ARRIVE_MS.max(u64::from(size.users) / ARRIVE_PER_MS);
     for at in 0..size.users {
         let user = User::new(&sale, &format!("u{at:05}"), random.random());
-        users.spawn(user.live(Duration::from_millis(random.random_range(0..ARRIVE_MS)), users_stop.clone()));
+        users.spawn(user.live(Duration::from_millis(random.random_range(0..arrive_ms)), users_stop.clone()));
     }
-    sleep(Duration::from_millis(ARRIVE_MS + 1_000)).await;
+    sleep(Duration::from_millis(arrive_ms + 1_000)).await;
     open(&http, &context, &sale).await?;
     context.say(&format!("the sale is open, {} users", size.users));
     let prober = tokio::spawn(probe(Arc::clone(&probed), prober_stops));
@@ -104,7 +107,8 @@ pub async fn run(scenario: &Scenario, seed: u64, size: Size) -> Result<(RunRepor
     quiet(&context, &http, &events).await;
     let world = collect(&context, &http, &events, &journal, line).await?;
     context.installation.end(Duration::from_secs(8)).await;
-    let report = RunReport::new(scenario.name, seed, size.users, audit(&world), recoveries(&world), &world);
+    let mut report = RunReport::new(scenario.name, seed, size.users, audit(&world), recoveries(&world), &world);
+    report.judges_returns = scenario.shape.big_crowd.is_some();
     Ok((report, world))
 }
 
@@ -156,6 +160,7 @@ async fn create(
         http: http.clone(),
         gateways: context.installation.urls(Kind::Gateway),
         bookings,
+        is_balanced: context.installation.is_balanced,
         event,
         show: id(&show["show_id"])?,
         zones: show["zones"]

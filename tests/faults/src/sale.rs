@@ -19,6 +19,8 @@ pub struct Sale {
     pub gateways: Vec<String>,
     /// URLs of the instances of booking.
     pub bookings: Vec<String>,
+    /// Users wait on WebSockets, behind a balancer.
+    pub is_balanced: bool,
     /// The event.
     pub event: Uuid,
     /// Its show.

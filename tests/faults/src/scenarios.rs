@@ -8,18 +8,19 @@ pub mod postgres;
 pub mod processes;
 pub mod redis;
 
-use crate::installation::{RedisKind, Shape, StoresShape};
+use crate::installation::{NatsKind, PostgresKind, RedisKind, Shape, StoresShape};
 
 /// Servers with the defaults.
 const USUAL: Shape = Shape {
     embedded: false,
-    stores: StoresShape { redis: RedisKind::Memory },
-    gateway_descriptors: None,
+    stores: StoresShape { redis: RedisKind::Memory, postgres: PostgresKind::Alone, nats: NatsKind::Alone },
+    descriptors: None,
     small_disk_mib: None,
-    pgbouncer: false,
+    pgbouncer: None,
+    big_crowd: None,
 };
 
 /// Servers with another kind of Redis.
 const fn with_redis(redis: RedisKind) -> Shape {
-    Shape { stores: StoresShape { redis }, ..USUAL }
+    Shape { stores: StoresShape { redis, ..USUAL.stores }, ..USUAL }
 }

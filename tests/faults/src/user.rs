@@ -29,6 +29,9 @@ const ANSWER: Duration = Duration::from_secs(6);
 const FIRST_PAUSE: f64 = 0.3;
 const LONGEST_PAUSE: f64 = 3.0;
 
+/// A balancer leads past gateways that refuse at once, as often as this.
+const LED_PAST: u32 = 8;
+
 /// How a user waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waits {
@@ -56,8 +59,9 @@ struct Habits {
 }
 
 impl Habits {
-    fn random(random: &mut StdRng) -> Self {
+    fn random(random: &mut StdRng, on_sockets: bool) -> Self {
         let waits = match random.random_range(0..100) {
+            _ if on_sockets => Waits::OnSocket,
             0..70 => Waits::OnSocket,
             70..85 => Waits::OnStream,
             _ => Waits::Polling,
@@ -101,7 +105,7 @@ impl User {
     /// A user of this name; everything about them follows from the seed.
     pub fn new(sale: &Arc<Sale>, name: &str, seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let habits = Habits::random(&mut random);
+        let habits = Habits::random(&mut random, sale.is_balanced);
         let token = tokens::user(name);
         let buyer = Buyer::new(Arc::clone(sale), name, &token, habits.clone(), random.random());
         let sight = Sight::new(Arc::clone(&sale.journal), name);
@@ -121,7 +125,7 @@ impl User {
     }
 
     async fn stay(&mut self) -> Outcome {
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut refusals) = (FIRST_PAUSE, 0);
         loop {
             let gateway = self.sale.gateway(&mut self.random).to_owned();
             self.sight.connect(&gateway);
@@ -131,6 +135,11 @@ impl User {
                 Waits::OnStream => self.on_stream(&gateway).await,
                 Waits::Polling => self.by_polling(&gateway).await,
             };
+            let is_refused = turn.as_ref().is_err_and(is_refused);
+            refusals = if is_refused { refusals + 1 } else { 0 };
+            if self.sale.is_balanced && (1..=LED_PAST).contains(&refusals) {
+                continue;
+            }
             let why = match turn {
                 Ok(Turn::Done(outcome)) => return outcome,
                 Ok(Turn::Again(why)) => why,
@@ -156,6 +165,11 @@ impl User {
             Bought::PassIsGone => Turn::Again("the pass is gone".to_owned()),
         })
     }
+}
+
+/// Did nobody listen there?
+fn is_refused(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
 }
 
 /// A text for a failed exchange.

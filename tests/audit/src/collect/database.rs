@@ -10,8 +10,9 @@ use crate::world::{Booking, Database, Status, Zone};
 
 const ZONES: &str =
     "SELECT zone_id, CAST(capacity AS BIGINT), CAST(held AS BIGINT), CAST(confirmed AS BIGINT) FROM zones";
+/// Rows of the status `void` are no bookings: `docs/postgresql.md` says so.
 const BOOKINGS: &str = "SELECT booking_id, zone_id, user_id, CAST(quantity AS BIGINT), status, pass_jti, created_at_ms, \
-                        expires_at_ms FROM bookings";
+                        expires_at_ms FROM bookings WHERE status <> 'void'";
 const WAITING: &str = "SELECT CAST(COALESCE(sum(size), 0) AS BIGINT) FROM outbox";
 
 /// The same look into either kind of database: their rows are different types.

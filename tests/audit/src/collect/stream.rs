@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use async_nats::{
+    ServerAddr,
     header::NATS_MESSAGE_ID,
     jetstream::{
         self,
@@ -21,13 +22,14 @@ const BATCH: usize = 1_000;
 /// Longest wait for a batch.
 const BATCH_MS: u64 = 3_000;
 
-/// Reads the stream of this prefix; an empty one if there is none.
+/// Reads the stream of this prefix, from any of the servers at these URLs, which commas separate; an empty one if there is none.
 ///
 /// # Errors
 /// A server that does not answer in time; a message without an id.
 pub async fn nats(url: &str, prefix: &str) -> Result<Stream> {
     in_time("NATS", async {
-        let context = jetstream::new(async_nats::connect(url).await?);
+        let servers = url.split(',').map(str::parse::<ServerAddr>).collect::<Result<Vec<_>, _>>()?;
+        let context = jetstream::new(async_nats::connect(servers).await?);
         let stream = match context.get_stream(prefix.to_uppercase()).await {
             Ok(stream) => stream,
             Err(error) if is_missing(error.kind()) => return Ok(Stream::default()),

@@ -10,8 +10,15 @@ use crate::{
 };
 
 pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
-    let booked: BTreeMap<&str, i64> =
+    let mut booked: BTreeMap<&str, i64> =
         world.database.bookings.iter().map(|booking| (booking.pass_id.as_str(), booking.created_at_ms)).collect();
+    for record in world.records.iter().filter(|record| world.may_have_lost(record.at_ms)) {
+        if let Seen::Reserve { pass_id, answer, .. } = &record.seen
+            && answer.status == 201
+        {
+            booked.entry(pass_id).or_insert(record.at_ms); // its row may be gone
+        }
+    }
     let refused: BTreeSet<&str> = world.records.iter().filter_map(|record| refused_pass(&record.seen)).collect();
     let mut findings = Vec::new();
     for (epoch, grants) in history.grants_by_epoch() {

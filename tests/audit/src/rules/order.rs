@@ -94,7 +94,7 @@ fn has_given_up(history: &History<'_>, user: &str, number: u64, moment: i64) -> 
         let held = |seen: &Seen| matches!(seen, Seen::Ticket { number: other, .. } if *other == number);
         earlier.by_ref().any(|record| held(&record.seen));
         earlier.any(|record| match &record.seen {
-            Seen::Left => true,
+            Seen::Left | Seen::Leaves => true,
             Seen::Ticket { number: other, .. } => *other != number,
             _ => false,
         })

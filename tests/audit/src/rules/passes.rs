@@ -63,7 +63,7 @@ fn second_passes(history: &History<'_>) -> Vec<Finding> {
                 Seen::Refusal { code } => {
                     has_reason |= matches!(code.as_str(), "PASS_REVOKED" | "PASS_EXPIRED" | "NOT_IN_QUEUE" | "REMOVED");
                 }
-                Seen::PassRefused { .. } | Seen::Left => has_reason = true,
+                Seen::PassRefused { .. } | Seen::Left | Seen::Leaves => has_reason = true,
                 _ => {}
             }
         }

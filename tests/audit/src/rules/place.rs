@@ -68,6 +68,8 @@ struct Place {
     number: Option<u64>,
     epoch: String,
     reason: Option<String>,
+    /// The user asked to leave, and was not told another number since.
+    leaves: bool,
 }
 
 /// Another number.
@@ -97,6 +99,10 @@ impl Place {
                 self.reason.get_or_insert_with(|| format!("{code}{early}"));
                 None
             }
+            Seen::Leaves => {
+                self.leaves = true;
+                None
+            }
             Seen::Left => {
                 self.reason = Some(LEFT.to_owned());
                 None
@@ -113,7 +119,8 @@ impl Place {
     fn becomes(&mut self, number: u64, epoch: &str, how: &str) -> Option<Change> {
         let is_new_line = std::mem::replace(&mut self.epoch, epoch.to_owned()) != epoch;
         let before = self.number.replace(number).filter(|before| *before != number)?;
-        let reason = self.reason.take().unwrap_or_else(|| "nothing that the client was told".to_owned());
+        let left = std::mem::take(&mut self.leaves).then(|| LEFT.to_owned());
+        let reason = self.reason.take().or(left).unwrap_or_else(|| "nothing that the client was told".to_owned());
         Some(Change { reason: reason + how, before, after: number, is_new_line })
     }
 }

@@ -1,21 +1,24 @@
 //! The servers of an installation, all its own.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use stanchion_tests::{
-    nats_server::NatsServer,
     own_server::{OwnServer, Program},
-    postgres_server::PostgresServer,
-    process::{Process, Signal},
-    redis_cluster::{RedisCluster, SOON},
+    process::Signal,
+    redis_cluster::{NEVER, RedisCluster, SOON, Server},
     redis_server::{Inspector, Redis, RedisServer},
 };
 use tokio::time::{Instant, sleep};
 
-use super::Shape;
-use crate::{pgbouncer, processes};
+use super::{
+    Shape,
+    bus::{Bus, NatsKind},
+    database::{Database, PostgresKind},
+};
 
+/// Hash slots of a Redis Cluster.
+const SLOTS: usize = 16_384;
 /// How long a server may take to be back.
 const BACK: Duration = Duration::from_secs(40);
 
@@ -29,8 +32,10 @@ pub enum RedisKind {
     Appending,
     /// A replica beside the primary.
     Replicated,
-    /// Three primaries, each with a replica; without edges.
+    /// Three primaries, each with a replica, which takes over after a second of silence; without edges.
     Cluster,
+    /// The same, and it never takes over.
+    PatientCluster,
 }
 
 /// See [`Shape`].
@@ -38,6 +43,10 @@ pub enum RedisKind {
 pub struct StoresShape {
     /// What kind of Redis.
     pub redis: RedisKind,
+    /// What kind of PostgreSQL.
+    pub postgres: PostgresKind,
+    /// What kind of NATS.
+    pub nats: NatsKind,
 }
 
 /// A Redis that keeps its data in an append-only file.
@@ -101,27 +110,27 @@ pub struct Stores {
     replica: Option<OwnServer<ReplicaRedis>>,
     /// The replica has taken over.
     is_promoted: bool,
-    postgres: PostgresServer,
-    bouncer: Option<(Process, u16)>,
+    /// PostgreSQL.
+    pub postgres: Database,
     /// The bus.
-    pub nats: NatsServer,
+    pub nats: Bus,
 }
 
 impl Stores {
     /// Starts them; PostgreSQL's data lie in `data`.
     ///
     /// # Errors
-    /// A replica that does not follow.
+    /// A replica or a standby that does not follow.
     pub async fn start(shape: Shape, folder: &Path, data: &Path) -> Result<Self> {
         let redis = match shape.stores.redis {
             RedisKind::Memory | RedisKind::Replicated => RedisStore::Memory(RedisServer::start(folder).await),
             RedisKind::Appending => RedisStore::Appending(OwnServer::start(folder).await),
             RedisKind::Cluster => RedisStore::Cluster(RedisCluster::start(SOON)),
+            RedisKind::PatientCluster => RedisStore::Cluster(RedisCluster::start(NEVER)),
         };
-        let postgres = PostgresServer::start(data).await;
-        let bouncer = if shape.pgbouncer { Some(pgbouncer::start(folder, postgres.port()).await?) } else { None };
-        let nats = NatsServer::start(folder).await;
-        let mut stores = Self { redis, replica: None, is_promoted: false, postgres, bouncer, nats };
+        let postgres = Database::start(shape, folder, data).await?;
+        let nats = Bus::start(shape.stores.nats, folder).await;
+        let mut stores = Self { redis, replica: None, is_promoted: false, postgres, nats };
         if shape.stores.redis == RedisKind::Replicated {
             stores.replicate(folder).await?;
         }
@@ -170,29 +179,9 @@ impl Stores {
         }
     }
 
-    /// Where PostgreSQL listens, or PgBouncer before it.
-    pub fn postgres_port(&self) -> u16 {
-        self.bouncer.as_ref().map_or_else(|| self.postgres.port(), |(_, port)| *port)
-    }
-
-    /// Where NATS listens.
-    pub fn nats_port(&self) -> u16 {
-        self.nats.port()
-    }
-
-    /// The database itself, past every edge.
-    pub fn postgres_url(&self) -> String {
-        self.postgres.url.clone()
-    }
-
     /// The database behind this port.
     pub fn database_url(&self, port: u16) -> String {
         format!("postgres://postgres@127.0.0.1:{port}/postgres")
-    }
-
-    /// The bus itself.
-    pub fn nats_url(&self) -> String {
-        self.nats.url.clone()
     }
 
     /// Sends Redis a signal.
@@ -247,63 +236,26 @@ impl Stores {
         Ok(replica.port())
     }
 
-    /// Kills the primary that serves the event's slot.
+    /// Writes what Redis has to its disk, which a Redis that starts again begins with.
     ///
     /// # Errors
-    /// No cluster.
-    pub fn kill_primary(&self, at: usize) -> Result<()> {
+    /// A Redis that does not answer.
+    pub async fn save_redis(&self) -> Result<()> {
+        ask(&self.redis_now(), &redis::cmd("SAVE")).await.map(|_| ())
+    }
+
+    /// The primary of a cluster that serves this key, as it was at the start.
+    ///
+    /// # Errors
+    /// No cluster, or one that does not answer.
+    pub async fn primary_of(&self, key: &str) -> Result<Server> {
         let RedisStore::Cluster(cluster) = &self.redis else { bail!("it is no cluster") };
-        cluster.primaries().nth(at).context("there are three")?.kill();
-        Ok(())
-    }
-
-    /// Sends PostgreSQL's processes a signal: the server and its sessions.
-    pub fn signal_postgres(&self, signal: Signal) {
-        processes::signal_tree(self.postgres.pid(), signal);
-    }
-
-    /// Kills PostgreSQL with its sessions, lets `down` pass and starts it again; it recovers.
-    ///
-    /// # Errors
-    /// A server that is not back in time.
-    pub async fn restart_postgres(&mut self, down: Duration) -> Result<()> {
-        processes::signal_tree(self.postgres.pid(), Signal::Kill);
-        self.postgres.stop(Signal::Kill).await;
-        sleep(down).await;
-        self.start_postgres().await
-    }
-
-    /// Starts PostgreSQL again after its end.
-    ///
-    /// # Errors
-    /// A server that is not back in time.
-    pub async fn start_postgres(&mut self) -> Result<()> {
-        let lock = self.postgres.folder().join("postgres").join("postmaster.pid");
-        let until = Instant::now() + BACK;
-        loop {
-            let _ = fs::remove_file(&lock); // of the server that was killed
-            if self.postgres.try_again().await {
-                return Ok(());
-            }
-            if Instant::now() > until {
-                bail!("PostgreSQL is not back");
-            }
-            sleep(Duration::from_millis(250)).await;
-        }
-    }
-
-    /// Does PostgreSQL still run?
-    pub fn postgres_runs(&self) -> bool {
-        processes::is_alive(self.postgres.pid())
-    }
-
-    /// A connection to the database itself.
-    ///
-    /// # Errors
-    /// A database that does not answer.
-    pub async fn connect_database(&self) -> Result<sqlx::PgConnection> {
-        use sqlx::Connection;
-        Ok(sqlx::PgConnection::connect(&self.postgres.url).await?)
+        let primaries: Vec<Server> = cluster.primaries().copied().collect();
+        let mut connection = redis::Client::open(primaries[0].url())?.get_multiplexed_async_connection().await?;
+        let slot: usize = redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query_async(&mut connection).await?;
+        // Slots are shared out in order.
+        let at = (0..primaries.len()).rev().find(|at| at * SLOTS / primaries.len() <= slot);
+        Ok(primaries[at.unwrap_or_default()])
     }
 }
 

@@ -17,8 +17,6 @@ use crate::{
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 /// Longest orderly end.
 const DRAIN: Duration = Duration::from_secs(20);
-/// Descriptors of a gateway that has few.
-const FEW_DESCRIPTORS: u32 = 120;
 
 /// See the module's documentation.
 pub const LIST: &[Scenario] = &[
@@ -44,6 +42,27 @@ pub const LIST: &[Scenario] = &[
         sale_seconds: 25.0,
     },
     Scenario {
+        name: "worker-clock-behind",
+        text: "the clock of one worker is 90 s behind for 15 s",
+        run: |context| wrong_clock(context, "worker-2", "-90s"),
+        shape: USUAL,
+        sale_seconds: 40.0,
+    },
+    Scenario {
+        name: "gateway-clock-ahead",
+        text: "the clock of one gateway is 90 s ahead for 15 s",
+        run: |context| wrong_clock(context, "gateway-2", "+90s"),
+        shape: USUAL,
+        sale_seconds: 40.0,
+    },
+    Scenario {
+        name: "gateway-clock-behind",
+        text: "the clock of one gateway is 90 s behind for 15 s",
+        run: |context| wrong_clock(context, "gateway-2", "-90s"),
+        shape: USUAL,
+        sale_seconds: 40.0,
+    },
+    Scenario {
         name: "rolling-restart",
         text: "SIGTERM and start of all six processes in turn",
         run: |context| {
@@ -66,28 +85,39 @@ pub const LIST: &[Scenario] = &[
     },
     Scenario {
         name: "gateway-descriptors",
-        text: "one gateway may open 120 descriptors, and 200 idle connections try for 10 s",
-        run: |context| {
-            Box::pin(async move {
-                context.begin("no descriptors", "gateway-1", true);
-                let port = context.installation.member("gateway-1").port;
-                let mut idle = Vec::new();
-                for _ in 0..200 {
-                    let connecting = TcpStream::connect(("127.0.0.1", port));
-                    if let Ok(Ok(one)) = tokio::time::timeout(Duration::from_millis(200), connecting).await {
-                        idle.push(one);
-                    }
-                }
-                context.pause(10.0, 10.0).await;
-                drop(idle);
-                context.end();
-                Ok(())
-            })
-        },
-        shape: Shape { gateway_descriptors: Some(FEW_DESCRIPTORS), ..USUAL },
+        text: "one gateway may open 200 descriptors, and 300 idle connections try for 10 s",
+        run: |context| idle_connections(context, "gateway-1", 300),
+        shape: Shape { descriptors: Some((Kind::Gateway, 200)), ..USUAL },
+        sale_seconds: 25.0,
+    },
+    Scenario {
+        name: "booking-descriptors",
+        text: "one instance of booking may open 60 descriptors, and 120 idle connections try for 10 s",
+        run: |context| idle_connections(context, "booking-1", 120),
+        shape: Shape { descriptors: Some((Kind::Booking, 60)), ..USUAL },
         sale_seconds: 25.0,
     },
 ];
+
+/// Takes all descriptors of a process.
+fn idle_connections<'c>(context: &'c mut Context, name: &'static str, count: usize) -> Doing<'c> {
+    Box::pin(async move {
+        let member = context.installation.member(name);
+        let (port, silences) = (member.port, member.kind == Kind::Gateway);
+        context.begin("no descriptors", name, silences);
+        let mut idle = Vec::new();
+        for _ in 0..count {
+            let connecting = TcpStream::connect(("127.0.0.1", port));
+            if let Ok(Ok(one)) = tokio::time::timeout(Duration::from_millis(200), connecting).await {
+                idle.push(one);
+            }
+        }
+        context.pause(10.0, 10.0).await;
+        drop(idle);
+        context.end();
+        Ok(())
+    })
+}
 
 async fn restart(context: &mut Context, name: &str) -> Result<()> {
     let member = context.installation.member(name);
@@ -101,8 +131,8 @@ fn wrong_clock<'c>(context: &'c mut Context, name: &'static str, by: &'static st
         if !std::path::Path::new(FAKETIME).exists() {
             bail!("{FAKETIME} is missing: apt-get install faketime");
         }
-        // The issue times of passes are a worker's, which it then moves.
-        let silences = context.installation.member(name).kind == Kind::Worker;
+        // The issue times of passes are a worker's, which it then moves; a gateway is restarted.
+        let silences = context.installation.member(name).kind != Kind::Booking;
         context.begin(&format!("the clock is {by}"), name, silences);
         let member = context.installation.member(name);
         member.set("LD_PRELOAD", FAKETIME);

@@ -1,4 +1,4 @@
-//! PostgreSQL stands still, dies, refuses, is locked or full.
+//! PostgreSQL stands still, dies, refuses, is locked or full, or gives way to its standby.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep};
 use super::USUAL;
 use crate::{
     context::Context,
-    installation::Shape,
+    installation::{Kind, PostgresKind, Shape, StoresShape},
+    pgbouncer::Pooling,
     scenario::{Doing, Scenario},
 };
 
@@ -41,7 +42,9 @@ pub const LIST: &[Scenario] = &[
                 for _ in 0..2 {
                     let down = context.time(1.0, 4.0);
                     context.begin("kill -9 and start", "postgres", false);
-                    context.installation.stores().restart_postgres(down).await?;
+                    context.installation.stores().postgres.kill().await;
+                    sleep(down).await;
+                    context.installation.stores().postgres.start_again().await?;
                     context.end();
                     context.pause(4.0, 8.0).await;
                 }
@@ -63,6 +66,37 @@ pub const LIST: &[Scenario] = &[
         text: "pg_terminate_backend of sessions that are in a statement, tried each 3 ms, for 12 s",
         run: |context| end_sessions(context, "state <> 'idle' AND random() < 0.3", 0.003, 0.003),
         shape: USUAL,
+        sale_seconds: 25.0,
+    },
+    Scenario {
+        name: "postgres-session-killed",
+        text: "kill -9 of one session of booking, five times: PostgreSQL ends all sessions and recovers",
+        run: |context| {
+            Box::pin(async move {
+                for _ in 0..context.times(5) {
+                    context.begin("kill -9 of a session", "postgres", false);
+                    context.installation.stores().postgres.kill_a_session().await?;
+                    context.end();
+                    context.pause(2.0, 5.0).await;
+                }
+                Ok(())
+            })
+        },
+        shape: USUAL,
+        sale_seconds: 30.0,
+    },
+    Scenario {
+        name: "postgres-failover",
+        text: "PostgreSQL dies, its standby, which each commit waits for, takes over after 0.5 to 3 s",
+        run: |context| fail_over(context, 0.0),
+        shape: with_postgres(PostgresKind::Synchronous),
+        sale_seconds: 25.0,
+    },
+    Scenario {
+        name: "postgres-failover-asynchronous",
+        text: "PostgreSQL dies, its standby takes over, for which no commit waits and which lacks the last 0.5 to 2 s",
+        run: |context| fail_over(context, 2.0),
+        shape: with_postgres(PostgresKind::Asynchronous),
         sale_seconds: 25.0,
     },
     Scenario {
@@ -110,9 +144,9 @@ pub const LIST: &[Scenario] = &[
                 context.installation.disk.as_ref().context("a small disk")?.fill()?;
                 context.pause(12.0, 12.0).await;
                 context.installation.disk.as_ref().context("a small disk")?.clear()?;
-                if !context.installation.stores().postgres_runs() {
+                if !context.installation.stores().postgres.runs() {
                     context.say("PostgreSQL had given up; it is started again");
-                    context.installation.stores().start_postgres().await?;
+                    context.installation.stores().postgres.start_again().await?;
                 }
                 context.end();
                 Ok(())
@@ -125,18 +159,64 @@ pub const LIST: &[Scenario] = &[
         name: "pgbouncer-postgres-stopped",
         text: "PgBouncer in session mode before PostgreSQL, which stands still for 4 to 7 s, twice",
         run: |context| stop(context, 4.0, 7.0, 2),
-        shape: Shape { pgbouncer: true, ..USUAL },
+        shape: Shape { pgbouncer: Some(Pooling::Session), ..USUAL },
         sale_seconds: 25.0,
     },
+    Scenario {
+        name: "pgbouncer-killed",
+        text: "kill -9 of PgBouncer (transaction mode from 1.21 on, else session mode), back after 0.2 to 3 s, four times",
+        run: |context| {
+            Box::pin(async move {
+                for _ in 0..context.times(4) {
+                    let down = context.time(0.2, 3.0);
+                    context.begin("kill -9 and start", "pgbouncer", false);
+                    let bouncer = context.installation.stores().postgres.bouncer.as_mut().context("a PgBouncer")?;
+                    bouncer.kill().await;
+                    sleep(down).await;
+                    bouncer.start_again().await?;
+                    context.end();
+                    context.pause(3.0, 6.0).await;
+                }
+                Ok(())
+            })
+        },
+        shape: Shape { pgbouncer: Some(Pooling::TransactionIfPossible), ..USUAL },
+        sale_seconds: 30.0,
+    },
 ];
+
+const fn with_postgres(postgres: PostgresKind) -> Shape {
+    Shape { stores: StoresShape { postgres, ..USUAL.stores }, ..USUAL }
+}
+
+/// The primary dies; the standby, which had heard nothing for up to so many seconds, takes over.
+fn fail_over(context: &mut Context, behind: f64) -> Doing<'_> {
+    Box::pin(async move {
+        context.pause(1.0, 4.0).await;
+        context.begin("failover", "postgres", false);
+        if behind > 0.0 {
+            context.commits_may_be_lost();
+            context.installation.stores().postgres.stop_replication();
+            context.pause(behind / 4.0, behind).await;
+        }
+        context.installation.stores().postgres.kill().await;
+        context.pause(0.5, 3.0).await;
+        let port = context.installation.stores().postgres.promote().await?;
+        for edge in context.installation.edges_of(Kind::Booking, "postgres") {
+            context.installation.edge(&edge).redirect(&[port]);
+        }
+        context.end();
+        Ok(())
+    })
+}
 
 fn stop(context: &mut Context, from: f64, to: f64, times: usize) -> Doing<'_> {
     Box::pin(async move {
         for _ in 0..context.times(times) {
             context.begin("SIGSTOP", "postgres", false);
-            context.installation.stores().signal_postgres(Signal::Stop);
+            context.installation.stores().postgres.signal(Signal::Stop);
             context.pause(from, to).await;
-            context.installation.stores().signal_postgres(Signal::Continue);
+            context.installation.stores().postgres.signal(Signal::Continue);
             context.end();
             context.pause(3.0, 6.0).await;
         }
@@ -145,7 +225,7 @@ fn stop(context: &mut Context, from: f64, to: f64, times: usize) -> Doing<'_> {
 }
 
 async fn run(context: &mut Context, statements: &[&'static str]) -> Result<()> {
-    let mut connection = context.installation.stores().connect_database().await?;
+    let mut connection = context.installation.stores().postgres.connect().await?;
     for statement in statements {
         connection.execute(*statement).await?;
     }
@@ -154,7 +234,7 @@ async fn run(context: &mut Context, statements: &[&'static str]) -> Result<()> {
 
 fn lock<'c>(context: &'c mut Context, statement: &'static str) -> Doing<'c> {
     Box::pin(async move {
-        let mut connection = context.installation.stores().connect_database().await?;
+        let mut connection = context.installation.stores().postgres.connect().await?;
         context.begin(statement, "postgres", false);
         // Booking has the server end transactions of its role that stand idle; this one stands for what it does not end.
         connection.execute("SET idle_in_transaction_session_timeout = 0").await?;
@@ -169,7 +249,7 @@ fn lock<'c>(context: &'c mut Context, statement: &'static str) -> Doing<'c> {
 
 fn end_sessions<'c>(context: &'c mut Context, which: &'static str, from: f64, to: f64) -> Doing<'c> {
     Box::pin(async move {
-        let mut connection = context.installation.stores().connect_database().await?;
+        let mut connection = context.installation.stores().postgres.connect().await?;
         let statement = format!(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'stanchion-booking' AND {which}"
         );

@@ -3,7 +3,7 @@
 use super::USUAL;
 use crate::{
     context::Context,
-    installation::Kind,
+    installation::{Kind, Shape},
     scenario::{Doing, Scenario},
 };
 
@@ -27,6 +27,25 @@ pub const LIST: &[Scenario] = &[
         run: |context| kill(context, &[Kind::Gateway], 4, 2.0, 5.0),
         shape: USUAL,
         sale_seconds: 25.0,
+    },
+    Scenario {
+        name: "gateway-killed-big-crowd",
+        text: "kill -9 of one of two gateways with 10,000 users on WebSockets, who are led to the other; back after 20 s",
+        run: |context| {
+            Box::pin(async move {
+                context.pause(1.0, 4.0).await;
+                let names = context.installation.names(Kind::Gateway);
+                let name = context.choose(&names);
+                context.begin("kill -9", &name, true);
+                context.installation.member(&name).kill().await;
+                context.pause(20.0, 20.0).await;
+                context.installation.member(&name).start().await?;
+                context.end();
+                Ok(())
+            })
+        },
+        shape: Shape { big_crowd: Some(10_000), ..USUAL },
+        sale_seconds: 100.0,
     },
     Scenario {
         name: "worker-killed",

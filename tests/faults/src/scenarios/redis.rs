@@ -1,14 +1,13 @@
 //! Redis stands still, forgets, dies, or gives way to its replica.
 
-use std::time::Duration;
-
+use anyhow::Result;
 use rand::seq::SliceRandom;
-use stanchion_tests::process::Signal;
+use stanchion_tests::{process::Signal, redis_cluster::Server};
 
 use super::{USUAL, with_redis};
 use crate::{
     context::Context,
-    installation::RedisKind,
+    installation::{PREFIX, RedisKind},
     scenario::{Doing, Scenario},
 };
 
@@ -41,6 +40,27 @@ pub const LIST: &[Scenario] = &[
         run: restart,
         shape: with_redis(RedisKind::Appending),
         sale_seconds: 25.0,
+    },
+    Scenario {
+        name: "redis-killed-snapshot",
+        text: "kill -9 of Redis, back with a snapshot that is 0.5 to 5 s old, twice",
+        run: |context| {
+            Box::pin(async move {
+                for _ in 0..context.times(2) {
+                    context.pause(0.5, 4.0).await;
+                    context.installation.stores().save_redis().await?;
+                    context.pause(0.5, 5.0).await;
+                    let down = context.time(0.2, 1.5);
+                    context.begin("kill -9 and start with an old snapshot", "redis", true);
+                    context.installation.stores().restart_redis(down).await;
+                    context.end();
+                    context.pause(6.0, 9.0).await;
+                }
+                Ok(())
+            })
+        },
+        shape: USUAL,
+        sale_seconds: 35.0,
     },
     Scenario {
         name: "redis-failover",
@@ -102,13 +122,13 @@ pub const LIST: &[Scenario] = &[
     },
     Scenario {
         name: "redis-cluster-primary-killed",
-        text: "kill -9 of one primary of three in a Redis Cluster",
+        text: "kill -9 of the primary of a Redis Cluster that serves the event",
         run: |context| {
             Box::pin(async move {
                 context.pause(1.0, 3.0).await;
-                let at = usize::from(context.time(0.0, 3.0) >= Duration::from_secs(1)) + 1;
-                context.begin("kill -9", "a primary of the cluster", true);
-                context.installation.stores().kill_primary(at - 1)?;
+                let primary = primary_of_the_event(context).await?;
+                context.begin("kill -9", "the primary of the event", true);
+                primary.kill();
                 // The fault is over once the replica has taken over: the cluster takes a silent primary for dead after a second.
                 context.pause(2.0, 2.0).await;
                 context.end();
@@ -118,10 +138,42 @@ pub const LIST: &[Scenario] = &[
         shape: with_redis(RedisKind::Cluster),
         sale_seconds: 25.0,
     },
+    Scenario {
+        name: "redis-cluster-primary-stopped",
+        text: "SIGSTOP of the primary of a Redis Cluster that serves the event for 10 s: its replica takes over after 1 s",
+        run: stop_primary,
+        shape: with_redis(RedisKind::Cluster),
+        sale_seconds: 30.0,
+    },
+    Scenario {
+        name: "redis-cluster-primary-frozen",
+        text: "the same for 10 s in a cluster that waits longer for a primary: nobody takes over",
+        run: stop_primary,
+        shape: with_redis(RedisKind::PatientCluster),
+        sale_seconds: 30.0,
+    },
 ];
 
 fn redis_edges(context: &Context) -> Vec<String> {
     context.installation.edges().into_iter().filter(|edge| edge.ends_with("-redis")).collect()
+}
+
+async fn primary_of_the_event(context: &mut Context) -> Result<Server> {
+    let key = format!("{PREFIX}:{{{}}}:meta", context.event);
+    context.installation.stores().primary_of(&key).await
+}
+
+fn stop_primary(context: &mut Context) -> Doing<'_> {
+    Box::pin(async move {
+        context.pause(1.0, 3.0).await;
+        let primary = primary_of_the_event(context).await?;
+        context.begin("SIGSTOP for 10 s", "the primary of the event", true);
+        primary.signal("-STOP");
+        context.pause(10.0, 10.0).await;
+        primary.signal("-CONT");
+        context.end();
+        Ok(())
+    })
 }
 
 fn flush(context: &mut Context, times: usize) -> Doing<'_> {

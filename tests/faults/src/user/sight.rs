@@ -75,6 +75,7 @@ impl Sight {
     /// The user asks to leave.
     pub(super) fn leaves(&mut self) {
         self.leaves = true;
+        self.see(Seen::Leaves);
     }
 
     /// The line says that the user has left.

@@ -498,6 +498,7 @@ impl Line {
         Addressed { nodes: self.drop_place(&user), user, what }
     }
 
+    /// A line that leapt has taken no acknowledgement meanwhile: the time for them begins again.
     fn review_unacknowledged(&mut self, now: Timestamp, lapsed: &mut Vec<Addressed<Lapse>>) -> Vec<Addressed<Grant>> {
         let mut again = Vec::new();
         for user in self.unacknowledged.due(now, SWEEP_LIMIT) {

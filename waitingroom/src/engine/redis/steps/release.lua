@@ -79,6 +79,7 @@ local function take_back(user, entry)
   keep(user, { number = entry.number, standing = 'r', unclaimed = unclaimed, nodes = '', pass = '' })
 end
 
+-- A line that leapt has taken no acknowledgement meanwhile: the time for them begins again.
 local function review_unacknowledged()
   for _, member in ipairs(due(UNACKED, now)) do
     local user, entry = member[1], member[2]
