@@ -172,12 +172,20 @@ async fn create(
     }))
 }
 
+/// An operator tries again after a 503, as with a crowd that has just arrived on a busy machine.
 async fn open(http: &Client, context: &Context, sale: &Sale) -> Result<()> {
     let booking = &context.installation.urls(Kind::Booking)[0];
-    let request = http.put(format!("{booking}/api/v1/admin/events/{}/queue", sale.event));
-    let request = request.bearer_auth(tokens::operator()).timeout(ANSWER).json(&json!({"state": "open"}));
-    request.send().await?.error_for_status()?;
-    Ok(())
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let request = http.put(format!("{booking}/api/v1/admin/events/{}/queue", sale.event));
+        let request = request.bearer_auth(tokens::operator()).timeout(ANSWER).json(&json!({"state": "open"}));
+        let response = request.send().await?;
+        if response.status() != 503 || Instant::now() > until {
+            response.error_for_status()?;
+            return Ok(());
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
 }
 
 /// Waits for all; a client that failed is a fault of the run.
