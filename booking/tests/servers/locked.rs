@@ -28,7 +28,9 @@ async fn a_locked_zone_costs_its_own_requests_only() {
         store.create_event(event, &operator(NOW)).await.unwrap();
     }
     let of = |user: &str| {
-        [reservation(&event, 0, user, 1), reservation(&event, 1, user, 1), reservation(&elsewhere, 0, user, 1)]
+        // Of several users: those of one user wait for each other, since all count against their limit.
+        let [first, second] = [1, 2].map(|of_them| format!("{user}-{of_them}"));
+        [reservation(&event, 0, &first, 1), reservation(&event, 1, &second, 1), reservation(&elsewhere, 0, &first, 1)]
     };
     let (due, wished) = (of("due"), of("wished"));
     let mut over = due.clone();
