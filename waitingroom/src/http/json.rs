@@ -74,11 +74,20 @@ fn says_json(request: &Request) -> bool {
     kind.eq_ignore_ascii_case("application/json") || kind.to_ascii_lowercase().ends_with("+json")
 }
 
-/// A value from JSON.
+/// A value from a JSON object.
 ///
 /// # Errors
-/// 400 for text that is not JSON, 422 naming the field for JSON that is not of the required form.
+/// 400 for text that is not JSON or no object, 422 naming the field for JSON that is not of the required form.
 pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Serde takes an array for a structure's fields in their order, and an empty one for a structure of optional fields.
+    if body.trim_ascii_start().starts_with(b"[") {
+        serde_json::from_slice::<serde::de::IgnoredAny>(body).map_err(|_| malformed(body))?;
+        return Err(Problem::new(
+            Code::Malformed,
+            "the body is not of the required form: an array, where an object is expected",
+        ));
+    }
+
     // What is right is read in one go; only what is not is looked at closely.
     serde_json::from_slice(body).or_else(|_| from_slice_closely(body))
 }
@@ -213,6 +222,23 @@ mod tests {
 
     fn refusal(body: &str) -> Problem {
         from_slice::<Order>(body.as_bytes()).unwrap_err()
+    }
+
+    /// All of whose fields are optional: nothing is missing in an empty array.
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    #[expect(dead_code, reason = "only the errors are of interest")]
+    struct Choice {
+        event_id: Option<crate::ids::EventId>,
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        for body in ["[]", " [null]", "[\"c0000000-0000-4000-8000-000000000000\"]", "["] {
+            assert_eq!(from_slice::<Choice>(body.as_bytes()).unwrap_err().code, Code::Malformed, "{body}");
+        }
+        assert_eq!(refusal("[\"c0000000-0000-4000-8000-000000000000\", 1]").code, Code::Malformed);
+        assert!(from_slice::<Choice>(b"{}").is_ok());
     }
 
     #[test]
