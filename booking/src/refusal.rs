@@ -102,7 +102,7 @@ impl Refusal {
     /// The label of metrics.
     pub fn code(&self) -> Code {
         match self {
-            Self::EventNotFound | Self::Engine(EngineError::UnknownEvent) => Code::EventNotFound,
+            Self::EventNotFound => Code::EventNotFound,
             Self::ShowNotFound => Code::ShowNotFound,
             Self::ZoneNotFound => Code::ZoneNotFound,
             Self::BookingNotFound => Code::BookingNotFound,
@@ -136,9 +136,7 @@ impl Refusal {
 
     fn detail(&self) -> String {
         match self {
-            Self::EventNotFound | Self::Engine(EngineError::UnknownEvent) => {
-                "there is no event with this event_id".into()
-            }
+            Self::EventNotFound => "there is no event with this event_id".into(),
             Self::ShowNotFound => "the event has no show with this show_id".into(),
             Self::ZoneNotFound => "the show has no zone with this zone_id".into(),
             Self::BookingNotFound => "you have no booking with this id".into(),
@@ -206,5 +204,18 @@ fn log(refusal: &Refusal) {
         Refusal::Store(error) => tracing::warn!(%error, "a request failed at the database"),
         Refusal::Engine(error) => tracing::warn!(%error, "a request failed at the engine"),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The catalogue says which events there are. An engine that does not know one has lost it, and gets it back.
+    #[test]
+    fn a_line_that_is_lost_again_while_it_is_rebuilt_is_no_unknown_event() {
+        let lost = Refusal::from(EngineError::UnknownEvent);
+        assert_eq!((lost.code(), lost.field()), (Code::Unavailable, None));
+        assert_eq!(Refusal::EventNotFound.code(), Code::EventNotFound);
     }
 }
