@@ -196,7 +196,12 @@ impl Desk {
         match refused {
             ReserveOutcome::Replayed(earlier) => self.await_booking(earlier).await,
             ReserveOutcome::Mismatch => Err(Refusal::IdempotencyMismatch),
-            ReserveOutcome::PassUsed(_) => self.made_before(wish).await?.ok_or(Refusal::PassUsed),
+            ReserveOutcome::PassUsed(earlier) => match self.made_before(wish).await? {
+                Some(booking) => Ok(booking),
+                // It is final, so the database has to know of it: what came of the earlier request may be undecided for longer than its key,
+                // which ends with the hold, is remembered.
+                None => self.await_booking(earlier).await.and(Err(Refusal::PassUsed)),
+            },
             ReserveOutcome::PassExpired => self.made_before(wish).await?.ok_or(Refusal::PassExpired),
             ReserveOutcome::PassRevoked => self.made_before(wish).await?.ok_or(Refusal::PassRevoked),
             ReserveOutcome::UserLimit(room) => Err(Refusal::UserLimit(room)),
@@ -219,7 +224,7 @@ impl Desk {
         }
     }
 
-    /// The booking of an attempt that the engine knows; its commit may be under way.
+    /// The booking of a hold that the engine knows; its commit may be under way.
     async fn await_booking(&self, booking: BookingId) -> Result<Booking, Refusal> {
         let until = Instant::now() + IN_FLIGHT;
         loop {
@@ -227,7 +232,7 @@ impl Desk {
                 return Ok(found);
             }
             if Instant::now() >= until {
-                return Err(Refusal::NotNow("the same request is still under way"));
+                return Err(Refusal::NotNow("an earlier request is still under way"));
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

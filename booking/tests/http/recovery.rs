@@ -8,9 +8,10 @@ use booking::{
 };
 use serde_json::json;
 use waitingroom::{
+    absence::Presence,
     engine::{SharedEngine, memory::MemoryEngine},
     line::{QueuePatch, QueueSettings, SaleState},
-    seats::{SeatSnapshot, ZoneSeats},
+    seats::{Reserve, ReserveOutcome, SeatSnapshot, ZoneSeats},
 };
 
 use super::shop::{Shop, admin, token};
@@ -64,6 +65,46 @@ async fn an_event_that_the_engine_lost_while_running_is_rebuilt_for_the_request(
     let answer = shop.reserve("bob", &pass, Some("k1"), 0, 2).await;
     assert_eq!(answer.status, 201, "a pass of the lost line is live: {answer:?}");
     assert_eq!(shop.left().await, [15, 2]);
+}
+
+#[tokio::test]
+async fn a_pass_is_used_once_the_database_has_its_booking() {
+    let shop = Shop::open().await;
+    let (ann, pass, now) = ("ann".parse().unwrap(), shop.pass("ann").await, shop.clock.now());
+    let place = shop.engine.resume(shop.event, &ann, &Presence::Poll, now).await.unwrap().unwrap();
+    let grant = place.grant.unwrap();
+    // A hold whose commit never comes, of an instance that is gone.
+    let lost = Reserve {
+        event_id: shop.event,
+        user: ann,
+        zone_id: shop.zones[0].parse().unwrap(),
+        quantity: 1,
+        pass_id: grant.pass_id,
+        pass_epoch: place.epoch,
+        pass_expires_at: grant.expires_at,
+        idempotency: None,
+        booking_id: uuid::Uuid::now_v7().into(),
+        hold_expires_at: now.plus(Duration::from_secs(600)),
+        user_limit: 10,
+    };
+    assert_eq!(shop.engine.reserve(&lost, now).await.unwrap(), ReserveOutcome::Held);
+    let undecided = shop.reserve("ann", &pass, Some("k2"), 0, 2).await;
+    assert_eq!((undecided.status.as_u16(), undecided.code()), (503, "UNAVAILABLE"));
+
+    shop.wait(9).await;
+    let given_back = async {
+        loop {
+            let answer = shop.reserve("ann", &pass, Some("k2"), 0, 2).await;
+            match answer.status.as_u16() {
+                503 => tokio::time::sleep(Duration::from_millis(20)).await,
+                _ => return answer,
+            }
+        }
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(10), given_back).await.expect("the pass is given back");
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let used = shop.reserve("ann", &pass, Some("k3"), 0, 2).await;
+    assert_eq!((used.status.as_u16(), used.code()), (409, "PASS_USED"));
 }
 
 #[tokio::test]

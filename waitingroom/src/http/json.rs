@@ -227,7 +227,6 @@ mod tests {
     /// All of whose fields are optional: nothing is missing in an empty array.
     #[derive(Debug, Default, Deserialize)]
     #[serde(default)]
-    #[expect(dead_code, reason = "only the errors are of interest")]
     struct Choice {
         event_id: Option<crate::ids::EventId>,
     }
