@@ -25,7 +25,7 @@ use waitingroom::{
 
 use self::places::GuestPlaces;
 pub(crate) use self::places::Stay;
-use crate::Gateway;
+use crate::{Gateway, desk::Kept};
 
 /// A burst of new guests is allowed again after this many seconds.
 const REFILL_SECONDS: u32 = 40;
@@ -110,12 +110,12 @@ impl Gateway {
         caller: &Identity,
         address: IpAddr,
         presence: Presence,
-        ticket: Option<&str>,
+        kept: Kept<'_>,
     ) -> Result<(bool, Place), Problem> {
-        let Some(made) = caller.guest else { return self.take_place(event, &caller.user, presence, ticket).await };
+        let Some(made) = caller.guest else { return self.take_place(event, &caller.user, presence, kept).await };
         let (door, user) = (&self.0.guest_door, &caller.user);
         let known = door.places.knows(event, user);
-        let has_ticket = || ticket.is_some_and(|ticket| self.0.with.tickets.verify(ticket, event, user).is_some());
+        let has_ticket = || kept.ticket.is_some_and(|ticket| self.0.with.tickets.verify(ticket, event, user).is_some());
         let is_old = self.0.with.clock.now().since(made) > door.limits.join_for;
         let refusal: Option<fn() -> Problem> = if !known && is_old && !has_ticket() {
             Some(too_old)
@@ -125,7 +125,7 @@ impl Gateway {
             Some(too_many)
         };
         let Some(refusal) = refusal else {
-            let taken = self.take_place(event, user, presence, ticket).await;
+            let taken = self.take_place(event, user, presence, kept).await;
             if taken.is_err() && !known {
                 door.places.leave(event, user);
             }

@@ -94,25 +94,36 @@ impl Drop for Arrival {
     }
 }
 
+/// What a client kept of its place.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Kept<'a> {
+    pub(crate) ticket: Option<&'a str>,
+    /// The position that it was told last with the ticket.
+    pub(crate) position: Option<u32>,
+}
+
 impl Gateway {
     /// Presence by a connection of this node.
     pub(crate) fn here(&self) -> Presence {
         Presence::Node(self.0.config.node.clone())
     }
 
-    /// Takes a place or finds the user's own; true where it is new.
+    /// Takes a place or finds the user's own; true where it is new. What client and node remember of a line that was lost binds this one:
+    /// its position does not grow.
     pub(crate) async fn take_place(
         &self,
         event: EventId,
         user: &UserId,
         presence: Presence,
-        ticket: Option<&str>,
+        kept: Kept<'_>,
     ) -> Result<(bool, Place), Problem> {
         let seen = self.0.registry.remembered(event, user);
-        let ticket = ticket.and_then(|ticket| self.0.with.tickets.verify(ticket, event, user));
+        let ticket = kept.ticket.and_then(|ticket| self.0.with.tickets.verify(ticket, event, user));
+        let of_client = ticket.clone().zip(kept.position).map(|(ticket, told)| Seen::by_client(ticket, told));
         let ticket = ticket.or_else(|| seen.as_ref().map(Seen::ticket));
         let (new, place) = self.seat(event, user, presence.clone(), ticket).await?;
-        match seen.filter(|seen| seen.is_of_another_line(&place)) {
+        let of_another_line = [seen, of_client].into_iter().flatten().filter(|seen| seen.is_of_another_line(&place));
+        match of_another_line.min_by_key(|seen| seen.told) {
             Some(seen) => {
                 Ok((new, self.bring_back(event, user, presence, &seen).await.ok().flatten().unwrap_or(place)))
             }
@@ -120,7 +131,7 @@ impl Gateway {
         }
     }
 
-    /// Takes a user who is remembered here back into their line, with what they were told in it.
+    /// Takes a user who is remembered back into their line, with what they were told in it.
     async fn bring_back(
         &self,
         event: EventId,

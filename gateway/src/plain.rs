@@ -37,6 +37,7 @@ use self::{
 use crate::{
     Gateway,
     assets::{self, CONTENT_SECURITY_POLICY},
+    desk::Kept,
     origin,
 };
 
@@ -116,7 +117,7 @@ async fn join(
     let mut back = back_to(event);
     let address = gateway.0.guest_door.address(peer, &headers);
     if let Some(guest) = gateway.guest(&headers) {
-        match gateway.admit_to_line(event, &guest, address, Presence::Poll, None).await {
+        match gateway.admit_to_line(event, &guest, address, Presence::Poll, Kept::default()).await {
             Ok((_, place)) => {
                 let _ = gateway.told_by_poll(event, &guest.user, place); // the page that follows says what can be told
                 return back;
@@ -132,7 +133,7 @@ async fn join(
         }
         Err(problem) => return refused(&headers, &problem),
     };
-    match gateway.admit_to_line(event, &guest, address, Presence::Poll, None).await {
+    match gateway.admit_to_line(event, &guest, address, Presence::Poll, Kept::default()).await {
         Ok((_, place)) => {
             let _ = gateway.told_by_poll(event, &guest.user, place); // the page that follows says what can be told
             back

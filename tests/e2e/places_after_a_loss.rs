@@ -214,6 +214,19 @@ async fn nobody_loses_their_place_and_no_position_is_wrong() {
     }
 }
 
+/// Waits until the embedded default has written down that a line has come as far as this.
+async fn checkpoint_reaches(stack: &Stack, furthest: &'static str, number: i64) {
+    let file = stack.data_directory().join("stanchion.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).read_only(true);
+    let database = sqlx::SqlitePool::connect_with(options).await.expect("the database can be read");
+    eventually("the checkpoint", || async {
+        let written = sqlx::query_scalar::<_, i64>(furthest).fetch_one(&database).await;
+        (written.expect("the events") >= number).then_some(())
+    })
+    .await;
+    database.close().await;
+}
+
 /// The embedded default keeps its line in memory: its end is a loss, and only what the clients have kept brings them back.
 async fn nobody_loses_their_place_over_a_restart(signal: Signal) {
     let mut stack = Stack::embedded().await;
@@ -225,15 +238,7 @@ async fn nobody_loses_their_place_over_a_restart(signal: Signal) {
         tickets.push(sale.join(&stack.gateway(0).by(visitor)).await.expect(201)["ticket"].clone());
     }
     sale.open(&stack.operator()).await;
-    let file = stack.data_directory().join("stanchion.db");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).read_only(true);
-    let database = sqlx::SqlitePool::connect_with(options).await.expect("the database can be read");
-    eventually("some to be released", || async {
-        let head = sqlx::query_scalar::<_, i64>("SELECT max(line_head) FROM events").fetch_one(&database).await;
-        (head.expect("the events") >= 5).then_some(())
-    })
-    .await;
-    database.close().await;
+    checkpoint_reaches(&stack, "SELECT max(line_head) FROM events", 5).await;
     stack.restart(signal).await;
 
     let gateway = stack.gateway(0);
@@ -264,4 +269,53 @@ async fn nobody_loses_their_place_over_the_end_of_the_embedded_default() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_loses_their_place_over_a_crash_of_the_embedded_default() {
     nobody_loses_their_place_over_a_restart(Signal::Kill).await;
+}
+
+/// With the process, what it told is gone; the client says it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_says_its_position_is_told_none_greater_after_a_crash_of_the_embedded_default() {
+    let mut stack = Stack::embedded().await;
+    let sale = Draft::new(&[100]).paused().create(&stack.operator()).await;
+    let leavers = Visitor::many("leaver", 3);
+    for visitor in &leavers {
+        sale.join(&stack.gateway(0).by(visitor)).await.expect(201);
+    }
+    let stayers = Visitor::many("stayer", 3);
+    let mut tickets = Vec::new();
+    for visitor in &stayers {
+        tickets.push(sale.join(&stack.gateway(0).by(visitor)).await.expect(201)["ticket"].clone());
+    }
+    for visitor in &leavers {
+        stack.gateway(0).by(visitor).delete(&format!("/queue/leave?event_id={}", sale.event)).await.expect(200);
+    }
+    let told = sale.place(&stack.gateway(0).by(&stayers[2])).await.expect(200)["position"].clone();
+    assert_eq!(told, 3);
+    checkpoint_reaches(&stack, "SELECT max(line_sequence) FROM events", 6).await;
+    stack.restart(Signal::Kill).await;
+
+    let (gateway, mut socket) = (stack.gateway(0), Socket::open(stack.gateway_url(0), &stayers[1]).await);
+    let bound = socket.join(&sale.event, tickets[1].as_str()).await;
+    assert!(matches!(bound, ServerMessage::Queued { position: 5, .. }), "nothing was said: {bound:?}");
+    socket.say(json!({"type": "join", "event_id": sale.event, "ticket": tickets[1], "position": 2})).await;
+    let placed = |message| matches!(message, ServerMessage::Queued { .. }).then_some(message);
+    let placed = socket.until("the place", placed).await;
+    assert!(matches!(placed, ServerMessage::Queued { position: 2, .. }), "{placed:?}");
+    let join = json!({"event_id": sale.event, "ticket": tickets[2], "position": told});
+    let last = gateway.by(&stayers[2]);
+    assert_eq!(last.post("/queue/join", &join).await.expect(201)["position"], told);
+
+    let of_another = json!({"event_id": sale.event, "ticket": tickets[2], "position": 1});
+    let first = gateway.by(&stayers[0]);
+    assert!(first.post("/queue/join", &of_another).await.asks_to_wait(), "the ticket of another brings nobody back");
+    for refused in [json!(-1), json!(1.5), json!("3"), json!(4_294_967_296_u64)] {
+        let join = json!({"event_id": sale.event, "ticket": tickets[2], "position": refused});
+        let problem = last.post("/queue/join", &join).await.expect(422);
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("position")), "{problem}");
+    }
+    let exact = eventually("the line to be counted", || async {
+        let place = sale.place(&last).await.expect(200);
+        (place["total_in_queue"] == 2).then(|| place["position"].clone())
+    })
+    .await;
+    assert_eq!(exact, 2);
 }

@@ -115,7 +115,7 @@ fn users() -> usize {
     std::env::var("RECOVERY_USERS").map_or(40, |users| users.parse().expect("RECOVERY_USERS is a number"))
 }
 
-/// Newcomers are taken in as soon as everybody is back; before, nobody knew whether all were, and everybody had five seconds.
+/// Newcomers are taken in as soon as everybody is back; before, nobody knew whether all were, and everybody had four seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_is_whole_again_as_soon_as_everybody_is_back() {
     let stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;

@@ -533,7 +533,7 @@ pub const UNSERVED_PASSES: usize = 65_536;
 pub const AFTER_FREEZE: Duration = Duration::from_secs(3);
 
 /// How long ticket holders have to return, in their old order, after a line was lost.
-pub const RECOVERY: Duration = Duration::from_secs(5);
+pub const RECOVERY: Duration = Duration::from_secs(4);
 
 /// Numbers that may have been given out between what is remembered of a lost line, about a second old, and the loss.
 pub const SEQUENCE_RESERVE: u64 = 1_000_000;

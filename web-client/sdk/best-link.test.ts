@@ -15,6 +15,7 @@ const ready = { ...place, position: 0, is_ready: true, pass_id: "p", queue_pass:
 type Answer = { status?: number; body?: unknown; headers?: Record<string, string> } | "none" | { stream: string };
 let answers: Record<string, () => Answer>;
 let requests: string[];
+let bodies: unknown[];
 let states: ConnectionState[];
 let heard: ServerMessage[];
 let link: BestLink;
@@ -22,6 +23,7 @@ let link: BestLink;
 async function answer(url: string | URL | Request, request?: RequestInit): Promise<Response> {
   const route = `${request?.method ?? "GET"} ${new URL(String(url)).pathname.replace("/api/v1", "")}`;
   requests.push(route);
+  if (typeof request?.body === "string") bodies.push(JSON.parse(request.body));
   const given: Answer = answers[route]?.() ?? refusal(404, "NOT_IN_QUEUE");
   if (given === "none") throw new TypeError("network");
   const headers = { "Content-Type": "text/event-stream" };
@@ -60,6 +62,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   FakeSocket.all = [];
   requests = [];
+  bodies = [];
   states = [];
   heard = [];
   answers = {
@@ -105,6 +108,20 @@ test("a stream that says nothing leads to polling", async () => {
   await vi.advanceTimersByTimeAsync(6_000);
   expect(heard.filter(({ type }) => type === "pass").at(-1)).toMatchObject({ pass_id: "p", queue_pass: "jwt" });
   expect(heard.at(-1)).toEqual({ type: "event", event_id, state: "open" });
+});
+
+test("after a refusal, ticket and position are shown again", async () => {
+  answers["GET /queue/position/e/stream"] = () => stream();
+  await refuseSockets();
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(last()).toEqual({ state: "connected", via: "polling" });
+  answers["POST /queue/join"] = () => ({ body: { ...place, ticket: "t2", position: 2 } });
+  answers["GET /queue/position/e"] = () => refusal(503, "UNAVAILABLE");
+  await vi.advanceTimersByTimeAsync(8_000);
+  expect(bodies.at(-1)).toEqual({ event_id, ticket: "t", position: 3 });
+  expect(heard.at(-1)).toMatchObject({ type: "queued", ticket: "t2", position: 2 });
+  await vi.advanceTimersByTimeAsync(8_000);
+  expect(bodies.at(-1)).toEqual({ event_id, ticket: "t2", position: 2 });
 });
 
 test("a socket that works again is used, and HTTP falls silent", async () => {

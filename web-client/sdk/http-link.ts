@@ -74,11 +74,12 @@ export class HttpLink extends StatedLink implements Link {
     for (let joined = false; !line.stop.signal.aborted; ) {
       try {
         if (joined) await this.#listen(line);
-        else this.#place(line, await this.#rest.join(join), "polling");
+        else this.#place(line, await this.#rest.join(line.join), "polling");
         joined = true;
         failures = 0;
       } catch (error) {
         if (line.stop.signal.aborted) return;
+        joined = false; // a line that was lost may know only whoever shows their ticket
         const in_ms = this.#failed(eventId, error, failures++);
         if (in_ms !== undefined) await this.#wait(line, in_ms);
       }
@@ -136,6 +137,7 @@ export class HttpLink extends StatedLink implements Link {
     if (this.current.state !== "connected" || this.current.via !== via) this.enter({ state: "connected", via });
     const { is_ready, pass_id, queue_pass, queue_pass_expires_at: expires_at, hold, left, ...rest } = place;
     line.pass = queue_pass;
+    line.join = { ...line.join, ...place };
     if (!is_ready || !pass_id || !queue_pass || !expires_at) return this.#tell({ type: "queued", ...rest });
     this.#tell({ type: "pass", event_id: place.event_id, pass_id, queue_pass, expires_at, hold, left });
   }

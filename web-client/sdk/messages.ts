@@ -8,7 +8,7 @@ export const wish = record({ show_id: optional(text), zone_id: text, quantity: c
 
 export const clientShapes = {
   connect: { token: text },
-  join: { event_id: text, ticket: optional(text), wish: optional(list(wish)) },
+  join: { event_id: text, ticket: optional(text), position: optional(count), wish: optional(list(wish)) },
   ack: { pass_id: text },
   reserve: { event_id: text, show_id: text, zone_id: text, quantity: count, idempotency_key: text },
   leave: { event_id: text },

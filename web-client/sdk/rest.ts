@@ -50,8 +50,8 @@ export class Rest {
     return this.call("GET", `/queue/position/${encodeURIComponent(eventId)}`, undefined, {}, "ticket");
   }
 
-  join({ event_id, ticket, wish }: Omit<ClientMessages["join"], "type">): Promise<Place> {
-    return this.call("POST", "/queue/join", { event_id, ticket, wish }, {}, "ticket");
+  join({ event_id, ticket, position, wish }: Omit<ClientMessages["join"], "type">): Promise<Place> {
+    return this.call("POST", "/queue/join", { event_id, ticket, position, wish }, {}, "ticket");
   }
 
   leave(eventId: string): Promise<unknown> {

@@ -77,7 +77,7 @@ describe("the ticket", () => {
     FakeSocket.last.accepts();
     queued(40);
     reconnect();
-    expect(joins()).toEqual([{ type: "join", event_id, ticket: "ticket-1" }]);
+    expect(joins()).toEqual([{ type: "join", event_id, ticket: "ticket-1", position: 40 }]);
   });
 
   test("is presented again after a reload", () => {
@@ -87,7 +87,7 @@ describe("the ticket", () => {
     load();
     room.join(event_id);
     FakeSocket.last.accepts();
-    expect(joins()).toEqual([{ type: "join", event_id, ticket: "ticket-1" }]);
+    expect(joins()).toEqual([{ type: "join", event_id, ticket: "ticket-1", position: 40 }]);
   });
 
   test("is not presented for another user", () => {
@@ -140,7 +140,7 @@ describe("a line that began anew", () => {
     queued(45, ticket(41, "two"));
     expect(positions()).toEqual([40, 40]);
     reconnect();
-    expect(joins()).toEqual([{ type: "join", event_id, ticket: ticket(41, "two") }]);
+    expect(joins()).toEqual([{ type: "join", event_id, ticket: ticket(41, "two"), position: 40 }]);
   });
 
   test("begins with another number where the old one is not good any more", () => {
@@ -226,7 +226,7 @@ test("a pass that was taken back brings the client into the line again, with its
     FakeSocket.last.says({ type: "error", code: "PASS_REVOKED", message: "Unclaimed.", ref });
     vi.advanceTimersByTime(20_000);
     FakeSocket.last.says({ type: "heartbeat" });
-    expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1" });
+    expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1", position: 1 });
   }
   expect(passes).toHaveBeenCalledTimes(2);
 });

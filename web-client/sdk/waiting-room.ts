@@ -107,7 +107,7 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
     const known = this.#places.find(this.#userId, eventId);
     const wish = wanted.wish ?? known?.wish;
     if (known) this.#places.keep(this.#userId, eventId, { ...known, wish });
-    this.#connection.send({ type: "join", event_id: eventId, ticket: known?.ticket, wish });
+    this.#connection.send({ type: "join", event_id: eventId, ticket: known?.ticket, position: known?.position, wish });
   }
 
   #receive(message: ServerMessage): void {

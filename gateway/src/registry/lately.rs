@@ -27,6 +27,11 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// What a client says of itself, who is here.
+    pub(crate) fn by_client((epoch, number): (Epoch, u64), told: u32) -> Self {
+        Self { epoch, number, told: told.into(), absent_from: Timestamp::default() }
+    }
+
     /// After a loss of the line, it is as good as the one that their client has not kept.
     pub(crate) fn ticket(&self) -> (Epoch, u64) {
         (self.epoch.clone(), self.number)

@@ -18,13 +18,18 @@ use waitingroom::{
 };
 
 use super::{Caller, User};
-use crate::{Gateway, desk::PlaceAnswer};
+use crate::{
+    Gateway,
+    desk::{Kept, PlaceAnswer},
+};
 
 #[derive(Deserialize)]
 pub(super) struct JoinBody {
     event_id: EventId,
     #[serde(default)]
     ticket: Option<String>,
+    #[serde(default)]
+    position: Option<u32>,
     #[serde(default)]
     wish: Vec<WishItem>,
 }
@@ -37,8 +42,8 @@ pub(super) async fn join(
 ) -> Result<Response, Problem> {
     check_wish("wish", &body.wish)?;
     let (event, user) = (body.event_id, &identity.user);
-    let ticket = body.ticket.as_deref();
-    let (new, place) = gateway.admit_to_line(event, &identity, address, Presence::Poll, ticket).await?;
+    let kept = Kept { ticket: body.ticket.as_deref(), position: body.position };
+    let (new, place) = gateway.admit_to_line(event, &identity, address, Presence::Poll, kept).await?;
     let place = gateway.told_by_poll(event, user, place)?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     let answer = gateway.answer(event, user, &place);

@@ -140,6 +140,7 @@ impl User {
             if self.sale.is_balanced && (1..=LED_PAST).contains(&refusals) {
                 continue;
             }
+            refusals = 0; // the next attempt is led past as many
             let why = match turn {
                 Ok(Turn::Done(outcome)) => return outcome,
                 Ok(Turn::Again(why)) => why,

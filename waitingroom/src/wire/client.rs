@@ -46,6 +46,9 @@ pub struct JoinLine {
     /// A ticket from before.
     #[serde(default)]
     pub ticket: Option<String>,
+    /// The position that the client was told last with this ticket: in a line that was lost since, it is told no greater one.
+    #[serde(default)]
+    pub position: Option<u32>,
     /// What the user would like, in order of preference. Absent: as before; empty: nothing any more.
     #[serde(default)]
     pub wish: Option<Vec<WishItem>>,

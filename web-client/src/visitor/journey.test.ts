@@ -177,7 +177,7 @@ describe("a reservation", () => {
     answers["POST /bookings/reserve"] = refusal(403, "PASS_REVOKED");
     await journey.purchase.reserve(order);
     expect(at()).toBe("waiting");
-    expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1" });
+    expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1", position: 3 });
     expect(journey.state.trouble?.detail).toBe("PASS_REVOKED in words.");
   });
 
@@ -348,7 +348,7 @@ test("a ready place whose pass does not come asks for it", async () => {
   await inLine();
   FakeSocket.last.says({ type: "position", event_id, position: 0, total_in_queue: 9, estimated_wait_seconds: 0 });
   await vi.advanceTimersByTimeAsync(2_000);
-  expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1" });
+  expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1", position: 0 });
 });
 
 test("a line that is being rebuilt is a passing matter, a lapsed pass is not", async () => {

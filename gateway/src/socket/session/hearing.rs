@@ -14,6 +14,7 @@ use waitingroom::{
 
 use super::{Followed, Session, broken, error};
 use crate::booking_client::Behalf;
+use crate::desk::Kept;
 use crate::socket::{End, Socket, answer_close, flush, send};
 
 /// What a join found.
@@ -102,8 +103,8 @@ impl Session<'_> {
         let (gateway, user) = (self.gateway, self.client.identity.user.clone());
         let _arrival = gateway.arrival(join.event_id, &user);
         let (identity, address) = (&self.client.identity, self.client.address);
-        let ticket = join.ticket.as_deref();
-        let (new, place) = gateway.admit_to_line(join.event_id, identity, address, gateway.here(), ticket).await?;
+        let kept = Kept { ticket: join.ticket.as_deref(), position: join.position };
+        let (new, place) = gateway.admit_to_line(join.event_id, identity, address, gateway.here(), kept).await?;
         if new && let Some(booking) = self.held_before(join).await {
             let _ = gateway.give_up(join.event_id, &user).await; // nobody needs a place for what they have
             gateway.note_left(join.event_id, &self.client.identity);

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use reqwest::{Method, RequestBuilder};
-use serde_json::{Value, json};
+use serde_json::Value;
 use stanchion_audit::Way;
 
 use super::{ANSWER, Heard, Turn, User, why};
@@ -11,6 +11,7 @@ impl User {
     pub(super) async fn by_polling(&mut self, gateway: &str) -> Result<Turn> {
         let mut heard = self.join(gateway).await?;
         loop {
+            let mut knows = true;
             match heard {
                 Heard::Pass(pass) => {
                     let turn = self.buy(pass.clone()).await?;
@@ -21,12 +22,18 @@ impl User {
                 Heard::Refused(code) => {
                     self.pause(0.7, 1.7).await;
                     match code.as_str() {
-                        "UNAVAILABLE" | "RATE_LIMITED" => {}
+                        "RATE_LIMITED" => {}
+                        // A line that was lost may know only whoever shows their ticket.
+                        "UNAVAILABLE" => knows = false,
                         _ => return Ok(Turn::Again(code)),
                     }
                 }
             }
             let gateway = self.sale.gateway(&mut self.random).to_owned();
+            if !knows {
+                heard = self.join(&gateway).await?;
+                continue;
+            }
             let path = format!("/queue/position/{}", self.sale.event);
             let request = self.to_gateway(Method::GET, &gateway, &path);
             heard = self.ask(request, &gateway).await?;
@@ -35,11 +42,7 @@ impl User {
 
     /// Joins by REST, with the ticket if there is one.
     pub(super) async fn join(&mut self, gateway: &str) -> Result<Heard> {
-        let mut body = json!({"event_id": self.sale.event});
-        if let Some(ticket) = &self.sight.ticket {
-            body["ticket"] = ticket.as_str().into();
-        }
-        let request = self.to_gateway(Method::POST, gateway, "/queue/join").json(&body);
+        let request = self.to_gateway(Method::POST, gateway, "/queue/join").json(&self.sight.join(self.sale.event));
         self.ask(request, gateway).await
     }
 

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use stanchion_audit::{Seen, Way};
 use stanchion_tests::tokens;
+use uuid::Uuid;
 
 use crate::{journal::Journal, sale::short};
 
@@ -38,6 +39,8 @@ pub(super) struct Sight {
     /// The ticket to come back with.
     pub(super) ticket: Option<String>,
     number: Option<(u64, String)>,
+    /// The position that was told last with the ticket.
+    position: Option<u64>,
     leaves: bool,
     passes: BTreeSet<String>,
     gone: BTreeSet<String>,
@@ -52,6 +55,7 @@ impl Sight {
             connection: 0,
             ticket: None,
             number: None,
+            position: None,
             leaves: false,
             passes: BTreeSet::new(),
             gone: BTreeSet::new(),
@@ -70,6 +74,11 @@ impl Sight {
 
     pub(super) fn detached(&self, why: &str) {
         self.see(Seen::Detached { connection: self.connection, why: why.to_owned() });
+    }
+
+    /// To join, with what was kept of the place.
+    pub(super) fn join(&self, event: Uuid) -> Value {
+        json!({"event_id": event, "ticket": self.ticket, "position": self.ticket.as_ref().and(self.position)})
     }
 
     /// The user asks to leave.
@@ -105,6 +114,7 @@ impl Sight {
             self.ticket(ticket);
         }
         if let Some(position) = place["position"].as_u64().filter(|_| place["reason"] != "counting") {
+            self.position = Some(position);
             let gateway = if gateway.is_empty() { self.gateway.clone() } else { short(gateway) };
             self.see(Seen::Position { connection: self.connection, gateway, position, way });
         }

@@ -150,10 +150,8 @@ impl User {
     }
 
     async fn join_on(&mut self, socket: &mut Socket) -> Result<()> {
-        let mut join = json!({"type": "join", "event_id": self.sale.event});
-        if let Some(ticket) = &self.sight.ticket {
-            join["ticket"] = ticket.as_str().into();
-        }
+        let mut join = self.sight.join(self.sale.event);
+        join["type"] = "join".into();
         socket.say(&join).await
     }
 
