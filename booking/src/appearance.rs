@@ -75,11 +75,22 @@ fn changed(before: &Option<String>, patch: &Option<String>) -> Option<String> {
 
 impl AppearancePatch {
     fn check(&self) -> Result<(), InvalidSetting> {
-        let logo = "data:image/png, jpeg or webp in base64 of at most 48 KiB, or a path on this site";
+        let logo =
+            "data:image/png, jpeg or webp in base64 of at most 48 KiB, or a path on this site";
         check("logo", logo, &self.logo, is_logo)?;
         check("accent", "a colour as #rrggbb", &self.accent, is_colour)?;
-        check("background", "a colour as #rrggbb", &self.background, is_colour)?;
-        check("message", "at most 280 characters of plain text", &self.message, is_greeting)
+        check(
+            "background",
+            "a colour as #rrggbb",
+            &self.background,
+            is_colour,
+        )?;
+        check(
+            "message",
+            "at most 280 characters of plain text",
+            &self.message,
+            is_greeting,
+        )
     }
 }
 
@@ -89,12 +100,19 @@ fn check(
     value: &Option<String>,
     holds: fn(&str) -> bool,
 ) -> Result<(), InvalidSetting> {
-    let fits = value.as_deref().is_none_or(|text| text.is_empty() || holds(text));
-    if fits { Ok(()) } else { Err(InvalidSetting { field, range }) }
+    let fits = value
+        .as_deref()
+        .is_none_or(|text| text.is_empty() || holds(text));
+    if fits {
+        Ok(())
+    } else {
+        Err(InvalidSetting { field, range })
+    }
 }
 
 fn is_colour(text: &str) -> bool {
-    text.strip_prefix('#').is_some_and(|digits| digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+    text.strip_prefix('#')
+        .is_some_and(|digits| digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 fn is_greeting(text: &str) -> bool {
@@ -108,14 +126,23 @@ fn is_logo(text: &str) -> bool {
 /// `//host` and `/\host` would leave the site.
 fn is_own_path(text: &str) -> bool {
     let plain = |character: char| character.is_ascii_graphic() && character != '\\';
-    text.starts_with('/') && !text.starts_with("//") && text.len() <= MAX_PATH && text.chars().all(plain)
+    text.starts_with('/')
+        && !text.starts_with("//")
+        && text.len() <= MAX_PATH
+        && text.chars().all(plain)
 }
 
 fn is_picture(text: &str) -> bool {
-    let Some((kind, data)) = text.strip_prefix("data:image/").and_then(|rest| rest.split_once(";base64,")) else {
+    let Some((kind, data)) = text
+        .strip_prefix("data:image/")
+        .and_then(|rest| rest.split_once(";base64,"))
+    else {
         return false;
     };
-    text.len() <= MAX_LOGO && IMAGES.contains(&kind) && !data.is_empty() && BASE64_STANDARD.decode(data).is_ok()
+    text.len() <= MAX_LOGO
+        && IMAGES.contains(&kind)
+        && !data.is_empty()
+        && BASE64_STANDARD.decode(data).is_ok()
 }
 
 #[cfg(test)]
@@ -128,16 +155,36 @@ mod tests {
 
     #[test]
     fn a_patch_changes_what_it_names_and_an_empty_text_removes() {
-        let before = Appearance::default().with(&patch("accent", "#12abEF")).unwrap();
+        let before = Appearance::default()
+            .with(&patch("accent", "#12abEF"))
+            .unwrap();
         let after = before.with(&patch("message", "Welcome")).unwrap();
-        assert_eq!((after.accent.as_deref(), after.message.as_deref()), (Some("#12abEF"), Some("Welcome")));
-        assert!(after.with(&patch("accent", "")).unwrap().with(&patch("message", "")).unwrap().is_plain());
+        assert_eq!(
+            (after.accent.as_deref(), after.message.as_deref()),
+            (Some("#12abEF"), Some("Welcome"))
+        );
+        assert!(
+            after
+                .with(&patch("accent", ""))
+                .unwrap()
+                .with(&patch("message", ""))
+                .unwrap()
+                .is_plain()
+        );
     }
 
     #[test]
     fn only_pictures_and_own_paths_are_logos() {
-        for good in ["/logo.svg", "/a/b.png?v=1", "data:image/png;base64,iVBORw0KGgo=", "data:image/webp;base64,AAAA"] {
-            assert!(Appearance::default().with(&patch("logo", good)).is_ok(), "{good}");
+        for good in [
+            "/logo.svg",
+            "/a/b.png?v=1",
+            "data:image/png;base64,iVBORw0KGgo=",
+            "data:image/webp;base64,AAAA",
+        ] {
+            assert!(
+                Appearance::default().with(&patch("logo", good)).is_ok(),
+                "{good}"
+            );
         }
         let long = format!("data:image/png;base64,{}", "A".repeat(MAX_LOGO));
         for bad in [
@@ -152,19 +199,50 @@ mod tests {
             "javascript:alert(1)",
             &long,
         ] {
-            assert_eq!(Appearance::default().with(&patch("logo", bad)).unwrap_err().field, "logo", "{bad:.40}");
+            assert_eq!(
+                Appearance::default()
+                    .with(&patch("logo", bad))
+                    .unwrap_err()
+                    .field,
+                "logo",
+                "{bad:.40}"
+            );
         }
     }
 
     #[test]
     fn colours_and_greetings_have_their_form() {
         for bad in ["red", "#fff", "#12345g", "#1234567", "123456", "#12345６"] {
-            assert_eq!(Appearance::default().with(&patch("accent", bad)).unwrap_err().field, "accent", "{bad}");
-            assert_eq!(Appearance::default().with(&patch("background", bad)).unwrap_err().field, "background", "{bad}");
+            assert_eq!(
+                Appearance::default()
+                    .with(&patch("accent", bad))
+                    .unwrap_err()
+                    .field,
+                "accent",
+                "{bad}"
+            );
+            assert_eq!(
+                Appearance::default()
+                    .with(&patch("background", bad))
+                    .unwrap_err()
+                    .field,
+                "background",
+                "{bad}"
+            );
         }
-        assert!(Appearance::default().with(&patch("message", &"ก".repeat(280))).is_ok());
+        assert!(
+            Appearance::default()
+                .with(&patch("message", &"ก".repeat(280)))
+                .is_ok()
+        );
         for bad in ["x".repeat(281), "a\u{0}b".into(), "a\nb".into()] {
-            assert_eq!(Appearance::default().with(&patch("message", &bad)).unwrap_err().field, "message");
+            assert_eq!(
+                Appearance::default()
+                    .with(&patch("message", &bad))
+                    .unwrap_err()
+                    .field,
+                "message"
+            );
         }
     }
 }

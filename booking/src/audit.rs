@@ -92,7 +92,10 @@ impl Deed {
     /// An event was added.
     pub(crate) fn created(act: &Act, event: &Event) -> Self {
         let zones = event.zones().count();
-        let seats: u64 = event.zones().map(|(_, zone)| u64::from(zone.capacity)).sum();
+        let seats: u64 = event
+            .zones()
+            .map(|(_, zone)| u64::from(zone.capacity))
+            .sum();
         let after = json!({"name": event.name, "currency": event.currency.as_str(), "shows": event.shows.len(),
             "zones": zones, "seats": seats, "max_seats_per_user": event.max_seats_per_user,
             "hold_seconds": event.hold_seconds, "queue": event.queue, "appearance": short(plain(&event.appearance))});
@@ -113,14 +116,24 @@ impl Deed {
         patch: &P,
         [before, after]: [&T; 2],
     ) -> Self {
-        let named = fields(plain(patch)).into_iter().filter(|(_, value)| !value.is_null());
+        let named = fields(plain(patch))
+            .into_iter()
+            .filter(|(_, value)| !value.is_null());
         let names: Vec<String> = named.map(|(name, _)| name).collect();
         let of = |values: &T| {
             let mut values = fields(plain(values));
-            let chosen = names.iter().map(|name| (name.clone(), values.remove(name).unwrap_or(Value::Null)));
+            let chosen = names
+                .iter()
+                .map(|name| (name.clone(), values.remove(name).unwrap_or(Value::Null)));
             Some(short(Value::Object(chosen.collect())))
         };
-        Self { act: act.clone(), event_id: Some(event), action, before: of(before), after: of(after) }
+        Self {
+            act: act.clone(),
+            event_id: Some(event),
+            action,
+            before: of(before),
+            after: of(after),
+        }
     }
 }
 
@@ -145,7 +158,16 @@ fn short(value: Value) -> Value {
 }
 
 fn digest(text: &str) -> String {
-    let kind = text.split_once(',').map_or("", |(kind, _)| kind).chars().take(40).collect::<String>();
-    let digest = Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>();
+    let kind = text
+        .split_once(',')
+        .map_or("", |(kind, _)| kind)
+        .chars()
+        .take(40)
+        .collect::<String>();
+    let digest = Sha256::digest(text)
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
     format!("{kind} ({} bytes, sha256 {digest}…)", text.len())
 }

@@ -51,7 +51,10 @@ struct ZoneNews {
 impl Availability {
     /// For at most so many who follow.
     pub(crate) fn new(readers: usize) -> Self {
-        Self { answers: Mutex::default(), feed: Feed::new("availability", readers) }
+        Self {
+            answers: Mutex::default(),
+            feed: Feed::new("availability", readers),
+        }
     }
 }
 
@@ -60,11 +63,16 @@ impl Desk {
     /// now is left for the next step.
     pub(crate) async fn publish_availability(&self) -> Result<(), Refusal> {
         let followed = self.availability.feed.followed();
-        join_all(followed.into_iter().map(|event| self.publish_seats(event))).await.into_iter().collect()
+        join_all(followed.into_iter().map(|event| self.publish_seats(event)))
+            .await
+            .into_iter()
+            .collect()
     }
 
     async fn publish_seats(&self, event: EventId) -> Result<(), Refusal> {
-        let news = self.availability_news(&*self.catalogue.event(event).await?).await?;
+        let news = self
+            .availability_news(&*self.catalogue.event(event).await?)
+            .await?;
         self.availability.feed.publish(event, news);
         Ok(())
     }
@@ -72,14 +80,33 @@ impl Desk {
     /// The seats left as an event of the feed.
     pub(crate) async fn availability_news(&self, event: &Event) -> Result<Bytes, Refusal> {
         let available = self.available(event.event_id).await?;
-        let zone_news = |zone_id| ZoneNews { zone_id, available: available.get(&zone_id).copied().unwrap_or(0) };
-        let zones = event.zones().map(|(_, zone)| zone_news(zone.zone_id)).collect();
-        Ok(server_sent("availability", &News { event_id: event.event_id, zones }))
+        let zone_news = |zone_id| ZoneNews {
+            zone_id,
+            available: available.get(&zone_id).copied().unwrap_or(0),
+        };
+        let zones = event
+            .zones()
+            .map(|(_, zone)| zone_news(zone.zone_id))
+            .collect();
+        Ok(server_sent(
+            "availability",
+            &News {
+                event_id: event.event_id,
+                zones,
+            },
+        ))
     }
 
     /// Seats left in each zone of the event.
     pub(crate) async fn available(&self, event: EventId) -> Result<Available, Refusal> {
-        let answer = Arc::clone(self.availability.answers.lock().await.entry(event).or_default());
+        let answer = Arc::clone(
+            self.availability
+                .answers
+                .lock()
+                .await
+                .entry(event)
+                .or_default(),
+        );
         let mut answer = answer.lock().await;
         if let Some((at, available)) = answer.as_ref()
             && at.elapsed() < FRESH
@@ -96,9 +123,15 @@ impl Desk {
         if let Ok(zones) = self.within(self.engine().seats(event)).await
             && !zones.is_empty()
         {
-            return Ok(zones.iter().map(|zone| (zone.zone_id, zone.available)).collect());
+            return Ok(zones
+                .iter()
+                .map(|zone| (zone.zone_id, zone.available))
+                .collect());
         }
         let zones = self.store().zone_counts(Some(event)).await?;
-        Ok(zones.iter().map(|zone| (zone.zone_id, zone.available())).collect())
+        Ok(zones
+            .iter()
+            .map(|zone| (zone.zone_id, zone.available()))
+            .collect())
     }
 }

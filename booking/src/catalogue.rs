@@ -91,14 +91,23 @@ impl Catalogue {
             return Ok(Arc::clone(found));
         }
         self.reread_after_miss().await?;
-        self.edition().by_id.get(&event).cloned().ok_or(Refusal::EventNotFound)
+        self.edition()
+            .by_id
+            .get(&event)
+            .cloned()
+            .ok_or(Refusal::EventNotFound)
     }
 
     /// One zone, which must be the show's, which must be the event's.
     ///
     /// # Errors
     /// The first that is not there.
-    pub(crate) async fn zone(&self, event: EventId, show: ShowId, zone: ZoneId) -> Result<Place, Refusal> {
+    pub(crate) async fn zone(
+        &self,
+        event: EventId,
+        show: ShowId,
+        zone: ZoneId,
+    ) -> Result<Place, Refusal> {
         let event = self.event(event).await?;
         let show: &Show = event.show(show).ok_or(Refusal::ShowNotFound)?;
         let zone = show.zone(zone).ok_or(Refusal::ZoneNotFound)?.clone();
@@ -116,9 +125,23 @@ impl Catalogue {
         if revision == self.edition().revision {
             return Ok(());
         }
-        let events: Vec<_> = self.store.0.catalogue().await?.into_iter().map(Arc::new).collect();
-        let by_id = events.iter().map(|event| (event.event_id, Arc::clone(event))).collect();
-        self.replace(Edition { revision, events, by_id });
+        let events: Vec<_> = self
+            .store
+            .0
+            .catalogue()
+            .await?
+            .into_iter()
+            .map(Arc::new)
+            .collect();
+        let by_id = events
+            .iter()
+            .map(|event| (event.event_id, Arc::clone(event)))
+            .collect();
+        self.replace(Edition {
+            revision,
+            events,
+            by_id,
+        });
         Ok(())
     }
 
@@ -140,13 +163,18 @@ impl Catalogue {
         let mut missed = self.missed.lock().await;
         match *missed {
             Some(look) if look.began >= asked && look.answered => return Ok(()),
-            Some(look) if look.began >= asked => return Err(Refusal::NotNow("the database does not answer")),
+            Some(look) if look.began >= asked => {
+                return Err(Refusal::NotNow("the database does not answer"));
+            }
             Some(look) => tokio::time::sleep(MISS_PAUSE.saturating_sub(look.began.elapsed())).await,
             None => {}
         }
         let began = Instant::now();
         let looked = self.refresh().await;
-        *missed = Some(Look { began, answered: looked.is_ok() });
+        *missed = Some(Look {
+            began,
+            answered: looked.is_ok(),
+        });
         Ok(looked?)
     }
 
@@ -157,9 +185,17 @@ impl Catalogue {
     fn replace(&self, edition: Edition) {
         let (before, after) = (self.edition(), Arc::new(edition));
         *write(&self.edition) = Arc::clone(&after);
-        let differs =
-            |event: &&Arc<Event>| before.by_id.get(&event.event_id).is_some_and(|earlier| earlier.queue != event.queue);
-        let changed = after.events.iter().filter(differs).map(|event| (event.event_id, event.queue.clone()));
+        let differs = |event: &&Arc<Event>| {
+            before
+                .by_id
+                .get(&event.event_id)
+                .is_some_and(|earlier| earlier.queue != event.queue)
+        };
+        let changed = after
+            .events
+            .iter()
+            .filter(differs)
+            .map(|event| (event.event_id, event.queue.clone()));
         write(&self.changed).extend(changed);
     }
 }

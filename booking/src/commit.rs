@@ -104,9 +104,22 @@ impl Committer {
         let (held, insert_lane) = mpsc::channel(WAITING);
         let (choices, choice_lane) = mpsc::channel(WAITING);
         let pace = Arc::new(Pace::default());
-        let lanes =
-            Lanes { wanted: hold_lane, held, inserts: insert_lane, choices: choice_lane, pace: Arc::clone(&pace) };
-        (Self { wanted, inserts: lanes.held.downgrade(), choices, pace }, lanes)
+        let lanes = Lanes {
+            wanted: hold_lane,
+            held,
+            inserts: insert_lane,
+            choices: choice_lane,
+            pace: Arc::clone(&pace),
+        };
+        (
+            Self {
+                wanted,
+                inserts: lanes.held.downgrade(),
+                choices,
+                pace,
+            },
+            lanes,
+        )
     }
 
     /// A turn for one reservation.
@@ -125,8 +138,14 @@ impl Committer {
 
     /// Reservations in the lanes, beside the batches under way, and how many are many.
     pub(crate) fn waiting(&self) -> (u64, u64) {
-        let held = self.inserts.upgrade().map_or(0, |inserts| WAITING - inserts.capacity());
-        ((WAITING - self.wanted.capacity() + held) as u64, WAITING as u64)
+        let held = self
+            .inserts
+            .upgrade()
+            .map_or(0, |inserts| WAITING - inserts.capacity());
+        (
+            (WAITING - self.wanted.capacity() + held) as u64,
+            WAITING as u64,
+        )
     }
 
     /// Has one booking confirmed or cancelled.
@@ -136,7 +155,9 @@ impl Committer {
     pub(crate) async fn decide(&self, decision: Decision) -> Result<Ruling, Refusal> {
         let (answer, ruling) = oneshot::channel();
         let full = |_| Refusal::NotNow("too many bookings are being changed");
-        self.choices.try_send(Choice { decision, answer }).map_err(full)?;
+        self.choices
+            .try_send(Choice { decision, answer })
+            .map_err(full)?;
         let ruling = tokio::time::timeout(DECISION_DEADLINE, ruling).await;
         let ruling = ruling.map_err(|_| Refusal::NotNow("too many bookings are being changed"))?;
         Ok(ruling.map_err(|_| Refusal::NotNow("this node is about to stop"))??)
@@ -147,7 +168,12 @@ impl Turn<'_> {
     /// Holds the seats and stores the booking.
     pub(crate) async fn take(self, request: Reserve, row: NewBooking) -> Outcome {
         let (answer, outcome) = oneshot::channel();
-        self.0.send(Wanted { request, row, since: Instant::now(), answer });
+        self.0.send(Wanted {
+            request,
+            row,
+            since: Instant::now(),
+            answer,
+        });
         let lost = || StoreError::Uncertain("this node stopped before the answer".into());
         outcome.await.unwrap_or_else(|_| Outcome::Failed(lost()))
     }

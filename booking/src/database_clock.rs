@@ -29,7 +29,8 @@ impl DatabaseClock {
         }
         let ahead = database.millis() - before.millis() - took / 2;
         let known = self.0.swap(ahead, Ordering::Relaxed);
-        metrics::gauge!("stanchion_booking_database_clock_ahead_seconds").set(ahead as f64 / 1000.0);
+        metrics::gauge!("stanchion_booking_database_clock_ahead_seconds")
+            .set(ahead as f64 / 1000.0);
         let noteworthy = NOTEWORTHY.as_millis() as i64;
         ahead.abs() >= noteworthy && (ahead - known).abs() >= noteworthy
     }
@@ -47,7 +48,9 @@ impl Desk {
 
     /// Compares the clocks.
     pub(crate) async fn read_database_clock(&self) -> Result<(), StoreError> {
-        let clock @ Clock::System = &self.backends.clock else { return Ok(()) };
+        let clock @ Clock::System = &self.backends.clock else {
+            return Ok(());
+        };
         let before = clock.now();
         let database = self.store().time().await?;
         if self.database_clock.read(before, database, clock.now()) {
@@ -68,12 +71,24 @@ mod tests {
     #[test]
     fn holds_go_by_the_databases_clock_whatever_the_host_says() {
         let (clock, at) = (DatabaseClock::default(), Timestamp::from_millis);
-        assert!(!clock.read(at(10_000), at(10_020), at(10_040)), "the clocks agree");
+        assert!(
+            !clock.read(at(10_000), at(10_020), at(10_040)),
+            "the clocks agree"
+        );
         assert_eq!(clock.at(at(20_000)), at(20_000));
-        assert!(clock.read(at(100_000), at(10_020), at(100_040)), "this host is 90 s ahead");
+        assert!(
+            clock.read(at(100_000), at(10_020), at(100_040)),
+            "this host is 90 s ahead"
+        );
         assert_eq!(clock.at(at(110_000)), at(20_000));
-        assert!(!clock.read(at(120_000), at(30_020), at(120_040)), "that is known");
-        assert!(!clock.read(at(130_000), at(30_000), at(135_000)), "an answer that took too long says little");
+        assert!(
+            !clock.read(at(120_000), at(30_020), at(120_040)),
+            "that is known"
+        );
+        assert!(
+            !clock.read(at(130_000), at(30_000), at(135_000)),
+            "an answer that took too long says little"
+        );
         assert_eq!(clock.at(at(130_000)), at(40_000));
     }
 }

@@ -11,9 +11,21 @@ use crate::{
 
 impl Desk {
     /// Carries out what a user wants done with a booking of theirs. Asking again for what was done is answered with it.
-    pub(crate) async fn decide(&self, user: UserId, booking_id: BookingId, verb: Verb) -> Result<Booking, Refusal> {
+    pub(crate) async fn decide(
+        &self,
+        user: UserId,
+        booking_id: BookingId,
+        verb: Verb,
+    ) -> Result<Booking, Refusal> {
         self.needs_database()?;
-        let ruling = self.committer.decide(Decision { booking_id, user, verb }).await?;
+        let ruling = self
+            .committer
+            .decide(Decision {
+                booking_id,
+                user,
+                verb,
+            })
+            .await?;
         match ruling {
             Ruling::Changed(booking) => {
                 match verb {
@@ -24,7 +36,9 @@ impl Desk {
             }
             Ruling::Unchanged(booking) => as_it_was(booking, verb),
             Ruling::NotFound => Err(Refusal::BookingNotFound),
-            Ruling::NotNow => Err(Refusal::NotNow("the booking is being changed; try again in a moment")),
+            Ruling::NotNow => Err(Refusal::NotNow(
+                "the booking is being changed; try again in a moment",
+            )),
         }
     }
 }
@@ -51,7 +65,10 @@ mod tests {
             zone_id: uuid::Uuid::nil().into(),
             user: "ann".parse().unwrap(),
             quantity: 1,
-            unit_price: crate::money::Money { minor: 1, currency: crate::money::Currency::EUR },
+            unit_price: crate::money::Money {
+                minor: 1,
+                currency: crate::money::Currency::EUR,
+            },
             status,
             created_at: Default::default(),
             expires_at: Default::default(),
@@ -61,11 +78,16 @@ mod tests {
         assert!(as_it_was(booking(Confirmed), Verb::Confirm).is_ok());
         assert!(as_it_was(booking(Cancelled), Verb::Cancel).is_ok());
         for (status, verb) in [(Confirmed, Verb::Cancel), (Cancelled, Verb::Confirm)] {
-            assert!(matches!(as_it_was(booking(status), verb), Err(Refusal::BookingNotPending(s)) if s == status));
+            assert!(
+                matches!(as_it_was(booking(status), verb), Err(Refusal::BookingNotPending(s)) if s == status)
+            );
         }
         for verb in [Verb::Confirm, Verb::Cancel] {
             for status in [Expired, Reserved] {
-                assert!(matches!(as_it_was(booking(status), verb), Err(Refusal::BookingExpired)));
+                assert!(matches!(
+                    as_it_was(booking(status), verb),
+                    Err(Refusal::BookingExpired)
+                ));
             }
         }
     }

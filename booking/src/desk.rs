@@ -148,13 +148,21 @@ impl Desk {
     /// Nobody waits for a database that is known to be away.
     pub(crate) fn needs_database(&self) -> Result<(), Refusal> {
         let away = Refusal::NotNow("the database cannot be written; try again in a moment");
-        if self.pulse.database_is_away() { Err(away) } else { Ok(()) }
+        if self.pulse.database_is_away() {
+            Err(away)
+        } else {
+            Ok(())
+        }
     }
 
     /// Nobody waits for a line that is known not to answer.
     pub(crate) fn needs_line(&self, event: EventId) -> Result<(), Refusal> {
         let silent = Refusal::NotNow("the line does not answer; try again in a moment");
-        if self.pulse.lines.is_silent(event) { Err(silent) } else { Ok(()) }
+        if self.pulse.lines.is_silent(event) {
+            Err(silent)
+        } else {
+            Ok(())
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

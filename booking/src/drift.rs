@@ -57,11 +57,15 @@ impl Rounds {
     fn next(&mut self, now: Instant, all: impl FnOnce() -> Vec<EventId>) -> Vec<EventId> {
         if self.waiting.is_empty() && self.began.is_none_or(|began| now >= began + EVERY) {
             self.waiting = all().into();
-            self.cursors.lock().retain(|event, _| self.waiting.contains(event));
+            self.cursors
+                .lock()
+                .retain(|event, _| self.waiting.contains(event));
             self.of_each_step = self.waiting.len().div_ceil(STEPS).min(MOST);
             self.began = Some(now);
         }
-        self.waiting.drain(..self.of_each_step.min(self.waiting.len())).collect()
+        self.waiting
+            .drain(..self.of_each_step.min(self.waiting.len()))
+            .collect()
     }
 }
 
@@ -75,7 +79,10 @@ struct Drift {
 impl Drift {
     /// What two looks have found alike.
     fn lasting(self, other: &Self) -> Self {
-        Self { zones: lasting(self.zones, &other.zones), users: lasting(self.users, &other.users) }
+        Self {
+            zones: lasting(self.zones, &other.zones),
+            users: lasting(self.users, &other.users),
+        }
     }
 
     fn is_none(&self) -> bool {
@@ -90,7 +97,10 @@ impl Drift {
 }
 
 /// Of each the smaller, where both are of one kind.
-fn lasting<K: Eq + std::hash::Hash>(one: HashMap<K, i64>, other: &HashMap<K, i64>) -> HashMap<K, i64> {
+fn lasting<K: Eq + std::hash::Hash>(
+    one: HashMap<K, i64>,
+    other: &HashMap<K, i64>,
+) -> HashMap<K, i64> {
     let both = one.into_iter().filter_map(|(key, seats)| {
         let again = *other.get(&key)?;
         let same = seats.signum() == again.signum();
@@ -114,20 +124,34 @@ fn zone_drift(engine: &ZoneTally, database: [u32; 2]) -> i64 {
 
 /// Those whose commit was not reported may be in the database or not.
 fn user_drift(counted: u32, pending: u32, database: u32) -> i64 {
-    let (counted, pending, database) = (i64::from(counted), i64::from(pending), i64::from(database));
+    let (counted, pending, database) =
+        (i64::from(counted), i64::from(pending), i64::from(database));
     (counted - pending - database).max(0) + (counted - database).min(0)
 }
 
 fn drift(tally: &Tally, zones: [&[ZoneCount]; 2], users: &[(UserId, u32)]) -> Drift {
-    let free = zones.map(|zones| zones.iter().map(|zone| (zone.zone_id, zone.available())).collect::<HashMap<_, _>>());
+    let free = zones.map(|zones| {
+        zones
+            .iter()
+            .map(|zone| (zone.zone_id, zone.available()))
+            .collect::<HashMap<_, _>>()
+    });
     let mut found = Drift::default();
     for zone in &tally.zones {
         let [before, after] = [0, 1].map(|at| free[at].get(&zone.zone_id).copied());
-        let (Some(before), Some(after)) = (before, after) else { continue }; // a zone that is new
-        found.zones.insert(zone.zone_id, zone_drift(zone, [before, after]));
+        let (Some(before), Some(after)) = (before, after) else {
+            continue;
+        }; // a zone that is new
+        found
+            .zones
+            .insert(zone.zone_id, zone_drift(zone, [before, after]));
     }
-    for ((user, seats), (counted, pending)) in users.iter().zip(tally.users.iter().zip(&tally.pending)) {
-        found.users.insert(user.clone(), user_drift(*counted, *pending, *seats));
+    for ((user, seats), (counted, pending)) in
+        users.iter().zip(tally.users.iter().zip(&tally.pending))
+    {
+        found
+            .users
+            .insert(user.clone(), user_drift(*counted, *pending, *seats));
     }
     found.zones.retain(|_, seats| *seats != 0);
     found.users.retain(|_, seats| *seats != 0);
@@ -137,17 +161,33 @@ fn drift(tally: &Tally, zones: [&[ZoneCount]; 2], users: &[(UserId, u32)]) -> Dr
 impl Desk {
     /// One step of the comparison.
     pub(crate) async fn compare_some(&self, rounds: &mut Rounds) -> Result<(), Refusal> {
-        let all = || self.catalogue.events().iter().map(|event| event.event_id).collect();
+        let all = || {
+            self.catalogue
+                .events()
+                .iter()
+                .map(|event| event.event_id)
+                .collect()
+        };
         let events = rounds.next(Instant::now(), all);
         let cursors = &rounds.cursors;
-        let compared = stream::iter(events).map(|event| async move { self.compare(event, cursors).await });
-        let failed = compared.buffer_unordered(AT_ONCE).filter_map(async |compared| compared.err());
+        let compared =
+            stream::iter(events).map(|event| async move { self.compare(event, cursors).await });
+        let failed = compared
+            .buffer_unordered(AT_ONCE)
+            .filter_map(async |compared| compared.err());
         let failed: Vec<Refusal> = failed.collect().await;
         failed.into_iter().next().map_or(Ok(()), Err)
     }
 
-    async fn compare(&self, event: EventId, cursors: &Mutex<HashMap<EventId, Cursor>>) -> Result<(), Refusal> {
-        if self.needs_database().is_err() || self.needs_line(event).is_err() || self.settler.is_behind(event) {
+    async fn compare(
+        &self,
+        event: EventId,
+        cursors: &Mutex<HashMap<EventId, Cursor>>,
+    ) -> Result<(), Refusal> {
+        if self.needs_database().is_err()
+            || self.needs_line(event).is_err()
+            || self.settler.is_behind(event)
+        {
             return Ok(()); // known to differ, or not to be known
         }
         let from = cursors.lock().get(&event).cloned().unwrap_or_default();
@@ -155,7 +195,8 @@ impl Desk {
             Err(Refusal::Engine(EngineError::UnknownEvent)) => return Ok(()), // about to be rebuilt
             found => found?,
         };
-        metrics::gauge!("stanchion_inventory_drift_seats", "event" => event.to_string()).set(found.seats() as f64);
+        metrics::gauge!("stanchion_inventory_drift_seats", "event" => event.to_string())
+            .set(found.seats() as f64);
         if !found.is_none() {
             metrics::counter!("stanchion_inventory_corrections_total", "event" => event.to_string()).increment(1);
             tracing::warn!(%event, seats = found.seats(), zones = ?found.zones, users = found.users.len(),
@@ -184,12 +225,26 @@ impl Desk {
     }
 
     /// One look, and where the next one begins: at the next users of the database, and the next whom the engine counts.
-    async fn look_for_drift(&self, event: EventId, from: &Cursor) -> Result<(Drift, Cursor), Refusal> {
-        let mut users = self.store().user_seats(event, from.user.as_ref(), USERS).await?;
+    async fn look_for_drift(
+        &self,
+        event: EventId,
+        from: &Cursor,
+    ) -> Result<(Drift, Cursor), Refusal> {
+        let mut users = self
+            .store()
+            .user_seats(event, from.user.as_ref(), USERS)
+            .await?;
         let user = users.last().map(|(user, _)| user.clone());
-        let (mut counted, next) = self.within(self.engine().counted_users(event, &from.counted)).await?;
+        let (mut counted, next) = self
+            .within(self.engine().counted_users(event, &from.counted))
+            .await?;
         counted.retain(|name| !users.iter().any(|(user, _)| user == name));
-        let seats: HashMap<UserId, u32> = self.store().seats_of(event, &counted).await?.into_iter().collect();
+        let seats: HashMap<UserId, u32> = self
+            .store()
+            .seats_of(event, &counted)
+            .await?
+            .into_iter()
+            .collect();
         users.extend(counted.into_iter().map(|user| {
             let seats = seats.get(&user).copied().unwrap_or(0);
             (user, seats)
@@ -199,7 +254,13 @@ impl Desk {
         let before = self.store().zone_counts(Some(event)).await?;
         let tally = self.within(self.engine().tally(event, &names)).await?;
         let now = self.store().zone_counts(Some(event)).await?;
-        Ok((drift(&tally, [&before, &now], &users), Cursor { user, counted: next }))
+        Ok((
+            drift(&tally, [&before, &now], &users),
+            Cursor {
+                user,
+                counted: next,
+            },
+        ))
     }
 }
 
@@ -210,7 +271,11 @@ mod tests {
     use super::*;
 
     fn zone(available: u32, pending: u32) -> ZoneTally {
-        ZoneTally { zone_id: Uuid::nil().into(), available, pending }
+        ZoneTally {
+            zone_id: Uuid::nil().into(),
+            available,
+            pending,
+        }
     }
 
     #[test]
@@ -225,10 +290,18 @@ mod tests {
         ] {
             assert_eq!(zone_drift(&engine, database), 0, "{engine:?} {database:?}");
         }
-        assert_eq!(zone_drift(&zone(15, 2), [10, 12]), 3, "too many, whatever is under way");
+        assert_eq!(
+            zone_drift(&zone(15, 2), [10, 12]),
+            3,
+            "too many, whatever is under way"
+        );
         assert_eq!(zone_drift(&zone(5, 2), [10, 12]), -3, "too few");
         for (counted, pending, database) in [(3, 0, 3), (3, 3, 0), (5, 2, 3), (5, 2, 5)] {
-            assert_eq!(user_drift(counted, pending, database), 0, "{counted} {pending} {database}");
+            assert_eq!(
+                user_drift(counted, pending, database),
+                0,
+                "{counted} {pending} {database}"
+            );
         }
         assert_eq!((user_drift(5, 2, 1), user_drift(3, 2, 5)), (2, -2));
     }
@@ -237,20 +310,32 @@ mod tests {
     fn a_difference_lasts_if_every_look_finds_it() {
         let user = |name: &str| name.parse::<UserId>().unwrap();
         let found = |seats: &[(&str, i64)]| Drift {
-            users: seats.iter().map(|(name, seats)| (user(name), *seats)).collect(),
+            users: seats
+                .iter()
+                .map(|(name, seats)| (user(name), *seats))
+                .collect(),
             ..Drift::default()
         };
-        let both = found(&[("ann", 3), ("bob", -2), ("cy", 1)]).lasting(&found(&[("ann", 5), ("bob", 2)]));
+        let both =
+            found(&[("ann", 3), ("bob", -2), ("cy", 1)]).lasting(&found(&[("ann", 5), ("bob", 2)]));
         assert_eq!((both.seats(), both), (3, found(&[("ann", 3)])));
     }
 
     #[test]
     fn every_event_has_its_turn_within_a_round_and_no_step_has_many() {
         let (mut rounds, start) = (Rounds::default(), Instant::now());
-        let events = |many: u128| move || (0..many).map(|id| EventId::from(Uuid::from_u128(id))).collect::<Vec<_>>();
+        let events = |many: u128| {
+            move || {
+                (0..many)
+                    .map(|id| EventId::from(Uuid::from_u128(id)))
+                    .collect::<Vec<_>>()
+            }
+        };
         let steps = |rounds: &mut Rounds, many, from| -> Vec<usize> {
             let at = |step: u32| start + Duration::from_secs(from) + step * Duration::from_secs(1);
-            (0..10).map(|step| rounds.next(at(step), events(many)).len()).collect()
+            (0..10)
+                .map(|step| rounds.next(at(step), events(many)).len())
+                .collect()
         };
         assert_eq!(steps(&mut rounds, 3, 0), [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(steps(&mut rounds, 25, 10).iter().sum::<usize>(), 25);

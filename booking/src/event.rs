@@ -68,23 +68,32 @@ impl Event {
 
     /// The show of that id, if it is one of the event's.
     pub fn show(&self, show: ShowId) -> Option<&Show> {
-        self.shows.iter().find(|candidate| candidate.show_id == show)
+        self.shows
+            .iter()
+            .find(|candidate| candidate.show_id == show)
     }
 
     /// The price of one seat in a zone.
     pub fn price(&self, zone: &Zone) -> Money {
-        Money { minor: zone.unit_price, currency: self.currency }
+        Money {
+            minor: zone.unit_price,
+            currency: self.currency,
+        }
     }
 
     /// Every zone with its show.
     pub fn zones(&self) -> impl Iterator<Item = (&Show, &Zone)> {
-        self.shows.iter().flat_map(|show| show.zones.iter().map(move |zone| (show, zone)))
+        self.shows
+            .iter()
+            .flat_map(|show| show.zones.iter().map(move |zone| (show, zone)))
     }
 }
 
 impl Show {
     /// The zone of that id, if it is one of the show's.
     pub fn zone(&self, zone: ZoneId) -> Option<&Zone> {
-        self.zones.iter().find(|candidate| candidate.zone_id == zone)
+        self.zones
+            .iter()
+            .find(|candidate| candidate.zone_id == zone)
     }
 }

@@ -67,13 +67,23 @@ impl Desk {
     /// One step: expires what is due by the database's clock, as far as the stride goes.
     pub(crate) async fn sweep(&self, stride: &mut Stride) -> Result<Swept, Refusal> {
         let (began, limit) = (Instant::now(), stride.0);
-        let expired = self.store().expire_due(Moment::of(&self.backends.clock), limit).await?;
+        let expired = self
+            .store()
+            .expire_due(Moment::of(&self.backends.clock), limit)
+            .await?;
         let (took, is_full) = (began.elapsed(), expired.len() >= limit as usize);
         let now = self.database_now();
-        let late = expired.iter().map(|booking| now.since(booking.expires_at)).max().unwrap_or_default();
+        let late = expired
+            .iter()
+            .map(|booking| now.since(booking.expires_at))
+            .max()
+            .unwrap_or_default();
         let mut by_event = HashMap::<EventId, Vec<_>>::new();
         for booking in &expired {
-            by_event.entry(booking.event_id).or_default().push((booking.booking_id, Settlement::Released));
+            by_event
+                .entry(booking.event_id)
+                .or_default()
+                .push((booking.booking_id, Settlement::Released));
         }
         for (event, settlements) in by_event {
             self.settler.settle(event, &settlements).await;
@@ -82,7 +92,11 @@ impl Desk {
             stride.follow(took, self.reservations_wait() && late <= LATE);
         }
         metrics::counter!("stanchion_booking_expired_total").increment(expired.len() as u64);
-        Ok(Swept { is_full, took, late })
+        Ok(Swept {
+            is_full,
+            took,
+            late,
+        })
     }
 
     /// Does anybody wait for their turn in the lanes?
@@ -100,17 +114,29 @@ mod tests {
     #[test]
     fn a_step_takes_the_time_that_it_should_whatever_a_hold_costs() {
         let (mut stride, costs) = (Stride::default(), [0.02, 0.2, 0.02]);
-        for (cost, waits, rows) in [(costs[0], false, 5_000), (costs[1], true, 500), (costs[2], true, 2_500)] {
+        for (cost, waits, rows) in [
+            (costs[0], false, 5_000),
+            (costs[1], true, 500),
+            (costs[2], true, 2_500),
+        ] {
             for _ in 0..10 {
                 stride.follow(MS.mul_f64(f64::from(stride.0) * cost), waits);
             }
-            assert!(stride.0.abs_diff(rows) < 10, "{} holds at {cost} ms, not {rows}", stride.0);
+            assert!(
+                stride.0.abs_diff(rows) < 10,
+                "{} holds at {cost} ms, not {rows}",
+                stride.0
+            );
         }
     }
 
     #[test]
     fn reservations_get_their_share_of_the_time_and_less_when_seats_are_late() {
-        let swept = |late: Duration| Swept { is_full: true, took: 20 * MS, late };
+        let swept = |late: Duration| Swept {
+            is_full: true,
+            took: 20 * MS,
+            late,
+        };
         assert_eq!(swept(Duration::ZERO).pause(true), Some(20 * MS));
         assert_eq!(swept(2 * LATE).pause(true), Some(5 * MS));
         assert_eq!(swept(Duration::ZERO).pause(false), Some(Duration::ZERO));

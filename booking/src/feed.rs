@@ -41,28 +41,50 @@ impl Feed {
     /// A feed for at most `limit` readers, over all events. `name` is the label of its metric.
     pub(crate) fn new(name: &'static str, limit: usize) -> Self {
         let limit = limit.min(Semaphore::MAX_PERMITS);
-        Self { name, limit, events: Mutex::new(Some(HashMap::new())), places: Arc::new(Semaphore::new(limit)) }
+        Self {
+            name,
+            limit,
+            events: Mutex::new(Some(HashMap::new())),
+            places: Arc::new(Semaphore::new(limit)),
+        }
     }
 
     /// A place among the readers; nothing where all are taken.
     pub(crate) fn place(&self) -> Option<ReadersPlace> {
-        Arc::clone(&self.places).try_acquire_owned().ok().map(ReadersPlace)
+        Arc::clone(&self.places)
+            .try_acquire_owned()
+            .ok()
+            .map(ReadersPlace)
     }
 
     /// Follows an event that others follow already. The place comes back where nobody does.
     pub(crate) fn join(&self, event: EventId, place: ReadersPlace) -> Result<Reader, ReadersPlace> {
         let events = self.events.lock();
         match events.as_ref().and_then(|events| events.get(&event)) {
-            Some(sender) => Ok(Reader { latest: sender.subscribe(), _place: place.0 }),
+            Some(sender) => Ok(Reader {
+                latest: sender.subscribe(),
+                _place: place.0,
+            }),
             None => Err(place),
         }
     }
 
     /// Follows an event; `first` is what is true now. Nothing where the feed has ended.
-    pub(crate) fn follow(&self, event: EventId, first: Bytes, place: ReadersPlace) -> Option<Reader> {
+    pub(crate) fn follow(
+        &self,
+        event: EventId,
+        first: Bytes,
+        place: ReadersPlace,
+    ) -> Option<Reader> {
         let mut events = self.events.lock();
-        let sender = events.as_mut()?.entry(event).or_insert_with(|| watch::Sender::new(first));
-        Some(Reader { latest: sender.subscribe(), _place: place.0 })
+        let sender = events
+            .as_mut()?
+            .entry(event)
+            .or_insert_with(|| watch::Sender::new(first));
+        Some(Reader {
+            latest: sender.subscribe(),
+            _place: place.0,
+        })
     }
 
     /// Events that somebody follows. The others are forgotten.
@@ -70,7 +92,9 @@ impl Feed {
         let readers = self.limit - self.places.available_permits();
         metrics::gauge!("stanchion_feed_readers", "feed" => self.name).set(readers as f64);
         let mut events = self.events.lock();
-        let Some(events) = events.as_mut() else { return Vec::new() };
+        let Some(events) = events.as_mut() else {
+            return Vec::new();
+        };
         events.retain(|_, sender| sender.receiver_count() > 0);
         events.keys().copied().collect()
     }
@@ -78,7 +102,9 @@ impl Feed {
     /// Tells the event's readers, unless this is what they have.
     pub(crate) fn publish(&self, event: EventId, value: Bytes) {
         let events = self.events.lock();
-        let Some(sender) = events.as_ref().and_then(|events| events.get(&event)) else { return };
+        let Some(sender) = events.as_ref().and_then(|events| events.get(&event)) else {
+            return;
+        };
         sender.send_if_modified(|latest| {
             let differs = *latest != value;
             *latest = value;
@@ -117,11 +143,17 @@ mod tests {
     #[tokio::test]
     async fn readers_share_the_latest_value_and_hear_of_changes_only() {
         let feed = Feed::new("test", 2);
-        let mut one = feed.follow(event(), "a".into(), feed.place().unwrap()).unwrap();
+        let mut one = feed
+            .follow(event(), "a".into(), feed.place().unwrap())
+            .unwrap();
         let mut two = feed.join(event(), feed.place().unwrap()).unwrap();
         assert!(feed.place().is_none(), "no third");
         let (first, second) = (one.read(), two.read());
-        assert_eq!((&*first, first.as_ptr()), (&b"a"[..], second.as_ptr()), "encoded once");
+        assert_eq!(
+            (&*first, first.as_ptr()),
+            (&b"a"[..], second.as_ptr()),
+            "encoded once"
+        );
         feed.publish(event(), "a".into());
         assert!(!one.latest.has_changed().unwrap());
         feed.publish(event(), "b".into());
@@ -134,16 +166,23 @@ mod tests {
     #[tokio::test]
     async fn what_nobody_follows_is_forgotten_and_the_end_is_for_all() {
         let feed = Feed::new("test", 1);
-        let reader = feed.follow(event(), "a".into(), feed.place().unwrap()).unwrap();
+        let reader = feed
+            .follow(event(), "a".into(), feed.place().unwrap())
+            .unwrap();
         assert_eq!(feed.followed(), [event()]);
         drop(reader);
         assert_eq!(feed.followed(), []);
         assert!(feed.join(event(), feed.place().unwrap()).is_err());
-        let mut reader = feed.follow(event(), "b".into(), feed.place().unwrap()).unwrap();
+        let mut reader = feed
+            .follow(event(), "b".into(), feed.place().unwrap())
+            .unwrap();
         feed.end();
         assert_eq!(&*reader.read(), b"b");
         assert!(!reader.changed().await);
         drop(reader);
-        assert!(feed.follow(event(), "c".into(), feed.place().unwrap()).is_none());
+        assert!(
+            feed.follow(event(), "c".into(), feed.place().unwrap())
+                .is_none()
+        );
     }
 }

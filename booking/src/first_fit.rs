@@ -31,7 +31,8 @@ impl Desk {
         let mut refusal = Refusal::ZoneNotFound;
         for item in &asked.items {
             let place = event.zones().find(|(show, zone)| {
-                zone.zone_id == item.zone_id && item.show_id.is_none_or(|wanted| wanted == show.show_id)
+                zone.zone_id == item.zone_id
+                    && item.show_id.is_none_or(|wanted| wanted == show.show_id)
             });
             let Some((show, _)) = place else { continue };
             let wish = Wish {

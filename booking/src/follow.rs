@@ -39,13 +39,22 @@ impl Desk {
         failed.map_or(Ok(lost), Err)
     }
 
-    async fn restore_line(&self, event: EventId, answer: Result<LineStatus, EngineError>) -> Result<bool, Refusal> {
+    async fn restore_line(
+        &self,
+        event: EventId,
+        answer: Result<LineStatus, EngineError>,
+    ) -> Result<bool, Refusal> {
         match answer {
             Err(EngineError::UnknownEvent) => {
-                self.inventory.restore(&self.catalogue.event(event).await?).await?;
+                self.inventory
+                    .restore(&self.catalogue.event(event).await?)
+                    .await?;
                 Ok(true)
             }
-            Ok(LineStatus { frozen: Some(frozen), .. }) => {
+            Ok(LineStatus {
+                frozen: Some(frozen),
+                ..
+            }) => {
                 self.inventory.go_on(event, frozen).await?;
                 Ok(false)
             }
@@ -60,7 +69,11 @@ impl Desk {
     }
 
     /// Announces an event's settings again unless the database, read after the engine, has those that the engine has.
-    async fn correct_settings(&self, event: EventId, engine_has: &QueueSettings) -> Result<bool, Refusal> {
+    async fn correct_settings(
+        &self,
+        event: EventId,
+        engine_has: &QueueSettings,
+    ) -> Result<bool, Refusal> {
         self.catalogue.refresh().await?;
         let settings = self.catalogue.event(event).await?.queue.clone();
         if !differs(engine_has, &settings) {
@@ -87,27 +100,49 @@ impl Desk {
     async fn announce(&self, event: EventId, settings: &QueueSettings) -> Result<(), Refusal> {
         match self.within(self.engine().configure(event, settings)).await {
             Err(EngineError::UnknownEvent) => {
-                self.inventory.restore(&self.catalogue.event(event).await?).await?;
+                self.inventory
+                    .restore(&self.catalogue.event(event).await?)
+                    .await?;
             }
             answer => answer?,
         }
-        let signal = Signal::Sale { event_id: event, settings: settings.clone() };
-        let sent = tokio::time::timeout(DEADLINE, self.backends.signals.send(&[(Recipient::Everyone, signal)])).await;
+        let signal = Signal::Sale {
+            event_id: event,
+            settings: settings.clone(),
+        };
+        let sent = tokio::time::timeout(
+            DEADLINE,
+            self.backends.signals.send(&[(Recipient::Everyone, signal)]),
+        )
+        .await;
         if !matches!(sent, Ok(Ok(_))) {
             tracing::warn!(%event, "gateways were not told of new settings; the next step of the line tells them");
         }
         Ok(())
     }
 
-    pub(crate) async fn within<T>(&self, step: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
+    pub(crate) async fn within<T>(
+        &self,
+        step: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, EngineError> {
         let late = || EngineError::Unavailable(format!("no answer in {} ms", DEADLINE.as_millis()));
-        tokio::time::timeout(DEADLINE, step).await.unwrap_or_else(|_| Err(late()))
+        tokio::time::timeout(DEADLINE, step)
+            .await
+            .unwrap_or_else(|_| Err(late()))
     }
 }
 
 /// Are these not the settings of the database? The engine says of what is open that it is sold out when nothing is left.
 fn differs(engine_has: &QueueSettings, settings: &QueueSettings) -> bool {
     let sold_out = engine_has.state == SaleState::SoldOut && settings.state == SaleState::Open;
-    let state = if sold_out { SaleState::SoldOut } else { settings.state };
-    *engine_has != QueueSettings { state, ..settings.clone() }
+    let state = if sold_out {
+        SaleState::SoldOut
+    } else {
+        settings.state
+    };
+    *engine_has
+        != QueueSettings {
+            state,
+            ..settings.clone()
+        }
 }

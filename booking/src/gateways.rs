@@ -69,14 +69,32 @@ mod tests {
 
     fn reading(gateways: &[&str]) -> Reading {
         let record = |name: &str, role| {
-            let (node, version, started_at) = (name.parse().unwrap(), String::new(), Timestamp::default());
-            let process = Process { node, roles: vec![role], version, started_at };
-            let vitals = Vitals { process, connections: 0, memory_bytes: None, live_tasks: 0, booking: None };
+            let (node, version, started_at) =
+                (name.parse().unwrap(), String::new(), Timestamp::default());
+            let process = Process {
+                node,
+                roles: vec![role],
+                version,
+                started_at,
+            };
+            let vitals = Vitals {
+                process,
+                connections: 0,
+                memory_bytes: None,
+                live_tasks: 0,
+                booking: None,
+            };
             Live { vitals, age_ms: 0 }
         };
-        let mut processes: Vec<Live> = gateways.iter().map(|name| record(name, Role::Gateway)).collect();
+        let mut processes: Vec<Live> = gateways
+            .iter()
+            .map(|name| record(name, Role::Gateway))
+            .collect();
         processes.push(record("booking", Role::Booking));
-        Reading { processes, ..Reading::default() }
+        Reading {
+            processes,
+            ..Reading::default()
+        }
     }
 
     fn up(gateways: &Gateways) -> Vec<String> {
@@ -96,7 +114,11 @@ mod tests {
             }
         };
         read(&["a", "b"], MISSES - 1).await;
-        assert_eq!(up(&gateways), [] as [&str; 0], "others may not have come to the board yet");
+        assert_eq!(
+            up(&gateways),
+            [] as [&str; 0],
+            "others may not have come to the board yet"
+        );
         read(&["a", "b"], 1).await;
         assert_eq!(up(&gateways), ["a", "b"]);
 

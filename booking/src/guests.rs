@@ -32,7 +32,11 @@ impl Default for GuestLimits {
     /// 50 unpaid holds, 100 bookings an hour, ten minutes: many for a household, few for a house of 1,000 seats.
     fn default() -> Self {
         let number = |number| NonZeroU32::new(number).expect("not zero");
-        Self { holds: number(50), bookings: number(100), cool_down: Duration::from_secs(600) }
+        Self {
+            holds: number(50),
+            bookings: number(100),
+            cool_down: Duration::from_secs(600),
+        }
     }
 }
 
@@ -76,7 +80,10 @@ pub(crate) struct Turn {
 
 impl Guests {
     pub(crate) fn new(limits: GuestLimits) -> Self {
-        Self { limits, made: Arc::default() }
+        Self {
+            limits,
+            made: Arc::default(),
+        }
     }
 
     /// One more reservation of a guest at this address.
@@ -85,29 +92,54 @@ impl Guests {
     /// [`Refusal::TooManyGuests`], with when it may be less.
     pub(crate) fn turn(&self, address: IpAddr, now: Timestamp) -> Result<Turn, Refusal> {
         let mut made = self.made.lock();
-        let Made { of_address, of_network, .. } = &mut *made;
+        let Made {
+            of_address,
+            of_network,
+            ..
+        } = &mut *made;
         let here = of_address.entry(household(address)).or_default();
         self.check(here, 1, now)?;
         let around = of_network.entry(network(address)).or_default();
         self.check(around, NETWORK_SHARE, now)?;
         let name = Name::Turn(made.turns);
         made.turns += 1;
-        made.add(address, Entry { name, made: now, unpaid_until: Some(now.plus(self.limits.cool_down)) });
-        Ok(Turn { guests: self.clone(), name, made: now })
+        made.add(
+            address,
+            Entry {
+                name,
+                made: now,
+                unpaid_until: Some(now.plus(self.limits.cool_down)),
+            },
+        );
+        Ok(Turn {
+            guests: self.clone(),
+            name,
+            made: now,
+        })
     }
 
     fn check(&self, entries: &mut Vec<Entry>, share: u32, now: Timestamp) -> Result<(), Refusal> {
         entries.retain(|entry| entry.counts(now));
         let most = |limit: NonZeroU32| limit.get().saturating_mul(share) as usize;
-        let unpaid = || entries.iter().filter_map(|entry| entry.unpaid_until).filter(|until| *until > now);
+        let unpaid = || {
+            entries
+                .iter()
+                .filter_map(|entry| entry.unpaid_until)
+                .filter(|until| *until > now)
+        };
         let refused = |reason: &'static str, until: Option<Timestamp>| {
             metrics::counter!("stanchion_guests_refused_total", "reason" => reason).increment(1);
-            Err(Refusal::TooManyGuests(until.unwrap_or(now).since(now).max(Duration::from_secs(1))))
+            Err(Refusal::TooManyGuests(
+                until.unwrap_or(now).since(now).max(Duration::from_secs(1)),
+            ))
         };
         if unpaid().count() >= most(self.limits.holds) {
             return refused("holds", unpaid().min());
         }
-        let recent = entries.iter().map(|entry| entry.made.plus(HOUR)).filter(|end| *end > now);
+        let recent = entries
+            .iter()
+            .map(|entry| entry.made.plus(HOUR))
+            .filter(|end| *end > now);
         if recent.clone().count() >= most(self.limits.bookings) {
             return refused("bookings", recent.min());
         }
@@ -116,7 +148,9 @@ impl Guests {
 
     /// A booking was paid for.
     pub(crate) fn paid(&self, booking: BookingId) {
-        self.made.lock().change(Name::Booking(booking), |entry| entry.unpaid_until = None);
+        self.made
+            .lock()
+            .change(Name::Booking(booking), |entry| entry.unpaid_until = None);
     }
 
     /// A booking was given back unpaid.
@@ -130,7 +164,12 @@ impl Guests {
     /// Forgets what does not count any more, so that memory follows the traffic.
     pub(crate) fn forget_past(&self, now: Timestamp) {
         let mut made = self.made.lock();
-        let Made { of_address, of_network, addresses, .. } = &mut *made;
+        let Made {
+            of_address,
+            of_network,
+            addresses,
+            ..
+        } = &mut *made;
         for entries in [&mut *of_address, of_network] {
             entries.retain(|_, entries| {
                 entries.retain(|entry| entry.counts(now));
@@ -138,7 +177,9 @@ impl Guests {
             });
         }
         addresses.retain(|name, address| {
-            of_address.get(&household(*address)).is_some_and(|entries| entries.iter().any(|entry| entry.name == *name))
+            of_address
+                .get(&household(*address))
+                .is_some_and(|entries| entries.iter().any(|entry| entry.name == *name))
         });
     }
 }
@@ -151,22 +192,45 @@ impl Entry {
 
 impl Made {
     fn add(&mut self, address: IpAddr, entry: Entry) {
-        self.of_address.entry(household(address)).or_default().push(entry);
-        self.of_network.entry(network(address)).or_default().push(entry);
+        self.of_address
+            .entry(household(address))
+            .or_default()
+            .push(entry);
+        self.of_network
+            .entry(network(address))
+            .or_default()
+            .push(entry);
         self.addresses.insert(entry.name, address);
     }
 
     fn change(&mut self, name: Name, change: impl Fn(&mut Entry)) {
-        let Some(address) = self.addresses.get(&name) else { return };
-        let here = self.of_address.get_mut(&household(*address)).into_iter().flatten();
-        let around = self.of_network.get_mut(&network(*address)).into_iter().flatten();
-        here.chain(around).filter(|entry| entry.name == name).for_each(change);
+        let Some(address) = self.addresses.get(&name) else {
+            return;
+        };
+        let here = self
+            .of_address
+            .get_mut(&household(*address))
+            .into_iter()
+            .flatten();
+        let around = self
+            .of_network
+            .get_mut(&network(*address))
+            .into_iter()
+            .flatten();
+        here.chain(around)
+            .filter(|entry| entry.name == name)
+            .for_each(change);
     }
 
     fn remove(&mut self, name: Name) -> Option<IpAddr> {
         let address = self.addresses.remove(&name)?;
-        for entries in [self.of_address.get_mut(&household(address)), self.of_network.get_mut(&network(address))] {
-            entries.into_iter().for_each(|entries| entries.retain(|entry| entry.name != name));
+        for entries in [
+            self.of_address.get_mut(&household(address)),
+            self.of_network.get_mut(&network(address)),
+        ] {
+            entries
+                .into_iter()
+                .for_each(|entries| entries.retain(|entry| entry.name != name));
         }
         Some(address)
     }
@@ -176,11 +240,20 @@ impl Turn {
     /// It has become a booking, or was found to be one that is counted already.
     pub(crate) fn booked(self, booking: BookingId, expires_at: Timestamp) {
         let mut made = self.guests.made.lock();
-        let Some(address) = made.remove(self.name) else { return };
+        let Some(address) = made.remove(self.name) else {
+            return;
+        };
         let name = Name::Booking(booking);
         if !made.addresses.contains_key(&name) {
             let unpaid_until = Some(expires_at.plus(self.guests.limits.cool_down));
-            made.add(address, Entry { name, made: self.made, unpaid_until });
+            made.add(
+                address,
+                Entry {
+                    name,
+                    made: self.made,
+                    unpaid_until,
+                },
+            );
         }
     }
 }
@@ -201,29 +274,52 @@ mod tests {
 
     fn limits(holds: u32, bookings: u32) -> Guests {
         let number = |number| NonZeroU32::new(number).unwrap();
-        Guests::new(GuestLimits { holds: number(holds), bookings: number(bookings), cool_down: 10 * MINUTE })
+        Guests::new(GuestLimits {
+            holds: number(holds),
+            bookings: number(bookings),
+            cool_down: 10 * MINUTE,
+        })
     }
 
     fn book(guests: &Guests, address: &str, now: Timestamp) -> Result<BookingId, Refusal> {
         let booking = BookingId::from(Uuid::new_v4());
-        guests.turn(address.parse().unwrap(), now)?.booked(booking, now.plus(5 * MINUTE));
+        guests
+            .turn(address.parse().unwrap(), now)?
+            .booked(booking, now.plus(5 * MINUTE));
         Ok(booking)
     }
 
     #[test]
     fn unpaid_holds_count_beyond_their_end_and_paid_ones_do_not() {
         let (guests, start) = (limits(2, 100), Timestamp::from_millis(1_000_000));
-        let (first, second) =
-            (book(&guests, "203.0.113.9", start).unwrap(), book(&guests, "203.0.113.9", start).unwrap());
+        let (first, second) = (
+            book(&guests, "203.0.113.9", start).unwrap(),
+            book(&guests, "203.0.113.9", start).unwrap(),
+        );
         let refused = book(&guests, "203.0.113.9", start).unwrap_err();
-        assert!(matches!(refused, Refusal::TooManyGuests(after) if after == 15 * MINUTE), "{refused:?}");
-        assert!(book(&guests, "203.0.113.10", start).is_ok(), "another address");
+        assert!(
+            matches!(refused, Refusal::TooManyGuests(after) if after == 15 * MINUTE),
+            "{refused:?}"
+        );
+        assert!(
+            book(&guests, "203.0.113.10", start).is_ok(),
+            "another address"
+        );
         guests.paid(first);
-        assert!(book(&guests, "203.0.113.9", start).is_ok(), "what is paid for is no hold");
+        assert!(
+            book(&guests, "203.0.113.9", start).is_ok(),
+            "what is paid for is no hold"
+        );
         guests.given_back(second, start);
-        assert!(book(&guests, "203.0.113.9", start.plus(9 * MINUTE)).is_err(), "the cool-down of what was given back");
+        assert!(
+            book(&guests, "203.0.113.9", start.plus(9 * MINUTE)).is_err(),
+            "the cool-down of what was given back"
+        );
         assert!(book(&guests, "203.0.113.9", start.plus(10 * MINUTE)).is_ok());
-        assert!(book(&guests, "203.0.113.9", start.plus(14 * MINUTE)).is_err(), "nobody paid, and it has ended");
+        assert!(
+            book(&guests, "203.0.113.9", start.plus(14 * MINUTE)).is_err(),
+            "nobody paid, and it has ended"
+        );
         assert!(book(&guests, "203.0.113.9", start.plus(15 * MINUTE)).is_ok());
     }
 
@@ -237,7 +333,9 @@ mod tests {
         assert!(book(&guests, "203.0.113.9", start.plus(60 * MINUTE)).is_ok());
         guests.forget_past(start.plus(121 * MINUTE));
         let made = guests.made.lock();
-        assert!(made.of_address.is_empty() && made.of_network.is_empty() && made.addresses.is_empty());
+        assert!(
+            made.of_address.is_empty() && made.of_network.is_empty() && made.addresses.is_empty()
+        );
     }
 
     #[test]
@@ -245,9 +343,14 @@ mod tests {
         let (guests, now) = (limits(1, 100), Timestamp::from_millis(1_000_000));
         drop(guests.turn("203.0.113.9".parse().unwrap(), now).unwrap());
         let turn = guests.turn("203.0.113.9".parse().unwrap(), now).unwrap();
-        assert!(guests.turn("203.0.113.9".parse().unwrap(), now).is_err(), "one under way counts");
+        assert!(
+            guests.turn("203.0.113.9".parse().unwrap(), now).is_err(),
+            "one under way counts"
+        );
         drop(turn);
-        let booked = (0..10).filter(|host| book(&guests, &format!("203.0.113.{host}"), now).is_ok()).count();
+        let booked = (0..10)
+            .filter(|host| book(&guests, &format!("203.0.113.{host}"), now).is_ok())
+            .count();
         assert_eq!(booked, 4, "of one /24");
     }
 }

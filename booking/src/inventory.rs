@@ -66,7 +66,13 @@ pub(crate) struct Inventory {
 impl Inventory {
     /// No event was rebuilt yet.
     pub(crate) fn new(store: SharedStore, engine: SharedEngine, clock: Clock) -> Self {
-        Self { store, engine, clock, gateways: Gateways::default(), last: Mutex::default() }
+        Self {
+            store,
+            engine,
+            clock,
+            gateways: Gateways::default(),
+            last: Mutex::default(),
+        }
     }
 
     /// Opens the event in the engine if need be, and replaces its seats by the database's. Requests that come while it runs
@@ -90,7 +96,10 @@ impl Inventory {
     async fn in_turn(&self, event: &Arc<Event>, reason: Reason) -> Result<Synced, Refusal> {
         let asked_at = Instant::now();
         let mut last = self.last.lock().await;
-        if last.get(&event.event_id).is_some_and(|began| *began >= asked_at) {
+        if last
+            .get(&event.event_id)
+            .is_some_and(|began| *began >= asked_at)
+        {
             return Ok(Synced::default());
         }
         let began = Instant::now();
@@ -103,7 +112,9 @@ impl Inventory {
         if let Err(error) = self.store.release_sync(event.event_id).await {
             tracing::warn!(event = %event.event_id, %error, "the lease of a rebuild runs until its end");
         }
-        let Some(synced) = synced? else { return Ok(Synced::default()) };
+        let Some(synced) = synced? else {
+            return Ok(Synced::default());
+        };
         last.insert(event.event_id, began);
         tracing::info!(event = %event.event_id, zones = synced.zones, holds = synced.holds, corrected = synced.corrected,
             duration_ms = began.elapsed().as_millis() as u64, "seats rebuilt from the database");
@@ -113,7 +124,9 @@ impl Inventory {
     /// How long a suspicion has to wait before it is worth a rebuild.
     pub(crate) async fn trusted_for(&self, event: EventId) -> Duration {
         let last = self.last.lock().await.get(&event).copied();
-        last.map_or(Duration::ZERO, |began| TRUST.saturating_sub(began.elapsed()))
+        last.map_or(Duration::ZERO, |began| {
+            TRUST.saturating_sub(began.elapsed())
+        })
     }
 
     async fn take_lease(&self, event: EventId) -> Result<(), Refusal> {
@@ -142,9 +155,15 @@ impl Inventory {
 
     async fn rebuild(&self, event: &Event) -> Result<Synced, Refusal> {
         let id = event.event_id;
-        let (checkpoint, handover) = (self.store.checkpoint(id).await?, self.store.handover(id).await?);
+        let (checkpoint, handover) = (
+            self.store.checkpoint(id).await?,
+            self.store.handover(id).await?,
+        );
         let (now, mark) = (self.clock.now(), handover.map(|(mark, _)| mark));
-        let opening = Opening { awaited: self.gateways.up(), ..opening(event, checkpoint, mark, now) };
+        let opening = Opening {
+            awaited: self.gateways.up(),
+            ..opening(event, checkpoint, mark, now)
+        };
         self.ask(self.engine.open(id, &opening, now)).await?;
         if let Some(frozen) = self.ask(self.engine.status(id)).await?.frozen
             && !self.go_on(id, frozen).await?
@@ -154,10 +173,15 @@ impl Inventory {
         self.settle_down(id).await?;
         let snapshot = self.store.snapshot(id).await?;
         let before = self.ask(self.engine.seats(id)).await?;
-        self.ask(self.engine.load_seats(id, &snapshot, self.clock.now())).await?;
+        self.ask(self.engine.load_seats(id, &snapshot, self.clock.now()))
+            .await?;
         let after = self.ask(self.engine.seats(id)).await?;
         let corrected = differing(&before, &after);
-        Ok(Synced { zones: snapshot.zones.len() as u64, holds: snapshot.holds.len() as u64, corrected })
+        Ok(Synced {
+            zones: snapshot.zones.len() as u64,
+            holds: snapshot.holds.len() as u64,
+            corrected,
+        })
     }
 
     /// Lets a frozen line go on where it has been handed over, or has stood still for as long as it was to. False where it is frozen still.
@@ -181,15 +205,26 @@ impl Inventory {
     /// Stops new holds and waits for those under way. What was settled between two looks is in the database by then.
     async fn settle_down(&self, event: EventId) -> Result<(), Refusal> {
         let until = Instant::now() + SETTLING;
-        while self.ask(self.engine.begin_sync(event, self.clock.now())).await? > 0 && Instant::now() < until {
+        while self
+            .ask(self.engine.begin_sync(event, self.clock.now()))
+            .await?
+            > 0
+            && Instant::now() < until
+        {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         Ok(())
     }
 
-    async fn ask<T>(&self, step: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
-        let late = || EngineError::Unavailable(format!("no answer in {} ms", ENGINE_DEADLINE.as_millis()));
-        tokio::time::timeout(ENGINE_DEADLINE, step).await.unwrap_or_else(|_| Err(late()))
+    async fn ask<T>(
+        &self,
+        step: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, EngineError> {
+        let late =
+            || EngineError::Unavailable(format!("no answer in {} ms", ENGINE_DEADLINE.as_millis()));
+        tokio::time::timeout(ENGINE_DEADLINE, step)
+            .await
+            .unwrap_or_else(|_| Err(late()))
     }
 }
 
@@ -198,8 +233,14 @@ fn opening(event: &Event, checkpoint: Reached, mark: Option<String>, now: Timest
     let epoch = Uuid::new_v4().simple().to_string();
     Opening {
         settings: event.queue.clone(),
-        epoch: epoch.parse::<Epoch>().expect("hexadecimal digits are an epoch"),
-        sequence: if had_line { checkpoint.sequence + SEQUENCE_RESERVE } else { 0 },
+        epoch: epoch
+            .parse::<Epoch>()
+            .expect("hexadecimal digits are an epoch"),
+        sequence: if had_line {
+            checkpoint.sequence + SEQUENCE_RESERVE
+        } else {
+            0
+        },
         head: checkpoint.head,
         unserved: checkpoint.unserved,
         mark,
@@ -209,8 +250,14 @@ fn opening(event: &Event, checkpoint: Reached, mark: Option<String>, now: Timest
 }
 
 fn differing(before: &[ZoneSeats], after: &[ZoneSeats]) -> u64 {
-    let before: HashMap<ZoneId, u32> = before.iter().map(|zone| (zone.zone_id, zone.available)).collect();
-    after.iter().filter(|zone| before.get(&zone.zone_id) != Some(&zone.available)).count() as u64
+    let before: HashMap<ZoneId, u32> = before
+        .iter()
+        .map(|zone| (zone.zone_id, zone.available))
+        .collect();
+    after
+        .iter()
+        .filter(|zone| before.get(&zone.zone_id) != Some(&zone.available))
+        .count() as u64
 }
 
 #[cfg(test)]
@@ -221,13 +268,21 @@ mod tests {
     use crate::{seed::seed_demo, store::sqlite::SqliteStore};
 
     async fn free(engine: &SharedEngine, event: EventId) -> u32 {
-        engine.seats(event).await.unwrap().iter().map(|zone| zone.available).sum()
+        engine
+            .seats(event)
+            .await
+            .unwrap()
+            .iter()
+            .map(|zone| zone.available)
+            .sum()
     }
 
     #[tokio::test]
     async fn what_was_lost_is_restored_once() {
-        let (store, engine): (SharedStore, SharedEngine) =
-            (Arc::new(SqliteStore::in_memory().await.unwrap()), Arc::new(MemoryEngine::new()));
+        let (store, engine): (SharedStore, SharedEngine) = (
+            Arc::new(SqliteStore::in_memory().await.unwrap()),
+            Arc::new(MemoryEngine::new()),
+        );
         let clock = Clock::System;
         seed_demo(&store, clock.now()).await.unwrap();
         let event = Arc::new(store.catalogue().await.unwrap().remove(0));
@@ -237,8 +292,14 @@ mod tests {
         let whole = free(&engine, id).await;
 
         // Whoever saw the loss as well comes later, when seats are held by reservations that the database does not know yet.
-        let taken = ZoneSeats { available: 1, ..engine.seats(id).await.unwrap()[0] };
-        let fewer = SeatSnapshot { zones: vec![taken], ..SeatSnapshot::default() };
+        let taken = ZoneSeats {
+            available: 1,
+            ..engine.seats(id).await.unwrap()[0]
+        };
+        let fewer = SeatSnapshot {
+            zones: vec![taken],
+            ..SeatSnapshot::default()
+        };
         engine.load_seats(id, &fewer, clock.now()).await.unwrap();
         assert_eq!(inventory.restore(&event).await.unwrap(), Synced::default());
         assert_eq!(free(&engine, id).await, 1, "nothing was done");
@@ -248,7 +309,10 @@ mod tests {
         // One that was opened by whoever died before its seats were there.
         engine.remove(id).await.unwrap();
         let now = clock.now();
-        engine.open(id, &opening(&event, Reached::default(), None, now), now).await.unwrap();
+        engine
+            .open(id, &opening(&event, Reached::default(), None, now), now)
+            .await
+            .unwrap();
         assert!(inventory.restore(&event).await.unwrap().zones > 0);
         assert_eq!(free(&engine, id).await, whole);
     }

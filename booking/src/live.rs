@@ -94,8 +94,22 @@ struct Totals {
 
 impl From<Counters> for Totals {
     fn from(counters: Counters) -> Self {
-        let Counters { joined, released, taken_back, expired, dropped, left } = counters;
-        Self { joined, released, taken_back, expired, dropped, left }
+        let Counters {
+            joined,
+            released,
+            taken_back,
+            expired,
+            dropped,
+            left,
+        } = counters;
+        Self {
+            joined,
+            released,
+            taken_back,
+            expired,
+            dropped,
+            left,
+        }
     }
 }
 
@@ -122,7 +136,10 @@ struct Round {
 
 impl Live {
     pub(crate) fn new() -> Self {
-        Self { feed: Feed::new("live", DASHBOARDS), events: Mutex::default() }
+        Self {
+            feed: Feed::new("live", DASHBOARDS),
+            events: Mutex::default(),
+        }
     }
 
     fn fresh(&self, event: EventId) -> Option<Arc<Moment>> {
@@ -136,21 +153,34 @@ impl Desk {
     /// One round: looks at every event that is sampled and tells those who watch.
     pub(crate) async fn sample_events(&self) {
         let followed = self.live.feed.followed();
-        let (watched, others): (Vec<_>, Vec<_>) =
-            self.catalogue.events().into_iter().partition(|event| followed.contains(&event.event_id));
-        let others = others.into_iter().filter(|event| event.queue.state != SaleState::Closed).take(SAMPLED);
+        let (watched, others): (Vec<_>, Vec<_>) = self
+            .catalogue
+            .events()
+            .into_iter()
+            .partition(|event| followed.contains(&event.event_id));
+        let others = others
+            .into_iter()
+            .filter(|event| event.queue.state != SaleState::Closed)
+            .take(SAMPLED);
         let sampled: Vec<Arc<Event>> = watched.into_iter().chain(others).collect();
         if sampled.is_empty() {
             return;
         }
         let round = self.round().await;
-        stream::iter(sampled).for_each_concurrent(AT_ONCE, |event| self.sample(event, &round)).await;
+        stream::iter(sampled)
+            .for_each_concurrent(AT_ONCE, |event| self.sample(event, &round))
+            .await;
     }
 
     async fn sample(&self, event: Arc<Event>, round: &Round) {
         match self.look(&event, round).await {
-            Ok(moment) => self.live.feed.publish(event.event_id, server_sent("live", &*moment)),
-            Err(error) => tracing::debug!(event = %event.event_id, %error, "no figures this second"),
+            Ok(moment) => self
+                .live
+                .feed
+                .publish(event.event_id, server_sent("live", &*moment)),
+            Err(error) => {
+                tracing::debug!(event = %event.event_id, %error, "no figures this second")
+            }
         }
     }
 
@@ -171,41 +201,65 @@ impl Desk {
     pub(crate) fn history(&self, event: EventId) -> Box<RawValue> {
         let events = self.live.events.lock();
         let nothing = Track::default();
-        let track = events.get(&event).map_or(&nothing, |watched| &watched.track);
+        let track = events
+            .get(&event)
+            .map_or(&nothing, |watched| &watched.track);
         serde_json::value::to_raw_value(track).expect("columns have text names")
     }
 
     /// Every process that is alive, and how booking is as a whole.
     pub(crate) async fn nodes(&self) -> Result<Value, Refusal> {
-        let reading = self.reading().await.ok_or(Refusal::NotNow("the processes cannot be seen"))?;
+        let reading = self
+            .reading()
+            .await
+            .ok_or(Refusal::NotNow("the processes cannot be seen"))?;
         let share = reading.pace.as_ref().map_or(1.0, |pace| pace.share());
-        Ok(serde_json::json!({"nodes": reading.processes, "pace": share, "booking": figures::booking_vitals(&reading)}))
+        Ok(
+            serde_json::json!({"nodes": reading.processes, "pace": share, "booking": figures::booking_vitals(&reading)}),
+        )
     }
 
     async fn reading(&self) -> Option<Reading> {
         let reading = tokio::time::timeout(BOARD_DEADLINE, self.backends.board.read()).await;
-        let reading =
-            reading.ok()?.inspect_err(|error| tracing::debug!(%error, "the processes cannot be seen")).ok()?;
+        let reading = reading
+            .ok()?
+            .inspect_err(|error| tracing::debug!(%error, "the processes cannot be seen"))
+            .ok()?;
         self.inventory.gateways.note(&reading);
         Some(reading)
     }
 
     async fn round(&self) -> Round {
         let (reading, counts) = tokio::join!(self.reading(), self.store().zone_counts(None));
-        let by_zone = |counts: Vec<ZoneCount>| counts.into_iter().map(|zone| (zone.zone_id, zone)).collect();
-        Round { reading, counts: counts.ok().map(by_zone) }
+        let by_zone = |counts: Vec<ZoneCount>| {
+            counts
+                .into_iter()
+                .map(|zone| (zone.zone_id, zone))
+                .collect()
+        };
+        Round {
+            reading,
+            counts: counts.ok().map(by_zone),
+        }
     }
 
     async fn look(&self, event: &Event, round: &Round) -> Result<Arc<Moment>, Refusal> {
         let id = event.event_id;
-        let (status, seats) = tokio::join!(self.within(self.engine().status(id)), self.within(self.engine().seats(id)));
+        let (status, seats) = tokio::join!(
+            self.within(self.engine().status(id)),
+            self.within(self.engine().seats(id))
+        );
         let (status, seats) = (status?, seats?);
         let (seen, at) = (Instant::now(), self.now());
         let mut events = self.live.events.lock();
         let watched = events.entry(id).or_default();
         let rates = watched.track.rates(seen, &status);
         let moment = Arc::new(moment(event, at, status, &rates, &seats, round));
-        if watched.latest.as_ref().is_none_or(|(last, _)| seen.duration_since(*last) > FRESH / 2) {
+        if watched
+            .latest
+            .as_ref()
+            .is_none_or(|(last, _)| seen.duration_since(*last) > FRESH / 2)
+        {
             watched.track.keep(at, &moment.figures);
         }
         watched.latest = Some((seen, Arc::clone(&moment)));
@@ -221,9 +275,17 @@ fn moment(
     seats: &[ZoneSeats],
     round: &Round,
 ) -> Moment {
-    let counts: Option<Vec<&ZoneCount>> =
-        round.counts.as_ref().map(|counts| event.zones().filter_map(|(_, zone)| counts.get(&zone.zone_id)).collect());
-    let share = round.reading.as_ref().and_then(|reading| reading.pace.as_ref()).map_or(1.0, |pace| pace.share());
+    let counts: Option<Vec<&ZoneCount>> = round.counts.as_ref().map(|counts| {
+        event
+            .zones()
+            .filter_map(|(_, zone)| counts.get(&zone.zone_id))
+            .collect()
+    });
+    let share = round
+        .reading
+        .as_ref()
+        .and_then(|reading| reading.pace.as_ref())
+        .map_or(1.0, |pace| pace.share());
     Moment {
         event_id: event.event_id,
         at,
@@ -232,13 +294,25 @@ fn moment(
         totals: status.counters.into(),
         settings: status.settings,
         zones: zones(event, seats, round),
-        nodes: round.reading.as_ref().map(|reading| reading.processes.clone()).unwrap_or_default(),
+        nodes: round
+            .reading
+            .as_ref()
+            .map(|reading| reading.processes.clone())
+            .unwrap_or_default(),
     }
 }
 
 fn zones(event: &Event, seats: &[ZoneSeats], round: &Round) -> Vec<ZoneFigures> {
-    let free: HashMap<ZoneId, u32> = seats.iter().map(|zone| (zone.zone_id, zone.available)).collect();
-    let of_zone = |zone_id| round.counts.as_ref().and_then(|counts| counts.get(&zone_id));
+    let free: HashMap<ZoneId, u32> = seats
+        .iter()
+        .map(|zone| (zone.zone_id, zone.available))
+        .collect();
+    let of_zone = |zone_id| {
+        round
+            .counts
+            .as_ref()
+            .and_then(|counts| counts.get(&zone_id))
+    };
     let zone_figures = |(show, zone): (&crate::event::Show, &crate::event::Zone)| ZoneFigures {
         show_id: show.show_id,
         show: show.name.clone(),

@@ -28,7 +28,11 @@ impl FromStr for Currency {
     type Err = InvalidCurrency;
     fn from_str(text: &str) -> Result<Self, InvalidCurrency> {
         let code: [u8; 3] = text.as_bytes().try_into().map_err(|_| InvalidCurrency)?;
-        if code.iter().all(u8::is_ascii_uppercase) { Ok(Self(code)) } else { Err(InvalidCurrency) }
+        if code.iter().all(u8::is_ascii_uppercase) {
+            Ok(Self(code))
+        } else {
+            Err(InvalidCurrency)
+        }
     }
 }
 
@@ -64,6 +68,9 @@ impl Money {
     /// The price of `quantity` pieces.
     #[must_use]
     pub fn times(self, quantity: u32) -> Self {
-        Self { minor: self.minor.saturating_mul(i64::from(quantity)), ..self }
+        Self {
+            minor: self.minor.saturating_mul(i64::from(quantity)),
+            ..self
+        }
     }
 }

@@ -20,8 +20,14 @@ use crate::{
 
 impl Desk {
     /// Adds an event and opens it at once.
-    pub(crate) async fn create_event(&self, event: &Event, operator: &UserId) -> Result<Arc<Event>, Refusal> {
-        self.store().create_event(event, &self.act(operator)).await?;
+    pub(crate) async fn create_event(
+        &self,
+        event: &Event,
+        operator: &UserId,
+    ) -> Result<Arc<Event>, Refusal> {
+        self.store()
+            .create_event(event, &self.act(operator))
+            .await?;
         self.follow_catalogue().await?;
         let created = self.catalogue.event(event.event_id).await?;
         self.inventory.sync(&created).await?;
@@ -35,8 +41,11 @@ impl Desk {
         patch: &QueuePatch,
         operator: &UserId,
     ) -> Result<QueueSettings, Refusal> {
-        let settings =
-            self.store().patch_queue(event, patch, &self.act(operator)).await?.ok_or(Refusal::EventNotFound)?;
+        let settings = self
+            .store()
+            .patch_queue(event, patch, &self.act(operator))
+            .await?
+            .ok_or(Refusal::EventNotFound)?;
         self.follow_catalogue().await?;
         Ok(settings)
     }
@@ -48,7 +57,10 @@ impl Desk {
         patch: &AppearancePatch,
         operator: &UserId,
     ) -> Result<Appearance, Refusal> {
-        let changed = self.store().patch_appearance(event, patch, &self.act(operator)).await?;
+        let changed = self
+            .store()
+            .patch_appearance(event, patch, &self.act(operator))
+            .await?;
         let appearance = changed.ok_or(Refusal::EventNotFound)?;
         self.follow_catalogue().await?;
         Ok(appearance)
@@ -61,11 +73,22 @@ impl Desk {
         events: &[Arc<Event>],
         operator: &UserId,
     ) -> Result<Synced, Refusal> {
-        let deed = |action, after| Deed { act: self.act(operator), event_id: event, action, before: None, after };
-        self.store().note(&deed(Action::SyncInventory, None)).await?;
+        let deed = |action, after| Deed {
+            act: self.act(operator),
+            event_id: event,
+            action,
+            before: None,
+            after,
+        };
+        self.store()
+            .note(&deed(Action::SyncInventory, None))
+            .await?;
         let synced = self.sync(events).await?;
-        let found = json!({"zones": synced.zones, "holds": synced.holds, "corrected": synced.corrected});
-        self.store().note(&deed(Action::InventorySynced, Some(found))).await?;
+        let found =
+            json!({"zones": synced.zones, "holds": synced.holds, "corrected": synced.corrected});
+        self.store()
+            .note(&deed(Action::InventorySynced, Some(found)))
+            .await?;
         Ok(synced)
     }
 
@@ -86,9 +109,18 @@ impl Desk {
                 after: None,
             })
             .await?;
-        let nodes = self.within(self.engine().leave(event_id, user, self.now())).await?.ok_or(Refusal::NotInQueue)?;
-        let left = Signal::Lapsed { event_id, users: vec![(user.clone(), Lapse::Left)] };
-        let told: Vec<_> = nodes.into_iter().map(|node| (Recipient::Node(node), left.clone())).collect();
+        let nodes = self
+            .within(self.engine().leave(event_id, user, self.now()))
+            .await?
+            .ok_or(Refusal::NotInQueue)?;
+        let left = Signal::Lapsed {
+            event_id,
+            users: vec![(user.clone(), Lapse::Left)],
+        };
+        let told: Vec<_> = nodes
+            .into_iter()
+            .map(|node| (Recipient::Node(node), left.clone()))
+            .collect();
         if let Err(error) = self.backends.signals.send(&told).await {
             tracing::warn!(%event_id, %error, "a user could not be told that their place was removed");
         }
@@ -96,6 +128,9 @@ impl Desk {
     }
 
     fn act(&self, operator: &UserId) -> Act {
-        Act { operator: operator.clone(), at: self.now() }
+        Act {
+            operator: operator.clone(),
+            at: self.now(),
+        }
     }
 }

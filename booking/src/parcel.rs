@@ -18,7 +18,11 @@ pub struct Parcel {
 
 /// One message's line.
 pub(crate) fn line(message: &OutboxMessage) -> String {
-    let OutboxMessage { message_id, topic, payload } = message;
+    let OutboxMessage {
+        message_id,
+        topic,
+        payload,
+    } = message;
     format!("{message_id}\t{topic}\t{payload}\n")
 }
 
@@ -34,7 +38,11 @@ pub(crate) fn unpack(text: &str) -> Option<Vec<OutboxMessage>> {
 
 fn read(line: &str) -> Option<OutboxMessage> {
     let mut parts = line.splitn(3, '\t').map(str::to_owned);
-    Some(OutboxMessage { message_id: parts.next()?, topic: parts.next()?, payload: parts.next()? })
+    Some(OutboxMessage {
+        message_id: parts.next()?,
+        topic: parts.next()?,
+        payload: parts.next()?,
+    })
 }
 
 #[cfg(test)]
@@ -42,7 +50,11 @@ mod tests {
     use super::*;
 
     fn message(id: &str, payload: &str) -> OutboxMessage {
-        OutboxMessage { message_id: id.into(), topic: "bookings.reserved".into(), payload: payload.into() }
+        OutboxMessage {
+            message_id: id.into(),
+            topic: "bookings.reserved".into(),
+            payload: payload.into(),
+        }
     }
 
     #[test]

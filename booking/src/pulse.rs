@@ -97,16 +97,27 @@ pub(crate) struct Beat<'a> {
 impl Default for Pulse {
     fn default() -> Self {
         let now = Instant::now();
-        Self { began: now, state: Mutex::default(), database: Presence::new(now), lines: Lines::default() }
+        Self {
+            began: now,
+            state: Mutex::default(),
+            database: Presence::new(now),
+            lines: Lines::default(),
+        }
     }
 }
 
 impl Pulse {
     /// A reservation begins.
     pub(crate) fn begin(&self, now: Instant) -> Beat<'_> {
-        let arrival = (now.saturating_duration_since(self.began).as_millis() / ARRIVAL.as_millis()) as u64;
+        let arrival =
+            (now.saturating_duration_since(self.began).as_millis() / ARRIVAL.as_millis()) as u64;
         let arrival = self.state.lock().came(arrival);
-        Beat { pulse: self, came: now, arrival, answer: None }
+        Beat {
+            pulse: self,
+            came: now,
+            arrival,
+            answer: None,
+        }
     }
 
     fn second(&self, at: Instant) -> u64 {
@@ -137,15 +148,18 @@ impl Pulse {
     /// A reservation failed that should not have.
     pub(crate) fn failed(&self, now: Instant) {
         let mut state = self.state.lock();
-        let since =
-            state.failing.filter(|failing| now < failing.latest + TRIED_WITHIN).map_or(now, |first| first.since);
+        let since = state
+            .failing
+            .filter(|failing| now < failing.latest + TRIED_WITHIN)
+            .map_or(now, |first| first.since);
         state.failing = Some(Failing { since, latest: now });
     }
 
     /// Nothing can be booked here.
     fn is_unable(&self, now: Instant) -> bool {
-        let fails =
-            |failing: &Failing| failing.latest >= failing.since + FAILS_FOR && now < failing.latest + TRIED_WITHIN;
+        let fails = |failing: &Failing| {
+            failing.latest >= failing.since + FAILS_FOR && now < failing.latest + TRIED_WITHIN
+        };
         let failing = self.state.lock().failing.as_ref().is_some_and(fails);
         failing || self.database.is_away(now) || self.lines.are_all_silent()
     }
@@ -189,13 +203,20 @@ impl Pulse {
                 classes[class_of(age_ms)] += u64::from(*count);
             }
         }
-        let asked = state.asked_database_at.map(|asked| now.saturating_duration_since(asked));
+        let asked = state
+            .asked_database_at
+            .map(|asked| now.saturating_duration_since(asked));
         BookingVitals {
             unable,
-            reserves_per_second: answered as f64 / (SECONDS as f64 + part_of_second(now, self.began)),
+            reserves_per_second: answered as f64
+                / (SECONDS as f64 + part_of_second(now, self.began)),
             reserve_p50_ms: quantile(&classes, 0.5),
             reserve_p95_ms: quantile(&classes, 0.95),
-            error_share: if answered == 0 { 0.0 } else { failed as f64 / answered as f64 },
+            error_share: if answered == 0 {
+                0.0
+            } else {
+                failed as f64 / answered as f64
+            },
             database_ms: asked.unwrap_or_default().max(state.database).as_secs_f64() * 1000.0,
             commit_waiting: waiting,
             commit_capacity: capacity,
@@ -214,7 +235,11 @@ impl State {
     }
 
     fn forget_before(&mut self, second: u64) {
-        while self.seconds.front().is_some_and(|oldest| oldest.number < second) {
+        while self
+            .seconds
+            .front()
+            .is_some_and(|oldest| oldest.number < second)
+        {
             self.seconds.pop_front();
         }
     }
@@ -222,7 +247,9 @@ impl State {
     fn classes(&self) -> [u64; CLASSES] {
         let mut sum = [0; CLASSES];
         for second in &self.seconds {
-            sum.iter_mut().zip(&second.classes).for_each(|(sum, count)| *sum += u64::from(*count));
+            sum.iter_mut()
+                .zip(&second.classes)
+                .for_each(|(sum, count)| *sum += u64::from(*count));
         }
         sum
     }
@@ -242,7 +269,12 @@ impl State {
     }
 
     fn left(&mut self, arrival: u64) {
-        if let Some((_, count)) = self.under_way.iter_mut().rev().find(|(known, _)| *known == arrival) {
+        if let Some((_, count)) = self
+            .under_way
+            .iter_mut()
+            .rev()
+            .find(|(known, _)| *known == arrival)
+        {
             *count = count.saturating_sub(1);
         }
         while self.under_way.front().is_some_and(|(_, count)| *count == 0) {
@@ -252,8 +284,16 @@ impl State {
 
     fn answered(&mut self, second: u64, took_ms: f64, failed: bool) {
         self.forget_before(second.saturating_sub(SECONDS));
-        if self.seconds.back().is_none_or(|latest| latest.number < second) {
-            self.seconds.push_back(Second { number: second, failed: 0, classes: [0; CLASSES] });
+        if self
+            .seconds
+            .back()
+            .is_none_or(|latest| latest.number < second)
+        {
+            self.seconds.push_back(Second {
+                number: second,
+                failed: 0,
+                classes: [0; CLASSES],
+            });
         }
         if let Some(latest) = self.seconds.back_mut() {
             latest.classes[class_of(took_ms)] += 1;
@@ -304,7 +344,11 @@ impl Desk {
         self.pulse.ask_database(asked);
         let answer = in_time(PROBE_DEADLINE, self.store().beat()).await;
         let took = asked.elapsed();
-        self.pulse.database_answered(if answer.is_ok() { took } else { took.max(PROBE_DEADLINE) });
+        self.pulse.database_answered(if answer.is_ok() {
+            took
+        } else {
+            took.max(PROBE_DEADLINE)
+        });
         let was_away = self.pulse.database_is_away();
         let answer = match answer {
             Ok(Some(outage)) => self.make_good(outage).await,
@@ -323,7 +367,10 @@ impl Desk {
         loop {
             let prolonged = in_time(GIVING_DEADLINE, self.store().give_back(outage)).await?;
             holds += prolonged.holds;
-            prolonged.events.iter().for_each(|event| self.suspects.report(*event));
+            prolonged
+                .events
+                .iter()
+                .for_each(|event| self.suspects.report(*event));
             if prolonged.is_all {
                 break;
             }
@@ -338,21 +385,33 @@ impl Desk {
 
     /// Asks every line how it is, to learn which of them answer. Those that do not stay silent until they do.
     pub(crate) async fn look_at_lines(&self) -> Vec<(EventId, Result<LineStatus, EngineError>)> {
-        let looks =
-            stream::iter(self.catalogue.events()).map(|event| self.look_at_line(event)).buffer_unordered(LINES_AT_ONCE);
+        let looks = stream::iter(self.catalogue.events())
+            .map(|event| self.look_at_line(event))
+            .buffer_unordered(LINES_AT_ONCE);
         let seen: Vec<_> = looks.collect().await;
         let was_silent = self.pulse.lines.are_all_silent();
-        self.pulse.lines.answered(seen.iter().map(|(event, asked, answer)| (*event, *asked, is_there(answer))));
+        self.pulse.lines.answered(
+            seen.iter()
+                .map(|(event, asked, answer)| (*event, *asked, is_there(answer))),
+        );
         if was_silent && !self.pulse.lines.are_all_silent() {
             self.pulse.recover(Instant::now());
         }
-        seen.into_iter().map(|(event, _, answer)| (event, answer)).collect()
+        seen.into_iter()
+            .map(|(event, _, answer)| (event, answer))
+            .collect()
     }
 
-    async fn look_at_line(&self, event: std::sync::Arc<Event>) -> (EventId, Instant, Result<LineStatus, EngineError>) {
+    async fn look_at_line(
+        &self,
+        event: std::sync::Arc<Event>,
+    ) -> (EventId, Instant, Result<LineStatus, EngineError>) {
         let (id, asked) = (event.event_id, Instant::now());
-        let late = |_| EngineError::Unavailable(format!("no answer in {} ms", LINE_DEADLINE.as_millis()));
-        let answer = tokio::time::timeout(LINE_DEADLINE, self.engine().status(id)).await.map_err(late);
+        let late =
+            |_| EngineError::Unavailable(format!("no answer in {} ms", LINE_DEADLINE.as_millis()));
+        let answer = tokio::time::timeout(LINE_DEADLINE, self.engine().status(id))
+            .await
+            .map_err(late);
         (id, asked, answer.and_then(|answer| answer))
     }
 
@@ -363,7 +422,10 @@ impl Desk {
     }
 }
 
-async fn in_time<T>(deadline: Duration, step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+async fn in_time<T>(
+    deadline: Duration,
+    step: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
     let late = |_| StoreError::Unavailable("no answer to a probe".into());
     tokio::time::timeout(deadline, step).await.map_err(late)?
 }
@@ -390,10 +452,27 @@ mod tests {
             beat.end(at(n + if n < 90 { 10 } else { 600 }), n < 5);
         }
         let vitals = pulse.vitals(at(900), 3, 9);
-        assert!(about(vitals.reserve_p50_ms, 10.0) && about(vitals.reserve_p95_ms, 600.0), "{vitals:?}");
-        assert_eq!((vitals.error_share, vitals.commit_waiting, vitals.commit_capacity), (0.05, 3, 9));
+        assert!(
+            about(vitals.reserve_p50_ms, 10.0) && about(vitals.reserve_p95_ms, 600.0),
+            "{vitals:?}"
+        );
+        assert_eq!(
+            (
+                vitals.error_share,
+                vitals.commit_waiting,
+                vitals.commit_capacity
+            ),
+            (0.05, 3, 9)
+        );
         let later = pulse.vitals(at(4_000), 0, 9);
-        assert_eq!((later.reserve_p95_ms, later.error_share, later.reserves_per_second), (None, 0.0, 0.0));
+        assert_eq!(
+            (
+                later.reserve_p95_ms,
+                later.error_share,
+                later.reserves_per_second
+            ),
+            (None, 0.0, 0.0)
+        );
     }
 
     #[test]
@@ -402,16 +481,26 @@ mod tests {
         let at = |ms: u64| start + Duration::from_millis(ms);
         (0..100).for_each(|n| pulse.begin(at(n)).end(at(n + 5), false));
         let hanging: Vec<_> = (0..10).map(|_| pulse.begin(at(200))).collect();
-        assert!(about(pulse.vitals(at(250), 0, 9).reserve_p95_ms, 5.0), "they have only come");
+        assert!(
+            about(pulse.vitals(at(250), 0, 9).reserve_p95_ms, 5.0),
+            "they have only come"
+        );
         let p95 = pulse.vitals(at(1_300), 0, 9).reserve_p95_ms;
-        assert!(p95.is_some_and(|p95| (1_000.0..1_400.0).contains(&p95)), "{p95:?}");
+        assert!(
+            p95.is_some_and(|p95| (1_000.0..1_400.0).contains(&p95)),
+            "{p95:?}"
+        );
         drop(hanging);
-        assert!(about(pulse.vitals(at(1_300), 0, 9).reserve_p95_ms, 5.0), "they have gone");
+        assert!(
+            about(pulse.vitals(at(1_300), 0, 9).reserve_p95_ms, 5.0),
+            "they have gone"
+        );
         assert!(pulse.state.lock().under_way.is_empty());
     }
 
     #[test]
-    fn reservations_that_all_fail_say_that_nothing_can_be_booked_until_one_is_stored_or_nobody_tries() {
+    fn reservations_that_all_fail_say_that_nothing_can_be_booked_until_one_is_stored_or_nobody_tries()
+     {
         let (pulse, start) = (Pulse::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
         pulse.failed(at(0));
@@ -442,7 +531,11 @@ mod tests {
         assert_eq!((vitals.reserve_p95_ms, vitals.error_share), (None, 0.0));
         drop(hanging);
         pulse.begin(at(1_700)).end(at(1_705), true);
-        assert_eq!(pulse.vitals(at(1_800), 0, 9).error_share, 1.0, "and what is asked after it does");
+        assert_eq!(
+            pulse.vitals(at(1_800), 0, 9).error_share,
+            1.0,
+            "and what is asked after it does"
+        );
     }
 
     #[test]

@@ -38,15 +38,24 @@ impl Reads {
     /// [`Refusal::TooManyReads`] if the user has others under way, [`Refusal::NotNow`] if all together have too many.
     pub(crate) fn begin(&self, user: &UserId) -> Result<Reading<'_>, Refusal> {
         let mut under_way = self.0.lock();
-        if under_way.of_users.get(user).is_some_and(|reads| *reads >= OF_A_USER) {
+        if under_way
+            .of_users
+            .get(user)
+            .is_some_and(|reads| *reads >= OF_A_USER)
+        {
             return Err(Refusal::TooManyReads);
         }
         if under_way.in_all >= IN_ALL {
-            return Err(Refusal::NotNow("too many requests for bookings are under way"));
+            return Err(Refusal::NotNow(
+                "too many requests for bookings are under way",
+            ));
         }
         under_way.in_all += 1;
         *under_way.of_users.entry(user.clone()).or_default() += 1;
-        Ok(Reading { reads: self, user: user.clone() })
+        Ok(Reading {
+            reads: self,
+            user: user.clone(),
+        })
     }
 }
 
@@ -75,10 +84,15 @@ mod tests {
     #[test]
     fn one_user_has_a_few_at_once_and_all_together_a_bounded_number() {
         let reads = Reads::default();
-        let mut under_way: Vec<_> = (0..OF_A_USER).map(|_| reads.begin(&user(0)).unwrap()).collect();
+        let mut under_way: Vec<_> = (0..OF_A_USER)
+            .map(|_| reads.begin(&user(0)).unwrap())
+            .collect();
         assert!(matches!(reads.begin(&user(0)), Err(Refusal::TooManyReads)));
         under_way.extend((OF_A_USER..IN_ALL).map(|other| reads.begin(&user(other)).unwrap()));
-        assert!(matches!(reads.begin(&user(IN_ALL)), Err(Refusal::NotNow(_))));
+        assert!(matches!(
+            reads.begin(&user(IN_ALL)),
+            Err(Refusal::NotNow(_))
+        ));
         under_way.truncate(1);
         drop(reads.begin(&user(0)).unwrap());
         under_way.clear();

@@ -28,8 +28,15 @@ const LIMIT: u32 = 500;
 impl Desk {
     /// One step for every event. What fails for one holds up no other.
     pub(crate) async fn reconcile_all(&self) -> Result<usize, Refusal> {
-        let events: Vec<EventId> = self.catalogue.events().iter().map(|event| event.event_id).collect();
-        let steps = events.into_iter().map(|event| self.reconcile(event, self.now()));
+        let events: Vec<EventId> = self
+            .catalogue
+            .events()
+            .iter()
+            .map(|event| event.event_id)
+            .collect();
+        let steps = events
+            .into_iter()
+            .map(|event| self.reconcile(event, self.now()));
         let (mut looked_at, mut failed) = (0, None);
         let mut steps = stream::iter(steps).buffer_unordered(EVENTS_AT_ONCE);
         while let Some(answer) = steps.next().await {
@@ -44,13 +51,20 @@ impl Desk {
 
     /// One step of the repair, for one event; returns how many holds were looked at.
     async fn reconcile(&self, event: EventId, now: Timestamp) -> Result<usize, Refusal> {
-        let stale = self.within(self.engine().stale_holds(event, now, PATIENCE, LIMIT)).await?;
+        let stale = self
+            .within(self.engine().stale_holds(event, now, PATIENCE, LIMIT))
+            .await?;
         if stale.is_empty() {
             return Ok(0);
         }
         let ids: Vec<_> = stale.iter().map(|hold| hold.booking_id).collect();
         let fates = self.store().fates(event, &ids).await?;
-        let verdict = |hold: &StaleHold| Some((hold.booking_id, verdict(hold, *fates.get(&hold.booking_id)?)));
+        let verdict = |hold: &StaleHold| {
+            Some((
+                hold.booking_id,
+                verdict(hold, *fates.get(&hold.booking_id)?),
+            ))
+        };
         let settlements: Vec<_> = stale.iter().filter_map(verdict).collect();
         metrics::counter!("stanchion_booking_commits_under_way_total")
             .increment((stale.len() - settlements.len()) as u64);

@@ -140,17 +140,24 @@ impl Refusal {
             Self::ShowNotFound => "the event has no show with this show_id".into(),
             Self::ZoneNotFound => "the show has no zone with this zone_id".into(),
             Self::BookingNotFound => "you have no booking with this id".into(),
-            Self::PassRequired => "send the pass in the header X-Queue-Pass or in queue_pass".into(),
+            Self::PassRequired => {
+                "send the pass in the header X-Queue-Pass or in queue_pass".into()
+            }
             Self::PassInvalid => "the pass is malformed or was not issued here".into(),
             Self::PassExpired => "the pass has expired; join the line again".into(),
             Self::PassWrongUser => "the pass was issued to another user".into(),
             Self::PassWrongEvent => "the pass was issued for another event".into(),
-            Self::PassUsed => "a booking was made with this pass; join the line again for another".into(),
+            Self::PassUsed => {
+                "a booking was made with this pass; join the line again for another".into()
+            }
             Self::PassRevoked => {
-                "the pass was taken back, because nobody claimed it or its holder left the line".into()
+                "the pass was taken back, because nobody claimed it or its holder left the line"
+                    .into()
             }
             Self::InsufficientSeats(left) => format!("the zone has {left} seats left"),
-            Self::UserLimit(0) => "you have as many seats of this event as one user may have".into(),
+            Self::UserLimit(0) => {
+                "you have as many seats of this event as one user may have".into()
+            }
             Self::UserLimit(room) => format!("you may have {room} more seats of this event"),
             Self::TooManyGuests(_) => {
                 "guests of this address have too many bookings; sign in, or try again later".into()
@@ -158,10 +165,16 @@ impl Refusal {
             Self::SaleClosed => "the sale is closed: no more seats are reserved".into(),
             Self::NotInQueue => "this user has no place in this line".into(),
             Self::IdempotencyMismatch => "this idempotency key was used for another request".into(),
-            Self::BookingExpired => "the seats were not confirmed in time and were given back".into(),
-            Self::BookingNotPending(status) => format!("the booking is {} already", status.as_str()),
+            Self::BookingExpired => {
+                "the seats were not confirmed in time and were given back".into()
+            }
+            Self::BookingNotPending(status) => {
+                format!("the booking is {} already", status.as_str())
+            }
             Self::AlreadyExists(what) => format!("{what} is taken"),
-            Self::TooManyReads => "you have other requests for your bookings under way; wait for their answers".into(),
+            Self::TooManyReads => {
+                "you have other requests for your bookings under way; wait for their answers".into()
+            }
             Self::NotNow(why) => (*why).into(),
             Self::Engine(_) => "the line does not answer; try again in a moment".into(),
             Self::Store(StoreError::Corrupt(_)) => "something went wrong here".into(),

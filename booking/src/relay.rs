@@ -44,7 +44,12 @@ pub struct Relayed {
 impl Relay {
     /// A relay to subjects below `prefix`.
     pub fn new(store: SharedStore, bus: Arc<dyn Bus>, prefix: String) -> Self {
-        Self { owner: Uuid::new_v4(), store, bus, prefix }
+        Self {
+            owner: Uuid::new_v4(),
+            store,
+            bus,
+            prefix,
+        }
     }
 
     /// Publishes what waits, up to a limit.
@@ -52,10 +57,16 @@ impl Relay {
     /// # Errors
     /// Those of the store. Failures of the bus are counted in the answer.
     pub async fn step(&self, now: Timestamp) -> Result<Relayed, StoreError> {
-        let parcels = self.store.lease_parcels(self.owner, now, now.plus(LEASE), LIMIT).await?;
+        let parcels = self
+            .store
+            .lease_parcels(self.owner, now, now.plus(LEASE), LIMIT)
+            .await?;
         let was_full = parcels.len() == LIMIT as usize;
-        let messages: Vec<_> =
-            parcels.iter().flat_map(|parcel| &parcel.messages).map(|one| self.message(one)).collect();
+        let messages: Vec<_> = parcels
+            .iter()
+            .flat_map(|parcel| &parcel.messages)
+            .map(|one| self.message(one))
+            .collect();
         if messages.is_empty() {
             return Ok(Relayed::default());
         }
@@ -64,7 +75,11 @@ impl Relay {
         let failed = messages.len() - published;
         self.put_away(parcels, has_it.into_iter()).await?;
         metrics::counter!("stanchion_outbox_published_total").increment(published as u64);
-        Ok(Relayed { published, failed, was_full })
+        Ok(Relayed {
+            published,
+            failed,
+            was_full,
+        })
     }
 
     /// Publishes the messages in rounds: in the first those that are the first of their booking, in the next their successors. A
@@ -100,7 +115,9 @@ impl Relay {
             if parcel.messages.is_empty() {
                 done.push(parcel.outbox_id);
             } else if parcel.messages.len() < before {
-                self.store.repack(self.owner, parcel.outbox_id, &parcel.messages).await?;
+                self.store
+                    .repack(self.owner, parcel.outbox_id, &parcel.messages)
+                    .await?;
             }
         }
         self.store.remove_parcels(&done).await
@@ -133,7 +150,10 @@ fn rounds(messages: &[Message]) -> Vec<Vec<usize>> {
     let mut before = HashMap::<&str, usize>::new();
     for (at, message) in messages.iter().enumerate() {
         let booking = message.message_id.split(':').next().unwrap_or_default(); // `booking:status`
-        let round = before.entry(booking).and_modify(|round| *round += 1).or_default();
+        let round = before
+            .entry(booking)
+            .and_modify(|round| *round += 1)
+            .or_default();
         if rounds.len() == *round {
             rounds.push(Vec::new());
         }
@@ -148,7 +168,11 @@ mod tests {
 
     #[test]
     fn messages_of_one_booking_are_in_rounds_of_their_own() {
-        let message = |id: &str| Message { subject: "s".into(), message_id: id.into(), payload: "{}".into() };
+        let message = |id: &str| Message {
+            subject: "s".into(),
+            message_id: id.into(),
+            payload: "{}".into(),
+        };
         let messages = ["a:reserved", "b:reserved", "a:confirmed", "c:expired"].map(message);
         assert_eq!(rounds(&messages), [vec![0, 1, 3], vec![2]]);
         assert!(rounds(&[]).is_empty());

@@ -35,7 +35,12 @@ impl Status {
 
     /// The status of that name.
     pub fn named(name: &str) -> Option<Self> {
-        let all = [Self::Reserved, Self::Confirmed, Self::Cancelled, Self::Expired];
+        let all = [
+            Self::Reserved,
+            Self::Confirmed,
+            Self::Cancelled,
+            Self::Expired,
+        ];
         all.into_iter().find(|status| status.as_str() == name)
     }
 }
@@ -184,7 +189,10 @@ mod tests {
             zone_id: "0197a4b2-5c1e-7d3a-9f00-2b8c6d4e1c01".parse().unwrap(),
             user: "alice".parse().unwrap(),
             quantity: 2,
-            unit_price: Money { minor: 12_500, currency: Currency::EUR },
+            unit_price: Money {
+                minor: 12_500,
+                currency: Currency::EUR,
+            },
             status: Status::Confirmed,
             created_at: Timestamp::parse("2026-06-01T18:00:12.345Z").unwrap(),
             expires_at: Timestamp::parse("2026-06-01T18:08:12.345Z").unwrap(),

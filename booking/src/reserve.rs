@@ -52,7 +52,10 @@ impl Wish {
     fn fingerprint(&self) -> String {
         let asked = match self.any {
             true => format!("{} any", self.event_id),
-            false => format!("{} {} {} {}", self.event_id, self.show_id, self.zone_id, self.quantity),
+            false => format!(
+                "{} {} {} {}",
+                self.event_id, self.show_id, self.zone_id, self.quantity
+            ),
         };
         let digest = Sha256::digest(asked);
         let half = Uuid::from_slice(&digest[..16]).expect("sixteen bytes");
@@ -60,7 +63,10 @@ impl Wish {
     }
 
     fn idempotency(&self) -> Option<Idempotency> {
-        self.key.clone().map(|key| Idempotency { key, fingerprint: self.fingerprint() })
+        self.key.clone().map(|key| Idempotency {
+            key,
+            fingerprint: self.fingerprint(),
+        })
     }
 }
 
@@ -71,24 +77,35 @@ impl Desk {
         let beat = self.pulse.begin(started);
         let answer = self.reserve_unmeasured(wish).await;
         beat.end(Instant::now(), answer.as_ref().is_err_and(Refusal::is_ours));
-        let outcome = answer.as_ref().map_or_else(|refusal| refusal.code().as_str(), |_| "reserved");
+        let outcome = answer
+            .as_ref()
+            .map_or_else(|refusal| refusal.code().as_str(), |_| "reserved");
         metrics::histogram!("stanchion_booking_reserve_seconds", "outcome" => outcome)
             .record(started.elapsed().as_secs_f64());
         answer
     }
 
     async fn reserve_unmeasured(&self, wish: &Wish) -> Result<Booking, Refusal> {
-        let place = self.catalogue.zone(wish.event_id, wish.show_id, wish.zone_id).await?;
+        let place = self
+            .catalogue
+            .zone(wish.event_id, wish.show_id, wish.zone_id)
+            .await?;
         let pass = match self.verify(wish) {
             Ok(pass) => pass,
-            Err(Refusal::PassExpired) => return self.made_before(wish).await?.ok_or(Refusal::PassExpired),
+            Err(Refusal::PassExpired) => {
+                return self.made_before(wish).await?.ok_or(Refusal::PassExpired);
+            }
             Err(refusal) => return Err(refusal),
         };
         // For good, unlike a pause: passes that are out do not reserve any more. What was reserved may be confirmed.
         if place.event.queue.state == SaleState::Closed {
             return self.made_before(wish).await?.ok_or(Refusal::SaleClosed);
         }
-        let turn = match wish.guest_address.map(|address| self.guests.turn(address, self.now())).transpose() {
+        let turn = match wish
+            .guest_address
+            .map(|address| self.guests.turn(address, self.now()))
+            .transpose()
+        {
             Ok(turn) => turn,
             Err(refusal) => return self.made_before(wish).await?.ok_or(refusal),
         };
@@ -116,13 +133,23 @@ impl Desk {
         if claims.event_id != wish.event_id {
             return Err(Refusal::PassWrongEvent);
         }
-        if expired { Err(Refusal::PassExpired) } else { Ok(claims) }
+        if expired {
+            Err(Refusal::PassExpired)
+        } else {
+            Ok(claims)
+        }
     }
 
     /// Where the engine has lost the event or its zones, rebuilds them and asks once more.
-    async fn hold(&self, wish: &Wish, place: &Place, pass: &PassClaims) -> Result<Booking, Refusal> {
+    async fn hold(
+        &self,
+        wish: &Wish,
+        place: &Place,
+        pass: &PassClaims,
+    ) -> Result<Booking, Refusal> {
         match self.take(wish, place, pass).await? {
-            Outcome::Unasked(EngineError::UnknownEvent) | Outcome::Refused(ReserveOutcome::UnknownZone) => {
+            Outcome::Unasked(EngineError::UnknownEvent)
+            | Outcome::Refused(ReserveOutcome::UnknownZone) => {
                 self.inventory.sync(&place.event).await?;
                 let outcome = self.take(wish, place, pass).await?;
                 self.judge(wish, pass, outcome).await
@@ -131,7 +158,12 @@ impl Desk {
         }
     }
 
-    async fn take(&self, wish: &Wish, place: &Place, pass: &PassClaims) -> Result<Outcome, Refusal> {
+    async fn take(
+        &self,
+        wish: &Wish,
+        place: &Place,
+        pass: &PassClaims,
+    ) -> Result<Outcome, Refusal> {
         self.needs_database()?;
         self.needs_line(wish.event_id)?;
         let turn = self.committer.turn()?;
@@ -145,12 +177,23 @@ impl Desk {
             pass_id: pass.pass_id.clone(),
             pass_epoch: pass.epoch.clone(),
             pass_expires_at: pass.expires_at,
-            idempotency: idempotency.clone().map(|attempt| (attempt.key, attempt.fingerprint)),
+            idempotency: idempotency
+                .clone()
+                .map(|attempt| (attempt.key, attempt.fingerprint)),
             booking_id: booking.booking_id,
             hold_expires_at: booking.expires_at,
             user_limit: place.event.max_seats_per_user,
         };
-        let outcome = turn.take(request, NewBooking { booking, pass_id: pass.pass_id.clone(), idempotency }).await;
+        let outcome = turn
+            .take(
+                request,
+                NewBooking {
+                    booking,
+                    pass_id: pass.pass_id.clone(),
+                    idempotency,
+                },
+            )
+            .await;
         self.note(wish.event_id, &outcome);
         Ok(outcome)
     }
@@ -160,13 +203,20 @@ impl Desk {
         let now = Instant::now();
         match outcome {
             Outcome::Stored(_) => self.pulse.stored(),
-            Outcome::Unasked(EngineError::Unavailable(_)) | Outcome::Failed(_) => return self.pulse.failed(now),
+            Outcome::Unasked(EngineError::Unavailable(_)) | Outcome::Failed(_) => {
+                return self.pulse.failed(now);
+            }
             _ => {}
         }
         self.pulse.lines.heard(event, now);
     }
 
-    async fn judge(&self, wish: &Wish, pass: &PassClaims, outcome: Outcome) -> Result<Booking, Refusal> {
+    async fn judge(
+        &self,
+        wish: &Wish,
+        pass: &PassClaims,
+        outcome: Outcome,
+    ) -> Result<Booking, Refusal> {
         match outcome {
             Outcome::Stored(booking) => Ok(*booking),
             Outcome::Refused(refused) => self.refused(wish, refused).await,
@@ -176,11 +226,15 @@ impl Desk {
                 Some(booking) => Ok(booking),
                 None if self.store().pass_is_used(&pass.pass_id).await? => Err(Refusal::PassUsed),
                 // It came so late that the repair had given the hold back.
-                None => Err(Refusal::NotNow("the reservation came too late; try again in a moment")),
+                None => Err(Refusal::NotNow(
+                    "the reservation came too late; try again in a moment",
+                )),
             },
             Outcome::NoSeats => {
                 self.suspects.report(wish.event_id);
-                Err(Refusal::NotNow("the seats are being counted anew; try again in a moment"))
+                Err(Refusal::NotNow(
+                    "the seats are being counted anew; try again in a moment",
+                ))
             }
             // The engine has lost what the user has.
             Outcome::OverLimit(room) => {
@@ -200,26 +254,36 @@ impl Desk {
                 Some(booking) => Ok(booking),
                 // It is final, so the database has to know of it: what came of the earlier request may be undecided for longer than its key,
                 // which ends with the hold, is remembered.
-                None => self.await_booking(earlier).await.and(Err(Refusal::PassUsed)),
+                None => self
+                    .await_booking(earlier)
+                    .await
+                    .and(Err(Refusal::PassUsed)),
             },
-            ReserveOutcome::PassExpired => self.made_before(wish).await?.ok_or(Refusal::PassExpired),
-            ReserveOutcome::PassRevoked => self.made_before(wish).await?.ok_or(Refusal::PassRevoked),
+            ReserveOutcome::PassExpired => {
+                self.made_before(wish).await?.ok_or(Refusal::PassExpired)
+            }
+            ReserveOutcome::PassRevoked => {
+                self.made_before(wish).await?.ok_or(Refusal::PassRevoked)
+            }
             ReserveOutcome::UserLimit(room) => Err(Refusal::UserLimit(room)),
             ReserveOutcome::Insufficient(left) => Err(Refusal::InsufficientSeats(left)),
             // Held is no refusal: what is held is stored, or given back.
-            ReserveOutcome::UnknownZone | ReserveOutcome::Syncing | ReserveOutcome::Held => {
-                Err(Refusal::NotNow("the seats are being counted anew; try again in a moment"))
-            }
+            ReserveOutcome::UnknownZone | ReserveOutcome::Syncing | ReserveOutcome::Held => Err(
+                Refusal::NotNow("the seats are being counted anew; try again in a moment"),
+            ),
         }
     }
 
     /// The booking that this user's attempt of this name made.
     async fn made_before(&self, wish: &Wish) -> Result<Option<Booking>, Refusal> {
-        let Some(asked) = wish.idempotency() else { return Ok(None) };
+        let Some(asked) = wish.idempotency() else {
+            return Ok(None);
+        };
         match self.store().attempt(&wish.user, &asked.key).await? {
-            Some(Attempt { fingerprint: Some(earlier), .. }) if earlier != asked.fingerprint => {
-                Err(Refusal::IdempotencyMismatch)
-            }
+            Some(Attempt {
+                fingerprint: Some(earlier),
+                ..
+            }) if earlier != asked.fingerprint => Err(Refusal::IdempotencyMismatch),
             attempt => Ok(attempt.map(|attempt| attempt.booking)),
         }
     }

@@ -45,7 +45,11 @@ impl Booking {
     /// The database does not answer.
     pub async fn bind(backends: Backends, config: BookingConfig) -> Result<Self, Refusal> {
         let (committer, lanes) = Committer::new();
-        let (store, engine, clock) = (backends.store.clone(), backends.engine.clone(), backends.clock.clone());
+        let (store, engine, clock) = (
+            backends.store.clone(),
+            backends.engine.clone(),
+            backends.clock.clone(),
+        );
         let inventory = Inventory::new(store.clone(), engine, clock);
         let catalogue = Arc::new(Catalogue::new(store));
         let desk = Desk::new(backends, config, catalogue, committer, inventory);
@@ -58,7 +62,10 @@ impl Booking {
         if let Err(error) = desk.restore_lost().await {
             tracing::warn!(%error, "the engine could not be given its seats yet");
         }
-        Ok(Self { desk: Arc::new(desk), lanes })
+        Ok(Self {
+            desk: Arc::new(desk),
+            lanes,
+        })
     }
 
     /// The routes below `/api/v1`, and `/openapi.json` is not among them.
@@ -79,7 +86,9 @@ impl Booking {
                 if desk.pulse.lines.are_all_silent() {
                     return Err("no line answers".to_owned());
                 }
-                desk.within(desk.engine().ready()).await.map_err(|error| error.to_string())
+                desk.within(desk.engine().ready())
+                    .await
+                    .map_err(|error| error.to_string())
             })
         });
         vec![("database", database), ("engine", engine)]
@@ -95,20 +104,50 @@ impl Booking {
     pub fn run(self, lifecycle: &Lifecycle) {
         let Self { desk, lanes } = self;
         let backends = &desk.backends;
-        let (store, engine, clock) = (backends.store.clone(), backends.engine.clone(), backends.clock.clone());
-        lanes.start(Tools { store, engine, clock, settler: desk.settler.clone() }, lifecycle);
+        let (store, engine, clock) = (
+            backends.store.clone(),
+            backends.engine.clone(),
+            backends.clock.clone(),
+        );
+        lanes.start(
+            Tools {
+                store,
+                engine,
+                clock,
+                settler: desk.settler.clone(),
+            },
+            lifecycle,
+        );
         lifecycle.spawn("expiry", expiry(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("reconcile", reconcile(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("follow", follow(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("lines", lines(Arc::clone(&desk), lifecycle.clone()));
-        lifecycle.spawn("suspicions", suspicions(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn(
+            "suspicions",
+            suspicions(Arc::clone(&desk), lifecycle.clone()),
+        );
         lifecycle.spawn("drift", drift(Arc::clone(&desk), lifecycle.clone()));
-        lifecycle.spawn("settlements", settlements(Arc::clone(&desk), lifecycle.clone()));
-        lifecycle.spawn("availability", availability(Arc::clone(&desk), lifecycle.clone()));
-        lifecycle.spawn("live figures", live_figures(Arc::clone(&desk), lifecycle.clone()));
-        lifecycle.spawn("checkpoint", checkpoint(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn(
+            "settlements",
+            settlements(Arc::clone(&desk), lifecycle.clone()),
+        );
+        lifecycle.spawn(
+            "availability",
+            availability(Arc::clone(&desk), lifecycle.clone()),
+        );
+        lifecycle.spawn(
+            "live figures",
+            live_figures(Arc::clone(&desk), lifecycle.clone()),
+        );
+        lifecycle.spawn(
+            "checkpoint",
+            checkpoint(Arc::clone(&desk), lifecycle.clone()),
+        );
         lifecycle.spawn("probe", probe(Arc::clone(&desk), lifecycle.clone()));
-        lifecycle.spawn("database clock", database_clock(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn(
+            "database clock",
+            database_clock(Arc::clone(&desk), lifecycle.clone()),
+        );
         lifecycle.spawn("outbox relay", relay(Arc::clone(&desk), lifecycle.clone()));
         lifecycle.spawn("forget keys", forget_keys(desk, lifecycle.clone()));
     }
@@ -211,7 +250,11 @@ async fn settlements(desk: Arc<Desk>, lifecycle: Lifecycle) {
         if !lifecycle.pause(pause).await {
             break;
         }
-        pause = if desk.settler.retell().await { least } else { most.min(2 * pause) };
+        pause = if desk.settler.retell().await {
+            least
+        } else {
+            most.min(2 * pause)
+        };
     }
     desk.settler.retell().await;
 }
@@ -226,7 +269,10 @@ async fn availability(desk: Arc<Desk>, lifecycle: Lifecycle) {
 /// On the second, however long a round takes.
 async fn live_figures(desk: Arc<Desk>, lifecycle: Lifecycle) {
     let mut next = tokio::time::Instant::now();
-    while lifecycle.pause(next.saturating_duration_since(tokio::time::Instant::now())).await {
+    while lifecycle
+        .pause(next.saturating_duration_since(tokio::time::Instant::now()))
+        .await
+    {
         desk.sample_events().await;
         next = (next + SECOND).max(tokio::time::Instant::now());
     }
@@ -242,7 +288,11 @@ async fn checkpoint(desk: Arc<Desk>, lifecycle: Lifecycle) {
 }
 
 async fn relay(desk: Arc<Desk>, lifecycle: Lifecycle) {
-    let relay = Relay::new(desk.store().clone(), desk.backends.bus.clone(), desk.config.subject_prefix.clone());
+    let relay = Relay::new(
+        desk.store().clone(),
+        desk.backends.bus.clone(),
+        desk.config.subject_prefix.clone(),
+    );
     let mut measured = std::time::Instant::now();
     let [busy, idle] = RELAY_PAUSES;
     let mut pause = busy;
@@ -257,7 +307,10 @@ async fn relay(desk: Arc<Desk>, lifecycle: Lifecycle) {
             _ => idle,
         };
         if measured.elapsed() >= SECOND {
-            desk.pulse.set_outbox_lag(heed("outbox relay", relay.measure(desk.database_now()).await));
+            desk.pulse.set_outbox_lag(heed(
+                "outbox relay",
+                relay.measure(desk.database_now()).await,
+            ));
             measured = std::time::Instant::now();
         }
     }
@@ -268,6 +321,10 @@ async fn forget_keys(desk: Arc<Desk>, lifecycle: Lifecycle) {
     while lifecycle.pause(SWEEP_PAUSE).await {
         desk.guests.forget_past(desk.now());
         let before = desk.database_now().minus(desk.config.remember_keys);
-        while heed("forget keys", desk.store().forget_keys(before, SWEEP_LIMIT).await) == u64::from(SWEEP_LIMIT) {}
+        while heed(
+            "forget keys",
+            desk.store().forget_keys(before, SWEEP_LIMIT).await,
+        ) == u64::from(SWEEP_LIMIT)
+        {}
     }
 }

@@ -36,7 +36,12 @@ pub struct Sizes {
 impl Default for Sizes {
     /// 900,000 seats in 45 zones.
     fn default() -> Self {
-        Self { events: 3, shows: 3, zones: 5, seats: 20_000 }
+        Self {
+            events: 3,
+            shows: 3,
+            zones: 5,
+            seats: 20_000,
+        }
     }
 }
 
@@ -57,7 +62,8 @@ pub fn load_test_zone(show: u16, zone: u16) -> ZoneId {
 
 /// The numbers are read as they are written: decimal digits in hexadecimal places.
 fn numbered(kind: u32, first: u16, second: u16) -> Uuid {
-    let digits = |number: u16| u16::from_str_radix(&format!("{:04}", number % 10_000), 16).unwrap_or(0);
+    let digits =
+        |number: u16| u16::from_str_radix(&format!("{:04}", number % 10_000), 16).unwrap_or(0);
     let [high, low] = digits(second).to_be_bytes();
     Uuid::from_fields(kind, 0, digits(first), &[high, low, 0, 0, 0, 0, 0, 0])
 }
@@ -66,7 +72,11 @@ fn numbered(kind: u32, first: u16, second: u16) -> Uuid {
 ///
 /// # Errors
 /// Those of the store.
-pub async fn seed_load_test(store: &SharedStore, sizes: Sizes, now: Timestamp) -> Result<usize, StoreError> {
+pub async fn seed_load_test(
+    store: &SharedStore,
+    sizes: Sizes,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
     let mut added = 0;
     for event in 1..=sizes.events {
         added += usize::from(add(store, &load_test(event, sizes), now).await?);
@@ -83,8 +93,19 @@ pub async fn seed_demo(store: &SharedStore, now: Timestamp) -> Result<bool, Stor
 }
 
 async fn add(store: &SharedStore, event: &Event, now: Timestamp) -> Result<bool, StoreError> {
-    let seeder = "stanchion:seed".parse().expect("printable characters without spaces are a user");
-    match store.create_event(event, &Act { operator: seeder, at: now }).await {
+    let seeder = "stanchion:seed"
+        .parse()
+        .expect("printable characters without spaces are a user");
+    match store
+        .create_event(
+            event,
+            &Act {
+                operator: seeder,
+                at: now,
+            },
+        )
+        .await
+    {
         Ok(()) => Ok(true),
         Err(StoreError::Exists(_)) => Ok(false),
         Err(error) => Err(error),
@@ -97,7 +118,11 @@ async fn add(store: &SharedStore, event: &Event, now: Timestamp) -> Result<bool,
 /// Database or engine unavailable: what was done until then stands, and the reset can be repeated.
 pub async fn reset(store: &SharedStore, engine: &SharedEngine) -> Result<(), Refusal> {
     store.reset().await?;
-    let inventory = Inventory::new(store.clone(), engine.clone(), waitingroom::clock::Clock::System);
+    let inventory = Inventory::new(
+        store.clone(),
+        engine.clone(),
+        waitingroom::clock::Clock::System,
+    );
     for event in store.catalogue().await? {
         store.clear_checkpoint(event.event_id).await?;
         let deadline = Duration::from_secs(30); // a long line takes its time to forget
@@ -126,7 +151,9 @@ fn load_test(event: u16, sizes: Sizes) -> Event {
             ..QueueSettings::default()
         },
         appearance: Appearance::default(),
-        shows: (first_show..first_show + sizes.shows).map(|show| load_test_show_of(show, sizes)).collect(),
+        shows: (first_show..first_show + sizes.shows)
+            .map(|show| load_test_show_of(show, sizes))
+            .collect(),
     }
 }
 
@@ -171,7 +198,12 @@ fn demo(now: Timestamp) -> Event {
 }
 
 fn demo_show(show: u16, name: &str, starts_at: Timestamp) -> Show {
-    let zones = [("Front row", 14_900, 40), ("Stalls", 8_900, 400), ("Balcony", 5_900, 250), ("Standing", 3_900, 600)];
+    let zones = [
+        ("Front row", 14_900, 40),
+        ("Stalls", 8_900, 400),
+        ("Balcony", 5_900, 250),
+        ("Standing", 3_900, 600),
+    ];
     let zone = |(number, (name, unit_price, capacity)): (u16, (&str, i64, u32))| Zone {
         zone_id: numbered(0xd200_0000, show, number).into(),
         name: name.into(),
@@ -192,9 +224,21 @@ mod tests {
 
     #[test]
     fn the_ids_are_those_that_load_tests_compose() {
-        assert_eq!(load_test_zone(1, 5).to_string(), "b0000000-0000-0001-0005-000000000000");
-        assert_eq!(load_test_zone(12, 10).to_string(), "b0000000-0000-0012-0010-000000000000");
-        assert_eq!(load_test_event(3).to_string(), "e0000000-0000-0003-0000-000000000000");
-        assert_eq!(load_test_show(9).to_string(), "a0000000-0000-0009-0000-000000000000");
+        assert_eq!(
+            load_test_zone(1, 5).to_string(),
+            "b0000000-0000-0001-0005-000000000000"
+        );
+        assert_eq!(
+            load_test_zone(12, 10).to_string(),
+            "b0000000-0000-0012-0010-000000000000"
+        );
+        assert_eq!(
+            load_test_event(3).to_string(),
+            "e0000000-0000-0003-0000-000000000000"
+        );
+        assert_eq!(
+            load_test_show(9).to_string(),
+            "a0000000-0000-0009-0000-000000000000"
+        );
     }
 }

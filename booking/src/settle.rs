@@ -48,7 +48,13 @@ struct Shared {
 impl Settler {
     /// Nothing waits.
     pub(crate) fn new(engine: SharedEngine, clock: Clock, suspects: Arc<Suspects>) -> Self {
-        Self(Arc::new(Shared { engine, clock, suspects, missed: Mutex::default(), came: Notify::new() }))
+        Self(Arc::new(Shared {
+            engine,
+            clock,
+            suspects,
+            missed: Mutex::default(),
+            came: Notify::new(),
+        }))
     }
 
     /// Tells the engine; what it does not hear is told again by [`Settler::retell`]. While something of this event waits for
@@ -58,7 +64,8 @@ impl Settler {
             return self.keep(event, settlements);
         }
         if let Err(error) = self.tell(event, settlements).await {
-            metrics::counter!("stanchion_booking_settlements_missed_total").increment(settlements.len() as u64);
+            metrics::counter!("stanchion_booking_settlements_missed_total")
+                .increment(settlements.len() as u64);
             tracing::warn!(%event, %error, settlements = settlements.len(), "the engine did not hear how holds ended");
             self.keep(event, settlements);
         }
@@ -67,7 +74,10 @@ impl Settler {
     /// What the engine was asked to hold, and did not say whether it did, is not stored by anybody: it is to be given back, as soon as
     /// the engine answers.
     pub(crate) fn give_back(&self, event: EventId, bookings: impl IntoIterator<Item = BookingId>) {
-        let aborted: Vec<_> = bookings.into_iter().map(|booking| (booking, Settlement::Aborted)).collect();
+        let aborted: Vec<_> = bookings
+            .into_iter()
+            .map(|booking| (booking, Settlement::Aborted))
+            .collect();
         self.keep(event, &aborted);
     }
 
@@ -107,8 +117,13 @@ impl Settler {
     }
 
     /// An event that the engine does not hold is going to be rebuilt from the database, which knows all this.
-    async fn tell(&self, event: EventId, settlements: &[(BookingId, Settlement)]) -> Result<(), EngineError> {
-        let late = |_| EngineError::Unavailable(format!("no answer in {} ms", DEADLINE.as_millis()));
+    async fn tell(
+        &self,
+        event: EventId,
+        settlements: &[(BookingId, Settlement)],
+    ) -> Result<(), EngineError> {
+        let late =
+            |_| EngineError::Unavailable(format!("no answer in {} ms", DEADLINE.as_millis()));
         let asking = self.0.engine.settle(event, settlements, self.0.clock.now());
         match tokio::time::timeout(DEADLINE, asking).await.map_err(late)? {
             Err(EngineError::UnknownEvent) => Ok(()),
@@ -117,7 +132,8 @@ impl Settler {
     }
 
     fn measure(&self) {
-        metrics::gauge!("stanchion_booking_settlements_waiting").set(self.0.missed.lock().count as f64);
+        metrics::gauge!("stanchion_booking_settlements_waiting")
+            .set(self.0.missed.lock().count as f64);
     }
 }
 
@@ -143,7 +159,9 @@ impl Missed {
 
     fn of(&self, event: EventId) -> Vec<(BookingId, Settlement)> {
         let missed = self.events.get(&event).into_iter().flatten();
-        missed.map(|(booking, settlement)| (*booking, *settlement)).collect()
+        missed
+            .map(|(booking, settlement)| (*booking, *settlement))
+            .collect()
     }
 
     /// False where there is no room: nothing of the event is kept then.
@@ -161,7 +179,9 @@ impl Missed {
 
     /// Forgets what was told, unless there is another word by now.
     fn told(&mut self, event: EventId, settlements: &[(BookingId, Settlement)]) {
-        let Some(missed) = self.events.get_mut(&event) else { return };
+        let Some(missed) = self.events.get_mut(&event) else {
+            return;
+        };
         let before = missed.len();
         for (booking, settlement) in settlements {
             if missed.get(booking) == Some(settlement) {
@@ -188,20 +208,34 @@ mod tests {
     #[test]
     fn the_last_word_of_a_booking_is_kept_until_it_was_told() {
         let (mut missed, event) = (Missed::default(), Uuid::from_u128(1).into());
-        assert!(missed.keep(event, &[(booking(1), Settlement::Committed), (booking(2), Settlement::Committed)]));
+        assert!(missed.keep(
+            event,
+            &[
+                (booking(1), Settlement::Committed),
+                (booking(2), Settlement::Committed)
+            ]
+        ));
         let first = missed.of(event);
         assert!(missed.keep(event, &[(booking(1), Settlement::Released)]));
         missed.told(event, &first);
-        assert_eq!((missed.of(event), missed.count), (vec![(booking(1), Settlement::Released)], 1));
+        assert_eq!(
+            (missed.of(event), missed.count),
+            (vec![(booking(1), Settlement::Released)], 1)
+        );
         missed.told(event, &[(booking(1), Settlement::Released)]);
         assert!((missed.is_empty(), missed.count) == (true, 0));
     }
 
     #[test]
     fn an_event_that_misses_too_much_is_not_kept_and_leaves_the_others_alone() {
-        let (mut missed, [small, large]) = (Missed::default(), [1, 2].map(|id| Uuid::from_u128(id).into()));
+        let (mut missed, [small, large]) = (
+            Missed::default(),
+            [1, 2].map(|id| Uuid::from_u128(id).into()),
+        );
         assert!(missed.keep(small, &[(booking(0), Settlement::Released)]));
-        let many: Vec<_> = (1..=MOST_MISSED as u128).map(|id| (booking(id), Settlement::Released)).collect();
+        let many: Vec<_> = (1..=MOST_MISSED as u128)
+            .map(|id| (booking(id), Settlement::Released))
+            .collect();
         assert!(!missed.keep(large, &many));
         assert_eq!((missed.events(), missed.count), (vec![small], 1));
     }

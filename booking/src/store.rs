@@ -39,9 +39,15 @@ pub use error::StoreError;
 pub type SharedStore = Arc<dyn Store>;
 
 /// Everything booking asks of its database.
-pub trait Store: EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore + Heartbeat {}
+pub trait Store:
+    EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore + Heartbeat
+{
+}
 
-impl<T: EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore + Heartbeat> Store for T {}
+impl<T: EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore + Heartbeat> Store
+    for T
+{
+}
 
 /// The answer to a batched insert, for one booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,23 +235,42 @@ pub trait BookingStore: Send + Sync + 'static {
     async fn booking(&self, booking: BookingId) -> Result<Option<Booking>, StoreError>;
 
     /// What the user's attempt of this name made.
-    async fn attempt(&self, user: &UserId, key: &IdempotencyKey) -> Result<Option<Attempt>, StoreError>;
+    async fn attempt(
+        &self,
+        user: &UserId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Attempt>, StoreError>;
 
     /// Whether a booking was made with this pass.
     async fn pass_is_used(&self, pass: &PassId) -> Result<bool, StoreError>;
 
     /// A page of the user's bookings, newest first.
-    async fn list(&self, user: &UserId, event: Option<EventId>, limit: u32, offset: u64) -> Result<Page, StoreError>;
+    async fn list(
+        &self,
+        user: &UserId,
+        event: Option<EventId>,
+        limit: u32,
+        offset: u64,
+    ) -> Result<Page, StoreError>;
 
     /// The user's reserved bookings that are not over at `now`, newest first.
     async fn pending(&self, user: &UserId, now: Timestamp) -> Result<Vec<Booking>, StoreError>;
 
     /// The user's live bookings in numbers, one summary for each currency.
-    async fn summary(&self, user: &UserId, event: Option<EventId>, now: Timestamp) -> Result<Vec<Summary>, StoreError>;
+    async fn summary(
+        &self,
+        user: &UserId,
+        event: Option<EventId>,
+        now: Timestamp,
+    ) -> Result<Vec<Summary>, StoreError>;
 
     /// What became of holds of which nobody knows whether they are bookings. What is not there is made impossible before it is called
     /// [`Fate::Void`]; a hold whose commit is under way is not in the answer, and is asked for again.
-    async fn fates(&self, event: EventId, holds: &[BookingId]) -> Result<HashMap<BookingId, Fate>, StoreError>;
+    async fn fates(
+        &self,
+        event: EventId,
+        holds: &[BookingId],
+    ) -> Result<HashMap<BookingId, Fate>, StoreError>;
 
     /// Forgets the names of at most `limit` attempts made before `before`; returns how many.
     async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
@@ -273,7 +298,11 @@ pub trait InventoryStore: Send + Sync + 'static {
     ) -> Result<Vec<(UserId, u32)>, StoreError>;
 
     /// The live seats of the event that these users have, in any order; those without any are not among them.
-    async fn seats_of(&self, event: EventId, users: &[UserId]) -> Result<Vec<(UserId, u32)>, StoreError>;
+    async fn seats_of(
+        &self,
+        event: EventId,
+        users: &[UserId],
+    ) -> Result<Vec<(UserId, u32)>, StoreError>;
 
     /// How far the line had come. Zeroes for an event without a line so far.
     async fn checkpoint(&self, event: EventId) -> Result<Reached, StoreError>;
@@ -289,7 +318,12 @@ pub trait InventoryStore: Send + Sync + 'static {
     async fn handover(&self, event: EventId) -> Result<Option<(String, Timestamp)>, StoreError>;
 
     /// Writes that down, before the line is frozen.
-    async fn begin_handover(&self, event: EventId, mark: &str, until: Timestamp) -> Result<(), StoreError>;
+    async fn begin_handover(
+        &self,
+        event: EventId,
+        mark: &str,
+        until: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// The line need not stand still any longer.
     async fn hasten_handover(&self, event: EventId) -> Result<(), StoreError>;
@@ -298,7 +332,12 @@ pub trait InventoryStore: Send + Sync + 'static {
     async fn end_handover(&self, event: EventId, mark: &str) -> Result<(), StoreError>;
 
     /// Takes the right to rebuild the event's seats until `until`; false while another has it.
-    async fn lease_sync(&self, event: EventId, now: Timestamp, until: Timestamp) -> Result<bool, StoreError>;
+    async fn lease_sync(
+        &self,
+        event: EventId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// Gives that right back.
     async fn release_sync(&self, event: EventId) -> Result<(), StoreError>;
@@ -343,7 +382,12 @@ pub trait AuditStore: Send + Sync + 'static {
     async fn note(&self, deed: &Deed) -> Result<(), StoreError>;
 
     /// Lines with an id below `before`, of one event or of all, newest first.
-    async fn audit(&self, event: Option<EventId>, before: i64, limit: u32) -> Result<Vec<Record>, StoreError>;
+    async fn audit(
+        &self,
+        event: Option<EventId>,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError>;
 }
 
 /// Messages that wait to be published, in the parcels in which they were committed.
@@ -363,7 +407,12 @@ pub trait OutboxStore: Send + Sync + 'static {
     async fn remove_parcels(&self, parcels: &[i64]) -> Result<(), StoreError>;
 
     /// Takes out of a parcel what was published; these messages are left. Nothing happens if the right has passed to another owner.
-    async fn repack(&self, owner: Uuid, parcel: i64, left: &[OutboxMessage]) -> Result<(), StoreError>;
+    async fn repack(
+        &self,
+        owner: Uuid,
+        parcel: i64,
+        left: &[OutboxMessage],
+    ) -> Result<(), StoreError>;
 
     /// How many messages wait, and since when the oldest.
     async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError>;

@@ -1,6 +1,9 @@
 //! The routes, as a client meets them: SQLite in memory, the engine in memory, no sockets.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by a panic"
+)]
 
 mod http {
     mod admin;

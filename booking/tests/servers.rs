@@ -1,8 +1,14 @@
 //! What needs real servers and several instances: PostgreSQL under two roles, JetStream under two relays.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by a panic"
+)]
 #![expect(dead_code, reason = "shared with the other suites, which use the rest")]
-#![expect(unreachable_pub, reason = "servers of a test's own come from the harness of the other suites")]
+#![expect(
+    unreachable_pub,
+    reason = "servers of a test's own come from the harness of the other suites"
+)]
 
 #[path = "store/databases.rs"]
 mod databases;

@@ -1,6 +1,9 @@
 //! One contract, both databases.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by a panic"
+)]
 
 mod store {
     pub(crate) mod audit;

@@ -23,18 +23,28 @@ fn main() {
     println!(
         "users | released/s | projection of a tick, mean · longest, ms | told/s | projecting · telling, % of a core"
     );
-    for (users, rate) in [(9_000, 500), (18_000, 100), (18_000, 500), (18_000, 1_000), (60_000, 500)] {
+    for (users, rate) in [
+        (9_000, 500),
+        (18_000, 100),
+        (18_000, 500),
+        (18_000, 1_000),
+        (60_000, 500),
+    ] {
         measure(users, rate);
     }
 }
 
 /// Releases half of the line, but no longer than for a minute.
 fn measure(users: u64, rate: u64) {
-    let (mut crowd, mut sockets) = (Crowd::new(users), (0..SOCKETS).map(|_| socket()).collect::<Vec<_>>());
+    let (mut crowd, mut sockets) = (
+        Crowd::new(users),
+        (0..SOCKETS).map(|_| socket()).collect::<Vec<_>>(),
+    );
     crowd.step(0); // the first message tells everybody
     crowd.told(|_, _| {});
     let ticks = (users / 2 * 10 / rate).min(600) as u32;
-    let (mut projecting, mut longest, mut telling, mut told) = (Duration::ZERO, Duration::ZERO, Duration::ZERO, 0_u64);
+    let (mut projecting, mut longest, mut telling, mut told) =
+        (Duration::ZERO, Duration::ZERO, Duration::ZERO, 0_u64);
     for _ in 0..ticks {
         let projected = cpu(|| crowd.step(rate / 10));
         (projecting, longest) = (projecting + projected, longest.max(projected));
@@ -45,7 +55,10 @@ fn measure(users: u64, rate: u64) {
             });
         });
     }
-    let (milliseconds, seconds) = (|time: Duration| time.as_secs_f64() * 1e3, (TICK * ticks).as_secs_f64());
+    let (milliseconds, seconds) = (
+        |time: Duration| time.as_secs_f64() * 1e3,
+        (TICK * ticks).as_secs_f64(),
+    );
     let share = |part: Duration| 100.0 * part.as_secs_f64() / seconds;
     println!(
         "{users} | {rate} | {:.2} · {:.2} | {:.0} | {:.1} · {:.1}",
@@ -76,5 +89,8 @@ fn cpu(work: impl FnOnce()) -> Duration {
 
 fn thread_cpu() -> Duration {
     let spent = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(spent.tv_sec.try_into().unwrap(), spent.tv_nsec.try_into().unwrap())
+    Duration::new(
+        spent.tv_sec.try_into().unwrap(),
+        spent.tv_nsec.try_into().unwrap(),
+    )
 }

@@ -18,14 +18,27 @@ const DRAWN: usize = 300;
 fn main() {
     // Cargo runs a bench in its package's folder; the file is named from the repository's.
     let repository = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let plot = std::env::args().skip_while(|argument| argument != "--plot").nth(1).map(|file| repository.join(file));
-    let told: Vec<(Kind, Vec<Told>)> =
-        KINDS.map(|kind| (kind, (1..=SEEDS).flat_map(|seed| simulate(kind, seed)).collect())).into();
+    let plot = std::env::args()
+        .skip_while(|argument| argument != "--plot")
+        .nth(1)
+        .map(|file| repository.join(file));
+    let told: Vec<(Kind, Vec<Told>)> = KINDS
+        .map(|kind| {
+            (
+                kind,
+                (1..=SEEDS).flat_map(|seed| simulate(kind, seed)).collect(),
+            )
+        })
+        .into();
     println!("| sale | waits | median error | in the range |\n|---|---|---|---|");
     for (kind, told) in &told {
         let score = Score::of(told);
         let (error, within) = (100.0 * score.median_error, 100.0 * score.within_range);
-        println!("| {} | {} | {error:.1} % | {within:.1} % |", kind.name(), score.samples);
+        println!(
+            "| {} | {} | {error:.1} % | {within:.1} % |",
+            kind.name(),
+            score.samples
+        );
     }
     if let Some(file) = plot {
         draw(&file, &told).unwrap();
@@ -33,24 +46,43 @@ fn main() {
 }
 
 /// What was told against what came, a panel for each kind; on the line, the point was right.
-fn draw(file: &std::path::Path, told: &[(Kind, Vec<Told>)]) -> Result<(), Box<dyn std::error::Error>> {
+fn draw(
+    file: &std::path::Path,
+    told: &[(Kind, Vec<Told>)],
+) -> Result<(), Box<dyn std::error::Error>> {
     let area = SVGBackend::new(file, (1_000, 560)).into_drawing_area();
     area.fill(&WHITE)?;
     for ((kind, told), panel) in told.iter().zip(area.split_evenly((2, 4))) {
         let told: Vec<_> = told.iter().step_by((told.len() / DRAWN).max(1)).collect();
-        let most = told.iter().map(|one| one.truth.max(one.wait)).fold(1.0, f64::max);
+        let most = told
+            .iter()
+            .map(|one| one.truth.max(one.wait))
+            .fold(1.0, f64::max);
         let mut chart = ChartBuilder::on(&panel)
             .caption(kind.name(), ("sans-serif", 14))
             .margin(8)
             .x_label_area_size(30)
             .y_label_area_size(36)
             .build_cartesian_2d(0.0..most, 0.0..most)?;
-        chart.configure_mesh().x_desc("came, s").y_desc("told, s").x_labels(4).y_labels(4).disable_mesh().draw()?;
-        let ranges = told.iter().filter_map(|one| one.range.map(|(low, high)| (one.truth, low, high.min(most))));
+        chart
+            .configure_mesh()
+            .x_desc("came, s")
+            .y_desc("told, s")
+            .x_labels(4)
+            .y_labels(4)
+            .disable_mesh()
+            .draw()?;
+        let ranges = told.iter().filter_map(|one| {
+            one.range
+                .map(|(low, high)| (one.truth, low, high.min(most)))
+        });
+        chart.draw_series(ranges.map(|(at, low, high)| {
+            PathElement::new([(at, low), (at, high)], RGBColor(190, 205, 230))
+        }))?;
         chart.draw_series(
-            ranges.map(|(at, low, high)| PathElement::new([(at, low), (at, high)], RGBColor(190, 205, 230))),
+            told.iter()
+                .map(|one| Circle::new((one.truth, one.wait), 1, BLUE.filled())),
         )?;
-        chart.draw_series(told.iter().map(|one| Circle::new((one.truth, one.wait), 1, BLUE.filled())))?;
         chart.draw_series([PathElement::new([(0.0, 0.0), (most, most)], BLACK)])?;
     }
     area.present()?;

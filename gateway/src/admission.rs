@@ -46,7 +46,11 @@ impl Default for GuestLimits {
     /// 200 guests at once, 200 places: an office or a dormitory behind one address should not notice. Ten minutes to join.
     fn default() -> Self {
         let many = NonZeroU32::new(200).expect("not zero");
-        Self { guests: many, places: many, join_for: Duration::from_secs(600) }
+        Self {
+            guests: many,
+            places: many,
+            join_for: Duration::from_secs(600),
+        }
     }
 }
 
@@ -62,9 +66,13 @@ pub(crate) struct GuestDoor {
 impl GuestDoor {
     pub(crate) fn new(limits: GuestLimits, trusted_proxies: Vec<IpNet>) -> Self {
         let quota = |share: u32| {
-            let burst = limits.guests.saturating_mul(NonZeroU32::new(share).unwrap_or(NonZeroU32::MIN));
-            Quota::per_second(NonZeroU32::new(burst.get() / REFILL_SECONDS).unwrap_or(NonZeroU32::MIN))
-                .allow_burst(burst)
+            let burst = limits
+                .guests
+                .saturating_mul(NonZeroU32::new(share).unwrap_or(NonZeroU32::MIN));
+            Quota::per_second(
+                NonZeroU32::new(burst.get() / REFILL_SECONDS).unwrap_or(NonZeroU32::MIN),
+            )
+            .allow_burst(burst)
         };
         Self {
             trusted_proxies,
@@ -85,7 +93,11 @@ impl GuestDoor {
         let admitted = self.of_address.check_key(&household(address)).is_ok()
             && self.of_network.check_key(&network(address)).is_ok();
         let detail = "too many guests from this address";
-        if admitted { Ok(()) } else { Err(refused("guests", detail, Duration::from_secs(1))) }
+        if admitted {
+            Ok(())
+        } else {
+            Err(refused("guests", detail, Duration::from_secs(1)))
+        }
     }
 
     /// Forgets what has been quiet; to be called now and then, so that memory follows the traffic.
@@ -112,10 +124,15 @@ impl Gateway {
         presence: Presence,
         kept: Kept<'_>,
     ) -> Result<(bool, Place), Problem> {
-        let Some(made) = caller.guest else { return self.take_place(event, &caller.user, presence, kept).await };
+        let Some(made) = caller.guest else {
+            return self.take_place(event, &caller.user, presence, kept).await;
+        };
         let (door, user) = (&self.0.guest_door, &caller.user);
         let known = door.places.knows(event, user);
-        let has_ticket = || kept.ticket.is_some_and(|ticket| self.0.with.tickets.verify(ticket, event, user).is_some());
+        let has_ticket = || {
+            kept.ticket
+                .is_some_and(|ticket| self.0.with.tickets.verify(ticket, event, user).is_some())
+        };
         let is_old = self.0.with.clock.now().since(made) > door.limits.join_for;
         let refusal: Option<fn() -> Problem> = if !known && is_old && !has_ticket() {
             Some(too_old)
@@ -140,7 +157,9 @@ impl Gateway {
 
     /// For as long as a connection of a guest follows a line: nothing where it is no guest's.
     pub(crate) fn stay(&self, event: EventId, caller: &Identity) -> Option<Box<Stay>> {
-        caller.guest.map(|_| Box::new(Stay::new(&self.0.guest_door.places, event, &caller.user)))
+        caller
+            .guest
+            .map(|_| Box::new(Stay::new(&self.0.guest_door.places, event, &caller.user)))
     }
 
     /// A guest's place is looked at.
@@ -159,7 +178,11 @@ impl Gateway {
 }
 
 fn too_many() -> Problem {
-    refused("places", "too many guests from this address are in line", Duration::from_secs(10))
+    refused(
+        "places",
+        "too many guests from this address are in line",
+        Duration::from_secs(10),
+    )
 }
 
 fn too_old() -> Problem {
@@ -179,7 +202,9 @@ mod tests {
         let admitted = (0..300).filter(|_| admit("203.0.113.9")).count();
         assert!((200..300).contains(&admitted), "{admitted}");
         assert!(admit("203.0.113.10"));
-        let admitted = (0..300).filter(|host| admit(&format!("2001:db8::{host:x}"))).count();
+        let admitted = (0..300)
+            .filter(|host| admit(&format!("2001:db8::{host:x}")))
+            .count();
         assert!((200..300).contains(&admitted), "{admitted} of one network");
     }
 
@@ -187,9 +212,13 @@ mod tests {
     fn who_has_many_addresses_has_not_as_many_guests() {
         let door = GuestDoor::new(GuestLimits::default(), Vec::new());
         let admit = |address: String| door.admit(address.parse().unwrap()).is_ok();
-        let of_48 = (0..2000).filter(|net| admit(format!("2001:db8:7:{net:x}::1"))).count();
+        let of_48 = (0..2000)
+            .filter(|net| admit(format!("2001:db8:7:{net:x}::1")))
+            .count();
         assert!((800..1200).contains(&of_48), "{of_48} of one /48");
-        let of_24 = (0..2000).filter(|at| admit(format!("198.51.100.{}", at % 250))).count();
+        let of_24 = (0..2000)
+            .filter(|at| admit(format!("198.51.100.{}", at % 250)))
+            .count();
         assert!((800..1200).contains(&of_24), "{of_24} of one /24");
         assert!(admit("198.51.101.1".into()) && admit("2001:db8:8::1".into()));
     }

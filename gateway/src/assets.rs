@@ -27,11 +27,23 @@ struct WebClient;
 /// The pages that are files, and their parts. The visitors' page is served by [`crate::plain`], which knows its other form.
 pub(crate) fn router() -> Router {
     Router::new()
-        .route("/admin", get(async |headers: HeaderMap| file("admin.html", &headers)))
+        .route(
+            "/admin",
+            get(async |headers: HeaderMap| file("admin.html", &headers)),
+        )
         .route("/assets/{*path}", get(asset))
-        .route("/plain.css", get(async |headers: HeaderMap| file("plain.css", &headers)))
-        .route("/openapi.json", get(|| async { document(include_str!("../../docs/openapi.json")) }))
-        .route("/asyncapi.json", get(|| async { document(include_str!("../../docs/asyncapi.json")) }))
+        .route(
+            "/plain.css",
+            get(async |headers: HeaderMap| file("plain.css", &headers)),
+        )
+        .route(
+            "/openapi.json",
+            get(|| async { document(include_str!("../../docs/openapi.json")) }),
+        )
+        .route(
+            "/asyncapi.json",
+            get(|| async { document(include_str!("../../docs/asyncapi.json")) }),
+        )
 }
 
 async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
@@ -45,7 +57,9 @@ pub(crate) fn file(path: &str, accepts: &HeaderMap) -> Response {
             && let Some(found) = WebClient::get(&format!("{path}{ending}"))
         {
             let mut response = serve(path, found);
-            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+            response
+                .headers_mut()
+                .insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
             return response;
         }
     }
@@ -60,7 +74,10 @@ pub(crate) fn file(path: &str, accepts: &HeaderMap) -> Response {
 }
 
 fn accepted(headers: &HeaderMap, encoding: &str) -> bool {
-    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accepted = headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     accepted.split(',').any(|offer| {
         let (name, quality) = offer.split_once(';').unwrap_or((offer, ""));
         name.trim() == encoding && !matches!(quality.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
@@ -77,13 +94,21 @@ fn serve(path: &str, found: EmbeddedFile) -> Response {
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
-        HeaderValue::from_str(kind.as_ref()).unwrap_or(HeaderValue::from_static("application/octet-stream")),
+        HeaderValue::from_str(kind.as_ref())
+            .unwrap_or(HeaderValue::from_static("application/octet-stream")),
     );
     // Files under assets/ carry a digest in their names.
-    let cache = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let cache = if path.starts_with("assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(CONTENT_SECURITY_POLICY),
+    );
     response
 }
 

@@ -48,8 +48,13 @@ pub(crate) struct Behalf {
 impl Gateway {
     /// The user of this token, who is at this address.
     pub(crate) fn behalf(&self, token: &str, caller: &Identity, address: IpAddr) -> Behalf {
-        let vouched = caller.guest.and_then(|_| self.0.with.addresses.vouch(&caller.user, address));
-        Behalf { token: token.to_owned(), address: vouched }
+        let vouched = caller
+            .guest
+            .and_then(|_| self.0.with.addresses.vouch(&caller.user, address));
+        Behalf {
+            token: token.to_owned(),
+            address: vouched,
+        }
     }
 }
 
@@ -82,7 +87,10 @@ pub(crate) struct Refusal {
 impl BookingClient {
     /// A client of booking.
     pub(crate) fn new(service: SharedBooking) -> Self {
-        Self { service, wishes: Arc::new(Semaphore::new(WISHES_AT_ONCE)) }
+        Self {
+            service,
+            wishes: Arc::new(Semaphore::new(WISHES_AT_ONCE)),
+        }
     }
 
     /// Everything that is on.
@@ -111,7 +119,14 @@ impl BookingClient {
             "event_id": request.event_id, "show_id": request.show_id, "zone_id": request.zone_id,
             "quantity": request.quantity,
         });
-        self.post("/bookings/reserve", behalf, pass, &request.idempotency_key, &body).await
+        self.post(
+            "/bookings/reserve",
+            behalf,
+            pass,
+            &request.idempotency_key,
+            &body,
+        )
+        .await
     }
 
     /// Reserves the first of the wish's items that fits; the answer is the booking's JSON. Waits its turn.
@@ -123,13 +138,21 @@ impl BookingClient {
         wish: &[WishItem],
         key: &IdempotencyKey,
     ) -> Result<Map<String, Value>, Refusal> {
-        let _turn = self.wishes.acquire().await.expect("the semaphore is never closed");
+        let _turn = self
+            .wishes
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
         let body = serde_json::json!({"event_id": event, "options": wish});
-        self.post("/bookings/reserve/first", behalf, pass, key, &body).await
+        self.post("/bookings/reserve/first", behalf, pass, key, &body)
+            .await
     }
 
     /// The user's bookings that wait to be confirmed.
-    pub(crate) async fn pending(&self, token: &str) -> Result<Vec<Map<String, Value>>, Unreachable> {
+    pub(crate) async fn pending(
+        &self,
+        token: &str,
+    ) -> Result<Vec<Map<String, Value>>, Unreachable> {
         let answer = self.ask("/bookings/pending", Some(token)).await?;
         Ok(json::<Pending>(&answer)?.bookings)
     }
@@ -139,7 +162,9 @@ impl BookingClient {
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(Bytes::new()).map_err(|error| Unreachable(error.to_string()))?;
+        let request = request
+            .body(Bytes::new())
+            .map_err(|error| Unreachable(error.to_string()))?;
         within(self.service.call(request)).await
     }
 
@@ -162,18 +187,29 @@ impl BookingClient {
             .header("Idempotency-Key", as_header(key)?)
             .body(Bytes::from(body.to_string()))
             .map_err(|error| unreachable_booking(&Unreachable(error.to_string())))?;
-        let answer = within(self.service.call(request)).await.map_err(|error| unreachable_booking(&error))?;
+        let answer = within(self.service.call(request))
+            .await
+            .map_err(|error| unreachable_booking(&error))?;
         let told: Map<String, Value> = serde_json::from_slice(answer.body())
             .map_err(|error| unreachable_booking(&Unreachable(error.to_string())))?;
         let status = answer.status();
-        if status == StatusCode::CREATED || status == StatusCode::OK { Ok(told) } else { Err(refusal(&told)) }
+        if status == StatusCode::CREATED || status == StatusCode::OK {
+            Ok(told)
+        } else {
+            Err(refusal(&told))
+        }
     }
 }
 
 async fn within(
     call: impl Future<Output = Result<Response<Bytes>, Unreachable>>,
 ) -> Result<Response<Bytes>, Unreachable> {
-    let late = |_| Err(Unreachable(format!("no answer in {} s", DEADLINE.as_secs())));
+    let late = |_| {
+        Err(Unreachable(format!(
+            "no answer in {} s",
+            DEADLINE.as_secs()
+        )))
+    };
     timeout(DEADLINE, call).await.unwrap_or_else(late)
 }
 
@@ -187,7 +223,13 @@ fn json<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, Unreachable>
 
 /// A key of a frame may be any printable text, one of a header may not.
 fn as_header(key: &IdempotencyKey) -> Result<HeaderValue, Refusal> {
-    let unfit = |_| Problem::invalid("idempotency_key", "must be ASCII to be handed on to booking").into();
+    let unfit = |_| {
+        Problem::invalid(
+            "idempotency_key",
+            "must be ASCII to be handed on to booking",
+        )
+        .into()
+    };
     HeaderValue::from_str(key.as_str()).map_err(unfit)
 }
 
@@ -201,11 +243,18 @@ fn refusal(answer: &Map<String, Value>) -> Refusal {
 
 fn unreachable_booking(error: &Unreachable) -> Refusal {
     tracing::warn!(%error, "booking did not answer");
-    Problem::new(Code::Unavailable, "booking cannot be reached; try again with the same idempotency_key").into()
+    Problem::new(
+        Code::Unavailable,
+        "booking cannot be reached; try again with the same idempotency_key",
+    )
+    .into()
 }
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        Self { code: problem.code.as_str().to_owned(), detail: problem.detail }
+        Self {
+            code: problem.code.as_str().to_owned(),
+            detail: problem.detail,
+        }
     }
 }

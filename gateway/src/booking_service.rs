@@ -43,8 +43,14 @@ pub struct OverHttp {
 impl OverHttp {
     /// Booking at this URL, for example `http://127.0.0.1:8080`, over kept connections.
     pub fn new(url: &str) -> Self {
-        let http = Client::builder().connect_timeout(CONNECT_DEADLINE).pool_max_idle_per_host(64).build();
-        Self { http: http.unwrap_or_default(), base: url.trim_end_matches('/').to_owned() }
+        let http = Client::builder()
+            .connect_timeout(CONNECT_DEADLINE)
+            .pool_max_idle_per_host(64)
+            .build();
+        Self {
+            http: http.unwrap_or_default(),
+            base: url.trim_end_matches('/').to_owned(),
+        }
     }
 }
 
@@ -53,7 +59,10 @@ impl BookingService for OverHttp {
     async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Unreachable> {
         let failed = |error: reqwest::Error| Unreachable(error.to_string());
         let (parts, body) = request.into_parts();
-        let call = self.http.request(parts.method, format!("{}{}", self.base, parts.uri)).headers(parts.headers);
+        let call = self
+            .http
+            .request(parts.method, format!("{}{}", self.base, parts.uri))
+            .headers(parts.headers);
         let answer = call.body(body).send().await.map_err(failed)?;
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = answer.status();
@@ -79,7 +88,9 @@ impl BookingService for InProcess {
     async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Unreachable> {
         let Ok(answer) = self.0.clone().oneshot(request.map(Body::from)).await;
         let (parts, body) = answer.into_parts();
-        let body = to_bytes(body, MAX_ANSWER_BYTES).await.map_err(|error| Unreachable(error.to_string()))?;
+        let body = to_bytes(body, MAX_ANSWER_BYTES)
+            .await
+            .map_err(|error| Unreachable(error.to_string()))?;
         Ok(Response::from_parts(parts, body))
     }
 }
@@ -92,9 +103,15 @@ mod tests {
     use super::*;
 
     async fn echoed(service: &impl BookingService) -> (StatusCode, String) {
-        let request = Request::post("/api/v1/echo?a=1").header("x-queue-pass", "p").body(Bytes::from("said")).unwrap();
+        let request = Request::post("/api/v1/echo?a=1")
+            .header("x-queue-pass", "p")
+            .body(Bytes::from("said"))
+            .unwrap();
         let answer = service.call(request).await.unwrap();
-        (answer.status(), String::from_utf8(answer.body().to_vec()).unwrap())
+        (
+            answer.status(),
+            String::from_utf8(answer.body().to_vec()).unwrap(),
+        )
     }
 
     #[tokio::test]
@@ -103,7 +120,14 @@ mod tests {
             let (parts, body) = request.into_parts();
             let pass = parts.headers["x-queue-pass"].to_str().unwrap().to_owned();
             let body = to_bytes(body, 100).await.unwrap();
-            (StatusCode::CREATED, format!("{} {pass} {}", parts.uri.query().unwrap(), String::from_utf8_lossy(&body)))
+            (
+                StatusCode::CREATED,
+                format!(
+                    "{} {pass} {}",
+                    parts.uri.query().unwrap(),
+                    String::from_utf8_lossy(&body)
+                ),
+            )
         };
         let routes = Router::new().route("/api/v1/echo", post(echo));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -117,8 +141,17 @@ mod tests {
 
     #[tokio::test]
     async fn who_does_not_answer_is_unreachable() {
-        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap(); // closed at once
+        let gone = TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap(); // closed at once
         let request = Request::get("/api/v1/events").body(Bytes::new()).unwrap();
-        assert!(OverHttp::new(&format!("http://{gone}")).call(request).await.is_err());
+        assert!(
+            OverHttp::new(&format!("http://{gone}"))
+                .call(request)
+                .await
+                .is_err()
+        );
     }
 }

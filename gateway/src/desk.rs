@@ -75,8 +75,14 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        let (absent, now) = (|| self.gateway.record_absence(self.event, &self.user), self.gateway.0.with.clock.now());
-        self.gateway.0.registry.detach(self.event, &self.user, &self.slot, now, absent);
+        let (absent, now) = (
+            || self.gateway.record_absence(self.event, &self.user),
+            self.gateway.0.with.clock.now(),
+        );
+        self.gateway
+            .0
+            .registry
+            .detach(self.event, &self.user, &self.slot, now, absent);
     }
 }
 
@@ -90,7 +96,10 @@ pub(crate) struct Arrival {
 impl Drop for Arrival {
     fn drop(&mut self) {
         let absent = || self.gateway.record_absence(self.event, &self.user);
-        self.gateway.0.registry.arrived(self.event, &self.user, absent);
+        self.gateway
+            .0
+            .registry
+            .arrived(self.event, &self.user, absent);
     }
 }
 
@@ -118,15 +127,28 @@ impl Gateway {
         kept: Kept<'_>,
     ) -> Result<(bool, Place), Problem> {
         let seen = self.0.registry.remembered(event, user);
-        let ticket = kept.ticket.and_then(|ticket| self.0.with.tickets.verify(ticket, event, user));
-        let of_client = ticket.clone().zip(kept.position).map(|(ticket, told)| Seen::by_client(ticket, told));
+        let ticket = kept
+            .ticket
+            .and_then(|ticket| self.0.with.tickets.verify(ticket, event, user));
+        let of_client = ticket
+            .clone()
+            .zip(kept.position)
+            .map(|(ticket, told)| Seen::by_client(ticket, told));
         let ticket = ticket.or_else(|| seen.as_ref().map(Seen::ticket));
         let (new, place) = self.seat(event, user, presence.clone(), ticket).await?;
-        let of_another_line = [seen, of_client].into_iter().flatten().filter(|seen| seen.is_of_another_line(&place));
+        let of_another_line = [seen, of_client]
+            .into_iter()
+            .flatten()
+            .filter(|seen| seen.is_of_another_line(&place));
         match of_another_line.min_by_key(|seen| seen.told) {
-            Some(seen) => {
-                Ok((new, self.bring_back(event, user, presence, &seen).await.ok().flatten().unwrap_or(place)))
-            }
+            Some(seen) => Ok((
+                new,
+                self.bring_back(event, user, presence, &seen)
+                    .await
+                    .ok()
+                    .flatten()
+                    .unwrap_or(place),
+            )),
             None => Ok((new, place)),
         }
     }
@@ -139,7 +161,10 @@ impl Gateway {
         presence: Presence,
         seen: &Seen,
     ) -> Result<Option<Place>, EngineError> {
-        self.0.line.bring_back(event, user, presence, seen.ticket(), Some(seen.told)).await
+        self.0
+            .line
+            .bring_back(event, user, presence, seen.ticket(), Some(seen.told))
+            .await
     }
 
     /// As [`Gateway::take_place`], with what a ticket says.
@@ -154,9 +179,8 @@ impl Gateway {
             Ok(JoinOutcome::Joined(place)) => Ok((true, place)),
             Ok(JoinOutcome::Same(place)) => Ok((false, place)),
             Ok(JoinOutcome::NotOpen(state)) => Err(not_open(state)),
-            Ok(JoinOutcome::Full) => {
-                Err(Problem::new(Code::QueueFull, "the line is full").retry_after(Duration::from_secs(10)))
-            }
+            Ok(JoinOutcome::Full) => Err(Problem::new(Code::QueueFull, "the line is full")
+                .retry_after(Duration::from_secs(10))),
             Err(error) => Err(self.explain(event, error).await),
         }
     }
@@ -169,7 +193,9 @@ impl Gateway {
         presence: &Presence,
     ) -> Result<Place, Problem> {
         if *presence == Presence::Poll {
-            self.0.registry.touch(event, user, self.0.with.clock.now().plus(POLL_WINDOW));
+            self.0
+                .registry
+                .touch(event, user, self.0.with.clock.now().plus(POLL_WINDOW));
         }
         let mut found = self.0.line.resume(event, user, presence.clone()).await;
         let seen = self.0.registry.remembered(event, user);
@@ -182,16 +208,29 @@ impl Gateway {
         }
         match found {
             Ok(Some(place)) => Ok(place),
-            Ok(None) => Err(Problem::new(Code::NotInQueue, "you have no place in this line; join it first")),
+            Ok(None) => Err(Problem::new(
+                Code::NotInQueue,
+                "you have no place in this line; join it first",
+            )),
             Err(error) => Err(self.explain(event, error).await),
         }
     }
 
     /// A place as it is told to someone without a connection, who is remembered with it.
-    pub(crate) fn told_by_poll(&self, event: EventId, user: &UserId, place: Place) -> Result<Place, Problem> {
+    pub(crate) fn told_by_poll(
+        &self,
+        event: EventId,
+        user: &UserId,
+        place: Place,
+    ) -> Result<Place, Problem> {
         let place = tellable(place)?;
-        let (place, now) = (self.0.registry.shown(event, user, place), self.0.with.clock.now());
-        self.0.registry.note(event, user, &place, now.plus(POLL_WINDOW), now);
+        let (place, now) = (
+            self.0.registry.shown(event, user, place),
+            self.0.with.clock.now(),
+        );
+        self.0
+            .registry
+            .note(event, user, &place, now.plus(POLL_WINDOW), now);
         Ok(place)
     }
 
@@ -206,7 +245,11 @@ impl Gateway {
     /// To be held from before a place is taken or found by a connection until that is registered.
     pub(crate) fn arrival(&self, event: EventId, user: &UserId) -> Arrival {
         self.0.registry.arrives(event, user);
-        Arrival { gateway: self.clone(), event, user: user.clone() }
+        Arrival {
+            gateway: self.clone(),
+            event,
+            user: user.clone(),
+        }
     }
 
     pub(crate) fn record_absence(&self, event: EventId, user: &UserId) {
@@ -217,7 +260,12 @@ impl Gateway {
 
     /// What ends a connection's registration for an event when it is dropped; to be made before [`Gateway::register`].
     pub(crate) fn attachment(&self, event: EventId, user: &UserId, slot: &Arc<Slot>) -> Attachment {
-        Attachment { gateway: self.clone(), event, user: user.clone(), slot: Arc::clone(slot) }
+        Attachment {
+            gateway: self.clone(),
+            event,
+            user: user.clone(),
+            slot: Arc::clone(slot),
+        }
     }
 
     /// Registers a connection for a place that was just read; returns the place, read again where the line moved meanwhile. What is
@@ -233,7 +281,9 @@ impl Gateway {
             place = tellable(place)?;
             let Ok(is_current) = self.0.registry.attach(event, user, &place, slot) else {
                 let detail = "you have too many connections open for this event";
-                return Err(Problem::new(Code::RateLimited, detail).retry_after(Duration::from_secs(5)));
+                return Err(
+                    Problem::new(Code::RateLimited, detail).retry_after(Duration::from_secs(5))
+                );
             };
             if is_current || attempt == REGISTER_ATTEMPTS {
                 break;
@@ -247,9 +297,16 @@ impl Gateway {
     /// Gives the place up, and tells every connection of the user, on other nodes too.
     pub(crate) async fn give_up(&self, event: EventId, user: &UserId) -> Result<(), Problem> {
         let mut left = self.0.line.leave(event, user).await;
-        if let (Err(EngineError::Recovering), Some(ticket)) = (&left, self.known_ticket(event, user)) {
+        if let (Err(EngineError::Recovering), Some(ticket)) =
+            (&left, self.known_ticket(event, user))
+        {
             // Whoever is brought back later could not leave any more.
-            left = match self.0.line.bring_back(event, user, Presence::Poll, ticket, None).await {
+            left = match self
+                .0
+                .line
+                .bring_back(event, user, Presence::Poll, ticket, None)
+                .await
+            {
                 Ok(_) => self.0.line.leave(event, user).await,
                 Err(error) => Err(error),
             };
@@ -260,28 +317,47 @@ impl Gateway {
                 self.tell_others(event, user, nodes).await;
                 Ok(())
             }
-            Ok(None) => Err(Problem::new(Code::NotInQueue, "you have no place in this line")),
+            Ok(None) => Err(Problem::new(
+                Code::NotInQueue,
+                "you have no place in this line",
+            )),
             Err(error) => Err(self.explain(event, error).await),
         }
     }
 
     fn known_ticket(&self, event: EventId, user: &UserId) -> Option<(Epoch, u64)> {
-        let seen = || self.0.registry.remembered(event, user).as_ref().map(Seen::ticket);
+        let seen = || {
+            self.0
+                .registry
+                .remembered(event, user)
+                .as_ref()
+                .map(Seen::ticket)
+        };
         self.0.registry.ticket(event, user).or_else(seen)
     }
 
     /// A hint, as all signals are: what a tab elsewhere does not hear, it learns at its next step.
     async fn tell_others(&self, event_id: EventId, user: &UserId, nodes: Vec<NodeId>) {
         let others = nodes.into_iter().filter(|node| *node != self.0.config.node);
-        let left = Signal::Lapsed { event_id, users: vec![(user.clone(), Lapse::Left)] };
-        let signals: Vec<_> = others.map(|node| (Recipient::Node(node), left.clone())).collect();
+        let left = Signal::Lapsed {
+            event_id,
+            users: vec![(user.clone(), Lapse::Left)],
+        };
+        let signals: Vec<_> = others
+            .map(|node| (Recipient::Node(node), left.clone()))
+            .collect();
         if let Err(error) = self.0.with.signals.send(&signals).await {
             tracing::warn!(%event_id, %error, "another node could not be told that a user left");
         }
     }
 
     /// Records that a pass has arrived.
-    pub(crate) async fn acknowledge(&self, event: EventId, user: &UserId, pass: &PassId) -> Result<(), Problem> {
+    pub(crate) async fn acknowledge(
+        &self,
+        event: EventId,
+        user: &UserId,
+        pass: &PassId,
+    ) -> Result<(), Problem> {
         match self.0.line.acknowledge(event, user, pass.clone()).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.unacknowledged(event, None).await),
@@ -290,18 +366,35 @@ impl Gateway {
     }
 
     /// The same without waiting for it: the connection's slot hears where it is refused.
-    pub(crate) fn note_acknowledged(&self, event: EventId, user: &UserId, pass: &PassId, slot: &Arc<Slot>) {
+    pub(crate) fn note_acknowledged(
+        &self,
+        event: EventId,
+        user: &UserId,
+        pass: &PassId,
+        slot: &Arc<Slot>,
+    ) {
         let (refused, its_slot) = (pass.clone(), Arc::clone(slot));
         let refuse = move |error| its_slot.put_unacknowledged(event, refused, error);
-        if let Err(error) = self.0.line.note_acknowledged(event, user, pass.clone(), refuse) {
+        if let Err(error) = self
+            .0
+            .line
+            .note_acknowledged(event, user, pass.clone(), refuse)
+        {
             slot.put_unacknowledged(event, pass.clone(), Some(error));
         }
     }
 
     /// Why an acknowledgement was refused: the engine failed, or there is no such pass.
-    pub(crate) async fn unacknowledged(&self, event: EventId, error: Option<EngineError>) -> Problem {
+    pub(crate) async fn unacknowledged(
+        &self,
+        event: EventId,
+        error: Option<EngineError>,
+    ) -> Problem {
         match error {
-            None => Problem::new(Code::PassRevoked, "this pass is not yours or no longer live"),
+            None => Problem::new(
+                Code::PassRevoked,
+                "this pass is not yours or no longer live",
+            ),
             Some(error) => self.explain(event, error).await,
         }
     }
@@ -311,16 +404,25 @@ impl Gateway {
     pub(crate) async fn explain(&self, event: EventId, error: EngineError) -> Problem {
         match error {
             EngineError::UnknownEvent => match self.0.with.engine.events().await {
-                Ok(events) if !events.is_empty() && !events.contains(&event) && !self.0.registry.knows(event) => {
-                    Problem::new(Code::EventNotFound, "no event has this event_id").field("event_id")
+                Ok(events)
+                    if !events.is_empty()
+                        && !events.contains(&event)
+                        && !self.0.registry.knows(event) =>
+                {
+                    Problem::new(Code::EventNotFound, "no event has this event_id")
+                        .field("event_id")
                 }
                 _ => unavailable("the line is being rebuilt"),
             },
-            EngineError::Deciding => {
-                unavailable("your reservation is being decided; you keep your place and your pass until then")
+            EngineError::Deciding => unavailable(
+                "your reservation is being decided; you keep your place and your pass until then",
+            ),
+            EngineError::Full => {
+                unavailable("nobody new can join at this moment; whoever has a place keeps it")
             }
-            EngineError::Full => unavailable("nobody new can join at this moment; whoever has a place keeps it"),
-            EngineError::Recovering => unavailable("the line is being rebuilt, and you are not back in it yet"),
+            EngineError::Recovering => {
+                unavailable("the line is being rebuilt, and you are not back in it yet")
+            }
             EngineError::Busy => unavailable("too many users come and go at this moment"),
             EngineError::Unavailable(error) => {
                 tracing::warn!(error, "the engine did not answer");
@@ -347,15 +449,28 @@ impl Gateway {
 
     /// What to tell of the wait at this place.
     fn estimate(&self, event: EventId, place: &Place) -> Estimate {
-        let estimate = self.0.registry.estimate(event, place.position, self.0.with.clock.now());
+        let estimate = self
+            .0
+            .registry
+            .estimate(event, place.position, self.0.with.clock.now());
         match place.counting && place.grant.is_none() {
-            true => Estimate { range: None, reason: Some(WaitReason::Counting), ..estimate },
+            true => Estimate {
+                range: None,
+                reason: Some(WaitReason::Counting),
+                ..estimate
+            },
             false => estimate,
         }
     }
 
     /// As [`Gateway::answer`], with this estimate.
-    pub(crate) fn answer_with(&self, event: EventId, user: &UserId, place: &Place, estimate: Estimate) -> PlaceAnswer {
+    pub(crate) fn answer_with(
+        &self,
+        event: EventId,
+        user: &UserId,
+        place: &Place,
+        estimate: Estimate,
+    ) -> PlaceAnswer {
         let grant = place.grant.as_ref();
         PlaceAnswer {
             event_id: event,
@@ -366,7 +481,11 @@ impl Gateway {
             wait_range_seconds: estimate.range,
             reason: estimate.reason,
             is_ready: grant.is_some(),
-            ticket: self.0.with.tickets.mint(event, user, &place.epoch, place.number),
+            ticket: self
+                .0
+                .with
+                .tickets
+                .mint(event, user, &place.epoch, place.number),
             pass_id: grant.map(|grant| grant.pass_id.clone()),
             queue_pass: grant.map(|grant| self.token(event, user, grant)),
             queue_pass_expires_at: grant.map(|grant| grant.expires_at),
@@ -376,11 +495,20 @@ impl Gateway {
     }
 
     /// A place without a pass, as the socket says it.
-    pub(crate) fn place_message(&self, event: EventId, user: &UserId, place: &Place) -> ServerMessage {
+    pub(crate) fn place_message(
+        &self,
+        event: EventId,
+        user: &UserId,
+        place: &Place,
+    ) -> ServerMessage {
         let estimate = self.estimate(event, place);
         ServerMessage::Queued {
             event_id: event,
-            ticket: self.0.with.tickets.mint(event, user, &place.epoch, place.number),
+            ticket: self
+                .0
+                .with
+                .tickets
+                .mint(event, user, &place.epoch, place.number),
             position: place.position,
             total_in_queue: place.total,
             estimated_wait_seconds: estimate.wait_seconds.into(),
@@ -413,13 +541,18 @@ impl Gateway {
 /// Nobody who asks is told a position while another gateway may have told them a better one, of a line that was lost.
 fn tellable(place: Place) -> Result<Place, Problem> {
     match place.told {
-        Told::Unknown => Err(unavailable("the line is being counted; you keep your place")),
+        Told::Unknown => Err(unavailable(
+            "the line is being counted; you keep your place",
+        )),
         Told::Nothing | Told::Before(_) => Ok(place),
     }
 }
 
 fn not_open(state: SaleState) -> Problem {
-    let problem = Problem::new(Code::QueueClosed, format!("the line is not open: the sale is {}", state.as_str()));
+    let problem = Problem::new(
+        Code::QueueClosed,
+        format!("the line is not open: the sale is {}", state.as_str()),
+    );
     match state {
         SaleState::Scheduled => problem.retry_after(Duration::from_secs(5)),
         _ => problem,

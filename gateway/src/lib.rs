@@ -37,8 +37,8 @@ use waitingroom::{
 
 pub use self::admission::GuestLimits;
 use self::{
-    admission::GuestDoor, booking_client::BookingClient, booking_service::SharedBooking, pulse::Pulse,
-    registry::Registry,
+    admission::GuestDoor, booking_client::BookingClient, booking_service::SharedBooking,
+    pulse::Pulse, registry::Registry,
 };
 
 /// How a gateway works.
@@ -103,16 +103,31 @@ impl Gateway {
         let booking = BookingClient::new(with.booking.clone());
         let guest_door = GuestDoor::new(config.guests, config.trusted_proxies.clone());
         let pulse = Pulse::new(config.heartbeat);
-        let line = Gathering::new(with.engine.clone(), with.clock.clone(), with.lifecycle.clone());
+        let line = Gathering::new(
+            with.engine.clone(),
+            with.clock.clone(),
+            with.lifecycle.clone(),
+        );
         // Looked up once: it is counted for each pass.
         let passes_sent = metrics::counter!("stanchion_passes_sent_total");
         let registry = Registry::default();
-        Self(Arc::new(Shared { config, with, line, registry, pulse, booking, guest_door, passes_sent }))
+        Self(Arc::new(Shared {
+            config,
+            with,
+            line,
+            registry,
+            pulse,
+            booking,
+            guest_door,
+            passes_sent,
+        }))
     }
 
     /// The line's routes, the socket, and the web client.
     pub fn router(&self) -> Router {
-        rest::router(self.clone()).merge(plain::router(self.clone())).merge(assets::router())
+        rest::router(self.clone())
+            .merge(plain::router(self.clone()))
+            .merge(assets::router())
     }
 
     /// Listens to signals and reports the node's life until the process drains. Returns once the node hears: only then are

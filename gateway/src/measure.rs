@@ -1,7 +1,10 @@
 //! What the benches see of the inside. A crowd without connections, for `benches/positions.rs`: the registry and its slots as they are,
 //! and time that goes on by the tick. Whole sales, for `benches/waits.rs`.
 
-#![expect(clippy::missing_panics_doc, reason = "a measurement that cannot go on ends")]
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a measurement that cannot go on ends"
+)]
 
 pub mod sales;
 
@@ -34,7 +37,10 @@ impl Crowd {
     /// So many users in line, each with one connection.
     pub fn new(users: u64) -> Self {
         let slots: Vec<Arc<Slot>> = (0..users).map(|_| Arc::default()).collect();
-        let (registry, now) = (Registry::default(), Timestamp::from_millis(1_700_000_000_000));
+        let (registry, now) = (
+            Registry::default(),
+            Timestamp::from_millis(1_700_000_000_000),
+        );
         for (number, slot) in (1..).zip(&slots) {
             let place = Place {
                 number,
@@ -46,9 +52,17 @@ impl Crowd {
                 counting: false,
                 told: Told::Nothing,
             };
-            assert_eq!(registry.attach(event(), &user(number), &place, slot), Ok(true));
+            assert_eq!(
+                registry.attach(event(), &user(number), &place, slot),
+                Ok(true)
+            );
         }
-        Self { registry, slots, removed: 0, now }
+        Self {
+            registry,
+            slots,
+            removed: 0,
+            now,
+        }
     }
 
     /// One tick later, so many have left at the front: everybody's position is projected, and laid where it is news.
@@ -65,7 +79,10 @@ impl Crowd {
             total: (self.slots.len() as u64).saturating_sub(to),
             active: 0,
             seats_left: 100_000,
-            settings: QueueSettings { rate_per_second: 1_000.0, ..QueueSettings::default() },
+            settings: QueueSettings {
+                rate_per_second: 1_000.0,
+                ..QueueSettings::default()
+            },
             share: 1.0,
             released: None,
             present: None,
@@ -83,7 +100,9 @@ impl Crowd {
         }
         for (at, slot) in self.slots.iter().enumerate() {
             for (event, news) in slot.take() {
-                news.position.into_iter().for_each(|position| tell(at, position_message(event, position).to_json()));
+                news.position
+                    .into_iter()
+                    .for_each(|position| tell(at, position_message(event, position).to_json()));
             }
         }
     }
@@ -98,5 +117,7 @@ fn epoch() -> Epoch {
 }
 
 fn user(number: u64) -> UserId {
-    format!("user-{number}").parse().expect("a user is letters, digits and '-'")
+    format!("user-{number}")
+        .parse()
+        .expect("a user is letters, digits and '-'")
 }

@@ -46,7 +46,11 @@ pub(crate) async fn start(gateway: &Gateway) -> Result<(), SignalError> {
 }
 
 async fn pulse(gateway: Gateway) {
-    gateway.0.pulse.run(&gateway.0.with.lifecycle, gateway.0.config.drain_window).await;
+    gateway
+        .0
+        .pulse
+        .run(&gateway.0.with.lifecycle, gateway.0.config.drain_window)
+        .await;
 }
 
 /// Hears until the process stops: also while draining, since the users are still here. What is heard comes before what was told
@@ -83,7 +87,9 @@ fn hear(gateway: &Gateway, signal: Signal) {
     match signal {
         Signal::Passes { event_id, passes } => registry.deliver(event_id, passes),
         Signal::Lapsed { event_id, users } => {
-            users.iter().for_each(|(user, lapse)| registry.lapse(event_id, user, *lapse));
+            users
+                .iter()
+                .for_each(|(user, lapse)| registry.lapse(event_id, user, *lapse));
         }
         Signal::Progress(progress) => {
             if registry.progress(&progress, gateway.0.with.clock.now()) == Applied::Lost {
@@ -105,7 +111,11 @@ async fn missed(gateway: &Gateway) {
 
 fn spawn_resync(gateway: &Gateway, event: EventId) {
     if gateway.0.registry.begin_resync(event) {
-        gateway.0.with.lifecycle.spawn("resync", resync(gateway.clone(), event));
+        gateway
+            .0
+            .with
+            .lifecycle
+            .spawn("resync", resync(gateway.clone(), event));
     }
 }
 
@@ -139,7 +149,11 @@ async fn resync(gateway: Gateway, event: EventId) {
 /// In a line that is being rebuilt, this node's users are back; what they were told of the lost one is known to the engine.
 async fn report_back(gateway: &Gateway, event: EventId, epoch: &Epoch) {
     let with = &gateway.0.with;
-    if let Err(error) = with.engine.all_back(event, &gateway.0.config.node, epoch, with.clock.now()).await {
+    if let Err(error) = with
+        .engine
+        .all_back(event, &gateway.0.config.node, epoch, with.clock.now())
+        .await
+    {
         tracing::debug!(%event, %error, "that users are back could not be reported yet");
     }
 }
@@ -154,7 +168,10 @@ struct Read {
 
 /// Reads these users' places again, many in one step.
 async fn unread(gateway: &Gateway, event: EventId, users: Vec<UserId>) -> Read {
-    let mut read = Read { left: Vec::new(), all_asked: true };
+    let mut read = Read {
+        left: Vec::new(),
+        all_asked: true,
+    };
     for some in users.chunks(ACTIONS_LIMIT) {
         let Read { left, all_asked } = reread(gateway, event, some).await;
         read.left.extend(left);
@@ -169,7 +186,11 @@ async fn reread(gateway: &Gateway, event: EventId, users: &[UserId]) -> Read {
     let what = |user: &UserId| match registry.ticket(event, user) {
         Some(ticket) => {
             let told = registry.told(event, user, ticket.1);
-            Act::BringBack { presence: gateway.here(), ticket, told }
+            Act::BringBack {
+                presence: gateway.here(),
+                ticket,
+                told,
+            }
         }
         None => Act::Resume(gateway.here()),
     };
@@ -194,15 +215,27 @@ async fn reread(gateway: &Gateway, event: EventId, users: &[UserId]) -> Read {
 /// one. Returns for whom that is to be asked again.
 async fn seat_anew(gateway: &Gateway, event: EventId, users: Vec<UserId>) -> Vec<UserId> {
     let registry = &gateway.0.registry;
-    let waiting: Vec<_> = users.into_iter().filter(|user| registry.ticket(event, user).is_some()).collect();
+    let waiting: Vec<_> = users
+        .into_iter()
+        .filter(|user| registry.ticket(event, user).is_some())
+        .collect();
     if waiting.is_empty() {
         return waiting;
     }
-    let Ok(epoch) = gateway.epoch(event).await else { return waiting };
-    let of_this_line = |user: &UserId| registry.ticket(event, user).is_none_or(|ticket| ticket.0 == epoch);
+    let Ok(epoch) = gateway.epoch(event).await else {
+        return waiting;
+    };
+    let of_this_line = |user: &UserId| {
+        registry
+            .ticket(event, user)
+            .is_none_or(|ticket| ticket.0 == epoch)
+    };
     let (gone, strangers): (Vec<_>, Vec<_>) = waiting.into_iter().partition(of_this_line);
     gone.iter().for_each(|user| registry.lost(event, user));
-    let what = |user: &UserId| Act::Join { presence: gateway.here(), ticket: registry.ticket(event, user) };
+    let what = |user: &UserId| Act::Join {
+        presence: gateway.here(),
+        ticket: registry.ticket(event, user),
+    };
     let mut left = Vec::new();
     for (user, acted) in act(gateway, event, &strangers, what).await {
         match acted.and_then(Acted::joined) {
@@ -223,7 +256,13 @@ async fn act(
     users: &[UserId],
     what: impl Fn(&UserId) -> Act,
 ) -> Vec<(UserId, Result<Acted, EngineError>)> {
-    let actions: Vec<_> = users.iter().map(|user| Action { user: user.clone(), what: what(user) }).collect();
+    let actions: Vec<_> = users
+        .iter()
+        .map(|user| Action {
+            user: user.clone(),
+            what: what(user),
+        })
+        .collect();
     let with = &gateway.0.with;
     let answers = match with.engine.act(event, &actions, with.clock.now()).await {
         Ok(acted) => acted.into_iter().map(Ok).collect(),
@@ -248,15 +287,28 @@ fn take_over(gateway: &Gateway, event: EventId, user: &UserId, place: &Place) ->
 async fn bring_back(gateway: &Gateway, event: EventId) -> bool {
     let (registry, with) = (&gateway.0.registry, &gateway.0.with);
     let mut are_back = true;
-    for some in registry.remembered_stranded(event).chunks(REMEMBERED_AT_ONCE) {
+    for some in registry
+        .remembered_stranded(event)
+        .chunks(REMEMBERED_AT_ONCE)
+    {
         let now = with.clock.now();
-        let actions: Vec<Action> = some.iter().flat_map(|(user, seen)| returning(gateway, user, seen, now)).collect();
-        let Ok(acted) = with.engine.act(event, &actions, now).await else { return false };
-        let answers = acted.into_iter().filter(|acted| !matches!(acted, Acted::Done(_)));
+        let actions: Vec<Action> = some
+            .iter()
+            .flat_map(|(user, seen)| returning(gateway, user, seen, now))
+            .collect();
+        let Ok(acted) = with.engine.act(event, &actions, now).await else {
+            return false;
+        };
+        let answers = acted
+            .into_iter()
+            .filter(|acted| !matches!(acted, Acted::Done(_)));
         for ((user, seen), answer) in some.iter().zip(answers) {
             match answer.found() {
                 Ok(Some(place)) => {
-                    let told = Place { position: place.position.min(seen.told), ..place };
+                    let told = Place {
+                        position: place.position.min(seen.told),
+                        ..place
+                    };
                     registry.note(event, user, &told, seen.absent_from, now);
                 }
                 Err(EngineError::Full) => are_back = false,
@@ -269,13 +321,29 @@ async fn bring_back(gateway: &Gateway, event: EventId) -> bool {
 }
 
 /// Present for as long as they were, or absent.
-fn returning(gateway: &Gateway, user: &UserId, seen: &Seen, now: Timestamp) -> SmallVec<[Action; 2]> {
+fn returning(
+    gateway: &Gateway,
+    user: &UserId,
+    seen: &Seen,
+    now: Timestamp,
+) -> SmallVec<[Action; 2]> {
     let (ticket, told) = ((seen.epoch.clone(), seen.number), Some(seen.told));
-    let action = |what| Action { user: user.clone(), what };
+    let action = |what| Action {
+        user: user.clone(),
+        what,
+    };
     if seen.absent_from > now {
-        return smallvec![action(Act::BringBack { presence: Presence::Poll, ticket, told })];
+        return smallvec![action(Act::BringBack {
+            presence: Presence::Poll,
+            ticket,
+            told
+        })];
     }
-    let back = action(Act::BringBack { presence: gateway.here(), ticket, told });
+    let back = action(Act::BringBack {
+        presence: gateway.here(),
+        ticket,
+        told,
+    });
     smallvec![back, action(Act::Detach(gateway.0.config.node.clone()))]
 }
 
@@ -290,10 +358,14 @@ async fn report(gateway: Gateway) {
         let gathered = stream::iter(gateway.0.registry.gathered_events());
         let gateway = &gateway;
         gathered
-            .for_each_concurrent(REPORTS, |(event, epoch)| async move { report_back(gateway, event, &epoch).await })
+            .for_each_concurrent(REPORTS, |(event, epoch)| async move {
+                report_back(gateway, event, &epoch).await
+            })
             .await;
         let events = stream::iter(gateway.0.registry.events());
-        events.for_each_concurrent(REPORTS, |event| report_of(gateway, event)).await;
+        events
+            .for_each_concurrent(REPORTS, |event| report_of(gateway, event))
+            .await;
         if !with.lifecycle.pause(REPORT).await && gateway.0.registry.events().is_empty() {
             return;
         }
@@ -305,10 +377,16 @@ async fn report(gateway: Gateway) {
 
 async fn report_of(gateway: &Gateway, event: EventId) {
     let with = &gateway.0.with;
-    match with.engine.report_node(event, &gateway.0.config.node, with.clock.now()).await {
+    match with
+        .engine
+        .report_node(event, &gateway.0.config.node, with.clock.now())
+        .await
+    {
         Ok(true) => {}
         Ok(false) => spawn_resync(gateway, event), // its users may have been taken for absent
-        Err(error) => tracing::warn!(%event, %error, "this node's sign of life could not be recorded"),
+        Err(error) => {
+            tracing::warn!(%event, %error, "this node's sign of life could not be recorded")
+        }
     }
 }
 
@@ -317,9 +395,15 @@ async fn probe(gateway: Gateway) {
     let mut sequence = 0;
     while with.lifecycle.pause(PROBE).await {
         sequence += 1;
-        let probe = [(Recipient::Node(gateway.0.config.node.clone()), Signal::Probe { sequence })];
+        let probe = [(
+            Recipient::Node(gateway.0.config.node.clone()),
+            Signal::Probe { sequence },
+        )];
         let reached = with.signals.send(&probe).await;
-        gateway.0.registry.set_hears(reached.is_ok_and(|reached| reached.iter().all(|count| *count > 0)));
+        gateway
+            .0
+            .registry
+            .set_hears(reached.is_ok_and(|reached| reached.iter().all(|count| *count > 0)));
         for event in gateway.0.registry.overdue(with.clock.now()) {
             spawn_resync(&gateway, event);
         }

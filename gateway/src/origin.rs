@@ -12,9 +12,18 @@ pub(crate) fn is_own(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return matches!(site.as_bytes(), b"same-origin" | b"none");
     }
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host_name(host));
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(host_name);
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return true;
+    };
+    let origin = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"))
+        .map(|(_, host)| host_name(host));
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .map(host_name);
     match (origin, host) {
         (Some(origin), Some(host)) => origin.eq_ignore_ascii_case(host),
         _ => false,
@@ -38,27 +47,54 @@ mod tests {
     #[test]
     fn a_page_of_another_site_is_told_apart() {
         let ours = |headers: &[(&'static str, &'static str)]| {
-            let pairs =
-                headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let pairs = headers.iter().map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            });
             is_own(&pairs.collect())
         };
         for headers in [
             vec![],
             vec![("host", "tickets.example")],
-            vec![("host", "tickets.example"), ("origin", "https://tickets.example")],
-            vec![("host", "tickets.example:8080"), ("origin", "http://Tickets.example")],
+            vec![
+                ("host", "tickets.example"),
+                ("origin", "https://tickets.example"),
+            ],
+            vec![
+                ("host", "tickets.example:8080"),
+                ("origin", "http://Tickets.example"),
+            ],
             vec![("host", "[::1]:8080"), ("origin", "http://[::1]:8080")],
-            vec![("host", "upstream"), ("origin", "null"), ("sec-fetch-site", "same-origin")],
+            vec![
+                ("host", "upstream"),
+                ("origin", "null"),
+                ("sec-fetch-site", "same-origin"),
+            ],
         ] {
             assert!(ours(&headers), "{headers:?}");
         }
         for headers in [
-            vec![("host", "tickets.example"), ("origin", "https://blog.example")],
-            vec![("host", "tickets.example"), ("origin", "https://blog.tickets.example")],
+            vec![
+                ("host", "tickets.example"),
+                ("origin", "https://blog.example"),
+            ],
+            vec![
+                ("host", "tickets.example"),
+                ("origin", "https://blog.tickets.example"),
+            ],
             vec![("host", "tickets.example"), ("origin", "null")],
             vec![("origin", "https://tickets.example")],
-            vec![("host", "tickets.example"), ("origin", "https://tickets.example"), ("sec-fetch-site", "same-site")],
-            vec![("host", "tickets.example"), ("sec-fetch-site", "cross-site")],
+            vec![
+                ("host", "tickets.example"),
+                ("origin", "https://tickets.example"),
+                ("sec-fetch-site", "same-site"),
+            ],
+            vec![
+                ("host", "tickets.example"),
+                ("sec-fetch-site", "cross-site"),
+            ],
         ] {
             assert!(!ours(&headers), "{headers:?}");
         }

@@ -40,7 +40,14 @@ impl Pulse {
     pub(crate) fn new(heartbeat: Duration) -> Self {
         let step = STEP.min(heartbeat);
         let spokes = (heartbeat.as_nanos() / step.as_nanos().max(1)).clamp(1, 1 << 16) as usize;
-        Self { step, wheel: Mutex::new(Wheel { spokes: vec![Vec::new(); spokes], at: 0, closed: false }) }
+        Self {
+            step,
+            wheel: Mutex::new(Wheel {
+                spokes: vec![Vec::new(); spokes],
+                at: 0,
+                closed: false,
+            }),
+        }
     }
 
     /// Puts a connection where the wheel has just been: its first heartbeat is due in a heartbeat's time. In the drain it is
@@ -66,7 +73,10 @@ impl Pulse {
             steps.tick().await;
             self.turn();
             let gone = leaving.partition_point(|(after, _)| *after <= begun.elapsed());
-            leaving.drain(..gone).filter_map(|(_, slot)| slot.upgrade()).for_each(|slot| slot.wake(Due::LEAVE));
+            leaving
+                .drain(..gone)
+                .filter_map(|(_, slot)| slot.upgrade())
+                .for_each(|slot| slot.wake(Due::LEAVE));
         }
     }
 
@@ -76,7 +86,11 @@ impl Pulse {
         wheel.at = (wheel.at + 1) % wheel.spokes.len();
         let at = wheel.at;
         let spoke = &mut wheel.spokes[at];
-        spoke.retain(|slot| slot.upgrade().map(|slot| slot.wake(Due::HEARTBEAT)).is_some());
+        spoke.retain(|slot| {
+            slot.upgrade()
+                .map(|slot| slot.wake(Due::HEARTBEAT))
+                .is_some()
+        });
         if spoke.capacity() > 2 * spoke.len() + 8 {
             spoke.shrink_to_fit();
         }
@@ -123,14 +137,24 @@ mod tests {
             three.iter().for_each(|slot| pulse.enter(slot));
             pulse.turn();
         }
-        assert!(slots[3..].iter().all(|slot| due(slot).is_none()), "nobody before their time");
+        assert!(
+            slots[3..].iter().all(|slot| due(slot).is_none()),
+            "nobody before their time"
+        );
         for _ in 0..2 {
             (0..10).for_each(|_| pulse.turn());
-            assert!(slots.iter().all(|slot| due(slot).is_some_and(|due| due.has(Due::HEARTBEAT))));
+            assert!(
+                slots
+                    .iter()
+                    .all(|slot| due(slot).is_some_and(|due| due.has(Due::HEARTBEAT)))
+            );
         }
         drop(slots);
         (0..10).for_each(|_| pulse.turn());
-        assert!(pulse.wheel.lock().spokes.iter().all(Vec::is_empty), "who ended is forgotten");
+        assert!(
+            pulse.wheel.lock().spokes.iter().all(Vec::is_empty),
+            "who ended is forgotten"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -141,7 +165,9 @@ mod tests {
         slots.iter().for_each(|slot| pulse.enter(slot));
         lifecycle.begin_drain();
         let left_at = |slot: &Slot, quarter: usize| {
-            due(slot).filter(|due| due.has(Due::LEAVE)).map(|_| (quarter, slot.leaves_after()))
+            due(slot)
+                .filter(|due| due.has(Due::LEAVE))
+                .map(|_| (quarter, slot.leaves_after()))
         };
         let watch = async {
             let mut left = Vec::new();
@@ -158,10 +184,16 @@ mod tests {
         }
         for (quarter, told) in left {
             let told = told.as_secs_f64();
-            assert!(told >= quarter as f64 - 0.1 && told <= quarter as f64 + 1.0, "told {told} s, left in {quarter}");
+            assert!(
+                told >= quarter as f64 - 0.1 && told <= quarter as f64 + 1.0,
+                "told {told} s, left in {quarter}"
+            );
         }
         let late = Arc::new(Slot::default());
         pulse.enter(&late);
-        assert!(due(&late).is_some_and(|due| due.has(Due::LEAVE)), "who comes in the drain is sent on");
+        assert!(
+            due(&late).is_some_and(|due| due.has(Due::LEAVE)),
+            "who comes in the drain is sent on"
+        );
     }
 }

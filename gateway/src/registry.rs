@@ -79,18 +79,39 @@ impl Registry {
         }
         let room = self.known_room(event);
         let here = room.as_ref().and_then(|room| room.told(user, place.number));
-        let lately = self.remembered(event, user).filter(|seen| seen.number == place.number).map(|seen| seen.told);
-        let told = here.into_iter().chain(lately).chain(place.told_before()).min().unwrap_or(u64::MAX);
+        let lately = self
+            .remembered(event, user)
+            .filter(|seen| seen.number == place.number)
+            .map(|seen| seen.told);
+        let told = here
+            .into_iter()
+            .chain(lately)
+            .chain(place.told_before())
+            .min()
+            .unwrap_or(u64::MAX);
         let position = place.position.min(told);
         let total = match place.counting {
-            true => room.and_then(|room| room.view().total).unwrap_or(place.total.min(place.position)),
+            true => room
+                .and_then(|room| room.view().total)
+                .unwrap_or(place.total.min(place.position)),
             false => place.total,
         };
-        Place { position, total: total.max(position), ..place }
+        Place {
+            position,
+            total: total.max(position),
+            ..place
+        }
     }
 
     /// Remembers a place that was told without a connection; a pass ends it.
-    pub(crate) fn note(&self, event: EventId, user: &UserId, place: &Place, absent_from: Timestamp, now: Timestamp) {
+    pub(crate) fn note(
+        &self,
+        event: EventId,
+        user: &UserId,
+        place: &Place,
+        absent_from: Timestamp,
+        now: Timestamp,
+    ) {
         if place.position == 0 {
             self.lately.forget(event, user);
         } else {
@@ -115,8 +136,12 @@ impl Registry {
 
     /// Who is remembered, has no connection here, and whose line was lost and began anew.
     pub(crate) fn remembered_stranded(&self, event: EventId) -> Vec<(UserId, Seen)> {
-        let Some(room) = self.known_room(event) else { return Vec::new() };
-        let Some(epoch) = room.epoch() else { return Vec::new() };
+        let Some(room) = self.known_room(event) else {
+            return Vec::new();
+        };
+        let Some(epoch) = room.epoch() else {
+            return Vec::new();
+        };
         let mut stranded = self.lately.stranded(event, &epoch);
         stranded.retain(|(user, _)| !room.holds(user));
         stranded
@@ -134,7 +159,11 @@ impl Registry {
 
     /// A connection of the user is on its way to a place.
     pub(crate) fn arrives(&self, event: EventId, user: &UserId) {
-        *self.arriving.lock().entry((event, user.clone())).or_default() += 1;
+        *self
+            .arriving
+            .lock()
+            .entry((event, user.clone()))
+            .or_default() += 1;
     }
 
     /// It is attached, or has failed: then `absent` where the user has no connection here.
@@ -162,7 +191,12 @@ impl Registry {
         absent: impl FnOnce(),
     ) {
         let arriving = self.arriving.lock(); // nobody arrives between the look and `absent`
-        let Some(place) = self.known_room(event).and_then(|room| room.detach(user, slot)) else { return };
+        let Some(place) = self
+            .known_room(event)
+            .and_then(|room| room.detach(user, slot))
+        else {
+            return;
+        };
         self.note(event, user, &place, now, now);
         if !arriving.contains_key(&(event, user.clone())) {
             absent();
@@ -180,7 +214,8 @@ impl Registry {
 
     /// Replaces what is known of a user's place, after a resync. False where it has to be read once more.
     pub(crate) fn refresh(&self, event: EventId, user: &UserId, place: &Place) -> bool {
-        self.known_room(event).is_none_or(|room| room.refresh(event, user, place))
+        self.known_room(event)
+            .is_none_or(|room| room.refresh(event, user, place))
     }
 
     /// Line and number of a user who waits here.
@@ -212,16 +247,24 @@ impl Registry {
     /// Events whose line was lost and began anew, and whose users here are not all back.
     pub(crate) fn stranded_events(&self) -> Vec<EventId> {
         let is_stranded = |event: &EventId, room: &Room| {
-            room.has_stranded() || room.epoch().is_some_and(|epoch| self.lately.has_stranded(*event, &epoch))
+            room.has_stranded()
+                || room
+                    .epoch()
+                    .is_some_and(|epoch| self.lately.has_stranded(*event, &epoch))
         };
-        let stranded = self.rooms.iter().filter(|room| is_stranded(room.key(), room.value()));
+        let stranded = self
+            .rooms
+            .iter()
+            .filter(|room| is_stranded(room.key(), room.value()));
         stranded.map(|room| *room.key()).collect()
     }
 
     /// Hands each pass to every connection of its user here.
     pub(crate) fn deliver(&self, event: EventId, passes: Vec<(UserId, Grant)>) {
         if let Some(room) = self.known_room(event) {
-            passes.into_iter().for_each(|(user, grant)| room.deliver(event, &user, grant));
+            passes
+                .into_iter()
+                .for_each(|(user, grant)| room.deliver(event, &user, grant));
         }
     }
 
@@ -259,7 +302,11 @@ impl Registry {
 
     /// Rooms that wait for a lost message for too long: their users' places must be read again.
     pub(crate) fn overdue(&self, now: Timestamp) -> Vec<EventId> {
-        self.rooms.iter().filter(|room| room.value().is_overdue(now)).map(|room| *room.key()).collect()
+        self.rooms
+            .iter()
+            .filter(|room| room.value().is_overdue(now))
+            .map(|room| *room.key())
+            .collect()
     }
 
     /// A sale's settings changed.
@@ -271,7 +318,9 @@ impl Registry {
 
     /// Tells a new connection how the sale stands, unless it stands as usual.
     pub(crate) fn greet(&self, event: EventId, slot: &Slot) {
-        let Some(settings) = self.known_room(event).map(|room| room.view().settings) else { return };
+        let Some(settings) = self.known_room(event).map(|room| room.view().settings) else {
+            return;
+        };
         if settings.state != SaleState::Open || settings.message.is_some() {
             slot.put_sale(event, Arc::new(settings));
         }
@@ -279,7 +328,10 @@ impl Registry {
 
     /// What to tell of the wait from this position.
     pub(crate) fn estimate(&self, event: EventId, position: u64, now: Timestamp) -> Estimate {
-        self.known_room(event).map(|room| room.view()).unwrap_or_default().estimate(position, now)
+        self.known_room(event)
+            .map(|room| room.view())
+            .unwrap_or_default()
+            .estimate(position, now)
     }
 
     /// Has this event's line been heard of?
@@ -289,12 +341,18 @@ impl Registry {
 
     /// Events with users here.
     pub(crate) fn events(&self) -> Vec<EventId> {
-        self.rooms.iter().filter(|room| !room.value().is_empty()).map(|room| *room.key()).collect()
+        self.rooms
+            .iter()
+            .filter(|room| !room.value().is_empty())
+            .map(|room| *room.key())
+            .collect()
     }
 
     /// The users of an event here.
     pub(crate) fn users(&self, event: EventId) -> Vec<UserId> {
-        self.known_room(event).map(|room| room.users()).unwrap_or_default()
+        self.known_room(event)
+            .map(|room| room.users())
+            .unwrap_or_default()
     }
 
     /// Is anybody to be woken by [`Registry::wake_some`]?
@@ -338,7 +396,14 @@ mod tests {
             told: Told::Nothing,
         };
         assert_eq!(registry.shown(event, &ann, place.clone()).total, 6);
-        let counting = Place { counting: true, ..place };
-        assert_eq!(registry.shown(event, &ann, counting).total, 4, "half of a line is no total");
+        let counting = Place {
+            counting: true,
+            ..place
+        };
+        assert_eq!(
+            registry.shown(event, &ann, counting).total,
+            4,
+            "half of a line is no total"
+        );
     }
 }

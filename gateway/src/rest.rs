@@ -21,7 +21,10 @@ pub(crate) fn router(gateway: Gateway) -> Router {
     let routes = Router::new()
         .route("/api/v1/queue/join", post(queue::join))
         .route("/api/v1/queue/position/{event_id}", get(queue::position))
-        .route("/api/v1/queue/position/{event_id}/stream", get(stream::stream))
+        .route(
+            "/api/v1/queue/position/{event_id}/stream",
+            get(stream::stream),
+        )
         .route("/api/v1/queue/leave", delete(queue::leave))
         .route("/api/v1/queue/status/{event_id}", get(queue::status))
         .route("/api/v1/ws", get(socket::upgrade))
@@ -45,8 +48,14 @@ impl FromRequestParts<Gateway> for Caller {
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
         let identity = gateway.0.with.authenticator.authenticate(&parts.headers)?;
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let peer = peer.map_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |peer| peer.0);
-        Ok(Self { identity, address: gateway.0.guest_door.address(peer, &parts.headers) })
+        let peer = peer.map_or_else(
+            || SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            |peer| peer.0,
+        );
+        Ok(Self {
+            identity,
+            address: gateway.0.guest_door.address(peer, &parts.headers),
+        })
     }
 }
 
@@ -57,6 +66,11 @@ impl FromRequestParts<Gateway> for User {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        gateway.0.with.authenticator.authenticate(&parts.headers).map(Self)
+        gateway
+            .0
+            .with
+            .authenticator
+            .authenticate(&parts.headers)
+            .map(Self)
     }
 }

@@ -82,15 +82,18 @@ pub(crate) async fn upgrade(
 /// these steps all its life.
 async fn connect(gateway: Gateway, origin: Origin, connection: OnUpgrade) {
     let clock = gateway.0.with.clock.clone();
-    let Some(mut socket) = Box::pin(handshake::open(connection, clock)).await else { return };
+    let Some(mut socket) = Box::pin(handshake::open(connection, clock)).await else {
+        return;
+    };
     converse(&gateway, &mut socket, &origin.1).await;
     drop(origin); // the place is kept until here
 }
 
 async fn converse(gateway: &Gateway, socket: &mut Socket, address: &IpAddr) {
     metrics::gauge!("stanchion_sockets").increment(1.0);
-    let mut session =
-        Box::pin(introduction::meet(gateway, socket, *address)).await.map(|client| Session::new(gateway, client));
+    let mut session = Box::pin(introduction::meet(gateway, socket, *address))
+        .await
+        .map(|client| Session::new(gateway, client));
     let end = match &mut session {
         Ok(session) => session.serve(socket).await,
         Err(end) => *end,
@@ -110,7 +113,10 @@ async fn converse(gateway: &Gateway, socket: &mut Socket, address: &IpAddr) {
 /// Answers the client's close frame. The library puts the answer in the queue when it reads the frame, and writes it on the
 /// next read.
 async fn answer_close(socket: &mut Socket) -> End {
-    let _ = timeout(CLOSE_DEADLINE, async { while let Some(Ok(_)) = socket.next().await {} }).await;
+    let _ = timeout(CLOSE_DEADLINE, async {
+        while let Some(Ok(_)) = socket.next().await {}
+    })
+    .await;
     End::Gone
 }
 
@@ -147,7 +153,10 @@ async fn in_time(write: impl Future<Output = Result<(), Error>>) -> Result<(), E
 }
 
 async fn close(socket: &mut Socket, code: CloseCode) {
-    let frame = CloseFrame { code: code.code().into(), reason: Utf8Bytes::from_static(code.reason()) };
+    let frame = CloseFrame {
+        code: code.code().into(),
+        reason: Utf8Bytes::from_static(code.reason()),
+    };
     let said = timeout(WRITE_DEADLINE, socket.send(Message::Close(Some(frame)))).await;
     if matches!(said, Ok(Ok(()))) {
         let _ = timeout(CLOSE_DEADLINE, finish(socket)).await;

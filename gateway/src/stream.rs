@@ -64,9 +64,12 @@ impl Wisher {
         query: &StreamQuery,
         headers: &HeaderMap,
     ) -> Result<Option<Self>, Problem> {
-        let Some(wish) = &query.wish else { return Ok(None) };
-        let items: Vec<WishItem> = serde_json::from_str(wish)
-            .map_err(|error| Problem::invalid("wish", format!("must be a JSON array of choices: {error}")))?;
+        let Some(wish) = &query.wish else {
+            return Ok(None);
+        };
+        let items: Vec<WishItem> = serde_json::from_str(wish).map_err(|error| {
+            Problem::invalid("wish", format!("must be a JSON array of choices: {error}"))
+        })?;
         check_wish("wish", &items)?;
         let token = bearer(headers).filter(|_| !items.is_empty());
         let behalf = token.map(|token| gateway.behalf(token, &caller.identity, caller.address));
@@ -127,16 +130,28 @@ pub(crate) async fn stream(
     let identity = caller.identity;
     let slot = Arc::new(Slot::default());
     let _arrival = gateway.arrival(event, &identity.user);
-    let place = gateway.find_place(event, &identity.user, &gateway.here()).await?;
+    let place = gateway
+        .find_place(event, &identity.user, &gateway.here())
+        .await?;
     let attachment = gateway.attachment(event, &identity.user, &slot);
-    let place = gateway.register(event, &identity.user, &slot, place).await?;
+    let place = gateway
+        .register(event, &identity.user, &slot, place)
+        .await?;
     gateway.note_poll(event, &identity);
     let stay = gateway.stay(event, &identity);
     gateway.0.pulse.enter(&slot);
-    let line = Line { gateway, event, user: identity.user, wisher };
+    let line = Line {
+        gateway,
+        event,
+        user: identity.user,
+        wisher,
+    };
     let events = events(line, (attachment, connection, stay), slot, place);
     let mut response = Sse::new(events).into_response();
-    response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
+    response.headers_mut().insert(
+        "x-accel-buffering",
+        axum::http::HeaderValue::from_static("no"),
+    );
     Ok(response)
 }
 
@@ -183,26 +198,46 @@ fn events(
 
 /// Has the pass been used? Nobody tells the gateways, so who streams with a pass is looked up with each heartbeat.
 async fn is_over(gateway: &Gateway, event: EventId, user: &UserId, place: &Place) -> bool {
-    let Some(grant) = &place.grant else { return false };
+    let Some(grant) = &place.grant else {
+        return false;
+    };
     let used = |problem: Problem| problem.code == Code::NotInQueue;
-    gateway.find_place(event, user, &gateway.here()).await.map_or_else(used, |now| now.number != grant.number)
+    gateway
+        .find_place(event, user, &gateway.here())
+        .await
+        .map_or_else(used, |now| now.number != grant.number)
 }
 
 fn say(gateway: &Gateway, event: EventId, user: &UserId, place: &mut Place, news: News) -> Said {
-    let mut said = Said { events: Vec::new(), pass: None, ends: false };
+    let mut said = Said {
+        events: Vec::new(),
+        pass: None,
+        ends: false,
+    };
     if let Some(settings) = news.sale {
-        let state = SaleNews { event_id: event, state: settings.state, message: settings.message.as_deref() };
-        said.events.extend(Event::default().event("state").json_data(state).ok());
+        let state = SaleNews {
+            event_id: event,
+            state: settings.state,
+            message: settings.message.as_deref(),
+        };
+        said.events
+            .extend(Event::default().event("state").json_data(state).ok());
         said.ends = settings.state == SaleState::Closed;
     }
     if let Some(other) = news.place {
         *place = *other;
-        said.events.push(position(&gateway.answer(event, user, place)));
+        said.events
+            .push(position(&gateway.answer(event, user, place)));
     }
     if let Some(moved) = news.position {
         place.counting = false;
         (place.position, place.total) = (moved.position, moved.total);
-        said.events.push(position(&gateway.answer_with(event, user, place, moved.estimate)));
+        said.events.push(position(&gateway.answer_with(
+            event,
+            user,
+            place,
+            moved.estimate,
+        )));
     }
     if let Some(grant) = news.pass {
         place.position = 0;
@@ -210,14 +245,21 @@ fn say(gateway: &Gateway, event: EventId, user: &UserId, place: &mut Place, news
         said.pass = Some(Arc::unwrap_or_clone(grant));
     }
     if let Some(lapse) = news.lapse {
-        said.events.push(Event::default().event("error").data(lapse_problem(lapse).to_json()));
+        said.events.push(
+            Event::default()
+                .event("error")
+                .data(lapse_problem(lapse).to_json()),
+        );
         said.ends = true;
     }
     said
 }
 
 fn position(answer: &impl Serialize) -> Event {
-    Event::default().event("position").json_data(answer).unwrap_or_default()
+    Event::default()
+        .event("position")
+        .json_data(answer)
+        .unwrap_or_default()
 }
 
 async fn acknowledge(gateway: &Gateway, event: EventId, user: &UserId, grant: &Grant) {
@@ -229,11 +271,18 @@ async fn acknowledge(gateway: &Gateway, event: EventId, user: &UserId, grant: &G
 /// How the end of a pass or place reads to its user.
 pub(crate) fn lapse_problem(lapse: Lapse) -> Problem {
     match lapse {
-        Lapse::Unclaimed => {
-            Problem::new(Code::PassRevoked, "nobody claimed the pass in time; come back and you are first again")
-        }
-        Lapse::Expired => Problem::new(Code::PassExpired, "the pass has expired; join the line again"),
+        Lapse::Unclaimed => Problem::new(
+            Code::PassRevoked,
+            "nobody claimed the pass in time; come back and you are first again",
+        ),
+        Lapse::Expired => Problem::new(
+            Code::PassExpired,
+            "the pass has expired; join the line again",
+        ),
         Lapse::Left => Problem::new(Code::NotInQueue, "you gave your place up"),
-        Lapse::Absent => Problem::new(Code::NotInQueue, "you were away for too long; join the line again"),
+        Lapse::Absent => Problem::new(
+            Code::NotInQueue,
+            "you were away for too long; join the line again",
+        ),
     }
 }

@@ -44,7 +44,9 @@ impl Held {
 
 /// The name of the attempt: the same for the same pass on every node and in every tab, so that one pass holds once.
 pub(crate) fn key(pass: &PassId) -> IdempotencyKey {
-    format!("wish-{pass}").parse().expect("a pass's id is printable and short")
+    format!("wish-{pass}")
+        .parse()
+        .expect("a pass's id is printable and short")
 }
 
 impl Gateway {
@@ -58,13 +60,22 @@ impl Gateway {
         wish: &[WishItem],
     ) -> Held {
         let pass = self.token(event, user, grant);
-        let answer = self.0.booking.reserve_first(behalf, &pass, event, wish, &key(&grant.pass_id)).await;
-        let none_fits = [Code::InsufficientSeats, Code::UserLimitExceeded, Code::ZoneNotFound];
+        let answer = self
+            .0
+            .booking
+            .reserve_first(behalf, &pass, event, wish, &key(&grant.pass_id))
+            .await;
+        let none_fits = [
+            Code::InsufficientSeats,
+            Code::UserLimitExceeded,
+            Code::ZoneNotFound,
+        ];
         let (held, outcome) = match answer {
             Ok(booking) => (Held::Seats(booking), "held"),
-            Err(refusal) if none_fits.iter().any(|code| code.as_str() == refusal.code) => {
-                (Held::Nothing(self.left_of(event, wish).await), "nothing_fits")
-            }
+            Err(refusal) if none_fits.iter().any(|code| code.as_str() == refusal.code) => (
+                Held::Nothing(self.left_of(event, wish).await),
+                "nothing_fits",
+            ),
             Err(refusal) => {
                 tracing::debug!(%event, code = refusal.code, "a wish was not held");
                 (Held::Unknown, "failed")
@@ -82,16 +93,28 @@ impl Gateway {
         event: EventId,
         wish: &[WishItem],
     ) -> Option<Map<String, Value>> {
-        let pending = timeout(PATIENCE, self.0.booking.pending(token)).await.ok()?.ok()?;
-        pending.into_iter().find(|booking| wish.iter().any(|item| is_of(booking, event, item)))
+        let pending = timeout(PATIENCE, self.0.booking.pending(token))
+            .await
+            .ok()?
+            .ok()?;
+        pending
+            .into_iter()
+            .find(|booking| wish.iter().any(|item| is_of(booking, event, item)))
     }
 
     async fn left_of(&self, event: EventId, wish: &[WishItem]) -> Vec<ZoneLeft> {
         let zones = self.0.with.engine.seats(event).await.unwrap_or_default(); // then nothing is known to be left
-        let zones: HashMap<ZoneId, u32> = zones.iter().map(|zone| (zone.zone_id, zone.available)).collect();
+        let zones: HashMap<ZoneId, u32> = zones
+            .iter()
+            .map(|zone| (zone.zone_id, zone.available))
+            .collect();
         let left = |item: &WishItem| {
             let available = zones.get(&item.zone_id).copied()?;
-            Some(ZoneLeft { show_id: item.show_id, zone_id: item.zone_id, available })
+            Some(ZoneLeft {
+                show_id: item.show_id,
+                zone_id: item.zone_id,
+                available,
+            })
         };
         wish.iter().filter_map(left).collect()
     }

@@ -29,12 +29,17 @@ pub(crate) struct Course {
 impl Course {
     /// An event that was not stepped yet.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { whole_at: now, passes_at: None, told: None }
+        Self {
+            whole_at: now,
+            passes_at: None,
+            told: None,
+        }
     }
 
     /// When the next step is due.
     pub(crate) fn due(&self) -> Instant {
-        self.passes_at.map_or(self.whole_at, |at| at.min(self.whole_at))
+        self.passes_at
+            .map_or(self.whole_at, |at| at.min(self.whole_at))
     }
 
     /// What is due now.
@@ -48,15 +53,28 @@ impl Course {
 
     /// What the gateways were told of the line, unless they are to be told again.
     pub(crate) fn told(&self, now: Instant) -> Option<&Progress> {
-        self.told.as_ref().filter(|(at, _)| now - *at < TELL_AGAIN).map(|(_, progress)| progress)
+        self.told
+            .as_ref()
+            .filter(|(at, _)| now - *at < TELL_AGAIN)
+            .map(|(_, progress)| progress)
     }
 
     /// A step that began at `begun` is done. Passes follow after a step that released some; one that released nobody, for want of
     /// tokens, of room below the cap or of people, is followed by the next whole one.
-    pub(crate) fn stepped(&mut self, scope: Scope, begun: Instant, report: TickReport, tick: Duration) {
+    pub(crate) fn stepped(
+        &mut self,
+        scope: Scope,
+        begun: Instant,
+        report: TickReport,
+        tick: Duration,
+    ) {
         let progress = report.progress;
         if scope == Scope::Whole {
-            let pause = if progress.settings.state == SaleState::Closed { CLOSED.max(tick) } else { tick };
+            let pause = if progress.settings.state == SaleState::Closed {
+                CLOSED.max(tick)
+            } else {
+                tick
+            };
             self.whole_at = begun + pause;
         }
         let pause = step_pause(progress.rate_effective(), tick);
@@ -73,8 +91,14 @@ impl Course {
 
     /// The line was told, unless nothing had changed since it was.
     fn note(&mut self, at: Instant, progress: Progress) {
-        let told = self.told(at).is_some_and(|told| told.to == progress.to && told.total == progress.total);
-        let at = self.told.as_ref().filter(|_| told).map_or(at, |(at, _)| *at);
+        let told = self
+            .told(at)
+            .is_some_and(|told| told.to == progress.to && told.total == progress.total);
+        let at = self
+            .told
+            .as_ref()
+            .filter(|_| told)
+            .map_or(at, |(at, _)| *at);
         self.told = Some((at, progress));
     }
 }
@@ -88,7 +112,11 @@ mod tests {
     const TICK: Duration = Duration::from_millis(100);
 
     fn report(released: usize, state: SaleState, rate_per_second: f64) -> TickReport {
-        let settings = QueueSettings { state, rate_per_second, ..QueueSettings::default() };
+        let settings = QueueSettings {
+            state,
+            rate_per_second,
+            ..QueueSettings::default()
+        };
         let progress = Progress {
             event_id: uuid::Uuid::nil().into(),
             epoch: "e".parse().unwrap(),
@@ -106,7 +134,12 @@ mod tests {
             counting: false,
             seats_known: true,
         };
-        TickReport { released, resent: 0, lapsed: 0, progress }
+        TickReport {
+            released,
+            resent: 0,
+            lapsed: 0,
+            progress,
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -124,8 +157,13 @@ mod tests {
             let mut course = Course::new(begun);
             assert_eq!(course.scope(begun), Some(Scope::Whole));
             course.stepped(Scope::Whole, begun, report(released, state, rate), TICK);
-            let (next, scope) = passes.map_or((whole, Scope::Whole), |passes| (passes, Scope::Passes));
-            assert_eq!(course.due() - begun, ms(next), "{released} of {rate}/s, {state:?}");
+            let (next, scope) =
+                passes.map_or((whole, Scope::Whole), |passes| (passes, Scope::Passes));
+            assert_eq!(
+                course.due() - begun,
+                ms(next),
+                "{released} of {rate}/s, {state:?}"
+            );
             assert_eq!(course.scope(begun + ms(next - 1)), None);
             assert_eq!(course.scope(begun + ms(next)), Some(scope));
             assert_eq!(course.scope(begun + ms(whole)), Some(Scope::Whole));
@@ -136,11 +174,26 @@ mod tests {
     async fn a_fine_step_that_releases_nobody_is_the_last_before_the_whole_one() {
         let begun = Instant::now();
         let mut course = Course::new(begun);
-        course.stepped(Scope::Whole, begun, report(50, SaleState::Open, 500.0), TICK);
+        course.stepped(
+            Scope::Whole,
+            begun,
+            report(50, SaleState::Open, 500.0),
+            TICK,
+        );
         let later = begun + Duration::from_millis(16);
-        course.stepped(Scope::Passes, later, report(8, SaleState::Open, 500.0), TICK);
+        course.stepped(
+            Scope::Passes,
+            later,
+            report(8, SaleState::Open, 500.0),
+            TICK,
+        );
         assert_eq!(course.due() - later, Duration::from_millis(16));
-        course.stepped(Scope::Passes, later, report(0, SaleState::Open, 500.0), TICK);
+        course.stepped(
+            Scope::Passes,
+            later,
+            report(0, SaleState::Open, 500.0),
+            TICK,
+        );
         assert_eq!(course.due() - begun, TICK);
         course.failed(later, TICK);
         assert_eq!(course.due() - later, TICK);
@@ -155,7 +208,11 @@ mod tests {
             let at = begun + TICK * tenths;
             course.stepped(Scope::Whole, at, report(0, SaleState::Open, 5.0), TICK);
             course.stepped(Scope::Passes, at, report(0, SaleState::Open, 7.0), TICK);
-            assert_eq!(course.told(at).map(|told| told.settings.rate_per_second), Some(5.0), "by the whole step");
+            assert_eq!(
+                course.told(at).map(|told| told.settings.rate_per_second),
+                Some(5.0),
+                "by the whole step"
+            );
         }
         assert_eq!(course.told(begun + TELL_AGAIN), None);
     }

@@ -8,7 +8,9 @@ mod tick;
 
 use std::{sync::Arc, time::Duration};
 
-use waitingroom::{clock::Clock, engine::SharedEngine, pace::PaceRules, signal::Signals, vitals::SharedBoard};
+use waitingroom::{
+    clock::Clock, engine::SharedEngine, pace::PaceRules, signal::Signals, vitals::SharedBoard,
+};
 
 pub use self::{runner::run, tick::TickReport};
 
@@ -27,7 +29,11 @@ pub struct WorkerConfig {
 impl Default for WorkerConfig {
     /// Ten whole steps a second; at most 2,000 passes in any.
     fn default() -> Self {
-        Self { tick: Duration::from_millis(100), batch_limit: 2_000, pace: PaceRules::default() }
+        Self {
+            tick: Duration::from_millis(100),
+            batch_limit: 2_000,
+            pace: PaceRules::default(),
+        }
     }
 }
 
@@ -50,6 +56,12 @@ impl Worker {
         clock: Clock,
         config: WorkerConfig,
     ) -> Self {
-        Self { engine, signals, board, clock, config }
+        Self {
+            engine,
+            signals,
+            board,
+            clock,
+            config,
+        }
     }
 }

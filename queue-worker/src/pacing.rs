@@ -24,7 +24,11 @@ impl Worker {
         let reading = self.board.read().await?;
         let pace = Pace::after(&reading, &self.config.pace);
         let prevails = self.board.set_pace(reading.pace.as_ref(), &pace).await?;
-        let share = if prevails { pace.decided() } else { last_decided(&reading) };
+        let share = if prevails {
+            pace.decided()
+        } else {
+            last_decided(&reading)
+        };
         metrics::gauge!("stanchion_pace").set(share.part);
         if slowness(share.part) != slowness(before.part) {
             tracing::info!(share = share.part, pace = ?slowness(share.part), "the lines' pace follows booking");

@@ -62,7 +62,14 @@ struct Rounds {
 pub async fn run(worker: Worker, lifecycle: Lifecycle) {
     let now = Some(Instant::now());
     let (lines, work) = (HashMap::new(), FuturesUnordered::new());
-    let mut rounds = Rounds { worker, share: Share::default(), look_at: now, refresh_at: now, lines, work };
+    let mut rounds = Rounds {
+        worker,
+        share: Share::default(),
+        look_at: now,
+        refresh_at: now,
+        lines,
+        work,
+    };
     let mut draining = pin!(lifecycle.draining());
     let mut rested = Instant::now();
     loop {
@@ -87,7 +94,11 @@ impl Rounds {
     /// When anything is due next.
     fn next(&self) -> Option<Instant> {
         let others = self.look_at.into_iter().chain(self.refresh_at);
-        let lines = self.lines.values().filter(|line| !line.stepping).map(|line| line.course.due());
+        let lines = self
+            .lines
+            .values()
+            .filter(|line| !line.stepping)
+            .map(|line| line.course.due());
         lines.chain(others).min()
     }
 
@@ -96,16 +107,24 @@ impl Rounds {
         let now = Instant::now();
         if self.refresh_at.take_if(|at| *at <= now).is_some() {
             let worker = self.worker.clone();
-            self.work.push(async move { Done::Listed(worker.engine.events().await) }.boxed());
+            self.work
+                .push(async move { Done::Listed(worker.engine.events().await) }.boxed());
         }
         if self.look_at.take_if(|at| *at <= now).is_some() {
             let (worker, share) = (self.worker.clone(), self.share);
-            self.work.push(async move { Done::Looked(worker.look(share).await) }.boxed());
+            self.work
+                .push(async move { Done::Looked(worker.look(share).await) }.boxed());
         }
-        let room = CONCURRENT_EVENTS.saturating_sub(self.lines.values().filter(|line| line.stepping).count());
+        let room = CONCURRENT_EVENTS
+            .saturating_sub(self.lines.values().filter(|line| line.stepping).count());
         let due = self.lines.iter_mut().filter(|(_, line)| !line.stepping);
-        for (event, line) in due.filter(|(_, line)| line.course.scope(now).is_some()).take(room) {
-            let Some(scope) = line.course.scope(now) else { continue };
+        for (event, line) in due
+            .filter(|(_, line)| line.course.scope(now).is_some())
+            .take(room)
+        {
+            let Some(scope) = line.course.scope(now) else {
+                continue;
+            };
             line.stepping = true;
             let (worker, share, event) = (self.worker.clone(), self.share, *event);
             let told = line.course.told(now).cloned();
@@ -128,7 +147,9 @@ impl Rounds {
                 self.look_at = Some(Instant::now() + LOOK);
                 match share {
                     Ok(share) => self.share = share,
-                    Err(error) => tracing::warn!(%error, "cannot see how booking is; the share stays"),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot see how booking is; the share stays")
+                    }
                 }
             }
             Done::Stepped(event, scope, begun, report) => self.stepped(event, scope, begun, report),
@@ -156,7 +177,9 @@ impl Rounds {
 
     fn stepped(&mut self, event: EventId, scope: Scope, begun: Instant, step: Step) {
         let tick = self.worker.config.tick;
-        let Some(line) = self.lines.get_mut(&event) else { return };
+        let Some(line) = self.lines.get_mut(&event) else {
+            return;
+        };
         line.stepping = false;
         match step {
             Ok(step) => {
@@ -178,7 +201,9 @@ impl Rounds {
 
     /// Sends what the event's gateways are to be told, after what is being sent.
     fn tell(&mut self, event: EventId) {
-        let Some(line) = self.lines.get_mut(&event) else { return };
+        let Some(line) = self.lines.get_mut(&event) else {
+            return;
+        };
         if line.telling || line.untold.is_empty() {
             return;
         }
@@ -194,6 +219,11 @@ impl Rounds {
 
 impl Line {
     fn new(now: Instant) -> Self {
-        Self { course: Course::new(now), stepping: false, telling: false, untold: Vec::new() }
+        Self {
+            course: Course::new(now),
+            stepping: false,
+            telling: false,
+            untold: Vec::new(),
+        }
     }
 }

@@ -54,7 +54,10 @@ impl Worker {
         told: Option<&Progress>,
     ) -> Result<(TickReport, Vec<(Recipient, Signal)>), EngineError> {
         let (batch, limit) = (Uuid::new_v4().simple().to_string(), self.config.batch_limit);
-        let released = self.engine.release(event, &batch, limit, share, scope, self.clock.now()).await?;
+        let released = self
+            .engine
+            .release(event, &batch, limit, share, scope, self.clock.now())
+            .await?;
         let signals = signals(event, &released, scope, told);
         observe(event, &released);
         let report = TickReport {
@@ -74,21 +77,38 @@ impl Worker {
 }
 
 /// At most one message a node for passes, one for endings, and one for everyone.
-fn signals(event_id: EventId, released: &Released, scope: Scope, told: Option<&Progress>) -> Vec<(Recipient, Signal)> {
+fn signals(
+    event_id: EventId,
+    released: &Released,
+    scope: Scope,
+    told: Option<&Progress>,
+) -> Vec<(Recipient, Signal)> {
     let passes = by_node(released.granted.iter().chain(&released.unacknowledged));
     let lapsed = by_node(released.lapsed.iter());
-    let passes = passes.into_iter().map(|(node, passes)| (Recipient::Node(node), Signal::Passes { event_id, passes }));
-    let lapsed = lapsed.into_iter().map(|(node, users)| (Recipient::Node(node), Signal::Lapsed { event_id, users }));
+    let passes = passes
+        .into_iter()
+        .map(|(node, passes)| (Recipient::Node(node), Signal::Passes { event_id, passes }));
+    let lapsed = lapsed
+        .into_iter()
+        .map(|(node, users)| (Recipient::Node(node), Signal::Lapsed { event_id, users }));
     let news = scope == Scope::Whole && is_news(&released.progress, told);
     let progress = news.then(|| Signal::Progress(released.progress.clone()));
-    passes.chain(lapsed).chain(progress.map(|signal| (Recipient::Everyone, signal))).collect()
+    passes
+        .chain(lapsed)
+        .chain(progress.map(|signal| (Recipient::Everyone, signal)))
+        .collect()
 }
 
-fn by_node<'a, T: Clone + 'a>(messages: impl Iterator<Item = &'a Addressed<T>>) -> BTreeMap<NodeId, Vec<(UserId, T)>> {
+fn by_node<'a, T: Clone + 'a>(
+    messages: impl Iterator<Item = &'a Addressed<T>>,
+) -> BTreeMap<NodeId, Vec<(UserId, T)>> {
     let mut nodes: BTreeMap<NodeId, Vec<(UserId, T)>> = BTreeMap::new();
     for message in messages {
         for node in &message.nodes {
-            nodes.entry(node.clone()).or_default().push((message.user.clone(), message.what.clone()));
+            nodes
+                .entry(node.clone())
+                .or_default()
+                .push((message.user.clone(), message.what.clone()));
         }
     }
     nodes
@@ -97,7 +117,11 @@ fn by_node<'a, T: Clone + 'a>(messages: impl Iterator<Item = &'a Addressed<T>>) 
 fn is_news(progress: &Progress, told: Option<&Progress>) -> bool {
     progress.from != progress.to
         || told.is_none_or(|told| {
-            let same_line = Progress { from: told.from, removed: told.removed.clone(), ..progress.clone() };
+            let same_line = Progress {
+                from: told.from,
+                removed: told.removed.clone(),
+                ..progress.clone()
+            };
             *told != same_line
         })
 }
@@ -108,9 +132,12 @@ fn observe(event: EventId, released: &Released) {
         .increment(released.granted.len() as u64);
     metrics::counter!("stanchion_passes_resent_total", "event" => event.clone())
         .increment(released.unacknowledged.len() as u64);
-    metrics::gauge!("stanchion_line_length", "event" => event.clone()).set(released.progress.total as f64);
-    metrics::gauge!("stanchion_rate_effective", "event" => event.clone()).set(released.progress.rate_effective());
-    metrics::gauge!("stanchion_passes_active", "event" => event).set(released.progress.active as f64);
+    metrics::gauge!("stanchion_line_length", "event" => event.clone())
+        .set(released.progress.total as f64);
+    metrics::gauge!("stanchion_rate_effective", "event" => event.clone())
+        .set(released.progress.rate_effective());
+    metrics::gauge!("stanchion_passes_active", "event" => event)
+        .set(released.progress.active as f64);
 }
 
 #[cfg(test)]
@@ -134,7 +161,11 @@ mod tests {
 
     fn addressed(user: &str, nodes: &[&str], number: u64) -> Addressed<Grant> {
         let nodes = nodes.iter().map(|node| node.parse().unwrap()).collect();
-        Addressed { user: user.parse().unwrap(), nodes, what: grant(number) }
+        Addressed {
+            user: user.parse().unwrap(),
+            nodes,
+            what: grant(number),
+        }
     }
 
     fn progress() -> Progress {
@@ -169,24 +200,62 @@ mod tests {
             lapsed: vec![],
             progress: progress(),
         };
-        let sent = signals(Uuid::nil().into(), &released, Scope::Whole, Some(&progress()));
+        let sent = signals(
+            Uuid::nil().into(),
+            &released,
+            Scope::Whole,
+            Some(&progress()),
+        );
         let count = |signal: &Signal| match signal {
             Signal::Passes { passes, .. } => passes.len(),
             _ => 0,
         };
         let sizes: Vec<usize> = sent.iter().map(|(_, signal)| count(signal)).collect();
-        assert_eq!(sizes, [3, 2], "n1: ann, cy, old; n2: bob, cy; and no news of the line");
+        assert_eq!(
+            sizes,
+            [3, 2],
+            "n1: ann, cy, old; n2: bob, cy; and no news of the line"
+        );
     }
 
     #[test]
     fn the_line_is_told_when_it_changed() {
-        let quiet = Released { granted: vec![], unacknowledged: vec![], lapsed: vec![], progress: progress() };
+        let quiet = Released {
+            granted: vec![],
+            unacknowledged: vec![],
+            lapsed: vec![],
+            progress: progress(),
+        };
         assert!(signals(Uuid::nil().into(), &quiet, Scope::Whole, Some(&progress())).is_empty());
-        assert_eq!(signals(Uuid::nil().into(), &quiet, Scope::Whole, None).len(), 1);
-        assert!(signals(Uuid::nil().into(), &quiet, Scope::Passes, None).is_empty(), "that is for the next whole step");
-        let moved = Progress { total: 4, ..progress() };
-        assert_eq!(signals(Uuid::nil().into(), &quiet, Scope::Whole, Some(&moved)).len(), 1);
-        let after_removals = Progress { from: 1, removed: vec![1, 2], ..progress() };
-        assert!(signals(Uuid::nil().into(), &quiet, Scope::Whole, Some(&after_removals)).is_empty());
+        assert_eq!(
+            signals(Uuid::nil().into(), &quiet, Scope::Whole, None).len(),
+            1
+        );
+        assert!(
+            signals(Uuid::nil().into(), &quiet, Scope::Passes, None).is_empty(),
+            "that is for the next whole step"
+        );
+        let moved = Progress {
+            total: 4,
+            ..progress()
+        };
+        assert_eq!(
+            signals(Uuid::nil().into(), &quiet, Scope::Whole, Some(&moved)).len(),
+            1
+        );
+        let after_removals = Progress {
+            from: 1,
+            removed: vec![1, 2],
+            ..progress()
+        };
+        assert!(
+            signals(
+                Uuid::nil().into(),
+                &quiet,
+                Scope::Whole,
+                Some(&after_removals)
+            )
+            .is_empty()
+        );
     }
 }

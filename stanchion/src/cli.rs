@@ -132,7 +132,9 @@ mod tests {
     /// The help of the command and of every command below it, in short and in full.
     fn helps(command: &mut clap::Command) -> Vec<String> {
         let own = [command.render_help(), command.render_long_help()].map(|help| help.to_string());
-        own.into_iter().chain(command.get_subcommands_mut().flat_map(helps)).collect()
+        own.into_iter()
+            .chain(command.get_subcommands_mut().flat_map(helps))
+            .collect()
     }
 
     /// Doc comments become help, and a terminal shows their Markdown as it is written.
@@ -141,7 +143,11 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         let helps = helps(&mut command);
-        assert!(helps.len() > 20 && helps.iter().any(|help| help.contains("--dev-tokens")), "{}", helps.len());
+        assert!(
+            helps.len() > 20 && helps.iter().any(|help| help.contains("--dev-tokens")),
+            "{}",
+            helps.len()
+        );
         for help in helps {
             for markup in ["`", "](", "**", "\\"] {
                 assert!(!help.contains(markup), "{markup} in:\n{help}");

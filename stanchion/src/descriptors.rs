@@ -24,17 +24,28 @@ pub struct Room {
 /// when everything that the process works with is open.
 pub fn room() -> Room {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     let _ = setrlimit(Resource::Nofile, raised); // where it is refused, the old limit holds
     let current = getrlimit(Resource::Nofile).current;
-    share(current.map_or(usize::MAX, |current| usize::try_from(current).unwrap_or(usize::MAX)), open())
+    share(
+        current.map_or(usize::MAX, |current| {
+            usize::try_from(current).unwrap_or(usize::MAX)
+        }),
+        open(),
+    )
 }
 
 /// 256 of what is left are for others, or half of it if that is less.
 fn share(limit: usize, open: usize) -> Room {
     let left = limit.saturating_sub(open);
     let others = OTHERS.min(left / 2);
-    Room { connections: (left - others).max(1), others }
+    Room {
+        connections: (left - others).max(1),
+        others,
+    }
 }
 
 fn open() -> usize {
@@ -47,9 +58,27 @@ mod tests {
 
     #[test]
     fn what_is_open_and_what_will_be_is_not_for_connections() {
-        assert_eq!(share(20_000, 40), Room { connections: 19_704, others: 256 });
-        assert_eq!(share(200, 30), Room { connections: 85, others: 85 });
-        assert_eq!(share(20, 30), Room { connections: 1, others: 0 });
+        assert_eq!(
+            share(20_000, 40),
+            Room {
+                connections: 19_704,
+                others: 256
+            }
+        );
+        assert_eq!(
+            share(200, 30),
+            Room {
+                connections: 85,
+                others: 85
+            }
+        );
+        assert_eq!(
+            share(20, 30),
+            Room {
+                connections: 1,
+                others: 0
+            }
+        );
         assert!(open() >= 3);
     }
 }

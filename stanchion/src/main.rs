@@ -1,6 +1,9 @@
 //! `stanchion`: the waiting room that ends in a seat. Parses the command line and hands over.
 
-#![expect(unreachable_pub, reason = "a binary has no public interface; `pub` marks what a module offers the others")]
+#![expect(
+    unreachable_pub,
+    reason = "a binary has no public interface; `pub` marks what a module offers the others"
+)]
 
 mod cli;
 mod commands;

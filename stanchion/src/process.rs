@@ -47,7 +47,9 @@ const ADMIN_CONNECTIONS: usize = 64;
 /// # Errors
 /// A log filter that cannot be read.
 pub fn start_logs(settings: &Settings) -> Result<()> {
-    let format = settings.log_format.map_or(telemetry::LogFormat::Human, Into::into);
+    let format = settings
+        .log_format
+        .map_or(telemetry::LogFormat::Human, Into::into);
     telemetry::start_logs(format, settings.log()).map_err(|error| anyhow::anyhow!("log: {error}"))
 }
 
@@ -56,7 +58,11 @@ fn listen(address: SocketAddr, name: &str) -> Result<TcpListener> {
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     socket.set_reuseaddr(true)?; // a restart need not wait for the connections of its predecessor to be forgotten
     socket.bind(address)?;
     socket.listen(BACKLOG)
@@ -68,7 +74,10 @@ impl Process {
     /// # Errors
     /// A port that is taken.
     pub async fn bind_role(settings: &Settings) -> Result<Self> {
-        Ok(Self { lame_duck: settings.lame_duck(LAME_DUCK), ..Self::bind(settings).await? })
+        Ok(Self {
+            lame_duck: settings.lame_duck(LAME_DUCK),
+            ..Self::bind(settings).await?
+        })
     }
 
     /// Takes the ports, and starts metrics and the wait for the end.
@@ -78,7 +87,10 @@ impl Process {
     pub async fn bind(settings: &Settings) -> Result<Self> {
         telemetry::start_metrics();
         let listener = listen(settings.listen(), "listen")?;
-        let admin_listener = settings.admin_listen.map(|address| listen(address, "admin_listen")).transpose()?;
+        let admin_listener = settings
+            .admin_listen
+            .map(|address| listen(address, "admin_listen"))
+            .transpose()?;
         let address = listener.local_addr()?;
         let (lifecycle, crashes) = Lifecycle::new();
         let upkeep = lifecycle.clone();
@@ -88,7 +100,14 @@ impl Process {
             }
         });
         let lame_duck = settings.lame_duck(Duration::ZERO);
-        Ok(Self { lifecycle, crashes, listener, admin_listener, address, lame_duck })
+        Ok(Self {
+            lifecycle,
+            crashes,
+            listener,
+            admin_listener,
+            address,
+            lame_duck,
+        })
     }
 
     /// Serves until told to stop, then drains.
@@ -103,7 +122,10 @@ impl Process {
             let serving = serve(listener, router.clone(), admin, self.lifecycle.clone());
             self.lifecycle.spawn("accept operators", serving);
         }
-        self.lifecycle.spawn("accept", serve(self.listener, router, public, self.lifecycle.clone()));
+        self.lifecycle.spawn(
+            "accept",
+            serve(self.listener, router, public, self.lifecycle.clone()),
+        );
         let mut crashed = tokio::select! {
             () = told.next() => None,
             task = self.crashes.next() => Some(task),
@@ -128,7 +150,10 @@ impl Process {
         };
         match (crashed, drained) {
             (Some(task), _) => bail!("the task '{task}' crashed"),
-            (None, false) => bail!("some work did not finish in {} s and was dropped", patience.as_secs()),
+            (None, false) => bail!(
+                "some work did not finish in {} s and was dropped",
+                patience.as_secs()
+            ),
             (None, true) => Ok(()),
         }
     }
@@ -141,13 +166,21 @@ fn limits(settings: &Settings) -> (ServeLimits, ServeLimits) {
     let connections = wanted.min(room.connections);
     if wanted > room.connections {
         let room = room.connections;
-        tracing::warn!(wanted, room, "file descriptors limit the connections; raise `ulimit -n`");
+        tracing::warn!(
+            wanted,
+            room,
+            "file descriptors limit the connections; raise `ulimit -n`"
+        );
     }
     // Half of what is for others at most is for connections beyond the limit, and for those of operators.
     let spare = usual.spare.min(room.others / 6).max(1);
     let has_admin = settings.admin_listen.is_some();
     let public = ServeLimits {
-        serves: if has_admin { Serves::Visitors } else { Serves::Everything },
+        serves: if has_admin {
+            Serves::Visitors
+        } else {
+            Serves::Everything
+        },
         connections,
         spare,
         reserve: usual.reserve.min(spare),
@@ -174,7 +207,10 @@ struct ToldToStop {
 
 impl ToldToStop {
     fn listen() -> Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     /// Returns at the next one.

@@ -61,12 +61,23 @@ impl Line {
         let (clock, redis) = (Clock::steady(now), Some(engine.clone()));
         let (commands, prefix) = (engine.connection(), settings.redis_prefix());
         let signals: Arc<dyn Signals> = match servers {
-            RedisServers::One(server) => Arc::new(RedisSignals::new(server, commands, prefix).context("redis_url")?),
-            RedisServers::Cluster(servers) => Arc::new(ClusterSignals::new(servers, commands, prefix)),
+            RedisServers::One(server) => {
+                Arc::new(RedisSignals::new(server, commands, prefix).context("redis_url")?)
+            }
+            RedisServers::Cluster(servers) => {
+                Arc::new(ClusterSignals::new(servers, commands, prefix))
+            }
         };
         let board = RedisBoard::new(engine.connection(), settings.redis_prefix());
         let (engine, signals, board) = (Arc::new(engine), signals, Arc::new(board));
-        Ok(Self { engine, signals, board, node: Settings::node(kind)?, clock, redis })
+        Ok(Self {
+            engine,
+            signals,
+            board,
+            node: Settings::node(kind)?,
+            clock,
+            redis,
+        })
     }
 
     /// The engine, for tools.
@@ -83,17 +94,33 @@ impl Line {
             started_at: self.clock.now(),
         };
         let booking = booking.map(|booking| Box::new(booking.vitals()) as Box<_>);
-        let reporter = Reporter { process, board: self.board.clone(), booking };
+        let reporter = Reporter {
+            process,
+            board: self.board.clone(),
+            booking,
+        };
         lifecycle.spawn("vitals", reporter.run(lifecycle.clone()));
         match self.redis.clone() {
-            Some(redis) => lifecycle.spawn("redis", redis.watch(self.clock.clone(), lifecycle.clone())),
+            Some(redis) => {
+                lifecycle.spawn("redis", redis.watch(self.clock.clone(), lifecycle.clone()))
+            }
             None => lifecycle.spawn("clock", follow_host(self.clock.clone(), lifecycle.clone())),
         }
     }
 
     fn worker(&self, settings: &Settings) -> Worker {
-        let config = WorkerConfig { tick: settings.tick(), pace: settings.pace(), ..WorkerConfig::default() };
-        Worker::new(self.engine.clone(), self.signals.clone(), self.board.clone(), self.clock.clone(), config)
+        let config = WorkerConfig {
+            tick: settings.tick(),
+            pace: settings.pace(),
+            ..WorkerConfig::default()
+        };
+        Worker::new(
+            self.engine.clone(),
+            self.signals.clone(),
+            self.board.clone(),
+            self.clock.clone(),
+            config,
+        )
     }
 
     fn gateway(
@@ -203,7 +230,13 @@ fn hearing(gateway: &Gateway) -> (&'static str, Check) {
     let gateway = gateway.clone();
     let check: Check = Arc::new(move || {
         let hears = gateway.hears();
-        Box::pin(async move { if hears { Ok(()) } else { Err("the subscription is silent".to_owned()) } })
+        Box::pin(async move {
+            if hears {
+                Ok(())
+            } else {
+                Err("the subscription is silent".to_owned())
+            }
+        })
     });
     ("signals", check)
 }

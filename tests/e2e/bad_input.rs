@@ -7,7 +7,10 @@ mod requests;
 use stanchion_tests::{Draft, Sale, Stack, Visitor, inventory::Inventory};
 
 async fn nothing_changes(stack: &Stack) {
-    let sale = Draft::new(&[10, 20]).paused().create(&stack.operator()).await;
+    let sale = Draft::new(&[10, 20])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let ann = Visitor::new("ann");
     sale.join(&stack.gateway(0).by(&ann)).await.expect(201);
     let before = state(stack, &sale).await;
@@ -23,7 +26,9 @@ async fn nothing_changes(stack: &Stack) {
 }
 
 async fn state(stack: &Stack, sale: &Sale) -> (serde_json::Value, Inventory) {
-    let mut status = sale.status(&stack.gateway(0).by(&Visitor::new("watcher"))).await;
+    let mut status = sale
+        .status(&stack.gateway(0).by(&Visitor::new("watcher")))
+        .await;
     status["rate_effective"].take(); // it tells how booking is at this moment
     (status, Inventory::of(sale, &stack.operator()).await)
 }

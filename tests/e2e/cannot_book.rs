@@ -33,11 +33,24 @@ struct Scene {
 impl Scene {
     async fn open(shape: Shape) -> Self {
         let stack = Stack::servers(shape).await;
-        let sale = Draft::new(&[1_000]).hold_seconds(HOLD).create(&stack.operator()).await;
+        let sale = Draft::new(&[1_000])
+            .hold_seconds(HOLD)
+            .create(&stack.operator())
+            .await;
         let admissions = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("buyer", 8)).await;
-        sale.set_queue(&stack.operator(), json!({"rate_per_second": RATE, "burst": 4})).await.expect(200);
+        sale.set_queue(
+            &stack.operator(),
+            json!({"rate_per_second": RATE, "burst": 4}),
+        )
+        .await
+        .expect(200);
         let watcher = stack.gateway(0).by(&Visitor::new("watcher"));
-        Self { stack, sale, admissions, watcher }
+        Self {
+            stack,
+            sale,
+            admissions,
+            watcher,
+        }
     }
 
     async fn until_rate(&self, time: Duration, rate: f64) {
@@ -49,7 +62,9 @@ impl Scene {
     }
 
     async fn until_ready(&self, time: Duration, status: u16) {
-        let look = || async { (self.stack.booking(0).health("ready").await.status == status).then_some(()) };
+        let look = || async {
+            (self.stack.booking(0).health("ready").await.status == status).then_some(())
+        };
         within(time, &format!("/ready to say {status}"), look).await;
     }
 
@@ -57,67 +72,127 @@ impl Scene {
         let (asked, admission) = (Instant::now(), &self.admissions[buyer]);
         let booking = self.stack.booking(0).by(&admission.visitor);
         let key = format!("key-{buyer}");
-        let answer = reserve_once(&booking, &self.sale.wish(0, 1), Some(&admission.pass), Some(&key)).await;
+        let answer = reserve_once(
+            &booking,
+            &self.sale.wish(0, 1),
+            Some(&admission.pass),
+            Some(&key),
+        )
+        .await;
         (answer, asked.elapsed())
     }
 
     async fn is_refused_at_once(&self, buyer: usize) {
         let (answer, waited) = self.reserve(buyer).await;
-        assert!(answer.status == 503 && answer.asks_to_wait(), "{}: {}", answer.status, answer.body);
+        assert!(
+            answer.status == 503 && answer.asks_to_wait(),
+            "{}: {}",
+            answer.status,
+            answer.body
+        );
         assert!(waited < AT_ONCE, "{waited:?}");
     }
 
     async fn live(&self) -> Value {
-        self.stack.operator().get(&format!("/admin/events/{}/live", self.sale.event)).await.expect(200)
+        self.stack
+            .operator()
+            .get(&format!("/admin/events/{}/live", self.sale.event))
+            .await
+            .expect(200)
     }
 }
 
 async fn run(connection: &mut PgConnection, statement: &str) {
-    sqlx::query(AssertSqlSafe(statement.to_owned())).execute(connection).await.expect("the statement");
+    sqlx::query(AssertSqlSafe(statement.to_owned()))
+        .execute(connection)
+        .await
+        .expect("the statement");
 }
 
 async fn only_reads(url: &str, on: bool) {
-    let mut admin = PgConnection::connect(url).await.expect("PostgreSQL answers");
-    let change = if on { "SET default_transaction_read_only = on" } else { "RESET default_transaction_read_only" };
+    let mut admin = PgConnection::connect(url)
+        .await
+        .expect("PostgreSQL answers");
+    let change = if on {
+        "SET default_transaction_read_only = on"
+    } else {
+        "RESET default_transaction_read_only"
+    };
     run(&mut admin, "SET default_transaction_read_only = off").await;
     run(&mut admin, &format!("ALTER SYSTEM {change}")).await;
     run(&mut admin, "SELECT pg_reload_conf()").await;
 }
 
 fn on_own_postgres() -> Shape {
-    Shape { gateways: 1, bookings: 1, workers: 1, own_postgres: true, ..Shape::default() }
+    Shape {
+        gateways: 1,
+        bookings: 1,
+        workers: 1,
+        own_postgres: true,
+        ..Shape::default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_nothing_can_be_written_holds_do_not_run_out() {
     let scene = Scene::open(on_own_postgres()).await;
     let url = scene.stack.backing().database_url();
-    let held = insistently(|| async { scene.reserve(0).await.0 }).await.expect(201);
+    let held = insistently(|| async { scene.reserve(0).await.0 })
+        .await
+        .expect(201);
     let mine = scene.stack.booking(0).by(&scene.admissions[0].visitor);
 
     only_reads(&url, true).await;
     scene.until_ready(NOTICED, 503).await;
     let ended = held["expires_at"].as_str().expect("an end").to_owned();
     let is_over = || async { (server_time(&url).await > ended).then_some(()) };
-    within(Duration::from_secs(u64::from(HOLD) + 5), "the end of the hold", is_over).await;
+    within(
+        Duration::from_secs(u64::from(HOLD) + 5),
+        "the end of the hold",
+        is_over,
+    )
+    .await;
     scene.is_refused_at_once(1).await;
-    let once = mine.post(&format!("/bookings/{}/confirm", id(&held)), &json!({})).await;
+    let once = mine
+        .post(&format!("/bookings/{}/confirm", id(&held)), &json!({}))
+        .await;
     assert_eq!(once.status, 503, "{}", once.body);
 
     only_reads(&url, false).await;
     scene.until_ready(BACK, 200).await;
     let confirmed = confirm(&mine, id(&held)).await.expect(200);
-    assert_eq!(confirmed["status"], "confirmed", "its end was in the outage: {confirmed}");
-    assert!(confirmed["expires_at"].as_str() > held["expires_at"].as_str(), "{confirmed}");
-    insistently(|| async { scene.reserve(1).await.0 }).await.expect(201);
-    assert!(scene.stack.booking(0).metric("stanchion_booking_holds_prolonged_total").await >= 1.0);
+    assert_eq!(
+        confirmed["status"], "confirmed",
+        "its end was in the outage: {confirmed}"
+    );
+    assert!(
+        confirmed["expires_at"].as_str() > held["expires_at"].as_str(),
+        "{confirmed}"
+    );
+    insistently(|| async { scene.reserve(1).await.0 })
+        .await
+        .expect(201);
+    assert!(
+        scene
+            .stack
+            .booking(0)
+            .metric("stanchion_booking_holds_prolonged_total")
+            .await
+            >= 1.0
+    );
 }
 
 /// The database's time, as a booking's are written.
 async fn server_time(url: &str) -> String {
-    let mut connection = PgConnection::connect(url).await.expect("PostgreSQL answers");
-    let time = r#"SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"#;
-    sqlx::query_scalar(time).fetch_one(&mut connection).await.expect("the time")
+    let mut connection = PgConnection::connect(url)
+        .await
+        .expect("PostgreSQL answers");
+    let time =
+        r#"SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"#;
+    sqlx::query_scalar(time)
+        .fetch_one(&mut connection)
+        .await
+        .expect("the time")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -134,17 +209,25 @@ async fn while_nothing_can_be_written_the_line_stands() {
     })
     .await;
     scene.is_refused_at_once(0).await;
-    assert_eq!(scene.sale.status(&scene.watcher).await["rate_effective"], 0.0, "as long as it lasts");
+    assert_eq!(
+        scene.sale.status(&scene.watcher).await["rate_effective"],
+        0.0,
+        "as long as it lasts"
+    );
     only_reads(&url, false).await;
     scene.until_rate(BACK, RATE).await;
-    insistently(|| async { scene.reserve(0).await.0 }).await.expect(201);
+    insistently(|| async { scene.reserve(0).await.0 })
+        .await
+        .expect(201);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_bookings_are_locked_the_line_stands() {
     let scene = Scene::open(on_own_postgres()).await;
     let url = scene.stack.backing().database_url();
-    let mut other = PgConnection::connect(&url).await.expect("PostgreSQL answers");
+    let mut other = PgConnection::connect(&url)
+        .await
+        .expect("PostgreSQL answers");
     run(&mut other, "SET idle_in_transaction_session_timeout = 0").await; // booking has the server end such transactions
     run(&mut other, "BEGIN").await;
     run(&mut other, "LOCK TABLE bookings IN SHARE MODE").await;
@@ -153,25 +236,43 @@ async fn while_bookings_are_locked_the_line_stands() {
     scene.is_refused_at_once(0).await;
     run(&mut other, "ROLLBACK").await;
     scene.until_rate(BACK, RATE).await;
-    insistently(|| async { scene.reserve(0).await.0 }).await.expect(201);
+    insistently(|| async { scene.reserve(0).await.0 })
+        .await
+        .expect(201);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_redis_is_silent_nobody_waits_for_it() {
-    let shape = Shape { gateways: 1, bookings: 1, workers: 1, own_redis: true, ..Shape::default() };
+    let shape = Shape {
+        gateways: 1,
+        bookings: 1,
+        workers: 1,
+        own_redis: true,
+        ..Shape::default()
+    };
     let mut scene = Scene::open(shape).await;
-    scene.stack.backing_mut().redis_server().signal(Signal::Stop);
+    scene
+        .stack
+        .backing_mut()
+        .redis_server()
+        .signal(Signal::Stop);
     scene.until_ready(NOTICED, 503).await;
     for buyer in 0..3 {
         scene.is_refused_at_once(buyer).await;
     }
-    scene.stack.backing_mut().redis_server().signal(Signal::Continue);
+    scene
+        .stack
+        .backing_mut()
+        .redis_server()
+        .signal(Signal::Continue);
     scene.until_ready(BACK, 200).await;
     let asked = Instant::now();
     let key = new_key();
     let admission = &scene.admissions[4];
     let booking = scene.stack.booking(0).by(&admission.visitor);
     let wish = scene.sale.wish(0, 1);
-    insistently(|| reserve_once(&booking, &wish, Some(&admission.pass), Some(&key))).await.expect(201);
+    insistently(|| reserve_once(&booking, &wish, Some(&admission.pass), Some(&key)))
+        .await
+        .expect(201);
     assert!(asked.elapsed() < BACK, "{:?}", asked.elapsed());
 }

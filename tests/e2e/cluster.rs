@@ -24,7 +24,9 @@ const DEFAULT_NODE_TIMEOUT: Duration = Duration::from_secs(15);
 const USERS: u32 = 90;
 
 async fn look_into(server: &Server) -> Inspector {
-    Inspector::open(&server.url()).await.expect("a server that answers")
+    Inspector::open(&server.url())
+        .await
+        .expect("a server that answers")
 }
 
 /// The primary that holds an event's line.
@@ -39,7 +41,11 @@ async fn home(stack: &Stack, sale: &Sale) -> Server {
 }
 
 /// So many sales, each on another shard.
-async fn sales_apart(stack: &Stack, count: usize, draft: impl Fn() -> Draft) -> Vec<(Sale, Server)> {
+async fn sales_apart(
+    stack: &Stack,
+    count: usize,
+    draft: impl Fn() -> Draft,
+) -> Vec<(Sale, Server)> {
     let (mut sales, mut ports) = (Vec::new(), HashSet::new());
     while sales.len() < count {
         let sale = draft().create(&stack.operator()).await;
@@ -53,7 +59,12 @@ async fn sales_apart(stack: &Stack, count: usize, draft: impl Fn() -> Draft) -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_costs_each_shard_one_subscription_and_one_connection() {
-    let shape = Shape { workers: 1, bookings: 1, redis_cluster: Some(NEVER), ..Shape::default() };
+    let shape = Shape {
+        workers: 1,
+        bookings: 1,
+        redis_cluster: Some(NEVER),
+        ..Shape::default()
+    };
     let stack = Stack::servers(shape).await;
     let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
     let mut waiting = Vec::new();
@@ -64,10 +75,18 @@ async fn a_gateway_costs_each_shard_one_subscription_and_one_connection() {
     for server in stack.backing().cluster().primaries() {
         let inspector = look_into(server).await;
         // Redis' own, between primary and replica, are not clients of ours.
-        let clients: Vec<RedisClient> = inspector.clients().await.into_iter().filter(|one| !one.replicates()).collect();
+        let clients: Vec<RedisClient> = inspector
+            .clients()
+            .await
+            .into_iter()
+            .filter(|one| !one.replicates())
+            .collect();
         let subscribers = clients.iter().filter(|client| client.subscribes()).count();
         assert!(subscribers <= 2, "one a gateway: {clients:?}");
-        assert!(clients.len() - subscribers <= 4, "one a process: {clients:?}");
+        assert!(
+            clients.len() - subscribers <= 4,
+            "one a process: {clients:?}"
+        );
         nodes += subscribers;
     }
     assert!(nodes >= 4, "signals are spread over shards");
@@ -78,11 +97,16 @@ async fn a_gateway_costs_each_shard_one_subscription_and_one_connection() {
 async fn a_line_outlives_its_primary() {
     let stack = Stack::on_cluster(SOON).await;
     let queue = json!({"rate_per_second": 15, "burst": 5, "pass_ttl_seconds": PASS_TTL});
-    let sales = sales_apart(&stack, 2, || Draft::new(&[USERS]).queue(queue.clone()).paused()).await;
+    let sales = sales_apart(&stack, 2, || {
+        Draft::new(&[USERS]).queue(queue.clone()).paused()
+    })
+    .await;
     let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
     let mut work = Vec::new();
     for (at, (sale, _)) in sales.iter().enumerate() {
-        for (visitor, socket, ..) in queue_all(&urls, sale, &Visitor::many(&format!("shopper-{at}"), 90)).await {
+        for (visitor, socket, ..) in
+            queue_all(&urls, sale, &Visitor::many(&format!("shopper-{at}"), 90)).await
+        {
             work.push(shop(stack.booking(at), socket, sale.clone(), visitor));
         }
     }
@@ -98,25 +122,42 @@ async fn a_line_outlives_its_primary() {
         .await;
         let status = sales[0].0.status(&gateway.by(&watcher)).await;
         sales[0].1.kill();
-        assert!(status["total_in_queue"].as_u64().is_some_and(|left| left > 20), "it was the middle: {status}");
+        assert!(
+            status["total_in_queue"]
+                .as_u64()
+                .is_some_and(|left| left > 20),
+            "it was the middle: {status}"
+        );
     };
     let (admissions, ()) = tokio::join!(everyone(work), crash);
 
     let database = &stack.backing().database;
-    assert_eq!(database.number("SELECT count(*) FROM bookings WHERE status = 'confirmed'").await, 180);
     assert_eq!(
-        database.number("SELECT count(DISTINCT user_id) FROM bookings WHERE status <> 'void'").await,
+        database
+            .number("SELECT count(*) FROM bookings WHERE status = 'confirmed'")
+            .await,
+        180
+    );
+    assert_eq!(
+        database
+            .number("SELECT count(DISTINCT user_id) FROM bookings WHERE status <> 'void'")
+            .await,
         180,
         "one booking each"
     );
     assert_eq!(
-        database.number("SELECT count(DISTINCT pass_jti) FROM bookings WHERE status <> 'void'").await,
+        database
+            .number("SELECT count(DISTINCT pass_jti) FROM bookings WHERE status <> 'void'")
+            .await,
         180,
         "each by a pass of its own"
     );
     for (sale, _) in &sales {
-        let here: Vec<Admission> =
-            admissions.iter().filter(|admission| admission.claims.event_id == sale.event).cloned().collect();
+        let here: Vec<Admission> = admissions
+            .iter()
+            .filter(|admission| admission.claims.event_id == sale.event)
+            .cloned()
+            .collect();
         assert_eq!(here.len(), 90);
         assert_in_order(&here, PASS_TTL);
         let seats = Inventory::settled(sale, &stack.operator()).await.total();
@@ -128,18 +169,28 @@ async fn a_line_outlives_its_primary() {
 async fn joins_that_died_with_their_primary_are_made_good() {
     let stack = Stack::on_cluster(SOON).await;
     let queue = json!({"pass_ttl_seconds": PASS_TTL, "rate_per_second": 100, "burst": 1});
-    let sale = Draft::new(&[USERS]).queue(queue).paused().create(&stack.operator()).await;
+    let sale = Draft::new(&[USERS])
+        .queue(queue)
+        .paused()
+        .create(&stack.operator())
+        .await;
     let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
     let mut waiting = queue_all(&urls, &sale, &Visitor::many("copied", 40)).await;
     let primary = home(&stack, &sale).await;
     let replica = stack.backing().cluster().replica_of(&primary);
-    look_into(&primary).await.part_with(&look_into(&replica).await).await;
+    look_into(&primary)
+        .await
+        .part_with(&look_into(&replica).await)
+        .await;
     waiting.extend(queue_all(&urls, &sale, &Visitor::many("lost", 30)).await);
     primary.kill();
 
     let (gateway, watcher) = (stack.gateway(0), Visitor::new("watcher"));
     eventually("everybody in line again", || async {
-        let answer = gateway.by(&watcher).get(&format!("/queue/status/{}", sale.event)).await;
+        let answer = gateway
+            .by(&watcher)
+            .get(&format!("/queue/status/{}", sale.event))
+            .await;
         (answer.status == 200 && answer.body["total_in_queue"] == 70).then_some(())
     })
     .await;
@@ -149,7 +200,10 @@ async fn joins_that_died_with_their_primary_are_made_good() {
         async move {
             let admission = next_pass(&mut socket, &sale, &visitor).await;
             let number = tokens::ticket_number(&ticket, &visitor.name, &sale.event);
-            assert_eq!(admission.claims.num, number, "the number of before the loss");
+            assert_eq!(
+                admission.claims.num, number,
+                "the number of before the loss"
+            );
             admission
         }
     }))
@@ -166,14 +220,22 @@ async fn shop(booking: Rest, mut socket: Socket, sale: Sale, visitor: Visitor) -
         let admission = next_pass(&mut socket, &sale, &visitor).await;
         let key = shopping::new_key();
         let answer = loop {
-            let answer = shopping::reserve_once(&booking, &sale.wish(0, 1), Some(&admission.pass), Some(&key)).await;
+            let answer = shopping::reserve_once(
+                &booking,
+                &sale.wish(0, 1),
+                Some(&admission.pass),
+                Some(&key),
+            )
+            .await;
             if !answer.asks_to_wait() {
                 break answer;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
         if answer.status == 201 || answer.status == 200 {
-            shopping::confirm(&booking, shopping::id(&answer.body)).await.expect(200);
+            shopping::confirm(&booking, shopping::id(&answer.body))
+                .await
+                .expect(200);
             return admission;
         }
         answer.refused(403, "PASS_REVOKED");
@@ -183,7 +245,11 @@ async fn shop(booking: Rest, mut socket: Socket, sale: Sale, visitor: Visitor) -
 /// What else is said, positions and that the line cannot be reached for a moment, is passed over.
 async fn next_pass(socket: &mut Socket, sale: &Sale, visitor: &Visitor) -> Admission {
     let pass = |message| match message {
-        ServerMessage::Pass { pass_id, queue_pass, .. } => Some((pass_id, queue_pass)),
+        ServerMessage::Pass {
+            pass_id,
+            queue_pass,
+            ..
+        } => Some((pass_id, queue_pass)),
         _ => None,
     };
     let (pass_id, pass) = socket.until("a pass", pass).await;
@@ -213,11 +279,15 @@ async fn a_process_of_many_events_outlives_a_primary() {
         let (here, sale) = (gateway.by(&visitor), sale.clone());
         let pass = within(Duration::from_secs(120), "a pass", || async {
             let place = sale.join(&here).await;
-            place.body["queue_pass"].as_str().filter(|_| place.status == 200).map(str::to_owned)
+            place.body["queue_pass"]
+                .as_str()
+                .filter(|_| place.status == 200)
+                .map(str::to_owned)
         });
         let (pass, booking, key) = (pass.await, booking.by(&visitor), shopping::new_key());
         within(Duration::from_secs(60), "seats", || async {
-            let answer = shopping::reserve_once(&booking, &sale.wish(0, 1), Some(&pass), Some(&key)).await;
+            let answer =
+                shopping::reserve_once(&booking, &sale.wish(0, 1), Some(&pass), Some(&key)).await;
             matches!(answer.status, 200 | 201).then_some(())
         })
         .await;
@@ -233,13 +303,23 @@ async fn a_process_of_many_events_outlives_a_primary() {
 async fn lines_on_other_shards_go_on_while_a_primary_hangs() {
     const RATE: u64 = 20;
     const MEASURED: Duration = Duration::from_secs(8);
-    let shape = Shape { gateways: 1, workers: 1, bookings: 1, redis_cluster: Some(NEVER), ..Shape::default() };
+    let shape = Shape {
+        gateways: 1,
+        workers: 1,
+        bookings: 1,
+        redis_cluster: Some(NEVER),
+        ..Shape::default()
+    };
     let stack = Stack::servers(shape).await;
     let queue = json!({"rate_per_second": RATE, "burst": 5, "pass_ttl_seconds": PASS_TTL});
     let (mut hanging, mut well): (Option<Server>, Option<Sale>) = (None, None);
     let mut events_there = 0;
     while events_there < 6 || well.is_none() {
-        let sale = Draft::new(&[1_000]).queue(queue.clone()).paused().create(&stack.operator()).await;
+        let sale = Draft::new(&[1_000])
+            .queue(queue.clone())
+            .paused()
+            .create(&stack.operator())
+            .await;
         let server = home(&stack, &sale).await;
         let port = hanging.get_or_insert(server).port;
         if server.port == port {
@@ -248,16 +328,23 @@ async fn lines_on_other_shards_go_on_while_a_primary_hangs() {
             well.get_or_insert(sale);
         }
     }
-    let (Some(hanging), Some(sale)) = (hanging, well) else { panic!("two shards") };
+    let (Some(hanging), Some(sale)) = (hanging, well) else {
+        panic!("two shards")
+    };
     let urls = [stack.gateway_url(0).to_owned()];
     let _waiting = queue_all(&urls, &sale, &Visitor::many("waiting", 600)).await;
     sale.open(&stack.operator()).await;
     let (gateway, watcher) = (stack.gateway(0), Visitor::new("watcher"));
     let gone = async || {
-        let left = sale.status(&gateway.by(&watcher)).await["total_in_queue"].as_u64().expect("a number");
+        let left = sale.status(&gateway.by(&watcher)).await["total_in_queue"]
+            .as_u64()
+            .expect("a number");
         600 - left
     };
-    eventually("the line to move", || async { (gone().await > RATE).then_some(()) }).await;
+    eventually("the line to move", || async {
+        (gone().await > RATE).then_some(())
+    })
+    .await;
     // Users a second; on a busy machine somewhat less than what is set, with every shard as well.
     let rate = async || {
         let (before, began) = (gone().await, Instant::now());

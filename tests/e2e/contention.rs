@@ -22,10 +22,16 @@ async fn two_thousand_for_five_hundred_seats(stack: &Stack) {
     let admissions = admit_all(&gateways(stack), &sale, &visitors).await;
     let wants = vec![(0, 1); admissions.len()];
     let answers = all_reserve(stack, &sale, admissions, wants).await;
-    let sold = answers.into_iter().filter(|(_, answer)| was_sold(answer.clone())).count();
+    let sold = answers
+        .into_iter()
+        .filter(|(_, answer)| was_sold(answer.clone()))
+        .count();
     assert_eq!(sold, 500);
     let inventory = Inventory::settled(&sale, &stack.operator()).await;
-    assert_eq!((inventory.total().available, inventory.total().held), (0, 500));
+    assert_eq!(
+        (inventory.total().available, inventory.total().held),
+        (0, 500)
+    );
 
     for seed in [1, 2] {
         random_wants(stack, seed).await;
@@ -39,8 +45,15 @@ async fn random_wants(stack: &Stack, seed: u64) {
     let sale = Draft::new(&capacities).create(&stack.operator()).await;
     let visitors = Visitor::many(&format!("random-{seed}"), 200);
     let admissions = admit_all(&gateways(stack), &sale, &visitors).await;
-    let wants: Vec<Want> =
-        admissions.iter().map(|_| (random.random_range(0..capacities.len()), random.random_range(1..=10))).collect();
+    let wants: Vec<Want> = admissions
+        .iter()
+        .map(|_| {
+            (
+                random.random_range(0..capacities.len()),
+                random.random_range(1..=10),
+            )
+        })
+        .collect();
     let answers = all_reserve(stack, &sale, admissions, wants).await;
 
     let inventory = Inventory::settled(&sale, &stack.operator()).await;
@@ -58,7 +71,11 @@ async fn random_wants(stack: &Stack, seed: u64) {
     }
     for (at, zone) in inventory.zones.iter().enumerate() {
         let sold = sold.get(&at).copied().unwrap_or(0);
-        assert!(sold <= zone.capacity, "seed {seed}: {sold} of {} seats", zone.capacity);
+        assert!(
+            sold <= zone.capacity,
+            "seed {seed}: {sold} of {} seats",
+            zone.capacity
+        );
         assert_eq!(zone.held, sold, "seed {seed}: the books of zone {at}");
     }
 }
@@ -67,15 +84,28 @@ fn gateways(stack: &Stack) -> Vec<Rest> {
     (0..stack.gateways()).map(|at| stack.gateway(at)).collect()
 }
 
-async fn all_reserve(stack: &Stack, sale: &Sale, admissions: Vec<Admission>, wants: Vec<Want>) -> Vec<(Want, Answer)> {
+async fn all_reserve(
+    stack: &Stack,
+    sale: &Sale,
+    admissions: Vec<Admission>,
+    wants: Vec<Want>,
+) -> Vec<(Want, Answer)> {
     let door = Door::of(AT_ONCE);
-    let work = admissions.into_iter().zip(wants).enumerate().map(|(at, (admission, (zone, quantity)))| {
-        let (booking, wish, door) = (stack.booking(at), sale.wish(zone, quantity), door.clone());
-        async move {
-            let answer = door.pass(shopping::reserve(&booking, &admission, &wish)).await;
-            ((zone, quantity), answer)
-        }
-    });
+    let work =
+        admissions
+            .into_iter()
+            .zip(wants)
+            .enumerate()
+            .map(|(at, (admission, (zone, quantity)))| {
+                let (booking, wish, door) =
+                    (stack.booking(at), sale.wish(zone, quantity), door.clone());
+                async move {
+                    let answer = door
+                        .pass(shopping::reserve(&booking, &admission, &wish))
+                        .await;
+                    ((zone, quantity), answer)
+                }
+            });
     everyone(work).await
 }
 

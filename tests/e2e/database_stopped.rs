@@ -30,7 +30,13 @@ struct Attempt {
 
 impl Attempt {
     async fn once(&self) -> Answer {
-        reserve_once(&self.booking, &self.wish, Some(&self.admission.pass), Some(&self.key)).await
+        reserve_once(
+            &self.booking,
+            &self.wish,
+            Some(&self.admission.pass),
+            Some(&self.key),
+        )
+        .await
     }
 
     async fn until_it_succeeds(&self) -> String {
@@ -40,12 +46,23 @@ impl Attempt {
 
 /// Everybody's booking.
 async fn served(attempts: Vec<Attempt>) -> Vec<String> {
-    everyone(attempts.into_iter().map(|one| async move { one.until_it_succeeds().await })).await
+    everyone(
+        attempts
+            .into_iter()
+            .map(|one| async move { one.until_it_succeeds().await }),
+    )
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_crashed_makes_nobody_wait_and_sells_nothing_twice() {
-    let mut stack = Stack::servers(Shape { gateways: 1, workers: 1, own_postgres: true, ..Shape::default() }).await;
+    let mut stack = Stack::servers(Shape {
+        gateways: 1,
+        workers: 1,
+        own_postgres: true,
+        ..Shape::default()
+    })
+    .await;
     let sale = Draft::new(&[BUYERS as u32]).create(&stack.operator()).await;
     let admissions = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("buyer", BUYERS)).await;
     let attempts: Vec<Attempt> = admissions
@@ -53,7 +70,12 @@ async fn a_database_that_crashed_makes_nobody_wait_and_sells_nothing_twice() {
         .enumerate()
         .map(|(at, admission)| {
             let booking = stack.booking(at).by(&admission.visitor);
-            Attempt { booking, admission, wish: sale.wish(0, 1), key: new_key() }
+            Attempt {
+                booking,
+                admission,
+                wish: sale.wish(0, 1),
+                key: new_key(),
+            }
         })
         .collect();
     let (before, rest) = attempts.split_at(BUYERS / 3);
@@ -75,7 +97,12 @@ async fn a_database_that_crashed_makes_nobody_wait_and_sells_nothing_twice() {
         let asked = Instant::now();
         let answer = one.once().await;
         let waited = asked.elapsed();
-        assert!(answer.asks_to_wait() && answer.status == 503, "{}: {}", answer.status, answer.body);
+        assert!(
+            answer.asks_to_wait() && answer.status == 503,
+            "{}: {}",
+            answer.status,
+            answer.body
+        );
         assert!(waited < AT_ONCE, "{waited:?}");
     }
 
@@ -85,8 +112,17 @@ async fn a_database_that_crashed_makes_nobody_wait_and_sells_nothing_twice() {
     bookings.extend(served(after.to_vec()).await);
     assert_eq!(bookings.len(), BUYERS, "one booking each");
     let again = served(before.to_vec()).await;
-    assert_eq!(again.iter().collect::<HashSet<_>>(), held.iter().collect(), "the same key, the same booking");
-    confirm(&before[0].booking, &before[0].until_it_succeeds().await).await.expect(200);
+    assert_eq!(
+        again.iter().collect::<HashSet<_>>(),
+        held.iter().collect(),
+        "the same key, the same booking"
+    );
+    confirm(&before[0].booking, &before[0].until_it_succeeds().await)
+        .await
+        .expect(200);
     let seats = Inventory::settled(&sale, &stack.operator()).await.total();
-    assert_eq!((seats.available, seats.held, seats.confirmed), (0, BUYERS as u64 - 1, 1));
+    assert_eq!(
+        (seats.available, seats.held, seats.confirmed),
+        (0, BUYERS as u64 - 1, 1)
+    );
 }

@@ -17,15 +17,28 @@ const NOTICED: Duration = Duration::from_secs(4);
 async fn a_silently_dead_subscription_is_noticed_and_made_up_for() {
     let wire = RedisWire::to(&environment::server("STANCHION_TEST_REDIS_URL")).await;
     let gateway_settings = vec![("STANCHION_REDIS_URL", wire.url.clone())];
-    let shape = Shape { gateways: 1, workers: 1, bookings: 1, gateway_settings, ..Shape::default() };
+    let shape = Shape {
+        gateways: 1,
+        workers: 1,
+        bookings: 1,
+        gateway_settings,
+        ..Shape::default()
+    };
     let stack = Stack::servers(shape).await;
     // Passes are sent again each second, but not within a claim window that nobody will wait out here.
-    let sale = Draft::new(&[1_000]).paused().create(&stack.operator()).await;
+    let sale = Draft::new(&[1_000])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let visitors = Visitor::many("patient", USERS);
     let waiting = queue_all(&[stack.gateway_url(0).to_owned()], &sale, &visitors).await;
     let gaps = stack.gateway(0).metric("stanchion_signal_gaps_total").await;
 
-    assert_eq!(wire.silence_listeners(), 1, "a gateway has one subscription");
+    assert_eq!(
+        wire.silence_listeners(),
+        1,
+        "a gateway has one subscription"
+    );
     let cut = Instant::now();
     sale.open(&stack.operator()).await;
     let gateway = stack.gateway(0);
@@ -42,5 +55,8 @@ async fn a_silently_dead_subscription_is_noticed_and_made_up_for() {
         }
     }));
     assert_eq!(admitted.await.len(), USERS);
-    assert!(gateway.metric("stanchion_resyncs_total").await >= 1.0, "the places were read again");
+    assert!(
+        gateway.metric("stanchion_resyncs_total").await >= 1.0,
+        "the places were read again"
+    );
 }

@@ -25,8 +25,17 @@ const FINISH: Duration = Duration::from_secs(8);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_hands_its_clients_over() {
     let gateway_settings = vec![("STANCHION_DRAIN_SECONDS", DRAIN_SECONDS.to_string())];
-    let stack = Stack::servers(Shape { workers: 1, bookings: 1, gateway_settings, ..Shape::default() }).await;
-    let sale = Draft::new(&[1_000]).paused().create(&stack.operator()).await;
+    let stack = Stack::servers(Shape {
+        workers: 1,
+        bookings: 1,
+        gateway_settings,
+        ..Shape::default()
+    })
+    .await;
+    let sale = Draft::new(&[1_000])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let leaving = [stack.gateway_url(0).to_owned()];
     let staying = stack.gateway_url(1).to_owned();
     let waiting = queue_all(&leaving, &sale, &Visitor::many("client", CLIENTS)).await;
@@ -36,32 +45,48 @@ async fn a_gateway_hands_its_clients_over() {
 
     let told = Instant::now();
     stack.signal(Role::Gateway, 0, Signal::Terminate);
-    let moved = everyone(waiting.into_iter().map(|(visitor, mut socket, ticket, position)| {
-        let (sale, staying) = (sale.clone(), staying.clone());
-        async move {
-            socket
-                .until("the invitation to reconnect", |message| {
-                    matches!(message, ServerMessage::Reconnect { .. }).then_some(())
-                })
-                .await;
-            assert_eq!(socket.close_code().await, Some(4001));
-            let mut socket = Socket::open(&staying, &visitor).await;
-            let (again, position_now) = socket.queue(&sale.event, Some(&ticket)).await;
-            let number = |ticket: &str| tokens::ticket_number(ticket, &visitor.name, &sale.event);
-            assert_eq!((number(&again), position_now), (number(&ticket), position), "{}", visitor.name);
-            (visitor, socket)
-        }
-    }));
+    let moved = everyone(
+        waiting
+            .into_iter()
+            .map(|(visitor, mut socket, ticket, position)| {
+                let (sale, staying) = (sale.clone(), staying.clone());
+                async move {
+                    socket
+                        .until("the invitation to reconnect", |message| {
+                            matches!(message, ServerMessage::Reconnect { .. }).then_some(())
+                        })
+                        .await;
+                    assert_eq!(socket.close_code().await, Some(4001));
+                    let mut socket = Socket::open(&staying, &visitor).await;
+                    let (again, position_now) = socket.queue(&sale.event, Some(&ticket)).await;
+                    let number =
+                        |ticket: &str| tokens::ticket_number(ticket, &visitor.name, &sale.event);
+                    assert_eq!(
+                        (number(&again), position_now),
+                        (number(&ticket), position),
+                        "{}",
+                        visitor.name
+                    );
+                    (visitor, socket)
+                }
+            }),
+    );
     let moved = moved.await;
     while stream.next().await.is_some() {}
     let ended = stack.ended(Role::Gateway, 0).await;
     assert!(ended.success(), "{ended}");
-    assert!(told.elapsed() < Duration::from_secs(DRAIN_SECONDS) + FINISH, "it took {:?}", told.elapsed());
+    assert!(
+        told.elapsed() < Duration::from_secs(DRAIN_SECONDS) + FINISH,
+        "it took {:?}",
+        told.elapsed()
+    );
 
     sale.open(&stack.operator()).await;
     everyone(moved.into_iter().map(|(visitor, mut socket)| async move {
         let pass = |message| matches!(message, ServerMessage::Pass { .. }).then_some(());
-        socket.until(&format!("the pass of {}", visitor.name), pass).await;
+        socket
+            .until(&format!("the pass of {}", visitor.name), pass)
+            .await;
     }))
     .await;
 }
@@ -82,31 +107,52 @@ async fn through_the_drain(
     staying: String,
     leaves: bool,
 ) -> Through {
-    let (mut admission, mut told, mut moved, mut was_moved) = (None::<Admission>, None, !leaves, false);
+    let (mut admission, mut told, mut moved, mut was_moved) =
+        (None::<Admission>, None, !leaves, false);
     let mut shown = Shown::default();
     shown.see(position);
     loop {
         match socket.hear().await {
-            Heard::Said(ServerMessage::Pass { pass_id, queue_pass, .. }) => {
+            Heard::Said(ServerMessage::Pass {
+                pass_id,
+                queue_pass,
+                ..
+            }) => {
                 socket.say(json!({"type": "ack", "pass_id": pass_id})).await;
                 let pass = Admission::new(&visitor, &sale.event, &queue_pass);
-                assert!(admission.is_none_or(|before| before.claims.jti == pass.claims.jti), "one pass each");
+                assert!(
+                    admission.is_none_or(|before| before.claims.jti == pass.claims.jti),
+                    "one pass each"
+                );
                 admission = Some(pass);
             }
-            Heard::Said(ServerMessage::Position { position, .. } | ServerMessage::Queued { position, .. }) => {
+            Heard::Said(
+                ServerMessage::Position { position, .. } | ServerMessage::Queued { position, .. },
+            ) => {
                 shown.see(position);
             }
             Heard::Said(ServerMessage::Reconnect { after_ms }) => told = Some(after_ms),
             Heard::Said(_) => {}
             Heard::Closed(code) => {
-                assert_eq!((code, told.is_some(), moved), (Some(4001), true, false), "{}", visitor.name);
+                assert_eq!(
+                    (code, told.is_some(), moved),
+                    (Some(4001), true, false),
+                    "{}",
+                    visitor.name
+                );
                 (moved, was_moved) = (true, admission.is_none());
                 socket = Socket::open(&staying, &visitor).await;
-                socket.say(json!({"type": "join", "event_id": sale.event, "ticket": ticket})).await;
+                socket
+                    .say(json!({"type": "join", "event_id": sale.event, "ticket": ticket}))
+                    .await;
             }
         }
         if let (Some(admission), true) = (&admission, moved) {
-            return Through { admission: admission.clone(), told, was_moved };
+            return Through {
+                admission: admission.clone(),
+                told,
+                was_moved,
+            };
         }
     }
 }
@@ -115,37 +161,67 @@ async fn through_the_drain(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn passes_go_on_through_a_drain() {
     let gateway_settings = vec![("STANCHION_DRAIN_SECONDS", DRAIN_SECONDS.to_string())];
-    let stack = Stack::servers(Shape { workers: 1, bookings: 1, gateway_settings, ..Shape::default() }).await;
+    let stack = Stack::servers(Shape {
+        workers: 1,
+        bookings: 1,
+        gateway_settings,
+        ..Shape::default()
+    })
+    .await;
     let rate = json!({"rate_per_second": 80, "burst": 5});
-    let sale = Draft::new(&[1_000]).paused().queue(rate).create(&stack.operator()).await;
-    let urls = [stack.gateway_url(0).to_owned(), stack.gateway_url(1).to_owned()];
+    let sale = Draft::new(&[1_000])
+        .paused()
+        .queue(rate)
+        .create(&stack.operator())
+        .await;
+    let urls = [
+        stack.gateway_url(0).to_owned(),
+        stack.gateway_url(1).to_owned(),
+    ];
     let visitors = Visitor::many("visitor", RELEASED);
     let waiting = queue_all(&urls, &sale, &visitors).await;
     let gateway = stack.gateway(0);
     let released = "stanchion_passes_sent_total";
     let draining = async {
         sale.open(&stack.operator()).await;
-        eventually("passes to go out", || async { (gateway.metric(released).await >= 20.0).then_some(()) }).await;
+        eventually("passes to go out", || async {
+            (gateway.metric(released).await >= 20.0).then_some(())
+        })
+        .await;
         stack.signal(Role::Gateway, 0, Signal::Terminate);
         stack.ended(Role::Gateway, 0).await
     };
     let through = everyone(waiting.into_iter().map(|one| {
-        let leaves = visitors.iter().position(|visitor| visitor.name == one.0.name).is_some_and(|at| at % 2 == 0);
+        let leaves = visitors
+            .iter()
+            .position(|visitor| visitor.name == one.0.name)
+            .is_some_and(|at| at % 2 == 0);
         through_the_drain(one, sale.clone(), urls[1].clone(), leaves)
     }));
     let (ended, admitted) = tokio::join!(draining, through);
     assert!(ended.success(), "{ended}");
     assert_eq!(admitted.len(), RELEASED);
     // Who is on the way to another node when their turn comes is away: the next tick has their pass.
-    let there = admitted.iter().filter(|one| !one.was_moved).map(|one| one.admission.clone());
+    let there = admitted
+        .iter()
+        .filter(|one| !one.was_moved)
+        .map(|one| one.admission.clone());
     assert_in_order(&there.collect::<Vec<_>>(), 300);
     let mut told: Vec<u64> = admitted.iter().filter_map(|one| one.told).collect();
     told.sort_unstable();
-    assert_eq!(told.len(), RELEASED / 2, "everybody on the node that stopped");
+    assert_eq!(
+        told.len(),
+        RELEASED / 2,
+        "everybody on the node that stopped"
+    );
     let window = DRAIN_SECONDS * 1_000;
     for (at, after_ms) in told.iter().enumerate() {
         let share = window * at as u64 / told.len() as u64;
-        assert!(after_ms.abs_diff(share) < window / 10, "the {at}th of {} leaves after {after_ms} ms", told.len());
+        assert!(
+            after_ms.abs_diff(share) < window / 10,
+            "the {at}th of {} leaves after {after_ms} ms",
+            told.len()
+        );
     }
 }
 
@@ -156,8 +232,12 @@ async fn one_process_ends_in_order() {
     let sale = Draft::new(&[50]).create(&stack.operator()).await;
     let (ann, bob) = (Visitor::new("ann"), Visitor::new("bob"));
     let pass = admit(&stack.gateway(0), &sale, &ann).await;
-    let held = shopping::reserve(&stack.booking(0), &pass, &sale.wish(0, 2)).await.expect(201);
-    sale.set_queue(&stack.operator(), json!({"state": "paused"})).await.expect(200);
+    let held = shopping::reserve(&stack.booking(0), &pass, &sale.wish(0, 2))
+        .await
+        .expect(201);
+    sale.set_queue(&stack.operator(), json!({"state": "paused"}))
+        .await
+        .expect(200);
     let mut socket = Socket::open(stack.gateway_url(0), &bob).await;
     socket.queue(&sale.event, None).await;
 
@@ -169,8 +249,13 @@ async fn one_process_ends_in_order() {
     assert!(told.elapsed() < FINISH, "it took {:?}", told.elapsed());
 
     stack.start_again().await;
-    let confirmed = shopping::confirm(&stack.booking(0).by(&ann), shopping::id(&held)).await.expect(200);
+    let confirmed = shopping::confirm(&stack.booking(0).by(&ann), shopping::id(&held))
+        .await
+        .expect(200);
     assert_eq!(confirmed["status"], "confirmed");
     let state = sale.status(&stack.gateway(0).by(&ann)).await;
-    assert_eq!((&state["state"], &state["seats_left"]), (&json!("paused"), &json!(48)));
+    assert_eq!(
+        (&state["state"], &state["seats_left"]),
+        (&json!("paused"), &json!(48))
+    );
 }

@@ -21,11 +21,19 @@ const LATENCY: Duration = Duration::from_millis(600);
 const BACK: Duration = Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 10 });
 
 async fn effective(gateway: &Rest, sale: &Sale) -> f64 {
-    sale.status(gateway).await["rate_effective"].as_f64().expect("the rate in force")
+    sale.status(gateway).await["rate_effective"]
+        .as_f64()
+        .expect("the rate in force")
 }
 
 /// The rate until it is what is waited for, at most for this long.
-async fn watch(gateway: &Rest, sale: &Sale, seen: &mut Vec<f64>, longest: Duration, enough: impl Fn(f64) -> bool) {
+async fn watch(
+    gateway: &Rest,
+    sale: &Sale,
+    seen: &mut Vec<f64>,
+    longest: Duration,
+    enough: impl Fn(f64) -> bool,
+) {
     let began = Instant::now();
     loop {
         let rate = effective(gateway, sale).await;
@@ -56,7 +64,13 @@ fn trade(stack: &Stack, sale: &Sale, admissions: Vec<Admission>) -> JoinSet<()> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_database_slows_the_line_down_while_it_is_slow() {
     let worker_settings = vec![(PACE_SLOW_MS, String::new())];
-    let shape = Shape { gateways: 1, bookings: 1, delayed_database: true, worker_settings, ..Shape::default() };
+    let shape = Shape {
+        gateways: 1,
+        bookings: 1,
+        delayed_database: true,
+        worker_settings,
+        ..Shape::default()
+    };
     let stack = Stack::servers(shape).await;
     let sale = Draft::new(&[1_000]).create(&stack.operator()).await;
     let admissions = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("trader", 250)).await;
@@ -64,16 +78,36 @@ async fn a_slow_database_slows_the_line_down_while_it_is_slow() {
     sale.set_queue(&stack.operator(), queue).await.expect(200);
     let gateway = stack.gateway(0).by(&Visitor::new("watcher"));
     let mut seen = Vec::new();
-    watch(&gateway, &sale, &mut seen, Duration::from_secs(10), |rate| rate == RATE).await;
+    watch(
+        &gateway,
+        &sale,
+        &mut seen,
+        Duration::from_secs(10),
+        |rate| rate == RATE,
+    )
+    .await;
     let mut trading = trade(&stack, &sale, admissions);
 
     seen.clear();
     stack.backing().delay().set(LATENCY);
     let began = Instant::now();
-    watch(&gateway, &sale, &mut seen, Duration::from_secs(3), |rate| rate <= RATE / 2.0).await;
-    watch(&gateway, &sale, &mut seen, Duration::from_secs(12), |rate| rate == RATE / 10.0).await;
+    watch(&gateway, &sale, &mut seen, Duration::from_secs(3), |rate| {
+        rate <= RATE / 2.0
+    })
+    .await;
+    watch(
+        &gateway,
+        &sale,
+        &mut seen,
+        Duration::from_secs(12),
+        |rate| rate == RATE / 10.0,
+    )
+    .await;
     tokio::time::sleep(Duration::from_secs(3).saturating_sub(began.elapsed())).await;
-    assert!(seen.is_sorted_by(|before, after| before > after), "it only fell: {seen:?}");
+    assert!(
+        seen.is_sorted_by(|before, after| before > after),
+        "it only fell: {seen:?}"
+    );
 
     seen.clear();
     stack.backing().delay().set(Duration::ZERO);
@@ -84,18 +118,32 @@ async fn a_slow_database_slows_the_line_down_while_it_is_slow() {
         after.push(effective(&gateway, &sale).await);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(after.iter().all(|rate| *rate == RATE), "and stays: {after:?}");
+    assert!(
+        after.iter().all(|rate| *rate == RATE),
+        "and stays: {after:?}"
+    );
     trading.abort_all();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_booking_nobody_is_sent_there() {
-    let stack = Stack::servers(Shape { gateways: 1, bookings: 1, workers: 1, ..Shape::default() }).await;
-    let sale = Draft::new(&[1_000]).paused().create(&stack.operator()).await;
+    let stack = Stack::servers(Shape {
+        gateways: 1,
+        bookings: 1,
+        workers: 1,
+        ..Shape::default()
+    })
+    .await;
+    let sale = Draft::new(&[1_000])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let gateway = stack.gateway(0).by(&Visitor::new("watcher"));
     stack.signal(Role::Booking, 0, Signal::Stop);
-    within(Duration::from_secs(20), "the pause", || async { (effective(&gateway, &sale).await == 0.0).then_some(()) })
-        .await;
+    within(Duration::from_secs(20), "the pause", || async {
+        (effective(&gateway, &sale).await == 0.0).then_some(())
+    })
+    .await;
     stack.signal(Role::Booking, 0, Signal::Continue);
     within(Duration::from_secs(15), "the end of the pause", || async {
         (effective(&gateway, &sale).await == 100_000.0).then_some(())

@@ -20,7 +20,9 @@ async fn who_waits_may_reserve_with_every_connection_taken() {
     let mut wishing = Socket::open(url, &Visitor::new("wishing")).await;
     let mut choosing = Socket::open(url, &Visitor::new("choosing")).await;
     let wish = json!([{"zone_id": sale.zones[0], "quantity": 2}]);
-    wishing.say(json!({"type": "join", "event_id": sale.event, "wish": wish})).await;
+    wishing
+        .say(json!({"type": "join", "event_id": sale.event, "wish": wish}))
+        .await;
     let queued = |message| matches!(message, ServerMessage::Queued { .. }).then_some(());
     wishing.until("a place", queued).await;
     choosing.queue(&sale.event, None).await;
@@ -48,20 +50,30 @@ async fn who_waits_may_reserve_with_every_connection_taken() {
         _ => None,
     });
     assert_eq!(reserved.await.expect("a booking")["quantity"], 3);
-    assert!(enter(url, &Visitor::new("late")).await.is_none(), "the house is still full");
+    assert!(
+        enter(url, &Visitor::new("late")).await.is_none(),
+        "the house is still full"
+    );
 }
 
 /// A socket of somebody who says who they are and no more; nothing where the node has no room.
 async fn enter(url: &str, visitor: &Visitor) -> Option<TcpStream> {
     let address = url.trim_start_matches("http://");
-    let mut stream = TcpStream::connect(address).await.expect("the gateway listens");
+    let mut stream = TcpStream::connect(address)
+        .await
+        .expect("the gateway listens");
     let handshake = format!(
         "GET /api/v1/ws HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     );
-    stream.write_all(handshake.as_bytes()).await.expect("a handshake is taken");
+    stream
+        .write_all(handshake.as_bytes())
+        .await
+        .expect("a handshake is taken");
     let mut status = [0; 12];
-    patiently("the answer", stream.read_exact(&mut status)).await.ok()?; // refused without a word
+    patiently("the answer", stream.read_exact(&mut status))
+        .await
+        .ok()?; // refused without a word
     if status != *b"HTTP/1.1 101" {
         assert_eq!(status, *b"HTTP/1.1 503");
         return None;

@@ -20,13 +20,22 @@ async fn one_address_has_as_many_places_as_it_may() {
     let sale = Draft::new(&[100]).paused().create(&stack.operator()).await;
     let gateway = stack.gateway(0);
     let guest = async |address: &str| {
-        let request = gateway.request(reqwest::Method::POST, "/guest").header(FORWARDED, address);
-        gateway.send(request).await.expect(201)["token"].as_str().expect("a token").to_owned()
+        let request = gateway
+            .request(reqwest::Method::POST, "/guest")
+            .header(FORWARDED, address);
+        gateway.send(request).await.expect(201)["token"]
+            .as_str()
+            .expect("a token")
+            .to_owned()
     };
     let join = async |token: &str, address: &str| {
         let gateway = gateway.with_token(token);
-        let request = gateway.request(reqwest::Method::POST, "/queue/join").header(FORWARDED, address);
-        gateway.send(request.json(&json!({"event_id": sale.event}))).await
+        let request = gateway
+            .request(reqwest::Method::POST, "/queue/join")
+            .header(FORWARDED, address);
+        gateway
+            .send(request.json(&json!({"event_id": sale.event})))
+            .await
     };
     let mut tokens = Vec::new();
     for _ in 0..4 {
@@ -42,7 +51,11 @@ async fn one_address_has_as_many_places_as_it_may() {
     join(&tokens[3], "203.0.113.10").await.expect(201);
     let metric = r#"stanchion_guests_refused_total{reason="places"}"#;
     assert!(gateway.metric(metric).await >= 1.0);
-    gateway.with_token(&tokens[1]).delete(&format!("/queue/leave?event_id={}", sale.event)).await.expect(200);
+    gateway
+        .with_token(&tokens[1])
+        .delete(&format!("/queue/leave?event_id={}", sale.event))
+        .await
+        .expect(200);
     let late = guest("203.0.113.9").await;
     join(&late, "203.0.113.9").await.expect(201);
 }
@@ -59,14 +72,19 @@ async fn a_guest_that_was_made_long_ago_is_renewed_and_keeps_its_places() {
     let old = gateway.with_token(made["token"].as_str().expect("a token"));
     first.join(&old).await.expect(201);
     // Its time to join is over when a place that it does not have is refused.
-    let refused = stanchion_tests::wait::within(std::time::Duration::from_secs(20), "an old guest", || async {
-        let answer = second.join(&old).await;
-        if answer.status == 403 {
-            return Some(answer);
-        }
-        old.delete(&format!("/queue/leave?event_id={}", second.event)).await;
-        None
-    })
+    let refused = stanchion_tests::wait::within(
+        std::time::Duration::from_secs(20),
+        "an old guest",
+        || async {
+            let answer = second.join(&old).await;
+            if answer.status == 403 {
+                return Some(answer);
+            }
+            old.delete(&format!("/queue/leave?event_id={}", second.event))
+                .await;
+            None
+        },
+    )
     .await;
     refused.refused(403, "GUEST_TOO_OLD");
     first.join(&old).await.expect(200);
@@ -80,40 +98,87 @@ async fn a_guest_that_was_made_long_ago_is_renewed_and_keeps_its_places() {
 /// What a browser without script sends, and the cookie that it is answered with.
 async fn plain(gateway: &str, page: &str, cookie: &str, scheme: &str) -> Option<String> {
     let join = page.ends_with("/join");
-    let method = if join { reqwest::Method::POST } else { reqwest::Method::GET };
+    let method = if join {
+        reqwest::Method::POST
+    } else {
+        reqwest::Method::GET
+    };
     let url = format!("{gateway}{page}");
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-    let request = client.request(method, url).header("x-forwarded-proto", scheme).header("cookie", cookie);
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .expect("a client");
+    let request = client
+        .request(method, url)
+        .header("x-forwarded-proto", scheme)
+        .header("cookie", cookie);
     let response = request.send().await.expect("an answer");
     assert_eq!(response.status(), if join { 303 } else { 200 });
-    response.headers().get("set-cookie").map(|value| value.to_str().expect("text").to_owned())
+    response
+        .headers()
+        .get("set-cookie")
+        .map(|value| value.to_str().expect("text").to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_cookie_of_the_pages_without_script_is_this_hosts_alone_and_lasts_as_long_as_the_line() {
+async fn the_cookie_of_the_pages_without_script_is_this_hosts_alone_and_lasts_as_long_as_the_line()
+{
     let stack = Stack::embedded().await;
     let sale = Draft::new(&[10]).paused().create(&stack.operator()).await;
     let gateway = stack.gateway(0);
-    let (join, look) = (format!("/e/{}/join", sale.event), format!("/e/{}?plain", sale.event));
-    let secure = plain(stack.gateway_url(0), &join, "", "https").await.expect("a cookie");
+    let (join, look) = (
+        format!("/e/{}/join", sale.event),
+        format!("/e/{}?plain", sale.event),
+    );
+    let secure = plain(stack.gateway_url(0), &join, "", "https")
+        .await
+        .expect("a cookie");
     assert!(secure.starts_with("__Host-stanchion_guest="), "{secure}");
     for attribute in ["; Secure", "; Path=/;", "; HttpOnly", "; SameSite=Lax"] {
         assert!(secure.contains(attribute), "{secure}");
     }
     assert!(!secure.contains("Domain"), "{secure}");
-    let local = plain(stack.gateway_url(0), &join, "", "http").await.expect("a cookie");
-    assert!(local.starts_with("stanchion_guest=") && !local.contains("Secure"), "{local}");
+    let local = plain(stack.gateway_url(0), &join, "", "http")
+        .await
+        .expect("a cookie");
+    assert!(
+        local.starts_with("stanchion_guest=") && !local.contains("Secure"),
+        "{local}"
+    );
 
     // A guest in line whose token is nearly over: the same guest, with a new one.
-    let (now, guest) = (now_ms() / 1000, "guest-2b1d5f0e-3a0c-4a6e-9a30-5c9f4f0e8d11");
+    let (now, guest) = (
+        now_ms() / 1000,
+        "guest-2b1d5f0e-3a0c-4a6e-9a30-5c9f4f0e8d11",
+    );
     let claims = json!({"sub": guest, "iss": "stanchion:guest", "iat": now - 60, "exp": now + 600});
     let token = tokens::signed(&claims, PASS_SECRET);
     sale.join(&gateway.with_token(&token)).await.expect(201);
-    let renewed =
-        plain(stack.gateway_url(0), &look, &format!("__Host-stanchion_guest={token}"), "https").await.expect("renewed");
-    let renewed = renewed.trim_start_matches("__Host-stanchion_guest=").split(';').next().expect("a token").to_owned();
+    let renewed = plain(
+        stack.gateway_url(0),
+        &look,
+        &format!("__Host-stanchion_guest={token}"),
+        "https",
+    )
+    .await
+    .expect("renewed");
+    let renewed = renewed
+        .trim_start_matches("__Host-stanchion_guest=")
+        .split(';')
+        .next()
+        .expect("a token")
+        .to_owned();
     assert_ne!(renewed, token);
     let place = sale.place(&gateway.with_token(&renewed)).await.expect(200);
     assert_eq!(place["user_id"], guest);
-    assert_eq!(plain(stack.gateway_url(0), &look, &format!("__Host-stanchion_guest={renewed}"), "https").await, None);
+    assert_eq!(
+        plain(
+            stack.gateway_url(0),
+            &look,
+            &format!("__Host-stanchion_guest={renewed}"),
+            "https"
+        )
+        .await,
+        None
+    );
 }

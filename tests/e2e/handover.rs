@@ -22,17 +22,34 @@ const POLLERS: usize = 20;
 /// A line in the middle of its release, and all who wait in it. Nobody is told of anything but better positions, and the pass.
 async fn waiting(stack: &Stack) -> (Sale, Vec<tokio::task::JoinHandle<Admission>>) {
     let queue = json!({"rate_per_second": 10, "burst": 5, "pass_ttl_seconds": PASS_TTL});
-    let sale = Draft::new(&[500]).queue(queue).paused().create(&stack.operator()).await;
+    let sale = Draft::new(&[500])
+        .queue(queue)
+        .paused()
+        .create(&stack.operator())
+        .await;
     let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
     let mut work = Vec::new();
-    for (visitor, socket, ticket, position) in queue_all(&urls, &sale, &Visitor::many("socket", SOCKETS)).await {
+    for (visitor, socket, ticket, position) in
+        queue_all(&urls, &sale, &Visitor::many("socket", SOCKETS)).await
+    {
         let number = tokens::ticket_number(&ticket, &visitor.name, &sale.event);
-        work.push(tokio::spawn(by_socket(socket, sale.clone(), visitor, number, position)));
+        work.push(tokio::spawn(by_socket(
+            socket,
+            sale.clone(),
+            visitor,
+            number,
+            position,
+        )));
     }
     for (at, visitor) in Visitor::many("poller", POLLERS).into_iter().enumerate() {
         let gateway = stack.gateway(at).by(&visitor);
         let place = sale.join(&gateway).await.expect(201);
-        work.push(tokio::spawn(by_polling(gateway, sale.clone(), visitor, place["ticket"].clone())));
+        work.push(tokio::spawn(by_polling(
+            gateway,
+            sale.clone(),
+            visitor,
+            place["ticket"].clone(),
+        )));
     }
     sale.open(&stack.operator()).await;
     let (gateway, watcher) = (stack.gateway(0), Visitor::new("watcher"));
@@ -44,16 +61,31 @@ async fn waiting(stack: &Stack) -> (Sale, Vec<tokio::task::JoinHandle<Admission>
     (sale, work)
 }
 
-async fn by_socket(mut socket: Socket, sale: Sale, visitor: Visitor, number: u64, position: u64) -> Admission {
+async fn by_socket(
+    mut socket: Socket,
+    sale: Sale,
+    visitor: Visitor,
+    number: u64,
+    position: u64,
+) -> Admission {
     let mut shown = Shown::default();
     shown.see(position);
     let (pass_id, pass) = loop {
         match socket.until("the pass", Some).await {
-            ServerMessage::Position { position, reason, .. } => {
-                assert!(!matches!(reason, Some(WaitReason::Counting | WaitReason::SoldOut)), "{reason:?}");
+            ServerMessage::Position {
+                position, reason, ..
+            } => {
+                assert!(
+                    !matches!(reason, Some(WaitReason::Counting | WaitReason::SoldOut)),
+                    "{reason:?}"
+                );
                 shown.see(position);
             }
-            ServerMessage::Pass { pass_id, queue_pass, .. } => break (pass_id, queue_pass),
+            ServerMessage::Pass {
+                pass_id,
+                queue_pass,
+                ..
+            } => break (pass_id, queue_pass),
             ServerMessage::Event { .. } => {}
             other => panic!("{} heard {other:?}", visitor.name),
         }
@@ -64,7 +96,12 @@ async fn by_socket(mut socket: Socket, sale: Sale, visitor: Visitor, number: u64
     admission
 }
 
-async fn by_polling(gateway: Rest, sale: Sale, visitor: Visitor, ticket: serde_json::Value) -> Admission {
+async fn by_polling(
+    gateway: Rest,
+    sale: Sale,
+    visitor: Visitor,
+    ticket: serde_json::Value,
+) -> Admission {
     let mut shown = Shown::default();
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -73,7 +110,11 @@ async fn by_polling(gateway: Rest, sale: Sale, visitor: Visitor, ticket: serde_j
             continue;
         }
         let place = answer.expect(200);
-        assert_eq!(place["ticket"], ticket, "{} has another ticket", visitor.name);
+        assert_eq!(
+            place["ticket"], ticket,
+            "{} has another ticket",
+            visitor.name
+        );
         shown.see(place["position"].as_u64().expect("a position"));
         if let Some(pass) = place["queue_pass"].as_str() {
             return Admission::new(&visitor, &sale.event, pass);
@@ -82,17 +123,35 @@ async fn by_polling(gateway: Rest, sale: Sale, visitor: Visitor, ticket: serde_j
 }
 
 async fn all_are_served_in_one_line(work: Vec<tokio::task::JoinHandle<Admission>>) {
-    let admissions = everyone(work.into_iter().map(|one| async { one.await.expect("a pass") })).await;
+    let admissions = everyone(
+        work.into_iter()
+            .map(|one| async { one.await.expect("a pass") }),
+    )
+    .await;
     assert_eq!(admissions.len(), SOCKETS + POLLERS);
-    assert!(admissions.iter().all(|one| one.claims.epoch == admissions[0].claims.epoch), "one epoch");
+    assert!(
+        admissions
+            .iter()
+            .all(|one| one.claims.epoch == admissions[0].claims.epoch),
+        "one epoch"
+    );
     assert_in_order(&admissions, PASS_TTL);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_that_loses_nothing_costs_nothing() {
-    let mut stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;
+    let mut stack = Stack::servers(Shape {
+        own_redis: true,
+        ..Shape::default()
+    })
+    .await;
     let (_, work) = waiting(&stack).await;
-    assert!(stack.hand_over(&["begin"]).await.contains("1 lines stand still"));
+    assert!(
+        stack
+            .hand_over(&["begin"])
+            .await
+            .contains("1 lines stand still")
+    );
     stack.backing().redis().await.save().await;
     stack.roll_redis_back().await;
     stack.hand_over(&["wait"]).await;
@@ -103,7 +162,11 @@ async fn a_restart_that_loses_nothing_costs_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_on_the_append_only_file_costs_nothing() {
-    let mut stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;
+    let mut stack = Stack::servers(Shape {
+        own_redis: true,
+        ..Shape::default()
+    })
+    .await;
     stack.backing_mut().redis_server().append().await;
     let (_, work) = waiting(&stack).await;
     stack.hand_over(&["begin"]).await;
@@ -116,7 +179,11 @@ async fn a_restart_on_the_append_only_file_costs_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_is_promoted_costs_nothing() {
-    let mut stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;
+    let mut stack = Stack::servers(Shape {
+        own_redis: true,
+        ..Shape::default()
+    })
+    .await;
     let replica = stack.backing_mut().redis_server().replica().await;
     let (_, work) = waiting(&stack).await;
     stack.hand_over(&["begin"]).await;
@@ -133,7 +200,9 @@ async fn a_failover_that_loses_nothing_costs_nothing() {
     let line = format!("{}:{{{}}}:meta", stack.backing().prefix, sale.event);
     let mut home = None;
     for server in stack.backing().cluster().primaries() {
-        let inspector = Inspector::open(&server.url()).await.expect("a server that answers");
+        let inspector = Inspector::open(&server.url())
+            .await
+            .expect("a server that answers");
         if inspector.elements().await.contains_key(&line) {
             home = Some(*server);
         }

@@ -3,14 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use stanchion_tests::{Draft, Heard, PositionStream, Rest, Socket, Stack, Visitor, eventually, shopping, tokens};
+use stanchion_tests::{
+    Draft, Heard, PositionStream, Rest, Socket, Stack, Visitor, eventually, shopping, tokens,
+};
 use tokio::sync::Notify;
 use waitingroom::wire::ServerMessage;
 
 async fn ended(gateway: &Rest, reason: &str) {
     let metric = format!("stanchion_socket_ends_total{{reason=\"{reason}\"}}");
     let what = format!("a socket to end: {reason}");
-    eventually(&what, || async { (gateway.metric(&metric).await > 0.0).then_some(()) }).await;
+    eventually(&what, || async {
+        (gateway.metric(&metric).await > 0.0).then_some(())
+    })
+    .await;
 }
 
 /// Who does not answer pings is gone; who only listens is not.
@@ -40,8 +45,15 @@ async fn a_client_that_vanished_is_noticed_by_its_silence() {
     let mut back = Socket::open(stack.gateway_url(0), &ann).await;
     let (again, position) = back.queue(&sale.event, Some(&ticket)).await;
     let number = |ticket: &str| tokens::ticket_number(ticket, &ann.name, &sale.event);
-    assert_eq!((number(&again), position), (number(&ticket), 1), "the place is kept");
-    assert!(!matches!(listening.hear_within(Duration::from_millis(100)).await, Some(Heard::Closed(_))));
+    assert_eq!(
+        (number(&again), position),
+        (number(&ticket), 1),
+        "the place is kept"
+    );
+    assert!(!matches!(
+        listening.hear_within(Duration::from_millis(100)).await,
+        Some(Heard::Closed(_))
+    ));
 }
 
 /// A reader that stands still is closed, what waits for it is bounded, and its pass is there when it comes back.
@@ -60,7 +72,9 @@ async fn a_client_that_does_not_read_is_closed_and_finds_its_pass_again() {
             // Long messages, until they fit nowhere any more: in no buffer of ours, of the kernel, of the client.
             for round in 0..100 {
                 let message = format!("{round} {}", "ก".repeat(490));
-                sale.set_queue(&operator, json!({"message": message})).await.expect(200);
+                sale.set_queue(&operator, json!({"message": message}))
+                    .await
+                    .expect(200);
             }
             sale.open(&operator).await;
             full.notify_one();
@@ -75,8 +89,12 @@ async fn a_client_that_does_not_read_is_closed_and_finds_its_pass_again() {
     assert!(bytes < 100 * 1024, "{bytes} bytes had been waiting");
     let mut back = Socket::open(stack.gateway_url(0), &ann).await;
     // Who was given up before their turn is first now, and has the pass with the next tick.
-    back.say(json!({"type": "join", "event_id": sale.event})).await;
-    back.until("the pass", |message| matches!(message, ServerMessage::Pass { .. }).then_some(())).await;
+    back.say(json!({"type": "join", "event_id": sale.event}))
+        .await;
+    back.until("the pass", |message| {
+        matches!(message, ServerMessage::Pass { .. }).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,12 +106,17 @@ async fn a_stream_ends_once_its_pass_was_used() {
     sale.join(&gateway).await.expect(201);
     let mut stream = PositionStream::open(&gateway, &sale).await;
     let pass = loop {
-        let (event, place) = stream.next().await.expect("the stream goes on until the pass was used");
+        let (event, place) = stream
+            .next()
+            .await
+            .expect("the stream goes on until the pass was used");
         if let (true, Some(pass)) = (event == "position", place["queue_pass"].as_str()) {
             break stanchion_tests::Admission::new(&ann, &sale.event, pass);
         }
     };
-    shopping::reserve(&stack.booking(0), &pass, &sale.wish(0, 1)).await.expect(201);
+    shopping::reserve(&stack.booking(0), &pass, &sale.wish(0, 1))
+        .await
+        .expect(201);
     while let Some((event, data)) = stream.next().await {
         assert_ne!(event, "error", "{data}");
     }

@@ -44,7 +44,8 @@ macro_rules! on_both {
 
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn servers() {
-            $scenario(&stanchion_tests::Stack::servers(stanchion_tests::Shape::default()).await).await;
+            $scenario(&stanchion_tests::Stack::servers(stanchion_tests::Shape::default()).await)
+                .await;
         }
     };
 }

@@ -37,9 +37,11 @@ fn ways() -> impl Iterator<Item = Way> {
 }
 
 async fn everybody_gets_seats(stack: &Stack) {
-    let queue =
-        json!({"rate_per_second": RATE, "burst": BURST as u32, "max_active": CAP, "pass_ttl_seconds": PASS_TTL});
-    let sale = Draft::new(&ZONES).queue(queue).create(&stack.operator()).await;
+    let queue = json!({"rate_per_second": RATE, "burst": BURST as u32, "max_active": CAP, "pass_ttl_seconds": PASS_TTL});
+    let sale = Draft::new(&ZONES)
+        .queue(queue)
+        .create(&stack.operator())
+        .await;
     assert_eq!(ways().filter(|way| *way == Way::Socket).count(), 500);
     assert_eq!(ways().filter(|way| *way == Way::Stream).count(), 200);
 
@@ -47,32 +49,51 @@ async fn everybody_gets_seats(stack: &Stack) {
     let (reached, doors_open) = watch::channel(false);
     let door = Door::default();
     let most_active = AtomicU64::new(0);
-    let work = ways().zip(Visitor::many("shopper", 800)).enumerate().map(|(at, (way, visitor))| {
-        let (gateway, url, booking) = (stack.gateway(at), stack.gateway_url(at).to_owned(), stack.booking(at));
-        let (sale, door, mut doors_open) = (sale.clone(), door.clone(), doors_open.clone());
-        async move {
-            let admission = wait_for_pass(&gateway, &url, &sale, &visitor, way, &door).await;
-            doors_open.wait_for(|open| *open).await.expect("the watch goes on");
-            let handed_in = now_ms();
-            let wish = sale.wish(at % ZONES.len(), 1);
-            let booking = shopping::buy(&booking, &admission, &wish).await;
-            (admission, handed_in, shopping::id(&booking).to_owned())
-        }
-    });
+    let work = ways()
+        .zip(Visitor::many("shopper", 800))
+        .enumerate()
+        .map(|(at, (way, visitor))| {
+            let (gateway, url, booking) = (
+                stack.gateway(at),
+                stack.gateway_url(at).to_owned(),
+                stack.booking(at),
+            );
+            let (sale, door, mut doors_open) = (sale.clone(), door.clone(), doors_open.clone());
+            async move {
+                let admission = wait_for_pass(&gateway, &url, &sale, &visitor, way, &door).await;
+                doors_open
+                    .wait_for(|open| *open)
+                    .await
+                    .expect("the watch goes on");
+                let handed_in = now_ms();
+                let wish = sale.wish(at % ZONES.len(), 1);
+                let booking = shopping::buy(&booking, &admission, &wish).await;
+                (admission, handed_in, shopping::id(&booking).to_owned())
+            }
+        });
     let bought = tokio::select! {
         bought = everyone(work) => bought,
         () = watch_the_cap(stack.gateway(0), &sale, reached, &most_active) => unreachable!("the watch does not end"),
     };
 
-    let admissions: Vec<Admission> = bought.iter().map(|(admission, _, _)| admission.clone()).collect();
-    let handed_in: HashMap<String, i64> = bought.iter().map(|(one, at, _)| (one.claims.jti.clone(), *at)).collect();
+    let admissions: Vec<Admission> = bought
+        .iter()
+        .map(|(admission, _, _)| admission.clone())
+        .collect();
+    let handed_in: HashMap<String, i64> = bought
+        .iter()
+        .map(|(one, at, _)| (one.claims.jti.clone(), *at))
+        .collect();
     assert_eq!(handed_in.len(), 800, "everybody has a pass of their own");
     assert_in_order(&admissions, PASS_TTL);
     assert_within_rate(&admissions, PASS_TTL, RATE, BURST);
     let most = assert_within_cap(&admissions, PASS_TTL, CAP, |one| handed_in[&one.claims.jti]);
     assert_eq!(most, CAP, "the cap was reached");
     let most = most_active.into_inner();
-    assert!(most <= CAP as u64, "{most} active passes under a cap of {CAP}");
+    assert!(
+        most <= CAP as u64,
+        "{most} active passes under a cap of {CAP}"
+    );
 
     books_agree(stack, &sale).await;
     let bookings: Vec<String> = bought.into_iter().map(|(_, _, booking)| booking).collect();
@@ -113,10 +134,23 @@ async fn books_agree(stack: &Stack, sale: &Sale) {
     .await;
     if !stack.is_embedded() {
         let database = &stack.backing().database;
-        assert_eq!(database.number("SELECT sum(confirmed) FROM zones").await, 800);
+        assert_eq!(
+            database.number("SELECT sum(confirmed) FROM zones").await,
+            800
+        );
         assert_eq!(database.number("SELECT sum(held) FROM zones").await, 0);
-        assert_eq!(database.number("SELECT count(*) FROM bookings WHERE status = 'confirmed'").await, 800);
-        assert_eq!(database.number("SELECT count(DISTINCT pass_jti) FROM bookings WHERE status <> 'void'").await, 800);
+        assert_eq!(
+            database
+                .number("SELECT count(*) FROM bookings WHERE status = 'confirmed'")
+                .await,
+            800
+        );
+        assert_eq!(
+            database
+                .number("SELECT count(DISTINCT pass_jti) FROM bookings WHERE status <> 'void'")
+                .await,
+            800
+        );
     }
 }
 
@@ -128,7 +162,11 @@ async fn published_once_each(stack: &Stack, bookings: Vec<String>) {
     .await;
     let once: HashMap<String, usize> = bookings.into_iter().map(|booking| (booking, 1)).collect();
     for topic in ["bookings.reserved", "bookings.confirmed"] {
-        assert_eq!(stack.backing().published().of_each_booking(topic).await, once, "{topic}");
+        assert_eq!(
+            stack.backing().published().of_each_booking(topic).await,
+            once,
+            "{topic}"
+        );
     }
 }
 

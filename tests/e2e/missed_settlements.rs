@@ -21,7 +21,13 @@ const SOON: Duration = Duration::from_secs(8);
 async fn what_the_engine_did_not_hear_is_told_again() {
     let wire = RedisWire::to(&environment::server("STANCHION_TEST_REDIS_URL")).await;
     let booking_settings = vec![("STANCHION_REDIS_URL", wire.url.clone())];
-    let shape = Shape { gateways: 1, workers: 1, bookings: 1, booking_settings, ..Shape::default() };
+    let shape = Shape {
+        gateways: 1,
+        workers: 1,
+        bookings: 1,
+        booking_settings,
+        ..Shape::default()
+    };
     let stack = Stack::servers(shape).await;
     let sale = Draft::new(&[100]).create(&stack.operator()).await;
     let admissions = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("buyer", BUYERS)).await;
@@ -38,19 +44,27 @@ async fn what_the_engine_did_not_hear_is_told_again() {
     for (at, (visitor, booked)) in held.iter().enumerate() {
         let mine = stack.booking(0).by(visitor);
         if at % 2 == 0 {
-            mine.delete(&format!("/bookings/{}", id(booked))).await.expect(200);
+            mine.delete(&format!("/bookings/{}", id(booked)))
+                .await
+                .expect(200);
         } else {
             confirm(&mine, id(booked)).await.expect(200);
         }
     }
-    let missed = stack.booking(0).metric("stanchion_booking_settlements_waiting").await;
+    let missed = stack
+        .booking(0)
+        .metric("stanchion_booking_settlements_waiting")
+        .await;
     assert_eq!(missed, BUYERS as f64, "nothing of it could be told");
 
     wire.mend();
     // The engine has heard a moment before booking notes that nothing waits any more.
     let seats = within(SOON, "the engine to have heard", || async {
         let inventory = Inventory::of(&sale, &stack.operator()).await;
-        let waiting = stack.booking(0).metric("stanchion_booking_settlements_waiting").await;
+        let waiting = stack
+            .booking(0)
+            .metric("stanchion_booking_settlements_waiting")
+            .await;
         (inventory.drift == 0 && waiting == 0.0).then(|| inventory.total())
     })
     .await;

@@ -16,7 +16,13 @@ const BUYERS: usize = 90;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_that_loses_servers_keeps_every_message_in_order() {
     let booking_settings = vec![("STANCHION_NATS_REPLICAS", "3".to_owned())];
-    let shape = Shape { gateways: 1, workers: 1, nats_cluster: true, booking_settings, ..Shape::default() };
+    let shape = Shape {
+        gateways: 1,
+        workers: 1,
+        nats_cluster: true,
+        booking_settings,
+        ..Shape::default()
+    };
     let mut stack = Stack::servers(shape).await;
     let sale = Draft::new(&[BUYERS as u32]).create(&stack.operator()).await;
     let mut third = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("buyer", BUYERS)).await;
@@ -25,28 +31,50 @@ async fn a_cluster_that_loses_servers_keeps_every_message_in_order() {
     let stream = stack.backing().prefix.to_uppercase();
 
     buy(&stack, &sale, third).await;
-    let leader = eventually("a leader of the stream", || stack.backing().nats_cluster().leader(&stream)).await;
+    let leader = eventually("a leader of the stream", || {
+        stack.backing().nats_cluster().leader(&stream)
+    })
+    .await;
     let follower = (leader + 1) % 3;
     stack.backing_mut().nats_cluster_mut().kill(leader).await;
     buy(&stack, &sale, second).await;
     stack.backing_mut().nats_cluster_mut().kill(follower).await;
     buy(&stack, &sale, last).await; // nothing can be stored: the outbox keeps it
-    assert!(stack.backing().database.number("SELECT count(*) FROM outbox").await > 0);
+    assert!(
+        stack
+            .backing()
+            .database
+            .number("SELECT count(*) FROM outbox")
+            .await
+            > 0
+    );
     for server in [leader, follower] {
         stack.backing_mut().nats_cluster_mut().start_again(server);
     }
 
     eventually("an empty outbox", || async {
-        (stack.backing().database.number("SELECT count(*) FROM outbox").await == 0).then_some(())
+        (stack
+            .backing()
+            .database
+            .number("SELECT count(*) FROM outbox")
+            .await
+            == 0)
+            .then_some(())
     })
     .await;
     let mut told = HashMap::<String, Vec<String>>::new();
     for message in stack.backing().published().all().await {
-        told.entry(message.body["booking_id"].as_str().unwrap().to_owned()).or_default().push(message.topic);
+        told.entry(message.body["booking_id"].as_str().unwrap().to_owned())
+            .or_default()
+            .push(message.topic);
     }
     assert_eq!(told.len(), BUYERS);
     for (booking, topics) in told {
-        assert_eq!(topics, ["bookings.reserved", "bookings.confirmed"], "{booking}");
+        assert_eq!(
+            topics,
+            ["bookings.reserved", "bookings.confirmed"],
+            "{booking}"
+        );
     }
 }
 
@@ -57,7 +85,9 @@ async fn buy(stack: &Stack, sale: &Sale, admissions: Vec<Admission>) {
         let (booking, wish) = (stack.booking(at).by(&admission.visitor), sale.wish(0, 1));
         let other = stack.booking(at + 1).by(&admission.visitor);
         buying.spawn(async move {
-            let reserved = reserve_once(&booking, &wish, Some(&admission.pass), Some(&new_key())).await.expect(201);
+            let reserved = reserve_once(&booking, &wish, Some(&admission.pass), Some(&new_key()))
+                .await
+                .expect(201);
             confirm(&other, id(&reserved)).await.expect(200);
         });
     }

@@ -18,38 +18,74 @@ const BUYERS: usize = 300;
 const WITHIN: f64 = 0.75;
 
 fn outage() -> Duration {
-    let seconds = std::env::var("OUTAGE_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    let seconds = std::env::var("OUTAGE_SECONDS")
+        .ok()
+        .and_then(|seconds| seconds.parse().ok());
     Duration::from_secs_f64(seconds.unwrap_or(2.0))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bus_that_is_away_costs_no_reservation_and_no_message() {
-    let shape = Shape { gateways: 1, workers: 1, own_nats: true, ..Shape::default() };
+    let shape = Shape {
+        gateways: 1,
+        workers: 1,
+        own_nats: true,
+        ..Shape::default()
+    };
     let mut stack = Stack::servers(shape).await;
     let sale = Draft::new(&[BUYERS as u32]).create(&stack.operator()).await;
     let mut early = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("buyer", BUYERS)).await;
     let later = early.split_off(BUYERS / 3);
     let early = trade(&stack, &sale, early);
-    eventually("the first message", || async { (!stack.backing().published().all().await.is_empty()).then_some(()) })
-        .await;
+    eventually("the first message", || async {
+        (!stack.backing().published().all().await.is_empty()).then_some(())
+    })
+    .await;
 
-    stack.backing_mut().nats_server().stop(Signal::Terminate).await;
+    stack
+        .backing_mut()
+        .nats_server()
+        .stop(Signal::Terminate)
+        .await;
     let later = trade(&stack, &sale, later);
     tokio::time::sleep(outage()).await;
     eventually("something that waits for the bus", || async {
-        (stack.backing().database.number("SELECT count(*) FROM outbox").await > 0).then_some(())
+        (stack
+            .backing()
+            .database
+            .number("SELECT count(*) FROM outbox")
+            .await
+            > 0)
+        .then_some(())
     })
     .await;
     stack.backing_mut().nats_server().start_again().await;
 
-    let booked = early.join_all().await.into_iter().chain(later.join_all().await);
+    let booked = early
+        .join_all()
+        .await
+        .into_iter()
+        .chain(later.join_all().await);
     let once: HashMap<String, usize> = booked.map(|booking| (booking, 1)).collect();
     assert_eq!(once.len(), BUYERS, "everybody has a booking of their own");
     eventually("an empty outbox", || async {
-        (stack.backing().database.number("SELECT count(*) FROM outbox").await == 0).then_some(())
+        (stack
+            .backing()
+            .database
+            .number("SELECT count(*) FROM outbox")
+            .await
+            == 0)
+            .then_some(())
     })
     .await;
-    assert_eq!(stack.backing().published().of_each_booking("bookings.reserved").await, once);
+    assert_eq!(
+        stack
+            .backing()
+            .published()
+            .of_each_booking("bookings.reserved")
+            .await,
+        once
+    );
 }
 
 /// Everybody reserves once, at a time of their own, and is served at once. The bookings.
@@ -60,7 +96,8 @@ fn trade(stack: &Stack, sale: &Sale, admissions: Vec<Admission>) -> JoinSet<Stri
         let (booking, wish) = (stack.booking(at).by(&admission.visitor), sale.wish(0, 1));
         trading.spawn(async move {
             tokio::time::sleep(step * at as u32).await;
-            let answer = reserve_once(&booking, &wish, Some(&admission.pass), Some(&new_key())).await;
+            let answer =
+                reserve_once(&booking, &wish, Some(&admission.pass), Some(&new_key())).await;
             id(&answer.expect(201)).to_owned()
         });
     }

@@ -18,10 +18,17 @@ const REMEMBERED: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_forgets_who_has_gone() {
-    let shape = Shape { own_redis: true, ..Shape::default() };
+    let shape = Shape {
+        own_redis: true,
+        ..Shape::default()
+    };
     let stack = Stack::servers(shape).await;
     let queue = json!({"pass_ttl_seconds": 30, "grace_seconds": 1});
-    let sale = Draft::new(&[100_000]).queue(queue).hold_seconds(2).create(&stack.operator()).await;
+    let sale = Draft::new(&[100_000])
+        .queue(queue)
+        .hold_seconds(2)
+        .create(&stack.operator())
+        .await;
     // One who came before: whatever an event's first visitor leaves is there to stay.
     one_journey(&stack, &sale, &Visitor::new("first")).await;
     let redis = stack.backing().redis().await;
@@ -29,18 +36,30 @@ async fn redis_forgets_who_has_gone() {
     let (keys, elements) = (redis.keys().await, redis.elements().await);
 
     let door = Door::default();
-    let work = Visitor::many("passer-by", RESERVATIONS).into_iter().enumerate().map(|(at, visitor)| {
-        let (gateway, booking, sale, door) = (stack.gateway(at), stack.booking(at), sale.clone(), door.clone());
-        async move {
-            door.pass(async {
-                let pass = admit(&gateway, &sale, &visitor).await;
-                let answer = shopping::reserve(&booking, &pass, &sale.wish(0, 1)).await;
-                // On a busy machine the answer may come after the end of so short a hold.
-                assert!(answer.status == 201 || answer.code() == "BOOKING_EXPIRED", "{}", answer.body);
-            })
-            .await;
-        }
-    });
+    let work = Visitor::many("passer-by", RESERVATIONS)
+        .into_iter()
+        .enumerate()
+        .map(|(at, visitor)| {
+            let (gateway, booking, sale, door) = (
+                stack.gateway(at),
+                stack.booking(at),
+                sale.clone(),
+                door.clone(),
+            );
+            async move {
+                door.pass(async {
+                    let pass = admit(&gateway, &sale, &visitor).await;
+                    let answer = shopping::reserve(&booking, &pass, &sale.wish(0, 1)).await;
+                    // On a busy machine the answer may come after the end of so short a hold.
+                    assert!(
+                        answer.status == 201 || answer.code() == "BOOKING_EXPIRED",
+                        "{}",
+                        answer.body
+                    );
+                })
+                .await;
+            }
+        });
     everyone(work).await;
     // Some who join and vanish, and some who leave a pass unused.
     for visitor in Visitor::many("vanished", 20) {
@@ -56,7 +75,10 @@ async fn redis_forgets_who_has_gone() {
             .collect();
         let same = now_keys <= keys && grown.is_empty();
         if !same {
-            eprintln!("{now_keys} keys, {keys} before; grown: {:?}", grown.iter().take(8).collect::<Vec<_>>());
+            eprintln!(
+                "{now_keys} keys, {keys} before; grown: {:?}",
+                grown.iter().take(8).collect::<Vec<_>>()
+            );
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         same.then_some(())
@@ -66,7 +88,9 @@ async fn redis_forgets_who_has_gone() {
 
 async fn one_journey(stack: &Stack, sale: &stanchion_tests::Sale, visitor: &Visitor) {
     let pass = admit(&stack.gateway(0), sale, visitor).await;
-    shopping::reserve(&stack.booking(0), &pass, &sale.wish(0, 1)).await.expect(201);
+    shopping::reserve(&stack.booking(0), &pass, &sale.wish(0, 1))
+        .await
+        .expect(201);
 }
 
 async fn all_expired(stack: &Stack, sale: &stanchion_tests::Sale) {

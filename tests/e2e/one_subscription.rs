@@ -22,11 +22,21 @@ const CONNECTIONS_OF_A_NODE: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_cost_redis_no_connections() {
-    let shape = Shape { gateways: 2, workers: 1, bookings: 1, own_redis: true, ..Shape::default() };
+    let shape = Shape {
+        gateways: 2,
+        workers: 1,
+        bookings: 1,
+        own_redis: true,
+        ..Shape::default()
+    };
     let stack = Stack::servers(shape).await;
-    let sale = Draft::new(&[10_000]).paused().create(&stack.operator()).await;
+    let sale = Draft::new(&[10_000])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let redis = stack.backing().redis().await;
-    let subscriptions = |clients: &[RedisClient]| clients.iter().filter(|client| client.subscribes()).count();
+    let subscriptions =
+        |clients: &[RedisClient]| clients.iter().filter(|client| client.subscribes()).count();
 
     let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
     let before = redis.clients().await;
@@ -35,7 +45,11 @@ async fn users_cost_redis_no_connections() {
     let waiting = queue_all(&urls, &sale, &visitors).await;
     let during = redis.clients().await;
     assert_eq!(subscriptions(&during), 2, "still one a gateway: {during:?}");
-    assert!(during.len() <= 4 * CONNECTIONS_OF_A_NODE, "{} connections: {during:?}", during.len());
+    assert!(
+        during.len() <= 4 * CONNECTIONS_OF_A_NODE,
+        "{} connections: {during:?}",
+        during.len()
+    );
 
     // The same two subscriptions bring everybody's pass.
     let (published, opened) = (redis.calls("publish").await, Instant::now());
@@ -45,22 +59,32 @@ async fn users_cost_redis_no_connections() {
         let sale = sale.clone();
         async move {
             let first = socket.until("news", Some).await;
-            let first =
-                if matches!(first, ServerMessage::Event { .. }) { socket.until("more", Some).await } else { first };
+            let first = if matches!(first, ServerMessage::Event { .. }) {
+                socket.until("more", Some).await
+            } else {
+                first
+            };
             (take_pass(&mut socket, first, &sale, &visitor).await, socket)
         }
     });
     let admitted = everyone(work).await;
     assert_eq!(admitted.len(), USERS);
     let published = redis.calls("publish").await - published;
-    let times = |each: Duration| u64::try_from(opened.elapsed().as_millis() / each.as_millis()).unwrap() + 1;
+    let times = |each: Duration| {
+        u64::try_from(opened.elapsed().as_millis() / each.as_millis()).unwrap() + 1
+    };
     let (passes, news, probes) = (USERS as u64, 2 * times(TICK), 2 * times(PROBE));
-    assert!(published <= passes + news + probes, "{published} messages for {USERS} passes in {:?}", opened.elapsed());
+    assert!(
+        published <= passes + news + probes,
+        "{published} messages for {USERS} passes in {:?}",
+        opened.elapsed()
+    );
     assert_eq!(subscriptions(&redis.clients().await), 2);
 
     drop(admitted);
-    eventually("the subscriptions to stand when everybody has left", || async {
-        (subscriptions(&redis.clients().await) == 2).then_some(())
-    })
+    eventually(
+        "the subscriptions to stand when everybody has left",
+        || async { (subscriptions(&redis.clients().await) == 2).then_some(()) },
+    )
     .await;
 }

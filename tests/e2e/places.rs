@@ -33,20 +33,40 @@ async fn the_same_place_by_every_way(stack: &Stack) {
     let mine = |socket: &(String, u64)| (number(&socket.0), socket.1);
 
     let mut second_tab = Socket::open(&urls[0], &ann).await;
-    assert_eq!(mine(&second_tab.queue(&sale.event, None).await), (4, 4), "a second tab");
+    assert_eq!(
+        mine(&second_tab.queue(&sale.event, None).await),
+        (4, 4),
+        "a second tab"
+    );
     let mut elsewhere = Socket::open(&urls[1], &ann).await;
-    assert_eq!(mine(&elsewhere.queue(&sale.event, None).await), (4, 4), "another gateway");
+    assert_eq!(
+        mine(&elsewhere.queue(&sale.event, None).await),
+        (4, 4),
+        "another gateway"
+    );
     let by_rest = sale.join(&stack.gateway(1).by(&ann)).await.expect(200);
-    assert_eq!((&by_rest["position"], &by_rest["total_in_queue"]), (&4.into(), &4.into()), "joining again by REST");
+    assert_eq!(
+        (&by_rest["position"], &by_rest["total_in_queue"]),
+        (&4.into(), &4.into()),
+        "joining again by REST"
+    );
 
     for socket in [first, second_tab, elsewhere] {
         socket.close().await;
     }
     let mut reloaded = Socket::open(&urls[0], &ann).await;
-    assert_eq!(mine(&reloaded.queue(&sale.event, Some(&ticket)).await), (4, 4), "a reload");
+    assert_eq!(
+        mine(&reloaded.queue(&sale.event, Some(&ticket)).await),
+        (4, 4),
+        "a reload"
+    );
     drop(reloaded); // vanishes without a word
     let mut elsewhere = Socket::open(&urls[1], &ann).await;
-    assert_eq!(mine(&elsewhere.queue(&sale.event, Some(&ticket)).await), (4, 4), "a change of networks");
+    assert_eq!(
+        mine(&elsewhere.queue(&sale.event, Some(&ticket)).await),
+        (4, 4),
+        "a change of networks"
+    );
 
     only_ones_own_ticket_counts(stack, &sale, &ticket).await;
     positions_only_fall(stack, &sale, others).await;
@@ -57,19 +77,32 @@ async fn only_ones_own_ticket_counts(stack: &Stack, sale: &Sale, ticket: &str) {
     let thief = Visitor::new("thief");
     let mut socket = Socket::open(stack.gateway_url(0), &thief).await;
     let (own, position) = socket.queue(&sale.event, Some(ticket)).await;
-    assert_eq!((tokens::ticket_number(&own, &thief.name, &sale.event), position), (5, 5));
+    assert_eq!(
+        (
+            tokens::ticket_number(&own, &thief.name, &sale.event),
+            position
+        ),
+        (5, 5)
+    );
     socket.close().await;
 }
 
 /// Others leave from the front: whoever stays moves up, and never back.
-async fn positions_only_fall(stack: &Stack, sale: &Sale, others: Vec<(Visitor, Socket, String, u64)>) {
+async fn positions_only_fall(
+    stack: &Stack,
+    sale: &Sale,
+    others: Vec<(Visitor, Socket, String, u64)>,
+) {
     let last = Visitor::new("last");
     let mut socket = Socket::open(stack.gateway_url(1), &last).await;
     let mut shown = Shown::default();
     shown.see(socket.queue(&sale.event, None).await.1);
     for (visitor, _, _, _) in &others {
         let gateway = stack.gateway(0).by(visitor);
-        gateway.delete(&format!("/queue/leave?event_id={}", sale.event)).await.expect(200);
+        gateway
+            .delete(&format!("/queue/leave?event_id={}", sale.event))
+            .await
+            .expect(200);
     }
     socket
         .until("the third place", |message| match message {
@@ -103,13 +136,23 @@ async fn the_line_survives(signal: Signal) {
 
     let newcomer = Visitor::new("newcomer");
     let refused = sale.join(&stack.gateway(0).by(&newcomer)).await;
-    assert!(refused.asks_to_wait(), "nobody new before the others are back: {} {}", refused.status, refused.body);
+    assert!(
+        refused.asks_to_wait(),
+        "nobody new before the others are back: {} {}",
+        refused.status,
+        refused.body
+    );
     let mut sockets = Vec::new();
     for (visitor, ticket) in visitors.iter().zip(&tickets).rev() {
         let mut socket = Socket::open(stack.gateway_url(0), visitor).await;
         let (again, _) = socket.queue(&sale.event, Some(ticket)).await;
         let number = |ticket: &str| tokens::ticket_number(ticket, &visitor.name, &sale.event);
-        assert_eq!(number(&again), number(ticket), "{} has the number of before", visitor.name);
+        assert_eq!(
+            number(&again),
+            number(ticket),
+            "{} has the number of before",
+            visitor.name
+        );
         sockets.push(socket);
     }
     let gateway = stack.gateway(0).by(&newcomer);
@@ -127,10 +170,21 @@ async fn the_line_survives(signal: Signal) {
     assert_in_order_of_numbers(&mut admissions, &visitors, &newcomer);
 }
 
-fn assert_in_order_of_numbers(admissions: &mut [stanchion_tests::Admission], visitors: &[Visitor], newcomer: &Visitor) {
+fn assert_in_order_of_numbers(
+    admissions: &mut [stanchion_tests::Admission],
+    visitors: &[Visitor],
+    newcomer: &Visitor,
+) {
     admissions.sort_by_key(|admission| admission.claims.num);
-    let order: Vec<&str> = admissions.iter().map(|admission| admission.visitor.name.as_str()).collect();
-    let wanted: Vec<&str> = visitors.iter().chain([newcomer]).map(|visitor| visitor.name.as_str()).collect();
+    let order: Vec<&str> = admissions
+        .iter()
+        .map(|admission| admission.visitor.name.as_str())
+        .collect();
+    let wanted: Vec<&str> = visitors
+        .iter()
+        .chain([newcomer])
+        .map(|visitor| visitor.name.as_str())
+        .collect();
     assert_eq!(order, wanted);
     assert_in_order(admissions, 300);
 }
@@ -138,10 +192,16 @@ fn assert_in_order_of_numbers(admissions: &mut [stanchion_tests::Admission], vis
 /// Waits until the database knows how far the line has come.
 async fn written_down(stack: &Stack) {
     let file = stack.data_directory().join("stanchion.db");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).read_only(true);
-    let database = sqlx::SqlitePool::connect_with(options).await.expect("the database can be read");
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(file)
+        .read_only(true);
+    let database = sqlx::SqlitePool::connect_with(options)
+        .await
+        .expect("the database can be read");
     eventually("the line to be written down", || async {
-        let reached = sqlx::query_scalar::<_, i64>("SELECT max(line_sequence) FROM events").fetch_one(&database).await;
+        let reached = sqlx::query_scalar::<_, i64>("SELECT max(line_sequence) FROM events")
+            .fetch_one(&database)
+            .await;
         (reached.expect("the events") >= LINE as i64).then_some(())
     })
     .await;
@@ -160,26 +220,39 @@ async fn after_a_power_cut() {
 
 /// Each reload's new connection joins while the old one ends: whichever the gateway sees first, the user is here.
 async fn reloaded_users_are_served(stack: &Stack) {
-    let sale = Draft::new(&[1_000]).paused().create(&stack.operator()).await;
+    let sale = Draft::new(&[1_000])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let url = vec![stack.gateway_url(0).to_owned()];
     let mut waiting = queue_all(&url, &sale, &Visitor::many("reloading", RELOADING)).await;
     for round in 0..RELOADS {
-        waiting = everyone(waiting.into_iter().enumerate().map(|(at, (visitor, old, ticket, position))| {
-            let (url, event) = (url[0].clone(), sale.event.clone());
-            async move {
-                let mut new = Socket::open(&url, &visitor).await;
-                new.say(json!({"type": "join", "event_id": event})).await;
-                tokio::time::sleep(Duration::from_micros(100 * ((at + round) as u64 % 20))).await;
-                drop(old);
-                new.until("its place", |message| matches!(message, ServerMessage::Queued { .. }).then_some(())).await;
-                (visitor, new, ticket, position)
-            }
-        }))
+        waiting = everyone(waiting.into_iter().enumerate().map(
+            |(at, (visitor, old, ticket, position))| {
+                let (url, event) = (url[0].clone(), sale.event.clone());
+                async move {
+                    let mut new = Socket::open(&url, &visitor).await;
+                    new.say(json!({"type": "join", "event_id": event})).await;
+                    tokio::time::sleep(Duration::from_micros(100 * ((at + round) as u64 % 20)))
+                        .await;
+                    drop(old);
+                    new.until("its place", |message| {
+                        matches!(message, ServerMessage::Queued { .. }).then_some(())
+                    })
+                    .await;
+                    (visitor, new, ticket, position)
+                }
+            },
+        ))
         .await;
     }
     sale.open(&stack.operator()).await;
     everyone(waiting.into_iter().map(|(_, mut socket, ..)| async move {
-        socket.until("a pass", |message| matches!(message, ServerMessage::Pass { .. }).then_some(())).await;
+        socket
+            .until("a pass", |message| {
+                matches!(message, ServerMessage::Pass { .. }).then_some(())
+            })
+            .await;
     }))
     .await;
 }
@@ -191,6 +264,11 @@ async fn reloads_keep_users_present_embedded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reloads_keep_users_present_servers() {
-    let shape = Shape { gateways: 1, workers: 1, bookings: 1, ..Shape::default() };
+    let shape = Shape {
+        gateways: 1,
+        workers: 1,
+        bookings: 1,
+        ..Shape::default()
+    };
     reloaded_users_are_served(&Stack::servers(shape).await).await;
 }

@@ -46,19 +46,31 @@ async fn position(sale: &Sale, gateway: &Rest) -> u64 {
 /// by one gateway hears nothing worse from the other one, which had told them less.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_gateway_tells_a_worse_position_than_another_did_before() {
-    let stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;
+    let stack = Stack::servers(Shape {
+        own_redis: true,
+        ..Shape::default()
+    })
+    .await;
     let queue = json!({"rate_per_second": 1, "burst": 1, "max_active": HOLDERS, "claim_window_seconds": 120});
-    let sale = Draft::new(&[500]).queue(queue).create(&stack.operator()).await;
+    let sale = Draft::new(&[500])
+        .queue(queue)
+        .create(&stack.operator())
+        .await;
     let (better, other) = (stack.gateway(0), stack.gateway(1));
     let holders = Visitor::many("holder", HOLDERS);
     for visitor in &holders {
         let gateway = better.by(visitor);
         sale.join(&gateway).await.expect(201);
-        eventually("a pass", || async { sale.place(&gateway).await.expect(200)["queue_pass"].as_str().map(drop) })
-            .await;
+        eventually("a pass", || async {
+            sale.place(&gateway).await.expect(200)["queue_pass"]
+                .as_str()
+                .map(drop)
+        })
+        .await;
     }
     let head = "SELECT max(line_head) FROM events";
-    let is_written = || async { (stack.backing().database.number(head).await == HOLDERS as i64).then_some(()) };
+    let is_written =
+        || async { (stack.backing().database.number(head).await == HOLDERS as i64).then_some(()) };
     eventually("the checkpoint", is_written).await;
     for visitor in &Visitor::many("front", FRONT) {
         sale.join(&better.by(visitor)).await.expect(201);
@@ -66,14 +78,21 @@ async fn no_gateway_tells_a_worse_position_than_another_did_before() {
     let (poller, wanderer) = (Visitor::new("poller"), Visitor::new("wanderer"));
     let place = sale.join(&other.by(&poller)).await.expect(201);
     assert_eq!(place["position"], FRONT as u64 + 1);
-    let (ticket, position_there) = Socket::open(stack.gateway_url(1), &wanderer).await.queue(&sale.event, None).await;
+    let (ticket, position_there) = Socket::open(stack.gateway_url(1), &wanderer)
+        .await
+        .queue(&sale.event, None)
+        .await;
     assert_eq!(position_there, FRONT as u64 + 2);
     gateways_are_known(&stack).await;
 
     // Nothing is written down from now on.
     (0..2).for_each(|at| stack.signal(Role::Booking, at, Signal::Stop));
     for visitor in &holders {
-        better.by(visitor).delete(&format!("/queue/leave?event_id={}", sale.event)).await.expect(200);
+        better
+            .by(visitor)
+            .delete(&format!("/queue/leave?event_id={}", sale.event))
+            .await
+            .expect(200);
     }
     eventually("those in front to be released", || async {
         let told = sale.place(&better.by(&poller)).await.expect(200)["position"].as_u64();
@@ -92,7 +111,9 @@ async fn no_gateway_tells_a_worse_position_than_another_did_before() {
         eventually("a place", || async {
             let mut socket = Socket::open(stack.gateway_url(1), &wanderer).await;
             match socket.join(&sale.event, Some(&ticket)).await {
-                ServerMessage::Queued { position, reason, .. } => Some((position, reason)),
+                ServerMessage::Queued {
+                    position, reason, ..
+                } => Some((position, reason)),
                 ServerMessage::Error { .. } => None,
                 other => panic!("wanted a place, got {other:?}"),
             }
@@ -107,20 +128,35 @@ async fn no_gateway_tells_a_worse_position_than_another_did_before() {
         }
     };
     let ((told, reason), ()) = tokio::join!(wandering, polling);
-    assert!(told <= 2 && reason.is_none(), "the wanderer was told {told}, {reason:?}");
+    assert!(
+        told <= 2 && reason.is_none(),
+        "the wanderer was told {told}, {reason:?}"
+    );
 }
 
 /// Users who wait when the line is lost; a quarter of them by polling. `RECOVERY_USERS=10000` measures how long a large line takes.
 fn users() -> usize {
-    std::env::var("RECOVERY_USERS").map_or(40, |users| users.parse().expect("RECOVERY_USERS is a number"))
+    std::env::var("RECOVERY_USERS").map_or(40, |users| {
+        users.parse().expect("RECOVERY_USERS is a number")
+    })
 }
 
 /// Newcomers are taken in as soon as everybody is back; before, nobody knew whether all were, and everybody had four seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_is_whole_again_as_soon_as_everybody_is_back() {
-    let stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;
+    let stack = Stack::servers(Shape {
+        own_redis: true,
+        ..Shape::default()
+    })
+    .await;
     let sale = Draft::new(&[500]).paused().create(&stack.operator()).await;
-    let (users, urls) = (users(), [stack.gateway_url(0).to_owned(), stack.gateway_url(1).to_owned()]);
+    let (users, urls) = (
+        users(),
+        [
+            stack.gateway_url(0).to_owned(),
+            stack.gateway_url(1).to_owned(),
+        ],
+    );
     let visitors = Visitor::many("user", users);
     let (polling, waiting) = visitors.split_at(users / 4);
     let mut sockets = Vec::new();
@@ -131,12 +167,15 @@ async fn a_line_is_whole_again_as_soon_as_everybody_is_back() {
         sale.join(&stack.gateway(at).by(visitor)).await.expect(201);
     }
     let reached = "SELECT max(line_sequence) FROM events";
-    let is_written = || async { (stack.backing().database.number(reached).await == users as i64).then_some(()) };
+    let is_written =
+        || async { (stack.backing().database.number(reached).await == users as i64).then_some(()) };
     eventually("the checkpoint", is_written).await;
     gateways_are_known(&stack).await;
 
-    let (redis, line) =
-        (stack.backing().redis().await, format!("{}:{{{}}}:waiting", stack.backing().prefix, sale.event));
+    let (redis, line) = (
+        stack.backing().redis().await,
+        format!("{}:{{{}}}:waiting", stack.backing().prefix, sale.event),
+    );
     redis.lose_everything().await;
     let lost = Instant::now();
     let back = async |many: usize| {
@@ -150,14 +189,27 @@ async fn a_line_is_whole_again_as_soon_as_everybody_is_back() {
         let newcomer = stack.gateway(0).by(&Visitor::new("newcomer"));
         let place = eventually("a place", || async {
             let answer = sale.join(&newcomer).await;
-            if answer.asks_to_wait() { None } else { Some(answer.expect(201)) }
+            if answer.asks_to_wait() {
+                None
+            } else {
+                Some(answer.expect(201))
+            }
         });
         (place.await, lost.elapsed())
     };
-    let ((most, all), (place, whole)) = tokio::join!(async { (back(users * 19 / 20).await, back(users).await) }, whole);
-    println!("{users} users: 95 % back after {most:?}, all after {all:?}; newcomers after {whole:?}");
+    let ((most, all), (place, whole)) = tokio::join!(
+        async { (back(users * 19 / 20).await, back(users).await) },
+        whole
+    );
+    println!(
+        "{users} users: 95 % back after {most:?}, all after {all:?}; newcomers after {whole:?}"
+    );
     assert!(whole < RECOVERY, "in {whole:?}");
     let behind = Some(users as u64 + 1);
-    assert_eq!((place["position"].as_u64(), place["total_in_queue"].as_u64()), (behind, behind), "behind everybody");
+    assert_eq!(
+        (place["position"].as_u64(), place["total_in_queue"].as_u64()),
+        (behind, behind),
+        "behind everybody"
+    );
     drop(sockets);
 }

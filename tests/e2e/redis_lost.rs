@@ -15,7 +15,11 @@ const PASS_TTL: i64 = 300;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_line_comes_back_in_its_old_order() {
-    let stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;
+    let stack = Stack::servers(Shape {
+        own_redis: true,
+        ..Shape::default()
+    })
+    .await;
     let sale = line(&stack).await;
     let waiting = queue_all(&urls(&stack), &sale, &Visitor::many("waiting", USERS)).await;
     written(&stack).await;
@@ -28,7 +32,11 @@ async fn the_line_comes_back_in_its_old_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_passes_those_whose_places_redis_forgot() {
-    let mut stack = Stack::servers(Shape { own_redis: true, ..Shape::default() }).await;
+    let mut stack = Stack::servers(Shape {
+        own_redis: true,
+        ..Shape::default()
+    })
+    .await;
     let sale = line(&stack).await;
     let mut waiting = queue_all(&urls(&stack), &sale, &Visitor::many("kept", USERS / 2)).await;
     stack.backing().redis().await.save().await;
@@ -40,7 +48,12 @@ async fn nobody_passes_those_whose_places_redis_forgot() {
     // Whoever comes now must not be given the number of somebody who was forgotten.
     let late = eventually("a place for a newcomer", || async {
         let mut socket = Socket::open(stack.gateway_url(0), &Visitor::new("newcomer")).await;
-        let ServerMessage::Queued { ticket, position, .. } = socket.join(&sale.event, None).await else { return None };
+        let ServerMessage::Queued {
+            ticket, position, ..
+        } = socket.join(&sale.event, None).await
+        else {
+            return None;
+        };
         Some((Visitor::new("newcomer"), socket, ticket, position))
     });
     waiting.push(late.await);
@@ -52,7 +65,11 @@ type Waiting = (Visitor, Socket, String, u64);
 
 async fn line(stack: &Stack) -> Sale {
     let queue = json!({"rate_per_second": 100, "burst": 10, "pass_ttl_seconds": PASS_TTL});
-    Draft::new(&[500]).queue(queue).paused().create(&stack.operator()).await
+    Draft::new(&[500])
+        .queue(queue)
+        .paused()
+        .create(&stack.operator())
+        .await
 }
 
 fn urls(stack: &Stack) -> Vec<String> {
@@ -62,7 +79,11 @@ fn urls(stack: &Stack) -> Vec<String> {
 /// Waits until the database knows how far the line has come.
 async fn written(stack: &Stack) {
     eventually("the line's checkpoint", || async {
-        let written = stack.backing().database.number("SELECT max(line_sequence) FROM events").await;
+        let written = stack
+            .backing()
+            .database
+            .number("SELECT max(line_sequence) FROM events")
+            .await;
         (written >= USERS as i64).then_some(())
     })
     .await;
@@ -71,9 +92,13 @@ async fn written(stack: &Stack) {
 async fn all_in_line(stack: &Stack, sale: &Sale, users: usize) {
     let (watcher, gateway) = (Visitor::new("watcher"), stack.gateway(0));
     eventually("everybody in line again", || async {
-        let answer = gateway.by(&watcher).get(&format!("/queue/status/{}", sale.event)).await;
+        let answer = gateway
+            .by(&watcher)
+            .get(&format!("/queue/status/{}", sale.event))
+            .await;
         let status = (answer.status == 200).then_some(answer.body)?;
-        (status["total_in_queue"] == json!(users) && status["seats_left"] == json!(500)).then_some(())
+        (status["total_in_queue"] == json!(users) && status["seats_left"] == json!(500))
+            .then_some(())
     })
     .await;
 }
@@ -82,7 +107,9 @@ async fn all_in_line(stack: &Stack, sale: &Sale, users: usize) {
 async fn served_in_order(stack: &Stack, sale: &Sale, waiting: Vec<Waiting>) {
     let users = waiting.len();
     eventually("the operator to be heard", || async {
-        let answer = sale.set_queue(&stack.operator(), json!({"state": "open"})).await;
+        let answer = sale
+            .set_queue(&stack.operator(), json!({"state": "open"}))
+            .await;
         (answer.status == 200).then_some(())
     })
     .await;
@@ -96,7 +123,11 @@ async fn served_in_order(stack: &Stack, sale: &Sale, waiting: Vec<Waiting>) {
                 })
                 .await;
             let admission = take_pass(&mut socket, first, &sale, &visitor).await;
-            assert_eq!(admission.claims.num, number, "{}: the number of before the loss", visitor.name);
+            assert_eq!(
+                admission.claims.num, number,
+                "{}: the number of before the loss",
+                visitor.name
+            );
             admission
         }
     }))

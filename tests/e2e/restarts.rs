@@ -26,7 +26,12 @@ struct Attempt {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_key_is_one_booking_whatever_starts_again() {
-    let shape = Shape { gateways: 1, workers: 1, own_redis: true, ..Shape::default() };
+    let shape = Shape {
+        gateways: 1,
+        workers: 1,
+        own_redis: true,
+        ..Shape::default()
+    };
     let mut stack = Stack::servers(shape).await;
     let sale = Draft::new(&[BUYERS as u32]).create(&stack.operator()).await;
     let mut attempts = attempts(&stack, &sale).await;
@@ -56,14 +61,23 @@ async fn one_key_is_one_booking_whatever_starts_again() {
     let seats = Inventory::settled(&sale, &stack.operator()).await.total();
     assert_eq!((seats.available, seats.held), (0, BUYERS as u64));
     assert_eq!(
-        stack.backing().database.number("SELECT count(*) FROM bookings WHERE status <> 'void'").await,
+        stack
+            .backing()
+            .database
+            .number("SELECT count(*) FROM bookings WHERE status <> 'void'")
+            .await,
         BUYERS as i64
     );
 }
 
 async fn attempts(stack: &Stack, sale: &Sale) -> Vec<Attempt> {
     let admissions = admit_all(&[stack.gateway(0)], sale, &Visitor::many("buyer", BUYERS)).await;
-    let attempt = |admission| Attempt { admission, wish: sale.wish(0, 1), key: new_key(), booking: None };
+    let attempt = |admission| Attempt {
+        admission,
+        wish: sale.wish(0, 1),
+        key: new_key(),
+        booking: None,
+    };
     admissions.into_iter().map(attempt).collect()
 }
 
@@ -72,14 +86,23 @@ async fn everybody_asks(stack: &Stack, attempts: &mut [Attempt]) {
     for attempt in attempts {
         let asking = (0..AT_ONCE).map(|at| {
             let booking = stack.booking(at).by(&attempt.admission.visitor);
-            let (wish, pass, key) = (attempt.wish.clone(), attempt.admission.pass.clone(), attempt.key.clone());
+            let (wish, pass, key) = (
+                attempt.wish.clone(),
+                attempt.admission.pass.clone(),
+                attempt.key.clone(),
+            );
             async move {
-                let answer = insistently(|| reserve_once(&booking, &wish, Some(&pass), Some(&key))).await;
+                let answer =
+                    insistently(|| reserve_once(&booking, &wish, Some(&pass), Some(&key))).await;
                 id(&answer.expect(201)).to_owned()
             }
         });
         for booking in everyone(asking).await {
-            assert_eq!(attempt.booking.get_or_insert(booking.clone()), &booking, "one key, one booking");
+            assert_eq!(
+                attempt.booking.get_or_insert(booking.clone()),
+                &booking,
+                "one key, one booking"
+            );
         }
     }
 }

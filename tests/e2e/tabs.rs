@@ -6,7 +6,13 @@ use waitingroom::wire::ServerMessage;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_leaves_in_one_tab_has_left_in_the_other() {
-    let stack = Stack::servers(Shape { gateways: 2, workers: 1, bookings: 1, ..Shape::default() }).await;
+    let stack = Stack::servers(Shape {
+        gateways: 2,
+        workers: 1,
+        bookings: 1,
+        ..Shape::default()
+    })
+    .await;
     let sale = Draft::new(&[10]).paused().create(&stack.operator()).await;
     let ann = Visitor::new("ann");
     let mut first = Socket::open(stack.gateway_url(0), &ann).await;
@@ -14,14 +20,26 @@ async fn who_leaves_in_one_tab_has_left_in_the_other() {
 
     // The other tab says all it has to say without waiting for its welcome.
     let mut other = Socket::silent(stack.gateway_url(1)).await;
-    other.say(json!({"type": "connect", "token": ann.token})).await;
-    other.say(json!({"type": "join", "event_id": sale.event, "ticket": ticket})).await;
-    assert!(matches!(other.hear().await, Heard::Said(ServerMessage::Connected { .. })));
-    let place = |message| matches!(message, ServerMessage::Queued { position: 1, .. }).then_some(());
+    other
+        .say(json!({"type": "connect", "token": ann.token}))
+        .await;
+    other
+        .say(json!({"type": "join", "event_id": sale.event, "ticket": ticket}))
+        .await;
+    assert!(matches!(
+        other.hear().await,
+        Heard::Said(ServerMessage::Connected { .. })
+    ));
+    let place =
+        |message| matches!(message, ServerMessage::Queued { position: 1, .. }).then_some(());
     other.until("the same place", place).await;
 
-    first.say(json!({"type": "leave", "event_id": sale.event})).await;
+    first
+        .say(json!({"type": "leave", "event_id": sale.event}))
+        .await;
     let left = |message| matches!(message, ServerMessage::Left { .. }).then_some(());
     first.until("the leaving tab to be told", left).await;
-    other.until("the tab on the other gateway to be told", left).await;
+    other
+        .until("the tab on the other gateway to be told", left)
+        .await;
 }

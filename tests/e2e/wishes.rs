@@ -4,8 +4,8 @@ use std::{collections::HashSet, time::Duration};
 
 use serde_json::{Map, Value, json};
 use stanchion_tests::{
-    Draft, PositionStream, Sale, Shape, Socket, Stack, Visitor, eventually, inventory::Inventory, process::Signal,
-    stack::Role, wait::patiently,
+    Draft, PositionStream, Sale, Shape, Socket, Stack, Visitor, eventually, inventory::Inventory,
+    process::Signal, stack::Role, wait::patiently,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 use waitingroom::wire::{ServerMessage, ZoneLeft};
@@ -17,14 +17,21 @@ fn item(sale: &Sale, zone: usize, quantity: u32) -> Value {
 }
 
 async fn join(socket: &mut Socket, sale: &Sale, wish: &[Value]) {
-    socket.say(json!({"type": "join", "event_id": sale.event, "wish": wish})).await;
+    socket
+        .say(json!({"type": "join", "event_id": sale.event, "wish": wish}))
+        .await;
 }
 
 /// The next pass, and what came with it; it is acknowledged.
 async fn pass(socket: &mut Socket) -> Told {
     let told = socket
         .until("the pass", |message| match message {
-            ServerMessage::Pass { pass_id, hold, left, .. } => Some((pass_id.to_string(), hold, left)),
+            ServerMessage::Pass {
+                pass_id,
+                hold,
+                left,
+                ..
+            } => Some((pass_id.to_string(), hold, left)),
             ServerMessage::Error { code, message, .. } => panic!("{code}: {message}"),
             _ => None,
         })
@@ -40,9 +47,20 @@ async fn a_wish_is_held_first_fit(stack: &Stack) {
     join(&mut socket, &sale, &[item(&sale, 0, 2), item(&sale, 1, 2)]).await;
     let (_, hold, left) = pass(&mut socket).await;
     let hold = hold.expect("the second alternative fits");
-    assert_eq!((&hold["zone_id"], &hold["quantity"], left), (&json!(sale.zones[1]), &json!(2), None));
-    assert_eq!((&hold["status"], &hold["user_id"]), (&json!("reserved"), &json!(ann.name)));
-    let pending = stack.booking(0).by(&ann).get("/bookings/pending").await.expect(200);
+    assert_eq!(
+        (&hold["zone_id"], &hold["quantity"], left),
+        (&json!(sale.zones[1]), &json!(2), None)
+    );
+    assert_eq!(
+        (&hold["status"], &hold["user_id"]),
+        (&json!("reserved"), &json!(ann.name))
+    );
+    let pending = stack
+        .booking(0)
+        .by(&ann)
+        .get("/bookings/pending")
+        .await
+        .expect(200);
     assert_eq!(pending["bookings"], json!([hold]), "one, and this one");
 
     // Nothing fits; another wish does, with the same pass.
@@ -51,10 +69,16 @@ async fn a_wish_is_held_first_fit(stack: &Stack) {
     let (alone, hold, left) = pass(&mut socket).await;
     assert_eq!(hold, None);
     let left = left.expect("what is left of the wish");
-    assert_eq!((left[0].zone_id.to_string(), left[0].available), (sale.zones[0].clone(), 1));
+    assert_eq!(
+        (left[0].zone_id.to_string(), left[0].available),
+        (sale.zones[0].clone(), 1)
+    );
     join(&mut socket, &sale, &[item(&sale, 0, 1)]).await;
     let (same, hold, _) = pass(&mut socket).await;
-    assert_eq!((same, &hold.expect("it fits now")["quantity"]), (alone, &json!(1)));
+    assert_eq!(
+        (same, &hold.expect("it fits now")["quantity"]),
+        (alone, &json!(1))
+    );
 
     a_stream_says_what_is_held(stack, &sale).await;
 
@@ -66,29 +90,48 @@ async fn a_wish_is_held_first_fit(stack: &Stack) {
         (place["is_ready"] == true).then_some(place)
     })
     .await;
-    assert_eq!((&place["hold"]["zone_id"], &place["hold"]["quantity"]), (&json!(sale.zones[1]), &json!(3)), "{place}");
+    assert_eq!(
+        (&place["hold"]["zone_id"], &place["hold"]["quantity"]),
+        (&json!(sale.zones[1]), &json!(3)),
+        "{place}"
+    );
     refusals(stack, &sale).await;
 }
 
 async fn a_stream_says_what_is_held(stack: &Stack, sale: &Sale) {
     let gateway = stack.gateway(0).by(&Visitor::new("deb"));
     sale.join(&gateway).await.expect(201);
-    let mut stream = PositionStream::wishing(&gateway, sale, &[item(sale, 0, 9), item(sale, 1, 2)]).await;
+    let mut stream =
+        PositionStream::wishing(&gateway, sale, &[item(sale, 0, 9), item(sale, 1, 2)]).await;
     let hold = loop {
         match stream.next().await.expect("the pass") {
-            (event, place) if event == "position" && place["hold"].is_object() => break place["hold"].clone(),
+            (event, place) if event == "position" && place["hold"].is_object() => {
+                break place["hold"].clone();
+            }
             (event, booking) if event == "reserved" => break booking, // booking took its time
             (event, place) => assert!(event == "position" || event == "state", "{event}: {place}"),
         }
     };
-    assert_eq!((&hold["zone_id"], &hold["quantity"]), (&json!(sale.zones[1]), &json!(2)), "{hold}");
+    assert_eq!(
+        (&hold["zone_id"], &hold["quantity"]),
+        (&json!(sale.zones[1]), &json!(2)),
+        "{hold}"
+    );
 }
 
 async fn refusals(stack: &Stack, sale: &Sale) {
     let dan = Visitor::new("dan");
-    for (wish, field) in [(vec![item(sale, 0, 1); 6], "wish"), (vec![item(sale, 0, 11)], "wish[0].quantity")] {
+    for (wish, field) in [
+        (vec![item(sale, 0, 1); 6], "wish"),
+        (vec![item(sale, 0, 11)], "wish[0].quantity"),
+    ] {
         let body = json!({"event_id": sale.event, "wish": wish});
-        stack.gateway(0).by(&dan).post("/queue/join", &body).await.refused_for(422, "INVALID_REQUEST", field);
+        stack
+            .gateway(0)
+            .by(&dan)
+            .post("/queue/join", &body)
+            .await
+            .refused_for(422, "INVALID_REQUEST", field);
         let mut socket = Socket::open(stack.gateway_url(0), &dan).await;
         join(&mut socket, sale, &wish).await;
         let refused = socket.until("a refusal", |message| match message {
@@ -96,7 +139,10 @@ async fn refusals(stack: &Stack, sale: &Sale) {
             _ => None,
         });
         let (code, message) = refused.await;
-        assert!(code == "INVALID_REQUEST" && message.starts_with(field), "{code}: {message}");
+        assert!(
+            code == "INVALID_REQUEST" && message.starts_with(field),
+            "{code}: {message}"
+        );
     }
 }
 
@@ -113,7 +159,10 @@ async fn wishes_for_more_than_there_is(stack: &Stack) {
     }
     sale.open(&stack.operator()).await;
     let (tell, mut told) = mpsc::channel(1);
-    let mut listening: JoinSet<()> = sockets.into_iter().map(|socket| listen(socket, tell.clone())).collect();
+    let mut listening: JoinSet<()> = sockets
+        .into_iter()
+        .map(|socket| listen(socket, tell.clone()))
+        .collect();
     let (mut passes, mut holds) = (0, HashSet::new());
     while passes < WISHERS || holds.len() < 50 {
         match patiently("every pass and every hold", told.recv()).await {
@@ -155,7 +204,13 @@ mod contention {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_booking_that_is_slow_delays_no_pass() {
-    let stack = Stack::servers(Shape { gateways: 1, bookings: 1, workers: 1, ..Shape::default() }).await;
+    let stack = Stack::servers(Shape {
+        gateways: 1,
+        bookings: 1,
+        workers: 1,
+        ..Shape::default()
+    })
+    .await;
     let sale = Draft::new(&[5]).create(&stack.operator()).await;
     let eve = Visitor::new("eve");
     let mut socket = Socket::open(stack.gateway_url(0), &eve).await;
@@ -175,7 +230,12 @@ async fn a_booking_that_is_slow_delays_no_pass() {
 /// Until there are this many bookings in the database.
 async fn booked(stack: &Stack, count: i64) {
     eventually("the seats to be held", || async {
-        (stack.backing().database.number("SELECT count(*) FROM bookings WHERE status <> 'void'").await == count)
+        (stack
+            .backing()
+            .database
+            .number("SELECT count(*) FROM bookings WHERE status <> 'void'")
+            .await
+            == count)
             .then_some(())
     })
     .await;
@@ -183,7 +243,12 @@ async fn booked(stack: &Stack, count: i64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn seats_that_a_dead_gateway_held_are_told_by_another() {
-    let stack = Stack::servers(Shape { bookings: 1, workers: 1, ..Shape::default() }).await;
+    let stack = Stack::servers(Shape {
+        bookings: 1,
+        workers: 1,
+        ..Shape::default()
+    })
+    .await;
     let sale = Draft::new(&[5]).paused().create(&stack.operator()).await;
     let fay = Visitor::new("fay");
     let mut socket = Socket::open(stack.gateway_url(0), &fay).await;
@@ -209,16 +274,29 @@ async fn seats_that_a_dead_gateway_held_are_told_by_another() {
 
     let mut socket = Socket::open(stack.gateway_url(1), &fay).await;
     let wish = [item(&sale, 0, 2)];
-    socket.say(json!({"type": "join", "event_id": sale.event, "ticket": ticket, "wish": wish})).await;
+    socket
+        .say(json!({"type": "join", "event_id": sale.event, "ticket": ticket, "wish": wish}))
+        .await;
     let booking = socket.until("the seats", |message| match message {
         ServerMessage::Reserved { r#ref, booking } => Some((r#ref, booking)),
         ServerMessage::Queued { .. } => panic!("another place, beside the seats"),
         _ => None,
     });
     let (about, booking) = booking.await;
-    assert_eq!((about.as_str(), &booking["quantity"], &booking["status"]), ("wish", &json!(2), &json!("reserved")));
-    socket.until("the end of the place", |message| matches!(message, ServerMessage::Left { .. }).then_some(())).await;
+    assert_eq!(
+        (about.as_str(), &booking["quantity"], &booking["status"]),
+        ("wish", &json!(2), &json!("reserved"))
+    );
+    socket
+        .until("the end of the place", |message| {
+            matches!(message, ServerMessage::Left { .. }).then_some(())
+        })
+        .await;
     let status = sale.status(&stack.gateway(1).by(&fay)).await;
-    assert_eq!((&status["total_in_queue"], &status["active_passes"]), (&json!(0), &json!(0)), "{status}");
+    assert_eq!(
+        (&status["total_in_queue"], &status["active_passes"]),
+        (&json!(0), &json!(0)),
+        "{status}"
+    );
     booked(&stack, 1).await;
 }

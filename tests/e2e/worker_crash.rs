@@ -18,9 +18,18 @@ const PASS_TTL: i64 = 300;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_other_worker_goes_on() {
-    let stack = Stack::servers(Shape { bookings: 1, ..Shape::default() }).await;
-    let queue = json!({"rate_per_second": RATE, "burst": BURST as u32, "pass_ttl_seconds": PASS_TTL});
-    let sale = Draft::new(&[1_000]).queue(queue).paused().create(&stack.operator()).await;
+    let stack = Stack::servers(Shape {
+        bookings: 1,
+        ..Shape::default()
+    })
+    .await;
+    let queue =
+        json!({"rate_per_second": RATE, "burst": BURST as u32, "pass_ttl_seconds": PASS_TTL});
+    let sale = Draft::new(&[1_000])
+        .queue(queue)
+        .paused()
+        .create(&stack.operator())
+        .await;
     let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
     let waiting = queue_all(&urls, &sale, &Visitor::many("waiting", USERS)).await;
     sale.open(&stack.operator()).await;
@@ -40,12 +49,18 @@ async fn the_other_worker_goes_on() {
     let crash = async {
         eventually("the middle of the release", || async {
             let left = sale.status(&gateway.by(&watcher)).await["total_in_queue"].as_u64();
-            left.is_some_and(|left| left <= USERS as u64 * 2 / 3).then_some(())
+            left.is_some_and(|left| left <= USERS as u64 * 2 / 3)
+                .then_some(())
         })
         .await;
         stack.signal(Role::QueueWorker, 0, Signal::Kill);
         let status = sale.status(&gateway.by(&watcher)).await;
-        assert!(status["total_in_queue"].as_u64().is_some_and(|left| left > 0), "it was the middle: {status}");
+        assert!(
+            status["total_in_queue"]
+                .as_u64()
+                .is_some_and(|left| left > 0),
+            "it was the middle: {status}"
+        );
     };
     let (admitted, ()) = tokio::join!(release, crash);
 
@@ -54,17 +69,32 @@ async fn the_other_worker_goes_on() {
     assert_in_order(&admissions, PASS_TTL);
     assert_within_rate(&admissions, PASS_TTL, RATE, BURST);
     let status = sale.status(&gateway.by(&watcher)).await;
-    assert_eq!((&status["active_passes"], &status["total_in_queue"]), (&json!(USERS), &json!(0)), "one pass each");
+    assert_eq!(
+        (&status["active_passes"], &status["total_in_queue"]),
+        (&json!(USERS), &json!(0)),
+        "one pass each"
+    );
 
     // Whatever is still on its way to somebody is the pass they have.
-    everyone(admissions.into_iter().zip(sockets).map(|(admission, mut socket)| async move {
-        socket.say(json!({"type": "join", "event_id": admission.claims.event_id})).await;
-        let pass = |message| match message {
-            ServerMessage::Pass { pass_id, queue_pass, .. } => Some((pass_id.to_string(), queue_pass)),
-            _ => None,
-        };
-        let (pass_id, token) = socket.until("the same pass again", pass).await;
-        assert_eq!((&pass_id, &token), (&admission.claims.jti, &admission.pass));
-    }))
+    everyone(
+        admissions
+            .into_iter()
+            .zip(sockets)
+            .map(|(admission, mut socket)| async move {
+                socket
+                    .say(json!({"type": "join", "event_id": admission.claims.event_id}))
+                    .await;
+                let pass = |message| match message {
+                    ServerMessage::Pass {
+                        pass_id,
+                        queue_pass,
+                        ..
+                    } => Some((pass_id.to_string(), queue_pass)),
+                    _ => None,
+                };
+                let (pass_id, token) = socket.until("the same pass again", pass).await;
+                assert_eq!((&pass_id, &token), (&admission.claims.jti, &admission.pass));
+            }),
+    )
     .await;
 }

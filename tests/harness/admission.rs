@@ -25,15 +25,24 @@ impl Admission {
     /// A pass that has arrived; it is this visitor's for this event.
     pub fn new(visitor: &Visitor, event: &str, pass: &str) -> Self {
         let claims = tokens::pass(pass);
-        assert_eq!((claims.sub.as_str(), claims.event_id.as_str()), (visitor.name.as_str(), event));
-        Self { visitor: visitor.clone(), pass: pass.to_owned(), claims }
+        assert_eq!(
+            (claims.sub.as_str(), claims.event_id.as_str()),
+            (visitor.name.as_str(), event)
+        );
+        Self {
+            visitor: visitor.clone(),
+            pass: pass.to_owned(),
+            claims,
+        }
     }
 
     /// A pass of an earlier line, which nobody has to wait for: good once, as any.
     pub fn of_an_earlier_line(visitor: &Visitor, sale: &Sale, number: u64) -> Self {
         let now = Clock::System.now();
         let grant = Grant {
-            pass_id: format!("earlier-{number}").parse().expect("a pass's id is printable and short"),
+            pass_id: format!("earlier-{number}")
+                .parse()
+                .expect("a pass's id is printable and short"),
             number,
             epoch: "earlier".parse().expect("letters are an epoch"),
             issued_at: now,
@@ -49,7 +58,10 @@ impl Admission {
     pub fn released_ms(&self, pass_ttl_seconds: i64) -> i64 {
         let released = self.claims.end - pass_ttl_seconds * 1000;
         // Later if the line stood still meanwhile: the end was put off by that span.
-        assert!(released.div_euclid(1000) >= self.claims.iat, "iat and end tell of one moment");
+        assert!(
+            released.div_euclid(1000) >= self.claims.iat,
+            "iat and end tell of one moment"
+        );
         released.min(self.claims.iat * 1000 + 999)
     }
 
@@ -61,19 +73,37 @@ impl Admission {
 /// Released in the order of their numbers: whoever has a lower number was not released later. If the line stood still, ends were put off,
 /// of one pass before it was told and of another after, and only the seconds of release are known.
 pub fn assert_in_order(admissions: &[Admission], pass_ttl_seconds: i64) {
-    let stood = admissions.iter().any(|one| one.is_put_off(pass_ttl_seconds));
-    let released = |one: &Admission| if stood { one.claims.iat * 1000 } else { one.released_ms(pass_ttl_seconds) };
-    let mut released: Vec<_> =
-        admissions.iter().map(|one| (released(one), one.claims.num, &one.visitor.name)).collect();
+    let stood = admissions
+        .iter()
+        .any(|one| one.is_put_off(pass_ttl_seconds));
+    let released = |one: &Admission| {
+        if stood {
+            one.claims.iat * 1000
+        } else {
+            one.released_ms(pass_ttl_seconds)
+        }
+    };
+    let mut released: Vec<_> = admissions
+        .iter()
+        .map(|one| (released(one), one.claims.num, &one.visitor.name))
+        .collect();
     released.sort();
     for pair in released.windows(2) {
-        assert!(pair[0].1 < pair[1].1, "{:?} was released before {:?}", pair[0], pair[1]);
+        assert!(
+            pair[0].1 < pair[1].1,
+            "{:?} was released before {:?}",
+            pair[0],
+            pair[1]
+        );
     }
 }
 
 /// Over no window more than burst + rate × time.
 pub fn assert_within_rate(admissions: &[Admission], pass_ttl_seconds: i64, rate: f64, burst: f64) {
-    let mut released: Vec<i64> = admissions.iter().map(|one| one.released_ms(pass_ttl_seconds)).collect();
+    let mut released: Vec<i64> = admissions
+        .iter()
+        .map(|one| one.released_ms(pass_ttl_seconds))
+        .collect();
     released.sort_unstable();
     for (first, from) in released.iter().enumerate() {
         for (last, to) in released.iter().enumerate().skip(first) {
@@ -94,11 +124,21 @@ pub fn assert_within_cap(
     cap: usize,
     handed_in_ms: impl Fn(&Admission) -> i64,
 ) -> usize {
-    let spans: Vec<(i64, i64)> =
-        admissions.iter().map(|one| (one.released_ms(pass_ttl_seconds), handed_in_ms(one))).collect();
-    let at = |moment: i64| spans.iter().filter(|(from, to)| *from <= moment && moment < *to).count();
+    let spans: Vec<(i64, i64)> = admissions
+        .iter()
+        .map(|one| (one.released_ms(pass_ttl_seconds), handed_in_ms(one)))
+        .collect();
+    let at = |moment: i64| {
+        spans
+            .iter()
+            .filter(|(from, to)| *from <= moment && moment < *to)
+            .count()
+    };
     let most = spans.iter().map(|(from, _)| at(*from)).max().unwrap_or(0);
-    assert!(most <= cap, "{most} unused passes at one moment, under a cap of {cap}");
+    assert!(
+        most <= cap,
+        "{most} unused passes at one moment, under a cap of {cap}"
+    );
     most
 }
 
@@ -136,7 +176,10 @@ mod tests {
         let kept = released(&[(2, 1_000), (1, 1_000), (3, 1_100), (4, 1_200), (5, 1_500)]);
         assert_in_order(&kept, TTL);
         assert_within_rate(&kept, TTL, 10.0, 2.0);
-        assert_eq!(assert_within_cap(&kept, TTL, 2, |one| one.released_ms(TTL) + 100), 2);
+        assert_eq!(
+            assert_within_cap(&kept, TTL, 2, |one| one.released_ms(TTL) + 100),
+            2
+        );
     }
 
     #[test]
@@ -148,7 +191,12 @@ mod tests {
     #[test]
     #[should_panic(expected = "3 passes in 0.05 s")]
     fn one_pass_too_many_in_any_window_is_noticed() {
-        assert_within_rate(&released(&[(1, 0), (2, 1_000), (3, 1_020), (4, 1_050)]), TTL, 10.0, 2.0);
+        assert_within_rate(
+            &released(&[(1, 0), (2, 1_000), (3, 1_020), (4, 1_050)]),
+            TTL,
+            10.0,
+            2.0,
+        );
     }
 
     #[test]

@@ -27,12 +27,34 @@ impl Answer {
     /// Checks a refusal: a problem document of this status and code that explains itself. Returns the body.
     #[track_caller]
     pub fn refused(self, status: u16, code: &str) -> Value {
-        assert_eq!((self.status, self.code()), (status, code), "{}: {}", self.asked, self.body);
-        let kind = self.headers.get("content-type").and_then(|kind| kind.to_str().ok());
+        assert_eq!(
+            (self.status, self.code()),
+            (status, code),
+            "{}: {}",
+            self.asked,
+            self.body
+        );
+        let kind = self
+            .headers
+            .get("content-type")
+            .and_then(|kind| kind.to_str().ok());
         assert_eq!(kind, Some("application/problem+json"), "{}", self.asked);
-        assert_eq!(self.body["status"], status, "{}: the document repeats the status", self.asked);
-        let text = |name: &str| self.body[name].as_str().is_some_and(|text| !text.is_empty());
-        assert!(text("type") && text("title") && text("detail"), "{}: {}", self.asked, self.body);
+        assert_eq!(
+            self.body["status"], status,
+            "{}: the document repeats the status",
+            self.asked
+        );
+        let text = |name: &str| {
+            self.body[name]
+                .as_str()
+                .is_some_and(|text| !text.is_empty())
+        };
+        assert!(
+            text("type") && text("title") && text("detail"),
+            "{}: {}",
+            self.asked,
+            self.body
+        );
         self.body
     }
 
@@ -43,7 +65,10 @@ impl Answer {
         let body = self.refused(status, code);
         assert_eq!(body["field"], field, "{asked}: {body}");
         let detail = body["detail"].as_str().unwrap_or_default();
-        assert!(detail.contains(field.rsplit('.').next().unwrap_or(field)), "{asked}: {detail:?} names no {field}");
+        assert!(
+            detail.contains(field.rsplit('.').next().unwrap_or(field)),
+            "{asked}: {detail:?} names no {field}"
+        );
     }
 
     /// The problem's code, or nothing.

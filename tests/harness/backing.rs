@@ -35,34 +35,77 @@ pub struct Backing {
 impl Backing {
     /// Makes it all; with servers of its own, and a delay before the database, where the shape asks for them.
     pub async fn prepare(name: &str, shape: &Shape, scratch: &Scratch) -> Self {
-        let own_nats = if shape.own_nats { Some(NatsServer::start(scratch.path()).await) } else { None };
+        let own_nats = if shape.own_nats {
+            Some(NatsServer::start(scratch.path()).await)
+        } else {
+            None
+        };
         let shared_nats = || environment::server("STANCHION_TEST_NATS_URL");
-        let nats_cluster = if shape.nats_cluster { Some(NatsCluster::start(scratch.path()).await) } else { None };
-        let own_nats_url =
-            own_nats.as_ref().map(|server| &server.url).or(nats_cluster.as_ref().map(|cluster| &cluster.url));
+        let nats_cluster = if shape.nats_cluster {
+            Some(NatsCluster::start(scratch.path()).await)
+        } else {
+            None
+        };
+        let own_nats_url = own_nats
+            .as_ref()
+            .map(|server| &server.url)
+            .or(nats_cluster.as_ref().map(|cluster| &cluster.url));
         let nats_url = own_nats_url.cloned().unwrap_or_else(shared_nats);
         let shared_redis = environment::server("STANCHION_TEST_REDIS_URL");
-        let own_postgres = if shape.own_postgres { Some(PostgresServer::start(scratch.path()).await) } else { None };
+        let own_postgres = if shape.own_postgres {
+            Some(PostgresServer::start(scratch.path()).await)
+        } else {
+            None
+        };
         let shared_postgres = || environment::server("STANCHION_TEST_DATABASE_URL");
-        let postgres_url = own_postgres.as_ref().map_or_else(shared_postgres, |server| server.url.clone());
+        let postgres_url = own_postgres
+            .as_ref()
+            .map_or_else(shared_postgres, |server| server.url.clone());
         let database = Database::create(&postgres_url, name).await;
-        let own_redis = if shape.own_redis { Some(RedisServer::start(scratch.path()).await) } else { None };
+        let own_redis = if shape.own_redis {
+            Some(RedisServer::start(scratch.path()).await)
+        } else {
+            None
+        };
         let cluster = shape.redis_cluster.map(RedisCluster::start);
-        let own_url = own_redis.as_ref().map(|server| &server.url).or(cluster.as_ref().map(|cluster| &cluster.url));
+        let own_url = own_redis
+            .as_ref()
+            .map(|server| &server.url)
+            .or(cluster.as_ref().map(|cluster| &cluster.url));
         let redis_url = own_url.unwrap_or(&shared_redis).clone();
-        let delay = if shape.delayed_database { Some(Delay::before(database.address()).await) } else { None };
+        let delay = if shape.delayed_database {
+            Some(Delay::before(database.address()).await)
+        } else {
+            None
+        };
         let prefix = name.to_owned();
-        Self { database, redis_url, nats_url, prefix, own_redis, own_nats, nats_cluster, own_postgres, cluster, delay }
+        Self {
+            database,
+            redis_url,
+            nats_url,
+            prefix,
+            own_redis,
+            own_nats,
+            nats_cluster,
+            own_postgres,
+            cluster,
+            delay,
+        }
     }
 
     /// Where booking finds the database: behind the delay, where there is one.
     pub fn database_url(&self) -> String {
-        self.delay.as_ref().map_or_else(|| self.database.url.clone(), |delay| at_port(&self.database.url, delay.port))
+        self.delay.as_ref().map_or_else(
+            || self.database.url.clone(),
+            |delay| at_port(&self.database.url, delay.port),
+        )
     }
 
     /// The delay before the database.
     pub fn delay(&self) -> &Delay {
-        self.delay.as_ref().expect("this stack's shape asks for a delayed database")
+        self.delay
+            .as_ref()
+            .expect("this stack's shape asks for a delayed database")
     }
 
     /// The cluster, where there is one.
@@ -77,32 +120,44 @@ impl Backing {
 
     /// A look into Redis.
     pub async fn redis(&self) -> Inspector {
-        Inspector::open(&self.redis_url).await.expect("Redis answers")
+        Inspector::open(&self.redis_url)
+            .await
+            .expect("Redis answers")
     }
 
     /// Its own Redis.
     pub fn redis_server(&mut self) -> &mut RedisServer {
-        self.own_redis.as_mut().expect("this stack's shape asks for a Redis of its own")
+        self.own_redis
+            .as_mut()
+            .expect("this stack's shape asks for a Redis of its own")
     }
 
     /// Its own NATS.
     pub fn nats_server(&mut self) -> &mut NatsServer {
-        self.own_nats.as_mut().expect("this stack's shape asks for a NATS of its own")
+        self.own_nats
+            .as_mut()
+            .expect("this stack's shape asks for a NATS of its own")
     }
 
     /// Its own NATS cluster.
     pub fn nats_cluster(&self) -> &NatsCluster {
-        self.nats_cluster.as_ref().expect("this stack runs on a NATS cluster")
+        self.nats_cluster
+            .as_ref()
+            .expect("this stack runs on a NATS cluster")
     }
 
     /// The same, to start its servers again.
     pub fn nats_cluster_mut(&mut self) -> &mut NatsCluster {
-        self.nats_cluster.as_mut().expect("this stack runs on a NATS cluster")
+        self.nats_cluster
+            .as_mut()
+            .expect("this stack runs on a NATS cluster")
     }
 
     /// Its own PostgreSQL.
     pub fn postgres_server(&mut self) -> &mut PostgresServer {
-        self.own_postgres.as_mut().expect("this stack's shape asks for a PostgreSQL of its own")
+        self.own_postgres
+            .as_mut()
+            .expect("this stack's shape asks for a PostgreSQL of its own")
     }
 
     async fn remove(&self) {
@@ -123,9 +178,12 @@ impl Drop for Backing {
         // The test's runtime may be about to end, and a drop cannot wait for it.
         std::thread::scope(|scope| {
             let removal = scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build();
                 runtime.expect("a runtime").block_on(async {
-                    let _ = tokio::time::timeout(std::time::Duration::from_secs(10), self.remove()).await;
+                    let _ = tokio::time::timeout(std::time::Duration::from_secs(10), self.remove())
+                        .await;
                 });
             });
             let _ = removal.join(); // the servers are there for tests; what is left does not matter to others

@@ -23,7 +23,10 @@ pub struct PublishedMessages {
 impl PublishedMessages {
     /// The messages below this prefix.
     pub fn new(url: &str, prefix: &str) -> Self {
-        Self { url: url.to_owned(), prefix: prefix.to_owned() }
+        Self {
+            url: url.to_owned(),
+            prefix: prefix.to_owned(),
+        }
     }
 
     async fn context(&self) -> jetstream::Context {
@@ -32,17 +35,36 @@ impl PublishedMessages {
     }
 
     async fn stream(&self) -> Option<Stream> {
-        self.context().await.get_stream(self.prefix.to_uppercase()).await.ok()
+        self.context()
+            .await
+            .get_stream(self.prefix.to_uppercase())
+            .await
+            .ok()
     }
 
     /// Everything that was published so far, in order.
     pub async fn all(&self) -> Vec<Published> {
-        let Some(mut stream) = self.stream().await else { return Vec::new() };
-        let state = stream.info().await.expect("the stream tells of itself").state.clone();
+        let Some(mut stream) = self.stream().await else {
+            return Vec::new();
+        };
+        let state = stream
+            .info()
+            .await
+            .expect("the stream tells of itself")
+            .state
+            .clone();
         let mut published = Vec::new();
         for sequence in state.first_sequence.max(1)..=state.last_sequence {
-            let message = stream.get_raw_message(sequence).await.expect("nothing is deleted from the stream");
-            let topic = message.subject.as_str().trim_start_matches(&self.prefix).trim_start_matches('.').to_owned();
+            let message = stream
+                .get_raw_message(sequence)
+                .await
+                .expect("nothing is deleted from the stream");
+            let topic = message
+                .subject
+                .as_str()
+                .trim_start_matches(&self.prefix)
+                .trim_start_matches('.')
+                .to_owned();
             let body = serde_json::from_slice(&message.payload).expect("messages are JSON");
             published.push(Published { topic, body });
         }
@@ -52,8 +74,16 @@ impl PublishedMessages {
     /// How many messages of a topic each booking has.
     pub async fn of_each_booking(&self, topic: &str) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
-        for message in self.all().await.into_iter().filter(|message| message.topic == topic) {
-            let booking = message.body["booking_id"].as_str().expect("messages name their booking").to_owned();
+        for message in self
+            .all()
+            .await
+            .into_iter()
+            .filter(|message| message.topic == topic)
+        {
+            let booking = message.body["booking_id"]
+                .as_str()
+                .expect("messages name their booking")
+                .to_owned();
             *counts.entry(booking).or_default() += 1;
         }
         counts
@@ -61,6 +91,10 @@ impl PublishedMessages {
 
     /// Removes the stream.
     pub async fn remove(&self) {
-        let _ = self.context().await.delete_stream(self.prefix.to_uppercase()).await; // there may be none
+        let _ = self
+            .context()
+            .await
+            .delete_stream(self.prefix.to_uppercase())
+            .await; // there may be none
     }
 }

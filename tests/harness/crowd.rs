@@ -43,7 +43,11 @@ impl Shown {
     /// One more.
     #[track_caller]
     pub fn see(&mut self, position: u64) {
-        assert!(self.0.is_none_or(|before| position <= before), "a position grew from {:?} to {position}", self.0);
+        assert!(
+            self.0.is_none_or(|before| position <= before),
+            "a position grew from {:?} to {position}",
+            self.0
+        );
         self.0 = Some(position);
     }
 }
@@ -107,17 +111,28 @@ async fn by_socket(url: &str, sale: &Sale, visitor: &Visitor, door: &Door) -> Ad
 }
 
 /// Follows the line on a socket that has joined, and acknowledges the pass.
-pub async fn take_pass(socket: &mut Socket, joined: ServerMessage, sale: &Sale, visitor: &Visitor) -> Admission {
+pub async fn take_pass(
+    socket: &mut Socket,
+    joined: ServerMessage,
+    sale: &Sale,
+    visitor: &Visitor,
+) -> Admission {
     let (mut shown, mut number) = (Shown::default(), None);
     let mut message = joined;
     loop {
         match message {
-            ServerMessage::Queued { ticket, position, .. } => {
+            ServerMessage::Queued {
+                ticket, position, ..
+            } => {
                 shown.see(position);
                 number = Some(tokens::ticket_number(&ticket, &visitor.name, &sale.event));
             }
             ServerMessage::Position { position, .. } => shown.see(position),
-            ServerMessage::Pass { pass_id, queue_pass, .. } => {
+            ServerMessage::Pass {
+                pass_id,
+                queue_pass,
+                ..
+            } => {
                 socket.say(json!({"type": "ack", "pass_id": pass_id})).await;
                 let admission = Admission::new(visitor, &sale.event, &queue_pass);
                 assert_eq!(admission.claims.jti, pass_id.as_str());
@@ -150,7 +165,10 @@ async fn by_stream(gateway: &Rest, sale: &Sale, visitor: &Visitor, door: &Door) 
                 }
             }
             "state" => {}
-            _ => panic!("{} waited for a pass and the stream said {event}: {place}", visitor.name),
+            _ => panic!(
+                "{} waited for a pass and the stream said {event}: {place}",
+                visitor.name
+            ),
         }
     }
     panic!("{}'s stream ended before the pass", visitor.name)
@@ -172,12 +190,25 @@ async fn by_polling(gateway: &Rest, sale: &Sale, visitor: &Visitor, door: &Door)
 fn see(shown: &mut Shown, place: &Value, sale: &Sale, visitor: &Visitor) -> Option<Admission> {
     let position = place["position"].as_u64().expect("a place has a position");
     shown.see(position);
-    let ready = place["is_ready"].as_bool().expect("a place says whether it is ready");
+    let ready = place["is_ready"]
+        .as_bool()
+        .expect("a place says whether it is ready");
     assert_eq!(ready, position == 0, "position 0 means ready: {place}");
-    let number = tokens::ticket_number(place["ticket"].as_str().expect("ticket"), &visitor.name, &sale.event);
+    let number = tokens::ticket_number(
+        place["ticket"].as_str().expect("ticket"),
+        &visitor.name,
+        &sale.event,
+    );
     ready.then(|| {
-        let admission = Admission::new(visitor, &sale.event, place["queue_pass"].as_str().expect("the pass"));
-        assert_eq!(admission.claims.num, number, "the pass is for the ticket's number");
+        let admission = Admission::new(
+            visitor,
+            &sale.event,
+            place["queue_pass"].as_str().expect("the pass"),
+        );
+        assert_eq!(
+            admission.claims.num, number,
+            "the pass is for the ticket's number"
+        );
         assert_eq!(place["pass_id"], admission.claims.jti.as_str());
         admission
     })
@@ -187,13 +218,25 @@ fn see(shown: &mut Shown, place: &Value, sale: &Sale, visitor: &Visitor) -> Opti
 pub async fn admit(gateway: &Rest, sale: &Sale, visitor: &Visitor) -> Admission {
     let gateway = gateway.by(visitor);
     let joined = sale.join(&gateway).await;
-    assert!(matches!(joined.status, 200 | 201), "{}: {}", joined.asked, joined.body);
+    assert!(
+        matches!(joined.status, 200 | 201),
+        "{}: {}",
+        joined.asked,
+        joined.body
+    );
     let what = format!("the pass of {}", visitor.name);
     let place = eventually(&what, || async {
         let place = sale.place(&gateway).await.expect(200);
-        place["is_ready"].as_bool().expect("is_ready").then_some(place)
+        place["is_ready"]
+            .as_bool()
+            .expect("is_ready")
+            .then_some(place)
     });
-    Admission::new(visitor, &sale.event, place.await["queue_pass"].as_str().expect("the pass"))
+    Admission::new(
+        visitor,
+        &sale.event,
+        place.await["queue_pass"].as_str().expect("the pass"),
+    )
 }
 
 /// Does the work of everyone at once; the results in no order. A panic in one is the caller's.
@@ -218,8 +261,12 @@ pub async fn everyone<T: Send + 'static>(
 pub async fn admit_all(gateways: &[Rest], sale: &Sale, visitors: &[Visitor]) -> Vec<Admission> {
     let door = Door::default();
     let work = visitors.iter().enumerate().map(|(at, visitor)| {
-        let (gateway, sale, visitor, door) =
-            (gateways[at % gateways.len()].clone(), sale.clone(), visitor.clone(), door.clone());
+        let (gateway, sale, visitor, door) = (
+            gateways[at % gateways.len()].clone(),
+            sale.clone(),
+            visitor.clone(),
+            door.clone(),
+        );
         async move { door.pass(admit(&gateway, &sale, &visitor)).await }
     });
     patiently_long(everyone(work)).await
@@ -232,10 +279,19 @@ async fn patiently_long<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// A socket in line for each visitor, spread over the gateways: the socket, the ticket, the position.
-pub async fn queue_all(urls: &[String], sale: &Sale, visitors: &[Visitor]) -> Vec<(Visitor, Socket, String, u64)> {
+pub async fn queue_all(
+    urls: &[String],
+    sale: &Sale,
+    visitors: &[Visitor],
+) -> Vec<(Visitor, Socket, String, u64)> {
     let door = Door::default();
     let work = visitors.iter().enumerate().map(|(at, visitor)| {
-        let (url, sale, visitor, door) = (urls[at % urls.len()].clone(), sale.clone(), visitor.clone(), door.clone());
+        let (url, sale, visitor, door) = (
+            urls[at % urls.len()].clone(),
+            sale.clone(),
+            visitor.clone(),
+            door.clone(),
+        );
         async move {
             door.pass(async {
                 let mut socket = Socket::open(&url, &visitor).await;

@@ -21,9 +21,18 @@ impl Database {
     /// Creates one on this server.
     pub async fn create(server: &str, name: &str) -> Self {
         run(server, format!("CREATE DATABASE {name}")).await;
-        let options = PgConnectOptions::from_str(server).expect("the URL of a PostgreSQL").database(name);
-        let pool = PgPoolOptions::new().max_connections(2).connect_lazy_with(options);
-        Self { url: renamed(server, name), name: name.to_owned(), server: server.to_owned(), pool }
+        let options = PgConnectOptions::from_str(server)
+            .expect("the URL of a PostgreSQL")
+            .database(name);
+        let pool = PgPoolOptions::new()
+            .max_connections(2)
+            .connect_lazy_with(options);
+        Self {
+            url: renamed(server, name),
+            name: name.to_owned(),
+            server: server.to_owned(),
+            pool,
+        }
     }
 
     /// Its server's `host:port`.
@@ -34,17 +43,28 @@ impl Database {
 
     /// The number that a query answers with.
     pub async fn number(&self, query: &'static str) -> i64 {
-        sqlx::query_scalar(query).fetch_one(&self.pool).await.unwrap_or_else(|error| panic!("{query}: {error}"))
+        sqlx::query_scalar(query)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap_or_else(|error| panic!("{query}: {error}"))
     }
 
     /// Removes it, with whoever is still connected.
     pub async fn remove(&self) {
-        run(&self.server, format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await;
+        run(
+            &self.server,
+            format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
+        )
+        .await;
     }
 }
 
 async fn run(server: &str, statement: String) {
-    let pool = PgPoolOptions::new().max_connections(1).connect(server).await.expect("PostgreSQL answers");
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect(server)
+        .await
+        .expect("PostgreSQL answers");
     sqlx::query(AssertSqlSafe(statement.clone()))
         .execute(&pool)
         .await
@@ -62,7 +82,9 @@ pub fn at_port(url: &str, port: u16) -> String {
 
 /// The URL with another database.
 fn renamed(url: &str, name: &str) -> String {
-    let (address, parameters) = url.split_once('?').map_or((url, None), |(a, p)| (a, Some(p)));
+    let (address, parameters) = url
+        .split_once('?')
+        .map_or((url, None), |(a, p)| (a, Some(p)));
     let (address, _) = address.rsplit_once('/').expect("a URL names a database");
     match parameters {
         Some(parameters) => format!("{address}/{name}?{parameters}"),

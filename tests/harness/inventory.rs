@@ -30,15 +30,28 @@ impl Inventory {
     /// Asks.
     pub async fn of(sale: &Sale, operator: &Rest) -> Self {
         let path = format!("/admin/inventory-status?event_id={}", sale.event);
-        let answer = shopping::insistently(|| operator.get(&path)).await.expect(200);
+        let answer = shopping::insistently(|| operator.get(&path))
+            .await
+            .expect(200);
         let zones = answer["zones"].as_array().expect("zones");
-        let zone =
-            |id: &String| zones.iter().find(|zone| zone["zone_id"] == id.as_str()).expect("every zone is listed");
+        let zone = |id: &String| {
+            zones
+                .iter()
+                .find(|zone| zone["zone_id"] == id.as_str())
+                .expect("every zone is listed")
+        };
         let zones: Vec<ZoneSeats> = sale.zones.iter().map(|id| seats(zone(id))).collect();
         for zone in &zones {
-            assert_eq!(zone.available + zone.held + zone.confirmed, zone.capacity, "no seat is lost or sold twice");
+            assert_eq!(
+                zone.available + zone.held + zone.confirmed,
+                zone.capacity,
+                "no seat is lost or sold twice"
+            );
         }
-        Self { drift: answer["drift"].as_i64().expect("drift"), zones }
+        Self {
+            drift: answer["drift"].as_i64().expect("drift"),
+            zones,
+        }
     }
 
     /// Asks until engine and database agree: an engine is told after the database has decided.
@@ -75,7 +88,16 @@ fn seats(zone: &Value) -> ZoneSeats {
 
 /// The seats that the public catalogue offers, over all zones.
 pub async fn offered(sale: &Sale, booking: &Rest) -> u64 {
-    let event = booking.get(&format!("/events/{}", sale.event)).await.expect(200);
-    let zones = event["shows"][0]["zones"].as_array().expect("zones").clone();
-    zones.iter().map(|zone| zone["available"].as_u64().expect("available")).sum()
+    let event = booking
+        .get(&format!("/events/{}", sale.event))
+        .await
+        .expect(200);
+    let zones = event["shows"][0]["zones"]
+        .as_array()
+        .expect("zones")
+        .clone();
+    zones
+        .iter()
+        .map(|zone| zone["available"].as_u64().expect("available"))
+        .sum()
 }

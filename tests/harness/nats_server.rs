@@ -20,7 +20,9 @@ impl Program for Nats {
 
     fn command(folder: &Path, port: u16) -> Command {
         let mut command = Command::new("nats-server");
-        command.args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"]).arg(folder.join(Self::NAME));
+        command
+            .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"])
+            .arg(folder.join(Self::NAME));
         command
     }
 

@@ -55,7 +55,11 @@ impl<P: Program> OwnServer<P> {
                 return started;
             }
         }
-        panic!("{0} did not start; its log is {0}.log in {1}", P::NAME, folder.display())
+        panic!(
+            "{0} did not start; its log is {0}.log in {1}",
+            P::NAME,
+            folder.display()
+        )
     }
 
     /// Ends it as the signal does.
@@ -86,7 +90,9 @@ impl<P: Program> OwnServer<P> {
 
     /// The same where something may still be in the way, as what a killed server left; whether it serves.
     pub async fn try_again(&mut self) -> bool {
-        let Some(started) = Self::attempt(&self.folder, self.port).await else { return false };
+        let Some(started) = Self::attempt(&self.folder, self.port).await else {
+            return false;
+        };
         *self = started;
         true
     }
@@ -106,7 +112,13 @@ impl<P: Program> OwnServer<P> {
             }
         })
         .await;
-        up.then(|| Self { url, port, folder: folder.to_owned(), process, program: PhantomData })
+        up.then(|| Self {
+            url,
+            port,
+            folder: folder.to_owned(),
+            process,
+            program: PhantomData,
+        })
     }
 }
 

@@ -27,8 +27,20 @@ impl Program for Postgres {
     fn command(folder: &Path, port: u16) -> Command {
         let data = folder.join(Self::NAME);
         let mut command = as_owner(&["--pdeathsig", "QUIT"], "postgres");
-        command.arg("-D").arg(&data).arg("-k").arg(&data).args(["-p", &port.to_string()]);
-        command.args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=on", "-c", "log_min_messages=warning"]);
+        command
+            .arg("-D")
+            .arg(&data)
+            .arg("-k")
+            .arg(&data)
+            .args(["-p", &port.to_string()]);
+        command.args([
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "fsync=on",
+            "-c",
+            "log_min_messages=warning",
+        ]);
         command
     }
 
@@ -51,11 +63,22 @@ impl PostgresServer {
     pub async fn standby(primary: u16, folder: &Path, name: &str) -> Self {
         let data = folder.join(Postgres::NAME);
         own(&data);
-        let primary = format!("host=127.0.0.1 port={primary} user=postgres application_name={name}");
+        let primary =
+            format!("host=127.0.0.1 port={primary} user=postgres application_name={name}");
         let mut copy = as_owner(&[], "pg_basebackup");
-        copy.arg("-D").arg(&data).args(["-d", &primary, "-R", "-X", "stream", "--checkpoint=fast", "--no-sync"]);
+        copy.arg("-D").arg(&data).args([
+            "-d",
+            &primary,
+            "-R",
+            "-X",
+            "stream",
+            "--checkpoint=fast",
+            "--no-sync",
+        ]);
         // What it copies may come through this very process.
-        tokio::task::spawn_blocking(move || succeed(&mut copy)).await.expect("a copy of the primary");
+        tokio::task::spawn_blocking(move || succeed(&mut copy))
+            .await
+            .expect("a copy of the primary");
         Self::start(folder).await
     }
 }
@@ -87,22 +110,40 @@ fn initialise(data: &Path) {
     }
     own(data);
     let mut initdb = as_owner(&[], "initdb");
-    initdb.arg("-D").arg(data).args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]);
+    initdb.arg("-D").arg(data).args([
+        "--username=postgres",
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+    ]);
     succeed(initdb.arg("--no-sync"));
 }
 
 /// Does root run this?
 pub fn runs_as_root() -> bool {
-    let id = Command::new("id").arg("-u").output().expect("id tells who runs this");
+    let id = Command::new("id")
+        .arg("-u")
+        .output()
+        .expect("id tells who runs this");
     id.stdout.trim_ascii() == b"0"
 }
 
 fn owner() -> &'static str {
     let known = Command::new("getent").args(["passwd", "postgres"]).output();
-    if known.is_ok_and(|known| known.status.success()) { "postgres" } else { "nobody" }
+    if known.is_ok_and(|known| known.status.success()) {
+        "postgres"
+    } else {
+        "nobody"
+    }
 }
 
 fn succeed(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

@@ -53,11 +53,22 @@ impl Process {
     /// Starts the command; what it says is added to `name.log` in the folder.
     pub fn start(name: &str, command: &mut Command, folder: &Path) -> Self {
         let log = folder.join(format!("{name}.log"));
-        let file = File::options().create(true).append(true).open(&log).expect("the test's folder can be written");
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .expect("the test's folder can be written");
         let errors = file.try_clone().expect("a file can be opened twice");
         command.stdin(Stdio::null()).stdout(file).stderr(errors);
-        let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
-        Self { pid: child.id(), child: Mutex::new(child), name: name.to_owned(), log }
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        Self {
+            pid: child.id(),
+            child: Mutex::new(child),
+            name: name.to_owned(),
+            log,
+        }
     }
 
     /// Its process id.
@@ -67,13 +78,23 @@ impl Process {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        let sent = Command::new("kill").args([signal.flag(), &self.pid.to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "{} could not be sent {signal:?}", self.name);
+        let sent = Command::new("kill")
+            .args([signal.flag(), &self.pid.to_string()])
+            .status();
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "{} could not be sent {signal:?}",
+            self.name
+        );
     }
 
     /// How it ended, if it has.
     pub fn exit(&self) -> Option<ExitStatus> {
-        self.child.lock().expect("nobody panics with it").try_wait().expect("a child can be waited for")
+        self.child
+            .lock()
+            .expect("nobody panics with it")
+            .try_wait()
+            .expect("a child can be waited for")
     }
 
     /// Waits for its end.
@@ -91,7 +112,10 @@ impl Process {
         let said = self.said();
         let lines: Vec<&str> = said.lines().collect();
         eprintln!("── {} ({} lines) ──", self.name, lines.len());
-        lines.iter().skip(lines.len().saturating_sub(TAIL)).for_each(|line| eprintln!("{line}"));
+        lines
+            .iter()
+            .skip(lines.len().saturating_sub(TAIL))
+            .for_each(|line| eprintln!("{line}"));
     }
 }
 

@@ -36,32 +36,56 @@ pub struct RedisCluster {
 impl RedisCluster {
     /// Starts one; it serves every slot. A replica takes over from a primary that is silent for `dead_after`.
     pub fn start(dead_after: Duration) -> Self {
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("packages are below the repository");
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .expect("packages are below the repository");
         let script = Command::new(repository.join("tests/services/redis-cluster"))
             .arg(dead_after.as_millis().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();
         let mut script = script.expect("tests/services/redis-cluster can be run");
-        let mut lines = BufReader::new(script.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
+        let mut lines = BufReader::new(script.stdout.take().expect("it is piped"))
+            .lines()
+            .map_while(Result::ok);
         let url = lines.next().expect("a cluster that starts");
         let servers = lines.map(|line| {
-            let values: Vec<u32> = line.split(' ').map(|value| value.parse().expect("a number")).collect();
-            let [port, pid, primary] = values[..] else { panic!("three numbers: {line}") };
-            Server { port: port as u16, pid, primary: primary as u16 }
+            let values: Vec<u32> = line
+                .split(' ')
+                .map(|value| value.parse().expect("a number"))
+                .collect();
+            let [port, pid, primary] = values[..] else {
+                panic!("three numbers: {line}")
+            };
+            Server {
+                port: port as u16,
+                pid,
+                primary: primary as u16,
+            }
         });
-        Self { url, servers: servers.collect(), script }
+        Self {
+            url,
+            servers: servers.collect(),
+            script,
+        }
     }
 
     /// The replica that a primary had at the start.
     pub fn replica_of(&self, primary: &Server) -> Server {
-        let is_its = |server: &&Server| server.primary == primary.port && server.port != primary.port;
-        *self.servers.iter().find(is_its).expect("each primary has a replica")
+        let is_its =
+            |server: &&Server| server.primary == primary.port && server.port != primary.port;
+        *self
+            .servers
+            .iter()
+            .find(is_its)
+            .expect("each primary has a replica")
     }
 
     /// The primaries of the start.
     pub fn primaries(&self) -> impl Iterator<Item = &Server> {
-        self.servers.iter().filter(|server| server.primary == server.port)
+        self.servers
+            .iter()
+            .filter(|server| server.primary == server.port)
     }
 }
 
@@ -78,7 +102,10 @@ impl Server {
 
     /// Sends it a signal, as `kill` names it.
     pub fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").arg(signal).arg(self.pid.to_string()).status();
+        let sent = Command::new("kill")
+            .arg(signal)
+            .arg(self.pid.to_string())
+            .status();
         assert!(sent.is_ok_and(|status| status.success()), "it was alive");
     }
 }

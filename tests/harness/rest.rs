@@ -16,13 +16,20 @@ pub struct Rest {
 impl Rest {
     /// Asks this process, as nobody.
     pub fn new(http: &Client, url: &str) -> Self {
-        Self { http: http.clone(), url: url.to_owned(), token: None }
+        Self {
+            http: http.clone(),
+            url: url.to_owned(),
+            token: None,
+        }
     }
 
     /// The same over another client's connections.
     #[must_use]
     pub fn through(&self, http: &Client) -> Self {
-        Self { http: http.clone(), ..self.clone() }
+        Self {
+            http: http.clone(),
+            ..self.clone()
+        }
     }
 
     /// The same as a visitor.
@@ -34,12 +41,17 @@ impl Rest {
     /// The same with this token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
-        Self { token: Some(token.to_owned()), ..self.clone() }
+        Self {
+            token: Some(token.to_owned()),
+            ..self.clone()
+        }
     }
 
     /// A request to this path below `/api/v1`, to be completed and passed to [`Rest::send`].
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}/api/v1{path}", self.url));
+        let request = self
+            .http
+            .request(method, format!("{}/api/v1{path}", self.url));
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -48,7 +60,9 @@ impl Rest {
 
     /// Sends it.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
-        self.attempt(request).await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
+        self.attempt(request)
+            .await
+            .unwrap_or_else(|error| panic!("no answer: {error:?}"))
     }
 
     /// Sends it to a process that may not be there.
@@ -63,7 +77,12 @@ impl Rest {
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             let text = response.text().await?;
             let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-            Ok(Answer { asked: asked.clone(), status, headers, body })
+            Ok(Answer {
+                asked: asked.clone(),
+                status,
+                headers,
+                body,
+            })
         })
         .await
     }
@@ -75,14 +94,19 @@ impl Rest {
 
     /// What the process says of itself at `/health` or `/ready`.
     pub async fn health(&self, path: &str) -> Answer {
-        self.send(self.http.get(format!("{}/{path}", self.url))).await
+        self.send(self.http.get(format!("{}/{path}", self.url)))
+            .await
     }
 
     /// A counter or gauge of the process by its name, labels included; 0 where it was never touched.
     pub async fn metric(&self, name: &str) -> f64 {
         let request = self.http.get(format!("{}/metrics", self.url));
-        let Value::String(text) = self.send(request).await.expect(200) else { return 0.0 };
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        let Value::String(text) = self.send(request).await.expect(200) else {
+            return 0.0;
+        };
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
         value.unwrap_or(0.0)
     }
 

@@ -16,7 +16,11 @@ impl Draft {
     /// Zones of these capacities; passes are released as fast as can be.
     pub fn new(capacities: &[u32]) -> Self {
         let queue = json!({"rate_per_second": 100_000, "burst": 100_000, "max_active": 1_000_000});
-        Self { capacities: capacities.to_vec(), queue, hold_seconds: 600 }
+        Self {
+            capacities: capacities.to_vec(),
+            queue,
+            hold_seconds: 600,
+        }
     }
 
     /// Sets these queue settings.
@@ -55,7 +59,12 @@ impl Draft {
         Sale {
             event: text(&created["event_id"]),
             show: text(&show["show_id"]),
-            zones: show["zones"].as_array().expect("zones").iter().map(|zone| text(&zone["zone_id"])).collect(),
+            zones: show["zones"]
+                .as_array()
+                .expect("zones")
+                .iter()
+                .map(|zone| text(&zone["zone_id"]))
+                .collect(),
             capacities: self.capacities,
         }
     }
@@ -77,12 +86,16 @@ pub struct Sale {
 impl Sale {
     /// Changes how its line is run.
     pub async fn set_queue(&self, operator: &Rest, settings: Value) -> Answer {
-        operator.put(&format!("/admin/events/{}/queue", self.event), &settings).await
+        operator
+            .put(&format!("/admin/events/{}/queue", self.event), &settings)
+            .await
     }
 
     /// Begins or resumes the release.
     pub async fn open(&self, operator: &Rest) {
-        self.set_queue(operator, json!({"state": "open"})).await.expect(200);
+        self.set_queue(operator, json!({"state": "open"}))
+            .await
+            .expect(200);
     }
 
     /// The body of a reservation.
@@ -92,16 +105,23 @@ impl Sale {
 
     /// The state of its line.
     pub async fn status(&self, gateway: &Rest) -> Value {
-        gateway.get(&format!("/queue/status/{}", self.event)).await.expect(200)
+        gateway
+            .get(&format!("/queue/status/{}", self.event))
+            .await
+            .expect(200)
     }
 
     /// The user's place, or why there is none.
     pub async fn place(&self, gateway: &Rest) -> Answer {
-        gateway.get(&format!("/queue/position/{}", self.event)).await
+        gateway
+            .get(&format!("/queue/position/{}", self.event))
+            .await
     }
 
     /// Joins by REST.
     pub async fn join(&self, gateway: &Rest) -> Answer {
-        gateway.post("/queue/join", &json!({"event_id": self.event})).await
+        gateway
+            .post("/queue/join", &json!({"event_id": self.event}))
+            .await
     }
 }

@@ -13,7 +13,8 @@ impl Scratch {
     /// A new folder.
     pub fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("stanchion-e2e-{name}"));
-        fs::create_dir_all(&path).unwrap_or_else(|error| panic!("cannot make {}: {error}", path.display()));
+        fs::create_dir_all(&path)
+            .unwrap_or_else(|error| panic!("cannot make {}: {error}", path.display()));
         Self(path)
     }
 
@@ -31,7 +32,10 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the logs of this test's processes are in {}", self.0.display());
+            eprintln!(
+                "the logs of this test's processes are in {}",
+                self.0.display()
+            );
         } else {
             let _ = fs::remove_dir_all(&self.0); // what is left lies in the system's folder for such things
         }

@@ -17,8 +17,15 @@ pub fn new_key() -> String {
 }
 
 /// One request to reserve.
-pub async fn reserve_once(booking: &Rest, wish: &Value, pass: Option<&str>, key: Option<&str>) -> Answer {
-    let mut request = booking.request(Method::POST, "/bookings/reserve").json(wish);
+pub async fn reserve_once(
+    booking: &Rest,
+    wish: &Value,
+    pass: Option<&str>,
+    key: Option<&str>,
+) -> Answer {
+    let mut request = booking
+        .request(Method::POST, "/bookings/reserve")
+        .json(wish);
     if let Some(pass) = pass {
         request = request.header("X-Queue-Pass", pass);
     }
@@ -44,8 +51,14 @@ pub async fn confirm(booking: &Rest, id: &str) -> Answer {
 pub async fn buy(booking: &Rest, admission: &Admission, wish: &Value) -> Value {
     let reserved = reserve(booking, admission, wish).await.expect(201);
     assert_eq!(reserved["status"], "reserved", "{reserved}");
-    let confirmed = confirm(&booking.by(&admission.visitor), id(&reserved)).await.expect(200);
-    assert_eq!((confirmed["status"].as_str(), id(&confirmed)), (Some("confirmed"), id(&reserved)), "{confirmed}");
+    let confirmed = confirm(&booking.by(&admission.visitor), id(&reserved))
+        .await
+        .expect(200);
+    assert_eq!(
+        (confirmed["status"].as_str(), id(&confirmed)),
+        (Some("confirmed"), id(&reserved)),
+        "{confirmed}"
+    );
     confirmed
 }
 

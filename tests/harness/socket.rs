@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, client_async_with_config,
-    tungstenite::{Message, client::IntoClientRequest, http::HeaderValue, protocol::WebSocketConfig},
+    tungstenite::{
+        Message, client::IntoClientRequest, http::HeaderValue, protocol::WebSocketConfig,
+    },
 };
 use waitingroom::wire::{SUBPROTOCOL, ServerMessage};
 
@@ -36,31 +38,56 @@ impl Socket {
     /// Connects without a word.
     pub async fn silent(url: &str) -> Self {
         let address = url.trim_start_matches("http://");
-        let stream = patiently("a connection", TcpStream::connect(address)).await.expect("the gateway listens");
+        let stream = patiently("a connection", TcpStream::connect(address))
+            .await
+            .expect("the gateway listens");
         Self::over(stream, url).await
     }
 
     /// Connects with hardly any room for what is not read yet, and introduces the visitor.
     pub async fn open_narrow(url: &str, visitor: &Visitor) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_recv_buffer_size(NARROW).expect("a smaller buffer");
-        let address = url.trim_start_matches("http://").parse().expect("the tests' gateways are addresses");
-        let stream = patiently("a connection", socket.connect(address)).await.expect("the gateway listens");
+        socket
+            .set_recv_buffer_size(NARROW)
+            .expect("a smaller buffer");
+        let address = url
+            .trim_start_matches("http://")
+            .parse()
+            .expect("the tests' gateways are addresses");
+        let stream = patiently("a connection", socket.connect(address))
+            .await
+            .expect("the gateway listens");
         Self::over(stream, url).await.introduced(visitor).await
     }
 
     async fn over(stream: TcpStream, url: &str) -> Self {
         let address = format!("{}/api/v1/ws", url.replacen("http", "ws", 1));
         let mut request = address.into_client_request().expect("a URL of a socket");
-        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
+        request.headers_mut().insert(
+            "sec-websocket-protocol",
+            HeaderValue::from_static(SUBPROTOCOL),
+        );
         // The default of 128 KiB for each of hundreds of sockets would be this process's memory, not the server's.
         let config = WebSocketConfig::default().read_buffer_size(4 * 1024);
         stream.set_nodelay(true).expect("a socket that can be set");
-        let connecting = client_async_with_config(request, MaybeTlsStream::Plain(stream), Some(config));
-        let (stream, response) = patiently("a socket", connecting).await.expect("the gateway takes sockets");
-        let protocol = response.headers().get("sec-websocket-protocol").and_then(|name| name.to_str().ok());
-        assert_eq!(protocol, Some(SUBPROTOCOL), "the gateway speaks this protocol");
-        Self { stream, node: String::new() }
+        let connecting =
+            client_async_with_config(request, MaybeTlsStream::Plain(stream), Some(config));
+        let (stream, response) = patiently("a socket", connecting)
+            .await
+            .expect("the gateway takes sockets");
+        let protocol = response
+            .headers()
+            .get("sec-websocket-protocol")
+            .and_then(|name| name.to_str().ok());
+        assert_eq!(
+            protocol,
+            Some(SUBPROTOCOL),
+            "the gateway speaks this protocol"
+        );
+        Self {
+            stream,
+            node: String::new(),
+        }
     }
 
     /// Connects and introduces the visitor.
@@ -70,7 +97,9 @@ impl Socket {
 
     async fn introduced(mut self, visitor: &Visitor) -> Self {
         let socket = &mut self;
-        socket.say(json!({"type": "connect", "token": visitor.token})).await;
+        socket
+            .say(json!({"type": "connect", "token": visitor.token}))
+            .await;
         match socket.hear().await {
             Heard::Said(ServerMessage::Connected { node, user_id, .. }) => {
                 assert_eq!(user_id.as_str(), visitor.name);
@@ -108,7 +137,9 @@ impl Socket {
                     ServerMessage::Heartbeat => {}
                     message => return Heard::Said(message),
                 },
-                Some(Ok(Message::Close(frame))) => return Heard::Closed(frame.map(|frame| frame.code.into())),
+                Some(Ok(Message::Close(frame))) => {
+                    return Heard::Closed(frame.map(|frame| frame.code.into()));
+                }
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return Heard::Closed(None),
             }
@@ -116,7 +147,11 @@ impl Socket {
     }
 
     /// The first message that `wanted` takes; the others are dropped. Panics where the socket ends before.
-    pub async fn until<T>(&mut self, what: &str, mut wanted: impl FnMut(ServerMessage) -> Option<T>) -> T {
+    pub async fn until<T>(
+        &mut self,
+        what: &str,
+        mut wanted: impl FnMut(ServerMessage) -> Option<T>,
+    ) -> T {
         patiently(what, async {
             loop {
                 match self.next().await {
@@ -134,7 +169,8 @@ impl Socket {
 
     /// Joins; the answer is `queued`, `pass` or `error`.
     pub async fn join(&mut self, event: &str, ticket: Option<&str>) -> ServerMessage {
-        self.say(json!({"type": "join", "event_id": event, "ticket": ticket})).await;
+        self.say(json!({"type": "join", "event_id": event, "ticket": ticket}))
+            .await;
         self.until("the answer to a join", |message| {
             use ServerMessage::{Error, Pass, Queued};
             matches!(message, Queued { .. } | Pass { .. } | Error { .. }).then_some(message)
@@ -145,7 +181,9 @@ impl Socket {
     /// Joins and is given a place to wait at: the ticket and the position.
     pub async fn queue(&mut self, event: &str, ticket: Option<&str>) -> (String, u64) {
         match self.join(event, ticket).await {
-            ServerMessage::Queued { ticket, position, .. } => (ticket, position),
+            ServerMessage::Queued {
+                ticket, position, ..
+            } => (ticket, position),
             other => panic!("wanted a place to wait at, got {other:?}"),
         }
     }
@@ -168,7 +206,9 @@ impl Socket {
         patiently("the end of a socket", async {
             loop {
                 match self.stream.next().await {
-                    Some(Ok(Message::Close(frame))) => return (frame.map(|frame| frame.code.into()), bytes),
+                    Some(Ok(Message::Close(frame))) => {
+                        return (frame.map(|frame| frame.code.into()), bytes);
+                    }
                     Some(Ok(message)) => bytes += message.len(),
                     Some(Err(_)) | None => return (None, bytes),
                 }

@@ -138,7 +138,10 @@ impl Stack {
     /// One process with these settings, as variables; an empty one is not set at all.
     pub async fn embedded_with(settings: &[(&'static str, &str)]) -> Self {
         let mut stack = Self::empty(Scratch::new(&name()), None);
-        stack.settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        stack.settings = settings
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect();
         let node = stack.start(Role::Embedded).await;
         stack.nodes.push(node);
         stack
@@ -147,7 +150,10 @@ impl Stack {
     /// One process with these settings that may have so many file descriptors.
     pub async fn embedded_within(descriptors: u32, settings: &[(&'static str, &str)]) -> Self {
         let mut stack = Self::empty(Scratch::new(&name()), None);
-        stack.settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        stack.settings = settings
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect();
         stack.descriptors = Some(descriptors);
         let node = stack.start(Role::Embedded).await;
         stack.nodes.push(node);
@@ -172,11 +178,19 @@ impl Stack {
 
     /// The same on a Redis Cluster, where a primary that is silent for `dead_after` is taken for dead.
     pub async fn on_cluster(dead_after: Duration) -> Self {
-        Self::servers(Shape { redis_cluster: Some(dead_after), ..Shape::default() }).await
+        Self::servers(Shape {
+            redis_cluster: Some(dead_after),
+            ..Shape::default()
+        })
+        .await
     }
 
     fn empty(scratch: Scratch, backing: Option<Backing>) -> Self {
-        let http = Client::builder().no_proxy().tcp_nodelay(true).build().expect("a client");
+        let http = Client::builder()
+            .no_proxy()
+            .tcp_nodelay(true)
+            .build()
+            .expect("a client");
         Self {
             nodes: Vec::new(),
             backing,
@@ -199,8 +213,15 @@ impl Stack {
 
     async fn start(&self, role: Role) -> Node {
         for _ in 0..STARTS {
-            let name = format!("{}-{}", role.command().unwrap_or("embedded"), self.nodes.len());
-            if let Some(node) = self.start_at(role, &name, format!("http://127.0.0.1:{}", ports::free())).await {
+            let name = format!(
+                "{}-{}",
+                role.command().unwrap_or("embedded"),
+                self.nodes.len()
+            );
+            if let Some(node) = self
+                .start_at(role, &name, format!("http://127.0.0.1:{}", ports::free()))
+                .await
+            {
                 return node;
             }
         }
@@ -215,7 +236,10 @@ impl Stack {
             return Some(node);
         }
         let said = node.process.said();
-        assert!(said.contains("cannot serve on"), "{name} ended at once:\n{said}");
+        assert!(
+            said.contains("cannot serve on"),
+            "{name} ended at once:\n{said}"
+        );
         None
     }
 
@@ -255,24 +279,32 @@ impl Stack {
     fn usual_command(&self, role: Role, url: &str) -> Command {
         let mut command = self.bare_command();
         command.args(role.command());
-        command.env("STANCHION_LISTEN", url.trim_start_matches("http://")).env(PACE_SLOW_MS, NEVER_SLOW_MS);
+        command
+            .env("STANCHION_LISTEN", url.trim_start_matches("http://"))
+            .env(PACE_SLOW_MS, NEVER_SLOW_MS);
         command.env(LAME_DUCK_SECONDS, "0"); // nobody here looks at readiness before asking
         if role != Role::QueueWorker {
-            command.env("STANCHION_JWT_SECRET", JWT_SECRET).env("STANCHION_PASS_SECRET", PASS_SECRET);
+            command
+                .env("STANCHION_JWT_SECRET", JWT_SECRET)
+                .env("STANCHION_PASS_SECRET", PASS_SECRET);
             command.env("STANCHION_GUESTS", "true");
         }
         let Some(backing) = &self.backing else {
             command.env("STANCHION_DATA_DIR", self.scratch.join("data"));
             return command;
         };
-        command.env("STANCHION_REDIS_URL", &backing.redis_url).env("STANCHION_REDIS_PREFIX", &backing.prefix);
+        command
+            .env("STANCHION_REDIS_URL", &backing.redis_url)
+            .env("STANCHION_REDIS_PREFIX", &backing.prefix);
         match role {
             Role::Gateway => {
                 command.env("STANCHION_BOOKING_URL", &self.node(Role::Booking, 0).url);
             }
             Role::Booking => {
                 command.env("STANCHION_DATABASE_URL", backing.database_url());
-                command.env("STANCHION_NATS_URL", &backing.nats_url).env("STANCHION_NATS_PREFIX", &backing.prefix);
+                command
+                    .env("STANCHION_NATS_URL", &backing.nats_url)
+                    .env("STANCHION_NATS_PREFIX", &backing.prefix);
             }
             Role::QueueWorker | Role::Embedded => {}
         }
@@ -286,7 +318,10 @@ impl Stack {
             Some(descriptors) => {
                 let mut limited = Command::new("bash");
                 limited
-                    .args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")])
+                    .args([
+                        "-c",
+                        &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""),
+                    ])
                     .arg(environment::binary());
                 limited
             }
@@ -300,7 +335,9 @@ impl Stack {
 
     async fn migrate(&self) {
         let mut command = self.bare_command();
-        command.arg("migrate").env("STANCHION_DATABASE_URL", &self.backing().database.url);
+        command
+            .arg("migrate")
+            .env("STANCHION_DATABASE_URL", &self.backing().database.url);
         let process = Process::start("migrate", &mut command, self.scratch.path());
         let ended = process.ended().await;
         assert!(ended.success(), "migrate: {}", process.said());
@@ -310,16 +347,29 @@ impl Stack {
     pub async fn hand_over(&self, arguments: &[&str]) -> String {
         let backing = self.backing();
         let mut command = self.bare_command();
-        command.arg("handover").args(arguments).env("STANCHION_DATABASE_URL", &backing.database.url);
-        command.env("STANCHION_REDIS_URL", &backing.redis_url).env("STANCHION_REDIS_PREFIX", &backing.prefix);
+        command
+            .arg("handover")
+            .args(arguments)
+            .env("STANCHION_DATABASE_URL", &backing.database.url);
+        command
+            .env("STANCHION_REDIS_URL", &backing.redis_url)
+            .env("STANCHION_REDIS_PREFIX", &backing.prefix);
         let process = Process::start("handover", &mut command, self.scratch.path());
         let ended = process.ended().await;
-        assert!(ended.success(), "handover {arguments:?}: {}", process.said());
+        assert!(
+            ended.success(),
+            "handover {arguments:?}: {}",
+            process.said()
+        );
         process.said()
     }
 
     fn node(&self, role: Role, at: usize) -> &Node {
-        let nodes: Vec<&Node> = self.nodes.iter().filter(|node| node.role.serves(role)).collect();
+        let nodes: Vec<&Node> = self
+            .nodes
+            .iter()
+            .filter(|node| node.role.serves(role))
+            .collect();
         nodes[at % nodes.len()]
     }
 
@@ -330,7 +380,10 @@ impl Stack {
 
     /// How many gateways there are.
     pub fn gateways(&self) -> usize {
-        self.nodes.iter().filter(|node| node.role.serves(Role::Gateway)).count()
+        self.nodes
+            .iter()
+            .filter(|node| node.role.serves(Role::Gateway))
+            .count()
     }
 
     /// A gateway's URL; counts round, so that clients can be spread by their number.
@@ -380,7 +433,10 @@ impl Stack {
 
     /// Its own Redis is killed, and starts again with what was saved last.
     pub async fn roll_redis_back(&mut self) {
-        self.backing_mut().redis_server().lose_what_was_not_saved().await;
+        self.backing_mut()
+            .redis_server()
+            .lose_what_was_not_saved()
+            .await;
     }
 
     /// Sends a signal to one process of a role.
@@ -403,7 +459,11 @@ impl Stack {
     pub async fn start_again_after_its_end(&mut self, role: Role, at: usize) {
         self.ended(role, at).await;
         let url = self.node(role, at).url.clone();
-        let at = self.nodes.iter().position(|node| node.url == url).expect("the node is one of ours");
+        let at = self
+            .nodes
+            .iter()
+            .position(|node| node.url == url)
+            .expect("the node is one of ours");
         let node = self.start_at(role, &format!("anew-{at}"), url).await;
         self.nodes[at] = node.expect("its port is free again");
     }

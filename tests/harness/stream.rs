@@ -26,13 +26,24 @@ impl PositionStream {
     pub async fn wishing(gateway: &Rest, sale: &Sale, wish: &[Value]) -> Self {
         let wish = [("wish", Value::from(wish).to_string())];
         let query = Url::parse_with_params("http://query", wish).expect("a URL with a query");
-        let path = format!("/queue/position/{}/stream?{}", sale.event, query.query().unwrap_or_default());
+        let path = format!(
+            "/queue/position/{}/stream?{}",
+            sale.event,
+            query.query().unwrap_or_default()
+        );
         let request = gateway.request(Method::GET, &path);
         let request = request.header("accept", "text/event-stream");
-        let response = patiently("a stream", request.send()).await.expect("the gateway answers");
+        let response = patiently("a stream", request.send())
+            .await
+            .expect("the gateway answers");
         check(&response);
-        let body = response.bytes_stream().map(|bytes| bytes.map(|bytes| bytes.to_vec()).unwrap_or_default());
-        Self { body: body.boxed(), read: String::new() }
+        let body = response
+            .bytes_stream()
+            .map(|bytes| bytes.map(|bytes| bytes.to_vec()).unwrap_or_default());
+        Self {
+            body: body.boxed(),
+            read: String::new(),
+        }
     }
 
     /// The next event's name and data; nothing where the stream has ended.
@@ -45,22 +56,39 @@ impl PositionStream {
                     return event;
                 }
             }
-            let read = tokio::time::timeout(PATIENCE, self.body.next()).await.expect("a stream is never silent");
+            let read = tokio::time::timeout(PATIENCE, self.body.next())
+                .await
+                .expect("a stream is never silent");
             self.read += std::str::from_utf8(&read?).expect("a stream is text");
         }
     }
 }
 
 fn check(response: &Response) {
-    let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    assert_eq!((response.status().as_u16(), kind), (200, "text/event-stream"));
+    let kind = response
+        .headers()
+        .get("content-type")
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    assert_eq!(
+        (response.status().as_u16(), kind),
+        (200, "text/event-stream")
+    );
 }
 
 /// One block of the stream; nothing for a comment.
 fn parse(block: &str) -> Option<(String, Value)> {
-    let field =
-        |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned());
+    let field = |name: &str| {
+        block
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(|value| value.trim().to_owned())
+    };
     let data = field("data:")?;
-    let data = serde_json::from_str(&data).unwrap_or_else(|error| panic!("the stream said {data}: {error}"));
-    Some((field("event:").unwrap_or_else(|| "message".to_owned()), data))
+    let data = serde_json::from_str(&data)
+        .unwrap_or_else(|error| panic!("the stream said {data}: {error}"));
+    Some((
+        field("event:").unwrap_or_else(|| "message".to_owned()),
+        data,
+    ))
 }

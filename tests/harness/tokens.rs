@@ -55,12 +55,18 @@ pub struct TicketClaims {
 
 /// A user's token.
 pub fn user(name: &str) -> String {
-    signed(&json!({"sub": name, "exp": now_ms() / 1000 + 3600}), JWT_SECRET)
+    signed(
+        &json!({"sub": name, "exp": now_ms() / 1000 + 3600}),
+        JWT_SECRET,
+    )
 }
 
 /// An operator's token.
 pub fn operator() -> String {
-    signed(&json!({"sub": "operator", "role": "admin", "exp": now_ms() / 1000 + 3600}), JWT_SECRET)
+    signed(
+        &json!({"sub": "operator", "role": "admin", "exp": now_ms() / 1000 + 3600}),
+        JWT_SECRET,
+    )
 }
 
 /// Any claims, signed with any secret.
@@ -82,7 +88,11 @@ pub fn ticket(token: &str) -> TicketClaims {
 /// The number that a genuine ticket of this user for this event gives.
 pub fn ticket_number(token: &str, user: &str, event: &str) -> u64 {
     let claims = ticket(token);
-    assert_eq!((claims.sub.as_str(), claims.event_id.as_str()), (user, event), "a ticket names its user and event");
+    assert_eq!(
+        (claims.sub.as_str(), claims.event_id.as_str()),
+        (user, event),
+        "a ticket names its user and event"
+    );
     claims.num
 }
 
@@ -92,5 +102,7 @@ fn opened<T: DeserializeOwned>(token: &str) -> T {
     validation.validate_exp = false;
     validation.required_spec_claims.clear();
     let key = DecodingKey::from_secret(PASS_SECRET.as_bytes());
-    decode(token, &key, &validation).unwrap_or_else(|error| panic!("{token} is not genuine: {error}")).claims
+    decode(token, &key, &validation)
+        .unwrap_or_else(|error| panic!("{token} is not genuine: {error}"))
+        .claims
 }

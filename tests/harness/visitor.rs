@@ -21,6 +21,8 @@ impl Visitor {
 
     /// As many, named `prefix-0`, `prefix-1`, ….
     pub fn many(prefix: &str, count: usize) -> Vec<Self> {
-        (0..count).map(|at| Self::new(format!("{prefix}-{at}"))).collect()
+        (0..count)
+            .map(|at| Self::new(format!("{prefix}-{at}")))
+            .collect()
     }
 }

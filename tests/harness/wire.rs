@@ -53,14 +53,22 @@ impl RedisWire {
         let shared = Arc::new(Shared::default());
         let mut work = JoinSet::new();
         work.spawn(carry(listener, server, Arc::clone(&shared)));
-        Self { url, shared, _work: work }
+        Self {
+            url,
+            shared,
+            _work: work,
+        }
     }
 
     /// Kills every connection that listens by now; how many there were. Later connections live.
     pub fn silence_listeners(&self) -> usize {
         let connections = self.shared.connections.lock();
-        let listening = connections.iter().filter(|one| one.listens.load(Ordering::Acquire));
-        listening.filter(|one| !one.dead.swap(true, Ordering::AcqRel)).count()
+        let listening = connections
+            .iter()
+            .filter(|one| one.listens.load(Ordering::Acquire));
+        listening
+            .filter(|one| !one.dead.swap(true, Ordering::AcqRel))
+            .count()
     }
 
     /// Ends every connection; whoever connects is turned away.
@@ -81,10 +89,13 @@ async fn carry(listener: TcpListener, server: SocketAddr, shared: Arc<Shared>) {
         if *is_cut.borrow() {
             continue;
         }
-        let Ok(server) = TcpStream::connect(server).await else { continue };
+        let Ok(server) = TcpStream::connect(server).await else {
+            continue;
+        };
         let connection = Arc::new(Connection::default());
         shared.connections.lock().push(Arc::clone(&connection));
-        let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+        let ((from_client, to_client), (from_server, to_server)) =
+            (client.into_split(), server.into_split());
         let both = join(
             copy(from_client, to_server, Arc::clone(&connection), true),
             copy(from_server, to_client, connection, false),
@@ -96,13 +107,23 @@ async fn carry(listener: TcpListener, server: SocketAddr, shared: Arc<Shared>) {
 }
 
 /// Carries bytes one way. On a dead wire they vanish; the ends stay open.
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, connection: Arc<Connection>, watches: bool) {
+async fn copy(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    connection: Arc<Connection>,
+    watches: bool,
+) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        if watches && bytes[..count].windows(SUBSCRIBE.len()).any(|word| word.eq_ignore_ascii_case(SUBSCRIBE)) {
+        if watches
+            && bytes[..count]
+                .windows(SUBSCRIBE.len())
+                .any(|word| word.eq_ignore_ascii_case(SUBSCRIBE))
+        {
             connection.listens.store(true, Ordering::Release);
         }
-        if !connection.dead.load(Ordering::Acquire) && to.write_all(&bytes[..count]).await.is_err() {
+        if !connection.dead.load(Ordering::Acquire) && to.write_all(&bytes[..count]).await.is_err()
+        {
             return;
         }
     }

@@ -12,7 +12,10 @@ use futures_util::{StreamExt, stream};
 use waitingroom::{
     absence::Presence,
     clock::Clock,
-    engine::{Join, JoinOutcome, SharedEngine, gathering::Gathering, memory::MemoryEngine, redis::RedisEngine},
+    engine::{
+        Join, JoinOutcome, SharedEngine, gathering::Gathering, memory::MemoryEngine,
+        redis::RedisEngine,
+    },
     ids::UserId,
     lifecycle::Lifecycle,
     line::QueueSettings,
@@ -32,7 +35,11 @@ impl Way {
     async fn join(&self, join: Join) {
         let outcome = match self {
             Self::OneByOne(engine) => engine.join(&join, Clock::System.now()).await,
-            Self::Gathered(gathering) => gathering.join(join.event_id, &join.user, join.presence, join.ticket).await,
+            Self::Gathered(gathering) => {
+                gathering
+                    .join(join.event_id, &join.user, join.presence, join.ticket)
+                    .await
+            }
         };
         assert!(matches!(outcome, Ok(JoinOutcome::Joined(_))), "{outcome:?}");
     }
@@ -43,10 +50,16 @@ async fn main() {
     let (redis, _) = redis::engine().await;
     let memory: SharedEngine = Arc::new(MemoryEngine::new());
     println!("{USERS} joins | at once | joins/s | Redis CPU µs/join | own CPU µs/join");
-    for (name, engine) in [("redis", Arc::new(redis.clone()) as SharedEngine), ("memory", memory)] {
+    for (name, engine) in [
+        ("redis", Arc::new(redis.clone()) as SharedEngine),
+        ("memory", memory),
+    ] {
         for at_once in [1, 16, 256, 4_096] {
             let gathering = Gathering::new(engine.clone(), Clock::System, Lifecycle::new().0);
-            let ways = [("one by one", Way::OneByOne(engine.clone())), ("gathered", Way::Gathered(gathering))];
+            let ways = [
+                ("one by one", Way::OneByOne(engine.clone())),
+                ("gathered", Way::Gathered(gathering)),
+            ];
             for (how, way) in ways {
                 measure(&format!("{name}, {how}"), &engine, &redis, &way, at_once).await;
             }
@@ -54,18 +67,33 @@ async fn main() {
     }
 }
 
-async fn measure(name: &str, engine: &SharedEngine, redis: &RedisEngine, way: &Way, at_once: usize) {
+async fn measure(
+    name: &str,
+    engine: &SharedEngine,
+    redis: &RedisEngine,
+    way: &Way,
+    at_once: usize,
+) {
     let users = if at_once == 1 { USERS / 10 } else { USERS };
     let event = cost::open(engine.as_ref(), QueueSettings::default()).await;
     let (before, began) = (Cost::until_now(redis).await, Instant::now());
     let joins = stream::iter(0..users).map(|number| async move {
         let user: UserId = format!("user-{number}").parse().unwrap();
         let presence = Presence::Node("node".parse().unwrap());
-        way.join(Join { event_id: event, user, presence, ticket: None }).await;
+        way.join(Join {
+            event_id: event,
+            user,
+            presence,
+            ticket: None,
+        })
+        .await;
     });
     joins.buffer_unordered(at_once).collect::<()>().await;
     let took = began.elapsed().as_secs_f64();
     let (redis_used, own_used) = before.since(redis, users).await;
-    println!("{name} | {at_once} | {:.0} | {redis_used:.1} | {own_used:.1}", users as f64 / took);
+    println!(
+        "{name} | {at_once} | {:.0} | {redis_used:.1} | {own_used:.1}",
+        users as f64 / took
+    );
     engine.remove(event).await.unwrap();
 }

@@ -47,14 +47,28 @@ async fn measure(engine: &RedisEngine, size: usize) {
     let requests = requests(event, granted(engine, event, users).await);
     let before = Cost::until_now(engine).await;
     for batch in requests.chunks(size) {
-        let outcomes = engine.reserve_all(event, batch, Clock::System.now()).await.unwrap();
-        assert!(outcomes.iter().all(|outcome| *outcome == ReserveOutcome::Held), "{outcomes:?}");
+        let outcomes = engine
+            .reserve_all(event, batch, Clock::System.now())
+            .await
+            .unwrap();
+        assert!(
+            outcomes
+                .iter()
+                .all(|outcome| *outcome == ReserveOutcome::Held),
+            "{outcomes:?}"
+        );
     }
     let (redis_holds, own_holds) = before.since(engine, users).await;
     let before = Cost::until_now(engine).await;
     for batch in requests.chunks(size) {
-        let settlements: Vec<_> = batch.iter().map(|request| (request.booking_id, Settlement::Committed)).collect();
-        engine.settle(event, &settlements, Clock::System.now()).await.unwrap();
+        let settlements: Vec<_> = batch
+            .iter()
+            .map(|request| (request.booking_id, Settlement::Committed))
+            .collect();
+        engine
+            .settle(event, &settlements, Clock::System.now())
+            .await
+            .unwrap();
     }
     let (redis_commits, own_commits) = before.since(engine, users).await;
     println!("{size} | {redis_holds:.1} · {redis_commits:.1} | {own_holds:.1} · {own_commits:.1}");
@@ -64,11 +78,17 @@ async fn measure(engine: &RedisEngine, size: usize) {
 /// Everybody has joined, and has a pass.
 async fn granted(engine: &RedisEngine, event: EventId, users: usize) -> Vec<(UserId, Grant)> {
     let presence = Presence::Node("node".parse().unwrap());
-    engine.report_node(event, &"node".parse().unwrap(), Clock::System.now()).await.unwrap();
+    engine
+        .report_node(event, &"node".parse().unwrap(), Clock::System.now())
+        .await
+        .unwrap();
     let joins: Vec<_> = (0..users)
         .map(|number| Action {
             user: format!("user-{number}").parse().unwrap(),
-            what: Act::Join { presence: presence.clone(), ticket: None },
+            what: Act::Join {
+                presence: presence.clone(),
+                ticket: None,
+            },
         })
         .collect();
     for batch in joins.chunks(ACTIONS_LIMIT) {
@@ -78,18 +98,43 @@ async fn granted(engine: &RedisEngine, event: EventId, users: usize) -> Vec<(Use
     let mut granted = Vec::new();
     while granted.len() < users {
         let batch = Uuid::new_v4().simple().to_string();
-        let released =
-            engine.release(event, &batch, 1_000, Share::default(), Scope::Whole, Clock::System.now()).await.unwrap();
-        granted.extend(released.granted.into_iter().map(|pass| (pass.user, pass.what)));
+        let released = engine
+            .release(
+                event,
+                &batch,
+                1_000,
+                Share::default(),
+                Scope::Whole,
+                Clock::System.now(),
+            )
+            .await
+            .unwrap();
+        granted.extend(
+            released
+                .granted
+                .into_iter()
+                .map(|pass| (pass.user, pass.what)),
+        );
     }
     granted
 }
 
 async fn load_seats(engine: &RedisEngine, event: EventId) {
-    let zones = (0..ZONES).map(|zone| ZoneSeats { zone_id: zone_id(zone), available: 1_000_000 }).collect();
-    let snapshot = SeatSnapshot { zones, ..SeatSnapshot::default() };
+    let zones = (0..ZONES)
+        .map(|zone| ZoneSeats {
+            zone_id: zone_id(zone),
+            available: 1_000_000,
+        })
+        .collect();
+    let snapshot = SeatSnapshot {
+        zones,
+        ..SeatSnapshot::default()
+    };
     engine.begin_sync(event, Clock::System.now()).await.unwrap();
-    engine.load_seats(event, &snapshot, Clock::System.now()).await.unwrap();
+    engine
+        .load_seats(event, &snapshot, Clock::System.now())
+        .await
+        .unwrap();
 }
 
 fn zone_id(number: u128) -> ZoneId {
@@ -105,7 +150,10 @@ fn requests(event_id: EventId, granted: Vec<(UserId, Grant)>) -> Vec<Reserve> {
         pass_id: pass.pass_id,
         pass_epoch: pass.epoch,
         pass_expires_at: pass.expires_at,
-        idempotency: Some((format!("attempt-{number}").parse().unwrap(), "0123456789abcdef0123456789abcdef".into())),
+        idempotency: Some((
+            format!("attempt-{number}").parse().unwrap(),
+            "0123456789abcdef0123456789abcdef".into(),
+        )),
         booking_id: Uuid::now_v7().into(),
         hold_expires_at: Clock::System.now().plus(Duration::from_secs(600)),
         user_limit: 4,

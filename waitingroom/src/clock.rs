@@ -75,7 +75,8 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("must be an RFC 3339 date and time"))
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom("must be an RFC 3339 date and time"))
     }
 }
 
@@ -140,17 +141,25 @@ impl Clock {
     /// # Errors
     /// Says how wrong it is.
     pub fn check(&self) -> Result<(), String> {
-        let Self::Steady(steady) = self else { return Ok(()) };
+        let Self::Steady(steady) = self else {
+            return Ok(());
+        };
         let steady = steady.lock();
         let ahead = steady.host_ahead_ms as f64 / 1000.0;
-        if steady.host_is_right() { Ok(()) } else { Err(format!("this host's clock is {ahead} s ahead")) }
+        if steady.host_is_right() {
+            Ok(())
+        } else {
+            Err(format!("this host's clock is {ahead} s ahead"))
+        }
     }
 
     /// The current moment.
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => {
-                let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let elapsed = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
                 Timestamp(elapsed.as_millis() as i64)
             }
             Self::Steady(steady) => steady.lock().shown(Instant::now()),
@@ -179,7 +188,12 @@ pub struct Steady {
 
 impl Steady {
     fn new(start: Timestamp, at: Instant) -> Self {
-        Self { shown: start.millis() as f64, at, behind: 0.0, host_ahead_ms: 0 }
+        Self {
+            shown: start.millis() as f64,
+            at,
+            behind: 0.0,
+            host_ahead_ms: 0,
+        }
     }
 
     /// How much of the way to the right time is made up for by `now`, and what is shown then.
@@ -197,7 +211,11 @@ impl Steady {
         (_, self.shown) = self.course(now);
         self.at = now.max(self.at);
         let behind = right.millis() as f64 - self.shown;
-        self.behind = if behind.abs() <= error.as_secs_f64() * 1000.0 { 0.0 } else { behind };
+        self.behind = if behind.abs() <= error.as_secs_f64() * 1000.0 {
+            0.0
+        } else {
+            behind
+        };
     }
 
     fn host_is_right(&self) -> bool {
@@ -218,10 +236,26 @@ mod tests {
         clock.follow(ms(4_600_000), Duration::ZERO, start);
         assert_eq!(clock.shown(start + 3 * second), ms(1_003_150));
         clock.follow(ms(1_003_000), Duration::ZERO, start + 3 * second);
-        assert_eq!(clock.shown(start + 4 * second), ms(1_004_100), "it never stands still");
-        assert_eq!(clock.shown(start + 60 * second), ms(1_060_000), "and is right in the end");
-        clock.follow(ms(1_060_020), Duration::from_millis(30), start + 60 * second);
-        assert_eq!(clock.shown(start + 61 * second), ms(1_061_000), "what may be an error of the measurement is none");
+        assert_eq!(
+            clock.shown(start + 4 * second),
+            ms(1_004_100),
+            "it never stands still"
+        );
+        assert_eq!(
+            clock.shown(start + 60 * second),
+            ms(1_060_000),
+            "and is right in the end"
+        );
+        clock.follow(
+            ms(1_060_020),
+            Duration::from_millis(30),
+            start + 60 * second,
+        );
+        assert_eq!(
+            clock.shown(start + 61 * second),
+            ms(1_061_000),
+            "what may be an error of the measurement is none"
+        );
     }
 
     #[test]
@@ -229,10 +263,20 @@ mod tests {
         let clock = Clock::steady(Clock::System.now());
         clock.follow(Clock::System.now(), Duration::ZERO);
         assert_eq!(clock.check(), Ok(()));
-        clock.follow(Clock::System.now().minus(Duration::from_secs(90)), Duration::from_secs(1));
+        clock.follow(
+            Clock::System.now().minus(Duration::from_secs(90)),
+            Duration::from_secs(1),
+        );
         assert_eq!(clock.check(), Ok(()), "told with too much doubt");
-        clock.follow(Clock::System.now().minus(Duration::from_secs(90)), Duration::ZERO);
-        assert!(clock.check().unwrap_err().contains("90"), "{:?}", clock.check());
+        clock.follow(
+            Clock::System.now().minus(Duration::from_secs(90)),
+            Duration::ZERO,
+        );
+        assert!(
+            clock.check().unwrap_err().contains("90"),
+            "{:?}",
+            clock.check()
+        );
     }
 
     #[test]

@@ -90,7 +90,10 @@ impl Unserved {
     /// The same in at most so many runs of each kind; see [`Numbers::in_runs`].
     #[must_use]
     pub fn in_runs(self, most: usize, head: u64) -> Self {
-        Self { waiting: self.waiting.in_runs(most, head), returned: self.returned.in_runs(most, head) }
+        Self {
+            waiting: self.waiting.in_runs(most, head),
+            returned: self.returned.in_runs(most, head),
+        }
     }
 }
 
@@ -196,7 +199,11 @@ impl Acted {
     /// # Errors
     /// [`EngineError::Deciding`], [`EngineError::Full`], [`EngineError::Recovering`]; or it is another's.
     pub fn joined(self) -> Result<JoinOutcome, EngineError> {
-        if let Self::Joined(outcome) = self { Ok(outcome) } else { Err(self.unexpected()) }
+        if let Self::Joined(outcome) = self {
+            Ok(outcome)
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     /// The answer to [`Act::Resume`] and [`Act::BringBack`].
@@ -204,15 +211,27 @@ impl Acted {
     /// # Errors
     /// As [`Acted::joined`].
     pub fn found(self) -> Result<Option<Place>, EngineError> {
-        if let Self::Found(place) = self { Ok(place) } else { Err(self.unexpected()) }
+        if let Self::Found(place) = self {
+            Ok(place)
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     fn left(self) -> Result<Option<Vec<NodeId>>, EngineError> {
-        if let Self::Left(nodes) = self { Ok(nodes) } else { Err(self.unexpected()) }
+        if let Self::Left(nodes) = self {
+            Ok(nodes)
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     fn done(self) -> Result<bool, EngineError> {
-        if let Self::Done(done) = self { Ok(done) } else { Err(self.unexpected()) }
+        if let Self::Done(done) = self {
+            Ok(done)
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     fn unexpected(&self) -> EngineError {
@@ -308,7 +327,12 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Begins the event's line unless it is already open; an open one stays as it is, its settings too, since whoever asks may
     /// know older ones. Returns the epoch in force.
-    async fn open(&self, event: EventId, opening: &Opening, now: Timestamp) -> Result<Epoch, EngineError>;
+    async fn open(
+        &self,
+        event: EventId,
+        opening: &Opening,
+        now: Timestamp,
+    ) -> Result<Epoch, EngineError>;
 
     /// Replaces the settings.
     async fn configure(&self, event: EventId, settings: &QueueSettings) -> Result<(), EngineError>;
@@ -343,20 +367,42 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Carries out what users of one event do, in this order, in one step; the answers are in the same order. To every user it is
     /// as if each action were a step of its own, all at `now`. At most [`ACTIONS_LIMIT`] actions.
-    async fn act(&self, event: EventId, actions: &[Action], now: Timestamp) -> Result<Vec<Acted>, EngineError>;
+    async fn act(
+        &self,
+        event: EventId,
+        actions: &[Action],
+        now: Timestamp,
+    ) -> Result<Vec<Acted>, EngineError>;
 
     /// [`Engine::act`] with one action.
-    async fn act_alone(&self, event: EventId, user: &UserId, what: Act, now: Timestamp) -> Result<Acted, EngineError> {
-        let actions = [Action { user: user.clone(), what }];
-        self.act(event, &actions, now).await?.pop().ok_or_else(mixed_up)
+    async fn act_alone(
+        &self,
+        event: EventId,
+        user: &UserId,
+        what: Act,
+        now: Timestamp,
+    ) -> Result<Acted, EngineError> {
+        let actions = [Action {
+            user: user.clone(),
+            what,
+        }];
+        self.act(event, &actions, now)
+            .await?
+            .pop()
+            .ok_or_else(mixed_up)
     }
 
     /// Takes a place at the end, or finds the user's own; marks them present. One user, one place: while a hold that used their pass
     /// is not committed, [`EngineError::Deciding`]. While the line is being rebuilt, a place that cannot be found is
     /// [`EngineError::Recovering`] unless the ticket brings it back; in `resume` and `leave` likewise.
     async fn join(&self, join: &Join, now: Timestamp) -> Result<JoinOutcome, EngineError> {
-        let what = Act::Join { presence: join.presence.clone(), ticket: join.ticket.clone() };
-        self.act_alone(join.event_id, &join.user, what, now).await?.joined()
+        let what = Act::Join {
+            presence: join.presence.clone(),
+            ticket: join.ticket.clone(),
+        };
+        self.act_alone(join.event_id, &join.user, what, now)
+            .await?
+            .joined()
     }
 
     /// Finds the user's own place and marks them present; `None` where they have none. Presence by [`Presence::Poll`] also
@@ -368,7 +414,9 @@ pub trait Engine: Send + Sync + 'static {
         presence: &Presence,
         now: Timestamp,
     ) -> Result<Option<Place>, EngineError> {
-        self.act_alone(event, user, Act::Resume(presence.clone()), now).await?.found()
+        self.act_alone(event, user, Act::Resume(presence.clone()), now)
+            .await?
+            .found()
     }
 
     /// As `join` with this ticket, but nothing where the ticket brings no place back: never a new number. `told` is the position that the user
@@ -382,18 +430,36 @@ pub trait Engine: Send + Sync + 'static {
         told: Option<u64>,
         now: Timestamp,
     ) -> Result<Option<Place>, EngineError> {
-        let what = Act::BringBack { presence: presence.clone(), ticket: ticket.clone(), told };
+        let what = Act::BringBack {
+            presence: presence.clone(),
+            ticket: ticket.clone(),
+            told,
+        };
         self.act_alone(event, user, what, now).await?.found()
     }
 
     /// The node holds no connection of the user any more.
-    async fn detach(&self, event: EventId, user: &UserId, node: &NodeId, now: Timestamp) -> Result<(), EngineError> {
-        self.act_alone(event, user, Act::Detach(node.clone()), now).await?.done().map(drop)
+    async fn detach(
+        &self,
+        event: EventId,
+        user: &UserId,
+        node: &NodeId,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
+        self.act_alone(event, user, Act::Detach(node.clone()), now)
+            .await?
+            .done()
+            .map(drop)
     }
 
     /// Gives the place, or the pass, up. Answers the nodes that may hold connections of the user, who are to be told; nothing where
     /// there was no place. [`EngineError::Deciding`] as for [`Engine::join`].
-    async fn leave(&self, event: EventId, user: &UserId, now: Timestamp) -> Result<Option<Vec<NodeId>>, EngineError> {
+    async fn leave(
+        &self,
+        event: EventId,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<Option<Vec<NodeId>>, EngineError> {
         self.act_alone(event, user, Act::Leave, now).await?.left()
     }
 
@@ -405,17 +471,30 @@ pub trait Engine: Send + Sync + 'static {
         pass: &PassId,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
-        self.act_alone(event, user, Act::Acknowledge(pass.clone()), now).await?.done()
+        self.act_alone(event, user, Act::Acknowledge(pass.clone()), now)
+            .await?
+            .done()
     }
 
     /// A node's sign of life: its connections count as presence until [`crate::absence::NODE_TIMEOUT`] later. False where it had
     /// been silent for longer, or was never heard of: its users may have been taken for absent, and the node has to
     /// [`Engine::resume`] each of them.
-    async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<bool, EngineError>;
+    async fn report_node(
+        &self,
+        event: EventId,
+        node: &NodeId,
+        now: Timestamp,
+    ) -> Result<bool, EngineError>;
 
     /// The node has brought back everybody whom it remembers of an earlier incarnation than this one. With the last of
     /// [`Opening::awaited`] the line is not being rebuilt any more, and releases. Without effect in another incarnation, and from any other node.
-    async fn all_back(&self, event: EventId, node: &NodeId, epoch: &Epoch, now: Timestamp) -> Result<(), EngineError>;
+    async fn all_back(
+        &self,
+        event: EventId,
+        node: &NodeId,
+        epoch: &Epoch,
+        now: Timestamp,
+    ) -> Result<(), EngineError>;
 
     /// One admission step: expires passes, takes unacknowledged ones back, drops places of users absent past grace, then
     /// releases in order of numbers as many present users as rate, cap, seats and `limit` allow. `share` is the part of the
@@ -445,9 +524,18 @@ pub trait Engine: Send + Sync + 'static {
     ) -> Result<Vec<ReserveOutcome>, EngineError>;
 
     /// The same for one request.
-    async fn reserve(&self, request: &Reserve, now: Timestamp) -> Result<ReserveOutcome, EngineError> {
-        let outcomes = self.reserve_all(request.event_id, std::slice::from_ref(request), now).await?;
-        outcomes.into_iter().next().ok_or_else(|| EngineError::Unavailable("no answer to a reservation".into()))
+    async fn reserve(
+        &self,
+        request: &Reserve,
+        now: Timestamp,
+    ) -> Result<ReserveOutcome, EngineError> {
+        let outcomes = self
+            .reserve_all(request.event_id, std::slice::from_ref(request), now)
+            .await?;
+        outcomes
+            .into_iter()
+            .next()
+            .ok_or_else(|| EngineError::Unavailable("no answer to a reservation".into()))
     }
 
     /// Carries out what the database decided, in order. Unknown holds are left alone.
@@ -476,7 +564,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Some of the users whose seats are counted, from `cursor` on (nothing: from the beginning), and the cursor of the next ones; nothing behind
     /// the last. Whoever is counted all the time is among them at least once.
-    async fn counted_users(&self, event: EventId, cursor: &str) -> Result<(Vec<UserId>, String), EngineError>;
+    async fn counted_users(
+        &self,
+        event: EventId,
+        cursor: &str,
+    ) -> Result<(Vec<UserId>, String), EngineError>;
 
     /// Stops new holds for at most `SYNC_WINDOW` and remembers settlements until [`Engine::load_seats`]. Returns how many holds
     /// still wait for their commit.
@@ -484,7 +576,12 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Replaces the inventory by the database's and ends the sync. Pending holds that the snapshot lacks are kept;
     /// settlements since [`Engine::begin_sync`] are applied to it.
-    async fn load_seats(&self, event: EventId, snapshot: &SeatSnapshot, now: Timestamp) -> Result<(), EngineError>;
+    async fn load_seats(
+        &self,
+        event: EventId,
+        snapshot: &SeatSnapshot,
+        now: Timestamp,
+    ) -> Result<(), EngineError>;
 }
 
 /// What an admission step sees to.

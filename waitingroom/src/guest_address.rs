@@ -36,12 +36,20 @@ impl AddressKey {
     /// A key of the secret of passes.
     pub fn new(secret: &Secret) -> Self {
         let secret = secret.expose().as_bytes();
-        Self { signing: EncodingKey::from_secret(secret), verifying: DecodingKey::from_secret(secret) }
+        Self {
+            signing: EncodingKey::from_secret(secret),
+            verifying: DecodingKey::from_secret(secret),
+        }
     }
 
     /// The header's value for this user.
     pub fn vouch(&self, user: &UserId, address: IpAddr) -> Option<String> {
-        let signature = crypto::sign(said(user, address).as_bytes(), &self.signing, Algorithm::HS256).ok()?;
+        let signature = crypto::sign(
+            said(user, address).as_bytes(),
+            &self.signing,
+            Algorithm::HS256,
+        )
+        .ok()?;
         Some(format!("{address} {signature}"))
     }
 
@@ -50,7 +58,12 @@ impl AddressKey {
         let (address, signature) = value.split_once(' ')?;
         let address = address.parse().ok()?;
         let message = said(user, address);
-        let genuine = crypto::verify(signature, message.as_bytes(), &self.verifying, Algorithm::HS256);
+        let genuine = crypto::verify(
+            signature,
+            message.as_bytes(),
+            &self.verifying,
+            Algorithm::HS256,
+        );
         genuine.unwrap_or(false).then_some(address)
     }
 }
@@ -66,9 +79,12 @@ mod tests {
 
     #[test]
     fn an_address_is_believed_for_the_user_that_it_was_vouched_for() {
-        let (key, other) =
-            (AddressKey::new(&"the-pass-secret-here".into()), AddressKey::new(&"another-secret-here".into()));
-        let (ann, bob): (UserId, UserId) = ("guest-ann".parse().unwrap(), "guest-bob".parse().unwrap());
+        let (key, other) = (
+            AddressKey::new(&"the-pass-secret-here".into()),
+            AddressKey::new(&"another-secret-here".into()),
+        );
+        let (ann, bob): (UserId, UserId) =
+            ("guest-ann".parse().unwrap(), "guest-bob".parse().unwrap());
         for address in ["203.0.113.9", "2001:db8::1"] {
             let address = address.parse().unwrap();
             let value = key.vouch(&ann, address).unwrap();
@@ -88,7 +104,10 @@ mod tests {
             ("::ffff:203.0.113.9", "203.0.113.0"),
             ("2001:db8:1:2:3:4:5:6", "2001:db8:1::"),
         ] {
-            assert_eq!(network(address.parse().unwrap()), of.parse::<IpAddr>().unwrap());
+            assert_eq!(
+                network(address.parse().unwrap()),
+                of.parse::<IpAddr>().unwrap()
+            );
         }
     }
 }

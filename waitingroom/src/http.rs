@@ -42,7 +42,11 @@ pub fn operations(lifecycle: Lifecycle, checks: Vec<(&'static str, Check)>) -> R
 }
 
 /// The same where `alive` says whether only a restart would help: then `/health` fails.
-pub fn operations_of(lifecycle: Lifecycle, checks: Vec<(&'static str, Check)>, alive: Option<Check>) -> Router {
+pub fn operations_of(
+    lifecycle: Lifecycle,
+    checks: Vec<(&'static str, Check)>,
+    alive: Option<Check>,
+) -> Router {
     let ready = move || {
         let (lifecycle, checks) = (lifecycle.clone(), checks.clone());
         async move { readiness(&lifecycle, &checks).await }
@@ -79,19 +83,30 @@ async fn readiness(lifecycle: &Lifecycle, checks: &[(&'static str, Check)]) -> R
 
 async fn metrics() -> Response {
     let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, format)], telemetry::render_metrics()).into_response()
+    (
+        [(header::CONTENT_TYPE, format)],
+        telemetry::render_metrics(),
+    )
+        .into_response()
 }
 
 /// The routes of a process, completed by what holds for all of them: problems for unknown paths and methods,
 /// headers, request metrics.
 pub fn complete(router: Router) -> Router {
-    router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).layer(from_fn(observe))
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(observe))
 }
 
 /// Counts answers and their time by route and status, and gives each the headers that all carry. One layer: each costs a
 /// request two allocations and a copy of everything below it.
 async fn observe(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |path| path.as_str()).to_owned();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unmatched", |path| path.as_str())
+        .to_owned();
     let started = std::time::Instant::now();
     let mut response = next.run(request).await;
     security_headers(response.headers_mut());
@@ -108,12 +123,23 @@ pub async fn not_found() -> Problem {
 
 /// The answer for a method that a path does not know.
 async fn method_not_allowed() -> Problem {
-    Problem::new(Code::MethodNotAllowed, "this path does not answer this method")
+    Problem::new(
+        Code::MethodNotAllowed,
+        "this path does not answer this method",
+    )
 }
 
 /// Headers that every answer carries.
 fn security_headers(headers: &mut HeaderMap) {
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
 }

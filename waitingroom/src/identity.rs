@@ -98,7 +98,12 @@ impl Authenticator {
     /// # Errors
     /// A document that is no key set, or one of which no key is left.
     pub fn new(config: &IdentityConfig) -> Result<Self, JwksError> {
-        let set = config.jwks.as_deref().map(KeySet::parse).transpose()?.unwrap_or_default();
+        let set = config
+            .jwks
+            .as_deref()
+            .map(KeySet::parse)
+            .transpose()?
+            .unwrap_or_default();
         for left_out in &set.left_out {
             tracing::warn!(key = left_out.key, reason = %left_out.reason, "a key of the key set is left out");
         }
@@ -107,9 +112,20 @@ impl Authenticator {
         Ok(Self(Arc::new(Keys {
             hs256: config.jwt_secret.as_ref().map(symmetric),
             set,
-            guest: guest.map(|s| (EncodingKey::from_secret(s.expose().as_bytes()), symmetric(s))),
-            users: Expected { issuer: config.issuer.clone(), audience: config.audience.clone() },
-            guests: Expected { issuer: Some(GUEST_ISSUER.into()), audience: None },
+            guest: guest.map(|s| {
+                (
+                    EncodingKey::from_secret(s.expose().as_bytes()),
+                    symmetric(s),
+                )
+            }),
+            users: Expected {
+                issuer: config.issuer.clone(),
+                audience: config.audience.clone(),
+            },
+            guests: Expected {
+                issuer: Some(GUEST_ISSUER.into()),
+                audience: None,
+            },
             clock: config.clock.clone(),
         })))
     }
@@ -119,8 +135,12 @@ impl Authenticator {
     /// # Errors
     /// 401 with what is wrong: missing, malformed, not genuine, expired.
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<Identity, Problem> {
-        let value = headers.get(header::AUTHORIZATION).ok_or_else(|| refused("the Authorization header is missing"))?;
-        let text = value.to_str().map_err(|_| refused("the Authorization header is not text"))?;
+        let value = headers
+            .get(header::AUTHORIZATION)
+            .ok_or_else(|| refused("the Authorization header is missing"))?;
+        let text = value
+            .to_str()
+            .map_err(|_| refused("the Authorization header is not text"))?;
         let token = text
             .split_once(' ')
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
@@ -146,15 +166,28 @@ impl Authenticator {
         claims.check(&self.0.users, self.0.clock.now())?;
         let user = claims.user()?;
         if user.as_str().starts_with(GUEST_PREFIX) {
-            return Err(refused("the token's sub begins with 'guest-', which only guests of this service may"));
+            return Err(refused(
+                "the token's sub begins with 'guest-', which only guests of this service may",
+            ));
         }
-        Ok(Identity { user, admin: claims.is_admin(), guest: None, expires_at: claims.expires_at()? })
+        Ok(Identity {
+            user,
+            admin: claims.is_admin(),
+            guest: None,
+            expires_at: claims.expires_at()?,
+        })
     }
 
     /// `None` where the token was not signed as a guest's: passes and tickets are signed with the same secret.
     fn guest(&self, token: &Token<'_>) -> Option<Result<Identity, Problem>> {
-        let (_, key) = self.0.guest.as_ref().filter(|_| token.algorithm == Algorithm::HS256)?;
-        let claims = Claims::parse(token).ok().filter(|_| token.is_signed_by(key))?;
+        let (_, key) = self
+            .0
+            .guest
+            .as_ref()
+            .filter(|_| token.algorithm == Algorithm::HS256)?;
+        let claims = Claims::parse(token)
+            .ok()
+            .filter(|_| token.is_signed_by(key))?;
         match claims.check(&self.0.guests, self.0.clock.now()) {
             Ok(()) => Some(Self::known_guest(&claims)),
             Err(problem) if problem.code == Code::TokenExpired => Some(Err(problem)),
@@ -165,8 +198,15 @@ impl Authenticator {
     fn known_guest(claims: &Claims) -> Result<Identity, Problem> {
         let expires_at = claims.expires_at()?;
         // Releases before this one did not write it down.
-        let issued_at = claims.issued_at().unwrap_or_else(|| expires_at.minus(GUEST_LIFE));
-        Ok(Identity { user: claims.user()?, admin: false, guest: Some(issued_at), expires_at })
+        let issued_at = claims
+            .issued_at()
+            .unwrap_or_else(|| expires_at.minus(GUEST_LIFE));
+        Ok(Identity {
+            user: claims.user()?,
+            admin: false,
+            guest: Some(issued_at),
+            expires_at,
+        })
     }
 
     fn verify(&self, token: &Token<'_>) -> Result<(), Problem> {
@@ -175,9 +215,19 @@ impl Authenticator {
                 let key = self.0.hs256.as_ref().ok_or_else(|| token.unaccepted())?;
                 token.is_signed_by(key)
             }
-            _ => self.0.set.candidates(token)?.any(|key| token.is_signed_by(key)),
+            _ => self
+                .0
+                .set
+                .candidates(token)?
+                .any(|key| token.is_signed_by(key)),
         };
-        if genuine { Ok(()) } else { Err(refused("the token is not genuine: its signature is not its key's")) }
+        if genuine {
+            Ok(())
+        } else {
+            Err(refused(
+                "the token is not genuine: its signature is not its key's",
+            ))
+        }
     }
 
     /// Are guest identities allowed here?
@@ -186,10 +236,21 @@ impl Authenticator {
     }
 
     /// A new guest's token; `None` where guests are not allowed.
-    pub fn mint_guest(&self, user: &UserId, now: Timestamp, expires_at: Timestamp) -> Option<String> {
+    pub fn mint_guest(
+        &self,
+        user: &UserId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Option<String> {
         let (key, _) = self.0.guest.as_ref()?;
         let (exp, iat) = (expires_at.seconds(), now.seconds());
-        let claims = Minted { sub: user, exp, iat, role: None, iss: Some(GUEST_ISSUER) };
+        let claims = Minted {
+            sub: user,
+            exp,
+            iat,
+            role: None,
+            iss: Some(GUEST_ISSUER),
+        };
         encode(&Header::new(Algorithm::HS256), &claims, key).ok()
     }
 }
@@ -202,8 +263,19 @@ pub fn mint_user_token(
     now: Timestamp,
     life: Duration,
 ) -> Option<String> {
-    let claims = Minted { sub: user, exp: now.plus(life).seconds(), iat: now.seconds(), role, iss: None };
-    encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret.expose().as_bytes())).ok()
+    let claims = Minted {
+        sub: user,
+        exp: now.plus(life).seconds(),
+        iat: now.seconds(),
+        role,
+        iss: None,
+    };
+    encode(
+        &Header::new(Algorithm::HS256),
+        &claims,
+        &EncodingKey::from_secret(secret.expose().as_bytes()),
+    )
+    .ok()
 }
 
 impl Identity {
@@ -219,7 +291,10 @@ impl Identity {
     pub fn operator(self) -> Result<Self, Problem> {
         match self.admin {
             true => Ok(self),
-            false => Err(Problem::new(Code::Forbidden, "this needs a token with role \"admin\"")),
+            false => Err(Problem::new(
+                Code::Forbidden,
+                "this needs a token with role \"admin\"",
+            )),
         }
     }
 }

@@ -107,7 +107,9 @@ impl Lifecycle {
     pub async fn finish(&self, patience: Duration) -> bool {
         self.begin_drain();
         self.tasks.close();
-        let in_time = tokio::time::timeout(patience, self.tasks.wait()).await.is_ok();
+        let in_time = tokio::time::timeout(patience, self.tasks.wait())
+            .await
+            .is_ok();
         self.stop.cancel();
         in_time
     }
@@ -121,7 +123,9 @@ mod tests {
     async fn a_crash_is_reported_and_a_drain_ends_the_rest() {
         let (lifecycle, mut crashes) = Lifecycle::new();
         let looping = lifecycle.clone();
-        lifecycle.spawn("loop", async move { while looping.pause(Duration::from_millis(1)).await {} });
+        lifecycle.spawn("loop", async move {
+            while looping.pause(Duration::from_millis(1)).await {}
+        });
         lifecycle.spawn("bad", async { panic!("on purpose") });
         assert_eq!(crashes.next().await, "bad");
         assert!(lifecycle.finish(Duration::from_secs(5)).await);

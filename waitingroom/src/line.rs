@@ -141,7 +141,9 @@ impl QueueSettings {
             burst: patch.burst.unwrap_or(self.burst),
             max_active: patch.max_active.unwrap_or(self.max_active),
             pass_ttl_seconds: patch.pass_ttl_seconds.unwrap_or(self.pass_ttl_seconds),
-            claim_window_seconds: patch.claim_window_seconds.unwrap_or(self.claim_window_seconds),
+            claim_window_seconds: patch
+                .claim_window_seconds
+                .unwrap_or(self.claim_window_seconds),
             grace_seconds: patch.grace_seconds.unwrap_or(self.grace_seconds),
             max_in_line: patch.max_in_line.unwrap_or(self.max_in_line),
             message,
@@ -167,27 +169,58 @@ impl QueueSettings {
 impl QueuePatch {
     fn check(&self) -> Result<(), InvalidSetting> {
         let rate = self.rate_per_second.unwrap_or(0.0);
-        check("rate_per_second", "a number from 0 to 100000", (0.0..=100_000.0).contains(&rate))?;
+        check(
+            "rate_per_second",
+            "a number from 0 to 100000",
+            (0.0..=100_000.0).contains(&rate),
+        )?;
         let within = |value: Option<u32>, from, to| value.is_none_or(|v| (from..=to).contains(&v));
         check("burst", "from 1 to 100000", within(self.burst, 1, 100_000))?;
-        check("max_active", "from 1 to 1000000", within(self.max_active, 1, 1_000_000))?;
-        check("pass_ttl_seconds", "from 1 to 86400", within(self.pass_ttl_seconds, 1, 86_400))?;
-        check("claim_window_seconds", "from 1 to 3600", within(self.claim_window_seconds, 1, 3_600))?;
-        check("grace_seconds", "from 0 to 86400", within(self.grace_seconds, 0, 86_400))?;
-        let line = self.max_in_line.is_none_or(|v| (1..=10_000_000).contains(&v));
+        check(
+            "max_active",
+            "from 1 to 1000000",
+            within(self.max_active, 1, 1_000_000),
+        )?;
+        check(
+            "pass_ttl_seconds",
+            "from 1 to 86400",
+            within(self.pass_ttl_seconds, 1, 86_400),
+        )?;
+        check(
+            "claim_window_seconds",
+            "from 1 to 3600",
+            within(self.claim_window_seconds, 1, 3_600),
+        )?;
+        check(
+            "grace_seconds",
+            "from 0 to 86400",
+            within(self.grace_seconds, 0, 86_400),
+        )?;
+        let line = self
+            .max_in_line
+            .is_none_or(|v| (1..=10_000_000).contains(&v));
         check("max_in_line", "from 1 to 10000000", line)?;
-        check("message", "at most 500 printable characters", self.message.as_deref().is_none_or(is_message))
+        check(
+            "message",
+            "at most 500 printable characters",
+            self.message.as_deref().is_none_or(is_message),
+        )
     }
 }
 
 /// Lines may be broken; other control characters are nothing to read, and PostgreSQL takes no NUL.
 fn is_message(text: &str) -> bool {
-    let readable = |character: char| !character.is_control() || matches!(character, '\n' | '\r' | '\t');
+    let readable =
+        |character: char| !character.is_control() || matches!(character, '\n' | '\r' | '\t');
     text.chars().count() <= 500 && text.chars().all(readable)
 }
 
 fn check(field: &'static str, range: &'static str, holds: bool) -> Result<(), InvalidSetting> {
-    if holds { Ok(()) } else { Err(InvalidSetting { field, range }) }
+    if holds {
+        Ok(())
+    } else {
+        Err(InvalidSetting { field, range })
+    }
 }
 
 /// A pass as the engine keeps it. Its token is a pure function of these values and the signing key, so it is minted
@@ -243,7 +276,11 @@ pub struct Place {
 impl Place {
     /// The position that was told before, where that is known.
     pub fn told_before(&self) -> Option<u64> {
-        if let Told::Before(position) = self.told { Some(position) } else { None }
+        if let Told::Before(position) = self.told {
+            Some(position)
+        } else {
+            None
+        }
     }
 }
 
@@ -337,29 +374,107 @@ mod tests {
     #[test]
     fn a_patch_changes_what_it_names_and_nothing_else() {
         let before = QueueSettings::default();
-        let patch = QueuePatch { rate_per_second: Some(5.0), ..QueuePatch::default() };
+        let patch = QueuePatch {
+            rate_per_second: Some(5.0),
+            ..QueuePatch::default()
+        };
         let after = before.with(&patch).unwrap();
-        assert_eq!(after, QueueSettings { rate_per_second: 5.0, ..before });
+        assert_eq!(
+            after,
+            QueueSettings {
+                rate_per_second: 5.0,
+                ..before
+            }
+        );
     }
 
     #[test]
     fn settings_out_of_range_are_refused_by_name() {
         let bad = [
-            (QueuePatch { rate_per_second: Some(-1.0), ..QueuePatch::default() }, "rate_per_second"),
-            (QueuePatch { rate_per_second: Some(f64::NAN), ..QueuePatch::default() }, "rate_per_second"),
-            (QueuePatch { burst: Some(0), ..QueuePatch::default() }, "burst"),
-            (QueuePatch { max_active: Some(0), ..QueuePatch::default() }, "max_active"),
-            (QueuePatch { pass_ttl_seconds: Some(0), ..QueuePatch::default() }, "pass_ttl_seconds"),
-            (QueuePatch { claim_window_seconds: Some(0), ..QueuePatch::default() }, "claim_window_seconds"),
-            (QueuePatch { grace_seconds: Some(90_000), ..QueuePatch::default() }, "grace_seconds"),
-            (QueuePatch { max_in_line: Some(0), ..QueuePatch::default() }, "max_in_line"),
-            (QueuePatch { message: Some("x".repeat(501)), ..QueuePatch::default() }, "message"),
-            (QueuePatch { message: Some("a\0b".into()), ..QueuePatch::default() }, "message"),
+            (
+                QueuePatch {
+                    rate_per_second: Some(-1.0),
+                    ..QueuePatch::default()
+                },
+                "rate_per_second",
+            ),
+            (
+                QueuePatch {
+                    rate_per_second: Some(f64::NAN),
+                    ..QueuePatch::default()
+                },
+                "rate_per_second",
+            ),
+            (
+                QueuePatch {
+                    burst: Some(0),
+                    ..QueuePatch::default()
+                },
+                "burst",
+            ),
+            (
+                QueuePatch {
+                    max_active: Some(0),
+                    ..QueuePatch::default()
+                },
+                "max_active",
+            ),
+            (
+                QueuePatch {
+                    pass_ttl_seconds: Some(0),
+                    ..QueuePatch::default()
+                },
+                "pass_ttl_seconds",
+            ),
+            (
+                QueuePatch {
+                    claim_window_seconds: Some(0),
+                    ..QueuePatch::default()
+                },
+                "claim_window_seconds",
+            ),
+            (
+                QueuePatch {
+                    grace_seconds: Some(90_000),
+                    ..QueuePatch::default()
+                },
+                "grace_seconds",
+            ),
+            (
+                QueuePatch {
+                    max_in_line: Some(0),
+                    ..QueuePatch::default()
+                },
+                "max_in_line",
+            ),
+            (
+                QueuePatch {
+                    message: Some("x".repeat(501)),
+                    ..QueuePatch::default()
+                },
+                "message",
+            ),
+            (
+                QueuePatch {
+                    message: Some("a\0b".into()),
+                    ..QueuePatch::default()
+                },
+                "message",
+            ),
         ];
         for (patch, field) in bad {
-            assert_eq!(QueueSettings::default().with(&patch).unwrap_err().field, field);
+            assert_eq!(
+                QueueSettings::default().with(&patch).unwrap_err().field,
+                field
+            );
         }
-        let lines = QueuePatch { message: Some("Doors at eight.\r\n\tBe there.".into()), ..QueuePatch::default() };
-        assert_eq!(QueueSettings::default().with(&lines).unwrap().message, lines.message);
+        let lines = QueuePatch {
+            message: Some("Doors at eight.\r\n\tBe there.".into()),
+            ..QueuePatch::default()
+        };
+        assert_eq!(
+            QueueSettings::default().with(&lines).unwrap().message,
+            lines.message
+        );
     }
 }

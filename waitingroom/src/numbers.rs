@@ -49,7 +49,9 @@ impl Numbers {
         }
         let (mut first, mut last) = (first, last);
         // The last run that begins at or before the end may reach into the new one, and so may those before it.
-        while let Some((known_first, known_last)) = self.runs.range(..=last.saturating_add(1)).next_back() {
+        while let Some((known_first, known_last)) =
+            self.runs.range(..=last.saturating_add(1)).next_back()
+        {
             if known_last.saturating_add(1) < first {
                 break;
             }
@@ -63,7 +65,9 @@ impl Numbers {
 
     /// Takes a number out; false where it is not one of them.
     pub fn take(&mut self, number: u64) -> bool {
-        let Some((first, last)) = self.run_around(number) else { return false };
+        let Some((first, last)) = self.run_around(number) else {
+            return false;
+        };
         self.runs.remove(&first);
         if first < number {
             self.runs.insert(first, number - 1);
@@ -76,8 +80,13 @@ impl Numbers {
 
     /// Those that are not above `limit`.
     pub fn up_to(&self, limit: u64) -> Self {
-        let runs = self.runs.range(..=limit).map(|(first, last)| (*first, (*last).min(limit)));
-        Self { runs: runs.collect() }
+        let runs = self
+            .runs
+            .range(..=limit)
+            .map(|(first, last)| (*first, (*last).min(limit)));
+        Self {
+            runs: runs.collect(),
+        }
     }
 
     /// The same in at most so many runs, none of it left out: where there are more, the last of them takes in all up to `end`.
@@ -185,8 +194,14 @@ mod tests {
         let odd: Numbers = (0..100).map(|number| 2 * number + 1).collect();
         let fewer = odd.clone().in_runs(10, 300);
         assert_eq!(fewer.runs().count(), 10);
-        assert!((1..=19).all(|number| fewer.contains(number) == odd.contains(number)), "the lowest are exact");
-        assert!((19..=300).all(|number| fewer.contains(number)), "all others count as well");
+        assert!(
+            (1..=19).all(|number| fewer.contains(number) == odd.contains(number)),
+            "the lowest are exact"
+        );
+        assert!(
+            (19..=300).all(|number| fewer.contains(number)),
+            "all others count as well"
+        );
         assert_eq!(odd.clone().in_runs(100, 300), odd);
     }
 

@@ -53,7 +53,12 @@ pub struct PaceRules {
 impl Default for PaceRules {
     /// A tenth; 250 ms; one in twenty; one half.
     fn default() -> Self {
-        Self { floor: 0.1, slow: Duration::from_millis(250), error_share: 0.05, queue_share: 0.5 }
+        Self {
+            floor: 0.1,
+            slow: Duration::from_millis(250),
+            error_share: 0.05,
+            queue_share: 0.5,
+        }
     }
 }
 
@@ -113,13 +118,19 @@ impl Pace {
     pub fn after(reading: &Reading, rules: &PaceRules) -> Self {
         let at = reading.at;
         let mut pace = reading.pace.clone().unwrap_or_else(|| Self::full(at));
-        let bookings =
-            reading.processes.iter().filter_map(|live| live.vitals.booking.map(|vitals| (live.age_ms, vitals)));
+        let bookings = reading
+            .processes
+            .iter()
+            .filter_map(|live| live.vitals.booking.map(|vitals| (live.age_ms, vitals)));
         let youngest = bookings.clone().map(|(age_ms, _)| age_ms).min();
         let is_able = bookings.clone().any(|(_, vitals)| !vitals.unable);
         let worst = bookings.map(|(_, vitals)| condition(&vitals, rules)).max();
-        let (Some(age_ms), Some(worst)) = (youngest, worst) else { return pace.without_booking(at, rules) };
-        pace.booking_seen_at = pace.booking_seen_at.max(at.minus(Duration::from_millis(age_ms)));
+        let (Some(age_ms), Some(worst)) = (youngest, worst) else {
+            return pace.without_booking(at, rules);
+        };
+        pace.booking_seen_at = pace
+            .booking_seen_at
+            .max(at.minus(Duration::from_millis(age_ms)));
         if !is_able {
             pace.pause(at, rules);
             return pace;
@@ -148,7 +159,10 @@ impl Pace {
             return;
         }
         let began_so = |from: Timestamp| at.since(from) < OUTAGE_SHOWS;
-        if let Some(before) = self.before.filter(|_| self.strained_from.is_some_and(began_so)) {
+        if let Some(before) = self
+            .before
+            .filter(|_| self.strained_from.is_some_and(began_so))
+        {
             (self.ceiling, self.strained_from) = before;
         }
         self.eased();
@@ -169,8 +183,14 @@ impl Pace {
 
         if !self.strained {
             self.before = Some((self.ceiling, self.strained_from));
-            let returns = self.strained_from.is_some_and(|earlier| at.since(earlier) < RETURNS_WITHIN);
-            self.ceiling = if returns { self.thousandths * 9 / 10 } else { self.thousandths };
+            let returns = self
+                .strained_from
+                .is_some_and(|earlier| at.since(earlier) < RETURNS_WITHIN);
+            self.ceiling = if returns {
+                self.thousandths * 9 / 10
+            } else {
+                self.thousandths
+            };
             self.strained_from = Some(at);
         } else if at.since(self.moved_at) < SETTLE {
             return;
@@ -192,12 +212,19 @@ impl Pace {
 
     /// The share of the configured rate: 0 while nothing can be booked, else from the floor to 1.
     pub fn share(&self) -> f64 {
-        if self.paused { 0.0 } else { f64::from(self.thousandths) / f64::from(FULL) }
+        if self.paused {
+            0.0
+        } else {
+            f64::from(self.thousandths) / f64::from(FULL)
+        }
     }
 
     /// The share as the engine takes it.
     pub fn decided(&self) -> Share {
-        Share { part: self.share(), decided_at: self.moved_at }
+        Share {
+            part: self.share(),
+            decided_at: self.moved_at,
+        }
     }
 }
 

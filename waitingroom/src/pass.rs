@@ -21,7 +21,10 @@ const PURPOSE: &str = "pass";
 const ALGORITHM: Algorithm = Algorithm::HS256;
 
 fn header() -> Header {
-    Header { kid: Some("pass-1".into()), ..Header::new(ALGORITHM) }
+    Header {
+        kid: Some("pass-1".into()),
+        ..Header::new(ALGORITHM)
+    }
 }
 
 /// The header of every pass that is minted here, as it is in the token.
@@ -132,7 +135,8 @@ impl PassKey {
         token.push_str(&HEADER);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(json(&claims), &mut token);
-        let signature = crypto::sign(token.as_bytes(), &self.encoding, ALGORITHM).expect("HMAC signs anything");
+        let signature =
+            crypto::sign(token.as_bytes(), &self.encoding, ALGORITHM).expect("HMAC signs anything");
         token.push('.');
         token.push_str(&signature);
         token
@@ -152,7 +156,11 @@ impl PassKey {
             epoch: claims.epoch,
             expires_at: Timestamp::from_millis(claims.end),
         };
-        if pass.expires_at <= now { Err(PassError::Expired(Box::new(pass))) } else { Ok(pass) }
+        if pass.expires_at <= now {
+            Err(PassError::Expired(Box::new(pass)))
+        } else {
+            Ok(pass)
+        }
     }
 
     /// The claims of a token that was minted with this key as a pass. The signature is looked at first, and whatever it covers
@@ -188,36 +196,76 @@ mod tests {
     #[test]
     fn a_pass_is_genuine_until_its_end_and_the_same_wherever_minted() {
         let key = PassKey::new(&Secret::from("0123456789abcdef"));
-        let (event, user) = (EventId::from(uuid::Uuid::from_u128(1)), "ann".parse().unwrap());
+        let (event, user) = (
+            EventId::from(uuid::Uuid::from_u128(1)),
+            "ann".parse().unwrap(),
+        );
         let token = key.mint(event, &user, &grant());
         assert_eq!(token, key.mint(event, &user, &grant()));
-        let pass = key.verify(&token, Timestamp::from_millis(1_300_499)).unwrap();
+        let pass = key
+            .verify(&token, Timestamp::from_millis(1_300_499))
+            .unwrap();
         assert_eq!((pass.user, pass.number, pass.event_id), (user, 7, event));
-        assert!(matches!(key.verify(&token, Timestamp::from_millis(1_300_500)), Err(PassError::Expired(_))));
+        assert!(matches!(
+            key.verify(&token, Timestamp::from_millis(1_300_500)),
+            Err(PassError::Expired(_))
+        ));
     }
 
     #[test]
     fn a_token_of_our_key_that_is_no_pass_is_not_genuine() {
-        let (secret, key) = ("0123456789abcdef", PassKey::new(&Secret::from("0123456789abcdef")));
-        let pass = key.mint(EventId::from(uuid::Uuid::from_u128(1)), &"ann".parse().unwrap(), &grant());
-        let claims = URL_SAFE_NO_PAD.decode(pass.split('.').nth(1).unwrap()).unwrap();
+        let (secret, key) = (
+            "0123456789abcdef",
+            PassKey::new(&Secret::from("0123456789abcdef")),
+        );
+        let pass = key.mint(
+            EventId::from(uuid::Uuid::from_u128(1)),
+            &"ann".parse().unwrap(),
+            &grant(),
+        );
+        let claims = URL_SAFE_NO_PAD
+            .decode(pass.split('.').nth(1).unwrap())
+            .unwrap();
         let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
         let signed = |header: &Header, claims: &serde_json::Value| {
             encode(header, claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
         };
         assert_eq!(signed(&header(), &claims).len(), pass.len());
-        assert!(key.verify(&signed(&header(), &claims), Timestamp::from_millis(1)).is_ok());
-        assert!(key.verify(&signed(&Header::new(ALGORITHM), &claims), Timestamp::from_millis(1)).is_ok());
+        assert!(
+            key.verify(&signed(&header(), &claims), Timestamp::from_millis(1))
+                .is_ok()
+        );
+        assert!(
+            key.verify(
+                &signed(&Header::new(ALGORITHM), &claims),
+                Timestamp::from_millis(1)
+            )
+            .is_ok()
+        );
         let misnamed = Header::new(Algorithm::HS512);
         let body = format!("{}.{}", encoded(&misnamed), pass.split('.').nth(1).unwrap());
-        let signature = crypto::sign(body.as_bytes(), &EncodingKey::from_secret(secret.as_bytes()), ALGORITHM).unwrap();
-        assert_eq!(key.verify(&format!("{body}.{signature}"), Timestamp::from_millis(1)), Err(PassError::Invalid));
+        let signature = crypto::sign(
+            body.as_bytes(),
+            &EncodingKey::from_secret(secret.as_bytes()),
+            ALGORITHM,
+        )
+        .unwrap();
+        assert_eq!(
+            key.verify(&format!("{body}.{signature}"), Timestamp::from_millis(1)),
+            Err(PassError::Invalid)
+        );
         for claim in ["iss", "aud", "purpose"] {
             let mut changed = claims.clone();
             changed[claim] = "another".into();
-            assert_eq!(key.verify(&signed(&header(), &changed), Timestamp::from_millis(1)), Err(PassError::Invalid));
+            assert_eq!(
+                key.verify(&signed(&header(), &changed), Timestamp::from_millis(1)),
+                Err(PassError::Invalid)
+            );
             changed.as_object_mut().unwrap().remove(claim);
-            assert_eq!(key.verify(&signed(&header(), &changed), Timestamp::from_millis(1)), Err(PassError::Invalid));
+            assert_eq!(
+                key.verify(&signed(&header(), &changed), Timestamp::from_millis(1)),
+                Err(PassError::Invalid)
+            );
         }
     }
 
@@ -225,16 +273,37 @@ mod tests {
     fn a_pass_of_another_key_or_another_purpose_is_not_genuine() {
         let key = PassKey::new(&Secret::from("0123456789abcdef"));
         let other = PassKey::new(&Secret::from("fedcba9876543210"));
-        let token = other.mint(EventId::from(uuid::Uuid::from_u128(1)), &"ann".parse().unwrap(), &grant());
-        assert_eq!(key.verify(&token, Timestamp::from_millis(1)), Err(PassError::Invalid));
-        let unsigned = token.rsplit_once('.').map(|(signed, _)| format!("{signed}.")).unwrap();
+        let token = other.mint(
+            EventId::from(uuid::Uuid::from_u128(1)),
+            &"ann".parse().unwrap(),
+            &grant(),
+        );
+        assert_eq!(
+            key.verify(&token, Timestamp::from_millis(1)),
+            Err(PassError::Invalid)
+        );
+        let unsigned = token
+            .rsplit_once('.')
+            .map(|(signed, _)| format!("{signed}."))
+            .unwrap();
         let none = format!("eyJhbGciOiJub25lIn0.{}.", token.split('.').nth(1).unwrap());
         for forged in ["", ".", "..", "a.b.c", unsigned.as_str(), none.as_str()] {
-            assert_eq!(other.verify(forged, Timestamp::from_millis(1)), Err(PassError::Invalid), "{forged}");
+            assert_eq!(
+                other.verify(forged, Timestamp::from_millis(1)),
+                Err(PassError::Invalid),
+                "{forged}"
+            );
         }
         let ticket = crate::ticket::TicketKey::new(&Secret::from("0123456789abcdef"));
-        let ticket =
-            ticket.mint(EventId::from(uuid::Uuid::from_u128(1)), &"ann".parse().unwrap(), &"e1".parse().unwrap(), 7);
-        assert_eq!(key.verify(&ticket, Timestamp::from_millis(1)), Err(PassError::Invalid));
+        let ticket = ticket.mint(
+            EventId::from(uuid::Uuid::from_u128(1)),
+            &"ann".parse().unwrap(),
+            &"e1".parse().unwrap(),
+            7,
+        );
+        assert_eq!(
+            key.verify(&ticket, Timestamp::from_millis(1)),
+            Err(PassError::Invalid)
+        );
     }
 }

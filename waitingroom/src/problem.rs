@@ -103,7 +103,12 @@ struct Body<'a> {
 impl Problem {
     /// A problem with this code, explained.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), field: None, retry_after: None }
+        Self {
+            code,
+            detail: detail.into(),
+            field: None,
+            retry_after: None,
+        }
     }
 
     /// A field whose value is refused; the detail begins with its name.
@@ -131,7 +136,8 @@ impl Problem {
     }
 
     fn retry_seconds(&self) -> Option<u64> {
-        self.retry_after.map(|after| after.as_millis().div_ceil(1000).max(1) as u64)
+        self.retry_after
+            .map(|after| after.as_millis().div_ceil(1000).max(1) as u64)
     }
 
     /// The problem as a JSON document.
@@ -154,7 +160,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.code.status(), self.to_json()).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if let Some(seconds) = self.retry_seconds() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -176,7 +185,8 @@ mod tests {
 
     #[test]
     fn a_problem_names_its_field_and_when_to_retry() {
-        let problem = Problem::invalid("quantity", "must be from 1 to 10").retry_after(Duration::from_millis(1200));
+        let problem = Problem::invalid("quantity", "must be from 1 to 10")
+            .retry_after(Duration::from_millis(1200));
         let body: serde_json::Value = serde_json::from_str(&problem.to_json()).unwrap();
         assert_eq!(body["code"], "INVALID_REQUEST");
         assert_eq!(body["status"], 422);
@@ -184,6 +194,9 @@ mod tests {
         assert_eq!(body["retry_after"], 2);
         let response = problem.into_response();
         assert_eq!(response.headers()["retry-after"], "2");
-        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
     }
 }

@@ -10,7 +10,11 @@ pub const TRICKLE: f64 = 1.0;
 
 /// The rate that a share of it leaves, in users a second: none at all for no share.
 pub fn paced_rate(rate_per_second: f64, share: f64) -> f64 {
-    if share > 0.0 { (rate_per_second * share).max(rate_per_second.min(TRICKLE)) } else { 0.0 }
+    if share > 0.0 {
+        (rate_per_second * share).max(rate_per_second.min(TRICKLE))
+    } else {
+        0.0
+    }
 }
 
 /// The burst that a share of the rate leaves: tokens saved up before must not come all at once.
@@ -42,7 +46,10 @@ pub struct Share {
 impl Default for Share {
     /// The whole, before anything was decided.
     fn default() -> Self {
-        Self { part: 1.0, decided_at: Timestamp::default() }
+        Self {
+            part: 1.0,
+            decided_at: Timestamp::default(),
+        }
     }
 }
 
@@ -58,7 +65,10 @@ pub struct Bucket {
 impl Bucket {
     /// A bucket that has just been opened: full, so that the first tick may release the burst.
     pub fn full(burst: u32, at: Timestamp) -> Self {
-        Self { tokens: f64::from(burst), at }
+        Self {
+            tokens: f64::from(burst),
+            at,
+        }
     }
 
     /// The bucket at `now`. Time never runs backwards in it.
@@ -66,7 +76,10 @@ impl Bucket {
     pub fn refilled(self, rate_per_second: f64, burst: f64, now: Timestamp) -> Self {
         let elapsed_ms = (now.millis() - self.at.millis()).max(0) as f64;
         let tokens = self.tokens + rate_per_second * elapsed_ms / 1000.0;
-        Self { tokens: tokens.min(burst), at: self.at.max(now) }
+        Self {
+            tokens: tokens.min(burst),
+            at: self.at.max(now),
+        }
     }
 
     /// Whole users that may go now, with `active` passes out under a cap of `max_active`.
@@ -77,7 +90,10 @@ impl Bucket {
     /// The bucket after `released` users have gone.
     #[must_use]
     pub fn less(self, released: u64) -> Self {
-        Self { tokens: self.tokens - released as f64, ..self }
+        Self {
+            tokens: self.tokens - released as f64,
+            ..self
+        }
     }
 }
 
@@ -116,14 +132,33 @@ mod tests {
         ] {
             assert_eq!(paced_rate(rate, share), paced, "{share} of {rate}");
         }
-        assert_eq!([paced_burst(50, 1.0), paced_burst(50, 0.1), paced_burst(2, 0.1)], [50.0, 5.0, 1.0]);
+        assert_eq!(
+            [
+                paced_burst(50, 1.0),
+                paced_burst(50, 0.1),
+                paced_burst(2, 0.1)
+            ],
+            [50.0, 5.0, 1.0]
+        );
     }
 
     #[test]
     fn steps_are_finer_where_the_line_is_faster() {
         let tick = Duration::from_millis(100);
-        for (rate, ms) in [(0.0, 100), (1.0, 100), (80.0, 100), (160.0, 50), (500.0, 16), (800.0, 10), (10_000.0, 10)] {
-            assert_eq!(step_pause(rate, tick), Duration::from_millis(ms), "{rate}/s");
+        for (rate, ms) in [
+            (0.0, 100),
+            (1.0, 100),
+            (80.0, 100),
+            (160.0, 50),
+            (500.0, 16),
+            (800.0, 10),
+            (10_000.0, 10),
+        ] {
+            assert_eq!(
+                step_pause(rate, tick),
+                Duration::from_millis(ms),
+                "{rate}/s"
+            );
         }
         assert_eq!(
             step_pause(10_000.0, Duration::from_millis(5)),
@@ -141,7 +176,10 @@ mod tests {
 
     #[test]
     fn a_clock_that_runs_back_gives_nothing() {
-        let bucket = Bucket { tokens: 0.0, at: Timestamp::from_millis(5_000) };
+        let bucket = Bucket {
+            tokens: 0.0,
+            at: Timestamp::from_millis(5_000),
+        };
         let back = bucket.refilled(10.0, 10.0, Timestamp::from_millis(1_000));
         assert_eq!(back, bucket);
     }

@@ -48,13 +48,20 @@ impl RedisServers {
     /// # Errors
     /// Anything else.
     pub fn parse(url: &str) -> RedisResult<Self> {
-        let Some(rest) = url.strip_prefix(CLUSTER_SCHEME) else { return info(url).map(Self::One) };
-        let (user, hosts) = rest.rsplit_once('@').map_or(("", rest), |(user, hosts)| (user, hosts));
+        let Some(rest) = url.strip_prefix(CLUSTER_SCHEME) else {
+            return info(url).map(Self::One);
+        };
+        let (user, hosts) = rest
+            .rsplit_once('@')
+            .map_or(("", rest), |(user, hosts)| (user, hosts));
         let at = if user.is_empty() { "" } else { "@" };
         let servers = hosts.split(',').map(|host| {
             let host = host.trim_end_matches('/');
             if host.is_empty() {
-                return Err(RedisError::from((ErrorKind::InvalidClientConfig, "a server of the cluster has no name")));
+                return Err(RedisError::from((
+                    ErrorKind::InvalidClientConfig,
+                    "a server of the cluster has no name",
+                )));
             }
             info(&format!("redis://{user}{at}{host}"))
         });
@@ -74,7 +81,9 @@ impl RedisServers {
         match self {
             Self::One(server) => {
                 let client = Client::open(server.clone())?;
-                ConnectionManager::new_with_config(client, manager_config()).await.map(Link::One)
+                ConnectionManager::new_with_config(client, manager_config())
+                    .await
+                    .map(Link::One)
             }
             Self::Cluster(servers) => {
                 let client = ClusterClientBuilder::new(servers.iter().cloned())
@@ -109,7 +118,9 @@ impl RedisServers {
 
 async fn ping(server: &ConnectionInfo) -> bool {
     let asking = async {
-        let mut connection = Client::open(server.clone())?.get_multiplexed_async_connection().await?;
+        let mut connection = Client::open(server.clone())?
+            .get_multiplexed_async_connection()
+            .await?;
         redis::cmd("PING").query_async::<()>(&mut connection).await
     };
     matches!(timeout(CONNECT_DEADLINE, asking).await, Ok(Ok(())))
@@ -143,26 +154,48 @@ mod tests {
 
     fn addresses(url: &str) -> Option<Vec<String>> {
         match RedisServers::parse(url) {
-            Ok(RedisServers::Cluster(servers)) => Some(servers.iter().map(|one| one.addr().to_string()).collect()),
+            Ok(RedisServers::Cluster(servers)) => {
+                Some(servers.iter().map(|one| one.addr().to_string()).collect())
+            }
             _ => None,
         }
     }
 
     #[test]
     fn a_cluster_is_named_by_some_of_its_servers() {
-        assert!(matches!(RedisServers::parse("redis://127.0.0.1:6379"), Ok(RedisServers::One(_))));
-        assert_eq!(addresses("redis+cluster://a:7000,b:7001").unwrap(), ["a:7000", "b:7001"]);
-        assert_eq!(addresses("redis+cluster://user:p%40ss@a:7000,b/").unwrap(), ["a:7000", "b:6379"]);
-        for nonsense in ["redis+cluster://", "redis+cluster://a,,b", "cluster://a", "a:1"] {
+        assert!(matches!(
+            RedisServers::parse("redis://127.0.0.1:6379"),
+            Ok(RedisServers::One(_))
+        ));
+        assert_eq!(
+            addresses("redis+cluster://a:7000,b:7001").unwrap(),
+            ["a:7000", "b:7001"]
+        );
+        assert_eq!(
+            addresses("redis+cluster://user:p%40ss@a:7000,b/").unwrap(),
+            ["a:7000", "b:6379"]
+        );
+        for nonsense in [
+            "redis+cluster://",
+            "redis+cluster://a,,b",
+            "cluster://a",
+            "a:1",
+        ] {
             assert!(RedisServers::parse(nonsense).is_err(), "{nonsense}");
         }
     }
 
     #[test]
     fn every_server_gets_the_password() {
-        let Ok(RedisServers::Cluster(servers)) = RedisServers::parse("redis+cluster://u:secret@a:1,b:2") else {
+        let Ok(RedisServers::Cluster(servers)) =
+            RedisServers::parse("redis+cluster://u:secret@a:1,b:2")
+        else {
             panic!("a cluster")
         };
-        assert!(servers.iter().all(|server| server.redis_settings().password() == Some("secret")));
+        assert!(
+            servers
+                .iter()
+                .all(|server| server.redis_settings().password() == Some("secret"))
+        );
     }
 }

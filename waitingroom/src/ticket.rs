@@ -60,12 +60,15 @@ impl TicketKey {
             num: number,
             epoch: epoch.clone(),
         };
-        encode(&Header::new(Algorithm::HS256), &claims, &self.encoding).expect("claims of plain values always encode")
+        encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
+            .expect("claims of plain values always encode")
     }
 
     /// The line and the number of a genuine ticket of this user for this event; `None` for any other.
     pub fn verify(&self, ticket: &str, event_id: EventId, user: &UserId) -> Option<(Epoch, u64)> {
-        let claims = decode::<Claims>(ticket, &self.decoding, &self.validation).ok()?.claims;
+        let claims = decode::<Claims>(ticket, &self.decoding, &self.validation)
+            .ok()?
+            .claims;
         (claims.event_id == event_id && claims.sub == *user).then_some((claims.epoch, claims.num))
     }
 }
@@ -77,7 +80,10 @@ mod tests {
     #[test]
     fn a_ticket_is_good_for_its_user_and_event_only() {
         let key = TicketKey::new(&Secret::from("0123456789abcdef"));
-        let (event, other) = (EventId::from(uuid::Uuid::from_u128(1)), EventId::from(uuid::Uuid::from_u128(2)));
+        let (event, other) = (
+            EventId::from(uuid::Uuid::from_u128(1)),
+            EventId::from(uuid::Uuid::from_u128(2)),
+        );
         let (ann, bob): (UserId, UserId) = ("ann".parse().unwrap(), "bob".parse().unwrap());
         let epoch: Epoch = "e1".parse().unwrap();
         let ticket = key.mint(event, &ann, &epoch, 42);

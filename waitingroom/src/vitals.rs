@@ -12,7 +12,9 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Timestamp, http::open_connections, ids::NodeId, lifecycle::Lifecycle, pace::Pace};
+use crate::{
+    clock::Timestamp, http::open_connections, ids::NodeId, lifecycle::Lifecycle, pace::Pace,
+};
 
 /// How often a process publishes its record.
 pub const PUBLISH: Duration = Duration::from_secs(1);
@@ -166,7 +168,9 @@ impl Reporter {
             process: self.process.clone(),
             connections: open_connections(),
             memory_bytes: resident_memory(),
-            live_tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks() as u64,
+            live_tasks: tokio::runtime::Handle::current()
+                .metrics()
+                .num_alive_tasks() as u64,
             booking: self.booking.as_ref().map(|booking| booking()),
         }
     }
@@ -182,7 +186,9 @@ async fn heed(call: impl Future<Output = Result<(), BoardError>>) {
 /// Resident memory in bytes, where the system has `/proc`.
 fn resident_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib * 1024)
 }

@@ -7,7 +7,9 @@ mod server;
 mod wait;
 
 pub use self::{
-    client::{Ack, ClientMessage, Connect, JoinLine, Leave, MAX_WISH, ReserveSeats, WishItem, check_wish},
+    client::{
+        Ack, ClientMessage, Connect, JoinLine, Leave, MAX_WISH, ReserveSeats, WishItem, check_wish,
+    },
     close::CloseCode,
     server::{ServerMessage, ZoneLeft},
     wait::{WaitRange, WaitReason},

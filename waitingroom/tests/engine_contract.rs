@@ -4,7 +4,11 @@
 #[path = "engine_contract/absence.rs"]
 mod absence;
 #[path = "../../tests/harness/redis_cluster.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the suites share it, and none needs all of it")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the suites share it, and none needs all of it"
+)]
 mod cluster;
 #[path = "engine_contract/events.rs"]
 mod events;

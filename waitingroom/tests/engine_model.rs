@@ -20,10 +20,20 @@ const CASES: u32 = 150;
 fn redis_answers_as_memory_does() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (engine, _) = runtime.block_on(redis::engine());
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let cases = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(CASES);
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        ..Config::default()
+    };
     TestRunner::new(config)
-        .run(&operation::steps(), |steps| runtime.block_on(compare(&engine, &steps)))
+        .run(&operation::steps(), |steps| {
+            runtime.block_on(compare(&engine, &steps))
+        })
         .unwrap_or_else(|difference| panic!("{difference}"));
 }
 
@@ -35,7 +45,8 @@ async fn compare(redis: &RedisEngine, steps: &[Operation]) -> Result<(), TestCas
     for (index, step) in steps.iter().enumerate() {
         let (expected, answered) = actor.step(&memory, redis, step).await;
         if expected != answered {
-            let difference = format!("step {index}, {step:?}:\n memory {expected}\n redis  {answered}");
+            let difference =
+                format!("step {index}, {step:?}:\n memory {expected}\n redis  {answered}");
             outcome = Err(TestCaseError::fail(difference));
             break;
         }

@@ -22,8 +22,8 @@ use waitingroom::{
     absence::Presence,
     clock::{Clock, Timestamp},
     engine::{
-        Engine, EngineError, Frozen, Join, JoinOutcome, Opening, RECOVERY, SEQUENCE_RESERVE, Scope, Unserved,
-        redis::RedisEngine,
+        Engine, EngineError, Frozen, Join, JoinOutcome, Opening, RECOVERY, SEQUENCE_RESERVE, Scope,
+        Unserved, redis::RedisEngine,
     },
     ids::{EventId, UserId},
     line::{Grant, QueueSettings},
@@ -47,7 +47,11 @@ impl Sale {
     }
 
     async fn open_on((engine, prefix): (RedisEngine, String), settings: QueueSettings) -> Self {
-        let sale = Self { engine, prefix, event: Uuid::new_v4().into() };
+        let sale = Self {
+            engine,
+            prefix,
+            event: Uuid::new_v4().into(),
+        };
         let opening = Opening {
             settings,
             epoch: "now".parse().unwrap(),
@@ -59,9 +63,18 @@ impl Sale {
             awaited: Vec::new(),
         };
         sale.engine.open(sale.event, &opening, now()).await.unwrap();
-        let zones = vec![ZoneSeats { zone_id: ZONE.into(), available: 100 }];
-        let snapshot = SeatSnapshot { zones, ..SeatSnapshot::default() };
-        sale.engine.load_seats(sale.event, &snapshot, now()).await.unwrap();
+        let zones = vec![ZoneSeats {
+            zone_id: ZONE.into(),
+            available: 100,
+        }];
+        let snapshot = SeatSnapshot {
+            zones,
+            ..SeatSnapshot::default()
+        };
+        sale.engine
+            .load_seats(sale.event, &snapshot, now())
+            .await
+            .unwrap();
         sale
     }
 
@@ -73,20 +86,42 @@ impl Sale {
     /// With a ticket of an earlier line, for what remembers those.
     async fn join(&self, name: &str, number: u64) -> JoinOutcome {
         let ticket = Some(("earlier".parse().unwrap(), number));
-        let join = Join { event_id: self.event, user: user(name), presence: Presence::Poll, ticket };
+        let join = Join {
+            event_id: self.event,
+            user: user(name),
+            presence: Presence::Poll,
+            ticket,
+        };
         self.engine.join(&join, now()).await.unwrap()
     }
 
     async fn release(&self) -> Vec<(UserId, Grant)> {
         let batch = Uuid::new_v4().simple().to_string();
-        let released =
-            self.engine.release(self.event, &batch, 100, Default::default(), Scope::Whole, now()).await.unwrap();
-        released.granted.into_iter().map(|granted| (granted.user, granted.what)).collect()
+        let released = self
+            .engine
+            .release(
+                self.event,
+                &batch,
+                100,
+                Default::default(),
+                Scope::Whole,
+                now(),
+            )
+            .await
+            .unwrap();
+        released
+            .granted
+            .into_iter()
+            .map(|granted| (granted.user, granted.what))
+            .collect()
     }
 
     async fn hold(&self, user: UserId, grant: &Grant) -> Reserve {
         let request = self.request(user, grant, Duration::from_secs(1));
-        assert_eq!(self.engine.reserve(&request, now()).await.unwrap(), ReserveOutcome::Held);
+        assert_eq!(
+            self.engine.reserve(&request, now()).await.unwrap(),
+            ReserveOutcome::Held
+        );
         request
     }
 
@@ -122,26 +157,41 @@ async fn eventually<T: PartialEq + std::fmt::Debug>(expected: T, mut look: impl 
         if seen == expected {
             return;
         }
-        assert!(Instant::now() < deadline, "still {seen:?}, not {expected:?}");
+        assert!(
+            Instant::now() < deadline,
+            "still {seen:?}, not {expected:?}"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 #[tokio::test]
 async fn after_everything_has_ended_no_key_is_left() {
-    let settings =
-        QueueSettings { pass_ttl_seconds: 3, claim_window_seconds: 1, grace_seconds: 0, ..Default::default() };
+    let settings = QueueSettings {
+        pass_ttl_seconds: 3,
+        claim_window_seconds: 1,
+        grace_seconds: 0,
+        ..Default::default()
+    };
     let sale = Sale::open(settings).await;
     let before = sale.keys().await;
     let base = format!("{}:{{{}}}", sale.prefix, sale.event);
     let kept = ["meta", "zones", "earlier", "counted"].map(|key| format!("{base}:{key}"));
-    assert_eq!(before, [format!("{}:events", sale.prefix)].into_iter().chain(kept).collect());
+    assert_eq!(
+        before,
+        [format!("{}:events", sale.prefix)]
+            .into_iter()
+            .chain(kept)
+            .collect()
+    );
 
     for (number, name) in (1..).zip(["confirmed", "released", "aborted", "left", "unclaimed"]) {
         sale.join(name, number).await;
     }
     let passes = sale.release().await;
-    let [confirmed, released, aborted, left, unclaimed] = &passes[..] else { panic!("five passes: {passes:?}") };
+    let [confirmed, released, aborted, left, unclaimed] = &passes[..] else {
+        panic!("five passes: {passes:?}")
+    };
     let mut bookings = Vec::new();
     for (user, grant) in [confirmed, released, aborted] {
         bookings.push(sale.hold(user.clone(), grant).await.booking_id);
@@ -149,7 +199,9 @@ async fn after_everything_has_ended_no_key_is_left() {
     sale.join("absent", 6).await;
     sale.engine.leave(sale.event, &left.0, now()).await.unwrap();
     sale.engine.begin_sync(sale.event, now()).await.unwrap();
-    let [sold, given_back, failed] = bookings[..] else { panic!("three bookings") };
+    let [sold, given_back, failed] = bookings[..] else {
+        panic!("three bookings")
+    };
     let settlements = [
         (sold, Settlement::Committed),
         (given_back, Settlement::Committed),
@@ -157,21 +209,63 @@ async fn after_everything_has_ended_no_key_is_left() {
         (sold, Settlement::Confirmed),
         (given_back, Settlement::Released),
     ];
-    sale.engine.settle(sale.event, &settlements, now()).await.unwrap();
+    sale.engine
+        .settle(sale.event, &settlements, now())
+        .await
+        .unwrap();
     let during = sale.keys().await;
     assert!(during.iter().any(|key| key.contains(":memory:")));
-    assert!(during.iter().all(|key| !key.contains(unclaimed.0.as_str()) && !key.contains("key-of")), "{during:?}");
-    sale.engine.load_seats(sale.event, &loaded(), now()).await.unwrap();
+    assert!(
+        during
+            .iter()
+            .all(|key| !key.contains(unclaimed.0.as_str()) && !key.contains("key-of")),
+        "{during:?}"
+    );
+    sale.engine
+        .load_seats(sale.event, &loaded(), now())
+        .await
+        .unwrap();
 
     // Whoever polled is absent 15 s later; the test moves the poll instead of waiting.
-    let () = sale.engine.connection().zadd(format!("{base}:idle"), "absent", 1).await.unwrap();
-    let lapsed =
-        sale.engine.release(sale.event, "next", 0, Default::default(), Scope::Whole, now()).await.unwrap().lapsed;
+    let () = sale
+        .engine
+        .connection()
+        .zadd(format!("{base}:idle"), "absent", 1)
+        .await
+        .unwrap();
+    let lapsed = sale
+        .engine
+        .release(
+            sale.event,
+            "next",
+            0,
+            Default::default(),
+            Scope::Whole,
+            now(),
+        )
+        .await
+        .unwrap()
+        .lapsed;
     assert!(lapsed.iter().any(|lapse| lapse.user == user("absent")));
-    let expiry: i64 = sale.engine.connection().pttl(format!("{base}:earlier")).await.unwrap();
+    let expiry: i64 = sale
+        .engine
+        .connection()
+        .pttl(format!("{base}:earlier"))
+        .await
+        .unwrap();
     assert!((1..=86_400_000).contains(&expiry), "{expiry}");
     eventually(before, async || {
-        sale.engine.release(sale.event, "later", 0, Default::default(), Scope::Whole, now()).await.unwrap();
+        sale.engine
+            .release(
+                sale.event,
+                "later",
+                0,
+                Default::default(),
+                Scope::Whole,
+                now(),
+            )
+            .await
+            .unwrap();
         sale.keys().await
     })
     .await;
@@ -180,33 +274,67 @@ async fn after_everything_has_ended_no_key_is_left() {
 #[tokio::test]
 async fn memories_of_any_length_are_found_and_expire() {
     const DAY: Duration = Duration::from_secs(86_400);
-    let sale = Sale::open(QueueSettings { pass_ttl_seconds: 15, ..Default::default() }).await;
+    let sale = Sale::open(QueueSettings {
+        pass_ttl_seconds: 15,
+        ..Default::default()
+    })
+    .await;
     for (number, name) in (1..).zip(["brief", "usual", "long"]) {
         sale.join(name, number).await;
     }
     let passes = sale.release().await;
     let holds = [Duration::from_secs(15), Duration::from_secs(600), DAY];
-    let requests: Vec<_> =
-        passes.iter().zip(holds).map(|((user, pass), hold)| sale.request(user.clone(), pass, hold)).collect();
+    let requests: Vec<_> = passes
+        .iter()
+        .zip(holds)
+        .map(|((user, pass), hold)| sale.request(user.clone(), pass, hold))
+        .collect();
     for request in &requests {
-        assert_eq!(sale.engine.reserve(request, now()).await.unwrap(), ReserveOutcome::Held);
+        assert_eq!(
+            sale.engine.reserve(request, now()).await.unwrap(),
+            ReserveOutcome::Held
+        );
     }
-    let replays = sale.engine.reserve_all(sale.event, &requests, now()).await.unwrap();
-    let earlier = requests.iter().map(|request| ReserveOutcome::Replayed(request.booking_id));
+    let replays = sale
+        .engine
+        .reserve_all(sale.event, &requests, now())
+        .await
+        .unwrap();
+    let earlier = requests
+        .iter()
+        .map(|request| ReserveOutcome::Replayed(request.booking_id));
     assert_eq!(replays, earlier.collect::<Vec<_>>());
 
     let mut redis = sale.engine.connection();
-    let memories: Vec<_> = sale.keys().await.into_iter().filter(|key| key.contains(":memory:")).collect();
+    let memories: Vec<_> = sale
+        .keys()
+        .await
+        .into_iter()
+        .filter(|key| key.contains(":memory:"))
+        .collect();
     // A pass and a hold of one length may end in neighbouring spans of it.
-    let lengths: BTreeSet<_> = memories.iter().filter_map(|key| key.rsplit(':').nth(1)).collect();
-    assert_eq!(lengths, ["163840000", "20000", "640000"].into(), "one for each length of a hold");
+    let lengths: BTreeSet<_> = memories
+        .iter()
+        .filter_map(|key| key.rsplit(':').nth(1))
+        .collect();
+    assert_eq!(
+        lengths,
+        ["163840000", "20000", "640000"].into(),
+        "one for each length of a hold"
+    );
     let mut longest = 0;
     for memory in &memories {
         let left: i64 = redis.pttl(memory).await.unwrap();
-        assert!((1..=86_400_000 + 5_000).contains(&left), "{memory} stays for {left} ms");
+        assert!(
+            (1..=86_400_000 + 5_000).contains(&left),
+            "{memory} stays for {left} ms"
+        );
         longest = longest.max(left);
     }
-    assert!(longest > 86_000_000, "the last to end is a day away, not {longest} ms");
+    assert!(
+        longest > 86_000_000,
+        "the last to end is a day away, not {longest} ms"
+    );
 }
 
 #[tokio::test]
@@ -214,7 +342,11 @@ async fn a_clock_that_runs_ahead_is_not_believed() {
     let sale = Sale::open(QueueSettings::default()).await;
     sale.join("ann", 1).await;
     let ahead = now().plus(Duration::from_secs(3_600));
-    let released = sale.engine.release(sale.event, "b", 1, Default::default(), Scope::Whole, ahead).await.unwrap();
+    let released = sale
+        .engine
+        .release(sale.event, "b", 1, Default::default(), Scope::Whole, ahead)
+        .await
+        .unwrap();
     assert_eq!(released.granted.len(), 1, "ann is present");
     assert!(released.granted[0].what.issued_at < now().plus(Duration::from_secs(10)));
 }
@@ -226,25 +358,68 @@ async fn a_clock_that_runs_ahead_takes_no_commit_for_lost() {
     sale.join("ann", 1).await;
     let [(ann, grant)] = sale.release().await.try_into().unwrap();
     let held = sale.hold(ann, &grant).await;
-    let (ahead, patience) = (now().plus(Duration::from_secs(3_600)), Duration::from_secs(60));
-    assert_eq!(sale.engine.stale_holds(sale.event, ahead, patience, 10).await.unwrap(), []);
-    let pending = StaleHold { booking_id: held.booking_id, pending: true };
-    assert_eq!(sale.engine.stale_holds(sale.event, ahead, Duration::ZERO, 10).await.unwrap(), [pending]);
+    let (ahead, patience) = (
+        now().plus(Duration::from_secs(3_600)),
+        Duration::from_secs(60),
+    );
+    assert_eq!(
+        sale.engine
+            .stale_holds(sale.event, ahead, patience, 10)
+            .await
+            .unwrap(),
+        []
+    );
+    let pending = StaleHold {
+        booking_id: held.booking_id,
+        pending: true,
+    };
+    assert_eq!(
+        sale.engine
+            .stale_holds(sale.event, ahead, Duration::ZERO, 10)
+            .await
+            .unwrap(),
+        [pending]
+    );
 }
 
 fn loaded() -> SeatSnapshot {
-    SeatSnapshot { zones: vec![ZoneSeats { zone_id: ZONE.into(), available: 98 }], ..SeatSnapshot::default() }
+    SeatSnapshot {
+        zones: vec![ZoneSeats {
+            zone_id: ZONE.into(),
+            available: 98,
+        }],
+        ..SeatSnapshot::default()
+    }
 }
 
 #[tokio::test]
 async fn every_key_of_an_event_is_in_its_slot_and_goes_with_it() {
     let sale = Sale::open(QueueSettings::default()).await;
     sale.join("ann", 1).await;
-    sale.engine.report_node(sale.event, &"n1".parse().unwrap(), now()).await.unwrap();
-    let (events, tag) = (format!("{}:events", sale.prefix), format!("{}:{{{}}}:", sale.prefix, sale.event));
-    assert!(sale.keys().await.iter().all(|key| *key == events || key.starts_with(&tag)));
-    let expiry: i64 = sale.engine.connection().pttl(format!("{tag}nodes")).await.unwrap();
-    assert!(expiry > 0, "the nodes of a line that nobody serves any more are forgotten");
+    sale.engine
+        .report_node(sale.event, &"n1".parse().unwrap(), now())
+        .await
+        .unwrap();
+    let (events, tag) = (
+        format!("{}:events", sale.prefix),
+        format!("{}:{{{}}}:", sale.prefix, sale.event),
+    );
+    assert!(
+        sale.keys()
+            .await
+            .iter()
+            .all(|key| *key == events || key.starts_with(&tag))
+    );
+    let expiry: i64 = sale
+        .engine
+        .connection()
+        .pttl(format!("{tag}nodes"))
+        .await
+        .unwrap();
+    assert!(
+        expiry > 0,
+        "the nodes of a line that nobody serves any more are forgotten"
+    );
     sale.engine.remove(sale.event).await.unwrap();
     assert_eq!(sale.keys().await, BTreeSet::new());
 }
@@ -252,15 +427,28 @@ async fn every_key_of_an_event_is_in_its_slot_and_goes_with_it() {
 #[tokio::test]
 async fn a_lost_connection_is_made_again() {
     let sale = Sale::open(QueueSettings::default()).await;
-    let id: u64 = cmd("CLIENT").arg("ID").query_async(&mut sale.engine.connection()).await.unwrap();
+    let id: u64 = cmd("CLIENT")
+        .arg("ID")
+        .query_async(&mut sale.engine.connection())
+        .await
+        .unwrap();
     let (other, _) = redis::engine().await;
     kill(&mut other.connection(), id).await;
     eventually(true, async || sale.engine.health().await.is_ok()).await;
-    assert_eq!(sale.engine.status(sale.event).await.unwrap().seats_left, 100);
+    assert_eq!(
+        sale.engine.status(sale.event).await.unwrap().seats_left,
+        100
+    );
 }
 
 async fn kill(connection: &mut RedisConnection, id: u64) {
-    let killed: u32 = cmd("CLIENT").arg("KILL").arg("ID").arg(id).query_async(connection).await.unwrap();
+    let killed: u32 = cmd("CLIENT")
+        .arg("KILL")
+        .arg("ID")
+        .arg(id)
+        .query_async(connection)
+        .await
+        .unwrap();
     assert_eq!(killed, 1);
 }
 
@@ -268,11 +456,19 @@ async fn kill(connection: &mut RedisConnection, id: u64) {
 async fn an_engine_without_redis_says_so_in_time() {
     let began = Instant::now();
     // Port 1 refuses; 192.0.2.1 is reserved for documentation and answers nobody.
-    for url in ["redis://127.0.0.1:1", "redis://192.0.2.1", "redis+cluster://127.0.0.1:1,192.0.2.1:1"] {
+    for url in [
+        "redis://127.0.0.1:1",
+        "redis://192.0.2.1",
+        "redis+cluster://127.0.0.1:1,192.0.2.1:1",
+    ] {
         let refused = RedisEngine::connect(&RedisServers::parse(url).unwrap(), "test").await;
         assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{url}");
     }
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -284,26 +480,49 @@ async fn a_redis_that_hangs_is_unavailable_in_time() {
         RedisEngine::connect(&RedisServers::parse(&url).unwrap(), "test").await,
         Err(EngineError::Unavailable(_))
     ));
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn a_line_that_began_on_another_server_is_taken_for_lost_and_begins_anew() {
     let sale = Sale::open(QueueSettings::default()).await;
-    let JoinOutcome::Joined(before) = sale.join("ann", 99).await else { panic!("ann has a place") };
+    let JoinOutcome::Joined(before) = sale.join("ann", 99).await else {
+        panic!("ann has a place")
+    };
     let meta = format!("{}:{{{}}}:meta", sale.prefix, sale.event);
     let () = sale
         .engine
         .connection()
-        .hset_multiple(meta, &[("server", "one that was lost"), ("server_seen", "0")])
+        .hset_multiple(
+            meta,
+            &[("server", "one that was lost"), ("server_seen", "0")],
+        )
         .await
         .unwrap();
 
-    let unknown =
-        |answer: Option<EngineError>| assert!(matches!(answer, Some(EngineError::UnknownEvent)), "{answer:?}");
+    let unknown = |answer: Option<EngineError>| {
+        assert!(
+            matches!(answer, Some(EngineError::UnknownEvent)),
+            "{answer:?}"
+        )
+    };
     unknown(sale.engine.status(sale.event).await.err());
-    unknown(sale.engine.release(sale.event, "b", 10, Default::default(), Scope::Whole, now()).await.err());
-    let join = Join { event_id: sale.event, user: user("bob"), presence: Presence::Poll, ticket: None };
+    unknown(
+        sale.engine
+            .release(sale.event, "b", 10, Default::default(), Scope::Whole, now())
+            .await
+            .err(),
+    );
+    let join = Join {
+        event_id: sale.event,
+        user: user("bob"),
+        presence: Presence::Poll,
+        ticket: None,
+    };
     unknown(sale.engine.join(&join, now()).await.err());
 
     let opening = Opening {
@@ -316,31 +535,67 @@ async fn a_line_that_began_on_another_server_is_taken_for_lost_and_begins_anew()
         release_from: Timestamp::default(),
         awaited: Vec::new(),
     };
-    assert_eq!(sale.engine.open(sale.event, &opening, now()).await.unwrap(), opening.epoch);
+    assert_eq!(
+        sale.engine.open(sale.event, &opening, now()).await.unwrap(),
+        opening.epoch
+    );
     let status = sale.engine.status(sale.event).await.unwrap();
     let sequence = before.number + SEQUENCE_RESERVE;
-    assert_eq!((status.sequence, status.total, status.seats_left), (sequence, 0, 0), "above what may be forgotten");
+    assert_eq!(
+        (status.sequence, status.total, status.seats_left),
+        (sequence, 0, 0),
+        "above what may be forgotten"
+    );
     let refused = sale.engine.join(&join, now()).await;
-    assert!(matches!(refused, Err(EngineError::Recovering)), "nobody new before the others are back: {refused:?}");
+    assert!(
+        matches!(refused, Err(EngineError::Recovering)),
+        "nobody new before the others are back: {refused:?}"
+    );
     let ticket = Some((before.epoch, before.number));
-    let returning = Join { event_id: sale.event, user: user("ann"), presence: Presence::Poll, ticket };
-    let JoinOutcome::Joined(after) = sale.engine.join(&returning, now()).await.unwrap() else { panic!("ann's place") };
-    assert_eq!((after.number, after.counting), (before.number, true), "the ticket counts, and its number");
+    let returning = Join {
+        event_id: sale.event,
+        user: user("ann"),
+        presence: Presence::Poll,
+        ticket,
+    };
+    let JoinOutcome::Joined(after) = sale.engine.join(&returning, now()).await.unwrap() else {
+        panic!("ann's place")
+    };
+    assert_eq!(
+        (after.number, after.counting),
+        (before.number, true),
+        "the ticket counts, and its number"
+    );
     let recovered = now().plus(RECOVERY);
-    let JoinOutcome::Joined(newcomer) = sale.engine.join(&join, recovered).await.unwrap() else { panic!("a place") };
-    assert_eq!((newcomer.number, newcomer.position, newcomer.counting), (sequence + 1, 2, false));
+    let JoinOutcome::Joined(newcomer) = sale.engine.join(&join, recovered).await.unwrap() else {
+        panic!("a place")
+    };
+    assert_eq!(
+        (newcomer.number, newcomer.position, newcomer.counting),
+        (sequence + 1, 2, false)
+    );
 }
 
 #[tokio::test]
 async fn a_frozen_line_goes_on_where_its_mark_is_found() {
     let sale = Sale::open(QueueSettings::default()).await;
-    let JoinOutcome::Joined(before) = sale.join("ann", 5).await else { panic!("a place") };
+    let JoinOutcome::Joined(before) = sale.join("ann", 5).await else {
+        panic!("a place")
+    };
     sale.engine.freeze(sale.event, "the mark").await.unwrap();
     let meta = format!("{}:{{{}}}:meta", sale.prefix, sale.event);
     let elsewhere = async || {
         let fields = [("server", "the one before"), ("server_seen", "0")];
-        let () = sale.engine.connection().hset_multiple(&meta, &fields).await.unwrap();
-        assert!(matches!(sale.engine.status(sale.event).await, Err(EngineError::UnknownEvent)));
+        let () = sale
+            .engine
+            .connection()
+            .hset_multiple(&meta, &fields)
+            .await
+            .unwrap();
+        assert!(matches!(
+            sale.engine.status(sale.event).await,
+            Err(EngineError::UnknownEvent)
+        ));
     };
     let opening = |mark: Option<&str>| Opening {
         settings: QueueSettings::default(),
@@ -353,21 +608,47 @@ async fn a_frozen_line_goes_on_where_its_mark_is_found() {
         awaited: Vec::new(),
     };
     elsewhere().await;
-    let epoch = sale.engine.open(sale.event, &opening(Some("the mark")), now()).await.unwrap();
+    let epoch = sale
+        .engine
+        .open(sale.event, &opening(Some("the mark")), now())
+        .await
+        .unwrap();
     assert_eq!(epoch, before.epoch, "nothing was lost");
-    assert_eq!(sale.engine.status(sale.event).await.unwrap().frozen, Some(Frozen::HandedOver));
+    assert_eq!(
+        sale.engine.status(sale.event).await.unwrap().frozen,
+        Some(Frozen::HandedOver)
+    );
     sale.engine.thaw(sale.event, now()).await.unwrap();
-    let after = sale.engine.resume(sale.event, &user("ann"), &Presence::Poll, now()).await.unwrap().unwrap();
+    let after = sale
+        .engine
+        .resume(sale.event, &user("ann"), &Presence::Poll, now())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(after, before);
-    assert_eq!(sale.engine.status(sale.event).await.unwrap().seats_left, 100);
+    assert_eq!(
+        sale.engine.status(sale.event).await.unwrap().seats_left,
+        100
+    );
 
     // It has gone on since: the mark says nothing any more. Nor does another.
     for mark in [Some("the mark"), Some("another"), None] {
         if mark != Some("the mark") {
-            sale.engine.freeze(sale.event, "the second mark").await.unwrap();
+            sale.engine
+                .freeze(sale.event, "the second mark")
+                .await
+                .unwrap();
         }
         elsewhere().await;
-        assert_eq!(sale.engine.open(sale.event, &opening(mark), now()).await.unwrap().as_str(), "anew", "{mark:?}");
+        assert_eq!(
+            sale.engine
+                .open(sale.event, &opening(mark), now())
+                .await
+                .unwrap()
+                .as_str(),
+            "anew",
+            "{mark:?}"
+        );
         assert_eq!(sale.engine.status(sale.event).await.unwrap().frozen, None);
     }
 }
@@ -378,7 +659,10 @@ async fn a_step_that_comes_late_refuses_itself() {
     let sale = Sale::open(QueueSettings::default()).await;
     sale.join("ann", 1).await;
     let [(ann, grant)] = sale.release().await.try_into().unwrap();
-    let server = redis::url().trim_start_matches("redis://").trim_end_matches('/').to_owned();
+    let server = redis::url()
+        .trim_start_matches("redis://")
+        .trim_end_matches('/')
+        .to_owned();
     let way = delay::Delay::before(server).await;
     let servers = RedisServers::parse(&format!("redis://127.0.0.1:{}", way.port)).unwrap();
     let slow = RedisEngine::connect(&servers, &sale.prefix).await.unwrap();
@@ -387,12 +671,22 @@ async fn a_step_that_comes_late_refuses_itself() {
     way.set(Duration::from_secs(60));
     let request = sale.request(ann.clone(), &grant, Duration::from_secs(60));
     let refused = slow.reserve(&request, now()).await;
-    assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(EngineError::Unavailable(_))),
+        "{refused:?}"
+    );
     let leaving = slow.leave(sale.event, &ann, now()).await;
-    assert!(matches!(leaving, Err(EngineError::Unavailable(_))), "{leaving:?}");
+    assert!(
+        matches!(leaving, Err(EngineError::Unavailable(_))),
+        "{leaving:?}"
+    );
     way.set(Duration::ZERO); // it arrives now
     eventually(true, async || slow.status(sale.event).await.is_ok()).await;
-    assert_eq!(sale.engine.status(sale.event).await.unwrap().seats_left, 100, "nothing was done");
+    assert_eq!(
+        sale.engine.status(sale.event).await.unwrap().seats_left,
+        100,
+        "nothing was done"
+    );
     let other = sale.request(ann, &grant, Duration::from_secs(60));
     assert_eq!(
         sale.engine.reserve(&other, now()).await.unwrap(),
@@ -409,7 +703,10 @@ async fn name_for(target: Arc<AtomicU16>) -> u16 {
         while let Ok((mut client, _)) = listener.accept().await {
             let port = target.load(Ordering::SeqCst);
             tokio::spawn(async move {
-                let Ok(mut server) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await else { return };
+                let Ok(mut server) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await
+                else {
+                    return;
+                };
                 let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
             });
         }
@@ -421,23 +718,34 @@ async fn name_for(target: Arc<AtomicU16>) -> u16 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_that_is_demoted_is_left_for_the_one_that_has_its_name() {
     let (a, b) = (redis::Server::start().await, redis::Server::start().await);
-    b.ask(&["REPLICAOF", "127.0.0.1", &a.port.to_string()]).await;
+    b.ask(&["REPLICAOF", "127.0.0.1", &a.port.to_string()])
+        .await;
     let target = Arc::new(AtomicU16::new(a.port));
     let url = format!("redis://127.0.0.1:{}", name_for(Arc::clone(&target)).await);
     let sale = Sale::open_on(redis::engine_on(&url).await, QueueSettings::default()).await;
-    let RedisServers::One(server) = RedisServers::parse(&url).unwrap() else { panic!("one server") };
+    let RedisServers::One(server) = RedisServers::parse(&url).unwrap() else {
+        panic!("one server")
+    };
     let signals = RedisSignals::new(server, sale.engine.connection(), &sale.prefix).unwrap();
     let mut ear = signals.listen(&"n1".parse().unwrap()).await.unwrap();
     sale.engine.ready().await.unwrap();
 
     b.ask(&["REPLICAOF", "NO", "ONE"]).await;
-    a.ask(&["REPLICAOF", "127.0.0.1", &b.port.to_string()]).await;
+    a.ask(&["REPLICAOF", "127.0.0.1", &b.port.to_string()])
+        .await;
     let refused = sale.engine.ready().await;
-    assert!(refused.is_err(), "who cannot write is not ready: {refused:?}");
+    assert!(
+        refused.is_err(),
+        "who cannot write is not ready: {refused:?}"
+    );
     target.store(b.port, Ordering::SeqCst);
     let moved = Instant::now();
     eventually(true, async || sale.engine.ready().await.is_ok()).await;
-    assert!(moved.elapsed() < Duration::from_secs(5), "{:?}", moved.elapsed());
+    assert!(
+        moved.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        moved.elapsed()
+    );
     let opening = Opening {
         settings: QueueSettings::default(),
         epoch: "anew".parse().unwrap(),
@@ -455,38 +763,73 @@ async fn a_primary_that_is_demoted_is_left_for_the_one_that_has_its_name() {
         ear.next().await
     });
     eventually(true, async || {
-        let probe = [(Recipient::Node("n1".parse().unwrap()), Signal::Probe { sequence: 7 })];
-        signals.send(&probe).await.is_ok_and(|reached| reached == [1])
+        let probe = [(
+            Recipient::Node("n1".parse().unwrap()),
+            Signal::Probe { sequence: 7 },
+        )];
+        signals
+            .send(&probe)
+            .await
+            .is_ok_and(|reached| reached == [1])
     })
     .await;
-    let heard = tokio::time::timeout(Duration::from_secs(5), listening).await.unwrap().unwrap();
-    assert_eq!(heard, Heard::Signal(Box::new(Signal::Probe { sequence: 7 })));
-    assert!(moved.elapsed() < Duration::from_secs(5), "{:?}", moved.elapsed());
+    let heard = tokio::time::timeout(Duration::from_secs(5), listening)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        heard,
+        Heard::Signal(Box::new(Signal::Probe { sequence: 7 }))
+    );
+    assert!(
+        moved.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        moved.elapsed()
+    );
 }
 
 /// Whoever is in goes on; only what takes memory is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
     let server = redis::Server::start().await;
-    let sale = Sale::open_on(redis::engine_on(&server.url()).await, QueueSettings::default()).await;
+    let sale = Sale::open_on(
+        redis::engine_on(&server.url()).await,
+        QueueSettings::default(),
+    )
+    .await;
     let board = waitingroom::vitals::redis::RedisBoard::new(sale.engine.connection(), &sale.prefix);
     for (number, name) in (1..).zip(["buys", "gives-up", "waits"]) {
         sale.join(name, number).await;
     }
     let [(buys, grant)] = {
-        let released = sale.engine.release(sale.event, "b", 1, Default::default(), Scope::Whole, now()).await.unwrap();
-        let passes: Vec<_> = released.granted.into_iter().map(|granted| (granted.user, granted.what)).collect();
+        let released = sale
+            .engine
+            .release(sale.event, "b", 1, Default::default(), Scope::Whole, now())
+            .await
+            .unwrap();
+        let passes: Vec<_> = released
+            .granted
+            .into_iter()
+            .map(|granted| (granted.user, granted.what))
+            .collect();
         passes.try_into().unwrap()
     };
     server.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
 
     let (engine, event) = (&sale.engine, sale.event);
     engine.ready().await.unwrap();
-    let join = Join { event_id: event, user: user("new"), presence: Presence::Poll, ticket: None };
+    let join = Join {
+        event_id: event,
+        user: user("new"),
+        presence: Presence::Poll,
+        ticket: None,
+    };
     let refused = engine.join(&join, now()).await;
     assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
     let ticket = ("earlier".parse().unwrap(), 7);
-    let refused = engine.bring_back(event, &user("back"), &Presence::Poll, &ticket, None, now()).await;
+    let refused = engine
+        .bring_back(event, &user("back"), &Presence::Poll, &ticket, None, now())
+        .await;
     assert!(matches!(refused, Err(EngineError::Full)), "{refused:?}");
     let opening = Opening {
         settings: QueueSettings::default(),
@@ -499,52 +842,139 @@ async fn a_full_redis_takes_nobody_new_and_serves_the_others() {
         awaited: Vec::new(),
     };
     let another = engine.open(Uuid::new_v4().into(), &opening, now()).await;
-    assert!(matches!(another, Err(EngineError::Unavailable(_))), "{another:?}");
+    assert!(
+        matches!(another, Err(EngineError::Unavailable(_))),
+        "{another:?}"
+    );
 
-    assert!(engine.acknowledge(event, &buys, &grant.pass_id, now()).await.unwrap());
+    assert!(
+        engine
+            .acknowledge(event, &buys, &grant.pass_id, now())
+            .await
+            .unwrap()
+    );
     let held = sale.hold(buys.clone(), &grant).await;
     for settlement in [Settlement::Committed, Settlement::Released] {
-        engine.settle(event, &[(held.booking_id, settlement)], now()).await.unwrap();
+        engine
+            .settle(event, &[(held.booking_id, settlement)], now())
+            .await
+            .unwrap();
     }
-    assert!(engine.leave(event, &user("gives-up"), now()).await.unwrap().is_some());
-    assert!(engine.resume(event, &user("waits"), &Presence::Poll, now()).await.unwrap().is_some());
+    assert!(
+        engine
+            .leave(event, &user("gives-up"), now())
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        engine
+            .resume(event, &user("waits"), &Presence::Poll, now())
+            .await
+            .unwrap()
+            .is_some()
+    );
     let node = "n1".parse().unwrap();
     engine.report_node(event, &node, now()).await.unwrap();
-    assert!(engine.resume(event, &user("waits"), &Presence::Node(node.clone()), now()).await.unwrap().is_some());
-    engine.detach(event, &user("waits"), &node, now()).await.unwrap();
-    assert!(engine.resume(event, &user("waits"), &Presence::Poll, now()).await.unwrap().is_some());
+    assert!(
+        engine
+            .resume(event, &user("waits"), &Presence::Node(node.clone()), now())
+            .await
+            .unwrap()
+            .is_some()
+    );
+    engine
+        .detach(event, &user("waits"), &node, now())
+        .await
+        .unwrap();
+    assert!(
+        engine
+            .resume(event, &user("waits"), &Presence::Poll, now())
+            .await
+            .unwrap()
+            .is_some()
+    );
     assert_eq!(sale.release().await.len(), 1, "the line moves");
     tokio::time::sleep(Duration::from_millis(30)).await; // so that status looks up again which server this is
     assert_eq!(engine.status(event).await.unwrap().seats_left, 100);
-    let paused = QueueSettings { state: waitingroom::line::SaleState::Paused, ..QueueSettings::default() };
+    let paused = QueueSettings {
+        state: waitingroom::line::SaleState::Paused,
+        ..QueueSettings::default()
+    };
     engine.configure(event, &paused).await.unwrap();
     assert_eq!(engine.reached(event).await.unwrap().sequence, 10);
     engine.freeze(event, "a mark").await.unwrap();
-    assert!(engine.configure(event, &paused).await.is_err(), "nothing changes");
+    assert!(
+        engine.configure(event, &paused).await.is_err(),
+        "nothing changes"
+    );
     engine.thaw(event, now()).await.unwrap();
     engine.configure(event, &paused).await.unwrap();
-    let process = waitingroom::vitals::Process { node, roles: vec![], version: "1".to_owned(), started_at: now() };
-    let vitals =
-        waitingroom::vitals::Vitals { process, connections: 0, memory_bytes: None, live_tasks: 0, booking: None };
-    waitingroom::vitals::Board::publish(&board, &vitals).await.unwrap();
-    assert!(waitingroom::vitals::Board::set_pace(&board, None, &waitingroom::pace::Pace::full(now())).await.unwrap());
+    let process = waitingroom::vitals::Process {
+        node,
+        roles: vec![],
+        version: "1".to_owned(),
+        started_at: now(),
+    };
+    let vitals = waitingroom::vitals::Vitals {
+        process,
+        connections: 0,
+        memory_bytes: None,
+        live_tasks: 0,
+        booking: None,
+    };
+    waitingroom::vitals::Board::publish(&board, &vitals)
+        .await
+        .unwrap();
+    assert!(
+        waitingroom::vitals::Board::set_pace(&board, None, &waitingroom::pace::Pace::full(now()))
+            .await
+            .unwrap()
+    );
 
     server.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
-    engine.configure(event, &QueueSettings::default()).await.unwrap();
-    assert!(matches!(engine.join(&join, now()).await, Ok(JoinOutcome::Joined(_))));
-    let back = engine.bring_back(event, &user("back"), &Presence::Poll, &ticket, None, now()).await.unwrap();
-    assert_eq!(back.map(|place| place.number), Some(7), "their number was not spent");
+    engine
+        .configure(event, &QueueSettings::default())
+        .await
+        .unwrap();
+    assert!(matches!(
+        engine.join(&join, now()).await,
+        Ok(JoinOutcome::Joined(_))
+    ));
+    let back = engine
+        .bring_back(event, &user("back"), &Presence::Poll, &ticket, None, now())
+        .await
+        .unwrap();
+    assert_eq!(
+        back.map(|place| place.number),
+        Some(7),
+        "their number was not spent"
+    );
 }
 
 #[tokio::test]
 async fn a_user_who_may_not_do_all_is_named_what_is_missing() {
     let server = redis::Server::start().await;
-    let rights = ["ACL", "SETUSER", "waits", "on", ">p@ss", "~test-*", "&test-*", "+@all", "-@dangerous", "-@admin"];
+    let rights = [
+        "ACL",
+        "SETUSER",
+        "waits",
+        "on",
+        ">p@ss",
+        "~test-*",
+        "&test-*",
+        "+@all",
+        "-@dangerous",
+        "-@admin",
+    ];
     server.ask(&rights).await;
     let url = format!("redis://waits:p%40ss@127.0.0.1:{}", server.port);
     let (engine, _) = redis::engine_on(&url).await;
     let refused = engine.ready().await.unwrap_err().to_string();
-    assert!(refused.contains("INFO") && !refused.contains("HSET"), "{refused}");
+    assert!(
+        refused.contains("INFO") && !refused.contains("HSET"),
+        "{refused}"
+    );
     server.ask(&["ACL", "SETUSER", "waits", "+info"]).await;
     engine.ready().await.unwrap();
 }
@@ -555,14 +985,21 @@ fn every_command_of_the_steps_is_tried() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/redis");
     let rights = std::fs::read_to_string(folder.join("rights.lua")).unwrap();
     let board = std::fs::read_to_string(folder.join("../../vitals/redis.rs")).unwrap();
-    let scripts = ["state", "steps"].into_iter().flat_map(|part| std::fs::read_dir(folder.join(part)).unwrap());
-    let scripts = scripts.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).chain([board]);
+    let scripts = ["state", "steps"]
+        .into_iter()
+        .flat_map(|part| std::fs::read_dir(folder.join(part)).unwrap());
+    let scripts = scripts
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .chain([board]);
     let mut count = 0;
     for script in scripts {
         for call in ["redis.call('", "redis.pcall('", "with_all('"] {
             for (at, _) in script.match_indices(call) {
                 let command = script[at + call.len()..].split('\'').next().unwrap();
-                assert!(rights.contains(&format!("{{ '{command}'")), "{command} is not tried");
+                assert!(
+                    rights.contains(&format!("{{ '{command}'")),
+                    "{command} is not tried"
+                );
                 count += 1;
             }
         }
@@ -573,9 +1010,16 @@ fn every_command_of_the_steps_is_tried() {
 #[tokio::test]
 async fn a_clock_that_runs_ahead_opens_no_line_in_the_future() {
     let (engine, _) = redis::engine().await;
-    let (event, ahead) = (EventId::from(Uuid::new_v4()), now().plus(Duration::from_secs(60)));
+    let (event, ahead) = (
+        EventId::from(Uuid::new_v4()),
+        now().plus(Duration::from_secs(60)),
+    );
     let opening = Opening {
-        settings: QueueSettings { rate_per_second: 1_000.0, burst: 1, ..QueueSettings::default() },
+        settings: QueueSettings {
+            rate_per_second: 1_000.0,
+            burst: 1,
+            ..QueueSettings::default()
+        },
         epoch: "e".parse().unwrap(),
         sequence: 0,
         head: 0,
@@ -585,11 +1029,36 @@ async fn a_clock_that_runs_ahead_opens_no_line_in_the_future() {
         awaited: Vec::new(),
     };
     engine.open(event, &opening, ahead).await.unwrap();
-    let zones = vec![ZoneSeats { zone_id: ZONE.into(), available: 100 }];
-    engine.load_seats(event, &SeatSnapshot { zones, ..SeatSnapshot::default() }, now()).await.unwrap();
+    let zones = vec![ZoneSeats {
+        zone_id: ZONE.into(),
+        available: 100,
+    }];
+    engine
+        .load_seats(
+            event,
+            &SeatSnapshot {
+                zones,
+                ..SeatSnapshot::default()
+            },
+            now(),
+        )
+        .await
+        .unwrap();
     let soon = now().plus(Duration::from_secs(6));
-    let join = Join { event_id: event, user: user("ann"), presence: Presence::Poll, ticket: None };
+    let join = Join {
+        event_id: event,
+        user: user("ann"),
+        presence: Presence::Poll,
+        ticket: None,
+    };
     engine.join(&join, now()).await.unwrap();
-    let released = engine.release(event, "b", 10, Default::default(), Scope::Whole, soon).await.unwrap();
-    assert_eq!(released.granted.len(), 1, "within the five seconds that a clock may be ahead");
+    let released = engine
+        .release(event, "b", 10, Default::default(), Scope::Whole, soon)
+        .await
+        .unwrap();
+    assert_eq!(
+        released.granted.len(),
+        1,
+        "within the five seconds that a clock may be ahead"
+    );
 }

@@ -7,7 +7,10 @@ use std::{sync::Arc, time::Duration};
 use waitingroom::{
     clock::{Clock, Timestamp},
     pace::Pace,
-    vitals::{BookingVitals, LIVE, Process, Role, SharedBoard, Vitals, local::LocalBoard, redis::RedisBoard},
+    vitals::{
+        BookingVitals, LIVE, Process, Role, SharedBoard, Vitals, local::LocalBoard,
+        redis::RedisBoard,
+    },
 };
 
 #[path = "fixture/redis.rs"]
@@ -20,23 +23,44 @@ fn vitals(name: &str, booking: Option<BookingVitals>) -> Vitals {
         version: "1.2.3".into(),
         started_at: Timestamp::from_millis(1_700_000_000_123),
     };
-    Vitals { process, connections: 3, memory_bytes: Some(20_000_000), live_tasks: 28, booking }
+    Vitals {
+        process,
+        connections: 3,
+        memory_bytes: Some(20_000_000),
+        live_tasks: 28,
+        booking,
+    }
 }
 
 async fn a_board_keeps_what_is_live(board: SharedBoard) {
     let first = board.read().await.unwrap();
     assert_eq!((first.processes, first.pace), (vec![], None));
-    let strained = BookingVitals { reserve_p95_ms: Some(812.4), error_share: 1.0 / 3.0, ..BookingVitals::default() };
+    let strained = BookingVitals {
+        reserve_p95_ms: Some(812.4),
+        error_share: 1.0 / 3.0,
+        ..BookingVitals::default()
+    };
     let (one, other) = (vitals("b-1", Some(strained)), vitals("a-2", None));
     board.publish(&vitals("b-1", None)).await.unwrap();
     board.publish(&one).await.unwrap();
     board.publish(&other).await.unwrap();
     let reading = board.read().await.unwrap();
     assert!(reading.at >= first.at);
-    let read: Vec<_> = reading.processes.into_iter().map(|live| live.vitals).collect();
+    let read: Vec<_> = reading
+        .processes
+        .into_iter()
+        .map(|live| live.vitals)
+        .collect();
     assert_eq!(read, [other.clone(), one], "the latest of each, in order");
     board.withdraw(&"b-1".parse().unwrap()).await.unwrap();
-    let left: Vec<_> = board.read().await.unwrap().processes.into_iter().map(|live| live.vitals).collect();
+    let left: Vec<_> = board
+        .read()
+        .await
+        .unwrap()
+        .processes
+        .into_iter()
+        .map(|live| live.vitals)
+        .collect();
     assert_eq!(left, [other]);
 }
 
@@ -56,7 +80,10 @@ macro_rules! on_both {
     };
 }
 
-on_both!(a_board_keeps_what_is_live, of_those_who_decide_at_once_one_prevails);
+on_both!(
+    a_board_keeps_what_is_live,
+    of_those_who_decide_at_once_one_prevails
+);
 
 fn local() -> SharedBoard {
     Arc::new(LocalBoard::new(Clock::System))
@@ -76,7 +103,13 @@ async fn who_is_silent_is_forgotten() {
     assert_eq!(board.read().await.unwrap().processes[0].age_ms, 5_000);
     board.publish(&vitals("here", None)).await.unwrap();
     clock.advance(Duration::from_millis(1));
-    let names: Vec<_> =
-        board.read().await.unwrap().processes.into_iter().map(|live| live.vitals.process.node).collect();
+    let names: Vec<_> = board
+        .read()
+        .await
+        .unwrap()
+        .processes
+        .into_iter()
+        .map(|live| live.vitals.process.node)
+        .collect();
     assert_eq!(names, ["here".parse().unwrap()]);
 }

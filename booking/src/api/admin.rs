@@ -26,7 +26,10 @@ pub(super) struct EventList {
     events: Vec<EventAnswer>,
 }
 
-pub(super) async fn list(_: Operator, State(desk): State<Arc<Desk>>) -> Result<Json<EventList>, Problem> {
+pub(super) async fn list(
+    _: Operator,
+    State(desk): State<Arc<Desk>>,
+) -> Result<Json<EventList>, Problem> {
     desk.follow_catalogue().await?;
     let mut events = Vec::new();
     for event in desk.catalogue.events() {
@@ -42,7 +45,10 @@ pub(super) async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     let event = request.into_event()?;
     let created = desk.create_event(&event, &operator).await?;
-    Ok((StatusCode::CREATED, Json(operator_answer(&desk, &created).await?)))
+    Ok((
+        StatusCode::CREATED,
+        Json(operator_answer(&desk, &created).await?),
+    ))
 }
 
 #[derive(Serialize)]
@@ -58,7 +64,10 @@ pub(super) async fn queue(
     Path(event): Path<String>,
 ) -> Result<Json<QueueAnswer>, Problem> {
     let event = desk.catalogue.event(id(&event)?).await?;
-    Ok(Json(QueueAnswer { event_id: event.event_id, settings: event.queue.clone() }))
+    Ok(Json(QueueAnswer {
+        event_id: event.event_id,
+        settings: event.queue.clone(),
+    }))
 }
 
 pub(super) async fn change_queue(
@@ -68,7 +77,9 @@ pub(super) async fn change_queue(
     Json(patch): Json<QueuePatch>,
 ) -> Result<Json<QueueAnswer>, Problem> {
     let event_id = id(&event)?;
-    QueueSettings::default().with(&patch).map_err(|invalid| refused("", &invalid))?;
+    QueueSettings::default()
+        .with(&patch)
+        .map_err(|invalid| refused("", &invalid))?;
     let settings = desk.change_queue(event_id, &patch, &operator).await?;
     Ok(Json(QueueAnswer { event_id, settings }))
 }
@@ -86,10 +97,15 @@ pub(super) async fn remove_place(
     Path((event, user)): Path<(String, String)>,
 ) -> Result<Json<RemovedAnswer>, Problem> {
     let event_id = id(&event)?;
-    let user_id: UserId =
-        user.parse().map_err(|_| Problem::invalid("user_id", "must be 1 to 255 printable characters"))?;
+    let user_id: UserId = user
+        .parse()
+        .map_err(|_| Problem::invalid("user_id", "must be 1 to 255 printable characters"))?;
     desk.remove_place(event_id, &user_id, &operator).await?;
-    Ok(Json(RemovedAnswer { event_id, user_id, removed: true }))
+    Ok(Json(RemovedAnswer {
+        event_id,
+        user_id,
+        removed: true,
+    }))
 }
 
 #[derive(Serialize)]
@@ -105,12 +121,20 @@ pub(super) async fn change_appearance(
     LargeJson(patch): LargeJson<AppearancePatch>,
 ) -> Result<Json<AppearanceAnswer>, Problem> {
     let event_id = id(&event)?;
-    Appearance::default().with(&patch).map_err(|invalid| refused("", &invalid))?;
+    Appearance::default()
+        .with(&patch)
+        .map_err(|invalid| refused("", &invalid))?;
     let appearance = desk.change_appearance(event_id, &patch, &operator).await?;
-    Ok(Json(AppearanceAnswer { event_id, appearance }))
+    Ok(Json(AppearanceAnswer {
+        event_id,
+        appearance,
+    }))
 }
 
 /// A setting of the object at `path` (empty, or ending with a dot) is out of its range.
 pub(super) fn refused(path: &str, invalid: &InvalidSetting) -> Problem {
-    Problem::invalid(&format!("{path}{}", invalid.field), format!("must be {}", invalid.range))
+    Problem::invalid(
+        &format!("{path}{}", invalid.field),
+        format!("must be {}", invalid.range),
+    )
 }

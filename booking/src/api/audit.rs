@@ -38,10 +38,27 @@ pub(super) async fn list(
     State(desk): State<Arc<Desk>>,
     Query(query): Query<AuditQuery>,
 ) -> Result<Json<AuditAnswer>, Problem> {
-    let limit = number(query.limit.as_deref(), "limit", DEFAULT_LIMIT, 1..=MAX_LIMIT)? as u32;
-    let before = number(query.before.as_deref(), "before", i64::MAX as u64, 1..=i64::MAX as u64)? as i64;
+    let limit = number(
+        query.limit.as_deref(),
+        "limit",
+        DEFAULT_LIMIT,
+        1..=MAX_LIMIT,
+    )? as u32;
+    let before = number(
+        query.before.as_deref(),
+        "before",
+        i64::MAX as u64,
+        1..=i64::MAX as u64,
+    )? as i64;
     let event = event(query.event_id.as_deref())?;
-    let entries = desk.store().audit(event, before, limit).await.map_err(Refusal::from)?;
-    let next = entries.last().filter(|_| entries.len() == limit as usize).map(|last| last.audit_id);
+    let entries = desk
+        .store()
+        .audit(event, before, limit)
+        .await
+        .map_err(Refusal::from)?;
+    let next = entries
+        .last()
+        .filter(|_| entries.len() == limit as usize)
+        .map(|last| last.audit_id);
     Ok(Json(AuditAnswer { entries, next }))
 }

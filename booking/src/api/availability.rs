@@ -11,14 +11,24 @@ use crate::desk::Desk;
 /// Least time between two events: seats change faster than anyone can read.
 const PACE: Duration = Duration::from_secs(1);
 
-pub(super) async fn stream(State(desk): State<Arc<Desk>>, Path(event): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn stream(
+    State(desk): State<Arc<Desk>>,
+    Path(event): Path<String>,
+) -> Result<Response, Problem> {
     let event = desk.catalogue.event(id(&event)?).await?;
-    let place = desk.availability.feed.place().ok_or_else(streams::no_room)?;
+    let place = desk
+        .availability
+        .feed
+        .place()
+        .ok_or_else(streams::no_room)?;
     let reader = match desk.availability.feed.join(event.event_id, place) {
         Ok(reader) => reader,
         Err(place) => {
             let first = desk.availability_news(&event).await?;
-            desk.availability.feed.follow(event.event_id, first, place).ok_or_else(streams::ended)?
+            desk.availability
+                .feed
+                .follow(event.event_id, first, place)
+                .ok_or_else(streams::ended)?
         }
     };
     Ok(streams::answer(reader, PACE))

@@ -44,13 +44,20 @@ pub(super) async fn one(
     Path(booking): Path<String>,
 ) -> Result<Json<Booking>, Problem> {
     let _reading = desk.reads.begin(&user)?;
-    let booking = desk.store().booking(id(&booking)?).await.map_err(Refusal::from)?;
-    let own = booking.filter(|booking| booking.user == user).ok_or(Refusal::BookingNotFound)?;
+    let booking = desk
+        .store()
+        .booking(id(&booking)?)
+        .await
+        .map_err(Refusal::from)?;
+    let own = booking
+        .filter(|booking| booking.user == user)
+        .ok_or(Refusal::BookingNotFound)?;
     Ok(Json(own.at(desk.database_now())))
 }
 
 fn id(text: &str) -> Result<BookingId, Problem> {
-    text.parse().map_err(|_| Problem::invalid("booking_id", "must be a UUID"))
+    text.parse()
+        .map_err(|_| Problem::invalid("booking_id", "must be a UUID"))
 }
 
 #[derive(Deserialize)]
@@ -73,12 +80,26 @@ pub(super) async fn list(
     Caller(user): Caller,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<PageAnswer>, Problem> {
-    let limit = number(query.limit.as_deref(), "limit", u64::from(DEFAULT_LIMIT), 1..=u64::from(MAX_LIMIT))? as u32;
+    let limit = number(
+        query.limit.as_deref(),
+        "limit",
+        u64::from(DEFAULT_LIMIT),
+        1..=u64::from(MAX_LIMIT),
+    )? as u32;
     let offset = number(query.offset.as_deref(), "offset", 0, 0..=i64::MAX as u64)?;
     let event = event(query.event_id.as_deref())?;
     let _reading = desk.reads.begin(&user)?;
-    let page = desk.store().list(&user, event, limit, offset).await.map_err(Refusal::from)?;
-    Ok(Json(PageAnswer { bookings: present(page.bookings, &desk), total: page.total, limit, offset }))
+    let page = desk
+        .store()
+        .list(&user, event, limit, offset)
+        .await
+        .map_err(Refusal::from)?;
+    Ok(Json(PageAnswer {
+        bookings: present(page.bookings, &desk),
+        total: page.total,
+        limit,
+        offset,
+    }))
 }
 
 /// A number of a query.
@@ -89,18 +110,32 @@ pub(super) fn number(
     range: std::ops::RangeInclusive<u64>,
 ) -> Result<u64, Problem> {
     let Some(text) = text else { return Ok(default) };
-    let problem = || Problem::invalid(field, format!("must be a number from {} to {}", range.start(), range.end()));
-    text.parse().ok().filter(|number| range.contains(number)).ok_or_else(problem)
+    let problem = || {
+        Problem::invalid(
+            field,
+            format!("must be a number from {} to {}", range.start(), range.end()),
+        )
+    };
+    text.parse()
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(problem)
 }
 
 /// The event that a query is limited to.
 pub(super) fn event(text: Option<&str>) -> Result<Option<EventId>, Problem> {
-    let parse = |text: &str| text.parse().map_err(|_| Problem::invalid("event_id", "must be a UUID"));
+    let parse = |text: &str| {
+        text.parse()
+            .map_err(|_| Problem::invalid("event_id", "must be a UUID"))
+    };
     text.map(parse).transpose()
 }
 
 fn present(bookings: Vec<Booking>, desk: &Desk) -> Vec<Booking> {
-    bookings.into_iter().map(|booking| booking.at(desk.database_now())).collect()
+    bookings
+        .into_iter()
+        .map(|booking| booking.at(desk.database_now()))
+        .collect()
 }
 
 #[derive(Serialize)]
@@ -108,9 +143,16 @@ pub(super) struct Pending {
     bookings: Vec<Booking>,
 }
 
-pub(super) async fn pending(State(desk): State<Arc<Desk>>, Caller(user): Caller) -> Result<Json<Pending>, Problem> {
+pub(super) async fn pending(
+    State(desk): State<Arc<Desk>>,
+    Caller(user): Caller,
+) -> Result<Json<Pending>, Problem> {
     let _reading = desk.reads.begin(&user)?;
-    let bookings = desk.store().pending(&user, desk.database_now()).await.map_err(Refusal::from)?;
+    let bookings = desk
+        .store()
+        .pending(&user, desk.database_now())
+        .await
+        .map_err(Refusal::from)?;
     Ok(Json(Pending { bookings }))
 }
 
@@ -135,12 +177,21 @@ pub(super) async fn summary(
     Caller(user): Caller,
     Query(query): Query<SummaryQuery>,
 ) -> Result<Json<SummaryAnswer>, Problem> {
-    Ok(Json(summarize(&desk, &user, event(query.event_id.as_deref())?).await?))
+    Ok(Json(
+        summarize(&desk, &user, event(query.event_id.as_deref())?).await?,
+    ))
 }
 
-async fn summarize(desk: &Desk, user: &UserId, event: Option<EventId>) -> Result<SummaryAnswer, Refusal> {
+async fn summarize(
+    desk: &Desk,
+    user: &UserId,
+    event: Option<EventId>,
+) -> Result<SummaryAnswer, Refusal> {
     let _reading = desk.reads.begin(user)?;
-    let summaries = desk.store().summary(user, event, desk.database_now()).await?;
+    let summaries = desk
+        .store()
+        .summary(user, event, desk.database_now())
+        .await?;
     let currency = match summaries.as_slice() {
         [only] => Some(only.currency),
         _ => None,

@@ -67,7 +67,14 @@ struct ZoneAnswer {
 }
 
 pub(super) async fn list(State(desk): State<Arc<Desk>>) -> Json<EventList> {
-    Json(EventList { events: desk.catalogue.events().iter().map(|event| head(event)).collect() })
+    Json(EventList {
+        events: desk
+            .catalogue
+            .events()
+            .iter()
+            .map(|event| head(event))
+            .collect(),
+    })
 }
 
 pub(super) async fn one(
@@ -80,13 +87,18 @@ pub(super) async fn one(
 
 /// The event of a path.
 pub(super) fn id(text: &str) -> Result<EventId, Problem> {
-    text.parse().map_err(|_| Problem::invalid("event_id", "must be a UUID"))
+    text.parse()
+        .map_err(|_| Problem::invalid("event_id", "must be a UUID"))
 }
 
 /// The event with the seats that are left at present.
 pub(super) async fn answer(desk: &Desk, event: &Event) -> Result<EventAnswer, Refusal> {
     let available = desk.available(event.event_id).await?;
-    let shows = event.shows.iter().map(|show| show_answer(event, show, &available)).collect();
+    let shows = event
+        .shows
+        .iter()
+        .map(|show| show_answer(event, show, &available))
+        .collect();
     Ok(EventAnswer {
         head: head(event),
         currency: event.currency,
@@ -100,7 +112,10 @@ pub(super) async fn answer(desk: &Desk, event: &Event) -> Result<EventAnswer, Re
 
 /// The event as operators see it.
 pub(super) async fn operator_answer(desk: &Desk, event: &Event) -> Result<EventAnswer, Refusal> {
-    Ok(EventAnswer { queue: Some(event.queue.clone()), ..answer(desk, event).await? })
+    Ok(EventAnswer {
+        queue: Some(event.queue.clone()),
+        ..answer(desk, event).await?
+    })
 }
 
 fn head(event: &Event) -> EventHead {

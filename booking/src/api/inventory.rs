@@ -38,7 +38,11 @@ pub(super) async fn sync(
     State(desk): State<Arc<Desk>>,
     RawBody(body): RawBody,
 ) -> Result<Json<SyncAnswer>, Problem> {
-    let request: SyncRequest = if body.is_empty() { SyncRequest::default() } else { from_slice(&body)? };
+    let request: SyncRequest = if body.is_empty() {
+        SyncRequest::default()
+    } else {
+        from_slice(&body)?
+    };
     let events = chosen(&desk, request.event_id).await?;
     let synced = desk.sync_for(request.event_id, &events, &operator).await?;
     let answer = SyncAnswer {
@@ -104,7 +108,10 @@ pub(super) async fn status(
     for event in events {
         zones.extend(event_status(&desk, event.event_id).await?);
     }
-    Ok(Json(StatusAnswer { drift: zones.iter().map(|zone| zone.drift.abs()).sum(), zones }))
+    Ok(Json(StatusAnswer {
+        drift: zones.iter().map(|zone| zone.drift.abs()).sum(),
+        zones,
+    }))
 }
 
 async fn event_status(desk: &Desk, event: EventId) -> Result<Vec<ZoneStatus>, Refusal> {
@@ -113,9 +120,15 @@ async fn event_status(desk: &Desk, event: EventId) -> Result<Vec<ZoneStatus>, Re
         Err(EngineError::UnknownEvent) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    let seats: HashMap<ZoneId, u32> = seats.iter().map(|zone| (zone.zone_id, zone.available)).collect();
+    let seats: HashMap<ZoneId, u32> = seats
+        .iter()
+        .map(|zone| (zone.zone_id, zone.available))
+        .collect();
     let counts = desk.store().zone_counts(Some(event)).await?;
-    Ok(counts.iter().map(|zone| zone_status(zone, seats.get(&zone.zone_id).copied().unwrap_or(0))).collect())
+    Ok(counts
+        .iter()
+        .map(|zone| zone_status(zone, seats.get(&zone.zone_id).copied().unwrap_or(0)))
+        .collect())
 }
 
 fn zone_status(zone: &ZoneCount, engine: u32) -> ZoneStatus {
@@ -124,7 +137,11 @@ fn zone_status(zone: &ZoneCount, engine: u32) -> ZoneStatus {
         show_id: zone.show_id,
         zone_id: zone.zone_id,
         capacity: zone.capacity,
-        database: DatabaseSeats { available: zone.available(), held: zone.held, confirmed: zone.confirmed },
+        database: DatabaseSeats {
+            available: zone.available(),
+            held: zone.held,
+            confirmed: zone.confirmed,
+        },
         redis: EngineSeats { available: engine },
         drift: i64::from(engine) - i64::from(zone.available()),
     }

@@ -27,7 +27,10 @@ pub(super) async fn one(
 ) -> Result<Json<LiveAnswer>, Problem> {
     let event = desk.catalogue.event(id(&event)?).await?;
     let now = desk.live(&event).await?;
-    Ok(Json(LiveAnswer { now, history: desk.history(event.event_id) }))
+    Ok(Json(LiveAnswer {
+        now,
+        history: desk.history(event.event_id),
+    }))
 }
 
 pub(super) async fn stream(
@@ -35,19 +38,32 @@ pub(super) async fn stream(
     headers: HeaderMap,
     Path(event): Path<String>,
 ) -> Result<Response, Problem> {
-    let operator = desk.backends.authenticator.authenticate(&headers)?.operator()?;
+    let operator = desk
+        .backends
+        .authenticator
+        .authenticate(&headers)?
+        .operator()?;
     let event = desk.catalogue.event(id(&event)?).await?;
     let place = desk.live.feed.place().ok_or_else(streams::no_room)?;
     let reader = match desk.live.feed.join(event.event_id, place) {
         Ok(reader) => reader,
         Err(place) => {
             let first = desk.live_news(&event).await?;
-            desk.live.feed.follow(event.event_id, first, place).ok_or_else(streams::ended)?
+            desk.live
+                .feed
+                .follow(event.event_id, first, place)
+                .ok_or_else(streams::ended)?
         }
     };
-    Ok(streams::answer_until(reader, operator.expires_at.since(desk.now())))
+    Ok(streams::answer_until(
+        reader,
+        operator.expires_at.since(desk.now()),
+    ))
 }
 
-pub(super) async fn nodes(_: Operator, State(desk): State<Arc<Desk>>) -> Result<Json<Value>, Problem> {
+pub(super) async fn nodes(
+    _: Operator,
+    State(desk): State<Arc<Desk>>,
+) -> Result<Json<Value>, Problem> {
     Ok(Json(desk.nodes().await?))
 }

@@ -61,11 +61,23 @@ struct NewZone {
 
 impl NewEvent {
     pub(super) fn into_event(self) -> Result<Event, Problem> {
-        check(!self.shows.is_empty() && self.shows.len() <= MAX_SHOWS, "shows", "must be from 1 to 200")?;
+        check(
+            !self.shows.is_empty() && self.shows.len() <= MAX_SHOWS,
+            "shows",
+            "must be from 1 to 200",
+        )?;
         let hold_seconds = self.hold_seconds.unwrap_or(DEFAULT_HOLD_SECONDS);
-        check((1..=86_400).contains(&hold_seconds), "hold_seconds", "must be from 1 to 86400")?;
+        check(
+            (1..=86_400).contains(&hold_seconds),
+            "hold_seconds",
+            "must be from 1 to 86400",
+        )?;
         let max_seats_per_user = self.max_seats_per_user.unwrap_or(DEFAULT_USER_LIMIT);
-        check((1..=100_000).contains(&max_seats_per_user), "max_seats_per_user", "must be from 1 to 100000")?;
+        check(
+            (1..=100_000).contains(&max_seats_per_user),
+            "max_seats_per_user",
+            "must be from 1 to 100000",
+        )?;
         let shows = self.shows.into_iter().enumerate();
         Ok(Event {
             event_id: self.event_id.unwrap_or_else(|| Uuid::now_v7().into()),
@@ -73,11 +85,15 @@ impl NewEvent {
             currency: self.currency.unwrap_or(Currency::EUR),
             max_seats_per_user,
             hold_seconds,
-            queue: QueueSettings::default().with(&self.queue).map_err(|invalid| refused("queue.", &invalid))?,
+            queue: QueueSettings::default()
+                .with(&self.queue)
+                .map_err(|invalid| refused("queue.", &invalid))?,
             appearance: Appearance::default()
                 .with(&self.appearance)
                 .map_err(|invalid| refused("appearance.", &invalid))?,
-            shows: shows.map(|(at, show)| show.into_show(&format!("shows[{at}]"))).collect::<Result<_, _>>()?,
+            shows: shows
+                .map(|(at, show)| show.into_show(&format!("shows[{at}]")))
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -85,13 +101,19 @@ impl NewEvent {
 impl NewShow {
     fn into_show(self, path: &str) -> Result<Show, Problem> {
         let zones = format!("{path}.zones");
-        check(!self.zones.is_empty() && self.zones.len() <= MAX_ZONES, &zones, "must be from 1 to 500")?;
+        check(
+            !self.zones.is_empty() && self.zones.len() <= MAX_ZONES,
+            &zones,
+            "must be from 1 to 500",
+        )?;
         let all = self.zones.into_iter().enumerate();
         Ok(Show {
             show_id: self.show_id.unwrap_or_else(|| Uuid::now_v7().into()),
             name: name(self.name, &format!("{path}.name"))?,
             starts_at: self.starts_at,
-            zones: all.map(|(at, zone)| zone.into_zone(&format!("{zones}[{at}]"))).collect::<Result<_, _>>()?,
+            zones: all
+                .map(|(at, zone)| zone.into_zone(&format!("{zones}[{at}]")))
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -99,9 +121,17 @@ impl NewShow {
 impl NewZone {
     fn into_zone(self, path: &str) -> Result<Zone, Problem> {
         let capacity = (1..=MAX_CAPACITY).contains(&self.capacity);
-        check(capacity, &format!("{path}.capacity"), "must be from 1 to 10000000")?;
+        check(
+            capacity,
+            &format!("{path}.capacity"),
+            "must be from 1 to 10000000",
+        )?;
         let price = (0..=MAX_PRICE).contains(&self.unit_price);
-        check(price, &format!("{path}.unit_price"), "must be from 0 to 1000000000000")?;
+        check(
+            price,
+            &format!("{path}.unit_price"),
+            "must be from 0 to 1000000000000",
+        )?;
         Ok(Zone {
             zone_id: self.zone_id.unwrap_or_else(|| Uuid::now_v7().into()),
             name: name(self.name, &format!("{path}.name"))?,
@@ -113,11 +143,16 @@ impl NewZone {
 
 fn name(text: String, field: &str) -> Result<String, Problem> {
     let name = text.trim();
-    let fits = !name.is_empty() && text.chars().count() <= MAX_NAME && !text.chars().any(char::is_control);
+    let fits =
+        !name.is_empty() && text.chars().count() <= MAX_NAME && !text.chars().any(char::is_control);
     check(fits, field, "must be 1 to 200 printable characters")?;
     Ok(name.to_owned())
 }
 
 fn check(holds: bool, field: &str, problem: &str) -> Result<(), Problem> {
-    if holds { Ok(()) } else { Err(Problem::invalid(field, problem)) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Problem::invalid(field, problem))
+    }
 }

@@ -38,7 +38,10 @@ pub(super) struct Request {
 
 pub(super) async fn reserve(
     State(desk): State<Arc<Desk>>,
-    Buyer { user, guest_address }: Buyer,
+    Buyer {
+        user,
+        guest_address,
+    }: Buyer,
     headers: HeaderMap,
     Json(request): Json<Request>,
 ) -> Result<impl IntoResponse, Problem> {
@@ -47,13 +50,26 @@ pub(super) async fn reserve(
     reserved(booking.at(desk.database_now()))
 }
 
-fn wish(user: UserId, guest_address: Option<IpAddr>, headers: &HeaderMap, request: Request) -> Result<Wish, Problem> {
-    let quantity = u32::try_from(request.quantity).ok().filter(|seats| (1..=MAX_QUANTITY).contains(seats));
-    let quantity = quantity.ok_or_else(|| Problem::invalid("quantity", format!("must be from 1 to {MAX_QUANTITY}")))?;
-    if request.unit_price.is_some_and(|price| !price.is_finite() || price < 0.0) {
+fn wish(
+    user: UserId,
+    guest_address: Option<IpAddr>,
+    headers: &HeaderMap,
+    request: Request,
+) -> Result<Wish, Problem> {
+    let quantity = u32::try_from(request.quantity)
+        .ok()
+        .filter(|seats| (1..=MAX_QUANTITY).contains(seats));
+    let quantity = quantity
+        .ok_or_else(|| Problem::invalid("quantity", format!("must be from 1 to {MAX_QUANTITY}")))?;
+    if request
+        .unit_price
+        .is_some_and(|price| !price.is_finite() || price < 0.0)
+    {
         return Err(Problem::invalid("unit_price", "must not be negative"));
     }
-    let pass = text(headers, "x-queue-pass")?.map(str::to_owned).or(request.queue_pass);
+    let pass = text(headers, "x-queue-pass")?
+        .map(str::to_owned)
+        .or(request.queue_pass);
     Ok(Wish {
         user,
         event_id: request.event_id,
@@ -77,7 +93,10 @@ pub(super) struct Options {
 /// `POST /bookings/reserve/first`.
 pub(super) async fn reserve_first(
     State(desk): State<Arc<Desk>>,
-    Buyer { user, guest_address }: Buyer,
+    Buyer {
+        user,
+        guest_address,
+    }: Buyer,
     headers: HeaderMap,
     Json(request): Json<Options>,
 ) -> Result<impl IntoResponse, Problem> {
@@ -85,7 +104,9 @@ pub(super) async fn reserve_first(
     if request.options.is_empty() {
         return Err(Problem::invalid("options", "must name at least one"));
     }
-    let pass = text(&headers, "x-queue-pass")?.map(str::to_owned).or(request.queue_pass);
+    let pass = text(&headers, "x-queue-pass")?
+        .map(str::to_owned)
+        .or(request.queue_pass);
     let asked = Alternatives {
         user,
         event_id: request.event_id,
@@ -112,21 +133,35 @@ fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
         Some(given) => Some(given),
         None => text(headers, "x-idempotency-key")?,
     };
-    let wrong =
-        || Problem::invalid("idempotency_key", "must be 1 to 128 printable characters, with spaces inside only");
-    let parse = |given: &str| unquoted(given).and_then(|key| key.parse().ok()).ok_or_else(wrong);
+    let wrong = || {
+        Problem::invalid(
+            "idempotency_key",
+            "must be 1 to 128 printable characters, with spaces inside only",
+        )
+    };
+    let parse = |given: &str| {
+        unquoted(given)
+            .and_then(|key| key.parse().ok())
+            .ok_or_else(wrong)
+    };
     given.map(parse).transpose()
 }
 
 /// A key may come as the IETF's draft has it, as a string in quotes (RFC 9651, section 3.3.3) with parameters behind it: `"k";v=1` and
 /// `k` are one key. What is not in quotes is taken as it is.
 fn unquoted(given: &str) -> Option<Cow<'_, str>> {
-    let Some(quoted) = given.strip_prefix('"') else { return Some(given.into()) };
+    let Some(quoted) = given.strip_prefix('"') else {
+        return Some(given.into());
+    };
     let (mut key, mut characters) = (String::new(), quoted.chars());
     loop {
         match characters.next()? {
             '"' => break,
-            '\\' => key.push(characters.next().filter(|escaped| matches!(escaped, '"' | '\\'))?),
+            '\\' => key.push(
+                characters
+                    .next()
+                    .filter(|escaped| matches!(escaped, '"' | '\\'))?,
+            ),
             character => key.push(character),
         }
     }
@@ -135,8 +170,12 @@ fn unquoted(given: &str) -> Option<Cow<'_, str>> {
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
-    let unreadable = |_| Problem::new(Code::Malformed, format!("the header {name} is not text")).field(name);
-    headers.get(name).map(|value| value.to_str().map(str::trim).map_err(unreadable)).transpose()
+    let unreadable =
+        |_| Problem::new(Code::Malformed, format!("the header {name} is not text")).field(name);
+    headers
+        .get(name)
+        .map(|value| value.to_str().map(str::trim).map_err(unreadable))
+        .transpose()
 }
 
 #[cfg(test)]

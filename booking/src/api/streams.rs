@@ -32,7 +32,10 @@ pub(super) fn answer(reader: Reader, pace: Duration) -> Response {
 fn sent(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
     let mut response = Body::from_stream(events).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
@@ -44,7 +47,10 @@ pub(super) fn answer_until(reader: Reader, time: Duration) -> Response {
 
 /// Every stream is taken.
 pub(super) fn no_room() -> Problem {
-    Problem::unavailable("this node has no room for another stream; read the figures now and then instead", RETRY_AFTER)
+    Problem::unavailable(
+        "this node has no room for another stream; read the figures now and then instead",
+        RETRY_AFTER,
+    )
 }
 
 /// The process drains.

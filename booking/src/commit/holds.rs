@@ -39,24 +39,51 @@ pub(super) async fn hold(tools: &Tools, batch: Vec<Wanted>, inserts: &mpsc::Send
             let _ = wanted.answer.send(Outcome::TooLate); // the client may have gone
             continue;
         }
-        by_event.entry(wanted.request.event_id).or_default().push(wanted);
+        by_event
+            .entry(wanted.request.event_id)
+            .or_default()
+            .push(wanted);
     }
-    let events = by_event.into_iter().map(|(event, batch)| hold_of(tools, event, batch, inserts));
+    let events = by_event
+        .into_iter()
+        .map(|(event, batch)| hold_of(tools, event, batch, inserts));
     join_all(events).await;
 }
 
-async fn hold_of(tools: &Tools, event: EventId, batch: Vec<Wanted>, inserts: &mpsc::Sender<Insert>) {
-    let (requests, waiting): (Vec<_>, Vec<_>) =
-        batch.into_iter().map(|wanted| (wanted.request, (wanted.row, wanted.answer))).unzip();
+async fn hold_of(
+    tools: &Tools,
+    event: EventId,
+    batch: Vec<Wanted>,
+    inserts: &mpsc::Sender<Insert>,
+) {
+    let (requests, waiting): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .map(|wanted| (wanted.request, (wanted.row, wanted.answer)))
+        .unzip();
     let held_at = Instant::now();
     match ask(tools, event, &requests).await {
         Ok(outcomes) => {
             let answered = outcomes.into_iter().zip(waiting);
-            go_on(answered.map(|(outcome, (row, answer))| (outcome, Insert { row, held_at, answer })), inserts).await;
+            go_on(
+                answered.map(|(outcome, (row, answer))| {
+                    (
+                        outcome,
+                        Insert {
+                            row,
+                            held_at,
+                            answer,
+                        },
+                    )
+                }),
+                inserts,
+            )
+            .await;
         }
         Err(error) => {
             if matches!(error, EngineError::Unavailable(_)) {
-                tools.settler.give_back(event, requests.iter().map(|request| request.booking_id));
+                tools
+                    .settler
+                    .give_back(event, requests.iter().map(|request| request.booking_id));
             }
             for (_, answer) in waiting {
                 let _ = answer.send(Outcome::Unasked(error.clone())); // the client may have gone
@@ -65,27 +92,44 @@ async fn hold_of(tools: &Tools, event: EventId, batch: Vec<Wanted>, inserts: &mp
     }
 }
 
-async fn ask(tools: &Tools, event: EventId, requests: &[Reserve]) -> Result<Vec<ReserveOutcome>, EngineError> {
+async fn ask(
+    tools: &Tools,
+    event: EventId,
+    requests: &[Reserve],
+) -> Result<Vec<ReserveOutcome>, EngineError> {
     let started = Instant::now();
-    let late = |_| EngineError::Unavailable(format!("no answer in {} ms", ENGINE_DEADLINE.as_millis()));
+    let late =
+        |_| EngineError::Unavailable(format!("no answer in {} ms", ENGINE_DEADLINE.as_millis()));
     let asking = tools.engine.reserve_all(event, requests, tools.clock.now());
-    let outcomes = tokio::time::timeout(ENGINE_DEADLINE, asking).await.map_err(late)??;
+    let outcomes = tokio::time::timeout(ENGINE_DEADLINE, asking)
+        .await
+        .map_err(late)??;
     metrics::histogram!("stanchion_booking_hold_batch_size").record(requests.len() as f64);
     metrics::histogram!("stanchion_booking_hold_seconds").record(started.elapsed().as_secs_f64());
     if outcomes.len() == requests.len() {
         Ok(outcomes)
     } else {
-        Err(EngineError::Unavailable("an answer of another length".into()))
+        Err(EngineError::Unavailable(
+            "an answer of another length".into(),
+        ))
     }
 }
 
 /// What is held goes on together: one by one, the runtime would let the lane of commits begin with a part of it.
-async fn go_on(answered: impl Iterator<Item = (ReserveOutcome, Insert)>, inserts: &mpsc::Sender<Insert>) {
-    let (held, refused): (Vec<_>, Vec<_>) = answered.partition(|(outcome, _)| *outcome == ReserveOutcome::Held);
+async fn go_on(
+    answered: impl Iterator<Item = (ReserveOutcome, Insert)>,
+    inserts: &mpsc::Sender<Insert>,
+) {
+    let (held, refused): (Vec<_>, Vec<_>) =
+        answered.partition(|(outcome, _)| *outcome == ReserveOutcome::Held);
     for (outcome, insert) in refused {
         let _ = insert.answer.send(Outcome::Refused(outcome)); // the client may have gone
     }
     // The lane of commits ends after this one: it is there.
-    let Ok(places) = inserts.reserve_many(held.len()).await else { return };
-    places.zip(held).for_each(|(place, (_, insert))| place.send(insert));
+    let Ok(places) = inserts.reserve_many(held.len()).await else {
+        return;
+    };
+    places
+        .zip(held)
+        .for_each(|(place, (_, insert))| place.send(insert));
 }

@@ -58,7 +58,13 @@ pub(crate) struct Tools {
 impl Lanes {
     /// Runs the lanes.
     pub(crate) fn start(self, tools: Tools, lifecycle: &Lifecycle) {
-        let Self { mut wanted, held, mut inserts, mut choices, pace } = self;
+        let Self {
+            mut wanted,
+            held,
+            mut inserts,
+            mut choices,
+            pace,
+        } = self;
         let (engine, watch) = (tools.clone(), lifecycle.clone());
         lifecycle.spawn("hold seats", async move {
             let (mut crowd, mut took) = (0, Duration::ZERO);
@@ -147,7 +153,9 @@ async fn insert(tools: &Tools, batch: Vec<Insert>, pace: &Pace) -> Committed {
         for (booking, outcome, answer) in stored {
             settlements.note(&booking, &outcome);
             match outcome {
-                Outcome::Failed(ref error) if error.may_stand() => unknown.push((booking, outcome, answer)),
+                Outcome::Failed(ref error) if error.may_stand() => {
+                    unknown.push((booking, outcome, answer))
+                }
                 // Nothing is left to wait for.
                 Outcome::Stored(_) => drop(answer.send(outcome)),
                 // The client may try again at once: its pass must be live by then.
@@ -155,11 +163,19 @@ async fn insert(tools: &Tools, batch: Vec<Insert>, pace: &Pace) -> Committed {
             }
         }
     }
-    Committed { settlements, given_back, unknown }
+    Committed {
+        settlements,
+        given_back,
+        unknown,
+    }
 }
 
 async fn tell(tools: &Tools, committed: Committed) {
-    let Committed { mut settlements, mut given_back, unknown } = committed;
+    let Committed {
+        mut settlements,
+        mut given_back,
+        unknown,
+    } = committed;
     for (booking, outcome, answer) in settled(tools, unknown).await {
         settlements.note(&booking, &outcome);
         given_back.push((answer, outcome));
@@ -176,21 +192,33 @@ async fn tell(tools: &Tools, committed: Committed) {
 async fn settled(tools: &Tools, unknown: Vec<Stored>) -> Vec<Stored> {
     let mut events = HashMap::<EventId, Vec<BookingId>>::new();
     for (booking, _, _) in &unknown {
-        events.entry(booking.event_id).or_default().push(booking.booking_id);
+        events
+            .entry(booking.event_id)
+            .or_default()
+            .push(booking.booking_id);
     }
     let mut fates = HashMap::new();
     for (event, bookings) in events {
         match tokio::time::timeout(FATE_DEADLINE, tools.store.fates(event, &bookings)).await {
             Ok(Ok(known)) => fates.extend(known),
-            Ok(Err(error)) => tracing::warn!(%event, %error, "what became of reservations is not known yet"),
+            Ok(Err(error)) => {
+                tracing::warn!(%event, %error, "what became of reservations is not known yet")
+            }
             Err(_) => tracing::warn!(%event, "what became of reservations is not known yet"),
         }
     }
     let fate = |(booking, outcome, answer): Stored| match fates.get(&booking.booking_id) {
         None => (booking, outcome, answer),
-        Some(Fate::Void) => (booking, Outcome::Failed(StoreError::Unavailable("it was not stored".into())), answer),
+        Some(Fate::Void) => (
+            booking,
+            Outcome::Failed(StoreError::Unavailable("it was not stored".into())),
+            answer,
+        ),
         Some(Fate::Booked(status)) => {
-            let stored = Booking { status: *status, ..booking.clone() };
+            let stored = Booking {
+                status: *status,
+                ..booking.clone()
+            };
             (booking, Outcome::Stored(Box::new(stored)), answer)
         }
     };
@@ -205,20 +233,31 @@ fn is_wanted(insert: &Insert) -> bool {
 type Stored = (Booking, Outcome, oneshot::Sender<Outcome>);
 
 async fn stored(tools: &Tools, batch: Vec<Insert>) -> Vec<Stored> {
-    let (rows, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(|insert| (insert.row, insert.answer)).unzip();
+    let (rows, waiting): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .map(|insert| (insert.row, insert.answer))
+        .unzip();
     let started = Instant::now();
     let answer = tools.store.insert(&rows).await;
     metrics::histogram!("stanchion_booking_commit_batch_size").record(rows.len() as f64);
     metrics::histogram!("stanchion_booking_commit_seconds").record(started.elapsed().as_secs_f64());
     let outcomes: Vec<_> = match answer {
-        Ok(answers) => answers.into_iter().zip(&rows).map(|(answer, row)| outcome(answer, row)).collect(),
+        Ok(answers) => answers
+            .into_iter()
+            .zip(&rows)
+            .map(|(answer, row)| outcome(answer, row))
+            .collect(),
         Err(error) => {
             tracing::warn!(%error, reservations = rows.len(), "a batch of reservations was not committed");
-            rows.iter().map(|_| Outcome::Failed(error.clone())).collect()
+            rows.iter()
+                .map(|_| Outcome::Failed(error.clone()))
+                .collect()
         }
     };
     let answered = rows.into_iter().zip(outcomes).zip(waiting);
-    answered.map(|((row, outcome), answer)| (row.booking, outcome, answer)).collect()
+    answered
+        .map(|((row, outcome), answer)| (row.booking, outcome, answer))
+        .collect()
 }
 
 fn outcome(inserted: Inserted, row: &NewBooking) -> Outcome {
@@ -226,7 +265,9 @@ fn outcome(inserted: Inserted, row: &NewBooking) -> Outcome {
         Inserted::Stored => Outcome::Stored(Box::new(row.booking.clone())),
         Inserted::Duplicate => Outcome::Duplicate,
         Inserted::NoSeats => Outcome::NoSeats,
-        Inserted::NotNow => Outcome::Failed(StoreError::Unavailable("the zone could not be changed".into())),
+        Inserted::NotNow => Outcome::Failed(StoreError::Unavailable(
+            "the zone could not be changed".into(),
+        )),
         Inserted::Unknown => Outcome::Failed(StoreError::Uncertain("the answer was lost".into())),
         Inserted::OverLimit(room) => Outcome::OverLimit(room),
     }
@@ -244,7 +285,10 @@ impl Settlements {
             Outcome::Failed(error) if error.may_stand() => return,
             _ => Settlement::Aborted,
         };
-        self.0.entry(booking.event_id).or_default().push((booking.booking_id, settlement));
+        self.0
+            .entry(booking.event_id)
+            .or_default()
+            .push((booking.booking_id, settlement));
     }
 
     async fn carry_out(self, tools: &Tools) {
@@ -256,14 +300,22 @@ impl Settlements {
 
 async fn decide(tools: &Tools, batch: Vec<Choice>) {
     let decisions: Vec<_> = batch.iter().map(|choice| choice.decision.clone()).collect();
-    let rulings = match tools.store.decide(&decisions, Moment::of(&tools.clock)).await {
+    let rulings = match tools
+        .store
+        .decide(&decisions, Moment::of(&tools.clock))
+        .await
+    {
         Ok(rulings) => rulings.into_iter().map(Ok).collect(),
         Err(error) => vec![Err(error); batch.len()],
     };
     let mut settlements = Settlements::default();
     for booking in rulings.iter().filter_map(changed) {
         let settlement = settlement_of(Some(booking.status));
-        settlements.0.entry(booking.event_id).or_default().push((booking.booking_id, settlement));
+        settlements
+            .0
+            .entry(booking.event_id)
+            .or_default()
+            .push((booking.booking_id, settlement));
     }
     settlements.carry_out(tools).await;
     for (choice, ruling) in batch.into_iter().zip(rulings) {
@@ -294,7 +346,11 @@ mod tests {
         assert_eq!(waits(1, 0).await, MOMENT);
         assert_eq!(waits(BATCH - 1, 7).await, Duration::from_millis(7));
         assert_eq!(waits(1, 500).await, LONGEST_MOMENT);
-        assert_eq!(waits(BATCH, 500).await, Duration::ZERO, "nobody waits behind a full batch");
+        assert_eq!(
+            waits(BATCH, 500).await,
+            Duration::ZERO,
+            "nobody waits behind a full batch"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -34,7 +34,9 @@ impl Pace {
     /// out whether the database has recovered, and the others are told to come back meanwhile.
     pub(super) fn wait(&self, batches_ahead: usize, now: Instant) -> Duration {
         let Batches { last, present } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(begun) = present else { return Duration::ZERO };
+        let Some(begun) = present else {
+            return Duration::ZERO;
+        };
         let one = last.max(now.saturating_duration_since(begun));
         one * u32::try_from(batches_ahead + 1).unwrap_or(u32::MAX)
     }
@@ -56,11 +58,23 @@ mod tests {
         assert_eq!(pace.wait(20, start), Duration::ZERO);
         pace.begin(start);
         assert_eq!(pace.wait(0, start + 5 * MS), 5 * MS);
-        assert_eq!(pace.wait(3, start + 500 * MS), 2_000 * MS, "it grows while nothing happens");
+        assert_eq!(
+            pace.wait(3, start + 500 * MS),
+            2_000 * MS,
+            "it grows while nothing happens"
+        );
         pace.end(start + 3_000 * MS);
-        assert_eq!(pace.wait(0, start + 3_001 * MS), Duration::ZERO, "somebody has to try");
+        assert_eq!(
+            pace.wait(0, start + 3_001 * MS),
+            Duration::ZERO,
+            "somebody has to try"
+        );
         pace.begin(start + 3_001 * MS);
-        assert_eq!(pace.wait(0, start + 3_002 * MS), 3_000 * MS, "the others do not wait for that");
+        assert_eq!(
+            pace.wait(0, start + 3_002 * MS),
+            3_000 * MS,
+            "the others do not wait for that"
+        );
         pace.end(start + 3_011 * MS);
         pace.begin(start + 3_011 * MS);
         assert_eq!(pace.wait(2, start + 3_012 * MS), 30 * MS);

@@ -89,8 +89,13 @@ pub(crate) struct Rates {
 
 impl Rates {
     /// After one look only.
-    pub(crate) const UNKNOWN: Self =
-        Self { arrivals: f64::NAN, departures: f64::NAN, released: f64::NAN, no_shows: f64::NAN, expired: f64::NAN };
+    pub(crate) const UNKNOWN: Self = Self {
+        arrivals: f64::NAN,
+        departures: f64::NAN,
+        released: f64::NAN,
+        no_shows: f64::NAN,
+        expired: f64::NAN,
+    };
 }
 
 /// The figures of what was looked at; `counts` are of the event's zones, where the database answered.
@@ -100,7 +105,9 @@ pub(crate) fn figures(
     counts: Option<&[&ZoneCount]>,
     reading: Option<&Reading>,
 ) -> Figures {
-    let sum = |of: fn(&ZoneCount) -> u32| counts.map_or(f64::NAN, |c| c.iter().map(|zone| f64::from(of(zone))).sum());
+    let sum = |of: fn(&ZoneCount) -> u32| {
+        counts.map_or(f64::NAN, |c| c.iter().map(|zone| f64::from(of(zone))).sum())
+    };
     let booking = reading.map(booking_vitals).unwrap_or_default();
     let has_booking = reading.is_some_and(|reading| bookings(reading).next().is_some());
     let of_booking = |value: f64| if has_booking { value } else { f64::NAN };
@@ -132,18 +139,32 @@ pub(crate) fn figures(
 /// The rate at which the line moves where somebody waits.
 fn effective(status: &LineStatus, reading: Option<&Reading>) -> f64 {
     let stands = status.settings.state != SaleState::Open || status.seats_left == 0;
-    let share = reading.and_then(|reading| reading.pace.as_ref()).map_or(1.0, |pace| pace.share());
-    if stands { 0.0 } else { status.settings.rate_per_second * share }
+    let share = reading
+        .and_then(|reading| reading.pace.as_ref())
+        .map_or(1.0, |pace| pace.share());
+    if stands {
+        0.0
+    } else {
+        status.settings.rate_per_second * share
+    }
 }
 
 fn bookings(reading: &Reading) -> impl Iterator<Item = &BookingVitals> {
-    reading.processes.iter().filter_map(|live| live.vitals.booking.as_ref())
+    reading
+        .processes
+        .iter()
+        .filter_map(|live| live.vitals.booking.as_ref())
 }
 
 /// All booking processes as one: what is counted is added, what takes time is the slowest, and they are unable if all are.
 pub(crate) fn booking_vitals(reading: &Reading) -> BookingVitals {
-    let answered: f64 = bookings(reading).map(|vitals| vitals.reserves_per_second).sum();
-    let none = BookingVitals { unable: bookings(reading).next().is_some(), ..BookingVitals::default() };
+    let answered: f64 = bookings(reading)
+        .map(|vitals| vitals.reserves_per_second)
+        .sum();
+    let none = BookingVitals {
+        unable: bookings(reading).next().is_some(),
+        ..BookingVitals::default()
+    };
     let mut whole = bookings(reading).fold(none, |sum, vitals| BookingVitals {
         unable: sum.unable && vitals.unable,
         reserves_per_second: answered,
@@ -155,7 +176,11 @@ pub(crate) fn booking_vitals(reading: &Reading) -> BookingVitals {
         commit_capacity: sum.commit_capacity + vitals.commit_capacity,
         outbox_lag_seconds: sum.outbox_lag_seconds.max(vitals.outbox_lag_seconds),
     });
-    whole.error_share = if answered > 0.0 { whole.error_share / answered } else { 0.0 };
+    whole.error_share = if answered > 0.0 {
+        whole.error_share / answered
+    } else {
+        0.0
+    };
     whole
 }
 
@@ -167,12 +192,20 @@ fn slower(one: Option<f64>, other: Option<f64>) -> Option<f64> {
 }
 
 fn connections(reading: &Reading) -> f64 {
-    let gateways = reading.processes.iter().filter(|live| live.vitals.process.roles.contains(&Role::Gateway));
+    let gateways = reading
+        .processes
+        .iter()
+        .filter(|live| live.vitals.process.roles.contains(&Role::Gateway));
     gateways.map(|live| live.vitals.connections as f64).sum()
 }
 
 fn memory(reading: &Reading) -> f64 {
-    reading.processes.iter().filter_map(|live| live.vitals.memory_bytes).map(|bytes| bytes as f64).sum()
+    reading
+        .processes
+        .iter()
+        .filter_map(|live| live.vitals.memory_bytes)
+        .map(|bytes| bytes as f64)
+        .sum()
 }
 
 #[cfg(test)]
@@ -191,7 +224,13 @@ mod tests {
             version: "1".into(),
             started_at: Timestamp::default(),
         };
-        let vitals = Vitals { process, connections: 9, memory_bytes: Some(5), live_tasks: 1, booking: Some(booking) };
+        let vitals = Vitals {
+            process,
+            connections: 9,
+            memory_bytes: Some(5),
+            live_tasks: 1,
+            booking: Some(booking),
+        };
         Live { vitals, age_ms: 0 }
     }
 
@@ -206,13 +245,41 @@ mod tests {
             outbox_lag_seconds: 1.0,
             ..BookingVitals::default()
         };
-        let quiet = BookingVitals { reserves_per_second: 10.0, commit_capacity: 10, ..BookingVitals::default() };
-        let reading = Reading { processes: vec![process("a", busy), process("b", quiet)], ..Reading::default() };
+        let quiet = BookingVitals {
+            reserves_per_second: 10.0,
+            commit_capacity: 10,
+            ..BookingVitals::default()
+        };
+        let reading = Reading {
+            processes: vec![process("a", busy), process("b", quiet)],
+            ..Reading::default()
+        };
         let whole = booking_vitals(&reading);
-        assert_eq!((whole.reserves_per_second, whole.reserve_p95_ms), (40.0, Some(20.0)));
-        assert_eq!((whole.commit_waiting, whole.commit_capacity, whole.outbox_lag_seconds), (3, 20, 1.0));
-        assert!((whole.error_share - 0.15).abs() < 1e-9, "by how much each answered: {}", whole.error_share);
-        assert_eq!((memory(&reading), connections(&reading)), (10.0, 0.0), "connections are those to gateways");
-        assert_eq!(booking_vitals(&Reading::default()), BookingVitals::default());
+        assert_eq!(
+            (whole.reserves_per_second, whole.reserve_p95_ms),
+            (40.0, Some(20.0))
+        );
+        assert_eq!(
+            (
+                whole.commit_waiting,
+                whole.commit_capacity,
+                whole.outbox_lag_seconds
+            ),
+            (3, 20, 1.0)
+        );
+        assert!(
+            (whole.error_share - 0.15).abs() < 1e-9,
+            "by how much each answered: {}",
+            whole.error_share
+        );
+        assert_eq!(
+            (memory(&reading), connections(&reading)),
+            (10.0, 0.0),
+            "connections are those to gateways"
+        );
+        assert_eq!(
+            booking_vitals(&Reading::default()),
+            BookingVitals::default()
+        );
     }
 }

@@ -43,9 +43,15 @@ struct Look {
 impl Track {
     /// What happened since the last look, a second; unknown at the first of an epoch.
     pub(crate) fn rates(&mut self, at: Instant, status: &LineStatus) -> Rates {
-        let look = Look { at, epoch: status.epoch.clone(), counters: status.counters };
+        let look = Look {
+            at,
+            epoch: status.epoch.clone(),
+            counters: status.counters,
+        };
         let before = self.last.replace(look);
-        let Some(before) = before.filter(|before| before.epoch == status.epoch) else { return Rates::UNKNOWN };
+        let Some(before) = before.filter(|before| before.epoch == status.epoch) else {
+            return Rates::UNKNOWN;
+        };
         let elapsed = at.duration_since(before.at);
         if elapsed < SHORTEST {
             self.last = Some(before);
@@ -59,12 +65,17 @@ impl Track {
         if self.samples.len() == KEPT {
             self.samples.pop_front();
         }
-        self.samples.push_back(Sample { at, values: figures.values() });
+        self.samples.push_back(Sample {
+            at,
+            values: figures.values(),
+        });
     }
 }
 
 fn rates(before: &Counters, after: &Counters, elapsed: Duration) -> Rates {
-    let per_second = |of: fn(&Counters) -> u64| of(after).saturating_sub(of(before)) as f64 / elapsed.as_secs_f64();
+    let per_second = |of: fn(&Counters) -> u64| {
+        of(after).saturating_sub(of(before)) as f64 / elapsed.as_secs_f64()
+    };
     Rates {
         arrivals: per_second(|counters| counters.joined),
         departures: per_second(|counters| counters.left + counters.dropped),
@@ -78,9 +89,20 @@ fn rates(before: &Counters, after: &Counters, elapsed: Duration) -> Rates {
 impl Serialize for Track {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut columns = serializer.serialize_map(Some(COUNT + 1))?;
-        columns.serialize_entry("at_ms", &self.samples.iter().map(|sample| sample.at.millis()).collect::<Vec<_>>())?;
+        columns.serialize_entry(
+            "at_ms",
+            &self
+                .samples
+                .iter()
+                .map(|sample| sample.at.millis())
+                .collect::<Vec<_>>(),
+        )?;
         for (column, name) in Figures::NAMES.iter().enumerate() {
-            let values: Vec<f64> = self.samples.iter().map(|sample| rounded(sample.values[column])).collect();
+            let values: Vec<f64> = self
+                .samples
+                .iter()
+                .map(|sample| rounded(sample.values[column]))
+                .collect();
             columns.serialize_entry(name, &values)?;
         }
         columns.end()
@@ -108,7 +130,11 @@ mod tests {
             active: 0,
             seats_left: 9,
             absent: 0,
-            counters: Counters { joined, released, ..Counters::default() },
+            counters: Counters {
+                joined,
+                released,
+                ..Counters::default()
+            },
             counting: false,
             seats_known: true,
             frozen: None,
@@ -119,12 +145,31 @@ mod tests {
     fn rates_are_differences_within_an_epoch() {
         let (mut track, start) = (Track::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
-        assert!(track.rates(at(0), &status("one", 10, 0)).arrivals.is_nan(), "nothing to compare with");
+        assert!(
+            track.rates(at(0), &status("one", 10, 0)).arrivals.is_nan(),
+            "nothing to compare with"
+        );
         let rates = track.rates(at(2_000), &status("one", 30, 5));
         assert_eq!((rates.arrivals, rates.released), (10.0, 2.5));
-        assert!(track.rates(at(2_010), &status("one", 31, 5)).arrivals.is_nan(), "too soon");
-        assert_eq!(track.rates(at(3_000), &status("one", 32, 5)).arrivals, 2.0, "since the look before");
-        assert!(track.rates(at(4_000), &status("two", 1, 0)).arrivals.is_nan(), "a line that begins anew");
+        assert!(
+            track
+                .rates(at(2_010), &status("one", 31, 5))
+                .arrivals
+                .is_nan(),
+            "too soon"
+        );
+        assert_eq!(
+            track.rates(at(3_000), &status("one", 32, 5)).arrivals,
+            2.0,
+            "since the look before"
+        );
+        assert!(
+            track
+                .rates(at(4_000), &status("two", 1, 0))
+                .arrivals
+                .is_nan(),
+            "a line that begins anew"
+        );
         assert_eq!(track.rates(at(5_000), &status("two", 4, 0)).arrivals, 3.0);
     }
 
@@ -139,7 +184,10 @@ mod tests {
         }
         let columns = serde_json::to_value(&track).unwrap();
         assert_eq!(columns["at_ms"].as_array().unwrap().len(), KEPT);
-        assert_eq!((&columns["at_ms"][0], &columns["line"][0]), (&5_000.into(), &5.1.into()));
+        assert_eq!(
+            (&columns["at_ms"][0], &columns["line"][0]),
+            (&5_000.into(), &5.1.into())
+        );
         assert!(columns["sold"][0].is_null() && columns["arrivals_per_second"][0].is_null());
     }
 }

@@ -30,7 +30,13 @@ struct Known {
 
 impl Presence {
     pub(super) fn new(now: Instant) -> Self {
-        Self(Mutex::new(Known { is_away: false, asked: now, has_stored: false, wrote: None, seen: now }))
+        Self(Mutex::new(Known {
+            is_away: false,
+            asked: now,
+            has_stored: false,
+            wrote: None,
+            seen: now,
+        }))
     }
 
     pub(super) fn ask(&self, now: Instant) {
@@ -59,7 +65,10 @@ impl Presence {
     }
 
     pub(super) fn wrote_within(&self, span: Duration, now: Instant) -> bool {
-        self.0.lock().wrote.is_some_and(|wrote| now.saturating_duration_since(wrote) < span)
+        self.0
+            .lock()
+            .wrote
+            .is_some_and(|wrote| now.saturating_duration_since(wrote) < span)
     }
 }
 
@@ -83,7 +92,12 @@ impl Lines {
         (heard.all, heard.silent) = (0, HashSet::new());
         for (event, asked, answered) in answers {
             heard.all += 1;
-            if !answered && heard.latest.get(&event).is_none_or(|latest| *latest < asked) {
+            if !answered
+                && heard
+                    .latest
+                    .get(&event)
+                    .is_none_or(|latest| *latest < asked)
+            {
                 heard.silent.insert(event);
             }
         }
@@ -125,7 +139,10 @@ mod tests {
             presence.answered(answered, start);
             presence.is_away(start)
         };
-        assert_eq!([(true, false), (false, false), (false, true)].map(|(s, a)| is_away(s, a)), [false, true, false]);
+        assert_eq!(
+            [(true, false), (false, false), (false, true)].map(|(s, a)| is_away(s, a)),
+            [false, true, false]
+        );
     }
 
     #[test]
@@ -134,7 +151,10 @@ mod tests {
         let presence = Presence::new(start);
         presence.ask(start);
         presence.answered(true, start + 10 * MS);
-        assert!(presence.wrote_within(2_000 * MS, start + 1_900 * MS) && !presence.is_away(start + 1_900 * MS));
+        assert!(
+            presence.wrote_within(2_000 * MS, start + 1_900 * MS)
+                && !presence.is_away(start + 1_900 * MS)
+        );
         let woken = start + 10_000 * MS;
         assert!(presence.is_away(woken) && !presence.wrote_within(2_000 * MS, woken));
         presence.ask(woken);
@@ -151,11 +171,21 @@ mod tests {
 
     #[test]
     fn lines_are_silent_each_by_itself_and_a_reservation_that_was_answered_counts_for_more() {
-        let ([one, other], start) = ([1, 2].map(|id| EventId::from(Uuid::from_u128(id))), Instant::now());
+        let ([one, other], start) = (
+            [1, 2].map(|id| EventId::from(Uuid::from_u128(id))),
+            Instant::now(),
+        );
         let lines = Lines::default();
         assert!(!lines.are_all_silent(), "there are none");
         lines.answered([(one, start, false), (other, start, true)].into_iter());
-        assert_eq!((lines.is_silent(one), lines.is_silent(other), lines.are_all_silent()), (true, false, false));
+        assert_eq!(
+            (
+                lines.is_silent(one),
+                lines.is_silent(other),
+                lines.are_all_silent()
+            ),
+            (true, false, false)
+        );
         lines.answered([(one, start, false), (other, start, false)].into_iter());
         assert!(lines.are_all_silent());
         lines.heard(one, start + MS);

@@ -40,7 +40,10 @@ pub(super) enum Doubtful {
 
 impl<DB: Database> Clone for Connections<DB> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone(), doubtful: self.doubtful }
+        Self {
+            pool: self.pool.clone(),
+            doubtful: self.doubtful,
+        }
     }
 }
 
@@ -54,8 +57,16 @@ where
 
     /// A connection for one statement. If there is none, nothing was changed: that is worth telling from a lost answer.
     pub(super) async fn take(&self) -> Result<Connection<DB>, StoreError> {
-        let pooled = self.pool.acquire().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Connection { pooled: Some(pooled), doubtful: self.doubtful, has_ended: false })
+        let pooled = self
+            .pool
+            .acquire()
+            .await
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Connection {
+            pooled: Some(pooled),
+            doubtful: self.doubtful,
+            has_ended: false,
+        })
     }
 
     /// Runs one statement.
@@ -69,7 +80,10 @@ where
     }
 
     /// Begins a transaction by this statement.
-    pub(super) async fn begin(&self, statement: &'static str) -> Result<Transaction<DB>, StoreError> {
+    pub(super) async fn begin(
+        &self,
+        statement: &'static str,
+    ) -> Result<Transaction<DB>, StoreError> {
         let mut connection = self.take().await?;
         let begun = sqlx::raw_sql(statement).execute(&mut *connection).await;
         begun.map_err(|error| StoreError::Unavailable(error.to_string()))?;
@@ -127,12 +141,17 @@ impl<DB: Database> DerefMut for Connection<DB> {
 
 impl<DB: Database> Drop for Connection<DB> {
     fn drop(&mut self) {
-        let Some(mut pooled) = self.pooled.take() else { return };
+        let Some(mut pooled) = self.pooled.take() else {
+            return;
+        };
         match (self.doubtful, self.has_ended, Handle::try_current()) {
             (Doubtful::Keep, _, _) => drop(pooled),
             // What drops a connection by itself asks whether it answers, and waits for that as long as it takes.
             (Doubtful::Close, true, Ok(runtime)) => {
-                drop(runtime.spawn(tokio::time::timeout(RETURN_DEADLINE, pooled.return_to_pool())));
+                drop(runtime.spawn(tokio::time::timeout(
+                    RETURN_DEADLINE,
+                    pooled.return_to_pool(),
+                )));
             }
             // Not in good order: that would send what is still unsent of an abandoned step.
             (Doubtful::Close, _, _) => drop(pooled.detach()),

@@ -46,10 +46,12 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(refusal) => refused(refusal.as_ref()),
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Self::Unavailable(error.to_string()),
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
-                Self::Corrupt(error.to_string())
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
+                Self::Unavailable(error.to_string())
             }
+            sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::ColumnNotFound(_) => Self::Corrupt(error.to_string()),
             _ => Self::Uncertain(error.to_string()),
         }
     }
@@ -60,8 +62,12 @@ fn refused(refusal: &dyn sqlx::error::DatabaseError) -> StoreError {
     if refusal.is_unique_violation() {
         // PostgreSQL names the constraint, SQLite the column in its message.
         let name = refusal.constraint().unwrap_or(&text);
-        let taken = EXISTS.into_iter().find(|(constraint, _)| name.contains(constraint));
-        return taken.map_or(StoreError::Refused(text), |(_, field)| StoreError::Exists(field));
+        let taken = EXISTS
+            .into_iter()
+            .find(|(constraint, _)| name.contains(constraint));
+        return taken.map_or(StoreError::Refused(text), |(_, field)| {
+            StoreError::Exists(field)
+        });
     }
     if refusal.is_check_violation() || refusal.is_foreign_key_violation() {
         return StoreError::Refused(text);
@@ -75,7 +81,9 @@ fn refused(refusal: &dyn sqlx::error::DatabaseError) -> StoreError {
             StoreError::Uncertain(text)
         }
         // The connection ended, by the server's will or its death: perhaps between the commit and its report.
-        Some(code) if ENDED.iter().any(|class| code.starts_with(class)) => StoreError::Uncertain(text),
+        Some(code) if ENDED.iter().any(|class| code.starts_with(class)) => {
+            StoreError::Uncertain(text)
+        }
         _ => StoreError::Unavailable(text),
     }
 }
@@ -92,5 +100,7 @@ pub(super) async fn within<T>(
     step: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     let late = || StoreError::Uncertain(format!("no answer in {} ms", deadline.as_millis()));
-    tokio::time::timeout(deadline, step).await.unwrap_or_else(|_| Err(late()))
+    tokio::time::timeout(deadline, step)
+        .await
+        .unwrap_or_else(|_| Err(late()))
 }

@@ -18,5 +18,8 @@ pub(super) const SET_BACK: Duration = Duration::from_secs(10);
 /// What the row says that holds are owed.
 pub(super) fn outage(owed: (Option<i64>, Option<i64>)) -> Option<Outage> {
     let (from, to) = (owed.0?, owed.1?);
-    Some(Outage { from: Timestamp::from_millis(from), to: Timestamp::from_millis(to) })
+    Some(Outage {
+        from: Timestamp::from_millis(from),
+        to: Timestamp::from_millis(to),
+    })
 }

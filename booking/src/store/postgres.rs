@@ -87,7 +87,9 @@ impl PostgresStore {
     /// A URL that does not parse, a server that does not answer, a migration that fails.
     pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
         // No floats are read here, and poolers refuse startup parameters that they do not know.
-        let options = PgConnectOptions::from_str(url)?.application_name("stanchion-booking").extra_float_digits(None);
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("stanchion-booking")
+            .extra_float_digits(None);
         within(MIGRATION_DEADLINE, migrate(options.clone())).await?;
         within(MIGRATION_DEADLINE, settings::ensure(&options)).await?;
         let readers = (connections / READERS_SHARE).max(1);
@@ -104,7 +106,10 @@ impl PostgresStore {
         self.pool.begin(BEGIN).await
     }
 
-    async fn step<T>(&self, step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    async fn step<T>(
+        &self,
+        step: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         within(STEP_DEADLINE, step).await
     }
 }
@@ -112,25 +117,44 @@ impl PostgresStore {
 /// Runs what is missing. The look before spares a start behind a pooler the migrator's lock, which is the session's and
 /// would stay with a connection of the pooler's, and so would the time that a migration may take.
 async fn migrate(options: PgConnectOptions) -> Result<(), StoreError> {
-    let pool = PgPoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_with(options.clone())
+        .await?;
     let is_current = is_current(&pool).await;
     pool.close().await;
     if is_current {
         return Ok(());
     }
-    let pool = PgPoolOptions::new().max_connections(1).after_connect(|connection, _| {
-        Box::pin(async move { sqlx::raw_sql(settings::UNLIMITED).execute(connection).await.map(drop) })
-    });
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                sqlx::raw_sql(settings::UNLIMITED)
+                    .execute(connection)
+                    .await
+                    .map(drop)
+            })
+        });
     let pool = pool.connect_with(options).await?;
-    MIGRATIONS.run(&pool).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    MIGRATIONS
+        .run(&pool)
+        .await
+        .map_err(|error| StoreError::Unavailable(error.to_string()))?;
     pool.close().await;
     Ok(())
 }
 
 async fn is_current(pool: &PgPool) -> bool {
-    let applied = sqlx::query_scalar::<_, i64>("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(pool);
-    let Ok(applied) = applied.await else { return false }; // a new database has no such table
-    MIGRATIONS.iter().all(|migration| applied.contains(&migration.version))
+    let applied =
+        sqlx::query_scalar::<_, i64>("SELECT version FROM _sqlx_migrations WHERE success")
+            .fetch_all(pool);
+    let Ok(applied) = applied.await else {
+        return false;
+    }; // a new database has no such table
+    MIGRATIONS
+        .iter()
+        .all(|migration| applied.contains(&migration.version))
 }
 
 fn pool(options: PgConnectOptions, connections: u32) -> PgPool {

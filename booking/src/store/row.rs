@@ -27,15 +27,19 @@ fn corrupt(what: impl std::fmt::Display) -> StoreError {
 }
 
 fn count<T: TryInto<u32>>(what: &str, number: T) -> Result<u32, StoreError> {
-    number.try_into().map_err(|_| corrupt(format!("a {what} out of range")))
+    number
+        .try_into()
+        .map_err(|_| corrupt(format!("a {what} out of range")))
 }
 
 fn currency(code: &str) -> Result<Currency, StoreError> {
-    code.parse().map_err(|_| corrupt(format!("the currency {code:?}")))
+    code.parse()
+        .map_err(|_| corrupt(format!("the currency {code:?}")))
 }
 
 fn user(name: &str) -> Result<UserId, StoreError> {
-    name.parse().map_err(|_| corrupt(format!("the user {name:?}")))
+    name.parse()
+        .map_err(|_| corrupt(format!("the user {name:?}")))
 }
 
 #[derive(FromRow)]
@@ -65,8 +69,12 @@ impl TryFrom<BookingRow> for Booking {
             zone_id: row.zone_id.into(),
             user: user(&row.user_id)?,
             quantity: count("quantity", row.quantity)?,
-            unit_price: Money { minor: row.unit_price, currency: currency(&row.currency)? },
-            status: Status::named(&row.status).ok_or_else(|| corrupt(format!("the status {:?}", row.status)))?,
+            unit_price: Money {
+                minor: row.unit_price,
+                currency: currency(&row.currency)?,
+            },
+            status: Status::named(&row.status)
+                .ok_or_else(|| corrupt(format!("the status {:?}", row.status)))?,
             created_at: Timestamp::from_millis(row.created_at_ms),
             expires_at: Timestamp::from_millis(row.expires_at_ms),
             confirmed_at: row.confirmed_at_ms.map(Timestamp::from_millis),
@@ -78,12 +86,17 @@ impl TryFrom<BookingRow> for Attempt {
     type Error = StoreError;
     fn try_from(mut row: BookingRow) -> Result<Self, StoreError> {
         let fingerprint = row.idempotency_fingerprint.take();
-        Ok(Self { booking: row.try_into()?, fingerprint })
+        Ok(Self {
+            booking: row.try_into()?,
+            fingerprint,
+        })
     }
 }
 
 /// Every row, or the first that cannot be understood.
-pub(super) fn all<R, T: TryFrom<R, Error = StoreError>>(rows: Vec<R>) -> Result<Vec<T>, StoreError> {
+pub(super) fn all<R, T: TryFrom<R, Error = StoreError>>(
+    rows: Vec<R>,
+) -> Result<Vec<T>, StoreError> {
     rows.into_iter().map(T::try_from).collect()
 }
 
@@ -106,7 +119,10 @@ impl TryFrom<HoldRow> for Hold {
             zone_id: row.zone_id.into(),
             quantity: count("quantity", row.quantity)?,
             expires_at: Timestamp::from_millis(row.expires_at_ms),
-            pass_id: row.pass_jti.parse().map_err(|_| corrupt(format!("the pass {:?}", row.pass_jti)))?,
+            pass_id: row
+                .pass_jti
+                .parse()
+                .map_err(|_| corrupt(format!("the pass {:?}", row.pass_jti)))?,
         })
     }
 }
@@ -196,23 +212,36 @@ pub(super) type CheckpointRow = (i64, i64, Option<Vec<u8>>);
 /// What was not written with the head that is there (by a version that does not know of it, say) is as of a lower one: whoever is above that
 /// counts as unserved.
 pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<Reached, StoreError> {
-    let Some((sequence, head, unserved)) = row else { return Ok(Reached::default()) };
+    let Some((sequence, head, unserved)) = row else {
+        return Ok(Reached::default());
+    };
     let (sequence, head) = (sequence.max(0) as u64, head.max(0) as u64);
     let unserved = match unserved {
         None => Unserved::default(),
         Some(bytes) => {
-            let (as_of, mut unserved) = unserved_from(&bytes).ok_or_else(|| corrupt("line_unserved"))?;
+            let (as_of, mut unserved) =
+                unserved_from(&bytes).ok_or_else(|| corrupt("line_unserved"))?;
             unserved.waiting.insert_run(as_of + 1, head);
             unserved
         }
     };
-    Ok(Reached { sequence, head, unserved })
+    Ok(Reached {
+        sequence,
+        head,
+        unserved,
+    })
 }
 
 /// The head, the length of the numbers that wait, those, and those that are out of everybody's count; see [`Numbers::to_bytes`].
 pub(super) fn unserved(reached: &Reached) -> Vec<u8> {
-    let (waiting, returned) = (reached.unserved.waiting.to_bytes(), reached.unserved.returned.to_bytes());
-    let (head, length) = (reached.head.to_be_bytes(), (waiting.len() as u32).to_be_bytes());
+    let (waiting, returned) = (
+        reached.unserved.waiting.to_bytes(),
+        reached.unserved.returned.to_bytes(),
+    );
+    let (head, length) = (
+        reached.head.to_be_bytes(),
+        (waiting.len() as u32).to_be_bytes(),
+    );
     [&head[..], &length, &waiting, &returned].concat()
 }
 
@@ -220,16 +249,23 @@ fn unserved_from(bytes: &[u8]) -> Option<(u64, Unserved)> {
     let (head, rest) = bytes.split_first_chunk()?;
     let (length, rest) = rest.split_first_chunk()?;
     let (waiting, returned) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-    let unserved = Unserved { waiting: Numbers::from_bytes(waiting)?, returned: Numbers::from_bytes(returned)? };
+    let unserved = Unserved {
+        waiting: Numbers::from_bytes(waiting)?,
+        returned: Numbers::from_bytes(returned)?,
+    };
     Some((u64::from_be_bytes(*head), unserved))
 }
 
 pub(super) fn fates(rows: Vec<(Uuid, String)>) -> Result<HashMap<BookingId, Fate>, StoreError> {
     let fate = |name: &str| match name {
         "void" => Ok(Fate::Void),
-        _ => Status::named(name).map(Fate::Booked).ok_or_else(|| corrupt(format!("the status {name:?}"))),
+        _ => Status::named(name)
+            .map(Fate::Booked)
+            .ok_or_else(|| corrupt(format!("the status {name:?}"))),
     };
-    rows.into_iter().map(|(id, name)| Ok((id.into(), fate(&name)?))).collect()
+    rows.into_iter()
+        .map(|(id, name)| Ok((id.into(), fate(&name)?)))
+        .collect()
 }
 
 pub(super) fn snapshot(
@@ -238,8 +274,18 @@ pub(super) fn snapshot(
     users: Vec<UserSeatsRow>,
 ) -> Result<SeatSnapshot, StoreError> {
     let zones = all::<_, ZoneCount>(zones)?;
-    let zones = zones.iter().map(|zone| ZoneSeats { zone_id: zone.zone_id, available: zone.available() }).collect();
-    Ok(SeatSnapshot { zones, holds: all(holds)?, users: all(users)? })
+    let zones = zones
+        .iter()
+        .map(|zone| ZoneSeats {
+            zone_id: zone.zone_id,
+            available: zone.available(),
+        })
+        .collect();
+    Ok(SeatSnapshot {
+        zones,
+        holds: all(holds)?,
+        users: all(users)?,
+    })
 }
 
 pub(super) fn user_seats(rows: Vec<UserSeatsRow>) -> Result<Vec<(UserId, u32)>, StoreError> {

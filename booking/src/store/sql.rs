@@ -72,11 +72,13 @@ pub(super) const REVISION: &str = "SELECT revision FROM catalogue";
 
 pub(super) const RAISE_REVISION: &str = "UPDATE catalogue SET revision = revision + 1";
 
-pub(super) const EVENTS: &str = "SELECT event_id, name, currency, max_seats_per_user, hold_seconds, queue_settings,
+pub(super) const EVENTS: &str =
+    "SELECT event_id, name, currency, max_seats_per_user, hold_seconds, queue_settings,
         appearance
     FROM events ORDER BY created_at_ms, event_id";
 
-pub(super) const SHOWS: &str = "SELECT show_id, event_id, name, starts_at_ms FROM shows ORDER BY event_id, ordinal";
+pub(super) const SHOWS: &str =
+    "SELECT show_id, event_id, name, starts_at_ms FROM shows ORDER BY event_id, ordinal";
 
 pub(super) const ZONES: &str =
     "SELECT zone_id, show_id, name, unit_price, capacity FROM zones ORDER BY event_id, ordinal";
@@ -85,7 +87,8 @@ pub(super) const ADD_EVENT: &str = "INSERT INTO events
     (event_id, name, currency, max_seats_per_user, hold_seconds, queue_settings, appearance, created_at_ms)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
-pub(super) const ADD_SHOW: &str = "INSERT INTO shows (show_id, event_id, name, starts_at_ms, ordinal)
+pub(super) const ADD_SHOW: &str =
+    "INSERT INTO shows (show_id, event_id, name, starts_at_ms, ordinal)
     VALUES ($1, $2, $3, $4, $5)";
 
 pub(super) const ADD_ZONE: &str = "INSERT INTO zones
@@ -98,14 +101,21 @@ pub(super) const PUT_APPEARANCE: &str = "UPDATE events SET appearance = $2 WHERE
 pub(super) const NOTE: &str = "INSERT INTO audit (at_ms, operator, event_id, action, was, became)
     VALUES ($1, $2, $3, $4, $5, $6)";
 
-pub(super) const AUDIT: &str = "SELECT audit_id, at_ms, operator, event_id, action, was, became FROM audit
+pub(super) const AUDIT: &str =
+    "SELECT audit_id, at_ms, operator, event_id, action, was, became FROM audit
     WHERE ($1 IS NULL OR event_id = $1) AND audit_id < $2 ORDER BY audit_id DESC LIMIT $3";
 
-pub(super) const BOOKING: &str =
-    concat!("SELECT ", booking_columns!(), " FROM bookings WHERE booking_id = $1 AND status <> 'void'");
+pub(super) const BOOKING: &str = concat!(
+    "SELECT ",
+    booking_columns!(),
+    " FROM bookings WHERE booking_id = $1 AND status <> 'void'"
+);
 
-pub(super) const ATTEMPT: &str =
-    concat!("SELECT ", booking_columns!(), " FROM bookings WHERE user_id = $1 AND idempotency_key = $2");
+pub(super) const ATTEMPT: &str = concat!(
+    "SELECT ",
+    booking_columns!(),
+    " FROM bookings WHERE user_id = $1 AND idempotency_key = $2"
+);
 
 pub(super) const PASS_IS_USED: &str = "SELECT count(*) FROM bookings WHERE pass_jti = $1";
 
@@ -139,7 +149,8 @@ pub(super) const SUMMARY: &str = "SELECT currency,
 pub(super) const ZONE_COUNTS: &str = "SELECT event_id, show_id, zone_id, capacity, held, confirmed
     FROM zones WHERE event_id = COALESCE($1, event_id) ORDER BY zone_id";
 
-pub(super) const HOLDS: &str = "SELECT booking_id, zone_id, user_id, quantity, expires_at_ms, pass_jti
+pub(super) const HOLDS: &str =
+    "SELECT booking_id, zone_id, user_id, quantity, expires_at_ms, pass_jti
     FROM bookings WHERE event_id = $1 AND status = 'reserved'";
 
 pub(super) const USER_SEATS: &str = "SELECT user_id, CAST(sum(quantity) AS BIGINT) AS seats
@@ -154,7 +165,8 @@ pub(super) const USER_PAGE: &str = "SELECT user_id, CAST(COALESCE(sum(
         SELECT user_id FROM (SELECT user_id FROM bookings WHERE user_id > $2 ORDER BY user_id LIMIT $3) AS page
     ) GROUP BY user_id ORDER BY user_id";
 
-pub(super) const CHECKPOINT: &str = "SELECT line_sequence, line_head, line_unserved FROM events WHERE event_id = $1";
+pub(super) const CHECKPOINT: &str =
+    "SELECT line_sequence, line_head, line_unserved FROM events WHERE event_id = $1";
 
 pub(super) const SAVE_CHECKPOINT: &str = "UPDATE events
     SET line_sequence = $2, line_head = $3, line_unserved = $4
@@ -169,18 +181,22 @@ pub(super) const HANDOVER: &str = "SELECT handover_mark, handover_until_ms FROM 
 pub(super) const BEGIN_HANDOVER: &str =
     "UPDATE events SET handover_mark = $2, handover_until_ms = $3 WHERE event_id = $1";
 
-pub(super) const HASTEN_HANDOVER: &str = "UPDATE events SET handover_until_ms = 0 WHERE event_id = $1";
+pub(super) const HASTEN_HANDOVER: &str =
+    "UPDATE events SET handover_until_ms = 0 WHERE event_id = $1";
 
-pub(super) const END_HANDOVER: &str =
-    "UPDATE events SET handover_mark = NULL, handover_until_ms = 0 WHERE event_id = $1 AND handover_mark = $2";
+pub(super) const END_HANDOVER: &str = "UPDATE events SET handover_mark = NULL, handover_until_ms = 0 WHERE event_id = $1 AND handover_mark = $2";
 
 pub(super) const LEASE_SYNC: &str =
     "UPDATE events SET sync_lease_until_ms = $3 WHERE event_id = $1 AND sync_lease_until_ms <= $2";
 
-pub(super) const RELEASE_SYNC: &str = "UPDATE events SET sync_lease_until_ms = 0 WHERE event_id = $1";
+pub(super) const RELEASE_SYNC: &str =
+    "UPDATE events SET sync_lease_until_ms = 0 WHERE event_id = $1";
 
 pub(super) const BACKLOG: &str = "SELECT COALESCE(sum(size), 0), min(created_at_ms) FROM outbox";
 
 /// Run in this order, in one transaction.
-pub(super) const RESET: [&str; 3] =
-    ["DELETE FROM outbox", "DELETE FROM bookings", "UPDATE zones SET held = 0, confirmed = 0"];
+pub(super) const RESET: [&str; 3] = [
+    "DELETE FROM outbox",
+    "DELETE FROM bookings",
+    "UPDATE zones SET held = 0, confirmed = 0",
+];

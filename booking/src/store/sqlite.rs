@@ -86,14 +86,27 @@ impl SqliteStore {
                 Ok(true)
             })
         });
-        let writer = migrated(undo.connect_with(SqliteConnectOptions::new().in_memory(true).foreign_keys(true)).await?);
+        let writer = migrated(
+            undo.connect_with(
+                SqliteConnectOptions::new()
+                    .in_memory(true)
+                    .foreign_keys(true),
+            )
+            .await?,
+        );
         let writer = Connections::new(writer.await?, Doubtful::Keep);
-        Ok(Self { readers: writer.clone(), writer, clock: Clock::System })
+        Ok(Self {
+            readers: writer.clone(),
+            writer,
+            clock: Clock::System,
+        })
     }
 
     /// When the turn of a step that waited has come, it is judged by that moment.
     fn now(&self, moment: Moment) -> Timestamp {
-        moment.given_ms().map_or_else(|| self.clock.now(), Timestamp::from_millis)
+        moment
+            .given_ms()
+            .map_or_else(|| self.clock.now(), Timestamp::from_millis)
     }
 
     /// A transaction that writes. Those before it have ended, also if nobody heard how.
@@ -101,13 +114,19 @@ impl SqliteStore {
         self.writer.begin("BEGIN IMMEDIATE").await
     }
 
-    async fn step<T>(&self, step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    async fn step<T>(
+        &self,
+        step: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         within(STEP_DEADLINE, step).await
     }
 }
 
 async fn migrated(writer: SqlitePool) -> Result<SqlitePool, StoreError> {
-    MIGRATIONS.run(&writer).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    MIGRATIONS
+        .run(&writer)
+        .await
+        .map_err(|error| StoreError::Unavailable(error.to_string()))?;
     Ok(writer)
 }
 

@@ -21,8 +21,13 @@ async fn an_event_is_open_as_soon_as_it_is_created() {
     assert_eq!(shop.left().await, [20, 2]);
     let again = json!({"event_id": shop.event, "name": "B", "shows": [{"name": "S", "zones": [
         {"name": "Z", "capacity": 1, "unit_price": 0}]}]});
-    let answer = shop.send("POST", "/admin/events", Some(&admin()), &[], Some(again)).await;
-    assert_eq!((answer.status.as_u16(), answer.code()), (409, "ALREADY_EXISTS"));
+    let answer = shop
+        .send("POST", "/admin/events", Some(&admin()), &[], Some(again))
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.code()),
+        (409, "ALREADY_EXISTS")
+    );
     assert_eq!(answer.body["field"], "event_id");
 }
 
@@ -34,13 +39,27 @@ async fn bad_events_are_refused_by_field() {
         ("/name", json!(""), "name"),
         ("/shows", json!([]), "shows"),
         ("/shows/0/zones", json!([]), "shows[0].zones"),
-        ("/shows/0/zones/0/capacity", json!(0), "shows[0].zones[0].capacity"),
-        ("/shows/0/zones/0/unit_price", json!(-1), "shows[0].zones[0].unit_price"),
+        (
+            "/shows/0/zones/0/capacity",
+            json!(0),
+            "shows[0].zones[0].capacity",
+        ),
+        (
+            "/shows/0/zones/0/unit_price",
+            json!(-1),
+            "shows[0].zones[0].unit_price",
+        ),
     ] {
         let mut bad = good.clone();
         *bad.pointer_mut(pointer).unwrap() = value;
-        let answer = shop.send("POST", "/admin/events", Some(&admin()), &[], Some(bad)).await;
-        assert_eq!((answer.status.as_u16(), answer.body["field"].as_str()), (422, Some(field)), "{answer:?}");
+        let answer = shop
+            .send("POST", "/admin/events", Some(&admin()), &[], Some(bad))
+            .await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.body["field"].as_str()),
+            (422, Some(field)),
+            "{answer:?}"
+        );
     }
     for (key, value, field) in [
         ("currency", json!("euro"), "currency"),
@@ -51,8 +70,14 @@ async fn bad_events_are_refused_by_field() {
     ] {
         let mut bad = good.clone();
         bad[key] = value;
-        let answer = shop.send("POST", "/admin/events", Some(&admin()), &[], Some(bad)).await;
-        assert_eq!((answer.status.as_u16(), answer.body["field"].as_str()), (422, Some(field)), "{answer:?}");
+        let answer = shop
+            .send("POST", "/admin/events", Some(&admin()), &[], Some(bad))
+            .await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.body["field"].as_str()),
+            (422, Some(field)),
+            "{answer:?}"
+        );
     }
 }
 
@@ -62,15 +87,31 @@ async fn a_change_of_the_queue_is_in_force_and_announced() {
     let mut gateway = shop.signals.listen(&"g1".parse().unwrap()).await.unwrap();
     let path = format!("/admin/events/{}/queue", shop.event);
     let patch = json!({"state": "paused", "rate_per_second": 2.5, "message": "a short break"});
-    let answer = shop.send("PUT", &path, Some(&admin()), &[], Some(patch)).await;
+    let answer = shop
+        .send("PUT", &path, Some(&admin()), &[], Some(patch))
+        .await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!((&answer.body["state"], &answer.body["burst"]), (&json!("paused"), &json!(50)));
+    assert_eq!(
+        (&answer.body["state"], &answer.body["burst"]),
+        (&json!("paused"), &json!(50))
+    );
     assert_eq!(shop.get(&path, &admin()).await.body, answer.body);
     let settings = shop.engine.status(shop.event).await.unwrap().settings;
-    assert_eq!((settings.state, settings.rate_per_second), (SaleState::Paused, 2.5));
+    assert_eq!(
+        (settings.state, settings.rate_per_second),
+        (SaleState::Paused, 2.5)
+    );
     let heard = gateway.next().await;
-    let Heard::Signal(signal) = heard else { panic!("{heard:?}") };
-    assert_eq!(*signal, Signal::Sale { event_id: shop.event, settings });
+    let Heard::Signal(signal) = heard else {
+        panic!("{heard:?}")
+    };
+    assert_eq!(
+        *signal,
+        Signal::Sale {
+            event_id: shop.event,
+            settings
+        }
+    );
     let list = shop.send("GET", "/events", None, &[], None).await.body;
     assert_eq!(
         (&list["events"][0]["state"], &list["events"][0]["message"]),
@@ -82,14 +123,42 @@ async fn a_change_of_the_queue_is_in_force_and_announced() {
 async fn bad_settings_are_refused_by_name() {
     let shop = Shop::open().await;
     let path = format!("/admin/events/{}/queue", shop.event);
-    for (patch, field) in [(json!({"burst": 0}), "burst"), (json!({"state": "asleep"}), "state")] {
-        let answer = shop.send("PUT", &path, Some(&admin()), &[], Some(patch)).await;
-        assert_eq!((answer.status.as_u16(), answer.body["field"].as_str()), (422, Some(field)), "{answer:?}");
+    for (patch, field) in [
+        (json!({"burst": 0}), "burst"),
+        (json!({"state": "asleep"}), "state"),
+    ] {
+        let answer = shop
+            .send("PUT", &path, Some(&admin()), &[], Some(patch))
+            .await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.body["field"].as_str()),
+            (422, Some(field)),
+            "{answer:?}"
+        );
     }
     let nobody = format!("/admin/events/{}/queue", uuid::Uuid::new_v4());
-    let answer = shop.send("PUT", &nobody, Some(&admin()), &[], Some(json!({"burst": 1}))).await;
-    assert_eq!((answer.status.as_u16(), answer.code()), (404, "EVENT_NOT_FOUND"));
-    let answer = shop.send("PUT", &path, Some(&token("ann")), &[], Some(json!({"burst": 1}))).await;
+    let answer = shop
+        .send(
+            "PUT",
+            &nobody,
+            Some(&admin()),
+            &[],
+            Some(json!({"burst": 1})),
+        )
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.code()),
+        (404, "EVENT_NOT_FOUND")
+    );
+    let answer = shop
+        .send(
+            "PUT",
+            &path,
+            Some(&token("ann")),
+            &[],
+            Some(json!({"burst": 1})),
+        )
+        .await;
     assert_eq!((answer.status.as_u16(), answer.code()), (403, "FORBIDDEN"));
 }
 
@@ -97,13 +166,33 @@ async fn bad_settings_are_refused_by_name() {
 async fn the_inventory_is_compared_and_rebuilt() {
     let shop = Shop::open().await;
     shop.reserved("ann", 0, 3).await;
-    let status = shop.get(&format!("/admin/inventory-status?event_id={}", shop.event), &admin()).await.body;
-    assert_eq!((&status["drift"], status["zones"].as_array().unwrap().len()), (&json!(0), 2));
-    let zone = status["zones"].as_array().unwrap().iter().find(|zone| zone["zone_id"] == shop.zones[0]).unwrap();
-    assert_eq!(zone["database"], json!({"available": 17, "held": 3, "confirmed": 0}));
+    let status = shop
+        .get(
+            &format!("/admin/inventory-status?event_id={}", shop.event),
+            &admin(),
+        )
+        .await
+        .body;
+    assert_eq!(
+        (&status["drift"], status["zones"].as_array().unwrap().len()),
+        (&json!(0), 2)
+    );
+    let zone = status["zones"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|zone| zone["zone_id"] == shop.zones[0])
+        .unwrap();
+    assert_eq!(
+        zone["database"],
+        json!({"available": 17, "held": 3, "confirmed": 0})
+    );
     assert_eq!(zone["redis"], json!({"available": 17}));
     let synced = shop.post("/admin/sync-inventory", &admin()).await.body;
-    assert_eq!(synced, json!({"events": 1, "zones": 2, "holds": 1, "corrected": 0}));
+    assert_eq!(
+        synced,
+        json!({"events": 1, "zones": 2, "holds": 1, "corrected": 0})
+    );
     assert_eq!(shop.left().await, [17, 2]);
 }
 
@@ -111,41 +200,113 @@ async fn the_inventory_is_compared_and_rebuilt() {
 async fn an_event_looks_as_its_operator_says() {
     let shop = Shop::open().await;
     let page = format!("/events/{}", shop.event);
-    assert_eq!(shop.send("GET", &page, None, &[], None).await.body["appearance"], json!(null));
+    assert_eq!(
+        shop.send("GET", &page, None, &[], None).await.body["appearance"],
+        json!(null)
+    );
     let path = format!("/admin/events/{}/appearance", shop.event);
-    let put = async |patch| shop.send("PUT", &path, Some(&admin()), &[], Some(patch)).await;
+    let put = async |patch| {
+        shop.send("PUT", &path, Some(&admin()), &[], Some(patch))
+            .await
+    };
     let answer = put(json!({"accent": "#102030", "message": "Doors at eight"})).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let answer = put(json!({"logo": "/logo.svg", "message": ""})).await;
     let expected = json!({"accent": "#102030", "logo": "/logo.svg"});
-    assert_eq!(answer.body, json!({"event_id": shop.event, "appearance": expected}));
-    assert_eq!(shop.send("GET", &page, None, &[], None).await.body["appearance"], expected);
+    assert_eq!(
+        answer.body,
+        json!({"event_id": shop.event, "appearance": expected})
+    );
+    assert_eq!(
+        shop.send("GET", &page, None, &[], None).await.body["appearance"],
+        expected
+    );
 
     let bad = put(json!({"logo": "https://example.org/x.png"})).await;
-    assert_eq!((bad.status.as_u16(), bad.body["field"].as_str()), (422, Some("logo")));
-    let answer = shop.send("PUT", &path, Some(&token("ann")), &[], Some(json!({"accent": ""}))).await;
+    assert_eq!(
+        (bad.status.as_u16(), bad.body["field"].as_str()),
+        (422, Some("logo"))
+    );
+    let answer = shop
+        .send(
+            "PUT",
+            &path,
+            Some(&token("ann")),
+            &[],
+            Some(json!({"accent": ""})),
+        )
+        .await;
     assert_eq!(answer.status.as_u16(), 403);
     let nobody = format!("/admin/events/{}/appearance", uuid::Uuid::new_v4());
-    let answer = shop.send("PUT", &nobody, Some(&admin()), &[], Some(json!({"accent": ""}))).await;
-    assert_eq!((answer.status.as_u16(), answer.code()), (404, "EVENT_NOT_FOUND"));
+    let answer = shop
+        .send(
+            "PUT",
+            &nobody,
+            Some(&admin()),
+            &[],
+            Some(json!({"accent": ""})),
+        )
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.code()),
+        (404, "EVENT_NOT_FOUND")
+    );
 }
 
 #[tokio::test]
 async fn what_operators_did_can_be_read_and_names_no_secret() {
     let shop = Shop::open().await;
     let event = shop.event;
-    shop.send("PUT", &format!("/admin/events/{event}/queue"), Some(&admin()), &[], Some(json!({"state": "paused"})))
-        .await;
+    shop.send(
+        "PUT",
+        &format!("/admin/events/{event}/queue"),
+        Some(&admin()),
+        &[],
+        Some(json!({"state": "paused"})),
+    )
+    .await;
     let look = json!({"accent": "#102030"});
-    shop.send("PUT", &format!("/admin/events/{event}/appearance"), Some(&admin()), &[], Some(look)).await;
-    let sync = shop.send("POST", "/admin/sync-inventory", Some(&admin()), &[], Some(json!({"event_id": event}))).await;
+    shop.send(
+        "PUT",
+        &format!("/admin/events/{event}/appearance"),
+        Some(&admin()),
+        &[],
+        Some(look),
+    )
+    .await;
+    let sync = shop
+        .send(
+            "POST",
+            "/admin/sync-inventory",
+            Some(&admin()),
+            &[],
+            Some(json!({"event_id": event})),
+        )
+        .await;
     assert_eq!(sync.status, 200);
-    let audit = shop.get(&format!("/admin/audit?event_id={event}"), &admin()).await.body;
+    let audit = shop
+        .get(&format!("/admin/audit?event_id={event}"), &admin())
+        .await
+        .body;
     let entries = audit["entries"].as_array().unwrap();
-    let actions: Vec<_> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["inventory_synced", "sync_inventory", "change_appearance", "change_queue", "create_event"]);
+    let actions: Vec<_> = entries
+        .iter()
+        .map(|entry| entry["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        actions,
+        [
+            "inventory_synced",
+            "sync_inventory",
+            "change_appearance",
+            "change_queue",
+            "create_event"
+        ]
+    );
     assert!(
-        entries.iter().all(|entry| entry["operator"] == "operator" && entry["event_id"] == json!(event)),
+        entries
+            .iter()
+            .all(|entry| entry["operator"] == "operator" && entry["event_id"] == json!(event)),
         "{audit}"
     );
     assert_eq!(entries[3]["before"], json!({"state": "open"}));
@@ -154,26 +315,60 @@ async fn what_operators_did_can_be_read_and_names_no_secret() {
 
     let page = shop.get("/admin/audit?limit=2", &admin()).await.body;
     assert_eq!(page["next"], page["entries"][1]["audit_id"]);
-    let rest = shop.get(&format!("/admin/audit?limit=200&before={}", page["next"]), &admin()).await.body;
-    assert_eq!((rest["entries"].as_array().unwrap().len(), &rest["next"]), (3, &json!(null)));
+    let rest = shop
+        .get(
+            &format!("/admin/audit?limit=200&before={}", page["next"]),
+            &admin(),
+        )
+        .await
+        .body;
+    assert_eq!(
+        (rest["entries"].as_array().unwrap().len(), &rest["next"]),
+        (3, &json!(null))
+    );
     let bad = shop.get("/admin/audit?limit=0", &admin()).await;
-    assert_eq!((bad.status.as_u16(), bad.body["field"].as_str()), (422, Some("limit")));
-    assert_eq!(shop.get("/admin/audit", &token("ann")).await.status.as_u16(), 403);
+    assert_eq!(
+        (bad.status.as_u16(), bad.body["field"].as_str()),
+        (422, Some("limit"))
+    );
+    assert_eq!(
+        shop.get("/admin/audit", &token("ann"))
+            .await
+            .status
+            .as_u16(),
+        403
+    );
 }
 
 #[tokio::test]
 async fn an_operator_removes_a_place_and_it_is_written_down() {
     let shop = Shop::open().await;
     let mut gateway = shop.signals.listen(&"g1".parse().unwrap()).await.unwrap();
-    let (user, event_id) = ("uid=Ann Lee,ou=People".parse::<UserId>().unwrap(), shop.event);
+    let (user, event_id) = (
+        "uid=Ann Lee,ou=People".parse::<UserId>().unwrap(),
+        shop.event,
+    );
     let presence = Presence::Node("g1".parse().unwrap());
-    let join = Join { event_id, user: user.clone(), presence, ticket: None };
+    let join = Join {
+        event_id,
+        user: user.clone(),
+        presence,
+        ticket: None,
+    };
     shop.engine.join(&join, shop.clock.now()).await.unwrap();
     let path = format!("/admin/events/{event_id}/queue/places/uid=Ann%20Lee,ou=People");
-    let visitor = shop.send("DELETE", &path, Some(&token("ann")), &[], None).await;
-    assert_eq!((visitor.status.as_u16(), visitor.code()), (403, "FORBIDDEN"));
+    let visitor = shop
+        .send("DELETE", &path, Some(&token("ann")), &[], None)
+        .await;
+    assert_eq!(
+        (visitor.status.as_u16(), visitor.code()),
+        (403, "FORBIDDEN")
+    );
     let removed = shop.send("DELETE", &path, Some(&admin()), &[], None).await;
-    assert_eq!(removed.body, json!({"event_id": event_id, "user_id": user, "removed": true}));
+    assert_eq!(
+        removed.body,
+        json!({"event_id": event_id, "user_id": user, "removed": true})
+    );
     let told = loop {
         if let Heard::Signal(signal) = gateway.next().await
             && let Signal::Lapsed { users, .. } = *signal
@@ -185,29 +380,64 @@ async fn an_operator_removes_a_place_and_it_is_written_down() {
     assert_eq!(shop.engine.status(event_id).await.unwrap().total, 0);
     let entry = shop.get("/admin/audit", &admin()).await.body["entries"][0].clone();
     assert_eq!(
-        (&entry["action"], &entry["operator"], &entry["before"]["user_id"]),
-        (&json!("remove_place"), &json!("operator"), &json!("uid=Ann Lee,ou=People"))
+        (
+            &entry["action"],
+            &entry["operator"],
+            &entry["before"]["user_id"]
+        ),
+        (
+            &json!("remove_place"),
+            &json!("operator"),
+            &json!("uid=Ann Lee,ou=People")
+        )
     );
     let again = shop.send("DELETE", &path, Some(&admin()), &[], None).await;
     assert_eq!((again.status.as_u16(), again.code()), (404, "NOT_IN_QUEUE"));
     let unknown = format!("/admin/events/{}/queue/places/ann", uuid::Uuid::new_v4());
-    let answer = shop.send("DELETE", &unknown, Some(&admin()), &[], None).await;
-    assert_eq!((answer.status.as_u16(), answer.code()), (404, "EVENT_NOT_FOUND"));
+    let answer = shop
+        .send("DELETE", &unknown, Some(&admin()), &[], None)
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.code()),
+        (404, "EVENT_NOT_FOUND")
+    );
 }
 
 #[tokio::test]
 async fn null_is_never_more_than_was_asked_for() {
     let shop = Shop::open().await;
-    let answer = shop.send("POST", "/admin/sync-inventory", Some(&admin()), &[], Some(json!({"event_id": null}))).await;
-    assert_eq!((answer.status.as_u16(), answer.body["field"].as_str()), (422, Some("event_id")), "{answer:?}");
+    let answer = shop
+        .send(
+            "POST",
+            "/admin/sync-inventory",
+            Some(&admin()),
+            &[],
+            Some(json!({"event_id": null})),
+        )
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.body["field"].as_str()),
+        (422, Some("event_id")),
+        "{answer:?}"
+    );
     let path = format!("/admin/events/{}/queue", shop.event);
     let put = async |body: serde_json::Value| {
-        let answer = shop.send("PUT", &path, Some(&admin()), &[], Some(body)).await;
+        let answer = shop
+            .send("PUT", &path, Some(&admin()), &[], Some(body))
+            .await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.body
     };
     assert_eq!(put(json!({"message": "Soon"})).await["message"], "Soon");
-    assert_eq!(put(json!({"burst": 7.0})).await["message"], "Soon", "what is left out stays");
+    assert_eq!(
+        put(json!({"burst": 7.0})).await["message"],
+        "Soon",
+        "what is left out stays"
+    );
     let set = put(json!({"message": null, "burst": null})).await;
-    assert_eq!((&set["message"], &set["burst"]), (&json!(null), &json!(7)), "null removes a text");
+    assert_eq!(
+        (&set["message"], &set["burst"]),
+        (&json!(null), &json!(7)),
+        "null removes a text"
+    );
 }

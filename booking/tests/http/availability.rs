@@ -12,7 +12,12 @@ fn path(shop: &Shop) -> String {
 async fn left(stream: &mut Stream) -> Vec<u64> {
     let (name, news) = stream.next().await.expect("the stream goes on");
     assert_eq!(name, "availability");
-    news["zones"].as_array().unwrap().iter().map(|zone| zone["available"].as_u64().unwrap()).collect()
+    news["zones"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|zone| zone["available"].as_u64().unwrap())
+        .collect()
 }
 
 #[tokio::test]
@@ -20,17 +25,28 @@ async fn the_seats_left_are_told_at_once_and_when_they_change() {
     let shop = Shop::open().await;
     let mut stream = shop.stream(&path(&shop), None).await;
     let (_, first) = stream.next().await.unwrap();
-    let zone = |at: usize, available: u32| json!({"zone_id": shop.zones[at], "available": available});
-    assert_eq!(first, json!({"event_id": shop.event, "zones": [zone(0, 20), zone(1, 2)]}));
+    let zone =
+        |at: usize, available: u32| json!({"zone_id": shop.zones[at], "available": available});
+    assert_eq!(
+        first,
+        json!({"event_id": shop.event, "zones": [zone(0, 20), zone(1, 2)]})
+    );
     let booking = shop.reserved("ann", 0, 3).await;
     assert_eq!(left(&mut stream).await, [17, 2]);
     let told = std::time::Instant::now();
     let mut late = shop.stream(&path(&shop), None).await;
     assert_eq!(left(&mut late).await, [17, 2], "not what was true first");
-    let cancel = format!("/bookings/{}/cancel", booking["booking_id"].as_str().unwrap());
+    let cancel = format!(
+        "/bookings/{}/cancel",
+        booking["booking_id"].as_str().unwrap()
+    );
     assert_eq!(shop.post(&cancel, &token("ann")).await.status, 200);
     assert_eq!(left(&mut stream).await, [20, 2]);
-    assert!(told.elapsed().as_millis() > 300, "not as fast as it changes: {:?}", told.elapsed());
+    assert!(
+        told.elapsed().as_millis() > 300,
+        "not as fast as it changes: {:?}",
+        told.elapsed()
+    );
     assert_eq!(left(&mut late).await, [20, 2]);
 }
 
@@ -42,17 +58,32 @@ async fn streams_end_when_the_process_drains() {
     shop.drain();
     assert_eq!(stream.next().await, None);
     let answer = shop.send("GET", &path(&shop), None, &[], None).await;
-    assert_eq!((answer.status.as_u16(), answer.retry_after.as_deref()), (503, Some("1")));
+    assert_eq!(
+        (answer.status.as_u16(), answer.retry_after.as_deref()),
+        (503, Some("1"))
+    );
 }
 
 #[tokio::test]
 async fn only_so_many_follow_and_a_place_is_free_again() {
     let first = Shop::open().await;
-    let shop = first.with(BookingConfig { availability_readers: 2, ..BookingConfig::default() }).await;
-    let streams = [shop.stream(&path(&shop), None).await, shop.stream(&path(&shop), None).await];
+    let shop = first
+        .with(BookingConfig {
+            availability_readers: 2,
+            ..BookingConfig::default()
+        })
+        .await;
+    let streams = [
+        shop.stream(&path(&shop), None).await,
+        shop.stream(&path(&shop), None).await,
+    ];
     let refused = shop.send("GET", &path(&shop), None, &[], None).await;
     assert_eq!(
-        (refused.status.as_u16(), refused.code(), refused.retry_after.as_deref()),
+        (
+            refused.status.as_u16(),
+            refused.code(),
+            refused.retry_after.as_deref()
+        ),
         (503, "UNAVAILABLE", Some("5"))
     );
     drop(streams);
@@ -63,8 +94,17 @@ async fn only_so_many_follow_and_a_place_is_free_again() {
 #[tokio::test]
 async fn an_event_that_is_not_there_has_no_stream() {
     let shop = Shop::open().await;
-    for (event, status) in [(Value::from(uuid::Uuid::new_v4().to_string()), 404), (json!("x"), 422)] {
+    for (event, status) in [
+        (Value::from(uuid::Uuid::new_v4().to_string()), 404),
+        (json!("x"), 422),
+    ] {
         let path = format!("/events/{}/availability/stream", event.as_str().unwrap());
-        assert_eq!(shop.send("GET", &path, None, &[], None).await.status.as_u16(), status);
+        assert_eq!(
+            shop.send("GET", &path, None, &[], None)
+                .await
+                .status
+                .as_u16(),
+            status
+        );
     }
 }

@@ -8,15 +8,29 @@ use super::shop::{Shop, admin, token};
 async fn the_catalogue_is_public_and_counts_what_is_left() {
     let shop = Shop::open().await;
     let list = shop.send("GET", "/events", None, &[], None).await;
-    assert_eq!(list.body, json!({"events": [{"event_id": shop.event, "name": "A Night", "state": "open"}]}));
+    assert_eq!(
+        list.body,
+        json!({"events": [{"event_id": shop.event, "name": "A Night", "state": "open"}]})
+    );
     shop.reserved("ann", 0, 3).await;
-    let event = shop.send("GET", &format!("/events/{}", shop.event), None, &[], None).await.body;
-    assert_eq!((&event["hold_seconds"], &event["max_seats_per_user"]), (&json!(600), &json!(4)));
-    assert!(event.get("queue").is_none(), "how the line is run is the operators' business");
+    let event = shop
+        .send("GET", &format!("/events/{}", shop.event), None, &[], None)
+        .await
+        .body;
+    assert_eq!(
+        (&event["hold_seconds"], &event["max_seats_per_user"]),
+        (&json!(600), &json!(4))
+    );
+    assert!(
+        event.get("queue").is_none(),
+        "how the line is run is the operators' business"
+    );
     let show = &event["shows"][0];
-    assert_eq!((&show["name"], &show["starts_at"]), (&json!("Friday"), &json!("2030-01-01T20:00:00Z")));
-    let zone =
-        json!({"zone_id": shop.zones[0], "name": "Stalls", "unit_price": 1000, "currency": "THB", "capacity": 20});
+    assert_eq!(
+        (&show["name"], &show["starts_at"]),
+        (&json!("Friday"), &json!("2030-01-01T20:00:00Z"))
+    );
+    let zone = json!({"zone_id": shop.zones[0], "name": "Stalls", "unit_price": 1000, "currency": "THB", "capacity": 20});
     for (key, value) in zone.as_object().unwrap() {
         assert_eq!(&show["zones"][0][key], value);
     }
@@ -27,10 +41,21 @@ async fn the_catalogue_is_public_and_counts_what_is_left() {
 #[tokio::test]
 async fn unknown_events_and_paths_are_problems() {
     let shop = Shop::open().await;
-    let missing = shop.get(&format!("/events/{}", uuid::Uuid::new_v4()), &token("ann")).await;
-    assert_eq!((missing.status.as_u16(), missing.code()), (404, "EVENT_NOT_FOUND"));
-    assert_eq!(shop.get("/nothing", &token("ann")).await.code(), "NOT_FOUND");
-    assert_eq!(shop.send("PATCH", "/events", None, &[], None).await.code(), "METHOD_NOT_ALLOWED");
+    let missing = shop
+        .get(&format!("/events/{}", uuid::Uuid::new_v4()), &token("ann"))
+        .await;
+    assert_eq!(
+        (missing.status.as_u16(), missing.code()),
+        (404, "EVENT_NOT_FOUND")
+    );
+    assert_eq!(
+        shop.get("/nothing", &token("ann")).await.code(),
+        "NOT_FOUND"
+    );
+    assert_eq!(
+        shop.send("PATCH", "/events", None, &[], None).await.code(),
+        "METHOD_NOT_ALLOWED"
+    );
 }
 
 /// Two instances on one database: what the one makes, the other sells at the next request.
@@ -39,13 +64,33 @@ async fn an_event_is_known_at_every_instance_as_soon_as_it_is_made() {
     let shop = Shop::open().await;
     let other = shop.restarted(std::sync::Arc::clone(&shop.engine)).await;
     for number in 0..20 {
-        let missing = other.send("GET", &format!("/events/{}", uuid::Uuid::new_v4()), None, &[], None).await;
-        assert_eq!((missing.status.as_u16(), missing.code()), (404, "EVENT_NOT_FOUND")); // it has looked just now
+        let missing = other
+            .send(
+                "GET",
+                &format!("/events/{}", uuid::Uuid::new_v4()),
+                None,
+                &[],
+                None,
+            )
+            .await;
+        assert_eq!(
+            (missing.status.as_u16(), missing.code()),
+            (404, "EVENT_NOT_FOUND")
+        ); // it has looked just now
         let body = json!({"name": format!("Night {number}"), "shows": [{"name": "S", "zones": [
             {"name": "Z", "capacity": 1, "unit_price": 0}]}]});
-        let made = shop.send("POST", "/admin/events", Some(&admin()), &[], Some(body)).await.body;
+        let made = shop
+            .send("POST", "/admin/events", Some(&admin()), &[], Some(body))
+            .await
+            .body;
         let event = made["event_id"].as_str().unwrap();
-        let found = other.send("GET", &format!("/events/{event}"), None, &[], None).await;
-        assert_eq!((found.status.as_u16(), &found.body["event_id"]), (200, &json!(event)), "{number}");
+        let found = other
+            .send("GET", &format!("/events/{event}"), None, &[], None)
+            .await;
+        assert_eq!(
+            (found.status.as_u16(), &found.body["event_id"]),
+            (200, &json!(event)),
+            "{number}"
+        );
     }
 }

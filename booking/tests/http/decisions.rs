@@ -8,7 +8,10 @@ use waitingroom::clock::Clock;
 use super::shop::{Shop, token};
 
 fn path(booking: &serde_json::Value, verb: &str) -> String {
-    format!("/bookings/{}/{verb}", booking["booking_id"].as_str().unwrap())
+    format!(
+        "/bookings/{}/{verb}",
+        booking["booking_id"].as_str().unwrap()
+    )
 }
 
 #[tokio::test]
@@ -17,13 +20,19 @@ async fn confirming_twice_is_confirming_once() {
     let booking = shop.reserved("ann", 0, 2).await;
     shop.clock.advance(Duration::from_secs(5));
     let first = shop.post(&path(&booking, "confirm"), &token("ann")).await;
-    assert_eq!((first.status.as_u16(), &first.body["status"]), (200, &json!("confirmed")));
+    assert_eq!(
+        (first.status.as_u16(), &first.body["status"]),
+        (200, &json!("confirmed"))
+    );
     assert_eq!(first.body["confirmed_at"], shop.clock.now().to_string());
     shop.clock.advance(Duration::from_secs(5));
     let second = shop.post(&path(&booking, "confirm"), &token("ann")).await;
     assert_eq!((second.status.as_u16(), second.body), (200, first.body));
     let cancel = shop.post(&path(&booking, "cancel"), &token("ann")).await;
-    assert_eq!((cancel.status.as_u16(), cancel.code()), (409, "BOOKING_NOT_PENDING"));
+    assert_eq!(
+        (cancel.status.as_u16(), cancel.code()),
+        (409, "BOOKING_NOT_PENDING")
+    );
     assert_eq!(shop.left().await, [18, 2]);
 }
 
@@ -34,15 +43,32 @@ async fn cancelling_gives_the_seats_back_once() {
     assert_eq!(shop.left().await, [20, 0]);
     for _ in 0..2 {
         let answer = shop.post(&path(&booking, "cancel"), &token("ann")).await;
-        assert_eq!((answer.status.as_u16(), &answer.body["status"]), (200, &json!("cancelled")));
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["status"]),
+            (200, &json!("cancelled"))
+        );
         assert_eq!(shop.left().await, [20, 2]);
     }
     let confirm = shop.post(&path(&booking, "confirm"), &token("ann")).await;
-    assert_eq!((confirm.status.as_u16(), confirm.code()), (409, "BOOKING_NOT_PENDING"));
+    assert_eq!(
+        (confirm.status.as_u16(), confirm.code()),
+        (409, "BOOKING_NOT_PENDING")
+    );
     let again = shop.reserved("bob", 1, 2).await;
     let id = again["booking_id"].as_str().unwrap();
-    let deleted = shop.send("DELETE", &format!("/bookings/{id}"), Some(&token("bob")), &[], None).await;
-    assert_eq!((deleted.status.as_u16(), &deleted.body["status"]), (200, &json!("cancelled")));
+    let deleted = shop
+        .send(
+            "DELETE",
+            &format!("/bookings/{id}"),
+            Some(&token("bob")),
+            &[],
+            None,
+        )
+        .await;
+    assert_eq!(
+        (deleted.status.as_u16(), &deleted.body["status"]),
+        (200, &json!("cancelled"))
+    );
 }
 
 #[tokio::test]
@@ -51,10 +77,18 @@ async fn nobody_decides_for_somebody_else() {
     let booking = shop.reserved("ann", 0, 1).await;
     for verb in ["confirm", "cancel"] {
         let answer = shop.post(&path(&booking, verb), &token("bob")).await;
-        assert_eq!((answer.status.as_u16(), answer.code()), (404, "BOOKING_NOT_FOUND"));
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (404, "BOOKING_NOT_FOUND")
+        );
     }
-    let answer = shop.post("/bookings/not-an-id/confirm", &token("ann")).await;
-    assert_eq!((answer.status.as_u16(), answer.body["field"].as_str()), (422, Some("booking_id")));
+    let answer = shop
+        .post("/bookings/not-an-id/confirm", &token("ann"))
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.body["field"].as_str()),
+        (422, Some("booking_id"))
+    );
 }
 
 #[tokio::test]
@@ -63,12 +97,23 @@ async fn a_hold_ends_in_time_and_its_seats_come_back() {
     let booking = shop.reserved("ann", 1, 2).await;
     shop.clock.advance(Duration::from_secs(600));
     let confirm = shop.post(&path(&booking, "confirm"), &token("ann")).await;
-    assert_eq!((confirm.status.as_u16(), confirm.code()), (409, "BOOKING_EXPIRED"));
+    assert_eq!(
+        (confirm.status.as_u16(), confirm.code()),
+        (409, "BOOKING_EXPIRED")
+    );
     let id = booking["booking_id"].as_str().unwrap();
-    assert_eq!(shop.get(&format!("/bookings/{id}"), &token("ann")).await.body["status"], "expired");
+    assert_eq!(
+        shop.get(&format!("/bookings/{id}"), &token("ann"))
+            .await
+            .body["status"],
+        "expired"
+    );
     shop.until_left(&[20, 2]).await;
     let confirm = shop.post(&path(&booking, "confirm"), &token("ann")).await;
-    assert_eq!((confirm.status.as_u16(), confirm.code()), (409, "BOOKING_EXPIRED"));
+    assert_eq!(
+        (confirm.status.as_u16(), confirm.code()),
+        (409, "BOOKING_EXPIRED")
+    );
     assert_eq!(shop.reserved("bob", 1, 2).await["status"], "reserved");
 }
 
@@ -80,11 +125,17 @@ async fn a_process_on_a_host_whose_clock_is_wrong_ends_no_holds() {
     let later = Clock::System.now().plus(Duration::from_secs(700));
     let clock = Clock::steady(later);
     clock.follow(later, Duration::ZERO);
-    assert!(clock.check().is_err(), "the host is far behind what all go by");
+    assert!(
+        clock.check().is_err(),
+        "the host is far behind what all go by"
+    );
     let _other = shop.with_clock(clock).await;
     for _ in 0..10 {
         tokio::time::sleep(Duration::from_millis(100)).await; // four sweeps in all
-        assert_eq!(shop.get(&path, &token("ann")).await.body["status"], "reserved");
+        assert_eq!(
+            shop.get(&path, &token("ann")).await.body["status"],
+            "reserved"
+        );
     }
     let _another = shop.with_clock(Clock::manual(later)).await;
     shop.until_left(&[20, 2]).await;
@@ -93,24 +144,47 @@ async fn a_process_on_a_host_whose_clock_is_wrong_ends_no_holds() {
 #[tokio::test]
 async fn lists_show_ones_own() {
     let shop = Shop::open().await;
-    let (first, second) = (shop.reserved("ann", 0, 1).await, shop.reserved("ann", 0, 2).await);
+    let (first, second) = (
+        shop.reserved("ann", 0, 1).await,
+        shop.reserved("ann", 0, 2).await,
+    );
     shop.reserved("bob", 0, 1).await;
     shop.post(&path(&first, "confirm"), &token("ann")).await;
     let all = shop.get("/bookings?limit=1", &token("ann")).await.body;
-    assert_eq!((&all["total"], &all["limit"], &all["offset"]), (&json!(2), &json!(1), &json!(0)));
+    assert_eq!(
+        (&all["total"], &all["limit"], &all["offset"]),
+        (&json!(2), &json!(1), &json!(0))
+    );
     assert_eq!(all["bookings"], json!([second]));
-    assert_eq!(shop.get("/bookings/pending", &token("ann")).await.body["bookings"], json!([second]));
-    let summary = shop.get(&format!("/bookings/summary?event_id={}", shop.event), &token("ann")).await.body;
-    let expected =
-        json!({"reserved_seats": 2, "confirmed_seats": 1, "bookings": 2, "total_spent": 1000, "currency": "THB"});
+    assert_eq!(
+        shop.get("/bookings/pending", &token("ann")).await.body["bookings"],
+        json!([second])
+    );
+    let summary = shop
+        .get(
+            &format!("/bookings/summary?event_id={}", shop.event),
+            &token("ann"),
+        )
+        .await
+        .body;
+    let expected = json!({"reserved_seats": 2, "confirmed_seats": 1, "bookings": 2, "total_spent": 1000, "currency": "THB"});
     assert_eq!(summary, expected);
     let nothing = shop.get("/bookings/summary", &token("cat")).await.body;
-    assert_eq!(nothing, json!({"reserved_seats": 0, "confirmed_seats": 0, "bookings": 0, "total_spent": 0}));
-    for (query, field) in
-        [("limit=0", "limit"), ("limit=101", "limit"), ("offset=-1", "offset"), ("event_id=x", "event_id")]
-    {
+    assert_eq!(
+        nothing,
+        json!({"reserved_seats": 0, "confirmed_seats": 0, "bookings": 0, "total_spent": 0})
+    );
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("offset=-1", "offset"),
+        ("event_id=x", "event_id"),
+    ] {
         let answer = shop.get(&format!("/bookings?{query}"), &token("ann")).await;
-        assert_eq!((answer.status.as_u16(), answer.body["field"].as_str()), (422, Some(field)));
+        assert_eq!(
+            (answer.status.as_u16(), answer.body["field"].as_str()),
+            (422, Some(field))
+        );
     }
 }
 
@@ -121,9 +195,15 @@ async fn the_bus_is_told() {
     let booking = shop.reserved("ann", 0, 2).await;
     shop.post(&path(&booking, "cancel"), &token("ann")).await;
     for status in ["reserved", "cancelled"] {
-        let message = tokio::time::timeout(Duration::from_secs(5), ear.recv()).await.unwrap().unwrap();
+        let message = tokio::time::timeout(Duration::from_secs(5), ear.recv())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(message.subject, format!("stanchion.bookings.{status}"));
         let payload: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
-        assert_eq!((&payload["booking_id"], &payload["status"]), (&booking["booking_id"], &json!(status)));
+        assert_eq!(
+            (&payload["booking_id"], &payload["status"]),
+            (&booking["booking_id"], &json!(status))
+        );
     }
 }

@@ -15,9 +15,13 @@ use super::shop::{Shop, admin, token};
 
 /// A shop on a file, and a second connection to break it with.
 async fn breakable() -> (Shop, SqliteConnection, tempfile::File) {
-    let file = tempfile::File(std::env::temp_dir().join(format!("stanchion-{}.db", Uuid::new_v4().simple())));
+    let file = tempfile::File(
+        std::env::temp_dir().join(format!("stanchion-{}.db", Uuid::new_v4().simple())),
+    );
     let shop = Shop::open_on(Arc::new(SqliteStore::open(&file.0).await.unwrap())).await;
-    let vandal = SqliteConnection::connect(&format!("sqlite://{}", file.0.display())).await.unwrap();
+    let vandal = SqliteConnection::connect(&format!("sqlite://{}", file.0.display()))
+        .await
+        .unwrap();
     (shop, vandal, file)
 }
 
@@ -38,10 +42,8 @@ async fn run(vandal: &mut SqliteConnection, statement: &'static str) {
     sqlx::query(statement).execute(vandal).await.unwrap();
 }
 
-const FAIL_BOOKINGS: &str =
-    "CREATE TRIGGER broken BEFORE INSERT ON bookings BEGIN SELECT RAISE(ABORT, 'disk on fire'); END";
-const FAIL_DECISIONS: &str =
-    "CREATE TRIGGER broken BEFORE UPDATE ON bookings BEGIN SELECT RAISE(ABORT, 'disk on fire'); END";
+const FAIL_BOOKINGS: &str = "CREATE TRIGGER broken BEFORE INSERT ON bookings BEGIN SELECT RAISE(ABORT, 'disk on fire'); END";
+const FAIL_DECISIONS: &str = "CREATE TRIGGER broken BEFORE UPDATE ON bookings BEGIN SELECT RAISE(ABORT, 'disk on fire'); END";
 const FAIL_REBUILDS: &str = "CREATE TRIGGER broken BEFORE UPDATE OF sync_lease_until_ms ON events BEGIN SELECT RAISE(ABORT, 'disk on fire'); END";
 const REPAIR: &str = "DROP TRIGGER broken";
 
@@ -51,9 +53,15 @@ async fn a_commit_that_fails_gives_seats_and_pass_back() {
     let pass = shop.pass("ann").await;
     run(&mut vandal, FAIL_BOOKINGS).await;
     let answer = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
-    assert_eq!((answer.status.as_u16(), answer.code()), (503, "UNAVAILABLE"));
+    assert_eq!(
+        (answer.status.as_u16(), answer.code()),
+        (503, "UNAVAILABLE")
+    );
     assert_eq!(answer.retry_after.as_deref(), Some("1"));
-    assert!(!answer.body.to_string().contains("fire"), "internals stay inside: {answer:?}");
+    assert!(
+        !answer.body.to_string().contains("fire"),
+        "internals stay inside: {answer:?}"
+    );
     assert_eq!(shop.left().await, [20, 2]);
     run(&mut vandal, REPAIR).await;
     let again = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
@@ -65,12 +73,21 @@ async fn a_commit_that_fails_gives_seats_and_pass_back() {
 async fn a_decision_that_fails_changes_nothing() {
     let (shop, mut vandal, _file) = breakable().await;
     let booking = shop.reserved("ann", 0, 2).await;
-    let confirm = format!("/bookings/{}/confirm", booking["booking_id"].as_str().unwrap());
+    let confirm = format!(
+        "/bookings/{}/confirm",
+        booking["booking_id"].as_str().unwrap()
+    );
     run(&mut vandal, FAIL_DECISIONS).await;
     let answer = shop.post(&confirm, &token("ann")).await;
-    assert_eq!((answer.status.as_u16(), answer.code()), (503, "UNAVAILABLE"));
+    assert_eq!(
+        (answer.status.as_u16(), answer.code()),
+        (503, "UNAVAILABLE")
+    );
     run(&mut vandal, REPAIR).await;
-    assert_eq!(shop.post(&confirm, &token("ann")).await.body["status"], "confirmed");
+    assert_eq!(
+        shop.post(&confirm, &token("ann")).await.body["status"],
+        "confirmed"
+    );
     let status = shop.get("/admin/inventory-status", &admin()).await.body;
     assert_eq!(status["drift"], json!(0));
 }
@@ -79,12 +96,24 @@ async fn a_decision_that_fails_changes_nothing() {
 async fn while_seats_are_counted_a_reservation_waits_for_another_try() {
     let shop = Shop::open().await;
     let pass = shop.pass("ann").await;
-    shop.engine.begin_sync(shop.event, shop.clock.now()).await.unwrap();
+    shop.engine
+        .begin_sync(shop.event, shop.clock.now())
+        .await
+        .unwrap();
     let answer = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
-    assert_eq!((answer.status.as_u16(), answer.code()), (503, "UNAVAILABLE"));
+    assert_eq!(
+        (answer.status.as_u16(), answer.code()),
+        (503, "UNAVAILABLE")
+    );
     assert!(answer.retry_after.is_some());
-    assert_eq!(shop.post("/admin/sync-inventory", &admin()).await.status, 200);
-    assert_eq!(shop.reserve("ann", &pass, Some("k1"), 0, 2).await.status, 201);
+    assert_eq!(
+        shop.post("/admin/sync-inventory", &admin()).await.status,
+        200
+    );
+    assert_eq!(
+        shop.reserve("ann", &pass, Some("k1"), 0, 2).await.status,
+        201
+    );
 }
 
 #[tokio::test]
@@ -97,15 +126,24 @@ async fn a_client_that_went_away_loses_neither_pass_nor_seats() {
     let blocked = shop.reserve("bob", &bob, None, 0, 1);
     let gone = async {
         shop.until_left(&[19, 2]).await; // bob's seat is held: the commit is his
-        let going =
-            tokio::time::timeout(Duration::from_millis(100), shop.reserve("ann", &pass, Some("k1"), 0, 2)).await;
-        assert!(going.is_err(), "the client gave up while its turn had not come");
+        let going = tokio::time::timeout(
+            Duration::from_millis(100),
+            shop.reserve("ann", &pass, Some("k1"), 0, 2),
+        )
+        .await;
+        assert!(
+            going.is_err(),
+            "the client gave up while its turn had not come"
+        );
         run(&mut vandal, "ROLLBACK").await;
     };
     let (blocked, ()) = futures_util::future::join(blocked, gone).await;
     assert_eq!(blocked.status, 201, "{blocked:?}");
     shop.until_left(&[19, 2]).await;
-    assert_eq!(shop.reserve("ann", &pass, Some("k1"), 0, 2).await.status, 201);
+    assert_eq!(
+        shop.reserve("ann", &pass, Some("k1"), 0, 2).await.status,
+        201
+    );
 }
 
 #[tokio::test]
@@ -122,14 +160,19 @@ async fn while_a_commit_hangs_others_are_told_to_come_back_at_once() {
             }
         }
     };
-    let (stuck, (refused, waited)) = futures_util::future::join(shop.reserve("bob", &bob, None, 0, 1), async {
-        let refused =
-            tokio::time::timeout(Duration::from_secs(4), refused).await.expect("refused while the commit hangs");
-        run(&mut vandal, "ROLLBACK").await;
-        refused
-    })
-    .await;
-    assert_eq!((refused.status.as_u16(), refused.code()), (503, "UNAVAILABLE"));
+    let (stuck, (refused, waited)) =
+        futures_util::future::join(shop.reserve("bob", &bob, None, 0, 1), async {
+            let refused = tokio::time::timeout(Duration::from_secs(4), refused)
+                .await
+                .expect("refused while the commit hangs");
+            run(&mut vandal, "ROLLBACK").await;
+            refused
+        })
+        .await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (503, "UNAVAILABLE")
+    );
     assert_eq!(refused.retry_after.as_deref(), Some("1"));
     assert!(waited < Duration::from_millis(300), "{waited:?}");
     // The commit that hung either went through in the end, or was given up and its seats given back.
@@ -140,7 +183,9 @@ async fn while_a_commit_hangs_others_are_told_to_come_back_at_once() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), goes_on).await.expect("and then it goes on");
+    tokio::time::timeout(Duration::from_secs(10), goes_on)
+        .await
+        .expect("and then it goes on");
     shop.until_left(&[18 - taken, 2]).await;
 }
 
@@ -148,26 +193,48 @@ async fn while_a_commit_hangs_others_are_told_to_come_back_at_once() {
 fn failures(task: &str) -> u64 {
     let name = format!("stanchion_booking_task_failures_total{{task=\"{task}\"}} ");
     let metrics = render_metrics();
-    metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or(0)
+    metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(&name)?.parse().ok())
+        .unwrap_or(0)
 }
 
 #[tokio::test]
 async fn a_suspicion_stays_until_the_seats_have_been_rebuilt() {
     start_metrics();
     let (shop, mut vandal, _file) = breakable().await;
-    let zones = shop.zones.iter().map(|zone| ZoneSeats { zone_id: zone.parse().unwrap(), available: 9 }).collect();
-    let wrong = SeatSnapshot { zones, ..SeatSnapshot::default() };
-    shop.engine.load_seats(shop.event, &wrong, shop.clock.now()).await.unwrap();
+    let zones = shop
+        .zones
+        .iter()
+        .map(|zone| ZoneSeats {
+            zone_id: zone.parse().unwrap(),
+            available: 9,
+        })
+        .collect();
+    let wrong = SeatSnapshot {
+        zones,
+        ..SeatSnapshot::default()
+    };
+    shop.engine
+        .load_seats(shop.event, &wrong, shop.clock.now())
+        .await
+        .unwrap();
     run(&mut vandal, FAIL_REBUILDS).await;
     let pass = shop.pass("bob").await;
     let refused = shop.reserve("bob", &pass, None, 1, 4).await;
-    assert_eq!((refused.status.as_u16(), refused.code()), (503, "UNAVAILABLE"), "the database has two");
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (503, "UNAVAILABLE"),
+        "the database has two"
+    );
     let failed = async {
         while failures("suspicions") == 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), failed).await.expect("the first rebuild fails");
+    tokio::time::timeout(Duration::from_secs(10), failed)
+        .await
+        .expect("the first rebuild fails");
     assert_eq!(shop.left().await, [9, 9]);
     run(&mut vandal, REPAIR).await;
     shop.until_left(&[20, 2]).await;
@@ -183,9 +250,17 @@ async fn a_reservation_that_comes_too_late_costs_nobody_their_pass() {
     let pass = shop.pass("ann").await;
     run(&mut vandal, GIVEN_BACK).await;
     let late = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
-    assert_eq!((late.status.as_u16(), late.code()), (503, "UNAVAILABLE"), "{late:?}");
+    assert_eq!(
+        (late.status.as_u16(), late.code()),
+        (503, "UNAVAILABLE"),
+        "{late:?}"
+    );
     assert_eq!(shop.left().await, [20, 2]);
     run(&mut vandal, "DROP TRIGGER given_back").await;
     assert_eq!(shop.get("/bookings", &token("ann")).await.body["total"], 0);
-    assert_eq!(shop.reserve("ann", &pass, Some("k1"), 0, 2).await.status, 201, "pass and key are as good as new");
+    assert_eq!(
+        shop.reserve("ann", &pass, Some("k1"), 0, 2).await.status,
+        201,
+        "pass and key are as good as new"
+    );
 }

@@ -31,17 +31,32 @@ async fn an_event_is_seen_as_it_is() {
     let shop = Shop::open().await;
     shop.reserved("ann", 0, 3).await;
     let bought = shop.reserved("bob", 1, 1).await;
-    let confirm = format!("/bookings/{}/confirm", bought["booking_id"].as_str().unwrap());
+    let confirm = format!(
+        "/bookings/{}/confirm",
+        bought["booking_id"].as_str().unwrap()
+    );
     assert_eq!(shop.post(&confirm, &token("bob")).await.status, 200);
     shop.pass("cid").await;
-    let mut stream = shop.stream(&format!("{}/stream", path(&shop)), Some(&admin())).await;
+    let mut stream = shop
+        .stream(&format!("{}/stream", path(&shop)), Some(&admin()))
+        .await;
     // A moment may lie between somebody's place and their pass.
-    let seen = |moment: &Value| moment["totals"]["released"] == 3 && moment["figures"]["sold"] == 1.0;
+    let seen =
+        |moment: &Value| moment["totals"]["released"] == 3 && moment["figures"]["sold"] == 1.0;
     let moment = until(&mut stream, seen).await;
     let figures = &moment["figures"];
-    assert_eq!((&figures["held"], &figures["free"], &figures["line"]), (&json!(3.0), &json!(18.0), &json!(0.0)));
-    assert_eq!((&figures["active"], &figures["max_active"]), (&json!(1.0), &json!(1000.0)));
-    assert_eq!((&figures["rate_set"], &figures["rate_effective"]), (&json!(50.0), &json!(50.0)));
+    assert_eq!(
+        (&figures["held"], &figures["free"], &figures["line"]),
+        (&json!(3.0), &json!(18.0), &json!(0.0))
+    );
+    assert_eq!(
+        (&figures["active"], &figures["max_active"]),
+        (&json!(1.0), &json!(1000.0))
+    );
+    assert_eq!(
+        (&figures["rate_set"], &figures["rate_effective"]),
+        (&json!(50.0), &json!(50.0))
+    );
     let zone = &moment["zones"][0];
     assert_eq!(
         (&zone["zone"], &zone["sold"], &zone["held"], &zone["free"]),
@@ -49,18 +64,38 @@ async fn an_event_is_seen_as_it_is() {
     );
 
     let queue = format!("/admin/events/{}/queue", shop.event);
-    shop.send("PUT", &queue, Some(&admin()), &[], Some(json!({"state": "paused"}))).await;
-    let paused = until(&mut stream, |moment| moment["settings"]["state"] == "paused").await;
+    shop.send(
+        "PUT",
+        &queue,
+        Some(&admin()),
+        &[],
+        Some(json!({"state": "paused"})),
+    )
+    .await;
+    let paused = until(&mut stream, |moment| {
+        moment["settings"]["state"] == "paused"
+    })
+    .await;
     assert_eq!(paused["figures"]["rate_effective"], 0.0);
     let told = shop.get(&path(&shop), &admin()).await.body;
-    let (at, held) = (told["history"]["at_ms"].as_array().unwrap(), told["history"]["held"].as_array().unwrap());
-    assert!(!at.is_empty() && at.len() == held.len() && held.last() == Some(&json!(3.0)), "{told}");
+    let (at, held) = (
+        told["history"]["at_ms"].as_array().unwrap(),
+        told["history"]["held"].as_array().unwrap(),
+    );
+    assert!(
+        !at.is_empty() && at.len() == held.len() && held.last() == Some(&json!(3.0)),
+        "{told}"
+    );
 }
 
 #[tokio::test]
 async fn every_process_is_seen_until_it_is_gone() {
     let shop = Shop::open().await;
-    let booking = BookingVitals { reserves_per_second: 20.0, reserve_p95_ms: Some(9.5), ..BookingVitals::default() };
+    let booking = BookingVitals {
+        reserves_per_second: 20.0,
+        reserve_p95_ms: Some(9.5),
+        ..BookingVitals::default()
+    };
     let process = |name: &str, roles| Process {
         node: name.parse().unwrap(),
         roles,
@@ -73,16 +108,45 @@ async fn every_process_is_seen_until_it_is_gone() {
         (process("booking-1", vec![Role::Booking]), 5, Some(booking)),
     ] {
         let memory_bytes = Some(1_000_000);
-        shop.board.publish(&Vitals { process, connections, memory_bytes, live_tasks: 9, booking }).await.unwrap();
+        shop.board
+            .publish(&Vitals {
+                process,
+                connections,
+                memory_bytes,
+                live_tasks: 9,
+                booking,
+            })
+            .await
+            .unwrap();
     }
     let nodes = shop.get("/admin/nodes", &admin()).await.body;
-    let names: Vec<_> = nodes["nodes"].as_array().unwrap().iter().map(|node| &node["node"]).collect();
+    let names: Vec<_> = nodes["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| &node["node"])
+        .collect();
     assert_eq!(names, ["booking-1", "gw-1", "gw-2"]);
-    assert_eq!((&nodes["booking"]["reserve_p95_ms"], &nodes["pace"]), (&json!(9.5), &json!(1.0)));
-    let mut stream = shop.stream(&format!("{}/stream", path(&shop)), Some(&admin())).await;
-    let figures = until(&mut stream, |moment| moment["nodes"].as_array().unwrap().len() == 3).await["figures"].clone();
-    assert_eq!((&figures["connections"], &figures["memory_bytes"]), (&json!(100.0), &json!(3_000_000.0)));
-    assert_eq!((&figures["reserve_p95_ms"], &figures["reserves_per_second"]), (&json!(9.5), &json!(20.0)));
+    assert_eq!(
+        (&nodes["booking"]["reserve_p95_ms"], &nodes["pace"]),
+        (&json!(9.5), &json!(1.0))
+    );
+    let mut stream = shop
+        .stream(&format!("{}/stream", path(&shop)), Some(&admin()))
+        .await;
+    let figures = until(&mut stream, |moment| {
+        moment["nodes"].as_array().unwrap().len() == 3
+    })
+    .await["figures"]
+        .clone();
+    assert_eq!(
+        (&figures["connections"], &figures["memory_bytes"]),
+        (&json!(100.0), &json!(3_000_000.0))
+    );
+    assert_eq!(
+        (&figures["reserve_p95_ms"], &figures["reserves_per_second"]),
+        (&json!(9.5), &json!(20.0))
+    );
 }
 
 #[tokio::test]
@@ -90,15 +154,27 @@ async fn only_operators_look_and_no_longer_than_their_token_lasts() {
     let shop = Shop::open().await;
     let stream = format!("{}/stream", path(&shop));
     for path in [&path(&shop), &stream, &"/admin/nodes".to_owned()] {
-        assert_eq!(shop.send("GET", path, None, &[], None).await.status.as_u16(), 401);
+        assert_eq!(
+            shop.send("GET", path, None, &[], None)
+                .await
+                .status
+                .as_u16(),
+            401
+        );
         assert_eq!(shop.get(path, &token("ann")).await.status.as_u16(), 403);
     }
-    let mut short = shop.stream(&stream, Some(&admin_for(Duration::from_secs(2)))).await;
+    let mut short = shop
+        .stream(&stream, Some(&admin_for(Duration::from_secs(2))))
+        .await;
     assert!(short.next().await.is_some());
     let ended = async { while short.next().await.is_some() {} };
-    tokio::time::timeout(Duration::from_secs(6), ended).await.expect("it ends with the token");
+    tokio::time::timeout(Duration::from_secs(6), ended)
+        .await
+        .expect("it ends with the token");
     let mut drained = shop.stream(&stream, Some(&admin())).await;
     shop.drain();
     let ended = async { while drained.next().await.is_some() {} };
-    tokio::time::timeout(Duration::from_secs(6), ended).await.expect("it ends with the process");
+    tokio::time::timeout(Duration::from_secs(6), ended)
+        .await
+        .expect("it ends with the process");
 }

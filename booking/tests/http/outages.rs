@@ -16,11 +16,18 @@ async fn a_hold_does_not_run_out_while_every_booking_process_is_down() {
     let again = shop.restarted(Arc::clone(&shop.engine)).await;
     let found = again.get(&path, &token("ann")).await.body;
     assert_eq!(found["status"], "reserved", "{found}");
-    assert!(found["expires_at"].as_str().unwrap() > held["expires_at"].as_str().unwrap(), "{found}");
+    assert!(
+        found["expires_at"].as_str().unwrap() > held["expires_at"].as_str().unwrap(),
+        "{found}"
+    );
     let pending = again.get("/bookings/pending", &token("ann")).await.body;
     assert_eq!(pending["bookings"][0]["expires_at"], found["expires_at"]);
     let confirmed = again.post(&format!("{path}/confirm"), &token("ann")).await;
-    assert_eq!((confirmed.status.as_u16(), &confirmed.body["status"]), (200, &"confirmed".into()), "{confirmed:?}");
+    assert_eq!(
+        (confirmed.status.as_u16(), &confirmed.body["status"]),
+        (200, &"confirmed".into()),
+        "{confirmed:?}"
+    );
 }
 
 #[tokio::test]
@@ -30,13 +37,23 @@ async fn the_limit_of_seats_holds_when_the_engine_has_forgotten_what_a_user_has(
     let pass = shop.pass("ann").await;
     let mut snapshot = shop.store.snapshot(shop.event).await.unwrap();
     snapshot.users.clear();
-    shop.engine.load_seats(shop.event, &snapshot, shop.clock.now()).await.unwrap();
+    shop.engine
+        .load_seats(shop.event, &snapshot, shop.clock.now())
+        .await
+        .unwrap();
     let refused = shop.reserve("ann", &pass, Some("k"), 0, 2).await;
-    assert_eq!((refused.status.as_u16(), refused.code()), (409, "USER_LIMIT_EXCEEDED"), "{refused:?}");
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (409, "USER_LIMIT_EXCEEDED"),
+        "{refused:?}"
+    );
     assert_eq!(refused.body["field"], "quantity");
     shop.until_left(&[17, 2]).await;
     let allowed = shop.reserve("ann", &pass, Some("k2"), 0, 1).await;
-    assert_eq!(allowed.status, 201, "seats and pass were given back: {allowed:?}");
+    assert_eq!(
+        allowed.status, 201,
+        "seats and pass were given back: {allowed:?}"
+    );
     // Rebuilt, the engine refuses by itself.
     let forgotten = async {
         loop {
@@ -46,11 +63,19 @@ async fn the_limit_of_seats_holds_when_the_engine_has_forgotten_what_a_user_has(
                 break refused;
             }
             assert_eq!(refused.status, 503, "while it is rebuilt: {refused:?}");
-            shop.engine.leave(shop.event, &"ann".parse().unwrap(), shop.clock.now()).await.unwrap();
+            shop.engine
+                .leave(shop.event, &"ann".parse().unwrap(), shop.clock.now())
+                .await
+                .unwrap();
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), forgotten).await.unwrap();
-    assert_eq!(shop.get("/bookings/summary", &token("ann")).await.body["reserved_seats"], 4);
+    tokio::time::timeout(Duration::from_secs(10), forgotten)
+        .await
+        .unwrap();
+    assert_eq!(
+        shop.get("/bookings/summary", &token("ann")).await.body["reserved_seats"],
+        4
+    );
 }
 
 #[tokio::test]
@@ -60,17 +85,34 @@ async fn the_limit_of_seats_holds_over_a_lost_engine() {
     let again = shop.restarted(Arc::new(MemoryEngine::new())).await;
     let mut snapshot = again.store.snapshot(again.event).await.unwrap();
     // A replica that lacked the last bookings.
-    snapshot.zones =
-        again.zones.iter().map(|zone| ZoneSeats { zone_id: zone.parse().unwrap(), available: 2 }).collect();
+    snapshot.zones = again
+        .zones
+        .iter()
+        .map(|zone| ZoneSeats {
+            zone_id: zone.parse().unwrap(),
+            available: 2,
+        })
+        .collect();
     (snapshot.users, snapshot.holds) = (Vec::new(), Vec::new());
-    again.engine.load_seats(again.event, &snapshot, again.clock.now()).await.unwrap();
+    again
+        .engine
+        .load_seats(again.event, &snapshot, again.clock.now())
+        .await
+        .unwrap();
     let mut seats = 3;
     for attempt in 0..3 {
         let pass = again.pass("ann").await;
         let answer = again.reserve("ann", &pass, None, 0, 1).await;
         seats += u32::from(answer.status == 201);
-        assert!(answer.status == 201 || answer.status == 409 || answer.status == 503, "{attempt}: {answer:?}");
-        again.engine.leave(again.event, &"ann".parse().unwrap(), again.clock.now()).await.unwrap();
+        assert!(
+            answer.status == 201 || answer.status == 409 || answer.status == 503,
+            "{attempt}: {answer:?}"
+        );
+        again
+            .engine
+            .leave(again.event, &"ann".parse().unwrap(), again.clock.now())
+            .await
+            .unwrap();
     }
     assert_eq!(seats, 4, "one more, whoever counted");
 }

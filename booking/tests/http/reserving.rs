@@ -14,18 +14,36 @@ use super::shop::{Shop, address_of, admin, guest, token};
 #[tokio::test]
 async fn a_pass_becomes_a_booking() {
     let shop = Shop::open().await;
-    let answer = shop.reserve("ann", &shop.pass("ann").await, Some("k1"), 0, 3).await;
+    let answer = shop
+        .reserve("ann", &shop.pass("ann").await, Some("k1"), 0, 3)
+        .await;
     assert_eq!(answer.status, StatusCode::CREATED);
     let booking = &answer.body;
     assert_eq!(booking["status"], "reserved");
     assert_eq!(booking["user_id"], "ann");
-    assert_eq!((&booking["unit_price"], &booking["total_price"]), (&json!(1000), &json!(3000)));
+    assert_eq!(
+        (&booking["unit_price"], &booking["total_price"]),
+        (&json!(1000), &json!(3000))
+    );
     assert_eq!(booking["currency"], "THB");
-    assert_eq!(booking["expires_at"], shop.clock.now().plus(Duration::from_secs(600)).to_string());
+    assert_eq!(
+        booking["expires_at"],
+        shop.clock.now().plus(Duration::from_secs(600)).to_string()
+    );
     assert!(booking.get("confirmed_at").is_none());
     let id = booking["booking_id"].as_str().unwrap();
-    assert_eq!(shop.get(&format!("/bookings/{id}"), &token("ann")).await.body, *booking);
-    assert_eq!(shop.get(&format!("/bookings/{id}"), &token("bob")).await.code(), "BOOKING_NOT_FOUND");
+    assert_eq!(
+        shop.get(&format!("/bookings/{id}"), &token("ann"))
+            .await
+            .body,
+        *booking
+    );
+    assert_eq!(
+        shop.get(&format!("/bookings/{id}"), &token("bob"))
+            .await
+            .code(),
+        "BOOKING_NOT_FOUND"
+    );
     assert_eq!(shop.left().await, [17, 2]);
 }
 
@@ -35,9 +53,20 @@ async fn the_pass_may_come_in_the_body() {
     let mut order = shop.order(0, 1);
     order["queue_pass"] = json!(shop.pass("ann").await);
     order["unit_price"] = json!(1);
-    let answer = shop.send("POST", "/bookings/reserve", Some(&token("ann")), &[], Some(order)).await;
+    let answer = shop
+        .send(
+            "POST",
+            "/bookings/reserve",
+            Some(&token("ann")),
+            &[],
+            Some(order),
+        )
+        .await;
     assert_eq!(answer.status, 201);
-    assert_eq!(answer.body["unit_price"], 1000, "the catalogue's price counts");
+    assert_eq!(
+        answer.body["unit_price"], 1000,
+        "the catalogue's price counts"
+    );
 }
 
 #[tokio::test]
@@ -57,23 +86,50 @@ async fn bad_fields_are_named() {
     ] {
         let mut order = shop.order(0, 1);
         order[field] = value.clone();
-        let answer = shop.send("POST", "/bookings/reserve", Some(&token("ann")), &[], Some(order)).await;
-        assert_eq!((answer.status.as_u16(), answer.code()), (422, "INVALID_REQUEST"), "{field}: {value}");
+        let answer = shop
+            .send(
+                "POST",
+                "/bookings/reserve",
+                Some(&token("ann")),
+                &[],
+                Some(order),
+            )
+            .await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (422, "INVALID_REQUEST"),
+            "{field}: {value}"
+        );
         assert_eq!(answer.body["field"], field);
     }
     let long = "k".repeat(129);
     let answer = shop.reserve("ann", "pass", Some(&long), 0, 1).await;
-    assert_eq!((answer.status.as_u16(), answer.body["field"].as_str()), (422, Some("idempotency_key")));
+    assert_eq!(
+        (answer.status.as_u16(), answer.body["field"].as_str()),
+        (422, Some("idempotency_key"))
+    );
 }
 
 #[tokio::test]
 async fn what_does_not_exist_is_named() {
     let shop = Shop::open().await;
-    let codes = [("event_id", "EVENT_NOT_FOUND"), ("show_id", "SHOW_NOT_FOUND"), ("zone_id", "ZONE_NOT_FOUND")];
+    let codes = [
+        ("event_id", "EVENT_NOT_FOUND"),
+        ("show_id", "SHOW_NOT_FOUND"),
+        ("zone_id", "ZONE_NOT_FOUND"),
+    ];
     for (field, code) in codes {
         let mut order = shop.order(0, 1);
         order[field] = json!(Uuid::new_v4());
-        let answer = shop.send("POST", "/bookings/reserve", Some(&token("ann")), &[], Some(order)).await;
+        let answer = shop
+            .send(
+                "POST",
+                "/bookings/reserve",
+                Some(&token("ann")),
+                &[],
+                Some(order),
+            )
+            .await;
         assert_eq!((answer.status.as_u16(), answer.code()), (404, code));
     }
 }
@@ -81,13 +137,30 @@ async fn what_does_not_exist_is_named() {
 #[tokio::test]
 async fn bad_passes_are_told_apart() {
     let shop = Shop::open().await;
-    let no_pass = shop.send("POST", "/bookings/reserve", Some(&token("ann")), &[], Some(shop.order(0, 1))).await;
-    assert_eq!((no_pass.status.as_u16(), no_pass.code()), (403, "PASS_REQUIRED"));
+    let no_pass = shop
+        .send(
+            "POST",
+            "/bookings/reserve",
+            Some(&token("ann")),
+            &[],
+            Some(shop.order(0, 1)),
+        )
+        .await;
+    assert_eq!(
+        (no_pass.status.as_u16(), no_pass.code()),
+        (403, "PASS_REQUIRED")
+    );
     let forged = shop.reserve("ann", "not.a.pass", None, 0, 1).await;
-    assert_eq!((forged.status.as_u16(), forged.code()), (403, "PASS_INVALID"));
+    assert_eq!(
+        (forged.status.as_u16(), forged.code()),
+        (403, "PASS_INVALID")
+    );
     let pass = shop.pass("ann").await;
     let stolen = shop.reserve("bob", &pass, None, 0, 1).await;
-    assert_eq!((stolen.status.as_u16(), stolen.code()), (403, "PASS_WRONG_USER"));
+    assert_eq!(
+        (stolen.status.as_u16(), stolen.code()),
+        (403, "PASS_WRONG_USER")
+    );
     shop.wait(301).await;
     let late = shop.reserve("ann", &pass, None, 0, 1).await;
     assert_eq!((late.status.as_u16(), late.code()), (403, "PASS_EXPIRED"));
@@ -99,22 +172,41 @@ async fn bad_passes_are_told_apart() {
         issued_at: now,
         expires_at: now.plus(Duration::from_secs(60)),
     };
-    let unknown = shop.reserve("ann", &shop.mint(&"ann".parse().unwrap(), &grant), None, 0, 1).await;
-    assert_eq!((unknown.status.as_u16(), unknown.code()), (403, "PASS_REVOKED"));
+    let unknown = shop
+        .reserve(
+            "ann",
+            &shop.mint(&"ann".parse().unwrap(), &grant),
+            None,
+            0,
+            1,
+        )
+        .await;
+    assert_eq!(
+        (unknown.status.as_u16(), unknown.code()),
+        (403, "PASS_REVOKED")
+    );
 }
 
 #[tokio::test]
 async fn a_pass_of_another_event_is_refused() {
     let (shop, other) = (Shop::open().await, Shop::open().await);
-    let answer = shop.reserve("ann", &other.pass("ann").await, None, 0, 1).await;
-    assert_eq!((answer.status.as_u16(), answer.code()), (403, "PASS_WRONG_EVENT"));
+    let answer = shop
+        .reserve("ann", &other.pass("ann").await, None, 0, 1)
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.code()),
+        (403, "PASS_WRONG_EVENT")
+    );
 }
 
 #[tokio::test]
 async fn a_pass_is_used_once() {
     let shop = Shop::open().await;
     let pass = shop.pass("ann").await;
-    assert_eq!(shop.reserve("ann", &pass, Some("k1"), 0, 1).await.status, 201);
+    assert_eq!(
+        shop.reserve("ann", &pass, Some("k1"), 0, 1).await.status,
+        201
+    );
     for key in [None, Some("k2")] {
         let again = shop.reserve("ann", &pass, key, 0, 1).await;
         assert_eq!((again.status.as_u16(), again.code()), (409, "PASS_USED"));
@@ -127,11 +219,20 @@ async fn a_refusal_leaves_the_pass_valid() {
     let shop = Shop::open().await;
     let pass = shop.pass("ann").await;
     let answer = shop.reserve("ann", &pass, Some("k1"), 1, 3).await;
-    assert_eq!((answer.status.as_u16(), answer.code()), (409, "INSUFFICIENT_SEATS"));
+    assert_eq!(
+        (answer.status.as_u16(), answer.code()),
+        (409, "INSUFFICIENT_SEATS")
+    );
     assert_eq!(answer.body["field"], "quantity");
     let answer = shop.reserve("ann", &pass, Some("k1"), 0, 5).await;
-    assert_eq!((answer.status.as_u16(), answer.code()), (409, "USER_LIMIT_EXCEEDED"));
-    assert_eq!(shop.reserve("ann", &pass, Some("k1"), 1, 2).await.status, 201);
+    assert_eq!(
+        (answer.status.as_u16(), answer.code()),
+        (409, "USER_LIMIT_EXCEEDED")
+    );
+    assert_eq!(
+        shop.reserve("ann", &pass, Some("k1"), 1, 2).await.status,
+        201
+    );
 }
 
 #[tokio::test]
@@ -142,10 +243,16 @@ async fn a_retry_is_answered_with_the_same_booking() {
     let second = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
     assert_eq!((second.status.as_u16(), &second.body), (201, &first.body));
     let other = shop.reserve("ann", &pass, Some("k1"), 0, 1).await;
-    assert_eq!((other.status.as_u16(), other.code()), (422, "IDEMPOTENCY_MISMATCH"));
+    assert_eq!(
+        (other.status.as_u16(), other.code()),
+        (422, "IDEMPOTENCY_MISMATCH")
+    );
     shop.clock.advance(Duration::from_secs(400));
     let after_the_pass = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
-    assert_eq!((after_the_pass.status.as_u16(), &after_the_pass.body), (201, &first.body));
+    assert_eq!(
+        (after_the_pass.status.as_u16(), &after_the_pass.body),
+        (201, &first.body)
+    );
     assert_eq!(shop.left().await, [18, 2]);
 }
 
@@ -164,8 +271,12 @@ async fn retries_at_the_same_time_make_one_booking() {
 #[tokio::test]
 async fn a_key_belongs_to_its_user() {
     let shop = Shop::open().await;
-    let first = shop.reserve("ann", &shop.pass("ann").await, Some("k1"), 0, 1).await;
-    let second = shop.reserve("bob", &shop.pass("bob").await, Some("k1"), 0, 1).await;
+    let first = shop
+        .reserve("ann", &shop.pass("ann").await, Some("k1"), 0, 1)
+        .await;
+    let second = shop
+        .reserve("bob", &shop.pass("bob").await, Some("k1"), 0, 1)
+        .await;
     assert_eq!((first.status.as_u16(), second.status.as_u16()), (201, 201));
     assert_ne!(first.body["booking_id"], second.body["booking_id"]);
 }
@@ -177,9 +288,22 @@ async fn a_crowd_gets_the_seats_there_are() {
     for number in 0..30 {
         passes.push((format!("u{number}"), shop.pass(&format!("u{number}")).await));
     }
-    let answers = join_all(passes.iter().map(|(user, pass)| shop.reserve(user, pass, None, 0, 1))).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 20);
-    assert!(answers.iter().filter(|answer| answer.status != 201).all(|answer| answer.code() == "INSUFFICIENT_SEATS"));
+    let answers = join_all(
+        passes
+            .iter()
+            .map(|(user, pass)| shop.reserve(user, pass, None, 0, 1)),
+    )
+    .await;
+    assert_eq!(
+        answers.iter().filter(|answer| answer.status == 201).count(),
+        20
+    );
+    assert!(
+        answers
+            .iter()
+            .filter(|answer| answer.status != 201)
+            .all(|answer| answer.code() == "INSUFFICIENT_SEATS")
+    );
     let count = &shop.store.zone_counts(Some(shop.event)).await.unwrap();
     assert_eq!(count.iter().map(|zone| zone.held).sum::<u32>(), 20);
 }
@@ -187,13 +311,28 @@ async fn a_crowd_gets_the_seats_there_are() {
 #[tokio::test]
 async fn without_a_token_nothing_is_reserved() {
     let shop = Shop::open().await;
-    for path in ["/bookings", "/bookings/pending", "/bookings/summary", "/admin/events", "/admin/inventory-status"] {
+    for path in [
+        "/bookings",
+        "/bookings/pending",
+        "/bookings/summary",
+        "/admin/events",
+        "/admin/inventory-status",
+    ] {
         let answer = shop.send("GET", path, None, &[], None).await;
-        assert_eq!((answer.status.as_u16(), answer.code()), (401, "UNAUTHORIZED"), "{path}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (401, "UNAUTHORIZED"),
+            "{path}"
+        );
     }
-    let answer = shop.send("POST", "/bookings/reserve", None, &[], Some(json!({}))).await;
+    let answer = shop
+        .send("POST", "/bookings/reserve", None, &[], Some(json!({})))
+        .await;
     assert_eq!(answer.status, 401);
-    assert_eq!(shop.get("/admin/events", &token("ann")).await.code(), "FORBIDDEN");
+    assert_eq!(
+        shop.get("/admin/events", &token("ann")).await.code(),
+        "FORBIDDEN"
+    );
 }
 
 #[tokio::test]
@@ -204,28 +343,64 @@ async fn a_closed_sale_reserves_nothing_more_and_keeps_what_it_reserved() {
     assert_eq!(made.status, 201);
     let set = async |state: &str| {
         let path = format!("/admin/events/{}/queue", shop.event);
-        let answer = shop.send("PUT", &path, Some(&admin()), &[], Some(json!({"state": state}))).await;
+        let answer = shop
+            .send(
+                "PUT",
+                &path,
+                Some(&admin()),
+                &[],
+                Some(json!({"state": state})),
+            )
+            .await;
         assert_eq!(answer.status, 200, "{answer:?}");
     };
     set("closed").await;
     let late = shop.reserve("bob", &second, Some("k2"), 0, 1).await;
     assert_eq!((late.status.as_u16(), late.code()), (409, "QUEUE_CLOSED"));
-    let options = json!({"event_id": shop.event, "options": [{"zone_id": shop.zones[0], "quantity": 1}]});
+    let options =
+        json!({"event_id": shop.event, "options": [{"zone_id": shop.zones[0], "quantity": 1}]});
     let pass = [("x-queue-pass", second.as_str())];
-    let wish = shop.send("POST", "/bookings/reserve/first", Some(&token("bob")), &pass, Some(options)).await;
+    let wish = shop
+        .send(
+            "POST",
+            "/bookings/reserve/first",
+            Some(&token("bob")),
+            &pass,
+            Some(options),
+        )
+        .await;
     assert_eq!((wish.status.as_u16(), wish.code()), (409, "QUEUE_CLOSED"));
     assert_eq!(shop.left().await, [19, 2]);
     let again = shop.reserve("ann", &first, Some("k1"), 0, 1).await;
-    assert_eq!((again.status.as_u16(), &again.body), (201, &made.body), "what was made before is told");
+    assert_eq!(
+        (again.status.as_u16(), &again.body),
+        (201, &made.body),
+        "what was made before is told"
+    );
     for state in ["paused", "scheduled", "sold_out"] {
         set(state).await;
         let pass = shop.reserve("cleo", &second, None, 0, 1).await;
-        assert_eq!(pass.code(), "PASS_WRONG_USER", "a pass is looked at while the sale is {state}");
+        assert_eq!(
+            pass.code(),
+            "PASS_WRONG_USER",
+            "a pass is looked at while the sale is {state}"
+        );
     }
-    assert_eq!(shop.reserve("bob", &second, Some("k2"), 0, 1).await.status, 201, "passes stay good in a pause");
+    assert_eq!(
+        shop.reserve("bob", &second, Some("k2"), 0, 1).await.status,
+        201,
+        "passes stay good in a pause"
+    );
     set("closed").await;
-    let confirm = format!("/bookings/{}/confirm", made.body["booking_id"].as_str().unwrap());
-    assert_eq!(shop.post(&confirm, &token("ann")).await.status, 200, "what was held before the end may be paid");
+    let confirm = format!(
+        "/bookings/{}/confirm",
+        made.body["booking_id"].as_str().unwrap()
+    );
+    assert_eq!(
+        shop.post(&confirm, &token("ann")).await.status,
+        200,
+        "what was held before the end may be paid"
+    );
 }
 
 #[tokio::test]
@@ -233,28 +408,51 @@ async fn a_retry_finds_a_booking_that_has_ended() {
     let shop = Shop::open().await;
     let (cancelled, expired) = (shop.pass("ann").await, shop.pass("bob").await);
     let booking = shop.reserve("ann", &cancelled, Some("k1"), 0, 1).await.body;
-    assert_eq!(shop.reserve("bob", &expired, Some("k1"), 0, 1).await.status, 201);
+    assert_eq!(
+        shop.reserve("bob", &expired, Some("k1"), 0, 1).await.status,
+        201
+    );
     let id = booking["booking_id"].as_str().unwrap();
-    assert_eq!(shop.post(&format!("/bookings/{id}/cancel"), &token("ann")).await.status, 200);
+    assert_eq!(
+        shop.post(&format!("/bookings/{id}/cancel"), &token("ann"))
+            .await
+            .status,
+        200
+    );
     let again = shop.reserve("ann", &cancelled, Some("k1"), 0, 1).await;
-    assert_eq!((again.status.as_u16(), again.code()), (409, "BOOKING_NOT_PENDING"));
+    assert_eq!(
+        (again.status.as_u16(), again.code()),
+        (409, "BOOKING_NOT_PENDING")
+    );
     shop.clock.advance(Duration::from_secs(700));
     let again = shop.reserve("bob", &expired, Some("k1"), 0, 1).await;
-    assert_eq!((again.status.as_u16(), again.code()), (409, "BOOKING_EXPIRED"));
+    assert_eq!(
+        (again.status.as_u16(), again.code()),
+        (409, "BOOKING_EXPIRED")
+    );
 }
 
 #[tokio::test]
 async fn a_key_in_quotes_is_the_same_key() {
     let shop = Shop::open().await;
     let pass = shop.pass("ann").await;
-    let first = shop.reserve("ann", &pass, Some("\"two words\""), 0, 1).await;
+    let first = shop
+        .reserve("ann", &pass, Some("\"two words\""), 0, 1)
+        .await;
     assert_eq!(first.status, 201, "{first:?}");
     for key in ["two words", "\"two words\";v=1"] {
         let again = shop.reserve("ann", &pass, Some(key), 0, 1).await;
-        assert_eq!((again.status.as_u16(), &again.body), (201, &first.body), "{key}");
+        assert_eq!(
+            (again.status.as_u16(), &again.body),
+            (201, &first.body),
+            "{key}"
+        );
     }
     let broken = shop.reserve("ann", &pass, Some("\"two words"), 0, 1).await;
-    assert_eq!((broken.status.as_u16(), broken.body["field"].as_str()), (422, Some("idempotency_key")));
+    assert_eq!(
+        (broken.status.as_u16(), broken.body["field"].as_str()),
+        (422, Some("idempotency_key"))
+    );
 }
 
 #[tokio::test]
@@ -263,24 +461,61 @@ async fn numbers_are_whole_however_they_are_written() {
     let mut order = shop.order(0, 1);
     order["quantity"] = json!(3.0);
     order["queue_pass"] = json!(shop.pass("ann").await);
-    let answer = shop.send("POST", "/bookings/reserve", Some(&token("ann")), &[], Some(order)).await;
-    assert_eq!((answer.status.as_u16(), &answer.body["quantity"]), (201, &json!(3)));
+    let answer = shop
+        .send(
+            "POST",
+            "/bookings/reserve",
+            Some(&token("ann")),
+            &[],
+            Some(order),
+        )
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.body["quantity"]),
+        (201, &json!(3))
+    );
 }
 
 #[tokio::test]
 async fn guests_of_one_address_have_as_many_bookings_as_they_may() {
     let (shop, holds) = (Shop::open().await, 2.try_into().unwrap());
-    let guests = GuestLimits { holds, ..GuestLimits::default() };
-    let shop = shop.with(BookingConfig { guests, ..BookingConfig::default() }).await;
+    let guests = GuestLimits {
+        holds,
+        ..GuestLimits::default()
+    };
+    let shop = shop
+        .with(BookingConfig {
+            guests,
+            ..BookingConfig::default()
+        })
+        .await;
     let reserve = async |user: &str, address: Option<String>| {
         let pass = shop.pass(user).await;
         let mut headers = vec![("x-queue-pass", pass.as_str()), ("idempotency-key", user)];
         headers.extend(address.as_deref().map(|address| (HEADER, address)));
-        let token = if user.starts_with("guest-") { guest(user) } else { token(user) };
+        let token = if user.starts_with("guest-") {
+            guest(user)
+        } else {
+            token(user)
+        };
         let order = Some(shop.order(0, 1));
-        let first = shop.send("POST", "/bookings/reserve", Some(&token), &headers, order.clone()).await;
-        let again = shop.send("POST", "/bookings/reserve", Some(&token), &headers, order).await;
-        assert_eq!((first.status, &first.body), (again.status, &again.body), "a retry is no other booking");
+        let first = shop
+            .send(
+                "POST",
+                "/bookings/reserve",
+                Some(&token),
+                &headers,
+                order.clone(),
+            )
+            .await;
+        let again = shop
+            .send("POST", "/bookings/reserve", Some(&token), &headers, order)
+            .await;
+        assert_eq!(
+            (first.status, &first.body),
+            (again.status, &again.body),
+            "a retry is no other booking"
+        );
         first
     };
     let here = |user: &str| Some(address_of(user, "203.0.113.9"));
@@ -288,13 +523,29 @@ async fn guests_of_one_address_have_as_many_bookings_as_they_may() {
     assert_eq!(first.status, 201, "{first:?}");
     assert_eq!(reserve("guest-2", here("guest-2")).await.status, 201);
     let refused = reserve("guest-3", here("guest-3")).await;
-    assert_eq!((refused.status.as_u16(), refused.code()), (429, "RATE_LIMITED"));
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (429, "RATE_LIMITED")
+    );
     assert!(refused.retry_after.is_some());
-    assert_eq!(reserve("guest-4", Some(address_of("guest-4", "203.0.113.10"))).await.status, 201, "another address");
+    assert_eq!(
+        reserve("guest-4", Some(address_of("guest-4", "203.0.113.10")))
+            .await
+            .status,
+        201,
+        "another address"
+    );
     assert_eq!(reserve("ann", here("ann")).await.status, 201, "no guest");
     // Somebody else's address proves nothing; where none is known, nobody is counted.
     assert_eq!(reserve("guest-5", here("guest-1")).await.status, 201);
-    let confirm = format!("/bookings/{}/confirm", first.body["booking_id"].as_str().unwrap());
+    let confirm = format!(
+        "/bookings/{}/confirm",
+        first.body["booking_id"].as_str().unwrap()
+    );
     assert_eq!(shop.post(&confirm, &guest("guest-1")).await.status, 200);
-    assert_eq!(reserve("guest-6", here("guest-6")).await.status, 201, "what is paid for is no hold");
+    assert_eq!(
+        reserve("guest-6", here("guest-6")).await.status,
+        201,
+        "what is paid for is no hold"
+    );
 }

@@ -98,7 +98,9 @@ impl Shop {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(5), wait).await.expect("the engine follows the database");
+        tokio::time::timeout(Duration::from_secs(5), wait)
+            .await
+            .expect("the engine follows the database");
     }
 
     /// The same on a given database.
@@ -109,7 +111,10 @@ impl Shop {
     /// The same on a database whose clock is the shop's: what it sees of an outage is how far that was moved.
     pub(crate) async fn open_in_time() -> Self {
         let clock = Clock::manual(Clock::System.now());
-        let store = SqliteStore::in_memory().await.unwrap().with_clock(clock.clone());
+        let store = SqliteStore::in_memory()
+            .await
+            .unwrap()
+            .with_clock(clock.clone());
         Self::opened(Arc::new(store), Arc::new(MemoryEngine::new()), clock).await
     }
 
@@ -127,13 +132,19 @@ impl Shop {
                 {"name": "Box", "capacity": 2, "unit_price": 9000},
             ]}]
         });
-        let created = shop.send("POST", "/admin/events", Some(&admin()), &[], Some(body)).await;
+        let created = shop
+            .send("POST", "/admin/events", Some(&admin()), &[], Some(body))
+            .await;
         assert_eq!(created.status, 201, "{created:?}");
         shop.event = created.body["event_id"].as_str().unwrap().parse().unwrap();
         let show = &created.body["shows"][0];
         shop.show = show["show_id"].as_str().unwrap().into();
-        shop.zones =
-            show["zones"].as_array().unwrap().iter().map(|zone| zone["zone_id"].as_str().unwrap().into()).collect();
+        shop.zones = show["zones"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|zone| zone["zone_id"].as_str().unwrap().into())
+            .collect();
         shop
     }
 
@@ -142,7 +153,12 @@ impl Shop {
         Self::configured(store, engine, clock, BookingConfig::default()).await
     }
 
-    async fn configured(store: SharedStore, engine: SharedEngine, clock: Clock, config: BookingConfig) -> Self {
+    async fn configured(
+        store: SharedStore,
+        engine: SharedEngine,
+        clock: Clock,
+        config: BookingConfig,
+    ) -> Self {
         let bus = LocalBus::default();
         let mut shop = Self::publishing(store, engine, clock, config, Arc::new(bus.clone())).await;
         shop.bus = bus;
@@ -195,22 +211,30 @@ impl Shop {
     /// Another instance on the same database: with another engine, what a loss of the engine leaves.
     pub(crate) async fn restarted(&self, engine: SharedEngine) -> Self {
         let mut other = Self::on(self.store.clone(), engine, self.clock.clone()).await;
-        (other.event, other.show, other.zones) = (self.event, self.show.clone(), self.zones.clone());
+        (other.event, other.show, other.zones) =
+            (self.event, self.show.clone(), self.zones.clone());
         other
     }
 
     /// Another instance, on another clock.
     pub(crate) async fn with_clock(&self, clock: Clock) -> Self {
         let mut other = Self::on(self.store.clone(), Arc::clone(&self.engine), clock).await;
-        (other.event, other.show, other.zones) = (self.event, self.show.clone(), self.zones.clone());
+        (other.event, other.show, other.zones) =
+            (self.event, self.show.clone(), self.zones.clone());
         other
     }
 
     /// The same with other settings.
     pub(crate) async fn with(&self, config: BookingConfig) -> Self {
-        let mut other =
-            Self::configured(self.store.clone(), Arc::clone(&self.engine), self.clock.clone(), config).await;
-        (other.event, other.show, other.zones) = (self.event, self.show.clone(), self.zones.clone());
+        let mut other = Self::configured(
+            self.store.clone(),
+            Arc::clone(&self.engine),
+            self.clock.clone(),
+            config,
+        )
+        .await;
+        (other.event, other.show, other.zones) =
+            (self.event, self.show.clone(), self.zones.clone());
         other
     }
 
@@ -221,7 +245,10 @@ impl Shop {
 
     /// The same, to its end.
     pub(crate) async fn stop(&self) {
-        assert!(self.lifecycle.finish(Duration::from_secs(10)).await, "every task ends");
+        assert!(
+            self.lifecycle.finish(Duration::from_secs(10)).await,
+            "every task ends"
+        );
     }
 
     /// A stream of events that is open.
@@ -230,7 +257,12 @@ impl Shop {
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = self
+            .router
+            .clone()
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["x-accel-buffering"], "no");
@@ -245,7 +277,9 @@ impl Shop {
         headers: &[(&str, &str)],
         body: Option<Value>,
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -259,11 +293,25 @@ impl Shop {
             }
             None => Body::empty(),
         };
-        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let response = self
+            .router
+            .clone()
+            .oneshot(request.body(body).unwrap())
+            .await
+            .unwrap();
         let status = response.status();
-        let retry_after = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
-        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-        Answer { status, retry_after, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
+        let retry_after = response
+            .headers()
+            .get("retry-after")
+            .map(|value| value.to_str().unwrap().to_owned());
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20)
+            .await
+            .unwrap();
+        Answer {
+            status,
+            retry_after,
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        }
     }
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
@@ -277,18 +325,33 @@ impl Shop {
     /// Walks the user through the line.
     pub(crate) async fn pass(&self, user: &str) -> String {
         let user: UserId = user.parse().unwrap();
-        let join = Join { event_id: self.event, user: user.clone(), presence: Presence::Poll, ticket: None };
+        let join = Join {
+            event_id: self.event,
+            user: user.clone(),
+            presence: Presence::Poll,
+            ticket: None,
+        };
         self.engine.join(&join, self.clock.now()).await.unwrap();
         // Far enough for the bucket to have a token again, near enough for the user to be present.
         self.clock.advance(Duration::from_millis(100));
         let batch = Uuid::new_v4().simple().to_string();
         let released = self
             .engine
-            .release(self.event, &batch, 100, Default::default(), Scope::Whole, self.clock.now())
+            .release(
+                self.event,
+                &batch,
+                100,
+                Default::default(),
+                Scope::Whole,
+                self.clock.now(),
+            )
             .await
             .unwrap();
-        let granted =
-            released.granted.into_iter().find(|granted| granted.user == user).expect("the user is next in line");
+        let granted = released
+            .granted
+            .into_iter()
+            .find(|granted| granted.user == user)
+            .expect("the user is next in line");
         self.mint(&user, &granted.what)
     }
 
@@ -296,7 +359,10 @@ impl Shop {
     pub(crate) async fn wait(&self, seconds: u64) {
         for _ in 0..seconds {
             self.clock.advance(Duration::from_secs(1));
-            self.engine.report_node(self.event, &"gateway".parse().unwrap(), self.clock.now()).await.unwrap();
+            self.engine
+                .report_node(self.event, &"gateway".parse().unwrap(), self.clock.now())
+                .await
+                .unwrap();
         }
     }
 
@@ -318,12 +384,21 @@ impl Shop {
     ) -> Answer {
         let mut headers = vec![("x-queue-pass", pass)];
         headers.extend(key.map(|key| ("idempotency-key", key)));
-        self.send("POST", "/bookings/reserve", Some(&token(user)), &headers, Some(self.order(zone, quantity))).await
+        self.send(
+            "POST",
+            "/bookings/reserve",
+            Some(&token(user)),
+            &headers,
+            Some(self.order(zone, quantity)),
+        )
+        .await
     }
 
     /// A reservation that succeeds; returns the booking.
     pub(crate) async fn reserved(&self, user: &str, zone: usize, quantity: u32) -> Value {
-        let answer = self.reserve(user, &self.pass(user).await, None, zone, quantity).await;
+        let answer = self
+            .reserve(user, &self.pass(user).await, None, zone, quantity)
+            .await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.body
     }
@@ -331,7 +406,13 @@ impl Shop {
     /// Seats left in each zone, as the engine has them.
     pub(crate) async fn left(&self) -> Vec<u32> {
         let seats = self.engine.seats(self.event).await.unwrap();
-        let of = |zone: &String| seats.iter().find(|seat| seat.zone_id.to_string() == *zone).unwrap().available;
+        let of = |zone: &String| {
+            seats
+                .iter()
+                .find(|seat| seat.zone_id.to_string() == *zone)
+                .unwrap()
+                .available
+        };
         self.zones.iter().map(of).collect()
     }
 
@@ -343,7 +424,11 @@ impl Shop {
             }
         };
         let waited = tokio::time::timeout(Duration::from_secs(10), wait).await;
-        assert!(waited.is_ok(), "seats left are {:?}, not {expected:?}", self.left().await);
+        assert!(
+            waited.is_ok(),
+            "seats left are {:?}, not {expected:?}",
+            self.left().await
+        );
     }
 }
 
@@ -359,12 +444,20 @@ fn identities() -> IdentityConfig {
 pub(crate) fn guest(user: &str) -> String {
     let now = Clock::System.now();
     let authenticator = Authenticator::new(&identities()).unwrap();
-    authenticator.mint_guest(&user.parse().unwrap(), now, now.plus(Duration::from_secs(3_600))).unwrap()
+    authenticator
+        .mint_guest(
+            &user.parse().unwrap(),
+            now,
+            now.plus(Duration::from_secs(3_600)),
+        )
+        .unwrap()
 }
 
 /// What a gateway says of where a user comes from.
 pub(crate) fn address_of(user: &str, address: &str) -> String {
-    AddressKey::new(&Secret::from(PASS_SECRET)).vouch(&user.parse().unwrap(), address.parse().unwrap()).unwrap()
+    AddressKey::new(&Secret::from(PASS_SECRET))
+        .vouch(&user.parse().unwrap(), address.parse().unwrap())
+        .unwrap()
 }
 
 pub(crate) fn token(user: &str) -> String {
@@ -378,10 +471,24 @@ pub(crate) fn admin() -> String {
 /// An operator's token that ends so soon.
 pub(crate) fn admin_for(time: Duration) -> String {
     let secret = Secret::from(JWT_SECRET);
-    mint_user_token(&secret, &"operator".parse().unwrap(), Some("admin"), Clock::System.now(), time).unwrap()
+    mint_user_token(
+        &secret,
+        &"operator".parse().unwrap(),
+        Some("admin"),
+        Clock::System.now(),
+        time,
+    )
+    .unwrap()
 }
 
 fn minted(user: &str, role: Option<&str>) -> String {
     let (secret, day) = (Secret::from(JWT_SECRET), Duration::from_secs(86_400));
-    mint_user_token(&secret, &user.parse().unwrap(), role, Timestamp::plus(Clock::System.now(), day), day).unwrap()
+    mint_user_token(
+        &secret,
+        &user.parse().unwrap(),
+        role,
+        Timestamp::plus(Clock::System.now(), day),
+        day,
+    )
+    .unwrap()
 }

@@ -31,14 +31,23 @@ async fn open(engine: SharedEngine) -> Shop {
 
 /// How often this event was found to differ.
 fn corrections(shop: &Shop) -> u64 {
-    let name = format!("stanchion_inventory_corrections_total{{event=\"{}\"}} ", shop.event);
-    render_metrics().lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or(0)
+    let name = format!(
+        "stanchion_inventory_corrections_total{{event=\"{}\"}} ",
+        shop.event
+    );
+    render_metrics()
+        .lines()
+        .find_map(|line| line.strip_prefix(&name)?.parse().ok())
+        .unwrap_or(0)
 }
 
 async fn planted(shop: &Shop, plant: impl Fn(&mut SeatSnapshot)) {
     let mut snapshot = shop.store.snapshot(shop.event).await.unwrap();
     plant(&mut snapshot);
-    shop.engine.load_seats(shop.event, &snapshot, shop.clock.now()).await.unwrap();
+    shop.engine
+        .load_seats(shop.event, &snapshot, shop.clock.now())
+        .await
+        .unwrap();
 }
 
 async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
@@ -53,20 +62,42 @@ async fn drift_mends_itself(engine: SharedEngine) {
     let shop = open(engine).await;
     let held = shop.reserved("ann", 0, 3).await;
     let bought = shop.reserved("bob", 0, 2).await;
-    assert_eq!(shop.post(&path(&bought, "confirm"), &token("bob")).await.status, 200);
-    planted(&shop, |seats| seats.zones.iter_mut().for_each(|zone| zone.available += 5)).await;
+    assert_eq!(
+        shop.post(&path(&bought, "confirm"), &token("bob"))
+            .await
+            .status,
+        200
+    );
+    planted(&shop, |seats| {
+        seats.zones.iter_mut().for_each(|zone| zone.available += 5)
+    })
+    .await;
     until("too many", async || shop.left().await == [15, 2]).await;
-    planted(&shop, |seats| seats.zones.iter_mut().for_each(|zone| zone.available /= 2)).await;
+    planted(&shop, |seats| {
+        seats.zones.iter_mut().for_each(|zone| zone.available /= 2)
+    })
+    .await;
     until("too few", async || shop.left().await == [15, 2]).await;
     planted(&shop, |seats| seats.users.clear()).await;
     let users = ["ann".parse().unwrap(), "bob".parse().unwrap()];
-    until("users", async || shop.engine.tally(shop.event, &users).await.unwrap().users == [3, 2]).await;
+    until("users", async || {
+        shop.engine.tally(shop.event, &users).await.unwrap().users == [3, 2]
+    })
+    .await;
     planted(&shop, |seats| seats.users.push(("cy".parse().unwrap(), 4))).await;
     let cy = ["cy".parse().unwrap()];
     assert_eq!(shop.engine.tally(shop.event, &cy).await.unwrap().users, [4]);
-    until("a user of the engine alone", async || shop.engine.tally(shop.event, &cy).await.unwrap().users == [0]).await;
+    until("a user of the engine alone", async || {
+        shop.engine.tally(shop.event, &cy).await.unwrap().users == [0]
+    })
+    .await;
     assert!(corrections(&shop) >= 4);
-    assert_eq!(shop.post(&path(&held, "confirm"), &token("ann")).await.status, 200);
+    assert_eq!(
+        shop.post(&path(&held, "confirm"), &token("ann"))
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,7 +130,12 @@ async fn what_is_under_way_is_no_drift() {
                 let pass = shop.mint(&user.parse().unwrap(), &grant);
                 let answer = shop.reserve(&user, &pass, None, 0, 1 + bookings % 3).await;
                 assert_eq!(answer.status, 201, "{answer:?}");
-                assert_eq!(shop.post(&path(&answer.body, "cancel"), &token(&user)).await.status, 200);
+                assert_eq!(
+                    shop.post(&path(&answer.body, "cancel"), &token(&user))
+                        .await
+                        .status,
+                    200
+                );
                 bookings += 1;
             }
             bookings

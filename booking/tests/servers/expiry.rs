@@ -37,11 +37,18 @@ const USUAL: Duration = Duration::from_secs(2);
 /// Seats are back within this time of their holds' end.
 const SOON: Duration = Duration::from_secs(2);
 /// Figures below this tell of the machine, not of the sweep.
-const NOISE: Duration = if cfg!(debug_assertions) { Duration::from_millis(250) } else { Duration::from_millis(25) };
+const NOISE: Duration = if cfg!(debug_assertions) {
+    Duration::from_millis(250)
+} else {
+    Duration::from_millis(25)
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn holds_that_end_together_are_free_again_soon_and_hold_nobody_up() {
-    let (holds, spread) = (number("HOLDS", 2_000), Duration::from_secs(number("SPREAD_SECONDS", 0).into()));
+    let (holds, spread) = (
+        number("HOLDS", 2_000),
+        Duration::from_secs(number("SPREAD_SECONDS", 0).into()),
+    );
     let capacity = holds.div_ceil(ZONES);
     let shop = Arc::new(open(capacity, holds, spread).await);
     let buying = Buying::default();
@@ -54,15 +61,27 @@ async fn holds_that_end_together_are_free_again_soon_and_hold_nobody_up() {
     buying.stop.store(true, Ordering::Relaxed);
     buyers.await.unwrap();
 
-    println!("{holds} holds that ended over {spread:?} were free again at most {late:?} after their time");
-    println!("reserve before: {}; beside: {}", figures(&before), figures(&beside));
+    println!(
+        "{holds} holds that ended over {spread:?} were free again at most {late:?} after their time"
+    );
+    println!(
+        "reserve before: {}; beside: {}",
+        figures(&before),
+        figures(&beside)
+    );
     assert!(late < SOON, "{late:?}");
     let (usual, now) = (quantile(&before, 0.99).max(NOISE), quantile(&beside, 0.99));
-    assert!(now < 2 * usual, "the slowest hundredth took {now:?} beside it, {usual:?} before");
+    assert!(
+        now < 2 * usual,
+        "the slowest hundredth took {now:?} beside it, {usual:?} before"
+    );
 }
 
 fn number(variable: &str, usual: u32) -> u32 {
-    std::env::var(variable).ok().and_then(|number| number.parse().ok()).unwrap_or(usual)
+    std::env::var(variable)
+        .ok()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(usual)
 }
 
 /// How long the seat that came back latest was over its time. Holds end in the order in which they were made.
@@ -75,11 +94,17 @@ async fn let_holds_end(shop: &Shop, holds: u32, never_held: u32, spread: Duratio
         shop.clock.advance(step);
         passed += step;
         let free = shop.left().await[..ZONES as usize].iter().sum::<u32>() - never_held;
-        latest = latest.max(passed.saturating_sub(spread.mul_f64(f64::from(free.min(holds - 1)) / f64::from(holds))));
+        latest = latest.max(
+            passed
+                .saturating_sub(spread.mul_f64(f64::from(free.min(holds - 1)) / f64::from(holds))),
+        );
         if free == holds {
             return latest;
         }
-        assert!(passed < spread + Duration::from_secs(60), "{free} of {holds}");
+        assert!(
+            passed < spread + Duration::from_secs(60),
+            "{free} of {holds}"
+        );
         sleep(Duration::from_millis(10)).await;
     }
 }
@@ -91,23 +116,40 @@ async fn open(capacity: u32, holds: u32, spread: Duration) -> Shop {
     let mut capacities = vec![capacity; ZONES as usize];
     capacities.push(1_000_000);
     let event = event(&capacities);
-    shop.store.create_event(&event, &operator(shop.clock.now())).await.unwrap();
+    shop.store
+        .create_event(&event, &operator(shop.clock.now()))
+        .await
+        .unwrap();
     hold(shop.store.as_ref(), &shop, &event, holds, spread).await;
     shop.event = event.event_id;
     shop.show = event.shows[0].show_id.to_string();
-    shop.zones = event.shows[0].zones.iter().map(|zone| zone.zone_id.to_string()).collect();
+    shop.zones = event.shows[0]
+        .zones
+        .iter()
+        .map(|zone| zone.zone_id.to_string())
+        .collect();
     let synced = shop.post("/admin/sync-inventory", &admin()).await;
     assert_eq!(synced.status, 200, "{synced:?}");
     let left = shop.left().await;
-    assert_eq!(left[..ZONES as usize].iter().sum::<u32>(), capacity * ZONES - holds);
+    assert_eq!(
+        left[..ZONES as usize].iter().sum::<u32>(),
+        capacity * ZONES - holds
+    );
     shop
 }
 
 async fn hold(store: &dyn Store, shop: &Shop, event: &Event, holds: u32, spread: Duration) {
     let now = shop.clock.now();
     let held = |number: u32| -> NewBooking {
-        let mut new = reservation(event, (number % ZONES) as usize, &format!("holder-{number}"), 1);
-        let end = now.plus(HOLD).plus(spread.mul_f64(f64::from(number) / f64::from(holds)));
+        let mut new = reservation(
+            event,
+            (number % ZONES) as usize,
+            &format!("holder-{number}"),
+            1,
+        );
+        let end = now
+            .plus(HOLD)
+            .plus(spread.mul_f64(f64::from(number) / f64::from(holds)));
         (new.booking.created_at, new.booking.expires_at) = (now, end);
         new
     };
@@ -143,7 +185,10 @@ async fn buy(shop: Arc<Shop>, buying: Buying) {
             let answer = shop.reserve(&user, &pass, None, ZONES as usize, 1).await;
             buying.latencies.lock().push(asked.elapsed());
             // The clock moves on by the life of a hold in the middle of a few of them.
-            assert!(answer.status == 201 || answer.code() == "BOOKING_EXPIRED", "{answer:?}");
+            assert!(
+                answer.status == 201 || answer.code() == "BOOKING_EXPIRED",
+                "{answer:?}"
+            );
             sleep(PAUSE).await;
         }
     });
@@ -169,5 +214,8 @@ fn quantile(sorted: &[Duration], share: f64) -> Duration {
 
 fn figures(sorted: &[Duration]) -> String {
     let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| quantile(sorted, share));
-    format!("{} in all, p50 {p50:?}, p95 {p95:?}, p99 {p99:?}", sorted.len())
+    format!(
+        "{} in all, p50 {p50:?}, p95 {p95:?}, p99 {p99:?}",
+        sorted.len()
+    )
 }

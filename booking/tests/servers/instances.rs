@@ -43,8 +43,9 @@ with_each_engine! {
 }
 
 pub(crate) async fn redis() -> SharedEngine {
-    let url = std::env::var("STANCHION_TEST_REDIS_URL")
-        .expect("STANCHION_TEST_REDIS_URL is not set: run `make test`, or tests/services/run COMMAND");
+    let url = std::env::var("STANCHION_TEST_REDIS_URL").expect(
+        "STANCHION_TEST_REDIS_URL is not set: run `make test`, or tests/services/run COMMAND",
+    );
     let prefix = format!("t{}:", uuid::Uuid::new_v4().simple());
     let servers = RedisServers::parse(&url).unwrap();
     Arc::new(RedisEngine::connect(&servers, &prefix).await.unwrap())
@@ -58,13 +59,19 @@ pub(crate) async fn two_instances(engine: SharedEngine) -> [Shop; 2] {
 }
 
 pub(crate) fn path(booking: &Value, verb: &str) -> String {
-    format!("/bookings/{}/{verb}", booking["booking_id"].as_str().unwrap())
+    format!(
+        "/bookings/{}/{verb}",
+        booking["booking_id"].as_str().unwrap()
+    )
 }
 
 async fn a_crowd_over_two_instances_leaves_no_drift(shops: [Shop; 2]) {
     let mut passes = Vec::new();
     for number in 0..60 {
-        passes.push((format!("u{number}"), shops[0].pass(&format!("u{number}")).await));
+        passes.push((
+            format!("u{number}"),
+            shops[0].pass(&format!("u{number}")).await,
+        ));
     }
     // Each user at both instances at once, with one key: one booking each.
     let both = |(user, pass): (String, String)| {
@@ -72,15 +79,27 @@ async fn a_crowd_over_two_instances_leaves_no_drift(shops: [Shop; 2]) {
         async move {
             let zone = usize::from(user.ends_with('7'));
             let [one, other] = &shops;
-            let answers = join_all([one, other].map(|shop| shop.reserve(&user, &pass, Some("k"), zone, 1))).await;
+            let answers =
+                join_all([one, other].map(|shop| shop.reserve(&user, &pass, Some("k"), zone, 1)))
+                    .await;
             (user, answers)
         }
     };
-    let answers: Vec<_> = stream::iter(passes).map(both).buffer_unordered(30).collect().await;
+    let answers: Vec<_> = stream::iter(passes)
+        .map(both)
+        .buffer_unordered(30)
+        .collect()
+        .await;
     let mut bookings = Vec::new();
     for (user, answers) in answers {
-        let codes: Vec<_> = answers.iter().map(|answer| (answer.status.as_u16(), answer.code().to_owned())).collect();
-        assert!(codes[0].0 == codes[1].0, "both answers are the same: {codes:?}");
+        let codes: Vec<_> = answers
+            .iter()
+            .map(|answer| (answer.status.as_u16(), answer.code().to_owned()))
+            .collect();
+        assert!(
+            codes[0].0 == codes[1].0,
+            "both answers are the same: {codes:?}"
+        );
         match codes[0].0 {
             201 => {
                 assert_eq!(answers[0].body["booking_id"], answers[1].body["booking_id"]);
@@ -96,12 +115,22 @@ async fn a_crowd_over_two_instances_leaves_no_drift(shops: [Shop; 2]) {
         async move {
             let user = token(&user);
             let (confirm, cancel) = (path(&booking, "confirm"), path(&booking, "cancel"));
-            let answers = [shops[0].post(&confirm, &user), shops[1].post(&cancel, &user)];
-            join_all(answers).await.iter().map(|answer| answer.status.as_u16()).collect::<Vec<_>>()
+            let answers = [
+                shops[0].post(&confirm, &user),
+                shops[1].post(&cancel, &user),
+            ];
+            join_all(answers)
+                .await
+                .iter()
+                .map(|answer| answer.status.as_u16())
+                .collect::<Vec<_>>()
         }
     };
     for answers in join_all(bookings.iter().map(decide)).await {
-        assert!(answers == [200, 409] || answers == [409, 200], "{answers:?}");
+        assert!(
+            answers == [200, 409] || answers == [409, 200],
+            "{answers:?}"
+        );
     }
     let status = shops[1].get("/admin/inventory-status", &admin()).await.body;
     assert_eq!(status["drift"], json!(0), "{status}");
@@ -109,14 +138,24 @@ async fn a_crowd_over_two_instances_leaves_no_drift(shops: [Shop; 2]) {
 
 async fn a_change_at_one_instance_reaches_the_other([first, second]: [Shop; 2]) {
     let queue = format!("/admin/events/{}/queue", first.event);
-    let put = first.send("PUT", &queue, Some(&admin()), &[], Some(json!({"state": "closed"}))).await;
+    let put = first
+        .send(
+            "PUT",
+            &queue,
+            Some(&admin()),
+            &[],
+            Some(json!({"state": "closed"})),
+        )
+        .await;
     assert_eq!(put.status, 200);
     let follows = async {
         while second.get(&queue, &admin()).await.body["state"] != "closed" {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(5), follows).await.expect("the other instance follows");
+    tokio::time::timeout(std::time::Duration::from_secs(5), follows)
+        .await
+        .expect("the other instance follows");
 }
 
 async fn seats_sold_at_one_instance_are_told_at_the_other([first, second]: [Shop; 2]) {
@@ -129,11 +168,15 @@ async fn seats_sold_at_one_instance_are_told_at_the_other([first, second]: [Shop
 
 async fn what_happens_at_one_instance_is_counted_at_the_other([first, second]: [Shop; 2]) {
     let path = format!("/admin/events/{}/live", first.event);
-    let before = second.get(&path, &admin()).await.body["totals"]["joined"].as_u64().unwrap();
+    let before = second.get(&path, &admin()).await.body["totals"]["joined"]
+        .as_u64()
+        .unwrap();
     for number in 0..7 {
         first.pass(&format!("u{number}")).await;
     }
-    let mut stream = second.stream(&format!("{path}/stream"), Some(&admin())).await;
+    let mut stream = second
+        .stream(&format!("{path}/stream"), Some(&admin()))
+        .await;
     let counted = async {
         loop {
             let (_, moment) = stream.next().await.unwrap();
@@ -143,15 +186,19 @@ async fn what_happens_at_one_instance_is_counted_at_the_other([first, second]: [
             }
         }
     };
-    let totals =
-        tokio::time::timeout(std::time::Duration::from_secs(5), counted).await.expect("counted over all nodes");
+    let totals = tokio::time::timeout(std::time::Duration::from_secs(5), counted)
+        .await
+        .expect("counted over all nodes");
     assert_eq!(totals["joined"], before + 7, "{totals}");
 }
 
 async fn a_sync_in_the_middle_of_a_sale_loses_nothing(shops: [Shop; 2]) {
     let mut passes = Vec::new();
     for number in 0..20 {
-        passes.push((format!("u{number}"), shops[0].pass(&format!("u{number}")).await));
+        passes.push((
+            format!("u{number}"),
+            shops[0].pass(&format!("u{number}")).await,
+        ));
     }
     let buy = |(number, (user, pass)): (usize, (String, String))| {
         let shop = &shops[number % 2];
@@ -165,10 +212,16 @@ async fn a_sync_in_the_middle_of_a_sale_loses_nothing(shops: [Shop; 2]) {
             }
         }
     };
-    let sales = stream::iter(passes).enumerate().map(buy).buffer_unordered(4).collect::<Vec<_>>();
+    let sales = stream::iter(passes)
+        .enumerate()
+        .map(buy)
+        .buffer_unordered(4)
+        .collect::<Vec<_>>();
     let syncs = async {
         for number in 0..6 {
-            let synced = shops[number % 2].post("/admin/sync-inventory", &admin()).await;
+            let synced = shops[number % 2]
+                .post("/admin/sync-inventory", &admin())
+                .await;
             assert_eq!(synced.status, 200, "{synced:?}");
         }
     };
@@ -179,8 +232,11 @@ async fn a_sync_in_the_middle_of_a_sale_loses_nothing(shops: [Shop; 2]) {
         let shop = &shops[0];
         async move { shop.post(&path, &user).await.status }
     });
-    let (cancelled, _) =
-        futures_util::future::join(join_all(cancels), shops[1].post("/admin/sync-inventory", &admin())).await;
+    let (cancelled, _) = futures_util::future::join(
+        join_all(cancels),
+        shops[1].post("/admin/sync-inventory", &admin()),
+    )
+    .await;
     assert!(cancelled.iter().all(|status| *status == 200));
     let status = shops[1].get("/admin/inventory-status", &admin()).await.body;
     assert_eq!(status["drift"], json!(0), "{status}");
@@ -190,9 +246,17 @@ async fn a_sync_in_the_middle_of_a_sale_loses_nothing(shops: [Shop; 2]) {
 async fn a_hold_ends_once_whoever_sweeps(shops: [Shop; 2]) {
     let kept = shops[0].reserved("ann", 0, 2).await;
     for number in 0..5 {
-        shops[number % 2].reserved(&format!("u{number}"), 0, 3).await;
+        shops[number % 2]
+            .reserved(&format!("u{number}"), 0, 3)
+            .await;
     }
-    assert_eq!(shops[0].post(&path(&kept, "confirm"), &token("ann")).await.status, 200);
+    assert_eq!(
+        shops[0]
+            .post(&path(&kept, "confirm"), &token("ann"))
+            .await
+            .status,
+        200
+    );
     assert_eq!(shops[0].left().await, [3, 2]);
     shops[0].clock.advance(std::time::Duration::from_secs(601));
     shops[0].until_left(&[18, 2]).await;
@@ -206,13 +270,30 @@ async fn an_engine_that_lost_everything_is_rebuilt_while_running(shops: [Shop; 2
     shops[0].engine.remove(shops[0].event).await.unwrap();
     let rebuilt = async {
         // Open comes first, its seats a moment later.
-        while !shops[0].engine.seats(shops[0].event).await.is_ok_and(|zones| !zones.is_empty()) {
+        while !shops[0]
+            .engine
+            .seats(shops[0].event)
+            .await
+            .is_ok_and(|zones| !zones.is_empty())
+        {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(5), rebuilt).await.expect("found by the periodic look");
+    tokio::time::timeout(std::time::Duration::from_secs(5), rebuilt)
+        .await
+        .expect("found by the periodic look");
     shops[0].until_left(&[18, 2]).await;
-    assert_eq!(shops[1].reserve("bob", &pass, None, 0, 1).await.status, 201, "a pass of the lost line counts");
-    assert_eq!(shops[1].post(&path(&held, "cancel"), &token("ann")).await.status, 200);
+    assert_eq!(
+        shops[1].reserve("bob", &pass, None, 0, 1).await.status,
+        201,
+        "a pass of the lost line counts"
+    );
+    assert_eq!(
+        shops[1]
+            .post(&path(&held, "cancel"), &token("ann"))
+            .await
+            .status,
+        200
+    );
     assert_eq!(shops[0].left().await, [19, 2]);
 }

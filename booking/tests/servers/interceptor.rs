@@ -49,7 +49,13 @@ impl Interceptor {
     }
 }
 
-async fn carry(mut client: TcpStream, mut server: TcpStream, mark: &'static str, cut: Cut, armed: Arc<AtomicBool>) {
+async fn carry(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    mark: &'static str,
+    cut: Cut,
+    armed: Arc<AtomicBool>,
+) {
     let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
     loop {
         tokio::select! {

@@ -15,21 +15,31 @@ use crate::{
 };
 
 pub(crate) fn server() -> String {
-    std::env::var("STANCHION_TEST_NATS_URL")
-        .expect("STANCHION_TEST_NATS_URL is not set: run `make test`, or tests/services/run COMMAND")
+    std::env::var("STANCHION_TEST_NATS_URL").expect(
+        "STANCHION_TEST_NATS_URL is not set: run `make test`, or tests/services/run COMMAND",
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_change_is_in_the_stream_once() {
     let store = databases::postgres().await;
-    let messages: u32 = std::env::var("MESSAGES").ok().and_then(|number| number.parse().ok()).unwrap_or(1_000);
+    let messages: u32 = std::env::var("MESSAGES")
+        .ok()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(1_000);
     let event = stored_event(&store, &[messages]).await;
-    let made: Vec<_> = (0..messages).map(|number| reservation(&event, 0, &format!("u{number}"), 1)).collect();
+    let made: Vec<_> = (0..messages)
+        .map(|number| reservation(&event, 0, &format!("u{number}"), 1))
+        .collect();
     for some in made.chunks(200) {
         store.insert(some).await.unwrap();
     }
     let name = format!("t{}", Uuid::new_v4().simple());
-    let config = NatsConfig { stream: name.clone(), prefix: name.clone(), ..NatsConfig::new(server()) };
+    let config = NatsConfig {
+        stream: name.clone(),
+        prefix: name.clone(),
+        ..NatsConfig::new(server())
+    };
     let bus = Arc::new(NatsBus::connect(config).await.unwrap());
     // One relay dies between publishing and removing: its messages are published again.
     let dead = Uuid::new_v4();
@@ -43,12 +53,21 @@ async fn each_change_is_in_the_stream_once() {
             payload: message.payload.clone().into(),
         })
         .collect();
-    assert!(waitingroom::bus::Bus::publish(bus.as_ref(), &published_before).await.iter().all(Result::is_ok));
-    let run = |relay: Relay| async move { while relay.step(later(31)).await.unwrap().published > 0 {} };
+    assert!(
+        waitingroom::bus::Bus::publish(bus.as_ref(), &published_before)
+            .await
+            .iter()
+            .all(Result::is_ok)
+    );
+    let run =
+        |relay: Relay| async move { while relay.step(later(31)).await.unwrap().published > 0 {} };
     let relay = || Relay::new(store.clone(), bus.clone(), name.clone());
     let began = std::time::Instant::now();
     futures_util::future::join(run(relay()), run(relay())).await;
-    println!("{:.0} messages/s by two relays", f64::from(messages) / began.elapsed().as_secs_f64());
+    println!(
+        "{:.0} messages/s by two relays",
+        f64::from(messages) / began.elapsed().as_secs_f64()
+    );
     assert_eq!(store.backlog().await.unwrap(), (0, None));
     let context = async_nats::jetstream::new(async_nats::connect(server()).await.unwrap());
     let stream = context.get_stream(&name).await.unwrap();

@@ -50,7 +50,11 @@ pub(crate) struct Ledger {
 impl Publication {
     pub(crate) async fn open(server: &str) -> Self {
         let name = format!("t{}", Uuid::new_v4().simple());
-        let config = NatsConfig { stream: name.clone(), prefix: name.clone(), ..NatsConfig::new(server) };
+        let config = NatsConfig {
+            stream: name.clone(),
+            prefix: name.clone(),
+            ..NatsConfig::new(server)
+        };
         let bus = Arc::new(NatsBus::connect(config).await.unwrap());
         let context = jetstream::new(async_nats::connect(server).await.unwrap());
         Self { name, bus, context }
@@ -62,14 +66,19 @@ impl Publication {
 
     /// How many messages there are.
     pub(crate) async fn len(&self) -> u64 {
-        self.stream().await.map_or(0, |stream| stream.cached_info().state.messages)
+        self.stream()
+            .await
+            .map_or(0, |stream| stream.cached_info().state.messages)
     }
 
     /// Reads everything from the first message on.
     pub(crate) async fn ledger(&self) -> Ledger {
         let stream = self.stream().await.expect("something was published");
         let mut left = stream.cached_info().state.messages;
-        let consumer = stream.create_consumer(OrderedConfig::default()).await.unwrap();
+        let consumer = stream
+            .create_consumer(OrderedConfig::default())
+            .await
+            .unwrap();
         let (mut messages, mut ledger) = (consumer.messages().await.unwrap(), Ledger::default());
         while left > 0 {
             let message = messages.next().await.expect("the stream goes on").unwrap();
@@ -91,13 +100,29 @@ impl Ledger {
     /// Two relays may tell of the end before they tell of the beginning; nobody tells anything twice.
     fn enter(&mut self, entry: &Entry) {
         *self.told.entry(entry.status.as_str()).or_default() += 1;
-        let new = Kept { zone: entry.zone_id, quantity: entry.quantity, end: None, was_reserved: false };
+        let new = Kept {
+            zone: entry.zone_id,
+            quantity: entry.quantity,
+            end: None,
+            was_reserved: false,
+        };
         let kept = self.bookings.entry(entry.booking_id).or_insert(new);
-        assert_eq!((kept.zone, kept.quantity), (entry.zone_id, entry.quantity), "{entry:?}");
+        assert_eq!(
+            (kept.zone, kept.quantity),
+            (entry.zone_id, entry.quantity),
+            "{entry:?}"
+        );
         if entry.status == Status::Reserved {
-            assert!(!std::mem::replace(&mut kept.was_reserved, true), "reserved twice: {entry:?}");
+            assert!(
+                !std::mem::replace(&mut kept.was_reserved, true),
+                "reserved twice: {entry:?}"
+            );
         } else {
-            assert_eq!(kept.end.replace(entry.status), None, "it ended twice: {entry:?}");
+            assert_eq!(
+                kept.end.replace(entry.status),
+                None,
+                "it ended twice: {entry:?}"
+            );
         }
     }
 
@@ -105,7 +130,10 @@ impl Ledger {
     pub(crate) fn sold(&self) -> HashMap<Uuid, u64> {
         let mut sold = HashMap::new();
         for (booking, kept) in &self.bookings {
-            assert!(kept.was_reserved && kept.end.is_some(), "{booking}: {kept:?}");
+            assert!(
+                kept.was_reserved && kept.end.is_some(),
+                "{booking}: {kept:?}"
+            );
             if kept.end == Some(Status::Confirmed) {
                 *sold.entry(kept.zone).or_default() += u64::from(kept.quantity);
             }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use booking::store::{
-    BookingStore, EventStore, Inserted, Moment::Given, Ruling, SharedStore, Verb, postgres::PostgresStore,
+    BookingStore, EventStore, Inserted, Moment::Given, Ruling, SharedStore, Verb,
+    postgres::PostgresStore,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -30,11 +31,16 @@ async fn a_locked_zone_costs_its_own_requests_only() {
     let of = |user: &str| {
         // Of several users: those of one user wait for each other, since all count against their limit.
         let [first, second] = [1, 2].map(|of_them| format!("{user}-{of_them}"));
-        [reservation(&event, 0, &first, 1), reservation(&event, 1, &second, 1), reservation(&elsewhere, 0, &first, 1)]
+        [
+            reservation(&event, 0, &first, 1),
+            reservation(&event, 1, &second, 1),
+            reservation(&elsewhere, 0, &first, 1),
+        ]
     };
     let (due, wished) = (of("due"), of("wished"));
     let mut over = due.clone();
-    over.iter_mut().for_each(|new| new.booking.expires_at = later(1));
+    over.iter_mut()
+        .for_each(|new| new.booking.expires_at = later(1));
     store.insert(&over).await.unwrap();
     store.insert(&wished).await.unwrap();
     let shared: SharedStore = store.clone();
@@ -49,34 +55,76 @@ async fn a_locked_zone_costs_its_own_requests_only() {
     let mut lock = other.begin().await.unwrap();
     let frozen = event.shows[0].zones[0].zone_id;
     let statement = format!("UPDATE zones SET name = name WHERE zone_id = '{frozen}'");
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *lock).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(&mut *lock)
+        .await
+        .unwrap();
 
     let began = Instant::now();
     let first = store.insert(&of("first")).await.unwrap();
-    assert_eq!(first, [Inserted::NotNow, Inserted::Stored, Inserted::Stored]);
+    assert_eq!(
+        first,
+        [Inserted::NotNow, Inserted::Stored, Inserted::Stored]
+    );
     assert!(began.elapsed() < FIRST, "{:?}", began.elapsed());
     let began = Instant::now();
-    assert_eq!(store.insert(&of("second")).await.unwrap(), [Inserted::NotNow, Inserted::Stored, Inserted::Stored]);
-    assert!(began.elapsed() < Duration::from_millis(450), "it is known by now: {:?}", began.elapsed());
+    assert_eq!(
+        store.insert(&of("second")).await.unwrap(),
+        [Inserted::NotNow, Inserted::Stored, Inserted::Stored]
+    );
+    assert!(
+        began.elapsed() < Duration::from_millis(450),
+        "it is known by now: {:?}",
+        began.elapsed()
+    );
 
     let wishes: Vec<_> = wished.iter().map(|new| wish(new, Verb::Confirm)).collect();
     let rulings = store.decide(&wishes, Given(NOW)).await.unwrap();
-    assert!(matches!(&rulings[..], [Ruling::NotNow, Ruling::Changed(_), Ruling::Changed(_)]), "{rulings:?}");
+    assert!(
+        matches!(
+            &rulings[..],
+            [Ruling::NotNow, Ruling::Changed(_), Ruling::Changed(_)]
+        ),
+        "{rulings:?}"
+    );
     let mut expired = Vec::new();
     while expired.len() < 2 {
-        assert!(began.elapsed() < Duration::from_secs(10), "only {expired:?} have expired");
-        expired
-            .extend(store.expire_due(Given(later(2)), 10).await.unwrap().into_iter().map(|booking| booking.booking_id));
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "only {expired:?} have expired"
+        );
+        expired.extend(
+            store
+                .expire_due(Given(later(2)), 10)
+                .await
+                .unwrap()
+                .into_iter()
+                .map(|booking| booking.booking_id),
+        );
     }
-    assert!(!expired.contains(&due[0].booking.booking_id), "its zone is locked");
+    assert!(
+        !expired.contains(&due[0].booking.booking_id),
+        "its zone is locked"
+    );
 
     lock.rollback().await.unwrap();
-    while store.expire_due(Given(later(2)), 10).await.unwrap().is_empty() {
-        assert!(began.elapsed() < Duration::from_secs(20), "the zone is free again");
+    while store
+        .expire_due(Given(later(2)), 10)
+        .await
+        .unwrap()
+        .is_empty()
+    {
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "the zone is free again"
+        );
     }
     let rulings = store.decide(&wishes[..1], Given(NOW)).await.unwrap();
     assert!(matches!(&rulings[..], [Ruling::Changed(_)]), "{rulings:?}");
-    assert_eq!(store.insert(&of("third")).await.unwrap(), [Inserted::Stored; 3]);
+    assert_eq!(
+        store.insert(&of("third")).await.unwrap(),
+        [Inserted::Stored; 3]
+    );
     assert_eq!(counters(&shared, &event, 0).await, (1, 1));
     assert_eq!(counters(&shared, &event, 1).await, (3, 1));
 }
@@ -87,11 +135,17 @@ async fn sessions_have_their_limits_from_their_role() {
     let url = own_database().await;
     PostgresStore::open(&url, 2).await.unwrap();
     let mut session = PgConnection::connect(&url).await.unwrap();
-    for (setting, expected) in
-        [("statement_timeout", "2s"), ("lock_timeout", "1s"), ("idle_in_transaction_session_timeout", "2s")]
-    {
+    for (setting, expected) in [
+        ("statement_timeout", "2s"),
+        ("lock_timeout", "1s"),
+        ("idle_in_transaction_session_timeout", "2s"),
+    ] {
         let value = sqlx::query_scalar::<_, String>("SELECT current_setting($1)").bind(setting);
-        assert_eq!(value.fetch_one(&mut session).await.unwrap(), expected, "{setting}");
+        assert_eq!(
+            value.fetch_one(&mut session).await.unwrap(),
+            expected,
+            "{setting}"
+        );
     }
 }
 
@@ -103,15 +157,26 @@ async fn reads_of_one_user_are_few_at_once() {
     let shop = Arc::new(Shop::open_on(Arc::new(store)).await);
     let mut other = PgConnection::connect(&url).await.unwrap();
     let mut lock = other.begin().await.unwrap();
-    sqlx::raw_sql("LOCK TABLE bookings IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
+    sqlx::raw_sql("LOCK TABLE bookings IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
     let reads = (0..8).map(|_| {
         let shop = Arc::clone(&shop);
         tokio::spawn(async move { shop.get("/bookings", &token("ann")).await })
     });
     let answers = futures_util::future::join_all(reads).await;
-    let refused: Vec<_> = answers.iter().map(|a| a.as_ref().unwrap()).filter(|a| a.code() == "RATE_LIMITED").collect();
+    let refused: Vec<_> = answers
+        .iter()
+        .map(|a| a.as_ref().unwrap())
+        .filter(|a| a.code() == "RATE_LIMITED")
+        .collect();
     assert_eq!(refused.len(), 4, "{answers:?}");
-    assert!(refused.iter().all(|answer| answer.status == 429 && answer.retry_after.is_some()));
+    assert!(
+        refused
+            .iter()
+            .all(|answer| answer.status == 429 && answer.retry_after.is_some())
+    );
     lock.rollback().await.unwrap();
     assert_eq!(shop.get("/bookings", &token("ann")).await.status, 200);
 }

@@ -14,9 +14,15 @@ use crate::{
 /// A shop whose connection to the database is cut when `mallory` reserves.
 async fn shop_behind(cut: Cut) -> (Shop, Interceptor) {
     let direct = own_database().await;
-    let (credentials, address_and_path) = direct.rsplit_once('@').unwrap_or(("postgres://postgres", &direct));
+    let (credentials, address_and_path) = direct
+        .rsplit_once('@')
+        .unwrap_or(("postgres://postgres", &direct));
     let (address, path) = address_and_path.split_once('/').unwrap();
-    let address = if address.contains(':') { address.to_owned() } else { format!("{address}:5432") };
+    let address = if address.contains(':') {
+        address.to_owned()
+    } else {
+        format!("{address}:5432")
+    };
     let interceptor = Interceptor::start(address, "mallory", cut).await;
     let url = format!("{credentials}@127.0.0.1:{}/{path}", interceptor.port);
     let shop = Shop::open_on(Arc::new(PostgresStore::open(&url, 4).await.unwrap())).await;
@@ -32,7 +38,11 @@ async fn a_commit_whose_answer_was_lost_is_found_and_told() {
     assert!(interceptor.has_cut());
     assert_eq!(found.status, 201, "{found:?}");
     let again = shop.reserve("mallory", &pass, Some("k1"), 0, 2).await;
-    assert_eq!((again.status.as_u16(), &again.body["booking_id"]), (201, &found.body["booking_id"]), "{again:?}");
+    assert_eq!(
+        (again.status.as_u16(), &again.body["booking_id"]),
+        (201, &found.body["booking_id"]),
+        "{again:?}"
+    );
     shop.clock.advance(Duration::from_secs(9));
     shop.until_left(&[18, 2]).await;
     let drift = shop.get("/admin/inventory-status", &admin()).await.body["drift"].clone();
@@ -46,8 +56,16 @@ async fn a_commit_that_never_arrived_is_made_impossible_before_it_is_refused() {
     interceptor.arm();
     let lost = shop.reserve("mallory", &pass, Some("k1"), 0, 2).await;
     assert!(interceptor.has_cut());
-    assert_eq!((lost.status.as_u16(), lost.code()), (503, "UNAVAILABLE"), "{lost:?}");
-    assert_eq!(shop.left().await, [20, 2], "seats and pass are back when the refusal is told");
+    assert_eq!(
+        (lost.status.as_u16(), lost.code()),
+        (503, "UNAVAILABLE"),
+        "{lost:?}"
+    );
+    assert_eq!(
+        shop.left().await,
+        [20, 2],
+        "seats and pass are back when the refusal is told"
+    );
     let retry = shop.reserve("mallory", &pass, Some("k1"), 0, 2).await;
     assert_eq!(retry.status, 201, "the pass is live again: {retry:?}");
 }

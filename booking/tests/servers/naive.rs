@@ -21,14 +21,26 @@ const BATCH: usize = 200;
 const ROUNDS: usize = 5;
 
 fn reservations(event: &Event, run: &str) -> Vec<NewBooking> {
-    (0..RESERVATIONS).map(|number| reservation(event, 0, &format!("{run}-{number}"), 1)).collect()
+    (0..RESERVATIONS)
+        .map(|number| reservation(event, 0, &format!("{run}-{number}"), 1))
+        .collect()
 }
 
-async fn store_in(store: &SharedStore, event: &Event, run: &str, batch: usize, at_once: usize) -> Duration {
+async fn store_in(
+    store: &SharedStore,
+    event: &Event,
+    run: &str,
+    batch: usize,
+    at_once: usize,
+) -> Duration {
     let made = reservations(event, run);
     let began = Instant::now();
-    let batches = stream::iter(made.chunks(batch)).map(|some| async move { store.insert(some).await.unwrap() });
-    batches.buffer_unordered(at_once).for_each(|_| async {}).await;
+    let batches = stream::iter(made.chunks(batch))
+        .map(|some| async move { store.insert(some).await.unwrap() });
+    batches
+        .buffer_unordered(at_once)
+        .for_each(|_| async {})
+        .await;
     began.elapsed()
 }
 
@@ -42,10 +54,17 @@ async fn group_commit_beside_a_transaction_each() {
         let naive = store_in(&store, &event, &format!("naive-{round}"), 1, AT_ONCE).await;
         let group = store_in(&store, &event, &format!("group-{round}"), BATCH, 1).await;
         let rate = |time: Duration| RESERVATIONS as f64 / time.as_secs_f64();
-        println!("one transaction each {:.0}/s, group commit {:.0}/s", rate(naive), rate(group));
+        println!(
+            "one transaction each {:.0}/s, group commit {:.0}/s",
+            rate(naive),
+            rate(group)
+        );
         ratios.push(naive.as_secs_f64() / group.as_secs_f64());
     }
     ratios.sort_by(f64::total_cmp);
-    println!("group commit is {:.1} times as fast (median of {ROUNDS})", ratios[ROUNDS / 2]);
+    println!(
+        "group commit is {:.1} times as fast (median of {ROUNDS})",
+        ratios[ROUNDS / 2]
+    );
     assert!(ratios[ROUNDS / 2] > 1.0);
 }

@@ -17,7 +17,10 @@ use crate::{
 };
 
 async fn run(connection: &mut PgConnection, statement: String) {
-    sqlx::query(AssertSqlSafe(statement)).execute(connection).await.unwrap();
+    sqlx::query(AssertSqlSafe(statement))
+        .execute(connection)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -25,16 +28,28 @@ async fn a_heart_does_not_beat_while_a_table_of_bookings_is_locked() {
     let url = own_database().await;
     let store = PostgresStore::open(&url, 2).await.unwrap();
     let mut other = PgConnection::connect(&url).await.unwrap();
-    run(&mut other, "SET idle_in_transaction_session_timeout = 0".into()).await; // booking has the server end such transactions
+    run(
+        &mut other,
+        "SET idle_in_transaction_session_timeout = 0".into(),
+    )
+    .await; // booking has the server end such transactions
     for table in ["bookings", "zones", "outbox", "heartbeat"] {
         let mut lock = other.begin().await.unwrap();
         run(&mut lock, format!("LOCK TABLE {table} IN SHARE MODE")).await;
         let began = Instant::now();
         assert!(store.beat().await.is_err(), "{table}");
-        assert!(began.elapsed() < Duration::from_secs(2), "{table}: the server gave up");
+        assert!(
+            began.elapsed() < Duration::from_secs(2),
+            "{table}: the server gave up"
+        );
         assert!(store.revision().await.is_ok(), "it can be read");
         lock.rollback().await.unwrap();
-        while store.beat().await.unwrap().is_some_and(|outage| outage.to < outage.from) {}
+        while store
+            .beat()
+            .await
+            .unwrap()
+            .is_some_and(|outage| outage.to < outage.from)
+        {}
     }
 }
 
@@ -45,21 +60,47 @@ async fn a_heart_does_not_beat_without_the_rights_that_bookings_need() {
     let mut owner = PgConnection::connect(&url).await.unwrap();
     let role = format!("r{}", Uuid::new_v4().simple());
     run(&mut owner, format!("CREATE ROLE {role} LOGIN")).await;
-    run(&mut owner, format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")).await;
-    let store = PostgresStore::open(&url.replace("postgres@", &format!("{role}@")), 1).await.unwrap();
+    run(
+        &mut owner,
+        format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"),
+    )
+    .await;
+    let store = PostgresStore::open(&url.replace("postgres@", &format!("{role}@")), 1)
+        .await
+        .unwrap();
     store.beat().await.unwrap();
-    for (right, table) in [("INSERT", "bookings"), ("UPDATE", "zones"), ("INSERT", "outbox"), ("UPDATE", "heartbeat")] {
+    for (right, table) in [
+        ("INSERT", "bookings"),
+        ("UPDATE", "zones"),
+        ("INSERT", "outbox"),
+        ("UPDATE", "heartbeat"),
+    ] {
         run(&mut owner, format!("REVOKE {right} ON {table} FROM {role}")).await;
         assert!(store.beat().await.is_err(), "{right} {table}");
         run(&mut owner, format!("GRANT {right} ON {table} TO {role}")).await;
         store.beat().await.unwrap();
     }
-    run(&mut owner, format!("ALTER ROLE {role} SET default_transaction_read_only = on")).await;
-    run(&mut owner, format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'")).await;
+    run(
+        &mut owner,
+        format!("ALTER ROLE {role} SET default_transaction_read_only = on"),
+    )
+    .await;
+    run(
+        &mut owner,
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"),
+    )
+    .await;
     for _ in 0..3 {
-        assert!(store.beat().await.is_err(), "the connection that was ended, and one that may only read");
+        assert!(
+            store.beat().await.is_err(),
+            "the connection that was ended, and one that may only read"
+        );
     }
-    run(&mut owner, format!("ALTER ROLE {role} RESET default_transaction_read_only")).await;
+    run(
+        &mut owner,
+        format!("ALTER ROLE {role} RESET default_transaction_read_only"),
+    )
+    .await;
     store.beat().await.expect("over a new connection");
     drop(store);
     run(&mut owner, format!("DROP OWNED BY {role}")).await;
@@ -70,11 +111,18 @@ async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
     let url = own_database().await;
     let store: SharedStore = Arc::new(PostgresStore::open(&url, 4).await.unwrap());
     let shop = Shop::open_with(store, Arc::new(MemoryEngine::new())).await;
-    let (held, left_alone) = (shop.reserved("ann", 0, 2).await, shop.reserved("bob", 0, 1).await);
+    let (held, left_alone) = (
+        shop.reserved("ann", 0, 2).await,
+        shop.reserved("bob", 0, 1).await,
+    );
     let pass = shop.pass("cy").await;
     let mut other = PgConnection::connect(&url).await.unwrap();
     // Booking has the server end such transactions of its role.
-    run(&mut other, "SET idle_in_transaction_session_timeout = 0".into()).await;
+    run(
+        &mut other,
+        "SET idle_in_transaction_session_timeout = 0".into(),
+    )
+    .await;
     let mut lock = other.begin().await.unwrap();
     run(&mut lock, "LOCK TABLE bookings IN SHARE MODE".into()).await;
     let at_once = async {
@@ -87,13 +135,24 @@ async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
             }
         }
     };
-    let answer = tokio::time::timeout(Duration::from_secs(6), at_once).await.expect("refused at once");
+    let answer = tokio::time::timeout(Duration::from_secs(6), at_once)
+        .await
+        .expect("refused at once");
     assert_eq!(answer.retry_after.as_deref(), Some("1"));
     shop.clock.advance(Duration::from_secs(601));
-    assert_eq!(shop.post(&path(&held, "confirm"), &token("ann")).await.status, 503);
+    assert_eq!(
+        shop.post(&path(&held, "confirm"), &token("ann"))
+            .await
+            .status,
+        503
+    );
     // As if it had begun earlier: the last write is longer ago.
     let mut third = PgConnection::connect(&url).await.unwrap();
-    run(&mut third, "UPDATE heartbeat SET beat_at_ms = beat_at_ms - 5000".into()).await;
+    run(
+        &mut third,
+        "UPDATE heartbeat SET beat_at_ms = beat_at_ms - 5000".into(),
+    )
+    .await;
     lock.rollback().await.unwrap();
     let over = Instant::now();
     let confirmed = async {
@@ -105,12 +164,22 @@ async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let confirmed = tokio::time::timeout(Duration::from_secs(10), confirmed).await.expect("it recovers by itself");
+    let confirmed = tokio::time::timeout(Duration::from_secs(10), confirmed)
+        .await
+        .expect("it recovers by itself");
     assert_eq!(confirmed.status, 200, "{confirmed:?}");
     println!("confirmed {:?} after the outage", over.elapsed());
-    let after =
-        shop.get(&format!("/bookings/{}", left_alone["booking_id"].as_str().unwrap()), &token("bob")).await.body;
-    assert!(after["expires_at"].as_str().unwrap() > left_alone["expires_at"].as_str().unwrap(), "{after}");
+    let after = shop
+        .get(
+            &format!("/bookings/{}", left_alone["booking_id"].as_str().unwrap()),
+            &token("bob"),
+        )
+        .await
+        .body;
+    assert!(
+        after["expires_at"].as_str().unwrap() > left_alone["expires_at"].as_str().unwrap(),
+        "{after}"
+    );
     // Given back, not given away: it ends.
     shop.clock.advance(Duration::from_secs(60));
     shop.until_left(&[18, 2]).await;

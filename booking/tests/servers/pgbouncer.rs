@@ -26,7 +26,10 @@ use crate::{
 const CARRIES_PREPARED_STATEMENTS: (u32, u32) = (1, 21);
 
 fn version() -> (u32, u32) {
-    let asked = Command::new("pgbouncer").arg("--version").output().expect("pgbouncer: run tests/services/install");
+    let asked = Command::new("pgbouncer")
+        .arg("--version")
+        .output()
+        .expect("pgbouncer: run tests/services/install");
     let text = String::from_utf8(asked.stdout).unwrap();
     let (_, numbers) = text.lines().next().unwrap().rsplit_once(' ').unwrap();
     let mut numbers = numbers.split('.').map(|number| number.parse().unwrap());
@@ -61,7 +64,11 @@ async fn pgbouncer(folder: &Scratch, server: &str) -> (Process, u16) {
     if id.stdout.trim_ascii() == b"0" {
         command.args(["--reuid", "nobody", "--clear-groups"]); // it refuses to be root
     }
-    let process = Process::start("pgbouncer", command.arg("pgbouncer").arg(settings), folder.path());
+    let process = Process::start(
+        "pgbouncer",
+        command.arg("pgbouncer").arg(settings),
+        folder.path(),
+    );
     (process, port)
 }
 
@@ -70,36 +77,74 @@ async fn by_the_recipe_of_the_readme() {
     let direct = own_database().await;
     // The first migration wants the server itself.
     PostgresStore::open(&direct, 2).await.unwrap();
-    let (credentials, address_and_path) = direct.rsplit_once('@').unwrap_or(("postgres://postgres", &direct));
+    let (credentials, address_and_path) = direct
+        .rsplit_once('@')
+        .unwrap_or(("postgres://postgres", &direct));
     let (address, path) = address_and_path.split_once('/').unwrap();
-    let address = if address.contains(':') { address.to_owned() } else { format!("{address}:5432") };
+    let address = if address.contains(':') {
+        address.to_owned()
+    } else {
+        format!("{address}:5432")
+    };
     let folder = Scratch::new(&format!("pgbouncer-{}", Uuid::new_v4().simple()));
     let (_pgbouncer, port) = pgbouncer(&folder, &address).await;
     let url = format!("{credentials}@127.0.0.1:{port}/{path}");
-    let store = eventually("the store", || async { PostgresStore::open(&url, 4).await.ok() }).await;
+    let store = eventually("the store", || async {
+        PostgresStore::open(&url, 4).await.ok()
+    })
+    .await;
 
     let event = event(&[1_000]);
     store.create_event(&event, &operator(NOW)).await.unwrap();
-    let made: Vec<_> = (0..30).map(|user| reservation(&event, 0, &format!("u{user}"), 1)).collect();
+    let made: Vec<_> = (0..30)
+        .map(|user| reservation(&event, 0, &format!("u{user}"), 1))
+        .collect();
     let stored = join_all(made.chunks(3).map(|batch| store.insert(batch))).await;
-    assert!(stored.into_iter().all(|answer| answer.unwrap() == [Inserted::Stored; 3]));
-    let wishes: Vec<_> = made[..10].iter().map(|new| wish(new, Verb::Confirm)).collect();
-    join_all(wishes.chunks(2).map(|batch| store.decide(batch, Given(NOW)))).await;
+    assert!(
+        stored
+            .into_iter()
+            .all(|answer| answer.unwrap() == [Inserted::Stored; 3])
+    );
+    let wishes: Vec<_> = made[..10]
+        .iter()
+        .map(|new| wish(new, Verb::Confirm))
+        .collect();
+    join_all(
+        wishes
+            .chunks(2)
+            .map(|batch| store.decide(batch, Given(NOW))),
+    )
+    .await;
     for _ in 0..8 {
         store.expire_due(Given(later(600)), 3).await.unwrap();
         store.snapshot(event.event_id).await.unwrap();
         store.lease_parcels(Uuid::nil(), NOW, NOW, 5).await.unwrap();
     }
     let lost = reservation(&event, 0, "eve", 1).booking.booking_id;
-    let ids = [made[0].booking.booking_id, made[29].booking.booking_id, lost];
+    let ids = [
+        made[0].booking.booking_id,
+        made[29].booking.booking_id,
+        lost,
+    ];
     let fates = store.fates(event.event_id, &ids).await.unwrap();
-    assert_eq!(ids.map(|id| fates[&id]), [Fate::Booked(Status::Confirmed), Fate::Booked(Status::Expired), Fate::Void]);
+    assert_eq!(
+        ids.map(|id| fates[&id]),
+        [
+            Fate::Booked(Status::Confirmed),
+            Fate::Booked(Status::Expired),
+            Fate::Void
+        ]
+    );
     let counts = store.zone_counts(Some(event.event_id)).await.unwrap();
     assert_eq!((counts[0].held, counts[0].confirmed), (0, 10));
 
     // Whichever session of the server's it is: none has been left without limits by what another client set.
-    let session = url.parse::<PgConnectOptions>().unwrap().extra_float_digits(None);
-    let sessions = join_all((0..4).map(|_| async { PgConnection::connect_with(&session).await })).await;
+    let session = url
+        .parse::<PgConnectOptions>()
+        .unwrap()
+        .extra_float_digits(None);
+    let sessions =
+        join_all((0..4).map(|_| async { PgConnection::connect_with(&session).await })).await;
     let asked = sessions.into_iter().map(|session| async {
         let settings = "SELECT current_setting('statement_timeout') || ' ' || current_setting('lock_timeout'), pg_sleep(0.2)::text";
         let mut session = session.unwrap();

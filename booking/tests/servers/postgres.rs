@@ -29,18 +29,29 @@ async fn connections_that_the_server_ended_are_replaced() {
     let mut failures = 0;
     while store.revision().await.is_err() {
         failures += 1;
-        assert!(failures <= 4, "at most every connection of the pool fails once");
+        assert!(
+            failures <= 4,
+            "at most every connection of the pool fails once"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_rewrites_the_audit() {
     let url = own_database().await;
-    let store: booking::store::SharedStore = std::sync::Arc::new(PostgresStore::open(&url, 2).await.unwrap());
+    let store: booking::store::SharedStore =
+        std::sync::Arc::new(PostgresStore::open(&url, 2).await.unwrap());
     stored_event(&store, &[1]).await;
     let mut intruder = PgConnection::connect(&url).await.unwrap();
-    for statement in ["UPDATE audit SET operator = 'nobody'", "DELETE FROM audit", "TRUNCATE audit"] {
-        let refused = sqlx::query(statement).execute(&mut intruder).await.unwrap_err();
+    for statement in [
+        "UPDATE audit SET operator = 'nobody'",
+        "DELETE FROM audit",
+        "TRUNCATE audit",
+    ] {
+        let refused = sqlx::query(statement)
+            .execute(&mut intruder)
+            .await
+            .unwrap_err();
         assert!(refused.to_string().contains("append-only"), "{refused}");
     }
     assert_eq!(store.audit(None, i64::MAX, 9).await.unwrap().len(), 1);
@@ -56,7 +67,9 @@ async fn a_sweep_does_not_read_a_table_that_has_grown() {
     for _ in 0..10 {
         assert!(store.expire_due(Given(NOW), 500).await.unwrap().is_empty());
     }
-    let rows: Vec<_> = (0..5_000).map(|user| reservation(&event, 0, &format!("user-{user}"), 1)).collect();
+    let rows: Vec<_> = (0..5_000)
+        .map(|user| reservation(&event, 0, &format!("user-{user}"), 1))
+        .collect();
     for batch in rows.chunks(200) {
         store.insert(batch).await.unwrap();
     }

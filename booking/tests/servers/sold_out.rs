@@ -52,7 +52,10 @@ struct House {
 }
 
 fn seats() -> u64 {
-    std::env::var("SEATS").ok().and_then(|seats| seats.parse().ok()).unwrap_or(2_700)
+    std::env::var("SEATS")
+        .ok()
+        .and_then(|seats| seats.parse().ok())
+        .unwrap_or(2_700)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,7 +71,10 @@ async fn every_seat_is_sold_once_and_everybody_agrees() {
 
 /// Buyers come until there is nothing left to reserve.
 async fn sell_what_is_there(house: &Arc<House>) {
-    house.full.iter().for_each(|full| full.store(0, Ordering::SeqCst));
+    house
+        .full
+        .iter()
+        .for_each(|full| full.store(0, Ordering::SeqCst));
     let buyers = (0..BUYERS).map(|number| {
         let house = Arc::clone(house);
         tokio::spawn(async move { while house.buy(number).await {} })
@@ -79,10 +85,24 @@ async fn sell_what_is_there(house: &Arc<House>) {
 impl House {
     async fn open(capacity: u64) -> Self {
         let publication = Publication::open(&jetstream::server()).await;
-        let config = BookingConfig { subject_prefix: publication.name.clone(), ..BookingConfig::default() };
-        let (store, engine, clock) = (databases::postgres().await, redis().await, Clock::manual(Clock::System.now()));
-        let open =
-            || Shop::publishing(store.clone(), engine.clone(), clock.clone(), config.clone(), publication.bus.clone());
+        let config = BookingConfig {
+            subject_prefix: publication.name.clone(),
+            ..BookingConfig::default()
+        };
+        let (store, engine, clock) = (
+            databases::postgres().await,
+            redis().await,
+            Clock::manual(Clock::System.now()),
+        );
+        let open = || {
+            Shop::publishing(
+                store.clone(),
+                engine.clone(),
+                clock.clone(),
+                config.clone(),
+                publication.bus.clone(),
+            )
+        };
         let mut first = open().await;
         let zones: Vec<_> = (0..ZONES)
             .map(|zone| json!({"name": format!("Zone {zone}"), "capacity": capacity, "unit_price": 1}))
@@ -91,16 +111,31 @@ impl House {
             "name": "The whole house", "max_seats_per_user": 10, "hold_seconds": HOLD, "currency": "THB",
             "shows": [{"name": "The show", "zones": zones}],
         });
-        let created = first.send("POST", "/admin/events", Some(&admin()), &[], Some(body)).await.body;
+        let created = first
+            .send("POST", "/admin/events", Some(&admin()), &[], Some(body))
+            .await
+            .body;
         let show = &created["shows"][0];
         let id = |value: &Value| value.as_str().unwrap().to_owned();
         first.event = id(&created["event_id"]).parse().unwrap();
         first.show = id(&show["show_id"]);
-        first.zones = show["zones"].as_array().unwrap().iter().map(|zone| id(&zone["zone_id"])).collect();
+        first.zones = show["zones"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|zone| id(&zone["zone_id"]))
+            .collect();
         let mut second = open().await; // which reads the catalogue as it is now
-        (second.event, second.show, second.zones) = (first.event, first.show.clone(), first.zones.clone());
+        (second.event, second.show, second.zones) =
+            (first.event, first.show.clone(), first.zones.clone());
         let full = (0..ZONES).map(|_| AtomicU64::default()).collect();
-        Self { shops: [first, second], publication, books: Books::default(), full, users: AtomicU64::default() }
+        Self {
+            shops: [first, second],
+            publication,
+            books: Books::default(),
+            full,
+            users: AtomicU64::default(),
+        }
     }
 
     /// One buyer's visit; false where every zone is full.
@@ -108,7 +143,9 @@ impl House {
         let user = self.users.fetch_add(1, Ordering::SeqCst);
         let (shop, dice) = (&self.shops[number % 2], mixed(user));
         let open = |zone: &u64| self.full[*zone as usize].load(Ordering::SeqCst) == 0;
-        let Some(zone) = (0..ZONES).map(|step| (dice + step) % ZONES).find(open) else { return false };
+        let Some(zone) = (0..ZONES).map(|step| (dice + step) % ZONES).find(open) else {
+            return false;
+        };
         let name = format!("buyer-{user}");
         let pass = self.pass(&name, user);
         let wanted = 1 + (dice >> 8) as u32 % 10;
@@ -165,40 +202,75 @@ impl House {
         let total = self.full.len() as u64 * u64::from(self.capacity().await);
         let free = total - self.books.seats_confirmed.load(Ordering::SeqCst);
         let ended = std::time::Instant::now();
-        while self.shops[0].left().await.iter().map(|left| u64::from(*left)).sum::<u64>() != free {
-            assert!(ended.elapsed() < Duration::from_secs(60), "{:?} of {free}", self.shops[0].left().await);
+        while self.shops[0]
+            .left()
+            .await
+            .iter()
+            .map(|left| u64::from(*left))
+            .sum::<u64>()
+            != free
+        {
+            assert!(
+                ended.elapsed() < Duration::from_secs(60),
+                "{:?} of {free}",
+                self.shops[0].left().await
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let seats = self.books.seats_forgotten.swap(0, Ordering::SeqCst);
-        println!("{seats} seats of ended holds were free again after {:?}", ended.elapsed());
+        println!(
+            "{seats} seats of ended holds were free again after {:?}",
+            ended.elapsed()
+        );
     }
 
     async fn capacity(&self) -> u32 {
-        self.shops[0].store.zone_counts(Some(self.shops[0].event)).await.unwrap()[0].capacity
+        self.shops[0]
+            .store
+            .zone_counts(Some(self.shops[0].event))
+            .await
+            .unwrap()[0]
+            .capacity
     }
 
     async fn agrees(&self, capacity: u64) {
         let shop = &self.shops[0];
         let counts = shop.store.zone_counts(Some(shop.event)).await.unwrap();
-        assert!(counts.iter().all(|zone| (zone.held, u64::from(zone.confirmed)) == (0, capacity)), "{counts:?}");
+        assert!(
+            counts
+                .iter()
+                .all(|zone| (zone.held, u64::from(zone.confirmed)) == (0, capacity)),
+            "{counts:?}"
+        );
         assert!(shop.left().await.iter().all(|left| *left == 0));
         let status = shop.get("/admin/inventory-status", &admin()).await.body;
         assert_eq!(status["drift"], json!(0), "{status}");
         let far = shop.clock.now().plus(Duration::from_secs(86_400));
         assert_eq!(
-            shop.engine.stale_holds(shop.event, far, Duration::ZERO, 10).await.unwrap(),
+            shop.engine
+                .stale_holds(shop.event, far, Duration::ZERO, 10)
+                .await
+                .unwrap(),
             [],
             "no commit is under way any more"
         );
         self.messages_agree(capacity).await;
-        println!("{} seats sold in {} bookings", capacity * ZONES, self.books.confirmed.load(Ordering::SeqCst));
+        println!(
+            "{} seats sold in {} bookings",
+            capacity * ZONES,
+            self.books.confirmed.load(Ordering::SeqCst)
+        );
     }
 
     async fn messages_agree(&self, capacity: u64) {
         let expected = self.books.told();
         let began = std::time::Instant::now();
         while self.publication.len().await < expected.values().sum() {
-            assert!(began.elapsed() < Duration::from_secs(120), "{} messages", self.publication.len().await);
+            assert!(
+                began.elapsed() < Duration::from_secs(120),
+                "{} messages",
+                self.publication.len().await
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         println!("the last message was there {:?} later", began.elapsed());
@@ -215,9 +287,17 @@ impl House {
     async fn database_says_the_same(&self, ledger: &Ledger) {
         let ids: Vec<BookingId> = ledger.bookings.keys().map(|id| (*id).into()).collect();
         for ids in ids.chunks(1_000) {
-            let fates = self.shops[0].store.fates(self.shops[0].event, ids).await.unwrap();
+            let fates = self.shops[0]
+                .store
+                .fates(self.shops[0].event, ids)
+                .await
+                .unwrap();
             for id in ids {
-                assert_eq!(fates.get(id).copied(), ledger.bookings[&id.uuid()].end.map(Fate::Booked), "{id}");
+                assert_eq!(
+                    fates.get(id).copied(),
+                    ledger.bookings[&id.uuid()].end.map(Fate::Booked),
+                    "{id}"
+                );
             }
         }
     }
@@ -232,7 +312,9 @@ impl Books {
             ("cancelled", &self.cancelled),
             ("expired", &self.forgotten),
         ];
-        told.into_iter().map(|(status, count)| (status, count.load(Ordering::SeqCst))).collect()
+        told.into_iter()
+            .map(|(status, count)| (status, count.load(Ordering::SeqCst)))
+            .collect()
     }
 }
 
@@ -247,7 +329,9 @@ fn mixed(number: u64) -> u64 {
 /// Asks again as often as the answer is to come back: while the seats are counted anew, say.
 async fn patiently(shop: &Shop, user: &str, pass: &str, zone: u64, quantity: u32) -> Answer {
     loop {
-        let answer = shop.reserve(user, pass, Some("k"), zone as usize, quantity).await;
+        let answer = shop
+            .reserve(user, pass, Some("k"), zone as usize, quantity)
+            .await;
         if answer.status != 503 {
             return answer;
         }

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use booking::{
     audit::{Action, Deed},
-    store::{AuditStore, BookingStore, EventStore, Inserted, Moment::Given, postgres::PostgresStore},
+    store::{
+        AuditStore, BookingStore, EventStore, Inserted, Moment::Given, postgres::PostgresStore,
+    },
 };
 use futures_util::future::join_all;
 use sqlx::{Connection, PgConnection};
@@ -32,8 +34,10 @@ async fn way_to(server: String, stands: watch::Receiver<bool>) -> u16 {
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
-            let ((from_client, to_client), (from_server, to_server)) =
-                (client.into_split(), TcpStream::connect(&server).await.unwrap().into_split());
+            let ((from_client, to_client), (from_server, to_server)) = (
+                client.into_split(),
+                TcpStream::connect(&server).await.unwrap().into_split(),
+            );
             tokio::spawn(carry(from_client, to_server, stands.clone()));
             tokio::spawn(carry(from_server, to_client, stands.clone()));
         }
@@ -44,7 +48,9 @@ async fn way_to(server: String, stands: watch::Receiver<bool>) -> u16 {
 async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut stands: watch::Receiver<bool>) {
     let mut bytes = vec![0; 65_536];
     while let Ok(length @ 1..) = from.read(&mut bytes).await {
-        if stands.wait_for(|stands| !stands).await.is_err() || to.write_all(&bytes[..length]).await.is_err() {
+        if stands.wait_for(|stands| !stands).await.is_err()
+            || to.write_all(&bytes[..length]).await.is_err()
+        {
             return;
         }
     }
@@ -53,9 +59,15 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut stands: watc
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_told_as_stored_after_a_stall_is_stored() {
     let direct = own_database().await;
-    let (credentials, address_and_path) = direct.rsplit_once('@').unwrap_or(("postgres://postgres", &direct));
+    let (credentials, address_and_path) = direct
+        .rsplit_once('@')
+        .unwrap_or(("postgres://postgres", &direct));
     let (address, path) = address_and_path.split_once('/').unwrap();
-    let address = if address.contains(':') { address.to_owned() } else { format!("{address}:5432") };
+    let address = if address.contains(':') {
+        address.to_owned()
+    } else {
+        format!("{address}:5432")
+    };
     let (stand, stands) = watch::channel(false);
     let port = way_to(address, stands).await;
     let url = format!("{credentials}@127.0.0.1:{port}/{path}");
@@ -74,7 +86,13 @@ async fn what_is_told_as_stored_after_a_stall_is_stored() {
     let (sweeper, clerk) = (Arc::clone(&store), Arc::clone(&store));
     let sweeping = tokio::spawn(async move { sweeper.expire_due(Given(later(0)), 10).await });
     let act = operator(NOW);
-    let deed = Deed { act, event_id: None, action: Action::SyncInventory, before: None, after: None };
+    let deed = Deed {
+        act,
+        event_id: None,
+        action: Action::SyncInventory,
+        before: None,
+        after: None,
+    };
     let noting = tokio::spawn(async move { clerk.note(&deed).await });
     let during = reservation(&event, 0, "during", 1);
     let lost = store.insert(std::slice::from_ref(&during)).await;
@@ -88,14 +106,27 @@ async fn what_is_told_as_stored_after_a_stall_is_stored() {
     let mut stored = 0;
     for user in 0..40 {
         let new = reservation(&event, 0, &format!("u{user}"), 1);
-        let Ok(answers) = store.insert(std::slice::from_ref(&new)).await else { continue };
+        let Ok(answers) = store.insert(std::slice::from_ref(&new)).await else {
+            continue;
+        };
         assert_eq!(answers, [Inserted::Stored]);
-        let found = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM bookings WHERE booking_id = $1");
-        let found = found.bind(new.booking.booking_id.uuid()).fetch_one(&mut outside).await.unwrap();
+        let found =
+            sqlx::query_scalar::<_, i64>("SELECT count(*) FROM bookings WHERE booking_id = $1");
+        let found = found
+            .bind(new.booking.booking_id.uuid())
+            .fetch_one(&mut outside)
+            .await
+            .unwrap();
         assert_eq!(found, 1, "the reservation of u{user} was told as stored");
         stored += 1;
     }
     assert!(stored > 30, "{stored} of 40");
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
-    assert_eq!(sqlx::query_scalar::<_, i64>(open).fetch_one(&mut outside).await.unwrap(), 0);
+    assert_eq!(
+        sqlx::query_scalar::<_, i64>(open)
+            .fetch_one(&mut outside)
+            .await
+            .unwrap(),
+        0
+    );
 }

@@ -2,7 +2,10 @@
 
 use booking::{
     reservation::Status,
-    store::{BookingStore, EventStore, Fate, Inserted, InventoryStore, Moment::Given, postgres::PostgresStore},
+    store::{
+        BookingStore, EventStore, Fate, Inserted, InventoryStore, Moment::Given,
+        postgres::PostgresStore,
+    },
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -16,15 +19,21 @@ use crate::{
 
 async fn standby(server: &str, name: &str) {
     let mut operator = PgConnection::connect(server).await.unwrap();
-    for statement in
-        [format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'"), "SELECT pg_reload_conf()".into()]
-    {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut operator).await.unwrap();
+    for statement in [
+        format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'"),
+        "SELECT pg_reload_conf()".into(),
+    ] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+            .execute(&mut operator)
+            .await
+            .unwrap();
     }
     eventually("the setting", || async {
         let mut session = PgConnection::connect(server).await.unwrap();
-        let set =
-            sqlx::query_scalar::<_, String>("SHOW synchronous_standby_names").fetch_one(&mut session).await.unwrap();
+        let set = sqlx::query_scalar::<_, String>("SHOW synchronous_standby_names")
+            .fetch_one(&mut session)
+            .await
+            .unwrap();
         (set == name).then_some(())
     })
     .await;
@@ -42,17 +51,33 @@ async fn a_commit_that_waits_for_a_standby_is_no_booking_that_is_not_there() {
     let new = reservation(&event, 0, "ann", 3);
     let id = new.booking.booking_id;
     let told = store.insert(std::slice::from_ref(&new)).await;
-    assert!(told.as_ref().is_err_and(booking::store::StoreError::may_stand), "{told:?}");
+    assert!(
+        told.as_ref()
+            .is_err_and(booking::store::StoreError::may_stand),
+        "{told:?}"
+    );
     assert_eq!(store.booking(id).await.unwrap(), None, "nobody sees it");
     let fates = store.fates(event.event_id, &[id]).await.unwrap();
     assert_eq!(fates.get(&id), None, "its commit is under way");
 
     standby(&server.url, "").await;
-    let fate =
-        eventually("an answer", || async { store.fates(event.event_id, &[id]).await.unwrap().remove(&id) }).await;
+    let fate = eventually("an answer", || async {
+        store
+            .fates(event.event_id, &[id])
+            .await
+            .unwrap()
+            .remove(&id)
+    })
+    .await;
     assert_eq!(fate, Fate::Booked(Status::Reserved));
-    assert_eq!(store.insert(std::slice::from_ref(&new)).await.unwrap(), [Inserted::Duplicate]);
-    assert_eq!(store.expire_due(Given(later(600)), 10).await.unwrap().len(), 1);
+    assert_eq!(
+        store.insert(std::slice::from_ref(&new)).await.unwrap(),
+        [Inserted::Duplicate]
+    );
+    assert_eq!(
+        store.expire_due(Given(later(600)), 10).await.unwrap().len(),
+        1
+    );
     let counts = store.zone_counts(Some(event.event_id)).await.unwrap();
     assert_eq!((counts[0].held, counts[0].confirmed), (0, 0));
 }

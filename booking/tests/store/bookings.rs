@@ -6,13 +6,17 @@ use booking::{
 };
 use waitingroom::ids::IdempotencyKey;
 
-use super::fixtures::{NOW, counters, later, messages, reservation, status, stored_event, wish, with_key};
+use super::fixtures::{
+    NOW, counters, later, messages, reservation, status, stored_event, wish, with_key,
+};
 
 pub(crate) async fn a_refused_row_does_not_hinder_its_neighbours(store: SharedStore) {
     let event = stored_event(&store, &[10, 3]).await;
     let first = reservation(&event, 0, "ann", 4);
-    let same_pass =
-        booking::reservation::NewBooking { pass_id: first.pass_id.clone(), ..reservation(&event, 0, "bob", 1) };
+    let same_pass = booking::reservation::NewBooking {
+        pass_id: first.pass_id.clone(),
+        ..reservation(&event, 0, "bob", 1)
+    };
     let mut nowhere = reservation(&event, 0, "eve", 1);
     nowhere.booking.zone_id = uuid::Uuid::new_v4().into();
     let batch = [
@@ -25,22 +29,44 @@ pub(crate) async fn a_refused_row_does_not_hinder_its_neighbours(store: SharedSt
     ];
     use Inserted::{Duplicate, NoSeats, Stored};
     let answers = store.insert(&batch).await.unwrap();
-    assert_eq!(answers, [Stored, Duplicate, NoSeats, NoSeats, Stored, Stored]);
+    assert_eq!(
+        answers,
+        [Stored, Duplicate, NoSeats, NoSeats, Stored, Stored]
+    );
     assert_eq!(counters(&store, &event, 0).await, (10, 0));
     assert_eq!(counters(&store, &event, 1).await, (3, 0));
     assert_eq!(messages(&store).await.len(), 3);
-    assert_eq!(store.booking(batch[4].booking.booking_id).await.unwrap().as_ref(), Some(&batch[4].booking));
-    assert_eq!(store.booking(batch[2].booking.booking_id).await.unwrap(), None);
+    assert_eq!(
+        store
+            .booking(batch[4].booking.booking_id)
+            .await
+            .unwrap()
+            .as_ref(),
+        Some(&batch[4].booking)
+    );
+    assert_eq!(
+        store.booking(batch[2].booking.booking_id).await.unwrap(),
+        None
+    );
 }
 
 pub(crate) async fn a_pass_makes_one_booking(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let first = reservation(&event, 0, "ann", 1);
     assert!(!store.pass_is_used(&first.pass_id).await.unwrap());
-    assert_eq!(store.insert(std::slice::from_ref(&first)).await.unwrap(), [Inserted::Stored]);
+    assert_eq!(
+        store.insert(std::slice::from_ref(&first)).await.unwrap(),
+        [Inserted::Stored]
+    );
     assert!(store.pass_is_used(&first.pass_id).await.unwrap());
-    store.decide(&[wish(&first, Verb::Cancel)], Given(later(1))).await.unwrap();
-    let again = booking::reservation::NewBooking { pass_id: first.pass_id, ..reservation(&event, 0, "ann", 1) };
+    store
+        .decide(&[wish(&first, Verb::Cancel)], Given(later(1)))
+        .await
+        .unwrap();
+    let again = booking::reservation::NewBooking {
+        pass_id: first.pass_id,
+        ..reservation(&event, 0, "ann", 1)
+    };
     assert_eq!(store.insert(&[again]).await.unwrap(), [Inserted::Duplicate]);
     assert_eq!(counters(&store, &event, 0).await, (0, 0));
 }
@@ -55,30 +81,68 @@ pub(crate) async fn a_key_makes_one_booking_for_each_user(store: SharedStore) {
         reservation(&event, 0, "ann", 1),
     ];
     let answers = store.insert(&batch).await.unwrap();
-    assert_eq!(answers.iter().filter(|answer| **answer == Inserted::Stored).count(), 4);
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|answer| **answer == Inserted::Stored)
+            .count(),
+        4
+    );
     let key: IdempotencyKey = "k1".parse().unwrap();
     for user in ["ann", "bob"] {
-        let attempt = store.attempt(&user.parse().unwrap(), &key).await.unwrap().unwrap();
-        let made = batch.iter().find(|new| new.booking == attempt.booking).unwrap();
-        assert_eq!(attempt.fingerprint, made.idempotency.as_ref().map(|attempt| attempt.fingerprint.clone()));
+        let attempt = store
+            .attempt(&user.parse().unwrap(), &key)
+            .await
+            .unwrap()
+            .unwrap();
+        let made = batch
+            .iter()
+            .find(|new| new.booking == attempt.booking)
+            .unwrap();
+        assert_eq!(
+            attempt.fingerprint,
+            made.idempotency
+                .as_ref()
+                .map(|attempt| attempt.fingerprint.clone())
+        );
     }
-    assert_eq!(store.attempt(&"cat".parse().unwrap(), &key).await.unwrap(), None);
+    assert_eq!(
+        store.attempt(&"cat".parse().unwrap(), &key).await.unwrap(),
+        None
+    );
 }
 
 pub(crate) async fn decisions_move_seats_once(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
-    let [kept, bought, returned] = ["ann", "bob", "cat"].map(|user| reservation(&event, 0, user, 2));
-    store.insert(&[kept.clone(), bought.clone(), returned.clone()]).await.unwrap();
+    let [kept, bought, returned] =
+        ["ann", "bob", "cat"].map(|user| reservation(&event, 0, user, 2));
+    store
+        .insert(&[kept.clone(), bought.clone(), returned.clone()])
+        .await
+        .unwrap();
     let batch = [wish(&bought, Verb::Confirm), wish(&returned, Verb::Cancel)];
     for round in 0..2 {
         let rulings = store.decide(&batch, Given(later(5))).await.unwrap();
-        let changed = rulings.iter().filter(|ruling| matches!(ruling, Ruling::Changed(_))).count();
+        let changed = rulings
+            .iter()
+            .filter(|ruling| matches!(ruling, Ruling::Changed(_)))
+            .count();
         assert_eq!(changed, if round == 0 { 2 } else { 0 });
         assert_eq!(counters(&store, &event, 0).await, (2, 2));
     }
-    let bought = store.booking(bought.booking.booking_id).await.unwrap().unwrap();
-    assert_eq!((bought.status, bought.confirmed_at), (Status::Confirmed, Some(later(5))));
-    assert_eq!(status(&store, returned.booking.booking_id).await, Status::Cancelled);
+    let bought = store
+        .booking(bought.booking.booking_id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (bought.status, bought.confirmed_at),
+        (Status::Confirmed, Some(later(5)))
+    );
+    assert_eq!(
+        status(&store, returned.booking.booking_id).await,
+        Status::Cancelled
+    );
     assert_eq!(messages(&store).await.len(), 5);
 }
 
@@ -88,7 +152,10 @@ pub(crate) async fn somebody_elses_booking_is_not_found(store: SharedStore) {
     store.insert(std::slice::from_ref(&anns)).await.unwrap();
     let mut stranger = wish(&anns, Verb::Cancel);
     stranger.user = "bob".parse().unwrap();
-    let rulings = store.decide(&[stranger, wish(&anns, Verb::Confirm)], Given(NOW)).await.unwrap();
+    let rulings = store
+        .decide(&[stranger, wish(&anns, Verb::Confirm)], Given(NOW))
+        .await
+        .unwrap();
     assert_eq!(rulings[0], Ruling::NotFound);
     assert!(matches!(&rulings[1], Ruling::Changed(booking) if booking.status == Status::Confirmed));
 }
@@ -97,11 +164,17 @@ pub(crate) async fn two_wishes_for_one_booking_in_a_batch(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
-    let batch = [wish(&new, Verb::Confirm), wish(&new, Verb::Cancel), wish(&new, Verb::Confirm)];
+    let batch = [
+        wish(&new, Verb::Confirm),
+        wish(&new, Verb::Cancel),
+        wish(&new, Verb::Confirm),
+    ];
     let rulings = store.decide(&batch, Given(NOW)).await.unwrap();
     assert!(matches!(&rulings[0], Ruling::Changed(_)));
     for ruling in &rulings[1..] {
-        assert!(matches!(ruling, Ruling::Unchanged(booking) if booking.status == Status::Confirmed));
+        assert!(
+            matches!(ruling, Ruling::Unchanged(booking) if booking.status == Status::Confirmed)
+        );
     }
     assert_eq!(counters(&store, &event, 0).await, (0, 2));
 }
@@ -110,50 +183,128 @@ pub(crate) async fn what_is_over_can_only_expire(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
-    assert!(store.expire_due(Given(later(599)), 10).await.unwrap().is_empty());
+    assert!(
+        store
+            .expire_due(Given(later(599)), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     for verb in [Verb::Confirm, Verb::Cancel] {
-        let rulings = store.decide(&[wish(&new, verb)], Given(later(600))).await.unwrap();
-        assert!(matches!(&rulings[0], Ruling::Unchanged(booking) if booking.status == Status::Reserved));
+        let rulings = store
+            .decide(&[wish(&new, verb)], Given(later(600)))
+            .await
+            .unwrap();
+        assert!(
+            matches!(&rulings[0], Ruling::Unchanged(booking) if booking.status == Status::Reserved)
+        );
     }
     let expired = store.expire_due(Given(later(600)), 10).await.unwrap();
     assert_eq!(expired.len(), 1);
     assert_eq!(expired[0].status, Status::Expired);
     assert_eq!(counters(&store, &event, 0).await, (0, 0));
-    assert!(store.expire_due(Given(later(700)), 10).await.unwrap().is_empty());
+    assert!(
+        store
+            .expire_due(Given(later(700)), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 pub(crate) async fn lists_and_summaries(store: SharedStore) {
-    let (event, other) = (stored_event(&store, &[100]).await, stored_event(&store, &[100]).await);
+    let (event, other) = (
+        stored_event(&store, &[100]).await,
+        stored_event(&store, &[100]).await,
+    );
     let mut made = Vec::new();
     for number in 0..5 {
-        let mut new = reservation(if number == 4 { &other } else { &event }, 0, "ann", number + 1);
+        let mut new = reservation(
+            if number == 4 { &other } else { &event },
+            0,
+            "ann",
+            number + 1,
+        );
         new.booking.created_at = later(u64::from(number));
         made.push(new);
     }
     store.insert(&made).await.unwrap();
-    store.insert(&[reservation(&event, 0, "bob", 1)]).await.unwrap();
-    store.decide(&[wish(&made[0], Verb::Confirm), wish(&made[1], Verb::Cancel)], Given(later(10))).await.unwrap();
+    store
+        .insert(&[reservation(&event, 0, "bob", 1)])
+        .await
+        .unwrap();
+    store
+        .decide(
+            &[wish(&made[0], Verb::Confirm), wish(&made[1], Verb::Cancel)],
+            Given(later(10)),
+        )
+        .await
+        .unwrap();
     let ann = "ann".parse().unwrap();
     let page = store.list(&ann, Some(event.event_id), 2, 1).await.unwrap();
-    let ids: Vec<_> = page.bookings.iter().map(|booking| booking.booking_id).collect();
-    assert_eq!((page.total, ids), (4, vec![made[2].booking.booking_id, made[1].booking.booking_id]));
-    assert_eq!(store.list(&ann, None, 100, 0).await.unwrap().bookings.len(), 5);
+    let ids: Vec<_> = page
+        .bookings
+        .iter()
+        .map(|booking| booking.booking_id)
+        .collect();
+    assert_eq!(
+        (page.total, ids),
+        (
+            4,
+            vec![made[2].booking.booking_id, made[1].booking.booking_id]
+        )
+    );
+    assert_eq!(
+        store.list(&ann, None, 100, 0).await.unwrap().bookings.len(),
+        5
+    );
     assert_eq!(store.pending(&ann, later(10)).await.unwrap().len(), 3);
     assert!(store.pending(&ann, later(600)).await.unwrap().is_empty());
-    let summary = store.summary(&ann, Some(event.event_id), later(10)).await.unwrap()[0];
-    assert_eq!((summary.reserved_seats, summary.confirmed_seats, summary.bookings), (7, 1, 3));
+    let summary = store
+        .summary(&ann, Some(event.event_id), later(10))
+        .await
+        .unwrap()[0];
+    assert_eq!(
+        (
+            summary.reserved_seats,
+            summary.confirmed_seats,
+            summary.bookings
+        ),
+        (7, 1, 3)
+    );
     assert_eq!(summary.total_spent, 1_250);
-    assert_eq!(store.summary(&ann, None, later(10)).await.unwrap()[0].reserved_seats, 12);
-    assert!(store.summary(&"cat".parse().unwrap(), None, NOW).await.unwrap().is_empty());
+    assert_eq!(
+        store.summary(&ann, None, later(10)).await.unwrap()[0].reserved_seats,
+        12
+    );
+    assert!(
+        store
+            .summary(&"cat".parse().unwrap(), None, NOW)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 pub(crate) async fn keys_are_forgotten_in_time(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
-    store.insert(&[with_key(reservation(&event, 0, "ann", 1), "k1", "f1")]).await.unwrap();
+    store
+        .insert(&[with_key(reservation(&event, 0, "ann", 1), "k1", "f1")])
+        .await
+        .unwrap();
     assert_eq!(store.forget_keys(NOW, 10).await.unwrap(), 0);
     assert_eq!(store.forget_keys(later(1), 10).await.unwrap(), 1);
-    assert_eq!(store.attempt(&"ann".parse().unwrap(), &"k1".parse().unwrap()).await.unwrap(), None);
-    let again = store.insert(&[with_key(reservation(&event, 0, "ann", 1), "k1", "f2")]).await.unwrap();
+    assert_eq!(
+        store
+            .attempt(&"ann".parse().unwrap(), &"k1".parse().unwrap())
+            .await
+            .unwrap(),
+        None
+    );
+    let again = store
+        .insert(&[with_key(reservation(&event, 0, "ann", 1), "k1", "f2")])
+        .await
+        .unwrap();
     assert_eq!(again, [Inserted::Stored]);
 }
 

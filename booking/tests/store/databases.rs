@@ -30,7 +30,10 @@ pub(crate) async fn sqlite_memory() -> SharedStore {
 
 pub(crate) async fn sqlite_file() -> (SharedStore, Files) {
     let file = std::env::temp_dir().join(format!("stanchion-{}.db", Uuid::new_v4().simple()));
-    (Arc::new(SqliteStore::open(&file).await.unwrap()), Files(file))
+    (
+        Arc::new(SqliteStore::open(&file).await.unwrap()),
+        Files(file),
+    )
 }
 
 pub(crate) async fn postgres() -> SharedStore {
@@ -39,14 +42,24 @@ pub(crate) async fn postgres() -> SharedStore {
 
 /// The URL of a new, empty database.
 pub(crate) async fn own_database() -> String {
-    let server = std::env::var("STANCHION_TEST_DATABASE_URL")
-        .expect("STANCHION_TEST_DATABASE_URL is not set: run `make test`, or tests/services/run COMMAND");
+    let server = std::env::var("STANCHION_TEST_DATABASE_URL").expect(
+        "STANCHION_TEST_DATABASE_URL is not set: run `make test`, or tests/services/run COMMAND",
+    );
     let name = format!("t{}", Uuid::new_v4().simple());
     let mut connection = PgConnection::connect(&server).await.unwrap();
-    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
-    let (address, options) = server.split_once('?').map_or((server.as_str(), None), |(a, o)| (a, Some(o)));
+    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let (address, options) = server
+        .split_once('?')
+        .map_or((server.as_str(), None), |(a, o)| (a, Some(o)));
     let host_ends = address.find("://").map_or(0, |at| at + 3);
-    let path = address[host_ends..].find('/').map_or(address.len(), |at| host_ends + at);
-    let options = options.map(|options| format!("?{options}")).unwrap_or_default();
+    let path = address[host_ends..]
+        .find('/')
+        .map_or(address.len(), |at| host_ends + at);
+    let options = options
+        .map(|options| format!("?{options}"))
+        .unwrap_or_default();
     format!("{}/{name}{options}", &address[..path])
 }

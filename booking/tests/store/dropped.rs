@@ -63,16 +63,34 @@ fn somebody() -> String {
 }
 
 /// One of them, on rows that are there and rows that are not.
-fn step<'a>(name: &'static str, store: &'a SharedStore, event: &'a Event, there: &'a NewBooking) -> Step<'a> {
+fn step<'a>(
+    name: &'static str,
+    store: &'a SharedStore,
+    event: &'a Event,
+    there: &'a NewBooking,
+) -> Step<'a> {
     let id = event.event_id;
     let user = &there.booking.user;
     Box::pin(async move {
         match name {
             "insert" => drop(
-                store.insert(&[reservation(event, 0, &somebody(), 1), reservation(event, 1, &somebody(), 1)]).await,
+                store
+                    .insert(&[
+                        reservation(event, 0, &somebody(), 1),
+                        reservation(event, 1, &somebody(), 1),
+                    ])
+                    .await,
             ),
-            "insert duplicates" => drop(store.insert(&[there.clone(), reservation(event, 0, &somebody(), 1)]).await),
-            "decide" => drop(store.decide(&[wish(there, Verb::Confirm)], Moment::Given(NOW)).await),
+            "insert duplicates" => drop(
+                store
+                    .insert(&[there.clone(), reservation(event, 0, &somebody(), 1)])
+                    .await,
+            ),
+            "decide" => drop(
+                store
+                    .decide(&[wish(there, Verb::Confirm)], Moment::Given(NOW))
+                    .await,
+            ),
             "expire" => {
                 let mut new = reservation(event, 1, &somebody(), 1);
                 new.booking.expires_at = NOW;
@@ -83,20 +101,40 @@ fn step<'a>(name: &'static str, store: &'a SharedStore, event: &'a Event, there:
                 let lost = reservation(event, 0, &somebody(), 1).booking.booking_id;
                 drop(store.fates(id, &[there.booking.booking_id, lost]).await);
             }
-            "create event" => drop(store.create_event(&super::fixtures::event(&[1, 2]), &operator(NOW)).await),
+            "create event" => drop(
+                store
+                    .create_event(&super::fixtures::event(&[1, 2]), &operator(NOW))
+                    .await,
+            ),
             "patch queue" => {
-                let patch = QueuePatch { burst: Some(7), ..QueuePatch::default() };
+                let patch = QueuePatch {
+                    burst: Some(7),
+                    ..QueuePatch::default()
+                };
                 drop(store.patch_queue(id, &patch, &operator(NOW)).await);
             }
             "patch nothing" => {
-                let patch = QueuePatch { burst: Some(7), ..QueuePatch::default() };
-                drop(store.patch_queue(Uuid::nil().into(), &patch, &operator(NOW)).await);
+                let patch = QueuePatch {
+                    burst: Some(7),
+                    ..QueuePatch::default()
+                };
+                drop(
+                    store
+                        .patch_queue(Uuid::nil().into(), &patch, &operator(NOW))
+                        .await,
+                );
             }
             "catalogue" => drop(store.catalogue().await),
             "snapshot" => drop(store.snapshot(id).await),
             "note" => {
                 let act = operator(NOW);
-                let deed = Deed { act, event_id: None, action: Action::SyncInventory, before: None, after: None };
+                let deed = Deed {
+                    act,
+                    event_id: None,
+                    action: Action::SyncInventory,
+                    before: None,
+                    after: None,
+                };
                 drop(store.note(&deed).await);
             }
             "audit" => drop(store.audit(None, i64::MAX, 10).await),
@@ -143,8 +181,17 @@ async fn nothing_is_left_behind(store: &SharedStore, is_there: impl AsyncFn(Book
         for waits in 1.. {
             let there = reservation(&event, 0, &somebody(), 1);
             let stored = store.insert(std::slice::from_ref(&there)).await.unwrap();
-            assert_eq!(stored, [Inserted::Stored], "after {name} was dropped at its wait {}", waits - 1);
-            assert!(is_there(there.booking.booking_id).await, "{name}, dropped at its wait {}", waits - 1);
+            assert_eq!(
+                stored,
+                [Inserted::Stored],
+                "after {name} was dropped at its wait {}",
+                waits - 1
+            );
+            assert!(
+                is_there(there.booking.booking_id).await,
+                "{name}, dropped at its wait {}",
+                waits - 1
+            );
             if cut(waits, step(name, store, &event, &there)).await {
                 break;
             }
@@ -168,8 +215,16 @@ async fn in_postgres() {
     let mut outside = outside.lock().await;
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-    while sqlx::query_scalar::<_, i64>(open).fetch_one(&mut *outside).await.unwrap() > 0 {
-        assert!(tokio::time::Instant::now() < deadline, "a transaction is left open");
+    while sqlx::query_scalar::<_, i64>(open)
+        .fetch_one(&mut *outside)
+        .await
+        .unwrap()
+        > 0
+    {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "a transaction is left open"
+        );
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
 }
@@ -190,5 +245,8 @@ async fn in_a_file_of_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_memory() {
     let store = sqlite_memory().await;
-    nothing_is_left_behind(&store, async |booking| store.booking(booking).await.unwrap().is_some()).await;
+    nothing_is_left_behind(&store, async |booking| {
+        store.booking(booking).await.unwrap().is_some()
+    })
+    .await;
 }

@@ -14,31 +14,56 @@ pub(crate) async fn an_event_comes_back_as_it_was(store: SharedStore) {
     assert!(store.catalogue().await.unwrap().is_empty());
     let before = store.revision().await.unwrap();
     let (first, second) = (stored_event(&store, &[1, 2, 3]).await, event(&[4]));
-    store.create_event(&second, &operator(later(1))).await.unwrap();
+    store
+        .create_event(&second, &operator(later(1)))
+        .await
+        .unwrap();
     assert_eq!(store.catalogue().await.unwrap(), [first, second]);
     assert_eq!(store.revision().await.unwrap(), before + 2);
 }
 
 pub(crate) async fn ids_are_taken_once(store: SharedStore) {
     let taken = stored_event(&store, &[1]).await;
-    assert!(matches!(store.create_event(&taken, &operator(NOW)).await, Err(StoreError::Exists("event_id"))));
+    assert!(matches!(
+        store.create_event(&taken, &operator(NOW)).await,
+        Err(StoreError::Exists("event_id"))
+    ));
     let mut other = event(&[1]);
     other.shows[0].show_id = taken.shows[0].show_id;
-    assert!(matches!(store.create_event(&other, &operator(NOW)).await, Err(StoreError::Exists("show_id"))));
+    assert!(matches!(
+        store.create_event(&other, &operator(NOW)).await,
+        Err(StoreError::Exists("show_id"))
+    ));
     let mut other = event(&[1]);
     other.shows[0].zones[0].zone_id = taken.shows[0].zones[0].zone_id;
-    assert!(matches!(store.create_event(&other, &operator(NOW)).await, Err(StoreError::Exists("zone_id"))));
-    assert_eq!(store.catalogue().await.unwrap(), [taken], "nothing of a refused event stays");
+    assert!(matches!(
+        store.create_event(&other, &operator(NOW)).await,
+        Err(StoreError::Exists("zone_id"))
+    ));
+    assert_eq!(
+        store.catalogue().await.unwrap(),
+        [taken],
+        "nothing of a refused event stays"
+    );
 }
 
 pub(crate) async fn patches_of_the_settings_do_not_undo_each_other(store: SharedStore) {
     let event = stored_event(&store, &[1]).await;
-    let rate = QueuePatch { rate_per_second: Some(7.5), ..QueuePatch::default() };
-    let cap = QueuePatch { max_active: Some(77), ..QueuePatch::default() };
+    let rate = QueuePatch {
+        rate_per_second: Some(7.5),
+        ..QueuePatch::default()
+    };
+    let cap = QueuePatch {
+        max_active: Some(77),
+        ..QueuePatch::default()
+    };
     let id = event.event_id;
     let act = operator(NOW);
     let both = [&rate, &cap].map(|patch| store.patch_queue(id, patch, &act));
-    let [first, second]: [_; 2] = futures_util::future::join_all(both).await.try_into().unwrap();
+    let [first, second]: [_; 2] = futures_util::future::join_all(both)
+        .await
+        .try_into()
+        .unwrap();
     assert!(first.unwrap().is_some() && second.unwrap().is_some());
     let expected = event.queue.with(&rate).unwrap().with(&cap).unwrap();
     assert_eq!(store.catalogue().await.unwrap()[0].queue, expected);
@@ -50,8 +75,17 @@ pub(crate) async fn the_snapshot_is_what_the_engine_needs(store: SharedStore) {
     let event = stored_event(&store, &[10, 20]).await;
     let [held, bought, returned] =
         [("ann", 1), ("ann", 2), ("bob", 4)].map(|(user, n)| reservation(&event, 1, user, n));
-    store.insert(&[held.clone(), bought.clone(), returned.clone()]).await.unwrap();
-    store.decide(&[wish(&bought, Verb::Confirm), wish(&returned, Verb::Cancel)], Given(NOW)).await.unwrap();
+    store
+        .insert(&[held.clone(), bought.clone(), returned.clone()])
+        .await
+        .unwrap();
+    store
+        .decide(
+            &[wish(&bought, Verb::Confirm), wish(&returned, Verb::Cancel)],
+            Given(NOW),
+        )
+        .await
+        .unwrap();
     let snapshot = store.snapshot(event.event_id).await.unwrap();
     let mut available: Vec<_> = snapshot.zones.iter().map(|zone| zone.available).collect();
     available.sort_unstable();
@@ -63,11 +97,18 @@ pub(crate) async fn the_snapshot_is_what_the_engine_needs(store: SharedStore) {
 
     let users = ["ann", "bob", "nobody"].map(|user| user.parse().unwrap());
     let id = event.event_id;
-    assert_eq!(store.seats_of(id, &users).await.unwrap(), [("ann".parse().unwrap(), 3)]);
+    assert_eq!(
+        store.seats_of(id, &users).await.unwrap(),
+        [("ann".parse().unwrap(), 3)]
+    );
     assert_eq!(store.seats_of(id, &users[1..]).await.unwrap(), []);
     assert_eq!(store.seats_of(id, &[]).await.unwrap(), []);
     let other = stored_event(&store, &[1]).await.event_id;
-    assert_eq!(store.seats_of(other, &users).await.unwrap(), [], "of another event");
+    assert_eq!(
+        store.seats_of(other, &users).await.unwrap(),
+        [],
+        "of another event"
+    );
 }
 
 pub(crate) async fn checkpoints_never_move_back(store: SharedStore) {
@@ -75,16 +116,29 @@ pub(crate) async fn checkpoints_never_move_back(store: SharedStore) {
     assert_eq!(store.checkpoint(id).await.unwrap(), Reached::default());
     let reached = |sequence, head, waiting: &[u64], returned: &[u64]| {
         let numbers = |numbers: &[u64]| numbers.iter().copied().collect::<Numbers>();
-        let unserved = Unserved { waiting: numbers(waiting), returned: numbers(returned) };
-        Reached { sequence, head, unserved }
+        let unserved = Unserved {
+            waiting: numbers(waiting),
+            returned: numbers(returned),
+        };
+        Reached {
+            sequence,
+            head,
+            unserved,
+        }
     };
     let (mark, until) = ("a mark", later(60_000));
     assert_eq!(store.handover(id).await.unwrap(), None);
     store.begin_handover(id, mark, until).await.unwrap();
-    assert_eq!(store.handover(id).await.unwrap(), Some((mark.to_owned(), until)));
+    assert_eq!(
+        store.handover(id).await.unwrap(),
+        Some((mark.to_owned(), until))
+    );
     store.hasten_handover(id).await.unwrap();
     store.end_handover(id, "another").await.unwrap();
-    assert_eq!(store.handover(id).await.unwrap(), Some((mark.to_owned(), Timestamp::default())));
+    assert_eq!(
+        store.handover(id).await.unwrap(),
+        Some((mark.to_owned(), Timestamp::default()))
+    );
     store.end_handover(id, mark).await.unwrap();
     assert_eq!(store.handover(id).await.unwrap(), None);
 
@@ -93,7 +147,11 @@ pub(crate) async fn checkpoints_never_move_back(store: SharedStore) {
     assert_eq!(store.checkpoint(id).await.unwrap(), first);
     for older in [reached(10, 12, &[], &[]), reached(20, 8, &[], &[])] {
         store.save_checkpoint(id, &older).await.unwrap();
-        assert_eq!(store.checkpoint(id).await.unwrap(), first, "what came later");
+        assert_eq!(
+            store.checkpoint(id).await.unwrap(),
+            first,
+            "what came later"
+        );
     }
     // The same head with fewer who wait for their pass; a line that was begun anew, whose head goes back.
     for later in [reached(20, 9, &[3], &[]), reached(1_000_020, 7, &[], &[2])] {
@@ -108,7 +166,10 @@ pub(crate) async fn one_instance_syncs_at_a_time(store: SharedStore) {
     let id = stored_event(&store, &[1]).await.event_id;
     assert!(store.lease_sync(id, NOW, later(10)).await.unwrap());
     assert!(!store.lease_sync(id, later(9), later(20)).await.unwrap());
-    assert!(store.lease_sync(id, later(10), later(20)).await.unwrap(), "a lease ends");
+    assert!(
+        store.lease_sync(id, later(10), later(20)).await.unwrap(),
+        "a lease ends"
+    );
     store.release_sync(id).await.unwrap();
     assert!(store.lease_sync(id, later(11), later(20)).await.unwrap());
 }

@@ -12,7 +12,9 @@ use waitingroom::ids::BookingId;
 
 use super::{
     databases::own_database,
-    fixtures::{NOW, counters, event, messages, operator, reservation, status, stored_event, wish, with_key},
+    fixtures::{
+        NOW, counters, event, messages, operator, reservation, status, stored_event, wish, with_key,
+    },
 };
 use booking::store::{BookingStore, EventStore, postgres::PostgresStore};
 
@@ -27,24 +29,57 @@ pub(crate) async fn what_is_not_there_never_will_be(store: SharedStore) {
 
     // It is nothing that anybody sees.
     assert_eq!(store.booking(id).await.unwrap(), None);
-    assert_eq!(store.decide(&[wish(&lost, Verb::Confirm)], Moment::Given(NOW)).await.unwrap(), [Ruling::NotFound]);
+    assert_eq!(
+        store
+            .decide(&[wish(&lost, Verb::Confirm)], Moment::Given(NOW))
+            .await
+            .unwrap(),
+        [Ruling::NotFound]
+    );
     assert!(!store.pass_is_used(&lost.pass_id).await.unwrap());
     assert_eq!(store.list(&user, None, 10, 0).await.unwrap().total, 0);
     assert!(store.summary(&user, None, NOW).await.unwrap().is_empty());
-    assert!(store.expire_due(Moment::Given(NOW.plus(Duration::from_secs(1 << 40))), 10).await.unwrap().is_empty());
+    assert!(
+        store
+            .expire_due(Moment::Given(NOW.plus(Duration::from_secs(1 << 40))), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     let snapshot = store.snapshot(event.event_id).await.unwrap();
     assert!(snapshot.holds.is_empty() && snapshot.users.is_empty());
-    assert_eq!((messages(&store).await.len(), counters(&store, &event, 0).await), (0, (0, 0)));
+    assert_eq!(
+        (
+            messages(&store).await.len(),
+            counters(&store, &event, 0).await
+        ),
+        (0, (0, 0))
+    );
 
     // What comes late finds its place taken, with its neighbours or alone; the pass and the key are as good as new.
     let neighbour = reservation(&event, 0, "bob", 1);
     let answers = store.insert(&[lost.clone(), neighbour]).await.unwrap();
     assert_eq!(answers, [Inserted::Duplicate, Inserted::Stored]);
-    assert_eq!(store.insert(std::slice::from_ref(&lost)).await.unwrap(), [Inserted::Duplicate]);
+    assert_eq!(
+        store.insert(std::slice::from_ref(&lost)).await.unwrap(),
+        [Inserted::Duplicate]
+    );
     let again = with_key(reservation(&event, 0, "ann", 2), "k1", "f1");
-    let again = NewBooking { pass_id: lost.pass_id.clone(), ..again };
-    assert_eq!(store.insert(std::slice::from_ref(&again)).await.unwrap(), [Inserted::Stored]);
-    assert_eq!((messages(&store).await.len(), counters(&store, &event, 0).await), (2, (3, 0)));
+    let again = NewBooking {
+        pass_id: lost.pass_id.clone(),
+        ..again
+    };
+    assert_eq!(
+        store.insert(std::slice::from_ref(&again)).await.unwrap(),
+        [Inserted::Stored]
+    );
+    assert_eq!(
+        (
+            messages(&store).await.len(),
+            counters(&store, &event, 0).await
+        ),
+        (2, (3, 0))
+    );
     store.reset().await.unwrap();
 }
 
@@ -53,10 +88,17 @@ pub(crate) async fn a_booking_keeps_its_place(store: SharedStore) {
     let [kept, bought] = ["ann", "bob"].map(|user| reservation(&event, 0, user, 1));
     let lost = reservation(&event, 0, "cat", 1);
     store.insert(&[kept.clone(), bought.clone()]).await.unwrap();
-    store.decide(&[wish(&bought, Verb::Confirm)], Moment::Given(NOW)).await.unwrap();
+    store
+        .decide(&[wish(&bought, Verb::Confirm)], Moment::Given(NOW))
+        .await
+        .unwrap();
     let ids = [&kept, &lost, &bought].map(|new| new.booking.booking_id);
     let fates = store.fates(event.event_id, &ids).await.unwrap();
-    let expected = [Fate::Booked(Status::Reserved), Fate::Void, Fate::Booked(Status::Confirmed)];
+    let expected = [
+        Fate::Booked(Status::Reserved),
+        Fate::Void,
+        Fate::Booked(Status::Confirmed),
+    ];
     assert_eq!(ids.map(|id| fates[&id]), expected);
     assert_eq!(counters(&store, &event, 0).await, (1, 1));
 }
@@ -67,20 +109,35 @@ pub(crate) async fn the_databases_clock_decides(store: SharedStore) {
     let now = store.time().await.unwrap();
     let until = |user: &str, seconds: i64| {
         let mut new = reservation(&event, 0, user, 1);
-        new.booking.expires_at = waitingroom::clock::Timestamp::from_millis(now.millis() + seconds * 1_000);
+        new.booking.expires_at =
+            waitingroom::clock::Timestamp::from_millis(now.millis() + seconds * 1_000);
         new
     };
     let [over, live] = [until("ann", -1), until("bob", 600)];
     store.insert(&[over.clone(), live.clone()]).await.unwrap();
-    let rulings = store.decide(&[wish(&over, Verb::Confirm)], Moment::Database).await.unwrap();
-    assert!(matches!(&rulings[..], [Ruling::Unchanged(booking)] if booking.status == Status::Reserved), "{rulings:?}");
+    let rulings = store
+        .decide(&[wish(&over, Verb::Confirm)], Moment::Database)
+        .await
+        .unwrap();
+    assert!(
+        matches!(&rulings[..], [Ruling::Unchanged(booking)] if booking.status == Status::Reserved),
+        "{rulings:?}"
+    );
     let expired = store.expire_due(Moment::Database, 10).await.unwrap();
     let expired: Vec<BookingId> = expired.iter().map(|booking| booking.booking_id).collect();
     assert_eq!(expired, [over.booking.booking_id]);
-    let rulings = store.decide(&[wish(&live, Verb::Confirm)], Moment::Database).await.unwrap();
-    let [Ruling::Changed(booking)] = &rulings[..] else { panic!("{rulings:?}") };
+    let rulings = store
+        .decide(&[wish(&live, Verb::Confirm)], Moment::Database)
+        .await
+        .unwrap();
+    let [Ruling::Changed(booking)] = &rulings[..] else {
+        panic!("{rulings:?}")
+    };
     let late = booking.confirmed_at.unwrap().since(now);
-    assert!(late < Duration::from_secs(60), "{late:?} after the database's own time");
+    assert!(
+        late < Duration::from_secs(60),
+        "{late:?} after the database's own time"
+    );
 }
 
 /// A commit that hangs, as one that waits for a standby does, is waited for; those beside it are not kept from their fate.
@@ -91,7 +148,9 @@ async fn a_commit_under_way_is_asked_for_again_in_postgres() {
         let store = PostgresStore::open(&url, 2).await.unwrap();
         let event = event(&[10]);
         store.create_event(&event, &operator(NOW)).await.unwrap();
-        let made: Vec<_> = (0..9).map(|user| reservation(&event, 0, &format!("u{user}"), 1)).collect();
+        let made: Vec<_> = (0..9)
+            .map(|user| reservation(&event, 0, &format!("u{user}"), 1))
+            .collect();
         let ids: Vec<_> = made.iter().map(|new| new.booking.booking_id).collect();
         let hanging = ids[5];
 
@@ -101,19 +160,34 @@ async fn a_commit_under_way_is_asked_for_again_in_postgres() {
                 pass_jti, created_at_ms, expires_at_ms)
             VALUES ($1, $2, $2, $3, 'u5', 1, 1, 'EUR', 'reserved', $4, 1, 2)";
         let zone = event.shows[0].zones[0].zone_id.uuid();
-        let insert = sqlx::query(insert).bind(hanging.uuid()).bind(event.event_id.uuid()).bind(zone);
-        insert.bind(Uuid::new_v4().to_string()).execute(&mut *commit).await.unwrap();
+        let insert = sqlx::query(insert)
+            .bind(hanging.uuid())
+            .bind(event.event_id.uuid())
+            .bind(zone);
+        insert
+            .bind(Uuid::new_v4().to_string())
+            .execute(&mut *commit)
+            .await
+            .unwrap();
 
         let fates = store.fates(event.event_id, &ids).await.unwrap();
         assert_eq!(fates.get(&hanging), None, "nobody knows yet");
-        assert_eq!(fates.values().filter(|fate| **fate == Fate::Void).count(), 8, "{fates:?}");
+        assert_eq!(
+            fates.values().filter(|fate| **fate == Fate::Void).count(),
+            8,
+            "{fates:?}"
+        );
         if commits {
             commit.commit().await.unwrap();
         } else {
             commit.rollback().await.unwrap();
         }
         let fates = store.fates(event.event_id, &ids).await.unwrap();
-        let expected = if commits { Fate::Booked(Status::Reserved) } else { Fate::Void };
+        let expected = if commits {
+            Fate::Booked(Status::Reserved)
+        } else {
+            Fate::Void
+        };
         assert_eq!((fates.get(&hanging), fates.len()), (Some(&expected), 9));
     }
 }
@@ -128,12 +202,24 @@ async fn a_failed_commit_leaves_the_writer_of_sqlite_usable() {
         CREATE TRIGGER breaks AFTER INSERT ON bookings BEGIN INSERT INTO broken (of) VALUES (-1); END";
     sqlx::raw_sql(broken).execute(&mut vandal).await.unwrap();
     let first = reservation(&event, 0, "ann", 1);
-    store.insert(std::slice::from_ref(&first)).await.unwrap_err();
-    sqlx::raw_sql("DROP TRIGGER breaks").execute(&mut vandal).await.unwrap();
+    store
+        .insert(std::slice::from_ref(&first))
+        .await
+        .unwrap_err();
+    sqlx::raw_sql("DROP TRIGGER breaks")
+        .execute(&mut vandal)
+        .await
+        .unwrap();
     for user in ["bob", "cat"] {
         let next = reservation(&event, 0, user, 1);
-        assert_eq!(store.insert(std::slice::from_ref(&next)).await.unwrap(), [Inserted::Stored]);
-        assert_eq!(status(&store, next.booking.booking_id).await, Status::Reserved);
+        assert_eq!(
+            store.insert(std::slice::from_ref(&next)).await.unwrap(),
+            [Inserted::Stored]
+        );
+        assert_eq!(
+            status(&store, next.booking.booking_id).await,
+            Status::Reserved
+        );
     }
     assert_eq!(store.booking(first.booking.booking_id).await.unwrap(), None);
     assert_eq!(counters(&store, &event, 0).await, (2, 0));

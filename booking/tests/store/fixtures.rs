@@ -25,7 +25,10 @@ pub(crate) fn later(seconds: u64) -> Timestamp {
 
 /// An operator acts.
 pub(crate) fn operator(at: Timestamp) -> Act {
-    Act { operator: "olga".parse().unwrap(), at }
+    Act {
+        operator: "olga".parse().unwrap(),
+        at,
+    }
 }
 
 /// One show; one zone for each capacity.
@@ -42,8 +45,14 @@ pub(crate) fn event(capacities: &[u32]) -> Event {
         currency: Currency::EUR,
         max_seats_per_user: 10,
         hold_seconds: 600,
-        queue: QueueSettings { message: Some("hello".into()), ..QueueSettings::default() },
-        appearance: Appearance { accent: Some("#0a7f5a".into()), ..Appearance::default() },
+        queue: QueueSettings {
+            message: Some("hello".into()),
+            ..QueueSettings::default()
+        },
+        appearance: Appearance {
+            accent: Some("#0a7f5a".into()),
+            ..Appearance::default()
+        },
         shows: vec![Show {
             show_id: Uuid::new_v4().into(),
             name: "Friday".into(),
@@ -69,29 +78,46 @@ pub(crate) fn reservation(event: &Event, zone: usize, user: &str, quantity: u32)
         zone_id: show.zones[zone].zone_id,
         user: user.parse().unwrap(),
         quantity,
-        unit_price: Money { minor: 1_250, currency: event.currency },
+        unit_price: Money {
+            minor: 1_250,
+            currency: event.currency,
+        },
         status: Status::Reserved,
         created_at: NOW,
         expires_at: later(600),
         confirmed_at: None,
     };
-    NewBooking { booking, pass_id: Uuid::new_v4().to_string().parse().unwrap(), idempotency: None }
+    NewBooking {
+        booking,
+        pass_id: Uuid::new_v4().to_string().parse().unwrap(),
+        idempotency: None,
+    }
 }
 
 pub(crate) fn with_key(mut new: NewBooking, key: &str, fingerprint: &str) -> NewBooking {
-    new.idempotency = Some(Idempotency { key: key.parse().unwrap(), fingerprint: fingerprint.into() });
+    new.idempotency = Some(Idempotency {
+        key: key.parse().unwrap(),
+        fingerprint: fingerprint.into(),
+    });
     new
 }
 
 pub(crate) fn wish(new: &NewBooking, verb: Verb) -> Decision {
-    Decision { booking_id: new.booking.booking_id, user: new.booking.user.clone(), verb }
+    Decision {
+        booking_id: new.booking.booking_id,
+        user: new.booking.user.clone(),
+        verb,
+    }
 }
 
 /// Held and confirmed seats of the event's zone of that number.
 pub(crate) async fn counters(store: &SharedStore, event: &Event, zone: usize) -> (u32, u32) {
     let zone_id: ZoneId = event.shows[0].zones[zone].zone_id;
     let counts = store.zone_counts(Some(event.event_id)).await.unwrap();
-    let zone = counts.iter().find(|count| count.zone_id == zone_id).unwrap();
+    let zone = counts
+        .iter()
+        .find(|count| count.zone_id == zone_id)
+        .unwrap();
     (zone.held, zone.confirmed)
 }
 
@@ -101,6 +127,13 @@ pub(crate) async fn status(store: &SharedStore, booking: BookingId) -> Status {
 
 /// Every message that waits, as "status of booking" counts.
 pub(crate) async fn messages(store: &SharedStore) -> Vec<String> {
-    let parcels = store.lease_parcels(Uuid::new_v4(), NOW, NOW, 100_000).await.unwrap();
-    parcels.into_iter().flat_map(|parcel| parcel.messages).map(|message| message.message_id).collect()
+    let parcels = store
+        .lease_parcels(Uuid::new_v4(), NOW, NOW, 100_000)
+        .await
+        .unwrap();
+    parcels
+        .into_iter()
+        .flat_map(|parcel| parcel.messages)
+        .map(|message| message.message_id)
+        .collect()
 }

@@ -7,11 +7,16 @@ use booking::{
 };
 use futures_util::future::join_all;
 
-use super::fixtures::{NOW, counters, event as drafted, later, operator, reservation, stored_event, wish, with_key};
+use super::fixtures::{
+    NOW, counters, event as drafted, later, operator, reservation, stored_event, wish, with_key,
+};
 
 /// An event in which a user may have `limit` seats.
 async fn limited(store: &SharedStore, limit: u32) -> Event {
-    let event = Event { max_seats_per_user: limit, ..drafted(&[500, 500]) };
+    let event = Event {
+        max_seats_per_user: limit,
+        ..drafted(&[500, 500])
+    };
     store.create_event(&event, &operator(NOW)).await.unwrap();
     event
 }
@@ -19,7 +24,10 @@ async fn limited(store: &SharedStore, limit: u32) -> Event {
 pub(crate) async fn nobody_gets_more_than_the_limit(store: SharedStore) {
     let event = limited(&store, 10).await;
     let first = reservation(&event, 0, "ann", 5);
-    assert_eq!(store.insert(std::slice::from_ref(&first)).await.unwrap(), [Inserted::Stored]);
+    assert_eq!(
+        store.insert(std::slice::from_ref(&first)).await.unwrap(),
+        [Inserted::Stored]
+    );
     let batch = [
         reservation(&event, 0, "bob", 10),
         reservation(&event, 1, "ann", 6),
@@ -27,26 +35,72 @@ pub(crate) async fn nobody_gets_more_than_the_limit(store: SharedStore) {
         first.clone(),
     ];
     let answers = store.insert(&batch).await.unwrap();
-    assert_eq!(answers, [Inserted::Stored, Inserted::OverLimit(5), Inserted::Stored, Inserted::Duplicate]);
-    let rest = [reservation(&event, 1, "ann", 5), reservation(&event, 0, "bob", 1)];
-    assert_eq!(store.insert(&rest).await.unwrap(), [Inserted::Stored, Inserted::OverLimit(0)]);
-    assert_eq!((counters(&store, &event, 0).await.0, counters(&store, &event, 1).await.0), (15, 7));
+    assert_eq!(
+        answers,
+        [
+            Inserted::Stored,
+            Inserted::OverLimit(5),
+            Inserted::Stored,
+            Inserted::Duplicate
+        ]
+    );
+    let rest = [
+        reservation(&event, 1, "ann", 5),
+        reservation(&event, 0, "bob", 1),
+    ];
+    assert_eq!(
+        store.insert(&rest).await.unwrap(),
+        [Inserted::Stored, Inserted::OverLimit(0)]
+    );
+    assert_eq!(
+        (
+            counters(&store, &event, 0).await.0,
+            counters(&store, &event, 1).await.0
+        ),
+        (15, 7)
+    );
     let other = stored_event(&store, &[20]).await;
-    assert_eq!(store.insert(&[reservation(&other, 0, "ann", 9)]).await.unwrap(), [Inserted::Stored], "of each event");
+    assert_eq!(
+        store
+            .insert(&[reservation(&other, 0, "ann", 9)])
+            .await
+            .unwrap(),
+        [Inserted::Stored],
+        "of each event"
+    );
     let small = limited(&store, 4).await;
-    let answers = store.insert(&[reservation(&small, 0, "dan", 5), reservation(&small, 0, "eve", 4)]).await.unwrap();
-    assert_eq!(answers, [Inserted::OverLimit(4), Inserted::Stored], "the first booking as well");
+    let answers = store
+        .insert(&[
+            reservation(&small, 0, "dan", 5),
+            reservation(&small, 0, "eve", 4),
+        ])
+        .await
+        .unwrap();
+    assert_eq!(
+        answers,
+        [Inserted::OverLimit(4), Inserted::Stored],
+        "the first booking as well"
+    );
 }
 
 pub(crate) async fn what_is_asked_again_is_found_at_the_limit(store: SharedStore) {
     let event = limited(&store, 4).await;
     let made = with_key(reservation(&event, 0, "ann", 4), "k", "f");
-    assert_eq!(store.insert(std::slice::from_ref(&made)).await.unwrap(), [Inserted::Stored]);
-    let same_pass = NewBooking { booking: reservation(&event, 0, "ann", 4).booking, ..made.clone() };
+    assert_eq!(
+        store.insert(std::slice::from_ref(&made)).await.unwrap(),
+        [Inserted::Stored]
+    );
+    let same_pass = NewBooking {
+        booking: reservation(&event, 0, "ann", 4).booking,
+        ..made.clone()
+    };
     let same_key = with_key(reservation(&event, 0, "ann", 4), "k", "f");
     for again in [&same_pass, &same_key] {
         for _ in 0..3 {
-            assert_eq!(store.insert(std::slice::from_ref(again)).await.unwrap(), [Inserted::Duplicate]);
+            assert_eq!(
+                store.insert(std::slice::from_ref(again)).await.unwrap(),
+                [Inserted::Duplicate]
+            );
         }
     }
     assert_eq!(counters(&store, &event, 0).await, (4, 0));
@@ -57,20 +111,47 @@ pub(crate) async fn what_is_given_back_may_be_had_again(store: SharedStore) {
     for round in 0..5 {
         let made = reservation(&event, round % 2, "ann", 3);
         let too_much = reservation(&event, 0, "ann", 2);
-        assert_eq!(store.insert(std::slice::from_ref(&made)).await.unwrap(), [Inserted::Stored], "{round}");
-        assert_eq!(store.insert(std::slice::from_ref(&too_much)).await.unwrap(), [Inserted::OverLimit(1)]);
+        assert_eq!(
+            store.insert(std::slice::from_ref(&made)).await.unwrap(),
+            [Inserted::Stored],
+            "{round}"
+        );
+        assert_eq!(
+            store.insert(std::slice::from_ref(&too_much)).await.unwrap(),
+            [Inserted::OverLimit(1)]
+        );
         match round % 2 {
-            0 => drop(store.decide(&[wish(&made, Verb::Cancel)], Given(NOW)).await.unwrap()),
-            _ => assert_eq!(store.expire_due(Given(later(600)), 10).await.unwrap().len(), 1),
+            0 => drop(
+                store
+                    .decide(&[wish(&made, Verb::Cancel)], Given(NOW))
+                    .await
+                    .unwrap(),
+            ),
+            _ => assert_eq!(
+                store.expire_due(Given(later(600)), 10).await.unwrap().len(),
+                1
+            ),
         }
     }
     let kept = reservation(&event, 0, "ann", 3);
     store.insert(std::slice::from_ref(&kept)).await.unwrap();
-    store.decide(&[wish(&kept, Verb::Confirm)], Given(NOW)).await.unwrap();
-    let answers = store.insert(&[reservation(&event, 0, "ann", 2)]).await.unwrap();
+    store
+        .decide(&[wish(&kept, Verb::Confirm)], Given(NOW))
+        .await
+        .unwrap();
+    let answers = store
+        .insert(&[reservation(&event, 0, "ann", 2)])
+        .await
+        .unwrap();
     assert_eq!(answers, [Inserted::OverLimit(1)], "what is bought stays");
     store.reset().await.unwrap();
-    assert_eq!(store.insert(&[reservation(&event, 0, "ann", 4)]).await.unwrap(), [Inserted::Stored]);
+    assert_eq!(
+        store
+            .insert(&[reservation(&event, 0, "ann", 4)])
+            .await
+            .unwrap(),
+        [Inserted::Stored]
+    );
 }
 
 /// Batches of several instances that want seats for the same users at once, in another order each, while some are given back.
@@ -80,7 +161,14 @@ pub(crate) async fn a_crowd_of_batches_keeps_every_limit(store: SharedStore) {
     let batch = |number: usize| -> Vec<NewBooking> {
         let user = |row: usize| (row * (1 + 2 * (number % 3)) + number) % USERS;
         (0..USERS)
-            .map(|row| reservation(&event, row % 2, &format!("u{}", user(row)), 1 + (number % 3) as u32))
+            .map(|row| {
+                reservation(
+                    &event,
+                    row % 2,
+                    &format!("u{}", user(row)),
+                    1 + (number % 3) as u32,
+                )
+            })
             .collect()
     };
     let batches: Vec<_> = (0..24).map(batch).collect();
@@ -88,9 +176,16 @@ pub(crate) async fn a_crowd_of_batches_keeps_every_limit(store: SharedStore) {
         let store = &store;
         async move {
             let answers = store.insert(batch).await.unwrap();
-            let stored = batch.iter().zip(answers).filter(|(_, answer)| *answer == Inserted::Stored);
+            let stored = batch
+                .iter()
+                .zip(answers)
+                .filter(|(_, answer)| *answer == Inserted::Stored);
             let stored: Vec<_> = stored.map(|(new, _)| new.clone()).collect();
-            let given_back: Vec<_> = stored.iter().step_by(2).map(|new| wish(new, Verb::Cancel)).collect();
+            let given_back: Vec<_> = stored
+                .iter()
+                .step_by(2)
+                .map(|new| wish(new, Verb::Cancel))
+                .collect();
             if number % 2 == 0 && !given_back.is_empty() {
                 store.decide(&given_back, Given(NOW)).await.unwrap();
             }
@@ -100,14 +195,29 @@ pub(crate) async fn a_crowd_of_batches_keeps_every_limit(store: SharedStore) {
     .await;
     assert!(stored.iter().flatten().count() > USERS);
     let snapshot = store.snapshot(event.event_id).await.unwrap();
-    assert!(snapshot.users.iter().all(|(_, seats)| *seats <= 6), "{:?}", snapshot.users);
+    assert!(
+        snapshot.users.iter().all(|(_, seats)| *seats <= 6),
+        "{:?}",
+        snapshot.users
+    );
     for user in 0..USERS {
-        let has = snapshot.users.iter().find(|(name, _)| name.to_string() == format!("u{user}"));
+        let has = snapshot
+            .users
+            .iter()
+            .find(|(name, _)| name.to_string() == format!("u{user}"));
         let room = 6 - has.map_or(0, |(_, seats)| *seats);
-        let fill: Vec<_> = (0..room).map(|_| reservation(&event, 0, &format!("u{user}"), 1)).collect();
+        let fill: Vec<_> = (0..room)
+            .map(|_| reservation(&event, 0, &format!("u{user}"), 1))
+            .collect();
         let answers = store.insert(&fill).await.unwrap();
-        assert!(answers.iter().all(|answer| *answer == Inserted::Stored), "{room} more: {answers:?}");
-        let more = store.insert(&[reservation(&event, 0, &format!("u{user}"), 1)]).await.unwrap();
+        assert!(
+            answers.iter().all(|answer| *answer == Inserted::Stored),
+            "{room} more: {answers:?}"
+        );
+        let more = store
+            .insert(&[reservation(&event, 0, &format!("u{user}"), 1)])
+            .await
+            .unwrap();
         assert_eq!(more, [Inserted::OverLimit(0)]);
     }
 }

@@ -11,7 +11,11 @@ use waitingroom::clock::Timestamp;
 use super::fixtures::{NOW, later, reservation, stored_event, wish};
 
 async fn found(store: &SharedStore, new: &NewBooking) -> Booking {
-    store.booking(new.booking.booking_id).await.unwrap().unwrap()
+    store
+        .booking(new.booking.booking_id)
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn all_given_back(store: &SharedStore, from: Timestamp, to: Timestamp) -> u64 {
@@ -39,14 +43,28 @@ pub(crate) async fn a_gap_is_owed_until_it_is_given_back(store: SharedStore) {
     store.insert(std::slice::from_ref(&held)).await.unwrap();
     assert_eq!(store.beat().await.unwrap(), None);
     tokio::time::sleep(Duration::from_millis(3_300)).await;
-    let outage = store.beat().await.unwrap().expect("nobody wrote for more than three seconds");
+    let outage = store
+        .beat()
+        .await
+        .unwrap()
+        .expect("nobody wrote for more than three seconds");
     assert!(outage.to.since(outage.from) > Duration::from_secs(3));
-    assert_eq!(store.beat().await.unwrap(), Some(outage), "also by whoever comes next");
+    assert_eq!(
+        store.beat().await.unwrap(),
+        Some(outage),
+        "also by whoever comes next"
+    );
     assert_eq!(all_given_back(&store, outage.from, outage.to).await, 1);
     assert_eq!(store.beat().await.unwrap(), None);
     let ends = found(&store, &held).await.expires_at;
-    assert!(ends > outage.to && ends <= held.booking.expires_at.plus(outage.to.since(outage.from)), "{ends}");
-    assert_eq!(store.expire_due(Given(outage.to), 10).await.unwrap().len(), 0);
+    assert!(
+        ends > outage.to && ends <= held.booking.expires_at.plus(outage.to.since(outage.from)),
+        "{ends}"
+    );
+    assert_eq!(
+        store.expire_due(Given(outage.to), 10).await.unwrap().len(),
+        0
+    );
 }
 
 pub(crate) async fn holds_get_back_what_they_had_to_bear(store: SharedStore) {
@@ -56,13 +74,30 @@ pub(crate) async fn holds_get_back_what_they_had_to_bear(store: SharedStore) {
         (new.booking.created_at, new.booking.expires_at) = (later(created), later(ends));
         new
     };
-    let (through, ended, during) = (hold("through", 0, 70), hold("ended", 0, 50), hold("during", 60, 120));
+    let (through, ended, during) = (
+        hold("through", 0, 70),
+        hold("ended", 0, 50),
+        hold("during", 60, 120),
+    );
     let (within, bought) = (hold("within", 0, 55), hold("bought", 0, 600));
-    let made = [through.clone(), ended.clone(), during.clone(), within.clone(), bought.clone()];
+    let made = [
+        through.clone(),
+        ended.clone(),
+        during.clone(),
+        within.clone(),
+        bought.clone(),
+    ];
     store.insert(&made).await.unwrap();
-    store.decide(&[wish(&bought, Verb::Confirm)], Given(NOW)).await.unwrap();
+    store
+        .decide(&[wish(&bought, Verb::Confirm)], Given(NOW))
+        .await
+        .unwrap();
     assert_eq!(all_given_back(&store, later(50), later(80)).await, 3);
-    assert_eq!(all_given_back(&store, later(50), later(80)).await, 0, "once");
+    assert_eq!(
+        all_given_back(&store, later(50), later(80)).await,
+        0,
+        "once"
+    );
     let ends = |new: NewBooking| {
         let store = store.clone();
         async move { found(&store, &new).await.expires_at }
@@ -79,18 +114,34 @@ pub(crate) async fn holds_get_back_what_they_had_to_bear(store: SharedStore) {
     assert_eq!(all_given_back(&store, later(91), later(2_000)).await, 3);
     assert_eq!(ends(through.clone()).await, later(70 + 600));
     assert_eq!(all_given_back(&store, later(2_000), later(3_000)).await, 0);
-    let confirmed = store.decide(&[wish(&through, Verb::Confirm)], Given(later(669))).await.unwrap();
-    assert!(matches!(confirmed.as_slice(), [booking::store::Ruling::Changed(_)]), "{confirmed:?}");
+    let confirmed = store
+        .decide(&[wish(&through, Verb::Confirm)], Given(later(669)))
+        .await
+        .unwrap();
+    assert!(
+        matches!(confirmed.as_slice(), [booking::store::Ruling::Changed(_)]),
+        "{confirmed:?}"
+    );
 }
 
 pub(crate) async fn several_instances_give_back_once(store: SharedStore) {
     let event = stored_event(&store, &[20_000]).await;
-    let made: Vec<_> = (0..6_000).map(|user| reservation(&event, 0, &format!("u{user}"), 1)).collect();
+    let made: Vec<_> = (0..6_000)
+        .map(|user| reservation(&event, 0, &format!("u{user}"), 1))
+        .collect();
     for batch in made.chunks(100) {
         store.insert(batch).await.unwrap();
     }
-    let many = futures_util::future::join_all((0..3).map(|_| all_given_back(&store, later(10), later(40)))).await;
+    let many = futures_util::future::join_all(
+        (0..3).map(|_| all_given_back(&store, later(10), later(40))),
+    )
+    .await;
     assert_eq!(many.iter().sum::<u64>(), 6_000, "{many:?}");
     let snapshot = store.snapshot(event.event_id).await.unwrap();
-    assert!(snapshot.holds.iter().all(|hold| hold.expires_at == later(630)));
+    assert!(
+        snapshot
+            .holds
+            .iter()
+            .all(|hold| hold.expires_at == later(630))
+    );
 }

@@ -18,7 +18,9 @@ fn relay(store: &SharedStore, bus: &Arc<LocalBus>) -> Relay {
 
 async fn reserve(store: &SharedStore, count: usize) {
     let event = stored_event(store, &[count as u32]).await;
-    let made: Vec<_> = (0..count).map(|number| reservation(&event, 0, &format!("u{number}"), 1)).collect();
+    let made: Vec<_> = (0..count)
+        .map(|number| reservation(&event, 0, &format!("u{number}"), 1))
+        .collect();
     for some in made.chunks(7) {
         store.insert(some).await.unwrap();
     }
@@ -48,11 +50,22 @@ pub(crate) async fn two_relays_publish_each_message_once(store: SharedStore) {
 pub(crate) async fn a_dead_relays_messages_are_taken_over(store: SharedStore) {
     reserve(&store, 3).await;
     let dead = Uuid::new_v4();
-    assert_eq!(store.lease_parcels(dead, NOW, later(30), 10).await.unwrap()[0].messages.len(), 3);
+    assert_eq!(
+        store.lease_parcels(dead, NOW, later(30), 10).await.unwrap()[0]
+            .messages
+            .len(),
+        3
+    );
     let bus = Arc::new(LocalBus::default());
     let alive = relay(&store, &bus);
     assert_eq!(alive.step(later(29)).await.unwrap(), Relayed::default());
-    assert_eq!(alive.step(later(30)).await.unwrap(), Relayed { published: 3, ..Relayed::default() });
+    assert_eq!(
+        alive.step(later(30)).await.unwrap(),
+        Relayed {
+            published: 3,
+            ..Relayed::default()
+        }
+    );
     store.remove_parcels(&[1]).await.unwrap(); // back from the dead: it is gone already
 }
 
@@ -62,7 +75,13 @@ struct Moody;
 #[async_trait]
 impl Bus for Moody {
     async fn publish(&self, messages: &[Message]) -> Vec<Result<(), BusError>> {
-        let answer = |number: usize| if number.is_multiple_of(2) { Ok(()) } else { Err(BusError("no".into())) };
+        let answer = |number: usize| {
+            if number.is_multiple_of(2) {
+                Ok(())
+            } else {
+                Err(BusError("no".into()))
+            }
+        };
         (0..messages.len()).map(answer).collect()
     }
 }
@@ -70,22 +89,49 @@ impl Bus for Moody {
 pub(crate) async fn what_the_bus_refuses_stays(store: SharedStore) {
     reserve(&store, 4).await;
     let relay = Relay::new(store.clone(), Arc::new(Moody), "test".into());
-    assert_eq!(relay.step(NOW).await.unwrap(), Relayed { published: 2, failed: 2, was_full: false });
+    assert_eq!(
+        relay.step(NOW).await.unwrap(),
+        Relayed {
+            published: 2,
+            failed: 2,
+            was_full: false
+        }
+    );
     assert_eq!(store.backlog().await.unwrap(), (2, Some(NOW)));
     // A relay need not wait for its own lease.
     let soon = NOW.plus(Duration::from_millis(100));
-    assert_eq!(relay.step(soon).await.unwrap(), Relayed { published: 1, failed: 1, was_full: false });
+    assert_eq!(
+        relay.step(soon).await.unwrap(),
+        Relayed {
+            published: 1,
+            failed: 1,
+            was_full: false
+        }
+    );
 }
 
 pub(crate) async fn messages_tell_the_booking(store: SharedStore) {
     let event = stored_event(&store, &[5]).await;
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
-    store.decide(&[wish(&new, Verb::Confirm)], Given(later(3))).await.unwrap();
-    let rows = store.lease_parcels(Uuid::new_v4(), later(3), later(9), 10).await.unwrap();
+    store
+        .decide(&[wish(&new, Verb::Confirm)], Given(later(3)))
+        .await
+        .unwrap();
+    let rows = store
+        .lease_parcels(Uuid::new_v4(), later(3), later(9), 10)
+        .await
+        .unwrap();
     let id = new.booking.booking_id;
-    let told: Vec<_> =
-        rows.iter().map(|row| (row.messages[0].message_id.as_str(), row.messages[0].topic.as_str())).collect();
+    let told: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (
+                row.messages[0].message_id.as_str(),
+                row.messages[0].topic.as_str(),
+            )
+        })
+        .collect();
     assert_eq!(
         told,
         [
@@ -103,25 +149,44 @@ pub(crate) async fn messages_tell_the_booking(store: SharedStore) {
 /// Whoever writes them, a statement or this crate: to the letter.
 pub(crate) async fn messages_are_those_of_the_bookings(store: SharedStore) {
     let event = stored_event(&store, &[9]).await;
-    let made: Vec<_> = [("a\"b\\c", 0), ("d€ö|e@f.example", 7), ("\u{1f3ab}", 120), ("gus", 345)]
-        .map(|(user, millis)| {
-            let mut new = reservation(&event, 0, user, 2);
-            new.booking.created_at = NOW.plus(Duration::from_millis(millis));
-            new.booking.expires_at = later(600).plus(Duration::from_millis(millis));
-            new
-        })
-        .into();
+    let made: Vec<_> = [
+        ("a\"b\\c", 0),
+        ("d€ö|e@f.example", 7),
+        ("\u{1f3ab}", 120),
+        ("gus", 345),
+    ]
+    .map(|(user, millis)| {
+        let mut new = reservation(&event, 0, user, 2);
+        new.booking.created_at = NOW.plus(Duration::from_millis(millis));
+        new.booking.expires_at = later(600).plus(Duration::from_millis(millis));
+        new
+    })
+    .into();
     store.insert(&made).await.unwrap();
     let moment = later(3).plus(Duration::from_millis(40));
-    let wishes = [wish(&made[0], Verb::Confirm), wish(&made[1], Verb::Cancel), wish(&made[2], Verb::Confirm)];
+    let wishes = [
+        wish(&made[0], Verb::Confirm),
+        wish(&made[1], Verb::Cancel),
+        wish(&made[2], Verb::Confirm),
+    ];
     store.decide(&wishes, Given(moment)).await.unwrap();
     store.expire_due(Given(later(900)), 10).await.unwrap();
-    let parcels = store.lease_parcels(Uuid::new_v4(), NOW, NOW, 10).await.unwrap();
-    let told: HashMap<_, _> =
-        parcels.into_iter().flat_map(|parcel| parcel.messages).map(|told| (told.message_id.clone(), told)).collect();
+    let parcels = store
+        .lease_parcels(Uuid::new_v4(), NOW, NOW, 10)
+        .await
+        .unwrap();
+    let told: HashMap<_, _> = parcels
+        .into_iter()
+        .flat_map(|parcel| parcel.messages)
+        .map(|told| (told.message_id.clone(), told))
+        .collect();
     assert_eq!(told.len(), 8, "the beginning and the end of each");
     for new in &made {
-        let booking = store.booking(new.booking.booking_id).await.unwrap().unwrap();
+        let booking = store
+            .booking(new.booking.booking_id)
+            .await
+            .unwrap()
+            .unwrap();
         for message in [new.booking.message(), booking.message()] {
             assert_eq!(told.get(&message.message_id), Some(&message));
         }

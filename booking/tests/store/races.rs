@@ -13,7 +13,9 @@ use super::fixtures::{NOW, counters, later, messages, reservation, status, store
 pub(crate) async fn seats_are_never_oversold(store: SharedStore) {
     let event = stored_event(&store, &[50, 30]).await;
     let batch = |number: usize| -> Vec<NewBooking> {
-        (0..10).map(|row| reservation(&event, row % 2, &format!("u{number}-{row}"), 1)).collect()
+        (0..10)
+            .map(|row| reservation(&event, row % 2, &format!("u{number}-{row}"), 1))
+            .collect()
     };
     let batches: Vec<_> = (0..20).map(batch).collect();
     let answers = join_all(batches.iter().map(|batch| store.insert(batch))).await;
@@ -32,40 +34,70 @@ pub(crate) async fn seats_are_never_oversold(store: SharedStore) {
 
 pub(crate) async fn confirm_against_expiry_has_one_winner(store: SharedStore) {
     let event = stored_event(&store, &[200]).await;
-    let made: Vec<_> = (0..100).map(|number| reservation(&event, 0, &format!("u{number}"), 2)).collect();
+    let made: Vec<_> = (0..100)
+        .map(|number| reservation(&event, 0, &format!("u{number}"), 2))
+        .collect();
     store.insert(&made).await.unwrap();
     // One instance's clock is a second behind the other's.
-    let wishes: Vec<_> = made.iter().map(|new| vec![wish(new, Verb::Confirm)]).collect();
-    let confirms = join_all(wishes.iter().map(|batch| store.decide(batch, Given(later(599)))));
+    let wishes: Vec<_> = made
+        .iter()
+        .map(|new| vec![wish(new, Verb::Confirm)])
+        .collect();
+    let confirms = join_all(
+        wishes
+            .iter()
+            .map(|batch| store.decide(batch, Given(later(599)))),
+    );
     let expiries = join_all((0..10).map(|_| store.expire_due(Given(later(600)), 20)));
     let (confirms, expiries) = futures_util::future::join(confirms, expiries).await;
     let confirmed: HashSet<_> = confirms
         .into_iter()
         .flat_map(|rulings| rulings.unwrap())
-        .filter_map(|ruling| if let Ruling::Changed(booking) = ruling { Some(booking.booking_id) } else { None })
+        .filter_map(|ruling| {
+            if let Ruling::Changed(booking) = ruling {
+                Some(booking.booking_id)
+            } else {
+                None
+            }
+        })
         .collect();
-    let expired: HashSet<_> =
-        expiries.into_iter().flat_map(|expired| expired.unwrap()).map(|booking| booking.booking_id).collect();
+    let expired: HashSet<_> = expiries
+        .into_iter()
+        .flat_map(|expired| expired.unwrap())
+        .map(|booking| booking.booking_id)
+        .collect();
     assert!(confirmed.is_disjoint(&expired));
     assert_eq!(confirmed.len() + expired.len(), 100);
     for id in &confirmed {
         assert_eq!(status(&store, *id).await, Status::Confirmed);
     }
-    assert_eq!(counters(&store, &event, 0).await, (0, 2 * confirmed.len() as u32));
+    assert_eq!(
+        counters(&store, &event, 0).await,
+        (0, 2 * confirmed.len() as u32)
+    );
     assert_eq!(messages(&store).await.len(), 200);
 }
 
 pub(crate) async fn confirm_against_cancel_has_one_winner(store: SharedStore) {
     let event = stored_event(&store, &[100]).await;
-    let made: Vec<_> = (0..50).map(|number| reservation(&event, 0, &format!("u{number}"), 2)).collect();
+    let made: Vec<_> = (0..50)
+        .map(|number| reservation(&event, 0, &format!("u{number}"), 2))
+        .collect();
     store.insert(&made).await.unwrap();
-    let wishes: Vec<_> =
-        made.iter().flat_map(|new| [Verb::Confirm, Verb::Cancel].map(|verb| vec![wish(new, verb)])).collect();
+    let wishes: Vec<_> = made
+        .iter()
+        .flat_map(|new| [Verb::Confirm, Verb::Cancel].map(|verb| vec![wish(new, verb)]))
+        .collect();
     let rulings = join_all(wishes.iter().map(|batch| store.decide(batch, Given(NOW)))).await;
-    let changed: Vec<_> =
-        rulings.into_iter().map(|rulings| matches!(rulings.unwrap()[0], Ruling::Changed(_))).collect();
+    let changed: Vec<_> = rulings
+        .into_iter()
+        .map(|rulings| matches!(rulings.unwrap()[0], Ruling::Changed(_)))
+        .collect();
     for pair in changed.chunks(2) {
-        assert!(pair[0] != pair[1], "exactly one of confirm and cancel must win");
+        assert!(
+            pair[0] != pair[1],
+            "exactly one of confirm and cancel must win"
+        );
     }
     let confirmed = changed.chunks(2).filter(|pair| pair[0]).count() as u32;
     assert_eq!(counters(&store, &event, 0).await, (0, 2 * confirmed));
@@ -73,7 +105,9 @@ pub(crate) async fn confirm_against_cancel_has_one_winner(store: SharedStore) {
 
 pub(crate) async fn expiry_by_many_instances_expires_each_once(store: SharedStore) {
     let event = stored_event(&store, &[200]).await;
-    let made: Vec<_> = (0..150).map(|number| reservation(&event, 0, &format!("u{number}"), 1)).collect();
+    let made: Vec<_> = (0..150)
+        .map(|number| reservation(&event, 0, &format!("u{number}"), 1))
+        .collect();
     store.insert(&made).await.unwrap();
     let mut expired = Vec::new();
     while expired.len() < 150 {
@@ -89,7 +123,9 @@ pub(crate) async fn expiry_by_many_instances_expires_each_once(store: SharedStor
 /// Batches that touch the same zones, passes and bookings in opposite orders.
 pub(crate) async fn crossing_batches_do_not_lock_each_other_out(store: SharedStore) {
     let event = stored_event(&store, &[1_000, 1_000]).await;
-    let there: Vec<_> = (0..40).map(|number| reservation(&event, number % 2, &format!("u{number}"), 1)).collect();
+    let there: Vec<_> = (0..40)
+        .map(|number| reservation(&event, number % 2, &format!("u{number}"), 1))
+        .collect();
     let mut back: Vec<_> = (0..40)
         .map(|number| NewBooking {
             pass_id: there[number].pass_id.clone(),
@@ -97,15 +133,33 @@ pub(crate) async fn crossing_batches_do_not_lock_each_other_out(store: SharedSto
         })
         .collect();
     back.reverse();
-    let (first, second) = futures_util::future::join(store.insert(&there), store.insert(&back)).await;
-    let stored = [first.unwrap(), second.unwrap()].concat().iter().filter(|a| **a == Inserted::Stored).count();
-    assert_eq!(stored, 40);
-    let wishes: Vec<_> = there.iter().chain(&back).map(|new| wish(new, Verb::Confirm)).collect();
-    let reversed: Vec<_> = wishes.iter().rev().cloned().collect();
     let (first, second) =
-        futures_util::future::join(store.decide(&wishes, Given(NOW)), store.decide(&reversed, Given(NOW))).await;
+        futures_util::future::join(store.insert(&there), store.insert(&back)).await;
+    let stored = [first.unwrap(), second.unwrap()]
+        .concat()
+        .iter()
+        .filter(|a| **a == Inserted::Stored)
+        .count();
+    assert_eq!(stored, 40);
+    let wishes: Vec<_> = there
+        .iter()
+        .chain(&back)
+        .map(|new| wish(new, Verb::Confirm))
+        .collect();
+    let reversed: Vec<_> = wishes.iter().rev().cloned().collect();
+    let (first, second) = futures_util::future::join(
+        store.decide(&wishes, Given(NOW)),
+        store.decide(&reversed, Given(NOW)),
+    )
+    .await;
     let rulings = [first.unwrap(), second.unwrap()].concat();
-    assert_eq!(rulings.iter().filter(|ruling| matches!(ruling, Ruling::Changed(_))).count(), 40);
+    assert_eq!(
+        rulings
+            .iter()
+            .filter(|ruling| matches!(ruling, Ruling::Changed(_)))
+            .count(),
+        40
+    );
 }
 
 /// Everything at once, in an order that nobody knows; then the books are checked.
@@ -113,7 +167,12 @@ pub(crate) async fn counters_agree_with_bookings_after_anything(store: SharedSto
     let event = stored_event(&store, &[60, 20]).await;
     let made: Vec<_> = (0..120u32)
         .map(|number| {
-            let mut new = reservation(&event, (number % 2) as usize, &format!("u{}", number % 5), 1 + number % 3);
+            let mut new = reservation(
+                &event,
+                (number % 2) as usize,
+                &format!("u{}", number % 5),
+                1 + number % 3,
+            );
             new.booking.expires_at = later(u64::from(number % 7) * 100);
             new
         })
@@ -125,26 +184,48 @@ pub(crate) async fn counters_agree_with_bookings_after_anything(store: SharedSto
             store.insert(batch).await.unwrap();
             let wishes: Vec<_> = batch
                 .iter()
-                .zip([Verb::Confirm, Verb::Cancel, Verb::Confirm].into_iter().cycle())
+                .zip(
+                    [Verb::Confirm, Verb::Cancel, Verb::Confirm]
+                        .into_iter()
+                        .cycle(),
+                )
                 .map(|(new, verb)| wish(new, verb))
                 .collect();
-            store.decide(&wishes[..5], Given(later(50 * number as u64))).await.unwrap();
-            store.expire_due(Given(later(40 * number as u64)), 7).await.unwrap();
-            store.decide(&wishes[3..], Given(later(50 * number as u64))).await.unwrap();
+            store
+                .decide(&wishes[..5], Given(later(50 * number as u64)))
+                .await
+                .unwrap();
+            store
+                .expire_due(Given(later(40 * number as u64)), 7)
+                .await
+                .unwrap();
+            store
+                .decide(&wishes[3..], Given(later(50 * number as u64)))
+                .await
+                .unwrap();
         }
     };
     join_all((0..12).map(act)).await;
     let mut told = 0;
     for zone in 0..2 {
         let mut expected = (0, 0);
-        for new in made.iter().filter(|new| new.booking.zone_id == event.shows[0].zones[zone].zone_id) {
-            let Some(booking) = store.booking(new.booking.booking_id).await.unwrap() else { continue };
+        for new in made
+            .iter()
+            .filter(|new| new.booking.zone_id == event.shows[0].zones[zone].zone_id)
+        {
+            let Some(booking) = store.booking(new.booking.booking_id).await.unwrap() else {
+                continue;
+            };
             match booking.status {
                 Status::Reserved => expected.0 += booking.quantity,
                 Status::Confirmed => expected.1 += booking.quantity,
                 Status::Cancelled | Status::Expired => {}
             }
-            told += if booking.status == Status::Reserved { 1 } else { 2 };
+            told += if booking.status == Status::Reserved {
+                1
+            } else {
+                2
+            };
         }
         assert_eq!(counters(&store, &event, zone).await, expected);
     }

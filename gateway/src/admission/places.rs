@@ -46,12 +46,18 @@ struct Counting {
 impl GuestPlaces {
     /// At most this many for each address.
     pub(super) fn new(max: u32) -> Self {
-        Self { max, counted: Mutex::default() }
+        Self {
+            max,
+            counted: Mutex::default(),
+        }
     }
 
     /// Is this place counted already?
     pub(super) fn knows(&self, event: EventId, user: &UserId) -> bool {
-        self.counted.lock().places.contains_key(&(event, user.clone()))
+        self.counted
+            .lock()
+            .places
+            .contains_key(&(event, user.clone()))
     }
 
     /// Counts a place; false where there are too many already. One that is counted stays so.
@@ -96,7 +102,11 @@ impl Counted {
                 }
                 *of_address += 1;
                 *of_network += 1;
-                new.insert(Counting { address, connections: 0, until: lingering() });
+                new.insert(Counting {
+                    address,
+                    connections: 0,
+                    until: lingering(),
+                });
             }
         }
         true
@@ -111,8 +121,12 @@ impl Counted {
 
     fn forget_gone(&mut self, now: Instant) {
         let gone = |counting: &Counting| counting.connections == 0 && counting.until <= now;
-        let names: Vec<Name> =
-            self.places.iter().filter(|(_, counting)| gone(counting)).map(|(name, _)| name.clone()).collect();
+        let names: Vec<Name> = self
+            .places
+            .iter()
+            .filter(|(_, counting)| gone(counting))
+            .map(|(name, _)| name.clone())
+            .collect();
         for name in names {
             self.remove(&name);
         }
@@ -143,7 +157,10 @@ impl Stay {
         if let Some(counting) = places.counted.lock().places.get_mut(&name) {
             counting.connections += 1;
         }
-        Self { places: Arc::clone(places), name }
+        Self {
+            places: Arc::clone(places),
+            name,
+        }
     }
 }
 
@@ -165,7 +182,9 @@ mod tests {
         let places = Arc::new(GuestPlaces::new(2));
         let event = EventId::from(uuid::Uuid::from_u128(1));
         let user = |number: u32| format!("guest-{number}").parse::<UserId>().unwrap();
-        let enter = |number: u32, address: &str| places.enter(event, &user(number), address.parse().unwrap());
+        let enter = |number: u32, address: &str| {
+            places.enter(event, &user(number), address.parse().unwrap())
+        };
         assert!(enter(1, "203.0.113.9") && enter(2, "203.0.113.9") && !enter(3, "203.0.113.9"));
         assert!(enter(1, "203.0.113.9"), "counted once");
         assert!(enter(4, "203.0.113.10"), "another address");
@@ -173,15 +192,25 @@ mod tests {
         tokio::time::advance(POLL_WINDOW).await;
         places.renew(event, &user(2));
         tokio::time::advance(POLL_WINDOW).await;
-        assert!(!enter(3, "203.0.113.9"), "one is followed, one was looked at");
+        assert!(
+            !enter(3, "203.0.113.9"),
+            "one is followed, one was looked at"
+        );
         tokio::time::advance(SLACK).await;
-        assert!(enter(3, "203.0.113.9"), "nobody looks at the other any more");
+        assert!(
+            enter(3, "203.0.113.9"),
+            "nobody looks at the other any more"
+        );
         drop(stay);
         places.leave(event, &user(3));
         tokio::time::advance(POLL_WINDOW + SLACK).await;
         places.forget_gone();
         let counted = places.counted.lock();
-        assert!(counted.places.is_empty() && counted.of_address.is_empty() && counted.of_network.is_empty());
+        assert!(
+            counted.places.is_empty()
+                && counted.of_address.is_empty()
+                && counted.of_network.is_empty()
+        );
     }
 
     #[test]
@@ -190,7 +219,11 @@ mod tests {
         let event = EventId::from(uuid::Uuid::from_u128(1));
         let entered = (0..100).filter(|number: &u32| {
             let user = format!("guest-{number}").parse().unwrap();
-            places.enter(event, &user, format!("2001:db8:1:{number:x}::1").parse().unwrap())
+            places.enter(
+                event,
+                &user,
+                format!("2001:db8:1:{number:x}::1").parse().unwrap(),
+            )
         });
         assert_eq!(entered.count(), 40);
     }

@@ -44,8 +44,15 @@ pub enum Kind {
 }
 
 /// All of them.
-pub const KINDS: [Kind; 7] =
-    [Kind::Rate, Kind::Cap, Kind::Unused, Kind::Waves, Kind::Throttled, Kind::Absent, Kind::Changing];
+pub const KINDS: [Kind; 7] = [
+    Kind::Rate,
+    Kind::Cap,
+    Kind::Unused,
+    Kind::Waves,
+    Kind::Throttled,
+    Kind::Absent,
+    Kind::Changing,
+];
 
 impl Kind {
     /// What is told of it in a table.
@@ -87,12 +94,21 @@ pub struct Score {
 impl Score {
     /// Of these.
     pub fn of(told: &[Told]) -> Self {
-        let mut errors: Vec<_> = told.iter().map(|one| (one.wait - one.truth).abs() / one.truth).collect();
+        let mut errors: Vec<_> = told
+            .iter()
+            .map(|one| (one.wait - one.truth).abs() / one.truth)
+            .collect();
         errors.sort_unstable_by(f64::total_cmp);
-        let within = |one: &&Told| one.range.is_some_and(|(low, high)| (low - 1.0..=high + 1.0).contains(&one.truth));
+        let within = |one: &&Told| {
+            one.range
+                .is_some_and(|(low, high)| (low - 1.0..=high + 1.0).contains(&one.truth))
+        };
         Self {
             samples: told.len(),
-            median_error: errors.get(errors.len() / 2).copied().unwrap_or(f64::INFINITY),
+            median_error: errors
+                .get(errors.len() / 2)
+                .copied()
+                .unwrap_or(f64::INFINITY),
             within_range: told.iter().filter(within).count() as f64 / told.len().max(1) as f64,
         }
     }
@@ -132,18 +148,40 @@ impl Plan {
         };
         match kind {
             Kind::Rate | Kind::Throttled => plan,
-            Kind::Cap => {
-                Self { settings: QueueSettings { max_active: 60, ..settings }, users: 400, ticks: 4_000, ..plan }
-            }
+            Kind::Cap => Self {
+                settings: QueueSettings {
+                    max_active: 60,
+                    ..settings
+                },
+                users: 400,
+                ticks: 4_000,
+                ..plan
+            },
             Kind::Unused => Self {
-                settings: QueueSettings { max_active: 20, pass_ttl_seconds: 15, ..settings },
+                settings: QueueSettings {
+                    max_active: 20,
+                    pass_ttl_seconds: 15,
+                    ..settings
+                },
                 users: 200,
                 use_after: None,
                 ..plan
             },
-            Kind::Waves => Self { users: 300, wave: 400, waves: 4, ..plan },
-            Kind::Absent => Self { absent: 0.4, ..plan },
-            Kind::Changing => Self { ticks: 3_000, users: 1_400, ..plan },
+            Kind::Waves => Self {
+                users: 300,
+                wave: 400,
+                waves: 4,
+                ..plan
+            },
+            Kind::Absent => Self {
+                absent: 0.4,
+                ..plan
+            },
+            Kind::Changing => Self {
+                ticks: 3_000,
+                users: 1_400,
+                ..plan
+            },
         }
     }
 }
@@ -167,8 +205,14 @@ pub fn simulate(kind: Kind, seed: u64) -> Vec<Told> {
         release_from: begin,
         awaited: Vec::new(),
     };
-    let zone = ZoneSeats { zone_id: uuid::Uuid::from_u128(2).into(), available: 1_000_000 };
-    let seats = SeatSnapshot { zones: vec![zone], ..SeatSnapshot::default() };
+    let zone = ZoneSeats {
+        zone_id: uuid::Uuid::from_u128(2).into(),
+        available: 1_000_000,
+    };
+    let seats = SeatSnapshot {
+        zones: vec![zone],
+        ..SeatSnapshot::default()
+    };
     now(engine.open(event, &opening, begin));
     now(engine.load_seats(event, &seats, begin));
 
@@ -182,9 +226,19 @@ pub fn simulate(kind: Kind, seed: u64) -> Vec<Told> {
         now(engine.report_node(event, &node, at));
         if tick.is_multiple_of(plan.wave) && tick / plan.wave < plan.waves {
             for number in 0..plan.users {
-                let user: UserId = format!("u-{tick}-{number}").parse().expect("a user is letters, digits and '-'");
+                let user: UserId = format!("u-{tick}-{number}")
+                    .parse()
+                    .expect("a user is letters, digits and '-'");
                 let presence = Presence::Node(node.clone());
-                now(engine.join(&Join { event_id: event, user: user.clone(), presence, ticket: None }, at));
+                now(engine.join(
+                    &Join {
+                        event_id: event,
+                        user: user.clone(),
+                        presence,
+                        ticket: None,
+                    },
+                    at,
+                ));
                 if random.random_bool(plan.absent) {
                     now(engine.detach(event, &user, &node, at));
                 } else {
@@ -206,7 +260,10 @@ pub fn simulate(kind: Kind, seed: u64) -> Vec<Told> {
             event,
             &format!("b{tick}"),
             1_000,
-            Share { part: share, decided_at: at },
+            Share {
+                part: share,
+                decided_at: at,
+            },
             Scope::Whole,
             at,
         ));
@@ -216,7 +273,9 @@ pub fn simulate(kind: Kind, seed: u64) -> Vec<Told> {
             waiting.retain(|user| *user != granted.user);
             if let Some((least, mean)) = plan.use_after {
                 let after = least - mean * random.random_range(f64::MIN_POSITIVE..1.0_f64).ln();
-                uses.entry(tick + 1 + (after * 10.0) as usize).or_default().push(granted.user.clone());
+                uses.entry(tick + 1 + (after * 10.0) as usize)
+                    .or_default()
+                    .push(granted.user.clone());
             }
             for (wait, range, since) in asked.remove(&granted.user).into_iter().flatten() {
                 let truth = (tick - since) as f64 * TICK.as_secs_f64();
@@ -231,10 +290,18 @@ pub fn simulate(kind: Kind, seed: u64) -> Vec<Told> {
             for _ in 0..ASKED.min(waiting.len()) {
                 let user = &waiting[random.random_range(0..waiting.len())];
                 let presence = Presence::Node(node.clone());
-                let Some(place) = now(engine.resume(event, user, &presence, at)) else { continue };
+                let Some(place) = now(engine.resume(event, user, &presence, at)) else {
+                    continue;
+                };
                 let estimate = pace.estimate(place.position, &settings, 1_000_000, at);
-                let range = estimate.range.map(|range| (f64::from(range.low), f64::from(range.high)));
-                asked.entry(user.clone()).or_default().push((f64::from(estimate.wait_seconds), range, tick));
+                let range = estimate
+                    .range
+                    .map(|range| (f64::from(range.low), f64::from(range.high)));
+                asked.entry(user.clone()).or_default().push((
+                    f64::from(estimate.wait_seconds),
+                    range,
+                    tick,
+                ));
             }
         }
     }
@@ -261,5 +328,7 @@ fn is_before_a_change(tick: usize) -> bool {
 
 /// The engine in memory answers at once.
 fn now<T, E: std::fmt::Debug>(step: impl Future<Output = Result<T, E>>) -> T {
-    step.now_or_never().expect("the engine in memory does not wait").expect("the engine in memory does not fail")
+    step.now_or_never()
+        .expect("the engine in memory does not wait")
+        .expect("the engine in memory does not fail")
 }

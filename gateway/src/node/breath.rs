@@ -56,7 +56,11 @@ mod tests {
         for _ in 0..AT_ONCE {
             breath.draw().await;
         }
-        assert_eq!(rested.elapsed(), Duration::ZERO, "a rest gives no more than that back");
+        assert_eq!(
+            rested.elapsed(),
+            Duration::ZERO,
+            "a rest gives no more than that back"
+        );
         breath.draw().await;
         breath.draw().await;
         assert!(rested.elapsed() > Duration::ZERO);

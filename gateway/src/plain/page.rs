@@ -13,7 +13,11 @@ pub(super) enum Here {
     /// Not in this line.
     Outside,
     /// In it; without a position while the line is being rebuilt.
-    InLine { position: Option<u64>, total: u64, wait: Option<Duration> },
+    InLine {
+        position: Option<u64>,
+        total: u64,
+        wait: Option<Duration>,
+    },
     /// In front, with a pass.
     Turn { left: Duration },
 }
@@ -72,7 +76,13 @@ fn door(words: &Words, event: &EventHead) -> Markup {
     }
 }
 
-fn in_line(words: &Words, event: &EventHead, position: Option<u64>, total: u64, wait: Option<Duration>) -> Markup {
+fn in_line(
+    words: &Words,
+    event: &EventHead,
+    position: Option<u64>,
+    total: u64,
+    wait: Option<Duration>,
+) -> Markup {
     html! {
         section .card .place {
             h2 { (words.in_line) }
@@ -105,7 +115,12 @@ fn turn(words: &Words, event: &EventHead, left: Duration) -> Markup {
 }
 
 pub(super) fn missing(words: &Words) -> Markup {
-    frame(words, words.missing, None, &html! { h1 { (words.missing) } p { a href="/?plain" { (words.events) } } })
+    frame(
+        words,
+        words.missing,
+        None,
+        &html! { h1 { (words.missing) } p { a href="/?plain" { (words.events) } } },
+    )
 }
 
 /// For any browser: the way back leads to the page with script, which knows the plain one.
@@ -115,12 +130,26 @@ pub(super) fn nowhere(words: &Words) -> Markup {
 }
 
 pub(super) fn unavailable(words: &Words) -> Markup {
-    frame(words, words.unavailable, Some(RELOAD), &html! { h1 { (words.unavailable) } })
+    frame(
+        words,
+        words.unavailable,
+        Some(RELOAD),
+        &html! { h1 { (words.unavailable) } },
+    )
 }
 
 pub(super) fn refused(words: &Words, code: Code) -> Markup {
-    let text = if code == Code::QueueClosed { words.closed } else { words.unavailable };
-    frame(words, text, None, &html! { h1 { (text) } p { a href="?plain" { (words.events) } } })
+    let text = if code == Code::QueueClosed {
+        words.closed
+    } else {
+        words.unavailable
+    };
+    frame(
+        words,
+        text,
+        None,
+        &html! { h1 { (text) } p { a href="?plain" { (words.events) } } },
+    )
 }
 
 fn button(event: &EventHead, act: &str, label: &str, look: &str) -> Markup {

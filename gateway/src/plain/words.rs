@@ -104,13 +104,24 @@ const THAI: Words = Words {
 
 /// The first language of `Accept-Language` that is known here; browsers send them best first.
 pub(super) fn words(headers: &HeaderMap) -> &'static Words {
-    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let primary = |tag: &str| tag.trim().split(['-', ';']).next().unwrap_or_default().to_ascii_lowercase();
-    let known = accepted.split(',').find_map(|tag| match primary(tag).as_str() {
-        "th" => Some(&THAI),
-        "en" => Some(&ENGLISH),
-        _ => None,
-    });
+    let accepted = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let primary = |tag: &str| {
+        tag.trim()
+            .split(['-', ';'])
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+    };
+    let known = accepted
+        .split(',')
+        .find_map(|tag| match primary(tag).as_str() {
+            "th" => Some(&THAI),
+            "en" => Some(&ENGLISH),
+            _ => None,
+        });
     known.unwrap_or(&ENGLISH)
 }
 
@@ -129,7 +140,10 @@ mod tests {
             ("", "en"),
             ("TH", "th"),
         ] {
-            let headers = HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, HeaderValue::from_static(accepted))]);
+            let headers = HeaderMap::from_iter([(
+                header::ACCEPT_LANGUAGE,
+                HeaderValue::from_static(accepted),
+            )]);
             assert_eq!(words(&headers).language, language, "{accepted}");
         }
     }

@@ -46,7 +46,11 @@ mod tests {
 
     /// How many of a thousand users at this position are told in each of these ticks.
     fn told(position: u64, ticks: &[i64]) -> Vec<usize> {
-        let due = |last, now| (1..=1_000).filter(|number| is_due(position, *number, at(last), at(now))).count();
+        let due = |last, now| {
+            (1..=1_000)
+                .filter(|number| is_due(position, *number, at(last), at(now)))
+                .count()
+        };
         ticks.windows(2).map(|tick| due(tick[0], tick[1])).collect()
     }
 
@@ -57,29 +61,54 @@ mod tests {
 
     #[test]
     fn everybody_is_told_once_in_a_pause_however_the_ticks_fall() {
-        for (position, pause) in [(51, 500), (500, 500), (501, 2_000), (5_000, 2_000), (5_001, 5_000), (60_000, 5_000)]
-        {
+        for (position, pause) in [
+            (51, 500),
+            (500, 500),
+            (501, 2_000),
+            (5_000, 2_000),
+            (5_001, 5_000),
+            (60_000, 5_000),
+        ] {
             for tick in [100, 103, 1_000] {
-                let mut ticks: Vec<i64> = (0..).map(|at| at * tick).take_while(|at| *at < pause).collect();
+                let mut ticks: Vec<i64> = (0..)
+                    .map(|at| at * tick)
+                    .take_while(|at| *at < pause)
+                    .collect();
                 ticks.push(pause);
-                assert_eq!(told(position, &ticks).iter().sum::<usize>(), 1_000, "{position}, ticks of {tick} ms");
+                assert_eq!(
+                    told(position, &ticks).iter().sum::<usize>(),
+                    1_000,
+                    "{position}, ticks of {tick} ms"
+                );
             }
         }
     }
 
     #[test]
     fn only_a_fast_line_reaches_somebody_before_their_next_message() {
-        let ends =
-            |position: u64, per_second: u64| ends_before_the_next(position, position.div_ceil(per_second) as u32);
+        let ends = |position: u64, per_second: u64| {
+            ends_before_the_next(position, position.div_ceil(per_second) as u32)
+        };
         let positions = [1, 50, 51, 500, 501, 1_000, 5_000, 5_001, 20_000, 60_000];
         assert!(!positions.iter().any(|position| ends(*position, 500)));
         let soon = positions.map(|position| ends(position, 5_000));
-        assert_eq!(soon, [false, false, false, false, true, true, true, true, true, false]);
+        assert_eq!(
+            soon,
+            [
+                false, false, false, false, true, true, true, true, true, false
+            ]
+        );
     }
 
     #[test]
     fn messages_are_spread_over_the_pause() {
         let ticks: Vec<i64> = (0..=50).map(|at| at * 100).collect();
-        assert!(told(9_000, &ticks).iter().all(|told| (10..=30).contains(told)), "{:?}", told(9_000, &ticks));
+        assert!(
+            told(9_000, &ticks)
+                .iter()
+                .all(|told| (10..=30).contains(told)),
+            "{:?}",
+            told(9_000, &ticks)
+        );
     }
 }

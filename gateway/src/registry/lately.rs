@@ -29,7 +29,12 @@ pub(crate) struct Seen {
 impl Seen {
     /// What a client says of itself, who is here.
     pub(crate) fn by_client((epoch, number): (Epoch, u64), told: u32) -> Self {
-        Self { epoch, number, told: told.into(), absent_from: Timestamp::default() }
+        Self {
+            epoch,
+            number,
+            told: told.into(),
+            absent_from: Timestamp::default(),
+        }
     }
 
     /// After a loss of the line, it is as good as the one that their client has not kept.
@@ -58,15 +63,28 @@ struct Generations {
 
 impl Lately {
     /// The user was told this place, and is here until `absent_from`.
-    pub(super) fn note(&self, event: EventId, user: &UserId, place: &Place, absent_from: Timestamp, now: Timestamp) {
+    pub(super) fn note(
+        &self,
+        event: EventId,
+        user: &UserId,
+        place: &Place,
+        absent_from: Timestamp,
+        now: Timestamp,
+    ) {
         let mut kept = self.0.lock();
         let key = (event, user.clone());
         let before = kept.take(&key).filter(|seen| seen.number == place.number);
         let told = before.map_or(place.position, |seen| seen.told.min(place.position));
-        let seen = Seen { epoch: place.epoch.clone(), number: place.number, told, absent_from };
+        let seen = Seen {
+            epoch: place.epoch.clone(),
+            number: place.number,
+            told,
+            absent_from,
+        };
         kept.make_room(LIMIT / 2, now);
         kept.young.insert(key, seen);
-        metrics::gauge!("stanchion_remembered_users").set((kept.young.len() + kept.old.len()) as f64);
+        metrics::gauge!("stanchion_remembered_users")
+            .set((kept.young.len() + kept.old.len()) as f64);
     }
 
     /// They have asked for their place.
@@ -93,13 +111,20 @@ impl Lately {
     /// Those whose place is in another incarnation of the event's line than this.
     pub(super) fn stranded(&self, event: EventId, epoch: &Epoch) -> Vec<(UserId, Seen)> {
         let kept = self.0.lock();
-        let stranded = kept.all().filter(|((of, _), seen)| *of == event && seen.epoch != *epoch);
-        stranded.map(|((_, user), seen)| (user.clone(), seen.clone())).collect()
+        let stranded = kept
+            .all()
+            .filter(|((of, _), seen)| *of == event && seen.epoch != *epoch);
+        stranded
+            .map(|((_, user), seen)| (user.clone(), seen.clone()))
+            .collect()
     }
 
     /// Is there anybody of that kind?
     pub(super) fn has_stranded(&self, event: EventId, epoch: &Epoch) -> bool {
-        self.0.lock().all().any(|((of, _), seen)| *of == event && seen.epoch != *epoch)
+        self.0
+            .lock()
+            .all()
+            .any(|((of, _), seen)| *of == event && seen.epoch != *epoch)
     }
 }
 
@@ -134,7 +159,16 @@ mod tests {
 
     fn place(number: u64, position: u64) -> Place {
         let epoch = "e1".parse().unwrap();
-        Place { number, epoch, position, total: 9, revision: 0, grant: None, counting: false, told: Told::Nothing }
+        Place {
+            number,
+            epoch,
+            position,
+            total: 9,
+            revision: 0,
+            grant: None,
+            counting: false,
+            told: Told::Nothing,
+        }
     }
 
     #[test]
@@ -143,10 +177,21 @@ mod tests {
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
         for (number, position, told) in [(7, 5, 5), (7, 6, 5), (7, 3, 3), (8, 9, 9)] {
             lately.note(event, &user(1), &place(number, position), at(15), at(0));
-            assert_eq!(lately.find(event, &user(1)).map(|seen| (seen.number, seen.told)), Some((number, told)));
+            assert_eq!(
+                lately
+                    .find(event, &user(1))
+                    .map(|seen| (seen.number, seen.told)),
+                Some((number, told))
+            );
         }
         let (now, later) = ("e1".parse().unwrap(), "e2".parse().unwrap());
-        assert_eq!((lately.stranded(event, &now).len(), lately.stranded(event, &later).len()), (0, 1));
+        assert_eq!(
+            (
+                lately.stranded(event, &now).len(),
+                lately.stranded(event, &later).len()
+            ),
+            (0, 1)
+        );
         lately.touch(event, &user(1), at(30));
         lately.touch(event, &user(2), at(30));
         assert_eq!(lately.stranded(event, &later)[0].1.absent_from, at(30));
@@ -162,17 +207,28 @@ mod tests {
         lately.note(event, &user(2), &place(2, 2), at(0), at(299));
         assert!(lately.find(event, &user(1)).is_some());
         lately.note(event, &user(2), &place(2, 2), at(0), at(301));
-        assert!(lately.find(event, &user(1)).is_some(), "for at least five minutes");
+        assert!(
+            lately.find(event, &user(1)).is_some(),
+            "for at least five minutes"
+        );
         lately.note(event, &user(2), &place(2, 2), at(0), at(602));
         assert!(lately.find(event, &user(1)).is_none());
         assert!(lately.find(event, &user(2)).is_some());
 
-        let mut few = Generations { began: at(0), ..Generations::default() };
+        let mut few = Generations {
+            began: at(0),
+            ..Generations::default()
+        };
         for number in 0..20 {
             few.make_room(4, at(1));
             few.young.insert(
                 (event, user(number)),
-                Seen { epoch: "e".parse().unwrap(), number, told: 1, absent_from: at(0) },
+                Seen {
+                    epoch: "e".parse().unwrap(),
+                    number,
+                    told: 1,
+                    absent_from: at(0),
+                },
             );
             assert!(few.all().count() <= 8);
         }

@@ -87,13 +87,21 @@ struct Moving {
 
 impl Moving {
     fn new(value: f64) -> Self {
-        Self { now: value, mean: value, variance: 0.0, seconds: 0.0 }
+        Self {
+            now: value,
+            mean: value,
+            variance: 0.0,
+            seconds: 0.0,
+        }
     }
 
     /// The value held for this long, and is another now.
     fn passed(&mut self, seconds: f64, now: f64) {
         self.seconds = (self.seconds + seconds).min(SHARE_MEMORY_SECONDS);
-        let (weight, away) = (seconds.min(self.seconds) / self.seconds.max(f64::MIN_POSITIVE), self.now - self.mean);
+        let (weight, away) = (
+            seconds.min(self.seconds) / self.seconds.max(f64::MIN_POSITIVE),
+            self.now - self.mean,
+        );
         self.mean += weight * away;
         self.variance = (1.0 - weight) * (self.variance + weight * away * away);
         self.now = now;
@@ -110,15 +118,23 @@ struct Present {
 
 impl Default for Present {
     fn default() -> Self {
-        Self { passed_over: 0, share: 1.0 }
+        Self {
+            passed_over: 0,
+            share: 1.0,
+        }
     }
 }
 
 impl Present {
     fn of(progress: &Progress) -> Self {
         let behind = progress.total.saturating_sub(progress.passed_over).max(1) as f64;
-        let share = progress.present.map_or(1.0, |present| (present as f64 / behind).min(1.0));
-        Self { passed_over: progress.passed_over, share }
+        let share = progress
+            .present
+            .map_or(1.0, |present| (present as f64 / behind).min(1.0));
+        Self {
+            passed_over: progress.passed_over,
+            share,
+        }
     }
 
     /// How many go before somebody at this position does, that one among them.
@@ -146,7 +162,9 @@ impl Rate {
     }
 
     fn observe(&mut self, released: f64, allowed: f64, now: Timestamp) {
-        let Some(since) = self.since else { return self.begin(now) };
+        let Some(since) = self.since else {
+            return self.begin(now);
+        };
         self.released += released;
         self.allowed += allowed;
         let span = now.since(since).as_secs_f64();
@@ -154,13 +172,19 @@ impl Rate {
             return;
         }
         if self.released > 0.0 {
-            self.learn(self.released / span, self.released / self.allowed.max(f64::MIN_POSITIVE));
+            self.learn(
+                self.released / span,
+                self.released / self.allowed.max(f64::MIN_POSITIVE),
+            );
         }
         self.begin(now);
     }
 
     fn learn(&mut self, newest: f64, part: f64) {
-        let (away, weight) = (newest - self.mean, if self.spans == 0 { 1.0 } else { WEIGHT });
+        let (away, weight) = (
+            newest - self.mean,
+            if self.spans == 0 { 1.0 } else { WEIGHT },
+        );
         self.mean += weight * away;
         self.part += weight * (part.min(1.0) - self.part);
         if self.spans > 0 {
@@ -171,7 +195,11 @@ impl Rate {
 
     /// Releases a second if the settings and booking allow so many.
     fn under(&self, allowed: f64) -> f64 {
-        if self.spans > 0 && self.part < FULL_RATE { self.mean.min(allowed) } else { allowed }
+        if self.spans > 0 && self.part < FULL_RATE {
+            self.mean.min(allowed)
+        } else {
+            allowed
+        }
     }
 }
 
@@ -205,7 +233,9 @@ impl Life {
         self.end(known, ended, now);
         if released > 0 {
             match known.back_mut() {
-                Some((at, count)) if now.since(*at).as_millis() < SAME_MOMENT_MS => *count += released,
+                Some((at, count)) if now.since(*at).as_millis() < SAME_MOMENT_MS => {
+                    *count += released
+                }
                 _ => known.push_back((now, released)),
             }
             if known.len() > BATCHES {
@@ -219,7 +249,9 @@ impl Life {
     fn end(&mut self, batches: &mut VecDeque<(Timestamp, u64)>, ended: u64, now: Timestamp) {
         let mut left = ended;
         while left > 0 {
-            let Some((at, count)) = batches.front_mut() else { return };
+            let Some((at, count)) = batches.front_mut() else {
+                return;
+            };
             let these = left.min(*count);
             let age = now.since(*at).as_secs_f64();
             *count -= these;
@@ -237,7 +269,10 @@ impl Life {
     /// The shortest and the longest mean that what was seen speaks for; `longest` is the life of a pass that nobody uses.
     fn means(&self, longest: f64, now: Timestamp) -> (f64, f64) {
         if self.ended < 2.0 {
-            let oldest = self.batches.front().map_or(0.0, |(at, _)| now.since(*at).as_secs_f64());
+            let oldest = self
+                .batches
+                .front()
+                .map_or(0.0, |(at, _)| now.since(*at).as_secs_f64());
             return (oldest.min(longest), longest);
         }
         let on_test = self.out_seconds / self.ended;
@@ -254,7 +289,11 @@ impl Life {
     /// How much lives differ: zero if they are all the same, one if a pass may end at any moment, or if nothing is known. In a steady line
     /// the order of release hides most of what lives differ by.
     fn scatter(&self) -> f64 {
-        if self.ended < 2.0 || self.mean <= 0.0 { 1.0 } else { (HIDDEN * self.variance.sqrt() / self.mean).min(1.0) }
+        if self.ended < 2.0 || self.mean <= 0.0 {
+            1.0
+        } else {
+            (HIDDEN * self.variance.sqrt() / self.mean).min(1.0)
+        }
     }
 
     /// Seconds until so many of the passes that are out have ended, at most all of them.
@@ -273,7 +312,10 @@ impl Life {
 
 /// Joins neighbours, so that half as many moments stand for the same passes.
 fn halve(batches: &mut VecDeque<(Timestamp, u64)>) {
-    let pairs = batches.make_contiguous().chunks(2).map(|pair| (pair[0].0, pair.iter().map(|(_, count)| count).sum()));
+    let pairs = batches
+        .make_contiguous()
+        .chunks(2)
+        .map(|pair| (pair[0].0, pair.iter().map(|(_, count)| count).sum()));
     *batches = pairs.collect::<Vec<_>>().into();
 }
 
@@ -286,7 +328,10 @@ impl Pace {
             (self.set, self.rate) = (set, Rate::default());
         }
         let elapsed = self.at.map_or(0.0, |at| now.since(at).as_secs_f64());
-        let allowed = paced_rate(settings.rate_per_second, self.share.map_or(1.0, |share| share.now)) * elapsed;
+        let allowed = paced_rate(
+            settings.rate_per_second,
+            self.share.map_or(1.0, |share| share.now),
+        ) * elapsed;
         match &mut self.share {
             Some(share) => share.passed(elapsed, progress.share),
             None => self.share = Some(Moving::new(progress.share)),
@@ -294,16 +339,28 @@ impl Pace {
         self.line = Present::of(progress);
 
         // A worker of an earlier release does not count what it releases; who left the line is nearly that.
-        let counted = self.released.zip(progress.released).and_then(|(before, after)| after.checked_sub(before));
+        let counted = self
+            .released
+            .zip(progress.released)
+            .and_then(|(before, after)| after.checked_sub(before));
         let released = match (self.at, progress.released) {
             (None, _) => progress.active,
             (_, Some(_)) => counted.unwrap_or(progress.active),
             (_, None) => progress.removed.len() as u64,
         };
-        let before =
-            if self.at.is_none() || counted.is_none() && progress.released.is_some() { 0 } else { self.active };
+        let before = if self.at.is_none() || counted.is_none() && progress.released.is_some() {
+            0
+        } else {
+            self.active
+        };
         let ended = (before + released).saturating_sub(progress.active);
-        self.life.observe(before as f64 * elapsed, released, ended, settings.max_active, now);
+        self.life.observe(
+            before as f64 * elapsed,
+            released,
+            ended,
+            settings.max_active,
+            now,
+        );
 
         let is_open = settings.state == SaleState::Open && progress.share > 0.0;
         let is_held_by_cap = progress.active >= settings.max_active.into();
@@ -327,10 +384,17 @@ impl Pace {
         let share = self.share.map_or(1.0, |share| share.now);
         let reason = standstill(settings, seats_left, share);
         if position == 0 {
-            return Estimate { wait_seconds: 0, range: None, reason: None };
+            return Estimate {
+                wait_seconds: 0,
+                range: None,
+                reason: None,
+            };
         }
         let ahead = self.line.ahead(position);
-        let (by_rate, by_cap) = (self.by_rate(ahead, settings), self.by_cap(ahead, settings, now));
+        let (by_rate, by_cap) = (
+            self.by_rate(ahead, settings),
+            self.by_cap(ahead, settings, now),
+        );
         let expected = by_rate.max(by_cap.seconds); // infinite where nothing moves
         let foreseen = reason.is_none() && expected <= FORESEEN_SECONDS;
         Estimate {
@@ -343,11 +407,19 @@ impl Pace {
     /// Seconds until so many were released at the rate: first at the share that booking leaves now, then at its mean.
     fn by_rate(&self, ahead: f64, settings: &QueueSettings) -> f64 {
         let share = self.share.unwrap_or(Moving::new(1.0));
-        let rate =
-            |share: f64| self.rate.under(paced_rate(settings.rate_per_second, if share > 0.0 { share } else { 1.0 }));
+        let rate = |share: f64| {
+            self.rate.under(paced_rate(
+                settings.rate_per_second,
+                if share > 0.0 { share } else { 1.0 },
+            ))
+        };
         let (now, later) = (rate(share.now), rate(share.mean));
         let soon = now * SHARE_LASTS_SECONDS;
-        if ahead <= soon { ahead / now } else { SHARE_LASTS_SECONDS + (ahead - soon) / later }
+        if ahead <= soon {
+            ahead / now
+        } else {
+            SHARE_LASTS_SECONDS + (ahead - soon) / later
+        }
     }
 
     /// Seconds until so many passes have ended that the cap leaves room for this user.
@@ -360,13 +432,26 @@ impl Pace {
         let life = self.life.expected(settings.pass_ttl().as_secs_f64(), now);
         // Those that are out end first; then each life of a pass brings as many turns as the cap allows.
         let lives = ((wanted - active) / cap).ceil().max(0.0);
-        let rest = if lives > 0.0 { (wanted - active - (lives - 1.0) * cap) / cap * active } else { wanted };
-        Turns { seconds: lives * life + self.life.until_ended(rest, self.active, life, now), wanted }
+        let rest = if lives > 0.0 {
+            (wanted - active - (lives - 1.0) * cap) / cap * active
+        } else {
+            wanted
+        };
+        Turns {
+            seconds: lives * life + self.life.until_ended(rest, self.active, life, now),
+            wanted,
+        }
     }
 
     /// Under the rate, the wait is a sum of seconds that each bring about so many steps: its deviation is that of the seconds to come
     /// and of the mean that stands for them. Under the cap, it is a sum of lives.
-    fn range(&self, by_rate: f64, by_cap: Turns, settings: &QueueSettings, now: Timestamp) -> WaitRange {
+    fn range(
+        &self,
+        by_rate: f64,
+        by_cap: Turns,
+        settings: &QueueSettings,
+        now: Timestamp,
+    ) -> WaitRange {
         let expected = by_rate.max(by_cap.seconds);
         let (low, high) = if by_cap.seconds > by_rate {
             self.range_of_lives(by_cap, settings, now)
@@ -374,34 +459,52 @@ impl Pace {
             self.range_of_seconds(by_rate)
         };
         let least = (LEAST_SPREAD * expected).max(LEAST_SPREAD_SECONDS);
-        let (low, high) = (low.min(expected - least).max(0.0), high.max(expected + least));
-        WaitRange { low: low.floor() as u32, high: high.ceil() as u32 }
+        let (low, high) = (
+            low.min(expected - least).max(0.0),
+            high.max(expected + least),
+        );
+        WaitRange {
+            low: low.floor() as u32,
+            high: high.ceil() as u32,
+        }
     }
 
     fn range_of_seconds(&self, expected: f64) -> (f64, f64) {
         if self.rate.spans == 0 {
             return (expected, expected * UNMEASURED);
         }
-        let of_a_second = if self.rate.part < FULL_RATE { self.rate.variance.sqrt() / self.rate.mean } else { 0.0 };
+        let of_a_second = if self.rate.part < FULL_RATE {
+            self.rate.variance.sqrt() / self.rate.mean
+        } else {
+            0.0
+        };
         let of_the_mean = (of_a_second * expected).powi(2) / f64::from(self.rate.spans).min(WORTH);
         let share = self.share.unwrap_or(Moving::new(1.0));
         // Of the share to come, and of the mean that stands for it: a share lasts for some seconds, so these are few measurements.
         let lasts = 2.0 * SHARE_LASTS_SECONDS;
         let of_the_share = (share.variance.sqrt() / share.mean.max(0.01)).powi(2)
             * (lasts * expected + lasts / share.seconds.max(lasts) * expected * expected);
-        let spread = DEVIATIONS * (of_a_second * of_a_second * expected + of_the_mean + of_the_share).sqrt();
+        let spread =
+            DEVIATIONS * (of_a_second * of_a_second * expected + of_the_mean + of_the_share).sqrt();
         (expected - spread, expected + spread)
     }
 
     fn range_of_lives(&self, turns: Turns, settings: &QueueSettings, now: Timestamp) -> (f64, f64) {
         let longest = settings.pass_ttl().as_secs_f64();
-        let ((short, long), life) = (self.life.means(longest, now), self.life.expected(longest, now));
+        let ((short, long), life) = (
+            self.life.means(longest, now),
+            self.life.expected(longest, now),
+        );
         let scatter = self.life.scatter();
         let of_a_turn = scatter * life / f64::from(settings.max_active);
         let to_come = of_a_turn * of_a_turn * turns.wanted;
         let of_the_mean = (scatter * turns.seconds).powi(2) / self.life.ended.max(1.0);
-        let spread = DEVIATIONS * (to_come + of_the_mean).sqrt() + 0.25 * scatter * life.min(turns.seconds);
-        (turns.seconds * short / life - spread, turns.seconds * long / life + spread)
+        let spread =
+            DEVIATIONS * (to_come + of_the_mean).sqrt() + 0.25 * scatter * life.min(turns.seconds);
+        (
+            turns.seconds * short / life - spread,
+            turns.seconds * long / life + spread,
+        )
     }
 }
 

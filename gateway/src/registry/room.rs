@@ -64,8 +64,13 @@ pub(crate) struct RoomView {
 impl RoomView {
     /// What to tell of the wait from this position.
     pub(crate) fn estimate(&self, position: u64, now: Timestamp) -> Estimate {
-        let seats_left = if self.known && self.seats_known { self.seats_left } else { u64::MAX };
-        self.pace.estimate(position, &self.settings, seats_left, now)
+        let seats_left = if self.known && self.seats_known {
+            self.seats_left
+        } else {
+            u64::MAX
+        };
+        self.pace
+            .estimate(position, &self.settings, seats_left, now)
     }
 
     /// Takes over what a message says of the line as a whole; while that is being rebuilt, it does not know.
@@ -131,7 +136,10 @@ pub(super) struct Room {
 impl Room {
     /// A room without users, whose news wakes them by and by.
     pub(super) fn new(waking: Arc<Waking>) -> Self {
-        Self { waking, ..Self::default() }
+        Self {
+            waking,
+            ..Self::default()
+        }
     }
 
     pub(super) fn attach(
@@ -141,12 +149,18 @@ impl Room {
         place: &Place,
         slot: &Arc<Slot>,
     ) -> Result<bool, TooManyConnections> {
-        let place = &Place { epoch: self.same_epoch(&place.epoch), ..place.clone() };
+        let place = &Place {
+            epoch: self.same_epoch(&place.epoch),
+            ..place.clone()
+        };
         let estimate = {
             let track = self.track.lock();
             track.view.estimate(place.position, track.looked_at)
         };
-        let mut local = self.users.entry(user.clone()).or_insert_with(|| LocalUser::new(place));
+        let mut local = self
+            .users
+            .entry(user.clone())
+            .or_insert_with(|| LocalUser::new(place));
         let number = local.number;
         self.renew(&mut local, place);
         if local.number != number {
@@ -177,7 +191,11 @@ impl Room {
     /// This epoch, as the room holds it already where it does: a reading brings a copy for each user.
     fn same_epoch(&self, epoch: &Epoch) -> Epoch {
         let track = self.track.lock();
-        track.epoch.clone().filter(|known| known == epoch).unwrap_or_else(|| epoch.clone())
+        track
+            .epoch
+            .clone()
+            .filter(|known| known == epoch)
+            .unwrap_or_else(|| epoch.clone())
     }
 
     /// Has no removal been applied here that the place does not count, and was the line not rebuilt since?
@@ -190,7 +208,10 @@ impl Room {
 
     /// Takes over a place that was read again. False where that was too early: it has to be read once more.
     pub(super) fn refresh(&self, event: EventId, user: &UserId, place: &Place) -> bool {
-        let place = &Place { epoch: self.same_epoch(&place.epoch), ..place.clone() };
+        let place = &Place {
+            epoch: self.same_epoch(&place.epoch),
+            ..place.clone()
+        };
         let looked_at = self.track.lock().looked_at; // a statement of its own: the lock is held to its end
         let (view, is_current) = (self.view(), self.is_current(place));
         let mut is_news = true;
@@ -199,11 +220,17 @@ impl Room {
             is_news = counted || place.counting;
             self.renew(&mut local, place);
             if local.number != number && local.position > 0 {
-                local.slots.iter().for_each(|slot| slot.put_place(event, place.clone()));
+                local
+                    .slots
+                    .iter()
+                    .for_each(|slot| slot.put_place(event, place.clone()));
                 local.told = local.position;
             } else if counted && !local.counting && local.position > 0 {
                 let news = local.counted(place.total, &view, looked_at);
-                let laid = local.slots.iter().filter(|slot| slot.lay_position(event, news.clone()));
+                let laid = local
+                    .slots
+                    .iter()
+                    .filter(|slot| slot.lay_position(event, news.clone()));
                 laid.for_each(|slot| self.waking.add(slot));
             }
         }
@@ -212,8 +239,19 @@ impl Room {
     }
 
     /// The client of this connection was told this position of this number before: none that is worse follows.
-    pub(super) fn told_before(&self, event: EventId, user: &UserId, number: u64, position: u64, slot: &Slot) {
-        if let Some(mut local) = self.users.get_mut(user).filter(|local| local.number == number) {
+    pub(super) fn told_before(
+        &self,
+        event: EventId,
+        user: &UserId,
+        number: u64,
+        position: u64,
+        slot: &Slot,
+    ) {
+        if let Some(mut local) = self
+            .users
+            .get_mut(user)
+            .filter(|local| local.number == number)
+        {
             local.told = local.told.min(position);
             slot.forget_positions_above(event, position);
         }
@@ -242,7 +280,9 @@ impl Room {
         if let Some(mut local) = self.users.get_mut(user) {
             local.slots.retain(|known| !Arc::ptr_eq(known, slot));
         }
-        self.users.remove_if(user, |_, local| local.slots.is_empty()).map(|(_, local)| local.place_as_told())
+        self.users
+            .remove_if(user, |_, local| local.slots.is_empty())
+            .map(|(_, local)| local.place_as_told())
     }
 
     /// Has the user a connection here?
@@ -261,7 +301,10 @@ impl Room {
         if let Some(mut local) = self.users.get_mut(user) {
             local.position = 0;
             let grant = Arc::new(grant);
-            local.slots.iter().for_each(|slot| slot.put_pass(event, Arc::clone(&grant)));
+            local
+                .slots
+                .iter()
+                .for_each(|slot| slot.put_pass(event, Arc::clone(&grant)));
         }
     }
 
@@ -274,7 +317,11 @@ impl Room {
     pub(super) fn begin_resync(&self) -> bool {
         let mut resync = self.resync.lock();
         let begins = *resync == Resync::Idle;
-        *resync = if begins { Resync::Running } else { Resync::Again };
+        *resync = if begins {
+            Resync::Running
+        } else {
+            Resync::Again
+        };
         begins
     }
 
@@ -297,15 +344,21 @@ impl Room {
 
     /// Does anybody wait in an incarnation of the line that is not the one known now?
     pub(super) fn has_stranded(&self) -> bool {
-        let Some(current) = self.track.lock().epoch.clone() else { return false };
-        self.users.iter().any(|local| local.position > 0 && local.epoch != current)
+        let Some(current) = self.track.lock().epoch.clone() else {
+            return false;
+        };
+        self.users
+            .iter()
+            .any(|local| local.position > 0 && local.epoch != current)
     }
 
     pub(super) fn settings(&self, event: EventId, settings: &QueueSettings) {
         let changed = {
             let mut track = self.track.lock();
             let before = std::mem::replace(&mut track.view.settings, settings.clone());
-            before.state != settings.state || before.message != settings.message || !track.view.known
+            before.state != settings.state
+                || before.message != settings.message
+                || !track.view.known
         };
         if changed {
             let settings = Arc::new(settings.clone());
@@ -329,7 +382,9 @@ impl Room {
             }
         };
         // The first message that is heard may not be the first that was sent.
-        let unheard = |local: &LocalUser| local.revision < progress.from || (local.counting && !progress.counting);
+        let unheard = |local: &LocalUser| {
+            local.revision < progress.from || (local.counting && !progress.counting)
+        };
         let missed = recounted || (first && self.users.iter().any(|local| unheard(&local)));
         self.settings(progress.event_id, &progress.settings);
         for progress in ready {
@@ -354,7 +409,10 @@ impl Room {
             }
             local.step(progress, &removed);
             if let Some(news) = local.news(progress.total, &view, last, now) {
-                let laid = local.slots.iter().filter(|slot| slot.lay_position(progress.event_id, news.clone()));
+                let laid = local
+                    .slots
+                    .iter()
+                    .filter(|slot| slot.lay_position(progress.event_id, news.clone()));
                 laid.for_each(|slot| self.waking.add(slot));
             }
         }
@@ -363,7 +421,9 @@ impl Room {
 
     pub(super) fn is_overdue(&self, now: Timestamp) -> bool {
         let mut track = self.track.lock();
-        let overdue = track.waiting_since.is_some_and(|since| since.plus(PATIENCE) <= now);
+        let overdue = track
+            .waiting_since
+            .is_some_and(|since| since.plus(PATIENCE) <= now);
         if overdue {
             track.skip();
         }
@@ -400,9 +460,15 @@ impl Track {
         if self.epoch.as_ref() != Some(&progress.epoch) {
             let first = !self.view.known;
             self.begin(progress);
-            return if first { Ok(vec![progress.clone()]) } else { Err(Applied::Lost) };
+            return if first {
+                Ok(vec![progress.clone()])
+            } else {
+                Err(Applied::Lost)
+            };
         }
-        if progress.to < self.revision || (progress.to == self.revision && progress.from < progress.to) {
+        if progress.to < self.revision
+            || (progress.to == self.revision && progress.from < progress.to)
+        {
             return Ok(Vec::new()); // heard before
         }
         self.waiting.insert(progress.from, progress.clone());
@@ -411,7 +477,11 @@ impl Track {
             return Err(Applied::Lost);
         }
         let ready = self.contiguous(now);
-        if ready.is_empty() { Err(Applied::Waiting) } else { Ok(ready) }
+        if ready.is_empty() {
+            Err(Applied::Waiting)
+        } else {
+            Ok(ready)
+        }
     }
 
     fn begin(&mut self, progress: &Progress) {
@@ -504,7 +574,12 @@ impl LocalUser {
         let estimate = view.estimate(position, now);
         self.told = position;
         self.note(estimate);
-        PositionNews { position, total: total.max(position), seats_left: view.seats_left, estimate }
+        PositionNews {
+            position,
+            total: total.max(position),
+            seats_left: view.seats_left,
+            estimate,
+        }
     }
 
     /// Moves who waits on by one message; `removed` are its removals in the order of numbers, to be searched instead of counted by each
@@ -515,7 +590,12 @@ impl LocalUser {
         }
         let below = match self.revision.saturating_sub(progress.from) as usize {
             0 => removed.partition_point(|number| *number < self.number),
-            counted => progress.removed.iter().skip(counted).filter(|number| **number < self.number).count(),
+            counted => progress
+                .removed
+                .iter()
+                .skip(counted)
+                .filter(|number| **number < self.number)
+                .count(),
         } as u64;
         self.position = self.position.saturating_sub(below).max(1); // who waits is at least next
         self.revision = progress.to;
@@ -523,7 +603,13 @@ impl LocalUser {
 
     /// A message for the user, if one is due: for a position that is better, or a wait that is worse. A position that is shown
     /// never grows.
-    fn news(&mut self, total: u64, view: &RoomView, last: Timestamp, now: Timestamp) -> Option<PositionNews> {
+    fn news(
+        &mut self,
+        total: u64,
+        view: &RoomView,
+        last: Timestamp,
+        now: Timestamp,
+    ) -> Option<PositionNews> {
         let position = self.position.min(self.told);
         if position == 0 || !conflation::is_due(position, self.number, last, now) {
             return None;
@@ -540,13 +626,19 @@ impl LocalUser {
         }
         self.told = position;
         self.note(estimate);
-        Some(PositionNews { position, total: total.max(position), seats_left: view.seats_left, estimate })
+        Some(PositionNews {
+            position,
+            total: total.max(position),
+            seats_left: view.seats_left,
+            estimate,
+        })
     }
 
     /// The pass is the next news of somebody whom a fast line reaches before another position would be told. Once only: the line may
     /// stop after all.
     fn is_passed_over(&mut self, position: u64, estimate: Estimate) -> bool {
-        let soon = estimate.range.is_some() && conflation::ends_before_the_next(position, estimate.wait_seconds);
+        let soon = estimate.range.is_some()
+            && conflation::ends_before_the_next(position, estimate.wait_seconds);
         self.passed_over = soon && !self.passed_over;
         self.passed_over
     }
@@ -558,7 +650,11 @@ impl LocalUser {
 
     /// Why a moving line needs longer than was told, if it does.
     fn delay(&self, estimate: Estimate) -> Option<WaitReason> {
-        let reason = if self.position > self.told { WaitReason::Returned } else { WaitReason::Slowed };
+        let reason = if self.position > self.told {
+            WaitReason::Returned
+        } else {
+            WaitReason::Slowed
+        };
         estimate.is_worse_than(self.told_wait).then_some(reason)
     }
 }

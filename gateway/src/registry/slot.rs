@@ -169,7 +169,11 @@ impl Slot {
 
     pub(crate) fn put_lapse(&self, event: EventId, lapse: Lapse) {
         self.put(event, |news| {
-            *news = News { lapse: Some(lapse), sale: news.sale.take(), ..News::default() };
+            *news = News {
+                lapse: Some(lapse),
+                sale: news.sale.take(),
+                ..News::default()
+            };
         });
     }
 
@@ -177,8 +181,15 @@ impl Slot {
         self.put(event, |news| news.sale = Some(settings));
     }
 
-    pub(crate) fn put_unacknowledged(&self, event: EventId, pass: PassId, error: Option<EngineError>) {
-        self.put(event, |news| news.unacknowledged = Some(Box::new(Unacknowledged { pass, error })));
+    pub(crate) fn put_unacknowledged(
+        &self,
+        event: EventId,
+        pass: PassId,
+        error: Option<EngineError>,
+    ) {
+        self.put(event, |news| {
+            news.unacknowledged = Some(Box::new(Unacknowledged { pass, error }))
+        });
     }
 
     fn put(&self, event: EventId, change: impl FnOnce(&mut News)) {
@@ -212,20 +223,41 @@ mod tests {
     use super::*;
 
     fn position(position: u64) -> PositionNews {
-        PositionNews { position, total: 9, seats_left: 1, estimate: Estimate::default() }
+        PositionNews {
+            position,
+            total: 9,
+            seats_left: 1,
+            estimate: Estimate::default(),
+        }
     }
 
     #[tokio::test]
     async fn the_latest_position_wins_and_a_pass_beats_it() {
         let (slot, event) = (Slot::default(), EventId::from(uuid::Uuid::nil()));
-        assert!(slot.lay_position(event, position(5)), "the first news is to be woken for");
+        assert!(
+            slot.lay_position(event, position(5)),
+            "the first news is to be woken for"
+        );
         assert!(!slot.lay_position(event, position(4)));
         let news = slot.take();
         assert_eq!(news[0].1.position, Some(position(4)));
         assert!(slot.take().is_empty());
         assert!(slot.lay_position(event, position(3)));
-        let (pass_id, epoch, at) = ("b-1".parse().unwrap(), "e".parse().unwrap(), Timestamp::from_millis(1));
-        slot.put_pass(event, Arc::new(Grant { pass_id, number: 1, epoch, issued_at: at, expires_at: at }));
+        let (pass_id, epoch, at) = (
+            "b-1".parse().unwrap(),
+            "e".parse().unwrap(),
+            Timestamp::from_millis(1),
+        );
+        slot.put_pass(
+            event,
+            Arc::new(Grant {
+                pass_id,
+                number: 1,
+                epoch,
+                issued_at: at,
+                expires_at: at,
+            }),
+        );
         assert!(slot.due().await.has(Due::NEWS), "a pass does not wait");
         let news = slot.take();
         assert!(news[0].1.position.is_none() && news[0].1.pass.is_some());

@@ -60,7 +60,9 @@ mod tests {
         assert!(slots.iter().all(|slot| !is_woken(slot)));
         slots[1].take(); // told with other news
         waking.wake_some();
-        let woken: Vec<usize> = (0..slots.len()).filter(|index| is_woken(&slots[*index])).collect();
+        let woken: Vec<usize> = (0..slots.len())
+            .filter(|index| is_woken(&slots[*index]))
+            .collect();
         assert_eq!(woken, [0].into_iter().chain(2..FEW).collect::<Vec<_>>());
         assert!(!waking.is_empty());
         waking.wake_some();
@@ -75,7 +77,12 @@ mod tests {
             assert!(slot.lay_sale(event, Arc::new(QueueSettings::default())));
             waking.add(slot);
         }
-        let steps = std::iter::repeat_with(|| waking.wake_some()).take_while(|()| !waking.is_empty()).count();
-        assert!((400..600).contains(&steps), "{steps} steps of 2 ms: about a second for 25,600");
+        let steps = std::iter::repeat_with(|| waking.wake_some())
+            .take_while(|()| !waking.is_empty())
+            .count();
+        assert!(
+            (400..600).contains(&steps),
+            "{steps} steps of 2 ms: about a second for 25,600"
+        );
     }
 }

@@ -42,10 +42,19 @@ pub(super) async fn join(
 ) -> Result<Response, Problem> {
     check_wish("wish", &body.wish)?;
     let (event, user) = (body.event_id, &identity.user);
-    let kept = Kept { ticket: body.ticket.as_deref(), position: body.position };
-    let (new, place) = gateway.admit_to_line(event, &identity, address, Presence::Poll, kept).await?;
+    let kept = Kept {
+        ticket: body.ticket.as_deref(),
+        position: body.position,
+    };
+    let (new, place) = gateway
+        .admit_to_line(event, &identity, address, Presence::Poll, kept)
+        .await?;
     let place = gateway.told_by_poll(event, user, place)?;
-    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     let answer = gateway.answer(event, user, &place);
     let answer = match (&place.grant, bearer(&headers)) {
         (Some(grant), Some(token)) if !body.wish.is_empty() => {
@@ -59,7 +68,12 @@ pub(super) async fn join(
 
 /// The user's token, to be shown to booking.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ').map(|(_, token)| token.trim())
+    headers
+        .get(AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')
+        .map(|(_, token)| token.trim())
 }
 
 pub(super) async fn position(
@@ -67,7 +81,9 @@ pub(super) async fn position(
     User(identity): User,
     Path(event): Path<EventId>,
 ) -> Result<Json<PlaceAnswer>, Problem> {
-    let place = gateway.find_place(event, &identity.user, &Presence::Poll).await?;
+    let place = gateway
+        .find_place(event, &identity.user, &Presence::Poll)
+        .await?;
     gateway.note_poll(event, &identity);
     let place = gateway.told_by_poll(event, &identity.user, place)?;
     Ok(Json(gateway.answer(event, &identity.user, &place)))
@@ -99,14 +115,26 @@ pub(super) async fn leave(
 ) -> Result<Json<Left>, Problem> {
     let of_query = parameters.event_id.map(|event| event.parse()).transpose();
     let of_query = of_query.map_err(|_| Problem::invalid("event_id", "must be a UUID"))?;
-    let of_body = if body.is_empty() { None } else { Some(from_slice::<LeaveBody>(&body)?.event_id) };
-    let event_id = of_query.or(of_body).ok_or_else(|| Problem::invalid("event_id", "is required"))?;
+    let of_body = if body.is_empty() {
+        None
+    } else {
+        Some(from_slice::<LeaveBody>(&body)?.event_id)
+    };
+    let event_id = of_query
+        .or(of_body)
+        .ok_or_else(|| Problem::invalid("event_id", "is required"))?;
     if of_body.is_some_and(|event| event != event_id) {
-        return Err(Problem::invalid("event_id", "must be the same in the query and in the body"));
+        return Err(Problem::invalid(
+            "event_id",
+            "must be the same in the query and in the body",
+        ));
     }
     gateway.give_up(event_id, &identity.user).await?;
     gateway.note_left(event_id, &identity);
-    Ok(Json(Left { event_id, left: true }))
+    Ok(Json(Left {
+        event_id,
+        left: true,
+    }))
 }
 
 #[derive(Serialize)]
@@ -147,12 +175,20 @@ pub(super) async fn status(
 
 /// While the line is being rebuilt, those who are back are not everybody.
 fn total(gateway: &Gateway, event: EventId, status: &LineStatus) -> u64 {
-    let known = if status.counting { gateway.0.registry.total(event) } else { None };
+    let known = if status.counting {
+        gateway.0.registry.total(event)
+    } else {
+        None
+    };
     known.map_or(status.total, |known| known.max(status.total))
 }
 
 /// Before the seats are loaded, what was known last.
 fn seats_left(gateway: &Gateway, event: EventId, status: &LineStatus) -> u64 {
-    let known = if status.seats_known { None } else { gateway.0.registry.seats_left(event) };
+    let known = if status.seats_known {
+        None
+    } else {
+        gateway.0.registry.seats_left(event)
+    };
     known.unwrap_or(status.seats_left)
 }

@@ -43,7 +43,12 @@ pub(super) fn is_too_many(error: &io::Error) -> bool {
 impl Guarded {
     /// The connection, of which `early` was read with the handshake.
     pub(super) fn new(stream: TcpStream, early: &[u8], clock: Clock) -> Self {
-        let mut guarded = Self { stream, frames: Frames::default(), bucket: Bucket::full(BURST, clock.now()), clock };
+        let mut guarded = Self {
+            stream,
+            frames: Frames::default(),
+            bucket: Bucket::full(BURST, clock.now()),
+            clock,
+        };
         let _ = guarded.count(early); // what is too much shows with the next frame
         guarded
     }
@@ -64,7 +69,11 @@ impl Guarded {
         let bucket = self.bucket.refilled(RATE, BURST.into(), now);
         let allowed = bucket.allows(0, frames);
         self.bucket = bucket.less(allowed);
-        if allowed == u64::from(frames) { Ok(()) } else { Err(TooMany) }
+        if allowed == u64::from(frames) {
+            Ok(())
+        } else {
+            Err(TooMany)
+        }
     }
 }
 
@@ -76,12 +85,19 @@ impl AsyncRead for Guarded {
     ) -> Poll<io::Result<()>> {
         let known = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        Poll::Ready(self.count(&buffer.filled()[known..]).map_err(io::Error::other))
+        Poll::Ready(
+            self.count(&buffer.filled()[known..])
+                .map_err(io::Error::other),
+        )
     }
 }
 
 impl AsyncWrite for Guarded {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -121,7 +137,9 @@ impl Frames {
         while let Some((first, rest)) = bytes.split_first() {
             match self.head {
                 Head::First if self.left > 0 => {
-                    let skipped = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+                    let skipped = usize::try_from(self.left)
+                        .unwrap_or(usize::MAX)
+                        .min(bytes.len());
                     self.left -= skipped as u64;
                     bytes = &bytes[skipped..];
                     continue;
@@ -133,7 +151,10 @@ impl Frames {
                 Head::Second => self.second(*first),
                 Head::Length { bytes, masked } => {
                     self.left = self.left << 8 | u64::from(*first);
-                    self.head = Head::Length { bytes: bytes - 1, masked };
+                    self.head = Head::Length {
+                        bytes: bytes - 1,
+                        masked,
+                    };
                     self.end_length();
                 }
             }
@@ -178,7 +199,11 @@ mod tests {
             frame.format(&mut bytes).unwrap();
         };
         for length in [0, 1, 125, 126, 127, 65_535, 65_536, 70_000] {
-            frame(Frame::message(vec![0x81; length], OpCode::Data(Data::Continue), false));
+            frame(Frame::message(
+                vec![0x81; length],
+                OpCode::Data(Data::Continue),
+                false,
+            ));
             frame(Frame::ping(vec![0xff; 3]));
             let mut masked = Frame::message(vec![0x88; length], OpCode::Data(Data::Text), true);
             masked.header_mut().mask = Some([1, 2, 3, 4]);
@@ -189,7 +214,14 @@ mod tests {
         frame(empty);
         for size in [1, 2, 3, 7, 100, 256, bytes.len()] {
             let mut frames = Frames::default();
-            assert_eq!(bytes.chunks(size).map(|part| frames.begun_in(part)).sum::<u32>(), 25, "in pieces of {size}");
+            assert_eq!(
+                bytes
+                    .chunks(size)
+                    .map(|part| frames.begun_in(part))
+                    .sum::<u32>(),
+                25,
+                "in pieces of {size}"
+            );
         }
     }
 }

@@ -11,8 +11,8 @@ use axum::{
     http::{
         HeaderMap, HeaderValue, StatusCode,
         header::{
-            CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-            SEC_WEBSOCKET_VERSION, UPGRADE,
+            CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+            SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
         },
         request::Parts,
     },
@@ -69,16 +69,30 @@ impl<S: Sync> FromRequestParts<S> for Handshake {
         if let Some(missing) = missing(headers) {
             return Err(refused(missing));
         }
-        let key = headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| refused("no Sec-WebSocket-Key"))?;
+        let key = headers
+            .get(SEC_WEBSOCKET_KEY)
+            .ok_or_else(|| refused("no Sec-WebSocket-Key"))?;
         let malformed = || refused("no Sec-WebSocket-Key of 16 bytes in base64");
-        if BASE64_STANDARD.decode(key).ok().is_none_or(|bytes| bytes.len() != KEY_BYTES) {
+        if BASE64_STANDARD
+            .decode(key)
+            .ok()
+            .is_none_or(|bytes| bytes.len() != KEY_BYTES)
+        {
             return Err(malformed());
         }
-        let accept = derive_accept_key(key.as_bytes()).parse().map_err(|_| malformed())?;
+        let accept = derive_accept_key(key.as_bytes())
+            .parse()
+            .map_err(|_| malformed())?;
         let knows_protocol = names(headers, &SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
-        let connection =
-            parts.extensions.remove::<OnUpgrade>().ok_or_else(|| refused("no HTTP/1.1 connection to upgrade"))?;
-        Ok(Self { accept, knows_protocol, connection })
+        let connection = parts
+            .extensions
+            .remove::<OnUpgrade>()
+            .ok_or_else(|| refused("no HTTP/1.1 connection to upgrade"))?;
+        Ok(Self {
+            accept,
+            knows_protocol,
+            connection,
+        })
     }
 }
 
@@ -96,7 +110,9 @@ fn missing(headers: &HeaderMap) -> Option<&'static str> {
 }
 
 fn refused(missing: &str) -> Problem {
-    let detail = format!("this path answers WebSocket handshakes only; {missing}: does a proxy in between drop it?");
+    let detail = format!(
+        "this path answers WebSocket handshakes only; {missing}: does a proxy in between drop it?"
+    );
     Problem::new(Code::Malformed, detail)
 }
 
@@ -110,7 +126,10 @@ impl Handshake {
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept);
         if self.knows_protocol {
-            headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+            headers.insert(
+                SEC_WEBSOCKET_PROTOCOL,
+                HeaderValue::from_static(SUBPROTOCOL),
+            );
         }
         (response, self.connection)
     }
@@ -118,14 +137,21 @@ impl Handshake {
 
 /// Is this among the values of a header that is a list?
 fn names(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(wanted))
+    let values = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|value| value.trim().eq_ignore_ascii_case(wanted))
 }
 
 /// The socket on a connection that was upgraded; nothing where the client went before the answer.
 pub(super) async fn open(connection: OnUpgrade, clock: Clock) -> Option<Socket> {
     let upgraded = timeout(DEADLINE, connection).await.ok()?.ok()?;
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("the accept loop serves TCP streams");
+    let parts = upgraded
+        .downcast::<TokioIo<TcpStream>>()
+        .expect("the accept loop serves TCP streams");
     let stream = parts.io.into_inner();
     let _ = socket2::SockRef::from(&stream).set_send_buffer_size(KERNEL_BUFFER_BYTES); // only a matter of memory
     let early = parts.read_buf.to_vec(); // what the client said without waiting for the answer
@@ -165,10 +191,17 @@ mod tests {
             "AAAA",
             "dGhlIHNhbXBsZSBub25jZSBhbmQgbW9yZQ==",
         ] {
-            let request = Request::get("/").header("Upgrade", "websocket").header("Connection", "upgrade");
-            let request = request.header("Sec-WebSocket-Version", "13").header("Sec-WebSocket-Key", key);
+            let request = Request::get("/")
+                .header("Upgrade", "websocket")
+                .header("Connection", "upgrade");
+            let request = request
+                .header("Sec-WebSocket-Version", "13")
+                .header("Sec-WebSocket-Key", key);
             let (mut parts, ()) = request.body(()).unwrap().into_parts();
-            let problem = Handshake::from_request_parts(&mut parts, &()).await.err().unwrap();
+            let problem = Handshake::from_request_parts(&mut parts, &())
+                .await
+                .err()
+                .unwrap();
             assert!(problem.detail.contains("16 bytes"), "{key}: {problem}");
         }
     }
@@ -187,9 +220,14 @@ mod tests {
                 request = request.header(*name, *value);
             }
             let (mut parts, ()) = request.body(()).unwrap().into_parts();
-            let problem = Handshake::from_request_parts(&mut parts, &()).await.err().unwrap();
+            let problem = Handshake::from_request_parts(&mut parts, &())
+                .await
+                .err()
+                .unwrap();
             assert_eq!(problem.code, Code::Malformed);
-            let lacks = whole.get(left_out).map_or("HTTP/1.1 connection", |(name, _)| name); // the last has none beneath
+            let lacks = whole
+                .get(left_out)
+                .map_or("HTTP/1.1 connection", |(name, _)| name); // the last has none beneath
             assert!(problem.detail.contains(&format!("no {lacks}")), "{problem}");
         }
     }

@@ -25,7 +25,11 @@ pub(super) struct Introduced {
     pub(super) token: Box<str>,
 }
 
-pub(super) async fn meet(gateway: &Gateway, socket: &mut Socket, address: IpAddr) -> Result<Box<Introduced>, End> {
+pub(super) async fn meet(
+    gateway: &Gateway,
+    socket: &mut Socket,
+    address: IpAddr,
+) -> Result<Box<Introduced>, End> {
     let first = match timeout(CONNECT_DEADLINE, first_frame(socket)).await {
         Ok(frame) => frame?,
         Err(_) => return Err(End::Close(CloseCode::NoConnect)),
@@ -39,7 +43,18 @@ pub(super) async fn meet(gateway: &Gateway, socket: &mut Socket, address: IpAddr
         Err(problem) => return refuse(socket, &problem, CloseCode::BadMessage).await,
     };
     match gateway.0.with.authenticator.identify(&token) {
-        Ok(identity) => welcome(gateway, socket, Introduced { identity, address, token: token.into_boxed_str() }).await,
+        Ok(identity) => {
+            welcome(
+                gateway,
+                socket,
+                Introduced {
+                    identity,
+                    address,
+                    token: token.into_boxed_str(),
+                },
+            )
+            .await
+        }
         Err(problem) => refuse(socket, &problem, CloseCode::BadToken).await,
     }
 }
@@ -61,7 +76,11 @@ async fn first_frame(socket: &mut Socket) -> Result<String, End> {
 }
 
 /// Said, and written with the answer to what the client has said already, or at once where it waits: see [`super::Session::serve`].
-async fn welcome(gateway: &Gateway, socket: &mut Socket, introduced: Introduced) -> Result<Box<Introduced>, End> {
+async fn welcome(
+    gateway: &Gateway,
+    socket: &mut Socket,
+    introduced: Introduced,
+) -> Result<Box<Introduced>, End> {
     let connected = ServerMessage::Connected {
         node: gateway.0.config.node.clone(),
         user_id: introduced.identity.user.clone(),

@@ -51,7 +51,10 @@ impl Followed {
 }
 
 /// What booking answered to a `reserve`.
-type Reservation = (IdempotencyKey, Result<serde_json::Map<String, serde_json::Value>, Refusal>);
+type Reservation = (
+    IdempotencyKey,
+    Result<serde_json::Map<String, serde_json::Value>, Refusal>,
+);
 
 /// Who speaks next.
 enum Turn {
@@ -76,7 +79,15 @@ impl<'a> Session<'a> {
     pub(super) fn new(gateway: &'a Gateway, client: Box<Introduced>) -> Self {
         let slot = Arc::new(Slot::default());
         gateway.0.pulse.enter(&slot);
-        Self { gateway, client, slot, followed: Vec::new(), reservation: None, wishing: None, heard_at: Instant::now() }
+        Self {
+            gateway,
+            client,
+            slot,
+            followed: Vec::new(),
+            reservation: None,
+            wishing: None,
+            heard_at: Instant::now(),
+        }
     }
 
     /// Serves whoever speaks next, until the end. Only receiving and waiting is ever cancelled, never a write. What is done about
@@ -111,11 +122,19 @@ impl<'a> Session<'a> {
             if let Poll::Ready(due) = self.slot.poll_due(context) {
                 return Poll::Ready(Turn::Slot(due));
             }
-            if let Some(Poll::Ready(answer)) = self.reservation.as_mut().map(|answer| answer.poll_unpin(context)) {
+            if let Some(Poll::Ready(answer)) = self
+                .reservation
+                .as_mut()
+                .map(|answer| answer.poll_unpin(context))
+            {
                 self.reservation = None;
                 return Poll::Ready(Turn::Booking(answer));
             }
-            if let Some(Poll::Ready(wished)) = self.wishing.as_mut().map(|wished| wished.poll_unpin(context)) {
+            if let Some(Poll::Ready(wished)) = self
+                .wishing
+                .as_mut()
+                .map(|wished| wished.poll_unpin(context))
+            {
                 self.wishing = None;
                 return Poll::Ready(Turn::Wish(wished));
             }
@@ -135,7 +154,11 @@ impl<'a> Session<'a> {
             let after_ms = u64::try_from(self.slot.leaves_after().as_millis()).unwrap_or(u64::MAX);
             send(socket, &ServerMessage::Reconnect { after_ms }).await?;
         }
-        if due.has(Due::LEAVE) { Err(End::Close(CloseCode::Drain)) } else { Ok(()) }
+        if due.has(Due::LEAVE) {
+            Err(End::Close(CloseCode::Drain))
+        } else {
+            Ok(())
+        }
     }
 
     /// A message for the client's code and a ping for its network stack: browsers answer the ping by themselves.
@@ -151,13 +174,19 @@ impl<'a> Session<'a> {
 
 /// A refusal as the socket says it.
 pub(super) fn error(problem: &Problem, about: Option<String>) -> ServerMessage {
-    ServerMessage::Error { code: problem.code.as_str().to_owned(), message: problem.detail.clone(), r#ref: about }
+    ServerMessage::Error {
+        code: problem.code.as_str().to_owned(),
+        message: problem.detail.clone(),
+        r#ref: about,
+    }
 }
 
 /// What a failed read means: a frame beyond the limits, or too many, are the client's fault, all else is a vanished client.
 pub(super) fn broken(error: &Error) -> End {
     match error {
-        Error::Capacity(CapacityError::MessageTooLong { .. }) | Error::Utf8(_) => End::Close(CloseCode::BadMessage),
+        Error::Capacity(CapacityError::MessageTooLong { .. }) | Error::Utf8(_) => {
+            End::Close(CloseCode::BadMessage)
+        }
         Error::Io(error) if is_too_many(error) => End::Close(CloseCode::TooMany),
         _ => End::Gone,
     }

@@ -29,7 +29,10 @@ pub async fn seed(settings: &Settings, seed: &Seed) -> Result<()> {
     let added = match seed.data {
         SeedData::Demo => usize::from(seed::seed_demo(&store, now).await?),
         SeedData::LoadTest => {
-            let sizes = Sizes { seats: seed.seats_per_zone, ..Sizes::default() };
+            let sizes = Sizes {
+                seats: seed.seats_per_zone,
+                ..Sizes::default()
+            };
             seed::seed_load_test(&store, sizes, now).await?
         }
     };
@@ -40,7 +43,9 @@ pub async fn seed(settings: &Settings, seed: &Seed) -> Result<()> {
 pub async fn reset(settings: &Settings, reset: &Reset) -> Result<()> {
     if settings.database_url.is_none() {
         let directory = DataDirectory::open(settings)?;
-        let _lock = directory.lock().context("the line of a running process cannot be emptied from outside")?;
+        let _lock = directory
+            .lock()
+            .context("the line of a running process cannot be emptied from outside")?;
         let store = embedded::open_store(&directory).await?;
         let no_line: waitingroom::engine::SharedEngine = Arc::new(MemoryEngine::new());
         seed::reset(&store, &no_line).await.context("reset")?;

@@ -25,13 +25,19 @@ const RESUMED: Duration = Duration::from_secs(30);
 /// Carries out `handover …`.
 pub async fn run(settings: &Settings, handover: &Handover) -> Result<()> {
     if settings.database_url.is_none() {
-        bail!("there is nothing to hand over: the embedded default keeps its lines in its own memory");
+        bail!(
+            "there is nothing to hand over: the embedded default keeps its lines in its own memory"
+        );
     }
     let store = servers::open_store(settings).await?;
     let line = Line::on_redis(settings, "tool").await?;
     match handover {
-        Handover::Begin { seconds } => begin(&store, line.engine(), Duration::from_secs(*seconds)).await,
-        Handover::Wait { seconds } => wait(&store, line.engine(), Duration::from_secs(*seconds)).await,
+        Handover::Begin { seconds } => {
+            begin(&store, line.engine(), Duration::from_secs(*seconds)).await
+        }
+        Handover::Wait { seconds } => {
+            wait(&store, line.engine(), Duration::from_secs(*seconds)).await
+        }
         Handover::Resume => {
             for event in store.catalogue().await? {
                 store.hasten_handover(event.event_id).await?;
@@ -43,7 +49,10 @@ pub async fn run(settings: &Settings, handover: &Handover) -> Result<()> {
 
 /// The mark is in the database before it is in Redis: a line that carries it is known.
 async fn begin(store: &SharedStore, engine: &SharedEngine, time: Duration) -> Result<()> {
-    let (mark, until) = (Uuid::new_v4().simple().to_string(), Clock::System.now().plus(time));
+    let (mark, until) = (
+        Uuid::new_v4().simple().to_string(),
+        Clock::System.now().plus(time),
+    );
     let mut lines = 0;
     for event in store.catalogue().await? {
         store.begin_handover(event.event_id, &mark, until).await?;
@@ -53,7 +62,10 @@ async fn begin(store: &SharedStore, engine: &SharedEngine, time: Duration) -> Re
             Err(error) => return Err(error.into()),
         }
     }
-    say(&format!("{lines} lines stand still for at most {} s: move Redis now", time.as_secs()))
+    say(&format!(
+        "{lines} lines stand still for at most {} s: move Redis now",
+        time.as_secs()
+    ))
 }
 
 async fn wait(store: &SharedStore, engine: &SharedEngine, time: Duration) -> Result<()> {
@@ -61,7 +73,12 @@ async fn wait(store: &SharedStore, engine: &SharedEngine, time: Duration) -> Res
     loop {
         let mut frozen = 0;
         for event in store.catalogue().await? {
-            frozen += usize::from(!engine.status(event.event_id).await.is_ok_and(|status| status.frozen.is_none()));
+            frozen += usize::from(
+                !engine
+                    .status(event.event_id)
+                    .await
+                    .is_ok_and(|status| status.frozen.is_none()),
+            );
         }
         if frozen == 0 {
             return say("every line goes on");

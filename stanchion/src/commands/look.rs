@@ -24,11 +24,19 @@ pub fn token(settings: Settings, token: &Token) -> Result<()> {
         None => DataDirectory::open(&settings)?.secrets(settings)?,
     };
     if token.user.as_str().starts_with(GUEST_PREFIX) {
-        bail!("--user must not begin with '{GUEST_PREFIX}': such names are for guests, and refused in users' tokens");
+        bail!(
+            "--user must not begin with '{GUEST_PREFIX}': such names are for guests, and refused in users' tokens"
+        );
     }
     let secret = settings.required(&settings.jwt_secret, "jwt_secret")?;
     let life = Duration::from_secs(token.ttl_seconds);
-    let token = mint_user_token(secret, &token.user, token.role.as_deref(), Clock::System.now(), life);
+    let token = mint_user_token(
+        secret,
+        &token.user,
+        token.role.as_deref(),
+        Clock::System.now(),
+        life,
+    );
     say(&token.context("the token could not be signed")?)
 }
 
@@ -37,8 +45,14 @@ pub fn config_check(settings: &Settings) -> Result<()> {
     if settings.jwt_jwks.is_some() {
         settings.authenticator(false)?;
     }
-    let lines = settings.in_force().into_iter().map(|(name, value)| format!("{name} = {value}"));
-    say(&lines.chain(["the configuration is good".to_owned()]).collect::<Vec<_>>().join("\n"))
+    let lines = settings
+        .in_force()
+        .into_iter()
+        .map(|(name, value)| format!("{name} = {value}"));
+    say(&lines
+        .chain(["the configuration is good".to_owned()])
+        .collect::<Vec<_>>()
+        .join("\n"))
 }
 
 /// Asks a role for its health.
@@ -46,8 +60,14 @@ pub async fn health(health: &Health) -> Result<()> {
     if !health.url.starts_with("http://") {
         bail!("--url must begin with http://; TLS (https://) is not spoken here");
     }
-    let http = reqwest::Client::builder().timeout(HEALTH_DEADLINE).build()?;
-    let answer = http.get(&health.url).send().await.with_context(|| format!("{} does not answer", health.url))?;
+    let http = reqwest::Client::builder()
+        .timeout(HEALTH_DEADLINE)
+        .build()?;
+    let answer = http
+        .get(&health.url)
+        .send()
+        .await
+        .with_context(|| format!("{} does not answer", health.url))?;
     if !answer.status().is_success() {
         bail!("{} answers {}", health.url, answer.status());
     }

@@ -37,8 +37,12 @@ impl DataDirectory {
     /// # Errors
     /// Where it cannot be made.
     pub fn open(settings: &Settings) -> Result<Self> {
-        let path = settings.data_dir.clone().unwrap_or_else(|| PathBuf::from(".stanchion"));
-        fs::create_dir_all(&path).with_context(|| format!("data_dir: cannot make {}", path.display()))?;
+        let path = settings
+            .data_dir
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(".stanchion"));
+        fs::create_dir_all(&path)
+            .with_context(|| format!("data_dir: cannot make {}", path.display()))?;
         Ok(Self(path))
     }
 
@@ -53,7 +57,8 @@ impl DataDirectory {
     /// Where another process works here.
     pub fn lock(&self) -> Result<Lock> {
         let path = self.0.join("lock");
-        let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        let file =
+            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
         match file.try_lock() {
             Ok(()) => Ok(Lock(file)),
             Err(TryLockError::WouldBlock) => {
@@ -72,30 +77,48 @@ impl DataDirectory {
     /// Where the secrets cannot be read or written.
     pub fn secrets(&self, mut settings: Settings) -> Result<Settings> {
         let path = self.0.join("secrets.toml");
-        let secrets = if path.exists() { read(&path)? } else { make(&path)? };
-        settings.jwt_secret.get_or_insert_with(|| Secret::from(secrets.jwt_secret));
-        settings.pass_secret.get_or_insert_with(|| Secret::from(secrets.pass_secret));
+        let secrets = if path.exists() {
+            read(&path)?
+        } else {
+            make(&path)?
+        };
+        settings
+            .jwt_secret
+            .get_or_insert_with(|| Secret::from(secrets.jwt_secret));
+        settings
+            .pass_secret
+            .get_or_insert_with(|| Secret::from(secrets.pass_secret));
         settings.check()?;
         Ok(settings)
     }
 }
 
 fn read(path: &Path) -> Result<Secrets> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     toml::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
 }
 
 fn make(path: &Path) -> Result<Secrets> {
-    let secrets = Secrets { jwt_secret: random(), pass_secret: random() };
+    let secrets = Secrets {
+        jwt_secret: random(),
+        pass_secret: random(),
+    };
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut file = options
+        .open(path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     file.write_all(toml::to_string(&secrets)?.as_bytes())?;
     Ok(secrets)
 }
 
 fn random() -> String {
-    rand::rng().sample_iter(Alphanumeric).take(SECRET_LENGTH).map(char::from).collect()
+    rand::rng()
+        .sample_iter(Alphanumeric)
+        .take(SECRET_LENGTH)
+        .map(char::from)
+        .collect()
 }

@@ -78,7 +78,8 @@ impl Settings {
 }
 
 fn read(path: &Path) -> Result<Settings> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the file {}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the file {}", path.display()))?;
     parse(&text).with_context(|| format!("in the file {}", path.display()))
 }
 
@@ -94,19 +95,26 @@ fn variables() -> impl Iterator<Item = (String, String)> {
 
 /// Variables of this process's environment that look like settings and were put there by a container runtime.
 pub fn injected_variables() -> Vec<String> {
-    let injected = variables().filter(|(name, value)| name.starts_with(PREFIX) && is_service_link(name, value));
+    let injected = variables()
+        .filter(|(name, value)| name.starts_with(PREFIX) && is_service_link(name, value));
     injected.map(|(name, _)| name).collect()
 }
 
 /// A misspelt variable would be silently without effect.
 pub(super) fn known_variables(variables: impl Iterator<Item = (String, String)>) -> Result<()> {
     let command = Settings::augment_args(Command::new("stanchion"));
-    let known: Vec<String> =
-        command.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned())).collect();
+    let known: Vec<String> = command
+        .get_arguments()
+        .filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned()))
+        .collect();
     for (name, value) in variables.filter(|(name, _)| name.starts_with(PREFIX)) {
-        let foreign = ["STANCHION_TEST_", "STANCHION_BIN"].iter().any(|start| name.starts_with(start));
+        let foreign = ["STANCHION_TEST_", "STANCHION_BIN"]
+            .iter()
+            .any(|start| name.starts_with(start));
         if !foreign && !known.contains(&name) && !is_service_link(&name, &value) {
-            bail!("the environment variable {name} is not a setting; `stanchion --help` lists them");
+            bail!(
+                "the environment variable {name} is not a setting; `stanchion --help` lists them"
+            );
         }
     }
     Ok(())
@@ -116,7 +124,11 @@ pub(super) fn known_variables(variables: impl Iterator<Item = (String, String)>)
 /// container of one? Told by the form of name and value, so that a misspelt setting is none.
 fn is_service_link(name: &str, value: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let is_url = |text: &str| ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme));
+    let is_url = |text: &str| {
+        ["tcp://", "udp://", "sctp://"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme))
+    };
     let is_address = |text: &str| text.parse::<std::net::IpAddr>().is_ok();
     // Behind the name of the service, the first of these that is there.
     if let Some((_, rest)) = name.split_once("_SERVICE_") {
@@ -126,7 +138,8 @@ fn is_service_link(name: &str, value: &str) -> bool {
     if let Some((_, rest)) = name.split_once("_PORT_") {
         let mut parts = rest.splitn(3, '_');
         let (port, protocol, what) = (parts.next(), parts.next(), parts.next());
-        let is_port = port.is_some_and(is_number) && matches!(protocol, Some("TCP" | "UDP" | "SCTP"));
+        let is_port =
+            port.is_some_and(is_number) && matches!(protocol, Some("TCP" | "UDP" | "SCTP"));
         return is_port
             && match what {
                 None => is_url(value),

@@ -25,7 +25,11 @@ impl Deref for ServerUrl {
 
 impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.split_once("://").map(|(scheme, rest)| (scheme, rest.rsplit_once('@'))) {
+        match self
+            .0
+            .split_once("://")
+            .map(|(scheme, rest)| (scheme, rest.rsplit_once('@')))
+        {
             Some((scheme, Some((_, server)))) => write!(f, "{scheme}://…@{server}"),
             _ => f.write_str(&self.0),
         }

@@ -39,11 +39,15 @@ pub async fn run(settings: Settings) -> Result<()> {
         (settings.nats_url.is_some(), "nats_url"),
     ] {
         if given {
-            tracing::warn!("{name} has no effect on the embedded default; name a role to use it, see --help");
+            tracing::warn!(
+                "{name} has no effect on the embedded default; name a role to use it, see --help"
+            );
         }
     }
     if settings.dev_tokens() && (settings.jwt_secret.is_some() || settings.jwt_jwks.is_some()) {
-        bail!("dev_tokens: users' tokens are signed elsewhere (jwt_secret, jwt_jwks); none can be handed out here");
+        bail!(
+            "dev_tokens: users' tokens are signed elsewhere (jwt_secret, jwt_jwks); none can be handed out here"
+        );
     }
     let directory = DataDirectory::open(&settings)?;
     let _lock = directory.lock()?;
@@ -51,7 +55,9 @@ pub async fn run(settings: Settings) -> Result<()> {
     let clock = Clock::steady(Clock::System.now());
     let store: SharedStore = Arc::new(open(&directory).await?.with_clock(clock.clone()));
     if store.catalogue().await.context("the database")?.is_empty() {
-        seed_demo(&store, clock.now()).await.context("the demo event")?;
+        seed_demo(&store, clock.now())
+            .await
+            .context("the demo event")?;
     }
     serve(&settings, store, clock).await
 }
@@ -66,7 +72,9 @@ pub async fn open_store(directory: &DataDirectory) -> Result<SharedStore> {
 
 async fn open(directory: &DataDirectory) -> Result<SqliteStore> {
     let file = directory.database();
-    SqliteStore::open(&file).await.with_context(|| format!("cannot open {}", file.display()))
+    SqliteStore::open(&file)
+        .await
+        .with_context(|| format!("cannot open {}", file.display()))
 }
 
 async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<()> {
@@ -82,25 +90,54 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
     };
     let authenticator = settings.authenticator(settings.guests.unwrap_or(true))?;
 
-    let backends = line.backends(settings, authenticator.clone(), store, Arc::new(LocalBus::default()))?;
-    let booking = Booking::bind(backends, super::booking_config(settings)).await.context("booking")?;
+    let backends = line.backends(
+        settings,
+        authenticator.clone(),
+        store,
+        Arc::new(LocalBus::default()),
+    )?;
+    let booking = Booking::bind(backends, super::booking_config(settings))
+        .await
+        .context("booking")?;
     // Not by way of the listener: who has a pass must get seats also when every connection is taken.
     let bookings: SharedBooking = match &settings.booking_url {
         Some(url) => Arc::new(OverHttp::new(url)),
         None => Arc::new(InProcess::new(complete(booking.router()))),
     };
-    let development_secret = settings.jwt_secret.clone().filter(|_| settings.dev_tokens());
-    let gateway = line.gateway(settings, lifecycle, authenticator, bookings, development_secret)?;
+    let development_secret = settings
+        .jwt_secret
+        .clone()
+        .filter(|_| settings.dev_tokens());
+    let gateway = line.gateway(
+        settings,
+        lifecycle,
+        authenticator,
+        bookings,
+        development_secret,
+    )?;
 
     let mut checks = booking.checks();
     checks.push(hearing(&gateway));
-    let router = gateway.router().merge(booking.router()).merge(operations(lifecycle.clone(), checks));
+    let router = gateway
+        .router()
+        .merge(booking.router())
+        .merge(operations(lifecycle.clone(), checks));
     let router = AllowedHosts::new(settings.allowed_hosts.iter().flatten())?.guard(router);
-    line.report(lifecycle, &[Role::Gateway, Role::Booking, Role::QueueWorker], Some(&booking));
+    line.report(
+        lifecycle,
+        &[Role::Gateway, Role::Booking, Role::QueueWorker],
+        Some(&booking),
+    );
     booking.run(lifecycle);
     gateway.start().await?;
-    lifecycle.spawn("worker", queue_worker::run(line.worker(settings), lifecycle.clone()));
-    say(&format!("Stanchion is open at http://{}", for_people(process.address)))?;
+    lifecycle.spawn(
+        "worker",
+        queue_worker::run(line.worker(settings), lifecycle.clone()),
+    );
+    say(&format!(
+        "Stanchion is open at http://{}",
+        for_people(process.address)
+    ))?;
     process.run(settings, router).await
 }
 

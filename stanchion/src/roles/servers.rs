@@ -22,7 +22,9 @@ use crate::{config::Settings, process::Process};
 /// # Errors
 /// A missing setting, a backend that does not answer, a port that is taken.
 pub async fn gateway(settings: Settings) -> Result<()> {
-    let booking_url = settings.required(&settings.booking_url, "booking_url")?.clone();
+    let booking_url = settings
+        .required(&settings.booking_url, "booking_url")?
+        .clone();
     settings.required(&settings.pass_secret, "pass_secret")?;
     let guests = settings.guests.unwrap_or(false);
     without_effect(&settings);
@@ -32,7 +34,11 @@ pub async fn gateway(settings: Settings) -> Result<()> {
     let booking = Arc::new(OverHttp::new(&booking_url));
     let gateway = line.gateway(&settings, &process.lifecycle, authenticator, booking, None)?;
     let checks = vec![line.check(), line.clock_check(), hearing(&gateway)];
-    let router = gateway.router().merge(operations_of(process.lifecycle.clone(), checks, line.alive()));
+    let router = gateway.router().merge(operations_of(
+        process.lifecycle.clone(),
+        checks,
+        line.alive(),
+    ));
     gateway.start().await?;
     line.report(&process.lifecycle, &[Role::Gateway], None);
     tracing::info!(address = %process.address, "the gateway is open");
@@ -60,12 +66,19 @@ pub async fn booking(settings: Settings) -> Result<()> {
     let line = Line::on_redis(&settings, "booking").await?;
     let bus = NatsBus::connect(nats).await.context("nats_url")?;
     let process = Process::bind_role(&settings).await?;
-    let config = BookingConfig { subject_prefix: prefix.to_owned(), ..super::booking_config(&settings) };
+    let config = BookingConfig {
+        subject_prefix: prefix.to_owned(),
+        ..super::booking_config(&settings)
+    };
     let backends = line.backends(&settings, authenticator, store, Arc::new(bus))?;
     let booking = Booking::bind(backends, config).await.context("booking")?;
     let mut checks = booking.checks();
     checks.push(line.clock_check());
-    let router = booking.router().merge(operations_of(process.lifecycle.clone(), checks, line.alive()));
+    let router = booking.router().merge(operations_of(
+        process.lifecycle.clone(),
+        checks,
+        line.alive(),
+    ));
     line.report(&process.lifecycle, &[Role::Booking], Some(&booking));
     booking.run(&process.lifecycle);
     tracing::info!(address = %process.address, "booking is open");
@@ -82,14 +95,20 @@ pub async fn queue_worker(settings: Settings) -> Result<()> {
     line.report(&process.lifecycle, &[Role::QueueWorker], None);
     let checks = vec![line.check(), line.clock_check()];
     let router = operations_of(process.lifecycle.clone(), checks, line.alive());
-    process.lifecycle.spawn("worker", queue_worker::run(line.worker(&settings), process.lifecycle.clone()));
+    process.lifecycle.spawn(
+        "worker",
+        queue_worker::run(line.worker(&settings), process.lifecycle.clone()),
+    );
     tracing::info!(address = %process.address, "the worker is at work");
     process.run(&settings, router).await
 }
 
 /// What is for the embedded default only.
 fn without_effect(settings: &Settings) {
-    for (given, name) in [(settings.dev_tokens(), "dev_tokens"), (settings.allowed_hosts.is_some(), "allowed_hosts")] {
+    for (given, name) in [
+        (settings.dev_tokens(), "dev_tokens"),
+        (settings.allowed_hosts.is_some(), "allowed_hosts"),
+    ] {
         if given {
             tracing::warn!("{name} has effect on the embedded default only");
         }
@@ -102,6 +121,8 @@ fn without_effect(settings: &Settings) {
 /// No URL, or no answer.
 pub async fn open_store(settings: &Settings) -> Result<SharedStore> {
     let url = settings.required(&settings.database_url, "database_url")?;
-    let store = PostgresStore::open(url, settings.database_connections()).await.context("database_url")?;
+    let store = PostgresStore::open(url, settings.database_connections())
+        .await
+        .context("database_url")?;
     Ok(Arc::new(store))
 }

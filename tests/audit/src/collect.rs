@@ -13,5 +13,7 @@ use anyhow::{Context, Result};
 const DEADLINE: Duration = Duration::from_secs(20);
 
 async fn in_time<T>(what: &str, look: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(DEADLINE, look).await.with_context(|| format!("{what} does not answer"))?
+    tokio::time::timeout(DEADLINE, look)
+        .await
+        .with_context(|| format!("{what} does not answer"))?
 }

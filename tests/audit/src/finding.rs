@@ -71,16 +71,31 @@ pub struct Finding {
 impl Finding {
     /// A broken promise.
     pub fn violation(rule: Rule, count: usize, text: String) -> Self {
-        Self { rule, weight: Weight::Violation, count, text }
+        Self {
+            rule,
+            weight: Weight::Violation,
+            count,
+            text,
+        }
     }
 
     /// An exception that the documents name.
     pub fn documented(rule: Rule, count: usize, text: String) -> Self {
-        Self { rule, weight: Weight::Documented, count, text }
+        Self {
+            rule,
+            weight: Weight::Documented,
+            count,
+            text,
+        }
     }
 
     /// Worth knowing.
     pub fn note(rule: Rule, count: usize, text: String) -> Self {
-        Self { rule, weight: Weight::Note, count, text }
+        Self {
+            rule,
+            weight: Weight::Note,
+            count,
+            text,
+        }
     }
 }

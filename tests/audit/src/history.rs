@@ -54,7 +54,12 @@ impl<'w> History<'w> {
         for records in users.values_mut() {
             records.sort_by_key(|record| record.at_ms);
         }
-        let mut history = Self { users, grants: BTreeMap::new(), spells: BTreeMap::new(), tickets: BTreeMap::new() };
+        let mut history = Self {
+            users,
+            grants: BTreeMap::new(),
+            spells: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+        };
         history.collect(world.line.pass_ttl_ms);
         history
     }
@@ -65,39 +70,76 @@ impl<'w> History<'w> {
             for record in records {
                 let at_ms = record.at_ms;
                 match &record.seen {
-                    Seen::Pass { pass_id, number, epoch, ends_at_ms, .. } => {
+                    Seen::Pass {
+                        pass_id,
+                        number,
+                        epoch,
+                        ends_at_ms,
+                        ..
+                    } => {
                         let issued_ms = ends_at_ms - pass_ttl_ms;
-                        let grant =
-                            Grant { user, number: *number, epoch, issued_ms, ends_ms: *ends_at_ms, seen_ms: at_ms };
+                        let grant = Grant {
+                            user,
+                            number: *number,
+                            epoch,
+                            issued_ms,
+                            ends_ms: *ends_at_ms,
+                            seen_ms: at_ms,
+                        };
                         self.grants.entry(pass_id).or_insert(grant);
                     }
                     Seen::Ticket { number, epoch } => {
-                        self.tickets.entry(user).or_default().push(Ticket { at_ms, number: *number, epoch });
+                        self.tickets.entry(user).or_default().push(Ticket {
+                            at_ms,
+                            number: *number,
+                            epoch,
+                        });
                     }
-                    Seen::Position { way: Way::Socket | Way::Stream, .. } => attached = attached.or(Some(at_ms)),
+                    Seen::Position {
+                        way: Way::Socket | Way::Stream,
+                        ..
+                    } => attached = attached.or(Some(at_ms)),
                     Seen::Detached { .. } | Seen::End { .. } => {
                         if let Some(from_ms) = attached.take() {
-                            self.spells.entry(user).or_default().push(Spell { from_ms, to_ms: at_ms });
+                            self.spells.entry(user).or_default().push(Spell {
+                                from_ms,
+                                to_ms: at_ms,
+                            });
                         }
                     }
                     _ => {}
                 }
             }
             if let (Some(from_ms), Some(last)) = (attached, records.last()) {
-                self.spells.entry(user).or_default().push(Spell { from_ms, to_ms: last.at_ms });
+                self.spells.entry(user).or_default().push(Spell {
+                    from_ms,
+                    to_ms: last.at_ms,
+                });
             }
         }
     }
 
     /// Was the user connected at this moment, or had they polled a moment before?
     pub(crate) fn was_present(&self, user: &str, at_ms: i64) -> bool {
-        let connected = self.spells(user).iter().any(|spell| spell.from_ms <= at_ms && at_ms <= spell.to_ms);
+        let connected = self
+            .spells(user)
+            .iter()
+            .any(|spell| spell.from_ms <= at_ms && at_ms <= spell.to_ms);
         let told = |record: &&Record| {
-            matches!(record.seen, Seen::Position { way: Way::Poll | Way::Stream, .. })
-                && at_ms - POLLED_MS <= record.at_ms
+            matches!(
+                record.seen,
+                Seen::Position {
+                    way: Way::Poll | Way::Stream,
+                    ..
+                }
+            ) && at_ms - POLLED_MS <= record.at_ms
                 && record.at_ms <= at_ms
         };
-        connected || self.users.get(user).is_some_and(|records| records.iter().any(told))
+        connected
+            || self
+                .users
+                .get(user)
+                .is_some_and(|records| records.iter().any(told))
     }
 
     /// A user's spells of connection.
@@ -107,14 +149,21 @@ impl<'w> History<'w> {
 
     /// How many lines passes were given in: more than one if the line was begun again.
     pub(crate) fn epochs(&self) -> usize {
-        self.grants.values().map(|grant| grant.epoch).collect::<BTreeSet<_>>().len()
+        self.grants
+            .values()
+            .map(|grant| grant.epoch)
+            .collect::<BTreeSet<_>>()
+            .len()
     }
 
     /// The grants of each line.
     pub(crate) fn grants_by_epoch(&self) -> BTreeMap<&'w str, Vec<(&'w str, &Grant<'w>)>> {
         let mut by_epoch: BTreeMap<&str, Vec<(&str, &Grant<'w>)>> = BTreeMap::new();
         for (pass_id, grant) in &self.grants {
-            by_epoch.entry(grant.epoch).or_default().push((pass_id, grant));
+            by_epoch
+                .entry(grant.epoch)
+                .or_default()
+                .push((pass_id, grant));
         }
         for grants in by_epoch.values_mut() {
             grants.sort_by_key(|(_, grant)| (grant.issued_ms, grant.number));

@@ -14,8 +14,8 @@ pub use self::{
     finding::{Finding, Rule, Weight},
     recovery::{Back, Recovery, recoveries},
     world::{
-        Answer, Booking, Database, Decision, Engine, Fault, LineSettings, Message, Outcome, Record, Seen, Status,
-        Stock, Stream, Unwhole, Walk, Way, World, Zone,
+        Answer, Booking, Database, Decision, Engine, Fault, LineSettings, Message, Outcome, Record,
+        Seen, Status, Stock, Stream, Unwhole, Walk, Way, World, Zone,
     },
 };
 
@@ -42,5 +42,7 @@ pub fn audit(world: &World) -> Vec<Finding> {
 
 /// Those of the findings that break a promise.
 pub fn violations(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
-    findings.iter().filter(|finding| finding.weight == Weight::Violation)
+    findings
+        .iter()
+        .filter(|finding| finding.weight == Weight::Violation)
 }

@@ -50,15 +50,28 @@ pub struct Back {
 /// How each fault of a world was recovered from.
 pub fn recoveries(world: &World) -> Vec<Recovery> {
     let history = History::of(world);
-    world.faults.iter().map(|fault| recovery(world, &history, fault)).collect()
+    world
+        .faults
+        .iter()
+        .map(|fault| recovery(world, &history, fault))
+        .collect()
 }
 
 fn recovery(world: &World, history: &History<'_>, fault: &Fault) -> Recovery {
-    let pairs: BTreeSet<(&str, &str)> =
-        world.walks.iter().map(|walk| (walk.gateway.as_str(), walk.booking.as_str())).collect();
+    let pairs: BTreeSet<(&str, &str)> = world
+        .walks
+        .iter()
+        .map(|walk| (walk.gateway.as_str(), walk.booking.as_str()))
+        .collect();
     let mut first: BTreeMap<(&str, &str), i64> = BTreeMap::new();
-    for walk in world.walks.iter().filter(|walk| walk.began_ms >= fault.to_ms && walk.failed.is_none()) {
-        let whole = first.entry((&walk.gateway, &walk.booking)).or_insert(walk.ended_ms);
+    for walk in world
+        .walks
+        .iter()
+        .filter(|walk| walk.began_ms >= fault.to_ms && walk.failed.is_none())
+    {
+        let whole = first
+            .entry((&walk.gateway, &walk.booking))
+            .or_insert(walk.ended_ms);
         *whole = walk.ended_ms.min(*whole);
     }
     let is_whole = !pairs.is_empty() && first.len() == pairs.len();
@@ -70,7 +83,9 @@ fn recovery(world: &World, history: &History<'_>, fault: &Fault) -> Recovery {
         lasted_ms: fault.to_ms - fault.from_ms,
         whole_ms: last.filter(|_| is_whole).map(|last| last - fault.to_ms),
         rate_ms: rate_is_back(world, fault.to_ms),
-        failed_walks: failed.filter(|walk| walk.began_ms >= fault.from_ms && walk.began_ms <= until).count(),
+        failed_walks: failed
+            .filter(|walk| walk.began_ms >= fault.from_ms && walk.began_ms <= until)
+            .count(),
         back: back(history, fault.from_ms),
     }
 }
@@ -79,38 +94,69 @@ fn recovery(world: &World, history: &History<'_>, fault: &Fault) -> Recovery {
 fn back(history: &History<'_>, since_ms: i64) -> Option<Back> {
     let returns = history.users.iter().filter(|(user, records)| {
         let lost = |ended_ms: i64| (since_ms..=since_ms + ENDED_MS).contains(&ended_ms);
-        let waited = !records.iter().any(|record| record.at_ms <= since_ms && matches!(record.seen, Seen::Pass { .. }));
-        waited && history.spells(user).iter().any(|spell| spell.from_ms <= since_ms && lost(spell.to_ms))
+        let waited = !records
+            .iter()
+            .any(|record| record.at_ms <= since_ms && matches!(record.seen, Seen::Pass { .. }));
+        waited
+            && history
+                .spells(user)
+                .iter()
+                .any(|spell| spell.from_ms <= since_ms && lost(spell.to_ms))
     });
-    let mut returns: Vec<i64> = returns.filter_map(|(_, records)| returned(records, since_ms)).collect();
+    let mut returns: Vec<i64> = returns
+        .filter_map(|(_, records)| returned(records, since_ms))
+        .collect();
     returns.sort_unstable();
     let at = |place: usize| Some(returns[place - 1]).filter(|ms| *ms != i64::MAX);
     let users = returns.len();
-    (users > 0).then(|| Back { users, most_ms: at((users * 95).div_ceil(100)), all_ms: at(users) })
+    (users > 0).then(|| Back {
+        users,
+        most_ms: at((users * 95).div_ceil(100)),
+        all_ms: at(users),
+    })
 }
 
 /// How long after this moment a user whose connection ended was told their place again: never is the largest number. `None` if the
 /// user's own act ended it.
 fn returned(records: &[&Record], since_ms: i64) -> Option<i64> {
     let ended = records.iter().position(|record| {
-        record.at_ms >= since_ms && matches!(record.seen, Seen::Detached { .. } | Seen::End { .. } | Seen::Pass { .. })
+        record.at_ms >= since_ms
+            && matches!(
+                record.seen,
+                Seen::Detached { .. } | Seen::End { .. } | Seen::Pass { .. }
+            )
     })?;
-    if !matches!(&records[ended].seen, Seen::Detached { why, .. } if !OWN_ACTS.contains(&why.as_str())) {
+    if !matches!(&records[ended].seen, Seen::Detached { why, .. } if !OWN_ACTS.contains(&why.as_str()))
+    {
         return None;
     }
     let told = |record: &&&Record| matches!(record.seen, Seen::Position { .. } | Seen::Pass { .. });
-    Some(records[ended..].iter().find(told).map_or(i64::MAX, |record| record.at_ms - since_ms))
+    Some(
+        records[ended..]
+            .iter()
+            .find(told)
+            .map_or(i64::MAX, |record| record.at_ms - since_ms),
+    )
 }
 
 /// From this moment until the first second in which the line released at four fifths of its rate.
 fn rate_is_back(world: &World, since_ms: i64) -> Option<i64> {
-    let passes = world.records.iter().filter_map(|record| match &record.seen {
-        Seen::Pass { ends_at_ms, first: true, .. } => Some(ends_at_ms - world.line.pass_ttl_ms),
-        _ => None,
-    });
+    let passes = world
+        .records
+        .iter()
+        .filter_map(|record| match &record.seen {
+            Seen::Pass {
+                ends_at_ms,
+                first: true,
+                ..
+            } => Some(ends_at_ms - world.line.pass_ttl_ms),
+            _ => None,
+        });
     let mut issued: Vec<i64> = passes.filter(|issued| *issued >= since_ms).collect();
     issued.sort_unstable();
     let enough = (world.line.rate * RATE_SHARE).ceil().max(1.0) as usize;
-    let second = issued.windows(enough).find(|second| second[enough - 1] - second[0] < 1_000)?;
+    let second = issued
+        .windows(enough)
+        .find(|second| second[enough - 1] - second[0] < 1_000)?;
     Some(second[0] - since_ms)
 }

@@ -16,5 +16,9 @@ const EXAMPLES: usize = 3;
 
 /// A few of them, for people.
 fn some<T: std::fmt::Display>(all: &[T]) -> String {
-    all.iter().take(EXAMPLES).map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    all.iter()
+        .take(EXAMPLES)
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }

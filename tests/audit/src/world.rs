@@ -28,7 +28,9 @@ pub struct World {
 impl World {
     /// May a commit that was told of at this moment be gone?
     pub(crate) fn may_have_lost(&self, at_ms: i64) -> bool {
-        self.faults.iter().any(|fault| fault.loses_commits && fault.from_ms <= at_ms && at_ms <= fault.to_ms)
+        self.faults
+            .iter()
+            .any(|fault| fault.loses_commits && fault.from_ms <= at_ms && at_ms <= fault.to_ms)
     }
 
     /// May commits of any moment be gone?
@@ -306,7 +308,14 @@ impl Status {
 
     /// The status of this name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Reserved, Self::Confirmed, Self::Cancelled, Self::Expired].into_iter().find(|one| one.name() == name)
+        [
+            Self::Reserved,
+            Self::Confirmed,
+            Self::Cancelled,
+            Self::Expired,
+        ]
+        .into_iter()
+        .find(|one| one.name() == name)
     }
 
     /// Does it take seats?

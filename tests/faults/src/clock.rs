@@ -14,11 +14,15 @@ pub struct Clock {
 impl Clock {
     /// Begins now.
     pub fn start() -> Self {
-        Self { began: Instant::now(), began_ms: now_ms() }
+        Self {
+            began: Instant::now(),
+            began_ms: now_ms(),
+        }
     }
 
     /// The time now, in milliseconds since the Unix epoch.
     pub fn now_ms(self) -> i64 {
-        self.began_ms + i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX - self.began_ms)
+        self.began_ms
+            + i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX - self.began_ms)
     }
 }

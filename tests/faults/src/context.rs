@@ -34,10 +34,24 @@ pub struct Context {
 
 impl Context {
     /// Nothing done yet.
-    pub fn new(installation: Installation, random: StdRng, journal: Arc<Journal>, hurries: bool) -> Self {
+    pub fn new(
+        installation: Installation,
+        random: StdRng,
+        journal: Arc<Journal>,
+        hurries: bool,
+    ) -> Self {
         let began_ms = journal.clock.now_ms();
         let (faults, event) = (Vec::new(), Uuid::nil());
-        Self { installation, random, faults, stream_is_lost: false, event, journal, began_ms, hurries }
+        Self {
+            installation,
+            random,
+            faults,
+            stream_is_lost: false,
+            event,
+            journal,
+            began_ms,
+            hurries,
+        }
     }
 
     /// A line of progress.
@@ -51,7 +65,14 @@ impl Context {
         self.say(&format!("begins: {what}, {target}"));
         let now = self.journal.clock.now_ms();
         let (what, target) = (what.to_owned(), target.to_owned());
-        self.faults.push(Fault { what, target, from_ms: now, to_ms: now, silences, loses_commits: false });
+        self.faults.push(Fault {
+            what,
+            target,
+            from_ms: now,
+            to_ms: now,
+            silences,
+            loses_commits: false,
+        });
     }
 
     /// What is committed during the fault that began last may be gone after it.
@@ -73,12 +94,20 @@ impl Context {
 
     /// How often a fault is repeated: a third as often in a hurry.
     pub fn times(&self, usual: usize) -> usize {
-        if self.hurries { usual.div_ceil(3) } else { usual }
+        if self.hurries {
+            usual.div_ceil(3)
+        } else {
+            usual
+        }
     }
 
     /// Lets between so many seconds pass.
     pub async fn pause(&mut self, from: f64, to: f64) {
-        let seconds = if to > from { self.random.random_range(from..to) } else { from };
+        let seconds = if to > from {
+            self.random.random_range(from..to)
+        } else {
+            from
+        };
         sleep(Duration::from_secs_f64(seconds)).await;
     }
 
@@ -108,8 +137,14 @@ impl Context {
 
     /// Lets processes stand still for so many seconds.
     pub async fn stand_still(&mut self, names: &[String], seconds: f64) {
-        let silences = names.iter().any(|name| self.installation.member(name).kind == Kind::Gateway);
-        self.begin(&format!("SIGSTOP for {seconds:.1} s"), &names.join(", "), silences);
+        let silences = names
+            .iter()
+            .any(|name| self.installation.member(name).kind == Kind::Gateway);
+        self.begin(
+            &format!("SIGSTOP for {seconds:.1} s"),
+            &names.join(", "),
+            silences,
+        );
         for name in names {
             self.installation.member(name).signal(Signal::Stop);
         }
@@ -121,8 +156,19 @@ impl Context {
     }
 
     /// Lets edges carry less for so many seconds; then what was sent arrives, or the connections are ended.
-    pub async fn open_half(&mut self, edges: &[String], mode: Mode, seconds: f64, then_cut: bool, silences: bool) {
-        self.begin(&format!("{mode:?} for {seconds:.1} s"), &edges.join(", "), silences);
+    pub async fn open_half(
+        &mut self,
+        edges: &[String],
+        mode: Mode,
+        seconds: f64,
+        then_cut: bool,
+        silences: bool,
+    ) {
+        self.begin(
+            &format!("{mode:?} for {seconds:.1} s"),
+            &edges.join(", "),
+            silences,
+        );
         for edge in edges {
             self.installation.edge(edge).set(mode);
         }

@@ -26,11 +26,16 @@ impl SmallDisk {
     pub fn mount(path: &Path, mib: u32) -> Result<Self> {
         fs::create_dir_all(path)?;
         let options = format!("size={mib}m,mode=755");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(path).status()?;
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(path)
+            .status()?;
         if !mounted.success() {
             bail!("a small disk could not be mounted: that needs root");
         }
-        Ok(Self { path: path.to_owned() })
+        Ok(Self {
+            path: path.to_owned(),
+        })
     }
 
     /// Fills it to the last byte.

@@ -101,7 +101,11 @@ impl Edge {
             random: Mutex::new(StdRng::seed_from_u64(seed)),
         });
         let listening = tokio::spawn(listen(listener, Arc::clone(&state)));
-        Ok(Self { port, state, listening })
+        Ok(Self {
+            port,
+            state,
+            listening,
+        })
     }
 
     /// Carries this from now on.
@@ -158,13 +162,28 @@ async fn carry(client: TcpStream, state: Arc<State>) {
         if mode.wait_for(|mode| *mode == Mode::Whole).await.is_err() {
             return;
         }
-        let Some(server) = connect(&state).await else { return };
+        let Some(server) = connect(&state).await else {
+            return;
+        };
         let _ = (client.set_nodelay(true), server.set_nodelay(true)); // slower at worst
-        let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+        let ((from_client, to_client), (from_server, to_server)) =
+            (client.into_split(), server.into_split());
         let subscribed = AtomicBool::new(false);
         tokio::join!(
-            way(from_client, to_server, Direction::Asked, &state, &subscribed),
-            way(from_server, to_client, Direction::Answered, &state, &subscribed),
+            way(
+                from_client,
+                to_server,
+                Direction::Asked,
+                &state,
+                &subscribed
+            ),
+            way(
+                from_server,
+                to_client,
+                Direction::Answered,
+                &state,
+                &subscribed
+            ),
         );
     };
     tokio::select! {
@@ -177,7 +196,8 @@ async fn connect(state: &State) -> Option<TcpStream> {
     let targets = state.targets.lock().clone();
     for _ in 0..targets.len() {
         let target = targets[state.turn.fetch_add(1, Ordering::Relaxed) % targets.len()];
-        let connected = tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(("127.0.0.1", target))).await;
+        let connected =
+            tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(("127.0.0.1", target))).await;
         if let Ok(Ok(server)) = connected {
             return Some(server);
         }
@@ -186,9 +206,18 @@ async fn connect(state: &State) -> Option<TcpStream> {
 }
 
 /// Carries bytes one way. They arrive in order, each chunk when it is due and the edge carries this way.
-async fn way(from: OwnedReadHalf, to: OwnedWriteHalf, direction: Direction, state: &State, subscribed: &AtomicBool) {
+async fn way(
+    from: OwnedReadHalf,
+    to: OwnedWriteHalf,
+    direction: Direction,
+    state: &State,
+    subscribed: &AtomicBool,
+) {
     let (sent, received) = mpsc::channel(UNDER_WAY);
-    tokio::join!(take(from, sent, direction, state, subscribed), deliver(to, received, direction, state));
+    tokio::join!(
+        take(from, sent, direction, state, subscribed),
+        deliver(to, received, direction, state)
+    );
 }
 
 type Chunk = (Instant, Vec<u8>);
@@ -204,12 +233,20 @@ async fn take(
     let mut frames = Frames::default();
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
         let read = &bytes[..count];
-        if direction == Direction::Asked && read.windows(SUBSCRIBE.len()).any(|w| w.eq_ignore_ascii_case(SUBSCRIBE)) {
+        if direction == Direction::Asked
+            && read
+                .windows(SUBSCRIBE.len())
+                .any(|w| w.eq_ignore_ascii_case(SUBSCRIBE))
+        {
             subscribed.store(true, Ordering::Release);
         }
         let due = Instant::now() + state.latency();
         let is_disturbed = direction == Direction::Answered && subscribed.load(Ordering::Acquire);
-        let chunks = if is_disturbed { state.disturbed(&mut frames, read, due) } else { vec![(due, read.to_vec())] };
+        let chunks = if is_disturbed {
+            state.disturbed(&mut frames, read, due)
+        } else {
+            vec![(due, read.to_vec())]
+        };
         for chunk in chunks {
             if sent.send(chunk).await.is_err() {
                 return;
@@ -218,11 +255,18 @@ async fn take(
     }
 }
 
-async fn deliver(mut to: OwnedWriteHalf, mut received: mpsc::Receiver<Chunk>, direction: Direction, state: &State) {
+async fn deliver(
+    mut to: OwnedWriteHalf,
+    mut received: mpsc::Receiver<Chunk>,
+    direction: Direction,
+    state: &State,
+) {
     let mut mode = state.mode.subscribe();
     while let Some((due, bytes)) = received.recv().await {
         tokio::time::sleep_until(due).await;
-        if mode.wait_for(|mode| mode.carries(direction)).await.is_err() || to.write_all(&bytes).await.is_err() {
+        if mode.wait_for(|mode| mode.carries(direction)).await.is_err()
+            || to.write_all(&bytes).await.is_err()
+        {
             return;
         }
     }
@@ -235,7 +279,11 @@ async fn deliver(mut to: OwnedWriteHalf, mut received: mpsc::Receiver<Chunk>, di
 impl State {
     fn latency(&self) -> Duration {
         let (at_least, jitter) = *self.latency_ms.lock();
-        let more = if jitter == 0 { 0 } else { self.random.lock().random_range(0..jitter) };
+        let more = if jitter == 0 {
+            0
+        } else {
+            self.random.lock().random_range(0..jitter)
+        };
         Duration::from_millis(at_least + more)
     }
 
@@ -252,7 +300,11 @@ impl State {
             if random.random_bool(faults.lost) {
                 continue;
             }
-            let due = if random.random_bool(faults.late) { due + faults.late_by } else { due };
+            let due = if random.random_bool(faults.late) {
+                due + faults.late_by
+            } else {
+                due
+            };
             if random.random_bool(faults.doubled) {
                 chunks.push((due, frame.clone()));
             }

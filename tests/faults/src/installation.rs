@@ -63,17 +63,37 @@ impl Installation {
     /// # Errors
     /// A part that does not start.
     pub async fn start(shape: Shape, seed: u64) -> Result<Self> {
-        let scratch = Scratch::new(&format!("faults-{}", &Uuid::new_v4().simple().to_string()[..12]));
-        let disk =
-            shape.small_disk_mib.map(|mib| crate::disk::SmallDisk::mount(&scratch.join("small"), mib)).transpose()?;
-        let data = disk.as_ref().map_or_else(|| scratch.path().to_owned(), |disk| disk.path.clone());
-        let stores = if shape.embedded { None } else { Some(Stores::start(shape, scratch.path(), &data).await?) };
+        let scratch = Scratch::new(&format!(
+            "faults-{}",
+            &Uuid::new_v4().simple().to_string()[..12]
+        ));
+        let disk = shape
+            .small_disk_mib
+            .map(|mib| crate::disk::SmallDisk::mount(&scratch.join("small"), mib))
+            .transpose()?;
+        let data = disk
+            .as_ref()
+            .map_or_else(|| scratch.path().to_owned(), |disk| disk.path.clone());
+        let stores = if shape.embedded {
+            None
+        } else {
+            Some(Stores::start(shape, scratch.path(), &data).await?)
+        };
         let is_balanced = shape.big_crowd.is_some();
-        let mut installation = Self { members: Vec::new(), edges: BTreeMap::new(), stores, is_balanced, disk, scratch };
+        let mut installation = Self {
+            members: Vec::new(),
+            edges: BTreeMap::new(),
+            stores,
+            is_balanced,
+            disk,
+            scratch,
+        };
         if shape.embedded {
             installation.embed(data)?;
         } else {
-            installation.connect(&shape, &mut StdRng::seed_from_u64(seed)).await?;
+            installation
+                .connect(&shape, &mut StdRng::seed_from_u64(seed))
+                .await?;
         }
         for at in 0..installation.members.len() {
             installation.members[at].start().await?;
@@ -83,33 +103,52 @@ impl Installation {
 
     fn embed(&mut self, data: PathBuf) -> Result<()> {
         let mut member = Member::new(Kind::Embedded, 1, self.scratch.path());
-        member.set("STANCHION_DATA_DIR", data.join("data").to_str().context("a folder's name is text")?);
+        member.set(
+            "STANCHION_DATA_DIR",
+            data.join("data")
+                .to_str()
+                .context("a folder's name is text")?,
+        );
         self.members.push(member);
         Ok(())
     }
 
     async fn connect(&mut self, shape: &Shape, random: &mut StdRng) -> Result<()> {
         let stores = self.stores.as_ref().context("it runs on servers")?;
-        let (redis, postgres, nats) = (stores.redis_port(), stores.postgres.port(), stores.nats.port());
+        let (redis, postgres, nats) = (
+            stores.redis_port(),
+            stores.postgres.port(),
+            stores.nats.port(),
+        );
         let kinds = [Kind::Booking, Kind::Worker, Kind::Gateway];
         for (kind, at) in kinds.into_iter().flat_map(|kind| [(kind, 1), (kind, 2)]) {
             let mut member = Member::new(kind, at, self.scratch.path());
             match redis {
                 Some(redis) => {
                     let edge = Edge::to(&[redis], random.random()).await?;
-                    member.set("STANCHION_REDIS_URL", &format!("redis://127.0.0.1:{}", edge.port));
+                    member.set(
+                        "STANCHION_REDIS_URL",
+                        &format!("redis://127.0.0.1:{}", edge.port),
+                    );
                     self.edges.insert(format!("{}-redis", member.name), edge);
                 }
                 None => member.set("STANCHION_REDIS_URL", stores.redis_url()),
             }
             if kind == Kind::Booking {
                 let database = Edge::to(&[postgres], random.random()).await?;
-                member.set("STANCHION_DATABASE_URL", &stores.database_url(database.port));
-                self.edges.insert(format!("{}-postgres", member.name), database);
+                member.set(
+                    "STANCHION_DATABASE_URL",
+                    &stores.database_url(database.port),
+                );
+                self.edges
+                    .insert(format!("{}-postgres", member.name), database);
                 match nats {
                     Some(nats) => {
                         let bus = Edge::to(&[nats], random.random()).await?;
-                        member.set("STANCHION_NATS_URL", &format!("nats://127.0.0.1:{}", bus.port));
+                        member.set(
+                            "STANCHION_NATS_URL",
+                            &format!("nats://127.0.0.1:{}", bus.port),
+                        );
                         self.edges.insert(format!("{}-nats", member.name), bus);
                     }
                     None => {
@@ -119,7 +158,10 @@ impl Installation {
                 }
             }
             if at == 1 {
-                member.descriptors = shape.descriptors.filter(|(limited, _)| *limited == kind).map(|(_, limit)| limit);
+                member.descriptors = shape
+                    .descriptors
+                    .filter(|(limited, _)| *limited == kind)
+                    .map(|(_, limit)| limit);
             }
             self.members.push(member);
         }
@@ -127,7 +169,11 @@ impl Installation {
         let balancer = Edge::to(&bookings, random.random()).await?;
         let url = format!("http://127.0.0.1:{}", balancer.port);
         self.edges.insert("gateways-booking".to_owned(), balancer);
-        for member in self.members.iter_mut().filter(|member| member.kind == Kind::Gateway) {
+        for member in self
+            .members
+            .iter_mut()
+            .filter(|member| member.kind == Kind::Gateway)
+        {
             member.set("STANCHION_BOOKING_URL", &url);
         }
         Ok(())
@@ -135,7 +181,9 @@ impl Installation {
 
     /// The processes that serve as this.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter(move |member| member.kind == kind || member.kind == Kind::Embedded)
+        self.members
+            .iter()
+            .filter(move |member| member.kind == kind || member.kind == Kind::Embedded)
     }
 
     /// URLs of the processes that serve as this.
@@ -156,7 +204,9 @@ impl Installation {
 
     /// The edge between a process and a server, or between the gateways and booking.
     pub fn edge(&self, name: &str) -> &Edge {
-        self.edges.get(name).unwrap_or_else(|| panic!("there is no edge {name}"))
+        self.edges
+            .get(name)
+            .unwrap_or_else(|| panic!("there is no edge {name}"))
     }
 
     /// The names of all edges.
@@ -166,12 +216,17 @@ impl Installation {
 
     /// Names of the edges from processes of this kind to a server.
     pub fn edges_of(&self, kind: Kind, server: &str) -> Vec<String> {
-        self.names(kind).iter().map(|name| format!("{name}-{server}")).collect()
+        self.names(kind)
+            .iter()
+            .map(|name| format!("{name}-{server}"))
+            .collect()
     }
 
     /// The servers.
     pub fn stores(&mut self) -> &mut Stores {
-        self.stores.as_mut().expect("this scenario's installation runs on servers")
+        self.stores
+            .as_mut()
+            .expect("this scenario's installation runs on servers")
     }
 
     /// What the stores hold of these events: database, engine, stream.
@@ -192,7 +247,8 @@ impl Installation {
             None => {
                 let member = self.members.first().context("a process")?;
                 let operator = stanchion_tests::tokens::operator();
-                let engine = collect::embedded::engine(http, &member.url(), &operator, None).await?;
+                let engine =
+                    collect::embedded::engine(http, &member.url(), &operator, None).await?;
                 let database = collect::database::sqlite(&member.database_file()?).await?;
                 Ok((database, Some(engine)))
             }
@@ -205,7 +261,9 @@ impl Installation {
     /// A bus that does not answer.
     pub async fn stream(&self) -> Result<Option<stanchion_audit::Stream>> {
         match &self.stores {
-            Some(stores) => Ok(Some(collect::stream::nats(&stores.nats.url(), PREFIX).await?)),
+            Some(stores) => Ok(Some(
+                collect::stream::nats(&stores.nats.url(), PREFIX).await?,
+            )),
             None => Ok(None),
         }
     }

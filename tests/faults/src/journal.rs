@@ -17,13 +17,21 @@ pub struct Journal {
 impl Journal {
     /// An empty one.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, records: Mutex::default(), walks: Mutex::default() }
+        Self {
+            clock,
+            records: Mutex::default(),
+            walks: Mutex::default(),
+        }
     }
 
     /// A user saw this now.
     pub fn see(&self, user: &str, seen: Seen) {
         let mut records = self.records.lock();
-        records.push(Record { at_ms: self.clock.now_ms(), user: user.to_owned(), seen });
+        records.push(Record {
+            at_ms: self.clock.now_ms(),
+            user: user.to_owned(),
+            seen,
+        });
     }
 
     /// The prober walked.

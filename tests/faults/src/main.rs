@@ -1,6 +1,9 @@
 //! `stanchion-faults`: a sale with a crowd under faults, and the audit of what is left.
 
-#![expect(unreachable_pub, reason = "a binary has no public interface; `pub` marks what a module offers the others")]
+#![expect(
+    unreachable_pub,
+    reason = "a binary has no public interface; `pub` marks what a module offers the others"
+)]
 
 mod cli;
 mod clock;
@@ -38,8 +41,13 @@ use crate::{
 const USUAL_CROWD: u32 = 300;
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let done = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(act(Cli::parse().command)));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let done = runtime
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(act(Cli::parse().command)));
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -70,7 +78,14 @@ async fn act(command: Command) -> Result<bool> {
         Command::Audit { world } => {
             let world: World = serde_json::from_slice(&fs::read(world)?)?;
             let recoveries = stanchion_audit::recoveries(&world);
-            let report = RunReport::new("audit", 0, 0, stanchion_audit::audit(&world), recoveries, &world);
+            let report = RunReport::new(
+                "audit",
+                0,
+                0,
+                stanchion_audit::audit(&world),
+                recoveries,
+                &world,
+            );
             print!("{}", report.text());
             Ok(report.is_good())
         }
@@ -79,7 +94,9 @@ async fn act(command: Command) -> Result<bool> {
 
 async fn run_all(options: &RunOptions) -> Result<bool> {
     let scenarios = chosen(&options.scenarios)?;
-    let first = options.seed.unwrap_or_else(|| rand::rng().random_range(1..1_000_000));
+    let first = options
+        .seed
+        .unwrap_or_else(|| rand::rng().random_range(1..1_000_000));
     let (mut reports, mut failed) = (Vec::new(), Vec::new());
     for scenario in &scenarios {
         for seed in first..first + u64::from(options.runs) {
@@ -95,7 +112,11 @@ async fn run_all(options: &RunOptions) -> Result<bool> {
         print!("{}", table(&reports));
     }
     if let Some(file) = &options.table {
-        fs::File::options().create(true).append(true).open(file)?.write_all(table(&reports).as_bytes())?;
+        fs::File::options()
+            .create(true)
+            .append(true)
+            .open(file)?
+            .write_all(table(&reports).as_bytes())?;
     }
     if !failed.is_empty() {
         bail!("runs could not be carried out: {}", failed.join("; "));
@@ -107,15 +128,22 @@ fn chosen(names: &[String]) -> Result<Vec<Scenario>> {
     if names.iter().any(|name| name == "all") {
         return Ok(scenario::all());
     }
-    let named =
-        |name: &String| scenario::named(name).with_context(|| format!("there is no scenario {name}: see `list`"));
+    let named = |name: &String| {
+        scenario::named(name).with_context(|| format!("there is no scenario {name}: see `list`"))
+    };
     names.iter().map(named).collect()
 }
 
 /// A run that could not be carried out says nothing of the promises: it is tried again.
 async fn run_once(scenario: &Scenario, seed: u64, options: &RunOptions) -> Result<RunReport> {
-    let users = options.users.or(scenario.shape.big_crowd).unwrap_or(USUAL_CROWD);
-    let size = Size { users, hurries: options.hurry };
+    let users = options
+        .users
+        .or(scenario.shape.big_crowd)
+        .unwrap_or(USUAL_CROWD);
+    let size = Size {
+        users,
+        hurries: options.hurry,
+    };
     let mut tries = 0;
     loop {
         eprintln!("{} seed {seed}: {}", scenario.name, scenario.text);

@@ -64,7 +64,12 @@ impl PgBouncer {
         );
         fs::write(&settings, text)?;
         let process = listening(&settings, folder, port).await?;
-        Ok(Self { port, settings, folder: folder.to_owned(), process })
+        Ok(Self {
+            port,
+            settings,
+            folder: folder.to_owned(),
+            process,
+        })
     }
 
     /// Kills it; the sessions of the server end.
@@ -87,9 +92,18 @@ async fn listening(settings: &Path, folder: &Path, port: u16) -> Result<Process>
     // Like PostgreSQL, it refuses to run as root.
     let mut command = Command::new("setpriv");
     if stanchion_tests::postgres_server::runs_as_root() {
-        command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]);
+        command.args([
+            "--reuid",
+            "postgres",
+            "--regid",
+            "postgres",
+            "--clear-groups",
+        ]);
     }
-    command.args(["--pdeathsig", "KILL", "pgbouncer"]).arg(settings).current_dir("/");
+    command
+        .args(["--pdeathsig", "KILL", "pgbouncer"])
+        .arg(settings)
+        .current_dir("/");
     let process = Process::start("pgbouncer", &mut command, folder);
     let until = Instant::now() + START;
     while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
@@ -104,7 +118,11 @@ async fn listening(settings: &Path, folder: &Path, port: u16) -> Result<Process>
 fn version() -> Result<(u32, u32)> {
     let asked = Command::new("pgbouncer").arg("--version").output()?;
     let text = String::from_utf8(asked.stdout)?;
-    let number = text.lines().next().and_then(|line| line.rsplit_once(' ')).map(|(_, number)| number);
+    let number = text
+        .lines()
+        .next()
+        .and_then(|line| line.rsplit_once(' '))
+        .map(|(_, number)| number);
     let mut parts = number.context("a version")?.split('.').map(str::parse);
     let mut part = || parts.next().context("a part of the version");
     Ok((part()??, part()??))

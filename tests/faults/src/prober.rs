@@ -30,7 +30,11 @@ pub async fn probe(sale: Arc<Sale>, mut stop: watch::Receiver<bool>) {
     let pairs: Vec<(String, String)> = sale
         .gateways
         .iter()
-        .flat_map(|gateway| sale.bookings.iter().map(move |booking| (gateway.clone(), booking.clone())))
+        .flat_map(|gateway| {
+            sale.bookings
+                .iter()
+                .map(move |booking| (gateway.clone(), booking.clone()))
+        })
         .collect();
     let mut ticks = interval(EACH_PAIR / u32::try_from(pairs.len()).unwrap_or(1).max(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -52,41 +56,85 @@ pub async fn probe(sale: Arc<Sale>, mut stop: watch::Receiver<bool>) {
 async fn walk(sale: Arc<Sale>, number: usize, gateway: String, booking: String) {
     let clock = sale.journal.clock;
     let began_ms = clock.now_ms();
-    let failed = steps(&sale, &format!("probe-{number}"), &gateway, &booking).await.err();
+    let failed = steps(&sale, &format!("probe-{number}"), &gateway, &booking)
+        .await
+        .err();
     let (gateway, booking) = (short(&gateway), short(&booking));
-    sale.journal.walked(Walk { gateway, booking, began_ms, ended_ms: clock.now_ms(), failed });
+    sale.journal.walked(Walk {
+        gateway,
+        booking,
+        began_ms,
+        ended_ms: clock.now_ms(),
+        failed,
+    });
 }
 
 async fn steps(sale: &Sale, user: &str, gateway: &str, booking: &str) -> Result<(), Unwhole> {
     let token = tokens::user(user);
     let request = |method: Method, server: &str, path: &str| {
-        sale.http.request(method, format!("{server}/api/v1{path}")).bearer_auth(&token).timeout(ANSWER)
+        sale.http
+            .request(method, format!("{server}/api/v1{path}"))
+            .bearer_auth(&token)
+            .timeout(ANSWER)
     };
     let join = request(Method::POST, gateway, "/queue/join").json(&json!({"event_id": sale.event}));
     let mut place = step("join", join).await?;
     let joined = tokio::time::Instant::now();
     while place["queue_pass"].as_str().is_none() {
         if joined.elapsed() > PASS {
-            return Err(Unwhole { step: "pass".into(), status: 0, why: "no pass in time".into() });
+            return Err(Unwhole {
+                step: "pass".into(),
+                status: 0,
+                why: "no pass in time".into(),
+            });
         }
         sleep(LOOK_AGAIN).await;
-        place = step("pass", request(Method::GET, gateway, &format!("/queue/position/{}", sale.event))).await?;
+        place = step(
+            "pass",
+            request(
+                Method::GET,
+                gateway,
+                &format!("/queue/position/{}", sale.event),
+            ),
+        )
+        .await?;
     }
     let wish = json!({"event_id": sale.event, "show_id": sale.show, "zone_id": sale.zones[0], "quantity": 1});
     let reserve = request(Method::POST, booking, "/bookings/reserve").json(&wish);
     let pass = place["queue_pass"].as_str().unwrap_or_default();
-    let reserved = step("reserve", reserve.header("x-queue-pass", pass).header("idempotency-key", user)).await?;
+    let reserved = step(
+        "reserve",
+        reserve
+            .header("x-queue-pass", pass)
+            .header("idempotency-key", user),
+    )
+    .await?;
     let id = reserved["booking_id"].as_str().unwrap_or_default();
-    step("cancel", request(Method::DELETE, booking, &format!("/bookings/{id}"))).await.map(|_| ())
+    step(
+        "cancel",
+        request(Method::DELETE, booking, &format!("/bookings/{id}")),
+    )
+    .await
+    .map(|_| ())
 }
 
 async fn step(name: &str, request: RequestBuilder) -> Result<Value, Unwhole> {
-    let failed = |status: u16, why: String| Unwhole { step: name.to_owned(), status, why };
-    let response = request.send().await.map_err(|error| failed(0, error.to_string()))?;
+    let failed = |status: u16, why: String| Unwhole {
+        step: name.to_owned(),
+        status,
+        why,
+    };
+    let response = request
+        .send()
+        .await
+        .map_err(|error| failed(0, error.to_string()))?;
     let status = response.status();
     let body: Value = response.json().await.unwrap_or_default();
     if status.is_success() {
         return Ok(body);
     }
-    Err(failed(status.as_u16(), body["code"].as_str().unwrap_or("NO_CODE").to_owned()))
+    Err(failed(
+        status.as_u16(),
+        body["code"].as_str().unwrap_or("NO_CODE").to_owned(),
+    ))
 }

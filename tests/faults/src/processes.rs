@@ -6,14 +6,23 @@ use stanchion_tests::process::Signal;
 
 /// Those whose parent this is.
 fn children(parent: u32) -> Vec<u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    let entries = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok);
     let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     ids.filter(|id| parent_of(*id) == Some(parent)).collect()
 }
 
 fn stat(id: u32) -> Option<String> {
     // The name in parentheses may hold anything.
-    Some(fs::read_to_string(format!("/proc/{id}/stat")).ok()?.rsplit_once(')')?.1.to_owned())
+    Some(
+        fs::read_to_string(format!("/proc/{id}/stat"))
+            .ok()?
+            .rsplit_once(')')?
+            .1
+            .to_owned(),
+    )
 }
 
 fn parent_of(id: u32) -> Option<u32> {
@@ -48,7 +57,9 @@ pub fn signal_tree(parent: u32, signal: Signal) {
 fn send(ids: &[u32], signal: Signal) {
     for id in ids {
         // It may have ended meanwhile.
-        let _ =
-            Command::new("kill").args([signal.flag(), &id.to_string()]).stderr(std::process::Stdio::null()).status();
+        let _ = Command::new("kill")
+            .args([signal.flag(), &id.to_string()])
+            .stderr(std::process::Stdio::null())
+            .status();
     }
 }

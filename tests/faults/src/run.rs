@@ -68,15 +68,39 @@ pub async fn run(scenario: &Scenario, seed: u64, size: Size) -> Result<(RunRepor
     let mut random = StdRng::seed_from_u64(seed);
     let installation = Installation::start(scenario.shape, random.random()).await?;
     let journal = Arc::new(Journal::new(Clock::start()));
-    let mut context =
-        Context::new(installation, StdRng::seed_from_u64(random.random()), Arc::clone(&journal), size.hurries);
-    let http = Client::builder().no_proxy().tcp_nodelay(true).pool_idle_timeout(Duration::from_secs(10)).build()?;
+    let mut context = Context::new(
+        installation,
+        StdRng::seed_from_u64(random.random()),
+        Arc::clone(&journal),
+        size.hurries,
+    );
+    let http = Client::builder()
+        .no_proxy()
+        .tcp_nodelay(true)
+        .pool_idle_timeout(Duration::from_secs(10))
+        .build()?;
     let line = line(scenario, size);
-    let hold_seconds = if size.hurries { SHORT_HOLD_SECONDS } else { HOLD_SECONDS };
-    let zones = [size.users.div_ceil(8), size.users * 3, size.users * 3, size.users * 3];
-    let sale = create(&context, &http, &journal, &zones, &settings(&line, "paused"), hold_seconds).await?;
-    let probed =
-        json!({"rate_per_second": 50, "burst": 50, "max_active": 1_000, "pass_ttl_seconds": 30, "state": "open"});
+    let hold_seconds = if size.hurries {
+        SHORT_HOLD_SECONDS
+    } else {
+        HOLD_SECONDS
+    };
+    let zones = [
+        size.users.div_ceil(8),
+        size.users * 3,
+        size.users * 3,
+        size.users * 3,
+    ];
+    let sale = create(
+        &context,
+        &http,
+        &journal,
+        &zones,
+        &settings(&line, "paused"),
+        hold_seconds,
+    )
+    .await?;
+    let probed = json!({"rate_per_second": 50, "burst": 50, "max_active": 1_000, "pass_ttl_seconds": 30, "state": "open"});
     let probed = create(&context, &http, &journal, &[100_000], &probed, 60).await?;
     let events = [sale.event, probed.event];
     context.event = sale.event;
@@ -87,7 +111,10 @@ pub async fn run(scenario: &Scenario, seed: u64, size: Size) -> Result<(RunRepor
     let arrive_ms = ARRIVE_MS.max(u64::from(size.users) / ARRIVE_PER_MS);
     for at in 0..size.users {
         let user = User::new(&sale, &format!("u{at:05}"), random.random());
-        users.spawn(user.live(Duration::from_millis(random.random_range(0..arrive_ms)), users_stop.clone()));
+        users.spawn(user.live(
+            Duration::from_millis(random.random_range(0..arrive_ms)),
+            users_stop.clone(),
+        ));
     }
     sleep(Duration::from_millis(arrive_ms + 1_000)).await;
     open(&http, &context, &sale).await?;
@@ -98,8 +125,16 @@ pub async fn run(scenario: &Scenario, seed: u64, size: Size) -> Result<(RunRepor
     (scenario.run)(&mut context).await?;
 
     let faults_over = Instant::now();
-    let all_done = timeout(until.saturating_duration_since(Instant::now()), finish(&mut users)).await;
-    context.say(if all_done.is_ok() { "the crowd is done" } else { "the crowd is not done" });
+    let all_done = timeout(
+        until.saturating_duration_since(Instant::now()),
+        finish(&mut users),
+    )
+    .await;
+    context.say(if all_done.is_ok() {
+        "the crowd is done"
+    } else {
+        "the crowd is not done"
+    });
     sleep(PROBE_AFTER.saturating_sub(faults_over.elapsed())).await;
     let _ = (stop_users.send(true), stop_prober.send(true)); // they may have ended
     finish(&mut users).await?;
@@ -107,7 +142,14 @@ pub async fn run(scenario: &Scenario, seed: u64, size: Size) -> Result<(RunRepor
     quiet(&context, &http, &events).await;
     let world = collect(&context, &http, &events, &journal, line).await?;
     context.installation.end(Duration::from_secs(8)).await;
-    let mut report = RunReport::new(scenario.name, seed, size.users, audit(&world), recoveries(&world), &world);
+    let mut report = RunReport::new(
+        scenario.name,
+        seed,
+        size.users,
+        audit(&world),
+        recoveries(&world),
+        &world,
+    );
     report.judges_returns = scenario.shape.big_crowd.is_some();
     Ok((report, world))
 }
@@ -148,13 +190,23 @@ async fn create(
         "queue": queue, "shows": [{"name": "show", "zones": zones}],
     });
     let bookings = context.installation.urls(Kind::Booking);
-    let request = http.post(format!("{}/api/v1/admin/events", bookings[0])).bearer_auth(tokens::operator());
+    let request = http
+        .post(format!("{}/api/v1/admin/events", bookings[0]))
+        .bearer_auth(tokens::operator());
     let response = request.timeout(ANSWER).json(&body).send().await?;
     let status = response.status();
     let created: Value = response.json().await?;
-    ensure!(status == 201, "the event could not be created: {status} {created}");
+    ensure!(
+        status == 201,
+        "the event could not be created: {status} {created}"
+    );
     let show = &created["shows"][0];
-    let id = |value: &Value| value.as_str().and_then(|id| id.parse().ok()).context("an id");
+    let id = |value: &Value| {
+        value
+            .as_str()
+            .and_then(|id| id.parse().ok())
+            .context("an id")
+    };
     Ok(Arc::new(Sale {
         journal: Arc::clone(journal),
         http: http.clone(),
@@ -177,8 +229,14 @@ async fn open(http: &Client, context: &Context, sale: &Sale) -> Result<()> {
     let booking = &context.installation.urls(Kind::Booking)[0];
     let until = Instant::now() + PATIENCE;
     loop {
-        let request = http.put(format!("{booking}/api/v1/admin/events/{}/queue", sale.event));
-        let request = request.bearer_auth(tokens::operator()).timeout(ANSWER).json(&json!({"state": "open"}));
+        let request = http.put(format!(
+            "{booking}/api/v1/admin/events/{}/queue",
+            sale.event
+        ));
+        let request = request
+            .bearer_auth(tokens::operator())
+            .timeout(ANSWER)
+            .json(&json!({"state": "open"}));
         let response = request.send().await?;
         if response.status() != 503 || Instant::now() > until {
             response.error_for_status()?;
@@ -202,11 +260,23 @@ async fn quiet(context: &Context, http: &Client, events: &[Uuid]) {
     while began.elapsed() < QUIET {
         if let Ok((database, engine)) = context.installation.look(http, events).await {
             let reserved = database.zones.iter().map(|zone| zone.held).sum::<i64>();
-            let rows = database.bookings.iter().filter(|row| row.status == stanchion_audit::Status::Reserved).count();
+            let rows = database
+                .bookings
+                .iter()
+                .filter(|row| row.status == stanchion_audit::Status::Reserved)
+                .count();
             let stock = engine.and_then(|engine| engine.stock).unwrap_or_default();
             let settled = context.installation.stores.is_none() || database.messages_waiting == 0;
-            if reserved == 0 && rows == 0 && settled && stock.holds.is_empty() && stock.uncommitted.is_empty() {
-                context.say(&format!("quiet after {:.1} s", began.elapsed().as_secs_f64()));
+            if reserved == 0
+                && rows == 0
+                && settled
+                && stock.holds.is_empty()
+                && stock.uncommitted.is_empty()
+            {
+                context.say(&format!(
+                    "quiet after {:.1} s",
+                    began.elapsed().as_secs_f64()
+                ));
                 return;
             }
         }
@@ -231,5 +301,13 @@ async fn collect(
         database.messages_waiting = 0; // without a bus they wait for nobody
     }
     let (records, walks) = journal.read();
-    Ok(World { line, records, walks, faults: context.faults.clone(), database, engine, stream })
+    Ok(World {
+        line,
+        records,
+        walks,
+        faults: context.faults.clone(),
+        database,
+        engine,
+        stream,
+    })
 }

@@ -26,7 +26,10 @@ pub struct Scenario {
 
 /// All of them but those with a big crowd.
 pub fn all() -> Vec<Scenario> {
-    every().into_iter().filter(|scenario| scenario.shape.big_crowd.is_none()).collect()
+    every()
+        .into_iter()
+        .filter(|scenario| scenario.shape.big_crowd.is_none())
+        .collect()
 }
 
 /// Every one, in the order of the table.

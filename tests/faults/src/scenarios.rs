@@ -13,7 +13,11 @@ use crate::installation::{NatsKind, PostgresKind, RedisKind, Shape, StoresShape}
 /// Servers with the defaults.
 const USUAL: Shape = Shape {
     embedded: false,
-    stores: StoresShape { redis: RedisKind::Memory, postgres: PostgresKind::Alone, nats: NatsKind::Alone },
+    stores: StoresShape {
+        redis: RedisKind::Memory,
+        postgres: PostgresKind::Alone,
+        nats: NatsKind::Alone,
+    },
     descriptors: None,
     small_disk_mib: None,
     pgbouncer: None,
@@ -22,5 +26,11 @@ const USUAL: Shape = Shape {
 
 /// Servers with another kind of Redis.
 const fn with_redis(redis: RedisKind) -> Shape {
-    Shape { stores: StoresShape { redis, ..USUAL.stores }, ..USUAL }
+    Shape {
+        stores: StoresShape {
+            redis,
+            ..USUAL.stores
+        },
+        ..USUAL
+    }
 }

@@ -74,8 +74,12 @@ impl Habits {
         Self {
             waits,
             decides,
-            goes_away_after: random.random_bool(0.06).then(|| random.random_range(2.0..12.0)),
-            leaves_after: random.random_bool(0.02).then(|| random.random_range(1.0..6.0)),
+            goes_away_after: random
+                .random_bool(0.06)
+                .then(|| random.random_range(2.0..12.0)),
+            leaves_after: random
+                .random_bool(0.02)
+                .then(|| random.random_range(1.0..6.0)),
             tries_again: random.random_bool(0.10),
             repeats: random.random_bool(0.10),
             by_socket: waits == Waits::OnSocket && random.random_bool(0.20),
@@ -107,9 +111,22 @@ impl User {
         let mut random = StdRng::seed_from_u64(seed);
         let habits = Habits::random(&mut random, sale.is_balanced);
         let token = tokens::user(name);
-        let buyer = Buyer::new(Arc::clone(sale), name, &token, habits.clone(), random.random());
+        let buyer = Buyer::new(
+            Arc::clone(sale),
+            name,
+            &token,
+            habits.clone(),
+            random.random(),
+        );
         let sight = Sight::new(Arc::clone(&sale.journal), name);
-        Self { sale: Arc::clone(sale), habits, random, sight, buyer, token }
+        Self {
+            sale: Arc::clone(sale),
+            habits,
+            random,
+            sight,
+            buyer,
+            token,
+        }
     }
 
     /// Arrives after this time and stays until done, or until the run stops.
@@ -170,7 +187,9 @@ impl User {
 
 /// Did nobody listen there?
 fn is_refused(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
 }
 
 /// A text for a failed exchange.

@@ -22,11 +22,16 @@ fn is_read(frame: &str) {
     match ClientMessage::parse(frame) {
         Ok(ClientMessage::Join(join)) => {
             let Some(wish) = join.wish else { return };
-            let is_right = wish.len() <= MAX_WISH && wish.iter().all(|item| (1..=10).contains(&item.quantity));
+            let is_right =
+                wish.len() <= MAX_WISH && wish.iter().all(|item| (1..=10).contains(&item.quantity));
             assert!(check_wish("wish", &wish).is_err() || is_right, "{wish:?}");
         }
         Ok(_) => {}
-        Err(problem) => assert!(matches!(problem.code, Code::InvalidField | Code::Malformed), "{:?}", problem.code),
+        Err(problem) => assert!(
+            matches!(problem.code, Code::InvalidField | Code::Malformed),
+            "{:?}",
+            problem.code
+        ),
     }
 }
 
@@ -37,17 +42,29 @@ fn anything() {
 
 #[test]
 fn nearly_right() {
-    bolero::check!().with_type::<(u8, Vec<Edit>)>().for_each(|(sample, edits)| {
-        is_read(&edited(SAMPLES[usize::from(*sample) % SAMPLES.len()], edits));
-    });
+    bolero::check!()
+        .with_type::<(u8, Vec<Edit>)>()
+        .for_each(|(sample, edits)| {
+            is_read(&edited(
+                SAMPLES[usize::from(*sample) % SAMPLES.len()],
+                edits,
+            ));
+        });
 }
 
 #[test]
 fn what_is_understood_once_is_understood_again() {
-    bolero::check!().with_type::<(u8, Vec<Edit>)>().for_each(|(sample, edits)| {
-        let frame = edited(SAMPLES[usize::from(*sample) % SAMPLES.len()], edits);
-        let Ok(read) = ClientMessage::parse(&frame) else { return };
-        let again: serde_json::Value = serde_json::from_str(&frame).unwrap();
-        assert_eq!(format!("{:?}", ClientMessage::parse(&again.to_string()).unwrap()), format!("{read:?}"));
-    });
+    bolero::check!()
+        .with_type::<(u8, Vec<Edit>)>()
+        .for_each(|(sample, edits)| {
+            let frame = edited(SAMPLES[usize::from(*sample) % SAMPLES.len()], edits);
+            let Ok(read) = ClientMessage::parse(&frame) else {
+                return;
+            };
+            let again: serde_json::Value = serde_json::from_str(&frame).unwrap();
+            assert_eq!(
+                format!("{:?}", ClientMessage::parse(&again.to_string()).unwrap()),
+                format!("{read:?}")
+            );
+        });
 }

@@ -28,7 +28,12 @@ pub struct Cli {
     #[arg(long, value_name = "URL", requires = "url")]
     pub booking_url: Option<String>,
     /// The secret of users' HS256 tokens [default: made up for the own server]
-    #[arg(long, env = "STANCHION_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "STANCHION_JWT_SECRET",
+        value_name = "SECRET",
+        hide_env_values = true
+    )]
     pub jwt_secret: Option<String>,
     /// Processes whose memory and CPU are measured; on --url, `drain` ends the first of them
     #[arg(long, value_name = "PID")]
@@ -153,7 +158,9 @@ pub enum ReserveBy {
 impl Scenario {
     /// The scenario's name on the command line.
     pub fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
     }
 }
 
@@ -186,7 +193,14 @@ mod tests {
 
     #[test]
     fn a_mix_has_every_transport() {
-        let of = |kind| (0..1_000).filter(|user| Transport::Mix.of(*user) == kind).count();
-        assert_eq!([of(Transport::Ws), of(Transport::Sse), of(Transport::Poll)], [800, 100, 100]);
+        let of = |kind| {
+            (0..1_000)
+                .filter(|user| Transport::Mix.of(*user) == kind)
+                .count()
+        };
+        assert_eq!(
+            [of(Transport::Ws), of(Transport::Sse), of(Transport::Poll)],
+            [800, 100, 100]
+        );
     }
 }

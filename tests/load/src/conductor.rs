@@ -45,20 +45,34 @@ async fn conduct(cli: &Cli) -> Result<bool> {
     let script = Script::of(cli);
     let limit = descriptors::limit();
     let connections = connections(cli, &script, limit);
-    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let cores = std::thread::available_parallelism()
+        .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     let processes = descriptors::processes(script.users, connections, limit, cores, cli.processes)?;
     let mut stage = Stage::set(cli, &script).await?;
     let begun = Instant::now();
     let mut watch = Watch::new(stage.pids(cli), cli.store_pid.clone());
     let mut growth = Growth::new(cli, &script, &stage)?;
-    let share = if reserves_only(&script) { connections.div_ceil(processes) } else { connections };
+    let share = if reserves_only(&script) {
+        connections.div_ceil(processes)
+    } else {
+        connections
+    };
     let plan = plan(cli, &script, processes, share, &stage);
     let played = Performance::play(cli, &script, &plan, &mut stage, &mut watch, &mut growth).await;
     let ending = settle(&stage, &script, &mut watch).await;
     let books = audit::Books::read(cli, &stage).await?;
     let log = stage.strike(cli).await?;
-    let mut report =
-        Report::new(cli, &script, processes, begun.elapsed(), played?, watch.report(), growth.slopes(), ending, log);
+    let mut report = Report::new(
+        cli,
+        &script,
+        processes,
+        begun.elapsed(),
+        played?,
+        watch.report(),
+        growth.slopes(),
+        ending,
+        log,
+    );
     if let Some(books) = books {
         report.audited(books.violations(report.counts.reserved, report.counts.booked));
     }
@@ -90,7 +104,11 @@ fn plan(cli: &Cli, script: &Script, processes: u32, connections: u32, stage: &St
 }
 
 fn connections(cli: &Cli, script: &Script, limit: u32) -> u32 {
-    let most = if reserves_only(script) { RESERVING } else { CONNECTIONS };
+    let most = if reserves_only(script) {
+        RESERVING
+    } else {
+        CONNECTIONS
+    };
     cli.connections.unwrap_or(most.min(limit / 8))
 }
 

@@ -13,11 +13,16 @@ const CROWDED: u32 = 5_000;
 pub fn limit() -> u32 {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
-        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        let raised = Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        };
         let _ = setrlimit(Resource::Nofile, raised); // where it is refused, the old limit holds
     }
     let current = getrlimit(Resource::Nofile).current;
-    current.map_or(u32::MAX, |current| u32::try_from(current).unwrap_or(u32::MAX))
+    current.map_or(u32::MAX, |current| {
+        u32::try_from(current).unwrap_or(u32::MAX)
+    })
 }
 
 /// How many processes these users need; each also has `connections` for the line's requests and for
@@ -25,7 +30,13 @@ pub fn limit() -> u32 {
 ///
 /// # Errors
 /// Where `wished` processes are too few for the users.
-pub fn processes(users: u32, connections: u32, limit: u32, cores: u32, wished: Option<u32>) -> Result<u32> {
+pub fn processes(
+    users: u32,
+    connections: u32,
+    limit: u32,
+    cores: u32,
+    wished: Option<u32>,
+) -> Result<u32> {
     let room = limit.saturating_sub(RESERVE + 2 * connections);
     if room == 0 {
         bail!("{limit} file descriptors are too few; raise `ulimit -n`");
@@ -33,7 +44,9 @@ pub fn processes(users: u32, connections: u32, limit: u32, cores: u32, wished: O
     let needed = users.div_ceil(room);
     match wished {
         Some(wished) if wished < needed => {
-            bail!("{users} users need {needed} processes where one may open {limit} files; raise `ulimit -n`")
+            bail!(
+                "{users} users need {needed} processes where one may open {limit} files; raise `ulimit -n`"
+            )
         }
         Some(wished) => Ok(wished.min(users.max(1))),
         None => Ok(users.div_ceil(CROWDED).min(cores).max(needed).max(1)),
@@ -54,7 +67,11 @@ mod tests {
             (3_000, 1_024, 2, 12),
             (1_000_000, u32::MAX, 4, 4),
         ] {
-            assert_eq!(processes(users, 128, limit, cores, None).unwrap(), expected, "{users} {limit} {cores}");
+            assert_eq!(
+                processes(users, 128, limit, cores, None).unwrap(),
+                expected,
+                "{users} {limit} {cores}"
+            );
         }
     }
 

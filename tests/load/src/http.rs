@@ -26,12 +26,16 @@ pub type Call = Request<Full<Bytes>>;
 /// A request below [`BASE`] on somebody's behalf.
 pub fn call(method: Method, path: &str, token: &str, body: Option<&Value>) -> Call {
     let body_bytes = body.map_or_else(Bytes::new, |body| body.to_string().into());
-    let mut builder = Request::builder().method(method).uri(format!("{BASE}{path}"));
+    let mut builder = Request::builder()
+        .method(method)
+        .uri(format!("{BASE}{path}"));
     if !token.is_empty() {
         builder = builder.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
     if body.is_some() {
         builder = builder.header(header::CONTENT_TYPE, "application/json");
     }
-    builder.body(Full::new(body_bytes)).expect("paths and tokens are made of plain characters")
+    builder
+        .body(Full::new(body_bytes))
+        .expect("paths and tokens are made of plain characters")
 }

@@ -93,7 +93,9 @@ pub struct Percentiles {
 
 impl Default for Latencies {
     fn default() -> Self {
-        let empty = |_| Mutex::new(Histogram::new_with_max(LONGEST_US, 3).expect("three digits are allowed"));
+        let empty = |_| {
+            Mutex::new(Histogram::new_with_max(LONGEST_US, 3).expect("three digits are allowed"))
+        };
         Self(std::array::from_fn(empty))
     }
 }
@@ -109,24 +111,40 @@ impl Latencies {
     pub fn measured(&self) -> Vec<Measured> {
         let counts = |step: Step| {
             let histogram = self.0[step as usize].lock();
-            histogram.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect()
+            histogram
+                .iter_recorded()
+                .map(|v| (v.value_iterated_to(), v.count_at_value()))
+                .collect()
         };
-        Step::ALL.into_iter().map(|step| Measured { step, counts: counts(step) }).collect()
+        Step::ALL
+            .into_iter()
+            .map(|step| Measured {
+                step,
+                counts: counts(step),
+            })
+            .collect()
     }
 
     /// Adds what another process measured.
     pub fn add(&self, measured: &[Measured]) {
         for Measured { step, counts } in measured {
             let mut histogram = self.0[*step as usize].lock();
-            counts.iter().for_each(|(us, count)| histogram.saturating_record_n(*us, *count));
+            counts
+                .iter()
+                .for_each(|(us, count)| histogram.saturating_record_n(*us, *count));
         }
     }
 
     /// The percentiles of every step that was taken.
     pub fn percentiles(&self) -> Vec<Percentiles> {
         let of = |step: Step| (step, self.0[step as usize].lock());
-        let taken = Step::ALL.into_iter().map(of).filter(|(_, histogram)| !histogram.is_empty());
-        taken.map(|(step, histogram)| percentiles(step, &histogram)).collect()
+        let taken = Step::ALL
+            .into_iter()
+            .map(of)
+            .filter(|(_, histogram)| !histogram.is_empty());
+        taken
+            .map(|(step, histogram)| percentiles(step, &histogram))
+            .collect()
     }
 }
 
@@ -154,17 +172,27 @@ mod tests {
         let latencies = Latencies::default();
         (1..=1_000).for_each(|ms| latencies.record(Step::Reserve, Duration::from_millis(ms)));
         let found = latencies.percentiles();
-        assert_eq!((found.len(), found[0].step, found[0].count), (1, Step::Reserve, 1_000));
-        for (is, expected) in
-            [(found[0].p50_ms, 500.0), (found[0].p95_ms, 950.0), (found[0].p99_ms, 990.0), (found[0].max_ms, 1_000.0)]
-        {
+        assert_eq!(
+            (found.len(), found[0].step, found[0].count),
+            (1, Step::Reserve, 1_000)
+        );
+        for (is, expected) in [
+            (found[0].p50_ms, 500.0),
+            (found[0].p95_ms, 950.0),
+            (found[0].p99_ms, 990.0),
+            (found[0].max_ms, 1_000.0),
+        ] {
             assert!((is - expected).abs() / expected < 0.002, "{is} {expected}");
         }
     }
 
     #[test]
     fn processes_add_up() {
-        let (one, other, all) = (Latencies::default(), Latencies::default(), Latencies::default());
+        let (one, other, all) = (
+            Latencies::default(),
+            Latencies::default(),
+            Latencies::default(),
+        );
         (0..500).for_each(|us| one.record(Step::Join, Duration::from_micros(us)));
         (500..1_000).for_each(|us| other.record(Step::Join, Duration::from_micros(us)));
         other.record(Step::Wait, Duration::from_secs(3_600));
@@ -172,7 +200,10 @@ mod tests {
         all.add(&other.measured());
         let found = all.percentiles();
         assert_eq!((found[0].count, found[0].p50_ms), (1_000, 0.499));
-        assert!(found[1].max_ms >= 600_000.0, "beyond the longest counts as the longest");
+        assert!(
+            found[1].max_ms >= 600_000.0,
+            "beyond the longest counts as the longest"
+        );
     }
 
     #[test]

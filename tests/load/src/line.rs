@@ -104,14 +104,28 @@ impl PlaceBody {
         if !self.is_ready {
             return Ok(None);
         }
-        let taken = (self.pass_id.take(), self.queue_pass.take(), self.queue_pass_expires_at.take());
-        let (Some(id), Some(token), Some(end)) = taken else { return Err(Fault::Unexpected("a turn without a pass")) };
-        Ok(Some(Pass { id, token, expires_at_ms: millis(&end)? }))
+        let taken = (
+            self.pass_id.take(),
+            self.queue_pass.take(),
+            self.queue_pass_expires_at.take(),
+        );
+        let (Some(id), Some(token), Some(end)) = taken else {
+            return Err(Fault::Unexpected("a turn without a pass"));
+        };
+        Ok(Some(Pass {
+            id,
+            token,
+            expires_at_ms: millis(&end)?,
+        }))
     }
 
     fn placed(mut self) -> Result<Placed, Fault> {
         let pass = self.pass()?;
-        Ok(Placed { ticket: Some(self.ticket), position: self.position, pass })
+        Ok(Placed {
+            ticket: Some(self.ticket),
+            position: self.position,
+            pass,
+        })
     }
 
     fn news(mut self) -> Result<News, Fault> {
@@ -123,13 +137,17 @@ impl Pass {
     /// How long ago the server released it; nothing where the clock was set back.
     pub fn age(&self, life: Duration) -> Duration {
         let released_ms = self.expires_at_ms - i64::try_from(life.as_millis()).unwrap_or(i64::MAX);
-        let released = UNIX_EPOCH + Duration::from_millis(u64::try_from(released_ms).unwrap_or_default());
-        SystemTime::now().duration_since(released).unwrap_or_default()
+        let released =
+            UNIX_EPOCH + Duration::from_millis(u64::try_from(released_ms).unwrap_or_default());
+        SystemTime::now()
+            .duration_since(released)
+            .unwrap_or_default()
     }
 }
 
 fn millis(rfc3339: &str) -> Result<i64, Fault> {
-    let moment = OffsetDateTime::parse(rfc3339, &Rfc3339).map_err(|_| Fault::Unexpected("not a time"))?;
+    let moment =
+        OffsetDateTime::parse(rfc3339, &Rfc3339).map_err(|_| Fault::Unexpected("not a time"))?;
     Ok(i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX))
 }
 
@@ -164,7 +182,11 @@ impl Line {
     ///
     /// # Errors
     /// No connection, no answer, a refusal.
-    pub async fn enter(context: &Arc<Context>, person: &Person, ticket: Option<&str>) -> Result<(Self, Placed), Fault> {
+    pub async fn enter(
+        context: &Arc<Context>,
+        person: &Person,
+        ticket: Option<&str>,
+    ) -> Result<(Self, Placed), Fault> {
         Ok(match context.plan.transport_of(person.number) {
             Transport::Sse => {
                 let (stream, placed) = Stream::enter(context, person, ticket).await?;
@@ -199,7 +221,11 @@ impl Line {
     /// A connection that ended.
     pub async fn acknowledge(&mut self, pass: &Pass) -> Result<(), Fault> {
         match self {
-            Self::Socket(socket) => socket.say(&json!({"type": "ack", "pass_id": pass.id})).await,
+            Self::Socket(socket) => {
+                socket
+                    .say(&json!({"type": "ack", "pass_id": pass.id}))
+                    .await
+            }
             _ => Ok(()),
         }
     }
@@ -213,7 +239,11 @@ impl Line {
             Self::Socket(socket) => socket.leave(context).await,
             _ => {
                 let path = format!("/queue/leave?event_id={}", context.plan.sale.event);
-                context.gateway(person).call(call(Method::DELETE, &path, &person.token, None)).await.map(drop)
+                context
+                    .gateway(person)
+                    .call(call(Method::DELETE, &path, &person.token, None))
+                    .await
+                    .map(drop)
             }
         }
     }
@@ -227,9 +257,22 @@ impl Line {
 }
 
 /// Takes a place by REST.
-async fn join(context: &Context, person: &Person, ticket: Option<&str>) -> Result<PlaceBody, Fault> {
+async fn join(
+    context: &Context,
+    person: &Person,
+    ticket: Option<&str>,
+) -> Result<PlaceBody, Fault> {
     let body = json!({"event_id": context.plan.sale.event, "ticket": ticket});
-    context.gateway(person).call(call(Method::POST, "/queue/join", &person.token, Some(&body))).await?.json()
+    context
+        .gateway(person)
+        .call(call(
+            Method::POST,
+            "/queue/join",
+            &person.token,
+            Some(&body),
+        ))
+        .await?
+        .json()
 }
 
 /// Takes a place by REST; the pass, where it is there already.
@@ -251,7 +294,11 @@ pub async fn ask_for_pass(context: &Context, person: &Person) -> Result<Option<P
 /// Asks once where the user is.
 async fn ask(context: &Context, person: &Person) -> Result<PlaceBody, Fault> {
     let path = format!("/queue/position/{}", context.plan.sale.event);
-    context.gateway(person).call(call(Method::GET, &path, &person.token, None)).await?.json()
+    context
+        .gateway(person)
+        .call(call(Method::GET, &path, &person.token, None))
+        .await?
+        .json()
 }
 
 #[cfg(test)]
@@ -263,9 +310,14 @@ mod tests {
         let body = r#"{"event_id":"e","position":0,"ticket":"t","is_ready":true,"pass_id":"p","queue_pass":"jwt",
             "queue_pass_expires_at":"1970-01-01T00:00:01.5Z"}"#;
         let place: PlaceBody = serde_json::from_str(body).unwrap();
-        let pass = Pass { id: "p".into(), token: "jwt".into(), expires_at_ms: 1_500 };
+        let pass = Pass {
+            id: "p".into(),
+            token: "jwt".into(),
+            expires_at_ms: 1_500,
+        };
         assert_eq!(place.news(), Ok(News::Pass(pass)));
-        let broken: PlaceBody = serde_json::from_str(r#"{"position":0,"ticket":"t","is_ready":true}"#).unwrap();
+        let broken: PlaceBody =
+            serde_json::from_str(r#"{"position":0,"ticket":"t","is_ready":true}"#).unwrap();
         assert!(broken.news().is_err());
     }
 
@@ -273,7 +325,11 @@ mod tests {
     fn a_pass_is_as_old_as_its_end_says() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let end = now + Duration::from_secs(300) - Duration::from_millis(250);
-        let pass = Pass { id: String::new(), token: String::new(), expires_at_ms: end.as_millis() as i64 };
+        let pass = Pass {
+            id: String::new(),
+            token: String::new(),
+            expires_at_ms: end.as_millis() as i64,
+        };
         let age = pass.age(Duration::from_secs(300));
         assert!((250..=1_000).contains(&age.as_millis()), "{age:?}");
     }

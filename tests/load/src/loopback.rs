@@ -27,11 +27,20 @@ impl Endpoint {
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
             bail!("{url} must have no path: the interface is found below /api/v1");
         }
-        let authority = uri.authority().with_context(|| format!("{url} names no host"))?;
-        let ip = loopback(authority.host())
-            .with_context(|| format!("{} is not a loopback address; load goes nowhere else", authority.host()))?;
+        let authority = uri
+            .authority()
+            .with_context(|| format!("{url} names no host"))?;
+        let ip = loopback(authority.host()).with_context(|| {
+            format!(
+                "{} is not a loopback address; load goes nowhere else",
+                authority.host()
+            )
+        })?;
         let address = SocketAddr::new(ip, authority.port_u16().unwrap_or(80));
-        Ok(Self { address, authority: address.to_string() })
+        Ok(Self {
+            address,
+            authority: address.to_string(),
+        })
     }
 }
 
@@ -52,7 +61,8 @@ fn loopback(host: &str) -> Option<IpAddr> {
 /// 28,000 each). `None` where the server listens on IPv6, which has one loopback address.
 pub fn source(to: SocketAddr, user: usize) -> Option<SocketAddr> {
     let last = u8::try_from(2 + user % 250).unwrap_or(2);
-    to.is_ipv4().then(|| (Ipv4Addr::new(127, 0, 0, last), 0).into())
+    to.is_ipv4()
+        .then(|| (Ipv4Addr::new(127, 0, 0, last), 0).into())
 }
 
 #[cfg(test)]
@@ -68,7 +78,11 @@ mod tests {
             ("http://LOCALHOST:81", "127.0.0.1:81"),
             ("http://[::1]:9000", "[::1]:9000"),
         ] {
-            assert_eq!(Endpoint::parse(url).unwrap().address.to_string(), address, "{url}");
+            assert_eq!(
+                Endpoint::parse(url).unwrap().address.to_string(),
+                address,
+                "{url}"
+            );
         }
     }
 
@@ -95,7 +109,8 @@ mod tests {
     #[test]
     fn users_come_from_many_loopback_addresses() {
         let to = "127.0.0.1:80".parse().unwrap();
-        let sources: std::collections::HashSet<_> = (0..10_000).filter_map(|user| source(to, user)).collect();
+        let sources: std::collections::HashSet<_> =
+            (0..10_000).filter_map(|user| source(to, user)).collect();
         assert_eq!(sources.len(), 250);
         assert!(sources.iter().all(|source| source.ip().is_loopback()));
         assert_eq!(source("[::1]:80".parse().unwrap(), 3), None);

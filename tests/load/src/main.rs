@@ -3,7 +3,10 @@
 //! The first process conducts: it starts the server, creates the event, starts worker processes and sums up. The workers are
 //! the users.
 
-#![expect(unreachable_pub, reason = "a binary has no public interface; `pub` marks what a module offers the others")]
+#![expect(
+    unreachable_pub,
+    reason = "a binary has no public interface; `pub` marks what a module offers the others"
+)]
 
 mod cli;
 mod conductor;
@@ -32,7 +35,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };

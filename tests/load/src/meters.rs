@@ -32,12 +32,22 @@ pub async fn live_tasks(roles: &[Pool]) -> Option<f64> {
 }
 
 async fn tasks_of(role: &Pool) -> Option<f64> {
-    let call = Request::builder().method(Method::GET).uri("/metrics").body(Default::default()).ok()?;
+    let call = Request::builder()
+        .method(Method::GET)
+        .uri("/metrics")
+        .body(Default::default())
+        .ok()?;
     gauge(role.call(call).await.ok()?.text()?, "stanchion_live_tasks")
 }
 
 fn gauge(metrics: &str, name: &str) -> Option<f64> {
-    metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+    metrics.lines().find_map(|line| {
+        line.strip_prefix(name)?
+            .strip_prefix(' ')?
+            .trim()
+            .parse()
+            .ok()
+    })
 }
 
 /// What Redis holds now; `None` without one, or where it does not answer.
@@ -55,8 +65,15 @@ async fn ask(redis: &Endpoint) -> std::io::Result<String> {
 }
 
 fn stored(answer: &str) -> Option<Stored> {
-    let number = |prefix: &str| answer.lines().find_map(|line| line.strip_prefix(prefix)?.trim().parse::<f64>().ok());
-    Some(Stored { keys: number(":")?, memory_kib: number("used_memory_dataset:")? / 1024.0 })
+    let number = |prefix: &str| {
+        answer
+            .lines()
+            .find_map(|line| line.strip_prefix(prefix)?.trim().parse::<f64>().ok())
+    };
+    Some(Stored {
+        keys: number(":")?,
+        memory_kib: number("used_memory_dataset:")? / 1024.0,
+    })
 }
 
 #[cfg(test)]
@@ -73,7 +90,13 @@ mod tests {
     #[test]
     fn redis_answers_are_understood() {
         let answer = "$60\r\n# Memory\r\nused_memory:900000\r\nused_memory_dataset:20480\r\n\r\n:42\r\n+OK\r\n";
-        assert_eq!(stored(answer), Some(Stored { keys: 42.0, memory_kib: 20.0 }));
+        assert_eq!(
+            stored(answer),
+            Some(Stored {
+                keys: 42.0,
+                memory_kib: 20.0
+            })
+        );
         assert_eq!(stored("-NOAUTH Authentication required.\r\n"), None);
     }
 }

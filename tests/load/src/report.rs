@@ -141,7 +141,10 @@ pub struct ServerLog {
 
 impl Report {
     /// Sums up.
-    #[expect(clippy::too_many_arguments, reason = "everything that is known about a run, put together in one place")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything that is known about a run, put together in one place"
+    )]
     pub fn new(
         cli: &Cli,
         script: &Script,
@@ -153,14 +156,21 @@ impl Report {
         ending: Ending,
         server_log: ServerLog,
     ) -> Self {
-        let (latencies, mut counts, mut errors) = (Latencies::default(), Counts::default(), BTreeMap::new());
+        let (latencies, mut counts, mut errors) =
+            (Latencies::default(), Counts::default(), BTreeMap::new());
         for one in &tallied {
             counts += one.counts;
             latencies.add(&one.measured);
             add_errors(&mut errors, &one.errors);
         }
-        let reserving = tallied.iter().map(|one| one.reserving_seconds).fold(0.0, f64::max);
-        let joining = tallied.iter().map(|one| one.joining_seconds).fold(0.0, f64::max);
+        let reserving = tallied
+            .iter()
+            .map(|one| one.reserving_seconds)
+            .fold(0.0, f64::max);
+        let joining = tallied
+            .iter()
+            .map(|one| one.joining_seconds)
+            .fold(0.0, f64::max);
         let percent = |of: u64| of as f64 * 100.0 / f64::from(script.users);
         let mut report = Self {
             scenario: cli.scenario.name(),
@@ -191,7 +201,11 @@ impl Report {
 
     /// Adds what the auditor found: each violation is a promise that was not kept.
     pub fn audited(&mut self, violations: Vec<String>) {
-        self.failures.extend(violations.iter().map(|violation| format!("audit: {violation}")));
+        self.failures.extend(
+            violations
+                .iter()
+                .map(|violation| format!("audit: {violation}")),
+        );
         self.audit = Some(violations);
     }
 

@@ -44,7 +44,10 @@ impl Reservations {
     pub async fn prepare(context: &Arc<Context>) -> Self {
         let users: Vec<usize> = context.plan.own_users().collect();
         let parties: Vec<&[usize]> = users.chunks(PARTY).collect();
-        let (next, ready) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(users.len())));
+        let (next, ready) = (
+            AtomicUsize::new(0),
+            Mutex::new(Vec::with_capacity(users.len())),
+        );
         let lanes = (0..context.plan.connections.min(parties.len()).min(16)).map(|_| async {
             while let Some(party) = parties.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let fetched = join_all(party.iter().map(|user| fetch(context, *user))).await;
@@ -60,19 +63,29 @@ impl Reservations {
         let pace = rate.map(|rate| context.plan.processes as f64 / rate);
         let begin = Instant::now();
         let reserved = Mutex::new(Vec::with_capacity(if confirm { self.0.len() } else { 0 }));
-        in_lanes(context, &self.0, pace, async |(person, pass), due, connection| {
-            let booking = reserve(context, connection, person, pass, due).await;
-            match booking {
-                Some(booking) if confirm => reserved.lock().push((person, booking)),
-                _ => count(&context.tally.counters.finished),
-            }
-        })
+        in_lanes(
+            context,
+            &self.0,
+            pace,
+            async |(person, pass), due, connection| {
+                let booking = reserve(context, connection, person, pass, due).await;
+                match booking {
+                    Some(booking) if confirm => reserved.lock().push((person, booking)),
+                    _ => count(&context.tally.counters.finished),
+                }
+            },
+        )
         .await;
         let seconds = begin.elapsed().as_secs_f64();
         let bookings: Vec<Reserved<'_>> = reserved.into_inner();
-        in_lanes(context, &bookings, pace, async |(person, booking), due, connection| {
-            self::confirm(context, connection, person, booking, due).await;
-        })
+        in_lanes(
+            context,
+            &bookings,
+            pace,
+            async |(person, booking), due, connection| {
+                self::confirm(context, connection, person, booking, due).await;
+            },
+        )
         .await;
         seconds
     }
@@ -85,14 +98,20 @@ async fn in_lanes<'a, T>(
     pace: Option<f64>,
     work: impl AsyncFn(&'a T, Instant, &mut Prepared<'_>),
 ) {
-    let (begin, next, limit) = (Instant::now(), AtomicUsize::new(0), context.start + context.plan.limit);
+    let (begin, next, limit) = (
+        Instant::now(),
+        AtomicUsize::new(0),
+        context.start + context.plan.limit,
+    );
     let lanes = (0..context.plan.connections).map(|lane| {
         let (next, work) = (&next, &work);
         async move {
             let mut connection = Prepared::new(&context.plan.booking, lane);
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(item) = items.get(at).filter(|_| Instant::now() < limit) else { return };
+                let Some(item) = items.get(at).filter(|_| Instant::now() < limit) else {
+                    return;
+                };
                 let due = pace.map(|pace| begin + Duration::from_secs_f64(pace * at as f64));
                 if let Some(due) = due {
                     sleep_until(due).await;
@@ -145,7 +164,10 @@ async fn reserve(
     pass: &Pass,
     due: Instant,
 ) -> Option<String> {
-    let answer = connection.exchange(&reservation(context, person, pass)).await.and_then(booking_id);
+    let answer = connection
+        .exchange(&reservation(context, person, pass))
+        .await
+        .and_then(booking_id);
     match answer {
         Ok(booking) => {
             context.tally.latencies.record(Step::Reserve, due.elapsed());
@@ -188,7 +210,13 @@ fn reservation(context: &Context, person: &Person, pass: &Pass) -> Vec<u8> {
     .into_bytes()
 }
 
-async fn confirm(context: &Context, connection: &mut Prepared<'_>, person: &Person, booking: &str, due: Instant) {
+async fn confirm(
+    context: &Context,
+    connection: &mut Prepared<'_>,
+    person: &Person,
+    booking: &str,
+    due: Instant,
+) {
     let request = format!(
         "POST {BASE}/bookings/{booking}/confirm HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
          Content-Length: 0\r\n\r\n",

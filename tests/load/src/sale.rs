@@ -88,7 +88,9 @@ impl Operator {
             pass_ttl: terms.pass_ttl,
         };
         let body = event(run, &sale, terms);
-        self.ask(&self.booking, Method::POST, "/admin/events", Some(&body)).await.context("POST /admin/events")?;
+        self.ask(&self.booking, Method::POST, "/admin/events", Some(&body))
+            .await
+            .context("POST /admin/events")?;
         self.await_known(&sale).await?;
         Ok(sale)
     }
@@ -110,7 +112,10 @@ impl Operator {
     /// No answer, or a refusal.
     pub async fn status(&self, sale: &Sale) -> Result<Status, Fault> {
         let path = format!("/queue/status/{}", sale.event);
-        self.gateway.call(call(Method::GET, &path, &self.token, None)).await?.json()
+        self.gateway
+            .call(call(Method::GET, &path, &self.token, None))
+            .await?
+            .json()
     }
 
     /// Sets where the sale stands.
@@ -119,7 +124,14 @@ impl Operator {
     /// No answer, or a refusal.
     pub async fn set_state(&self, sale: &Sale, state: &str) -> Result<()> {
         let path = format!("/admin/events/{}/queue", sale.event);
-        self.ask(&self.booking, Method::PUT, &path, Some(&json!({"state": state}))).await.map(drop)
+        self.ask(
+            &self.booking,
+            Method::PUT,
+            &path,
+            Some(&json!({"state": state})),
+        )
+        .await
+        .map(drop)
     }
 
     /// Seats that nobody holds, as the public catalogue tells it.
@@ -127,16 +139,32 @@ impl Operator {
     /// # Errors
     /// No answer, or a refusal.
     pub async fn available(&self, sale: &Sale) -> Result<u64> {
-        let answer = self.ask(&self.booking, Method::GET, &format!("/events/{}", sale.event), None).await?;
+        let answer = self
+            .ask(
+                &self.booking,
+                Method::GET,
+                &format!("/events/{}", sale.event),
+                None,
+            )
+            .await?;
         let shows = answer["shows"].as_array().into_iter().flatten();
         let zones = shows.flat_map(|show| show["zones"].as_array().into_iter().flatten());
         Ok(zones.filter_map(|zone| zone["available"].as_u64()).sum())
     }
 
-    async fn ask(&self, of: &Pool, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+    async fn ask(
+        &self,
+        of: &Pool,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value> {
         let answer = of.call(call(method, path, &self.token, body)).await;
-        let answer = answer.map_err(|fault| anyhow::anyhow!("{}: {fault}", of.endpoint().authority))?;
-        answer.json().map_err(|fault| anyhow::anyhow!("{path}: {fault}"))
+        let answer =
+            answer.map_err(|fault| anyhow::anyhow!("{}: {fault}", of.endpoint().authority))?;
+        answer
+            .json()
+            .map_err(|fault| anyhow::anyhow!("{path}: {fault}"))
     }
 }
 

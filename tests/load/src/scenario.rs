@@ -60,7 +60,11 @@ pub struct Promise {
 impl Promise {
     /// How many of so many users come back.
     pub const fn returning(self, users: u64) -> u64 {
-        if self.comes_back { users.div_ceil(self.gateways as u64) } else { 0 }
+        if self.comes_back {
+            users.div_ceil(self.gateways as u64)
+        } else {
+            0
+        }
     }
 }
 
@@ -83,7 +87,12 @@ const fn defaults(scenario: Scenario) -> Defaults {
         Scenario::Drain => (1_000, 3.0, 200.0, 0.0),
         Scenario::Reserve => (20_000, 0.0, FETCH_RATE, 0.0),
     };
-    Defaults { users, arrive, rate, hold }
+    Defaults {
+        users,
+        arrive,
+        rate,
+        hold,
+    }
 }
 
 impl Script {
@@ -95,19 +104,40 @@ impl Script {
         let (users, arrive, rate) = match cli.scenario {
             Scenario::Churn => {
                 let rate = given.unwrap_or(defaults.rate);
-                let users = cli.users.unwrap_or_else(|| (rate * hold.as_secs_f64()).ceil() as u32).max(1);
+                let users = cli
+                    .users
+                    .unwrap_or_else(|| (rate * hold.as_secs_f64()).ceil() as u32)
+                    .max(1);
                 (users, seconds(f64::from(users) / rate), rate / 4.0)
             }
-            Scenario::Reserve => (cli.users.unwrap_or(defaults.users), Duration::ZERO, FETCH_RATE),
+            Scenario::Reserve => (
+                cli.users.unwrap_or(defaults.users),
+                Duration::ZERO,
+                FETCH_RATE,
+            ),
             _ => {
                 let arrive = seconds(cli.arrive.unwrap_or(defaults.arrive));
-                (cli.users.unwrap_or(defaults.users), arrive, given.unwrap_or(defaults.rate))
+                (
+                    cli.users.unwrap_or(defaults.users),
+                    arrive,
+                    given.unwrap_or(defaults.rate),
+                )
             }
         };
         let purpose = purpose(cli, given);
-        let releasing = if purpose == Purpose::Wait { 0.0 } else { f64::from(users) / rate };
-        let slowest = given.filter(|_| cli.scenario == Scenario::Reserve).map_or(0.0, |rate| f64::from(users) / rate);
-        let staying = if cli.scenario == Scenario::Churn { STAY * 2 } else { hold };
+        let releasing = if purpose == Purpose::Wait {
+            0.0
+        } else {
+            f64::from(users) / rate
+        };
+        let slowest = given
+            .filter(|_| cli.scenario == Scenario::Reserve)
+            .map_or(0.0, |rate| f64::from(users) / rate);
+        let staying = if cli.scenario == Scenario::Churn {
+            STAY * 2
+        } else {
+            hold
+        };
         let limit = arrive + staying + seconds(releasing * 1.5 + slowest * 1.5) + PATIENCE;
         Self {
             users,
@@ -132,24 +162,38 @@ const fn purpose(cli: &Cli, rate: Option<f64>) -> Purpose {
         Scenario::Idle => Purpose::Wait,
         Scenario::Churn => Purpose::Visit(STAY),
         Scenario::Drain => Purpose::BuyAcrossRestart,
-        Scenario::Reserve => Purpose::Reserve { rate, confirm: cli.confirm },
+        Scenario::Reserve => Purpose::Reserve {
+            rate,
+            confirm: cli.confirm,
+        },
         _ => Purpose::Buy,
     }
 }
 
 fn terms(cli: &Cli, users: u32, rate: f64) -> Terms {
     let churning = cli.scenario == Scenario::Churn;
-    let cap = if cli.scenario == Scenario::Reserve { users } else { (rate * 10.0).clamp(100.0, 1e6) as u32 };
+    let cap = if cli.scenario == Scenario::Reserve {
+        users
+    } else {
+        (rate * 10.0).clamp(100.0, 1e6) as u32
+    };
     Terms {
         seats: users,
         zones: cli.zones,
         rate,
         max_active: cli.max_active.unwrap_or(cap),
-        pass_ttl: if churning { CHURNING_PASS } else { Duration::from_secs(900) },
+        pass_ttl: if churning {
+            CHURNING_PASS
+        } else {
+            Duration::from_secs(900)
+        },
         claim_window: Duration::from_secs(if churning { 5 } else { 30 }),
         grace: Duration::from_secs(if churning { 3 } else { 300 }),
         // The crowd stands complete before the doors open: the costs of a join and of a pass can be told apart.
-        paused: !matches!(cli.scenario, Scenario::Smoke | Scenario::Churn | Scenario::Reserve),
+        paused: !matches!(
+            cli.scenario,
+            Scenario::Smoke | Scenario::Churn | Scenario::Reserve
+        ),
     }
 }
 
@@ -179,27 +223,59 @@ mod tests {
 
     #[test]
     fn every_scenario_ends_by_itself() {
-        for name in ["smoke", "1k", "3k", "10k", "rush", "idle", "churn", "drain", "reserve"] {
+        for name in [
+            "smoke", "1k", "3k", "10k", "rush", "idle", "churn", "drain", "reserve",
+        ] {
             let script = script(&[name]);
-            assert!(script.limit >= script.arrive.max(script.hold) + PATIENCE && script.limit <= LONGEST, "{name}");
+            assert!(
+                script.limit >= script.arrive.max(script.hold) + PATIENCE
+                    && script.limit <= LONGEST,
+                "{name}"
+            );
             assert!(script.terms.seats >= script.users, "{name}");
         }
     }
 
     #[test]
     fn flags_change_the_scenario() {
-        let rush = script(&["rush", "--users", "500", "--rate", "250", "--max-active", "40"]);
-        assert_eq!((rush.users, rush.terms.rate, rush.terms.max_active), (500, 250.0, 40));
+        let rush = script(&[
+            "rush",
+            "--users",
+            "500",
+            "--rate",
+            "250",
+            "--max-active",
+            "40",
+        ]);
+        assert_eq!(
+            (rush.users, rush.terms.rate, rush.terms.max_active),
+            (500, 250.0, 40)
+        );
         let churn = script(&["churn", "--rate", "20", "--hold", "10"]);
         assert_eq!((churn.users, churn.arrive), (200, Duration::from_secs(10)));
         let hour = script(&["churn", "--rate", "40", "--hold", "3600"]);
-        assert_eq!(hour.steady, Some((Duration::from_secs(720), Duration::from_secs(3_600))));
+        assert_eq!(
+            hour.steady,
+            Some((Duration::from_secs(720), Duration::from_secs(3_600)))
+        );
         assert!(hour.limit > hour.arrive && rush.steady.is_none());
         let reserve = script(&["reserve"]);
-        assert_eq!(reserve.purpose, Purpose::Reserve { rate: None, confirm: false });
+        assert_eq!(
+            reserve.purpose,
+            Purpose::Reserve {
+                rate: None,
+                confirm: false
+            }
+        );
         assert!(reserve.promise.reserved && !reserve.promise.booked);
         let reserve = script(&["reserve", "--rate", "900", "--confirm", "--zones", "1"]);
-        assert_eq!(reserve.purpose, Purpose::Reserve { rate: Some(900.0), confirm: true });
+        assert_eq!(
+            reserve.purpose,
+            Purpose::Reserve {
+                rate: Some(900.0),
+                confirm: true
+            }
+        );
         assert_eq!((reserve.promise.booked, reserve.terms.zones), (true, 1));
     }
 }

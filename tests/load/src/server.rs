@@ -68,9 +68,14 @@ impl Setup {
                 binary.display()
             );
         }
-        let folder = std::env::temp_dir().join(format!("stanchion-load-{}", Uuid::new_v4().simple()));
+        let folder =
+            std::env::temp_dir().join(format!("stanchion-load-{}", Uuid::new_v4().simple()));
         fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Self { binary, folder: Folder(folder), secret: secret.to_owned() })
+        Ok(Self {
+            binary,
+            folder: Folder(folder),
+            secret: secret.to_owned(),
+        })
     }
 
     /// Starts the server: on this address, or on a free port.
@@ -80,12 +85,23 @@ impl Setup {
     pub async fn start(&self, listen: Option<SocketAddr>) -> Result<Server> {
         let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
         let mut command = Command::new(&self.binary);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STANCHION_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STANCHION_"))
+        {
             command.env_remove(name);
         }
-        let log = File::options().create(true).append(true).open(self.log_file())?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_file())?;
         let mut child = command
-            .args(["--listen", &listen.to_string(), "--log", "warn", "--data-dir"])
+            .args([
+                "--listen",
+                &listen.to_string(),
+                "--log",
+                "warn",
+                "--data-dir",
+            ])
             .arg(self.folder.0.join("data"))
             .env("STANCHION_JWT_SECRET", &self.secret)
             .env("NO_COLOR", "1")
@@ -96,10 +112,18 @@ impl Setup {
             .spawn()
             .with_context(|| format!("cannot start {}", self.binary.display()))?;
         let port = timeout(START_DEADLINE, opened(&mut child)).await;
-        let port = port.context("the server did not open in time").and_then(|port| port);
+        let port = port
+            .context("the server did not open in time")
+            .and_then(|port| port);
         let port = port.with_context(|| self.last_words())?;
         let address = SocketAddr::new(listen.ip(), port);
-        Ok(Server { child, endpoint: Endpoint { address, authority: address.to_string() } })
+        Ok(Server {
+            child,
+            endpoint: Endpoint {
+                address,
+                authority: address.to_string(),
+            },
+        })
     }
 
     /// The database of the server.
@@ -115,7 +139,10 @@ impl Setup {
     pub fn log(&self) -> (usize, Vec<String>) {
         let text = fs::read_to_string(self.log_file()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
-        let last = lines.iter().skip(lines.len().saturating_sub(LAST_WORDS)).map(|line| (*line).to_owned());
+        let last = lines
+            .iter()
+            .skip(lines.len().saturating_sub(LAST_WORDS))
+            .map(|line| (*line).to_owned());
         (lines.len(), last.collect())
     }
 
@@ -133,7 +160,9 @@ async fn opened(child: &mut Child) -> Result<u16> {
     let out = child.stdout.take().context("the server's output")?;
     let mut lines = BufReader::new(out).lines();
     while let Some(line) = lines.next_line().await? {
-        let port = line.rsplit_once(':').filter(|_| line.contains("is open at http://"));
+        let port = line
+            .rsplit_once(':')
+            .filter(|_| line.contains("is open at http://"));
         if let Some(port) = port.and_then(|(_, port)| port.trim().parse().ok()) {
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} }); // keeps the pipe empty
             return Ok(port);
@@ -169,6 +198,9 @@ impl Server {
 /// # Errors
 /// No such process, or somebody else's.
 pub fn terminate(pid: u32) -> Result<()> {
-    let id = i32::try_from(pid).ok().and_then(Pid::from_raw).with_context(|| format!("{pid} is not a process id"))?;
+    let id = i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .with_context(|| format!("{pid} is not a process id"))?;
     kill_process(id, Signal::TERM).with_context(|| format!("cannot end process {pid}"))
 }

@@ -75,7 +75,11 @@ impl Slope {
         if samples.len() < FEWEST || spread <= 0.0 {
             return None;
         }
-        let slope = samples.iter().map(|(at, value)| (at - when) * (value - level)).sum::<f64>() / spread;
+        let slope = samples
+            .iter()
+            .map(|(at, value)| (at - when) * (value - level))
+            .sum::<f64>()
+            / spread;
         let off = |(at, value): &(f64, f64)| (value - level - slope * (at - when)).powi(2);
         let took = samples[samples.len() - 1].0 - samples[0].0;
         Some(Self {
@@ -102,16 +106,26 @@ mod tests {
 
     /// So many samples, one a second, of a line that begins at `level` and grows by so much a minute, with a wave on it.
     fn line(meter: Meter, samples: usize, level: f64, per_minute: f64, wave: f64) -> Slope {
-        let at =
-            |second: usize| (second as f64, level + per_minute / 60.0 * second as f64 + wave * (second as f64).sin());
+        let at = |second: usize| {
+            (
+                second as f64,
+                level + per_minute / 60.0 * second as f64 + wave * (second as f64).sin(),
+            )
+        };
         Slope::through(meter, &(0..samples).map(at).collect::<Vec<_>>()).unwrap()
     }
 
     #[test]
     fn a_line_is_found_again() {
         let slope = line(Meter::Memory, 601, 50_000.0, 120.0, 0.0);
-        assert!((slope.per_minute - 120.0).abs() < 1e-6 && (slope.grown - 1_200.0).abs() < 1e-6, "{slope:?}");
-        assert!((slope.level - 50_600.0).abs() < 1e-6 && slope.scatter < 1e-6, "{slope:?}");
+        assert!(
+            (slope.per_minute - 120.0).abs() < 1e-6 && (slope.grown - 1_200.0).abs() < 1e-6,
+            "{slope:?}"
+        );
+        assert!(
+            (slope.level - 50_600.0).abs() < 1e-6 && slope.scatter < 1e-6,
+            "{slope:?}"
+        );
         assert!((line(Meter::Tasks, 600, 300.0, -6.0, 9.0).per_minute + 6.0).abs() < 0.1);
     }
 
@@ -121,7 +135,7 @@ mod tests {
             (Meter::Memory, 3_600, 60_000.0, 0.0, 500.0, false),
             (Meter::Memory, 3_600, 60_000.0, 90.0, 500.0, false), // 9 % in an hour
             (Meter::Memory, 3_600, 60_000.0, 120.0, 500.0, true), // 12 %
-            (Meter::Memory, 60, 60_000.0, 900.0, 500.0, false),   // a minute's 900 KiB may be an arena
+            (Meter::Memory, 60, 60_000.0, 900.0, 500.0, false), // a minute's 900 KiB may be an arena
             (Meter::Memory, 600, 60_000.0, 900.0, 500.0, true),
             (Meter::Tasks, 3_600, 300.0, 1.0, 15.0, true), // one task a minute of 2,400 visits
             (Meter::Tasks, 3_600, 300.0, 0.3, 15.0, false),
@@ -140,7 +154,11 @@ mod tests {
     fn a_few_samples_are_no_line() {
         let samples: Vec<_> = (0..9).map(|second| (f64::from(second), 1.0)).collect();
         assert_eq!(Slope::through(Meter::Tasks, &samples), None);
-        assert_eq!(Slope::through(Meter::Tasks, &[(5.0, 1.0); 20]), None, "all at one moment");
+        assert_eq!(
+            Slope::through(Meter::Tasks, &[(5.0, 1.0); 20]),
+            None,
+            "all at one moment"
+        );
         assert_eq!(Slope::through(Meter::Tasks, &[]), None);
     }
 }

@@ -97,7 +97,10 @@ impl Tally {
     /// Counts a place that was taken so long after the start.
     pub fn joined(&self, after: Duration) {
         count(&self.counters.joined);
-        self.last_join_us.fetch_max(u64::try_from(after.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.last_join_us.fetch_max(
+            u64::try_from(after.as_micros()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
     }
 
     /// Counts an error of a connection that serves the line.
@@ -108,7 +111,11 @@ impl Tally {
 
     /// Counts an error.
     pub fn fault(&self, at: &str, fault: &Fault) {
-        *self.errors.lock().entry(format!("{at}: {fault}")).or_default() += 1;
+        *self
+            .errors
+            .lock()
+            .entry(format!("{at}: {fault}"))
+            .or_default() += 1;
     }
 
     /// Everything, for another process.
@@ -125,5 +132,7 @@ impl Tally {
 
 /// The sum of errors of several processes.
 pub fn add_errors(sum: &mut BTreeMap<String, u64>, errors: &BTreeMap<String, u64>) {
-    errors.iter().for_each(|(kind, count)| *sum.entry(kind.clone()).or_default() += count);
+    errors
+        .iter()
+        .for_each(|(kind, count)| *sum.entry(kind.clone()).or_default() += count);
 }

@@ -44,6 +44,10 @@ impl Mint {
 
     fn sign(&self, sub: &str, role: Option<&str>) -> Result<String> {
         let exp = (SystemTime::now().duration_since(UNIX_EPOCH)? + LIFE).as_secs();
-        Ok(encode(&Header::new(Algorithm::HS256), &Claims { sub, exp, role }, &self.0)?)
+        Ok(encode(
+            &Header::new(Algorithm::HS256),
+            &Claims { sub, exp, role },
+            &self.0,
+        )?)
     }
 }

@@ -29,7 +29,9 @@ impl Add for Usage {
 
 /// The sum of these processes; those that have ended use nothing.
 pub fn of(pids: &[u32]) -> Usage {
-    pids.iter().filter_map(|pid| read(*pid)).fold(Usage::default(), Add::add)
+    pids.iter()
+        .filter_map(|pid| read(*pid))
+        .fold(Usage::default(), Add::add)
 }
 
 /// One process of the server, over the measured phase.
@@ -48,28 +50,52 @@ pub struct Part {
 /// The CPU time of each process so far, with that of its children.
 pub fn parts(pids: &[u32]) -> Vec<Part> {
     let part = |pid: &u32| {
-        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned();
+        let name = fs::read_to_string(format!("/proc/{pid}/comm"))
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
         let cpu_ms = of(&[children(*pid), vec![*pid]].concat()).cpu_ms;
-        Part { name, pid: *pid, cpu_ms, rss_kib: of(&[*pid]).rss_kib }
+        Part {
+            name,
+            pid: *pid,
+            cpu_ms,
+            rss_kib: of(&[*pid]).rss_kib,
+        }
     };
     pids.iter().map(part).collect()
 }
 
 fn children(pid: u32) -> Vec<u32> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+    lists
+        .flat_map(|list| {
+            list.split_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 fn read(pid: u32) -> Option<Usage> {
     let rss_kib = rss(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)?;
     let ticks = ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
-    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64);
-    Some(Usage { rss_kib, cpu_ms: ticks * 1_000 / rustix::param::clock_ticks_per_second(), descriptors })
+    let descriptors =
+        fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64);
+    Some(Usage {
+        rss_kib,
+        cpu_ms: ticks * 1_000 / rustix::param::clock_ticks_per_second(),
+        descriptors,
+    })
 }
 
 fn rss(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -86,7 +112,10 @@ mod tests {
 
     #[test]
     fn the_kernels_files_are_understood() {
-        assert_eq!(rss("Name:\tstanchion\nVmHWM:\t   999 kB\nVmRSS:\t   5120 kB\n"), Some(5_120));
+        assert_eq!(
+            rss("Name:\tstanchion\nVmHWM:\t   999 kB\nVmRSS:\t   5120 kB\n"),
+            Some(5_120)
+        );
         let stat = "42 (a) odd name) S 1 42 42 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 3 0 1000";
         assert_eq!(ticks(stat), Some(200));
         assert_eq!(ticks("nonsense"), None);

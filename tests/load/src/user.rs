@@ -47,8 +47,15 @@ pub async fn live(context: Arc<Context>, number: usize) {
         Ok(person) => person,
         Err(fault) => return context.tally.fault("token", &fault),
     };
-    let mut visitor =
-        Visitor { context, person, line: None, ticket: None, position: u64::MAX, pass: None, stage: "join" };
+    let mut visitor = Visitor {
+        context,
+        person,
+        line: None,
+        ticket: None,
+        position: u64::MAX,
+        pass: None,
+        stage: "join",
+    };
     if timeout_at(limit, visitor.run(due)).await.is_err() {
         visitor.context.tally.fault(visitor.stage, &Fault::TooLate);
     }
@@ -79,7 +86,10 @@ impl Visitor {
 
     async fn arrive(&mut self, due: Instant) -> Result<(), Failed> {
         self.enter().await?;
-        self.context.tally.latencies.record(Step::Join, due.elapsed());
+        self.context
+            .tally
+            .latencies
+            .record(Step::Join, due.elapsed());
         self.context.tally.joined(self.context.start.elapsed());
         self.stage = "wait for the pass";
         Ok(())
@@ -89,7 +99,8 @@ impl Visitor {
     async fn enter(&mut self) -> Result<(), Failed> {
         let mut attempt = 0;
         loop {
-            let fault = match Line::enter(&self.context, &self.person, self.ticket.as_deref()).await {
+            let fault = match Line::enter(&self.context, &self.person, self.ticket.as_deref()).await
+            {
                 Ok((line, placed)) => {
                     self.line = Some(line);
                     self.ticket = placed.ticket.or(self.ticket.take());
@@ -122,11 +133,18 @@ impl Visitor {
             line.close().await;
         }
         self.person.moves += 1;
-        let spread = if self.context.plan.restarts() { RETURN } else { PAUSE };
+        let spread = if self.context.plan.restarts() {
+            RETURN
+        } else {
+            PAUSE
+        };
         let after = after + spread.mul_f64(rand::rng().random());
         sleep(after).await;
         self.enter().await?;
-        self.context.tally.latencies.record(Step::Rejoin, lost_at.elapsed());
+        self.context
+            .tally
+            .latencies
+            .record(Step::Rejoin, lost_at.elapsed());
         count(&self.context.tally.counters.rejoined);
         Ok(())
     }
@@ -135,7 +153,10 @@ impl Visitor {
     async fn await_pass(&mut self, queued_at: Instant) -> Result<Pass, Failed> {
         loop {
             if let Some(pass) = self.pass.take() {
-                self.context.tally.latencies.record(Step::Wait, queued_at.elapsed());
+                self.context
+                    .tally
+                    .latencies
+                    .record(Step::Wait, queued_at.elapsed());
                 self.receive(&pass).await;
                 return Ok(pass);
             }
@@ -145,7 +166,10 @@ impl Visitor {
 
     async fn receive(&mut self, pass: &Pass) {
         let tally = &self.context.tally;
-        tally.latencies.record(Step::PassDelivery, pass.age(self.context.plan.sale.pass_ttl));
+        tally.latencies.record(
+            Step::PassDelivery,
+            pass.age(self.context.plan.sale.pass_ttl),
+        );
         count(&tally.counters.passes);
         self.stage = "reserve";
         if let Some(line) = &mut self.line
@@ -157,7 +181,9 @@ impl Visitor {
 
     /// The next thing that the user is told.
     async fn hear(&mut self) -> Result<(), Failed> {
-        let Some(line) = &mut self.line else { return Err(Failed) };
+        let Some(line) = &mut self.line else {
+            return Err(Failed);
+        };
         match line.next(&self.context, &self.person).await {
             Ok(News::Moved(position)) => self.move_to(position),
             Ok(News::Pass(pass)) => self.pass = Some(pass),
@@ -170,7 +196,9 @@ impl Visitor {
                 self.come_back(Duration::ZERO).await?;
             }
             Ok(News::Left) => {
-                self.context.tally.fault("line", &Fault::Unexpected("lost the place"));
+                self.context
+                    .tally
+                    .fault("line", &Fault::Unexpected("lost the place"));
                 return Err(Failed);
             }
             Ok(News::Reserved { .. } | News::Nothing) => {}
@@ -221,10 +249,15 @@ impl Visitor {
 
     async fn give_up(&mut self) -> Result<(), Failed> {
         self.stage = "leave";
-        let Some(line) = &mut self.line else { return Ok(()) };
+        let Some(line) = &mut self.line else {
+            return Ok(());
+        };
         let asked_at = Instant::now();
         let answer = line.leave(&self.context, &self.person).await;
-        self.context.tally.latencies.record(Step::Leave, asked_at.elapsed());
+        self.context
+            .tally
+            .latencies
+            .record(Step::Leave, asked_at.elapsed());
         match answer {
             Ok(()) => count(&self.context.tally.counters.left),
             Err(fault) => self.context.tally.fault("leave", &fault),

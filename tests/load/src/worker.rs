@@ -52,7 +52,11 @@ impl Context {
         Self {
             start: Instant::now(),
             tally: Tally::default(),
-            gateways: plan.gateways.iter().map(|gateway| Pool::new(gateway.clone(), plan.connections)).collect(),
+            gateways: plan
+                .gateways
+                .iter()
+                .map(|gateway| Pool::new(gateway.clone(), plan.connections))
+                .collect(),
             booking: Pool::new(plan.booking.clone(), plan.connections),
             stop: CancellationToken::new(),
             proceed: Notify::new(),
@@ -72,7 +76,11 @@ impl Context {
     /// A token that cannot be signed.
     pub fn person(&self, number: usize) -> Result<Person, Fault> {
         let token = self.mint.user(&format!("{}-{number}", self.plan.run));
-        Ok(Person { number, moves: 0, token: token.map_err(|_| Fault::Unexpected("a token that cannot be signed"))? })
+        Ok(Person {
+            number,
+            moves: 0,
+            token: token.map_err(|_| Fault::Unexpected("a token that cannot be signed"))?,
+        })
     }
 }
 
@@ -83,9 +91,13 @@ impl Context {
 pub async fn run() -> Result<()> {
     descriptors::limit();
     let mut orders = BufReader::new(stdin()).lines();
-    let Some(Order::Plan(plan)) = next(&mut orders).await? else { bail!("a worker is started by the conductor only") };
+    let Some(Order::Plan(plan)) = next(&mut orders).await? else {
+        bail!("a worker is started by the conductor only")
+    };
     say(&Word::Ready).await?;
-    let Some(Order::Start) = next(&mut orders).await? else { bail!("no order to start") };
+    let Some(Order::Start) = next(&mut orders).await? else {
+        bail!("no order to start")
+    };
     let context = Arc::new(Context::new(*plan));
     tokio::select! {
         done = work(&context) => done,
@@ -141,7 +153,8 @@ async fn obey(context: &Context, orders: &mut Lines<BufReader<Stdin>>) -> Result
 
 async fn next(orders: &mut Lines<BufReader<Stdin>>) -> Result<Option<Order>> {
     let line = orders.next_line().await.context("orders")?;
-    line.map(|line: String| serde_json::from_str(&line).context("an order")).transpose()
+    line.map(|line: String| serde_json::from_str(&line).context("an order"))
+        .transpose()
 }
 
 async fn say(word: &Word) -> Result<()> {

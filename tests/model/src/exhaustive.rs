@@ -46,11 +46,41 @@ fn reservations_keep_every_promise() {
 fn each_rule_of_reservations_is_needed() {
     let all = reservation::Rules::ALL;
     for (without, promise) in [
-        (reservation::Rules { close_unclean_connections: false, ..all }, "a 201 follows the commit"),
-        (reservation::Rules { refuse_late_steps: false, ..all }, "after a 503 nothing is held"),
-        (reservation::Rules { tombstones: false, ..all }, "once all is quiet, engine and database agree"),
-        (reservation::Rules { settle_before_answer: false, ..all }, "after a 503 nothing is done"),
-        (reservation::Rules { undecided_is_not_used: false, ..all }, "a pass without a booking is not called used"),
+        (
+            reservation::Rules {
+                close_unclean_connections: false,
+                ..all
+            },
+            "a 201 follows the commit",
+        ),
+        (
+            reservation::Rules {
+                refuse_late_steps: false,
+                ..all
+            },
+            "after a 503 nothing is held",
+        ),
+        (
+            reservation::Rules {
+                tombstones: false,
+                ..all
+            },
+            "once all is quiet, engine and database agree",
+        ),
+        (
+            reservation::Rules {
+                settle_before_answer: false,
+                ..all
+            },
+            "after a 503 nothing is done",
+        ),
+        (
+            reservation::Rules {
+                undecided_is_not_used: false,
+                ..all
+            },
+            "a pass without a booking is not called used",
+        ),
     ] {
         let broken = broken(Reservation(without));
         assert!(broken.contains(&promise), "{without:?} breaks {broken:?}");
@@ -66,11 +96,32 @@ fn holds_keep_every_promise() {
 fn each_rule_of_holds_is_needed() {
     let all = hold::Rules::ALL;
     for (without, promise) in [
-        (hold::Rules { database_clock: false, ..all }, "a hold does not end before its end"),
-        (hold::Rules { conditional_update: false, ..all }, "a sold seat is not free"),
-        (hold::Rules { settlements_are_idempotent: false, ..all }, "there is one seat"),
         (
-            hold::Rules { outages_are_given_back: false, ..all },
+            hold::Rules {
+                database_clock: false,
+                ..all
+            },
+            "a hold does not end before its end",
+        ),
+        (
+            hold::Rules {
+                conditional_update: false,
+                ..all
+            },
+            "a sold seat is not free",
+        ),
+        (
+            hold::Rules {
+                settlements_are_idempotent: false,
+                ..all
+            },
+            "there is one seat",
+        ),
+        (
+            hold::Rules {
+                outages_are_given_back: false,
+                ..all
+            },
             "a hold ends only after its user could confirm for its whole life",
         ),
     ] {
@@ -88,9 +139,27 @@ fn places_keep_every_promise() {
 fn each_rule_of_places_is_needed() {
     let all = place::Rules::ALL;
     for (without, promise) in [
-        (place::Rules { checkpoint_knows_unserved: false, ..all }, "who had no pass keeps the number"),
-        (place::Rules { gateways_remember_pollers: false, ..all }, "who had no pass keeps the number"),
-        (place::Rules { ranks_wait: false, ..all }, "nobody is told a better rank than the true one"),
+        (
+            place::Rules {
+                checkpoint_knows_unserved: false,
+                ..all
+            },
+            "who had no pass keeps the number",
+        ),
+        (
+            place::Rules {
+                gateways_remember_pollers: false,
+                ..all
+            },
+            "who had no pass keeps the number",
+        ),
+        (
+            place::Rules {
+                ranks_wait: false,
+                ..all
+            },
+            "nobody is told a better rank than the true one",
+        ),
     ] {
         let broken = broken(Line(without));
         assert!(broken.contains(&promise), "{without:?} breaks {broken:?}");

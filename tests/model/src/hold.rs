@@ -159,7 +159,10 @@ impl Model for Hold {
         match event {
             Event::Tick => {
                 state.now += 1;
-                if state.is_outage && state.status == Status::Reserved && self.0.outages_are_given_back {
+                if state.is_outage
+                    && state.status == Status::Reserved
+                    && self.0.outages_are_given_back
+                {
                     state.ends += 1; // the first write after the outage does this at once, before any sweep
                 }
                 state.able += u8::from(!state.is_outage);
@@ -201,27 +204,37 @@ impl Model for Hold {
             Property::always("a hold does not end before its end", |_, state: &State| {
                 state.status != Status::Expired || state.now >= state.ends
             }),
-            Property::always("a hold ends only after its user could confirm for its whole life", |_, state: &State| {
-                state.status != Status::Expired || state.able >= LIFE
+            Property::always(
+                "a hold ends only after its user could confirm for its whole life",
+                |_, state: &State| state.status != Status::Expired || state.able >= LIFE,
+            ),
+            Property::always(
+                "who is told confirmed keeps the seat",
+                |_, state: &State| !state.told_confirmed || state.status == Status::Confirmed,
+            ),
+            Property::always("there is one seat", |_, state: &State| {
+                state.free + u8::from(state.is_held) <= 1
             }),
-            Property::always("who is told confirmed keeps the seat", |_, state: &State| {
-                !state.told_confirmed || state.status == Status::Confirmed
-            }),
-            Property::always("there is one seat", |_, state: &State| state.free + u8::from(state.is_held) <= 1),
             Property::always("a sold seat is not free", |_, state: &State| {
                 state.status != Status::Confirmed || state.free == 0
             }),
             Property::sometimes("a hold expires", |_, state: &State| {
                 state.status == Status::Expired && state.free == 1
             }),
-            Property::sometimes("a hold is confirmed", |_, state: &State| state.told_confirmed && state.times_told > 0),
+            Property::sometimes("a hold is confirmed", |_, state: &State| {
+                state.told_confirmed && state.times_told > 0
+            }),
         ]
     }
 }
 
 impl Hold {
     fn time(&self, state: &State, ahead: bool) -> u8 {
-        if ahead && !self.0.database_clock { state.now + AHEAD } else { state.now }
+        if ahead && !self.0.database_clock {
+            state.now + AHEAD
+        } else {
+            state.now
+        }
     }
 
     fn tell(&self, state: &mut State) {

@@ -17,7 +17,11 @@ pub struct Rules {
 
 impl Rules {
     /// All of them.
-    pub const ALL: Self = Self { checkpoint_knows_unserved: true, gateways_remember_pollers: true, ranks_wait: true };
+    pub const ALL: Self = Self {
+        checkpoint_knows_unserved: true,
+        gateways_remember_pollers: true,
+        ranks_wait: true,
+    };
 }
 
 /// Where a user stands.
@@ -105,7 +109,9 @@ impl Model for Line {
             is_rebuilding: false,
             may_be_lost: true,
         };
-        [[true, true], [true, false], [false, true], [false, false]].map(line).to_vec()
+        [[true, true], [true, false], [false, true], [false, false]]
+            .map(line)
+            .to_vec()
     }
 
     fn actions(&self, state: &State, events: &mut Vec<Event>) {
@@ -123,7 +129,12 @@ impl Model for Line {
         if state.may_be_lost {
             events.extend([Event::WriteDown, Event::Lose]);
         }
-        if state.is_rebuilding && state.users.iter().all(|user| user.standing != Standing::Lost) {
+        if state.is_rebuilding
+            && state
+                .users
+                .iter()
+                .all(|user| user.standing != Standing::Lost)
+        {
             events.push(Event::Rebuilt);
         }
     }
@@ -138,12 +149,19 @@ impl Model for Line {
             Event::Reach(at) => state.users[at].standing = Standing::Reached,
             Event::WriteDown => {
                 state.written_head = state.head;
-                state.written_unserved = state.users.each_ref().map(|user| user.standing != Standing::Reached);
+                state.written_unserved = state
+                    .users
+                    .each_ref()
+                    .map(|user| user.standing != Standing::Reached);
             }
             Event::Lose => {
                 state.may_be_lost = false;
                 state.is_rebuilding = true;
-                for user in state.users.iter_mut().filter(|user| user.standing != Standing::Reached) {
+                for user in state
+                    .users
+                    .iter_mut()
+                    .filter(|user| user.standing != Standing::Reached)
+                {
                     user.standing = Standing::Lost;
                 }
             }
@@ -151,7 +169,9 @@ impl Model for Line {
             Event::Rebuilt => state.is_rebuilding = false,
             Event::Tell(at) => {
                 let told = state.ahead(at, |user| matches!(user.standing, Standing::Waiting));
-                let truth = state.ahead(at, |user| matches!(user.standing, Standing::Waiting | Standing::Lost));
+                let truth = state.ahead(at, |user| {
+                    matches!(user.standing, Standing::Waiting | Standing::Lost)
+                });
                 state.users[at].was_told_too_well = told < truth;
             }
         }
@@ -163,13 +183,17 @@ impl Model for Line {
             Property::always("who had no pass keeps the number", |_, state: &State| {
                 state.users.iter().all(|user| user.has_old_number)
             }),
-            Property::always("nobody is told a better rank than the true one", |_, state: &State| {
-                state.users.iter().all(|user| !user.was_told_too_well)
-            }),
+            Property::always(
+                "nobody is told a better rank than the true one",
+                |_, state: &State| state.users.iter().all(|user| !user.was_told_too_well),
+            ),
             Property::sometimes("a line goes on after a loss", |_, state: &State| {
                 !state.may_be_lost
                     && !state.is_rebuilding
-                    && state.users.iter().all(|user| user.standing == Standing::Reached)
+                    && state
+                        .users
+                        .iter()
+                        .all(|user| user.standing == Standing::Reached)
             }),
         ]
     }

@@ -219,9 +219,15 @@ impl Model for Reservation {
             Event::RunStatement(at) => state.run_statement(at),
             Event::StatementDeadline(at) => self.give_up_statement(&mut state, at),
             // A connection that is closed is gone for the model: the next is a new one.
-            Event::DropAnotherStep => state.connection_is_unclean = !self.0.close_unclean_connections,
+            Event::DropAnotherStep => {
+                state.connection_is_unclean = !self.0.close_unclean_connections
+            }
             Event::LoseOpenTransaction => {
-                for attempt in state.attempts.iter_mut().filter(|attempt| attempt.row == Row::Uncommitted) {
+                for attempt in state
+                    .attempts
+                    .iter_mut()
+                    .filter(|attempt| attempt.row == Row::Uncommitted)
+                {
                     attempt.row = Row::None;
                 }
                 state.connection_is_unclean = false;
@@ -235,33 +241,60 @@ impl Model for Reservation {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always("a 201 follows the commit", |_, state: &State| {
-                state.attempts.iter().all(|attempt| attempt.told != Told::Created || attempt.row == Row::Booking)
+                state
+                    .attempts
+                    .iter()
+                    .all(|attempt| attempt.told != Told::Created || attempt.row == Row::Booking)
             }),
             Property::always("after a 503 nothing is done", |_, state: &State| {
-                state.attempts.iter().all(|attempt| attempt.told != Told::Unavailable || attempt.row != Row::Booking)
+                state
+                    .attempts
+                    .iter()
+                    .all(|attempt| attempt.told != Told::Unavailable || attempt.row != Row::Booking)
             }),
             Property::always("after a 503 nothing is held", |_, state: &State| {
                 let is_unavailable = |at: &usize| state.attempts[*at].told == Told::Unavailable;
-                !(0..ATTEMPTS).filter(is_unavailable).any(|at| state.pass == Pass::Spent(at))
+                !(0..ATTEMPTS)
+                    .filter(is_unavailable)
+                    .any(|at| state.pass == Pass::Spent(at))
             }),
-            Property::always("one pass makes one booking", |_, state: &State| state.bookings() <= 1),
-            Property::always("a pass without a booking is not called used", |_, state: &State| {
-                state.bookings() > 0 || state.attempts.iter().all(|attempt| attempt.told != Told::PassUsed)
+            Property::always("one pass makes one booking", |_, state: &State| {
+                state.bookings() <= 1
             }),
+            Property::always(
+                "a pass without a booking is not called used",
+                |_, state: &State| {
+                    state.bookings() > 0
+                        || state
+                            .attempts
+                            .iter()
+                            .all(|attempt| attempt.told != Told::PassUsed)
+                },
+            ),
             Property::always("no seat is given back twice", |_, state: &State| {
                 state.free + i8::from(matches!(state.pass, Pass::Spent(_))) <= SEATS
             }),
-            Property::always("once all is quiet, engine and database agree", |_, state: &State| {
-                !state.is_quiet() || state.free == SEATS - state.bookings() as i8
-            }),
-            Property::always("once all is quiet, a pass without a booking is live", |_, state: &State| {
-                !state.is_quiet() || state.bookings() > 0 || state.pass == Pass::Live
-            }),
+            Property::always(
+                "once all is quiet, engine and database agree",
+                |_, state: &State| {
+                    !state.is_quiet() || state.free == SEATS - state.bookings() as i8
+                },
+            ),
+            Property::always(
+                "once all is quiet, a pass without a booking is live",
+                |_, state: &State| {
+                    !state.is_quiet() || state.bookings() > 0 || state.pass == Pass::Live
+                },
+            ),
             Property::sometimes("a client is served", |_, state: &State| {
-                state.attempts.iter().any(|attempt| attempt.told == Told::Created)
+                state
+                    .attempts
+                    .iter()
+                    .any(|attempt| attempt.told == Told::Created)
             }),
             Property::sometimes("a client is served after a 503", |_, state: &State| {
-                state.attempts[0].told == Told::Unavailable && state.attempts[1].told == Told::Created
+                state.attempts[0].told == Told::Unavailable
+                    && state.attempts[1].told == Told::Created
             }),
         ]
     }
@@ -299,7 +332,11 @@ impl Reservation {
         if self.0.settle_before_answer {
             // The answer waits for the same word as the repair.
             self.repair(state, at);
-            let told = if state.attempts[at].row == Row::Booking { Told::Created } else { Told::Unavailable };
+            let told = if state.attempts[at].row == Row::Booking {
+                Told::Created
+            } else {
+                Told::Unavailable
+            };
             state.answer(at, told);
         } else {
             state.answer(at, Told::Unavailable);
@@ -343,7 +380,11 @@ impl State {
             }
             return;
         }
-        self.attempts[at].row = if self.connection_is_unclean { Row::Uncommitted } else { Row::Booking };
+        self.attempts[at].row = if self.connection_is_unclean {
+            Row::Uncommitted
+        } else {
+            Row::Booking
+        };
         if is_heard {
             self.pass = Pass::Used;
             self.answer(at, Told::Created);
@@ -364,7 +405,10 @@ impl State {
     }
 
     fn bookings(&self) -> usize {
-        self.attempts.iter().filter(|attempt| attempt.row == Row::Booking).count()
+        self.attempts
+            .iter()
+            .filter(|attempt| attempt.row == Row::Booking)
+            .count()
     }
 
     /// Nothing is under way, and the repair has nothing to look at.

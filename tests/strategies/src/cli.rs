@@ -89,15 +89,23 @@ impl Workload {
     }
 
     fn at_high_rate(&self, opening: Opening) -> Self {
-        let routed = |strategy: &Strategy| matches!(strategy, Strategy::NodeChannel | Strategy::Stanchion);
+        let routed =
+            |strategy: &Strategy| matches!(strategy, Strategy::NodeChannel | Strategy::Stanchion);
         let strategies = self.strategies.iter().copied().filter(routed).collect();
         let patience = self.patience.min(HIGH_RATE_PATIENCE);
-        Self { rate: self.high_rate, strategies, patience, opening, ..self.clone() }
+        Self {
+            rate: self.high_rate,
+            strategies,
+            patience,
+            opening,
+            ..self.clone()
+        }
     }
 
     /// From the first pass to the moment when a pass is too late.
     pub fn length(&self) -> Duration {
-        Duration::from_secs_f64(f64::from(self.users) / f64::from(self.rate)) + Duration::from_secs(self.patience)
+        Duration::from_secs_f64(f64::from(self.users) / f64::from(self.rate))
+            + Duration::from_secs(self.patience)
     }
 }
 
@@ -133,7 +141,9 @@ pub enum Strategy {
 impl Strategy {
     /// The strategy's name on the command line.
     pub fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
     }
 
     /// The strategy in a few words.
@@ -155,12 +165,25 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-        let cli = Cli::parse_from(["stanchion-strategies", "--strategies", "user-channel,stanchion"]);
-        assert_eq!(cli.workload.strategies, [Strategy::UserChannel, Strategy::Stanchion]);
+        let cli = Cli::parse_from([
+            "stanchion-strategies",
+            "--strategies",
+            "user-channel,stanchion",
+        ]);
+        assert_eq!(
+            cli.workload.strategies,
+            [Strategy::UserChannel, Strategy::Stanchion]
+        );
         assert_eq!(cli.workload.length(), Duration::from_secs(31));
         let [_, fast, open] = cli.workload.parts().try_into().unwrap();
-        assert_eq!((fast.rate, fast.strategies.as_slice()), (10_000, [Strategy::Stanchion].as_slice()));
-        assert_eq!((fast.opening, open.opening), (Opening::WithPasses, Opening::Before));
+        assert_eq!(
+            (fast.rate, fast.strategies.as_slice()),
+            (10_000, [Strategy::Stanchion].as_slice())
+        );
+        assert_eq!(
+            (fast.opening, open.opening),
+            (Opening::WithPasses, Opening::Before)
+        );
         let one = Cli::parse_from(["stanchion-strategies", "--high-rate", "0"]);
         assert_eq!(one.workload.parts().len(), 1);
     }

@@ -66,11 +66,16 @@ pub fn name(number: u32) -> String {
 /// A conductor that went away.
 pub async fn run(crowd: Crowd) -> Result<()> {
     let latencies = Mutex::new(Histogram::new_with_max(LONGEST_US, 3)?);
-    let counts = Arc::new(Counts { joined: AtomicU32::new(0), messages: AtomicU64::new(0), latencies });
+    let counts = Arc::new(Counts {
+        joined: AtomicU32::new(0),
+        messages: AtomicU64::new(0),
+        latencies,
+    });
     let crowd = Arc::new(crowd);
     let start = Instant::now();
     for number in 0..crowd.users {
-        sleep_until(start + Duration::from_secs_f64(f64::from(number) / f64::from(crowd.arrivals))).await;
+        sleep_until(start + Duration::from_secs_f64(f64::from(number) / f64::from(crowd.arrivals)))
+            .await;
         tokio::spawn(browse(Arc::clone(&crowd), number, Arc::clone(&counts)));
     }
     let all = async {
@@ -82,7 +87,9 @@ pub async fn run(crowd: Crowd) -> Result<()> {
     counts.messages.store(0, Ordering::Relaxed);
     println!("joined");
     let mut line = String::new();
-    BufReader::new(tokio::io::stdin()).read_line(&mut line).await?;
+    BufReader::new(tokio::io::stdin())
+        .read_line(&mut line)
+        .await?;
     println!("{}", message::json(&counts.received()));
     Ok(())
 }
@@ -90,7 +97,9 @@ pub async fn run(crowd: Crowd) -> Result<()> {
 impl Counts {
     fn received(&self) -> Received {
         let latencies = self.latencies.lock();
-        let counts = latencies.iter_recorded().map(|value| (value.value_iterated_to(), value.count_at_value()));
+        let counts = latencies
+            .iter_recorded()
+            .map(|value| (value.value_iterated_to(), value.count_at_value()));
         Received {
             joined: self.joined.load(Ordering::Relaxed),
             messages: self.messages.load(Ordering::Relaxed),
@@ -107,16 +116,32 @@ async fn browse(crowd: Arc<Crowd>, number: u32, counts: Arc<Counts>) {
 
 async fn wait(crowd: &Crowd, number: u32, counts: &Counts) -> Result<()> {
     let mut socket = connect(crowd.port).await?;
-    let token = if crowd.event == BARE { name(number) } else { tokens::user(&name(number)) };
+    let token = if crowd.event == BARE {
+        name(number)
+    } else {
+        tokens::user(&name(number))
+    };
     say(&mut socket, &FromBrowser::Connect { token }).await?;
-    say(&mut socket, &FromBrowser::Join { event_id: crowd.event.clone() }).await?;
+    say(
+        &mut socket,
+        &FromBrowser::Join {
+            event_id: crowd.event.clone(),
+        },
+    )
+    .await?;
     while let Some(message) = socket.next().await {
         let message = message?;
-        let Message::Text(text) = &message else { continue };
+        let Message::Text(text) = &message else {
+            continue;
+        };
         counts.messages.fetch_add(1, Ordering::Relaxed);
         match serde_json::from_str(text.as_str()) {
             Ok(ToBrowser::Queued {}) => drop(counts.joined.fetch_add(1, Ordering::Relaxed)),
-            Ok(ToBrowser::Pass { pass_id, expires_at, .. }) => {
+            Ok(ToBrowser::Pass {
+                pass_id,
+                expires_at,
+                ..
+            }) => {
                 let taken = since_release(&expires_at, crowd.pass_life)?;
                 counts.latencies.lock().saturating_record(taken);
                 say(&mut socket, &FromBrowser::Ack { pass_id }).await?;
@@ -133,7 +158,9 @@ pub const BARE: &str = "bare";
 async fn connect(port: u16) -> Result<Socket> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.set_nodelay(true)?;
-    let config = WebSocketConfig::default().read_buffer_size(1024).write_buffer_size(0);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(1024)
+        .write_buffer_size(0);
     let url = format!("ws://127.0.0.1:{port}/api/v1/ws");
     Ok(client_async_with_config(url, stream, Some(config)).await?.0)
 }
@@ -144,6 +171,7 @@ async fn say(socket: &mut Socket, message: &FromBrowser) -> Result<()> {
 
 /// Microseconds from the release, known from the pass's end, until now.
 fn since_release(expires_at: &str, pass_life: i64) -> Result<u64> {
-    let released = OffsetDateTime::parse(expires_at, &Rfc3339)? - time::Duration::seconds(pass_life);
+    let released =
+        OffsetDateTime::parse(expires_at, &Rfc3339)? - time::Duration::seconds(pass_life);
     Ok(u64::try_from((OffsetDateTime::now_utc() - released).whole_microseconds()).unwrap_or(0))
 }

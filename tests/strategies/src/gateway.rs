@@ -39,11 +39,15 @@ pub async fn run(strategy: Strategy, redis: &str) -> Result<()> {
 
 async fn serve(stream: TcpStream, route: Route) -> Result<()> {
     stream.set_nodelay(true)?;
-    let config = WebSocketConfig::default().read_buffer_size(BUFFER).write_buffer_size(0);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(0);
     let mut socket = accept_async_with_config(stream, Some(config)).await?;
     let user = user(&mut socket).await?;
     let mut ear = route.listen(user).await?;
-    socket.send(Message::text(message::json(&ToBrowser::Queued {}))).await?;
+    socket
+        .send(Message::text(message::json(&ToBrowser::Queued {})))
+        .await?;
     loop {
         tokio::select! {
             pass = ear.pass() => {

@@ -3,7 +3,10 @@
 //! Three gateways that do nothing but this are built here for the comparison; the fourth is Stanchion itself. The first process
 //! conducts; each gateway and its crowd of browsers is a process of its own, so that CPU and memory can be told apart.
 
-#![expect(unreachable_pub, reason = "a binary has no public interface; `pub` marks what a module offers the others")]
+#![expect(
+    unreachable_pub,
+    reason = "a binary has no public interface; `pub` marks what a module offers the others"
+)]
 
 mod cli;
 mod conductor;
@@ -22,8 +25,13 @@ use clap::Parser;
 use cli::{Cli, Part};
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let done = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(play(Cli::parse())));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let done = runtime
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(play(Cli::parse())));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

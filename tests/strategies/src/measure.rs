@@ -27,8 +27,14 @@ pub struct Reading {
 /// # Errors
 /// A Redis that does not answer, a gateway that has ended.
 pub async fn read(redis: &mut MultiplexedConnection, gateway: u32) -> Result<Reading> {
-    let info: InfoDict = redis::cmd("INFO").arg("everything").query_async(redis).await?;
-    let number = |name: &str| info.get::<f64>(name).with_context(|| format!("INFO {name}"));
+    let info: InfoDict = redis::cmd("INFO")
+        .arg("everything")
+        .query_async(redis)
+        .await?;
+    let number = |name: &str| {
+        info.get::<f64>(name)
+            .with_context(|| format!("INFO {name}"))
+    };
     let status = fs::read_to_string(format!("/proc/{gateway}/status"))?;
     Ok(Reading {
         connections: number("connected_clients")?,
@@ -41,7 +47,9 @@ pub async fn read(redis: &mut MultiplexedConnection, gateway: u32) -> Result<Rea
 }
 
 fn published(stats: &str) -> f64 {
-    let calls = stats.split(',').find_map(|field| field.strip_prefix("calls="));
+    let calls = stats
+        .split(',')
+        .find_map(|field| field.strip_prefix("calls="));
     calls.and_then(|calls| calls.parse().ok()).unwrap_or(0.0)
 }
 
@@ -49,8 +57,12 @@ fn published(stats: &str) -> f64 {
 /// fifteen of the clock ticks that `stat` counts in.
 fn cpu_us(process: u32) -> Result<f64> {
     let threads = fs::read_dir(format!("/proc/{process}/task"))?;
-    let accounts = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("schedstat")).ok());
-    Ok(accounts.filter_map(|account| on_cpu_ns(&account)).sum::<f64>() / 1e3)
+    let accounts =
+        threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("schedstat")).ok());
+    Ok(accounts
+        .filter_map(|account| on_cpu_ns(&account))
+        .sum::<f64>()
+        / 1e3)
 }
 
 /// The first field: time on a CPU. The others are of waiting for one.
@@ -59,7 +71,9 @@ fn on_cpu_ns(schedstat: &str) -> Option<f64> {
 }
 
 fn resident_kib(status: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -72,6 +86,9 @@ mod tests {
         assert_eq!(published("calls=120,usec=99,usec_per_call=0.83"), 120.0);
         assert_eq!(published(""), 0.0);
         assert_eq!(on_cpu_ns("200000 31 7\n"), Some(200_000.0));
-        assert_eq!(resident_kib("Name:\tx\nVmRSS:\t   5120 kB\n"), Some(5_120.0));
+        assert_eq!(
+            resident_kib("Name:\tx\nVmRSS:\t   5120 kB\n"),
+            Some(5_120.0)
+        );
     }
 }

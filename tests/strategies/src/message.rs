@@ -39,7 +39,12 @@ pub fn pass(user: &str) -> String {
     let end = OffsetDateTime::now_utc() + time::Duration::seconds(PASS_LIFE_SECONDS);
     let expires_at = end.format(&Rfc3339).expect("the year has four digits");
     let (user, queue_pass) = (user.to_owned(), BARE_PASS.to_owned());
-    json(&ToBrowser::Pass { user, pass_id: "bare".into(), queue_pass, expires_at })
+    json(&ToBrowser::Pass {
+        user,
+        pass_id: "bare".into(),
+        queue_pass,
+        expires_at,
+    })
 }
 
 /// A message as JSON.
@@ -55,8 +60,17 @@ mod tests {
     fn a_bare_pass_has_its_length_and_is_understood() {
         let pass = pass("user-1234");
         assert!((230..=280).contains(&pass.len()), "{}", pass.len());
-        assert!(matches!(serde_json::from_str(&pass), Ok(ToBrowser::Pass { .. })));
-        assert!(matches!(serde_json::from_str(r#"{"type":"position","position":3}"#), Ok(ToBrowser::Other)));
-        assert!(matches!(serde_json::from_str(r#"{"type":"queued","ticket":"t"}"#), Ok(ToBrowser::Queued {})));
+        assert!(matches!(
+            serde_json::from_str(&pass),
+            Ok(ToBrowser::Pass { .. })
+        ));
+        assert!(matches!(
+            serde_json::from_str(r#"{"type":"position","position":3}"#),
+            Ok(ToBrowser::Other)
+        ));
+        assert!(matches!(
+            serde_json::from_str(r#"{"type":"queued","ticket":"t"}"#),
+            Ok(ToBrowser::Queued {})
+        ));
     }
 }

@@ -19,14 +19,23 @@ const TICK: Duration = Duration::from_millis(100);
 /// The pause between two steps, and the passes of each.
 pub fn steps(workload: &Workload) -> (Duration, usize) {
     let pause = step_pause(workload.rate.into(), TICK);
-    (pause, (f64::from(workload.rate) * pause.as_secs_f64()).round().max(1.0) as usize)
+    (
+        pause,
+        (f64::from(workload.rate) * pause.as_secs_f64())
+            .round()
+            .max(1.0) as usize,
+    )
 }
 
 /// Publishes a pass for every user; returns early at the workload's end if Redis does not keep up.
 ///
 /// # Errors
 /// A Redis that does not answer.
-pub async fn release(strategy: Strategy, workload: &Workload, redis: &mut MultiplexedConnection) -> Result<()> {
+pub async fn release(
+    strategy: Strategy,
+    workload: &Workload,
+    redis: &mut MultiplexedConnection,
+) -> Result<()> {
     let users: Vec<String> = (0..workload.users).map(crowd::name).collect();
     let (pause, each_step) = steps(workload);
     let mut steps = interval(pause);
@@ -38,10 +47,16 @@ pub async fn release(strategy: Strategy, workload: &Workload, redis: &mut Multip
         }
         Ok(())
     };
-    tokio::time::timeout(workload.length(), all).await.unwrap_or(Ok(()))
+    tokio::time::timeout(workload.length(), all)
+        .await
+        .unwrap_or(Ok(()))
 }
 
-async fn publish(strategy: Strategy, users: &[String], redis: &mut MultiplexedConnection) -> Result<()> {
+async fn publish(
+    strategy: Strategy,
+    users: &[String],
+    redis: &mut MultiplexedConnection,
+) -> Result<()> {
     let mut pipeline = redis::pipe();
     for (channel, message) in messages(strategy, users) {
         pipeline.publish(channel, message);
@@ -53,10 +68,17 @@ async fn publish(strategy: Strategy, users: &[String], redis: &mut MultiplexedCo
 fn messages(strategy: Strategy, users: &[String]) -> Vec<(String, String)> {
     let passes = users.iter().map(|user| (user, message::pass(user)));
     match strategy {
-        Strategy::UserChannel => passes.map(|(user, pass)| (user_channel(user), pass)).collect(),
-        Strategy::EventChannel => passes.map(|(_, pass)| (EVENT_CHANNEL.to_owned(), pass)).collect(),
+        Strategy::UserChannel => passes
+            .map(|(user, pass)| (user_channel(user), pass))
+            .collect(),
+        Strategy::EventChannel => passes
+            .map(|(_, pass)| (EVENT_CHANNEL.to_owned(), pass))
+            .collect(),
         Strategy::NodeChannel | Strategy::Stanchion => {
-            vec![(NODE_CHANNEL.to_owned(), message::json(&passes.collect::<Vec<_>>()))]
+            vec![(
+                NODE_CHANNEL.to_owned(),
+                message::json(&passes.collect::<Vec<_>>()),
+            )]
         }
     }
 }

@@ -25,14 +25,38 @@ pub struct Run {
 type Figure = (&'static str, fn(&Run) -> f64, fn(f64) -> String);
 
 const FIGURES: [Figure; 13] = [
-    ("joined", |run| share(f64::from(run.received.joined), run.users), percent),
-    ("delivered in time", |run| share(run.passes(), run.users), percent),
+    (
+        "joined",
+        |run| share(f64::from(run.received.joined), run.users),
+        percent,
+    ),
+    (
+        "delivered in time",
+        |run| share(run.passes(), run.users),
+        percent,
+    ),
     ("p50", |run| run.quantile_ms(0.50), milliseconds),
     ("p99", |run| run.quantile_ms(0.99), milliseconds),
-    ("Redis connections", |run| run.joined.connections - 1.0, count),
-    ("Redis messages", |run| run.delivered.published - run.joined.published, count),
-    ("Redis memory per user", |run| per(run.joined.redis_bytes - run.empty.redis_bytes, run.users), bytes),
-    ("Redis CPU per join", |run| per(run.joined.redis_cpu_us - run.empty.redis_cpu_us, run.users), microseconds),
+    (
+        "Redis connections",
+        |run| run.joined.connections - 1.0,
+        count,
+    ),
+    (
+        "Redis messages",
+        |run| run.delivered.published - run.joined.published,
+        count,
+    ),
+    (
+        "Redis memory per user",
+        |run| per(run.joined.redis_bytes - run.empty.redis_bytes, run.users),
+        bytes,
+    ),
+    (
+        "Redis CPU per join",
+        |run| per(run.joined.redis_cpu_us - run.empty.redis_cpu_us, run.users),
+        microseconds,
+    ),
     (
         "Redis CPU per delivered pass",
         |run| (run.delivered.redis_cpu_us - run.joined.redis_cpu_us) / run.passes(),
@@ -43,18 +67,38 @@ const FIGURES: [Figure; 13] = [
         |run| (run.delivered.gateway_cpu_us - run.joined.gateway_cpu_us) / run.passes(),
         microseconds,
     ),
-    ("messages per user", |run| per(run.received.messages as f64, run.users), tenths),
+    (
+        "messages per user",
+        |run| per(run.received.messages as f64, run.users),
+        tenths,
+    ),
     (
         "gateway CPU per message",
-        |run| (run.delivered.gateway_cpu_us - run.joined.gateway_cpu_us) / run.received.messages as f64,
+        |run| {
+            (run.delivered.gateway_cpu_us - run.joined.gateway_cpu_us)
+                / run.received.messages as f64
+        },
         microseconds,
     ),
-    ("gateway memory per user", |run| per(run.joined.gateway_bytes - run.empty.gateway_bytes, run.users), bytes),
+    (
+        "gateway memory per user",
+        |run| {
+            per(
+                run.joined.gateway_bytes - run.empty.gateway_bytes,
+                run.users,
+            )
+        },
+        bytes,
+    ),
 ];
 
 impl Run {
     fn passes(&self) -> f64 {
-        self.received.latencies.iter().map(|(_, count)| *count as f64).sum()
+        self.received
+            .latencies
+            .iter()
+            .map(|(_, count)| *count as f64)
+            .sum()
     }
 
     /// The latency that this share of the users had their pass within; infinite where fewer had one at all.
@@ -73,7 +117,9 @@ impl Run {
 
 /// One run in one line.
 pub fn line(run: &Run) -> String {
-    FIGURES.map(|(name, of, show)| format!("{name} {}", show(of(run)))).join(", ")
+    FIGURES
+        .map(|(name, of, show)| format!("{name} {}", show(of(run))))
+        .join(", ")
 }
 
 /// The medians of every strategy's runs, as Markdown.
@@ -84,13 +130,20 @@ pub fn table(workload: &Workload, runs: &[Run]) -> String {
         Opening::Before => ", in a sale that is open already",
     };
     let mut lines = vec![
-        format!("{} users, {} passes/s{}; medians of {} runs.\n", workload.users, workload.rate, when, workload.runs),
+        format!(
+            "{} users, {} passes/s{}; medians of {} runs.\n",
+            workload.users, workload.rate, when, workload.runs
+        ),
         format!("| strategy | {names} |"),
         format!("|---|{}", "---|".repeat(FIGURES.len())),
     ];
     for strategy in &workload.strategies {
-        let theirs: Vec<&Run> = runs.iter().filter(|run| run.strategy == *strategy).collect();
-        let cells = FIGURES.map(|(_, of, show)| show(median(theirs.iter().map(|run| of(run)).collect())));
+        let theirs: Vec<&Run> = runs
+            .iter()
+            .filter(|run| run.strategy == *strategy)
+            .collect();
+        let cells =
+            FIGURES.map(|(_, of, show)| show(median(theirs.iter().map(|run| of(run)).collect())));
         lines.push(format!("| {} | {} |", strategy.title(), cells.join(" | ")));
     }
     lines.join("\n")
@@ -102,8 +155,8 @@ pub fn table(workload: &Workload, runs: &[Run]) -> String {
 /// A file without the marks, or that cannot be written.
 pub fn write(file: &Path, table: &str) -> Result<()> {
     let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    let text =
-        between(&text, table).with_context(|| format!("{} lacks the marks {BEGIN} and {END}", file.display()))?;
+    let text = between(&text, table)
+        .with_context(|| format!("{} lacks the marks {BEGIN} and {END}", file.display()))?;
     Ok(fs::write(file, text)?)
 }
 
@@ -130,11 +183,19 @@ fn per(whole: f64, users: u32) -> f64 {
 }
 
 fn percent(value: f64) -> String {
-    format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_owned() + " %"
+    format!("{value:.4}")
+        .trim_end_matches('0')
+        .trim_end_matches('.')
+        .to_owned()
+        + " %"
 }
 
 fn milliseconds(value: f64) -> String {
-    if value.is_infinite() { "never".to_owned() } else { format!("{value:.1} ms") }
+    if value.is_infinite() {
+        "never".to_owned()
+    } else {
+        format!("{value:.1} ms")
+    }
 }
 
 fn microseconds(value: f64) -> String {
@@ -142,7 +203,11 @@ fn microseconds(value: f64) -> String {
 }
 
 fn bytes(value: f64) -> String {
-    if value.abs() < 1_024.0 { format!("{value:.0} B") } else { format!("{:.1} KiB", value / 1_024.0) }
+    if value.abs() < 1_024.0 {
+        format!("{value:.0} B")
+    } else {
+        format!("{:.1} KiB", value / 1_024.0)
+    }
 }
 
 fn tenths(value: f64) -> String {
@@ -160,14 +225,20 @@ mod tests {
     #[test]
     fn a_table_replaces_the_one_before() {
         let text = format!("a\n{BEGIN}\nold\n{END}\nb");
-        assert_eq!(between(&text, "new").as_deref(), Some("a\n<!-- strategies -->\nnew\n<!-- /strategies -->\nb"));
+        assert_eq!(
+            between(&text, "new").as_deref(),
+            Some("a\n<!-- strategies -->\nnew\n<!-- /strategies -->\nb")
+        );
         assert_eq!(between("a", "new"), None);
     }
 
     #[test]
     fn figures_are_shown_with_their_units() {
         assert_eq!([percent(100.0), percent(63.25)], ["100 %", "63.25 %"]);
-        assert_eq!([milliseconds(1.23), milliseconds(f64::INFINITY)], ["1.2 ms", "never"]);
+        assert_eq!(
+            [milliseconds(1.23), milliseconds(f64::INFINITY)],
+            ["1.2 ms", "never"]
+        );
         assert_eq!([bytes(0.2), bytes(6_758.0)], ["0 B", "6.6 KiB"]);
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
     }

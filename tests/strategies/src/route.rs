@@ -65,8 +65,14 @@ impl Route {
     /// A Redis that does not answer.
     pub async fn listen(&self, user: String) -> Result<Ear> {
         match self {
-            Self::User(client) => Ok(Ear::Own { subscription: subscribe(client, &user_channel(&user)).await?, user }),
-            Self::Event(client) => Ok(Ear::Own { subscription: subscribe(client, EVENT_CHANNEL).await?, user }),
+            Self::User(client) => Ok(Ear::Own {
+                subscription: subscribe(client, &user_channel(&user)).await?,
+                user,
+            }),
+            Self::Event(client) => Ok(Ear::Own {
+                subscription: subscribe(client, EVENT_CHANNEL).await?,
+                user,
+            }),
             Self::Node(desk) => {
                 let (sender, receiver) = oneshot::channel();
                 desk.lock().insert(user, sender);
@@ -87,7 +93,10 @@ impl Ear {
             Self::Own { subscription, user } => {
                 let mut messages = subscription.on_message();
                 loop {
-                    let message = messages.next().await.context("Redis closed the subscription")?;
+                    let message = messages
+                        .next()
+                        .await
+                        .context("Redis closed the subscription")?;
                     let payload: String = message.get_payload()?;
                     if is_for(&payload, user) {
                         return Ok(payload);
@@ -113,7 +122,8 @@ fn is_for(payload: &str, user: &str) -> bool {
 async fn hand_out(mut subscription: PubSub, desk: Desk) {
     let mut messages = subscription.on_message();
     while let Some(message) = messages.next().await {
-        let passes: Vec<(String, String)> = serde_json::from_slice(message.get_payload_bytes()).unwrap_or_default();
+        let passes: Vec<(String, String)> =
+            serde_json::from_slice(message.get_payload_bytes()).unwrap_or_default();
         for (user, pass) in passes {
             let waiting = desk.lock().remove(&user);
             if let Some(waiting) = waiting {

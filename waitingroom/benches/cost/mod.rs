@@ -17,7 +17,10 @@ pub(crate) struct Cost {
 
 impl Cost {
     pub(crate) async fn until_now(redis: &RedisEngine) -> Self {
-        Self { redis: redis_cpu(redis).await, own: own_cpu() }
+        Self {
+            redis: redis_cpu(redis).await,
+            own: own_cpu(),
+        }
     }
 
     /// Microseconds since then, of Redis and of this process, for each of so many.
@@ -42,21 +45,43 @@ pub(crate) async fn open(engine: &dyn Engine, settings: QueueSettings) -> EventI
         release_from,
         awaited: Vec::new(),
     };
-    engine.open(event, &opening, Clock::System.now()).await.unwrap();
+    engine
+        .open(event, &opening, Clock::System.now())
+        .await
+        .unwrap();
     event
 }
 
 /// Seconds that Redis has computed.
 async fn redis_cpu(redis: &RedisEngine) -> f64 {
-    let info: String = ::redis::cmd("INFO").arg("cpu").query_async(&mut redis.connection()).await.unwrap();
-    let seconds =
-        |name: &str| -> f64 { info.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().parse().unwrap() };
+    let info: String = ::redis::cmd("INFO")
+        .arg("cpu")
+        .query_async(&mut redis.connection())
+        .await
+        .unwrap();
+    let seconds = |name: &str| -> f64 {
+        info.lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap()
+    };
     seconds("used_cpu_user:") + seconds("used_cpu_sys:")
 }
 
 /// Seconds that this process has computed, by the kernel's clock of 100 ticks a second.
 fn own_cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    fields[11..13]
+        .iter()
+        .map(|ticks| ticks.parse::<f64>().unwrap())
+        .sum::<f64>()
+        / 100.0
 }

@@ -20,7 +20,10 @@ pub struct LocalBus {
 
 impl Default for LocalBus {
     fn default() -> Self {
-        Self { listeners: broadcast::Sender::new(CAPACITY), published: Arc::default() }
+        Self {
+            listeners: broadcast::Sender::new(CAPACITY),
+            published: Arc::default(),
+        }
     }
 }
 
@@ -40,7 +43,11 @@ impl LocalBus {
 impl Bus for LocalBus {
     async fn publish(&self, messages: &[Message]) -> Vec<Result<(), BusError>> {
         for message in messages {
-            *self.published.lock().entry(message.subject.clone()).or_default() += 1;
+            *self
+                .published
+                .lock()
+                .entry(message.subject.clone())
+                .or_default() += 1;
             let _ = self.listeners.send(message.clone()); // nobody needs to listen
         }
         vec![Ok(()); messages.len()]
@@ -57,7 +64,11 @@ mod tests {
     async fn listeners_hear_in_order_and_subjects_are_counted() {
         let bus = LocalBus::default();
         let mut ear = bus.listen();
-        let message = |id: &str| Message { subject: "s.a".into(), message_id: id.into(), payload: Bytes::new() };
+        let message = |id: &str| Message {
+            subject: "s.a".into(),
+            message_id: id.into(),
+            payload: Bytes::new(),
+        };
         let answers = bus.publish(&[message("1"), message("2")]).await;
         assert!(answers.iter().all(Result::is_ok));
         assert_eq!(ear.recv().await.unwrap().message_id, "1");

@@ -52,7 +52,12 @@ pub struct NatsConfig {
 impl NatsConfig {
     /// The usual stream, `STANCHION`, of subjects `stanchion.>`.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), stream: "STANCHION".into(), prefix: "stanchion".into(), replicas: None }
+        Self {
+            url: url.into(),
+            stream: "STANCHION".into(),
+            prefix: "stanchion".into(),
+            replicas: None,
+        }
     }
 }
 
@@ -76,16 +81,25 @@ impl NatsBus {
             .retry_on_initial_connect()
             .connection_timeout(DEADLINE)
             .client_capacity(WINDOW * 2)
-            .reconnect_delay_callback(|attempt| Duration::from_millis((100 << attempt.min(5)) as u64));
+            .reconnect_delay_callback(|attempt| {
+                Duration::from_millis((100 << attempt.min(5)) as u64)
+            });
         let servers = servers(&config.url)?;
         let options = with_credentials(options, &servers);
-        let client = options.connect(servers).await.map_err(|error| BusError(error.to_string()))?;
+        let client = options
+            .connect(servers)
+            .await
+            .map_err(|error| BusError(error.to_string()))?;
         let context = jetstream::context::ContextBuilder::new()
             .timeout(DEADLINE)
             .ack_timeout(DEADLINE)
             .max_ack_inflight(WINDOW * 2)
             .build(client);
-        Ok(Self { config, context, stream_is_there: AtomicBool::new(false) })
+        Ok(Self {
+            config,
+            context,
+            stream_is_there: AtomicBool::new(false),
+        })
     }
 
     /// Makes sure that the stream is there: at first, and after each failure, which may be its absence.
@@ -93,8 +107,14 @@ impl NatsBus {
         if self.stream_is_there.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let created = tokio::time::timeout(DEADLINE, self.context.get_or_create_stream(self.stream_config())).await;
-        let stream = created.map_err(|_| late())?.map_err(|error| BusError(error.to_string()))?;
+        let created = tokio::time::timeout(
+            DEADLINE,
+            self.context.get_or_create_stream(self.stream_config()),
+        )
+        .await;
+        let stream = created
+            .map_err(|_| late())?
+            .map_err(|error| BusError(error.to_string()))?;
         self.ensure_replicas(&stream.cached_info().config).await?;
         self.stream_is_there.store(true, Ordering::Relaxed);
         Ok(())
@@ -102,16 +122,28 @@ impl NatsBus {
 
     /// Changes the number of copies of a stream that was made with another.
     async fn ensure_replicas(&self, found: &Config) -> Result<(), BusError> {
-        let Some(replicas) = self.config.replicas.filter(|wanted| *wanted != found.num_replicas) else { return Ok(()) };
+        let Some(replicas) = self
+            .config
+            .replicas
+            .filter(|wanted| *wanted != found.num_replicas)
+        else {
+            return Ok(());
+        };
         tracing::info!(
             stream = found.name,
             from = found.num_replicas,
             to = replicas,
             "changing the copies of the stream"
         );
-        let change = Config { num_replicas: replicas, ..found.clone() };
+        let change = Config {
+            num_replicas: replicas,
+            ..found.clone()
+        };
         let changed = tokio::time::timeout(DEADLINE, self.context.update_stream(change)).await;
-        changed.map_err(|_| late())?.map(drop).map_err(|error| BusError(error.to_string()))
+        changed
+            .map_err(|_| late())?
+            .map(drop)
+            .map_err(|error| BusError(error.to_string()))
     }
 
     fn stream_config(&self) -> Config {
@@ -133,9 +165,17 @@ impl NatsBus {
                 sent.push(Err(BusError("not tried after a failure".into()))); // each would wait for the deadline
                 continue;
             }
-            sent.push(tokio::time::timeout(DEADLINE, self.send(message)).await.unwrap_or_else(|_| Err(late())));
+            sent.push(
+                tokio::time::timeout(DEADLINE, self.send(message))
+                    .await
+                    .unwrap_or_else(|_| Err(late())),
+            );
         }
-        stream::iter(sent).map(acknowledged).buffered(WINDOW).collect().await
+        stream::iter(sent)
+            .map(acknowledged)
+            .buffered(WINDOW)
+            .collect()
+            .await
     }
 
     async fn send(&self, message: &Message) -> Result<PublishAckFuture, BusError> {
@@ -143,7 +183,10 @@ impl NatsBus {
             .payload(message.payload.clone())
             .message_id(&message.message_id)
             .expected_stream(&self.config.stream);
-        let sent = self.context.send_publish(message.subject.clone(), publish).await;
+        let sent = self
+            .context
+            .send_publish(message.subject.clone(), publish)
+            .await;
         sent.map_err(|error| BusError(error.to_string()))
     }
 }
@@ -154,7 +197,9 @@ fn late() -> BusError {
 
 /// Sending resolves before the server has the message: only its acknowledgement counts.
 async fn acknowledged(sent: Result<PublishAckFuture, BusError>) -> Result<(), BusError> {
-    let acknowledged = tokio::time::timeout(DEADLINE, sent?.into_future()).await.map_err(|_| late())?;
+    let acknowledged = tokio::time::timeout(DEADLINE, sent?.into_future())
+        .await
+        .map_err(|_| late())?;
     stored(&acknowledged.map_err(|error| BusError(error.to_string()))?)
 }
 
@@ -162,7 +207,9 @@ async fn acknowledged(sent: Result<PublishAckFuture, BusError>) -> Result<(), Bu
 /// other copies `{"seq":0,"duplicate":true}`, although nothing is stored and may never be; 2.11 and later refuse it.
 fn stored(acknowledgement: &PublishAck) -> Result<(), BusError> {
     if acknowledgement.sequence == 0 {
-        return Err(BusError("an acknowledgement without a sequence number: the message is not stored yet".into()));
+        return Err(BusError(
+            "an acknowledgement without a sequence number: the message is not stored yet".into(),
+        ));
     }
     Ok(())
 }
@@ -181,7 +228,10 @@ impl Bus for NatsBus {
                 break; // cut off: the rest would each wait for the deadline
             }
         }
-        answers.resize(messages.len(), Err(BusError("not tried after a failure".into())));
+        answers.resize(
+            messages.len(),
+            Err(BusError("not tried after a failure".into())),
+        );
         answers
     }
 }
@@ -199,7 +249,9 @@ fn servers(urls: &str) -> Result<Vec<ServerAddr>, BusError> {
 /// The client library leaves user and password of a URL unread. One client has one identity: that of the first server that names one.
 fn with_credentials(options: ConnectOptions, servers: &[ServerAddr]) -> ConnectOptions {
     let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let Some(server) = servers.iter().find(|server| server.username().is_some()) else { return options };
+    let Some(server) = servers.iter().find(|server| server.username().is_some()) else {
+        return options;
+    };
     match (server.username(), server.password()) {
         (Some(user), Some(password)) => options.user_and_password(plain(user), plain(password)),
         (Some(token), None) => options.token(plain(token)),

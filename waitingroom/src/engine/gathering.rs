@@ -62,7 +62,12 @@ enum Answer {
 impl Gathering {
     /// In front of this engine.
     pub fn new(engine: SharedEngine, clock: Clock, lifecycle: Lifecycle) -> Self {
-        Self(Arc::new(Shared { engine, clock, lifecycle, lanes: Mutex::default() }))
+        Self(Arc::new(Shared {
+            engine,
+            clock,
+            lifecycle,
+            lanes: Mutex::default(),
+        }))
     }
 
     /// As [`super::Engine::join`].
@@ -76,7 +81,9 @@ impl Gathering {
         presence: Presence,
         ticket: Option<(Epoch, u64)>,
     ) -> Result<JoinOutcome, EngineError> {
-        self.act(event, user, Act::Join { presence, ticket }).await?.joined()
+        self.act(event, user, Act::Join { presence, ticket })
+            .await?
+            .joined()
     }
 
     /// As [`super::Engine::resume`].
@@ -104,14 +111,28 @@ impl Gathering {
         ticket: (Epoch, u64),
         told: Option<u64>,
     ) -> Result<Option<Place>, EngineError> {
-        self.act(event, user, Act::BringBack { presence, ticket, told }).await?.found()
+        self.act(
+            event,
+            user,
+            Act::BringBack {
+                presence,
+                ticket,
+                told,
+            },
+        )
+        .await?
+        .found()
     }
 
     /// As [`super::Engine::leave`].
     ///
     /// # Errors
     /// As [`Gathering::join`].
-    pub async fn leave(&self, event: EventId, user: &UserId) -> Result<Option<Vec<NodeId>>, EngineError> {
+    pub async fn leave(
+        &self,
+        event: EventId,
+        user: &UserId,
+    ) -> Result<Option<Vec<NodeId>>, EngineError> {
         self.act(event, user, Act::Leave).await?.left()
     }
 
@@ -119,7 +140,12 @@ impl Gathering {
     ///
     /// # Errors
     /// As [`Gathering::join`].
-    pub async fn acknowledge(&self, event: EventId, user: &UserId, pass: PassId) -> Result<bool, EngineError> {
+    pub async fn acknowledge(
+        &self,
+        event: EventId,
+        user: &UserId,
+        pass: PassId,
+    ) -> Result<bool, EngineError> {
         self.act(event, user, Act::Acknowledge(pass)).await?.done()
     }
 
@@ -140,7 +166,12 @@ impl Gathering {
             Ok(false) => refused(None),
             Err(error) => refused(Some(error)),
         };
-        self.line_up(event, user, Act::Acknowledge(pass), Answer::Told(Box::new(hear)))
+        self.line_up(
+            event,
+            user,
+            Act::Acknowledge(pass),
+            Answer::Told(Box::new(hear)),
+        )
     }
 
     /// As [`super::Engine::detach`], without waiting for it: where it fails, the node's silence or a pass that nobody
@@ -154,24 +185,47 @@ impl Gathering {
                 tracing::warn!(%error, "an absence could not be recorded");
             }
         };
-        self.line_up(event, user, Act::Detach(node.clone()), Answer::Told(Box::new(hear)))
+        self.line_up(
+            event,
+            user,
+            Act::Detach(node.clone()),
+            Answer::Told(Box::new(hear)),
+        )
     }
 
     async fn act(&self, event: EventId, user: &UserId, what: Act) -> Result<Acted, EngineError> {
         let (answer, acted) = oneshot::channel();
         self.line_up(event, user, what, Answer::Awaited(answer))?;
-        acted.await.unwrap_or_else(|_| Err(EngineError::Unavailable("the process ends".to_owned())))
+        acted
+            .await
+            .unwrap_or_else(|_| Err(EngineError::Unavailable("the process ends".to_owned())))
     }
 
     /// Takes a place in the event's lane. The first to come begins to carry the lane out: an engine in this process answers at once;
     /// any other is waited for by a task, since the caller may be cancelled.
-    fn line_up(&self, event: EventId, user: &UserId, what: Act, answer: Answer) -> Result<(), EngineError> {
-        let action = Action { user: user.clone(), what };
-        let first = self.0.lanes.lock().push(event, Waiting { action, answer })?;
+    fn line_up(
+        &self,
+        event: EventId,
+        user: &UserId,
+        what: Act,
+        answer: Answer,
+    ) -> Result<(), EngineError> {
+        let action = Action {
+            user: user.clone(),
+            what,
+        };
+        let first = self
+            .0
+            .lanes
+            .lock()
+            .push(event, Waiting { action, answer })?;
         if first {
             let shared = Arc::clone(&self.0);
             let mut run: BoxFuture<'static, ()> = Box::pin(async move { shared.run(event).await });
-            if run.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending() {
+            if run
+                .poll_unpin(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+            {
                 self.0.lifecycle.spawn("gathering", run); // which polls it again, to be woken itself
             }
         }
@@ -189,10 +243,16 @@ impl Shared {
             }
             metrics::histogram!("stanchion_line_batch_size").record(actions.len() as f64);
             match self.engine.act(event, &actions, self.clock.now()).await {
-                Ok(acted) => answers.into_iter().zip(acted.into_iter().map(Ok)).for_each(tell),
+                Ok(acted) => answers
+                    .into_iter()
+                    .zip(acted.into_iter().map(Ok))
+                    .for_each(tell),
                 Err(error) => {
                     let (_, behind) = self.lanes.lock().take(event, usize::MAX);
-                    answers.into_iter().chain(behind).for_each(|answer| tell((answer, Err(error.clone()))));
+                    answers
+                        .into_iter()
+                        .chain(behind)
+                        .for_each(|answer| tell((answer, Err(error.clone()))));
                 }
             }
         }
@@ -227,9 +287,14 @@ impl Lanes {
 
     /// The first that wait; without any, the lane ends.
     fn take(&mut self, event: EventId, limit: usize) -> (Vec<Action>, Vec<Answer>) {
-        let Some(lane) = self.of.get_mut(&event) else { return Default::default() };
+        let Some(lane) = self.of.get_mut(&event) else {
+            return Default::default();
+        };
         let count = lane.len().min(limit);
-        let taken = lane.drain(..count).map(|waiting| (waiting.action, waiting.answer)).unzip();
+        let taken = lane
+            .drain(..count)
+            .map(|waiting| (waiting.action, waiting.answer))
+            .unzip();
         self.waiting -= count;
         if count == 0 {
             self.of.remove(&event);

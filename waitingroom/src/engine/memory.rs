@@ -13,7 +13,9 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 
 use self::{line::Line, seats::Seats};
-use super::{Act, Acted, Action, Engine, EngineError, Frozen, LineStatus, Opening, Reached, Released, Scope};
+use super::{
+    Act, Acted, Action, Engine, EngineError, Frozen, LineStatus, Opening, Reached, Released, Scope,
+};
 use crate::{
     clock::Timestamp,
     ids::{BookingId, Epoch, EventId, NodeId, UserId},
@@ -33,7 +35,9 @@ struct Sale {
 impl Sale {
     fn act(&mut self, action: &Action, now: Timestamp) -> Acted {
         match (self.line.act(action, now), &action.what) {
-            (Acted::Done(false), Act::Acknowledge(pass)) => Acted::Done(self.seats.has_burned(pass, self.line.clock())),
+            (Acted::Done(false), Act::Acknowledge(pass)) => {
+                Acted::Done(self.seats.has_burned(pass, self.line.clock()))
+            }
             (acted, _) => acted,
         }
     }
@@ -52,21 +56,41 @@ impl MemoryEngine {
     }
 
     fn step<T>(&self, event: EventId, step: impl FnOnce(&mut Sale) -> T) -> Result<T, EngineError> {
-        let sale = self.sales.read().get(&event).cloned().ok_or(EngineError::UnknownEvent)?;
+        let sale = self
+            .sales
+            .read()
+            .get(&event)
+            .cloned()
+            .ok_or(EngineError::UnknownEvent)?;
         let mut sale = sale.lock();
         Ok(step(&mut sale))
     }
 
     /// A step that changes something.
-    fn change<T>(&self, event: EventId, step: impl FnOnce(&mut Sale) -> T) -> Result<T, EngineError> {
+    fn change<T>(
+        &self,
+        event: EventId,
+        step: impl FnOnce(&mut Sale) -> T,
+    ) -> Result<T, EngineError> {
         let frozen = || EngineError::Unavailable("the line is frozen".to_owned());
-        self.step(event, |sale| if sale.is_frozen { Err(frozen()) } else { Ok(step(sale)) })?
+        self.step(event, |sale| {
+            if sale.is_frozen {
+                Err(frozen())
+            } else {
+                Ok(step(sale))
+            }
+        })?
     }
 }
 
 #[async_trait]
 impl Engine for MemoryEngine {
-    async fn open(&self, event: EventId, opening: &Opening, now: Timestamp) -> Result<Epoch, EngineError> {
+    async fn open(
+        &self,
+        event: EventId,
+        opening: &Opening,
+        now: Timestamp,
+    ) -> Result<Epoch, EngineError> {
         let mut sales = self.sales.write();
         let sale = sales.entry(event).or_insert_with(|| {
             Arc::new(Mutex::new(Sale {
@@ -115,15 +139,33 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
-    async fn act(&self, event: EventId, actions: &[Action], now: Timestamp) -> Result<Vec<Acted>, EngineError> {
-        self.change(event, |sale| actions.iter().map(|action| sale.act(action, now)).collect())
+    async fn act(
+        &self,
+        event: EventId,
+        actions: &[Action],
+        now: Timestamp,
+    ) -> Result<Vec<Acted>, EngineError> {
+        self.change(event, |sale| {
+            actions.iter().map(|action| sale.act(action, now)).collect()
+        })
     }
 
-    async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<bool, EngineError> {
+    async fn report_node(
+        &self,
+        event: EventId,
+        node: &NodeId,
+        now: Timestamp,
+    ) -> Result<bool, EngineError> {
         self.change(event, |sale| sale.line.report_node(node, now))
     }
 
-    async fn all_back(&self, event: EventId, node: &NodeId, epoch: &Epoch, now: Timestamp) -> Result<(), EngineError> {
+    async fn all_back(
+        &self,
+        event: EventId,
+        node: &NodeId,
+        epoch: &Epoch,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
         self.change(event, |sale| sale.line.all_back(node, epoch, now))
     }
 
@@ -136,7 +178,10 @@ impl Engine for MemoryEngine {
         scope: Scope,
         now: Timestamp,
     ) -> Result<Released, EngineError> {
-        self.change(event, |sale| sale.line.release(batch, limit, share, scope, sale.seats.stock(), now))
+        self.change(event, |sale| {
+            sale.line
+                .release(batch, limit, share, scope, sale.seats.stock(), now)
+        })
     }
 
     async fn reserve_all(
@@ -159,7 +204,8 @@ impl Engine for MemoryEngine {
     ) -> Result<(), EngineError> {
         self.change(event, |sale| {
             for (booking, settlement) in settlements {
-                sale.seats.settle(&mut sale.line, *booking, *settlement, now);
+                sale.seats
+                    .settle(&mut sale.line, *booking, *settlement, now);
             }
         })
     }
@@ -182,7 +228,11 @@ impl Engine for MemoryEngine {
         self.step(event, |sale| sale.seats.tally(users))
     }
 
-    async fn counted_users(&self, event: EventId, cursor: &str) -> Result<(Vec<UserId>, String), EngineError> {
+    async fn counted_users(
+        &self,
+        event: EventId,
+        cursor: &str,
+    ) -> Result<(Vec<UserId>, String), EngineError> {
         self.step(event, |sale| sale.seats.counted_users(cursor))
     }
 
@@ -190,7 +240,12 @@ impl Engine for MemoryEngine {
         self.change(event, |sale| sale.seats.begin_sync(&mut sale.line, now))
     }
 
-    async fn load_seats(&self, event: EventId, snapshot: &SeatSnapshot, now: Timestamp) -> Result<(), EngineError> {
+    async fn load_seats(
+        &self,
+        event: EventId,
+        snapshot: &SeatSnapshot,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
         self.change(event, |sale| sale.seats.load(&mut sale.line, snapshot, now))
     }
 }

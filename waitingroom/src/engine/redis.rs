@@ -30,7 +30,8 @@ use self::{
     watch::Watch,
 };
 use super::{
-    Acted, Action, Engine, EngineError, LineStatus, Opening, Reached, Released, SYNC_WINDOW_MS, Scope, TALLY_LIMIT,
+    Acted, Action, Engine, EngineError, LineStatus, Opening, Reached, Released, SYNC_WINDOW_MS,
+    Scope, TALLY_LIMIT,
 };
 use crate::{
     clock::Timestamp,
@@ -89,7 +90,12 @@ impl RedisEngine {
     }
 
     fn call<'a>(&'a self, step: &'a Step, event: EventId) -> Call<'a> {
-        Call::new(self.connection(), &self.time, step, format!("{}:{{{event}}}", self.prefix))
+        Call::new(
+            self.connection(),
+            &self.time,
+            step,
+            format!("{}:{{{event}}}", self.prefix),
+        )
     }
 
     /// The set of events: in a slot of its own, so no step can touch it.
@@ -102,7 +108,12 @@ impl RedisEngine {
 impl Engine for RedisEngine {
     /// Listed first, opened second: an event that is listed but not open answers [`EngineError::UnknownEvent`] until the call
     /// is repeated; an open one that is not listed would silently stand still.
-    async fn open(&self, event: EventId, opening: &Opening, now: Timestamp) -> Result<Epoch, EngineError> {
+    async fn open(
+        &self,
+        event: EventId,
+        opening: &Opening,
+        now: Timestamp,
+    ) -> Result<Epoch, EngineError> {
         let key = self.events_key();
         within_deadline(self.connection().sadd::<_, _, ()>(key, event.to_string())).await?;
         let call = self.call(&self.steps.open, event).opening(opening, now);
@@ -110,11 +121,16 @@ impl Engine for RedisEngine {
     }
 
     async fn configure(&self, event: EventId, settings: &QueueSettings) -> Result<(), EngineError> {
-        self.call(&self.steps.configure, event).settings(settings).run().await.map(drop)
+        self.call(&self.steps.configure, event)
+            .settings(settings)
+            .run()
+            .await
+            .map(drop)
     }
 
     async fn events(&self) -> Result<Vec<EventId>, EngineError> {
-        let members: Vec<String> = within_deadline(self.connection().smembers(self.events_key())).await?;
+        let members: Vec<String> =
+            within_deadline(self.connection().smembers(self.events_key())).await?;
         reply::events(&members)
     }
 
@@ -132,11 +148,19 @@ impl Engine for RedisEngine {
     }
 
     async fn freeze(&self, event: EventId, mark: &str) -> Result<(), EngineError> {
-        self.call(&self.steps.freeze, event).arg(mark).run().await.map(drop)
+        self.call(&self.steps.freeze, event)
+            .arg(mark)
+            .run()
+            .await
+            .map(drop)
     }
 
     async fn thaw(&self, event: EventId, now: Timestamp) -> Result<(), EngineError> {
-        self.call(&self.steps.thaw, event).at(now).run().await.map(drop)
+        self.call(&self.steps.thaw, event)
+            .at(now)
+            .run()
+            .await
+            .map(drop)
     }
 
     /// Its memories of burned passes and idempotency keys are out of force at once, and expire.
@@ -145,20 +169,53 @@ impl Engine for RedisEngine {
         within_deadline(self.connection().srem(self.events_key(), event.to_string())).await
     }
 
-    async fn act(&self, event: EventId, actions: &[Action], now: Timestamp) -> Result<Vec<Acted>, EngineError> {
+    async fn act(
+        &self,
+        event: EventId,
+        actions: &[Action],
+        now: Timestamp,
+    ) -> Result<Vec<Acted>, EngineError> {
         if actions.is_empty() {
             return Ok(Vec::new());
         }
-        reply::acted(self.call(&self.steps.act, event).at(now).actions(actions).run().await?, actions)
+        reply::acted(
+            self.call(&self.steps.act, event)
+                .at(now)
+                .actions(actions)
+                .run()
+                .await?,
+            actions,
+        )
     }
 
-    async fn report_node(&self, event: EventId, node: &NodeId, now: Timestamp) -> Result<bool, EngineError> {
-        reply::flag(self.call(&self.steps.report_node, event).at(now).arg(node.as_str()).run().await?)
+    async fn report_node(
+        &self,
+        event: EventId,
+        node: &NodeId,
+        now: Timestamp,
+    ) -> Result<bool, EngineError> {
+        reply::flag(
+            self.call(&self.steps.report_node, event)
+                .at(now)
+                .arg(node.as_str())
+                .run()
+                .await?,
+        )
     }
 
-    async fn all_back(&self, event: EventId, node: &NodeId, epoch: &Epoch, now: Timestamp) -> Result<(), EngineError> {
+    async fn all_back(
+        &self,
+        event: EventId,
+        node: &NodeId,
+        epoch: &Epoch,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
         let call = self.call(&self.steps.all_back, event).at(now);
-        call.arg(node.as_str()).arg(epoch.as_str()).run().await.map(drop)
+        call.arg(node.as_str())
+            .arg(epoch.as_str())
+            .run()
+            .await
+            .map(drop)
     }
 
     async fn release(
@@ -170,8 +227,15 @@ impl Engine for RedisEngine {
         scope: Scope,
         now: Timestamp,
     ) -> Result<Released, EngineError> {
-        let call = self.call(&self.steps.release, event).at(now).arg(batch).arg(limit);
-        let call = call.arg(share.part).at(share.decided_at).arg(u8::from(scope == Scope::Whole));
+        let call = self
+            .call(&self.steps.release, event)
+            .at(now)
+            .arg(batch)
+            .arg(limit);
+        let call = call
+            .arg(share.part)
+            .at(share.decided_at)
+            .arg(u8::from(scope == Scope::Whole));
         reply::released(event, call.run().await?)
     }
 
@@ -183,7 +247,10 @@ impl Engine for RedisEngine {
     ) -> Result<Vec<ReserveOutcome>, EngineError> {
         let mut outcomes = Vec::with_capacity(requests.len());
         for some in requests.chunks(RESERVE_LIMIT) {
-            let call = self.call(&self.steps.reserve, event).at(now).reservations(some);
+            let call = self
+                .call(&self.steps.reserve, event)
+                .at(now)
+                .reservations(some);
             outcomes.extend(reply::reserved(call.run().await?)?);
         }
         Ok(outcomes)
@@ -196,7 +263,11 @@ impl Engine for RedisEngine {
         now: Timestamp,
     ) -> Result<(), EngineError> {
         for some in settlements.chunks(SETTLEMENTS) {
-            self.call(&self.steps.settle, event).at(now).settlements(some).run().await?;
+            self.call(&self.steps.settle, event)
+                .at(now)
+                .settlements(some)
+                .run()
+                .await?;
         }
         Ok(())
     }
@@ -208,7 +279,11 @@ impl Engine for RedisEngine {
         patience: Duration,
         limit: u32,
     ) -> Result<Vec<StaleHold>, EngineError> {
-        let call = self.call(&self.steps.stale_holds, event).at(now).arg(patience.as_millis() as u64).arg(limit);
+        let call = self
+            .call(&self.steps.stale_holds, event)
+            .at(now)
+            .arg(patience.as_millis() as u64)
+            .arg(limit);
         reply::stale_holds(call.run().await?)
     }
 
@@ -220,32 +295,61 @@ impl Engine for RedisEngine {
         let call = users
             .iter()
             .take(TALLY_LIMIT)
-            .fold(self.call(&self.steps.tally, event), |call, user| call.arg(user.as_str()));
+            .fold(self.call(&self.steps.tally, event), |call, user| {
+                call.arg(user.as_str())
+            });
         reply::tally(call.run().await?)
     }
 
-    async fn counted_users(&self, event: EventId, cursor: &str) -> Result<(Vec<UserId>, String), EngineError> {
+    async fn counted_users(
+        &self,
+        event: EventId,
+        cursor: &str,
+    ) -> Result<(Vec<UserId>, String), EngineError> {
         let cursor = if cursor.is_empty() { "0" } else { cursor };
-        reply::counted_users(self.call(&self.steps.counted_users, event).arg(cursor).run().await?)
+        reply::counted_users(
+            self.call(&self.steps.counted_users, event)
+                .arg(cursor)
+                .run()
+                .await?,
+        )
     }
 
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError> {
-        reply::count(self.call(&self.steps.begin_sync, event).at(now).run().await?)
+        reply::count(
+            self.call(&self.steps.begin_sync, event)
+                .at(now)
+                .run()
+                .await?,
+        )
     }
 
     /// In parts, each a short step: however many users an event has, nobody else waits for more than a few milliseconds. Until
     /// the last step nothing is in force; a load that does not get there leaves nothing for long.
-    async fn load_seats(&self, event: EventId, snapshot: &SeatSnapshot, now: Timestamp) -> Result<(), EngineError> {
+    async fn load_seats(
+        &self,
+        event: EventId,
+        snapshot: &SeatSnapshot,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
         let (load, began) = (Uuid::new_v4().simple().to_string(), Instant::now());
         let until = || Timestamp::from_millis(now.millis() + SYNC_WINDOW_MS).plus(began.elapsed());
         for (kind, rows) in arguments::rows(snapshot) {
             for part in rows.chunks(STAGED_ROWS) {
-                let call = self.call(&self.steps.stage, event).at(now).arg(&load).at(until());
+                let call = self
+                    .call(&self.steps.stage, event)
+                    .at(now)
+                    .arg(&load)
+                    .at(until());
                 call.part(kind, part).run().await?;
             }
         }
         loop {
-            let call = self.call(&self.steps.load_seats, event).at(now).arg(&load).at(until());
+            let call = self
+                .call(&self.steps.load_seats, event)
+                .at(now)
+                .arg(&load)
+                .at(until());
             if reply::flag(call.run().await?)? {
                 return Ok(());
             }

@@ -46,7 +46,14 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
 /// An address in one of the forms in which proxies write it: alone, with a port, and with IPv6 in brackets.
 fn forwarded(entry: &str) -> Option<IpAddr> {
     let with_port = || entry.parse().ok().map(|address: SocketAddr| address.ip());
-    let in_brackets = || entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    let in_brackets = || {
+        entry
+            .strip_prefix('[')?
+            .strip_suffix(']')?
+            .parse()
+            .ok()
+            .map(IpAddr::V6)
+    };
     entry.parse().ok().or_else(with_port).or_else(in_brackets)
 }
 
@@ -80,12 +87,20 @@ pub(super) struct AddressPlace {
 impl Addresses {
     /// At most this many for each; nothing is counted where there is no limit.
     pub(super) fn new(most: Option<usize>) -> Arc<Self> {
-        Arc::new(Self { most, open: Mutex::default() })
+        Arc::new(Self {
+            most,
+            open: Mutex::default(),
+        })
     }
 
     /// One more for this address; refused where it has as many as it may. `Ok(None)` where nobody counts.
-    pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Option<AddressPlace>, TooManyHere> {
-        let Some(most) = self.most else { return Ok(None) };
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        address: IpAddr,
+    ) -> Result<Option<AddressPlace>, TooManyHere> {
+        let Some(most) = self.most else {
+            return Ok(None);
+        };
         let address = household(address);
         let mut open = self.open.lock();
         let count = open.entry(address).or_default();
@@ -93,7 +108,10 @@ impl Addresses {
             return Err(TooManyHere);
         }
         *count += 1;
-        Ok(Some(AddressPlace { addresses: Arc::clone(self), address }))
+        Ok(Some(AddressPlace {
+            addresses: Arc::clone(self),
+            address,
+        }))
     }
 }
 
@@ -116,7 +134,9 @@ impl Drop for AddressPlace {
 /// Who has one IPv6 address has the other 2⁶⁴ of their network, too.
 pub fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
         address => address,
     }
 }
@@ -132,14 +152,25 @@ mod tests {
     #[test]
     fn an_address_is_believed_from_a_trusted_proxy_only() {
         let trusted = ["10.0.0.0/8".parse().unwrap()];
-        let (proxy, stranger): (IpAddr, IpAddr) = ("10.1.2.3".parse().unwrap(), "203.0.113.9".parse().unwrap());
+        let (proxy, stranger): (IpAddr, IpAddr) =
+            ("10.1.2.3".parse().unwrap(), "203.0.113.9".parse().unwrap());
         let headers = headers_of("1.1.1.1, 198.51.100.7, 10.0.0.2");
-        assert_eq!(client_address(proxy, &headers, &trusted).to_string(), "198.51.100.7");
+        assert_eq!(
+            client_address(proxy, &headers, &trusted).to_string(),
+            "198.51.100.7"
+        );
         assert_eq!(client_address(stranger, &headers, &trusted), stranger);
         assert_eq!(client_address(proxy, &HeaderMap::new(), &trusted), proxy);
         let unreadable = headers_of("198.51.100.7, unknown, 10.0.0.2");
-        assert_eq!(client_address(proxy, &unreadable, &trusted), proxy, "a client wrote what stands left of it");
-        assert!(is_trusted("::ffff:10.1.2.3".parse().unwrap(), &trusted), "as a listener on both families sees it");
+        assert_eq!(
+            client_address(proxy, &unreadable, &trusted),
+            proxy,
+            "a client wrote what stands left of it"
+        );
+        assert!(
+            is_trusted("::ffff:10.1.2.3".parse().unwrap(), &trusted),
+            "as a listener on both families sees it"
+        );
     }
 
     #[test]
@@ -156,12 +187,19 @@ mod tests {
             ("[2001:db8::1", None),
             ("unknown", None),
         ] {
-            assert_eq!(forwarded(entry), address.map(|address| address.parse().unwrap()), "{entry}");
+            assert_eq!(
+                forwarded(entry),
+                address.map(|address| address.parse().unwrap()),
+                "{entry}"
+            );
         }
         let trusted = ["10.0.0.0/8".parse().unwrap()];
         let proxy = "10.1.2.3".parse().unwrap();
         let client = |value| client_address(proxy, &headers_of(value), &trusted).to_string();
-        assert_eq!(client("1.1.1.1, 198.51.100.7:4711, 10.0.0.2:80"), "198.51.100.7");
+        assert_eq!(
+            client("1.1.1.1, 198.51.100.7:4711, 10.0.0.2:80"),
+            "198.51.100.7"
+        );
         assert_eq!(client("1.1.1.1,[2001:db8::7]:4711,"), "2001:db8::7");
     }
 
@@ -170,7 +208,10 @@ mod tests {
         let mut headers = headers_of("1.1.1.1");
         headers.append("x-forwarded-for", "198.51.100.7".parse().unwrap());
         let (proxy, trusted) = ("10.1.2.3".parse().unwrap(), ["10.0.0.0/8".parse().unwrap()]);
-        assert_eq!(client_address(proxy, &headers, &trusted).to_string(), "198.51.100.7");
+        assert_eq!(
+            client_address(proxy, &headers, &trusted).to_string(),
+            "198.51.100.7"
+        );
     }
 
     #[test]
@@ -185,6 +226,9 @@ mod tests {
         assert!(three.is_ok());
         drop((two, three));
         assert!(addresses.open.lock().is_empty());
-        assert!(matches!(Addresses::new(None).enter("203.0.113.9".parse().unwrap()), Ok(None)));
+        assert!(matches!(
+            Addresses::new(None).enter("203.0.113.9".parse().unwrap()),
+            Ok(None)
+        ));
     }
 }

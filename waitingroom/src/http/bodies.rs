@@ -46,11 +46,17 @@ struct Share<'a> {
 
 impl Budget {
     const fn new(max: usize) -> Self {
-        Self { max, taken: AtomicUsize::new(0) }
+        Self {
+            max,
+            taken: AtomicUsize::new(0),
+        }
     }
 
     fn share(&self) -> Share<'_> {
-        Share { budget: self, bytes: 0 }
+        Share {
+            budget: self,
+            bytes: 0,
+        }
     }
 }
 
@@ -58,7 +64,11 @@ impl Share<'_> {
     fn grow(&mut self, bytes: usize) -> Result<(), Refused> {
         let before = self.budget.taken.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
-        if before + bytes > self.budget.max { Err(Refused::NoRoom) } else { Ok(()) }
+        if before + bytes > self.budget.max {
+            Err(Refused::NoRoom)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -80,13 +90,25 @@ enum Refused {
 impl Refused {
     fn problem(self) -> Problem {
         let (reason, problem) = match self {
-            Self::TooLarge => ("too_large", Problem::new(Code::PayloadTooLarge, "the body is too large")),
+            Self::TooLarge => (
+                "too_large",
+                Problem::new(Code::PayloadTooLarge, "the body is too large"),
+            ),
             Self::NoRoom => (
                 "no_room",
-                Problem::unavailable("this node is reading too many bodies at once", Duration::from_secs(1)),
+                Problem::unavailable(
+                    "this node is reading too many bodies at once",
+                    Duration::from_secs(1),
+                ),
             ),
-            Self::Late => ("late", Problem::new(Code::Malformed, "the body did not arrive in time")),
-            Self::Broken => ("broken", Problem::new(Code::Malformed, "the body could not be read")),
+            Self::Late => (
+                "late",
+                Problem::new(Code::Malformed, "the body did not arrive in time"),
+            ),
+            Self::Broken => (
+                "broken",
+                Problem::new(Code::Malformed, "the body could not be read"),
+            ),
         };
         metrics::counter!("stanchion_bodies_refused_total", "reason" => reason).increment(1);
         problem
@@ -99,16 +121,28 @@ impl Refused {
 /// # Errors
 /// 413 for a longer one, 503 where all that is being read fills the budget, 400 for one that is late or breaks off.
 pub(super) async fn read(max: usize, request: Request) -> Result<Bytes, Problem> {
-    let crowded = request.extensions().get::<Place>().is_some_and(Place::is_crowded);
+    let crowded = request
+        .extensions()
+        .get::<Place>()
+        .is_some_and(Place::is_crowded);
     let deadline = if crowded { CROWDED_DEADLINE } else { DEADLINE };
-    read_within(deadline, max, &BUDGET, request.into_body()).await.map_err(Refused::problem)
+    read_within(deadline, max, &BUDGET, request.into_body())
+        .await
+        .map_err(Refused::problem)
 }
 
-async fn read_within(deadline: Duration, max: usize, budget: &Budget, body: Body) -> Result<Bytes, Refused> {
+async fn read_within(
+    deadline: Duration,
+    max: usize,
+    budget: &Budget,
+    body: Body,
+) -> Result<Bytes, Refused> {
     if body.size_hint().lower() > max as u64 {
         return Err(Refused::TooLarge);
     }
-    tokio::time::timeout(deadline, collect(max, budget, body)).await.unwrap_or(Err(Refused::Late))
+    tokio::time::timeout(deadline, collect(max, budget, body))
+        .await
+        .unwrap_or(Err(Refused::Late))
 }
 
 async fn collect(max: usize, budget: &Budget, mut body: Body) -> Result<Bytes, Refused> {
@@ -116,7 +150,9 @@ async fn collect(max: usize, budget: &Budget, mut body: Body) -> Result<Bytes, R
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Refused::Broken)?;
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if share.bytes + data.len() > max {
             return Err(Refused::TooLarge);
         }
@@ -129,7 +165,11 @@ async fn collect(max: usize, budget: &Budget, mut body: Body) -> Result<Bytes, R
             rest.extend_from_slice(&data);
         }
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Ok(if rest.is_empty() {
+        first
+    } else {
+        rest.freeze()
+    })
 }
 
 #[cfg(test)]
@@ -144,7 +184,11 @@ mod tests {
     const LATE: Duration = Duration::from_secs(60);
 
     fn pieces(pieces: &'static [&'static str]) -> Body {
-        Body::from_stream(stream::iter(pieces.iter().map(|piece| Ok::<_, io::Error>(piece.as_bytes()))))
+        Body::from_stream(stream::iter(
+            pieces
+                .iter()
+                .map(|piece| Ok::<_, io::Error>(piece.as_bytes())),
+        ))
     }
 
     #[tokio::test]
@@ -152,15 +196,24 @@ mod tests {
         let budget = Budget::new(100);
         let whole = read_within(LATE, 9, &budget, pieces(&["abc", "", "def", "ghi"])).await;
         assert_eq!(whole.as_deref(), Ok(&b"abcdefghi"[..]));
-        assert_eq!(read_within(LATE, 8, &budget, pieces(&["abc", "def", "ghi"])).await, Err(Refused::TooLarge));
-        assert_eq!(read_within(LATE, 8, &budget, Body::from("abcdefghi")).await, Err(Refused::TooLarge));
+        assert_eq!(
+            read_within(LATE, 8, &budget, pieces(&["abc", "def", "ghi"])).await,
+            Err(Refused::TooLarge)
+        );
+        assert_eq!(
+            read_within(LATE, 8, &budget, Body::from("abcdefghi")).await,
+            Err(Refused::TooLarge)
+        );
         assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]
     async fn a_body_that_does_not_come_is_not_waited_for() {
         let never = Body::from_stream(stream::pending::<io::Result<Bytes>>());
-        assert_eq!(read_within(SOON, 10, &Budget::new(100), never).await, Err(Refused::Late));
+        assert_eq!(
+            read_within(SOON, 10, &Budget::new(100), never).await,
+            Err(Refused::Late)
+        );
     }
 
     #[tokio::test]
@@ -169,9 +222,22 @@ mod tests {
         let half = stream::iter([io::Result::Ok("seven by")]).chain(stream::pending());
         let mut held = Box::pin(collect(100, &budget, Body::from_stream(half)));
         assert!(futures_util::poll!(&mut held).is_pending());
-        assert_eq!(read_within(LATE, 100, &budget, Body::from("four")).await, Err(Refused::NoRoom));
-        assert_eq!(read_within(LATE, 100, &budget, Body::from("2!")).await.as_deref(), Ok(&b"2!"[..]));
+        assert_eq!(
+            read_within(LATE, 100, &budget, Body::from("four")).await,
+            Err(Refused::NoRoom)
+        );
+        assert_eq!(
+            read_within(LATE, 100, &budget, Body::from("2!"))
+                .await
+                .as_deref(),
+            Ok(&b"2!"[..])
+        );
         drop(held);
-        assert_eq!(read_within(LATE, 100, &budget, Body::from("four")).await.as_deref(), Ok(&b"four"[..]));
+        assert_eq!(
+            read_within(LATE, 100, &budget, Body::from("four"))
+                .await
+                .as_deref(),
+            Ok(&b"four"[..])
+        );
     }
 }

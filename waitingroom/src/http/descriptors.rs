@@ -12,7 +12,10 @@ pub(super) struct Reserve {
 impl Reserve {
     /// Takes so many, or as many as there are.
     pub(super) fn new(size: usize) -> Self {
-        let mut reserve = Self { held: Vec::with_capacity(size), size };
+        let mut reserve = Self {
+            held: Vec::with_capacity(size),
+            size,
+        };
         reserve.refill();
         reserve
     }

@@ -47,8 +47,14 @@ pub struct Place(Arc<Held>);
 
 #[derive(Debug)]
 enum Held {
-    Connection(Seat, #[expect(dead_code, reason = "held for its end")] Option<AddressPlace>),
-    Forwarded(Place, #[expect(dead_code, reason = "held for its end")] AddressPlace),
+    Connection(
+        Seat,
+        #[expect(dead_code, reason = "held for its end")] Option<AddressPlace>,
+    ),
+    Forwarded(
+        Place,
+        #[expect(dead_code, reason = "held for its end")] AddressPlace,
+    ),
 }
 
 impl Place {
@@ -89,11 +95,14 @@ impl Refusal {
 
     fn answer(self) -> Response {
         let problem = match self {
-            Self::Address => Problem::new(Code::RateLimited, "too many connections from this address")
-                .retry_after(Duration::from_secs(5)),
-            Self::Full | Self::Descriptors | Self::NoSpare => {
-                Problem::unavailable("this node has no room for another connection", Duration::from_secs(2))
+            Self::Address => {
+                Problem::new(Code::RateLimited, "too many connections from this address")
+                    .retry_after(Duration::from_secs(5))
             }
+            Self::Full | Self::Descriptors | Self::NoSpare => Problem::unavailable(
+                "this node has no room for another connection",
+                Duration::from_secs(2),
+            ),
         };
         closing(problem.into_response())
     }
@@ -138,7 +147,15 @@ impl Door {
             PUBLIC.get_or_init(|| Arc::clone(&places)); // a process has one public listener
         }
         let addresses = Addresses::new(limits.connections_per_address);
-        Self { limits, router, lifecycle, places, spare, addresses, proxies: Watch::default() }
+        Self {
+            limits,
+            router,
+            lifecycle,
+            places,
+            spare,
+            addresses,
+            proxies: Watch::default(),
+        }
     }
 
     /// Nothing where even refusing would take too much.
@@ -160,21 +177,36 @@ impl Door {
 
     fn enter(&self, peer: SocketAddr) -> Result<Place, Refusal> {
         let forwards = is_trusted(peer.ip(), &self.limits.trusted_proxies);
-        let address = if forwards { Ok(None) } else { self.addresses.enter(peer.ip()) };
+        let address = if forwards {
+            Ok(None)
+        } else {
+            self.addresses.enter(peer.ip())
+        };
         let address = address.map_err(|_| Refusal::Address)?;
         let seat = self.places.enter().ok_or(Refusal::Full)?;
         Ok(Place(Arc::new(Held::Connection(seat, address))))
     }
 
     /// The place of one request; behind a trusted proxy it counts for the address that it forwards.
-    fn place_of(&self, place: &Place, peer: SocketAddr, request: &hyper::Request<Incoming>) -> Result<Place, Refusal> {
+    fn place_of(
+        &self,
+        place: &Place,
+        peer: SocketAddr,
+        request: &hyper::Request<Incoming>,
+    ) -> Result<Place, Refusal> {
         let trusted = &self.limits.trusted_proxies;
         let address = client_address(peer.ip(), request.headers(), trusted);
         if address == peer.ip() {
             return Ok(place.clone());
         }
-        let forwarded = self.addresses.enter(address).map_err(|_| Refusal::Address.counted())?;
-        Ok(forwarded.map_or_else(|| place.clone(), |share| Place(Arc::new(Held::Forwarded(place.clone(), share)))))
+        let forwarded = self
+            .addresses
+            .enter(address)
+            .map_err(|_| Refusal::Address.counted())?;
+        Ok(forwarded.map_or_else(
+            || place.clone(),
+            |share| Place(Arc::new(Held::Forwarded(place.clone(), share))),
+        ))
     }
 
     /// Answers one request of a connection.
@@ -193,12 +225,17 @@ impl Door {
             Admitted::Spare(..) => Ok(None),
             Admitted::Whole(place) => {
                 if !for_operators
-                    && let Some(advice) =
-                        self.proxies.notice(peer.ip(), request.headers(), &self.limits.trusted_proxies)
+                    && let Some(advice) = self.proxies.notice(
+                        peer.ip(),
+                        request.headers(),
+                        &self.limits.trusted_proxies,
+                    )
                 {
                     advice.say();
                 }
-                self.place_of(place, peer, &request).map(Some).map_err(Refusal::answer)
+                self.place_of(place, peer, &request)
+                    .map(Some)
+                    .map_err(Refusal::answer)
             }
         };
         let (response, place) = match place {
@@ -206,12 +243,25 @@ impl Door {
             Err(refused) => (refused, None),
         };
         let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        let response = if self.lifecycle.is_stopping() && !upgrades { closing(response) } else { response };
+        let response = if self.lifecycle.is_stopping() && !upgrades {
+            closing(response)
+        } else {
+            response
+        };
         let turn = (!upgrades).then_some(Turn(admitted)); // who is upgraded is never idle again
-        Ok(response.map(|body| Answer { body, _turn: turn, _place: place }))
+        Ok(response.map(|body| Answer {
+            body,
+            _turn: turn,
+            _place: place,
+        }))
     }
 
-    async fn route(&self, peer: SocketAddr, place: Option<Place>, mut request: hyper::Request<Incoming>) -> Response {
+    async fn route(
+        &self,
+        peer: SocketAddr,
+        place: Option<Place>,
+        mut request: hyper::Request<Incoming>,
+    ) -> Response {
         if !self.limits.serves.serves(request.uri().path()) {
             return not_found().await.into_response();
         }
@@ -229,7 +279,9 @@ impl Door {
 
 /// The connection ends with this answer.
 fn closing(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 

@@ -46,7 +46,10 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     }
 }
 
-async fn json_within<T: DeserializeOwned>(max_bytes: usize, request: Request) -> Result<T, Problem> {
+async fn json_within<T: DeserializeOwned>(
+    max_bytes: usize,
+    request: Request,
+) -> Result<T, Problem> {
     if !says_json(&request) {
         let detail = "the Content-Type must be application/json";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
@@ -69,7 +72,11 @@ macro_rules! json_extractors {
 json_extractors!(SmallJson: SMALL_BYTES, Json: USUAL_BYTES, LargeJson: LARGE_BYTES);
 
 fn says_json(request: &Request) -> bool {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json") || kind.to_ascii_lowercase().ends_with("+json")
 }
@@ -94,7 +101,8 @@ pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 
 fn from_slice_closely<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut parser = serde_json::Deserializer::from_slice(body);
-    let mut value: serde_json::Value = serde_path_to_error::deserialize(&mut parser).map_err(|_| malformed(body))?;
+    let mut value: serde_json::Value =
+        serde_path_to_error::deserialize(&mut parser).map_err(|_| malformed(body))?;
     parser.end().map_err(|_| malformed(body))?;
     make_whole(&mut value);
     from_value(value)
@@ -106,7 +114,9 @@ fn make_whole(value: &mut serde_json::Value) {
     use serde_json::Value;
     match value {
         Value::Number(number) if number.is_f64() => {
-            let whole = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= EXACT);
+            let whole = number
+                .as_f64()
+                .filter(|number| number.fract() == 0.0 && number.abs() <= EXACT);
             if let Some(whole) = whole {
                 *number = (whole as i64).into();
             }
@@ -127,8 +137,13 @@ pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Pr
 
 fn malformed(body: &[u8]) -> Problem {
     let error = serde_json::from_slice::<serde::de::IgnoredAny>(body).err();
-    let place = error.map(|e| format!(" (line {}, column {})", e.line(), e.column())).unwrap_or_default();
-    Problem::new(Code::Malformed, format!("the body is not valid JSON{place}"))
+    let place = error
+        .map(|e| format!(" (line {}, column {})", e.line(), e.column()))
+        .unwrap_or_default();
+    Problem::new(
+        Code::Malformed,
+        format!("the body is not valid JSON{place}"),
+    )
 }
 
 fn wrong_form(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
@@ -139,7 +154,10 @@ fn wrong_form(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem 
         // The path of a missing field ends at its parent, that of an unknown one with itself.
         (path, Some(field)) if message.starts_with("missing") => format!("{path}.{field}"),
         (".", None) => {
-            return Problem::new(Code::Malformed, format!("the body is not of the required form: {message}"));
+            return Problem::new(
+                Code::Malformed,
+                format!("the body is not of the required form: {message}"),
+            );
         }
         (path, _) => path.to_owned(),
     };
@@ -169,7 +187,8 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        path.map(|axum::extract::Path(value)| Self(value)).map_err(|rejection| wrong_path(&rejection))
+        path.map(|axum::extract::Path(value)| Self(value))
+            .map_err(|rejection| wrong_path(&rejection))
     }
 }
 
@@ -182,10 +201,13 @@ fn wrong_path(rejection: &PathRejection) -> Problem {
         Some(ErrorKind::DeserializeError { key, message, .. }) => {
             Problem::new(Code::InvalidField, format!("{key}: {message}")).field(key)
         }
-        Some(ErrorKind::ParseErrorAtKey { key, .. } | ErrorKind::InvalidUtf8InPathParam { key }) => {
-            Problem::invalid(key, "is not of the required form")
-        }
-        _ => Problem::new(Code::InvalidField, format!("the path: {}", rejection.body_text())),
+        Some(
+            ErrorKind::ParseErrorAtKey { key, .. } | ErrorKind::InvalidUtf8InPathParam { key },
+        ) => Problem::invalid(key, "is not of the required form"),
+        _ => Problem::new(
+            Code::InvalidField,
+            format!("the path: {}", rejection.body_text()),
+        ),
     }
 }
 
@@ -196,7 +218,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         query
             .map(|axum::extract::Query(value)| Self(value))
-            .map_err(|rejection| Problem::new(Code::InvalidField, format!("the query: {}", rejection.body_text())))
+            .map_err(|rejection| {
+                Problem::new(
+                    Code::InvalidField,
+                    format!("the query: {}", rejection.body_text()),
+                )
+            })
     }
 }
 
@@ -233,10 +260,22 @@ mod tests {
 
     #[test]
     fn an_array_is_no_object() {
-        for body in ["[]", " [null]", "[\"c0000000-0000-4000-8000-000000000000\"]", "["] {
-            assert_eq!(from_slice::<Choice>(body.as_bytes()).unwrap_err().code, Code::Malformed, "{body}");
+        for body in [
+            "[]",
+            " [null]",
+            "[\"c0000000-0000-4000-8000-000000000000\"]",
+            "[",
+        ] {
+            assert_eq!(
+                from_slice::<Choice>(body.as_bytes()).unwrap_err().code,
+                Code::Malformed,
+                "{body}"
+            );
         }
-        assert_eq!(refusal("[\"c0000000-0000-4000-8000-000000000000\", 1]").code, Code::Malformed);
+        assert_eq!(
+            refusal("[\"c0000000-0000-4000-8000-000000000000\", 1]").code,
+            Code::Malformed
+        );
         assert!(from_slice::<Choice>(b"{}").is_ok());
     }
 
@@ -251,8 +290,14 @@ mod tests {
     fn a_field_of_the_wrong_form_is_named() {
         let zone = "b0000000-0000-0001-0001-000000000000";
         for (body, field) in [
-            (format!(r#"{{"zone_id":"{zone}","quantity":"two"}}"#), "quantity"),
-            (format!(r#"{{"zone_id":"{zone}","quantity":-1}}"#), "quantity"),
+            (
+                format!(r#"{{"zone_id":"{zone}","quantity":"two"}}"#),
+                "quantity",
+            ),
+            (
+                format!(r#"{{"zone_id":"{zone}","quantity":-1}}"#),
+                "quantity",
+            ),
             (format!(r#"{{"zone_id":"{zone}"}}"#), "quantity"),
             (r#"{"zone_id":"zone-1","quantity":1}"#.to_owned(), "zone_id"),
         ] {
@@ -265,7 +310,13 @@ mod tests {
     #[test]
     fn whole_numbers_are_whole_however_they_are_written() {
         let zone = "b0000000-0000-0001-0001-000000000000";
-        for (written, read) in [("6", Some(6)), ("6.0", Some(6)), ("6e0", Some(6)), ("0.6e1", Some(6)), ("6.5", None)] {
+        for (written, read) in [
+            ("6", Some(6)),
+            ("6.0", Some(6)),
+            ("6e0", Some(6)),
+            ("0.6e1", Some(6)),
+            ("6.5", None),
+        ] {
             let body = format!(r#"{{"orders":[{{"zone_id":"{zone}","quantity":{written}}}]}}"#);
             let cart = from_slice::<Cart>(body.as_bytes()).ok();
             assert_eq!(cart.map(|cart| cart.orders[0].quantity), read, "{written}");
@@ -290,10 +341,17 @@ mod tests {
         use tower::ServiceExt;
         let handler = |Path(_): Path<crate::ids::EventId>| async {};
         let router = axum::Router::new().route("/events/{event_id}", axum::routing::get(handler));
-        let request = axum::http::Request::get("/events/first").body(axum::body::Body::empty()).unwrap();
+        let request = axum::http::Request::get("/events/first")
+            .body(axum::body::Body::empty())
+            .unwrap();
         let response = router.oneshot(request).await.unwrap();
-        let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        let body = axum::body::to_bytes(response.into_body(), 4096)
+            .await
+            .unwrap();
         let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!((&problem["field"], &problem["status"]), (&"event_id".into(), &422.into()));
+        assert_eq!(
+            (&problem["field"], &problem["status"]),
+            (&"event_id".into(), &422.into())
+        );
     }
 }

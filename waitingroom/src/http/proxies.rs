@@ -62,14 +62,22 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Looks at one request of a visitor.
-    pub(super) fn notice(&self, peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<Advice> {
+    pub(super) fn notice(
+        &self,
+        peer: IpAddr,
+        headers: &HeaderMap,
+        trusted: &[IpNet],
+    ) -> Option<Advice> {
         let forwards = headers.contains_key("x-forwarded-for");
         if is_trusted(peer, trusted) {
-            return self.of_trusted(forwards).then_some(Advice::SaysNobody(peer));
+            return self
+                .of_trusted(forwards)
+                .then_some(Advice::SaysNobody(peer));
         }
         if forwards {
             self.is_not_one.store(true, Ordering::Relaxed);
-            return (!self.said_not_trusted.swap(true, Ordering::Relaxed)).then_some(Advice::NotTrusted(peer));
+            return (!self.said_not_trusted.swap(true, Ordering::Relaxed))
+                .then_some(Advice::NotTrusted(peer));
         }
         (trusted.is_empty() && self.comes_from_one(peer)).then_some(Advice::OneAddress(peer))
     }
@@ -82,7 +90,8 @@ impl Watch {
             self.says_somebody.store(true, Ordering::Relaxed);
             return false;
         }
-        self.without.load(Ordering::Relaxed) < WITHOUT && self.without.fetch_add(1, Ordering::Relaxed) + 1 == WITHOUT
+        self.without.load(Ordering::Relaxed) < WITHOUT
+            && self.without.fetch_add(1, Ordering::Relaxed) + 1 == WITHOUT
     }
 
     fn comes_from_one(&self, peer: IpAddr) -> bool {
@@ -108,7 +117,9 @@ fn is_private(address: IpAddr) -> bool {
             let is_shared = first == 100 && second & 0xC0 == 64; // RFC 6598
             address.is_loopback() || address.is_private() || address.is_link_local() || is_shared
         }
-        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
     }
 }
 
@@ -118,29 +129,50 @@ mod tests {
 
     const PROXY: &str = "10.0.0.2";
 
-    fn seen(watch: &Watch, peer: &str, forwards: bool, trusted: &[IpNet], times: u32) -> Vec<Advice> {
+    fn seen(
+        watch: &Watch,
+        peer: &str,
+        forwards: bool,
+        trusted: &[IpNet],
+        times: u32,
+    ) -> Vec<Advice> {
         let mut headers = HeaderMap::new();
         if forwards {
             headers.insert("x-forwarded-for", "203.0.113.9".parse().unwrap());
         }
         let peer = peer.parse().unwrap();
-        (0..times).filter_map(|_| watch.notice(peer, &headers, trusted)).collect()
+        (0..times)
+            .filter_map(|_| watch.notice(peer, &headers, trusted))
+            .collect()
     }
 
     #[test]
     fn a_proxy_that_nobody_named_is_said_once() {
         let (watch, proxy) = (Watch::default(), PROXY.parse().unwrap());
-        assert_eq!(seen(&watch, PROXY, true, &[], 300), [Advice::NotTrusted(proxy)]);
-        assert_eq!(seen(&watch, PROXY, false, &[], 300), [], "one cause, one line");
+        assert_eq!(
+            seen(&watch, PROXY, true, &[], 300),
+            [Advice::NotTrusted(proxy)]
+        );
+        assert_eq!(
+            seen(&watch, PROXY, false, &[], 300),
+            [],
+            "one cause, one line"
+        );
         let watch = Watch::default();
-        assert_eq!(seen(&watch, PROXY, true, &["10.9.0.0/16".parse().unwrap()], 2), [Advice::NotTrusted(proxy)]);
+        assert_eq!(
+            seen(&watch, PROXY, true, &["10.9.0.0/16".parse().unwrap()], 2),
+            [Advice::NotTrusted(proxy)]
+        );
     }
 
     #[test]
     fn a_named_proxy_that_forwards_nobody_is_said_once() {
         let (watch, trusted) = (Watch::default(), ["10.0.0.0/8".parse().unwrap()]);
         assert_eq!(seen(&watch, PROXY, false, &trusted, WITHOUT - 1), []);
-        assert_eq!(seen(&watch, PROXY, false, &trusted, 300), [Advice::SaysNobody(PROXY.parse().unwrap())]);
+        assert_eq!(
+            seen(&watch, PROXY, false, &trusted, 300),
+            [Advice::SaysNobody(PROXY.parse().unwrap())]
+        );
         // A gateway that calls booking by itself, beside a proxy that does its work.
         let watch = Watch::default();
         assert_eq!(seen(&watch, PROXY, true, &trusted, 1), []);
@@ -150,13 +182,30 @@ mod tests {
     #[test]
     fn a_crowd_from_one_private_address_is_said_once() {
         let watch = Watch::default();
-        assert_eq!(seen(&watch, "127.0.0.1", false, &[], 1_000), [Advice::OneAddress("127.0.0.1".parse().unwrap())]);
+        assert_eq!(
+            seen(&watch, "127.0.0.1", false, &[], 1_000),
+            [Advice::OneAddress("127.0.0.1".parse().unwrap())]
+        );
         let watch = Watch::default();
         assert_eq!(seen(&watch, "127.0.0.1", false, &[], 1), []);
         assert_eq!(seen(&watch, PROXY, false, &[], 300), [], "two addresses");
-        assert_eq!(seen(&Watch::default(), "203.0.113.9", false, &[], 300), [], "a visitor with much to ask");
-        for private in ["::1", "fd00::1", "::ffff:10.0.0.1", "100.64.0.1", "169.254.0.1"] {
-            assert_eq!(seen(&Watch::default(), private, false, &[], 300).len(), 1, "{private}");
+        assert_eq!(
+            seen(&Watch::default(), "203.0.113.9", false, &[], 300),
+            [],
+            "a visitor with much to ask"
+        );
+        for private in [
+            "::1",
+            "fd00::1",
+            "::ffff:10.0.0.1",
+            "100.64.0.1",
+            "169.254.0.1",
+        ] {
+            assert_eq!(
+                seen(&Watch::default(), private, false, &[], 300).len(),
+                1,
+                "{private}"
+            );
         }
     }
 }

@@ -69,7 +69,10 @@ enum Standing {
 impl Room {
     /// A room for so many connections.
     pub(super) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, inside: Mutex::default() })
+        Arc::new(Self {
+            max,
+            inside: Mutex::default(),
+        })
     }
 
     /// A place for a connection that has said nothing yet. Nothing where every place is taken by one that does not give way.
@@ -86,7 +89,12 @@ impl Room {
         let key = (Quiet::Silent, now, number);
         inside.quiet.insert(key, Arc::clone(&leave));
         drop(inside);
-        Some(Seat { room: Arc::clone(self), number, leave, standing: Mutex::new(Standing::Quiet(key)) })
+        Some(Seat {
+            room: Arc::clone(self),
+            number,
+            leave,
+            standing: Mutex::new(Standing::Quiet(key)),
+        })
     }
 
     /// Makes the connection leave that gives way first, if there is one: its descriptor is needed.
@@ -114,7 +122,8 @@ impl Inside {
         }
         first.remove().notify_one();
         self.open -= 1;
-        metrics::counter!("stanchion_connections_evicted_total", "reason" => quiet.as_str()).increment(1);
+        metrics::counter!("stanchion_connections_evicted_total", "reason" => quiet.as_str())
+            .increment(1);
         Some(())
     }
 }
@@ -125,7 +134,11 @@ impl Seat {
         let mut standing = self.standing.lock();
         if let Standing::Quiet(key) = *standing {
             let stayed = self.room.inside.lock().quiet.remove(&key).is_some();
-            *standing = if stayed { Standing::Busy } else { Standing::Gone };
+            *standing = if stayed {
+                Standing::Busy
+            } else {
+                Standing::Gone
+            };
         }
         !matches!(*standing, Standing::Gone)
     }
@@ -135,7 +148,11 @@ impl Seat {
         let mut standing = self.standing.lock();
         if matches!(*standing, Standing::Busy) {
             let key = (Quiet::Idle, Instant::now(), self.number);
-            self.room.inside.lock().quiet.insert(key, Arc::clone(&self.leave));
+            self.room
+                .inside
+                .lock()
+                .quiet
+                .insert(key, Arc::clone(&self.leave));
             *standing = Standing::Quiet(key);
         }
     }
@@ -174,10 +191,16 @@ mod tests {
     #[test]
     fn the_longest_silence_gives_way_and_who_is_answered_never_does() {
         let room = Room::new(3);
-        let (first, second, busy) = (room.enter().unwrap(), room.enter().unwrap(), room.enter().unwrap());
+        let (first, second, busy) = (
+            room.enter().unwrap(),
+            room.enter().unwrap(),
+            room.enter().unwrap(),
+        );
         assert!(busy.asks() && room.is_crowded());
         let third = room.enter().unwrap();
-        assert!(first.given_up().now_or_never().is_some() && second.given_up().now_or_never().is_none());
+        assert!(
+            first.given_up().now_or_never().is_some() && second.given_up().now_or_never().is_none()
+        );
         assert!(!first.asks(), "its place is another's");
         assert!(second.asks() && third.asks());
         assert!(room.enter().is_none(), "all are busy");
@@ -206,7 +229,12 @@ mod tests {
         let (asked, silent) = (room.enter().unwrap(), room.enter().unwrap());
         assert!(asked.asks());
         asked.rests();
-        assert!(room.inside.lock().dismiss(Instant::now() + AT_REST).is_some());
+        assert!(
+            room.inside
+                .lock()
+                .dismiss(Instant::now() + AT_REST)
+                .is_some()
+        );
         assert!(asked.asks() && !silent.asks());
     }
 }

@@ -118,7 +118,12 @@ const PROXY_HEADERS: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
 
 /// Serves until the drain begins; the requests under way are finished by tasks of `lifecycle`. Connections that were upgraded to
 /// WebSockets belong to the role that upgraded them.
-pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, lifecycle: Lifecycle) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ServeLimits,
+    lifecycle: Lifecycle,
+) {
     let mut reserve = Reserve::new(limits.reserve);
     let mut said: Option<Instant> = None;
     let door = Arc::new(Door::new(router, limits, lifecycle.clone()));
@@ -165,16 +170,30 @@ async fn make_room(error: &io::Error, door: &Door, reserve: &mut Reserve) {
     }
 }
 
-fn connection(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr, admitted: Admitted, lifecycle: &Lifecycle) {
+fn connection(
+    door: &Arc<Door>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    admitted: Admitted,
+    lifecycle: &Lifecycle,
+) {
     let limits = &door.limits;
     let _ = stream.set_nodelay(true); // only a matter of speed
     #[cfg(target_os = "linux")]
     let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(limits.write_timeout)); // elsewhere TCP's own patience
     let whole = matches!(admitted, Admitted::Whole(_));
     let times = if whole {
-        Times { first_byte: limits.first_byte_timeout, headers: limits.header_timeout, idle: limits.idle_timeout }
+        Times {
+            first_byte: limits.first_byte_timeout,
+            headers: limits.header_timeout,
+            idle: limits.idle_timeout,
+        }
     } else {
-        Times { first_byte: SHORT_TIME, headers: SHORT_TIME, idle: SHORT_TIME }
+        Times {
+            first_byte: SHORT_TIME,
+            headers: SHORT_TIME,
+            idle: SHORT_TIME,
+        }
     };
     let arrived = Arc::new(AtomicBool::new(false));
     let (door, admitted, arrives) = (Arc::clone(door), Arc::new(admitted), Arc::clone(&arrived));
@@ -185,7 +204,11 @@ fn connection(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr, admitted: A
         async move { door.serve(peer, admitted, request).await }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(times.idle).max_buf_size(16 * 1024).keep_alive(whole);
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(times.idle)
+        .max_buf_size(16 * 1024)
+        .keep_alive(whole);
     let draining = lifecycle.clone();
     lifecycle.spawn("connection", async move {
         let seat = holds.seat();
@@ -200,7 +223,9 @@ fn connection(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr, admitted: A
             First::Nothing => return given_up("silent"),
             First::Closed => return,
         }
-        let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let serving = builder
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
         let mut serving = std::pin::pin!(serving);
         tokio::select! {
             _ = serving.as_mut() => return, // a connection's end is its own affair
@@ -233,14 +258,20 @@ async fn first_bytes(stream: &TcpStream, seat: &Seat, patience: Duration) -> Fir
     let began = Instant::now();
     let mut bytes = [0; 12];
     loop {
-        let patience = if seat.is_crowded() { patience.min(SHORT_TIME) } else { patience };
+        let patience = if seat.is_crowded() {
+            patience.min(SHORT_TIME)
+        } else {
+            patience
+        };
         let left = patience.saturating_sub(began.elapsed());
         if left.is_zero() {
             return First::Nothing;
         }
         match tokio::time::timeout(left.min(LOOK_AROUND), stream.peek(&mut bytes)).await {
             Ok(Ok(0) | Err(_)) => return First::Closed,
-            Ok(Ok(_)) if PROXY_HEADERS.iter().any(|header| bytes.starts_with(header)) => return First::ProxyHeader,
+            Ok(Ok(_)) if PROXY_HEADERS.iter().any(|header| bytes.starts_with(header)) => {
+                return First::ProxyHeader;
+            }
             Ok(Ok(_)) => return First::Request,
             Err(_) => {} // look around
         }
@@ -249,9 +280,9 @@ async fn first_bytes(stream: &TcpStream, seat: &Seat, patience: Duration) -> Fir
 
 /// Tells whoever looks at the proxy's side of the connection what is wrong with it.
 async fn refuse_proxy_header(mut stream: TcpStream) {
-    metrics::counter!("stanchion_connections_refused_total", "reason" => "proxy_protocol").increment(1);
-    let detail =
-        "this listener does not speak the PROXY protocol: switch it off in the proxy, and let it set X-Forwarded-For";
+    metrics::counter!("stanchion_connections_refused_total", "reason" => "proxy_protocol")
+        .increment(1);
+    let detail = "this listener does not speak the PROXY protocol: switch it off in the proxy, and let it set X-Forwarded-For";
     let problem = Problem::new(Code::Malformed, detail).to_json();
     let answer = format!(
         "HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n\

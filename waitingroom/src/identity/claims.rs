@@ -30,17 +30,24 @@ pub(super) struct Claims(Map<String, Value>);
 impl Claims {
     pub(super) fn parse(token: &Token<'_>) -> Result<Self, Problem> {
         let claims = serde_json::from_slice(&token.claims);
-        claims.map(Self).map_err(|_| refused("the token is not a JWT: its claims are not a JSON object"))
+        claims
+            .map(Self)
+            .map_err(|_| refused("the token is not a JWT: its claims are not a JSON object"))
     }
 
     /// Is the token in force at `now`, and for us?
     pub(super) fn check(&self, expected: &Expected, now: Timestamp) -> Result<(), Problem> {
         let ends = self.expires_at()?;
         if is_over(ends, now) {
-            return Err(Problem::new(Code::TokenExpired, "the token has expired (exp)"));
+            return Err(Problem::new(
+                Code::TokenExpired,
+                "the token has expired (exp)",
+            ));
         }
         if ends > now.plus(MAX_LIFE) {
-            return Err(refused("the token's exp is more than ten years ahead; is it in seconds?"));
+            return Err(refused(
+                "the token's exp is more than ten years ahead; is it in seconds?",
+            ));
         }
         if let Some(begins) = self.moment("nbf")?
             && begins > now.plus(LEEWAY)
@@ -61,8 +68,12 @@ impl Claims {
     }
 
     pub(super) fn user(&self) -> Result<UserId, Problem> {
-        let sub = self.claim("sub")?.as_str().ok_or_else(|| refused("the token's sub must be a string"))?;
-        sub.parse().map_err(|invalid| refused(format!("the token's {invalid}")))
+        let sub = self
+            .claim("sub")?
+            .as_str()
+            .ok_or_else(|| refused("the token's sub must be a string"))?;
+        sub.parse()
+            .map_err(|invalid| refused(format!("the token's {invalid}")))
     }
 
     pub(super) fn expires_at(&self) -> Result<Timestamp, Problem> {
@@ -88,15 +99,20 @@ impl Claims {
 
     /// A NumericDate: any JSON number, cut to the second.
     fn moment(&self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
-        let Some(value) = self.given(name) else { return Ok(None) };
-        let seconds =
-            value.as_f64().ok_or_else(|| refused(format!("the token's {name} must be a number of seconds")))?;
+        let Some(value) = self.given(name) else {
+            return Ok(None);
+        };
+        let seconds = value
+            .as_f64()
+            .ok_or_else(|| refused(format!("the token's {name} must be a number of seconds")))?;
         if seconds > END_OF_TIME {
             return Err(refused(format!(
                 "the token's {name} is beyond the year 9999: it is in seconds, not milliseconds"
             )));
         }
-        Ok(Some(Timestamp::from_millis((seconds.floor().max(0.0) as i64) * 1000)))
+        Ok(Some(Timestamp::from_millis(
+            (seconds.floor().max(0.0) as i64) * 1000,
+        )))
     }
 }
 

@@ -66,7 +66,10 @@ impl KeySet {
             }
         }
         if set.keys.is_empty() {
-            let reasons = set.left_out.iter().map(|key| format!("; {:?}: {}", key.key, key.reason));
+            let reasons = set
+                .left_out
+                .iter()
+                .map(|key| format!("; {:?}: {}", key.key, key.reason));
             return Err(JwksError::NoKey(reasons.collect()));
         }
         Ok(set)
@@ -74,22 +77,32 @@ impl KeySet {
 
     /// The keys that a token's signature may be of: those of its `kid`, which may be several of different kinds; without a `kid`, the
     /// only one that fits its algorithm.
-    pub(super) fn candidates(&self, token: &Token<'_>) -> Result<impl Iterator<Item = &DecodingKey>, Problem> {
+    pub(super) fn candidates(
+        &self,
+        token: &Token<'_>,
+    ) -> Result<impl Iterator<Item = &DecodingKey>, Problem> {
         let algorithm = token.algorithm;
         let fits = move |key: &&Key| key.algorithms.contains(&algorithm);
         let wanted = token.key_id.as_deref();
         let is_wanted = |key: &&Key| wanted.is_none() || key.id.as_deref() == wanted;
         let keys: Vec<&Key> = self.keys.iter().filter(is_wanted).collect();
-        let fitting: Vec<&DecodingKey> = keys.iter().copied().filter(fits).map(|key| &key.key).collect();
+        let fitting: Vec<&DecodingKey> = keys
+            .iter()
+            .copied()
+            .filter(fits)
+            .map(|key| &key.key)
+            .collect();
         match (fitting.len(), wanted) {
             (0, Some(_)) if keys.is_empty() && !self.keys.is_empty() => {
                 Err(refused("the token's key (kid) is not known here"))
             }
-            (0, Some(_)) if !keys.is_empty() => {
-                Err(refused(format!("the token's algorithm {algorithm:?} is not one of its key's")))
-            }
+            (0, Some(_)) if !keys.is_empty() => Err(refused(format!(
+                "the token's algorithm {algorithm:?} is not one of its key's"
+            ))),
             (0, _) => Err(token.unaccepted()),
-            (2.., None) => Err(refused("the token names no key (kid), and several keys are for its algorithm")),
+            (2.., None) => Err(refused(
+                "the token names no key (kid), and several keys are for its algorithm",
+            )),
             _ => Ok(fitting.into_iter()),
         }
     }
@@ -104,12 +117,19 @@ fn verification_key(id: Option<&str>, key: &Value) -> Result<Key, String> {
         Some(name) => {
             let name = name.as_str().ok_or("its alg is no text")?;
             let algorithm = named(name).filter(|algorithm| kind.contains(algorithm));
-            vec![algorithm.ok_or_else(|| format!("its alg {name:?} is not supported for such a key"))?]
+            vec![
+                algorithm
+                    .ok_or_else(|| format!("its alg {name:?} is not supported for such a key"))?,
+            ]
         }
     };
     // The library looks at a key when it verifies something.
     match crypto::verify("", b"", &key, algorithms[0]) {
-        Ok(_) => Ok(Key { id: id.map(str::to_owned), algorithms, key }),
+        Ok(_) => Ok(Key {
+            id: id.map(str::to_owned),
+            algorithms,
+            key,
+        }),
         Err(_) => Err("it is not a valid public key".to_owned()),
     }
 }
@@ -123,7 +143,11 @@ fn check_purpose(fields: &Map<String, Value>) -> Result<(), String> {
     }
     match fields.get("key_ops") {
         None | Some(Value::Null) => Ok(()),
-        Some(Value::Array(operations)) if operations.iter().any(|operation| operation == "verify") => Ok(()),
+        Some(Value::Array(operations))
+            if operations.iter().any(|operation| operation == "verify") =>
+        {
+            Ok(())
+        }
         Some(_) => Err("its key_ops do not contain \"verify\"".to_owned()),
     }
 }
@@ -137,28 +161,45 @@ fn public_key(fields: &Map<String, Value>) -> Result<(Vec<Algorithm>, DecodingKe
     let unreadable = |_| "it is not in base64url".to_owned();
     match (text("kty")?, fields.get("crv").and_then(Value::as_str)) {
         ("RSA", _) => {
-            let modulus = BASE64_URL_SAFE_NO_PAD.decode(text("n")?).map_err(|_| "it is not in base64url".to_owned())?;
+            let modulus = BASE64_URL_SAFE_NO_PAD
+                .decode(text("n")?)
+                .map_err(|_| "it is not in base64url".to_owned())?;
             let leading: usize = modulus.iter().take_while(|byte| **byte == 0).count();
             let significant = &modulus[leading..];
-            let bits = significant.first().map_or(0, |byte| significant.len() * 8 - byte.leading_zeros() as usize);
+            let bits = significant.first().map_or(0, |byte| {
+                significant.len() * 8 - byte.leading_zeros() as usize
+            });
             if !RSA_BITS.contains(&bits) {
-                return Err(format!("it has {bits} bits; RSA keys have from 2048 to 4096 here"));
+                return Err(format!(
+                    "it has {bits} bits; RSA keys have from 2048 to 4096 here"
+                ));
             }
             use Algorithm::{PS256, PS384, PS512, RS256, RS384, RS512};
-            let key = DecodingKey::from_rsa_components(text("n")?, text("e")?).map_err(unreadable)?;
+            let key =
+                DecodingKey::from_rsa_components(text("n")?, text("e")?).map_err(unreadable)?;
             Ok((vec![RS256, RS384, RS512, PS256, PS384, PS512], key))
         }
         ("EC", Some(curve @ ("P-256" | "P-384"))) => {
-            let algorithm = if curve == "P-256" { Algorithm::ES256 } else { Algorithm::ES384 };
-            let key = DecodingKey::from_ec_components(text("x")?, text("y")?).map_err(unreadable)?;
+            let algorithm = if curve == "P-256" {
+                Algorithm::ES256
+            } else {
+                Algorithm::ES384
+            };
+            let key =
+                DecodingKey::from_ec_components(text("x")?, text("y")?).map_err(unreadable)?;
             Ok((vec![algorithm], key))
         }
         ("OKP", Some("Ed25519")) => {
             let key = DecodingKey::from_ed_components(text("x")?).map_err(unreadable)?;
             Ok((vec![Algorithm::EdDSA], key))
         }
-        ("EC" | "OKP", curve) => Err(format!("its curve {:?} is not supported", curve.unwrap_or_default())),
-        ("oct", _) => Err("it is symmetric: with a key of a public set anyone could sign".to_owned()),
+        ("EC" | "OKP", curve) => Err(format!(
+            "its curve {:?} is not supported",
+            curve.unwrap_or_default()
+        )),
+        ("oct", _) => {
+            Err("it is symmetric: with a key of a public set anyone could sign".to_owned())
+        }
         (kind, _) => Err(format!("its kty {kind:?} is not known")),
     }
 }

@@ -15,7 +15,10 @@ fn authenticator(config: IdentityConfig) -> Authenticator {
 }
 
 fn hs256() -> Authenticator {
-    authenticator(IdentityConfig { jwt_secret: Some(SECRET.into()), ..IdentityConfig::default() })
+    authenticator(IdentityConfig {
+        jwt_secret: Some(SECRET.into()),
+        ..IdentityConfig::default()
+    })
 }
 
 fn now() -> Timestamp {
@@ -27,7 +30,12 @@ fn in_a_minute() -> i64 {
 }
 
 fn token(claims: Value) -> String {
-    encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+    encode(
+        &Header::default(),
+        &claims,
+        &EncodingKey::from_secret(SECRET.as_bytes()),
+    )
+    .unwrap()
 }
 
 /// A token whose header is just this.
@@ -39,7 +47,12 @@ fn with_header(header: &Value, claims: &Value, sign: impl Fn(&[u8]) -> String) -
 }
 
 fn sign_hs256(message: &[u8]) -> String {
-    jsonwebtoken::crypto::sign(message, &EncodingKey::from_secret(SECRET.as_bytes()), Algorithm::HS256).unwrap()
+    jsonwebtoken::crypto::sign(
+        message,
+        &EncodingKey::from_secret(SECRET.as_bytes()),
+        Algorithm::HS256,
+    )
+    .unwrap()
 }
 
 /// Refused as a 401 that says why.
@@ -51,10 +64,18 @@ fn refusal(authenticator: &Authenticator, token: &str) -> String {
 
 #[test]
 fn a_users_token_names_the_user() {
-    let user = hs256().identify(&token(json!({"sub": "ann", "exp": in_a_minute()}))).unwrap();
-    assert_eq!((user.user.as_str(), user.admin, user.guest), ("ann", false, None));
+    let user = hs256()
+        .identify(&token(json!({"sub": "ann", "exp": in_a_minute()})))
+        .unwrap();
+    assert_eq!(
+        (user.user.as_str(), user.admin, user.guest),
+        ("ann", false, None)
+    );
     let spaced = token(json!({"sub": "uid=Ann Lee,ou=People", "exp": in_a_minute()}));
-    assert_eq!(hs256().identify(&spaced).unwrap().user.as_str(), "uid=Ann Lee,ou=People");
+    assert_eq!(
+        hs256().identify(&spaced).unwrap().user.as_str(),
+        "uid=Ann Lee,ou=People"
+    );
 }
 
 #[test]
@@ -71,7 +92,11 @@ fn a_role_makes_an_operator_or_nothing() {
         (json!(true), false),
         (json!(null), false),
     ] {
-        let user = hs256().identify(&token(json!({"sub": "ann", "exp": in_a_minute(), "role": role}))).unwrap();
+        let user = hs256()
+            .identify(&token(
+                json!({"sub": "ann", "exp": in_a_minute(), "role": role}),
+            ))
+            .unwrap();
         assert_eq!(user.operator().is_ok(), operates, "{role}");
     }
 }
@@ -89,10 +114,15 @@ fn times_are_any_number_of_seconds() {
         json!({"exp": now().seconds() + 9 * 365 * 24 * 3600}),
     ] {
         let mut claims = json!({"sub": "ann"});
-        claims.as_object_mut().unwrap().append(&mut times.as_object().unwrap().clone());
+        claims
+            .as_object_mut()
+            .unwrap()
+            .append(&mut times.as_object().unwrap().clone());
         assert!(hs256().identify(&token(claims)).is_ok(), "{times}");
     }
-    let cut = hs256().identify(&token(json!({"sub": "ann", "exp": soon as f64 + 0.9}))).unwrap();
+    let cut = hs256()
+        .identify(&token(json!({"sub": "ann", "exp": soon as f64 + 0.9})))
+        .unwrap();
     assert_eq!(cut.expires_at, Timestamp::from_millis(soon * 1000));
 }
 
@@ -104,22 +134,55 @@ fn tokens_that_prove_nothing_are_refused_each_for_its_reason() {
         ("a.b.c.d".to_owned(), "not a JWT"),
         (token(json!({"sub": "ann"})), "exp"),
         (token(json!({"sub": "ann", "exp": null})), "exp"),
-        (token(json!({"sub": "ann", "exp": "tomorrow"})), "exp must be a number"),
-        (token(json!({"sub": "ann", "exp": soon * 1000})), "milliseconds"),
+        (
+            token(json!({"sub": "ann", "exp": "tomorrow"})),
+            "exp must be a number",
+        ),
+        (
+            token(json!({"sub": "ann", "exp": soon * 1000})),
+            "milliseconds",
+        ),
         (token(json!({"sub": "ann", "exp": 1e30})), "9999"),
-        (token(json!({"sub": "ann", "exp": now + 11 * 366 * 24 * 3600})), "ten years"),
+        (
+            token(json!({"sub": "ann", "exp": now + 11 * 366 * 24 * 3600})),
+            "ten years",
+        ),
         (token(json!({"sub": "ann", "exp": now - 40})), "expired"),
         (token(json!({"sub": "ann", "exp": -1.5})), "expired"),
-        (token(json!({"sub": "ann", "exp": soon, "nbf": now + 40})), "not valid yet (nbf)"),
-        (token(json!({"sub": "ann", "exp": soon, "nbf": "now"})), "nbf must be a number"),
+        (
+            token(json!({"sub": "ann", "exp": soon, "nbf": now + 40})),
+            "not valid yet (nbf)",
+        ),
+        (
+            token(json!({"sub": "ann", "exp": soon, "nbf": "now"})),
+            "nbf must be a number",
+        ),
         (token(json!({"exp": soon})), "'sub'"),
-        (token(json!({"sub": 17, "exp": soon})), "sub must be a string"),
-        (token(json!({"sub": " ann", "exp": soon})), "sub must be 1 to 255"),
-        (token(json!({"sub": "x".repeat(256), "exp": soon})), "sub must be 1 to 255"),
-        (token(json!({"sub": "guest-1", "exp": soon})), "sub begins with 'guest-'"),
+        (
+            token(json!({"sub": 17, "exp": soon})),
+            "sub must be a string",
+        ),
+        (
+            token(json!({"sub": " ann", "exp": soon})),
+            "sub must be 1 to 255",
+        ),
+        (
+            token(json!({"sub": "x".repeat(256), "exp": soon})),
+            "sub must be 1 to 255",
+        ),
+        (
+            token(json!({"sub": "guest-1", "exp": soon})),
+            "sub begins with 'guest-'",
+        ),
         (token(json!(["ann", soon])), "claims are not a JSON object"),
-        (format!("{}+", token(json!({"sub": "ann", "exp": soon}))), "not a JWT"),
-        (format!("{}AAAA", token(json!({"sub": "ann", "exp": soon}))), "not genuine"),
+        (
+            format!("{}+", token(json!({"sub": "ann", "exp": soon}))),
+            "not a JWT",
+        ),
+        (
+            format!("{}AAAA", token(json!({"sub": "ann", "exp": soon}))),
+            "not genuine",
+        ),
     ];
     for (token, why) in cases {
         let detail = refusal(&hs256(), &token);
@@ -135,7 +198,12 @@ fn headers_are_read_for_what_is_needed_of_them() {
         json!({"alg": "HS256", "typ": 7, "cty": null, "kid": {"of": ["odd", "form"]}}),
         json!({"alg": "HS256", "jwk": "https://evil.example", "x5c": true, "zip": 5}),
     ] {
-        assert!(hs256().identify(&with_header(&odd, &claims, sign_hs256)).is_ok(), "{odd}");
+        assert!(
+            hs256()
+                .identify(&with_header(&odd, &claims, sign_hs256))
+                .is_ok(),
+            "{odd}"
+        );
     }
     for (header, why) in [
         (json!({"alg": "none"}), "(alg) none is not supported"),
@@ -166,15 +234,33 @@ fn issuer_and_audience_are_checked_where_configured() {
     });
     let exp = in_a_minute();
     for aud in [json!("tickets"), json!(["other", "tickets"])] {
-        assert!(strict.identify(&token(json!({"sub": "ann", "exp": exp, "iss": "shop", "aud": aud}))).is_ok());
+        assert!(
+            strict
+                .identify(&token(
+                    json!({"sub": "ann", "exp": exp, "iss": "shop", "aud": aud})
+                ))
+                .is_ok()
+        );
     }
     for (bad, why) in [
         (json!({"sub": "ann", "exp": exp, "aud": "tickets"}), "'iss'"),
         (json!({"sub": "ann", "exp": exp, "iss": "shop"}), "'aud'"),
-        (json!({"sub": "ann", "exp": exp, "iss": "shop", "aud": "other"}), "(aud)"),
-        (json!({"sub": "ann", "exp": exp, "iss": "shop", "aud": {"tickets": 1}}), "(aud)"),
-        (json!({"sub": "ann", "exp": exp, "iss": "other", "aud": "tickets"}), "(iss)"),
-        (json!({"sub": "ann", "exp": exp, "iss": ["shop"], "aud": "tickets"}), "(iss)"),
+        (
+            json!({"sub": "ann", "exp": exp, "iss": "shop", "aud": "other"}),
+            "(aud)",
+        ),
+        (
+            json!({"sub": "ann", "exp": exp, "iss": "shop", "aud": {"tickets": 1}}),
+            "(aud)",
+        ),
+        (
+            json!({"sub": "ann", "exp": exp, "iss": "other", "aud": "tickets"}),
+            "(iss)",
+        ),
+        (
+            json!({"sub": "ann", "exp": exp, "iss": ["shop"], "aud": "tickets"}),
+            "(iss)",
+        ),
     ] {
         let detail = refusal(&strict, &token(bad));
         assert!(detail.contains(why), "{detail:?} should say {why}");
@@ -188,17 +274,33 @@ fn guests_are_known_where_allowed_and_never_operators() {
         guest_secret: Some("the-pass-secret-here".into()),
         ..IdentityConfig::default()
     });
-    let (user, made) = ("guest-1".parse().unwrap(), Timestamp::from_millis(now().seconds() * 1000));
-    let token = both.mint_guest(&user, made, made.plus(Duration::from_secs(60))).unwrap();
+    let (user, made) = (
+        "guest-1".parse().unwrap(),
+        Timestamp::from_millis(now().seconds() * 1000),
+    );
+    let token = both
+        .mint_guest(&user, made, made.plus(Duration::from_secs(60)))
+        .unwrap();
     let guest = both.identify(&token).unwrap();
-    assert_eq!((guest.user.as_str(), guest.guest, guest.admin), ("guest-1", Some(made), false));
+    assert_eq!(
+        (guest.user.as_str(), guest.guest, guest.admin),
+        ("guest-1", Some(made), false)
+    );
     assert!(hs256().identify(&token).is_err());
     assert!(hs256().mint_guest(&user, now(), now()).is_none());
-    let ended = both.mint_guest(&user, made, made.minus(Duration::from_secs(60))).unwrap();
+    let ended = both
+        .mint_guest(&user, made, made.minus(Duration::from_secs(60)))
+        .unwrap();
     assert_eq!(both.identify(&ended).unwrap_err().code, Code::TokenExpired);
     // Of a release that did not write down when it was made.
-    let claims = json!({"sub": "guest-1", "exp": in_a_minute(), "iss": "stanchion:guest", "role": "admin"});
-    let earlier = encode(&Header::default(), &claims, &EncodingKey::from_secret(b"the-pass-secret-here")).unwrap();
+    let claims =
+        json!({"sub": "guest-1", "exp": in_a_minute(), "iss": "stanchion:guest", "role": "admin"});
+    let earlier = encode(
+        &Header::default(),
+        &claims,
+        &EncodingKey::from_secret(b"the-pass-secret-here"),
+    )
+    .unwrap();
     let guest = both.identify(&earlier).unwrap();
     assert!(guest.guest.is_some_and(|made| made < now()) && !guest.admin);
 }

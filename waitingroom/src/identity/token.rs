@@ -21,20 +21,27 @@ pub(super) struct Token<'a> {
 
 impl<'a> Token<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, Problem> {
-        let malformed = || refused("the token is not a JWT: it has three parts of base64url, separated by dots");
+        let malformed = || {
+            refused("the token is not a JWT: it has three parts of base64url, separated by dots")
+        };
         let (message, signature) = text.rsplit_once('.').ok_or_else(malformed)?;
-        let (header, claims) =
-            message.split_once('.').filter(|(_, claims)| !claims.contains('.')).ok_or_else(malformed)?;
+        let (header, claims) = message
+            .split_once('.')
+            .filter(|(_, claims)| !claims.contains('.'))
+            .ok_or_else(malformed)?;
         let bytes = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed());
         bytes(signature)?;
         let header: Map<String, Value> = serde_json::from_slice(&bytes(header)?)
             .map_err(|_| refused("the token is not a JWT: its header is not a JSON object"))?;
         // What is listed here must be understood, and we understand none of it.
         if header.contains_key("crit") {
-            return Err(refused("the token's header demands extensions (crit) that are not supported here"));
+            return Err(refused(
+                "the token's header demands extensions (crit) that are not supported here",
+            ));
         }
         let algorithm = header.get("alg").and_then(Value::as_str);
-        let algorithm = algorithm.ok_or_else(|| refused("the token's header names no algorithm (alg)"))?;
+        let algorithm =
+            algorithm.ok_or_else(|| refused("the token's header names no algorithm (alg)"))?;
         Ok(Self {
             algorithm: named(algorithm).ok_or_else(|| unsupported(algorithm))?,
             key_id: header.get("kid").and_then(Value::as_str).map(str::to_owned),
@@ -45,12 +52,16 @@ impl<'a> Token<'a> {
     }
 
     pub(super) fn is_signed_by(&self, key: &DecodingKey) -> bool {
-        crypto::verify(self.signature, self.message.as_bytes(), key, self.algorithm).unwrap_or(false)
+        crypto::verify(self.signature, self.message.as_bytes(), key, self.algorithm)
+            .unwrap_or(false)
     }
 
     /// Its algorithm is one that we know and no key of ours is for.
     pub(super) fn unaccepted(&self) -> Problem {
-        refused(format!("tokens signed with {:?} are not accepted here", self.algorithm))
+        refused(format!(
+            "tokens signed with {:?} are not accepted here",
+            self.algorithm
+        ))
     }
 }
 
@@ -63,9 +74,12 @@ pub(super) fn named(name: &str) -> Option<Algorithm> {
 }
 
 fn unsupported(name: &str) -> Problem {
-    let printable = name.len() <= MAX_ALGORITHM_NAME && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let printable = name.len() <= MAX_ALGORITHM_NAME
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     match printable {
-        true => refused(format!("the token's algorithm (alg) {name} is not supported here")),
+        true => refused(format!(
+            "the token's algorithm (alg) {name} is not supported here"
+        )),
         false => refused("the token's algorithm (alg) is not supported here"),
     }
 }

@@ -4,11 +4,19 @@ use super::*;
 use crate::vitals::{Live, Process, Role, Vitals};
 
 fn healthy() -> BookingVitals {
-    BookingVitals { reserve_p95_ms: Some(8.0), database_ms: 1.0, commit_capacity: 100, ..BookingVitals::default() }
+    BookingVitals {
+        reserve_p95_ms: Some(8.0),
+        database_ms: 1.0,
+        commit_capacity: 100,
+        ..BookingVitals::default()
+    }
 }
 
 fn slow(ms: f64) -> BookingVitals {
-    BookingVitals { reserve_p95_ms: Some(ms), ..healthy() }
+    BookingVitals {
+        reserve_p95_ms: Some(ms),
+        ..healthy()
+    }
 }
 
 fn record(name: &str, booking: BookingVitals) -> Live {
@@ -18,13 +26,27 @@ fn record(name: &str, booking: BookingVitals) -> Live {
         version: "1".into(),
         started_at: Timestamp::default(),
     };
-    let vitals = Vitals { process, connections: 0, memory_bytes: None, live_tasks: 0, booking: Some(booking) };
+    let vitals = Vitals {
+        process,
+        connections: 0,
+        memory_bytes: None,
+        live_tasks: 0,
+        booking: Some(booking),
+    };
     Live { vitals, age_ms: 0 }
 }
 
 fn after(pace: &Pace, at_ms: i64, bookings: &[BookingVitals]) -> Pace {
-    let processes = bookings.iter().enumerate().map(|(at, vitals)| record(&format!("b{at}"), *vitals)).collect();
-    let reading = Reading { at: Timestamp::from_millis(at_ms), processes, pace: Some(pace.clone()) };
+    let processes = bookings
+        .iter()
+        .enumerate()
+        .map(|(at, vitals)| record(&format!("b{at}"), *vitals))
+        .collect();
+    let reading = Reading {
+        at: Timestamp::from_millis(at_ms),
+        processes,
+        pace: Some(pace.clone()),
+    };
     Pace::after(&reading, &PaceRules::default())
 }
 
@@ -36,9 +58,18 @@ fn start() -> Pace {
 fn each_sign_of_strain_halves_the_pace_once_until_it_can_show_an_effect() {
     let signs = [
         slow(251.0),
-        BookingVitals { database_ms: 1_000.0, ..healthy() },
-        BookingVitals { error_share: 0.06, ..healthy() },
-        BookingVitals { commit_waiting: 51, ..healthy() },
+        BookingVitals {
+            database_ms: 1_000.0,
+            ..healthy()
+        },
+        BookingVitals {
+            error_share: 0.06,
+            ..healthy()
+        },
+        BookingVitals {
+            commit_waiting: 51,
+            ..healthy()
+        },
     ];
     for sign in signs {
         let cut = after(&start(), 1_000, &[healthy(), sign]);
@@ -54,9 +85,16 @@ fn each_sign_of_strain_halves_the_pace_once_until_it_can_show_an_effect() {
 #[test]
 fn between_calm_and_strain_nothing_moves() {
     let cut = after(&start(), 0, &[slow(300.0)]);
-    let held = (1..50).fold(cut.clone(), |pace, at| after(&pace, at * 1_000, &[slow(200.0)]));
+    let held = (1..50).fold(cut.clone(), |pace, at| {
+        after(&pace, at * 1_000, &[slow(200.0)])
+    });
     assert_eq!(held.share(), cut.share());
-    assert_eq!((1..50).fold(start(), |pace, at| after(&pace, at * 1_000, &[slow(200.0)])).share(), 1.0);
+    assert_eq!(
+        (1..50)
+            .fold(start(), |pace, at| after(&pace, at * 1_000, &[slow(200.0)]))
+            .share(),
+        1.0
+    );
 }
 
 #[test]
@@ -80,13 +118,23 @@ fn without_booking_the_line_stands_and_begins_again_at_the_floor() {
     assert_eq!(back.share(), 0.1, "the floor");
     assert!(back.decided().decided_at > paused.decided().decided_at);
     let back = after(&back, 21_000, &[healthy()]);
-    assert_eq!(after(&back, 30_999, &[]).share(), 0.4, "an instance that restarts");
-    let first = Reading { at: Timestamp::from_millis(77), ..Reading::default() };
+    assert_eq!(
+        after(&back, 30_999, &[]).share(),
+        0.4,
+        "an instance that restarts"
+    );
+    let first = Reading {
+        at: Timestamp::from_millis(77),
+        ..Reading::default()
+    };
     assert_eq!(Pace::after(&first, &PaceRules::default()).share(), 1.0);
 }
 
 fn unable() -> BookingVitals {
-    BookingVitals { unable: true, ..healthy() }
+    BookingVitals {
+        unable: true,
+        ..healthy()
+    }
 }
 
 /// From its first healthy vitals on, looked at twice a second.
@@ -102,9 +150,20 @@ fn back_after(pace: &Pace, at_ms: i64) -> i64 {
 #[test]
 fn the_line_stands_while_nothing_can_be_booked_whatever_the_requests_say() {
     let paused = after(&start(), 1_000, &[unable(), unable()]);
-    assert_eq!((paused.share(), slowness(paused.share())), (0.0, Some(Slowness::Paused)));
-    assert_eq!(after(&paused, 60_000, &[unable()]).share(), 0.0, "as long as it lasts");
-    assert_eq!(after(&start(), 1_000, &[unable(), healthy()]).share(), 0.5, "one of two is able");
+    assert_eq!(
+        (paused.share(), slowness(paused.share())),
+        (0.0, Some(Slowness::Paused))
+    );
+    assert_eq!(
+        after(&paused, 60_000, &[unable()]).share(),
+        0.0,
+        "as long as it lasts"
+    );
+    assert_eq!(
+        after(&start(), 1_000, &[unable(), healthy()]).share(),
+        0.5,
+        "one of two is able"
+    );
     assert!(back_after(&paused, 60_000) <= 3_500);
 }
 
@@ -113,12 +172,21 @@ fn outages_in_a_row_do_not_make_the_way_back_longer() {
     let mut pace = start();
     for outage in 0..5 {
         let at = outage * 10_000;
-        pace = after(&pace, at, &[BookingVitals { error_share: 1.0, ..healthy() }]);
+        pace = after(
+            &pace,
+            at,
+            &[BookingVitals {
+                error_share: 1.0,
+                ..healthy()
+            }],
+        );
         assert!(pace.share() < 1.0, "strain is seen first");
         pace = after(&pace, at + 1_000, &[unable()]);
         pace = after(&pace, at + 4_000, &[unable()]);
         assert!(back_after(&pace, at + 5_000) <= 3_500, "outage {outage}");
-        pace = (0..8).fold(pace, |pace, look| after(&pace, at + 5_000 + look * 500, &[healthy()]));
+        pace = (0..8).fold(pace, |pace, look| {
+            after(&pace, at + 5_000 + look * 500, &[healthy()])
+        });
     }
 }
 
@@ -126,7 +194,9 @@ fn outages_in_a_row_do_not_make_the_way_back_longer() {
 fn what_waited_for_the_end_of_an_outage_does_not_make_the_way_back_longer() {
     let paused = after(&start(), 1_000, &[unable()]);
     let tried = after(&paused, 11_000, &[healthy()]);
-    let late = (1..8).fold(tried, |pace, look| after(&pace, 11_000 + look * 500, &[slow(5_000.0)]));
+    let late = (1..8).fold(tried, |pace, look| {
+        after(&pace, 11_000 + look * 500, &[slow(5_000.0)])
+    });
     assert_eq!(late.share(), 0.1);
     assert!(back_after(&late, 15_000) <= 3_500);
 }
@@ -135,7 +205,9 @@ fn what_waited_for_the_end_of_an_outage_does_not_make_the_way_back_longer() {
 fn strain_that_lasted_before_an_outage_and_returns_after_it_is_remembered() {
     let strained = (0..20).fold(start(), |pace, at| after(&pace, at * 500, &[slow(1_000.0)]));
     let paused = after(&strained, 10_000, &[unable()]);
-    let again = (0..3).fold(paused, |pace, at| after(&pace, 11_000 + at * 1_000, &[healthy()]));
+    let again = (0..3).fold(paused, |pace, at| {
+        after(&pace, 11_000 + at * 1_000, &[healthy()])
+    });
     let again = after(&again, 14_000, &[slow(1_000.0)]);
     assert!(back_after(&again, 15_000) > 10_000, "in small steps");
 }
@@ -172,7 +244,11 @@ struct Plant {
 
 impl Plant {
     fn new(capacity: f64) -> Self {
-        Self { capacity, backlog: 0.0, measured: [5.0; 4] }
+        Self {
+            capacity,
+            backlog: 0.0,
+            measured: [5.0; 4],
+        }
     }
 
     /// Half a second at this share; the backlog is in seconds of work.
@@ -202,11 +278,22 @@ fn the_pace_comes_to_rest_at_what_booking_can_take() {
     for capacity in [0.25, 0.4, 0.6, 0.85, 0.97] {
         let shares = simulate(|_| capacity, 600);
         let rest = &shares[240..];
-        let (low, high) = rest.iter().fold((1.0_f64, 0.0_f64), |(low, high), s| (low.min(*s), high.max(*s)));
+        let (low, high) = rest.iter().fold((1.0_f64, 0.0_f64), |(low, high), s| {
+            (low.min(*s), high.max(*s))
+        });
         assert!(high <= capacity * 1.02, "{capacity}: up to {high}");
-        assert!(low >= capacity * 0.8, "{capacity}: down to {low}, after two minutes");
-        let turns = rest.windows(3).filter(|s| (s[1] - s[0]) * (s[2] - s[1]) < 0.0).count();
-        assert!(turns <= 2, "{capacity}: it went up and down {turns} times in three minutes");
+        assert!(
+            low >= capacity * 0.8,
+            "{capacity}: down to {low}, after two minutes"
+        );
+        let turns = rest
+            .windows(3)
+            .filter(|s| (s[1] - s[0]) * (s[2] - s[1]) < 0.0)
+            .count();
+        assert!(
+            turns <= 2,
+            "{capacity}: it went up and down {turns} times in three minutes"
+        );
     }
 }
 
@@ -216,20 +303,32 @@ fn the_pace_is_back_when_the_trouble_is_over() {
     assert!(shares[26] <= 0.5, "three seconds into the trouble");
     assert_eq!(shares[40], 0.1);
     let back = shares[40..].iter().position(|share| *share == 1.0).unwrap();
-    assert!(back <= 20, "back after {back} half seconds, four seconds of backlog among them");
-    assert!(shares[40 + back..].iter().all(|share| *share == 1.0), "for good");
+    assert!(
+        back <= 20,
+        "back after {back} half seconds, four seconds of backlog among them"
+    );
+    assert!(
+        shares[40 + back..].iter().all(|share| *share == 1.0),
+        "for good"
+    );
 }
 
 fn any_vitals() -> impl Strategy<Value = BookingVitals> {
-    (prop::option::of(0.0..5_000.0f64), 0.0..1.0f64, 0.0..5_000.0f64, 0..200u64).prop_map(
-        |(reserve_p95_ms, error_share, database_ms, commit_waiting)| BookingVitals {
-            reserve_p95_ms,
-            error_share,
-            database_ms,
-            commit_waiting,
-            ..healthy()
-        },
+    (
+        prop::option::of(0.0..5_000.0f64),
+        0.0..1.0f64,
+        0.0..5_000.0f64,
+        0..200u64,
     )
+        .prop_map(
+            |(reserve_p95_ms, error_share, database_ms, commit_waiting)| BookingVitals {
+                reserve_p95_ms,
+                error_share,
+                database_ms,
+                commit_waiting,
+                ..healthy()
+            },
+        )
 }
 
 proptest! {

@@ -70,7 +70,9 @@ impl Course {
 
     /// May a replacement begin? One at a time, and not too often.
     fn begin(&mut self, now: Instant) -> bool {
-        let rested = self.replaced_at.is_none_or(|at| now.duration_since(at) >= PAUSE);
+        let rested = self
+            .replaced_at
+            .is_none_or(|at| now.duration_since(at) >= PAUSE);
         let begins = rested && !self.replacing;
         self.replacing |= begins;
         begins
@@ -89,7 +91,11 @@ impl Course {
 
 impl RedisConnection {
     pub(super) fn new(servers: RedisServers, link: Link) -> Self {
-        Self(Arc::new(Shared { servers, link: RwLock::new(link), course: Mutex::default() }))
+        Self(Arc::new(Shared {
+            servers,
+            link: RwLock::new(link),
+            course: Mutex::default(),
+        }))
     }
 
     /// Is it to a cluster, where some servers may answer and others not?
@@ -143,7 +149,8 @@ impl RedisConnection {
         let shared = Arc::clone(&self.0);
         tokio::spawn(async move {
             let link = timeout(REPLACEMENT, shared.servers.link()).await;
-            let link = link.unwrap_or_else(|_| Err(RedisError::from((ErrorKind::Io, "not in time"))));
+            let link =
+                link.unwrap_or_else(|_| Err(RedisError::from((ErrorKind::Io, "not in time"))));
             let done = link.is_ok();
             match link {
                 Ok(link) => *shared.link.write() = link,
@@ -156,7 +163,14 @@ impl RedisConnection {
 
 /// Does this answer say that the work is to be done by another server, or that this one is not there yet?
 fn leads_elsewhere(code: &str) -> bool {
-    ["READONLY", "MASTERDOWN", "LOADING", "NOREPLICAS", "UNBLOCKED"].contains(&code)
+    [
+        "READONLY",
+        "MASTERDOWN",
+        "LOADING",
+        "NOREPLICAS",
+        "UNBLOCKED",
+    ]
+    .contains(&code)
 }
 
 fn refusal(value: &Value) -> Option<&str> {
@@ -182,8 +196,17 @@ impl ConnectionLike for RedisConnection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let answer = self.asked().req_packed_commands(pipeline, offset, count).await;
-            self.heard(&answer, answer.as_ref().ok().and_then(|values| values.iter().find_map(refusal)));
+            let answer = self
+                .asked()
+                .req_packed_commands(pipeline, offset, count)
+                .await;
+            self.heard(
+                &answer,
+                answer
+                    .as_ref()
+                    .ok()
+                    .and_then(|values| values.iter().find_map(refusal)),
+            );
             answer
         })
     }
@@ -242,14 +265,29 @@ mod tests {
         assert_eq!(course.in_vain, 1);
         course.answered();
         assert_eq!((course.in_vain, course.replacements), (0, 1));
-        assert!(!course.asked(at(60_000)), "silence counts from the first question");
+        assert!(
+            !course.asked(at(60_000)),
+            "silence counts from the first question"
+        );
     }
 
     #[test]
     fn the_answers_of_a_server_that_has_lost_its_role_lead_elsewhere() {
-        assert!(["READONLY", "MASTERDOWN", "LOADING"].into_iter().all(leads_elsewhere));
-        assert!(!["OOM", "NOSCRIPT", "LATE", "MOVED", "ERR"].into_iter().any(leads_elsewhere));
+        assert!(
+            ["READONLY", "MASTERDOWN", "LOADING"]
+                .into_iter()
+                .all(leads_elsewhere)
+        );
+        assert!(
+            !["OOM", "NOSCRIPT", "LATE", "MOVED", "ERR"]
+                .into_iter()
+                .any(leads_elsewhere)
+        );
         let kind = ServerErrorKind::ReadOnly;
-        assert!(RedisError::from((ErrorKind::Server(kind), "demoted")).code().is_some_and(leads_elsewhere));
+        assert!(
+            RedisError::from((ErrorKind::Server(kind), "demoted"))
+                .code()
+                .is_some_and(leads_elsewhere)
+        );
     }
 }

@@ -56,7 +56,12 @@ pub struct ClusterSignals {
 impl ClusterSignals {
     /// Signals under `prefix`, sent over `commands` (shared with the engine), heard from the cluster of these servers.
     pub fn new(servers: Vec<ConnectionInfo>, commands: RedisConnection, prefix: &str) -> Self {
-        Self { servers, commands, prefix: prefix.to_owned(), dead: Arc::default() }
+        Self {
+            servers,
+            commands,
+            prefix: prefix.to_owned(),
+            dead: Arc::default(),
+        }
     }
 
     fn channel(&self, lane: usize, recipient: &Recipient) -> String {
@@ -68,9 +73,15 @@ impl ClusterSignals {
 
     /// Publishes messages of one lane, in order; how many nodes each reached. Every node listens to every lane: while the shard of this one does
     /// not answer, the next lanes carry its messages.
-    async fn publish(&self, lane: usize, messages: &[(&Recipient, Vec<u8>)]) -> Result<Vec<u64>, SignalError> {
+    async fn publish(
+        &self,
+        lane: usize,
+        messages: &[(&Recipient, Vec<u8>)],
+    ) -> Result<Vec<u64>, SignalError> {
         let mut last = SignalError("no lane of the cluster answers".into());
-        let lanes = (0..LANES).map(|further| (lane + further) % LANES).filter(|lane| self.is_alive(*lane));
+        let lanes = (0..LANES)
+            .map(|further| (lane + further) % LANES)
+            .filter(|lane| self.is_alive(*lane));
         for lane in lanes.collect::<Vec<_>>().into_iter().take(DETOURS) {
             match self.publish_on(lane, messages, PATIENCE).await {
                 Ok(reached) => return Ok(reached),
@@ -88,11 +99,15 @@ impl ClusterSignals {
     ) -> Result<Vec<u64>, SignalError> {
         let mut pipeline = redis::pipe();
         for (recipient, payload) in messages {
-            pipeline.cmd("SPUBLISH").arg(self.channel(lane, recipient)).arg(payload);
+            pipeline
+                .cmd("SPUBLISH")
+                .arg(self.channel(lane, recipient))
+                .arg(payload);
         }
         let mut commands = self.commands.clone();
         let sent = timeout(patience, pipeline.query_async(&mut commands)).await;
-        let sent = sent.unwrap_or_else(|_| Err((redis::ErrorKind::Io, "Redis did not answer in time").into()));
+        let sent = sent
+            .unwrap_or_else(|_| Err((redis::ErrorKind::Io, "Redis did not answer in time").into()));
         self.dead.lock()[lane] = sent.is_err().then(|| Instant::now() + AVOIDED);
         sent.map_err(failed)
     }
@@ -109,7 +124,9 @@ impl ClusterSignals {
         let mut most = Err(SignalError("no lane of the cluster answers".into()));
         for reached in join_all(lanes).await {
             match (reached, &most) {
-                (Ok(reached), _) => most = Ok(reached.into_iter().chain(most).max().unwrap_or_default()),
+                (Ok(reached), _) => {
+                    most = Ok(reached.into_iter().chain(most).max().unwrap_or_default())
+                }
                 (Err(error), Err(_)) => most = Err(error),
                 (Err(_), Ok(_)) => {}
             }
@@ -133,13 +150,17 @@ impl ClusterSignals {
             shards.entry(address).or_default().push(lane);
         }
         for (address, lanes) in listening {
-            shards.entry(address).and_modify(|shard| shard.extend(lanes));
+            shards
+                .entry(address)
+                .and_modify(|shard| shard.extend(lanes));
         }
         let recipients = [Recipient::Node(node), Recipient::Everyone];
         let ears = shards.into_iter().map(|(address, lanes)| {
-            let both = lanes
-                .into_iter()
-                .flat_map(|lane| recipients.each_ref().map(|recipient| (self.channel(lane, recipient), lane)));
+            let both = lanes.into_iter().flat_map(|lane| {
+                recipients
+                    .each_ref()
+                    .map(|recipient| (self.channel(lane, recipient), lane))
+            });
             Ear::open(&self.servers, address, both.collect(), inbox.clone())
         });
         try_join_all(ears).await.map_err(failed)
@@ -150,9 +171,9 @@ impl ClusterSignals {
 fn lane_of(signal: &Signal) -> Option<usize> {
     let lane = |event: &EventId| (event.uuid().as_u128() % LANES as u128) as usize;
     match signal {
-        Signal::Passes { event_id, .. } | Signal::Lapsed { event_id, .. } | Signal::Sale { event_id, .. } => {
-            Some(lane(event_id))
-        }
+        Signal::Passes { event_id, .. }
+        | Signal::Lapsed { event_id, .. }
+        | Signal::Sale { event_id, .. } => Some(lane(event_id)),
         Signal::Progress(progress) => Some(lane(&progress.event_id)),
         Signal::Probe { .. } => None,
     }
@@ -174,13 +195,22 @@ impl Signals for ClusterSignals {
         let sending = lanes.into_iter().map(|(lane, indexes)| async move {
             let message = |index: &usize| {
                 let (recipient, signal) = &signals[*index];
-                Ok((recipient, serde_json::to_vec(signal).map_err(|error| SignalError(error.to_string()))?))
+                Ok((
+                    recipient,
+                    serde_json::to_vec(signal).map_err(|error| SignalError(error.to_string()))?,
+                ))
             };
-            let messages = indexes.iter().map(message).collect::<Result<Vec<_>, SignalError>>()?;
+            let messages = indexes
+                .iter()
+                .map(message)
+                .collect::<Result<Vec<_>, SignalError>>()?;
             Ok::<_, SignalError>((self.publish(lane, &messages).await?, indexes))
         });
         for (counts, indexes) in try_join_all(sending).await? {
-            indexes.into_iter().zip(counts).for_each(|(index, count)| reached[index] = count);
+            indexes
+                .into_iter()
+                .zip(counts)
+                .for_each(|(index, count)| reached[index] = count);
         }
         Ok(reached)
     }
@@ -188,11 +218,23 @@ impl Signals for ClusterSignals {
     async fn listen(&self, node: &NodeId) -> Result<Box<dyn Listener>, SignalError> {
         let (inbox, words) = Inbox::new(UNREAD);
         let lanes = (0..LANES).collect();
-        let ears = self.clone().subscribe(node.clone(), lanes, Vec::new(), inbox.clone());
-        let ears = timeout(DEADLINE, ears).await.map_err(|_| SignalError("Redis did not answer in time".into()))??;
+        let ears = self
+            .clone()
+            .subscribe(node.clone(), lanes, Vec::new(), inbox.clone());
+        let ears = timeout(DEADLINE, ears)
+            .await
+            .map_err(|_| SignalError("Redis did not answer in time".into()))??;
         let (signals, node) = (self.clone(), node.clone());
         let heard_at = [Instant::now(); LANES];
-        Ok(Box::new(ClusterListener { signals, node, inbox, words, ears, heard_at, mending: None }))
+        Ok(Box::new(ClusterListener {
+            signals,
+            node,
+            inbox,
+            words,
+            ears,
+            heard_at,
+            mending: None,
+        }))
     }
 }
 
@@ -261,7 +303,9 @@ impl ClusterListener {
 
     /// Lanes that nobody listens to.
     fn missing(&self) -> Vec<usize> {
-        (0..LANES).filter(|lane| !self.ears.iter().any(|ear| ear.lanes.contains(lane))).collect()
+        (0..LANES)
+            .filter(|lane| !self.ears.iter().any(|ear| ear.lanes.contains(lane)))
+            .collect()
     }
 
     /// Begins to subscribe to what is missing, unless that is under way.
@@ -270,8 +314,15 @@ impl ClusterListener {
         if self.mending.is_some() || missing.is_empty() {
             return;
         }
-        tracing::warn!(lanes = missing.len(), "lanes of the cluster fell silent; subscribing again");
-        let listening = self.ears.iter().map(|ear| (ear.address.clone(), ear.lanes.clone())).collect();
+        tracing::warn!(
+            lanes = missing.len(),
+            "lanes of the cluster fell silent; subscribing again"
+        );
+        let listening = self
+            .ears
+            .iter()
+            .map(|ear| (ear.address.clone(), ear.lanes.clone()))
+            .collect();
         let (signals, node, inbox) = (self.signals.clone(), self.node.clone(), self.inbox.clone());
         self.mending = Some(Box::pin(async move {
             sleep(RETRY).await;
@@ -283,20 +334,32 @@ impl ClusterListener {
     /// New ears take the place of those that listened to the same lanes.
     fn take(&mut self, ears: Vec<Ear>) {
         for ear in ears {
-            ear.lanes.iter().for_each(|lane| self.heard_at[*lane] = Instant::now());
-            self.ears.retain(|known| !known.lanes.iter().any(|lane| ear.lanes.contains(lane)));
+            ear.lanes
+                .iter()
+                .for_each(|lane| self.heard_at[*lane] = Instant::now());
+            self.ears
+                .retain(|known| !known.lanes.iter().any(|lane| ear.lanes.contains(lane)));
             self.ears.push(ear);
         }
     }
 
     fn first_silence(&self) -> Instant {
-        let heard = self.ears.iter().flat_map(|ear| &ear.lanes).map(|lane| self.heard_at[*lane]).min();
+        let heard = self
+            .ears
+            .iter()
+            .flat_map(|ear| &ear.lanes)
+            .map(|lane| self.heard_at[*lane])
+            .min();
         heard.unwrap_or_else(Instant::now) + SILENCE
     }
 
     fn give_up_silent(&mut self) {
         let heard_at = self.heard_at;
-        self.ears.retain(|ear| ear.lanes.iter().all(|lane| heard_at[*lane].elapsed() < SILENCE));
+        self.ears.retain(|ear| {
+            ear.lanes
+                .iter()
+                .all(|lane| heard_at[*lane].elapsed() < SILENCE)
+        });
     }
 }
 

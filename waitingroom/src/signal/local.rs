@@ -22,11 +22,17 @@ impl Default for LocalSignals {
 #[async_trait]
 impl Signals for LocalSignals {
     async fn send(&self, signals: &[(Recipient, Signal)]) -> Result<Vec<u64>, SignalError> {
-        Ok(signals.iter().map(|signal| self.0.send(signal.clone()).unwrap_or(0) as u64).collect())
+        Ok(signals
+            .iter()
+            .map(|signal| self.0.send(signal.clone()).unwrap_or(0) as u64)
+            .collect())
     }
 
     async fn listen(&self, node: &NodeId) -> Result<Box<dyn Listener>, SignalError> {
-        Ok(Box::new(LocalListener { node: Recipient::Node(node.clone()), signals: self.0.subscribe() }))
+        Ok(Box::new(LocalListener {
+            node: Recipient::Node(node.clone()),
+            signals: self.0.subscribe(),
+        }))
     }
 }
 
@@ -40,7 +46,9 @@ impl Listener for LocalListener {
     async fn next(&mut self) -> Heard {
         loop {
             match self.signals.recv().await {
-                Ok((recipient, signal)) if recipient == self.node || recipient == Recipient::Everyone => {
+                Ok((recipient, signal))
+                    if recipient == self.node || recipient == Recipient::Everyone =>
+                {
                     return Heard::Signal(Box::new(signal));
                 }
                 Ok(_) => {}

@@ -37,8 +37,9 @@ pub struct RedisSignals {
 
 impl RedisSignals {
     fn note_unheard(&self, signals: &[(Recipient, Signal)], reached: &[u64]) {
-        let is_unheard =
-            |((_, signal), count): (&(Recipient, Signal), &u64)| matches!(signal, Signal::Probe { .. }) && *count == 0;
+        let is_unheard = |((_, signal), count): (&(Recipient, Signal), &u64)| {
+            matches!(signal, Signal::Probe { .. }) && *count == 0
+        };
         if signals.iter().zip(reached).any(is_unheard) {
             self.unheard.send_modify(|count| *count += 1);
         }
@@ -48,7 +49,11 @@ impl RedisSignals {
     ///
     /// # Errors
     /// A server that cannot be named so.
-    pub fn new(server: ConnectionInfo, commands: RedisConnection, prefix: &str) -> Result<Self, SignalError> {
+    pub fn new(
+        server: ConnectionInfo,
+        commands: RedisConnection,
+        prefix: &str,
+    ) -> Result<Self, SignalError> {
         Ok(Self {
             client: Client::open(server).map_err(failed)?,
             commands,
@@ -73,22 +78,32 @@ impl Signals for RedisSignals {
         }
         let mut pipeline = redis::pipe();
         for (recipient, signal) in signals {
-            let payload = serde_json::to_vec(signal).map_err(|error| SignalError(error.to_string()))?;
+            let payload =
+                serde_json::to_vec(signal).map_err(|error| SignalError(error.to_string()))?;
             pipeline.publish(self.channel(recipient), payload);
         }
         let mut commands = self.commands.clone();
         let sent = timeout(DEADLINE, pipeline.query_async(&mut commands)).await;
-        let reached: Vec<u64> =
-            sent.map_err(|_| SignalError("Redis did not answer in time".into()))?.map_err(failed)?;
+        let reached: Vec<u64> = sent
+            .map_err(|_| SignalError("Redis did not answer in time".into()))?
+            .map_err(failed)?;
         self.note_unheard(signals, &reached);
         Ok(reached)
     }
 
     async fn listen(&self, node: &NodeId) -> Result<Box<dyn Listener>, SignalError> {
-        let channels = [self.channel(&Recipient::Node(node.clone())), self.channel(&Recipient::Everyone)];
+        let channels = [
+            self.channel(&Recipient::Node(node.clone())),
+            self.channel(&Recipient::Everyone),
+        ];
         let subscription = subscribe(&self.client, &channels).await?;
         let (client, unheard) = (self.client.clone(), self.unheard.subscribe());
-        Ok(Box::new(RedisListener { client, channels, subscription: Some(subscription), unheard }))
+        Ok(Box::new(RedisListener {
+            client,
+            channels,
+            subscription: Some(subscription),
+            unheard,
+        }))
     }
 }
 
@@ -150,7 +165,10 @@ async fn subscribe(client: &Client, channels: &[String; 2]) -> Result<PubSub, Si
         subscription.subscribe(channels).await?;
         Ok(subscription)
     };
-    timeout(DEADLINE, connect).await.map_err(|_| SignalError("Redis did not answer in time".into()))?.map_err(failed)
+    timeout(DEADLINE, connect)
+        .await
+        .map_err(|_| SignalError("Redis did not answer in time".into()))?
+        .map_err(failed)
 }
 
 fn failed(error: redis::RedisError) -> SignalError {

@@ -28,7 +28,10 @@ pub struct LocalBoard {
 impl LocalBoard {
     /// An empty board whose clock is this one.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, state: Mutex::default() }
+        Self {
+            clock,
+            state: Mutex::default(),
+        }
     }
 }
 
@@ -36,7 +39,10 @@ impl LocalBoard {
 impl Board for LocalBoard {
     async fn publish(&self, vitals: &Vitals) -> Result<(), BoardError> {
         let name = vitals.process.node.to_string();
-        self.state.lock().records.insert(name, (self.clock.now(), vitals.clone()));
+        self.state
+            .lock()
+            .records
+            .insert(name, (self.clock.now(), vitals.clone()));
         Ok(())
     }
 
@@ -48,12 +54,18 @@ impl Board for LocalBoard {
     async fn read(&self) -> Result<Reading, BoardError> {
         let at = self.clock.now();
         let mut state = self.state.lock();
-        state.records.retain(|_, (published, _)| at.since(*published) <= LIVE);
+        state
+            .records
+            .retain(|_, (published, _)| at.since(*published) <= LIVE);
         let live = |(published, vitals): &(Timestamp, Vitals)| Live {
             vitals: vitals.clone(),
             age_ms: at.since(*published).as_millis() as u64,
         };
-        Ok(Reading { at, processes: state.records.values().map(live).collect(), pace: state.pace.clone() })
+        Ok(Reading {
+            at,
+            processes: state.records.values().map(live).collect(),
+            pace: state.pace.clone(),
+        })
     }
 
     async fn set_pace(&self, before: Option<&Pace>, after: &Pace) -> Result<bool, BoardError> {

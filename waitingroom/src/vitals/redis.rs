@@ -72,10 +72,15 @@ impl RedisBoard {
         }
     }
 
-    async fn invoke<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, BoardError> {
+    async fn invoke<T: FromRedisValue>(
+        &self,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<T, BoardError> {
         let mut connection = self.connection.clone();
         let answer = tokio::time::timeout(DEADLINE, call.invoke_async(&mut connection)).await;
-        answer.map_err(|_| BoardError("Redis did not answer in time".into()))?.map_err(failed)
+        answer
+            .map_err(|_| BoardError("Redis did not answer in time".into()))?
+            .map_err(failed)
     }
 }
 
@@ -83,33 +88,59 @@ impl RedisBoard {
 impl Board for RedisBoard {
     async fn publish(&self, vitals: &Vitals) -> Result<(), BoardError> {
         let mut call = self.scripts.publish.key(&self.records);
-        call.arg(vitals.process.node.as_str()).arg(json(vitals)).arg(LIVE.as_millis() as u64);
+        call.arg(vitals.process.node.as_str())
+            .arg(json(vitals))
+            .arg(LIVE.as_millis() as u64);
         self.invoke(&call).await
     }
 
     async fn withdraw(&self, node: &NodeId) -> Result<(), BoardError> {
         let mut connection = self.connection.clone();
         let mut command = redis::cmd("HDEL");
-        let call = command.arg(&self.records).arg(node.as_str()).query_async(&mut connection);
+        let call = command
+            .arg(&self.records)
+            .arg(node.as_str())
+            .query_async(&mut connection);
         let answer = tokio::time::timeout(DEADLINE, call).await;
-        answer.map_err(|_| BoardError("Redis did not answer in time".into()))?.map_err(failed)
+        answer
+            .map_err(|_| BoardError("Redis did not answer in time".into()))?
+            .map_err(failed)
     }
 
     async fn read(&self) -> Result<Reading, BoardError> {
         let mut call = self.scripts.read.key(&self.records);
         call.key(&self.pace).arg(LIVE.as_millis() as u64);
         let answer: Vec<String> = self.invoke(&call).await?;
-        let [at, pace, records @ ..] = answer.as_slice() else { return Err(BoardError("half an answer".into())) };
-        let mut processes: Vec<Live> = records.chunks_exact(2).filter_map(|pair| live(&pair[0], &pair[1])).collect();
-        processes.sort_by(|one, other| one.vitals.process.node.as_str().cmp(other.vitals.process.node.as_str()));
-        let at = at.parse().map_err(|_| BoardError("a moment that is no number".into()))?;
-        Ok(Reading { at: Timestamp::from_millis(at), processes, pace: serde_json::from_str(pace).ok() })
+        let [at, pace, records @ ..] = answer.as_slice() else {
+            return Err(BoardError("half an answer".into()));
+        };
+        let mut processes: Vec<Live> = records
+            .chunks_exact(2)
+            .filter_map(|pair| live(&pair[0], &pair[1]))
+            .collect();
+        processes.sort_by(|one, other| {
+            one.vitals
+                .process
+                .node
+                .as_str()
+                .cmp(other.vitals.process.node.as_str())
+        });
+        let at = at
+            .parse()
+            .map_err(|_| BoardError("a moment that is no number".into()))?;
+        Ok(Reading {
+            at: Timestamp::from_millis(at),
+            processes,
+            pace: serde_json::from_str(pace).ok(),
+        })
     }
 
     async fn set_pace(&self, before: Option<&Pace>, after: &Pace) -> Result<bool, BoardError> {
         let mut call = self.scripts.set_pace.key(&self.pace);
         let before = before.map(json).unwrap_or_default();
-        call.arg(before).arg(json(after)).arg(PACE_MEMORY.as_millis() as u64);
+        call.arg(before)
+            .arg(json(after))
+            .arg(PACE_MEMORY.as_millis() as u64);
         self.invoke(&call).await
     }
 }
@@ -120,7 +151,10 @@ fn json(value: &impl serde::Serialize) -> String {
 
 /// A record of another release that cannot be read is left out.
 fn live(age: &str, record: &str) -> Option<Live> {
-    Some(Live { vitals: serde_json::from_str(record).ok()?, age_ms: age.parse().ok()? })
+    Some(Live {
+        vitals: serde_json::from_str(record).ok()?,
+        age_ms: age.parse().ok()?,
+    })
 }
 
 fn failed(error: RedisError) -> BoardError {

@@ -75,12 +75,19 @@ pub const MAX_WISH: usize = 5;
 /// A problem that names the field.
 pub fn check_wish(field: &str, wish: &[WishItem]) -> Result<(), Problem> {
     if wish.len() > MAX_WISH {
-        return Err(Problem::invalid(field, format!("must have at most {MAX_WISH} alternatives")));
+        return Err(Problem::invalid(
+            field,
+            format!("must have at most {MAX_WISH} alternatives"),
+        ));
     }
-    match wish.iter().position(|item| !(1..=MAX_QUANTITY).contains(&item.quantity)) {
-        Some(at) => {
-            Err(Problem::invalid(&format!("{field}[{at}].quantity"), format!("must be from 1 to {MAX_QUANTITY}")))
-        }
+    match wish
+        .iter()
+        .position(|item| !(1..=MAX_QUANTITY).contains(&item.quantity))
+    {
+        Some(at) => Err(Problem::invalid(
+            &format!("{field}[{at}].quantity"),
+            format!("must be from 1 to {MAX_QUANTITY}"),
+        )),
         None => Ok(()),
     }
 }
@@ -150,7 +157,12 @@ fn kind_of(frame: &str) -> Result<Cow<'_, str>, Problem> {
     }
     let malformed = |_| Problem::new(Code::Malformed, "the frame is not valid JSON");
     let value: Value = serde_json::from_str(frame).map_err(malformed)?;
-    Ok(value.get("type").and_then(Value::as_str).unwrap_or_default().to_owned().into())
+    Ok(value
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+        .into())
 }
 
 #[cfg(test)]
@@ -161,7 +173,10 @@ mod tests {
     fn a_frame_is_known_by_its_last_type_however_it_is_written() {
         let ping = Ok(ClientMessage::Ping);
         let cases = [
-            (r#" {"type":"ping","more":[{"type":"leave"}]} "#, ping.clone()),
+            (
+                r#" {"type":"ping","more":[{"type":"leave"}]} "#,
+                ping.clone(),
+            ),
             (r#"{"type":"\u0070ing"}"#, ping.clone()),
             (r#"{"type":"dance","type":"ping"}"#, ping),
             (r#"{"type":"dance"}"#, Ok(ClientMessage::Unknown)),
@@ -171,7 +186,11 @@ mod tests {
             (r#"{"type":"ping""#, Err(Code::Malformed)),
         ];
         for (frame, expected) in cases {
-            assert_eq!(ClientMessage::parse(frame).map_err(|problem| problem.code), expected, "{frame}");
+            assert_eq!(
+                ClientMessage::parse(frame).map_err(|problem| problem.code),
+                expected,
+                "{frame}"
+            );
         }
     }
 }

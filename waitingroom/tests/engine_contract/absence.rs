@@ -25,7 +25,14 @@ pub(crate) async fn the_absent_are_skipped_and_first_again_on_return(engine: Sha
 }
 
 pub(crate) async fn a_pass_nobody_claims_is_taken_back_and_its_place_reused(engine: SharedEngine) {
-    let sale = Sale::open(engine, QueueSettings { max_active: 1, ..quick() }).await;
+    let sale = Sale::open(
+        engine,
+        QueueSettings {
+            max_active: 1,
+            ..quick()
+        },
+    )
+    .await;
     let place = sale.join("ann").await;
     sale.join("bob").await;
     let grant = sale.release().await.granted.remove(0).what;
@@ -40,7 +47,10 @@ pub(crate) async fn a_pass_nobody_claims_is_taken_back_and_its_place_reused(engi
     assert!(!sale.acknowledge("ann", &grant).await);
 
     let back = sale.resume("ann", at("n1")).await.unwrap();
-    assert_eq!((back.number, back.position, back.total, back.grant), (place.number, 1, 1, None));
+    assert_eq!(
+        (back.number, back.position, back.total, back.grant),
+        (place.number, 1, 1, None)
+    );
     sale.join("cem").await;
     sale.leave("bob").await;
     let next = sale.release().await;
@@ -49,7 +59,14 @@ pub(crate) async fn a_pass_nobody_claims_is_taken_back_and_its_place_reused(engi
 }
 
 pub(crate) async fn the_absent_keep_their_place_for_the_grace_period(engine: SharedEngine) {
-    let sale = Sale::open(engine, QueueSettings { grace_seconds: 60, ..quick() }).await;
+    let sale = Sale::open(
+        engine,
+        QueueSettings {
+            grace_seconds: 60,
+            ..quick()
+        },
+    )
+    .await;
     sale.join("ann").await;
     sale.join("bob").await;
     sale.detach("ann", "n1").await;
@@ -67,35 +84,66 @@ pub(crate) async fn the_absent_keep_their_place_for_the_grace_period(engine: Sha
 
 pub(crate) async fn polling_is_presence_for_a_while(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
-    sale.configure(QueueSettings { burst: 1, rate_per_second: 0.0, ..quick() }).await;
+    sale.configure(QueueSettings {
+        burst: 1,
+        rate_per_second: 0.0,
+        ..quick()
+    })
+    .await;
     sale.try_join("ann", Presence::Poll, None).await;
     sale.wait(15_000).await;
-    assert_eq!(names(&sale.release().await), Vec::<&str>::new(), "the last poll is too long ago");
+    assert_eq!(
+        names(&sale.release().await),
+        Vec::<&str>::new(),
+        "the last poll is too long ago"
+    );
     sale.resume("ann", Presence::Poll).await;
     sale.wait(14_999).await;
     let granted = sale.release().await.granted;
-    assert_eq!((granted[0].user.as_str(), granted[0].nodes.as_slice()), ("ann", [].as_slice()));
+    assert_eq!(
+        (granted[0].user.as_str(), granted[0].nodes.as_slice()),
+        ("ann", [].as_slice())
+    );
 
     let place = sale.resume("ann", Presence::Poll).await.unwrap();
     assert_eq!(place.grant.as_ref(), Some(&granted[0].what));
     sale.wait(30_000).await;
     let quiet = sale.release().await;
-    assert_eq!((quiet.unacknowledged, quiet.lapsed), (vec![], vec![]), "the answer carried the pass: acknowledged");
+    assert_eq!(
+        (quiet.unacknowledged, quiet.lapsed),
+        (vec![], vec![]),
+        "the answer carried the pass: acknowledged"
+    );
 }
 
 pub(crate) async fn users_of_a_dead_node_are_absent(engine: SharedEngine) {
-    let sale = Sale::open(engine, QueueSettings { grace_seconds: 60, ..quick() }).await;
+    let sale = Sale::open(
+        engine,
+        QueueSettings {
+            grace_seconds: 60,
+            ..quick()
+        },
+    )
+    .await;
     sale.join("ann").await;
     sale.try_join("bob", at("n2"), None).await;
     sale.wait(9_999).await;
     sale.report("n2").await;
     sale.wait(1).await;
-    assert_eq!(names(&sale.release().await), ["bob"], "n1 was silent for ten seconds");
+    assert_eq!(
+        names(&sale.release().await),
+        ["bob"],
+        "n1 was silent for ten seconds"
+    );
     sale.wait(49_999).await;
     assert_eq!(lapses(&sale.release().await), [("bob", Lapse::Unclaimed)]);
     sale.wait(1).await;
     let step = sale.release().await;
-    assert_eq!(lapses(&step), [("ann", Lapse::Absent)], "a minute after the node's last sign of life");
+    assert_eq!(
+        lapses(&step),
+        [("ann", Lapse::Absent)],
+        "a minute after the node's last sign of life"
+    );
 }
 
 pub(crate) async fn a_node_learns_that_it_was_taken_for_dead(engine: SharedEngine) {
@@ -105,27 +153,47 @@ pub(crate) async fn a_node_learns_that_it_was_taken_for_dead(engine: SharedEngin
     sale.wait(9_999).await;
     assert!(sale.report("n1").await);
     sale.wait(10_000).await;
-    assert_eq!(sale.release().await.granted, [], "the node was silent for ten seconds");
+    assert_eq!(
+        sale.release().await.granted,
+        [],
+        "the node was silent for ten seconds"
+    );
     assert!(!sale.report("n1").await, "ann was taken for absent");
-    assert_eq!(sale.release().await.granted, [], "and is until the node has resumed her");
+    assert_eq!(
+        sale.release().await.granted,
+        [],
+        "and is until the node has resumed her"
+    );
     sale.resume("ann", at("n1")).await;
     assert_eq!(names(&sale.release().await), ["ann"]);
     assert!(sale.report("n1").await);
 }
 
-pub(crate) async fn a_new_connection_does_not_hide_that_its_node_was_taken_for_dead(engine: SharedEngine) {
+pub(crate) async fn a_new_connection_does_not_hide_that_its_node_was_taken_for_dead(
+    engine: SharedEngine,
+) {
     let sale = Sale::open(engine, quick()).await;
     sale.join("ann").await;
     sale.report("n1").await;
     sale.wait(10_000).await;
     sale.release().await;
     sale.join("bob").await;
-    assert!(!sale.report("n1").await, "bob came by it, and ann is still taken for absent");
+    assert!(
+        !sale.report("n1").await,
+        "bob came by it, and ann is still taken for absent"
+    );
     assert!(sale.report("n1").await);
 }
 
 pub(crate) async fn a_leap_of_time_makes_nobody_lose_their_place(engine: SharedEngine) {
-    let sale = Sale::open(engine, QueueSettings { grace_seconds: 60, ..quick() }).await;
+    let sale = Sale::open(
+        engine,
+        QueueSettings {
+            grace_seconds: 60,
+            ..quick()
+        },
+    )
+    .await;
     for name in ["ann", "bob"] {
         sale.join(name).await;
     }
@@ -134,26 +202,52 @@ pub(crate) async fn a_leap_of_time_makes_nobody_lose_their_place(engine: SharedE
     assert_eq!(lapses(&sale.release().await), []);
     assert!(!sale.report("n1").await);
     sale.wait(100).await;
-    assert_eq!(lapses(&sale.release().await), [], "in the next step neither");
+    assert_eq!(
+        lapses(&sale.release().await),
+        [],
+        "in the next step neither"
+    );
     sale.resume("ann", at("n1")).await;
     assert_eq!(names(&sale.release().await), ["ann"]);
     sale.wait(59_900 - 1).await;
     assert_eq!(lapses(&sale.release().await), [("ann", Lapse::Unclaimed)]);
     sale.wait(1).await;
-    assert_eq!(lapses(&sale.release().await), [("bob", Lapse::Absent)], "away for a grace period since");
+    assert_eq!(
+        lapses(&sale.release().await),
+        [("bob", Lapse::Absent)],
+        "away for a grace period since"
+    );
 }
 
 pub(crate) async fn who_lets_three_passes_lie_loses_the_place(engine: SharedEngine) {
-    let sale = Sale::open(engine, QueueSettings { claim_window_seconds: 5, ..quick() }).await;
+    let sale = Sale::open(
+        engine,
+        QueueSettings {
+            claim_window_seconds: 5,
+            ..quick()
+        },
+    )
+    .await;
     sale.join("ann").await;
     for time in 1..=3 {
         assert_eq!(names(&sale.release().await), ["ann"]);
         sale.wait(5_000).await;
-        let lapse = if time < 3 { Lapse::Unclaimed } else { Lapse::Absent };
-        assert_eq!(lapses(&sale.release().await), [("ann", lapse)], "the {time}. time");
+        let lapse = if time < 3 {
+            Lapse::Unclaimed
+        } else {
+            Lapse::Absent
+        };
+        assert_eq!(
+            lapses(&sale.release().await),
+            [("ann", lapse)],
+            "the {time}. time"
+        );
         assert_eq!(sale.resume("ann", at("n1")).await.is_some(), time < 3);
     }
-    assert_eq!((sale.status().await.total, sale.status().await.active), (0, 0));
+    assert_eq!(
+        (sale.status().await.total, sale.status().await.active),
+        (0, 0)
+    );
     assert_eq!(sale.join("ann").await.number, 2, "the end of the line");
 }
 
@@ -171,7 +265,11 @@ pub(crate) async fn a_second_connection_keeps_a_user_present(engine: SharedEngin
     sale.resume("bob", at("n1")).await;
     sale.resume("bob", Presence::Poll).await;
     sale.detach("bob", "n1").await;
-    assert_eq!(names(&sale.release().await), ["bob"], "who has polled a moment ago");
+    assert_eq!(
+        names(&sale.release().await),
+        ["bob"],
+        "who has polled a moment ago"
+    );
 }
 
 pub(crate) async fn only_the_latest_nodes_of_a_user_are_kept(engine: SharedEngine) {
@@ -186,7 +284,14 @@ pub(crate) async fn only_the_latest_nodes_of_a_user_are_kept(engine: SharedEngin
 }
 
 pub(crate) async fn absence_counts_from_the_last_sign_of_life(engine: SharedEngine) {
-    let sale = Sale::open(engine, QueueSettings { grace_seconds: 60, ..quick() }).await;
+    let sale = Sale::open(
+        engine,
+        QueueSettings {
+            grace_seconds: 60,
+            ..quick()
+        },
+    )
+    .await;
     sale.join("poller").await;
     sale.try_join("mover", at("n2"), None).await;
     sale.resume("mover", at("n1")).await;
@@ -194,13 +299,25 @@ pub(crate) async fn absence_counts_from_the_last_sign_of_life(engine: SharedEngi
     sale.report("n2").await;
     sale.resume("poller", Presence::Poll).await;
     sale.wait(15_000).await;
-    assert_eq!(sale.release().await.granted, [], "both nodes are dead, and the poll too long ago");
+    assert_eq!(
+        sale.release().await.granted,
+        [],
+        "both nodes are dead, and the poll too long ago"
+    );
     sale.wait(45_000 - 1).await;
     assert_eq!(lapses(&sale.release().await), []);
     sale.wait(1).await;
-    assert_eq!(lapses(&sale.release().await), [("mover", Lapse::Absent)], "a minute after n2's report");
+    assert_eq!(
+        lapses(&sale.release().await),
+        [("mover", Lapse::Absent)],
+        "a minute after n2's report"
+    );
     sale.wait(15_000 - 1).await;
     assert_eq!(lapses(&sale.release().await), []);
     sale.wait(1).await;
-    assert_eq!(lapses(&sale.release().await), [("poller", Lapse::Absent)], "a minute after the poll's window");
+    assert_eq!(
+        lapses(&sale.release().await),
+        [("poller", Lapse::Absent)],
+        "a minute after the poll's window"
+    );
 }

@@ -14,21 +14,47 @@ use super::sale::{Sale, at, node, opening, quick, user};
 
 pub(crate) async fn an_event_that_is_not_open_is_unknown(engine: SharedEngine) {
     let (event, now, ann) = (Uuid::new_v4().into(), Sale::START, user("ann"));
-    let join = Join { event_id: event, user: ann.clone(), presence: Presence::Poll, ticket: None };
+    let join = Join {
+        event_id: event,
+        user: ann.clone(),
+        presence: Presence::Poll,
+        ticket: None,
+    };
     let settlement = [(Uuid::nil().into(), Settlement::Released)];
     let snapshot = SeatSnapshot::default();
-    let unknown = |answer: Result<(), EngineError>| assert!(matches!(answer, Err(EngineError::UnknownEvent)));
+    let unknown =
+        |answer: Result<(), EngineError>| assert!(matches!(answer, Err(EngineError::UnknownEvent)));
     unknown(engine.status(event).await.map(drop));
     unknown(engine.configure(event, &quick()).await);
     unknown(engine.join(&join, now).await.map(drop));
-    unknown(engine.resume(event, &ann, &Presence::Poll, now).await.map(drop));
+    unknown(
+        engine
+            .resume(event, &ann, &Presence::Poll, now)
+            .await
+            .map(drop),
+    );
     unknown(engine.detach(event, &ann, &node("n1"), now).await);
     unknown(engine.leave(event, &ann, now).await.map(drop));
-    unknown(engine.acknowledge(event, &ann, &"p".parse().unwrap(), now).await.map(drop));
+    unknown(
+        engine
+            .acknowledge(event, &ann, &"p".parse().unwrap(), now)
+            .await
+            .map(drop),
+    );
     unknown(engine.report_node(event, &node("n1"), now).await.map(drop));
-    unknown(engine.release(event, "b", 1, Default::default(), Scope::Whole, now).await.map(drop));
+    unknown(
+        engine
+            .release(event, "b", 1, Default::default(), Scope::Whole, now)
+            .await
+            .map(drop),
+    );
     unknown(engine.settle(event, &settlement, now).await);
-    unknown(engine.stale_holds(event, now, Duration::ZERO, 1).await.map(drop));
+    unknown(
+        engine
+            .stale_holds(event, now, Duration::ZERO, 1)
+            .await
+            .map(drop),
+    );
     unknown(engine.seats(event).await.map(drop));
     unknown(engine.begin_sync(event, now).await.map(drop));
     unknown(engine.load_seats(event, &snapshot, now).await);
@@ -39,13 +65,26 @@ pub(crate) async fn an_event_that_is_not_open_is_unknown(engine: SharedEngine) {
 pub(crate) async fn opening_again_changes_nothing(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     sale.join("ann").await;
-    let mut again = opening(QueueSettings { max_active: 7, ..quick() }, sale.now());
+    let mut again = opening(
+        QueueSettings {
+            max_active: 7,
+            ..quick()
+        },
+        sale.now(),
+    );
     (again.epoch, again.sequence) = ("later".parse().unwrap(), 500);
-    let epoch = sale.engine.open(sale.event, &again, sale.now()).await.unwrap();
+    let epoch = sale
+        .engine
+        .open(sale.event, &again, sale.now())
+        .await
+        .unwrap();
     assert_eq!(epoch.as_str(), "now");
     let status = sale.status().await;
     assert_eq!((status.settings, status.epoch.as_str()), (quick(), "now"));
-    assert_eq!((status.sequence, status.total, status.seats_left), (1, 1, 100));
+    assert_eq!(
+        (status.sequence, status.total, status.seats_left),
+        (1, 1, 100)
+    );
 }
 
 pub(crate) async fn a_removed_event_is_forgotten(engine: SharedEngine) {
@@ -56,14 +95,28 @@ pub(crate) async fn a_removed_event_is_forgotten(engine: SharedEngine) {
     other.join("bob").await;
     sale.engine.remove(sale.event).await.unwrap();
     assert_eq!(sale.engine.events().await.unwrap(), [other.event]);
-    assert!(matches!(sale.engine.status(sale.event).await, Err(EngineError::UnknownEvent)));
+    assert!(matches!(
+        sale.engine.status(sale.event).await,
+        Err(EngineError::UnknownEvent)
+    ));
     assert_eq!(other.status().await.total, 1);
 
     let mut again = opening(quick(), sale.now());
     again.epoch = "later".parse().unwrap();
-    sale.engine.open(sale.event, &again, sale.now()).await.unwrap();
+    sale.engine
+        .open(sale.event, &again, sale.now())
+        .await
+        .unwrap();
     let status = sale.status().await;
-    assert_eq!((status.sequence, status.total, status.active, status.seats_left), (0, 0, 0, 0));
+    assert_eq!(
+        (
+            status.sequence,
+            status.total,
+            status.active,
+            status.seats_left
+        ),
+        (0, 0, 0, 0)
+    );
     sale.settle(held.booking_id, Settlement::Released).await;
     assert_eq!(sale.seats_left().await, 0);
 }
@@ -89,7 +142,11 @@ pub(crate) async fn settings_are_answered_as_they_were_given(engine: SharedEngin
 }
 
 pub(crate) async fn time_never_runs_backwards(engine: SharedEngine) {
-    let settings = QueueSettings { rate_per_second: 1.0, burst: 1, ..QueueSettings::default() };
+    let settings = QueueSettings {
+        rate_per_second: 1.0,
+        burst: 1,
+        ..QueueSettings::default()
+    };
     let sale = Sale::open(engine, settings).await;
     for name in ["ann", "bob", "cem"] {
         sale.join(name).await;
@@ -101,12 +158,19 @@ pub(crate) async fn time_never_runs_backwards(engine: SharedEngine) {
     assert_eq!(sale.release().await.granted.len(), 0);
     sale.leap(5_000);
     assert_eq!(sale.release().await.granted.len(), 0);
-    let JoinOutcome::Same(place) = sale.try_join("cem", Presence::Poll, None).await else { panic!("cem has a place") };
+    let JoinOutcome::Same(place) = sale.try_join("cem", Presence::Poll, None).await else {
+        panic!("cem has a place")
+    };
     assert_eq!(place.position, 1);
 }
 
 pub(crate) async fn counters_tell_what_happened(engine: SharedEngine) {
-    let times = QueueSettings { claim_window_seconds: 5, pass_ttl_seconds: 20, grace_seconds: 100, ..quick() };
+    let times = QueueSettings {
+        claim_window_seconds: 5,
+        pass_ttl_seconds: 20,
+        grace_seconds: 100,
+        ..quick()
+    };
     let sale = Sale::open(engine, times.clone()).await;
     assert_eq!(sale.status().await.counters, Counters::default());
     for name in ["ann", "bob", "cid", "dan"] {
@@ -118,23 +182,49 @@ pub(crate) async fn counters_tell_what_happened(engine: SharedEngine) {
     let granted = sale.release().await.granted;
     sale.acknowledge("ann", &granted[0].what).await;
     sale.hold("eve", 1).await; // joined, released, used
-    let so_far = Counters { joined: 5, released: 4, left: 1, ..Counters::default() };
+    let so_far = Counters {
+        joined: 5,
+        released: 4,
+        left: 1,
+        ..Counters::default()
+    };
     let status = sale.status().await;
     assert_eq!((status.counters, status.absent), (so_far, 0));
 
     sale.wait(6_000).await; // bob and cid have not claimed theirs
     sale.release_at_most(0).await;
     let status = sale.status().await;
-    assert_eq!((status.counters, status.absent), (Counters { taken_back: 2, ..so_far }, 2));
+    assert_eq!(
+        (status.counters, status.absent),
+        (
+            Counters {
+                taken_back: 2,
+                ..so_far
+            },
+            2
+        )
+    );
     sale.wait(15_000).await; // ann has not used hers
     sale.release_at_most(0).await;
     sale.wait(100_000).await; // bob and cid have not come back
     sale.release_at_most(0).await;
-    let counted = Counters { taken_back: 2, expired: 1, dropped: 2, ..so_far };
+    let counted = Counters {
+        taken_back: 2,
+        expired: 1,
+        dropped: 2,
+        ..so_far
+    };
     let status = sale.status().await;
     assert_eq!((status.counters, status.absent), (counted, 0));
-    sale.engine.open(sale.event, &opening(times, sale.now()), sale.now()).await.unwrap();
-    assert_eq!(sale.status().await.counters, counted, "opening an open line again begins nothing anew");
+    sale.engine
+        .open(sale.event, &opening(times, sale.now()), sale.now())
+        .await
+        .unwrap();
+    assert_eq!(
+        sale.status().await.counters,
+        counted,
+        "opening an open line again begins nothing anew"
+    );
 }
 
 pub(crate) async fn re_taken_places_count_as_joined(engine: SharedEngine) {

@@ -6,7 +6,9 @@ use uuid::Uuid;
 use waitingroom::{
     absence::Presence,
     clock::Timestamp,
-    engine::{Join, JoinOutcome, LEAP, LineStatus, Opening, Released, Scope, SharedEngine, Unserved},
+    engine::{
+        Join, JoinOutcome, LEAP, LineStatus, Opening, Released, Scope, SharedEngine, Unserved,
+    },
     ids::{BookingId, EventId, NodeId, UserId, ZoneId},
     line::{Grant, Place, QueueSettings},
     rate::Share,
@@ -22,7 +24,11 @@ pub(crate) struct Sale {
 
 /// Fast enough that nobody waits for the bucket.
 pub(crate) fn quick() -> QueueSettings {
-    QueueSettings { rate_per_second: 1_000.0, burst: 1_000, ..QueueSettings::default() }
+    QueueSettings {
+        rate_per_second: 1_000.0,
+        burst: 1_000,
+        ..QueueSettings::default()
+    }
 }
 
 pub(crate) fn opening(settings: QueueSettings, now: Timestamp) -> Opening {
@@ -49,18 +55,33 @@ impl Sale {
     pub(crate) async fn open_as(engine: SharedEngine, opening: &Opening) -> Self {
         let event = Uuid::new_v4().into();
         engine.open(event, opening, Self::START).await.unwrap();
-        let sale = Self { engine, event, now: AtomicI64::new(Self::START.millis()), batches: AtomicU64::new(0) };
+        let sale = Self {
+            engine,
+            event,
+            now: AtomicI64::new(Self::START.millis()),
+            batches: AtomicU64::new(0),
+        };
         sale.load(100).await;
         sale
     }
 
     pub(crate) async fn load(&self, available: u32) {
-        let zones = vec![ZoneSeats { zone_id: zone(), available }];
-        self.load_snapshot(SeatSnapshot { zones, ..SeatSnapshot::default() }).await;
+        let zones = vec![ZoneSeats {
+            zone_id: zone(),
+            available,
+        }];
+        self.load_snapshot(SeatSnapshot {
+            zones,
+            ..SeatSnapshot::default()
+        })
+        .await;
     }
 
     pub(crate) async fn load_snapshot(&self, snapshot: SeatSnapshot) {
-        self.engine.load_seats(self.event, &snapshot, self.now()).await.unwrap();
+        self.engine
+            .load_seats(self.event, &snapshot, self.now())
+            .await
+            .unwrap();
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -94,8 +115,17 @@ impl Sale {
     }
 
     pub(crate) async fn seats_left(&self) -> u64 {
-        let (status, zones) = (self.status().await, self.engine.seats(self.event).await.unwrap());
-        assert_eq!(status.seats_left, zones.iter().map(|zone| u64::from(zone.available)).sum::<u64>());
+        let (status, zones) = (
+            self.status().await,
+            self.engine.seats(self.event).await.unwrap(),
+        );
+        assert_eq!(
+            status.seats_left,
+            zones
+                .iter()
+                .map(|zone| u64::from(zone.available))
+                .sum::<u64>()
+        );
         status.seats_left
     }
 
@@ -107,31 +137,57 @@ impl Sale {
         }
     }
 
-    pub(crate) async fn try_join(&self, name: &str, presence: Presence, ticket: Option<(&str, u64)>) -> JoinOutcome {
+    pub(crate) async fn try_join(
+        &self,
+        name: &str,
+        presence: Presence,
+        ticket: Option<(&str, u64)>,
+    ) -> JoinOutcome {
         let ticket = ticket.map(|(epoch, number)| (epoch.parse().unwrap(), number));
-        let join = Join { event_id: self.event, user: user(name), presence, ticket };
+        let join = Join {
+            event_id: self.event,
+            user: user(name),
+            presence,
+            ticket,
+        };
         self.engine.join(&join, self.now()).await.unwrap()
     }
 
     pub(crate) async fn resume(&self, name: &str, presence: Presence) -> Option<Place> {
-        self.engine.resume(self.event, &user(name), &presence, self.now()).await.unwrap()
+        self.engine
+            .resume(self.event, &user(name), &presence, self.now())
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn detach(&self, name: &str, from: &str) {
-        self.engine.detach(self.event, &user(name), &node(from), self.now()).await.unwrap();
+        self.engine
+            .detach(self.event, &user(name), &node(from), self.now())
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn leave(&self, name: &str) -> bool {
-        self.engine.leave(self.event, &user(name), self.now()).await.unwrap().is_some()
+        self.engine
+            .leave(self.event, &user(name), self.now())
+            .await
+            .unwrap()
+            .is_some()
     }
 
     pub(crate) async fn acknowledge(&self, name: &str, grant: &Grant) -> bool {
-        self.engine.acknowledge(self.event, &user(name), &grant.pass_id, self.now()).await.unwrap()
+        self.engine
+            .acknowledge(self.event, &user(name), &grant.pass_id, self.now())
+            .await
+            .unwrap()
     }
 
     /// True where the node was alive until now.
     pub(crate) async fn report(&self, name: &str) -> bool {
-        self.engine.report_node(self.event, &node(name), self.now()).await.unwrap()
+        self.engine
+            .report_node(self.event, &node(name), self.now())
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn release(&self) -> Released {
@@ -140,30 +196,62 @@ impl Sale {
 
     pub(crate) async fn release_at_most(&self, limit: u32) -> Released {
         let batch = format!("b{}", self.batches.fetch_add(1, Ordering::SeqCst));
-        self.engine.release(self.event, &batch, limit, Default::default(), Scope::Whole, self.now()).await.unwrap()
+        self.engine
+            .release(
+                self.event,
+                &batch,
+                limit,
+                Default::default(),
+                Scope::Whole,
+                self.now(),
+            )
+            .await
+            .unwrap()
     }
 
     /// A step of passes alone.
     pub(crate) async fn release_passes(&self, limit: u32) -> Released {
         let batch = format!("b{}", self.batches.fetch_add(1, Ordering::SeqCst));
-        self.engine.release(self.event, &batch, limit, Default::default(), Scope::Passes, self.now()).await.unwrap()
+        self.engine
+            .release(
+                self.event,
+                &batch,
+                limit,
+                Default::default(),
+                Scope::Passes,
+                self.now(),
+            )
+            .await
+            .unwrap()
     }
 
     /// At this part of the rate, as decided now.
     pub(crate) async fn release_at(&self, part: f64) -> Released {
-        self.release_as(Share { part, decided_at: self.now() }).await
+        self.release_as(Share {
+            part,
+            decided_at: self.now(),
+        })
+        .await
     }
 
     pub(crate) async fn release_as(&self, share: Share) -> Released {
         let batch = format!("b{}", self.batches.fetch_add(1, Ordering::SeqCst));
-        self.engine.release(self.event, &batch, 1_000, share, Scope::Whole, self.now()).await.unwrap()
+        self.engine
+            .release(self.event, &batch, 1_000, share, Scope::Whole, self.now())
+            .await
+            .unwrap()
     }
 
     /// A pass for someone who joins now, acknowledged.
     pub(crate) async fn pass(&self, name: &str) -> Grant {
         self.join(name).await;
         self.release().await;
-        let grant = self.resume(name, Presence::Poll).await.unwrap().grant.expect("the line is quick and has seats");
+        let grant = self
+            .resume(name, Presence::Poll)
+            .await
+            .unwrap()
+            .grant
+            .expect("the line is quick and has seats");
         self.resume(name, at("n1")).await;
         grant
     }
@@ -197,7 +285,10 @@ impl Sale {
     }
 
     pub(crate) async fn settle(&self, booking: BookingId, settlement: Settlement) {
-        self.engine.settle(self.event, &[(booking, settlement)], self.now()).await.unwrap();
+        self.engine
+            .settle(self.event, &[(booking, settlement)], self.now())
+            .await
+            .unwrap();
     }
 }
 
@@ -219,10 +310,18 @@ pub(crate) fn zone() -> ZoneId {
 
 /// Who was released, in order.
 pub(crate) fn names(released: &Released) -> Vec<&str> {
-    released.granted.iter().map(|grant| grant.user.as_str()).collect()
+    released
+        .granted
+        .iter()
+        .map(|grant| grant.user.as_str())
+        .collect()
 }
 
 /// Whose pass or place ended, and how.
 pub(crate) fn lapses(released: &Released) -> Vec<(&str, waitingroom::line::Lapse)> {
-    released.lapsed.iter().map(|lapse| (lapse.user.as_str(), lapse.what)).collect()
+    released
+        .lapsed
+        .iter()
+        .map(|lapse| (lapse.user.as_str(), lapse.what))
+        .collect()
 }

@@ -9,29 +9,53 @@ use waitingroom::{
 use super::sale::{Sale, at, names, node, opening, quick, user};
 
 fn join(name: &str) -> Action {
-    Action { user: user(name), what: Act::Join { presence: at("n1"), ticket: None } }
+    Action {
+        user: user(name),
+        what: Act::Join {
+            presence: at("n1"),
+            ticket: None,
+        },
+    }
 }
 
 fn returns(name: &str, number: u64) -> Action {
     let ticket = Some(("earlier".parse().unwrap(), number));
-    Action { user: user(name), what: Act::Join { presence: at("n1"), ticket } }
+    Action {
+        user: user(name),
+        what: Act::Join {
+            presence: at("n1"),
+            ticket,
+        },
+    }
 }
 
 fn polls(name: &str) -> Action {
-    Action { user: user(name), what: Act::Resume(Presence::Poll) }
+    Action {
+        user: user(name),
+        what: Act::Resume(Presence::Poll),
+    }
 }
 
 fn leave(name: &str) -> Action {
-    Action { user: user(name), what: Act::Leave }
+    Action {
+        user: user(name),
+        what: Act::Leave,
+    }
 }
 
 async fn together<const N: usize>(sale: &Sale, actions: [Action; N]) -> [Acted; N] {
-    sale.engine.act(sale.event, &actions, sale.now()).await.unwrap().try_into().expect("an answer to each")
+    sale.engine
+        .act(sale.event, &actions, sale.now())
+        .await
+        .unwrap()
+        .try_into()
+        .expect("an answer to each")
 }
 
 fn place(acted: &Acted) -> &Place {
     match acted {
-        Acted::Joined(JoinOutcome::Joined(place) | JoinOutcome::Same(place)) | Acted::Found(Some(place)) => place,
+        Acted::Joined(JoinOutcome::Joined(place) | JoinOutcome::Same(place))
+        | Acted::Found(Some(place)) => place,
         other => panic!("no place: {other:?}"),
     }
 }
@@ -43,14 +67,36 @@ fn shown(acted: &Acted) -> (u64, u64, u64, u64) {
 
 pub(crate) async fn what_comes_together_is_answered_in_order(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
-    let answers =
-        together(&sale, [join("zoe"), join("ann"), polls("ann"), polls("eve"), leave("zoe"), join("zoe"), join("ann")])
-            .await;
+    let answers = together(
+        &sale,
+        [
+            join("zoe"),
+            join("ann"),
+            polls("ann"),
+            polls("eve"),
+            leave("zoe"),
+            join("zoe"),
+            join("ann"),
+        ],
+    )
+    .await;
     assert!(matches!(&answers[1], Acted::Joined(JoinOutcome::Joined(_))));
     assert!(matches!(&answers[6], Acted::Joined(JoinOutcome::Same(_))));
-    assert_eq!((&answers[3], &answers[4]), (&Acted::Found(None), &Acted::Left(Some(vec![node("n1")]))));
+    assert_eq!(
+        (&answers[3], &answers[4]),
+        (&Acted::Found(None), &Acted::Left(Some(vec![node("n1")])))
+    );
     let places = [0, 1, 2, 5, 6].map(|index| shown(&answers[index]));
-    assert_eq!(places, [(1, 1, 1, 0), (2, 2, 2, 0), (2, 2, 2, 0), (3, 2, 2, 1), (2, 1, 2, 1)]);
+    assert_eq!(
+        places,
+        [
+            (1, 1, 1, 0),
+            (2, 2, 2, 0),
+            (2, 2, 2, 0),
+            (3, 2, 2, 1),
+            (2, 1, 2, 1)
+        ]
+    );
     let released = sale.release().await;
     assert_eq!(names(&released), ["ann", "zoe"]);
     assert_eq!(released.progress.removed, [1, 2, 3]);
@@ -60,46 +106,125 @@ pub(crate) async fn a_crowd_in_one_step_stands_in_its_order(engine: SharedEngine
     let sale = Sale::open(engine, quick()).await;
     for crowd in 0..2 {
         let first = crowd * ACTIONS_LIMIT;
-        let joins: Vec<Action> = (0..ACTIONS_LIMIT).map(|index| join(&format!("u{}", first + index))).collect();
-        let answers = sale.engine.act(sale.event, &joins, sale.now()).await.unwrap();
+        let joins: Vec<Action> = (0..ACTIONS_LIMIT)
+            .map(|index| join(&format!("u{}", first + index)))
+            .collect();
+        let answers = sale
+            .engine
+            .act(sale.event, &joins, sale.now())
+            .await
+            .unwrap();
         for (number, acted) in (first as u64 + 1..).zip(&answers) {
             assert_eq!(shown(acted), (number, number, number, 0));
         }
     }
-    let expected: Vec<String> = (0..2 * ACTIONS_LIMIT).map(|index| format!("u{index}")).collect();
+    let expected: Vec<String> = (0..2 * ACTIONS_LIMIT)
+        .map(|index| format!("u{index}"))
+        .collect();
     assert_eq!(names(&sale.release().await), expected);
-    assert_eq!(sale.engine.act(sale.event, &[], sale.now()).await.unwrap(), []);
+    assert_eq!(
+        sale.engine.act(sale.event, &[], sale.now()).await.unwrap(),
+        []
+    );
 }
 
 pub(crate) async fn the_limit_of_a_line_holds_within_a_step(engine: SharedEngine) {
-    let sale = Sale::open(engine, QueueSettings { max_in_line: 2, ..quick() }).await;
-    let answers =
-        together(&sale, [join("ann"), join("bob"), join("cem"), join("bob"), leave("ann"), join("cem")]).await;
+    let sale = Sale::open(
+        engine,
+        QueueSettings {
+            max_in_line: 2,
+            ..quick()
+        },
+    )
+    .await;
+    let answers = together(
+        &sale,
+        [
+            join("ann"),
+            join("bob"),
+            join("cem"),
+            join("bob"),
+            leave("ann"),
+            join("cem"),
+        ],
+    )
+    .await;
     assert_eq!(answers[2], Acted::Joined(JoinOutcome::Full));
-    assert_eq!((shown(&answers[3]), shown(&answers[5])), ((2, 2, 2, 0), (3, 2, 2, 1)));
+    assert_eq!(
+        (shown(&answers[3]), shown(&answers[5])),
+        ((2, 2, 2, 0), (3, 2, 2, 1))
+    );
     assert_eq!(sale.status().await.sequence, 3);
 }
 
 pub(crate) async fn tickets_that_return_together_stand_in_their_old_order(engine: SharedEngine) {
-    let before = Opening { sequence: 100, head: 40, ..opening(quick(), Sale::START) };
+    let before = Opening {
+        sequence: 100,
+        head: 40,
+        ..opening(quick(), Sale::START)
+    };
     let sale = Sale::open_as(engine, &before).await;
     let answers = together(
         &sale,
-        [join("new"), returns("late", 90), returns("early", 50), returns("thief", 50), polls("late"), polls("new")],
+        [
+            join("new"),
+            returns("late", 90),
+            returns("early", 50),
+            returns("thief", 50),
+            polls("late"),
+            polls("new"),
+        ],
     )
     .await;
     let places = [0, 1, 2, 3, 4, 5].map(|index| shown(&answers[index]));
-    assert_eq!(places, [(101, 1, 1, 0), (90, 1, 2, 0), (50, 1, 3, 0), (102, 4, 4, 0), (90, 2, 4, 0), (101, 3, 4, 0)]);
-    assert_eq!(names(&sale.release().await), ["early", "late", "new", "thief"]);
+    assert_eq!(
+        places,
+        [
+            (101, 1, 1, 0),
+            (90, 1, 2, 0),
+            (50, 1, 3, 0),
+            (102, 4, 4, 0),
+            (90, 2, 4, 0),
+            (101, 3, 4, 0)
+        ]
+    );
+    assert_eq!(
+        names(&sale.release().await),
+        ["early", "late", "new", "thief"]
+    );
 }
 
 pub(crate) async fn who_comes_and_goes_in_one_step_leaves_nothing_behind(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
-    let poll = Action { user: user("eve"), what: Act::Join { presence: Presence::Poll, ticket: None } };
-    let gone = Action { user: user("ann"), what: Act::Detach(node("n1")) };
-    together(&sale, [poll, leave("eve"), join("ann"), gone.clone(), gone, leave("ann"), polls("ann")]).await;
+    let poll = Action {
+        user: user("eve"),
+        what: Act::Join {
+            presence: Presence::Poll,
+            ticket: None,
+        },
+    };
+    let gone = Action {
+        user: user("ann"),
+        what: Act::Detach(node("n1")),
+    };
+    together(
+        &sale,
+        [
+            poll,
+            leave("eve"),
+            join("ann"),
+            gone.clone(),
+            gone,
+            leave("ann"),
+            polls("ann"),
+        ],
+    )
+    .await;
     sale.wait(400_000).await;
     let released = sale.release().await;
     assert_eq!((released.granted, released.lapsed), (vec![], vec![]));
-    assert_eq!((sale.status().await.total, sale.status().await.active), (0, 0));
+    assert_eq!(
+        (sale.status().await.total, sale.status().await.active),
+        (0, 0)
+    );
 }

@@ -6,7 +6,10 @@ use uuid::Uuid;
 use waitingroom::{
     absence::Presence,
     clock::Timestamp,
-    engine::{Act, Action, Engine, EngineError, Opening, Scope, Unserved, memory::MemoryEngine, redis::RedisEngine},
+    engine::{
+        Act, Action, Engine, EngineError, Opening, Scope, Unserved, memory::MemoryEngine,
+        redis::RedisEngine,
+    },
     ids::{BookingId, Epoch, EventId, NodeId, PassId, UserId, ZoneId},
     line::QueueSettings,
     numbers::Numbers,
@@ -69,23 +72,53 @@ impl Actor {
 
     /// Opens the line, with some seats.
     pub(crate) async fn open(&mut self, memory: &MemoryEngine, redis: &RedisEngine) {
-        let opening = self.opening(settings(QueueSettings { pass_ttl_seconds: 20, ..QueueSettings::default() }));
-        let zones = (0..ZONES).map(|index| ZoneSeats { zone_id: zone(index), available: 6 }).collect();
-        let snapshot = SeatSnapshot { zones, ..SeatSnapshot::default() };
+        let opening = self.opening(settings(QueueSettings {
+            pass_ttl_seconds: 20,
+            ..QueueSettings::default()
+        }));
+        let zones = (0..ZONES)
+            .map(|index| ZoneSeats {
+                zone_id: zone(index),
+                available: 6,
+            })
+            .collect();
+        let snapshot = SeatSnapshot {
+            zones,
+            ..SeatSnapshot::default()
+        };
         for engine in [memory as &dyn Engine, redis] {
             engine.open(self.event, &opening, self.now).await.unwrap();
-            engine.load_seats(self.event, &snapshot, self.now).await.unwrap();
+            engine
+                .load_seats(self.event, &snapshot, self.now)
+                .await
+                .unwrap();
         }
     }
 
     /// The answers to the step, with the state of line and seats after it.
-    pub(crate) async fn step(&mut self, memory: &MemoryEngine, redis: &RedisEngine, step: &Operation) -> Answers {
+    pub(crate) async fn step(
+        &mut self,
+        memory: &MemoryEngine,
+        redis: &RedisEngine,
+        step: &Operation,
+    ) -> Answers {
         let (expected, answered) = self.answers(memory, redis, step).await;
-        let (before, after) = (state(memory, self.event).await, state(redis, self.event).await);
-        (format!("{expected}\n  {before}"), format!("{answered}\n  {after}"))
+        let (before, after) = (
+            state(memory, self.event).await,
+            state(redis, self.event).await,
+        );
+        (
+            format!("{expected}\n  {before}"),
+            format!("{answered}\n  {after}"),
+        )
     }
 
-    async fn answers(&mut self, memory: &MemoryEngine, redis: &RedisEngine, step: &Operation) -> Answers {
+    async fn answers(
+        &mut self,
+        memory: &MemoryEngine,
+        redis: &RedisEngine,
+        step: &Operation,
+    ) -> Answers {
         let (event, now) = (self.event, self.now);
         match step {
             Operation::Join { .. }
@@ -96,7 +129,12 @@ impl Actor {
             | Operation::Acknowledge { .. } => {
                 let action = self.action(step);
                 let (user, what) = (&action.user, &action.what);
-                shown(both!(memory, redis, |engine| engine.act_alone(event, user, what.clone(), now)))
+                shown(both!(memory, redis, |engine| engine.act_alone(
+                    event,
+                    user,
+                    what.clone(),
+                    now
+                )))
             }
             Operation::Together(steps) => {
                 let actions: Vec<Action> = steps.iter().map(|step| self.action(step)).collect();
@@ -104,37 +142,68 @@ impl Actor {
             }
             Operation::ReportNode { node: index } => {
                 let node = node(*index);
-                shown(both!(memory, redis, |engine| engine.report_node(event, &node, now)))
+                shown(both!(memory, redis, |engine| engine
+                    .report_node(event, &node, now)))
             }
             Operation::AllBack { node: index, own } => {
                 let (node, epoch) = (node(*index), self.epoch(*own));
-                shown(both!(memory, redis, |engine| engine.all_back(event, &node, &epoch, now)))
+                shown(both!(memory, redis, |engine| engine
+                    .all_back(event, &node, &epoch, now)))
             }
-            Operation::Release { limit, tenths, decided_ago_ms, whole } => {
-                let share = Share { part: f64::from(*tenths) / 10.0, decided_at: later(now, -decided_ago_ms) };
+            Operation::Release {
+                limit,
+                tenths,
+                decided_ago_ms,
+                whole,
+            } => {
+                let share = Share {
+                    part: f64::from(*tenths) / 10.0,
+                    decided_at: later(now, -decided_ago_ms),
+                };
                 let scope = if *whole { Scope::Whole } else { Scope::Passes };
                 self.release(memory, redis, *limit, share, scope).await
             }
             Operation::Reserve(attempts) => {
-                let requests = attempts.iter().map(|attempt| self.request(attempt)).collect();
+                let requests = attempts
+                    .iter()
+                    .map(|attempt| self.request(attempt))
+                    .collect();
                 self.reserve(memory, redis, requests).await
             }
-            Operation::ReserveAgain { back, otherwise } => match self.repetition(*back, *otherwise) {
+            Operation::ReserveAgain { back, otherwise } => match self.repetition(*back, *otherwise)
+            {
                 Some(request) => self.reserve(memory, redis, vec![request]).await,
                 None => Answers::default(),
             },
             Operation::Settle { decisions } => {
-                let decisions: Vec<_> = decisions.iter().map(|(index, what)| (self.booking(*index), *what)).collect();
-                shown(both!(memory, redis, |engine| engine.settle(event, &decisions, now)))
+                let decisions: Vec<_> = decisions
+                    .iter()
+                    .map(|(index, what)| (self.booking(*index), *what))
+                    .collect();
+                shown(both!(memory, redis, |engine| engine
+                    .settle(event, &decisions, now)))
             }
             Operation::StaleHolds { after_ms, limit } => {
                 let at = later(now, *after_ms);
-                shown(both!(memory, redis, |engine| engine.stale_holds(event, at, Duration::ZERO, *limit)))
+                shown(both!(memory, redis, |engine| engine.stale_holds(
+                    event,
+                    at,
+                    Duration::ZERO,
+                    *limit
+                )))
             }
-            Operation::BeginSync => shown(both!(memory, redis, |engine| engine.begin_sync(event, now))),
-            Operation::LoadSeats { available, held, holds, foreign } => {
+            Operation::BeginSync => {
+                shown(both!(memory, redis, |engine| engine.begin_sync(event, now)))
+            }
+            Operation::LoadSeats {
+                available,
+                held,
+                holds,
+                foreign,
+            } => {
                 let snapshot = self.snapshot(available, held, *holds, *foreign);
-                shown(both!(memory, redis, |engine| engine.load_seats(event, &snapshot, now)))
+                shown(both!(memory, redis, |engine| engine
+                    .load_seats(event, &snapshot, now)))
             }
             Operation::Configure(change) => {
                 let settings = changed(change);
@@ -142,7 +211,8 @@ impl Actor {
             }
             Operation::OpenAgain(change) => {
                 let opening = self.opening(changed(change));
-                let (expected, answered) = both!(memory, redis, |engine| engine.open(event, &opening, now));
+                let (expected, answered) =
+                    both!(memory, redis, |engine| engine.open(event, &opening, now));
                 self.epoch = expected.clone().unwrap();
                 shown((expected, answered))
             }
@@ -156,24 +226,57 @@ impl Actor {
 
     fn action(&self, step: &Operation) -> Action {
         match step {
-            Operation::Join { user: index, node, ticket } => {
+            Operation::Join {
+                user: index,
+                node,
+                ticket,
+            } => {
                 let ticket = ticket.map(|(own, number)| (self.epoch(own), number));
-                Action { user: user(*index), what: Act::Join { presence: presence(*node), ticket } }
+                Action {
+                    user: user(*index),
+                    what: Act::Join {
+                        presence: presence(*node),
+                        ticket,
+                    },
+                }
             }
-            Operation::Resume { user: index, node } => {
-                Action { user: user(*index), what: Act::Resume(presence(*node)) }
-            }
-            Operation::BringBack { user: index, node, ticket: (own, number), told } => {
+            Operation::Resume { user: index, node } => Action {
+                user: user(*index),
+                what: Act::Resume(presence(*node)),
+            },
+            Operation::BringBack {
+                user: index,
+                node,
+                ticket: (own, number),
+                told,
+            } => {
                 let (presence, ticket) = (presence(*node), (self.epoch(*own), *number));
-                Action { user: user(*index), what: Act::BringBack { presence, ticket, told: *told } }
+                Action {
+                    user: user(*index),
+                    what: Act::BringBack {
+                        presence,
+                        ticket,
+                        told: *told,
+                    },
+                }
             }
-            Operation::Detach { user: index, node: from } => {
-                Action { user: user(*index), what: Act::Detach(node(*from)) }
-            }
-            Operation::Leave { user: index } => Action { user: user(*index), what: Act::Leave },
+            Operation::Detach {
+                user: index,
+                node: from,
+            } => Action {
+                user: user(*index),
+                what: Act::Detach(node(*from)),
+            },
+            Operation::Leave { user: index } => Action {
+                user: user(*index),
+                what: Act::Leave,
+            },
             Operation::Acknowledge { user: other, pass } => {
                 let (user, pass) = self.holder(*other, *pass);
-                Action { user, what: Act::Acknowledge(pass) }
+                Action {
+                    user,
+                    what: Act::Acknowledge(pass),
+                }
             }
             other => unreachable!("{other:?} is no user's action"),
         }
@@ -189,17 +292,24 @@ impl Actor {
     ) -> Answers {
         self.batches += 1;
         let (event, now, batch) = (self.event, self.now, format!("b{}", self.batches));
-        let (expected, answered) =
-            both!(memory, redis, |engine| engine.release(event, &batch, limit, share, scope, now));
+        let (expected, answered) = both!(memory, redis, |engine| engine
+            .release(event, &batch, limit, share, scope, now));
         for grant in expected.iter().flat_map(|released| &released.granted) {
-            self.passes.push((grant.user.clone(), grant.what.pass_id.clone()));
+            self.passes
+                .push((grant.user.clone(), grant.what.pass_id.clone()));
         }
         shown((expected, answered))
     }
 
-    async fn reserve(&mut self, memory: &MemoryEngine, redis: &RedisEngine, requests: Vec<Reserve>) -> Answers {
+    async fn reserve(
+        &mut self,
+        memory: &MemoryEngine,
+        redis: &RedisEngine,
+        requests: Vec<Reserve>,
+    ) -> Answers {
         self.attempts.extend(requests.iter().cloned());
-        shown(both!(memory, redis, |engine| engine.reserve_all(self.event, &requests, self.now)))
+        shown(both!(memory, redis, |engine| engine
+            .reserve_all(self.event, &requests, self.now)))
     }
 
     fn request(&self, attempt: &Attempt) -> Reserve {
@@ -211,9 +321,12 @@ impl Actor {
             pass_id,
             pass_epoch: self.epoch(!attempt.earlier_epoch),
             pass_expires_at: later(self.now, attempt.pass_left_ms),
-            idempotency: attempt
-                .key
-                .map(|(key, same)| (format!("key-{key}").parse().unwrap(), format!("asked-{same}"))),
+            idempotency: attempt.key.map(|(key, same)| {
+                (
+                    format!("key-{key}").parse().unwrap(),
+                    format!("asked-{same}"),
+                )
+            }),
             booking_id: Uuid::new_v4().into(),
             hold_expires_at: later(self.now, attempt.hold_ms),
             user_limit: attempt.user_limit,
@@ -224,23 +337,52 @@ impl Actor {
     /// An earlier attempt once more, as its client would repeat it, or with another content under the same key.
     fn repetition(&self, back: usize, otherwise: bool) -> Option<Reserve> {
         let earlier = self.attempts.iter().rev().nth(back)?.clone();
-        let differently = |(key, asked): (_, String)| (key, if otherwise { format!("{asked}!") } else { asked });
+        let differently = |(key, asked): (_, String)| {
+            (
+                key,
+                if otherwise {
+                    format!("{asked}!")
+                } else {
+                    asked
+                },
+            )
+        };
         let idempotency = earlier.idempotency.map(differently);
-        Some(Reserve { booking_id: Uuid::new_v4().into(), idempotency, ..earlier })
+        Some(Reserve {
+            booking_id: Uuid::new_v4().into(),
+            idempotency,
+            ..earlier
+        })
     }
 
     fn opening(&mut self, settings: QueueSettings) -> Opening {
         self.epochs += 1;
         let epoch = format!("e{}", self.epochs).parse().unwrap();
-        let unserved = Unserved { waiting: Numbers::run(2, 2), returned: Numbers::run(3, 3) };
+        let unserved = Unserved {
+            waiting: Numbers::run(2, 2),
+            returned: Numbers::run(3, 3),
+        };
         let release_from = later(self.now, 2_000);
         let awaited = (0..self.epochs % 3).map(node).collect();
-        Opening { settings, epoch, sequence: EARLIER, head: SERVED, unserved, mark: None, release_from, awaited }
+        Opening {
+            settings,
+            epoch,
+            sequence: EARLIER,
+            head: SERVED,
+            unserved,
+            mark: None,
+            release_from,
+            awaited,
+        }
     }
 
     /// The epoch in force, or an earlier one.
     fn epoch(&self, own: bool) -> Epoch {
-        if own { self.epoch.clone() } else { "e0".parse().unwrap() }
+        if own {
+            self.epoch.clone()
+        } else {
+            "e0".parse().unwrap()
+        }
     }
 
     /// The latest pass but so many, and its holder or someone else; an unknown one beyond.
@@ -252,20 +394,43 @@ impl Actor {
 
     /// The latest attempted booking but so many; an unknown one beyond.
     fn booking(&self, back: usize) -> BookingId {
-        self.attempts.iter().rev().nth(back).map_or_else(|| Uuid::nil().into(), |attempt| attempt.booking_id)
+        self.attempts
+            .iter()
+            .rev()
+            .nth(back)
+            .map_or_else(|| Uuid::nil().into(), |attempt| attempt.booking_id)
     }
 
     fn snapshot(&self, available: &[u32], held: &[u32], holds: u16, foreign: bool) -> SeatSnapshot {
         let zones = available.iter().enumerate();
-        let zones = zones.map(|(index, available)| ZoneSeats { zone_id: zone(index), available: *available }).collect();
-        let users = held.iter().enumerate().map(|(index, seats)| (user(index), *seats)).collect();
+        let zones = zones
+            .map(|(index, available)| ZoneSeats {
+                zone_id: zone(index),
+                available: *available,
+            })
+            .collect();
+        let users = held
+            .iter()
+            .enumerate()
+            .map(|(index, seats)| (user(index), *seats))
+            .collect();
         let recent = self.attempts.iter().rev().take(16).enumerate();
-        let mut known: Vec<Hold> =
-            recent.filter(|(back, _)| holds & (1 << back) != 0).map(|(_, attempt)| hold(attempt)).collect();
+        let mut known: Vec<Hold> = recent
+            .filter(|(back, _)| holds & (1 << back) != 0)
+            .map(|(_, attempt)| hold(attempt))
+            .collect();
         if foreign && let Some(last) = self.attempts.last() {
-            known.push(Hold { booking_id: Uuid::max().into(), pass_id: "foreign".parse().unwrap(), ..hold(last) });
+            known.push(Hold {
+                booking_id: Uuid::max().into(),
+                pass_id: "foreign".parse().unwrap(),
+                ..hold(last)
+            });
         }
-        SeatSnapshot { zones, holds: known, users }
+        SeatSnapshot {
+            zones,
+            holds: known,
+            users,
+        }
     }
 }
 
@@ -281,12 +446,21 @@ fn hold(request: &Reserve) -> Hold {
 }
 
 async fn state(engine: &dyn Engine, event: EventId) -> String {
-    let (status, seats, reached) = tokio::join!(engine.status(event), engine.seats(event), engine.reached(event));
+    let (status, seats, reached) = tokio::join!(
+        engine.status(event),
+        engine.seats(event),
+        engine.reached(event)
+    );
     format!("{:?} {:?} {:?}", told(status), told(seats), told(reached))
 }
 
-fn shown<T: Debug>((expected, answered): (Result<T, EngineError>, Result<T, EngineError>)) -> Answers {
-    (format!("{:?}", told(expected)), format!("{:?}", told(answered)))
+fn shown<T: Debug>(
+    (expected, answered): (Result<T, EngineError>, Result<T, EngineError>),
+) -> Answers {
+    (
+        format!("{:?}", told(expected)),
+        format!("{:?}", told(answered)),
+    )
 }
 
 /// An unavailable backend is no answer to compare.
@@ -300,7 +474,9 @@ fn told<T>(answer: Result<T, EngineError>) -> Option<T> {
 
 /// Names that could confuse a packing.
 fn user(index: usize) -> UserId {
-    ["ann", "bob|1,2", "é:{x}", "p%d\\t", "-inf", "9"][index].parse().unwrap()
+    ["ann", "bob|1,2", "é:{x}", "p%d\\t", "-inf", "9"][index]
+        .parse()
+        .unwrap()
 }
 
 fn node(index: usize) -> NodeId {

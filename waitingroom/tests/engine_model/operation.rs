@@ -6,26 +6,71 @@ use waitingroom::{line::SaleState, seats::Settlement};
 /// One step. Numbers choose among what the actor knows; those beyond it choose something unknown.
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
-    Join { user: usize, node: Option<usize>, ticket: Option<(bool, u64)> },
-    Resume { user: usize, node: Option<usize> },
-    BringBack { user: usize, node: Option<usize>, ticket: (bool, u64), told: Option<u64> },
-    Detach { user: usize, node: usize },
-    Leave { user: usize },
-    Acknowledge { user: Option<usize>, pass: usize },
+    Join {
+        user: usize,
+        node: Option<usize>,
+        ticket: Option<(bool, u64)>,
+    },
+    Resume {
+        user: usize,
+        node: Option<usize>,
+    },
+    BringBack {
+        user: usize,
+        node: Option<usize>,
+        ticket: (bool, u64),
+        told: Option<u64>,
+    },
+    Detach {
+        user: usize,
+        node: usize,
+    },
+    Leave {
+        user: usize,
+    },
+    Acknowledge {
+        user: Option<usize>,
+        pass: usize,
+    },
     Together(Vec<Operation>),
-    ReportNode { node: usize },
-    AllBack { node: usize, own: bool },
-    Release { limit: u32, tenths: u32, decided_ago_ms: i64, whole: bool },
+    ReportNode {
+        node: usize,
+    },
+    AllBack {
+        node: usize,
+        own: bool,
+    },
+    Release {
+        limit: u32,
+        tenths: u32,
+        decided_ago_ms: i64,
+        whole: bool,
+    },
     Reserve(Vec<Attempt>),
-    ReserveAgain { back: usize, otherwise: bool },
-    Settle { decisions: Vec<(usize, Settlement)> },
-    StaleHolds { after_ms: i64, limit: u32 },
+    ReserveAgain {
+        back: usize,
+        otherwise: bool,
+    },
+    Settle {
+        decisions: Vec<(usize, Settlement)>,
+    },
+    StaleHolds {
+        after_ms: i64,
+        limit: u32,
+    },
     BeginSync,
-    LoadSeats { available: Vec<u32>, held: Vec<u32>, holds: u16, foreign: bool },
+    LoadSeats {
+        available: Vec<u32>,
+        held: Vec<u32>,
+        holds: u16,
+        foreign: bool,
+    },
     Configure(Change),
     OpenAgain(Change),
     Remove,
-    Wait { ms: i64 },
+    Wait {
+        ms: i64,
+    },
 }
 
 /// A reservation by the holder of a pass, or by someone else.
@@ -61,9 +106,22 @@ pub(crate) const ZONES: usize = 3;
 
 /// Any steps, half of the time after some users have been given passes.
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Operation>> {
-    let joins = (0..4).map(|user| Operation::Join { user, node: Some(user), ticket: None });
-    let released = Operation::Release { limit: 4, tenths: 10, decided_ago_ms: 0, whole: true };
-    let opened = [Operation::Wait { ms: 2_000 }].into_iter().chain(joins).chain([released]).collect();
+    let joins = (0..4).map(|user| Operation::Join {
+        user,
+        node: Some(user),
+        ticket: None,
+    });
+    let released = Operation::Release {
+        limit: 4,
+        tenths: 10,
+        decided_ago_ms: 0,
+        whole: true,
+    };
+    let opened = [Operation::Wait { ms: 2_000 }]
+        .into_iter()
+        .chain(joins)
+        .chain([released])
+        .collect();
     let before = prop_oneof![Just(Vec::new()), Just(opened)];
     (before, vec(step(), 1..100)).prop_map(|(before, steps)| [before, steps].concat())
 }
@@ -125,37 +183,74 @@ fn node() -> impl Strategy<Value = Option<usize>> {
 
 fn join() -> impl Strategy<Value = Operation> {
     let ticket = prop::option::weighted(0.4, (any::<bool>(), 0..14u64));
-    (0..USERS, node(), ticket).prop_map(|(user, node, ticket)| Operation::Join { user, node, ticket })
+    (0..USERS, node(), ticket).prop_map(|(user, node, ticket)| Operation::Join {
+        user,
+        node,
+        ticket,
+    })
 }
 
 fn attempt() -> impl Strategy<Value = Attempt> {
     let left_ms = prop_oneof![1 => -1..2i64, 4 => prop::sample::select(vec![500, 5_000, 60_000])];
     let pass = (recent(), prop::bool::weighted(0.1), left_ms);
     let key = prop::option::of((0..2usize, any::<bool>()));
-    let hold_ms = prop_oneof![1 => -5..2i64, 4 => prop::sample::select(vec![1_000, 10_000, 600_000])];
+    let hold_ms =
+        prop_oneof![1 => -5..2i64, 4 => prop::sample::select(vec![1_000, 10_000, 600_000])];
     let zone = prop_oneof![9 => 0..ZONES, 1 => Just(ZONES)];
-    (other(), zone, 1..4u32, pass, hold_ms, key, prop_oneof![1 => 0..3u32, 3 => 4..9u32]).prop_map(
-        |(user, zone, quantity, (pass, earlier_epoch, pass_left_ms), hold_ms, key, user_limit)| Attempt {
-            user,
-            zone,
-            quantity,
-            pass,
-            earlier_epoch,
-            pass_left_ms,
-            hold_ms,
-            key,
-            user_limit,
-        },
+    (
+        other(),
+        zone,
+        1..4u32,
+        pass,
+        hold_ms,
+        key,
+        prop_oneof![1 => 0..3u32, 3 => 4..9u32],
     )
+        .prop_map(
+            |(
+                user,
+                zone,
+                quantity,
+                (pass, earlier_epoch, pass_left_ms),
+                hold_ms,
+                key,
+                user_limit,
+            )| Attempt {
+                user,
+                zone,
+                quantity,
+                pass,
+                earlier_epoch,
+                pass_left_ms,
+                hold_ms,
+                key,
+                user_limit,
+            },
+        )
 }
 
 fn settlement() -> impl Strategy<Value = Settlement> {
-    prop::sample::select(vec![Settlement::Committed, Settlement::Aborted, Settlement::Confirmed, Settlement::Released])
+    prop::sample::select(vec![
+        Settlement::Committed,
+        Settlement::Aborted,
+        Settlement::Confirmed,
+        Settlement::Released,
+    ])
 }
 
 fn load_seats() -> impl Strategy<Value = Operation> {
-    (vec(0..9u32, 0..ZONES + 1), vec(0..5u32, 0..USERS), any::<u16>(), any::<bool>())
-        .prop_map(|(available, held, holds, foreign)| Operation::LoadSeats { available, held, holds, foreign })
+    (
+        vec(0..9u32, 0..ZONES + 1),
+        vec(0..5u32, 0..USERS),
+        any::<u16>(),
+        any::<bool>(),
+    )
+        .prop_map(|(available, held, holds, foreign)| Operation::LoadSeats {
+            available,
+            held,
+            holds,
+            foreign,
+        })
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -169,7 +264,14 @@ fn change() -> impl Strategy<Value = Change> {
     );
     let message = prop::option::of("[ -~é\t]{0,8}");
     (state, pace, 1..8u64, 0..40u32, 1..4u32, message).prop_map(
-        |(state, (rate_per_second, burst, max_active), max_in_line, grace_seconds, claim_window_seconds, message)| {
+        |(
+            state,
+            (rate_per_second, burst, max_active),
+            max_in_line,
+            grace_seconds,
+            claim_window_seconds,
+            message,
+        )| {
             Change {
                 state,
                 rate_per_second,

@@ -49,8 +49,11 @@ const CHANGE: &str = concat!(
     " FROM changed"
 );
 
-const BY_IDS: &str =
-    concat!("SELECT ", booking_columns!(), " FROM bookings WHERE booking_id = ANY($1) AND status <> 'void'");
+const BY_IDS: &str = concat!(
+    "SELECT ",
+    booking_columns!(),
+    " FROM bookings WHERE booking_id = ANY($1) AND status <> 'void'"
+);
 
 const ZONES: &str = "SELECT booking_id, zone_id FROM bookings WHERE booking_id = ANY($1)";
 
@@ -63,21 +66,33 @@ struct Changes {
 }
 
 impl PostgresStore {
-    pub(super) async fn decide_batch(&self, batch: &[Decision], moment: Moment) -> Result<Vec<Ruling>, StoreError> {
+    pub(super) async fn decide_batch(
+        &self,
+        batch: &[Decision],
+        moment: Moment,
+    ) -> Result<Vec<Ruling>, StoreError> {
         let changes = self.change_all(&first_wishes(batch), moment).await?;
         Ok(self.rule(batch, changes).await)
     }
 
     /// All at once; if a zone is locked, each zone by itself.
-    async fn change_all(&self, wishes: &[&Decision], moment: Moment) -> Result<Changes, StoreError> {
+    async fn change_all(
+        &self,
+        wishes: &[&Decision],
+        moment: Moment,
+    ) -> Result<Changes, StoreError> {
         let locked = self.locked.all();
         if locked.is_empty() {
             match self.change(wishes, moment, PATIENCE_MS).await {
                 Err(StoreError::Locked(_)) => self.change_apart(wishes, moment, |_| true).await,
-                changed => Ok(Changes { changed: changed?, open: HashSet::new() }),
+                changed => Ok(Changes {
+                    changed: changed?,
+                    open: HashSet::new(),
+                }),
             }
         } else {
-            self.change_apart(wishes, moment, |zone| locked.contains(zone)).await
+            self.change_apart(wishes, moment, |zone| locked.contains(zone))
+                .await
         }
     }
 
@@ -88,10 +103,17 @@ impl PostgresStore {
         apart: impl Fn(&Uuid) -> bool,
     ) -> Result<Changes, StoreError> {
         let ids: Vec<_> = wishes.iter().map(|wish| wish.booking_id.uuid()).collect();
-        let zones: Vec<(Uuid, Uuid)> =
-            self.pool.run(async |on| sqlx::query_as(ZONES).bind(ids).fetch_all(on).await).await?;
+        let zones: Vec<(Uuid, Uuid)> = self
+            .pool
+            .run(async |on| sqlx::query_as(ZONES).bind(ids).fetch_all(on).await)
+            .await?;
         let zones: HashMap<Uuid, Uuid> = zones.into_iter().collect();
-        let zone_of = |wish: &&Decision| zones.get(&wish.booking_id.uuid()).copied().unwrap_or_default();
+        let zone_of = |wish: &&Decision| {
+            zones
+                .get(&wish.booking_id.uuid())
+                .copied()
+                .unwrap_or_default()
+        };
         let parts = parts(wishes.iter().map(zone_of), apart);
         let parts = parts.iter().map(|(zone, positions)| {
             let part: Vec<&Decision> = positions.iter().map(|position| wishes[*position]).collect();
@@ -118,19 +140,45 @@ impl PostgresStore {
             }
         }
         match changed {
-            Ok(changed) => Changes { changed, open: HashSet::new() },
+            Ok(changed) => Changes {
+                changed,
+                open: HashSet::new(),
+            },
             Err(error) => {
                 tracing::warn!(%error, decisions = part.len(), "a part of a batch of decisions was not carried out");
-                Changes { changed: Vec::new(), open: part.iter().map(|wish| wish.booking_id).collect() }
+                Changes {
+                    changed: Vec::new(),
+                    open: part.iter().map(|wish| wish.booking_id).collect(),
+                }
             }
         }
     }
 
-    async fn change(&self, wishes: &[&Decision], moment: Moment, patience_ms: u32) -> Result<Vec<Booking>, StoreError> {
+    async fn change(
+        &self,
+        wishes: &[&Decision],
+        moment: Moment,
+        patience_ms: u32,
+    ) -> Result<Vec<Booking>, StoreError> {
         let query = sqlx::query_as(CHANGE)
-            .bind(wishes.iter().map(|wish| wish.booking_id.uuid()).collect::<Vec<_>>())
-            .bind(wishes.iter().map(|wish| wish.user.to_string()).collect::<Vec<_>>())
-            .bind(wishes.iter().map(|wish| wished(wish.verb).as_str()).collect::<Vec<_>>())
+            .bind(
+                wishes
+                    .iter()
+                    .map(|wish| wish.booking_id.uuid())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                wishes
+                    .iter()
+                    .map(|wish| wish.user.to_string())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                wishes
+                    .iter()
+                    .map(|wish| wished(wish.verb).as_str())
+                    .collect::<Vec<_>>(),
+            )
             .bind(moment.given_ms())
             .bind(patience_ms.to_string());
         let changed: Vec<BookingRow> = self.pool.run(async |on| query.fetch_all(on).await).await?;
@@ -140,32 +188,55 @@ impl PostgresStore {
     /// What did not change is read afterwards: the statement saw it as it was before it waited.
     async fn rule(&self, batch: &[Decision], changes: Changes) -> Vec<Ruling> {
         let Changes { changed, open } = changes;
-        let mut changed: HashMap<_, _> = changed.into_iter().map(|booking| (booking.booking_id, booking)).collect();
-        let mut rulings: Vec<Option<Ruling>> = batch.iter().map(|wish| first_change(wish, &mut changed)).collect();
+        let mut changed: HashMap<_, _> = changed
+            .into_iter()
+            .map(|booking| (booking.booking_id, booking))
+            .collect();
+        let mut rulings: Vec<Option<Ruling>> = batch
+            .iter()
+            .map(|wish| first_change(wish, &mut changed))
+            .collect();
         for (ruling, wish) in rulings.iter_mut().zip(batch) {
             if open.contains(&wish.booking_id) {
                 *ruling = Some(Ruling::NotNow);
             }
         }
-        let unchanged = batch.iter().zip(&rulings).filter(|(_, ruling)| ruling.is_none());
+        let unchanged = batch
+            .iter()
+            .zip(&rulings)
+            .filter(|(_, ruling)| ruling.is_none());
         let ids: Vec<Uuid> = unchanged.map(|(wish, _)| wish.booking_id.uuid()).collect();
-        let found = if ids.is_empty() { Ok(HashMap::new()) } else { self.by_ids(ids).await };
-        let rulings = rulings.into_iter().zip(batch).map(|(ruling, wish)| match (ruling, &found) {
-            (Some(ruling), _) => ruling,
-            // What did change is told all the same.
-            (None, Err(_)) => Ruling::NotNow,
-            (None, Ok(found)) => found
-                .get(&wish.booking_id)
-                .filter(|booking| booking.user == wish.user)
-                .map_or(Ruling::NotFound, |booking| Ruling::Unchanged(booking.clone())),
-        });
+        let found = if ids.is_empty() {
+            Ok(HashMap::new())
+        } else {
+            self.by_ids(ids).await
+        };
+        let rulings = rulings
+            .into_iter()
+            .zip(batch)
+            .map(|(ruling, wish)| match (ruling, &found) {
+                (Some(ruling), _) => ruling,
+                // What did change is told all the same.
+                (None, Err(_)) => Ruling::NotNow,
+                (None, Ok(found)) => found
+                    .get(&wish.booking_id)
+                    .filter(|booking| booking.user == wish.user)
+                    .map_or(Ruling::NotFound, |booking| {
+                        Ruling::Unchanged(booking.clone())
+                    }),
+            });
         rulings.collect()
     }
 
     async fn by_ids(&self, ids: Vec<Uuid>) -> Result<HashMap<BookingId, Booking>, StoreError> {
-        let rows: Vec<BookingRow> =
-            self.pool.run(async |on| sqlx::query_as(BY_IDS).bind(ids).fetch_all(on).await).await?;
-        Ok(row::all::<_, Booking>(rows)?.into_iter().map(|booking| (booking.booking_id, booking)).collect())
+        let rows: Vec<BookingRow> = self
+            .pool
+            .run(async |on| sqlx::query_as(BY_IDS).bind(ids).fetch_all(on).await)
+            .await?;
+        Ok(row::all::<_, Booking>(rows)?
+            .into_iter()
+            .map(|booking| (booking.booking_id, booking))
+            .collect())
     }
 }
 
@@ -173,13 +244,17 @@ impl PostgresStore {
 fn first_change(wish: &Decision, changed: &mut HashMap<BookingId, Booking>) -> Option<Ruling> {
     let ours = changed.get(&wish.booking_id)?;
     let ours = ours.user == wish.user && ours.status == wished(wish.verb);
-    ours.then(|| changed.remove(&wish.booking_id).map(Ruling::Changed)).flatten()
+    ours.then(|| changed.remove(&wish.booking_id).map(Ruling::Changed))
+        .flatten()
 }
 
 /// One wish for each user and booking, the first of the batch: a row can be updated once in a statement.
 fn first_wishes(batch: &[Decision]) -> Vec<&Decision> {
     let mut seen = HashSet::new();
-    batch.iter().filter(|wish| seen.insert((wish.booking_id, &wish.user))).collect()
+    batch
+        .iter()
+        .filter(|wish| seen.insert((wish.booking_id, &wish.user)))
+        .collect()
 }
 
 fn wished(verb: Verb) -> Status {

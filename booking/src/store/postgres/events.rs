@@ -15,28 +15,42 @@ use crate::{
     store::{EventStore, StoreError, row::catalogue as row, sql},
 };
 
-const LOCK_SETTINGS: &str = "SELECT queue_settings FROM events WHERE event_id = $1 FOR NO KEY UPDATE";
+const LOCK_SETTINGS: &str =
+    "SELECT queue_settings FROM events WHERE event_id = $1 FOR NO KEY UPDATE";
 const LOCK_APPEARANCE: &str = "SELECT appearance FROM events WHERE event_id = $1 FOR NO KEY UPDATE";
 
 #[async_trait]
 impl EventStore for PostgresStore {
     async fn revision(&self) -> Result<i64, StoreError> {
-        self.step(async { self.pool.run(async |on| sqlx::query_scalar(sql::REVISION).fetch_one(on).await).await }).await
+        self.step(async {
+            self.pool
+                .run(async |on| sqlx::query_scalar(sql::REVISION).fetch_one(on).await)
+                .await
+        })
+        .await
     }
 
     async fn time(&self) -> Result<Timestamp, StoreError> {
         let now = concat!("SELECT ", sql::database_now!());
         let query = sqlx::query_scalar::<_, i64>(now);
-        let now = self.step(async { self.pool.run(async |on| query.fetch_one(on).await).await }).await?;
+        let now = self
+            .step(async { self.pool.run(async |on| query.fetch_one(on).await).await })
+            .await?;
         Ok(Timestamp::from_millis(now))
     }
 
     async fn catalogue(&self) -> Result<Vec<Event>, StoreError> {
         self.step(async {
             let mut transaction = self.pool.begin(BEGIN_SNAPSHOT).await?;
-            let events = sqlx::query_as(sql::EVENTS).fetch_all(&mut *transaction).await?;
-            let shows = sqlx::query_as(sql::SHOWS).fetch_all(&mut *transaction).await?;
-            let zones = sqlx::query_as(sql::ZONES).fetch_all(&mut *transaction).await?;
+            let events = sqlx::query_as(sql::EVENTS)
+                .fetch_all(&mut *transaction)
+                .await?;
+            let shows = sqlx::query_as(sql::SHOWS)
+                .fetch_all(&mut *transaction)
+                .await?;
+            let zones = sqlx::query_as(sql::ZONES)
+                .fetch_all(&mut *transaction)
+                .await?;
             transaction.commit().await?;
             row::assemble(events, shows, zones)
         })
@@ -79,7 +93,9 @@ impl EventStore for PostgresStore {
                     .execute(&mut *transaction)
                     .await?;
             }
-            sqlx::query(sql::RAISE_REVISION).execute(&mut *transaction).await?;
+            sqlx::query(sql::RAISE_REVISION)
+                .execute(&mut *transaction)
+                .await?;
             note(&mut transaction, &Deed::created(act, event)).await?;
             transaction.commit().await
         })
@@ -101,10 +117,18 @@ impl EventStore for PostgresStore {
             };
             let before = row::settings(&stored)?;
             let after = row::patched(&before, patch)?;
-            let put = sqlx::query(sql::PUT_SETTINGS).bind(event.uuid()).bind(row::settings_text(&after));
+            let put = sqlx::query(sql::PUT_SETTINGS)
+                .bind(event.uuid())
+                .bind(row::settings_text(&after));
             put.execute(&mut *transaction).await?;
-            sqlx::query(sql::RAISE_REVISION).execute(&mut *transaction).await?;
-            note(&mut transaction, &Deed::changed(act, event, Action::ChangeQueue, patch, [&before, &after])).await?;
+            sqlx::query(sql::RAISE_REVISION)
+                .execute(&mut *transaction)
+                .await?;
+            note(
+                &mut transaction,
+                &Deed::changed(act, event, Action::ChangeQueue, patch, [&before, &after]),
+            )
+            .await?;
             transaction.commit().await?;
             Ok(Some(after))
         })
@@ -126,10 +150,20 @@ impl EventStore for PostgresStore {
             };
             let before = row::appearance(&stored)?;
             let after = row::repainted(&before, patch)?;
-            let put = sqlx::query(sql::PUT_APPEARANCE).bind(event.uuid()).bind(row::appearance_text(&after));
+            let put = sqlx::query(sql::PUT_APPEARANCE)
+                .bind(event.uuid())
+                .bind(row::appearance_text(&after));
             put.execute(&mut *transaction).await?;
-            sqlx::query(sql::RAISE_REVISION).execute(&mut *transaction).await?;
-            let deed = Deed::changed(act, event, Action::ChangeAppearance, patch, [&before, &after]);
+            sqlx::query(sql::RAISE_REVISION)
+                .execute(&mut *transaction)
+                .await?;
+            let deed = Deed::changed(
+                act,
+                event,
+                Action::ChangeAppearance,
+                patch,
+                [&before, &after],
+            );
             note(&mut transaction, &deed).await?;
             transaction.commit().await?;
             Ok(Some(after))

@@ -70,16 +70,28 @@ impl Zones<'_> {
 }
 
 fn now_of(moment: Moment) -> String {
-    moment.given_ms().map_or_else(|| database_now!().to_owned(), |given| given.to_string())
+    moment
+        .given_ms()
+        .map_or_else(|| database_now!().to_owned(), |given| given.to_string())
 }
 
 impl PostgresStore {
     /// The zones that are known to be locked go by themselves; if another one is, each zone does.
-    pub(super) async fn expire_batch(&self, moment: Moment, limit: u32) -> Result<Vec<Booking>, StoreError> {
+    pub(super) async fn expire_batch(
+        &self,
+        moment: Moment,
+        limit: u32,
+    ) -> Result<Vec<Booking>, StoreError> {
         let locked = self.locked.all();
-        let apart = join_all(locked.iter().map(|zone| self.expire_zone(*zone, moment, limit)));
-        let (apart, others) =
-            futures_util::join!(apart, self.expire(Zones::AllBut(&locked), moment, limit, PATIENCE_MS));
+        let apart = join_all(
+            locked
+                .iter()
+                .map(|zone| self.expire_zone(*zone, moment, limit)),
+        );
+        let (apart, others) = futures_util::join!(
+            apart,
+            self.expire(Zones::AllBut(&locked), moment, limit, PATIENCE_MS)
+        );
         let others = match others {
             Err(StoreError::Locked(_)) => self.expire_apart(&locked, moment, limit).await?,
             others => others?,
@@ -87,23 +99,40 @@ impl PostgresStore {
         Ok(apart.into_iter().flatten().chain(others).collect())
     }
 
-    async fn expire_apart(&self, but: &[Uuid], moment: Moment, limit: u32) -> Result<Vec<Booking>, StoreError> {
+    async fn expire_apart(
+        &self,
+        but: &[Uuid],
+        moment: Moment,
+        limit: u32,
+    ) -> Result<Vec<Booking>, StoreError> {
         let due = format!(
             "SELECT DISTINCT zone_id FROM (SELECT zone_id FROM bookings WHERE status = 'reserved' AND expires_at_ms <= {} AND {}
                 ORDER BY expires_at_ms LIMIT {limit}) AS due LIMIT {REMEDY_LIMIT}",
             now_of(moment),
             Zones::AllBut(but).condition()
         );
-        let zones: Vec<(Uuid,)> =
-            self.pool.run(async |on| sqlx::query_as(AssertSqlSafe(due)).fetch_all(on).await).await?;
-        let each = zones.into_iter().map(|(zone,)| self.expire_zone(zone, moment, limit));
-        let expired: Vec<Vec<Booking>> = stream::iter(each).buffer_unordered(ABREAST).collect().await;
+        let zones: Vec<(Uuid,)> = self
+            .pool
+            .run(async |on| sqlx::query_as(AssertSqlSafe(due)).fetch_all(on).await)
+            .await?;
+        let each = zones
+            .into_iter()
+            .map(|(zone,)| self.expire_zone(zone, moment, limit));
+        let expired: Vec<Vec<Booking>> =
+            stream::iter(each).buffer_unordered(ABREAST).collect().await;
         Ok(expired.into_iter().flatten().collect())
     }
 
     /// One zone's; nothing if it is locked. Nobody else is held up by that.
     async fn expire_zone(&self, zone: Uuid, moment: Moment, limit: u32) -> Vec<Booking> {
-        let expired = self.expire(Zones::Only(zone), moment, limit, self.locked.patience_ms(zone)).await;
+        let expired = self
+            .expire(
+                Zones::Only(zone),
+                moment,
+                limit,
+                self.locked.patience_ms(zone),
+            )
+            .await;
         self.locked.learn(zone, &expired);
         if let Err(error) = &expired {
             tracing::debug!(%zone, %error, "the holds of one zone did not expire");
@@ -119,10 +148,21 @@ impl PostgresStore {
         patience_ms: u32,
     ) -> Result<Vec<Booking>, StoreError> {
         // Numbers, ids and words of ours: there is nothing to escape.
-        let statement =
-            format!(expire!(), patience = patience_ms, now = now_of(moment), zones = zones.condition(), limit = limit);
-        let rows = self.pool.run(async |on| sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(on).await).await?;
-        let rows = rows.iter().map(BookingRow::from_row).collect::<Result<Vec<_>, _>>()?;
+        let statement = format!(
+            expire!(),
+            patience = patience_ms,
+            now = now_of(moment),
+            zones = zones.condition(),
+            limit = limit
+        );
+        let rows = self
+            .pool
+            .run(async |on| sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(on).await)
+            .await?;
+        let rows = rows
+            .iter()
+            .map(BookingRow::from_row)
+            .collect::<Result<Vec<_>, _>>()?;
         row::all(rows)
     }
 }

@@ -41,8 +41,11 @@ impl PostgresStore {
         holds: &[BookingId],
     ) -> Result<HashMap<BookingId, Fate>, StoreError> {
         let mut fates = self.known_fates(holds).await?;
-        let mut missing: Vec<Uuid> =
-            holds.iter().filter(|hold| !fates.contains_key(hold)).map(|hold| hold.uuid()).collect();
+        let mut missing: Vec<Uuid> = holds
+            .iter()
+            .filter(|hold| !fates.contains_key(hold))
+            .map(|hold| hold.uuid())
+            .collect();
         // In another order each time: none stays behind those that hang for long.
         missing.shuffle(&mut rand::rng());
         let mut parts = vec![missing];
@@ -69,17 +72,28 @@ impl PostgresStore {
         if holds.is_empty() {
             return Ok(());
         }
-        let query = sqlx::query(TAKE_PLACES).bind(holds).bind(event.uuid()).bind(PATIENCE_MS);
-        self.pool.run(async |on| query.execute(on).await).await.map(drop)
+        let query = sqlx::query(TAKE_PLACES)
+            .bind(holds)
+            .bind(event.uuid())
+            .bind(PATIENCE_MS);
+        self.pool
+            .run(async |on| query.execute(on).await)
+            .await
+            .map(drop)
     }
 
-    async fn known_fates(&self, holds: &[BookingId]) -> Result<HashMap<BookingId, Fate>, StoreError> {
+    async fn known_fates(
+        &self,
+        holds: &[BookingId],
+    ) -> Result<HashMap<BookingId, Fate>, StoreError> {
         let ids: Vec<Uuid> = holds.iter().map(|hold| hold.uuid()).collect();
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let rows: Vec<(Uuid, String)> =
-            self.pool.run(async |on| sqlx::query_as(STATUSES).bind(ids).fetch_all(on).await).await?;
+        let rows: Vec<(Uuid, String)> = self
+            .pool
+            .run(async |on| sqlx::query_as(STATUSES).bind(ids).fetch_all(on).await)
+            .await?;
         row::fates(rows)
     }
 }

@@ -59,7 +59,8 @@ WITH chosen AS MATERIALIZED (
 )
 SELECT (SELECT count(*) FROM chosen), (SELECT count(*) FROM prolonged), ARRAY(SELECT DISTINCT event_id FROM prolonged)";
 
-const SETTLED: &str = "UPDATE heartbeat SET owed_from_ms = NULL, owed_to_ms = NULL WHERE owed_to_ms = $1";
+const SETTLED: &str =
+    "UPDATE heartbeat SET owed_from_ms = NULL, owed_to_ms = NULL WHERE owed_to_ms = $1";
 
 /// A connection that is kept between two beats; one whose beat failed, or was given up, is not.
 #[derive(Debug, Clone)]
@@ -70,12 +71,20 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn new(options: PgConnectOptions) -> Self {
-        Self { options, kept: Arc::default() }
+        Self {
+            options,
+            kept: Arc::default(),
+        }
     }
 
     async fn open(&self) -> Result<PgConnection, StoreError> {
-        let mut opened = PgConnection::connect_with(&self.options).await.map_err(unavailable)?;
-        sqlx::query(STATEMENT_TIMEOUT).execute(&mut opened).await.map_err(unavailable)?;
+        let mut opened = PgConnection::connect_with(&self.options)
+            .await
+            .map_err(unavailable)?;
+        sqlx::query(STATEMENT_TIMEOUT)
+            .execute(&mut opened)
+            .await
+            .map_err(unavailable)?;
         Ok(opened)
     }
 }
@@ -93,7 +102,10 @@ impl Heartbeat for PostgresStore {
             None => self.heartbeat.open().await?,
         };
         let query = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(BEAT).bind(millis(rules::GAP));
-        let owed = query.bind(millis(rules::SET_BACK)).fetch_optional(&mut connection).await?;
+        let owed = query
+            .bind(millis(rules::SET_BACK))
+            .fetch_optional(&mut connection)
+            .await?;
         // A row that somebody removed is a database that cannot be told to be well.
         let owed = owed.ok_or_else(|| StoreError::Corrupt("no heartbeat".into()))?;
         *kept = Some(connection);
@@ -116,11 +128,18 @@ impl Heartbeat for PostgresStore {
             .fetch_one(&mut connection)
             .await?;
         if seen == 0 {
-            sqlx::query(SETTLED).bind(outage.to.millis()).execute(&mut connection).await?;
+            sqlx::query(SETTLED)
+                .bind(outage.to.millis())
+                .execute(&mut connection)
+                .await?;
         }
         *kept = Some(connection);
         let events = events.into_iter().map(Into::into).collect();
-        Ok(Prolonged { holds: holds.max(0) as u64, events, is_all: seen == 0 })
+        Ok(Prolonged {
+            holds: holds.max(0) as u64,
+            events,
+            is_all: seen == 0,
+        })
     }
 }
 

@@ -118,11 +118,15 @@ SELECT event_id, user_id, CAST(GREATEST(max_seats_per_user - has, 0) AS INTEGER)
     JOIN events ON events.event_id = claim.event_id
 ) AS claims WHERE wanted + has > max_seats_per_user";
 
-const IS_MADE: &str = "SELECT count(*) FROM bookings WHERE pass_jti = $1 OR (user_id = $2 AND idempotency_key = $3)";
+const IS_MADE: &str =
+    "SELECT count(*) FROM bookings WHERE pass_jti = $1 OR (user_id = $2 AND idempotency_key = $3)";
 
 impl PostgresStore {
     /// All zones at once; if one is locked, each by itself.
-    pub(super) async fn insert_by_zones(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
+    pub(super) async fn insert_by_zones(
+        &self,
+        batch: &[NewBooking],
+    ) -> Result<Vec<Inserted>, StoreError> {
         let locked = self.locked.all();
         if locked.is_empty() {
             match self.insert_batch(batch, PATIENCE_MS).await {
@@ -134,15 +138,25 @@ impl PostgresStore {
         }
     }
 
-    async fn insert_apart(&self, batch: &[NewBooking], apart: impl Fn(&Uuid) -> bool) -> Vec<Inserted> {
+    async fn insert_apart(
+        &self,
+        batch: &[NewBooking],
+        apart: impl Fn(&Uuid) -> bool,
+    ) -> Vec<Inserted> {
         let parts = parts(batch.iter().map(|row| row.booking.zone_id.uuid()), apart);
         let parts = parts.into_iter().map(|(zone, positions)| {
-            let part: Vec<_> = positions.iter().map(|position| batch[*position].clone()).collect();
+            let part: Vec<_> = positions
+                .iter()
+                .map(|position| batch[*position].clone())
+                .collect();
             async move { (positions, self.insert_part(zone, &part).await) }
         });
         let mut answers = vec![Inserted::NotNow; batch.len()];
         for (positions, part) in join_all(parts).await {
-            positions.into_iter().zip(part).for_each(|(position, answer)| answers[position] = answer);
+            positions
+                .into_iter()
+                .zip(part)
+                .for_each(|(position, answer)| answers[position] = answer);
         }
         answers
     }
@@ -153,7 +167,9 @@ impl PostgresStore {
         let stored = self.insert_batch(part, patience).await;
         match (zone, &stored) {
             (Some(zone), _) => self.locked.learn(zone, &stored),
-            (None, Err(StoreError::Locked(_))) => return Box::pin(self.insert_apart(part, |_| true)).await,
+            (None, Err(StoreError::Locked(_))) => {
+                return Box::pin(self.insert_apart(part, |_| true)).await;
+            }
             (None, _) => {}
         }
         stored.unwrap_or_else(|error| {
@@ -164,7 +180,11 @@ impl PostgresStore {
 
     /// The whole batch at once, in the hope that all of it is new; where one row makes the database refuse the batch, each row
     /// by itself. Users who want too much are taken out before.
-    async fn insert_batch(&self, batch: &[NewBooking], patience_ms: u32) -> Result<Vec<Inserted>, StoreError> {
+    async fn insert_batch(
+        &self,
+        batch: &[NewBooking],
+        patience_ms: u32,
+    ) -> Result<Vec<Inserted>, StoreError> {
         // By pass, so that two batches with the same ones wait for each other in one order only.
         let mut rows: Vec<_> = batch.iter().collect();
         rows.sort_unstable_by_key(|row| row.pass_id.as_str());
@@ -172,7 +192,9 @@ impl PostgresStore {
         let mut stored = self.insert_new(&rows, patience_ms).await;
         if is_over_limit(&stored) {
             let room = self.over_limit(&rows).await?;
-            (apart, rows) = rows.into_iter().partition(|row| room.contains_key(&holder(row)));
+            (apart, rows) = rows
+                .into_iter()
+                .partition(|row| room.contains_key(&holder(row)));
             stored = self.insert_new(&rows, patience_ms).await;
         }
         match stored {
@@ -186,19 +208,37 @@ impl PostgresStore {
         }
         for row in apart {
             // Rows before this one may stand: that is for the caller to find out.
-            let answer =
-                self.insert_alone(row, patience_ms).await.map_err(|error| StoreError::Uncertain(error.to_string()))?;
+            let answer = self
+                .insert_alone(row, patience_ms)
+                .await
+                .map_err(|error| StoreError::Uncertain(error.to_string()))?;
             answers.insert(name(row), answer);
         }
-        Ok(batch.iter().map(|row| answers.get(&name(row)).copied().unwrap_or(Inserted::Duplicate)).collect())
+        Ok(batch
+            .iter()
+            .map(|row| {
+                answers
+                    .get(&name(row))
+                    .copied()
+                    .unwrap_or(Inserted::Duplicate)
+            })
+            .collect())
     }
 
-    async fn insert_alone(&self, row: &NewBooking, patience_ms: u32) -> Result<Inserted, StoreError> {
+    async fn insert_alone(
+        &self,
+        row: &NewBooking,
+        patience_ms: u32,
+    ) -> Result<Inserted, StoreError> {
         let mut stored = self.insert_missing(&[row], patience_ms).await;
         if is_over_limit(&stored) {
             if let Some(room) = self.over_limit(&[row]).await?.remove(&holder(row)) {
                 let is_made = self.is_made(row).await?;
-                return Ok(if is_made { Inserted::Duplicate } else { Inserted::OverLimit(room) });
+                return Ok(if is_made {
+                    Inserted::Duplicate
+                } else {
+                    Inserted::OverLimit(room)
+                });
             }
             stored = self.insert_missing(&[row], patience_ms).await;
         }
@@ -210,12 +250,21 @@ impl PostgresStore {
         }
     }
 
-    async fn over_limit<'a>(&self, rows: &[&'a NewBooking]) -> Result<HashMap<Holder<'a>, u32>, StoreError> {
+    async fn over_limit<'a>(
+        &self,
+        rows: &[&'a NewBooking],
+    ) -> Result<HashMap<Holder<'a>, u32>, StoreError> {
         let claims = Claims::of(rows);
-        let query = sqlx::query_as(OVER_LIMIT).bind(&claims.events).bind(&claims.users).bind(&claims.seats);
-        let over: Vec<(Uuid, String, i32)> = self.pool.run(async |on| query.fetch_all(on).await).await?;
+        let query = sqlx::query_as(OVER_LIMIT)
+            .bind(&claims.events)
+            .bind(&claims.users)
+            .bind(&claims.seats);
+        let over: Vec<(Uuid, String, i32)> =
+            self.pool.run(async |on| query.fetch_all(on).await).await?;
         let room = |holder: Holder<'a>| {
-            let (_, _, room) = over.iter().find(|(event, user, _)| (*event, user.as_str()) == holder)?;
+            let (_, _, room) = over
+                .iter()
+                .find(|(event, user, _)| (*event, user.as_str()) == holder)?;
             Some((holder, (*room).max(0) as u32))
         };
         Ok(claims.holders().filter_map(room).collect())
@@ -242,17 +291,28 @@ impl PostgresStore {
         let statement = bind_columns(sqlx::query(INSERT_NEW), rows)
             .bind(zones)
             .bind(seats)
-            .bind(rows.iter().map(|row| line(&row.booking.message())).collect::<String>())
+            .bind(
+                rows.iter()
+                    .map(|row| line(&row.booking.message()))
+                    .collect::<String>(),
+            )
             .bind(rows.len() as i32)
             .bind(rows.iter().map(|row| row.booking.created_at.millis()).min())
             .bind(patience_ms.to_string())
             .bind(claims.events)
             .bind(claims.users)
             .bind(claims.seats);
-        self.pool.run(async |on| statement.execute(on).await).await.map(drop)
+        self.pool
+            .run(async |on| statement.execute(on).await)
+            .await
+            .map(drop)
     }
 
-    async fn insert_missing(&self, rows: &[&NewBooking], patience_ms: u32) -> Result<Found, StoreError> {
+    async fn insert_missing(
+        &self,
+        rows: &[&NewBooking],
+        patience_ms: u32,
+    ) -> Result<Found, StoreError> {
         let statement = bind_columns(sqlx::query(INSERT_MISSING), rows);
         let claims = Claims::of(rows);
         let statement = statement
@@ -261,9 +321,17 @@ impl PostgresStore {
             .bind(claims.events)
             .bind(claims.users)
             .bind(claims.seats);
-        let found = self.pool.run(async |on| statement.fetch_all(on).await).await?;
+        let found = self
+            .pool
+            .run(async |on| statement.fetch_all(on).await)
+            .await?;
         let pair = |row: PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
-        Ok(Found(found.into_iter().map(pair).collect::<Result<_, sqlx::Error>>()?))
+        Ok(Found(
+            found
+                .into_iter()
+                .map(pair)
+                .collect::<Result<_, sqlx::Error>>()?,
+        ))
     }
 }
 
@@ -298,7 +366,11 @@ impl<'a> Claims<'a> {
         }
         let (holders, seats): (Vec<_>, _) = claims.into_iter().unzip();
         let (events, users) = holders.into_iter().unzip();
-        Self { events, users, seats }
+        Self {
+            events,
+            users,
+            seats,
+        }
     }
 
     fn holders(&self) -> impl Iterator<Item = Holder<'a>> {
@@ -334,10 +406,18 @@ fn bind_columns<'a>(statement: Statement<'a>, rows: &[&'a NewBooking]) -> Statem
         .bind(column(rows, |row| row.booking.user.as_str()))
         .bind(column(rows, |row| row.booking.quantity as i32))
         .bind(column(rows, |row| row.booking.unit_price.minor))
-        .bind(column(rows, |row| row.booking.unit_price.currency.to_string()))
+        .bind(column(rows, |row| {
+            row.booking.unit_price.currency.to_string()
+        }))
         .bind(column(rows, |row| row.pass_id.as_str()))
-        .bind(column(rows, |row| row.idempotency.as_ref().map(|attempt| attempt.key.as_str())))
-        .bind(column(rows, |row| row.idempotency.as_ref().map(|attempt| attempt.fingerprint.as_str())))
+        .bind(column(rows, |row| {
+            row.idempotency.as_ref().map(|attempt| attempt.key.as_str())
+        }))
+        .bind(column(rows, |row| {
+            row.idempotency
+                .as_ref()
+                .map(|attempt| attempt.fingerprint.as_str())
+        }))
         .bind(column(rows, |row| row.booking.created_at.millis()))
         .bind(column(rows, |row| row.booking.expires_at.millis()))
 }

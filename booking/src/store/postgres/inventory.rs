@@ -23,7 +23,8 @@ impl InventoryStore for PostgresStore {
     async fn snapshot(&self, event: EventId) -> Result<SeatSnapshot, StoreError> {
         self.step(async {
             let mut transaction = self.pool.begin(BEGIN_SNAPSHOT).await?;
-            let zones = sqlx::query_as::<_, ZoneCountRow>(sql::ZONE_COUNTS).bind(Some(event.uuid()));
+            let zones =
+                sqlx::query_as::<_, ZoneCountRow>(sql::ZONE_COUNTS).bind(Some(event.uuid()));
             let zones = zones.fetch_all(&mut *transaction).await?;
             let holds = sqlx::query_as::<_, HoldRow>(sql::HOLDS).bind(event.uuid());
             let holds = holds.fetch_all(&mut *transaction).await?;
@@ -37,7 +38,8 @@ impl InventoryStore for PostgresStore {
 
     async fn zone_counts(&self, event: Option<EventId>) -> Result<Vec<ZoneCount>, StoreError> {
         self.step(async {
-            let query = sqlx::query_as::<_, ZoneCountRow>(sql::ZONE_COUNTS).bind(event.map(EventId::uuid));
+            let query =
+                sqlx::query_as::<_, ZoneCountRow>(sql::ZONE_COUNTS).bind(event.map(EventId::uuid));
             row::all(self.pool.run(async |on| query.fetch_all(on).await).await?)
         })
         .await
@@ -51,16 +53,24 @@ impl InventoryStore for PostgresStore {
     ) -> Result<Vec<(UserId, u32)>, StoreError> {
         self.step(async {
             let query = sqlx::query_as::<_, UserSeatsRow>(sql::USER_PAGE).bind(event.uuid());
-            let query = query.bind(after.map_or("", UserId::as_str)).bind(i64::from(limit));
+            let query = query
+                .bind(after.map_or("", UserId::as_str))
+                .bind(i64::from(limit));
             row::user_seats(self.pool.run(async |on| query.fetch_all(on).await).await?)
         })
         .await
     }
 
-    async fn seats_of(&self, event: EventId, users: &[UserId]) -> Result<Vec<(UserId, u32)>, StoreError> {
+    async fn seats_of(
+        &self,
+        event: EventId,
+        users: &[UserId],
+    ) -> Result<Vec<(UserId, u32)>, StoreError> {
         let names: Vec<&str> = users.iter().map(UserId::as_str).collect();
         self.step(async {
-            let query = sqlx::query_as::<_, UserSeatsRow>(SEATS_OF).bind(event.uuid()).bind(&names);
+            let query = sqlx::query_as::<_, UserSeatsRow>(SEATS_OF)
+                .bind(event.uuid())
+                .bind(&names);
             row::user_seats(self.pool.run(async |on| query.fetch_all(on).await).await?)
         })
         .await
@@ -69,7 +79,11 @@ impl InventoryStore for PostgresStore {
     async fn checkpoint(&self, event: EventId) -> Result<Reached, StoreError> {
         self.step(async {
             let query = sqlx::query_as::<_, CheckpointRow>(sql::CHECKPOINT).bind(event.uuid());
-            row::checkpoint(self.pool.run(async |on| query.fetch_optional(on).await).await?)
+            row::checkpoint(
+                self.pool
+                    .run(async |on| query.fetch_optional(on).await)
+                    .await?,
+            )
         })
         .await
     }
@@ -77,7 +91,10 @@ impl InventoryStore for PostgresStore {
     async fn save_checkpoint(&self, event: EventId, reached: &Reached) -> Result<(), StoreError> {
         self.step(async {
             let query = sqlx::query(sql::SAVE_CHECKPOINT).bind(event.uuid());
-            let query = query.bind(reached.sequence as i64).bind(reached.head as i64).bind(row::unserved(reached));
+            let query = query
+                .bind(reached.sequence as i64)
+                .bind(reached.head as i64)
+                .bind(row::unserved(reached));
             self.pool.run(async |on| query.execute(on).await).await?;
             Ok(())
         })
@@ -86,7 +103,14 @@ impl InventoryStore for PostgresStore {
 
     async fn clear_checkpoint(&self, event: EventId) -> Result<(), StoreError> {
         self.step(async {
-            self.pool.run(async |on| sqlx::query(sql::CLEAR_CHECKPOINT).bind(event.uuid()).execute(on).await).await?;
+            self.pool
+                .run(async |on| {
+                    sqlx::query(sql::CLEAR_CHECKPOINT)
+                        .bind(event.uuid())
+                        .execute(on)
+                        .await
+                })
+                .await?;
             Ok(())
         })
         .await
@@ -95,15 +119,26 @@ impl InventoryStore for PostgresStore {
     async fn handover(&self, event: EventId) -> Result<Option<(String, Timestamp)>, StoreError> {
         self.step(async {
             let query = sqlx::query_as::<_, (String, i64)>(sql::HANDOVER).bind(event.uuid());
-            let row = self.pool.run(async |on| query.fetch_optional(on).await).await?;
+            let row = self
+                .pool
+                .run(async |on| query.fetch_optional(on).await)
+                .await?;
             Ok(row.map(|(mark, until)| (mark, Timestamp::from_millis(until))))
         })
         .await
     }
 
-    async fn begin_handover(&self, event: EventId, mark: &str, until: Timestamp) -> Result<(), StoreError> {
+    async fn begin_handover(
+        &self,
+        event: EventId,
+        mark: &str,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
         self.step(async {
-            let query = sqlx::query(sql::BEGIN_HANDOVER).bind(event.uuid()).bind(mark).bind(until.millis());
+            let query = sqlx::query(sql::BEGIN_HANDOVER)
+                .bind(event.uuid())
+                .bind(mark)
+                .bind(until.millis());
             self.pool.run(async |on| query.execute(on).await).await?;
             Ok(())
         })
@@ -112,7 +147,14 @@ impl InventoryStore for PostgresStore {
 
     async fn hasten_handover(&self, event: EventId) -> Result<(), StoreError> {
         self.step(async {
-            self.pool.run(async |on| sqlx::query(sql::HASTEN_HANDOVER).bind(event.uuid()).execute(on).await).await?;
+            self.pool
+                .run(async |on| {
+                    sqlx::query(sql::HASTEN_HANDOVER)
+                        .bind(event.uuid())
+                        .execute(on)
+                        .await
+                })
+                .await?;
             Ok(())
         })
         .await
@@ -127,17 +169,37 @@ impl InventoryStore for PostgresStore {
         .await
     }
 
-    async fn lease_sync(&self, event: EventId, now: Timestamp, until: Timestamp) -> Result<bool, StoreError> {
+    async fn lease_sync(
+        &self,
+        event: EventId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.step(async {
-            let query = sqlx::query(sql::LEASE_SYNC).bind(event.uuid()).bind(now.millis()).bind(until.millis());
-            Ok(self.pool.run(async |on| query.execute(on).await).await?.rows_affected() == 1)
+            let query = sqlx::query(sql::LEASE_SYNC)
+                .bind(event.uuid())
+                .bind(now.millis())
+                .bind(until.millis());
+            Ok(self
+                .pool
+                .run(async |on| query.execute(on).await)
+                .await?
+                .rows_affected()
+                == 1)
         })
         .await
     }
 
     async fn release_sync(&self, event: EventId) -> Result<(), StoreError> {
         self.step(async {
-            self.pool.run(async |on| sqlx::query(sql::RELEASE_SYNC).bind(event.uuid()).execute(on).await).await?;
+            self.pool
+                .run(async |on| {
+                    sqlx::query(sql::RELEASE_SYNC)
+                        .bind(event.uuid())
+                        .execute(on)
+                        .await
+                })
+                .await?;
             Ok(())
         })
         .await

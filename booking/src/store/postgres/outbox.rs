@@ -41,7 +41,9 @@ impl OutboxStore for PostgresStore {
         limit: u32,
     ) -> Result<Vec<Parcel>, StoreError> {
         self.step(async {
-            let query = sqlx::query_as::<_, ParcelRow>(LEASE).bind(owner).bind(now.millis());
+            let query = sqlx::query_as::<_, ParcelRow>(LEASE)
+                .bind(owner)
+                .bind(now.millis());
             let query = query.bind(until.millis()).bind(i64::from(limit));
             row::parcels(self.pool.run(async |on| query.fetch_all(on).await).await?)
         })
@@ -50,15 +52,26 @@ impl OutboxStore for PostgresStore {
 
     async fn remove_parcels(&self, parcels: &[i64]) -> Result<(), StoreError> {
         self.step(async {
-            self.pool.run(async |on| sqlx::query(REMOVE).bind(parcels).execute(on).await).await?;
+            self.pool
+                .run(async |on| sqlx::query(REMOVE).bind(parcels).execute(on).await)
+                .await?;
             Ok(())
         })
         .await
     }
 
-    async fn repack(&self, owner: Uuid, parcel: i64, left: &[OutboxMessage]) -> Result<(), StoreError> {
+    async fn repack(
+        &self,
+        owner: Uuid,
+        parcel: i64,
+        left: &[OutboxMessage],
+    ) -> Result<(), StoreError> {
         self.step(async {
-            let query = sqlx::query(REPACK).bind(owner).bind(parcel).bind(pack(left)).bind(left.len() as i32);
+            let query = sqlx::query(REPACK)
+                .bind(owner)
+                .bind(parcel)
+                .bind(pack(left))
+                .bind(left.len() as i32);
             self.pool.run(async |on| query.execute(on).await).await?;
             Ok(())
         })

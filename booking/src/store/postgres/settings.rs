@@ -30,7 +30,8 @@ pub(super) const UNLIMITED: &str =
 const MISSING: &str = "SELECT name FROM pg_settings WHERE name = ANY($1) AND setting = '0'";
 
 /// Any number of instances may start at once.
-const IN_TURN: &str = "SELECT pg_advisory_xact_lock(hashtext('stanchion settings ' || current_user))";
+const IN_TURN: &str =
+    "SELECT pg_advisory_xact_lock(hashtext('stanchion settings ' || current_user))";
 
 /// Looks whether a new session has the settings; gives them to the role if not, and looks again. What is missing after that is
 /// logged with the remedy.
@@ -61,14 +62,18 @@ pub(super) async fn ensure(options: &PgConnectOptions) -> Result<(), StoreError>
 
 async fn missing(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
     let needed: Vec<&str> = SETTINGS[..NEEDED].iter().map(|(name, _)| *name).collect();
-    Ok(sqlx::query_scalar(MISSING).bind(needed).fetch_all(connection).await?)
+    Ok(sqlx::query_scalar(MISSING)
+        .bind(needed)
+        .fetch_all(connection)
+        .await?)
 }
 
 /// The statements that give the settings to this role in this database.
 async fn remedy(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
     let names = "SELECT quote_ident(current_user), quote_ident(current_database())";
     let (role, database): (String, String) = sqlx::query_as(names).fetch_one(connection).await?;
-    let statement = |(name, value)| format!("ALTER ROLE {role} IN DATABASE {database} SET {name} = '{value}'");
+    let statement =
+        |(name, value)| format!("ALTER ROLE {role} IN DATABASE {database} SET {name} = '{value}'");
     Ok(SETTINGS.into_iter().map(statement).collect())
 }
 
@@ -77,7 +82,9 @@ async fn give(connection: &mut PgConnection, remedy: &[String]) -> Result<(), sq
     sqlx::query(IN_TURN).execute(&mut *transaction).await?;
     for statement in remedy {
         // Names come quoted from the server, values from above.
-        sqlx::raw_sql(AssertSqlSafe(statement.clone())).execute(&mut *transaction).await?;
+        sqlx::raw_sql(AssertSqlSafe(statement.clone()))
+            .execute(&mut *transaction)
+            .await?;
     }
     transaction.commit().await
 }

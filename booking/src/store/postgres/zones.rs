@@ -40,7 +40,10 @@ impl LockedZones {
 
     /// How long to wait for the rows of this zone. One that is only busy is not given up at once.
     pub(super) fn patience_ms(&self, zone: Uuid) -> u32 {
-        self.0.lock().get(&zone).map_or(PATIENCE_MS, |(_, patience)| *patience)
+        self.0
+            .lock()
+            .get(&zone)
+            .map_or(PATIENCE_MS, |(_, patience)| *patience)
     }
 
     /// What a statement on this zone alone came to.
@@ -49,8 +52,13 @@ impl LockedZones {
         match answer {
             Ok(_) => drop(zones.remove(&zone)),
             Err(StoreError::Locked(_)) => {
-                let patience = zones.get(&zone).map_or(PATIENCE_MS, |(_, patience)| *patience);
-                if zones.insert(zone, (Instant::now(), LEAST_PATIENCE_MS.max(patience / 2))).is_none() {
+                let patience = zones
+                    .get(&zone)
+                    .map_or(PATIENCE_MS, |(_, patience)| *patience);
+                if zones
+                    .insert(zone, (Instant::now(), LEAST_PATIENCE_MS.max(patience / 2)))
+                    .is_none()
+                {
                     metrics::counter!("stanchion_booking_locked_zones_total").increment(1);
                     tracing::warn!(%zone, "somebody keeps a row of this zone locked: it is tried by itself until it can be changed");
                 }
@@ -68,7 +76,10 @@ pub(super) fn parts(
 ) -> Vec<(Option<Uuid>, Vec<usize>)> {
     let mut parts = HashMap::<Option<Uuid>, Vec<usize>>::new();
     for (position, zone) in zones.enumerate() {
-        parts.entry(apart(&zone).then_some(zone)).or_default().push(position);
+        parts
+            .entry(apart(&zone).then_some(zone))
+            .or_default()
+            .push(position);
     }
     parts.into_iter().collect()
 }
@@ -100,6 +111,9 @@ mod tests {
         zones.learn::<()>(zone, &Err(StoreError::Unavailable(String::new())));
         assert_eq!(zones.all(), [zone]);
         zones.learn(zone, &Ok(()));
-        assert_eq!((zones.all(), zones.patience_ms(zone)), (vec![], PATIENCE_MS));
+        assert_eq!(
+            (zones.all(), zones.patience_ms(zone)),
+            (vec![], PATIENCE_MS)
+        );
     }
 }

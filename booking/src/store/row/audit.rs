@@ -35,5 +35,7 @@ impl AuditRow {
 
 fn value(text: Option<String>) -> Result<Option<Value>, StoreError> {
     let parse = |text: String| serde_json::from_str(&text);
-    text.map(parse).transpose().map_err(|error| corrupt(format!("a line of the audit that does not parse: {error}")))
+    text.map(parse)
+        .transpose()
+        .map_err(|error| corrupt(format!("a line of the audit that does not parse: {error}")))
 }

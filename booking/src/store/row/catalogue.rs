@@ -46,7 +46,8 @@ pub(in crate::store) struct ZoneRow {
 
 /// The settings as they are stored: JSON, so that a new setting needs no migration.
 pub(in crate::store) fn settings(text: &str) -> Result<QueueSettings, StoreError> {
-    serde_json::from_str(text).map_err(|error| corrupt(format!("queue settings that do not parse: {error}")))
+    serde_json::from_str(text)
+        .map_err(|error| corrupt(format!("queue settings that do not parse: {error}")))
 }
 
 pub(in crate::store) fn settings_text(settings: &QueueSettings) -> String {
@@ -55,7 +56,8 @@ pub(in crate::store) fn settings_text(settings: &QueueSettings) -> String {
 
 /// The appearance as it is stored: JSON, for the same reason.
 pub(in crate::store) fn appearance(text: &str) -> Result<Appearance, StoreError> {
-    serde_json::from_str(text).map_err(|error| corrupt(format!("an appearance that does not parse: {error}")))
+    serde_json::from_str(text)
+        .map_err(|error| corrupt(format!("an appearance that does not parse: {error}")))
 }
 
 pub(in crate::store) fn appearance_text(appearance: &Appearance) -> String {
@@ -71,17 +73,30 @@ pub(in crate::store) fn assemble(
     let mut zones_of = HashMap::<Uuid, Vec<Zone>>::new();
     for row in zones {
         let capacity = count("capacity", row.capacity)?;
-        let zone = Zone { zone_id: row.zone_id.into(), name: row.name, unit_price: row.unit_price, capacity };
+        let zone = Zone {
+            zone_id: row.zone_id.into(),
+            name: row.name,
+            unit_price: row.unit_price,
+            capacity,
+        };
         zones_of.entry(row.show_id).or_default().push(zone);
     }
     let mut shows_of = HashMap::<Uuid, Vec<Show>>::new();
     for row in shows {
         let zones = zones_of.remove(&row.show_id).unwrap_or_default();
         let starts_at = row.starts_at_ms.map(Timestamp::from_millis);
-        let show = Show { show_id: row.show_id.into(), name: row.name, starts_at, zones };
+        let show = Show {
+            show_id: row.show_id.into(),
+            name: row.name,
+            starts_at,
+            zones,
+        };
         shows_of.entry(row.event_id).or_default().push(show);
     }
-    events.into_iter().map(|row| row.with(shows_of.remove(&row.event_id).unwrap_or_default())).collect()
+    events
+        .into_iter()
+        .map(|row| row.with(shows_of.remove(&row.event_id).unwrap_or_default()))
+        .collect()
 }
 
 impl EventRow {
@@ -99,10 +114,20 @@ impl EventRow {
     }
 }
 
-pub(in crate::store) fn patched(before: &QueueSettings, patch: &QueuePatch) -> Result<QueueSettings, StoreError> {
-    before.with(patch).map_err(|invalid| StoreError::Refused(invalid.to_string()))
+pub(in crate::store) fn patched(
+    before: &QueueSettings,
+    patch: &QueuePatch,
+) -> Result<QueueSettings, StoreError> {
+    before
+        .with(patch)
+        .map_err(|invalid| StoreError::Refused(invalid.to_string()))
 }
 
-pub(in crate::store) fn repainted(before: &Appearance, patch: &AppearancePatch) -> Result<Appearance, StoreError> {
-    before.with(patch).map_err(|invalid| StoreError::Refused(invalid.to_string()))
+pub(in crate::store) fn repainted(
+    before: &Appearance,
+    patch: &AppearancePatch,
+) -> Result<Appearance, StoreError> {
+    before
+        .with(patch)
+        .map_err(|invalid| StoreError::Refused(invalid.to_string()))
 }

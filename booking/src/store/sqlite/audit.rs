@@ -21,7 +21,12 @@ impl AuditStore for SqliteStore {
         .await
     }
 
-    async fn audit(&self, event: Option<EventId>, before: i64, limit: u32) -> Result<Vec<Record>, StoreError> {
+    async fn audit(
+        &self,
+        event: Option<EventId>,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
         self.step(async {
             let rows = self
                 .readers
@@ -41,7 +46,10 @@ impl AuditStore for SqliteStore {
 }
 
 /// Writes a line as part of the change that it is about.
-pub(super) async fn note(transaction: &mut Transaction<Sqlite>, deed: &Deed) -> Result<(), StoreError> {
+pub(super) async fn note(
+    transaction: &mut Transaction<Sqlite>,
+    deed: &Deed,
+) -> Result<(), StoreError> {
     sqlx::query(sql::NOTE)
         .bind(deed.act.at.millis())
         .bind(deed.act.operator.as_str())

@@ -18,7 +18,8 @@ use crate::{
     },
 };
 
-const FORGET_KEYS: &str = "UPDATE bookings SET idempotency_key = NULL, idempotency_fingerprint = NULL
+const FORGET_KEYS: &str =
+    "UPDATE bookings SET idempotency_key = NULL, idempotency_fingerprint = NULL
     WHERE booking_id IN (SELECT booking_id FROM bookings
         WHERE idempotency_key IS NOT NULL AND created_at_ms < $1 LIMIT $2)";
 
@@ -39,15 +40,29 @@ impl BookingStore for SqliteStore {
     async fn booking(&self, booking: BookingId) -> Result<Option<Booking>, StoreError> {
         self.step(async {
             let query = sqlx::query_as::<_, BookingRow>(sql::BOOKING).bind(booking.uuid());
-            self.readers.run(async |on| query.fetch_optional(on).await).await?.map(TryInto::try_into).transpose()
+            self.readers
+                .run(async |on| query.fetch_optional(on).await)
+                .await?
+                .map(TryInto::try_into)
+                .transpose()
         })
         .await
     }
 
-    async fn attempt(&self, user: &UserId, key: &IdempotencyKey) -> Result<Option<Attempt>, StoreError> {
+    async fn attempt(
+        &self,
+        user: &UserId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Attempt>, StoreError> {
         self.step(async {
-            let query = sqlx::query_as::<_, BookingRow>(sql::ATTEMPT).bind(user.as_str()).bind(key.as_str());
-            self.readers.run(async |on| query.fetch_optional(on).await).await?.map(TryInto::try_into).transpose()
+            let query = sqlx::query_as::<_, BookingRow>(sql::ATTEMPT)
+                .bind(user.as_str())
+                .bind(key.as_str());
+            self.readers
+                .run(async |on| query.fetch_optional(on).await)
+                .await?
+                .map(TryInto::try_into)
+                .transpose()
         })
         .await
     }
@@ -55,51 +70,99 @@ impl BookingStore for SqliteStore {
     async fn pass_is_used(&self, pass: &PassId) -> Result<bool, StoreError> {
         self.step(async {
             let query = sqlx::query_scalar::<_, i64>(sql::PASS_IS_USED).bind(pass.as_str());
-            Ok(self.readers.run(async |on| query.fetch_one(on).await).await? > 0)
+            Ok(self
+                .readers
+                .run(async |on| query.fetch_one(on).await)
+                .await?
+                > 0)
         })
         .await
     }
 
-    async fn list(&self, user: &UserId, event: Option<EventId>, limit: u32, offset: u64) -> Result<Page, StoreError> {
+    async fn list(
+        &self,
+        user: &UserId,
+        event: Option<EventId>,
+        limit: u32,
+        offset: u64,
+    ) -> Result<Page, StoreError> {
         self.step(async {
             let event = event.map(EventId::uuid);
-            let total = sqlx::query_scalar::<_, i64>(sql::PAGE_TOTAL).bind(user.as_str()).bind(event);
-            let total = self.readers.run(async |on| total.fetch_one(on).await).await?.max(0) as u64;
+            let total = sqlx::query_scalar::<_, i64>(sql::PAGE_TOTAL)
+                .bind(user.as_str())
+                .bind(event);
+            let total = self
+                .readers
+                .run(async |on| total.fetch_one(on).await)
+                .await?
+                .max(0) as u64;
             let rows = sqlx::query_as::<_, BookingRow>(sql::PAGE)
                 .bind(user.as_str())
                 .bind(event)
                 .bind(i64::from(limit))
                 .bind(i64::try_from(offset).unwrap_or(i64::MAX));
-            Ok(Page { bookings: row::all(self.readers.run(async |on| rows.fetch_all(on).await).await?)?, total })
+            Ok(Page {
+                bookings: row::all(
+                    self.readers
+                        .run(async |on| rows.fetch_all(on).await)
+                        .await?,
+                )?,
+                total,
+            })
         })
         .await
     }
 
     async fn pending(&self, user: &UserId, now: Timestamp) -> Result<Vec<Booking>, StoreError> {
         self.step(async {
-            let query = sqlx::query_as::<_, BookingRow>(sql::PENDING).bind(user.as_str()).bind(now.millis());
-            row::all(self.readers.run(async |on| query.fetch_all(on).await).await?)
+            let query = sqlx::query_as::<_, BookingRow>(sql::PENDING)
+                .bind(user.as_str())
+                .bind(now.millis());
+            row::all(
+                self.readers
+                    .run(async |on| query.fetch_all(on).await)
+                    .await?,
+            )
         })
         .await
     }
 
-    async fn summary(&self, user: &UserId, event: Option<EventId>, now: Timestamp) -> Result<Vec<Summary>, StoreError> {
+    async fn summary(
+        &self,
+        user: &UserId,
+        event: Option<EventId>,
+        now: Timestamp,
+    ) -> Result<Vec<Summary>, StoreError> {
         self.step(async {
             let query = sqlx::query_as::<_, SummaryRow>(sql::SUMMARY).bind(user.as_str());
             let query = query.bind(event.map(EventId::uuid)).bind(now.millis());
-            row::all(self.readers.run(async |on| query.fetch_all(on).await).await?)
+            row::all(
+                self.readers
+                    .run(async |on| query.fetch_all(on).await)
+                    .await?,
+            )
         })
         .await
     }
 
-    async fn fates(&self, event: EventId, holds: &[BookingId]) -> Result<HashMap<BookingId, Fate>, StoreError> {
+    async fn fates(
+        &self,
+        event: EventId,
+        holds: &[BookingId],
+    ) -> Result<HashMap<BookingId, Fate>, StoreError> {
         self.step(self.find_fates(event, holds)).await
     }
 
     async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.step(async {
-            let query = sqlx::query(FORGET_KEYS).bind(before.millis()).bind(i64::from(limit));
-            Ok(self.writer.run(async |on| query.execute(on).await).await?.rows_affected())
+            let query = sqlx::query(FORGET_KEYS)
+                .bind(before.millis())
+                .bind(i64::from(limit));
+            Ok(self
+                .writer
+                .run(async |on| query.execute(on).await)
+                .await?
+                .rows_affected())
         })
         .await
     }

@@ -29,9 +29,20 @@ impl SqliteStore {
         let mut transaction = self.begin().await?;
         let mut rows: Vec<(Uuid, String)> = Vec::with_capacity(holds.len());
         for hold in holds.iter().map(|hold| hold.uuid()) {
-            let place = sqlx::query(TAKE_PLACE).bind(hold).bind(event.uuid()).bind(hold.to_string());
-            place.bind(Clock::System.now().millis()).execute(&mut *transaction).await?;
-            rows.extend(sqlx::query_as(STATUS).bind(hold).fetch_optional(&mut *transaction).await?);
+            let place = sqlx::query(TAKE_PLACE)
+                .bind(hold)
+                .bind(event.uuid())
+                .bind(hold.to_string());
+            place
+                .bind(Clock::System.now().millis())
+                .execute(&mut *transaction)
+                .await?;
+            rows.extend(
+                sqlx::query_as(STATUS)
+                    .bind(hold)
+                    .fetch_optional(&mut *transaction)
+                    .await?,
+            );
         }
         transaction.commit().await?;
         row::fates(rows)

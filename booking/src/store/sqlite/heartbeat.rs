@@ -24,7 +24,8 @@ UPDATE bookings SET
 WHERE status = 'reserved' AND expires_at_ms > $1 AND created_at_ms < $2 AND prolonged_to_ms < $2 AND prolonged_ms < $3
 RETURNING event_id";
 
-const SETTLED: &str = "UPDATE heartbeat SET owed_from_ms = NULL, owed_to_ms = NULL WHERE owed_to_ms = $1";
+const SETTLED: &str =
+    "UPDATE heartbeat SET owed_from_ms = NULL, owed_to_ms = NULL WHERE owed_to_ms = $1";
 
 #[async_trait]
 impl Heartbeat for SqliteStore {
@@ -34,9 +35,14 @@ impl Heartbeat for SqliteStore {
                 .bind(rules::GAP.as_millis() as i64)
                 .bind(rules::SET_BACK.as_millis() as i64)
                 .bind(self.clock.now().millis());
-            let owed = self.writer.run(async |on| query.fetch_optional(on).await).await?;
+            let owed = self
+                .writer
+                .run(async |on| query.fetch_optional(on).await)
+                .await?;
             // A row that somebody removed is a database that cannot be told to be well.
-            Ok(rules::outage(owed.ok_or_else(|| StoreError::Corrupt("no heartbeat".into()))?))
+            Ok(rules::outage(owed.ok_or_else(|| {
+                StoreError::Corrupt("no heartbeat".into())
+            })?))
         })
         .await
     }
@@ -47,13 +53,22 @@ impl Heartbeat for SqliteStore {
                 .bind(outage.from.millis())
                 .bind(outage.to.millis())
                 .bind(rules::MOST.as_millis() as i64);
-            let mut events = self.writer.run(async |on| query.fetch_all(on).await).await?;
+            let mut events = self
+                .writer
+                .run(async |on| query.fetch_all(on).await)
+                .await?;
             let holds = events.len() as u64;
             let settled = sqlx::query(SETTLED).bind(outage.to.millis());
-            self.writer.run(async |on| settled.execute(on).await).await?;
+            self.writer
+                .run(async |on| settled.execute(on).await)
+                .await?;
             events.sort_unstable();
             events.dedup();
-            Ok(Prolonged { holds, events: events.into_iter().map(Into::into).collect(), is_all: true })
+            Ok(Prolonged {
+                holds,
+                events: events.into_iter().map(Into::into).collect(),
+                is_all: true,
+            })
         })
         .await
     }

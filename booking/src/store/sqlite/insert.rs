@@ -28,22 +28,34 @@ const TAKE_BACK: &str = "DELETE FROM bookings WHERE booking_id = $1";
 const NOTE: &str = "INSERT INTO outbox (messages, size, created_at_ms) VALUES ($1, $2, $3)";
 
 impl SqliteStore {
-    pub(super) async fn insert_batch(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
+    pub(super) async fn insert_batch(
+        &self,
+        batch: &[NewBooking],
+    ) -> Result<Vec<Inserted>, StoreError> {
         let mut transaction = self.begin().await?;
         let mut answers = Vec::with_capacity(batch.len());
         for row in batch {
             answers.push(insert(&mut transaction, row).await?);
         }
-        let stored = batch.iter().zip(&answers).filter(|(_, answer)| **answer == Inserted::Stored);
+        let stored = batch
+            .iter()
+            .zip(&answers)
+            .filter(|(_, answer)| **answer == Inserted::Stored);
         let messages: Vec<_> = stored.map(|(row, _)| row.booking.message()).collect();
-        let oldest = batch.iter().map(|row| row.booking.created_at.millis()).min();
+        let oldest = batch
+            .iter()
+            .map(|row| row.booking.created_at.millis())
+            .min();
         note(&mut transaction, &messages, oldest.unwrap_or_default()).await?;
         transaction.commit().await?;
         Ok(answers)
     }
 }
 
-async fn insert(transaction: &mut Transaction<Sqlite>, row: &NewBooking) -> Result<Inserted, StoreError> {
+async fn insert(
+    transaction: &mut Transaction<Sqlite>,
+    row: &NewBooking,
+) -> Result<Inserted, StoreError> {
     match insert_row(transaction, row).await {
         Ok(true) => {}
         Ok(false) => return Ok(Inserted::Duplicate),
@@ -52,25 +64,45 @@ async fn insert(transaction: &mut Transaction<Sqlite>, row: &NewBooking) -> Resu
         Err(error) => return Err(error),
     }
     let booking = &row.booking;
-    let seats = sqlx::query_as::<_, (i64, i64)>(SEATS).bind(booking.event_id.uuid()).bind(booking.user.as_str());
-    if let Some((limit, seats)) = seats.fetch_optional(&mut **transaction).await?.filter(|(limit, seats)| seats > limit)
+    let seats = sqlx::query_as::<_, (i64, i64)>(SEATS)
+        .bind(booking.event_id.uuid())
+        .bind(booking.user.as_str());
+    if let Some((limit, seats)) = seats
+        .fetch_optional(&mut **transaction)
+        .await?
+        .filter(|(limit, seats)| seats > limit)
     {
-        sqlx::query(TAKE_BACK).bind(booking.booking_id.uuid()).execute(&mut **transaction).await?;
+        sqlx::query(TAKE_BACK)
+            .bind(booking.booking_id.uuid())
+            .execute(&mut **transaction)
+            .await?;
         let room = limit - (seats - i64::from(booking.quantity));
         return Ok(Inserted::OverLimit(room.max(0) as u32));
     }
-    let count = sqlx::query(COUNT).bind(booking.zone_id.uuid()).bind(i64::from(booking.quantity));
-    match count.execute(&mut **transaction).await.map_err(StoreError::from) {
+    let count = sqlx::query(COUNT)
+        .bind(booking.zone_id.uuid())
+        .bind(i64::from(booking.quantity));
+    match count
+        .execute(&mut **transaction)
+        .await
+        .map_err(StoreError::from)
+    {
         Ok(_) => Ok(Inserted::Stored),
         Err(StoreError::Refused(_)) => {
-            sqlx::query(TAKE_BACK).bind(booking.booking_id.uuid()).execute(&mut **transaction).await?;
+            sqlx::query(TAKE_BACK)
+                .bind(booking.booking_id.uuid())
+                .execute(&mut **transaction)
+                .await?;
             Ok(Inserted::NoSeats)
         }
         Err(error) => Err(error),
     }
 }
 
-async fn insert_row(transaction: &mut Transaction<Sqlite>, row: &NewBooking) -> Result<bool, StoreError> {
+async fn insert_row(
+    transaction: &mut Transaction<Sqlite>,
+    row: &NewBooking,
+) -> Result<bool, StoreError> {
     let booking = &row.booking;
     let statement = sqlx::query(INSERT)
         .bind(booking.booking_id.uuid())
@@ -83,7 +115,11 @@ async fn insert_row(transaction: &mut Transaction<Sqlite>, row: &NewBooking) -> 
         .bind(booking.unit_price.currency.as_str())
         .bind(row.pass_id.as_str())
         .bind(row.idempotency.as_ref().map(|attempt| attempt.key.as_str()))
-        .bind(row.idempotency.as_ref().map(|attempt| attempt.fingerprint.as_str()))
+        .bind(
+            row.idempotency
+                .as_ref()
+                .map(|attempt| attempt.fingerprint.as_str()),
+        )
         .bind(booking.created_at.millis())
         .bind(booking.expires_at.millis());
     Ok(statement.execute(&mut **transaction).await?.rows_affected() == 1)
@@ -98,7 +134,10 @@ pub(super) async fn note(
     if messages.is_empty() {
         return Ok(());
     }
-    let statement = sqlx::query(NOTE).bind(pack(messages)).bind(messages.len() as i64).bind(at_ms);
+    let statement = sqlx::query(NOTE)
+        .bind(pack(messages))
+        .bind(messages.len() as i64)
+        .bind(at_ms);
     statement.execute(&mut **transaction).await?;
     Ok(())
 }

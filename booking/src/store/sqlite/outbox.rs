@@ -15,9 +15,11 @@ use crate::{
     },
 };
 
-const LEASE: &str = "UPDATE relay_lease SET owner = $1, until_ms = $3 WHERE owner = $1 OR until_ms <= $2";
+const LEASE: &str =
+    "UPDATE relay_lease SET owner = $1, until_ms = $3 WHERE owner = $1 OR until_ms <= $2";
 
-const OLDEST: &str = "SELECT outbox_id, messages, created_at_ms FROM outbox ORDER BY outbox_id LIMIT $1";
+const OLDEST: &str =
+    "SELECT outbox_id, messages, created_at_ms FROM outbox ORDER BY outbox_id LIMIT $1";
 
 const REMOVE: &str = "DELETE FROM outbox WHERE outbox_id = $1";
 
@@ -34,13 +36,20 @@ impl OutboxStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Parcel>, StoreError> {
         self.step(async {
-            let lease = sqlx::query(LEASE).bind(owner).bind(now.millis()).bind(until.millis());
+            let lease = sqlx::query(LEASE)
+                .bind(owner)
+                .bind(now.millis())
+                .bind(until.millis());
             let leased = self.writer.run(async |on| lease.execute(on).await).await?;
             if leased.rows_affected() == 0 {
                 return Ok(Vec::new());
             }
             let oldest = sqlx::query_as::<_, ParcelRow>(OLDEST).bind(i64::from(limit));
-            row::parcels(self.readers.run(async |on| oldest.fetch_all(on).await).await?)
+            row::parcels(
+                self.readers
+                    .run(async |on| oldest.fetch_all(on).await)
+                    .await?,
+            )
         })
         .await
     }
@@ -49,16 +58,28 @@ impl OutboxStore for SqliteStore {
         self.step(async {
             let mut transaction = self.begin().await?;
             for parcel in parcels {
-                sqlx::query(REMOVE).bind(parcel).execute(&mut *transaction).await?;
+                sqlx::query(REMOVE)
+                    .bind(parcel)
+                    .execute(&mut *transaction)
+                    .await?;
             }
             transaction.commit().await
         })
         .await
     }
 
-    async fn repack(&self, owner: Uuid, parcel: i64, left: &[OutboxMessage]) -> Result<(), StoreError> {
+    async fn repack(
+        &self,
+        owner: Uuid,
+        parcel: i64,
+        left: &[OutboxMessage],
+    ) -> Result<(), StoreError> {
         self.step(async {
-            let query = sqlx::query(REPACK).bind(owner).bind(parcel).bind(pack(left)).bind(left.len() as i32);
+            let query = sqlx::query(REPACK)
+                .bind(owner)
+                .bind(parcel)
+                .bind(pack(left))
+                .bind(left.len() as i32);
             self.writer.run(async |on| query.execute(on).await).await?;
             Ok(())
         })
@@ -68,7 +89,10 @@ impl OutboxStore for SqliteStore {
     async fn backlog(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
         self.step(async {
             let query = sqlx::query_as::<_, (i64, Option<i64>)>(sql::BACKLOG);
-            let (waiting, oldest) = self.readers.run(async |on| query.fetch_one(on).await).await?;
+            let (waiting, oldest) = self
+                .readers
+                .run(async |on| query.fetch_one(on).await)
+                .await?;
             Ok((waiting.max(0) as u64, oldest.map(Timestamp::from_millis)))
         })
         .await

@@ -109,7 +109,10 @@ fn a_lost_message_is_noticed() {
     let room = Room::default();
     let now = Timestamp::from_millis(1_000);
     assert_eq!(room.progress(&progress(0, vec![1], 9), now), Applied::Done);
-    assert_eq!(room.progress(&progress(2, vec![3], 7), now), Applied::Waiting);
+    assert_eq!(
+        room.progress(&progress(2, vec![3], 7), now),
+        Applied::Waiting
+    );
     assert!(!room.is_overdue(now));
     assert!(room.is_overdue(now.plus(PATIENCE)));
     assert!(!room.is_overdue(now.plus(PATIENCE)), "it was given up");
@@ -120,7 +123,10 @@ fn a_lost_message_is_noticed() {
 fn another_incarnation_of_the_line_is_noticed() {
     let room = Room::default();
     room.progress(&progress(0, vec![1], 9), Timestamp::default());
-    let other = Progress { epoch: "e2".parse().unwrap(), ..progress(0, vec![], 0) };
+    let other = Progress {
+        epoch: "e2".parse().unwrap(),
+        ..progress(0, vec![], 0)
+    };
     assert_eq!(room.progress(&other, Timestamp::default()), Applied::Lost);
 }
 
@@ -159,20 +165,53 @@ fn a_wait_that_grew_is_told_with_its_reason() {
     let mut second = 0;
     let mut told = |local: &mut LocalUser, rate_per_second: f64, state: SaleState| {
         second += 10;
-        let settings = QueueSettings { rate_per_second, state, ..QueueSettings::default() };
-        let (last, now) = (Timestamp::from_millis((second - 10) * 1_000), Timestamp::from_millis(second * 1_000));
-        let news = local.news(200, &RoomView { settings, ..RoomView::default() }, last, now);
-        news.map(|news| (news.position, news.estimate.wait_seconds, news.estimate.reason))
+        let settings = QueueSettings {
+            rate_per_second,
+            state,
+            ..QueueSettings::default()
+        };
+        let (last, now) = (
+            Timestamp::from_millis((second - 10) * 1_000),
+            Timestamp::from_millis(second * 1_000),
+        );
+        let news = local.news(
+            200,
+            &RoomView {
+                settings,
+                ..RoomView::default()
+            },
+            last,
+            now,
+        );
+        news.map(|news| {
+            (
+                news.position,
+                news.estimate.wait_seconds,
+                news.estimate.reason,
+            )
+        })
     };
-    assert_eq!(told(&mut local, 10.0, SaleState::Open), Some((100, 10, None)));
+    assert_eq!(
+        told(&mut local, 10.0, SaleState::Open),
+        Some((100, 10, None))
+    );
     assert_eq!(told(&mut local, 8.0, SaleState::Open), None, "a wobble");
-    assert_eq!(told(&mut local, 4.0, SaleState::Open), Some((100, 25, Some(WaitReason::Slowed))));
+    assert_eq!(
+        told(&mut local, 4.0, SaleState::Open),
+        Some((100, 25, Some(WaitReason::Slowed)))
+    );
     assert_eq!(told(&mut local, 4.0, SaleState::Open), None, "told once");
     local.position = 99;
     assert_eq!(told(&mut local, 4.0, SaleState::Open), Some((99, 25, None)));
     local.position = 180;
-    assert_eq!(told(&mut local, 4.0, SaleState::Open), Some((99, 45, Some(WaitReason::Returned))));
-    assert_eq!(told(&mut local, 4.0, SaleState::Paused), Some((99, 45, Some(WaitReason::Paused))));
+    assert_eq!(
+        told(&mut local, 4.0, SaleState::Open),
+        Some((99, 45, Some(WaitReason::Returned)))
+    );
+    assert_eq!(
+        told(&mut local, 4.0, SaleState::Paused),
+        Some((99, 45, Some(WaitReason::Paused)))
+    );
     assert_eq!(told(&mut local, 4.0, SaleState::Paused), None, "told once");
 }
 
@@ -192,7 +231,19 @@ fn a_place_read_before_the_last_message_must_be_read_again() {
         told: Told::Nothing,
     };
     assert_eq!(room.attach(event(), &user(9), &stale, &slot), Ok(false));
-    assert_eq!(room.attach(event(), &user(9), &Place { position: 7, revision: 2, ..stale }, &slot), Ok(true));
+    assert_eq!(
+        room.attach(
+            event(),
+            &user(9),
+            &Place {
+                position: 7,
+                revision: 2,
+                ..stale
+            },
+            &slot
+        ),
+        Ok(true)
+    );
 }
 
 #[test]
@@ -213,14 +264,27 @@ fn a_reading_that_was_overtaken_leads_nobody_back() {
     };
     assert_eq!(room.attach(event(), &user(9), &old, &slot), Ok(false));
     room.progress(&progress(3, vec![4], 19), now); // counted on top of the old reading
-    let new = Place { position: 5, revision: 4, ..old.clone() };
+    let new = Place {
+        position: 5,
+        revision: 4,
+        ..old.clone()
+    };
     assert_eq!(room.attach(event(), &user(9), &new, &slot), Ok(true));
-    assert!(slot.take().iter().all(|(_, news)| news.position.is_none()), "5 is what the client is told");
+    assert!(
+        slot.take().iter().all(|(_, news)| news.position.is_none()),
+        "5 is what the client is told"
+    );
 
     // A second tab whose reading took longer.
-    assert_eq!(room.attach(event(), &user(9), &old, &Arc::new(Slot::default())), Ok(false));
+    assert_eq!(
+        room.attach(event(), &user(9), &old, &Arc::new(Slot::default())),
+        Ok(false)
+    );
     room.progress(&progress(4, vec![], 19), now);
-    assert!(slot.take().iter().all(|(_, news)| news.position.is_none()), "still 5");
+    assert!(
+        slot.take().iter().all(|(_, news)| news.position.is_none()),
+        "still 5"
+    );
     room.progress(&progress(4, vec![5], 18), now);
     let told = slot.take().into_iter().find_map(|(_, news)| news.position);
     assert_eq!(told.map(|news| news.position), Some(4));
@@ -242,9 +306,19 @@ fn the_first_news_is_no_worse_than_the_place_that_was_told() {
         told: Told::Nothing,
     };
     assert_eq!(room.attach(event(), &user(9), &place, &slot), Ok(true));
-    room.refresh(event(), &user(9), &Place { position: 5, ..place });
+    room.refresh(
+        event(),
+        &user(9),
+        &Place {
+            position: 5,
+            ..place
+        },
+    );
     room.progress(&progress(0, vec![], 9), now);
-    assert!(slot.take().iter().all(|(_, news)| news.position.is_none()), "5 is not told");
+    assert!(
+        slot.take().iter().all(|(_, news)| news.position.is_none()),
+        "5 is not told"
+    );
 }
 
 #[test]
@@ -263,8 +337,15 @@ fn a_place_that_is_told_late_is_not_followed_by_a_worse_one() {
         told: Told::Nothing,
     };
     // The reading of another connection was later, when two had come back in front.
-    let later = Place { position: 6, revision: 3, ..place.clone() };
-    assert_eq!(room.attach(event(), &user(9), &later, &Arc::new(Slot::default())), Ok(true));
+    let later = Place {
+        position: 6,
+        revision: 3,
+        ..place.clone()
+    };
+    assert_eq!(
+        room.attach(event(), &user(9), &later, &Arc::new(Slot::default())),
+        Ok(true)
+    );
     assert_eq!(room.attach(event(), &user(9), &place, &slot), Ok(true));
     room.progress(&progress(3, vec![1], 8), now);
     assert!(
@@ -287,16 +368,32 @@ fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
     };
     for (from, applied) in [(1, Applied::Done), (2, Applied::Lost)] {
         let room = Room::default();
-        assert_eq!(room.attach(event(), &user(9), &place, &Arc::new(Slot::default())), Ok(true));
-        assert_eq!(room.progress(&progress(from, vec![5], 6), Timestamp::default()), applied);
+        assert_eq!(
+            room.attach(event(), &user(9), &place, &Arc::new(Slot::default())),
+            Ok(true)
+        );
+        assert_eq!(
+            room.progress(&progress(from, vec![5], 6), Timestamp::default()),
+            applied
+        );
     }
 }
 
 #[test]
 fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
     let told = |rate_per_second| {
-        let settings = QueueSettings { state: SaleState::Open, rate_per_second, ..QueueSettings::default() };
-        let view = RoomView { settings, seats_left: 10, seats_known: true, known: true, ..RoomView::default() };
+        let settings = QueueSettings {
+            state: SaleState::Open,
+            rate_per_second,
+            ..QueueSettings::default()
+        };
+        let view = RoomView {
+            settings,
+            seats_left: 10,
+            seats_known: true,
+            known: true,
+            ..RoomView::default()
+        };
         let place = Place {
             number: 1_000,
             epoch: epoch(),
@@ -309,11 +406,23 @@ fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
         };
         let mut local = LocalUser::new(&place);
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
-        let mut look = |from| local.news(2_000, &view, at(from), at(from + 2)).map(|news| news.position);
+        let mut look = |from| {
+            local
+                .news(2_000, &view, at(from), at(from + 2))
+                .map(|news| news.position)
+        };
         [look(0), look(2), look(4)]
     };
-    assert_eq!(told(500.0), [Some(1_000), None, None], "two seconds are to come");
-    assert_eq!(told(5_000.0), [None, Some(1_000), None], "the pass should have been there by then");
+    assert_eq!(
+        told(500.0),
+        [Some(1_000), None, None],
+        "two seconds are to come"
+    );
+    assert_eq!(
+        told(5_000.0),
+        [None, Some(1_000), None],
+        "the pass should have been there by then"
+    );
 }
 
 #[test]
@@ -330,16 +439,30 @@ fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
         counting: false,
         told: Told::Nothing,
     };
-    let passed = Place { number: 1, position: 0, ..waiting.clone() };
+    let passed = Place {
+        number: 1,
+        position: 0,
+        ..waiting.clone()
+    };
     assert_eq!(room.attach(event(), &user(1), &passed, &slot), Ok(true));
     room.progress(&progress(0, vec![1], 8), now);
-    assert!(!room.waits.load(Ordering::Relaxed), "a step concerns nobody here");
-    let waiting = Place { position: 8, revision: 1, ..waiting };
+    assert!(
+        !room.waits.load(Ordering::Relaxed),
+        "a step concerns nobody here"
+    );
+    let waiting = Place {
+        position: 8,
+        revision: 1,
+        ..waiting
+    };
     assert_eq!(room.attach(event(), &user(9), &waiting, &slot), Ok(true));
     for (from, number) in [(1, 2), (2, 3)] {
         room.progress(&progress(from, vec![number], 7), now);
     }
-    assert_eq!(room.users.get(&user(9)).map(|local| local.position), Some(6));
+    assert_eq!(
+        room.users.get(&user(9)).map(|local| local.position),
+        Some(6)
+    );
 }
 
 #[test]
@@ -358,20 +481,42 @@ fn an_old_reading_does_not_lead_back_who_has_a_pass() {
         told: Told::Nothing,
     };
     let pass_id = "b-1".parse().unwrap();
-    let grant = Grant { pass_id, number: 2, epoch: epoch(), issued_at: now, expires_at: now };
+    let grant = Grant {
+        pass_id,
+        number: 2,
+        epoch: epoch(),
+        issued_at: now,
+        expires_at: now,
+    };
     assert_eq!(room.attach(event(), &user(2), &waiting, &slot), Ok(true));
     room.deliver(event(), &user(2), grant);
     room.progress(&progress(1, vec![2], 8), now);
     // Another tab's reading, from before the pass.
-    assert_eq!(room.attach(event(), &user(2), &waiting, &Arc::new(Slot::default())), Ok(false));
+    assert_eq!(
+        room.attach(event(), &user(2), &waiting, &Arc::new(Slot::default())),
+        Ok(false)
+    );
     room.refresh(event(), &user(2), &waiting);
-    assert_eq!(room.users.get(&user(2)).map(|local| local.position), Some(0));
-    assert_eq!(room.ticket(&user(2)), None, "they stand in no line any more");
+    assert_eq!(
+        room.users.get(&user(2)).map(|local| local.position),
+        Some(0)
+    );
+    assert_eq!(
+        room.ticket(&user(2)),
+        None,
+        "they stand in no line any more"
+    );
 }
 
 fn anew(from: u64, counting: bool, seats_known: bool) -> Progress {
     let seats_left = if seats_known { 10 } else { 0 };
-    Progress { epoch: "e2".parse().unwrap(), seats_left, counting, seats_known, ..progress(from, vec![], 3) }
+    Progress {
+        epoch: "e2".parse().unwrap(),
+        seats_left,
+        counting,
+        seats_known,
+        ..progress(from, vec![], 3)
+    }
 }
 
 #[test]
@@ -392,12 +537,30 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
     };
     assert_eq!(room.attach(event(), &user(9), &before, &slot), Ok(true));
 
-    assert_eq!(room.progress(&anew(0, true, false), now), Applied::Lost, "they have to be brought back");
-    let bound = Place { epoch: "e2".parse().unwrap(), position: 9, total: 9, revision: 0, counting: true, ..before };
+    assert_eq!(
+        room.progress(&anew(0, true, false), now),
+        Applied::Lost,
+        "they have to be brought back"
+    );
+    let bound = Place {
+        epoch: "e2".parse().unwrap(),
+        position: 9,
+        total: 9,
+        revision: 0,
+        counting: true,
+        ..before
+    };
     assert!(room.refresh(event(), &user(9), &bound));
     assert_eq!(room.progress(&anew(0, true, false), now), Applied::Done);
-    assert!(slot.take().iter().all(|(_, news)| news.position.is_none()), "nobody knows");
-    assert_eq!((room.view().total, room.view().seats_left), (Some(40), 10), "as last known");
+    assert!(
+        slot.take().iter().all(|(_, news)| news.position.is_none()),
+        "nobody knows"
+    );
+    assert_eq!(
+        (room.view().total, room.view().seats_left),
+        (Some(40), 10),
+        "as last known"
+    );
     assert_eq!(
         room.view().estimate(8, Timestamp::default()).reason,
         None,
@@ -405,12 +568,32 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
     );
     assert_eq!(room.told(&user(9), 9), Some(8));
 
-    assert_eq!(room.progress(&anew(0, false, true), now), Applied::Lost, "ranks are known now");
-    assert!(!room.refresh(event(), &user(9), &bound), "a bound is not what is known now");
-    assert!(room.refresh(event(), &user(9), &Place { position: 7, total: 39, counting: false, ..bound.clone() }));
+    assert_eq!(
+        room.progress(&anew(0, false, true), now),
+        Applied::Lost,
+        "ranks are known now"
+    );
+    assert!(
+        !room.refresh(event(), &user(9), &bound),
+        "a bound is not what is known now"
+    );
+    assert!(room.refresh(
+        event(),
+        &user(9),
+        &Place {
+            position: 7,
+            total: 39,
+            counting: false,
+            ..bound.clone()
+        }
+    ));
     let news = told(&slot).expect("told without another step of the line");
     assert_eq!((news.position, news.total), (7, 39));
-    assert_eq!(room.attach(event(), &user(9), &bound, &slot), Ok(false), "read too early");
+    assert_eq!(
+        room.attach(event(), &user(9), &bound, &slot),
+        Ok(false),
+        "read too early"
+    );
 }
 
 #[test]
@@ -418,8 +601,17 @@ fn a_fresh_gateway_does_not_tell_sold_out_before_the_seats_are_loaded() {
     let room = Room::default();
     room.progress(&anew(0, true, false), Timestamp::default());
     assert_eq!(room.view().estimate(5, Timestamp::default()).reason, None);
-    room.progress(&Progress { seats_left: 0, ..anew(0, false, true) }, Timestamp::default());
-    assert_eq!(room.view().estimate(5, Timestamp::default()).reason, Some(WaitReason::SoldOut));
+    room.progress(
+        &Progress {
+            seats_left: 0,
+            ..anew(0, false, true)
+        },
+        Timestamp::default(),
+    );
+    assert_eq!(
+        room.view().estimate(5, Timestamp::default()).reason,
+        Some(WaitReason::SoldOut)
+    );
 }
 
 #[test]
@@ -439,10 +631,18 @@ fn another_number_is_told_as_another_place_to_every_tab() {
     for tab in &tabs {
         assert_eq!(room.attach(event(), &user(9), &before, tab), Ok(true));
     }
-    let after = Place { number: 1_000_041, epoch: "e2".parse().unwrap(), position: 33, ..before };
+    let after = Place {
+        number: 1_000_041,
+        epoch: "e2".parse().unwrap(),
+        position: 33,
+        ..before
+    };
     room.refresh(event(), &user(9), &after);
     for tab in &tabs {
         let place = tab.take().into_iter().find_map(|(_, news)| news.place);
-        assert_eq!(place.map(|place| (place.number, place.position)), Some((1_000_041, 33)));
+        assert_eq!(
+            place.map(|place| (place.number, place.position)),
+            Some((1_000_041, 33))
+        );
     }
 }

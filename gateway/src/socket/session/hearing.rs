@@ -28,7 +28,11 @@ enum Taken {
 const MAX_FOLLOWED: usize = 8;
 
 impl Session<'_> {
-    pub(super) async fn hear(&mut self, socket: &mut Socket, frame: Option<Result<Message, Error>>) -> Result<(), End> {
+    pub(super) async fn hear(
+        &mut self,
+        socket: &mut Socket,
+        frame: Option<Result<Message, Error>>,
+    ) -> Result<(), End> {
         self.heard_at = Instant::now();
         let text = match frame {
             Some(Ok(Message::Text(text))) => text,
@@ -43,15 +47,21 @@ impl Session<'_> {
             Err(problem) => {
                 send(socket, &error(&problem, None)).await?;
                 let malformed = problem.code == Code::Malformed;
-                if malformed { Err(End::Close(CloseCode::BadMessage)) } else { Ok(()) }
+                if malformed {
+                    Err(End::Close(CloseCode::BadMessage))
+                } else {
+                    Ok(())
+                }
             }
         }
     }
 
     async fn act(&mut self, socket: &mut Socket, message: ClientMessage) -> Result<(), End> {
         if let Some(about) = self.needs_token(&message) {
-            let problem =
-                Problem::new(Code::TokenExpired, "the token of this connection has expired; connect with another");
+            let problem = Problem::new(
+                Code::TokenExpired,
+                "the token of this connection has expired; connect with another",
+            );
             return send(socket, &error(&problem, Some(about))).await;
         }
         match message {
@@ -76,18 +86,26 @@ impl Session<'_> {
             ClientMessage::Reserve(request) => request.idempotency_key.to_string(),
             _ => return None,
         };
-        self.client.identity.is_over(self.gateway.0.with.clock.now()).then_some(about)
+        self.client
+            .identity
+            .is_over(self.gateway.0.with.clock.now())
+            .then_some(about)
     }
 
     async fn join(&mut self, socket: &mut Socket, join: JoinLine) -> Result<(), End> {
         match self.follow(&join).await {
             Ok(Taken::Held(booking)) => self.tell_held(socket, join.event_id, booking).await,
-            Ok(Taken::Place(Place { grant: Some(grant), .. })) => {
-                self.tell_pass(socket, join.event_id, Arc::new(grant)).await?;
+            Ok(Taken::Place(Place {
+                grant: Some(grant), ..
+            })) => {
+                self.tell_pass(socket, join.event_id, Arc::new(grant))
+                    .await?;
                 flush(socket).await
             }
             Ok(Taken::Place(place)) => {
-                let message = self.gateway.place_message(join.event_id, &self.client.identity.user, &place);
+                let message =
+                    self.gateway
+                        .place_message(join.event_id, &self.client.identity.user, &place);
                 send(socket, &message).await
             }
             Err(problem) => send(socket, &error(&problem, Some(join.event_id.to_string()))).await,
@@ -96,15 +114,26 @@ impl Session<'_> {
 
     async fn follow(&mut self, join: &JoinLine) -> Result<Taken, Problem> {
         check_wish("wish", join.wish.as_deref().unwrap_or_default())?;
-        let known = self.followed.iter().any(|followed| followed.event() == join.event_id);
+        let known = self
+            .followed
+            .iter()
+            .any(|followed| followed.event() == join.event_id);
         if !known && self.followed.len() >= MAX_FOLLOWED {
-            return Err(Problem::new(Code::RateLimited, "one connection may follow at most 8 events"));
+            return Err(Problem::new(
+                Code::RateLimited,
+                "one connection may follow at most 8 events",
+            ));
         }
         let (gateway, user) = (self.gateway, self.client.identity.user.clone());
         let _arrival = gateway.arrival(join.event_id, &user);
         let (identity, address) = (&self.client.identity, self.client.address);
-        let kept = Kept { ticket: join.ticket.as_deref(), position: join.position };
-        let (new, place) = gateway.admit_to_line(join.event_id, identity, address, gateway.here(), kept).await?;
+        let kept = Kept {
+            ticket: join.ticket.as_deref(),
+            position: join.position,
+        };
+        let (new, place) = gateway
+            .admit_to_line(join.event_id, identity, address, gateway.here(), kept)
+            .await?;
         if new && let Some(booking) = self.held_before(join).await {
             let _ = gateway.give_up(join.event_id, &user).await; // nobody needs a place for what they have
             gateway.note_left(join.event_id, &self.client.identity);
@@ -114,9 +143,16 @@ impl Session<'_> {
             let attachment = gateway.attachment(join.event_id, &user, &self.slot);
             self.followed.reserve_exact(1); // nearly always the only one
             let stay = gateway.stay(join.event_id, &self.client.identity);
-            self.followed.push(Followed { attachment, pass: None, wish: None, _stay: stay });
+            self.followed.push(Followed {
+                attachment,
+                pass: None,
+                wish: None,
+                _stay: stay,
+            });
         }
-        let place = gateway.register(join.event_id, &user, &self.slot, place).await?;
+        let place = gateway
+            .register(join.event_id, &user, &self.slot, place)
+            .await?;
         if let Some(followed) = self.followed(join.event_id) {
             followed.pass = place.grant.clone().map(Arc::new);
             if let Some(items) = &join.wish {
@@ -127,14 +163,21 @@ impl Session<'_> {
     }
 
     pub(super) fn followed(&mut self, event: EventId) -> Option<&mut Followed> {
-        self.followed.iter_mut().find(|followed| followed.event() == event)
+        self.followed
+            .iter_mut()
+            .find(|followed| followed.event() == event)
     }
 
     async fn acknowledge(&mut self, socket: &mut Socket, pass: PassId) -> Result<(), End> {
-        let event =
-            self.followed.iter().find(|followed| followed.pass.as_ref().is_some_and(|grant| grant.pass_id == pass));
+        let event = self.followed.iter().find(|followed| {
+            followed
+                .pass
+                .as_ref()
+                .is_some_and(|grant| grant.pass_id == pass)
+        });
         if let Some(event) = event.map(Followed::event) {
-            self.gateway.note_acknowledged(event, &self.client.identity.user, &pass, &self.slot);
+            self.gateway
+                .note_acknowledged(event, &self.client.identity.user, &pass, &self.slot);
             return Ok(());
         }
         if self.has_seats(&pass) {
@@ -145,7 +188,10 @@ impl Session<'_> {
     }
 
     async fn leave(&mut self, socket: &mut Socket, event: EventId) -> Result<(), End> {
-        let given_up = self.gateway.give_up(event, &self.client.identity.user).await;
+        let given_up = self
+            .gateway
+            .give_up(event, &self.client.identity.user)
+            .await;
         if given_up.is_ok() {
             self.gateway.note_left(event, &self.client.identity);
         }
@@ -160,11 +206,17 @@ impl Session<'_> {
     async fn reserve(&mut self, socket: &mut Socket, request: ReserveSeats) -> Result<(), End> {
         let about = Some(request.idempotency_key.to_string());
         if self.reservation.is_some() {
-            let problem = Problem::new(Code::RateLimited, "a reservation of this connection is under way");
+            let problem = Problem::new(
+                Code::RateLimited,
+                "a reservation of this connection is under way",
+            );
             return send(socket, &error(&problem, about)).await;
         }
         let user = &self.client.identity.user;
-        let place = self.gateway.find_place(request.event_id, user, &self.gateway.here()).await;
+        let place = self
+            .gateway
+            .find_place(request.event_id, user, &self.gateway.here())
+            .await;
         let pass = match place.map(|place| place.grant) {
             Ok(Some(grant)) => self.gateway.token(request.event_id, user, &grant),
             Ok(None) => {
@@ -190,11 +242,18 @@ impl Session<'_> {
 
     /// For whom booking is asked.
     pub(super) fn behalf(&self) -> Behalf {
-        self.gateway.behalf(&self.client.token, &self.client.identity, self.client.address)
+        self.gateway.behalf(
+            &self.client.token,
+            &self.client.identity,
+            self.client.address,
+        )
     }
 
     fn last_pass(&self, event: EventId) -> Option<String> {
-        let followed = self.followed.iter().find(|followed| followed.event() == event)?;
+        let followed = self
+            .followed
+            .iter()
+            .find(|followed| followed.event() == event)?;
         let grant = followed.pass.as_ref()?;
         Some(self.gateway.token(event, &self.client.identity.user, grant))
     }

@@ -24,19 +24,34 @@ impl Session<'_> {
     async fn tell(&mut self, socket: &mut Socket, event: EventId, news: News) -> Result<(), End> {
         if let Some(settings) = news.sale {
             let (state, message) = (settings.state, settings.message.clone());
-            say(socket, &ServerMessage::Event { event_id: event, state, message }).await?;
+            say(
+                socket,
+                &ServerMessage::Event {
+                    event_id: event,
+                    state,
+                    message,
+                },
+            )
+            .await?;
             if state == SaleState::Closed {
                 return Err(End::Close(CloseCode::EventClosed));
             }
         }
         if let Some(place) = news.place {
-            say(socket, &self.gateway.place_message(event, &self.client.identity.user, &place)).await?;
+            say(
+                socket,
+                &self
+                    .gateway
+                    .place_message(event, &self.client.identity.user, &place),
+            )
+            .await?;
         }
         if let Some(position) = news.position {
             say(socket, &position_message(event, position)).await?;
         }
         if let Some(unacknowledged) = news.unacknowledged {
-            self.tell_unacknowledged(socket, event, *unacknowledged).await?;
+            self.tell_unacknowledged(socket, event, *unacknowledged)
+                .await?;
         }
         if let Some(lapse) = news.lapse {
             self.tell_lapse(socket, event, lapse).await?;
@@ -60,24 +75,44 @@ impl Session<'_> {
         say(socket, &error(&problem, Some(refused.pass.to_string()))).await
     }
 
-    async fn tell_lapse(&mut self, socket: &mut Socket, event: EventId, lapse: Lapse) -> Result<(), End> {
+    async fn tell_lapse(
+        &mut self,
+        socket: &mut Socket,
+        event: EventId,
+        lapse: Lapse,
+    ) -> Result<(), End> {
         if lapse != Lapse::Left {
-            say(socket, &error(&lapse_problem(lapse), Some(event.to_string()))).await?;
+            say(
+                socket,
+                &error(&lapse_problem(lapse), Some(event.to_string())),
+            )
+            .await?;
         }
         self.followed.retain(|followed| followed.event() != event);
         match lapse {
             Lapse::Unclaimed => Ok(()), // the place is kept: `join` brings it back
-            Lapse::Expired | Lapse::Absent | Lapse::Left => say(socket, &ServerMessage::Left { event_id: event }).await,
+            Lapse::Expired | Lapse::Absent | Lapse::Left => {
+                say(socket, &ServerMessage::Left { event_id: event }).await
+            }
         }
     }
 
-    pub(super) async fn tell_reservation(&mut self, socket: &mut Socket, answer: Reservation) -> Result<(), End> {
+    pub(super) async fn tell_reservation(
+        &mut self,
+        socket: &mut Socket,
+        answer: Reservation,
+    ) -> Result<(), End> {
         let (key, answer) = answer;
         let message = match answer {
-            Ok(booking) => ServerMessage::Reserved { r#ref: key.to_string(), booking },
-            Err(refusal) => {
-                ServerMessage::Error { code: refusal.code, message: refusal.detail, r#ref: Some(key.to_string()) }
-            }
+            Ok(booking) => ServerMessage::Reserved {
+                r#ref: key.to_string(),
+                booking,
+            },
+            Err(refusal) => ServerMessage::Error {
+                code: refusal.code,
+                message: refusal.detail,
+                r#ref: Some(key.to_string()),
+            },
         };
         send(socket, &message).await
     }

@@ -28,12 +28,16 @@ impl Wish {
     /// Takes another wish over. What is held is held; what could not be is tried anew.
     pub(super) fn replace(&mut self, items: Vec<WishItem>) {
         self.items = items;
-        self.outcome.take_if(|(_, held)| !matches!(held, Held::Seats(_)));
+        self.outcome
+            .take_if(|(_, held)| !matches!(held, Held::Seats(_)));
     }
 
     /// What became of it with this pass.
     pub(super) fn with(&self, pass: &PassId) -> Option<&Held> {
-        self.outcome.as_ref().filter(|(known, _)| known == pass).map(|(_, held)| held)
+        self.outcome
+            .as_ref()
+            .filter(|(known, _)| known == pass)
+            .map(|(_, held)| held)
     }
 }
 
@@ -54,7 +58,11 @@ pub(super) struct Answer {
     held: Held,
 }
 
-async fn in_time(event: EventId, grant: Arc<Grant>, mut asking: BoxFuture<'static, Answer>) -> Wished {
+async fn in_time(
+    event: EventId,
+    grant: Arc<Grant>,
+    mut asking: BoxFuture<'static, Answer>,
+) -> Wished {
     match timeout(PATIENCE, &mut asking).await {
         Ok(answer) => Wished::InTime(answer),
         Err(_) => Wished::Late(event, grant, asking),
@@ -73,7 +81,8 @@ impl Session<'_> {
         let wanted = self.followed(event).and_then(|followed| {
             followed.pass = Some(Arc::clone(&grant));
             let wish = followed.wish.as_ref()?;
-            (wish.with(&grant.pass_id).is_none() && !wish.items.is_empty()).then(|| wish.items.clone())
+            (wish.with(&grant.pass_id).is_none() && !wish.items.is_empty())
+                .then(|| wish.items.clone())
         });
         match wanted {
             None => self.say_pass(socket, event, &grant).await,
@@ -86,24 +95,48 @@ impl Session<'_> {
     }
 
     fn ask_for(&mut self, event: EventId, grant: Arc<Grant>, items: Vec<WishItem>) {
-        let (gateway, user, behalf) = (self.gateway.clone(), self.client.identity.user.clone(), self.behalf());
+        let (gateway, user, behalf) = (
+            self.gateway.clone(),
+            self.client.identity.user.clone(),
+            self.behalf(),
+        );
         let asked = Arc::clone(&grant);
         let asking = Box::pin(async move {
             let held = gateway.hold(&behalf, event, &user, &asked, &items).await;
-            Answer { event, grant: asked, held }
+            Answer {
+                event,
+                grant: asked,
+                held,
+            }
         });
         self.wishing = Some(Box::pin(in_time(event, grant, asking)));
     }
 
     /// The pass, with what became of its wish where that is known.
-    async fn say_pass(&mut self, socket: &mut Socket, event: EventId, grant: &Grant) -> Result<(), End> {
-        let wish = self.followed(event).and_then(|followed| followed.wish.as_ref());
-        let (hold, left) = wish.and_then(|wish| wish.with(&grant.pass_id)).map(Held::told).unwrap_or_default();
-        let message = self.gateway.pass_message(event, &self.client.identity.user, grant, hold, left);
+    async fn say_pass(
+        &mut self,
+        socket: &mut Socket,
+        event: EventId,
+        grant: &Grant,
+    ) -> Result<(), End> {
+        let wish = self
+            .followed(event)
+            .and_then(|followed| followed.wish.as_ref());
+        let (hold, left) = wish
+            .and_then(|wish| wish.with(&grant.pass_id))
+            .map(Held::told)
+            .unwrap_or_default();
+        let message =
+            self.gateway
+                .pass_message(event, &self.client.identity.user, grant, hold, left);
         say(socket, &message).await
     }
 
-    pub(super) async fn tell_wish(&mut self, socket: &mut Socket, wished: Wished) -> Result<(), End> {
+    pub(super) async fn tell_wish(
+        &mut self,
+        socket: &mut Socket,
+        wished: Wished,
+    ) -> Result<(), End> {
         match wished {
             Wished::InTime(answer) => {
                 let (event, grant) = (answer.event, Arc::clone(&answer.grant));
@@ -118,7 +151,14 @@ impl Session<'_> {
             Wished::After(answer) => {
                 if let Held::Seats(booking) = &answer.held {
                     let key = wish::key(&answer.grant.pass_id).to_string();
-                    say(socket, &ServerMessage::Reserved { r#ref: key, booking: booking.clone() }).await?;
+                    say(
+                        socket,
+                        &ServerMessage::Reserved {
+                            r#ref: key,
+                            booking: booking.clone(),
+                        },
+                    )
+                    .await?;
                 }
                 self.remember(answer);
             }
@@ -128,8 +168,13 @@ impl Session<'_> {
 
     /// Whoever returns with a ticket and a wish, and has no place any more, may have got the seats meanwhile.
     pub(super) async fn held_before(&mut self, join: &JoinLine) -> Option<Map<String, Value>> {
-        let wish = join.wish.as_deref().filter(|wish| !wish.is_empty() && join.ticket.is_some())?;
-        self.gateway.held_before(&self.client.token, join.event_id, wish).await
+        let wish = join
+            .wish
+            .as_deref()
+            .filter(|wish| !wish.is_empty() && join.ticket.is_some())?;
+        self.gateway
+            .held_before(&self.client.token, join.event_id, wish)
+            .await
     }
 
     /// The seats, and that there is no place beside them.
@@ -139,21 +184,34 @@ impl Session<'_> {
         event: EventId,
         booking: Map<String, Value>,
     ) -> Result<(), End> {
-        say(socket, &ServerMessage::Reserved { r#ref: HELD_BEFORE.to_owned(), booking }).await?;
+        say(
+            socket,
+            &ServerMessage::Reserved {
+                r#ref: HELD_BEFORE.to_owned(),
+                booking,
+            },
+        )
+        .await?;
         say(socket, &ServerMessage::Left { event_id: event }).await?;
         flush(socket).await
     }
 
     /// False where the connection does not follow the event any more.
     fn remember(&mut self, answer: Answer) -> bool {
-        let Some(followed) = self.followed(answer.event) else { return false };
-        followed.wish.get_or_insert_default().outcome = Some((answer.grant.pass_id.clone(), answer.held));
+        let Some(followed) = self.followed(answer.event) else {
+            return false;
+        };
+        followed.wish.get_or_insert_default().outcome =
+            Some((answer.grant.pass_id.clone(), answer.held));
         true
     }
 
     /// Does this pass have seats already? It is used then, and nobody waits for its acknowledgement.
     pub(super) fn has_seats(&self, pass: &PassId) -> bool {
-        let mut wishes = self.followed.iter().filter_map(|followed| followed.wish.as_ref());
+        let mut wishes = self
+            .followed
+            .iter()
+            .filter_map(|followed| followed.wish.as_ref());
         wishes.any(|wish| matches!(wish.with(pass), Some(Held::Seats(_))))
     }
 }

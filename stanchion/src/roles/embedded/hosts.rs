@@ -26,7 +26,9 @@ impl AllowedHosts {
         for name in names.map(|name| name.trim()) {
             let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
             if name.is_empty() || !name.chars().all(is_name) {
-                bail!("allowed_hosts: {name:?} is not a host's name; names stand without scheme and port");
+                bail!(
+                    "allowed_hosts: {name:?} is not a host's name; names stand without scheme and port"
+                );
             }
             hosts.insert(name.to_ascii_lowercase());
         }
@@ -38,7 +40,13 @@ impl AllowedHosts {
         let hosts = Arc::new(self);
         routes.layer(from_fn(move |request: Request, next: Next| {
             let hosts = Arc::clone(&hosts);
-            async move { if hosts.admit(&request) { next.run(request).await } else { refusal() } }
+            async move {
+                if hosts.admit(&request) {
+                    next.run(request).await
+                } else {
+                    refusal()
+                }
+            }
         }))
     }
 
@@ -48,9 +56,18 @@ impl AllowedHosts {
         if matches!(request.uri().path(), "/health" | "/ready") {
             return true;
         }
-        let named = request.headers().get_all(header::HOST).iter().map(|host| host.to_str().ok());
-        let authority = request.uri().authority().map(|authority| Some(authority.as_str()));
-        named.chain(authority).all(|host| host.is_some_and(|host| self.knows(host)))
+        let named = request
+            .headers()
+            .get_all(header::HOST)
+            .iter()
+            .map(|host| host.to_str().ok());
+        let authority = request
+            .uri()
+            .authority()
+            .map(|authority| Some(authority.as_str()));
+        named
+            .chain(authority)
+            .all(|host| host.is_some_and(|host| self.knows(host)))
     }
 
     fn knows(&self, host: &str) -> bool {
@@ -59,7 +76,9 @@ impl AllowedHosts {
             _ => host,
         };
         let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        let six = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+        let six = name
+            .strip_prefix('[')
+            .and_then(|name| name.strip_suffix(']'));
         name == "localhost"
             || self.0.contains(&name)
             || name.parse::<std::net::Ipv4Addr>().is_ok()
@@ -68,8 +87,7 @@ impl AllowedHosts {
 }
 
 fn refusal() -> Response {
-    let text =
-        "This server is not asked under this name. If it should be, start it with --allowed-hosts and the name.\n";
+    let text = "This server is not asked under this name. If it should be, start it with --allowed-hosts and the name.\n";
     (StatusCode::MISDIRECTED_REQUEST, text).into_response()
 }
 
@@ -94,22 +112,37 @@ mod tests {
         ] {
             assert!(hosts.knows(host), "{host}");
         }
-        for host in
-            ["attacker.example", "localhost.attacker.example", "127.0.0.1.attacker.example", "", ":8080", "[::1", "a b"]
-        {
+        for host in [
+            "attacker.example",
+            "localhost.attacker.example",
+            "127.0.0.1.attacker.example",
+            "",
+            ":8080",
+            "[::1",
+            "a b",
+        ] {
             assert!(!hosts.knows(host), "{host}");
         }
         let request = |host: &[&str], uri: &str| {
             let request = Request::builder().uri(uri);
-            host.iter().fold(request, |request, host| request.header("host", *host)).body(Body::empty()).unwrap()
+            host.iter()
+                .fold(request, |request, host| request.header("host", *host))
+                .body(Body::empty())
+                .unwrap()
         };
         assert!(hosts.admit(&request(&[], "/")), "no browser");
-        assert!(hosts.admit(&request(&["stanchion.internal"], "/ready")), "a probe");
+        assert!(
+            hosts.admit(&request(&["stanchion.internal"], "/ready")),
+            "a probe"
+        );
         assert!(hosts.admit(&request(&["localhost"], "http://127.0.0.1:8080/")));
         assert!(!hosts.admit(&request(&["localhost", "attacker.example"], "/")));
         assert!(!hosts.admit(&request(&["localhost"], "http://attacker.example/")));
         for name in ["https://tickets.example", "tickets.example:443", "", "*"] {
-            assert!(AllowedHosts::new([name.to_owned()].iter()).is_err(), "{name}");
+            assert!(
+                AllowedHosts::new([name.to_owned()].iter()).is_err(),
+                "{name}"
+            );
         }
     }
 }

@@ -8,8 +8,7 @@ use sqlx::{Connection, PgConnection, Row, SqliteConnection, sqlite::SqliteConnec
 use super::in_time;
 use crate::world::{Booking, Database, Status, Zone};
 
-const ZONES: &str =
-    "SELECT zone_id, CAST(capacity AS BIGINT), CAST(held AS BIGINT), CAST(confirmed AS BIGINT) FROM zones";
+const ZONES: &str = "SELECT zone_id, CAST(capacity AS BIGINT), CAST(held AS BIGINT), CAST(confirmed AS BIGINT) FROM zones";
 /// Rows of the status `void` are no bookings: `docs/postgresql.md` says so.
 const BOOKINGS: &str = "SELECT booking_id, zone_id, user_id, CAST(quantity AS BIGINT), status, pass_jti, created_at_ms, \
                         expires_at_ms FROM bookings WHERE status <> 'void'";
@@ -53,7 +52,9 @@ macro_rules! read {
 pub async fn postgres(url: &str) -> Result<Database> {
     in_time("PostgreSQL", async {
         let mut connection = PgConnection::connect(url).await?;
-        let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let mut transaction = connection
+            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .await?;
         let database = read!(&mut *transaction);
         transaction.rollback().await?;
         connection.close().await?;
@@ -68,7 +69,9 @@ pub async fn postgres(url: &str) -> Result<Database> {
 /// A file that cannot be read.
 pub async fn sqlite(file: &Path) -> Result<Database> {
     in_time("SQLite", async {
-        let options = SqliteConnectOptions::new().filename(file).create_if_missing(false);
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(false);
         let mut connection = SqliteConnection::connect_with(&options).await?;
         let mut transaction = connection.begin().await?;
         let database = read!(&mut *transaction);

@@ -31,12 +31,25 @@ struct EngineFigures {
 ///
 /// # Errors
 /// A process that does not answer in time, or refuses.
-pub async fn engine(http: &reqwest::Client, url: &str, operator: &str, event: Option<Uuid>) -> Result<Engine> {
+pub async fn engine(
+    http: &reqwest::Client,
+    url: &str,
+    operator: &str,
+    event: Option<Uuid>,
+) -> Result<Engine> {
     let query = event.map_or_else(String::new, |event| format!("?event_id={event}"));
-    let request = http.get(format!("{url}/api/v1/admin/inventory-status{query}")).bearer_auth(operator);
+    let request = http
+        .get(format!("{url}/api/v1/admin/inventory-status{query}"))
+        .bearer_auth(operator);
     let response = request.timeout(DEADLINE).send().await?.error_for_status()?;
-    let inventory: Inventory = response.json().await.context("the inventory could not be read")?;
-    let zones: BTreeMap<Uuid, i64> =
-        inventory.zones.into_iter().map(|zone| (zone.zone_id, zone.redis.available)).collect();
+    let inventory: Inventory = response
+        .json()
+        .await
+        .context("the inventory could not be read")?;
+    let zones: BTreeMap<Uuid, i64> = inventory
+        .zones
+        .into_iter()
+        .map(|zone| (zone.zone_id, zone.redis.available))
+        .collect();
     Ok(Engine { zones, stock: None })
 }

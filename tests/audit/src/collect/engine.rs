@@ -24,13 +24,26 @@ pub async fn redis(url: &str, prefix: &str, events: &[Uuid]) -> Result<Engine> {
                 let connection = ClusterClient::new(nodes)?.get_async_connection().await?;
                 read(connection, prefix, events).await
             }
-            None => read(Client::open(url)?.get_multiplexed_async_connection().await?, prefix, events).await,
+            None => {
+                read(
+                    Client::open(url)?
+                        .get_multiplexed_async_connection()
+                        .await?,
+                    prefix,
+                    events,
+                )
+                .await
+            }
         }
     })
     .await
 }
 
-async fn read(mut redis: impl ConnectionLike + Send + Sync, prefix: &str, events: &[Uuid]) -> Result<Engine> {
+async fn read(
+    mut redis: impl ConnectionLike + Send + Sync,
+    prefix: &str,
+    events: &[Uuid],
+) -> Result<Engine> {
     let mut zones = BTreeMap::new();
     let mut stock = Stock::default();
     for event in events {
@@ -46,9 +59,14 @@ async fn read(mut redis: impl ConnectionLike + Send + Sync, prefix: &str, events
             *stock.user_seats.entry(user).or_default() += seats;
         }
         stock.holds.extend(ids(redis.hkeys(key("holds")).await?)?);
-        stock.uncommitted.extend(ids(redis.zrange(key("uncommitted"), 0, -1).await?)?);
+        stock
+            .uncommitted
+            .extend(ids(redis.zrange(key("uncommitted"), 0, -1).await?)?);
     }
-    Ok(Engine { zones, stock: Some(stock) })
+    Ok(Engine {
+        zones,
+        stock: Some(stock),
+    })
 }
 
 fn ids(texts: Vec<String>) -> Result<Vec<Uuid>> {
@@ -63,10 +81,19 @@ fn id(text: &str) -> Result<Uuid> {
 ///
 /// # Errors
 /// A Redis that does not answer in time.
-pub async fn meta<T: FromRedisValue>(url: &str, prefix: &str, event: Uuid, field: &str) -> Result<T> {
+pub async fn meta<T: FromRedisValue>(
+    url: &str,
+    prefix: &str,
+    event: Uuid,
+    field: &str,
+) -> Result<T> {
     in_time("Redis", async {
-        let mut redis = Client::open(url)?.get_multiplexed_async_connection().await?;
-        Ok(redis.hget(format!("{prefix}:{{{event}}}:meta"), field).await?)
+        let mut redis = Client::open(url)?
+            .get_multiplexed_async_connection()
+            .await?;
+        Ok(redis
+            .hget(format!("{prefix}:{{{event}}}:meta"), field)
+            .await?)
     })
     .await
 }

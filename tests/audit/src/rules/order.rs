@@ -30,7 +30,10 @@ pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
             issued.entry(grant.number).or_insert(grant.issued_ms);
         }
         for (number, (user, since)) in holders(history, epoch) {
-            let Some((behind, moment)) = front.iter().find(|(other, _)| *other > number).copied() else { continue };
+            let Some((behind, moment)) = front.iter().find(|(other, _)| *other > number).copied()
+            else {
+                continue;
+            };
             let own = issued.get(&number);
             let in_time = own.is_some_and(|own| *own <= moment);
             let was_waiting = since <= moment - BEFORE_MS && is_connected(history, user, moment);
@@ -42,7 +45,11 @@ pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
                 continue;
             }
             let text = format!("{user} with number {number} by number {behind}");
-            if is_excused(world, moment) { excused.push(text) } else { passed_over.push(text) }
+            if is_excused(world, moment) {
+                excused.push(text)
+            } else {
+                passed_over.push(text)
+            }
         }
     }
     let mut findings = Vec::new();
@@ -51,7 +58,10 @@ pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
         findings.push(Finding::violation(Rule::Order, passed_over.len(), text));
     }
     if !excused.is_empty() {
-        let text = format!("users behind a silent gateway or Redis were passed over: {}", some(&excused));
+        let text = format!(
+            "users behind a silent gateway or Redis were passed over: {}",
+            some(&excused)
+        );
         findings.push(Finding::documented(Rule::Order, excused.len(), text));
     }
     findings
@@ -62,11 +72,15 @@ fn holders<'w>(history: &History<'w>, epoch: &str) -> BTreeMap<u64, (&'w str, i6
     let mut holders = BTreeMap::new();
     for (user, tickets) in &history.tickets {
         for ticket in tickets.iter().filter(|ticket| ticket.epoch == epoch) {
-            holders.entry(ticket.number).or_insert((*user, ticket.at_ms));
+            holders
+                .entry(ticket.number)
+                .or_insert((*user, ticket.at_ms));
         }
     }
     for grant in history.grants.values().filter(|grant| grant.epoch == epoch) {
-        holders.entry(grant.number).or_insert((grant.user, grant.seen_ms));
+        holders
+            .entry(grant.number)
+            .or_insert((grant.user, grant.seen_ms));
     }
     holders
 }
@@ -75,7 +89,10 @@ fn holders<'w>(history: &History<'w>, epoch: &str) -> BTreeMap<u64, (&'w str, i6
 fn front_over_time(grants: &[&Grant<'_>]) -> Vec<(u64, i64)> {
     let mut front: Vec<(u64, i64)> = Vec::new();
     for grant in grants {
-        if front.last().is_none_or(|(number, _)| grant.number > *number) {
+        if front
+            .last()
+            .is_none_or(|(number, _)| grant.number > *number)
+        {
             front.push((grant.number, grant.issued_ms));
         }
     }
@@ -84,14 +101,19 @@ fn front_over_time(grants: &[&Grant<'_>]) -> Vec<(u64, i64)> {
 
 fn is_connected(history: &History<'_>, user: &str, moment: i64) -> bool {
     let spells = history.spells(user);
-    spells.iter().any(|spell| spell.from_ms <= moment - BEFORE_MS && spell.to_ms >= moment + AFTER_MS)
+    spells
+        .iter()
+        .any(|spell| spell.from_ms <= moment - BEFORE_MS && spell.to_ms >= moment + AFTER_MS)
 }
 
 /// The user left, or has another number, which `place` judges.
 fn has_given_up(history: &History<'_>, user: &str, number: u64, moment: i64) -> bool {
     history.users.get(user).is_some_and(|records| {
-        let mut earlier = records.iter().take_while(|record| record.at_ms <= moment + BEFORE_MS);
-        let held = |seen: &Seen| matches!(seen, Seen::Ticket { number: other, .. } if *other == number);
+        let mut earlier = records
+            .iter()
+            .take_while(|record| record.at_ms <= moment + BEFORE_MS);
+        let held =
+            |seen: &Seen| matches!(seen, Seen::Ticket { number: other, .. } if *other == number);
         earlier.by_ref().any(|record| held(&record.seen));
         earlier.any(|record| match &record.seen {
             Seen::Left | Seen::Leaves => true,
@@ -103,7 +125,11 @@ fn has_given_up(history: &History<'_>, user: &str, number: u64, moment: i64) -> 
 
 /// A pass of an earlier line or one that was refused: the number is then not waiting any more.
 fn has_had_a_pass(history: &History<'_>, user: &str, moment: i64, any: bool) -> bool {
-    let granted = any && history.grants.values().any(|grant| grant.user == user && grant.issued_ms < moment);
+    let granted = any
+        && history
+            .grants
+            .values()
+            .any(|grant| grant.user == user && grant.issued_ms < moment);
     let refused = history.users.get(user).is_some_and(|records| {
         let mut earlier = records.iter().take_while(|record| record.at_ms < moment);
         earlier.any(|record| matches!(record.seen, Seen::PassRefused { .. }))
@@ -112,8 +138,7 @@ fn has_had_a_pass(history: &History<'_>, user: &str, moment: i64, any: bool) -> 
 }
 
 fn is_excused(world: &World, moment: i64) -> bool {
-    world
-        .faults
-        .iter()
-        .any(|fault| fault.silences && fault.from_ms - 500 <= moment && moment <= fault.to_ms + ABSENT_MS)
+    world.faults.iter().any(|fault| {
+        fault.silences && fault.from_ms - 500 <= moment && moment <= fault.to_ms + ABSENT_MS
+    })
 }

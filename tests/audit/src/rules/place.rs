@@ -30,15 +30,31 @@ pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
                 };
                 let Change { before, after, .. } = change;
                 let example = format!("{user} from number {before} to {after} at {}", record.at_ms);
-                changes.entry((loss, change.reason)).or_default().push(example);
+                changes
+                    .entry((loss, change.reason))
+                    .or_default()
+                    .push(example);
             }
         }
     }
     let finding = |((loss, reason), examples): ((Loss, String), Vec<String>)| {
         let excused = loss == Loss::Away || matches!(reason.as_str(), "PASS_EXPIRED" | LEFT);
-        let weight = if excused { Weight::Documented } else { Weight::Violation };
-        let text = format!("another number {} after {reason}: {}", loss.name(), some(&examples));
-        Finding { rule: Rule::Place, weight, count: examples.len(), text }
+        let weight = if excused {
+            Weight::Documented
+        } else {
+            Weight::Violation
+        };
+        let text = format!(
+            "another number {} after {reason}: {}",
+            loss.name(),
+            some(&examples)
+        );
+        Finding {
+            rule: Rule::Place,
+            weight,
+            count: examples.len(),
+            text,
+        }
     };
     changes.into_iter().map(finding).collect()
 }
@@ -87,15 +103,27 @@ impl Place {
         match &record.seen {
             Seen::Ticket { number, epoch } => self.becomes(*number, epoch, ""),
             // A pass for another number than the ticket's: the place was lost without a word.
-            Seen::Pass { number, epoch, first: true, .. } => self.becomes(*number, epoch, ", and told with the pass"),
+            Seen::Pass {
+                number,
+                epoch,
+                first: true,
+                ..
+            } => self.becomes(*number, epoch, ", and told with the pass"),
             Seen::Refusal { code }
-                if matches!(code.as_str(), "PASS_REVOKED" | "PASS_EXPIRED" | "NOT_IN_QUEUE" | "REMOVED") =>
+                if matches!(
+                    code.as_str(),
+                    "PASS_REVOKED" | "PASS_EXPIRED" | "NOT_IN_QUEUE" | "REMOVED"
+                ) =>
             {
                 self.reason.get_or_insert_with(|| code.clone());
                 None
             }
             Seen::PassRefused { code, left_ms, .. } => {
-                let early = if code == "PASS_EXPIRED" && *left_ms > RUN_OUT_MS { " with time left" } else { "" };
+                let early = if code == "PASS_EXPIRED" && *left_ms > RUN_OUT_MS {
+                    " with time left"
+                } else {
+                    ""
+                };
                 self.reason.get_or_insert_with(|| format!("{code}{early}"));
                 None
             }
@@ -118,13 +146,28 @@ impl Place {
 
     fn becomes(&mut self, number: u64, epoch: &str, how: &str) -> Option<Change> {
         let is_new_line = std::mem::replace(&mut self.epoch, epoch.to_owned()) != epoch;
-        let before = self.number.replace(number).filter(|before| *before != number)?;
+        let before = self
+            .number
+            .replace(number)
+            .filter(|before| *before != number)?;
         let left = std::mem::take(&mut self.leaves).then(|| LEFT.to_owned());
-        let reason = self.reason.take().or(left).unwrap_or_else(|| "nothing that the client was told".to_owned());
-        Some(Change { reason: reason + how, before, after: number, is_new_line })
+        let reason = self
+            .reason
+            .take()
+            .or(left)
+            .unwrap_or_else(|| "nothing that the client was told".to_owned());
+        Some(Change {
+            reason: reason + how,
+            before,
+            after: number,
+            is_new_line,
+        })
     }
 }
 
 fn cause(faults: &[Fault], at_ms: i64) -> Option<&Fault> {
-    faults.iter().rev().find(|fault| fault.from_ms <= at_ms && at_ms <= fault.to_ms + CONSEQUENCE_MS)
+    faults
+        .iter()
+        .rev()
+        .find(|fault| fault.from_ms <= at_ms && at_ms <= fault.to_ms + CONSEQUENCE_MS)
 }

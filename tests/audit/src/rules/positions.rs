@@ -41,7 +41,10 @@ pub(crate) fn check(_: &World, history: &History<'_>) -> Vec<Finding> {
         }
     }
     let finding = |(kind, growth): (&'static str, Growth)| {
-        let text = format!("positions grew {kind}, for {} users; the worst: {}", growth.users, growth.example);
+        let text = format!(
+            "positions grew {kind}, for {} users; the worst: {}",
+            growth.users, growth.example
+        );
         Finding::violation(Rule::Position, growth.times, text)
     };
     growths.into_iter().map(finding).collect()
@@ -59,7 +62,12 @@ fn growths_of<'r>(records: &[&'r Record]) -> Vec<(&'static str, u64, u64, &'r Re
                 place = Some(*number);
             }
             Seen::Pass { .. } => shown = None,
-            Seen::Position { connection, position: position @ 1.., way, .. } => {
+            Seen::Position {
+                connection,
+                position: position @ 1..,
+                way,
+                ..
+            } => {
                 if let Some(before) = shown.filter(|before| *position > before.position) {
                     let kind = match way {
                         Way::Poll => "from poll to poll",
@@ -68,7 +76,10 @@ fn growths_of<'r>(records: &[&'r Record]) -> Vec<(&'static str, u64, u64, &'r Re
                     };
                     growths.push((kind, before.position, *position, *record));
                 }
-                shown = Some(Shown { position: *position, connection: *connection });
+                shown = Some(Shown {
+                    position: *position,
+                    connection: *connection,
+                });
             }
             _ => {}
         }

@@ -35,22 +35,47 @@ struct Told<'h> {
 }
 
 pub(crate) fn check(_: &World, history: &History<'_>) -> Vec<Finding> {
-    let line: Vec<Waiting<'_>> =
-        history.tickets.iter().map(|(user, tickets)| waiting(history, user, tickets)).collect();
+    let line: Vec<Waiting<'_>> = history
+        .tickets
+        .iter()
+        .map(|(user, tickets)| waiting(history, user, tickets))
+        .collect();
     let (mut wrong, mut users) = (Vec::new(), BTreeSet::new());
     let told = told(history);
     let most = most_ahead(&line, &told);
     // To count exactly is quadratic: a crowd of thousands is counted where it may matter.
-    for (told, _) in told.iter().zip(most).filter(|(told, most)| told.is_too_small(*most)) {
-        let Told { user, number, at_ms, position } = *told;
-        let ahead = line.iter().filter(|other| other.is_ahead_of(number, at_ms)).count();
+    for (told, _) in told
+        .iter()
+        .zip(most)
+        .filter(|(told, most)| told.is_too_small(*most))
+    {
+        let Told {
+            user,
+            number,
+            at_ms,
+            position,
+        } = *told;
+        let ahead = line
+            .iter()
+            .filter(|other| other.is_ahead_of(number, at_ms))
+            .count();
         if told.is_too_small(ahead) {
-            wrong.push(format!("{user} was told {position} behind {ahead} at {at_ms}"));
+            wrong.push(format!(
+                "{user} was told {position} behind {ahead} at {at_ms}"
+            ));
             users.insert(user);
         }
     }
-    let text = format!("positions were told that are too small, to {} users: {}", users.len(), some(&wrong));
-    if wrong.is_empty() { Vec::new() } else { vec![Finding::violation(Rule::Position, wrong.len(), text)] }
+    let text = format!(
+        "positions were told that are too small, to {} users: {}",
+        users.len(),
+        some(&wrong)
+    );
+    if wrong.is_empty() {
+        Vec::new()
+    } else {
+        vec![Finding::violation(Rule::Position, wrong.len(), text)]
+    }
 }
 
 impl Told<'_> {
@@ -66,10 +91,18 @@ fn told<'h>(history: &'h History<'_>) -> Vec<Told<'h>> {
         for record in records {
             match &record.seen {
                 Seen::Ticket { number, .. } => own = Some(*number),
-                Seen::Position { position: position @ 1.., .. } => {
+                Seen::Position {
+                    position: position @ 1..,
+                    ..
+                } => {
                     let Some(number) = own else { continue };
                     let position = usize::try_from(*position).unwrap_or(usize::MAX);
-                    all.push(Told { user, number, at_ms: record.at_ms, position });
+                    all.push(Told {
+                        user,
+                        number,
+                        at_ms: record.at_ms,
+                        position,
+                    });
                 }
                 _ => {}
             }
@@ -80,10 +113,20 @@ fn told<'h>(history: &'h History<'_>) -> Vec<Told<'h>> {
 
 /// For each of these positions, how many at most can have been ahead: who ever had a smaller number, and was not released yet.
 fn most_ahead(line: &[Waiting<'_>], told: &[Told<'_>]) -> Vec<usize> {
-    let smallest = |waiting: &Waiting<'_>| waiting.tickets.iter().map(|ticket| ticket.number).min().unwrap_or(u64::MAX);
+    let smallest = |waiting: &Waiting<'_>| {
+        waiting
+            .tickets
+            .iter()
+            .map(|ticket| ticket.number)
+            .min()
+            .unwrap_or(u64::MAX)
+    };
     let mut numbers: Vec<u64> = line.iter().map(smallest).collect();
     numbers.sort_unstable();
-    let mut releases: Vec<(i64, u64)> = line.iter().map(|one| (one.released_ms, smallest(one))).collect();
+    let mut releases: Vec<(i64, u64)> = line
+        .iter()
+        .map(|one| (one.released_ms, smallest(one)))
+        .collect();
     releases.sort_unstable();
     let mut latest_first: Vec<usize> = (0..told.len()).collect();
     latest_first.sort_unstable_by_key(|at| std::cmp::Reverse(told[*at].at_ms));
@@ -91,7 +134,9 @@ fn most_ahead(line: &[Waiting<'_>], told: &[Told<'_>]) -> Vec<usize> {
     let mut sums = vec![0_usize; numbers.len() + 1];
     let mut most = vec![0; told.len()];
     for at in latest_first {
-        while let Some((_, number)) = releases.pop_if(|(released_ms, _)| *released_ms > told[at].at_ms + AFTER_MS) {
+        while let Some((_, number)) =
+            releases.pop_if(|(released_ms, _)| *released_ms > told[at].at_ms + AFTER_MS)
+        {
             let mut place = numbers.partition_point(|other| *other < number) + 1;
             while place < sums.len() {
                 sums[place] += 1;
@@ -110,11 +155,16 @@ fn most_ahead(line: &[Waiting<'_>], told: &[Told<'_>]) -> Vec<usize> {
 fn waiting<'h>(history: &'h History<'_>, user: &str, tickets: &'h [Ticket<'h>]) -> Waiting<'h> {
     let grants = history.grants.values().filter(|grant| grant.user == user);
     let records = history.users.get(user).map_or(&[][..], Vec::as_slice);
-    let left = records.iter().find(|record| matches!(record.seen, Seen::Left | Seen::Leaves));
+    let left = records
+        .iter()
+        .find(|record| matches!(record.seen, Seen::Left | Seen::Leaves));
     Waiting {
         tickets,
         spells: history.spells(user),
-        released_ms: grants.map(|grant| grant.issued_ms.min(grant.seen_ms)).min().unwrap_or(i64::MAX),
+        released_ms: grants
+            .map(|grant| grant.issued_ms.min(grant.seen_ms))
+            .min()
+            .unwrap_or(i64::MAX),
         left_ms: left.map_or(i64::MAX, |record| record.at_ms),
     }
 }
@@ -125,7 +175,11 @@ impl Waiting<'_> {
         let known = self.tickets.iter().take_while(|ticket| ticket.at_ms <= to);
         let mut numbers = known.skip_while(|ticket| {
             // The last one that was known before, and all since.
-            ticket.at_ms <= from && self.tickets.iter().any(|later| later.at_ms > ticket.at_ms && later.at_ms <= from)
+            ticket.at_ms <= from
+                && self
+                    .tickets
+                    .iter()
+                    .any(|later| later.at_ms > ticket.at_ms && later.at_ms <= from)
         });
         let is_smaller = match numbers.next() {
             Some(first) if first.at_ms <= from => {
@@ -133,7 +187,11 @@ impl Waiting<'_> {
             }
             _ => false,
         };
-        let is_connected = || self.spells.iter().any(|spell| spell.from_ms <= from && spell.to_ms >= to);
+        let is_connected = || {
+            self.spells
+                .iter()
+                .any(|spell| spell.from_ms <= from && spell.to_ms >= to)
+        };
         is_smaller && self.released_ms > to && self.left_ms > at_ms + BEFORE_MS && is_connected()
     }
 }

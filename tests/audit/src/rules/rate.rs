@@ -24,7 +24,10 @@ pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
     all.sort_unstable();
     let over = overdrawn(&world.line, &all);
     if findings.is_empty() && over > ROUNDING {
-        let text = format!("over {} lines, each with a bucket of its own, by {over:.1} passes", history.epochs());
+        let text = format!(
+            "over {} lines, each with a bucket of its own, by {over:.1} passes",
+            history.epochs()
+        );
         findings.push(Finding::documented(Rule::Rate, over.ceil() as usize, text));
     }
     findings
@@ -35,7 +38,9 @@ fn overdrawn(line: &LineSettings, issued: &[i64]) -> f64 {
     let (mut level, mut last, mut worst) = (line.burst, None, 0.0_f64);
     for at in issued {
         if let Some(last) = last {
-            level = line.burst.min(level + line.rate * (at - last) as f64 / 1_000.0);
+            level = line
+                .burst
+                .min(level + line.rate * (at - last) as f64 / 1_000.0);
         }
         last = Some(*at);
         level -= 1.0;

@@ -21,7 +21,8 @@ const SPARE: i64 = 3;
 
 pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut say = |count: usize, text: String| findings.push(Finding::violation(Rule::Seats, count, text));
+    let mut say =
+        |count: usize, text: String| findings.push(Finding::violation(Rule::Seats, count, text));
     for zone in &world.database.zones {
         counters(zone, &world.database, &mut say);
     }
@@ -39,7 +40,10 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
 
 fn counters(zone: &Zone, database: &Database, say: &mut impl FnMut(usize, String)) {
     let sum = |status: Status| -> i64 {
-        let rows = database.bookings.iter().filter(|row| row.zone_id == zone.zone_id && row.status == status);
+        let rows = database
+            .bookings
+            .iter()
+            .filter(|row| row.zone_id == zone.zone_id && row.status == status);
         rows.map(|row| row.quantity).sum()
     };
     let (held, confirmed) = (sum(Status::Reserved), sum(Status::Confirmed));
@@ -51,7 +55,13 @@ fn counters(zone: &Zone, database: &Database, say: &mut impl FnMut(usize, String
         say(1, text);
     }
     if (zone.held + zone.confirmed).max(held + confirmed) > zone.capacity {
-        say(1, format!("zone {} is oversold: {held} and {confirmed} of {}", zone.zone_id, zone.capacity));
+        say(
+            1,
+            format!(
+                "zone {} is oversold: {held} and {confirmed} of {}",
+                zone.zone_id, zone.capacity
+            ),
+        );
     }
 }
 
@@ -60,39 +70,80 @@ fn compare(zone: &Zone, engine: &Engine, say: &mut impl FnMut(usize, String)) {
     match engine.zones.get(&zone.zone_id) {
         Some(has) if *has == free => {}
         Some(has) => {
-            let text = format!("zone {}: {free} are free in the database, {has} in the engine", zone.zone_id);
+            let text = format!(
+                "zone {}: {free} are free in the database, {has} in the engine",
+                zone.zone_id
+            );
             say(usize::try_from((has - free).abs()).unwrap_or(1), text);
         }
         None => say(1, format!("zone {} is not in the engine", zone.zone_id)),
     }
 }
 
-fn stock_of(stock: &Stock, engine: &Engine, database: &Database, say: &mut impl FnMut(usize, String)) {
+fn stock_of(
+    stock: &Stock,
+    engine: &Engine,
+    database: &Database,
+    say: &mut impl FnMut(usize, String),
+) {
     let total: i64 = engine.zones.values().sum();
     if stock.seats_left != total {
-        say(1, format!("the engine counts {} seats left, its zones have {total}", stock.seats_left));
+        say(
+            1,
+            format!(
+                "the engine counts {} seats left, its zones have {total}",
+                stock.seats_left
+            ),
+        );
     }
     let mut users: BTreeMap<&str, i64> = BTreeMap::new();
     for row in database.bookings.iter().filter(|row| row.status.is_live()) {
         *users.entry(&row.user_id).or_default() += row.quantity;
     }
-    let names: BTreeSet<&str> = users.keys().copied().chain(stock.user_seats.keys().map(String::as_str)).collect();
-    let seats = |user: &str| (users.get(user).copied().unwrap_or(0), stock.user_seats.get(user).copied().unwrap_or(0));
+    let names: BTreeSet<&str> = users
+        .keys()
+        .copied()
+        .chain(stock.user_seats.keys().map(String::as_str))
+        .collect();
+    let seats = |user: &str| {
+        (
+            users.get(user).copied().unwrap_or(0),
+            stock.user_seats.get(user).copied().unwrap_or(0),
+        )
+    };
     let differ: Vec<String> = names
         .into_iter()
         .map(|user| (user, seats(user)))
         .filter(|(_, (database, engine))| database != engine)
-        .map(|(user, (database, engine))| format!("{user} has {database} in the database, {engine} in the engine"))
+        .map(|(user, (database, engine))| {
+            format!("{user} has {database} in the database, {engine} in the engine")
+        })
         .collect();
     if !differ.is_empty() {
-        say(differ.len(), format!("seats of users differ: {}", some(&differ)));
+        say(
+            differ.len(),
+            format!("seats of users differ: {}", some(&differ)),
+        );
     }
-    let reserved: BTreeSet<Uuid> =
-        database.bookings.iter().filter(|row| row.status == Status::Reserved).map(|row| row.booking_id).collect();
+    let reserved: BTreeSet<Uuid> = database
+        .bookings
+        .iter()
+        .filter(|row| row.status == Status::Reserved)
+        .map(|row| row.booking_id)
+        .collect();
     for (kind, all) in [
-        ("the engine still has holds that nobody committed", stock.uncommitted.iter().collect::<Vec<_>>()),
-        ("the engine holds what the database has not reserved", stock.holds.difference(&reserved).collect()),
-        ("the engine lacks holds of what is reserved", reserved.difference(&stock.holds).collect()),
+        (
+            "the engine still has holds that nobody committed",
+            stock.uncommitted.iter().collect::<Vec<_>>(),
+        ),
+        (
+            "the engine holds what the database has not reserved",
+            stock.holds.difference(&reserved).collect(),
+        ),
+        (
+            "the engine lacks holds of what is reserved",
+            reserved.difference(&stock.holds).collect(),
+        ),
     ] {
         if !all.is_empty() {
             say(all.len(), format!("{kind}: {}", some(&all)));
@@ -101,27 +152,55 @@ fn stock_of(stock: &Stock, engine: &Engine, database: &Database, say: &mut impl 
 }
 
 fn refused_for_nothing(world: &World, say: &mut impl FnMut(usize, String)) {
-    let room: BTreeMap<Uuid, i64> =
-        world.database.zones.iter().map(|zone| (zone.zone_id, least_room(zone, &world.database))).collect();
+    let room: BTreeMap<Uuid, i64> = world
+        .database
+        .zones
+        .iter()
+        .map(|zone| (zone.zone_id, least_room(zone, &world.database)))
+        .collect();
     let refused: Vec<String> = world
         .records
         .iter()
         .filter_map(|record| {
-            let Seen::Reserve { zone, quantity, answer, .. } = &record.seen else { return None };
+            let Seen::Reserve {
+                zone,
+                quantity,
+                answer,
+                ..
+            } = &record.seen
+            else {
+                return None;
+            };
             let room = *room.get(zone)?;
-            let is_wrong = answer.code.as_deref() == Some("INSUFFICIENT_SEATS") && room >= quantity + SPARE;
-            is_wrong.then(|| format!("{} wanted {quantity} of {zone}, which always had {room}", record.user))
+            let is_wrong =
+                answer.code.as_deref() == Some("INSUFFICIENT_SEATS") && room >= quantity + SPARE;
+            is_wrong.then(|| {
+                format!(
+                    "{} wanted {quantity} of {zone}, which always had {room}",
+                    record.user
+                )
+            })
         })
         .collect();
     if !refused.is_empty() {
-        say(refused.len(), format!("refused for want of seats that were there: {}", some(&refused)));
+        say(
+            refused.len(),
+            format!(
+                "refused for want of seats that were there: {}",
+                some(&refused)
+            ),
+        );
     }
 }
 
 /// The fewest free seats that a zone can have had at any moment, by the rows.
 fn least_room(zone: &Zone, database: &Database) -> i64 {
     let mut changes = Vec::new();
-    for row in database.bookings.iter().filter(|row| row.zone_id == zone.zone_id) {
+    for row in database
+        .bookings
+        .iter()
+        .filter(|row| row.zone_id == zone.zone_id)
+    {
         changes.push((row.created_at_ms - BEFORE_ROW_MS, row.quantity));
         if !row.status.is_live() {
             changes.push((row.expires_at_ms + FREED_MS, -row.quantity));

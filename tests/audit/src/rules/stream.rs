@@ -14,9 +14,15 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
     let waiting = world.database.messages_waiting;
     if waiting > 0 {
         let count = usize::try_from(waiting).unwrap_or(usize::MAX);
-        findings.push(Finding::violation(Rule::Stream, count, format!("{waiting} messages still wait in the outbox")));
+        findings.push(Finding::violation(
+            Rule::Stream,
+            count,
+            format!("{waiting} messages still wait in the outbox"),
+        ));
     }
-    let Some(stream) = &world.stream else { return findings };
+    let Some(stream) = &world.stream else {
+        return findings;
+    };
     let mut seen: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for message in &stream.messages {
         seen.entry(&message.id).or_default().push(message.sequence);
@@ -33,22 +39,63 @@ pub(crate) fn check(world: &World, _: &History<'_>) -> Vec<Finding> {
         }
         expected.extend([begun, ended]);
     }
-    let twice: Vec<&str> = seen.iter().filter(|(_, at)| at.len() > 1).map(|(id, _)| *id).collect();
-    let missing: Vec<&String> = expected.iter().filter(|id| !seen.contains_key(id.as_str())).collect();
+    let twice: Vec<&str> = seen
+        .iter()
+        .filter(|(_, at)| at.len() > 1)
+        .map(|(id, _)| *id)
+        .collect();
+    let missing: Vec<&String> = expected
+        .iter()
+        .filter(|id| !seen.contains_key(id.as_str()))
+        .collect();
     let unknown: Vec<&&str> = seen.keys().filter(|id| !expected.contains(**id)).collect();
     // A stream that was thrown away takes what it held with it, and what it knew of repetitions.
-    let weight = if stream.lost { Weight::Documented } else { Weight::Violation };
+    let weight = if stream.lost {
+        Weight::Documented
+    } else {
+        Weight::Violation
+    };
     let mut say = |weight: Weight, count: usize, text: String| {
         if count > 0 {
-            findings.push(Finding { rule: Rule::Stream, weight, count, text });
+            findings.push(Finding {
+                rule: Rule::Stream,
+                weight,
+                count,
+                text,
+            });
         }
     };
-    say(weight, twice.len(), format!("messages are in the stream more than once: {}", some(&twice)));
-    say(weight, missing.len(), format!("messages are not in the stream: {}", some(&missing)));
-    let text = format!("messages tell of what the database does not have: {}", some(&unknown));
+    say(
+        weight,
+        twice.len(),
+        format!(
+            "messages are in the stream more than once: {}",
+            some(&twice)
+        ),
+    );
+    say(
+        weight,
+        missing.len(),
+        format!("messages are not in the stream: {}", some(&missing)),
+    );
+    let text = format!(
+        "messages tell of what the database does not have: {}",
+        some(&unknown)
+    );
     // A primary that is lost with its last commits may have had them told.
-    say(if world.loses_commits() { Weight::Documented } else { Weight::Violation }, unknown.len(), text);
-    let text = format!("bookings end in the stream before they begin: {}", some(&reversed));
+    say(
+        if world.loses_commits() {
+            Weight::Documented
+        } else {
+            Weight::Violation
+        },
+        unknown.len(),
+        text,
+    );
+    let text = format!(
+        "bookings end in the stream before they begin: {}",
+        some(&reversed)
+    );
     say(weight, reversed.len(), text);
     findings
 }

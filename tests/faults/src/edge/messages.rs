@@ -37,14 +37,19 @@ impl Frames {
 pub(crate) fn is_message(frame: &[u8]) -> bool {
     let head = &frame[..frame.len().min(48)];
     let has = |word: &[u8]| head.windows(word.len()).any(|window| window == word);
-    matches!(frame.first(), Some(b'*' | b'>')) && (has(b"\r\nmessage\r\n") || has(b"\r\nsmessage\r\n"))
+    matches!(frame.first(), Some(b'*' | b'>'))
+        && (has(b"\r\nmessage\r\n") || has(b"\r\nsmessage\r\n"))
 }
 
 /// Where the frame that begins here ends; `None` while it is not whole.
 fn end_of_frame(bytes: &[u8], at: usize) -> Option<usize> {
     let line = bytes.get(at..)?.windows(2).position(|end| end == b"\r\n")? + at;
-    let (kind, number) =
-        (bytes[at], std::str::from_utf8(&bytes[at + 1..line]).ok().and_then(|n| n.parse::<i64>().ok()));
+    let (kind, number) = (
+        bytes[at],
+        std::str::from_utf8(&bytes[at + 1..line])
+            .ok()
+            .and_then(|n| n.parse::<i64>().ok()),
+    );
     let mut end = line + 2;
     match kind {
         b'$' | b'=' | b'!' => {
@@ -54,7 +59,8 @@ fn end_of_frame(bytes: &[u8], at: usize) -> Option<usize> {
             (bytes.len() >= end).then_some(end)
         }
         b'*' | b'>' | b'~' | b'%' | b'|' => {
-            let parts = number.unwrap_or(0).max(0) * if matches!(kind, b'%' | b'|') { 2 } else { 1 };
+            let parts =
+                number.unwrap_or(0).max(0) * if matches!(kind, b'%' | b'|') { 2 } else { 1 };
             for _ in 0..parts {
                 end = end_of_frame(bytes, end)?;
             }

@@ -21,7 +21,9 @@ async fn edge() -> (Edge, TcpStream) {
 
 async fn hear(client: &mut TcpStream, within: Duration) -> Option<Vec<u8>> {
     let mut bytes = vec![0; 64];
-    let read = tokio::time::timeout(within, client.read(&mut bytes)).await.ok()?;
+    let read = tokio::time::timeout(within, client.read(&mut bytes))
+        .await
+        .ok()?;
     bytes.truncate(read.unwrap());
     Some(bytes)
 }
@@ -47,7 +49,11 @@ async fn a_cut_ends_connections_and_takes_new_ones() {
     client.write_all(b"one").await.unwrap();
     assert_eq!(hear(&mut client, LONG).await.unwrap(), b"one");
     edge.cut();
-    assert_eq!(hear(&mut client, LONG).await.unwrap(), b"", "the connection has ended");
+    assert_eq!(
+        hear(&mut client, LONG).await.unwrap(),
+        b"",
+        "the connection has ended"
+    );
     let mut client = TcpStream::connect(("127.0.0.1", edge.port)).await.unwrap();
     client.write_all(b"two").await.unwrap();
     assert_eq!(hear(&mut client, LONG).await.unwrap(), b"two");
@@ -81,10 +87,16 @@ fn frames_are_whole_and_messages_are_told_from_answers() {
 #[tokio::test]
 async fn lost_messages_are_lost_and_answers_are_not() {
     let (edge, mut client) = edge().await;
-    edge.disturb(MessageFaults { lost: 1.0, ..MessageFaults::default() });
+    edge.disturb(MessageFaults {
+        lost: 1.0,
+        ..MessageFaults::default()
+    });
     // The server repeats: a subscription, then a message, then an answer.
     client.write_all(b"+SUBSCRIBE\r\n").await.unwrap();
     assert_eq!(hear(&mut client, LONG).await.unwrap(), b"+SUBSCRIBE\r\n");
-    client.write_all(b"*3\r\n$7\r\nmessage\r\n$4\r\nnode\r\n$2\r\nhi\r\n+OK\r\n").await.unwrap();
+    client
+        .write_all(b"*3\r\n$7\r\nmessage\r\n$4\r\nnode\r\n$2\r\nhi\r\n+OK\r\n")
+        .await
+        .unwrap();
     assert_eq!(hear(&mut client, LONG).await.unwrap(), b"+OK\r\n");
 }

@@ -53,7 +53,9 @@ impl Bus {
     /// # Errors
     /// There are three.
     pub fn server(&mut self) -> Result<&mut NatsServer> {
-        let Self::Alone(server) = self else { anyhow::bail!("it is a cluster") };
+        let Self::Alone(server) = self else {
+            anyhow::bail!("it is a cluster")
+        };
         Ok(server)
     }
 
@@ -62,7 +64,9 @@ impl Bus {
     /// # Errors
     /// There is one.
     pub fn cluster(&mut self) -> Result<&mut NatsCluster> {
-        let Self::Cluster(cluster) = self else { anyhow::bail!("it is no cluster") };
+        let Self::Cluster(cluster) = self else {
+            anyhow::bail!("it is no cluster")
+        };
         Ok(cluster)
     }
 

@@ -54,7 +54,13 @@ impl Database {
             Some(pooling) => Some(PgBouncer::start(folder, server.port(), pooling).await?),
             None => None,
         };
-        let mut database = Self { server, standby: None, replication: None, is_promoted: false, bouncer };
+        let mut database = Self {
+            server,
+            standby: None,
+            replication: None,
+            is_promoted: false,
+            bouncer,
+        };
         match shape.stores.postgres {
             PostgresKind::Alone => {}
             PostgresKind::Asynchronous => database.follow(data, "async").await?,
@@ -70,13 +76,19 @@ impl Database {
         let mut connection = self.connect().await?;
         if wanted == "sync" {
             let names = format!("ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'");
-            sqlx::raw_sql(sqlx::AssertSqlSafe(names)).execute(&mut connection).await?;
-            sqlx::raw_sql("SELECT pg_reload_conf()").execute(&mut connection).await?;
+            sqlx::raw_sql(sqlx::AssertSqlSafe(names))
+                .execute(&mut connection)
+                .await?;
+            sqlx::raw_sql("SELECT pg_reload_conf()")
+                .execute(&mut connection)
+                .await?;
         }
         let until = Instant::now() + BACK;
         loop {
             let state = "SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'";
-            let state: Option<String> = sqlx::query_scalar(state).fetch_optional(&mut connection).await?;
+            let state: Option<String> = sqlx::query_scalar(state)
+                .fetch_optional(&mut connection)
+                .await?;
             if state.as_deref() == Some(wanted) {
                 return Ok(());
             }
@@ -89,12 +101,17 @@ impl Database {
 
     /// Who serves now.
     fn primary(&self) -> &PostgresServer {
-        self.standby.as_ref().filter(|_| self.is_promoted).unwrap_or(&self.server)
+        self.standby
+            .as_ref()
+            .filter(|_| self.is_promoted)
+            .unwrap_or(&self.server)
     }
 
     /// Where PostgreSQL listens, or PgBouncer before it.
     pub fn port(&self) -> u16 {
-        self.bouncer.as_ref().map_or_else(|| self.primary().port(), |bouncer| bouncer.port)
+        self.bouncer
+            .as_ref()
+            .map_or_else(|| self.primary().port(), |bouncer| bouncer.port)
     }
 
     /// The database itself, past every edge.
@@ -155,7 +172,9 @@ impl Database {
         let standby = self.standby.as_ref().context("a standby")?;
         drop(self.replication.take()); // what is on its way does not arrive
         let mut connection = PgConnection::connect(&standby.url).await?;
-        let promoted: bool = sqlx::query_scalar("SELECT pg_promote()").fetch_one(&mut connection).await?;
+        let promoted: bool = sqlx::query_scalar("SELECT pg_promote()")
+            .fetch_one(&mut connection)
+            .await?;
         if !promoted {
             bail!("the standby does not take over");
         }
@@ -170,9 +189,13 @@ impl Database {
     /// A database that is not back in time.
     pub async fn kill_a_session(&self) -> Result<()> {
         let mut witness = self.connect().await?;
-        let one =
-            "SELECT pid FROM pg_stat_activity WHERE application_name = 'stanchion-booking' ORDER BY random() LIMIT 1";
-        let Some(pid) = sqlx::query_scalar::<_, i32>(one).fetch_optional(&mut witness).await? else { return Ok(()) };
+        let one = "SELECT pid FROM pg_stat_activity WHERE application_name = 'stanchion-booking' ORDER BY random() LIMIT 1";
+        let Some(pid) = sqlx::query_scalar::<_, i32>(one)
+            .fetch_optional(&mut witness)
+            .await?
+        else {
+            return Ok(());
+        };
         processes::signal(u32::try_from(pid)?, Signal::Kill);
         let until = Instant::now() + BACK;
         while witness.ping().await.is_ok() || self.connect().await.is_err() {

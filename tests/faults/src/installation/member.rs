@@ -146,13 +146,17 @@ impl Member {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STANCHION_")) {
             command.env_remove(name);
         }
-        command.args(self.kind.command()).envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+            .args(self.kind.command())
+            .envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.current_dir(&self.folder);
         command
     }
 
     fn is_running(&self) -> bool {
-        self.process.as_ref().is_some_and(|process| process.exit().is_none())
+        self.process
+            .as_ref()
+            .is_some_and(|process| process.exit().is_none())
     }
 
     /// Sends a signal, if it runs.
@@ -188,9 +192,17 @@ impl Member {
     /// # Errors
     /// No such file.
     pub fn database_file(&self) -> Result<PathBuf> {
-        let data = self.settings.iter().find(|(name, _)| name == "STANCHION_DATA_DIR");
-        let data = Path::new(data.map(|(_, value)| value.as_str()).context("a data folder")?);
-        let files = fs::read_dir(data)?.filter_map(Result::ok).map(|entry| entry.path());
+        let data = self
+            .settings
+            .iter()
+            .find(|(name, _)| name == "STANCHION_DATA_DIR");
+        let data = Path::new(
+            data.map(|(_, value)| value.as_str())
+                .context("a data folder")?,
+        );
+        let files = fs::read_dir(data)?
+            .filter_map(Result::ok)
+            .map(|entry| entry.path());
         files
             .into_iter()
             .find(|path| path.extension().is_some_and(|extension| extension == "db"))

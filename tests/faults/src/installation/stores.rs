@@ -59,7 +59,14 @@ impl Program for AppendingRedis {
 
     fn command(folder: &Path, port: u16) -> Command {
         let mut command = Redis::command(folder, port);
-        command.args(["--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]);
+        command.args([
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "everysec",
+            "--maxmemory-policy",
+            "noeviction",
+        ]);
         command
     }
 
@@ -69,9 +76,16 @@ impl Program for AppendingRedis {
 
     async fn answers(url: &str) -> bool {
         // It answers with LOADING first.
-        let Ok(client) = redis::Client::open(url) else { return false };
-        let Ok(mut connection) = client.get_multiplexed_async_connection().await else { return false };
-        redis::cmd("DBSIZE").query_async::<u64>(&mut connection).await.is_ok()
+        let Ok(client) = redis::Client::open(url) else {
+            return false;
+        };
+        let Ok(mut connection) = client.get_multiplexed_async_connection().await else {
+            return false;
+        };
+        redis::cmd("DBSIZE")
+            .query_async::<u64>(&mut connection)
+            .await
+            .is_ok()
     }
 }
 
@@ -123,14 +137,22 @@ impl Stores {
     /// A replica or a standby that does not follow.
     pub async fn start(shape: Shape, folder: &Path, data: &Path) -> Result<Self> {
         let redis = match shape.stores.redis {
-            RedisKind::Memory | RedisKind::Replicated => RedisStore::Memory(RedisServer::start(folder).await),
+            RedisKind::Memory | RedisKind::Replicated => {
+                RedisStore::Memory(RedisServer::start(folder).await)
+            }
             RedisKind::Appending => RedisStore::Appending(OwnServer::start(folder).await),
             RedisKind::Cluster => RedisStore::Cluster(RedisCluster::start(SOON)),
             RedisKind::PatientCluster => RedisStore::Cluster(RedisCluster::start(NEVER)),
         };
         let postgres = Database::start(shape, folder, data).await?;
         let nats = Bus::start(shape.stores.nats, folder).await;
-        let mut stores = Self { redis, replica: None, is_promoted: false, postgres, nats };
+        let mut stores = Self {
+            redis,
+            replica: None,
+            is_promoted: false,
+            postgres,
+            nats,
+        };
         if shape.stores.redis == RedisKind::Replicated {
             stores.replicate(folder).await?;
         }
@@ -143,7 +165,10 @@ impl Stores {
         let mut follow = redis::cmd("REPLICAOF");
         ask(&replica.url, follow.arg("127.0.0.1").arg(primary)).await?;
         let until = Instant::now() + BACK;
-        while !ask(&replica.url, redis::cmd("INFO").arg("replication")).await?.contains("master_link_status:up") {
+        while !ask(&replica.url, redis::cmd("INFO").arg("replication"))
+            .await?
+            .contains("master_link_status:up")
+        {
             if Instant::now() > until {
                 bail!("the replica does not follow");
             }
@@ -205,7 +230,9 @@ impl Stores {
     /// # Errors
     /// A Redis that does not answer.
     pub async fn flush_redis(&self) -> Result<()> {
-        ask(&self.redis_now(), &redis::cmd("FLUSHALL")).await.map(|_| ())
+        ask(&self.redis_now(), &redis::cmd("FLUSHALL"))
+            .await
+            .map(|_| ())
     }
 
     /// Kills Redis and lets `down` pass before it starts again: with what it has on disk.
@@ -241,7 +268,9 @@ impl Stores {
     /// # Errors
     /// A Redis that does not answer.
     pub async fn save_redis(&self) -> Result<()> {
-        ask(&self.redis_now(), &redis::cmd("SAVE")).await.map(|_| ())
+        ask(&self.redis_now(), &redis::cmd("SAVE"))
+            .await
+            .map(|_| ())
     }
 
     /// The primary of a cluster that serves this key, as it was at the start.
@@ -249,18 +278,30 @@ impl Stores {
     /// # Errors
     /// No cluster, or one that does not answer.
     pub async fn primary_of(&self, key: &str) -> Result<Server> {
-        let RedisStore::Cluster(cluster) = &self.redis else { bail!("it is no cluster") };
+        let RedisStore::Cluster(cluster) = &self.redis else {
+            bail!("it is no cluster")
+        };
         let primaries: Vec<Server> = cluster.primaries().copied().collect();
-        let mut connection = redis::Client::open(primaries[0].url())?.get_multiplexed_async_connection().await?;
-        let slot: usize = redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query_async(&mut connection).await?;
+        let mut connection = redis::Client::open(primaries[0].url())?
+            .get_multiplexed_async_connection()
+            .await?;
+        let slot: usize = redis::cmd("CLUSTER")
+            .arg("KEYSLOT")
+            .arg(key)
+            .query_async(&mut connection)
+            .await?;
         // Slots are shared out in order.
-        let at = (0..primaries.len()).rev().find(|at| at * SLOTS / primaries.len() <= slot);
+        let at = (0..primaries.len())
+            .rev()
+            .find(|at| at * SLOTS / primaries.len() <= slot);
         Ok(primaries[at.unwrap_or_default()])
     }
 }
 
 /// What one Redis answers, as text.
 async fn ask(url: &str, command: &redis::Cmd) -> Result<String> {
-    let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+    let mut connection = redis::Client::open(url)?
+        .get_multiplexed_async_connection()
+        .await?;
     Ok(command.query_async(&mut connection).await?)
 }

@@ -7,7 +7,10 @@ use crate::{installation::Shape, scenario::Scenario};
 /// A disk for a small sale, in MiB.
 const SMALL_DISK: u32 = 16;
 
-const EMBEDDED: Shape = Shape { embedded: true, ..super::USUAL };
+const EMBEDDED: Shape = Shape {
+    embedded: true,
+    ..super::USUAL
+};
 
 /// See the module's documentation.
 pub const LIST: &[Scenario] = &[
@@ -37,14 +40,27 @@ pub const LIST: &[Scenario] = &[
             Box::pin(async move {
                 context.pause(1.0, 3.0).await;
                 context.begin("disk full", "embedded-1", false);
-                context.installation.disk.as_ref().context("a small disk")?.fill()?;
+                context
+                    .installation
+                    .disk
+                    .as_ref()
+                    .context("a small disk")?
+                    .fill()?;
                 context.pause(8.0, 8.0).await;
-                context.installation.disk.as_ref().context("a small disk")?.clear()?;
+                context
+                    .installation
+                    .disk
+                    .as_ref()
+                    .context("a small disk")?
+                    .clear()?;
                 context.end();
                 Ok(())
             })
         },
-        shape: Shape { small_disk_mib: Some(SMALL_DISK), ..EMBEDDED },
+        shape: Shape {
+            small_disk_mib: Some(SMALL_DISK),
+            ..EMBEDDED
+        },
         sale_seconds: 25.0,
     },
 ];

@@ -12,7 +12,13 @@ use crate::{
 
 /// Servers of a cluster.
 const SERVERS: usize = 3;
-const CLUSTER: Shape = Shape { stores: StoresShape { nats: NatsKind::Cluster, ..USUAL.stores }, ..USUAL };
+const CLUSTER: Shape = Shape {
+    stores: StoresShape {
+        nats: NatsKind::Cluster,
+        ..USUAL.stores
+    },
+    ..USUAL
+};
 
 /// See the module's documentation.
 pub const LIST: &[Scenario] = &[
@@ -22,9 +28,21 @@ pub const LIST: &[Scenario] = &[
         run: |context| {
             Box::pin(async move {
                 context.begin("stopped for 25 s", "nats", false);
-                context.installation.stores().nats.server()?.stop(Signal::Terminate).await;
+                context
+                    .installation
+                    .stores()
+                    .nats
+                    .server()?
+                    .stop(Signal::Terminate)
+                    .await;
                 context.pause(25.0, 25.0).await;
-                context.installation.stores().nats.server()?.start_again().await;
+                context
+                    .installation
+                    .stores()
+                    .nats
+                    .server()?
+                    .start_again()
+                    .await;
                 context.end();
                 Ok(())
             })
@@ -39,9 +57,21 @@ pub const LIST: &[Scenario] = &[
             Box::pin(async move {
                 for _ in 0..6 {
                     context.begin("kill -9 and start", "nats", false);
-                    context.installation.stores().nats.server()?.stop(Signal::Kill).await;
+                    context
+                        .installation
+                        .stores()
+                        .nats
+                        .server()?
+                        .stop(Signal::Kill)
+                        .await;
                     context.pause(0.2, 2.0).await;
-                    context.installation.stores().nats.server()?.start_again().await;
+                    context
+                        .installation
+                        .stores()
+                        .nats
+                        .server()?
+                        .start_again()
+                        .await;
                     context.end();
                     context.pause(0.5, 3.0).await;
                 }
@@ -60,7 +90,9 @@ pub const LIST: &[Scenario] = &[
                 context.stream_is_lost = true;
                 context.begin("stream deleted", "nats", false);
                 let client = async_nats::connect(context.installation.stores().nats.url()).await?;
-                async_nats::jetstream::new(client).delete_stream(PREFIX.to_uppercase()).await?;
+                async_nats::jetstream::new(client)
+                    .delete_stream(PREFIX.to_uppercase())
+                    .await?;
                 context.end();
                 Ok(())
             })
@@ -78,7 +110,13 @@ pub const LIST: &[Scenario] = &[
                     context.begin("kill -9 and start without data", "nats", false);
                     context.installation.stores().nats.kill_and_forget().await?;
                     context.pause(0.2, 2.0).await;
-                    context.installation.stores().nats.server()?.start_again().await;
+                    context
+                        .installation
+                        .stores()
+                        .nats
+                        .server()?
+                        .start_again()
+                        .await;
                     context.end();
                     context.pause(4.0, 8.0).await;
                 }
@@ -110,13 +148,31 @@ fn kill_servers(context: &mut Context, leader: bool) -> Doing<'_> {
         for _ in 0..context.times(4) {
             let any = context.random.random_range(0..SERVERS);
             let server = match leader {
-                true => context.installation.stores().nats.cluster()?.leader(&stream).await.unwrap_or(any),
+                true => context
+                    .installation
+                    .stores()
+                    .nats
+                    .cluster()?
+                    .leader(&stream)
+                    .await
+                    .unwrap_or(any),
                 false => any,
             };
             context.begin("kill -9 and start", &format!("nats-{server}"), false);
-            context.installation.stores().nats.cluster()?.kill(server).await;
+            context
+                .installation
+                .stores()
+                .nats
+                .cluster()?
+                .kill(server)
+                .await;
             context.pause(0.5, 4.0).await;
-            context.installation.stores().nats.cluster()?.start_again(server);
+            context
+                .installation
+                .stores()
+                .nats
+                .cluster()?
+                .start_again(server);
             context.end();
             context.pause(2.0, 5.0).await;
         }

@@ -68,7 +68,10 @@ pub const LIST: &[Scenario] = &[
         run: |context| {
             Box::pin(async move {
                 let kinds = [Kind::Gateway, Kind::Worker, Kind::Booking];
-                let mut names: Vec<String> = kinds.iter().flat_map(|kind| context.installation.names(*kind)).collect();
+                let mut names: Vec<String> = kinds
+                    .iter()
+                    .flat_map(|kind| context.installation.names(*kind))
+                    .collect();
                 names.shuffle(&mut context.random);
                 for name in names {
                     let silences = context.installation.member(&name).kind == Kind::Gateway;
@@ -87,14 +90,20 @@ pub const LIST: &[Scenario] = &[
         name: "gateway-descriptors",
         text: "one gateway may open 200 descriptors, and 300 idle connections try for 10 s",
         run: |context| idle_connections(context, "gateway-1", 300),
-        shape: Shape { descriptors: Some((Kind::Gateway, 200)), ..USUAL },
+        shape: Shape {
+            descriptors: Some((Kind::Gateway, 200)),
+            ..USUAL
+        },
         sale_seconds: 25.0,
     },
     Scenario {
         name: "booking-descriptors",
         text: "one instance of booking may open 60 descriptors, and 120 idle connections try for 10 s",
         run: |context| idle_connections(context, "booking-1", 120),
-        shape: Shape { descriptors: Some((Kind::Booking, 60)), ..USUAL },
+        shape: Shape {
+            descriptors: Some((Kind::Booking, 60)),
+            ..USUAL
+        },
         sale_seconds: 25.0,
     },
 ];
@@ -108,7 +117,8 @@ fn idle_connections<'c>(context: &'c mut Context, name: &'static str, count: usi
         let mut idle = Vec::new();
         for _ in 0..count {
             let connecting = TcpStream::connect(("127.0.0.1", port));
-            if let Ok(Ok(one)) = tokio::time::timeout(Duration::from_millis(200), connecting).await {
+            if let Ok(Ok(one)) = tokio::time::timeout(Duration::from_millis(200), connecting).await
+            {
                 idle.push(one);
             }
         }

@@ -75,7 +75,12 @@ pub const LIST: &[Scenario] = &[
             Box::pin(async move {
                 for _ in 0..context.times(5) {
                     context.begin("kill -9 of a session", "postgres", false);
-                    context.installation.stores().postgres.kill_a_session().await?;
+                    context
+                        .installation
+                        .stores()
+                        .postgres
+                        .kill_a_session()
+                        .await?;
                     context.end();
                     context.pause(2.0, 5.0).await;
                 }
@@ -105,8 +110,14 @@ pub const LIST: &[Scenario] = &[
         run: |context| {
             Box::pin(async move {
                 context.begin("read only", "postgres", false);
-                run(context, &["ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"])
-                    .await?;
+                run(
+                    context,
+                    &[
+                        "ALTER SYSTEM SET default_transaction_read_only = on",
+                        "SELECT pg_reload_conf()",
+                    ],
+                )
+                .await?;
                 context.pause(12.0, 12.0).await;
                 let undo = [
                     "SET default_transaction_read_only = off",
@@ -141,9 +152,19 @@ pub const LIST: &[Scenario] = &[
         run: |context| {
             Box::pin(async move {
                 context.begin("disk full", "postgres", false);
-                context.installation.disk.as_ref().context("a small disk")?.fill()?;
+                context
+                    .installation
+                    .disk
+                    .as_ref()
+                    .context("a small disk")?
+                    .fill()?;
                 context.pause(12.0, 12.0).await;
-                context.installation.disk.as_ref().context("a small disk")?.clear()?;
+                context
+                    .installation
+                    .disk
+                    .as_ref()
+                    .context("a small disk")?
+                    .clear()?;
                 if !context.installation.stores().postgres.runs() {
                     context.say("PostgreSQL had given up; it is started again");
                     context.installation.stores().postgres.start_again().await?;
@@ -152,14 +173,20 @@ pub const LIST: &[Scenario] = &[
                 Ok(())
             })
         },
-        shape: Shape { small_disk_mib: Some(SMALL_DISK), ..USUAL },
+        shape: Shape {
+            small_disk_mib: Some(SMALL_DISK),
+            ..USUAL
+        },
         sale_seconds: 25.0,
     },
     Scenario {
         name: "pgbouncer-postgres-stopped",
         text: "PgBouncer in session mode before PostgreSQL, which stands still for 4 to 7 s, twice",
         run: |context| stop(context, 4.0, 7.0, 2),
-        shape: Shape { pgbouncer: Some(Pooling::Session), ..USUAL },
+        shape: Shape {
+            pgbouncer: Some(Pooling::Session),
+            ..USUAL
+        },
         sale_seconds: 25.0,
     },
     Scenario {
@@ -170,7 +197,13 @@ pub const LIST: &[Scenario] = &[
                 for _ in 0..context.times(4) {
                     let down = context.time(0.2, 3.0);
                     context.begin("kill -9 and start", "pgbouncer", false);
-                    let bouncer = context.installation.stores().postgres.bouncer.as_mut().context("a PgBouncer")?;
+                    let bouncer = context
+                        .installation
+                        .stores()
+                        .postgres
+                        .bouncer
+                        .as_mut()
+                        .context("a PgBouncer")?;
                     bouncer.kill().await;
                     sleep(down).await;
                     bouncer.start_again().await?;
@@ -180,13 +213,22 @@ pub const LIST: &[Scenario] = &[
                 Ok(())
             })
         },
-        shape: Shape { pgbouncer: Some(Pooling::TransactionIfPossible), ..USUAL },
+        shape: Shape {
+            pgbouncer: Some(Pooling::TransactionIfPossible),
+            ..USUAL
+        },
         sale_seconds: 30.0,
     },
 ];
 
 const fn with_postgres(postgres: PostgresKind) -> Shape {
-    Shape { stores: StoresShape { postgres, ..USUAL.stores }, ..USUAL }
+    Shape {
+        stores: StoresShape {
+            postgres,
+            ..USUAL.stores
+        },
+        ..USUAL
+    }
 }
 
 /// The primary dies; the standby, which had heard nothing for up to so many seconds, takes over.
@@ -216,7 +258,11 @@ fn stop(context: &mut Context, from: f64, to: f64, times: usize) -> Doing<'_> {
             context.begin("SIGSTOP", "postgres", false);
             context.installation.stores().postgres.signal(Signal::Stop);
             context.pause(from, to).await;
-            context.installation.stores().postgres.signal(Signal::Continue);
+            context
+                .installation
+                .stores()
+                .postgres
+                .signal(Signal::Continue);
             context.end();
             context.pause(3.0, 6.0).await;
         }
@@ -237,7 +283,9 @@ fn lock<'c>(context: &'c mut Context, statement: &'static str) -> Doing<'c> {
         let mut connection = context.installation.stores().postgres.connect().await?;
         context.begin(statement, "postgres", false);
         // Booking has the server end transactions of its role that stand idle; this one stands for what it does not end.
-        connection.execute("SET idle_in_transaction_session_timeout = 0").await?;
+        connection
+            .execute("SET idle_in_transaction_session_timeout = 0")
+            .await?;
         connection.execute("BEGIN").await?;
         connection.execute(statement).await?;
         context.pause(15.0, 15.0).await;
@@ -247,7 +295,12 @@ fn lock<'c>(context: &'c mut Context, statement: &'static str) -> Doing<'c> {
     })
 }
 
-fn end_sessions<'c>(context: &'c mut Context, which: &'static str, from: f64, to: f64) -> Doing<'c> {
+fn end_sessions<'c>(
+    context: &'c mut Context,
+    which: &'static str,
+    from: f64,
+    to: f64,
+) -> Doing<'c> {
     Box::pin(async move {
         let mut connection = context.installation.stores().postgres.connect().await?;
         let statement = format!(
@@ -257,10 +310,15 @@ fn end_sessions<'c>(context: &'c mut Context, which: &'static str, from: f64, to
         let until = Instant::now() + Duration::from_secs(12);
         let mut ended = 0;
         while Instant::now() < until {
-            let count: i64 =
-                sqlx::query_scalar(sqlx::AssertSqlSafe(statement.as_str())).fetch_one(&mut connection).await?;
+            let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(statement.as_str()))
+                .fetch_one(&mut connection)
+                .await?;
             ended += count;
-            if to > from { context.pause(from, to).await } else { sleep(Duration::from_secs_f64(from)).await }
+            if to > from {
+                context.pause(from, to).await
+            } else {
+                sleep(Duration::from_secs_f64(from)).await
+            }
         }
         context.end();
         context.say(&format!("{ended} sessions were ended"));

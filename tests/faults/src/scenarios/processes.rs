@@ -44,7 +44,10 @@ pub const LIST: &[Scenario] = &[
                 Ok(())
             })
         },
-        shape: Shape { big_crowd: Some(10_000), ..USUAL },
+        shape: Shape {
+            big_crowd: Some(10_000),
+            ..USUAL
+        },
         sale_seconds: 100.0,
     },
     Scenario {
@@ -64,7 +67,15 @@ pub const LIST: &[Scenario] = &[
     Scenario {
         name: "any-killed",
         text: "kill -9 of any process, six times",
-        run: |context| kill(context, &[Kind::Gateway, Kind::Worker, Kind::Booking], 6, 0.5, 3.0),
+        run: |context| {
+            kill(
+                context,
+                &[Kind::Gateway, Kind::Worker, Kind::Booking],
+                6,
+                0.5,
+                3.0,
+            )
+        },
         shape: USUAL,
         sale_seconds: 25.0,
     },
@@ -110,9 +121,18 @@ pub const LIST: &[Scenario] = &[
     },
 ];
 
-fn kill<'c>(context: &'c mut Context, kinds: &'static [Kind], times: usize, from: f64, to: f64) -> Doing<'c> {
+fn kill<'c>(
+    context: &'c mut Context,
+    kinds: &'static [Kind],
+    times: usize,
+    from: f64,
+    to: f64,
+) -> Doing<'c> {
     Box::pin(async move {
-        let names: Vec<String> = kinds.iter().flat_map(|kind| context.installation.names(*kind)).collect();
+        let names: Vec<String> = kinds
+            .iter()
+            .flat_map(|kind| context.installation.names(*kind))
+            .collect();
         for _ in 0..context.times(times) {
             let name = context.choose(&names);
             context.kill_and_start(&name).await?;
@@ -126,7 +146,11 @@ fn stop(context: &mut Context, kind: Kind, count: usize, seconds: f64, times: us
     Box::pin(async move {
         let names = context.installation.names(kind);
         for _ in 0..context.times(times) {
-            let chosen = if count == 1 { vec![context.choose(&names)] } else { names.clone() };
+            let chosen = if count == 1 {
+                vec![context.choose(&names)]
+            } else {
+                names.clone()
+            };
             context.stand_still(&chosen, seconds).await;
             context.pause(1.0, 4.0).await;
         }

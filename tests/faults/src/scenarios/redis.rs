@@ -72,7 +72,10 @@ pub const LIST: &[Scenario] = &[
                 context.installation.stores().signal_replica(Signal::Stop);
                 context.pause(0.5, 2.0).await;
                 context.installation.stores().signal_redis(Signal::Kill);
-                context.installation.stores().signal_replica(Signal::Continue);
+                context
+                    .installation
+                    .stores()
+                    .signal_replica(Signal::Continue);
                 context.pause(0.1, 2.0).await;
                 let port = context.installation.stores().promote_replica().await?;
                 for edge in redis_edges(context) {
@@ -155,7 +158,12 @@ pub const LIST: &[Scenario] = &[
 ];
 
 fn redis_edges(context: &Context) -> Vec<String> {
-    context.installation.edges().into_iter().filter(|edge| edge.ends_with("-redis")).collect()
+    context
+        .installation
+        .edges()
+        .into_iter()
+        .filter(|edge| edge.ends_with("-redis"))
+        .collect()
 }
 
 async fn primary_of_the_event(context: &mut Context) -> Result<Server> {

@@ -52,7 +52,14 @@ pub(super) struct Buyer {
 impl Buyer {
     pub(super) fn new(sale: Arc<Sale>, user: &str, token: &str, habits: Habits, seed: u64) -> Self {
         let random = StdRng::seed_from_u64(seed);
-        Self { sale, user: user.to_owned(), token: token.to_owned(), habits, random, tries: 0 }
+        Self {
+            sale,
+            user: user.to_owned(),
+            token: token.to_owned(),
+            habits,
+            random,
+            tries: 0,
+        }
     }
 
     /// Buys with this pass, over the socket if one is given.
@@ -70,7 +77,8 @@ impl Buyer {
             let answer = self.insist(pass, zone, quantity, &key, &mut till).await;
             match (answer.booking, answer.code.as_deref()) {
                 (Some(booking), _) => {
-                    self.test_the_pass(pass, zone, quantity, &key, booking).await;
+                    self.test_the_pass(pass, zone, quantity, &key, booking)
+                        .await;
                     return Bought::Final(self.decide(booking).await);
                 }
                 (None, Some("INSUFFICIENT_SEATS")) => {}
@@ -83,7 +91,11 @@ impl Buyer {
 
     fn refused(&self, pass: &Pass, code: &str) -> Bought {
         let left_ms = pass.ends_at_ms - self.sale.journal.clock.now_ms();
-        self.see(Seen::PassRefused { pass_id: pass.id.clone(), code: code.to_owned(), left_ms });
+        self.see(Seen::PassRefused {
+            pass_id: pass.id.clone(),
+            code: code.to_owned(),
+            left_ms,
+        });
         match code {
             "PASS_EXPIRED" | "PASS_REVOKED" => Bought::PassIsGone,
             _ => Bought::Final(Outcome::PassRefused),
@@ -103,8 +115,16 @@ impl Buyer {
         loop {
             let answer = self.reserve(pass, zone, quantity, key, till).await;
             // A gateway may have lost the pass; the client still has it.
-            let has_lost = till.is_some() && matches!(answer.code.as_deref(), Some("PASS_REQUIRED" | "NOT_IN_QUEUE"));
-            let is_final = answer.code.as_deref().is_some_and(|code| FINAL.contains(&code)) && !has_lost;
+            let has_lost = till.is_some()
+                && matches!(
+                    answer.code.as_deref(),
+                    Some("PASS_REQUIRED" | "NOT_IN_QUEUE")
+                );
+            let is_final = answer
+                .code
+                .as_deref()
+                .is_some_and(|code| FINAL.contains(&code))
+                && !has_lost;
             if has_lost || answer.status == 0 {
                 *till = None;
             }
@@ -126,16 +146,21 @@ impl Buyer {
         till: &mut Option<&mut Till<'_>>,
     ) -> Answer {
         let answer = match till {
-            Some(till) => till.reserve(&self.sale, zone, quantity, key).await.unwrap_or_else(|error| Answer {
-                status: 0,
-                code: Some(format!("{error:#}")),
-                booking: None,
-            }),
+            Some(till) => till
+                .reserve(&self.sale, zone, quantity, key)
+                .await
+                .unwrap_or_else(|error| Answer {
+                    status: 0,
+                    code: Some(format!("{error:#}")),
+                    booking: None,
+                }),
             None => {
                 let sale = &self.sale;
                 let wish = json!({"event_id": sale.event, "show_id": sale.show, "zone_id": zone, "quantity": quantity});
                 let request = self.request(Method::POST, "/bookings/reserve");
-                let request = request.header("x-queue-pass", &pass.token).header("idempotency-key", key);
+                let request = request
+                    .header("x-queue-pass", &pass.token)
+                    .header("idempotency-key", key);
                 answer(request.json(&wish)).await
             }
         };
@@ -150,35 +175,56 @@ impl Buyer {
     }
 
     /// Some send the same key again, some try the used pass with another key: neither may make another booking.
-    async fn test_the_pass(&mut self, pass: &Pass, zone: Uuid, quantity: i64, key: &str, booking: Uuid) {
+    async fn test_the_pass(
+        &mut self,
+        pass: &Pass,
+        zone: Uuid,
+        quantity: i64,
+        key: &str,
+        booking: Uuid,
+    ) {
         if self.habits.repeats {
             let again = self.reserve(pass, zone, quantity, key, &mut None).await;
             self.compare(booking, again.booking, "the same key");
         }
         if self.habits.tries_again {
-            let again = self.reserve(pass, zone, 1, &format!("{key}-again"), &mut None).await;
+            let again = self
+                .reserve(pass, zone, 1, &format!("{key}-again"), &mut None)
+                .await;
             self.compare(booking, again.booking, "a used pass");
         }
     }
 
     fn compare(&self, first: Uuid, again: Option<Uuid>, repeated: &str) {
         if let Some(second) = again.filter(|second| *second != first) {
-            self.see(Seen::AnotherBooking { first, second, repeated: repeated.to_owned() });
+            self.see(Seen::AnotherBooking {
+                first,
+                second,
+                repeated: repeated.to_owned(),
+            });
         }
     }
 
     async fn decide(&mut self, booking: Uuid) -> Outcome {
-        let Some(decision) = self.habits.decides else { return Outcome::LeftToExpire };
+        let Some(decision) = self.habits.decides else {
+            return Outcome::LeftToExpire;
+        };
         self.pause(0.1, 2.5).await;
         let mut attempt = 0;
         loop {
             let request = match decision {
-                Decision::Confirm => self.request(Method::POST, &format!("/bookings/{booking}/confirm")),
+                Decision::Confirm => {
+                    self.request(Method::POST, &format!("/bookings/{booking}/confirm"))
+                }
                 Decision::Cancel => self.request(Method::DELETE, &format!("/bookings/{booking}")),
             };
             let answer = answer(request).await;
             let status = answer.status;
-            self.see(Seen::Decide { booking, decision, answer });
+            self.see(Seen::Decide {
+                booking,
+                decision,
+                answer,
+            });
             match (status, decision) {
                 (200, Decision::Confirm) => return Outcome::Confirmed,
                 (200, Decision::Cancel) => return Outcome::Cancelled,
@@ -193,7 +239,10 @@ impl Buyer {
     /// To any instance, as a balancer would choose.
     fn request(&mut self, method: Method, path: &str) -> RequestBuilder {
         let booking = self.sale.booking(&mut self.random);
-        self.sale.http.request(method, format!("{booking}/api/v1{path}")).bearer_auth(&self.token)
+        self.sale
+            .http
+            .request(method, format!("{booking}/api/v1{path}"))
+            .bearer_auth(&self.token)
     }
 
     fn see(&self, seen: Seen) {
@@ -220,10 +269,23 @@ async fn answer(request: RequestBuilder) -> Answer {
     match exchange.await {
         Ok((status, text)) => {
             let body: Value = serde_json::from_str(&text).unwrap_or_default();
-            let code = (status >= 400).then(|| body["code"].as_str().unwrap_or("NO_CODE").to_owned());
-            let booking = if status == 201 { body["booking_id"].as_str().and_then(|id| id.parse().ok()) } else { None };
-            Answer { status, code, booking }
+            let code =
+                (status >= 400).then(|| body["code"].as_str().unwrap_or("NO_CODE").to_owned());
+            let booking = if status == 201 {
+                body["booking_id"].as_str().and_then(|id| id.parse().ok())
+            } else {
+                None
+            };
+            Answer {
+                status,
+                code,
+                booking,
+            }
         }
-        Err(error) => Answer { status: 0, code: Some(why(&error)), booking: None },
+        Err(error) => Answer {
+            status: 0,
+            code: Some(why(&error)),
+            booking: None,
+        },
     }
 }

@@ -42,22 +42,36 @@ impl User {
 
     /// Joins by REST, with the ticket if there is one.
     pub(super) async fn join(&mut self, gateway: &str) -> Result<Heard> {
-        let request = self.to_gateway(Method::POST, gateway, "/queue/join").json(&self.sight.join(self.sale.event));
+        let request = self
+            .to_gateway(Method::POST, gateway, "/queue/join")
+            .json(&self.sight.join(self.sale.event));
         self.ask(request, gateway).await
     }
 
     pub(super) fn to_gateway(&self, method: Method, gateway: &str, path: &str) -> RequestBuilder {
-        self.sale.http.request(method, format!("{gateway}/api/v1{path}")).bearer_auth(&self.token)
+        self.sale
+            .http
+            .request(method, format!("{gateway}/api/v1{path}"))
+            .bearer_auth(&self.token)
     }
 
     async fn ask(&mut self, request: RequestBuilder, gateway: &str) -> Result<Heard> {
-        let response = request.timeout(ANSWER).send().await.map_err(|error| anyhow::anyhow!(why(&error)))?;
+        let response = request
+            .timeout(ANSWER)
+            .send()
+            .await
+            .map_err(|error| anyhow::anyhow!(why(&error)))?;
         let status = response.status();
-        let body: Value = response.json().await.map_err(|error| anyhow::anyhow!(why(&error)))?;
+        let body: Value = response
+            .json()
+            .await
+            .map_err(|error| anyhow::anyhow!(why(&error)))?;
         if status.is_success() {
             return Ok(self.sight.place(&body, gateway, Way::Poll));
         }
-        let code = body["code"].as_str().with_context(|| format!("{status} without a code"))?;
+        let code = body["code"]
+            .as_str()
+            .with_context(|| format!("{status} without a code"))?;
         Ok(self.sight.refused(code))
     }
 }

@@ -73,7 +73,10 @@ impl Sight {
     }
 
     pub(super) fn detached(&self, why: &str) {
-        self.see(Seen::Detached { connection: self.connection, why: why.to_owned() });
+        self.see(Seen::Detached {
+            connection: self.connection,
+            why: why.to_owned(),
+        });
     }
 
     /// To join, with what was kept of the place.
@@ -93,7 +96,9 @@ impl Sight {
             self.ticket = None;
             self.see(Seen::Left);
         } else {
-            self.see(Seen::Refusal { code: "REMOVED".to_owned() });
+            self.see(Seen::Refusal {
+                code: "REMOVED".to_owned(),
+            });
         }
     }
 
@@ -103,7 +108,9 @@ impl Sight {
     }
 
     pub(super) fn refused(&self, code: &str) -> Heard {
-        self.see(Seen::Refusal { code: code.to_owned() });
+        self.see(Seen::Refusal {
+            code: code.to_owned(),
+        });
         Heard::Refused(code.to_owned())
     }
 
@@ -113,10 +120,22 @@ impl Sight {
         if let Some(ticket) = place["ticket"].as_str() {
             self.ticket(ticket);
         }
-        if let Some(position) = place["position"].as_u64().filter(|_| place["reason"] != "counting") {
+        if let Some(position) = place["position"]
+            .as_u64()
+            .filter(|_| place["reason"] != "counting")
+        {
             self.position = Some(position);
-            let gateway = if gateway.is_empty() { self.gateway.clone() } else { short(gateway) };
-            self.see(Seen::Position { connection: self.connection, gateway, position, way });
+            let gateway = if gateway.is_empty() {
+                self.gateway.clone()
+            } else {
+                short(gateway)
+            };
+            self.see(Seen::Position {
+                connection: self.connection,
+                gateway,
+                position,
+                way,
+            });
         }
         match place["queue_pass"].as_str() {
             Some(token) => self.pass(token),
@@ -132,7 +151,10 @@ impl Sight {
         let claims = tokens::ticket(ticket);
         if self.number.as_ref() != Some(&(claims.num, claims.epoch.clone())) {
             self.number = Some((claims.num, claims.epoch.clone()));
-            self.see(Seen::Ticket { number: claims.num, epoch: claims.epoch });
+            self.see(Seen::Ticket {
+                number: claims.num,
+                epoch: claims.epoch,
+            });
         }
     }
 
@@ -149,6 +171,10 @@ impl Sight {
         if self.gone.contains(&claims.jti) {
             return Heard::News;
         }
-        Heard::Pass(Pass { id: claims.jti, token: token.to_owned(), ends_at_ms: claims.end })
+        Heard::Pass(Pass {
+            id: claims.jti,
+            token: token.to_owned(),
+            ends_at_ms: claims.end,
+        })
     }
 }

@@ -34,7 +34,10 @@ impl Socket {
     async fn open(gateway: &str) -> Result<Self> {
         let address = gateway.trim_start_matches("http://");
         let mut request = format!("ws://{address}/api/v1/ws").into_client_request()?;
-        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
+        request.headers_mut().insert(
+            "sec-websocket-protocol",
+            HeaderValue::from_static(SUBPROTOCOL),
+        );
         let (socket, _) = timeout(CONNECT, async {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
@@ -46,7 +49,9 @@ impl Socket {
     }
 
     pub(super) async fn say(&mut self, message: &Value) -> Result<()> {
-        timeout(SAY, self.0.send(Message::text(message.to_string()))).await.context("a frame was not taken")??;
+        timeout(SAY, self.0.send(Message::text(message.to_string())))
+            .await
+            .context("a frame was not taken")??;
         Ok(())
     }
 
@@ -55,7 +60,9 @@ impl Socket {
         loop {
             match self.0.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(text.as_str())?),
-                Some(Ok(Message::Close(frame))) => bail!("closed {}", frame.map_or(1005, |frame| frame.code.into())),
+                Some(Ok(Message::Close(frame))) => {
+                    bail!("closed {}", frame.map_or(1005, |frame| frame.code.into()))
+                }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => bail!("{error}"),
                 None => bail!("ended"),
@@ -86,19 +93,28 @@ impl Sight {
 impl User {
     pub(super) async fn on_socket(&mut self, gateway: &str) -> Result<Turn> {
         let mut socket = Socket::open(gateway).await?;
-        socket.say(&json!({"type": "connect", "token": self.token})).await?;
+        socket
+            .say(&json!({"type": "connect", "token": self.token}))
+            .await?;
         let in_seconds = |seconds: f64| Instant::now() + Duration::from_secs_f64(seconds);
         let mut goes_at = self.habits.goes_away_after.map(in_seconds);
         let mut leaves_at = self.habits.leaves_after.map(in_seconds);
         loop {
-            let until = [goes_at, leaves_at].into_iter().flatten().chain([Instant::now() + SILENCE]).min();
-            let heard = tokio::time::timeout_at(until.unwrap_or_else(Instant::now), socket.hear()).await;
+            let until = [goes_at, leaves_at]
+                .into_iter()
+                .flatten()
+                .chain([Instant::now() + SILENCE])
+                .min();
+            let heard =
+                tokio::time::timeout_at(until.unwrap_or_else(Instant::now), socket.hear()).await;
             let Ok(message) = heard else {
                 let now = Instant::now();
                 if leaves_at.is_some_and(|at| at <= now) {
                     (leaves_at, self.habits.leaves_after) = (None, None);
                     self.sight.leaves();
-                    socket.say(&json!({"type": "leave", "event_id": self.sale.event})).await?;
+                    socket
+                        .say(&json!({"type": "leave", "event_id": self.sale.event}))
+                        .await?;
                 } else if goes_at.is_some_and(|at| at <= now) {
                     self.habits.goes_away_after = None;
                     self.sight.detached("goes away");
@@ -156,13 +172,23 @@ impl User {
     }
 
     /// Buys while the socket goes on; the outcome, or nothing if the place is to be taken up again. A newer pass is used next.
-    async fn buy_on(&mut self, socket: &mut Socket, pass: Pass) -> Result<Option<stanchion_audit::Outcome>> {
+    async fn buy_on(
+        &mut self,
+        socket: &mut Socket,
+        pass: Pass,
+    ) -> Result<Option<stanchion_audit::Outcome>> {
         let mut pass = pass;
         loop {
             let mut newer = None;
-            let acknowledged = socket.say(&json!({"type": "ack", "pass_id": pass.id})).await;
+            let acknowledged = socket
+                .say(&json!({"type": "ack", "pass_id": pass.id}))
+                .await;
             let bought = if self.habits.by_socket && acknowledged.is_ok() {
-                let mut till = Till { socket, sight: &mut self.sight, newer: &mut newer };
+                let mut till = Till {
+                    socket,
+                    sight: &mut self.sight,
+                    newer: &mut newer,
+                };
                 self.buyer.buy(&pass, Some(&mut till)).await
             } else {
                 let following = follow(&mut self.sight, socket, &pass.id, &mut newer);
@@ -208,7 +234,13 @@ pub(super) struct Till<'u> {
 
 impl Till<'_> {
     /// Reserves; an error if the socket is over, or silent.
-    pub(super) async fn reserve(&mut self, sale: &Sale, zone: uuid::Uuid, quantity: i64, key: &str) -> Result<Answer> {
+    pub(super) async fn reserve(
+        &mut self,
+        sale: &Sale,
+        zone: uuid::Uuid,
+        quantity: i64,
+        key: &str,
+    ) -> Result<Answer> {
         let wish = json!({
             "type": "reserve", "idempotency_key": key, "event_id": sale.event, "show_id": sale.show, "zone_id": zone,
             "quantity": quantity,
@@ -220,13 +252,23 @@ impl Till<'_> {
                 let is_ours = message["ref"].as_str() == Some(key);
                 match message["type"].as_str().unwrap_or_default() {
                     "reserved" if is_ours => {
-                        let booking = message["booking_id"].as_str().and_then(|id| id.parse().ok());
-                        return Ok(Answer { status: 201, code: None, booking });
+                        let booking = message["booking_id"]
+                            .as_str()
+                            .and_then(|id| id.parse().ok());
+                        return Ok(Answer {
+                            status: 201,
+                            code: None,
+                            booking,
+                        });
                     }
                     "error" if is_ours => {
                         let code = message["code"].as_str().unwrap_or("NO_CODE").to_owned();
                         let status = if code == "UNAVAILABLE" { 503 } else { 409 };
-                        return Ok(Answer { status, code: Some(code), booking: None });
+                        return Ok(Answer {
+                            status,
+                            code: Some(code),
+                            booking: None,
+                        });
                     }
                     _ => {
                         if let Heard::Pass(pass) = self.sight.hear(&message) {
@@ -236,6 +278,8 @@ impl Till<'_> {
                 }
             }
         };
-        timeout(RESERVED, answered).await.context("no answer in time")?
+        timeout(RESERVED, answered)
+            .await
+            .context("no answer in time")?
     }
 }

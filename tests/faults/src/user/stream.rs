@@ -17,10 +17,17 @@ impl User {
             Heard::News => {}
         }
         let path = format!("/queue/position/{}/stream", self.sale.event);
-        let request = self.to_gateway(Method::GET, gateway, &path).header("accept", "text/event-stream");
-        let response = timeout(ANSWER, request.send()).await?.map_err(|error| anyhow!(why(&error)))?;
+        let request = self
+            .to_gateway(Method::GET, gateway, &path)
+            .header("accept", "text/event-stream");
+        let response = timeout(ANSWER, request.send())
+            .await?
+            .map_err(|error| anyhow!(why(&error)))?;
         if !response.status().is_success() {
-            let body: Value = response.json().await.map_err(|error| anyhow!(why(&error)))?;
+            let body: Value = response
+                .json()
+                .await
+                .map_err(|error| anyhow!(why(&error)))?;
             let code = body["code"].as_str().unwrap_or("NO_CODE");
             self.sight.refused(code);
             return Ok(Turn::Again(code.to_owned()));
@@ -32,12 +39,18 @@ impl User {
         let mut body = response.bytes_stream();
         let mut read = Vec::new();
         loop {
-            let Ok(bytes) = timeout(SILENCE, body.next()).await else { return Ok(Turn::Again("silent".to_owned())) };
-            let Some(bytes) = bytes else { return Ok(Turn::Again("ended".to_owned())) };
+            let Ok(bytes) = timeout(SILENCE, body.next()).await else {
+                return Ok(Turn::Again("silent".to_owned()));
+            };
+            let Some(bytes) = bytes else {
+                return Ok(Turn::Again("ended".to_owned()));
+            };
             read.extend_from_slice(&bytes.map_err(|error| anyhow!(why(&error)))?);
             while let Some(end) = read.windows(2).position(|end| end == b"\n\n") {
                 let block: Vec<u8> = read.drain(..end + 2).collect();
-                let Some((name, data)) = event(&String::from_utf8_lossy(&block)) else { continue };
+                let Some((name, data)) = event(&String::from_utf8_lossy(&block)) else {
+                    continue;
+                };
                 match name.as_str() {
                     "position" => {
                         if let Heard::Pass(pass) = self.sight.place(&data, gateway, Way::Stream) {
@@ -66,8 +79,15 @@ impl User {
 }
 
 fn event(block: &str) -> Option<(String, Value)> {
-    let field =
-        |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned());
+    let field = |name: &str| {
+        block
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(|value| value.trim().to_owned())
+    };
     let data = serde_json::from_str(&field("data:")?).ok()?;
-    Some((field("event:").unwrap_or_else(|| "message".to_owned()), data))
+    Some((
+        field("event:").unwrap_or_else(|| "message".to_owned()),
+        data,
+    ))
 }

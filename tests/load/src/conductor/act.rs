@@ -33,7 +33,11 @@ impl Act {
     /// The act of a scenario.
     pub fn new(cli: &Cli, script: &Script) -> Self {
         Self {
-            scene: if script.terms.paused { Scene::Arriving } else { Scene::Over },
+            scene: if script.terms.paused {
+                Scene::Arriving
+            } else {
+                Scene::Over
+            },
             purpose: script.purpose,
             users: script.users.into(),
             returning: script.promise.returning(script.users.into()),
@@ -54,7 +58,8 @@ impl Act {
         crew: &mut Crew,
     ) -> Result<()> {
         // Whoever failed on the way has finished without waiting for anything.
-        let all_here = counts.joined + (counts.finished.saturating_sub(counts.booked)) >= self.users;
+        let all_here =
+            counts.joined + (counts.finished.saturating_sub(counts.booked)) >= self.users;
         match self.scene {
             Scene::Arriving if all_here => self.scene = self.complete(stage, watch).await?,
             Scene::Holding(until) if Instant::now() >= until => {

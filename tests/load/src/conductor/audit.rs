@@ -43,12 +43,26 @@ impl Books {
     /// What is wrong with them, in words; users were told of so many reservations and confirmations.
     pub fn violations(&self, reserved: u64, booked: u64) -> Vec<String> {
         let found = audit(&self.0);
-        let text = |finding: &stanchion_audit::Finding| format!("{}: {}", finding.rule.name(), finding.text);
-        let rows = |is: fn(Status) -> bool| self.0.database.bookings.iter().filter(|row| is(row.status)).count() as u64;
+        let text = |finding: &stanchion_audit::Finding| {
+            format!("{}: {}", finding.rule.name(), finding.text)
+        };
+        let rows = |is: fn(Status) -> bool| {
+            self.0
+                .database
+                .bookings
+                .iter()
+                .filter(|row| is(row.status))
+                .count() as u64
+        };
         let (stored, confirmed) = (rows(|_| true), rows(|status| status == Status::Confirmed));
-        let told = [("reservations", reserved, stored), ("confirmations", booked, confirmed)];
+        let told = [
+            ("reservations", reserved, stored),
+            ("confirmations", booked, confirmed),
+        ];
         let lost = told.into_iter().filter(|(_, told, rows)| told > rows);
-        let lost = lost.map(|(what, told, rows)| format!("durable: {told} {what} were told, {rows} are stored"));
+        let lost = lost.map(|(what, told, rows)| {
+            format!("durable: {told} {what} were told, {rows} are stored")
+        });
         violations(&found).map(text).chain(lost).collect()
     }
 }
@@ -56,46 +70,66 @@ impl Books {
 /// Only this run's event: others may be in the same stores.
 async fn look(cli: &Cli, stage: &Stage) -> Result<World> {
     let event = stage.sale.event;
-    let (mut database, engine): (Database, Option<Engine>) = match (stage.own_database(), &cli.database) {
-        (Some(file), _) => {
-            let http = reqwest::Client::builder().no_proxy().build()?;
-            let url = format!("http://{}", stage.gateways[0].authority);
-            let engine = collect::embedded::engine(&http, &url, &stage.operator.token, Some(event)).await?;
-            let mut database = collect::database::sqlite(&file).await?;
-            database.messages_waiting = 0; // without a bus they wait for nobody
-            (database, Some(engine))
-        }
-        (None, Some(url)) => {
-            let database = collect::database::postgres(url).await?;
-            let engine = match &cli.redis {
-                Some(redis) => Some(collect::engine::redis(redis, PREFIX, &[event]).await?),
-                None => None,
-            };
-            (database, engine)
-        }
-        (None, None) => (Database::default(), None),
-    };
+    let (mut database, engine): (Database, Option<Engine>) =
+        match (stage.own_database(), &cli.database) {
+            (Some(file), _) => {
+                let http = reqwest::Client::builder().no_proxy().build()?;
+                let url = format!("http://{}", stage.gateways[0].authority);
+                let engine =
+                    collect::embedded::engine(&http, &url, &stage.operator.token, Some(event))
+                        .await?;
+                let mut database = collect::database::sqlite(&file).await?;
+                database.messages_waiting = 0; // without a bus they wait for nobody
+                (database, Some(engine))
+            }
+            (None, Some(url)) => {
+                let database = collect::database::postgres(url).await?;
+                let engine = match &cli.redis {
+                    Some(redis) => Some(collect::engine::redis(redis, PREFIX, &[event]).await?),
+                    None => None,
+                };
+                (database, engine)
+            }
+            (None, None) => (Database::default(), None),
+        };
     let zones: BTreeSet<Uuid> = stage.sale.zones.iter().copied().collect();
     database.zones.retain(|zone| zones.contains(&zone.zone_id));
     database.bookings.retain(|row| zones.contains(&row.zone_id));
-    Ok(World { database, engine, ..World::default() })
+    Ok(World {
+        database,
+        engine,
+        ..World::default()
+    })
 }
 
 fn is_settled(world: &World) -> bool {
-    let uncommitted = world.engine.as_ref().and_then(|engine| engine.stock.as_ref());
-    world.database.messages_waiting == 0 && uncommitted.is_none_or(|stock| stock.uncommitted.is_empty())
+    let uncommitted = world
+        .engine
+        .as_ref()
+        .and_then(|engine| engine.stock.as_ref());
+    world.database.messages_waiting == 0
+        && uncommitted.is_none_or(|stock| stock.uncommitted.is_empty())
 }
 
 /// The messages of this run's bookings, and those of bookings that nobody knows.
 async fn stream(cli: &Cli, ours: &Database) -> Result<Option<Stream>> {
-    let (Some(nats), Some(url)) = (&cli.nats, &cli.database) else { return Ok(None) };
+    let (Some(nats), Some(url)) = (&cli.nats, &cli.database) else {
+        return Ok(None);
+    };
     let mut stream = collect::stream::nats(nats, PREFIX).await?;
     let all = collect::database::postgres(url).await?;
     let ours: BTreeSet<Uuid> = ours.bookings.iter().map(|row| row.booking_id).collect();
-    let others: BTreeSet<Uuid> =
-        all.bookings.iter().map(|row| row.booking_id).filter(|id| !ours.contains(id)).collect();
+    let others: BTreeSet<Uuid> = all
+        .bookings
+        .iter()
+        .map(|row| row.booking_id)
+        .filter(|id| !ours.contains(id))
+        .collect();
     stream.messages.retain(|message| {
-        let booking = message.id.split_once(':').and_then(|(id, _)| id.parse().ok());
+        let booking = message
+            .id
+            .split_once(':')
+            .and_then(|(id, _)| id.parse().ok());
         !booking.is_some_and(|booking| others.contains(&booking))
     });
     Ok(Some(stream))
@@ -119,8 +153,20 @@ mod tests {
             created_at_ms: 1,
             expires_at_ms: 2,
         };
-        let zones = vec![Zone { zone_id, capacity: 10, held, confirmed: 0 }];
-        Books(World { database: Database { zones, bookings: vec![row], messages_waiting: 0 }, ..World::default() })
+        let zones = vec![Zone {
+            zone_id,
+            capacity: 10,
+            held,
+            confirmed: 0,
+        }];
+        Books(World {
+            database: Database {
+                zones,
+                bookings: vec![row],
+                messages_waiting: 0,
+            },
+            ..World::default()
+        })
     }
 
     #[test]
@@ -129,6 +175,9 @@ mod tests {
         let lost = books(Status::Reserved, 2).violations(2, 1);
         assert_eq!(lost.len(), 2, "{lost:?}");
         let wrong = books(Status::Reserved, 0).violations(1, 0);
-        assert!(wrong.iter().any(|text| text.starts_with("seats: ")), "{wrong:?}");
+        assert!(
+            wrong.iter().any(|text| text.starts_with("seats: ")),
+            "{wrong:?}"
+        );
     }
 }

@@ -31,10 +31,16 @@ impl Crew {
     /// A process that cannot be started.
     pub async fn hire(plan: &Plan) -> Result<Self> {
         let (speak, words) = mpsc::channel(WAITING);
-        let mut crew = Self { workers: Vec::new(), words };
+        let mut crew = Self {
+            workers: Vec::new(),
+            words,
+        };
         for process in 0..plan.processes {
             let (child, mut input, output) = start()?;
-            let plan = Plan { process, ..plan.clone() };
+            let plan = Plan {
+                process,
+                ..plan.clone()
+            };
             write(&mut input, &Order::Plan(Box::new(plan))).await?;
             crew.workers.push((child, input));
             tokio::spawn(listen(process, output, speak.clone()));
@@ -50,7 +56,10 @@ impl Crew {
 
     /// Their process ids.
     pub fn pids(&self) -> Vec<u32> {
-        self.workers.iter().filter_map(|(child, _)| child.id()).collect()
+        self.workers
+            .iter()
+            .filter_map(|(child, _)| child.id())
+            .collect()
     }
 
     /// The next word of any of them.
@@ -75,7 +84,11 @@ impl Crew {
 
 fn start() -> Result<(Child, ChildStdin, ChildStdout)> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg(worker::ARGUMENT).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    command
+        .arg(worker::ARGUMENT)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
     let mut child = command.spawn().context("cannot start a worker")?;
     let input = child.stdin.take().context("a worker's input")?;
     let output = child.stdout.take().context("a worker's output")?;

@@ -43,15 +43,28 @@ impl Growth {
         roles.sort_by_key(|role| role.address);
         roles.dedup();
         let roles = roles.into_iter().map(|role| Pool::new(role, 1)).collect();
-        let redis =
-            cli.redis.as_deref().map(|url| Endpoint::parse(&url.replacen("redis://", "http://", 1))).transpose()?;
-        Ok(Self { begun: Instant::now(), window: script.steady, next, roles, redis, samples: BTreeMap::new() })
+        let redis = cli
+            .redis
+            .as_deref()
+            .map(|url| Endpoint::parse(&url.replacen("redis://", "http://", 1)))
+            .transpose()?;
+        Ok(Self {
+            begun: Instant::now(),
+            window: script.steady,
+            next,
+            roles,
+            redis,
+            samples: BTreeMap::new(),
+        })
     }
 
     /// Takes a sample, where it is time to.
     pub async fn look(&mut self, watch: &Watch) {
         let at = self.begun.elapsed();
-        if self.window.is_none_or(|(_, until)| at < self.next || at >= until) {
+        if self
+            .window
+            .is_none_or(|(_, until)| at < self.next || at >= until)
+        {
             return;
         }
         self.next = at + PAUSE;
@@ -65,12 +78,18 @@ impl Growth {
             (Meter::RedisMemory, stored.map(|stored| stored.memory_kib)),
         ];
         for (meter, value) in samples {
-            self.samples.entry(meter).or_default().extend(value.map(|value| (at.as_secs_f64(), value)));
+            self.samples
+                .entry(meter)
+                .or_default()
+                .extend(value.map(|value| (at.as_secs_f64(), value)));
         }
     }
 
     /// How each meter went.
     pub fn slopes(&self) -> Vec<Slope> {
-        self.samples.iter().filter_map(|(meter, samples)| Slope::through(*meter, samples)).collect()
+        self.samples
+            .iter()
+            .filter_map(|(meter, samples)| Slope::through(*meter, samples))
+            .collect()
     }
 }

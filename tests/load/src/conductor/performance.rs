@@ -50,8 +50,20 @@ impl<'a> Performance<'a> {
         crew.tell(&Order::Start).await?;
         let counts = vec![Counts::default(); plan.processes];
         let (act, line) = (Act::new(cli, script), ProgressLine::new(script));
-        let mut performance = Self { crew, act, stage, watch, growth, line, counts, prepared: 0, done: Vec::new() };
-        performance.go_on(Instant::now() + script.limit + GRACE).await?;
+        let mut performance = Self {
+            crew,
+            act,
+            stage,
+            watch,
+            growth,
+            line,
+            counts,
+            prepared: 0,
+            done: Vec::new(),
+        };
+        performance
+            .go_on(Instant::now() + script.limit + GRACE)
+            .await?;
         Ok(performance.done)
     }
 
@@ -95,7 +107,9 @@ impl<'a> Performance<'a> {
         self.watch.look(&sum);
         self.growth.look(self.watch).await;
         self.line.draw(&sum, self.watch);
-        self.act.go_on(&sum, self.stage, self.watch, &mut self.crew).await
+        self.act
+            .go_on(&sum, self.stage, self.watch, &mut self.crew)
+            .await
     }
 
     fn sum(&self) -> Counts {

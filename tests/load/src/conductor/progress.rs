@@ -24,7 +24,12 @@ pub struct ProgressLine {
 impl ProgressLine {
     /// Nothing drawn yet.
     pub fn new(script: &Script) -> Self {
-        Self { users: script.users, begun: Instant::now(), drawn: None, on_terminal: stderr().is_terminal() }
+        Self {
+            users: script.users,
+            begun: Instant::now(),
+            drawn: None,
+            on_terminal: stderr().is_terminal(),
+        }
     }
 
     /// Draws, where it is time to.
@@ -42,8 +47,17 @@ impl ProgressLine {
     }
 
     fn write(&self, counts: &Counts, watch: &Watch, last: bool) {
-        let (start, end) = if self.on_terminal { ("\r\x1b[2K", if last { "\n" } else { "" }) } else { ("", "\n") };
-        let text = text(self.begun.elapsed(), self.users, counts, watch.latest().rss_kib);
+        let (start, end) = if self.on_terminal {
+            ("\r\x1b[2K", if last { "\n" } else { "" })
+        } else {
+            ("", "\n")
+        };
+        let text = text(
+            self.begun.elapsed(),
+            self.users,
+            counts,
+            watch.latest().rss_kib,
+        );
         let mut out = stderr().lock();
         let _ = write!(out, "{start}{text}{end}").and_then(|()| out.flush()); // nobody may be looking
     }

@@ -45,11 +45,20 @@ impl Stage {
     pub async fn set(cli: &Cli, script: &Script) -> Result<Self> {
         let (gateways, booking, secret, own) = match cli.url.first() {
             Some(_) => {
-                let gateways = cli.url.iter().map(|url| Endpoint::parse(url)).collect::<Result<Vec<_>>>()?;
-                let booking = cli.booking_url.as_deref().map(Endpoint::parse).transpose()?;
+                let gateways = cli
+                    .url
+                    .iter()
+                    .map(|url| Endpoint::parse(url))
+                    .collect::<Result<Vec<_>>>()?;
+                let booking = cli
+                    .booking_url
+                    .as_deref()
+                    .map(Endpoint::parse)
+                    .transpose()?;
                 let secret = cli.jwt_secret.clone();
-                let secret =
-                    secret.context("--url needs --jwt-secret (STANCHION_JWT_SECRET): what tokens are signed with")?;
+                let secret = secret.context(
+                    "--url needs --jwt-secret (STANCHION_JWT_SECRET): what tokens are signed with",
+                )?;
                 let booking = booking.unwrap_or_else(|| gateways[0].clone());
                 (gateways, booking, secret, None)
             }
@@ -59,21 +68,39 @@ impl Stage {
                 let setup = Setup::new(cli.stanchion.clone(), &secret)?;
                 let server = setup.start(None).await?;
                 let endpoint = server.endpoint.clone();
-                (vec![endpoint.clone()], endpoint, secret, Some((setup, server)))
+                (
+                    vec![endpoint.clone()],
+                    endpoint,
+                    secret,
+                    Some((setup, server)),
+                )
             }
         };
         let token = Mint::new(&secret).operator()?;
         let pool = |endpoint| Pool::new(endpoint, CONNECTIONS);
         let last = gateways.last().context("a run needs a gateway")?.clone(); // `drain` ends the first
-        let operator = Operator { gateway: pool(last), booking: pool(booking), token };
+        let operator = Operator {
+            gateway: pool(last),
+            booking: pool(booking),
+            token,
+        };
         let run = format!("load-{}", &Uuid::new_v4().simple().to_string()[..8]);
         let sale = operator.create(&run, &script.terms).await?;
-        Ok(Self { own, restarts_in_order: true, gateways, operator, sale, secret, run })
+        Ok(Self {
+            own,
+            restarts_in_order: true,
+            gateways,
+            operator,
+            sale,
+            secret,
+            run,
+        })
     }
 
     /// The processes to be measured.
     pub fn pids(&self, cli: &Cli) -> Vec<u32> {
-        self.own_pid().map_or_else(|| cli.server_pid.clone(), |pid| vec![pid])
+        self.own_pid()
+            .map_or_else(|| cli.server_pid.clone(), |pid| vec![pid])
     }
 
     /// The own server's process.
@@ -93,7 +120,11 @@ impl Stage {
     /// A server that cannot be ended or started.
     pub async fn restart(&mut self, others: &[u32]) -> Result<()> {
         let Some((setup, server)) = self.own.take() else {
-            terminate(*others.first().context("drain on --url needs --server-pid")?)?;
+            terminate(
+                *others
+                    .first()
+                    .context("drain on --url needs --server-pid")?,
+            )?;
             sleep(TAKE_OVER).await;
             return Ok(());
         };
@@ -110,7 +141,11 @@ impl Stage {
         Ending {
             in_line: status.total_in_queue,
             active_passes: status.active_passes,
-            seats_available: self.operator.available(&self.sale).await.unwrap_or_default(),
+            seats_available: self
+                .operator
+                .available(&self.sale)
+                .await
+                .unwrap_or_default(),
             seats: u64::from(self.sale.zone_capacity) * self.sale.zones.len() as u64,
         }
     }
@@ -131,6 +166,10 @@ impl Stage {
         };
         let in_order = server.stop().await? && self.restarts_in_order;
         let (warnings, last) = setup.log();
-        Ok(ServerLog { ended_in_order: Some(in_order), warnings, last })
+        Ok(ServerLog {
+            ended_in_order: Some(in_order),
+            warnings,
+            last,
+        })
     }
 }

@@ -57,7 +57,10 @@ impl Watch {
     /// Looks at everybody.
     pub fn look(&mut self, counts: &Counts) {
         let now = usage::of(&self.server);
-        self.latest = Usage { cpu_ms: now.cpu_ms + self.gone_cpu_ms, ..now };
+        self.latest = Usage {
+            cpu_ms: now.cpu_ms + self.gone_cpu_ms,
+            ..now
+        };
         self.peak.rss_kib = self.peak.rss_kib.max(now.rss_kib);
         self.peak.descriptors = self.peak.descriptors.max(now.descriptors);
         self.peak_connected = self.peak_connected.max(counts.connected);
@@ -74,7 +77,12 @@ impl Watch {
     /// A phase of its own begins: everybody waits, or reservations begin.
     pub fn measured_phase_begins(&mut self) {
         let workers = usage::of(&self.workers).cpu_ms;
-        self.phase = Some((self.parts(), usage::of(&self.server), workers, Instant::now()));
+        self.phase = Some((
+            self.parts(),
+            usage::of(&self.server),
+            workers,
+            Instant::now(),
+        ));
     }
 
     fn parts(&self) -> Vec<Part> {
@@ -85,7 +93,10 @@ impl Watch {
     pub fn measured_phase_ends(&mut self) {
         if let Some((parts, then, workers, since)) = self.phase.take() {
             let now = usage::of(&self.server);
-            let spent = |(now, then): (Part, Part)| Part { cpu_ms: now.cpu_ms.saturating_sub(then.cpu_ms), ..now };
+            let spent = |(now, then): (Part, Part)| Part {
+                cpu_ms: now.cpu_ms.saturating_sub(then.cpu_ms),
+                ..now
+            };
             self.measured = Some(Phase {
                 seconds: since.elapsed().as_secs_f64(),
                 cpu_before_ms: then.cpu_ms.saturating_sub(self.before.cpu_ms),

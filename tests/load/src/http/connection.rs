@@ -28,7 +28,11 @@ const DIAL_DEADLINE: Duration = Duration::from_secs(10);
 /// No connection.
 pub async fn dial(to: &Endpoint, user: usize) -> Result<TcpStream, Fault> {
     let open = async {
-        let socket = if to.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        let socket = if to.address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
         if let Some(source) = source(to.address, user) {
             socket.bind(source)?;
         }
@@ -36,7 +40,9 @@ pub async fn dial(to: &Endpoint, user: usize) -> Result<TcpStream, Fault> {
         stream.set_nodelay(true)?;
         Ok::<_, std::io::Error>(stream)
     };
-    let opened = timeout(DIAL_DEADLINE, open).await.map_err(|_| Fault::Dial(std::io::ErrorKind::TimedOut))?;
+    let opened = timeout(DIAL_DEADLINE, open)
+        .await
+        .map_err(|_| Fault::Dial(std::io::ErrorKind::TimedOut))?;
     opened.map_err(|error| Fault::Dial(error.kind()))
 }
 
@@ -61,9 +67,13 @@ impl Connection {
     /// No connection.
     pub async fn open(to: &Endpoint, user: usize) -> Result<Self, Fault> {
         let stream = dial(to, user).await?;
-        let (sender, driver) = Builder::new().max_buf_size(8 * 1024).handshake(TokioIo::new(stream)).await?;
+        let (sender, driver) = Builder::new()
+            .max_buf_size(8 * 1024)
+            .handshake(TokioIo::new(stream))
+            .await?;
         tokio::spawn(driver); // ends with the connection
-        let host = header::HeaderValue::from_str(&to.authority).map_err(|_| Fault::Unexpected("a host"))?;
+        let host = header::HeaderValue::from_str(&to.authority)
+            .map_err(|_| Fault::Unexpected("a host"))?;
         Ok(Self { sender, host })
     }
 
@@ -79,11 +89,20 @@ impl Connection {
     pub async fn send(&mut self, mut call: Call) -> Result<Response<Incoming>, Unsent> {
         call.headers_mut().insert(header::HOST, self.host.clone());
         if let Err(error) = self.sender.ready().await {
-            return Err(Unsent { fault: error.into(), call: Some(call) });
+            return Err(Unsent {
+                fault: error.into(),
+                call: Some(call),
+            });
         }
-        self.sender.try_send_request(call).await.map_err(|mut error| {
-            let call = error.take_message();
-            Unsent { fault: error.into_error().into(), call }
-        })
+        self.sender
+            .try_send_request(call)
+            .await
+            .map_err(|mut error| {
+                let call = error.take_message();
+                Unsent {
+                    fault: error.into_error().into(),
+                    call,
+                }
+            })
     }
 }

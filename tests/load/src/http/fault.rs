@@ -35,23 +35,36 @@ impl Fault {
         let problem: Value = serde_json::from_slice(body).unwrap_or_default();
         Self::Refused {
             status,
-            code: problem["code"].as_str().unwrap_or("without a code").to_owned(),
+            code: problem["code"]
+                .as_str()
+                .unwrap_or("without a code")
+                .to_owned(),
             retry_after: problem["retry_after"].as_u64().map(Duration::from_secs),
         }
     }
 
     /// A refusal on a socket.
     pub fn code(code: &str) -> Self {
-        Self::Refused { status: 0, code: code.to_owned(), retry_after: None }
+        Self::Refused {
+            status: 0,
+            code: code.to_owned(),
+            retry_after: None,
+        }
     }
 
     /// How long to wait before asking the same again; `None` where that cannot help.
     pub fn again_after(&self) -> Option<Duration> {
         match self {
-            Self::Refused { status: 503 | 429, retry_after, .. } => Some(retry_after.unwrap_or(Duration::from_secs(1))),
+            Self::Refused {
+                status: 503 | 429,
+                retry_after,
+                ..
+            } => Some(retry_after.unwrap_or(Duration::from_secs(1))),
             Self::Refused { code, .. } if code == "UNAVAILABLE" => Some(Duration::from_secs(1)),
             Self::Refused { .. } | Self::Unexpected(_) => None,
-            Self::Dial(_) | Self::Broken(_) | Self::TooLate | Self::Closed(_) => Some(Duration::from_millis(500)),
+            Self::Dial(_) | Self::Broken(_) | Self::TooLate | Self::Closed(_) => {
+                Some(Duration::from_millis(500))
+            }
         }
     }
 }
@@ -63,7 +76,9 @@ impl fmt::Display for Fault {
             Self::Broken(what) => write!(f, "connection broke ({what})"),
             Self::TooLate => f.write_str("no answer in time"),
             Self::Closed(code) => write!(f, "closed with {code}"),
-            Self::Refused { status: 0, code, .. } => f.write_str(code),
+            Self::Refused {
+                status: 0, code, ..
+            } => f.write_str(code),
             Self::Refused { status, code, .. } => write!(f, "{status} {code}"),
             Self::Unexpected(what) => f.write_str(what),
         }
@@ -72,7 +87,8 @@ impl fmt::Display for Fault {
 
 impl From<hyper::Error> for Fault {
     fn from(error: hyper::Error) -> Self {
-        let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<io::Error>());
+        let cause =
+            std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<io::Error>());
         match cause {
             Some(cause) => Self::Broken(cause.kind().to_string()),
             None => Self::Broken(error.to_string()),
@@ -86,10 +102,13 @@ impl From<tungstenite::Error> for Fault {
         match error {
             Error::Io(error) => Self::Broken(error.kind().to_string()),
             Error::ConnectionClosed | Error::AlreadyClosed => Self::Broken("closed".into()),
-            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::Broken("reset".into()),
-            Error::Http(answer) => {
-                Self::refused(answer.status().as_u16(), answer.body().as_deref().unwrap_or_default())
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+                Self::Broken("reset".into())
             }
+            Error::Http(answer) => Self::refused(
+                answer.status().as_u16(),
+                answer.body().as_deref().unwrap_or_default(),
+            ),
             other => Self::Broken(other.to_string()),
         }
     }
@@ -104,8 +123,14 @@ mod tests {
         let fault = Fault::refused(503, br#"{"code":"UNAVAILABLE","retry_after":2}"#);
         assert_eq!(fault.to_string(), "503 UNAVAILABLE");
         assert_eq!(fault.again_after(), Some(Duration::from_secs(2)));
-        assert_eq!(Fault::refused(409, br#"{"code":"PASS_USED"}"#).again_after(), None);
-        assert_eq!(Fault::refused(500, b"<html>").to_string(), "500 without a code");
+        assert_eq!(
+            Fault::refused(409, br#"{"code":"PASS_USED"}"#).again_after(),
+            None
+        );
+        assert_eq!(
+            Fault::refused(500, b"<html>").to_string(),
+            "500 without a code"
+        );
         assert_eq!(Fault::code("QUEUE_FULL").to_string(), "QUEUE_FULL");
     }
 }

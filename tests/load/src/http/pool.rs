@@ -51,7 +51,12 @@ impl Pool {
     /// A pool of at most this many connections.
     pub fn new(endpoint: Endpoint, connections: usize) -> Self {
         let permits = Semaphore::new(connections);
-        Self { endpoint, permits, idle: Mutex::default(), dialled: AtomicUsize::new(0) }
+        Self {
+            endpoint,
+            permits,
+            idle: Mutex::default(),
+            dialled: AtomicUsize::new(0),
+        }
     }
 
     /// Where the pool leads.
@@ -64,11 +69,17 @@ impl Pool {
     /// # Errors
     /// No answer, or a refusal (any status but 2xx).
     pub async fn call(&self, call: Call) -> Result<Answer, Fault> {
-        timeout(DEADLINE, self.exchange(call)).await.unwrap_or(Err(Fault::TooLate))
+        timeout(DEADLINE, self.exchange(call))
+            .await
+            .unwrap_or(Err(Fault::TooLate))
     }
 
     async fn exchange(&self, call: Call) -> Result<Answer, Fault> {
-        let _permit = self.permits.acquire().await.map_err(|_| Fault::Unexpected("a closed pool"))?;
+        let _permit = self
+            .permits
+            .acquire()
+            .await
+            .map_err(|_| Fault::Unexpected("a closed pool"))?;
         let kept = self.take();
         let fresh = kept.is_none();
         let mut connection = match kept {
@@ -77,7 +88,9 @@ impl Pool {
         };
         let answer = match connection.send(call).await {
             // A kept connection that the server has closed meanwhile: nothing was sent.
-            Err(Unsent { call: Some(call), .. }) if !fresh => {
+            Err(Unsent {
+                call: Some(call), ..
+            }) if !fresh => {
                 connection = self.dial().await?;
                 connection.send(call).await
             }
@@ -88,7 +101,11 @@ impl Pool {
         if connection.is_open() {
             self.idle.lock().push(connection);
         }
-        if head.status.is_success() { Ok(Answer(body)) } else { Err(Fault::refused(head.status.as_u16(), &body)) }
+        if head.status.is_success() {
+            Ok(Answer(body))
+        } else {
+            Err(Fault::refused(head.status.as_u16(), &body))
+        }
     }
 
     fn take(&self) -> Option<Connection> {

@@ -35,7 +35,12 @@ struct Head {
 impl<'a> Prepared<'a> {
     /// A connection to be; its number chooses the source address.
     pub const fn new(to: &'a Endpoint, number: usize) -> Self {
-        Self { to, number, stream: None, buffer: Vec::new() }
+        Self {
+            to,
+            number,
+            stream: None,
+            buffer: Vec::new(),
+        }
     }
 
     /// Sends a whole request and reads the answer's body.
@@ -43,29 +48,48 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// No answer, or a refusal (any status but 2xx).
     pub async fn exchange(&mut self, request: &[u8]) -> Result<&[u8], Fault> {
-        let answer = timeout(DEADLINE, self.exchange_unlimited(request)).await.unwrap_or(Err(Fault::TooLate));
+        let answer = timeout(DEADLINE, self.exchange_unlimited(request))
+            .await
+            .unwrap_or(Err(Fault::TooLate));
         let head = answer.inspect_err(|_| self.stream = None)?;
         if head.closes {
             self.stream = None;
         }
         let body = &self.buffer[head.body];
-        if (200..300).contains(&head.status) { Ok(body) } else { Err(Fault::refused(head.status, body)) }
+        if (200..300).contains(&head.status) {
+            Ok(body)
+        } else {
+            Err(Fault::refused(head.status, body))
+        }
     }
 
     async fn exchange_unlimited(&mut self, request: &[u8]) -> Result<Head, Fault> {
         if self.stream.is_none() {
             self.stream = Some(dial(self.to, self.number).await?);
         }
-        let stream = self.stream.as_mut().ok_or(Fault::Unexpected("no connection"))?;
-        stream.write_all(request).await.map_err(|error| broken(&error))?;
+        let stream = self
+            .stream
+            .as_mut()
+            .ok_or(Fault::Unexpected("no connection"))?;
+        stream
+            .write_all(request)
+            .await
+            .map_err(|error| broken(&error))?;
         self.buffer.clear();
         loop {
-            if stream.read_buf(&mut self.buffer).await.map_err(|error| broken(&error))? == 0 {
+            if stream
+                .read_buf(&mut self.buffer)
+                .await
+                .map_err(|error| broken(&error))?
+                == 0
+            {
                 return Err(Fault::Broken("closed".into()));
             }
             match head(&self.buffer)? {
                 Some(head) if head.body.end <= self.buffer.len() => return Ok(head),
-                _ if self.buffer.len() > ROOM => return Err(Fault::Unexpected("an answer of this length")),
+                _ if self.buffer.len() > ROOM => {
+                    return Err(Fault::Unexpected("an answer of this length"));
+                }
                 _ => {}
             }
         }
@@ -78,11 +102,16 @@ fn broken(error: &std::io::Error) -> Fault {
 
 /// Reads an answer's head; nothing while it is not complete.
 fn head(bytes: &[u8]) -> Result<Option<Head>, Fault> {
-    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Ok(None);
+    };
     let unreadable = Fault::Unexpected("an answer that is not HTTP");
     let text = std::str::from_utf8(&bytes[..end]).map_err(|_| unreadable.clone())?;
     let mut lines = text.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1))
+        .and_then(|status| status.parse().ok());
     let (mut length, mut closes) = (None, false);
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         if name.eq_ignore_ascii_case("content-length") {
@@ -91,8 +120,14 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Fault> {
             closes = value.trim().eq_ignore_ascii_case("close");
         }
     }
-    let (Some(status), Some(length)) = (status, length) else { return Err(unreadable) };
-    Ok(Some(Head { status, body: end + 4..end + 4 + length, closes }))
+    let (Some(status), Some(length)) = (status, length) else {
+        return Err(unreadable);
+    };
+    Ok(Some(Head {
+        status,
+        body: end + 4..end + 4 + length,
+        closes,
+    }))
 }
 
 #[cfg(test)]
@@ -104,7 +139,10 @@ mod tests {
         let answer = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\nconnection: close\r\n\r\n{}";
         assert!(head(&answer[..30]).unwrap().is_none());
         let whole = head(answer).unwrap().unwrap();
-        assert_eq!((whole.status, &answer[whole.body], whole.closes), (201, &b"{}"[..], true));
+        assert_eq!(
+            (whole.status, &answer[whole.body], whole.closes),
+            (201, &b"{}"[..], true)
+        );
         assert!(head(b"nonsense\r\n\r\n").is_err());
     }
 }

@@ -22,18 +22,30 @@ impl Polling {
     ) -> Result<(Self, Placed), Fault> {
         let placed = join(context, person, ticket).await?.placed()?;
         let pause = context.plan.poll;
-        Ok((Self { due: Instant::now() + pause, pause, _open: Open::new(context) }, placed))
+        Ok((
+            Self {
+                due: Instant::now() + pause,
+                pause,
+                _open: Open::new(context),
+            },
+            placed,
+        ))
     }
 
     /// Asks at the next due moment. A question that was cut short is asked again at its moment.
     pub(super) async fn next(&mut self, context: &Context, person: &Person) -> Result<News, Fault> {
         sleep_until(self.due).await;
         let answer = ask(context, person).await;
-        context.tally.latencies.record(Step::Poll, self.due.elapsed());
+        context
+            .tally
+            .latencies
+            .record(Step::Poll, self.due.elapsed());
         self.due = Instant::now().max(self.due + self.pause);
         match answer {
             Ok(place) => place.news(),
-            Err(Fault::Refused { status: 404, code, .. }) => Ok(News::Refused { code, about: None }),
+            Err(Fault::Refused {
+                status: 404, code, ..
+            }) => Ok(News::Refused { code, about: None }),
             Err(_) if context.plan.restarts() => Ok(News::SentAway(Duration::ZERO)),
             Err(fault) => Err(fault),
         }

@@ -70,19 +70,30 @@ impl Socket {
     ) -> Result<(Self, Placed), Fault> {
         // Boxed, so that the handshake's memory is not part of a waiting user's task.
         let entering = Box::pin(Self::connect(context, person, ticket));
-        timeout(ENTER_DEADLINE, entering).await.unwrap_or(Err(Fault::TooLate))
+        timeout(ENTER_DEADLINE, entering)
+            .await
+            .unwrap_or(Err(Fault::TooLate))
     }
 
-    async fn connect(context: &Arc<Context>, person: &Person, ticket: Option<&str>) -> Result<(Self, Placed), Fault> {
+    async fn connect(
+        context: &Arc<Context>,
+        person: &Person,
+        ticket: Option<&str>,
+    ) -> Result<(Self, Placed), Fault> {
         let gateway = context.gateway(person).endpoint();
         let stream = dial(gateway, person.number).await?;
         let uri = format!("ws://{}{BASE}/ws", gateway.authority);
         let uri = uri.parse().map_err(|_| Fault::Unexpected("a URL"))?;
         let request = ClientRequestBuilder::new(uri).with_sub_protocol("stanchion.v1");
-        let config =
-            WebSocketConfig::default().read_buffer_size(READ_BUFFER_BYTES).write_buffer_size(WRITE_BUFFER_BYTES);
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(WRITE_BUFFER_BYTES);
         let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
-        let mut socket = Self { socket: Box::new(socket), sent_away: false, _open: Open::new(context) };
+        let mut socket = Self {
+            socket: Box::new(socket),
+            sent_away: false,
+            _open: Open::new(context),
+        };
         let connect = json!({"type": "connect", "token": person.token});
         let join = json!({"type": "join", "event_id": context.plan.sale.event, "ticket": ticket});
         socket.say_together(&[connect, join]).await?;
@@ -97,10 +108,24 @@ impl Socket {
             match &*said.r#type {
                 "queued" => {
                     let ticket = said.ticket.map(Cow::into_owned);
-                    return Ok(Placed { ticket, position: said.position, pass: None });
+                    return Ok(Placed {
+                        ticket,
+                        position: said.position,
+                        pass: None,
+                    });
                 }
-                "pass" => return Ok(Placed { ticket: None, position: 0, pass: Some(said.pass()?) }),
-                "error" => return Err(Fault::code(said.code.as_deref().unwrap_or("an error without a code"))),
+                "pass" => {
+                    return Ok(Placed {
+                        ticket: None,
+                        position: 0,
+                        pass: Some(said.pass()?),
+                    });
+                }
+                "error" => {
+                    return Err(Fault::code(
+                        said.code.as_deref().unwrap_or("an error without a code"),
+                    ));
+                }
                 _ => {}
             }
         }
@@ -127,7 +152,9 @@ impl Socket {
             match self.socket.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(text),
                 Some(Ok(Message::Close(frame))) => {
-                    return Err(Fault::Closed(frame.map_or(NO_STATUS, |frame| frame.code.into())));
+                    return Err(Fault::Closed(
+                        frame.map_or(NO_STATUS, |frame| frame.code.into()),
+                    ));
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error.into()),
@@ -154,17 +181,22 @@ impl Socket {
 
     pub(super) async fn leave(&mut self, context: &Context) -> Result<(), Fault> {
         let event = context.plan.sale.event.to_string();
-        self.say(&json!({"type": "leave", "event_id": event})).await?;
+        self.say(&json!({"type": "leave", "event_id": event}))
+            .await?;
         let answered = async {
             loop {
                 match self.next().await? {
                     News::Left => return Ok(()),
-                    News::Refused { code, about } if about.as_ref() == Some(&event) => return Err(Fault::code(&code)),
+                    News::Refused { code, about } if about.as_ref() == Some(&event) => {
+                        return Err(Fault::code(&code));
+                    }
                     _ => {}
                 }
             }
         };
-        timeout(ENTER_DEADLINE, answered).await.unwrap_or(Err(Fault::TooLate))
+        timeout(ENTER_DEADLINE, answered)
+            .await
+            .unwrap_or(Err(Fault::TooLate))
     }
 
     pub(super) async fn close(mut self) {
@@ -182,10 +214,15 @@ fn parse(text: &str) -> Result<Said<'_>, Fault> {
 
 impl Said<'_> {
     fn pass(self) -> Result<Pass, Fault> {
-        let (Some(id), Some(token), Some(end)) = (self.pass_id, self.queue_pass, self.expires_at) else {
+        let (Some(id), Some(token), Some(end)) = (self.pass_id, self.queue_pass, self.expires_at)
+        else {
             return Err(Fault::Unexpected("a pass without its fields"));
         };
-        Ok(Pass { id: id.into_owned(), token: token.into_owned(), expires_at_ms: millis(&end)? })
+        Ok(Pass {
+            id: id.into_owned(),
+            token: token.into_owned(),
+            expires_at_ms: millis(&end)?,
+        })
     }
 
     fn news(self) -> Result<News, Fault> {
@@ -197,9 +234,13 @@ impl Said<'_> {
             "reconnect" => News::SentAway(Duration::from_millis(self.after_ms)),
             "reserved" => News::Reserved {
                 key: owned(self.r#ref).unwrap_or_default(),
-                booking: owned(self.booking_id).ok_or(Fault::Unexpected("a booking without its id"))?,
+                booking: owned(self.booking_id)
+                    .ok_or(Fault::Unexpected("a booking without its id"))?,
             },
-            "error" => News::Refused { code: owned(self.code).unwrap_or_default(), about: owned(self.r#ref) },
+            "error" => News::Refused {
+                code: owned(self.code).unwrap_or_default(),
+                about: owned(self.r#ref),
+            },
             _ => News::Nothing,
         })
     }
@@ -220,15 +261,22 @@ mod tests {
         assert_eq!(sample("left"), Ok(News::Left));
         assert_eq!(sample("heartbeat"), Ok(News::Nothing));
         assert!(matches!(sample("reconnect"), Ok(News::SentAway(_))));
-        assert!(matches!(sample("pass"), Ok(News::Pass(pass)) if pass.expires_at_ms == 1_780_337_100_000));
+        assert!(
+            matches!(sample("pass"), Ok(News::Pass(pass)) if pass.expires_at_ms == 1_780_337_100_000)
+        );
         assert!(matches!(sample("reserved"), Ok(News::Reserved { key, .. }) if key.len() == 32));
-        assert!(matches!(sample("error.with-ref"), Ok(News::Refused { code, .. }) if code == "QUEUE_CLOSED"));
+        assert!(
+            matches!(sample("error.with-ref"), Ok(News::Refused { code, .. }) if code == "QUEUE_CLOSED")
+        );
     }
 
     #[test]
     fn what_later_versions_say_is_passed_over() {
         let news = |text| parse(text).and_then(Said::news);
-        assert_eq!(news(r#"{"type":"confetti","colour":"red"}"#), Ok(News::Nothing));
+        assert_eq!(
+            news(r#"{"type":"confetti","colour":"red"}"#),
+            Ok(News::Nothing)
+        );
         assert!(news("not json").is_err());
     }
 }

@@ -33,15 +33,20 @@ impl Stream {
     ) -> Result<(Self, Placed), Fault> {
         let joined = join(context, person, ticket).await?;
         let opening = Box::pin(Self::open(context, person));
-        let (stream, mut placed) = timeout(ENTER_DEADLINE, opening).await.unwrap_or(Err(Fault::TooLate))?;
+        let (stream, mut placed) = timeout(ENTER_DEADLINE, opening)
+            .await
+            .unwrap_or(Err(Fault::TooLate))?;
         placed.ticket = Some(joined.ticket);
         Ok((stream, placed))
     }
 
     async fn open(context: &Arc<Context>, person: &Person) -> Result<(Self, Placed), Fault> {
-        let mut connection = Connection::open(context.gateway(person).endpoint(), person.number).await?;
+        let mut connection =
+            Connection::open(context.gateway(person).endpoint(), person.number).await?;
         let path = format!("/queue/position/{}/stream", context.plan.sale.event);
-        let answer = connection.send(call(Method::GET, &path, &person.token, None)).await;
+        let answer = connection
+            .send(call(Method::GET, &path, &person.token, None))
+            .await;
         let (head, body) = answer.map_err(|unsent| unsent.fault)?.into_parts();
         if !head.status.is_success() {
             let body = body.collect().await?.to_bytes();
@@ -49,8 +54,17 @@ impl Stream {
         }
         let events = Events::default();
         let restarts = context.plan.restarts();
-        let mut stream = Self { body, _connection: connection, events, restarts, _open: Open::new(context) };
-        let first = stream.event().await?.ok_or_else(|| Fault::Broken("end of stream".into()))?;
+        let mut stream = Self {
+            body,
+            _connection: connection,
+            events,
+            restarts,
+            _open: Open::new(context),
+        };
+        let first = stream
+            .event()
+            .await?
+            .ok_or_else(|| Fault::Broken("end of stream".into()))?;
         let placed = place(&first)?.placed()?;
         Ok((stream, placed))
     }
@@ -59,8 +73,12 @@ impl Stream {
         match self.event().await? {
             Some(event) if event.kind == "position" => place(&event)?.news(),
             Some(event) if event.kind == "error" => {
-                let problem: serde_json::Value = serde_json::from_str(&event.data).unwrap_or_default();
-                Ok(News::Refused { code: problem["code"].as_str().unwrap_or_default().to_owned(), about: None })
+                let problem: serde_json::Value =
+                    serde_json::from_str(&event.data).unwrap_or_default();
+                Ok(News::Refused {
+                    code: problem["code"].as_str().unwrap_or_default().to_owned(),
+                    about: None,
+                })
             }
             Some(_) => Ok(News::Nothing),
             // A draining node has no other words on a stream than its orderly end.
@@ -75,7 +93,9 @@ impl Stream {
                 return Ok(Some(event));
             }
             match self.body.frame().await {
-                Some(frame) => self.events.push(&frame?.into_data().unwrap_or_else(|_| Bytes::new())),
+                Some(frame) => self
+                    .events
+                    .push(&frame?.into_data().unwrap_or_else(|_| Bytes::new())),
                 None => return Ok(None),
             }
         }

@@ -7,18 +7,35 @@ use crate::scenario::Promise;
 pub(super) fn broken(report: &Report, promise: Promise) -> Vec<String> {
     let (counts, users) = (&report.counts, report.users);
     let returning = promise.returning(users);
-    let everybody = |what: &str, count: u64| (count < users).then(|| format!("{what}: {count} of {users}"));
+    let everybody =
+        |what: &str, count: u64| (count < users).then(|| format!("{what}: {count} of {users}"));
     let never = |what: &str, count: u64| (count > 0).then(|| format!("{what}: {count}"));
     let left = !report.ending.nothing_left() && promise.leaves_nothing;
     let ending = &report.ending;
     let grown = report.slopes.iter().filter(|slope| slope.is_growth());
-    let grown = grown.map(|slope| format!("{} grew by {:.1} a minute", slope.meter.name(), slope.per_minute));
+    let grown = grown.map(|slope| {
+        format!(
+            "{} grew by {:.1} a minute",
+            slope.meter.name(),
+            slope.per_minute
+        )
+    });
     let broken = [
         everybody("joined", counts.joined),
-        promise.passes.then(|| everybody("passes", counts.passes)).flatten(),
-        promise.reserved.then(|| everybody("reserved", counts.reserved)).flatten(),
-        promise.booked.then(|| everybody("booked", counts.booked)).flatten(),
-        (counts.rejoined < returning).then(|| format!("came back: {} of {returning}", counts.rejoined)),
+        promise
+            .passes
+            .then(|| everybody("passes", counts.passes))
+            .flatten(),
+        promise
+            .reserved
+            .then(|| everybody("reserved", counts.reserved))
+            .flatten(),
+        promise
+            .booked
+            .then(|| everybody("booked", counts.booked))
+            .flatten(),
+        (counts.rejoined < returning)
+            .then(|| format!("came back: {} of {returning}", counts.rejoined)),
         never("stream errors", counts.stream_errors),
         never("positions that grew", counts.position_grew),
         left.then(|| {
@@ -27,7 +44,8 @@ pub(super) fn broken(report: &Report, promise: Promise) -> Vec<String> {
                 ending.in_line, ending.active_passes, ending.seats_available, ending.seats
             )
         }),
-        (report.server_log.ended_in_order == Some(false)).then(|| "the server did not end in order".to_owned()),
+        (report.server_log.ended_in_order == Some(false))
+            .then(|| "the server did not end in order".to_owned()),
     ];
     broken.into_iter().flatten().chain(grown).collect()
 }

@@ -16,14 +16,21 @@ impl Report {
         writeln!(
             out,
             "\n{}: {} users ({:?}), {} released/s, {} processes, {:.1} s",
-            self.scenario, self.users, self.transport, self.release_rate, self.processes, self.seconds
+            self.scenario,
+            self.users,
+            self.transport,
+            self.release_rate,
+            self.processes,
+            self.seconds
         )?;
         self.write_counts(out)?;
         self.write_steps(out)?;
         self.write_errors(out)?;
         writeln!(out)?;
         let costs = self.used.iter().flat_map(|used| costs::lines(self, used));
-        costs.into_iter().try_for_each(|(name, text)| writeln!(out, "  {name:<18}{text}"))?;
+        costs
+            .into_iter()
+            .try_for_each(|(name, text)| writeln!(out, "  {name:<18}{text}"))?;
         self.write_slopes(out)?;
         self.write_verdict(out)
     }
@@ -47,20 +54,36 @@ impl Report {
             ("positions", counts.positions),
         ];
         let seen = others.iter().filter(|(_, count)| *count > 0);
-        seen.into_iter().try_for_each(|(name, count)| writeln!(out, "  {name:<16}{count:>9}"))?;
-        let rates = [("joins", self.joins_per_second), ("reservations", self.reservations_per_second)];
-        let mut known = rates.iter().filter_map(|(name, rate)| Some((name, (*rate)?)));
+        seen.into_iter()
+            .try_for_each(|(name, count)| writeln!(out, "  {name:<16}{count:>9}"))?;
+        let rates = [
+            ("joins", self.joins_per_second),
+            ("reservations", self.reservations_per_second),
+        ];
+        let mut known = rates
+            .iter()
+            .filter_map(|(name, rate)| Some((name, (*rate)?)));
         known.try_for_each(|(name, rate)| writeln!(out, "  {name:<16}{rate:>9.0}/s"))
     }
 
     fn write_steps(&self, out: &mut String) -> std::fmt::Result {
         write!(out, "\n  {:<18}{:>9}", "milliseconds", "count")?;
-        ["p50", "p90", "p95", "p99", "max"].iter().try_for_each(|head| write!(out, "{head:>11}"))?;
+        ["p50", "p90", "p95", "p99", "max"]
+            .iter()
+            .try_for_each(|head| write!(out, "{head:>11}"))?;
         writeln!(out)?;
         for step in &self.steps {
             write!(out, "  {:<18}{:>9}", step.step.name(), step.count)?;
-            let values = [step.p50_ms, step.p90_ms, step.p95_ms, step.p99_ms, step.max_ms];
-            values.iter().try_for_each(|value| write!(out, "{value:>11.1}"))?;
+            let values = [
+                step.p50_ms,
+                step.p90_ms,
+                step.p95_ms,
+                step.p99_ms,
+                step.max_ms,
+            ];
+            values
+                .iter()
+                .try_for_each(|value| write!(out, "{value:>11.1}"))?;
             writeln!(out)?;
         }
         Ok(())
@@ -71,33 +94,61 @@ impl Report {
             return writeln!(out, "\n  no errors");
         }
         writeln!(out, "\n  errors")?;
-        self.errors.iter().try_for_each(|(kind, count)| writeln!(out, "  {count:>9}  {kind}"))
+        self.errors
+            .iter()
+            .try_for_each(|(kind, count)| writeln!(out, "  {count:>9}  {kind}"))
     }
 
     fn write_slopes(&self, out: &mut String) -> std::fmt::Result {
         if self.slopes.is_empty() {
             return Ok(());
         }
-        writeln!(out, "\n  {:<18}{:>9}{:>12}{:>12}{:>10}", "flat?", "samples", "level", "per minute", "scatter")?;
+        writeln!(
+            out,
+            "\n  {:<18}{:>9}{:>12}{:>12}{:>10}",
+            "flat?", "samples", "level", "per minute", "scatter"
+        )?;
         self.slopes.iter().try_for_each(|slope| {
             let verdict = if slope.is_growth() { "GROWS" } else { "flat" };
-            write!(out, "  {:<18}{:>9}{:>12.1}", slope.meter.name(), slope.samples, slope.level)?;
-            writeln!(out, "{:>+12.3}{:>10.1}  {verdict}", slope.per_minute, slope.scatter)
+            write!(
+                out,
+                "  {:<18}{:>9}{:>12.1}",
+                slope.meter.name(),
+                slope.samples,
+                slope.level
+            )?;
+            writeln!(
+                out,
+                "{:>+12.3}{:>10.1}  {verdict}",
+                slope.per_minute, slope.scatter
+            )
         })
     }
 
     fn write_verdict(&self, out: &mut String) -> std::fmt::Result {
         if self.server_log.warnings > 0 {
-            writeln!(out, "\n  the server logged {} warnings, at last", self.server_log.warnings)?;
-            self.server_log.last.iter().try_for_each(|line| writeln!(out, "    {line}"))?;
+            writeln!(
+                out,
+                "\n  the server logged {} warnings, at last",
+                self.server_log.warnings
+            )?;
+            self.server_log
+                .last
+                .iter()
+                .try_for_each(|line| writeln!(out, "    {line}"))?;
         }
         if self.audit.as_ref().is_some_and(Vec::is_empty) {
-            writeln!(out, "\n  the audit of database, engine and stream found nothing")?;
+            writeln!(
+                out,
+                "\n  the audit of database, engine and stream found nothing"
+            )?;
         }
         if self.failures.is_empty() {
             return writeln!(out, "\n  every promise was kept");
         }
         writeln!(out, "\n  FAILED")?;
-        self.failures.iter().try_for_each(|failure| writeln!(out, "    {failure}"))
+        self.failures
+            .iter()
+            .try_for_each(|failure| writeln!(out, "    {failure}"))
     }
 }

@@ -25,7 +25,12 @@ impl Visitor {
     pub(super) async fn buy(&mut self, pass: Pass) -> Result<(), Failed> {
         let booking = self.reserve(&pass).await?;
         self.stage = "confirm";
-        self.decide(Method::POST, &format!("/bookings/{booking}/confirm"), Step::Confirm).await?;
+        self.decide(
+            Method::POST,
+            &format!("/bookings/{booking}/confirm"),
+            Step::Confirm,
+        )
+        .await?;
         count(&self.context.tally.counters.booked);
         Ok(())
     }
@@ -34,7 +39,12 @@ impl Visitor {
     pub(super) async fn try_on(&mut self, pass: Pass) -> Result<(), Failed> {
         let booking = self.reserve(&pass).await?;
         self.stage = "cancel";
-        self.decide(Method::DELETE, &format!("/bookings/{booking}"), Step::Cancel).await?;
+        self.decide(
+            Method::DELETE,
+            &format!("/bookings/{booking}"),
+            Step::Cancel,
+        )
+        .await?;
         count(&self.context.tally.counters.cancelled);
         Ok(())
     }
@@ -49,7 +59,10 @@ impl Visitor {
             };
             match answer {
                 Ok(booking) => {
-                    self.context.tally.latencies.record(Step::Reserve, due.elapsed());
+                    self.context
+                        .tally
+                        .latencies
+                        .record(Step::Reserve, due.elapsed());
                     count(&self.context.tally.counters.reserved);
                     return Ok(booking);
                 }
@@ -62,7 +75,9 @@ impl Visitor {
     async fn reserve_by_socket(&mut self, key: &str) -> Result<String, Fault> {
         let number = self.person.number;
         let (context, person) = (&self.context, &self.person);
-        let Some(line) = &mut self.line else { return Err(Fault::Unexpected("no line")) };
+        let Some(line) = &mut self.line else {
+            return Err(Fault::Unexpected("no line"));
+        };
         if let Line::Socket(socket) = &mut *line {
             let sale = &context.plan.sale;
             let message = json!({
@@ -73,8 +88,13 @@ impl Visitor {
         }
         loop {
             match line.next(context, person).await? {
-                News::Reserved { key: about, booking } if about == key => return Ok(booking),
-                News::Refused { code, about } if about.as_deref() == Some(key) => return Err(Fault::code(&code)),
+                News::Reserved {
+                    key: about,
+                    booking,
+                } if about == key => return Ok(booking),
+                News::Refused { code, about } if about.as_deref() == Some(key) => {
+                    return Err(Fault::code(&code));
+                }
                 News::Pass(_) => count(&context.tally.counters.repeated_passes),
                 _ => {}
             }
@@ -84,7 +104,12 @@ impl Visitor {
     async fn decide(&mut self, method: Method, path: &str, step: Step) -> Result<(), Failed> {
         let due = Instant::now();
         for attempt in 1..=ATTEMPTS {
-            match self.context.booking.call(call(method.clone(), path, &self.person.token, None)).await {
+            match self
+                .context
+                .booking
+                .call(call(method.clone(), path, &self.person.token, None))
+                .await
+            {
                 Ok(_) => {
                     self.context.tally.latencies.record(step, due.elapsed());
                     return Ok(());
@@ -110,10 +135,20 @@ impl Visitor {
 ///
 /// # Errors
 /// No answer, or a refusal.
-pub async fn reserve(context: &Context, person: &Person, pass: &str, key: &str) -> Result<String, Fault> {
-    let answer = context.booking.call(reservation(context, person, pass, key)).await?;
+pub async fn reserve(
+    context: &Context,
+    person: &Person,
+    pass: &str,
+    key: &str,
+) -> Result<String, Fault> {
+    let answer = context
+        .booking
+        .call(reservation(context, person, pass, key))
+        .await?;
     let booking: Value = answer.json()?;
-    let id = booking["booking_id"].as_str().ok_or(Fault::Unexpected("a booking without its id"))?;
+    let id = booking["booking_id"]
+        .as_str()
+        .ok_or(Fault::Unexpected("a booking without its id"))?;
     Ok(id.to_owned())
 }
 
@@ -122,9 +157,15 @@ fn reservation(context: &Context, person: &Person, pass: &str, key: &str) -> Cal
     let body = json!({
         "event_id": sale.event, "show_id": sale.show, "zone_id": context.plan.zone(person.number), "quantity": 1,
     });
-    let mut call = call(Method::POST, "/bookings/reserve", &person.token, Some(&body));
+    let mut call = call(
+        Method::POST,
+        "/bookings/reserve",
+        &person.token,
+        Some(&body),
+    );
     for (name, value) in [("x-queue-pass", pass), ("idempotency-key", key)] {
-        call.headers_mut().insert(name, value.parse().expect("passes and keys are printable"));
+        call.headers_mut()
+            .insert(name, value.parse().expect("passes and keys are printable"));
     }
     call
 }

@@ -28,7 +28,12 @@ struct Slow {
 
 #[async_trait]
 impl Engine for Slow {
-    async fn act(&self, event: EventId, actions: &[Action], now: Timestamp) -> Result<Vec<Acted>, EngineError> {
+    async fn act(
+        &self,
+        event: EventId,
+        actions: &[Action],
+        now: Timestamp,
+    ) -> Result<Vec<Acted>, EngineError> {
         self.steps.fetch_add(1, Ordering::SeqCst);
         self.may_answer.acquire().await.unwrap().forget();
         assert!(actions.len() <= ACTIONS_LIMIT);
@@ -37,7 +42,12 @@ impl Engine for Slow {
         }
         self.memory.act(event, actions, now).await
     }
-    async fn open(&self, event: EventId, opening: &Opening, now: Timestamp) -> Result<Epoch, EngineError> {
+    async fn open(
+        &self,
+        event: EventId,
+        opening: &Opening,
+        now: Timestamp,
+    ) -> Result<Epoch, EngineError> {
         self.memory.open(event, opening, now).await
     }
     async fn configure(&self, _: EventId, _: &QueueSettings) -> Result<(), EngineError> {
@@ -64,7 +74,13 @@ impl Engine for Slow {
     async fn report_node(&self, _: EventId, _: &NodeId, _: Timestamp) -> Result<bool, EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
-    async fn all_back(&self, _: EventId, _: &NodeId, _: &Epoch, _: Timestamp) -> Result<(), EngineError> {
+    async fn all_back(
+        &self,
+        _: EventId,
+        _: &NodeId,
+        _: &Epoch,
+        _: Timestamp,
+    ) -> Result<(), EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
     async fn release(
@@ -78,13 +94,29 @@ impl Engine for Slow {
     ) -> Result<Released, EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
-    async fn reserve_all(&self, _: EventId, _: &[Reserve], _: Timestamp) -> Result<Vec<ReserveOutcome>, EngineError> {
+    async fn reserve_all(
+        &self,
+        _: EventId,
+        _: &[Reserve],
+        _: Timestamp,
+    ) -> Result<Vec<ReserveOutcome>, EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
-    async fn settle(&self, _: EventId, _: &[(BookingId, Settlement)], _: Timestamp) -> Result<(), EngineError> {
+    async fn settle(
+        &self,
+        _: EventId,
+        _: &[(BookingId, Settlement)],
+        _: Timestamp,
+    ) -> Result<(), EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
-    async fn stale_holds(&self, _: EventId, _: Timestamp, _: Duration, _: u32) -> Result<Vec<StaleHold>, EngineError> {
+    async fn stale_holds(
+        &self,
+        _: EventId,
+        _: Timestamp,
+        _: Duration,
+        _: u32,
+    ) -> Result<Vec<StaleHold>, EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
     async fn seats(&self, _: EventId) -> Result<Vec<ZoneSeats>, EngineError> {
@@ -93,13 +125,22 @@ impl Engine for Slow {
     async fn tally(&self, _: EventId, _: &[UserId]) -> Result<Tally, EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
-    async fn counted_users(&self, _: EventId, _: &str) -> Result<(Vec<UserId>, String), EngineError> {
+    async fn counted_users(
+        &self,
+        _: EventId,
+        _: &str,
+    ) -> Result<(Vec<UserId>, String), EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
     async fn begin_sync(&self, _: EventId, _: Timestamp) -> Result<u64, EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
-    async fn load_seats(&self, _: EventId, _: &SeatSnapshot, _: Timestamp) -> Result<(), EngineError> {
+    async fn load_seats(
+        &self,
+        _: EventId,
+        _: &SeatSnapshot,
+        _: Timestamp,
+    ) -> Result<(), EngineError> {
         unreachable!("the gathering asks for actions alone")
     }
 }
@@ -113,9 +154,18 @@ struct Crowd {
 impl Crowd {
     async fn before(fails: bool) -> Self {
         let (memory, may_answer) = (MemoryEngine::new(), Semaphore::new(0));
-        let engine = Arc::new(Slow { memory, may_answer, steps: AtomicUsize::new(0), fails });
+        let engine = Arc::new(Slow {
+            memory,
+            may_answer,
+            steps: AtomicUsize::new(0),
+            fails,
+        });
         let gathering = Gathering::new(engine.clone(), Clock::System, Lifecycle::new().0);
-        let crowd = Self { engine, gathering, event: Uuid::new_v4().into() };
+        let crowd = Self {
+            engine,
+            gathering,
+            event: Uuid::new_v4().into(),
+        };
         crowd.open(crowd.event).await;
         crowd
     }
@@ -133,11 +183,21 @@ impl Crowd {
             release_from,
             awaited: Vec::new(),
         };
-        self.engine.open(event, &opening, Timestamp::default()).await.unwrap();
+        self.engine
+            .open(event, &opening, Timestamp::default())
+            .await
+            .unwrap();
     }
 
     async fn join(&self, event: EventId, number: usize) -> Result<JoinOutcome, EngineError> {
-        self.gathering.join(event, &format!("u{number}").parse().unwrap(), Presence::Poll, None).await
+        self.gathering
+            .join(
+                event,
+                &format!("u{number}").parse().unwrap(),
+                Presence::Poll,
+                None,
+            )
+            .await
     }
 
     fn answer(&self, steps: usize) {
@@ -163,8 +223,16 @@ async fn what_comes_during_a_step_makes_the_next_in_its_order() {
     let (outcomes, ()) = tokio::join!(joins, async { crowd.answer(10) });
     let numbers: Vec<u64> = outcomes.into_iter().map(number).collect();
     assert_eq!(numbers, (1..=1_000).collect::<Vec<u64>>());
-    assert_eq!(crowd.steps(), 1 + 999usize.div_ceil(ACTIONS_LIMIT), "the first alone, the rest in full steps");
-    assert_eq!(number(crowd.join(crowd.event, 1_001).await), 1_001, "the lane begins anew");
+    assert_eq!(
+        crowd.steps(),
+        1 + 999usize.div_ceil(ACTIONS_LIMIT),
+        "the first alone, the rest in full steps"
+    );
+    assert_eq!(
+        number(crowd.join(crowd.event, 1_001).await),
+        1_001,
+        "the lane begins anew"
+    );
 }
 
 #[tokio::test]
@@ -187,7 +255,11 @@ async fn whoever_gives_up_does_not_take_others_along() {
     assert!(poll!(&mut first).is_pending());
     drop(first);
     let (second, ()) = tokio::join!(crowd.join(crowd.event, 2), async { crowd.answer(2) });
-    assert_eq!(number(second), 2, "what was asked happens, whether or not somebody waits for the answer");
+    assert_eq!(
+        number(second),
+        2,
+        "what was asked happens, whether or not somebody waits for the answer"
+    );
 }
 
 #[tokio::test]
@@ -195,21 +267,33 @@ async fn what_waits_behind_a_failed_step_fails_with_it() {
     let crowd = Crowd::before(true).await;
     let joins = join_all((1..=600).map(|number| crowd.join(crowd.event, number)));
     let (outcomes, ()) = tokio::join!(joins, async { crowd.answer(1) });
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(EngineError::Unavailable(_)))));
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| matches!(outcome, Err(EngineError::Unavailable(_))))
+    );
     assert_eq!(crowd.steps(), 1);
 }
 
 #[tokio::test]
 async fn too_many_are_refused_at_once() {
     let crowd = Crowd::before(false).await;
-    let mut waiting: Vec<_> = (0..WAITING + 1).map(|number| Box::pin(crowd.join(crowd.event, number))).collect();
+    let mut waiting: Vec<_> = (0..WAITING + 1)
+        .map(|number| Box::pin(crowd.join(crowd.event, number)))
+        .collect();
     for (index, join) in waiting.iter_mut().enumerate() {
         // The first is under way and waits for nothing.
         assert_eq!(poll!(join).is_ready(), index > WAITING, "{index}");
     }
-    assert!(matches!(crowd.join(crowd.event, 0).await, Err(EngineError::Busy)));
+    assert!(matches!(
+        crowd.join(crowd.event, 0).await,
+        Err(EngineError::Busy)
+    ));
     crowd.answer(1_000);
-    assert_eq!(join_all(waiting).await.into_iter().map(number).max(), Some(WAITING as u64 + 1));
+    assert_eq!(
+        join_all(waiting).await.into_iter().map(number).max(),
+        Some(WAITING as u64 + 1)
+    );
     assert_eq!(crowd.join(crowd.event, 0).await.map(drop).ok(), Some(()));
 }
 
@@ -220,10 +304,17 @@ async fn an_acknowledgement_that_nobody_waits_for_is_heard_of_where_it_is_refuse
         let (refuse, refused) = oneshot::channel();
         let (user, pass) = ("u1".parse().unwrap(), "never-given-0".parse().unwrap());
         let hear = |error| drop(refuse.send(error));
-        crowd.gathering.note_acknowledged(crowd.event, &user, pass, hear).unwrap();
+        crowd
+            .gathering
+            .note_acknowledged(crowd.event, &user, pass, hear)
+            .unwrap();
         crowd.answer(1);
         let error = refused.await.unwrap();
-        assert_eq!(matches!(error, Some(EngineError::Unavailable(_))), fails, "{error:?}");
+        assert_eq!(
+            matches!(error, Some(EngineError::Unavailable(_))),
+            fails,
+            "{error:?}"
+        );
         assert_eq!(error.is_none(), !fails, "{error:?}");
     }
 }

@@ -23,7 +23,12 @@ impl Earlier {
             counted.push((last, first, before));
             before += last - first + 1;
         }
-        Self { taken: 0, counted, returned: left.returned.len(), left }
+        Self {
+            taken: 0,
+            counted,
+            returned: left.returned.len(),
+            left,
+        }
     }
 
     /// Takes the number up; tells whether it was out of everybody's count. Nothing where it was served, or taken up before.
@@ -41,7 +46,10 @@ impl Earlier {
 
     /// Those up to this number that are left.
     pub(super) fn up_to(&self, limit: u64) -> Unserved {
-        Unserved { waiting: self.left.waiting.up_to(limit), returned: self.left.returned.up_to(limit) }
+        Unserved {
+            waiting: self.left.waiting.up_to(limit),
+            returned: self.left.returned.up_to(limit),
+        }
     }
 
     /// The most that the rank of this number can be once all are back.
@@ -49,7 +57,10 @@ impl Earlier {
         let at = self.counted.partition_point(|(last, ..)| *last < number);
         match self.counted.get(at) {
             Some((_, first, before)) => before + (number + 1).saturating_sub(*first),
-            None => self.counted.last().map_or(0, |(last, first, before)| before + last - first + 1),
+            None => self
+                .counted
+                .last()
+                .map_or(0, |(last, first, before)| before + last - first + 1),
         }
     }
 

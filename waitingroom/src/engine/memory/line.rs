@@ -7,9 +7,9 @@ use std::{
 
 use super::{
     super::{
-        AFTER_FREEZE, Act, Acted, Action, Counters, JoinOutcome, LEAP, LineStatus, NODE_MEMORY_MS, NODES_PER_USER,
-        Opening, PROGRESS_LIMIT, RESEND_MS, Reached, Released, STANDSTILL_LIMIT, SWEEP_LIMIT, Scope, UNCLAIMED_LIMIT,
-        UNSERVED_PASSES, UNSERVED_RUNS,
+        AFTER_FREEZE, Act, Acted, Action, Counters, JoinOutcome, LEAP, LineStatus, NODE_MEMORY_MS,
+        NODES_PER_USER, Opening, PROGRESS_LIMIT, RESEND_MS, Reached, Released, STANDSTILL_LIMIT,
+        SWEEP_LIMIT, Scope, UNCLAIMED_LIMIT, UNSERVED_PASSES, UNSERVED_RUNS,
     },
     earlier::Earlier,
     ranks::Ranks,
@@ -58,7 +58,10 @@ struct Standstill {
 
 impl Standstill {
     fn span(&self, now: Timestamp) -> Duration {
-        self.stood + self.since.map_or(Duration::ZERO, |since| now.since(since).min(STANDSTILL_LIMIT))
+        self.stood
+            + self.since.map_or(Duration::ZERO, |since| {
+                now.since(since).min(STANDSTILL_LIMIT)
+            })
     }
 }
 
@@ -178,7 +181,10 @@ impl Line {
             active: self.active.len() as u64,
             seats_left: stock.left,
             absent: self.idle.count_due(self.clock) as u64,
-            counters: Counters { joined: self.joined(), ..self.counters },
+            counters: Counters {
+                joined: self.joined(),
+                ..self.counters
+            },
             counting: self.is_counting(),
             seats_known: stock.is_known,
             frozen: None,
@@ -202,17 +208,21 @@ impl Line {
     pub(super) fn act(&mut self, action: &Action, now: Timestamp) -> Acted {
         let user = &action.user;
         let acted = match &action.what {
-            Act::Join { .. } | Act::Resume(_) | Act::BringBack { .. } | Act::Leave if self.is_spent(user) => {
+            Act::Join { .. } | Act::Resume(_) | Act::BringBack { .. } | Act::Leave
+                if self.is_spent(user) =>
+            {
                 self.advance(now);
                 return Acted::Deciding;
             }
-            Act::Join { presence, ticket } => {
-                self.join(user, presence, ticket.as_ref(), now).map_or(Acted::Recovering, Acted::Joined)
-            }
+            Act::Join { presence, ticket } => self
+                .join(user, presence, ticket.as_ref(), now)
+                .map_or(Acted::Recovering, Acted::Joined),
             Act::Resume(presence) => Acted::Found(self.resume(user, presence, now)),
-            Act::BringBack { presence, ticket, told } => {
-                Acted::Found(self.bring_back(user, presence, ticket, *told, now))
-            }
+            Act::BringBack {
+                presence,
+                ticket,
+                told,
+            } => Acted::Found(self.bring_back(user, presence, ticket, *told, now)),
             Act::Detach(node) => {
                 self.detach(user, node, now);
                 Acted::Done(true)
@@ -233,7 +243,9 @@ impl Line {
 
     /// Nobody is released before those who are here could show it.
     pub(super) fn hold_back(&mut self, now: Timestamp) {
-        self.release_from = self.release_from.max(self.clock.max(now).plus(AFTER_FREEZE));
+        self.release_from = self
+            .release_from
+            .max(self.clock.max(now).plus(AFTER_FREEZE));
     }
 
     fn join(
@@ -275,7 +287,11 @@ impl Line {
             let (number, standing) = self.unserved_number(ticket)?;
             self.seat(user, number, standing);
         }
-        let is_this = self.entries.get(user).is_some_and(|entry| entry.number == ticket.1) && ticket.0 != self.epoch;
+        let is_this = self
+            .entries
+            .get(user)
+            .is_some_and(|entry| entry.number == ticket.1)
+            && ticket.0 != self.epoch;
         if let Some(position) = told.filter(|_| is_this) {
             self.note_shown(user, position);
         }
@@ -285,7 +301,8 @@ impl Line {
     /// The user is told this position, or was. Only in a line that was begun again may somebody come back in front of others, whose
     /// positions are not to grow for it.
     fn note_shown(&mut self, user: &UserId, position: u64) {
-        let waits = |entry: &&mut Entry| matches!(entry.standing, Standing::Waiting | Standing::Returned);
+        let waits =
+            |entry: &&mut Entry| matches!(entry.standing, Standing::Waiting | Standing::Returned);
         if self.opening_sequence > 0
             && position > 0
             && let Some(entry) = self.entries.get_mut(user).filter(waits)
@@ -300,14 +317,36 @@ impl Line {
         } else {
             self.waiting.insert(number, user.clone());
         }
-        self.entries.insert(user.clone(), Entry { number, standing, nodes: Vec::new(), unclaimed: 0, shown: None });
+        self.entries.insert(
+            user.clone(),
+            Entry {
+                number,
+                standing,
+                nodes: Vec::new(),
+                unclaimed: 0,
+                shown: None,
+            },
+        );
     }
 
     /// The number of a ticket of an earlier epoch that has not been served and not been re-presented, and how it stands.
     fn unserved_number(&mut self, ticket: &(Epoch, u64)) -> Option<(u64, Standing)> {
         let (epoch, number) = ticket;
-        let standing = if *epoch == self.epoch { None } else { self.earlier.take(*number) };
-        standing.map(|returned| (*number, if returned { Standing::Returned } else { Standing::Waiting }))
+        let standing = if *epoch == self.epoch {
+            None
+        } else {
+            self.earlier.take(*number)
+        };
+        standing.map(|returned| {
+            (
+                *number,
+                if returned {
+                    Standing::Returned
+                } else {
+                    Standing::Waiting
+                },
+            )
+        })
     }
 
     fn resume(&mut self, user: &UserId, presence: &Presence, now: Timestamp) -> Option<Place> {
@@ -320,7 +359,11 @@ impl Line {
                 if entry.nodes.len() > NODES_PER_USER {
                     entry.nodes.remove(0);
                 }
-                if self.nodes.insert(node.clone(), now).is_some_and(|seen| !node_is_alive(seen, now)) {
+                if self
+                    .nodes
+                    .insert(node.clone(), now)
+                    .is_some_and(|seen| !node_is_alive(seen, now))
+                {
                     self.revived.insert(node.clone());
                 }
                 self.idle.remove(user);
@@ -375,8 +418,12 @@ impl Line {
 
     fn detach(&mut self, user: &UserId, node: &NodeId, now: Timestamp) {
         let now = self.advance(now);
-        let Some(entry) = self.entries.get_mut(user) else { return };
-        let Some(held) = entry.nodes.iter().position(|known| known == node) else { return };
+        let Some(entry) = self.entries.get_mut(user) else {
+            return;
+        };
+        let Some(held) = entry.nodes.iter().position(|known| known == node) else {
+            return;
+        };
         entry.nodes.remove(held);
         if !entry.nodes.is_empty() || matches!(entry.standing, Standing::Spent(_)) {
             return;
@@ -398,7 +445,9 @@ impl Line {
 
     /// Removes a user from every index; the nodes that may hold connections of theirs are returned.
     fn drop_place(&mut self, user: &UserId) -> Vec<NodeId> {
-        let Some(entry) = self.entries.remove(user) else { return Vec::new() };
+        let Some(entry) = self.entries.remove(user) else {
+            return Vec::new();
+        };
         self.ready.remove(&entry.number);
         self.returned.remove(&entry.number);
         if self.waiting.remove(entry.number).is_some() {
@@ -422,21 +471,33 @@ impl Line {
     /// How far the line has come.
     pub(super) fn reached(&self) -> Reached {
         let mut unserved = self.earlier.up_to(self.head);
-        self.waiting.up_to(self.head).for_each(|number| unserved.waiting.insert(number));
-        self.returned.range(..=self.head).for_each(|(number, _)| unserved.returned.insert(*number));
-        let unreached = self.unacknowledged.members().filter_map(|user| self.entries.get(user));
+        self.waiting
+            .up_to(self.head)
+            .for_each(|number| unserved.waiting.insert(number));
+        self.returned
+            .range(..=self.head)
+            .for_each(|(number, _)| unserved.returned.insert(*number));
+        let unreached = self
+            .unacknowledged
+            .members()
+            .filter_map(|user| self.entries.get(user));
         let unreached = unreached.filter(|entry| matches!(entry.standing, Standing::Passed(_)));
         unreached.for_each(|entry| unserved.returned.insert(entry.number));
         if self.unacknowledged.len() >= UNSERVED_PASSES {
             unserved.returned = Numbers::run(1, self.head);
         }
-        Reached { sequence: self.sequence, head: self.head, unserved: unserved.in_runs(UNSERVED_RUNS, self.head) }
+        Reached {
+            sequence: self.sequence,
+            head: self.head,
+            unserved: unserved.in_runs(UNSERVED_RUNS, self.head),
+        }
     }
 
     pub(super) fn report_node(&mut self, node: &NodeId, now: Timestamp) -> bool {
         let now = self.advance(now);
         let before = self.nodes.insert(node.clone(), now);
-        self.nodes.retain(|_, seen| seen.millis() > now.millis() - NODE_MEMORY_MS);
+        self.nodes
+            .retain(|_, seen| seen.millis() > now.millis() - NODE_MEMORY_MS);
         let revived = self.revived.remove(node);
         before.is_some_and(|seen| node_is_alive(seen, now)) && !revived
     }
@@ -465,12 +526,29 @@ impl Line {
     ) -> Released {
         let now = self.advance(now);
         self.take_share(share, now);
-        let (lapsed, unacknowledged) = if scope == Scope::Whole { self.sweep(now) } else { Default::default() };
+        let (lapsed, unacknowledged) = if scope == Scope::Whole {
+            self.sweep(now)
+        } else {
+            Default::default()
+        };
         self.refill(now);
-        let want = if self.share.part > 0.0 && stock.left > 0 { self.allowance(limit, now) } else { 0 };
+        let want = if self.share.part > 0.0 && stock.left > 0 {
+            self.allowance(limit, now)
+        } else {
+            0
+        };
         let granted = self.grant(batch, want, now);
-        let told = if scope == Scope::Whole { self.removed.len().min(PROGRESS_LIMIT) } else { 0 };
-        Released { granted, unacknowledged, lapsed, progress: self.progress(told, stock) }
+        let told = if scope == Scope::Whole {
+            self.removed.len().min(PROGRESS_LIMIT)
+        } else {
+            0
+        };
+        Released {
+            granted,
+            unacknowledged,
+            lapsed,
+            progress: self.progress(told, stock),
+        }
     }
 
     /// Sees to what ended, and to what is to be sent again.
@@ -483,34 +561,61 @@ impl Line {
     }
 
     fn expire_passes(&mut self) -> Vec<Addressed<Lapse>> {
-        let (spent, expired): (Vec<_>, Vec<_>) =
-            self.active.due(self.pass_time(), SWEEP_LIMIT).into_iter().partition(|user| self.is_spent(user));
+        let (spent, expired): (Vec<_>, Vec<_>) = self
+            .active
+            .due(self.pass_time(), SWEEP_LIMIT)
+            .into_iter()
+            .partition(|user| self.is_spent(user));
         spent.iter().for_each(|user| self.active.remove(user)); // their holds decide
         self.counters.expired += expired.len() as u64;
-        expired.into_iter().map(|user| self.lapse(user, Lapse::Expired)).collect()
+        expired
+            .into_iter()
+            .map(|user| self.lapse(user, Lapse::Expired))
+            .collect()
     }
 
     fn is_spent(&self, user: &UserId) -> bool {
-        self.entries.get(user).is_some_and(|entry| matches!(entry.standing, Standing::Spent(_)))
+        self.entries
+            .get(user)
+            .is_some_and(|entry| matches!(entry.standing, Standing::Spent(_)))
     }
 
     fn lapse(&mut self, user: UserId, what: Lapse) -> Addressed<Lapse> {
-        Addressed { nodes: self.drop_place(&user), user, what }
+        Addressed {
+            nodes: self.drop_place(&user),
+            user,
+            what,
+        }
     }
 
     /// A line that leapt has taken no acknowledgement meanwhile: the time for them begins again.
-    fn review_unacknowledged(&mut self, now: Timestamp, lapsed: &mut Vec<Addressed<Lapse>>) -> Vec<Addressed<Grant>> {
+    fn review_unacknowledged(
+        &mut self,
+        now: Timestamp,
+        lapsed: &mut Vec<Addressed<Lapse>>,
+    ) -> Vec<Addressed<Grant>> {
         let mut again = Vec::new();
         for user in self.unacknowledged.due(now, SWEEP_LIMIT) {
-            let Some(Entry { standing: Standing::Passed(grant), nodes, .. }) = self.entries.get(&user) else {
+            let Some(Entry {
+                standing: Standing::Passed(grant),
+                nodes,
+                ..
+            }) = self.entries.get(&user)
+            else {
                 continue;
             };
-            let told_at = self.leapt.map_or(grant.issued_at, |leapt| leapt.max(grant.issued_at));
+            let told_at = self
+                .leapt
+                .map_or(grant.issued_at, |leapt| leapt.max(grant.issued_at));
             let deadline = told_at.plus(self.settings.claim_window());
             if deadline <= now {
                 lapsed.push(self.take_back(user, now));
             } else {
-                again.push(Addressed { user: user.clone(), nodes: nodes.clone(), what: self.told(grant) });
+                again.push(Addressed {
+                    user: user.clone(),
+                    nodes: nodes.clone(),
+                    what: self.told(grant),
+                });
                 self.unacknowledged.set(&user, next_look(now, deadline));
             }
         }
@@ -526,8 +631,17 @@ impl Line {
             .split_off(told.min(self.active.len()));
         self.told_again = (some.len() == SWEEP_LIMIT).then_some(told + SWEEP_LIMIT);
         for user in some {
-            if let Some(Entry { standing: Standing::Passed(grant), nodes, .. }) = self.entries.get(&user) {
-                again.push(Addressed { user, nodes: nodes.clone(), what: self.told(grant) });
+            if let Some(Entry {
+                standing: Standing::Passed(grant),
+                nodes,
+                ..
+            }) = self.entries.get(&user)
+            {
+                again.push(Addressed {
+                    user,
+                    nodes: nodes.clone(),
+                    what: self.told(grant),
+                });
             }
         }
     }
@@ -549,7 +663,11 @@ impl Line {
             nodes = std::mem::take(&mut entry.nodes);
             self.returned.insert(entry.number, user.clone());
         }
-        Addressed { user, nodes, what: Lapse::Unclaimed }
+        Addressed {
+            user,
+            nodes,
+            what: Lapse::Unclaimed,
+        }
     }
 
     fn drop_absent(&mut self, now: Timestamp, lapsed: &mut Vec<Addressed<Lapse>>) {
@@ -558,10 +676,9 @@ impl Line {
             return;
         }
         for user in self.idle.due(now.minus(grace), SWEEP_LIMIT) {
-            let keeps = self
-                .entries
-                .get(&user)
-                .is_none_or(|entry| matches!(entry.standing, Standing::Passed(_)) || self.any_alive(&entry.nodes, now));
+            let keeps = self.entries.get(&user).is_none_or(|entry| {
+                matches!(entry.standing, Standing::Passed(_)) || self.any_alive(&entry.nodes, now)
+            });
             if keeps {
                 self.idle.remove(&user);
             } else {
@@ -572,7 +689,11 @@ impl Line {
     }
 
     fn any_alive(&self, nodes: &[NodeId], now: Timestamp) -> bool {
-        nodes.iter().any(|node| self.nodes.get(node).is_some_and(|seen| node_is_alive(*seen, now)))
+        nodes.iter().any(|node| {
+            self.nodes
+                .get(node)
+                .is_some_and(|seen| node_is_alive(*seen, now))
+        })
     }
 
     /// Of several workers' shares the latest counts. Without any, the time of passes stands still.
@@ -583,7 +704,10 @@ impl Line {
         match (self.share.part > 0.0, self.standstill.since) {
             (false, None) => self.standstill.since = Some(now),
             (true, Some(_)) => {
-                self.standstill = Standstill { stood: self.standstill.span(now), since: None };
+                self.standstill = Standstill {
+                    stood: self.standstill.span(now),
+                    since: None,
+                };
                 self.told_again = Some(0);
             }
             _ => {}
@@ -596,12 +720,21 @@ impl Line {
 
     /// A pass as it is told: with its end by the line's time.
     fn told(&self, grant: &Grant) -> Grant {
-        Grant { expires_at: grant.expires_at.plus(self.standstill.span(self.clock)), ..grant.clone() }
+        Grant {
+            expires_at: grant.expires_at.plus(self.standstill.span(self.clock)),
+            ..grant.clone()
+        }
     }
 
     fn refill(&mut self, now: Timestamp) {
-        let (rate, burst, part) = (self.settings.rate_per_second, self.settings.burst, self.share.part);
-        self.bucket = self.bucket.refilled(paced_rate(rate, part), paced_burst(burst, part), now);
+        let (rate, burst, part) = (
+            self.settings.rate_per_second,
+            self.settings.burst,
+            self.share.part,
+        );
+        self.bucket = self
+            .bucket
+            .refilled(paced_rate(rate, part), paced_burst(burst, part), now);
     }
 
     /// How many may go now, by state, bucket and cap.
@@ -609,7 +742,9 @@ impl Line {
         if self.settings.state != SaleState::Open || now < self.release_from {
             return 0;
         }
-        let allowed = self.bucket.allows(self.active.len() as u64, self.settings.max_active);
+        let allowed = self
+            .bucket
+            .allows(self.active.len() as u64, self.settings.max_active);
         allowed.min(limit.into()) as usize
     }
 
@@ -617,7 +752,9 @@ impl Line {
         let mut granted = Vec::new();
         let mut looked_at = 0;
         while granted.len() < want && looked_at < want + SWEEP_LIMIT {
-            let Some((number, user)) = self.ready.pop_first() else { break };
+            let Some((number, user)) = self.ready.pop_first() else {
+                break;
+            };
             looked_at += 1;
             if self.is_present(&user, now) {
                 granted.push(self.pass_to(user, number, format!("{batch}-{}", granted.len()), now));
@@ -631,34 +768,71 @@ impl Line {
     }
 
     fn is_present(&self, user: &UserId, now: Timestamp) -> bool {
-        let polled = self.idle.get(user).is_some_and(|absent_from| absent_from > now);
-        polled || self.entries.get(user).is_some_and(|entry| self.any_alive(&entry.nodes, now))
+        let polled = self
+            .idle
+            .get(user)
+            .is_some_and(|absent_from| absent_from > now);
+        polled
+            || self
+                .entries
+                .get(user)
+                .is_some_and(|entry| self.any_alive(&entry.nodes, now))
     }
 
     /// Absent from the last sign of life of their poll or their dead nodes; a forgotten node counts as just gone.
     fn set_absent(&mut self, user: &UserId, now: Timestamp) {
-        let Some(entry) = self.entries.get_mut(user) else { return };
-        let node_signs = entry.nodes.drain(..).filter_map(|node| self.nodes.get(&node).copied()).max();
+        let Some(entry) = self.entries.get_mut(user) else {
+            return;
+        };
+        let node_signs = entry
+            .nodes
+            .drain(..)
+            .filter_map(|node| self.nodes.get(&node).copied())
+            .max();
         let absent_from = self.idle.get(user).max(node_signs).unwrap_or(now);
         self.idle.set(user, absent_from);
     }
 
-    fn pass_to(&mut self, user: UserId, number: u64, pass_id: String, now: Timestamp) -> Addressed<Grant> {
+    fn pass_to(
+        &mut self,
+        user: UserId,
+        number: u64,
+        pass_id: String,
+        now: Timestamp,
+    ) -> Addressed<Grant> {
         if self.waiting.remove(number).is_some() {
             self.removed.push_back(number);
         }
         self.returned.remove(&number);
         self.head = self.head.max(number);
-        let pass_id: PassId = pass_id.parse().expect("batch names are letters, digits and '-'");
+        let pass_id: PassId = pass_id
+            .parse()
+            .expect("batch names are letters, digits and '-'");
         let expires_at = self.pass_time().plus(self.settings.pass_ttl());
-        let grant = Grant { pass_id, number, epoch: self.epoch.clone(), issued_at: now, expires_at };
+        let grant = Grant {
+            pass_id,
+            number,
+            epoch: self.epoch.clone(),
+            issued_at: now,
+            expires_at,
+        };
         self.active.set(&user, expires_at);
-        self.unacknowledged.set(&user, next_look(now, now.plus(self.settings.claim_window())));
+        self.unacknowledged.set(
+            &user,
+            next_look(now, now.plus(self.settings.claim_window())),
+        );
         let what = self.told(&grant);
-        let entry = self.entries.get_mut(&user).expect("whoever is ready has an entry");
+        let entry = self
+            .entries
+            .get_mut(&user)
+            .expect("whoever is ready has an entry");
         entry.standing = Standing::Passed(grant);
         entry.shown = None;
-        Addressed { user, nodes: entry.nodes.clone(), what }
+        Addressed {
+            user,
+            nodes: entry.nodes.clone(),
+            what,
+        }
     }
 
     /// Where the line is; takes the next `told` removals to publish.
@@ -696,18 +870,22 @@ impl Line {
 
     /// Is the time of this user's pass over? Nothing where it was used or taken back.
     pub(super) fn pass_is_over(&self, user: &UserId, pass: &PassId) -> Option<bool> {
-        self.live_pass(user, pass).map(|grant| grant.expires_at <= self.pass_time())
+        self.live_pass(user, pass)
+            .map(|grant| grant.expires_at <= self.pass_time())
     }
 
     /// The end of this user's pass, where it is neither used nor taken back.
     pub(super) fn end_of_pass(&self, user: &UserId, pass: &PassId) -> Option<Timestamp> {
-        self.live_pass(user, pass).map(|grant| self.told(grant).expires_at)
+        self.live_pass(user, pass)
+            .map(|grant| self.told(grant).expires_at)
     }
 
     /// Marks the pass as used by a hold that waits for its commit. It goes on counting as active until then: were its place
     /// given to another, a commit that fails would bring it back above the cap.
     pub(super) fn spend(&mut self, user: &UserId, pass: &PassId) {
-        let Some(grant) = self.live_pass(user, pass).cloned() else { return };
+        let Some(grant) = self.live_pass(user, pass).cloned() else {
+            return;
+        };
         self.unacknowledged.remove(user);
         self.idle.remove(user);
         if let Some(entry) = self.entries.get_mut(user) {
@@ -725,7 +903,9 @@ impl Line {
 
     /// The hold that used the pass came to nothing: the pass is as good as before.
     pub(super) fn restore(&mut self, user: &UserId, pass: &PassId) {
-        let Some(grant) = self.spent_pass(user, pass).cloned() else { return };
+        let Some(grant) = self.spent_pass(user, pass).cloned() else {
+            return;
+        };
         if grant.expires_at <= self.pass_time() {
             self.entries.remove(user);
             self.active.remove(user);

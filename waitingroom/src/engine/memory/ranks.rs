@@ -22,7 +22,12 @@ pub(super) struct Ranks {
 impl Ranks {
     /// Nobody yet; numbers above `base` are to come in growing order.
     pub(super) fn above(base: u64) -> Self {
-        Self { users: BTreeMap::new(), base, before: 0, tree: Vec::new() }
+        Self {
+            users: BTreeMap::new(),
+            base,
+            before: 0,
+            tree: Vec::new(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {

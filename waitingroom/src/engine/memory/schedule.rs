@@ -16,7 +16,10 @@ pub(super) struct Schedule<T> {
 
 impl<T> Default for Schedule<T> {
     fn default() -> Self {
-        Self { moments: HashMap::new(), order: BTreeSet::new() }
+        Self {
+            moments: HashMap::new(),
+            order: BTreeSet::new(),
+        }
     }
 }
 
@@ -55,6 +58,11 @@ impl<T: Clone + Ord + Hash> Schedule<T> {
 
     /// The first members at or before `now`; they stay.
     pub(super) fn due(&self, now: Timestamp, limit: usize) -> Vec<T> {
-        self.order.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, member)| member.clone()).collect()
+        self.order
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .take(limit)
+            .map(|(_, member)| member.clone())
+            .collect()
     }
 }

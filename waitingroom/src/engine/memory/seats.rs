@@ -10,7 +10,10 @@ use super::{
 use crate::{
     clock::Timestamp,
     ids::{BookingId, IdempotencyKey, PassId, UserId, ZoneId},
-    seats::{Hold, Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, Tally, ZoneSeats, ZoneTally},
+    seats::{
+        Hold, Reserve, ReserveOutcome, SeatSnapshot, Settlement, StaleHold, Tally, ZoneSeats,
+        ZoneTally,
+    },
 };
 
 /// What the line needs to know of the seats.
@@ -58,15 +61,28 @@ impl Seats {
     pub(super) fn stock(&self) -> Stock {
         let left = self.zones.values().map(|seats| u64::from(*seats)).sum();
         let is_known = !self.zones.is_empty();
-        Stock { left, is_sold: left == 0 && self.holds.is_empty() && is_known, is_known }
+        Stock {
+            left,
+            is_sold: left == 0 && self.holds.is_empty() && is_known,
+            is_known,
+        }
     }
 
     pub(super) fn zones(&self) -> Vec<ZoneSeats> {
-        self.zones.iter().map(|(zone_id, available)| ZoneSeats { zone_id: *zone_id, available: *available }).collect()
+        self.zones
+            .iter()
+            .map(|(zone_id, available)| ZoneSeats {
+                zone_id: *zone_id,
+                available: *available,
+            })
+            .collect()
     }
 
     pub(super) fn tally(&self, users: &[UserId]) -> Tally {
-        let (mut pending, mut pending_of) = (HashMap::<ZoneId, u32>::new(), HashMap::<&UserId, u32>::new());
+        let (mut pending, mut pending_of) = (
+            HashMap::<ZoneId, u32>::new(),
+            HashMap::<&UserId, u32>::new(),
+        );
         for held in self.holds.values().filter(|held| held.pending) {
             *pending.entry(held.hold.zone_id).or_default() += held.hold.quantity;
             *pending_of.entry(&held.hold.user).or_default() += held.hold.quantity;
@@ -80,27 +96,45 @@ impl Seats {
         Tally {
             zones: self.zones.iter().map(zone).collect(),
             users: users.iter().map(of_user).collect(),
-            pending: users.iter().map(|user| pending_of.get(user).copied().unwrap_or(0)).collect(),
+            pending: users
+                .iter()
+                .map(|user| pending_of.get(user).copied().unwrap_or(0))
+                .collect(),
         }
     }
 
     /// In the order of their names; a cursor is the last one.
     pub(super) fn counted_users(&self, cursor: &str) -> (Vec<UserId>, String) {
-        let mut names: Vec<&UserId> = self.users.keys().filter(|user| user.as_str() > cursor).collect();
+        let mut names: Vec<&UserId> = self
+            .users
+            .keys()
+            .filter(|user| user.as_str() > cursor)
+            .collect();
         names.sort_unstable();
         let is_last = names.len() <= COUNTED_USERS;
         names.truncate(COUNTED_USERS);
-        let next = names.last().filter(|_| !is_last).map(|user| user.to_string()).unwrap_or_default();
+        let next = names
+            .last()
+            .filter(|_| !is_last)
+            .map(|user| user.to_string())
+            .unwrap_or_default();
         (names.into_iter().cloned().collect(), next)
     }
 
-    pub(super) fn reserve(&mut self, line: &mut Line, request: &Reserve, now: Timestamp) -> ReserveOutcome {
+    pub(super) fn reserve(
+        &mut self,
+        line: &mut Line,
+        request: &Reserve,
+        now: Timestamp,
+    ) -> ReserveOutcome {
         let now = line.advance(now);
         self.forget_ended(now);
         if let Some(refusal) = self.refusal(line, request, now) {
             return refusal;
         }
-        let ends = line.end_of_pass(&request.user, &request.pass_id).max(Some(request.pass_expires_at));
+        let ends = line
+            .end_of_pass(&request.user, &request.pass_id)
+            .max(Some(request.pass_expires_at));
         self.hold(request, ends.unwrap_or(request.pass_expires_at), now);
         line.spend(&request.user, &request.pass_id);
         ReserveOutcome::Held
@@ -108,7 +142,11 @@ impl Seats {
 
     fn refusal(&self, line: &Line, request: &Reserve, now: Timestamp) -> Option<ReserveOutcome> {
         self.earlier_attempt(request)
-            .or_else(|| self.burned.get(&request.pass_id).map(|(booking, _)| ReserveOutcome::PassUsed(*booking)))
+            .or_else(|| {
+                self.burned
+                    .get(&request.pass_id)
+                    .map(|(booking, _)| ReserveOutcome::PassUsed(*booking))
+            })
             .or_else(|| (self.sync_until > now).then_some(ReserveOutcome::Syncing))
             .or_else(|| dead_pass(line, request, now))
             .or_else(|| self.no_seats(request))
@@ -124,8 +162,12 @@ impl Seats {
     }
 
     fn no_seats(&self, request: &Reserve) -> Option<ReserveOutcome> {
-        let Some(available) = self.zones.get(&request.zone_id) else { return Some(ReserveOutcome::UnknownZone) };
-        let room = request.user_limit.saturating_sub(self.users.get(&request.user).copied().unwrap_or(0));
+        let Some(available) = self.zones.get(&request.zone_id) else {
+            return Some(ReserveOutcome::UnknownZone);
+        };
+        let room = request
+            .user_limit
+            .saturating_sub(self.users.get(&request.user).copied().unwrap_or(0));
         if request.quantity > room {
             return Some(ReserveOutcome::UserLimit(room));
         }
@@ -148,14 +190,33 @@ impl Seats {
             self.remember_attempt(&request.user, key, fingerprint, request);
         }
         self.due.set(&request.booking_id, now);
-        self.holds.insert(request.booking_id, Held { hold, pending: true, idempotency });
+        self.holds.insert(
+            request.booking_id,
+            Held {
+                hold,
+                pending: true,
+                idempotency,
+            },
+        );
     }
 
-    fn remember_attempt(&mut self, user: &UserId, key: &IdempotencyKey, fingerprint: &str, request: &Reserve) {
+    fn remember_attempt(
+        &mut self,
+        user: &UserId,
+        key: &IdempotencyKey,
+        fingerprint: &str,
+        request: &Reserve,
+    ) {
         let name = (user.clone(), key.clone());
         let until = request.hold_expires_at;
         self.attempts_until.set(&name, until);
-        self.attempts.insert(name, Attempt { booking: request.booking_id, fingerprint: fingerprint.to_owned() });
+        self.attempts.insert(
+            name,
+            Attempt {
+                booking: request.booking_id,
+                fingerprint: fingerprint.to_owned(),
+            },
+        );
     }
 
     /// Was the pass used, as far as that is remembered at `now`?
@@ -199,7 +260,13 @@ impl Seats {
         }
     }
 
-    pub(super) fn settle(&mut self, line: &mut Line, booking: BookingId, settlement: Settlement, now: Timestamp) {
+    pub(super) fn settle(
+        &mut self,
+        line: &mut Line,
+        booking: BookingId,
+        settlement: Settlement,
+        now: Timestamp,
+    ) {
         let now = line.advance(now);
         self.forget_ended(now);
         if self.sync_until > now {
@@ -220,7 +287,9 @@ impl Seats {
     }
 
     fn committed(&mut self, line: &mut Line, booking: BookingId) {
-        let Some(held) = self.holds.get_mut(&booking) else { return };
+        let Some(held) = self.holds.get_mut(&booking) else {
+            return;
+        };
         held.pending = false;
         self.due.set(&booking, held.hold.expires_at);
         line.forget_spent(&held.hold.user, &held.hold.pass_id);
@@ -230,7 +299,9 @@ impl Seats {
         if !self.holds.get(&booking).is_some_and(|held| held.pending) {
             return;
         }
-        let Some(held) = self.holds.remove(&booking) else { return };
+        let Some(held) = self.holds.remove(&booking) else {
+            return;
+        };
         self.due.remove(&booking);
         self.give_back(&held.hold);
         self.burned.remove(&held.hold.pass_id);
@@ -273,7 +344,11 @@ impl Seats {
         let due = std::mem::take(&mut self.due);
         let journal = std::mem::take(&mut self.journal);
         self.sync_until = Timestamp::default();
-        self.zones = snapshot.zones.iter().map(|zone| (zone.zone_id, zone.available)).collect();
+        self.zones = snapshot
+            .zones
+            .iter()
+            .map(|zone| (zone.zone_id, zone.available))
+            .collect();
         self.users = snapshot.users.iter().cloned().collect();
         for hold in &snapshot.holds {
             line.forget_spent(&hold.user, &hold.pass_id);
@@ -288,7 +363,8 @@ impl Seats {
             let committed_since = journal.get(&booking) == Some(&Settlement::Committed);
             if (held.pending || committed_since) && !self.holds.contains_key(&booking) {
                 self.take(&held.hold);
-                self.due.set(&booking, due.get(&booking).unwrap_or(held.hold.expires_at));
+                self.due
+                    .set(&booking, due.get(&booking).unwrap_or(held.hold.expires_at));
                 self.holds.insert(booking, held);
             }
         }
@@ -296,7 +372,14 @@ impl Seats {
 
     fn adopt(&mut self, hold: Hold) {
         self.due.set(&hold.booking_id, hold.expires_at);
-        self.holds.insert(hold.booking_id, Held { hold, pending: false, idempotency: None });
+        self.holds.insert(
+            hold.booking_id,
+            Held {
+                hold,
+                pending: false,
+                idempotency: None,
+            },
+        );
     }
 }
 

@@ -24,7 +24,14 @@ impl Call<'_> {
             .arg(runs(&opening.unserved.waiting))
             .arg(runs(&opening.unserved.returned))
             .arg(opening.mark.as_deref().unwrap_or_default())
-            .arg(opening.awaited.iter().map(NodeId::as_str).collect::<Vec<_>>().join(" "))
+            .arg(
+                opening
+                    .awaited
+                    .iter()
+                    .map(NodeId::as_str)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            )
             .settings(&opening.settings)
     }
 
@@ -49,13 +56,31 @@ impl Call<'_> {
     fn action(self, action: &Action) -> Self {
         let user = action.user.as_str();
         match &action.what {
-            Act::Join { presence, ticket: None } => self.arg("j").arg(user).arg(node_name(presence)),
-            Act::Join { presence, ticket: Some((epoch, number)) } => {
-                self.arg("t").arg(user).arg(node_name(presence)).arg(epoch.as_str()).arg(exact(*number))
-            }
+            Act::Join {
+                presence,
+                ticket: None,
+            } => self.arg("j").arg(user).arg(node_name(presence)),
+            Act::Join {
+                presence,
+                ticket: Some((epoch, number)),
+            } => self
+                .arg("t")
+                .arg(user)
+                .arg(node_name(presence))
+                .arg(epoch.as_str())
+                .arg(exact(*number)),
             Act::Resume(presence) => self.arg("r").arg(user).arg(node_name(presence)),
-            Act::BringBack { presence, ticket: (epoch, number), told } => {
-                let call = self.arg("b").arg(user).arg(node_name(presence)).arg(epoch.as_str()).arg(exact(*number));
+            Act::BringBack {
+                presence,
+                ticket: (epoch, number),
+                told,
+            } => {
+                let call = self
+                    .arg("b")
+                    .arg(user)
+                    .arg(node_name(presence))
+                    .arg(epoch.as_str())
+                    .arg(exact(*number));
                 call.arg(exact(told.unwrap_or_default()))
             }
             Act::Detach(node) => self.arg("d").arg(user).arg(node.as_str()),
@@ -87,32 +112,49 @@ impl Call<'_> {
     }
 
     pub(super) fn settlements(self, settlements: &[(BookingId, Settlement)]) -> Self {
-        settlements.iter().fold(self, |call, (booking, settlement)| {
-            call.arg(booking.to_string()).arg(match settlement {
-                Settlement::Committed => "c",
-                Settlement::Aborted => "a",
-                Settlement::Confirmed => "f",
-                Settlement::Released => "r",
+        settlements
+            .iter()
+            .fold(self, |call, (booking, settlement)| {
+                call.arg(booking.to_string()).arg(match settlement {
+                    Settlement::Committed => "c",
+                    Settlement::Aborted => "a",
+                    Settlement::Confirmed => "f",
+                    Settlement::Released => "r",
+                })
             })
-        })
     }
 
     pub(super) fn part(self, kind: &str, rows: &[(String, String)]) -> Self {
-        rows.iter().fold(self.arg(kind), |call, (name, value)| call.arg(name).arg(value))
+        rows.iter().fold(self.arg(kind), |call, (name, value)| {
+            call.arg(name).arg(value)
+        })
     }
 }
 
 /// The rows of a snapshot with the kind of each, as `steps/stage.lua` names them.
 pub(super) fn rows(snapshot: &SeatSnapshot) -> [(&'static str, Vec<(String, String)>); 3] {
-    let zones = snapshot.zones.iter().map(|zone| (zone.zone_id.to_string(), zone.available.to_string()));
-    let users = snapshot.users.iter().map(|(user, seats)| (user.to_string(), seats.to_string()));
+    let zones = snapshot
+        .zones
+        .iter()
+        .map(|zone| (zone.zone_id.to_string(), zone.available.to_string()));
+    let users = snapshot
+        .users
+        .iter()
+        .map(|(user, seats)| (user.to_string(), seats.to_string()));
     let holds = snapshot.holds.iter().map(hold_row);
-    [("z", zones.collect()), ("u", users.collect()), ("h", holds.collect())]
+    [
+        ("z", zones.collect()),
+        ("u", users.collect()),
+        ("h", holds.collect()),
+    ]
 }
 
 /// As `state/earlier.lua` reads them.
 fn runs(numbers: &Numbers) -> String {
-    let runs: Vec<String> = numbers.runs().map(|(first, last)| format!("{first}-{last}")).collect();
+    let runs: Vec<String> = numbers
+        .runs()
+        .map(|(first, last)| format!("{first}-{last}"))
+        .collect();
     runs.join(" ")
 }
 
@@ -126,15 +168,32 @@ fn node_name(presence: &Presence) -> &str {
 
 /// The name of an attempt in keys: never the client's own text.
 fn attempt_digest(user: &UserId, key: &IdempotencyKey) -> String {
-    let digest = Sha256::new().chain_update(user.as_str()).chain_update([0]).chain_update(key.as_str()).finalize();
+    let digest = Sha256::new()
+        .chain_update(user.as_str())
+        .chain_update([0])
+        .chain_update(key.as_str())
+        .finalize();
     let half = Uuid::from_slice(&digest[..16]).expect("sixteen bytes");
     half.simple().to_string()
 }
 
 /// The booking, and the hold as `state/seats.lua` packs it; the attempt that made it is not known any more.
 fn hold_row(hold: &Hold) -> (String, String) {
-    let Hold { booking_id, user, zone_id, quantity, expires_at, pass_id } = hold;
-    (booking_id.to_string(), format!("{user}\t{zone_id}\t{quantity}\t{}\t{pass_id}\t", expires_at.millis()))
+    let Hold {
+        booking_id,
+        user,
+        zone_id,
+        quantity,
+        expires_at,
+        pass_id,
+    } = hold;
+    (
+        booking_id.to_string(),
+        format!(
+            "{user}\t{zone_id}\t{quantity}\t{}\t{pass_id}\t",
+            expires_at.millis()
+        ),
+    )
 }
 
 /// Lua's numbers are exact up to 2^53; no line has given out a number beyond it, whatever a ticket says.

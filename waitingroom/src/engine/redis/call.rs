@@ -33,10 +33,21 @@ pub(super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(connection: RedisConnection, time: &'a ServerTime, step: &'a Step, base: String) -> Self {
+    pub(super) fn new(
+        connection: RedisConnection,
+        time: &'a ServerTime,
+        step: &'a Step,
+        base: String,
+    ) -> Self {
         let mut command = cmd("EVALSHA");
         command.arg(&step.digest).arg(1).arg(&base);
-        Self { connection, time, step, base, command }
+        Self {
+            connection,
+            time,
+            step,
+            base,
+            command,
+        }
     }
 
     pub(super) fn arg(mut self, value: impl ToRedisArgs) -> Self {
@@ -51,7 +62,11 @@ impl<'a> Call<'a> {
     /// Runs the step. A step that failed is not repeated: it may have happened.
     pub(super) async fn run(mut self) -> Result<Reply, EngineError> {
         let deadline = Instant::now() + DEADLINE;
-        match timeout_at(deadline, self.in_time(deadline)).await.map_err(late)?.map_err(unavailable)? {
+        match timeout_at(deadline, self.in_time(deadline))
+            .await
+            .map_err(late)?
+            .map_err(unavailable)?
+        {
             Value::Nil => Err(EngineError::UnknownEvent),
             value => Ok(Reply::from(value)),
         }
@@ -60,11 +75,15 @@ impl<'a> Call<'a> {
     /// What the server takes for late and is not, is asked again: its clock was set, or another server has the event now.
     async fn in_time(&mut self, deadline: Instant) -> RedisResult<Value> {
         loop {
-            let by = self.time.of(&self.base, &self.connection, deadline - MARGIN).await?;
+            let by = self
+                .time
+                .of(&self.base, &self.connection, deadline - MARGIN)
+                .await?;
             let asked = Instant::now();
             match self.answer(by).await {
                 Err(error) if error.code() == Some(LATE) => {
-                    let server: Option<i64> = error.detail().and_then(|time| time.trim().parse().ok());
+                    let server: Option<i64> =
+                        error.detail().and_then(|time| time.trim().parse().ok());
                     let server = Timestamp::from_millis(server.unwrap_or_default());
                     let reading = self.time.note(&self.base, &self.connection, server, asked);
                     if reading.answered + reading.error() >= deadline - MARGIN {
@@ -81,7 +100,10 @@ impl<'a> Call<'a> {
         let mut command = self.command.clone();
         match command.arg(by).query_async(&mut self.connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.in_full().arg(by).query_async(&mut self.connection).await
+                self.in_full()
+                    .arg(by)
+                    .query_async(&mut self.connection)
+                    .await
             }
             answer => answer,
         }
@@ -100,11 +122,19 @@ impl<'a> Call<'a> {
 }
 
 fn late(_: tokio::time::error::Elapsed) -> EngineError {
-    EngineError::Unavailable(format!("Redis did not answer in {} ms", DEADLINE.as_millis()))
+    EngineError::Unavailable(format!(
+        "Redis did not answer in {} ms",
+        DEADLINE.as_millis()
+    ))
 }
 
-pub(super) async fn within_deadline<T>(call: impl Future<Output = RedisResult<T>>) -> Result<T, EngineError> {
-    timeout(DEADLINE, call).await.map_err(late)?.map_err(unavailable)
+pub(super) async fn within_deadline<T>(
+    call: impl Future<Output = RedisResult<T>>,
+) -> Result<T, EngineError> {
+    timeout(DEADLINE, call)
+        .await
+        .map_err(late)?
+        .map_err(unavailable)
 }
 
 pub(super) fn unavailable(error: RedisError) -> EngineError {
@@ -121,18 +151,33 @@ mod tests {
     /// As after a failover to a server whose clock is another.
     #[tokio::test]
     async fn what_is_late_only_by_another_clock_is_asked_again() {
-        let url =
-            std::env::var("STANCHION_TEST_REDIS_URL").expect("STANCHION_TEST_REDIS_URL is set by tests/services/run");
+        let url = std::env::var("STANCHION_TEST_REDIS_URL")
+            .expect("STANCHION_TEST_REDIS_URL is set by tests/services/run");
         let connection = RedisServers::parse(&url).unwrap().connect().await.unwrap();
         let (time, steps) = (ServerTime::default(), Steps::default());
         let base = format!("test-{}:{{event}}", Uuid::new_v4().simple());
         let now = crate::clock::Clock::System.now();
-        time.note(&base, &connection, now.minus(Duration::from_secs(90)), Instant::now());
+        time.note(
+            &base,
+            &connection,
+            now.minus(Duration::from_secs(90)),
+            Instant::now(),
+        );
         let call = || Call::new(connection.clone(), &time, &steps.status, base.clone());
         let mut late = call();
-        let by = time.of(&base, &connection, Instant::now() + DEADLINE).await.unwrap();
-        assert_eq!(late.answer(by).await.unwrap_err().code(), Some(LATE), "90 s ago");
+        let by = time
+            .of(&base, &connection, Instant::now() + DEADLINE)
+            .await
+            .unwrap();
+        assert_eq!(
+            late.answer(by).await.unwrap_err().code(),
+            Some(LATE),
+            "90 s ago"
+        );
         let answer = call().run().await.err();
-        assert!(matches!(answer, Some(EngineError::UnknownEvent)), "{answer:?}");
+        assert!(
+            matches!(answer, Some(EngineError::UnknownEvent)),
+            "{answer:?}"
+        );
     }
 }

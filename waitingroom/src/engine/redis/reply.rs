@@ -7,8 +7,8 @@ use redis::Value;
 use crate::{
     clock::Timestamp,
     engine::{
-        Act, Acted, Action, Counters, EngineError, Frozen, JoinOutcome, LineStatus, Reached, Released, UNSERVED_RUNS,
-        Unserved,
+        Act, Acted, Action, Counters, EngineError, Frozen, JoinOutcome, LineStatus, Reached,
+        Released, UNSERVED_RUNS, Unserved,
     },
     ids::{BookingId, Epoch, EventId, NodeId, UserId, ZoneId},
     line::{Addressed, Grant, Lapse, Place, Progress, QueueSettings, SaleState, Told},
@@ -78,7 +78,10 @@ impl Reply {
     }
 
     /// Reads until the values are over.
-    fn all<T>(mut self, read: impl Fn(&mut Self) -> Result<T, EngineError>) -> Result<Vec<T>, EngineError> {
+    fn all<T>(
+        mut self,
+        read: impl Fn(&mut Self) -> Result<T, EngineError>,
+    ) -> Result<Vec<T>, EngineError> {
         let mut items = Vec::new();
         while !self.is_over() {
             items.push(read(&mut self)?);
@@ -111,7 +114,13 @@ impl Reply {
             false => {
                 let pass_id = pass.parse().map_err(|_| nonsense())?;
                 let (issued_at, expires_at) = (self.moment()?, self.moment()?);
-                Some(Grant { pass_id, number, epoch: epoch.clone(), issued_at, expires_at })
+                Some(Grant {
+                    pass_id,
+                    number,
+                    epoch: epoch.clone(),
+                    issued_at,
+                    expires_at,
+                })
             }
         };
         let told = match (rebuilding, told) {
@@ -121,11 +130,25 @@ impl Reply {
             (_, told) => Told::Before(told),
         };
         let counting = rebuilding != Rebuilding::No && grant.is_none();
-        Ok(Place { number, epoch: epoch.clone(), position, total, revision, grant, counting, told })
+        Ok(Place {
+            number,
+            epoch: epoch.clone(),
+            position,
+            total,
+            revision,
+            grant,
+            counting,
+            told,
+        })
     }
 
     /// What `steps/act.lua` says of one action.
-    fn acted(&mut self, epoch: &Epoch, rebuilding: Rebuilding, action: &Action) -> Result<Acted, EngineError> {
+    fn acted(
+        &mut self,
+        epoch: &Epoch,
+        rebuilding: Rebuilding,
+        action: &Action,
+    ) -> Result<Acted, EngineError> {
         let joins = matches!(action.what, Act::Join { .. });
         Ok(match self.parsed::<u8>()? {
             0 => match action.what {
@@ -176,13 +199,28 @@ impl Reply {
 
     fn nodes(&mut self) -> Result<Vec<NodeId>, EngineError> {
         let names = self.text()?;
-        names.split(',').filter(|name| !name.is_empty()).map(|name| name.parse().map_err(|_| nonsense())).collect()
+        names
+            .split(',')
+            .filter(|name| !name.is_empty())
+            .map(|name| name.parse().map_err(|_| nonsense()))
+            .collect()
     }
 
     fn grant(&mut self, epoch: &Epoch) -> Result<Addressed<Grant>, EngineError> {
-        let (user, nodes, pass_id): (UserId, _, _) = (self.parsed()?, self.nodes()?, self.parsed()?);
+        let (user, nodes, pass_id): (UserId, _, _) =
+            (self.parsed()?, self.nodes()?, self.parsed()?);
         let (number, issued_at, expires_at) = (self.parsed()?, self.moment()?, self.moment()?);
-        Ok(Addressed { user, nodes, what: Grant { pass_id, number, epoch: epoch.clone(), issued_at, expires_at } })
+        Ok(Addressed {
+            user,
+            nodes,
+            what: Grant {
+                pass_id,
+                number,
+                epoch: epoch.clone(),
+                issued_at,
+                expires_at,
+            },
+        })
     }
 
     fn lapse(&mut self) -> Result<Addressed<Lapse>, EngineError> {
@@ -210,7 +248,10 @@ pub(super) fn flag(mut reply: Reply) -> Result<bool, EngineError> {
 }
 
 pub(super) fn events(members: &[String]) -> Result<Vec<EventId>, EngineError> {
-    members.iter().map(|member| member.parse().map_err(|_| nonsense())).collect()
+    members
+        .iter()
+        .map(|member| member.parse().map_err(|_| nonsense()))
+        .collect()
 }
 
 pub(super) fn status(mut reply: Reply) -> Result<LineStatus, EngineError> {
@@ -237,13 +278,19 @@ pub(super) fn status(mut reply: Reply) -> Result<LineStatus, EngineError> {
 
 pub(super) fn reached(mut reply: Reply) -> Result<Reached, EngineError> {
     let (sequence, head) = (reply.parsed()?, reply.parsed()?);
-    let mut unserved = Unserved { waiting: reply.numbers(head)?, returned: reply.numbers(head)? };
+    let mut unserved = Unserved {
+        waiting: reply.numbers(head)?,
+        returned: reply.numbers(head)?,
+    };
     let unreached: Vec<u64> = reply.list()?.all(Reply::parsed)?;
     let all_unreached = reply.flag()?;
-    unreached.into_iter().for_each(|number| unserved.returned.insert(number));
+    unreached
+        .into_iter()
+        .for_each(|number| unserved.returned.insert(number));
     for numbers in [&mut unserved.waiting, &mut unserved.returned] {
         let runs = reply.list()?.all(Reply::run)?;
-        runs.iter().for_each(|(first, last)| numbers.insert_run(*first, (*last).min(head)));
+        runs.iter()
+            .for_each(|(first, last)| numbers.insert_run(*first, (*last).min(head)));
         let (there_are_more, last) = (reply.flag()?, runs.last().map_or(1, |(first, _)| *first));
         if there_are_more {
             numbers.insert_run(last, head);
@@ -252,7 +299,11 @@ pub(super) fn reached(mut reply: Reply) -> Result<Reached, EngineError> {
     if !all_unreached {
         unserved.returned = Numbers::run(1, head);
     }
-    Ok(Reached { sequence, head, unserved: unserved.in_runs(UNSERVED_RUNS, head) })
+    Ok(Reached {
+        sequence,
+        head,
+        unserved: unserved.in_runs(UNSERVED_RUNS, head),
+    })
 }
 
 pub(super) fn acted(mut reply: Reply, actions: &[Action]) -> Result<Vec<Acted>, EngineError> {
@@ -262,7 +313,10 @@ pub(super) fn acted(mut reply: Reply, actions: &[Action]) -> Result<Vec<Acted>, 
         1 => Rebuilding::Bounds,
         _ => Rebuilding::Awaiting,
     };
-    actions.iter().map(|action| reply.acted(&epoch, rebuilding, action)).collect()
+    actions
+        .iter()
+        .map(|action| reply.acted(&epoch, rebuilding, action))
+        .collect()
 }
 
 pub(super) fn released(event_id: EventId, mut reply: Reply) -> Result<Released, EngineError> {
@@ -289,7 +343,12 @@ pub(super) fn released(event_id: EventId, mut reply: Reply) -> Result<Released, 
         counting: reply.flag()?,
         seats_known: reply.flag()?,
     };
-    Ok(Released { granted, unacknowledged, lapsed, progress })
+    Ok(Released {
+        granted,
+        unacknowledged,
+        lapsed,
+        progress,
+    })
 }
 
 pub(super) fn reserved(reply: Reply) -> Result<Vec<ReserveOutcome>, EngineError> {
@@ -315,14 +374,20 @@ pub(super) fn reserved(reply: Reply) -> Result<Vec<ReserveOutcome>, EngineError>
 pub(super) fn stale_holds(reply: Reply) -> Result<Vec<StaleHold>, EngineError> {
     reply.all(|values| {
         let booking_id: BookingId = values.parsed()?;
-        Ok(StaleHold { booking_id, pending: values.text()? == "1" })
+        Ok(StaleHold {
+            booking_id,
+            pending: values.text()? == "1",
+        })
     })
 }
 
 pub(super) fn seats(reply: Reply) -> Result<Vec<ZoneSeats>, EngineError> {
     let mut zones = reply.all(|values| {
         let zone_id: ZoneId = values.parsed()?;
-        Ok(ZoneSeats { zone_id, available: values.parsed()? })
+        Ok(ZoneSeats {
+            zone_id,
+            available: values.parsed()?,
+        })
     })?;
     zones.sort_unstable();
     Ok(zones)
@@ -330,10 +395,18 @@ pub(super) fn seats(reply: Reply) -> Result<Vec<ZoneSeats>, EngineError> {
 
 pub(super) fn tally(mut reply: Reply) -> Result<Tally, EngineError> {
     let mut zones = reply.list()?.all(|values| {
-        Ok(ZoneTally { zone_id: values.parsed()?, available: values.parsed()?, pending: values.parsed()? })
+        Ok(ZoneTally {
+            zone_id: values.parsed()?,
+            available: values.parsed()?,
+            pending: values.parsed()?,
+        })
     })?;
     zones.sort_unstable();
-    Ok(Tally { zones, users: reply.list()?.all(Reply::parsed)?, pending: reply.list()?.all(Reply::parsed)? })
+    Ok(Tally {
+        zones,
+        users: reply.list()?.all(Reply::parsed)?,
+        pending: reply.list()?.all(Reply::parsed)?,
+    })
 }
 
 pub(super) fn counted_users(mut reply: Reply) -> Result<(Vec<UserId>, String), EngineError> {
@@ -345,11 +418,17 @@ pub(super) fn counted_users(mut reply: Reply) -> Result<(Vec<UserId>, String), E
 fn sale_state(name: &str) -> Result<SaleState, EngineError> {
     use SaleState::{Closed, Open, Paused, Scheduled, SoldOut};
     let states = [Scheduled, Open, Paused, SoldOut, Closed];
-    states.into_iter().find(|state| state.as_str() == name).ok_or_else(nonsense)
+    states
+        .into_iter()
+        .find(|state| state.as_str() == name)
+        .ok_or_else(nonsense)
 }
 
 fn parsed<T: FromStr>(text: &[u8]) -> Result<T, EngineError> {
-    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or_else(nonsense)
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(nonsense)
 }
 
 /// An empty list stands for nothing: a missing value would end the list around it.

@@ -41,7 +41,8 @@ impl Reading {
     /// The server's clock at this moment, as far as is known.
     pub(crate) fn at(&self, moment: Instant) -> Timestamp {
         let half = self.answered.duration_since(self.asked) / 2;
-        self.server.plus(moment.saturating_duration_since(self.asked + half))
+        self.server
+            .plus(moment.saturating_duration_since(self.asked + half))
     }
 
     /// How far [`Reading::at`] may be beside the truth.
@@ -63,7 +64,12 @@ pub(super) struct ServerTime(Arc<Mutex<HashMap<String, Known>>>);
 
 impl ServerTime {
     /// The moment in the clock of the server that has this key after which it is later than `moment` here for certain.
-    pub(super) async fn of(&self, key: &str, connection: &RedisConnection, moment: Instant) -> RedisResult<i64> {
+    pub(super) async fn of(
+        &self,
+        key: &str,
+        connection: &RedisConnection,
+        moment: Instant,
+    ) -> RedisResult<i64> {
         let reading = match self.known(key, connection) {
             Some(reading) => reading,
             None => self.measure(key, connection).await?,
@@ -86,23 +92,49 @@ impl ServerTime {
     }
 
     /// Asks the server that has this key.
-    pub(super) async fn measure(&self, key: &str, connection: &RedisConnection) -> RedisResult<Reading> {
+    pub(super) async fn measure(
+        &self,
+        key: &str,
+        connection: &RedisConnection,
+    ) -> RedisResult<Reading> {
         let (mut asking, asked) = (connection.clone(), Instant::now());
         let mut time = cmd("EVAL");
         time.arg("return redis.call('TIME')").arg(1).arg(key);
         let (seconds, micros): (i64, i64) = time.query_async(&mut asking).await?;
-        Ok(self.note(key, connection, Timestamp::from_millis(seconds * 1000 + micros / 1000), asked))
+        Ok(self.note(
+            key,
+            connection,
+            Timestamp::from_millis(seconds * 1000 + micros / 1000),
+            asked,
+        ))
     }
 
     /// A server has just told its time.
-    pub(super) fn note(&self, key: &str, connection: &RedisConnection, server: Timestamp, asked: Instant) -> Reading {
+    pub(super) fn note(
+        &self,
+        key: &str,
+        connection: &RedisConnection,
+        server: Timestamp,
+        asked: Instant,
+    ) -> Reading {
         let answered = Instant::now();
-        let reading = Reading { server, asked, answered, connection: connection.replacements() };
+        let reading = Reading {
+            server,
+            asked,
+            answered,
+            connection: connection.replacements(),
+        };
         let mut all = self.0.lock();
         if all.len() >= KNOWN {
             all.clear();
         }
-        all.insert(key.to_owned(), Known { reading, due: answered + GOOD_FOR });
+        all.insert(
+            key.to_owned(),
+            Known {
+                reading,
+                due: answered + GOOD_FOR,
+            },
+        );
         reading
     }
 }
@@ -124,7 +156,10 @@ mod tests {
         // The server read its clock somewhere between the two: in the last moment at the worst.
         assert_eq!(reading.at_least(start + ms(2_040)), 1_002_000);
         assert_eq!(reading.at_least(start), 999_960);
-        assert_eq!(reading.at(start + ms(1_020)), Timestamp::from_millis(1_001_000));
+        assert_eq!(
+            reading.at(start + ms(1_020)),
+            Timestamp::from_millis(1_001_000)
+        );
         assert_eq!(reading.error(), ms(20));
     }
 }

@@ -5,9 +5,9 @@ use redis::Script;
 use crate::{
     absence::{NODE_TIMEOUT, POLL_WINDOW},
     engine::{
-        AFTER_FREEZE, COUNTED_USERS, LEAP, NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT, RECOVERY, RESEND_MS,
-        SEQUENCE_RESERVE, STANDSTILL_LIMIT, SWEEP_LIMIT, SYNC_WINDOW_MS, UNCLAIMED_LIMIT, UNSERVED_PASSES,
-        UNSERVED_RUNS,
+        AFTER_FREEZE, COUNTED_USERS, LEAP, NODE_MEMORY_MS, NODES_PER_USER, PROGRESS_LIMIT,
+        RECOVERY, RESEND_MS, SEQUENCE_RESERVE, STANDSTILL_LIMIT, SWEEP_LIMIT, SYNC_WINDOW_MS,
+        UNCLAIMED_LIMIT, UNSERVED_PASSES, UNSERVED_RUNS,
     },
     rate::TRICKLE,
 };
@@ -91,7 +91,10 @@ pub(super) struct Step {
 impl Step {
     fn of(limits: &str, parts: &[&str]) -> Self {
         let code = [&[limits], parts].concat().join("\n");
-        Self { digest: Script::new(&code).get_hash().to_owned(), code }
+        Self {
+            digest: Script::new(&code).get_hash().to_owned(),
+            code,
+        }
     }
 }
 
@@ -124,5 +127,8 @@ fn limits() -> String {
         ("MEMORY_SPAN_MS", MEMORY_SPAN_MS.into()),
         ("CLOCK_SLACK_MS", CLOCK_SLACK_MS.into()),
     ];
-    limits.iter().map(|(name, value)| format!("local {name} = {value}\n")).collect()
+    limits
+        .iter()
+        .map(|(name, value)| format!("local {name} = {value}\n"))
+        .collect()
 }

@@ -48,7 +48,9 @@ impl RedisEngine {
         metrics::gauge!("stanchion_redis_full").set(if is_full { 1.0 } else { 0.0 });
         if self.watch.is_full.swap(is_full, Ordering::Relaxed) != is_full {
             if is_full {
-                tracing::error!("Redis is full (maxmemory): nobody new can join a line, whoever has a place goes on");
+                tracing::error!(
+                    "Redis is full (maxmemory): nobody new can join a line, whoever has a place goes on"
+                );
             } else {
                 tracing::info!("Redis has memory again");
             }
@@ -67,7 +69,9 @@ impl RedisEngine {
             return Ok(());
         }
         let missing = missing.join(" ");
-        Err(EngineError::Unavailable(format!("the user of Redis may not use these, see README: {missing}")))
+        Err(EngineError::Unavailable(format!(
+            "the user of Redis may not use these, see README: {missing}"
+        )))
     }
 
     /// Of a cluster, one shard has to answer: the events of the others stand still by themselves.
@@ -75,15 +79,26 @@ impl RedisEngine {
         let looks = self.probe_keys().map(|key| {
             Box::pin(async move {
                 let (mut command, mut connection): (Cmd, _) = (cmd("EVAL"), self.connection());
-                command.arg(script).arg(1).arg(key).query_async(&mut connection).await
+                command
+                    .arg(script)
+                    .arg(1)
+                    .arg(key)
+                    .query_async(&mut connection)
+                    .await
             })
         });
-        within_deadline(select_ok(looks)).await.map(|(answer, _)| answer)
+        within_deadline(select_ok(looks))
+            .await
+            .map(|(answer, _)| answer)
     }
 
     /// Keys that are never there for longer than a script; in a cluster enough of them that several shards have some.
     fn probe_keys(&self) -> impl Iterator<Item = String> + use<'_> {
-        let count = if self.connection.is_to_cluster() { CLUSTER_PROBES } else { 1 };
+        let count = if self.connection.is_to_cluster() {
+            CLUSTER_PROBES
+        } else {
+            1
+        };
         (0..count).map(|number| format!("{}:{{probe-{number}}}", self.prefix))
     }
 
@@ -97,8 +112,9 @@ impl RedisEngine {
     }
 
     async fn read_time(&self) -> RedisResult<Reading> {
-        let readings =
-            self.probe_keys().map(|key| Box::pin(async move { self.time.measure(&key, &self.connection).await }));
+        let readings = self
+            .probe_keys()
+            .map(|key| Box::pin(async move { self.time.measure(&key, &self.connection).await }));
         select_ok(readings).await.map(|(reading, _)| reading)
     }
 

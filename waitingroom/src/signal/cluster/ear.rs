@@ -9,8 +9,8 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ProtocolVersion, PushInfo, PushKind, RedisResult,
-    Value, aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ProtocolVersion, PushInfo,
+    PushKind, RedisResult, Value, aio::MultiplexedConnection,
 };
 use tokio::sync::mpsc;
 
@@ -36,7 +36,13 @@ pub(super) struct Inbox {
 impl Inbox {
     pub(super) fn new(capacity: usize) -> (Self, mpsc::Receiver<Word>) {
         let (words, receiver) = mpsc::channel(capacity);
-        (Self { words, missed: Arc::default() }, receiver)
+        (
+            Self {
+                words,
+                missed: Arc::default(),
+            },
+            receiver,
+        )
     }
 
     fn put(&self, word: Word) {
@@ -57,7 +63,10 @@ pub(super) struct Ear {
     pub(super) name: u64,
     pub(super) address: Address,
     pub(super) lanes: Vec<usize>,
-    #[expect(dead_code, reason = "held for its end: dropping it closes the connection")]
+    #[expect(
+        dead_code,
+        reason = "held for its end: dropping it closes the connection"
+    )]
     connection: MultiplexedConnection,
 }
 
@@ -73,8 +82,10 @@ impl Ear {
     ) -> RedisResult<Self> {
         let name = NAMES.fetch_add(1, Ordering::Relaxed);
         let client = Client::open(of_shard(&servers[0], address.clone()))?;
-        let lanes: HashMap<Vec<u8>, usize> =
-            channels.iter().map(|(channel, lane)| (channel.clone().into_bytes(), *lane)).collect();
+        let lanes: HashMap<Vec<u8>, usize> = channels
+            .iter()
+            .map(|(channel, lane)| (channel.clone().into_bytes(), *lane))
+            .collect();
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_DEADLINE))
             .set_response_timeout(Some(DEADLINE))
@@ -82,27 +93,46 @@ impl Ear {
                 pass_on(name, &lanes, push, &inbox);
                 Ok(())
             });
-        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut connection = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
         for (channel, _) in &channels {
-            let (): () = redis::cmd("SSUBSCRIBE").arg(channel).query_async(&mut connection).await?;
+            let (): () = redis::cmd("SSUBSCRIBE")
+                .arg(channel)
+                .query_async(&mut connection)
+                .await?;
         }
         let mut lanes: Vec<usize> = channels.into_iter().map(|(_, lane)| lane).collect();
         lanes.dedup();
-        Ok(Self { name, address, lanes, connection })
+        Ok(Self {
+            name,
+            address,
+            lanes,
+            connection,
+        })
     }
 }
 
 /// The user and the password are the same for every server.
 fn of_shard(server: &ConnectionInfo, (host, port): Address) -> ConnectionInfo {
-    let settings = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    server.clone().set_addr(ConnectionAddr::Tcp(host, port)).set_redis_settings(settings)
+    let settings = server
+        .redis_settings()
+        .clone()
+        .set_protocol(ProtocolVersion::RESP3);
+    server
+        .clone()
+        .set_addr(ConnectionAddr::Tcp(host, port))
+        .set_redis_settings(settings)
 }
 
 fn pass_on(ear: u64, lanes: &HashMap<Vec<u8>, usize>, push: PushInfo, inbox: &Inbox) {
     match (push.kind, &push.data[..]) {
         (PushKind::SMessage, [Value::BulkString(channel), Value::BulkString(payload)]) => {
             if let Some(lane) = lanes.get(channel) {
-                inbox.put(Word::Message { lane: *lane, payload: payload.clone() });
+                inbox.put(Word::Message {
+                    lane: *lane,
+                    payload: payload.clone(),
+                });
             }
         }
         (PushKind::SUnsubscribe | PushKind::Disconnection, _) => inbox.put(Word::Lost { ear }),

@@ -11,16 +11,30 @@ pub(super) type Address = (String, u16);
 const SLOTS: u16 = 16_384;
 
 /// The primaries of the hash tags' slots, in the order of the tags.
-pub(super) async fn addresses_of(tags: &[String], commands: &RedisConnection) -> RedisResult<Vec<Address>> {
+pub(super) async fn addresses_of(
+    tags: &[String],
+    commands: &RedisConnection,
+) -> RedisResult<Vec<Address>> {
     let mut commands = commands.clone();
-    let answer: Vec<Vec<Value>> = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut commands).await?;
-    let ranges = answer.into_iter().map(range).collect::<RedisResult<Vec<_>>>()?;
+    let answer: Vec<Vec<Value>> = redis::cmd("CLUSTER")
+        .arg("SLOTS")
+        .query_async(&mut commands)
+        .await?;
+    let ranges = answer
+        .into_iter()
+        .map(range)
+        .collect::<RedisResult<Vec<_>>>()?;
     let nobody = || RedisError::from((ErrorKind::Client, "a slot of the cluster has no server"));
     let find = |tag: &String| {
         let slot = slot_of(tag);
-        ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&slot)).map(|(.., address)| address.clone())
+        ranges
+            .iter()
+            .find(|(first, last, _)| (*first..=*last).contains(&slot))
+            .map(|(.., address)| address.clone())
     };
-    tags.iter().map(|tag| find(tag).ok_or_else(nobody)).collect()
+    tags.iter()
+        .map(|tag| find(tag).ok_or_else(nobody))
+        .collect()
 }
 
 /// As the cluster's specification has it.
@@ -30,12 +44,26 @@ fn slot_of(tag: &str) -> u16 {
 
 /// First slot, last slot, primary; replicas follow.
 fn range(values: Vec<Value>) -> RedisResult<(u16, u16, Address)> {
-    let nonsense = || RedisError::from((ErrorKind::Client, "CLUSTER SLOTS answered something else"));
-    let [first, last, primary, ..] = &values[..] else { return Err(nonsense()) };
-    let Value::Array(primary) = primary else { return Err(nonsense()) };
-    let [host, port, ..] = &primary[..] else { return Err(nonsense()) };
-    let address = (from_redis_value(host.clone())?, from_redis_value(port.clone())?);
-    Ok((from_redis_value(first.clone())?, from_redis_value(last.clone())?, address))
+    let nonsense =
+        || RedisError::from((ErrorKind::Client, "CLUSTER SLOTS answered something else"));
+    let [first, last, primary, ..] = &values[..] else {
+        return Err(nonsense());
+    };
+    let Value::Array(primary) = primary else {
+        return Err(nonsense());
+    };
+    let [host, port, ..] = &primary[..] else {
+        return Err(nonsense());
+    };
+    let address = (
+        from_redis_value(host.clone())?,
+        from_redis_value(port.clone())?,
+    );
+    Ok((
+        from_redis_value(first.clone())?,
+        from_redis_value(last.clone())?,
+        address,
+    ))
 }
 
 #[cfg(test)]
