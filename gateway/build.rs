@@ -1,4 +1,5 @@
-//! Lets the crate build before the web client was built: the folder that is embedded then holds nothing.
+//! Lets the crate build before the web client was built: the folder that is embedded then holds
+//! nothing.
 
 use std::{env, fs, path::Path};
 

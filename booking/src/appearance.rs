@@ -34,7 +34,8 @@ pub struct Appearance {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AppearancePatch {
-    /// See [`Appearance::logo`]: `data:image/png`, `jpeg` or `webp` in base64 of at most 48 KiB, or a path of at most 512 characters.
+    /// See [`Appearance::logo`]: `data:image/png`, `jpeg` or `webp` in base64 of at most 48 KiB, or
+    /// a path of at most 512 characters.
     pub logo: Option<String>,
     /// See [`Appearance::accent`].
     pub accent: Option<String>,

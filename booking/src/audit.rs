@@ -1,5 +1,6 @@
-//! What operators did: written down with the change itself, or before an effect that no transaction covers, and never changed
-//! or removed afterwards. Tokens and other secrets are no part of any deed.
+//! What operators did: written down with the change itself, or before an effect that no transaction
+//! covers, and never changed or removed afterwards. Tokens and other secrets are no part of any
+//! deed.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -69,7 +70,8 @@ pub struct Deed {
     pub after: Option<Value>,
 }
 
-/// One line of the audit, as it was written: also by a later release, whose actions this one does not know.
+/// One line of the audit, as it was written: also by a later release, whose actions this one does
+/// not know.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Record {
     /// Grows with time.

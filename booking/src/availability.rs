@@ -1,5 +1,6 @@
-//! Seats left, for the public catalogue: as the engine has them, or the database where the engine does not answer. A moment
-//! old at most, so that a crowd reloading a page costs no more than one visitor; those who follow them share one feed.
+//! Seats left, for the public catalogue: as the engine has them, or the database where the engine
+//! does not answer. A moment old at most, so that a crowd reloading a page costs no more than one
+//! visitor; those who follow them share one feed.
 
 use std::{
     collections::HashMap,
@@ -59,8 +60,8 @@ impl Availability {
 }
 
 impl Desk {
-    /// One step of the feed: counts the seats of each event that somebody follows, and tells of changes. What can not be counted
-    /// now is left for the next step.
+    /// One step of the feed: counts the seats of each event that somebody follows, and tells of
+    /// changes. What can not be counted now is left for the next step.
     pub(crate) async fn publish_availability(&self) -> Result<(), Refusal> {
         let followed = self.availability.feed.followed();
         join_all(followed.into_iter().map(|event| self.publish_seats(event)))

@@ -1,4 +1,5 @@
-//! The catalogue in memory: what every reservation looks up. The database has the original; this copy follows it.
+//! The catalogue in memory: what every reservation looks up. The database has the original; this
+//! copy follows it.
 
 use std::{
     collections::HashMap,
@@ -18,7 +19,8 @@ use crate::{
     store::{SharedStore, StoreError},
 };
 
-/// Requests for unknown ids reach the database at most this often, together: each waits for a look that began after it came.
+/// Requests for unknown ids reach the database at most this often, together: each waits for a look
+/// that began after it came.
 const MISS_PAUSE: Duration = Duration::from_millis(50);
 
 /// What one reading of the catalogue found.
@@ -85,7 +87,8 @@ impl Catalogue {
     /// One event.
     ///
     /// # Errors
-    /// [`Refusal::EventNotFound`], after a look into the database: another instance may have made the event just now.
+    /// [`Refusal::EventNotFound`], after a look into the database: another instance may have made
+    /// the event just now.
     pub(crate) async fn event(&self, event: EventId) -> Result<Arc<Event>, Refusal> {
         if let Some(found) = self.edition().by_id.get(&event) {
             return Ok(Arc::clone(found));

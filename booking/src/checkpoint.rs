@@ -1,4 +1,5 @@
-//! Writing down how far each line has come, and who was passed over, so that a line that is lost goes on where it was.
+//! Writing down how far each line has come, and who was passed over, so that a line that is lost
+//! goes on where it was.
 
 use std::collections::HashMap;
 

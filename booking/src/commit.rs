@@ -1,10 +1,12 @@
-//! Group commit: reservations that arrive together are held and stored together. One script and one transaction for each would
-//! make hot zones wait for a flush to disk each; one for a batch makes them wait once.
+//! Group commit: reservations that arrive together are held and stored together. One script and one
+//! transaction for each would make hot zones wait for a flush to disk each; one for a batch makes
+//! them wait once.
 //!
-//! A lane takes whatever waits, up to 200, as soon as the batch before is done: alone, a request waits for nobody;
-//! under load, batches grow by themselves. A reservation goes through the lane of holds (one step of the engine), then
-//! through the lane of commits, while the next batch is being held and the engine is told of the last one. Where the commits
-//! fall behind, new reservations are refused at once: nobody is let in to wait for long.
+//! A lane takes whatever waits, up to 200, as soon as the batch before is done: alone, a request
+//! waits for nobody; under load, batches grow by themselves. A reservation goes through the lane of
+//! holds (one step of the engine), then through the lane of commits, while the next batch is being
+//! held and the engine is told of the last one. Where the commits fall behind, new reservations are
+//! refused at once: nobody is let in to wait for long.
 
 use std::{
     sync::Arc,
@@ -30,7 +32,8 @@ mod pace;
 
 pub(crate) use lanes::Tools;
 
-/// Requests that may wait for their turn in a lane; beyond it, a request is refused before it holds any seats.
+/// Requests that may wait for their turn in a lane; beyond it, a request is refused before it holds
+/// any seats.
 const WAITING: usize = 4_096;
 
 /// A request that would probably wait longer than this for its commit is refused.
@@ -46,13 +49,15 @@ pub(crate) enum Outcome {
     Stored(Box<Booking>),
     /// The engine refused it.
     Refused(ReserveOutcome),
-    /// The engine did not answer; where it holds something, the repair of stale holds gives it back.
+    /// The engine did not answer; where it holds something, the repair of stale holds gives it
+    /// back.
     Unasked(EngineError),
     /// Pass or key have a booking; the hold was given back.
     Duplicate,
     /// The database has no seats left where the engine had; the hold was given back.
     NoSeats,
-    /// The user has seats that the engine does not know of, and may have only this many more; the hold was given back.
+    /// The user has seats that the engine does not know of, and may have only this many more; the
+    /// hold was given back.
     OverLimit(u32),
     /// It is not in the database, or nobody knows; in the first case the hold was given back.
     Failed(StoreError),

@@ -1,5 +1,6 @@
-//! The database's clock, as far as this process knows it: what is written as a hold's beginning and end comes from the clock that
-//! judges whether it is over ([`crate::store::Moment`]), whatever this host's clock says.
+//! The database's clock, as far as this process knows it: what is written as a hold's beginning and
+//! end comes from the clock that judges whether it is over ([`crate::store::Moment`]), whatever
+//! this host's clock says.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -21,7 +22,8 @@ const NOTEWORTHY: Duration = Duration::from_secs(1);
 pub(crate) struct DatabaseClock(AtomicI64);
 
 impl DatabaseClock {
-    /// The database said that it was `database` at some moment between two looks at this host's clock; true if that is news.
+    /// The database said that it was `database` at some moment between two looks at this host's
+    /// clock; true if that is news.
     fn read(&self, before: Timestamp, database: Timestamp, after: Timestamp) -> bool {
         let took = after.millis() - before.millis();
         if !(0..=LONGEST.as_millis() as i64).contains(&took) {

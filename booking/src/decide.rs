@@ -10,7 +10,8 @@ use crate::{
 };
 
 impl Desk {
-    /// Carries out what a user wants done with a booking of theirs. Asking again for what was done is answered with it.
+    /// Carries out what a user wants done with a booking of theirs. Asking again for what was done
+    /// is answered with it.
     pub(crate) async fn decide(
         &self,
         user: UserId,
@@ -46,7 +47,8 @@ impl Desk {
 fn as_it_was(booking: Booking, verb: Verb) -> Result<Booking, Refusal> {
     match (booking.status, verb) {
         (Status::Confirmed, Verb::Confirm) | (Status::Cancelled, Verb::Cancel) => Ok(booking),
-        // What is still reserved and did not change is over by the database's clock, which decides; the sweep is yet to come.
+        // What is still reserved and did not change is over by the database's clock, which decides;
+        // the sweep is yet to come.
         (Status::Expired | Status::Reserved, _) => Err(Refusal::BookingExpired),
         (status, _) => Err(Refusal::BookingNotPending(status)),
     }

@@ -73,8 +73,8 @@ pub struct BookingConfig {
 }
 
 impl Default for BookingConfig {
-    /// Subjects below `stanchion`; a day for idempotency keys; half of the connections that a listener accepts for those who
-    /// follow the seats, so that the other half can reserve them.
+    /// Subjects below `stanchion`; a day for idempotency keys; half of the connections that a
+    /// listener accepts for those who follow the seats, so that the other half can reserve them.
     fn default() -> Self {
         Self {
             subject_prefix: "stanchion".into(),
@@ -86,8 +86,8 @@ impl Default for BookingConfig {
     }
 }
 
-/// Events that a periodic step looks at at the same time: where a shard of Redis does not answer, its events keep only as many of the others
-/// waiting.
+/// Events that a periodic step looks at at the same time: where a shard of Redis does not answer,
+/// its events keep only as many of the others waiting.
 pub(crate) const EVENTS_AT_ONCE: usize = 32;
 
 /// See the module's documentation.

@@ -1,8 +1,10 @@
-//! Engine and database, compared by themselves: seats that are free in each zone, and seats of users. What differs is rebuilt.
+//! Engine and database, compared by themselves: seats that are free in each zone, and seats of
+//! users. What differs is rebuilt.
 //!
-//! The two are never read at the same moment, and holds whose commit is under way are in one and not yet in the other. So each look
-//! asks the database before and after the engine, allows for those holds, and only a difference that several looks find counts. A
-//! false one costs a rebuild, and nothing else.
+//! The two are never read at the same moment, and holds whose commit is under way are in one and
+//! not yet in the other. So each look asks the database before and after the engine, allows for
+//! those holds, and only a difference that several looks find counts. A false one costs a rebuild,
+//! and nothing else.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -53,7 +55,8 @@ struct Cursor {
 }
 
 impl Rounds {
-    /// The events of one step; `all` are those of a new round, which begins when the last is done and old enough.
+    /// The events of one step; `all` are those of a new round, which begins when the last is done
+    /// and old enough.
     fn next(&mut self, now: Instant, all: impl FnOnce() -> Vec<EventId>) -> Vec<EventId> {
         if self.waiting.is_empty() && self.began.is_none_or(|began| now >= began + EVERY) {
             self.waiting = all().into();
@@ -109,9 +112,10 @@ fn lasting<K: Eq + std::hash::Hash>(
     both.collect()
 }
 
-/// What cannot be explained by what is under way. Free seats in the engine are what is left of all after holds of every kind, so they
-/// are too many if they are more than the database had at either moment; and too few if even with those whose commit was not reported
-/// they are less than it had at either.
+/// What cannot be explained by what is under way. Free seats in the engine are what is left of all
+/// after holds of every kind, so they are too many if they are more than the database had at either
+/// moment; and too few if even with those whose commit was not reported they are less than it had
+/// at either.
 fn zone_drift(engine: &ZoneTally, database: [u32; 2]) -> i64 {
     let [least, most] = [database[0].min(database[1]), database[0].max(database[1])].map(i64::from);
     let (available, pending) = (i64::from(engine.available), i64::from(engine.pending));
@@ -224,7 +228,8 @@ impl Desk {
         Ok(found)
     }
 
-    /// One look, and where the next one begins: at the next users of the database, and the next whom the engine counts.
+    /// One look, and where the next one begins: at the next users of the database, and the next
+    /// whom the engine counts.
     async fn look_for_drift(
         &self,
         event: EventId,

@@ -12,13 +12,15 @@ use crate::{desk::Desk, refusal::Refusal, store::Moment};
 /// Most holds of one step: fewest, and most.
 const ROWS: [u32; 2] = [500, 5_000];
 
-/// A step aims at this time: while reservations wait for the database too, and while none does or seats come back late.
+/// A step aims at this time: while reservations wait for the database too, and while none does or
+/// seats come back late.
 const AIMS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
 
 /// From here on, who waits for seats to come back has waited for as long as who reserves.
 const LATE: Duration = Duration::from_millis(1_000);
 
-/// How many holds the next step expires: as many as the last would have in the time that it should take.
+/// How many holds the next step expires: as many as the last would have in the time that it should
+/// take.
 #[derive(Debug)]
 pub(crate) struct Stride(u32);
 
@@ -40,8 +42,9 @@ pub(crate) struct Swept {
 }
 
 impl Swept {
-    /// How long reservations have the database for themselves before the next step; `None` where there is nothing to do. They get half of
-    /// the time while any wait, unless seats come back late: then a fifth.
+    /// How long reservations have the database for themselves before the next step; `None` where
+    /// there is nothing to do. They get half of the time while any wait, unless seats come back
+    /// late: then a fifth.
     pub(crate) fn pause(&self, reservations_wait: bool) -> Option<Duration> {
         let share = match (reservations_wait, self.late > LATE) {
             (false, _) => 0.0,

@@ -1,5 +1,5 @@
-//! One value an event that many readers follow: worked out and encoded once, shared as bytes, the latest only. A reader that
-//! is slow skips what it missed; the number of readers is bounded.
+//! One value an event that many readers follow: worked out and encoded once, shared as bytes, the
+//! latest only. A reader that is slow skips what it missed; the number of readers is bounded.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,7 +9,8 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use waitingroom::ids::EventId;
 
-/// See the module's documentation. Whoever owns a feed publishes into it; events without readers cost nothing.
+/// See the module's documentation. Whoever owns a feed publishes into it; events without readers
+/// cost nothing.
 #[derive(Debug)]
 pub(crate) struct Feed {
     name: &'static str,

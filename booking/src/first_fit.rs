@@ -21,11 +21,13 @@ pub(crate) struct Alternatives {
 }
 
 impl Desk {
-    /// Reserves the first alternative that there are seats for. A repetition under the same key is answered with what the
-    /// first one reserved, whatever it wishes: the pass is good for one booking.
+    /// Reserves the first alternative that there are seats for. A repetition under the same key is
+    /// answered with what the first one reserved, whatever it wishes: the pass is good for one
+    /// booking.
     ///
     /// # Errors
-    /// As [`Desk::reserve`]; where nothing fits, what the last alternative was refused for. The pass stays valid then.
+    /// As [`Desk::reserve`]; where nothing fits, what the last alternative was refused for. The
+    /// pass stays valid then.
     pub(crate) async fn reserve_first(&self, asked: &Alternatives) -> Result<Booking, Refusal> {
         let event = self.catalogue.event(asked.event_id).await?;
         let mut refusal = Refusal::ZoneNotFound;

@@ -1,5 +1,5 @@
-//! Following the catalogue: what an operator changed, here or at another instance, goes to the engine and to the gateways;
-//! an event that the engine does not hold is rebuilt there.
+//! Following the catalogue: what an operator changed, here or at another instance, goes to the
+//! engine and to the gateways; an event that the engine does not hold is rebuilt there.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,8 @@ use crate::{desk::Desk, event::Event, inventory::Synced, refusal::Refusal};
 const DEADLINE: Duration = Duration::from_secs(2);
 
 impl Desk {
-    /// One step: reads the catalogue if it has changed, and passes changed settings on. What fails is tried again at the next.
+    /// One step: reads the catalogue if it has changed, and passes changed settings on. What fails
+    /// is tried again at the next.
     pub(crate) async fn follow_catalogue(&self) -> Result<(), Refusal> {
         self.catalogue.refresh().await?;
         let _turn = self.announcing.lock().await;
@@ -26,8 +27,9 @@ impl Desk {
         Ok(())
     }
 
-    /// Looks at every line. Rebuilds the events that the engine lacks, lets those go on that were handed over, and gives the settings of
-    /// the database to those that have others; returns how many there were.
+    /// Looks at every line. Rebuilds the events that the engine lacks, lets those go on that were
+    /// handed over, and gives the settings of the database to those that have others; returns how
+    /// many there were.
     pub(crate) async fn restore_lost(&self) -> Result<usize, Refusal> {
         let (mut lost, mut failed) = (0, None);
         for (event, answer) in self.look_at_lines().await {
@@ -68,7 +70,8 @@ impl Desk {
         }
     }
 
-    /// Announces an event's settings again unless the database, read after the engine, has those that the engine has.
+    /// Announces an event's settings again unless the database, read after the engine, has those
+    /// that the engine has.
     async fn correct_settings(
         &self,
         event: EventId,
@@ -132,7 +135,8 @@ impl Desk {
     }
 }
 
-/// Are these not the settings of the database? The engine says of what is open that it is sold out when nothing is left.
+/// Are these not the settings of the database? The engine says of what is open that it is sold out
+/// when nothing is left.
 fn differs(engine_has: &QueueSettings, settings: &QueueSettings) -> bool {
     let sold_out = engine_has.state == SaleState::SoldOut && settings.state == SaleState::Open;
     let state = if sold_out {

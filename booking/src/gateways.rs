@@ -1,4 +1,5 @@
-//! Which gateways are up: when a line is lost, it is rebuilt as soon as each of them has brought its users back.
+//! Which gateways are up: when a line is lost, it is rebuilt as soon as each of them has brought
+//! its users back.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -11,8 +12,8 @@ use waitingroom::{
 
 /// Time between two readings that count.
 const APART: Duration = Duration::from_millis(900);
-/// A gateway is up until so many readings have missed it: what has lost the lines has lost the board as well, and a gateway needs a moment to
-/// stand on it again.
+/// A gateway is up until so many readings have missed it: what has lost the lines has lost the
+/// board as well, and a gateway needs a moment to stand on it again.
 const MISSES: u32 = 6;
 
 /// See the module's documentation.
@@ -45,7 +46,8 @@ impl Gateways {
         metrics::gauge!("stanchion_gateways_known").set(seen.up().count() as f64);
     }
 
-    /// All that are up. None as long as it is not known: the board may have been empty since before this process has read it.
+    /// All that are up. None as long as it is not known: the board may have been empty since before
+    /// this process has read it.
     pub(crate) fn up(&self) -> Vec<NodeId> {
         self.0.lock().up().cloned().collect()
     }

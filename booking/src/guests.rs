@@ -1,5 +1,6 @@
-//! How many bookings guests of one address, and of one network, make and leave unpaid: one person can be many guests. Counted in this
-//! instance, for those whose address is known; decision 0025 says what that is worth.
+//! How many bookings guests of one address, and of one network, make and leave unpaid: one person
+//! can be many guests. Counted in this instance, for those whose address is known; decision 0025
+//! says what that is worth.
 
 use std::{collections::HashMap, net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -16,11 +17,12 @@ use crate::refusal::Refusal;
 /// In which bookings are counted.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What guests may do. For each address (with IPv6, each /64 network); a network of addresses (/24 with IPv4, /48 with IPv6) may have
-/// [`NETWORK_SHARE`] times as much.
+/// What guests may do. For each address (with IPv6, each /64 network); a network of addresses (/24
+/// with IPv4, /48 with IPv6) may have [`NETWORK_SHARE`] times as much.
 #[derive(Debug, Clone, Copy)]
 pub struct GuestLimits {
-    /// Bookings that are not paid for at the same time, and those that were not and ended within the cool-down.
+    /// Bookings that are not paid for at the same time, and those that were not and ended within
+    /// the cool-down.
     pub holds: NonZeroU32,
     /// Bookings within an hour, paid for or not.
     pub bookings: NonZeroU32,
@@ -29,7 +31,8 @@ pub struct GuestLimits {
 }
 
 impl Default for GuestLimits {
-    /// 50 unpaid holds, 100 bookings an hour, ten minutes: many for a household, few for a house of 1,000 seats.
+    /// 50 unpaid holds, 100 bookings an hour, ten minutes: many for a household, few for a house of
+    /// 1,000 seats.
     fn default() -> Self {
         let number = |number| NonZeroU32::new(number).expect("not zero");
         Self {
@@ -70,7 +73,8 @@ struct Entry {
     unpaid_until: Option<Timestamp>,
 }
 
-/// A guest's reservation under way: it counts until it is dropped, and on where it has become a booking.
+/// A guest's reservation under way: it counts until it is dropped, and on where it has become a
+/// booking.
 #[derive(Debug)]
 pub(crate) struct Turn {
     guests: Guests,

@@ -75,17 +75,19 @@ impl Inventory {
         }
     }
 
-    /// Opens the event in the engine if need be, and replaces its seats by the database's. Requests that come while it runs
-    /// share its result.
+    /// Opens the event in the engine if need be, and replaces its seats by the database's. Requests
+    /// that come while it runs share its result.
     ///
     /// # Errors
-    /// Engine or database unavailable: the seats are as they were, or the engine refuses holds for a few seconds.
+    /// Engine or database unavailable: the seats are as they were, or the engine refuses holds for
+    /// a few seconds.
     pub(crate) async fn sync(&self, event: &Arc<Event>) -> Result<Synced, Refusal> {
         self.in_turn(event, Reason::Asked).await
     }
 
-    /// The same for an event that the engine was seen to lack; nothing is done where another instance, or whoever creates it, has
-    /// brought it there meanwhile: a rebuild would hold up those who reserve by then.
+    /// The same for an event that the engine was seen to lack; nothing is done where another
+    /// instance, or whoever creates it, has brought it there meanwhile: a rebuild would hold up
+    /// those who reserve by then.
     ///
     /// # Errors
     /// As [`Inventory::sync`].
@@ -184,7 +186,8 @@ impl Inventory {
         })
     }
 
-    /// Lets a frozen line go on where it has been handed over, or has stood still for as long as it was to. False where it is frozen still.
+    /// Lets a frozen line go on where it has been handed over, or has stood still for as long as it
+    /// was to. False where it is frozen still.
     ///
     /// # Errors
     /// Engine or database unavailable: the line is frozen.
@@ -202,7 +205,8 @@ impl Inventory {
         Ok(true)
     }
 
-    /// Stops new holds and waits for those under way. What was settled between two looks is in the database by then.
+    /// Stops new holds and waits for those under way. What was settled between two looks is in the
+    /// database by then.
     async fn settle_down(&self, event: EventId) -> Result<(), Refusal> {
         let until = Instant::now() + SETTLING;
         while self
@@ -291,7 +295,8 @@ mod tests {
         assert!(inventory.restore(&event).await.unwrap().zones > 0);
         let whole = free(&engine, id).await;
 
-        // Whoever saw the loss as well comes later, when seats are held by reservations that the database does not know yet.
+        // Whoever saw the loss as well comes later, when seats are held by reservations that the
+        // database does not know yet.
         let taken = ZoneSeats {
             available: 1,
             ..engine.seats(id).await.unwrap()[0]

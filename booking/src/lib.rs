@@ -1,8 +1,8 @@
 //! The booking role: turns passes into reserved seats.
 //!
-//! A reservation goes through `reserve` (pass, engine), `commit` (many of them in one transaction) and [`store`] (the
-//! database, the truth). Tasks of `role` keep engine and database together: `expiry`, `reconcile`, `inventory`, `follow`,
-//! `checkpoint`; [`relay`] tells the bus.
+//! A reservation goes through `reserve` (pass, engine), `commit` (many of them in one transaction)
+//! and [`store`] (the database, the truth). Tasks of `role` keep engine and database together:
+//! `expiry`, `reconcile`, `inventory`, `follow`, `checkpoint`; [`relay`] tells the bus.
 
 mod api;
 pub mod appearance;

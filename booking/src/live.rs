@@ -1,5 +1,6 @@
-//! Live figures for operators: every event that is not over is looked at once a second, whoever watches, so that plots are
-//! filled when a dashboard opens; those who watch share one feed an event.
+//! Live figures for operators: every event that is not over is looked at once a second, whoever
+//! watches, so that plots are filled when a dashboard opens; those who watch share one feed an
+//! event.
 
 mod figures;
 mod track;

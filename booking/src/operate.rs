@@ -34,7 +34,8 @@ impl Desk {
         Ok(created)
     }
 
-    /// Changes the settings of a line. They are in force, and the gateways are told, when this returns.
+    /// Changes the settings of a line. They are in force, and the gateways are told, when this
+    /// returns.
     pub(crate) async fn change_queue(
         &self,
         event: EventId,
@@ -66,7 +67,8 @@ impl Desk {
         Ok(appearance)
     }
 
-    /// Rebuilds one event's seats, or all. What is about to be done is written down first, what came of it after.
+    /// Rebuilds one event's seats, or all. What is about to be done is written down first, what
+    /// came of it after.
     pub(crate) async fn sync_for(
         &self,
         event: Option<EventId>,
@@ -92,7 +94,8 @@ impl Desk {
         Ok(synced)
     }
 
-    /// Takes a user's place, or pass, away, and tells their connections. What they have reserved stays theirs.
+    /// Takes a user's place, or pass, away, and tells their connections. What they have reserved
+    /// stays theirs.
     pub(crate) async fn remove_place(
         &self,
         event_id: EventId,

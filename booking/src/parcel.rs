@@ -1,5 +1,6 @@
-//! What one transaction has to tell, packed as text in one row of the outbox: a message a line, its id, topic and payload
-//! separated by tabs. Ids and topics are ours; JSON knows tabs and line ends only as escapes.
+//! What one transaction has to tell, packed as text in one row of the outbox: a message a line, its
+//! id, topic and payload separated by tabs. Ids and topics are ours; JSON knows tabs and line ends
+//! only as escapes.
 
 use waitingroom::clock::Timestamp;
 

@@ -1,5 +1,6 @@
-//! How booking is at this moment: how long reservations take, how many fail, how the database answers, whether anything can be
-//! booked at all. What the waiting room slows the line by, or stops it ([`waitingroom::pace`]).
+//! How booking is at this moment: how long reservations take, how many fail, how the database
+//! answers, whether anything can be booked at all. What the waiting room slows the line by, or
+//! stops it ([`waitingroom::pace`]).
 
 mod presence;
 
@@ -23,7 +24,8 @@ use crate::{
     store::{Outage, StoreError},
 };
 
-/// Answers are counted by the second they came in, and that many seconds are looked back on besides the present one.
+/// Answers are counted by the second they came in, and that many seconds are looked back on besides
+/// the present one.
 const SECONDS: u64 = 2;
 /// Times to an answer are counted in classes: the n-th ends at 1 ms × 1.25^n.
 const CLASSES: usize = 48;
@@ -38,12 +40,13 @@ const GIVING_DEADLINE: Duration = Duration::from_secs(4);
 const LINE_DEADLINE: Duration = Duration::from_secs(1);
 /// Lines that are looked at at the same time.
 const LINES_AT_ONCE: usize = 64;
-/// Reservations that fail, one and all, for so long: nothing can be booked. Longer than two waits for a connection: a database that
-/// has become slow lets some batches fail and stores the next.
+/// Reservations that fail, one and all, for so long: nothing can be booked. Longer than two waits
+/// for a connection: a database that has become slow lets some batches fail and stores the next.
 const FAILS_FOR: Duration = Duration::from_millis(2_500);
 /// Until nobody has tried for so long.
 const TRIED_WITHIN: Duration = Duration::from_secs(3);
-/// A hold is expired by an instance that wrote less than this ago: by whoever stood still, or knows of no outage yet, none is.
+/// A hold is expired by an instance that wrote less than this ago: by whoever stood still, or knows
+/// of no outage yet, none is.
 const EXPIRES_WITHIN: Duration = Duration::from_secs(2);
 
 /// Answers of one second.
@@ -194,7 +197,8 @@ impl Pulse {
         let mut classes = state.classes();
         let answered: u64 = classes.iter().sum();
         let failed: u64 = state.seconds.iter().map(|second| second.failed).sum();
-        // Whoever is under way for longer than most were is among the slowest, whenever the answer comes.
+        // Whoever is under way for longer than most were is among the slowest, whenever the answer
+        // comes.
         let usual = quantile(&classes, 0.5).unwrap_or(0.0);
         for (arrival, count) in &state.under_way {
             let arrived = self.began + ARRIVAL * (*arrival as u32 + 1);
@@ -337,8 +341,9 @@ fn quantile(classes: &[u64; CLASSES], share: f64) -> Option<f64> {
 }
 
 impl Desk {
-    /// Has the database write next to nothing, to learn whether it does and how long that takes: also while nobody reserves. After
-    /// an outage it is there again when every hold has got the time of it back.
+    /// Has the database write next to nothing, to learn whether it does and how long that takes:
+    /// also while nobody reserves. After an outage it is there again when every hold has got the
+    /// time of it back.
     pub(crate) async fn probe_database(&self) -> Result<(), StoreError> {
         let asked = Instant::now();
         self.pulse.ask_database(asked);
@@ -361,7 +366,8 @@ impl Desk {
         answer
     }
 
-    /// The engine learns the new ends by a rebuild; until then the repair of stale holds asks in vain and changes nothing.
+    /// The engine learns the new ends by a rebuild; until then the repair of stale holds asks in
+    /// vain and changes nothing.
     async fn make_good(&self, outage: Outage) -> Result<(), StoreError> {
         let (mut holds, span) = (0, outage.to.since(outage.from));
         loop {
@@ -383,7 +389,8 @@ impl Desk {
         Ok(())
     }
 
-    /// Asks every line how it is, to learn which of them answer. Those that do not stay silent until they do.
+    /// Asks every line how it is, to learn which of them answer. Those that do not stay silent
+    /// until they do.
     pub(crate) async fn look_at_lines(&self) -> Vec<(EventId, Result<LineStatus, EngineError>)> {
         let looks = stream::iter(self.catalogue.events())
             .map(|event| self.look_at_line(event))

@@ -1,5 +1,6 @@
-//! Requests that only read a user's bookings: how many are under way, in all and of one user. What they wait for is theirs alone
-//! (`PostgresStore` has connections for reads), so those who reserve never wait behind them.
+//! Requests that only read a user's bookings: how many are under way, in all and of one user. What
+//! they wait for is theirs alone (`PostgresStore` has connections for reads), so those who reserve
+//! never wait behind them.
 
 use std::collections::HashMap;
 
@@ -35,7 +36,8 @@ impl Reads {
     /// Begins one.
     ///
     /// # Errors
-    /// [`Refusal::TooManyReads`] if the user has others under way, [`Refusal::NotNow`] if all together have too many.
+    /// [`Refusal::TooManyReads`] if the user has others under way, [`Refusal::NotNow`] if all
+    /// together have too many.
     pub(crate) fn begin(&self, user: &UserId) -> Result<Reading<'_>, Refusal> {
         let mut under_way = self.0.lock();
         if under_way

@@ -1,5 +1,6 @@
-//! Repair of stale holds: where the engine did not hear how a hold ended, the database is asked. It answers for good: a hold that is no
-//! booking is one that cannot become one any more. So no time is long enough, and none is needed.
+//! Repair of stale holds: where the engine did not hear how a hold ended, the database is asked. It
+//! answers for good: a hold that is no booking is one that cannot become one any more. So no time
+//! is long enough, and none is needed.
 
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ use crate::{
     store::Fate,
 };
 
-/// A hold is left alone for this long after its end was due: most commits have long been heard of by then. One that comes later finds
-/// its place taken, and is given back.
+/// A hold is left alone for this long after its end was due: most commits have long been heard of
+/// by then. One that comes later finds its place taken, and is given back.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Most holds of one event in one step.
@@ -78,7 +79,8 @@ fn verdict(hold: &StaleHold, fate: Fate) -> Settlement {
     match (fate, hold.pending) {
         (Fate::Booked(status), _) => settlement_of(Some(status)),
         (Fate::Void, true) => settlement_of(None),
-        // A committed hold whose booking is gone (the database was set back): there is no pass to restore.
+        // A committed hold whose booking is gone (the database was set back): there is no pass to
+        // restore.
         (Fate::Void, false) => Settlement::Released,
     }
 }

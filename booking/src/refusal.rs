@@ -1,4 +1,5 @@
-//! Why booking says no, and what a client reads of it: the one place that maps the one to the other.
+//! Why booking says no, and what a client reads of it: the one place that maps the one to the
+//! other.
 
 use std::time::Duration;
 
@@ -224,7 +225,8 @@ fn log(refusal: &Refusal) {
 mod tests {
     use super::*;
 
-    /// The catalogue says which events there are. An engine that does not know one has lost it, and gets it back.
+    /// The catalogue says which events there are. An engine that does not know one has lost it, and
+    /// gets it back.
     #[test]
     fn a_line_that_is_lost_again_while_it_is_rebuilt_is_no_unknown_event() {
         let lost = Refusal::from(EngineError::UnknownEvent);

@@ -1,6 +1,7 @@
-//! The outbox relay: publishes what was committed and removes it once the bus has it. Of any number of relays one publishes at a
-//! time, and the messages of one booking go one after the other: the next is sent once the bus has acknowledged the one before, so
-//! the stream keeps their order whatever fails. What a relay published before it died is told apart by its message id.
+//! The outbox relay: publishes what was committed and removes it once the bus has it. Of any number
+//! of relays one publishes at a time, and the messages of one booking go one after the other: the
+//! next is sent once the bus has acknowledged the one before, so the stream keeps their order
+//! whatever fails. What a relay published before it died is told apart by its message id.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -82,8 +83,9 @@ impl Relay {
         })
     }
 
-    /// Publishes the messages in rounds: in the first those that are the first of their booking, in the next their successors. A
-    /// failure holds back what follows it. True for each message that the bus has.
+    /// Publishes the messages in rounds: in the first those that are the first of their booking, in
+    /// the next their successors. A failure holds back what follows it. True for each message that
+    /// the bus has.
     async fn publish_in_order(&self, messages: &[Message]) -> Vec<bool> {
         let mut has_it = vec![false; messages.len()];
         for round in rounds(messages) {
@@ -144,7 +146,8 @@ impl Relay {
     }
 }
 
-/// Which messages may be published together, by their places: the n-th round holds the n-th message of each booking.
+/// Which messages may be published together, by their places: the n-th round holds the n-th message
+/// of each booking.
 fn rounds(messages: &[Message]) -> Vec<Vec<usize>> {
     let mut rounds = Vec::<Vec<usize>>::new();
     let mut before = HashMap::<&str, usize>::new();

@@ -73,7 +73,8 @@ pub struct Booking {
 }
 
 impl Booking {
-    /// The booking as a client sees it at `now`: a hold whose time is over has expired even if the sweep is yet to come.
+    /// The booking as a client sees it at `now`: a hold whose time is over has expired even if the
+    /// sweep is yet to come.
     #[must_use]
     pub fn at(mut self, now: Timestamp) -> Self {
         if self.status == Status::Reserved && self.expires_at <= now {

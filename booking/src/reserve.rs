@@ -1,5 +1,5 @@
-//! From a pass to reserved seats: the pass is verified here, the engine burns it and holds the seats in one step, and the
-//! group commit makes it true.
+//! From a pass to reserved seats: the pass is verified here, the engine burns it and holds the
+//! seats in one step, and the group commit makes it true.
 
 use std::{
     net::IpAddr,
@@ -97,7 +97,8 @@ impl Desk {
             }
             Err(refusal) => return Err(refusal),
         };
-        // For good, unlike a pause: passes that are out do not reserve any more. What was reserved may be confirmed.
+        // For good, unlike a pause: passes that are out do not reserve any more. What was reserved
+        // may be confirmed.
         if place.event.queue.state == SaleState::Closed {
             return self.made_before(wish).await?.ok_or(Refusal::SaleClosed);
         }
@@ -221,7 +222,8 @@ impl Desk {
             Outcome::Stored(booking) => Ok(*booking),
             Outcome::Refused(refused) => self.refused(wish, refused).await,
             Outcome::Unasked(error) => Err(error.into()),
-            // The engine has forgotten what the database remembers: an old key, or a pass of a lost line.
+            // The engine has forgotten what the database remembers: an old key, or a pass of a lost
+            // line.
             Outcome::Duplicate => match self.made_before(wish).await? {
                 Some(booking) => Ok(booking),
                 None if self.store().pass_is_used(&pass.pass_id).await? => Err(Refusal::PassUsed),
@@ -252,8 +254,9 @@ impl Desk {
             ReserveOutcome::Mismatch => Err(Refusal::IdempotencyMismatch),
             ReserveOutcome::PassUsed(earlier) => match self.made_before(wish).await? {
                 Some(booking) => Ok(booking),
-                // It is final, so the database has to know of it: what came of the earlier request may be undecided for longer than its key,
-                // which ends with the hold, is remembered.
+                // It is final, so the database has to know of it: what came of the earlier request
+                // may be undecided for longer than its key, which ends with the hold, is
+                // remembered.
                 None => self
                     .await_booking(earlier)
                     .await

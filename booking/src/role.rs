@@ -37,9 +37,9 @@ pub struct Booking {
 }
 
 impl Booking {
-    /// Builds the role: reads the catalogue, and opens the events that the engine lacks with the database's seats; what it holds is
-    /// left alone, since other instances are selling it. An engine that does
-    /// not answer is no reason to fail: the tasks go on trying.
+    /// Builds the role: reads the catalogue, and opens the events that the engine lacks with the
+    /// database's seats; what it holds is left alone, since other instances are selling it. An
+    /// engine that does not answer is no reason to fail: the tasks go on trying.
     ///
     /// # Errors
     /// The database does not answer.

@@ -55,7 +55,8 @@ pub fn load_test_show(show: u16) -> ShowId {
     numbered(0xa000_0000, show, 0).into()
 }
 
-/// The id of a load test's zone: `b0000000-0000-{show}-{zone}-000000000000` in four decimal digits each.
+/// The id of a load test's zone: `b0000000-0000-{show}-{zone}-000000000000` in four decimal digits
+/// each.
 pub fn load_test_zone(show: u16, zone: u16) -> ZoneId {
     numbered(0xb000_0000, show, zone).into()
 }
@@ -84,7 +85,8 @@ pub async fn seed_load_test(
     Ok(added)
 }
 
-/// Adds a pleasant event for a first look, unless it is there; its line moves slowly enough to be seen moving.
+/// Adds a pleasant event for a first look, unless it is there; its line moves slowly enough to be
+/// seen moving.
 ///
 /// # Errors
 /// Those of the store.

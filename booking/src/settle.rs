@@ -1,8 +1,9 @@
 //! Telling the engine what the database decided, until it has heard.
 //!
-//! What the engine could not be told waits here and is told again, with growing pauses. It is the same however often it is told, and in
-//! whatever order: a settlement ends its own hold only, and the last one of a booking says everything.
-//! Where too much waits, the event is suspected instead and rebuilt from the database.
+//! What the engine could not be told waits here and is told again, with growing pauses. It is the
+//! same however often it is told, and in whatever order: a settlement ends its own hold only, and
+//! the last one of a booking says everything. Where too much waits, the event is suspected instead
+//! and rebuilt from the database.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -57,8 +58,9 @@ impl Settler {
         }))
     }
 
-    /// Tells the engine; what it does not hear is told again by [`Settler::retell`]. While something of this event waits for
-    /// that, so does this: an engine that was silent a moment ago holds nobody up.
+    /// Tells the engine; what it does not hear is told again by [`Settler::retell`]. While
+    /// something of this event waits for that, so does this: an engine that was silent a moment ago
+    /// holds nobody up.
     pub(crate) async fn settle(&self, event: EventId, settlements: &[(BookingId, Settlement)]) {
         if self.0.missed.lock().has(event) {
             return self.keep(event, settlements);
@@ -71,8 +73,8 @@ impl Settler {
         }
     }
 
-    /// What the engine was asked to hold, and did not say whether it did, is not stored by anybody: it is to be given back, as soon as
-    /// the engine answers.
+    /// What the engine was asked to hold, and did not say whether it did, is not stored by anybody:
+    /// it is to be given back, as soon as the engine answers.
     pub(crate) fn give_back(&self, event: EventId, bookings: impl IntoIterator<Item = BookingId>) {
         let aborted: Vec<_> = bookings
             .into_iter()
@@ -116,7 +118,8 @@ impl Settler {
         self.0.came.notify_one();
     }
 
-    /// An event that the engine does not hold is going to be rebuilt from the database, which knows all this.
+    /// An event that the engine does not hold is going to be rebuilt from the database, which knows
+    /// all this.
     async fn tell(
         &self,
         event: EventId,

@@ -1,8 +1,9 @@
 //! The database: the truth for the catalogue, the bookings and what others are to be told of them.
 //!
-//! Two backends implement the traits below: [`postgres`] for installations, [`sqlite`] for one process. Every method is one
-//! transaction. It fails with [`StoreError::Unavailable`] where nothing was changed, and with [`StoreError::Uncertain`] where
-//! the answer was lost and the change may stand. Every method has a deadline.
+//! Two backends implement the traits below: [`postgres`] for installations, [`sqlite`] for one
+//! process. Every method is one transaction. It fails with [`StoreError::Unavailable`] where
+//! nothing was changed, and with [`StoreError::Uncertain`] where the answer was lost and the change
+//! may stand. Every method has a deadline.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -58,7 +59,8 @@ pub enum Inserted {
     Duplicate,
     /// The zone has not that many seats left: engine and database have drifted apart.
     NoSeats,
-    /// Not stored, and it will not be: somebody keeps the zone locked, for example. The rest of the batch was stored.
+    /// Not stored, and it will not be: somebody keeps the zone locked, for example. The rest of the
+    /// batch was stored.
     NotNow,
     /// The answer was lost: it may be stored. The rest of the batch is.
     Unknown,
@@ -69,8 +71,8 @@ pub enum Inserted {
 /// The moment by which a step judges what is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// When the database carries the step out, by its own clock: it is the same for all instances, and what waits for its turn is judged
-    /// then. SQLite's is the process's.
+    /// When the database carries the step out, by its own clock: it is the same for all instances,
+    /// and what waits for its turn is judged then. SQLite's is the process's.
     Database,
     /// This one: for tests, which move the time.
     Given(Timestamp),
@@ -98,7 +100,8 @@ impl Moment {
 pub enum Fate {
     /// It is a booking, of this status.
     Booked(Status),
-    /// It is not, and it will never be: what comes later under this id is a [`Inserted::Duplicate`].
+    /// It is not, and it will never be: what comes later under this id is a
+    /// [`Inserted::Duplicate`].
     Void,
 }
 
@@ -195,12 +198,13 @@ pub trait EventStore: Send + Sync + 'static {
     /// The whole catalogue.
     async fn catalogue(&self) -> Result<Vec<Event>, StoreError>;
 
-    /// Adds an event with its shows and zones, and the line of the audit, all or nothing; [`StoreError::Exists`] where one of the
-    /// ids is taken.
+    /// Adds an event with its shows and zones, and the line of the audit, all or nothing;
+    /// [`StoreError::Exists`] where one of the ids is taken.
     async fn create_event(&self, event: &Event, act: &Act) -> Result<(), StoreError>;
 
-    /// Changes an event's queue settings and writes the line of the audit; patches of one event are carried out one after the
-    /// other. `None` where there is no such event. The patch is valid: see [`QueueSettings::with`].
+    /// Changes an event's queue settings and writes the line of the audit; patches of one event are
+    /// carried out one after the other. `None` where there is no such event. The patch is valid:
+    /// see [`QueueSettings::with`].
     async fn patch_queue(
         &self,
         event: EventId,
@@ -217,18 +221,22 @@ pub trait EventStore: Send + Sync + 'static {
     ) -> Result<Option<Appearance>, StoreError>;
 }
 
-/// Bookings. Each change of a booking changes its zone's counters and adds its message to the outbox in the same transaction.
+/// Bookings. Each change of a booking changes its zone's counters and adds its message to the
+/// outbox in the same transaction.
 #[async_trait]
 pub trait BookingStore: Send + Sync + 'static {
-    /// Stores reserved bookings, each by itself: one that is refused does not hinder its neighbours, and a zone that somebody keeps
-    /// locked does not hinder the others. Answers in order.
+    /// Stores reserved bookings, each by itself: one that is refused does not hinder its
+    /// neighbours, and a zone that somebody keeps locked does not hinder the others. Answers in
+    /// order.
     async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError>;
 
-    /// Carries out what users want: only a booking that is reserved and not over at that moment changes. Answers in order.
+    /// Carries out what users want: only a booking that is reserved and not over at that moment
+    /// changes. Answers in order.
     async fn decide(&self, batch: &[Decision], moment: Moment) -> Result<Vec<Ruling>, StoreError>;
 
-    /// Expires about `limit` holds whose time is over at that moment and returns them. Any number of instances may call at once:
-    /// each hold is returned to one. Holds of a zone that somebody keeps locked are left for later.
+    /// Expires about `limit` holds whose time is over at that moment and returns them. Any number
+    /// of instances may call at once: each hold is returned to one. Holds of a zone that somebody
+    /// keeps locked are left for later.
     async fn expire_due(&self, moment: Moment, limit: u32) -> Result<Vec<Booking>, StoreError>;
 
     /// One booking.
@@ -264,8 +272,9 @@ pub trait BookingStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Vec<Summary>, StoreError>;
 
-    /// What became of holds of which nobody knows whether they are bookings. What is not there is made impossible before it is called
-    /// [`Fate::Void`]; a hold whose commit is under way is not in the answer, and is asked for again.
+    /// What became of holds of which nobody knows whether they are bookings. What is not there is
+    /// made impossible before it is called [`Fate::Void`]; a hold whose commit is under way is not
+    /// in the answer, and is asked for again.
     async fn fates(
         &self,
         event: EventId,
@@ -288,8 +297,8 @@ pub trait InventoryStore: Send + Sync + 'static {
     /// The counters of every zone, or of one event's, in the order of zone ids.
     async fn zone_counts(&self, event: Option<EventId>) -> Result<Vec<ZoneCount>, StoreError>;
 
-    /// The live seats of the event that users have, of at most `limit` users behind `after` in the database's order, those without
-    /// any among them; empty behind the last.
+    /// The live seats of the event that users have, of at most `limit` users behind `after` in the
+    /// database's order, those without any among them; empty behind the last.
     async fn user_seats(
         &self,
         event: EventId,
@@ -297,7 +306,8 @@ pub trait InventoryStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<(UserId, u32)>, StoreError>;
 
-    /// The live seats of the event that these users have, in any order; those without any are not among them.
+    /// The live seats of the event that these users have, in any order; those without any are not
+    /// among them.
     async fn seats_of(
         &self,
         event: EventId,
@@ -307,8 +317,8 @@ pub trait InventoryStore: Send + Sync + 'static {
     /// How far the line had come. Zeroes for an event without a line so far.
     async fn checkpoint(&self, event: EventId) -> Result<Reached, StoreError>;
 
-    /// Writes down how far the line has come, all of it, unless what is there has come further: by the last number given out, which
-    /// no loss takes back, and then by the head.
+    /// Writes down how far the line has come, all of it, unless what is there has come further: by
+    /// the last number given out, which no loss takes back, and then by the head.
     async fn save_checkpoint(&self, event: EventId, reached: &Reached) -> Result<(), StoreError>;
 
     /// Forgets how far the line had come.
@@ -366,12 +376,14 @@ pub struct Prolonged {
 /// Whether bookings can be written at all, and since when they could not.
 #[async_trait]
 pub trait Heartbeat: Send + Sync + 'static {
-    /// Writes as a booking does, as far as that is possible without one: locks, rights, the disk. Where nobody had for more than two
-    /// seconds, answers the span; again until it has been given back.
+    /// Writes as a booking does, as far as that is possible without one: locks, rights, the disk.
+    /// Where nobody had for more than two seconds, answers the span; again until it has been given
+    /// back.
     async fn beat(&self) -> Result<Option<Outage>, StoreError>;
 
-    /// Prolongs holds that had not ended when the outage began by as much of it as they had to bear, at most ten minutes over all
-    /// outages: some of them, or all. Any number of instances may do this at once.
+    /// Prolongs holds that had not ended when the outage began by as much of it as they had to
+    /// bear, at most ten minutes over all outages: some of them, or all. Any number of instances
+    /// may do this at once.
     async fn give_back(&self, outage: Outage) -> Result<Prolonged, StoreError>;
 }
 
@@ -393,8 +405,9 @@ pub trait AuditStore: Send + Sync + 'static {
 /// Messages that wait to be published, in the parcels in which they were committed.
 #[async_trait]
 pub trait OutboxStore: Send + Sync + 'static {
-    /// Takes the right to publish until `until`, or renews one's own, and answers the oldest parcels, at most `limit`. None while
-    /// another owner has the right: two relays at once could publish a booking's messages in the wrong order.
+    /// Takes the right to publish until `until`, or renews one's own, and answers the oldest
+    /// parcels, at most `limit`. None while another owner has the right: two relays at once could
+    /// publish a booking's messages in the wrong order.
     async fn lease_parcels(
         &self,
         owner: Uuid,
@@ -406,7 +419,8 @@ pub trait OutboxStore: Send + Sync + 'static {
     /// Removes parcels that were published.
     async fn remove_parcels(&self, parcels: &[i64]) -> Result<(), StoreError>;
 
-    /// Takes out of a parcel what was published; these messages are left. Nothing happens if the right has passed to another owner.
+    /// Takes out of a parcel what was published; these messages are left. Nothing happens if the
+    /// right has passed to another owner.
     async fn repack(
         &self,
         owner: Uuid,

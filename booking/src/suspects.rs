@@ -1,4 +1,5 @@
-//! Events whose seats in the engine may not be the database's, until they have been rebuilt from it.
+//! Events whose seats in the engine may not be the database's, until they have been rebuilt from
+//! it.
 
 use std::collections::HashSet;
 
@@ -6,7 +7,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use waitingroom::ids::EventId;
 
-/// See the module's documentation. Bounded by the catalogue: only its events come under suspicion, each once.
+/// See the module's documentation. Bounded by the catalogue: only its events come under suspicion,
+/// each once.
 #[derive(Debug, Default)]
 pub(crate) struct Suspects {
     events: Mutex<HashSet<EventId>>,
@@ -20,7 +22,8 @@ impl Suspects {
         self.came.notify_one();
     }
 
-    /// The next one, which is not suspected any more unless it is reported again: whoever fails to rebuild it does so.
+    /// The next one, which is not suspected any more unless it is reported again: whoever fails to
+    /// rebuild it does so.
     pub(crate) async fn next(&self) -> EventId {
         loop {
             if let Some(event) = self.take() {

@@ -1,4 +1,5 @@
-//! What needs real servers and several instances: PostgreSQL under two roles, JetStream under two relays.
+//! What needs real servers and several instances: PostgreSQL under two roles, JetStream under two
+//! relays.
 
 #![expect(
     clippy::unwrap_used,

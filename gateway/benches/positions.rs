@@ -1,8 +1,9 @@
-//! What the positions of a long line cost a gateway: projecting everybody's for one tick, and telling those who are to be told,
-//! as a share of a core. `cargo bench -p gateway --features measure --bench positions`.
+//! What the positions of a long line cost a gateway: projecting everybody's for one tick, and
+//! telling those who are to be told, as a share of a core. `cargo bench -p gateway --features
+//! measure --bench positions`.
 //!
-//! Time goes on by the tick, not by the clock, so a share is of a core that does nothing else. Frames are written to real
-//! sockets; the time of those who read them is not counted.
+//! Time goes on by the tick, not by the clock, so a share is of a core that does nothing else.
+//! Frames are written to real sockets; the time of those who read them is not counted.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]
 
 use std::{

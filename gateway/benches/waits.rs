@@ -1,5 +1,6 @@
-//! How well waits are foreseen, over simulated sales of seven kinds: the median error of the point, the part of the waits that ended in
-//! the range. `cargo bench -p gateway --features measure --bench waits -- --plot docs/performance/waits.svg`.
+//! How well waits are foreseen, over simulated sales of seven kinds: the median error of the point,
+//! the part of the waits that ended in the range. `cargo bench -p gateway --features measure
+//! --bench waits -- --plot docs/performance/waits.svg`.
 //!
 //! No time is measured: the figures are the same on every machine.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]

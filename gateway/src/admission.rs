@@ -1,5 +1,6 @@
-//! How many guests, and how many of their places, come from one address and one network: guests cost nothing, and one person could be
-//! as many as the line has places. Counted on this node; decision 0025 says what that is worth.
+//! How many guests, and how many of their places, come from one address and one network: guests
+//! cost nothing, and one person could be as many as the line has places. Counted on this node;
+//! decision 0025 says what that is worth.
 
 mod places;
 
@@ -30,8 +31,8 @@ use crate::{Gateway, desk::Kept};
 /// A burst of new guests is allowed again after this many seconds.
 const REFILL_SECONDS: u32 = 40;
 
-/// What guests may do. Counted for each address (with IPv6, each /64 network); each network of addresses (/24 with IPv4, /48 with IPv6)
-/// may have [`NETWORK_SHARE`] times as much.
+/// What guests may do. Counted for each address (with IPv6, each /64 network); each network of
+/// addresses (/24 with IPv4, /48 with IPv6) may have [`NETWORK_SHARE`] times as much.
 #[derive(Debug, Clone, Copy)]
 pub struct GuestLimits {
     /// New guests at once; a fortieth of it each second over time.
@@ -43,7 +44,8 @@ pub struct GuestLimits {
 }
 
 impl Default for GuestLimits {
-    /// 200 guests at once, 200 places: an office or a dormitory behind one address should not notice. Ten minutes to join.
+    /// 200 guests at once, 200 places: an office or a dormitory behind one address should not
+    /// notice. Ten minutes to join.
     fn default() -> Self {
         let many = NonZeroU32::new(200).expect("not zero");
         Self {
@@ -114,8 +116,9 @@ fn refused(reason: &'static str, detail: &str, retry_after: Duration) -> Problem
 }
 
 impl Gateway {
-    /// Takes a place, or finds the caller's own, as [`Gateway::take_place`]; a guest's is counted, and refused where there are too many
-    /// or the identity was made too long ago. Places that guests have are theirs all the same.
+    /// Takes a place, or finds the caller's own, as [`Gateway::take_place`]; a guest's is counted,
+    /// and refused where there are too many or the identity was made too long ago. Places that
+    /// guests have are theirs all the same.
     pub(crate) async fn admit_to_line(
         &self,
         event: EventId,

@@ -17,14 +17,16 @@ use waitingroom::problem::{Code, Problem};
 pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// The build leaves each text in these forms beside it, the smallest first: nothing is compressed while people wait.
+/// The build leaves each text in these forms beside it, the smallest first: nothing is compressed
+/// while people wait.
 const COMPRESSED: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
 #[derive(Embed)]
 #[folder = "../web-client/dist"]
 struct WebClient;
 
-/// The pages that are files, and their parts. The visitors' page is served by [`crate::plain`], which knows its other form.
+/// The pages that are files, and their parts. The visitors' page is served by [`crate::plain`],
+/// which knows its other form.
 pub(crate) fn router() -> Router {
     Router::new()
         .route(

@@ -29,7 +29,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Wishes that booking is asked about at the same time by this node.
 const WISHES_AT_ONCE: usize = 64;
 
-/// A client of booking's public interface. A reservation is never retried here: its idempotency key lets the user do so.
+/// A client of booking's public interface. A reservation is never retried here: its idempotency key
+/// lets the user do so.
 #[derive(Clone)]
 pub(crate) struct BookingClient {
     service: SharedBooking,
@@ -129,7 +130,8 @@ impl BookingClient {
         .await
     }
 
-    /// Reserves the first of the wish's items that fits; the answer is the booking's JSON. Waits its turn.
+    /// Reserves the first of the wish's items that fits; the answer is the booking's JSON. Waits
+    /// its turn.
     pub(crate) async fn reserve_first(
         &self,
         behalf: &Behalf,

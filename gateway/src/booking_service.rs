@@ -25,8 +25,8 @@ pub struct Unreachable(pub(crate) String);
 /// Booking's public interface.
 #[async_trait]
 pub trait BookingService: Send + Sync {
-    /// Sends a request to a path below `/api/v1` and returns the whole answer. Nothing is repeated. Dropping the call gives it up as a
-    /// client does who goes away.
+    /// Sends a request to a path below `/api/v1` and returns the whole answer. Nothing is repeated.
+    /// Dropping the call gives it up as a client does who goes away.
     async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Unreachable>;
 }
 

@@ -1,4 +1,5 @@
-//! The operations on a user's place, the same for REST, streams and sockets, and how the engine's answers read to a client.
+//! The operations on a user's place, the same for REST, streams and sockets, and how the engine's
+//! answers read to a client.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,8 +22,8 @@ use crate::{
     wish::Held,
 };
 
-/// How often a place is registered, and read again because the room moved on meanwhile: a line that moves faster than it can be
-/// read shows its users a position that is a little too high.
+/// How often a place is registered, and read again because the room moved on meanwhile: a line that
+/// moves faster than it can be read shows its users a position that is a little too high.
 const REGISTER_ATTEMPTS: usize = 5;
 
 /// A place on the wire.
@@ -59,7 +60,8 @@ impl PlaceAnswer {
     }
 }
 
-/// A connection's registration for one event; ends when dropped, and with the user's last one here their presence.
+/// A connection's registration for one event; ends when dropped, and with the user's last one here
+/// their presence.
 pub(crate) struct Attachment {
     gateway: Gateway,
     event: EventId,
@@ -86,7 +88,8 @@ impl Drop for Attachment {
     }
 }
 
-/// A connection on its way to a place: while it lasts, the end of the user's other connections is not their absence.
+/// A connection on its way to a place: while it lasts, the end of the user's other connections is
+/// not their absence.
 pub(crate) struct Arrival {
     gateway: Gateway,
     event: EventId,
@@ -117,8 +120,8 @@ impl Gateway {
         Presence::Node(self.0.config.node.clone())
     }
 
-    /// Takes a place or finds the user's own; true where it is new. What client and node remember of a line that was lost binds this one:
-    /// its position does not grow.
+    /// Takes a place or finds the user's own; true where it is new. What client and node remember
+    /// of a line that was lost binds this one: its position does not grow.
     pub(crate) async fn take_place(
         &self,
         event: EventId,
@@ -258,7 +261,8 @@ impl Gateway {
         }
     }
 
-    /// What ends a connection's registration for an event when it is dropped; to be made before [`Gateway::register`].
+    /// What ends a connection's registration for an event when it is dropped; to be made before
+    /// [`Gateway::register`].
     pub(crate) fn attachment(&self, event: EventId, user: &UserId, slot: &Arc<Slot>) -> Attachment {
         Attachment {
             gateway: self.clone(),
@@ -268,8 +272,9 @@ impl Gateway {
         }
     }
 
-    /// Registers a connection for a place that was just read; returns the place, read again where the line moved meanwhile. What is
-    /// returned is what is registered: of the client's positions it is the first, and none may be worse.
+    /// Registers a connection for a place that was just read; returns the place, read again where
+    /// the line moved meanwhile. What is returned is what is registered: of the client's positions
+    /// it is the first, and none may be worse.
     pub(crate) async fn register(
         &self,
         event: EventId,
@@ -399,8 +404,9 @@ impl Gateway {
         }
     }
 
-    /// An engine's refusal as a client reads it. An engine that lists the event without holding it, holds none at all, or had this one
-    /// before has lost state and waits for booking to rebuild it.
+    /// An engine's refusal as a client reads it. An engine that lists the event without holding it,
+    /// holds none at all, or had this one before has lost state and waits for booking to rebuild
+    /// it.
     pub(crate) async fn explain(&self, event: EventId, error: EngineError) -> Problem {
         match error {
             EngineError::UnknownEvent => match self.0.with.engine.events().await {
@@ -538,7 +544,8 @@ impl Gateway {
     }
 }
 
-/// Nobody who asks is told a position while another gateway may have told them a better one, of a line that was lost.
+/// Nobody who asks is told a position while another gateway may have told them a better one, of a
+/// line that was lost.
 fn tellable(place: Place) -> Result<Place, Problem> {
     match place.told {
         Told::Unknown => Err(unavailable(

@@ -1,5 +1,6 @@
-//! Holds the line's connections: takes joins, projects every local user's exact position from one small message per event and
-//! tick, and routes passes to the users they are for, over WebSockets, server-sent events and polling.
+//! Holds the line's connections: takes joins, projects every local user's exact position from one
+//! small message per event and tick, and routes passes to the users they are for, over WebSockets,
+//! server-sent events and polling.
 
 mod admission;
 mod assets;
@@ -130,8 +131,8 @@ impl Gateway {
             .merge(assets::router())
     }
 
-    /// Listens to signals and reports the node's life until the process drains. Returns once the node hears: only then are
-    /// passes routed.
+    /// Listens to signals and reports the node's life until the process drains. Returns once the
+    /// node hears: only then are passes routed.
     ///
     /// # Errors
     /// Where the signals cannot be listened to at the start.

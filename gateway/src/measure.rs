@@ -1,5 +1,6 @@
-//! What the benches see of the inside. A crowd without connections, for `benches/positions.rs`: the registry and its slots as they are,
-//! and time that goes on by the tick. Whole sales, for `benches/waits.rs`.
+//! What the benches see of the inside. A crowd without connections, for `benches/positions.rs`: the
+//! registry and its slots as they are, and time that goes on by the tick. Whole sales, for
+//! `benches/waits.rs`.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -65,7 +66,8 @@ impl Crowd {
         }
     }
 
-    /// One tick later, so many have left at the front: everybody's position is projected, and laid where it is news.
+    /// One tick later, so many have left at the front: everybody's position is projected, and laid
+    /// where it is news.
     pub fn step(&mut self, released: u64) {
         self.now = self.now.plus(TICK);
         let (from, to) = (self.removed, self.removed + released);
@@ -93,7 +95,8 @@ impl Crowd {
         assert_eq!(self.registry.progress(&progress, self.now), Applied::Done);
     }
 
-    /// Wakes whoever has news and takes it, as the connections' tasks do: which connection is told what.
+    /// Wakes whoever has news and takes it, as the connections' tasks do: which connection is told
+    /// what.
     pub fn told(&self, mut tell: impl FnMut(usize, String)) {
         while self.registry.wakes() {
             self.registry.wake_some();

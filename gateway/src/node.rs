@@ -1,5 +1,5 @@
-//! The node's ear and its sign of life: one listener for all its users, one report an event, and a probe that proves that the
-//! ear still hears.
+//! The node's ear and its sign of life: one listener for all its users, one report an event, and a
+//! probe that proves that the ear still hears.
 
 mod breath;
 
@@ -25,7 +25,8 @@ use crate::{
 
 /// How often a node reports itself; see [`waitingroom::absence::NODE_TIMEOUT`].
 const REPORT: Duration = Duration::from_secs(2);
-/// Events that it reports to at the same time: those whose shard of Redis does not answer may not keep the others waiting.
+/// Events that it reports to at the same time: those whose shard of Redis does not answer may not
+/// keep the others waiting.
 const REPORTS: usize = 256;
 /// How often a node probes its own subscription, and looks for lost messages.
 const PROBE: Duration = Duration::from_millis(500);
@@ -53,8 +54,8 @@ async fn pulse(gateway: Gateway) {
         .await;
 }
 
-/// Hears until the process stops: also while draining, since the users are still here. What is heard comes before what was told
-/// by an earlier signal and can wait.
+/// Hears until the process stops: also while draining, since the users are still here. What is
+/// heard comes before what was told by an earlier signal and can wait.
 async fn listen(gateway: Gateway, mut ear: Box<dyn Listener>) {
     let registry = &gateway.0.registry;
     let mut breath = Breath::default();
@@ -119,8 +120,9 @@ fn spawn_resync(gateway: &Gateway, event: EventId) {
     }
 }
 
-/// Reads the place of every local user of the event again, and delivers what was missed; repeats what fails, and begins once more
-/// where that was asked for meanwhile. One at a time for each event.
+/// Reads the place of every local user of the event again, and delivers what was missed; repeats
+/// what fails, and begins once more where that was asked for meanwhile. One at a time for each
+/// event.
 async fn resync(gateway: Gateway, event: EventId) {
     let (registry, lifecycle) = (&gateway.0.registry, &gateway.0.with.lifecycle);
     loop {
@@ -146,7 +148,8 @@ async fn resync(gateway: Gateway, event: EventId) {
     }
 }
 
-/// In a line that is being rebuilt, this node's users are back; what they were told of the lost one is known to the engine.
+/// In a line that is being rebuilt, this node's users are back; what they were told of the lost one
+/// is known to the engine.
 async fn report_back(gateway: &Gateway, event: EventId, epoch: &Epoch) {
     let with = &gateway.0.with;
     if let Err(error) = with
@@ -180,7 +183,8 @@ async fn unread(gateway: &Gateway, event: EventId, users: Vec<UserId>) -> Read {
     read
 }
 
-/// The same in one step. Where the line was lost and began anew, users are brought back to their numbers, as their tickets would.
+/// The same in one step. Where the line was lost and began anew, users are brought back to their
+/// numbers, as their tickets would.
 async fn reread(gateway: &Gateway, event: EventId, users: &[UserId]) -> Read {
     let registry = &gateway.0.registry;
     let what = |user: &UserId| match registry.ticket(event, user) {
@@ -211,8 +215,8 @@ async fn reread(gateway: &Gateway, event: EventId, users: &[UserId]) -> Read {
     Read { left, all_asked }
 }
 
-/// Who is not in this line, and waits: is their place gone, or was it in an earlier line and cannot be brought back? Then they take a new
-/// one. Returns for whom that is to be asked again.
+/// Who is not in this line, and waits: is their place gone, or was it in an earlier line and cannot
+/// be brought back? Then they take a new one. Returns for whom that is to be asked again.
 async fn seat_anew(gateway: &Gateway, event: EventId, users: Vec<UserId>) -> Vec<UserId> {
     let registry = &gateway.0.registry;
     let waiting: Vec<_> = users
@@ -282,8 +286,8 @@ fn take_over(gateway: &Gateway, event: EventId, user: &UserId, place: &Place) ->
     is_current
 }
 
-/// Brings those back to their numbers who had a place here lately without a connection, in a line that was lost. False where that is to be
-/// tried again.
+/// Brings those back to their numbers who had a place here lately without a connection, in a line
+/// that was lost. False where that is to be tried again.
 async fn bring_back(gateway: &Gateway, event: EventId) -> bool {
     let (registry, with) = (&gateway.0.registry, &gateway.0.with);
     let mut are_back = true;

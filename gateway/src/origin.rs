@@ -1,13 +1,14 @@
-//! Does a browser's request come from a page of ours? A page of another site can have a form sent to us, with our cookies where it is a
-//! sibling of ours.
+//! Does a browser's request come from a page of ours? A page of another site can have a form sent
+//! to us, with our cookies where it is a sibling of ours.
 
 use axum::http::{HeaderMap, header};
 
-/// False where the browser says that another site's page has made the request. Programs say nothing, and are believed: what they may do
-/// depends on what they know.
+/// False where the browser says that another site's page has made the request. Programs say
+/// nothing, and are believed: what they may do depends on what they know.
 ///
-/// `Sec-Fetch-Site` decides where it is there: no page can write it. Browsers leave it out on plain HTTP; then the name in `Origin`
-/// must be the one that was asked. Ports are not compared: a proxy may have another one, and cookies do not know them either.
+/// `Sec-Fetch-Site` decides where it is there: no page can write it. Browsers leave it out on plain
+/// HTTP; then the name in `Origin` must be the one that was asked. Ports are not compared: a proxy
+/// may have another one, and cookies do not know them either.
 pub(crate) fn is_own(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return matches!(site.as_bytes(), b"same-origin" | b"none");

@@ -1,9 +1,12 @@
-//! The visitors' page, and the same without JavaScript: pages written here that reload themselves, with the guest in a cookie;
-//! and a page for browsers that ask for what is not there.
+//! The visitors' page, and the same without JavaScript: pages written here that reload themselves,
+//! with the guest in a cookie; and a page for browsers that ask for what is not there.
 //!
-//! The page with script sends browsers without it to `?plain` of the same address. The cookie is `HttpOnly` and `SameSite=Lax`, over
-//! TLS also `Secure` and of a name that only this very site can set; it is renewed while its guest has a place. Forms are taken from pages of ours only (`origin.rs`): no other site, and no sibling of ours, can make one act for the guest. `POST /api/v1/guest` gives the same guest to the same browser,
-//! so that a place taken here is found when scripts are allowed.
+//! The page with script sends browsers without it to `?plain` of the same address. The cookie is
+//! `HttpOnly` and `SameSite=Lax`, over TLS also `Secure` and of a name that only this very site can
+//! set; it is renewed while its guest has a place. Forms are taken from pages of ours only
+//! (`origin.rs`): no other site, and no sibling of ours, can make one act for the guest. `POST
+//! /api/v1/guest` gives the same guest to the same browser, so that a place taken here is found
+//! when scripts are allowed.
 
 mod page;
 mod words;
@@ -42,8 +45,9 @@ use crate::{
 };
 
 const COOKIE: &str = "stanchion_guest";
-/// The same over TLS: browsers take a cookie of this name from the very host only, over TLS, so that no sibling can put a guest of its own
-/// in its place. Over plain HTTP, as at this machine, they do not take it at all.
+/// The same over TLS: browsers take a cookie of this name from the very host only, over TLS, so
+/// that no sibling can put a guest of its own in its place. Over plain HTTP, as at this machine,
+/// they do not take it at all.
 const TLS_COOKIE: &str = "__Host-stanchion_guest";
 /// A guest who has a place is renewed when less than this is left of its token.
 const RENEWED_WITHIN: Duration = Duration::from_secs(GUEST_LIFE.as_secs() / 2);
@@ -235,8 +239,8 @@ impl Gateway {
         ))
     }
 
-    /// The cookie of a guest who has a place and whose token is half over: a line may take longer than a token lasts. Where too many are
-    /// made at this address, a later look renews it.
+    /// The cookie of a guest who has a place and whose token is half over: a line may take longer
+    /// than a token lasts. Where too many are made at this address, a later look renews it.
     fn renewed(&self, here: &Here, peer: SocketAddr, headers: &HeaderMap) -> Option<HeaderValue> {
         let guest = self
             .guest(headers)

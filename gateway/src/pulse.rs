@@ -1,7 +1,8 @@
-//! The node's one timer for all its connections: whose heartbeat is due, and in the drain, who leaves when.
+//! The node's one timer for all its connections: whose heartbeat is due, and in the drain, who
+//! leaves when.
 //!
-//! Connections stand on a wheel that turns once in a heartbeat's time; whoever stands where it comes by is woken. A connection
-//! leaves the wheel by ending: the wheel holds none of them alive.
+//! Connections stand on a wheel that turns once in a heartbeat's time; whoever stands where it
+//! comes by is woken. A connection leaves the wheel by ending: the wheel holds none of them alive.
 
 use std::{
     sync::{Arc, Weak},
@@ -15,7 +16,8 @@ use waitingroom::lifecycle::Lifecycle;
 
 use crate::registry::{Due, Slot};
 
-/// How far apart in time the wheel's spokes stand: heartbeats of many connections are spread this finely.
+/// How far apart in time the wheel's spokes stand: heartbeats of many connections are spread this
+/// finely.
 const STEP: Duration = Duration::from_millis(50);
 
 /// See the module's documentation.
@@ -50,8 +52,8 @@ impl Pulse {
         }
     }
 
-    /// Puts a connection where the wheel has just been: its first heartbeat is due in a heartbeat's time. In the drain it is
-    /// sent away at once.
+    /// Puts a connection where the wheel has just been: its first heartbeat is due in a heartbeat's
+    /// time. In the drain it is sent away at once.
     pub(crate) fn enter(&self, slot: &Arc<Slot>) {
         let mut wheel = self.wheel.lock();
         if wheel.closed {
@@ -96,7 +98,8 @@ impl Pulse {
         }
     }
 
-    /// Tells everybody at once when they are to leave: spread evenly over the window, in no order of theirs.
+    /// Tells everybody at once when they are to leave: spread evenly over the window, in no order
+    /// of theirs.
     fn send_away(&self, window: Duration) -> Leaving {
         let mut everybody = {
             let mut wheel = self.wheel.lock();

@@ -1,6 +1,8 @@
-//! Who is connected here: for each event a room, in it each local user with their connections and projected position.
+//! Who is connected here: for each event a room, in it each local user with their connections and
+//! projected position.
 //!
-//! The maps are private and every method works on them and returns, so no guard of theirs can be held across an await.
+//! The maps are private and every method works on them and returns, so no guard of theirs can be
+//! held across an await.
 
 mod conflation;
 mod lately;
@@ -54,8 +56,8 @@ impl Registry {
         self.rooms.get(&event).map(|room| Arc::clone(room.value()))
     }
 
-    /// Registers a connection for a user's place. `Ok(false)` where the room has moved past the place's revision: the place
-    /// must be read again.
+    /// Registers a connection for a user's place. `Ok(false)` where the room has moved past the
+    /// place's revision: the place must be read again.
     pub(crate) fn attach(
         &self,
         event: EventId,
@@ -71,8 +73,8 @@ impl Registry {
         Ok(is_current)
     }
 
-    /// What of a place that was read is told: never a worse position than was told here before, and while the line is being rebuilt,
-    /// the total that was known last.
+    /// What of a place that was read is told: never a worse position than was told here before, and
+    /// while the line is being rebuilt, the total that was known last.
     pub(crate) fn shown(&self, event: EventId, user: &UserId, place: Place) -> Place {
         if place.position == 0 {
             return place;
@@ -180,8 +182,8 @@ impl Registry {
         }
     }
 
-    /// Takes a connection away; `absent` where it was the user's last one here and none is on its way. What `absent` asks for
-    /// is asked for before whatever a later arrival asks for.
+    /// Takes a connection away; `absent` where it was the user's last one here and none is on its
+    /// way. What `absent` asks for is asked for before whatever a later arrival asks for.
     pub(crate) fn detach(
         &self,
         event: EventId,
@@ -203,7 +205,8 @@ impl Registry {
         }
     }
 
-    /// Has the user neither a connection here nor one on its way? Then `absent`, as in [`Registry::detach`].
+    /// Has the user neither a connection here nor one on its way? Then `absent`, as in
+    /// [`Registry::detach`].
     pub(crate) fn unless_here(&self, event: EventId, user: &UserId, absent: impl FnOnce()) {
         let arriving = self.arriving.lock();
         let is_here = self.known_room(event).is_some_and(|room| room.holds(user));
@@ -212,7 +215,8 @@ impl Registry {
         }
     }
 
-    /// Replaces what is known of a user's place, after a resync. False where it has to be read once more.
+    /// Replaces what is known of a user's place, after a resync. False where it has to be read once
+    /// more.
     pub(crate) fn refresh(&self, event: EventId, user: &UserId, place: &Place) -> bool {
         self.known_room(event)
             .is_none_or(|room| room.refresh(event, user, place))
@@ -233,7 +237,8 @@ impl Registry {
         self.known_room(event)?.epoch()
     }
 
-    /// Events whose line is being rebuilt, as far as was heard, and whose users here are all back in it.
+    /// Events whose line is being rebuilt, as far as was heard, and whose users here are all back
+    /// in it.
     pub(crate) fn gathered_events(&self) -> Vec<(EventId, Epoch)> {
         let gathered = self.rooms.iter().filter_map(|room| {
             let (event, room) = room.pair();
@@ -285,7 +290,8 @@ impl Registry {
         }
     }
 
-    /// Claims the reading of everybody's place; false where it is under way, and will begin once more.
+    /// Claims the reading of everybody's place; false where it is under way, and will begin once
+    /// more.
     pub(crate) fn begin_resync(&self, event: EventId) -> bool {
         self.room(event).begin_resync()
     }

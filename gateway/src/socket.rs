@@ -1,4 +1,5 @@
-//! One WebSocket connection: one task, no split, no channel; a coalescing slot says what to write next.
+//! One WebSocket connection: one task, no split, no channel; a coalescing slot says what to write
+//! next.
 
 mod guard;
 mod handshake;
@@ -41,7 +42,8 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 /// Time for the closing handshake; after it the connection is dropped.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Bytes that are still read of a client that is told why its connection ends: what a browser may have under way.
+/// Bytes that are still read of a client that is told why its connection ends: what a browser may
+/// have under way.
 const MAX_UNREAD_BYTES: usize = 8 * 1024 * 1024;
 /// So many at once.
 const UNREAD_BUFFER_BYTES: usize = 16 * 1024;
@@ -78,8 +80,8 @@ pub(crate) async fn upgrade(
     response
 }
 
-/// A connection's life. What happens once, or seldom, happens in a box: its task would otherwise keep room for the largest of
-/// these steps all its life.
+/// A connection's life. What happens once, or seldom, happens in a box: its task would otherwise
+/// keep room for the largest of these steps all its life.
 async fn connect(gateway: Gateway, origin: Origin, connection: OnUpgrade) {
     let clock = gateway.0.with.clock.clone();
     let Some(mut socket) = Box::pin(handshake::open(connection, clock)).await else {
@@ -110,8 +112,8 @@ async fn converse(gateway: &Gateway, socket: &mut Socket, address: &IpAddr) {
     }
 }
 
-/// Answers the client's close frame. The library puts the answer in the queue when it reads the frame, and writes it on the
-/// next read.
+/// Answers the client's close frame. The library puts the answer in the queue when it reads the
+/// frame, and writes it on the next read.
 async fn answer_close(socket: &mut Socket) -> End {
     let _ = timeout(CLOSE_DEADLINE, async {
         while let Some(Ok(_)) = socket.next().await {}
@@ -163,9 +165,10 @@ async fn close(socket: &mut Socket, code: CloseCode) {
     }
 }
 
-/// The client's own close frame ends the connection in order; one that does not send it is dropped. Where its frames cannot be read any
-/// more, as after one that is too large, the bytes are: a connection that is dropped while some are unread is reset, and with that
-/// browsers forget the close frame before they have told it.
+/// The client's own close frame ends the connection in order; one that does not send it is dropped.
+/// Where its frames cannot be read any more, as after one that is too large, the bytes are: a
+/// connection that is dropped while some are unread is reset, and with that browsers forget the
+/// close frame before they have told it.
 async fn finish(socket: &mut Socket) {
     // After an error the library says that nothing follows, whatever does.
     while let Some(Ok(_)) = socket.next().await {}
@@ -188,7 +191,8 @@ mod tests {
         size_of::<F>()
     }
 
-    /// Every user who waits costs this much, all the time: a step that is awaited outside of a box shows here.
+    /// Every user who waits costs this much, all the time: a step that is awaited outside of a box
+    /// shows here.
     #[test]
     fn a_waiting_connection_keeps_room_for_waiting_only() {
         let size = size(connect);

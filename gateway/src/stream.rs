@@ -1,7 +1,8 @@
 //! The line as server-sent events: the same slot as a socket's, written as a stream.
 //!
-//! A stream has no way to acknowledge: a pass counts as arrived when the stream has asked for what comes after it, and stays
-//! readable by polling until it is used. Who says with the request what they want hears of the seats with the pass.
+//! A stream has no way to acknowledge: a pass counts as arrived when the stream has asked for what
+//! comes after it, and stays readable by polling until it is used. Who says with the request what
+//! they want hears of the seats with the pass.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -86,7 +87,8 @@ struct Line {
 }
 
 impl Line {
-    /// The pass, with what became of the wish where booking says so in time; seats that come later follow by themselves.
+    /// The pass, with what became of the wish where booking says so in time; seats that come later
+    /// follow by themselves.
     fn pass<'a>(&'a self, place: &'a Place, grant: &'a Grant) -> impl Stream<Item = Event> + 'a {
         stream! {
             let Self { gateway, event, user, wisher } = self;
@@ -196,7 +198,8 @@ fn events(
     }
 }
 
-/// Has the pass been used? Nobody tells the gateways, so who streams with a pass is looked up with each heartbeat.
+/// Has the pass been used? Nobody tells the gateways, so who streams with a pass is looked up with
+/// each heartbeat.
 async fn is_over(gateway: &Gateway, event: EventId, user: &UserId, place: &Place) -> bool {
     let Some(grant) = &place.grant else {
         return false;

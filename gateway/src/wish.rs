@@ -1,4 +1,5 @@
-//! What a user said they want: handed to booking with the pass as soon as it is there, so that the seats arrive with it.
+//! What a user said they want: handed to booking with the pass as soon as it is there, so that the
+//! seats arrive with it.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -42,7 +43,8 @@ impl Held {
     }
 }
 
-/// The name of the attempt: the same for the same pass on every node and in every tab, so that one pass holds once.
+/// The name of the attempt: the same for the same pass on every node and in every tab, so that one
+/// pass holds once.
 pub(crate) fn key(pass: &PassId) -> IdempotencyKey {
     format!("wish-{pass}")
         .parse()
@@ -85,8 +87,9 @@ impl Gateway {
         held
     }
 
-    /// The seats of this wish that were held with a pass of before, and of which nobody told the user: the gateway that asked
-    /// booking died. They are pending, and just what one of the items asks for.
+    /// The seats of this wish that were held with a pass of before, and of which nobody told the
+    /// user: the gateway that asked booking died. They are pending, and just what one of the items
+    /// asks for.
     pub(crate) async fn held_before(
         &self,
         token: &str,

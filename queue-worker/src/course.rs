@@ -1,5 +1,6 @@
-//! When the next step of an event is due, and what it sees to. The line as a whole is seen to, and told, once a tick; while it
-//! moves fast, passes go out in smaller steps in between, so that they do not come by the dozen at once.
+//! When the next step of an event is due, and what it sees to. The line as a whole is seen to, and
+//! told, once a tick; while it moves fast, passes go out in smaller steps in between, so that they
+//! do not come by the dozen at once.
 
 use std::time::Duration;
 
@@ -59,8 +60,9 @@ impl Course {
             .map(|(_, progress)| progress)
     }
 
-    /// A step that began at `begun` is done. Passes follow after a step that released some; one that released nobody, for want of
-    /// tokens, of room below the cap or of people, is followed by the next whole one.
+    /// A step that began at `begun` is done. Passes follow after a step that released some; one
+    /// that released nobody, for want of tokens, of room below the cap or of people, is followed by
+    /// the next whole one.
     pub(crate) fn stepped(
         &mut self,
         scope: Scope,

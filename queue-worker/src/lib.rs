@@ -1,5 +1,5 @@
-//! Releases the line at the rate that booking can take. Any number of workers may run: rate and cap are enforced inside the
-//! engine's atomic step, so there is no leader to elect and none to lose.
+//! Releases the line at the rate that booking can take. Any number of workers may run: rate and cap
+//! are enforced inside the engine's atomic step, so there is no leader to elect and none to lose.
 
 mod course;
 mod pacing;
@@ -17,8 +17,8 @@ pub use self::{runner::run, tick::TickReport};
 /// How a worker works.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerConfig {
-    /// Time between two whole admission steps of one event. While a line moves fast, passes go out in between; see
-    /// [`waitingroom::rate::step_pause`].
+    /// Time between two whole admission steps of one event. While a line moves fast, passes go out
+    /// in between; see [`waitingroom::rate::step_pause`].
     pub tick: Duration,
     /// Most passes of one step: bounds its time and the size of its messages.
     pub batch_limit: u32,
@@ -48,7 +48,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker on this engine that tells the gateways by these signals, and reads on this board how booking is.
+    /// A worker on this engine that tells the gateways by these signals, and reads on this board
+    /// how booking is.
     pub fn new(
         engine: SharedEngine,
         signals: Arc<dyn Signals>,

@@ -1,5 +1,5 @@
-//! The pace that the worker releases at: read from booking's vitals, decided by the rule, agreed with the other workers by
-//! comparison on the board.
+//! The pace that the worker releases at: read from booking's vitals, decided by the rule, agreed
+//! with the other workers by comparison on the board.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::Worker;
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
 
 impl Worker {
-    /// Decides the share of the configured rates that is left. Where another worker decided at the same moment, its decision
-    /// holds, and is read the next time.
+    /// Decides the share of the configured rates that is left. Where another worker decided at the
+    /// same moment, its decision holds, and is read the next time.
     ///
     /// # Errors
     /// The board does not answer: the share stays as it was.

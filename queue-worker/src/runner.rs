@@ -1,5 +1,6 @@
-//! The loop around the step: each event when its step is due, until the drain. Events do not wait for each other, nor for what is
-//! read beside them: where a shard of Redis does not answer, the lines on the others go on.
+//! The loop around the step: each event when its step is due, until the drain. Events do not wait
+//! for each other, nor for what is read beside them: where a shard of Redis does not answer, the
+//! lines on the others go on.
 
 use std::{collections::HashMap, pin::pin, time::Duration};
 
@@ -22,11 +23,13 @@ use crate::{Worker, course::Course, pacing::LOOK, tick::TickReport};
 
 /// How often the list of events is read.
 const EVENTS_REFRESH: Duration = Duration::from_secs(1);
-/// Events that are stepped at the same time, at most: more than lie on any shard that may not answer.
+/// Events that are stepped at the same time, at most: more than lie on any shard that may not
+/// answer.
 const CONCURRENT_EVENTS: usize = 1_024;
 /// Pause after steps that took longer than what lies between them.
 const BREATH: Duration = Duration::from_millis(5);
-/// Signals of one event that wait while those before them are being sent; more are dropped, and found again as any lost signal.
+/// Signals of one event that wait while those before them are being sent; more are dropped, and
+/// found again as any lost signal.
 const UNTOLD: usize = 256;
 
 /// One event of this worker.
@@ -51,7 +54,8 @@ enum Done {
 struct Rounds {
     worker: Worker,
     share: Share,
-    /// When booking's vitals and the list of events are read next; nothing while they are being read.
+    /// When booking's vitals and the list of events are read next; nothing while they are being
+    /// read.
     look_at: Option<Instant>,
     refresh_at: Option<Instant>,
     lines: HashMap<EventId, Line>,

@@ -1,5 +1,6 @@
-//! One admission step of one event: release, then tell the nodes that hold the users. The passes stand in the engine before
-//! anyone is told; a step that dies half-way is repaired by the next, which sends every unacknowledged pass again.
+//! One admission step of one event: release, then tell the nodes that hold the users. The passes
+//! stand in the engine before anyone is told; a step that dies half-way is repaired by the next,
+//! which sends every unacknowledged pass again.
 
 use std::collections::BTreeMap;
 
@@ -28,11 +29,13 @@ pub struct TickReport {
 }
 
 impl Worker {
-    /// One admission step. `told` is what this worker last told the gateways about the line; the line's progress is sent if
-    /// it differs, and by whole steps only: passes that go out in between are told by themselves.
+    /// One admission step. `told` is what this worker last told the gateways about the line; the
+    /// line's progress is sent if it differs, and by whole steps only: passes that go out in
+    /// between are told by themselves.
     ///
     /// # Errors
-    /// Only where the engine did not step. Signals that could not be sent are logged: the next step repairs them.
+    /// Only where the engine did not step. Signals that could not be sent are logged: the next step
+    /// repairs them.
     pub async fn tick(
         &self,
         event: EventId,

@@ -7,8 +7,8 @@ use crate::config::Settings;
 
 /// A realtime waiting room that ends in a seat.
 ///
-/// Without a command, every role runs in this process on the embedded default: an in-memory line, a SQLite file in the data
-/// directory, nothing else to set up.
+/// Without a command, every role runs in this process on the embedded default: an in-memory line, a
+/// SQLite file in the data directory, nothing else to set up.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about, propagate_version = true)]
 pub struct Cli {
@@ -35,7 +35,8 @@ pub enum Command {
     Seed(Seed),
     /// Delete every booking and empty every line: for test data
     Reset(Reset),
-    /// Hand the lines over to another Redis (a restart, a failover) without a loss: begin, move Redis, and they go on by themselves
+    /// Hand the lines over to another Redis (a restart, a failover) without a loss: begin, move
+    /// Redis, and they go on by themselves
     #[command(subcommand)]
     Handover(Handover),
     /// Print a user's token, signed with the configured secret
@@ -78,7 +79,8 @@ pub struct Reset {
 /// `handover …`.
 #[derive(Debug, Subcommand)]
 pub enum Handover {
-    /// Let every line stand still, marked so that it is known wherever it is found; then restart Redis with what it has stored, or fail over
+    /// Let every line stand still, marked so that it is known wherever it is found; then restart
+    /// Redis with what it has stored, or fail over
     Begin {
         /// Seconds after which they go on where they are, if nothing happens
         #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=600))]

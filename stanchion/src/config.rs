@@ -35,8 +35,9 @@ pub struct Settings {
     /// Address and port to serve on [default: 127.0.0.1:8080]
     #[arg(long, env = "STANCHION_LISTEN", global = true, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// Address and port of a second listener for operators and probes alone: /health, /ready, /metrics and the operators' API, with
-    /// places of its own, never behind a public proxy. Then /metrics is not served on the first [default: none]
+    /// Address and port of a second listener for operators and probes alone: /health, /ready,
+    /// /metrics and the operators' API, with places of its own, never behind a public proxy. Then
+    /// /metrics is not served on the first [default: none]
     #[arg(
         long,
         env = "STANCHION_ADMIN_LISTEN",
@@ -47,7 +48,8 @@ pub struct Settings {
     /// Where the embedded default keeps its database and secrets [default: .stanchion]
     #[arg(long, env = "STANCHION_DATA_DIR", global = true, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
-    /// Redis, for example redis://127.0.0.1:6379, or servers of a cluster: redis+cluster://10.0.0.1:6379,10.0.0.2:6379
+    /// Redis, for example redis://127.0.0.1:6379, or servers of a cluster:
+    /// redis+cluster://10.0.0.1:6379,10.0.0.2:6379
     #[arg(
         long,
         env = "STANCHION_REDIS_URL",
@@ -81,7 +83,8 @@ pub struct Settings {
         value_name = "N"
     )]
     pub database_connections: Option<u32>,
-    /// NATS with JetStream, for example nats://127.0.0.1:4222; servers of a cluster are separated by commas
+    /// NATS with JetStream, for example nats://127.0.0.1:4222; servers of a cluster are separated
+    /// by commas
     #[arg(
         long,
         env = "STANCHION_NATS_URL",
@@ -98,10 +101,12 @@ pub struct Settings {
         value_name = "TEXT"
     )]
     pub nats_prefix: Option<String>,
-    /// Copies of the stream in a NATS cluster, 1 to 5 [default: 1 for a new stream; one that is there keeps its number]
+    /// Copies of the stream in a NATS cluster, 1 to 5 [default: 1 for a new stream; one that is
+    /// there keeps its number]
     #[arg(long, env = "STANCHION_NATS_REPLICAS", global = true, value_name = "N")]
     pub nats_replicas: Option<usize>,
-    /// The secret of users' HS256 tokens, at least 16 bytes; better given by the environment than by a flag
+    /// The secret of users' HS256 tokens, at least 16 bytes; better given by the environment than
+    /// by a flag
     #[arg(
         long,
         env = "STANCHION_JWT_SECRET",
@@ -124,7 +129,8 @@ pub struct Settings {
         value_name = "TEXT"
     )]
     pub jwt_audience: Option<String>,
-    /// The secret that tickets, passes and guest identities are signed with, at least 16 bytes; the same on every node
+    /// The secret that tickets, passes and guest identities are signed with, at least 16 bytes; the
+    /// same on every node
     #[arg(
         long,
         env = "STANCHION_PASS_SECRET",
@@ -136,8 +142,8 @@ pub struct Settings {
     /// Admit guests: visitors without a login [default: true on the embedded default, else false]
     #[arg(long, env = "STANCHION_GUESTS", global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub guests: Option<bool>,
-    /// Guests that are made at once for one address (one /64 network, with IPv6), and a fortieth of it each second over time; four times as
-    /// many for a /24 or /48 network [default: 200]
+    /// Guests that are made at once for one address (one /64 network, with IPv6), and a fortieth of
+    /// it each second over time; four times as many for a /24 or /48 network [default: 200]
     #[arg(
         long,
         env = "STANCHION_GUESTS_PER_ADDRESS",
@@ -145,7 +151,8 @@ pub struct Settings {
         value_name = "N"
     )]
     pub guests_per_address: Option<NonZeroU32>,
-    /// Places in line of guests of one address at the same time, on each gateway; four times as many for a network [default: 200]
+    /// Places in line of guests of one address at the same time, on each gateway; four times as
+    /// many for a network [default: 200]
     #[arg(
         long,
         env = "STANCHION_GUEST_PLACES_PER_ADDRESS",
@@ -153,8 +160,8 @@ pub struct Settings {
         value_name = "N"
     )]
     pub guest_places_per_address: Option<NonZeroU32>,
-    /// Bookings of guests of one address that are not paid for, or were not and ended within the cool-down, at each instance of
-    /// booking; four times as many for a network [default: 50]
+    /// Bookings of guests of one address that are not paid for, or were not and ended within the
+    /// cool-down, at each instance of booking; four times as many for a network [default: 50]
     #[arg(
         long,
         env = "STANCHION_GUEST_HOLDS_PER_ADDRESS",
@@ -162,7 +169,8 @@ pub struct Settings {
         value_name = "N"
     )]
     pub guest_holds_per_address: Option<NonZeroU32>,
-    /// Bookings of guests of one address within an hour, at each instance of booking; four times as many for a network [default: 100]
+    /// Bookings of guests of one address within an hour, at each instance of booking; four times as
+    /// many for a network [default: 100]
     #[arg(
         long,
         env = "STANCHION_GUEST_BOOKINGS_PER_ADDRESS",
@@ -178,7 +186,8 @@ pub struct Settings {
         value_name = "SECONDS"
     )]
     pub guest_cooldown_seconds: Option<u32>,
-    /// Seconds for which a guest may take new places after it was made; then it is renewed, which counts as a new one [default: 600]
+    /// Seconds for which a guest may take new places after it was made; then it is renewed, which
+    /// counts as a new one [default: 600]
     #[arg(
         long,
         env = "STANCHION_GUEST_JOIN_SECONDS",
@@ -186,12 +195,14 @@ pub struct Settings {
         value_name = "SECONDS"
     )]
     pub guest_join_seconds: Option<NonZeroU32>,
-    /// Hand out tokens of any user and role at POST /api/v1/dev/token, for a first look: on the embedded default without a login of
-    /// its own, and only to this machine under the names localhost, 127.0.0.1 and ::1
+    /// Hand out tokens of any user and role at POST /api/v1/dev/token, for a first look: on the
+    /// embedded default without a login of its own, and only to this machine under the names
+    /// localhost, 127.0.0.1 and ::1
     #[arg(long, env = "STANCHION_DEV_TOKENS", global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub dev_tokens: Option<bool>,
-    /// Names under which the embedded default may be asked besides localhost and IP addresses, separated by commas, for example
-    /// tickets.example.com; a page of another name that was made to lead here is refused
+    /// Names under which the embedded default may be asked besides localhost and IP addresses,
+    /// separated by commas, for example tickets.example.com; a page of another name that was made
+    /// to lead here is refused
     #[arg(
         long,
         env = "STANCHION_ALLOWED_HOSTS",
@@ -200,18 +211,20 @@ pub struct Settings {
         value_delimiter = ','
     )]
     pub allowed_hosts: Option<Vec<String>>,
-    /// Where a gateway finds booking, for example http://booking:8080 [default on the embedded default: in the same process]
+    /// Where a gateway finds booking, for example http://booking:8080 [default on the embedded
+    /// default: in the same process]
     #[arg(long, env = "STANCHION_BOOKING_URL", global = true, value_name = "URL")]
     pub booking_url: Option<String>,
-    /// Threads that serve, at least 1; several processes on one machine are fastest where they share its cores out among them
-    /// [default: one for each core]
+    /// Threads that serve, at least 1; several processes on one machine are fastest where they
+    /// share its cores out among them [default: one for each core]
     #[arg(long, env = "STANCHION_THREADS", global = true, value_name = "N")]
     pub threads: Option<usize>,
     /// Milliseconds between two heartbeats to a client [default: 15000]
     #[arg(long, env = "STANCHION_HEARTBEAT_MS", global = true, value_name = "MS")]
     pub heartbeat_ms: Option<u64>,
-    /// Seconds for which a process that is told to stop goes on serving, with /ready off, before it drains: as long as proxies and
-    /// load balancers take to notice [default: 0 on the embedded default, else 5]
+    /// Seconds for which a process that is told to stop goes on serving, with /ready off, before it
+    /// drains: as long as proxies and load balancers take to notice [default: 0 on the embedded
+    /// default, else 5]
     #[arg(
         long,
         env = "STANCHION_LAME_DUCK_SECONDS",
@@ -227,10 +240,12 @@ pub struct Settings {
         value_name = "SECONDS"
     )]
     pub drain_seconds: Option<u64>,
-    /// Milliseconds between two steps that see to a line as a whole; passes go out in between where it moves fast [default: 100]
+    /// Milliseconds between two steps that see to a line as a whole; passes go out in between where
+    /// it moves fast [default: 100]
     #[arg(long, env = "STANCHION_TICK_MS", global = true, value_name = "MS")]
     pub tick_ms: Option<u64>,
-    /// Smallest share of a line's rate, in percent, that it is slowed to while booking is strained [default: 10]
+    /// Smallest share of a line's rate, in percent, that it is slowed to while booking is strained
+    /// [default: 10]
     #[arg(
         long,
         env = "STANCHION_PACE_FLOOR",
@@ -238,12 +253,14 @@ pub struct Settings {
         value_name = "PERCENT"
     )]
     pub pace_floor: Option<u64>,
-    /// Milliseconds from which reservations or the database count as slow, so that lines are slowed down [default: 250]
+    /// Milliseconds from which reservations or the database count as slow, so that lines are slowed
+    /// down [default: 250]
     #[arg(long, env = "STANCHION_PACE_SLOW_MS", global = true, value_name = "MS")]
     pub pace_slow_ms: Option<u64>,
-    /// Most connections at once, and never more than the file descriptors leave room for: those open at the start and 256 more, or
-    /// half of the rest if that is less, are for other things. Beyond it a connection that says nothing gives way; if there is none,
-    /// 503 with Retry-After, save for /health, /ready, /metrics and operators [default: 19000]
+    /// Most connections at once, and never more than the file descriptors leave room for: those
+    /// open at the start and 256 more, or half of the rest if that is less, are for other things.
+    /// Beyond it a connection that says nothing gives way; if there is none, 503 with Retry-After,
+    /// save for /health, /ready, /metrics and operators [default: 19000]
     #[arg(
         long,
         env = "STANCHION_MAX_CONNECTIONS",
@@ -251,8 +268,9 @@ pub struct Settings {
         value_name = "N"
     )]
     pub max_connections: Option<usize>,
-    /// Most connections at once of one address (of one /64 network, with IPv6), of the forwarded one behind a trusted proxy; beyond
-    /// it, 429 with Retry-After. Offices and mobile networks share addresses [default: no limit]
+    /// Most connections at once of one address (of one /64 network, with IPv6), of the forwarded
+    /// one behind a trusted proxy; beyond it, 429 with Retry-After. Offices and mobile networks
+    /// share addresses [default: no limit]
     #[arg(
         long,
         env = "STANCHION_MAX_CONNECTIONS_PER_ADDRESS",
@@ -260,7 +278,8 @@ pub struct Settings {
         value_name = "N"
     )]
     pub max_connections_per_address: Option<usize>,
-    /// Proxies whose X-Forwarded-For is believed, as networks separated by commas, for example 10.0.0.0/8
+    /// Proxies whose X-Forwarded-For is believed, as networks separated by commas, for example
+    /// 10.0.0.0/8
     #[arg(
         long,
         env = "STANCHION_TRUSTED_PROXIES",
@@ -587,7 +606,8 @@ impl Settings {
         Ok(())
     }
 
-    /// Who is believed to be who. Says in the log which keys of a set are left out, so it is made once.
+    /// Who is believed to be who. Says in the log which keys of a set are left out, so it is made
+    /// once.
     ///
     /// # Errors
     /// A key set that cannot be read, or no way at all to know a user.

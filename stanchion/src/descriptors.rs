@@ -1,11 +1,12 @@
-//! File descriptors: each connection takes one, other things take some, and a process may have so many.
+//! File descriptors: each connection takes one, other things take some, and a process may have so
+//! many.
 
 use std::fs;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors for what is opened while the process runs and is no connection: to databases, to booking, files, and connections
-/// beyond the limit.
+/// Descriptors for what is opened while the process runs and is no connection: to databases, to
+/// booking, files, and connections beyond the limit.
 const OTHERS: usize = 256;
 
 /// Open descriptors where the system does not tell.
@@ -20,8 +21,8 @@ pub struct Room {
     pub others: usize,
 }
 
-/// Shares out what is left after the descriptors that are open now, having raised the limit as far as it may be. To be asked
-/// when everything that the process works with is open.
+/// Shares out what is left after the descriptors that are open now, having raised the limit as far
+/// as it may be. To be asked when everything that the process works with is open.
 pub fn room() -> Room {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

@@ -16,8 +16,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// A sixth of what booking computes under load went into the C library's allocator. Without huge pages: they would take the
-/// memory of many small connections by half as much again.
+/// A sixth of what booking computes under load went into the C library's allocator. Without huge
+/// pages: they would take the memory of many small connections by half as much again.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

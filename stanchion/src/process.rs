@@ -1,4 +1,5 @@
-//! From the first log line to the exit code: starts what every role shares, waits for the end, drains.
+//! From the first log line to the exit code: starts what every role shares, waits for the end,
+//! drains.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -19,8 +20,9 @@ use crate::{config::Settings, descriptors};
 /// What finishing takes beyond the drain window before the rest is dropped.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Connections that may wait to be accepted; the system's own limit (`net.core.somaxconn`) may be lower. A client that finds no
-/// room tries again after a whole second, and a rush brings thousands in a moment.
+/// Connections that may wait to be accepted; the system's own limit (`net.core.somaxconn`) may be
+/// lower. A client that finds no room tries again after a whole second, and a rush brings thousands
+/// in a moment.
 const BACKLOG: u32 = 16_384;
 
 /// A process that is about to serve.
@@ -35,8 +37,8 @@ pub struct Process {
     lame_duck: Duration,
 }
 
-/// How long a role on servers goes on serving once it is told to stop: load balancers ask for readiness every few seconds, and
-/// Kubernetes takes about one to withdraw an endpoint.
+/// How long a role on servers goes on serving once it is told to stop: load balancers ask for
+/// readiness every few seconds, and Kubernetes takes about one to withdraw an endpoint.
 const LAME_DUCK: Duration = Duration::from_secs(5);
 
 /// Most connections at once of operators and probes.
@@ -69,7 +71,8 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 impl Process {
-    /// As [`Process::bind`], for a role behind a proxy or a load balancer: once told to stop, it serves on for a while.
+    /// As [`Process::bind`], for a role behind a proxy or a load balancer: once told to stop, it
+    /// serves on for a while.
     ///
     /// # Errors
     /// A port that is taken.
@@ -172,7 +175,8 @@ fn limits(settings: &Settings) -> (ServeLimits, ServeLimits) {
             "file descriptors limit the connections; raise `ulimit -n`"
         );
     }
-    // Half of what is for others at most is for connections beyond the limit, and for those of operators.
+    // Half of what is for others at most is for connections beyond the limit, and for those of
+    // operators.
     let spare = usual.spare.min(room.others / 6).max(1);
     let has_admin = settings.admin_listen.is_some();
     let public = ServeLimits {

@@ -1,4 +1,5 @@
-//! Which backends a role runs on: the one place that knows they exist. Everything above holds a trait.
+//! Which backends a role runs on: the one place that knows they exist. Everything above holds a
+//! trait.
 
 pub mod embedded;
 pub mod servers;

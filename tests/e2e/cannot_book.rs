@@ -1,5 +1,6 @@
-//! Nothing can be booked: the database answers and cannot be written, or Redis is silent. Booking says so at `/ready` and at once to
-//! whoever asks, the line stands still whatever the number of requests, and all of it ends by itself with the fault.
+//! Nothing can be booked: the database answers and cannot be written, or Redis is silent. Booking
+//! says so at `/ready` and at once to whoever asks, the line stands still whatever the number of
+//! requests, and all of it ends by itself with the fault.
 
 use std::time::{Duration, Instant};
 

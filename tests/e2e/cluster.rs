@@ -1,4 +1,5 @@
-//! A line on a Redis Cluster: what its nodes cost each shard, and the death of a primary in the middle of a release.
+//! A line on a Redis Cluster: what its nodes cost each shard, and the death of a primary in the
+//! middle of a release.
 
 use std::{
     collections::HashSet,
@@ -212,8 +213,8 @@ async fn joins_that_died_with_their_primary_are_made_good() {
     assert_in_order(&admissions, PASS_TTL);
 }
 
-/// Waits for the pass and buys one seat with it. A pass that the cluster has forgotten, because its release was not replicated
-/// before the primary died, is no pass any more: another one comes.
+/// Waits for the pass and buys one seat with it. A pass that the cluster has forgotten, because its
+/// release was not replicated before the primary died, is no pass any more: another one comes.
 async fn shop(booking: Rest, mut socket: Socket, sale: Sale, visitor: Visitor) -> Admission {
     let booking = booking.by(&visitor);
     loop {
@@ -257,7 +258,8 @@ async fn next_pass(socket: &mut Socket, sale: &Sale, visitor: &Visitor) -> Admis
     Admission::new(visitor, &sale.event, &pass)
 }
 
-/// With the default node timeout and many events, a client library that hangs while it looks for the slots' new servers must not end the sale.
+/// With the default node timeout and many events, a client library that hangs while it looks for
+/// the slots' new servers must not end the sale.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_of_many_events_outlives_a_primary() {
     let stack = Stack::servers(Shape {

@@ -1,4 +1,5 @@
-//! Many with a pass, few seats: what there is is sold, to the last seat and not beyond, and everybody else is told so.
+//! Many with a pass, few seats: what there is is sold, to the last seat and not beyond, and
+//! everybody else is told so.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +39,8 @@ async fn two_thousand_for_five_hundred_seats(stack: &Stack) {
     }
 }
 
-/// Zones and quantities at random: nothing is oversold, and nothing is refused that would have fitted.
+/// Zones and quantities at random: nothing is oversold, and nothing is refused that would have
+/// fitted.
 async fn random_wants(stack: &Stack, seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let capacities: Vec<u32> = (0..6).map(|_| random.random_range(1..=120)).collect();

@@ -1,5 +1,5 @@
-//! PostgreSQL crashes in the middle of a sale: requests are told to come back at once, and when it is there again the same keys
-//! get what they asked for, once.
+//! PostgreSQL crashes in the middle of a sale: requests are told to come back at once, and when it
+//! is there again the same keys get what they asked for, once.
 
 use std::{
     collections::HashSet,

@@ -1,4 +1,5 @@
-//! A gateway whose subscription died without a word hears again within seconds, and nobody's pass is lost.
+//! A gateway whose subscription died without a word hears again within seconds, and nobody's pass
+//! is lost.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,8 @@ async fn a_silently_dead_subscription_is_noticed_and_made_up_for() {
         ..Shape::default()
     };
     let stack = Stack::servers(shape).await;
-    // Passes are sent again each second, but not within a claim window that nobody will wait out here.
+    // Passes are sent again each second, but not within a claim window that nobody will wait out
+    // here.
     let sale = Draft::new(&[1_000])
         .paused()
         .create(&stack.operator())

@@ -1,4 +1,5 @@
-//! Told to stop, a process sends its clients away, finishes what it began and exits with 0, in time.
+//! Told to stop, a process sends its clients away, finishes what it began and exits with 0, in
+//! time.
 
 use std::time::{Duration, Instant};
 
@@ -157,7 +158,8 @@ async fn through_the_drain(
     }
 }
 
-/// In the middle of a release, one of two gateways is told to stop: nobody loses a pass, or a place, or hears it twice.
+/// In the middle of a release, one of two gateways is told to stop: nobody loses a pass, or a
+/// place, or hears it twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn passes_go_on_through_a_drain() {
     let gateway_settings = vec![("STANCHION_DRAIN_SECONDS", DRAIN_SECONDS.to_string())];
@@ -201,7 +203,8 @@ async fn passes_go_on_through_a_drain() {
     let (ended, admitted) = tokio::join!(draining, through);
     assert!(ended.success(), "{ended}");
     assert_eq!(admitted.len(), RELEASED);
-    // Who is on the way to another node when their turn comes is away: the next tick has their pass.
+    // Who is on the way to another node when their turn comes is away: the next tick has their
+    // pass.
     let there = admitted
         .iter()
         .filter(|one| !one.was_moved)
@@ -225,7 +228,8 @@ async fn passes_go_on_through_a_drain() {
     }
 }
 
-/// The whole of it in one process, in the middle of a sale: what was answered before the end is there after it.
+/// The whole of it in one process, in the middle of a sale: what was answered before the end is
+/// there after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_process_ends_in_order() {
     let mut stack = Stack::embedded_with(&[("STANCHION_DRAIN_SECONDS", "1")]).await;

@@ -1,4 +1,5 @@
-//! What operators see of a sale that many processes carry, and what is written down of what they do.
+//! What operators see of a sale that many processes carry, and what is written down of what they
+//! do.
 
 use std::time::{Duration, Instant};
 
@@ -86,7 +87,8 @@ fn tells(moment: &Value, figures: &Value) -> bool {
     })
 }
 
-/// Waits until all of this holds of the event's live figures at one moment: each is told at a time of its own.
+/// Waits until all of this holds of the event's live figures at one moment: each is told at a time
+/// of its own.
 async fn seen(stack: &Stack, sale: &Sale, holds: impl Fn(&Value) -> bool) {
     let path = format!("/admin/events/{}/live", sale.event);
     let deadline = Instant::now() + PATIENCE;

@@ -1,4 +1,5 @@
-//! Admission follows booking: a database that has become slow slows the line down, and no longer than that.
+//! Admission follows booking: a database that has become slow slows the line down, and no longer
+//! than that.
 
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,9 @@ use tokio::task::JoinSet;
 const RATE: f64 = 40.0;
 /// Slow, and less than the second that a reservation waits for a connection: nothing fails.
 const LATENCY: Duration = Duration::from_millis(600);
-/// Measurements look back three seconds, and three raises are a second apart: about seven seconds. Where builds without
-/// optimisation share the machine with other work, reservations are slow for longer.
+/// Measurements look back three seconds, and three raises are a second apart: about seven seconds.
+/// Where builds without optimisation share the machine with other work, reservations are slow for
+/// longer.
 const BACK: Duration = Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 10 });
 
 async fn effective(gateway: &Rest, sale: &Sale) -> f64 {

@@ -10,7 +10,8 @@ use waitingroom::wire::ServerMessage;
 
 const CONNECTIONS: usize = 16;
 
-/// On the embedded default booking is in the same process: a reservation needs no connection of its own.
+/// On the embedded default booking is in the same process: a reservation needs no connection of its
+/// own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_waits_may_reserve_with_every_connection_taken() {
     let limit = CONNECTIONS.to_string();

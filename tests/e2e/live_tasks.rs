@@ -16,7 +16,8 @@ use stanchion_tests::{
 };
 
 const CONNECTIONS: usize = 64;
-/// Connections that the harness' own client may have open now and had not before: it opens one where an idle one is slow to answer.
+/// Connections that the harness' own client may have open now and had not before: it opens one
+/// where an idle one is slow to answer.
 const SPARE: f64 = 4.0;
 /// Of one visitor.
 const VISIT: usize = 20;

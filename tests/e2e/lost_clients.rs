@@ -56,7 +56,8 @@ async fn a_client_that_vanished_is_noticed_by_its_silence() {
     ));
 }
 
-/// A reader that stands still is closed, what waits for it is bounded, and its pass is there when it comes back.
+/// A reader that stands still is closed, what waits for it is bounded, and its pass is there when
+/// it comes back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_does_not_read_is_closed_and_finds_its_pass_again() {
     let stack = Stack::embedded().await;
@@ -69,7 +70,8 @@ async fn a_client_that_does_not_read_is_closed_and_finds_its_pass_again() {
     let talking = {
         let (operator, sale, full) = (stack.operator(), sale.clone(), Arc::clone(&full));
         async move {
-            // Long messages, until they fit nowhere any more: in no buffer of ours, of the kernel, of the client.
+            // Long messages, until they fit nowhere any more: in no buffer of ours, of the kernel,
+            // of the client.
             for round in 0..100 {
                 let message = format!("{round} {}", "ก".repeat(490));
                 sale.set_queue(&operator, json!({"message": message}))

@@ -1,4 +1,5 @@
-//! The promises of Stanchion, kept by the built binary: every suite starts its own processes and its own part of the servers.
+//! The promises of Stanchion, kept by the built binary: every suite starts its own processes and
+//! its own part of the servers.
 
 mod bad_input;
 mod being_decided;

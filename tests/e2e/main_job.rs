@@ -1,5 +1,6 @@
-//! The whole way, at once, for everyone: 800 visitors wait on sockets, streams and by polling, under a rate and a cap; all get
-//! their pass in the order of their tickets, all reserve, all confirm, and every book agrees in the end.
+//! The whole way, at once, for everyone: 800 visitors wait on sockets, streams and by polling,
+//! under a rate and a cap; all get their pass in the order of their tickets, all reserve, all
+//! confirm, and every book agrees in the end.
 
 use std::{
     collections::HashMap,
@@ -102,7 +103,8 @@ async fn everybody_gets_seats(stack: &Stack) {
     }
 }
 
-/// Asks for the state of the line for as long as the sale goes on; opens the doors when the cap is reached.
+/// Asks for the state of the line for as long as the sale goes on; opens the doors when the cap is
+/// reached.
 async fn watch_the_cap(gateway: Rest, sale: &Sale, reached: watch::Sender<bool>, most: &AtomicU64) {
     let gateway = gateway.by(&Visitor::new("watcher"));
     loop {

@@ -1,5 +1,5 @@
-//! Redis is out of booking's reach while bookings are decided: the engine learns of it as soon as it is back, not when the holds
-//! would have ended.
+//! Redis is out of booking's reach while bookings are decided: the engine learns of it as soon as
+//! it is back, not when the holds would have ended.
 
 use std::time::Duration;
 

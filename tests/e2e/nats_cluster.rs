@@ -1,5 +1,6 @@
-//! A NATS cluster loses the leader of the stream, then all servers but one, in the middle of a sale: every change of every booking
-//! is in the stream once, and in the order in which it was made.
+//! A NATS cluster loses the leader of the stream, then all servers but one, in the middle of a
+//! sale: every change of every booking is in the stream once, and in the order in which it was
+//! made.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
-//! NATS goes away in the middle of a sale: nobody notices, and afterwards every message is in the stream, once.
+//! NATS goes away in the middle of a sale: nobody notices, and afterwards every message is in the
+//! stream, once.
 //!
 //! `OUTAGE_SECONDS=60` makes it a longer one.
 

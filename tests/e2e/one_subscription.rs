@@ -1,4 +1,5 @@
-//! However many users wait: one subscription a gateway, and as many connections to Redis as there are processes to have some.
+//! However many users wait: one subscription a gateway, and as many connections to Redis as there
+//! are processes to have some.
 
 use std::time::{Duration, Instant};
 

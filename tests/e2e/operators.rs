@@ -1,4 +1,5 @@
-//! Operators run the line while it is full: pause, resume, another rate; every gateway follows and tells its clients.
+//! Operators run the line while it is full: pause, resume, another rate; every gateway follows and
+//! tells its clients.
 
 use std::time::{Duration, Instant};
 

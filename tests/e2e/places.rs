@@ -1,4 +1,5 @@
-//! A place belongs to a user, not to a socket: tabs, reloads, other gateways and restarts find it again.
+//! A place belongs to a user, not to a socket: tabs, reloads, other gateways and restarts find it
+//! again.
 
 use std::time::Duration;
 
@@ -218,7 +219,8 @@ async fn after_a_power_cut() {
     the_line_survives(Signal::Kill).await;
 }
 
-/// Each reload's new connection joins while the old one ends: whichever the gateway sees first, the user is here.
+/// Each reload's new connection joins while the old one ends: whichever the gateway sees first, the
+/// user is here.
 async fn reloaded_users_are_served(stack: &Stack) {
     let sale = Draft::new(&[1_000])
         .paused()

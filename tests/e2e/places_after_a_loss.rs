@@ -1,5 +1,5 @@
-//! Redis loses everything while some have been released and not reached: nobody loses their place, with or without a ticket, and nobody is
-//! shown a wrong position.
+//! Redis loses everything while some have been released and not reached: nobody loses their place,
+//! with or without a ticket, and nobody is shown a wrong position.
 
 use std::{
     sync::{
@@ -344,7 +344,8 @@ async fn checkpoint_reaches(stack: &Stack, furthest: &'static str, number: i64) 
     database.close().await;
 }
 
-/// The embedded default keeps its line in memory: its end is a loss, and only what the clients have kept brings them back.
+/// The embedded default keeps its line in memory: its end is a loss, and only what the clients have
+/// kept brings them back.
 async fn nobody_loses_their_place_over_a_restart(signal: Signal) {
     let mut stack = Stack::embedded().await;
     let queue = json!({"rate_per_second": 5, "burst": 1, "claim_window_seconds": 60});

@@ -1,4 +1,5 @@
-//! Redis loses everything, and users ask another gateway than the one that told them their position last.
+//! Redis loses everything, and users ask another gateway than the one that told them their position
+//! last.
 
 use std::time::Instant;
 
@@ -42,8 +43,9 @@ async fn position(sale: &Sale, gateway: &Rest) -> u64 {
     .await
 }
 
-/// Those in front were released and not reached, and nobody wrote that down: after the loss they are in front again. Who was told to be first
-/// by one gateway hears nothing worse from the other one, which had told them less.
+/// Those in front were released and not reached, and nobody wrote that down: after the loss they
+/// are in front again. Who was told to be first by one gateway hears nothing worse from the other
+/// one, which had told them less.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_gateway_tells_a_worse_position_than_another_did_before() {
     let stack = Stack::servers(Shape {
@@ -134,14 +136,16 @@ async fn no_gateway_tells_a_worse_position_than_another_did_before() {
     );
 }
 
-/// Users who wait when the line is lost; a quarter of them by polling. `RECOVERY_USERS=10000` measures how long a large line takes.
+/// Users who wait when the line is lost; a quarter of them by polling. `RECOVERY_USERS=10000`
+/// measures how long a large line takes.
 fn users() -> usize {
     std::env::var("RECOVERY_USERS").map_or(40, |users| {
         users.parse().expect("RECOVERY_USERS is a number")
     })
 }
 
-/// Newcomers are taken in as soon as everybody is back; before, nobody knew whether all were, and everybody had four seconds.
+/// Newcomers are taken in as soon as everybody is back; before, nobody knew whether all were, and
+/// everybody had four seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_is_whole_again_as_soon_as_everybody_is_back() {
     let stack = Stack::servers(Shape {

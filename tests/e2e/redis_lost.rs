@@ -1,5 +1,5 @@
-//! Redis loses everything, or its last moments, while a line waits: the line is rebuilt in its old order, the seats from the
-//! database, and nobody has to do anything.
+//! Redis loses everything, or its last moments, while a line waits: the line is rebuilt in its old
+//! order, the seats from the database, and nobody has to do anything.
 
 use serde_json::json;
 use stanchion_tests::{

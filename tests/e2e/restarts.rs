@@ -1,4 +1,5 @@
-//! One key is one booking, whatever dies and starts again in between: booking, Redis with what it had saved or with nothing, or both.
+//! One key is one booking, whatever dies and starts again in between: booking, Redis with what it
+//! had saved or with nothing, or both.
 
 use std::collections::HashSet;
 
@@ -81,7 +82,8 @@ async fn attempts(stack: &Stack, sale: &Sale) -> Vec<Attempt> {
     admissions.into_iter().map(attempt).collect()
 }
 
-/// Everybody asks several times at once, at each instance: all are answered with one booking, that of before where there was one.
+/// Everybody asks several times at once, at each instance: all are answered with one booking, that
+/// of before where there was one.
 async fn everybody_asks(stack: &Stack, attempts: &mut [Attempt]) {
     for attempt in attempts {
         let asking = (0..AT_ONCE).map(|at| {

@@ -1,5 +1,5 @@
-//! How a process takes connections: at the limit of its file descriptors, when it is told to stop, with bodies that are too
-//! large, behind proxies, and for operators.
+//! How a process takes connections: at the limit of its file descriptors, when it is told to stop,
+//! with bodies that are too large, behind proxies, and for operators.
 
 use std::{
     process::Command,
@@ -274,7 +274,8 @@ async fn bodies_without_a_token_take_no_memory() {
     assert!(grown < 48, "{grown} MiB for {BODIES} bodies");
     drop(held);
 
-    // With a token, what is larger than any order is refused unread, and an operator's event may be large.
+    // With a token, what is larger than any order is refused unread, and an operator's event may be
+    // large.
     let ann = Visitor::new("ann");
     let large = json!({"event_id": "x".repeat(20_000)});
     assert_eq!(

@@ -175,8 +175,8 @@ async fn wishes_for_more_than_there_is(stack: &Stack) {
     assert_eq!((seats.held, seats.available), (50, 0), "once");
 }
 
-/// Tells that there is a pass, and what is held with it: where booking takes its time seats follow the pass, and nothing does where
-/// nothing fits.
+/// Tells that there is a pass, and what is held with it: where booking takes its time seats follow
+/// the pass, and nothing does where nothing fits.
 async fn listen(mut socket: Socket, tell: mpsc::Sender<Option<Map<String, Value>>>) {
     let (_, mut hold, left) = pass(&mut socket).await;
     tell.send(None).await.expect("somebody listens");

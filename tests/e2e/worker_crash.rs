@@ -1,4 +1,5 @@
-//! A worker dies in the middle of a release: the other goes on, nobody is forgotten, nobody is let in twice, the rate holds.
+//! A worker dies in the middle of a release: the other goes on, nobody is forgotten, nobody is let
+//! in twice, the rate holds.
 
 use serde_json::json;
 use stanchion_tests::{

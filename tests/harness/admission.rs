@@ -70,8 +70,9 @@ impl Admission {
     }
 }
 
-/// Released in the order of their numbers: whoever has a lower number was not released later. If the line stood still, ends were put off,
-/// of one pass before it was told and of another after, and only the seconds of release are known.
+/// Released in the order of their numbers: whoever has a lower number was not released later. If
+/// the line stood still, ends were put off, of one pass before it was told and of another after,
+/// and only the seconds of release are known.
 pub fn assert_in_order(admissions: &[Admission], pass_ttl_seconds: i64) {
     let stood = admissions
         .iter()
@@ -116,8 +117,8 @@ pub fn assert_within_rate(admissions: &[Admission], pass_ttl_seconds: i64, rate:
     }
 }
 
-/// At no moment more than `cap` passes out that were certainly unused: released, and not yet handed to booking.
-/// `handed_in_ms` tells when its holder began to reserve. Returns the most there were.
+/// At no moment more than `cap` passes out that were certainly unused: released, and not yet handed
+/// to booking. `handed_in_ms` tells when its holder began to reserve. Returns the most there were.
 pub fn assert_within_cap(
     admissions: &[Admission],
     pass_ttl_seconds: i64,

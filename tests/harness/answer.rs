@@ -24,7 +24,8 @@ impl Answer {
         self.body
     }
 
-    /// Checks a refusal: a problem document of this status and code that explains itself. Returns the body.
+    /// Checks a refusal: a problem document of this status and code that explains itself. Returns
+    /// the body.
     #[track_caller]
     pub fn refused(self, status: u16, code: &str) -> Value {
         assert_eq!(

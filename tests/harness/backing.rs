@@ -1,4 +1,5 @@
-//! The servers under a stack: a database, a part of Redis and a part of NATS that are this test's alone.
+//! The servers under a stack: a database, a part of Redis and a part of NATS that are this test's
+//! alone.
 
 use crate::{
     bus::PublishedMessages,
@@ -33,7 +34,8 @@ pub struct Backing {
 }
 
 impl Backing {
-    /// Makes it all; with servers of its own, and a delay before the database, where the shape asks for them.
+    /// Makes it all; with servers of its own, and a delay before the database, where the shape asks
+    /// for them.
     pub async fn prepare(name: &str, shape: &Shape, scratch: &Scratch) -> Self {
         let own_nats = if shape.own_nats {
             Some(NatsServer::start(scratch.path()).await)

@@ -278,7 +278,8 @@ async fn patiently_long<T>(work: impl Future<Output = T>) -> T {
         .unwrap_or_else(|_| panic!("a crowd was not admitted in time"))
 }
 
-/// A socket in line for each visitor, spread over the gateways: the socket, the ticket, the position.
+/// A socket in line for each visitor, spread over the gateways: the socket, the ticket, the
+/// position.
 pub async fn queue_all(
     urls: &[String],
     sale: &Sale,

@@ -1,4 +1,5 @@
-//! Stands between a process and its server, and lets what is asked wait: a slow network, or a slow server.
+//! Stands between a process and its server, and lets what is asked wait: a slow network, or a slow
+//! server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,7 +39,8 @@ impl Delay {
         }
     }
 
-    /// Lets everything that is asked from now on wait for this long; what waits already goes on at once when it is less.
+    /// Lets everything that is asked from now on wait for this long; what waits already goes on at
+    /// once when it is less.
     pub fn set(&self, delay: Duration) {
         self.delay.send_replace(delay);
     }

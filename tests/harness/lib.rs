@@ -1,6 +1,8 @@
-//! Starts Stanchion as its users do, as processes, and talks to it as they do: over HTTP, server-sent events and WebSockets.
+//! Starts Stanchion as its users do, as processes, and talks to it as they do: over HTTP,
+//! server-sent events and WebSockets.
 //!
-//! Everything here panics where it cannot go on: it serves tests, and what it panics with is what the test failed of.
+//! Everything here panics where it cannot go on: it serves tests, and what it panics with is what
+//! the test failed of.
 
 pub mod admission;
 pub mod answer;

@@ -35,7 +35,8 @@ struct Server {
 }
 
 impl NatsCluster {
-    /// Starts one, with its data and logs in the folder, and waits until a stream of three copies can be made.
+    /// Starts one, with its data and logs in the folder, and waits until a stream of three copies
+    /// can be made.
     pub async fn start(folder: &Path) -> Self {
         let ports: Vec<_> = (0..SERVERS)
             .map(|_| (ports::free(), ports::free()))

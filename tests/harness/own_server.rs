@@ -88,7 +88,8 @@ impl<P: Program> OwnServer<P> {
         assert!(self.try_again().await, "the port is free again");
     }
 
-    /// The same where something may still be in the way, as what a killed server left; whether it serves.
+    /// The same where something may still be in the way, as what a killed server left; whether it
+    /// serves.
     pub async fn try_again(&mut self) -> bool {
         let Some(started) = Self::attempt(&self.folder, self.port).await else {
             return false;

@@ -1,4 +1,5 @@
-//! Free ports. Below the range that the system gives to outgoing connections: a crowd of clients would take any other.
+//! Free ports. Below the range that the system gives to outgoing connections: a crowd of clients
+//! would take any other.
 
 use std::net::TcpListener;
 

@@ -54,12 +54,14 @@ impl Program for Postgres {
 }
 
 impl PostgresServer {
-    /// Ends it at once, as a crash of its machine would: whoever is connected is cut off, and it recovers when it starts again.
+    /// Ends it at once, as a crash of its machine would: whoever is connected is cut off, and it
+    /// recovers when it starts again.
     pub async fn crash(&self) {
         self.stop(Signal::Quit).await;
     }
 
-    /// Starts a standby that follows the server at this port under a name, with its data in a folder of its own.
+    /// Starts a standby that follows the server at this port under a name, with its data in a
+    /// folder of its own.
     pub async fn standby(primary: u16, folder: &Path, name: &str) -> Self {
         let data = folder.join(Postgres::NAME);
         own(&data);

@@ -34,7 +34,8 @@ pub struct RedisCluster {
 }
 
 impl RedisCluster {
-    /// Starts one; it serves every slot. A replica takes over from a primary that is silent for `dead_after`.
+    /// Starts one; it serves every slot. A replica takes over from a primary that is silent for
+    /// `dead_after`.
     pub fn start(dead_after: Duration) -> Self {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()

@@ -1,4 +1,5 @@
-//! A Redis of one test's own, for what can only be counted on a server that nobody else uses; and looking into Redis.
+//! A Redis of one test's own, for what can only be counted on a server that nobody else uses; and
+//! looking into Redis.
 
 use std::{collections::BTreeMap, path::Path, process::Command};
 
@@ -13,7 +14,8 @@ use crate::{
 /// See the module's documentation.
 pub type RedisServer = OwnServer<Redis>;
 
-/// It keeps nothing on disk unless it is told to [`Inspector::save`], or to [`RedisServer::append`].
+/// It keeps nothing on disk unless it is told to [`Inspector::save`], or to
+/// [`RedisServer::append`].
 #[derive(Debug)]
 pub struct Redis;
 
@@ -103,7 +105,8 @@ impl RedisServer {
         replica
     }
 
-    /// Hands over to this replica, which answers at this server's address from then on. This server is gone.
+    /// Hands over to this replica, which answers at this server's address from then on. This server
+    /// is gone.
     pub async fn fail_over(&self, replica: &Self) {
         let [own, other] = [&self.url, &replica.url];
         let own = Inspector::open(own).await.expect("Redis answers");
@@ -285,7 +288,8 @@ impl Inspector {
             .expect("a Redis that flushes");
     }
 
-    /// Ends the replication to this replica, for good: it is made to introduce itself in a way that is refused.
+    /// Ends the replication to this replica, for good: it is made to introduce itself in a way that
+    /// is refused.
     pub async fn part_with(&self, replica: &Self) {
         replica.set("masterauth", "nobody").await;
         let mut kill = redis::cmd("CLIENT");

@@ -98,7 +98,8 @@ impl Rest {
             .await
     }
 
-    /// A counter or gauge of the process by its name, labels included; 0 where it was never touched.
+    /// A counter or gauge of the process by its name, labels included; 0 where it was never
+    /// touched.
     pub async fn metric(&self, name: &str) -> f64 {
         let request = self.http.get(format!("{}/metrics", self.url));
         let Value::String(text) = self.send(request).await.expect(200) else {

@@ -1,4 +1,5 @@
-//! Reserving and confirming, as a careful client does it: what asks for patience is repeated with the same key.
+//! Reserving and confirming, as a careful client does it: what asks for patience is repeated with
+//! the same key.
 
 use std::time::Duration;
 

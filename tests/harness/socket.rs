@@ -67,7 +67,8 @@ impl Socket {
             "sec-websocket-protocol",
             HeaderValue::from_static(SUBPROTOCOL),
         );
-        // The default of 128 KiB for each of hundreds of sockets would be this process's memory, not the server's.
+        // The default of 128 KiB for each of hundreds of sockets would be this process's memory,
+        // not the server's.
         let config = WebSocketConfig::default().read_buffer_size(4 * 1024);
         stream.set_nodelay(true).expect("a socket that can be set");
         let connecting =
@@ -146,7 +147,8 @@ impl Socket {
         }
     }
 
-    /// The first message that `wanted` takes; the others are dropped. Panics where the socket ends before.
+    /// The first message that `wanted` takes; the others are dropped. Panics where the socket ends
+    /// before.
     pub async fn until<T>(
         &mut self,
         what: &str,

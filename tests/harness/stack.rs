@@ -20,8 +20,9 @@ use crate::{
 /// A port may be taken in the moment between choosing and using it.
 const STARTS: usize = 5;
 
-/// From when on a reservation is slow, so that the line is slowed down. Debug builds on a busy machine are slower than that: only who tests
-/// the pace sets another value, or an empty one for the default.
+/// From when on a reservation is slow, so that the line is slowed down. Debug builds on a busy
+/// machine are slower than that: only who tests the pace sets another value, or an empty one for
+/// the default.
 pub const PACE_SLOW_MS: &str = "STANCHION_PACE_SLOW_MS";
 const NEVER_SLOW_MS: &str = "600000";
 
@@ -75,7 +76,8 @@ pub struct Shape {
     pub own_postgres: bool,
     /// What booking asks of the database can be delayed.
     pub delayed_database: bool,
-    /// A Redis Cluster of its own instead, where a primary that is silent for this long is taken for dead.
+    /// A Redis Cluster of its own instead, where a primary that is silent for this long is taken
+    /// for dead.
     pub redis_cluster: Option<Duration>,
     /// Settings of every gateway, as variables.
     pub gateway_settings: Vec<(&'static str, String)>,
@@ -176,7 +178,8 @@ impl Stack {
         stack
     }
 
-    /// The same on a Redis Cluster, where a primary that is silent for `dead_after` is taken for dead.
+    /// The same on a Redis Cluster, where a primary that is silent for `dead_after` is taken for
+    /// dead.
     pub async fn on_cluster(dead_after: Duration) -> Self {
         Self::servers(Shape {
             redis_cluster: Some(dead_after),

@@ -39,7 +39,8 @@ pub async fn patiently<T>(what: &str, work: impl Future<Output = T>) -> T {
         .unwrap_or_else(|_| panic!("waited {PATIENCE:?} for: {what}"))
 }
 
-/// The host's clock, in milliseconds since the Unix epoch: the same that the processes under test read.
+/// The host's clock, in milliseconds since the Unix epoch: the same that the processes under test
+/// read.
 pub fn now_ms() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -1,5 +1,5 @@
-//! A wire between a process and a server, that can die without a word (bytes stop, and nobody is told) or be cut: every connection
-//! ends, and new ones are refused until it is mended.
+//! A wire between a process and a server, that can die without a word (bytes stop, and nobody is
+//! told) or be cut: every connection ends, and new ones are refused until it is mended.
 
 use std::{
     net::SocketAddr,

@@ -1,5 +1,5 @@
-//! What a join costs Redis and this process, one by one and gathered. A Redis of its own makes the figures meaningful:
-//! `tests/services/run cargo bench -p waitingroom --bench joins`.
+//! What a join costs Redis and this process, one by one and gathered. A Redis of its own makes the
+//! figures meaningful: `tests/services/run cargo bench -p waitingroom --bench joins`.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]
 
 mod cost;

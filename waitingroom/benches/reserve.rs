@@ -1,5 +1,6 @@
-//! What a reservation costs Redis and this process: burning the pass and holding the seats, and hearing of the commit, by the
-//! size of the batch: `tests/services/run cargo bench -p waitingroom --bench reserve`.
+//! What a reservation costs Redis and this process: burning the pass and holding the seats, and
+//! hearing of the commit, by the size of the batch: `tests/services/run cargo bench -p waitingroom
+//! --bench reserve`.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]
 
 mod cost;

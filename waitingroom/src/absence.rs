@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{clock::Timestamp, ids::NodeId};
 
-/// A user who polls is present for this long after each poll: longer than a polling client's pause, shorter than a
-/// claim window.
+/// A user who polls is present for this long after each poll: longer than a polling client's pause,
+/// shorter than a claim window.
 pub const POLL_WINDOW: Duration = Duration::from_secs(15);
 
 /// A node that has not been heard of for this long is dead; gateways report every 2 s.

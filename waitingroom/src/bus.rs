@@ -1,4 +1,5 @@
-//! The bus: what others may want to know of bookings, published at least once and told apart by message ids.
+//! The bus: what others may want to know of bookings, published at least once and told apart by
+//! message ids.
 //!
 //! Two backends: [`local`] within one process, [`nats`] on NATS JetStream.
 
@@ -15,7 +16,8 @@ pub use self::{local::LocalBus, nats::NatsBus};
 pub struct Message {
     /// Where it belongs, complete: `stanchion.bookings.reserved`.
     pub subject: String,
-    /// The same whenever the same message is published again: consumers and the server tell repetitions by it.
+    /// The same whenever the same message is published again: consumers and the server tell
+    /// repetitions by it.
     pub message_id: String,
     /// JSON.
     pub payload: Bytes,
@@ -29,7 +31,7 @@ pub struct BusError(pub String);
 /// Publishes messages.
 #[async_trait]
 pub trait Bus: Send + Sync + 'static {
-    /// Publishes the messages in order and answers for each, in order, whether it is kept. Ends within a deadline of seconds;
-    /// what failed may be published again with the same message id.
+    /// Publishes the messages in order and answers for each, in order, whether it is kept. Ends
+    /// within a deadline of seconds; what failed may be published again with the same message id.
     async fn publish(&self, messages: &[Message]) -> Vec<Result<(), BusError>>;
 }

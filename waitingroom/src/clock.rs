@@ -107,14 +107,14 @@ impl Clock {
         Self::Manual(Arc::new(AtomicI64::new(start.millis())))
     }
 
-    /// A clock that shows `start` now and goes on evenly from there. It is set right by [`Clock::follow`] and never jumps: a
-    /// jump of an hour would end every pass and hold.
+    /// A clock that shows `start` now and goes on evenly from there. It is set right by
+    /// [`Clock::follow`] and never jumps: a jump of an hour would end every pass and hold.
     pub fn steady(start: Timestamp) -> Self {
         Self::Steady(Arc::new(Mutex::new(Steady::new(start, Instant::now()))))
     }
 
-    /// Sets a steady clock right, little by little, by one that shows `right` now with at most this error; compares the host's
-    /// clock with it too.
+    /// Sets a steady clock right, little by little, by one that shows `right` now with at most this
+    /// error; compares the host's clock with it too.
     pub fn follow(&self, right: Timestamp, error: Duration) {
         let Self::Steady(steady) = self else { return };
         if error > DOUBT {

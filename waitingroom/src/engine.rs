@@ -1,11 +1,13 @@
 //! The engine: the line and the seats of an event as one state machine, every step of it atomic.
 //!
-//! Two backends implement it. [`memory`] holds everything in this process: the embedded default and the executable
-//! specification. [`redis`] runs the same steps as Lua scripts. One contract suite and one property test hold them together.
+//! Two backends implement it. [`memory`] holds everything in this process: the embedded default and
+//! the executable specification. [`redis`] runs the same steps as Lua scripts. One contract suite
+//! and one property test hold them together.
 //!
-//! Order, in every backend: steps of one event are serialised. Failure: a step that answers an error may or may not have
-//! happened; every step is safe to repeat. Time comes from the caller and never runs backwards within an event: a step with
-//! an earlier `now` than the last is carried out at the last.
+//! Order, in every backend: steps of one event are serialised. Failure: a step that answers an
+//! error may or may not have happened; every step is safe to repeat. Time comes from the caller and
+//! never runs backwards within an event: a step with an earlier `now` than the last is carried out
+//! at the last.
 
 pub mod gathering;
 pub mod memory;
@@ -31,18 +33,19 @@ pub type SharedEngine = Arc<dyn Engine>;
 /// Why a step could not be carried out.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {
-    /// The engine does not hold this event: it does not exist, or the engine lost its state, or may have lost the last of it, and
-    /// waits for a sync.
+    /// The engine does not hold this event: it does not exist, or the engine lost its state, or may
+    /// have lost the last of it, and waits for a sync.
     #[error("the engine does not hold this event")]
     UnknownEvent,
-    /// The user's reservation is being decided: their pass is used by a hold that is not committed yet. They keep place and pass until
-    /// then, so nothing happened.
+    /// The user's reservation is being decided: their pass is used by a hold that is not committed
+    /// yet. They keep place and pass until then, so nothing happened.
     #[error("the user's reservation is being decided")]
     Deciding,
     /// The engine has no memory for anybody new; whoever has a place goes on. Nothing happened.
     #[error("there is no memory for more")]
     Full,
-    /// The line was lost and is being rebuilt, and this user is not back in it: whether they have a place is not known yet. Nothing happened.
+    /// The line was lost and is being rebuilt, and this user is not back in it: whether they have a
+    /// place is not known yet. Nothing happened.
     #[error("the line is being rebuilt")]
     Recovering,
     /// So much waits to be done that no more is taken. Nothing happened.
@@ -62,18 +65,22 @@ pub struct Opening {
     pub epoch: Epoch,
     /// The last number given out by earlier incarnations: numbers go on above it.
     pub sequence: u64,
-    /// The highest number released by earlier incarnations: their tickets up to it are spent, save those of `unserved`.
+    /// The highest number released by earlier incarnations: their tickets up to it are spent, save
+    /// those of `unserved`.
     pub head: u64,
     /// Whose numbers up to the head have not had their pass: their tickets are good.
     pub unserved: Unserved,
-    /// The mark that the line was frozen with, where it was: one that carries it has lost nothing, wherever it is found, and goes on.
+    /// The mark that the line was frozen with, where it was: one that carries it has lost nothing,
+    /// wherever it is found, and goes on.
     pub mark: Option<String>,
-    /// No release before this moment, so that ticket holders can return in their old order. Until then the line is being rebuilt: ranks
-    /// are not known, nobody new is taken in, and nobody is told that they have no place.
+    /// No release before this moment, so that ticket holders can return in their old order. Until
+    /// then the line is being rebuilt: ranks are not known, nobody new is taken in, and nobody is
+    /// told that they have no place.
     pub release_from: Timestamp,
-    /// Gateways that may have told users of the lost line their positions. Each says when it has brought its users back
-    /// ([`Engine::all_back`]); with the last, the line is whole before `release_from`. Nobody is told a position before that. None: it is not
-    /// known who they are, and everybody has until `release_from`.
+    /// Gateways that may have told users of the lost line their positions. Each says when it has
+    /// brought its users back ([`Engine::all_back`]); with the last, the line is whole before
+    /// `release_from`. Nobody is told a position before that. None: it is not known who they are,
+    /// and everybody has until `release_from`.
     pub awaited: Vec<NodeId>,
 }
 
@@ -82,7 +89,8 @@ pub struct Opening {
 pub struct Unserved {
     /// Passed over while they were away: others' ranks count them.
     pub waiting: Numbers,
-    /// Released and not reached, or with a pass that was taken back: first on return, and out of everybody's count.
+    /// Released and not reached, or with a pass that was taken back: first on return, and out of
+    /// everybody's count.
     pub returned: Numbers,
 }
 
@@ -104,8 +112,9 @@ pub struct Reached {
     pub sequence: u64,
     /// The highest number released.
     pub head: u64,
-    /// Whose numbers up to the head have not had their pass. At most [`UNSERVED_RUNS`] runs of each kind: where there are more,
-    /// whoever is above them counts as unserved, whether they had a pass or not.
+    /// Whose numbers up to the head have not had their pass. At most [`UNSERVED_RUNS`] runs of each
+    /// kind: where there are more, whoever is above them counts as unserved, whether they had a
+    /// pass or not.
     pub unserved: Unserved,
 }
 
@@ -135,7 +144,8 @@ pub enum JoinOutcome {
     Full,
 }
 
-/// What one user, or a node on their behalf, does about their place. See the methods of [`Engine`] that are named alike.
+/// What one user, or a node on their behalf, does about their place. See the methods of [`Engine`]
+/// that are named alike.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Action {
     /// Who.
@@ -180,16 +190,19 @@ pub enum Acted {
     Joined(JoinOutcome),
     /// To [`Act::Resume`] and [`Act::BringBack`].
     Found(Option<Place>),
-    /// To [`Act::Leave`]: the nodes that may hold connections of the user; nothing where there was no place.
+    /// To [`Act::Leave`]: the nodes that may hold connections of the user; nothing where there was
+    /// no place.
     Left(Option<Vec<NodeId>>),
     /// To [`Act::Detach`]: true; to [`Act::Acknowledge`]: has the pass arrived while it was good?
     Done(bool),
-    /// To all but [`Act::Detach`] and [`Act::Acknowledge`] of a user whose pass is used by a hold that is not committed: see
-    /// [`EngineError::Deciding`].
+    /// To all but [`Act::Detach`] and [`Act::Acknowledge`] of a user whose pass is used by a hold
+    /// that is not committed: see [`EngineError::Deciding`].
     Deciding,
-    /// To [`Act::Join`] and [`Act::BringBack`] of somebody who is not in line: see [`EngineError::Full`].
+    /// To [`Act::Join`] and [`Act::BringBack`] of somebody who is not in line: see
+    /// [`EngineError::Full`].
     Full,
-    /// To all but [`Act::Detach`] and [`Act::Acknowledge`] of a user who is not in line: see [`EngineError::Recovering`].
+    /// To all but [`Act::Detach`] and [`Act::Acknowledge`] of a user who is not in line: see
+    /// [`EngineError::Recovering`].
     Recovering,
 }
 
@@ -197,7 +210,8 @@ impl Acted {
     /// The answer to [`Act::Join`].
     ///
     /// # Errors
-    /// [`EngineError::Deciding`], [`EngineError::Full`], [`EngineError::Recovering`]; or it is another's.
+    /// [`EngineError::Deciding`], [`EngineError::Full`], [`EngineError::Recovering`]; or it is
+    /// another's.
     pub fn joined(self) -> Result<JoinOutcome, EngineError> {
         if let Self::Joined(outcome) = self {
             Ok(outcome)
@@ -280,8 +294,8 @@ pub struct LineStatus {
     pub active: u64,
     /// Seats that can be reserved now.
     pub seats_left: u64,
-    /// Users who are away: without a connection and without a recent poll, within grace. Those of a node that died are
-    /// counted once a step has come upon them.
+    /// Users who are away: without a connection and without a recent poll, within grace. Those of a
+    /// node that died are counted once a step has come upon them.
     pub absent: u64,
     /// What has happened so far.
     pub counters: Counters,
@@ -302,8 +316,8 @@ pub enum Frozen {
     HandedOver,
 }
 
-/// What has happened in an epoch of a line, over all nodes. Each number only grows while the epoch lasts: differences between
-/// two looks are exact.
+/// What has happened in an epoch of a line, over all nodes. Each number only grows while the epoch
+/// lasts: differences between two looks are exact.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Places taken, or re-taken with a ticket of an earlier epoch.
@@ -325,8 +339,8 @@ pub struct Counters {
 pub trait Engine: Send + Sync + 'static {
     // ── events ──
 
-    /// Begins the event's line unless it is already open; an open one stays as it is, its settings too, since whoever asks may
-    /// know older ones. Returns the epoch in force.
+    /// Begins the event's line unless it is already open; an open one stays as it is, its settings
+    /// too, since whoever asks may know older ones. Returns the epoch in force.
     async fn open(
         &self,
         event: EventId,
@@ -351,13 +365,14 @@ pub trait Engine: Send + Sync + 'static {
     /// How far the line has come.
     async fn reached(&self, event: EventId) -> Result<Reached, EngineError>;
 
-    /// Lets the line stand still: the mark is the last that is written, and every step that changes anything is
-    /// [`EngineError::Unavailable`] until [`Engine::thaw`]. So whatever carries the mark, after a restart or on a replica, lacks nothing, and
-    /// [`Engine::open`] with the mark takes it for what it is.
+    /// Lets the line stand still: the mark is the last that is written, and every step that changes
+    /// anything is [`EngineError::Unavailable`] until [`Engine::thaw`]. So whatever carries the
+    /// mark, after a restart or on a replica, lacks nothing, and [`Engine::open`] with the mark
+    /// takes it for what it is.
     async fn freeze(&self, event: EventId, mark: &str) -> Result<(), EngineError>;
 
-    /// The line goes on, and releases once connections and polls have had [`AFTER_FREEZE`] to show who is here. Whoever still knows the
-    /// mark as good must have forgotten it before.
+    /// The line goes on, and releases once connections and polls have had [`AFTER_FREEZE`] to show
+    /// who is here. Whoever still knows the mark as good must have forgotten it before.
     async fn thaw(&self, event: EventId, now: Timestamp) -> Result<(), EngineError>;
 
     /// Forgets the event: its line, its passes, its seats.
@@ -365,8 +380,9 @@ pub trait Engine: Send + Sync + 'static {
 
     // ── the line ──
 
-    /// Carries out what users of one event do, in this order, in one step; the answers are in the same order. To every user it is
-    /// as if each action were a step of its own, all at `now`. At most [`ACTIONS_LIMIT`] actions.
+    /// Carries out what users of one event do, in this order, in one step; the answers are in the
+    /// same order. To every user it is as if each action were a step of its own, all at `now`. At
+    /// most [`ACTIONS_LIMIT`] actions.
     async fn act(
         &self,
         event: EventId,
@@ -392,9 +408,10 @@ pub trait Engine: Send + Sync + 'static {
             .ok_or_else(mixed_up)
     }
 
-    /// Takes a place at the end, or finds the user's own; marks them present. One user, one place: while a hold that used their pass
-    /// is not committed, [`EngineError::Deciding`]. While the line is being rebuilt, a place that cannot be found is
-    /// [`EngineError::Recovering`] unless the ticket brings it back; in `resume` and `leave` likewise.
+    /// Takes a place at the end, or finds the user's own; marks them present. One user, one place:
+    /// while a hold that used their pass is not committed, [`EngineError::Deciding`]. While the
+    /// line is being rebuilt, a place that cannot be found is [`EngineError::Recovering`] unless
+    /// the ticket brings it back; in `resume` and `leave` likewise.
     async fn join(&self, join: &Join, now: Timestamp) -> Result<JoinOutcome, EngineError> {
         let what = Act::Join {
             presence: join.presence.clone(),
@@ -405,8 +422,9 @@ pub trait Engine: Send + Sync + 'static {
             .joined()
     }
 
-    /// Finds the user's own place and marks them present; `None` where they have none. Presence by [`Presence::Poll`] also
-    /// acknowledges the pass, since the answer carries it. [`EngineError::Deciding`] as for [`Engine::join`].
+    /// Finds the user's own place and marks them present; `None` where they have none. Presence by
+    /// [`Presence::Poll`] also acknowledges the pass, since the answer carries it.
+    /// [`EngineError::Deciding`] as for [`Engine::join`].
     async fn resume(
         &self,
         event: EventId,
@@ -419,8 +437,9 @@ pub trait Engine: Send + Sync + 'static {
             .found()
     }
 
-    /// As `join` with this ticket, but nothing where the ticket brings no place back: never a new number. `told` is the position that the user
-    /// was told last in the ticket's line, and comes back with their places in this one: see [`Place::told`].
+    /// As `join` with this ticket, but nothing where the ticket brings no place back: never a new
+    /// number. `told` is the position that the user was told last in the ticket's line, and comes
+    /// back with their places in this one: see [`Place::told`].
     async fn bring_back(
         &self,
         event: EventId,
@@ -452,8 +471,9 @@ pub trait Engine: Send + Sync + 'static {
             .map(drop)
     }
 
-    /// Gives the place, or the pass, up. Answers the nodes that may hold connections of the user, who are to be told; nothing where
-    /// there was no place. [`EngineError::Deciding`] as for [`Engine::join`].
+    /// Gives the place, or the pass, up. Answers the nodes that may hold connections of the user,
+    /// who are to be told; nothing where there was no place. [`EngineError::Deciding`] as for
+    /// [`Engine::join`].
     async fn leave(
         &self,
         event: EventId,
@@ -463,7 +483,8 @@ pub trait Engine: Send + Sync + 'static {
         self.act_alone(event, user, Act::Leave, now).await?.left()
     }
 
-    /// The pass has arrived. False where it is neither live nor used: whoever has made a booking with it had it.
+    /// The pass has arrived. False where it is neither live nor used: whoever has made a booking
+    /// with it had it.
     async fn acknowledge(
         &self,
         event: EventId,
@@ -476,8 +497,9 @@ pub trait Engine: Send + Sync + 'static {
             .done()
     }
 
-    /// A node's sign of life: its connections count as presence until [`crate::absence::NODE_TIMEOUT`] later. False where it had
-    /// been silent for longer, or was never heard of: its users may have been taken for absent, and the node has to
+    /// A node's sign of life: its connections count as presence until
+    /// [`crate::absence::NODE_TIMEOUT`] later. False where it had been silent for longer, or was
+    /// never heard of: its users may have been taken for absent, and the node has to
     /// [`Engine::resume`] each of them.
     async fn report_node(
         &self,
@@ -486,8 +508,9 @@ pub trait Engine: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<bool, EngineError>;
 
-    /// The node has brought back everybody whom it remembers of an earlier incarnation than this one. With the last of
-    /// [`Opening::awaited`] the line is not being rebuilt any more, and releases. Without effect in another incarnation, and from any other node.
+    /// The node has brought back everybody whom it remembers of an earlier incarnation than this
+    /// one. With the last of [`Opening::awaited`] the line is not being rebuilt any more, and
+    /// releases. Without effect in another incarnation, and from any other node.
     async fn all_back(
         &self,
         event: EventId,
@@ -496,12 +519,14 @@ pub trait Engine: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(), EngineError>;
 
-    /// One admission step: expires passes, takes unacknowledged ones back, drops places of users absent past grace, then
-    /// releases in order of numbers as many present users as rate, cap, seats and `limit` allow. `share` is the part of the
-    /// configured rate and burst that is left (nobody goes at 0; see [`crate::rate`]); one that was decided before the last that
-    /// was given has no effect. `batch` makes the pass ids unique. Any number of callers may step at once: rate and cap hold across all of them.
-    /// A step of [`Scope::Passes`] does the releasing alone. While `share` is none, the time of passes stands still, for
-    /// [`STANDSTILL_LIMIT`] at most; afterwards whole steps tell every live pass again, with its new end.
+    /// One admission step: expires passes, takes unacknowledged ones back, drops places of users
+    /// absent past grace, then releases in order of numbers as many present users as rate, cap,
+    /// seats and `limit` allow. `share` is the part of the configured rate and burst that is left
+    /// (nobody goes at 0; see [`crate::rate`]); one that was decided before the last that was given
+    /// has no effect. `batch` makes the pass ids unique. Any number of callers may step at once:
+    /// rate and cap hold across all of them. A step of [`Scope::Passes`] does the releasing alone.
+    /// While `share` is none, the time of passes stands still, for [`STANDSTILL_LIMIT`] at most;
+    /// afterwards whole steps tell every live pass again, with its new end.
     async fn release(
         &self,
         event: EventId,
@@ -514,8 +539,9 @@ pub trait Engine: Send + Sync + 'static {
 
     // ── the seats ──
 
-    /// Burns the pass and holds the seats, both or neither, for one request after the other, all of this event. Answers in
-    /// order. Requests that arrive together cost much less when they are carried out together.
+    /// Burns the pass and holds the seats, both or neither, for one request after the other, all of
+    /// this event. Answers in order. Requests that arrive together cost much less when they are
+    /// carried out together.
     async fn reserve_all(
         &self,
         event: EventId,
@@ -546,8 +572,9 @@ pub trait Engine: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(), EngineError>;
 
-    /// Holds whose end has been due at `now`, or whose commit has not been reported, for `patience`; at most `limit`, oldest first. An
-    /// engine that measures time itself waits by that: a caller whose clock is ahead must not take a commit under way for lost.
+    /// Holds whose end has been due at `now`, or whose commit has not been reported, for
+    /// `patience`; at most `limit`, oldest first. An engine that measures time itself waits by
+    /// that: a caller whose clock is ahead must not take a commit under way for lost.
     async fn stale_holds(
         &self,
         event: EventId,
@@ -559,23 +586,25 @@ pub trait Engine: Send + Sync + 'static {
     /// The engine's inventory, ordered by zone.
     async fn seats(&self, event: EventId) -> Result<Vec<ZoneSeats>, EngineError>;
 
-    /// What is counted at this moment, also of at most [`TALLY_LIMIT`] users: for a comparison with the database.
+    /// What is counted at this moment, also of at most [`TALLY_LIMIT`] users: for a comparison with
+    /// the database.
     async fn tally(&self, event: EventId, users: &[UserId]) -> Result<Tally, EngineError>;
 
-    /// Some of the users whose seats are counted, from `cursor` on (nothing: from the beginning), and the cursor of the next ones; nothing behind
-    /// the last. Whoever is counted all the time is among them at least once.
+    /// Some of the users whose seats are counted, from `cursor` on (nothing: from the beginning),
+    /// and the cursor of the next ones; nothing behind the last. Whoever is counted all the time is
+    /// among them at least once.
     async fn counted_users(
         &self,
         event: EventId,
         cursor: &str,
     ) -> Result<(Vec<UserId>, String), EngineError>;
 
-    /// Stops new holds for at most `SYNC_WINDOW` and remembers settlements until [`Engine::load_seats`]. Returns how many holds
-    /// still wait for their commit.
+    /// Stops new holds for at most `SYNC_WINDOW` and remembers settlements until
+    /// [`Engine::load_seats`]. Returns how many holds still wait for their commit.
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError>;
 
-    /// Replaces the inventory by the database's and ends the sync. Pending holds that the snapshot lacks are kept;
-    /// settlements since [`Engine::begin_sync`] are applied to it.
+    /// Replaces the inventory by the database's and ends the sync. Pending holds that the snapshot
+    /// lacks are kept; settlements since [`Engine::begin_sync`] are applied to it.
     async fn load_seats(
         &self,
         event: EventId,
@@ -611,31 +640,35 @@ pub const SWEEP_LIMIT: usize = 1_000;
 /// A pass that nobody acknowledged is published again after this time (milliseconds).
 pub const RESEND_MS: i64 = 1_000;
 
-/// A line whose time goes on by more than this at once could not be reached in between: workers step it, and gateways report to it, at
-/// least each second. Passes get that time back, [`STANDSTILL_LIMIT`] at most each time; windows to claim one, and graces, begin anew.
+/// A line whose time goes on by more than this at once could not be reached in between: workers
+/// step it, and gateways report to it, at least each second. Passes get that time back,
+/// [`STANDSTILL_LIMIT`] at most each time; windows to claim one, and graces, begin anew.
 pub const LEAP: Duration = Duration::from_secs(3);
 
-/// While booking can take nobody (the share of the rate is none), passes do not run out, for this long at most each time.
+/// While booking can take nobody (the share of the rate is none), passes do not run out, for this
+/// long at most each time.
 pub const STANDSTILL_LIMIT: Duration = Duration::from_secs(600);
 
 /// Most runs of numbers of each kind that [`Reached`] names.
 pub const UNSERVED_RUNS: usize = 8_192;
 
-/// Most passes without an acknowledgement that [`Reached`] looks at; where there are more, every number up to the head counts as
-/// unserved.
+/// Most passes without an acknowledgement that [`Reached`] looks at; where there are more, every
+/// number up to the head counts as unserved.
 pub const UNSERVED_PASSES: usize = 65_536;
 
-/// After a line stood still, nobody is released for this time: longer than a gateway's pause between two reports, and a client's between
-/// two polls.
+/// After a line stood still, nobody is released for this time: longer than a gateway's pause
+/// between two reports, and a client's between two polls.
 pub const AFTER_FREEZE: Duration = Duration::from_secs(3);
 
 /// How long ticket holders have to return, in their old order, after a line was lost.
 pub const RECOVERY: Duration = Duration::from_secs(4);
 
-/// Numbers that may have been given out between what is remembered of a lost line, about a second old, and the loss.
+/// Numbers that may have been given out between what is remembered of a lost line, about a second
+/// old, and the loss.
 pub const SEQUENCE_RESERVE: u64 = 1_000_000;
 
-/// A place whose passes were taken back so often is gone: whoever lets passes lie keeps others from theirs.
+/// A place whose passes were taken back so often is gone: whoever lets passes lie keeps others from
+/// theirs.
 pub const UNCLAIMED_LIMIT: u8 = 3;
 
 /// Most removals that one progress message carries; the rest follow in the next.

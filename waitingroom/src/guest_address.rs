@@ -1,4 +1,5 @@
-//! Where a guest comes from, as gateway and booking count it, and how a gateway tells booking of it.
+//! Where a guest comes from, as gateway and booking count it, and how a gateway tells booking of
+//! it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -19,7 +20,8 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Vouches for addresses: booking believes what is signed with the secret of passes, which gateways have and clients have not.
+/// Vouches for addresses: booking believes what is signed with the secret of passes, which gateways
+/// have and clients have not.
 #[derive(Clone)]
 pub struct AddressKey {
     signing: EncodingKey,

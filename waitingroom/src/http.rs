@@ -1,4 +1,5 @@
-//! What every role's HTTP surface shares: reading bodies with errors that name the field, health, readiness, metrics.
+//! What every role's HTTP surface shares: reading bodies with errors that name the field, health,
+//! readiness, metrics.
 
 mod address;
 mod bodies;
@@ -90,8 +91,8 @@ async fn metrics() -> Response {
         .into_response()
 }
 
-/// The routes of a process, completed by what holds for all of them: problems for unknown paths and methods,
-/// headers, request metrics.
+/// The routes of a process, completed by what holds for all of them: problems for unknown paths and
+/// methods, headers, request metrics.
 pub fn complete(router: Router) -> Router {
     router
         .fallback(not_found)
@@ -99,8 +100,8 @@ pub fn complete(router: Router) -> Router {
         .layer(from_fn(observe))
 }
 
-/// Counts answers and their time by route and status, and gives each the headers that all carry. One layer: each costs a
-/// request two allocations and a copy of everything below it.
+/// Counts answers and their time by route and status, and gives each the headers that all carry.
+/// One layer: each costs a request two allocations and a copy of everything below it.
 async fn observe(request: Request, next: Next) -> Response {
     let route = request
         .extensions()

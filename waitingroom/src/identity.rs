@@ -1,4 +1,5 @@
-//! Who a request is from: a JWT of the shop's own login, or a guest identity that the gateway signs.
+//! Who a request is from: a JWT of the shop's own login, or a guest identity that the gateway
+//! signs.
 
 mod claims;
 mod jwks;
@@ -38,7 +39,8 @@ pub struct Identity {
     pub user: UserId,
     /// May this user operate sales?
     pub admin: bool,
-    /// When the token was signed, if it was signed here and so is a guest's rather than one of the shop's login.
+    /// When the token was signed, if it was signed here and so is a guest's rather than one of the
+    /// shop's login.
     pub guest: Option<Timestamp>,
     /// When the token ends.
     pub expires_at: Timestamp,
@@ -93,7 +95,8 @@ impl std::fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// An authenticator for these keys. A key of the set that cannot verify users' tokens is left out with a line in the log.
+    /// An authenticator for these keys. A key of the set that cannot verify users' tokens is left
+    /// out with a line in the log.
     ///
     /// # Errors
     /// A document that is no key set, or one of which no key is left.
@@ -178,7 +181,8 @@ impl Authenticator {
         })
     }
 
-    /// `None` where the token was not signed as a guest's: passes and tickets are signed with the same secret.
+    /// `None` where the token was not signed as a guest's: passes and tickets are signed with the
+    /// same secret.
     fn guest(&self, token: &Token<'_>) -> Option<Result<Identity, Problem>> {
         let (_, key) = self
             .0

@@ -113,7 +113,8 @@ macro_rules! text_id {
     };
 }
 
-/// Reads a name where it stands: a copy of the text first would be one for each of thousands of passes.
+/// Reads a name where it stands: a copy of the text first would be one for each of thousands of
+/// passes.
 struct Text<T>(PhantomData<T>);
 
 impl<T: FromStr<Err = InvalidId>> de::Visitor<'_> for Text<T> {
@@ -129,7 +130,8 @@ impl<T: FromStr<Err = InvalidId>> de::Visitor<'_> for Text<T> {
 }
 
 text_id!(
-    /// A person in line: the `sub` of their JWT. What Redis packs it with is separated by tabs, which it cannot contain.
+    /// A person in line: the `sub` of their JWT. What Redis packs it with is separated by tabs,
+    /// which it cannot contain.
     UserId, "sub", 255, |c| !c.is_control() && (c == ' ' || !c.is_whitespace()),
     "must be 1 to 255 printable characters, with spaces inside only"
 );

@@ -1,4 +1,5 @@
-//! How a process starts and ends: every task is tracked, watches one drain token, and a crash of one ends the process.
+//! How a process starts and ends: every task is tracked, watches one drain token, and a crash of
+//! one ends the process.
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
@@ -8,8 +9,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The tasks of one process, and the signals that end them. Cheap to clone.
 ///
-/// A process that is told to stop goes through three states: a lame duck serves as before and says that it is going, a
-/// draining process takes on nothing new, a stopped one drops the rest.
+/// A process that is told to stop goes through three states: a lame duck serves as before and says
+/// that it is going, a draining process takes on nothing new, a stopped one drops the rest.
 #[derive(Debug, Clone)]
 pub struct Lifecycle {
     lame_duck: CancellationToken,
@@ -67,8 +68,8 @@ impl Lifecycle {
         self.tasks.track_future(work)
     }
 
-    /// Readiness goes off and answers end their connections, while everything is served as before: those who send clients here
-    /// have time to notice.
+    /// Readiness goes off and answers end their connections, while everything is served as before:
+    /// those who send clients here have time to notice.
     pub fn begin_lame_duck(&self) {
         self.lame_duck.cancel();
     }
@@ -78,7 +79,8 @@ impl Lifecycle {
         self.lame_duck.is_cancelled() || self.is_draining()
     }
 
-    /// Begins the drain: readiness goes off, clients are told to go elsewhere, loops finish their step and return.
+    /// Begins the drain: readiness goes off, clients are told to go elsewhere, loops finish their
+    /// step and return.
     pub fn begin_drain(&self) {
         self.drain.cancel();
     }
@@ -103,7 +105,8 @@ impl Lifecycle {
         tokio::select! { () = tokio::time::sleep(pause) => !self.is_draining(), () = self.draining() => false }
     }
 
-    /// Waits for every task to end; after `patience` those that remain are dropped. True where all ended by themselves.
+    /// Waits for every task to end; after `patience` those that remain are dropped. True where all
+    /// ended by themselves.
     pub async fn finish(&self, patience: Duration) -> bool {
         self.begin_drain();
         self.tasks.close();

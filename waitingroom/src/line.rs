@@ -1,4 +1,5 @@
-//! The line of one event: its settings, a user's place in it, and what a change of it tells the gateways.
+//! The line of one event: its settings, a user's place in it, and what a change of it tells the
+//! gateways.
 
 use std::time::Duration;
 
@@ -223,8 +224,8 @@ fn check(field: &'static str, range: &'static str, holds: bool) -> Result<(), In
     }
 }
 
-/// A pass as the engine keeps it. Its token is a pure function of these values and the signing key, so it is minted
-/// wherever it is delivered and never stored.
+/// A pass as the engine keeps it. Its token is a pure function of these values and the signing key,
+/// so it is minted wherever it is delivered and never stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// Which pass.
@@ -239,8 +240,8 @@ pub struct Grant {
     pub expires_at: Timestamp,
 }
 
-/// What a user was told of their position before, as far as the engine knows: after a loss of the line, gateways say so. No worse position
-/// may be told.
+/// What a user was told of their position before, as far as the engine knows: after a loss of the
+/// line, gateways say so. No worse position may be told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Told {
     /// Nothing that matters.
@@ -267,7 +268,8 @@ pub struct Place {
     pub revision: u64,
     /// The pass, once released.
     pub grant: Option<Grant>,
-    /// The line is being rebuilt: `position` and `total` are bounds that the true ones do not exceed.
+    /// The line is being rebuilt: `position` and `total` are bounds that the true ones do not
+    /// exceed.
     pub counting: bool,
     /// What was told of it before.
     pub told: Told,
@@ -284,9 +286,9 @@ impl Place {
     }
 }
 
-/// What changed in one event's line between two revisions: all that a gateway needs to project the exact positions of its
-/// own users. The revision counts removals, so consecutive messages meet: `to` of one is `from` of the next, and a gap
-/// shows that a message was lost.
+/// What changed in one event's line between two revisions: all that a gateway needs to project the
+/// exact positions of its own users. The revision counts removals, so consecutive messages meet:
+/// `to` of one is `from` of the next, and a gap shows that a message was lost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Whose line.
@@ -305,7 +307,8 @@ pub struct Progress {
     pub active: u64,
     /// Seats that can be reserved now.
     pub seats_left: u64,
-    /// The settings in force. An open sale without seats and without holds that could give some back is [`SaleState::SoldOut`].
+    /// The settings in force. An open sale without seats and without holds that could give some
+    /// back is [`SaleState::SoldOut`].
     pub settings: QueueSettings,
     /// The share of the configured rate at which the line moves, 0 to 1; see [`crate::pace`].
     #[serde(default = "whole")]
@@ -313,10 +316,12 @@ pub struct Progress {
     /// Passes released so far in this epoch; nothing if a worker of an earlier release says it.
     #[serde(default)]
     pub released: Option<u64>,
-    /// Users in line who are not known to be absent, after; nothing if a worker of an earlier release says it.
+    /// Users in line who are not known to be absent, after; nothing if a worker of an earlier
+    /// release says it.
     #[serde(default)]
     pub present: Option<u64>,
-    /// Users in line whose number is not above the highest that was released: they were absent when it was their turn.
+    /// Users in line whose number is not above the highest that was released: they were absent when
+    /// it was their turn.
     #[serde(default)]
     pub passed_over: u64,
     /// The line is being rebuilt: `total` counts those who are back.
@@ -346,7 +351,8 @@ fn yes() -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lapse {
-    /// Nobody acknowledged it in the claim window: taken back; the user keeps the number and is first again on return.
+    /// Nobody acknowledged it in the claim window: taken back; the user keeps the number and is
+    /// first again on return.
     Unclaimed,
     /// Its time was over: the place is gone.
     Expired,

@@ -1,4 +1,5 @@
-//! Sets of numbers in line, kept as runs: what a line that is lost has to know about thousands of numbers fits into a few bytes.
+//! Sets of numbers in line, kept as runs: what a line that is lost has to know about thousands of
+//! numbers fits into a few bytes.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +49,8 @@ impl Numbers {
             return;
         }
         let (mut first, mut last) = (first, last);
-        // The last run that begins at or before the end may reach into the new one, and so may those before it.
+        // The last run that begins at or before the end may reach into the new one, and so may
+        // those before it.
         while let Some((known_first, known_last)) =
             self.runs.range(..=last.saturating_add(1)).next_back()
         {
@@ -89,7 +91,8 @@ impl Numbers {
         }
     }
 
-    /// The same in at most so many runs, none of it left out: where there are more, the last of them takes in all up to `end`.
+    /// The same in at most so many runs, none of it left out: where there are more, the last of
+    /// them takes in all up to `end`.
     #[must_use]
     pub fn in_runs(mut self, most: usize, end: u64) -> Self {
         if self.runs.len() > most
@@ -106,7 +109,8 @@ impl Numbers {
         (number <= *last).then_some((*first, *last))
     }
 
-    /// Of each run the gap before it and its length less one, each in groups of seven bits, the lowest first.
+    /// Of each run the gap before it and its length less one, each in groups of seven bits, the
+    /// lowest first.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut before = 0;

@@ -1,12 +1,14 @@
-//! How fast lines may move, as a share of their configured rates, so that admission follows what booking can really take.
+//! How fast lines may move, as a share of their configured rates, so that admission follows what
+//! booking can really take.
 //!
-//! One pace holds for every line, since all of them end in the same booking. It is decided by a rule without memory of its
-//! own: pace before + [`crate::vitals`] → pace after. Workers decide at the same time and store by comparison, so any number of
-//! them decides once.
+//! One pace holds for every line, since all of them end in the same booking. It is decided by a
+//! rule without memory of its own: pace before + [`crate::vitals`] → pace after. Workers decide at
+//! the same time and store by comparison, so any number of them decides once.
 //!
-//! The rule is that of congestion control: halve under strain (at most every [`SETTLE`], so that a cut can show its effect),
-//! raise in steps while calm, hold in between. The band between calm and strain is wider than the small steps, which is why
-//! the pace comes to rest. Big steps lead back to where strain last began, small ones beyond it.
+//! The rule is that of congestion control: halve under strain (at most every [`SETTLE`], so that a
+//! cut can show its effect), raise in steps while calm, hold in between. The band between calm and
+//! strain is wider than the small steps, which is why the pace comes to rest. Big steps lead back
+//! to where strain last began, small ones beyond it.
 
 use std::time::Duration;
 
@@ -30,9 +32,11 @@ const BIG_RAISE: u32 = 300;
 const SMALL_RAISE: u32 = 20;
 /// Strain that returns within this time was no passing trouble: the ceiling comes down.
 const RETURNS_WITHIN: Duration = Duration::from_secs(60);
-/// Strain that becomes an outage within this time was its beginning, and says nothing of what booking can take.
+/// Strain that becomes an outage within this time was its beginning, and says nothing of what
+/// booking can take.
 const OUTAGE_SHOWS: Duration = Duration::from_secs(5);
-/// Without any booking for this long, and from the first decision on, releasing stops: passes would run out unused.
+/// Without any booking for this long, and from the first decision on, releasing stops: passes would
+/// run out unused.
 pub const BOOKING_GRACE: Duration = Duration::from_secs(10);
 /// Below this share of every limit booking is calm.
 const CALM: f64 = 0.5;
@@ -40,9 +44,11 @@ const CALM: f64 = 0.5;
 /// What booking's vitals are held against.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PaceRules {
-    /// The smallest share of the configured rate while booking is alive, 0 to 1. Above zero, or no recovery could be seen.
+    /// The smallest share of the configured rate while booking is alive, 0 to 1. Above zero, or no
+    /// recovery could be seen.
     pub floor: f64,
-    /// Strain begins where the slowest twentieth of reservations, or the database, takes longer than this.
+    /// Strain begins where the slowest twentieth of reservations, or the database, takes longer
+    /// than this.
     pub slow: Duration,
     /// Strain begins where this share of answers is 5xx.
     pub error_share: f64,
@@ -175,7 +181,8 @@ impl Pace {
     }
 
     fn strain(&mut self, at: Timestamp, rules: &PaceRules) {
-        // At the floor there is nothing to cut, and what is slow is what waited for the end of an outage: it says nothing of the ceiling.
+        // At the floor there is nothing to cut, and what is slow is what waited for the end of an
+        // outage: it says nothing of the ceiling.
         if self.thousandths <= floor(rules) {
             self.strained = true;
             return;

@@ -1,5 +1,5 @@
-//! Passes: minted for a grant, verified without asking anyone. Minting is a pure function of the grant and the key, so the
-//! same pass has the same token wherever it is delivered.
+//! Passes: minted for a grant, verified without asking anyone. Minting is a pure function of the
+//! grant and the key, so the same pass has the same token wherever it is delivered.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -145,7 +145,8 @@ impl PassKey {
     /// What a token says at `now`.
     ///
     /// # Errors
-    /// [`PassError::Invalid`] for anything not minted here; [`PassError::Expired`] for a genuine pass whose time is over.
+    /// [`PassError::Invalid`] for anything not minted here; [`PassError::Expired`] for a genuine
+    /// pass whose time is over.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<PassClaims, PassError> {
         let claims = self.genuine(token).ok_or(PassError::Invalid)?;
         let pass = PassClaims {
@@ -163,8 +164,8 @@ impl PassKey {
         }
     }
 
-    /// The claims of a token that was minted with this key as a pass. The signature is looked at first, and whatever it covers
-    /// once: a reservation waits for this.
+    /// The claims of a token that was minted with this key as a pass. The signature is looked at
+    /// first, and whatever it covers once: a reservation waits for this.
     fn genuine(&self, token: &str) -> Option<Claims> {
         let (signed, signature) = token.rsplit_once('.')?;
         if !crypto::verify(signature, signed.as_bytes(), &self.decoding, ALGORITHM).ok()? {

@@ -1,11 +1,12 @@
-//! How many may be released now: a token bucket under a cap on active passes. How fast it fills is the configured rate, or the
-//! share of it that the pace leaves ([`crate::pace`]).
+//! How many may be released now: a token bucket under a cap on active passes. How fast it fills is
+//! the configured rate, or the share of it that the pace leaves ([`crate::pace`]).
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// Least users a second of a line that is slowed, unless it is set to fewer: enough to see that booking has recovered.
+/// Least users a second of a line that is slowed, unless it is set to fewer: enough to see that
+/// booking has recovered.
 pub const TRICKLE: f64 = 1.0;
 
 /// The rate that a share of it leaves, in users a second: none at all for no share.
@@ -27,8 +28,8 @@ const PASSES_A_STEP: f64 = 8.0;
 /// Shortest pause between two steps: a step costs Redis about a tenth of a millisecond.
 const SHORTEST_STEP_PAUSE: Duration = Duration::from_millis(10);
 
-/// The pause between two steps of a line that moves at this rate, in users a second: at most `longest`, and so short that few go
-/// in each step.
+/// The pause between two steps of a line that moves at this rate, in users a second: at most
+/// `longest`, and so short that few go in each step.
 pub fn step_pause(rate_per_second: f64, longest: Duration) -> Duration {
     let pause = Duration::try_from_secs_f64(PASSES_A_STEP / rate_per_second).unwrap_or(longest);
     pause.max(SHORTEST_STEP_PAUSE).min(longest)

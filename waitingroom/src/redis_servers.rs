@@ -42,8 +42,9 @@ pub enum RedisServers {
 }
 
 impl RedisServers {
-    /// Reads `redis://[user:password@]host:port`, or `redis+cluster://[user:password@]host:port,host:port,…` with one or more
-    /// servers of a cluster.
+    /// Reads `redis://[user:password@]host:port`, or
+    /// `redis+cluster://[user:password@]host:port,host:port,…` with one or more servers of a
+    /// cluster.
     ///
     /// # Errors
     /// Anything else.
@@ -68,8 +69,8 @@ impl RedisServers {
         servers.collect::<RedisResult<_>>().map(Self::Cluster)
     }
 
-    /// A process's one command connection: to the server, or to each primary of the cluster. It reconnects by itself, and in a
-    /// cluster follows the slots.
+    /// A process's one command connection: to the server, or to each primary of the cluster. It
+    /// reconnects by itself, and in a cluster follows the slots.
     ///
     /// # Errors
     /// No server answers.
@@ -132,7 +133,8 @@ fn info(url: &str) -> RedisResult<ConnectionInfo> {
 
 fn tcp() -> TcpSettings {
     let tcp = TcpSettings::default().set_nodelay(true);
-    // A connection whose other end has vanished is given up after this time, not after TCP's quarter of an hour.
+    // A connection whose other end has vanished is given up after this time, not after TCP's
+    // quarter of an hour.
     #[cfg(target_os = "linux")]
     let tcp = tcp.set_user_timeout(DEADLINE);
     tcp

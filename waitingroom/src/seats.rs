@@ -8,7 +8,8 @@ use crate::{
 /// Most seats in one reservation.
 pub const MAX_QUANTITY: u32 = 10;
 
-/// One attempt to turn a pass into held seats. The pass is already verified: signature, audience, user and event.
+/// One attempt to turn a pass into held seats. The pass is already verified: signature, audience,
+/// user and event.
 #[derive(Debug, Clone)]
 pub struct Reserve {
     /// Whose seats.
@@ -21,8 +22,9 @@ pub struct Reserve {
     pub quantity: u32,
     /// The pass.
     pub pass_id: PassId,
-    /// The line in which the pass was issued. A pass of an earlier epoch was issued before a loss of the engine's state: it
-    /// counts as live unless it is known to be used (the database's unique `pass_jti` decides in the end).
+    /// The line in which the pass was issued. A pass of an earlier epoch was issued before a loss
+    /// of the engine's state: it counts as live unless it is known to be used (the database's
+    /// unique `pass_jti` decides in the end).
     pub pass_epoch: Epoch,
     /// When the pass ends.
     pub pass_expires_at: Timestamp,
@@ -61,8 +63,8 @@ pub enum ReserveOutcome {
     Syncing,
 }
 
-/// How a hold ends, decided by the database and then told to the engine. Each is idempotent: a hold that is no longer there
-/// is left alone.
+/// How a hold ends, decided by the database and then told to the engine. Each is idempotent: a hold
+/// that is no longer there is left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
     /// The booking is in the database: the hold stands until its expiry.
@@ -100,7 +102,8 @@ pub struct Tally {
     pub zones: Vec<ZoneTally>,
     /// Seats held and bought by each of the users who were asked about.
     pub users: Vec<u32>,
-    /// How many of them are held without a commit that has been reported: the database may count them or not.
+    /// How many of them are held without a commit that has been reported: the database may count
+    /// them or not.
     pub pending: Vec<u32>,
 }
 

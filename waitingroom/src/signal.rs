@@ -1,5 +1,6 @@
-//! What the roles tell the gateways at once: hints about state that stands in the engine. A lost signal loses nothing; it is
-//! found again by revision numbers, by the repair of unacknowledged passes, or when the client resumes.
+//! What the roles tell the gateways at once: hints about state that stands in the engine. A lost
+//! signal loses nothing; it is found again by revision numbers, by the repair of unacknowledged
+//! passes, or when the client resumes.
 
 pub mod cluster;
 pub mod local;
@@ -13,8 +14,8 @@ use crate::{
     line::{Grant, Lapse, Progress, QueueSettings},
 };
 
-/// One message to gateways. Its kind is the key that the rest stands under: beside the rest, it would be read only after all of it had been
-/// kept aside, which costs as much again.
+/// One message to gateways. Its kind is the key that the rest stands under: beside the rest, it
+/// would be read only after all of it had been kept aside, which costs as much again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signal {
@@ -68,7 +69,8 @@ pub trait Signals: Send + Sync + 'static {
     /// Sends the signals, in order; returns how many nodes each reached.
     async fn send(&self, signals: &[(Recipient, Signal)]) -> Result<Vec<u64>, SignalError>;
 
-    /// Begins to listen for one node's signals. One listener a node, whatever the number of its users.
+    /// Begins to listen for one node's signals. One listener a node, whatever the number of its
+    /// users.
     async fn listen(&self, node: &NodeId) -> Result<Box<dyn Listener>, SignalError>;
 }
 

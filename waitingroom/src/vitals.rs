@@ -1,8 +1,9 @@
-//! How every process is: a small record that each publishes of itself once a second, on a board that all can read. The
-//! worker reads booking's to set its pace ([`crate::pace`]), operators read all of them.
+//! How every process is: a small record that each publishes of itself once a second, on a board
+//! that all can read. The worker reads booking's to set its pace ([`crate::pace`]), operators read
+//! all of them.
 //!
-//! A record is gone when its process has not renewed it for [`LIVE`]. Ages are taken by the board's own clock, so that the
-//! clocks of processes need not agree.
+//! A record is gone when its process has not renewed it for [`LIVE`]. Ages are taken by the board's
+//! own clock, so that the clocks of processes need not agree.
 
 pub mod local;
 pub mod redis;
@@ -71,14 +72,14 @@ pub struct Vitals {
 /// How booking is, over the last two to three seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct BookingVitals {
-    /// Nothing can be booked here at the moment: the database cannot be written, or the engine does not answer. Measured apart from
-    /// all that follows, which says little while nobody reserves.
+    /// Nothing can be booked here at the moment: the database cannot be written, or the engine does
+    /// not answer. Measured apart from all that follows, which says little while nobody reserves.
     #[serde(default)]
     pub unable: bool,
     /// Reservations answered a second.
     pub reserves_per_second: f64,
-    /// Median time to an answer in milliseconds, those under way counted by their age where that is longer; absent where
-    /// nobody asked.
+    /// Median time to an answer in milliseconds, those under way counted by their age where that is
+    /// longer; absent where nobody asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserve_p50_ms: Option<f64>,
     /// The same for the slowest twentieth.
@@ -86,7 +87,8 @@ pub struct BookingVitals {
     pub reserve_p95_ms: Option<f64>,
     /// Share of answers that were 5xx, 0 to 1.
     pub error_share: f64,
-    /// The last round trip to the database in milliseconds, or the age of the one under way where that is longer.
+    /// The last round trip to the database in milliseconds, or the age of the one under way where
+    /// that is longer.
     pub database_ms: f64,
     /// Reservations that wait for the group commit.
     pub commit_waiting: u64,
@@ -137,7 +139,8 @@ pub trait Board: Send + Sync + 'static {
     /// Everything, as of one moment. Records of processes that are not live are dropped on the way.
     async fn read(&self) -> Result<Reading, BoardError>;
 
-    /// Replaces the pace if it still is `before`: of those who decide at the same time one prevails. False for the others.
+    /// Replaces the pace if it still is `before`: of those who decide at the same time one
+    /// prevails. False for the others.
     async fn set_pace(&self, before: Option<&Pace>, after: &Pace) -> Result<bool, BoardError>;
 }
 

@@ -1,5 +1,5 @@
-//! The WebSocket protocol `stanchion.v1`: text frames, one JSON object each, told apart by `type`. Unknown types and fields are
-//! ignored, so that either side may learn new ones first.
+//! The WebSocket protocol `stanchion.v1`: text frames, one JSON object each, told apart by `type`.
+//! Unknown types and fields are ignored, so that either side may learn new ones first.
 
 mod client;
 mod close;

@@ -1,5 +1,5 @@
-//! Signals over a Redis Cluster: every node hears everything, by one connection to each shard, also after slots have moved and
-//! after a primary has died.
+//! Signals over a Redis Cluster: every node hears everything, by one connection to each shard, also
+//! after slots have moved and after a primary has died.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 #[path = "../../tests/harness/redis_cluster.rs"]
@@ -66,7 +66,8 @@ fn node(name: &str) -> NodeId {
     name.parse().unwrap()
 }
 
-/// Reads until all of these were heard, in whatever order across events; what else is heard is passed over.
+/// Reads until all of these were heard, in whatever order across events; what else is heard is
+/// passed over.
 async fn hears(ear: &mut dyn Listener, signals: &[Signal]) {
     let mut missing = signals.to_vec();
     while !missing.is_empty() {

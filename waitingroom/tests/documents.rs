@@ -1,5 +1,5 @@
-//! The documents of the public interface name every message, problem and close code that there is, with an example that is what the
-//! service would say.
+//! The documents of the public interface name every message, problem and close code that there is,
+//! with an example that is what the service would say.
 
 #![expect(
     clippy::unwrap_used,
@@ -66,7 +66,8 @@ const SERVER_KINDS: [&str; 10] = [
 ];
 const CLIENT_KINDS: [&str; 6] = ["connect", "join", "ack", "reserve", "leave", "ping"];
 
-/// Does not compile without a message that is new, which needs a sample and a name in both documents.
+/// Does not compile without a message that is new, which needs a sample and a name in both
+/// documents.
 fn kind_of_server(message: &ServerMessage) -> &'static str {
     match message {
         ServerMessage::Connected { .. } => "connected",

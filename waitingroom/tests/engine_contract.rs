@@ -57,7 +57,8 @@ macro_rules! contract {
             })*)*
         }
 
-        /// One after the other on one cluster: it takes six servers. Each behaviour has events of its own, on any shard.
+        /// One after the other on one cluster: it takes six servers. Each behaviour has events of
+        /// its own, on any shard.
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn on_cluster() {
             let cluster = cluster::RedisCluster::start(cluster::NEVER);

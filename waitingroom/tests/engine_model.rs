@@ -1,4 +1,5 @@
-//! Random steps must be answered by Redis as memory answers them, step by step. `PROPTEST_CASES` raises the number of runs.
+//! Random steps must be answered by Redis as memory answers them, step by step. `PROPTEST_CASES`
+//! raises the number of runs.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 #[path = "engine_model/actor.rs"]

@@ -1,4 +1,5 @@
-//! What only the Redis engine has to promise: nothing piles up in Redis, and a lost connection is made again.
+//! What only the Redis engine has to promise: nothing piles up in Redis, and a lost connection is
+//! made again.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 #[path = "../../tests/harness/delay.rs"]
@@ -351,7 +352,8 @@ async fn a_clock_that_runs_ahead_is_not_believed() {
     assert!(released.granted[0].what.issued_at < now().plus(Duration::from_secs(10)));
 }
 
-/// The commit of a hold may be under way for as long as its holder says, by Redis' clock and nobody else's.
+/// The commit of a hold may be under way for as long as its holder says, by Redis' clock and nobody
+/// else's.
 #[tokio::test]
 async fn a_clock_that_runs_ahead_takes_no_commit_for_lost() {
     let sale = Sale::open(QueueSettings::default()).await;
@@ -714,7 +716,8 @@ async fn name_for(target: Arc<AtomicU16>) -> u16 {
     port
 }
 
-/// As a managed failover does it: the old primary stays up, and answers; the name leads to the new one.
+/// As a managed failover does it: the old primary stays up, and answers; the name leads to the new
+/// one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_that_is_demoted_is_left_for_the_one_that_has_its_name() {
     let (a, b) = (redis::Server::start().await, redis::Server::start().await);

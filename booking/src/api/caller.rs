@@ -53,7 +53,8 @@ impl FromRequestParts<Arc<Desk>> for Buyer {
     }
 }
 
-/// What a gateway vouches for; without a gateway, what the connection says, or a proxy that is trusted.
+/// What a gateway vouches for; without a gateway, what the connection says, or a proxy that is
+/// trusted.
 fn address(desk: &Desk, user: &UserId, parts: &Parts) -> Option<IpAddr> {
     let vouched = parts
         .headers

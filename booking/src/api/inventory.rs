@@ -16,7 +16,8 @@ use crate::{desk::Desk, event::Event, refusal::Refusal, store::ZoneCount};
 
 #[derive(Default, Deserialize)]
 pub(super) struct SyncRequest {
-    /// Left out, it is every event; `null` is not: a program that has lost the id must not have all of them rebuilt.
+    /// Left out, it is every event; `null` is not: a program that has lost the id must not have all
+    /// of them rebuilt.
     #[serde(default, deserialize_with = "given")]
     event_id: Option<EventId>,
 }

@@ -119,7 +119,8 @@ pub(super) async fn reserve_first(
     reserved(booking.at(desk.database_now()))
 }
 
-/// A repetition finds what the first attempt made as it is now: a booking that has ended is nothing to pay for.
+/// A repetition finds what the first attempt made as it is now: a booking that has ended is nothing
+/// to pay for.
 fn reserved(booking: Booking) -> Result<impl IntoResponse, Problem> {
     match booking.status {
         Status::Reserved | Status::Confirmed => Ok((StatusCode::CREATED, Json(booking))),
@@ -147,8 +148,8 @@ fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
     given.map(parse).transpose()
 }
 
-/// A key may come as the IETF's draft has it, as a string in quotes (RFC 9651, section 3.3.3) with parameters behind it: `"k";v=1` and
-/// `k` are one key. What is not in quotes is taken as it is.
+/// A key may come as the IETF's draft has it, as a string in quotes (RFC 9651, section 3.3.3) with
+/// parameters behind it: `"k";v=1` and `k` are one key. What is not in quotes is taken as it is.
 fn unquoted(given: &str) -> Option<Cow<'_, str>> {
     let Some(quoted) = given.strip_prefix('"') else {
         return Some(given.into());

@@ -1,4 +1,5 @@
-//! The lane before the commit: passes are burned and seats held for many reservations in one step of the engine.
+//! The lane before the commit: passes are burned and seats held for many reservations in one step
+//! of the engine.
 
 use std::{
     collections::HashMap,
@@ -115,7 +116,8 @@ async fn ask(
     }
 }
 
-/// What is held goes on together: one by one, the runtime would let the lane of commits begin with a part of it.
+/// What is held goes on together: one by one, the runtime would let the lane of commits begin with
+/// a part of it.
 async fn go_on(
     answered: impl Iterator<Item = (ReserveOutcome, Insert)>,
     inserts: &mpsc::Sender<Insert>,

@@ -1,4 +1,5 @@
-//! The lanes of the group commit: collect, hold, store, answer, tell the engine. Each works on a batch of its own meanwhile.
+//! The lanes of the group commit: collect, hold, store, answer, tell the engine. Each works on a
+//! batch of its own meanwhile.
 
 use std::{
     collections::HashMap,
@@ -33,14 +34,16 @@ const MOMENT: Duration = Duration::from_millis(2);
 /// And at most.
 const LONGEST_MOMENT: Duration = Duration::from_millis(12);
 
-/// A hold that waited longer than this is not committed any more: its client has gone by then, and the repair of stale holds, which looks at
-/// holds older than [`crate::reconcile::PATIENCE`], would be about to take its place.
+/// A hold that waited longer than this is not committed any more: its client has gone by then, and
+/// the repair of stale holds, which looks at holds older than [`crate::reconcile::PATIENCE`], would
+/// be about to take its place.
 const TURN_DEADLINE: Duration = Duration::from_secs(4);
 
 /// Longest wait for what became of reservations whose commit was not answered.
 const FATE_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Batches that are stored and that the engine has not heard of: with more, the lane of commits waits.
+/// Batches that are stored and that the engine has not heard of: with more, the lane of commits
+/// waits.
 const TELLING: usize = 2;
 
 /// After a drain began, a lane ends when nothing has come for this long.
@@ -80,7 +83,8 @@ impl Lanes {
         });
         let (store, (told, mut telling)) = (tools.clone(), mpsc::channel(TELLING));
         lifecycle.spawn("commit reservations", async move {
-            // Ends after the lane of holds, whose sender is the only one; the next ends after this one for the same reason.
+            // Ends after the lane of holds, whose sender is the only one; the next ends after this
+            // one for the same reason.
             let mut batch = Vec::with_capacity(BATCH);
             while inserts.recv_many(&mut batch, BATCH).await > 0 {
                 let batch = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
@@ -102,7 +106,8 @@ impl Lanes {
     }
 }
 
-/// The next batch; `None` when everybody is gone, or when the drain has begun and nothing comes any more.
+/// The next batch; `None` when everybody is gone, or when the drain has begun and nothing comes any
+/// more.
 async fn collect<T>(lane: &mut mpsc::Receiver<T>, lifecycle: &Lifecycle) -> Option<Vec<T>> {
     let mut batch = Vec::with_capacity(BATCH);
     let last_call = async {
@@ -117,8 +122,9 @@ async fn collect<T>(lane: &mut mpsc::Receiver<T>, lifecycle: &Lifecycle) -> Opti
     (taken > 0).then_some(batch)
 }
 
-/// Waits for more: a batch costs engine and database as much as some thirty reservations do. As long as the engine took for the last
-/// one: where it is shared by many, the batches of each would be small.
+/// Waits for more: a batch costs engine and database as much as some thirty reservations do. As
+/// long as the engine took for the last one: where it is shared by many, the batches of each would
+/// be small.
 async fn gather<T>(lane: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, took: Duration) {
     if batch.len() >= BATCH {
         return;
@@ -186,9 +192,11 @@ async fn tell(tools: &Tools, committed: Committed) {
     }
 }
 
-/// Who is told 503 is told that nothing was done and nothing will be: where the answer of a commit was lost, the database is asked what
-/// became of it, and what is not there is made impossible ([`crate::store::BookingStore::fates`]). If it does not answer, or the commit
-/// is still under way, nobody knows: the repair of stale holds goes on asking, and the same idempotency key finds the answer.
+/// Who is told 503 is told that nothing was done and nothing will be: where the answer of a commit
+/// was lost, the database is asked what became of it, and what is not there is made impossible
+/// ([`crate::store::BookingStore::fates`]). If it does not answer, or the commit is still under
+/// way, nobody knows: the repair of stale holds goes on asking, and the same idempotency key finds
+/// the answer.
 async fn settled(tools: &Tools, unknown: Vec<Stored>) -> Vec<Stored> {
     let mut events = HashMap::<EventId, Vec<BookingId>>::new();
     for (booking, _, _) in &unknown {
@@ -225,7 +233,8 @@ async fn settled(tools: &Tools, unknown: Vec<Stored>) -> Vec<Stored> {
     unknown.into_iter().map(fate).collect()
 }
 
-/// A client that has gone was promised nothing, and may never learn of a booking: better to give its seats and pass back.
+/// A client that has gone was promised nothing, and may never learn of a booking: better to give
+/// its seats and pass back.
 fn is_wanted(insert: &Insert) -> bool {
     insert.held_at.elapsed() < TURN_DEADLINE && !insert.answer.is_closed()
 }
@@ -281,7 +290,8 @@ impl Settlements {
     fn note(&mut self, booking: &Booking, outcome: &Outcome) {
         let settlement = match outcome {
             Outcome::Stored(_) => Settlement::Committed,
-            // The row may be there: the repair of stale holds asks the database once it can be asked.
+            // The row may be there: the repair of stale holds asks the database once it can be
+            // asked.
             Outcome::Failed(error) if error.may_stand() => return,
             _ => Settlement::Aborted,
         };

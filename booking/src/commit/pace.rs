@@ -30,8 +30,9 @@ impl Pace {
         });
     }
 
-    /// The wait of a request with so many batches before its own. Nothing while the lane stands still: one batch then finds
-    /// out whether the database has recovered, and the others are told to come back meanwhile.
+    /// The wait of a request with so many batches before its own. Nothing while the lane stands
+    /// still: one batch then finds out whether the database has recovered, and the others are told
+    /// to come back meanwhile.
     pub(super) fn wait(&self, batches_ahead: usize, now: Instant) -> Duration {
         let Batches { last, present } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(begun) = present else {

@@ -11,7 +11,8 @@ use crate::store::ZoneCount;
 
 macro_rules! figures {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Numbers only, so that each can be plotted; NaN where one is not known, `null` on the wire.
+        /// Numbers only, so that each can be plotted; NaN where one is not known, `null` on the
+        /// wire.
         #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
         pub(crate) struct Figures {
             $($(#[$doc])* pub(crate) $name: f64,)*
@@ -43,7 +44,8 @@ figures! {
     departures_per_second,
     /// The rate as it is set.
     rate_set,
-    /// The rate that is in force: slowed where booking is strained, none where the sale stands still.
+    /// The rate that is in force: slowed where booking is strained, none where the sale stands
+    /// still.
     rate_effective,
     /// Passes released.
     released_per_second,
@@ -98,7 +100,8 @@ impl Rates {
     };
 }
 
-/// The figures of what was looked at; `counts` are of the event's zones, where the database answered.
+/// The figures of what was looked at; `counts` are of the event's zones, where the database
+/// answered.
 pub(crate) fn figures(
     status: &LineStatus,
     rates: &Rates,
@@ -156,7 +159,8 @@ fn bookings(reading: &Reading) -> impl Iterator<Item = &BookingVitals> {
         .filter_map(|live| live.vitals.booking.as_ref())
 }
 
-/// All booking processes as one: what is counted is added, what takes time is the slowest, and they are unable if all are.
+/// All booking processes as one: what is counted is added, what takes time is the slowest, and they
+/// are unable if all are.
 pub(crate) fn booking_vitals(reading: &Reading) -> BookingVitals {
     let answered: f64 = bookings(reading)
         .map(|vitals| vitals.reserves_per_second)

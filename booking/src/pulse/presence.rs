@@ -1,5 +1,5 @@
-//! Whom the last probe found: the database, and each line in the engine. A probe may fail because everybody else has the
-//! connections, so whoever was answered meanwhile counts for more.
+//! Whom the last probe found: the database, and each line in the engine. A probe may fail because
+//! everybody else has the connections, so whoever was answered meanwhile counts for more.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,7 +9,8 @@ use std::{
 use parking_lot::Mutex;
 use waitingroom::ids::EventId;
 
-/// Who has not been heard of for so long is not believed to be there: this process may have stood still, and not have asked.
+/// Who has not been heard of for so long is not believed to be there: this process may have stood
+/// still, and not have asked.
 const STALE: Duration = Duration::from_secs(3);
 
 /// Can the database be written?

@@ -1,11 +1,13 @@
 //! Connections in the hands of one step: nothing that a step leaves behind reaches the next one.
 //!
-//! A pool takes back whatever still answers, also a connection in the middle of a transaction of which the pool knows nothing. So a
-//! connection goes back only if its step has come to a known end: a statement that was answered, or a transaction whose end was
-//! confirmed. A step that was dropped, timed out or failed in any other way closes its connection, and the server undoes what is open.
+//! A pool takes back whatever still answers, also a connection in the middle of a transaction of
+//! which the pool knows nothing. So a connection goes back only if its step has come to a known
+//! end: a statement that was answered, or a transaction whose end was confirmed. A step that was
+//! dropped, timed out or failed in any other way closes its connection, and the server undoes what
+//! is open.
 //!
-//! A database in memory is its connection: it goes back in any case, and the pool rolls back what is open on the way
-//! (`SqliteStore::in_memory`).
+//! A database in memory is its connection: it goes back in any case, and the pool rolls back what
+//! is open on the way (`SqliteStore::in_memory`).
 
 use std::{
     ops::{Deref, DerefMut},
@@ -17,8 +19,9 @@ use tokio::runtime::Handle;
 
 use super::StoreError;
 
-/// Longest wait for a connection's last answer on its way back: one that hangs must not keep its place in the pool. As long as a step
-/// may take: a database that has become slow must not lose its connections by that, since new ones take it even longer.
+/// Longest wait for a connection's last answer on its way back: one that hangs must not keep its
+/// place in the pool. As long as a step may take: a database that has become slow must not lose its
+/// connections by that, since new ones take it even longer.
 const RETURN_DEADLINE: Duration = Duration::from_millis(3_500);
 
 /// The only way to the connections of a pool.
@@ -55,7 +58,8 @@ where
         Self { pool, doubtful }
     }
 
-    /// A connection for one statement. If there is none, nothing was changed: that is worth telling from a lost answer.
+    /// A connection for one statement. If there is none, nothing was changed: that is worth telling
+    /// from a lost answer.
     pub(super) async fn take(&self) -> Result<Connection<DB>, StoreError> {
         let pooled = self
             .pool
@@ -103,16 +107,19 @@ pub(super) struct Connection<DB: Database> {
 const IS_THERE: &str = "a connection is given up when it is dropped";
 
 impl<DB: Database> Connection<DB> {
-    /// The answer to the step's only statement, which gives the connection back unless it leaves doubts about it.
+    /// The answer to the step's only statement, which gives the connection back unless it leaves
+    /// doubts about it.
     pub(super) fn answered<T>(mut self, answer: Result<T, Error>) -> Result<T, StoreError> {
         self.has_ended = answer.as_ref().map_or_else(is_ordinary, |_| true);
         Ok(answer?)
     }
 }
 
-/// Does this error end a statement and leave its connection as it was? One that is not known to do so costs a connection.
+/// Does this error end a statement and leave its connection as it was? One that is not known to do
+/// so costs a connection.
 fn is_ordinary(error: &Error) -> bool {
-    /// Beside violated constraints: a wait or a statement that took too long, and knots that the server undid.
+    /// Beside violated constraints: a wait or a statement that took too long, and knots that the
+    /// server undid.
     const CODES: [&str; 4] = ["55P03", "57014", "40001", "40P01"];
     match error {
         Error::RowNotFound => true,
@@ -146,7 +153,8 @@ impl<DB: Database> Drop for Connection<DB> {
         };
         match (self.doubtful, self.has_ended, Handle::try_current()) {
             (Doubtful::Keep, _, _) => drop(pooled),
-            // What drops a connection by itself asks whether it answers, and waits for that as long as it takes.
+            // What drops a connection by itself asks whether it answers, and waits for that as long
+            // as it takes.
             (Doubtful::Close, true, Ok(runtime)) => {
                 drop(runtime.spawn(tokio::time::timeout(
                     RETURN_DEADLINE,
@@ -159,7 +167,8 @@ impl<DB: Database> Drop for Connection<DB> {
     }
 }
 
-/// A transaction of several statements. Unless its end is confirmed, its connection is closed, and the transaction with it.
+/// A transaction of several statements. Unless its end is confirmed, its connection is closed, and
+/// the transaction with it.
 #[derive(Debug)]
 pub(super) struct Transaction<DB: Database>(Connection<DB>);
 

@@ -76,11 +76,13 @@ fn refused(refusal: &dyn sqlx::error::DatabaseError) -> StoreError {
         // The database rolled back to break a knot; the same step may succeed alone.
         Some("40001" | "40P01") => StoreError::Refused(text),
         Some("55P03") => StoreError::Locked(text),
-        // The disk failed under SQLite: what was written of a commit may be found by the next start.
+        // The disk failed under SQLite: what was written of a commit may be found by the next
+        // start.
         Some(code) if code.len() < 5 && code.parse::<u32>().is_ok_and(|code| code & 0xff == 10) => {
             StoreError::Uncertain(text)
         }
-        // The connection ended, by the server's will or its death: perhaps between the commit and its report.
+        // The connection ended, by the server's will or its death: perhaps between the commit and
+        // its report.
         Some(code) if ENDED.iter().any(|class| code.starts_with(class)) => {
             StoreError::Uncertain(text)
         }

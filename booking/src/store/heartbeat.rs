@@ -6,10 +6,12 @@ use waitingroom::clock::Timestamp;
 
 use super::Outage;
 
-/// Nobody wrote for longer than this: an outage. Instances write twice a second; a disk that is busy keeps one waiting for a second or two.
+/// Nobody wrote for longer than this: an outage. Instances write twice a second; a disk that is
+/// busy keeps one waiting for a second or two.
 pub(super) const GAP: Duration = Duration::from_secs(3);
 
-/// Most that a hold is prolonged by, over all outages: seats that nobody can buy are not held for ever.
+/// Most that a hold is prolonged by, over all outages: seats that nobody can buy are not held for
+/// ever.
 pub(super) const MOST: Duration = Duration::from_secs(600);
 
 /// A heartbeat that lies further in the future is of a clock that has been set back since.

@@ -1,10 +1,11 @@
-//! The store of installations: PostgreSQL, also behind a pooler in transaction mode: every step is one transaction, and
-//! nothing depends on the session. The pooler has to carry prepared statements (PgBouncer: 1.21 with
-//! `max_prepared_statements`), and the first migration wants the server itself.
+//! The store of installations: PostgreSQL, also behind a pooler in transaction mode: every step is
+//! one transaction, and nothing depends on the session. The pooler has to carry prepared statements
+//! (PgBouncer: 1.21 with `max_prepared_statements`), and the first migration wants the server
+//! itself.
 //!
-//! What users' requests wait for is one statement that commits by itself: whoever sends it may vanish at any moment and leaves nothing
-//! open. See `connection` for what becomes of connections, `settings` for what the server ends by itself, and `zones` for rows that
-//! somebody keeps locked.
+//! What users' requests wait for is one statement that commits by itself: whoever sends it may
+//! vanish at any moment and leaves nothing open. See `connection` for what becomes of connections,
+//! `settings` for what the server ends by itself, and `zones` for rows that somebody keeps locked.
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
@@ -48,11 +49,13 @@ const STEP_DEADLINE: Duration = Duration::from_millis(3_500);
 /// Longest wait for the migrations of a start.
 const MIGRATION_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Most seats at the pool that reads of users' bookings have, as a part of all: the rest is for what changes something.
+/// Most seats at the pool that reads of users' bookings have, as a part of all: the rest is for
+/// what changes something.
 const READERS_SHARE: u32 = 4;
 
-/// The server ends a transaction whose next statement does not come, and any that waits for longer than its caller would. In the
-/// transaction itself, since behind a pooler the session is nobody's; with its beginning, since that costs no round trip.
+/// The server ends a transaction whose next statement does not come, and any that waits for longer
+/// than its caller would. In the transaction itself, since behind a pooler the session is nobody's;
+/// with its beginning, since that costs no round trip.
 macro_rules! begin {
     ($kind:literal) => {
         concat!(
@@ -80,8 +83,8 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects with at most `connections`, at least two, and one for the heartbeat, and brings the schema up to date. Any number of
-    /// instances may start at once.
+    /// Connects with at most `connections`, at least two, and one for the heartbeat, and brings the
+    /// schema up to date. Any number of instances may start at once.
     ///
     /// # Errors
     /// A URL that does not parse, a server that does not answer, a migration that fails.
@@ -114,8 +117,9 @@ impl PostgresStore {
     }
 }
 
-/// Runs what is missing. The look before spares a start behind a pooler the migrator's lock, which is the session's and
-/// would stay with a connection of the pooler's, and so would the time that a migration may take.
+/// Runs what is missing. The look before spares a start behind a pooler the migrator's lock, which
+/// is the session's and would stay with a connection of the pooler's, and so would the time that a
+/// migration may take.
 async fn migrate(options: PgConnectOptions) -> Result<(), StoreError> {
     let pool = PgPoolOptions::new()
         .max_connections(1)

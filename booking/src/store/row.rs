@@ -209,8 +209,8 @@ impl TryFrom<ParcelRow> for Parcel {
 /// Sequence, head, and what [`unserved`] wrote.
 pub(super) type CheckpointRow = (i64, i64, Option<Vec<u8>>);
 
-/// What was not written with the head that is there (by a version that does not know of it, say) is as of a lower one: whoever is above that
-/// counts as unserved.
+/// What was not written with the head that is there (by a version that does not know of it, say) is
+/// as of a lower one: whoever is above that counts as unserved.
 pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<Reached, StoreError> {
     let Some((sequence, head, unserved)) = row else {
         return Ok(Reached::default());
@@ -232,7 +232,8 @@ pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<Reached, StoreErr
     })
 }
 
-/// The head, the length of the numbers that wait, those, and those that are out of everybody's count; see [`Numbers::to_bytes`].
+/// The head, the length of the numbers that wait, those, and those that are out of everybody's
+/// count; see [`Numbers::to_bytes`].
 pub(super) fn unserved(reached: &Reached) -> Vec<u8> {
     let (waiting, returned) = (
         reached.unserved.waiting.to_bytes(),

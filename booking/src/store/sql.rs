@@ -16,8 +16,8 @@ macro_rules! database_now {
 }
 pub(super) use database_now;
 
-/// Moves the seats of the rows that a statement has `changed` away from the held ones, as parts of the same statement (PostgreSQL). Zones
-/// are locked last and by their ids.
+/// Moves the seats of the rows that a statement has `changed` away from the held ones, as parts of
+/// the same statement (PostgreSQL). Zones are locked last and by their ids.
 macro_rules! seats_of_changed {
     () => {
         "change AS (
@@ -34,7 +34,8 @@ macro_rules! seats_of_changed {
 }
 pub(super) use seats_of_changed;
 
-/// A column of Unix milliseconds as RFC 3339, without zeroes at the end of the fraction (PostgreSQL).
+/// A column of Unix milliseconds as RFC 3339, without zeroes at the end of the fraction
+/// (PostgreSQL).
 macro_rules! rfc_3339 {
     ($column:literal) => {
         concat!(
@@ -46,8 +47,9 @@ macro_rules! rfc_3339 {
 }
 pub(super) use rfc_3339;
 
-/// What the rows that a statement has `changed` tell others, as a parcel: to the letter what `Booking::message` and `parcel::pack` make
-/// of them (PostgreSQL). `chr(123)` is a brace: this is part of formats too.
+/// What the rows that a statement has `changed` tell others, as a parcel: to the letter what
+/// `Booking::message` and `parcel::pack` make of them (PostgreSQL). `chr(123)` is a brace: this is
+/// part of formats too.
 macro_rules! messages_of_changed {
     () => {
         concat!(
@@ -156,8 +158,8 @@ pub(super) const HOLDS: &str =
 pub(super) const USER_SEATS: &str = "SELECT user_id, CAST(sum(quantity) AS BIGINT) AS seats
     FROM bookings WHERE event_id = $1 AND status IN ('reserved', 'confirmed') GROUP BY user_id";
 
-/// The users of the next bookings, of whatever event, by the index that begins with users: those of one event would have to be found
-/// among all that it sold.
+/// The users of the next bookings, of whatever event, by the index that begins with users: those of
+/// one event would have to be found among all that it sold.
 pub(super) const USER_PAGE: &str = "SELECT user_id, CAST(COALESCE(sum(
         CASE WHEN event_id = $1 AND status IN ('reserved', 'confirmed') THEN quantity END
     ), 0) AS BIGINT) AS seats

@@ -1,5 +1,5 @@
-//! The store of one process: SQLite in a file, or in memory. One connection writes, so writers never wait for each other's
-//! locks; readers have their own.
+//! The store of one process: SQLite in a file, or in memory. One connection writes, so writers
+//! never wait for each other's locks; readers have their own.
 
 use std::{path::Path, time::Duration};
 
@@ -67,7 +67,8 @@ impl SqliteStore {
         })
     }
 
-    /// The same with this clock instead of the host's: that of the process, which does not jump when the host's does.
+    /// The same with this clock instead of the host's: that of the process, which does not jump
+    /// when the host's does.
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
@@ -78,8 +79,9 @@ impl SqliteStore {
     /// # Errors
     /// A migration that fails.
     pub async fn in_memory() -> Result<Self, StoreError> {
-        // Each connection to memory is a database of its own: all steps share the one, and a transaction that a step left open is
-        // undone before the next. Without one that fails, and changes nothing.
+        // Each connection to memory is a database of its own: all steps share the one, and a
+        // transaction that a step left open is undone before the next. Without one that fails, and
+        // changes nothing.
         let undo = pool(1).after_release(|connection, _| {
             Box::pin(async move {
                 let _ = sqlx::raw_sql("ROLLBACK").execute(connection).await;

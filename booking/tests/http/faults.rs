@@ -175,7 +175,8 @@ async fn while_a_commit_hangs_others_are_told_to_come_back_at_once() {
     );
     assert_eq!(refused.retry_after.as_deref(), Some("1"));
     assert!(waited < Duration::from_millis(300), "{waited:?}");
-    // The commit that hung either went through in the end, or was given up and its seats given back.
+    // The commit that hung either went through in the end, or was given up and its seats given
+    // back.
     let taken = u32::from(stuck.status == 201);
     assert!(taken == 1 || stuck.status == 503, "{stuck:?}");
     let goes_on = async {

@@ -108,7 +108,8 @@ impl Shop {
         Self::open_with(store, Arc::new(MemoryEngine::new())).await
     }
 
-    /// The same on a database whose clock is the shop's: what it sees of an outage is how far that was moved.
+    /// The same on a database whose clock is the shop's: what it sees of an outage is how far that
+    /// was moved.
     pub(crate) async fn open_in_time() -> Self {
         let clock = Clock::manual(Clock::System.now());
         let store = SqliteStore::in_memory()
@@ -208,7 +209,8 @@ impl Shop {
         }
     }
 
-    /// Another instance on the same database: with another engine, what a loss of the engine leaves.
+    /// Another instance on the same database: with another engine, what a loss of the engine
+    /// leaves.
     pub(crate) async fn restarted(&self, engine: SharedEngine) -> Self {
         let mut other = Self::on(self.store.clone(), engine, self.clock.clone()).await;
         (other.event, other.show, other.zones) =

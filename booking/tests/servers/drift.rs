@@ -1,5 +1,5 @@
-//! Engine and database drift apart, and nobody asks: it is found and mended within a minute, in both directions. What is under way
-//! is not taken for it.
+//! Engine and database drift apart, and nobody asks: it is found and mended within a minute, in
+//! both directions. What is under way is not taken for it.
 
 use std::{
     sync::Arc,

@@ -1,7 +1,9 @@
-//! Many holds end at the same moment: their seats are back soon, and who reserves beside it waits little longer than before.
+//! Many holds end at the same moment: their seats are back soon, and who reserves beside it waits
+//! little longer than before.
 //!
-//! `HOLDS=100000 cargo test --release -p booking --test servers expiry -- --nocapture` (below `tests/services/run`) lets so many end, with
-//! `SPREAD_SECONDS=60` one after the other over a minute instead of all at once.
+//! `HOLDS=100000 cargo test --release -p booking --test servers expiry -- --nocapture` (below
+//! `tests/services/run`) lets so many end, with `SPREAD_SECONDS=60` one after the other over a
+//! minute instead of all at once.
 
 use std::{
     sync::{
@@ -84,7 +86,8 @@ fn number(variable: &str, usual: u32) -> u32 {
         .unwrap_or(usual)
 }
 
-/// How long the seat that came back latest was over its time. Holds end in the order in which they were made.
+/// How long the seat that came back latest was over its time. Holds end in the order in which they
+/// were made.
 async fn let_holds_end(shop: &Shop, holds: u32, never_held: u32, spread: Duration) -> Duration {
     shop.clock.advance(HOLD);
     let (began, mut passed, mut latest) = (Instant::now(), Duration::ZERO, Duration::ZERO);

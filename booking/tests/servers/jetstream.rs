@@ -1,7 +1,7 @@
 //! The outbox on JetStream.
 //!
-//! `MESSAGES=100000 cargo test --release -p booking --test servers each_change -- --nocapture` (below `tests/services/run`) tells how fast
-//! it is drained.
+//! `MESSAGES=100000 cargo test --release -p booking --test servers each_change -- --nocapture`
+//! (below `tests/services/run`) tells how fast it is drained.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The books as somebody keeps them who knows nothing but the messages: of each booking what became of it, of each zone what was sold.
+//! The books as somebody keeps them who knows nothing but the messages: of each booking what became
+//! of it, of each zone what was sold.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -97,7 +98,8 @@ impl Publication {
 }
 
 impl Ledger {
-    /// Two relays may tell of the end before they tell of the beginning; nobody tells anything twice.
+    /// Two relays may tell of the end before they tell of the beginning; nobody tells anything
+    /// twice.
     fn enter(&mut self, entry: &Entry) {
         *self.told.entry(entry.status.as_str()).or_default() += 1;
         let new = Kept {

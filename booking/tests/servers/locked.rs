@@ -29,7 +29,8 @@ async fn a_locked_zone_costs_its_own_requests_only() {
         store.create_event(event, &operator(NOW)).await.unwrap();
     }
     let of = |user: &str| {
-        // Of several users: those of one user wait for each other, since all count against their limit.
+        // Of several users: those of one user wait for each other, since all count against their
+        // limit.
         let [first, second] = [1, 2].map(|of_them| format!("{user}-{of_them}"));
         [
             reservation(&event, 0, &first, 1),
@@ -129,7 +130,8 @@ async fn a_locked_zone_costs_its_own_requests_only() {
     assert_eq!(counters(&shared, &event, 1).await, (3, 1));
 }
 
-/// A new session has the limits without a word from booking: those that a pooler opens have them too.
+/// A new session has the limits without a word from booking: those that a pooler opens have them
+/// too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_have_their_limits_from_their_role() {
     let url = own_database().await;

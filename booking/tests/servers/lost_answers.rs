@@ -1,4 +1,5 @@
-//! The connection to the database ends in the middle of a commit: afterwards pass, seats and booking agree.
+//! The connection to the database ends in the middle of a commit: afterwards pass, seats and
+//! booking agree.
 
 use std::{sync::Arc, time::Duration};
 

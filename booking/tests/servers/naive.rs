@@ -1,6 +1,8 @@
-//! Group commit beside one transaction for each reservation, same code otherwise: what the batches are worth.
+//! Group commit beside one transaction for each reservation, same code otherwise: what the batches
+//! are worth.
 //!
-//! `cargo test --release -p booking --test servers group_commit -- --ignored --nocapture` (below `tests/services/run`).
+//! `cargo test --release -p booking --test servers group_commit -- --ignored --nocapture` (below
+//! `tests/services/run`).
 
 use std::time::{Duration, Instant};
 

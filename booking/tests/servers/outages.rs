@@ -1,4 +1,5 @@
-//! PostgreSQL that answers and cannot be written: known within seconds, told at once, and nobody's hold runs out by it.
+//! PostgreSQL that answers and cannot be written: known within seconds, told at once, and nobody's
+//! hold runs out by it.
 
 use std::{
     sync::Arc,

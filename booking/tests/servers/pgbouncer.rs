@@ -1,5 +1,6 @@
-//! Behind PgBouncer, by the recipe of the README: with nothing set for booking's sake but the prepared statements. Those are carried in
-//! transaction mode from 1.21 on; an older one is tried in session mode.
+//! Behind PgBouncer, by the recipe of the README: with nothing set for booking's sake but the
+//! prepared statements. Those are carried in transaction mode from 1.21 on; an older one is tried
+//! in session mode.
 
 use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 
@@ -138,7 +139,8 @@ async fn by_the_recipe_of_the_readme() {
     let counts = store.zone_counts(Some(event.event_id)).await.unwrap();
     assert_eq!((counts[0].held, counts[0].confirmed), (0, 10));
 
-    // Whichever session of the server's it is: none has been left without limits by what another client set.
+    // Whichever session of the server's it is: none has been left without limits by what another
+    // client set.
     let session = url
         .parse::<PgConnectOptions>()
         .unwrap()

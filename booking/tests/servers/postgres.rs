@@ -85,8 +85,8 @@ async fn a_sweep_does_not_read_a_table_that_has_grown() {
     }
 }
 
-/// Looks into the index by time, and rows that were read without any index, as far as the server's statistics know: they are late by a
-/// second.
+/// Looks into the index by time, and rows that were read without any index, as far as the server's
+/// statistics know: they are late by a second.
 async fn scans_and_rows(connection: &mut PgConnection) -> (i64, i64) {
     let counted = "SELECT indices.idx_scan, tables.seq_tup_read FROM pg_stat_user_indexes AS indices
         JOIN pg_stat_user_tables AS tables ON tables.relid = indices.relid WHERE indexrelname = 'bookings_due'";

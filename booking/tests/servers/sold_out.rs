@@ -1,7 +1,8 @@
-//! A whole house sold by a crowd that buys, cancels and forgets: every seat once, and everybody who counts agrees: Redis, the
-//! database, and whoever keeps books by the messages alone.
+//! A whole house sold by a crowd that buys, cancels and forgets: every seat once, and everybody who
+//! counts agrees: Redis, the database, and whoever keeps books by the messages alone.
 //!
-//! `SEATS=900000 cargo test --release -p booking --test servers sold_out` (below `tests/services/run`) sells the reference data's house.
+//! `SEATS=900000 cargo test --release -p booking --test servers sold_out` (below
+//! `tests/services/run`) sells the reference data's house.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -28,7 +29,8 @@ use crate::{
 
 const ZONES: u64 = 45;
 const BUYERS: usize = 32;
-/// Seconds. Each round ends with a leap of the clock over it: far ahead of Redis' own, and no commit under way is to be taken for lost.
+/// Seconds. Each round ends with a leap of the clock over it: far ahead of Redis' own, and no
+/// commit under way is to be taken for lost.
 const HOLD: u64 = 600;
 
 /// What became of the bookings, in numbers: of bookings, and of seats.

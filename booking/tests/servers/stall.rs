@@ -1,5 +1,5 @@
-//! The way to the database stands still for longer than any step waits, and then everything arrives: each reservation that is told as
-//! stored is there, and so is nothing else.
+//! The way to the database stands still for longer than any step waits, and then everything
+//! arrives: each reservation that is told as stored is there, and so is nothing else.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
-//! Commits that wait for a standby that is away: no time is long enough to say of one that it will not be.
+//! Commits that wait for a standby that is away: no time is long enough to say of one that it will
+//! not be.
 
 use booking::{
     reservation::Status,

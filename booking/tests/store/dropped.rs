@@ -1,4 +1,5 @@
-//! Steps that are dropped while they wait, at each place where they do: the next step finds a connection as good as new.
+//! Steps that are dropped while they wait, at each place where they do: the next step finds a
+//! connection as good as new.
 
 use std::{
     pin::{Pin, pin},
@@ -174,7 +175,8 @@ async fn cut(waits: usize, step: impl Future<Output = ()>) -> bool {
     .await
 }
 
-/// After each cut, a reservation is stored and seen from outside: what the step left open would swallow it.
+/// After each cut, a reservation is stored and seen from outside: what the step left open would
+/// swallow it.
 async fn nothing_is_left_behind(store: &SharedStore, is_there: impl AsyncFn(BookingId) -> bool) {
     let event = stored_event(store, &[100_000, 100_000]).await;
     for name in STEPS {
@@ -203,7 +205,8 @@ async fn nothing_is_left_behind(store: &SharedStore, is_there: impl AsyncFn(Book
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_postgres() {
     let url = own_database().await;
-    // One connection for what changes something, and one for reads: each next step gets the one that was dropped.
+    // One connection for what changes something, and one for reads: each next step gets the one
+    // that was dropped.
     let store: SharedStore = std::sync::Arc::new(PostgresStore::open(&url, 2).await.unwrap());
     let outside = tokio::sync::Mutex::new(PgConnection::connect(&url).await.unwrap());
     nothing_is_left_behind(&store, async |booking| {

@@ -153,7 +153,8 @@ pub(crate) async fn checkpoints_never_move_back(store: SharedStore) {
             "what came later"
         );
     }
-    // The same head with fewer who wait for their pass; a line that was begun anew, whose head goes back.
+    // The same head with fewer who wait for their pass; a line that was begun anew, whose head goes
+    // back.
     for later in [reached(20, 9, &[3], &[]), reached(1_000_020, 7, &[], &[2])] {
         store.save_checkpoint(id, &later).await.unwrap();
         assert_eq!(store.checkpoint(id).await.unwrap(), later);

@@ -56,7 +56,8 @@ pub(crate) async fn what_is_not_there_never_will_be(store: SharedStore) {
         (0, (0, 0))
     );
 
-    // What comes late finds its place taken, with its neighbours or alone; the pass and the key are as good as new.
+    // What comes late finds its place taken, with its neighbours or alone; the pass and the key are
+    // as good as new.
     let neighbour = reservation(&event, 0, "bob", 1);
     let answers = store.insert(&[lost.clone(), neighbour]).await.unwrap();
     assert_eq!(answers, [Inserted::Duplicate, Inserted::Stored]);
@@ -140,7 +141,8 @@ pub(crate) async fn the_databases_clock_decides(store: SharedStore) {
     );
 }
 
-/// A commit that hangs, as one that waits for a standby does, is waited for; those beside it are not kept from their fate.
+/// A commit that hangs, as one that waits for a standby does, is waited for; those beside it are
+/// not kept from their fate.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_under_way_is_asked_for_again_in_postgres() {
     for commits in [true, false] {

@@ -68,7 +68,8 @@ pub(crate) async fn stored_event(store: &SharedStore, capacities: &[u32]) -> Eve
     event
 }
 
-/// A reservation by `user` of `quantity` seats in the event's zone of that number, for ten minutes, with a pass of its own.
+/// A reservation by `user` of `quantity` seats in the event's zone of that number, for ten minutes,
+/// with a pass of its own.
 pub(crate) fn reservation(event: &Event, zone: usize, user: &str, quantity: u32) -> NewBooking {
     let show = &event.shows[0];
     let booking = Booking {

@@ -154,7 +154,8 @@ pub(crate) async fn what_is_given_back_may_be_had_again(store: SharedStore) {
     );
 }
 
-/// Batches of several instances that want seats for the same users at once, in another order each, while some are given back.
+/// Batches of several instances that want seats for the same users at once, in another order each,
+/// while some are given back.
 pub(crate) async fn a_crowd_of_batches_keeps_every_limit(store: SharedStore) {
     const USERS: usize = 12;
     let event = limited(&store, 6).await;

@@ -1,5 +1,6 @@
-//! The places that guests have in line, by where they come from. A place counts while a connection follows it, and for as long after
-//! as a poll keeps it: what nobody looks at is not released, and holds nobody up.
+//! The places that guests have in line, by where they come from. A place counts while a connection
+//! follows it, and for as long after as a poll keeps it: what nobody looks at is not released, and
+//! holds nobody up.
 
 use std::{
     collections::{HashMap, hash_map::Entry},

@@ -1,4 +1,5 @@
-//! Whole sales on the engine in memory, in simulated time: what users were told of their wait, and how long they waited.
+//! Whole sales on the engine in memory, in simulated time: what users were told of their wait, and
+//! how long they waited.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -122,7 +123,8 @@ struct Plan {
     wave: usize,
     waves: usize,
     absent: f64,
-    /// Seconds to the use of a pass, at the least, and at the mean beyond that; nothing where it is not used.
+    /// Seconds to the use of a pass, at the least, and at the mean beyond that; nothing where it is
+    /// not used.
     use_after: Option<(f64, f64)>,
     ticks: usize,
 }

@@ -1,5 +1,6 @@
-//! How fast connections whose news can wait are woken: what a tick of the line tells at once, and what is said to the whole line,
-//! as that its sale opens, over some time, so that neither passes nor the clients' machines wait for it.
+//! How fast connections whose news can wait are woken: what a tick of the line tells at once, and
+//! what is said to the whole line, as that its sale opens, over some time, so that neither passes
+//! nor the clients' machines wait for it.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use tokio::{
 
 /// Pause between two wakings, in the long run.
 const PAUSE: Duration = Duration::from_millis(2);
-/// Wakings that may follow each other at once: a thousand connections, more than a tick's positions.
+/// Wakings that may follow each other at once: a thousand connections, more than a tick's
+/// positions.
 const AT_ONCE: u32 = 32;
 
 /// A virtual schedule of wakings: one each [`PAUSE`], and no more than [`AT_ONCE`] of them late.

@@ -1,14 +1,15 @@
 //! Which positions are worth a message now: near the front every one, far back seldom.
 //!
-//! Everybody has a moment of their own in each pause, by their number. So messages are spread over time by themselves, also where
-//! something happened to all at once: when a line is opened, its thousands are not told in one tick.
+//! Everybody has a moment of their own in each pause, by their number. So messages are spread over
+//! time by themselves, also where something happened to all at once: when a line is opened, its
+//! thousands are not told in one tick.
 
 use std::time::Duration;
 
 use waitingroom::clock::Timestamp;
 
-/// The pause between two position messages to someone this far back. At 10 passes a second, a message then announces about
-/// as many steps as a person can tell apart.
+/// The pause between two position messages to someone this far back. At 10 passes a second, a
+/// message then announces about as many steps as a person can tell apart.
 fn pause(position: u64) -> Duration {
     match position {
         0..=50 => Duration::ZERO,
@@ -23,7 +24,8 @@ pub(super) fn ends_before_the_next(position: u64, wait_seconds: u32) -> bool {
     Duration::from_secs(wait_seconds.into()) < pause(position)
 }
 
-/// Does this user's moment lie after `last`, when positions were last looked at, and not after `now`?
+/// Does this user's moment lie after `last`, when positions were last looked at, and not after
+/// `now`?
 pub(super) fn is_due(position: u64, number: u64, last: Timestamp, now: Timestamp) -> bool {
     let pause = pause(position).as_millis() as i64;
     if pause == 0 {

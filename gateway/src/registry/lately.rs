@@ -1,5 +1,6 @@
-//! Who had a place here lately without a connection that would show it: who polls, and whose last connection has just ended. After a
-//! loss of the line they are brought back as the connected are, whether their clients kept the ticket or not.
+//! Who had a place here lately without a connection that would show it: who polls, and whose last
+//! connection has just ended. After a loss of the line they are brought back as the connected are,
+//! whether their clients kept the ticket or not.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -50,7 +51,8 @@ impl Seen {
 
 type Users = HashMap<(EventId, UserId), Seen>;
 
-/// See the module's documentation. Two generations: the older is dropped as a whole, so that what is kept has an end and a bound.
+/// See the module's documentation. Two generations: the older is dropped as a whole, so that what
+/// is kept has an end and a bound.
 #[derive(Debug, Default)]
 pub(super) struct Lately(Mutex<Generations>);
 

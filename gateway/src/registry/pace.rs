@@ -1,9 +1,11 @@
 //! How fast the line moves, and how long a wait is likely to be at that pace.
 //!
-//! Two things hold a line back: the rate, and the cap on passes that are out at once. Under the rate, a wait is the number of present
-//! users ahead divided by the rate. Under the cap, each user ahead needs a pass of somebody else to end: the wait is a number of lives
-//! of passes, so that life is measured, by the time that passes were out divided by the number that ended (total time on test, which
-//! also counts passes that are still out). Users who are absent are passed over and cost nobody time.
+//! Two things hold a line back: the rate, and the cap on passes that are out at once. Under the
+//! rate, a wait is the number of present users ahead divided by the rate. Under the cap, each user
+//! ahead needs a pass of somebody else to end: the wait is a number of lives of passes, so that
+//! life is measured, by the time that passes were out divided by the number that ended (total time
+//! on test, which also counts passes that are still out). Users who are absent are passed over and
+//! cost nobody time.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -14,21 +16,28 @@ use waitingroom::{
     wire::{WaitRange, WaitReason},
 };
 
-/// Weight of the newest span in the mean and the variance of the rate: about the last ten seconds count.
+/// Weight of the newest span in the mean and the variance of the rate: about the last ten seconds
+/// count.
 const WEIGHT: f64 = 0.2;
-/// Spans that a mean with this weight is worth, (2 − w) / w: the error of the mean is that of so many measurements.
+/// Spans that a mean with this weight is worth, (2 − w) / w: the error of the mean is that of so
+/// many measurements.
 const WORTH: f64 = (2.0 - WEIGHT) / WEIGHT;
-/// A line that releases less than this part of what it may is held back by something else: what was measured counts, not what is set.
+/// A line that releases less than this part of what it may is held back by something else: what was
+/// measured counts, not what is set.
 const FULL_RATE: f64 = 0.9;
-/// For so long the share of the rate that booking leaves now is likely to last; after it, the mean of the last two minutes counts.
+/// For so long the share of the rate that booking leaves now is likely to last; after it, the mean
+/// of the last two minutes counts.
 const SHARE_LASTS_SECONDS: f64 = 10.0;
 const SHARE_MEMORY_SECONDS: f64 = 120.0;
-/// Half of the range is at least this part of the wait, and this long: nobody knows better how many will leave.
+/// Half of the range is at least this part of the wait, and this long: nobody knows better how many
+/// will leave.
 const LEAST_SPREAD: f64 = 0.1;
 const LEAST_SPREAD_SECONDS: f64 = 1.0;
-/// Standard deviations on each side: the turn comes within the range 19 times in 20, as long as the pace is what it is.
+/// Standard deviations on each side: the turn comes within the range 19 times in 20, as long as the
+/// pace is what it is.
 const DEVIATIONS: f64 = 2.0;
-/// Before anything is measured, the set rate is the fastest that can be, and twice the time is not out of the way.
+/// Before anything is measured, the set rate is the fastest that can be, and twice the time is not
+/// out of the way.
 const UNMEASURED: f64 = 2.0;
 /// A wait longer than a day is not foreseen, and told as a day.
 const FORESEEN_SECONDS: f64 = 86_400.0;
@@ -38,7 +47,8 @@ const HIDDEN: f64 = 5.0;
 const LIVES: f64 = 30.0;
 /// Releases so close together count as of one moment.
 const SAME_MOMENT_MS: u128 = 250;
-/// Moments of release that are remembered of the passes that are out; with more, neighbours are joined.
+/// Moments of release that are remembered of the passes that are out; with more, neighbours are
+/// joined.
 const BATCHES: usize = 256;
 
 /// What is told of a wait.
@@ -59,14 +69,16 @@ impl Estimate {
     }
 }
 
-/// What is known of how fast a line moves. A line that is empty, or in which nobody is present, says nothing of how fast it could move.
+/// What is known of how fast a line moves. A line that is empty, or in which nobody is present,
+/// says nothing of how fast it could move.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pace {
     /// The last message: when it came, and what it said.
     at: Option<Timestamp>,
     released: Option<u64>,
     active: u64,
-    /// What booking leaves of the set rate: now, and over the last two minutes; nothing where that is not known yet.
+    /// What booking leaves of the set rate: now, and over the last two minutes; nothing where that
+    /// is not known yet.
     share: Option<Moving>,
     /// The rate and the cap that it was measured under.
     set: Option<(f64, u32)>,
@@ -205,9 +217,10 @@ impl Rate {
 
 /// How long passes are out, and since when those are that are out now.
 ///
-/// Two means are kept, since most of what is known comes early in a sale, when only short lives have ended. The one of ended passes, if
-/// the pass that was released first ends first (a sum of lives does not depend on which ends), errs to short lives; the total time on
-/// test errs to long ones. The truth lies between them, and both come to it.
+/// Two means are kept, since most of what is known comes early in a sale, when only short lives
+/// have ended. The one of ended passes, if the pass that was released first ends first (a sum of
+/// lives does not depend on which ends), errs to short lives; the total time on test errs to long
+/// ones. The truth lies between them, and both come to it.
 #[derive(Debug, Clone, Default)]
 struct Life {
     /// Seconds that passes were out, and how many ended; old ones count for less.
@@ -266,7 +279,8 @@ impl Life {
         }
     }
 
-    /// The shortest and the longest mean that what was seen speaks for; `longest` is the life of a pass that nobody uses.
+    /// The shortest and the longest mean that what was seen speaks for; `longest` is the life of a
+    /// pass that nobody uses.
     fn means(&self, longest: f64, now: Timestamp) -> (f64, f64) {
         if self.ended < 2.0 {
             let oldest = self
@@ -286,8 +300,9 @@ impl Life {
         (short + long) / 2.0
     }
 
-    /// How much lives differ: zero if they are all the same, one if a pass may end at any moment, or if nothing is known. In a steady line
-    /// the order of release hides most of what lives differ by.
+    /// How much lives differ: zero if they are all the same, one if a pass may end at any moment,
+    /// or if nothing is known. In a steady line the order of release hides most of what lives
+    /// differ by.
     fn scatter(&self) -> f64 {
         if self.ended < 2.0 || self.mean <= 0.0 {
             1.0
@@ -298,7 +313,8 @@ impl Life {
 
     /// Seconds until so many of the passes that are out have ended, at most all of them.
     fn until_ended(&self, wanted: f64, active: u64, life: f64, now: Timestamp) -> f64 {
-        // If all lives are the same, each pass ends a life after it was released; if they differ much, at an even pace.
+        // If all lives are the same, each pass ends a life after it was released; if they differ
+        // much, at an even pace.
         let even = life * wanted / active.max(1) as f64;
         let mut counted = 0.0;
         let in_turn = self.batches.iter().find_map(|(at, count)| {
@@ -320,7 +336,8 @@ fn halve(batches: &mut VecDeque<(Timestamp, u64)>) {
 }
 
 impl Pace {
-    /// Takes one message into account. What was measured under another rate or cap says nothing any more.
+    /// Takes one message into account. What was measured under another rate or cap says nothing any
+    /// more.
     pub(crate) fn observe(&mut self, progress: &Progress, now: Timestamp) {
         let settings = &progress.settings;
         let set = Some((settings.rate_per_second, settings.max_active));
@@ -338,7 +355,8 @@ impl Pace {
         }
         self.line = Present::of(progress);
 
-        // A worker of an earlier release does not count what it releases; who left the line is nearly that.
+        // A worker of an earlier release does not count what it releases; who left the line is
+        // nearly that.
         let counted = self
             .released
             .zip(progress.released)
@@ -404,7 +422,8 @@ impl Pace {
         }
     }
 
-    /// Seconds until so many were released at the rate: first at the share that booking leaves now, then at its mean.
+    /// Seconds until so many were released at the rate: first at the share that booking leaves now,
+    /// then at its mean.
     fn by_rate(&self, ahead: f64, settings: &QueueSettings) -> f64 {
         let share = self.share.unwrap_or(Moving::new(1.0));
         let rate = |share: f64| {
@@ -430,7 +449,8 @@ impl Pace {
             return Turns::default();
         }
         let life = self.life.expected(settings.pass_ttl().as_secs_f64(), now);
-        // Those that are out end first; then each life of a pass brings as many turns as the cap allows.
+        // Those that are out end first; then each life of a pass brings as many turns as the cap
+        // allows.
         let lives = ((wanted - active) / cap).ceil().max(0.0);
         let rest = if lives > 0.0 {
             (wanted - active - (lives - 1.0) * cap) / cap * active
@@ -443,8 +463,9 @@ impl Pace {
         }
     }
 
-    /// Under the rate, the wait is a sum of seconds that each bring about so many steps: its deviation is that of the seconds to come
-    /// and of the mean that stands for them. Under the cap, it is a sum of lives.
+    /// Under the rate, the wait is a sum of seconds that each bring about so many steps: its
+    /// deviation is that of the seconds to come and of the mean that stands for them. Under the
+    /// cap, it is a sum of lives.
     fn range(
         &self,
         by_rate: f64,
@@ -480,7 +501,8 @@ impl Pace {
         };
         let of_the_mean = (of_a_second * expected).powi(2) / f64::from(self.rate.spans).min(WORTH);
         let share = self.share.unwrap_or(Moving::new(1.0));
-        // Of the share to come, and of the mean that stands for it: a share lasts for some seconds, so these are few measurements.
+        // Of the share to come, and of the mean that stands for it: a share lasts for some seconds,
+        // so these are few measurements.
         let lasts = 2.0 * SHARE_LASTS_SECONDS;
         let of_the_share = (share.variance.sqrt() / share.mean.max(0.01)).powi(2)
             * (lasts * expected + lasts / share.seconds.max(lasts) * expected * expected);

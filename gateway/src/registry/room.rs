@@ -1,4 +1,5 @@
-//! One event's local users, and the projection of their positions: rank when attached, minus the removals below since.
+//! One event's local users, and the projection of their positions: rank when attached, minus the
+//! removals below since.
 
 use std::{
     collections::BTreeMap,
@@ -73,7 +74,8 @@ impl RoomView {
             .estimate(position, &self.settings, seats_left, now)
     }
 
-    /// Takes over what a message says of the line as a whole; while that is being rebuilt, it does not know.
+    /// Takes over what a message says of the line as a whole; while that is being rebuilt, it does
+    /// not know.
     fn hear(&mut self, progress: &Progress) {
         if progress.seats_known {
             (self.seats_left, self.seats_known) = (progress.seats_left, true);
@@ -127,7 +129,8 @@ struct LocalUser {
 pub(super) struct Room {
     track: Mutex<Track>,
     users: DashMap<UserId, LocalUser>,
-    /// May somebody here wait for a position? Where all have their passes, a step of the line concerns nobody.
+    /// May somebody here wait for a position? Where all have their passes, a step of the line
+    /// concerns nobody.
     waits: AtomicBool,
     resync: Mutex<Resync>,
     waking: Arc<Waking>,
@@ -173,7 +176,8 @@ impl Room {
             }
             local.slots.push(Arc::clone(slot));
         }
-        // The client is told this place next, also where a later reading is known: somebody may have come back in front meanwhile.
+        // The client is told this place next, also where a later reading is known: somebody may
+        // have come back in front meanwhile.
         let shown = place.position.min(local.position);
         if shown > 0 {
             local.told = local.told.min(shown);
@@ -188,7 +192,8 @@ impl Room {
         Ok(self.is_current(place))
     }
 
-    /// This epoch, as the room holds it already where it does: a reading brings a copy for each user.
+    /// This epoch, as the room holds it already where it does: a reading brings a copy for each
+    /// user.
     fn same_epoch(&self, epoch: &Epoch) -> Epoch {
         let track = self.track.lock();
         track
@@ -198,7 +203,8 @@ impl Room {
             .unwrap_or_else(|| epoch.clone())
     }
 
-    /// Has no removal been applied here that the place does not count, and was the line not rebuilt since?
+    /// Has no removal been applied here that the place does not count, and was the line not rebuilt
+    /// since?
     fn is_current(&self, place: &Place) -> bool {
         let track = self.track.lock();
         !track.view.known
@@ -206,7 +212,8 @@ impl Room {
             || (track.revision <= place.revision && (track.counting || !place.counting))
     }
 
-    /// Takes over a place that was read again. False where that was too early: it has to be read once more.
+    /// Takes over a place that was read again. False where that was too early: it has to be read
+    /// once more.
     pub(super) fn refresh(&self, event: EventId, user: &UserId, place: &Place) -> bool {
         let place = &Place {
             epoch: self.same_epoch(&place.epoch),
@@ -238,7 +245,8 @@ impl Room {
         is_current || !is_news
     }
 
-    /// The client of this connection was told this position of this number before: none that is worse follows.
+    /// The client of this connection was told this position of this number before: none that is
+    /// worse follows.
     pub(super) fn told_before(
         &self,
         event: EventId,
@@ -263,8 +271,9 @@ impl Room {
         (local.number == number && local.told < u64::MAX).then_some(local.told)
     }
 
-    /// Takes a reading over. Who has a pass is not moved on by messages: what has been applied here meanwhile counts for them too, so
-    /// that an older reading does not lead them back into the line.
+    /// Takes a reading over. Who has a pass is not moved on by messages: what has been applied here
+    /// meanwhile counts for them too, so that an older reading does not lead them back into the
+    /// line.
     fn renew(&self, local: &mut LocalUser, place: &Place) {
         if local.position == 0 {
             let track = self.track.lock();
@@ -275,7 +284,8 @@ impl Room {
         local.renew(place);
     }
 
-    /// Takes a connection away; where it was the user's last one here, answers the place as it was told.
+    /// Takes a connection away; where it was the user's last one here, answers the place as it was
+    /// told.
     pub(super) fn detach(&self, user: &UserId, slot: &Arc<Slot>) -> Option<Place> {
         if let Some(mut local) = self.users.get_mut(user) {
             local.slots.retain(|known| !Arc::ptr_eq(known, slot));
@@ -537,7 +547,8 @@ impl LocalUser {
         }
     }
 
-    /// Takes a reading over, unless a later one was: readings of several connections may overtake each other.
+    /// Takes a reading over, unless a later one was: readings of several connections may overtake
+    /// each other.
     fn renew(&mut self, place: &Place) {
         let same = self.number == place.number && self.epoch == place.epoch;
         if self.number != place.number {
@@ -582,8 +593,8 @@ impl LocalUser {
         }
     }
 
-    /// Moves who waits on by one message; `removed` are its removals in the order of numbers, to be searched instead of counted by each
-    /// of thousands.
+    /// Moves who waits on by one message; `removed` are its removals in the order of numbers, to be
+    /// searched instead of counted by each of thousands.
     fn step(&mut self, progress: &Progress, removed: &[u64]) {
         if self.revision >= progress.to {
             return;
@@ -601,8 +612,8 @@ impl LocalUser {
         self.revision = progress.to;
     }
 
-    /// A message for the user, if one is due: for a position that is better, or a wait that is worse. A position that is shown
-    /// never grows.
+    /// A message for the user, if one is due: for a position that is better, or a wait that is
+    /// worse. A position that is shown never grows.
     fn news(
         &mut self,
         total: u64,
@@ -634,8 +645,8 @@ impl LocalUser {
         })
     }
 
-    /// The pass is the next news of somebody whom a fast line reaches before another position would be told. Once only: the line may
-    /// stop after all.
+    /// The pass is the next news of somebody whom a fast line reaches before another position would
+    /// be told. Once only: the line may stop after all.
     fn is_passed_over(&mut self, position: u64, estimate: Estimate) -> bool {
         let soon = estimate.range.is_some()
             && conflation::ends_before_the_next(position, estimate.wait_seconds);

@@ -1,5 +1,6 @@
-//! What waits to be written to one connection: per event at most one pass, the latest position, the latest state. News
-//! replaces older news of its kind, so a slow reader costs a bounded amount of memory, whatever happens meanwhile.
+//! What waits to be written to one connection: per event at most one pass, the latest position, the
+//! latest state. News replaces older news of its kind, so a slow reader costs a bounded amount of
+//! memory, whatever happens meanwhile.
 
 use std::{
     sync::{
@@ -32,11 +33,13 @@ pub(crate) struct PositionNews {
     pub(crate) estimate: Estimate,
 }
 
-/// News of one event for one connection. What is rare stands elsewhere: positions come by the thousand at once.
+/// News of one event for one connection. What is rare stands elsewhere: positions come by the
+/// thousand at once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct News {
     pub(crate) position: Option<PositionNews>,
-    /// Another place than the one that the client knows: with a number, and so a ticket, of its own.
+    /// Another place than the one that the client knows: with a number, and so a ticket, of its
+    /// own.
     pub(crate) place: Option<Box<Place>>,
     pub(crate) pass: Option<Arc<Grant>>,
     pub(crate) lapse: Option<Lapse>,
@@ -44,7 +47,8 @@ pub(crate) struct News {
     pub(crate) unacknowledged: Option<Box<Unacknowledged>>,
 }
 
-/// A pass whose acknowledgement was refused; without an error, it is not the user's or no longer live.
+/// A pass whose acknowledgement was refused; without an error, it is not the user's or no longer
+/// live.
 #[derive(Debug, Clone)]
 pub(crate) struct Unacknowledged {
     pub(crate) pass: PassId,
@@ -139,7 +143,8 @@ impl Slot {
         self.lay(event, |news| news.position = Some(position))
     }
 
-    /// Leaves the state of the sale here without waking the connection; true where it is to be woken for it.
+    /// Leaves the state of the sale here without waking the connection; true where it is to be
+    /// woken for it.
     #[must_use]
     pub(crate) fn lay_sale(&self, event: EventId, settings: Arc<QueueSettings>) -> bool {
         self.lay(event, |news| news.sale = Some(settings))
@@ -197,7 +202,8 @@ impl Slot {
         self.wake(Due::NEWS);
     }
 
-    /// Changes the news. False where there was some already: then the connection is woken, or will be.
+    /// Changes the news. False where there was some already: then the connection is woken, or will
+    /// be.
     fn lay(&self, event: EventId, change: impl FnOnce(&mut News)) -> bool {
         let mut all = self.news.lock();
         let first = all.is_empty();

@@ -1,5 +1,6 @@
-//! Connections with news that can wait a moment: a step of the line moves thousands of positions at once, and whoever gets a
-//! pass meanwhile is not to stand behind them. They are woken a few at a time, and others have their turn in between.
+//! Connections with news that can wait a moment: a step of the line moves thousands of positions at
+//! once, and whoever gets a pass meanwhile is not to stand behind them. They are woken a few at a
+//! time, and others have their turn in between.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -9,10 +10,12 @@ use super::slot::Slot;
 
 /// Connections that are woken together at least: each pass waits for as many.
 const FEW: usize = 32;
-/// The part of those who wait that is woken together where they are more: each 2 ms, 25,000 are told in a second, 100,000 in two.
+/// The part of those who wait that is woken together where they are more: each 2 ms, 25,000 are
+/// told in a second, 100,000 in two.
 const PART: usize = 256;
 
-/// See the module's documentation. A connection stands here once, however often its news is replaced.
+/// See the module's documentation. A connection stands here once, however often its news is
+/// replaced.
 #[derive(Debug, Default)]
 pub(super) struct Waking(Mutex<VecDeque<Arc<Slot>>>);
 
@@ -26,7 +29,8 @@ impl Waking {
         self.0.lock().is_empty()
     }
 
-    /// Wakes the next few. Whose news was told meanwhile, together with other news, is not woken for it.
+    /// Wakes the next few. Whose news was told meanwhile, together with other news, is not woken
+    /// for it.
     pub(super) fn wake_some(&self) {
         let mut waiting = self.0.lock();
         let some = FEW.max(waiting.len() / PART).min(waiting.len());

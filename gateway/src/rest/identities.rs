@@ -32,8 +32,8 @@ struct Token {
     expires_at: Timestamp,
 }
 
-/// A new guest; of a guest's token the same guest with a new one, which may take places again; of the cookie of the pages without script
-/// the guest that it names.
+/// A new guest; of a guest's token the same guest with a new one, which may take places again; of
+/// the cookie of the pages without script the guest that it names.
 pub(super) async fn guest(
     State(gateway): State<Gateway>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -63,7 +63,8 @@ pub(super) async fn guest(
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
-/// The guest that the pages without script gave to this browser: who allows scripts then keeps the place.
+/// The guest that the pages without script gave to this browser: who allows scripts then keeps the
+/// place.
 fn known_guest(gateway: &Gateway, headers: &HeaderMap) -> Option<Token> {
     let identity = gateway.guest(headers)?;
     Some(Token {
@@ -74,7 +75,8 @@ fn known_guest(gateway: &Gateway, headers: &HeaderMap) -> Option<Token> {
 }
 
 impl Gateway {
-    /// A guest, new or known, and a token that proves it from now on, where guests are admitted. Either counts.
+    /// A guest, new or known, and a token that proves it from now on, where guests are admitted.
+    /// Either counts.
     pub(crate) fn mint_guest(
         &self,
         address: IpAddr,
@@ -119,8 +121,8 @@ pub(super) struct DevelopmentUser {
     role: Option<String>,
 }
 
-/// Whoever may ask for one may be anybody: only a program at this machine, not by way of a proxy, and no page of another site, not even
-/// one whose name was made to lead to this machine.
+/// Whoever may ask for one may be anybody: only a program at this machine, not by way of a proxy,
+/// and no page of another site, not even one whose name was made to lead to this machine.
 pub(super) async fn development_token(
     State(gateway): State<Gateway>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,

@@ -105,8 +105,9 @@ pub(super) struct Left {
     left: bool,
 }
 
-/// The event comes in the query or, as clients of the earlier system send it, in the body of the DELETE. Where it comes in both, one of
-/// them may not say something else: a place would be given up that the client did not mean.
+/// The event comes in the query or, as clients of the earlier system send it, in the body of the
+/// DELETE. Where it comes in both, one of them may not say something else: a place would be given
+/// up that the client did not mean.
 pub(super) async fn leave(
     State(gateway): State<Gateway>,
     User(identity): User,

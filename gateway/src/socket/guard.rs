@@ -1,5 +1,6 @@
-//! How much a client may say, counted in frames of whatever kind as they come off the wire: the library answers pings, drops pongs and
-//! joins fragments without a word to us, and each costs as much as a message.
+//! How much a client may say, counted in frames of whatever kind as they come off the wire: the
+//! library answers pings, drops pongs and joins fragments without a word to us, and each costs as
+//! much as a message.
 
 use std::{
     io,
@@ -21,7 +22,8 @@ const RATE: f64 = 20.0;
 /// Frames that a client may send at once.
 const BURST: u32 = 60;
 
-/// The connection beneath a socket. Reading from it fails once the client has sent too many frames; writing goes on.
+/// The connection beneath a socket. Reading from it fails once the client has sent too many frames;
+/// writing goes on.
 #[derive(Debug)]
 pub(super) struct Guarded {
     stream: TcpStream,

@@ -1,7 +1,7 @@
 //! From a request to a WebSocket: the handshake of RFC 6455, section 4.2.
 //!
-//! The framework's extractor would do it too, but hands out a socket on a boxed stream in a task that keeps room for its own
-//! steps: half a kilobyte more for each connection that waits.
+//! The framework's extractor would do it too, but hands out a socket on a boxed stream in a task
+//! that keeps room for its own steps: half a kilobyte more for each connection that waits.
 
 use std::time::Duration;
 
@@ -40,14 +40,15 @@ use super::guard::Guarded;
 /// A socket of ours.
 pub(super) type Socket = WebSocketStream<Guarded>;
 
-/// The library keeps a read buffer of this size for each connection, and a larger one for who has sent a larger frame; its
-/// default of 128 KiB costs 137 KB of memory each.
+/// The library keeps a read buffer of this size for each connection, and a larger one for who has
+/// sent a larger frame; its default of 128 KiB costs 137 KB of memory each.
 const READ_BUFFER_BYTES: usize = 256;
 /// Messages that are sent together are written together, in pieces of this size.
 const WRITE_BUFFER_BYTES: usize = 4 * 1024;
 /// Most bytes that wait to be written to one connection.
 const MAX_WRITE_BUFFER_BYTES: usize = 16 * 1024;
-/// What the kernel may hold for a client that does not read (it takes twice as much); left alone it would grow to megabytes.
+/// What the kernel may hold for a client that does not read (it takes twice as much); left alone it
+/// would grow to megabytes.
 const KERNEL_BUFFER_BYTES: usize = 16 * 1024;
 /// Length of a client's random key (RFC 6455, section 4.1).
 const KEY_BYTES: usize = 16;

@@ -75,7 +75,8 @@ async fn first_frame(socket: &mut Socket) -> Result<String, End> {
     }
 }
 
-/// Said, and written with the answer to what the client has said already, or at once where it waits: see [`super::Session::serve`].
+/// Said, and written with the answer to what the client has said already, or at once where it
+/// waits: see [`super::Session::serve`].
 async fn welcome(
     gateway: &Gateway,
     socket: &mut Socket,

@@ -1,4 +1,5 @@
-//! The second phase of a connection: the client speaks, the slot speaks, the clock speaks; whoever is first is served.
+//! The second phase of a connection: the client speaks, the slot speaks, the clock speaks; whoever
+//! is first is served.
 
 mod hearing;
 mod telling;
@@ -90,8 +91,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Serves whoever speaks next, until the end. Only receiving and waiting is ever cancelled, never a write. What is done about
-    /// it lives in a box while it is done.
+    /// Serves whoever speaks next, until the end. Only receiving and waiting is ever cancelled,
+    /// never a write. What is done about it lives in a box while it is done.
     pub(super) async fn serve(&mut self, socket: &mut Socket) -> End {
         if let Err(end) = Box::pin(self.begin(socket)).await {
             return end;
@@ -109,7 +110,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A client that did not wait for its welcome is told it together with the answer: one write for both.
+    /// A client that did not wait for its welcome is told it together with the answer: one write
+    /// for both.
     async fn begin(&mut self, socket: &mut Socket) -> Result<(), End> {
         if let Some(frame) = socket.next().now_or_never() {
             self.hear(socket, frame).await?;
@@ -161,7 +163,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A message for the client's code and a ping for its network stack: browsers answer the ping by themselves.
+    /// A message for the client's code and a ping for its network stack: browsers answer the ping
+    /// by themselves.
     async fn beat(&mut self, socket: &mut Socket) -> Result<(), End> {
         if self.heard_at.elapsed() > self.gateway.0.config.heartbeat.mul_f64(SILENT_HEARTBEATS) {
             return Err(End::Close(CloseCode::HeartbeatMissed));
@@ -181,7 +184,8 @@ pub(super) fn error(problem: &Problem, about: Option<String>) -> ServerMessage {
     }
 }
 
-/// What a failed read means: a frame beyond the limits, or too many, are the client's fault, all else is a vanished client.
+/// What a failed read means: a frame beyond the limits, or too many, are the client's fault, all
+/// else is a vanished client.
 pub(super) fn broken(error: &Error) -> End {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) | Error::Utf8(_) => {

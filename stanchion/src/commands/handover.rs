@@ -1,4 +1,5 @@
-//! Handing the lines over to another Redis without a loss; see docs/decisions/0021-handover.md. Booking lets them go on.
+//! Handing the lines over to another Redis without a loss; see docs/decisions/0021-handover.md.
+//! Booking lets them go on.
 
 use std::time::{Duration, Instant};
 

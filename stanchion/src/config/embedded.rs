@@ -1,4 +1,5 @@
-//! The embedded default's data directory: a database, the secrets made at the first start, and a lock.
+//! The embedded default's data directory: a database, the secrets made at the first start, and a
+//! lock.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},

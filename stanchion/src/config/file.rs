@@ -20,7 +20,8 @@ impl Settings {
     /// These settings, filled up from the file they name.
     ///
     /// # Errors
-    /// A file that cannot be read, a key or `STANCHION_*` variable that is not known, a value that is not allowed: by name.
+    /// A file that cannot be read, a key or `STANCHION_*` variable that is not known, a value that
+    /// is not allowed: by name.
     pub fn complete(self) -> Result<Self> {
         known_variables(variables())?;
         let file = match &self.config {
@@ -93,7 +94,8 @@ fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
 }
 
-/// Variables of this process's environment that look like settings and were put there by a container runtime.
+/// Variables of this process's environment that look like settings and were put there by a
+/// container runtime.
 pub fn injected_variables() -> Vec<String> {
     let injected = variables()
         .filter(|(name, value)| name.starts_with(PREFIX) && is_service_link(name, value));
@@ -120,8 +122,9 @@ pub(super) fn known_variables(variables: impl Iterator<Item = (String, String)>)
     Ok(())
 }
 
-/// Does this variable tell of a service named `stanchion` or `stanchion-…`, as Kubernetes and Docker's links tell every
-/// container of one? Told by the form of name and value, so that a misspelt setting is none.
+/// Does this variable tell of a service named `stanchion` or `stanchion-…`, as Kubernetes and
+/// Docker's links tell every container of one? Told by the form of name and value, so that a
+/// misspelt setting is none.
 fn is_service_link(name: &str, value: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_url = |text: &str| {

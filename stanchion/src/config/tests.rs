@@ -30,7 +30,8 @@ fn unknown_keys_and_variables_are_refused_by_name() {
     assert!(known("STANCHION_LISTEN", "127.0.0.1:1").is_ok() && known("PATH", "/bin").is_ok());
 }
 
-/// As Kubernetes writes them into every pod beside a service `stanchion` or `stanchion-redis`, and Docker for a link.
+/// As Kubernetes writes them into every pod beside a service `stanchion` or `stanchion-redis`, and
+/// Docker for a link.
 #[test]
 fn what_a_container_runtime_injects_is_no_setting() {
     let known = |name: &str, value: &str| {

@@ -99,7 +99,8 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
     let booking = Booking::bind(backends, super::booking_config(settings))
         .await
         .context("booking")?;
-    // Not by way of the listener: who has a pass must get seats also when every connection is taken.
+    // Not by way of the listener: who has a pass must get seats also when every connection is
+    // taken.
     let bookings: SharedBooking = match &settings.booking_url {
         Some(url) => Arc::new(OverHttp::new(url)),
         None => Arc::new(InProcess::new(complete(booking.router()))),

@@ -1,4 +1,5 @@
-//! The records, ordered by user and time, and what follows from them: grants, spells of presence, tickets.
+//! The records, ordered by user and time, and what follows from them: grants, spells of presence,
+//! tickets.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,6 @@
-//! The auditor of a run: it reads what each client saw, the engine, the database and the stream of messages, and says which promise
-//! was broken. It knows Stanchion's promises only, none of its code.
+//! The auditor of a run: it reads what each client saw, the engine, the database and the stream of
+//! messages, and says which promise was broken. It knows Stanchion's promises only, none of its
+//! code.
 //!
 //! [`audit`] does no I/O. [`collect`] reads the stores of a running installation into a [`World`].
 

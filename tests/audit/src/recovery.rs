@@ -1,5 +1,5 @@
-//! How long it takes until an installation is whole again after a fault: until a walk of every pair of gateway and booking succeeds,
-//! and until everybody whose connection it ended is back in line.
+//! How long it takes until an installation is whole again after a fault: until a walk of every pair
+//! of gateway and booking succeeds, and until everybody whose connection it ended is back in line.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,8 @@ pub struct Recovery {
     pub lasted_ms: i64,
     /// From its end until every pair was whole; `None` if one never was.
     pub whole_ms: Option<i64>,
-    /// From its end until the line ran at four fifths of its rate; `None` if it did not any more, or had nobody left to release.
+    /// From its end until the line ran at four fifths of its rate; `None` if it did not any more,
+    /// or had nobody left to release.
     pub rate_ms: Option<i64>,
     /// Walks that failed meanwhile.
     pub failed_walks: usize,
@@ -116,8 +117,8 @@ fn back(history: &History<'_>, since_ms: i64) -> Option<Back> {
     })
 }
 
-/// How long after this moment a user whose connection ended was told their place again: never is the largest number. `None` if the
-/// user's own act ended it.
+/// How long after this moment a user whose connection ended was told their place again: never is
+/// the largest number. `None` if the user's own act ended it.
 fn returned(records: &[&Record], since_ms: i64) -> Option<i64> {
     let ended = records.iter().position(|record| {
         record.at_ms >= since_ms

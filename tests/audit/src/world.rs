@@ -1,5 +1,5 @@
-//! What a run left behind. All times are Unix milliseconds of one clock that does not jump: the recorder's, from its start on by the
-//! monotonic clock.
+//! What a run left behind. All times are Unix milliseconds of one clock that does not jump: the
+//! recorder's, from its start on by the monotonic clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,7 +105,8 @@ pub enum Seen {
         /// The problem's code; `REMOVED` if the line said that the user had left, who had not.
         code: String,
     },
-    /// The user asks to give the place up, and has then no claim to it, whether the answer arrives or not.
+    /// The user asks to give the place up, and has then no claim to it, whether the answer arrives
+    /// or not.
     Leaves,
     /// The user gave the place up, and the line has said so.
     Left,

@@ -1,4 +1,5 @@
-//! A clean world, in which the auditor finds nothing, and every violation planted into it, which it finds.
+//! A clean world, in which the auditor finds nothing, and every violation planted into it, which it
+//! finds.
 
 #![expect(clippy::unwrap_used, reason = "the whole file is a test")]
 
@@ -45,7 +46,8 @@ fn answer(status: u16, booking: Option<Uuid>) -> Answer {
     }
 }
 
-/// Forty users who join, wait, get their passes in order, reserve two seats each, and confirm, cancel or let expire.
+/// Forty users who join, wait, get their passes in order, reserve two seats each, and confirm,
+/// cancel or let expire.
 fn clean() -> World {
     let mut world = World {
         line: LINE,
@@ -892,7 +894,8 @@ fn who_asked_to_leave_has_no_claim_to_the_place() {
     );
 }
 
-/// A world in which a booking that was told with 201 is gone, and from when to when commits may have been lost, seen from there.
+/// A world in which a booking that was told with 201 is gone, and from when to when commits may
+/// have been lost, seen from there.
 fn gone_with_a_primary(from_ms: i64, to_ms: i64) -> World {
     let mut world = clean();
     let told = of(&mut world, 5, is_reserve)[0].at_ms;

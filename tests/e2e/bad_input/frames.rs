@@ -203,8 +203,9 @@ async fn after_it(stack: &Stack, sale: &Sale) {
     );
 }
 
-/// The reason of the end arrives although more of what was too large is under way than anybody has read: a connection that is dropped
-/// with unread bytes is reset, and the client may forget what it was told before.
+/// The reason of the end arrives although more of what was too large is under way than anybody has
+/// read: a connection that is dropped with unread bytes is reset, and the client may forget what it
+/// was told before.
 async fn too_large_to_be_read(stack: &Stack) {
     for bytes in [17 * 1024, 200 * 1024, 2 * 1024 * 1024] {
         let address = stack
@@ -234,7 +235,8 @@ async fn too_large_to_be_read(stack: &Stack) {
         frame.extend((bytes as u64).to_be_bytes());
         frame.extend([0; 4]); // a mask that changes nothing
         frame.resize(frame.len() + bytes, b'x');
-        // All of it is sent before anything is read, as a browser does that hears of the end only then.
+        // All of it is sent before anything is read, as a browser does that hears of the end only
+        // then.
         patiently("the frame to be taken", stream.write_all(&frame))
             .await
             .expect("bytes are read to the end");

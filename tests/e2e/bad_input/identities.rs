@@ -230,7 +230,8 @@ async fn the_embedded_default_answers_under_its_own_names() {
     gateway.send(token).await.refused(404, "NOT_FOUND");
 }
 
-/// A connection outlives its token: what it is told of goes on, and what needs a token is refused. No span but the token's own is waited for.
+/// A connection outlives its token: what it is told of goes on, and what needs a token is refused.
+/// No span but the token's own is waited for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_whose_token_has_ended_keeps_its_place_and_takes_no_other() {
     let stack = Stack::embedded().await;

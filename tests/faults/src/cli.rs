@@ -6,9 +6,10 @@ use clap::{Parser, Subcommand};
 
 /// Runs a sale under faults and audits what clients saw, engine, database and stream
 ///
-/// Each run starts its own servers and processes on free loopback ports, with a network between them that can fail, and ends them. The
-/// binary under test is STANCHION_BIN. Redis, PostgreSQL and NATS have to be on the PATH: put tests/services/run before the command. The
-/// exit code is 1 if a promise was broken, or something did not work again after a fault.
+/// Each run starts its own servers and processes on free loopback ports, with a network between
+/// them that can fail, and ends them. The binary under test is STANCHION_BIN. Redis, PostgreSQL and
+/// NATS have to be on the PATH: put tests/services/run before the command. The exit code is 1 if a
+/// promise was broken, or something did not work again after a fault.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about)]
 pub struct Cli {

@@ -1,4 +1,5 @@
-//! What a scenario works with: the installation, randomness from the seed, and the list of what was done.
+//! What a scenario works with: the installation, randomness from the seed, and the list of what was
+//! done.
 
 use std::{sync::Arc, time::Duration};
 
@@ -155,7 +156,8 @@ impl Context {
         self.end();
     }
 
-    /// Lets edges carry less for so many seconds; then what was sent arrives, or the connections are ended.
+    /// Lets edges carry less for so many seconds; then what was sent arrives, or the connections
+    /// are ended.
     pub async fn open_half(
         &mut self,
         edges: &[String],

@@ -1,5 +1,5 @@
-//! The network between two parts: a TCP proxy on an own port that can be cut, carry nothing (half open, in either direction), be slow, and
-//! lose, double or delay Pub/Sub messages.
+//! The network between two parts: a TCP proxy on an own port that can be cut, carry nothing (half
+//! open, in either direction), be slow, and lose, double or delay Pub/Sub messages.
 
 mod messages;
 
@@ -41,7 +41,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 pub enum Mode {
     /// Everything.
     Whole,
-    /// Nothing in either direction, and nobody is told. What was sent arrives once it is whole again.
+    /// Nothing in either direction, and nobody is told. What was sent arrives once it is whole
+    /// again.
     HalfOpen,
     /// No answers: what is asked arrives.
     AnswersLost,
@@ -158,7 +159,8 @@ async fn carry(client: TcpStream, state: Arc<State>) {
     cuts.mark_unchanged();
     let mut mode = state.mode.subscribe();
     let carried = async {
-        // Who connects while nothing is carried is accepted by the network, and the far end does not hear of it.
+        // Who connects while nothing is carried is accepted by the network, and the far end does
+        // not hear of it.
         if mode.wait_for(|mode| *mode == Mode::Whole).await.is_err() {
             return;
         }
@@ -205,7 +207,8 @@ async fn connect(state: &State) -> Option<TcpStream> {
     None
 }
 
-/// Carries bytes one way. They arrive in order, each chunk when it is due and the edge carries this way.
+/// Carries bytes one way. They arrive in order, each chunk when it is due and the edge carries this
+/// way.
 async fn way(
     from: OwnedReadHalf,
     to: OwnedWriteHalf,
@@ -287,7 +290,8 @@ impl State {
         Duration::from_millis(at_least + more)
     }
 
-    /// What becomes of the messages among these bytes. A late one holds up those behind it, as a connection does.
+    /// What becomes of the messages among these bytes. A late one holds up those behind it, as a
+    /// connection does.
     fn disturbed(&self, frames: &mut Frames, read: &[u8], due: Instant) -> Vec<Chunk> {
         let faults = *self.messages.lock();
         let mut random = self.random.lock();

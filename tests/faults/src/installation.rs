@@ -1,5 +1,5 @@
-//! An installation of one run: two gateways, two instances of booking, two workers, their servers, and an edge between any two of them. Or
-//! one process that runs everything.
+//! An installation of one run: two gateways, two instances of booking, two workers, their servers,
+//! and an edge between any two of them. Or one process that runs everything.
 
 mod bus;
 mod database;
@@ -38,7 +38,8 @@ pub struct Shape {
     pub small_disk_mib: Option<u32>,
     /// Booking reaches PostgreSQL through PgBouncer.
     pub pgbouncer: Option<Pooling>,
-    /// Everybody waits on a WebSocket and is led past a gateway that refuses, as by a balancer; so many, unless another number is given.
+    /// Everybody waits on a WebSocket and is led past a gateway that refuses, as by a balancer; so
+    /// many, unless another number is given.
     pub big_crowd: Option<u32>,
 }
 

@@ -1,4 +1,5 @@
-//! Small walks through the whole installation, again and again, on an event of their own: when is every pair of gateway and booking whole?
+//! Small walks through the whole installation, again and again, on an event of their own: when is
+//! every pair of gateway and booking whole?
 
 use std::{sync::Arc, time::Duration};
 

@@ -39,7 +39,8 @@ pub fn signal(id: u32, signal: Signal) {
     send(&[id], signal);
 }
 
-/// Sends a signal to a process and its children: to the parent first if it is to stand still, so that it starts no others.
+/// Sends a signal to a process and its children: to the parent first if it is to stand still, so
+/// that it starts no others.
 pub fn signal_tree(parent: u32, signal: Signal) {
     match signal {
         Signal::Stop => {

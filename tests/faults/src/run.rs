@@ -254,7 +254,8 @@ async fn finish(users: &mut JoinSet<stanchion_audit::Outcome>) -> Result<()> {
     Ok(())
 }
 
-/// Waits until nothing is under way: no hold, no message, nothing uncommitted. What stays is the auditor's.
+/// Waits until nothing is under way: no hold, no message, nothing uncommitted. What stays is the
+/// auditor's.
 async fn quiet(context: &Context, http: &Client, events: &[Uuid]) {
     let began = Instant::now();
     while began.elapsed() < QUIET {

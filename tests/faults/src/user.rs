@@ -1,5 +1,5 @@
-//! A user of the crowd: waits in line, takes the pass, reserves, decides. Writes down all that is seen. Comes back after whatever went
-//! wrong, as the documents tell clients to.
+//! A user of the crowd: waits in line, takes the pass, reserves, decides. Writes down all that is
+//! seen. Comes back after whatever went wrong, as the documents tell clients to.
 
 mod buyer;
 mod polling;

@@ -1,10 +1,11 @@
-//! What the targets below `tests/` share. Each target is a test: `cargo test` runs it on its corpus and for a second on random input;
-//! `make fuzz` runs each for ten minutes.
+//! What the targets below `tests/` share. Each target is a test: `cargo test` runs it on its corpus
+//! and for a second on random input; `make fuzz` runs each for ten minutes.
 
 /// A change of a text: at this place (counted around), this character.
 pub type Edit = (u16, u8);
 
-/// The text with these characters changed; ASCII stays ASCII, so that most of what is made is nearly right.
+/// The text with these characters changed; ASCII stays ASCII, so that most of what is made is
+/// nearly right.
 pub fn edited(text: &str, edits: &[Edit]) -> String {
     let mut characters: Vec<char> = text.chars().collect();
     for (place, character) in edits {

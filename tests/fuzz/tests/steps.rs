@@ -1,4 +1,5 @@
-//! Arguments of the Lua steps: whatever a verified request can hold, Redis answers, and the step before leaves a line that still works.
+//! Arguments of the Lua steps: whatever a verified request can hold, Redis answers, and the step
+//! before leaves a line that still works.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use tokio::runtime::Runtime;

@@ -17,7 +17,8 @@ const SAMPLES: [&str; 8] = [
     include_str!("../../wire/client.reserve.json"),
 ];
 
-/// A frame is understood, or refused with a code that names a field or the form: nothing else can happen.
+/// A frame is understood, or refused with a code that names a field or the form: nothing else can
+/// happen.
 fn is_read(frame: &str) {
     match ClientMessage::parse(frame) {
         Ok(ClientMessage::Join(join)) => {

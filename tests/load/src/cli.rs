@@ -7,21 +7,24 @@ use serde::{Deserialize, Serialize};
 
 /// Puts Stanchion under load and reports how the users fared.
 ///
-/// Without --url, it starts its own embedded server on a free port and a temporary data directory, and ends it afterwards.
-/// Times count from the moment when something was due, so a server that stalls is charged for everybody who waits: a join from
-/// the user's arrival, a reservation from the pass (in an open loop, from its moment in the schedule), a wait for one of the
+/// Without --url, it starts its own embedded server on a free port and a temporary data directory,
+/// and ends it afterwards. Times count from the moment when something was due, so a server that
+/// stalls is charged for everybody who waits: a join from the user's arrival, a reservation from
+/// the pass (in an open loop, from its moment in the schedule), a wait for one of the
 /// --connections included. `released → pass` is the delivery alone: from the release on the server, known to the millisecond
-/// from the pass's end and life, until the client holds the pass. Memory is the server's resident user memory.
+/// from the pass's end and life, until the client holds the pass. Memory is the server's resident
+/// user memory.
 ///
-/// Only loopback addresses are ever put under load. The exit code is 1 where a user did not get what the scenario promises.
+/// Only loopback addresses are ever put under load. The exit code is 1 where a user did not get
+/// what the scenario promises.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about)]
 pub struct Cli {
     /// What happens
     #[arg(value_enum)]
     pub scenario: Scenario,
-    /// A server that runs already, for example http://127.0.0.1:8080: its gateways, separated by commas. Users are spread over
-    /// them, and go to the next one where they lose theirs
+    /// A server that runs already, for example http://127.0.0.1:8080: its gateways, separated by
+    /// commas. Users are spread over them, and go to the next one where they lose theirs
     #[arg(long, value_name = "URLS", value_delimiter = ',')]
     pub url: Vec<String>,
     /// Where booking answers, if elsewhere than the gateway
@@ -38,17 +41,20 @@ pub struct Cli {
     /// Processes whose memory and CPU are measured; on --url, `drain` ends the first of them
     #[arg(long, value_name = "PID")]
     pub server_pid: Vec<u32>,
-    /// Processes of Redis, PostgreSQL and NATS: what each spends is told, their memory is not counted as the server's
+    /// Processes of Redis, PostgreSQL and NATS: what each spends is told, their memory is not
+    /// counted as the server's
     #[arg(long, value_name = "PID")]
     pub store_pid: Vec<u32>,
-    /// Where else a role tells its metrics: `churn` counts its tasks beside those of gateways and booking
+    /// Where else a role tells its metrics: `churn` counts its tasks beside those of gateways and
+    /// booking
     #[arg(long, value_name = "URL")]
     pub metrics_url: Vec<String>,
-    /// The Redis whose keys and memory `churn` follows, for example redis://127.0.0.1:6379; the audit at the end reads it too
+    /// The Redis whose keys and memory `churn` follows, for example redis://127.0.0.1:6379; the
+    /// audit at the end reads it too
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
-    /// The PostgreSQL database of booking, with --url: it is audited at the end, and with it --redis and --nats. The own server's
-    /// database is audited in any case
+    /// The PostgreSQL database of booking, with --url: it is audited at the end, and with it
+    /// --redis and --nats. The own server's database is audited in any case
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
     /// The NATS server whose stream is audited at the end
@@ -63,7 +69,8 @@ pub struct Cli {
     /// How users follow the line; `mix` is 80 % WebSocket, 10 % streams, 10 % polling
     #[arg(long, value_enum, default_value_t = Transport::Ws)]
     pub transport: Transport,
-    /// Users released per second; in `churn`, users arriving per second; in `reserve`, reservations per second (open loop)
+    /// Users released per second; in `churn`, users arriving per second; in `reserve`, reservations
+    /// per second (open loop)
     #[arg(long, value_name = "PER_SECOND")]
     pub rate: Option<f64>,
     /// Most passes out at once
@@ -81,7 +88,8 @@ pub struct Cli {
     /// How seats are reserved: by REST, or through the gateway's socket where the user has one
     #[arg(long, value_enum, default_value_t = ReserveBy::Rest)]
     pub reserve_by: ReserveBy,
-    /// Most REST connections of each process to each server [default: 512]; in `reserve`, of all [default: 128]
+    /// Most REST connections of each process to each server [default: 512]; in `reserve`, of all
+    /// [default: 128]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub connections: Option<u32>,
     /// In `reserve`: confirm afterwards what was reserved
@@ -123,11 +131,13 @@ pub enum Scenario {
     Rush,
     /// 10,000 users who wait: memory and CPU of a connection
     Idle,
-    /// Users come and go at a constant rate: nothing may pile up. Memory, tasks, descriptors and Redis keys must be flat
+    /// Users come and go at a constant rate: nothing may pile up. Memory, tasks, descriptors and
+    /// Redis keys must be flat
     Churn,
     /// 1,000 users in line when the server is stopped and started again
     Drain,
-    /// Reservations only, by users whose passes are fetched beforehand: closed loop, or open loop with --rate
+    /// Reservations only, by users whose passes are fetched beforehand: closed loop, or open loop
+    /// with --rate
     Reserve,
 }
 

@@ -3,7 +3,8 @@
 use anyhow::{Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that are kept for everything but users: standard streams, the runtime, REST connections.
+/// Descriptors that are kept for everything but users: standard streams, the runtime, REST
+/// connections.
 const RESERVE: u32 = 512;
 
 /// Users of one process beyond which another process helps: one core's worth of clients.

@@ -12,8 +12,8 @@ pub enum Step {
     Join,
     /// From the place in line to the pass: what the release rate makes of it.
     Wait,
-    /// From the release on the server to the pass at the client. The release is the pass's end less its life, which the
-    /// server writes with milliseconds; both clocks are this machine's.
+    /// From the release on the server to the pass at the client. The release is the pass's end less
+    /// its life, which the server writes with milliseconds; both clocks are this machine's.
     PassDelivery,
     /// A question of a polling user, from the moment it was due.
     Poll,

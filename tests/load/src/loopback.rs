@@ -18,7 +18,8 @@ impl Endpoint {
     /// The endpoint of a URL such as `http://127.0.0.1:8080`.
     ///
     /// # Errors
-    /// Any host that is not loopback (127.0.0.0/8, ::1, localhost), any scheme but `http`, any path.
+    /// Any host that is not loopback (127.0.0.0/8, ::1, localhost), any scheme but `http`, any
+    /// path.
     pub fn parse(url: &str) -> Result<Self> {
         let uri: hyper::Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
         if uri.scheme_str() != Some("http") {
@@ -57,8 +58,9 @@ fn loopback(host: &str) -> Option<IpAddr> {
     }
 }
 
-/// The source address of a user's connections: 127.0.0.2 to 127.0.0.251, so that no address runs out of ports (about
-/// 28,000 each). `None` where the server listens on IPv6, which has one loopback address.
+/// The source address of a user's connections: 127.0.0.2 to 127.0.0.251, so that no address runs
+/// out of ports (about 28,000 each). `None` where the server listens on IPv6, which has one
+/// loopback address.
 pub fn source(to: SocketAddr, user: usize) -> Option<SocketAddr> {
     let last = u8::try_from(2 + user % 250).unwrap_or(2);
     to.is_ipv4()

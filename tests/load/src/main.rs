@@ -1,7 +1,8 @@
-//! `stanchion-load`: thousands of users who go through line, pass and booking at once, and a table of how they fared.
+//! `stanchion-load`: thousands of users who go through line, pass and booking at once, and a table
+//! of how they fared.
 //!
-//! The first process conducts: it starts the server, creates the event, starts worker processes and sums up. The workers are
-//! the users.
+//! The first process conducts: it starts the server, creates the event, starts worker processes and
+//! sums up. The workers are the users.
 
 #![expect(
     unreachable_pub,

@@ -1,4 +1,5 @@
-//! What conductor and workers say to each other: one JSON document a line, over the worker's standard streams.
+//! What conductor and workers say to each other: one JSON document a line, over the worker's
+//! standard streams.
 
 use serde::{Deserialize, Serialize};
 

@@ -80,8 +80,8 @@ pub struct Used {
     pub cpu_ms: u64,
     /// The server after the last user.
     pub after: Usage,
-    /// `1k`, `3k`, `10k`: from the moment when all are in line to the end. `idle`: while everybody waits. `reserve`: from the
-    /// first reservation to the end.
+    /// `1k`, `3k`, `10k`: from the moment when all are in line to the end. `idle`: while everybody
+    /// waits. `reserve`: from the first reservation to the end.
     pub measured: Option<Phase>,
     /// CPU time of the load generator itself, in milliseconds.
     pub workers_cpu_ms: u64,

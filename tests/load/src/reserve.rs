@@ -1,9 +1,11 @@
-//! Reservations without a line to wait in: the passes are fetched beforehand, so that booking alone is measured.
+//! Reservations without a line to wait in: the passes are fetched beforehand, so that booking alone
+//! is measured.
 //!
-//! In an open loop every reservation has a moment when it is due, whether or not the ones before are answered, and its time
-//! counts from that moment: a server that stalls is charged for all who would have come meanwhile. (Timers wake within one
-//! to two milliseconds of the due moment; that, too, counts.) A closed loop sends the next request when the last is
-//! answered: it finds the highest rate, and its times are those of a server that is asked politely.
+//! In an open loop every reservation has a moment when it is due, whether or not the ones before
+//! are answered, and its time counts from that moment: a server that stalls is charged for all who
+//! would have come meanwhile. (Timers wake within one to two milliseconds of the due moment; that,
+//! too, counts.) A closed loop sends the next request when the last is answered: it finds the
+//! highest rate, and its times are those of a server that is asked politely.
 
 use std::{
     sync::{
@@ -91,7 +93,8 @@ impl Reservations {
     }
 }
 
-/// Does the work for every item over the plan's connections; with a pace, in seconds, each item at its due moment.
+/// Does the work for every item over the plan's connections; with a pace, in seconds, each item at
+/// its due moment.
 async fn in_lanes<'a, T>(
     context: &Context,
     items: &'a [T],

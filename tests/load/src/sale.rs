@@ -58,7 +58,8 @@ pub struct Operator {
 
 impl Terms {
     fn queue(&self) -> Value {
-        // A step of the worker takes a tenth of a second: half a second's worth lets a late step catch up.
+        // A step of the worker takes a tenth of a second: half a second's worth lets a late step
+        // catch up.
         let burst = (self.rate / 2.0).ceil().clamp(1.0, 100_000.0) as u32;
         json!({
             "state": if self.paused { "paused" } else { "open" },

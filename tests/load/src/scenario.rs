@@ -152,7 +152,8 @@ impl Script {
     }
 }
 
-/// Until the crowd has its size and the first memories of used passes have ended: a fifth of the run at least.
+/// Until the crowd has its size and the first memories of used passes have ended: a fifth of the
+/// run at least.
 fn warm_up(arrive: Duration) -> Duration {
     (arrive / 5).max(STAY * 2).max(CHURNING_PASS + STAY)
 }
@@ -189,7 +190,8 @@ fn terms(cli: &Cli, users: u32, rate: f64) -> Terms {
         },
         claim_window: Duration::from_secs(if churning { 5 } else { 30 }),
         grace: Duration::from_secs(if churning { 3 } else { 300 }),
-        // The crowd stands complete before the doors open: the costs of a join and of a pass can be told apart.
+        // The crowd stands complete before the doors open: the costs of a join and of a pass can be
+        // told apart.
         paused: !matches!(
             cli.scenario,
             Scenario::Smoke | Scenario::Churn | Scenario::Reserve

@@ -53,7 +53,8 @@ impl Drop for Folder {
 }
 
 impl Setup {
-    /// A server of this binary, or of the one beside this program, that believes tokens of this secret.
+    /// A server of this binary, or of the one beside this program, that believes tokens of this
+    /// secret.
     ///
     /// # Errors
     /// No binary, no temporary directory.

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 /// Growth in an hour, as a share of the level, that is still called flat.
 const SHARE_PER_HOUR: f64 = 0.1;
-/// Growth that is smaller than so many times the scatter around the line is noise: users come at a constant rate, but stay for
-/// different times.
+/// Growth that is smaller than so many times the scatter around the line is noise: users come at a
+/// constant rate, but stay for different times.
 const SCATTERS: f64 = 3.0;
 /// Fewer samples than these make no line.
 const FEWEST: usize = 10;
@@ -55,7 +55,8 @@ impl Meter {
         }
     }
 
-    /// Growth over the whole run that nobody needs to explain: an allocator's arena, a pool's connection.
+    /// Growth over the whole run that nobody needs to explain: an allocator's arena, a pool's
+    /// connection.
     const fn negligible(self) -> f64 {
         match self {
             Self::Memory => 4_096.0,
@@ -92,7 +93,8 @@ impl Slope {
         })
     }
 
-    /// Would an hour of it add more than a tenth, and is what was added in this run neither negligible nor noise?
+    /// Would an hour of it add more than a tenth, and is what was added in this run neither
+    /// negligible nor noise?
     pub fn is_growth(&self) -> bool {
         self.per_minute * 60.0 > self.level * SHARE_PER_HOUR
             && self.grown > self.meter.negligible()
@@ -104,7 +106,8 @@ impl Slope {
 mod tests {
     use super::*;
 
-    /// So many samples, one a second, of a line that begins at `level` and grows by so much a minute, with a wave on it.
+    /// So many samples, one a second, of a line that begins at `level` and grows by so much a
+    /// minute, with a wave on it.
     fn line(meter: Meter, samples: usize, level: f64, per_minute: f64, wave: f64) -> Slope {
         let at = |second: usize| {
             (

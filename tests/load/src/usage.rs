@@ -41,7 +41,8 @@ pub struct Part {
     pub name: String,
     /// Its process id.
     pub pid: u32,
-    /// Its CPU time in the phase, in milliseconds; with its children's, where it works by those (PostgreSQL does).
+    /// Its CPU time in the phase, in milliseconds; with its children's, where it works by those
+    /// (PostgreSQL does).
     pub cpu_ms: u64,
     /// Its own memory at the phase's end, in KiB.
     pub rss_kib: u64,
@@ -99,7 +100,8 @@ fn rss(status: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// `utime` and `stime`: the 14th and 15th field, counted after the name, which may itself hold anything.
+/// `utime` and `stime`: the 14th and 15th field, counted after the name, which may itself hold
+/// anything.
 fn ticks(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);

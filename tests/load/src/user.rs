@@ -95,7 +95,8 @@ impl Visitor {
         Ok(())
     }
 
-    /// Takes the place, or comes back to it. While the server is started again, failing to is what is expected.
+    /// Takes the place, or comes back to it. While the server is started again, failing to is what
+    /// is expected.
     async fn enter(&mut self) -> Result<(), Failed> {
         let mut attempt = 0;
         loop {

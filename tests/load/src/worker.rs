@@ -1,4 +1,5 @@
-//! A process full of users. Reads orders from its standard input, reports on its standard output, and ends when either does.
+//! A process full of users. Reads orders from its standard input, reports on its standard output,
+//! and ends when either does.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
-//! Every reachable state of each model: with all rules no promise is broken; without one of them a promise is.
+//! Every reachable state of each model: with all rules no promise is broken; without one of them a
+//! promise is.
 
 use stateright::{Checker, Model};
 

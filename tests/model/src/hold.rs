@@ -1,5 +1,5 @@
-//! One hold between its reservation and its end: the user confirms, the sweep expires, at instances whose clocks differ; the engine
-//! is told what was decided, in any order and more than once.
+//! One hold between its reservation and its end: the user confirms, the sweep expires, at instances
+//! whose clocks differ; the engine is told what was decided, in any order and more than once.
 
 use stateright::{Model, Property};
 
@@ -89,13 +89,14 @@ pub enum Event {
     Tick,
     /// The database stops taking writes, or takes them again.
     Outage(bool),
-    /// The user confirms at an instance whose clock is right, or ahead: it finds the hold, and changes it in the same statement if the
-    /// rules say so.
+    /// The user confirms at an instance whose clock is right, or ahead: it finds the hold, and
+    /// changes it in the same statement if the rules say so.
     Confirm {
         /// Is it ahead?
         ahead: bool,
     },
-    /// An instance sweeps: it finds what is due, and changes it in the same statement if the rules say so.
+    /// An instance sweeps: it finds what is due, and changes it in the same statement if the rules
+    /// say so.
     Sweep {
         /// Is its clock ahead?
         ahead: bool,

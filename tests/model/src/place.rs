@@ -1,4 +1,5 @@
-//! Two users in a line that is lost once: what the checkpoint knows, what the gateways remember, and when ranks are told again.
+//! Two users in a line that is lost once: what the checkpoint knows, what the gateways remember,
+//! and when ranks are told again.
 
 use stateright::{Model, Property};
 

@@ -1,8 +1,9 @@
-//! One pass, at most two attempts to reserve with it: a step in Redis, a statement in the database, and a repair that decides what
-//! became of an attempt that nobody heard the end of.
+//! One pass, at most two attempts to reserve with it: a step in Redis, a statement in the database,
+//! and a repair that decides what became of an attempt that nobody heard the end of.
 //!
-//! Time is not modelled: a deadline may pass at any moment before the answer, a message may arrive at any moment after it was sent,
-//! and the repair may look at any moment after the caller has given up.
+//! Time is not modelled: a deadline may pass at any moment before the answer, a message may arrive
+//! at any moment after it was sent, and the repair may look at any moment after the caller has
+//! given up.
 
 use stateright::{Model, Property};
 
@@ -18,7 +19,8 @@ pub struct Rules {
     pub refuse_late_steps: bool,
     /// The repair stores a tombstone under the hold's id before it gives the hold back.
     pub tombstones: bool,
-    /// A caller whose statement has not answered is told only after the repair's tombstone, or the row, is there.
+    /// A caller whose statement has not answered is told only after the repair's tombstone, or the
+    /// row, is there.
     pub settle_before_answer: bool,
     /// A pass whose reservation is being decided is no used pass: the answer is "try again".
     pub undecided_is_not_used: bool,
@@ -113,7 +115,8 @@ pub struct State {
     pub pass: Pass,
     /// Seats that the engine would give to others.
     pub free: i8,
-    /// A step was dropped while its transaction was being opened, and its connection is in the pool.
+    /// A step was dropped while its transaction was being opened, and its connection is in the
+    /// pool.
     pub connection_is_unclean: bool,
     /// The process may die once.
     pub may_crash: bool,
@@ -343,7 +346,8 @@ impl Reservation {
         }
     }
 
-    /// The row is looked for; if there is none, it will never be: either because a tombstone says so, or because it is believed.
+    /// The row is looked for; if there is none, it will never be: either because a tombstone says
+    /// so, or because it is believed.
     fn repair(&self, state: &mut State, at: usize) {
         if state.attempts[at].row == Row::None && self.0.tombstones {
             state.attempts[at].row = Row::Tombstone;
@@ -369,7 +373,8 @@ impl State {
         }
     }
 
-    /// Unique are the pass and the id; on an unclean connection the statement is a part of the transaction that was left open.
+    /// Unique are the pass and the id; on an unclean connection the statement is a part of the
+    /// transaction that was left open.
     fn run_statement(&mut self, at: usize) {
         self.attempts[at].statement_under_way = false;
         let is_heard = self.attempts[at].phase == Phase::Storing;

@@ -5,13 +5,15 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-/// Compares ways to bring a pass to its user, on the same workload: so many browsers wait on WebSockets; then each receives one
-/// pass, in order, at a constant rate, in steps as Stanchion's worker takes them. Then the strategies that route in the gateway do the
-/// same at a high rate: so fast that hardly a position is told in between. At last they do it in a sale that is open already, so that
-/// nobody is told of the opening either, which leaves the cost of the passes.
+/// Compares ways to bring a pass to its user, on the same workload: so many browsers wait on
+/// WebSockets; then each receives one pass, in order, at a constant rate, in steps as Stanchion's
+/// worker takes them. Then the strategies that route in the gateway do the same at a high rate: so
+/// fast that hardly a position is told in between. At last they do it in a sale that is open
+/// already, so that nobody is told of the opening either, which leaves the cost of the passes.
 ///
-/// Needs redis-server, and for the row `stanchion` PostgreSQL and NATS: `make bench-strategies` brings them. Each run has a
-/// Redis of its own. A gateway process spends up to two descriptors on a user.
+/// Needs redis-server, and for the row `stanchion` PostgreSQL and NATS: `make bench-strategies`
+/// brings them. Each run has a Redis of its own. A gateway process spends up to two descriptors on
+/// a user.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about, args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -32,7 +34,8 @@ pub enum Part {
     Crowd(Crowd),
 }
 
-/// Seconds for late passes at the high rate: none of its strategies needs long, and heartbeats begin to be due afterwards.
+/// Seconds for late passes at the high rate: none of its strategies needs long, and heartbeats
+/// begin to be due afterwards.
 const HIGH_RATE_PATIENCE: u64 = 3;
 
 /// The workload.
@@ -130,9 +133,11 @@ pub struct Crowd {
 pub enum Strategy {
     /// Each connection subscribes to its user's own channel, on a Redis connection of its own
     UserChannel,
-    /// Each connection subscribes to the event's channel, on a Redis connection of its own, and keeps what is its user's
+    /// Each connection subscribes to the event's channel, on a Redis connection of its own, and
+    /// keeps what is its user's
     EventChannel,
-    /// One subscription a node, one message a node and step, routed in the process: Stanchion's signals on a bare gateway
+    /// One subscription a node, one message a node and step, routed in the process: Stanchion's
+    /// signals on a bare gateway
     NodeChannel,
     /// The whole of Stanchion: users' tokens, the line, tickets, signed passes, acknowledgements
     Stanchion,

@@ -1,4 +1,5 @@
-//! One run after the other: a Redis and a gateway of its own for each, a crowd that joins, passes for all.
+//! One run after the other: a Redis and a gateway of its own for each, a crowd that joins, passes
+//! for all.
 
 use std::process::Stdio;
 

@@ -1,4 +1,5 @@
-//! Browsers that wait. Says `joined` when all do; then, for a line on its input, who has received a pass, and when.
+//! Browsers that wait. Says `joined` when all do; then, for a line on its input, who has received a
+//! pass, and when.
 
 use std::{
     sync::{

@@ -1,4 +1,5 @@
-//! A bare gateway: it upgrades connections, listens for each one's pass by its strategy, and writes it. No tokens, no line.
+//! A bare gateway: it upgrades connections, listens for each one's pass by its strategy, and writes
+//! it. No tokens, no line.
 
 use std::time::Duration;
 

@@ -1,7 +1,9 @@
-//! `stanchion-strategies`: one workload, four ways to bring a pass from Redis to the one browser it is for.
+//! `stanchion-strategies`: one workload, four ways to bring a pass from Redis to the one browser it
+//! is for.
 //!
-//! Three gateways that do nothing but this are built here for the comparison; the fourth is Stanchion itself. The first process
-//! conducts; each gateway and its crowd of browsers is a process of its own, so that CPU and memory can be told apart.
+//! Three gateways that do nothing but this are built here for the comparison; the fourth is
+//! Stanchion itself. The first process conducts; each gateway and its crowd of browsers is a
+//! process of its own, so that CPU and memory can be told apart.
 
 #![expect(
     unreachable_pub,

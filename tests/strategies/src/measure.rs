@@ -53,8 +53,8 @@ fn published(stats: &str) -> f64 {
     calls.and_then(|calls| calls.parse().ok()).unwrap_or(0.0)
 }
 
-/// CPU time of a process' threads, in microseconds. To the nanosecond, by the scheduler: a gateway's part in all its passes is some
-/// fifteen of the clock ticks that `stat` counts in.
+/// CPU time of a process' threads, in microseconds. To the nanosecond, by the scheduler: a
+/// gateway's part in all its passes is some fifteen of the clock ticks that `stat` counts in.
 fn cpu_us(process: u32) -> Result<f64> {
     let threads = fs::read_dir(format!("/proc/{process}/task"))?;
     let accounts =

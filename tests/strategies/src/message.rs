@@ -1,4 +1,5 @@
-//! What the bare gateways and the crowd say to each other: as much of Stanchion's protocol as a pass needs.
+//! What the bare gateways and the crowd say to each other: as much of Stanchion's protocol as a
+//! pass needs.
 
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -6,7 +7,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 /// Life of a bare pass; the crowd takes it off the end to know the release.
 pub const PASS_LIFE_SECONDS: i64 = 600;
 
-/// 250 bytes of message in all, as the servers that Stanchion is measured against wrote; a signed pass makes some 670.
+/// 250 bytes of message in all, as the servers that Stanchion is measured against wrote; a signed
+/// pass makes some 670.
 const BARE_PASS: &str = "a-pass-that-nobody-signed.................................................................................................................";
 
 /// From the browser.

@@ -1,4 +1,5 @@
-//! The worker of the bare gateways: releases users in the order of their names, in steps as Stanchion's.
+//! The worker of the bare gateways: releases users in the order of their names, in steps as
+//! Stanchion's.
 
 use std::time::Duration;
 

@@ -101,7 +101,8 @@ impl Run {
             .sum()
     }
 
-    /// The latency that this share of the users had their pass within; infinite where fewer had one at all.
+    /// The latency that this share of the users had their pass within; infinite where fewer had one
+    /// at all.
     pub fn quantile_ms(&self, quantile: f64) -> f64 {
         let wanted = quantile * f64::from(self.users);
         let mut seen = 0.0;

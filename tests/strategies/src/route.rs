@@ -29,7 +29,8 @@ pub enum Route {
     Node(Desk),
 }
 
-/// Who waits for a pass of the node's channel: nobody's map is touched but for joining, leaving and receiving.
+/// Who waits for a pass of the node's channel: nobody's map is touched but for joining, leaving and
+/// receiving.
 pub type Desk = Arc<Mutex<HashMap<String, oneshot::Sender<String>>>>;
 
 /// Where one connection's pass arrives.

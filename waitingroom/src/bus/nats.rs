@@ -1,5 +1,5 @@
-//! The bus on NATS JetStream, one server or a cluster. The stream drops what arrives twice with one message id within its duplicate
-//! window.
+//! The bus on NATS JetStream, one server or a cluster. The stream drops what arrives twice with one
+//! message id within its duplicate window.
 
 use std::{
     str::FromStr,
@@ -29,7 +29,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Publications that wait for their acknowledgement at once.
 const WINDOW: usize = 1_000;
 
-/// How long the stream tells repetitions: longer than any relay holds a message before another takes it over.
+/// How long the stream tells repetitions: longer than any relay holds a message before another
+/// takes it over.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(300);
 
 /// How long the stream keeps messages for consumers that come later.
@@ -38,14 +39,15 @@ const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Which stream messages go to.
 #[derive(Debug, Clone)]
 pub struct NatsConfig {
-    /// `nats://host:port`, credentials included; several servers of a cluster are separated by commas.
+    /// `nats://host:port`, credentials included; several servers of a cluster are separated by
+    /// commas.
     pub url: String,
     /// The stream; created where it is missing.
     pub stream: String,
     /// The first token of every subject; the stream takes `prefix.>`.
     pub prefix: String,
-    /// Copies of the stream, 1 to 5. A stream that is there with another number is changed to it; if nothing is said here, such a
-    /// stream keeps its number and a new one has 1.
+    /// Copies of the stream, 1 to 5. A stream that is there with another number is changed to it;
+    /// if nothing is said here, such a stream keeps its number and a new one has 1.
     pub replicas: Option<usize>,
 }
 
@@ -61,7 +63,8 @@ impl NatsConfig {
     }
 }
 
-/// See the module's documentation. Reconnects by itself; while it is cut off, publications fail at their deadline.
+/// See the module's documentation. Reconnects by itself; while it is cut off, publications fail at
+/// their deadline.
 #[derive(Debug)]
 pub struct NatsBus {
     config: NatsConfig,
@@ -102,7 +105,8 @@ impl NatsBus {
         })
     }
 
-    /// Makes sure that the stream is there: at first, and after each failure, which may be its absence.
+    /// Makes sure that the stream is there: at first, and after each failure, which may be its
+    /// absence.
     async fn ensure_stream(&self) -> Result<(), BusError> {
         if self.stream_is_there.load(Ordering::Relaxed) {
             return Ok(());
@@ -203,8 +207,9 @@ async fn acknowledged(sent: Result<PublishAckFuture, BusError>) -> Result<(), Bu
     stored(&acknowledged.map_err(|error| BusError(error.to_string()))?)
 }
 
-/// A stream numbers its messages from 1. nats-server 2.10.26 answers the repetition of a publication that still waits for the
-/// other copies `{"seq":0,"duplicate":true}`, although nothing is stored and may never be; 2.11 and later refuse it.
+/// A stream numbers its messages from 1. nats-server 2.10.26 answers the repetition of a
+/// publication that still waits for the other copies `{"seq":0,"duplicate":true}`, although nothing
+/// is stored and may never be; 2.11 and later refuse it.
 fn stored(acknowledgement: &PublishAck) -> Result<(), BusError> {
     if acknowledgement.sequence == 0 {
         return Err(BusError(
@@ -246,7 +251,8 @@ fn servers(urls: &str) -> Result<Vec<ServerAddr>, BusError> {
     urls.split(',').map(parse).collect()
 }
 
-/// The client library leaves user and password of a URL unread. One client has one identity: that of the first server that names one.
+/// The client library leaves user and password of a URL unread. One client has one identity: that
+/// of the first server that names one.
 fn with_credentials(options: ConnectOptions, servers: &[ServerAddr]) -> ConnectOptions {
     let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let Some(server) = servers.iter().find(|server| server.username().is_some()) else {

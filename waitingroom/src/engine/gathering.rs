@@ -1,9 +1,10 @@
-//! Actions that come together go to the engine together: a crowd that joins costs Redis one step for each few hundred of
-//! them, not one each.
+//! Actions that come together go to the engine together: a crowd that joins costs Redis one step
+//! for each few hundred of them, not one each.
 //!
-//! Nobody waits for company. The first action of an event goes to the engine at once; what comes while it is under way makes
-//! the next batch, in the order in which it came. Each event has batches of its own, one at a time, so that an event whose
-//! engine is slow holds up no other. What waits behind a step that failed fails with it.
+//! Nobody waits for company. The first action of an event goes to the engine at once; what comes
+//! while it is under way makes the next batch, in the order in which it came. Each event has
+//! batches of its own, one at a time, so that an event whose engine is slow holds up no other. What
+//! waits behind a step that failed fails with it.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
@@ -24,8 +25,8 @@ use crate::{
     line::Place,
 };
 
-/// Actions of all events that may wait for their turn; more are refused with [`EngineError::Busy`]. More than one process has
-/// connections.
+/// Actions of all events that may wait for their turn; more are refused with [`EngineError::Busy`].
+/// More than one process has connections.
 const WAITING: usize = 32_768;
 
 /// The way of one process's users into the engine. Cheap to clone.
@@ -149,8 +150,9 @@ impl Gathering {
         self.act(event, user, Act::Acknowledge(pass)).await?.done()
     }
 
-    /// As [`Gathering::acknowledge`], without waiting for it: `refused` is called where the pass is not the user's or no longer live,
-    /// or with what the engine failed with. A wait would wake the user's connection once more for each pass.
+    /// As [`Gathering::acknowledge`], without waiting for it: `refused` is called where the pass is
+    /// not the user's or no longer live, or with what the engine failed with. A wait would wake the
+    /// user's connection once more for each pass.
     ///
     /// # Errors
     /// [`EngineError::Busy`].
@@ -174,8 +176,8 @@ impl Gathering {
         )
     }
 
-    /// As [`super::Engine::detach`], without waiting for it: where it fails, the node's silence or a pass that nobody
-    /// acknowledges shows the absence.
+    /// As [`super::Engine::detach`], without waiting for it: where it fails, the node's silence or
+    /// a pass that nobody acknowledges shows the absence.
     ///
     /// # Errors
     /// [`EngineError::Busy`].
@@ -201,8 +203,9 @@ impl Gathering {
             .unwrap_or_else(|_| Err(EngineError::Unavailable("the process ends".to_owned())))
     }
 
-    /// Takes a place in the event's lane. The first to come begins to carry the lane out: an engine in this process answers at once;
-    /// any other is waited for by a task, since the caller may be cancelled.
+    /// Takes a place in the event's lane. The first to come begins to carry the lane out: an engine
+    /// in this process answers at once; any other is waited for by a task, since the caller may be
+    /// cancelled.
     fn line_up(
         &self,
         event: EventId,

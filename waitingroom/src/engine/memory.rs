@@ -1,5 +1,5 @@
-//! The engine in this process's memory: the embedded default, and the executable specification that the Redis scripts are
-//! held against.
+//! The engine in this process's memory: the embedded default, and the executable specification that
+//! the Redis scripts are held against.
 
 mod earlier;
 mod line;

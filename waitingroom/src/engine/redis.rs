@@ -1,11 +1,14 @@
-//! The engine in Redis: every step of the line and the seats is one Lua script, atomic in Redis' single thread. The scripts
-//! answer what [`super::memory`] answers; one contract suite and one property test hold the two together.
+//! The engine in Redis: every step of the line and the seats is one Lua script, atomic in Redis'
+//! single thread. The scripts answer what [`super::memory`] answers; one contract suite and one
+//! property test hold the two together.
 //!
-//! All keys of an event carry its id as hash tag, so that an event lives in one Cluster slot; `redis/state/event.lua` lists
-//! them. The set of events is the only key beside them. In a cluster each event is so on one shard, and a step is carried out by
-//! that shard's primary alone. Redis must not evict (`maxmemory-policy noeviction`): a lost key is a lost part of the line, while a
-//! lost Redis is rebuilt. One that has started again, or a replica that took over, may lack the last writes and cannot tell: a
-//! line that began on another server is taken for lost by the steps that give something out.
+//! All keys of an event carry its id as hash tag, so that an event lives in one Cluster slot;
+//! `redis/state/event.lua` lists them. The set of events is the only key beside them. In a cluster
+//! each event is so on one shard, and a step is carried out by that shard's primary alone. Redis
+//! must not evict (`maxmemory-policy noeviction`): a lost key is a lost part of the line, while a
+//! lost Redis is rebuilt. One that has started again, or a replica that took over, may lack the
+//! last writes and cannot tell: a line that began on another server is taken for lost by the steps
+//! that give something out.
 
 mod arguments;
 mod call;
@@ -60,8 +63,8 @@ pub struct RedisEngine {
 }
 
 impl RedisEngine {
-    /// Connects; this process's one command connection. It reconnects by itself. Every key begins with `prefix`, which must not
-    /// contain braces.
+    /// Connects; this process's one command connection. It reconnects by itself. Every key begins
+    /// with `prefix`, which must not contain braces.
     ///
     /// # Errors
     /// A Redis that does not answer.
@@ -106,8 +109,9 @@ impl RedisEngine {
 
 #[async_trait]
 impl Engine for RedisEngine {
-    /// Listed first, opened second: an event that is listed but not open answers [`EngineError::UnknownEvent`] until the call
-    /// is repeated; an open one that is not listed would silently stand still.
+    /// Listed first, opened second: an event that is listed but not open answers
+    /// [`EngineError::UnknownEvent`] until the call is repeated; an open one that is not listed
+    /// would silently stand still.
     async fn open(
         &self,
         event: EventId,
@@ -138,7 +142,8 @@ impl Engine for RedisEngine {
         reply::status(self.call(&self.steps.status, event).run().await?)
     }
 
-    /// Redis takes what this process writes, and the user that it has there may do all that the steps do.
+    /// Redis takes what this process writes, and the user that it has there may do all that the
+    /// steps do.
     async fn ready(&self) -> Result<(), EngineError> {
         self.probe().await.map(drop)
     }
@@ -324,8 +329,9 @@ impl Engine for RedisEngine {
         )
     }
 
-    /// In parts, each a short step: however many users an event has, nobody else waits for more than a few milliseconds. Until
-    /// the last step nothing is in force; a load that does not get there leaves nothing for long.
+    /// In parts, each a short step: however many users an event has, nobody else waits for more
+    /// than a few milliseconds. Until the last step nothing is in force; a load that does not get
+    /// there leaves nothing for long.
     async fn load_seats(
         &self,
         event: EventId,

@@ -22,8 +22,9 @@ pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
-/// The last address of `X-Forwarded-For` that is not a trusted proxy's, if the peer is one; else the peer's own. Whatever
-/// stands further left was written by the client, and so was what stands left of an entry that cannot be read.
+/// The last address of `X-Forwarded-For` that is not a trusted proxy's, if the peer is one; else
+/// the peer's own. Whatever stands further left was written by the client, and so was what stands
+/// left of an entry that cannot be read.
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     if !is_trusted(peer, trusted) {
         return peer;
@@ -43,7 +44,8 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
     peer
 }
 
-/// An address in one of the forms in which proxies write it: alone, with a port, and with IPv6 in brackets.
+/// An address in one of the forms in which proxies write it: alone, with a port, and with IPv6 in
+/// brackets.
 fn forwarded(entry: &str) -> Option<IpAddr> {
     let with_port = || entry.parse().ok().map(|address: SocketAddr| address.ip());
     let in_brackets = || {
@@ -93,7 +95,8 @@ impl Addresses {
         })
     }
 
-    /// One more for this address; refused where it has as many as it may. `Ok(None)` where nobody counts.
+    /// One more for this address; refused where it has as many as it may. `Ok(None)` where nobody
+    /// counts.
     pub(super) fn enter(
         self: &Arc<Self>,
         address: IpAddr,

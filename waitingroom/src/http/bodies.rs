@@ -1,4 +1,5 @@
-//! Reading requests' bodies: each in time and within its limit, and all that are being read within one budget.
+//! Reading requests' bodies: each in time and within its limit, and all that are being read within
+//! one budget.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -19,7 +20,8 @@ use crate::problem::{Code, Problem};
 pub(super) const SMALL_BYTES: usize = 1024;
 /// Longest body of an ordinary request, in bytes.
 pub(super) const USUAL_BYTES: usize = 16 * 1024;
-/// Longest body of an operator, in bytes: the largest legitimate one is a catalogue of a few hundred zones, or a logo.
+/// Longest body of an operator, in bytes: the largest legitimate one is a catalogue of a few
+/// hundred zones, or a logo.
 pub(super) const LARGE_BYTES: usize = 256 * 1024;
 
 /// Time for a request's body to arrive once its headers have.
@@ -115,11 +117,12 @@ impl Refused {
     }
 }
 
-/// The request's body, of at most `max` bytes. A body that says of itself that it is longer is refused unread; one that trickles
-/// in would hold its connection for as long as its sender likes.
+/// The request's body, of at most `max` bytes. A body that says of itself that it is longer is
+/// refused unread; one that trickles in would hold its connection for as long as its sender likes.
 ///
 /// # Errors
-/// 413 for a longer one, 503 where all that is being read fills the budget, 400 for one that is late or breaks off.
+/// 413 for a longer one, 503 where all that is being read fills the budget, 400 for one that is
+/// late or breaks off.
 pub(super) async fn read(max: usize, request: Request) -> Result<Bytes, Problem> {
     let crowded = request
         .extensions()

@@ -2,7 +2,8 @@
 
 use std::{fs::File, io};
 
-/// Descriptors held for nothing, so that some connections can still be accepted when others have taken all the rest.
+/// Descriptors held for nothing, so that some connections can still be accepted when others have
+/// taken all the rest.
 #[derive(Debug)]
 pub(super) struct Reserve {
     held: Vec<File>,

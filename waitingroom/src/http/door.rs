@@ -1,5 +1,5 @@
-//! Who is served: a place for each connection, a share for each address, and a few spare places for those who look after the
-//! node when there is none left.
+//! Who is served: a place for each connection, a share for each address, and a few spare places for
+//! those who look after the node when there is none left.
 
 use std::{
     net::SocketAddr,
@@ -40,8 +40,8 @@ pub fn open_connections() -> u64 {
     PUBLIC.get().map_or(0, |room| room.open() as u64)
 }
 
-/// A connection's place among the listener's; kept in a request's extensions. What outlives its request (a socket) keeps it for
-/// as long as it lives; the body of an answer holds it by itself.
+/// A connection's place among the listener's; kept in a request's extensions. What outlives its
+/// request (a socket) keeps it for as long as it lives; the body of an answer holds it by itself.
 #[derive(Debug, Clone)]
 pub struct Place(Arc<Held>);
 
@@ -285,12 +285,14 @@ fn closing(mut response: Response) -> Response {
     response
 }
 
-/// What is served even if there is no room: whoever looks after the node must not be locked out of it.
+/// What is served even if there is no room: whoever looks after the node must not be locked out of
+/// it.
 pub(super) fn is_for_operators(path: &str) -> bool {
     matches!(path, "/health" | "/ready" | "/metrics") || path.starts_with("/api/v1/admin/")
 }
 
-/// An answer's body. Until it is written or given up, its connection is busy and counts for its address.
+/// An answer's body. Until it is written or given up, its connection is busy and counts for its
+/// address.
 pub(super) struct Answer {
     body: Body,
     _turn: Option<Turn>,

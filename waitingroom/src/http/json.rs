@@ -22,7 +22,8 @@ pub struct Json<T>(pub T);
 #[derive(Debug, Clone)]
 pub struct SmallJson<T>(pub T);
 
-/// A JSON body of a request whose sender was found to be an operator by an extractor before this one: at most 256 KiB.
+/// A JSON body of a request whose sender was found to be an operator by an extractor before this
+/// one: at most 256 KiB.
 #[derive(Debug, Clone)]
 pub struct LargeJson<T>(pub T);
 
@@ -84,9 +85,11 @@ fn says_json(request: &Request) -> bool {
 /// A value from a JSON object.
 ///
 /// # Errors
-/// 400 for text that is not JSON or no object, 422 naming the field for JSON that is not of the required form.
+/// 400 for text that is not JSON or no object, 422 naming the field for JSON that is not of the
+/// required form.
 pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    // Serde takes an array for a structure's fields in their order, and an empty one for a structure of optional fields.
+    // Serde takes an array for a structure's fields in their order, and an empty one for a
+    // structure of optional fields.
     if body.trim_ascii_start().starts_with(b"[") {
         serde_json::from_slice::<serde::de::IgnoredAny>(body).map_err(|_| malformed(body))?;
         return Err(Problem::new(
@@ -108,8 +111,9 @@ fn from_slice_closely<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     from_value(value)
 }
 
-/// Numbers are what they are, not how they are written: `6.0` is a whole number to JSON Schema and to who writes it (no language of
-/// theirs may know another kind). Beyond 2^53 they may have been rounded, and stay as they are.
+/// Numbers are what they are, not how they are written: `6.0` is a whole number to JSON Schema and
+/// to who writes it (no language of theirs may know another kind). Beyond 2^53 they may have been
+/// rounded, and stay as they are.
 fn make_whole(value: &mut serde_json::Value) {
     use serde_json::Value;
     match value {

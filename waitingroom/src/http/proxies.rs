@@ -13,7 +13,8 @@ use super::address::is_trusted;
 
 /// So many requests of trusted peers without `X-Forwarded-For`, and none with it, are no accident.
 const WITHOUT: u32 = 100;
-/// So many requests from one private address, and none from another: as many guests as one address may have at once.
+/// So many requests from one private address, and none from another: as many guests as one address
+/// may have at once.
 const FROM_ONE: u32 = 200;
 
 /// What an operator should hear of.

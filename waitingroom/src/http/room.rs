@@ -1,4 +1,5 @@
-//! A bounded number of connections. Where all places are taken, a connection that says nothing gives way to a newcomer.
+//! A bounded number of connections. Where all places are taken, a connection that says nothing
+//! gives way to a newcomer.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +10,8 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// A connection that has asked is left alone for this long after its answer, the end of which may still be on its way.
+/// A connection that has asked is left alone for this long after its answer, the end of which may
+/// still be on its way.
 const AT_REST: Duration = Duration::from_secs(2);
 
 /// See the module's documentation.
@@ -48,7 +50,8 @@ impl Quiet {
     }
 }
 
-/// One connection's place in the room; free again when it is dropped, or when the connection gives way.
+/// One connection's place in the room; free again when it is dropped, or when the connection gives
+/// way.
 #[derive(Debug)]
 pub(super) struct Seat {
     room: Arc<Room>,
@@ -75,7 +78,8 @@ impl Room {
         })
     }
 
-    /// A place for a connection that has said nothing yet. Nothing where every place is taken by one that does not give way.
+    /// A place for a connection that has said nothing yet. Nothing where every place is taken by
+    /// one that does not give way.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Seat> {
         let now = Instant::now();
         let leave = Arc::new(Notify::new());

@@ -1,5 +1,5 @@
-//! The accept loop. Our own, because the framework's sets no limit on slow headers and forgets upgraded connections when it
-//! shuts down.
+//! The accept loop. Our own, because the framework's sets no limit on slow headers and forgets
+//! upgraded connections when it shuts down.
 
 use std::{
     io,
@@ -34,30 +34,33 @@ use crate::{
 pub struct ServeLimits {
     /// Which paths it answers.
     pub serves: Serves,
-    /// Most connections at once; beyond it one that says nothing gives way. Where there is none, the new one is answered 503 and
-    /// closed, save that operators are still served.
+    /// Most connections at once; beyond it one that says nothing gives way. Where there is none,
+    /// the new one is answered 503 and closed, save that operators are still served.
     pub connections: usize,
-    /// Connections beyond the limit that are served at the same time, to be refused in order, or for operators; beyond them
-    /// connections are closed without a word.
+    /// Connections beyond the limit that are served at the same time, to be refused in order, or
+    /// for operators; beyond them connections are closed without a word.
     pub spare: usize,
-    /// File descriptors held back for those, in case that something else than connections uses up all others.
+    /// File descriptors held back for those, in case that something else than connections uses up
+    /// all others.
     pub reserve: usize,
-    /// Most connections at once of one address (of one /64 network, with IPv6); beyond it they are answered 429. Behind a
-    /// trusted proxy: most sockets, streams and requests of the forwarded address.
+    /// Most connections at once of one address (of one /64 network, with IPv6); beyond it they are
+    /// answered 429. Behind a trusted proxy: most sockets, streams and requests of the forwarded
+    /// address.
     pub connections_per_address: Option<usize>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Time for a connection's first byte; 2 s at most where nine of ten places are taken. Pools and browsers open connections
-    /// ahead of their need.
+    /// Time for a connection's first byte; 2 s at most where nine of ten places are taken. Pools
+    /// and browsers open connections ahead of their need.
     pub first_byte_timeout: Duration,
     /// Time for the headers of a connection's first request, once it has begun to arrive.
     pub header_timeout: Duration,
     /// How long a connection may stand idle between two requests. Longer than clients keep one in
-    /// their pools (proxies 30 to 60 s, libraries up to 90 s): who closes first must be the client, or a request that may
-    /// not be repeated is lost on a connection that is just being closed.
+    /// their pools (proxies 30 to 60 s, libraries up to 90 s): who closes first must be the client,
+    /// or a request that may not be repeated is lost on a connection that is just being closed.
     pub idle_timeout: Duration,
-    /// How long what was sent may stay unacknowledged, or a client may leave its window shut, before the connection is given
-    /// up (`TCP_USER_TIMEOUT`): the deadline of every write, also of streams that nobody reads.
+    /// How long what was sent may stay unacknowledged, or a client may leave its window shut,
+    /// before the connection is given up (`TCP_USER_TIMEOUT`): the deadline of every write, also of
+    /// streams that nobody reads.
     pub write_timeout: Duration,
 }
 
@@ -83,8 +86,9 @@ impl Serves {
 }
 
 impl Default for ServeLimits {
-    /// 19,000 connections: what a limit of 20,000 file descriptors leaves room for. 10 s for the first byte and for headers,
-    /// 120 s for silence. 30 s for clients that do not take what they are sent: longer than a phone needs to change cells.
+    /// 19,000 connections: what a limit of 20,000 file descriptors leaves room for. 10 s for the
+    /// first byte and for headers, 120 s for silence. 30 s for clients that do not take what they
+    /// are sent: longer than a phone needs to change cells.
     fn default() -> Self {
         Self {
             serves: Serves::Everything,
@@ -101,7 +105,8 @@ impl Default for ServeLimits {
     }
 }
 
-/// A connection beyond the limit has this long to ask, and any has this long for its first byte where room is short.
+/// A connection beyond the limit has this long to ask, and any has this long for its first byte
+/// where room is short.
 const SHORT_TIME: Duration = Duration::from_secs(2);
 
 /// How often a connection that has not spoken looks whether room has become short.
@@ -116,8 +121,8 @@ const SAID_AGAIN: Duration = Duration::from_secs(10);
 /// What a connection begins with if a proxy in front speaks the PROXY protocol, version 1 or 2.
 const PROXY_HEADERS: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
 
-/// Serves until the drain begins; the requests under way are finished by tasks of `lifecycle`. Connections that were upgraded to
-/// WebSockets belong to the role that upgraded them.
+/// Serves until the drain begins; the requests under way are finished by tasks of `lifecycle`.
+/// Connections that were upgraded to WebSockets belong to the role that upgraded them.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -135,7 +140,8 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 reserve.refill();
-                // What was accepted on the reserve needs the descriptor of another, or is refused in order.
+                // What was accepted on the reserve needs the descriptor of another, or is refused
+                // in order.
                 let admitted = if reserve.is_whole() || door.places.dismiss_one() {
                     door.admit(peer)
                 } else {
@@ -157,7 +163,8 @@ pub async fn serve(
     }
 }
 
-/// Frees a descriptor to accept with. The system wants one before it looks whether a connection waits at all.
+/// Frees a descriptor to accept with. The system wants one before it looks whether a connection
+/// waits at all.
 async fn make_room(error: &io::Error, door: &Door, reserve: &mut Reserve) {
     if !descriptors::are_used_up(error) {
         return tokio::time::sleep(EXHAUSTED_PAUSE).await; // a client that has gone already, say
@@ -289,7 +296,8 @@ async fn refuse_proxy_header(mut stream: TcpStream) {
          {problem}",
         problem.len()
     );
-    // What lies unread when a connection is closed makes the kernel reset it, and the answer is lost.
+    // What lies unread when a connection is closed makes the kernel reset it, and the answer is
+    // lost.
     let _ = stream.try_read(&mut [0; 4096]);
     let _ = tokio::time::timeout(SHORT_TIME, async {
         stream.write_all(answer.as_bytes()).await?;

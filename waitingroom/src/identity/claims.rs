@@ -1,4 +1,5 @@
-//! The claims of a token (RFC 7519, section 4): read as liberally as they are written, and refused by name.
+//! The claims of a token (RFC 7519, section 4): read as liberally as they are written, and refused
+//! by name.
 
 use std::time::Duration;
 
@@ -84,7 +85,8 @@ impl Claims {
         self.moment("iat").ok().flatten()
     }
 
-    /// Is `role` that of an operator, or a list that contains it? All else is no operator, and no fault.
+    /// Is `role` that of an operator, or a list that contains it? All else is no operator, and no
+    /// fault.
     pub(super) fn is_admin(&self) -> bool {
         self.0.get("role").is_some_and(|role| names(role, "admin"))
     }

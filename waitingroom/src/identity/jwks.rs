@@ -1,5 +1,5 @@
-//! Public keys of the shop's login (RFC 7517), read key by key: what cannot verify users' tokens is left out, as section 5 there
-//! has it, and each with its reason.
+//! Public keys of the shop's login (RFC 7517), read key by key: what cannot verify users' tokens is
+//! left out, as section 5 there has it, and each with its reason.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::problem::Problem;
 
-/// Sizes of RSA keys, in bits: RFC 7518 (section 3.3) demands the least, and larger ones our library does not verify.
+/// Sizes of RSA keys, in bits: RFC 7518 (section 3.3) demands the least, and larger ones our
+/// library does not verify.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 /// A key set that cannot be used.
@@ -75,8 +76,8 @@ impl KeySet {
         Ok(set)
     }
 
-    /// The keys that a token's signature may be of: those of its `kid`, which may be several of different kinds; without a `kid`, the
-    /// only one that fits its algorithm.
+    /// The keys that a token's signature may be of: those of its `kid`, which may be several of
+    /// different kinds; without a `kid`, the only one that fits its algorithm.
     pub(super) fn candidates(
         &self,
         token: &Token<'_>,

@@ -10,7 +10,8 @@ use crate::problem::Problem;
 /// Longest name of an algorithm that is repeated to who sent it.
 const MAX_ALGORITHM_NAME: usize = 16;
 
-/// The parts of a token. Of its header, what we read; members that we do not know are ignored, whatever their type.
+/// The parts of a token. Of its header, what we read; members that we do not know are ignored,
+/// whatever their type.
 pub(super) struct Token<'a> {
     pub(super) algorithm: Algorithm,
     pub(super) key_id: Option<String>,

@@ -234,8 +234,9 @@ fn what_is_slower_says_why() {
     assert_eq!(slowness(0.0), Some(Slowness::Paused));
 }
 
-/// A booking that can take `capacity` (a share of the configured rate): below it, answers take ever longer as in any queue;
-/// beyond it, a backlog grows. What is measured is the mean of the last two seconds.
+/// A booking that can take `capacity` (a share of the configured rate): below it, answers take ever
+/// longer as in any queue; beyond it, a backlog grows. What is measured is the mean of the last two
+/// seconds.
 struct Plant {
     capacity: f64,
     backlog: f64,

@@ -1,8 +1,9 @@
 //! A process's command connection, and when it is made anew.
 //!
-//! The client library reconnects where a connection breaks. Two faults leave one that looks whole and is of no use: a server that
-//! answers and may not do the work any more, because another has taken its role (the name may lead there by now), and a client that
-//! answers nothing at all. Both are seen here from what calls come to, and the connection is replaced, its name resolved anew.
+//! The client library reconnects where a connection breaks. Two faults leave one that looks whole
+//! and is of no use: a server that answers and may not do the work any more, because another has
+//! taken its role (the name may lead there by now), and a client that answers nothing at all. Both
+//! are seen here from what calls come to, and the connection is replaced, its name resolved anew.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,13 +17,15 @@ use tokio::time::{Instant, timeout};
 
 use super::RedisServers;
 
-/// A connection over which nothing was answered for this long, while something was asked, is replaced.
+/// A connection over which nothing was answered for this long, while something was asked, is
+/// replaced.
 const SILENCE: Duration = Duration::from_secs(5);
 /// Least time between two replacements.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Longest time that a replacement may take.
 const REPLACEMENT: Duration = Duration::from_secs(5);
-/// After so many replacements without an answer, while a server answers to somebody else, only a restart helps.
+/// After so many replacements without an answer, while a server answers to somebody else, only a
+/// restart helps.
 const IN_VAIN: u32 = 3;
 
 /// Clones share what they are connections to.
@@ -103,7 +106,8 @@ impl RedisConnection {
         matches!(self.0.servers, RedisServers::Cluster(_))
     }
 
-    /// How often the connection was made anew, by another client: what was known of the server may not hold any more.
+    /// How often the connection was made anew, by another client: what was known of the server may
+    /// not hold any more.
     pub(crate) fn replacements(&self) -> u64 {
         self.0.course.lock().replacements
     }
@@ -111,7 +115,8 @@ impl RedisConnection {
     /// Can this process talk to Redis, or is Redis the one that is away?
     ///
     /// # Errors
-    /// The connection was replaced again and again and nothing was answered, while a server answers others: only a restart helps.
+    /// The connection was replaced again and again and nothing was answered, while a server answers
+    /// others: only a restart helps.
     pub async fn alive(&self) -> Result<(), String> {
         let in_vain = self.0.course.lock().in_vain;
         if in_vain >= IN_VAIN && self.0.servers.answers().await {
@@ -161,7 +166,8 @@ impl RedisConnection {
     }
 }
 
-/// Does this answer say that the work is to be done by another server, or that this one is not there yet?
+/// Does this answer say that the work is to be done by another server, or that this one is not
+/// there yet?
 fn leads_elsewhere(code: &str) -> bool {
     [
         "READONLY",

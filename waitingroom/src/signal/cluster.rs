@@ -1,9 +1,11 @@
-//! Signals over a Redis Cluster: sharded Pub/Sub, and for each node one subscriber connection to each shard.
+//! Signals over a Redis Cluster: sharded Pub/Sub, and for each node one subscriber connection to
+//! each shard.
 //!
-//! Channels are laid out in 16 lanes. A lane is a hash tag, so its channels lie in one slot and on one shard; an event's
-//! signals take the lane that its id names, whichever shard the event itself is on. A node listens to two channels of each lane,
-//! its own and everyone's. Probes take every lane. A lane that is silent, unsubscribed by its shard, or cut off is subscribed
-//! again where its slot is then, while the others are heard; afterwards a gap is reported.
+//! Channels are laid out in 16 lanes. A lane is a hash tag, so its channels lie in one slot and on
+//! one shard; an event's signals take the lane that its id names, whichever shard the event itself
+//! is on. A node listens to two channels of each lane, its own and everyone's. Probes take every
+//! lane. A lane that is silent, unsubscribed by its shard, or cut off is subscribed again where its
+//! slot is then, while the others are heard; afterwards a gap is reported.
 
 mod ear;
 mod map;
@@ -29,7 +31,8 @@ use crate::{
     redis_servers::{DEADLINE, RedisConnection},
 };
 
-/// Enough that each shard carries some of the events; each costs a node two subscriptions and two probes a second.
+/// Enough that each shard carries some of the events; each costs a node two subscriptions and two
+/// probes a second.
 const LANES: usize = 16;
 /// Pause before another attempt to subscribe.
 const RETRY: Duration = Duration::from_millis(250);
@@ -54,7 +57,8 @@ pub struct ClusterSignals {
 }
 
 impl ClusterSignals {
-    /// Signals under `prefix`, sent over `commands` (shared with the engine), heard from the cluster of these servers.
+    /// Signals under `prefix`, sent over `commands` (shared with the engine), heard from the
+    /// cluster of these servers.
     pub fn new(servers: Vec<ConnectionInfo>, commands: RedisConnection, prefix: &str) -> Self {
         Self {
             servers,
@@ -71,8 +75,8 @@ impl ClusterSignals {
         }
     }
 
-    /// Publishes messages of one lane, in order; how many nodes each reached. Every node listens to every lane: while the shard of this one does
-    /// not answer, the next lanes carry its messages.
+    /// Publishes messages of one lane, in order; how many nodes each reached. Every node listens to
+    /// every lane: while the shard of this one does not answer, the next lanes carry its messages.
     async fn publish(
         &self,
         lane: usize,
@@ -134,8 +138,8 @@ impl ClusterSignals {
         most
     }
 
-    /// Subscribes to these lanes, each where its slot is now. A shard that is listened to already gets one new connection for
-    /// all of its lanes, so that it never has two for long.
+    /// Subscribes to these lanes, each where its slot is now. A shard that is listened to already
+    /// gets one new connection for all of its lanes, so that it never has two for long.
     async fn subscribe(
         self,
         node: NodeId,
@@ -181,8 +185,9 @@ fn lane_of(signal: &Signal) -> Option<usize> {
 
 #[async_trait]
 impl Signals for ClusterSignals {
-    /// In the order of one sender for each event. A probe takes every lane, and reaches a node that it reaches on any: a node whose other
-    /// lanes are silent subscribes to them again, while senders go around those whose shard is away.
+    /// In the order of one sender for each event. A probe takes every lane, and reaches a node that
+    /// it reaches on any: a node whose other lanes are silent subscribes to them again, while
+    /// senders go around those whose shard is away.
     async fn send(&self, signals: &[(Recipient, Signal)]) -> Result<Vec<u64>, SignalError> {
         let mut lanes: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut reached = vec![0; signals.len()];

@@ -1,8 +1,10 @@
-//! Signals over Redis Pub/Sub: one channel a node, one for everyone, and one subscriber connection a node.
+//! Signals over Redis Pub/Sub: one channel a node, one for everyone, and one subscriber connection
+//! a node.
 //!
-//! The subscriber connection is our own: the client library resubscribes in silence and may fail in silence, so here every
-//! subscription is confirmed, and after a reconnect a gap is reported before the first signal. A probe that reaches nobody shows that the
-//! subscription is on a server that has lost its role, and that the name leads elsewhere by now.
+//! The subscriber connection is our own: the client library resubscribes in silence and may fail in
+//! silence, so here every subscription is confirmed, and after a reconnect a gap is reported before
+//! the first signal. A probe that reaches nobody shows that the subscription is on a server that
+//! has lost its role, and that the name leads elsewhere by now.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +24,8 @@ use crate::{
 
 /// Pause before another attempt to connect.
 const RETRY: Duration = Duration::from_millis(250);
-/// Without any message for this long the connection is taken for dead: a node's own probes arrive each half second.
+/// Without any message for this long the connection is taken for dead: a node's own probes arrive
+/// each half second.
 const SILENCE: Duration = Duration::from_millis(1_500);
 
 /// See the module's documentation.
@@ -31,7 +34,8 @@ pub struct RedisSignals {
     client: Client,
     commands: RedisConnection,
     prefix: String,
-    /// Counts the probes that reached nobody: whoever listens does so on another server than the one that signals go to.
+    /// Counts the probes that reached nobody: whoever listens does so on another server than the
+    /// one that signals go to.
     unheard: Arc<watch::Sender<u64>>,
 }
 

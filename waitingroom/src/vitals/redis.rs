@@ -1,5 +1,5 @@
-//! The board in Redis: one hash, and the pace in a key beside it, under one hash tag. Both expire when nobody renews them.
-//! Ages and moments are by Redis' clock.
+//! The board in Redis: one hash, and the pace in a key beside it, under one hash tag. Both expire
+//! when nobody renews them. Ages and moments are by Redis' clock.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,12 +16,13 @@ const NOW: &str = "local time = redis.call('TIME') \
     local now = time[1] * 1000 + math.floor(time[2] / 1000) ";
 /// ARGV: process, record, milliseconds that it is live.
 ///
-/// A Redis that is full takes a record all the same: a process that cannot say how it is would be taken for dead. It refuses only to begin with
-/// what takes memory.
+/// A Redis that is full takes a record all the same: a process that cannot say how it is would be
+/// taken for dead. It refuses only to begin with what takes memory.
 const PUBLISH: &str = "redis.call('HDEL', KEYS[1], '') \
     redis.call('HSET', KEYS[1], ARGV[1], string.format('%d', now) .. ' ' .. ARGV[2]) \
     redis.call('PEXPIRE', KEYS[1], ARGV[3])";
-/// ARGV: milliseconds that a record is live. Answers the moment, the pace or an empty text, and each record with its age.
+/// ARGV: milliseconds that a record is live. Answers the moment, the pace or an empty text, and
+/// each record with its age.
 const READ: &str = "local answer = { string.format('%d', now), redis.call('GET', KEYS[2]) or '' } \
     local records = redis.call('HGETALL', KEYS[1]) \
     for i = 1, #records, 2 do \

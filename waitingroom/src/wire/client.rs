@@ -46,10 +46,12 @@ pub struct JoinLine {
     /// A ticket from before.
     #[serde(default)]
     pub ticket: Option<String>,
-    /// The position that the client was told last with this ticket: in a line that was lost since, it is told no greater one.
+    /// The position that the client was told last with this ticket: in a line that was lost since,
+    /// it is told no greater one.
     #[serde(default)]
     pub position: Option<u32>,
-    /// What the user would like, in order of preference. Absent: as before; empty: nothing any more.
+    /// What the user would like, in order of preference. Absent: as before; empty: nothing any
+    /// more.
     #[serde(default)]
     pub wish: Option<Vec<WishItem>>,
 }
@@ -125,7 +127,8 @@ impl ClientMessage {
     /// Reads one frame.
     ///
     /// # Errors
-    /// A problem that names the field, for a frame that is not JSON or whose fields are not of the required form.
+    /// A problem that names the field, for a frame that is not JSON or whose fields are not of the
+    /// required form.
     pub fn parse(frame: &str) -> Result<Self, Problem> {
         let bytes = frame.as_bytes();
         Ok(match kind_of(frame)?.as_ref() {
@@ -147,8 +150,8 @@ struct Kind<'a> {
     kind: Cow<'a, str>,
 }
 
-/// The frame's `type`, empty where it says none, of a frame that is JSON. Read without a copy of all the rest, unless the frame is
-/// unusual.
+/// The frame's `type`, empty where it says none, of a frame that is JSON. Read without a copy of
+/// all the rest, unless the frame is unusual.
 fn kind_of(frame: &str) -> Result<Cow<'_, str>, Problem> {
     if frame.trim_start().starts_with('{')
         && let Ok(Kind { kind }) = serde_json::from_str(frame)

@@ -23,6 +23,7 @@ pub enum WaitReason {
     Slowed,
     /// Users further ahead, who had been away, are back.
     Returned,
-    /// The line was lost and is being rebuilt: the position is one that the true one does not exceed.
+    /// The line was lost and is being rebuilt: the position is one that the true one does not
+    /// exceed.
     Counting,
 }

@@ -87,7 +87,8 @@ pub(crate) async fn positions_projected_from_progress_are_exact(engine: SharedEn
             let place = sale.join(&name).await;
             gateway.insert(name, Projection { place, removals: 0 });
         }
-        // Leaving between two messages: those who join later count it already, those before learn it.
+        // Leaving between two messages: those who join later count it already, those before learn
+        // it.
         let leaver = format!("u{}", (round * 7) % (round * 3 + 3));
         if gateway.get(&leaver).is_some_and(|left| left.position() > 2) && sale.leave(&leaver).await
         {

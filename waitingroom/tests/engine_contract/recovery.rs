@@ -82,8 +82,8 @@ async fn number(sale: &Sale, name: &str, ticket: (&str, u64)) -> Option<u64> {
         .map(|place| place.number)
 }
 
-/// Of six, the first left the page, the second and the third have passes, the fourth's was taken back, the fifth used theirs; the sixth
-/// waits.
+/// Of six, the first left the page, the second and the third have passes, the fourth's was taken
+/// back, the fifth used theirs; the sixth waits.
 async fn six(engine: SharedEngine) -> Sale {
     let sale = Sale::open(
         engine,
@@ -294,7 +294,8 @@ pub(crate) async fn while_a_line_is_rebuilt_bounds_are_told(engine: SharedEngine
     );
 }
 
-/// A line of 100 of whom 40 were served, begun anew; it is rebuilt for five seconds unless these nodes are done before.
+/// A line of 100 of whom 40 were served, begun anew; it is rebuilt for five seconds unless these
+/// nodes are done before.
 async fn rebuilt_for<const N: usize>(engine: SharedEngine, awaited: [&str; N]) -> Sale {
     let mut lost = opening(quick(), Sale::START);
     (lost.sequence, lost.head) = (100, 40);

@@ -1,4 +1,5 @@
-//! A sale to try an engine on: one event with one zone, its own clock, and short words for what users do.
+//! A sale to try an engine on: one event with one zone, its own clock, and short words for what
+//! users do.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 

@@ -102,7 +102,8 @@ pub(crate) async fn a_confirmed_hold_is_sold(engine: SharedEngine) {
     );
 }
 
-/// Whatever a user does while their reservation is being decided, in a second tab or after a reload.
+/// Whatever a user does while their reservation is being decided, in a second tab or after a
+/// reload.
 pub(crate) async fn whoever_waits_for_a_commit_keeps_place_and_pass(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
     let held = sale.hold("ann", 2).await;

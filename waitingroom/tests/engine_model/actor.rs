@@ -1,4 +1,5 @@
-//! Carries a random step out on both engines, and remembers what later steps can refer to: passes given and bookings made.
+//! Carries a random step out on both engines, and remembers what later steps can refer to: passes
+//! given and bookings made.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -34,7 +35,8 @@ macro_rules! both {
     }};
 }
 
-/// Numbers up to this were given out before the line was opened; up to [`SERVED`] they were released, save for the last two.
+/// Numbers up to this were given out before the line was opened; up to [`SERVED`] they were
+/// released, save for the last two.
 const EARLIER: u64 = 12;
 const SERVED: u64 = 3;
 
@@ -334,7 +336,8 @@ impl Actor {
         }
     }
 
-    /// An earlier attempt once more, as its client would repeat it, or with another content under the same key.
+    /// An earlier attempt once more, as its client would repeat it, or with another content under
+    /// the same key.
     fn repetition(&self, back: usize, otherwise: bool) -> Option<Reserve> {
         let earlier = self.attempts.iter().rev().nth(back)?.clone();
         let differently = |(key, asked): (_, String)| {

@@ -1,4 +1,5 @@
-//! Confirming and cancelling: a conditional update decides, and only rows it changed move seats. One statement that commits by itself.
+//! Confirming and cancelling: a conditional update decides, and only rows it changed move seats.
+//! One statement that commits by itself.
 
 use std::collections::{HashMap, HashSet};
 
@@ -127,7 +128,8 @@ impl PostgresStore {
         Ok(changes)
     }
 
-    /// One zone's wishes, or those of all that are not known to be locked: if one of these is, each goes by itself.
+    /// One zone's wishes, or those of all that are not known to be locked: if one of these is, each
+    /// goes by itself.
     async fn change_part(&self, zone: Option<Uuid>, part: &[&Decision], moment: Moment) -> Changes {
         let patience = zone.map_or(PATIENCE_MS, |zone| self.locked.patience_ms(zone));
         let mut changed = self.change(part, moment, patience).await;
@@ -240,7 +242,8 @@ impl PostgresStore {
     }
 }
 
-/// The ruling of the wish that changed the booking; taken out, so that a second wish for it in the batch finds it changed.
+/// The ruling of the wish that changed the booking; taken out, so that a second wish for it in the
+/// batch finds it changed.
 fn first_change(wish: &Decision, changed: &mut HashMap<BookingId, Booking>) -> Option<Ruling> {
     let ours = changed.get(&wish.booking_id)?;
     let ours = ours.user == wish.user && ours.status == wished(wish.verb);
@@ -248,7 +251,8 @@ fn first_change(wish: &Decision, changed: &mut HashMap<BookingId, Booking>) -> O
         .flatten()
 }
 
-/// One wish for each user and booking, the first of the batch: a row can be updated once in a statement.
+/// One wish for each user and booking, the first of the batch: a row can be updated once in a
+/// statement.
 fn first_wishes(batch: &[Decision]) -> Vec<&Decision> {
     let mut seen = HashSet::new();
     batch

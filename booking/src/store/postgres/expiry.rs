@@ -20,11 +20,13 @@ use crate::{
 /// Zones that are tried at the same time when it is not known which of them is locked.
 const ABREAST: usize = 3;
 
-/// Does not wait for the disk: whoever reserves one of these seats commits later, and with that commit this one is on disk as well;
-/// if nobody does, a crash may undo it, and the holds expire once more. The rows are locked, so they are still where they were found.
+/// Does not wait for the disk: whoever reserves one of these seats commits later, and with that
+/// commit this one is on disk as well; if nobody does, a crash may undo it, and the holds expire
+/// once more. The rows are locked, so they are still where they were found.
 ///
-/// Sent as text, without parameters, so that it is planned each time: a plan that was made while the table was small reads all of it,
-/// until it is analyzed. And so its limits are set in the same round trip, as parts of its transaction.
+/// Sent as text, without parameters, so that it is planned each time: a plan that was made while
+/// the table was small reads all of it, until it is analyzed. And so its limits are set in the same
+/// round trip, as parts of its transaction.
 macro_rules! expire {
     () => {
         concat!(

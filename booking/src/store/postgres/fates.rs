@@ -1,4 +1,5 @@
-//! What became of holds of which nobody knows whether they are bookings: the unique index of the bookings knows.
+//! What became of holds of which nobody knows whether they are bookings: the unique index of the
+//! bookings knows.
 
 use std::collections::HashMap;
 
@@ -11,8 +12,9 @@ use crate::store::{Fate, StoreError, row, sql::database_now};
 
 const STATUSES: &str = "SELECT booking_id, status FROM bookings WHERE booking_id = ANY($1)";
 
-/// Takes the places of bookings that are not there. If one is about to be committed, the index lets this wait for that commit: it is
-/// there afterwards, and keeps its place, or it is not and never will be.
+/// Takes the places of bookings that are not there. If one is about to be committed, the index lets
+/// this wait for that commit: it is there afterwards, and keeps its place, or it is not and never
+/// will be.
 const TAKE_PLACES: &str = concat!(
     "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', $3, TRUE))
 INSERT INTO bookings (booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency, status, pass_jti,
@@ -31,7 +33,8 @@ ON CONFLICT (booking_id) DO NOTHING"
 /// Longest wait for one commit: it is asked for again with the next step.
 const PATIENCE_MS: &str = "100";
 
-/// Statements of one step: enough to find one commit that is under way among 500 holds by halving, and to go on with the others.
+/// Statements of one step: enough to find one commit that is under way among 500 holds by halving,
+/// and to go on with the others.
 const TRIES: usize = 20;
 
 impl PostgresStore {

@@ -1,5 +1,5 @@
-//! The heartbeat: one small write that can be made only while bookings can be, over a connection of its own, so that a crowd that
-//! has all the others does not look like an outage.
+//! The heartbeat: one small write that can be made only while bookings can be, over a connection of
+//! its own, so that a crowd that has all the others does not look like an outage.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,14 +11,16 @@ use uuid::Uuid;
 use super::PostgresStore;
 use crate::store::{Heartbeat, Outage, Prolonged, StoreError, heartbeat as rules};
 
-/// Shorter than whoever asks waits: a statement that waits for a lock ends at the server before its connection is given up.
+/// Shorter than whoever asks waits: a statement that waits for a lock ends at the server before its
+/// connection is given up.
 const STATEMENT_TIMEOUT: &str = "SET statement_timeout = 1500";
 
 /// Most holds of one statement.
 const HOLDS: i64 = 5_000;
 
-/// Names every table that a booking is written to: their locks and the rights to them are asked for, and no row is touched. A gap
-/// becomes what is owed; one that comes before that has been given back prolongs it. A clock that is set back starts anew.
+/// Names every table that a booking is written to: their locks and the rights to them are asked
+/// for, and no row is touched. A gap becomes what is owed; one that comes before that has been
+/// given back prolongs it. A clock that is set back starts anew.
 const BEAT: &str = "
 WITH time AS MATERIALIZED (
     SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT) AS now_ms
@@ -39,8 +41,9 @@ UPDATE heartbeat SET
 FROM time
 RETURNING owed_from_ms, owed_to_ms";
 
-/// Gives a part of the holds what they are owed. Locked by their ids, as everybody does. Answers how many were looked at, since
-/// another instance may have got to all of them, and the events of those that changed.
+/// Gives a part of the holds what they are owed. Locked by their ids, as everybody does. Answers
+/// how many were looked at, since another instance may have got to all of them, and the events of
+/// those that changed.
 const GIVE_BACK: &str = "
 WITH chosen AS MATERIALIZED (
     SELECT booking_id FROM bookings

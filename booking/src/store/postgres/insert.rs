@@ -1,5 +1,5 @@
-//! A batch of bookings in one statement: rows, counters and a parcel of messages, all or nothing; no user beyond their limit. If a zone is
-//! locked, its bookings go by themselves.
+//! A batch of bookings in one statement: rows, counters and a parcel of messages, all or nothing;
+//! no user beyond their limit. If a zone is locked, its bookings go by themselves.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -37,13 +37,15 @@ macro_rules! names {
     };
 }
 
-/// All of a batch or nothing: for bookings of which none has the pass or the key of another, as the engine has it. A batch costs
-/// the database as much as some thirty rows, so what can be summed and packed is summed and packed before: seats by zone ($14,
-/// $15), the parcel ($16) and its size ($17). A parcel that is empty is refused, and with it a batch that names a zone that is not
+/// All of a batch or nothing: for bookings of which none has the pass or the key of another, as the
+/// engine has it. A batch costs the database as much as some thirty rows, so what can be summed and
+/// packed is summed and packed before: seats by zone ($14, $15), the parcel ($16) and its size
+/// ($17). A parcel that is empty is refused, and with it a batch that names a zone that is not
 /// there.
 ///
-/// One statement is one transaction: no second round trip while hot rows are locked. Whatever is locked is locked in one order by
-/// all: users ($20 to $22) by their names, then passes and keys, then zones by their ids.
+/// One statement is one transaction: no second round trip while hot rows are locked. Whatever is
+/// locked is locked in one order by all: users ($20 to $22) by their names, then passes and keys,
+/// then zones by their ids.
 const INSERT_NEW: &str = concat!(
     "
 WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', $19, TRUE)), limited AS MATERIALIZED (
@@ -68,8 +70,9 @@ INSERT INTO outbox (messages, size, created_at_ms)
 SELECT $16, CASE (SELECT count(*) FROM counted) WHEN cardinality($14) THEN $17::int ELSE 0 END, $18"
 );
 
-/// What there is not of a batch yet, and has seats. It looks for conflicts first, into three indices for each row, and answers which
-/// rows were stored (true), and which name a zone that is not there (false).
+/// What there is not of a batch yet, and has seats. It looks for conflicts first, into three
+/// indices for each row, and answers which rows were stored (true), and which name a zone that is
+/// not there (false).
 const INSERT_MISSING: &str = concat!(
     "
 WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', $15, TRUE)), limited AS MATERIALIZED (
@@ -106,7 +109,8 @@ SELECT booking_id, TRUE FROM stored
 UNION ALL SELECT booking_id, FALSE FROM input WHERE zone_id NOT IN (SELECT zones.zone_id FROM zones)"
 );
 
-/// Who wants more than their limit of an event leaves them, and how much that is: after the refusal, in a look of its own.
+/// Who wants more than their limit of an event leaves them, and how much that is: after the
+/// refusal, in a look of its own.
 const OVER_LIMIT: &str = "
 SELECT event_id, user_id, CAST(GREATEST(max_seats_per_user - has, 0) AS INTEGER) FROM (
     SELECT claim.event_id, claim.user_id, claim.seats AS wanted, max_seats_per_user, (
@@ -161,7 +165,8 @@ impl PostgresStore {
         answers
     }
 
-    /// One zone's, or those of all that are not known to be locked: if one of these is, each goes by itself.
+    /// One zone's, or those of all that are not known to be locked: if one of these is, each goes
+    /// by itself.
     async fn insert_part(&self, zone: Option<Uuid>, part: &[NewBooking]) -> Vec<Inserted> {
         let patience = zone.map_or(PATIENCE_MS, |zone| self.locked.patience_ms(zone));
         let stored = self.insert_batch(part, patience).await;
@@ -178,8 +183,8 @@ impl PostgresStore {
         })
     }
 
-    /// The whole batch at once, in the hope that all of it is new; where one row makes the database refuse the batch, each row
-    /// by itself. Users who want too much are taken out before.
+    /// The whole batch at once, in the hope that all of it is new; where one row makes the database
+    /// refuse the batch, each row by itself. Users who want too much are taken out before.
     async fn insert_batch(
         &self,
         batch: &[NewBooking],

@@ -15,9 +15,9 @@ use crate::{
     },
 };
 
-/// One relay at a time publishes, so that no message of a booking overtakes an earlier one. Leases and removals need not outlive a
-/// crash of the server: what is published twice carries the same message id. So neither waits for the disk, nor makes reservations
-/// wait for it.
+/// One relay at a time publishes, so that no message of a booking overtakes an earlier one. Leases
+/// and removals need not outlive a crash of the server: what is published twice carries the same
+/// message id. So neither waits for the disk, nor makes reservations wait for it.
 const LEASE: &str = "
 WITH lightly AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', TRUE)), mine AS (
     UPDATE relay_lease SET owner = $1, until_ms = $3 FROM lightly WHERE owner = $1 OR until_ms <= $2 RETURNING 1

@@ -1,9 +1,10 @@
 //! What the server ends by itself: statements, waits and transactions of those who are gone.
 //!
-//! Sessions get these settings from their role (`ALTER ROLE … IN DATABASE … SET`), since a setting of the session would be lost, or
-//! stay with somebody else, behind a pooler in transaction mode, and poolers refuse startup parameters. A role may set them for
-//! itself: booking does so at its start if they are missing, and says so if it cannot. They are the second line: what must not wait
-//! for long says so in its own transaction.
+//! Sessions get these settings from their role (`ALTER ROLE … IN DATABASE … SET`), since a setting
+//! of the session would be lost, or stay with somebody else, behind a pooler in transaction mode,
+//! and poolers refuse startup parameters. A role may set them for itself: booking does so at its
+//! start if they are missing, and says so if it cannot. They are the second line: what must not
+//! wait for long says so in its own transaction.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
 
@@ -20,7 +21,8 @@ const SETTINGS: [(&str, &str); 7] = [
     ("tcp_keepalives_count", "2"),
 ];
 
-/// How many of them every session must have; the others are those of a network connection, and the system's own where they are not set.
+/// How many of them every session must have; the others are those of a network connection, and the
+/// system's own where they are not set.
 const NEEDED: usize = 3;
 
 /// For migrations, which may take their time.
@@ -33,8 +35,8 @@ const MISSING: &str = "SELECT name FROM pg_settings WHERE name = ANY($1) AND set
 const IN_TURN: &str =
     "SELECT pg_advisory_xact_lock(hashtext('stanchion settings ' || current_user))";
 
-/// Looks whether a new session has the settings; gives them to the role if not, and looks again. What is missing after that is
-/// logged with the remedy.
+/// Looks whether a new session has the settings; gives them to the role if not, and looks again.
+/// What is missing after that is logged with the remedy.
 pub(super) async fn ensure(options: &PgConnectOptions) -> Result<(), StoreError> {
     let mut connection = PgConnection::connect_with(options).await?;
     if missing(&mut connection).await?.is_empty() {

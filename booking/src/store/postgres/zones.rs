@@ -1,8 +1,9 @@
-//! Zones whose rows somebody keeps locked: they cost their own requests something, and nobody else's.
+//! Zones whose rows somebody keeps locked: they cost their own requests something, and nobody
+//! else's.
 //!
-//! A batch is one statement, and a statement waits for every row that it changes. The first that waits too long is tried again zone by
-//! zone; the zone that is to blame is known from then on, and its part of a batch goes by itself and does not wait, until it
-//! succeeds again.
+//! A batch is one statement, and a statement waits for every row that it changes. The first that
+//! waits too long is tried again zone by zone; the zone that is to blame is known from then on, and
+//! its part of a batch goes by itself and does not wait, until it succeeds again.
 
 use std::{
     collections::HashMap,
@@ -26,7 +27,8 @@ pub(super) const REMEDY_LIMIT: usize = 12;
 /// A zone that nobody has tried for so long may be whole again.
 const REMEMBERED: Duration = Duration::from_secs(5);
 
-/// The zones that were found locked, each with the moment of the last try and how long the next may wait. Bounded by the catalogue.
+/// The zones that were found locked, each with the moment of the last try and how long the next may
+/// wait. Bounded by the catalogue.
 #[derive(Debug, Default)]
 pub(super) struct LockedZones(Mutex<HashMap<Uuid, (Instant, u32)>>);
 
@@ -68,8 +70,8 @@ impl LockedZones {
     }
 }
 
-/// Positions of a batch by what goes together in one statement: each zone that is locked by itself, the others together, or, once that has
-/// failed, each zone by itself.
+/// Positions of a batch by what goes together in one statement: each zone that is locked by itself,
+/// the others together, or, once that has failed, each zone by itself.
 pub(super) fn parts(
     zones: impl Iterator<Item = Uuid>,
     apart: impl Fn(&Uuid) -> bool,

@@ -1,4 +1,5 @@
-//! Confirming, cancelling and expiring: a conditional update decides, and only rows it changed move seats.
+//! Confirming, cancelling and expiring: a conditional update decides, and only rows it changed move
+//! seats.
 
 use sqlx::Sqlite;
 use uuid::Uuid;

@@ -20,7 +20,8 @@ const TAKE_PLACE: &str = "INSERT INTO bookings (booking_id, event_id, show_id, z
     ON CONFLICT (booking_id) DO NOTHING";
 
 impl SqliteStore {
-    /// Those who wrote before have committed by now, or never will: their connections are closed, and the turn is ours.
+    /// Those who wrote before have committed by now, or never will: their connections are closed,
+    /// and the turn is ours.
     pub(super) async fn find_fates(
         &self,
         event: EventId,

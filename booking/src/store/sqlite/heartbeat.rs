@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::SqliteStore;
 use crate::store::{Heartbeat, Outage, Prolonged, StoreError, heartbeat as rules};
 
-/// A gap becomes what is owed; one that comes before that has been given back prolongs it. A clock that is set back starts anew.
+/// A gap becomes what is owed; one that comes before that has been given back prolongs it. A clock
+/// that is set back starts anew.
 const BEAT: &str = "
 UPDATE heartbeat SET
     beat_at_ms = CASE WHEN beat_at_ms > now_ms + $2 THEN now_ms ELSE MAX(beat_at_ms, now_ms) END,

@@ -1,5 +1,5 @@
-//! A batch of bookings in one transaction. A statement that a constraint refuses undoes itself alone, so each row is tried
-//! in its turn.
+//! A batch of bookings in one transaction. A statement that a constraint refuses undoes itself
+//! alone, so each row is tried in its turn.
 
 use sqlx::Sqlite;
 
@@ -18,7 +18,8 @@ const INSERT: &str =
 
 const COUNT: &str = "UPDATE zones SET held = held + $2 WHERE zone_id = $1";
 
-/// The user's seats of the event, this booking's among them, and how many they may be. One connection writes: nobody else counts.
+/// The user's seats of the event, this booking's among them, and how many they may be. One
+/// connection writes: nobody else counts.
 const SEATS: &str = "SELECT max_seats_per_user, (SELECT sum(quantity) FROM bookings
         WHERE user_id = $2 AND event_id = $1 AND status IN ('reserved', 'confirmed'))
     FROM events WHERE event_id = $1";

@@ -229,7 +229,8 @@ fn a_wobble_is_not_worse() {
 
 #[test]
 fn under_a_cap_a_wait_is_a_number_of_lives_of_passes() {
-    // Two passes at once that nobody uses, 15 s each: the six behind them wait for one, two and three lives.
+    // Two passes at once that nobody uses, 15 s each: the six behind them wait for one, two and
+    // three lives.
     let capped = QueueSettings {
         max_active: 2,
         pass_ttl_seconds: 15,
@@ -281,7 +282,8 @@ fn who_is_absent_costs_nobody_time() {
     );
 }
 
-/// The median error of the point, and the part of the waits that were in the range, of all kinds of sales.
+/// The median error of the point, and the part of the waits that were in the range, of all kinds of
+/// sales.
 #[test]
 fn what_is_told_of_whole_sales_comes_true() {
     let mut scores = Vec::new();

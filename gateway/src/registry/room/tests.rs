@@ -74,7 +74,8 @@ impl Model {
 }
 
 proptest! {
-    /// Users attach at any moment, also between a removal and its publication; messages may swap places.
+    /// Users attach at any moment, also between a removal and its publication; messages may swap
+    /// places.
     #[test]
     fn positions_are_the_ranks(steps in prop::collection::vec((0u8..4, 0usize..40), 1..120)) {
         let room = Room::default();

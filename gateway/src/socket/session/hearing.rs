@@ -20,7 +20,8 @@ use crate::socket::{End, Socket, answer_close, flush, send};
 /// What a join found.
 enum Taken {
     Place(Place),
-    /// Seats that the wish got while the user was with another gateway: there is nothing to stand in line for.
+    /// Seats that the wish got while the user was with another gateway: there is nothing to stand
+    /// in line for.
     Held(Map<String, Value>),
 }
 
@@ -78,8 +79,9 @@ impl Session<'_> {
         }
     }
 
-    /// What a message is about that a user may say only for as long as their token is good, if it is not any more. A place that they
-    /// have stays theirs, and so does the connection that tells of it.
+    /// What a message is about that a user may say only for as long as their token is good, if it
+    /// is not any more. A place that they have stays theirs, and so does the connection that tells
+    /// of it.
     fn needs_token(&self, message: &ClientMessage) -> Option<String> {
         let about = match message {
             ClientMessage::Join(join) => join.event_id.to_string(),
@@ -223,7 +225,8 @@ impl Session<'_> {
                 let problem = Problem::new(Code::PassRequired, "it is not your turn yet");
                 return send(socket, &error(&problem, about)).await;
             }
-            // The pass may have been used by this very request before, or is being used: booking knows by the idempotency key.
+            // The pass may have been used by this very request before, or is being used: booking
+            // knows by the idempotency key.
             Err(problem) if [Code::NotInQueue, Code::Unavailable].contains(&problem.code) => {
                 match self.last_pass(request.event_id) {
                     Some(pass) => pass,

@@ -70,7 +70,8 @@ async fn in_time(
 }
 
 impl Session<'_> {
-    /// A pass is there: told now, or when its wish is decided. One wish at a time; the pass of another comes again in a second.
+    /// A pass is there: told now, or when its wish is decided. One wish at a time; the pass of
+    /// another comes again in a second.
     pub(super) async fn tell_pass(
         &mut self,
         socket: &mut Socket,
@@ -166,7 +167,8 @@ impl Session<'_> {
         flush(socket).await
     }
 
-    /// Whoever returns with a ticket and a wish, and has no place any more, may have got the seats meanwhile.
+    /// Whoever returns with a ticket and a wish, and has no place any more, may have got the seats
+    /// meanwhile.
     pub(super) async fn held_before(&mut self, join: &JoinLine) -> Option<Map<String, Value>> {
         let wish = join
             .wish
@@ -206,7 +208,8 @@ impl Session<'_> {
         true
     }
 
-    /// Does this pass have seats already? It is used then, and nobody waits for its acknowledgement.
+    /// Does this pass have seats already? It is used then, and nobody waits for its
+    /// acknowledgement.
     pub(super) fn has_seats(&self, pass: &PassId) -> bool {
         let mut wishes = self
             .followed

@@ -1,5 +1,6 @@
-//! Under which names the embedded default may be asked. It trusts whoever is at this machine more than others, and a browser is: a page
-//! whose name was made to lead to this machine (DNS rebinding) would be of one origin with it.
+//! Under which names the embedded default may be asked. It trusts whoever is at this machine more
+//! than others, and a browser is: a page whose name was made to lead to this machine (DNS
+//! rebinding) would be of one origin with it.
 
 use std::{collections::HashSet, net::Ipv6Addr, sync::Arc};
 
@@ -12,7 +13,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// See the module's documentation. `localhost` and IP addresses are always among them: nobody can make those lead elsewhere.
+/// See the module's documentation. `localhost` and IP addresses are always among them: nobody can
+/// make those lead elsewhere.
 #[derive(Debug)]
 pub(super) struct AllowedHosts(HashSet<String>);
 
@@ -50,8 +52,8 @@ impl AllowedHosts {
         }))
     }
 
-    /// A request that names no host is no browser's. Probes come under whatever name their platform gives the process, and what they read
-    /// is no secret.
+    /// A request that names no host is no browser's. Probes come under whatever name their platform
+    /// gives the process, and what they read is no secret.
     fn admit(&self, request: &Request) -> bool {
         if matches!(request.uri().path(), "/health" | "/ready") {
             return true;

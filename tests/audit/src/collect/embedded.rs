@@ -1,4 +1,5 @@
-//! The engine of a process that runs everything: it is in that process's memory, so operators' figures tell of it.
+//! The engine of a process that runs everything: it is in that process's memory, so operators'
+//! figures tell of it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -27,7 +28,8 @@ struct EngineFigures {
     available: i64,
 }
 
-/// Reads the engine's zones from operators' inventory, of all events or one. `operator` is an operator's token.
+/// Reads the engine's zones from operators' inventory, of all events or one. `operator` is an
+/// operator's token.
 ///
 /// # Errors
 /// A process that does not answer in time, or refuses.

@@ -22,7 +22,8 @@ const BATCH: usize = 1_000;
 /// Longest wait for a batch.
 const BATCH_MS: u64 = 3_000;
 
-/// Reads the stream of this prefix, from any of the servers at these URLs, which commas separate; an empty one if there is none.
+/// Reads the stream of this prefix, from any of the servers at these URLs, which commas separate;
+/// an empty one if there is none.
 ///
 /// # Errors
 /// A server that does not answer in time; a message without an id.

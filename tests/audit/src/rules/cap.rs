@@ -1,5 +1,5 @@
-//! No more live passes than the cap, counted from below: a pass counts until its booking, its end, or, if it was refused, the end of its
-//! claim window.
+//! No more live passes than the cap, counted from below: a pass counts until its booking, its end,
+//! or, if it was refused, the end of its claim window.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,6 @@
-//! What was answered is in the database: each 201 has its row, each 200 its status, and no booking that was told is 404 afterwards. What a
-//! standby did not have that takes over, and followed asynchronously, is documented.
+//! What was answered is in the database: each 201 has its row, each 200 its status, and no booking
+//! that was told is 404 afterwards. What a standby did not have that takes over, and followed
+//! asynchronously, is documented.
 
 use std::collections::{BTreeMap, BTreeSet};
 

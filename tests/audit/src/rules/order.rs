@@ -1,7 +1,8 @@
 //! Passes are released in the order of the line among those who are present.
 //!
-//! For each pass that passes somebody over: was the one who was passed over connected from a moment before the release until a moment
-//! after it? While a gateway or Redis is silent, and for as long as its users may count as absent, that is a documented exception.
+//! For each pass that passes somebody over: was the one who was passed over connected from a moment
+//! before the release until a moment after it? While a gateway or Redis is silent, and for as long
+//! as its users may count as absent, that is a documented exception.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,8 @@ use crate::{
 const BEFORE_MS: i64 = 1_500;
 /// And this long after it.
 const AFTER_MS: i64 = 300;
-/// Users of a silent gateway count as absent for this long after the fault's end: ten seconds, and a few to come back.
+/// Users of a silent gateway count as absent for this long after the fault's end: ten seconds, and
+/// a few to come back.
 const ABSENT_MS: i64 = 13_000;
 
 pub(crate) fn check(world: &World, history: &History<'_>) -> Vec<Finding> {
@@ -85,7 +87,8 @@ fn holders<'w>(history: &History<'w>, epoch: &str) -> BTreeMap<u64, (&'w str, i6
     holders
 }
 
-/// The highest number that had been released, at each moment when it rose. Ordered by number and time alike.
+/// The highest number that had been released, at each moment when it rose. Ordered by number and
+/// time alike.
 fn front_over_time(grants: &[&Grant<'_>]) -> Vec<(u64, i64)> {
     let mut front: Vec<(u64, i64)> = Vec::new();
     for grant in grants {

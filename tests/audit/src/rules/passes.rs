@@ -1,4 +1,5 @@
-//! A place ends in one pass, which is good for one booking and is not refused before; everybody gets one in the end.
+//! A place ends in one pass, which is good for one booking and is not refused before; everybody
+//! gets one in the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 

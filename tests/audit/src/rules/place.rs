@@ -1,4 +1,5 @@
-//! Nobody who was present loses the place: another number needs a reason that the client saw, and that the documents name.
+//! Nobody who was present loses the place: another number needs a reason that the client saw, and
+//! that the documents name.
 
 use std::collections::BTreeMap;
 

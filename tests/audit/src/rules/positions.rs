@@ -1,5 +1,5 @@
-//! What a client is shown never grows: within a connection, from poll to poll and from one connection to the next, as long as the number
-//! is the same and no pass lay in between.
+//! What a client is shown never grows: within a connection, from poll to poll and from one
+//! connection to the next, as long as the number is the same and no pass lay in between.
 
 use std::collections::BTreeMap;
 

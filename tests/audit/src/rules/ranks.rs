@@ -1,5 +1,5 @@
-//! A position is not smaller than it can be: at least as many are ahead as were connected with a smaller number and had no pass yet. It may be
-//! larger: who is away counts as well.
+//! A position is not smaller than it can be: at least as many are ahead as were connected with a
+//! smaller number and had no pass yet. It may be larger: who is away counts as well.
 
 use std::collections::BTreeSet;
 
@@ -14,14 +14,16 @@ use crate::{
 const BEFORE_MS: i64 = 1_500;
 /// And stays so for this long: what is told may be as young.
 const AFTER_MS: i64 = 300;
-/// A position may be smaller by so many, and by a tenth: some of those ahead are just being released.
+/// A position may be smaller by so many, and by a tenth: some of those ahead are just being
+/// released.
 const SLACK: usize = 3;
 
 /// Somebody in line.
 struct Waiting<'h> {
     tickets: &'h [Ticket<'h>],
     spells: &'h [Spell],
-    /// When the first pass was issued; by a clock that is ahead, it may seem to come after it was seen.
+    /// When the first pass was issued; by a clock that is ahead, it may seem to come after it was
+    /// seen.
     released_ms: i64,
     left_ms: i64,
 }
@@ -111,7 +113,8 @@ fn told<'h>(history: &'h History<'_>) -> Vec<Told<'h>> {
     all
 }
 
-/// For each of these positions, how many at most can have been ahead: who ever had a smaller number, and was not released yet.
+/// For each of these positions, how many at most can have been ahead: who ever had a smaller
+/// number, and was not released yet.
 fn most_ahead(line: &[Waiting<'_>], told: &[Told<'_>]) -> Vec<usize> {
     let smallest = |waiting: &Waiting<'_>| {
         waiting

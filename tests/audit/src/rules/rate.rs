@@ -1,4 +1,5 @@
-//! No more passes than rate and burst allow: a bucket, replayed from the issue times, is never overdrawn.
+//! No more passes than rate and burst allow: a bucket, replayed from the issue times, is never
+//! overdrawn.
 
 use crate::{
     finding::{Finding, Rule},

@@ -1,5 +1,5 @@
-//! Rows, counters and engine tell of the same seats once nothing is under way; no zone is oversold; nobody is refused for want of seats
-//! that were always there.
+//! Rows, counters and engine tell of the same seats once nothing is under way; no zone is oversold;
+//! nobody is refused for want of seats that were always there.
 
 use std::collections::{BTreeMap, BTreeSet};
 

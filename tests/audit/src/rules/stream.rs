@@ -1,4 +1,5 @@
-//! Each change of a booking is in the stream once, a booking's beginning before its end, and nothing that the database lacks.
+//! Each change of a booking is in the stream once, a booking's beginning before its end, and
+//! nothing that the database lacks.
 
 use std::collections::{BTreeMap, BTreeSet};
 

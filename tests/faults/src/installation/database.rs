@@ -183,7 +183,8 @@ impl Database {
         Ok(port)
     }
 
-    /// Kills one session of booking, if there is one, and waits for what follows: PostgreSQL ends all others and recovers.
+    /// Kills one session of booking, if there is one, and waits for what follows: PostgreSQL ends
+    /// all others and recovers.
     ///
     /// # Errors
     /// A database that is not back in time.

@@ -32,7 +32,8 @@ pub enum RedisKind {
     Appending,
     /// A replica beside the primary.
     Replicated,
-    /// Three primaries, each with a replica, which takes over after a second of silence; without edges.
+    /// Three primaries, each with a replica, which takes over after a second of silence; without
+    /// edges.
     Cluster,
     /// The same, and it never takes over.
     PatientCluster,
@@ -196,7 +197,8 @@ impl Stores {
         }
     }
 
-    /// Where Redis is now: at the replica, once it has taken over. Of a cluster, the primaries that are left.
+    /// Where Redis is now: at the replica, once it has taken over. Of a cluster, the primaries that
+    /// are left.
     pub fn redis_now(&self) -> String {
         match &self.replica {
             Some(replica) if self.is_promoted => replica.url.clone(),

@@ -282,7 +282,8 @@ fn lock<'c>(context: &'c mut Context, statement: &'static str) -> Doing<'c> {
     Box::pin(async move {
         let mut connection = context.installation.stores().postgres.connect().await?;
         context.begin(statement, "postgres", false);
-        // Booking has the server end transactions of its role that stand idle; this one stands for what it does not end.
+        // Booking has the server end transactions of its role that stand idle; this one stands for
+        // what it does not end.
         connection
             .execute("SET idle_in_transaction_session_timeout = 0")
             .await?;

@@ -132,7 +132,8 @@ pub const LIST: &[Scenario] = &[
                 let primary = primary_of_the_event(context).await?;
                 context.begin("kill -9", "the primary of the event", true);
                 primary.kill();
-                // The fault is over once the replica has taken over: the cluster takes a silent primary for dead after a second.
+                // The fault is over once the replica has taken over: the cluster takes a silent
+                // primary for dead after a second.
                 context.pause(2.0, 2.0).await;
                 context.end();
                 Ok(())

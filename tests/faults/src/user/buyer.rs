@@ -1,4 +1,5 @@
-//! A user at the till: reserves with a pass, repeats with the same key what may have failed, then confirms, cancels or lets expire.
+//! A user at the till: reserves with a pass, repeats with the same key what may have failed, then
+//! confirms, cancels or lets expire.
 
 use std::{sync::Arc, time::Duration};
 
@@ -174,7 +175,8 @@ impl Buyer {
         answer
     }
 
-    /// Some send the same key again, some try the used pass with another key: neither may make another booking.
+    /// Some send the same key again, some try the used pass with another key: neither may make
+    /// another booking.
     async fn test_the_pass(
         &mut self,
         pass: &Pass,

@@ -114,8 +114,9 @@ impl Sight {
         Heard::Refused(code.to_owned())
     }
 
-    /// A place, as an answer or an event, or a message of a socket: ticket, position, pass, each if it is there. While a line is being
-    /// counted, what is told is a bound and no position, as the `reason` says.
+    /// A place, as an answer or an event, or a message of a socket: ticket, position, pass, each if
+    /// it is there. While a line is being counted, what is told is a bound and no position, as the
+    /// `reason` says.
     pub(super) fn place(&mut self, place: &Value, gateway: &str, way: Way) -> Heard {
         if let Some(ticket) = place["ticket"].as_str() {
             self.ticket(ticket);

@@ -171,7 +171,8 @@ impl User {
         socket.say(&join).await
     }
 
-    /// Buys while the socket goes on; the outcome, or nothing if the place is to be taken up again. A newer pass is used next.
+    /// Buys while the socket goes on; the outcome, or nothing if the place is to be taken up again.
+    /// A newer pass is used next.
     async fn buy_on(
         &mut self,
         socket: &mut Socket,

@@ -1,4 +1,5 @@
-//! The books at the end of a run: what database, engine and stream say of its event, for the auditor.
+//! The books at the end of a run: what database, engine and stream say of its event, for the
+//! auditor.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -40,7 +41,8 @@ impl Books {
         }
     }
 
-    /// What is wrong with them, in words; users were told of so many reservations and confirmations.
+    /// What is wrong with them, in words; users were told of so many reservations and
+    /// confirmations.
     pub fn violations(&self, reserved: u64, booked: u64) -> Vec<String> {
         let found = audit(&self.0);
         let text = |finding: &stanchion_audit::Finding| {

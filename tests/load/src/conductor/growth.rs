@@ -1,4 +1,5 @@
-//! Samples of what must not grow while users come and go: taken once a second, after the warm-up and until the last arrival.
+//! Samples of what must not grow while users come and go: taken once a second, after the warm-up
+//! and until the last arrival.
 
 use std::{collections::BTreeMap, time::Duration};
 

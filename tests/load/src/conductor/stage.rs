@@ -113,8 +113,8 @@ impl Stage {
         self.own.as_ref().map(|(setup, _)| setup.database_file())
     }
 
-    /// Ends a server that people are connected to: the own one is started again on the same address; of others, the first
-    /// that was named is ended, for its neighbours to take over.
+    /// Ends a server that people are connected to: the own one is started again on the same
+    /// address; of others, the first that was named is ended, for its neighbours to take over.
     ///
     /// # Errors
     /// A server that cannot be ended or started.

@@ -1,5 +1,5 @@
-//! A kept connection that carries one prepared request at a time, with next to no work of its own: what is measured beside it
-//! should be the server's.
+//! A kept connection that carries one prepared request at a time, with next to no work of its own:
+//! what is measured beside it should be the server's.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The numbers of earlier incarnations of a line that have not been served: who may still take theirs up again, and how many may be
-//! in front of them.
+//! The numbers of earlier incarnations of a line that have not been served: who may still take
+//! theirs up again, and how many may be in front of them.
 
 use super::super::{Opening, Unserved};
 
@@ -8,7 +8,8 @@ use super::super::{Opening, Unserved};
 pub(super) struct Earlier {
     left: Unserved,
     taken: u64,
-    /// Of each run of those that count in ranks, as the line was opened: its last number, its first, and how many were before it.
+    /// Of each run of those that count in ranks, as the line was opened: its last number, its
+    /// first, and how many were before it.
     counted: Vec<(u64, u64, u64)>,
     /// How many were out of everybody's count.
     returned: u64,
@@ -31,7 +32,8 @@ impl Earlier {
         }
     }
 
-    /// Takes the number up; tells whether it was out of everybody's count. Nothing where it was served, or taken up before.
+    /// Takes the number up; tells whether it was out of everybody's count. Nothing where it was
+    /// served, or taken up before.
     pub(super) fn take(&mut self, number: u64) -> Option<bool> {
         let waiting = self.left.waiting.take(number);
         let returned = self.left.returned.take(number);

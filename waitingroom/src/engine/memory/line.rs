@@ -1,4 +1,5 @@
-//! The line of one event: numbers, presence, passes, and the log of removals that positions are projected from.
+//! The line of one event: numbers, presence, passes, and the log of removals that positions are
+//! projected from.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -156,8 +157,8 @@ impl Line {
         self.clock
     }
 
-    /// Time went on by `gap` at once: nobody could act in between. Who was here could not show it, and passes get the time back, unless
-    /// theirs stands still already.
+    /// Time went on by `gap` at once: nobody could act in between. Who was here could not show it,
+    /// and passes get the time back, unless theirs stands still already.
     fn leap(&mut self, gap: Duration) {
         self.leapt = Some(self.clock);
         if self.standstill.since.is_none() {
@@ -298,8 +299,8 @@ impl Line {
         self.resume(user, presence, now)
     }
 
-    /// The user is told this position, or was. Only in a line that was begun again may somebody come back in front of others, whose
-    /// positions are not to grow for it.
+    /// The user is told this position, or was. Only in a line that was begun again may somebody
+    /// come back in front of others, whose positions are not to grow for it.
     fn note_shown(&mut self, user: &UserId, position: u64) {
         let waits =
             |entry: &&mut Entry| matches!(entry.standing, Standing::Waiting | Standing::Returned);
@@ -329,7 +330,8 @@ impl Line {
         );
     }
 
-    /// The number of a ticket of an earlier epoch that has not been served and not been re-presented, and how it stands.
+    /// The number of a ticket of an earlier epoch that has not been served and not been
+    /// re-presented, and how it stands.
     fn unserved_number(&mut self, ticket: &(Epoch, u64)) -> Option<(u64, Standing)> {
         let (epoch, number) = ticket;
         let standing = if *epoch == self.epoch {
@@ -779,7 +781,8 @@ impl Line {
                 .is_some_and(|entry| self.any_alive(&entry.nodes, now))
     }
 
-    /// Absent from the last sign of life of their poll or their dead nodes; a forgotten node counts as just gone.
+    /// Absent from the last sign of life of their poll or their dead nodes; a forgotten node counts
+    /// as just gone.
     fn set_absent(&mut self, user: &UserId, now: Timestamp) {
         let Some(entry) = self.entries.get_mut(user) else {
             return;
@@ -880,8 +883,9 @@ impl Line {
             .map(|grant| self.told(grant).expires_at)
     }
 
-    /// Marks the pass as used by a hold that waits for its commit. It goes on counting as active until then: were its place
-    /// given to another, a commit that fails would bring it back above the cap.
+    /// Marks the pass as used by a hold that waits for its commit. It goes on counting as active
+    /// until then: were its place given to another, a commit that fails would bring it back above
+    /// the cap.
     pub(super) fn spend(&mut self, user: &UserId, pass: &PassId) {
         let Some(grant) = self.live_pass(user, pass).cloned() else {
             return;

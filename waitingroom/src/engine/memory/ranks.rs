@@ -1,7 +1,8 @@
 //! Users in the order of their numbers, with their ranks in logarithmic time.
 //!
-//! New numbers only grow, so they are counted in a Fenwick tree (P. M. Fenwick, "A new data structure for cumulative frequency
-//! tables", 1994) that grows at its end; the few numbers of an earlier epoch lie before its base and are counted one by one.
+//! New numbers only grow, so they are counted in a Fenwick tree (P. M. Fenwick, "A new data
+//! structure for cumulative frequency tables", 1994) that grows at its end; the few numbers of an
+//! earlier epoch lie before its base and are counted one by one.
 
 use std::collections::BTreeMap;
 

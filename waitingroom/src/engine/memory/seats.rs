@@ -1,4 +1,5 @@
-//! The seats of one event: zones, holds, and the two memories that make a retry safe (burned passes, idempotency keys).
+//! The seats of one event: zones, holds, and the two memories that make a retry safe (burned
+//! passes, idempotency keys).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -383,8 +384,8 @@ impl Seats {
     }
 }
 
-/// A pass of this line must be live, and ends when the line says; one of an earlier epoch must not have ended (the database decides
-/// whether it was used).
+/// A pass of this line must be live, and ends when the line says; one of an earlier epoch must not
+/// have ended (the database decides whether it was used).
 fn dead_pass(line: &Line, request: &Reserve, now: Timestamp) -> Option<ReserveOutcome> {
     let is_over = request.pass_expires_at <= now;
     if request.pass_epoch != line.epoch {

@@ -177,7 +177,8 @@ fn attempt_digest(user: &UserId, key: &IdempotencyKey) -> String {
     half.simple().to_string()
 }
 
-/// The booking, and the hold as `state/seats.lua` packs it; the attempt that made it is not known any more.
+/// The booking, and the hold as `state/seats.lua` packs it; the attempt that made it is not known
+/// any more.
 fn hold_row(hold: &Hold) -> (String, String) {
     let Hold {
         booking_id,
@@ -196,7 +197,8 @@ fn hold_row(hold: &Hold) -> (String, String) {
     )
 }
 
-/// Lua's numbers are exact up to 2^53; no line has given out a number beyond it, whatever a ticket says.
+/// Lua's numbers are exact up to 2^53; no line has given out a number beyond it, whatever a ticket
+/// says.
 fn exact(number: u64) -> u64 {
     number.min(1 << 53)
 }

@@ -1,8 +1,9 @@
 //! One call of a step: its arguments, its deadline, and what may go wrong.
 //!
-//! A step that waits where nobody waits for it any more (in the socket of a server that stood still, on a network that was away) would
-//! be carried out for a caller who was told that it was not. So every call carries its deadline in the server's own clock, and a step that
-//! begins later refuses itself: an error after the deadline means that nothing was done and nothing will be.
+//! A step that waits where nobody waits for it any more (in the socket of a server that stood
+//! still, on a network that was away) would be carried out for a caller who was told that it was
+//! not. So every call carries its deadline in the server's own clock, and a step that begins later
+//! refuses itself: an error after the deadline means that nothing was done and nothing will be.
 
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ const MARGIN: Duration = Duration::from_millis(100);
 /// What a step that came too late answers, with the server's time.
 const LATE: &str = "LATE";
 
-/// A step about to be called. Arguments are given in the order in which the step's script names them.
+/// A step about to be called. Arguments are given in the order in which the step's script names
+/// them.
 pub(super) struct Call<'a> {
     connection: RedisConnection,
     time: &'a ServerTime,
@@ -72,7 +74,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// What the server takes for late and is not, is asked again: its clock was set, or another server has the event now.
+    /// What the server takes for late and is not, is asked again: its clock was set, or another
+    /// server has the event now.
     async fn in_time(&mut self, deadline: Instant) -> RedisResult<Value> {
         loop {
             let by = self
@@ -95,7 +98,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// A script that this Redis does not know yet (after a restart, or where a replica took over) goes to it in full.
+    /// A script that this Redis does not know yet (after a restart, or where a replica took over)
+    /// goes to it in full.
     async fn answer(&mut self, by: i64) -> RedisResult<Value> {
         let mut command = self.command.clone();
         match command.arg(by).query_async(&mut self.connection).await {

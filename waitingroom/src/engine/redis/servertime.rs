@@ -1,7 +1,9 @@
-//! Redis' own clock, as this process reckons it: what the deadlines of calls are told by, and what a process's clock follows.
+//! Redis' own clock, as this process reckons it: what the deadlines of calls are told by, and what
+//! a process's clock follows.
 //!
-//! Each server of a cluster has a clock of its own, and which one serves an event may change: what is known is kept for each event, is
-//! measured again now and then, and whenever a server refuses a call as late that is not.
+//! Each server of a cluster has a clock of its own, and which one serves an event may change: what
+//! is known is kept for each event, is measured again now and then, and whenever a server refuses a
+//! call as late that is not.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -30,8 +32,8 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// The server's clock at this moment, or less: never more than half a round trip beside the truth to the one side, and never on
-    /// the other.
+    /// The server's clock at this moment, or less: never more than half a round trip beside the
+    /// truth to the one side, and never on the other.
     fn at_least(&self, moment: Instant) -> i64 {
         let later = moment.saturating_duration_since(self.answered).as_millis() as i64;
         let earlier = self.answered.saturating_duration_since(moment).as_millis() as i64;
@@ -63,7 +65,8 @@ struct Known {
 pub(super) struct ServerTime(Arc<Mutex<HashMap<String, Known>>>);
 
 impl ServerTime {
-    /// The moment in the clock of the server that has this key after which it is later than `moment` here for certain.
+    /// The moment in the clock of the server that has this key after which it is later than
+    /// `moment` here for certain.
     pub(super) async fn of(
         &self,
         key: &str,

@@ -14,16 +14,19 @@ use crate::{
 
 /// How long the numbers of earlier epochs are remembered: longer than any sale's recovery takes.
 const EARLIER_MEMORY_MS: u32 = 24 * 3_600 * 1_000;
-/// How long an answer to which Redis this is holds: no Redis dies, starts and loads its data in less.
+/// How long an answer to which Redis this is holds: no Redis dies, starts and loads its data in
+/// less.
 const SERVER_LOOK_MS: u32 = 20;
 /// How long settlements are kept for a sync that never ends.
 const JOURNAL_MEMORY_MS: u32 = 3_600 * 1_000;
 /// How long a part of an inventory waits for the rest.
 const STAGE_MEMORY_MS: u32 = 60 * 1_000;
-/// Most settlements that one step of a load applies: it keeps others waiting for a few milliseconds.
+/// Most settlements that one step of a load applies: it keeps others waiting for a few
+/// milliseconds.
 const JOURNAL_LIMIT: u32 = 1_000;
-/// Memories that end within so long are kept together; those that live longer, within the next doubling that is no shorter than
-/// their lives. So a memory is in Redis for about twice as long as it lives, at most.
+/// Memories that end within so long are kept together; those that live longer, within the next
+/// doubling that is no shorter than their lives. So a memory is in Redis for about twice as long as
+/// it lives, at most.
 const MEMORY_SPAN_MS: u32 = 20 * 1_000;
 /// How long an ended memory is left in Redis, whose clock may run ahead of the callers'.
 const CLOCK_SLACK_MS: u32 = 5_000;
@@ -38,7 +41,8 @@ const MEMORIES: &str = include_str!("state/memories.lua");
 
 macro_rules! steps {
     ($($(#[$doc:meta])* $name:ident: [$($part:ident),*]),* $(,)?) => {
-        /// A script a step, in the order of [`super::super::Engine`]; `stage` belongs to `load_seats`.
+        /// A script a step, in the order of [`super::super::Engine`]; `stage` belongs to
+        /// `load_seats`.
         #[derive(Debug)]
         pub(super) struct Steps {
             $($(#[$doc])* pub(super) $name: Step,)*

@@ -1,5 +1,5 @@
-//! Looking at Redis itself: does it take what is written, may this process's user do all that the steps do, is there memory left,
-//! and what time is it there?
+//! Looking at Redis itself: does it take what is written, may this process's user do all that the
+//! steps do, is there memory left, and what time is it there?
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -22,13 +22,14 @@ const CLUSTER_PROBES: usize = 8;
 /// How often Redis is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Writes without leaving anything, and answers 1 where what takes memory is refused. A server that may not write refuses this.
-/// KEYS: a key that does not exist.
+/// Writes without leaving anything, and answers 1 where what takes memory is refused. A server that
+/// may not write refuses this. KEYS: a key that does not exist.
 const PROBE: &str = "local full = redis.pcall('SETRANGE', KEYS[1], 0, '') \
     redis.call('DEL', KEYS[1]) \
     return type(full) == 'table' and full.err and string.find(full.err, 'OOM', 1, true) and 1 or 0";
 
-/// Tries every command of the steps on a key that does not exist, and answers the names of those that the user may not use.
+/// Tries every command of the steps on a key that does not exist, and answers the names of those
+/// that the user may not use.
 pub(super) const RIGHTS: &str = include_str!("rights.lua");
 
 /// What was found at the last look.
@@ -39,7 +40,8 @@ pub(super) struct Watch {
 }
 
 impl RedisEngine {
-    /// Does Redis take what is written? Also where it is full, since what frees memory is taken then.
+    /// Does Redis take what is written? Also where it is full, since what frees memory is taken
+    /// then.
     pub(super) async fn probe(&self) -> Result<(), EngineError> {
         if !self.watch.has_rights.load(Ordering::Relaxed) {
             self.check_rights().await?;
@@ -92,7 +94,8 @@ impl RedisEngine {
             .map(|(answer, _)| answer)
     }
 
-    /// Keys that are never there for longer than a script; in a cluster enough of them that several shards have some.
+    /// Keys that are never there for longer than a script; in a cluster enough of them that several
+    /// shards have some.
     fn probe_keys(&self) -> impl Iterator<Item = String> + use<'_> {
         let count = if self.connection.is_to_cluster() {
             CLUSTER_PROBES
@@ -118,7 +121,8 @@ impl RedisEngine {
         select_ok(readings).await.map(|(reading, _)| reading)
     }
 
-    /// Looks at Redis each second until the process drains: keeps `clock` at Redis' time, and says what is wrong.
+    /// Looks at Redis each second until the process drains: keeps `clock` at Redis' time, and says
+    /// what is wrong.
     pub async fn watch(self, clock: Clock, lifecycle: Lifecycle) {
         let mut wrong = false;
         while lifecycle.pause(LOOK).await {

@@ -235,7 +235,8 @@ async fn busy(address: SocketAddr) -> TcpStream {
 const HELLO: &str = "GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
 const HEALTH: &str = "GET /health HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
 
-/// Long enough for a busy machine; what these tests are about is refused at once otherwise, or never answered.
+/// Long enough for a busy machine; what these tests are about is refused at once otherwise, or
+/// never answered.
 const AT_ONCE: Duration = Duration::from_secs(8);
 
 async fn asked_at_once(address: SocketAddr, request: &str) -> String {

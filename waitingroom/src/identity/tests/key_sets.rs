@@ -370,8 +370,8 @@ fn a_token_names_its_key_or_leaves_no_doubt() {
     );
 }
 
-/// The shapes of two public sets that kept us from starting: a national login's (P-521 and P-256), and a realm's of a common identity
-/// server (several algorithms, one key for encryption).
+/// The shapes of two public sets that kept us from starting: a national login's (P-521 and P-256),
+/// and a realm's of a common identity server (several algorithms, one key for encryption).
 #[test]
 fn published_sets_are_taken() {
     let p256 = p256_pair(9);

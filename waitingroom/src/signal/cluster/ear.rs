@@ -73,7 +73,8 @@ pub(super) struct Ear {
 static NAMES: AtomicU64 = AtomicU64::new(0);
 
 impl Ear {
-    /// Connects to a shard's primary and subscribes to these channels, each of a lane; returns once the shard has confirmed all.
+    /// Connects to a shard's primary and subscribes to these channels, each of a lane; returns once
+    /// the shard has confirmed all.
     pub(super) async fn open(
         servers: &[ConnectionInfo],
         address: Address,
