@@ -12,6 +12,7 @@ mod drain;
 mod figures;
 mod follows_booking;
 mod full_house;
+mod golden;
 mod guests;
 mod handover;
 mod holds;

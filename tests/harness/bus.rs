@@ -10,6 +10,8 @@ use serde_json::Value;
 pub struct Published {
     /// Its subject below the installation's prefix, for example `bookings.reserved`.
     pub topic: String,
+    /// Its id, by which the stream knows repetitions.
+    pub id: String,
     /// Its payload.
     pub body: Value,
 }
@@ -66,9 +68,22 @@ impl PublishedMessages {
                 .trim_start_matches('.')
                 .to_owned();
             let body = serde_json::from_slice(&message.payload).expect("messages are JSON");
-            published.push(Published { topic, body });
+            let id = message.headers.get("Nats-Msg-Id");
+            let id = id.expect("messages have an id").to_string();
+            published.push(Published { topic, id, body });
         }
         published
+    }
+
+    /// The name of the stream and the subjects that it takes.
+    pub async fn stream_config(&self) -> (String, Vec<String>) {
+        let mut stream = self.stream().await.expect("booking made the stream");
+        let config = &stream
+            .info()
+            .await
+            .expect("the stream tells of itself")
+            .config;
+        (config.name.clone(), config.subjects.clone())
     }
 
     /// How many messages of a topic each booking has.

@@ -49,6 +49,14 @@ impl Database {
             .unwrap_or_else(|error| panic!("{query}: {error}"))
     }
 
+    /// The texts that a query answers with, one in a row.
+    pub async fn texts(&self, query: &'static str) -> Vec<String> {
+        sqlx::query_scalar(query)
+            .fetch_all(&self.pool)
+            .await
+            .unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
     /// Removes it, with whoever is still connected.
     pub async fn remove(&self) {
         run(

@@ -131,6 +131,25 @@ impl Socket {
         tokio::time::timeout(time, self.next()).await.ok()
     }
 
+    /// The next message as it is on the wire, heartbeats included.
+    ///
+    /// # Errors
+    /// The close code, if the socket ends and there is one.
+    pub async fn next_json(&mut self) -> Result<Value, Option<u16>> {
+        loop {
+            match patiently("a message", self.stream.next()).await {
+                Some(Ok(Message::Text(text))) => {
+                    return Ok(serde_json::from_str(text.as_str()).expect("messages are JSON"));
+                }
+                Some(Ok(Message::Close(frame))) => {
+                    return Err(frame.map(|frame| frame.code.into()));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Err(None),
+            }
+        }
+    }
+
     async fn next(&mut self) -> Heard {
         loop {
             match self.stream.next().await {

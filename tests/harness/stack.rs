@@ -414,6 +414,11 @@ impl Stack {
         Rest::new(&self.http, &self.node(Role::Booking, at).url)
     }
 
+    /// One process of a role; counts round.
+    pub fn process(&self, role: Role, at: usize) -> Rest {
+        Rest::new(&self.http, self.url(role, at))
+    }
+
     /// Booking, as an operator.
     pub fn operator(&self) -> Rest {
         self.booking(0).with_token(&tokens::operator())

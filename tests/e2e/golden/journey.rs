@@ -1,0 +1,294 @@
+//! Sales in which everything happens that has a name in the contract.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use stanchion_tests::{
+    Answer, Draft, PositionStream, Rest, Sale, Stack, Visitor, eventually,
+    shopping::{id, insistently, new_key},
+};
+
+use super::{
+    client::{Client, see_answer, see_stream},
+    files::Contract,
+    monitor::Monitor,
+    shapes::USER,
+};
+
+/// Seats of the zone that those with a wish want.
+const WISHED: u32 = 5;
+
+/// A visitor whose name is recognized as one.
+pub fn visitor(name: &str) -> Visitor {
+    Visitor::new(format!("{USER}{name}"))
+}
+
+/// Sells seats in all ways; the topics of the bus that there are messages of then.
+pub async fn sell(contract: &mut Contract, stack: &Stack, monitor: &Monitor) -> [&'static str; 4] {
+    wait_and_reserve(contract, stack).await;
+    be_slowed_and_paused(contract, stack).await;
+    let_end(contract, stack, monitor).await;
+    [
+        "bookings.reserved",
+        "bookings.confirmed",
+        "bookings.cancelled",
+        "bookings.expired",
+    ]
+}
+
+/// Three wait in the three ways, get their passes and reserve; others leave, or come with a wish.
+async fn wait_and_reserve(contract: &mut Contract, stack: &Stack) {
+    let (operator, url) = (stack.operator(), stack.gateway_url(0));
+    let sale = Draft::new(&[100, WISHED])
+        .queue(json!({"message": "Welcome"}))
+        .paused()
+        .create(&operator)
+        .await;
+    let join = json!({"event_id": sale.event});
+
+    let (mut socket, _) =
+        Client::join(contract, url, &visitor("socket"), join.clone(), "queued").await;
+    let is_paused = |message: &Value| message["reason"] == "paused";
+    socket.hear(contract, "position", is_paused).await;
+    let first = stack.gateway(0).by(&visitor("first"));
+    see_answer(contract, sale.join(&first).await).expect(201);
+    see_answer(contract, sale.join(&first).await).expect(200);
+    let polling = stack.gateway(0).by(&visitor("polling"));
+    see_answer(contract, sale.join(&polling).await).expect(201);
+    see_answer(contract, sale.place(&polling).await).expect(200);
+    let streaming = stack.gateway(0).by(&visitor("streaming"));
+    sale.join(&streaming).await.expect(201);
+    let mut stream = PositionStream::open(&streaming, &sale).await;
+    see_stream(contract, &mut stream, |event, place| {
+        event == "position" && place["is_ready"] == false
+    })
+    .await;
+    let (mut last, queued) = Client::join(contract, url, &visitor("last"), join, "queued").await;
+    assert!(is_paused(&queued), "{queued}");
+    see_answer(contract, sale_status(&sale, &first).await).expect(200);
+
+    // Those who leave move those behind them.
+    let leave = format!("/queue/leave?event_id={}", sale.event);
+    see_answer(contract, first.delete(&leave).await).expect(200);
+    last.hear(contract, "position", |_| true).await;
+    last.say(json!({"type": "ping"})).await;
+    last.hear(contract, "heartbeat", |_| true).await;
+    last.say(json!({"type": "leave", "event_id": sale.event}))
+        .await;
+    last.hear(contract, "left", |_| true).await;
+    last.close().await;
+
+    sale.open(&operator).await;
+    socket
+        .hear(contract, "event", |message| message["message"].is_string())
+        .await;
+    let pass = socket.hear(contract, "pass", |_| true).await;
+    socket.acknowledge(&pass).await;
+    let mut reserve = sale.wish(0, 2);
+    reserve["type"] = json!("reserve");
+    reserve["idempotency_key"] = json!(new_key());
+    reserve["zone_id"] = json!(sale.event);
+    socket.say(reserve.clone()).await;
+    socket
+        .hear(contract, "error", |message| message["ref"].is_string())
+        .await;
+    reserve["zone_id"] = json!(sale.zones[0]);
+    socket.say(reserve).await;
+    let reserved = socket.hear(contract, "reserved", |_| true).await;
+    let booking = stack.booking(0).by(&visitor("socket"));
+    decide(contract, &booking, &reserved, "confirm").await;
+    socket.close().await;
+
+    let place = eventually("a pass by polling", || async {
+        let place = sale.place(&polling).await;
+        (place.body["is_ready"] == true).then_some(place)
+    });
+    let place = see_answer(contract, place.await).expect(200);
+    let reserved = reserve_by_rest(contract, stack, "polling", &sale, &place).await;
+    let booking = stack.booking(0).by(&visitor("polling"));
+    decide(contract, &booking, &reserved, "cancel").await;
+    let one = format!("/bookings/{}", id(&reserved));
+    for path in ["/bookings", "/bookings/summary", one.as_str()] {
+        see_answer(contract, booking.get(path).await).expect(200);
+    }
+
+    let place = see_stream(contract, &mut stream, |_, place| place["is_ready"] == true).await;
+    reserve_by_rest(contract, stack, "streaming", &sale, &place).await;
+    let booking = stack.booking(0).by(&visitor("streaming"));
+    see_answer(contract, booking.get("/bookings/pending").await).expect(200);
+
+    have_seats_held(contract, stack, &sale).await;
+    see_operators_routes(contract, &operator, &sale).await;
+}
+
+async fn sale_status(sale: &Sale, gateway: &Rest) -> Answer {
+    gateway.get(&format!("/queue/status/{}", sale.event)).await
+}
+
+async fn reserve_by_rest(
+    contract: &mut Contract,
+    stack: &Stack,
+    name: &str,
+    sale: &Sale,
+    place: &Value,
+) -> Value {
+    let booking = stack.booking(0).by(&visitor(name));
+    let (pass, key, wish) = (&place["queue_pass"], new_key(), sale.wish(0, 1));
+    let answer = insistently(|| {
+        let request = booking
+            .request(Method::POST, "/bookings/reserve")
+            .header("X-Queue-Pass", pass.as_str().expect("a pass is text"))
+            .header("Idempotency-Key", &key);
+        booking.send(request.json(&wish))
+    });
+    see_answer(contract, answer.await).expect(201)
+}
+
+async fn decide(contract: &mut Contract, booking: &Rest, reserved: &Value, verb: &str) {
+    let path = format!("/bookings/{}/{verb}", id(reserved));
+    let answer = insistently(|| booking.send(booking.request(Method::POST, &path))).await;
+    see_answer(contract, answer).expect(200);
+}
+
+/// One gets what they wished for with the pass, another is told what is left of it. If booking is
+/// slow, the pass comes alone: then another visitor tries.
+async fn have_seats_held(contract: &mut Contract, stack: &Stack, sale: &Sale) {
+    for (quantity, field) in [(1, "hold"), (WISHED + 1, "left")] {
+        for attempt in 0.. {
+            let visitor = visitor(&format!("wishing-{field}-{attempt}"));
+            let pass = pass_with_wish(contract, stack, sale, &visitor, quantity).await;
+            if pass.get(field).is_some() {
+                break;
+            }
+        }
+    }
+}
+
+async fn pass_with_wish(
+    contract: &mut Contract,
+    stack: &Stack,
+    sale: &Sale,
+    visitor: &Visitor,
+    quantity: u32,
+) -> Value {
+    let wish = json!({"show_id": sale.show, "zone_id": sale.zones[1], "quantity": quantity});
+    let join = json!({"event_id": sale.event, "wish": [wish]});
+    let url = stack.gateway_url(0);
+    let (mut client, pass) = Client::join(contract, url, visitor, join, "pass").await;
+    client.acknowledge(&pass).await;
+    client.close().await;
+    pass
+}
+
+async fn see_operators_routes(contract: &mut Contract, operator: &Rest, sale: &Sale) {
+    let event = json!({"event_id": sale.event});
+    see_answer(
+        contract,
+        operator.post("/admin/sync-inventory", &event).await,
+    )
+    .expect(200);
+    let paths = [
+        "/admin/inventory-status".to_owned(),
+        "/admin/events".to_owned(),
+        format!("/admin/events/{}/queue", sale.event),
+    ];
+    for path in paths {
+        see_answer(contract, operator.get(&path).await).expect(200);
+    }
+}
+
+/// A line that moves slowly tells how long the wait is, and one that is paused, why.
+async fn be_slowed_and_paused(contract: &mut Contract, stack: &Stack) {
+    let (operator, url) = (stack.operator(), stack.gateway_url(0));
+    let sale = Draft::new(&[100])
+        .queue(json!({"rate_per_second": 2, "burst": 1}))
+        .create(&operator)
+        .await;
+    for at in 0..8 {
+        let gateway = stack.gateway(0).by(&visitor(&format!("ahead-{at}")));
+        see_answer(contract, sale.join(&gateway).await).expect(201);
+    }
+    let join = json!({"event_id": sale.event});
+    let (mut client, queued) =
+        Client::join(contract, url, &visitor("behind"), join, "queued").await;
+    assert!(queued["wait_range_seconds"].is_object(), "{queued}");
+    client
+        .hear(contract, "position", |message| {
+            message["wait_range_seconds"].is_object() && message["seats_left"].is_number()
+        })
+        .await;
+    sale.set_queue(&operator, json!({"state": "paused"}))
+        .await
+        .expect(200);
+    client
+        .hear(contract, "position", |message| {
+            message["reason"] == "paused"
+        })
+        .await;
+    client.close().await;
+}
+
+/// A pass that nobody claims, and a hold that nobody pays for.
+async fn let_end(contract: &mut Contract, stack: &Stack, monitor: &Monitor) {
+    let url = stack.gateway_url(0);
+    let queue = json!({"claim_window_seconds": 2, "grace_seconds": 1});
+    let sale = Draft::new(&[100])
+        .queue(queue)
+        .hold_seconds(3)
+        .create(&stack.operator())
+        .await;
+    let join = json!({"event_id": sale.event});
+    let (mut client, pass) =
+        Client::join(contract, url, &visitor("paying-late"), join.clone(), "pass").await;
+    client.acknowledge(&pass).await;
+    reserve_by_rest(contract, stack, "paying-late", &sale, &pass).await;
+    client.close().await;
+
+    let (client, _) = Client::join(contract, url, &visitor("silent"), join, "pass").await;
+    monitor
+        .until("value <prefix>:{<event>}:users <user>: packed # r *")
+        .await;
+    client.close().await;
+}
+
+/// Redis loses everything while two have places: the one who waits is brought back by the gateway,
+/// the one who is gone comes back with their ticket. Returns the connection of the first.
+pub async fn lose_redis(contract: &mut Contract, stack: &Stack, monitor: &Monitor) -> Client {
+    let url = stack.gateway_url(0);
+    let sale = Draft::new(&[100]).paused().create(&stack.operator()).await;
+    let join = json!({"event_id": sale.event});
+    let (client, _) =
+        Client::join(contract, url, &visitor("waiting"), join.clone(), "queued").await;
+    let (gone, queued) = Client::join(contract, url, &visitor("gone"), join, "queued").await;
+    gone.close().await;
+    eventually("the checkpoint", || async {
+        let reached = "SELECT count(*) FROM events WHERE line_sequence = 2";
+        (stack.backing().database.number(reached).await == 1).then_some(())
+    })
+    .await;
+    eventually("the gateway to be known to booking", || async {
+        let known = stack.booking(0).metric("stanchion_gateways_known").await;
+        (known >= 1.0).then_some(())
+    })
+    .await;
+
+    stack.backing().redis().await.lose_everything().await;
+    monitor.until("field <prefix>:{<event>}:shown <user>").await;
+    let watching = stack.gateway(0).by(&visitor("watching"));
+    eventually("a line of one", || async {
+        let status = sale_status(&sale, &watching).await;
+        (status.body["total_in_queue"] == 1).then_some(())
+    })
+    .await;
+    let join = json!({
+        "event_id": sale.event, "ticket": queued["ticket"], "position": queued["position"],
+    });
+    let (gone, _) = Client::join(contract, url, &visitor("gone"), join, "queued").await;
+    gone.close().await;
+    client
+}
+
+/// A gateway that stops sends its clients away.
+pub async fn drain(contract: &mut Contract, mut waiting: Client) {
+    waiting.hear(contract, "reconnect", |_| true).await;
+    assert_eq!(waiting.close_code(contract).await, Some(4001));
+}

@@ -1,0 +1,213 @@
+//! What can be read off without a sale: codes, settings, metrics, databases and the stream.
+
+use std::{collections::BTreeSet, process::Command};
+
+use serde_json::Value;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use stanchion_tests::{Stack, environment, eventually, stack::Role};
+use waitingroom::{problem::Code, wire::CloseCode};
+
+use super::{
+    files::Contract,
+    shapes::{fields, placeholder},
+};
+
+/// Codes of problems with their statuses, and close codes.
+pub fn see_codes(contract: &mut Contract) {
+    for code in Code::ALL {
+        let (code, status) = (code.as_str(), code.status().as_u16());
+        contract.see("codes", format!("problem {code} {status}"));
+    }
+    for code in CloseCode::ALL {
+        let (number, reason) = (code.code(), code.reason());
+        contract.see("codes", format!("close {number} {reason}"));
+    }
+}
+
+/// Commands, flags, variables and keys of the settings.
+pub fn see_settings(contract: &mut Contract) {
+    see_help(contract, &[]);
+    let effective = output(&["config", "check"]);
+    for (name, _) in effective.lines().filter_map(|line| line.split_once(" = ")) {
+        contract.see("settings", format!("setting {name}"));
+    }
+}
+
+fn see_help(contract: &mut Contract, command: &[&str]) {
+    let help = output(&[command, &["--help"]].concat());
+    let is_name = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+    for word in help.split(|character| !is_name(character)) {
+        if word.starts_with("STANCHION_") {
+            contract.see("settings", format!("variable {word}"));
+        }
+    }
+    let options = help
+        .lines()
+        .filter(|line| line.trim_start().starts_with('-'));
+    for word in options.flat_map(|line| line.split(|character| !is_name(character))) {
+        if word.starts_with("--") {
+            contract.see("settings", format!("flag {word}"));
+        }
+    }
+
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    for line in commands.take_while(|line| !line.is_empty()) {
+        // A description that is too long for one line goes on in the next.
+        let name = line
+            .strip_prefix("  ")
+            .filter(|line| !line.starts_with(' '));
+        let name = name.and_then(|line| line.split(' ').next());
+        if let Some(name) = name.filter(|name| *name != "help") {
+            let command = [command, &[name]].concat();
+            contract.see("settings", format!("command {}", command.join(" ")));
+            see_help(contract, &command);
+        }
+    }
+}
+
+fn output(arguments: &[&str]) -> String {
+    let mut command = Command::new(environment::binary());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STANCHION_")) {
+        command.env_remove(name);
+    }
+    let output = command.args(arguments).output().expect("the binary starts");
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("help is text")
+}
+
+/// Metrics of what a sale meets by chance, or not at all. A run may see them or not; the binary has
+/// their names.
+const RARE_METRICS: [&str; 21] = [
+    "stanchion_accept_errors_total",
+    "stanchion_bodies_refused_total",
+    "stanchion_booking_commits_under_way_total",
+    "stanchion_booking_database_clock_ahead_seconds",
+    "stanchion_booking_holds_prolonged_total",
+    "stanchion_booking_locked_zones_total",
+    "stanchion_booking_outage_seconds_total",
+    "stanchion_booking_outages_total",
+    "stanchion_booking_settlements_missed_total",
+    "stanchion_booking_settlements_waiting",
+    "stanchion_booking_stale_holds_total",
+    "stanchion_booking_task_failures_total",
+    "stanchion_connections_evicted_total",
+    "stanchion_connections_given_up_total",
+    "stanchion_connections_refused_total",
+    "stanchion_guests_refused_total",
+    "stanchion_inventory_corrections_total",
+    "stanchion_passes_resent_total",
+    "stanchion_redis_reconnects_total",
+    "stanchion_resyncs_total",
+    "stanchion_signal_gaps_total",
+];
+
+/// Names, types and labels of the metrics of each role.
+pub async fn see_metrics(contract: &mut Contract, stack: &Stack) {
+    let names = names_in_binary();
+    for metric in RARE_METRICS.iter().filter(|name| names.contains(**name)) {
+        contract.see("metrics", format!("rare {metric}"));
+    }
+    let roles = [
+        ("gateway", Role::Gateway),
+        ("booking", Role::Booking),
+        ("queue-worker", Role::QueueWorker),
+    ];
+    for (name, role) in roles {
+        let Value::String(text) = stack.process(role, 0).health("metrics").await.expect(200) else {
+            panic!("metrics are text");
+        };
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let types = types.filter_map(|line| line.split_once(' '));
+        for (metric, kind) in types.filter(|(metric, _)| !RARE_METRICS.contains(metric)) {
+            let labels = labels_of(&text, metric, kind);
+            let labels: Vec<_> = labels.into_iter().collect();
+            let line = format!("{name} {metric} {kind} {{{}}}", labels.join(","));
+            contract.see("metrics", line);
+        }
+    }
+}
+
+/// Everything in the binary that may be the name of a metric. Neighbours may stand without a gap.
+fn names_in_binary() -> String {
+    let mut grep = Command::new("grep");
+    grep.args(["--text", "--only-matching", "stanchion_[a-z_]*"]);
+    let found = grep.arg(environment::binary()).output().expect("grep");
+    String::from_utf8(found.stdout).expect("names are text")
+}
+
+/// The labels of all series of a metric, but those that its type brings.
+fn labels_of<'a>(text: &'a str, metric: &str, kind: &str) -> BTreeSet<&'a str> {
+    let suffix = if kind == "histogram" { "_bucket" } else { "" };
+    let series = text.lines().filter_map(|line| {
+        line.strip_prefix(metric)?
+            .strip_prefix(suffix)?
+            .strip_prefix('{')?
+            .rsplit_once('}')
+    });
+    // Names stand at the even places between quotation marks, values at the odd ones.
+    series
+        .flat_map(|(labels, _)| labels.split('"').step_by(2))
+        .map(|name| name.trim_start_matches(',').trim_end_matches('='))
+        .filter(|name| !matches!(*name, "" | "le" | "quantile"))
+        .collect()
+}
+
+/// Tables and columns of PostgreSQL.
+pub async fn see_postgres(contract: &mut Contract, stack: &Stack) {
+    const COLUMNS: &str = "SELECT table_name || '.' || column_name || ' ' || data_type
+        FROM information_schema.columns
+        WHERE table_schema = 'public' AND table_name NOT LIKE '\\_sqlx%'";
+    for column in stack.backing().database.texts(COLUMNS).await {
+        contract.see("database", format!("postgres {column}"));
+    }
+}
+
+/// Tables and columns of SQLite, as the embedded default makes them.
+pub async fn see_sqlite(contract: &mut Contract) {
+    const COLUMNS: &str = "SELECT tables.name || '.' || columns.name || ' ' || columns.type
+        FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+        WHERE tables.type = 'table' AND tables.name NOT LIKE '\\_sqlx%' ESCAPE '\\'
+            AND tables.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    let stack = Stack::embedded().await;
+    let file = stack.data_directory().join("stanchion.db");
+    let options = SqliteConnectOptions::new().filename(file).read_only(true);
+    let pool = SqlitePool::connect_with(options)
+        .await
+        .expect("the database opens");
+    let columns: Vec<String> = sqlx::query_scalar(COLUMNS)
+        .fetch_all(&pool)
+        .await
+        .expect("a schema can be read");
+    pool.close().await;
+    for column in columns {
+        contract.see("database", format!("sqlite {column}"));
+    }
+}
+
+/// Subjects, ids and fields of what is published, once there is something of each of these topics.
+pub async fn see_bus(contract: &mut Contract, stack: &Stack, topics: &[&str]) {
+    let bus = stack.backing().published();
+    let published = eventually("a message of each topic", || async {
+        let published = bus.all().await;
+        let is_there = |topic: &&str| published.iter().any(|message| message.topic == **topic);
+        topics
+            .iter()
+            .all(|topic| is_there(topic))
+            .then_some(published)
+    })
+    .await;
+
+    let prefix = &stack.backing().prefix;
+    let (name, subjects) = bus.stream_config().await;
+    let name = name.replace(&prefix.to_uppercase(), "<PREFIX>");
+    let subjects = subjects.join(",").replace(prefix, "<prefix>");
+    contract.see("bus", format!("stream {name} {subjects}"));
+    for message in published {
+        let subject = format!("<prefix>.{}", message.topic);
+        let id: Vec<_> = message.id.split(':').map(placeholder).collect();
+        contract.see("bus", format!("{subject} id {}", id.join(":")));
+        for field in fields(&message.body) {
+            contract.see("bus", format!("{subject}: {field}"));
+        }
+    }
+}
