@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// user memory.
 ///
 /// Only loopback addresses are ever put under load. The exit code is 1 where a user did not get
-/// what the scenario promises.
+/// what the scenario asserts.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about)]
 pub struct Cli {

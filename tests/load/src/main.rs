@@ -1,7 +1,7 @@
 //! `stanchion-load`: thousands of users who go through line, pass and booking at once, and a table
 //! of how they fared.
 //!
-//! The first process conducts: it starts the server, creates the event, starts worker processes and
+//! The first process coordinates: it starts the server, creates the event, starts worker processes and
 //! sums up. The workers are the users.
 
 #![expect(
@@ -10,21 +10,21 @@
 )]
 
 mod cli;
-mod conductor;
+mod coordinator;
 mod descriptors;
+mod growth_check;
 mod http;
 mod latency;
-mod line;
 mod loopback;
 mod meters;
 mod orders;
 mod plan;
+mod queue_client;
 mod report;
 mod reserve;
 mod sale;
 mod scenario;
 mod server;
-mod slope;
 mod tally;
 mod token;
 mod usage;
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         runtime.shutdown_background(); // a thread of it still waits for orders
         return done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
     }
-    match runtime.block_on(conductor::run(cli::Cli::parse())) {
+    match runtime.block_on(coordinator::run(cli::Cli::parse())) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => failed(&error),

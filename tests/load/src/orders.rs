@@ -1,4 +1,4 @@
-//! What conductor and workers say to each other: one JSON document a line, over the worker's
+//! What coordinator and workers say to each other: one JSON document a line, over the worker's
 //! standard streams.
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::{
     tally::{Counts, Tallied},
 };
 
-/// From the conductor. The end of the stream means that the conductor is gone: the worker ends.
+/// From the coordinator. The end of the stream means that the coordinator is gone: the worker ends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Order {
     /// What will be done; the first line.

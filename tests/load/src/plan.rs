@@ -1,4 +1,4 @@
-//! What the users of a run do: made once by the conductor, given to every worker.
+//! What the users of a run do: made once by the coordinator, given to every worker.
 
 use std::{ops::Range, time::Duration};
 

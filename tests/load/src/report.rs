@@ -1,7 +1,7 @@
-//! How a run went: sums, promises, a table, JSON.
+//! How a run went: sums, failed assertions, a table, JSON.
 
+mod assertions;
 mod costs;
-mod promises;
 mod table;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use crate::{
     cli::{Cli, Transport},
+    growth_check::Slope,
     latency::{Latencies, Percentiles},
     scenario::Script,
-    slope::Slope,
     tally::{Counts, Tallied, add_errors},
     usage::{Part, Usage},
 };
@@ -61,7 +61,7 @@ pub struct Report {
     pub server_log: ServerLog,
     /// What the auditor found in database, engine and stream; `None` if they could not be read.
     pub audit: Option<Vec<String>>,
-    /// The promises that were not kept.
+    /// The assertions that failed.
     pub failures: Vec<String>,
 }
 
@@ -195,11 +195,11 @@ impl Report {
             audit: None,
             failures: Vec::new(),
         };
-        report.failures = promises::broken(&report, script.promise);
+        report.failures = assertions::failed(&report, script.assertions);
         report
     }
 
-    /// Adds what the auditor found: each violation is a promise that was not kept.
+    /// Adds what the auditor found: each violation is a assertions that was not kept.
     pub fn audited(&mut self, violations: Vec<String>) {
         self.failures.extend(
             violations

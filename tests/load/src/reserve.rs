@@ -24,8 +24,8 @@ use uuid::Uuid;
 use crate::{
     http::{BASE, Fault, Prepared},
     latency::Step,
-    line::{self, Pass, Person},
     plan::Plan,
+    queue_client::{self, Pass, Person},
     tally::count,
     worker::Context,
 };
@@ -149,11 +149,11 @@ async fn fetch(context: &Arc<Context>, user: usize) -> Option<(Person, Pass)> {
 async fn fetch_pass(context: &Arc<Context>, user: usize) -> Result<(Person, Pass), Fault> {
     let person = context.person(user)?;
     let (tally, limit) = (&context.tally, context.start + context.plan.limit);
-    let mut pass = line::join_for_pass(context, &person).await?;
+    let mut pass = queue_client::join_for_pass(context, &person).await?;
     count(&tally.counters.joined);
     while pass.is_none() && Instant::now() < limit {
         sleep(ASK_AGAIN).await;
-        pass = line::ask_for_pass(context, &person).await?;
+        pass = queue_client::ask_for_pass(context, &person).await?;
     }
     let pass = pass.ok_or(Fault::TooLate)?;
     count(&tally.counters.passes);

@@ -1,4 +1,4 @@
-//! What each scenario is made of, and what it promises its users.
+//! The parameters of each scenario, and what it asserts about the results.
 
 use std::time::Duration;
 
@@ -36,13 +36,13 @@ pub struct Script {
     pub purpose: Purpose,
     /// How the line is run.
     pub terms: Terms,
-    /// What must come true.
-    pub promise: Promise,
+    /// What the run must achieve.
+    pub assertions: Assertions,
 }
 
-/// What must come true for the run to be good.
+/// What a run must have achieved to succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Promise {
+pub struct Assertions {
     /// Everybody gets a pass.
     pub passes: bool,
     /// Everybody's reservation stands.
@@ -57,7 +57,7 @@ pub struct Promise {
     pub gateways: usize,
 }
 
-impl Promise {
+impl Assertions {
     /// How many of so many users come back.
     pub const fn returning(self, users: u64) -> u64 {
         if self.comes_back {
@@ -147,7 +147,7 @@ impl Script {
             steady: (cli.scenario == Scenario::Churn).then(|| (warm_up(arrive), arrive)),
             purpose,
             terms: terms(cli, users, rate),
-            promise: promise(cli),
+            assertions: assertions(cli),
         }
     }
 }
@@ -199,11 +199,11 @@ fn terms(cli: &Cli, users: u32, rate: f64) -> Terms {
     }
 }
 
-const fn promise(cli: &Cli) -> Promise {
+const fn assertions(cli: &Cli) -> Assertions {
     let scenario = cli.scenario;
     let buys = !matches!(scenario, Scenario::Idle | Scenario::Churn);
     let reserves_only = matches!(scenario, Scenario::Reserve) && !cli.confirm;
-    Promise {
+    Assertions {
         passes: buys,
         reserved: buys && reserves_only,
         booked: buys && !reserves_only,
@@ -269,7 +269,7 @@ mod tests {
                 confirm: false
             }
         );
-        assert!(reserve.promise.reserved && !reserve.promise.booked);
+        assert!(reserve.assertions.reserved && !reserve.assertions.booked);
         let reserve = script(&["reserve", "--rate", "900", "--confirm", "--zones", "1"]);
         assert_eq!(
             reserve.purpose,
@@ -278,6 +278,6 @@ mod tests {
                 confirm: true
             }
         );
-        assert_eq!((reserve.promise.booked, reserve.terms.zones), (true, 1));
+        assert_eq!((reserve.assertions.booked, reserve.terms.zones), (true, 1));
     }
 }

@@ -68,7 +68,7 @@ pub struct Tally {
     errors: Mutex<BTreeMap<String, u64>>,
 }
 
-/// A process's tally, as it travels to the conductor.
+/// A process's tally, as it travels to the coordinator.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tallied {
     /// How often.

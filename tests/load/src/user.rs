@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use crate::{
     http::Fault,
     latency::Step,
-    line::{Line, News, Pass, Person},
     plan::Purpose,
+    queue_client::{Pass, Person, QueueClient, QueueEvent},
     tally::count,
     worker::Context,
 };
@@ -30,11 +30,11 @@ struct Failed;
 struct Visitor {
     context: Arc<Context>,
     person: Person,
-    line: Option<Line>,
+    line: Option<QueueClient>,
     ticket: Option<String>,
     position: u64,
     pass: Option<Pass>,
-    stage: &'static str,
+    testbed: &'static str,
 }
 
 /// Lives one user's life, from the moment that is due until the end or the run's limit.
@@ -54,10 +54,13 @@ pub async fn live(context: Arc<Context>, number: usize) {
         ticket: None,
         position: u64::MAX,
         pass: None,
-        stage: "join",
+        testbed: "join",
     };
     if timeout_at(limit, visitor.run(due)).await.is_err() {
-        visitor.context.tally.fault(visitor.stage, &Fault::TooLate);
+        visitor
+            .context
+            .tally
+            .fault(visitor.testbed, &Fault::TooLate);
     }
     count(&visitor.context.tally.counters.finished);
 }
@@ -91,7 +94,7 @@ impl Visitor {
             .latencies
             .record(Step::Join, due.elapsed());
         self.context.tally.joined(self.context.start.elapsed());
-        self.stage = "wait for the pass";
+        self.testbed = "wait for the pass";
         Ok(())
     }
 
@@ -100,17 +103,18 @@ impl Visitor {
     async fn enter(&mut self) -> Result<(), Failed> {
         let mut attempt = 0;
         loop {
-            let fault = match Line::enter(&self.context, &self.person, self.ticket.as_deref()).await
-            {
-                Ok((line, placed)) => {
-                    self.line = Some(line);
-                    self.ticket = placed.ticket.or(self.ticket.take());
-                    self.position = placed.position;
-                    self.pass = placed.pass;
-                    return Ok(());
-                }
-                Err(fault) => fault,
-            };
+            let fault =
+                match QueueClient::enter(&self.context, &self.person, self.ticket.as_deref()).await
+                {
+                    Ok((line, placed)) => {
+                        self.line = Some(line);
+                        self.ticket = placed.ticket.or(self.ticket.take());
+                        self.position = placed.position;
+                        self.pass = placed.pass;
+                        return Ok(());
+                    }
+                    Err(fault) => fault,
+                };
             attempt += 1;
             let restarting = self.context.plan.restarts() && self.ticket.is_some();
             if restarting && fault.again_after().is_some() {
@@ -172,7 +176,7 @@ impl Visitor {
             pass.age(self.context.plan.sale.pass_ttl),
         );
         count(&tally.counters.passes);
-        self.stage = "reserve";
+        self.testbed = "reserve";
         if let Some(line) = &mut self.line
             && let Err(fault) = line.acknowledge(pass).await
         {
@@ -186,23 +190,23 @@ impl Visitor {
             return Err(Failed);
         };
         match line.next(&self.context, &self.person).await {
-            Ok(News::Moved(position)) => self.move_to(position),
-            Ok(News::Pass(pass)) => self.pass = Some(pass),
-            Ok(News::SentAway(after)) => {
+            Ok(QueueEvent::Moved(position)) => self.move_to(position),
+            Ok(QueueEvent::Pass(pass)) => self.pass = Some(pass),
+            Ok(QueueEvent::Reconnect(after)) => {
                 count(&self.context.tally.counters.sent_away);
                 self.come_back(after).await?;
             }
-            Ok(News::Refused { code, .. }) => {
+            Ok(QueueEvent::Refused { code, .. }) => {
                 self.context.tally.fault("line", &Fault::code(&code));
                 self.come_back(Duration::ZERO).await?;
             }
-            Ok(News::Left) => {
+            Ok(QueueEvent::Left) => {
                 self.context
                     .tally
                     .fault("line", &Fault::Unexpected("lost the place"));
                 return Err(Failed);
             }
-            Ok(News::Reserved { .. } | News::Nothing) => {}
+            Ok(QueueEvent::Reserved { .. } | QueueEvent::Nothing) => {}
             Err(fault) => {
                 self.context.tally.stream_fault("line", &fault);
                 self.come_back(Duration::ZERO).await?;
@@ -214,7 +218,8 @@ impl Visitor {
     fn move_to(&mut self, position: u64) {
         count(&self.context.tally.counters.positions);
         // Asked anew after a restart, a place is told as its rank among those who are back already.
-        let may_grow = self.context.plan.restarts() && matches!(self.line, Some(Line::Polling(_)));
+        let may_grow =
+            self.context.plan.restarts() && matches!(self.line, Some(QueueClient::Polling(_)));
         if position > self.position && !may_grow {
             count(&self.context.tally.counters.position_grew);
         }
@@ -249,7 +254,7 @@ impl Visitor {
     }
 
     async fn give_up(&mut self) -> Result<(), Failed> {
-        self.stage = "leave";
+        self.testbed = "leave";
         let Some(line) = &mut self.line else {
             return Ok(());
         };

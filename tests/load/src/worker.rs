@@ -14,9 +14,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     descriptors,
     http::{Fault, Pool},
-    line::Person,
     orders::{Order, Word},
     plan::{Plan, Purpose},
+    queue_client::Person,
     reserve::Reservations,
     tally::Tally,
     token::Mint,
@@ -93,7 +93,7 @@ pub async fn run() -> Result<()> {
     descriptors::limit();
     let mut orders = BufReader::new(stdin()).lines();
     let Some(Order::Plan(plan)) = next(&mut orders).await? else {
-        bail!("a worker is started by the conductor only")
+        bail!("a worker is started by the coordinator only")
     };
     say(&Word::Ready).await?;
     let Some(Order::Start) = next(&mut orders).await? else {
@@ -147,7 +147,7 @@ async fn obey(context: &Context, orders: &mut Lines<BufReader<Stdin>>) -> Result
             Some(Order::Proceed) => context.proceed.notify_one(),
             Some(Order::Stop) => context.stop.cancel(),
             Some(_) => {}
-            None => bail!("the conductor is gone"),
+            None => bail!("the coordinator is gone"),
         }
     }
 }

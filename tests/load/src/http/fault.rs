@@ -25,7 +25,7 @@ pub enum Fault {
         /// When to try again.
         retry_after: Option<Duration>,
     },
-    /// An answer that the interface does not promise.
+    /// An answer that the interface does not assertions.
     Unexpected(&'static str),
 }
 

@@ -144,7 +144,7 @@ impl Report {
             )?;
         }
         if self.failures.is_empty() {
-            return writeln!(out, "\n  every promise was kept");
+            return writeln!(out, "\n  every assertions was kept");
         }
         writeln!(out, "\n  FAILED")?;
         self.failures

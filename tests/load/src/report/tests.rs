@@ -68,7 +68,7 @@ fn the_table_holds_shares_percentiles_errors_and_costs() {
         "          2  reserve: 503 UNAVAILABLE\n",
         "5.00 KiB for each of 100 connections",
         "0.05 s in all; 500 µs per user, 500 µs per pass",
-        "  every promise was kept\n",
+        "  every assertions was kept\n",
     ] {
         assert!(table.contains(expected), "{expected:?} is not in\n{table}");
     }

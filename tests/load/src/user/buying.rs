@@ -12,7 +12,7 @@ use crate::{
     cli::ReserveBy,
     http::{Call, Fault, call},
     latency::Step,
-    line::{Line, News, Pass, Person},
+    queue_client::{Pass, Person, QueueClient, QueueEvent},
     tally::count,
     worker::Context,
 };
@@ -24,7 +24,7 @@ impl Visitor {
     /// Reserves and confirms.
     pub(super) async fn buy(&mut self, pass: Pass) -> Result<(), Failed> {
         let booking = self.reserve(&pass).await?;
-        self.stage = "confirm";
+        self.testbed = "confirm";
         self.decide(
             Method::POST,
             &format!("/bookings/{booking}/confirm"),
@@ -38,7 +38,7 @@ impl Visitor {
     /// Reserves and changes their mind.
     pub(super) async fn try_on(&mut self, pass: Pass) -> Result<(), Failed> {
         let booking = self.reserve(&pass).await?;
-        self.stage = "cancel";
+        self.testbed = "cancel";
         self.decide(
             Method::DELETE,
             &format!("/bookings/{booking}"),
@@ -54,7 +54,9 @@ impl Visitor {
         let key = Uuid::new_v4().simple().to_string();
         for attempt in 1..=ATTEMPTS {
             let answer = match (self.context.plan.reserve_by, &mut self.line) {
-                (ReserveBy::Socket, Some(Line::Socket(_))) => self.reserve_by_socket(&key).await,
+                (ReserveBy::Socket, Some(QueueClient::Socket(_))) => {
+                    self.reserve_by_socket(&key).await
+                }
                 _ => reserve(&self.context, &self.person, &pass.token, &key).await,
             };
             match answer {
@@ -78,7 +80,7 @@ impl Visitor {
         let Some(line) = &mut self.line else {
             return Err(Fault::Unexpected("no line"));
         };
-        if let Line::Socket(socket) = &mut *line {
+        if let QueueClient::Socket(socket) = &mut *line {
             let sale = &context.plan.sale;
             let message = json!({
                 "type": "reserve", "event_id": sale.event, "show_id": sale.show, "zone_id": context.plan.zone(number),
@@ -88,14 +90,14 @@ impl Visitor {
         }
         loop {
             match line.next(context, person).await? {
-                News::Reserved {
+                QueueEvent::Reserved {
                     key: about,
                     booking,
                 } if about == key => return Ok(booking),
-                News::Refused { code, about } if about.as_deref() == Some(key) => {
+                QueueEvent::Refused { code, about } if about.as_deref() == Some(key) => {
                     return Err(Fault::code(&code));
                 }
-                News::Pass(_) => count(&context.tally.counters.repeated_passes),
+                QueueEvent::Pass(_) => count(&context.tally.counters.repeated_passes),
                 _ => {}
             }
         }

@@ -15,23 +15,23 @@ use crate::{
     worker,
 };
 
-/// Words that may wait for the conductor; a full channel makes workers wait.
+/// Words that may wait for the coordinator; a full channel makes workers wait.
 const WAITING: usize = 64;
 
 /// See the module's documentation.
-pub struct Crew {
+pub struct Workers {
     workers: Vec<(Child, ChildStdin)>,
     words: mpsc::Receiver<(usize, Result<Word>)>,
 }
 
-impl Crew {
+impl Workers {
     /// Starts a process for each share of the plan and waits until all are ready.
     ///
     /// # Errors
     /// A process that cannot be started.
-    pub async fn hire(plan: &Plan) -> Result<Self> {
+    pub async fn start(plan: &Plan) -> Result<Self> {
         let (speak, words) = mpsc::channel(WAITING);
-        let mut crew = Self {
+        let mut workers = Self {
             workers: Vec::new(),
             words,
         };
@@ -42,16 +42,16 @@ impl Crew {
                 ..plan.clone()
             };
             write(&mut input, &Order::Plan(Box::new(plan))).await?;
-            crew.workers.push((child, input));
+            workers.workers.push((child, input));
             tokio::spawn(listen(process, output, speak.clone()));
         }
         for _ in 0..plan.processes {
-            match crew.hear().await {
+            match workers.hear().await {
                 (_, Ok(Word::Ready)) => {}
                 (_, word) => bail!("a worker is not ready: {word:?}"),
             }
         }
-        Ok(crew)
+        Ok(workers)
     }
 
     /// Their process ids.

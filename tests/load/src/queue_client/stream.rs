@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use hyper::{Method, body::Incoming};
 use tokio::time::timeout;
 
-use super::{News, Open, Person, PlaceBody, Placed, join};
+use super::{JoinReply, Open, Person, PlaceBody, QueueEvent, join};
 use crate::{
     http::{Connection, Fault, call},
     worker::Context,
@@ -30,7 +30,7 @@ impl Stream {
         context: &Arc<Context>,
         person: &Person,
         ticket: Option<&str>,
-    ) -> Result<(Self, Placed), Fault> {
+    ) -> Result<(Self, JoinReply), Fault> {
         let joined = join(context, person, ticket).await?;
         let opening = Box::pin(Self::open(context, person));
         let (stream, mut placed) = timeout(ENTER_DEADLINE, opening)
@@ -40,7 +40,7 @@ impl Stream {
         Ok((stream, placed))
     }
 
-    async fn open(context: &Arc<Context>, person: &Person) -> Result<(Self, Placed), Fault> {
+    async fn open(context: &Arc<Context>, person: &Person) -> Result<(Self, JoinReply), Fault> {
         let mut connection =
             Connection::open(context.gateway(person).endpoint(), person.number).await?;
         let path = format!("/queue/position/{}/stream", context.plan.sale.event);
@@ -69,20 +69,20 @@ impl Stream {
         Ok((stream, placed))
     }
 
-    pub(super) async fn next(&mut self) -> Result<News, Fault> {
+    pub(super) async fn next(&mut self) -> Result<QueueEvent, Fault> {
         match self.event().await? {
             Some(event) if event.kind == "position" => place(&event)?.news(),
             Some(event) if event.kind == "error" => {
                 let problem: serde_json::Value =
                     serde_json::from_str(&event.data).unwrap_or_default();
-                Ok(News::Refused {
+                Ok(QueueEvent::Refused {
                     code: problem["code"].as_str().unwrap_or_default().to_owned(),
                     about: None,
                 })
             }
-            Some(_) => Ok(News::Nothing),
+            Some(_) => Ok(QueueEvent::Nothing),
             // A draining node has no other words on a stream than its orderly end.
-            None if self.restarts => Ok(News::SentAway(Duration::ZERO)),
+            None if self.restarts => Ok(QueueEvent::Reconnect(Duration::ZERO)),
             None => Err(Fault::Broken("end of stream".into())),
         }
     }

@@ -11,7 +11,7 @@ use tokio_tungstenite::{
     tungstenite::{ClientRequestBuilder, Message, protocol::WebSocketConfig},
 };
 
-use super::{News, Open, Pass, Person, Placed, millis};
+use super::{JoinReply, Open, Pass, Person, QueueEvent, millis};
 use crate::{
     http::{BASE, Fault, dial},
     worker::Context,
@@ -67,7 +67,7 @@ impl Socket {
         context: &Arc<Context>,
         person: &Person,
         ticket: Option<&str>,
-    ) -> Result<(Self, Placed), Fault> {
+    ) -> Result<(Self, JoinReply), Fault> {
         // Boxed, so that the handshake's memory is not part of a waiting user's task.
         let entering = Box::pin(Self::connect(context, person, ticket));
         timeout(ENTER_DEADLINE, entering)
@@ -79,7 +79,7 @@ impl Socket {
         context: &Arc<Context>,
         person: &Person,
         ticket: Option<&str>,
-    ) -> Result<(Self, Placed), Fault> {
+    ) -> Result<(Self, JoinReply), Fault> {
         let gateway = context.gateway(person).endpoint();
         let stream = dial(gateway, person.number).await?;
         let uri = format!("ws://{}{BASE}/ws", gateway.authority);
@@ -101,21 +101,21 @@ impl Socket {
         Ok((socket, placed))
     }
 
-    async fn placed(&mut self) -> Result<Placed, Fault> {
+    async fn placed(&mut self) -> Result<JoinReply, Fault> {
         loop {
             let text = self.text().await?;
             let said = parse(&text)?;
             match &*said.r#type {
                 "queued" => {
                     let ticket = said.ticket.map(Cow::into_owned);
-                    return Ok(Placed {
+                    return Ok(JoinReply {
                         ticket,
                         position: said.position,
                         pass: None,
                     });
                 }
                 "pass" => {
-                    return Ok(Placed {
+                    return Ok(JoinReply {
                         ticket: None,
                         position: 0,
                         pass: Some(said.pass()?),
@@ -131,17 +131,17 @@ impl Socket {
         }
     }
 
-    pub(super) async fn next(&mut self) -> Result<News, Fault> {
+    pub(super) async fn next(&mut self) -> Result<QueueEvent, Fault> {
         let text = match self.text().await {
             Ok(text) => text,
-            Err(_) if self.sent_away => return Ok(News::SentAway(Duration::ZERO)),
-            Err(Fault::Closed(DRAIN)) => return Ok(News::SentAway(Duration::ZERO)),
+            Err(_) if self.sent_away => return Ok(QueueEvent::Reconnect(Duration::ZERO)),
+            Err(Fault::Closed(DRAIN)) => return Ok(QueueEvent::Reconnect(Duration::ZERO)),
             Err(fault) => return Err(fault),
         };
         let news = parse(&text)?.news()?;
-        if matches!(news, News::SentAway(_)) {
+        if matches!(news, QueueEvent::Reconnect(_)) {
             self.sent_away = true; // served as before until the node closes
-            return Ok(News::Nothing);
+            return Ok(QueueEvent::Nothing);
         }
         Ok(news)
     }
@@ -186,8 +186,8 @@ impl Socket {
         let answered = async {
             loop {
                 match self.next().await? {
-                    News::Left => return Ok(()),
-                    News::Refused { code, about } if about.as_ref() == Some(&event) => {
+                    QueueEvent::Left => return Ok(()),
+                    QueueEvent::Refused { code, about } if about.as_ref() == Some(&event) => {
                         return Err(Fault::code(&code));
                     }
                     _ => {}
@@ -225,23 +225,23 @@ impl Said<'_> {
         })
     }
 
-    fn news(self) -> Result<News, Fault> {
+    fn news(self) -> Result<QueueEvent, Fault> {
         let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
         Ok(match &*self.r#type {
-            "position" | "queued" => News::Moved(self.position),
-            "pass" => News::Pass(self.pass()?),
-            "left" => News::Left,
-            "reconnect" => News::SentAway(Duration::from_millis(self.after_ms)),
-            "reserved" => News::Reserved {
+            "position" | "queued" => QueueEvent::Moved(self.position),
+            "pass" => QueueEvent::Pass(self.pass()?),
+            "left" => QueueEvent::Left,
+            "reconnect" => QueueEvent::Reconnect(Duration::from_millis(self.after_ms)),
+            "reserved" => QueueEvent::Reserved {
                 key: owned(self.r#ref).unwrap_or_default(),
                 booking: owned(self.booking_id)
                     .ok_or(Fault::Unexpected("a booking without its id"))?,
             },
-            "error" => News::Refused {
+            "error" => QueueEvent::Refused {
                 code: owned(self.code).unwrap_or_default(),
                 about: owned(self.r#ref),
             },
-            _ => News::Nothing,
+            _ => QueueEvent::Nothing,
         })
     }
 }
@@ -250,23 +250,25 @@ impl Said<'_> {
 mod tests {
     use super::*;
 
-    fn sample(name: &str) -> Result<News, Fault> {
+    fn sample(name: &str) -> Result<QueueEvent, Fault> {
         let path = format!("{}/../wire/server.{name}.json", env!("CARGO_MANIFEST_DIR"));
         parse(&std::fs::read_to_string(path).unwrap()).and_then(Said::news)
     }
 
     #[test]
     fn the_samples_of_the_protocol_are_understood() {
-        assert_eq!(sample("position"), Ok(News::Moved(1187)));
-        assert_eq!(sample("left"), Ok(News::Left));
-        assert_eq!(sample("heartbeat"), Ok(News::Nothing));
-        assert!(matches!(sample("reconnect"), Ok(News::SentAway(_))));
+        assert_eq!(sample("position"), Ok(QueueEvent::Moved(1187)));
+        assert_eq!(sample("left"), Ok(QueueEvent::Left));
+        assert_eq!(sample("heartbeat"), Ok(QueueEvent::Nothing));
+        assert!(matches!(sample("reconnect"), Ok(QueueEvent::Reconnect(_))));
         assert!(
-            matches!(sample("pass"), Ok(News::Pass(pass)) if pass.expires_at_ms == 1_780_337_100_000)
+            matches!(sample("pass"), Ok(QueueEvent::Pass(pass)) if pass.expires_at_ms == 1_780_337_100_000)
         );
-        assert!(matches!(sample("reserved"), Ok(News::Reserved { key, .. }) if key.len() == 32));
         assert!(
-            matches!(sample("error.with-ref"), Ok(News::Refused { code, .. }) if code == "QUEUE_CLOSED")
+            matches!(sample("reserved"), Ok(QueueEvent::Reserved { key, .. }) if key.len() == 32)
+        );
+        assert!(
+            matches!(sample("error.with-ref"), Ok(QueueEvent::Refused { code, .. }) if code == "QUEUE_CLOSED")
         );
     }
 
@@ -275,7 +277,7 @@ mod tests {
         let news = |text| parse(text).and_then(Said::news);
         assert_eq!(
             news(r#"{"type":"confetti","colour":"red"}"#),
-            Ok(News::Nothing)
+            Ok(QueueEvent::Nothing)
         );
         assert!(news("not json").is_err());
     }

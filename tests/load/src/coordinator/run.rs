@@ -1,11 +1,11 @@
-//! The run itself: hears the workers, watches the server, shows how it goes.
+//! The run itself: receives the messages of workers, watches the server, shows the progress.
 
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::{Crew, Growth, Stage, Watch, act::Act, progress::ProgressLine};
+use super::{Growth, Testbed, Watch, Workers, progress::ProgressLine, scenario_step::ScenarioStep};
 use crate::{
     cli::Cli,
     orders::{Order, Word},
@@ -20,10 +20,10 @@ const LOOK: Duration = Duration::from_millis(250);
 const GRACE: Duration = Duration::from_secs(30);
 
 /// See the module's documentation.
-pub struct Performance<'a> {
-    crew: Crew,
-    act: Act,
-    stage: &'a mut Stage,
+pub struct Run<'a> {
+    workers: Workers,
+    step: ScenarioStep,
+    testbed: &'a mut Testbed,
     watch: &'a mut Watch,
     growth: &'a mut Growth,
     line: ProgressLine,
@@ -32,28 +32,28 @@ pub struct Performance<'a> {
     done: Vec<Tallied>,
 }
 
-impl<'a> Performance<'a> {
-    /// Plays until everybody is done.
+impl<'a> Run<'a> {
+    /// Runs until all workers are done.
     ///
     /// # Errors
     /// Workers that fail or do not end in time, a server that cannot be stopped or started.
-    pub async fn play(
+    pub async fn execute(
         cli: &Cli,
         script: &Script,
         plan: &Plan,
-        stage: &'a mut Stage,
+        testbed: &'a mut Testbed,
         watch: &'a mut Watch,
         growth: &'a mut Growth,
     ) -> Result<Vec<Tallied>> {
-        let mut crew = Crew::hire(plan).await?;
-        watch.begin(crew.pids());
-        crew.tell(&Order::Start).await?;
+        let mut workers = Workers::start(plan).await?;
+        watch.begin(workers.pids());
+        workers.tell(&Order::Start).await?;
         let counts = vec![Counts::default(); plan.processes];
-        let (act, line) = (Act::new(cli, script), ProgressLine::new(script));
-        let mut performance = Self {
-            crew,
-            act,
-            stage,
+        let (step, line) = (ScenarioStep::new(cli, script), ProgressLine::new(script));
+        let mut run = Self {
+            workers,
+            step,
+            testbed,
             watch,
             growth,
             line,
@@ -61,18 +61,16 @@ impl<'a> Performance<'a> {
             prepared: 0,
             done: Vec::new(),
         };
-        performance
-            .go_on(Instant::now() + script.limit + GRACE)
-            .await?;
-        Ok(performance.done)
+        run.run_until(Instant::now() + script.limit + GRACE).await?;
+        Ok(run.done)
     }
 
-    async fn go_on(&mut self, until: Instant) -> Result<()> {
+    async fn run_until(&mut self, until: Instant) -> Result<()> {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.done.len() < self.counts.len() {
             tokio::select! {
-                (worker, word) = self.crew.hear() => self.note(worker, word?).await?,
+                (worker, word) = self.workers.hear() => self.note(worker, word?).await?,
                 _ = ticks.tick() => self.look().await?,
                 () = sleep_until(until) => bail!("the run did not end in time"),
             }
@@ -91,7 +89,7 @@ impl<'a> Performance<'a> {
                 self.prepared += 1;
                 if self.prepared == self.counts.len() {
                     self.watch.measured_phase_begins();
-                    self.crew.tell(&Order::Proceed).await?;
+                    self.workers.tell(&Order::Proceed).await?;
                 }
             }
             Word::Done(tallied) => {
@@ -107,8 +105,8 @@ impl<'a> Performance<'a> {
         self.watch.look(&sum);
         self.growth.look(self.watch).await;
         self.line.draw(&sum, self.watch);
-        self.act
-            .go_on(&sum, self.stage, self.watch, &mut self.crew)
+        self.step
+            .advance(&sum, self.testbed, self.watch, &mut self.workers)
             .await
     }
 

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Stage, Watch};
+use super::{Testbed, Watch};
 use crate::{
     cli::Cli,
+    growth_check::{Meter, Slope},
     http::Pool,
     loopback::Endpoint,
     meters::{live_tasks, redis},
     scenario::Script,
-    slope::{Meter, Slope},
 };
 
 /// Pause between two samples.
@@ -34,10 +34,10 @@ impl Growth {
     ///
     /// # Errors
     /// A Redis that is not on this machine.
-    pub fn new(cli: &Cli, script: &Script, stage: &Stage) -> anyhow::Result<Self> {
+    pub fn new(cli: &Cli, script: &Script, testbed: &Testbed) -> anyhow::Result<Self> {
         let next = script.steady.map_or(Duration::ZERO, |(from, _)| from);
-        let mut roles = vec![stage.operator.booking.endpoint().clone()];
-        roles.extend(stage.gateways.iter().cloned());
+        let mut roles = vec![testbed.operator.booking.endpoint().clone()];
+        roles.extend(testbed.gateways.iter().cloned());
         for url in &cli.metrics_url {
             roles.push(Endpoint::parse(url)?);
         }

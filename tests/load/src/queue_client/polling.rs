@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{News, Open, Person, Placed, ask, join};
+use super::{JoinReply, Open, Person, QueueEvent, ask, join};
 use crate::{http::Fault, latency::Step, worker::Context};
 
 /// See the module's documentation.
@@ -19,7 +19,7 @@ impl Polling {
         context: &Arc<Context>,
         person: &Person,
         ticket: Option<&str>,
-    ) -> Result<(Self, Placed), Fault> {
+    ) -> Result<(Self, JoinReply), Fault> {
         let placed = join(context, person, ticket).await?.placed()?;
         let pause = context.plan.poll;
         Ok((
@@ -33,7 +33,11 @@ impl Polling {
     }
 
     /// Asks at the next due moment. A question that was cut short is asked again at its moment.
-    pub(super) async fn next(&mut self, context: &Context, person: &Person) -> Result<News, Fault> {
+    pub(super) async fn next(
+        &mut self,
+        context: &Context,
+        person: &Person,
+    ) -> Result<QueueEvent, Fault> {
         sleep_until(self.due).await;
         let answer = ask(context, person).await;
         context
@@ -45,8 +49,8 @@ impl Polling {
             Ok(place) => place.news(),
             Err(Fault::Refused {
                 status: 404, code, ..
-            }) => Ok(News::Refused { code, about: None }),
-            Err(_) if context.plan.restarts() => Ok(News::SentAway(Duration::ZERO)),
+            }) => Ok(QueueEvent::Refused { code, about: None }),
+            Err(_) if context.plan.restarts() => Ok(QueueEvent::Reconnect(Duration::ZERO)),
             Err(fault) => Err(fault),
         }
     }

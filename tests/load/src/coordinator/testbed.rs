@@ -1,4 +1,4 @@
-//! What a run plays on: a server, an event, an operator.
+//! The environment of a run: a server, an event, an operator.
 
 use anyhow::{Context, Result};
 use tokio::time::{Duration, sleep};
@@ -22,7 +22,7 @@ const CONNECTIONS: usize = 2;
 const TAKE_OVER: Duration = Duration::from_secs(1);
 
 /// See the module's documentation.
-pub struct Stage {
+pub struct Testbed {
     own: Option<(Setup, Server)>,
     restarts_in_order: bool,
     /// Where the line is.
@@ -37,12 +37,12 @@ pub struct Stage {
     pub run: String,
 }
 
-impl Stage {
+impl Testbed {
     /// Starts or finds the server, and creates the event.
     ///
     /// # Errors
     /// A server that does not answer or refuses; a host that is not this machine.
-    pub async fn set(cli: &Cli, script: &Script) -> Result<Self> {
+    pub async fn set_up(cli: &Cli, script: &Script) -> Result<Self> {
         let (gateways, booking, secret, own) = match cli.url.first() {
             Some(_) => {
                 let gateways = cli
@@ -154,7 +154,7 @@ impl Stage {
     ///
     /// # Errors
     /// A server that cannot be ended.
-    pub async fn strike(self, cli: &Cli) -> Result<ServerLog> {
+    pub async fn tear_down(self, cli: &Cli) -> Result<ServerLog> {
         let Some((setup, server)) = self.own else {
             if let Err(error) = self.operator.set_state(&self.sale, "closed").await {
                 eprintln!(

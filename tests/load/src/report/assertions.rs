@@ -1,16 +1,16 @@
-//! Whether a run kept its scenario's promises.
+//! Checks the assertions of the scenario against the results of the run.
 
 use super::Report;
-use crate::scenario::Promise;
+use crate::scenario::Assertions;
 
-/// The promises that were not kept, in words.
-pub(super) fn broken(report: &Report, promise: Promise) -> Vec<String> {
+/// The assertions that failed, in words.
+pub(super) fn failed(report: &Report, assertions: Assertions) -> Vec<String> {
     let (counts, users) = (&report.counts, report.users);
-    let returning = promise.returning(users);
+    let returning = assertions.returning(users);
     let everybody =
         |what: &str, count: u64| (count < users).then(|| format!("{what}: {count} of {users}"));
     let never = |what: &str, count: u64| (count > 0).then(|| format!("{what}: {count}"));
-    let left = !report.ending.nothing_left() && promise.leaves_nothing;
+    let left = !report.ending.nothing_left() && assertions.leaves_nothing;
     let ending = &report.ending;
     let grown = report.slopes.iter().filter(|slope| slope.is_growth());
     let grown = grown.map(|slope| {
@@ -20,17 +20,17 @@ pub(super) fn broken(report: &Report, promise: Promise) -> Vec<String> {
             slope.per_minute
         )
     });
-    let broken = [
+    let failed = [
         everybody("joined", counts.joined),
-        promise
+        assertions
             .passes
             .then(|| everybody("passes", counts.passes))
             .flatten(),
-        promise
+        assertions
             .reserved
             .then(|| everybody("reserved", counts.reserved))
             .flatten(),
-        promise
+        assertions
             .booked
             .then(|| everybody("booked", counts.booked))
             .flatten(),
@@ -47,5 +47,5 @@ pub(super) fn broken(report: &Report, promise: Promise) -> Vec<String> {
         (report.server_log.ended_in_order == Some(false))
             .then(|| "the server did not end in order".to_owned()),
     ];
-    broken.into_iter().flatten().chain(grown).collect()
+    failed.into_iter().flatten().chain(grown).collect()
 }

@@ -1,14 +1,14 @@
-//! What the conductor does while users are on their way: nothing, for most scenarios.
+//! The steps of the coordinator while users are on their way; most scenarios have none.
 
 use anyhow::Result;
 use tokio::time::{Duration, Instant};
 
-use super::{Crew, Stage, Watch};
+use super::{Testbed, Watch, Workers};
 use crate::{cli::Cli, orders::Order, plan::Purpose, scenario::Script, tally::Counts};
 
-/// How far the act has come.
+/// How far the scenario is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Scene {
+enum Phase {
     /// Users are arriving.
     Arriving,
     /// Everybody is in line; until this moment nothing happens.
@@ -20,8 +20,8 @@ enum Scene {
 }
 
 /// See the module's documentation.
-pub struct Act {
-    scene: Scene,
+pub struct ScenarioStep {
+    phase: Phase,
     purpose: Purpose,
     users: u64,
     returning: u64,
@@ -29,47 +29,47 @@ pub struct Act {
     others: Vec<u32>,
 }
 
-impl Act {
-    /// The act of a scenario.
+impl ScenarioStep {
+    /// The first step of a scenario.
     pub fn new(cli: &Cli, script: &Script) -> Self {
         Self {
-            scene: if script.terms.paused {
-                Scene::Arriving
+            phase: if script.terms.paused {
+                Phase::Arriving
             } else {
-                Scene::Over
+                Phase::Over
             },
             purpose: script.purpose,
             users: script.users.into(),
-            returning: script.promise.returning(script.users.into()),
+            returning: script.assertions.returning(script.users.into()),
             hold: script.hold,
             others: cli.server_pid.clone(),
         }
     }
 
-    /// Goes on as far as the users are.
+    /// Takes the next step once the users are ready for it.
     ///
     /// # Errors
     /// A server that cannot be stopped or started, a worker that is gone.
-    pub async fn go_on(
+    pub async fn advance(
         &mut self,
         counts: &Counts,
-        stage: &mut Stage,
+        testbed: &mut Testbed,
         watch: &mut Watch,
-        crew: &mut Crew,
+        workers: &mut Workers,
     ) -> Result<()> {
         // Whoever failed on the way has finished without waiting for anything.
         let all_here =
             counts.joined + (counts.finished.saturating_sub(counts.booked)) >= self.users;
-        match self.scene {
-            Scene::Arriving if all_here => self.scene = self.complete(stage, watch).await?,
-            Scene::Holding(until) if Instant::now() >= until => {
+        match self.phase {
+            Phase::Arriving if all_here => self.phase = self.complete(testbed, watch).await?,
+            Phase::Holding(until) if Instant::now() >= until => {
                 watch.measured_phase_ends();
-                crew.tell(&Order::Stop).await?;
-                self.scene = Scene::Over;
+                workers.tell(&Order::Stop).await?;
+                self.phase = Phase::Over;
             }
-            Scene::Returning if counts.rejoined + counts.finished >= self.returning => {
-                stage.operator.set_state(&stage.sale, "open").await?;
-                self.scene = Scene::Over;
+            Phase::Returning if counts.rejoined + counts.finished >= self.returning => {
+                testbed.operator.set_state(&testbed.sale, "open").await?;
+                self.phase = Phase::Over;
             }
             _ => {}
         }
@@ -77,22 +77,22 @@ impl Act {
     }
 
     /// What begins once everybody is in line.
-    async fn complete(&self, stage: &mut Stage, watch: &mut Watch) -> Result<Scene> {
+    async fn complete(&self, testbed: &mut Testbed, watch: &mut Watch) -> Result<Phase> {
         match self.purpose {
             Purpose::Wait => {
                 watch.measured_phase_begins();
-                Ok(Scene::Holding(Instant::now() + self.hold))
+                Ok(Phase::Holding(Instant::now() + self.hold))
             }
             Purpose::BuyAcrossRestart => {
                 watch.server_goes();
-                stage.restart(&self.others).await?;
-                watch.server_comes(stage.own_pid());
-                Ok(Scene::Returning)
+                testbed.restart(&self.others).await?;
+                watch.server_comes(testbed.own_pid());
+                Ok(Phase::Returning)
             }
             _ => {
                 watch.measured_phase_begins();
-                stage.operator.set_state(&stage.sale, "open").await?;
-                Ok(Scene::Over)
+                testbed.operator.set_state(&testbed.sale, "open").await?;
+                Ok(Phase::Over)
             }
         }
     }

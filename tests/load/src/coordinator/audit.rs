@@ -8,7 +8,7 @@ use stanchion_audit::{Database, Engine, Status, Stream, World, audit, collect, v
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::Stage;
+use super::Testbed;
 use crate::cli::Cli;
 
 /// First part of keys and subjects: the default.
@@ -26,13 +26,13 @@ impl Books {
     ///
     /// # Errors
     /// A store that does not answer.
-    pub async fn read(cli: &Cli, stage: &Stage) -> Result<Option<Self>> {
-        if stage.own_database().is_none() && cli.database.is_none() {
+    pub async fn read(cli: &Cli, testbed: &Testbed) -> Result<Option<Self>> {
+        if testbed.own_database().is_none() && cli.database.is_none() {
             return Ok(None);
         }
         let until = Instant::now() + PATIENCE;
         loop {
-            let mut world = look(cli, stage).await?;
+            let mut world = look(cli, testbed).await?;
             if is_settled(&world) || Instant::now() > until {
                 world.stream = stream(cli, &world.database).await?;
                 return Ok(Some(Self(world)));
@@ -70,15 +70,15 @@ impl Books {
 }
 
 /// Only this run's event: others may be in the same stores.
-async fn look(cli: &Cli, stage: &Stage) -> Result<World> {
-    let event = stage.sale.event;
+async fn look(cli: &Cli, testbed: &Testbed) -> Result<World> {
+    let event = testbed.sale.event;
     let (mut database, engine): (Database, Option<Engine>) =
-        match (stage.own_database(), &cli.database) {
+        match (testbed.own_database(), &cli.database) {
             (Some(file), _) => {
                 let http = reqwest::Client::builder().no_proxy().build()?;
-                let url = format!("http://{}", stage.gateways[0].authority);
+                let url = format!("http://{}", testbed.gateways[0].authority);
                 let engine =
-                    collect::embedded::engine(&http, &url, &stage.operator.token, Some(event))
+                    collect::embedded::engine(&http, &url, &testbed.operator.token, Some(event))
                         .await?;
                 let mut database = collect::database::sqlite(&file).await?;
                 database.messages_waiting = 0; // without a bus they wait for nobody
@@ -94,7 +94,7 @@ async fn look(cli: &Cli, stage: &Stage) -> Result<World> {
             }
             (None, None) => (Database::default(), None),
         };
-    let zones: BTreeSet<Uuid> = stage.sale.zones.iter().copied().collect();
+    let zones: BTreeSet<Uuid> = testbed.sale.zones.iter().copied().collect();
     database.zones.retain(|zone| zones.contains(&zone.zone_id));
     database.bookings.retain(|row| zones.contains(&row.zone_id));
     Ok(World {

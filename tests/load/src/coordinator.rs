@@ -1,20 +1,20 @@
-//! Conducts a run: sets the stage, hires workers, watches the server, sums up.
+//! Coordinates a run: sets up the testbed, starts workers, watches the server, sums up.
 
-mod act;
 mod audit;
-mod crew;
 mod growth;
-mod performance;
 mod progress;
-mod stage;
+mod run;
+mod scenario_step;
+mod testbed;
 mod watch;
+mod workers;
 
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use tokio::time::{Instant, sleep};
 
-use self::{crew::Crew, growth::Growth, performance::Performance, stage::Stage, watch::Watch};
+use self::{growth::Growth, run::Run, testbed::Testbed, watch::Watch, workers::Workers};
 use crate::{
     cli::Cli,
     descriptors,
@@ -30,38 +30,38 @@ const RESERVING: u32 = 128;
 /// Time for the last connections to close before the server is looked at for the last time.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Runs what the command line asks for; whether every promise was kept.
+/// Runs what the command line asks for; whether every assertions was kept.
 ///
 /// # Errors
 /// A run that could not be carried out.
 pub async fn run(cli: Cli) -> Result<bool> {
     tokio::select! {
-        kept = conduct(&cli) => kept,
+        kept = coordinate(&cli) => kept,
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),
     }
 }
 
-async fn conduct(cli: &Cli) -> Result<bool> {
+async fn coordinate(cli: &Cli) -> Result<bool> {
     let script = Script::of(cli);
     let limit = descriptors::limit();
     let connections = connections(cli, &script, limit);
     let cores = std::thread::available_parallelism()
         .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     let processes = descriptors::processes(script.users, connections, limit, cores, cli.processes)?;
-    let mut stage = Stage::set(cli, &script).await?;
+    let mut testbed = Testbed::set_up(cli, &script).await?;
     let begun = Instant::now();
-    let mut watch = Watch::new(stage.pids(cli), cli.store_pid.clone());
-    let mut growth = Growth::new(cli, &script, &stage)?;
+    let mut watch = Watch::new(testbed.pids(cli), cli.store_pid.clone());
+    let mut growth = Growth::new(cli, &script, &testbed)?;
     let share = if reserves_only(&script) {
         connections.div_ceil(processes)
     } else {
         connections
     };
-    let plan = plan(cli, &script, processes, share, &stage);
-    let played = Performance::play(cli, &script, &plan, &mut stage, &mut watch, &mut growth).await;
-    let ending = settle(&stage, &script, &mut watch).await;
-    let books = audit::Books::read(cli, &stage).await?;
-    let log = stage.strike(cli).await?;
+    let plan = plan(cli, &script, processes, share, &testbed);
+    let played = Run::execute(cli, &script, &plan, &mut testbed, &mut watch, &mut growth).await;
+    let ending = settle(&testbed, &script, &mut watch).await;
+    let books = audit::Books::read(cli, &testbed).await?;
+    let log = testbed.tear_down(cli).await?;
     let mut report = Report::new(
         cli,
         &script,
@@ -83,13 +83,13 @@ async fn conduct(cli: &Cli) -> Result<bool> {
     Ok(report.failures.is_empty())
 }
 
-fn plan(cli: &Cli, script: &Script, processes: u32, connections: u32, stage: &Stage) -> Plan {
+fn plan(cli: &Cli, script: &Script, processes: u32, connections: u32, testbed: &Testbed) -> Plan {
     Plan {
-        gateways: stage.gateways.clone(),
-        booking: stage.operator.booking.endpoint().clone(),
-        secret: stage.secret.clone(),
-        sale: stage.sale.clone(),
-        run: stage.run.clone(),
+        gateways: testbed.gateways.clone(),
+        booking: testbed.operator.booking.endpoint().clone(),
+        secret: testbed.secret.clone(),
+        sale: testbed.sale.clone(),
+        run: testbed.run.clone(),
         users: script.users as usize,
         processes: processes as usize,
         process: 0,
@@ -117,13 +117,13 @@ const fn reserves_only(script: &Script) -> bool {
 }
 
 /// What is left when everybody has gone.
-async fn settle(stage: &Stage, script: &Script, watch: &mut Watch) -> Ending {
+async fn settle(testbed: &Testbed, script: &Script, watch: &mut Watch) -> Ending {
     sleep(SETTLE).await;
     let until = Instant::now() + script.terms.grace + script.terms.pass_ttl;
-    let mut ending = stage.ending().await;
-    while script.promise.leaves_nothing && !ending.nothing_left() && Instant::now() < until {
+    let mut ending = testbed.ending().await;
+    while script.assertions.leaves_nothing && !ending.nothing_left() && Instant::now() < until {
         sleep(SETTLE).await;
-        ending = stage.ending().await;
+        ending = testbed.ending().await;
     }
     watch.end();
     ending

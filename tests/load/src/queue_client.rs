@@ -46,7 +46,7 @@ pub struct Pass {
 
 /// What a user is told when they take their place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
+pub struct JoinReply {
     /// Brings the place back; not told together with a pass.
     pub ticket: Option<String>,
     /// 1 for the next.
@@ -57,13 +57,13 @@ pub struct Placed {
 
 /// What a user is told later.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum QueueEvent {
     /// The new position.
     Moved(u64),
     /// It is the user's turn.
     Pass(Pass),
     /// The node drains: come back after this time.
-    SentAway(Duration),
+    Reconnect(Duration),
     /// The user gave the place up.
     Left,
     /// A booking, by the idempotency key it was asked for with.
@@ -119,17 +119,19 @@ impl PlaceBody {
         }))
     }
 
-    fn placed(mut self) -> Result<Placed, Fault> {
+    fn placed(mut self) -> Result<JoinReply, Fault> {
         let pass = self.pass()?;
-        Ok(Placed {
+        Ok(JoinReply {
             ticket: Some(self.ticket),
             position: self.position,
             pass,
         })
     }
 
-    fn news(mut self) -> Result<News, Fault> {
-        Ok(self.pass()?.map_or(News::Moved(self.position), News::Pass))
+    fn news(mut self) -> Result<QueueEvent, Fault> {
+        Ok(self
+            .pass()?
+            .map_or(QueueEvent::Moved(self.position), QueueEvent::Pass))
     }
 }
 
@@ -168,7 +170,7 @@ impl Drop for Open {
 }
 
 /// See the module's documentation.
-pub enum Line {
+pub enum QueueClient {
     /// WebSocket.
     Socket(Socket),
     /// Server-sent events.
@@ -177,7 +179,7 @@ pub enum Line {
     Polling(Polling),
 }
 
-impl Line {
+impl QueueClient {
     /// Takes a place, or with a ticket the place from before.
     ///
     /// # Errors
@@ -186,7 +188,7 @@ impl Line {
         context: &Arc<Context>,
         person: &Person,
         ticket: Option<&str>,
-    ) -> Result<(Self, Placed), Fault> {
+    ) -> Result<(Self, JoinReply), Fault> {
         Ok(match context.plan.transport_of(person.number) {
             Transport::Sse => {
                 let (stream, placed) = Stream::enter(context, person, ticket).await?;
@@ -207,7 +209,7 @@ impl Line {
     ///
     /// # Errors
     /// A connection that ended.
-    pub async fn next(&mut self, context: &Context, person: &Person) -> Result<News, Fault> {
+    pub async fn next(&mut self, context: &Context, person: &Person) -> Result<QueueEvent, Fault> {
         match self {
             Self::Socket(socket) => socket.next().await,
             Self::Stream(stream) => stream.next().await,
@@ -315,7 +317,7 @@ mod tests {
             token: "jwt".into(),
             expires_at_ms: 1_500,
         };
-        assert_eq!(place.news(), Ok(News::Pass(pass)));
+        assert_eq!(place.news(), Ok(QueueEvent::Pass(pass)));
         let broken: PlaceBody =
             serde_json::from_str(r#"{"position":0,"ticket":"t","is_ready":true}"#).unwrap();
         assert!(broken.news().is_err());
