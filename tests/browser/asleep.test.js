@@ -4,14 +4,14 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, afterEach, test } from "node:test";
 import { PATIENCE_MS } from "./browser.js";
 import { Chromium } from "./chromium.js";
-import { OwnServer } from "./own-server.js";
+import { ServerProcess } from "./server-process.js";
 
 let stanchion;
 let server;
 let chromium;
 
 before(async () => {
-  stanchion = await OwnServer.start();
+  stanchion = await ServerProcess.start();
   server = stanchion.operate();
 });
 after(() => stanchion?.end());

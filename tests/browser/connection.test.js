@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, afterEach, test } from "node:test";
 import { PATIENCE_MS, inspect, launch, user } from "./browser.js";
-import { Network, OwnServer } from "./own-server.js";
+import { Network, ServerProcess } from "./server-process.js";
 import { booking, bookingId, join, open, position, reserve } from "./visitor.js";
 
 let browser;
@@ -11,7 +11,7 @@ let server;
 let network;
 
 before(async () => {
-  [browser, stanchion] = await Promise.all([launch(), OwnServer.start()]);
+  [browser, stanchion] = await Promise.all([launch(), ServerProcess.start()]);
   server = stanchion.operate();
 });
 after(async () => {

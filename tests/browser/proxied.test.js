@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { Proxy } from "../proxies/proxies.mjs";
 import { Relay } from "../proxies/stanchion.mjs";
 import { inspect, launch, user } from "./browser.js";
-import { OwnServer } from "./own-server.js";
+import { ServerProcess } from "./server-process.js";
 import { booking, chooseSeats, join, open, position } from "./visitor.js";
 
 let browser;
@@ -14,7 +14,7 @@ let relay;
 let proxy;
 
 before(async () => {
-  [browser, stanchion] = await Promise.all([launch(), OwnServer.start()]);
+  [browser, stanchion] = await Promise.all([launch(), ServerProcess.start()]);
   server = stanchion.operate();
   relay = await Relay.before(stanchion.port);
   proxy = await Proxy.start("Traefik", relay.port);

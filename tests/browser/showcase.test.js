@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { inspect, launch, user } from "./browser.js";
 import { operating } from "./operator.js";
-import { OwnServer } from "./own-server.js";
+import { ServerProcess } from "./server-process.js";
 import { join, open, position } from "./visitor.js";
 
 const skip = !process.env.SCREENS;
@@ -14,7 +14,7 @@ let server;
 
 before(async () => {
   if (skip) return;
-  [browser, stanchion] = await Promise.all([launch(), OwnServer.start()]);
+  [browser, stanchion] = await Promise.all([launch(), ServerProcess.start()]);
   server = stanchion.operate();
 });
 after(async () => {

@@ -4,8 +4,8 @@ use std::{collections::HashSet, time::Duration};
 
 use serde_json::{Map, Value, json};
 use stanchion_tests::{
-    Draft, PositionStream, Sale, Shape, Socket, Stack, Visitor, eventually, inventory::Inventory,
-    process::Signal, stack::Role, wait::patiently,
+    EventBuilder, PositionStream, Sale, Shape, Socket, Stack, Visitor, eventually,
+    inventory::Inventory, process::Signal, stack::Role, wait::with_timeout,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 use waitingroom::wire::{ServerMessage, ZoneLeft};
@@ -41,7 +41,7 @@ async fn pass(socket: &mut Socket) -> Told {
 }
 
 async fn a_wish_is_held_first_fit(stack: &Stack) {
-    let sale = Draft::new(&[1, 10]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[1, 10]).create(&stack.operator()).await;
     let ann = Visitor::new("ann");
     let mut socket = Socket::open(stack.gateway_url(0), &ann).await;
     join(&mut socket, &sale, &[item(&sale, 0, 2), item(&sale, 1, 2)]).await;
@@ -148,7 +148,10 @@ async fn refusals(stack: &Stack, sale: &Sale) {
 
 async fn wishes_for_more_than_there_is(stack: &Stack) {
     const WISHERS: usize = 150;
-    let sale = Draft::new(&[50]).paused().create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[50])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let mut sockets = Vec::new();
     for (at, visitor) in Visitor::many("wisher", WISHERS).into_iter().enumerate() {
         let mut socket = Socket::open(stack.gateway_url(at), &visitor).await;
@@ -165,7 +168,7 @@ async fn wishes_for_more_than_there_is(stack: &Stack) {
         .collect();
     let (mut passes, mut holds) = (0, HashSet::new());
     while passes < WISHERS || holds.len() < 50 {
-        match patiently("every pass and every hold", told.recv()).await {
+        match with_timeout("every pass and every hold", told.recv()).await {
             Some(Some(hold)) => assert!(holds.insert(hold["booking_id"].to_string()), "told once"),
             _ => passes += 1,
         }
@@ -211,7 +214,7 @@ async fn a_booking_that_is_slow_delays_no_pass() {
         ..Shape::default()
     })
     .await;
-    let sale = Draft::new(&[5]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[5]).create(&stack.operator()).await;
     let eve = Visitor::new("eve");
     let mut socket = Socket::open(stack.gateway_url(0), &eve).await;
     stack.signal(Role::Booking, 0, Signal::Stop);
@@ -231,7 +234,7 @@ async fn a_booking_that_is_slow_delays_no_pass() {
 async fn booked(stack: &Stack, count: i64) {
     eventually("the seats to be held", || async {
         (stack
-            .backing()
+            .backends()
             .database
             .number("SELECT count(*) FROM bookings WHERE status <> 'void'")
             .await
@@ -249,7 +252,10 @@ async fn seats_that_a_dead_gateway_held_are_told_by_another() {
         ..Shape::default()
     })
     .await;
-    let sale = Draft::new(&[5]).paused().create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[5])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let fay = Visitor::new("fay");
     let mut socket = Socket::open(stack.gateway_url(0), &fay).await;
     join(&mut socket, &sale, &[item(&sale, 0, 2)]).await;

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use stanchion_tests::{
-    Admission, Draft, Rest, Sale, Shape, Stack, Visitor,
-    crowd::admit_all,
+    Admission, EventBuilder, Rest, Sale, Shape, Stack, Visitor,
     process::Signal,
     shopping::{new_key, reserve_once},
+    simulated_users::admit_all,
     stack::{PACE_SLOW_MS, Role},
     wait::within,
 };
@@ -74,7 +74,7 @@ async fn a_slow_database_slows_the_line_down_while_it_is_slow() {
         ..Shape::default()
     };
     let stack = Stack::servers(shape).await;
-    let sale = Draft::new(&[1_000]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[1_000]).create(&stack.operator()).await;
     let admissions = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("trader", 250)).await;
     let queue = json!({"rate_per_second": RATE, "burst": 4});
     sale.set_queue(&stack.operator(), queue).await.expect(200);
@@ -91,7 +91,7 @@ async fn a_slow_database_slows_the_line_down_while_it_is_slow() {
     let mut trading = trade(&stack, &sale, admissions);
 
     seen.clear();
-    stack.backing().delay().set(LATENCY);
+    stack.backends().delay().set(LATENCY);
     let began = Instant::now();
     watch(&gateway, &sale, &mut seen, Duration::from_secs(3), |rate| {
         rate <= RATE / 2.0
@@ -112,7 +112,7 @@ async fn a_slow_database_slows_the_line_down_while_it_is_slow() {
     );
 
     seen.clear();
-    stack.backing().delay().set(Duration::ZERO);
+    stack.backends().delay().set(Duration::ZERO);
     watch(&gateway, &sale, &mut seen, BACK, |rate| rate == RATE).await;
     assert!(seen.is_sorted(), "it only rose: {seen:?}");
     let mut after = Vec::new();
@@ -136,7 +136,7 @@ async fn without_booking_nobody_is_sent_there() {
         ..Shape::default()
     })
     .await;
-    let sale = Draft::new(&[1_000])
+    let sale = EventBuilder::new(&[1_000])
         .paused()
         .create(&stack.operator())
         .await;

@@ -4,10 +4,10 @@ mod frames;
 mod identities;
 mod requests;
 
-use stanchion_tests::{Draft, Sale, Stack, Visitor, inventory::Inventory};
+use stanchion_tests::{EventBuilder, Sale, Stack, Visitor, inventory::Inventory};
 
 async fn nothing_changes(stack: &Stack) {
-    let sale = Draft::new(&[10, 20])
+    let sale = EventBuilder::new(&[10, 20])
         .paused()
         .create(&stack.operator())
         .await;

@@ -5,10 +5,9 @@ use std::str::FromStr;
 
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use stanchion_tests::{
-    Draft, Shape, Socket, Stack, Visitor,
-    crowd::admit,
-    eventually,
-    shopping::{id, insistently, new_key, reserve_once},
+    EventBuilder, Shape, Socket, Stack, Visitor, eventually,
+    shopping::{id, new_key, reserve_once, with_retries},
+    simulated_users::admit,
     tokens,
 };
 use waitingroom::wire::ServerMessage;
@@ -22,13 +21,13 @@ async fn whoever_reloads_while_their_reservation_is_decided_keeps_place_and_pass
         ..Shape::default()
     })
     .await;
-    let sale = Draft::new(&[10]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[10]).create(&stack.operator()).await;
     let ann = Visitor::new("ann");
     let admission = admit(&stack.gateway(0), &sale, &ann).await;
     let (gateway, booking) = (stack.gateway(0).by(&ann), stack.booking(0).by(&ann));
 
-    let options =
-        PgConnectOptions::from_str(&stack.backing().database.url).expect("the URL of a PostgreSQL");
+    let options = PgConnectOptions::from_str(&stack.backends().database.url)
+        .expect("the URL of a PostgreSQL");
     let mut lock = PgConnection::connect_with(&options)
         .await
         .expect("PostgreSQL answers");
@@ -89,7 +88,7 @@ async fn whoever_reloads_while_their_reservation_is_decided_keeps_place_and_pass
     );
 
     locked.rollback().await.expect("an end of the lock");
-    let booked = insistently(|| reserve_once(&booking, &wish, Some(&pass), Some(&key)))
+    let booked = with_retries(|| reserve_once(&booking, &wish, Some(&pass), Some(&key)))
         .await
         .expect(201);
     assert!(!id(&booked).is_empty());

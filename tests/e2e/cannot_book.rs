@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use stanchion_tests::{
-    Admission, Answer, Draft, Rest, Sale, Shape, Stack, Visitor,
-    crowd::admit_all,
+    Admission, Answer, EventBuilder, Rest, Sale, Shape, Stack, Visitor,
     process::Signal,
-    shopping::{confirm, id, insistently, new_key, reserve_once},
+    shopping::{confirm, id, new_key, reserve_once, with_retries},
+    simulated_users::admit_all,
     wait::within,
 };
 
@@ -34,7 +34,7 @@ struct Scene {
 impl Scene {
     async fn open(shape: Shape) -> Self {
         let stack = Stack::servers(shape).await;
-        let sale = Draft::new(&[1_000])
+        let sale = EventBuilder::new(&[1_000])
             .hold_seconds(HOLD)
             .create(&stack.operator())
             .await;
@@ -137,8 +137,8 @@ fn on_own_postgres() -> Shape {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_nothing_can_be_written_holds_do_not_run_out() {
     let scene = Scene::open(on_own_postgres()).await;
-    let url = scene.stack.backing().database_url();
-    let held = insistently(|| async { scene.reserve(0).await.0 })
+    let url = scene.stack.backends().database_url();
+    let held = with_retries(|| async { scene.reserve(0).await.0 })
         .await
         .expect(201);
     let mine = scene.stack.booking(0).by(&scene.admissions[0].visitor);
@@ -170,7 +170,7 @@ async fn while_nothing_can_be_written_holds_do_not_run_out() {
         confirmed["expires_at"].as_str() > held["expires_at"].as_str(),
         "{confirmed}"
     );
-    insistently(|| async { scene.reserve(1).await.0 })
+    with_retries(|| async { scene.reserve(1).await.0 })
         .await
         .expect(201);
     assert!(
@@ -199,7 +199,7 @@ async fn server_time(url: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_nothing_can_be_written_the_line_stands() {
     let scene = Scene::open(on_own_postgres()).await;
-    let url = scene.stack.backing().database_url();
+    let url = scene.stack.backends().database_url();
     scene.until_rate(BACK, RATE).await;
     only_reads(&url, true).await;
     // Nobody reserves: the line stands all the same.
@@ -217,7 +217,7 @@ async fn while_nothing_can_be_written_the_line_stands() {
     );
     only_reads(&url, false).await;
     scene.until_rate(BACK, RATE).await;
-    insistently(|| async { scene.reserve(0).await.0 })
+    with_retries(|| async { scene.reserve(0).await.0 })
         .await
         .expect(201);
 }
@@ -225,7 +225,7 @@ async fn while_nothing_can_be_written_the_line_stands() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_bookings_are_locked_the_line_stands() {
     let scene = Scene::open(on_own_postgres()).await;
-    let url = scene.stack.backing().database_url();
+    let url = scene.stack.backends().database_url();
     let mut other = PgConnection::connect(&url)
         .await
         .expect("PostgreSQL answers");
@@ -237,7 +237,7 @@ async fn while_bookings_are_locked_the_line_stands() {
     scene.is_refused_at_once(0).await;
     run(&mut other, "ROLLBACK").await;
     scene.until_rate(BACK, RATE).await;
-    insistently(|| async { scene.reserve(0).await.0 })
+    with_retries(|| async { scene.reserve(0).await.0 })
         .await
         .expect(201);
 }
@@ -254,7 +254,7 @@ async fn while_redis_is_silent_nobody_waits_for_it() {
     let mut scene = Scene::open(shape).await;
     scene
         .stack
-        .backing_mut()
+        .backends_mut()
         .redis_server()
         .signal(Signal::Stop);
     scene.until_ready(NOTICED, 503).await;
@@ -263,7 +263,7 @@ async fn while_redis_is_silent_nobody_waits_for_it() {
     }
     scene
         .stack
-        .backing_mut()
+        .backends_mut()
         .redis_server()
         .signal(Signal::Continue);
     scene.until_ready(BACK, 200).await;
@@ -272,7 +272,7 @@ async fn while_redis_is_silent_nobody_waits_for_it() {
     let admission = &scene.admissions[4];
     let booking = scene.stack.booking(0).by(&admission.visitor);
     let wish = scene.sale.wish(0, 1);
-    insistently(|| reserve_once(&booking, &wish, Some(&admission.pass), Some(&key)))
+    with_retries(|| reserve_once(&booking, &wish, Some(&admission.pass), Some(&key)))
         .await
         .expect(201);
     assert!(asked.elapsed() < BACK, "{:?}", asked.elapsed());

@@ -8,14 +8,15 @@ use std::{
 
 use serde_json::json;
 use stanchion_tests::{
-    Admission, Draft, Rest, Sale, Shape, Socket, Stack, Visitor,
+    Admission, EventBuilder, Rest, Sale, Shape, Socket, Stack, Visitor,
     admission::assert_in_order,
-    crowd::{everyone, queue_all},
     eventually,
     inventory::Inventory,
     redis_cluster::{NEVER, SOON, Server},
     redis_server::{Inspector, RedisClient},
-    shopping, tokens,
+    shopping,
+    simulated_users::{queue_all, run_all},
+    tokens,
     wait::within,
 };
 use waitingroom::wire::ServerMessage;
@@ -32,8 +33,8 @@ async fn look_into(server: &Server) -> Inspector {
 
 /// The primary that holds an event's line.
 async fn home(stack: &Stack, sale: &Sale) -> Server {
-    let line = format!("{}:{{{}}}:meta", stack.backing().prefix, sale.event);
-    for server in stack.backing().cluster().primaries() {
+    let line = format!("{}:{{{}}}:meta", stack.backends().prefix, sale.event);
+    for server in stack.backends().cluster().primaries() {
         if look_into(server).await.elements().await.contains_key(&line) {
             return *server;
         }
@@ -45,7 +46,7 @@ async fn home(stack: &Stack, sale: &Sale) -> Server {
 async fn sales_apart(
     stack: &Stack,
     count: usize,
-    draft: impl Fn() -> Draft,
+    draft: impl Fn() -> EventBuilder,
 ) -> Vec<(Sale, Server)> {
     let (mut sales, mut ports) = (Vec::new(), HashSet::new());
     while sales.len() < count {
@@ -69,11 +70,11 @@ async fn a_gateway_costs_each_shard_one_subscription_and_one_connection() {
     let stack = Stack::servers(shape).await;
     let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
     let mut waiting = Vec::new();
-    for (sale, _) in sales_apart(&stack, 3, || Draft::new(&[1_000]).paused()).await {
+    for (sale, _) in sales_apart(&stack, 3, || EventBuilder::new(&[1_000]).paused()).await {
         waiting.extend(queue_all(&urls, &sale, &Visitor::many("waiting", 100)).await);
     }
     let mut nodes = 0;
-    for server in stack.backing().cluster().primaries() {
+    for server in stack.backends().cluster().primaries() {
         let inspector = look_into(server).await;
         // Redis' own, between primary and replica, are not clients of ours.
         let clients: Vec<RedisClient> = inspector
@@ -99,7 +100,7 @@ async fn a_line_outlives_its_primary() {
     let stack = Stack::on_cluster(SOON).await;
     let queue = json!({"rate_per_second": 15, "burst": 5, "pass_ttl_seconds": PASS_TTL});
     let sales = sales_apart(&stack, 2, || {
-        Draft::new(&[USERS]).queue(queue.clone()).paused()
+        EventBuilder::new(&[USERS]).queue(queue.clone()).paused()
     })
     .await;
     let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
@@ -130,9 +131,9 @@ async fn a_line_outlives_its_primary() {
             "it was the middle: {status}"
         );
     };
-    let (admissions, ()) = tokio::join!(everyone(work), crash);
+    let (admissions, ()) = tokio::join!(run_all(work), crash);
 
-    let database = &stack.backing().database;
+    let database = &stack.backends().database;
     assert_eq!(
         database
             .number("SELECT count(*) FROM bookings WHERE status = 'confirmed'")
@@ -170,7 +171,7 @@ async fn a_line_outlives_its_primary() {
 async fn joins_that_died_with_their_primary_are_made_good() {
     let stack = Stack::on_cluster(SOON).await;
     let queue = json!({"pass_ttl_seconds": PASS_TTL, "rate_per_second": 100, "burst": 1});
-    let sale = Draft::new(&[USERS])
+    let sale = EventBuilder::new(&[USERS])
         .queue(queue)
         .paused()
         .create(&stack.operator())
@@ -178,7 +179,7 @@ async fn joins_that_died_with_their_primary_are_made_good() {
     let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
     let mut waiting = queue_all(&urls, &sale, &Visitor::many("copied", 40)).await;
     let primary = home(&stack, &sale).await;
-    let replica = stack.backing().cluster().replica_of(&primary);
+    let replica = stack.backends().cluster().replica_of(&primary);
     look_into(&primary)
         .await
         .part_with(&look_into(&replica).await)
@@ -196,7 +197,7 @@ async fn joins_that_died_with_their_primary_are_made_good() {
     })
     .await;
     sale.open(&stack.operator()).await;
-    let admissions = everyone(waiting.into_iter().map(|(visitor, mut socket, ticket, _)| {
+    let admissions = run_all(waiting.into_iter().map(|(visitor, mut socket, ticket, _)| {
         let sale = sale.clone();
         async move {
             let admission = next_pass(&mut socket, &sale, &visitor).await;
@@ -272,7 +273,7 @@ async fn a_process_of_many_events_outlives_a_primary() {
     .await;
     let mut sales = Vec::new();
     for _ in 0..30 {
-        sales.push(Draft::new(&[10]).create(&stack.operator()).await);
+        sales.push(EventBuilder::new(&[10]).create(&stack.operator()).await);
     }
     home(&stack, &sales[0]).await.kill();
     let (gateway, booking) = (stack.gateway(0), stack.booking(0));
@@ -317,7 +318,7 @@ async fn lines_on_other_shards_go_on_while_a_primary_hangs() {
     let (mut hanging, mut well): (Option<Server>, Option<Sale>) = (None, None);
     let mut events_there = 0;
     while events_there < 6 || well.is_none() {
-        let sale = Draft::new(&[1_000])
+        let sale = EventBuilder::new(&[1_000])
             .queue(queue.clone())
             .paused()
             .create(&stack.operator())

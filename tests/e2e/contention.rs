@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use stanchion_tests::{
-    Admission, Answer, Draft, Rest, Sale, Stack, Visitor,
-    crowd::{Door, admit_all, everyone},
+    Admission, Answer, EventBuilder, Rest, Sale, Stack, Visitor,
     inventory::Inventory,
     shopping,
+    simulated_users::{ConcurrencyLimit, admit_all, run_all},
 };
 
 /// Requests at the same moment.
@@ -18,7 +18,7 @@ const AT_ONCE: usize = 256;
 type Want = (usize, u32);
 
 async fn two_thousand_for_five_hundred_seats(stack: &Stack) {
-    let sale = Draft::new(&[500]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[500]).create(&stack.operator()).await;
     let visitors = Visitor::many("rival", 2_000);
     let admissions = admit_all(&gateways(stack), &sale, &visitors).await;
     let wants = vec![(0, 1); admissions.len()];
@@ -44,7 +44,9 @@ async fn two_thousand_for_five_hundred_seats(stack: &Stack) {
 async fn random_wants(stack: &Stack, seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let capacities: Vec<u32> = (0..6).map(|_| random.random_range(1..=120)).collect();
-    let sale = Draft::new(&capacities).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&capacities)
+        .create(&stack.operator())
+        .await;
     let visitors = Visitor::many(&format!("random-{seed}"), 200);
     let admissions = admit_all(&gateways(stack), &sale, &visitors).await;
     let wants: Vec<Want> = admissions
@@ -92,23 +94,23 @@ async fn all_reserve(
     admissions: Vec<Admission>,
     wants: Vec<Want>,
 ) -> Vec<(Want, Answer)> {
-    let door = Door::of(AT_ONCE);
+    let limit = ConcurrencyLimit::new(AT_ONCE);
     let work =
         admissions
             .into_iter()
             .zip(wants)
             .enumerate()
             .map(|(at, (admission, (zone, quantity)))| {
-                let (booking, wish, door) =
-                    (stack.booking(at), sale.wish(zone, quantity), door.clone());
+                let (booking, wish, limit) =
+                    (stack.booking(at), sale.wish(zone, quantity), limit.clone());
                 async move {
-                    let answer = door
-                        .pass(shopping::reserve(&booking, &admission, &wish))
+                    let answer = limit
+                        .run(shopping::reserve(&booking, &admission, &wish))
                         .await;
                     ((zone, quantity), answer)
                 }
             });
-    everyone(work).await
+    run_all(work).await
 }
 
 /// Sold, or refused in the one way that is right here.

@@ -8,11 +8,10 @@ use std::{
 
 use serde_json::Value;
 use stanchion_tests::{
-    Admission, Answer, Draft, Rest, Shape, Stack, Visitor,
-    crowd::{admit_all, everyone},
-    eventually,
+    Admission, Answer, EventBuilder, Rest, Shape, Stack, Visitor, eventually,
     inventory::Inventory,
-    shopping::{confirm, id, insistently, new_key, reserve_once},
+    shopping::{confirm, id, new_key, reserve_once, with_retries},
+    simulated_users::{admit_all, run_all},
 };
 
 const BUYERS: usize = 60;
@@ -40,13 +39,13 @@ impl Attempt {
     }
 
     async fn until_it_succeeds(&self) -> String {
-        id(&insistently(|| self.once()).await.expect(201)).to_owned()
+        id(&with_retries(|| self.once()).await.expect(201)).to_owned()
     }
 }
 
 /// Everybody's booking.
 async fn served(attempts: Vec<Attempt>) -> Vec<String> {
-    everyone(
+    run_all(
         attempts
             .into_iter()
             .map(|one| async move { one.until_it_succeeds().await }),
@@ -63,7 +62,9 @@ async fn a_database_that_crashed_makes_nobody_wait_and_sells_nothing_twice() {
         ..Shape::default()
     })
     .await;
-    let sale = Draft::new(&[BUYERS as u32]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[BUYERS as u32])
+        .create(&stack.operator())
+        .await;
     let admissions = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("buyer", BUYERS)).await;
     let attempts: Vec<Attempt> = admissions
         .into_iter()
@@ -84,7 +85,7 @@ async fn a_database_that_crashed_makes_nobody_wait_and_sells_nothing_twice() {
 
     // Some are under way when it crashes: whatever they are told, they ask again with the same key.
     let under_way = tokio::spawn(served(within.to_vec()));
-    stack.backing_mut().postgres_server().crash().await;
+    stack.backends_mut().postgres_server().crash().await;
     for at in 0..2 {
         eventually("an instance that says it is not ready", || async {
             let answer = stack.booking(at).health("ready").await;
@@ -106,7 +107,7 @@ async fn a_database_that_crashed_makes_nobody_wait_and_sells_nothing_twice() {
         assert!(waited < AT_ONCE, "{waited:?}");
     }
 
-    stack.backing_mut().postgres_server().start_again().await;
+    stack.backends_mut().postgres_server().start_again().await;
     let mut bookings: HashSet<String> = held.iter().cloned().collect();
     bookings.extend(under_way.await.expect("everybody is served in the end"));
     bookings.extend(served(after.to_vec()).await);

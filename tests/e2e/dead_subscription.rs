@@ -4,10 +4,9 @@
 use std::time::{Duration, Instant};
 
 use stanchion_tests::{
-    Draft, Shape, Stack, Visitor,
-    crowd::{everyone, queue_all, take_pass},
-    environment, eventually,
-    wire::RedisWire,
+    EventBuilder, Shape, Stack, Visitor, environment, eventually,
+    redis_proxy::RedisProxy,
+    simulated_users::{queue_all, run_all, take_pass},
 };
 
 const USERS: usize = 20;
@@ -16,8 +15,8 @@ const NOTICED: Duration = Duration::from_secs(4);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silently_dead_subscription_is_noticed_and_made_up_for() {
-    let wire = RedisWire::to(&environment::server("STANCHION_TEST_REDIS_URL")).await;
-    let gateway_settings = vec![("STANCHION_REDIS_URL", wire.url.clone())];
+    let proxy = RedisProxy::start(&environment::server("STANCHION_TEST_REDIS_URL")).await;
+    let gateway_settings = vec![("STANCHION_REDIS_URL", proxy.url.clone())];
     let shape = Shape {
         gateways: 1,
         workers: 1,
@@ -28,7 +27,7 @@ async fn a_silently_dead_subscription_is_noticed_and_made_up_for() {
     let stack = Stack::servers(shape).await;
     // Passes are sent again each second, but not within a claim window that nobody will wait out
     // here.
-    let sale = Draft::new(&[1_000])
+    let sale = EventBuilder::new(&[1_000])
         .paused()
         .create(&stack.operator())
         .await;
@@ -37,7 +36,7 @@ async fn a_silently_dead_subscription_is_noticed_and_made_up_for() {
     let gaps = stack.gateway(0).metric("stanchion_signal_gaps_total").await;
 
     assert_eq!(
-        wire.silence_listeners(),
+        proxy.silence_subscribers(),
         1,
         "a gateway has one subscription"
     );
@@ -49,7 +48,7 @@ async fn a_silently_dead_subscription_is_noticed_and_made_up_for() {
     })
     .await;
     assert!(cut.elapsed() < NOTICED, "it took {:?}", cut.elapsed());
-    let admitted = everyone(waiting.into_iter().map(|(visitor, mut socket, ..)| {
+    let admitted = run_all(waiting.into_iter().map(|(visitor, mut socket, ..)| {
         let sale = sale.clone();
         async move {
             let first = socket.until("news", Some).await;

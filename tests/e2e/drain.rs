@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use stanchion_tests::{
-    Admission, Draft, Heard, PositionStream, Sale, Shape, Socket, Stack, Visitor,
+    Admission, EventBuilder, Heard, PositionStream, Sale, Shape, Socket, Stack, Visitor,
     admission::assert_in_order,
-    crowd::{Shown, admit, everyone, queue_all},
     eventually,
     process::Signal,
     shopping,
+    simulated_users::{MonotonicPositions, admit, queue_all, run_all},
     stack::Role,
     tokens,
 };
@@ -33,7 +33,7 @@ async fn a_gateway_hands_its_clients_over() {
         ..Shape::default()
     })
     .await;
-    let sale = Draft::new(&[1_000])
+    let sale = EventBuilder::new(&[1_000])
         .paused()
         .create(&stack.operator())
         .await;
@@ -46,7 +46,7 @@ async fn a_gateway_hands_its_clients_over() {
 
     let told = Instant::now();
     stack.signal(Role::Gateway, 0, Signal::Terminate);
-    let moved = everyone(
+    let moved = run_all(
         waiting
             .into_iter()
             .map(|(visitor, mut socket, ticket, position)| {
@@ -83,7 +83,7 @@ async fn a_gateway_hands_its_clients_over() {
     );
 
     sale.open(&stack.operator()).await;
-    everyone(moved.into_iter().map(|(visitor, mut socket)| async move {
+    run_all(moved.into_iter().map(|(visitor, mut socket)| async move {
         let pass = |message| matches!(message, ServerMessage::Pass { .. }).then_some(());
         socket
             .until(&format!("the pass of {}", visitor.name), pass)
@@ -110,8 +110,8 @@ async fn through_the_drain(
 ) -> Through {
     let (mut admission, mut told, mut moved, mut was_moved) =
         (None::<Admission>, None, !leaves, false);
-    let mut shown = Shown::default();
-    shown.see(position);
+    let mut positions = MonotonicPositions::default();
+    positions.observe(position);
     loop {
         match socket.hear().await {
             Heard::Said(ServerMessage::Pass {
@@ -130,7 +130,7 @@ async fn through_the_drain(
             Heard::Said(
                 ServerMessage::Position { position, .. } | ServerMessage::Queued { position, .. },
             ) => {
-                shown.see(position);
+                positions.observe(position);
             }
             Heard::Said(ServerMessage::Reconnect { after_ms }) => told = Some(after_ms),
             Heard::Said(_) => {}
@@ -171,7 +171,7 @@ async fn passes_go_on_through_a_drain() {
     })
     .await;
     let rate = json!({"rate_per_second": 80, "burst": 5});
-    let sale = Draft::new(&[1_000])
+    let sale = EventBuilder::new(&[1_000])
         .paused()
         .queue(rate)
         .create(&stack.operator())
@@ -193,7 +193,7 @@ async fn passes_go_on_through_a_drain() {
         stack.signal(Role::Gateway, 0, Signal::Terminate);
         stack.ended(Role::Gateway, 0).await
     };
-    let through = everyone(waiting.into_iter().map(|one| {
+    let through = run_all(waiting.into_iter().map(|one| {
         let leaves = visitors
             .iter()
             .position(|visitor| visitor.name == one.0.name)
@@ -233,7 +233,7 @@ async fn passes_go_on_through_a_drain() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_process_ends_in_order() {
     let mut stack = Stack::embedded_with(&[("STANCHION_DRAIN_SECONDS", "1")]).await;
-    let sale = Draft::new(&[50]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[50]).create(&stack.operator()).await;
     let (ann, bob) = (Visitor::new("ann"), Visitor::new("bob"));
     let pass = admit(&stack.gateway(0), &sale, &ann).await;
     let held = shopping::reserve(&stack.booking(0), &pass, &sale.wish(0, 2))

@@ -1,7 +1,7 @@
 //! A node whose every connection is taken serves those whose turn it is.
 
 use serde_json::json;
-use stanchion_tests::{Draft, Socket, Stack, Visitor, wait::patiently};
+use stanchion_tests::{EventBuilder, Socket, Stack, Visitor, wait::with_timeout};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -16,7 +16,10 @@ const CONNECTIONS: usize = 16;
 async fn who_waits_may_reserve_with_every_connection_taken() {
     let limit = CONNECTIONS.to_string();
     let stack = Stack::embedded_with(&[("STANCHION_MAX_CONNECTIONS", &limit)]).await;
-    let sale = Draft::new(&[100]).paused().create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[100])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let url = stack.gateway_url(0);
     let mut wishing = Socket::open(url, &Visitor::new("wishing")).await;
     let mut choosing = Socket::open(url, &Visitor::new("choosing")).await;
@@ -72,7 +75,7 @@ async fn enter(url: &str, visitor: &Visitor) -> Option<TcpStream> {
         .await
         .expect("a handshake is taken");
     let mut status = [0; 12];
-    patiently("the answer", stream.read_exact(&mut status))
+    with_timeout("the answer", stream.read_exact(&mut status))
         .await
         .ok()?; // refused without a word
     if status != *b"HTTP/1.1 101" {

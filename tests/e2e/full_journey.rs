@@ -10,13 +10,13 @@ use std::{
 
 use serde_json::json;
 use stanchion_tests::{
-    Admission, Draft, Rest, Sale, Stack, Visitor,
+    Admission, EventBuilder, Rest, Sale, Stack, Visitor,
     admission::{assert_in_order, assert_within_cap, assert_within_rate},
-    crowd::{Door, Way, everyone, wait_for_pass},
     eventually,
     inventory::{Inventory, offered},
     redis_cluster::NEVER,
     shopping,
+    simulated_users::{ConcurrencyLimit, Transport, run_all, wait_for_pass},
     wait::now_ms,
 };
 use tokio::sync::watch;
@@ -28,40 +28,51 @@ const CAP: usize = 60;
 const PASS_TTL: i64 = 300;
 
 /// How 800 visitors wait.
-fn ways() -> impl Iterator<Item = Way> {
-    let way = |at: usize| match at % 8 {
-        0..5 => Way::Socket,
-        5..7 => Way::Stream,
-        _ => Way::Polling,
+fn transports() -> impl Iterator<Item = Transport> {
+    let transport = |at: usize| match at % 8 {
+        0..5 => Transport::Socket,
+        5..7 => Transport::Stream,
+        _ => Transport::Polling,
     };
-    (0..800).map(way)
+    (0..800).map(transport)
 }
 
 async fn everybody_gets_seats(stack: &Stack) {
     let queue = json!({"rate_per_second": RATE, "burst": BURST as u32, "max_active": CAP, "pass_ttl_seconds": PASS_TTL});
-    let sale = Draft::new(&ZONES)
+    let sale = EventBuilder::new(&ZONES)
         .queue(queue)
         .create(&stack.operator())
         .await;
-    assert_eq!(ways().filter(|way| *way == Way::Socket).count(), 500);
-    assert_eq!(ways().filter(|way| *way == Way::Stream).count(), 200);
+    assert_eq!(
+        transports()
+            .filter(|transport| *transport == Transport::Socket)
+            .count(),
+        500
+    );
+    assert_eq!(
+        transports()
+            .filter(|transport| *transport == Transport::Stream)
+            .count(),
+        200
+    );
 
     // Nobody reserves before the cap was reached: else it might never be put to the test.
     let (reached, doors_open) = watch::channel(false);
-    let door = Door::default();
+    let limit = ConcurrencyLimit::default();
     let most_active = AtomicU64::new(0);
-    let work = ways()
+    let work = transports()
         .zip(Visitor::many("shopper", 800))
         .enumerate()
-        .map(|(at, (way, visitor))| {
+        .map(|(at, (transport, visitor))| {
             let (gateway, url, booking) = (
                 stack.gateway(at),
                 stack.gateway_url(at).to_owned(),
                 stack.booking(at),
             );
-            let (sale, door, mut doors_open) = (sale.clone(), door.clone(), doors_open.clone());
+            let (sale, limit, mut doors_open) = (sale.clone(), limit.clone(), doors_open.clone());
             async move {
-                let admission = wait_for_pass(&gateway, &url, &sale, &visitor, way, &door).await;
+                let admission =
+                    wait_for_pass(&gateway, &url, &sale, &visitor, transport, &limit).await;
                 doors_open
                     .wait_for(|open| *open)
                     .await
@@ -73,7 +84,7 @@ async fn everybody_gets_seats(stack: &Stack) {
             }
         });
     let bought = tokio::select! {
-        bought = everyone(work) => bought,
+        bought = run_all(work) => bought,
         () = watch_the_cap(stack.gateway(0), &sale, reached, &most_active) => unreachable!("the watch does not end"),
     };
 
@@ -135,7 +146,7 @@ async fn books_agree(stack: &Stack, sale: &Sale) {
     })
     .await;
     if !stack.is_embedded() {
-        let database = &stack.backing().database;
+        let database = &stack.backends().database;
         assert_eq!(
             database.number("SELECT sum(confirmed) FROM zones").await,
             800
@@ -157,7 +168,7 @@ async fn books_agree(stack: &Stack, sale: &Sale) {
 }
 
 async fn published_once_each(stack: &Stack, bookings: Vec<String>) {
-    let database = &stack.backing().database;
+    let database = &stack.backends().database;
     eventually("the outbox to be drained", || async {
         (database.number("SELECT count(*) FROM outbox").await == 0).then_some(())
     })
@@ -165,7 +176,7 @@ async fn published_once_each(stack: &Stack, bookings: Vec<String>) {
     let once: HashMap<String, usize> = bookings.into_iter().map(|booking| (booking, 1)).collect();
     for topic in ["bookings.reserved", "bookings.confirmed"] {
         assert_eq!(
-            stack.backing().published().of_each_booking(topic).await,
+            stack.backends().published().of_each_booking(topic).await,
             once,
             "{topic}"
         );

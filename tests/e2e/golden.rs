@@ -31,8 +31,8 @@ async fn names_equal_golden_files() {
         ..Shape::default()
     })
     .await;
-    let backing = stack.backing();
-    let monitor = Monitor::start(&backing.redis_url, &backing.prefix).await;
+    let backends = stack.backends();
+    let monitor = Monitor::start(&backends.redis_url, &backends.prefix).await;
     client::probe_fields(
         &mut contract,
         stack.gateway_url(0),

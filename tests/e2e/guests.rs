@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use stanchion_tests::{
-    Draft, Stack,
+    EventBuilder, Stack,
     tokens::{self, PASS_SECRET},
     wait::now_ms,
 };
@@ -17,7 +17,10 @@ async fn one_address_has_as_many_places_as_it_may() {
         ("STANCHION_GUEST_PLACES_PER_ADDRESS", "3"),
     ])
     .await;
-    let sale = Draft::new(&[100]).paused().create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[100])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let gateway = stack.gateway(0);
     let guest = async |address: &str| {
         let request = gateway
@@ -64,8 +67,14 @@ async fn one_address_has_as_many_places_as_it_may() {
 async fn a_guest_that_was_made_long_ago_is_renewed_and_keeps_its_places() {
     let stack = Stack::embedded_with(&[("STANCHION_GUEST_JOIN_SECONDS", "1")]).await;
     let [first, second] = [
-        Draft::new(&[10]).paused().create(&stack.operator()).await,
-        Draft::new(&[10]).paused().create(&stack.operator()).await,
+        EventBuilder::new(&[10])
+            .paused()
+            .create(&stack.operator())
+            .await,
+        EventBuilder::new(&[10])
+            .paused()
+            .create(&stack.operator())
+            .await,
     ];
     let gateway = stack.gateway(0);
     let made = gateway.post("/guest", &json!({})).await.expect(201);
@@ -124,7 +133,10 @@ async fn plain(gateway: &str, page: &str, cookie: &str, scheme: &str) -> Option<
 async fn the_cookie_of_the_pages_without_script_is_this_hosts_alone_and_lasts_as_long_as_the_line()
 {
     let stack = Stack::embedded().await;
-    let sale = Draft::new(&[10]).paused().create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[10])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let gateway = stack.gateway(0);
     let (join, look) = (
         format!("/e/{}/join", sale.event),

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_json::json;
 use stanchion_tests::{
-    Admission, Draft, Rest, Sale, Shape, Socket, Stack, Visitor,
+    Admission, EventBuilder, Rest, Sale, Shape, Socket, Stack, Visitor,
     admission::assert_in_order,
-    crowd::{Shown, everyone, queue_all},
     eventually,
     process::Signal,
     redis_cluster::SOON,
     redis_server::Inspector,
+    simulated_users::{MonotonicPositions, queue_all, run_all},
     tokens,
 };
 use waitingroom::wire::{ServerMessage, WaitReason};
@@ -24,7 +24,7 @@ const POLLERS: usize = 20;
 /// better positions, and the pass.
 async fn waiting(stack: &Stack) -> (Sale, Vec<tokio::task::JoinHandle<Admission>>) {
     let queue = json!({"rate_per_second": 10, "burst": 5, "pass_ttl_seconds": PASS_TTL});
-    let sale = Draft::new(&[500])
+    let sale = EventBuilder::new(&[500])
         .queue(queue)
         .paused()
         .create(&stack.operator())
@@ -70,8 +70,8 @@ async fn by_socket(
     number: u64,
     position: u64,
 ) -> Admission {
-    let mut shown = Shown::default();
-    shown.see(position);
+    let mut positions = MonotonicPositions::default();
+    positions.observe(position);
     let (pass_id, pass) = loop {
         match socket.until("the pass", Some).await {
             ServerMessage::Position {
@@ -81,7 +81,7 @@ async fn by_socket(
                     !matches!(reason, Some(WaitReason::Counting | WaitReason::SoldOut)),
                     "{reason:?}"
                 );
-                shown.see(position);
+                positions.observe(position);
             }
             ServerMessage::Pass {
                 pass_id,
@@ -104,7 +104,7 @@ async fn by_polling(
     visitor: Visitor,
     ticket: serde_json::Value,
 ) -> Admission {
-    let mut shown = Shown::default();
+    let mut positions = MonotonicPositions::default();
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let answer = sale.place(&gateway).await;
@@ -117,7 +117,7 @@ async fn by_polling(
             "{} has another ticket",
             visitor.name
         );
-        shown.see(place["position"].as_u64().expect("a position"));
+        positions.observe(place["position"].as_u64().expect("a position"));
         if let Some(pass) = place["queue_pass"].as_str() {
             return Admission::new(&visitor, &sale.event, pass);
         }
@@ -125,7 +125,7 @@ async fn by_polling(
 }
 
 async fn all_are_served_in_one_line(work: Vec<tokio::task::JoinHandle<Admission>>) {
-    let admissions = everyone(
+    let admissions = run_all(
         work.into_iter()
             .map(|one| async { one.await.expect("a pass") }),
     )
@@ -154,12 +154,12 @@ async fn a_restart_that_loses_nothing_costs_nothing() {
             .await
             .contains("1 lines stand still")
     );
-    stack.backing().redis().await.save().await;
+    stack.backends().redis().await.save().await;
     stack.roll_redis_back().await;
     stack.hand_over(&["wait"]).await;
     all_are_served_in_one_line(work).await;
     let marks = "SELECT count(*) FROM events WHERE handover_mark IS NOT NULL";
-    assert_eq!(stack.backing().database.number(marks).await, 0);
+    assert_eq!(stack.backends().database.number(marks).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -169,10 +169,10 @@ async fn a_restart_on_the_append_only_file_costs_nothing() {
         ..Shape::default()
     })
     .await;
-    stack.backing_mut().redis_server().append().await;
+    stack.backends_mut().redis_server().append().await;
     let (_, work) = waiting(&stack).await;
     stack.hand_over(&["begin"]).await;
-    let redis = stack.backing_mut().redis_server();
+    let redis = stack.backends_mut().redis_server();
     redis.stop(Signal::Terminate).await;
     redis.start_again().await;
     stack.hand_over(&["wait"]).await;
@@ -186,10 +186,14 @@ async fn a_replica_that_is_promoted_costs_nothing() {
         ..Shape::default()
     })
     .await;
-    let replica = stack.backing_mut().redis_server().replica().await;
+    let replica = stack.backends_mut().redis_server().replica().await;
     let (_, work) = waiting(&stack).await;
     stack.hand_over(&["begin"]).await;
-    stack.backing_mut().redis_server().fail_over(&replica).await;
+    stack
+        .backends_mut()
+        .redis_server()
+        .fail_over(&replica)
+        .await;
     stack.hand_over(&["wait"]).await;
     all_are_served_in_one_line(work).await;
 }
@@ -199,9 +203,9 @@ async fn a_failover_that_loses_nothing_costs_nothing() {
     let stack = Stack::on_cluster(SOON).await;
     let (sale, work) = waiting(&stack).await;
     stack.hand_over(&["begin"]).await;
-    let line = format!("{}:{{{}}}:meta", stack.backing().prefix, sale.event);
+    let line = format!("{}:{{{}}}:meta", stack.backends().prefix, sale.event);
     let mut home = None;
-    for server in stack.backing().cluster().primaries() {
+    for server in stack.backends().cluster().primaries() {
         let inspector = Inspector::open(&server.url())
             .await
             .expect("a server that answers");

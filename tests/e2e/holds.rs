@@ -4,15 +4,14 @@ use std::collections::HashMap;
 
 use serde_json::json;
 use stanchion_tests::{
-    Draft, Stack, Visitor,
-    crowd::admit,
-    eventually,
+    EventBuilder, Stack, Visitor, eventually,
     inventory::{Inventory, offered},
     shopping::{confirm, id, reserve},
+    simulated_users::admit,
 };
 
 async fn an_unconfirmed_hold_expires(stack: &Stack) {
-    let sale = Draft::new(&[5])
+    let sale = EventBuilder::new(&[5])
         .hold_seconds(2)
         .create(&stack.operator())
         .await;
@@ -72,7 +71,7 @@ async fn an_unconfirmed_hold_expires(stack: &Stack) {
         let once = HashMap::from([(id(&held).to_owned(), 1)]);
         eventually("the end to be published", || async {
             (stack
-                .backing()
+                .backends()
                 .published()
                 .of_each_booking("bookings.expired")
                 .await
@@ -83,7 +82,7 @@ async fn an_unconfirmed_hold_expires(stack: &Stack) {
         let confirmed = HashMap::from([(id(&sold).to_owned(), 1)]);
         eventually("the sale to be published", || async {
             (stack
-                .backing()
+                .backends()
                 .published()
                 .of_each_booking("bookings.confirmed")
                 .await

@@ -4,14 +4,19 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stanchion_tests::{Draft, PATIENCE, Sale, Stack, Visitor, crowd::queue_all, eventually};
+use stanchion_tests::{
+    EventBuilder, Sale, Stack, TEST_TIMEOUT, Visitor, eventually, simulated_users::queue_all,
+};
 
 const VISITORS: usize = 12;
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 async fn a_sale_is_seen_whole(stack: &Stack) {
     let operator = stack.operator();
-    let sale = Draft::new(&[30, 20]).paused().create(&operator).await;
+    let sale = EventBuilder::new(&[30, 20])
+        .paused()
+        .create(&operator)
+        .await;
     let urls: Vec<String> = (0..stack.gateways())
         .map(|at| stack.gateway_url(at).to_owned())
         .collect();
@@ -91,7 +96,7 @@ fn tells(moment: &Value, figures: &Value) -> bool {
 /// of its own.
 async fn seen(stack: &Stack, sale: &Sale, holds: impl Fn(&Value) -> bool) {
     let path = format!("/admin/events/{}/live", sale.event);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
         let moment = stack.operator().get(&path).await.expect(200);
         if holds(&moment) {
@@ -101,7 +106,7 @@ async fn seen(stack: &Stack, sale: &Sale, holds: impl Fn(&Value) -> bool) {
             Instant::now() < deadline,
             "it never was so; at last: {moment}"
         );
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -9,10 +9,9 @@ use std::sync::{
 
 use reqwest::Client;
 use stanchion_tests::{
-    Admission, Draft, Rest, Sale, Shape, Stack, Visitor,
-    crowd::everyone,
-    eventually,
-    shopping::{confirm, id, insistently, new_key, reserve_once},
+    Admission, EventBuilder, Rest, Sale, Shape, Stack, Visitor, eventually,
+    shopping::{confirm, id, new_key, reserve_once, with_retries},
+    simulated_users::run_all,
 };
 
 const CONNECTIONS: usize = 64;
@@ -36,7 +35,7 @@ async fn as_many_tasks_live_after_many_requests_as_before() {
         ..Shape::default()
     })
     .await;
-    let sale = Draft::new(&[visits as u32 + 1])
+    let sale = EventBuilder::new(&[visits as u32 + 1])
         .create(&stack.operator())
         .await;
     visit(&stack.booking(0), &sale, visits).await; // whatever is started with the first
@@ -63,7 +62,7 @@ async fn as_many_tasks_live_after_many_requests_as_before() {
             }
         }
     });
-    everyone(work).await;
+    run_all(work).await;
     let busy = tasks().await;
     assert!(
         busy > before,
@@ -91,7 +90,7 @@ async fn visit(booking: &Rest, sale: &Sale, number: usize) {
     let mut bookings = Vec::new();
     for _ in 0..VISIT / 2 {
         let answer =
-            insistently(|| reserve_once(&booking, &wish, Some(&admission.pass), Some(&key))).await;
+            with_retries(|| reserve_once(&booking, &wish, Some(&admission.pass), Some(&key))).await;
         bookings.push(id(&answer.expect(201)).to_owned());
     }
     bookings.dedup();
@@ -99,6 +98,6 @@ async fn visit(booking: &Rest, sale: &Sale, number: usize) {
     confirm(&booking, &bookings[0]).await.expect(200);
     let path = format!("/bookings/{}", bookings[0]);
     for _ in VISIT / 2 + 1..VISIT {
-        insistently(|| booking.get(&path)).await.expect(200);
+        with_retries(|| booking.get(&path)).await.expect(200);
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use stanchion_tests::{
-    Draft, Heard, PositionStream, Rest, Socket, Stack, Visitor, eventually, shopping, tokens,
+    EventBuilder, Heard, PositionStream, Rest, Socket, Stack, Visitor, eventually, shopping, tokens,
 };
 use tokio::sync::Notify;
 use waitingroom::wire::ServerMessage;
@@ -22,7 +22,10 @@ async fn ended(gateway: &Rest, reason: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_vanished_is_noticed_by_its_silence() {
     let stack = Stack::embedded_with(&[("STANCHION_HEARTBEAT_MS", "200")]).await;
-    let sale = Draft::new(&[10]).paused().create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[10])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let (ann, bob) = (Visitor::new("ann"), Visitor::new("bob"));
     let mut vanished = Socket::open(stack.gateway_url(0), &ann).await;
     let (ticket, _) = vanished.queue(&sale.event, None).await;
@@ -61,7 +64,10 @@ async fn a_client_that_vanished_is_noticed_by_its_silence() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_does_not_read_is_closed_and_finds_its_pass_again() {
     let stack = Stack::embedded().await;
-    let sale = Draft::new(&[10]).paused().create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[10])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let ann = Visitor::new("ann");
     let mut slow = Socket::open_narrow(stack.gateway_url(0), &ann).await;
     slow.queue(&sale.event, None).await;
@@ -102,7 +108,7 @@ async fn a_client_that_does_not_read_is_closed_and_finds_its_pass_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_ends_once_its_pass_was_used() {
     let stack = Stack::embedded_with(&[("STANCHION_HEARTBEAT_MS", "200")]).await;
-    let sale = Draft::new(&[10]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[10]).create(&stack.operator()).await;
     let ann = Visitor::new("ann");
     let gateway = stack.gateway(0).by(&ann);
     sale.join(&gateway).await.expect(201);

@@ -1,29 +1,30 @@
 //! The promises of Stanchion, kept by the built binary: every suite starts its own processes and
 //! its own part of the servers.
 
+mod auto_hold;
+mod backpressure;
 mod bad_input;
 mod being_decided;
 mod cannot_book;
 mod cluster;
 mod contention;
 mod database_stopped;
-mod deaf_gateway;
+mod dead_subscription;
 mod drain;
-mod figures;
-mod follows_booking;
 mod full_house;
+mod full_journey;
 mod golden;
 mod guests;
 mod handover;
 mod holds;
+mod live_dashboard;
 mod live_tasks;
 mod lost_clients;
-mod main_job;
 mod missed_settlements;
+mod multiple_tabs;
 mod nats_cluster;
 mod nats_stopped;
-mod nothing_piles_up;
-mod one_subscription;
+mod no_leaks;
 mod operators;
 mod passes;
 mod places;
@@ -32,8 +33,7 @@ mod positions_after_a_loss;
 mod redis_lost;
 mod restarts;
 mod serving;
-mod tabs;
-mod wishes;
+mod single_subscription;
 mod worker_crash;
 
 /// A test runs on two threads, as a client machine would; the processes under test have their own.

@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use stanchion_tests::{
-    Draft, Shape, Stack, Visitor,
-    crowd::{admit_all, everyone},
-    environment,
+    EventBuilder, Shape, Stack, Visitor, environment,
     inventory::Inventory,
+    redis_proxy::RedisProxy,
     shopping::{confirm, id, reserve},
+    simulated_users::{admit_all, run_all},
     wait::within,
-    wire::RedisWire,
 };
 
 const BUYERS: usize = 60;
@@ -19,8 +18,8 @@ const SOON: Duration = Duration::from_secs(8);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_engine_did_not_hear_is_told_again() {
-    let wire = RedisWire::to(&environment::server("STANCHION_TEST_REDIS_URL")).await;
-    let booking_settings = vec![("STANCHION_REDIS_URL", wire.url.clone())];
+    let proxy = RedisProxy::start(&environment::server("STANCHION_TEST_REDIS_URL")).await;
+    let booking_settings = vec![("STANCHION_REDIS_URL", proxy.url.clone())];
     let shape = Shape {
         gateways: 1,
         workers: 1,
@@ -29,9 +28,9 @@ async fn what_the_engine_did_not_hear_is_told_again() {
         ..Shape::default()
     };
     let stack = Stack::servers(shape).await;
-    let sale = Draft::new(&[100]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[100]).create(&stack.operator()).await;
     let admissions = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("buyer", BUYERS)).await;
-    let held = everyone(admissions.into_iter().map(|admission| {
+    let held = run_all(admissions.into_iter().map(|admission| {
         let (booking, wish) = (stack.booking(0), sale.wish(0, 1));
         async move {
             let booked = reserve(&booking, &admission, &wish).await.expect(201);
@@ -40,7 +39,7 @@ async fn what_the_engine_did_not_hear_is_told_again() {
     }))
     .await;
 
-    wire.cut();
+    proxy.cut();
     for (at, (visitor, booked)) in held.iter().enumerate() {
         let mine = stack.booking(0).by(visitor);
         if at % 2 == 0 {
@@ -57,7 +56,7 @@ async fn what_the_engine_did_not_hear_is_told_again() {
         .await;
     assert_eq!(missed, BUYERS as f64, "nothing of it could be told");
 
-    wire.mend();
+    proxy.restore();
     // The engine has heard a moment before booking notes that nothing waits any more.
     let seats = within(SOON, "the engine to have heard", || async {
         let inventory = Inventory::of(&sale, &stack.operator()).await;

@@ -1,7 +1,7 @@
 //! Tabs of one visitor on two gateways: one place, and what becomes of it is told to each.
 
 use serde_json::json;
-use stanchion_tests::{Draft, Heard, Shape, Socket, Stack, Visitor};
+use stanchion_tests::{EventBuilder, Heard, Shape, Socket, Stack, Visitor};
 use waitingroom::wire::ServerMessage;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -13,7 +13,10 @@ async fn who_leaves_in_one_tab_has_left_in_the_other() {
         ..Shape::default()
     })
     .await;
-    let sale = Draft::new(&[10]).paused().create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[10])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let ann = Visitor::new("ann");
     let mut first = Socket::open(stack.gateway_url(0), &ann).await;
     let (ticket, _) = first.queue(&sale.event, None).await;

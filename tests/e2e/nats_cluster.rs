@@ -5,10 +5,9 @@
 use std::collections::HashMap;
 
 use stanchion_tests::{
-    Admission, Draft, Sale, Shape, Stack, Visitor,
-    crowd::admit_all,
-    eventually,
+    Admission, EventBuilder, Sale, Shape, Stack, Visitor, eventually,
     shopping::{confirm, id, new_key, reserve_once},
+    simulated_users::admit_all,
 };
 use tokio::task::JoinSet;
 
@@ -25,37 +24,39 @@ async fn a_cluster_that_loses_servers_keeps_every_message_in_order() {
         ..Shape::default()
     };
     let mut stack = Stack::servers(shape).await;
-    let sale = Draft::new(&[BUYERS as u32]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[BUYERS as u32])
+        .create(&stack.operator())
+        .await;
     let mut third = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("buyer", BUYERS)).await;
     let mut second = third.split_off(BUYERS / 3);
     let last = second.split_off(BUYERS / 3);
-    let stream = stack.backing().prefix.to_uppercase();
+    let stream = stack.backends().prefix.to_uppercase();
 
     buy(&stack, &sale, third).await;
     let leader = eventually("a leader of the stream", || {
-        stack.backing().nats_cluster().leader(&stream)
+        stack.backends().nats_cluster().leader(&stream)
     })
     .await;
     let follower = (leader + 1) % 3;
-    stack.backing_mut().nats_cluster_mut().kill(leader).await;
+    stack.backends_mut().nats_cluster_mut().kill(leader).await;
     buy(&stack, &sale, second).await;
-    stack.backing_mut().nats_cluster_mut().kill(follower).await;
+    stack.backends_mut().nats_cluster_mut().kill(follower).await;
     buy(&stack, &sale, last).await; // nothing can be stored: the outbox keeps it
     assert!(
         stack
-            .backing()
+            .backends()
             .database
             .number("SELECT count(*) FROM outbox")
             .await
             > 0
     );
     for server in [leader, follower] {
-        stack.backing_mut().nats_cluster_mut().start_again(server);
+        stack.backends_mut().nats_cluster_mut().start_again(server);
     }
 
     eventually("an empty outbox", || async {
         (stack
-            .backing()
+            .backends()
             .database
             .number("SELECT count(*) FROM outbox")
             .await
@@ -64,7 +65,7 @@ async fn a_cluster_that_loses_servers_keeps_every_message_in_order() {
     })
     .await;
     let mut told = HashMap::<String, Vec<String>>::new();
-    for message in stack.backing().published().all().await {
+    for message in stack.backends().published().all().await {
         told.entry(message.body["booking_id"].as_str().unwrap().to_owned())
             .or_default()
             .push(message.topic);

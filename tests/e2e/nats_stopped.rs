@@ -6,11 +6,10 @@
 use std::{collections::HashMap, time::Duration};
 
 use stanchion_tests::{
-    Admission, Draft, Sale, Shape, Stack, Visitor,
-    crowd::admit_all,
-    eventually,
+    Admission, EventBuilder, Sale, Shape, Stack, Visitor, eventually,
     process::Signal,
     shopping::{id, new_key, reserve_once},
+    simulated_users::admit_all,
 };
 use tokio::task::JoinSet;
 
@@ -34,17 +33,19 @@ async fn a_bus_that_is_away_costs_no_reservation_and_no_message() {
         ..Shape::default()
     };
     let mut stack = Stack::servers(shape).await;
-    let sale = Draft::new(&[BUYERS as u32]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[BUYERS as u32])
+        .create(&stack.operator())
+        .await;
     let mut early = admit_all(&[stack.gateway(0)], &sale, &Visitor::many("buyer", BUYERS)).await;
     let later = early.split_off(BUYERS / 3);
     let early = trade(&stack, &sale, early);
     eventually("the first message", || async {
-        (!stack.backing().published().all().await.is_empty()).then_some(())
+        (!stack.backends().published().all().await.is_empty()).then_some(())
     })
     .await;
 
     stack
-        .backing_mut()
+        .backends_mut()
         .nats_server()
         .stop(Signal::Terminate)
         .await;
@@ -52,7 +53,7 @@ async fn a_bus_that_is_away_costs_no_reservation_and_no_message() {
     tokio::time::sleep(outage()).await;
     eventually("something that waits for the bus", || async {
         (stack
-            .backing()
+            .backends()
             .database
             .number("SELECT count(*) FROM outbox")
             .await
@@ -60,7 +61,7 @@ async fn a_bus_that_is_away_costs_no_reservation_and_no_message() {
         .then_some(())
     })
     .await;
-    stack.backing_mut().nats_server().start_again().await;
+    stack.backends_mut().nats_server().start_again().await;
 
     let booked = early
         .join_all()
@@ -71,7 +72,7 @@ async fn a_bus_that_is_away_costs_no_reservation_and_no_message() {
     assert_eq!(once.len(), BUYERS, "everybody has a booking of their own");
     eventually("an empty outbox", || async {
         (stack
-            .backing()
+            .backends()
             .database
             .number("SELECT count(*) FROM outbox")
             .await
@@ -81,7 +82,7 @@ async fn a_bus_that_is_away_costs_no_reservation_and_no_message() {
     .await;
     assert_eq!(
         stack
-            .backing()
+            .backends()
             .published()
             .of_each_booking("bookings.reserved")
             .await,

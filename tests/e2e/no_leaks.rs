@@ -2,10 +2,10 @@
 
 use serde_json::json;
 use stanchion_tests::{
-    Draft, Shape, Stack, Visitor,
-    crowd::{Door, admit, everyone},
+    EventBuilder, Shape, Stack, Visitor,
     inventory::Inventory,
     shopping,
+    simulated_users::{ConcurrencyLimit, admit, run_all},
     wait::within,
 };
 use std::time::Duration;
@@ -24,43 +24,44 @@ async fn redis_forgets_who_has_gone() {
     };
     let stack = Stack::servers(shape).await;
     let queue = json!({"pass_ttl_seconds": 30, "grace_seconds": 1});
-    let sale = Draft::new(&[100_000])
+    let sale = EventBuilder::new(&[100_000])
         .queue(queue)
         .hold_seconds(2)
         .create(&stack.operator())
         .await;
     // One who came before: whatever an event's first visitor leaves is there to stay.
     one_journey(&stack, &sale, &Visitor::new("first")).await;
-    let redis = stack.backing().redis().await;
+    let redis = stack.backends().redis().await;
     all_expired(&stack, &sale).await;
     let (keys, elements) = (redis.keys().await, redis.elements().await);
 
-    let door = Door::default();
+    let limit = ConcurrencyLimit::default();
     let work = Visitor::many("passer-by", RESERVATIONS)
         .into_iter()
         .enumerate()
         .map(|(at, visitor)| {
-            let (gateway, booking, sale, door) = (
+            let (gateway, booking, sale, limit) = (
                 stack.gateway(at),
                 stack.booking(at),
                 sale.clone(),
-                door.clone(),
+                limit.clone(),
             );
             async move {
-                door.pass(async {
-                    let pass = admit(&gateway, &sale, &visitor).await;
-                    let answer = shopping::reserve(&booking, &pass, &sale.wish(0, 1)).await;
-                    // On a busy machine the answer may come after the end of so short a hold.
-                    assert!(
-                        answer.status == 201 || answer.code() == "BOOKING_EXPIRED",
-                        "{}",
-                        answer.body
-                    );
-                })
-                .await;
+                limit
+                    .run(async {
+                        let pass = admit(&gateway, &sale, &visitor).await;
+                        let answer = shopping::reserve(&booking, &pass, &sale.wish(0, 1)).await;
+                        // On a busy machine the answer may come after the end of so short a hold.
+                        assert!(
+                            answer.status == 201 || answer.code() == "BOOKING_EXPIRED",
+                            "{}",
+                            answer.body
+                        );
+                    })
+                    .await;
             }
         });
-    everyone(work).await;
+    run_all(work).await;
     // Some who join and vanish, and some who leave a pass unused.
     for visitor in Visitor::many("vanished", 20) {
         sale.join(&stack.gateway(0).by(&visitor)).await.expect(201);

@@ -4,7 +4,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stanchion_tests::{Draft, Heard, Sale, Socket, Stack, Visitor, crowd::queue_all, eventually};
+use stanchion_tests::{
+    EventBuilder, Heard, Sale, Socket, Stack, Visitor, eventually, simulated_users::queue_all,
+};
 use waitingroom::{line::SaleState, wire::ServerMessage};
 
 /// Within this time of the operator's request the clients of every gateway know.
@@ -14,7 +16,7 @@ const STANDSTILL: Duration = Duration::from_millis(1_500);
 
 async fn a_line_is_run_live(stack: &Stack) {
     let queue = json!({"rate_per_second": 2, "burst": 1, "message": "Welcome"});
-    let sale = Draft::new(&[1_000])
+    let sale = EventBuilder::new(&[1_000])
         .queue(queue)
         .create(&stack.operator())
         .await;

@@ -3,23 +3,27 @@
 
 use serde_json::{Value, json};
 use stanchion_tests::{
-    Admission, Draft, Sale, Socket, Stack, Visitor,
-    crowd::{admit, everyone},
+    Admission, EventBuilder, Sale, Socket, Stack, Visitor,
     inventory::Inventory,
     shopping::{id, new_key, reserve_once},
+    simulated_users::{admit, run_all},
     tokens::{self, JWT_SECRET, PASS_SECRET},
     wait::{eventually, now_ms},
 };
 use waitingroom::wire::ServerMessage;
 
 async fn a_pass_admits_once(stack: &Stack) {
-    let sale = Draft::new(&[1_000]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[1_000]).create(&stack.operator()).await;
     let ann = admit(&stack.gateway(0), &sale, &Visitor::new("ann")).await;
     not_genuine(stack, &sale, &ann).await;
     not_for_this(stack, &sale, &ann).await;
     over(stack).await;
     given_up(stack, &sale).await;
-    acknowledged_too_late(stack, &Draft::new(&[10]).create(&stack.operator()).await).await;
+    acknowledged_too_late(
+        stack,
+        &EventBuilder::new(&[10]).create(&stack.operator()).await,
+    )
+    .await;
     assert_eq!(
         Inventory::settled(&sale, &stack.operator())
             .await
@@ -113,7 +117,7 @@ async fn not_for_this(stack: &Stack, sale: &Sale, ann: &Admission) {
     attempt(stack, &Visitor::new("bob"), sale, &ann.pass)
         .await
         .refused(403, "PASS_WRONG_USER");
-    let other = Draft::new(&[10]).create(&stack.operator()).await;
+    let other = EventBuilder::new(&[10]).create(&stack.operator()).await;
     attempt(stack, &ann.visitor, &other, &ann.pass)
         .await
         .refused(403, "PASS_WRONG_EVENT");
@@ -127,7 +131,7 @@ async fn not_for_this(stack: &Stack, sale: &Sale, ann: &Admission) {
 }
 
 async fn over(stack: &Stack) {
-    let sale = Draft::new(&[10])
+    let sale = EventBuilder::new(&[10])
         .queue(json!({"pass_ttl_seconds": 2}))
         .create(&stack.operator())
         .await;
@@ -208,7 +212,7 @@ async fn a_hundred_attempts(stack: &Stack, sale: &Sale, ann: &Admission) {
         );
         async move { reserve_once(&booking, &wish, Some(&pass), Some(&new_key())).await }
     });
-    let (sold, refused): (Vec<_>, Vec<_>) = everyone(work)
+    let (sold, refused): (Vec<_>, Vec<_>) = run_all(work)
         .await
         .into_iter()
         .partition(|answer| answer.status == 201);
@@ -227,7 +231,7 @@ async fn one_key(stack: &Stack, sale: &Sale) {
         let (pass, key) = (cleo.pass.clone(), key.clone());
         async move { reserve_once(&booking, &wish, Some(&pass), Some(&key)).await }
     };
-    let answers = everyone((0..20).map(again)).await;
+    let answers = run_all((0..20).map(again)).await;
     let bookings: Vec<Value> = answers
         .into_iter()
         .map(|answer| answer.expect(201))

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use stanchion_tests::{
-    Draft, Sale, Shape, Socket, Stack, Visitor,
+    EventBuilder, Sale, Shape, Socket, Stack, Visitor,
     admission::assert_in_order,
-    crowd::{Shown, admit, everyone, queue_all},
     eventually,
     process::Signal,
-    shopping::insistently,
+    shopping::with_retries,
+    simulated_users::{MonotonicPositions, admit, queue_all, run_all},
     tokens,
 };
 use waitingroom::wire::ServerMessage;
@@ -20,7 +20,10 @@ const RELOADING: usize = 100;
 const RELOADS: usize = 4;
 
 async fn the_same_place_by_every_way(stack: &Stack) {
-    let sale = Draft::new(&[100]).paused().create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[100])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let urls: Vec<String> = (0..2).map(|at| stack.gateway_url(at).to_owned()).collect();
     let mut others = Vec::new(); // held: who closes is absent, and this is not about absence
     for visitor in Visitor::many("other", 3) {
@@ -96,8 +99,8 @@ async fn positions_only_fall(
 ) {
     let last = Visitor::new("last");
     let mut socket = Socket::open(stack.gateway_url(1), &last).await;
-    let mut shown = Shown::default();
-    shown.see(socket.queue(&sale.event, None).await.1);
+    let mut positions = MonotonicPositions::default();
+    positions.observe(socket.queue(&sale.event, None).await.1);
     for (visitor, _, _, _) in &others {
         let gateway = stack.gateway(0).by(visitor);
         gateway
@@ -108,7 +111,7 @@ async fn positions_only_fall(
     socket
         .until("the third place", |message| match message {
             ServerMessage::Position { position, .. } => {
-                shown.see(position);
+                positions.observe(position);
                 (position == 3).then_some(())
             }
             _ => None,
@@ -121,7 +124,10 @@ crate::on_both!(the_same_place_by_every_way);
 /// Everybody comes back in the wrong order, and stands in the right one.
 async fn the_line_survives(signal: Signal) {
     let mut stack = Stack::embedded().await;
-    let sale = Draft::new(&[100]).paused().create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[100])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let visitors = Visitor::many("patient", LINE);
     let mut tickets = Vec::new();
     for visitor in &visitors {
@@ -157,7 +163,7 @@ async fn the_line_survives(signal: Signal) {
         sockets.push(socket);
     }
     let gateway = stack.gateway(0).by(&newcomer);
-    insistently(|| sale.join(&gateway)).await.expect(201);
+    with_retries(|| sale.join(&gateway)).await.expect(201);
     for (at, visitor) in visitors.iter().chain([&newcomer]).enumerate() {
         let place = sale.place(&stack.gateway(0).by(visitor)).await.expect(200);
         assert_eq!(place["position"], at as u64 + 1, "{}", visitor.name);
@@ -167,7 +173,7 @@ async fn the_line_survives(signal: Signal) {
         let (gateway, sale, visitor) = (stack.gateway(0), sale.clone(), visitor.clone());
         async move { admit(&gateway, &sale, &visitor).await }
     });
-    let mut admissions = everyone(work).await;
+    let mut admissions = run_all(work).await;
     assert_in_order_of_numbers(&mut admissions, &visitors, &newcomer);
 }
 
@@ -222,14 +228,14 @@ async fn after_a_power_cut() {
 /// Each reload's new connection joins while the old one ends: whichever the gateway sees first, the
 /// user is here.
 async fn reloaded_users_are_served(stack: &Stack) {
-    let sale = Draft::new(&[1_000])
+    let sale = EventBuilder::new(&[1_000])
         .paused()
         .create(&stack.operator())
         .await;
     let url = vec![stack.gateway_url(0).to_owned()];
     let mut waiting = queue_all(&url, &sale, &Visitor::many("reloading", RELOADING)).await;
     for round in 0..RELOADS {
-        waiting = everyone(waiting.into_iter().enumerate().map(
+        waiting = run_all(waiting.into_iter().enumerate().map(
             |(at, (visitor, old, ticket, position))| {
                 let (url, event) = (url[0].clone(), sale.event.clone());
                 async move {
@@ -249,7 +255,7 @@ async fn reloaded_users_are_served(stack: &Stack) {
         .await;
     }
     sale.open(&stack.operator()).await;
-    everyone(waiting.into_iter().map(|(_, mut socket, ..)| async move {
+    run_all(waiting.into_iter().map(|(_, mut socket, ..)| async move {
         socket
             .until("a pass", |message| {
                 matches!(message, ServerMessage::Pass { .. }).then_some(())

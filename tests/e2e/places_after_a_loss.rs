@@ -11,8 +11,9 @@ use std::{
 
 use serde_json::{Value, json};
 use stanchion_tests::{
-    Admission, Draft, Heard, PATIENCE, PositionStream, Rest, Sale, Shape, Socket, Stack, Visitor,
-    admission::assert_in_order, crowd::Shown, eventually, process::Signal, stack::Role, tokens,
+    Admission, EventBuilder, Heard, PositionStream, Rest, Sale, Shape, Socket, Stack, TEST_TIMEOUT,
+    Visitor, admission::assert_in_order, eventually, process::Signal,
+    simulated_users::MonotonicPositions, stack::Role, tokens,
 };
 use waitingroom::{
     clock::Clock,
@@ -37,7 +38,7 @@ struct Watch {
     visitor: Visitor,
     sale: Sale,
     number: u64,
-    shown: Shown,
+    monotonic: MonotonicPositions,
     positions: Vec<(i64, u64)>,
     /// Times that they asked and were told to wait.
     told_nothing: usize,
@@ -51,7 +52,7 @@ impl Watch {
             visitor,
             sale,
             number,
-            shown: Shown::default(),
+            monotonic: MonotonicPositions::default(),
             positions: Vec::new(),
             told_nothing: 0,
         };
@@ -66,7 +67,7 @@ impl Watch {
             "{}: there are seats",
             self.visitor.name
         );
-        self.shown.see(position);
+        self.monotonic.observe(position);
         self.positions
             .push((Clock::System.now().millis(), position));
     }
@@ -110,7 +111,7 @@ impl Watch {
 }
 
 async fn by_socket(mut socket: Socket, mut watch: Watch) -> Told {
-    let until = Instant::now() + 3 * PATIENCE;
+    let until = Instant::now() + 3 * TEST_TIMEOUT;
     loop {
         let heard = socket
             .hear_within(until.saturating_duration_since(Instant::now()))
@@ -163,7 +164,7 @@ async fn by_stream(mut stream: PositionStream, mut watch: Watch) -> Told {
 
 /// Asks again and again, once it may; without a ticket.
 async fn by_polling(gateway: Rest, mut watch: Watch, may_ask: Arc<AtomicBool>) -> Told {
-    let until = Instant::now() + 3 * PATIENCE;
+    let until = Instant::now() + 3 * TEST_TIMEOUT;
     loop {
         assert!(
             Instant::now() < until,
@@ -194,7 +195,7 @@ async fn quiet_head(stack: &Stack) -> i64 {
     let mut seen = (0, Instant::now());
     loop {
         let head = stack
-            .backing()
+            .backends()
             .database
             .number("SELECT max(line_head) FROM events")
             .await;
@@ -203,7 +204,7 @@ async fn quiet_head(stack: &Stack) -> i64 {
         } else if head >= RELEASED && seen.1.elapsed() > Duration::from_secs(2) {
             return head;
         }
-        assert!(seen.1.elapsed() < PATIENCE, "the head stands at {head}");
+        assert!(seen.1.elapsed() < TEST_TIMEOUT, "the head stands at {head}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -216,7 +217,7 @@ async fn nobody_loses_their_place_and_no_position_is_wrong() {
     })
     .await;
     let queue = json!({"rate_per_second": 20, "burst": 20, "pass_ttl_seconds": PASS_TTL, "claim_window_seconds": 60});
-    let sale = Draft::new(&[500])
+    let sale = EventBuilder::new(&[500])
         .queue(queue)
         .paused()
         .create(&stack.operator())
@@ -257,7 +258,7 @@ async fn nobody_loses_their_place_and_no_position_is_wrong() {
     sale.open(&stack.operator()).await;
     eventually("some to be released", || async {
         let head = stack
-            .backing()
+            .backends()
             .database
             .number("SELECT max(line_head) FROM events")
             .await;
@@ -269,7 +270,7 @@ async fn nobody_loses_their_place_and_no_position_is_wrong() {
         .expect(200);
     let head = quiet_head(&stack).await as u64;
     let lost_at = Clock::System.now().millis();
-    stack.backing().redis().await.lose_everything().await;
+    stack.backends().redis().await.lose_everything().await;
     stack.signal(Role::Gateway, 1, Signal::Continue);
     may_ask.store(true, Ordering::SeqCst);
     eventually("the operator to be heard", || async {
@@ -349,7 +350,7 @@ async fn checkpoint_reaches(stack: &Stack, furthest: &'static str, number: i64) 
 async fn nobody_loses_their_place_over_a_restart(signal: Signal) {
     let mut stack = Stack::embedded().await;
     let queue = json!({"rate_per_second": 5, "burst": 1, "claim_window_seconds": 60});
-    let sale = Draft::new(&[100])
+    let sale = EventBuilder::new(&[100])
         .queue(queue)
         .paused()
         .create(&stack.operator())
@@ -418,7 +419,10 @@ async fn nobody_loses_their_place_over_a_crash_of_the_embedded_default() {
 async fn a_client_that_says_its_position_is_told_none_greater_after_a_crash_of_the_embedded_default()
  {
     let mut stack = Stack::embedded().await;
-    let sale = Draft::new(&[100]).paused().create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[100])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let leavers = Visitor::many("leaver", 3);
     for visitor in &leavers {
         sale.join(&stack.gateway(0).by(visitor)).await.expect(201);

@@ -5,10 +5,9 @@ use std::time::Instant;
 
 use serde_json::json;
 use stanchion_tests::{
-    Draft, Rest, Sale, Shape, Socket, Stack, Visitor,
-    crowd::{Shown, queue_all},
-    eventually,
+    EventBuilder, Rest, Sale, Shape, Socket, Stack, Visitor, eventually,
     process::Signal,
+    simulated_users::{MonotonicPositions, queue_all},
     stack::Role,
 };
 use waitingroom::{engine::RECOVERY, wire::ServerMessage};
@@ -54,7 +53,7 @@ async fn no_gateway_tells_a_worse_position_than_another_did_before() {
     })
     .await;
     let queue = json!({"rate_per_second": 1, "burst": 1, "max_active": HOLDERS, "claim_window_seconds": 120});
-    let sale = Draft::new(&[500])
+    let sale = EventBuilder::new(&[500])
         .queue(queue)
         .create(&stack.operator())
         .await;
@@ -72,7 +71,7 @@ async fn no_gateway_tells_a_worse_position_than_another_did_before() {
     }
     let head = "SELECT max(line_head) FROM events";
     let is_written =
-        || async { (stack.backing().database.number(head).await == HOLDERS as i64).then_some(()) };
+        || async { (stack.backends().database.number(head).await == HOLDERS as i64).then_some(()) };
     eventually("the checkpoint", is_written).await;
     for visitor in &Visitor::many("front", FRONT) {
         sale.join(&better.by(visitor)).await.expect(201);
@@ -105,7 +104,7 @@ async fn no_gateway_tells_a_worse_position_than_another_did_before() {
     let (_, told) = socket.queue(&sale.event, Some(&ticket)).await;
     assert_eq!(told, 2);
     drop(socket);
-    let redis = stack.backing().redis().await;
+    let redis = stack.backends().redis().await;
     redis.lose_everything().await;
     (0..2).for_each(|at| stack.signal(Role::Booking, at, Signal::Continue));
 
@@ -123,10 +122,10 @@ async fn no_gateway_tells_a_worse_position_than_another_did_before() {
         .await
     };
     let polling = async {
-        let mut shown = Shown::default();
-        shown.see(1);
+        let mut positions = MonotonicPositions::default();
+        positions.observe(1);
         for gateway in [&other, &better, &other] {
-            shown.see(position(&sale, &gateway.by(&poller)).await);
+            positions.observe(position(&sale, &gateway.by(&poller)).await);
         }
     };
     let ((told, reason), ()) = tokio::join!(wandering, polling);
@@ -153,7 +152,10 @@ async fn a_line_is_whole_again_as_soon_as_everybody_is_back() {
         ..Shape::default()
     })
     .await;
-    let sale = Draft::new(&[500]).paused().create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[500])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let (users, urls) = (
         users(),
         [
@@ -171,14 +173,15 @@ async fn a_line_is_whole_again_as_soon_as_everybody_is_back() {
         sale.join(&stack.gateway(at).by(visitor)).await.expect(201);
     }
     let reached = "SELECT max(line_sequence) FROM events";
-    let is_written =
-        || async { (stack.backing().database.number(reached).await == users as i64).then_some(()) };
+    let is_written = || async {
+        (stack.backends().database.number(reached).await == users as i64).then_some(())
+    };
     eventually("the checkpoint", is_written).await;
     gateways_are_known(&stack).await;
 
     let (redis, line) = (
-        stack.backing().redis().await,
-        format!("{}:{{{}}}:waiting", stack.backing().prefix, sale.event),
+        stack.backends().redis().await,
+        format!("{}:{{{}}}:waiting", stack.backends().prefix, sale.event),
     );
     redis.lose_everything().await;
     let lost = Instant::now();

@@ -3,10 +3,11 @@
 
 use serde_json::json;
 use stanchion_tests::{
-    Draft, Sale, Shape, Socket, Stack, Visitor,
+    EventBuilder, Sale, Shape, Socket, Stack, Visitor,
     admission::assert_in_order,
-    crowd::{everyone, queue_all, take_pass},
-    eventually, tokens,
+    eventually,
+    simulated_users::{queue_all, run_all, take_pass},
+    tokens,
 };
 use waitingroom::wire::ServerMessage;
 
@@ -24,7 +25,7 @@ async fn the_line_comes_back_in_its_old_order() {
     let waiting = queue_all(&urls(&stack), &sale, &Visitor::many("waiting", USERS)).await;
     written(&stack).await;
 
-    stack.backing().redis().await.lose_everything().await;
+    stack.backends().redis().await.lose_everything().await;
 
     all_in_line(&stack, &sale, USERS).await;
     served_in_order(&stack, &sale, waiting).await;
@@ -39,7 +40,7 @@ async fn nobody_passes_those_whose_places_redis_forgot() {
     .await;
     let sale = line(&stack).await;
     let mut waiting = queue_all(&urls(&stack), &sale, &Visitor::many("kept", USERS / 2)).await;
-    stack.backing().redis().await.save().await;
+    stack.backends().redis().await.save().await;
     waiting.extend(queue_all(&urls(&stack), &sale, &Visitor::many("forgotten", USERS / 2)).await);
     written(&stack).await;
 
@@ -65,7 +66,7 @@ type Waiting = (Visitor, Socket, String, u64);
 
 async fn line(stack: &Stack) -> Sale {
     let queue = json!({"rate_per_second": 100, "burst": 10, "pass_ttl_seconds": PASS_TTL});
-    Draft::new(&[500])
+    EventBuilder::new(&[500])
         .queue(queue)
         .paused()
         .create(&stack.operator())
@@ -80,7 +81,7 @@ fn urls(stack: &Stack) -> Vec<String> {
 async fn written(stack: &Stack) {
     eventually("the line's checkpoint", || async {
         let written = stack
-            .backing()
+            .backends()
             .database
             .number("SELECT max(line_sequence) FROM events")
             .await;
@@ -113,7 +114,7 @@ async fn served_in_order(stack: &Stack, sale: &Sale, waiting: Vec<Waiting>) {
         (answer.status == 200).then_some(())
     })
     .await;
-    let admitted = everyone(waiting.into_iter().map(|(visitor, mut socket, ticket, _)| {
+    let admitted = run_all(waiting.into_iter().map(|(visitor, mut socket, ticket, _)| {
         let sale = sale.clone();
         async move {
             let number = tokens::ticket_number(&ticket, &visitor.name, &sale.event);

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 use stanchion_tests::{
-    Admission, Draft, Sale, Shape, Stack, Visitor,
-    crowd::{admit_all, everyone},
+    Admission, EventBuilder, Sale, Shape, Stack, Visitor,
     inventory::Inventory,
     process::Signal,
-    shopping::{id, insistently, new_key, reserve_once},
+    shopping::{id, new_key, reserve_once, with_retries},
+    simulated_users::{admit_all, run_all},
     stack::Role,
 };
 
@@ -34,7 +34,9 @@ async fn one_key_is_one_booking_whatever_starts_again() {
         ..Shape::default()
     };
     let mut stack = Stack::servers(shape).await;
-    let sale = Draft::new(&[BUYERS as u32]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[BUYERS as u32])
+        .create(&stack.operator())
+        .await;
     let mut attempts = attempts(&stack, &sale).await;
     let quarter = BUYERS / 4;
     everybody_asks(&stack, &mut attempts[..quarter]).await;
@@ -42,16 +44,16 @@ async fn one_key_is_one_booking_whatever_starts_again() {
     stack.start_anew(Role::Booking, 0, Signal::Kill).await;
     everybody_asks(&stack, &mut attempts[..2 * quarter]).await;
 
-    stack.backing().redis().await.save().await;
+    stack.backends().redis().await.save().await;
     stack.roll_redis_back().await;
     everybody_asks(&stack, &mut attempts[..3 * quarter]).await;
 
-    stack.backing_mut().redis_server().stop(Signal::Kill).await;
-    stack.backing_mut().redis_server().forget();
+    stack.backends_mut().redis_server().stop(Signal::Kill).await;
+    stack.backends_mut().redis_server().forget();
     for at in 0..2 {
         stack.signal(Role::Booking, at, Signal::Kill);
     }
-    stack.backing_mut().redis_server().start_again().await;
+    stack.backends_mut().redis_server().start_again().await;
     for at in 0..2 {
         stack.start_again_after_its_end(Role::Booking, at).await;
     }
@@ -63,7 +65,7 @@ async fn one_key_is_one_booking_whatever_starts_again() {
     assert_eq!((seats.available, seats.held), (0, BUYERS as u64));
     assert_eq!(
         stack
-            .backing()
+            .backends()
             .database
             .number("SELECT count(*) FROM bookings WHERE status <> 'void'")
             .await,
@@ -95,11 +97,11 @@ async fn everybody_asks(stack: &Stack, attempts: &mut [Attempt]) {
             );
             async move {
                 let answer =
-                    insistently(|| reserve_once(&booking, &wish, Some(&pass), Some(&key))).await;
+                    with_retries(|| reserve_once(&booking, &wish, Some(&pass), Some(&key))).await;
                 id(&answer.expect(201)).to_owned()
             }
         });
-        for booking in everyone(asking).await {
+        for booking in run_all(asking).await {
             assert_eq!(
                 attempt.booking.get_or_insert(booking.clone()),
                 &booking,

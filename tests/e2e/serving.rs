@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::json;
 use stanchion_tests::{
-    Draft, Shape, Stack, Visitor, eventually, ports,
+    EventBuilder, Shape, Stack, Visitor, eventually, ports,
     process::Signal,
     stack::{LAME_DUCK_SECONDS, Role},
     tokens,
@@ -94,7 +94,7 @@ async fn health_is_told(url: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_the_limit_of_descriptors_others_are_refused_in_order_and_health_is_told() {
     let stack = Stack::embedded_within(200, &[]).await;
-    let sale = Draft::new(&[10]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[10]).create(&stack.operator()).await;
     let url = stack.url(Role::Embedded, 0);
     let streams = fill(url, &sale.event.to_string()).await;
     assert!(
@@ -121,7 +121,7 @@ async fn at_the_limit_of_descriptors_others_are_refused_in_order_and_health_is_t
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_any_descriptor_left_others_are_refused_in_order_and_health_is_told() {
     let stack = Stack::embedded_within(1_000, &[]).await;
-    let sale = Draft::new(&[10]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[10]).create(&stack.operator()).await;
     let url = stack.url(Role::Embedded, 0);
     let pid = stack.pid(Role::Embedded, 0).to_string();
     let lowered = Command::new("prlimit")
@@ -315,7 +315,7 @@ async fn forwarded_addresses_count_in_every_form_and_streams_with_them() {
         ("STANCHION_MAX_CONNECTIONS_PER_ADDRESS", "3"),
     ];
     let stack = Stack::embedded_with(&settings).await;
-    let sale = Draft::new(&[10]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[10]).create(&stack.operator()).await;
     let gateway = stack.gateway(0);
     for at in 0..GUESTS {
         let (high, low) = (at / 250, at % 250);
@@ -366,7 +366,7 @@ async fn operators_and_probes_have_a_listener_of_their_own() {
         injected[1],
     ];
     let stack = Stack::embedded_with(&settings).await;
-    let sale = Draft::new(&[10]).create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[10]).create(&stack.operator()).await;
     let url = stack.url(Role::Embedded, 0);
     let _streams = fill(url, &sale.event.to_string()).await;
     health_is_told(&admin).await;

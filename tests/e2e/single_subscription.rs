@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use stanchion_tests::{
-    Draft, Shape, Stack, Visitor,
-    crowd::{everyone, queue_all, take_pass},
-    eventually,
+    EventBuilder, Shape, Stack, Visitor, eventually,
     redis_server::RedisClient,
+    simulated_users::{queue_all, run_all, take_pass},
 };
 use waitingroom::wire::ServerMessage;
 
@@ -31,11 +30,11 @@ async fn users_cost_redis_no_connections() {
         ..Shape::default()
     };
     let stack = Stack::servers(shape).await;
-    let sale = Draft::new(&[10_000])
+    let sale = EventBuilder::new(&[10_000])
         .paused()
         .create(&stack.operator())
         .await;
-    let redis = stack.backing().redis().await;
+    let redis = stack.backends().redis().await;
     let subscriptions =
         |clients: &[RedisClient]| clients.iter().filter(|client| client.subscribes()).count();
 
@@ -68,7 +67,7 @@ async fn users_cost_redis_no_connections() {
             (take_pass(&mut socket, first, &sale, &visitor).await, socket)
         }
     });
-    let admitted = everyone(work).await;
+    let admitted = run_all(work).await;
     assert_eq!(admitted.len(), USERS);
     let published = redis.calls("publish").await - published;
     let times = |each: Duration| {

@@ -3,11 +3,11 @@
 
 use serde_json::json;
 use stanchion_tests::{
-    Draft, Shape, Stack, Visitor,
+    EventBuilder, Shape, Stack, Visitor,
     admission::{assert_in_order, assert_within_rate},
-    crowd::{everyone, queue_all, take_pass},
     eventually,
     process::Signal,
+    simulated_users::{queue_all, run_all, take_pass},
     stack::Role,
 };
 use waitingroom::wire::ServerMessage;
@@ -26,7 +26,7 @@ async fn the_other_worker_goes_on() {
     .await;
     let queue =
         json!({"rate_per_second": RATE, "burst": BURST as u32, "pass_ttl_seconds": PASS_TTL});
-    let sale = Draft::new(&[1_000])
+    let sale = EventBuilder::new(&[1_000])
         .queue(queue)
         .paused()
         .create(&stack.operator())
@@ -36,7 +36,7 @@ async fn the_other_worker_goes_on() {
     sale.open(&stack.operator()).await;
 
     let (watcher, gateway) = (Visitor::new("watcher"), stack.gateway(0));
-    let release = everyone(waiting.into_iter().map(|(visitor, mut socket, ..)| {
+    let release = run_all(waiting.into_iter().map(|(visitor, mut socket, ..)| {
         let sale = sale.clone();
         async move {
             let first = socket
@@ -77,7 +77,7 @@ async fn the_other_worker_goes_on() {
     );
 
     // Whatever is still on its way to somebody is the pass they have.
-    everyone(
+    run_all(
         admissions
             .into_iter()
             .zip(sockets)

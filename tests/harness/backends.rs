@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// See the module's documentation. Removes what it made when dropped.
-pub struct Backing {
+pub struct Backends {
     /// PostgreSQL.
     pub database: Database,
     /// Where Redis answers.
@@ -33,7 +33,7 @@ pub struct Backing {
     delay: Option<Delay>,
 }
 
-impl Backing {
+impl Backends {
     /// Makes it all; with servers of its own, and a delay before the database, where the shape asks
     /// for them.
     pub async fn prepare(name: &str, shape: &Shape, scratch: &Scratch) -> Self {
@@ -175,7 +175,7 @@ impl Backing {
     }
 }
 
-impl Drop for Backing {
+impl Drop for Backends {
     fn drop(&mut self) {
         // The test's runtime may be about to end, and a drop cannot wait for it.
         std::thread::scope(|scope| {

@@ -30,7 +30,7 @@ impl Inventory {
     /// Asks.
     pub async fn of(sale: &Sale, operator: &Rest) -> Self {
         let path = format!("/admin/inventory-status?event_id={}", sale.event);
-        let answer = shopping::insistently(|| operator.get(&path))
+        let answer = shopping::with_retries(|| operator.get(&path))
             .await
             .expect(200);
         let zones = answer["zones"].as_array().expect("zones");

@@ -6,41 +6,41 @@
 
 pub mod admission;
 pub mod answer;
-pub mod backing;
+pub mod backends;
 pub mod bus;
-pub mod crowd;
 pub mod database;
 pub mod delay;
 pub mod environment;
 pub mod inventory;
 pub mod nats_cluster;
 pub mod nats_server;
-pub mod own_server;
 pub mod ports;
 pub mod postgres_server;
 pub mod process;
 pub mod redis_cluster;
+pub mod redis_proxy;
 pub mod redis_server;
 pub mod rest;
 pub mod sale;
 pub mod scratch;
+pub mod server_process;
 pub mod shopping;
+pub mod simulated_users;
 pub mod socket;
 pub mod stack;
 pub mod stream;
 pub mod tokens;
 pub mod visitor;
 pub mod wait;
-pub mod wire;
 
 pub use self::{
     admission::Admission,
     answer::Answer,
     rest::Rest,
-    sale::{Draft, Sale},
+    sale::{EventBuilder, Sale},
     socket::{Heard, Socket},
     stack::{Shape, Stack},
     stream::PositionStream,
     visitor::Visitor,
-    wait::{PATIENCE, eventually},
+    wait::{TEST_TIMEOUT, eventually},
 };

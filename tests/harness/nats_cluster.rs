@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use crate::{
     ports,
     process::{Process, Signal},
-    wait::{PATIENCE, within},
+    wait::{TEST_TIMEOUT, within},
 };
 
 const SERVERS: usize = 3;
@@ -62,7 +62,10 @@ impl NatsCluster {
             servers,
             folder: folder.to_owned(),
         };
-        within(PATIENCE, "a cluster with a leader", || cluster.has_leader()).await;
+        within(TEST_TIMEOUT, "a cluster with a leader", || {
+            cluster.has_leader()
+        })
+        .await;
         cluster
     }
 

@@ -3,12 +3,12 @@
 use std::{path::Path, process::Command};
 
 use crate::{
-    own_server::{OwnServer, Program},
     process::Signal,
+    server_process::{Program, ServerProcess},
 };
 
 /// See the module's documentation.
-pub type NatsServer = OwnServer<Nats>;
+pub type NatsServer = ServerProcess<Nats>;
 
 /// With JetStream.
 #[derive(Debug)]

@@ -5,12 +5,12 @@ use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 use sqlx::{Connection, PgConnection};
 
 use crate::{
-    own_server::{OwnServer, Program},
     process::Signal,
+    server_process::{Program, ServerProcess},
 };
 
 /// See the module's documentation. Its URL is a superuser's.
-pub type PostgresServer = OwnServer<Postgres>;
+pub type PostgresServer = ServerProcess<Postgres>;
 
 /// With fsync on.
 #[derive(Debug)]

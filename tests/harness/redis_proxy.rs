@@ -1,5 +1,5 @@
-//! A wire between a process and a server, that can die without a word (bytes stop, and nobody is
-//! told) or be cut: every connection ends, and new ones are refused until it is mended.
+//! A proxy between a process and Redis that can fail silently (bytes stop, connections stay open) or
+//! cut its connections: each ends, and new ones are refused until it is restored.
 
 use std::{
     net::SocketAddr,
@@ -20,12 +20,12 @@ use tokio::{
     task::JoinSet,
 };
 
-/// What a client of Redis says to listen.
+/// The command that makes a connection a subscriber.
 const SUBSCRIBE: &[u8] = b"SUBSCRIBE";
 
 /// See the module's documentation. Ends with the runtime of its test.
-pub struct RedisWire {
-    /// Where it leads to Redis.
+pub struct RedisProxy {
+    /// The address that forwards to Redis.
     pub url: String,
     shared: Arc<Shared>,
     _work: JoinSet<()>,
@@ -39,20 +39,20 @@ struct Shared {
 
 #[derive(Default)]
 struct Connection {
-    listens: AtomicBool,
-    dead: AtomicBool,
+    is_subscriber: AtomicBool,
+    is_silent: AtomicBool,
 }
 
-impl RedisWire {
-    /// A wire to this Redis.
-    pub async fn to(url: &str) -> Self {
+impl RedisProxy {
+    /// Starts one in front of this Redis.
+    pub async fn start(url: &str) -> Self {
         let server = url.trim_start_matches("redis://").trim_end_matches('/');
         let server: SocketAddr = server.parse().expect("the tests' Redis is an address");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("redis://{}", listener.local_addr().expect("an address"));
         let shared = Arc::new(Shared::default());
         let mut work = JoinSet::new();
-        work.spawn(carry(listener, server, Arc::clone(&shared)));
+        work.spawn(accept(listener, server, Arc::clone(&shared)));
         Self {
             url,
             shared,
@@ -60,29 +60,30 @@ impl RedisWire {
         }
     }
 
-    /// Kills every connection that listens by now; how many there were. Later connections live.
-    pub fn silence_listeners(&self) -> usize {
+    /// Silences every connection that is a subscriber by now; returns how many. Later connections
+    /// are forwarded.
+    pub fn silence_subscribers(&self) -> usize {
         let connections = self.shared.connections.lock();
-        let listening = connections
+        let subscribers = connections
             .iter()
-            .filter(|one| one.listens.load(Ordering::Acquire));
-        listening
-            .filter(|one| !one.dead.swap(true, Ordering::AcqRel))
+            .filter(|one| one.is_subscriber.load(Ordering::Acquire));
+        subscribers
+            .filter(|one| !one.is_silent.swap(true, Ordering::AcqRel))
             .count()
     }
 
-    /// Ends every connection; whoever connects is turned away.
+    /// Ends every connection, and refuses new ones.
     pub fn cut(&self) {
         self.shared.is_cut.send_replace(true);
     }
 
-    /// Lets them connect again.
-    pub fn mend(&self) {
+    /// Accepts connections again.
+    pub fn restore(&self) {
         self.shared.is_cut.send_replace(false);
     }
 }
 
-async fn carry(listener: TcpListener, server: SocketAddr, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, server: SocketAddr, shared: Arc<Shared>) {
     let mut work = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         let mut is_cut = shared.is_cut.subscribe();
@@ -106,28 +107,29 @@ async fn carry(listener: TcpListener, server: SocketAddr, shared: Arc<Shared>) {
     }
 }
 
-/// Carries bytes one way. On a dead wire they vanish; the ends stay open.
+/// Forwards bytes in one direction. On a silent connection they vanish, and both ends stay open.
 async fn copy(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     connection: Arc<Connection>,
-    watches: bool,
+    is_from_client: bool,
 ) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        if watches
+        if is_from_client
             && bytes[..count]
                 .windows(SUBSCRIBE.len())
                 .any(|word| word.eq_ignore_ascii_case(SUBSCRIBE))
         {
-            connection.listens.store(true, Ordering::Release);
+            connection.is_subscriber.store(true, Ordering::Release);
         }
-        if !connection.dead.load(Ordering::Acquire) && to.write_all(&bytes[..count]).await.is_err()
+        if !connection.is_silent.load(Ordering::Acquire)
+            && to.write_all(&bytes[..count]).await.is_err()
         {
             return;
         }
     }
-    if connection.dead.load(Ordering::Acquire) {
-        std::future::pending::<()>().await; // no FIN crosses a dead wire
+    if connection.is_silent.load(Ordering::Acquire) {
+        std::future::pending::<()>().await; // a silent connection forwards no FIN
     }
 }

@@ -6,13 +6,13 @@ use std::{collections::BTreeMap, path::Path, process::Command};
 use redis::{Client, aio::MultiplexedConnection};
 
 use crate::{
-    own_server::{OwnServer, Program},
     process::Signal,
+    server_process::{Program, ServerProcess},
     wait::eventually,
 };
 
 /// See the module's documentation.
-pub type RedisServer = OwnServer<Redis>;
+pub type RedisServer = ServerProcess<Redis>;
 
 /// It keeps nothing on disk unless it is told to [`Inspector::save`], or to
 /// [`RedisServer::append`].

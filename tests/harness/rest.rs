@@ -3,7 +3,7 @@
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 
-use crate::{answer::Answer, visitor::Visitor, wait::patiently};
+use crate::{answer::Answer, visitor::Visitor, wait::with_timeout};
 
 /// See the module's documentation. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ impl Rest {
     pub async fn attempt(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
         let request = request.build().expect("a well-formed request");
         let asked = format!("{} {}", request.method(), request.url().path());
-        patiently(&asked, async {
+        with_timeout(&asked, async {
             let response = self.http.execute(request).await?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             let text = response.text().await?;

@@ -6,13 +6,13 @@ use crate::{answer::Answer, rest::Rest};
 
 /// An event to be created: one show, zones of these capacities.
 #[derive(Debug, Clone)]
-pub struct Draft {
+pub struct EventBuilder {
     capacities: Vec<u32>,
     queue: Value,
     hold_seconds: u32,
 }
 
-impl Draft {
+impl EventBuilder {
     /// Zones of these capacities; passes are released as fast as can be.
     pub fn new(capacities: &[u32]) -> Self {
         let queue = json!({"rate_per_second": 100_000, "burst": 100_000, "max_active": 1_000_000});

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     ports,
     process::{Process, Signal},
-    wait::{PATIENCE, within},
+    wait::{TEST_TIMEOUT, within},
 };
 
 /// A port may be taken in the moment between choosing and using it.
@@ -37,7 +37,7 @@ pub trait Program {
 
 /// See the module's documentation. Ends when dropped.
 #[derive(Debug)]
-pub struct OwnServer<P: Program> {
+pub struct ServerProcess<P: Program> {
     /// Where it answers.
     pub url: String,
     port: u16,
@@ -46,7 +46,7 @@ pub struct OwnServer<P: Program> {
     program: PhantomData<P>,
 }
 
-impl<P: Program> OwnServer<P> {
+impl<P: Program> ServerProcess<P> {
     /// Starts one, with its data and its log in the folder.
     pub async fn start(folder: &Path) -> Self {
         P::prepare(folder);
@@ -106,12 +106,16 @@ impl<P: Program> OwnServer<P> {
     async fn attempt(folder: &Path, port: u16) -> Option<Self> {
         let process = Process::start(P::NAME, &mut P::command(folder, port), folder);
         let url = P::url(port);
-        let up = within(PATIENCE, &format!("an answer of {}", P::NAME), || async {
-            match process.exit() {
-                Some(_) => Some(false),
-                None => P::answers(&url).await.then_some(true),
-            }
-        })
+        let up = within(
+            TEST_TIMEOUT,
+            &format!("an answer of {}", P::NAME),
+            || async {
+                match process.exit() {
+                    Some(_) => Some(false),
+                    None => P::answers(&url).await.then_some(true),
+                }
+            },
+        )
         .await;
         up.then(|| Self {
             url,
@@ -123,7 +127,7 @@ impl<P: Program> OwnServer<P> {
     }
 }
 
-impl<P: Program> Drop for OwnServer<P> {
+impl<P: Program> Drop for ServerProcess<P> {
     fn drop(&mut self) {
         if self.process.exit().is_none() {
             self.process.signal(P::END);

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{admission::Admission, answer::Answer, rest::Rest, wait::PATIENCE};
+use crate::{admission::Admission, answer::Answer, rest::Rest, wait::TEST_TIMEOUT};
 
 /// The server says whole seconds; what it waits for takes milliseconds.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -39,13 +39,13 @@ pub async fn reserve_once(
 /// Reserves with this pass, as a new attempt.
 pub async fn reserve(booking: &Rest, admission: &Admission, wish: &Value) -> Answer {
     let (booking, key) = (booking.by(&admission.visitor), new_key());
-    insistently(|| reserve_once(&booking, wish, Some(&admission.pass), Some(&key))).await
+    with_retries(|| reserve_once(&booking, wish, Some(&admission.pass), Some(&key))).await
 }
 
 /// Confirms.
 pub async fn confirm(booking: &Rest, id: &str) -> Answer {
     let path = format!("/bookings/{id}/confirm");
-    insistently(|| booking.send(booking.request(Method::POST, &path))).await
+    with_retries(|| booking.send(booking.request(Method::POST, &path))).await
 }
 
 /// Reserves and confirms; the confirmed booking.
@@ -69,8 +69,8 @@ pub fn id(booking: &Value) -> &str {
 }
 
 /// Asks again for as long as the answer asks for patience.
-pub async fn insistently<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> Answer {
-    let deadline = std::time::Instant::now() + PATIENCE;
+pub async fn with_retries<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> Answer {
+    let deadline = std::time::Instant::now() + TEST_TIMEOUT;
     loop {
         let answer = ask().await;
         if !answer.asks_to_wait() || std::time::Instant::now() > deadline {

@@ -1,4 +1,4 @@
-//! Ways through the line, and many visitors who go them at once.
+//! Simulated users: one who waits in line on any transport, or many at the same time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,23 +10,26 @@ use crate::{
     admission::Admission,
     rest::Rest,
     sale::Sale,
-    shopping::insistently,
+    shopping::with_retries,
     socket::Socket,
     stream::PositionStream,
     tokens,
     visitor::Visitor,
-    wait::{eventually, patiently},
+    wait::{eventually, with_timeout},
 };
 
-/// Visitors who knock at the same moment. More would measure the listener's backlog.
-const AT_ONCE: usize = 64;
+/// Connections that are opened at the same time. More would measure the listener's backlog.
+const MAX_CONCURRENT_CONNECTS: usize = 64;
 
-/// Pause of a client that polls.
-const POLL_PAUSE: Duration = Duration::from_millis(1_000);
+/// Interval of a client that polls.
+const CLIENT_POLL_INTERVAL: Duration = Duration::from_millis(1_000);
 
-/// How a visitor waits.
+/// Time for a crowd to be admitted, beyond that of one request.
+const CROWD_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// How a visitor waits in line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Transport {
     /// On a WebSocket.
     Socket,
     /// On server-sent events.
@@ -35,14 +38,14 @@ pub enum Way {
     Polling,
 }
 
-/// Positions as they were shown to one client: they must never grow.
+/// The positions that one client receives: they must never grow.
 #[derive(Debug, Default)]
-pub struct Shown(Option<u64>);
+pub struct MonotonicPositions(Option<u64>);
 
-impl Shown {
-    /// One more.
+impl MonotonicPositions {
+    /// Adds the next position.
     #[track_caller]
-    pub fn see(&mut self, position: u64) {
+    pub fn observe(&mut self, position: u64) {
         assert!(
             self.0.is_none_or(|before| position <= before),
             "a position grew from {:?} to {position}",
@@ -52,25 +55,29 @@ impl Shown {
     }
 }
 
-/// Lets a few pass a door at the same time.
+/// Limits how many run at the same time.
 #[derive(Debug, Clone)]
-pub struct Door(Arc<Semaphore>);
+pub struct ConcurrencyLimit(Arc<Semaphore>);
 
-impl Default for Door {
+impl Default for ConcurrencyLimit {
     fn default() -> Self {
-        Self::of(AT_ONCE)
+        Self::new(MAX_CONCURRENT_CONNECTS)
     }
 }
 
-impl Door {
-    /// One that lets this many through.
-    pub fn of(at_once: usize) -> Self {
-        Self(Arc::new(Semaphore::new(at_once)))
+impl ConcurrencyLimit {
+    /// Lets this many run.
+    pub fn new(max: usize) -> Self {
+        Self(Arc::new(Semaphore::new(max)))
     }
 
-    /// Does this at the door.
-    pub async fn pass<T>(&self, work: impl Future<Output = T>) -> T {
-        let _permit = self.0.acquire().await.expect("the door is never closed");
+    /// Runs the work once it is within the limit.
+    pub async fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        let _permit = self
+            .0
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
         work.await
     }
 }
@@ -81,14 +88,14 @@ pub async fn wait_for_pass(
     url: &str,
     sale: &Sale,
     visitor: &Visitor,
-    way: Way,
-    door: &Door,
+    transport: Transport,
+    limit: &ConcurrencyLimit,
 ) -> Admission {
     let work = async {
-        match way {
-            Way::Socket => by_socket(url, sale, visitor, door).await,
-            Way::Stream => by_stream(&gateway.by(visitor), sale, visitor, door).await,
-            Way::Polling => by_polling(&gateway.by(visitor), sale, visitor, door).await,
+        match transport {
+            Transport::Socket => by_socket(url, sale, visitor, limit).await,
+            Transport::Stream => by_stream(&gateway.by(visitor), sale, visitor, limit).await,
+            Transport::Polling => by_polling(&gateway.by(visitor), sale, visitor, limit).await,
         }
     };
     // A whole crowd may be in front.
@@ -97,9 +104,14 @@ pub async fn wait_for_pass(
         .unwrap_or_else(|_| panic!("{} never got a pass", visitor.name))
 }
 
-async fn by_socket(url: &str, sale: &Sale, visitor: &Visitor, door: &Door) -> Admission {
-    let (mut socket, answer) = door
-        .pass(async {
+async fn by_socket(
+    url: &str,
+    sale: &Sale,
+    visitor: &Visitor,
+    limit: &ConcurrencyLimit,
+) -> Admission {
+    let (mut socket, answer) = limit
+        .run(async {
             let mut socket = Socket::open(url, visitor).await;
             let answer = socket.join(&sale.event, None).await;
             (socket, answer)
@@ -117,17 +129,17 @@ pub async fn take_pass(
     sale: &Sale,
     visitor: &Visitor,
 ) -> Admission {
-    let (mut shown, mut number) = (Shown::default(), None);
+    let (mut positions, mut number) = (MonotonicPositions::default(), None);
     let mut message = joined;
     loop {
         match message {
             ServerMessage::Queued {
                 ticket, position, ..
             } => {
-                shown.see(position);
+                positions.observe(position);
                 number = Some(tokens::ticket_number(&ticket, &visitor.name, &sale.event));
             }
-            ServerMessage::Position { position, .. } => shown.see(position),
+            ServerMessage::Position { position, .. } => positions.observe(position),
             ServerMessage::Pass {
                 pass_id,
                 queue_pass,
@@ -149,18 +161,23 @@ pub async fn take_pass(
     }
 }
 
-async fn by_stream(gateway: &Rest, sale: &Sale, visitor: &Visitor, door: &Door) -> Admission {
-    let mut stream = door
-        .pass(async {
+async fn by_stream(
+    gateway: &Rest,
+    sale: &Sale,
+    visitor: &Visitor,
+    limit: &ConcurrencyLimit,
+) -> Admission {
+    let mut stream = limit
+        .run(async {
             sale.join(gateway).await.expect(201);
             PositionStream::open(gateway, sale).await
         })
         .await;
-    let mut shown = Shown::default();
+    let mut positions = MonotonicPositions::default();
     while let Some((event, place)) = stream.next().await {
         match event.as_str() {
             "position" => {
-                if let Some(admission) = see(&mut shown, &place, sale, visitor) {
+                if let Some(admission) = admission_from(&mut positions, &place, sale, visitor) {
                     return admission;
                 }
             }
@@ -174,22 +191,32 @@ async fn by_stream(gateway: &Rest, sale: &Sale, visitor: &Visitor, door: &Door) 
     panic!("{}'s stream ended before the pass", visitor.name)
 }
 
-async fn by_polling(gateway: &Rest, sale: &Sale, visitor: &Visitor, door: &Door) -> Admission {
-    let mut shown = Shown::default();
-    let mut place = door.pass(sale.join(gateway)).await.expect(201);
+async fn by_polling(
+    gateway: &Rest,
+    sale: &Sale,
+    visitor: &Visitor,
+    limit: &ConcurrencyLimit,
+) -> Admission {
+    let mut positions = MonotonicPositions::default();
+    let mut place = limit.run(sale.join(gateway)).await.expect(201);
     loop {
-        if let Some(admission) = see(&mut shown, &place, sale, visitor) {
+        if let Some(admission) = admission_from(&mut positions, &place, sale, visitor) {
             return admission;
         }
-        tokio::time::sleep(POLL_PAUSE).await;
-        place = insistently(|| sale.place(gateway)).await.expect(200);
+        tokio::time::sleep(CLIENT_POLL_INTERVAL).await;
+        place = with_retries(|| sale.place(gateway)).await.expect(200);
     }
 }
 
 /// A *place*: the pass, if it is there.
-fn see(shown: &mut Shown, place: &Value, sale: &Sale, visitor: &Visitor) -> Option<Admission> {
+fn admission_from(
+    positions: &mut MonotonicPositions,
+    place: &Value,
+    sale: &Sale,
+    visitor: &Visitor,
+) -> Option<Admission> {
     let position = place["position"].as_u64().expect("a place has a position");
-    shown.see(position);
+    positions.observe(position);
     let ready = place["is_ready"]
         .as_bool()
         .expect("a place says whether it is ready");
@@ -239,8 +266,8 @@ pub async fn admit(gateway: &Rest, sale: &Sale, visitor: &Visitor) -> Admission 
     )
 }
 
-/// Does the work of everyone at once; the results in no order. A panic in one is the caller's.
-pub async fn everyone<T: Send + 'static>(
+/// Runs all work concurrently; the results are in no order. A panic in one is the caller's.
+pub async fn run_all<T: Send + 'static>(
     work: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {
     let mut tasks = JoinSet::new();
@@ -259,21 +286,17 @@ pub async fn everyone<T: Send + 'static>(
 
 /// Admits a crowd by REST, spread over the gateways.
 pub async fn admit_all(gateways: &[Rest], sale: &Sale, visitors: &[Visitor]) -> Vec<Admission> {
-    let door = Door::default();
+    let limit = ConcurrencyLimit::default();
     let work = visitors.iter().enumerate().map(|(at, visitor)| {
-        let (gateway, sale, visitor, door) = (
+        let (gateway, sale, visitor, limit) = (
             gateways[at % gateways.len()].clone(),
             sale.clone(),
             visitor.clone(),
-            door.clone(),
+            limit.clone(),
         );
-        async move { door.pass(admit(&gateway, &sale, &visitor)).await }
+        async move { limit.run(admit(&gateway, &sale, &visitor)).await }
     });
-    patiently_long(everyone(work)).await
-}
-
-async fn patiently_long<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(180), work)
+    tokio::time::timeout(CROWD_TIMEOUT, run_all(work))
         .await
         .unwrap_or_else(|_| panic!("a crowd was not admitted in time"))
 }
@@ -285,22 +308,23 @@ pub async fn queue_all(
     sale: &Sale,
     visitors: &[Visitor],
 ) -> Vec<(Visitor, Socket, String, u64)> {
-    let door = Door::default();
+    let limit = ConcurrencyLimit::default();
     let work = visitors.iter().enumerate().map(|(at, visitor)| {
-        let (url, sale, visitor, door) = (
+        let (url, sale, visitor, limit) = (
             urls[at % urls.len()].clone(),
             sale.clone(),
             visitor.clone(),
-            door.clone(),
+            limit.clone(),
         );
         async move {
-            door.pass(async {
-                let mut socket = Socket::open(&url, &visitor).await;
-                let (ticket, position) = socket.queue(&sale.event, None).await;
-                (visitor, socket, ticket, position)
-            })
-            .await
+            limit
+                .run(async {
+                    let mut socket = Socket::open(&url, &visitor).await;
+                    let (ticket, position) = socket.queue(&sale.event, None).await;
+                    (visitor, socket, ticket, position)
+                })
+                .await
         }
     });
-    patiently("a crowd to stand in line", everyone(work)).await
+    with_timeout("a crowd to stand in line", run_all(work)).await
 }

@@ -13,7 +13,7 @@ use tokio_tungstenite::{
 };
 use waitingroom::wire::{SUBPROTOCOL, ServerMessage};
 
-use crate::{visitor::Visitor, wait::patiently};
+use crate::{visitor::Visitor, wait::with_timeout};
 
 /// The smallest buffer of a client that reads slowly, in bytes.
 const NARROW: u32 = 4 * 1024;
@@ -38,7 +38,7 @@ impl Socket {
     /// Connects without a word.
     pub async fn silent(url: &str) -> Self {
         let address = url.trim_start_matches("http://");
-        let stream = patiently("a connection", TcpStream::connect(address))
+        let stream = with_timeout("a connection", TcpStream::connect(address))
             .await
             .expect("the gateway listens");
         Self::over(stream, url).await
@@ -54,7 +54,7 @@ impl Socket {
             .trim_start_matches("http://")
             .parse()
             .expect("the tests' gateways are addresses");
-        let stream = patiently("a connection", socket.connect(address))
+        let stream = with_timeout("a connection", socket.connect(address))
             .await
             .expect("the gateway listens");
         Self::over(stream, url).await.introduced(visitor).await
@@ -73,7 +73,7 @@ impl Socket {
         stream.set_nodelay(true).expect("a socket that can be set");
         let connecting =
             client_async_with_config(request, MaybeTlsStream::Plain(stream), Some(config));
-        let (stream, response) = patiently("a socket", connecting)
+        let (stream, response) = with_timeout("a socket", connecting)
             .await
             .expect("the gateway takes sockets");
         let protocol = response
@@ -118,12 +118,12 @@ impl Socket {
 
     /// Sends any frame. One that comes too late is no failure: the reason is heard next.
     pub async fn send(&mut self, frame: Message) {
-        let _ = patiently("a frame to be taken", self.stream.send(frame)).await;
+        let _ = with_timeout("a frame to be taken", self.stream.send(frame)).await;
     }
 
     /// The next message that is not a heartbeat, or the end.
     pub async fn hear(&mut self) -> Heard {
-        patiently("a message", self.next()).await
+        with_timeout("a message", self.next()).await
     }
 
     /// The same, but nothing where nothing comes for this long.
@@ -137,7 +137,7 @@ impl Socket {
     /// The close code, if the socket ends and there is one.
     pub async fn next_json(&mut self) -> Result<Value, Option<u16>> {
         loop {
-            match patiently("a message", self.stream.next()).await {
+            match with_timeout("a message", self.stream.next()).await {
                 Some(Ok(Message::Text(text))) => {
                     return Ok(serde_json::from_str(text.as_str()).expect("messages are JSON"));
                 }
@@ -173,7 +173,7 @@ impl Socket {
         what: &str,
         mut wanted: impl FnMut(ServerMessage) -> Option<T>,
     ) -> T {
-        patiently(what, async {
+        with_timeout(what, async {
             loop {
                 match self.next().await {
                     Heard::Said(message) => {
@@ -211,7 +211,7 @@ impl Socket {
 
     /// The code it is closed with, whatever is said before.
     pub async fn close_code(&mut self) -> Option<u16> {
-        patiently("the end of a socket", async {
+        with_timeout("the end of a socket", async {
             loop {
                 if let Heard::Closed(code) = self.next().await {
                     return code;
@@ -224,7 +224,7 @@ impl Socket {
     /// Reads what is left: the code it is closed with, and how much there was.
     pub async fn drained(&mut self) -> (Option<u16>, usize) {
         let mut bytes = 0;
-        patiently("the end of a socket", async {
+        with_timeout("the end of a socket", async {
             loop {
                 match self.stream.next().await {
                     Some(Ok(Message::Close(frame))) => {

@@ -8,13 +8,13 @@ use std::{
 use reqwest::Client;
 
 use crate::{
-    backing::Backing,
+    backends::Backends,
     environment, ports,
     process::{Process, Signal},
     rest::Rest,
     scratch::Scratch,
     tokens::{self, JWT_SECRET, PASS_SECRET},
-    wait::{PATIENCE, within},
+    wait::{TEST_TIMEOUT, within},
 };
 
 /// A port may be taken in the moment between choosing and using it.
@@ -121,7 +121,7 @@ pub struct Node {
 pub struct Stack {
     // Dropped in this order: the processes before what they work on.
     nodes: Vec<Node>,
-    backing: Option<Backing>,
+    backends: Option<Backends>,
     scratch: Scratch,
     settings: Vec<(&'static str, String)>,
     gateway_settings: Vec<(&'static str, String)>,
@@ -166,8 +166,8 @@ impl Stack {
     pub async fn servers(shape: Shape) -> Self {
         let name = name();
         let scratch = Scratch::new(&name);
-        let backing = Backing::prepare(&name, &shape, &scratch).await;
-        let mut stack = Self::empty(scratch, Some(backing));
+        let backends = Backends::prepare(&name, &shape, &scratch).await;
+        let mut stack = Self::empty(scratch, Some(backends));
         stack.migrate().await;
         stack.booking_settings = shape.booking_settings;
         stack.gateway_settings = shape.gateway_settings;
@@ -188,7 +188,7 @@ impl Stack {
         .await
     }
 
-    fn empty(scratch: Scratch, backing: Option<Backing>) -> Self {
+    fn empty(scratch: Scratch, backends: Option<Backends>) -> Self {
         let http = Client::builder()
             .no_proxy()
             .tcp_nodelay(true)
@@ -196,7 +196,7 @@ impl Stack {
             .expect("a client");
         Self {
             nodes: Vec::new(),
-            backing,
+            backends,
             scratch,
             settings: Vec::new(),
             gateway_settings: Vec::new(),
@@ -248,13 +248,17 @@ impl Stack {
 
     async fn comes_up(&self, node: &Node) -> bool {
         let ready = format!("{}/ready", node.url);
-        within(PATIENCE, &format!("{ready} of {:?}", node.role), || async {
-            if node.process.exit().is_some() {
-                return Some(false);
-            }
-            let answer = self.http.get(&ready).send().await.ok()?;
-            answer.status().is_success().then_some(true)
-        })
+        within(
+            TEST_TIMEOUT,
+            &format!("{ready} of {:?}", node.role),
+            || async {
+                if node.process.exit().is_some() {
+                    return Some(false);
+                }
+                let answer = self.http.get(&ready).send().await.ok()?;
+                answer.status().is_success().then_some(true)
+            },
+        )
         .await
     }
 
@@ -292,22 +296,22 @@ impl Stack {
                 .env("STANCHION_PASS_SECRET", PASS_SECRET);
             command.env("STANCHION_GUESTS", "true");
         }
-        let Some(backing) = &self.backing else {
+        let Some(backends) = &self.backends else {
             command.env("STANCHION_DATA_DIR", self.scratch.join("data"));
             return command;
         };
         command
-            .env("STANCHION_REDIS_URL", &backing.redis_url)
-            .env("STANCHION_REDIS_PREFIX", &backing.prefix);
+            .env("STANCHION_REDIS_URL", &backends.redis_url)
+            .env("STANCHION_REDIS_PREFIX", &backends.prefix);
         match role {
             Role::Gateway => {
                 command.env("STANCHION_BOOKING_URL", &self.node(Role::Booking, 0).url);
             }
             Role::Booking => {
-                command.env("STANCHION_DATABASE_URL", backing.database_url());
+                command.env("STANCHION_DATABASE_URL", backends.database_url());
                 command
-                    .env("STANCHION_NATS_URL", &backing.nats_url)
-                    .env("STANCHION_NATS_PREFIX", &backing.prefix);
+                    .env("STANCHION_NATS_URL", &backends.nats_url)
+                    .env("STANCHION_NATS_PREFIX", &backends.prefix);
             }
             Role::QueueWorker | Role::Embedded => {}
         }
@@ -340,7 +344,7 @@ impl Stack {
         let mut command = self.bare_command();
         command
             .arg("migrate")
-            .env("STANCHION_DATABASE_URL", &self.backing().database.url);
+            .env("STANCHION_DATABASE_URL", &self.backends().database.url);
         let process = Process::start("migrate", &mut command, self.scratch.path());
         let ended = process.ended().await;
         assert!(ended.success(), "migrate: {}", process.said());
@@ -348,15 +352,15 @@ impl Stack {
 
     /// Carries out `stanchion handover …` and answers what it says.
     pub async fn hand_over(&self, arguments: &[&str]) -> String {
-        let backing = self.backing();
+        let backends = self.backends();
         let mut command = self.bare_command();
         command
             .arg("handover")
             .args(arguments)
-            .env("STANCHION_DATABASE_URL", &backing.database.url);
+            .env("STANCHION_DATABASE_URL", &backends.database.url);
         command
-            .env("STANCHION_REDIS_URL", &backing.redis_url)
-            .env("STANCHION_REDIS_PREFIX", &backing.prefix);
+            .env("STANCHION_REDIS_URL", &backends.redis_url)
+            .env("STANCHION_REDIS_PREFIX", &backends.prefix);
         let process = Process::start("handover", &mut command, self.scratch.path());
         let ended = process.ended().await;
         assert!(
@@ -378,7 +382,7 @@ impl Stack {
 
     /// Is it one process?
     pub fn is_embedded(&self) -> bool {
-        self.backing.is_none()
+        self.backends.is_none()
     }
 
     /// How many gateways there are.
@@ -425,8 +429,8 @@ impl Stack {
     }
 
     /// The servers that it runs on.
-    pub fn backing(&self) -> &Backing {
-        self.backing.as_ref().expect("this stack runs on servers")
+    pub fn backends(&self) -> &Backends {
+        self.backends.as_ref().expect("this stack runs on servers")
     }
 
     /// The process id of one process of a role.
@@ -435,13 +439,13 @@ impl Stack {
     }
 
     /// The servers that it runs on, to be stopped and started.
-    pub fn backing_mut(&mut self) -> &mut Backing {
-        self.backing.as_mut().expect("this stack runs on servers")
+    pub fn backends_mut(&mut self) -> &mut Backends {
+        self.backends.as_mut().expect("this stack runs on servers")
     }
 
     /// Its own Redis is killed, and starts again with what was saved last.
     pub async fn roll_redis_back(&mut self) {
-        self.backing_mut()
+        self.backends_mut()
             .redis_server()
             .lose_what_was_not_saved()
             .await;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     rest::Rest,
     sale::Sale,
-    wait::{PATIENCE, patiently},
+    wait::{TEST_TIMEOUT, with_timeout},
 };
 
 /// See the module's documentation.
@@ -33,7 +33,7 @@ impl PositionStream {
         );
         let request = gateway.request(Method::GET, &path);
         let request = request.header("accept", "text/event-stream");
-        let response = patiently("a stream", request.send())
+        let response = with_timeout("a stream", request.send())
             .await
             .expect("the gateway answers");
         check(&response);
@@ -56,7 +56,7 @@ impl PositionStream {
                     return event;
                 }
             }
-            let read = tokio::time::timeout(PATIENCE, self.body.next())
+            let read = tokio::time::timeout(TEST_TIMEOUT, self.body.next())
                 .await
                 .expect("a stream is never silent");
             self.read += std::str::from_utf8(&read?).expect("a stream is text");

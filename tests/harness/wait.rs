@@ -1,42 +1,42 @@
-//! Waiting for conditions. Nothing in the suites sleeps for a time that it hopes is long enough.
+//! Waiting for conditions: no suite sleeps for a fixed time.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Long enough for debug builds on a busy machine; a healthy stack never needs it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Max time of one step of a test: enough for debug builds on a busy machine.
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Pause between two looks.
-const LOOK_AGAIN: Duration = Duration::from_millis(25);
+/// Time between two checks of a condition.
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
-/// What `look` finds, once it finds it; panics with `what` after [`PATIENCE`].
+/// Calls `check` until it returns a value; panics with `what` after [`TEST_TIMEOUT`].
 pub async fn eventually<T, F: Future<Output = Option<T>>>(
     what: &str,
-    look: impl FnMut() -> F,
+    check: impl FnMut() -> F,
 ) -> T {
-    within(PATIENCE, what, look).await
+    within(TEST_TIMEOUT, what, check).await
 }
 
-/// What `look` finds, once it finds it; panics with `what` where that takes longer than `time`.
+/// Calls `check` until it returns a value; panics with `what` after `time`.
 pub async fn within<T, F: Future<Output = Option<T>>>(
     time: Duration,
     what: &str,
-    mut look: impl FnMut() -> F,
+    mut check: impl FnMut() -> F,
 ) -> T {
     let deadline = Instant::now() + time;
     loop {
-        if let Some(found) = look().await {
+        if let Some(found) = check().await {
             return found;
         }
         assert!(Instant::now() < deadline, "waited {time:?} for: {what}");
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// The answer of `work`; panics with `what` where it takes longer than [`PATIENCE`].
-pub async fn patiently<T>(what: &str, work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, work)
+/// The result of `work`; panics with `what` if it takes longer than [`TEST_TIMEOUT`].
+pub async fn with_timeout<T>(what: &str, work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(TEST_TIMEOUT, work)
         .await
-        .unwrap_or_else(|_| panic!("waited {PATIENCE:?} for: {what}"))
+        .unwrap_or_else(|_| panic!("waited {TEST_TIMEOUT:?} for: {what}"))
 }
 
 /// The host's clock, in milliseconds since the Unix epoch: the same that the processes under test

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use stanchion_tests::{
     Heard, Sale, Socket, Stack, Visitor,
     tokens::{self, JWT_SECRET},
-    wait::{now_ms, patiently},
+    wait::{now_ms, with_timeout},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -226,7 +226,7 @@ async fn too_large_to_be_read(stack: &Stack) {
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") {
             answer.push(
-                patiently("the answer", stream.read_u8())
+                with_timeout("the answer", stream.read_u8())
                     .await
                     .expect("an answer"),
             );
@@ -237,11 +237,11 @@ async fn too_large_to_be_read(stack: &Stack) {
         frame.resize(frame.len() + bytes, b'x');
         // All of it is sent before anything is read, as a browser does that hears of the end only
         // then.
-        patiently("the frame to be taken", stream.write_all(&frame))
+        with_timeout("the frame to be taken", stream.write_all(&frame))
             .await
             .expect("bytes are read to the end");
         let mut told = Vec::new();
-        patiently("the end", stream.read_to_end(&mut told))
+        with_timeout("the end", stream.read_to_end(&mut told))
             .await
             .expect("the connection ends in order");
         let code = told.windows(2).any(|pair| pair == 4501_u16.to_be_bytes());

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use stanchion_tests::{
-    Draft, Sale, Socket, Stack, Visitor,
+    EventBuilder, Sale, Socket, Stack, Visitor,
     tokens::{self, JWT_SECRET, PASS_SECRET},
-    wait::{eventually, now_ms, patiently},
+    wait::{eventually, now_ms, with_timeout},
 };
 use uuid::Uuid;
 use waitingroom::wire::ServerMessage;
@@ -237,8 +237,8 @@ async fn a_socket_whose_token_has_ended_keeps_its_place_and_takes_no_other() {
     let stack = Stack::embedded().await;
     let operator = stack.operator();
     let (sale, other) = (
-        Draft::new(&[10]).paused().create(&operator).await,
-        Draft::new(&[10]).create(&operator).await,
+        EventBuilder::new(&[10]).paused().create(&operator).await,
+        EventBuilder::new(&[10]).create(&operator).await,
     );
     // Clocks may differ by 30 s: until then it is taken.
     let until = now_ms() / 1000 - 30 + 3;
@@ -247,7 +247,7 @@ async fn a_socket_whose_token_has_ended_keeps_its_place_and_takes_no_other() {
         name: "ann".into(),
         token: tokens::signed(&claims, JWT_SECRET),
     };
-    let mut socket = patiently("a socket", Socket::open(stack.gateway_url(0), &ann)).await;
+    let mut socket = with_timeout("a socket", Socket::open(stack.gateway_url(0), &ann)).await;
     let (_, position) = socket.queue(&sale.event, None).await;
     assert_eq!(position, 1);
     eventually("the end of the token", || async {
@@ -286,7 +286,7 @@ async fn a_socket_whose_token_has_ended_keeps_its_place_and_takes_no_other() {
     assert_eq!(tokens::pass(&queue_pass).sub, "ann");
     // A connection with another token goes on with it.
     let ann = Visitor::new("ann");
-    let mut anew = patiently("a socket", Socket::open(stack.gateway_url(0), &ann)).await;
+    let mut anew = with_timeout("a socket", Socket::open(stack.gateway_url(0), &ann)).await;
     let pass = anew.join(&sale.event, None).await;
     assert!(matches!(pass, ServerMessage::Pass { .. }), "{pass:?}");
     assert_eq!(

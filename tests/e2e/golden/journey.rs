@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use stanchion_tests::{
-    Answer, Draft, PositionStream, Rest, Sale, Stack, Visitor, eventually,
-    shopping::{id, insistently, new_key},
+    Answer, EventBuilder, PositionStream, Rest, Sale, Stack, Visitor, eventually,
+    shopping::{id, new_key, with_retries},
 };
 
 use super::{
@@ -38,7 +38,7 @@ pub async fn sell(contract: &mut Contract, stack: &Stack, monitor: &Monitor) -> 
 /// Three wait in the three ways, get their passes and reserve; others leave, or come with a wish.
 async fn wait_and_reserve(contract: &mut Contract, stack: &Stack) {
     let (operator, url) = (stack.operator(), stack.gateway_url(0));
-    let sale = Draft::new(&[100, WISHED])
+    let sale = EventBuilder::new(&[100, WISHED])
         .queue(json!({"message": "Welcome"}))
         .paused()
         .create(&operator)
@@ -133,7 +133,7 @@ async fn reserve_by_rest(
 ) -> Value {
     let booking = stack.booking(0).by(&visitor(name));
     let (pass, key, wish) = (&place["queue_pass"], new_key(), sale.wish(0, 1));
-    let answer = insistently(|| {
+    let answer = with_retries(|| {
         let request = booking
             .request(Method::POST, "/bookings/reserve")
             .header("X-Queue-Pass", pass.as_str().expect("a pass is text"))
@@ -145,7 +145,7 @@ async fn reserve_by_rest(
 
 async fn decide(contract: &mut Contract, booking: &Rest, reserved: &Value, verb: &str) {
     let path = format!("/bookings/{}/{verb}", id(reserved));
-    let answer = insistently(|| booking.send(booking.request(Method::POST, &path))).await;
+    let answer = with_retries(|| booking.send(booking.request(Method::POST, &path))).await;
     see_answer(contract, answer).expect(200);
 }
 
@@ -199,7 +199,7 @@ async fn see_operators_routes(contract: &mut Contract, operator: &Rest, sale: &S
 /// A line that moves slowly tells how long the wait is, and one that is paused, why.
 async fn be_slowed_and_paused(contract: &mut Contract, stack: &Stack) {
     let (operator, url) = (stack.operator(), stack.gateway_url(0));
-    let sale = Draft::new(&[100])
+    let sale = EventBuilder::new(&[100])
         .queue(json!({"rate_per_second": 2, "burst": 1}))
         .create(&operator)
         .await;
@@ -231,7 +231,7 @@ async fn be_slowed_and_paused(contract: &mut Contract, stack: &Stack) {
 async fn let_end(contract: &mut Contract, stack: &Stack, monitor: &Monitor) {
     let url = stack.gateway_url(0);
     let queue = json!({"claim_window_seconds": 2, "grace_seconds": 1});
-    let sale = Draft::new(&[100])
+    let sale = EventBuilder::new(&[100])
         .queue(queue)
         .hold_seconds(3)
         .create(&stack.operator())
@@ -254,7 +254,10 @@ async fn let_end(contract: &mut Contract, stack: &Stack, monitor: &Monitor) {
 /// the one who is gone comes back with their ticket. Returns the connection of the first.
 pub async fn lose_redis(contract: &mut Contract, stack: &Stack, monitor: &Monitor) -> Client {
     let url = stack.gateway_url(0);
-    let sale = Draft::new(&[100]).paused().create(&stack.operator()).await;
+    let sale = EventBuilder::new(&[100])
+        .paused()
+        .create(&stack.operator())
+        .await;
     let join = json!({"event_id": sale.event});
     let (client, _) =
         Client::join(contract, url, &visitor("waiting"), join.clone(), "queued").await;
@@ -262,7 +265,7 @@ pub async fn lose_redis(contract: &mut Contract, stack: &Stack, monitor: &Monito
     gone.close().await;
     eventually("the checkpoint", || async {
         let reached = "SELECT count(*) FROM events WHERE line_sequence = 2";
-        (stack.backing().database.number(reached).await == 1).then_some(())
+        (stack.backends().database.number(reached).await == 1).then_some(())
     })
     .await;
     eventually("the gateway to be known to booking", || async {
@@ -271,7 +274,7 @@ pub async fn lose_redis(contract: &mut Contract, stack: &Stack, monitor: &Monito
     })
     .await;
 
-    stack.backing().redis().await.lose_everything().await;
+    stack.backends().redis().await.lose_everything().await;
     monitor.until("field <prefix>:{<event>}:shown <user>").await;
     let watching = stack.gateway(0).by(&visitor("watching"));
     eventually("a line of one", || async {

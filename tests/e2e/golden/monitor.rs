@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 use serde_json::Value;
-use stanchion_tests::{eventually, wait::patiently};
+use stanchion_tests::{eventually, wait::with_timeout};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -70,7 +70,7 @@ impl Monitor {
     /// Watches this Redis, which is the test's own; names below the prefix are of interest.
     pub async fn start(url: &str, prefix: &str) -> Self {
         let address = url.trim_start_matches("redis://");
-        let mut stream = patiently("a connection to Redis", TcpStream::connect(address))
+        let mut stream = with_timeout("a connection to Redis", TcpStream::connect(address))
             .await
             .expect("Redis listens");
         stream
@@ -78,7 +78,7 @@ impl Monitor {
             .await
             .expect("Redis takes commands");
         let mut lines = BufReader::new(stream).lines();
-        let confirmed = patiently("MONITOR", lines.next_line())
+        let confirmed = with_timeout("MONITOR", lines.next_line())
             .await
             .expect("Redis answers");
         assert_eq!(confirmed.as_deref(), Some("+OK"));

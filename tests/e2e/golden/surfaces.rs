@@ -157,7 +157,7 @@ pub async fn see_postgres(contract: &mut Contract, stack: &Stack) {
     const COLUMNS: &str = "SELECT table_name || '.' || column_name || ' ' || data_type
         FROM information_schema.columns
         WHERE table_schema = 'public' AND table_name NOT LIKE '\\_sqlx%'";
-    for column in stack.backing().database.texts(COLUMNS).await {
+    for column in stack.backends().database.texts(COLUMNS).await {
         contract.see("database", format!("postgres {column}"));
     }
 }
@@ -186,7 +186,7 @@ pub async fn see_sqlite(contract: &mut Contract) {
 
 /// Subjects, ids and fields of what is published, once there is something of each of these topics.
 pub async fn see_bus(contract: &mut Contract, stack: &Stack, topics: &[&str]) {
-    let bus = stack.backing().published();
+    let bus = stack.backends().published();
     let published = eventually("a message of each topic", || async {
         let published = bus.all().await;
         let is_there = |topic: &&str| published.iter().any(|message| message.topic == **topic);
@@ -197,7 +197,7 @@ pub async fn see_bus(contract: &mut Contract, stack: &Stack, topics: &[&str]) {
     })
     .await;
 
-    let prefix = &stack.backing().prefix;
+    let prefix = &stack.backends().prefix;
     let (name, subjects) = bus.stream_config().await;
     let name = name.replace(&prefix.to_uppercase(), "<PREFIX>");
     let subjects = subjects.join(",").replace(prefix, "<prefix>");

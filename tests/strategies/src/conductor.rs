@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use redis::{Client, aio::MultiplexedConnection};
 use serde_json::json;
 use stanchion_tests::{
-    Draft, Shape, Stack, redis_server::RedisServer, scratch::Scratch, stack::Role,
+    EventBuilder, Shape, Stack, redis_server::RedisServer, scratch::Scratch, stack::Role,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -120,7 +120,7 @@ async fn whole(workload: &Workload) -> Result<Run> {
         "rate_per_second": workload.rate, "burst": burst, "max_active": cap,
         "max_in_line": 1_000_000, "pass_ttl_seconds": PASS_LIFE_SECONDS,
     });
-    let sale = Draft::new(&[100_000])
+    let sale = EventBuilder::new(&[100_000])
         .queue(queue)
         .paused()
         .create(&stack.operator())
@@ -128,7 +128,7 @@ async fn whole(workload: &Workload) -> Result<Run> {
     if workload.opening == Opening::Before {
         sale.open(&stack.operator()).await;
     }
-    let redis = connect(&stack.backing().redis_url).await?;
+    let redis = connect(&stack.backends().redis_url).await?;
     let url = stack.gateway_url(0);
     let port = url.rsplit_once(':').context("a port")?.1.parse()?;
     let mut stage = Stage {

@@ -4,10 +4,10 @@ use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use stanchion_tests::{
-    own_server::{OwnServer, Program},
     process::Signal,
     redis_cluster::{NEVER, RedisCluster, SOON, Server},
     redis_server::{Inspector, Redis, RedisServer},
+    server_process::{Program, ServerProcess},
 };
 use tokio::time::{Instant, sleep};
 
@@ -115,14 +115,14 @@ impl Program for ReplicaRedis {
 
 enum RedisStore {
     Memory(RedisServer),
-    Appending(OwnServer<AppendingRedis>),
+    Appending(ServerProcess<AppendingRedis>),
     Cluster(RedisCluster),
 }
 
 /// See the module's documentation.
 pub struct Stores {
     redis: RedisStore,
-    replica: Option<OwnServer<ReplicaRedis>>,
+    replica: Option<ServerProcess<ReplicaRedis>>,
     /// The replica has taken over.
     is_promoted: bool,
     /// PostgreSQL.
@@ -141,7 +141,7 @@ impl Stores {
             RedisKind::Memory | RedisKind::Replicated => {
                 RedisStore::Memory(RedisServer::start(folder).await)
             }
-            RedisKind::Appending => RedisStore::Appending(OwnServer::start(folder).await),
+            RedisKind::Appending => RedisStore::Appending(ServerProcess::start(folder).await),
             RedisKind::Cluster => RedisStore::Cluster(RedisCluster::start(SOON)),
             RedisKind::PatientCluster => RedisStore::Cluster(RedisCluster::start(NEVER)),
         };
@@ -161,7 +161,7 @@ impl Stores {
     }
 
     async fn replicate(&mut self, folder: &Path) -> Result<()> {
-        let replica = OwnServer::<ReplicaRedis>::start(folder).await;
+        let replica = ServerProcess::<ReplicaRedis>::start(folder).await;
         let primary = self.redis_port().context("a primary")?;
         let mut follow = redis::cmd("REPLICAOF");
         ask(&replica.url, follow.arg("127.0.0.1").arg(primary)).await?;

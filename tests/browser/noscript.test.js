@@ -1,4 +1,4 @@
-// Without JavaScript: a plain page that keeps the place, reloads by itself, and tells when the turn has come.
+// Without JavaScript: a page that keeps the place, reloads itself, and says when the pass is there.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { inspect, launch, user } from "./browser.js";

@@ -1,4 +1,4 @@
-// How the pages are read: aloud, enlarged, on paper.
+// Accessibility: the pages for screen readers, enlarged, and on paper.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { inspect, launch, user } from "./browser.js";

@@ -1,4 +1,4 @@
-// A Stanchion of the test's own, embedded, on a port that stays the same over restarts; and a network in front of it that the
+// A process of the embedded default that belongs to one test, on a port that stays the same over restarts; and a network in front of it that the
 // test can cut, or make as unfriendly as real ones are.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,11 +11,11 @@ import { Server } from "./sale.js";
 
 const START_MS = 30_000;
 
-export class OwnServer {
+export class ServerProcess {
   #process;
 
   static async start() {
-    const server = new OwnServer();
+    const server = new ServerProcess();
     server.port = await freePort();
     server.origin = `http://127.0.0.1:${server.port}`;
     server.directory = await mkdtemp(join(tmpdir(), "stanchion-browser-"));
