@@ -18,7 +18,7 @@ fn item(sale: &Sale, zone: usize, quantity: u32) -> Value {
 
 async fn join(socket: &mut Socket, sale: &Sale, wish: &[Value]) {
     socket
-        .say(json!({"type": "join", "event_id": sale.event, "wish": wish}))
+        .send_json(json!({"type": "join", "event_id": sale.event, "wish": wish}))
         .await;
 }
 
@@ -36,11 +36,13 @@ async fn pass(socket: &mut Socket) -> Told {
             _ => None,
         })
         .await;
-    socket.say(json!({"type": "ack", "pass_id": told.0})).await;
+    socket
+        .send_json(json!({"type": "ack", "pass_id": told.0}))
+        .await;
     told
 }
 
-async fn a_wish_is_held_first_fit(stack: &Stack) {
+async fn holds_first_preference_that_fits(stack: &Stack) {
     let sale = EventBuilder::new(&[1, 10]).create(&stack.operator()).await;
     let ann = Visitor::new("ann");
     let mut socket = Socket::open(stack.gateway_url(0), &ann).await;
@@ -131,7 +133,7 @@ async fn refusals(stack: &Stack, sale: &Sale) {
             .by(&dan)
             .post("/queue/join", &body)
             .await
-            .refused_for(422, "INVALID_REQUEST", field);
+            .expect_invalid_field(422, "INVALID_REQUEST", field);
         let mut socket = Socket::open(stack.gateway_url(0), &dan).await;
         join(&mut socket, sale, &wish).await;
         let refused = socket.until("a refusal", |message| match message {
@@ -146,7 +148,7 @@ async fn refusals(stack: &Stack, sale: &Sale) {
     }
 }
 
-async fn wishes_for_more_than_there_is(stack: &Stack) {
+async fn holds_no_more_seats_than_exist(stack: &Stack) {
     const WISHERS: usize = 150;
     let sale = EventBuilder::new(&[50])
         .paused()
@@ -196,17 +198,17 @@ async fn listen(mut socket: Socket, tell: mpsc::Sender<Option<Map<String, Value>
 }
 
 mod first_fit {
-    use super::a_wish_is_held_first_fit;
-    crate::on_both!(a_wish_is_held_first_fit);
+    use super::holds_first_preference_that_fits;
+    crate::on_both!(holds_first_preference_that_fits);
 }
 
 mod contention {
-    use super::wishes_for_more_than_there_is;
-    crate::on_both!(wishes_for_more_than_there_is);
+    use super::holds_no_more_seats_than_exist;
+    crate::on_both!(holds_no_more_seats_than_exist);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_booking_that_is_slow_delays_no_pass() {
+async fn delivers_pass_in_time_when_booking_is_slow() {
     let stack = Stack::servers(Shape {
         gateways: 1,
         bookings: 1,
@@ -245,7 +247,7 @@ async fn booked(stack: &Stack, count: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn seats_that_a_dead_gateway_held_are_told_by_another() {
+async fn returns_previous_hold_when_gateway_died() {
     let stack = Stack::servers(Shape {
         bookings: 1,
         workers: 1,
@@ -281,7 +283,7 @@ async fn seats_that_a_dead_gateway_held_are_told_by_another() {
     let mut socket = Socket::open(stack.gateway_url(1), &fay).await;
     let wish = [item(&sale, 0, 2)];
     socket
-        .say(json!({"type": "join", "event_id": sale.event, "ticket": ticket, "wish": wish}))
+        .send_json(json!({"type": "join", "event_id": sale.event, "ticket": ticket, "wish": wish}))
         .await;
     let booking = socket.until("the seats", |message| match message {
         ServerMessage::Reserved { r#ref, booking } => Some((r#ref, booking)),

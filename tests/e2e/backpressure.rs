@@ -64,7 +64,7 @@ fn trade(stack: &Stack, sale: &Sale, admissions: Vec<Admission>) -> JoinSet<()> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_database_slows_the_line_down_while_it_is_slow() {
+async fn throttles_queue_while_database_is_slow() {
     let worker_settings = vec![(PACE_SLOW_MS, String::new())];
     let shape = Shape {
         gateways: 1,
@@ -128,7 +128,7 @@ async fn a_slow_database_slows_the_line_down_while_it_is_slow() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_booking_nobody_is_sent_there() {
+async fn releases_nobody_when_booking_is_down() {
     let stack = Stack::servers(Shape {
         gateways: 1,
         bookings: 1,

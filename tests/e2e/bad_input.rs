@@ -6,7 +6,7 @@ mod requests;
 
 use stanchion_tests::{EventBuilder, Sale, Stack, Visitor, inventory::Inventory};
 
-async fn nothing_changes(stack: &Stack) {
+async fn rejects_bad_input_without_side_effects(stack: &Stack) {
     let sale = EventBuilder::new(&[10, 20])
         .paused()
         .create(&stack.operator())
@@ -33,4 +33,4 @@ async fn state(stack: &Stack, sale: &Sale) -> (serde_json::Value, Inventory) {
     (status, Inventory::of(sale, &stack.operator()).await)
 }
 
-crate::on_both!(nothing_changes);
+crate::on_both!(rejects_bad_input_without_side_effects);

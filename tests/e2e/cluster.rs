@@ -60,7 +60,7 @@ async fn sales_apart(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gateway_costs_each_shard_one_subscription_and_one_connection() {
+async fn opens_two_connections_per_shard() {
     let shape = Shape {
         workers: 1,
         bookings: 1,
@@ -96,7 +96,7 @@ async fn a_gateway_costs_each_shard_one_subscription_and_one_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_line_outlives_its_primary() {
+async fn keeps_queue_when_primary_dies() {
     let stack = Stack::on_cluster(SOON).await;
     let queue = json!({"rate_per_second": 15, "burst": 5, "pass_ttl_seconds": PASS_TTL});
     let sales = sales_apart(&stack, 2, || {
@@ -168,7 +168,7 @@ async fn a_line_outlives_its_primary() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn joins_that_died_with_their_primary_are_made_good() {
+async fn restores_joins_lost_with_primary() {
     let stack = Stack::on_cluster(SOON).await;
     let queue = json!({"pass_ttl_seconds": PASS_TTL, "rate_per_second": 100, "burst": 1});
     let sale = EventBuilder::new(&[USERS])
@@ -229,7 +229,7 @@ async fn shop(booking: Rest, mut socket: Socket, sale: Sale, visitor: Visitor) -
                 Some(&key),
             )
             .await;
-            if !answer.asks_to_wait() {
+            if !answer.has_retry_after() {
                 break answer;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -240,7 +240,7 @@ async fn shop(booking: Rest, mut socket: Socket, sale: Sale, visitor: Visitor) -
                 .expect(200);
             return admission;
         }
-        answer.refused(403, "PASS_REVOKED");
+        answer.expect_problem(403, "PASS_REVOKED");
     }
 }
 
@@ -255,14 +255,16 @@ async fn next_pass(socket: &mut Socket, sale: &Sale, visitor: &Visitor) -> Admis
         _ => None,
     };
     let (pass_id, pass) = socket.until("a pass", pass).await;
-    socket.say(json!({"type": "ack", "pass_id": pass_id})).await;
+    socket
+        .send_json(json!({"type": "ack", "pass_id": pass_id}))
+        .await;
     Admission::new(visitor, &sale.event, &pass)
 }
 
 /// With the default node timeout and many events, a client library that hangs while it looks for
 /// the slots' new servers must not end the sale.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_of_many_events_outlives_a_primary() {
+async fn serves_many_events_when_primary_dies() {
     let stack = Stack::servers(Shape {
         gateways: 1,
         workers: 1,
@@ -303,7 +305,7 @@ async fn a_process_of_many_events_outlives_a_primary() {
 
 /// Events, and lanes of signals, of a shard that hangs keep none of the others waiting.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lines_on_other_shards_go_on_while_a_primary_hangs() {
+async fn serves_other_shards_while_primary_hangs() {
     const RATE: u64 = 20;
     const MEASURED: Duration = Duration::from_secs(8);
     let shape = Shape {

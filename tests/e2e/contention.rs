@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use stanchion_tests::{
-    Admission, Answer, EventBuilder, Rest, Sale, Stack, Visitor,
+    Admission, EventBuilder, Rest, RestResponse, Sale, Stack, Visitor,
     inventory::Inventory,
     shopping,
     simulated_users::{ConcurrencyLimit, admit_all, run_all},
@@ -17,7 +17,7 @@ const AT_ONCE: usize = 256;
 /// Where and how many.
 type Want = (usize, u32);
 
-async fn two_thousand_for_five_hundred_seats(stack: &Stack) {
+async fn sells_each_seat_once_under_contention(stack: &Stack) {
     let sale = EventBuilder::new(&[500]).create(&stack.operator()).await;
     let visitors = Visitor::many("rival", 2_000);
     let admissions = admit_all(&gateways(stack), &sale, &visitors).await;
@@ -93,7 +93,7 @@ async fn all_reserve(
     sale: &Sale,
     admissions: Vec<Admission>,
     wants: Vec<Want>,
-) -> Vec<(Want, Answer)> {
+) -> Vec<(Want, RestResponse)> {
     let limit = ConcurrencyLimit::new(AT_ONCE);
     let work =
         admissions
@@ -114,12 +114,12 @@ async fn all_reserve(
 }
 
 /// Sold, or refused in the one way that is right here.
-fn was_sold(answer: Answer) -> bool {
+fn was_sold(answer: RestResponse) -> bool {
     if answer.status == 201 {
         return true;
     }
-    answer.refused(409, "INSUFFICIENT_SEATS");
+    answer.expect_problem(409, "INSUFFICIENT_SEATS");
     false
 }
 
-crate::on_both!(two_thousand_for_five_hundred_seats);
+crate::on_both!(sells_each_seat_once_under_contention);

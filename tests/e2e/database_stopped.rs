@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 use stanchion_tests::{
-    Admission, Answer, EventBuilder, Rest, Shape, Stack, Visitor, eventually,
+    Admission, EventBuilder, Rest, RestResponse, Shape, Stack, Visitor, eventually,
     inventory::Inventory,
     shopping::{confirm, id, new_key, reserve_once, with_retries},
     simulated_users::{admit_all, run_all},
@@ -28,7 +28,7 @@ struct Attempt {
 }
 
 impl Attempt {
-    async fn once(&self) -> Answer {
+    async fn once(&self) -> RestResponse {
         reserve_once(
             &self.booking,
             &self.wish,
@@ -54,7 +54,7 @@ async fn served(attempts: Vec<Attempt>) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_crashed_makes_nobody_wait_and_sells_nothing_twice() {
+async fn fails_fast_and_sells_once_when_database_crashes() {
     let mut stack = Stack::servers(Shape {
         gateways: 1,
         workers: 1,
@@ -99,7 +99,7 @@ async fn a_database_that_crashed_makes_nobody_wait_and_sells_nothing_twice() {
         let answer = one.once().await;
         let waited = asked.elapsed();
         assert!(
-            answer.asks_to_wait() && answer.status == 503,
+            answer.has_retry_after() && answer.status == 503,
             "{}: {}",
             answer.status,
             answer.body

@@ -14,7 +14,7 @@ const USERS: usize = 20;
 const NOTICED: Duration = Duration::from_secs(4);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silently_dead_subscription_is_noticed_and_made_up_for() {
+async fn resubscribes_when_subscription_is_silent() {
     let proxy = RedisProxy::start(&environment::server("STANCHION_TEST_REDIS_URL")).await;
     let gateway_settings = vec![("STANCHION_REDIS_URL", proxy.url.clone())];
     let shape = Shape {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use stanchion_tests::{
-    Admission, EventBuilder, Heard, PositionStream, Sale, Shape, Socket, Stack, Visitor,
+    Admission, EventBuilder, PositionStream, Sale, Shape, Socket, SocketEvent, Stack, Visitor,
     admission::assert_in_order,
     eventually,
     process::Signal,
@@ -24,7 +24,7 @@ const DRAIN_SECONDS: u64 = 2;
 const FINISH: Duration = Duration::from_secs(8);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gateway_hands_its_clients_over() {
+async fn moves_clients_when_gateway_drains() {
     let gateway_settings = vec![("STANCHION_DRAIN_SECONDS", DRAIN_SECONDS.to_string())];
     let stack = Stack::servers(Shape {
         workers: 1,
@@ -113,13 +113,15 @@ async fn through_the_drain(
     let mut positions = MonotonicPositions::default();
     positions.observe(position);
     loop {
-        match socket.hear().await {
-            Heard::Said(ServerMessage::Pass {
+        match socket.next_event().await {
+            SocketEvent::Message(ServerMessage::Pass {
                 pass_id,
                 queue_pass,
                 ..
             }) => {
-                socket.say(json!({"type": "ack", "pass_id": pass_id})).await;
+                socket
+                    .send_json(json!({"type": "ack", "pass_id": pass_id}))
+                    .await;
                 let pass = Admission::new(&visitor, &sale.event, &queue_pass);
                 assert!(
                     admission.is_none_or(|before| before.claims.jti == pass.claims.jti),
@@ -127,14 +129,14 @@ async fn through_the_drain(
                 );
                 admission = Some(pass);
             }
-            Heard::Said(
+            SocketEvent::Message(
                 ServerMessage::Position { position, .. } | ServerMessage::Queued { position, .. },
             ) => {
                 positions.observe(position);
             }
-            Heard::Said(ServerMessage::Reconnect { after_ms }) => told = Some(after_ms),
-            Heard::Said(_) => {}
-            Heard::Closed(code) => {
+            SocketEvent::Message(ServerMessage::Reconnect { after_ms }) => told = Some(after_ms),
+            SocketEvent::Message(_) => {}
+            SocketEvent::Closed(code) => {
                 assert_eq!(
                     (code, told.is_some(), moved),
                     (Some(4001), true, false),
@@ -144,7 +146,7 @@ async fn through_the_drain(
                 (moved, was_moved) = (true, admission.is_none());
                 socket = Socket::open(&staying, &visitor).await;
                 socket
-                    .say(json!({"type": "join", "event_id": sale.event, "ticket": ticket}))
+                    .send_json(json!({"type": "join", "event_id": sale.event, "ticket": ticket}))
                     .await;
             }
         }
@@ -161,7 +163,7 @@ async fn through_the_drain(
 /// In the middle of a release, one of two gateways is told to stop: nobody loses a pass, or a
 /// place, or hears it twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn passes_go_on_through_a_drain() {
+async fn delivers_passes_while_gateway_drains() {
     let gateway_settings = vec![("STANCHION_DRAIN_SECONDS", DRAIN_SECONDS.to_string())];
     let stack = Stack::servers(Shape {
         workers: 1,
@@ -231,7 +233,7 @@ async fn passes_go_on_through_a_drain() {
 /// The whole of it in one process, in the middle of a sale: what was answered before the end is
 /// there after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_process_ends_in_order() {
+async fn exits_cleanly_when_embedded() {
     let mut stack = Stack::embedded_with(&[("STANCHION_DRAIN_SECONDS", "1")]).await;
     let sale = EventBuilder::new(&[50]).create(&stack.operator()).await;
     let (ann, bob) = (Visitor::new("ann"), Visitor::new("bob"));

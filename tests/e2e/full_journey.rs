@@ -37,7 +37,7 @@ fn transports() -> impl Iterator<Item = Transport> {
     (0..800).map(transport)
 }
 
-async fn everybody_gets_seats(stack: &Stack) {
+async fn sells_seat_to_every_visitor(stack: &Stack) {
     let queue = json!({"rate_per_second": RATE, "burst": BURST as u32, "max_active": CAP, "pass_ttl_seconds": PASS_TTL});
     let sale = EventBuilder::new(&ZONES)
         .queue(queue)
@@ -183,9 +183,9 @@ async fn published_once_each(stack: &Stack, bookings: Vec<String>) {
     }
 }
 
-crate::on_both!(everybody_gets_seats);
+crate::on_both!(sells_seat_to_every_visitor);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_a_redis_cluster() {
-    everybody_gets_seats(&Stack::on_cluster(NEVER).await).await;
+async fn redis_cluster() {
+    sells_seat_to_every_visitor(&Stack::on_cluster(NEVER).await).await;
 }

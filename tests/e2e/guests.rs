@@ -11,7 +11,7 @@ use stanchion_tests::{
 const FORWARDED: &str = "x-forwarded-for";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_address_has_as_many_places_as_it_may() {
+async fn limits_guest_places_per_address() {
     let stack = Stack::embedded_with(&[
         ("STANCHION_TRUSTED_PROXIES", "127.0.0.0/8"),
         ("STANCHION_GUEST_PLACES_PER_ADDRESS", "3"),
@@ -48,8 +48,8 @@ async fn one_address_has_as_many_places_as_it_may() {
         join(token, "203.0.113.9").await.expect(201);
     }
     let refused = join(&tokens[3], "203.0.113.9").await;
-    assert!(refused.asks_to_wait(), "{refused:?}");
-    refused.refused(429, "RATE_LIMITED");
+    assert!(refused.has_retry_after(), "{refused:?}");
+    refused.expect_problem(429, "RATE_LIMITED");
     join(&tokens[0], "203.0.113.9").await.expect(200); // the place that they have is theirs
     join(&tokens[3], "203.0.113.10").await.expect(201);
     let metric = r#"stanchion_guests_refused_total{reason="places"}"#;
@@ -64,7 +64,7 @@ async fn one_address_has_as_many_places_as_it_may() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_guest_that_was_made_long_ago_is_renewed_and_keeps_its_places() {
+async fn keeps_places_when_old_guest_is_renewed() {
     let stack = Stack::embedded_with(&[("STANCHION_GUEST_JOIN_SECONDS", "1")]).await;
     let [first, second] = [
         EventBuilder::new(&[10])
@@ -95,7 +95,7 @@ async fn a_guest_that_was_made_long_ago_is_renewed_and_keeps_its_places() {
         },
     )
     .await;
-    refused.refused(403, "GUEST_TOO_OLD");
+    refused.expect_problem(403, "GUEST_TOO_OLD");
     first.join(&old).await.expect(200);
     let renewed = old.post("/guest", &json!({})).await.expect(201);
     assert_eq!(renewed["user_id"], made["user_id"]);
@@ -130,8 +130,7 @@ async fn plain(gateway: &str, page: &str, cookie: &str, scheme: &str) -> Option<
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_cookie_of_the_pages_without_script_is_this_hosts_alone_and_lasts_as_long_as_the_line()
-{
+async fn limits_noscript_cookie_to_host_and_queue() {
     let stack = Stack::embedded().await;
     let sale = EventBuilder::new(&[10])
         .paused()

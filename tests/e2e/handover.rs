@@ -92,7 +92,9 @@ async fn by_socket(
             other => panic!("{} heard {other:?}", visitor.name),
         }
     };
-    socket.say(json!({"type": "ack", "pass_id": pass_id})).await;
+    socket
+        .send_json(json!({"type": "ack", "pass_id": pass_id}))
+        .await;
     let admission = Admission::new(&visitor, &sale.event, &pass);
     assert_eq!(admission.claims.num, number);
     admission
@@ -108,7 +110,7 @@ async fn by_polling(
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let answer = sale.place(&gateway).await;
-        if answer.asks_to_wait() {
+        if answer.has_retry_after() {
             continue;
         }
         let place = answer.expect(200);
@@ -141,7 +143,7 @@ async fn all_are_served_in_one_line(work: Vec<tokio::task::JoinHandle<Admission>
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restart_that_loses_nothing_costs_nothing() {
+async fn keeps_queue_over_saved_restart() {
     let mut stack = Stack::servers(Shape {
         own_redis: true,
         ..Shape::default()
@@ -163,7 +165,7 @@ async fn a_restart_that_loses_nothing_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restart_on_the_append_only_file_costs_nothing() {
+async fn keeps_queue_over_append_only_restart() {
     let mut stack = Stack::servers(Shape {
         own_redis: true,
         ..Shape::default()
@@ -180,7 +182,7 @@ async fn a_restart_on_the_append_only_file_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_is_promoted_costs_nothing() {
+async fn keeps_queue_when_replica_is_promoted() {
     let mut stack = Stack::servers(Shape {
         own_redis: true,
         ..Shape::default()
@@ -199,7 +201,7 @@ async fn a_replica_that_is_promoted_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failover_that_loses_nothing_costs_nothing() {
+async fn keeps_queue_over_cluster_failover() {
     let stack = Stack::on_cluster(SOON).await;
     let (sale, work) = waiting(&stack).await;
     stack.hand_over(&["begin"]).await;
@@ -219,7 +221,7 @@ async fn a_failover_that_loses_nothing_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lines_go_on_where_they_are_when_nothing_happens() {
+async fn resumes_queue_when_redis_stays() {
     let stack = Stack::servers(Shape::default()).await;
     let (_, work) = waiting(&stack).await;
     stack.hand_over(&["begin", "--seconds", "2"]).await;

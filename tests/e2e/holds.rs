@@ -10,7 +10,7 @@ use stanchion_tests::{
     simulated_users::admit,
 };
 
-async fn an_unconfirmed_hold_expires(stack: &Stack) {
+async fn expires_unconfirmed_hold(stack: &Stack) {
     let sale = EventBuilder::new(&[5])
         .hold_seconds(2)
         .create(&stack.operator())
@@ -36,7 +36,7 @@ async fn an_unconfirmed_hold_expires(stack: &Stack) {
     let rival = admit(&stack.gateway(1), &sale, &quick).await;
     reserve(&stack.booking(1), &rival, &sale.wish(0, 2))
         .await
-        .refused(409, "INSUFFICIENT_SEATS");
+        .expect_problem(409, "INSUFFICIENT_SEATS");
 
     let (path, mine) = (
         format!("/bookings/{}", id(&held)),
@@ -48,7 +48,7 @@ async fn an_unconfirmed_hold_expires(stack: &Stack) {
     .await;
     confirm(&mine, id(&held))
         .await
-        .refused(409, "BOOKING_EXPIRED");
+        .expect_problem(409, "BOOKING_EXPIRED");
     eventually("the seats to be back in every book", || async {
         let inventory = Inventory::of(&sale, &stack.operator()).await;
         let back = inventory.total().available == 5 && inventory.drift == 0;
@@ -93,4 +93,4 @@ async fn an_unconfirmed_hold_expires(stack: &Stack) {
     }
 }
 
-crate::on_both!(an_unconfirmed_hold_expires);
+crate::on_both!(expires_unconfirmed_hold);

@@ -11,7 +11,7 @@ use stanchion_tests::{
 const VISITORS: usize = 12;
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-async fn a_sale_is_seen_whole(stack: &Stack) {
+async fn streams_sale_to_operators(stack: &Stack) {
     let operator = stack.operator();
     let sale = EventBuilder::new(&[30, 20])
         .paused()
@@ -131,7 +131,7 @@ async fn written_down(stack: &Stack, sale: &Sale) {
         .by(&Visitor::new("nosy"))
         .get(&path)
         .await
-        .refused(403, "FORBIDDEN");
+        .expect_problem(403, "FORBIDDEN");
 }
 
-crate::on_both!(a_sale_is_seen_whole);
+crate::on_both!(streams_sale_to_operators);

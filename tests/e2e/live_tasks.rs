@@ -22,7 +22,7 @@ const SPARE: f64 = 4.0;
 const VISIT: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn as_many_tasks_live_after_many_requests_as_before() {
+async fn returns_to_task_baseline_after_load() {
     let requests = std::env::var("REQUESTS")
         .ok()
         .and_then(|number| number.parse().ok())

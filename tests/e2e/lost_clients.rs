@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use stanchion_tests::{
-    EventBuilder, Heard, PositionStream, Rest, Socket, Stack, Visitor, eventually, shopping, tokens,
+    EventBuilder, PositionStream, Rest, Socket, SocketEvent, Stack, Visitor, eventually, shopping,
+    tokens,
 };
 use tokio::sync::Notify;
 use waitingroom::wire::ServerMessage;
@@ -20,7 +21,7 @@ async fn ended(gateway: &Rest, reason: &str) {
 
 /// Who does not answer pings is gone; who only listens is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_vanished_is_noticed_by_its_silence() {
+async fn closes_silent_client() {
     let stack = Stack::embedded_with(&[("STANCHION_HEARTBEAT_MS", "200")]).await;
     let sale = EventBuilder::new(&[10])
         .paused()
@@ -39,8 +40,8 @@ async fn a_client_that_vanished_is_noticed_by_its_silence() {
     loop {
         tokio::select! {
             () = &mut gone => break,
-            heard = listening.hear_within(Duration::from_millis(50)) => {
-                assert!(!matches!(heard, Some(Heard::Closed(_))), "bob listens");
+            heard = listening.next_event_within(Duration::from_millis(50)) => {
+                assert!(!matches!(heard, Some(SocketEvent::Closed(_))), "bob listens");
             }
         }
     }
@@ -54,15 +55,17 @@ async fn a_client_that_vanished_is_noticed_by_its_silence() {
         "the place is kept"
     );
     assert!(!matches!(
-        listening.hear_within(Duration::from_millis(100)).await,
-        Some(Heard::Closed(_))
+        listening
+            .next_event_within(Duration::from_millis(100))
+            .await,
+        Some(SocketEvent::Closed(_))
     ));
 }
 
 /// A reader that stands still is closed, what waits for it is bounded, and its pass is there when
 /// it comes back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_does_not_read_is_closed_and_finds_its_pass_again() {
+async fn keeps_pass_when_slow_client_is_closed() {
     let stack = Stack::embedded().await;
     let sale = EventBuilder::new(&[10])
         .paused()
@@ -97,7 +100,7 @@ async fn a_client_that_does_not_read_is_closed_and_finds_its_pass_again() {
     assert!(bytes < 100 * 1024, "{bytes} bytes had been waiting");
     let mut back = Socket::open(stack.gateway_url(0), &ann).await;
     // Who was given up before their turn is first now, and has the pass with the next tick.
-    back.say(json!({"type": "join", "event_id": sale.event}))
+    back.send_json(json!({"type": "join", "event_id": sale.event}))
         .await;
     back.until("the pass", |message| {
         matches!(message, ServerMessage::Pass { .. }).then_some(())
@@ -106,7 +109,7 @@ async fn a_client_that_does_not_read_is_closed_and_finds_its_pass_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_ends_once_its_pass_was_used() {
+async fn ends_stream_when_pass_is_used() {
     let stack = Stack::embedded_with(&[("STANCHION_HEARTBEAT_MS", "200")]).await;
     let sale = EventBuilder::new(&[10]).create(&stack.operator()).await;
     let ann = Visitor::new("ann");

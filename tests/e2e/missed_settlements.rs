@@ -17,7 +17,7 @@ const BUYERS: usize = 60;
 const SOON: Duration = Duration::from_secs(8);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_engine_did_not_hear_is_told_again() {
+async fn retries_settlements_the_engine_missed() {
     let proxy = RedisProxy::start(&environment::server("STANCHION_TEST_REDIS_URL")).await;
     let booking_settings = vec![("STANCHION_REDIS_URL", proxy.url.clone())];
     let shape = Shape {

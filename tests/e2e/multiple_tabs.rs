@@ -1,11 +1,11 @@
 //! Tabs of one visitor on two gateways: one place, and what becomes of it is told to each.
 
 use serde_json::json;
-use stanchion_tests::{EventBuilder, Heard, Shape, Socket, Stack, Visitor};
+use stanchion_tests::{EventBuilder, Shape, Socket, SocketEvent, Stack, Visitor};
 use waitingroom::wire::ServerMessage;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_leaves_in_one_tab_has_left_in_the_other() {
+async fn leaves_in_all_tabs() {
     let stack = Stack::servers(Shape {
         gateways: 2,
         workers: 1,
@@ -24,21 +24,21 @@ async fn who_leaves_in_one_tab_has_left_in_the_other() {
     // The other tab says all it has to say without waiting for its welcome.
     let mut other = Socket::silent(stack.gateway_url(1)).await;
     other
-        .say(json!({"type": "connect", "token": ann.token}))
+        .send_json(json!({"type": "connect", "token": ann.token}))
         .await;
     other
-        .say(json!({"type": "join", "event_id": sale.event, "ticket": ticket}))
+        .send_json(json!({"type": "join", "event_id": sale.event, "ticket": ticket}))
         .await;
     assert!(matches!(
-        other.hear().await,
-        Heard::Said(ServerMessage::Connected { .. })
+        other.next_event().await,
+        SocketEvent::Message(ServerMessage::Connected { .. })
     ));
     let place =
         |message| matches!(message, ServerMessage::Queued { position: 1, .. }).then_some(());
     other.until("the same place", place).await;
 
     first
-        .say(json!({"type": "leave", "event_id": sale.event}))
+        .send_json(json!({"type": "leave", "event_id": sale.event}))
         .await;
     let left = |message| matches!(message, ServerMessage::Left { .. }).then_some(());
     first.until("the leaving tab to be told", left).await;

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 const BUYERS: usize = 90;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cluster_that_loses_servers_keeps_every_message_in_order() {
+async fn keeps_message_order_when_servers_die() {
     let booking_settings = vec![("STANCHION_NATS_REPLICAS", "3".to_owned())];
     let shape = Shape {
         gateways: 1,

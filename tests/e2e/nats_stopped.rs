@@ -25,7 +25,7 @@ fn outage() -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bus_that_is_away_costs_no_reservation_and_no_message() {
+async fn keeps_reservations_and_messages_without_nats() {
     let shape = Shape {
         gateways: 1,
         workers: 1,

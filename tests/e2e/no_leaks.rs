@@ -17,7 +17,7 @@ const RESERVATIONS: usize = 10_000;
 const REMEMBERED: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_forgets_who_has_gone() {
+async fn leaves_no_redis_data_of_past_users() {
     let shape = Shape {
         own_redis: true,
         ..Shape::default()

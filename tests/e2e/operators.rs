@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stanchion_tests::{
-    EventBuilder, Heard, Sale, Socket, Stack, Visitor, eventually, simulated_users::queue_all,
+    EventBuilder, Sale, Socket, SocketEvent, Stack, Visitor, eventually, simulated_users::queue_all,
 };
 use waitingroom::{line::SaleState, wire::ServerMessage};
 
@@ -14,7 +14,7 @@ const FOLLOWS: Duration = Duration::from_secs(1);
 /// Long enough for two releases a second to show.
 const STANDSTILL: Duration = Duration::from_millis(1_500);
 
-async fn a_line_is_run_live(stack: &Stack) {
+async fn applies_queue_settings_live(stack: &Stack) {
     let queue = json!({"rate_per_second": 2, "burst": 1, "message": "Welcome"});
     let sale = EventBuilder::new(&[1_000])
         .queue(queue)
@@ -88,13 +88,13 @@ async fn everyone_hears(
     for (visitor, socket, ..) in watching {
         loop {
             let heard = socket
-                .hear_within(deadline.saturating_duration_since(Instant::now()))
+                .next_event_within(deadline.saturating_duration_since(Instant::now()))
                 .await;
             let heard = heard.unwrap_or_else(|| {
                 panic!("{} did not hear of {state:?} in {FOLLOWS:?}", visitor.name)
             });
             match heard {
-                Heard::Said(ServerMessage::Event {
+                SocketEvent::Message(ServerMessage::Event {
                     state: heard,
                     message: said,
                     ..
@@ -102,8 +102,8 @@ async fn everyone_hears(
                     assert_eq!(said.as_deref(), message);
                     break;
                 }
-                Heard::Said(_) => {}
-                Heard::Closed(code) => panic!("{} was closed: {code:?}", visitor.name),
+                SocketEvent::Message(_) => {}
+                SocketEvent::Closed(code) => panic!("{} was closed: {code:?}", visitor.name),
             }
         }
     }
@@ -156,18 +156,18 @@ async fn the_end_of_a_sale(stack: &Stack, sale: &Sale, urls: &[String]) {
             .await;
         (answer.status == 409).then_some(answer)
     });
-    closed.await.refused(409, "QUEUE_CLOSED");
+    closed.await.expect_problem(409, "QUEUE_CLOSED");
 }
 
 async fn refusals(stack: &Stack, sale: &Sale) {
     let path = format!("/admin/events/{}/queue", sale.event);
     let before = stack.operator().get(&path).await.expect(200);
     let visitor = stack.booking(0).by(&Visitor::new("nosy"));
-    visitor.get(&path).await.refused(403, "FORBIDDEN");
+    visitor.get(&path).await.expect_problem(403, "FORBIDDEN");
     visitor
         .put(&path, &json!({"state": "open"}))
         .await
-        .refused(403, "FORBIDDEN");
+        .expect_problem(403, "FORBIDDEN");
     let invalid = [
         ("rate_per_second", json!(-1)),
         ("rate_per_second", json!(100_001)),
@@ -187,13 +187,13 @@ async fn refusals(stack: &Stack, sale: &Sale) {
     ];
     for (field, value) in invalid {
         let answer = stack.operator().put(&path, &json!({field: value})).await;
-        answer.refused_for(422, "INVALID_REQUEST", field);
+        answer.expect_invalid_field(422, "INVALID_REQUEST", field);
     }
     let half_right = stack
         .operator()
         .put(&path, &json!({"rate_per_second": 7, "burst": 0}))
         .await;
-    half_right.refused_for(422, "INVALID_REQUEST", "burst");
+    half_right.expect_invalid_field(422, "INVALID_REQUEST", "burst");
     assert_eq!(
         stack.operator().get(&path).await.expect(200),
         before,
@@ -204,7 +204,7 @@ async fn refusals(stack: &Stack, sale: &Sale) {
         .operator()
         .put(&unknown, &json!({"state": "open"}))
         .await
-        .refused(404, "EVENT_NOT_FOUND");
+        .expect_problem(404, "EVENT_NOT_FOUND");
 }
 
-crate::on_both!(a_line_is_run_live);
+crate::on_both!(applies_queue_settings_live);

@@ -12,7 +12,7 @@ use stanchion_tests::{
 };
 use waitingroom::wire::ServerMessage;
 
-async fn a_pass_admits_once(stack: &Stack) {
+async fn admits_once_per_pass(stack: &Stack) {
     let sale = EventBuilder::new(&[1_000]).create(&stack.operator()).await;
     let ann = admit(&stack.gateway(0), &sale, &Visitor::new("ann")).await;
     not_genuine(stack, &sale, &ann).await;
@@ -44,7 +44,12 @@ async fn a_pass_admits_once(stack: &Stack) {
     );
 }
 
-async fn attempt(stack: &Stack, who: &Visitor, sale: &Sale, pass: &str) -> stanchion_tests::Answer {
+async fn attempt(
+    stack: &Stack,
+    who: &Visitor,
+    sale: &Sale,
+    pass: &str,
+) -> stanchion_tests::RestResponse {
     reserve_once(
         &stack.booking(0).by(who),
         &sale.wish(0, 1),
@@ -62,7 +67,7 @@ async fn not_genuine(stack: &Stack, sale: &Sale, ann: &Admission) {
         None,
     )
     .await;
-    none.refused(403, "PASS_REQUIRED");
+    none.expect_problem(403, "PASS_REQUIRED");
 
     let unsigned = format!(
         "eyJhbGciOiJub25lIn0.{}.",
@@ -105,7 +110,7 @@ async fn not_genuine(stack: &Stack, sale: &Sale, ann: &Admission) {
         eprintln!("a pass {what}");
         attempt(stack, &ann.visitor, sale, &forgery)
             .await
-            .refused(403, "PASS_INVALID");
+            .expect_problem(403, "PASS_INVALID");
     }
     // Signed with our key, but never given out.
     let invented = with(|claims| claims["jti"] = json!("invented-0"));
@@ -116,11 +121,11 @@ async fn not_genuine(stack: &Stack, sale: &Sale, ann: &Admission) {
 async fn not_for_this(stack: &Stack, sale: &Sale, ann: &Admission) {
     attempt(stack, &Visitor::new("bob"), sale, &ann.pass)
         .await
-        .refused(403, "PASS_WRONG_USER");
+        .expect_problem(403, "PASS_WRONG_USER");
     let other = EventBuilder::new(&[10]).create(&stack.operator()).await;
     attempt(stack, &ann.visitor, &other, &ann.pass)
         .await
-        .refused(403, "PASS_WRONG_EVENT");
+        .expect_problem(403, "PASS_WRONG_EVENT");
     assert_eq!(
         Inventory::settled(&other, &stack.operator())
             .await
@@ -142,7 +147,7 @@ async fn over(stack: &Stack) {
     .await;
     attempt(stack, &late.visitor, &sale, &late.pass)
         .await
-        .refused(403, "PASS_EXPIRED");
+        .expect_problem(403, "PASS_EXPIRED");
     eventually("the end of the place", || async {
         let place = sale.place(&stack.gateway(0).by(&late.visitor)).await;
         (place.code() == "NOT_IN_QUEUE").then_some(())
@@ -167,7 +172,7 @@ async fn given_up(stack: &Stack, sale: &Sale) {
     assert_eq!(left, json!({"event_id": sale.event, "left": true}));
     attempt(stack, &gone.visitor, sale, &gone.pass)
         .await
-        .refused(403, "PASS_REVOKED");
+        .expect_problem(403, "PASS_REVOKED");
 }
 
 /// Nobody waits for an acknowledgement. One that the reservation overtook is no error; one of a
@@ -176,7 +181,7 @@ async fn acknowledged_too_late(stack: &Stack, sale: &Sale) {
     let dora = Visitor::new("dora");
     let mut socket = Socket::open(stack.gateway_url(0), &dora).await;
     socket
-        .say(json!({"type": "join", "event_id": sale.event}))
+        .send_json(json!({"type": "join", "event_id": sale.event}))
         .await;
     let pass = |message| match message {
         ServerMessage::Pass {
@@ -188,9 +193,11 @@ async fn acknowledged_too_late(stack: &Stack, sale: &Sale) {
     };
     let (pass_id, token) = socket.until("a pass", pass).await;
     attempt(stack, &dora, sale, &token).await.expect(201);
-    socket.say(json!({"type": "ack", "pass_id": pass_id})).await;
     socket
-        .say(json!({"type": "ack", "pass_id": "never-given"}))
+        .send_json(json!({"type": "ack", "pass_id": pass_id}))
+        .await;
+    socket
+        .send_json(json!({"type": "ack", "pass_id": "never-given"}))
         .await;
     let refusal = |message| match message {
         ServerMessage::Error { code, r#ref, .. } => Some((code, r#ref)),
@@ -218,7 +225,7 @@ async fn a_hundred_attempts(stack: &Stack, sale: &Sale, ann: &Admission) {
         .partition(|answer| answer.status == 201);
     assert_eq!(sold.len(), 1);
     refused.into_iter().for_each(|answer| {
-        answer.refused(409, "PASS_USED");
+        answer.expect_problem(409, "PASS_USED");
     });
 }
 
@@ -247,7 +254,7 @@ async fn one_key(stack: &Stack, sale: &Sale) {
 
     let booking = stack.booking(1).by(&cleo.visitor);
     let other = reserve_once(&booking, &sale.wish(0, 1), Some(&cleo.pass), Some(&key)).await;
-    other.refused(422, "IDEMPOTENCY_MISMATCH");
+    other.expect_problem(422, "IDEMPOTENCY_MISMATCH");
     let listed = booking.get("/bookings").await.expect(200);
     assert_eq!(
         (&listed["total"], id(&listed["bookings"][0])),
@@ -255,4 +262,4 @@ async fn one_key(stack: &Stack, sale: &Sale) {
     );
 }
 
-crate::on_both!(a_pass_admits_once);
+crate::on_both!(admits_once_per_pass);

@@ -19,7 +19,7 @@ const LINE: usize = 20;
 const RELOADING: usize = 100;
 const RELOADS: usize = 4;
 
-async fn the_same_place_by_every_way(stack: &Stack) {
+async fn keeps_place_over_every_transport(stack: &Stack) {
     let sale = EventBuilder::new(&[100])
         .paused()
         .create(&stack.operator())
@@ -119,7 +119,7 @@ async fn positions_only_fall(
         .await;
 }
 
-crate::on_both!(the_same_place_by_every_way);
+crate::on_both!(keeps_place_over_every_transport);
 
 /// Everybody comes back in the wrong order, and stands in the right one.
 async fn the_line_survives(signal: Signal) {
@@ -144,7 +144,7 @@ async fn the_line_survives(signal: Signal) {
     let newcomer = Visitor::new("newcomer");
     let refused = sale.join(&stack.gateway(0).by(&newcomer)).await;
     assert!(
-        refused.asks_to_wait(),
+        refused.has_retry_after(),
         "nobody new before the others are back: {} {}",
         refused.status,
         refused.body
@@ -216,12 +216,12 @@ async fn written_down(stack: &Stack) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_restart() {
+async fn keeps_place_over_restart() {
     the_line_survives(Signal::Terminate).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_power_cut() {
+async fn keeps_place_over_power_cut() {
     the_line_survives(Signal::Kill).await;
 }
 
@@ -240,7 +240,8 @@ async fn reloaded_users_are_served(stack: &Stack) {
                 let (url, event) = (url[0].clone(), sale.event.clone());
                 async move {
                     let mut new = Socket::open(&url, &visitor).await;
-                    new.say(json!({"type": "join", "event_id": event})).await;
+                    new.send_json(json!({"type": "join", "event_id": event}))
+                        .await;
                     tokio::time::sleep(Duration::from_micros(100 * ((at + round) as u64 % 20)))
                         .await;
                     drop(old);
@@ -266,12 +267,12 @@ async fn reloaded_users_are_served(stack: &Stack) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reloads_keep_users_present_embedded() {
+async fn keeps_users_present_over_reloads_embedded() {
     reloaded_users_are_served(&Stack::embedded().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reloads_keep_users_present_servers() {
+async fn keeps_users_present_over_reloads_servers() {
     let shape = Shape {
         gateways: 1,
         workers: 1,

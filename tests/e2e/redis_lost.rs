@@ -15,7 +15,7 @@ const USERS: usize = 200;
 const PASS_TTL: i64 = 300;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_line_comes_back_in_its_old_order() {
+async fn restores_queue_order() {
     let stack = Stack::servers(Shape {
         own_redis: true,
         ..Shape::default()
@@ -32,7 +32,7 @@ async fn the_line_comes_back_in_its_old_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_passes_those_whose_places_redis_forgot() {
+async fn ranks_forgotten_users_before_newcomers() {
     let mut stack = Stack::servers(Shape {
         own_redis: true,
         ..Shape::default()

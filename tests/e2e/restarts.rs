@@ -26,7 +26,7 @@ struct Attempt {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_key_is_one_booking_whatever_starts_again() {
+async fn makes_one_booking_per_key_over_restarts() {
     let shape = Shape {
         gateways: 1,
         workers: 1,

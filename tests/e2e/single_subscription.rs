@@ -21,7 +21,7 @@ const PROBE: Duration = Duration::from_millis(500);
 const CONNECTIONS_OF_A_NODE: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn users_cost_redis_no_connections() {
+async fn opens_two_redis_connections_per_gateway() {
     let shape = Shape {
         gateways: 2,
         workers: 1,

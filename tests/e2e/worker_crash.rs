@@ -18,7 +18,7 @@ const BURST: f64 = 10.0;
 const PASS_TTL: i64 = 300;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_other_worker_goes_on() {
+async fn keeps_releasing_when_worker_crashes() {
     let stack = Stack::servers(Shape {
         bookings: 1,
         ..Shape::default()
@@ -83,7 +83,7 @@ async fn the_other_worker_goes_on() {
             .zip(sockets)
             .map(|(admission, mut socket)| async move {
                 socket
-                    .say(json!({"type": "join", "event_id": admission.claims.event_id}))
+                    .send_json(json!({"type": "join", "event_id": admission.claims.event_id}))
                     .await;
                 let pass = |message| match message {
                     ServerMessage::Pass {

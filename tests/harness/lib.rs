@@ -5,7 +5,6 @@
 //! the test failed of.
 
 pub mod admission;
-pub mod answer;
 pub mod backends;
 pub mod bus;
 pub mod database;
@@ -21,6 +20,7 @@ pub mod redis_cluster;
 pub mod redis_proxy;
 pub mod redis_server;
 pub mod rest;
+pub mod rest_response;
 pub mod sale;
 pub mod scratch;
 pub mod server_process;
@@ -35,10 +35,10 @@ pub mod wait;
 
 pub use self::{
     admission::Admission,
-    answer::Answer,
     rest::Rest,
+    rest_response::RestResponse,
     sale::{EventBuilder, Sale},
-    socket::{Heard, Socket},
+    socket::{Socket, SocketEvent},
     stack::{Shape, Stack},
     stream::PositionStream,
     visitor::Visitor,

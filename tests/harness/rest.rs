@@ -3,7 +3,7 @@
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 
-use crate::{answer::Answer, visitor::Visitor, wait::with_timeout};
+use crate::{rest_response::RestResponse, visitor::Visitor, wait::with_timeout};
 
 /// See the module's documentation. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ impl Rest {
     }
 
     /// Sends it.
-    pub async fn send(&self, request: RequestBuilder) -> Answer {
+    pub async fn send(&self, request: RequestBuilder) -> RestResponse {
         self.attempt(request)
             .await
             .unwrap_or_else(|error| panic!("no answer: {error:?}"))
@@ -69,7 +69,7 @@ impl Rest {
     ///
     /// # Errors
     /// No answer.
-    pub async fn attempt(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
+    pub async fn attempt(&self, request: RequestBuilder) -> Result<RestResponse, reqwest::Error> {
         let request = request.build().expect("a well-formed request");
         let asked = format!("{} {}", request.method(), request.url().path());
         with_timeout(&asked, async {
@@ -77,8 +77,8 @@ impl Rest {
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             let text = response.text().await?;
             let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-            Ok(Answer {
-                asked: asked.clone(),
+            Ok(RestResponse {
+                request: asked.clone(),
                 status,
                 headers,
                 body,
@@ -88,12 +88,12 @@ impl Rest {
     }
 
     /// `GET`.
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> RestResponse {
         self.send(self.request(Method::GET, path)).await
     }
 
     /// What the process says of itself at `/health` or `/ready`.
-    pub async fn health(&self, path: &str) -> Answer {
+    pub async fn health(&self, path: &str) -> RestResponse {
         self.send(self.http.get(format!("{}/{path}", self.url)))
             .await
     }
@@ -112,17 +112,17 @@ impl Rest {
     }
 
     /// `POST` with a JSON body.
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, path: &str, body: &Value) -> RestResponse {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
     /// `PUT` with a JSON body.
-    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+    pub async fn put(&self, path: &str, body: &Value) -> RestResponse {
         self.send(self.request(Method::PUT, path).json(body)).await
     }
 
     /// `DELETE`.
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub async fn delete(&self, path: &str) -> RestResponse {
         self.send(self.request(Method::DELETE, path)).await
     }
 }

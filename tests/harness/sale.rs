@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{answer::Answer, rest::Rest};
+use crate::{rest::Rest, rest_response::RestResponse};
 
 /// An event to be created: one show, zones of these capacities.
 #[derive(Debug, Clone)]
@@ -85,7 +85,7 @@ pub struct Sale {
 
 impl Sale {
     /// Changes how its line is run.
-    pub async fn set_queue(&self, operator: &Rest, settings: Value) -> Answer {
+    pub async fn set_queue(&self, operator: &Rest, settings: Value) -> RestResponse {
         operator
             .put(&format!("/admin/events/{}/queue", self.event), &settings)
             .await
@@ -112,14 +112,14 @@ impl Sale {
     }
 
     /// The user's place, or why there is none.
-    pub async fn place(&self, gateway: &Rest) -> Answer {
+    pub async fn place(&self, gateway: &Rest) -> RestResponse {
         gateway
             .get(&format!("/queue/position/{}", self.event))
             .await
     }
 
     /// Joins by REST.
-    pub async fn join(&self, gateway: &Rest) -> Answer {
+    pub async fn join(&self, gateway: &Rest) -> RestResponse {
         gateway
             .post("/queue/join", &json!({"event_id": self.event}))
             .await

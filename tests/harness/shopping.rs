@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{admission::Admission, answer::Answer, rest::Rest, wait::TEST_TIMEOUT};
+use crate::{admission::Admission, rest::Rest, rest_response::RestResponse, wait::TEST_TIMEOUT};
 
 /// The server says whole seconds; what it waits for takes milliseconds.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -23,7 +23,7 @@ pub async fn reserve_once(
     wish: &Value,
     pass: Option<&str>,
     key: Option<&str>,
-) -> Answer {
+) -> RestResponse {
     let mut request = booking
         .request(Method::POST, "/bookings/reserve")
         .json(wish);
@@ -37,13 +37,13 @@ pub async fn reserve_once(
 }
 
 /// Reserves with this pass, as a new attempt.
-pub async fn reserve(booking: &Rest, admission: &Admission, wish: &Value) -> Answer {
+pub async fn reserve(booking: &Rest, admission: &Admission, wish: &Value) -> RestResponse {
     let (booking, key) = (booking.by(&admission.visitor), new_key());
     with_retries(|| reserve_once(&booking, wish, Some(&admission.pass), Some(&key))).await
 }
 
 /// Confirms.
-pub async fn confirm(booking: &Rest, id: &str) -> Answer {
+pub async fn confirm(booking: &Rest, id: &str) -> RestResponse {
     let path = format!("/bookings/{id}/confirm");
     with_retries(|| booking.send(booking.request(Method::POST, &path))).await
 }
@@ -69,11 +69,11 @@ pub fn id(booking: &Value) -> &str {
 }
 
 /// Asks again for as long as the answer asks for patience.
-pub async fn with_retries<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> Answer {
+pub async fn with_retries<F: Future<Output = RestResponse>>(ask: impl Fn() -> F) -> RestResponse {
     let deadline = std::time::Instant::now() + TEST_TIMEOUT;
     loop {
         let answer = ask().await;
-        if !answer.asks_to_wait() || std::time::Instant::now() > deadline {
+        if !answer.has_retry_after() || std::time::Instant::now() > deadline {
             return answer;
         }
         tokio::time::sleep(PAUSE).await;

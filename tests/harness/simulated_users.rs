@@ -145,7 +145,9 @@ pub async fn take_pass(
                 queue_pass,
                 ..
             } => {
-                socket.say(json!({"type": "ack", "pass_id": pass_id})).await;
+                socket
+                    .send_json(json!({"type": "ack", "pass_id": pass_id}))
+                    .await;
                 let admission = Admission::new(visitor, &sale.event, &queue_pass);
                 assert_eq!(admission.claims.jti, pass_id.as_str());
                 assert!(
@@ -248,7 +250,7 @@ pub async fn admit(gateway: &Rest, sale: &Sale, visitor: &Visitor) -> Admission 
     assert!(
         matches!(joined.status, 200 | 201),
         "{}: {}",
-        joined.asked,
+        joined.request,
         joined.body
     );
     let what = format!("the pass of {}", visitor.name);

@@ -18,11 +18,11 @@ use crate::{visitor::Visitor, wait::with_timeout};
 /// The smallest buffer of a client that reads slowly, in bytes.
 const NARROW: u32 = 4 * 1024;
 
-/// What comes out of a socket.
+/// The next thing that a socket delivers.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Heard {
+pub enum SocketEvent {
     /// A message.
-    Said(ServerMessage),
+    Message(ServerMessage),
     /// The end: the close code, where there was one.
     Closed(Option<u16>),
 }
@@ -30,7 +30,7 @@ pub enum Heard {
 /// See the module's documentation.
 pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    /// The node it is connected to, once introduced.
+    /// The node it is connected to, once connected.
     pub node: String,
 }
 
@@ -57,7 +57,7 @@ impl Socket {
         let stream = with_timeout("a connection", socket.connect(address))
             .await
             .expect("the gateway listens");
-        Self::over(stream, url).await.introduced(visitor).await
+        Self::over(stream, url).await.authenticated(visitor).await
     }
 
     async fn over(stream: TcpStream, url: &str) -> Self {
@@ -93,16 +93,16 @@ impl Socket {
 
     /// Connects and introduces the visitor.
     pub async fn open(url: &str, visitor: &Visitor) -> Self {
-        Self::silent(url).await.introduced(visitor).await
+        Self::silent(url).await.authenticated(visitor).await
     }
 
-    async fn introduced(mut self, visitor: &Visitor) -> Self {
+    async fn authenticated(mut self, visitor: &Visitor) -> Self {
         let socket = &mut self;
         socket
-            .say(json!({"type": "connect", "token": visitor.token}))
+            .send_json(json!({"type": "connect", "token": visitor.token}))
             .await;
-        match socket.hear().await {
-            Heard::Said(ServerMessage::Connected { node, user_id, .. }) => {
+        match socket.next_event().await {
+            SocketEvent::Message(ServerMessage::Connected { node, user_id, .. }) => {
                 assert_eq!(user_id.as_str(), visitor.name);
                 socket.node = node.to_string();
             }
@@ -112,7 +112,7 @@ impl Socket {
     }
 
     /// Says this.
-    pub async fn say(&mut self, message: Value) {
+    pub async fn send_json(&mut self, message: Value) {
         self.send(Message::text(message.to_string())).await;
     }
 
@@ -122,12 +122,12 @@ impl Socket {
     }
 
     /// The next message that is not a heartbeat, or the end.
-    pub async fn hear(&mut self) -> Heard {
+    pub async fn next_event(&mut self) -> SocketEvent {
         with_timeout("a message", self.next()).await
     }
 
     /// The same, but nothing where nothing comes for this long.
-    pub async fn hear_within(&mut self, time: Duration) -> Option<Heard> {
+    pub async fn next_event_within(&mut self, time: Duration) -> Option<SocketEvent> {
         tokio::time::timeout(time, self.next()).await.ok()
     }
 
@@ -150,18 +150,18 @@ impl Socket {
         }
     }
 
-    async fn next(&mut self) -> Heard {
+    async fn next(&mut self) -> SocketEvent {
         loop {
             match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => match parse(text.as_str()) {
                     ServerMessage::Heartbeat => {}
-                    message => return Heard::Said(message),
+                    message => return SocketEvent::Message(message),
                 },
                 Some(Ok(Message::Close(frame))) => {
-                    return Heard::Closed(frame.map(|frame| frame.code.into()));
+                    return SocketEvent::Closed(frame.map(|frame| frame.code.into()));
                 }
                 Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Heard::Closed(None),
+                Some(Err(_)) | None => return SocketEvent::Closed(None),
             }
         }
     }
@@ -176,12 +176,12 @@ impl Socket {
         with_timeout(what, async {
             loop {
                 match self.next().await {
-                    Heard::Said(message) => {
+                    SocketEvent::Message(message) => {
                         if let Some(found) = wanted(message) {
                             return found;
                         }
                     }
-                    Heard::Closed(code) => panic!("closed ({code:?}) before: {what}"),
+                    SocketEvent::Closed(code) => panic!("closed ({code:?}) before: {what}"),
                 }
             }
         })
@@ -190,7 +190,7 @@ impl Socket {
 
     /// Joins; the answer is `queued`, `pass` or `error`.
     pub async fn join(&mut self, event: &str, ticket: Option<&str>) -> ServerMessage {
-        self.say(json!({"type": "join", "event_id": event, "ticket": ticket}))
+        self.send_json(json!({"type": "join", "event_id": event, "ticket": ticket}))
             .await;
         self.until("the answer to a join", |message| {
             use ServerMessage::{Error, Pass, Queued};
@@ -213,7 +213,7 @@ impl Socket {
     pub async fn close_code(&mut self) -> Option<u16> {
         with_timeout("the end of a socket", async {
             loop {
-                if let Heard::Closed(code) = self.next().await {
+                if let SocketEvent::Closed(code) = self.next().await {
                     return code;
                 }
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stanchion_tests::{
-    Heard, Sale, Socket, Stack, Visitor,
+    Sale, Socket, SocketEvent, Stack, Visitor,
     tokens::{self, JWT_SECRET},
     wait::{now_ms, with_timeout},
 };
@@ -132,9 +132,9 @@ async fn after_it(stack: &Stack, sale: &Sale) {
         (json!({"no": "type"}), "INVALID_REQUEST", "type"),
     ];
     for (message, code, names) in refused {
-        socket.say(message.clone()).await;
-        match socket.hear().await {
-            Heard::Said(ServerMessage::Error {
+        socket.send_json(message.clone()).await;
+        match socket.next_event().await {
+            SocketEvent::Message(ServerMessage::Error {
                 code: said,
                 message: text,
                 ..
@@ -149,8 +149,13 @@ async fn after_it(stack: &Stack, sale: &Sale) {
         }
     }
     // What a later version may know is let pass.
-    socket.say(json!({"type": "dance", "event_id": 7})).await;
-    assert_eq!(socket.hear_within(Duration::from_millis(300)).await, None);
+    socket
+        .send_json(json!({"type": "dance", "event_id": 7}))
+        .await;
+    assert_eq!(
+        socket.next_event_within(Duration::from_millis(300)).await,
+        None
+    );
 
     let frames = [
         (Message::text("{"), BAD_MESSAGE),
@@ -168,7 +173,7 @@ async fn after_it(stack: &Stack, sale: &Sale) {
     }
     let mut chatty = Socket::open(url, &visitor).await;
     for _ in 0..200 {
-        chatty.say(json!({"type": "ping"})).await;
+        chatty.send_json(json!({"type": "ping"})).await;
     }
     assert_eq!(chatty.close_code().await, TOO_MANY);
     // Frames that are no messages cost as much as those that are.
@@ -197,7 +202,7 @@ async fn after_it(stack: &Stack, sale: &Sale) {
         calm.send(Message::Pong("1".into())).await;
     }
     assert_eq!(
-        calm.hear_within(Duration::from_millis(300)).await,
+        calm.next_event_within(Duration::from_millis(300)).await,
         None,
         "a few are let pass"
     );
@@ -254,7 +259,7 @@ async fn too_large_to_be_read(stack: &Stack) {
 
 async fn plain_http(stack: &Stack) {
     let answer = stack.gateway(0).get("/ws").await;
-    let body = answer.refused(400, "INVALID_REQUEST");
+    let body = answer.expect_problem(400, "INVALID_REQUEST");
     assert!(
         body["detail"]
             .as_str()

@@ -72,29 +72,32 @@ pub(super) async fn are_checked(stack: &Stack, sale: &Sale) {
             .with_token(&token)
             .get(&status)
             .await
-            .refused(401, code);
+            .expect_problem(401, code);
         stack
             .booking(0)
             .with_token(&token)
             .get("/bookings")
             .await
-            .refused(401, code);
+            .expect_problem(401, code);
     }
     stack
         .gateway(0)
         .get(&status)
         .await
-        .refused(401, "UNAUTHORIZED");
+        .expect_problem(401, "UNAUTHORIZED");
     stack
         .booking(0)
         .get("/bookings")
         .await
-        .refused(401, "UNAUTHORIZED");
+        .expect_problem(401, "UNAUTHORIZED");
     let basic = stack.gateway(0);
     let request = basic
         .request(reqwest::Method::GET, &status)
         .header("authorization", "Basic YTpi");
-    basic.send(request).await.refused(401, "UNAUTHORIZED");
+    basic
+        .send(request)
+        .await
+        .expect_problem(401, "UNAUTHORIZED");
 
     let visitor = tokens::user("nosy");
     let role = tokens::signed(
@@ -110,34 +113,37 @@ pub(super) async fn are_checked(stack: &Stack, sale: &Sale) {
         .map(str::to_owned);
     for token in [visitor, role, guest.expect("a guest's token")] {
         let booking = stack.booking(0).with_token(&token);
-        booking.get("/admin/events").await.refused(403, "FORBIDDEN");
+        booking
+            .get("/admin/events")
+            .await
+            .expect_problem(403, "FORBIDDEN");
         booking
             .post("/admin/events", &json!({}))
             .await
-            .refused(403, "FORBIDDEN");
+            .expect_problem(403, "FORBIDDEN");
         booking
             .post("/admin/sync-inventory", &json!({}))
             .await
-            .refused(403, "FORBIDDEN");
+            .expect_problem(403, "FORBIDDEN");
         booking
             .get("/admin/inventory-status")
             .await
-            .refused(403, "FORBIDDEN");
+            .expect_problem(403, "FORBIDDEN");
         booking
             .get(&format!("/admin/events/{}/queue", sale.event))
             .await
-            .refused(403, "FORBIDDEN");
+            .expect_problem(403, "FORBIDDEN");
     }
     let development = stack
         .gateway(0)
         .post("/dev/token", &json!({"user": "root", "role": "admin"}))
         .await;
-    development.refused(404, "NOT_FOUND"); // users' tokens are signed with a secret that was given
+    development.expect_problem(404, "NOT_FOUND"); // users' tokens are signed with a secret that was given
 }
 
 /// Development tokens exist where they were asked for, and for programs at the machine itself.
 #[tokio::test]
-async fn development_tokens_do_not_leave_the_machine() {
+async fn refuses_dev_tokens_to_remote_hosts() {
     let stack = Stack::embedded_with(&[
         ("STANCHION_JWT_SECRET", ""),
         ("STANCHION_DEV_TOKENS", "true"),
@@ -169,7 +175,7 @@ async fn development_tokens_do_not_leave_the_machine() {
         gateway
             .send(ask().header(header, "203.0.113.9"))
             .await
-            .refused(404, "NOT_FOUND");
+            .expect_problem(404, "NOT_FOUND");
     }
     for (header, value) in [
         ("origin", "http://attacker.example"),
@@ -180,7 +186,7 @@ async fn development_tokens_do_not_leave_the_machine() {
         gateway
             .send(ask().header(header, value))
             .await
-            .refused(404, "NOT_FOUND");
+            .expect_problem(404, "NOT_FOUND");
     }
     let guest = gateway
         .request(reqwest::Method::POST, "/dev/token")
@@ -188,12 +194,12 @@ async fn development_tokens_do_not_leave_the_machine() {
     gateway
         .send(guest)
         .await
-        .refused_for(422, "INVALID_REQUEST", "user");
+        .expect_invalid_field(422, "INVALID_REQUEST", "user");
 }
 
 /// A page whose name was made to lead to this machine is of one origin with it, for its browser.
 #[tokio::test]
-async fn the_embedded_default_answers_under_its_own_names() {
+async fn refuses_foreign_host_names_when_embedded() {
     let stack = Stack::embedded_with(&[
         ("STANCHION_JWT_SECRET", ""),
         ("STANCHION_ALLOWED_HOSTS", "tickets.example"),
@@ -227,13 +233,13 @@ async fn the_embedded_default_answers_under_its_own_names() {
     let token = gateway
         .request(reqwest::Method::POST, "/dev/token")
         .json(&json!({"user": "dev"}));
-    gateway.send(token).await.refused(404, "NOT_FOUND");
+    gateway.send(token).await.expect_problem(404, "NOT_FOUND");
 }
 
 /// A connection outlives its token: what it is told of goes on, and what needs a token is refused.
 /// No span but the token's own is waited for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_socket_whose_token_has_ended_keeps_its_place_and_takes_no_other() {
+async fn keeps_place_when_token_expires() {
     let stack = Stack::embedded().await;
     let operator = stack.operator();
     let (sale, other) = (
@@ -267,12 +273,12 @@ async fn a_socket_whose_token_has_ended_keeps_its_place_and_takes_no_other() {
     };
     let key = Uuid::new_v4().to_string();
     socket
-        .say(json!({"type": "join", "event_id": other.event}))
+        .send_json(json!({"type": "join", "event_id": other.event}))
         .await;
     assert!(refused(&mut socket, &other.event).await);
     let mut reserve = sale.wish(0, 1);
     (reserve["type"], reserve["idempotency_key"]) = (json!("reserve"), json!(key));
-    socket.say(reserve).await;
+    socket.send_json(reserve).await;
     assert!(refused(&mut socket, &key).await);
 
     // The place is told of as before: here is its turn, over the same connection.

@@ -6,7 +6,7 @@ use stanchion_tests::{Rest, Sale, Stack, Visitor, shopping::reserve_once, tokens
 use uuid::Uuid;
 
 /// A body as text, sent as JSON.
-async fn raw(rest: &Rest, method: Method, path: &str, body: &str) -> stanchion_tests::Answer {
+async fn raw(rest: &Rest, method: Method, path: &str, body: &str) -> stanchion_tests::RestResponse {
     let request = rest
         .request(method, path)
         .header("content-type", "application/json")
@@ -26,7 +26,7 @@ pub(super) async fn of_the_line(stack: &Stack, sale: &Sale) {
     ] {
         raw(&gateway, Method::POST, "/queue/join", body)
             .await
-            .refused(400, "INVALID_REQUEST");
+            .expect_problem(400, "INVALID_REQUEST");
     }
     for body in ["[]", "\"text\"", "null", "7"] {
         let answer = raw(&gateway, Method::POST, "/queue/join", body).await;
@@ -47,21 +47,21 @@ pub(super) async fn of_the_line(stack: &Stack, sale: &Sale) {
         gateway
             .post("/queue/join", &body)
             .await
-            .refused_for(422, "INVALID_REQUEST", "event_id");
+            .expect_invalid_field(422, "INVALID_REQUEST", "event_id");
     }
     let ticket = json!({"event_id": sale.event, "ticket": 7});
     gateway
         .post("/queue/join", &ticket)
         .await
-        .refused_for(422, "INVALID_REQUEST", "ticket");
+        .expect_invalid_field(422, "INVALID_REQUEST", "ticket");
     gateway
         .delete("/queue/leave")
         .await
-        .refused_for(422, "INVALID_REQUEST", "event_id");
+        .expect_invalid_field(422, "INVALID_REQUEST", "event_id");
     gateway
         .delete("/queue/leave?event_id=x")
         .await
-        .refused_for(422, "INVALID_REQUEST", "event_id");
+        .expect_invalid_field(422, "INVALID_REQUEST", "event_id");
     let both = format!("/queue/leave?event_id={}", sale.event);
     for body in [
         json!({}),
@@ -69,12 +69,12 @@ pub(super) async fn of_the_line(stack: &Stack, sale: &Sale) {
         json!({"event_id": Uuid::new_v4()}),
     ] {
         let answer = raw(&gateway, Method::DELETE, &both, &body.to_string()).await;
-        answer.refused_for(422, "INVALID_REQUEST", "event_id");
+        answer.expect_invalid_field(422, "INVALID_REQUEST", "event_id");
     }
     let alike = json!({"event_id": sale.event}).to_string();
     raw(&gateway, Method::DELETE, &both, &alike)
         .await
-        .refused(404, "NOT_IN_QUEUE");
+        .expect_problem(404, "NOT_IN_QUEUE");
     let plain = gateway
         .request(Method::POST, "/queue/join")
         .header("content-type", "text/plain")
@@ -82,43 +82,43 @@ pub(super) async fn of_the_line(stack: &Stack, sale: &Sale) {
     gateway
         .send(plain)
         .await
-        .refused(415, "UNSUPPORTED_MEDIA_TYPE");
+        .expect_problem(415, "UNSUPPORTED_MEDIA_TYPE");
     let huge = json!({"event_id": sale.event, "ticket": "x".repeat(300 * 1024)}).to_string();
     raw(&gateway, Method::POST, "/queue/join", &huge)
         .await
-        .refused(413, "PAYLOAD_TOO_LARGE");
+        .expect_problem(413, "PAYLOAD_TOO_LARGE");
 
     let unknown = Uuid::new_v4();
     gateway
         .post("/queue/join", &json!({"event_id": unknown}))
         .await
-        .refused_for(404, "EVENT_NOT_FOUND", "event_id");
+        .expect_invalid_field(404, "EVENT_NOT_FOUND", "event_id");
     for path in ["position", "status"] {
         gateway
             .get(&format!("/queue/{path}/{unknown}"))
             .await
-            .refused_for(404, "EVENT_NOT_FOUND", "event_id");
+            .expect_invalid_field(404, "EVENT_NOT_FOUND", "event_id");
         let answer = gateway.get(&format!("/queue/{path}/not-an-id")).await;
-        answer.refused_for(422, "INVALID_REQUEST", "event_id");
+        answer.expect_invalid_field(422, "INVALID_REQUEST", "event_id");
     }
     let wish = gateway
         .get(&format!("/queue/position/{}/stream?wish=two", sale.event))
         .await;
-    wish.refused_for(422, "INVALID_REQUEST", "wish");
+    wish.expect_invalid_field(422, "INVALID_REQUEST", "wish");
     gateway
         .get(&format!("/queue/position/{unknown}/stream"))
         .await
-        .refused(404, "EVENT_NOT_FOUND");
+        .expect_problem(404, "EVENT_NOT_FOUND");
     for path in ["", "/stream"] {
         gateway
             .get(&format!("/queue/position/{}{path}", sale.event))
             .await
-            .refused(404, "NOT_IN_QUEUE");
+            .expect_problem(404, "NOT_IN_QUEUE");
     }
     gateway
         .delete(&format!("/queue/leave?event_id={}", sale.event))
         .await
-        .refused(404, "NOT_IN_QUEUE");
+        .expect_problem(404, "NOT_IN_QUEUE");
 }
 
 /// Makes a good body bad.
@@ -153,7 +153,7 @@ pub(super) async fn of_booking(stack: &Stack, sale: &Sale) {
     for (field, change) in invalid {
         reserve(change)
             .await
-            .refused_for(422, "INVALID_REQUEST", field);
+            .expect_invalid_field(422, "INVALID_REQUEST", field);
     }
     let id = || json!(Uuid::new_v4());
     let unknown: [(&str, &str); 3] = [
@@ -166,16 +166,16 @@ pub(super) async fn of_booking(stack: &Stack, sale: &Sale) {
         wish[field] = id();
         reserve_once(&booking, &wish, Some("no-pass"), None)
             .await
-            .refused_for(404, code, field);
+            .expect_invalid_field(404, code, field);
     }
     for key in ["tab\tbetween".to_owned(), "k".repeat(129), String::new()] {
         let answer = reserve_once(&booking, &sale.wish(0, 1), Some("no-pass"), Some(&key)).await;
-        answer.refused_for(422, "INVALID_REQUEST", "idempotency_key");
+        answer.expect_invalid_field(422, "INVALID_REQUEST", "idempotency_key");
     }
     for body in ["{", "", "quantity=1"] {
         raw(&booking, Method::POST, "/bookings/reserve", body)
             .await
-            .refused(400, "INVALID_REQUEST");
+            .expect_problem(400, "INVALID_REQUEST");
     }
     raw(
         &booking,
@@ -184,7 +184,7 @@ pub(super) async fn of_booking(stack: &Stack, sale: &Sale) {
         &format!("\"{}\"", "x".repeat(300 * 1024)),
     )
     .await
-    .refused(413, "PAYLOAD_TOO_LARGE");
+    .expect_problem(413, "PAYLOAD_TOO_LARGE");
     missing_bookings(&booking).await;
     for (query, field) in [
         ("limit=0", "limit"),
@@ -196,20 +196,20 @@ pub(super) async fn of_booking(stack: &Stack, sale: &Sale) {
         booking
             .get(&format!("/bookings?{query}"))
             .await
-            .refused_for(422, "INVALID_REQUEST", field);
+            .expect_invalid_field(422, "INVALID_REQUEST", field);
     }
     booking
         .get("/bookings/summary?event_id=x")
         .await
-        .refused_for(422, "INVALID_REQUEST", "event_id");
+        .expect_invalid_field(422, "INVALID_REQUEST", "event_id");
     booking
         .get(&format!("/events/{}", Uuid::new_v4()))
         .await
-        .refused_for(404, "EVENT_NOT_FOUND", "event_id");
+        .expect_invalid_field(404, "EVENT_NOT_FOUND", "event_id");
     booking
         .get("/events/x")
         .await
-        .refused_for(422, "INVALID_REQUEST", "event_id");
+        .expect_invalid_field(422, "INVALID_REQUEST", "event_id");
 }
 
 async fn missing_bookings(booking: &Rest) {
@@ -217,25 +217,25 @@ async fn missing_bookings(booking: &Rest) {
     booking
         .get(&format!("/bookings/{missing}"))
         .await
-        .refused(404, "BOOKING_NOT_FOUND");
+        .expect_problem(404, "BOOKING_NOT_FOUND");
     booking
         .delete(&format!("/bookings/{missing}"))
         .await
-        .refused(404, "BOOKING_NOT_FOUND");
+        .expect_problem(404, "BOOKING_NOT_FOUND");
     for verb in ["confirm", "cancel"] {
         booking
             .post(&format!("/bookings/{missing}/{verb}"), &json!({}))
             .await
-            .refused(404, "BOOKING_NOT_FOUND");
+            .expect_problem(404, "BOOKING_NOT_FOUND");
         let answer = booking
             .post(&format!("/bookings/x/{verb}"), &json!({}))
             .await;
-        answer.refused_for(422, "INVALID_REQUEST", "booking_id");
+        answer.expect_invalid_field(422, "INVALID_REQUEST", "booking_id");
     }
     booking
         .get("/bookings/x")
         .await
-        .refused_for(422, "INVALID_REQUEST", "booking_id");
+        .expect_invalid_field(422, "INVALID_REQUEST", "booking_id");
 }
 
 pub(super) async fn of_operators(stack: &Stack) {
@@ -278,29 +278,29 @@ pub(super) async fn of_operators(stack: &Stack) {
         operator
             .post("/admin/events", &body)
             .await
-            .refused_for(422, "INVALID_REQUEST", field);
+            .expect_invalid_field(422, "INVALID_REQUEST", field);
     }
     raw(&operator, Method::POST, "/admin/events", "{")
         .await
-        .refused(400, "INVALID_REQUEST");
+        .expect_problem(400, "INVALID_REQUEST");
     raw(&operator, Method::POST, "/admin/sync-inventory", "{")
         .await
-        .refused(400, "INVALID_REQUEST");
+        .expect_problem(400, "INVALID_REQUEST");
     let sync = operator
         .post("/admin/sync-inventory", &json!({"event_id": "x"}))
         .await;
-    sync.refused_for(422, "INVALID_REQUEST", "event_id");
+    sync.expect_invalid_field(422, "INVALID_REQUEST", "event_id");
     let sync = operator
         .post(
             "/admin/sync-inventory",
             &json!({"event_id": Uuid::new_v4()}),
         )
         .await;
-    sync.refused_for(404, "EVENT_NOT_FOUND", "event_id");
+    sync.expect_invalid_field(404, "EVENT_NOT_FOUND", "event_id");
     operator
         .get("/admin/inventory-status?event_id=x")
         .await
-        .refused_for(422, "INVALID_REQUEST", "event_id");
+        .expect_invalid_field(422, "INVALID_REQUEST", "event_id");
     assert_eq!(operator.get("/admin/events").await.expect(200), before);
 
     let taken = before["events"][0]["event_id"].clone();
@@ -309,7 +309,7 @@ pub(super) async fn of_operators(stack: &Stack) {
     operator
         .post("/admin/events", &body)
         .await
-        .refused_for(409, "ALREADY_EXISTS", "event_id");
+        .expect_invalid_field(409, "ALREADY_EXISTS", "event_id");
     assert_eq!(operator.get("/admin/events").await.expect(200), before);
 }
 
@@ -320,31 +320,34 @@ pub(super) async fn by_the_wrong_door(stack: &Stack) {
         stack.booking(0).with_token(&token),
     );
     for path in ["/nowhere", "/queue", "/queue/join/now", "/"] {
-        gateway.get(path).await.refused(404, "NOT_FOUND");
+        gateway.get(path).await.expect_problem(404, "NOT_FOUND");
     }
-    booking.get("/nowhere").await.refused(404, "NOT_FOUND");
+    booking
+        .get("/nowhere")
+        .await
+        .expect_problem(404, "NOT_FOUND");
     gateway
         .get("/queue/join")
         .await
-        .refused(405, "METHOD_NOT_ALLOWED");
+        .expect_problem(405, "METHOD_NOT_ALLOWED");
     gateway
         .put("/queue/leave", &json!({}))
         .await
-        .refused(405, "METHOD_NOT_ALLOWED");
+        .expect_problem(405, "METHOD_NOT_ALLOWED");
     gateway
         .delete(&format!("/queue/status/{}", Uuid::new_v4()))
         .await
-        .refused(405, "METHOD_NOT_ALLOWED");
+        .expect_problem(405, "METHOD_NOT_ALLOWED");
     booking
         .get("/bookings/reserve")
         .await
-        .refused(405, "METHOD_NOT_ALLOWED");
+        .expect_problem(405, "METHOD_NOT_ALLOWED");
     booking
         .put("/bookings", &json!({}))
         .await
-        .refused(405, "METHOD_NOT_ALLOWED");
+        .expect_problem(405, "METHOD_NOT_ALLOWED");
     booking
         .delete("/events")
         .await
-        .refused(405, "METHOD_NOT_ALLOWED");
+        .expect_problem(405, "METHOD_NOT_ALLOWED");
 }

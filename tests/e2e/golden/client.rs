@@ -1,7 +1,7 @@
 //! Clients that put down what the servers say to them: on a socket, over REST and on a stream.
 
 use serde_json::{Value, json};
-use stanchion_tests::{Answer, PositionStream, Socket, Visitor};
+use stanchion_tests::{PositionStream, RestResponse, Socket, Visitor};
 
 use super::{
     files::Contract,
@@ -19,7 +19,7 @@ impl Client {
     pub async fn connect(contract: &mut Contract, url: &str, visitor: &Visitor) -> Self {
         let mut client = Self(Socket::silent(url).await);
         client
-            .say(json!({"type": "connect", "token": visitor.token}))
+            .send_json(json!({"type": "connect", "token": visitor.token}))
             .await;
         client.hear(contract, "connected", |_| true).await;
         client
@@ -35,13 +35,13 @@ impl Client {
     ) -> (Self, Value) {
         let mut client = Self::connect(contract, url, visitor).await;
         join["type"] = json!("join");
-        client.say(join).await;
+        client.send_json(join).await;
         let answer = client.hear(contract, answer, |_| true).await;
         (client, answer)
     }
 
-    pub async fn say(&mut self, message: Value) {
-        self.0.say(message).await;
+    pub async fn send_json(&mut self, message: Value) {
+        self.0.send_json(message).await;
     }
 
     /// Waits for a message of this type that is accepted.
@@ -73,7 +73,7 @@ impl Client {
 
     /// Acknowledges a pass.
     pub async fn acknowledge(&mut self, pass: &Value) {
-        self.say(json!({"type": "ack", "pass_id": pass["pass_id"]}))
+        self.send_json(json!({"type": "ack", "pass_id": pass["pass_id"]}))
             .await;
     }
 
@@ -93,8 +93,8 @@ fn see_message(contract: &mut Contract, message: &Value) {
 }
 
 /// An answer over REST.
-pub fn see_answer(contract: &mut Contract, answer: Answer) -> Answer {
-    let path: Vec<_> = answer.asked.split('/').map(placeholder_of_path).collect();
+pub fn see_answer(contract: &mut Contract, answer: RestResponse) -> RestResponse {
+    let path: Vec<_> = answer.request.split('/').map(placeholder_of_path).collect();
     let asked = format!("{} {}", path.join("/"), answer.status);
     contract.see(REST, asked.clone());
     for field in fields(&answer.body) {
@@ -183,9 +183,9 @@ async fn is_refused(
     } else {
         Socket::open(url, visitor).await
     };
-    socket.say(message).await;
+    socket.send_json(message).await;
     // An unknown field is ignored: the answer to this is then the first.
-    socket.say(json!({"type": "ping"})).await;
+    socket.send_json(json!({"type": "ping"})).await;
     let answer = socket.next_json().await.expect("an answer");
     socket.close().await;
     answer["type"] == "error"

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use stanchion_tests::{
-    Answer, EventBuilder, PositionStream, Rest, Sale, Stack, Visitor, eventually,
+    EventBuilder, PositionStream, Rest, RestResponse, Sale, Stack, Visitor, eventually,
     shopping::{id, new_key, with_retries},
 };
 
@@ -70,9 +70,9 @@ async fn wait_and_reserve(contract: &mut Contract, stack: &Stack) {
     let leave = format!("/queue/leave?event_id={}", sale.event);
     see_answer(contract, first.delete(&leave).await).expect(200);
     last.hear(contract, "position", |_| true).await;
-    last.say(json!({"type": "ping"})).await;
+    last.send_json(json!({"type": "ping"})).await;
     last.hear(contract, "heartbeat", |_| true).await;
-    last.say(json!({"type": "leave", "event_id": sale.event}))
+    last.send_json(json!({"type": "leave", "event_id": sale.event}))
         .await;
     last.hear(contract, "left", |_| true).await;
     last.close().await;
@@ -87,12 +87,12 @@ async fn wait_and_reserve(contract: &mut Contract, stack: &Stack) {
     reserve["type"] = json!("reserve");
     reserve["idempotency_key"] = json!(new_key());
     reserve["zone_id"] = json!(sale.event);
-    socket.say(reserve.clone()).await;
+    socket.send_json(reserve.clone()).await;
     socket
         .hear(contract, "error", |message| message["ref"].is_string())
         .await;
     reserve["zone_id"] = json!(sale.zones[0]);
-    socket.say(reserve).await;
+    socket.send_json(reserve).await;
     let reserved = socket.hear(contract, "reserved", |_| true).await;
     let booking = stack.booking(0).by(&visitor("socket"));
     decide(contract, &booking, &reserved, "confirm").await;
@@ -120,7 +120,7 @@ async fn wait_and_reserve(contract: &mut Contract, stack: &Stack) {
     see_operators_routes(contract, &operator, &sale).await;
 }
 
-async fn sale_status(sale: &Sale, gateway: &Rest) -> Answer {
+async fn sale_status(sale: &Sale, gateway: &Rest) -> RestResponse {
     gateway.get(&format!("/queue/status/{}", sale.event)).await
 }
 

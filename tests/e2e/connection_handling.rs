@@ -92,7 +92,7 @@ async fn health_is_told(url: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_the_limit_of_descriptors_others_are_refused_in_order_and_health_is_told() {
+async fn refuses_connections_at_descriptor_limit() {
     let stack = Stack::embedded_within(200, &[]).await;
     let sale = EventBuilder::new(&[10]).create(&stack.operator()).await;
     let url = stack.url(Role::Embedded, 0);
@@ -119,7 +119,7 @@ async fn at_the_limit_of_descriptors_others_are_refused_in_order_and_health_is_t
 
 /// Whatever takes the descriptors, and however many.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_any_descriptor_left_others_are_refused_in_order_and_health_is_told() {
+async fn refuses_connections_without_descriptors() {
     let stack = Stack::embedded_within(1_000, &[]).await;
     let sale = EventBuilder::new(&[10]).create(&stack.operator()).await;
     let url = stack.url(Role::Embedded, 0);
@@ -159,7 +159,7 @@ async fn without_any_descriptor_left_others_are_refused_in_order_and_health_is_t
 const LAME_DUCK: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_told_to_stop_serves_on_until_clients_are_sent_elsewhere() {
+async fn serves_during_lame_duck_span() {
     let span = vec![
         (LAME_DUCK_SECONDS, LAME_DUCK.as_secs().to_string()),
         ("STANCHION_DRAIN_SECONDS", "0".to_owned()),
@@ -211,7 +211,7 @@ async fn who_is_told_to_stop_serves_on_until_clients_are_sent_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_told_twice_does_not_wait() {
+async fn exits_at_once_on_second_signal() {
     let stack = Stack::embedded_with(&[(LAME_DUCK_SECONDS, "600")]).await;
     let url = stack.url(Role::Embedded, 0);
     stack.signal(Role::Embedded, 0, Signal::Terminate);
@@ -239,7 +239,7 @@ fn resident_mib(pid: u32) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_without_a_token_take_no_memory() {
+async fn buffers_no_bodies_without_token() {
     const BODIES: usize = 500;
     let stack = Stack::embedded().await;
     let (url, pid) = (stack.url(Role::Embedded, 0), stack.pid(Role::Embedded, 0));
@@ -308,7 +308,7 @@ async fn bodies_without_a_token_take_no_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn forwarded_addresses_count_in_every_form_and_streams_with_them() {
+async fn counts_forwarded_addresses_and_streams() {
     const GUESTS: usize = 300; // more than one address may have at once
     let settings = [
         ("STANCHION_TRUSTED_PROXIES", "127.0.0.0/8"),
@@ -353,7 +353,7 @@ async fn forwarded_addresses_count_in_every_form_and_streams_with_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn operators_and_probes_have_a_listener_of_their_own() {
+async fn serves_operators_on_admin_listener() {
     let admin = format!("127.0.0.1:{}", ports::free());
     let injected = [
         ("STANCHION_PORT", "tcp://10.96.0.12:8080"),

@@ -13,7 +13,7 @@ const CONNECTIONS: usize = 16;
 /// On the embedded default booking is in the same process: a reservation needs no connection of its
 /// own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_may_reserve_with_every_connection_taken() {
+async fn reserves_over_socket_when_connections_are_full() {
     let limit = CONNECTIONS.to_string();
     let stack = Stack::embedded_with(&[("STANCHION_MAX_CONNECTIONS", &limit)]).await;
     let sale = EventBuilder::new(&[100])
@@ -25,7 +25,7 @@ async fn who_waits_may_reserve_with_every_connection_taken() {
     let mut choosing = Socket::open(url, &Visitor::new("choosing")).await;
     let wish = json!([{"zone_id": sale.zones[0], "quantity": 2}]);
     wishing
-        .say(json!({"type": "join", "event_id": sale.event, "wish": wish}))
+        .send_json(json!({"type": "join", "event_id": sale.event, "wish": wish}))
         .await;
     let queued = |message| matches!(message, ServerMessage::Queued { .. }).then_some(());
     wishing.until("a place", queued).await;
@@ -45,7 +45,7 @@ async fn who_waits_may_reserve_with_every_connection_taken() {
     let passed = |message| matches!(message, ServerMessage::Pass { .. }).then_some(());
     choosing.until("a pass", passed).await;
     choosing
-        .say(json!({"type": "reserve", "event_id": sale.event, "show_id": sale.show, "zone_id": sale.zones[0],
+        .send_json(json!({"type": "reserve", "event_id": sale.event, "show_id": sale.show, "zone_id": sale.zones[0],
             "quantity": 3, "idempotency_key": "k"}))
         .await;
     let reserved = choosing.until("an answer", |message| match message {

@@ -13,7 +13,7 @@ use stanchion_tests::{
 use waitingroom::wire::ServerMessage;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_reloads_while_their_reservation_is_decided_keeps_place_and_pass() {
+async fn keeps_pass_when_reloading_during_reservation() {
     let stack = Stack::servers(Shape {
         gateways: 1,
         workers: 1,
@@ -52,7 +52,7 @@ async fn whoever_reloads_while_their_reservation_is_decided_keeps_place_and_pass
     })
     .await;
     let joined = sale.join(&gateway).await;
-    assert!(joined.asks_to_wait(), "{joined:?}");
+    assert!(joined.has_retry_after(), "{joined:?}");
     assert_eq!(joined.code(), "UNAVAILABLE");
     let mut tab = Socket::open(stack.gateway_url(0), &ann).await;
     let told = tab.join(&sale.event, None).await;
@@ -63,7 +63,7 @@ async fn whoever_reloads_while_their_reservation_is_decided_keeps_place_and_pass
 
     let answer = reserving.await.expect("an answer");
     assert!(
-        answer.asks_to_wait(),
+        answer.has_retry_after(),
         "the database did not store it: {answer:?}"
     );
     let place = eventually("the place to be given back", || async {

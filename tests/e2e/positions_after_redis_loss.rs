@@ -32,7 +32,7 @@ async fn gateways_are_known(stack: &Stack) {
 async fn position(sale: &Sale, gateway: &Rest) -> u64 {
     eventually("a position", || async {
         let answer = sale.place(gateway).await;
-        if answer.asks_to_wait() {
+        if answer.has_retry_after() {
             return None;
         }
         let place = answer.expect(200);
@@ -46,7 +46,7 @@ async fn position(sale: &Sale, gateway: &Rest) -> u64 {
 /// are in front again. Who was told to be first by one gateway hears nothing worse from the other
 /// one, which had told them less.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_gateway_tells_a_worse_position_than_another_did_before() {
+async fn keeps_best_position_across_gateways() {
     let stack = Stack::servers(Shape {
         own_redis: true,
         ..Shape::default()
@@ -146,7 +146,7 @@ fn users() -> usize {
 /// Newcomers are taken in as soon as everybody is back; before, nobody knew whether all were, and
 /// everybody had four seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_line_is_whole_again_as_soon_as_everybody_is_back() {
+async fn ends_recovery_once_all_users_are_back() {
     let stack = Stack::servers(Shape {
         own_redis: true,
         ..Shape::default()
@@ -196,7 +196,7 @@ async fn a_line_is_whole_again_as_soon_as_everybody_is_back() {
         let newcomer = stack.gateway(0).by(&Visitor::new("newcomer"));
         let place = eventually("a place", || async {
             let answer = sale.join(&newcomer).await;
-            if answer.asks_to_wait() {
+            if answer.has_retry_after() {
                 None
             } else {
                 Some(answer.expect(201))

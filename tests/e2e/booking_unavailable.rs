@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use stanchion_tests::{
-    Admission, Answer, EventBuilder, Rest, Sale, Shape, Stack, Visitor,
+    Admission, EventBuilder, Rest, RestResponse, Sale, Shape, Stack, Visitor,
     process::Signal,
     shopping::{confirm, id, new_key, reserve_once, with_retries},
     simulated_users::admit_all,
@@ -69,7 +69,7 @@ impl Scene {
         within(time, &format!("/ready to say {status}"), look).await;
     }
 
-    async fn reserve(&self, buyer: usize) -> (Answer, Duration) {
+    async fn reserve(&self, buyer: usize) -> (RestResponse, Duration) {
         let (asked, admission) = (Instant::now(), &self.admissions[buyer]);
         let booking = self.stack.booking(0).by(&admission.visitor);
         let key = format!("key-{buyer}");
@@ -86,7 +86,7 @@ impl Scene {
     async fn is_refused_at_once(&self, buyer: usize) {
         let (answer, waited) = self.reserve(buyer).await;
         assert!(
-            answer.status == 503 && answer.asks_to_wait(),
+            answer.status == 503 && answer.has_retry_after(),
             "{}: {}",
             answer.status,
             answer.body
@@ -135,7 +135,7 @@ fn on_own_postgres() -> Shape {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_nothing_can_be_written_holds_do_not_run_out() {
+async fn extends_holds_while_database_is_read_only() {
     let scene = Scene::open(on_own_postgres()).await;
     let url = scene.stack.backends().database_url();
     let held = with_retries(|| async { scene.reserve(0).await.0 })
@@ -197,7 +197,7 @@ async fn server_time(url: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_nothing_can_be_written_the_line_stands() {
+async fn pauses_queue_while_database_is_read_only() {
     let scene = Scene::open(on_own_postgres()).await;
     let url = scene.stack.backends().database_url();
     scene.until_rate(BACK, RATE).await;
@@ -223,7 +223,7 @@ async fn while_nothing_can_be_written_the_line_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_bookings_are_locked_the_line_stands() {
+async fn pauses_queue_while_bookings_are_locked() {
     let scene = Scene::open(on_own_postgres()).await;
     let url = scene.stack.backends().database_url();
     let mut other = PgConnection::connect(&url)
@@ -243,7 +243,7 @@ async fn while_bookings_are_locked_the_line_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_redis_is_silent_nobody_waits_for_it() {
+async fn fails_fast_while_redis_hangs() {
     let shape = Shape {
         gateways: 1,
         bookings: 1,

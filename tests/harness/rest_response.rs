@@ -1,13 +1,13 @@
-//! An answer over HTTP, and what a test expects of it.
+//! A response over REST, and the checks of a test.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 /// See the module's documentation.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    /// What was asked, for the message of a failed test.
-    pub asked: String,
+pub struct RestResponse {
+    /// The method and path of the request, for the message of a failed test.
+    pub request: String,
     /// The status.
     pub status: u16,
     /// The headers.
@@ -16,34 +16,34 @@ pub struct Answer {
     pub body: Value,
 }
 
-impl Answer {
+impl RestResponse {
     /// The body of an answer that has this status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
-        assert_eq!(self.status, status, "{}: {}", self.asked, self.body);
+        assert_eq!(self.status, status, "{}: {}", self.request, self.body);
         self.body
     }
 
     /// Checks a refusal: a problem document of this status and code that explains itself. Returns
     /// the body.
     #[track_caller]
-    pub fn refused(self, status: u16, code: &str) -> Value {
+    pub fn expect_problem(self, status: u16, code: &str) -> Value {
         assert_eq!(
             (self.status, self.code()),
             (status, code),
             "{}: {}",
-            self.asked,
+            self.request,
             self.body
         );
         let kind = self
             .headers
             .get("content-type")
             .and_then(|kind| kind.to_str().ok());
-        assert_eq!(kind, Some("application/problem+json"), "{}", self.asked);
+        assert_eq!(kind, Some("application/problem+json"), "{}", self.request);
         assert_eq!(
             self.body["status"], status,
             "{}: the document repeats the status",
-            self.asked
+            self.request
         );
         let text = |name: &str| {
             self.body[name]
@@ -53,7 +53,7 @@ impl Answer {
         assert!(
             text("type") && text("title") && text("detail"),
             "{}: {}",
-            self.asked,
+            self.request,
             self.body
         );
         self.body
@@ -61,14 +61,14 @@ impl Answer {
 
     /// Checks a refusal that names the offending input in `field` and in the sentence for people.
     #[track_caller]
-    pub fn refused_for(self, status: u16, code: &str, field: &str) {
-        let asked = self.asked.clone();
-        let body = self.refused(status, code);
-        assert_eq!(body["field"], field, "{asked}: {body}");
+    pub fn expect_invalid_field(self, status: u16, code: &str, field: &str) {
+        let request = self.request.clone();
+        let body = self.expect_problem(status, code);
+        assert_eq!(body["field"], field, "{request}: {body}");
         let detail = body["detail"].as_str().unwrap_or_default();
         assert!(
             detail.contains(field.rsplit('.').next().unwrap_or(field)),
-            "{asked}: {detail:?} names no {field}"
+            "{request}: {detail:?} names no {field}"
         );
     }
 
@@ -78,7 +78,7 @@ impl Answer {
     }
 
     /// Does the answer ask for patience?
-    pub fn asks_to_wait(&self) -> bool {
+    pub fn has_retry_after(&self) -> bool {
         matches!(self.status, 429 | 503) && self.headers.contains_key("retry-after")
     }
 }

@@ -11,8 +11,8 @@ use std::{
 
 use serde_json::{Value, json};
 use stanchion_tests::{
-    Admission, EventBuilder, Heard, PositionStream, Rest, Sale, Shape, Socket, Stack, TEST_TIMEOUT,
-    Visitor, admission::assert_in_order, eventually, process::Signal,
+    Admission, EventBuilder, PositionStream, Rest, Sale, Shape, Socket, SocketEvent, Stack,
+    TEST_TIMEOUT, Visitor, admission::assert_in_order, eventually, process::Signal,
     simulated_users::MonotonicPositions, stack::Role, tokens,
 };
 use waitingroom::{
@@ -114,10 +114,10 @@ async fn by_socket(mut socket: Socket, mut watch: Watch) -> Told {
     let until = Instant::now() + 3 * TEST_TIMEOUT;
     loop {
         let heard = socket
-            .hear_within(until.saturating_duration_since(Instant::now()))
+            .next_event_within(until.saturating_duration_since(Instant::now()))
             .await;
         match heard.unwrap_or_else(|| panic!("{} never got a pass", watch.visitor.name)) {
-            Heard::Said(ServerMessage::Queued {
+            SocketEvent::Message(ServerMessage::Queued {
                 ticket,
                 position,
                 reason,
@@ -126,16 +126,18 @@ async fn by_socket(mut socket: Socket, mut watch: Watch) -> Told {
                 watch.ticket(&ticket);
                 watch.see(position, reason);
             }
-            Heard::Said(ServerMessage::Position {
+            SocketEvent::Message(ServerMessage::Position {
                 position, reason, ..
             }) => watch.see(position, reason),
-            Heard::Said(ServerMessage::Event { .. }) => {}
-            Heard::Said(ServerMessage::Pass {
+            SocketEvent::Message(ServerMessage::Event { .. }) => {}
+            SocketEvent::Message(ServerMessage::Pass {
                 pass_id,
                 queue_pass,
                 ..
             }) => {
-                socket.say(json!({"type": "ack", "pass_id": pass_id})).await;
+                socket
+                    .send_json(json!({"type": "ack", "pass_id": pass_id}))
+                    .await;
                 let admission = Admission::new(&watch.visitor, &watch.sale.event, &queue_pass);
                 return watch.told(admission);
             }
@@ -178,9 +180,9 @@ async fn by_polling(gateway: Rest, mut watch: Watch, may_ask: Arc<AtomicBool>) -
         let answer = watch.sale.place(&gateway).await;
         if answer.status == 503 {
             assert!(
-                answer.asks_to_wait() && answer.code() == "UNAVAILABLE",
+                answer.has_retry_after() && answer.code() == "UNAVAILABLE",
                 "{}: {}",
-                answer.asked,
+                answer.request,
                 answer.body
             );
             watch.told_nothing += 1;
@@ -210,7 +212,7 @@ async fn quiet_head(stack: &Stack) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_loses_their_place_and_no_position_is_wrong() {
+async fn keeps_places_and_positions_when_redis_is_lost() {
     let stack = Stack::servers(Shape {
         own_redis: true,
         ..Shape::default()
@@ -367,7 +369,7 @@ async fn nobody_loses_their_place_over_a_restart(signal: Signal) {
     let gateway = stack.gateway(0);
     let newcomer = sale.join(&gateway.by(&Visitor::new("newcomer"))).await;
     assert!(
-        newcomer.asks_to_wait(),
+        newcomer.has_retry_after(),
         "nobody new before the others are back: {}",
         newcomer.body
     );
@@ -375,7 +377,7 @@ async fn nobody_loses_their_place_over_a_restart(signal: Signal) {
         let gateway = gateway.by(visitor);
         let unknown = sale.place(&gateway).await;
         assert!(
-            unknown.asks_to_wait(),
+            unknown.has_retry_after(),
             "{} may be back in a moment: {}",
             visitor.name,
             unknown.body
@@ -405,19 +407,18 @@ async fn nobody_loses_their_place_over_a_restart(signal: Signal) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_loses_their_place_over_the_end_of_the_embedded_default() {
+async fn keeps_places_when_embedded_stops() {
     nobody_loses_their_place_over_a_restart(Signal::Terminate).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_loses_their_place_over_a_crash_of_the_embedded_default() {
+async fn keeps_places_when_embedded_crashes() {
     nobody_loses_their_place_over_a_restart(Signal::Kill).await;
 }
 
 /// With the process, what it told is gone; the client says it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_says_its_position_is_told_none_greater_after_a_crash_of_the_embedded_default()
- {
+async fn bounds_position_when_embedded_crashes() {
     let mut stack = Stack::embedded().await;
     let sale = EventBuilder::new(&[100])
         .paused()
@@ -459,7 +460,9 @@ async fn a_client_that_says_its_position_is_told_none_greater_after_a_crash_of_t
         "nothing was said: {bound:?}"
     );
     socket
-        .say(json!({"type": "join", "event_id": sale.event, "ticket": tickets[1], "position": 2}))
+        .send_json(
+            json!({"type": "join", "event_id": sale.event, "ticket": tickets[1], "position": 2}),
+        )
         .await;
     let placed = |message| matches!(message, ServerMessage::Queued { .. }).then_some(message);
     let placed = socket.until("the place", placed).await;
@@ -477,7 +480,10 @@ async fn a_client_that_says_its_position_is_told_none_greater_after_a_crash_of_t
     let of_another = json!({"event_id": sale.event, "ticket": tickets[2], "position": 1});
     let first = gateway.by(&stayers[0]);
     assert!(
-        first.post("/queue/join", &of_another).await.asks_to_wait(),
+        first
+            .post("/queue/join", &of_another)
+            .await
+            .has_retry_after(),
         "the ticket of another brings nobody back"
     );
     for refused in [json!(-1), json!(1.5), json!("3"), json!(4_294_967_296_u64)] {
