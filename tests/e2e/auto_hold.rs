@@ -1,4 +1,5 @@
-//! Whoever says what they want gets the pass and the seats in one message.
+//! Automatic holds: a user with seat preferences receives the pass and the held seats in one
+//! message.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -180,8 +181,8 @@ async fn holds_no_more_seats_than_exist(stack: &Stack) {
     assert_eq!((seats.held, seats.available), (50, 0), "once");
 }
 
-/// Tells that there is a pass, and what is held with it: where booking takes its time seats follow
-/// the pass, and nothing does where nothing fits.
+/// Sends the pass and the held seats: if booking is slow, the seats follow the pass; if no
+/// preference fits, only the pass is sent.
 async fn listen(mut socket: Socket, tell: mpsc::Sender<Option<Map<String, Value>>>) {
     let (_, mut hold, left) = pass(&mut socket).await;
     tell.send(None).await.expect("somebody listens");
@@ -267,7 +268,7 @@ async fn returns_previous_hold_when_gateway_died() {
             _ => None,
         })
         .await;
-    // The gateway has asked booking, and hears nothing of the answer any more.
+    // The gateway has sent the request to booking, and dies before the response.
     stack.signal(Role::QueueWorker, 0, Signal::Stop);
     sale.open(&stack.operator()).await;
     stack.signal(Role::Booking, 0, Signal::Stop);

@@ -1,5 +1,4 @@
-//! Admission follows booking: a database that has become slow slows the line down, and no longer
-//! than that.
+//! Admission follows booking: a slow database throttles the queue, for as long as it is slow.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +27,7 @@ async fn effective(gateway: &Rest, sale: &Sale) -> f64 {
         .expect("the rate in force")
 }
 
-/// The rate until it is what is waited for, at most for this long.
+/// Waits for the effective rate to meet a condition, for at most this long.
 async fn watch(
     gateway: &Rest,
     sale: &Sale,
@@ -50,7 +49,7 @@ async fn watch(
     }
 }
 
-/// Somebody reserves all the time; what becomes of it is no matter here.
+/// Reserves all the time; the results do not matter.
 fn trade(stack: &Stack, sale: &Sale, admissions: Vec<Admission>) -> JoinSet<()> {
     let mut trading = JoinSet::new();
     for (at, admission) in admissions.into_iter().enumerate() {

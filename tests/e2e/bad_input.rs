@@ -1,4 +1,4 @@
-//! Whatever is sent, the answer says what is wrong with it, and nothing changes.
+//! Bad input of every form: the response names the error, and no state changes.
 
 mod frames;
 mod identities;

@@ -1,6 +1,6 @@
-//! Nothing can be booked: the database answers and cannot be written, or Redis is silent. Booking
-//! says so at `/ready` and at once to whoever asks, the line stands still whatever the number of
-//! requests, and all of it ends by itself with the fault.
+//! Booking is impossible: the database answers but takes no writes, or Redis hangs. Booking
+//! reports it at `/ready` and refuses requests at once, the queue is paused independent of the
+//! load, and all of it ends with the fault.
 
 use std::time::{Duration, Instant};
 
@@ -202,7 +202,7 @@ async fn pauses_queue_while_database_is_read_only() {
     let url = scene.stack.backends().database_url();
     scene.until_rate(BACK, RATE).await;
     only_reads(&url, true).await;
-    // Nobody reserves: the line stands all the same.
+    // The queue is paused without any reservation too.
     scene.until_ready(NOTICED, 503).await;
     scene.until_rate(NOTICED, 0.0).await;
     within(NOTICED, "the reason among the live figures", || async {

@@ -1,5 +1,5 @@
-//! A line on a Redis Cluster: what its nodes cost each shard, and the death of a primary in the
-//! middle of a release.
+//! A queue on a Redis Cluster: the connections of its processes to each shard, and the failure of
+//! a primary during a release.
 
 use std::{
     collections::HashSet,

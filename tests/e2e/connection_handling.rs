@@ -1,5 +1,5 @@
-//! How a process takes connections: at the limit of its file descriptors, when it is told to stop,
-//! with bodies that are too large, behind proxies, and for operators.
+//! How a process accepts connections: at the limit of file descriptors, during a shutdown, with
+//! bodies that are too large, behind proxies, and for operators.
 
 use std::{
     process::Command,

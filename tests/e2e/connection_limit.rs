@@ -1,4 +1,4 @@
-//! A node whose every connection is taken serves those whose turn it is.
+//! A node at its connection limit still serves the users whose turn it is.
 
 use serde_json::json;
 use stanchion_tests::{EventBuilder, Socket, Stack, Visitor, wait::with_timeout};
@@ -60,7 +60,7 @@ async fn reserves_over_socket_when_connections_are_full() {
     );
 }
 
-/// A socket of somebody who says who they are and no more; nothing where the node has no room.
+/// A socket that only authenticates; nothing if the node is full.
 async fn enter(url: &str, visitor: &Visitor) -> Option<TcpStream> {
     let address = url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address)

@@ -1,5 +1,5 @@
-//! Many with a pass, few seats: what there is is sold, to the last seat and not beyond, and
-//! everybody else is told so.
+//! Many passes, few seats: all seats are sold and none twice, and the other users receive a
+//! refusal.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! PostgreSQL crashes in the middle of a sale: requests are told to come back at once, and when it
-//! is there again the same keys get what they asked for, once.
+//! PostgreSQL crashes during a sale: requests fail with Retry-After, and after the recovery the
+//! same keys make one booking each.
 
 use std::{
     collections::HashSet,
@@ -43,7 +43,7 @@ impl Attempt {
     }
 }
 
-/// Everybody's booking.
+/// The bookings of all users.
 async fn served(attempts: Vec<Attempt>) -> Vec<String> {
     run_all(
         attempts
@@ -83,7 +83,7 @@ async fn fails_fast_and_sells_once_when_database_crashes() {
     let (within, after) = rest.split_at(BUYERS / 3);
     let held = served(before.to_vec()).await;
 
-    // Some are under way when it crashes: whatever they are told, they ask again with the same key.
+    // Some requests are in flight during the crash: they are retried with the same key.
     let under_way = tokio::spawn(served(within.to_vec()));
     stack.backends_mut().postgres_server().crash().await;
     for at in 0..2 {

@@ -1,5 +1,4 @@
-//! A gateway whose subscription died without a word hears again within seconds, and nobody's pass
-//! is lost.
+//! A gateway whose subscription fails silently resubscribes within seconds, and no pass is lost.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Told to stop, a process sends its clients away, finishes what it began and exits with 0, in
+//! A process that receives SIGTERM sends its clients away, finishes its work, and exits with 0 in
 //! time.
 
 use std::time::{Duration, Instant};
@@ -95,7 +95,7 @@ async fn moves_clients_when_gateway_drains() {
 /// What became of one visitor in a drain.
 struct Through {
     admission: Admission,
-    /// The moment they were told to leave at, in milliseconds.
+    /// The announced moment of the close, in milliseconds.
     told: Option<u64>,
     /// Their node went away before they had the pass.
     was_moved: bool,
@@ -160,8 +160,8 @@ async fn through_the_drain(
     }
 }
 
-/// In the middle of a release, one of two gateways is told to stop: nobody loses a pass, or a
-/// place, or hears it twice.
+/// One of two gateways drains during a release: no user loses a pass or a place, or receives one
+/// twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn delivers_passes_while_gateway_drains() {
     let gateway_settings = vec![("STANCHION_DRAIN_SECONDS", DRAIN_SECONDS.to_string())];

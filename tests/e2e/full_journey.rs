@@ -1,6 +1,6 @@
-//! The whole way, at once, for everyone: 800 visitors wait on sockets, streams and by polling,
-//! under a rate and a cap; all get their pass in the order of their tickets, all reserve, all
-//! confirm, and every book agrees in the end.
+//! The whole journey under load: 800 visitors wait on sockets, streams and by polling, under a
+//! rate and a cap. All receive a pass in the order of their tickets, reserve and confirm; engine,
+//! database, catalogue and bus agree in the end.
 
 use std::{
     collections::HashMap,
@@ -27,7 +27,7 @@ const BURST: f64 = 20.0;
 const CAP: usize = 60;
 const PASS_TTL: i64 = 300;
 
-/// How 800 visitors wait.
+/// The transports of 800 visitors.
 fn transports() -> impl Iterator<Item = Transport> {
     let transport = |at: usize| match at % 8 {
         0..5 => Transport::Socket,
@@ -56,8 +56,8 @@ async fn sells_seat_to_every_visitor(stack: &Stack) {
         200
     );
 
-    // Nobody reserves before the cap was reached: else it might never be put to the test.
-    let (reached, doors_open) = watch::channel(false);
+    // Reservations begin once the cap is reached: otherwise it might never be tested.
+    let (reached, may_reserve) = watch::channel(false);
     let limit = ConcurrencyLimit::default();
     let most_active = AtomicU64::new(0);
     let work = transports()
@@ -69,14 +69,14 @@ async fn sells_seat_to_every_visitor(stack: &Stack) {
                 stack.gateway_url(at).to_owned(),
                 stack.booking(at),
             );
-            let (sale, limit, mut doors_open) = (sale.clone(), limit.clone(), doors_open.clone());
+            let (sale, limit, mut may_reserve) = (sale.clone(), limit.clone(), may_reserve.clone());
             async move {
                 let admission =
                     wait_for_pass(&gateway, &url, &sale, &visitor, transport, &limit).await;
-                doors_open
+                may_reserve
                     .wait_for(|open| *open)
                     .await
-                    .expect("the watch goes on");
+                    .expect("the sender lives");
                 let handed_in = now_ms();
                 let wish = sale.wish(at % ZONES.len(), 1);
                 let booking = shopping::buy(&booking, &admission, &wish).await;
@@ -96,7 +96,7 @@ async fn sells_seat_to_every_visitor(stack: &Stack) {
         .iter()
         .map(|(one, at, _)| (one.claims.jti.clone(), *at))
         .collect();
-    assert_eq!(handed_in.len(), 800, "everybody has a pass of their own");
+    assert_eq!(handed_in.len(), 800, "each visitor has an own pass");
     assert_in_order(&admissions, PASS_TTL);
     assert_within_rate(&admissions, PASS_TTL, RATE, BURST);
     let most = assert_within_cap(&admissions, PASS_TTL, CAP, |one| handed_in[&one.claims.jti]);
@@ -107,14 +107,14 @@ async fn sells_seat_to_every_visitor(stack: &Stack) {
         "{most} active passes under a cap of {CAP}"
     );
 
-    books_agree(stack, &sale).await;
+    check_all_stores(stack, &sale).await;
     let bookings: Vec<String> = bought.into_iter().map(|(_, _, booking)| booking).collect();
     if !stack.is_embedded() {
-        published_once_each(stack, bookings).await;
+        check_published_once(stack, bookings).await;
     }
 }
 
-/// Asks for the state of the line for as long as the sale goes on; opens the doors when the cap is
+/// Polls the state of the queue during the sale; lets the reservations begin when the cap is
 /// reached.
 async fn watch_the_cap(gateway: Rest, sale: &Sale, reached: watch::Sender<bool>, most: &AtomicU64) {
     let gateway = gateway.by(&Visitor::new("watcher"));
@@ -129,7 +129,7 @@ async fn watch_the_cap(gateway: Rest, sale: &Sale, reached: watch::Sender<bool>,
     }
 }
 
-async fn books_agree(stack: &Stack, sale: &Sale) {
+async fn check_all_stores(stack: &Stack, sale: &Sale) {
     let inventory = Inventory::settled(sale, &stack.operator()).await;
     for zone in &inventory.zones {
         assert_eq!((zone.available, zone.held, zone.confirmed), (40, 0, 160));
@@ -167,7 +167,7 @@ async fn books_agree(stack: &Stack, sale: &Sale) {
     }
 }
 
-async fn published_once_each(stack: &Stack, bookings: Vec<String>) {
+async fn check_published_once(stack: &Stack, bookings: Vec<String>) {
     let database = &stack.backends().database;
     eventually("the outbox to be drained", || async {
         (database.number("SELECT count(*) FROM outbox").await == 0).then_some(())

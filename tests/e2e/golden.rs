@@ -43,7 +43,7 @@ async fn names_equal_golden_files() {
     surfaces::see_bus(&mut contract, &stack, &topics).await;
     surfaces::see_postgres(&mut contract, &stack).await;
 
-    let waiting = journey::lose_redis(&mut contract, &stack, &monitor).await;
+    let waiting = journey::lose_redis(&mut contract, &stack).await;
     surfaces::see_metrics(&mut contract, &stack).await;
     stack.signal(Role::Gateway, 0, Signal::Terminate);
     journey::drain(&mut contract, waiting).await;

@@ -1,4 +1,4 @@
-//! Guests: counted where they come from, renewed, and in line like everybody else.
+//! Guests: limited by address, renewed, and treated as any user in the queue.
 
 use serde_json::json;
 use stanchion_tests::{

@@ -1,5 +1,5 @@
-//! Redis is restarted, or fails over, as an operator plans it: `stanchion handover` costs nobody
-//! anything but the time.
+//! Redis is restarted, or fails over, as planned by an operator: `stanchion handover` loses
+//! nothing.
 
 use std::time::Duration;
 
@@ -20,8 +20,7 @@ const PASS_TTL: i64 = 300;
 const SOCKETS: usize = 60;
 const POLLERS: usize = 20;
 
-/// A line in the middle of its release, and all who wait in it. Nobody is told of anything but
-/// better positions, and the pass.
+/// A queue during a release, and all its users. They receive only better positions, and the pass.
 async fn waiting(stack: &Stack) -> (Sale, Vec<tokio::task::JoinHandle<Admission>>) {
     let queue = json!({"rate_per_second": 10, "burst": 5, "pass_ttl_seconds": PASS_TTL});
     let sale = EventBuilder::new(&[500])

@@ -1,4 +1,4 @@
-//! Seats that are held and not confirmed come back by themselves.
+//! Unconfirmed holds expire, and their seats are free again.
 
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ async fn expires_unconfirmed_hold(stack: &Stack) {
         4
     );
 
-    // What is held is not sold to others.
+    // Held seats are not sold to others.
     let rival = admit(&stack.gateway(1), &sale, &quick).await;
     reserve(&stack.booking(1), &rival, &sale.wish(0, 2))
         .await

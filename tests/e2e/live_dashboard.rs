@@ -1,5 +1,4 @@
-//! What operators see of a sale that many processes carry, and what is written down of what they
-//! do.
+//! The live metrics and the audit log that operators see of a sale with many processes.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
-//! However many requests there were: as many tasks are alive afterwards as before.
+//! The number of live tasks returns to its baseline after many requests.
 //!
-//! `REQUESTS=500000` makes it so many.
+//! `REQUESTS=500000` sets their number.
 
 use std::sync::{
     Arc,

@@ -1,4 +1,5 @@
-//! Clients that stop listening: each is given up in time, with its code, and loses nothing by it.
+//! Clients that stop reading or answering: each is closed in time, with its code, and keeps its
+//! place.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ async fn ended(gateway: &Rest, reason: &str) {
     .await;
 }
 
-/// Who does not answer pings is gone; who only listens is not.
+/// A client that does not answer pings is closed; one that only listens is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closes_silent_client() {
     let stack = Stack::embedded_with(&[("STANCHION_HEARTBEAT_MS", "200")]).await;
@@ -33,7 +34,7 @@ async fn closes_silent_client() {
     let mut listening = Socket::open(stack.gateway_url(0), &bob).await;
     listening.queue(&sale.event, None).await;
 
-    // Nobody reads `vanished`, so nobody answers for it.
+    // `vanished` is not read, so its pings are not answered.
     let gateway = stack.gateway(0);
     let gone = ended(&gateway, "heartbeat missed");
     tokio::pin!(gone);
@@ -99,7 +100,7 @@ async fn keeps_pass_when_slow_client_is_closed() {
     assert_eq!(code, Some(4008));
     assert!(bytes < 100 * 1024, "{bytes} bytes had been waiting");
     let mut back = Socket::open(stack.gateway_url(0), &ann).await;
-    // Who was given up before their turn is first now, and has the pass with the next tick.
+    // A user who was absent at their turn is first now, and has the pass with the next tick.
     back.send_json(json!({"type": "join", "event_id": sale.event}))
         .await;
     back.until("the pass", |message| {

@@ -1,5 +1,5 @@
-//! The promises of Stanchion, kept by the built binary: every suite starts its own processes and
-//! its own part of the servers.
+//! End-to-end tests of the built binary: each starts its own processes, and owns its part of the
+//! servers.
 
 mod auto_hold;
 mod backpressure;

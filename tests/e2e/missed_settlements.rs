@@ -1,5 +1,5 @@
-//! Redis is out of booking's reach while bookings are decided: the engine learns of it as soon as
-//! it is back, not when the holds would have ended.
+//! Booking cannot reach Redis while bookings are decided: the engine receives the settlements once
+//! Redis is back, not when the holds expire.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ async fn retries_settlements_the_engine_missed() {
     assert_eq!(missed, BUYERS as f64, "nothing of it could be told");
 
     proxy.restore();
-    // The engine has heard a moment before booking notes that nothing waits any more.
+    // The engine has the settlement a moment before booking updates its gauge.
     let seats = within(SOON, "the engine to have heard", || async {
         let inventory = Inventory::of(&sale, &stack.operator()).await;
         let waiting = stack

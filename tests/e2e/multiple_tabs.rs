@@ -1,4 +1,4 @@
-//! Tabs of one visitor on two gateways: one place, and what becomes of it is told to each.
+//! Tabs of one visitor on two gateways: one place, and each tab receives its changes.
 
 use serde_json::json;
 use stanchion_tests::{EventBuilder, Shape, Socket, SocketEvent, Stack, Visitor};

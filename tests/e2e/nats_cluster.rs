@@ -1,6 +1,5 @@
-//! A NATS cluster loses the leader of the stream, then all servers but one, in the middle of a
-//! sale: every change of every booking is in the stream once, and in the order in which it was
-//! made.
+//! A NATS cluster loses the leader of the stream, then all servers but one, during a sale: every
+//! change of a booking is in the stream once, in order.
 
 use std::collections::HashMap;
 
@@ -80,7 +79,7 @@ async fn keeps_message_order_when_servers_die() {
     }
 }
 
-/// Everybody reserves and confirms at once, and is served at once.
+/// All users reserve and confirm at the same time, and are served at once.
 async fn buy(stack: &Stack, sale: &Sale, admissions: Vec<Admission>) {
     let mut buying = JoinSet::new();
     for (at, admission) in admissions.into_iter().enumerate() {

@@ -1,7 +1,7 @@
-//! NATS goes away in the middle of a sale: nobody notices, and afterwards every message is in the
-//! stream, once.
+//! NATS stops during a sale: no request fails, and afterwards every message is in the stream,
+//! once.
 //!
-//! `OUTAGE_SECONDS=60` makes it a longer one.
+//! `OUTAGE_SECONDS=60` sets the length.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -14,7 +14,7 @@ use stanchion_tests::{
 use tokio::task::JoinSet;
 
 const BUYERS: usize = 300;
-/// Of those who come when the bus has gone, so many come before it is back.
+/// Number of users who reserve before NATS is back.
 const WITHIN: f64 = 0.75;
 
 fn outage() -> Duration {
@@ -90,7 +90,7 @@ async fn keeps_reservations_and_messages_without_nats() {
     );
 }
 
-/// Everybody reserves once, at a time of their own, and is served at once. The bookings.
+/// Each user reserves once, at a random time, and is served at once. Returns the bookings.
 fn trade(stack: &Stack, sale: &Sale, admissions: Vec<Admission>) -> JoinSet<String> {
     let mut trading = JoinSet::new();
     let step = outage().div_f64(WITHIN * admissions.len() as f64);

@@ -1,4 +1,4 @@
-//! Whoever has come and gone leaves nothing behind in Redis.
+//! Users who are gone leave no data in Redis.
 
 use serde_json::json;
 use stanchion_tests::{
@@ -29,7 +29,7 @@ async fn leaves_no_redis_data_of_past_users() {
         .hold_seconds(2)
         .create(&stack.operator())
         .await;
-    // One who came before: whatever an event's first visitor leaves is there to stay.
+    // A first journey before the count: the data of an event's first visitor stay.
     one_journey(&stack, &sale, &Visitor::new("first")).await;
     let redis = stack.backends().redis().await;
     all_expired(&stack, &sale).await;
@@ -62,7 +62,7 @@ async fn leaves_no_redis_data_of_past_users() {
             }
         });
     run_all(work).await;
-    // Some who join and vanish, and some who leave a pass unused.
+    // Some join and vanish, and some leave a pass unused.
     for visitor in Visitor::many("vanished", 20) {
         sale.join(&stack.gateway(0).by(&visitor)).await.expect(201);
     }

@@ -1,5 +1,5 @@
-//! Operators run the line while it is full: pause, resume, another rate; every gateway follows and
-//! tells its clients.
+//! Operators change a queue while it is full: state, rate, message; every gateway follows and
+//! updates its clients.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use stanchion_tests::{
 };
 use waitingroom::{line::SaleState, wire::ServerMessage};
 
-/// Within this time of the operator's request the clients of every gateway know.
+/// Max time from the operator's request to the message at every client.
 const FOLLOWS: Duration = Duration::from_secs(1);
 /// Long enough for two releases a second to show.
 const STANDSTILL: Duration = Duration::from_millis(1_500);

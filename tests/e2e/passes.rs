@@ -1,5 +1,5 @@
-//! A pass admits once: its user, to its event, in its time. Everything else is refused, each for
-//! its own reason.
+//! A pass admits once: its user, to its event, before its end. Any other use is refused with its
+//! own code.
 
 use serde_json::{Value, json};
 use stanchion_tests::{
@@ -175,8 +175,8 @@ async fn given_up(stack: &Stack, sale: &Sale) {
         .expect_problem(403, "PASS_REVOKED");
 }
 
-/// Nobody waits for an acknowledgement. One that the reservation overtook is no error; one of a
-/// pass that was never given is told.
+/// Acknowledgements are not awaited. One after the reservation is no error; one of an unknown pass
+/// is answered with an error.
 async fn acknowledged_too_late(stack: &Stack, sale: &Sale) {
     let dora = Visitor::new("dora");
     let mut socket = Socket::open(stack.gateway_url(0), &dora).await;

@@ -1,5 +1,5 @@
-//! A reservation hangs in the database, and its user reloads, opens a second tab, asks again: place
-//! and pass are theirs until it is decided.
+//! A reservation hangs in the database while its user reloads, opens a second tab, or retries: the
+//! user keeps place and pass until it is decided.
 
 use std::str::FromStr;
 

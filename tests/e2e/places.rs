@@ -1,5 +1,5 @@
-//! A place belongs to a user, not to a socket: tabs, reloads, other gateways and restarts find it
-//! again.
+//! A place belongs to a user, not to a connection: other tabs, reloads, other gateways and
+//! restarts find it again.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ async fn keeps_place_over_every_transport(stack: &Stack) {
     positions_only_fall(stack, &sale, others).await;
 }
 
-/// Somebody else's ticket is worth nothing.
+/// A ticket of another user has no effect.
 async fn only_ones_own_ticket_counts(stack: &Stack, sale: &Sale, ticket: &str) {
     let thief = Visitor::new("thief");
     let mut socket = Socket::open(stack.gateway_url(0), &thief).await;
@@ -91,7 +91,7 @@ async fn only_ones_own_ticket_counts(stack: &Stack, sale: &Sale, ticket: &str) {
     socket.close().await;
 }
 
-/// Others leave from the front: whoever stays moves up, and never back.
+/// Users in front leave: the others move up, and never back.
 async fn positions_only_fall(
     stack: &Stack,
     sale: &Sale,
@@ -121,7 +121,7 @@ async fn positions_only_fall(
 
 crate::on_both!(keeps_place_over_every_transport);
 
-/// Everybody comes back in the wrong order, and stands in the right one.
+/// All users return in another order, and keep their own.
 async fn the_line_survives(signal: Signal) {
     let mut stack = Stack::embedded().await;
     let sale = EventBuilder::new(&[100])

@@ -1,5 +1,5 @@
-//! Redis loses everything while some have been released and not reached: nobody loses their place,
-//! with or without a ticket, and nobody is shown a wrong position.
+//! Redis loses all data while some passes are released and not delivered: every user keeps the
+//! place, with or without a ticket, and receives no wrong position.
 
 use std::{
     sync::{
@@ -26,7 +26,7 @@ const RELEASED: i64 = 40;
 const PASS_TTL: i64 = 300;
 const POLL_PAUSE: Duration = Duration::from_millis(300);
 
-/// What one user was told, and when.
+/// The positions that one user received, and when.
 struct Told {
     number: u64,
     positions: Vec<(i64, u64)>,
@@ -40,7 +40,7 @@ struct Watch {
     number: u64,
     monotonic: MonotonicPositions,
     positions: Vec<(i64, u64)>,
-    /// Times that they asked and were told to wait.
+    /// Number of responses with Retry-After.
     told_nothing: usize,
 }
 
@@ -192,7 +192,7 @@ async fn by_polling(gateway: Rest, mut watch: Watch, may_ask: Arc<AtomicBool>) -
     }
 }
 
-/// Until the database has not heard of anybody new in front for two seconds; answers the head.
+/// Waits until the checkpoint of the head has not changed for two seconds; returns the head.
 async fn quiet_head(stack: &Stack) -> i64 {
     let mut seen = (0, Instant::now());
     loop {
@@ -255,7 +255,8 @@ async fn keeps_places_and_positions_when_redis_is_lost() {
         }
     }
 
-    // One gateway hears of nothing, and who polls does not ask: they are released, and not reached.
+    // One gateway receives no signals, and pollers do not poll: they are released, and not
+    // notified.
     stack.signal(Role::Gateway, 1, Signal::Stop);
     sale.open(&stack.operator()).await;
     eventually("some to be released", || async {
@@ -416,7 +417,7 @@ async fn keeps_places_when_embedded_crashes() {
     nobody_loses_their_place_over_a_restart(Signal::Kill).await;
 }
 
-/// With the process, what it told is gone; the client says it.
+/// The process loses the positions that it sent; the client sends its last one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bounds_position_when_embedded_crashes() {
     let mut stack = Stack::embedded().await;

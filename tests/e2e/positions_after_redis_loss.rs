@@ -1,5 +1,4 @@
-//! Redis loses everything, and users ask another gateway than the one that told them their position
-//! last.
+//! Redis loses all data, and users ask another gateway than the one that sent their last position.
 
 use std::time::Instant;
 
@@ -17,7 +16,7 @@ const HOLDERS: usize = 3;
 /// Wait in front of those whom this is about.
 const FRONT: usize = 3;
 
-/// Booking knows who may have told positions.
+/// Waits until booking knows the gateways that may have sent positions.
 async fn gateways_are_known(stack: &Stack) {
     for at in 0..2 {
         let booking = stack.booking(at);
@@ -42,9 +41,9 @@ async fn position(sale: &Sale, gateway: &Rest) -> u64 {
     .await
 }
 
-/// Those in front were released and not reached, and nobody wrote that down: after the loss they
-/// are in front again. Who was told to be first by one gateway hears nothing worse from the other
-/// one, which had told them less.
+/// Users in front were released, and no checkpoint has that: after the loss they are in front
+/// again. A user who was first according to one gateway receives no worse position from the other,
+/// which had sent an older one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_best_position_across_gateways() {
     let stack = Stack::servers(Shape {
@@ -143,8 +142,8 @@ fn users() -> usize {
     })
 }
 
-/// Newcomers are taken in as soon as everybody is back; before, nobody knew whether all were, and
-/// everybody had four seconds.
+/// New users are accepted once all users are back, without waiting for the end of the recovery
+/// window.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ends_recovery_once_all_users_are_back() {
     let stack = Stack::servers(Shape {

@@ -1,5 +1,5 @@
-//! Redis loses everything, or its last moments, while a line waits: the line is rebuilt in its old
-//! order, the seats from the database, and nobody has to do anything.
+//! Redis loses all data, or the last writes, while users wait: the queue is rebuilt in its order,
+//! the seats from the database, without any action.
 
 use serde_json::json;
 use stanchion_tests::{
@@ -46,7 +46,7 @@ async fn ranks_forgotten_users_before_newcomers() {
 
     stack.roll_redis_back().await;
 
-    // Whoever comes now must not be given the number of somebody who was forgotten.
+    // A new user must not receive the number of a lost one.
     let late = eventually("a place for a newcomer", || async {
         let mut socket = Socket::open(stack.gateway_url(0), &Visitor::new("newcomer")).await;
         let ServerMessage::Queued {
@@ -77,7 +77,7 @@ fn urls(stack: &Stack) -> Vec<String> {
     (0..2).map(|at| stack.gateway_url(at).to_owned()).collect()
 }
 
-/// Waits until the database knows how far the line has come.
+/// Waits until the checkpoint has all numbers.
 async fn written(stack: &Stack) {
     eventually("the line's checkpoint", || async {
         let written = stack
@@ -104,7 +104,7 @@ async fn all_in_line(stack: &Stack, sale: &Sale, users: usize) {
     .await;
 }
 
-/// Opens the line: everybody is served by the number that they were shown when they joined.
+/// Opens the queue: users are served by the number of their first ticket.
 async fn served_in_order(stack: &Stack, sale: &Sale, waiting: Vec<Waiting>) {
     let users = waiting.len();
     eventually("the operator to be heard", || async {

@@ -1,5 +1,5 @@
-//! One key is one booking, whatever dies and starts again in between: booking, Redis with what it
-//! had saved or with nothing, or both.
+//! One key makes one booking over crashes and restarts of booking, of Redis with a snapshot or
+//! without, or both.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ const BUYERS: usize = 24;
 /// Repetitions at the same time, spread over the instances.
 const AT_ONCE: usize = 4;
 
-/// What somebody wants, by which key, and which booking it became.
+/// A request with its key, and the booking that it made.
 struct Attempt {
     admission: Admission,
     wish: Value,
@@ -49,7 +49,7 @@ async fn makes_one_booking_per_key_over_restarts() {
     everybody_asks(&stack, &mut attempts[..3 * quarter]).await;
 
     stack.backends_mut().redis_server().stop(Signal::Kill).await;
-    stack.backends_mut().redis_server().forget();
+    stack.backends_mut().redis_server().delete_snapshot();
     for at in 0..2 {
         stack.signal(Role::Booking, at, Signal::Kill);
     }
@@ -84,8 +84,8 @@ async fn attempts(stack: &Stack, sale: &Sale) -> Vec<Attempt> {
     admissions.into_iter().map(attempt).collect()
 }
 
-/// Everybody asks several times at once, at each instance: all are answered with one booking, that
-/// of before where there was one.
+/// Each user sends several requests at once, to each instance: all responses are one booking, the
+/// earlier one if there is one.
 async fn everybody_asks(stack: &Stack, attempts: &mut [Attempt]) {
     for attempt in attempts {
         let asking = (0..AT_ONCE).map(|at| {

@@ -1,5 +1,5 @@
-//! However many users wait: one subscription a gateway, and as many connections to Redis as there
-//! are processes to have some.
+//! The number of users does not matter to Redis: one subscription for each gateway, one command
+//! connection for each process.
 
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ async fn opens_two_redis_connections_per_gateway() {
         during.len()
     );
 
-    // The same two subscriptions bring everybody's pass.
+    // The same two subscriptions deliver all passes.
     let (published, opened) = (redis.calls("publish").await, Instant::now());
     let open = json!({"state": "open", "message": "Now!", "rate_per_second": 400, "burst": 20});
     sale.set_queue(&stack.operator(), open).await.expect(200);

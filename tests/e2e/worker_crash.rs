@@ -1,5 +1,5 @@
-//! A worker dies in the middle of a release: the other goes on, nobody is forgotten, nobody is let
-//! in twice, the rate holds.
+//! A worker dies during a release: the other continues, no user is skipped or released twice, and
+//! the rate holds.
 
 use serde_json::json;
 use stanchion_tests::{
@@ -76,7 +76,7 @@ async fn keeps_releasing_when_worker_crashes() {
         "one pass each"
     );
 
-    // Whatever is still on its way to somebody is the pass they have.
+    // A pass that is still on its way is the one that the user already has.
     run_all(
         admissions
             .into_iter()

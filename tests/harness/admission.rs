@@ -1,4 +1,4 @@
-//! Passes as they were given out, and the promises that hold over all of them: order, rate, cap.
+//! Passes as they were released, and the invariants over all of them: order, rate, cap.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use crate::{
 /// One visitor's pass.
 #[derive(Debug, Clone)]
 pub struct Admission {
-    /// Whose.
+    /// The visitor who received it.
     pub visitor: Visitor,
     /// The token.
     pub pass: String,
-    /// What it says.
+    /// The claims of the token.
     pub claims: PassClaims,
 }
 
 impl Admission {
-    /// A pass that has arrived; it is this visitor's for this event.
+    /// A pass that has arrived; checks that it is for this visitor and event.
     pub fn new(visitor: &Visitor, event: &str, pass: &str) -> Self {
         let claims = tokens::pass(pass);
         assert_eq!(
@@ -36,7 +36,7 @@ impl Admission {
         }
     }
 
-    /// A pass of an earlier line, which nobody has to wait for: good once, as any.
+    /// A pass of an earlier epoch, made without waiting: valid once, as any other.
     pub fn of_an_earlier_line(visitor: &Visitor, sale: &Sale, number: u64) -> Self {
         let now = Clock::System.now();
         let grant = Grant {
@@ -57,10 +57,10 @@ impl Admission {
     /// When it was released, in milliseconds: its end less its life.
     pub fn released_ms(&self, pass_ttl_seconds: i64) -> i64 {
         let released = self.claims.end - pass_ttl_seconds * 1000;
-        // Later if the line stood still meanwhile: the end was put off by that span.
+        // Later if the queue was paused meanwhile: the end was extended by that span.
         assert!(
             released.div_euclid(1000) >= self.claims.iat,
-            "iat and end tell of one moment"
+            "iat and end belong to one moment"
         );
         released.min(self.claims.iat * 1000 + 999)
     }
@@ -70,9 +70,8 @@ impl Admission {
     }
 }
 
-/// Released in the order of their numbers: whoever has a lower number was not released later. If
-/// the line stood still, ends were put off, of one pass before it was told and of another after,
-/// and only the seconds of release are known.
+/// Checks that passes were released in the order of their numbers. If the queue was paused, the
+/// ends of some passes were extended, and only the second of their release is known.
 pub fn assert_in_order(admissions: &[Admission], pass_ttl_seconds: i64) {
     let stood = admissions
         .iter()
@@ -99,7 +98,7 @@ pub fn assert_in_order(admissions: &[Admission], pass_ttl_seconds: i64) {
     }
 }
 
-/// Over no window more than burst + rate × time.
+/// Checks that no window has more passes than burst + rate × time.
 pub fn assert_within_rate(admissions: &[Admission], pass_ttl_seconds: i64, rate: f64, burst: f64) {
     let mut released: Vec<i64> = admissions
         .iter()
@@ -117,8 +116,8 @@ pub fn assert_within_rate(admissions: &[Admission], pass_ttl_seconds: i64, rate:
     }
 }
 
-/// At no moment more than `cap` passes out that were certainly unused: released, and not yet handed
-/// to booking. `handed_in_ms` tells when its holder began to reserve. Returns the most there were.
+/// Checks that at most `cap` passes are unused at any moment: released, and not yet handed to
+/// booking. `handed_in_ms` is the moment at which the holder began to reserve. Returns the maximum.
 pub fn assert_within_cap(
     admissions: &[Admission],
     pass_ttl_seconds: i64,
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_the_promises_is_accepted() {
+    fn accepts_passes_within_all_limits() {
         let kept = released(&[(2, 1_000), (1, 1_000), (3, 1_100), (4, 1_200), (5, 1_500)]);
         assert_in_order(&kept, TTL);
         assert_within_rate(&kept, TTL, 10.0, 2.0);
@@ -185,13 +184,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "was released before")]
-    fn a_higher_number_released_earlier_is_noticed() {
+    fn rejects_higher_number_released_earlier() {
         assert_in_order(&released(&[(2, 1_000), (1, 1_001)]), TTL);
     }
 
     #[test]
     #[should_panic(expected = "3 passes in 0.05 s")]
-    fn one_pass_too_many_in_any_window_is_noticed() {
+    fn rejects_burst_above_rate_in_any_window() {
         assert_within_rate(
             &released(&[(1, 0), (2, 1_000), (3, 1_020), (4, 1_050)]),
             TTL,
@@ -202,7 +201,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "3 unused passes")]
-    fn one_pass_too_many_at_any_moment_is_noticed() {
+    fn rejects_more_unused_passes_than_cap() {
         assert_within_cap(&released(&[(1, 0), (2, 10), (3, 20)]), TTL, 2, |_| 1_000);
     }
 }

@@ -1,5 +1,5 @@
-//! The servers under a stack: a database, a part of Redis and a part of NATS that are this test's
-//! alone.
+//! The servers of a stack: a database, a key prefix of Redis and a subject prefix of NATS, for one
+//! test.
 
 use crate::{
     bus::PublishedMessages,
@@ -19,9 +19,9 @@ use crate::{
 pub struct Backends {
     /// PostgreSQL.
     pub database: Database,
-    /// Where Redis answers.
+    /// The URL of Redis.
     pub redis_url: String,
-    /// Where NATS answers.
+    /// The URL of NATS.
     pub nats_url: String,
     /// First part of keys and subjects.
     pub prefix: String,
@@ -34,8 +34,8 @@ pub struct Backends {
 }
 
 impl Backends {
-    /// Makes it all; with servers of its own, and a delay before the database, where the shape asks
-    /// for them.
+    /// Creates them; with servers of its own and a delay before the database if the shape asks for
+    /// them.
     pub async fn prepare(name: &str, shape: &Shape, scratch: &Scratch) -> Self {
         let own_nats = if shape.own_nats {
             Some(NatsServer::start(scratch.path()).await)
@@ -95,7 +95,7 @@ impl Backends {
         }
     }
 
-    /// Where booking finds the database: behind the delay, where there is one.
+    /// The URL of the database for booking: behind the delay, if there is one.
     pub fn database_url(&self) -> String {
         self.delay.as_ref().map_or_else(
             || self.database.url.clone(),
@@ -110,7 +110,7 @@ impl Backends {
             .expect("this stack's shape asks for a delayed database")
     }
 
-    /// The cluster, where there is one.
+    /// The cluster, if the shape asks for one.
     pub fn cluster(&self) -> &RedisCluster {
         self.cluster.as_ref().expect("this stack runs on a cluster")
     }
@@ -120,7 +120,7 @@ impl Backends {
         PublishedMessages::new(&self.nats_url, &self.prefix)
     }
 
-    /// A look into Redis.
+    /// A connection that inspects Redis.
     pub async fn redis(&self) -> Inspector {
         Inspector::open(&self.redis_url)
             .await

@@ -1,4 +1,4 @@
-//! What was published on JetStream.
+//! The messages that were published on JetStream.
 
 use std::collections::HashMap;
 
@@ -52,7 +52,7 @@ impl PublishedMessages {
         let state = stream
             .info()
             .await
-            .expect("the stream tells of itself")
+            .expect("JetStream describes the stream")
             .state
             .clone();
         let mut published = Vec::new();
@@ -81,7 +81,7 @@ impl PublishedMessages {
         let config = &stream
             .info()
             .await
-            .expect("the stream tells of itself")
+            .expect("JetStream describes the stream")
             .config;
         (config.name.clone(), config.subjects.clone())
     }

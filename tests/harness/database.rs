@@ -1,4 +1,4 @@
-//! A PostgreSQL database of one test's own.
+//! A PostgreSQL database of one test.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use sqlx::{
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Database {
-    /// Where a process finds it.
+    /// Its URL.
     pub url: String,
     name: String,
     server: String,
@@ -57,7 +57,7 @@ impl Database {
             .unwrap_or_else(|error| panic!("{query}: {error}"))
     }
 
-    /// Removes it, with whoever is still connected.
+    /// Removes it, together with its connections.
     pub async fn remove(&self) {
         run(
             &self.server,

@@ -1,4 +1,4 @@
-//! Seats, as operators and the public see them.
+//! Seats, as operators and the public read them.
 
 use serde_json::Value;
 
@@ -17,17 +17,17 @@ pub struct ZoneSeats {
     pub confirmed: u64,
 }
 
-/// What engine and database say, and how far they are apart.
+/// The seats in engine and database, and the difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inventory {
-    /// Seats that they are apart.
+    /// The difference in seats.
     pub drift: i64,
     /// In the order of the sale's zones.
     pub zones: Vec<ZoneSeats>,
 }
 
 impl Inventory {
-    /// Asks.
+    /// Reads it.
     pub async fn of(sale: &Sale, operator: &Rest) -> Self {
         let path = format!("/admin/inventory-status?event_id={}", sale.event);
         let answer = shopping::with_retries(|| operator.get(&path))
@@ -54,7 +54,7 @@ impl Inventory {
         }
     }
 
-    /// Asks until engine and database agree: an engine is told after the database has decided.
+    /// Asks until engine and database agree: the engine is updated after the database.
     pub async fn settled(sale: &Sale, operator: &Rest) -> Self {
         eventually("engine and database to agree on the seats", || async {
             let inventory = Self::of(sale, operator).await;

@@ -1,8 +1,8 @@
 //! Starts Stanchion as its users do, as processes, and talks to it as they do: over HTTP,
 //! server-sent events and WebSockets.
 //!
-//! Everything here panics where it cannot go on: it serves tests, and what it panics with is what
-//! the test failed of.
+//! Everything here panics if it cannot go on: the message of the panic is the reason of the failed
+//! test.
 
 pub mod admission;
 pub mod backends;

@@ -124,7 +124,7 @@ impl NatsCluster {
         Process::start(name, &mut command, folder)
     }
 
-    /// A stream of three copies can be made once the servers have chosen who leads them.
+    /// A stream of three replicas can be made once the servers have elected a leader.
     async fn has_leader(&self) -> Option<()> {
         let client = async_nats::connect(self.servers[0].url()).await.ok()?;
         let context = jetstream::new(client);

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use rand::Rng;
 
-/// A loopback port that nobody listened on a moment ago.
+/// A loopback port that was free a moment ago.
 pub fn free() -> u16 {
     let mut random = rand::rng();
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();

@@ -54,7 +54,7 @@ impl Program for Postgres {
 }
 
 impl PostgresServer {
-    /// Ends it at once, as a crash of its machine would: whoever is connected is cut off, and it
+    /// Ends it at once, as a crash of its machine would: all connections are cut, and it
     /// recovers when it starts again.
     pub async fn crash(&self) {
         self.stop(Signal::Quit).await;

@@ -12,7 +12,7 @@ use crate::wait::eventually;
 /// Lines of a failed test's logs that are shown with it.
 const TAIL: usize = 40;
 
-/// What a process can be told.
+/// A signal to a process.
 #[derive(Debug, Clone, Copy)]
 pub enum Signal {
     /// Finish and exit.
@@ -28,7 +28,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// How `kill` is told.
+    /// The flag of `kill`.
     pub const fn flag(self) -> &'static str {
         match self {
             Self::Terminate => "-TERM",

@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-/// A primary that is silent for this long is taken for dead where a test kills one.
+/// Failover timeout of a test that kills a primary.
 pub const SOON: Duration = Duration::from_secs(1);
-/// The same where none dies: a machine that is busy for a moment is to look like no failure.
+/// The same if none dies: a busy machine must not look like a failure.
 pub const NEVER: Duration = Duration::from_secs(600);
 
 /// One server of the cluster, as it was at the start.
@@ -19,7 +19,7 @@ pub struct Server {
     pub port: u16,
     /// Its process.
     pub pid: u32,
-    /// The port of its primary; its own, where it is one.
+    /// The port of its primary; its own if it is one.
     pub primary: u16,
 }
 
@@ -35,13 +35,13 @@ pub struct RedisCluster {
 
 impl RedisCluster {
     /// Starts one; it serves every slot. A replica takes over from a primary that is silent for
-    /// `dead_after`.
-    pub fn start(dead_after: Duration) -> Self {
+    /// `failover_timeout`.
+    pub fn start(failover_timeout: Duration) -> Self {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .expect("packages are below the repository");
         let script = Command::new(repository.join("tests/services/redis-cluster"))
-            .arg(dead_after.as_millis().to_string())
+            .arg(failover_timeout.as_millis().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();

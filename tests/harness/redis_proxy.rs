@@ -1,5 +1,5 @@
-//! A proxy between a process and Redis that can fail silently (bytes stop, connections stay open) or
-//! cut its connections: each ends, and new ones are refused until it is restored.
+//! A proxy between a process and Redis that can fail silently (bytes stop, connections stay open)
+//! or cut its connections: each ends, and new ones are refused until it is restored.
 
 use std::{
     net::SocketAddr,

@@ -1,5 +1,5 @@
-//! A Redis of one test's own, for what can only be counted on a server that nobody else uses; and
-//! looking into Redis.
+//! A Redis server of one test, for counts that need an exclusive server; and a connection that
+//! inspects Redis.
 
 use std::{collections::BTreeMap, path::Path, process::Command};
 
@@ -14,12 +14,11 @@ use crate::{
 /// See the module's documentation.
 pub type RedisServer = ServerProcess<Redis>;
 
-/// It keeps nothing on disk unless it is told to [`Inspector::save`], or to
-/// [`RedisServer::append`].
+/// A Redis without persistence, except by [`Inspector::save`] and [`RedisServer::append`].
 #[derive(Debug)]
 pub struct Redis;
 
-/// What it is told beyond that, also when it starts again.
+/// Further settings, which persist over a restart.
 const SETTINGS: &str = "settings.conf";
 
 impl Program for Redis {
@@ -56,14 +55,14 @@ impl Program for Redis {
 }
 
 impl RedisServer {
-    /// Kills it and starts it again on what was saved last.
-    pub async fn lose_what_was_not_saved(&mut self) {
+    /// Kills it and restarts it from the last snapshot.
+    pub async fn restart_from_snapshot(&mut self) {
         self.stop(Signal::Kill).await;
         self.start_again().await;
     }
 
-    /// Forgets what was saved, once it is stopped.
-    pub fn forget(&self) {
+    /// Deletes the snapshot of the stopped server.
+    pub fn delete_snapshot(&self) {
         std::fs::remove_file(self.folder().join("dump.rdb")).expect("something was saved");
     }
 
@@ -131,7 +130,7 @@ impl RedisServer {
     }
 }
 
-/// One connection that looks.
+/// A connection for looking at the server and its data.
 pub struct Inspector(MultiplexedConnection);
 
 /// One line of `CLIENT LIST`.

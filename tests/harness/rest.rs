@@ -14,7 +14,7 @@ pub struct Rest {
 }
 
 impl Rest {
-    /// Asks this process, as nobody.
+    /// A client of this process, without a token.
     pub fn new(http: &Client, url: &str) -> Self {
         Self {
             http: http.clone(),
@@ -92,14 +92,13 @@ impl Rest {
         self.send(self.request(Method::GET, path)).await
     }
 
-    /// What the process says of itself at `/health` or `/ready`.
+    /// The response at a path outside of the API: `health`, `ready`, `metrics`.
     pub async fn health(&self, path: &str) -> RestResponse {
         self.send(self.http.get(format!("{}/{path}", self.url)))
             .await
     }
 
-    /// A counter or gauge of the process by its name, labels included; 0 where it was never
-    /// touched.
+    /// A counter or gauge of the process by its name, labels included; 0 if it has no value yet.
     pub async fn metric(&self, name: &str) -> f64 {
         let request = self.http.get(format!("{}/metrics", self.url));
         let Value::String(text) = self.send(request).await.expect(200) else {

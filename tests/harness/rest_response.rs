@@ -17,15 +17,14 @@ pub struct RestResponse {
 }
 
 impl RestResponse {
-    /// The body of an answer that has this status.
+    /// The body, if the status is this one.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}: {}", self.request, self.body);
         self.body
     }
 
-    /// Checks a refusal: a problem document of this status and code that explains itself. Returns
-    /// the body.
+    /// Checks a problem document: status, code, title and detail. Returns the body.
     #[track_caller]
     pub fn expect_problem(self, status: u16, code: &str) -> Value {
         assert_eq!(
@@ -59,7 +58,7 @@ impl RestResponse {
         self.body
     }
 
-    /// Checks a refusal that names the offending input in `field` and in the sentence for people.
+    /// Checks a problem document that names the invalid input in `field` and in its detail.
     #[track_caller]
     pub fn expect_invalid_field(self, status: u16, code: &str, field: &str) {
         let request = self.request.clone();
@@ -77,7 +76,7 @@ impl RestResponse {
         self.body["code"].as_str().unwrap_or_default()
     }
 
-    /// Does the answer ask for patience?
+    /// Whether the client should retry later.
     pub fn has_retry_after(&self) -> bool {
         matches!(self.status, 429 | 503) && self.headers.contains_key("retry-after")
     }

@@ -1,4 +1,4 @@
-//! An event on sale, made as operators make one.
+//! An event on sale, created through the operators' API.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ impl EventBuilder {
         self
     }
 
-    /// The line exists, and nobody is released.
+    /// The queue exists, and releases nobody.
     #[must_use]
     pub fn paused(self) -> Self {
         self.queue(json!({"state": "paused"}))
@@ -84,7 +84,7 @@ pub struct Sale {
 }
 
 impl Sale {
-    /// Changes how its line is run.
+    /// Changes the settings of its queue.
     pub async fn set_queue(&self, operator: &Rest, settings: Value) -> RestResponse {
         operator
             .put(&format!("/admin/events/{}/queue", self.event), &settings)
@@ -103,7 +103,7 @@ impl Sale {
         json!({"event_id": self.event, "show_id": self.show, "zone_id": self.zones[zone], "quantity": quantity})
     }
 
-    /// The state of its line.
+    /// The state of its queue.
     pub async fn status(&self, gateway: &Rest) -> Value {
         gateway
             .get(&format!("/queue/status/{}", self.event))

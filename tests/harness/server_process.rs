@@ -1,4 +1,4 @@
-//! A server of one test's own, that can be stopped and started again on what it has stored.
+//! A server process of one test, which can be stopped and restarted on its data.
 
 use std::{
     marker::PhantomData,
@@ -15,11 +15,11 @@ use crate::{
 /// A port may be taken in the moment between choosing and using it.
 const STARTS: usize = 5;
 
-/// What makes a program a server.
+/// A program that runs as a server.
 pub trait Program {
-    /// What its log and its data are named.
+    /// The name of its log and its data.
     const NAME: &'static str;
-    /// Ends it with the test, and whatever it started.
+    /// The signal that ends it and its children with the test.
     const END: Signal;
 
     /// Makes the files that it starts on; once.
@@ -28,17 +28,17 @@ pub trait Program {
     /// Serves on this port, with its data in the folder.
     fn command(folder: &Path, port: u16) -> Command;
 
-    /// Where it answers.
+    /// Its URL.
     fn url(port: u16) -> String;
 
-    /// Does it answer there?
+    /// Whether it answers there.
     fn answers(url: &str) -> impl Future<Output = bool> + Send;
 }
 
 /// See the module's documentation. Ends when dropped.
 #[derive(Debug)]
 pub struct ServerProcess<P: Program> {
-    /// Where it answers.
+    /// Its URL.
     pub url: String,
     port: u16,
     folder: PathBuf,
@@ -68,7 +68,7 @@ impl<P: Program> ServerProcess<P> {
         self.process.ended().await;
     }
 
-    /// For one that stops it for a while, or lets it go on.
+    /// Sends a signal, for example to stop it for a while.
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);
     }
@@ -83,12 +83,12 @@ impl<P: Program> ServerProcess<P> {
         self.port
     }
 
-    /// Starts it where it was, on what it has stored.
+    /// Restarts it at the same port, on its data.
     pub async fn start_again(&mut self) {
         assert!(self.try_again().await, "the port is free again");
     }
 
-    /// The same where something may still be in the way, as what a killed server left; whether it
+    /// The same if the remains of a killed server may still be in the way; returns whether it
     /// serves.
     pub async fn try_again(&mut self) -> bool {
         let Some(started) = Self::attempt(&self.folder, self.port).await else {
@@ -98,7 +98,7 @@ impl<P: Program> ServerProcess<P> {
         true
     }
 
-    /// Where its data lie.
+    /// The folder of its data.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

@@ -1,5 +1,5 @@
-//! Reserving and confirming, as a careful client does it: what asks for patience is repeated with
-//! the same key.
+//! Reserving and confirming, as a careful client does: a response with Retry-After is followed by a
+//! retry with the same key.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use crate::{admission::Admission, rest::Rest, rest_response::RestResponse, wait::TEST_TIMEOUT};
 
-/// The server says whole seconds; what it waits for takes milliseconds.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Shorter than the whole seconds of Retry-After: recovery takes milliseconds here.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A name for a new attempt.
+/// An idempotency key for a new attempt.
 pub fn new_key() -> String {
     Uuid::new_v4().to_string()
 }
@@ -68,7 +68,7 @@ pub fn id(booking: &Value) -> &str {
     booking["booking_id"].as_str().expect("a booking has an id")
 }
 
-/// Asks again for as long as the answer asks for patience.
+/// Sends the request again while the response has Retry-After.
 pub async fn with_retries<F: Future<Output = RestResponse>>(ask: impl Fn() -> F) -> RestResponse {
     let deadline = std::time::Instant::now() + TEST_TIMEOUT;
     loop {
@@ -76,6 +76,6 @@ pub async fn with_retries<F: Future<Output = RestResponse>>(ask: impl Fn() -> F)
         if !answer.has_retry_after() || std::time::Instant::now() > deadline {
             return answer;
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(RETRY_INTERVAL).await;
     }
 }

@@ -34,7 +34,7 @@ pub enum Transport {
     Socket,
     /// On server-sent events.
     Stream,
-    /// By asking again and again.
+    /// By polling.
     Polling,
 }
 
@@ -82,7 +82,7 @@ impl ConcurrencyLimit {
     }
 }
 
-/// Waits in line until the pass has arrived.
+/// Waits in the queue until the pass has arrived.
 pub async fn wait_for_pass(
     gateway: &Rest,
     url: &str,
@@ -98,7 +98,7 @@ pub async fn wait_for_pass(
             Transport::Polling => by_polling(&gateway.by(visitor), sale, visitor, limit).await,
         }
     };
-    // A whole crowd may be in front.
+    // Many users may be in front.
     tokio::time::timeout(Duration::from_secs(120), work)
         .await
         .unwrap_or_else(|_| panic!("{} never got a pass", visitor.name))
@@ -122,7 +122,7 @@ async fn by_socket(
     admission
 }
 
-/// Follows the line on a socket that has joined, and acknowledges the pass.
+/// Waits on a socket that has joined, and acknowledges the pass.
 pub async fn take_pass(
     socket: &mut Socket,
     joined: ServerMessage,
@@ -210,7 +210,7 @@ async fn by_polling(
     }
 }
 
-/// A *place*: the pass, if it is there.
+/// Checks a response with a place; the pass, if it is there.
 fn admission_from(
     positions: &mut MonotonicPositions,
     place: &Value,
@@ -243,7 +243,7 @@ fn admission_from(
     })
 }
 
-/// Joins by REST and takes the pass of a line that releases at once.
+/// Joins by REST and takes the pass of a queue that releases at once.
 pub async fn admit(gateway: &Rest, sale: &Sale, visitor: &Visitor) -> Admission {
     let gateway = gateway.by(visitor);
     let joined = sale.join(&gateway).await;

@@ -23,7 +23,7 @@ const NARROW: u32 = 4 * 1024;
 pub enum SocketEvent {
     /// A message.
     Message(ServerMessage),
-    /// The end: the close code, where there was one.
+    /// The end: the close code, if there was one.
     Closed(Option<u16>),
 }
 
@@ -35,7 +35,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Connects without a word.
+    /// Connects without a message.
     pub async fn silent(url: &str) -> Self {
         let address = url.trim_start_matches("http://");
         let stream = with_timeout("a connection", TcpStream::connect(address))
@@ -44,7 +44,7 @@ impl Socket {
         Self::over(stream, url).await
     }
 
-    /// Connects with hardly any room for what is not read yet, and introduces the visitor.
+    /// Connects with the smallest receive buffer, and authenticates the visitor.
     pub async fn open_narrow(url: &str, visitor: &Visitor) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket
@@ -91,7 +91,7 @@ impl Socket {
         }
     }
 
-    /// Connects and introduces the visitor.
+    /// Connects and authenticates the visitor.
     pub async fn open(url: &str, visitor: &Visitor) -> Self {
         Self::silent(url).await.authenticated(visitor).await
     }
@@ -111,12 +111,12 @@ impl Socket {
         self
     }
 
-    /// Says this.
+    /// Sends a message.
     pub async fn send_json(&mut self, message: Value) {
         self.send(Message::text(message.to_string())).await;
     }
 
-    /// Sends any frame. One that comes too late is no failure: the reason is heard next.
+    /// Sends any frame. A frame that is too late is no failure: the reason is the next event.
     pub async fn send(&mut self, frame: Message) {
         let _ = with_timeout("a frame to be taken", self.stream.send(frame)).await;
     }
@@ -126,7 +126,7 @@ impl Socket {
         with_timeout("a message", self.next()).await
     }
 
-    /// The same, but nothing where nothing comes for this long.
+    /// The same; nothing if no event comes for this long.
     pub async fn next_event_within(&mut self, time: Duration) -> Option<SocketEvent> {
         tokio::time::timeout(time, self.next()).await.ok()
     }
@@ -166,8 +166,7 @@ impl Socket {
         }
     }
 
-    /// The first message that `wanted` takes; the others are dropped. Panics where the socket ends
-    /// before.
+    /// The first message that `wanted` accepts; drops the others. Panics if the socket ends before.
     pub async fn until<T>(
         &mut self,
         what: &str,
@@ -209,7 +208,7 @@ impl Socket {
         }
     }
 
-    /// The code it is closed with, whatever is said before.
+    /// The close code; drops all messages before.
     pub async fn close_code(&mut self) -> Option<u16> {
         with_timeout("the end of a socket", async {
             loop {
@@ -221,7 +220,7 @@ impl Socket {
         .await
     }
 
-    /// Reads what is left: the code it is closed with, and how much there was.
+    /// Reads to the end: the close code, and the number of bytes.
     pub async fn drained(&mut self) -> (Option<u16>, usize) {
         let mut bytes = 0;
         with_timeout("the end of a socket", async {
@@ -238,7 +237,7 @@ impl Socket {
         .await
     }
 
-    /// Closes as a page does that is left.
+    /// Closes as a browser does when the page is left.
     pub async fn close(mut self) {
         let _ = self.stream.close(None).await; // the other side may have been first
         let _ = tokio::time::timeout(Duration::from_secs(5), self.close_code()).await;

@@ -20,25 +20,25 @@ use crate::{
 /// A port may be taken in the moment between choosing and using it.
 const STARTS: usize = 5;
 
-/// From when on a reservation is slow, so that the line is slowed down. Debug builds on a busy
-/// machine are slower than that: only who tests the pace sets another value, or an empty one for
-/// the default.
+/// Latency above which booking counts as overloaded, so that the queue is throttled. Debug builds
+/// on a busy machine exceed the default: tests of the throttle set another value, or an empty one
+/// for the default.
 pub const PACE_SLOW_MS: &str = "STANCHION_PACE_SLOW_MS";
 const NEVER_SLOW_MS: &str = "600000";
 
-/// For how long a process that is told to stop serves on.
+/// Time for which a process goes on serving after SIGTERM.
 pub const LAME_DUCK_SECONDS: &str = "STANCHION_LAME_DUCK_SECONDS";
 
-/// What a process does.
+/// The role of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Everything.
     Embedded,
-    /// Holds the line's connections.
+    /// Holds the clients' connections.
     Gateway,
     /// Reserves seats.
     Booking,
-    /// Releases the line.
+    /// Releases users from the queue.
     QueueWorker,
 }
 
@@ -66,18 +66,17 @@ pub struct Shape {
     pub workers: usize,
     /// Instances of booking; the gateways know the first, REST clients spread themselves.
     pub bookings: usize,
-    /// A Redis that nobody else uses.
+    /// An exclusive Redis.
     pub own_redis: bool,
-    /// A NATS that nobody else uses.
+    /// An exclusive NATS.
     pub own_nats: bool,
     /// A NATS cluster of its own instead.
     pub nats_cluster: bool,
-    /// A PostgreSQL that nobody else uses.
+    /// An exclusive PostgreSQL.
     pub own_postgres: bool,
-    /// What booking asks of the database can be delayed.
+    /// Puts a proxy that can delay queries before the database.
     pub delayed_database: bool,
-    /// A Redis Cluster of its own instead, where a primary that is silent for this long is taken
-    /// for dead.
+    /// An exclusive Redis Cluster instead, with this failover timeout.
     pub redis_cluster: Option<Duration>,
     /// Settings of every gateway, as variables.
     pub gateway_settings: Vec<(&'static str, String)>,
@@ -178,11 +177,10 @@ impl Stack {
         stack
     }
 
-    /// The same on a Redis Cluster, where a primary that is silent for `dead_after` is taken for
-    /// dead.
-    pub async fn on_cluster(dead_after: Duration) -> Self {
+    /// The same on a Redis Cluster, with this failover timeout.
+    pub async fn on_cluster(failover_timeout: Duration) -> Self {
         Self::servers(Shape {
-            redis_cluster: Some(dead_after),
+            redis_cluster: Some(failover_timeout),
             ..Shape::default()
         })
         .await
@@ -231,7 +229,7 @@ impl Stack {
         panic!("no port was free")
     }
 
-    /// Nothing where the port is taken.
+    /// Nothing if the port is taken.
     async fn start_at(&self, role: Role, name: &str, url: String) -> Option<Node> {
         let process = Process::start(name, &mut self.command(role, &url), self.scratch.path());
         let node = Node { role, url, process };
@@ -289,7 +287,7 @@ impl Stack {
         command
             .env("STANCHION_LISTEN", url.trim_start_matches("http://"))
             .env(PACE_SLOW_MS, NEVER_SLOW_MS);
-        command.env(LAME_DUCK_SECONDS, "0"); // nobody here looks at readiness before asking
+        command.env(LAME_DUCK_SECONDS, "0"); // no test waits for readiness before a request
         if role != Role::QueueWorker {
             command
                 .env("STANCHION_JWT_SECRET", JWT_SECRET)
@@ -443,11 +441,11 @@ impl Stack {
         self.backends.as_mut().expect("this stack runs on servers")
     }
 
-    /// Its own Redis is killed, and starts again with what was saved last.
+    /// Kills its own Redis, and restarts it from the last snapshot.
     pub async fn roll_redis_back(&mut self) {
         self.backends_mut()
             .redis_server()
-            .lose_what_was_not_saved()
+            .restart_from_snapshot()
             .await;
     }
 
@@ -461,13 +459,13 @@ impl Stack {
         self.node(role, at).process.ended().await
     }
 
-    /// Ends one process of a role as `signal` does, and starts it again where it was.
+    /// Ends one process of a role by a signal, and restarts it at the same port.
     pub async fn start_anew(&mut self, role: Role, at: usize, signal: Signal) {
         self.signal(role, at, signal);
         self.start_again_after_its_end(role, at).await;
     }
 
-    /// Starts one process of a role where it was, as soon as it has ended.
+    /// Restarts one process of a role at the same port, once it has ended.
     pub async fn start_again_after_its_end(&mut self, role: Role, at: usize) {
         self.ended(role, at).await;
         let url = self.node(role, at).url.clone();
@@ -480,14 +478,14 @@ impl Stack {
         self.nodes[at] = node.expect("its port is free again");
     }
 
-    /// Ends the one process as `signal` does, and starts it again on its data.
+    /// Ends the one process by a signal, and restarts it on its data.
     pub async fn restart(&mut self, signal: Signal) {
         self.signal(Role::Embedded, 0, signal);
         self.ended(Role::Embedded, 0).await;
         self.start_again().await;
     }
 
-    /// Starts the one process again on its data, after its end.
+    /// Restarts the one process on its data, after its end.
     pub async fn start_again(&mut self) {
         self.nodes.clear();
         let node = self.start(Role::Embedded).await;

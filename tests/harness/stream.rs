@@ -22,7 +22,7 @@ impl PositionStream {
         Self::wishing(gateway, sale, &[]).await
     }
 
-    /// The same, saying what the caller wants.
+    /// The same with seat preferences.
     pub async fn wishing(gateway: &Rest, sale: &Sale, wish: &[Value]) -> Self {
         let wish = [("wish", Value::from(wish).to_string())];
         let query = Url::parse_with_params("http://query", wish).expect("a URL with a query");
@@ -46,7 +46,7 @@ impl PositionStream {
         }
     }
 
-    /// The next event's name and data; nothing where the stream has ended.
+    /// The next event's name and data; nothing if the stream has ended.
     pub async fn next(&mut self) -> Option<(String, Value)> {
         loop {
             while let Some((block, rest)) = self.read.split_once("\n\n") {

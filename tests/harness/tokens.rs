@@ -14,7 +14,7 @@ pub const PASS_SECRET: &str = "tickets-and-passes-are-signed-with-this";
 /// What a pass says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PassClaims {
-    /// Who issued it.
+    /// Issuer.
     pub iss: String,
     /// Whose.
     pub sub: String,

@@ -1,4 +1,4 @@
-//! Somebody who wants seats.
+//! A user who wants seats.
 
 use crate::tokens;
 
@@ -19,7 +19,7 @@ impl Visitor {
         Self { name, token }
     }
 
-    /// As many, named `prefix-0`, `prefix-1`, ….
+    /// This many, named `prefix-0`, `prefix-1`, ….
     pub fn many(prefix: &str, count: usize) -> Vec<Self> {
         (0..count)
             .map(|at| Self::new(format!("{prefix}-{at}")))

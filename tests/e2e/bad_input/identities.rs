@@ -141,7 +141,8 @@ pub(super) async fn are_checked(stack: &Stack, sale: &Sale) {
     development.expect_problem(404, "NOT_FOUND"); // users' tokens are signed with a secret that was given
 }
 
-/// Development tokens exist where they were asked for, and for programs at the machine itself.
+/// Development tokens exist if the setting asks for them, and for programs on the same machine
+/// only.
 #[tokio::test]
 async fn refuses_dev_tokens_to_remote_hosts() {
     let stack = Stack::embedded_with(&[
@@ -229,14 +230,14 @@ async fn refuses_foreign_host_names_when_embedded() {
     ] {
         gateway.send(asked_as("/events", host)).await.expect(200);
     }
-    // Nobody asked for development tokens: there are none.
+    // Without the setting there are no development tokens.
     let token = gateway
         .request(reqwest::Method::POST, "/dev/token")
         .json(&json!({"user": "dev"}));
     gateway.send(token).await.expect_problem(404, "NOT_FOUND");
 }
 
-/// A connection outlives its token: what it is told of goes on, and what needs a token is refused.
+/// A connection outlives its token: messages continue, and requests that need a token are refused.
 /// No span but the token's own is waited for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_place_when_token_expires() {
@@ -281,7 +282,7 @@ async fn keeps_place_when_token_expires() {
     socket.send_json(reserve).await;
     assert!(refused(&mut socket, &key).await);
 
-    // The place is told of as before: here is its turn, over the same connection.
+    // The place is kept: its pass arrives over the same connection.
     sale.open(&operator).await;
     let queue_pass = socket
         .until("the pass", |message| match message {

@@ -1,4 +1,4 @@
-//! Requests that are not of the required form, or ask for what is not there.
+//! Requests with an invalid form, or for resources that do not exist.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -40,6 +40,29 @@ impl Client {
         (client, answer)
     }
 
+    /// Connects and joins; returns whether there was a place.
+    pub async fn try_join(
+        contract: &mut Contract,
+        url: &str,
+        visitor: &Visitor,
+        mut join: Value,
+    ) -> bool {
+        let mut client = Self::connect(contract, url, visitor).await;
+        join["type"] = json!("join");
+        client.send_json(join).await;
+        let is_queued = loop {
+            let message = client.0.next_json().await.expect("an open connection");
+            see_message(contract, &message);
+            match message["type"].as_str() {
+                Some("queued") => break true,
+                Some("error") => break false,
+                _ => {}
+            }
+        };
+        client.close().await;
+        is_queued
+    }
+
     pub async fn send_json(&mut self, message: Value) {
         self.0.send_json(message).await;
     }

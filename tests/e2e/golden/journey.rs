@@ -1,10 +1,13 @@
 //! Sales in which everything happens that has a name in the contract.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use stanchion_tests::{
     EventBuilder, PositionStream, Rest, RestResponse, Sale, Stack, Visitor, eventually,
     shopping::{id, new_key, with_retries},
+    wait::with_timeout,
 };
 
 use super::{
@@ -14,7 +17,10 @@ use super::{
     shapes::USER,
 };
 
-/// Seats of the zone that those with a wish want.
+/// Interval of requests that are refused until the queue is rebuilt.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Seats of the zone for visitors with seat preferences.
 const WISHED: u32 = 5;
 
 /// A visitor whose name is recognized as one.
@@ -22,7 +28,7 @@ pub fn visitor(name: &str) -> Visitor {
     Visitor::new(format!("{USER}{name}"))
 }
 
-/// Sells seats in all ways; the topics of the bus that there are messages of then.
+/// Sells seats on every transport; returns the topics of the messages that are published then.
 pub async fn sell(contract: &mut Contract, stack: &Stack, monitor: &Monitor) -> [&'static str; 4] {
     wait_and_reserve(contract, stack).await;
     be_slowed_and_paused(contract, stack).await;
@@ -35,7 +41,8 @@ pub async fn sell(contract: &mut Contract, stack: &Stack, monitor: &Monitor) -> 
     ]
 }
 
-/// Three wait in the three ways, get their passes and reserve; others leave, or come with a wish.
+/// Three visitors wait on the three transports, receive their passes and reserve; others leave, or
+/// have seat preferences.
 async fn wait_and_reserve(contract: &mut Contract, stack: &Stack) {
     let (operator, url) = (stack.operator(), stack.gateway_url(0));
     let sale = EventBuilder::new(&[100, WISHED])
@@ -66,7 +73,7 @@ async fn wait_and_reserve(contract: &mut Contract, stack: &Stack) {
     assert!(is_paused(&queued), "{queued}");
     see_answer(contract, sale_status(&sale, &first).await).expect(200);
 
-    // Those who leave move those behind them.
+    // A user who leaves moves the users behind.
     let leave = format!("/queue/leave?event_id={}", sale.event);
     see_answer(contract, first.delete(&leave).await).expect(200);
     last.hear(contract, "position", |_| true).await;
@@ -149,8 +156,8 @@ async fn decide(contract: &mut Contract, booking: &Rest, reserved: &Value, verb:
     see_answer(contract, answer).expect(200);
 }
 
-/// One gets what they wished for with the pass, another is told what is left of it. If booking is
-/// slow, the pass comes alone: then another visitor tries.
+/// One visitor receives held seats with the pass, another the seats that are left. If booking is
+/// slow, the pass comes alone: then the next visitor tries.
 async fn have_seats_held(contract: &mut Contract, stack: &Stack, sale: &Sale) {
     for (quantity, field) in [(1, "hold"), (WISHED + 1, "left")] {
         for attempt in 0.. {
@@ -196,7 +203,7 @@ async fn see_operators_routes(contract: &mut Contract, operator: &Rest, sale: &S
     }
 }
 
-/// A line that moves slowly tells how long the wait is, and one that is paused, why.
+/// A slow queue sends the range of the wait, and a paused one the reason.
 async fn be_slowed_and_paused(contract: &mut Contract, stack: &Stack) {
     let (operator, url) = (stack.operator(), stack.gateway_url(0));
     let sale = EventBuilder::new(&[100])
@@ -227,7 +234,7 @@ async fn be_slowed_and_paused(contract: &mut Contract, stack: &Stack) {
     client.close().await;
 }
 
-/// A pass that nobody claims, and a hold that nobody pays for.
+/// An unclaimed pass, and a hold that expires.
 async fn let_end(contract: &mut Contract, stack: &Stack, monitor: &Monitor) {
     let url = stack.gateway_url(0);
     let queue = json!({"claim_window_seconds": 2, "grace_seconds": 1});
@@ -250,47 +257,46 @@ async fn let_end(contract: &mut Contract, stack: &Stack, monitor: &Monitor) {
     client.close().await;
 }
 
-/// Redis loses everything while two have places: the one who waits is brought back by the gateway,
-/// the one who is gone comes back with their ticket. Returns the connection of the first.
-pub async fn lose_redis(contract: &mut Contract, stack: &Stack, monitor: &Monitor) -> Client {
+/// Redis loses all data while two users have places: the gateway restores the one who waits, and
+/// the one who is absent returns with the ticket. Returns the connection of the first.
+pub async fn lose_redis(contract: &mut Contract, stack: &Stack) -> Client {
+    // The only one that is paused and has given two numbers.
+    const CHECKPOINTS: &str = "SELECT count(*) FROM events
+        WHERE line_sequence = 2 AND queue_settings LIKE '%paused%'";
     let url = stack.gateway_url(0);
     let sale = EventBuilder::new(&[100])
         .paused()
         .create(&stack.operator())
         .await;
     let join = json!({"event_id": sale.event});
-    let (client, _) =
+    let (waiting, _) =
         Client::join(contract, url, &visitor("waiting"), join.clone(), "queued").await;
-    let (gone, queued) = Client::join(contract, url, &visitor("gone"), join, "queued").await;
-    gone.close().await;
+    let (absent, queued) = Client::join(contract, url, &visitor("absent"), join, "queued").await;
+    absent.close().await;
     eventually("the checkpoint", || async {
-        let reached = "SELECT count(*) FROM events WHERE line_sequence = 2";
-        (stack.backends().database.number(reached).await == 1).then_some(())
+        (stack.backends().database.number(CHECKPOINTS).await == 1).then_some(())
     })
     .await;
-    eventually("the gateway to be known to booking", || async {
+    eventually("booking to know the gateway", || async {
         let known = stack.booking(0).metric("stanchion_gateways_known").await;
         (known >= 1.0).then_some(())
     })
     .await;
 
     stack.backends().redis().await.lose_everything().await;
-    monitor.until("field <prefix>:{<event>}:shown <user>").await;
-    let watching = stack.gateway(0).by(&visitor("watching"));
-    eventually("a line of one", || async {
-        let status = sale_status(&sale, &watching).await;
-        (status.body["total_in_queue"] == 1).then_some(())
-    })
-    .await;
-    let join = json!({
+    let rejoin = json!({
         "event_id": sale.event, "ticket": queued["ticket"], "position": queued["position"],
     });
-    let (gone, _) = Client::join(contract, url, &visitor("gone"), join, "queued").await;
-    gone.close().await;
-    client
+    let returned = async {
+        while !Client::try_join(contract, url, &visitor("absent"), rejoin.clone()).await {
+            tokio::time::sleep(RETRY_INTERVAL).await;
+        }
+    };
+    with_timeout("a place with the ticket", returned).await;
+    waiting
 }
 
-/// A gateway that stops sends its clients away.
+/// A gateway that drains announces the close to its clients.
 pub async fn drain(contract: &mut Contract, mut waiting: Client) {
     waiting.hear(contract, "reconnect", |_| true).await;
     assert_eq!(waiting.close_code(contract).await, Some(4001));

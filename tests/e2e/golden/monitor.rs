@@ -53,7 +53,7 @@ const KEYLESS: [&str; 24] = [
 /// Keys that every command is tried with, to see whether it is allowed.
 const PROBE: &str = "{probe-";
 
-/// What was used so far. Ends when dropped.
+/// The keys, fields and signals that were used so far. Ends when dropped.
 pub struct Monitor {
     used: Arc<Mutex<Used>>,
     task: JoinHandle<()>,

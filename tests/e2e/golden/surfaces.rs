@@ -184,16 +184,13 @@ pub async fn see_sqlite(contract: &mut Contract) {
     }
 }
 
-/// Subjects, ids and fields of what is published, once there is something of each of these topics.
+/// Subjects, ids and fields of published messages, once each of these topics has some.
 pub async fn see_bus(contract: &mut Contract, stack: &Stack, topics: &[&str]) {
     let bus = stack.backends().published();
     let published = eventually("a message of each topic", || async {
         let published = bus.all().await;
         let is_there = |topic: &&str| published.iter().any(|message| message.topic == **topic);
-        topics
-            .iter()
-            .all(|topic| is_there(topic))
-            .then_some(published)
+        topics.iter().all(is_there).then_some(published)
     })
     .await;
 

@@ -15,16 +15,16 @@ use serde::{Deserialize, Serialize};
 /// from the pass's end and life, until the client holds the pass. Memory is the server's resident
 /// user memory.
 ///
-/// Only loopback addresses are ever put under load. The exit code is 1 where a user did not get
+/// Only loopback addresses are ever put under load. The exit code is 1 if a user did not get
 /// what the scenario asserts.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about)]
 pub struct Cli {
-    /// What happens
+    /// The scenario
     #[arg(value_enum)]
     pub scenario: Scenario,
     /// A server that runs already, for example http://127.0.0.1:8080: its gateways, separated by
-    /// commas. Users are spread over them, and go to the next one where they lose theirs
+    /// commas. Users are spread over them, and go to the next one if they lose theirs
     #[arg(long, value_name = "URLS", value_delimiter = ',')]
     pub url: Vec<String>,
     /// Where booking answers, if elsewhere than the gateway
@@ -41,7 +41,7 @@ pub struct Cli {
     /// Processes whose memory and CPU are measured; on --url, `drain` ends the first of them
     #[arg(long, value_name = "PID")]
     pub server_pid: Vec<u32>,
-    /// Processes of Redis, PostgreSQL and NATS: what each spends is told, their memory is not
+    /// Processes of Redis, PostgreSQL and NATS: CPU time of each is reported, their memory is not
     /// counted as the server's
     #[arg(long, value_name = "PID")]
     pub store_pid: Vec<u32>,
@@ -73,7 +73,7 @@ pub struct Cli {
     /// per second (open loop)
     #[arg(long, value_name = "PER_SECOND")]
     pub rate: Option<f64>,
-    /// Most passes out at once
+    /// Max active passes
     #[arg(long, value_name = "N")]
     pub max_active: Option<u32>,
     /// Seconds over which users arrive
@@ -82,17 +82,17 @@ pub struct Cli {
     /// Seconds that `idle` stays connected or `churn` goes on
     #[arg(long, value_name = "SECONDS")]
     pub hold: Option<f64>,
-    /// Seconds after which whoever is not done has failed
+    /// Seconds after which unfinished users have failed
     #[arg(long, value_name = "SECONDS")]
     pub limit: Option<f64>,
-    /// How seats are reserved: by REST, or through the gateway's socket where the user has one
+    /// How seats are reserved: by REST, or through the gateway's socket if the user has one
     #[arg(long, value_enum, default_value_t = ReserveBy::Rest)]
     pub reserve_by: ReserveBy,
-    /// Most REST connections of each process to each server [default: 512]; in `reserve`, of all
+    /// Max REST connections of each process to each server [default: 512]; in `reserve`, of all
     /// [default: 128]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub connections: Option<u32>,
-    /// In `reserve`: confirm afterwards what was reserved
+    /// In `reserve`: confirm reservations afterwards
     #[arg(long)]
     pub confirm: bool,
     /// Zones that the seats are in: one is the hottest; 45 are those of the reference data
@@ -109,7 +109,7 @@ pub struct Cli {
     pub json: Option<PathBuf>,
 }
 
-/// What happens.
+/// The scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scenario {
@@ -186,7 +186,7 @@ impl Transport {
     }
 }
 
-/// Seconds as a duration; nothing for what is not a length of time.
+/// Seconds as a duration; nothing if it is not a length of time.
 pub fn seconds(value: f64) -> Duration {
     Duration::try_from_secs_f64(value).unwrap_or_default()
 }

@@ -23,7 +23,7 @@ use crate::{
     scenario::Script,
 };
 
-/// REST connections of each process, for users who each have one at home.
+/// REST connections of each process; real users have one each.
 const CONNECTIONS: u32 = 512;
 /// Requests under way in `reserve`, in all processes: enough to keep a server of two cores busy.
 const RESERVING: u32 = 128;
@@ -116,7 +116,7 @@ const fn reserves_only(script: &Script) -> bool {
     matches!(script.purpose, Purpose::Reserve { .. })
 }
 
-/// What is left when everybody has gone.
+/// The remains once all users are gone.
 async fn settle(testbed: &Testbed, script: &Script, watch: &mut Watch) -> Ending {
     sleep(SETTLE).await;
     let until = Instant::now() + script.terms.grace + script.terms.pass_ttl;

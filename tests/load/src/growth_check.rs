@@ -10,7 +10,7 @@ const SCATTERS: f64 = 3.0;
 /// Fewer samples than these make no line.
 const FEWEST: usize = 10;
 
-/// What is sampled.
+/// A sampled quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Meter {
@@ -29,7 +29,7 @@ pub enum Meter {
 /// How one meter went.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Slope {
-    /// What was sampled.
+    /// The sampled quantity.
     pub meter: Meter,
     /// How often.
     pub samples: usize,
@@ -37,7 +37,7 @@ pub struct Slope {
     pub level: f64,
     /// The slope of the line through the samples.
     pub per_minute: f64,
-    /// What it makes of the sampled time.
+    /// The growth over the sampled time.
     pub grown: f64,
     /// Standard deviation of the samples from the line.
     pub scatter: f64,
@@ -55,7 +55,7 @@ impl Meter {
         }
     }
 
-    /// Growth over the whole run that nobody needs to explain: an allocator's arena, a pool's
+    /// Growth over the whole run that is negligible: an allocator's arena, a pool's
     /// connection.
     const fn negligible(self) -> f64 {
         match self {

@@ -23,7 +23,7 @@ pub const BASE: &str = "/api/v1";
 /// A request as it goes over a connection.
 pub type Call = Request<Full<Bytes>>;
 
-/// A request below [`BASE`] on somebody's behalf.
+/// A request below [`BASE`] with a user's token.
 pub fn call(method: Method, path: &str, token: &str, body: Option<&Value>) -> Call {
     let body_bytes = body.map_or_else(Bytes::new, |body| body.to_string().into());
     let mut builder = Request::builder()

@@ -59,10 +59,10 @@ impl Step {
     }
 }
 
-/// Longest time that is told apart: ten minutes.
+/// Longest time that is recorded exactly: ten minutes.
 const LONGEST_US: u64 = 600_000_000;
 
-/// What was measured of one step, as it travels between processes: (microseconds, how often).
+/// The measurements of one step in the format between processes: (microseconds, count).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     step: Step,
@@ -107,7 +107,7 @@ impl Latencies {
         self.0[step as usize].lock().saturating_record(us);
     }
 
-    /// What was measured, for another process.
+    /// The measurements, for another process.
     pub fn measured(&self) -> Vec<Measured> {
         let counts = |step: Step| {
             let histogram = self.0[step as usize].lock();

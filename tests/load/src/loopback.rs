@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Endpoint {
     /// Where it listens.
     pub address: SocketAddr,
-    /// What stands in `Host`.
+    /// The value of the header `Host`.
     pub authority: String,
 }
 
@@ -59,7 +59,7 @@ fn loopback(host: &str) -> Option<IpAddr> {
 }
 
 /// The source address of a user's connections: 127.0.0.2 to 127.0.0.251, so that no address runs
-/// out of ports (about 28,000 each). `None` where the server listens on IPv6, which has one
+/// out of ports (about 28,000 each). `None` if the server listens on IPv6, which has one
 /// loopback address.
 pub fn source(to: SocketAddr, user: usize) -> Option<SocketAddr> {
     let last = u8::try_from(2 + user % 250).unwrap_or(2);

@@ -1,8 +1,8 @@
 //! `stanchion-load`: thousands of users who go through line, pass and booking at once, and a table
 //! of how they fared.
 //!
-//! The first process coordinates: it starts the server, creates the event, starts worker processes and
-//! sums up. The workers are the users.
+//! The first process coordinates: it starts the server, creates the event, starts worker processes
+//! and sums up. The workers are the users.
 
 #![expect(
     unreachable_pub,
@@ -17,7 +17,6 @@ mod http;
 mod latency;
 mod loopback;
 mod meters;
-mod orders;
 mod plan;
 mod queue_client;
 mod report;
@@ -30,6 +29,7 @@ mod token;
 mod usage;
 mod user;
 mod worker;
+mod worker_protocol;
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What servers say of themselves: the roles in their metrics, Redis when it is asked.
+//! Measurements by the servers themselves: metrics of the roles, INFO of Redis.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Redis ends its answers with these.
 const ASK: &[u8] = b"INFO memory\r\nDBSIZE\r\nQUIT\r\n";
 
-/// What Redis holds.
+/// The contents of Redis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stored {
     /// Keys of the first database.
@@ -26,7 +26,7 @@ pub struct Stored {
     pub memory_kib: f64,
 }
 
-/// The tasks that live in these roles together; `None` where one does not tell.
+/// The number of live tasks in these roles together; `None` if one is missing.
 pub async fn live_tasks(roles: &[Pool]) -> Option<f64> {
     join_all(roles.iter().map(tasks_of)).await.into_iter().sum()
 }
@@ -50,7 +50,7 @@ fn gauge(metrics: &str, name: &str) -> Option<f64> {
     })
 }
 
-/// What Redis holds now; `None` without one, or where it does not answer.
+/// The contents of Redis now; `None` without one, or if it does not answer.
 pub async fn redis(at: Option<&Endpoint>) -> Option<Stored> {
     let answer = timeout(DEADLINE, ask(at?)).await.ok()?.ok()?;
     stored(&answer)

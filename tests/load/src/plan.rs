@@ -1,4 +1,4 @@
-//! What the users of a run do: made once by the coordinator, given to every worker.
+//! The plan of a run: made once by the coordinator, sent to every worker.
 
 use std::{ops::Range, time::Duration};
 
@@ -17,13 +17,13 @@ pub struct Plan {
     pub gateways: Vec<Endpoint>,
     /// Where seats are reserved.
     pub booking: Endpoint,
-    /// What users' tokens are signed with.
+    /// The secret of users' tokens.
     pub secret: String,
-    /// What is sold.
+    /// The event for sale.
     pub sale: Sale,
     /// First part of every user's name: no two runs share users.
     pub run: String,
-    /// Everybody, in all processes.
+    /// All users, in all processes.
     pub users: usize,
     /// How many processes there are.
     pub processes: usize,
@@ -31,13 +31,13 @@ pub struct Plan {
     pub process: usize,
     /// The time over which users arrive, evenly.
     pub arrive: Duration,
-    /// The time after which whoever is not done has failed.
+    /// The time after which unfinished users have failed.
     pub limit: Duration,
     /// How users follow the line.
     pub transport: Transport,
     /// How seats are reserved.
     pub reserve_by: ReserveBy,
-    /// What users are here for.
+    /// The purpose of the users.
     pub purpose: Purpose,
     /// Pause of polling users.
     pub poll: Duration,
@@ -45,27 +45,27 @@ pub struct Plan {
     pub connections: usize,
 }
 
-/// What users are here for.
+/// The purpose of the users.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Purpose {
     /// Join, wait, reserve, confirm.
     Buy,
     /// The same, while the server is stopped and started again.
     BuyAcrossRestart,
-    /// Join and wait until told to go.
+    /// Join and wait until the order to leave.
     Wait,
-    /// Join, stay this long, go; whoever gets a pass reserves and cancels.
+    /// Join, stay this long, leave; with a pass, reserve and cancel.
     Visit(Duration),
     /// Reserve with a pass that was fetched beforehand.
     Reserve {
-        /// In all processes, per second; as fast as answers come where it is left out.
+        /// In all processes, per second; unlimited if it is left out.
         rate: Option<f64>,
-        /// Is what was reserved confirmed afterwards?
+        /// Whether reservations are confirmed afterwards.
         confirm: bool,
     },
 }
 
-/// What is sold.
+/// The event for sale.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sale {
     /// Whose line.

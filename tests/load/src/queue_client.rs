@@ -22,7 +22,7 @@ use crate::{
     worker::Context,
 };
 
-/// Somebody, as the server knows them.
+/// A user, as the server knows them.
 #[derive(Debug)]
 pub struct Person {
     /// Which of the run's users.
@@ -44,18 +44,18 @@ pub struct Pass {
     pub expires_at_ms: i64,
 }
 
-/// What a user is told when they take their place.
+/// The response to a join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinReply {
-    /// Brings the place back; not told together with a pass.
+    /// Restores the place; absent together with a pass.
     pub ticket: Option<String>,
     /// 1 for the next.
     pub position: u64,
-    /// The pass, where it was there already.
+    /// The pass, if it was there already.
     pub pass: Option<Pass>,
 }
 
-/// What a user is told later.
+/// A later message to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueueEvent {
     /// The new position.
@@ -84,7 +84,7 @@ pub enum QueueEvent {
     Nothing,
 }
 
-/// A place as REST and streams tell it.
+/// A place in the format of REST and streams.
 #[derive(Debug, Deserialize)]
 struct PlaceBody {
     position: u64,
@@ -136,7 +136,7 @@ impl PlaceBody {
 }
 
 impl Pass {
-    /// How long ago the server released it; nothing where the clock was set back.
+    /// How long ago the server released it; nothing if the clock was set back.
     pub fn age(&self, life: Duration) -> Duration {
         let released_ms = self.expires_at_ms - i64::try_from(life.as_millis()).unwrap_or(i64::MAX);
         let released =
@@ -205,7 +205,7 @@ impl QueueClient {
         })
     }
 
-    /// The next that the user is told. Cancelling it loses nothing.
+    /// The next message to the user. Cancel-safe.
     ///
     /// # Errors
     /// A connection that ended.
@@ -217,7 +217,7 @@ impl QueueClient {
         }
     }
 
-    /// Says that the pass has arrived, where the transport has words for it.
+    /// Acknowledges the pass, if the transport has a message for it.
     ///
     /// # Errors
     /// A connection that ended.
@@ -277,7 +277,7 @@ async fn join(
         .json()
 }
 
-/// Takes a place by REST; the pass, where it is there already.
+/// Takes a place by REST; the pass, if there is one.
 ///
 /// # Errors
 /// No answer, or a refusal.
@@ -293,7 +293,7 @@ pub async fn ask_for_pass(context: &Context, person: &Person) -> Result<Option<P
     ask(context, person).await?.pass()
 }
 
-/// Asks once where the user is.
+/// Polls the position once.
 async fn ask(context: &Context, person: &Person) -> Result<PlaceBody, Fault> {
     let path = format!("/queue/position/{}", context.plan.sale.event);
     context

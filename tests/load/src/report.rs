@@ -33,7 +33,7 @@ pub struct Report {
     pub seconds: f64,
     /// Users released per second, as set.
     pub release_rate: f64,
-    /// What was counted.
+    /// The counters.
     pub counts: Counts,
     /// In per cent of the users.
     pub joined_percent: f64,
@@ -45,27 +45,28 @@ pub struct Report {
     pub booked_percent: f64,
     /// Places taken per second, from the first arrival to the last place.
     pub joins_per_second: Option<f64>,
-    /// Reservations per second, where only those were measured.
+    /// Reservations per second, if only those were measured.
     pub reservations_per_second: Option<f64>,
     /// How long each step took.
     pub steps: Vec<Percentiles>,
-    /// What went wrong, and how often.
+    /// Faults with their number.
     pub errors: BTreeMap<String, u64>,
-    /// What the server used.
+    /// The resources that the server used.
     pub used: Option<Used>,
     /// How what must not grow went, in `churn`.
     pub slopes: Vec<Slope>,
-    /// What was left.
+    /// The remains at the end.
     pub ending: Ending,
-    /// What the own server said.
+    /// The log of the own server.
     pub server_log: ServerLog,
-    /// What the auditor found in database, engine and stream; `None` if they could not be read.
+    /// The violations that the auditor found in database, engine and stream; `None` if they could
+    /// not be read.
     pub audit: Option<Vec<String>>,
     /// The assertions that failed.
     pub failures: Vec<String>,
 }
 
-/// What the server and the workers used.
+/// The resources that server and workers used.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Used {
     /// The server before the first user.
@@ -74,7 +75,7 @@ pub struct Used {
     pub peak_rss_kib: u64,
     /// The server's most descriptors.
     pub peak_descriptors: u64,
-    /// Most connections of users at one moment.
+    /// Max connections of users.
     pub peak_connected: u64,
     /// The server's CPU time over the run, in milliseconds.
     pub cpu_ms: u64,
@@ -108,14 +109,14 @@ pub struct Phase {
     pub parts: Vec<Part>,
 }
 
-/// What is left when everybody has gone.
+/// The remains once all users are gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Ending {
     /// Users in line.
     pub in_line: u64,
     /// Passes neither used nor over.
     pub active_passes: u64,
-    /// Seats that nobody holds.
+    /// Available seats.
     pub seats_available: u64,
     /// All seats.
     pub seats: u64,
@@ -128,10 +129,10 @@ impl Ending {
     }
 }
 
-/// What the own server said.
+/// The log of the own server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ServerLog {
-    /// Did it end as told, each time? `None` for a server that was not ours.
+    /// Whether it ended in order each time. `None` for a server that was not ours.
     pub ended_in_order: Option<bool>,
     /// Lines of warnings and errors.
     pub warnings: usize,

@@ -60,7 +60,7 @@ impl Reservations {
         Self(ready.into_inner())
     }
 
-    /// Reserves, and where asked for confirms what was reserved; the seconds that reserving took.
+    /// Reserves, and if asked for confirms what was reserved; the seconds that reserving took.
     pub async fn carry_out(self, context: &Arc<Context>, rate: Option<f64>, confirm: bool) -> f64 {
         let pace = rate.map(|rate| context.plan.processes as f64 / rate);
         let begin = Instant::now();

@@ -25,7 +25,7 @@ pub struct Terms {
     pub zones: u32,
     /// Users released per second.
     pub rate: f64,
-    /// Most passes out at once.
+    /// Max active passes.
     pub max_active: u32,
     /// Life of a pass, and of a hold.
     pub pass_ttl: Duration,
@@ -33,14 +33,14 @@ pub struct Terms {
     pub claim_window: Duration,
     /// Time an absent user keeps a place.
     pub grace: Duration,
-    /// Is nobody released at first?
+    /// Whether the queue is paused at first.
     pub paused: bool,
 }
 
-/// The line as `GET /queue/status` tells it.
+/// The response of `GET /queue/status`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Status {
-    /// Everybody in line.
+    /// All users in the queue.
     pub total_in_queue: u64,
     /// Passes neither used nor over.
     pub active_passes: u64,
@@ -119,7 +119,7 @@ impl Operator {
             .json()
     }
 
-    /// Sets where the sale stands.
+    /// Sets the state of the sale.
     ///
     /// # Errors
     /// No answer, or a refusal.
@@ -135,7 +135,7 @@ impl Operator {
         .map(drop)
     }
 
-    /// Seats that nobody holds, as the public catalogue tells it.
+    /// Available seats according to the public catalogue.
     ///
     /// # Errors
     /// No answer, or a refusal.

@@ -8,7 +8,7 @@ use crate::{
     sale::Terms,
 };
 
-/// Time that a run may take beyond arrivals and releases, before whoever is not done has failed.
+/// Time that a run may take beyond arrivals and releases, before unfinished users have failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// No run takes longer.
 const LONGEST: Duration = Duration::from_secs(2 * 3_600);
@@ -22,32 +22,32 @@ const FETCH_RATE: f64 = 100_000.0;
 /// A scenario with the command line's changes applied.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Script {
-    /// Everybody.
+    /// Number of users.
     pub users: u32,
     /// The time over which they arrive.
     pub arrive: Duration,
     /// How long `idle` stays connected; how long `churn` goes on.
     pub hold: Duration,
-    /// The time after which whoever is not done has failed.
+    /// The time after which unfinished users have failed.
     pub limit: Duration,
     /// From when to when as many users come as go, after the start.
     pub steady: Option<(Duration, Duration)>,
-    /// What users are here for.
+    /// The purpose of the users.
     pub purpose: Purpose,
     /// How the line is run.
     pub terms: Terms,
-    /// What the run must achieve.
+    /// The assertions about the run.
     pub assertions: Assertions,
 }
 
-/// What a run must have achieved to succeed.
+/// The conditions for the success of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Assertions {
-    /// Everybody gets a pass.
+    /// All users receive a pass.
     pub passes: bool,
-    /// Everybody's reservation stands.
+    /// All users have a reservation.
     pub reserved: bool,
-    /// Everybody's booking is confirmed.
+    /// All users have a confirmed booking.
     pub booked: bool,
     /// Afterwards, the line is empty and every seat is free.
     pub leaves_nothing: bool,

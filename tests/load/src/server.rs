@@ -197,7 +197,7 @@ impl Server {
 /// Sends SIGTERM to one process.
 ///
 /// # Errors
-/// No such process, or somebody else's.
+/// No such process, or one of another user.
 pub fn terminate(pid: u32) -> Result<()> {
     let id = i32::try_from(pid)
         .ok()

@@ -1,4 +1,4 @@
-//! What has happened so far, counted.
+//! The counters of the users' events.
 
 use std::{
     collections::BTreeMap,
@@ -75,7 +75,7 @@ pub struct Tallied {
     pub counts: Counts,
     /// How long.
     pub measured: Vec<Measured>,
-    /// What went wrong: `where: what`, and how often.
+    /// Faults as `where: what`, with their number.
     pub errors: BTreeMap<String, u64>,
     /// From the start to the last place that was taken, in seconds.
     pub joining_seconds: f64,

@@ -1,4 +1,4 @@
-//! What processes use, from /proc.
+//! The resources that processes use, from /proc.
 
 use std::{fs, ops::Add};
 
@@ -11,7 +11,7 @@ pub struct Usage {
     pub rss_kib: u64,
     /// CPU time spent since their start, user and system, in milliseconds.
     pub cpu_ms: u64,
-    /// Open descriptors; 0 where they may not be counted.
+    /// Open descriptors; 0 if they may not be counted.
     pub descriptors: u64,
 }
 
@@ -41,7 +41,7 @@ pub struct Part {
     pub name: String,
     /// Its process id.
     pub pid: u32,
-    /// Its CPU time in the phase, in milliseconds; with its children's, where it works by those
+    /// Its CPU time in the phase, in milliseconds; with its children's, if it works by those
     /// (PostgreSQL does).
     pub cpu_ms: u64,
     /// Its own memory at the phase's end, in KiB.

@@ -67,7 +67,7 @@ pub async fn live(context: Arc<Context>, number: usize) {
 
 impl Visitor {
     async fn run(&mut self, due: Instant) {
-        // Counted where it happened; the user goes home.
+        // Counted at its origin; the user gives up.
         let _: Result<(), Failed> = self.pursue(due).await;
         if let Some(line) = self.line.take() {
             line.close().await;
@@ -184,7 +184,7 @@ impl Visitor {
         }
     }
 
-    /// The next thing that the user is told.
+    /// Handles the next message to the user.
     async fn hear(&mut self) -> Result<(), Failed> {
         let Some(line) = &mut self.line else {
             return Err(Failed);
@@ -217,7 +217,7 @@ impl Visitor {
 
     fn move_to(&mut self, position: u64) {
         count(&self.context.tally.counters.positions);
-        // Asked anew after a restart, a place is told as its rank among those who are back already.
+        // After a restart, a position is the rank among those who are back already.
         let may_grow =
             self.context.plan.restarts() && matches!(self.line, Some(QueueClient::Polling(_)));
         if position > self.position && !may_grow {
@@ -226,7 +226,7 @@ impl Visitor {
         self.position = position;
     }
 
-    /// Waits in line until told to go.
+    /// Waits in the queue until the order to leave.
     async fn stay(&mut self) -> Result<(), Failed> {
         let stop = self.context.stop.clone();
         loop {

@@ -14,13 +14,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     descriptors,
     http::{Fault, Pool},
-    orders::{Order, Word},
     plan::{Plan, Purpose},
     queue_client::Person,
     reserve::Reservations,
     tally::Tally,
     token::Mint,
     user,
+    worker_protocol::{WorkerMessage, WorkerOrder},
 };
 
 /// The first argument of a worker process.
@@ -29,21 +29,21 @@ pub const ARGUMENT: &str = "worker-process";
 /// How often a worker reports.
 const REPORT: Duration = Duration::from_millis(250);
 
-/// What all users of a process share.
+/// The state that all users of a process share.
 pub struct Context {
-    /// What is to be done.
+    /// The plan of the run.
     pub plan: Plan,
     /// The moment from which arrivals count.
     pub start: Instant,
-    /// What has happened.
+    /// The results so far.
     pub tally: Tally,
     /// The line's REST interface.
     gateways: Vec<Pool>,
     /// Booking's REST interface.
     pub booking: Pool,
-    /// Whoever waits may go.
+    /// Waiting users leave.
     pub stop: CancellationToken,
-    /// What was prepared may begin.
+    /// The prepared work begins.
     pub proceed: Notify,
     mint: Mint,
 }
@@ -88,15 +88,15 @@ impl Context {
 /// Runs this process's users.
 ///
 /// # Errors
-/// Orders that cannot be read, reports that nobody reads.
+/// Orders that cannot be parsed, reports that cannot be written.
 pub async fn run() -> Result<()> {
     descriptors::limit();
     let mut orders = BufReader::new(stdin()).lines();
-    let Some(Order::Plan(plan)) = next(&mut orders).await? else {
+    let Some(WorkerOrder::Plan(plan)) = next(&mut orders).await? else {
         bail!("a worker is started by the coordinator only")
     };
-    say(&Word::Ready).await?;
-    let Some(Order::Start) = next(&mut orders).await? else {
+    say(&WorkerMessage::Ready).await?;
+    let Some(WorkerOrder::Start) = next(&mut orders).await? else {
         bail!("no order to start")
     };
     let context = Arc::new(Context::new(*plan));
@@ -112,27 +112,31 @@ async fn work(context: &Arc<Context>) -> Result<()> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            say(&Word::Progress(context.tally.counters.now())).await?;
+            say(&WorkerMessage::Progress(context.tally.counters.now())).await?;
         }
     };
     let seconds = tokio::select! {
         seconds = everybody(context) => seconds?,
         broken = reporting => return broken,
     };
-    say(&Word::Done(Box::new(context.tally.tallied(seconds)))).await
+    say(&WorkerMessage::Done(Box::new(
+        context.tally.tallied(seconds),
+    )))
+    .await
 }
 
-/// Everybody's life; returns how many seconds reserving took, where that is the purpose.
+/// Runs all users; returns the seconds of reserving, if that is the purpose.
 async fn everybody(context: &Arc<Context>) -> Result<f64> {
     if let Purpose::Reserve { rate, confirm } = context.plan.purpose {
         let reservations = Reservations::prepare(context).await;
-        say(&Word::Prepared).await?;
+        say(&WorkerMessage::Prepared).await?;
         context.proceed.notified().await;
         return Ok(reservations.carry_out(context, rate, confirm).await);
     }
     let users = TaskTracker::new();
     for number in context.plan.own_users() {
-        // Only who has arrived needs a task; a user counts from the due moment, not from this one.
+        // A user needs a task from the arrival on; times count from the due moment, not from this
+        // one.
         sleep_until(context.start + context.plan.arrival(number)).await;
         users.spawn(user::live(Arc::clone(context), number));
     }
@@ -144,21 +148,21 @@ async fn everybody(context: &Arc<Context>) -> Result<f64> {
 async fn obey(context: &Context, orders: &mut Lines<BufReader<Stdin>>) -> Result<()> {
     loop {
         match next(orders).await? {
-            Some(Order::Proceed) => context.proceed.notify_one(),
-            Some(Order::Stop) => context.stop.cancel(),
+            Some(WorkerOrder::Proceed) => context.proceed.notify_one(),
+            Some(WorkerOrder::Stop) => context.stop.cancel(),
             Some(_) => {}
             None => bail!("the coordinator is gone"),
         }
     }
 }
 
-async fn next(orders: &mut Lines<BufReader<Stdin>>) -> Result<Option<Order>> {
+async fn next(orders: &mut Lines<BufReader<Stdin>>) -> Result<Option<WorkerOrder>> {
     let line = orders.next_line().await.context("orders")?;
     line.map(|line: String| serde_json::from_str(&line).context("an order"))
         .transpose()
 }
 
-async fn say(word: &Word) -> Result<()> {
+async fn say(word: &WorkerMessage) -> Result<()> {
     let mut line = serde_json::to_vec(word)?;
     line.push(b'\n');
     let mut out = stdout();

@@ -41,7 +41,7 @@ impl Books {
         }
     }
 
-    /// What is wrong with them, in words; users were told of so many reservations and
+    /// What is wrong with them, in messages; users were told of so many reservations and
     /// confirmations.
     pub fn violations(&self, reserved: u64, booked: u64) -> Vec<String> {
         let found = audit(&self.0);
@@ -113,7 +113,7 @@ fn is_settled(world: &World) -> bool {
         && uncommitted.is_none_or(|stock| stock.uncommitted.is_empty())
 }
 
-/// The messages of this run's bookings, and those of bookings that nobody knows.
+/// The messages of this run's bookings, and those of unknown bookings.
 async fn stream(cli: &Cli, ours: &Database) -> Result<Option<Stream>> {
     let (Some(nats), Some(url)) = (&cli.nats, &cli.database) else {
         return Ok(None);

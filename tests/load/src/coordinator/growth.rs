@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// See the module's documentation.
 pub struct Growth {
     begun: Instant,
-    /// When sampling begins and ends, after the beginning; `None` where nothing is sampled.
+    /// When sampling begins and ends, after the beginning; `None` if nothing is sampled.
     window: Option<(Duration, Duration)>,
     next: Duration,
     roles: Vec<Pool>,
@@ -59,7 +59,7 @@ impl Growth {
         })
     }
 
-    /// Takes a sample, where it is time to.
+    /// Takes a sample, if it is time to.
     pub async fn look(&mut self, watch: &Watch) {
         let at = self.begun.elapsed();
         if self

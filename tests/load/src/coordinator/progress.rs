@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Watch;
 use crate::{scenario::Script, tally::Counts};
 
-/// Pause between two lines where there is no terminal.
+/// Pause between two lines if there is no terminal.
 const SELDOM: Duration = Duration::from_secs(5);
 
 /// See the module's documentation.
@@ -32,7 +32,7 @@ impl ProgressLine {
         }
     }
 
-    /// Draws, where it is time to.
+    /// Draws, if it is time to.
     pub fn draw(&mut self, counts: &Counts, watch: &Watch) {
         let due = self.on_terminal || self.drawn.is_none_or(|drawn| drawn.elapsed() >= SELDOM);
         if due {

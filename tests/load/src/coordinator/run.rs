@@ -8,10 +8,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::{Growth, Testbed, Watch, Workers, progress::ProgressLine, scenario_step::ScenarioStep};
 use crate::{
     cli::Cli,
-    orders::{Order, Word},
     plan::Plan,
     scenario::Script,
     tally::{Counts, Tallied},
+    worker_protocol::{WorkerMessage, WorkerOrder},
 };
 
 /// How often the server is looked at and the line of progress drawn.
@@ -47,7 +47,7 @@ impl<'a> Run<'a> {
     ) -> Result<Vec<Tallied>> {
         let mut workers = Workers::start(plan).await?;
         watch.begin(workers.pids());
-        workers.tell(&Order::Start).await?;
+        workers.broadcast(&WorkerOrder::Start).await?;
         let counts = vec![Counts::default(); plan.processes];
         let (step, line) = (ScenarioStep::new(cli, script), ProgressLine::new(script));
         let mut run = Self {
@@ -70,7 +70,7 @@ impl<'a> Run<'a> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.done.len() < self.counts.len() {
             tokio::select! {
-                (worker, word) = self.workers.hear() => self.note(worker, word?).await?,
+                (worker, message) = self.workers.next_message() => self.note(worker, message?).await?,
                 _ = ticks.tick() => self.look().await?,
                 () = sleep_until(until) => bail!("the run did not end in time"),
             }
@@ -81,18 +81,18 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn note(&mut self, worker: usize, word: Word) -> Result<()> {
-        match word {
-            Word::Ready => {}
-            Word::Progress(counts) => self.counts[worker] = counts,
-            Word::Prepared => {
+    async fn note(&mut self, worker: usize, message: WorkerMessage) -> Result<()> {
+        match message {
+            WorkerMessage::Ready => {}
+            WorkerMessage::Progress(counts) => self.counts[worker] = counts,
+            WorkerMessage::Prepared => {
                 self.prepared += 1;
                 if self.prepared == self.counts.len() {
                     self.watch.measured_phase_begins();
-                    self.workers.tell(&Order::Proceed).await?;
+                    self.workers.broadcast(&WorkerOrder::Proceed).await?;
                 }
             }
-            Word::Done(tallied) => {
+            WorkerMessage::Done(tallied) => {
                 self.counts[worker] = tallied.counts;
                 self.done.push(*tallied);
             }

@@ -4,14 +4,16 @@ use anyhow::Result;
 use tokio::time::{Duration, Instant};
 
 use super::{Testbed, Watch, Workers};
-use crate::{cli::Cli, orders::Order, plan::Purpose, scenario::Script, tally::Counts};
+use crate::{
+    cli::Cli, plan::Purpose, scenario::Script, tally::Counts, worker_protocol::WorkerOrder,
+};
 
 /// How far the scenario is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
     /// Users are arriving.
     Arriving,
-    /// Everybody is in line; until this moment nothing happens.
+    /// All users are in the queue; nothing happens until this moment.
     Holding(Instant),
     /// The server was started again; users are coming back.
     Returning,
@@ -57,14 +59,14 @@ impl ScenarioStep {
         watch: &mut Watch,
         workers: &mut Workers,
     ) -> Result<()> {
-        // Whoever failed on the way has finished without waiting for anything.
+        // A user who failed has finished without waiting for anything.
         let all_here =
             counts.joined + (counts.finished.saturating_sub(counts.booked)) >= self.users;
         match self.phase {
             Phase::Arriving if all_here => self.phase = self.complete(testbed, watch).await?,
             Phase::Holding(until) if Instant::now() >= until => {
                 watch.measured_phase_ends();
-                workers.tell(&Order::Stop).await?;
+                workers.broadcast(&WorkerOrder::Stop).await?;
                 self.phase = Phase::Over;
             }
             Phase::Returning if counts.rejoined + counts.finished >= self.returning => {
@@ -76,7 +78,7 @@ impl ScenarioStep {
         Ok(())
     }
 
-    /// What begins once everybody is in line.
+    /// The phase that begins once all users are in the queue.
     async fn complete(&self, testbed: &mut Testbed, watch: &mut Watch) -> Result<Phase> {
         match self.purpose {
             Purpose::Wait => {

@@ -29,9 +29,9 @@ pub struct Testbed {
     pub gateways: Vec<Endpoint>,
     /// Acts as the shop.
     pub operator: Operator,
-    /// What is sold.
+    /// The event for sale.
     pub sale: Sale,
-    /// What users' tokens are signed with.
+    /// The secret of users' tokens.
     pub secret: String,
     /// First part of users' names.
     pub run: String,
@@ -135,7 +135,7 @@ impl Testbed {
         Ok(())
     }
 
-    /// What is left of the run at its end.
+    /// The remains of the run at its end.
     pub async fn ending(&self) -> Ending {
         let status = self.operator.status(&self.sale).await.unwrap_or_default();
         Ending {
@@ -150,7 +150,7 @@ impl Testbed {
         }
     }
 
-    /// Ends the own server, or closes the event on somebody else's.
+    /// Ends the own server, or closes the event on another server.
     ///
     /// # Errors
     /// A server that cannot be ended.

@@ -1,4 +1,4 @@
-//! What the server and the workers use, over the run.
+//! The resources that server and workers use over the run.
 
 use tokio::time::Instant;
 
@@ -54,7 +54,7 @@ impl Watch {
         self.peak = self.before;
     }
 
-    /// Looks at everybody.
+    /// Samples all processes.
     pub fn look(&mut self, counts: &Counts) {
         let now = usage::of(&self.server);
         self.latest = Usage {
@@ -69,12 +69,12 @@ impl Watch {
         self.workers_latest.cpu_ms = self.workers_latest.cpu_ms.max(workers.cpu_ms);
     }
 
-    /// What the server uses now.
+    /// The resources that the server uses now.
     pub const fn latest(&self) -> Usage {
         self.latest
     }
 
-    /// A phase of its own begins: everybody waits, or reservations begin.
+    /// The measured phase begins: all users wait, or reservations begin.
     pub fn measured_phase_begins(&mut self) {
         let workers = usage::of(&self.workers).cpu_ms;
         self.phase = Some((
@@ -114,7 +114,7 @@ impl Watch {
         self.gone_cpu_ms += usage::of(&self.server).cpu_ms;
     }
 
-    /// Another process serves; `None` where the watched ones go on.
+    /// Another process serves; `None` if the watched ones go on.
     pub fn server_comes(&mut self, pid: Option<u32>) {
         match pid {
             Some(pid) => self.server = vec![pid],
@@ -122,13 +122,13 @@ impl Watch {
         }
     }
 
-    /// Everybody has gone.
+    /// All users are gone.
     pub fn end(&mut self) {
         self.measured_phase_ends();
         self.after = usage::of(&self.server);
     }
 
-    /// What was seen; `None` where no server process is known.
+    /// The samples; `None` if no server process is known.
     pub fn report(&self) -> Option<Used> {
         (!self.server.is_empty()).then(|| Used {
             before: self.before,

@@ -10,18 +10,18 @@ use tokio::{
 };
 
 use crate::{
-    orders::{Order, Word},
     plan::Plan,
     worker,
+    worker_protocol::{WorkerMessage, WorkerOrder},
 };
 
-/// Words that may wait for the coordinator; a full channel makes workers wait.
-const WAITING: usize = 64;
+/// Messages that may wait for the coordinator; a full channel makes workers wait.
+const MESSAGES_CAPACITY: usize = 64;
 
 /// See the module's documentation.
 pub struct Workers {
     workers: Vec<(Child, ChildStdin)>,
-    words: mpsc::Receiver<(usize, Result<Word>)>,
+    messages: mpsc::Receiver<(usize, Result<WorkerMessage>)>,
 }
 
 impl Workers {
@@ -30,10 +30,10 @@ impl Workers {
     /// # Errors
     /// A process that cannot be started.
     pub async fn start(plan: &Plan) -> Result<Self> {
-        let (speak, words) = mpsc::channel(WAITING);
+        let (speak, messages) = mpsc::channel(MESSAGES_CAPACITY);
         let mut workers = Self {
             workers: Vec::new(),
-            words,
+            messages,
         };
         for process in 0..plan.processes {
             let (child, mut input, output) = start()?;
@@ -41,14 +41,14 @@ impl Workers {
                 process,
                 ..plan.clone()
             };
-            write(&mut input, &Order::Plan(Box::new(plan))).await?;
+            write(&mut input, &WorkerOrder::Plan(Box::new(plan))).await?;
             workers.workers.push((child, input));
             tokio::spawn(listen(process, output, speak.clone()));
         }
         for _ in 0..plan.processes {
-            match workers.hear().await {
-                (_, Ok(Word::Ready)) => {}
-                (_, word) => bail!("a worker is not ready: {word:?}"),
+            match workers.next_message().await {
+                (_, Ok(WorkerMessage::Ready)) => {}
+                (_, message) => bail!("a worker is not ready: {message:?}"),
             }
         }
         Ok(workers)
@@ -62,19 +62,19 @@ impl Workers {
             .collect()
     }
 
-    /// The next word of any of them.
-    pub async fn hear(&mut self) -> (usize, Result<Word>) {
-        match self.words.recv().await {
-            Some(word) => word,
+    /// The next message of any worker.
+    pub async fn next_message(&mut self) -> (usize, Result<WorkerMessage>) {
+        match self.messages.recv().await {
+            Some(message) => message,
             None => std::future::pending().await, // all have ended, and have said so
         }
     }
 
-    /// Tells everybody.
+    /// Sends an order to all workers.
     ///
     /// # Errors
     /// A worker that has ended.
-    pub async fn tell(&mut self, order: &Order) -> Result<()> {
+    pub async fn broadcast(&mut self, order: &WorkerOrder) -> Result<()> {
         for (_, input) in &mut self.workers {
             write(input, order).await?;
         }
@@ -95,23 +95,27 @@ fn start() -> Result<(Child, ChildStdin, ChildStdout)> {
     Ok((child, input, output))
 }
 
-async fn write(input: &mut ChildStdin, order: &Order) -> Result<()> {
+async fn write(input: &mut ChildStdin, order: &WorkerOrder) -> Result<()> {
     let mut line = serde_json::to_vec(order)?;
     line.push(b'\n');
     input.write_all(&line).await.context("a worker has ended")
 }
 
-/// Passes on what a worker says, until its last word.
-async fn listen(worker: usize, output: ChildStdout, speak: mpsc::Sender<(usize, Result<Word>)>) {
+/// Forwards the messages of a worker, up to the last one.
+async fn listen(
+    worker: usize,
+    output: ChildStdout,
+    speak: mpsc::Sender<(usize, Result<WorkerMessage>)>,
+) {
     let mut lines = BufReader::new(output).lines();
     loop {
-        let word = match lines.next_line().await {
+        let message = match lines.next_line().await {
             Ok(Some(line)) => serde_json::from_str(&line).context("a worker's report"),
             Ok(None) => Err(anyhow::anyhow!("a worker ended before its work was done")),
             Err(error) => Err(error.into()),
         };
-        let last = matches!(word, Err(_) | Ok(Word::Done(_)));
-        if speak.send((worker, word)).await.is_err() || last {
+        let last = matches!(message, Err(_) | Ok(WorkerMessage::Done(_)));
+        if speak.send((worker, message)).await.is_err() || last {
             return;
         }
     }

@@ -52,11 +52,11 @@ pub struct Connection {
     host: header::HeaderValue,
 }
 
-/// A call that failed; the call itself where it was never sent.
+/// A call that failed; the call itself if it was never sent.
 pub struct Unsent {
     /// Why.
     pub fault: Fault,
-    /// What can be sent over another connection.
+    /// The part that can be sent over another connection.
     pub call: Option<Call>,
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong, named so that equal faults count together.
+//! Faults, named so that equal ones count together.
 
 use std::{fmt, io, time::Duration};
 
@@ -52,7 +52,7 @@ impl Fault {
         }
     }
 
-    /// How long to wait before asking the same again; `None` where that cannot help.
+    /// How long to wait before asking the same again; `None` if that cannot help.
     pub fn again_after(&self) -> Option<Duration> {
         match self {
             Self::Refused {

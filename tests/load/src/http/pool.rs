@@ -41,7 +41,7 @@ impl Answer {
         serde_json::from_slice(&self.0).map_err(|_| Fault::Unexpected("an answer of another form"))
     }
 
-    /// The answer's text; `None` where it is none.
+    /// The answer's text; `None` if it is none.
     pub fn text(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
     }

@@ -171,7 +171,7 @@ impl Socket {
         Ok(self.socket.send(Message::text(message.to_string())).await?)
     }
 
-    /// Sends messages in one write, as whoever does not wait for answers in between.
+    /// Sends messages in one write, without waiting for responses in between.
     async fn say_together(&mut self, messages: &[Value]) -> Result<(), Fault> {
         for message in messages {
             self.socket.feed(Message::text(message.to_string())).await?;

@@ -113,7 +113,7 @@ struct Event {
     data: String,
 }
 
-/// Bytes in, events out; what is not a whole event yet is kept.
+/// Decodes events from bytes; buffers incomplete ones.
 #[derive(Debug, Default)]
 struct Events(Vec<u8>);
 

@@ -1,4 +1,4 @@
-//! What the run cost the server, for each connection, user and pass.
+//! The cost of the run for the server, for each connection, user and pass.
 
 use super::{Phase, Report, Used};
 
@@ -86,7 +86,7 @@ fn measured(report: &Report, used: &Used, phase: &Phase) -> String {
     )
 }
 
-/// What a reservation costs each process, where there are several.
+/// The cost of a reservation for each process, if there are several.
 fn parts(report: &Report, phase: &Phase) -> Vec<(&'static str, String)> {
     if report.reservations_per_second.is_none() || phase.parts.len() < 2 {
         return Vec::new();
@@ -128,7 +128,7 @@ fn seconds(ms: u64) -> String {
     format!("{:.2}", ms as f64 / 1_000.0)
 }
 
-/// A share, or a dash where nobody is there to share.
+/// A share, or a dash if there is no user.
 fn per(sum: f64, count: f64, digits: usize) -> String {
     if count > 0.0 {
         format!("{:.digits$}", sum / count)

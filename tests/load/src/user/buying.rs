@@ -122,7 +122,7 @@ impl Visitor {
         Err(Failed)
     }
 
-    /// Counts the fault and waits, where asking again can help.
+    /// Counts the fault and waits, if asking again can help.
     async fn try_again(&self, at: &str, fault: &Fault, attempt: u32) -> Result<(), Failed> {
         self.context.tally.fault(at, fault);
         match fault.again_after() {

@@ -1,4 +1,4 @@
-//! What coordinator and workers say to each other: one JSON document a line, over the worker's
+//! The protocol between coordinator and workers: one JSON document a line, over the worker's
 //! standard streams.
 
 use serde::{Deserialize, Serialize};
@@ -10,26 +10,26 @@ use crate::{
 
 /// From the coordinator. The end of the stream means that the coordinator is gone: the worker ends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Order {
-    /// What will be done; the first line.
+pub enum WorkerOrder {
+    /// The plan; the first line.
     Plan(Box<Plan>),
     /// Begin.
     Start,
-    /// Begin what was prepared.
+    /// Begin the prepared work.
     Proceed,
-    /// Whoever waits may go.
+    /// Waiting users leave.
     Stop,
 }
 
 /// From a worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Word {
+pub enum WorkerMessage {
     /// The plan is read.
     Ready,
-    /// How it goes.
+    /// The counters so far.
     Progress(Counts),
-    /// Everything is prepared; waiting for [`Order::Proceed`].
+    /// Everything is prepared; waiting for [`WorkerOrder::Proceed`].
     Prepared,
-    /// Everybody is done; the last line.
+    /// All users are done; the last line.
     Done(Box<Tallied>),
 }
