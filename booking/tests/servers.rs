@@ -35,8 +35,6 @@ mod lost_answers;
 mod naive;
 #[path = "servers/outages.rs"]
 mod outages;
-#[path = "../../tests/harness/own_server.rs"]
-mod own_server;
 #[path = "servers/pgbouncer.rs"]
 mod pgbouncer;
 #[path = "../../tests/harness/ports.rs"]
@@ -49,6 +47,8 @@ mod postgres_server;
 mod process;
 #[path = "../../tests/harness/scratch.rs"]
 mod scratch;
+#[path = "../../tests/harness/server_process.rs"]
+mod server_process;
 #[path = "http/shop.rs"]
 mod shop;
 #[path = "servers/sold_out.rs"]
