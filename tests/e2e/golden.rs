@@ -10,7 +10,7 @@ mod monitor;
 mod shapes;
 mod surfaces;
 
-use stanchion_tests::{Shape, Stack, process::Signal, stack::Role};
+use stanchion_tests::{Shape, Stack, process::Signal, redis_cluster::NEVER, stack::Role};
 
 use self::{files::Contract, monitor::Monitor};
 
@@ -49,5 +49,20 @@ async fn names_equal_golden_files() {
     journey::drain(&mut contract, waiting).await;
 
     monitor.describe(&mut contract);
+    contract.check();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cluster_channels_equal_golden_file() {
+    let stack = Stack::servers(Shape {
+        gateways: 1,
+        workers: 1,
+        bookings: 1,
+        redis_cluster: Some(NEVER),
+        ..Shape::default()
+    })
+    .await;
+    let mut contract = Contract::default();
+    surfaces::see_cluster_channels(&mut contract, &stack).await;
     contract.check();
 }

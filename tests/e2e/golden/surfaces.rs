@@ -208,3 +208,37 @@ pub async fn see_bus(contract: &mut Contract, stack: &Stack, topics: &[&str]) {
         }
     }
 }
+
+/// The channels that a gateway subscribes to on a Redis Cluster, on all shards together.
+pub async fn see_cluster_channels(contract: &mut Contract, stack: &Stack) {
+    /// Its own and that of all gateways, for each hash tag.
+    const CHANNELS: usize = 32;
+    let (cluster, prefix) = (stack.backends().cluster(), &stack.backends().prefix);
+    let mut shards = Vec::new();
+    for server in cluster.primaries() {
+        let client = redis::Client::open(server.url()).expect("the URL of a Redis");
+        let shard = client.get_multiplexed_async_connection().await;
+        shards.push(shard.expect("a shard answers"));
+    }
+    let channels = eventually("subscriptions to all channels", || async {
+        let mut channels = BTreeSet::new();
+        for mut shard in shards.iter().cloned() {
+            let mut command = redis::cmd("PUBSUB");
+            command.arg("SHARDCHANNELS").arg(format!("{prefix}:*"));
+            let found: Vec<String> = command.query_async(&mut shard).await.expect("channels");
+            channels.extend(found);
+        }
+        (channels.len() >= CHANNELS).then_some(channels)
+    })
+    .await;
+
+    for channel in channels {
+        let parts: Vec<_> = channel.split(':').skip(1).collect();
+        let [tag, parts @ ..] = parts.as_slice() else {
+            panic!("{channel} has a hash tag");
+        };
+        let parts: Vec<_> = parts.iter().map(|part| placeholder(part)).collect();
+        let line = format!("channel <prefix>:{tag}:{}", parts.join(":"));
+        contract.see("redis-cluster", line);
+    }
+}
