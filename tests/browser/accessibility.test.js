@@ -14,7 +14,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-test("a line that moves fast is announced politely, and seldom", async () => {
+test("announces a fast queue politely and rarely", async () => {
   const sale = await server.openSale("Brisk Walk", { ahead: 60, queue: { state: "open", rate_per_second: 0, burst: 1 } });
   const { context, faults } = await user(browser, origin);
   await context.addInitScript(() => {
@@ -70,7 +70,7 @@ for (const [how, { text = 1, ...options }] of Object.entries(ENLARGED)) {
   });
 }
 
-test("a confirmed booking is printed with its reference and its code, and without buttons", async () => {
+test("prints a confirmed booking with reference and code, without buttons", async () => {
   const sale = await server.openSale("Paper Ticket", { queue: AT_ONCE });
   await sale.dress({ background: "#123456", accent: "#ffd400" });
   const { context, faults } = await user(browser, origin, { colorScheme: "dark" });

@@ -1,4 +1,4 @@
-// Operators in a real browser: signing in, making an event, running it while people wait, and reading what was done.
+// The operators' page in a real browser: sign-in, a new event, changes while users wait, the audit log.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { inspect, launch, user } from "./browser.js";
@@ -25,7 +25,7 @@ async function figure(page, name, value) {
   );
 }
 
-test("only an operator's token opens the page, and it is gone with the tab", async () => {
+test("requires an operator's token and forgets it with the tab", async () => {
   const { context, faults } = await user(browser, origin);
   const page = await open(context, origin, "/admin");
   const refused = page.getByTestId("refused");
@@ -53,7 +53,7 @@ test("only an operator's token opens the page, and it is gone with the tab", asy
   await context.close();
 });
 
-test("an address that changes the moment somebody is signed in is followed", async () => {
+test("follows an address that changes during sign-in", async () => {
   const { context, faults } = await user(browser, origin);
   await context.addInitScript(() => {
     const signedIn = () => document.querySelector("[data-testid=who]");
@@ -67,7 +67,7 @@ test("an address that changes the moment somebody is signed in is followed", asy
   await context.close();
 });
 
-test("an event is made; what is wrong is said at its field", async () => {
+test("creates an event and shows errors at their fields", async () => {
   const { context, page, faults } = await signedIn(browser, origin);
   await page.getByTestId("new-event").click();
   const field = (name) => page.getByTestId(name);
@@ -96,7 +96,7 @@ test("an event is made; what is wrong is said at its field", async () => {
   await context.close();
 });
 
-test("a line is run live: its people see the message and the rate, its operator sees them", async () => {
+test("changes a queue live for visitors and operators", async () => {
   const sale = await server.openSale("Night of Many Doors", { ahead: 3, queue: { state: "open", rate_per_second: 0, burst: 1 } });
   const { context, page, faults } = await operating(browser, sale);
   const visitor = await user(browser, origin);

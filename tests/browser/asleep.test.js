@@ -1,5 +1,5 @@
-// Pages that the browser puts to sleep: in the back/forward cache, frozen, behind other tabs. Who is not there is not taken
-// for present, and a tab in the background hears of its turn.
+// Pages that the browser suspends: in the back/forward cache, frozen, behind other tabs. An absent user does not count as
+// present, and a background tab receives its pass.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, afterEach, test } from "node:test";
 import { PATIENCE_MS } from "./browser.js";
@@ -56,7 +56,7 @@ async function another(sale) {
 const connected = `document.querySelector("[data-testid=connection]").dataset.state === "connected"`;
 const elsewhere = () => `${stanchion.origin}/bookings`;
 
-test("a user who leaves the page by a link is absent at once, gets no pass, and is in line again on the way back", async () => {
+test("marks a user absent on navigation and restores the place on return", async () => {
   const sale = await server.openSale("Round the Corner", { queue: { grace_seconds: 600, rate_per_second: 50 } });
   const tab = await waiting(sale);
   await sockets(1);
@@ -77,7 +77,7 @@ test("a user who leaves the page by a link is absent at once, gets no pass, and 
   assert.equal((await live(sale)).totals.taken_back, 0);
 });
 
-test("a hidden tab hears of the turn while the tab that led lies in the browser's cache", async () => {
+test("notifies a hidden tab while the leading tab is cached", async () => {
   const sale = await server.openSale("Two Windows", { queue: { grace_seconds: 600, rate_per_second: 50 } });
   const first = await waiting(sale);
   const second = await another(sale);
@@ -101,7 +101,7 @@ test("a hidden tab hears of the turn while the tab that led lies in the browser'
   assert.equal((await live(sale)).totals.taken_back, 0);
 });
 
-test("what another tab did while a page lay in the cache, the page knows when it is back", async () => {
+test("shows another tab's changes when restored from the cache", async () => {
   const sale = await server.openSale("Changed My Mind", { queue: { grace_seconds: 600 } });
   const first = await waiting(sale);
   const second = await another(sale);
@@ -119,7 +119,7 @@ test("what another tab did while a page lay in the cache, the page knows when it
   assert.deepEqual([totals.joined, figures.line], [1, 0], "nobody joined again");
 });
 
-test("a tab that is frozen hands the lead on, and follows when it thaws", async () => {
+test("hands the lead over when frozen and follows when resumed", async () => {
   const sale = await server.openSale("Cold Night", { queue: { grace_seconds: 600, rate_per_second: 50 } });
   const first = await waiting(sale);
   const second = await another(sale);

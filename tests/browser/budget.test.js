@@ -15,7 +15,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-test("the waiting-room page is at most 60 KB gzipped, all its files together", async () => {
+test("loads at most 60 KB gzipped for the waiting room", async () => {
   const sale = await server.openSale("Light Luggage", { ahead: 1 });
   const { context, faults } = await user(browser, origin);
   const files = [];
@@ -36,7 +36,7 @@ test("the waiting-room page is at most 60 KB gzipped, all its files together", a
   await context.close();
 });
 
-test("the first paint waits for no answer and no socket", async () => {
+test("paints first without a response or a socket", async () => {
   const sale = await server.openSale("First Paint");
   const { context, faults } = await user(browser, origin);
   await context.route("**/api/**", () => {});
@@ -47,7 +47,7 @@ test("the first paint waits for no answer and no socket", async () => {
   await context.close();
 });
 
-test("the content security policy allows nothing inline and nobody else", async () => {
+test("allows no inline content and no other origins", async () => {
   for (const path of ["/", "/e/0197a4b2-5c1e-7d3a-9f00-2b8c6d4e1a01", "/bookings", "/?plain"]) {
     const policy = (await fetch(new URL(path, origin))).headers.get("content-security-policy");
     assert.match(policy, /default-src 'none'/);

@@ -57,7 +57,7 @@ export class Chromium {
     const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
     const tab = new Tab(this, targetId, sessionId);
     await tab.send("Page.enable");
-    // What a notification would say, where no desktop shows it.
+    // Records notifications, since no desktop shows them.
     await tab.send("Page.addScriptToEvaluateOnNewDocument", { source: `(${listensForNotifications})()` });
     await tab.goto(url);
     return tab;

@@ -1,4 +1,4 @@
-// What holds the place when the network does not: one connection for all tabs, ways around, and back after every loss.
+// Connections in a bad network: one for all tabs, fallbacks to other transports, recovery after every loss.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, afterEach, test } from "node:test";
 import { PATIENCE_MS, inspect, launch, user } from "./browser.js";
@@ -36,7 +36,7 @@ async function sockets(expected) {
   assert.equal(open, expected, "open sockets");
 }
 
-test("several tabs share one place and one connection, and the others go on when the leading one closes", async () => {
+test("shares place and connection between tabs when the leader closes", async () => {
   const sale = await server.openSale("Many Tabs", { ahead: 2 });
   const { context, faults } = await user(browser, network.origin);
   const first = await open(context, network.origin, sale.path);
@@ -61,7 +61,7 @@ test("several tabs share one place and one connection, and the others go on when
   await context.close();
 });
 
-test("a lost network is told calmly, the place is kept, and the page is back as soon as the network is", async () => {
+test("keeps the place over a network loss and recovers at once", async () => {
   const sale = await server.openSale("Tunnel", { ahead: 1 });
   const { context, faults } = await user(browser, network.origin);
   const page = await open(context, network.origin, sale.path);
@@ -80,7 +80,7 @@ test("a lost network is told calmly, the place is kept, and the page is back as 
   await context.close();
 });
 
-test("a server that restarts under the page gets its place back from the page's ticket", async () => {
+test("restores the place from the ticket when the server restarts", async () => {
   const sale = await server.openSale("Restart", { ahead: 1, queue: { grace_seconds: 600 } });
   const { context, faults } = await user(browser, network.origin);
   const page = await open(context, network.origin, sale.path);
@@ -97,7 +97,7 @@ test("a server that restarts under the page gets its place back from the page's 
   await context.close();
 });
 
-test("a hold that has got time back after an outage shows its new end without a reload", async () => {
+test("shows the extended end of a hold after an outage", async () => {
   const sale = await server.openSale("Given Back", { hold_seconds: 45, queue: { state: "open", rate_per_second: 50 } });
   const { context, faults } = await user(browser, network.origin);
   const page = await open(context, network.origin, sale.path);
@@ -112,7 +112,7 @@ test("a hold that has got time back after an outage shows its new end without a 
   };
   const before = await ends();
   await page.evaluate(() => (globalThis.loadedOnce = true));
-  // Whoever cannot write for more than three seconds owes the holds that time.
+  // Holds are extended by an outage of more than three seconds.
   await stanchion.freeze(6_000);
   const deadline = Date.now() + PATIENCE_MS;
   while ((await ends()) < before + 4_000 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 100));
@@ -127,7 +127,7 @@ test("a hold that has got time back after an outage shows its new end without a 
   await context.close();
 });
 
-test("a page whose server does not answer yet says so, and goes on where the visitor was once it does", async () => {
+test("shows an unreachable server and resumes when it answers", async () => {
   const sale = await server.openSale("Early Morning", { ahead: 1, queue: { grace_seconds: 600 } });
   const { context, faults } = await user(browser, network.origin);
   const page = await open(context, network.origin, sale.path);
@@ -148,7 +148,7 @@ test("a page whose server does not answer yet says so, and goes on where the vis
   await context.close();
 });
 
-test("where sockets are refused a stream carries the line, a socket again once it may", async () => {
+test("falls back to a stream and returns to a socket", async () => {
   const sale = await server.openSale("No Upgrade", { ahead: 1 });
   const { context, faults } = await user(browser, network.origin);
   network.refuse("sockets");
@@ -169,7 +169,7 @@ test("where sockets are refused a stream carries the line, a socket again once i
   await context.close();
 });
 
-test("where streams are held back as well the page asks every few seconds", async () => {
+test("falls back to polling when streams are buffered", async () => {
   const sale = await server.openSale("Old Proxy", { ahead: 1 });
   const { context, faults } = await user(browser, network.origin);
   network.refuse("sockets");
@@ -185,7 +185,7 @@ test("where streams are held back as well the page asks every few seconds", asyn
   await context.close();
 });
 
-test("a turn that nobody was there for goes to the next, and comes back to whoever returns", async () => {
+test("passes an unclaimed turn on and returns it on reconnect", async () => {
   const queue = { rate_per_second: 20, burst: 20, claim_window_seconds: 1, grace_seconds: 1 };
   const sale = await server.openSale("Out of the Room", { queue });
   const { context, faults } = await user(browser, network.origin);
@@ -207,8 +207,8 @@ test("a turn that nobody was there for goes to the next, and comes back to whoev
 });
 
 // Chromium forgets the close frame of a connection that is reset: Chromium 156 says 1006 if the rest of a frame is still unread when
-// the server lets go of the socket, and 1006 tells a client to come back for ever.
-test("a frame that is too long is refused by its own code, whatever its length", async () => {
+// the server closes the socket, and 1006 lets a client reconnect forever.
+test("closes an oversized frame with its own code", async () => {
   const { context } = await user(browser, stanchion.origin);
   const page = await context.newPage();
   await page.goto(`${stanchion.origin}/health`);

@@ -13,7 +13,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-test("from the list of events to a confirmed booking, over reloads", async () => {
+test("leads from the event list to a confirmed booking over reloads", async () => {
   const sale = await server.openSale("Night of the Long Echo", { ahead: 2, shows: 2 });
   const { context, faults } = await user(browser, origin);
   const page = await open(context, origin, "/");
@@ -62,7 +62,7 @@ test("from the list of events to a confirmed booking, over reloads", async () =>
   await context.close();
 });
 
-test("the seats that were wished for come with the pass", async () => {
+test("delivers preferred seats with the pass", async () => {
   const sale = await server.openSale("Wishing Well");
   const { context, faults } = await user(browser, origin);
   const page = await open(context, origin, sale.path);
@@ -79,7 +79,7 @@ test("the seats that were wished for come with the pass", async () => {
   await context.close();
 });
 
-test("seats that are held only after the turn was told are shown without a reload", async () => {
+test("shows seats that are held after the pass without a reload", async () => {
   const sale = await server.openSale("Second Thoughts");
   const { context, faults } = await user(browser, origin);
   let answer;
@@ -112,7 +112,7 @@ test("seats that are held only after the turn was told are shown without a reloa
   await context.close();
 });
 
-test("the way back leads to the list, and forward again to the same place and the same turn", async () => {
+test("keeps place and pass over back and forward", async () => {
   const sale = await server.openSale("There and Back", { ahead: 2 });
   const { context, faults } = await user(browser, origin);
   const page = await open(context, origin, "/");
@@ -139,7 +139,7 @@ test("the way back leads to the list, and forward again to the same place and th
   await context.close();
 });
 
-test("where the seats that were wished for are gone, what is left is shown with the pass", async () => {
+test("shows remaining seats when no preference fits", async () => {
   const zones = [
     { name: "Box", capacity: 1, unit_price: 20_000 },
     { name: "Stalls", capacity: 40, unit_price: 3_000 },
@@ -179,7 +179,7 @@ test("where the seats that were wished for are gone, what is left is shown with 
   await context.close();
 });
 
-test("seats that others take are seen to go, and a zone that fills cannot be chosen", async () => {
+test("updates availability and disables full zones", async () => {
   const zones = [{ name: "Box", capacity: 4, unit_price: 20_000 }, { name: "Stalls", capacity: 40, unit_price: 3_000 }];
   const sale = await server.openSale("Going, going", { zones, queue: { state: "open", rate_per_second: 50, burst: 50 } });
   const { context, faults } = await user(browser, origin);

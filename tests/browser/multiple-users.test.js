@@ -64,7 +64,7 @@ async function toSeen(visitor, selector, text, operator, button) {
   return (await seen) - pressed;
 }
 
-test("what an operator does, a visitor's page shows within a second: a pause, a message, another rate", async () => {
+test("shows an operator's changes to visitors within a second", async () => {
   const sale = await server.openSale("One Second", { ahead: 3, queue: { state: "open", rate_per_second: 0, burst: 1 } });
   const visitor = await user(browser, origin);
   const page = await open(visitor.context, origin, sale.path);
@@ -82,7 +82,7 @@ test("what an operator does, a visitor's page shows within a second: a pause, a 
   await Promise.all([visitor.context.close(), operator.context.close()]);
 });
 
-test("two visitors reach the seats they wished for while an operator stops, slows and speeds the line", async () => {
+test("holds preferred seats while an operator changes the queue", async () => {
   const sale = await server.openSale("Two by Two", { ahead: 6, queue: { rate_per_second: 1, burst: 1 } });
   const [ann, bob] = [await wishing(sale, 1, 2), await wishing(sale, 2, 1)];
   assert.deepEqual([await position(ann.page), await position(bob.page)], [7, 8]);

@@ -15,7 +15,7 @@ after(() => browser?.close());
 
 const says = (page, text) => page.getByText(text).first().waitFor();
 
-test("from the door to the turn, and on with JavaScript from the same place", async () => {
+test("leads from joining to the pass, and on with JavaScript", async () => {
   const sale = await server.openSale("Plain Song", { ahead: 1 });
   const { context, faults } = await user(browser, origin, { javaScriptEnabled: false });
   const page = await open(context, origin, sale.path);
@@ -38,7 +38,7 @@ test("from the door to the turn, and on with JavaScript from the same place", as
   await Promise.all([context.close(), scripted.close()]);
 });
 
-test("an address that nobody serves is told calmly, to people as a page and to programs as a problem", async () => {
+test("answers an unknown address with a page or a problem document", async () => {
   for (const [locale, words] of [["en-GB", "There is no page here"], ["th-TH", "ไม่พบหน้านี้"]]) {
     const { context, faults } = await user(browser, origin, { locale });
     const page = await context.newPage();
@@ -56,7 +56,7 @@ test("an address that nobody serves is told calmly, to people as a page and to p
   assert.equal((await told.json()).code, "NOT_FOUND");
 });
 
-test("in Thai, accessible, and for nobody's event in words", async () => {
+test("is accessible in Thai and explains an unknown event", async () => {
   const sale = await server.openSale("เพลงสวด", { ahead: 1 });
   const { context, faults } = await user(browser, origin, { locale: "th-TH", javaScriptEnabled: true });
   const page = await open(context, origin, `${sale.path}?plain`);

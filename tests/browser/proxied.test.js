@@ -1,4 +1,4 @@
-// A real proxy that loses its route and answers 404 in the service's place: nobody loses anything, and all come back by themselves.
+// A real proxy that loses its route and answers 404 itself: no user loses anything, and all reconnect by themselves.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Proxy } from "../proxies/proxies.mjs";
@@ -28,7 +28,7 @@ after(async () => {
 const answered = (page, path, status) => page.waitForResponse((answer) => answer.url().endsWith(path) && answer.status() === status);
 const places = (page) => page.evaluate(() => Object.entries(localStorage).filter(([key]) => key.startsWith("stanchion.place.")));
 
-test("a line whose route is gone keeps place and ticket, says so, and is back by itself", async () => {
+test("keeps place and ticket while the route is gone", async () => {
   const sale = await server.openSale("Rerouted", { ahead: 1, queue: { grace_seconds: 600 } });
   const { context, faults } = await user(browser, proxy.origin);
   const page = await open(context, proxy.origin, sale.path);
@@ -36,7 +36,7 @@ test("a line whose route is gone keeps place and ticket, says so, and is back by
   const [[, before]] = await places(page);
   const refused = answered(page, "/queue/join", 404);
   await proxy.routes(false);
-  // What is open stays open in Traefik when its route is gone: until the service goes.
+  // Traefik keeps open connections when the route is gone, until the service is gone.
   await relay.away();
   await refused;
   await answered(page, "/queue/join", 404);
@@ -57,7 +57,7 @@ test("a line whose route is gone keeps place and ticket, says so, and is back by
   await context.close();
 });
 
-test("seats are held and paid for once the route is back, with the same pass and the same hold", async () => {
+test("reserves and pays once the route is back", async () => {
   const sale = await server.openSale("Wrong Number", { queue: { state: "open", rate_per_second: 50, burst: 50 } });
   const { context, faults } = await user(browser, proxy.origin);
   const page = await open(context, proxy.origin, sale.path);
@@ -88,7 +88,7 @@ test("seats are held and paid for once the route is back, with the same pass and
   await context.close();
 });
 
-test("an operator stays signed in, and is told that there was no answer", async () => {
+test("keeps an operator signed in while the route is gone", async () => {
   const sale = await server.openSale("Back Stage");
   const { context, faults } = await user(browser, proxy.origin, { viewport: { width: 1280, height: 900 } });
   const page = await open(context, proxy.origin, "/admin");

@@ -85,7 +85,7 @@ async function crowd(context, { event_id, path }) {
   return { come: (count, within) => page.evaluate(([count, within]) => globalThis.come(count, within), [count, within]) };
 }
 
-test("a sale in full swing", { skip }, async () => {
+test("shows a sale in progress", { skip }, async () => {
   const queue = { rate_per_second: 1, burst: 1, max_active: 40, claim_window_seconds: 4, message: "Doors open at seven." };
   const sale = await server.openSale("The Long Echo: two nights at the Harbour", { shows: 2, zones: HALL, hold_seconds: 40, queue });
   await server.openSale("An Evening of Small Hours", { queue: { state: "scheduled", message: "On sale from Friday at ten." } });

@@ -20,7 +20,7 @@ async function visit(sale, options) {
 
 const says = (page, text) => page.getByRole("main").getByText(text).first().waitFor();
 
-test("a sale that has not opened cannot be joined, and is noticed when it opens", async () => {
+test("allows joining once the sale opens", async () => {
   const sale = await server.openSale("Too Early", { queue: { state: "scheduled" }, shows: 2 });
   const { context, page, faults } = await visit(sale);
   await says(page, "has not opened yet");
@@ -33,7 +33,7 @@ test("a sale that has not opened cannot be joined, and is noticed when it opens"
   await context.close();
 });
 
-test("paused, moving, sold out and closed, while waiting", async () => {
+test("shows paused, open, sold out and closed while waiting", async () => {
   const sale = await server.openSale("Four Seasons", { ahead: 120, queue: { rate_per_second: 0.1, burst: 1 } });
   const { context, page, faults } = await visit(sale);
   await join(page);
@@ -57,7 +57,7 @@ test("paused, moving, sold out and closed, while waiting", async () => {
   await context.close();
 });
 
-test("an event that does not exist", async () => {
+test("shows an unknown event", async () => {
   for (const path of ["/e/0197a4b2-5c1e-7d3a-9f00-2b8c6d4e1a01", "/e/nonsense"]) {
     const { context, page, faults } = await visit({ path });
     await says(page, "There is no such event");
@@ -67,7 +67,7 @@ test("an event that does not exist", async () => {
   }
 });
 
-test("leaving is asked for twice, and the place is then gone", async () => {
+test("asks for confirmation before leaving", async () => {
   const sale = await server.openSale("Never Mind", { ahead: 1 });
   const { context, page, faults } = await visit(sale);
   await join(page);
@@ -84,7 +84,7 @@ test("leaving is asked for twice, and the place is then gone", async () => {
   await context.close();
 });
 
-test("a person who went away comes back to the same place", async () => {
+test("restores the place of a returning visitor", async () => {
   const sale = await server.openSale("Phone in the Pocket", { ahead: 3 });
   const { context, page, faults } = await visit(sale);
   await join(page);
@@ -97,7 +97,7 @@ test("a person who went away comes back to the same place", async () => {
   await context.close();
 });
 
-test("a sound tells of the turn to those who asked for it, and to nobody else", async () => {
+test("plays a sound for the pass only if enabled", async () => {
   const sale = await server.openSale("Listen");
   const { context, faults } = await user(browser, origin);
   await context.addInitScript(() => {
@@ -125,7 +125,7 @@ test("a sound tells of the turn to those who asked for it, and to nobody else", 
   await context.close();
 });
 
-test("a notification tells of the turn to those who asked for it and look elsewhere", async () => {
+test("notifies of the pass only if enabled and hidden", async () => {
   const sale = await server.openSale("Look Away");
   const { context, faults } = await user(browser, origin, { permissions: ["notifications"] });
   await context.addInitScript(() => {
@@ -156,7 +156,7 @@ test("a notification tells of the turn to those who asked for it and look elsewh
   await context.close();
 });
 
-test("the time to choose runs out, and the page says so", async () => {
+test("shows an expired pass", async () => {
   const queue = { state: "open", rate_per_second: 20, burst: 20, pass_ttl_seconds: 2, claim_window_seconds: 2 };
   const sale = await server.openSale("Cannot Decide", { queue });
   const { context, page, faults } = await visit(sale);
@@ -170,7 +170,7 @@ test("the time to choose runs out, and the page says so", async () => {
   await context.close();
 });
 
-test("seats that are not paid for in time go back, and the page says so", async () => {
+test("shows an expired hold", async () => {
   const sale = await server.openSale("Dawdle", { hold_seconds: 3, queue: { state: "open", rate_per_second: 20, burst: 20 } });
   const { context, page, faults } = await visit(sale);
   await join(page);
@@ -183,7 +183,7 @@ test("seats that are not paid for in time go back, and the page says so", async 
   await context.close();
 });
 
-test("with the keyboard alone, from the door to the ticket", async () => {
+test("works with the keyboard alone", async () => {
   const sale = await server.openSale("By Hand", { queue: { state: "open", rate_per_second: 20, burst: 20 } });
   const { context, page, faults } = await visit(sale);
   await page.getByTestId("join").waitFor();
@@ -210,7 +210,7 @@ async function press(page, testId, key) {
   assert.fail(`${testId} cannot be reached with the keyboard`);
 }
 
-test("in Thai where the browser prefers it, and in English where the person does", async () => {
+test("uses the browser's language unless the visitor chooses", async () => {
   const sale = await server.openSale("คืนเสียงสะท้อน", { ahead: 1, currency: "THB" });
   const { context, page, faults } = await visit(sale, { locale: "th-TH" });
   await page.getByTestId("join").filter({ hasText: "เข้าคิว" }).waitFor();
@@ -233,7 +233,7 @@ test("in Thai where the browser prefers it, and in English where the person does
   await context.close();
 });
 
-test("dressed as the event wishes, readable in spite of it", async () => {
+test("applies the event's branding and stays readable", async () => {
   const sale = await server.openSale("Yellow on White", { ahead: 1 });
   // A yellow ring.
   const logo =

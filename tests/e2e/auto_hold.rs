@@ -115,6 +115,7 @@ async fn a_stream_says_what_is_held(stack: &Stack, sale: &Sale) {
             (event, place) => assert!(event == "position" || event == "state", "{event}: {place}"),
         }
     };
+
     assert_eq!(
         (&hold["zone_id"], &hold["quantity"]),
         (&json!(sale.zones[1]), &json!(2)),
@@ -178,6 +179,7 @@ async fn holds_no_more_seats_than_exist(stack: &Stack) {
     }
     listening.abort_all();
     let seats = Inventory::settled(&sale, &stack.operator()).await.total();
+
     assert_eq!((seats.held, seats.available), (50, 0), "once");
 }
 
@@ -223,6 +225,7 @@ async fn delivers_pass_in_time_when_booking_is_slow() {
     stack.signal(Role::Booking, 0, Signal::Stop);
     join(&mut socket, &sale, &[item(&sale, 0, 2)]).await;
     let (_, hold, left) = pass(&mut socket).await;
+
     assert_eq!((hold, left), (None, None), "the pass alone");
     tokio::time::sleep(Duration::from_millis(500)).await;
     stack.signal(Role::Booking, 0, Signal::Continue);
@@ -230,6 +233,7 @@ async fn delivers_pass_in_time_when_booking_is_slow() {
         ServerMessage::Reserved { booking, .. } => Some(booking),
         _ => None,
     });
+
     assert_eq!(late.await["quantity"], json!(2));
 }
 

@@ -29,7 +29,7 @@ async fn state(stack: &Stack, sale: &Sale) -> (serde_json::Value, Inventory) {
     let mut status = sale
         .status(&stack.gateway(0).by(&Visitor::new("watcher")))
         .await;
-    status["rate_effective"].take(); // it tells how booking is at this moment
+    status["rate_effective"].take(); // it depends on the load of booking
     (status, Inventory::of(sale, &stack.operator()).await)
 }
 

@@ -202,6 +202,7 @@ async fn pauses_queue_while_database_is_read_only() {
     let url = scene.stack.backends().database_url();
     scene.until_rate(BACK, RATE).await;
     only_reads(&url, true).await;
+
     // The queue is paused without any reservation too.
     scene.until_ready(NOTICED, 503).await;
     scene.until_rate(NOTICED, 0.0).await;
@@ -210,6 +211,7 @@ async fn pauses_queue_while_database_is_read_only() {
     })
     .await;
     scene.is_refused_at_once(0).await;
+
     assert_eq!(
         scene.sale.status(&scene.watcher).await["rate_effective"],
         0.0,
@@ -275,5 +277,6 @@ async fn fails_fast_while_redis_hangs() {
     with_retries(|| reserve_once(&booking, &wish, Some(&admission.pass), Some(&key)))
         .await
         .expect(201);
+
     assert!(asked.elapsed() < BACK, "{:?}", asked.elapsed());
 }

@@ -91,6 +91,7 @@ async fn opens_two_connections_per_shard() {
         );
         nodes += subscribers;
     }
+
     assert!(nodes >= 4, "signals are spread over shards");
     assert_eq!(waiting.len(), 300);
 }
@@ -350,7 +351,8 @@ async fn serves_other_shards_while_primary_hangs() {
         (gone().await > RATE).then_some(())
     })
     .await;
-    // Users a second; on a busy machine somewhat less than what is set, with every shard as well.
+
+    // Users per second; on a busy machine less than the setting, also with all shards.
     let rate = async || {
         let (before, began) = (gone().await, Instant::now());
         tokio::time::sleep(MEASURED).await;
@@ -360,5 +362,6 @@ async fn serves_other_shards_while_primary_hangs() {
     hanging.signal("-STOP");
     let hung = rate().await;
     hanging.signal("-CONT");
+
     assert!(hung >= 0.9 * whole, "{hung} a second, and {whole} before");
 }

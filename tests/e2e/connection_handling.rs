@@ -97,18 +97,21 @@ async fn refuses_connections_at_descriptor_limit() {
     let sale = EventBuilder::new(&[10]).create(&stack.operator()).await;
     let url = stack.url(Role::Embedded, 0);
     let streams = fill(url, &sale.event.to_string()).await;
+
     assert!(
         (50..=180).contains(&streams.len()),
         "{} of 200",
         streams.len()
     );
     health_is_told(url).await;
+
     // What the process itself needs is left.
     let refused = stack
         .gateway(0)
         .metric("stanchion_accept_errors_total")
         .await;
     assert!(refused < 1.0, "{refused} connections could not be accepted");
+
     drop(streams);
     eventually("room again", || async {
         let (_, head) = get(url, "/api/v1/events").await.ok()?;
@@ -127,11 +130,13 @@ async fn refuses_connections_without_descriptors() {
     let lowered = Command::new("prlimit")
         .args(["--pid", &pid, "--nofile=120:120"])
         .status();
+
     assert!(
         lowered.is_ok_and(|status| status.success()),
         "prlimit is a part of util-linux"
     );
     let streams = fill(url, &sale.event.to_string()).await;
+
     assert!(
         (20..120).contains(&streams.len()),
         "{} of 120",
@@ -140,6 +145,7 @@ async fn refuses_connections_without_descriptors() {
     for _ in 0..20 {
         health_is_told(url).await;
     }
+
     assert!(
         stack
             .gateway(0)
@@ -220,8 +226,10 @@ async fn exits_at_once_on_second_signal() {
         head.starts_with("http/1.1 503").then_some(())
     })
     .await;
+
     assert!(stack.gateway(0).get("/events").await.status == 200);
     stack.signal(Role::Embedded, 0, Signal::Terminate);
+
     assert!(!stack.ended(Role::Embedded, 0).await.success());
 }
 
@@ -329,6 +337,7 @@ async fn counts_forwarded_addresses_and_streams() {
             .header("x-forwarded-for", &forwarded);
         gateway.send(request).await.expect(201);
     }
+
     // Both of booking's streams, of one address.
     let url = stack.url(Role::Embedded, 0);
     for (path, client) in [("availability", "203.0.113.7"), ("live", "203.0.113.8")] {
@@ -375,6 +384,7 @@ async fn serves_operators_on_admin_listener() {
         "GET /api/v1/admin/nodes HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {operator}\r\n\r\n"
     );
     let (_, head) = send(&admin, &nodes).await.expect("an answer");
+
     assert!(head.starts_with("http/1.1 200"), "{head}");
     assert!(
         get_promptly(&admin, "/api/v1/events")
@@ -386,6 +396,7 @@ async fn serves_operators_on_admin_listener() {
             .await
             .starts_with("http/1.1 404")
     );
+
     let log = stack.log(Role::Embedded, 0);
     assert_eq!(
         log.matches("STANCHION_PORT STANCHION_SERVICE_HOST").count()

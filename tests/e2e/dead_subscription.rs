@@ -24,8 +24,7 @@ async fn resubscribes_when_subscription_is_silent() {
         ..Shape::default()
     };
     let stack = Stack::servers(shape).await;
-    // Passes are sent again each second, but not within a claim window that nobody will wait out
-    // here.
+    // Passes are resent each second, but not within a claim window that is longer than this test.
     let sale = EventBuilder::new(&[1_000])
         .paused()
         .create(&stack.operator())

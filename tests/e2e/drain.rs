@@ -203,8 +203,10 @@ async fn delivers_passes_while_gateway_drains() {
         through_the_drain(one, sale.clone(), urls[1].clone(), leaves)
     }));
     let (ended, admitted) = tokio::join!(draining, through);
+
     assert!(ended.success(), "{ended}");
     assert_eq!(admitted.len(), RELEASED);
+
     // Who is on the way to another node when their turn comes is away: the next tick has their
     // pass.
     let there = admitted
@@ -212,8 +214,10 @@ async fn delivers_passes_while_gateway_drains() {
         .filter(|one| !one.was_moved)
         .map(|one| one.admission.clone());
     assert_in_order(&there.collect::<Vec<_>>(), 300);
+
     let mut told: Vec<u64> = admitted.iter().filter_map(|one| one.told).collect();
     told.sort_unstable();
+
     assert_eq!(
         told.len(),
         RELEASED / 2,

@@ -48,11 +48,13 @@ async fn limits_guest_places_per_address() {
         join(token, "203.0.113.9").await.expect(201);
     }
     let refused = join(&tokens[3], "203.0.113.9").await;
+
     assert!(refused.has_retry_after(), "{refused:?}");
     refused.expect_problem(429, "RATE_LIMITED");
     join(&tokens[0], "203.0.113.9").await.expect(200); // the place that they have is theirs
     join(&tokens[3], "203.0.113.10").await.expect(201);
     let metric = r#"stanchion_guests_refused_total{reason="places"}"#;
+
     assert!(gateway.metric(metric).await >= 1.0);
     gateway
         .with_token(&tokens[1])
@@ -80,6 +82,7 @@ async fn keeps_places_when_old_guest_is_renewed() {
     let made = gateway.post("/guest", &json!({})).await.expect(201);
     let old = gateway.with_token(made["token"].as_str().expect("a token"));
     first.join(&old).await.expect(201);
+
     // Its time to join is over when a place that it does not have is refused.
     let refused = stanchion_tests::wait::within(
         std::time::Duration::from_secs(20),
@@ -98,6 +101,7 @@ async fn keeps_places_when_old_guest_is_renewed() {
     refused.expect_problem(403, "GUEST_TOO_OLD");
     first.join(&old).await.expect(200);
     let renewed = old.post("/guest", &json!({})).await.expect(201);
+
     assert_eq!(renewed["user_id"], made["user_id"]);
     let renewed = gateway.with_token(renewed["token"].as_str().expect("a token"));
     second.join(&renewed).await.expect(201);
@@ -122,6 +126,7 @@ async fn plain(gateway: &str, page: &str, cookie: &str, scheme: &str) -> Option<
         .header("x-forwarded-proto", scheme)
         .header("cookie", cookie);
     let response = request.send().await.expect("an answer");
+
     assert_eq!(response.status(), if join { 303 } else { 200 });
     response
         .headers()

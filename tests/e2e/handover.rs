@@ -95,6 +95,7 @@ async fn by_socket(
         .send_json(json!({"type": "ack", "pass_id": pass_id}))
         .await;
     let admission = Admission::new(&visitor, &sale.event, &pass);
+
     assert_eq!(admission.claims.num, number);
     admission
 }
@@ -149,6 +150,7 @@ async fn keeps_queue_over_saved_restart() {
     })
     .await;
     let (_, work) = waiting(&stack).await;
+
     assert!(
         stack
             .hand_over(&["begin"])
@@ -160,6 +162,7 @@ async fn keeps_queue_over_saved_restart() {
     stack.hand_over(&["wait"]).await;
     all_are_served_in_one_line(work).await;
     let marks = "SELECT count(*) FROM events WHERE handover_mark IS NOT NULL";
+
     assert_eq!(stack.backends().database.number(marks).await, 0);
 }
 

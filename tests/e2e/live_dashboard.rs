@@ -91,8 +91,8 @@ fn tells(moment: &Value, figures: &Value) -> bool {
     })
 }
 
-/// Waits until all of this holds of the event's live figures at one moment: each is told at a time
-/// of its own.
+/// Waits until one snapshot of the event fulfils all conditions: its figures change at different
+/// times.
 async fn seen(stack: &Stack, sale: &Sale, holds: impl Fn(&Value) -> bool) {
     let path = format!("/admin/events/{}/live", sale.event);
     let deadline = Instant::now() + TEST_TIMEOUT;
@@ -117,6 +117,7 @@ async fn written_down(stack: &Stack, sale: &Sale) {
         .iter()
         .map(|entry| entry["action"].as_str().unwrap_or_default())
         .collect();
+
     assert_eq!(actions, ["change_queue", "create_event"], "{audit}");
     assert_eq!(
         (
@@ -125,6 +126,7 @@ async fn written_down(stack: &Stack, sale: &Sale) {
         ),
         (&json!("paused"), &json!("open"))
     );
+
     stack
         .booking(0)
         .by(&Visitor::new("nosy"))

@@ -15,8 +15,8 @@ use stanchion_tests::{
 };
 
 const CONNECTIONS: usize = 64;
-/// Connections that the harness' own client may have open now and had not before: it opens one
-/// where an idle one is slow to answer.
+/// Connections that the client of this test may open in the meantime: it opens another one if an
+/// idle one is slow.
 const SPARE: f64 = 4.0;
 /// Of one visitor.
 const VISIT: usize = 20;
@@ -94,6 +94,7 @@ async fn visit(booking: &Rest, sale: &Sale, number: usize) {
         bookings.push(id(&answer.expect(201)).to_owned());
     }
     bookings.dedup();
+
     assert_eq!(bookings.len(), 1, "one key, one booking");
     confirm(&booking, &bookings[0]).await.expect(200);
     let path = format!("/bookings/{}", bookings[0]);

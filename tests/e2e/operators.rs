@@ -113,6 +113,7 @@ async fn everyone_hears(
 async fn stands_still(stack: &Stack, sale: &Sale) {
     let gateway = stack.gateway(0).by(&Visitor::new("watcher"));
     let before = line_of(&sale.status(&gateway).await);
+
     assert_eq!(
         (&before["state"], &before["message"]),
         (&json!("paused"), &json!("A short break"))
@@ -123,8 +124,10 @@ async fn stands_still(stack: &Stack, sale: &Sale) {
             .is_some_and(|total| total > 0),
         "{before}"
     );
+
     tokio::time::sleep(STANDSTILL).await;
     assert_eq!(line_of(&sale.status(&gateway).await), before);
+
     sale.join(&stack.gateway(1).by(&Visitor::new("undeterred")))
         .await
         .expect(201);
@@ -194,6 +197,7 @@ async fn refusals(stack: &Stack, sale: &Sale) {
         .put(&path, &json!({"rate_per_second": 7, "burst": 0}))
         .await;
     half_right.expect_invalid_field(422, "INVALID_REQUEST", "burst");
+
     assert_eq!(
         stack.operator().get(&path).await.expect(200),
         before,

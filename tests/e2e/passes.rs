@@ -126,6 +126,7 @@ async fn not_for_this(stack: &Stack, sale: &Sale, ann: &Admission) {
     attempt(stack, &ann.visitor, &other, &ann.pass)
         .await
         .expect_problem(403, "PASS_WRONG_EVENT");
+
     assert_eq!(
         Inventory::settled(&other, &stack.operator())
             .await
@@ -153,6 +154,7 @@ async fn over(stack: &Stack) {
         (place.code() == "NOT_IN_QUEUE").then_some(())
     })
     .await;
+
     assert_eq!(
         Inventory::settled(&sale, &stack.operator())
             .await
@@ -169,6 +171,7 @@ async fn given_up(stack: &Stack, sale: &Sale) {
         .delete(&format!("/queue/leave?event_id={}", sale.event))
         .await
         .expect(200);
+
     assert_eq!(left, json!({"event_id": sale.event, "left": true}));
     attempt(stack, &gone.visitor, sale, &gone.pass)
         .await
@@ -204,6 +207,7 @@ async fn acknowledged_too_late(stack: &Stack, sale: &Sale) {
         _ => None,
     };
     let told = socket.until("a refusal", refusal).await;
+
     assert_eq!(
         told,
         ("INVALID_REQUEST".to_owned(), Some("never-given".to_owned()))
@@ -223,6 +227,7 @@ async fn a_hundred_attempts(stack: &Stack, sale: &Sale, ann: &Admission) {
         .await
         .into_iter()
         .partition(|answer| answer.status == 201);
+
     assert_eq!(sold.len(), 1);
     refused.into_iter().for_each(|answer| {
         answer.expect_problem(409, "PASS_USED");

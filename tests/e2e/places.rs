@@ -81,6 +81,7 @@ async fn only_ones_own_ticket_counts(stack: &Stack, sale: &Sale, ticket: &str) {
     let thief = Visitor::new("thief");
     let mut socket = Socket::open(stack.gateway_url(0), &thief).await;
     let (own, position) = socket.queue(&sale.event, Some(ticket)).await;
+
     assert_eq!(
         (
             tokens::ticket_number(&own, &thief.name, &sale.event),
@@ -192,6 +193,7 @@ fn assert_in_order_of_numbers(
         .chain([newcomer])
         .map(|visitor| visitor.name.as_str())
         .collect();
+
     assert_eq!(order, wanted);
     assert_in_order(admissions, 300);
 }

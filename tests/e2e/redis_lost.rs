@@ -133,6 +133,7 @@ async fn served_in_order(stack: &Stack, sale: &Sale, waiting: Vec<Waiting>) {
         }
     }))
     .await;
+
     assert_eq!(admitted.len(), users);
     assert_in_order(&admitted, PASS_TTL);
 }

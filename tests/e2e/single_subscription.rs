@@ -13,9 +13,10 @@ use waitingroom::wire::ServerMessage;
 
 const USERS: usize = 700;
 
-/// How often a worker tells the line, and a gateway probes its ear.
-const TICK: Duration = Duration::from_millis(100);
-const PROBE: Duration = Duration::from_millis(500);
+/// Interval of a worker's progress messages.
+const TICK_INTERVAL: Duration = Duration::from_millis(100);
+/// Interval of a gateway's probes.
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A subscriber, a multiplexed connection for commands, and one to spare.
 const CONNECTIONS_OF_A_NODE: usize = 3;
@@ -73,7 +74,7 @@ async fn opens_two_redis_connections_per_gateway() {
     let times = |each: Duration| {
         u64::try_from(opened.elapsed().as_millis() / each.as_millis()).unwrap() + 1
     };
-    let (passes, news, probes) = (USERS as u64, 2 * times(TICK), 2 * times(PROBE));
+    let (passes, news, probes) = (USERS as u64, 2 * times(TICK_INTERVAL), 2 * times(PROBE_INTERVAL));
     assert!(
         published <= passes + news + probes,
         "{published} messages for {USERS} passes in {:?}",

@@ -29,6 +29,7 @@ impl Admission {
             (claims.sub.as_str(), claims.event_id.as_str()),
             (visitor.name.as_str(), event)
         );
+
         Self {
             visitor: visitor.clone(),
             pass: pass.to_owned(),
@@ -135,6 +136,7 @@ pub fn assert_within_cap(
             .count()
     };
     let most = spans.iter().map(|(from, _)| at(*from)).max().unwrap_or(0);
+
     assert!(
         most <= cap,
         "{most} unused passes at one moment, under a cap of {cap}"

@@ -188,7 +188,7 @@ impl Drop for Backends {
                         .await;
                 });
             });
-            let _ = removal.join(); // the servers are there for tests; what is left does not matter to others
+            let _ = removal.join(); // remains do not matter: the servers are for tests only
         });
     }
 }

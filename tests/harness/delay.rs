@@ -1,5 +1,4 @@
-//! Stands between a process and its server, and lets what is asked wait: a slow network, or a slow
-//! server.
+//! A proxy between a process and its server that delays requests: a slow network, or a slow server.
 
 use std::{sync::Arc, time::Duration};
 

@@ -22,6 +22,7 @@ pub fn binary() -> PathBuf {
         profile.join("stanchion")
     };
     let binary = std::env::var_os("STANCHION_BIN").map_or_else(built, PathBuf::from);
+
     assert!(
         binary.is_file(),
         "{} is missing: run `make test`, or `make build` first",

@@ -77,6 +77,7 @@ impl PostgresServer {
             "--checkpoint=fast",
             "--no-sync",
         ]);
+
         // What it copies may come through this very process.
         tokio::task::spawn_blocking(move || succeed(&mut copy))
             .await

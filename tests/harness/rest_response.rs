@@ -38,12 +38,14 @@ impl RestResponse {
             .headers
             .get("content-type")
             .and_then(|kind| kind.to_str().ok());
+
         assert_eq!(kind, Some("application/problem+json"), "{}", self.request);
         assert_eq!(
             self.body["status"], status,
             "{}: the document repeats the status",
             self.request
         );
+
         let text = |name: &str| {
             self.body[name]
                 .as_str()
@@ -55,6 +57,7 @@ impl RestResponse {
             self.request,
             self.body
         );
+
         self.body
     }
 

@@ -37,7 +37,7 @@ impl Drop for Scratch {
                 self.0.display()
             );
         } else {
-            let _ = fs::remove_dir_all(&self.0); // what is left lies in the system's folder for such things
+            let _ = fs::remove_dir_all(&self.0); // remains are in the system's temporary folder
         }
     }
 }

@@ -52,6 +52,7 @@ pub async fn confirm(booking: &Rest, id: &str) -> RestResponse {
 pub async fn buy(booking: &Rest, admission: &Admission, wish: &Value) -> Value {
     let reserved = reserve(booking, admission, wish).await.expect(201);
     assert_eq!(reserved["status"], "reserved", "{reserved}");
+
     let confirmed = confirm(&booking.by(&admission.visitor), id(&reserved))
         .await
         .expect(200);
@@ -60,6 +61,7 @@ pub async fn buy(booking: &Rest, admission: &Admission, wish: &Value) -> Value {
         (Some("confirmed"), id(&reserved)),
         "{confirmed}"
     );
+
     confirmed
 }
 

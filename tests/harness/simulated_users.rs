@@ -98,6 +98,7 @@ pub async fn wait_for_pass(
             Transport::Polling => by_polling(&gateway.by(visitor), sale, visitor, limit).await,
         }
     };
+
     // Many users may be in front.
     tokio::time::timeout(Duration::from_secs(120), work)
         .await
@@ -222,6 +223,7 @@ fn admission_from(
     let ready = place["is_ready"]
         .as_bool()
         .expect("a place says whether it is ready");
+
     assert_eq!(ready, position == 0, "position 0 means ready: {place}");
     let number = tokens::ticket_number(
         place["ticket"].as_str().expect("ticket"),
@@ -247,6 +249,7 @@ fn admission_from(
 pub async fn admit(gateway: &Rest, sale: &Sale, visitor: &Visitor) -> Admission {
     let gateway = gateway.by(visitor);
     let joined = sale.join(&gateway).await;
+
     assert!(
         matches!(joined.status, 200 | 201),
         "{}: {}",

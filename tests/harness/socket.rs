@@ -67,6 +67,7 @@ impl Socket {
             "sec-websocket-protocol",
             HeaderValue::from_static(SUBPROTOCOL),
         );
+
         // The default of 128 KiB for each of hundreds of sockets would be this process's memory,
         // not the server's.
         let config = WebSocketConfig::default().read_buffer_size(4 * 1024);
@@ -80,6 +81,7 @@ impl Socket {
             .headers()
             .get("sec-websocket-protocol")
             .and_then(|name| name.to_str().ok());
+
         assert_eq!(
             protocol,
             Some(SUBPROTOCOL),

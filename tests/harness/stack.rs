@@ -237,6 +237,7 @@ impl Stack {
             return Some(node);
         }
         let said = node.process.said();
+
         assert!(
             said.contains("cannot serve on"),
             "{name} ended at once:\n{said}"
@@ -361,6 +362,7 @@ impl Stack {
             .env("STANCHION_REDIS_PREFIX", &backends.prefix);
         let process = Process::start("handover", &mut command, self.scratch.path());
         let ended = process.ended().await;
+
         assert!(
             ended.success(),
             "handover {arguments:?}: {}",

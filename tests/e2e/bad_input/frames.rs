@@ -73,6 +73,7 @@ async fn before_the_introduction(stack: &Stack, sale: &Sale) {
         assert_eq!(socket.close_code().await, code, "{shown}");
     }
     let mut shy = Socket::silent(url).await;
+
     assert_eq!(
         shy.close_code().await,
         NO_CONNECT,

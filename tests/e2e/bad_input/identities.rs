@@ -230,6 +230,7 @@ async fn refuses_foreign_host_names_when_embedded() {
     ] {
         gateway.send(asked_as("/events", host)).await.expect(200);
     }
+
     // Without the setting there are no development tokens.
     let token = gateway
         .request(reqwest::Method::POST, "/dev/token")

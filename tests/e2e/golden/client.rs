@@ -207,6 +207,7 @@ async fn is_refused(
         Socket::open(url, visitor).await
     };
     socket.send_json(message).await;
+
     // An unknown field is ignored: the answer to this is then the first.
     socket.send_json(json!({"type": "ping"})).await;
     let answer = socket.next_json().await.expect("an answer");

@@ -217,6 +217,7 @@ async fn be_slowed_and_paused(contract: &mut Contract, stack: &Stack) {
     let join = json!({"event_id": sale.event});
     let (mut client, queued) =
         Client::join(contract, url, &visitor("behind"), join, "queued").await;
+
     assert!(queued["wait_range_seconds"].is_object(), "{queued}");
     client
         .hear(contract, "position", |message| {

@@ -144,6 +144,7 @@ fn labels_of<'a>(text: &'a str, metric: &str, kind: &str) -> BTreeSet<&'a str> {
             .strip_prefix('{')?
             .rsplit_once('}')
     });
+
     // Names stand at the even places between quotation marks, values at the odd ones.
     series
         .flat_map(|(labels, _)| labels.split('"').step_by(2))

@@ -172,6 +172,7 @@ mod tests {
         let latencies = Latencies::default();
         (1..=1_000).for_each(|ms| latencies.record(Step::Reserve, Duration::from_millis(ms)));
         let found = latencies.percentiles();
+
         assert_eq!(
             (found.len(), found[0].step, found[0].count),
             (1, Step::Reserve, 1_000)
@@ -199,6 +200,7 @@ mod tests {
         all.add(&one.measured());
         all.add(&other.measured());
         let found = all.percentiles();
+
         assert_eq!((found[0].count, found[0].p50_ms), (1_000, 0.499));
         assert!(
             found[1].max_ms >= 600_000.0,

@@ -317,9 +317,11 @@ mod tests {
             token: "jwt".into(),
             expires_at_ms: 1_500,
         };
+
         assert_eq!(place.news(), Ok(QueueEvent::Pass(pass)));
         let broken: PlaceBody =
             serde_json::from_str(r#"{"position":0,"ticket":"t","is_ready":true}"#).unwrap();
+
         assert!(broken.news().is_err());
     }
 

@@ -253,14 +253,17 @@ mod tests {
             (rush.users, rush.terms.rate, rush.terms.max_active),
             (500, 250.0, 40)
         );
+
         let churn = script(&["churn", "--rate", "20", "--hold", "10"]);
         assert_eq!((churn.users, churn.arrive), (200, Duration::from_secs(10)));
+
         let hour = script(&["churn", "--rate", "40", "--hold", "3600"]);
         assert_eq!(
             hour.steady,
             Some((Duration::from_secs(720), Duration::from_secs(3_600)))
         );
         assert!(hour.limit > hour.arrive && rush.steady.is_none());
+
         let reserve = script(&["reserve"]);
         assert_eq!(
             reserve.purpose,
@@ -270,6 +273,7 @@ mod tests {
             }
         );
         assert!(reserve.assertions.reserved && !reserve.assertions.booked);
+
         let reserve = script(&["reserve", "--rate", "900", "--confirm", "--zones", "1"]);
         assert_eq!(
             reserve.purpose,
