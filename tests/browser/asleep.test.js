@@ -2,7 +2,7 @@
 // present, and a background tab receives its pass.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, afterEach, test } from "node:test";
-import { PATIENCE_MS } from "./browser.js";
+import { TEST_TIMEOUT_MS } from "./browser.js";
 import { Chromium } from "./chromium.js";
 import { ServerProcess } from "./server-process.js";
 
@@ -21,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => chromium.end());
 
 async function until(what, read, expected) {
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + TEST_TIMEOUT_MS;
   let value = await read();
   while (value !== expected && Date.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 50));

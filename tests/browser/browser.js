@@ -9,7 +9,7 @@ const artifacts = new URL("artifacts/", import.meta.url);
 const screens = process.env.SCREENS ? new URL("../../docs/screens/", import.meta.url) : undefined;
 const axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-export const PATIENCE_MS = 15_000;
+export const TEST_TIMEOUT_MS = 15_000;
 
 export async function launch() {
   await mkdir(artifacts, { recursive: true });
@@ -33,7 +33,7 @@ export async function launch() {
 /** A new user: nothing stored. `faults` collects what a page must never do. */
 export async function user(browser, origin, options) {
   const context = await browser.newContext({ viewport: { width: 900, height: 1000 }, locale: "en-GB", ...options });
-  context.setDefaultTimeout(PATIENCE_MS);
+  context.setDefaultTimeout(TEST_TIMEOUT_MS);
   return { context, faults: watch(context, origin) };
 }
 

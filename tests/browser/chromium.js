@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PATIENCE_MS } from "./browser.js";
+import { TEST_TIMEOUT_MS } from "./browser.js";
 
 export class Chromium {
   #asked = 0;
@@ -114,7 +114,7 @@ export class Tab {
 
   /** Until the expression is true; while a page is being replaced there may be none to ask. */
   async until(expression) {
-    const deadline = Date.now() + PATIENCE_MS;
+    const deadline = Date.now() + TEST_TIMEOUT_MS;
     for (;;) {
       const value = await this.evaluate(expression).catch(() => undefined);
       if (value) return value;

@@ -1,7 +1,7 @@
 // Connections in a bad network: one for all tabs, fallbacks to other transports, recovery after every loss.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, afterEach, test } from "node:test";
-import { PATIENCE_MS, inspect, launch, user } from "./browser.js";
+import { TEST_TIMEOUT_MS, inspect, launch, user } from "./browser.js";
 import { Network, ServerProcess } from "./server-process.js";
 import { booking, bookingId, join, open, position, reserve } from "./visitor.js";
 
@@ -27,7 +27,7 @@ const via = (page, carrier) => page.locator(`[data-testid=connection][data-state
 
 /** The number of open sockets, once it is what it should be. */
 async function sockets(expected) {
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + TEST_TIMEOUT_MS;
   let open = await server.metric("stanchion_sockets");
   while (open !== expected && Date.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -114,7 +114,7 @@ test("shows the extended end of a hold after an outage", async () => {
   await page.evaluate(() => (globalThis.loadedOnce = true));
   // Holds are extended by an outage of more than three seconds.
   await stanchion.freeze(6_000);
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + TEST_TIMEOUT_MS;
   while ((await ends()) < before + 4_000 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 100));
   const after = await ends();
   assert.ok(after >= before + 4_000, `the server gave back ${after - before} ms`);

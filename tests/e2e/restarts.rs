@@ -41,7 +41,7 @@ async fn makes_one_booking_per_key_over_restarts() {
     let quarter = BUYERS / 4;
     everybody_asks(&stack, &mut attempts[..quarter]).await;
 
-    stack.start_anew(Role::Booking, 0, Signal::Kill).await;
+    stack.restart_process(Role::Booking, 0, Signal::Kill).await;
     everybody_asks(&stack, &mut attempts[..2 * quarter]).await;
 
     stack.backends().redis().await.save().await;
@@ -55,7 +55,7 @@ async fn makes_one_booking_per_key_over_restarts() {
     }
     stack.backends_mut().redis_server().start_again().await;
     for at in 0..2 {
-        stack.start_again_after_its_end(Role::Booking, at).await;
+        stack.restart_after_exit(Role::Booking, at).await;
     }
     everybody_asks(&stack, &mut attempts).await;
 

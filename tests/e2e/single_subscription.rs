@@ -74,7 +74,11 @@ async fn opens_two_redis_connections_per_gateway() {
     let times = |each: Duration| {
         u64::try_from(opened.elapsed().as_millis() / each.as_millis()).unwrap() + 1
     };
-    let (passes, news, probes) = (USERS as u64, 2 * times(TICK_INTERVAL), 2 * times(PROBE_INTERVAL));
+    let (passes, news, probes) = (
+        USERS as u64,
+        2 * times(TICK_INTERVAL),
+        2 * times(PROBE_INTERVAL),
+    );
     assert!(
         published <= passes + news + probes,
         "{published} messages for {USERS} passes in {:?}",

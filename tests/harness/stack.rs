@@ -171,9 +171,11 @@ impl Stack {
         stack.booking_settings = shape.booking_settings;
         stack.gateway_settings = shape.gateway_settings;
         stack.worker_settings = shape.worker_settings;
-        stack.grow(Role::Booking, shape.bookings).await;
-        stack.grow(Role::Gateway, shape.gateways).await;
-        stack.grow(Role::QueueWorker, shape.workers).await;
+        stack.start_processes(Role::Booking, shape.bookings).await;
+        stack.start_processes(Role::Gateway, shape.gateways).await;
+        stack
+            .start_processes(Role::QueueWorker, shape.workers)
+            .await;
         stack
     }
 
@@ -205,7 +207,7 @@ impl Stack {
         }
     }
 
-    async fn grow(&mut self, role: Role, count: usize) {
+    async fn start_processes(&mut self, role: Role, count: usize) {
         for _ in 0..count {
             let node = self.start(role).await;
             self.nodes.push(node);
@@ -233,7 +235,7 @@ impl Stack {
     async fn start_at(&self, role: Role, name: &str, url: String) -> Option<Node> {
         let process = Process::start(name, &mut self.command(role, &url), self.scratch.path());
         let node = Node { role, url, process };
-        if self.comes_up(&node).await {
+        if self.wait_until_ready(&node).await {
             return Some(node);
         }
         let said = node.process.said();
@@ -245,7 +247,7 @@ impl Stack {
         None
     }
 
-    async fn comes_up(&self, node: &Node) -> bool {
+    async fn wait_until_ready(&self, node: &Node) -> bool {
         let ready = format!("{}/ready", node.url);
         within(
             TEST_TIMEOUT,
@@ -462,13 +464,13 @@ impl Stack {
     }
 
     /// Ends one process of a role by a signal, and restarts it at the same port.
-    pub async fn start_anew(&mut self, role: Role, at: usize, signal: Signal) {
+    pub async fn restart_process(&mut self, role: Role, at: usize, signal: Signal) {
         self.signal(role, at, signal);
-        self.start_again_after_its_end(role, at).await;
+        self.restart_after_exit(role, at).await;
     }
 
     /// Restarts one process of a role at the same port, once it has ended.
-    pub async fn start_again_after_its_end(&mut self, role: Role, at: usize) {
+    pub async fn restart_after_exit(&mut self, role: Role, at: usize) {
         self.ended(role, at).await;
         let url = self.node(role, at).url.clone();
         let at = self
@@ -476,7 +478,7 @@ impl Stack {
             .iter()
             .position(|node| node.url == url)
             .expect("the node is one of ours");
-        let node = self.start_at(role, &format!("anew-{at}"), url).await;
+        let node = self.start_at(role, &format!("restarted-{at}"), url).await;
         self.nodes[at] = node.expect("its port is free again");
     }
 
