@@ -1,20 +1,20 @@
 // Server-sent events, however the network cuts them.
 import { expect, test } from "vitest";
-import { type SentEvent, sentEvents } from "./sse";
+import { type ServerSentEvent, parseServerSentEvents } from "./sse";
 
 const text = ': heartbeat\n\nevent: position\ndata: {"at":\ndata: 1}\n\nevent: stäte\ndata: x\n\ndata: alone\n\nevent: unfinished\n';
 
-async function read(size: number, source = text): Promise<(SentEvent | undefined)[]> {
+async function read(size: number, source = text): Promise<(ServerSentEvent | undefined)[]> {
   const bytes = new TextEncoder().encode(source);
   const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => bytes.slice(index * size, (index + 1) * size));
-  const found: (SentEvent | undefined)[] = [];
+  const found: (ServerSentEvent | undefined)[] = [];
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       for (const chunk of chunks) controller.enqueue(chunk);
       controller.close();
     },
   });
-  for await (const event of sentEvents(body)) found.push(event);
+  for await (const event of parseServerSentEvents(body)) found.push(event);
   return found;
 }
 
@@ -35,6 +35,6 @@ test("whoever stops reading ends the request", async () => {
     start: (controller) => controller.enqueue(new TextEncoder().encode("data: 1\n\n")),
     cancel: () => void (cancelled = true),
   });
-  for await (const _ of sentEvents(body)) break;
+  for await (const _ of parseServerSentEvents(body)) break;
   expect(cancelled).toBe(true);
 });

@@ -1,9 +1,9 @@
 // Languages are found by preference; numbers, amounts and plurals follow the language.
 import { expect, test } from "vitest";
-import { english } from "./en";
+import { english } from "./visitor/en";
 import { formatFor } from "./format";
 import { preferredLanguage } from "./language";
-import { thai } from "./th";
+import { thai } from "./visitor/th";
 
 test.each([
   [null, ["th-TH", "en"], "th"],

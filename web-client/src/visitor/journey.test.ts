@@ -1,16 +1,16 @@
 // The journey's turns, with a scripted server: identities, reloads, refusals, and passes and holds that end.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import withHold from "../../../tests/wire/server.pass.with-hold.json";
-import { Connection } from "../../sdk/connection";
-import { Identities, identityOfToken } from "../../sdk/identities";
-import { Places } from "../../sdk/places";
+import { WebSocketTransport } from "../../sdk/websocket-transport";
+import { Identities, identityFromToken } from "../../sdk/identities";
+import { PlaceStore } from "../../sdk/place-store";
 import { Rest } from "../../sdk/rest";
 import { Shop } from "@stanchion/client/shop";
 import { WaitingRoom } from "../../sdk/waiting-room";
 import { FakeSocket, FakeStore } from "../../sdk/fake-socket";
 import type { ServerMessages } from "../../sdk/messages";
 import { Journey } from "./journey";
-import { RememberedBookings } from "./remembered-bookings";
+import { BookingStore } from "./booking-store";
 
 const held = withHold.hold;
 const { event_id, show_id, zone_id } = held;
@@ -27,7 +27,7 @@ type Answer = { status?: number; body: unknown } | "none";
 let answers: Record<string, Answer>;
 let requests: { route: string; headers: Record<string, string> }[];
 let store: FakeStore;
-let connection: Connection;
+let connection: WebSocketTransport;
 let journey: Journey;
 
 const refusal = (status: number, code: string): Answer => ({ status, body: { type: "urn:stanchion:problem:x", status, code, detail: `${code} in words.` } });
@@ -47,33 +47,33 @@ async function load(): Promise<void> {
   const current = () => identities.current()?.token;
   const rest = new Rest({ base: "http://stanchion/api/v1", token: current, fetch: answer });
   const WebSocket = FakeSocket as unknown as new () => WebSocket;
-  connection = new Connection({ url: "ws://stanchion", token: () => current() ?? "", WebSocket });
-  const places = new Places(store);
+  connection = new WebSocketTransport({ url: "ws://stanchion", token: () => current() ?? "", WebSocket });
+  const places = new PlaceStore(store);
   const room = new WaitingRoom(connection, places);
   const signIn = (given: string) => {
-    const identity = identityOfToken(given.trim());
+    const identity = identityFromToken(given.trim());
     return identity && identities.keep(identity);
   };
   const guest = async () => {
     const identity = identities.current() ?? (await rest.guest());
     return identity && identities.keep(identity);
   };
-  const bookings = new RememberedBookings(store);
-  const parts = { rest, shop: new Shop(rest), link: connection, room, identities, places, bookings, signIn, guest };
-  journey = new Journey(parts, () => {});
+  const bookings = new BookingStore(store);
+  const deps = { rest, shop: new Shop(rest), transport: connection, room, identities, places, bookings, signIn, guest };
+  journey = new Journey(deps, () => {});
   await journey.start({ page: "event", eventId: event_id });
 }
 
 async function inLine(): Promise<void> {
   await journey.join();
-  FakeSocket.last.accepts();
+  FakeSocket.last.accept();
   const line = { position: 3, total_in_queue: 9, estimated_wait_seconds: 5 };
-  FakeSocket.last.says({ type: "queued", event_id, ticket: "ticket-1", ...line });
+  FakeSocket.last.deliver({ type: "queued", event_id, ticket: "ticket-1", ...line });
 }
 
 async function withPass(): Promise<void> {
   await inLine();
-  FakeSocket.last.says({ type: "pass", event_id, pass_id: "p", queue_pass: "jwt", expires_at: "2096-01-01T00:00:00Z" });
+  FakeSocket.last.deliver({ type: "pass", event_id, pass_id: "p", queue_pass: "jwt", expires_at: "2096-01-01T00:00:00Z" });
 }
 
 const at = () => journey.state.stage.at;
@@ -132,18 +132,18 @@ describe("identity", () => {
   test("without guests a token is asked for", async () => {
     delete answers["POST /guest"];
     await journey.join();
-    expect(at()).toBe("identify");
-    await journey.identify("not a token");
-    expect(journey.state.trouble).toEqual({ code: "NOT_A_TOKEN" });
-    await journey.identify(` ${token}\n`);
+    expect(at()).toBe("signIn");
+    await journey.signIn("not a token");
+    expect(journey.state.error).toEqual({ code: "NOT_A_TOKEN" });
+    await journey.signIn(` ${token}\n`);
     expect(at()).toBe("waiting");
   });
 
   test("that the server refuses is forgotten and not tried for ever", async () => {
     await inLine();
-    FakeSocket.last.isLost(4500);
-    expect(at()).toBe("door");
-    expect(journey.state.trouble).toEqual({ code: "UNAUTHORIZED" });
+    FakeSocket.last.drop(4500);
+    expect(at()).toBe("event");
+    expect(journey.state.error).toEqual({ code: "UNAUTHORIZED" });
     expect(store.content.size).toBe(0);
   });
 });
@@ -155,7 +155,7 @@ describe("a reservation", () => {
     await journey.purchase.reserve(order);
     expect(at()).toBe("booking");
     expect(requests.find(({ route }) => route.endsWith("/reserve"))!.headers["X-Queue-Pass"]).toBe("jwt");
-    expect(new Places(store).find("alice", event_id)).toBeUndefined();
+    expect(new PlaceStore(store).find("alice", event_id)).toBeUndefined();
     expect(connection.current.state).toBe("idle");
   });
 
@@ -165,7 +165,7 @@ describe("a reservation", () => {
       answers["POST /bookings/reserve"] = outcome;
       await journey.purchase.reserve(order);
       expect(at()).toBe("shopping");
-      expect(journey.state.trouble).toBeDefined();
+      expect(journey.state.error).toBeDefined();
     }
     const [first, second, third, fourth] = keys();
     expect([second, third]).toEqual([first, first]);
@@ -178,7 +178,7 @@ describe("a reservation", () => {
     await journey.purchase.reserve(order);
     expect(at()).toBe("waiting");
     expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1", position: 3 });
-    expect(journey.state.trouble?.detail).toBe("PASS_REVOKED in words.");
+    expect(journey.state.error?.detail).toBe("PASS_REVOKED in words.");
   });
 
   test("with a pass used in another tab shows what was reserved there", async () => {
@@ -191,18 +191,18 @@ describe("a reservation", () => {
 
   test("may come with the pass", async () => {
     await inLine();
-    FakeSocket.last.says(withHold as ServerMessages["pass"]);
+    FakeSocket.last.deliver(withHold as ServerMessages["pass"]);
     expect(at()).toBe("booking");
   });
 
   test.each([["while waiting", inLine], ["while choosing", withPass]])("may come after the pass, %s", async (_, before) => {
     await before();
     const late = { type: "reserved", ...held, ref: "wish-p" } as ServerMessages["reserved"];
-    FakeSocket.last.says({ ...late, event_id: show_id });
+    FakeSocket.last.deliver({ ...late, event_id: show_id });
     expect(at()).not.toBe("booking");
-    FakeSocket.last.says(late);
+    FakeSocket.last.deliver(late);
     expect(journey.state.stage).toMatchObject({ at: "booking", booking: held });
-    expect(new Places(store).find("alice", event_id)).toBeUndefined();
+    expect(new PlaceStore(store).find("alice", event_id)).toBeUndefined();
   });
 });
 
@@ -234,7 +234,7 @@ describe("a hold", () => {
     answers[`GET /bookings/${held.booking_id}`] = "none";
     vi.advanceTimersByTime(51_000);
     await expect(journey.refresh()).rejects.toThrow();
-    expect([shown().status, journey.state.trouble]).toEqual(["reserved", undefined]);
+    expect([shown().status, journey.state.error]).toEqual(["reserved", undefined]);
     const later = at(90_000);
     isNow({ expires_at: later });
     await journey.refresh();
@@ -244,7 +244,7 @@ describe("a hold", () => {
   test("that ended is shown as the server has it", async () => {
     await heldFor(1_000);
     isNow({ status: "expired" });
-    journey.purchase.holdEnded();
+    journey.purchase.onHoldEnded();
     await vi.advanceTimersByTimeAsync(1_500);
     expect(shown().status).toBe("expired");
   });
@@ -264,7 +264,7 @@ describe("a hold", () => {
 describe("a reload", () => {
   const reloadWith = async (status: string, path = `GET /bookings/${held.booking_id}`) => {
     new Identities(store).keep(user);
-    new RememberedBookings(store).keep("alice", event_id, held.booking_id);
+    new BookingStore(store).keep("alice", event_id, held.booking_id);
     answers[path] = { body: { ...held, status } };
     await load();
   };
@@ -284,7 +284,7 @@ describe("a reload", () => {
   test("does not trip over a booking that no longer exists", async () => {
     answers[`GET /bookings/${held.booking_id}`] = refusal(404, "BOOKING_NOT_FOUND");
     await reloadWith("confirmed", "GET /elsewhere");
-    expect([at(), journey.state.trouble?.detail]).toEqual(["door", undefined]);
+    expect([at(), journey.state.error?.detail]).toEqual(["event", undefined]);
   });
 });
 
@@ -292,12 +292,12 @@ test("a page back from the browser's cache hears of what another tab did meanwhi
   await inLine();
   await journey.wake();
   expect(at()).toBe("waiting");
-  new Places(store).forget("alice", event_id);
+  new PlaceStore(store).forget("alice", event_id);
   await journey.wake();
-  expect(at()).toBe("door");
+  expect(at()).toBe("event");
   connection.close();
   connection.open();
-  FakeSocket.last.accepts();
+  FakeSocket.last.accept();
   expect(FakeSocket.last.sent.filter(({ type }) => type === "join"), "nor does it join by itself").toEqual([]);
 });
 
@@ -320,7 +320,7 @@ describe("an answer that is not the service's", () => {
     for (const status of [200, 401, 403, 404]) {
       answers["POST /bookings/reserve"] = { ...portal, status };
       await journey.purchase.reserve(order);
-      expect([at(), new Places(store).find("alice", event_id)?.ticket]).toEqual(["shopping", "ticket-1"]);
+      expect([at(), new PlaceStore(store).find("alice", event_id)?.ticket]).toEqual(["shopping", "ticket-1"]);
     }
     answers["POST /bookings/reserve"] = { status: 201, body: held };
     await journey.purchase.reserve(order);
@@ -346,31 +346,31 @@ describe("an answer that is not the service's", () => {
 
 test("a ready place whose pass does not come asks for it", async () => {
   await inLine();
-  FakeSocket.last.says({ type: "position", event_id, position: 0, total_in_queue: 9, estimated_wait_seconds: 0 });
+  FakeSocket.last.deliver({ type: "position", event_id, position: 0, total_in_queue: 9, estimated_wait_seconds: 0 });
   await vi.advanceTimersByTimeAsync(2_000);
   expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1", position: 0 });
 });
 
 test("a line that is being rebuilt is a passing matter, a lapsed pass is not", async () => {
   await inLine();
-  FakeSocket.last.says({ type: "error", code: "UNAVAILABLE", message: "The line is being rebuilt.", ref: event_id });
-  expect([at(), journey.state.trouble?.detail]).toEqual(["waiting", "The line is being rebuilt."]);
-  FakeSocket.last.says({ type: "position", event_id, position: 2, total_in_queue: 9, estimated_wait_seconds: 0 });
-  expect([at(), journey.state.trouble?.detail]).toEqual(["waiting", undefined]);
-  FakeSocket.last.says({ type: "error", code: "PASS_EXPIRED", message: "The pass has expired.", ref: event_id });
-  expect([at(), journey.state.trouble?.detail]).toEqual(["door", "The pass has expired."]);
+  FakeSocket.last.deliver({ type: "error", code: "UNAVAILABLE", message: "The line is being rebuilt.", ref: event_id });
+  expect([at(), journey.state.error?.detail]).toEqual(["waiting", "The line is being rebuilt."]);
+  FakeSocket.last.deliver({ type: "position", event_id, position: 2, total_in_queue: 9, estimated_wait_seconds: 0 });
+  expect([at(), journey.state.error?.detail]).toEqual(["waiting", undefined]);
+  FakeSocket.last.deliver({ type: "error", code: "PASS_EXPIRED", message: "The pass has expired.", ref: event_id });
+  expect([at(), journey.state.error?.detail]).toEqual(["event", "The pass has expired."]);
   await load();
-  expect(at()).toBe("door");
+  expect(at()).toBe("event");
 });
 
-test("a pass that was taken back while nobody looked leads into the line again; a passing trouble leaves the seats alone", async () => {
+test("a pass that was taken back while nobody looked leads into the line again; a passing error leaves the seats alone", async () => {
   await withPass();
-  FakeSocket.last.says({ type: "error", code: "UNAVAILABLE", message: "in a moment", ref: event_id });
+  FakeSocket.last.deliver({ type: "error", code: "UNAVAILABLE", message: "in a moment", ref: event_id });
   expect(at()).toBe("shopping");
-  FakeSocket.last.says({ type: "error", code: "PASS_REVOKED", message: "unclaimed", ref: event_id });
-  expect([at(), journey.state.trouble?.code]).toEqual(["waiting", "PASS_REVOKED"]);
-  FakeSocket.last.says({ type: "queued", event_id, ticket: "ticket-1", position: 1, total_in_queue: 9, estimated_wait_seconds: 1 });
-  expect([at(), journey.state.trouble]).toEqual(["waiting", undefined]);
+  FakeSocket.last.deliver({ type: "error", code: "PASS_REVOKED", message: "unclaimed", ref: event_id });
+  expect([at(), journey.state.error?.code]).toEqual(["waiting", "PASS_REVOKED"]);
+  FakeSocket.last.deliver({ type: "queued", event_id, ticket: "ticket-1", position: 1, total_in_queue: 9, estimated_wait_seconds: 1 });
+  expect([at(), journey.state.error]).toEqual(["waiting", undefined]);
 });
 
 test("a confirmation that came too late shows the expired booking and says why", async () => {
@@ -381,5 +381,5 @@ test("a confirmation that came too late shows the expired booking and says why",
   answers[`GET /bookings/${held.booking_id}`] = { body: { ...held, status: "expired" } };
   await journey.purchase.confirm();
   expect(journey.state.stage).toMatchObject({ booking: { status: "expired" } });
-  expect(journey.state.trouble?.detail).toBe("BOOKING_EXPIRED in words.");
+  expect(journey.state.error?.detail).toBe("BOOKING_EXPIRED in words.");
 });

@@ -1,6 +1,6 @@
-// A question before something that cannot be taken back.
+// A confirmation dialog for actions that cannot be undone.
 import { useEffect, useRef } from "preact/hooks";
-import { useWords } from "../words/words";
+import { useI18n } from "../../i18n/admin";
 
 interface ConfirmProps {
   title: string;
@@ -10,7 +10,7 @@ interface ConfirmProps {
 }
 
 export function Confirm({ title, lead, yes, answer }: ConfirmProps) {
-  const { t } = useWords();
+  const { t } = useI18n();
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);
   return (
