@@ -77,7 +77,7 @@ export function BrandingForm({ api, event, changed }: BrandingFormProps) {
         </button>
         {PARTS.some((part) => appearance[part]) && (
           <button type="button" class="quiet" onClick={() => setAppearance({})}>
-            {t.branding.plain}
+            {t.branding.reset}
           </button>
         )}
       </div>

@@ -12,7 +12,7 @@ export const thai: Messages = {
   apply: "ใช้ค่านี้",
   applied: "มีผลกับทุกโหนดแล้ว",
   unknown: "–",
-  stale: "ตัวเลขหยุดนิ่ง: เซิร์ฟเวอร์ไม่ตอบ กำลังลองใหม่…",
+  stale: "ข้อมูลไม่เป็นปัจจุบัน: ติดต่อเซิร์ฟเวอร์ไม่ได้ กำลังลองใหม่…",
   failed: (detail) => `ทำไม่สำเร็จ: ${detail}`,
   noAnswer: "เซิร์ฟเวอร์ไม่ตอบ คำสั่งอาจมีผลหรือไม่มีผลก็ได้ โปรดดูบันทึกการทำงาน",
 
@@ -22,7 +22,7 @@ export const thai: Messages = {
     token: "โทเคน",
     button: "เข้าสู่ระบบ",
     development: "เข้าสู่ระบบสำหรับการพัฒนา",
-    developmentHint: "เซิร์ฟเวอร์นี้ทำงานในโหมดฝังตัว จึงขอโทเคนสำหรับลองใช้ได้ทันที",
+    developmentHint: "เซิร์ฟเวอร์นี้ออกโทเคนสำหรับการพัฒนาได้ คลิกเดียวเพื่อเข้าสู่ระบบ",
     malformed: "นี่ไม่ใช่โทเคน โทเคนมีสามส่วนคั่นด้วยจุด",
     rejected: (detail) => `เซิร์ฟเวอร์ปฏิเสธโทเคน: ${detail}`,
     expired: "โทเคนหมดอายุหรือใช้ไม่ได้แล้ว โปรดเข้าสู่ระบบอีกครั้ง",
@@ -61,17 +61,17 @@ export const thai: Messages = {
   metrics: {
     title: "ขณะนี้",
     line: "ในคิว",
-    absent: (count) => `ไม่อยู่ ${count}`,
+    absent: (count) => `ขาดการเชื่อมต่อ ${count}`,
     arrivals: "เข้ามาใหม่",
     perSecond: "/วิ",
     released: "ปล่อยแล้ว",
-    rates: (set, force) => `ตั้งไว้ ${set} · มีผล ${force}`,
+    rates: (configured, effective) => `ตั้งไว้ ${configured} · มีผล ${effective}`,
     throttled: "ชะลอ: ระบบจองรับภาระหนัก",
-    paused: "หยุด: ไม่มีระบบจองตอบ",
+    paused: "หยุดชั่วคราว: ระบบจองไม่พร้อมใช้งาน",
     active: "บัตรผ่านที่ใช้อยู่",
     cap: (cap) => `ไม่เกิน ${cap}`,
-    unclaimed: "ไม่มารับ",
-    unclaimedHint: "บัตรผ่านที่ถูกเรียกคืน",
+    unclaimed: "บัตรผ่านที่ไม่มีผู้รับ",
+    unclaimedHint: "ถูกเรียกคืนเมื่อหมดเวลารับ",
     sold: "ขายแล้ว",
     heldAndFree: (held, free) => `ถือไว้ ${held} · ว่าง ${free}`,
     reserves: "การจอง",
@@ -84,10 +84,10 @@ export const thai: Messages = {
   },
 
   charts: {
-    title: "สิบห้านาทีที่ผ่านมา",
+    title: "15 นาทีที่ผ่านมา",
     line: "คิว",
     inLine: "ในคิว",
-    absent: "ไม่อยู่",
+    absent: "ขาดการเชื่อมต่อ",
     flow: "เข้าคิวและปล่อยต่อวินาที",
     arrivals: "เข้าใหม่",
     released: "ปล่อย",
@@ -98,23 +98,23 @@ export const thai: Messages = {
     seats: "ที่นั่ง",
     sold: "ขายแล้ว",
     held: "ถือไว้",
-    booking: "การจอง มิลลิวินาที",
+    booking: "เวลาจอง (มิลลิวินาที)",
     p95: "p95",
     connections: "การเชื่อมต่อ",
     latest: (name, value) => `${name}: ${value}`,
   },
 
   settings: {
-    title: "การเดินคิว",
+    title: "การตั้งค่าคิว",
     rate: "ปล่อยต่อวินาที",
     cap: "บัตรผ่านที่ใช้พร้อมกันสูงสุด",
-    now: (set, actual) => `ตั้งไว้ ${set} จริง ${actual}`,
+    now: (configured, actual) => `ตั้งไว้ ${configured} จริง ${actual}`,
     exact: (name) => `${name} (ระบุค่า)`,
     advanced: "ขั้นสูง",
     burst: "ปล่อยพร้อมกันสูงสุด",
     passTtl: "อายุบัตรผ่าน (วินาที)",
     claimWindow: "เวลารับบัตรผ่าน (วินาที)",
-    grace: "เก็บที่ให้ผู้ไม่อยู่ (วินาที)",
+    grace: "เวลาผ่อนผันเมื่อขาดการเชื่อมต่อ (วินาที)",
     maxInLine: "จำนวนคนในคิวสูงสุด",
   },
 
@@ -126,7 +126,7 @@ export const thai: Messages = {
   },
 
   branding: {
-    title: "รูปแบบหน้าของผู้เข้าชม",
+    title: "แบรนด์และรูปแบบหน้า",
     logo: "โลโก้",
     logoHint: "PNG, JPEG หรือ WebP ไม่เกิน 36 KB",
     logoTooBig: "ภาพใหญ่เกินไป ไม่เกิน 36 KB",
@@ -138,7 +138,7 @@ export const thai: Messages = {
     preview: "ตัวอย่าง",
     join: "เข้าคิว",
     save: "บันทึกรูปแบบ",
-    plain: "กลับเป็นแบบเรียบ",
+    reset: "คืนค่าเริ่มต้น",
   },
 
   zones: {
@@ -147,7 +147,7 @@ export const thai: Messages = {
     sold: "ขายแล้ว",
     held: "ถือไว้",
     free: "ว่าง",
-    capacity: "ทั้งหมด",
+    capacity: "ความจุ",
     bar: "สัดส่วน",
   },
 
@@ -164,8 +164,8 @@ export const thai: Messages = {
 
   inventory: {
     title: "คลังที่นั่ง",
-    none: "ที่นั่งในคิวตรงกับฐานข้อมูล",
-    drift: (seats) => `ที่นั่งในคิวกับฐานข้อมูลต่างกัน ${seats}`,
+    none: "ที่นั่งในระบบคิวตรงกับฐานข้อมูล",
+    drift: (seats) => `ระบบคิวกับฐานข้อมูลต่างกัน ${seats} ที่นั่ง`,
     sync: "สร้างใหม่จากฐานข้อมูล",
     syncTitle: "สร้างคลังที่นั่งใหม่หรือไม่",
     syncLead: "การจองจะรอสักครู่ระหว่างนับที่นั่งใหม่",
@@ -173,12 +173,12 @@ export const thai: Messages = {
   },
 
   audit: {
-    title: "สิ่งที่ผู้ดูแลทำ",
-    none: "ยังไม่มี",
+    title: "บันทึกการทำงาน",
+    none: "ยังไม่มีรายการ",
     more: "ก่อนหน้านี้",
     actions: {
       create_event: "สร้างงาน",
-      change_queue: "เปลี่ยนการเดินคิว",
+      change_queue: "เปลี่ยนการตั้งค่าคิว",
       change_appearance: "เปลี่ยนรูปแบบ",
       sync_inventory: "สั่งสร้างคลังที่นั่งใหม่",
       inventory_synced: "สร้างคลังที่นั่งใหม่แล้ว",
@@ -193,7 +193,7 @@ export const thai: Messages = {
     currencyHint: "สามตัวอักษร เช่น THB",
     limit: "ที่นั่งต่อคน",
     hold: "ถือที่นั่งได้ (วินาที)",
-    state: "เริ่มต้น",
+    state: "สถานะเริ่มต้น",
     rate: "ปล่อยต่อวินาที",
     cap: "บัตรผ่านที่ใช้พร้อมกันสูงสุด",
     show: (number) => `รอบที่ ${number}`,
@@ -208,6 +208,6 @@ export const thai: Messages = {
     removeZone: (name) => `ลบโซน ${name}`,
     removeShow: (name) => `ลบรอบ ${name}`,
     create: "สร้างงาน",
-    check: "โปรดตรวจช่องที่ทำเครื่องหมายไว้",
+    check: "โปรดแก้ไขช่องที่ทำเครื่องหมายไว้",
   },
 };

@@ -46,7 +46,7 @@ export const english = (f: Format) => ({
   },
 
   signIn: {
-    title: "Who are you?",
+    title: "Sign in",
     lead: "This sale is for signed-in users. The shop that sent you here gives you a token.",
     label: "Access token",
     go: "Continue",
@@ -130,8 +130,8 @@ export const english = (f: Format) => ({
     left: "Time to choose",
     choose: "Choose your seats",
     seats: "Seats",
-    more: "One seat more",
-    fewer: "One seat fewer",
+    more: "Add a seat",
+    fewer: "Remove a seat",
     atMost: (n: number) => f.plural(n, { one: "At most {n} seat for each person.", other: "At most {n} seats for each person." }),
     free: (n: number) => f.plural(n, { one: "{n} seat free", other: "{n} seats free" }),
     soldOut: "Sold out",
@@ -212,7 +212,7 @@ export const english = (f: Format) => ({
     other: "Something went wrong. Please try again.",
     NO_ANSWER: "There was no answer. Check your connection and try again.",
     PAGE_BROKEN: "Something went wrong in this page. Please reload it.",
-    NOT_A_TOKEN: "This is not a token. A token has three deps, separated by dots.",
+    NOT_A_TOKEN: "This is not a token. A token has three parts, separated by dots.",
     UNAUTHORIZED: "Your sign-in has ended. Please join again.",
     TOKEN_EXPIRED: "Your sign-in has ended. Please join again.",
     GUEST_TOO_OLD: "You have been here for a while. Please join again.",

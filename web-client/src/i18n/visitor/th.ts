@@ -46,7 +46,7 @@ export const thai = (f: Format): Messages => ({
   },
 
   signIn: {
-    title: "คุณคือใคร",
+    title: "ลงชื่อเข้าใช้",
     lead: "การขายนี้สำหรับผู้ที่ลงชื่อเข้าใช้แล้ว ร้านที่ส่งคุณมาจะให้โทเค็นแก่คุณ",
     label: "โทเค็นเข้าใช้งาน",
     go: "ต่อไป",
@@ -130,8 +130,8 @@ export const thai = (f: Format): Messages => ({
     left: "เวลาสำหรับเลือก",
     choose: "เลือกที่นั่งของคุณ",
     seats: "จำนวนที่นั่ง",
-    more: "เพิ่มหนึ่งที่",
-    fewer: "ลดหนึ่งที่",
+    more: "เพิ่มที่นั่ง",
+    fewer: "ลดที่นั่ง",
     atMost: (n) => f.plural(n, { other: "สูงสุด {n} ที่ต่อคน" }),
     free: (n) => f.plural(n, { other: "ว่าง {n} ที่" }),
     soldOut: "เต็มแล้ว",
