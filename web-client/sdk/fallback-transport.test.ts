@@ -1,4 +1,4 @@
-// Around a network that lets no sockets through, and back to them.
+// Fallback from sockets to plain HTTP, and back.
 import { beforeEach, afterEach, expect, test, vi } from "vitest";
 import { FallbackTransport } from "./fallback-transport";
 import { WebSocketTransport } from "./websocket-transport";
@@ -85,7 +85,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("one lost socket is no reason to leave sockets", async () => {
+test("keeps the socket after a single loss", async () => {
   FakeSocket.last.accept().drop();
   await vi.advanceTimersByTimeAsync(600);
   FakeSocket.last.drop();
@@ -93,13 +93,13 @@ test("one lost socket is no reason to leave sockets", async () => {
   expect(requests).toEqual([]);
 });
 
-test("two refused handshakes lead to a stream, which says what a socket would", async () => {
+test("streams after two failed handshakes, with a socket's messages", async () => {
   await refuseSockets();
   expect(last()).toEqual({ state: "connected", via: "stream" });
   expect(heard.at(-1)).toMatchObject({ type: "queued", ticket: "t", position: 3 });
 });
 
-test("a stream that says nothing leads to polling", async () => {
+test("polls if the stream is silent", async () => {
   answers["GET /queue/position/e/stream"] = () => stream();
   await refuseSockets();
   await vi.advanceTimersByTimeAsync(20_000);
@@ -110,7 +110,7 @@ test("a stream that says nothing leads to polling", async () => {
   expect(heard.at(-1)).toEqual({ type: "event", event_id, state: "open" });
 });
 
-test("after a refusal, ticket and position are shown again", async () => {
+test("joins with ticket and position after a refusal", async () => {
   answers["GET /queue/position/e/stream"] = () => stream();
   await refuseSockets();
   await vi.advanceTimersByTimeAsync(20_000);
@@ -124,7 +124,7 @@ test("after a refusal, ticket and position are shown again", async () => {
   expect(bodies.at(-1)).toEqual({ event_id, ticket: "t2", position: 2 });
 });
 
-test("a socket that works again is used, and HTTP falls silent", async () => {
+test("stops HTTP when a socket works again", async () => {
   await refuseSockets();
   transport.probe();
   FakeSocket.last.accept();
@@ -135,7 +135,7 @@ test("a socket that works again is used, and HTTP falls silent", async () => {
   expect(requests).toHaveLength(asked);
 });
 
-test("sockets are tried rarely while HTTP works", async () => {
+test("tries sockets rarely while HTTP works", async () => {
   await refuseSockets();
   const before = FakeSocket.all.length;
   FakeSocket.last.drop();
@@ -145,7 +145,7 @@ test("sockets are tried rarely while HTTP works", async () => {
   expect(FakeSocket.all.length).toBeGreaterThan(before);
 });
 
-test("a network that lets nothing through is told as such, and Retry-After is respected", async () => {
+test("reports a blocked network and respects Retry-After", async () => {
   answers["POST /queue/join"] = () => refusal(503, "UNAVAILABLE", { "Retry-After": "30" });
   await refuseSockets();
   expect(last()).toEqual({ state: "reconnecting", in_ms: 30_500 });
@@ -156,7 +156,7 @@ test("a network that lets nothing through is told as such, and Retry-After is re
   expect(joins()).toBe(2);
 });
 
-test("a refusal is told, a bad token is final, leaving and reserving are answered", async () => {
+test("answers leave and reserve, reports refusals, stops after a bad token", async () => {
   await refuseSockets();
   transport.send({ type: "leave", event_id });
   await vi.advanceTimersByTimeAsync(10);

@@ -1,5 +1,5 @@
-// Answers of something else in the service's place (a proxy without the route, a firewall, a portal) on every way to the
-// service: they cost neither place nor ticket, and the client comes back by itself. The service's own refusals count.
+// Responses of intermediaries in the service's place (a proxy without the route, a firewall, a portal) on every request: the
+// client keeps place and ticket and recovers by itself. The service's own refusals apply.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Client, createClient } from "./client";
 import { FakeSocket, FakeStore } from "./fake-socket";
@@ -37,7 +37,7 @@ const anything: { name: string; answer: () => Response | Promise<Response> }[] =
 
 let store: FakeStore;
 let client: Client;
-/** Undefined for the service itself. */
+/** Undefined if the service itself responds. */
 let instead: (() => Response | Promise<Response>) | undefined;
 let service: Record<string, () => Response>;
 let requests: { route: string; body: string }[];
@@ -67,7 +67,7 @@ function start(WebSocket: unknown = FakeSocket): void {
   client.room.join(event_id);
 }
 
-/** In line over a socket, which is then lost; no other gets through. */
+/** Joined over a socket, which is then lost; no other socket connects. */
 async function withoutSockets(): Promise<void> {
   FakeSocket.last.accept().deliver({ type: "queued", ...kept });
   for (let loss = 0; loss < 3; loss++) {
@@ -109,7 +109,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test.each(anything)("$name to the join costs nothing", async ({ answer }) => {
+test.each(anything)("$name to the join keeps the place", async ({ answer }) => {
   start();
   instead = answer;
   await withoutSockets();
@@ -118,7 +118,7 @@ test.each(anything)("$name to the join costs nothing", async ({ answer }) => {
   expect(lastJoin()).toMatchObject({ event_id, ticket: "ticket-1" });
 });
 
-test.each(anything)("$name to polls costs nothing", async ({ answer }) => {
+test.each(anything)("$name to polls keeps the place", async ({ answer }) => {
   start();
   delete service[`GET /queue/position/${event_id}/stream`];
   service[`GET /queue/position/${event_id}/stream`] = () => new Response("<html>", { status: 200 });
@@ -129,7 +129,7 @@ test.each(anything)("$name to polls costs nothing", async ({ answer }) => {
   await comesBack();
 });
 
-test.each(anything)("$name to the stream leads to polls", async ({ answer }) => {
+test.each(anything)("$name to the stream falls back to polls", async ({ answer }) => {
   start();
   service[`GET /queue/position/${event_id}/stream`] = answer as () => Response;
   await withoutSockets();
@@ -138,7 +138,7 @@ test.each(anything)("$name to the stream leads to polls", async ({ answer }) => 
   expect([told.error, place()?.ticket]).toEqual([[], "ticket-1"]);
 });
 
-test.each(anything)("$name to the shop leaves all undecided", async ({ answer }) => {
+test.each(anything)("$name to the shop is undecided", async ({ answer }) => {
   start();
   const shop = new Shop(client.rest);
   instead = answer;
@@ -165,7 +165,7 @@ test.each(anything)("$name to the shop leaves all undecided", async ({ answer })
   }
 });
 
-test.each([200, 404])("%i in place of the stream of free seats does not end that they are followed", async (status) => {
+test.each([200, 404])("%i to the stream of free seats does not end the updates", async (status) => {
   start();
   const zones = [{ zone_id: "z", available: 7 }];
   const [seats, end] = [vi.fn(), new AbortController()];
@@ -180,14 +180,14 @@ test.each([200, 404])("%i in place of the stream of free seats does not end that
   end.abort();
 });
 
-test("a proxy may ask to wait, but not for long", async () => {
+test("limits the Retry-After of a proxy", async () => {
   start();
   instead = () => new Response("<html>", { status: 503, headers: { "Retry-After": "86400" } });
   await withoutSockets();
   expect(state()).toEqual({ state: "reconnecting", in_ms: 30_500 });
 });
 
-test("a clock that is not the service's makes no identity old", async () => {
+test("ignores the clock of a proxy", async () => {
   start();
   const Date = "Thu, 01 Jan 2099 00:00:00 GMT";
   for (const status of [200, 404]) {
@@ -221,7 +221,7 @@ describe("of the service itself", () => {
     expect(state()).toMatchObject({ state: "refused", code: 4500 });
   });
 
-  // A role that does not serve the path answered: the routes before it are being changed.
+  // A process that does not serve the route responded: a proxy is changing its routes.
   test.each([
     [404, "NOT_FOUND"],
     [405, "METHOD_NOT_ALLOWED"],

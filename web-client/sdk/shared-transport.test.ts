@@ -1,4 +1,4 @@
-// Many tabs, one transport: who leads, how the others speak and hear, and what happens when the leading tab closes or sleeps.
+// Many tabs with one transport: leadership, messages through the leader, and takeover if it closes or is frozen.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Emitter } from "./emitter";
 import type { ConnectionState, Transport, TransportEvents } from "./transport";
@@ -38,7 +38,7 @@ class FakeTransport extends Emitter<TransportEvents> implements Transport {
   }
 }
 
-/** The browser's locks and channels for tabs that live in one process, in the order that browsers promise. */
+/** Locks and channels for tabs in one process, with the ordering that browsers guarantee. */
 class FakeBrowser {
   held: { drop: (error: Error) => void } | undefined;
   waiting: (() => void)[] = [];
@@ -97,12 +97,12 @@ let browser: FakeBrowser;
 
 function tab() {
   const transport = new SharedTransport(() => "name", () => new FakeTransport(), browser.tab());
-  const heard: ServerMessage[] = [];
+  const received: ServerMessage[] = [];
   let connects = 0;
-  transport.on("message", (message) => heard.push(message));
+  transport.on("message", (message) => received.push(message));
   transport.on("connected", () => connects++);
   transport.open();
-  return { transport, heard, connects: () => connects };
+  return { transport, received, connects: () => connects };
 }
 
 beforeEach(() => {
@@ -112,7 +112,7 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
-test("the first tab leads, the others speak and hear through it", async () => {
+test("the first tab leads, the others send and receive through it", async () => {
   const [first, second, third] = [tab(), tab(), tab()];
   await settle();
   expect(FakeTransport.open).toHaveLength(1);
@@ -122,13 +122,13 @@ test("the first tab leads, the others speak and hear through it", async () => {
   expect(second.transport.send({ type: "leave", event_id: "e" })).toBe(true);
   expect(second.transport.send({ type: "ack", pass_id: "p" })).toBe(true);
   await settle();
-  expect(FakeTransport.all[0]!.sent, "an acknowledgement was the leader's to send").toEqual([{ type: "leave", event_id: "e" }]);
+  expect(FakeTransport.all[0]!.sent, "only the leader acknowledges").toEqual([{ type: "leave", event_id: "e" }]);
   FakeTransport.all[0]!.deliver({ type: "left", event_id: "e" });
   await settle();
-  for (const { heard } of [first, second, third]) expect(heard).toEqual([{ type: "left", event_id: "e" }]);
+  for (const { received } of [first, second, third]) expect(received).toEqual([{ type: "left", event_id: "e" }]);
 });
 
-test("a new connection of the leading tab is news to all: each asks for its places again", async () => {
+test("every tab joins again after a new connection of the leader", async () => {
   const [first, second] = [tab(), tab()];
   await settle();
   FakeTransport.all[0]!.enter({ state: "reconnecting", in_ms: 1 });
@@ -140,7 +140,7 @@ test("a new connection of the leading tab is news to all: each asks for its plac
   expect([first.connects(), second.connects()]).toEqual([2, 2]);
 });
 
-test("when the leading tab closes another takes over", async () => {
+test("another tab takes over when the leader closes", async () => {
   const [first, second, third] = [tab(), tab(), tab()];
   await settle();
   first.transport.close();
@@ -151,7 +151,7 @@ test("when the leading tab closes another takes over", async () => {
   expect(second.transport.send({ type: "ping" })).toBe(true);
 });
 
-/** As a frozen page is: it neither hears nor speaks. Answers what wakes it. */
+/** Freezes a tab: it neither receives nor sends. Returns a function that wakes it. */
 function freeze(index: number): () => void {
   const channel = [...browser.channels][index]!;
   const listener = channel.onmessage;
@@ -163,7 +163,7 @@ function freeze(index: number): () => void {
   };
 }
 
-test("a tab takes the lead from one that sleeps, which follows when it wakes", async () => {
+test("a tab takes over from a frozen leader, which follows when it wakes", async () => {
   const [first, second] = [tab(), tab()];
   await settle();
   const wakes = freeze(0);
@@ -175,38 +175,38 @@ test("a tab takes the lead from one that sleeps, which follows when it wakes", a
   expect(FakeTransport.open).toHaveLength(1);
   FakeTransport.open[0]!.deliver({ type: "left", event_id: "e" });
   await settle();
-  expect(first.heard).toEqual([{ type: "left", event_id: "e" }]);
+  expect(first.received).toEqual([{ type: "left", event_id: "e" }]);
 });
 
-test("a leading tab whose timers stand still keeps the lead: it answers", async () => {
+test("a leader with throttled timers keeps the lead, because it replies", async () => {
   const [first, second] = [tab(), tab()];
   await settle();
   const channel = [...browser.channels][0] as unknown as BroadcastChannel;
   const post = channel.postMessage.bind(channel);
-  // A hidden tab's beat comes once a minute; what it is asked it answers at once.
+  // A hidden tab's heartbeats come once a minute, but it replies at once.
   vi.spyOn(channel, "postMessage").mockImplementation((message) => (message.type !== "heartbeat" ? post(message) : undefined));
   const probe = vi.spyOn(FakeTransport.all[0]!, "probe");
   await vi.advanceTimersByTimeAsync(120_000);
   expect([first.transport.isLeader, second.transport.isLeader]).toEqual([true, false]);
   expect(FakeTransport.all).toHaveLength(1);
-  expect(probe, "the server is not asked for that").not.toHaveBeenCalled();
+  expect(probe, "the query does not reach the server").not.toHaveBeenCalled();
   expect([first.connects(), second.connects()]).toEqual([1, 1]);
 });
 
-test("of many tabs one leads in the end, when the leading one sleeps", async () => {
+test("exactly one of many tabs takes over from a frozen leader", async () => {
   const tabs = Array.from({ length: 6 }, () => tab());
   await settle();
   freeze(0);
   await vi.advanceTimersByTimeAsync(12_000);
-  // The transport of the one that sleeps lives on as far as it knows.
+  // The frozen tab does not know yet that it lost the lock; its transport is still open.
   expect(FakeTransport.open.filter((transport) => transport !== FakeTransport.all[0])).toHaveLength(1);
   expect(tabs.slice(1).filter(({ transport }) => transport.isLeader)).toHaveLength(1);
   FakeTransport.open.at(-1)!.deliver({ type: "left", event_id: "e" });
   await settle();
-  for (const { heard } of tabs.slice(1)) expect(heard).toHaveLength(1);
+  for (const { received } of tabs.slice(1)) expect(received).toHaveLength(1);
 });
 
-test("a probe finds out soon whether the leading tab lives", async () => {
+test("a probe detects a frozen leader soon", async () => {
   tab();
   const second = tab();
   await settle();
@@ -219,13 +219,13 @@ test("a probe finds out soon whether the leading tab lives", async () => {
   expect(second.transport.isLeader).toBe(true);
 });
 
-test("without locks each tab has a transport of its own", () => {
+test("without locks each tab has its own transport", () => {
   const transports = [0, 1].map(() => new SharedTransport(() => "name", () => new FakeTransport(), {}));
   for (const transport of transports) transport.open();
   expect(FakeTransport.open).toHaveLength(2);
 });
 
-test("a page that is put to sleep gives up transport, lead and lock, and follows when it is back", async () => {
+test("a suspended page gives up transport and lock, and follows when it resumes", async () => {
   const page = new EventTarget();
   vi.stubGlobal("window", page);
   vi.stubGlobal("document", { visibilityState: "hidden" });
@@ -249,14 +249,14 @@ test("a page that is put to sleep gives up transport, lead and lock, and follows
   expect(first.connects()).toBe(3);
   second.transport.close();
   await settle();
-  expect(first.transport.isLeader, "it stands for the lead again").toBe(true);
+  expect(first.transport.isLeader, "it requests the lock again").toBe(true);
   stop();
   page.dispatchEvent(new Event("pagehide"));
   expect(first.transport.isLeader).toBe(true);
   vi.unstubAllGlobals();
 });
 
-test("a page that had no transport, or may not have one, is not given one by waking", async () => {
+test("waking does not open a transport that was never open or was refused", async () => {
   const page = new EventTarget();
   vi.stubGlobal("window", page);
   vi.stubGlobal("document", { visibilityState: "hidden" });

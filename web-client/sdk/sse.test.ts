@@ -1,4 +1,4 @@
-// Server-sent events, however the network cuts them.
+// Server-sent events in chunks of any size.
 import { expect, test } from "vitest";
 import { type ServerSentEvent, parseServerSentEvents } from "./sse";
 
@@ -18,7 +18,7 @@ async function read(size: number, source = text): Promise<(ServerSentEvent | und
   return found;
 }
 
-test.each([1, 2, 3, 7, 1_000])("in pieces of %i bytes", async (size) => {
+test.each([1, 2, 3, 7, 1_000])("parses chunks of %i bytes", async (size) => {
   const expected = [
     undefined,
     { name: "position", data: '{"at":\n1}' },
@@ -29,7 +29,7 @@ test.each([1, 2, 3, 7, 1_000])("in pieces of %i bytes", async (size) => {
   expect(await read(1_000, text.replaceAll("\n", "\r\n"))).toEqual(expected);
 });
 
-test("whoever stops reading ends the request", async () => {
+test("ends the request if the caller stops reading", async () => {
   let cancelled = false;
   const body = new ReadableStream<Uint8Array>({
     start: (controller) => controller.enqueue(new TextEncoder().encode("data: 1\n\n")),

@@ -1,4 +1,4 @@
-// The line as a user sees it: the same place over reconnects and reloads, passes acknowledged, positions falling.
+// A user's place: kept across reconnects and reloads, passes acknowledged, positions never rising.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { WebSocketTransport } from "./websocket-transport";
 import wireReserved from "../../tests/wire/server.reserved.json";
@@ -13,7 +13,7 @@ let store: FakeStore;
 let connection: WebSocketTransport;
 let room: WaitingRoom;
 
-/** A page load: everything new but what the browser stores. */
+/** A page load: new objects on the same store. */
 function load(): void {
   connection?.close();
   shown.length = 0;
@@ -63,7 +63,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("joins once connected, with the wish and without a ticket", () => {
+test("joins once connected, with preferences and without a ticket", () => {
   const wish = [{ zone_id: "z", quantity: 2 }];
   room.join(event_id, wish);
   expect(FakeSocket.last.sent).toEqual([]);
@@ -72,7 +72,7 @@ test("joins once connected, with the wish and without a ticket", () => {
 });
 
 describe("the ticket", () => {
-  test("is presented again after a lost connection", () => {
+  test("is sent again after a lost connection", () => {
     room.join(event_id);
     FakeSocket.last.accept();
     queued(40);
@@ -80,7 +80,7 @@ describe("the ticket", () => {
     expect(joins()).toEqual([{ type: "join", event_id, ticket: "ticket-1", position: 40 }]);
   });
 
-  test("is presented again after a reload", () => {
+  test("is sent again after a reload", () => {
     room.join(event_id);
     FakeSocket.last.accept();
     queued(40);
@@ -90,7 +90,7 @@ describe("the ticket", () => {
     expect(joins()).toEqual([{ type: "join", event_id, ticket: "ticket-1", position: 40 }]);
   });
 
-  test("is not presented for another user", () => {
+  test("is not sent for another user", () => {
     room.join(event_id);
     FakeSocket.last.accept();
     queued(40);
@@ -100,7 +100,7 @@ describe("the ticket", () => {
     expect(joins()).toEqual([{ type: "join", event_id }]);
   });
 
-  test("is forgotten when the place is left, even while offline", () => {
+  test("is deleted by a leave, also while offline", () => {
     room.join(event_id);
     FakeSocket.last.accept();
     queued(40);
@@ -113,7 +113,7 @@ describe("the ticket", () => {
   });
 });
 
-test("the answer to a leave does not end a join that followed it", () => {
+test("the answer to a leave does not end a later join", () => {
   const left = vi.fn();
   room.on("left", left);
   room.join(event_id);
@@ -129,10 +129,10 @@ test("the answer to a leave does not end a join that followed it", () => {
   expect(left).toHaveBeenCalledOnce();
 });
 
-describe("a line that began anew", () => {
+describe("after a loss of the queue", () => {
   const ticket = (num: number, epoch: string) => `h.${btoa(JSON.stringify({ num, epoch })).replaceAll("=", "")}.s`;
 
-  test("gives the same number a ticket of its own, and no worse position", () => {
+  test("a new ticket with the same number keeps the position", () => {
     room.join(event_id);
     FakeSocket.last.accept();
     queued(40, ticket(41, "one"));
@@ -143,7 +143,7 @@ describe("a line that began anew", () => {
     expect(joins()).toEqual([{ type: "join", event_id, ticket: ticket(41, "two"), position: 40 }]);
   });
 
-  test("begins with another number where the old one is not good any more", () => {
+  test("another number starts with its own position", () => {
     room.join(event_id);
     FakeSocket.last.accept();
     queued(40, ticket(41, "one"));
@@ -159,7 +159,7 @@ describe("the position", () => {
     queued(40);
   });
 
-  test("never grows: not by a message, a reconnect, or a reload", () => {
+  test("never rises by a message, a reconnect or a reload", () => {
     for (const position of [38, 39, 37]) moved(position);
     reconnect();
     queued(45);
@@ -173,20 +173,20 @@ describe("the position", () => {
     expect(shown.at(-1)!.first).toBe(40);
   });
 
-  test("starts anew with another place", () => {
+  test("is reset by another place", () => {
     queued(90, "ticket-2");
     expect(positions()).toEqual([40, 90]);
     expect(shown.at(-1)!.first).toBe(90);
   });
 
-  test("of a place that was left is not shown", () => {
+  test("is not reported after a leave", () => {
     room.leave(event_id);
     moved(3);
     expect(positions()).toEqual([40]);
   });
 });
 
-test("a pass is acknowledged every time and announced once", () => {
+test("acknowledges each delivery of a pass and reports it once", () => {
   const passes = vi.fn();
   room.on("pass", passes);
   room.join(event_id);
@@ -203,7 +203,7 @@ test("a pass is acknowledged every time and announced once", () => {
   expect(passes).toHaveBeenCalledOnce();
 });
 
-test("a pass that time stood still for is announced again with its new end", () => {
+test("reports an extended pass again", () => {
   const passes = vi.fn();
   room.on("pass", passes);
   room.join(event_id);
@@ -214,7 +214,7 @@ test("a pass that time stood still for is announced again with its new end", () 
   expect(passes.mock.calls.map(([told]) => told.expires_at)).toEqual([pass.expires_at, later.expires_at]);
 });
 
-test("a pass that was taken back brings the client into the line again, with its ticket", () => {
+test("joins with the ticket after a pass was revoked", () => {
   const passes = vi.fn();
   room.on("pass", passes);
   room.join(event_id);
@@ -231,14 +231,14 @@ test("a pass that was taken back brings the client into the line again, with its
   expect(passes).toHaveBeenCalledTimes(2);
 });
 
-test("a pass that comes before any ticket is a place to resume, too", () => {
+test("stores a place for a pass without a ticket", () => {
   room.join(event_id);
   FakeSocket.last.accept();
   FakeSocket.last.deliver({ type: "pass", event_id, pass_id: "p", queue_pass: "jwt", expires_at: "2026-06-01T18:05:00Z" });
   expect(new PlaceStore(store).find("alice", event_id)).toEqual({});
 });
 
-test("a passing refusal is asked again later, a final one is not", () => {
+test("retries after a temporary refusal but not after a final one", () => {
   const errors = vi.fn();
   room.on("error", errors);
   room.join(event_id);
@@ -253,7 +253,7 @@ test("a passing refusal is asked again later, a final one is not", () => {
   expect(joins()).toEqual([]);
 });
 
-test("a token that ended while the user waited costs no place: the next socket joins with the ticket", () => {
+test("joins with the ticket on a new socket after the token expired", () => {
   const errors = vi.fn();
   room.on("error", errors);
   room.join(event_id);
@@ -268,7 +268,7 @@ test("a token that ended while the user waited costs no place: the next socket j
   expect(FakeSocket.last.sent.at(-1)).toMatchObject({ type: "join", event_id, ticket: "ticket-1" });
 });
 
-test("a reservation travels the socket and its answer is told by reference", () => {
+test("reserves over the socket and matches the answer by reference", () => {
   const reserved = vi.fn();
   room.on("reserved", reserved);
   const order = { event_id, show_id: "s", zone_id: "z", quantity: 1, idempotency_key: "k" };

@@ -24,7 +24,7 @@ export interface WaitingRoomEvents {
 }
 
 /**
- * What the client does after an error: `gone` - it gave the place up; `retrying` - it joins again after a backoff; `none` - the
+ * What the client does after an error: `gone` - it stopped asking for the place; `retrying` - it joins again after a backoff; `none` - the
  * error does not concern a place.
  */
 export type NextAction = "gone" | "retrying" | "none";

@@ -1,4 +1,4 @@
-// The connection's promises: it comes back with growing, jittered delays, obeys close codes, and notices silence.
+// Reconnects with growing, jittered delays, close codes, and detection of dead sockets.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { backoffMs } from "./backoff";
 import { WebSocketTransport } from "./websocket-transport";
@@ -29,7 +29,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("speaks the subprotocol and says who the user is first", () => {
+test("uses the subprotocol and sends the token first", () => {
   FakeSocket.last.accept();
   expect(FakeSocket.last.protocol).toBe("stanchion.v1");
   expect(FakeSocket.last.sent).toEqual([{ type: "connect", token: "token" }]);
@@ -59,7 +59,7 @@ test("backs off with full jitter up to a limit", () => {
   expect(backoffMs(3, 0.999)).toBe(7_992);
 });
 
-test("forgets earlier failures only once a socket has lasted", () => {
+test("resets the backoff once a socket is stable", () => {
   const lose = () => {
     FakeSocket.last.drop();
     const state = connection.current;
@@ -76,20 +76,20 @@ test("forgets earlier failures only once a socket has lasted", () => {
   expect(lose()).toBe(500);
 });
 
-test.each([1000, 1001, 1006, 1011, 4001, 4008, 4012, 4029, 4499])("comes back after %i", (code) => {
+test.each([1000, 1001, 1006, 1011, 4001, 4008, 4012, 4029, 4499])("reconnects after %i", (code) => {
   FakeSocket.last.accept().drop(code);
   vi.advanceTimersByTime(500);
   expect(FakeSocket.all).toHaveLength(2);
 });
 
-test.each([4500, 4501, 4502, 4505, 4999])("stays away after %i", (code) => {
+test.each([4500, 4501, 4502, 4505, 4999])("does not reconnect after %i", (code) => {
   FakeSocket.last.accept().drop(code);
   vi.advanceTimersByTime(3_600_000);
   expect(FakeSocket.all).toHaveLength(1);
   expect(connection.current).toEqual({ state: "refused", code, reason: "" });
 });
 
-test("takes 2.5 heartbeats of silence for death, and any message for life", () => {
+test("a socket is dead after 2.5 heartbeats without any message", () => {
   FakeSocket.last.accept(10_000);
   vi.advanceTimersByTime(24_000);
   FakeSocket.last.deliver({ type: "heartbeat" });
@@ -104,13 +104,13 @@ test("takes 2.5 heartbeats of silence for death, and any message for life", () =
   expect(FakeSocket.all).toHaveLength(2);
 });
 
-test("does not wait for ever for a handshake", () => {
+test("limits the duration of a handshake", () => {
   FakeSocket.last.onopen?.();
   vi.advanceTimersByTime(10_000);
   expect(connection.current.state).toBe("reconnecting");
 });
 
-test("a probe finds a dead socket soon, and spares a live one", () => {
+test("a probe replaces a dead socket soon and keeps a live one", () => {
   FakeSocket.last.accept(60_000);
   connection.probe();
   expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "ping" });
@@ -124,7 +124,7 @@ test("a probe finds a dead socket soon, and spares a live one", () => {
   expect(FakeSocket.all).toHaveLength(2);
 });
 
-test("leaves a draining node not before it is told, and not at the same moment as everybody else", () => {
+test("leaves a draining node after the given time plus jitter", () => {
   FakeSocket.last.accept();
   FakeSocket.last.deliver({ type: "reconnect", after_ms: 2_000 });
   expect(connection.current.state).toBe("connected");
@@ -140,7 +140,7 @@ test("leaves a draining node not before it is told, and not at the same moment a
   expect(FakeSocket.all[1]!.closedWith).toBe(1000);
 });
 
-test("survives a message it cannot read", () => {
+test("ignores a malformed message", () => {
   const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
   FakeSocket.last.accept();
   for (const broken of ["{", "", "null", "7", "[]", '{"type":7}', '{"type":"toString"}']) FakeSocket.last.deliverRaw(broken);
@@ -157,7 +157,7 @@ test("a closed connection stays closed", () => {
   expect(FakeSocket.last.closedWith).toBe(1000);
 });
 
-test("a socket whose token has ended is followed by one with the token in force, until that is refused", () => {
+test("reconnects with the current token after the socket's token expired", () => {
   const expired = { type: "error", code: "TOKEN_EXPIRED", message: "over" } as const;
   FakeSocket.last.accept();
   FakeSocket.last.deliver({ ...expired, ref: "an event" });

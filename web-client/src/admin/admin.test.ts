@@ -10,26 +10,26 @@ import { toRequest } from "./views/new-event";
 import { fromSlider, toSlider } from "./views/slider";
 import { timeRange } from "./views/time-range";
 
-test("a slider covers powers of ten in round numbers and comes back to where it was", () => {
+test("a slider maps to round numbers and back", () => {
   expect([0, 1_000].map((position) => fromSlider(position, 100_000))).toEqual([0, 100_000]);
   for (const value of [0, 1, 5, 50, 120, 2_000, 35_000, 100_000]) expect(fromSlider(toSlider(value, 100_000), 100_000)).toBe(value);
   expect(toSlider(1_000_000, 100_000)).toBe(1_000);
 });
 
-test("a plot shows a minute at least, and the last one where nothing is known yet", () => {
+test("a chart spans at least a minute, the last one without samples", () => {
   expect(timeRange([1_000, 1_300, 1_600], 9_000)).toEqual([1_000, 1_600]);
   expect(timeRange([1_590, 1_600], 9_000)).toEqual([1_540, 1_600]);
   expect(timeRange([1_600], 9_000)).toEqual([1_540, 1_600]);
   expect(timeRange([], 9_000)).toEqual([8_940, 9_000]);
 });
 
-test("a token says whose it is, and nonsense says nothing", () => {
+test("reads a token's claims and rejects malformed tokens", () => {
   const payload = btoa(JSON.stringify({ sub: "olga", role: "admin" }));
   expect(readClaims(`x.${payload}.y`)).toEqual({ sub: "olga", role: "admin" });
   expect(["", "x", "x.y.z", "x.e30.z"].map(readClaims)).toEqual([undefined, undefined, undefined, undefined]);
 });
 
-test("history grows by one sample, forgets the oldest, and takes none twice", () => {
+test("history appends new samples only and drops the oldest", () => {
   const column = Array.from({ length: 900 }, (_, index) => index);
   const history = { at_ms: column, ...Object.fromEntries(metricNames.map((name) => [name, column])) } as unknown as History;
   const figures = Object.fromEntries(metricNames.map((name) => [name, 7])) as EventSnapshot["figures"];
@@ -39,7 +39,7 @@ test("history grows by one sample, forgets the oldest, and takes none twice", ()
   expect(appendSample(longer, later)).toBe(longer);
 });
 
-test("prices are in minor units of the currency, and what is no number is refused by the server", () => {
+test("prices are in minor units; invalid numbers become invalid values", () => {
   const zone = (price: string) => ({ name: "Z", capacity: "10", price });
   const draft = (currency: string, price: string) => ({
     ...{ name: "N", limit: "6", hold: "600", state: "open", rate: "5", cap: "10", currency },

@@ -1,4 +1,4 @@
-// The journey's turns, with a scripted server: identities, reloads, refusals, and passes and holds that end.
+// The journey with a scripted server: identities, reloads, refusals, and passes and holds that expire.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import withHold from "../../../tests/wire/server.pass.with-hold.json";
 import { WebSocketTransport } from "../../sdk/websocket-transport";
@@ -97,8 +97,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe("a server that does not answer when the page is loaded", () => {
-  test("is asked again with each refresh, and the place is then found", async () => {
+describe("a server that does not answer during the load", () => {
+  test("is asked again at each refresh, which then resumes the place", async () => {
     await inLine();
     const event = answers[`GET /events/${event_id}`]!;
     answers[`GET /events/${event_id}`] = "none";
@@ -111,7 +111,7 @@ describe("a server that does not answer when the page is loaded", () => {
     expect([at(), journey.state.lost]).toEqual(["waiting", false]);
   });
 
-  test("may refuse in the end", async () => {
+  test("may refuse later", async () => {
     answers[`GET /events/${event_id}`] = "none";
     await load();
     answers[`GET /events/${event_id}`] = refusal(404, "EVENT_NOT_FOUND");
@@ -121,7 +121,7 @@ describe("a server that does not answer when the page is loaded", () => {
 });
 
 describe("identity", () => {
-  test("a guest's is asked for on joining, once", async () => {
+  test("of a guest is requested once, at the join", async () => {
     expect(requests.map(({ route }) => route)).toEqual([`GET /events/${event_id}`]);
     await inLine();
     await load();
@@ -129,7 +129,7 @@ describe("identity", () => {
     expect(requests.filter(({ route }) => route === "POST /guest")).toHaveLength(1);
   });
 
-  test("without guests a token is asked for", async () => {
+  test("is a token if guests are not admitted", async () => {
     delete answers["POST /guest"];
     await journey.join();
     expect(at()).toBe("signIn");
@@ -139,7 +139,7 @@ describe("identity", () => {
     expect(at()).toBe("waiting");
   });
 
-  test("that the server refuses is forgotten and not tried for ever", async () => {
+  test("is deleted after the server refused it", async () => {
     await inLine();
     FakeSocket.last.drop(4500);
     expect(at()).toBe("event");
@@ -149,7 +149,7 @@ describe("identity", () => {
 });
 
 describe("a reservation", () => {
-  test("carries the pass, and ends the wait", async () => {
+  test("sends the pass and ends the wait", async () => {
     await withPass();
     answers["POST /bookings/reserve"] = { status: 201, body: held };
     await journey.purchase.reserve(order);
@@ -159,7 +159,7 @@ describe("a reservation", () => {
     expect(connection.current.state).toBe("idle");
   });
 
-  test("keeps its key while the outcome is unknown, and takes a new one after a refusal", async () => {
+  test("keeps its key while undecided and gets a new one after a refusal", async () => {
     await withPass();
     for (const outcome of ["none", refusal(503, "UNAVAILABLE"), refusal(409, "INSUFFICIENT_SEATS"), "none"] as Answer[]) {
       answers["POST /bookings/reserve"] = outcome;
@@ -172,7 +172,7 @@ describe("a reservation", () => {
     expect(fourth).not.toBe(first);
   });
 
-  test("with a pass that was taken back leads into the line again, with the ticket", async () => {
+  test("with a revoked pass joins the queue again with the ticket", async () => {
     await withPass();
     answers["POST /bookings/reserve"] = refusal(403, "PASS_REVOKED");
     await journey.purchase.reserve(order);
@@ -181,7 +181,7 @@ describe("a reservation", () => {
     expect(journey.state.error?.detail).toBe("PASS_REVOKED in words.");
   });
 
-  test("with a pass used in another tab shows what was reserved there", async () => {
+  test("with a pass used in another tab shows that booking", async () => {
     await withPass();
     answers["POST /bookings/reserve"] = refusal(409, "PASS_USED");
     answers["GET /bookings/pending"] = { body: { bookings: [held] } };
@@ -218,18 +218,18 @@ describe("a hold", () => {
   };
   const isNow = (change: object) => (answers[`GET /bookings/${held.booking_id}`] = { body: { ...held, ...change } });
 
-  test("that got time back after an outage shows its new end without a reload", async () => {
+  test("shows its extended end without a reload", async () => {
     await heldFor(300_000);
     const later = at(420_000);
     isNow({ expires_at: later });
     await journey.refresh();
-    expect(reads(), "what was just read").toBe(0);
+    expect(reads(), "it was read just before").toBe(0);
     vi.advanceTimersByTime(31_000);
     await journey.refresh();
     expect([shown().expires_at, reads()]).toEqual([later, 1]);
   });
 
-  test("is read at each refresh in its last minute and after its end, whether or not the server answers", async () => {
+  test("is read at each refresh in its last minute and after its end", async () => {
     await heldFor(50_000);
     answers[`GET /bookings/${held.booking_id}`] = "none";
     vi.advanceTimersByTime(51_000);
@@ -241,7 +241,7 @@ describe("a hold", () => {
     expect(shown().expires_at).toBe(later);
   });
 
-  test("that ended is shown as the server has it", async () => {
+  test("that expired is shown with the server's status", async () => {
     await heldFor(1_000);
     isNow({ status: "expired" });
     journey.purchase.onHoldEnded();
@@ -249,7 +249,7 @@ describe("a hold", () => {
     expect(shown().status).toBe("expired");
   });
 
-  test("that is decided while it is read stays decided", async () => {
+  test("that is decided during a read stays decided", async () => {
     await heldFor(50_000);
     isNow({});
     const reading = journey.refresh();
@@ -281,14 +281,14 @@ describe("a reload", () => {
     expect(journey.state.stage).toMatchObject({ at: "booking", booking: { status: "confirmed" } });
   });
 
-  test("does not trip over a booking that no longer exists", async () => {
+  test("ignores a booking that no longer exists", async () => {
     answers[`GET /bookings/${held.booking_id}`] = refusal(404, "BOOKING_NOT_FOUND");
     await reloadWith("confirmed", "GET /elsewhere");
     expect([at(), journey.state.error?.detail]).toEqual(["event", undefined]);
   });
 });
 
-test("a page back from the browser's cache hears of what another tab did meanwhile", async () => {
+test("a page back from the cache notices that another tab left the queue", async () => {
   await inLine();
   await journey.wake();
   expect(at()).toBe("waiting");
@@ -298,13 +298,13 @@ test("a page back from the browser's cache hears of what another tab did meanwhi
   connection.close();
   connection.open();
   FakeSocket.last.accept();
-  expect(FakeSocket.last.sent.filter(({ type }) => type === "join"), "nor does it join by itself").toEqual([]);
+  expect(FakeSocket.last.sent.filter(({ type }) => type === "join"), "it does not join by itself").toEqual([]);
 });
 
-describe("an answer that is not the service's", () => {
+describe("a response of an intermediary", () => {
   const portal = { status: 404, body: { message: "no Route matched with those values" } };
 
-  test("leaves a page that is loaded where it was, and it goes on by itself", async () => {
+  test("during the load is retried until the service responds", async () => {
     await inLine();
     const event = answers[`GET /events/${event_id}`]!;
     for (const route of [`GET /events/${event_id}`, "GET /bookings/pending"]) answers[route] = portal;
@@ -328,7 +328,7 @@ describe("an answer that is not the service's", () => {
     expect(new Set(keys()).size).toBe(1);
   });
 
-  test("to a payment's confirmation keeps the hold, and paying again confirms it", async () => {
+  test("to a confirmation keeps the hold, and a retry confirms it", async () => {
     await withPass();
     answers["POST /bookings/reserve"] = { status: 201, body: held };
     await journey.purchase.reserve(order);
@@ -344,14 +344,14 @@ describe("an answer that is not the service's", () => {
   });
 });
 
-test("a ready place whose pass does not come asks for it", async () => {
+test("joins again if the pass does not arrive at position 0", async () => {
   await inLine();
   FakeSocket.last.deliver({ type: "position", event_id, position: 0, total_in_queue: 9, estimated_wait_seconds: 0 });
   await vi.advanceTimersByTimeAsync(2_000);
   expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1", position: 0 });
 });
 
-test("a line that is being rebuilt is a passing matter, a lapsed pass is not", async () => {
+test("a rebuild of the queue is temporary, an expired pass is final", async () => {
   await inLine();
   FakeSocket.last.deliver({ type: "error", code: "UNAVAILABLE", message: "The line is being rebuilt.", ref: event_id });
   expect([at(), journey.state.error?.detail]).toEqual(["waiting", "The line is being rebuilt."]);
@@ -363,7 +363,7 @@ test("a line that is being rebuilt is a passing matter, a lapsed pass is not", a
   expect(at()).toBe("event");
 });
 
-test("a pass that was taken back while nobody looked leads into the line again; a passing error leaves the seats alone", async () => {
+test("a revoked pass returns to the queue, a temporary error does not", async () => {
   await withPass();
   FakeSocket.last.deliver({ type: "error", code: "UNAVAILABLE", message: "in a moment", ref: event_id });
   expect(at()).toBe("shopping");
@@ -373,7 +373,7 @@ test("a pass that was taken back while nobody looked leads into the line again; 
   expect([at(), journey.state.error]).toEqual(["waiting", undefined]);
 });
 
-test("a confirmation that came too late shows the expired booking and says why", async () => {
+test("a late confirmation shows the expired booking and the reason", async () => {
   await withPass();
   answers["POST /bookings/reserve"] = { status: 201, body: held };
   await journey.purchase.reserve(order);
