@@ -70,6 +70,7 @@ export function createClient(options: ClientOptions = {}): Client {
     const known = identities.current();
     return known !== undefined && isPastHalfLife(known, rest.now());
   };
+
   // A guest may wait for longer than a token lasts. After a failure, the next check tries again.
   const renewal = setInterval(() => {
     if (isDue()) void exclusively(async () => isDue() && newGuest(rest, identities)).catch(() => {});
@@ -90,6 +91,7 @@ export function createClient(options: ClientOptions = {}): Client {
       return exclusively(async () => {
         const known = identities.current();
         if (known && !needsRenewal(known, rest.now())) return known;
+
         try {
           return (await newGuest(rest, identities)) ?? known;
         } catch (error) {

@@ -70,6 +70,7 @@ export class HttpTransport extends StatefulTransport implements Transport {
     this.#unsubscribe(eventId);
     const subscription: Subscription = { join, stop: new AbortController(), polls: 0, wake: () => {} };
     this.#subscriptions.set(eventId, subscription);
+
     let failures = 0;
     for (let joined = false; !subscription.stop.signal.aborted; ) {
       try {
@@ -90,6 +91,7 @@ export class HttpTransport extends StatefulTransport implements Transport {
   async #streamOrPoll(subscription: Subscription): Promise<void> {
     if (subscription.polls > 0) return this.#poll(subscription);
     let received = false;
+
     try {
       for await (const { name, data } of this.#stream(subscription)) {
         received = true;
@@ -99,8 +101,10 @@ export class HttpTransport extends StatefulTransport implements Transport {
         if (name === "error") throw Problem.read(value, 0);
       }
     } catch (error) {
+      // Only the service's own refusal ends the subscription; a broken stream does not.
       if (error instanceof Problem && error.status !== 0) throw error;
     }
+
     if (!received) subscription.polls = POLLS_BEFORE_STREAM_RETRY;
     // A draining node ends all its streams at the same moment: spread the reconnects.
     else await this.#sleep(subscription, backoffMs(0, this.#random()));
@@ -111,6 +115,7 @@ export class HttpTransport extends StatefulTransport implements Transport {
     const end = () => request.abort();
     subscription.wake = end;
     subscription.stop.signal.addEventListener("abort", end);
+
     let timeout = setTimeout(end, FIRST_EVENT_TIMEOUT_MS);
     try {
       for await (const event of this.#rest.stream(subscription.join.event_id, request.signal)) {
@@ -165,12 +170,14 @@ export class HttpTransport extends StatefulTransport implements Transport {
       this.setState({ state: "refused", code: BAD_TOKEN, reason: problem.detail });
       return undefined;
     }
+
     const isTransient = problem.undecided && problem.code !== "QUEUE_FULL";
     if (isTransient || problem.status === 429 || UNROUTED_CODES.includes(problem.code)) {
       const in_ms = (problem.retryAfterSeconds ?? 0) * 1_000 + backoffMs(failures, this.#random());
       this.setState({ state: "reconnecting", in_ms });
       return in_ms;
     }
+
     this.#unsubscribe(eventId);
     this.#emitError(eventId, problem);
     return undefined;

@@ -85,6 +85,7 @@ export class Rest {
       ...(body && { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });
+
     try {
       const answer = await response.json();
       if (!requiredField || requiredField in answer) return this.#adjustClock(response), answer as T;
@@ -115,6 +116,7 @@ export class Rest {
       throw Problem.noAnswer();
     });
     if (response.ok) return response;
+
     const problem = await Problem.of(response);
     if (problem.status) this.#adjustClock(response);
     throw problem;

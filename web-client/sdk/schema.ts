@@ -61,11 +61,13 @@ export function object<S extends Schema>(schema: S): Field<Infer<S>> {
   return (value, path) => {
     const source = anyObject(value, path);
     const parsed: Record<string, unknown> = {};
+
     for (const [name, field] of Object.entries(schema)) {
       const given = source[name];
       if (typeof field === "function") parsed[name] = field(given, `${path}.${name}`);
       else if (given !== undefined && given !== null) parsed[name] = field.optional(given, `${path}.${name}`);
     }
+
     return parsed as Infer<S>;
   };
 }

@@ -59,6 +59,7 @@ export class SharedTransport extends StatefulTransport implements Transport {
     if (this.#channel) return this.#post({ type: "hello" });
     const { locks, BroadcastChannel: Channel } = this.#browser;
     if (!locks || !Channel) return this.#lead();
+
     this.#channel = new Channel(this.#name());
     this.#channel.onmessage = ({ data }) => this.#onMessage(data as ChannelMessage);
     this.setState({ state: "connecting" });
@@ -97,12 +98,15 @@ export class SharedTransport extends StatefulTransport implements Transport {
     const stop = new AbortController();
     this.#release = () => stop.abort();
     const channel = this.#channel;
+
+    // The promise holds the lock until `#release` resolves it.
     const lead = () =>
       new Promise<void>((release) => {
         if (stop.signal.aborted || channel !== this.#channel) return release();
         this.#release = release;
         this.#lead();
       });
+
     const options = steal ? { steal } : { signal: stop.signal };
     this.#browser.locks!.request(this.#name(), options, lead).catch(() => {
       // Another tab took the lock while this one was frozen: continue as a follower.
@@ -117,6 +121,7 @@ export class SharedTransport extends StatefulTransport implements Transport {
     clearTimeout(this.#leaderTimer);
     const transport = (this.#transport = this.#createTransport());
     this.#connected = undefined;
+
     transport.on("state", (state) => {
       this.setState(state);
       this.#post({ type: "state", state, connected: this.#connected });
@@ -130,6 +135,7 @@ export class SharedTransport extends StatefulTransport implements Transport {
       this.emit("message", message);
       this.#post({ type: "message", message });
     });
+
     this.#heartbeatTimer = setInterval(() => this.#post({ type: "heartbeat" }), HEARTBEAT_MS);
     transport.open();
   }

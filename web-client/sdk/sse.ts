@@ -14,6 +14,8 @@ export async function* parseServerSentEvents(body: ReadableStream<Uint8Array>): 
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
+
+      // The last block is incomplete until its empty line arrives.
       const blocks = (rest + decoder.decode(value, { stream: true })).replaceAll("\r\n", "\n").split("\n\n");
       rest = blocks.pop() ?? "";
       for (const block of blocks) yield parseBlock(block);

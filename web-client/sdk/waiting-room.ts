@@ -135,6 +135,7 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
     const intent = this.#intents.get(place.event_id);
     if (!intent) return;
     intent.retries = 0;
+
     const known = this.#places.find(this.#userId, place.event_id);
     const wish = intent.wish ?? known?.wish;
     if (known?.ticket !== ticket) {
@@ -177,8 +178,10 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
     if (message.code === "NOT_IN_QUEUE" && message.ref !== undefined && this.#pendingLeaves.has(message.ref)) {
       return this.#onLeft({ event_id: message.ref });
     }
+
     const found = [...this.#intents].find(([id, { pass_id }]) => message.ref === id || message.ref === pass_id);
     if (!found) return this.emit("error", { ...message, then: "none" });
+
     const [eventId, intent] = found;
     const ticket = this.#places.find(this.#userId, eventId)?.ticket;
     const full = message.code === "QUEUE_FULL" && ticket !== undefined;
@@ -186,6 +189,7 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
       this.#scheduleJoin(eventId, intent);
       return this.emit("error", { ...message, then: "retrying" });
     }
+
     // A rejected acknowledgement: the join after the next reconnect delivers the pass again.
     if (message.ref !== eventId) return;
     this.finish(eventId);

@@ -68,6 +68,7 @@ export class WebSocketTransport extends StatefulTransport implements Transport {
     clearTimeout(this.#retryTimer);
     this.setState({ state: "connecting" });
     this.#armTimeout(HANDSHAKE_TIMEOUT_MS);
+
     let socket: WebSocket;
     try {
       socket = new (this.#options.WebSocket ?? WebSocket)(this.#options.url, SUBPROTOCOL);
@@ -75,6 +76,7 @@ export class WebSocketTransport extends StatefulTransport implements Transport {
       // The browser or a policy forbids WebSockets: handle it like a network that blocks them.
       return this.#onLost(1006);
     }
+
     this.#socket = socket;
     socket.onopen = () => this.#write({ type: "connect", token: this.#options.token() });
     socket.onmessage = ({ data }) => this.#onMessage(data);
@@ -85,6 +87,7 @@ export class WebSocketTransport extends StatefulTransport implements Transport {
     if (this.#heartbeatMs > 0) this.#armHeartbeatTimeout();
     const message = this.#parse(data);
     if (!message) return;
+
     switch (message.type) {
       case "heartbeat":
         return;
@@ -144,6 +147,7 @@ export class WebSocketTransport extends StatefulTransport implements Transport {
     const reconnectAt = this.#reconnectAt;
     this.#discardSocket(code === HEARTBEAT_TIMEOUT ? HEARTBEAT_TIMEOUT : 1000);
     if (!mayReconnect(code)) return this.setState({ state: "refused", code, reason });
+
     const in_ms = reconnectAt === undefined ? backoffMs(this.#attempt++, this.#random()) : Math.max(0, reconnectAt - Date.now());
     this.#retryTimer = setTimeout(() => this.#connect(), in_ms);
     this.setState({ state: "reconnecting", in_ms });
@@ -154,6 +158,7 @@ export class WebSocketTransport extends StatefulTransport implements Transport {
     for (const timer of [this.#timeout, this.#stableTimer, this.#retryTimer, this.#drainTimer]) clearTimeout(timer);
     this.#heartbeatMs = 0;
     this.#reconnectAt = undefined;
+
     const socket = this.#socket;
     this.#socket = undefined;
     if (!socket) return;

@@ -42,6 +42,7 @@ function BrandedApp(props: AppProps) {
     ring();
     notify(name ?? t.turn.title, t.turn.notification, state.eventId ?? "");
   }, [at]);
+
   return (
     <VisitorFrame state={state}>
       <View {...props} />

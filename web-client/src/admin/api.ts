@@ -89,6 +89,7 @@ export class Api {
         if (signal.aborted || (error instanceof Problem && (isUnauthorized(error) || error.status === 404))) return;
         observer.onInterrupted();
       }
+
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS + Math.random() * RETRY_MS));
     }
   }
@@ -96,6 +97,7 @@ export class Api {
   async #stream(event: string, observer: LiveObserver, signal: AbortSignal): Promise<void> {
     const timedOut = new AbortController();
     let timer = setTimeout(() => timedOut.abort(), STREAM_TIMEOUT_MS);
+
     try {
       const path = `/admin/events/${event}/live/stream`;
       for await (const sent of this.#rest.events(path, AbortSignal.any([signal, timedOut.signal]))) {

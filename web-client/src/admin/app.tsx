@@ -65,6 +65,7 @@ function Page() {
       {token !== undefined && <SignedIn token={token} signOut={() => signOut(false)} />}
     </div>
   );
+
   return (
     <PageFrame skip={t.skip} home="#" brand={brand} corner={corner} onSkip={skip}>
       {token === undefined ? <SignIn signIn={signIn} expired={expired} /> : <View api={api} />}

@@ -24,6 +24,7 @@ export function formatFor(language: Language, preferences: readonly string[] = [
   const rules = new Intl.PluralRules(language);
   const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short" });
   const timeOfDay = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
+
   return {
     whole: (count) => whole.format(count),
     money: (amount, currency) => moneyIn(locale, amount, currency),

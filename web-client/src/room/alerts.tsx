@@ -40,6 +40,7 @@ export function AlertChoice() {
     setBlocked(wanted && !granted);
     return granted;
   };
+
   return (
     <section class="card alerts" aria-labelledby="alerts">
       <h2 id="alerts">{t.alerts.title}</h2>
@@ -66,6 +67,7 @@ function Choice({ name, label, chosen }: { name: string; label: string; chosen: 
     else localStorage.removeItem(name);
     set(granted);
   };
+
   return (
     <label class="switch">
       <input type="checkbox" role="switch" checked={on} onChange={({ currentTarget }) => void change(currentTarget.checked)} />

@@ -17,6 +17,7 @@ export function EventPage({ state, journey }: { state: State; journey: Journey }
   const sale = saleOf(state)?.state ?? "open";
   const opened = useOpened(sale);
   useTitle(event?.name ?? t.starting);
+
   return (
     <>
       <div class="lead">

@@ -18,6 +18,7 @@ export function SeatPreferencePicker({ state, changed }: { state: State; changed
   const replace = (index: number, choice?: Choice) => changed(wish.toSpliced(index, 1, ...(choice ? [choice] : [])));
   const add = () => changed([...wish, next(event, wish) ?? { ...first, quantity: 2 }].map(plain));
   const rise = (index: number) => changed(wish.toSpliced(index - 1, 2, wish[index]!, wish[index - 1]!));
+
   return (
     <section class="card wish" aria-labelledby="wish" data-testid="wish">
       <h2 id="wish">{t.wish.title}</h2>
@@ -68,6 +69,7 @@ function ChoiceRow({ state, event, choice, number, changed, removed, risen }: Ro
   };
   const options = event.shows.flatMap((show) => show.zones.map((zone) => ({ value: zone.zone_id, text: describe(show, zone) })));
   const counts = Array.from({ length: maxSeats }, (_, index) => ({ value: index + 1, text: `${f.whole(index + 1)} ×` }));
+
   return (
     <li class="choice">
       <span class="numeral" aria-hidden="true">

@@ -11,6 +11,7 @@ export function SignIn({ journey, busy }: { journey: Journey; busy: boolean }) {
     submitted.preventDefault();
     void journey.signIn(String(new FormData(submitted.currentTarget as HTMLFormElement).get("token")));
   };
+
   return (
     <form class="card identify" onSubmit={submit}>
       <Heading>{t.signIn.title}</Heading>

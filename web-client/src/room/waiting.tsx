@@ -22,6 +22,7 @@ export function Waiting({ state, journey }: Props) {
   const position = state.stage.at === "waiting" ? state.stage.position : undefined;
   const name = state.event?.name ?? "";
   useTitle(position ? t.waiting.titleBar(f.whole(position.position), name) : t.waiting.title);
+
   return (
     <>
       <section class="card place" data-testid="waiting">
@@ -60,6 +61,7 @@ function Place({ state, position }: { state: State; position: Position }) {
   const range = sale === "open" ? position.wait_range_seconds : undefined;
   const wait = formatWait(range, t.waiting.waits, f);
   const progress = position.first > 1 ? Math.min(1, (position.first - position.position) / (position.first - 1)) : 1;
+
   return (
     <>
       <p class="hint">{t.waiting.position}</p>
@@ -116,6 +118,7 @@ function Leave({ journey }: { journey: Journey }) {
       </p>
     );
   }
+
   return (
     <div class="card leave" role="group" aria-label={t.waiting.leave}>
       <p>{t.waiting.leaveSure}</p>

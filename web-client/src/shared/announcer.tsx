@@ -21,6 +21,7 @@ export function Announcer({ text, urgent = false }: { text: string; urgent?: boo
     }, wait);
     return () => clearTimeout(timer);
   }, [pending, urgent]);
+
   return (
     <p class="visually-hidden" role="status" data-testid="announcer">
       {announced}

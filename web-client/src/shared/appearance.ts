@@ -14,8 +14,10 @@ export function applyBranding(appearance: Appearance | undefined, root = documen
     root.style.setProperty("--band", css(background));
     root.style.setProperty("--on-band", css(textOn(background)));
   }
+
   const accent = parse(appearance?.accent);
   if (!accent) return;
+
   const surface = colour(root, "--surface") ?? WHITE;
   const soft = mix(surface, accent, 0.14);
   const grounds = [surface, soft, colour(root, "--ground") ?? surface, colour(root, "--sunken") ?? surface];

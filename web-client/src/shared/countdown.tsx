@@ -36,6 +36,7 @@ export function Countdown({ until, now, label, announcement, ended }: CountdownP
   const { f } = useI18n();
   const left = useMsLeft(until, now, ended);
   const mark = ANNOUNCED_S.findLast((seconds) => left <= seconds * 1_000);
+
   return (
     <p class={`countdown ${left < 60_000 ? "ending" : ""}`}>
       <span>{label}</span> <strong role="timer" data-testid="countdown">{f.clock(left)}</strong>

@@ -20,6 +20,7 @@ export function VisitorFrame({ state, children }: { state: State; children: Comp
       {state.page !== "bookings" && <a href="/bookings">{t.myBookings}</a>}
     </>
   );
+
   return (
     <PageFrame skip={t.skip} home="/" brand={brand} corner={<LanguageChoice />} footer={footer}>
       <Notices state={state} />
@@ -50,6 +51,7 @@ function Notices({ state }: { state: State }) {
   const undecided = UNDECIDED.includes(error?.code ?? "") && t.connection.undecided[stage.at];
   const message = sale ? sale.message : event?.message;
   const welcome = event?.appearance?.message;
+
   return (
     <div class="notices">
       <p class="notice" role="status" data-testid="connection" data-state={connection.state} data-via={"via" in connection ? connection.via : ""}>
@@ -77,6 +79,7 @@ export function Heading({ children, focus = true }: { children: ComponentChildre
     if (focus && document.body.dataset["settled"]) heading.current?.focus();
     document.body.dataset["settled"] = "yes";
   }, []);
+
   return (
     <h1 ref={heading} tabIndex={-1}>
       {children}

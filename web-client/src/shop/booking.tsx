@@ -23,6 +23,7 @@ export function BookingView(props: Props) {
   const { status } = booking;
   const show = showOf(state, booking);
   useTitle(`${t.booking.titles[status]} · ${state.event?.name ?? ""}`);
+
   return (
     <>
       <section class={`card booking booking-${status}`} data-testid="booking" data-status={status}>
@@ -56,6 +57,7 @@ function Ticket({ booking }: { booking: Booking }) {
   const { t } = useI18n();
   const Qr = useLazyComponent(async () => (await import("./qr")).Qr, true);
   const spoken = reference(booking.booking_id);
+
   return (
     <div class="ticket">
       <div class="qr-space">{Qr && <Qr text={booking.booking_id} label={t.booking.code(spoken)} />}</div>

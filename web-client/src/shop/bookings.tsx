@@ -11,6 +11,7 @@ export function Bookings({ state, onOpen }: { state: State; onOpen: (booking: Bo
   const { t, f } = useI18n();
   useTitle(t.bookings.title);
   const name = (booking: Booking) => state.events?.find(({ event_id }) => event_id === booking.event_id)?.name ?? "";
+
   return (
     <>
       <div class="lead">

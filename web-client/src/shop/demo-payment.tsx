@@ -16,6 +16,7 @@ export function DemoPayment({ booking, busy, paid }: PaymentStepProps) {
       paid();
     }, DELAY_MS);
   };
+
   return (
     <form class="payment" onSubmit={pay}>
       <p class="hint">{t.demoPayment.lead}</p>

@@ -21,6 +21,7 @@ export function Seats({ state, journey, now }: Props) {
   const { stage, event } = state;
   useTitle(t.turn.titleBar(event?.name ?? ""));
   if (stage.at !== "shopping") return null;
+
   return (
     <>
       <section class="card turn" data-testid="pass">
@@ -55,6 +56,7 @@ function SeatForm({ state, event, journey }: { state: State; event: EventDetail;
     submitted.preventDefault();
     if (show && zone) void journey.purchase.reserve({ show_id: show.show_id, zone_id: zone.zone_id, quantity });
   };
+
   return (
     <form class="card order" aria-labelledby="choose" onSubmit={submit}>
       <h2 id="choose">{t.turn.choose}</h2>

@@ -12,6 +12,7 @@ function UnpaidOne({ booking, now }: { booking: Booking; now: () => number }) {
   const { t, f } = useI18n();
   const left = useMsLeft(booking.expires_at, now);
   if (left <= 0) return null;
+
   return (
     <section class="card unpaid" data-testid="unpaid">
       <p>

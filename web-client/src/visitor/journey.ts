@@ -136,11 +136,14 @@ export class Journey {
     const [unpaid] = await Promise.all([this.#unpaid(), this.#refreshEvent()]);
     const userId = identities.current()?.user_id;
     if (userId === undefined) return;
+
     const held = unpaid.find(({ event_id }) => event_id === eventId);
     if (held) return this.purchase.hold(held);
+
     const remembered = bookings.find(userId, eventId);
     const booking = remembered === undefined ? undefined : await this.#findBooking(remembered);
     if (booking) return this.purchase.show(booking);
+
     const place = places.find(userId, eventId);
     this.#store.set({ wish: place?.wish ?? [] });
     if (place) this.queue.join(eventId);
@@ -160,6 +163,7 @@ export class Journey {
     const { eventId, stage, event } = this.state;
     const error = { code, detail };
     if (!event && stage.at === "starting" && NO_SUCH_EVENT.includes(code)) return this.#store.go({ at: "missing" });
+
     switch (code) {
       case "UNAUTHORIZED":
       case "TOKEN_EXPIRED":

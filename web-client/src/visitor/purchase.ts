@@ -32,6 +32,7 @@ export class Purchase {
     if (stage.at !== "shopping" || eventId === undefined) return;
     const request = { event_id: eventId, ...choice };
     const { pass_id, queue_pass } = stage.pass;
+
     await this.#store.attempt(async () => {
       try {
         this.hold(await this.#deps.rest.reserve(request, queue_pass, this.#key.for(request, pass_id)));
@@ -79,6 +80,7 @@ export class Purchase {
     const now = this.#deps.rest.now();
     const isEnding = Date.parse(stage.booking.expires_at) - now < ENDING_SOON_MS;
     if (!isEnding && now - this.#shownAt < READ_INTERVAL_MS) return;
+
     const booking = await this.#deps.shop.booking(stage.booking.booking_id);
     // Do not overwrite a newer state that the user's actions caused meanwhile.
     if (this.#store.state.stage === stage && !this.#store.state.busy) this.show(booking);
@@ -96,6 +98,7 @@ export class Purchase {
     const { stage } = this.#store.state;
     if (stage.at !== "booking") return;
     const { booking_id } = stage.booking;
+
     await this.#store.attempt(async () => {
       try {
         this.show(await request(booking_id));

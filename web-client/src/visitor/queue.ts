@@ -20,6 +20,7 @@ export class Queue {
     this.#deps = deps;
     this.#store = store;
     this.#onHold = onHold;
+
     const { room } = deps;
     room.on("connection", (connection) => this.#onConnection(connection));
     room.on("position", (position) => this.#onPosition(position));

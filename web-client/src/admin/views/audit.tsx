@@ -16,12 +16,15 @@ export function Audit({ api, id, changes }: AuditProps) {
   const { t } = useI18n();
   const [entries, setEntries] = useState<AuditEntry[]>([]);
   const [next, setNext] = useState<number>();
+
   async function read(before?: number): Promise<void> {
     const page = await api.audit(id, before);
     setEntries((earlier) => (before === undefined ? page.entries : [...earlier, ...page.entries]));
     setNext(page.next);
   }
+
   useEffect(() => void read().catch(() => {}), [id, changes]);
+
   return (
     <section aria-labelledby="audit">
       <h2 id="audit">{t.audit.title}</h2>
@@ -51,6 +54,7 @@ function Entry({ entry }: { entry: AuditEntry }) {
   const q = metricFormat(f, t.unknown);
   const { before, after } = entry;
   const shown = (value: unknown) => (value === null || value === undefined ? t.audit.nothing : String(value));
+
   return (
     <li class="card" data-testid="audit-entry" data-action={entry.action}>
       <p>

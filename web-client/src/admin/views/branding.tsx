@@ -90,6 +90,7 @@ function Preview({ appearance, name }: { appearance: Appearance; name: string })
   const { t } = useI18n();
   const ground = appearance.background || DEFAULTS.background;
   const accent = appearance.accent || DEFAULTS.accent;
+
   return (
     <div class="preview" role="img" aria-label={t.branding.preview} style={{ background: ground, color: readable(ground) }}>
       {appearance.logo && <img src={appearance.logo} alt="" />}

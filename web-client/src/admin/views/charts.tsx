@@ -22,6 +22,7 @@ export function Charts({ history }: { history: History }) {
   const { t } = useI18n();
   const { charts } = t;
   const line = (metric: MetricName, label: string, colour: string, dashed = false): Series => ({ metric, label, colour, dashed });
+
   return (
     <section aria-labelledby="charts">
       <h2 id="charts">{charts.title}</h2>
@@ -76,6 +77,7 @@ function Chart({ title, history, series }: ChartProps) {
   useEffect(() => plot.current?.setData(data), [history]);
   const q = metricFormat(f, t.unknown);
   const latest = series.map(({ metric, label }) => t.charts.latest(label, q.rate(history[metric].at(-1))));
+
   return (
     <figure class="card plot">
       <figcaption>

@@ -13,6 +13,7 @@ export function Confirm({ title, lead, yes, answer }: ConfirmProps) {
   const { t } = useI18n();
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);
+
   return (
     <dialog ref={dialog} aria-labelledby="question" onCancel={(event) => (event.preventDefault(), answer(false))}>
       <h2 id="question">{title}</h2>

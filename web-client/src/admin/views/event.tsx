@@ -33,6 +33,7 @@ export function EventPage({ api, id }: EventPageProps) {
 
   if (event === null) return <p>{t.events.missing}</p>;
   if (!event || !now || !history) return <p>{t.loading}</p>;
+
   return (
     <>
       <p>

@@ -35,6 +35,7 @@ function EventCard({ event }: { event: OperatorEvent }) {
   const { t, f } = useI18n();
   const zones = event.shows.flatMap((show) => show.zones);
   const sum = (of: (zone: (typeof zones)[number]) => number) => f.whole(zones.reduce((total, zone) => total + of(zone), 0));
+
   return (
     <a class="card" href={`#/events/${event.event_id}`} data-testid="event">
       <strong>{event.name}</strong>

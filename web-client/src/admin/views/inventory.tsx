@@ -24,6 +24,7 @@ export function Inventory({ api, id, changed }: InventoryProps) {
     const timer = setInterval(readDrift, POLL_INTERVAL_MS);
     return () => clearInterval(timer);
   }, [id]);
+
   async function rebuild(): Promise<void> {
     const done = await action.run(async () => {
       const { zones, corrected } = await api.rebuildInventory(id);
@@ -32,6 +33,7 @@ export function Inventory({ api, id, changed }: InventoryProps) {
     readDrift();
     if (done) changed();
   }
+
   return (
     <section class="card" aria-labelledby="inventory">
       <h2 id="inventory">{t.inventory.title}</h2>

@@ -37,6 +37,7 @@ export function CurrentMetrics({ now }: { now: EventSnapshot }) {
   );
   const rates = t.metrics.rates(q.rate(values.rate_set), q.rate(values.rate_effective));
   const reason = slowness === "slowed" ? t.metrics.throttled : slowness === "paused" ? t.metrics.paused : undefined;
+
   return (
     <section aria-labelledby="now">
       <h2 id="now">{t.metrics.title}</h2>

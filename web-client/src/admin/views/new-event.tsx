@@ -40,6 +40,7 @@ export function toRequest(draft: Draft): NewEvent {
     capacity: Math.round(Number(capacity)) || 0,
     unit_price: price.trim() === "" ? -1 : Math.round(Number(price) * 10 ** digits),
   });
+
   return {
     name: draft.name,
     currency: draft.currency,
@@ -67,6 +68,7 @@ export function NewEventForm({ api }: { api: Api }) {
   const action = useAction();
   const [draft, setDraft] = useState(DRAFT);
   const set = (part: Partial<Draft>) => setDraft({ ...draft, ...part });
+
   async function create(event: Event): Promise<void> {
     event.preventDefault();
     await action.run(async () => {
@@ -74,10 +76,12 @@ export function NewEventForm({ api }: { api: Api }) {
       location.hash = `#/events/${created.event_id}`;
     });
   }
+
   useEffect(() => document.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(), [action.problem]);
   const field = (name: string, label: string, key: Exclude<keyof Draft, "shows" | "state">, type: Kind = "text", hint?: string) => (
     <Field name={name} label={label} value={draft[key]} type={type} hint={hint} action={action} set={(value) => set({ [key]: value })} />
   );
+
   return (
     <form class="new-event" onSubmit={(event) => void create(event)} noValidate>
       <p>
@@ -137,6 +141,7 @@ function ShowFields({ at, show, action, set, remove }: ShowFieldsProps) {
   const { t } = useI18n();
   const path = `shows[${at}]`;
   const zone = (index: number, part: Partial<ZoneDraft>) => set({ ...show, zones: show.zones.with(index, { ...show.zones[index]!, ...part }) });
+
   return (
     <fieldset class="card">
       <legend>{t.form.show(at + 1)}</legend>

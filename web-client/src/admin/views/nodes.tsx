@@ -8,6 +8,7 @@ export function Nodes({ nodes }: { nodes: Node[] }) {
   const { t, f } = useI18n();
   const q = metricFormat(f, t.unknown);
   const { nodes: labels } = t;
+
   return (
     <Table title={labels.title} id="nodes" head={[labels.node, labels.roles, labels.connections, labels.memory, labels.tasks, labels.since]}>
       {nodes.length === 0 && (

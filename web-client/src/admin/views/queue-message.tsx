@@ -19,10 +19,12 @@ export function QueueMessage({ api, id, message, changed }: MessageProps) {
   const action = useAction();
   const [draft, setDraft] = useState<string>();
   const text = draft ?? message;
+
   async function send(message: string): Promise<void> {
     const done = await action.run(async () => (await api.updateQueue(id, { message }), t.applied));
     if (done) (setDraft(undefined), changed());
   }
+
   return (
     <form class="card" onSubmit={(event) => (event.preventDefault(), void send(text.trim()))} aria-labelledby="message-title">
       <h2 id="message-title">{t.message.title}</h2>

@@ -47,6 +47,7 @@ export function QueueSettings({ api, id, now, changed }: QueueSettingsProps) {
   }
 
   const error = (name: SettingName) => fieldError(action.problem, name);
+
   return (
     <form class="card" onSubmit={(event) => void apply(event)} aria-labelledby="controls">
       <h2 id="controls">{t.settings.title}</h2>

@@ -16,15 +16,18 @@ export function SaleActions({ api, id, state, changed }: SaleActionsProps) {
   const { t } = useI18n();
   const action = useAction();
   const [asking, ask] = useState(false);
+
   async function setState(to: string): Promise<void> {
     const done = await action.run(async () => (await api.updateQueue(id, { state: to }), t.applied));
     if (done) changed();
   }
+
   const button = (to: string, label: string, kind = "") => (
     <button type="button" class={kind} disabled={action.busy} data-testid={`turn-${to}`} onClick={() => void setState(to)}>
       {label}
     </button>
   );
+
   return (
     <section class="actions" aria-label={t.actions.title}>
       <div class="buttons">

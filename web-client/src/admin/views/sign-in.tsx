@@ -28,6 +28,7 @@ export function SignIn({ signIn, expired }: SignInProps) {
       setError(t.signIn.rejected(detail));
     }
   }
+
   function submit(event: Event): void {
     event.preventDefault();
     const candidate = token.trim().replace(/^Bearer\s+/i, "");

@@ -42,6 +42,7 @@ export function ActionOutcome({ action }: { action: Action }) {
   const { t } = useI18n();
   const { done, problem } = action;
   const message = problem && (isUnanswered(problem) ? t.noAnswer : problem.field ? t.form.check : t.failed(problem.detail));
+
   return (
     <div class="outcome">
       <p role="status">{done}</p>

@@ -8,6 +8,7 @@ export function Zones({ zones }: { zones: ZoneCounts[] }) {
   const { t, f } = useI18n();
   const q = metricFormat(f, t.unknown);
   const { zones: labels } = t;
+
   return (
     <Table title={labels.title} id="zones" head={[labels.zone, labels.sold, labels.held, labels.free, labels.capacity, labels.bar]}>
       {zones.map((zone) => (
