@@ -32,7 +32,7 @@ export function EventPage({ state, journey }: { state: State; journey: Journey }
         )}
       </div>
       {event && <Shows event={event} />}
-      {event && JOINABLE.includes(sale) && <SeatPreferencePicker state={state} changed={(wish) => journey.setWish(wish)} />}
+      {event && JOINABLE.includes(sale) && <SeatPreferencePicker state={state} changed={(preferences) => journey.setSeatPreferences(preferences)} />}
     </>
   );
 }

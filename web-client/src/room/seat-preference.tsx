@@ -9,39 +9,39 @@ const MAX_SEATS = 10;
 
 type Choice = SeatPreferences[number];
 
-export function SeatPreferencePicker({ state, changed }: { state: State; changed: (wish: SeatPreferences) => void }) {
+export function SeatPreferencePicker({ state, changed }: { state: State; changed: (preferences: SeatPreferences) => void }) {
   const { t } = useI18n();
   const event = state.event;
   const [first] = event ? zonesOf(event) : [];
   if (!event || !first) return null;
-  const { wish } = state;
-  const replace = (index: number, choice?: Choice) => changed(wish.toSpliced(index, 1, ...(choice ? [choice] : [])));
-  const add = () => changed([...wish, next(event, wish) ?? { ...first, quantity: 2 }].map(plain));
-  const rise = (index: number) => changed(wish.toSpliced(index - 1, 2, wish[index]!, wish[index - 1]!));
+  const { preferences } = state;
+  const replace = (index: number, choice?: Choice) => changed(preferences.toSpliced(index, 1, ...(choice ? [choice] : [])));
+  const add = () => changed([...preferences, next(event, preferences) ?? { ...first, quantity: 2 }].map(plain));
+  const moveUp = (index: number) => changed(preferences.toSpliced(index - 1, 2, preferences[index]!, preferences[index - 1]!));
 
   return (
     <section class="card wish" aria-labelledby="wish" data-testid="wish">
-      <h2 id="wish">{t.wish.title}</h2>
-      <p class="hint">{t.wish.lead}</p>
+      <h2 id="wish">{t.seatPreferences.title}</h2>
+      <p class="hint">{t.seatPreferences.lead}</p>
       <ol>
-        {wish.map((choice, index) => (
+        {preferences.map((choice, index) => (
           <ChoiceRow
             key={index}
             {...{ state, event, choice, number: index + 1 }}
             changed={(choice) => replace(index, choice)}
             removed={() => replace(index)}
-            risen={index > 0 ? () => rise(index) : undefined}
+            onMoveUp={index > 0 ? () => moveUp(index) : undefined}
           />
         ))}
       </ol>
       <div class="actions">
-        {wish.length < MAX_CHOICES && (
+        {preferences.length < MAX_CHOICES && (
           <button type="button" class="soft" data-testid="wish-add" onClick={add}>
-            + {t.wish.add}
+            + {t.seatPreferences.add}
           </button>
         )}
         <p class="hint" role="status">
-          {wish.length === 0 ? "" : state.stage.at === "waiting" ? t.wish.kept : t.wish.saved}
+          {preferences.length === 0 ? "" : state.stage.at === "waiting" ? t.seatPreferences.kept : t.seatPreferences.saved}
         </p>
       </div>
     </section>
@@ -55,14 +55,14 @@ interface RowProps {
   number: number;
   changed: (choice: Choice) => void;
   removed: () => void;
-  risen: (() => void) | undefined;
+  onMoveUp: (() => void) | undefined;
 }
 
-function ChoiceRow({ state, event, choice, number, changed, removed, risen }: RowProps) {
+function ChoiceRow({ state, event, choice, number, changed, removed, onMoveUp }: RowProps) {
   const { t, f } = useI18n();
   const maxSeats = Math.min(MAX_SEATS, event.max_seats_per_user);
   const many = event.shows.length > 1;
-  const which = t.wish.choice(f.whole(number));
+  const which = t.seatPreferences.choice(f.whole(number));
   const describe = (show: Show, zone: Zone) => {
     const gone = freeSeats(state, zone) === 0 ? ` (${t.turn.soldOut})` : "";
     return `${many ? `${show.name} · ` : ""}${zone.name}, ${f.money(zone.unit_price, zone.currency)}${gone}`;
@@ -76,26 +76,26 @@ function ChoiceRow({ state, event, choice, number, changed, removed, risen }: Ro
         {f.whole(number)}
       </span>
       <Pick
-        label={`${which}: ${t.wish.zone}`}
+        label={`${which}: ${t.seatPreferences.zone}`}
         testId="wish-zone"
         value={choice.zone_id}
         options={options}
         changed={(zone) => changed(plain({ ...zoneOf(event, zone), quantity: choice.quantity }))}
       />
       <Pick
-        label={`${which}: ${t.wish.quantity}`}
+        label={`${which}: ${t.seatPreferences.quantity}`}
         testId="wish-quantity"
         value={choice.quantity}
         options={counts}
         changed={(quantity) => changed({ ...choice, quantity: Number(quantity) })}
       />
       <span class="choice-actions">
-        {risen && (
-          <button type="button" class="quiet icon" aria-label={t.wish.up(f.whole(number))} onClick={risen}>
+        {onMoveUp && (
+          <button type="button" class="quiet icon" aria-label={t.seatPreferences.up(f.whole(number))} onClick={onMoveUp}>
             ↑
           </button>
         )}
-        <button type="button" class="quiet icon" aria-label={t.wish.remove(f.whole(number))} onClick={removed}>
+        <button type="button" class="quiet icon" aria-label={t.seatPreferences.remove(f.whole(number))} onClick={removed}>
           ✕
         </button>
       </span>
@@ -136,9 +136,9 @@ function zoneOf(event: EventDetail, zoneId: string) {
 }
 
 /** The first zone that is not among the choices yet. */
-function next(event: EventDetail, wish: SeatPreferences): Choice | undefined {
-  const zone = zonesOf(event).find(({ zone_id }) => !wish.some((choice) => choice.zone_id === zone_id));
-  return zone && { ...zone, quantity: Math.min(wish.at(-1)?.quantity ?? 2, event.max_seats_per_user) };
+function next(event: EventDetail, preferences: SeatPreferences): Choice | undefined {
+  const zone = zonesOf(event).find(({ zone_id }) => !preferences.some((choice) => choice.zone_id === zone_id));
+  return zone && { ...zone, quantity: Math.min(preferences.at(-1)?.quantity ?? 2, event.max_seats_per_user) };
 }
 
 const plain = ({ show_id, zone_id, quantity }: Choice): Choice => ({ ...(show_id && { show_id }), zone_id, quantity });

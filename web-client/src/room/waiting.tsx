@@ -29,7 +29,7 @@ export function Waiting({ state, journey }: Props) {
         <Heading>{t.waiting.title}</Heading>
         {position ? <Place state={state} position={position} /> : <p class="reading">{t.waiting.reading}</p>}
       </section>
-      {state.event && <SeatPreferencePicker state={state} changed={(wish) => journey.setWish(wish)} />}
+      {state.event && <SeatPreferencePicker state={state} changed={(preferences) => journey.setSeatPreferences(preferences)} />}
       <AlertChoice />
       <section class="card" aria-labelledby="next">
         <h2 id="next">{t.waiting.nextTitle}</h2>

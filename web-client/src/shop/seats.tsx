@@ -27,7 +27,7 @@ export function Seats({ state, journey, now }: Props) {
       <section class="card turn" data-testid="pass">
         <Heading>{t.turn.title}</Heading>
         <Countdown until={stage.pass.expires_at} now={now} label={t.turn.left} announcement={t.turn.ending} />
-        {stage.pass.left && <p class="standing">{t.turn.wishGone}</p>}
+        {stage.pass.left && <p class="standing">{t.turn.preferencesGone}</p>}
       </section>
       {event && <SeatForm state={state} event={event} journey={journey} />}
       <p class="leave">
@@ -41,7 +41,7 @@ export function Seats({ state, journey, now }: Props) {
 
 function SeatForm({ state, event, journey }: { state: State; event: EventDetail; journey: Journey }) {
   const { t, f } = useI18n();
-  const preferred = state.wish[0];
+  const preferred = state.preferences[0];
   const max = Math.max(1, Math.min(MAX_SEATS, event.max_seats_per_user));
   const [quantity, setQuantity] = useState(Math.min(preferred?.quantity ?? 1, max));
   // Do not preselect a zone with too few seats for the preference.

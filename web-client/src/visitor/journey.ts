@@ -83,10 +83,10 @@ export class Journey {
   }
 
   /** Sets the seat preferences, and sends them if the user is in the queue. */
-  setWish(wish: SeatPreferences): void {
-    this.#store.set({ wish });
+  setSeatPreferences(preferences: SeatPreferences): void {
+    this.#store.set({ preferences });
     const { stage, eventId } = this.state;
-    if (stage.at === "waiting" && eventId !== undefined) this.#deps.room.join(eventId, wish);
+    if (stage.at === "waiting" && eventId !== undefined) this.#deps.room.join(eventId, preferences);
   }
 
   /** Another tab left the queue or used the pass. */
@@ -145,7 +145,7 @@ export class Journey {
     if (booking) return this.purchase.show(booking);
 
     const place = places.find(userId, eventId);
-    this.#store.set({ wish: place?.wish ?? [] });
+    this.#store.set({ preferences: place?.wish ?? [] });
     if (place) this.queue.join(eventId);
   }
 

@@ -1,7 +1,7 @@
 // The journey in the queue: join, positions, the pass, and leave.
-import { BAD_TOKEN, type Booking, type ConnectionState, type NextAction, EVENT_CLOSED, type Position } from "@stanchion/client";
+import { BAD_TOKEN, type Booking, type ConnectionState, EVENT_CLOSED, type NextAction, type Position } from "@stanchion/client";
 import type { Dependencies } from "./dependencies";
-import type { Pass, PageError } from "./state";
+import type { PageError, Pass } from "./state";
 import type { VisitorStore } from "./visitor-store";
 
 /** How long to wait for the pass at position 0 before joining again to request it. */
@@ -38,8 +38,8 @@ export class Queue {
 
   join(eventId: string): void {
     this.#store.set({ eventId, stage: { at: "waiting" }, error: undefined });
-    const { wish } = this.#store.state;
-    this.#deps.room.join(eventId, wish.length > 0 ? wish : undefined);
+    const { preferences } = this.#store.state;
+    this.#deps.room.join(eventId, preferences.length > 0 ? preferences : undefined);
   }
 
   leave(): void {

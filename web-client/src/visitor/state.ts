@@ -39,7 +39,7 @@ export interface State {
   sale: { state: SaleState; message?: string } | undefined;
   /** Newer than the same values in `event`. */
   seats: ZoneLeft[];
-  wish: SeatPreferences;
+  preferences: SeatPreferences;
   /** The user's reserved bookings of all events. */
   unpaid: Booking[];
   /** Set on the list of bookings. */
@@ -60,7 +60,7 @@ export const initialState: State = {
   event: undefined,
   sale: undefined,
   seats: [],
-  wish: [],
+  preferences: [],
   unpaid: [],
   bookings: undefined,
   connection: { state: "idle" },

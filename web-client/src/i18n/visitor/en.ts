@@ -109,7 +109,7 @@ export const english = (f: Format) => ({
     blocked: "Notifications are blocked in this browser's settings.",
   },
 
-  wish: {
+  seatPreferences: {
     title: "Seats you would like",
     lead: "Say what you want, and the first choice that is still free is held for you the moment your turn comes.",
     choice: (n: string) => `Choice ${n}`,
@@ -145,7 +145,7 @@ export const english = (f: Format) => ({
         one: "Only {n} seat is free there. Take fewer, or choose another zone.",
         other: "Only {n} seats are free there. Take fewer, or choose another zone.",
       }),
-    wishGone: "The seats you wished for went to people before you. These are still free.",
+    preferencesGone: "The seats you wished for went to people before you. These are still free.",
     allGone: "Every seat is taken just now. Seats that are not paid for come back here by themselves.",
     giveUp: "I do not want seats any more",
     ending: (clock: string) => `${clock} left to choose your seats.`,
