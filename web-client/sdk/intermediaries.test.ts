@@ -41,7 +41,7 @@ let client: Client;
 let instead: (() => Response | Promise<Response>) | undefined;
 let service: Record<string, () => Response>;
 let requests: { route: string; body: string }[];
-let told: { [Name in keyof WaitingRoomEvents]: WaitingRoomEvents[Name][] };
+let emitted: { [Name in keyof WaitingRoomEvents]: WaitingRoomEvents[Name][] };
 
 async function fetched(url: string | URL | Request, request: RequestInit = {}): Promise<Response> {
   const route = `${request.method ?? "GET"} ${new URL(String(url)).pathname.replace("/api/v1", "")}`;
@@ -62,8 +62,8 @@ const lastJoin = () => JSON.parse(requests.findLast(({ route }) => route === "PO
 function start(WebSocket: unknown = FakeSocket): void {
   client = createClient({ origin: "http://stanchion", store, fetch: fetched, WebSocket: WebSocket as never, browser: {}, random: () => 0.5 });
   client.identities.keep({ token: "token", user_id: "alice", expires_at: "2096-01-01T00:00:00Z" });
-  told = { connection: [], position: [], pass: [], reserved: [], left: [], event: [], error: [] };
-  for (const name of Object.keys(told) as (keyof WaitingRoomEvents)[]) client.room.on(name, (payload) => told[name].push(payload as never));
+  emitted = { connection: [], position: [], pass: [], reserved: [], left: [], event: [], error: [] };
+  for (const name of Object.keys(emitted) as (keyof WaitingRoomEvents)[]) client.room.on(name, (payload) => emitted[name].push(payload as never));
   client.room.join(event_id);
 }
 
@@ -78,9 +78,9 @@ async function withoutSockets(): Promise<void> {
 
 async function nothingIsLost(): Promise<void> {
   await vi.advanceTimersByTimeAsync(90_000);
-  expect(told.error.filter(({ then }) => then === "gone")).toEqual([]);
-  expect([told.left, place()?.ticket, client.identities.current()?.user_id]).toEqual([[], "ticket-1", "alice"]);
-  expect(told.connection.map(({ state }) => state)).not.toContain("refused");
+  expect(emitted.error.filter(({ then }) => then === "gone")).toEqual([]);
+  expect([emitted.left, place()?.ticket, client.identities.current()?.user_id]).toEqual([[], "ticket-1", "alice"]);
+  expect(emitted.connection.map(({ state }) => state)).not.toContain("refused");
   expect(state().state).toBe("reconnecting");
 }
 
@@ -88,7 +88,7 @@ async function comesBack(): Promise<void> {
   instead = undefined;
   await vi.advanceTimersByTimeAsync(45_000);
   expect(state().state).toBe("connected");
-  expect([place()?.ticket, told.position.at(-1)?.position]).toEqual(["ticket-1", 3]);
+  expect([place()?.ticket, emitted.position.at(-1)?.position]).toEqual(["ticket-1", 3]);
 }
 
 beforeEach(() => {
@@ -135,7 +135,7 @@ test.each(anything)("$name to the stream falls back to polls", async ({ answer }
   await withoutSockets();
   await vi.advanceTimersByTimeAsync(20_000);
   expect(state()).toEqual({ state: "connected", via: "polling" });
-  expect([told.error, place()?.ticket]).toEqual([[], "ticket-1"]);
+  expect([emitted.error, place()?.ticket]).toEqual([[], "ticket-1"]);
 });
 
 test.each(anything)("$name to the shop is undecided", async ({ answer }) => {
@@ -210,7 +210,7 @@ describe("of the service itself", () => {
     start();
     service["POST /queue/join"] = () => refusal(status, code);
     await withoutSockets();
-    expect(told.error.at(-1)).toMatchObject({ code, then: "gone" });
+    expect(emitted.error.at(-1)).toMatchObject({ code, then: "gone" });
     expect(place()).toBeUndefined();
   });
 

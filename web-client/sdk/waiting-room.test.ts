@@ -210,8 +210,8 @@ test("reports an extended pass again", () => {
   FakeSocket.last.accept();
   const pass = { event_id, pass_id: "p1", queue_pass: "jwt", expires_at: "2026-06-01T18:05:00Z" };
   const later = { ...pass, queue_pass: "jwt-2", expires_at: "2026-06-01T18:09:00Z" };
-  for (const told of [pass, later, later]) FakeSocket.last.deliver({ type: "pass", ...told });
-  expect(passes.mock.calls.map(([told]) => told.expires_at)).toEqual([pass.expires_at, later.expires_at]);
+  for (const delivered of [pass, later, later]) FakeSocket.last.deliver({ type: "pass", ...delivered });
+  expect(passes.mock.calls.map(([delivered]) => delivered.expires_at)).toEqual([pass.expires_at, later.expires_at]);
 });
 
 test("joins with the ticket after a pass was revoked", () => {
