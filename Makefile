@@ -119,10 +119,10 @@ fuzz: services ## what comes from outside, in every form: wire, tokens, configur
 	$(CARGO) test $(LOCKED) -p stanchion a_file_of_any_content
 
 .PHONY: bench-strategies
-bench-strategies: services release ## four ways to bring a pass to its user, side by side: table and plot in docs/performance.md
+bench-strategies: services release ## four ways to bring a pass to its user, side by side: table and plot in docs/benchmarks/strategies.md
 	$(CARGO) build $(LOCKED) --release -p stanchion-strategies
 	STANCHION_BIN="$(abspath $(TARGET))/release/stanchion" tests/services/run "$(TARGET)/release/stanchion-strategies" \
-		--runs 3 --table docs/performance.md --plot docs/performance/strategies.svg
+		--runs 3 --table docs/benchmarks/strategies.md --plot docs/performance/strategies.svg
 
 .PHONY: check
 check: $(WEB_DIST) ## formatting, lints, documentation, types; warnings are errors

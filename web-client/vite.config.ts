@@ -1,4 +1,4 @@
-// How the pages are built and, in development, where their requests go.
+// The build of the pages, and the proxy for development.
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
@@ -6,17 +6,17 @@ import { type Plugin, defineConfig } from "vite";
 
 const server = "http://localhost:8080";
 
-/** Each HTML file beside this one is a page of its own: `index.html` for visitors, `admin.html` for operators. */
+/** Each HTML file in this folder is a page: `index.html` for visitors, `admin.html` for operators. */
 const pages = readdirSync(import.meta.dirname).filter((name) => name.endsWith(".html"));
-/** The looks of the pages that the gateway writes itself, under a name that it knows. */
+/** The style of the pages without script, which the gateway renders: its name has no hash. */
 const plain = "plain.css";
 
-/** Leaves each text in smaller forms beside it, so that a server has nothing to compress while people wait. */
+/** Writes a gzip and a brotli variant of each file, so that the server need not compress responses. */
 function compressed(): Plugin {
   return {
     name: "compressed",
     apply: "build",
-    // Of what lies on the disk: plugins change their files until they are written.
+    // Read the files from disk, because other plugins change them until they are written.
     writeBundle({ dir = "dist" }, bundle) {
       for (const name of Object.keys(bundle)) {
         const source = readFileSync(join(dir, name));
@@ -30,7 +30,7 @@ function compressed(): Plugin {
 export default defineConfig({
   base: "/",
   resolve: {
-    // Pages and examples name the package as its users do.
+    // Pages and examples import the package by its public name.
     alias: {
       "@stanchion/client/shop": `${import.meta.dirname}/sdk/shop.ts`,
       "@stanchion/client": `${import.meta.dirname}/sdk/index.ts`,
@@ -40,7 +40,7 @@ export default defineConfig({
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
     target: "es2022",
-    // A data: URL would need an exception in the content security policy.
+    // A `data:` URL would need an exception in the content security policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rolldownOptions: {

@@ -11,8 +11,8 @@ use waitingroom::{
 
 use crate::Worker;
 
-/// How often booking's vitals are looked at: twice for each time that they are published.
-pub(crate) const LOOK: Duration = Duration::from_millis(500);
+/// How often booking's vitals are looked at: the end of an outage is published at once.
+pub(crate) const LOOK: Duration = Duration::from_millis(250);
 
 impl Worker {
     /// Decides the share of the configured rates that is left. Where another worker decided at the

@@ -119,7 +119,7 @@ test("changes a queue live for visitors and operators", async () => {
   await page.getByTestId("turn-open").click();
   await waiting.getByTestId("pass").waitFor();
   await figure(page, "line", 0);
-  assert.match(await page.getByTestId("max_active-now").textContent(), /Set 77/);
+  assert.match(await page.getByTestId("max_active-now").textContent(), /Configured 77/);
 
   await page.getByTestId("accent").fill("#0a7f5a");
   await page.getByTestId("greeting").fill("Doors open at eight");

@@ -12,6 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::{
     clock::Timestamp, http::open_connections, ids::NodeId, lifecycle::Lifecycle, pace::Pace,
@@ -19,6 +20,9 @@ use crate::{
 
 /// How often a process publishes its record.
 pub const PUBLISH: Duration = Duration::from_secs(1);
+
+/// How often a process looks whether its booking became able or unable.
+const ABILITY_CHECK: Duration = Duration::from_millis(100);
 
 /// A process that was not heard of for this long is not live any more.
 pub const LIVE: Duration = Duration::from_secs(5);
@@ -155,15 +159,36 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Publishes until the process drains, and withdraws then.
+    /// Publishes until the process drains, and withdraws then. A booking that becomes able or unable
+    /// is published at once: queues stand still until workers know of it.
     pub async fn run(self, lifecycle: Lifecycle) {
         loop {
-            heed(self.board.publish(&self.vitals())).await;
-            if !lifecycle.pause(PUBLISH).await {
+            let vitals = self.vitals();
+            let published = vitals.booking.map(|booking| booking.unable);
+
+            heed(self.board.publish(&vitals)).await;
+
+            if !self.next(published, &lifecycle).await {
                 break;
             }
         }
         heed(self.board.withdraw(&self.process.node)).await;
+    }
+
+    /// Waits until it is time to publish again; false if the process drains.
+    async fn next(&self, published: Option<bool>, lifecycle: &Lifecycle) -> bool {
+        let due = Instant::now() + PUBLISH;
+        while Instant::now() < due && self.is_unable() == published {
+            if !lifecycle.pause(ABILITY_CHECK).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Is its booking unable? Nothing if it serves none.
+    fn is_unable(&self) -> Option<bool> {
+        self.booking.as_ref().map(|booking| booking().unable)
     }
 
     fn vitals(&self) -> Vitals {

@@ -2,14 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use waitingroom::{
     clock::{Clock, Timestamp},
+    lifecycle::Lifecycle,
     pace::Pace,
     vitals::{
-        BookingVitals, LIVE, Process, Role, SharedBoard, Vitals, local::LocalBoard,
-        redis::RedisBoard,
+        BookingVitals, LIVE, PUBLISH, Process, Reporter, Role, SharedBoard, Vitals,
+        local::LocalBoard, redis::RedisBoard,
     },
 };
 
@@ -112,4 +119,35 @@ async fn who_is_silent_is_forgotten() {
         .map(|live| live.vitals.process.node)
         .collect();
     assert_eq!(names, ["here".parse().unwrap()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn publishes_at_once_when_booking_becomes_able() {
+    let (board, unable) = (local(), Arc::new(AtomicBool::new(true)));
+    let ability = Arc::clone(&unable);
+    let booking = move || BookingVitals {
+        unable: ability.load(Ordering::Relaxed),
+        ..BookingVitals::default()
+    };
+    let reporter = Reporter {
+        process: vitals("b-1", None).process,
+        board: Arc::clone(&board),
+        booking: Some(Box::new(booking)),
+    };
+    let (lifecycle, _crashes) = Lifecycle::new();
+    let running = tokio::spawn(reporter.run(lifecycle.clone()));
+    let published = async || {
+        let reading = board.read().await.unwrap();
+        reading.processes[0].vitals.booking.unwrap().unable
+    };
+    tokio::time::sleep(PUBLISH / 10).await;
+    assert!(published().await);
+
+    unable.store(false, Ordering::Relaxed);
+    tokio::time::sleep(PUBLISH / 4).await;
+    assert!(!published().await, "within a quarter of the usual time");
+
+    lifecycle.begin_drain();
+    running.await.unwrap();
+    assert_eq!(board.read().await.unwrap().processes, []);
 }

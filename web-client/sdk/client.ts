@@ -1,23 +1,23 @@
-// The SDK put together for a page: one link for all its tabs, the line over it, REST beside it, and who the user is.
-import { BestLink } from "./best-link";
-import { Connection } from "./connection";
-import { HttpLink } from "./http-link";
-import { Identities, identityOfToken, isHalfOver, isToBeRenewed } from "./identities";
-import type { Link } from "./link";
-import { Places, type Store } from "./places";
+// Assembles the SDK for a page: one transport for all tabs, the waiting room on top of it, REST, and the user's identity.
+import { FallbackTransport } from "./fallback-transport";
+import { HttpTransport } from "./http-transport";
+import { Identities, identityFromToken, isPastHalfLife, needsRenewal } from "./identities";
+import { followPageLifecycle } from "./page-lifecycle";
+import { PlaceStore, type Store } from "./place-store";
 import type { Identity } from "./resources";
 import { Rest } from "./rest";
-import { type Browser, SharedLink, browser } from "./shared-link";
+import { type Browser, SharedTransport, browser } from "./shared-transport";
+import type { Transport } from "./transport";
 import { WaitingRoom } from "./waiting-room";
-import { sleepAndWake } from "./wake";
+import { WebSocketTransport } from "./websocket-transport";
 
-/** How often a guest's token is looked at. */
-const LOOK_MS = 10 * 60_000;
+/** Interval between checks whether a guest's token needs renewal. */
+const RENEWAL_CHECK_MS = 10 * 60_000;
 
 export interface ClientOptions {
-  /** Where Stanchion answers, for example `https://tickets.example`; the page's own origin by default. */
+  /** The server's origin, for example `https://tickets.example`; by default the page's own. */
   origin?: string;
-  /** Where identity, tickets and wishes are kept; `localStorage` by default. */
+  /** Stores identity, tickets and seat preferences; `localStorage` by default. */
   store?: Store;
   fetch?: typeof fetch;
   WebSocket?: new (url: string, protocols: string) => WebSocket;
@@ -28,14 +28,16 @@ export interface ClientOptions {
 export interface Client {
   rest: Rest;
   identities: Identities;
-  places: Places;
-  link: Link;
+  places: PlaceStore;
+  transport: Transport;
+  /** @deprecated Use `transport`. */
+  link: Transport;
   room: WaitingRoom;
-  /** A token of the shop's own login. */
+  /** Signs in with a token of the shop's own login; undefined if it is malformed. */
   signIn(token: string): Identity | undefined;
-  /** The identity that is kept, or a new guest's; undefined where guests are not admitted. */
+  /** Returns the stored identity or a new guest's; undefined if the server does not admit guests. */
   guest(): Promise<Identity | undefined>;
-  /** Ends the connection and every listener; places are kept. */
+  /** Closes the connection and removes all listeners. Places are kept. */
   close(): void;
 }
 
@@ -45,60 +47,63 @@ export function createClient(options: ClientOptions = {}): Client {
   const store = options.store ?? localStorage;
   const random = options.random ?? Math.random;
   const { fetch, WebSocket } = options;
-  const using = options.browser ?? browser();
+  const tabs = options.browser ?? browser();
 
   const token = () => identities.current()?.token;
-  const rest = new Rest({ base, token, ...(fetch && { fetch }) });
+  const rest = new Rest({ base, token, fetch });
   const identities = new Identities(store, () => rest.now());
   const userId = () => identities.current()?.user_id ?? "";
   const url = `${base.replace(/^http/, "ws")}/ws`;
 
-  const make = () => {
-    const socket = new Connection({ url, token: () => token() ?? "", random, ...(WebSocket && { WebSocket }) });
-    return new BestLink(socket, new HttpLink(rest, userId, random), random);
+  const createTransport = () => {
+    const socket = new WebSocketTransport({ url, token: () => token() ?? "", random, WebSocket });
+    return new FallbackTransport(socket, new HttpTransport(rest, userId, random), random);
   };
-  const link = new SharedLink(() => `stanchion ${origin} ${userId()}`, make, using);
-  const places = new Places(store);
-  const stopWatching = globalThis.document ? sleepAndWake(link) : () => {};
+  // The number is the version of the messages between tabs: tabs of another build must not read them.
+  const transport = new SharedTransport(() => `stanchion 2 ${origin} ${userId()}`, createTransport, tabs);
+  const places = new PlaceStore(store);
+  const stopLifecycle = globalThis.document ? followPageLifecycle(transport) : () => {};
 
-  // Two tabs that open together are one guest.
-  const alone = <T>(act: () => Promise<T>): Promise<T> => (using.locks ? using.locks.request(`stanchion ${origin}`, act) : act());
+  // Two tabs that open at the same moment must not become two guests.
+  const exclusively = <T>(task: () => Promise<T>): Promise<T> => (tabs.locks ? tabs.locks.request(`stanchion ${origin}`, task) : task());
   const isDue = () => {
     const known = identities.current();
-    return known !== undefined && isHalfOver(known, rest.now());
+    return known !== undefined && isPastHalfLife(known, rest.now());
   };
-  // Whoever waits for a day and longer is who they were. A failure is left to the next look.
-  const renewing = setInterval(() => {
-    if (isDue()) void alone(async () => isDue() && newGuest(rest, identities)).catch(() => {});
-  }, LOOK_MS);
+
+  // A guest may wait for longer than a token lasts. After a failure, the next check tries again.
+  const renewal = setInterval(() => {
+    if (isDue()) void exclusively(async () => isDue() && newGuest(rest, identities)).catch(() => {});
+  }, RENEWAL_CHECK_MS);
 
   return {
     rest,
     identities,
     places,
-    link,
-    room: new WaitingRoom(link, places, random),
-    signIn(given) {
-      const identity = identityOfToken(given.trim());
+    transport,
+    link: transport,
+    room: new WaitingRoom(transport, places, random),
+    signIn(jwt) {
+      const identity = identityFromToken(jwt.trim());
       return identity && identities.keep(identity);
     },
-    async guest() {
-      const act = async () => {
+    guest() {
+      return exclusively(async () => {
         const known = identities.current();
-        if (known && !isToBeRenewed(known, rest.now())) return known;
+        if (known && !needsRenewal(known, rest.now())) return known;
+
         try {
           return (await newGuest(rest, identities)) ?? known;
         } catch (error) {
-          if (known) return known; // as good as before for all but a new place
+          if (known) return known; // still valid for everything except taking a new place
           throw error;
         }
-      };
-      return alone(act);
+      });
     },
     close() {
-      stopWatching();
-      clearInterval(renewing);
-      link.close();
+      stopLifecycle();
+      clearInterval(renewal);
+      transport.close();
     },
   };
 }

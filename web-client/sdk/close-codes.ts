@@ -1,6 +1,6 @@
-// What a close code means to a client: whether to come back.
+// WebSocket close codes: whether a client may reconnect.
 
-/** Codes from 4500 say that coming back with the same request cannot work. */
+/** 4500 to 4999 are final: the same request cannot succeed later. */
 export function mayReconnect(code: number): boolean {
   return code < 4500 || code > 4999;
 }

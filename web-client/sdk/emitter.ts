@@ -1,9 +1,9 @@
-// Typed events: who listens to what.
+// A typed event emitter.
 
 export class Emitter<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<(payload: never) => void>>();
 
-  /** Answers the function that ends the subscription. */
+  /** Returns a function that ends the subscription. */
   on<Name extends keyof Events>(name: Name, listener: (payload: Events[Name]) => void): () => void {
     const listeners = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, listeners);

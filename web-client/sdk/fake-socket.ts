@@ -1,4 +1,4 @@
-// A WebSocket under the control of a test: it records what the client sends and says what the test tells it to.
+// Test doubles: a WebSocket that records sent messages and delivers the test's, and a store in place of localStorage.
 import type { ClientMessage, ServerMessage } from "./messages";
 
 export class FakeSocket {
@@ -28,27 +28,26 @@ export class FakeSocket {
     this.closedWith = code;
   }
 
-  says(message: ServerMessage): void {
+  deliver(message: ServerMessage): void {
     this.onmessage?.({ data: JSON.stringify(message) });
   }
 
-  saysRaw(data: string): void {
+  deliverRaw(data: string): void {
     this.onmessage?.({ data });
   }
 
-  /** Opens and completes the handshake. */
-  accepts(heartbeat_ms = 10_000, user_id = "alice"): this {
+  /** Opens the socket and completes the handshake. */
+  accept(heartbeat_ms = 10_000, user_id = "alice"): this {
     this.onopen?.();
-    this.says({ type: "connected", node: "gateway-1", user_id, heartbeat_ms });
+    this.deliver({ type: "connected", node: "gateway-1", user_id, heartbeat_ms });
     return this;
   }
 
-  isLost(code = 1006): void {
+  drop(code = 1006): void {
     this.onclose?.({ code, reason: "" });
   }
 }
 
-/** In place of localStorage. */
 export class FakeStore {
   readonly content = new Map<string, string>();
   getItem(key: string): string | null {

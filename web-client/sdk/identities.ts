@@ -1,6 +1,7 @@
-// Who the user is to Stanchion: a guest identity or a token of the shop's own login, kept in the browser.
+// The user's identity, stored in the browser: a guest identity or a token of the shop's own login.
+import { decodeClaims } from "./jwt";
+import type { Store } from "./place-store";
 import type { Identity } from "./resources";
-import type { Store } from "./places";
 
 const KEY = "stanchion.identity";
 
@@ -13,7 +14,7 @@ export class Identities {
     this.#now = now;
   }
 
-  /** Undefined when there is none, or it has expired. */
+  /** Undefined if there is none or it has expired. */
   current(): Identity | undefined {
     try {
       const kept = JSON.parse(this.#store.getItem(KEY)!) as Identity;
@@ -33,26 +34,28 @@ export class Identities {
   }
 }
 
-const GUEST_LIFE_MS = 24 * 3_600_000;
-/** The server lets a guest take new places for ten minutes, unless it is set otherwise. */
-const FRESH_MS = 2 * 60_000;
+const GUEST_TTL_MS = 24 * 3_600_000;
+/** By default, the server lets a guest take new places for ten minutes after its token was issued. */
+const RENEW_AFTER_MS = 2 * 60_000;
 
-/** A guest that was made a while ago is renewed before it takes a new place: the same guest, with a new token. */
-export function isToBeRenewed({ user_id, expires_at }: Identity, now: number): boolean {
-  return user_id.startsWith("guest-") && Date.parse(expires_at) - GUEST_LIFE_MS + FRESH_MS < now;
+/** Before a guest takes a new place, its token must be recent. Renewal keeps the guest and issues a new token. */
+export function needsRenewal(identity: Identity, now: number): boolean {
+  return isGuestOlderThan(RENEW_AFTER_MS, identity, now);
 }
 
-/** A line may take longer than a token lasts: a guest's is renewed in time, while it proves still who the guest is. */
-export function isHalfOver({ user_id, expires_at }: Identity, now: number): boolean {
-  return user_id.startsWith("guest-") && Date.parse(expires_at) - GUEST_LIFE_MS / 2 < now;
+/** A wait may outlast the token, so it is renewed while it is still valid and proves the guest's identity. */
+export function isPastHalfLife(identity: Identity, now: number): boolean {
+  return isGuestOlderThan(GUEST_TTL_MS / 2, identity, now);
 }
 
-/** Reads user and expiry out of a JWT, without judging its signature: that is the server's part. */
-export function identityOfToken(token: string): Identity | undefined {
+function isGuestOlderThan(ageMs: number, { user_id, expires_at }: Identity, now: number): boolean {
+  return user_id.startsWith("guest-") && Date.parse(expires_at) - GUEST_TTL_MS + ageMs < now;
+}
+
+/** Reads user and expiry from a JWT, unverified; undefined if it is malformed. */
+export function identityFromToken(token: string): Identity | undefined {
   try {
-    const payload = token.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/");
-    const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
-    const { sub, exp } = JSON.parse(new TextDecoder().decode(bytes)) as { sub: string; exp: number };
+    const { sub, exp } = decodeClaims(token) as { sub: string; exp: number };
     return { token, user_id: sub, expires_at: new Date(exp * 1_000).toISOString() };
   } catch {
     return undefined;

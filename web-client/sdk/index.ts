@@ -1,9 +1,15 @@
-// The SDK's public face: the line. What is on sale and what was booked is beside it, in `shop`.
+// Public exports of the SDK's main entry: the queue. Shop and bookings are exported by the entry `shop`.
 export { type Client, type ClientOptions, createClient } from "./client";
 export { BAD_TOKEN, EVENT_CLOSED } from "./close-codes";
-export type { Carrier, ConnectionState, Link, LinkEvents } from "./link";
-export { Places, type Store } from "./places";
+export { PlaceStore, type Store } from "./place-store";
 export { Problem } from "./problem";
 export type { Booking, Identity, Place, SaleState, ZoneLeft } from "./resources";
-export type { Order, Rest } from "./rest";
-export type { Consequence, Position, WaitingRoom, WaitingRoomEvents, Wish } from "./waiting-room";
+export type { ReserveRequest, Rest } from "./rest";
+export type { Carrier, ConnectionState, Transport, TransportEvents } from "./transport";
+export type { NextAction, Position, SeatPreferences, WaitingRoom, WaitingRoomEvents } from "./waiting-room";
+
+// Former names, kept for one release.
+export { PlaceStore as Places } from "./place-store";
+export type { ReserveRequest as Order } from "./rest";
+export type { Transport as Link, TransportEvents as LinkEvents } from "./transport";
+export type { NextAction as Consequence, SeatPreferences as Wish } from "./waiting-room";

@@ -1,7 +1,7 @@
-// Every sample in `tests/wire/` parses, completely, and every message has a sample. The servers read the same files.
+// Every sample in `tests/wire/` matches its schema, and every message has a sample. The servers' tests read the same files.
 import { expect, test } from "vitest";
-import { clientShapes, serverShapes } from "./messages";
-import { type Shape, record } from "./shape";
+import { clientMessageFields, serverMessageFields } from "./messages";
+import { type Schema, object } from "./schema";
 
 const samples = Object.entries(
   import.meta.glob<string>("../../tests/wire/*", { eager: true, query: "?raw", import: "default" }),
@@ -9,19 +9,19 @@ const samples = Object.entries(
 
 test.each(samples)("$file", ({ file, content }) => {
   const [, side, type] = /^(client|server)\.([a-z]+)(?:\.[a-z-]+)?\.json$/.exec(file) ?? [];
-  const shapes: Record<string, Shape> = side === "client" ? clientShapes : serverShapes;
-  const { type: said, ...message } = JSON.parse(content);
+  const schemas: Record<string, Schema> = side === "client" ? clientMessageFields : serverMessageFields;
+  const { type: name, ...message } = JSON.parse(content);
 
-  expect(said, "named as its file").toBe(type);
-  // Equal, so no field of the sample is one that the shape does not name.
-  expect(record(shapes[said]!)(message, said)).toEqual(message);
+  expect(name, "the type in the file name").toBe(type);
+  // Equality: the sample has no field that the schema does not name.
+  expect(object(schemas[name]!)(message, name)).toEqual(message);
 });
 
 test("every message has a sample", () => {
   const sampled = new Set(samples.map(({ file }) => file.split(".").slice(0, 2).join(".")));
   const known = [
-    ...Object.keys(clientShapes).map((type) => `client.${type}`),
-    ...Object.keys(serverShapes).map((type) => `server.${type}`),
+    ...Object.keys(clientMessageFields).map((type) => `client.${type}`),
+    ...Object.keys(serverMessageFields).map((type) => `server.${type}`),
   ];
   expect([...sampled].sort()).toEqual(known.sort());
 });

@@ -1,48 +1,48 @@
-// The messages of the WebSocket protocol `stanchion.v1`, both ways. `tests/wire/` holds a sample of each.
-// The package takes nothing but types from here; the samples are read by these shapes in the tests.
-import { type Read, type Shape, count, list, optional, record, text, time } from "./shape";
-import { booking, bookingShape, saleState, waitShape, zoneLeft } from "./resources";
+// The messages of the WebSocket protocol `stanchion.v1`, in both directions. `tests/wire/` has a sample of each.
+// The package imports only the types; the tests parse the samples with these schemas.
+import { type Infer, type Schema, array, nonNegativeInt, object, optional, string, timestamp } from "./schema";
+import { booking, bookingFields, saleState, waitFields, zoneLeft } from "./resources";
 
-/** One of up to five, the dearest first. */
-export const wish = record({ show_id: optional(text), zone_id: text, quantity: count });
+/** One of max five, in order of preference. */
+export const seatPreference = object({ show_id: optional(string), zone_id: string, quantity: nonNegativeInt });
 
-export const clientShapes = {
-  connect: { token: text },
-  join: { event_id: text, ticket: optional(text), position: optional(count), wish: optional(list(wish)) },
-  ack: { pass_id: text },
-  reserve: { event_id: text, show_id: text, zone_id: text, quantity: count, idempotency_key: text },
-  leave: { event_id: text },
+export const clientMessageFields = {
+  connect: { token: string },
+  join: { event_id: string, ticket: optional(string), position: optional(nonNegativeInt), wish: optional(array(seatPreference)) },
+  ack: { pass_id: string },
+  reserve: { event_id: string, show_id: string, zone_id: string, quantity: nonNegativeInt, idempotency_key: string },
+  leave: { event_id: string },
   ping: {},
-} satisfies Record<string, Shape>;
+} satisfies Record<string, Schema>;
 
-export const serverShapes = {
-  connected: { node: text, user_id: text, heartbeat_ms: count },
+export const serverMessageFields = {
+  connected: { node: string, user_id: string, heartbeat_ms: nonNegativeInt },
   queued: {
-    event_id: text,
-    ticket: text,
-    position: count,
-    total_in_queue: count,
-    ...waitShape,
+    event_id: string,
+    ticket: string,
+    position: nonNegativeInt,
+    total_in_queue: nonNegativeInt,
+    ...waitFields,
   },
   position: {
-    event_id: text,
-    position: count,
-    total_in_queue: count,
-    ...waitShape,
-    seats_left: optional(count),
+    event_id: string,
+    position: nonNegativeInt,
+    total_in_queue: nonNegativeInt,
+    ...waitFields,
+    seats_left: optional(nonNegativeInt),
   },
-  pass: { event_id: text, pass_id: text, queue_pass: text, expires_at: time, hold: optional(booking), left: optional(list(zoneLeft)) },
-  reserved: { ...bookingShape, ref: text },
-  left: { event_id: text },
-  event: { event_id: text, state: saleState, message: optional(text) },
+  pass: { event_id: string, pass_id: string, queue_pass: string, expires_at: timestamp, hold: optional(booking), left: optional(array(zoneLeft)) },
+  reserved: { ...bookingFields, ref: string },
+  left: { event_id: string },
+  event: { event_id: string, state: saleState, message: optional(string) },
   heartbeat: {},
-  error: { code: text, message: text, ref: optional(text) },
-  reconnect: { after_ms: count },
-} satisfies Record<string, Shape>;
+  error: { code: string, message: string, ref: optional(string) },
+  reconnect: { after_ms: nonNegativeInt },
+} satisfies Record<string, Schema>;
 
-type Tagged<Shapes> = { [K in keyof Shapes]: { type: K } & Read<Shapes[K]> };
+type Tagged<Schemas> = { [K in keyof Schemas]: { type: K } & Infer<Schemas[K]> };
 
-export type ClientMessages = Tagged<typeof clientShapes>;
+export type ClientMessages = Tagged<typeof clientMessageFields>;
 export type ClientMessage = ClientMessages[keyof ClientMessages];
-export type ServerMessages = Tagged<typeof serverShapes>;
+export type ServerMessages = Tagged<typeof serverMessageFields>;
 export type ServerMessage = ServerMessages[keyof ServerMessages];

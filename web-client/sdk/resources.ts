@@ -1,60 +1,60 @@
-// What the routes of the line answer with: places, bookings, identities. For their types only.
-import { type Field, type Shape, count, duration, flag, list, optional, record, text, time, word } from "./shape";
+// Responses of the queue routes: places, bookings, identities. The package imports only the types.
+import { type Field, type Schema, array, boolean, duration, nonNegativeInt, object, openEnum, optional, string, timestamp } from "./schema";
 
 type Of<F> = F extends Field<infer T> ? T : never;
 
-export const bookingShape = {
-  booking_id: text,
-  event_id: text,
-  show_id: text,
-  zone_id: text,
-  user_id: text,
-  quantity: count,
-  unit_price: count,
-  total_price: count,
-  currency: text,
-  status: word("reserved", "confirmed", "cancelled", "expired"),
-  created_at: time,
-  expires_at: time,
-  confirmed_at: optional(time),
-} satisfies Shape;
+export const bookingFields = {
+  booking_id: string,
+  event_id: string,
+  show_id: string,
+  zone_id: string,
+  user_id: string,
+  quantity: nonNegativeInt,
+  unit_price: nonNegativeInt,
+  total_price: nonNegativeInt,
+  currency: string,
+  status: openEnum("reserved", "confirmed", "cancelled", "expired"),
+  created_at: timestamp,
+  expires_at: timestamp,
+  confirmed_at: optional(timestamp),
+} satisfies Schema;
 
-export const booking = record(bookingShape);
+export const booking = object(bookingFields);
 /** Prices are in the currency's minor unit. */
 export type Booking = Of<typeof booking>;
 
-/** How long it will take: one figure, where the server knows it a range, and why it became longer. */
-export const waitShape = {
+/** The expected wait: an estimate, a range if the server knows one, and the reason if the wait became longer. */
+export const waitFields = {
   estimated_wait_seconds: duration,
-  wait_range_seconds: optional(record({ low: duration, high: duration })),
-  reason: optional(text),
-} satisfies Shape;
+  wait_range_seconds: optional(object({ low: duration, high: duration })),
+  reason: optional(string),
+} satisfies Schema;
 
-export const zoneLeft = record({ show_id: optional(text), zone_id: text, available: count });
+export const zoneLeft = object({ show_id: optional(string), zone_id: string, available: nonNegativeInt });
 export type ZoneLeft = Of<typeof zoneLeft>;
 
-export const place = record({
-  event_id: text,
-  user_id: text,
-  position: count,
-  total_in_queue: count,
-  ...waitShape,
-  is_ready: flag,
-  ticket: text,
-  queue_pass: optional(text),
-  pass_id: optional(text),
-  queue_pass_expires_at: optional(time),
+export const place = object({
+  event_id: string,
+  user_id: string,
+  position: nonNegativeInt,
+  total_in_queue: nonNegativeInt,
+  ...waitFields,
+  is_ready: boolean,
+  ticket: string,
+  queue_pass: optional(string),
+  pass_id: optional(string),
+  queue_pass_expires_at: optional(timestamp),
   hold: optional(booking),
-  left: optional(list(zoneLeft)),
+  left: optional(array(zoneLeft)),
 });
 export type Place = Of<typeof place>;
 
-export const saleState = word("scheduled", "open", "paused", "sold_out", "closed");
+export const saleState = openEnum("scheduled", "open", "paused", "sold_out", "closed");
 export type SaleState = Of<typeof saleState>;
 
-/** What is said to everybody: the sale's state and the operator's words. */
-export const saleNews = record({ event_id: text, state: saleState, message: optional(text) });
-export type SaleNews = Of<typeof saleNews>;
+/** The state of the sale and the operator's message to all users. */
+export const saleUpdate = object({ event_id: string, state: saleState, message: optional(string) });
+export type SaleUpdate = Of<typeof saleUpdate>;
 
-export const identity = record({ token: text, user_id: text, expires_at: time });
+export const identity = object({ token: string, user_id: string, expires_at: timestamp });
 export type Identity = Of<typeof identity>;

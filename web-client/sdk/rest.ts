@@ -1,22 +1,23 @@
-// The REST routes of the line, typed, with a deadline on each; and what any other route needs.
+// The REST routes of the queue, typed, with a timeout on each; and generic calls for all other routes.
 import type { ClientMessages } from "./messages";
 import { Problem } from "./problem";
-import type { Booking, Identity, Place, SaleNews } from "./resources";
-import { type SentEvent, sentEvents } from "./sse";
+import type { Booking, Identity, Place, SaleUpdate } from "./resources";
+import { type ServerSentEvent, parseServerSentEvents } from "./sse";
 
-const DEADLINE_MS = 10_000;
-/** A `Date` header is cut to the second and has travelled: a smaller difference says nothing. */
+const REQUEST_TIMEOUT_MS = 10_000;
+/** A `Date` header has a resolution of one second plus network latency: smaller differences are ignored. */
 const CLOCK_TOLERANCE_MS = 2_000;
 
 export interface RestOptions {
-  /** With the version, without a slash at the end: `https://tickets.example/api/v1`. */
+  /** Includes the version and has no trailing slash: `https://tickets.example/api/v1`. */
   base: string;
   /** Undefined before the user has an identity. */
   token: () => string | undefined;
-  fetch?: typeof fetch;
+  fetch?: typeof fetch | undefined;
 }
 
-export interface Order {
+/** The seats to reserve. */
+export interface ReserveRequest {
   event_id: string;
   show_id: string;
   zone_id: string;
@@ -31,12 +32,12 @@ export class Rest {
     this.#options = options;
   }
 
-  /** The time by the server's last answer, to about two seconds: a countdown must not depend on the device's clock. */
+  /** The server's time, accurate to about two seconds, because countdowns must not depend on the device's clock. */
   now(): number {
     return Date.now() + this.#clockOffsetMs;
   }
 
-  /** Undefined where guests are not admitted. */
+  /** Undefined if the server does not admit guests. */
   async guest(): Promise<Identity | undefined> {
     try {
       return await this.call("POST", "/guest", undefined, {}, "token");
@@ -58,48 +59,49 @@ export class Rest {
     return this.call("DELETE", `/queue/leave?event_id=${encodeURIComponent(eventId)}`);
   }
 
-  status(eventId: string): Promise<SaleNews> {
+  status(eventId: string): Promise<SaleUpdate> {
     return this.call("GET", `/queue/status/${encodeURIComponent(eventId)}`);
   }
 
-  /** The place as server-sent events, until `signal` ends them. */
-  stream(eventId: string, signal: AbortSignal): AsyncGenerator<SentEvent | undefined> {
+  /** The place as server-sent events, until `signal` aborts. */
+  stream(eventId: string, signal: AbortSignal): AsyncGenerator<ServerSentEvent | undefined> {
     return this.events(`/queue/position/${encodeURIComponent(eventId)}/stream`, signal);
   }
 
-  /** The same key with the same order never books twice. */
-  reserve(order: Order, queuePass: string, idempotencyKey: string): Promise<Booking> {
+  /** The same key with the same request never books twice. */
+  reserve(request: ReserveRequest, queuePass: string, idempotencyKey: string): Promise<Booking> {
     const headers = { "X-Queue-Pass": queuePass, "Idempotency-Key": idempotencyKey };
-    return this.call("POST", "/bookings/reserve", order, headers, "booking_id");
+    return this.call("POST", "/bookings/reserve", request, headers, "booking_id");
   }
 
   /**
-   * A request of any route, whose answer is what the server says it is. One without the field `mark` is not the server's: a
-   * portal or a proxy may answer 200 as well.
+   * Calls any route and returns the JSON body unvalidated. A body without `requiredField` does not come from the service: a
+   * portal or proxy may respond with 200, too.
    */
-  async call<T>(method: string, path: string, body?: object, headers: Record<string, string> = {}, mark?: string): Promise<T> {
+  async call<T>(method: string, path: string, body?: object, headers: Record<string, string> = {}, requiredField?: string): Promise<T> {
     const response = await this.#fetch(path, {
       method,
       headers: { Accept: "application/json", ...(body && { "Content-Type": "application/json" }), ...headers },
       ...(body && { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(DEADLINE_MS),
+      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });
+
     try {
       const answer = await response.json();
-      if (!mark || mark in answer) return this.#clockBy(response), answer as T;
+      if (!requiredField || requiredField in answer) return this.#adjustClock(response), answer as T;
     } catch {
-      // No JSON, or cut off.
+      // The body is not JSON, or incomplete.
     }
     throw Problem.noAnswer();
   }
 
-  /** Any route of server-sent events; undefined is a heartbeat. */
-  async *events(path: string, signal: AbortSignal): AsyncGenerator<SentEvent | undefined> {
+  /** Reads any route of server-sent events; yields undefined for a heartbeat. */
+  async *events(path: string, signal: AbortSignal): AsyncGenerator<ServerSentEvent | undefined> {
     const type = "text/event-stream";
     const response = await this.#fetch(path, { headers: { Accept: type }, signal });
     if (!response.body || !response.headers.get("Content-Type")?.startsWith(type)) throw Problem.noAnswer();
-    this.#clockBy(response);
-    yield* sentEvents(response.body);
+    this.#adjustClock(response);
+    yield* parseServerSentEvents(response.body);
   }
 
   async #fetch(path: string, request: RequestInit): Promise<Response> {
@@ -114,13 +116,14 @@ export class Rest {
       throw Problem.noAnswer();
     });
     if (response.ok) return response;
+
     const problem = await Problem.of(response);
-    if (problem.status) this.#clockBy(response);
+    if (problem.status) this.#adjustClock(response);
     throw problem;
   }
 
-  /** Of the server's own answers only: by another clock an identity could seem to have expired. */
-  #clockBy({ headers }: Response): void {
+  /** Call it for responses of the service only: by an intermediary's clock an identity could appear expired. */
+  #adjustClock({ headers }: Response): void {
     const offset = Date.parse(headers.get("Date") ?? "") - Date.now();
     if (!Number.isNaN(offset)) this.#clockOffsetMs = Math.abs(offset) > CLOCK_TOLERANCE_MS ? offset : 0;
   }

@@ -1,51 +1,51 @@
-// What the routes of the shop answer with: events, shows, zones, bookings. For their types only.
-import { type Field, count, list, optional, record, text, time } from "./shape";
+// Responses of the shop routes: events, shows, zones, bookings. The package imports only the types.
+import { type Field, nonNegativeInt, array, optional, object, string, timestamp } from "./schema";
 import { booking, saleState, zoneLeft } from "./resources";
 
 type Of<F> = F extends Field<infer T> ? T : never;
 
-export const bookings = record({ bookings: list(booking) });
+export const bookings = object({ bookings: array(booking) });
 
-/** How an event dresses the pages: colours as CSS writes them, a logo as a path of this server or a `data:` URL. */
-const appearance = record({
-  logo: optional(text),
-  accent: optional(text),
-  background: optional(text),
-  message: optional(text),
+/** An event's branding: CSS colours, and a logo as a path on this server or a `data:` URL. */
+const appearance = object({
+  logo: optional(string),
+  accent: optional(string),
+  background: optional(string),
+  message: optional(string),
 });
 export type Appearance = Of<typeof appearance>;
 
-const eventSummary = record({ event_id: text, name: text, state: saleState, message: optional(text) });
+const eventSummary = object({ event_id: string, name: string, state: saleState, message: optional(string) });
 export type EventSummary = Of<typeof eventSummary>;
 
-export const events = record({ events: list(eventSummary) });
+export const events = object({ events: array(eventSummary) });
 
-const zone = record({
-  zone_id: text,
-  name: text,
-  unit_price: count,
-  currency: text,
-  capacity: count,
-  available: count,
+const zone = object({
+  zone_id: string,
+  name: string,
+  unit_price: nonNegativeInt,
+  currency: string,
+  capacity: nonNegativeInt,
+  available: nonNegativeInt,
 });
 export type Zone = Of<typeof zone>;
 
-const show = record({ show_id: text, name: text, starts_at: optional(time), zones: list(zone) });
+const show = object({ show_id: string, name: string, starts_at: optional(timestamp), zones: array(zone) });
 export type Show = Of<typeof show>;
 
-export const eventDetail = record({
-  event_id: text,
-  name: text,
+export const eventDetail = object({
+  event_id: string,
+  name: string,
   state: saleState,
-  message: optional(text),
-  currency: text,
-  max_seats_per_user: count,
-  hold_seconds: count,
+  message: optional(string),
+  currency: string,
+  max_seats_per_user: nonNegativeInt,
+  hold_seconds: nonNegativeInt,
   appearance: optional(appearance),
-  shows: list(show),
+  shows: array(show),
 });
 export type EventDetail = Of<typeof eventDetail>;
 
-/** Seats that are free now, as the stream of an event tells them. */
-export const availability = record({ event_id: text, zones: list(zoneLeft) });
+/** Free seats, as the event's availability stream reports them. */
+export const availability = object({ event_id: string, zones: array(zoneLeft) });
 export type Availability = Of<typeof availability>;

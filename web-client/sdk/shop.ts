@@ -1,9 +1,9 @@
-// The shop beside the line: what is on sale, what is free, and what a user has booked.
+// The shop's routes: events, free seats, and the user's bookings.
 import type { Booking } from "./resources";
 import type { Rest } from "./rest";
 import type { Availability, EventDetail, EventSummary } from "./shop-resources";
 
-export { followSeats } from "./seats";
+export { followSeats } from "./seat-stream";
 export type { Appearance, Availability, EventDetail, EventSummary, Show, Zone } from "./shop-resources";
 
 export class Shop {
@@ -21,7 +21,7 @@ export class Shop {
     return this.#rest.call("GET", `/events/${encodeURIComponent(eventId)}`, undefined, {}, "shows");
   }
 
-  /** Free seats as they change, at most once a second; a server without such a stream answers `NOT_FOUND`. */
+  /** Changes of free seats, max one update per second; a server without this stream responds with `NOT_FOUND`. */
   async *availability(eventId: string, signal: AbortSignal): AsyncGenerator<Availability> {
     for await (const event of this.#rest.events(`/events/${encodeURIComponent(eventId)}/availability/stream`, signal)) {
       if (event?.name === "availability") yield JSON.parse(event.data) as Availability;
@@ -40,17 +40,17 @@ export class Shop {
     return this.#booking("GET", bookingId);
   }
 
-  /** Held, not paid for yet. */
+  /** Reserved but not paid yet. */
   async pending(): Promise<Booking[]> {
     return (await this.#rest.call<{ bookings: Booking[] }>("GET", "/bookings/pending", undefined, {}, "bookings")).bookings;
   }
 
-  /** The newest first. */
+  /** Newest first. */
   async bookings(limit = 50): Promise<Booking[]> {
     return (await this.#rest.call<{ bookings: Booking[] }>("GET", `/bookings?limit=${limit}`, undefined, {}, "bookings")).bookings;
   }
 
-  #booking(method: string, bookingId: string, act = ""): Promise<Booking> {
-    return this.#rest.call(method, `/bookings/${encodeURIComponent(bookingId)}${act}`, undefined, {}, "booking_id");
+  #booking(method: string, bookingId: string, action = ""): Promise<Booking> {
+    return this.#rest.call(method, `/bookings/${encodeURIComponent(bookingId)}${action}`, undefined, {}, "booking_id");
   }
 }

@@ -1,12 +1,12 @@
 // Server-sent events over `fetch`: EventSource cannot send an Authorization header. https://html.spec.whatwg.org/#event-stream-interpretation
 
-export interface SentEvent {
+export interface ServerSentEvent {
   name: string;
   data: string;
 }
 
-/** Yields undefined for a comment: a heartbeat. */
-export async function* sentEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<SentEvent | undefined> {
+/** Yields undefined for a comment, which is a heartbeat. */
+export async function* parseServerSentEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerSentEvent | undefined> {
   const decoder = new TextDecoder();
   const reader = body.getReader();
   let rest = "";
@@ -14,17 +14,19 @@ export async function* sentEvents(body: ReadableStream<Uint8Array>): AsyncGenera
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
+
+      // The last block is incomplete until its empty line arrives.
       const blocks = (rest + decoder.decode(value, { stream: true })).replaceAll("\r\n", "\n").split("\n\n");
       rest = blocks.pop() ?? "";
-      for (const block of blocks) yield sentEvent(block);
+      for (const block of blocks) yield parseBlock(block);
     }
   } finally {
-    // Ends the request, too, where whoever reads stops early.
+    // If the caller stops iterating early, this ends the request, too.
     reader.cancel().catch(() => {});
   }
 }
 
-function sentEvent(block: string): SentEvent | undefined {
+function parseBlock(block: string): ServerSentEvent | undefined {
   let name = "message";
   const data: string[] = [];
   for (const line of block.split("\n")) {

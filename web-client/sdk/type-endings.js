@@ -1,4 +1,4 @@
-// Node's resolution wants endings in the package's types; its sources have none.
+// Adds file extensions to the imports of the package's types: Node's module resolution needs them, the sources have none.
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 
 const types = new URL("dist/types/", import.meta.url);

@@ -1,4 +1,4 @@
-// How the package is built: one module for each entry, and one for what both need.
+// The build of the package: one module for each entry, and a shared one.
 import { defineConfig } from "vite";
 
 const here = import.meta.dirname;

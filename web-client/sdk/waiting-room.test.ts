@@ -1,34 +1,34 @@
-// The line as a user sees it: the same place over reconnects and reloads, passes acknowledged, positions falling.
+// A user's place: kept across reconnects and reloads, passes acknowledged, positions never rising.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Connection } from "./connection";
+import { WebSocketTransport } from "./websocket-transport";
 import wireReserved from "../../tests/wire/server.reserved.json";
 import { FakeSocket, FakeStore } from "./fake-socket";
 import type { ServerMessage } from "./messages";
-import { Places } from "./places";
+import { PlaceStore } from "./place-store";
 import { type Position, WaitingRoom } from "./waiting-room";
 
 const event_id = "0197a4b2-5c1e-7d3a-9f00-2b8c6d4e1a01";
 const shown: Position[] = [];
 let store: FakeStore;
-let connection: Connection;
+let connection: WebSocketTransport;
 let room: WaitingRoom;
 
-/** A page load: everything new but what the browser stores. */
+/** A page load: new objects on the same store. */
 function load(): void {
   connection?.close();
   shown.length = 0;
-  connection = new Connection({
+  connection = new WebSocketTransport({
     url: "ws://stanchion/api/v1/ws",
     token: () => "token",
     WebSocket: FakeSocket as unknown as new () => WebSocket,
     random: () => 0.5,
   });
-  room = new WaitingRoom(connection, new Places(store), () => 0.5);
+  room = new WaitingRoom(connection, new PlaceStore(store), () => 0.5);
   room.on("position", (position) => shown.push(position));
 }
 
 function queued(position: number, ticket = "ticket-1"): void {
-  FakeSocket.last.says({
+  FakeSocket.last.deliver({
     type: "queued",
     event_id,
     ticket,
@@ -39,13 +39,13 @@ function queued(position: number, ticket = "ticket-1"): void {
 }
 
 function moved(position: number): void {
-  FakeSocket.last.says({ type: "position", event_id, position, total_in_queue: 100, estimated_wait_seconds: 1 });
+  FakeSocket.last.deliver({ type: "position", event_id, position, total_in_queue: 100, estimated_wait_seconds: 1 });
 }
 
 function reconnect(): FakeSocket {
-  FakeSocket.last.isLost();
+  FakeSocket.last.drop();
   vi.advanceTimersByTime(20_000);
-  return FakeSocket.last.accepts();
+  return FakeSocket.last.accept();
 }
 
 const joins = () => FakeSocket.last.sent.filter(({ type }) => type === "join");
@@ -63,78 +63,78 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("joins once connected, with the wish and without a ticket", () => {
+test("joins once connected, with preferences and without a ticket", () => {
   const wish = [{ zone_id: "z", quantity: 2 }];
   room.join(event_id, wish);
   expect(FakeSocket.last.sent).toEqual([]);
-  FakeSocket.last.accepts();
+  FakeSocket.last.accept();
   expect(joins()).toEqual([{ type: "join", event_id, wish }]);
 });
 
 describe("the ticket", () => {
-  test("is presented again after a lost connection", () => {
+  test("is sent again after a lost connection", () => {
     room.join(event_id);
-    FakeSocket.last.accepts();
+    FakeSocket.last.accept();
     queued(40);
     reconnect();
     expect(joins()).toEqual([{ type: "join", event_id, ticket: "ticket-1", position: 40 }]);
   });
 
-  test("is presented again after a reload", () => {
+  test("is sent again after a reload", () => {
     room.join(event_id);
-    FakeSocket.last.accepts();
+    FakeSocket.last.accept();
     queued(40);
     load();
     room.join(event_id);
-    FakeSocket.last.accepts();
+    FakeSocket.last.accept();
     expect(joins()).toEqual([{ type: "join", event_id, ticket: "ticket-1", position: 40 }]);
   });
 
-  test("is not presented for another user", () => {
+  test("is not sent for another user", () => {
     room.join(event_id);
-    FakeSocket.last.accepts();
+    FakeSocket.last.accept();
     queued(40);
     load();
     room.join(event_id);
-    FakeSocket.last.accepts(10_000, "bob");
+    FakeSocket.last.accept(10_000, "bob");
     expect(joins()).toEqual([{ type: "join", event_id }]);
   });
 
-  test("is forgotten when the place is left, even while offline", () => {
+  test("is deleted by a leave, also while offline", () => {
     room.join(event_id);
-    FakeSocket.last.accepts();
+    FakeSocket.last.accept();
     queued(40);
-    FakeSocket.last.isLost();
+    FakeSocket.last.drop();
     room.leave(event_id);
     expect(store.content.size).toBe(0);
     vi.advanceTimersByTime(20_000);
-    FakeSocket.last.accepts();
+    FakeSocket.last.accept();
     expect(FakeSocket.last.sent.slice(1)).toEqual([{ type: "leave", event_id }]);
   });
 });
 
-test("the answer to a leave does not end a join that followed it", () => {
+test("the answer to a leave does not end a later join", () => {
   const left = vi.fn();
   room.on("left", left);
   room.join(event_id);
-  FakeSocket.last.accepts();
+  FakeSocket.last.accept();
   queued(40);
   room.leave(event_id);
   room.join(event_id);
-  FakeSocket.last.says({ type: "left", event_id });
+  FakeSocket.last.deliver({ type: "left", event_id });
   expect(left).not.toHaveBeenCalled();
   queued(100, "ticket-2");
   expect(shown.at(-1)!.position).toBe(100);
-  FakeSocket.last.says({ type: "left", event_id });
+  FakeSocket.last.deliver({ type: "left", event_id });
   expect(left).toHaveBeenCalledOnce();
 });
 
-describe("a line that began anew", () => {
+describe("after a loss of the queue", () => {
   const ticket = (num: number, epoch: string) => `h.${btoa(JSON.stringify({ num, epoch })).replaceAll("=", "")}.s`;
 
-  test("gives the same number a ticket of its own, and no worse position", () => {
+  test("a new ticket with the same number keeps the position", () => {
     room.join(event_id);
-    FakeSocket.last.accepts();
+    FakeSocket.last.accept();
     queued(40, ticket(41, "one"));
     reconnect();
     queued(45, ticket(41, "two"));
@@ -143,9 +143,9 @@ describe("a line that began anew", () => {
     expect(joins()).toEqual([{ type: "join", event_id, ticket: ticket(41, "two"), position: 40 }]);
   });
 
-  test("begins with another number where the old one is not good any more", () => {
+  test("another number starts with its own position", () => {
     room.join(event_id);
-    FakeSocket.last.accepts();
+    FakeSocket.last.accept();
     queued(40, ticket(41, "one"));
     queued(90, ticket(1_000_102, "two"));
     expect(positions()).toEqual([40, 90]);
@@ -155,128 +155,128 @@ describe("a line that began anew", () => {
 describe("the position", () => {
   beforeEach(() => {
     room.join(event_id);
-    FakeSocket.last.accepts();
+    FakeSocket.last.accept();
     queued(40);
   });
 
-  test("never grows: not by a message, a reconnect, or a reload", () => {
+  test("never rises by a message, a reconnect or a reload", () => {
     for (const position of [38, 39, 37]) moved(position);
     reconnect();
     queued(45);
     expect(positions()).toEqual([40, 38, 38, 37, 37]);
     load();
     room.join(event_id);
-    FakeSocket.last.accepts();
+    FakeSocket.last.accept();
     queued(45);
     moved(36);
     expect(positions()).toEqual([37, 36]);
     expect(shown.at(-1)!.first).toBe(40);
   });
 
-  test("starts anew with another place", () => {
+  test("is reset by another place", () => {
     queued(90, "ticket-2");
     expect(positions()).toEqual([40, 90]);
     expect(shown.at(-1)!.first).toBe(90);
   });
 
-  test("of a place that was left is not shown", () => {
+  test("is not reported after a leave", () => {
     room.leave(event_id);
     moved(3);
     expect(positions()).toEqual([40]);
   });
 });
 
-test("a pass is acknowledged every time and announced once", () => {
+test("acknowledges each delivery of a pass and reports it once", () => {
   const passes = vi.fn();
   room.on("pass", passes);
   room.join(event_id);
-  FakeSocket.last.accepts();
+  FakeSocket.last.accept();
   const pass = { event_id, pass_id: "p1", queue_pass: "jwt", expires_at: "2026-06-01T18:05:00Z" };
-  FakeSocket.last.says({ type: "pass", ...pass });
-  FakeSocket.last.says({ type: "pass", ...pass });
+  FakeSocket.last.deliver({ type: "pass", ...pass });
+  FakeSocket.last.deliver({ type: "pass", ...pass });
   expect(FakeSocket.last.sent.filter(({ type }) => type === "ack")).toEqual([
     { type: "ack", pass_id: "p1" },
     { type: "ack", pass_id: "p1" },
   ]);
-  reconnect().says({ type: "pass", ...pass });
+  reconnect().deliver({ type: "pass", ...pass });
   expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "ack", pass_id: "p1" });
   expect(passes).toHaveBeenCalledOnce();
 });
 
-test("a pass that time stood still for is announced again with its new end", () => {
+test("reports an extended pass again", () => {
   const passes = vi.fn();
   room.on("pass", passes);
   room.join(event_id);
-  FakeSocket.last.accepts();
+  FakeSocket.last.accept();
   const pass = { event_id, pass_id: "p1", queue_pass: "jwt", expires_at: "2026-06-01T18:05:00Z" };
   const later = { ...pass, queue_pass: "jwt-2", expires_at: "2026-06-01T18:09:00Z" };
-  for (const told of [pass, later, later]) FakeSocket.last.says({ type: "pass", ...told });
-  expect(passes.mock.calls.map(([told]) => told.expires_at)).toEqual([pass.expires_at, later.expires_at]);
+  for (const delivered of [pass, later, later]) FakeSocket.last.deliver({ type: "pass", ...delivered });
+  expect(passes.mock.calls.map(([delivered]) => delivered.expires_at)).toEqual([pass.expires_at, later.expires_at]);
 });
 
-test("a pass that was taken back brings the client into the line again, with its ticket", () => {
+test("joins with the ticket after a pass was revoked", () => {
   const passes = vi.fn();
   room.on("pass", passes);
   room.join(event_id);
-  FakeSocket.last.accepts();
+  FakeSocket.last.accept();
   queued(1);
   const pass = { event_id, pass_id: "p1", queue_pass: "jwt", expires_at: "2026-06-01T18:05:00Z" };
   for (const ref of [event_id, "p1"]) {
-    FakeSocket.last.says({ type: "pass", ...pass });
-    FakeSocket.last.says({ type: "error", code: "PASS_REVOKED", message: "Unclaimed.", ref });
+    FakeSocket.last.deliver({ type: "pass", ...pass });
+    FakeSocket.last.deliver({ type: "error", code: "PASS_REVOKED", message: "Unclaimed.", ref });
     vi.advanceTimersByTime(20_000);
-    FakeSocket.last.says({ type: "heartbeat" });
+    FakeSocket.last.deliver({ type: "heartbeat" });
     expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1", position: 1 });
   }
   expect(passes).toHaveBeenCalledTimes(2);
 });
 
-test("a pass that comes before any ticket is a place to resume, too", () => {
+test("stores a place for a pass without a ticket", () => {
   room.join(event_id);
-  FakeSocket.last.accepts();
-  FakeSocket.last.says({ type: "pass", event_id, pass_id: "p", queue_pass: "jwt", expires_at: "2026-06-01T18:05:00Z" });
-  expect(new Places(store).find("alice", event_id)).toEqual({});
+  FakeSocket.last.accept();
+  FakeSocket.last.deliver({ type: "pass", event_id, pass_id: "p", queue_pass: "jwt", expires_at: "2026-06-01T18:05:00Z" });
+  expect(new PlaceStore(store).find("alice", event_id)).toEqual({});
 });
 
-test("a passing refusal is asked again later, a final one is not", () => {
+test("retries after a temporary refusal but not after a final one", () => {
   const errors = vi.fn();
   room.on("error", errors);
   room.join(event_id);
-  FakeSocket.last.accepts();
-  FakeSocket.last.says({ type: "error", code: "UNAVAILABLE", message: "Busy.", ref: event_id });
+  FakeSocket.last.accept();
+  FakeSocket.last.deliver({ type: "error", code: "UNAVAILABLE", message: "Busy.", ref: event_id });
   expect(errors).toHaveBeenLastCalledWith(expect.objectContaining({ then: "retrying" }));
   vi.advanceTimersByTime(500);
   expect(joins()).toHaveLength(2);
-  FakeSocket.last.says({ type: "error", code: "QUEUE_CLOSED", message: "Closed.", ref: event_id });
+  FakeSocket.last.deliver({ type: "error", code: "QUEUE_CLOSED", message: "Closed.", ref: event_id });
   expect(errors).toHaveBeenLastCalledWith(expect.objectContaining({ then: "gone" }));
   reconnect();
   expect(joins()).toEqual([]);
 });
 
-test("a token that ended while the user waited costs no place: the next socket joins with the ticket", () => {
+test("joins with the ticket on a new socket after the token expired", () => {
   const errors = vi.fn();
   room.on("error", errors);
   room.join(event_id);
-  FakeSocket.last.accepts();
-  FakeSocket.last.says({ type: "queued", event_id, ticket: "ticket-1", position: 3, total_in_queue: 9, estimated_wait_seconds: 5 });
+  FakeSocket.last.accept();
+  FakeSocket.last.deliver({ type: "queued", event_id, ticket: "ticket-1", position: 3, total_in_queue: 9, estimated_wait_seconds: 5 });
   room.join(event_id, []);
-  FakeSocket.last.says({ type: "error", code: "TOKEN_EXPIRED", message: "Over.", ref: event_id });
+  FakeSocket.last.deliver({ type: "error", code: "TOKEN_EXPIRED", message: "Over.", ref: event_id });
   expect(errors).toHaveBeenLastCalledWith(expect.objectContaining({ then: "retrying" }));
   vi.advanceTimersByTime(1_000);
-  FakeSocket.last.accepts();
+  FakeSocket.last.accept();
   expect(FakeSocket.all.length).toBe(2);
   expect(FakeSocket.last.sent.at(-1)).toMatchObject({ type: "join", event_id, ticket: "ticket-1" });
 });
 
-test("a reservation travels the socket and its answer is told by reference", () => {
+test("reserves over the socket and matches the answer by reference", () => {
   const reserved = vi.fn();
   room.on("reserved", reserved);
   const order = { event_id, show_id: "s", zone_id: "z", quantity: 1, idempotency_key: "k" };
   expect(room.reserve(order)).toBe(false);
   room.join(event_id);
-  FakeSocket.last.accepts();
+  FakeSocket.last.accept();
   expect(room.reserve(order)).toBe(true);
   expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "reserve", ...order });
-  FakeSocket.last.says({ ...(wireReserved as ServerMessage & { type: "reserved" }), ref: "k" });
+  FakeSocket.last.deliver({ ...(wireReserved as ServerMessage & { type: "reserved" }), ref: "k" });
   expect(reserved).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ ref: "k", status: "reserved" }));
 });

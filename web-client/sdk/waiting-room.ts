@@ -1,127 +1,129 @@
-// A user's places in lines, over one connection: joins and re-joins with the ticket, acknowledges passes, and
-// never shows a position that grew.
+// A user's places in queues, over one transport: joins, rejoins with the ticket, acknowledges passes, and never reports a higher
+// position than before.
 import { backoffMs } from "./backoff";
 import { Emitter } from "./emitter";
-import type { ConnectionState, Link } from "./link";
+import { decodeClaims } from "./jwt";
 import type { ClientMessages, ServerMessage, ServerMessages } from "./messages";
-import type { Places } from "./places";
+import type { PlaceStore } from "./place-store";
+import type { ConnectionState, Transport } from "./transport";
 
 type Message<Type extends keyof ServerMessages> = Omit<ServerMessages[Type], "type">;
 
-/** `position` as shown: never above one shown before for the same ticket. `first` is where the user started. */
+/** `position` never rises for the same ticket. `first` is the position at the join. */
 export type Position = Message<"position"> & { first: number };
 
 export interface WaitingRoomEvents {
   connection: ConnectionState;
   position: Position;
-  /** Once per pass, however often it is delivered. */
+  /** Emitted once per pass, however often the server delivers it. */
   pass: Message<"pass">;
   reserved: Message<"reserved">;
   left: Message<"left">;
   event: Message<"event">;
-  error: Message<"error"> & { then: Consequence };
+  error: Message<"error"> & { then: NextAction };
 }
 
 /**
- * What an error means for the place that it is about: `gone` - this client has stopped asking for it; `retrying` - it is
- * asked for again in a moment; `none` - the error is about something else.
+ * What the client does after an error: `gone` - it stopped asking for the place; `retrying` - it joins again after a backoff; `none` - the
+ * error does not concern a place.
  */
-export type Consequence = "gone" | "retrying" | "none";
+export type NextAction = "gone" | "retrying" | "none";
 
-/** What to hold when the turn comes: the first that fits. */
-export type Wish = NonNullable<ClientMessages["join"]["wish"]>;
-export type Reservation = Omit<ClientMessages["reserve"], "type">;
+/** The seats to hold when the pass is issued, in order of preference; the first available choice is taken. */
+export type SeatPreferences = NonNullable<ClientMessages["join"]["wish"]>;
+export type SocketReserveRequest = Omit<ClientMessages["reserve"], "type">;
 
-interface Wanted {
-  wish: Wish | undefined;
-  refusals: number;
+/** A queue that the caller wants to be in. */
+interface JoinIntent {
+  wish: SeatPreferences | undefined;
+  retries: number;
   pass_id?: string;
   expires_at?: string;
-  retry?: ReturnType<typeof setTimeout>;
+  timer?: ReturnType<typeof setTimeout>;
 }
 
-/** Refusals that leave the place as it is: it is asked for again. A pass that is taken back unclaimed leaves the ticket. */
-const PASSING = new Set(["RATE_LIMITED", "UNAVAILABLE", "INTERNAL", "PASS_REVOKED", "TOKEN_EXPIRED"]);
+/** Errors that do not end the place: the client joins again. After an unclaimed pass is revoked, the ticket stays valid. */
+const RETRYABLE = new Set(["RATE_LIMITED", "UNAVAILABLE", "INTERNAL", "PASS_REVOKED", "TOKEN_EXPIRED"]);
 
 export class WaitingRoom extends Emitter<WaitingRoomEvents> {
-  readonly #connection: Link;
-  readonly #places: Places;
+  readonly #transport: Transport;
+  readonly #places: PlaceStore;
   readonly #random: () => number;
-  readonly #wanted = new Map<string, Wanted>();
-  /** Leaves without an answer yet: said again after a reconnect, and their answer must not end a later join. */
-  readonly #leaving = new Set<string>();
+  readonly #intents = new Map<string, JoinIntent>();
+  /** Unanswered leaves. They are sent again after a reconnect, and their answer must not end a later join. */
+  readonly #pendingLeaves = new Set<string>();
   #userId = "";
 
-  constructor(connection: Link, places: Places, random: () => number = Math.random) {
+  constructor(transport: Transport, places: PlaceStore, random: () => number = Math.random) {
     super();
-    this.#connection = connection;
+    this.#transport = transport;
     this.#places = places;
     this.#random = random;
-    connection.on("state", (state) => this.emit("connection", state));
-    connection.on("connected", (message) => this.#resume(message.user_id));
-    connection.on("message", (message) => this.#receive(message));
+    transport.on("state", (state) => this.emit("connection", state));
+    transport.on("connected", (message) => this.#resume(message.user_id));
+    transport.on("message", (message) => this.#onMessage(message));
   }
 
   /**
-   * Takes a place, or takes it again after a reload. Stays in force over every reconnect until `leave` or `finish`. A wish
-   * replaces the one before; without one the last is kept.
+   * Takes a place, or resumes it after a reload. Applies to every reconnect until `leave` or `finish`. `wish` replaces earlier
+   * preferences; if it is undefined they are kept.
    */
-  join(eventId: string, wish?: Wish): void {
-    this.#stopRetry(eventId);
-    if (this.#connection.current.state !== "connected") this.#leaving.delete(eventId);
-    this.#wanted.set(eventId, { wish, refusals: 0 });
-    this.#connection.open();
+  join(eventId: string, wish?: SeatPreferences): void {
+    this.#cancelRetry(eventId);
+    if (this.#transport.current.state !== "connected") this.#pendingLeaves.delete(eventId);
+    this.#intents.set(eventId, { wish, retries: 0 });
+    this.#transport.open();
     this.#sendJoin(eventId);
   }
 
   /** Gives the place up. */
   leave(eventId: string): void {
     this.finish(eventId);
-    this.#leaving.add(eventId);
-    this.#connection.send({ type: "leave", event_id: eventId });
-    this.#connection.open();
+    this.#pendingLeaves.add(eventId);
+    this.#transport.send({ type: "leave", event_id: eventId });
+    this.#transport.open();
   }
 
-  /** Forgets the place without giving it up: it has served its purpose, or it is gone. */
+  /** Removes the place locally without giving it up: the pass was used, or the server no longer has the place. */
   finish(eventId: string): void {
-    this.#stopRetry(eventId);
-    this.#wanted.delete(eventId);
+    this.#cancelRetry(eventId);
+    this.#intents.delete(eventId);
     this.#places.forget(this.#userId, eventId);
   }
 
-  /** Answered by `reserved` or `error` whose `ref` is the idempotency key; false when there is no connection. */
-  reserve(reservation: Reservation): boolean {
-    return this.#connection.send({ type: "reserve", ...reservation });
+  /** The answer is `reserved` or `error`, with the idempotency key as `ref`. Returns false if there is no connection. */
+  reserve(request: SocketReserveRequest): boolean {
+    return this.#transport.send({ type: "reserve", ...request });
   }
 
   #resume(userId: string): void {
     this.#userId = userId;
-    for (const eventId of this.#wanted.keys()) this.#leaving.delete(eventId);
-    for (const eventId of this.#leaving) this.#connection.send({ type: "leave", event_id: eventId });
-    for (const eventId of this.#wanted.keys()) this.#sendJoin(eventId);
+    for (const eventId of this.#intents.keys()) this.#pendingLeaves.delete(eventId);
+    for (const eventId of this.#pendingLeaves) this.#transport.send({ type: "leave", event_id: eventId });
+    for (const eventId of this.#intents.keys()) this.#sendJoin(eventId);
   }
 
   #sendJoin(eventId: string): void {
-    const wanted = this.#wanted.get(eventId);
-    if (!wanted) return;
+    const intent = this.#intents.get(eventId);
+    if (!intent) return;
     const known = this.#places.find(this.#userId, eventId);
-    const wish = wanted.wish ?? known?.wish;
+    const wish = intent.wish ?? known?.wish;
     if (known) this.#places.keep(this.#userId, eventId, { ...known, wish });
-    this.#connection.send({ type: "join", event_id: eventId, ticket: known?.ticket, position: known?.position, wish });
+    this.#transport.send({ type: "join", event_id: eventId, ticket: known?.ticket, position: known?.position, wish });
   }
 
-  #receive(message: ServerMessage): void {
+  #onMessage(message: ServerMessage): void {
     switch (message.type) {
       case "queued":
-        return this.#queued(message);
+        return this.#onQueued(message);
       case "position":
-        return this.#position(message);
+        return this.#onPosition(message);
       case "pass":
-        return this.#pass(message);
+        return this.#onPass(message);
       case "left":
-        return this.#left(message);
+        return this.#onLeft(message);
       case "error":
-        return this.#error(message);
+        return this.#onError(message);
       case "reserved":
         return this.emit("reserved", message);
       case "event":
@@ -129,22 +131,23 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
     }
   }
 
-  #queued({ ticket, ...place }: ServerMessages["queued"]): void {
-    const wanted = this.#wanted.get(place.event_id);
-    if (!wanted) return;
-    wanted.refusals = 0;
+  #onQueued({ ticket, ...place }: ServerMessages["queued"]): void {
+    const intent = this.#intents.get(place.event_id);
+    if (!intent) return;
+    intent.retries = 0;
+
     const known = this.#places.find(this.#userId, place.event_id);
-    const wish = wanted.wish ?? known?.wish;
+    const wish = intent.wish ?? known?.wish;
     if (known?.ticket !== ticket) {
-      // Another number is another place, with a position of its own; the same in a line that began anew is not.
-      const before = known?.ticket !== undefined && numberOf(known.ticket) === numberOf(ticket) ? known : {};
+      // Another queue number is another place with its own position. After a loss of the queue, the same number gets a new ticket.
+      const before = known?.ticket !== undefined && queueNumber(known.ticket) === queueNumber(ticket) ? known : {};
       this.#places.keep(this.#userId, place.event_id, { ...before, ticket, wish });
     }
-    this.#position(place);
+    this.#onPosition(place);
   }
 
-  #position(place: Message<"position">): void {
-    if (!this.#wanted.has(place.event_id)) return;
+  #onPosition(place: Message<"position">): void {
+    if (!this.#intents.has(place.event_id)) return;
     const known = this.#places.find(this.#userId, place.event_id);
     const position = Math.min(place.position, known?.position ?? Infinity);
     const first = known?.first ?? position;
@@ -154,58 +157,60 @@ export class WaitingRoom extends Emitter<WaitingRoomEvents> {
     this.emit("position", { ...place, position, first });
   }
 
-  #pass(message: ServerMessages["pass"]): void {
-    // Acknowledged each time: that it comes again means that the last acknowledgement did not arrive.
-    this.#connection.send({ type: "ack", pass_id: message.pass_id });
-    const wanted = this.#wanted.get(message.event_id);
-    // Its end moves where time stood still for it.
-    if (!wanted || (wanted.pass_id === message.pass_id && wanted.expires_at === message.expires_at)) return;
-    wanted.pass_id = message.pass_id;
-    wanted.expires_at = message.expires_at;
+  #onPass(message: ServerMessages["pass"]): void {
+    // Acknowledge each delivery: a repeated one means that the last acknowledgement did not arrive.
+    this.#transport.send({ type: "ack", pass_id: message.pass_id });
+    const intent = this.#intents.get(message.event_id);
+    // `expires_at` moves if the pass was extended after an outage.
+    if (!intent || (intent.pass_id === message.pass_id && intent.expires_at === message.expires_at)) return;
+    intent.pass_id = message.pass_id;
+    intent.expires_at = message.expires_at;
     if (!this.#places.find(this.#userId, message.event_id)) this.#places.keep(this.#userId, message.event_id, {});
     this.emit("pass", message);
   }
 
-  #left(message: Message<"left">): void {
-    if (!this.#leaving.delete(message.event_id)) this.finish(message.event_id);
-    if (!this.#wanted.has(message.event_id)) this.emit("left", message);
+  #onLeft(message: Message<"left">): void {
+    if (!this.#pendingLeaves.delete(message.event_id)) this.finish(message.event_id);
+    if (!this.#intents.has(message.event_id)) this.emit("left", message);
   }
 
-  #error(message: ServerMessages["error"]): void {
-    if (message.code === "NOT_IN_QUEUE" && message.ref !== undefined && this.#leaving.has(message.ref)) {
-      return this.#left({ event_id: message.ref });
+  #onError(message: ServerMessages["error"]): void {
+    if (message.code === "NOT_IN_QUEUE" && message.ref !== undefined && this.#pendingLeaves.has(message.ref)) {
+      return this.#onLeft({ event_id: message.ref });
     }
-    const found = [...this.#wanted].find(([id, { pass_id }]) => message.ref === id || message.ref === pass_id);
+
+    const found = [...this.#intents].find(([id, { pass_id }]) => message.ref === id || message.ref === pass_id);
     if (!found) return this.emit("error", { ...message, then: "none" });
-    const [eventId, wanted] = found;
+
+    const [eventId, intent] = found;
     const ticket = this.#places.find(this.#userId, eventId)?.ticket;
     const full = message.code === "QUEUE_FULL" && ticket !== undefined;
-    if (PASSING.has(message.code) || full) {
-      this.#joinLater(eventId, wanted);
+    if (RETRYABLE.has(message.code) || full) {
+      this.#scheduleJoin(eventId, intent);
       return this.emit("error", { ...message, then: "retrying" });
     }
-    // A refused acknowledgement: joining again on the next resume brings the pass again.
+
+    // A rejected acknowledgement: the join after the next reconnect delivers the pass again.
     if (message.ref !== eventId) return;
     this.finish(eventId);
     this.emit("error", { ...message, then: "gone" });
   }
 
-  #joinLater(eventId: string, wanted: Wanted): void {
-    delete wanted.pass_id;
-    this.#stopRetry(eventId);
-    wanted.retry = setTimeout(() => this.#sendJoin(eventId), backoffMs(wanted.refusals++, this.#random()));
+  #scheduleJoin(eventId: string, intent: JoinIntent): void {
+    delete intent.pass_id;
+    this.#cancelRetry(eventId);
+    intent.timer = setTimeout(() => this.#sendJoin(eventId), backoffMs(intent.retries++, this.#random()));
   }
 
-  #stopRetry(eventId: string): void {
-    clearTimeout(this.#wanted.get(eventId)?.retry);
+  #cancelRetry(eventId: string): void {
+    clearTimeout(this.#intents.get(eventId)?.timer);
   }
 }
 
-/** The number in line that a ticket tells; the ticket itself where it tells none. */
-function numberOf(ticket: string): unknown {
+/** The queue number in the ticket's claims; the ticket itself if it has none. */
+function queueNumber(ticket: string): unknown {
   try {
-    const claims = ticket.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/");
-    return (JSON.parse(atob(claims)) as { num?: unknown }).num ?? ticket;
+    return decodeClaims(ticket)["num"] ?? ticket;
   } catch {
     return ticket;
   }

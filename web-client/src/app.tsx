@@ -1,68 +1,69 @@
-// The visitors' page: which view the state asks for.
+// The visitors' page: the view for the current state.
 import { useEffect } from "preact/hooks";
 import { Events } from "./events/events";
-import { WithWords, useWords } from "./i18n/words";
+import { I18nProvider, useI18n } from "./i18n/visitor";
 import { notify, ring } from "./room/alerts";
-import { Door } from "./room/door";
-import { Identify } from "./room/identify";
+import { EventPage } from "./room/event-page";
+import { SignIn } from "./room/sign-in";
 import { Waiting } from "./room/waiting";
-import { dress } from "./shared/appearance";
-import { Frame, Heading } from "./shared/frame";
+import { applyBranding } from "./shared/appearance";
+import { VisitorFrame, Heading } from "./shared/visitor-frame";
 import { BookingView } from "./shop/booking";
 import { Bookings } from "./shop/bookings";
 import { Seats } from "./shop/seats";
+import type { Dependencies } from "./visitor/dependencies";
 import type { Journey } from "./visitor/journey";
-import type { Parts } from "./visitor/parts";
 import { eventPath } from "./visitor/route";
 import type { State } from "./visitor/state";
 
 interface AppProps {
   state: State;
   journey: Journey;
-  parts: Parts;
+  deps: Dependencies;
 }
 
 export function App(props: AppProps) {
   return (
-    <WithWords>
-      <Dressed {...props} />
-    </WithWords>
+    <I18nProvider>
+      <BrandedApp {...props} />
+    </I18nProvider>
   );
 }
 
-function Dressed(props: AppProps) {
+function BrandedApp(props: AppProps) {
   const { state } = props;
-  const { t } = useWords();
+  const { t } = useI18n();
   const { appearance, name } = state.event ?? {};
   const { at } = state.stage;
-  useEffect(() => dress(appearance), [JSON.stringify(appearance)]);
+  useEffect(() => applyBranding(appearance), [JSON.stringify(appearance)]);
   useEffect(() => {
     if (state.eventId) history.replaceState(null, "", eventPath(state.eventId, at === "shopping" || at === "booking"));
     if (at !== "shopping" && !(at === "booking" && document.visibilityState === "hidden")) return;
     ring();
     notify(name ?? t.turn.title, t.turn.notification, state.eventId ?? "");
   }, [at]);
+
   return (
-    <Frame state={state}>
+    <VisitorFrame state={state}>
       <View {...props} />
-    </Frame>
+    </VisitorFrame>
   );
 }
 
-function View({ state, journey, parts }: AppProps) {
-  const { t } = useWords();
-  const now = () => parts.rest.now();
+function View({ state, journey, deps }: AppProps) {
+  const { t } = useI18n();
+  const now = () => deps.rest.now();
   const { stage, page } = state;
   if (stage.at === "starting") return <h1 class="card reading">{t.starting}</h1>;
   if (page === "events") return <Events state={state} now={now} />;
   if (page === "bookings") {
-    return <Bookings state={state} remember={({ user_id, event_id, booking_id }) => parts.bookings.keep(user_id, event_id, booking_id)} />;
+    return <Bookings state={state} onOpen={({ user_id, event_id, booking_id }) => deps.bookings.keep(user_id, event_id, booking_id)} />;
   }
   switch (stage.at) {
     case "missing":
       return <Missing />;
-    case "identify":
-      return <Identify journey={journey} busy={state.busy} />;
+    case "signIn":
+      return <SignIn journey={journey} busy={state.busy} />;
     case "waiting":
       return <Waiting state={state} journey={journey} />;
     case "shopping":
@@ -70,12 +71,12 @@ function View({ state, journey, parts }: AppProps) {
     case "booking":
       return <BookingView state={state} booking={stage.booking} journey={journey} now={now} />;
     default:
-      return <Door state={state} journey={journey} />;
+      return <EventPage state={state} journey={journey} />;
   }
 }
 
 function Missing() {
-  const { t } = useWords();
+  const { t } = useI18n();
   return (
     <div class="lead">
       <Heading>{t.missing.title}</Heading>

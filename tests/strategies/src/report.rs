@@ -21,7 +21,7 @@ pub struct Run {
     pub received: Received,
 }
 
-/// A column of the table.
+/// A row of the table.
 type Figure = (&'static str, fn(&Run) -> f64, fn(f64) -> String);
 
 const FIGURES: [Figure; 13] = [
@@ -123,29 +123,32 @@ pub fn line(run: &Run) -> String {
         .join(", ")
 }
 
-/// The medians of every strategy's runs, as Markdown.
+/// The medians of every strategy's runs, as Markdown: a row for each figure, so that the table stays
+/// narrow.
 pub fn table(workload: &Workload, runs: &[Run]) -> String {
-    let names = FIGURES.map(|(name, ..)| name).join(" | ");
+    let strategies = &workload.strategies;
+    let titles: Vec<&str> = strategies.iter().map(|of| of.title()).collect();
     let when = match workload.opening {
         Opening::WithPasses => "",
         Opening::Before => ", in a sale that is open already",
     };
+
     let mut lines = vec![
         format!(
             "{} users, {} passes/s{}; medians of {} runs.\n",
             workload.users, workload.rate, when, workload.runs
         ),
-        format!("| strategy | {names} |"),
-        format!("|---|{}", "---|".repeat(FIGURES.len())),
+        format!("| figure | {} |", titles.join(" | ")),
+        format!("|---|{}", "---|".repeat(titles.len())),
     ];
-    for strategy in &workload.strategies {
-        let theirs: Vec<&Run> = runs
-            .iter()
-            .filter(|run| run.strategy == *strategy)
-            .collect();
-        let cells =
-            FIGURES.map(|(_, of, show)| show(median(theirs.iter().map(|run| of(run)).collect())));
-        lines.push(format!("| {} | {} |", strategy.title(), cells.join(" | ")));
+
+    for (name, of, show) in FIGURES {
+        let median_of = |strategy: &Strategy| {
+            let theirs = runs.iter().filter(|run| run.strategy == *strategy);
+            show(median(theirs.map(of).collect()))
+        };
+        let cells: Vec<String> = strategies.iter().map(median_of).collect();
+        lines.push(format!("| {name} | {} |", cells.join(" | ")));
     }
     lines.join("\n")
 }

@@ -1,149 +1,126 @@
-// The operators' routes, typed, with a deadline on each; and the live figures as they come.
-import type { Field } from "../../sdk/shape";
-import { Refusal } from "./refusal";
+// The operators' routes, typed, on top of the SDK's REST client; and the live metrics of an event.
+import { Problem } from "../../sdk/problem";
+import { Rest } from "../../sdk/rest";
+import type { Field } from "../../sdk/schema";
+import { isUnauthorized } from "./problem";
 import {
+  type AppearancePatch,
   type AuditPage,
+  type EventSnapshot,
   type History,
-  type LookPatch,
-  type Moment,
   type NewEvent,
-  type Operated,
+  type OperatorEvent,
   type SettingsPatch,
-  anything,
-  audit,
-  inventory,
-  live,
-  moment,
-  operated,
-  operatedEvents,
-  synced,
-  token,
-} from "./resources";
-import { serverSent } from "./server-sent";
+  auditPage,
+  eventSnapshot,
+  ignored,
+  inventoryStatus,
+  liveResponse,
+  operatorEvent,
+  operatorEvents,
+  rebuildReport,
+  tokenResponse,
+} from "./schemas";
 
-const DEADLINE_MS = 10_000;
-/** Without a word for this long a stream is dead: figures come each second. */
-const SILENCE_MS = 20_000;
-const AGAIN_MS = 1_000;
+/** A stream without data for this long is dead: metrics arrive every second. */
+const STREAM_TIMEOUT_MS = 20_000;
+const RETRY_MS = 1_000;
 
-export interface Watcher {
-  begins: (now: Moment, history: History) => void;
-  goesOn: (now: Moment) => void;
-  /** Until it goes on. */
-  breaksOff: () => void;
+export interface LiveObserver {
+  onStart: (snapshot: EventSnapshot, history: History) => void;
+  onUpdate: (snapshot: EventSnapshot) => void;
+  /** The connection is lost; `onStart` follows when it is back. */
+  onInterrupted: () => void;
 }
 
 export class Api {
-  readonly #base = "/api/v1";
-  readonly #token: () => string | undefined;
-  readonly #unwelcome: () => void;
+  readonly #rest: Rest;
+  readonly #onUnauthorized: () => void;
 
-  /** `unwelcome` is told when the server does not take the token (any more). */
-  constructor(token: () => string | undefined, unwelcome: () => void) {
-    this.#token = token;
-    this.#unwelcome = unwelcome;
+  /** `onUnauthorized` is called if the server rejects the token, also one that it accepted before. */
+  constructor(token: () => string | undefined, onUnauthorized: () => void) {
+    this.#rest = new Rest({ base: "/api/v1", token });
+    this.#onUnauthorized = onUnauthorized;
   }
 
-  /** An operator's token for a first look; refused with 404 wherever that is not allowed. */
+  /** An operator's token for development; the server responds with 404 unless it has development tokens. */
   async developmentToken(): Promise<string> {
-    return (await this.#call("POST", "/dev/token", token, { user: "operator", role: "admin" })).token;
+    return (await this.#call("POST", "/dev/token", tokenResponse, { user: "operator", role: "admin" })).token;
   }
 
-  async events(): Promise<Operated[]> {
-    return (await this.#call("GET", "/admin/events", operatedEvents)).events;
+  async events(): Promise<OperatorEvent[]> {
+    return (await this.#call("GET", "/admin/events", operatorEvents)).events;
   }
 
-  create(event: NewEvent): Promise<Operated> {
-    return this.#call("POST", "/admin/events", operated, event);
+  create(event: NewEvent): Promise<OperatorEvent> {
+    return this.#call("POST", "/admin/events", operatorEvent, event);
   }
 
-  async run(event: string, patch: SettingsPatch): Promise<void> {
-    await this.#call("PUT", `/admin/events/${event}/queue`, anything, patch);
+  async updateQueue(event: string, patch: SettingsPatch): Promise<void> {
+    await this.#call("PUT", `/admin/events/${event}/queue`, ignored, patch);
   }
 
-  async dress(event: string, patch: LookPatch): Promise<void> {
-    await this.#call("PUT", `/admin/events/${event}/appearance`, anything, patch);
+  async updateAppearance(event: string, patch: AppearancePatch): Promise<void> {
+    await this.#call("PUT", `/admin/events/${event}/appearance`, ignored, patch);
   }
 
   audit(event: string, before?: number): Promise<AuditPage> {
     const page = before === undefined ? "" : `&before=${before}`;
-    return this.#call("GET", `/admin/audit?event_id=${event}&limit=10${page}`, audit);
+    return this.#call("GET", `/admin/audit?event_id=${event}&limit=10${page}`, auditPage);
   }
 
   async drift(event: string): Promise<number> {
-    return (await this.#call("GET", `/admin/inventory-status?event_id=${event}`, inventory)).drift;
+    return (await this.#call("GET", `/admin/inventory-status?event_id=${event}`, inventoryStatus)).drift;
   }
 
-  sync(event: string): Promise<{ zones: number; holds: number; corrected: number }> {
-    return this.#call("POST", "/admin/sync-inventory", synced, { event_id: event });
+  rebuildInventory(event: string): Promise<{ zones: number; holds: number; corrected: number }> {
+    return this.#call("POST", "/admin/sync-inventory", rebuildReport, { event_id: event });
   }
 
-  /** Follows an event's figures over every break of the connection, until `signal`. */
-  async watch(event: string, watcher: Watcher, signal: AbortSignal): Promise<void> {
+  /** Follows an event's metrics, across reconnects, until `signal` aborts. */
+  async followLive(event: string, observer: LiveObserver, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        const { history, ...now } = await this.#call("GET", `/admin/events/${event}/live`, live);
+        const { history, ...snapshot } = await this.#call("GET", `/admin/events/${event}/live`, liveResponse);
         if (signal.aborted) return;
-        watcher.begins(now, history);
-        await this.#stream(event, watcher, signal);
+        observer.onStart(snapshot, history);
+        await this.#stream(event, observer, signal);
       } catch (error) {
-        if (signal.aborted || (error instanceof Refusal && (error.unwelcome || error.status === 404))) return;
-        watcher.breaksOff();
+        if (signal.aborted || (error instanceof Problem && (isUnauthorized(error) || error.status === 404))) return;
+        observer.onInterrupted();
       }
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS + Math.random() * AGAIN_MS));
+
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS + Math.random() * RETRY_MS));
     }
   }
 
-  async #stream(event: string, watcher: Watcher, signal: AbortSignal): Promise<void> {
-    const silent = new AbortController();
-    let timer = setTimeout(() => silent.abort(), SILENCE_MS);
+  async #stream(event: string, observer: LiveObserver, signal: AbortSignal): Promise<void> {
+    const timedOut = new AbortController();
+    let timer = setTimeout(() => timedOut.abort(), STREAM_TIMEOUT_MS);
+
     try {
-      const headers = { Accept: "text/event-stream", ...this.#authorization() };
-      const both = AbortSignal.any([signal, silent.signal]);
-      const response = await fetch(`${this.#base}/admin/events/${event}/live/stream`, { headers, signal: both, cache: "no-store" });
-      if (!response.ok) throw await this.#refusal(response);
-      if (!response.body || !response.headers.get("Content-Type")?.startsWith("text/event-stream")) throw Refusal.noAnswer();
-      for await (const { name, data } of serverSent(response.body)) {
+      const path = `/admin/events/${event}/live/stream`;
+      for await (const sent of this.#rest.events(path, AbortSignal.any([signal, timedOut.signal]))) {
         clearTimeout(timer);
-        timer = setTimeout(() => silent.abort(), SILENCE_MS);
-        if (name === "live") watcher.goesOn(moment(JSON.parse(data), "live"));
+        timer = setTimeout(() => timedOut.abort(), STREAM_TIMEOUT_MS);
+        if (sent?.name === "live") observer.onUpdate(eventSnapshot(JSON.parse(sent.data), "live"));
       }
+    } catch (error) {
+      throw this.#reported(error);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  async #call<T>(method: string, path: string, answer: Field<T>, body?: object): Promise<T> {
-    const response = await this.#answer(method, path, body);
-    if (!response.ok) throw await this.#refusal(response);
-    const answered = await response.json().catch(() => {
-      throw Refusal.noAnswer();
+  async #call<T>(method: string, path: string, schema: Field<T>, body?: object): Promise<T> {
+    const response = await this.#rest.call(method, path, body).catch((error: unknown) => {
+      throw this.#reported(error);
     });
-    return answer(answered, `${method} ${path}`);
+    return schema(response, `${method} ${path}`);
   }
 
-  async #answer(method: string, path: string, body?: object): Promise<Response> {
-    const request: RequestInit = {
-      method,
-      headers: { Accept: "application/json", ...(body && { "Content-Type": "application/json" }), ...this.#authorization() },
-      cache: "no-store",
-      signal: AbortSignal.timeout(DEADLINE_MS),
-    };
-    try {
-      return await fetch(this.#base + path, body ? { ...request, body: JSON.stringify(body) } : request);
-    } catch {
-      throw Refusal.noAnswer();
-    }
-  }
-
-  #authorization(): { Authorization?: string } {
-    const token = this.#token();
-    return token === undefined ? {} : { Authorization: `Bearer ${token}` };
-  }
-
-  async #refusal(response: Response): Promise<Refusal> {
-    const refusal = await Refusal.of(response);
-    if (refusal.unwelcome) this.#unwelcome();
-    return refusal;
+  #reported(error: unknown): unknown {
+    if (error instanceof Problem && isUnauthorized(error)) this.#onUnauthorized();
+    return error;
   }
 }

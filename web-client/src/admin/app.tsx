@@ -1,28 +1,29 @@
-// The operators' page: who is signed in, and which view the address asks for.
+// The operators' page: the session, and the view for the current route.
 import { useEffect, useMemo, useState } from "preact/hooks";
+import { I18nProvider, LanguageChoice, useI18n } from "../i18n/admin";
+import { PageFrame } from "../shared/page-frame";
 import { Api } from "./api";
-import { claimsOf, remember, remembered } from "./session";
+import { readClaims, loadToken, saveToken } from "./session";
 import { EventPage } from "./views/event";
 import { Events } from "./views/events";
 import { NewEventForm } from "./views/new-event";
 import { SignIn } from "./views/sign-in";
-import { LanguageChoice, WithWords, useWords } from "./words/words";
 
 export function App() {
   return (
-    <WithWords>
+    <I18nProvider>
       <Page />
-    </WithWords>
+    </I18nProvider>
   );
 }
 
-/** The part behind `#`, which no server sees. */
+/** The part of the address after `#`, which browsers do not send to the server. */
 function useRoute(): string {
   const [route, set] = useState(location.hash);
   useEffect(() => {
     const follow = () => set(location.hash);
     window.addEventListener("hashchange", follow);
-    // It may have changed after it was drawn and before anybody listened.
+    // It may have changed between the first render and this effect.
     follow();
     return () => window.removeEventListener("hashchange", follow);
   }, []);
@@ -30,47 +31,54 @@ function useRoute(): string {
 }
 
 function Page() {
-  const { t } = useWords();
-  const [token, setToken] = useState(remembered);
-  const [ended, setEnded] = useState(false);
-  const api = useMemo(() => new Api(remembered, () => leave(true)), []);
-  function enter(accepted: string): void {
-    remember(accepted);
-    setEnded(false);
+  const { t } = useI18n();
+  const [token, setToken] = useState(loadToken);
+  const [expired, setExpired] = useState(false);
+  const api = useMemo(() => new Api(loadToken, () => signOut(true)), []);
+
+  function signIn(accepted: string): void {
+    saveToken(accepted);
+    setExpired(false);
     setToken(accepted);
   }
-  function leave(because: boolean): void {
-    remember(undefined);
-    setEnded(because);
+
+  function signOut(rejected: boolean): void {
+    saveToken(undefined);
+    setExpired(rejected);
     setToken(undefined);
   }
-  return (
+
+  // The route is behind `#`: the skip link must not change it.
+  function skip(event: MouseEvent): void {
+    event.preventDefault();
+    document.getElementById("main")?.focus();
+  }
+
+  const brand = (
     <>
-      <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), document.getElementById("main")?.focus())}>
-        {t.skip}
-      </a>
-      <header class="top">
-        <a class="brand" href="#">
-          Stanchion <span>{t.operators}</span>
-        </a>
-        <div class="corner">
-          <LanguageChoice />
-          {token !== undefined && <Who token={token} leave={() => leave(false)} />}
-        </div>
-      </header>
-      <main id="main" tabIndex={-1}>
-        {token === undefined ? <SignIn enter={enter} ended={ended} /> : <View api={api} />}
-      </main>
+      Stanchion <span>{t.operators}</span>
     </>
+  );
+  const corner = (
+    <div class="corner">
+      <LanguageChoice />
+      {token !== undefined && <SignedIn token={token} signOut={() => signOut(false)} />}
+    </div>
+  );
+
+  return (
+    <PageFrame skip={t.skip} home="#" brand={brand} corner={corner} onSkip={skip}>
+      {token === undefined ? <SignIn signIn={signIn} expired={expired} /> : <View api={api} />}
+    </PageFrame>
   );
 }
 
-function Who({ token, leave }: { token: string; leave: () => void }) {
-  const { t } = useWords();
+function SignedIn({ token, signOut }: { token: string; signOut: () => void }) {
+  const { t } = useI18n();
   return (
     <span class="who">
-      <span data-testid="who">{t.signedInAs(claimsOf(token)?.sub ?? "?")}</span>
-      <button type="button" class="quiet" onClick={leave}>
+      <span data-testid="who">{t.signedInAs(readClaims(token)?.sub ?? "?")}</span>
+      <button type="button" class="quiet" onClick={signOut}>
         {t.signOut}
       </button>
     </span>

@@ -1,4 +1,4 @@
-// The operators' page is put together here.
+// Entry point of the operators' page.
 import { render } from "preact";
 import { App } from "./app";
 

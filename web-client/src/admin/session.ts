@@ -1,4 +1,5 @@
-// Who is signed in: a token that this tab keeps, and nobody else.
+// The operator's session: a token in this tab's `sessionStorage`, which no other tab can read.
+import { decodeClaims } from "../../sdk/jwt";
 
 const KEY = "stanchion.operator";
 
@@ -8,21 +9,19 @@ export interface Claims {
   exp?: number;
 }
 
-export function remembered(): string | undefined {
+export function loadToken(): string | undefined {
   return sessionStorage.getItem(KEY) ?? undefined;
 }
 
-export function remember(token: string | undefined): void {
+export function saveToken(token: string | undefined): void {
   if (token === undefined) sessionStorage.removeItem(KEY);
   else sessionStorage.setItem(KEY, token);
 }
 
-/** What a token says of itself. Whether it is true, only the server can tell. */
-export function claimsOf(token: string): Claims | undefined {
+/** The claims of a token, unverified; undefined if it is malformed or names no user. */
+export function readClaims(token: string): Claims | undefined {
   try {
-    const [, payload = ""] = token.split(".");
-    const bytes = Uint8Array.from(atob(payload.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
-    const claims = JSON.parse(new TextDecoder().decode(bytes)) as Partial<Claims>;
+    const claims = decodeClaims(token) as Partial<Claims>;
     return typeof claims.sub === "string" ? (claims as Claims) : undefined;
   } catch {
     return undefined;

@@ -1,13 +1,13 @@
-// What is on: every event, with the state of its sale.
-import { useWords } from "../i18n/words";
-import { Heading } from "../shared/frame";
+// The list of events, with the state of each sale.
+import { useI18n } from "../i18n/visitor";
+import { Heading } from "../shared/visitor-frame";
 import { useTitle } from "../shared/title";
 import { Unpaid } from "../shop/unpaid";
 import { eventPath } from "../visitor/route";
 import type { State } from "../visitor/state";
 
 export function Events({ state, now }: { state: State; now: () => number }) {
-  const { t } = useWords();
+  const { t } = useI18n();
   useTitle(t.events.title);
   return (
     <>
@@ -32,8 +32,8 @@ export function Events({ state, now }: { state: State; now: () => number }) {
   );
 }
 
-export function Sale({ state }: { state: keyof ReturnType<typeof useWords>["t"]["sales"] }) {
-  const { t } = useWords();
+export function Sale({ state }: { state: keyof ReturnType<typeof useI18n>["t"]["sales"] }) {
+  const { t } = useI18n();
   return (
     <span class={`sale sale-${state}`} data-testid="sale">
       {t.sales[state] ?? state}

@@ -1,4 +1,4 @@
-// Numbers, amounts, times and plurals in the words and digits of a language.
+// Numbers, amounts, times and plurals in a language.
 import type { Language } from "./language";
 
 /** The forms of `Intl.PluralRules` that a language uses; `other` always exists. `{n}` stands for the number. */
@@ -11,19 +11,20 @@ export interface Format {
   plural(count: number, forms: Forms): string;
   dateTime(time: string): string;
   timeOfDay(time: Date): string;
-  /** As on a clock: 4:05. */
+  /** Minutes and seconds, as 4:05. */
   clock(ms: number): string;
 }
 
-/** `preferences` are language tags, best first: they say which English, and with it which order of day and month. */
+/** `preferences` are language tags, best first. They select the region, and with it the order of day and month. */
 export function formatFor(language: Language, preferences: readonly string[] = []): Format {
   const region = preferences.find((tag) => tag.toLowerCase().split("-")[0] === language) ?? language;
-  // Thai pages count in Latin digits and the Gregorian year, as tickets do.
+  // Latin digits and the Gregorian calendar, as on Thai tickets.
   const locale = language === "th" ? "th-TH-u-ca-gregory-nu-latn" : region;
   const whole = new Intl.NumberFormat(locale);
   const rules = new Intl.PluralRules(language);
   const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short" });
   const timeOfDay = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
+
   return {
     whole: (count) => whole.format(count),
     money: (amount, currency) => moneyIn(locale, amount, currency),

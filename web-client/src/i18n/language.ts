@@ -1,4 +1,4 @@
-// Which language a person reads: their own choice first, then the browser's preference, then English.
+// The user's language: their own choice, else the browser's preference, else English.
 
 export const languages = { en: "English", th: "ไทย" } as const;
 export type Language = keyof typeof languages;
@@ -15,10 +15,10 @@ export function preferredLanguage(chosen: string | null, preferences: readonly s
   return known(chosen) ?? preferences.map(known).find((language) => language !== undefined) ?? "en";
 }
 
-export function rememberedLanguage(): string | null {
+export function loadLanguage(): string | null {
   return localStorage.getItem(KEY);
 }
 
-export function rememberLanguage(language: Language): void {
+export function saveLanguage(language: Language): void {
   localStorage.setItem(KEY, language);
 }

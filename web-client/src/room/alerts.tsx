@@ -1,12 +1,12 @@
-// How a person who looks elsewhere learns that it is their turn: a sound and a notification, both only if asked for.
+// Alerts for users who are not looking at the page when their turn comes: a sound and a notification, both opt-in.
 import { useState } from "preact/hooks";
-import { useWords } from "../i18n/words";
+import { useI18n } from "../i18n/visitor";
 
 const SOUND = "stanchion.sound";
 const NOTIFICATION = "stanchion.notification";
 let audio: AudioContext | undefined;
 
-/** Three soft notes, made here: no file to fetch when it matters. */
+/** Synthesizes three soft notes, so that no file has to be fetched at that moment. */
 export function ring(): void {
   if (localStorage.getItem(SOUND) === null) return;
   audio ??= new AudioContext();
@@ -24,7 +24,7 @@ function note(context: AudioContext, frequency: number, at: number): void {
   tone.stop(at + 1);
 }
 
-/** Nothing on a page that is looked at. */
+/** Does nothing if the page is visible. */
 export function notify(title: string, body: string, tag: string): void {
   if (localStorage.getItem(NOTIFICATION) === null || document.visibilityState === "visible") return;
   if (!("Notification" in window) || Notification.permission !== "granted") return;
@@ -33,17 +33,18 @@ export function notify(title: string, body: string, tag: string): void {
 }
 
 export function AlertChoice() {
-  const { t } = useWords();
+  const { t } = useI18n();
   const [blocked, setBlocked] = useState(false);
   const askToNotify = async (wanted: boolean) => {
     const granted = wanted && (await Notification.requestPermission()) === "granted";
     setBlocked(wanted && !granted);
     return granted;
   };
+
   return (
     <section class="card alerts" aria-labelledby="alerts">
       <h2 id="alerts">{t.alerts.title}</h2>
-      <Choice name={SOUND} label={t.alerts.sound} chosen={async (wanted) => (wanted && rehearse(), wanted)} />
+      <Choice name={SOUND} label={t.alerts.sound} chosen={async (wanted) => (wanted && playSample(), wanted)} />
       {"Notification" in window && <Choice name={NOTIFICATION} label={t.alerts.notification} chosen={askToNotify} />}
       <p class="hint" role="status">
         {blocked && t.alerts.blocked}
@@ -52,8 +53,8 @@ export function AlertChoice() {
   );
 }
 
-/** Browsers let a page sound only after a person touched it: this is the touch. */
-function rehearse(): void {
+/** Browsers allow sound only after a user gesture: switching the alert on is that gesture. */
+function playSample(): void {
   localStorage.setItem(SOUND, "yes");
   ring();
 }
@@ -66,6 +67,7 @@ function Choice({ name, label, chosen }: { name: string; label: string; chosen: 
     else localStorage.removeItem(name);
     set(granted);
   };
+
   return (
     <label class="switch">
       <input type="checkbox" role="switch" checked={on} onChange={({ currentTarget }) => void change(currentTarget.checked)} />

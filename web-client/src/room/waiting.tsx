@@ -1,16 +1,16 @@
-// In line: where one stands, how long it may take, what is left, and what comes next. Calm in every state.
-import { useState } from "preact/hooks";
+// The user waits: position, expected wait, seats left, and the next steps.
 import type { Position } from "@stanchion/client";
-import { useWords } from "../i18n/words";
-import { Announcer } from "../shared/announce";
-import { Heading } from "../shared/frame";
+import { useState } from "preact/hooks";
+import { useI18n } from "../i18n/visitor";
+import { Announcer } from "../shared/announcer";
 import { useTitle } from "../shared/title";
+import { Heading } from "../shared/visitor-frame";
 import type { Journey } from "../visitor/journey";
 import { type State, saleOf } from "../visitor/state";
 import { AlertChoice } from "./alerts";
-import { Rope } from "./rope";
-import { waitInWords } from "./wait";
-import { WishPicker } from "./wish";
+import { formatWait } from "./format-wait";
+import { QueueProgress } from "./queue-progress";
+import { SeatPreferencePicker } from "./seat-preference";
 
 interface Props {
   state: State;
@@ -18,17 +18,18 @@ interface Props {
 }
 
 export function Waiting({ state, journey }: Props) {
-  const { t, f } = useWords();
+  const { t, f } = useI18n();
   const position = state.stage.at === "waiting" ? state.stage.position : undefined;
   const name = state.event?.name ?? "";
   useTitle(position ? t.waiting.titleBar(f.whole(position.position), name) : t.waiting.title);
+
   return (
     <>
       <section class="card place" data-testid="waiting">
         <Heading>{t.waiting.title}</Heading>
         {position ? <Place state={state} position={position} /> : <p class="reading">{t.waiting.reading}</p>}
       </section>
-      {state.event && <WishPicker state={state} changed={(wish) => journey.wishFor(wish)} />}
+      {state.event && <SeatPreferencePicker state={state} changed={(preferences) => journey.setSeatPreferences(preferences)} />}
       <AlertChoice />
       <section class="card" aria-labelledby="next">
         <h2 id="next">{t.waiting.nextTitle}</h2>
@@ -48,18 +49,19 @@ export function Waiting({ state, journey }: Props) {
 }
 
 function Place({ state, position }: { state: State; position: Position }) {
-  const { t, f } = useWords();
+  const { t, f } = useI18n();
   const sale = saleOf(state)?.state ?? "open";
   const ahead = Math.max(0, position.position - 1);
   const behind = Math.max(0, position.total_in_queue - position.position);
   const standing = t.waiting.sales[sale];
-  // A reason that is not known here is not shown: it is a word for programs.
+  // Unknown reasons are not shown: they are identifiers, not text.
   const reason = t.waiting.reasons[position.reason ?? ""];
-  // While the line is put together again, the number is only a bound.
+  // While the queue is rebuilt after a loss, the position is only an upper bound.
   const counting = position.reason === "counting";
   const range = sale === "open" ? position.wait_range_seconds : undefined;
-  const wait = waitInWords(range, t.waiting.waits, f);
+  const wait = formatWait(range, t.waiting.waits, f);
   const progress = position.first > 1 ? Math.min(1, (position.first - position.position) / (position.first - 1)) : 1;
+
   return (
     <>
       <p class="hint">{t.waiting.position}</p>
@@ -68,7 +70,7 @@ function Place({ state, position }: { state: State; position: Position }) {
       </p>
       {!counting && <p class="ahead">{ahead === 0 ? t.waiting.nobodyAhead : t.waiting.ahead(ahead)}</p>}
       <div role="progressbar" aria-label={t.waiting.progress} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(progress * 100)}>
-        <Rope progress={progress} />
+        <QueueProgress progress={progress} />
       </div>
       {(standing ?? reason) && (
         <p class="standing" data-testid="reason">
@@ -105,7 +107,7 @@ function clockTimes(low: number, high: number, time: (at: Date) => string, words
 }
 
 function Leave({ journey }: { journey: Journey }) {
-  const { t } = useWords();
+  const { t } = useI18n();
   const [asked, ask] = useState(false);
   if (!asked) {
     return (
@@ -116,6 +118,7 @@ function Leave({ journey }: { journey: Journey }) {
       </p>
     );
   }
+
   return (
     <div class="card leave" role="group" aria-label={t.waiting.leave}>
       <p>{t.waiting.leaveSure}</p>
@@ -123,7 +126,7 @@ function Leave({ journey }: { journey: Journey }) {
         <button type="button" onClick={() => ask(false)} ref={(button) => button?.focus()}>
           {t.waiting.leaveNo}
         </button>
-        <button type="button" class="quiet" data-testid="leave-yes" onClick={() => journey.line.leave()}>
+        <button type="button" class="quiet" data-testid="leave-yes" onClick={() => journey.queue.leave()}>
           {t.waiting.leaveYes}
         </button>
       </div>

@@ -1,20 +1,23 @@
-// An event's own colours, laid over the theme. Whatever was chosen, text stays readable: colours move until they are.
+// An event's branding on top of the theme. Colours are adjusted until text on them is readable.
 import type { Appearance } from "@stanchion/client/shop";
 
 type Rgb = [number, number, number];
 
+/** The minimum contrast of WCAG 2.2 AA. */
 const READABLE = 4.5;
 const WHITE: Rgb = [255, 255, 255];
 const BLACK: Rgb = [0, 0, 0];
 
-export function dress(appearance: Appearance | undefined, root = document.documentElement): void {
+export function applyBranding(appearance: Appearance | undefined, root = document.documentElement): void {
   const background = parse(appearance?.background);
   if (background) {
     root.style.setProperty("--band", css(background));
     root.style.setProperty("--on-band", css(textOn(background)));
   }
+
   const accent = parse(appearance?.accent);
   if (!accent) return;
+
   const surface = colour(root, "--surface") ?? WHITE;
   const soft = mix(surface, accent, 0.14);
   const grounds = [surface, soft, colour(root, "--ground") ?? surface, colour(root, "--sunken") ?? surface];
@@ -28,7 +31,7 @@ function colour(root: HTMLElement, name: string): Rgb | undefined {
   return parse(getComputedStyle(root).getPropertyValue(name).trim());
 }
 
-/** `#rgb` or `#rrggbb`; anything else is left alone. */
+/** Parses `#rgb` and `#rrggbb`; undefined for anything else. */
 export function parse(colour: string | undefined): Rgb | undefined {
   const [, hex] = /^#([\da-f]{3}|[\da-f]{6})$/i.exec(colour ?? "") ?? [];
   if (!hex) return undefined;
@@ -36,7 +39,7 @@ export function parse(colour: string | undefined): Rgb | undefined {
   return pairs.map((pair) => Number.parseInt(pair, 16)) as Rgb;
 }
 
-/** The nearest to `wanted` that can be read on each of the grounds. */
+/** The colour closest to `wanted` that is readable on all of the grounds. */
 export function readableOn(wanted: Rgb, grounds: Rgb[]): Rgb {
   const towards = textOn(grounds[0]!);
   for (let part = 0; part < 1; part += 0.05) {

@@ -1,9 +1,9 @@
-// Time left until a deadline, shown each second; the end is told once, and a screen reader hears only the last stretches.
+// A countdown to a deadline. `ended` is called once; screen readers get announcements only at the marks below.
 import { useEffect, useState } from "preact/hooks";
-import { useWords } from "../i18n/words";
-import { Announcer } from "./announce";
+import { useI18n } from "../i18n/visitor";
+import { Announcer } from "./announcer";
 
-const TOLD_S = [300, 120, 60, 30, 10];
+const ANNOUNCED_S = [300, 120, 60, 30, 10];
 
 export function useMsLeft(until: string, now: () => number, ended?: () => void): number {
   const [left, setLeft] = useState(() => Date.parse(until) - now());
@@ -27,19 +27,20 @@ interface CountdownProps {
   until: string;
   now: () => number;
   label: string;
-  /** How a screen reader is told of the time, given a clock. */
-  told: (clock: string) => string;
+  /** The announcement for screen readers. */
+  announcement: (clock: string) => string;
   ended?: () => void;
 }
 
-export function Countdown({ until, now, label, told, ended }: CountdownProps) {
-  const { f } = useWords();
+export function Countdown({ until, now, label, announcement, ended }: CountdownProps) {
+  const { f } = useI18n();
   const left = useMsLeft(until, now, ended);
-  const mark = TOLD_S.findLast((seconds) => left <= seconds * 1_000);
+  const mark = ANNOUNCED_S.findLast((seconds) => left <= seconds * 1_000);
+
   return (
     <p class={`countdown ${left < 60_000 ? "ending" : ""}`}>
       <span>{label}</span> <strong role="timer" data-testid="countdown">{f.clock(left)}</strong>
-      <Announcer text={mark === undefined || left <= 0 ? "" : told(f.clock(mark * 1_000))} />
+      <Announcer text={mark === undefined || left <= 0 ? "" : announcement(f.clock(mark * 1_000))} />
     </p>
   );
 }

@@ -1,4 +1,4 @@
-// The tab's title, while a view is there.
+// The title of the tab while a view is mounted.
 import { useEffect } from "preact/hooks";
 
 export function useTitle(title: string): void {

@@ -1,10 +1,10 @@
-// One booking: held and to be paid, confirmed with its code, or over.
+// One booking: reserved and to be paid, confirmed with its QR code, or cancelled or expired.
 import type { Booking } from "@stanchion/client";
-import { useWords } from "../i18n/words";
+import { useI18n } from "../i18n/visitor";
 import { Countdown } from "../shared/countdown";
-import { Heading } from "../shared/frame";
-import { useLater } from "../shared/later";
+import { useLazyComponent } from "../shared/lazy";
 import { useTitle } from "../shared/title";
+import { Heading } from "../shared/visitor-frame";
 import type { Journey } from "../visitor/journey";
 import type { State } from "../visitor/state";
 import { loadPaymentStep } from "./payment";
@@ -18,24 +18,25 @@ interface Props {
 }
 
 export function BookingView(props: Props) {
-  const { t, f } = useWords();
+  const { t, f } = useI18n();
   const { state, booking, journey, now } = props;
   const { status } = booking;
   const show = showOf(state, booking);
   useTitle(`${t.booking.titles[status]} · ${state.event?.name ?? ""}`);
+
   return (
     <>
       <section class={`card booking booking-${status}`} data-testid="booking" data-status={status}>
         <Heading key={status}>{t.booking.titles[status]}</Heading>
         <p>{t.booking.leads[status]}</p>
         {status === "reserved" && (
-          <Countdown until={booking.expires_at} now={now} label={t.booking.held} told={t.booking.ending} ended={() => journey.purchase.holdEnded()} />
+          <Countdown until={booking.expires_at} now={now} label={t.booking.held} announcement={t.booking.ending} ended={() => journey.purchase.onHoldEnded()} />
         )}
         {status === "confirmed" && <Ticket booking={booking} />}
         <dl class="facts" data-testid="booking-id" data-booking={booking.booking_id}>
           <div>
             <dt>{t.booking.seats}</dt>
-            <dd>{seatsInWords(state, booking, t.booking.ofSeats)}</dd>
+            <dd>{formatSeats(state, booking, t.booking.ofSeats)}</dd>
             <dd class="hint">{show?.name}</dd>
             {show?.starts_at && <dd class="hint">{f.dateTime(show.starts_at)}</dd>}
           </div>
@@ -47,15 +48,16 @@ export function BookingView(props: Props) {
           </div>
         </dl>
       </section>
-      {status === "reserved" ? <Decide {...props} /> : <Done {...props} />}
+      {status === "reserved" ? <PayOrCancel {...props} /> : <BackToEvent {...props} />}
     </>
   );
 }
 
 function Ticket({ booking }: { booking: Booking }) {
-  const { t } = useWords();
-  const Qr = useLater(async () => (await import("./qr")).Qr, true);
+  const { t } = useI18n();
+  const Qr = useLazyComponent(async () => (await import("./qr")).Qr, true);
   const spoken = reference(booking.booking_id);
+
   return (
     <div class="ticket">
       <div class="qr-space">{Qr && <Qr text={booking.booking_id} label={t.booking.code(spoken)} />}</div>
@@ -69,9 +71,9 @@ function Ticket({ booking }: { booking: Booking }) {
   );
 }
 
-function Decide({ state, booking, journey }: Props) {
-  const { t } = useWords();
-  const Payment = useLater(loadPaymentStep, true);
+function PayOrCancel({ state, booking, journey }: Props) {
+  const { t } = useI18n();
+  const Payment = useLazyComponent(loadPaymentStep, true);
   return (
     <>
       <section class="card" aria-labelledby="pay">
@@ -89,8 +91,8 @@ function Decide({ state, booking, journey }: Props) {
   );
 }
 
-function Done({ journey }: Props) {
-  const { t } = useWords();
+function BackToEvent({ journey }: Props) {
+  const { t } = useI18n();
   return (
     <p class="leave">
       <button type="button" class="soft" data-testid="again" onClick={() => journey.purchase.forget()}>
@@ -104,7 +106,7 @@ function showOf(state: State, booking: Booking) {
   return state.event?.shows.find(({ show_id }) => show_id === booking.show_id);
 }
 
-function seatsInWords(state: State, booking: Booking, words: (n: number, zone: string) => string): string {
+function formatSeats(state: State, booking: Booking, words: (n: number, zone: string) => string): string {
   const zone = showOf(state, booking)?.zones.find(({ zone_id }) => zone_id === booking.zone_id);
   return words(booking.quantity, zone?.name ?? "");
 }

@@ -1,16 +1,17 @@
-// Everything that a user has booked, the newest first.
+// The user's bookings, newest first.
 import type { Booking } from "@stanchion/client";
-import { useWords } from "../i18n/words";
-import { Heading } from "../shared/frame";
+import { useI18n } from "../i18n/visitor";
 import { useTitle } from "../shared/title";
+import { Heading } from "../shared/visitor-frame";
 import { eventPath } from "../visitor/route";
 import type { State } from "../visitor/state";
 import { reference } from "./reference";
 
-export function Bookings({ state, remember }: { state: State; remember: (booking: Booking) => void }) {
-  const { t, f } = useWords();
+export function Bookings({ state, onOpen }: { state: State; onOpen: (booking: Booking) => void }) {
+  const { t, f } = useI18n();
   useTitle(t.bookings.title);
   const name = (booking: Booking) => state.events?.find(({ event_id }) => event_id === booking.event_id)?.name ?? "";
+
   return (
     <>
       <div class="lead">
@@ -31,7 +32,7 @@ export function Bookings({ state, remember }: { state: State; remember: (booking
                 class={booking.status === "reserved" ? "button" : ""}
                 href={eventPath(booking.event_id, true)}
                 aria-label={booking.status === "reserved" ? `${t.bookings.pay}: ${name(booking)}` : t.bookings.open(reference(booking.booking_id))}
-                onClick={() => remember(booking)}
+                onClick={() => onOpen(booking)}
               >
                 {booking.status === "reserved" ? t.bookings.pay : reference(booking.booking_id)}
               </a>

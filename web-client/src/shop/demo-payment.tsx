@@ -1,12 +1,12 @@
-// A payment provider for demonstrations: a card that always pays, after the moment that a real one takes.
+// A payment provider for demonstrations: every payment succeeds, after a delay like that of a real provider.
 import { useState } from "preact/hooks";
-import { useWords } from "../i18n/words";
+import { useI18n } from "../i18n/visitor";
 import type { PaymentStepProps } from "./payment";
 
-const TAKES_MS = 600;
+const DELAY_MS = 600;
 
 export function DemoPayment({ booking, busy, paid }: PaymentStepProps) {
-  const { t, f } = useWords();
+  const { t, f } = useI18n();
   const [paying, setPaying] = useState(false);
   const pay = (submitted: Event) => {
     submitted.preventDefault();
@@ -14,8 +14,9 @@ export function DemoPayment({ booking, busy, paid }: PaymentStepProps) {
     setTimeout(() => {
       setPaying(false);
       paid();
-    }, TAKES_MS);
+    }, DELAY_MS);
   };
+
   return (
     <form class="payment" onSubmit={pay}>
       <p class="hint">{t.demoPayment.lead}</p>

@@ -1,4 +1,4 @@
-// A booking's id as a QR code, drawn as one path. The library is small, and loaded only with a confirmed booking.
+// A booking's id as a QR code. Loaded only for a confirmed booking.
 import { encode } from "uqr";
 
 export function Qr({ text, label }: { text: string; label: string }) {

@@ -1,4 +1,4 @@
-// A booking's reference, as people read it to each other: the random end of its id in groups of four.
+// A booking's reference for people: the last twelve digits of its id, in groups of four. They are random.
 
 export function reference(bookingId: string): string {
   return bookingId.slice(-12).toUpperCase().match(/.{1,4}/g)?.join("-") ?? bookingId;

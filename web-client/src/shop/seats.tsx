@@ -1,14 +1,14 @@
-// The turn: zones as they fill, a number of seats, and the time that is left to choose.
-import { useEffect, useState } from "preact/hooks";
+// The user has a pass: zones with free seats, the number of seats, and the time left to choose.
 import type { EventDetail, Show, Zone } from "@stanchion/client/shop";
-import { useWords } from "../i18n/words";
+import { useEffect, useState } from "preact/hooks";
+import { useI18n } from "../i18n/visitor";
 import { Countdown } from "../shared/countdown";
-import { Heading } from "../shared/frame";
 import { useTitle } from "../shared/title";
+import { Heading } from "../shared/visitor-frame";
 import type { Journey } from "../visitor/journey";
-import { type State, free } from "../visitor/state";
+import { type State, freeSeats } from "../visitor/state";
 
-const MOST = 10;
+const MAX_SEATS = 10;
 
 interface Props {
   state: State;
@@ -17,20 +17,21 @@ interface Props {
 }
 
 export function Seats({ state, journey, now }: Props) {
-  const { t } = useWords();
+  const { t } = useI18n();
   const { stage, event } = state;
   useTitle(t.turn.titleBar(event?.name ?? ""));
   if (stage.at !== "shopping") return null;
+
   return (
     <>
       <section class="card turn" data-testid="pass">
         <Heading>{t.turn.title}</Heading>
-        <Countdown until={stage.pass.expires_at} now={now} label={t.turn.left} told={t.turn.ending} />
-        {stage.pass.left && <p class="standing">{t.turn.wishGone}</p>}
+        <Countdown until={stage.pass.expires_at} now={now} label={t.turn.left} announcement={t.turn.ending} />
+        {stage.pass.left && <p class="standing">{t.turn.preferencesGone}</p>}
       </section>
-      {event && <Order state={state} event={event} journey={journey} />}
+      {event && <SeatForm state={state} event={event} journey={journey} />}
       <p class="leave">
-        <button type="button" class="quiet" data-testid="leave" onClick={() => journey.line.leave()}>
+        <button type="button" class="quiet" data-testid="leave" onClick={() => journey.queue.leave()}>
           {t.turn.giveUp}
         </button>
       </p>
@@ -38,27 +39,28 @@ export function Seats({ state, journey, now }: Props) {
   );
 }
 
-function Order({ state, event, journey }: { state: State; event: EventDetail; journey: Journey }) {
-  const { t, f } = useWords();
-  const wished = state.wish[0];
-  const most = Math.max(1, Math.min(MOST, event.max_seats_per_user));
-  const [quantity, setQuantity] = useState(Math.min(wished?.quantity ?? 1, most));
-  // A zone that no longer holds the wish is not chosen for anybody.
-  const [zoneId, choose] = useState(() => (leftIn(state, event, wished?.zone_id) < quantity ? undefined : wished?.zone_id));
+function SeatForm({ state, event, journey }: { state: State; event: EventDetail; journey: Journey }) {
+  const { t, f } = useI18n();
+  const preferred = state.preferences[0];
+  const max = Math.max(1, Math.min(MAX_SEATS, event.max_seats_per_user));
+  const [quantity, setQuantity] = useState(Math.min(preferred?.quantity ?? 1, max));
+  // Do not preselect a zone with too few seats for the preference.
+  const [zoneId, choose] = useState(() => (seatsLeftIn(state, event, preferred?.zone_id) < quantity ? undefined : preferred?.zone_id));
   const [show, zone] = find(event, zoneId);
-  const available = leftIn(state, event, zoneId);
-  const nothing = event.shows.every(({ zones }) => zones.every((one) => free(state, one) === 0));
+  const available = seatsLeftIn(state, event, zoneId);
+  const soldOut = event.shows.every(({ zones }) => zones.every((one) => freeSeats(state, one) === 0));
   useEffect(() => {
     if (zone && available === 0) choose(undefined);
   }, [available]);
-  const order = (submitted: Event) => {
+  const submit = (submitted: Event) => {
     submitted.preventDefault();
     if (show && zone) void journey.purchase.reserve({ show_id: show.show_id, zone_id: zone.zone_id, quantity });
   };
+
   return (
-    <form class="card order" aria-labelledby="choose" onSubmit={order}>
+    <form class="card order" aria-labelledby="choose" onSubmit={submit}>
       <h2 id="choose">{t.turn.choose}</h2>
-      {nothing && <p class="standing">{t.turn.allGone}</p>}
+      {soldOut && <p class="standing">{t.turn.allGone}</p>}
       {event.shows.map((one) => (
         <fieldset key={one.show_id}>
           <legend>
@@ -66,13 +68,13 @@ function Order({ state, event, journey }: { state: State; event: EventDetail; jo
             {one.starts_at && <small>{f.dateTime(one.starts_at)}</small>}
           </legend>
           {one.zones.map((zone) => (
-            <ZoneChoice key={zone.zone_id} zone={zone} left={free(state, zone)} chosen={zone.zone_id === zoneId} choose={() => choose(zone.zone_id)} />
+            <ZoneChoice key={zone.zone_id} zone={zone} left={freeSeats(state, zone)} chosen={zone.zone_id === zoneId} choose={() => choose(zone.zone_id)} />
           ))}
         </fieldset>
       ))}
-      <Quantity quantity={quantity} most={most} changed={setQuantity} />
+      <Quantity quantity={quantity} max={max} changed={setQuantity} />
       <p class="hint missing" role="status" data-testid="missing">
-        {!nothing && !zone && t.turn.whereFirst}
+        {!soldOut && !zone && t.turn.whereFirst}
         {zone && available < quantity && t.turn.tooFew(available)}
       </p>
       <div class="checkout">
@@ -87,13 +89,13 @@ function Order({ state, event, journey }: { state: State; event: EventDetail; jo
   );
 }
 
-function Quantity({ quantity, most, changed }: { quantity: number; most: number; changed: (quantity: number) => void }) {
-  const { t, f } = useWords();
+function Quantity({ quantity, max, changed }: { quantity: number; max: number; changed: (quantity: number) => void }) {
+  const { t, f } = useI18n();
   return (
     <div class="quantity" role="group" aria-labelledby="quantity-label">
       <span>
         <span id="quantity-label">{t.turn.seats}</span>
-        <small>{t.turn.atMost(most)}</small>
+        <small>{t.turn.atMost(max)}</small>
       </span>
       <button
         type="button"
@@ -113,7 +115,7 @@ function Quantity({ quantity, most, changed }: { quantity: number; most: number;
         class="soft icon"
         aria-label={t.turn.more}
         data-testid="more"
-        disabled={quantity >= most}
+        disabled={quantity >= max}
         onClick={() => changed(quantity + 1)}
       >
         +
@@ -130,7 +132,7 @@ interface ZoneChoiceProps {
 }
 
 function ZoneChoice({ zone, left, chosen, choose }: ZoneChoiceProps) {
-  const { t, f } = useWords();
+  const { t, f } = useI18n();
   return (
     <label class="zone">
       <input type="radio" name="zone" data-testid="zone" value={zone.zone_id} checked={chosen} disabled={left === 0} onChange={choose} />
@@ -154,7 +156,7 @@ function find(event: EventDetail, zoneId: string | undefined): [Show, Zone] | [u
   return [undefined, undefined];
 }
 
-function leftIn(state: State, event: EventDetail, zoneId: string | undefined): number {
+function seatsLeftIn(state: State, event: EventDetail, zoneId: string | undefined): number {
   const [, zone] = find(event, zoneId);
-  return zone ? free(state, zone) : 0;
+  return zone ? freeSeats(state, zone) : 0;
 }

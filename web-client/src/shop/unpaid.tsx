@@ -1,6 +1,6 @@
-// Seats that a user holds and has not paid for, wherever they look: the way back to them.
+// Links to the user's unpaid bookings, shown on the list of events.
 import type { Booking } from "@stanchion/client";
-import { useWords } from "../i18n/words";
+import { useI18n } from "../i18n/visitor";
 import { useMsLeft } from "../shared/countdown";
 import { eventPath } from "../visitor/route";
 
@@ -9,9 +9,10 @@ export function Unpaid({ bookings, now }: { bookings: Booking[]; now: () => numb
 }
 
 function UnpaidOne({ booking, now }: { booking: Booking; now: () => number }) {
-  const { t, f } = useWords();
+  const { t, f } = useI18n();
   const left = useMsLeft(booking.expires_at, now);
   if (left <= 0) return null;
+
   return (
     <section class="card unpaid" data-testid="unpaid">
       <p>

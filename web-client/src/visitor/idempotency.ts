@@ -1,26 +1,26 @@
-// Keys that make a repeated reservation the same reservation.
-import type { Order } from "@stanchion/client";
+// Idempotency keys, so that a repeated request never books twice.
+import type { ReserveRequest } from "@stanchion/client";
 
-/** One key per order until its outcome is known; then the next attempt is a new one. */
+/** Returns the same key for the same request until its outcome is known. */
 export class IdempotencyKey {
-  #order = "";
+  #request = "";
   #key = "";
 
-  for(order: Order, passId: string): string {
-    const described = JSON.stringify([passId, order]);
-    if (described !== this.#order) {
-      this.#order = described;
+  for(request: ReserveRequest, passId: string): string {
+    const described = JSON.stringify([passId, request]);
+    if (described !== this.#request) {
+      this.#request = described;
       this.#key = randomKey();
     }
     return this.#key;
   }
 
   settle(): void {
-    this.#order = "";
+    this.#request = "";
   }
 }
 
-/** `crypto.randomUUID` is missing on pages without TLS. */
+/** `crypto.randomUUID` does not exist on pages without TLS. */
 function randomKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,16 +1,16 @@
-// The journey's turns, with a scripted server: identities, reloads, refusals, and passes and holds that end.
+// The journey with a scripted server: identities, reloads, refusals, and passes and holds that expire.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import withHold from "../../../tests/wire/server.pass.with-hold.json";
-import { Connection } from "../../sdk/connection";
-import { Identities, identityOfToken } from "../../sdk/identities";
-import { Places } from "../../sdk/places";
+import { WebSocketTransport } from "../../sdk/websocket-transport";
+import { Identities, identityFromToken } from "../../sdk/identities";
+import { PlaceStore } from "../../sdk/place-store";
 import { Rest } from "../../sdk/rest";
 import { Shop } from "@stanchion/client/shop";
 import { WaitingRoom } from "../../sdk/waiting-room";
 import { FakeSocket, FakeStore } from "../../sdk/fake-socket";
 import type { ServerMessages } from "../../sdk/messages";
 import { Journey } from "./journey";
-import { RememberedBookings } from "./remembered-bookings";
+import { BookingStore } from "./booking-store";
 
 const held = withHold.hold;
 const { event_id, show_id, zone_id } = held;
@@ -27,7 +27,7 @@ type Answer = { status?: number; body: unknown } | "none";
 let answers: Record<string, Answer>;
 let requests: { route: string; headers: Record<string, string> }[];
 let store: FakeStore;
-let connection: Connection;
+let connection: WebSocketTransport;
 let journey: Journey;
 
 const refusal = (status: number, code: string): Answer => ({ status, body: { type: "urn:stanchion:problem:x", status, code, detail: `${code} in words.` } });
@@ -47,33 +47,33 @@ async function load(): Promise<void> {
   const current = () => identities.current()?.token;
   const rest = new Rest({ base: "http://stanchion/api/v1", token: current, fetch: answer });
   const WebSocket = FakeSocket as unknown as new () => WebSocket;
-  connection = new Connection({ url: "ws://stanchion", token: () => current() ?? "", WebSocket });
-  const places = new Places(store);
+  connection = new WebSocketTransport({ url: "ws://stanchion", token: () => current() ?? "", WebSocket });
+  const places = new PlaceStore(store);
   const room = new WaitingRoom(connection, places);
   const signIn = (given: string) => {
-    const identity = identityOfToken(given.trim());
+    const identity = identityFromToken(given.trim());
     return identity && identities.keep(identity);
   };
   const guest = async () => {
     const identity = identities.current() ?? (await rest.guest());
     return identity && identities.keep(identity);
   };
-  const bookings = new RememberedBookings(store);
-  const parts = { rest, shop: new Shop(rest), link: connection, room, identities, places, bookings, signIn, guest };
-  journey = new Journey(parts, () => {});
+  const bookings = new BookingStore(store);
+  const deps = { rest, shop: new Shop(rest), transport: connection, room, identities, places, bookings, signIn, guest };
+  journey = new Journey(deps, () => {});
   await journey.start({ page: "event", eventId: event_id });
 }
 
 async function inLine(): Promise<void> {
   await journey.join();
-  FakeSocket.last.accepts();
+  FakeSocket.last.accept();
   const line = { position: 3, total_in_queue: 9, estimated_wait_seconds: 5 };
-  FakeSocket.last.says({ type: "queued", event_id, ticket: "ticket-1", ...line });
+  FakeSocket.last.deliver({ type: "queued", event_id, ticket: "ticket-1", ...line });
 }
 
 async function withPass(): Promise<void> {
   await inLine();
-  FakeSocket.last.says({ type: "pass", event_id, pass_id: "p", queue_pass: "jwt", expires_at: "2096-01-01T00:00:00Z" });
+  FakeSocket.last.deliver({ type: "pass", event_id, pass_id: "p", queue_pass: "jwt", expires_at: "2096-01-01T00:00:00Z" });
 }
 
 const at = () => journey.state.stage.at;
@@ -97,8 +97,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe("a server that does not answer when the page is loaded", () => {
-  test("is asked again with each refresh, and the place is then found", async () => {
+describe("a server that does not answer during the load", () => {
+  test("is asked again at each refresh, which then resumes the place", async () => {
     await inLine();
     const event = answers[`GET /events/${event_id}`]!;
     answers[`GET /events/${event_id}`] = "none";
@@ -111,7 +111,7 @@ describe("a server that does not answer when the page is loaded", () => {
     expect([at(), journey.state.lost]).toEqual(["waiting", false]);
   });
 
-  test("may refuse in the end", async () => {
+  test("may refuse later", async () => {
     answers[`GET /events/${event_id}`] = "none";
     await load();
     answers[`GET /events/${event_id}`] = refusal(404, "EVENT_NOT_FOUND");
@@ -121,7 +121,7 @@ describe("a server that does not answer when the page is loaded", () => {
 });
 
 describe("identity", () => {
-  test("a guest's is asked for on joining, once", async () => {
+  test("of a guest is requested once, at the join", async () => {
     expect(requests.map(({ route }) => route)).toEqual([`GET /events/${event_id}`]);
     await inLine();
     await load();
@@ -129,59 +129,59 @@ describe("identity", () => {
     expect(requests.filter(({ route }) => route === "POST /guest")).toHaveLength(1);
   });
 
-  test("without guests a token is asked for", async () => {
+  test("is a token if guests are not admitted", async () => {
     delete answers["POST /guest"];
     await journey.join();
-    expect(at()).toBe("identify");
-    await journey.identify("not a token");
-    expect(journey.state.trouble).toEqual({ code: "NOT_A_TOKEN" });
-    await journey.identify(` ${token}\n`);
+    expect(at()).toBe("signIn");
+    await journey.signIn("not a token");
+    expect(journey.state.error).toEqual({ code: "NOT_A_TOKEN" });
+    await journey.signIn(` ${token}\n`);
     expect(at()).toBe("waiting");
   });
 
-  test("that the server refuses is forgotten and not tried for ever", async () => {
+  test("is deleted after the server refused it", async () => {
     await inLine();
-    FakeSocket.last.isLost(4500);
-    expect(at()).toBe("door");
-    expect(journey.state.trouble).toEqual({ code: "UNAUTHORIZED" });
+    FakeSocket.last.drop(4500);
+    expect(at()).toBe("event");
+    expect(journey.state.error).toEqual({ code: "UNAUTHORIZED" });
     expect(store.content.size).toBe(0);
   });
 });
 
 describe("a reservation", () => {
-  test("carries the pass, and ends the wait", async () => {
+  test("sends the pass and ends the wait", async () => {
     await withPass();
     answers["POST /bookings/reserve"] = { status: 201, body: held };
     await journey.purchase.reserve(order);
     expect(at()).toBe("booking");
     expect(requests.find(({ route }) => route.endsWith("/reserve"))!.headers["X-Queue-Pass"]).toBe("jwt");
-    expect(new Places(store).find("alice", event_id)).toBeUndefined();
+    expect(new PlaceStore(store).find("alice", event_id)).toBeUndefined();
     expect(connection.current.state).toBe("idle");
   });
 
-  test("keeps its key while the outcome is unknown, and takes a new one after a refusal", async () => {
+  test("keeps its key while undecided and gets a new one after a refusal", async () => {
     await withPass();
     for (const outcome of ["none", refusal(503, "UNAVAILABLE"), refusal(409, "INSUFFICIENT_SEATS"), "none"] as Answer[]) {
       answers["POST /bookings/reserve"] = outcome;
       await journey.purchase.reserve(order);
       expect(at()).toBe("shopping");
-      expect(journey.state.trouble).toBeDefined();
+      expect(journey.state.error).toBeDefined();
     }
     const [first, second, third, fourth] = keys();
     expect([second, third]).toEqual([first, first]);
     expect(fourth).not.toBe(first);
   });
 
-  test("with a pass that was taken back leads into the line again, with the ticket", async () => {
+  test("with a revoked pass joins the queue again with the ticket", async () => {
     await withPass();
     answers["POST /bookings/reserve"] = refusal(403, "PASS_REVOKED");
     await journey.purchase.reserve(order);
     expect(at()).toBe("waiting");
     expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1", position: 3 });
-    expect(journey.state.trouble?.detail).toBe("PASS_REVOKED in words.");
+    expect(journey.state.error?.detail).toBe("PASS_REVOKED in words.");
   });
 
-  test("with a pass used in another tab shows what was reserved there", async () => {
+  test("with a pass used in another tab shows that booking", async () => {
     await withPass();
     answers["POST /bookings/reserve"] = refusal(409, "PASS_USED");
     answers["GET /bookings/pending"] = { body: { bookings: [held] } };
@@ -191,18 +191,18 @@ describe("a reservation", () => {
 
   test("may come with the pass", async () => {
     await inLine();
-    FakeSocket.last.says(withHold as ServerMessages["pass"]);
+    FakeSocket.last.deliver(withHold as ServerMessages["pass"]);
     expect(at()).toBe("booking");
   });
 
   test.each([["while waiting", inLine], ["while choosing", withPass]])("may come after the pass, %s", async (_, before) => {
     await before();
     const late = { type: "reserved", ...held, ref: "wish-p" } as ServerMessages["reserved"];
-    FakeSocket.last.says({ ...late, event_id: show_id });
+    FakeSocket.last.deliver({ ...late, event_id: show_id });
     expect(at()).not.toBe("booking");
-    FakeSocket.last.says(late);
+    FakeSocket.last.deliver(late);
     expect(journey.state.stage).toMatchObject({ at: "booking", booking: held });
-    expect(new Places(store).find("alice", event_id)).toBeUndefined();
+    expect(new PlaceStore(store).find("alice", event_id)).toBeUndefined();
   });
 });
 
@@ -218,38 +218,38 @@ describe("a hold", () => {
   };
   const isNow = (change: object) => (answers[`GET /bookings/${held.booking_id}`] = { body: { ...held, ...change } });
 
-  test("that got time back after an outage shows its new end without a reload", async () => {
+  test("shows its extended end without a reload", async () => {
     await heldFor(300_000);
     const later = at(420_000);
     isNow({ expires_at: later });
     await journey.refresh();
-    expect(reads(), "what was just read").toBe(0);
+    expect(reads(), "it was read just before").toBe(0);
     vi.advanceTimersByTime(31_000);
     await journey.refresh();
     expect([shown().expires_at, reads()]).toEqual([later, 1]);
   });
 
-  test("is read at each refresh in its last minute and after its end, whether or not the server answers", async () => {
+  test("is read at each refresh in its last minute and after its end", async () => {
     await heldFor(50_000);
     answers[`GET /bookings/${held.booking_id}`] = "none";
     vi.advanceTimersByTime(51_000);
     await expect(journey.refresh()).rejects.toThrow();
-    expect([shown().status, journey.state.trouble]).toEqual(["reserved", undefined]);
+    expect([shown().status, journey.state.error]).toEqual(["reserved", undefined]);
     const later = at(90_000);
     isNow({ expires_at: later });
     await journey.refresh();
     expect(shown().expires_at).toBe(later);
   });
 
-  test("that ended is shown as the server has it", async () => {
+  test("that expired is shown with the server's status", async () => {
     await heldFor(1_000);
     isNow({ status: "expired" });
-    journey.purchase.holdEnded();
+    journey.purchase.onHoldEnded();
     await vi.advanceTimersByTimeAsync(1_500);
     expect(shown().status).toBe("expired");
   });
 
-  test("that is decided while it is read stays decided", async () => {
+  test("that is decided during a read stays decided", async () => {
     await heldFor(50_000);
     isNow({});
     const reading = journey.refresh();
@@ -264,7 +264,7 @@ describe("a hold", () => {
 describe("a reload", () => {
   const reloadWith = async (status: string, path = `GET /bookings/${held.booking_id}`) => {
     new Identities(store).keep(user);
-    new RememberedBookings(store).keep("alice", event_id, held.booking_id);
+    new BookingStore(store).keep("alice", event_id, held.booking_id);
     answers[path] = { body: { ...held, status } };
     await load();
   };
@@ -281,30 +281,30 @@ describe("a reload", () => {
     expect(journey.state.stage).toMatchObject({ at: "booking", booking: { status: "confirmed" } });
   });
 
-  test("does not trip over a booking that no longer exists", async () => {
+  test("ignores a booking that no longer exists", async () => {
     answers[`GET /bookings/${held.booking_id}`] = refusal(404, "BOOKING_NOT_FOUND");
     await reloadWith("confirmed", "GET /elsewhere");
-    expect([at(), journey.state.trouble?.detail]).toEqual(["door", undefined]);
+    expect([at(), journey.state.error?.detail]).toEqual(["event", undefined]);
   });
 });
 
-test("a page back from the browser's cache hears of what another tab did meanwhile", async () => {
+test("a page back from the cache notices that another tab left the queue", async () => {
   await inLine();
   await journey.wake();
   expect(at()).toBe("waiting");
-  new Places(store).forget("alice", event_id);
+  new PlaceStore(store).forget("alice", event_id);
   await journey.wake();
-  expect(at()).toBe("door");
+  expect(at()).toBe("event");
   connection.close();
   connection.open();
-  FakeSocket.last.accepts();
-  expect(FakeSocket.last.sent.filter(({ type }) => type === "join"), "nor does it join by itself").toEqual([]);
+  FakeSocket.last.accept();
+  expect(FakeSocket.last.sent.filter(({ type }) => type === "join"), "it does not join by itself").toEqual([]);
 });
 
-describe("an answer that is not the service's", () => {
+describe("a response of an intermediary", () => {
   const portal = { status: 404, body: { message: "no Route matched with those values" } };
 
-  test("leaves a page that is loaded where it was, and it goes on by itself", async () => {
+  test("during the load is retried until the service responds", async () => {
     await inLine();
     const event = answers[`GET /events/${event_id}`]!;
     for (const route of [`GET /events/${event_id}`, "GET /bookings/pending"]) answers[route] = portal;
@@ -320,7 +320,7 @@ describe("an answer that is not the service's", () => {
     for (const status of [200, 401, 403, 404]) {
       answers["POST /bookings/reserve"] = { ...portal, status };
       await journey.purchase.reserve(order);
-      expect([at(), new Places(store).find("alice", event_id)?.ticket]).toEqual(["shopping", "ticket-1"]);
+      expect([at(), new PlaceStore(store).find("alice", event_id)?.ticket]).toEqual(["shopping", "ticket-1"]);
     }
     answers["POST /bookings/reserve"] = { status: 201, body: held };
     await journey.purchase.reserve(order);
@@ -328,7 +328,7 @@ describe("an answer that is not the service's", () => {
     expect(new Set(keys()).size).toBe(1);
   });
 
-  test("to a payment's confirmation keeps the hold, and paying again confirms it", async () => {
+  test("to a confirmation keeps the hold, and a retry confirms it", async () => {
     await withPass();
     answers["POST /bookings/reserve"] = { status: 201, body: held };
     await journey.purchase.reserve(order);
@@ -344,36 +344,36 @@ describe("an answer that is not the service's", () => {
   });
 });
 
-test("a ready place whose pass does not come asks for it", async () => {
+test("joins again if the pass does not arrive at position 0", async () => {
   await inLine();
-  FakeSocket.last.says({ type: "position", event_id, position: 0, total_in_queue: 9, estimated_wait_seconds: 0 });
+  FakeSocket.last.deliver({ type: "position", event_id, position: 0, total_in_queue: 9, estimated_wait_seconds: 0 });
   await vi.advanceTimersByTimeAsync(2_000);
   expect(FakeSocket.last.sent.at(-1)).toEqual({ type: "join", event_id, ticket: "ticket-1", position: 0 });
 });
 
-test("a line that is being rebuilt is a passing matter, a lapsed pass is not", async () => {
+test("a rebuild of the queue is temporary, an expired pass is final", async () => {
   await inLine();
-  FakeSocket.last.says({ type: "error", code: "UNAVAILABLE", message: "The line is being rebuilt.", ref: event_id });
-  expect([at(), journey.state.trouble?.detail]).toEqual(["waiting", "The line is being rebuilt."]);
-  FakeSocket.last.says({ type: "position", event_id, position: 2, total_in_queue: 9, estimated_wait_seconds: 0 });
-  expect([at(), journey.state.trouble?.detail]).toEqual(["waiting", undefined]);
-  FakeSocket.last.says({ type: "error", code: "PASS_EXPIRED", message: "The pass has expired.", ref: event_id });
-  expect([at(), journey.state.trouble?.detail]).toEqual(["door", "The pass has expired."]);
+  FakeSocket.last.deliver({ type: "error", code: "UNAVAILABLE", message: "The line is being rebuilt.", ref: event_id });
+  expect([at(), journey.state.error?.detail]).toEqual(["waiting", "The line is being rebuilt."]);
+  FakeSocket.last.deliver({ type: "position", event_id, position: 2, total_in_queue: 9, estimated_wait_seconds: 0 });
+  expect([at(), journey.state.error?.detail]).toEqual(["waiting", undefined]);
+  FakeSocket.last.deliver({ type: "error", code: "PASS_EXPIRED", message: "The pass has expired.", ref: event_id });
+  expect([at(), journey.state.error?.detail]).toEqual(["event", "The pass has expired."]);
   await load();
-  expect(at()).toBe("door");
+  expect(at()).toBe("event");
 });
 
-test("a pass that was taken back while nobody looked leads into the line again; a passing trouble leaves the seats alone", async () => {
+test("a revoked pass returns to the queue, a temporary error does not", async () => {
   await withPass();
-  FakeSocket.last.says({ type: "error", code: "UNAVAILABLE", message: "in a moment", ref: event_id });
+  FakeSocket.last.deliver({ type: "error", code: "UNAVAILABLE", message: "in a moment", ref: event_id });
   expect(at()).toBe("shopping");
-  FakeSocket.last.says({ type: "error", code: "PASS_REVOKED", message: "unclaimed", ref: event_id });
-  expect([at(), journey.state.trouble?.code]).toEqual(["waiting", "PASS_REVOKED"]);
-  FakeSocket.last.says({ type: "queued", event_id, ticket: "ticket-1", position: 1, total_in_queue: 9, estimated_wait_seconds: 1 });
-  expect([at(), journey.state.trouble]).toEqual(["waiting", undefined]);
+  FakeSocket.last.deliver({ type: "error", code: "PASS_REVOKED", message: "unclaimed", ref: event_id });
+  expect([at(), journey.state.error?.code]).toEqual(["waiting", "PASS_REVOKED"]);
+  FakeSocket.last.deliver({ type: "queued", event_id, ticket: "ticket-1", position: 1, total_in_queue: 9, estimated_wait_seconds: 1 });
+  expect([at(), journey.state.error]).toEqual(["waiting", undefined]);
 });
 
-test("a confirmation that came too late shows the expired booking and says why", async () => {
+test("a late confirmation shows the expired booking and the reason", async () => {
   await withPass();
   answers["POST /bookings/reserve"] = { status: 201, body: held };
   await journey.purchase.reserve(order);
@@ -381,5 +381,5 @@ test("a confirmation that came too late shows the expired booking and says why",
   answers[`GET /bookings/${held.booking_id}`] = { body: { ...held, status: "expired" } };
   await journey.purchase.confirm();
   expect(journey.state.stage).toMatchObject({ booking: { status: "expired" } });
-  expect(journey.state.trouble?.detail).toBe("BOOKING_EXPIRED in words.");
+  expect(journey.state.error?.detail).toBe("BOOKING_EXPIRED in words.");
 });

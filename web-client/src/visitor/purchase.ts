@@ -1,39 +1,41 @@
-// The part of the journey after the pass: reserve, then confirm or cancel before the hold ends.
-import { type Booking, type Order, Problem } from "@stanchion/client";
-import type { Current } from "./current";
+// The journey after the pass: reserve, then confirm or cancel before the hold expires.
+import { type Booking, type ReserveRequest, Problem } from "@stanchion/client";
+import type { Dependencies } from "./dependencies";
 import { IdempotencyKey } from "./idempotency";
-import type { Parts } from "./parts";
+import type { VisitorStore } from "./visitor-store";
 
-/** The server takes expired holds back within about this time of their end. */
-const SWEEP_MS = 1_000;
-/** How long what is known of a hold is taken for true, while there is time left. */
-const KNOWN_MS = 30_000;
-/** With less left, and after its end, the hold is read again at each refresh. */
-const ENDING_MS = 60_000;
-const OVER = ["BOOKING_EXPIRED", "BOOKING_NOT_PENDING"];
+/** The server releases expired holds within about this time. */
+const EXPIRY_SWEEP_MS = 1_000;
+/** Interval between reads of a hold that is not about to expire. */
+const READ_INTERVAL_MS = 30_000;
+/** With less time left, and after the expiry, each refresh reads the hold. */
+const ENDING_SOON_MS = 60_000;
+/** The booking is no longer pending. */
+const FINAL_CODES = ["BOOKING_EXPIRED", "BOOKING_NOT_PENDING"];
 
 export class Purchase {
-  readonly #parts: Parts;
-  readonly #current: Current;
-  readonly #placeUsed: (eventId: string) => void;
+  readonly #deps: Dependencies;
+  readonly #store: VisitorStore;
+  readonly #onPlaceUsed: (eventId: string) => void;
   readonly #key = new IdempotencyKey();
   #shownAt = 0;
 
-  /** `placeUsed` is told that the place in line has served its purpose. */
-  constructor(parts: Parts, current: Current, placeUsed: (eventId: string) => void) {
-    this.#parts = parts;
-    this.#current = current;
-    this.#placeUsed = placeUsed;
+  /** `onPlaceUsed` is called when the place in the queue is no longer needed. */
+  constructor(deps: Dependencies, store: VisitorStore, onPlaceUsed: (eventId: string) => void) {
+    this.#deps = deps;
+    this.#store = store;
+    this.#onPlaceUsed = onPlaceUsed;
   }
 
-  async reserve(choice: Omit<Order, "event_id">): Promise<void> {
-    const { eventId, stage } = this.#current.state;
+  async reserve(choice: Omit<ReserveRequest, "event_id">): Promise<void> {
+    const { eventId, stage } = this.#store.state;
     if (stage.at !== "shopping" || eventId === undefined) return;
-    const order = { event_id: eventId, ...choice };
+    const request = { event_id: eventId, ...choice };
     const { pass_id, queue_pass } = stage.pass;
-    await this.#current.attempt(async () => {
+
+    await this.#store.attempt(async () => {
       try {
-        this.hold(await this.#parts.rest.reserve(order, queue_pass, this.#key.for(order, pass_id)));
+        this.hold(await this.#deps.rest.reserve(request, queue_pass, this.#key.for(request, pass_id)));
       } catch (error) {
         if (!(error instanceof Problem && error.undecided)) this.#key.settle();
         throw error;
@@ -43,64 +45,66 @@ export class Purchase {
 
   hold(booking: Booking): void {
     this.#key.settle();
-    this.#placeUsed(booking.event_id);
-    this.#parts.link.close();
+    this.#onPlaceUsed(booking.event_id);
+    this.#deps.transport.close();
     this.show(booking);
   }
 
   show(booking: Booking): void {
-    this.#shownAt = this.#parts.rest.now();
-    this.#parts.bookings.keep(booking.user_id, booking.event_id, booking.booking_id);
-    this.#current.set({ eventId: booking.event_id, stage: { at: "booking", booking } });
+    this.#shownAt = this.#deps.rest.now();
+    this.#deps.bookings.keep(booking.user_id, booking.event_id, booking.booking_id);
+    this.#store.set({ eventId: booking.event_id, stage: { at: "booking", booking } });
   }
 
   confirm(): Promise<void> {
-    return this.#decide((bookingId) => this.#parts.shop.confirm(bookingId));
+    return this.#transition((bookingId) => this.#deps.shop.confirm(bookingId));
   }
 
   paymentFailed(): void {
-    this.#current.set({ trouble: { code: "PAYMENT_FAILED" } });
+    this.#store.set({ error: { code: "PAYMENT_FAILED" } });
   }
 
   cancel(): Promise<void> {
-    return this.#decide((bookingId) => this.#parts.shop.cancel(bookingId));
+    return this.#transition((bookingId) => this.#deps.shop.cancel(bookingId));
   }
 
-  /** The hold's time is over by the clock; the server has the last word, and where it says nothing, the next refresh asks again. */
-  holdEnded(): void {
-    setTimeout(() => void this.refresh().catch(() => {}), SWEEP_MS);
+  /** The countdown ended. The server decides whether the hold expired; if it does not answer, the next refresh asks again. */
+  onHoldEnded(): void {
+    setTimeout(() => void this.refresh().catch(() => {}), EXPIRY_SWEEP_MS);
   }
 
-  /** Reads a hold again: after an outage it has more time, and another tab may have decided. */
+  /** Reads the hold again: an outage may have extended it, and another tab may have confirmed or cancelled it. */
   async refresh(): Promise<void> {
-    const { stage, busy } = this.#current.state;
+    const { stage, busy } = this.#store.state;
     if (stage.at !== "booking" || stage.booking.status !== "reserved" || busy) return;
-    const now = this.#parts.rest.now();
-    const isEnding = Date.parse(stage.booking.expires_at) - now < ENDING_MS;
-    if (!isEnding && now - this.#shownAt < KNOWN_MS) return;
-    const booking = await this.#parts.shop.booking(stage.booking.booking_id);
-    // What the user did meanwhile is newer.
-    if (this.#current.state.stage === stage && !this.#current.state.busy) this.show(booking);
+    const now = this.#deps.rest.now();
+    const isEnding = Date.parse(stage.booking.expires_at) - now < ENDING_SOON_MS;
+    if (!isEnding && now - this.#shownAt < READ_INTERVAL_MS) return;
+
+    const booking = await this.#deps.shop.booking(stage.booking.booking_id);
+    // Do not overwrite a newer state that the user's actions caused meanwhile.
+    if (this.#store.state.stage === stage && !this.#store.state.busy) this.show(booking);
   }
 
-  /** Done with this booking. */
+  /** Stops showing this booking. */
   forget(): void {
-    const { stage } = this.#current.state;
+    const { stage } = this.#store.state;
     if (stage.at !== "booking") return;
-    this.#parts.bookings.forget(stage.booking.user_id, stage.booking.event_id);
-    this.#current.go({ at: "door" });
+    this.#deps.bookings.forget(stage.booking.user_id, stage.booking.event_id);
+    this.#store.go({ at: "event" });
   }
 
-  async #decide(request: (bookingId: string) => Promise<Booking>): Promise<void> {
-    const { stage } = this.#current.state;
+  async #transition(request: (bookingId: string) => Promise<Booking>): Promise<void> {
+    const { stage } = this.#store.state;
     if (stage.at !== "booking") return;
     const { booking_id } = stage.booking;
-    await this.#current.attempt(async () => {
+
+    await this.#store.attempt(async () => {
       try {
         this.show(await request(booking_id));
       } catch (error) {
-        const over = error instanceof Problem && OVER.includes(error.code);
-        if (over) this.show(await this.#parts.shop.booking(booking_id));
+        const isFinal = error instanceof Problem && FINAL_CODES.includes(error.code);
+        if (isFinal) this.show(await this.#deps.shop.booking(booking_id));
         throw error;
       }
     });

@@ -1,13 +1,13 @@
-// Repeats a request while the page is visible; a hidden tab asks for nothing.
+// Repeats a request while the page is visible; a hidden tab sends none.
 
-/** At most one request at a time; a failure is left to the next turn. */
+/** Runs max one request at a time. After a failure, the next interval tries again. */
 export function refreshEvery(ms: number, request: () => Promise<void>): void {
-  let underWay = false;
+  let inProgress = false;
   setInterval(() => {
-    if (underWay || document.visibilityState === "hidden") return;
-    underWay = true;
+    if (inProgress || document.visibilityState === "hidden") return;
+    inProgress = true;
     void request()
       .catch(() => {})
-      .finally(() => (underWay = false));
+      .finally(() => (inProgress = false));
   }, ms);
 }

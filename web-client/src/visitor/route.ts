@@ -1,4 +1,4 @@
-// Which page a path asks for. Pages are loaded anew; only an event's own two paths change into one another.
+// The page for a path. Links load a new document; only the two paths of one event change without a load.
 
 export type Page = "events" | "event" | "bookings";
 

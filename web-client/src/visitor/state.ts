@@ -1,27 +1,27 @@
-// What the page knows at one moment. Views are functions of it.
-import type { Booking, ConnectionState, Position, SaleState, WaitingRoomEvents, Wish, ZoneLeft } from "@stanchion/client";
+// The state of the page. Views are functions of it.
+import type { Booking, ConnectionState, Position, SaleState, WaitingRoomEvents, SeatPreferences, ZoneLeft } from "@stanchion/client";
 import type { EventDetail, EventSummary } from "@stanchion/client/shop";
 import type { Page } from "./route";
 
 export type Pass = WaitingRoomEvents["pass"];
 
-/** Where the user is on the way from the street to the seat. */
+/** The user's stage, from the event's page to the booking. */
 export type Stage =
   | { at: "starting" }
-  /** No guests here: the user must bring a token. */
-  | { at: "identify" }
-  /** Before an event's door; on the other pages always. */
-  | { at: "door" }
-  /** No event has this id. */
+  /** The server does not admit guests: the user needs a token. */
+  | { at: "signIn" }
+  /** The event's page before the join; also the stage of all other pages. */
+  | { at: "event" }
+  /** There is no event with this id. */
   | { at: "missing" }
-  /** Without a position until the server has told it. */
+  /** The position is undefined until the server sends it. */
   | { at: "waiting"; position?: Position }
   | { at: "shopping"; pass: Pass }
-  /** Held, confirmed, or over: the booking's status tells. */
+  /** Reserved, confirmed, cancelled or expired: see the booking's status. */
   | { at: "booking"; booking: Booking };
 
-/** Something that went wrong: `code` is the server's or the page's own, `detail` the server's words for it. */
-export interface Trouble {
+/** `code` is the server's problem code or the page's own; `detail` is the server's text. */
+export interface PageError {
   code: string;
   detail?: string;
 }
@@ -29,27 +29,27 @@ export interface Trouble {
 export interface State {
   page: Page;
   stage: Stage;
-  /** On the page of events. */
+  /** Set on the list of events. */
   events: EventSummary[] | undefined;
-  /** Of the event's page. */
+  /** Set on an event's page. */
   eventId: string | undefined;
-  /** The event with its shows and zones. */
+  /** With shows and zones. */
   event: EventDetail | undefined;
-  /** Newer than the event's own. */
+  /** Newer than the same values in `event`. */
   sale: { state: SaleState; message?: string } | undefined;
-  /** Newer than the event's own. */
+  /** Newer than the same values in `event`. */
   seats: ZoneLeft[];
-  wish: Wish;
-  /** Held and not paid for, wherever. */
+  preferences: SeatPreferences;
+  /** The user's reserved bookings of all events. */
   unpaid: Booking[];
-  /** On the page of bookings. */
+  /** Set on the list of bookings. */
   bookings: Booking[] | undefined;
   connection: ConnectionState;
-  /** There was a connection, and it has not come back yet. */
+  /** The connection was lost and is not back yet. */
   lost: boolean;
-  /** A request of the user's is under way. */
+  /** A request of the user is in progress. */
   busy: boolean;
-  trouble: Trouble | undefined;
+  error: PageError | undefined;
 }
 
 export const initialState: State = {
@@ -60,21 +60,21 @@ export const initialState: State = {
   event: undefined,
   sale: undefined,
   seats: [],
-  wish: [],
+  preferences: [],
   unpaid: [],
   bookings: undefined,
   connection: { state: "idle" },
   lost: false,
   busy: false,
-  trouble: undefined,
+  error: undefined,
 };
 
-/** Where the event's sale stands, as far as anything has told. */
+/** The latest known state of the sale. */
 export function saleOf({ event, sale }: State): { state: SaleState; message?: string | undefined } | undefined {
   return sale ?? event;
 }
 
-/** Free seats of a zone, as far as anything has told. */
-export function free(state: State, zone: { zone_id: string; available: number }): number {
+/** The latest known number of free seats in a zone. */
+export function freeSeats(state: State, zone: { zone_id: string; available: number }): number {
   return state.seats.find(({ zone_id }) => zone_id === zone.zone_id)?.available ?? zone.available;
 }

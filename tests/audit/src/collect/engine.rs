@@ -1,4 +1,4 @@
-//! Seats and holds in Redis, by the keys that ARCHITECTURE.md lists.
+//! Seats and holds in Redis, by the keys that docs/reference/redis.md lists.
 
 use std::collections::BTreeMap;
 

@@ -1,27 +1,30 @@
-// What operators did with this event, latest first.
+// The audit log of an event, newest first.
 import { useEffect, useState } from "preact/hooks";
+import { useI18n } from "../../i18n/admin";
 import type { Api } from "../api";
-import type { AuditEntry } from "../resources";
-import { useWords } from "../words/words";
-import { quantitiesIn } from "./quantity";
+import type { AuditEntry } from "../schemas";
+import { metricFormat } from "./format-metric";
 
 interface AuditProps {
   api: Api;
   id: string;
-  /** The list is read again when this changes. */
+  /** A change of this value reloads the list. */
   changes: string;
 }
 
 export function Audit({ api, id, changes }: AuditProps) {
-  const { t } = useWords();
+  const { t } = useI18n();
   const [entries, setEntries] = useState<AuditEntry[]>([]);
   const [next, setNext] = useState<number>();
+
   async function read(before?: number): Promise<void> {
     const page = await api.audit(id, before);
     setEntries((earlier) => (before === undefined ? page.entries : [...earlier, ...page.entries]));
     setNext(page.next);
   }
+
   useEffect(() => void read().catch(() => {}), [id, changes]);
+
   return (
     <section aria-labelledby="audit">
       <h2 id="audit">{t.audit.title}</h2>
@@ -40,17 +43,18 @@ export function Audit({ api, id, changes }: AuditProps) {
   );
 }
 
-/** What became other than it was; of a new event, what can be said in a word. */
+/** The names of changed values. Objects and lists, such as a new event's shows, are left out. */
 function changesOf({ before, after }: AuditEntry): string[] {
   const differs = (name: string) => JSON.stringify(before?.[name]) !== JSON.stringify(after?.[name]);
   return Object.keys(after ?? {}).filter((name) => differs(name) && (typeof after?.[name] !== "object" || after[name] === null));
 }
 
 function Entry({ entry }: { entry: AuditEntry }) {
-  const { t, f } = useWords();
-  const q = quantitiesIn(f, t.unknown);
+  const { t, f } = useI18n();
+  const q = metricFormat(f, t.unknown);
   const { before, after } = entry;
   const shown = (value: unknown) => (value === null || value === undefined ? t.audit.nothing : String(value));
+
   return (
     <li class="card" data-testid="audit-entry" data-action={entry.action}>
       <p>

@@ -1,6 +1,6 @@
-// A question before something that cannot be taken back.
+// A confirmation dialog for actions that cannot be undone.
 import { useEffect, useRef } from "preact/hooks";
-import { useWords } from "../words/words";
+import { useI18n } from "../../i18n/admin";
 
 interface ConfirmProps {
   title: string;
@@ -10,9 +10,10 @@ interface ConfirmProps {
 }
 
 export function Confirm({ title, lead, yes, answer }: ConfirmProps) {
-  const { t } = useWords();
+  const { t } = useI18n();
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);
+
   return (
     <dialog ref={dialog} aria-labelledby="question" onCancel={(event) => (event.preventDefault(), answer(false))}>
       <h2 id="question">{title}</h2>

@@ -1,22 +1,22 @@
-// One event: what it does this second, what it did, and how it is run.
+// One event: current metrics, history, and settings.
 import { useEffect, useState } from "preact/hooks";
+import { useI18n } from "../../i18n/admin";
 import type { Api } from "../api";
-import type { Operated } from "../resources";
-import { useWords } from "../words/words";
-import { Actions } from "./actions";
+import type { OperatorEvent } from "../schemas";
 import { Audit } from "./audit";
-import { Chip } from "./chip";
-import { Controls } from "./controls";
-import { FiguresNow } from "./figures";
+import { BrandingForm } from "./branding";
+import { Charts } from "./charts";
 import { Inventory } from "./inventory";
-import { LookEditor } from "./look";
-import { MessageToLine } from "./message";
+import { CurrentMetrics } from "./metrics";
 import { Nodes } from "./nodes";
-import { Plots } from "./plots";
-import { useLive } from "./live";
+import { QueueMessage } from "./queue-message";
+import { QueueSettings } from "./queue-settings";
+import { SaleActions } from "./sale-actions";
+import { StateChip } from "./state-chip";
+import { useLive } from "./use-live";
 import { Zones } from "./zones";
 
-const AGAIN_MS = 2_000;
+const RETRY_MS = 2_000;
 
 interface EventPageProps {
   api: Api;
@@ -24,15 +24,16 @@ interface EventPageProps {
 }
 
 export function EventPage({ api, id }: EventPageProps) {
-  const { t } = useWords();
+  const { t } = useI18n();
   const { now, history, stale } = useLive(api, id);
   const event = useEvent(api, id);
-  /** Grows with every change from here. */
+  /** Counts the changes made on this page. */
   const [changes, setChanges] = useState(0);
   const changed = () => setChanges((count) => count + 1);
 
   if (event === null) return <p>{t.events.missing}</p>;
   if (!event || !now || !history) return <p>{t.loading}</p>;
+
   return (
     <>
       <p>
@@ -40,22 +41,22 @@ export function EventPage({ api, id }: EventPageProps) {
       </p>
       <div class="headline">
         <h1>{event.name}</h1>
-        <Chip state={now.settings.state} />
+        <StateChip state={now.settings.state} />
         <a href={`/e/${id}`}>{t.events.page}</a>
       </div>
-      <p class="trouble" role="alert">
+      <p class="error" role="alert">
         {stale && t.stale}
       </p>
-      <Actions api={api} id={id} state={now.settings.state} changed={changed} />
-      <FiguresNow now={now} />
-      <Plots history={history} />
+      <SaleActions api={api} id={id} state={now.settings.state} changed={changed} />
+      <CurrentMetrics now={now} />
+      <Charts history={history} />
       <div class="columns">
-        <Controls api={api} id={id} now={now} changed={changed} />
+        <QueueSettings api={api} id={id} now={now} changed={changed} />
         <div class="part">
-          <MessageToLine api={api} id={id} message={now.settings.message ?? ""} changed={changed} />
+          <QueueMessage api={api} id={id} message={now.settings.message ?? ""} changed={changed} />
           <Inventory api={api} id={id} changed={changed} />
         </div>
-        <LookEditor api={api} event={event} changed={changed} />
+        <BrandingForm api={api} event={event} changed={changed} />
       </div>
       <Zones zones={now.zones} />
       <Nodes nodes={now.nodes} />
@@ -64,15 +65,15 @@ export function EventPage({ api, id }: EventPageProps) {
   );
 }
 
-/** `null` where there is none. */
-function useEvent(api: Api, id: string): Operated | null | undefined {
-  const [event, set] = useState<Operated | null>();
+/** `null` if the event does not exist. */
+function useEvent(api: Api, id: string): OperatorEvent | null | undefined {
+  const [event, set] = useState<OperatorEvent | null>();
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const read = () =>
       void api.events().then(
         (events) => set(events.find((event) => event.event_id === id) ?? null),
-        () => (timer = setTimeout(read, AGAIN_MS)),
+        () => (timer = setTimeout(read, RETRY_MS)),
       );
     read();
     return () => clearTimeout(timer);

@@ -1,14 +1,14 @@
-// Every event, to choose one from.
+// The list of all events.
 import { useEffect, useState } from "preact/hooks";
+import { useI18n } from "../../i18n/admin";
 import type { Api } from "../api";
-import type { Operated } from "../resources";
-import { useWords } from "../words/words";
-import { Chip } from "./chip";
+import type { OperatorEvent } from "../schemas";
+import { StateChip } from "./state-chip";
 
 const REFRESH_MS = 5_000;
 
 export function Events({ api }: { api: Api }) {
-  const { t } = useWords();
+  const { t } = useI18n();
   const events = useEvents(api);
   return (
     <>
@@ -31,14 +31,15 @@ export function Events({ api }: { api: Api }) {
   );
 }
 
-function EventCard({ event }: { event: Operated }) {
-  const { t, f } = useWords();
+function EventCard({ event }: { event: OperatorEvent }) {
+  const { t, f } = useI18n();
   const zones = event.shows.flatMap((show) => show.zones);
   const sum = (of: (zone: (typeof zones)[number]) => number) => f.whole(zones.reduce((total, zone) => total + of(zone), 0));
+
   return (
     <a class="card" href={`#/events/${event.event_id}`} data-testid="event">
       <strong>{event.name}</strong>
-      <Chip state={event.queue.state} />
+      <StateChip state={event.queue.state} />
       <small>
         {t.events.seats(sum((zone) => zone.available), sum((zone) => zone.capacity))}
         {" · "}
@@ -48,8 +49,8 @@ function EventCard({ event }: { event: Operated }) {
   );
 }
 
-function useEvents(api: Api): Operated[] | undefined {
-  const [events, set] = useState<Operated[]>();
+function useEvents(api: Api): OperatorEvent[] | undefined {
+  const [events, set] = useState<OperatorEvent[]>();
   useEffect(() => {
     const read = () => void api.events().then((read) => set(read.toReversed()), () => {});
     read();

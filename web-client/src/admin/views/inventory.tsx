@@ -1,11 +1,11 @@
-// The line's seats against the database's, and the way to make them agree.
+// The drift between the engine's seats and the database, and the action that rebuilds them.
 import { useEffect, useState } from "preact/hooks";
+import { useI18n } from "../../i18n/admin";
 import type { Api } from "../api";
-import { useWords } from "../words/words";
 import { Confirm } from "./confirm";
-import { Outcome, useDoing } from "./doing";
+import { ActionOutcome, useAction } from "./use-action";
 
-const LOOK_MS = 5_000;
+const POLL_INTERVAL_MS = 5_000;
 
 interface InventoryProps {
   api: Api;
@@ -14,40 +14,42 @@ interface InventoryProps {
 }
 
 export function Inventory({ api, id, changed }: InventoryProps) {
-  const { t, f } = useWords();
-  const doing = useDoing();
+  const { t, f } = useI18n();
+  const action = useAction();
   const [asking, ask] = useState(false);
   const [drift, setDrift] = useState<number>();
-  const look = () => void api.drift(id).then(setDrift, () => setDrift(undefined));
+  const readDrift = () => void api.drift(id).then(setDrift, () => setDrift(undefined));
   useEffect(() => {
-    look();
-    const timer = setInterval(look, LOOK_MS);
+    readDrift();
+    const timer = setInterval(readDrift, POLL_INTERVAL_MS);
     return () => clearInterval(timer);
   }, [id]);
-  async function sync(): Promise<void> {
-    const done = await doing.run(async () => {
-      const { zones, corrected } = await api.sync(id);
+
+  async function rebuild(): Promise<void> {
+    const done = await action.run(async () => {
+      const { zones, corrected } = await api.rebuildInventory(id);
       return t.inventory.done(f.whole(zones), f.whole(corrected));
     });
-    look();
+    readDrift();
     if (done) changed();
   }
+
   return (
     <section class="card" aria-labelledby="inventory">
       <h2 id="inventory">{t.inventory.title}</h2>
-      <p class={drift ? "trouble" : ""} data-testid="drift" data-drift={drift}>
+      <p class={drift ? "error" : ""} data-testid="drift" data-drift={drift}>
         {drift === undefined ? t.unknown : drift === 0 ? t.inventory.none : t.inventory.drift(f.whole(drift))}
       </p>
-      <button type="button" class="quiet" disabled={doing.busy} data-testid="sync" onClick={() => ask(true)}>
+      <button type="button" class="quiet" disabled={action.busy} data-testid="sync" onClick={() => ask(true)}>
         {t.inventory.sync}
       </button>
-      <Outcome doing={doing} />
+      <ActionOutcome action={action} />
       {asking && (
         <Confirm
           title={t.inventory.syncTitle}
           lead={t.inventory.syncLead}
           yes={t.inventory.sync}
-          answer={(yes) => (ask(false), yes && void sync())}
+          answer={(yes) => (ask(false), yes && void rebuild())}
         />
       )}
     </section>

@@ -1,9 +1,10 @@
-// A form for a new event. What the server refuses is said at the field that it names.
+// The form for a new event. A validation error of the server is shown at the field that it names.
 import { useEffect, useState } from "preact/hooks";
+import { useI18n } from "../../i18n/admin";
 import type { Api } from "../api";
-import type { NewEvent } from "../resources";
-import { useWords } from "../words/words";
-import { type Doing, Outcome, useDoing } from "./doing";
+import { fieldError } from "../problem";
+import type { NewEvent } from "../schemas";
+import { type Action, ActionOutcome, useAction } from "./use-action";
 
 interface ZoneDraft {
   name: string;
@@ -29,16 +30,17 @@ interface Draft {
 const ZONE: ZoneDraft = { name: "", capacity: "100", price: "50" };
 const SHOW: ShowDraft = { name: "", startsAt: "", zones: [ZONE] };
 const DRAFT: Draft = { name: "", currency: "EUR", limit: "6", hold: "600", state: "scheduled", rate: "50", cap: "1000", shows: [SHOW] };
-const BEGINNINGS = ["scheduled", "open", "paused"];
+const INITIAL_STATES = ["scheduled", "open", "paused"];
 
-/** The draft as the server reads it; numbers that are none become zeros, which it refuses by name. */
-export function requested(draft: Draft): NewEvent {
+/** The draft as a request. Invalid numbers become values that the server rejects, with the field's name. */
+export function toRequest(draft: Draft): NewEvent {
   const digits = minorDigits(draft.currency);
   const zone = ({ name, capacity, price }: ZoneDraft) => ({
     name,
     capacity: Math.round(Number(capacity)) || 0,
     unit_price: price.trim() === "" ? -1 : Math.round(Number(price) * 10 ** digits),
   });
+
   return {
     name: draft.name,
     currency: draft.currency,
@@ -57,26 +59,29 @@ function minorDigits(currency: string): number {
   try {
     return new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
   } catch {
-    return 2; // not a currency: the server says so
+    return 2; // not a currency: the server rejects it
   }
 }
 
 export function NewEventForm({ api }: { api: Api }) {
-  const { t } = useWords();
-  const doing = useDoing();
+  const { t } = useI18n();
+  const action = useAction();
   const [draft, setDraft] = useState(DRAFT);
   const set = (part: Partial<Draft>) => setDraft({ ...draft, ...part });
+
   async function create(event: Event): Promise<void> {
     event.preventDefault();
-    await doing.run(async () => {
-      const created = await api.create(requested(draft));
+    await action.run(async () => {
+      const created = await api.create(toRequest(draft));
       location.hash = `#/events/${created.event_id}`;
     });
   }
-  useEffect(() => document.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(), [doing.refusal]);
+
+  useEffect(() => document.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(), [action.problem]);
   const field = (name: string, label: string, key: Exclude<keyof Draft, "shows" | "state">, type: Kind = "text", hint?: string) => (
-    <Field name={name} label={label} value={draft[key]} type={type} hint={hint} doing={doing} set={(value) => set({ [key]: value })} />
+    <Field name={name} label={label} value={draft[key]} type={type} hint={hint} action={action} set={(value) => set({ [key]: value })} />
   );
+
   return (
     <form class="new-event" onSubmit={(event) => void create(event)} noValidate>
       <p>
@@ -91,7 +96,7 @@ export function NewEventForm({ api }: { api: Api }) {
         <label>
           {t.form.state}
           <select value={draft.state} data-testid="state" onChange={({ currentTarget }) => set({ state: currentTarget.value })}>
-            {BEGINNINGS.map((state) => (
+            {INITIAL_STATES.map((state) => (
               <option value={state} key={state}>
                 {t.states[state]}
               </option>
@@ -106,7 +111,7 @@ export function NewEventForm({ api }: { api: Api }) {
           key={at}
           at={at}
           show={show}
-          doing={doing}
+          action={action}
           set={(changed) => set({ shows: draft.shows.with(at, changed) })}
           remove={draft.shows.length > 1 ? () => set({ shows: draft.shows.toSpliced(at, 1) }) : undefined}
         />
@@ -115,11 +120,11 @@ export function NewEventForm({ api }: { api: Api }) {
         <button type="button" class="quiet" onClick={() => set({ shows: [...draft.shows, SHOW] })}>
           {t.form.addShow}
         </button>
-        <button type="submit" disabled={doing.busy} data-testid="create">
+        <button type="submit" disabled={action.busy} data-testid="create">
           {t.form.create}
         </button>
       </div>
-      <Outcome doing={doing} />
+      <ActionOutcome action={action} />
     </form>
   );
 }
@@ -127,32 +132,33 @@ export function NewEventForm({ api }: { api: Api }) {
 interface ShowFieldsProps {
   at: number;
   show: ShowDraft;
-  doing: Doing;
+  action: Action;
   set: (show: ShowDraft) => void;
   remove: (() => void) | undefined;
 }
 
-function ShowFields({ at, show, doing, set, remove }: ShowFieldsProps) {
-  const { t } = useWords();
+function ShowFields({ at, show, action, set, remove }: ShowFieldsProps) {
+  const { t } = useI18n();
   const path = `shows[${at}]`;
   const zone = (index: number, part: Partial<ZoneDraft>) => set({ ...show, zones: show.zones.with(index, { ...show.zones[index]!, ...part }) });
+
   return (
     <fieldset class="card">
       <legend>{t.form.show(at + 1)}</legend>
       <div class="fields">
-        <Field name={`${path}.name`} label={t.form.showName} value={show.name} doing={doing} set={(name) => set({ ...show, name })} />
+        <Field name={`${path}.name`} label={t.form.showName} value={show.name} action={action} set={(name) => set({ ...show, name })} />
         <Field
           name={`${path}.starts_at`}
           label={t.form.startsAt}
           type="datetime-local"
           value={show.startsAt}
-          doing={doing}
+          action={action}
           set={(startsAt) => set({ ...show, startsAt })}
         />
       </div>
       {show.zones.map(({ name, capacity, price }, index) => {
         const field = (key: string, label: string, value: string, type: Kind, change: (value: string) => void) => (
-          <Field name={`${path}.zones[${index}].${key}`} label={label} value={value} type={type} doing={doing} set={change} />
+          <Field name={`${path}.zones[${index}].${key}`} label={label} value={value} type={type} action={action} set={change} />
         );
         return (
           <div class="fields" role="group" aria-label={t.form.zone(index + 1)} key={index}>
@@ -194,18 +200,18 @@ const attributes = {
 type Kind = keyof typeof attributes;
 
 interface FieldProps {
-  /** As the server names it in a refusal. */
+  /** The field's name in the server's problem responses. */
   name: string;
   label: string;
   value: string;
   type?: Kind;
   hint?: string | undefined;
-  doing: Doing;
+  action: Action;
   set: (value: string) => void;
 }
 
-function Field({ name, label, value, type = "text", hint, doing, set }: FieldProps) {
-  const trouble = doing.refusal?.about(name) ?? "";
+function Field({ name, label, value, type = "text", hint, action, set }: FieldProps) {
+  const error = fieldError(action.problem, name);
   return (
     <label>
       {label}
@@ -213,14 +219,14 @@ function Field({ name, label, value, type = "text", hint, doing, set }: FieldPro
         {...attributes[type]}
         value={value}
         data-testid={name}
-        aria-invalid={trouble !== ""}
-        aria-describedby={trouble ? `${name}-trouble` : undefined}
+        aria-invalid={error !== ""}
+        aria-describedby={error ? `${name}-error` : undefined}
         onInput={({ currentTarget }) => set(currentTarget.value)}
       />
       {hint && <small>{hint}</small>}
-      {trouble && (
-        <span class="trouble" id={`${name}-trouble`}>
-          {trouble}
+      {error && (
+        <span class="error" id={`${name}-error`}>
+          {error}
         </span>
       )}
     </label>

@@ -1,18 +1,19 @@
-// The processes that are alive.
-import type { Node } from "../resources";
-import { useWords } from "../words/words";
-import { quantitiesIn } from "./quantity";
+// The running processes.
+import { useI18n } from "../../i18n/admin";
+import type { Node } from "../schemas";
+import { metricFormat } from "./format-metric";
 import { Table } from "./table";
 
 export function Nodes({ nodes }: { nodes: Node[] }) {
-  const { t, f } = useWords();
-  const q = quantitiesIn(f, t.unknown);
-  const { nodes: words } = t;
+  const { t, f } = useI18n();
+  const q = metricFormat(f, t.unknown);
+  const { nodes: labels } = t;
+
   return (
-    <Table title={words.title} id="nodes" head={[words.node, words.roles, words.connections, words.memory, words.tasks, words.since]}>
+    <Table title={labels.title} id="nodes" head={[labels.node, labels.roles, labels.connections, labels.memory, labels.tasks, labels.since]}>
       {nodes.length === 0 && (
         <tr>
-          <td colSpan={6}>{words.none}</td>
+          <td colSpan={6}>{labels.none}</td>
         </tr>
       )}
       {nodes.map((node) => (
@@ -31,7 +32,7 @@ export function Nodes({ nodes }: { nodes: Node[] }) {
   );
 }
 
-/** Names end in 32 digits that nobody reads. */
+/** Cuts the 32 hexadecimal digits at the end of a node name to six. */
 function shortened(name: string): string {
   return name.replace(/-([\da-f]{6})[\da-f]{26}$/, "-$1…");
 }

@@ -1,37 +1,39 @@
-// Signing in: the token is tried before it is kept.
+// Sign-in: the token is stored only after the server accepted it.
 import { useEffect, useState } from "preact/hooks";
+import { Problem } from "../../../sdk/problem";
+import { useI18n } from "../../i18n/admin";
 import { Api } from "../api";
-import { Refusal } from "../refusal";
-import { claimsOf } from "../session";
-import { useWords } from "../words/words";
+import { isUnanswered } from "../problem";
+import { readClaims } from "../session";
 
 interface SignInProps {
-  enter: (token: string) => void;
-  /** The token before was sent back. */
-  ended: boolean;
+  signIn: (token: string) => void;
+  /** The server rejected the previous token. */
+  expired: boolean;
 }
 
-export function SignIn({ enter, ended }: SignInProps) {
-  const { t } = useWords();
+export function SignIn({ signIn, expired }: SignInProps) {
+  const { t } = useI18n();
   const [token, setToken] = useState("");
-  const [trouble, setTrouble] = useState(ended ? t.signIn.ended : "");
+  const [error, setError] = useState(expired ? t.signIn.expired : "");
   const development = useDevelopmentToken();
 
-  async function offer(candidate: string): Promise<void> {
-    setTrouble("");
+  async function check(candidate: string): Promise<void> {
+    setError("");
     try {
       await new Api(() => candidate, () => {}).events();
-      enter(candidate);
+      signIn(candidate);
     } catch (error) {
-      const detail = error instanceof Refusal && error.detail ? error.detail : t.noAnswer;
-      setTrouble(t.signIn.refused(detail));
+      const detail = error instanceof Problem && !isUnanswered(error) ? error.detail : t.noAnswer;
+      setError(t.signIn.rejected(detail));
     }
   }
+
   function submit(event: Event): void {
     event.preventDefault();
     const candidate = token.trim().replace(/^Bearer\s+/i, "");
-    if (claimsOf(candidate)) void offer(candidate);
-    else setTrouble(t.signIn.malformed);
+    if (readClaims(candidate)) void check(candidate);
+    else setError(t.signIn.malformed);
   }
 
   return (
@@ -45,19 +47,19 @@ export function SignIn({ enter, ended }: SignInProps) {
           value={token}
           autocomplete="off"
           spellcheck={false}
-          aria-invalid={trouble !== ""}
-          aria-describedby="token-trouble"
+          aria-invalid={error !== ""}
+          aria-describedby="token-error"
           onInput={({ currentTarget }) => setToken(currentTarget.value)}
           data-testid="token"
         />
       </label>
-      <p id="token-trouble" class="trouble" role="alert" data-testid="refused">
-        {trouble}
+      <p id="token-error" class="error" role="alert" data-testid="refused">
+        {error}
       </p>
       <div class="buttons">
         <button type="submit">{t.signIn.button}</button>
         {development && (
-          <button type="button" class="quiet" data-testid="development" onClick={() => void offer(development)}>
+          <button type="button" class="quiet" data-testid="development" onClick={() => void check(development)}>
             {t.signIn.development}
           </button>
         )}
@@ -67,7 +69,7 @@ export function SignIn({ enter, ended }: SignInProps) {
   );
 }
 
-/** Nothing wherever the server has no development tokens. */
+/** Undefined if the server has no development tokens. */
 function useDevelopmentToken(): string | undefined {
   const [token, set] = useState<string>();
   useEffect(() => {

@@ -1,18 +1,18 @@
-// A slider over several powers of ten: each tenth more of the way multiplies by the same, and what it gives are round numbers.
+// A logarithmic slider over several powers of ten that yields round numbers.
 
 const STEPS = 1_000;
 
-/** From 0 to `most`, as a position from 0 to 1,000. */
-export function toSlider(value: number, most: number): number {
+/** Maps a value from 0 to `max` to a slider position from 0 to 1,000. */
+export function toSlider(value: number, max: number): number {
   if (!(value > 0)) return 0;
-  return Math.round((Math.log1p(Math.min(value, most)) / Math.log1p(most)) * STEPS);
+  return Math.round((Math.log1p(Math.min(value, max)) / Math.log1p(max)) * STEPS);
 }
 
-export function fromSlider(position: number, most: number): number {
-  return Math.min(most, round(Math.expm1((position / STEPS) * Math.log1p(most))));
+export function fromSlider(position: number, max: number): number {
+  return Math.min(max, round(Math.expm1((position / STEPS) * Math.log1p(max))));
 }
 
-/** To two digits that count. */
+/** Rounds to two significant digits. */
 function round(value: number): number {
   if (value < 10) return Math.round(value);
   const unit = 10 ** (Math.floor(Math.log10(value)) - 1);

@@ -1,4 +1,4 @@
-// A table that scrolls by itself where the screen is narrow.
+// A table that scrolls horizontally on narrow screens.
 import type { ComponentChildren } from "preact";
 
 interface TableProps {

@@ -1,15 +1,16 @@
-// Each zone's seats, in numbers and as a bar.
-import type { ZoneFigures } from "../resources";
-import { useWords } from "../words/words";
-import { quantitiesIn } from "./quantity";
+// Each zone's seats, as numbers and as a bar.
+import { useI18n } from "../../i18n/admin";
+import type { ZoneCounts } from "../schemas";
+import { metricFormat } from "./format-metric";
 import { Table } from "./table";
 
-export function Zones({ zones }: { zones: ZoneFigures[] }) {
-  const { t, f } = useWords();
-  const q = quantitiesIn(f, t.unknown);
-  const { zones: words } = t;
+export function Zones({ zones }: { zones: ZoneCounts[] }) {
+  const { t, f } = useI18n();
+  const q = metricFormat(f, t.unknown);
+  const { zones: labels } = t;
+
   return (
-    <Table title={words.title} id="zones" head={[words.zone, words.sold, words.held, words.free, words.capacity, words.bar]}>
+    <Table title={labels.title} id="zones" head={[labels.zone, labels.sold, labels.held, labels.free, labels.capacity, labels.bar]}>
       {zones.map((zone) => (
         <tr key={zone.zone_id} data-testid="zone">
           <th scope="row">
@@ -28,13 +29,13 @@ export function Zones({ zones }: { zones: ZoneFigures[] }) {
   );
 }
 
-/** The numbers beside it say the same in words. */
-function Bar({ zone }: { zone: ZoneFigures }) {
-  const part = (seats: number | undefined) => ({ width: `${((seats ?? 0) / Math.max(zone.capacity, 1)) * 100}%` });
+/** Hidden from screen readers: the cells beside it have the same numbers. */
+function Bar({ zone }: { zone: ZoneCounts }) {
+  const width = (seats: number | undefined) => ({ width: `${((seats ?? 0) / Math.max(zone.capacity, 1)) * 100}%` });
   return (
     <span class="bar" aria-hidden="true">
-      <i class="sold" style={part(zone.sold)} />
-      <i class="held" style={part(zone.held)} />
+      <i class="sold" style={width(zone.sold)} />
+      <i class="held" style={width(zone.held)} />
     </span>
   );
 }

@@ -1,0 +1,238 @@
+// The visitors' page in English.
+import type { Booking, SaleState } from "@stanchion/client";
+import type { Format } from "../format";
+
+export const english = (f: Format) => ({
+  skip: "Skip to the content",
+  language: "Language",
+  starting: "One moment…",
+  allEvents: "All events",
+  myBookings: "My bookings",
+
+  sales: {
+    scheduled: "Not open yet",
+    open: "On sale",
+    paused: "Paused",
+    sold_out: "Sold out",
+    closed: "Closed",
+  } as Record<SaleState, string>,
+
+  events: {
+    title: "What is on",
+    lead: "Choose an event. You take a place in its line, and whoever came first chooses seats first.",
+    none: "Nothing is on sale at the moment.",
+  },
+
+  unpaid: (seats: number) => f.plural(seats, { one: "You hold {n} seat that is not paid for.", other: "You hold {n} seats that are not paid for." }),
+  unpaidLeft: (clock: string) => `Yours for ${clock}.`,
+  unpaidGo: "Continue to payment",
+
+  missing: { title: "There is no such event", lead: "The address may be incomplete, or the event is over." },
+
+  eventPage: {
+    join: "Join the line",
+    joinSoldOut: "Wait for seats that come back",
+    joining: "Joining…",
+    lead: {
+      scheduled: "The sale has not opened yet. This page notices by itself when it does, so there is no need to reload.",
+      open: "Take a place in the line. It stays yours, even if you reload, close this page or lose the connection.",
+      paused: "The line is standing still for the moment. You can take a place now and keep it.",
+      sold_out: "All seats are taken. Seats that are not paid for come back and go to whoever waits first.",
+      closed: "This sale is over. Thank you for your interest.",
+    } as Record<SaleState, string>,
+    opened: "The sale has opened.",
+    shows: "Shows",
+    from: (price: string) => `from ${price}`,
+  },
+
+  signIn: {
+    title: "Sign in",
+    lead: "This sale is for signed-in users. The shop that sent you here gives you a token.",
+    label: "Access token",
+    go: "Continue",
+  },
+
+  waiting: {
+    title: "You are in line",
+    titleBar: (position: string, name: string) => `${position} in line · ${name}`,
+    position: "Your position",
+    reading: "Finding your place…",
+    ahead: (n: number) => f.plural(n, { one: "{n} person ahead of you", other: "{n} people ahead of you" }),
+    nobodyAhead: "Nobody is ahead of you",
+    behind: (n: number) => (n === 0 ? "Nobody is behind you yet" : f.plural(n, { one: "{n} person behind you", other: "{n} people behind you" })),
+    wait: "Expected wait",
+    turnAt: (from: string, to: string) => (from === to ? `around ${from}` : `between ${from} and ${to}`),
+    waits: {
+      soon: "less than a minute",
+      minutes: (low: string, high: string) => `${low} to ${high} minutes`,
+      minute: (n: number) => f.plural(n, { one: "about {n} minute", other: "about {n} minutes" }),
+      hours: (low: string, high: string) => `${low} to ${high} hours`,
+      hour: (n: number) => f.plural(n, { one: "about {n} hour", other: "about {n} hours" }),
+      unknown: "not known yet",
+    },
+    seats: "Seats left",
+    seatsEnough: "More seats than people ahead of you",
+    seatsFew: "Fewer seats than people ahead. Some may come back.",
+    progress: "Your way to the front",
+    progressed: (percent: string) => `${percent} of the way`,
+    reasons: {
+      paused: "The line is standing still for a moment. Nobody moves, nobody passes you.",
+      sold_out: "Every seat is held or sold at the moment. Some may come back.",
+      slowed: "Booking takes longer than usual, so the line moves more slowly.",
+      returned: "People who were here before you have come back to their places.",
+      counting: "Counting … The line is being put together again. Your place is kept, and nobody passes you.",
+    } as Record<string, string>,
+    sales: {
+      paused: "The line is paused. Your place is kept, and nobody passes you meanwhile.",
+      sold_out: "All seats are taken for now. Stay if you like: seats that are not paid for come back to the line.",
+      closed: "The sale has ended.",
+      scheduled: "The sale has not opened yet. Your place is kept.",
+    } as Partial<Record<SaleState, string>>,
+    keep: "You can put this away: your place is kept if you reload, close the page or lose the connection. Be back when it is your turn.",
+    leave: "Leave the line",
+    leaveSure: "Give up your place? Somebody else gets it, and joining again starts at the end.",
+    leaveYes: "Yes, leave",
+    leaveNo: "Stay in line",
+    nextTitle: "What happens next",
+    steps: [
+      ["Your turn comes", "This page tells you. You then have a few minutes for your seats alone."],
+      ["You choose", "Or get the seats you wished for, already held."],
+      ["You pay", "Your seats are held meanwhile, and nobody can take them."],
+    ] as [string, string][],
+    announce: (position: string, wait: string) => `You are number ${position}. Expected wait: ${wait}.`,
+  },
+
+  alerts: {
+    title: "Tell me when it is my turn",
+    sound: "Play a sound",
+    notification: "Show a notification",
+    blocked: "Notifications are blocked in this browser's settings.",
+  },
+
+  seatPreferences: {
+    title: "Seats you would like",
+    lead: "Say what you want, and the first choice that is still free is held for you the moment your turn comes.",
+    choice: (n: string) => `Choice ${n}`,
+    zone: "Zone",
+    quantity: "Seats",
+    add: "Add a choice",
+    remove: (n: string) => `Remove choice ${n}`,
+    up: (n: string) => `Move choice ${n} up`,
+    none: "Whatever is free",
+    saved: "Your wish is noted.",
+    kept: "Noted with your place.",
+  },
+
+  turn: {
+    title: "It is your turn",
+    titleBar: (name: string) => `★ It is your turn · ${name}`,
+    notification: "It is your turn. Your seats are waiting.",
+    left: "Time to choose",
+    choose: "Choose your seats",
+    seats: "Seats",
+    more: "Add a seat",
+    fewer: "Remove a seat",
+    atMost: (n: number) => f.plural(n, { one: "At most {n} seat for each person.", other: "At most {n} seats for each person." }),
+    free: (n: number) => f.plural(n, { one: "{n} seat free", other: "{n} seats free" }),
+    soldOut: "Sold out",
+    total: "Total",
+    reserve: "Hold these seats",
+    reserving: "Holding…",
+    each: "each",
+    whereFirst: "Choose where you would like to sit.",
+    tooFew: (n: number) =>
+      f.plural(n, {
+        one: "Only {n} seat is free there. Take fewer, or choose another zone.",
+        other: "Only {n} seats are free there. Take fewer, or choose another zone.",
+      }),
+    preferencesGone: "The seats you wished for went to people before you. These are still free.",
+    allGone: "Every seat is taken just now. Seats that are not paid for come back here by themselves.",
+    giveUp: "I do not want seats any more",
+    ending: (clock: string) => `${clock} left to choose your seats.`,
+  },
+
+  booking: {
+    titles: {
+      reserved: "Your seats are held",
+      confirmed: "See you there",
+      cancelled: "Your reservation was cancelled",
+      expired: "The time to pay ran out",
+    } as Record<Booking["status"], string>,
+    leads: {
+      reserved: "They are yours until the time is over. Pay to keep them.",
+      confirmed: "Your booking is confirmed. Show this code at the entrance.",
+      cancelled: "The seats have gone back to the line.",
+      expired: "The seats have gone back to the line. You can join again.",
+    } as Record<Booking["status"], string>,
+    statuses: { reserved: "Held, not paid", confirmed: "Confirmed", cancelled: "Cancelled", expired: "Expired" } as Record<
+      Booking["status"],
+      string
+    >,
+    reference: "Booking reference",
+    seats: "Seats",
+    total: "Total",
+    held: "Held for",
+    ofSeats: (n: number, zone: string) => f.plural(n, { one: `{n} seat, ${zone}`, other: `{n} seats, ${zone}` }),
+    pay: "Payment",
+    cancel: "Give the seats back",
+    again: "Back to the event",
+    code: (reference: string) => `QR code of booking ${reference}`,
+    confirming: "Confirming…",
+    ending: (clock: string) => `${clock} left to pay.`,
+  },
+
+  demoPayment: {
+    lead: "This is a demonstration: no money moves.",
+    card: "Demonstration card",
+    cardNumber: "•••• 4242",
+    pay: (amount: string) => `Pay ${amount}`,
+    paying: "Paying…",
+  },
+
+  bookings: {
+    title: "My bookings",
+    none: "You have no bookings yet.",
+    open: (reference: string) => `Open booking ${reference}`,
+    pay: "Pay now",
+    when: "Booked",
+  },
+
+  connection: {
+    reconnecting: "The connection is lost. Your place is kept, and this page is coming back by itself.",
+    slow: "Updates come every few seconds on this network.",
+    /** By stage: the outcome of the request is unknown, and the stage is still valid. */
+    undecided: {
+      shopping: "There was no answer just now. Please try again: it is still your turn.",
+      booking: "There was no answer just now. Please try again: your seats are held until the time is over.",
+    } as Record<string, string>,
+  },
+
+  /** By error code; `other` for unknown codes. */
+  errors: {
+    other: "Something went wrong. Please try again.",
+    NO_ANSWER: "There was no answer. Check your connection and try again.",
+    PAGE_BROKEN: "Something went wrong in this page. Please reload it.",
+    NOT_A_TOKEN: "This is not a token. A token has three parts, separated by dots.",
+    UNAUTHORIZED: "Your sign-in has ended. Please join again.",
+    TOKEN_EXPIRED: "Your sign-in has ended. Please join again.",
+    GUEST_TOO_OLD: "You have been here for a while. Please join again.",
+    PLACE_LOST: "You are no longer in the line.",
+    NOT_IN_QUEUE: "You are no longer in the line. You may have been away for too long; you can join again.",
+    REFUSED: "The connection was refused. Please reload the page.",
+    QUEUE_CLOSED: "The line is not open.",
+    QUEUE_FULL: "The line is full just now. Please try again in a moment.",
+    RATE_LIMITED: "That was a little fast. Please try again in a moment.",
+    UNAVAILABLE: "The line is taking a moment. Your place is kept.",
+    INTERNAL: "Something went wrong at our end. Please try again.",
+    PASS_REVOKED: "It was your turn while you were away. Your place is kept: you are first again.",
+    PASS_EXPIRED: "The time to choose seats is over. You can join the line again.",
+    PASS_USED: "You have used your turn already, perhaps in another tab.",
+    INSUFFICIENT_SEATS: "Somebody was faster: there are not enough seats left in this zone. Please choose again.",
+    USER_LIMIT_EXCEEDED: "That would be more seats than one person may have.",
+    BOOKING_EXPIRED: "The time to pay is over.",
+    BOOKING_NOT_PENDING: "This booking was already decided.",
+    PAYMENT_FAILED: "The payment did not go through. Nothing was charged.",
+  } as Record<string, string> & { other: string },
+});
+
+export type Messages = ReturnType<typeof english>;

@@ -1,0 +1,70 @@
+// An event before the user joins: the state of the sale, the join button, shows, and seat preferences.
+import { useEffect, useRef } from "preact/hooks";
+import { Sale } from "../events/events";
+import { useI18n } from "../i18n/visitor";
+import { Announcer } from "../shared/announcer";
+import { useTitle } from "../shared/title";
+import { Heading } from "../shared/visitor-frame";
+import type { Journey } from "../visitor/journey";
+import { type State, saleOf } from "../visitor/state";
+import { SeatPreferencePicker } from "./seat-preference";
+
+const JOINABLE = ["open", "paused", "sold_out"];
+
+export function EventPage({ state, journey }: { state: State; journey: Journey }) {
+  const { t } = useI18n();
+  const event = state.event;
+  const sale = saleOf(state)?.state ?? "open";
+  const opened = useOpened(sale);
+  useTitle(event?.name ?? t.starting);
+
+  return (
+    <>
+      <div class="lead">
+        <Sale state={sale} />
+        <Heading>{event?.name}</Heading>
+        <p>{t.eventPage.lead[sale]}</p>
+        {opened && <Announcer text={t.eventPage.opened} urgent />}
+        {sale !== "closed" && (
+          <button type="button" class="big" data-testid="join" disabled={state.busy || !JOINABLE.includes(sale)} onClick={() => void journey.join()}>
+            {state.busy ? t.eventPage.joining : sale === "sold_out" ? t.eventPage.joinSoldOut : t.eventPage.join}
+          </button>
+        )}
+      </div>
+      {event && <Shows event={event} />}
+      {event && JOINABLE.includes(sale) && <SeatPreferencePicker state={state} changed={(preferences) => journey.setSeatPreferences(preferences)} />}
+    </>
+  );
+}
+
+/** True after a sale that could not be joined has opened. */
+function useOpened(sale: string): boolean {
+  const before = useRef(sale);
+  const opened = useRef(false);
+  if (before.current !== sale) opened.current = JOINABLE.includes(sale) && !JOINABLE.includes(before.current);
+  useEffect(() => void (before.current = sale), [sale]);
+  return opened.current;
+}
+
+function Shows({ event }: { event: NonNullable<State["event"]> }) {
+  const { t, f } = useI18n();
+  if (event.shows.length === 0) return null;
+  return (
+    <section class="card" aria-labelledby="shows">
+      <h2 id="shows">{t.eventPage.shows}</h2>
+      <ul class="shows">
+        {event.shows.map((show) => (
+          <li key={show.show_id}>
+            <span>
+              <strong>{show.name}</strong>
+              {show.starts_at && <small>{f.dateTime(show.starts_at)}</small>}
+            </span>
+            {show.zones.length > 0 && (
+              <span class="numeral">{t.eventPage.from(f.money(Math.min(...show.zones.map(({ unit_price }) => unit_price)), event.currency))}</span>
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,144 @@
+// Max five seat preferences, in order: the first that is available when the turn comes is held at once.
+import type { SeatPreferences } from "@stanchion/client";
+import type { EventDetail, Show, Zone } from "@stanchion/client/shop";
+import { useI18n } from "../i18n/visitor";
+import { type State, freeSeats } from "../visitor/state";
+
+const MAX_CHOICES = 5;
+const MAX_SEATS = 10;
+
+type Choice = SeatPreferences[number];
+
+export function SeatPreferencePicker({ state, changed }: { state: State; changed: (preferences: SeatPreferences) => void }) {
+  const { t } = useI18n();
+  const event = state.event;
+  const [first] = event ? zonesOf(event) : [];
+  if (!event || !first) return null;
+  const { preferences } = state;
+  const replace = (index: number, choice?: Choice) => changed(preferences.toSpliced(index, 1, ...(choice ? [choice] : [])));
+  const add = () => changed([...preferences, next(event, preferences) ?? { ...first, quantity: 2 }].map(plain));
+  const moveUp = (index: number) => changed(preferences.toSpliced(index - 1, 2, preferences[index]!, preferences[index - 1]!));
+
+  return (
+    <section class="card wish" aria-labelledby="wish" data-testid="wish">
+      <h2 id="wish">{t.seatPreferences.title}</h2>
+      <p class="hint">{t.seatPreferences.lead}</p>
+      <ol>
+        {preferences.map((choice, index) => (
+          <ChoiceRow
+            key={index}
+            {...{ state, event, choice, number: index + 1 }}
+            changed={(choice) => replace(index, choice)}
+            removed={() => replace(index)}
+            onMoveUp={index > 0 ? () => moveUp(index) : undefined}
+          />
+        ))}
+      </ol>
+      <div class="actions">
+        {preferences.length < MAX_CHOICES && (
+          <button type="button" class="soft" data-testid="wish-add" onClick={add}>
+            + {t.seatPreferences.add}
+          </button>
+        )}
+        <p class="hint" role="status">
+          {preferences.length === 0 ? "" : state.stage.at === "waiting" ? t.seatPreferences.kept : t.seatPreferences.saved}
+        </p>
+      </div>
+    </section>
+  );
+}
+
+interface RowProps {
+  state: State;
+  event: EventDetail;
+  choice: Choice;
+  number: number;
+  changed: (choice: Choice) => void;
+  removed: () => void;
+  onMoveUp: (() => void) | undefined;
+}
+
+function ChoiceRow({ state, event, choice, number, changed, removed, onMoveUp }: RowProps) {
+  const { t, f } = useI18n();
+  const maxSeats = Math.min(MAX_SEATS, event.max_seats_per_user);
+  const many = event.shows.length > 1;
+  const which = t.seatPreferences.choice(f.whole(number));
+  const describe = (show: Show, zone: Zone) => {
+    const gone = freeSeats(state, zone) === 0 ? ` (${t.turn.soldOut})` : "";
+    return `${many ? `${show.name} · ` : ""}${zone.name}, ${f.money(zone.unit_price, zone.currency)}${gone}`;
+  };
+  const options = event.shows.flatMap((show) => show.zones.map((zone) => ({ value: zone.zone_id, text: describe(show, zone) })));
+  const counts = Array.from({ length: maxSeats }, (_, index) => ({ value: index + 1, text: `${f.whole(index + 1)} ×` }));
+
+  return (
+    <li class="choice">
+      <span class="numeral" aria-hidden="true">
+        {f.whole(number)}
+      </span>
+      <Pick
+        label={`${which}: ${t.seatPreferences.zone}`}
+        testId="wish-zone"
+        value={choice.zone_id}
+        options={options}
+        changed={(zone) => changed(plain({ ...zoneOf(event, zone), quantity: choice.quantity }))}
+      />
+      <Pick
+        label={`${which}: ${t.seatPreferences.quantity}`}
+        testId="wish-quantity"
+        value={choice.quantity}
+        options={counts}
+        changed={(quantity) => changed({ ...choice, quantity: Number(quantity) })}
+      />
+      <span class="choice-actions">
+        {onMoveUp && (
+          <button type="button" class="quiet icon" aria-label={t.seatPreferences.up(f.whole(number))} onClick={onMoveUp}>
+            ↑
+          </button>
+        )}
+        <button type="button" class="quiet icon" aria-label={t.seatPreferences.remove(f.whole(number))} onClick={removed}>
+          ✕
+        </button>
+      </span>
+    </li>
+  );
+}
+
+interface PickProps<Value> {
+  label: string;
+  testId: string;
+  value: Value;
+  options: { value: Value; text: string }[];
+  changed: (value: string) => void;
+}
+
+/** A `select` truncates its value to one line, so an invisible one covers a text that wraps. */
+function Pick<Value extends string | number>({ label, testId, value, options, changed }: PickProps<Value>) {
+  return (
+    <span class="pick">
+      <span aria-hidden="true">{options.find((one) => one.value === value)?.text}</span>
+      <select aria-label={label} data-testid={testId} value={value} onChange={({ currentTarget }) => changed(currentTarget.value)}>
+        {options.map((one) => (
+          <option key={one.value} value={one.value}>
+            {one.text}
+          </option>
+        ))}
+      </select>
+    </span>
+  );
+}
+
+function zonesOf(event: EventDetail) {
+  return event.shows.flatMap(({ show_id, zones }) => zones.map(({ zone_id }) => ({ show_id, zone_id })));
+}
+
+function zoneOf(event: EventDetail, zoneId: string) {
+  return zonesOf(event).find(({ zone_id }) => zone_id === zoneId)!;
+}
+
+/** The first zone that is not among the choices yet. */
+function next(event: EventDetail, preferences: SeatPreferences): Choice | undefined {
+  const zone = zonesOf(event).find(({ zone_id }) => !preferences.some((choice) => choice.zone_id === zone_id));
+  return zone && { ...zone, quantity: Math.min(preferences.at(-1)?.quantity ?? 2, event.max_seats_per_user) };
+}
+
+const plain = ({ show_id, zone_id, quantity }: Choice): Choice => ({ ...(show_id && { show_id }), zone_id, quantity });

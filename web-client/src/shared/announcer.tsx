@@ -1,0 +1,30 @@
+// Announcements for screen readers, rate-limited so that each can be read to its end.
+import { useEffect, useRef, useState } from "preact/hooks";
+
+const MIN_INTERVAL_MS = 20_000;
+/** Changes within this time become one announcement. */
+const SETTLE_MS = 1_000;
+
+/** Announces the latest text only. `urgent` texts are announced at once. */
+export function Announcer({ text, urgent = false }: { text: string; urgent?: boolean }) {
+  const [announced, announce] = useState("");
+  const lastAt = useRef(-Infinity);
+  const latest = useRef(text);
+  latest.current = text;
+  const pending = text !== announced && text !== "";
+  useEffect(() => {
+    if (!pending) return;
+    const wait = urgent ? 0 : Math.max(SETTLE_MS, lastAt.current + MIN_INTERVAL_MS - performance.now());
+    const timer = setTimeout(() => {
+      lastAt.current = performance.now();
+      announce(latest.current);
+    }, wait);
+    return () => clearTimeout(timer);
+  }, [pending, urgent]);
+
+  return (
+    <p class="visually-hidden" role="status" data-testid="announcer">
+      {announced}
+    </p>
+  );
+}
