@@ -55,7 +55,7 @@ impl Line {
             .await
             .context("redis_url: Redis does not answer")?
             .context("redis_url")?;
-        if let Err(error) = engine.check_rights().await {
+        if let Err(error) = engine.check_permissions().await {
             tracing::error!(%error, "this process is not ready");
         }
         let (now, _) = engine.server_time().await.context("redis_url")?;
@@ -102,9 +102,10 @@ impl Line {
         };
         lifecycle.spawn("vitals", reporter.run(lifecycle.clone()));
         match self.redis.clone() {
-            Some(redis) => {
-                lifecycle.spawn("redis", redis.watch(self.clock.clone(), lifecycle.clone()))
-            }
+            Some(redis) => lifecycle.spawn(
+                "redis",
+                redis.monitor(self.clock.clone(), lifecycle.clone()),
+            ),
             None => lifecycle.spawn("clock", follow_host(self.clock.clone(), lifecycle.clone())),
         }
     }

@@ -112,7 +112,7 @@ pub struct Reached {
     pub sequence: u64,
     /// The highest number released.
     pub head: u64,
-    /// Whose numbers up to the head have not had their pass. At most [`UNSERVED_RUNS`] runs of each
+    /// Whose numbers up to the head have not had their pass. At most [`MAX_UNSERVED_RUNS`] runs of each
     /// kind: where there are more, whoever is above them counts as unserved, whether they had a
     /// pass or not.
     pub unserved: Unserved,
@@ -371,7 +371,7 @@ pub trait Engine: Send + Sync + 'static {
     /// takes it for what it is.
     async fn freeze(&self, event: EventId, mark: &str) -> Result<(), EngineError>;
 
-    /// The line goes on, and releases once connections and polls have had [`AFTER_FREEZE`] to show
+    /// The line goes on, and releases once connections and polls have had [`RELEASE_DELAY_AFTER_FREEZE`] to show
     /// who is here. Whoever still knows the mark as good must have forgotten it before.
     async fn thaw(&self, event: EventId, now: Timestamp) -> Result<(), EngineError>;
 
@@ -629,36 +629,36 @@ pub const ACTIONS_LIMIT: usize = 256;
 pub const TALLY_LIMIT: usize = 1_000;
 
 /// Users of one look at those who are counted; Redis may answer some more.
-pub const COUNTED_USERS: usize = 200;
+pub const COUNTED_USERS_PAGE: usize = 200;
 
 /// A sync that does not finish in this time no longer stops holds (milliseconds).
 pub const SYNC_WINDOW_MS: i64 = 5_000;
 
 /// Most users that each sweep of one release step looks at: bounds the time of the step.
-pub const SWEEP_LIMIT: usize = 1_000;
+pub const MAX_SWEPT_USERS: usize = 1_000;
 
 /// A pass that nobody acknowledged is published again after this time (milliseconds).
-pub const RESEND_MS: i64 = 1_000;
+pub const GRANT_RESEND_MS: i64 = 1_000;
 
 /// A line whose time goes on by more than this at once could not be reached in between: workers
 /// step it, and gateways report to it, at least each second. Passes get that time back,
 /// [`STANDSTILL_LIMIT`] at most each time; windows to claim one, and graces, begin anew.
-pub const LEAP: Duration = Duration::from_secs(3);
+pub const CLOCK_JUMP_THRESHOLD: Duration = Duration::from_secs(3);
 
 /// While booking can take nobody (the share of the rate is none), passes do not run out, for this
 /// long at most each time.
 pub const STANDSTILL_LIMIT: Duration = Duration::from_secs(600);
 
 /// Most runs of numbers of each kind that [`Reached`] names.
-pub const UNSERVED_RUNS: usize = 8_192;
+pub const MAX_UNSERVED_RUNS: usize = 8_192;
 
 /// Most passes without an acknowledgement that [`Reached`] looks at; where there are more, every
 /// number up to the head counts as unserved.
-pub const UNSERVED_PASSES: usize = 65_536;
+pub const MAX_UNSERVED_PASSES: usize = 65_536;
 
 /// After a line stood still, nobody is released for this time: longer than a gateway's pause
 /// between two reports, and a client's between two polls.
-pub const AFTER_FREEZE: Duration = Duration::from_secs(3);
+pub const RELEASE_DELAY_AFTER_FREEZE: Duration = Duration::from_secs(3);
 
 /// How long ticket holders have to return, in their old order, after a line was lost.
 pub const RECOVERY: Duration = Duration::from_secs(4);
@@ -669,13 +669,13 @@ pub const SEQUENCE_RESERVE: u64 = 1_000_000;
 
 /// A place whose passes were taken back so often is gone: whoever lets passes lie keeps others from
 /// theirs.
-pub const UNCLAIMED_LIMIT: u8 = 3;
+pub const MAX_UNCLAIMED_PASSES: u8 = 3;
 
 /// Most removals that one progress message carries; the rest follow in the next.
-pub const PROGRESS_LIMIT: usize = 10_000;
+pub const MAX_PROGRESS_REMOVALS: usize = 10_000;
 
 /// A node that was not heard of for this long is forgotten (milliseconds).
-pub const NODE_MEMORY_MS: i64 = 3_600_000;
+pub const NODE_RETENTION_MS: i64 = 3_600_000;
 
 /// Most nodes that one user's connections are spread over; beyond it the oldest is forgotten.
-pub const NODES_PER_USER: usize = 4;
+pub const MAX_NODES_PER_USER: usize = 4;

@@ -7,12 +7,12 @@ use crate::clock::Timestamp;
 
 /// Least users a second of a line that is slowed, unless it is set to fewer: enough to see that
 /// booking has recovered.
-pub const TRICKLE: f64 = 1.0;
+pub const MIN_RATE: f64 = 1.0;
 
 /// The rate that a share of it leaves, in users a second: none at all for no share.
 pub fn paced_rate(rate_per_second: f64, share: f64) -> f64 {
     if share > 0.0 {
-        (rate_per_second * share).max(rate_per_second.min(TRICKLE))
+        (rate_per_second * share).max(rate_per_second.min(MIN_RATE))
     } else {
         0.0
     }
