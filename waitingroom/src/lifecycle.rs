@@ -57,7 +57,7 @@ impl Lifecycle {
         tokio::spawn(self.tasks.track_future(async move {
             // What a crash left behind is seen by nobody: the process ends.
             if AssertUnwindSafe(work).catch_unwind().await.is_err() {
-                tracing::error!(task = name, "a task crashed");
+                tracing::error!(task = name, "task panicked");
                 let _ = crashes.try_send(name); // one report is enough to end the process
             }
         }));

@@ -5,7 +5,7 @@
 //! rule without memory of its own: pace before + [`crate::vitals`] → pace after. Workers decide at
 //! the same time and store by comparison, so any number of them decides once.
 //!
-//! The rule is that of congestion control: halve under strain (at most every [`SETTLE`], so that a
+//! The rule is that of congestion control: halve under strain (at most every [`DECREASE_INTERVAL`], so that a
 //! cut can show its effect), raise in steps while calm, hold in between. The band between calm and
 //! strain is wider than the small steps, which is why the pace comes to rest. Big steps lead back
 //! to where strain last began, small ones beyond it.
@@ -21,25 +21,25 @@ use crate::{
 };
 
 /// The whole configured rate, in thousandths.
-const FULL: u32 = 1_000;
+const FULL_PERMILLE: u32 = 1_000;
 /// Time between two cuts: measurements look back two to three seconds.
-pub const SETTLE: Duration = Duration::from_millis(2_500);
+pub const DECREASE_INTERVAL: Duration = Duration::from_millis(2_500);
 /// Time between two raises.
-const STEP: Duration = Duration::from_secs(1);
+const INCREASE_INTERVAL: Duration = Duration::from_secs(1);
 /// A raise while below the ceiling, in thousandths: from the floor to the whole in three.
-const BIG_RAISE: u32 = 300;
+const FAST_INCREASE_PERMILLE: u32 = 300;
 /// A raise beyond the ceiling.
-const SMALL_RAISE: u32 = 20;
+const SLOW_INCREASE_PERMILLE: u32 = 20;
 /// Strain that returns within this time was no passing trouble: the ceiling comes down.
-const RETURNS_WITHIN: Duration = Duration::from_secs(60);
+const PROBE_WINDOW: Duration = Duration::from_secs(60);
 /// Strain that becomes an outage within this time was its beginning, and says nothing of what
 /// booking can take.
-const OUTAGE_SHOWS: Duration = Duration::from_secs(5);
+const OUTAGE_ONSET: Duration = Duration::from_secs(5);
 /// Without any booking for this long, and from the first decision on, releasing stops: passes would
 /// run out unused.
-pub const BOOKING_GRACE: Duration = Duration::from_secs(10);
+pub const BOOKING_ABSENCE_LIMIT: Duration = Duration::from_secs(10);
 /// Below this share of every limit booking is calm.
-const CALM: f64 = 0.5;
+const RECOVERED_RATIO: f64 = 0.5;
 
 /// What booking's vitals are held against.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -100,17 +100,17 @@ pub struct Pace {
 /// How booking as a whole stands to the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Condition {
-    Calm,
-    Between,
-    Strained,
+    Recovered,
+    Elevated,
+    Overloaded,
 }
 
 impl Pace {
     /// The whole rate, as first decided at `at`.
     pub fn full(at: Timestamp) -> Self {
         Self {
-            thousandths: FULL,
-            ceiling: FULL,
+            thousandths: FULL_PERMILLE,
+            ceiling: FULL_PERMILLE,
             moved_at: at,
             strained_from: None,
             strained: false,
@@ -132,7 +132,7 @@ impl Pace {
         let is_able = bookings.clone().any(|(_, vitals)| !vitals.unable);
         let worst = bookings.map(|(_, vitals)| condition(&vitals, rules)).max();
         let (Some(age_ms), Some(worst)) = (youngest, worst) else {
-            return pace.without_booking(at, rules);
+            return pace.on_missing_booking(at, rules);
         };
         pace.booking_seen_at = pace
             .booking_seen_at
@@ -145,15 +145,15 @@ impl Pace {
             (pace.paused, pace.moved_at) = (false, at);
         }
         match worst {
-            Condition::Strained => pace.strain(at, rules),
-            Condition::Between => pace.eased(),
-            Condition::Calm => pace.calm(at),
+            Condition::Overloaded => pace.on_overload(at, rules),
+            Condition::Elevated => pace.end_overload(),
+            Condition::Recovered => pace.on_recovery(at),
         }
         pace
     }
 
-    fn without_booking(mut self, at: Timestamp, rules: &PaceRules) -> Self {
-        if at.since(self.booking_seen_at) > BOOKING_GRACE {
+    fn on_missing_booking(mut self, at: Timestamp, rules: &PaceRules) -> Self {
+        if at.since(self.booking_seen_at) > BOOKING_ABSENCE_LIMIT {
             self.pause(at, rules);
         }
         self
@@ -164,23 +164,23 @@ impl Pace {
         if self.paused {
             return;
         }
-        let began_so = |from: Timestamp| at.since(from) < OUTAGE_SHOWS;
+        let is_onset = |from: Timestamp| at.since(from) < OUTAGE_ONSET;
         if let Some(before) = self
             .before
-            .filter(|_| self.strained_from.is_some_and(began_so))
+            .filter(|_| self.strained_from.is_some_and(is_onset))
         {
             (self.ceiling, self.strained_from) = before;
         }
-        self.eased();
+        self.end_overload();
         (self.paused, self.moved_at) = (true, at);
         self.thousandths = floor(rules);
     }
 
-    fn eased(&mut self) {
+    fn end_overload(&mut self) {
         (self.strained, self.before) = (false, None);
     }
 
-    fn strain(&mut self, at: Timestamp, rules: &PaceRules) {
+    fn on_overload(&mut self, at: Timestamp, rules: &PaceRules) {
         // At the floor there is nothing to cut, and what is slow is what waited for the end of an
         // outage: it says nothing of the ceiling.
         if self.thousandths <= floor(rules) {
@@ -192,14 +192,14 @@ impl Pace {
             self.before = Some((self.ceiling, self.strained_from));
             let returns = self
                 .strained_from
-                .is_some_and(|earlier| at.since(earlier) < RETURNS_WITHIN);
+                .is_some_and(|earlier| at.since(earlier) < PROBE_WINDOW);
             self.ceiling = if returns {
                 self.thousandths * 9 / 10
             } else {
                 self.thousandths
             };
             self.strained_from = Some(at);
-        } else if at.since(self.moved_at) < SETTLE {
+        } else if at.since(self.moved_at) < DECREASE_INTERVAL {
             return;
         }
         self.strained = true;
@@ -207,13 +207,15 @@ impl Pace {
         self.moved_at = at;
     }
 
-    fn calm(&mut self, at: Timestamp) {
-        self.eased();
-        if self.thousandths == FULL || at.since(self.moved_at) < STEP {
+    fn on_recovery(&mut self, at: Timestamp) {
+        self.end_overload();
+        if self.thousandths == FULL_PERMILLE || at.since(self.moved_at) < INCREASE_INTERVAL {
             return;
         }
-        let big = (self.thousandths + BIG_RAISE).min(self.ceiling);
-        self.thousandths = big.max(self.thousandths + SMALL_RAISE).min(FULL);
+        let big = (self.thousandths + FAST_INCREASE_PERMILLE).min(self.ceiling);
+        self.thousandths = big
+            .max(self.thousandths + SLOW_INCREASE_PERMILLE)
+            .min(FULL_PERMILLE);
         self.moved_at = at;
     }
 
@@ -222,7 +224,7 @@ impl Pace {
         if self.paused {
             0.0
         } else {
-            f64::from(self.thousandths) / f64::from(FULL)
+            f64::from(self.thousandths) / f64::from(FULL_PERMILLE)
         }
     }
 
@@ -236,7 +238,7 @@ impl Pace {
 }
 
 fn floor(rules: &PaceRules) -> u32 {
-    ((rules.floor * f64::from(FULL)) as u32).clamp(1, FULL)
+    ((rules.floor * f64::from(FULL_PERMILLE)) as u32).clamp(1, FULL_PERMILLE)
 }
 
 fn condition(vitals: &BookingVitals, rules: &PaceRules) -> Condition {
@@ -250,10 +252,10 @@ fn condition(vitals: &BookingVitals, rules: &PaceRules) -> Condition {
     ];
     match loads.into_iter().fold(0.0, f64::max) {
         // Others are able: some of those who are sent there get through.
-        _ if vitals.unable => Condition::Strained,
-        load if load > 1.0 => Condition::Strained,
-        load if load > CALM => Condition::Between,
-        _ => Condition::Calm,
+        _ if vitals.unable => Condition::Overloaded,
+        load if load > 1.0 => Condition::Overloaded,
+        load if load > RECOVERED_RATIO => Condition::Elevated,
+        _ => Condition::Recovered,
     }
 }
 

@@ -131,7 +131,7 @@ impl ClientMessage {
     /// required form.
     pub fn parse(frame: &str) -> Result<Self, Problem> {
         let bytes = frame.as_bytes();
-        Ok(match kind_of(frame)?.as_ref() {
+        Ok(match message_type(frame)?.as_ref() {
             "connect" => Self::Connect(from_slice(bytes)?),
             "join" => Self::Join(from_slice(bytes)?),
             "ack" => Self::Ack(from_slice(bytes)?),
@@ -145,16 +145,16 @@ impl ClientMessage {
 }
 
 #[derive(Deserialize)]
-struct Kind<'a> {
+struct TypeField<'a> {
     #[serde(borrow, default, rename = "type")]
     kind: Cow<'a, str>,
 }
 
 /// The frame's `type`, empty where it says none, of a frame that is JSON. Read without a copy of
 /// all the rest, unless the frame is unusual.
-fn kind_of(frame: &str) -> Result<Cow<'_, str>, Problem> {
+fn message_type(frame: &str) -> Result<Cow<'_, str>, Problem> {
     if frame.trim_start().starts_with('{')
-        && let Ok(Kind { kind }) = serde_json::from_str(frame)
+        && let Ok(TypeField { kind }) = serde_json::from_str(frame)
     {
         return Ok(kind);
     }

@@ -135,13 +135,13 @@ pub struct ZoneLeft {
 impl ServerMessage {
     /// The frame's text.
     pub fn to_json(&self) -> String {
-        let mut text = Vec::with_capacity(self.usual_length());
+        let mut text = Vec::with_capacity(self.typical_len());
         serde_json::to_writer(&mut text, self).expect("messages are plain data");
         String::from_utf8(text).expect("JSON is UTF-8")
     }
 
     /// Room for most of them, so that a text is not copied while it is written.
-    const fn usual_length(&self) -> usize {
+    const fn typical_len(&self) -> usize {
         match self {
             Self::Pass { .. } => 768,
             Self::Queued { .. } => 512,

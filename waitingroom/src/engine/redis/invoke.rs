@@ -14,7 +14,7 @@ use super::{decode::Reply, scripts::Script, server_clock::ServerClocks};
 use crate::{
     clock::Timestamp,
     engine::EngineError,
-    redis_servers::{DEADLINE, RedisConnection},
+    redis_servers::{REDIS_TIMEOUT, RedisConnection},
 };
 
 /// Arguments of EVALSHA before those of the step: its own name, the digest, and the number of keys.
@@ -63,7 +63,7 @@ impl<'a> Invocation<'a> {
 
     /// Runs the step. A step that failed is not repeated: it may have happened.
     pub(super) async fn run(mut self) -> Result<Reply, EngineError> {
-        let deadline = Instant::now() + DEADLINE;
+        let deadline = Instant::now() + REDIS_TIMEOUT;
         match timeout_at(deadline, self.run_until(deadline))
             .await
             .map_err(timeout_error)?
@@ -130,14 +130,14 @@ impl<'a> Invocation<'a> {
 fn timeout_error(_: tokio::time::error::Elapsed) -> EngineError {
     EngineError::Unavailable(format!(
         "Redis did not answer in {} ms",
-        DEADLINE.as_millis()
+        REDIS_TIMEOUT.as_millis()
     ))
 }
 
 pub(super) async fn with_timeout<T>(
     call: impl Future<Output = RedisResult<T>>,
 ) -> Result<T, EngineError> {
-    timeout(DEADLINE, call)
+    timeout(REDIS_TIMEOUT, call)
         .await
         .map_err(timeout_error)?
         .map_err(unavailable)
@@ -172,7 +172,7 @@ mod tests {
         let call = || Invocation::new(connection.clone(), &clocks, &scripts.status, base.clone());
         let mut late = call();
         let by = clocks
-            .deadline_for(&base, &connection, Instant::now() + DEADLINE)
+            .deadline_for(&base, &connection, Instant::now() + REDIS_TIMEOUT)
             .await
             .unwrap();
         assert_eq!(

@@ -9,39 +9,39 @@ use axum::http::HeaderMap;
 use ipnet::IpNet;
 use parking_lot::Mutex;
 
-use super::address::is_trusted;
+use super::client_address::is_trusted;
 
 /// So many requests of trusted peers without `X-Forwarded-For`, and none with it, are no accident.
-const WITHOUT: u32 = 100;
+const MISSING_HEADER_THRESHOLD: u32 = 100;
 /// So many requests from one private address, and none from another: as many guests as one address
 /// may have at once.
-const FROM_ONE: u32 = 200;
+const SINGLE_ADDRESS_THRESHOLD: u32 = 200;
 
 /// What an operator should hear of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Advice {
+pub(super) enum ProxyWarning {
     /// A peer that is not trusted says whom it forwards.
     NotTrusted(IpAddr),
     /// A peer that is trusted does not say whom it forwards.
-    SaysNobody(IpAddr),
+    MissingForwardedFor(IpAddr),
     /// Nobody is trusted, and everybody comes from one private address.
-    OneAddress(IpAddr),
+    SingleAddress(IpAddr),
 }
 
-impl Advice {
-    pub(super) fn say(self) {
+impl ProxyWarning {
+    pub(super) fn log(self) {
         match self {
             Self::NotTrusted(peer) => tracing::warn!(
                 %peer,
                 "a peer that --trusted-proxies does not name sends X-Forwarded-For, which is not believed: if it is a proxy of \
                  yours, name it, or all its clients count as one address (said once)"
             ),
-            Self::SaysNobody(peer) => tracing::warn!(
+            Self::MissingForwardedFor(peer) => tracing::warn!(
                 %peer,
                 "a peer that --trusted-proxies names sends no X-Forwarded-For: let the proxy set it, or all its clients count \
                  as one address (said once)"
             ),
-            Self::OneAddress(peer) => tracing::warn!(
+            Self::SingleAddress(peer) => tracing::warn!(
                 %peer,
                 "all requests come from one private address and --trusted-proxies is not set: if that is a proxy, name it and \
                  let it set X-Forwarded-For, or all its clients count as one address (said once)"
@@ -52,59 +52,60 @@ impl Advice {
 
 /// What was seen so far.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
-    said_not_trusted: AtomicBool,
-    without: AtomicU32,
-    says_somebody: AtomicBool,
+pub(super) struct ProxyMonitor {
+    warned_not_trusted: AtomicBool,
+    missing_count: AtomicU32,
+    seen_header: AtomicBool,
     /// Whether one address is looked for no longer.
-    is_not_one: AtomicBool,
-    only: Mutex<Option<(IpAddr, u32)>>,
+    single_address_ruled_out: AtomicBool,
+    first_address: Mutex<Option<(IpAddr, u32)>>,
 }
 
-impl Watch {
+impl ProxyMonitor {
     /// Looks at one request of a visitor.
-    pub(super) fn notice(
+    pub(super) fn check_request(
         &self,
         peer: IpAddr,
         headers: &HeaderMap,
         trusted: &[IpNet],
-    ) -> Option<Advice> {
+    ) -> Option<ProxyWarning> {
         let forwards = headers.contains_key("x-forwarded-for");
         if is_trusted(peer, trusted) {
             return self
-                .of_trusted(forwards)
-                .then_some(Advice::SaysNobody(peer));
+                .misses_header(forwards)
+                .then_some(ProxyWarning::MissingForwardedFor(peer));
         }
         if forwards {
-            self.is_not_one.store(true, Ordering::Relaxed);
-            return (!self.said_not_trusted.swap(true, Ordering::Relaxed))
-                .then_some(Advice::NotTrusted(peer));
+            self.single_address_ruled_out.store(true, Ordering::Relaxed);
+            return (!self.warned_not_trusted.swap(true, Ordering::Relaxed))
+                .then_some(ProxyWarning::NotTrusted(peer));
         }
-        (trusted.is_empty() && self.comes_from_one(peer)).then_some(Advice::OneAddress(peer))
+        (trusted.is_empty() && self.is_single_address(peer))
+            .then_some(ProxyWarning::SingleAddress(peer))
     }
 
-    fn of_trusted(&self, forwards: bool) -> bool {
-        if self.says_somebody.load(Ordering::Relaxed) {
+    fn misses_header(&self, forwards: bool) -> bool {
+        if self.seen_header.load(Ordering::Relaxed) {
             return false;
         }
         if forwards {
-            self.says_somebody.store(true, Ordering::Relaxed);
+            self.seen_header.store(true, Ordering::Relaxed);
             return false;
         }
-        self.without.load(Ordering::Relaxed) < WITHOUT
-            && self.without.fetch_add(1, Ordering::Relaxed) + 1 == WITHOUT
+        self.missing_count.load(Ordering::Relaxed) < MISSING_HEADER_THRESHOLD
+            && self.missing_count.fetch_add(1, Ordering::Relaxed) + 1 == MISSING_HEADER_THRESHOLD
     }
 
-    fn comes_from_one(&self, peer: IpAddr) -> bool {
-        if self.is_not_one.load(Ordering::Relaxed) {
+    fn is_single_address(&self, peer: IpAddr) -> bool {
+        if self.single_address_ruled_out.load(Ordering::Relaxed) {
             return false;
         }
-        let mut only = self.only.lock();
-        let (address, seen) = only.get_or_insert((peer, 0));
+        let mut first_address = self.first_address.lock();
+        let (address, seen) = first_address.get_or_insert((peer, 0));
         *seen += 1;
-        let enough = *seen == FROM_ONE;
+        let enough = *seen == SINGLE_ADDRESS_THRESHOLD;
         if *address != peer || !is_private(peer) || enough {
-            self.is_not_one.store(true, Ordering::Relaxed);
+            self.single_address_ruled_out.store(true, Ordering::Relaxed);
         }
         *address == peer && is_private(peer) && enough
     }
@@ -131,67 +132,70 @@ mod tests {
     const PROXY: &str = "10.0.0.2";
 
     fn seen(
-        watch: &Watch,
+        watch: &ProxyMonitor,
         peer: &str,
         forwards: bool,
         trusted: &[IpNet],
         times: u32,
-    ) -> Vec<Advice> {
+    ) -> Vec<ProxyWarning> {
         let mut headers = HeaderMap::new();
         if forwards {
             headers.insert("x-forwarded-for", "203.0.113.9".parse().unwrap());
         }
         let peer = peer.parse().unwrap();
         (0..times)
-            .filter_map(|_| watch.notice(peer, &headers, trusted))
+            .filter_map(|_| watch.check_request(peer, &headers, trusted))
             .collect()
     }
 
     #[test]
     fn a_proxy_that_nobody_named_is_said_once() {
-        let (watch, proxy) = (Watch::default(), PROXY.parse().unwrap());
+        let (watch, proxy) = (ProxyMonitor::default(), PROXY.parse().unwrap());
         assert_eq!(
             seen(&watch, PROXY, true, &[], 300),
-            [Advice::NotTrusted(proxy)]
+            [ProxyWarning::NotTrusted(proxy)]
         );
         assert_eq!(
             seen(&watch, PROXY, false, &[], 300),
             [],
             "one cause, one line"
         );
-        let watch = Watch::default();
+        let watch = ProxyMonitor::default();
         assert_eq!(
             seen(&watch, PROXY, true, &["10.9.0.0/16".parse().unwrap()], 2),
-            [Advice::NotTrusted(proxy)]
+            [ProxyWarning::NotTrusted(proxy)]
         );
     }
 
     #[test]
     fn a_named_proxy_that_forwards_nobody_is_said_once() {
-        let (watch, trusted) = (Watch::default(), ["10.0.0.0/8".parse().unwrap()]);
-        assert_eq!(seen(&watch, PROXY, false, &trusted, WITHOUT - 1), []);
+        let (watch, trusted) = (ProxyMonitor::default(), ["10.0.0.0/8".parse().unwrap()]);
+        assert_eq!(
+            seen(&watch, PROXY, false, &trusted, MISSING_HEADER_THRESHOLD - 1),
+            []
+        );
         assert_eq!(
             seen(&watch, PROXY, false, &trusted, 300),
-            [Advice::SaysNobody(PROXY.parse().unwrap())]
+            [ProxyWarning::MissingForwardedFor(PROXY.parse().unwrap())]
         );
         // A gateway that calls booking by itself, beside a proxy that does its work.
-        let watch = Watch::default();
+        let watch = ProxyMonitor::default();
         assert_eq!(seen(&watch, PROXY, true, &trusted, 1), []);
         assert_eq!(seen(&watch, "10.0.0.3", false, &trusted, 300), []);
     }
 
     #[test]
     fn a_crowd_from_one_private_address_is_said_once() {
-        let watch = Watch::default();
+        let watch = ProxyMonitor::default();
         assert_eq!(
             seen(&watch, "127.0.0.1", false, &[], 1_000),
-            [Advice::OneAddress("127.0.0.1".parse().unwrap())]
+            [ProxyWarning::SingleAddress("127.0.0.1".parse().unwrap())]
         );
-        let watch = Watch::default();
+        let watch = ProxyMonitor::default();
         assert_eq!(seen(&watch, "127.0.0.1", false, &[], 1), []);
         assert_eq!(seen(&watch, PROXY, false, &[], 300), [], "two addresses");
         assert_eq!(
-            seen(&Watch::default(), "203.0.113.9", false, &[], 300),
+            seen(&ProxyMonitor::default(), "203.0.113.9", false, &[], 300),
             [],
             "a visitor with much to ask"
         );
@@ -203,7 +207,7 @@ mod tests {
             "169.254.0.1",
         ] {
             assert_eq!(
-                seen(&Watch::default(), private, false, &[], 300).len(),
+                seen(&ProxyMonitor::default(), private, false, &[], 300).len(),
                 1,
                 "{private}"
             );

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use parking_lot::Mutex;
 
 /// Longest part of an unreadable entry that is logged, in characters.
-const SHOWN: usize = 64;
+const MAX_LOGGED_CHARS: usize = 64;
 
 /// Is this the address of one of the proxies in front of us?
 pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
@@ -32,11 +32,11 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
     let values = headers.get_all("x-forwarded-for").iter().rev();
     let entries = values.flat_map(|value| value.to_str().unwrap_or("(not text)").rsplit(','));
     for entry in entries.map(str::trim).filter(|entry| !entry.is_empty()) {
-        match forwarded(entry) {
+        match parse_forwarded(entry) {
             Some(address) if is_trusted(address, trusted) => {}
             Some(address) => return address,
             None => {
-                say_once(entry, peer);
+                warn_once(entry, peer);
                 return peer;
             }
         }
@@ -46,7 +46,7 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
 
 /// An address in one of the forms in which proxies write it: alone, with a port, and with IPv6 in
 /// brackets.
-fn forwarded(entry: &str) -> Option<IpAddr> {
+fn parse_forwarded(entry: &str) -> Option<IpAddr> {
     let with_port = || entry.parse().ok().map(|address: SocketAddr| address.ip());
     let in_brackets = || {
         entry
@@ -59,10 +59,10 @@ fn forwarded(entry: &str) -> Option<IpAddr> {
     entry.parse().ok().or_else(with_port).or_else(in_brackets)
 }
 
-fn say_once(entry: &str, peer: IpAddr) {
-    static SAID: AtomicBool = AtomicBool::new(false);
-    if !SAID.swap(true, Ordering::Relaxed) {
-        let entry: String = entry.escape_debug().take(SHOWN).collect();
+fn warn_once(entry: &str, peer: IpAddr) {
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    if !WARNED.swap(true, Ordering::Relaxed) {
+        let entry: String = entry.escape_debug().take(MAX_LOGGED_CHARS).collect();
         tracing::warn!(
             entry,
             %peer,
@@ -74,45 +74,45 @@ fn say_once(entry: &str, peer: IpAddr) {
 
 /// Counts what each address has open. Remembers only addresses that have something.
 #[derive(Debug)]
-pub(super) struct Addresses {
-    most: Option<usize>,
+pub(super) struct AddressLimiter {
+    max: Option<usize>,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
 /// One of an address's connections; ends when dropped.
 #[derive(Debug)]
-pub(super) struct AddressPlace {
-    addresses: Arc<Addresses>,
+pub(super) struct AddressPermit {
+    limiter: Arc<AddressLimiter>,
     address: IpAddr,
 }
 
-impl Addresses {
+impl AddressLimiter {
     /// At most this many for each; nothing is counted where there is no limit.
-    pub(super) fn new(most: Option<usize>) -> Arc<Self> {
+    pub(super) fn new(max: Option<usize>) -> Arc<Self> {
         Arc::new(Self {
-            most,
+            max,
             open: Mutex::default(),
         })
     }
 
     /// One more for this address; refused where it has as many as it may. `Ok(None)` where nobody
     /// counts.
-    pub(super) fn enter(
+    pub(super) fn acquire(
         self: &Arc<Self>,
         address: IpAddr,
-    ) -> Result<Option<AddressPlace>, TooManyHere> {
-        let Some(most) = self.most else {
+    ) -> Result<Option<AddressPermit>, AddressLimitReached> {
+        let Some(max) = self.max else {
             return Ok(None);
         };
         let address = household(address);
         let mut open = self.open.lock();
         let count = open.entry(address).or_default();
-        if *count >= most {
-            return Err(TooManyHere);
+        if *count >= max {
+            return Err(AddressLimitReached);
         }
         *count += 1;
-        Ok(Some(AddressPlace {
-            addresses: Arc::clone(self),
+        Ok(Some(AddressPermit {
+            limiter: Arc::clone(self),
             address,
         }))
     }
@@ -120,11 +120,11 @@ impl Addresses {
 
 /// The address has as many connections as it may.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooManyHere;
+pub(super) struct AddressLimitReached;
 
-impl Drop for AddressPlace {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
-        let mut open = self.addresses.open.lock();
+        let mut open = self.limiter.open.lock();
         if let Some(count) = open.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
@@ -191,7 +191,7 @@ mod tests {
             ("unknown", None),
         ] {
             assert_eq!(
-                forwarded(entry),
+                parse_forwarded(entry),
                 address.map(|address| address.parse().unwrap()),
                 "{entry}"
             );
@@ -219,18 +219,25 @@ mod tests {
 
     #[test]
     fn an_address_has_as_many_as_it_may_and_is_forgotten_with_the_last() {
-        let addresses = Addresses::new(Some(2));
-        let enter = |address: &str| addresses.enter(address.parse().unwrap());
-        let (one, two) = (enter("2001:db8::1").unwrap(), enter("2001:db8::2").unwrap());
-        assert_eq!(enter("2001:db8::3").err(), Some(TooManyHere), "one network");
-        assert!(enter("2001:db8:0:1::1").is_ok() && enter("203.0.113.9").is_ok());
+        let limiter = AddressLimiter::new(Some(2));
+        let acquire = |address: &str| limiter.acquire(address.parse().unwrap());
+        let (one, two) = (
+            acquire("2001:db8::1").unwrap(),
+            acquire("2001:db8::2").unwrap(),
+        );
+        assert_eq!(
+            acquire("2001:db8::3").err(),
+            Some(AddressLimitReached),
+            "one network"
+        );
+        assert!(acquire("2001:db8:0:1::1").is_ok() && acquire("203.0.113.9").is_ok());
         drop(one);
-        let three = enter("2001:db8::3");
+        let three = acquire("2001:db8::3");
         assert!(three.is_ok());
         drop((two, three));
-        assert!(addresses.open.lock().is_empty());
+        assert!(limiter.open.lock().is_empty());
         assert!(matches!(
-            Addresses::new(None).enter("203.0.113.9".parse().unwrap()),
+            AddressLimiter::new(None).acquire("203.0.113.9".parse().unwrap()),
             Ok(None)
         ));
     }

@@ -14,55 +14,55 @@ use redis::{
 };
 use tokio::sync::mpsc;
 
-use super::map::Address;
-use crate::redis_servers::{CONNECT_DEADLINE, DEADLINE};
+use super::slots::Address;
+use crate::redis_servers::{CONNECT_TIMEOUT, REDIS_TIMEOUT};
 
-/// What an ear says.
+/// What an subscription says.
 #[derive(Debug)]
-pub(super) enum Word {
-    /// A message on a channel of this lane.
-    Message { lane: usize, payload: Vec<u8> },
-    /// The ear does not hear everything any more.
-    Lost { ear: u64 },
+pub(super) enum ShardEvent {
+    /// A message on a channel of this partition.
+    Message { partition: usize, payload: Vec<u8> },
+    /// The subscription may miss messages from now on.
+    Lost { subscription: u64 },
 }
 
-/// Where all ears of a listener say it. Bounded: what does not fit is lost, and known to be lost.
+/// The inbox of all subscriptions of a listener. Bounded: what does not fit is lost, and known to be lost.
 #[derive(Debug, Clone)]
 pub(super) struct Inbox {
-    words: mpsc::Sender<Word>,
+    events: mpsc::Sender<ShardEvent>,
     missed: Arc<AtomicBool>,
 }
 
 impl Inbox {
-    pub(super) fn new(capacity: usize) -> (Self, mpsc::Receiver<Word>) {
-        let (words, receiver) = mpsc::channel(capacity);
+    pub(super) fn new(capacity: usize) -> (Self, mpsc::Receiver<ShardEvent>) {
+        let (events, receiver) = mpsc::channel(capacity);
         (
             Self {
-                words,
+                events,
                 missed: Arc::default(),
             },
             receiver,
         )
     }
 
-    fn put(&self, word: Word) {
-        if self.words.try_send(word).is_err() {
+    fn push(&self, event: ShardEvent) {
+        if self.events.try_send(event).is_err() {
             self.missed.store(true, Ordering::Relaxed);
         }
     }
 
     /// Was anything lost since this was last asked?
-    pub(super) fn has_missed(&self) -> bool {
+    pub(super) fn take_missed(&self) -> bool {
         self.missed.swap(false, Ordering::Relaxed)
     }
 }
 
 /// See the module's documentation. Closed when dropped.
-pub(super) struct Ear {
-    /// Told apart from its predecessors by this.
-    pub(super) name: u64,
+pub(super) struct ShardSubscription {
+    /// Distinguishes it from its predecessors.
+    pub(super) id: u64,
     pub(super) address: Address,
-    pub(super) lanes: Vec<usize>,
+    pub(super) partitions: Vec<usize>,
     #[expect(
         dead_code,
         reason = "held for its end: dropping it closes the connection"
@@ -70,10 +70,10 @@ pub(super) struct Ear {
     connection: MultiplexedConnection,
 }
 
-static NAMES: AtomicU64 = AtomicU64::new(0);
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
-impl Ear {
-    /// Connects to a shard's primary and subscribes to these channels, each of a lane; returns once
+impl ShardSubscription {
+    /// Connects to a shard's primary and subscribes to these channels, each of a partition; returns once
     /// the shard has confirmed all.
     pub(super) async fn open(
         servers: &[ConnectionInfo],
@@ -81,17 +81,17 @@ impl Ear {
         channels: Vec<(String, usize)>,
         inbox: Inbox,
     ) -> RedisResult<Self> {
-        let name = NAMES.fetch_add(1, Ordering::Relaxed);
-        let client = Client::open(of_shard(&servers[0], address.clone()))?;
-        let lanes: HashMap<Vec<u8>, usize> = channels
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let client = Client::open(shard_address(&servers[0], address.clone()))?;
+        let partitions: HashMap<Vec<u8>, usize> = channels
             .iter()
-            .map(|(channel, lane)| (channel.clone().into_bytes(), *lane))
+            .map(|(channel, partition)| (channel.clone().into_bytes(), *partition))
             .collect();
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_DEADLINE))
-            .set_response_timeout(Some(DEADLINE))
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(REDIS_TIMEOUT))
             .set_push_sender(move |push| -> Result<(), ()> {
-                pass_on(name, &lanes, push, &inbox);
+                forward(id, &partitions, push, &inbox);
                 Ok(())
             });
         let mut connection = client
@@ -103,19 +103,22 @@ impl Ear {
                 .query_async(&mut connection)
                 .await?;
         }
-        let mut lanes: Vec<usize> = channels.into_iter().map(|(_, lane)| lane).collect();
-        lanes.dedup();
+        let mut partitions: Vec<usize> = channels
+            .into_iter()
+            .map(|(_, partition)| partition)
+            .collect();
+        partitions.dedup();
         Ok(Self {
-            name,
+            id,
             address,
-            lanes,
+            partitions,
             connection,
         })
     }
 }
 
 /// The user and the password are the same for every server.
-fn of_shard(server: &ConnectionInfo, (host, port): Address) -> ConnectionInfo {
+fn shard_address(server: &ConnectionInfo, (host, port): Address) -> ConnectionInfo {
     let settings = server
         .redis_settings()
         .clone()
@@ -126,17 +129,19 @@ fn of_shard(server: &ConnectionInfo, (host, port): Address) -> ConnectionInfo {
         .set_redis_settings(settings)
 }
 
-fn pass_on(ear: u64, lanes: &HashMap<Vec<u8>, usize>, push: PushInfo, inbox: &Inbox) {
+fn forward(subscription: u64, partitions: &HashMap<Vec<u8>, usize>, push: PushInfo, inbox: &Inbox) {
     match (push.kind, &push.data[..]) {
         (PushKind::SMessage, [Value::BulkString(channel), Value::BulkString(payload)]) => {
-            if let Some(lane) = lanes.get(channel) {
-                inbox.put(Word::Message {
-                    lane: *lane,
+            if let Some(partition) = partitions.get(channel) {
+                inbox.push(ShardEvent::Message {
+                    partition: *partition,
                     payload: payload.clone(),
                 });
             }
         }
-        (PushKind::SUnsubscribe | PushKind::Disconnection, _) => inbox.put(Word::Lost { ear }),
+        (PushKind::SUnsubscribe | PushKind::Disconnection, _) => {
+            inbox.push(ShardEvent::Lost { subscription })
+        }
         _ => {}
     }
 }

@@ -8,11 +8,11 @@ use axum::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::bodies::{self, LARGE_BYTES, SMALL_BYTES, USUAL_BYTES};
+use super::bodies::{self, DEFAULT_BYTES, LARGE_BYTES, SMALL_BYTES};
 use crate::problem::{Code, Problem};
 
 /// Whole numbers up to here are exact as floating-point numbers.
-const EXACT: f64 = (1_u64 << 53) as f64;
+const MAX_EXACT_INTEGER: f64 = (1_u64 << 53) as f64;
 
 /// A JSON body, of a request (at most 16 KiB) or an answer.
 #[derive(Debug, Clone)]
@@ -43,15 +43,12 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        bodies::read(USUAL_BYTES, request).await.map(Self)
+        bodies::read(DEFAULT_BYTES, request).await.map(Self)
     }
 }
 
-async fn json_within<T: DeserializeOwned>(
-    max_bytes: usize,
-    request: Request,
-) -> Result<T, Problem> {
-    if !says_json(&request) {
+async fn read_json<T: DeserializeOwned>(max_bytes: usize, request: Request) -> Result<T, Problem> {
+    if !is_json_content_type(&request) {
         let detail = "the Content-Type must be application/json";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
@@ -64,15 +61,15 @@ macro_rules! json_extractors {
             type Rejection = Problem;
 
             async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-                json_within($max_bytes, request).await.map(Self)
+                read_json($max_bytes, request).await.map(Self)
             }
         })*
     };
 }
 
-json_extractors!(SmallJson: SMALL_BYTES, Json: USUAL_BYTES, LargeJson: LARGE_BYTES);
+json_extractors!(SmallJson: SMALL_BYTES, Json: DEFAULT_BYTES, LargeJson: LARGE_BYTES);
 
-fn says_json(request: &Request) -> bool {
+fn is_json_content_type(request: &Request) -> bool {
     let kind = request
         .headers()
         .get(header::CONTENT_TYPE)
@@ -99,34 +96,34 @@ pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     }
 
     // What is right is read in one go; only what is not is looked at closely.
-    serde_json::from_slice(body).or_else(|_| from_slice_closely(body))
+    serde_json::from_slice(body).or_else(|_| from_slice_strict(body))
 }
 
-fn from_slice_closely<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+fn from_slice_strict<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut parser = serde_json::Deserializer::from_slice(body);
     let mut value: serde_json::Value =
         serde_path_to_error::deserialize(&mut parser).map_err(|_| malformed(body))?;
     parser.end().map_err(|_| malformed(body))?;
-    make_whole(&mut value);
+    normalize_integers(&mut value);
     from_value(value)
 }
 
 /// Numbers are what they are, not how they are written: `6.0` is a whole number to JSON Schema and
 /// to who writes it (no language of theirs may know another kind). Beyond 2^53 they may have been
 /// rounded, and stay as they are.
-fn make_whole(value: &mut serde_json::Value) {
+fn normalize_integers(value: &mut serde_json::Value) {
     use serde_json::Value;
     match value {
         Value::Number(number) if number.is_f64() => {
             let whole = number
                 .as_f64()
-                .filter(|number| number.fract() == 0.0 && number.abs() <= EXACT);
+                .filter(|number| number.fract() == 0.0 && number.abs() <= MAX_EXACT_INTEGER);
             if let Some(whole) = whole {
                 *number = (whole as i64).into();
             }
         }
-        Value::Array(values) => values.iter_mut().for_each(make_whole),
-        Value::Object(fields) => fields.values_mut().for_each(make_whole),
+        Value::Array(values) => values.iter_mut().for_each(normalize_integers),
+        Value::Object(fields) => fields.values_mut().for_each(normalize_integers),
         _ => {}
     }
 }
@@ -136,7 +133,7 @@ fn make_whole(value: &mut serde_json::Value) {
 /// # Errors
 /// 422 naming the field.
 pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(value).map_err(|error| wrong_form(&error))
+    serde_path_to_error::deserialize(value).map_err(|error| invalid_body(&error))
 }
 
 fn malformed(body: &[u8]) -> Problem {
@@ -150,10 +147,10 @@ fn malformed(body: &[u8]) -> Problem {
     )
 }
 
-fn wrong_form(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+fn invalid_body(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let message = error.inner().to_string();
     let path = error.path().to_string();
-    let field = match (path.as_str(), named_field(&message)) {
+    let field = match (path.as_str(), field_in_message(&message)) {
         (".", Some(field)) => field.to_owned(),
         // The path of a missing field ends at its parent, that of an unknown one with itself.
         (path, Some(field)) if message.starts_with("missing") => format!("{path}.{field}"),
@@ -175,7 +172,7 @@ fn wrong_form(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem 
 }
 
 /// The field that serde names in back quotes.
-fn named_field(message: &str) -> Option<&str> {
+fn field_in_message(message: &str) -> Option<&str> {
     let named = message.starts_with("missing field") || message.starts_with("unknown field");
     named.then(|| message.split('`').nth(1)).flatten()
 }
@@ -192,11 +189,11 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
         path.map(|axum::extract::Path(value)| Self(value))
-            .map_err(|rejection| wrong_path(&rejection))
+            .map_err(|rejection| invalid_path(&rejection))
     }
 }
 
-fn wrong_path(rejection: &PathRejection) -> Problem {
+fn invalid_path(rejection: &PathRejection) -> Problem {
     let kind = match rejection {
         PathRejection::FailedToDeserializePathParams(error) => Some(error.kind()),
         _ => None,

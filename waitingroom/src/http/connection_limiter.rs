@@ -1,5 +1,5 @@
-//! Who is served: a place for each connection, a share for each address, and a few spare places for
-//! those who look after the node when there is none left.
+//! Admission of connections: a slot for each, a limit for each address, and a few overflow slots for
+//! rejections and operators when none is free.
 
 use std::{
     net::SocketAddr,
@@ -21,10 +21,10 @@ use hyper::body::{Frame, Incoming, SizeHint};
 use tower::{Service, ServiceExt};
 
 use super::{
-    address::{AddressPlace, Addresses, client_address, is_trusted},
+    client_address::{AddressLimiter, AddressPermit, client_address, is_trusted},
+    connection_slots::{ConnectionSlot, ConnectionSlots},
     not_found,
-    proxies::Watch,
-    room::{Room, Seat},
+    proxy_monitor::ProxyMonitor,
     serve::{ServeLimits, Serves},
 };
 use crate::{
@@ -32,74 +32,74 @@ use crate::{
     problem::{Code, Problem},
 };
 
-/// The room of this process's public listener.
-static PUBLIC: OnceLock<Arc<Room>> = OnceLock::new();
+/// The slots of this process's public listener.
+static PUBLIC_SLOTS: OnceLock<Arc<ConnectionSlots>> = OnceLock::new();
 
 /// How many connections this process's public listener serves, upgraded ones among them.
 pub fn open_connections() -> u64 {
-    PUBLIC.get().map_or(0, |room| room.open() as u64)
+    PUBLIC_SLOTS.get().map_or(0, |slots| slots.open() as u64)
 }
 
-/// A connection's place among the listener's; kept in a request's extensions. What outlives its
-/// request (a socket) keeps it for as long as it lives; the body of an answer holds it by itself.
+/// A connection's permit; kept in a request's extensions. A socket outlives its
+/// request and keeps the permit as long; the body of a response holds it by itself.
 #[derive(Debug, Clone)]
-pub struct Place(Arc<Held>);
+pub struct Place(Arc<PermitInner>);
 
 #[derive(Debug)]
-enum Held {
+enum PermitInner {
     Connection(
-        Seat,
-        #[expect(dead_code, reason = "held for its end")] Option<AddressPlace>,
+        ConnectionSlot,
+        #[expect(dead_code, reason = "held for its end")] Option<AddressPermit>,
     ),
     Forwarded(
         Place,
-        #[expect(dead_code, reason = "held for its end")] AddressPlace,
+        #[expect(dead_code, reason = "held for its end")] AddressPermit,
     ),
 }
 
 impl Place {
-    fn seat(&self) -> &Seat {
+    fn slot(&self) -> &ConnectionSlot {
         match &*self.0 {
-            Held::Connection(seat, _) => seat,
-            Held::Forwarded(place, _) => place.seat(),
+            PermitInner::Connection(slot, _) => slot,
+            PermitInner::Forwarded(place, _) => place.slot(),
         }
     }
 
     /// Are nine of ten places taken?
     pub(super) fn is_crowded(&self) -> bool {
-        self.seat().is_crowded()
+        self.slot().is_crowded()
     }
 }
 
 /// Why a connection is not served.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Refusal {
+pub(super) enum Rejected {
     Full,
     Descriptors,
     Address,
-    /// Not even a spare place is free.
-    NoSpare,
+    /// No overflow slot is free either.
+    NoOverflowSlot,
 }
 
-impl Refusal {
-    fn counted(self) -> Self {
+impl Rejected {
+    fn count(self) -> Self {
         let reason = match self {
             Self::Full => "full",
             Self::Descriptors => "descriptors",
             Self::Address => "address",
-            Self::NoSpare => "no_spare",
+            Self::NoOverflowSlot => "no_spare",
         };
         metrics::counter!("stanchion_connections_refused_total", "reason" => reason).increment(1);
         self
     }
 
-    fn answer(self) -> Response {
+    fn response(self) -> Response {
         let problem = match self {
             Self::Address => {
                 Problem::new(Code::RateLimited, "too many connections from this address")
                     .retry_after(Duration::from_secs(5))
             }
-            Self::Full | Self::Descriptors | Self::NoSpare => Problem::unavailable(
+            Self::Full | Self::Descriptors | Self::NoOverflowSlot => Problem::unavailable(
                 "this node has no room for another connection",
                 Duration::from_secs(2),
             ),
@@ -110,90 +110,93 @@ impl Refusal {
 
 /// What a connection may do.
 pub(super) enum Admitted {
-    Whole(Place),
-    /// It is refused in order, unless it asks for what operators ask for.
-    Spare(Refusal, Seat),
+    Full(Place),
+    /// It is rejected with a response, unless it asks for an operators' path.
+    Overflow(Rejected, ConnectionSlot),
 }
 
 impl Admitted {
-    pub(super) fn seat(&self) -> &Seat {
+    pub(super) fn slot(&self) -> &ConnectionSlot {
         match self {
-            Self::Whole(place) => place.seat(),
-            Self::Spare(_, seat) => seat,
+            Self::Full(place) => place.slot(),
+            Self::Overflow(_, slot) => slot,
         }
     }
 }
 
 /// See the module's documentation.
-pub(super) struct Door {
+pub(super) struct ConnectionLimiter {
     pub(super) limits: ServeLimits,
     router: Router,
     lifecycle: Lifecycle,
-    pub(super) places: Arc<Room>,
-    pub(super) spare: Arc<Room>,
-    addresses: Arc<Addresses>,
-    proxies: Watch,
+    pub(super) slots: Arc<ConnectionSlots>,
+    pub(super) overflow: Arc<ConnectionSlots>,
+    addresses: Arc<AddressLimiter>,
+    proxies: ProxyMonitor,
 }
 
-/// The connection has given way to another.
+/// The connection was evicted for another.
 #[derive(Debug, thiserror::Error)]
-#[error("the connection has given way to another")]
-pub(super) struct GaveWay;
+#[error("the connection was evicted for another")]
+pub(super) struct Evicted;
 
-impl Door {
+impl ConnectionLimiter {
     pub(super) fn new(router: Router, limits: ServeLimits, lifecycle: Lifecycle) -> Self {
-        let (places, spare) = (Room::new(limits.connections), Room::new(limits.spare));
+        let (slots, overflow) = (
+            ConnectionSlots::new(limits.connections),
+            ConnectionSlots::new(limits.spare),
+        );
         if limits.serves != Serves::Operators {
-            PUBLIC.get_or_init(|| Arc::clone(&places)); // a process has one public listener
+            PUBLIC_SLOTS.get_or_init(|| Arc::clone(&slots)); // a process has one public listener
         }
-        let addresses = Addresses::new(limits.connections_per_address);
+        let addresses = AddressLimiter::new(limits.connections_per_address);
         Self {
             limits,
             router,
             lifecycle,
-            places,
-            spare,
+            slots,
+            overflow,
             addresses,
-            proxies: Watch::default(),
+            proxies: ProxyMonitor::default(),
         }
     }
 
-    /// Nothing where even refusing would take too much.
+    /// `None` if there is no slot even for a rejection.
     pub(super) fn admit(&self, peer: SocketAddr) -> Option<Admitted> {
-        match self.enter(peer) {
-            Ok(place) => Some(Admitted::Whole(place)),
-            Err(refusal) => self.admit_spare(refusal),
+        match self.acquire(peer) {
+            Ok(place) => Some(Admitted::Full(place)),
+            Err(rejected) => self.admit_overflow(rejected),
         }
     }
 
-    /// A spare place; of those who have one and say nothing, the first gives way.
-    pub(super) fn admit_spare(&self, refusal: Refusal) -> Option<Admitted> {
-        let Some(seat) = self.spare.enter() else {
-            Refusal::NoSpare.counted();
+    /// Takes an overflow slot; of idle connections that have one, the first is evicted.
+    pub(super) fn admit_overflow(&self, rejected: Rejected) -> Option<Admitted> {
+        let Some(slot) = self.overflow.acquire() else {
+            Rejected::NoOverflowSlot.count();
             return None;
         };
-        Some(Admitted::Spare(refusal.counted(), seat))
+        Some(Admitted::Overflow(rejected.count(), slot))
     }
 
-    fn enter(&self, peer: SocketAddr) -> Result<Place, Refusal> {
+    fn acquire(&self, peer: SocketAddr) -> Result<Place, Rejected> {
         let forwards = is_trusted(peer.ip(), &self.limits.trusted_proxies);
         let address = if forwards {
             Ok(None)
         } else {
-            self.addresses.enter(peer.ip())
+            self.addresses.acquire(peer.ip())
         };
-        let address = address.map_err(|_| Refusal::Address)?;
-        let seat = self.places.enter().ok_or(Refusal::Full)?;
-        Ok(Place(Arc::new(Held::Connection(seat, address))))
+        let address = address.map_err(|_| Rejected::Address)?;
+        let slot = self.slots.acquire().ok_or(Rejected::Full)?;
+        Ok(Place(Arc::new(PermitInner::Connection(slot, address))))
     }
 
-    /// The place of one request; behind a trusted proxy it counts for the address that it forwards.
-    fn place_of(
+    /// The permit of one request; behind a trusted proxy it counts for the forwarded address.
+    fn permit_for(
         &self,
         place: &Place,
         peer: SocketAddr,
         request: &hyper::Request<Incoming>,
-    ) -> Result<Place, Refusal> {
+    ) -> Result<Place, Rejected> {
         let trusted = &self.limits.trusted_proxies;
         let address = client_address(peer.ip(), request.headers(), trusted);
         if address == peer.ip() {
@@ -201,11 +204,11 @@ impl Door {
         }
         let forwarded = self
             .addresses
-            .enter(address)
-            .map_err(|_| Refusal::Address.counted())?;
+            .acquire(address)
+            .map_err(|_| Rejected::Address.count())?;
         Ok(forwarded.map_or_else(
             || place.clone(),
-            |share| Place(Arc::new(Held::Forwarded(place.clone(), share))),
+            |permit| Place(Arc::new(PermitInner::Forwarded(place.clone(), permit))),
         ))
     }
 
@@ -215,27 +218,27 @@ impl Door {
         peer: SocketAddr,
         admitted: Arc<Admitted>,
         request: hyper::Request<Incoming>,
-    ) -> Result<hyper::Response<Answer>, GaveWay> {
-        if !admitted.seat().asks() {
-            return Err(GaveWay);
+    ) -> Result<hyper::Response<TrackedBody>, Evicted> {
+        if !admitted.slot().begin_request() {
+            return Err(Evicted);
         }
-        let for_operators = is_for_operators(request.uri().path());
+        let is_ops = is_ops_path(request.uri().path());
         let place = match &*admitted {
-            Admitted::Spare(refusal, _) if !for_operators => Err(refusal.answer()),
-            Admitted::Spare(..) => Ok(None),
-            Admitted::Whole(place) => {
-                if !for_operators
-                    && let Some(advice) = self.proxies.notice(
+            Admitted::Overflow(rejected, _) if !is_ops => Err(rejected.response()),
+            Admitted::Overflow(..) => Ok(None),
+            Admitted::Full(place) => {
+                if !is_ops
+                    && let Some(warning) = self.proxies.check_request(
                         peer.ip(),
                         request.headers(),
                         &self.limits.trusted_proxies,
                     )
                 {
-                    advice.say();
+                    warning.log();
                 }
-                self.place_of(place, peer, &request)
+                self.permit_for(place, peer, &request)
                     .map(Some)
-                    .map_err(Refusal::answer)
+                    .map_err(Rejected::response)
             }
         };
         let (response, place) = match place {
@@ -248,10 +251,10 @@ impl Door {
         } else {
             response
         };
-        let turn = (!upgrades).then_some(Turn(admitted)); // who is upgraded is never idle again
-        Ok(response.map(|body| Answer {
+        let guard = (!upgrades).then_some(RequestGuard(admitted)); // an upgraded connection is never idle again
+        Ok(response.map(|body| TrackedBody {
             body,
-            _turn: turn,
+            _guard: guard,
             _place: place,
         }))
     }
@@ -285,21 +288,21 @@ fn closing(mut response: Response) -> Response {
     response
 }
 
-/// What is served even if there is no room: whoever looks after the node must not be locked out of
-/// it.
-pub(super) fn is_for_operators(path: &str) -> bool {
+/// Paths that are served even if no slot is free: operators must not be locked out of
+/// the node.
+pub(super) fn is_ops_path(path: &str) -> bool {
     matches!(path, "/health" | "/ready" | "/metrics") || path.starts_with("/api/v1/admin/")
 }
 
 /// An answer's body. Until it is written or given up, its connection is busy and counts for its
 /// address.
-pub(super) struct Answer {
+pub(super) struct TrackedBody {
     body: Body,
-    _turn: Option<Turn>,
+    _guard: Option<RequestGuard>,
     _place: Option<Place>,
 }
 
-impl hyper::body::Body for Answer {
+impl hyper::body::Body for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -320,10 +323,10 @@ impl hyper::body::Body for Answer {
 }
 
 /// A connection that is being answered.
-struct Turn(Arc<Admitted>);
+struct RequestGuard(Arc<Admitted>);
 
-impl Drop for Turn {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.0.seat().rests();
+        self.0.slot().end_request();
     }
 }

@@ -24,7 +24,8 @@ pub(super) async fn addresses_of(
         .into_iter()
         .map(range)
         .collect::<RedisResult<Vec<_>>>()?;
-    let nobody = || RedisError::from((ErrorKind::Client, "a slot of the cluster has no server"));
+    let unassigned =
+        || RedisError::from((ErrorKind::Client, "a slot of the cluster has no server"));
     let find = |tag: &String| {
         let slot = slot_of(tag);
         ranges
@@ -33,7 +34,7 @@ pub(super) async fn addresses_of(
             .map(|(.., address)| address.clone())
     };
     tags.iter()
-        .map(|tag| find(tag).ok_or_else(nobody))
+        .map(|tag| find(tag).ok_or_else(unassigned))
         .collect()
 }
 
@@ -44,16 +45,16 @@ fn slot_of(tag: &str) -> u16 {
 
 /// First slot, last slot, primary; replicas follow.
 fn range(values: Vec<Value>) -> RedisResult<(u16, u16, Address)> {
-    let nonsense =
+    let malformed_reply =
         || RedisError::from((ErrorKind::Client, "CLUSTER SLOTS answered something else"));
     let [first, last, primary, ..] = &values[..] else {
-        return Err(nonsense());
+        return Err(malformed_reply());
     };
     let Value::Array(primary) = primary else {
-        return Err(nonsense());
+        return Err(malformed_reply());
     };
     let [host, port, ..] = &primary[..] else {
-        return Err(nonsense());
+        return Err(malformed_reply());
     };
     let address = (
         from_redis_value(host.clone())?,
