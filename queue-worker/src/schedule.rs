@@ -1,6 +1,6 @@
-//! When the next step of an event is due, and what it sees to. The line as a whole is seen to, and
-//! told, once a tick; while it moves fast, passes go out in smaller steps in between, so that they
-//! do not come by the dozen at once.
+//! When the next tick of an event is due, and its scope. The full tick sweeps the queue and
+//! publishes its progress; while the queue moves fast, grants-only ticks in between release passes,
+//! so that they do not come by the dozen at once.
 
 use std::time::Duration;
 
@@ -13,57 +13,57 @@ use waitingroom::{
 
 use crate::tick::TickReport;
 
-/// The line is told at least this often, so that a gateway that has just started knows it.
-const TELL_AGAIN: Duration = Duration::from_secs(1);
-/// A closed event is looked at this seldom: nothing happens in it but what ends.
-const CLOSED: Duration = Duration::from_secs(1);
+/// Progress is published at least this often, so that a gateway that has just started receives it.
+const REPUBLISH_INTERVAL: Duration = Duration::from_secs(1);
+/// Interval of a closed event's ticks: only expiries happen in it.
+const CLOSED_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Where an event is between its steps.
+/// The tick schedule of one event.
 #[derive(Debug, Clone)]
-pub(crate) struct Course {
-    whole_at: Instant,
-    /// When passes are due before that.
-    passes_at: Option<Instant>,
-    told: Option<(Instant, Progress)>,
+pub(crate) struct TickSchedule {
+    full_at: Instant,
+    /// When a grants-only tick is due before that.
+    grants_at: Option<Instant>,
+    last_published: Option<(Instant, Progress)>,
 }
 
-impl Course {
-    /// An event that was not stepped yet.
+impl TickSchedule {
+    /// An event without a tick yet.
     pub(crate) fn new(now: Instant) -> Self {
         Self {
-            whole_at: now,
-            passes_at: None,
-            told: None,
+            full_at: now,
+            grants_at: None,
+            last_published: None,
         }
     }
 
-    /// When the next step is due.
+    /// When the next tick is due.
     pub(crate) fn due(&self) -> Instant {
-        self.passes_at
-            .map_or(self.whole_at, |at| at.min(self.whole_at))
+        self.grants_at
+            .map_or(self.full_at, |at| at.min(self.full_at))
     }
 
-    /// What is due now.
+    /// The scope of the tick that is due now.
     pub(crate) fn scope(&self, now: Instant) -> Option<Scope> {
-        match (self.whole_at <= now, self.due() <= now) {
+        match (self.full_at <= now, self.due() <= now) {
             (true, _) => Some(Scope::Whole),
             (false, true) => Some(Scope::Passes),
             (false, false) => None,
         }
     }
 
-    /// What the gateways were told of the line, unless they are to be told again.
-    pub(crate) fn told(&self, now: Instant) -> Option<&Progress> {
-        self.told
+    /// The progress that was published last, unless it has to be published again.
+    pub(crate) fn last_published(&self, now: Instant) -> Option<&Progress> {
+        self.last_published
             .as_ref()
-            .filter(|(at, _)| now - *at < TELL_AGAIN)
+            .filter(|(at, _)| now - *at < REPUBLISH_INTERVAL)
             .map(|(_, progress)| progress)
     }
 
-    /// A step that began at `begun` is done. Passes follow after a step that released some; one
-    /// that released nobody, for want of tokens, of room below the cap or of people, is followed by
-    /// the next whole one.
-    pub(crate) fn stepped(
+    /// A tick that began at `begun` is done. Schedules another grants-only tick if this one
+    /// released passes; one that released none, for lack of tokens, cap or users, is followed by
+    /// the next full tick.
+    pub(crate) fn on_tick(
         &mut self,
         scope: Scope,
         begun: Instant,
@@ -73,35 +73,35 @@ impl Course {
         let progress = report.progress;
         if scope == Scope::Whole {
             let pause = if progress.settings.state == SaleState::Closed {
-                CLOSED.max(tick)
+                CLOSED_INTERVAL.max(tick)
             } else {
                 tick
             };
-            self.whole_at = begun + pause;
+            self.full_at = begun + pause;
         }
         let pause = step_pause(progress.rate_effective(), tick);
-        self.passes_at = (report.released > 0).then(|| begun + pause);
+        self.grants_at = (report.released > 0).then(|| begun + pause);
         if scope == Scope::Whole {
-            self.note(begun, progress);
+            self.record(begun, progress);
         }
     }
 
-    /// A step failed: the next whole one is the next.
-    pub(crate) fn failed(&mut self, begun: Instant, tick: Duration) {
-        (self.whole_at, self.passes_at) = (begun + tick, None);
+    /// A tick failed: the next one is full.
+    pub(crate) fn on_failure(&mut self, begun: Instant, tick: Duration) {
+        (self.full_at, self.grants_at) = (begun + tick, None);
     }
 
-    /// The line was told, unless nothing had changed since it was.
-    fn note(&mut self, at: Instant, progress: Progress) {
-        let told = self
-            .told(at)
-            .is_some_and(|told| told.to == progress.to && told.total == progress.total);
+    /// Records a publication, unless nothing had changed since the last.
+    fn record(&mut self, at: Instant, progress: Progress) {
+        let is_unchanged = self
+            .last_published(at)
+            .is_some_and(|last| last.to == progress.to && last.total == progress.total);
         let at = self
-            .told
+            .last_published
             .as_ref()
-            .filter(|_| told)
+            .filter(|_| is_unchanged)
             .map_or(at, |(at, _)| *at);
-        self.told = Some((at, progress));
+        self.last_published = Some((at, progress));
     }
 }
 
@@ -156,66 +156,68 @@ mod tests {
             (0, SaleState::Closed, 500.0, None, 1_000),
         ] {
             let begun = Instant::now();
-            let mut course = Course::new(begun);
-            assert_eq!(course.scope(begun), Some(Scope::Whole));
-            course.stepped(Scope::Whole, begun, report(released, state, rate), TICK);
+            let mut schedule = TickSchedule::new(begun);
+            assert_eq!(schedule.scope(begun), Some(Scope::Whole));
+            schedule.on_tick(Scope::Whole, begun, report(released, state, rate), TICK);
             let (next, scope) =
                 passes.map_or((whole, Scope::Whole), |passes| (passes, Scope::Passes));
             assert_eq!(
-                course.due() - begun,
+                schedule.due() - begun,
                 ms(next),
                 "{released} of {rate}/s, {state:?}"
             );
-            assert_eq!(course.scope(begun + ms(next - 1)), None);
-            assert_eq!(course.scope(begun + ms(next)), Some(scope));
-            assert_eq!(course.scope(begun + ms(whole)), Some(Scope::Whole));
+            assert_eq!(schedule.scope(begun + ms(next - 1)), None);
+            assert_eq!(schedule.scope(begun + ms(next)), Some(scope));
+            assert_eq!(schedule.scope(begun + ms(whole)), Some(Scope::Whole));
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_fine_step_that_releases_nobody_is_the_last_before_the_whole_one() {
         let begun = Instant::now();
-        let mut course = Course::new(begun);
-        course.stepped(
+        let mut schedule = TickSchedule::new(begun);
+        schedule.on_tick(
             Scope::Whole,
             begun,
             report(50, SaleState::Open, 500.0),
             TICK,
         );
         let later = begun + Duration::from_millis(16);
-        course.stepped(
+        schedule.on_tick(
             Scope::Passes,
             later,
             report(8, SaleState::Open, 500.0),
             TICK,
         );
-        assert_eq!(course.due() - later, Duration::from_millis(16));
-        course.stepped(
+        assert_eq!(schedule.due() - later, Duration::from_millis(16));
+        schedule.on_tick(
             Scope::Passes,
             later,
             report(0, SaleState::Open, 500.0),
             TICK,
         );
-        assert_eq!(course.due() - begun, TICK);
-        course.failed(later, TICK);
-        assert_eq!(course.due() - later, TICK);
+        assert_eq!(schedule.due() - begun, TICK);
+        schedule.on_failure(later, TICK);
+        assert_eq!(schedule.due() - later, TICK);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_line_is_told_again_after_a_while() {
         let begun = Instant::now();
-        let mut course = Course::new(begun);
-        assert_eq!(course.told(begun), None);
+        let mut schedule = TickSchedule::new(begun);
+        assert_eq!(schedule.last_published(begun), None);
         for tenths in 0..10 {
             let at = begun + TICK * tenths;
-            course.stepped(Scope::Whole, at, report(0, SaleState::Open, 5.0), TICK);
-            course.stepped(Scope::Passes, at, report(0, SaleState::Open, 7.0), TICK);
+            schedule.on_tick(Scope::Whole, at, report(0, SaleState::Open, 5.0), TICK);
+            schedule.on_tick(Scope::Passes, at, report(0, SaleState::Open, 7.0), TICK);
             assert_eq!(
-                course.told(at).map(|told| told.settings.rate_per_second),
+                schedule
+                    .last_published(at)
+                    .map(|last| last.settings.rate_per_second),
                 Some(5.0),
                 "by the whole step"
             );
         }
-        assert_eq!(course.told(begun + TELL_AGAIN), None);
+        assert_eq!(schedule.last_published(begun + REPUBLISH_INTERVAL), None);
     }
 }
