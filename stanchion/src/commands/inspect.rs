@@ -8,14 +8,14 @@ use waitingroom::{
     identity::{GUEST_PREFIX, mint_user_token},
 };
 
-use super::say;
+use super::print_line;
 use crate::{
     cli::{Health, Token},
     config::{DataDirectory, Settings},
 };
 
 /// Longest wait for a health answer.
-const HEALTH_DEADLINE: Duration = Duration::from_secs(3);
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Prints a user's token.
 pub fn token(settings: Settings, token: &Token) -> Result<()> {
@@ -37,7 +37,7 @@ pub fn token(settings: Settings, token: &Token) -> Result<()> {
         Clock::System.now(),
         life,
     );
-    say(&token.context("the token could not be signed")?)
+    print_line(&token.context("the token could not be signed")?)
 }
 
 /// Says what is in force.
@@ -46,13 +46,15 @@ pub fn config_check(settings: &Settings) -> Result<()> {
         settings.authenticator(false)?;
     }
     let lines = settings
-        .in_force()
+        .effective()
         .into_iter()
         .map(|(name, value)| format!("{name} = {value}"));
-    say(&lines
-        .chain(["the configuration is good".to_owned()])
-        .collect::<Vec<_>>()
-        .join("\n"))
+    print_line(
+        &lines
+            .chain(["the configuration is good".to_owned()])
+            .collect::<Vec<_>>()
+            .join("\n"),
+    )
 }
 
 /// Asks a role for its health.
@@ -60,9 +62,7 @@ pub async fn health(health: &Health) -> Result<()> {
     if !health.url.starts_with("http://") {
         bail!("--url must begin with http://; TLS (https://) is not spoken here");
     }
-    let http = reqwest::Client::builder()
-        .timeout(HEALTH_DEADLINE)
-        .build()?;
+    let http = reqwest::Client::builder().timeout(HEALTH_TIMEOUT).build()?;
     let answer = http
         .get(&health.url)
         .send()
@@ -71,5 +71,5 @@ pub async fn health(health: &Health) -> Result<()> {
     if !answer.status().is_success() {
         bail!("{} answers {}", health.url, answer.status());
     }
-    say("ok")
+    print_line("ok")
 }

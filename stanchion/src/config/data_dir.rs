@@ -81,7 +81,7 @@ impl DataDirectory {
         let secrets = if path.exists() {
             read(&path)?
         } else {
-            make(&path)?
+            create(&path)?
         };
         settings
             .jwt_secret
@@ -100,7 +100,7 @@ fn read(path: &Path) -> Result<Secrets> {
     toml::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
 }
 
-fn make(path: &Path) -> Result<Secrets> {
+fn create(path: &Path) -> Result<Secrets> {
     let secrets = Secrets {
         jwt_secret: random(),
         pass_secret: random(),
