@@ -112,9 +112,9 @@ pub struct Reached {
     pub sequence: u64,
     /// The highest number released.
     pub head: u64,
-    /// Whose numbers up to the head have not had their pass. At most [`MAX_UNSERVED_RUNS`] runs of each
-    /// kind: where there are more, whoever is above them counts as unserved, whether they had a
-    /// pass or not.
+    /// Whose numbers up to the head have not had their pass. At most [`MAX_UNSERVED_RUNS`] runs of
+    /// each kind: where there are more, whoever is above them counts as unserved, whether they had
+    /// a pass or not.
     pub unserved: Unserved,
 }
 
@@ -371,8 +371,9 @@ pub trait Engine: Send + Sync + 'static {
     /// takes it for what it is.
     async fn freeze(&self, event: EventId, mark: &str) -> Result<(), EngineError>;
 
-    /// The line goes on, and releases once connections and polls have had [`RELEASE_DELAY_AFTER_FREEZE`] to show
-    /// who is here. Whoever still knows the mark as good must have forgotten it before.
+    /// The line goes on, and releases once connections and polls have had
+    /// [`RELEASE_DELAY_AFTER_FREEZE`] to show who is here. Whoever still knows the mark as good
+    /// must have forgotten it before.
     async fn thaw(&self, event: EventId, now: Timestamp) -> Result<(), EngineError>;
 
     /// Forgets the event: its line, its passes, its seats.

@@ -5,10 +5,10 @@
 //! rule without memory of its own: pace before + [`crate::vitals`] → pace after. Workers decide at
 //! the same time and store by comparison, so any number of them decides once.
 //!
-//! The rule is that of congestion control: halve under strain (at most every [`DECREASE_INTERVAL`], so that a
-//! cut can show its effect), raise in steps while calm, hold in between. The band between calm and
-//! strain is wider than the small steps, which is why the pace comes to rest. Big steps lead back
-//! to where strain last began, small ones beyond it.
+//! The rule is that of congestion control: halve under strain (at most every [`DECREASE_INTERVAL`],
+//! so that a cut can show its effect), raise in steps while calm, hold in between. The band between
+//! calm and strain is wider than the small steps, which is why the pace comes to rest. Big steps
+//! lead back to where strain last began, small ones beyond it.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Admission of connections: a slot for each, a limit for each address, and a few overflow slots for
-//! rejections and operators when none is free.
+//! Admission of connections: a slot for each, a limit for each address, and a few overflow slots
+//! for rejections and operators when none is free.
 
 use std::{
     net::SocketAddr,

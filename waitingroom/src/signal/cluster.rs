@@ -1,11 +1,12 @@
 //! Signals over a Redis Cluster: sharded Pub/Sub, and for each node one subscriber connection to
 //! each shard.
 //!
-//! Channels are laid out in 16 partitions. A partition is a hash tag, so its channels lie in one slot and on
-//! one shard; an event's signals take the partition that its id names, whichever shard the event itself
-//! is on. A node listens to two channels of each partition, its own and everyone's. Probes take every
-//! partition. A partition that is silent, unsubscribed by its shard, or cut off is subscribed again where its
-//! slot is then, while the others are heard; afterwards a gap is reported.
+//! Channels are laid out in 16 partitions. A partition is a hash tag, so its channels lie in one
+//! slot and on one shard; an event's signals take the partition that its id names, whichever shard
+//! the event itself is on. A node listens to two channels of each partition, its own and
+//! everyone's. Probes take every partition. A partition that is silent, unsubscribed by its shard,
+//! or cut off is subscribed again where its slot is then, while the others are heard; afterwards a
+//! gap is reported.
 
 mod shard_subscription;
 mod slots;
@@ -75,8 +76,9 @@ impl ClusterSignals {
         }
     }
 
-    /// Publishes messages of one partition, in order; how many nodes each reached. Every node listens to
-    /// every partition: while the shard of this one does not answer, the next partitions carry its messages.
+    /// Publishes messages of one partition, in order; how many nodes each reached. Every node
+    /// listens to every partition: while the shard of this one does not answer, the next partitions
+    /// carry its messages.
     async fn publish(
         &self,
         partition: usize,
@@ -143,8 +145,9 @@ impl ClusterSignals {
         most
     }
 
-    /// Subscribes to these partitions, each where its slot is now. A shard that is listened to already
-    /// gets one new connection for all of its partitions, so that it never has two for long.
+    /// Subscribes to these partitions, each where its slot is now. A shard that is listened to
+    /// already gets one new connection for all of its partitions, so that it never has two for
+    /// long.
     async fn subscribe(
         self,
         node: NodeId,
@@ -193,9 +196,9 @@ fn partition_of(signal: &Signal) -> Option<usize> {
 
 #[async_trait]
 impl Signals for ClusterSignals {
-    /// In the order of one sender for each event. A probe takes every partition, and reaches a node that
-    /// it reaches on any: a node whose other partitions are silent subscribes to them again, while
-    /// senders go around those whose shard is away.
+    /// In the order of one sender for each event. A probe takes every partition, and reaches a node
+    /// that it reaches on any: a node whose other partitions are silent subscribes to them again,
+    /// while senders go around those whose shard is away.
     async fn send(&self, signals: &[(Recipient, Signal)]) -> Result<Vec<u64>, SignalError> {
         let mut partitions: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut reached = vec![0; signals.len()];

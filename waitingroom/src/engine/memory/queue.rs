@@ -51,7 +51,8 @@ struct Entry {
     last_position: Option<u64>,
 }
 
-/// The clock by which passes end. It stops while nothing can be booked, and then lags behind the queue's.
+/// The clock by which passes end. It stops while nothing can be booked, and then lags behind the
+/// queue's.
 #[derive(Debug, Default)]
 struct PassClock {
     stopped_for: Duration,
@@ -299,8 +300,8 @@ impl Queue {
         self.resume(user, presence, now)
     }
 
-    /// Records a position that the user is sent, or was. Only in a queue that was reopened may a user
-    /// return in front of others, whose positions must not grow for it.
+    /// Records a position that the user is sent, or was. Only in a queue that was reopened may a
+    /// user return in front of others, whose positions must not grow for it.
     fn record_position(&mut self, user: &UserId, position: u64) {
         let waits =
             |entry: &&mut Entry| matches!(entry.state, EntryState::Waiting | EntryState::Unclaimed);
@@ -901,9 +902,9 @@ impl Queue {
             .map(|grant| self.in_queue_time(grant).expires_at)
     }
 
-    /// Marks the pass as being redeemed by a hold that waits for its commit. It goes on counting as active
-    /// until then: if another pass took its slot, a commit that fails would bring it back above
-    /// the cap.
+    /// Marks the pass as being redeemed by a hold that waits for its commit. It goes on counting as
+    /// active until then: if another pass took its slot, a commit that fails would bring it back
+    /// above the cap.
     pub(super) fn begin_redeem(&mut self, user: &UserId, pass: &PassId) {
         let Some(grant) = self.live_pass(user, pass).cloned() else {
             return;

@@ -391,8 +391,8 @@ impl Seats {
     }
 }
 
-/// A pass of this epoch must be live, and ends when the queue says; one of an earlier epoch must not
-/// have ended (the database decides whether it was used).
+/// A pass of this epoch must be live, and ends when the queue says; one of an earlier epoch must
+/// not have ended (the database decides whether it was used).
 fn pass_error(queue: &Queue, request: &Reserve, now: Timestamp) -> Option<ReserveOutcome> {
     let is_expired = request.pass_expires_at <= now;
     if request.pass_epoch != queue.epoch {

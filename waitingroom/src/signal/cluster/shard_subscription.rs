@@ -26,7 +26,8 @@ pub(super) enum ShardEvent {
     Lost { subscription: u64 },
 }
 
-/// The inbox of all subscriptions of a listener. Bounded: what does not fit is lost, and known to be lost.
+/// The inbox of all subscriptions of a listener. Bounded: what does not fit is lost, and known to
+/// be lost.
 #[derive(Debug, Clone)]
 pub(super) struct Inbox {
     events: mpsc::Sender<ShardEvent>,
@@ -73,8 +74,8 @@ pub(super) struct ShardSubscription {
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl ShardSubscription {
-    /// Connects to a shard's primary and subscribes to these channels, each of a partition; returns once
-    /// the shard has confirmed all.
+    /// Connects to a shard's primary and subscribes to these channels, each of a partition; returns
+    /// once the shard has confirmed all.
     pub(super) async fn open(
         servers: &[ConnectionInfo],
         address: Address,
