@@ -1,14 +1,14 @@
-//! How fast lines may move, as a share of their configured rates, so that admission follows what
-//! booking can really take.
+//! The admission throttle (AIMD: additive increase, multiplicative decrease): the factor applied to
+//! all configured rates, so that admission follows the capacity of booking.
 //!
-//! One pace holds for every line, since all of them end in the same booking. It is decided by a
-//! rule without memory of its own: pace before + [`crate::vitals`] → pace after. Workers decide at
-//! the same time and store by comparison, so any number of them decides once.
+//! One throttle holds for every queue, since all of them end in the same booking. It is decided by
+//! a rule without state of its own: throttle before + [`crate::vitals`] → throttle after. Workers
+//! decide at the same time and store by compare-and-set, so any number of them decides once.
 //!
-//! The rule is that of congestion control: halve under strain (at most every [`DECREASE_INTERVAL`],
-//! so that a cut can show its effect), raise in steps while calm, hold in between. The band between
-//! calm and strain is wider than the small steps, which is why the pace comes to rest. Big steps
-//! lead back to where strain last began, small ones beyond it.
+//! The rule is that of congestion control: halve under overload (at most every
+//! [`DECREASE_INTERVAL`], so that a cut can show its effect), raise in steps while calm, hold in
+//! between. The band between calm and strain is wider than the small steps, which is why the pace
+//! comes to rest. Big steps lead back to the point where overload last began, slow ones beyond it.
 
 use std::time::Duration;
 
@@ -20,39 +20,39 @@ use crate::{
     vitals::{BookingVitals, Reading},
 };
 
-/// The whole configured rate, in thousandths.
+/// The full configured rate, in permille.
 const FULL_PERMILLE: u32 = 1_000;
-/// Time between two cuts: measurements look back two to three seconds.
+/// Time between two decreases: measurements look back two to three seconds.
 pub const DECREASE_INTERVAL: Duration = Duration::from_millis(2_500);
-/// Time between two raises.
+/// Time between two increases.
 const INCREASE_INTERVAL: Duration = Duration::from_secs(1);
-/// A raise while below the ceiling, in thousandths: from the floor to the whole in three.
+/// An increase below the ceiling: from the floor to the full rate in three.
 const FAST_INCREASE_PERMILLE: u32 = 300;
-/// A raise beyond the ceiling.
+/// An increase beyond the ceiling.
 const SLOW_INCREASE_PERMILLE: u32 = 20;
-/// Strain that returns within this time was no passing trouble: the ceiling comes down.
+/// Overload that returns within this time was not transient: the ceiling comes down.
 const PROBE_WINDOW: Duration = Duration::from_secs(60);
-/// Strain that becomes an outage within this time was its beginning, and says nothing of what
-/// booking can take.
+/// Overload that becomes an outage within this time was its onset, and says nothing about the
+/// capacity of booking.
 const OUTAGE_ONSET: Duration = Duration::from_secs(5);
 /// Without any booking for this long, and from the first decision on, releasing stops: passes would
 /// run out unused.
 pub const BOOKING_ABSENCE_LIMIT: Duration = Duration::from_secs(10);
-/// Below this share of every limit booking is calm.
+/// Below this share of every limit booking has recovered.
 const RECOVERED_RATIO: f64 = 0.5;
 
-/// What booking's vitals are held against.
+/// The limits of booking's load.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PaceRules {
     /// The smallest share of the configured rate while booking is alive, 0 to 1. Above zero, or no
     /// recovery could be seen.
     pub floor: f64,
-    /// Strain begins where the slowest twentieth of reservations, or the database, takes longer
+    /// Overload begins if the slowest twentieth of reservations, or the database, takes longer
     /// than this.
     pub slow: Duration,
-    /// Strain begins where this share of answers is 5xx.
+    /// Overload begins if this share of answers is 5xx.
     pub error_share: f64,
-    /// Strain begins where this share of the places before the group commit is taken.
+    /// Overload begins if this share of the places before the group commit is taken.
     pub queue_share: f64,
 }
 
@@ -68,36 +68,36 @@ impl Default for PaceRules {
     }
 }
 
-/// Why lines move slower than configured.
+/// Why queues move slower than configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Slowness {
-    /// Booking is or was strained.
+    /// Booking is or was overloaded.
     Slowed,
-    /// Nothing can be booked: there is no booking to go to, or none that is able.
+    /// Nothing can be booked: no booking process is live, or none is able.
     Paused,
 }
 
-/// The pace as it is stored. Whole numbers only: it is compared as text.
+/// The throttle as it is stored. Integers only: it is compared as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pace {
     thousandths: u32,
-    /// Where strain last began.
+    /// The factor at which overload last began.
     ceiling: u32,
-    /// When the share last moved.
+    /// When the factor last changed.
     moved_at: Timestamp,
-    /// When the latest strain began, and whether it lasts.
+    /// When the latest overload began, and whether it lasts.
     strained_from: Option<Timestamp>,
     strained: bool,
     booking_seen_at: Timestamp,
-    /// No booking to go to.
+    /// Nothing can be booked.
     paused: bool,
-    /// The ceiling and the strain before the one that lasts.
+    /// Ceiling and start of the overload before the one that lasts.
     #[serde(default)]
     before: Option<(u32, Option<Timestamp>)>,
 }
 
-/// How booking as a whole stands to the limits.
+/// The load of booking as a whole, compared with the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Condition {
     Recovered,
@@ -106,7 +106,7 @@ enum Condition {
 }
 
 impl Pace {
-    /// The whole rate, as first decided at `at`.
+    /// The full rate, as first decided at `at`.
     pub fn full(at: Timestamp) -> Self {
         Self {
             thousandths: FULL_PERMILLE,
@@ -120,7 +120,7 @@ impl Pace {
         }
     }
 
-    /// The pace after what was read.
+    /// The throttle after this snapshot.
     pub fn after(reading: &Reading, rules: &PaceRules) -> Self {
         let at = reading.at;
         let mut pace = reading.pace.clone().unwrap_or_else(|| Self::full(at));
@@ -159,7 +159,7 @@ impl Pace {
         self
     }
 
-    /// After the pause, booking is tried at the floor.
+    /// After the pause, admission resumes at the floor.
     fn pause(&mut self, at: Timestamp, rules: &PaceRules) {
         if self.paused {
             return;
@@ -181,8 +181,8 @@ impl Pace {
     }
 
     fn on_overload(&mut self, at: Timestamp, rules: &PaceRules) {
-        // At the floor there is nothing to cut, and what is slow is what waited for the end of an
-        // outage: it says nothing of the ceiling.
+        // At the floor there is nothing to decrease, and slow requests are those that waited for
+        // the end of an outage: they say nothing about the ceiling.
         if self.thousandths <= floor(rules) {
             self.strained = true;
             return;
@@ -219,7 +219,7 @@ impl Pace {
         self.moved_at = at;
     }
 
-    /// The share of the configured rate: 0 while nothing can be booked, else from the floor to 1.
+    /// The factor of the configured rate: 0 while nothing can be booked, else from the floor to 1.
     pub fn share(&self) -> f64 {
         if self.paused {
             0.0
@@ -228,7 +228,7 @@ impl Pace {
         }
     }
 
-    /// The share as the engine takes it.
+    /// The form that the engine takes.
     pub fn decided(&self) -> Share {
         Share {
             part: self.share(),
@@ -251,7 +251,7 @@ fn condition(vitals: &BookingVitals, rules: &PaceRules) -> Condition {
         waiting / rules.queue_share,
     ];
     match loads.into_iter().fold(0.0, f64::max) {
-        // Others are able: some of those who are sent there get through.
+        // Others are able: some of the users get through.
         _ if vitals.unable => Condition::Overloaded,
         load if load > 1.0 => Condition::Overloaded,
         load if load > RECOVERED_RATIO => Condition::Elevated,
@@ -259,7 +259,7 @@ fn condition(vitals: &BookingVitals, rules: &PaceRules) -> Condition {
     }
 }
 
-/// Why a line at this share is slower than configured; nothing where it is not.
+/// Why a queue at this share is slower than configured; nothing where it is not.
 pub fn slowness(share: f64) -> Option<Slowness> {
     match share {
         share if share <= 0.0 => Some(Slowness::Paused),

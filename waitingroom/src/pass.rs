@@ -74,9 +74,9 @@ pub struct PassClaims {
     pub event_id: EventId,
     /// Which pass.
     pub pass_id: PassId,
-    /// The number in line it was given for.
+    /// The number in the queue it was given for.
     pub number: u64,
-    /// The line it was given in.
+    /// The queue it was given in.
     pub epoch: Epoch,
     /// Its end.
     pub expires_at: Timestamp,

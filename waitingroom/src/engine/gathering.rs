@@ -1,10 +1,10 @@
-//! Actions that come together go to the engine together: a crowd that joins costs Redis one step
+//! Batches concurrent actions: many joins at once cost Redis one script call
 //! for each few hundred of them, not one each.
 //!
-//! Nobody waits for company. The first action of an event goes to the engine at once; what comes
-//! while it is under way makes the next batch, in the order in which it came. Each event has
-//! batches of its own, one at a time, so that an event whose engine is slow holds up no other. What
-//! waits behind a step that failed fails with it.
+//! No action waits for others. The first action of an event goes to the engine at once; actions
+//! that arrive while it is under way form the next batch, in their order. Each event has batches of
+//! its own, one at a time, so that an event whose engine is slow delays no other. Actions behind a
+//! failed batch fail with it.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
@@ -29,7 +29,7 @@ use crate::{
 /// More than one process has connections.
 const MAX_QUEUED: usize = 32_768;
 
-/// The way of one process's users into the engine. Cheap to clone.
+/// Batches the actions of one process's users. Cheap to clone.
 #[derive(Clone)]
 pub struct Gathering(Arc<Shared>);
 

@@ -1,13 +1,13 @@
-//! The engine in Redis: every step of the line and the seats is one Lua script, atomic in Redis'
+//! The engine in Redis: every step of the queue and the seats is one Lua script, atomic in Redis'
 //! single thread. The scripts answer what [`super::memory`] answers; one contract suite and one
 //! property test hold the two together.
 //!
 //! All keys of an event carry its id as hash tag, so that an event lives in one Cluster slot;
 //! `redis/lib/event.lua` lists them. The set of events is the only key beside them. In a cluster
 //! each event is so on one shard, and a step is carried out by that shard's primary alone. Redis
-//! must not evict (`maxmemory-policy noeviction`): a lost key is a lost part of the line, while a
+//! must not evict (`maxmemory-policy noeviction`): a lost key is a lost part of the queue, while a
 //! lost Redis is rebuilt. One that has started again, or a replica that took over, may lack the
-//! last writes and cannot tell: a line that began on another server is taken for lost by the steps
+//! last writes and cannot tell: a queue that began on another server is taken for lost by the steps
 //! that give something out.
 
 mod decode;

@@ -41,12 +41,12 @@ pub struct Connect {
 /// `join`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct JoinLine {
-    /// Which line.
+    /// Which queue.
     pub event_id: EventId,
     /// A ticket from before.
     #[serde(default)]
     pub ticket: Option<String>,
-    /// The position that the client was told last with this ticket: in a line that was lost since,
+    /// The position that the client was told last with this ticket: in a queue that was lost since,
     /// it is told no greater one.
     #[serde(default)]
     pub position: Option<u32>,
@@ -119,7 +119,7 @@ pub struct ReserveSeats {
 /// `leave`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Leave {
-    /// Which line.
+    /// Which queue.
     pub event_id: EventId,
 }
 

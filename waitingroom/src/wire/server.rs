@@ -24,30 +24,30 @@ pub enum ServerMessage {
     },
     /// You have a place.
     Queued {
-        /// Which line.
+        /// Which queue.
         event_id: EventId,
         /// Keep this: it brings the place back.
         ticket: String,
         /// 1 for the next.
         position: u64,
-        /// Everybody in line.
+        /// Everybody in the queue.
         total_in_queue: u64,
         /// In seconds.
         estimated_wait_seconds: u64,
         /// Absent where no end can be foreseen.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wait_range_seconds: Option<WaitRange>,
-        /// What keeps the line from moving.
+        /// What keeps the queue from moving.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<WaitReason>,
     },
     /// You have moved, or the wait has grown.
     Position {
-        /// Which line.
+        /// Which queue.
         event_id: EventId,
         /// Never grows.
         position: u64,
-        /// Everybody in line.
+        /// Everybody in the queue.
         total_in_queue: u64,
         /// In seconds.
         estimated_wait_seconds: u64,
@@ -88,7 +88,7 @@ pub enum ServerMessage {
     },
     /// You gave your place up.
     Left {
-        /// Which line.
+        /// Which queue.
         event_id: EventId,
     },
     /// The sale's state.

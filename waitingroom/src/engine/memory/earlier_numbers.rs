@@ -1,4 +1,4 @@
-//! The numbers of earlier incarnations of a line that have not been served: which users may still
+//! The numbers of earlier incarnations of a queue that have not been served: which users may still
 //! redeem theirs, and how many may be in front of them.
 
 use super::super::{Opening, Unserved};
@@ -8,7 +8,7 @@ use super::super::{Opening, Unserved};
 pub(super) struct EarlierNumbers {
     remaining: Unserved,
     redeemed: u64,
-    /// Of each run of those that count in ranks, as the line was opened: its last number, its
+    /// Of each run of those that count in ranks, as the queue was opened: its last number, its
     /// first, and how many were before it.
     counted: Vec<(u64, u64, u64)>,
     /// How many were out of everybody's count.

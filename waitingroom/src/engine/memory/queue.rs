@@ -1,4 +1,4 @@
-//! The line of one event: numbers, presence, passes, and the log of removals that positions are
+//! The queue of one event: numbers, presence, passes, and the log of removals that positions are
 //! projected from.
 
 use std::{
@@ -147,7 +147,7 @@ impl Queue {
         }
     }
 
-    /// The later of the caller's time and the last that this line has seen.
+    /// The later of the caller's time and the last that this queue has seen.
     pub(super) fn advance(&mut self, now: Timestamp) -> Timestamp {
         let gap = now.since(self.clock);
         self.clock = self.clock.max(now);
@@ -238,7 +238,7 @@ impl Queue {
         }
     }
 
-    /// Is the line being rebuilt?
+    /// Is the queue being rebuilt?
     fn is_rebuilding(&self) -> bool {
         self.clock < self.rebuilding_until
     }
@@ -477,7 +477,7 @@ impl Queue {
         live || self.redeeming_pass(user, pass).is_some()
     }
 
-    /// How far the line has come.
+    /// How far the queue has come.
     pub(super) fn reached(&self) -> Reached {
         let mut unserved = self.earlier.up_to(self.head);
         self.waiting

@@ -16,7 +16,7 @@ use crate::{
     seats::{ReserveOutcome, StaleHold, Tally, ZoneSeats, ZoneTally},
 };
 
-/// Is the line being rebuilt?
+/// Is the queue being rebuilt?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rebuilding {
     No,
