@@ -1,9 +1,10 @@
-//! Releases the line at the rate that booking can take. Any number of workers may run: rate and cap
-//! are enforced inside the engine's atomic step, so there is no leader to elect and none to lose.
+//! Releases the queue at the rate that booking can take. Any number of workers may run: rate and
+//! cap are enforced inside the engine's atomic step, so there is no leader to elect and none to
+//! lose.
 
-mod course;
-mod pacing;
-mod runner;
+mod schedule;
+mod scheduler;
+mod throttle;
 mod tick;
 
 use std::{sync::Arc, time::Duration};
@@ -12,27 +13,27 @@ use waitingroom::{
     clock::Clock, engine::SharedEngine, pace::PaceRules, signal::Signals, vitals::SharedBoard,
 };
 
-pub use self::{runner::run, tick::TickReport};
+pub use self::{scheduler::run, tick::TickReport};
 
-/// How a worker works.
+/// The configuration of a worker.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerConfig {
-    /// Time between two whole admission steps of one event. While a line moves fast, passes go out
+    /// Interval of the full admission ticks of one event. While a queue moves fast, passes go out
     /// in between; see [`waitingroom::rate::step_pause`].
     pub tick: Duration,
-    /// Most passes of one step: bounds its time and the size of its messages.
+    /// Maximum of passes in one tick: bounds its time and the size of its messages.
     pub batch_limit: u32,
-    /// How far and when booking's troubles slow the lines down.
-    pub pace: PaceRules,
+    /// When and how far an overloaded booking throttles admission.
+    pub throttle: PaceRules,
 }
 
 impl Default for WorkerConfig {
-    /// Ten whole steps a second; at most 2,000 passes in any.
+    /// Ten full ticks a second; at most 2,000 passes in any.
     fn default() -> Self {
         Self {
             tick: Duration::from_millis(100),
             batch_limit: 2_000,
-            pace: PaceRules::default(),
+            throttle: PaceRules::default(),
         }
     }
 }
@@ -42,25 +43,25 @@ impl Default for WorkerConfig {
 pub struct Worker {
     engine: SharedEngine,
     signals: Arc<dyn Signals>,
-    board: SharedBoard,
+    registry: SharedBoard,
     clock: Clock,
     config: WorkerConfig,
 }
 
 impl Worker {
-    /// A worker on this engine that tells the gateways by these signals, and reads on this board
-    /// how booking is.
+    /// A worker on this engine that signals the gateways, and reads in this registry
+    /// how loaded booking is.
     pub fn new(
         engine: SharedEngine,
         signals: Arc<dyn Signals>,
-        board: SharedBoard,
+        registry: SharedBoard,
         clock: Clock,
         config: WorkerConfig,
     ) -> Self {
         Self {
             engine,
             signals,
-            board,
+            registry,
             clock,
             config,
         }

@@ -1,5 +1,5 @@
-//! One admission step of one event: release, then tell the nodes that hold the users. The passes
-//! stand in the engine before anyone is told; a step that dies half-way is repaired by the next,
+//! One admission tick of one event: release, then signal the nodes that hold the users. The passes
+//! are in the engine before any signal is sent; a tick that dies half-way is repaired by the next,
 //! which sends every unacknowledged pass again.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use waitingroom::{
 
 use crate::Worker;
 
-/// What one step did.
+/// The result of one tick.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TickReport {
     /// Passes released, in the order of their numbers.
@@ -24,45 +24,45 @@ pub struct TickReport {
     pub resent: usize,
     /// Passes and places that ended.
     pub lapsed: usize,
-    /// The line after the step.
+    /// The queue after the tick.
     pub progress: Progress,
 }
 
 impl Worker {
-    /// One admission step. `told` is what this worker last told the gateways about the line; the
-    /// line's progress is sent if it differs, and by whole steps only: passes that go out in
-    /// between are told by themselves.
+    /// One admission tick. `last_published` is the progress that this worker published last;
+    /// the queue's progress is sent if it differs, and by full ticks only: passes that go out in
+    /// between are sent by themselves.
     ///
     /// # Errors
-    /// Only where the engine did not step. Signals that could not be sent are logged: the next step
+    /// Only if the engine failed. Signals that could not be sent are logged: the next tick
     /// repairs them.
     pub async fn tick(
         &self,
         event: EventId,
         share: Share,
         scope: Scope,
-        told: Option<&Progress>,
+        last_published: Option<&Progress>,
     ) -> Result<TickReport, EngineError> {
-        let (report, signals) = self.step(event, share, scope, told).await?;
-        self.announce(event, &signals).await;
+        let (report, signals) = self.release(event, share, scope, last_published).await?;
+        self.send_signals(event, &signals).await;
         Ok(report)
     }
 
-    /// The same without the signals, which are to be sent.
-    pub(crate) async fn step(
+    /// The same without sending: returns the signals to be sent.
+    pub(crate) async fn release(
         &self,
         event: EventId,
         share: Share,
         scope: Scope,
-        told: Option<&Progress>,
+        last_published: Option<&Progress>,
     ) -> Result<(TickReport, Vec<(Recipient, Signal)>), EngineError> {
         let (batch, limit) = (Uuid::new_v4().simple().to_string(), self.config.batch_limit);
         let released = self
             .engine
             .release(event, &batch, limit, share, scope, self.clock.now())
             .await?;
-        let signals = signals(event, &released, scope, told);
-        observe(event, &released);
+        let signals = outgoing_signals(event, &released, scope, last_published);
+        record_metrics(event, &released);
         let report = TickReport {
             released: released.granted.len(),
             resent: released.unacknowledged.len(),
@@ -72,19 +72,19 @@ impl Worker {
         Ok((report, signals))
     }
 
-    pub(crate) async fn announce(&self, event: EventId, signals: &[(Recipient, Signal)]) {
+    pub(crate) async fn send_signals(&self, event: EventId, signals: &[(Recipient, Signal)]) {
         if let Err(error) = self.signals.send(signals).await {
-            tracing::warn!(%event, %error, "released passes could not be announced; they are sent again");
+            tracing::warn!(%event, %error, "failed to publish grants; will be republished");
         }
     }
 }
 
-/// At most one message a node for passes, one for endings, and one for everyone.
-fn signals(
+/// At most one message a node for passes, one for removals, and one for all nodes.
+fn outgoing_signals(
     event_id: EventId,
     released: &Released,
     scope: Scope,
-    told: Option<&Progress>,
+    last_published: Option<&Progress>,
 ) -> Vec<(Recipient, Signal)> {
     let passes = by_node(released.granted.iter().chain(&released.unacknowledged));
     let lapsed = by_node(released.lapsed.iter());
@@ -94,8 +94,8 @@ fn signals(
     let lapsed = lapsed
         .into_iter()
         .map(|(node, users)| (Recipient::Node(node), Signal::Lapsed { event_id, users }));
-    let news = scope == Scope::Whole && is_news(&released.progress, told);
-    let progress = news.then(|| Signal::Progress(released.progress.clone()));
+    let changed = scope == Scope::Whole && has_changed(&released.progress, last_published);
+    let progress = changed.then(|| Signal::Progress(released.progress.clone()));
     passes
         .chain(lapsed)
         .chain(progress.map(|signal| (Recipient::Everyone, signal)))
@@ -117,19 +117,19 @@ fn by_node<'a, T: Clone + 'a>(
     nodes
 }
 
-fn is_news(progress: &Progress, told: Option<&Progress>) -> bool {
+fn has_changed(progress: &Progress, last_published: Option<&Progress>) -> bool {
     progress.from != progress.to
-        || told.is_none_or(|told| {
-            let same_line = Progress {
-                from: told.from,
-                removed: told.removed.clone(),
+        || last_published.is_none_or(|last| {
+            let unchanged = Progress {
+                from: last.from,
+                removed: last.removed.clone(),
                 ..progress.clone()
             };
-            *told != same_line
+            *last != unchanged
         })
 }
 
-fn observe(event: EventId, released: &Released) {
+fn record_metrics(event: EventId, released: &Released) {
     let event = event.to_string();
     metrics::counter!("stanchion_passes_released_total", "event" => event.clone())
         .increment(released.granted.len() as u64);
@@ -203,7 +203,7 @@ mod tests {
             lapsed: vec![],
             progress: progress(),
         };
-        let sent = signals(
+        let sent = outgoing_signals(
             Uuid::nil().into(),
             &released,
             Scope::Whole,
@@ -229,13 +229,16 @@ mod tests {
             lapsed: vec![],
             progress: progress(),
         };
-        assert!(signals(Uuid::nil().into(), &quiet, Scope::Whole, Some(&progress())).is_empty());
+        assert!(
+            outgoing_signals(Uuid::nil().into(), &quiet, Scope::Whole, Some(&progress()))
+                .is_empty()
+        );
         assert_eq!(
-            signals(Uuid::nil().into(), &quiet, Scope::Whole, None).len(),
+            outgoing_signals(Uuid::nil().into(), &quiet, Scope::Whole, None).len(),
             1
         );
         assert!(
-            signals(Uuid::nil().into(), &quiet, Scope::Passes, None).is_empty(),
+            outgoing_signals(Uuid::nil().into(), &quiet, Scope::Passes, None).is_empty(),
             "that is for the next whole step"
         );
         let moved = Progress {
@@ -243,7 +246,7 @@ mod tests {
             ..progress()
         };
         assert_eq!(
-            signals(Uuid::nil().into(), &quiet, Scope::Whole, Some(&moved)).len(),
+            outgoing_signals(Uuid::nil().into(), &quiet, Scope::Whole, Some(&moved)).len(),
             1
         );
         let after_removals = Progress {
@@ -252,7 +255,7 @@ mod tests {
             ..progress()
         };
         assert!(
-            signals(
+            outgoing_signals(
                 Uuid::nil().into(),
                 &quiet,
                 Scope::Whole,

@@ -2,7 +2,7 @@
 
 mod data;
 mod handover;
-mod look;
+mod inspect;
 
 use std::io::{self, Write};
 
@@ -22,9 +22,9 @@ use crate::{
 /// Whatever kept the command from its end, fit to be shown to a person.
 pub fn run(cli: Cli) -> Result<()> {
     if let Some(Command::Health(health)) = cli.command {
-        return runtime(Some(1))?.block_on(look::health(&health)); // needs no setting
+        return runtime(Some(1))?.block_on(inspect::health(&health)); // needs no settings
     }
-    let settings = cli.settings.complete()?;
+    let settings = cli.settings.load()?;
     process::start_logs(&settings)?;
     let injected = injected_variables();
     if !injected.is_empty() {
@@ -34,7 +34,7 @@ pub fn run(cli: Cli) -> Result<()> {
             "variables of a service named like settings are ignored (`enableServiceLinks: false` ends them)"
         );
     }
-    runtime(settings.threads)?.block_on(carry_out(cli.command, settings))
+    runtime(settings.threads)?.block_on(dispatch(cli.command, settings))
 }
 
 /// As many threads as are wished, or as there are cores that this process may use.
@@ -46,7 +46,7 @@ fn runtime(threads: Option<usize>) -> Result<Runtime> {
     builder.enable_all().build().context("threads")
 }
 
-async fn carry_out(command: Option<Command>, settings: Settings) -> Result<()> {
+async fn dispatch(command: Option<Command>, settings: Settings) -> Result<()> {
     match command {
         None => embedded::run(settings).await,
         Some(Command::Gateway) => servers::gateway(settings).await,
@@ -56,16 +56,16 @@ async fn carry_out(command: Option<Command>, settings: Settings) -> Result<()> {
         Some(Command::Seed(seed)) => data::seed(&settings, &seed).await,
         Some(Command::Reset(reset)) => data::reset(&settings, &reset).await,
         Some(Command::Handover(handover)) => handover::run(&settings, &handover).await,
-        Some(Command::Token(token)) => look::token(settings, &token),
-        Some(Command::Config(ConfigCommand::Check)) => look::config_check(&settings),
+        Some(Command::Token(token)) => inspect::token(settings, &token),
+        Some(Command::Config(ConfigCommand::Check)) => inspect::config_check(&settings),
         Some(Command::Health(_)) => Ok(()),
     }
 }
 
 /// Prints a result. A reader that has gone away, as `head` does, is no error.
-pub fn say(text: &str) -> Result<()> {
+pub fn print_line(text: &str) -> Result<()> {
     match writeln!(io::stdout(), "{text}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        said => Ok(said?),
+        result => Ok(result?),
     }
 }

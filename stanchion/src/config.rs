@@ -1,6 +1,6 @@
 //! Configuration: flags, then `STANCHION_*` variables, then a TOML file, then defaults.
 
-mod embedded;
+mod data_dir;
 mod file;
 mod url;
 
@@ -19,10 +19,10 @@ use waitingroom::{
 };
 
 use self::url::ServerUrl;
-pub use self::{embedded::DataDirectory, file::injected_variables};
+pub use self::{data_dir::DataDirectory, file::injected_variables};
 
-/// More threads than any machine has use for.
-const MOST_THREADS: usize = 1_024;
+/// Maximum of `threads`: more than any machine has use for.
+const MAX_THREADS: usize = 1_024;
 
 /// Every setting, as given: nothing here is a default yet.
 #[derive(Debug, Default, Clone, Args, Deserialize)]
@@ -327,44 +327,44 @@ impl Settings {
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)))
     }
 
-    /// Every setting and the value in force, fit to be shown.
-    pub fn in_force(&self) -> Vec<(&'static str, String)> {
-        fn given<T: ToString>(value: &Option<T>) -> String {
+    /// Every setting and the value in force, for display.
+    pub fn effective(&self) -> Vec<(&'static str, String)> {
+        fn or_unset<T: ToString>(value: &Option<T>) -> String {
             value
                 .as_ref()
                 .map_or_else(|| "not set".to_owned(), ToString::to_string)
         }
-        let hidden = |secret: &Option<Secret>| given(&secret.as_ref().map(|_| "set, not shown"));
+        let hidden = |secret: &Option<Secret>| or_unset(&secret.as_ref().map(|_| "set, not shown"));
         let folder = self
             .data_dir
             .clone()
             .unwrap_or_else(|| PathBuf::from(".stanchion"));
         vec![
             ("listen", self.listen().to_string()),
-            ("admin_listen", given(&self.admin_listen)),
+            ("admin_listen", or_unset(&self.admin_listen)),
             ("data_dir", folder.display().to_string()),
-            ("redis_url", given(&self.redis_url)),
+            ("redis_url", or_unset(&self.redis_url)),
             ("redis_prefix", self.redis_prefix().to_owned()),
-            ("database_url", given(&self.database_url)),
+            ("database_url", or_unset(&self.database_url)),
             (
                 "database_connections",
                 self.database_connections().to_string(),
             ),
-            ("nats_url", given(&self.nats_url)),
+            ("nats_url", or_unset(&self.nats_url)),
             ("nats_prefix", self.nats_prefix().to_owned()),
-            ("nats_replicas", given(&self.nats_replicas)),
+            ("nats_replicas", or_unset(&self.nats_replicas)),
             ("jwt_secret", hidden(&self.jwt_secret)),
             (
                 "jwt_jwks",
-                given(
+                or_unset(
                     &self
                         .jwt_jwks
                         .as_ref()
                         .map(|path| path.display().to_string()),
                 ),
             ),
-            ("jwt_issuer", given(&self.jwt_issuer)),
-            ("jwt_audience", given(&self.jwt_audience)),
+            ("jwt_issuer", or_unset(&self.jwt_issuer)),
+            ("jwt_audience", or_unset(&self.jwt_audience)),
             ("pass_secret", hidden(&self.pass_secret)),
             (
                 "guests",
@@ -402,7 +402,7 @@ impl Settings {
                 "allowed_hosts",
                 format!("{:?}", self.allowed_hosts.clone().unwrap_or_default()),
             ),
-            ("booking_url", given(&self.booking_url)),
+            ("booking_url", or_unset(&self.booking_url)),
             (
                 "threads",
                 self.threads.map_or_else(
@@ -420,8 +420,11 @@ impl Settings {
             ),
             ("drain_seconds", self.drain_window().as_secs().to_string()),
             ("tick_ms", self.tick().as_millis().to_string()),
-            ("pace_floor", format!("{:.0}", self.pace().floor * 100.0)),
-            ("pace_slow_ms", self.pace().slow.as_millis().to_string()),
+            (
+                "pace_floor",
+                format!("{:.0}", self.throttle().floor * 100.0),
+            ),
+            ("pace_slow_ms", self.throttle().slow.as_millis().to_string()),
             ("max_connections", self.max_connections().to_string()),
             (
                 "max_connections_per_address",
@@ -468,11 +471,11 @@ impl Settings {
 
     /// What guests may do in line.
     pub fn guests_in_line(&self) -> gateway::GuestLimits {
-        let usual = gateway::GuestLimits::default();
+        let defaults = gateway::GuestLimits::default();
         gateway::GuestLimits {
-            guests: self.guests_per_address.unwrap_or(usual.guests),
-            places: self.guest_places_per_address.unwrap_or(usual.places),
-            join_for: self.guest_join_seconds.map_or(usual.join_for, |time| {
+            guests: self.guests_per_address.unwrap_or(defaults.guests),
+            places: self.guest_places_per_address.unwrap_or(defaults.places),
+            join_for: self.guest_join_seconds.map_or(defaults.join_for, |time| {
                 Duration::from_secs(time.get().into())
             }),
         }
@@ -480,13 +483,13 @@ impl Settings {
 
     /// What guests may book.
     pub fn guests_bookings(&self) -> booking::GuestLimits {
-        let usual = booking::GuestLimits::default();
+        let defaults = booking::GuestLimits::default();
         booking::GuestLimits {
-            holds: self.guest_holds_per_address.unwrap_or(usual.holds),
-            bookings: self.guest_bookings_per_address.unwrap_or(usual.bookings),
+            holds: self.guest_holds_per_address.unwrap_or(defaults.holds),
+            bookings: self.guest_bookings_per_address.unwrap_or(defaults.bookings),
             cool_down: self
                 .guest_cooldown_seconds
-                .map_or(usual.cool_down, |time| Duration::from_secs(time.into())),
+                .map_or(defaults.cool_down, |time| Duration::from_secs(time.into())),
         }
     }
 
@@ -500,9 +503,9 @@ impl Settings {
         Duration::from_millis(self.heartbeat_ms.unwrap_or(15_000))
     }
 
-    /// How long to go on serving once told to stop; `usual` if nothing is set.
-    pub fn lame_duck(&self, usual: Duration) -> Duration {
-        self.lame_duck_seconds.map_or(usual, Duration::from_secs)
+    /// How long to go on serving once told to stop; `default` if nothing is set.
+    pub fn lame_duck(&self, default: Duration) -> Duration {
+        self.lame_duck_seconds.map_or(default, Duration::from_secs)
     }
 
     /// The window over which clients are sent away.
@@ -516,14 +519,16 @@ impl Settings {
     }
 
     /// When and how far booking's troubles slow lines down.
-    pub fn pace(&self) -> PaceRules {
-        let usual = PaceRules::default();
+    pub fn throttle(&self) -> PaceRules {
+        let defaults = PaceRules::default();
         PaceRules {
             floor: self
                 .pace_floor
-                .map_or(usual.floor, |percent| percent as f64 / 100.0),
-            slow: self.pace_slow_ms.map_or(usual.slow, Duration::from_millis),
-            ..usual
+                .map_or(defaults.floor, |percent| percent as f64 / 100.0),
+            slow: self
+                .pace_slow_ms
+                .map_or(defaults.slow, Duration::from_millis),
+            ..defaults
         }
     }
 
@@ -544,30 +549,30 @@ impl Settings {
     /// # Errors
     /// Names the setting.
     pub fn check(&self) -> Result<()> {
-        long_enough(self.jwt_secret.as_ref(), "jwt_secret")?;
-        long_enough(self.pass_secret.as_ref(), "pass_secret")?;
+        check_secret_len(self.jwt_secret.as_ref(), "jwt_secret")?;
+        check_secret_len(self.pass_secret.as_ref(), "pass_secret")?;
         if self.jwt_secret.is_some() && self.jwt_secret == self.pass_secret {
             bail!(
                 "jwt_secret and pass_secret must differ: whoever signs users in must not be able to sign passes"
             );
         }
-        positive(self.threads, "threads")?;
-        if self.threads.is_some_and(|threads| threads > MOST_THREADS) {
-            bail!("threads must be from 1 to {MOST_THREADS}");
+        check_positive(self.threads, "threads")?;
+        if self.threads.is_some_and(|threads| threads > MAX_THREADS) {
+            bail!("threads must be from 1 to {MAX_THREADS}");
         }
-        positive(self.heartbeat_ms, "heartbeat_ms")?;
-        positive(self.tick_ms, "tick_ms")?;
-        positive(self.pace_floor, "pace_floor")?;
-        positive(self.pace_slow_ms, "pace_slow_ms")?;
+        check_positive(self.heartbeat_ms, "heartbeat_ms")?;
+        check_positive(self.tick_ms, "tick_ms")?;
+        check_positive(self.pace_floor, "pace_floor")?;
+        check_positive(self.pace_slow_ms, "pace_slow_ms")?;
         if self.pace_floor.is_some_and(|percent| percent > 100) {
             bail!("pace_floor must be from 1 to 100");
         }
-        positive(self.max_connections, "max_connections")?;
-        positive(
+        check_positive(self.max_connections, "max_connections")?;
+        check_positive(
             self.max_connections_per_address,
             "max_connections_per_address",
         )?;
-        positive(self.database_connections, "database_connections")?;
+        check_positive(self.database_connections, "database_connections")?;
         if self
             .nats_replicas
             .is_some_and(|copies| !(1..=5).contains(&copies))
@@ -581,8 +586,8 @@ impl Settings {
             bail!("admin_listen must differ from listen");
         }
         self.check_schemes()?;
-        prefix(self.redis_prefix(), "redis_prefix")?;
-        prefix(self.nats_prefix(), "nats_prefix")
+        check_prefix(self.redis_prefix(), "redis_prefix")?;
+        check_prefix(self.nats_prefix(), "nats_prefix")
     }
 
     /// What is not spoken would be found out only by what does not work later.
@@ -655,7 +660,7 @@ impl Settings {
     }
 }
 
-fn long_enough(secret: Option<&Secret>, name: &str) -> Result<()> {
+fn check_secret_len(secret: Option<&Secret>, name: &str) -> Result<()> {
     match secret {
         Some(secret) if secret.expose().len() < MIN_SECRET_BYTES => {
             bail!("{name} must be at least {MIN_SECRET_BYTES} bytes long")
@@ -664,14 +669,14 @@ fn long_enough(secret: Option<&Secret>, name: &str) -> Result<()> {
     }
 }
 
-fn positive<T: PartialEq + Default>(value: Option<T>, name: &str) -> Result<()> {
+fn check_positive<T: PartialEq + Default>(value: Option<T>, name: &str) -> Result<()> {
     match value {
         Some(value) if value == T::default() => bail!("{name} must be greater than 0"),
         _ => Ok(()),
     }
 }
 
-fn prefix(value: &str, name: &str) -> Result<()> {
+fn check_prefix(value: &str, name: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if value.is_empty() || value.len() > 64 || !value.chars().all(allowed) {
         bail!("{name} must be 1 to 64 letters, digits, '-' or '_'");

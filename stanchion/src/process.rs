@@ -18,12 +18,12 @@ use waitingroom::{
 use crate::{config::Settings, descriptors};
 
 /// What finishing takes beyond the drain window before the rest is dropped.
-const PATIENCE: Duration = Duration::from_secs(10);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connections that may wait to be accepted; the system's own limit (`net.core.somaxconn`) may be
 /// lower. A client that finds no room tries again after a whole second, and a rush brings thousands
 /// in a moment.
-const BACKLOG: u32 = 16_384;
+const LISTEN_BACKLOG: u32 = 16_384;
 
 /// A process that is about to serve.
 pub struct Process {
@@ -39,7 +39,7 @@ pub struct Process {
 
 /// How long a role on servers goes on serving once it is told to stop: load balancers ask for
 /// readiness every few seconds, and Kubernetes takes about one to withdraw an endpoint.
-const LAME_DUCK: Duration = Duration::from_secs(5);
+const DEFAULT_LAME_DUCK: Duration = Duration::from_secs(5);
 
 /// Most connections at once of operators and probes.
 const ADMIN_CONNECTIONS: usize = 64;
@@ -67,7 +67,7 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     };
     socket.set_reuseaddr(true)?; // a restart need not wait for the connections of its predecessor to be forgotten
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    socket.listen(LISTEN_BACKLOG)
 }
 
 impl Process {
@@ -78,7 +78,7 @@ impl Process {
     /// A port that is taken.
     pub async fn bind_role(settings: &Settings) -> Result<Self> {
         Ok(Self {
-            lame_duck: settings.lame_duck(LAME_DUCK),
+            lame_duck: settings.lame_duck(DEFAULT_LAME_DUCK),
             ..Self::bind(settings).await?
         })
     }
@@ -118,7 +118,7 @@ impl Process {
     /// # Errors
     /// Where a task crashed, or the drain took too long.
     pub async fn run(mut self, settings: &Settings, router: Router) -> Result<()> {
-        let mut told = ToldToStop::listen()?;
+        let mut shutdown_signal = ShutdownSignals::listen()?;
         let router = complete(router);
         let (public, admin) = limits(settings);
         if let Some(listener) = self.admin_listener.take() {
@@ -130,32 +130,32 @@ impl Process {
             serve(self.listener, router, public, self.lifecycle.clone()),
         );
         let mut crashed = tokio::select! {
-            () = told.next() => None,
+            () = shutdown_signal.next() => None,
             task = self.crashes.next() => Some(task),
         };
         if crashed.is_none() && !self.lame_duck.is_zero() {
             tracing::info!(
                 seconds = self.lame_duck.as_secs(),
-                "told to stop; serving on while clients are sent elsewhere"
+                "shutdown signal; still serving while load balancers withdraw this node"
             );
             self.lifecycle.begin_lame_duck();
             tokio::select! {
                 () = tokio::time::sleep(self.lame_duck) => {}
                 task = self.crashes.next() => crashed = Some(task),
-                () = told.next() => bail!("told to stop twice; not waiting for clients to go elsewhere"),
+                () = shutdown_signal.next() => bail!("told to stop twice; not waiting for clients to go elsewhere"),
             }
         }
         tracing::info!("draining");
-        let patience = settings.drain_window() + PATIENCE;
+        let timeout = settings.drain_window() + SHUTDOWN_TIMEOUT;
         let drained = tokio::select! {
-            drained = self.lifecycle.finish(patience) => drained,
-            () = told.next() => bail!("told to stop twice; not waiting for the drain"),
+            drained = self.lifecycle.finish(timeout) => drained,
+            () = shutdown_signal.next() => bail!("told to stop twice; not waiting for the drain"),
         };
         match (crashed, drained) {
             (Some(task), _) => bail!("the task '{task}' crashed"),
             (None, false) => bail!(
                 "some work did not finish in {} s and was dropped",
-                patience.as_secs()
+                timeout.as_secs()
             ),
             (None, true) => Ok(()),
         }
@@ -164,20 +164,20 @@ impl Process {
 
 /// Of the public listener, and of the one for operators.
 fn limits(settings: &Settings) -> (ServeLimits, ServeLimits) {
-    let usual = ServeLimits::default();
-    let (wanted, room) = (settings.max_connections(), descriptors::room());
-    let connections = wanted.min(room.connections);
-    if wanted > room.connections {
-        let room = room.connections;
+    let defaults = ServeLimits::default();
+    let (wanted, available) = (settings.max_connections(), descriptors::available());
+    let connections = wanted.min(available.connections);
+    if wanted > available.connections {
+        let limit = available.connections;
         tracing::warn!(
             wanted,
-            room,
-            "file descriptors limit the connections; raise `ulimit -n`"
+            limit,
+            "max connections reduced by open-file limit; raise `ulimit -n`"
         );
     }
     // Half of what is for others at most is for connections beyond the limit, and for those of
     // operators.
-    let spare = usual.spare.min(room.others / 6).max(1);
+    let spare = defaults.spare.min(available.others / 6).max(1);
     let has_admin = settings.admin_listen.is_some();
     let public = ServeLimits {
         serves: if has_admin {
@@ -187,10 +187,10 @@ fn limits(settings: &Settings) -> (ServeLimits, ServeLimits) {
         },
         connections,
         spare,
-        reserve: usual.reserve.min(spare),
+        reserve: defaults.reserve.min(spare),
         connections_per_address: settings.max_connections_per_address,
         trusted_proxies: settings.trusted_proxies.clone().unwrap_or_default(),
-        ..usual.clone()
+        ..defaults.clone()
     };
     let admin = ServeLimits {
         serves: Serves::Operators,
@@ -198,18 +198,18 @@ fn limits(settings: &Settings) -> (ServeLimits, ServeLimits) {
         spare: 1,
         reserve: 2,
         first_byte_timeout: Duration::from_secs(2),
-        ..usual
+        ..defaults
     };
     (public, admin)
 }
 
 /// SIGTERM and SIGINT, each as often as it comes.
-struct ToldToStop {
+struct ShutdownSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl ToldToStop {
+impl ShutdownSignals {
     fn listen() -> Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,

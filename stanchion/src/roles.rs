@@ -1,4 +1,4 @@
-//! Which backends a role runs on: the one place that knows they exist. Everything above holds a
+//! Which backends a role runs on: the one place that knows concrete types. Everything above holds a
 //! trait.
 
 pub mod embedded;
@@ -28,21 +28,21 @@ use waitingroom::{
 
 use crate::config::Settings;
 
-/// Longest wait for a backend at the start.
-const START_DEADLINE: Duration = Duration::from_secs(10);
+/// Time limit for the connection to a backend at startup.
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The line, its signals and the board of vitals, and this process's name on them.
-pub struct Line {
+/// The queue engine, signals and process registry, and this process's name in them.
+pub struct Backends {
     engine: SharedEngine,
     signals: Arc<dyn Signals>,
-    board: SharedBoard,
+    registry: SharedBoard,
     node: NodeId,
     clock: Clock,
-    /// The Redis that is looked at, where there is one.
+    /// The Redis that is monitored, if there is one.
     redis: Option<RedisEngine>,
 }
 
-impl Line {
+impl Backends {
     /// Connects to Redis.
     ///
     /// # Errors
@@ -51,11 +51,11 @@ impl Line {
         let url = settings.required(&settings.redis_url, "redis_url")?;
         let servers = RedisServers::parse(url).context("redis_url")?;
         let connecting = RedisEngine::connect(&servers, settings.redis_prefix());
-        let engine = tokio::time::timeout(START_DEADLINE, connecting)
+        let engine = tokio::time::timeout(STARTUP_TIMEOUT, connecting)
             .await
             .context("redis_url: Redis does not answer")?
             .context("redis_url")?;
-        if let Err(error) = engine.check_rights().await {
+        if let Err(error) = engine.check_permissions().await {
             tracing::error!(%error, "this process is not ready");
         }
         let (now, _) = engine.server_time().await.context("redis_url")?;
@@ -69,12 +69,12 @@ impl Line {
                 Arc::new(ClusterSignals::new(servers, commands, prefix))
             }
         };
-        let board = RedisBoard::new(engine.connection(), settings.redis_prefix());
-        let (engine, signals, board) = (Arc::new(engine), signals, Arc::new(board));
+        let registry = RedisBoard::new(engine.connection(), settings.redis_prefix());
+        let (engine, signals, registry) = (Arc::new(engine), signals, Arc::new(registry));
         Ok(Self {
             engine,
             signals,
-            board,
+            registry,
             node: Settings::node(kind)?,
             clock,
             redis,
@@ -86,8 +86,8 @@ impl Line {
         &self.engine
     }
 
-    /// Publishes this process's vitals, and keeps its clock right, until it drains.
-    fn report(&self, lifecycle: &Lifecycle, roles: &[Role], booking: Option<&Booking>) {
+    /// Publishes this process's status, and keeps its clock right, until it drains.
+    fn spawn_reporter(&self, lifecycle: &Lifecycle, roles: &[Role], booking: Option<&Booking>) {
         let process = vitals::Process {
             node: self.node.clone(),
             roles: roles.to_vec(),
@@ -97,28 +97,32 @@ impl Line {
         let booking = booking.map(|booking| Box::new(booking.vitals()) as Box<_>);
         let reporter = Reporter {
             process,
-            board: self.board.clone(),
+            board: self.registry.clone(),
             booking,
         };
         lifecycle.spawn("vitals", reporter.run(lifecycle.clone()));
         match self.redis.clone() {
-            Some(redis) => {
-                lifecycle.spawn("redis", redis.watch(self.clock.clone(), lifecycle.clone()))
-            }
-            None => lifecycle.spawn("clock", follow_host(self.clock.clone(), lifecycle.clone())),
+            Some(redis) => lifecycle.spawn(
+                "redis",
+                redis.monitor(self.clock.clone(), lifecycle.clone()),
+            ),
+            None => lifecycle.spawn(
+                "clock",
+                follow_host_clock(self.clock.clone(), lifecycle.clone()),
+            ),
         }
     }
 
     fn worker(&self, settings: &Settings) -> Worker {
         let config = WorkerConfig {
             tick: settings.tick(),
-            pace: settings.pace(),
+            throttle: settings.throttle(),
             ..WorkerConfig::default()
         };
         Worker::new(
             self.engine.clone(),
             self.signals.clone(),
-            self.board.clone(),
+            self.registry.clone(),
             self.clock.clone(),
             config,
         )
@@ -155,7 +159,7 @@ impl Line {
         Ok(Gateway::new(config, with))
     }
 
-    fn backends(
+    fn booking_backends(
         &self,
         settings: &Settings,
         authenticator: Authenticator,
@@ -171,13 +175,13 @@ impl Line {
             authenticator,
             pass_key: PassKey::new(secret),
             addresses: AddressKey::new(secret),
-            board: self.board.clone(),
+            board: self.registry.clone(),
             clock: self.clock.clone(),
         })
     }
 
     /// Readiness: the engine does its work.
-    fn check(&self) -> (&'static str, Check) {
+    fn engine_check(&self) -> (&'static str, Check) {
         let engine = self.engine.clone();
         let check: Check = Arc::new(move || {
             let engine = engine.clone();
@@ -197,7 +201,7 @@ impl Line {
     }
 
     /// Health: this process can talk to Redis, or Redis is what is away.
-    fn alive(&self) -> Option<Check> {
+    fn liveness_check(&self) -> Option<Check> {
         let connection = self.redis.as_ref()?.connection();
         Some(Arc::new(move || {
             let connection = connection.clone();
@@ -207,11 +211,11 @@ impl Line {
 }
 
 /// How often a clock that goes on evenly is compared with the host's.
-const LOOK_AT_HOST: Duration = Duration::from_secs(1);
+const HOST_CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where the host's clock is the only one: it is followed, but never in a jump.
-async fn follow_host(clock: Clock, lifecycle: Lifecycle) {
-    while lifecycle.pause(LOOK_AT_HOST).await {
+async fn follow_host_clock(clock: Clock, lifecycle: Lifecycle) {
+    while lifecycle.pause(HOST_CLOCK_INTERVAL).await {
         clock.follow(Clock::System.now(), Duration::ZERO);
     }
 }
@@ -226,8 +230,8 @@ fn booking_config(settings: &Settings) -> booking::BookingConfig {
     }
 }
 
-/// Readiness: the gateway hears.
-fn hearing(gateway: &Gateway) -> (&'static str, Check) {
+/// Readiness: the gateway is subscribed.
+fn subscription_check(gateway: &Gateway) -> (&'static str, Check) {
     let gateway = gateway.clone();
     let check: Check = Arc::new(move || {
         let hears = gateway.hears();

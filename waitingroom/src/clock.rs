@@ -81,13 +81,13 @@ impl<'de> Deserialize<'de> for Timestamp {
 }
 
 /// A host's clock that is further from the one that all go by than this is wrong.
-pub const RIGHT_WITHIN: Duration = Duration::from_secs(1);
+pub const MAX_HOST_OFFSET: Duration = Duration::from_secs(1);
 
 /// How much faster or slower than time a steady clock goes while it is set right.
-const SLEW: f64 = 0.05;
+const MAX_SLEW: f64 = 0.05;
 
 /// What is told with more doubt than this sets no clock right.
-const DOUBT: Duration = Duration::from_millis(500);
+const MAX_SAMPLE_ERROR: Duration = Duration::from_millis(500);
 
 /// Where the roles take the time from.
 #[derive(Debug, Clone, Default)]
@@ -117,7 +117,7 @@ impl Clock {
     /// error; compares the host's clock with it too.
     pub fn follow(&self, right: Timestamp, error: Duration) {
         let Self::Steady(steady) = self else { return };
-        if error > DOUBT {
+        if error > MAX_SAMPLE_ERROR {
             return;
         }
         let (now, host) = (Instant::now(), Self::System.now());
@@ -199,7 +199,7 @@ impl Steady {
     /// How much of the way to the right time is made up for by `now`, and what is shown then.
     fn course(&self, now: Instant) -> (f64, f64) {
         let elapsed = now.saturating_duration_since(self.at).as_secs_f64() * 1000.0;
-        let made_up = self.behind.clamp(-SLEW * elapsed, SLEW * elapsed);
+        let made_up = self.behind.clamp(-MAX_SLEW * elapsed, MAX_SLEW * elapsed);
         (made_up, self.shown + elapsed + made_up)
     }
 
@@ -219,7 +219,7 @@ impl Steady {
     }
 
     fn host_is_right(&self) -> bool {
-        self.host_ahead_ms.unsigned_abs() <= RIGHT_WITHIN.as_millis() as u64
+        self.host_ahead_ms.unsigned_abs() <= MAX_HOST_OFFSET.as_millis() as u64
     }
 }
 

@@ -1,4 +1,4 @@
-//! The engine: the line and the seats of an event as one state machine, every step of it atomic.
+//! The engine: the queue and the seats of an event as one state machine, every step of it atomic.
 //!
 //! Two backends implement it. [`memory`] holds everything in this process: the embedded default and
 //! the executable specification. [`redis`] runs the same steps as Lua scripts. One contract suite
@@ -44,8 +44,8 @@ pub enum EngineError {
     /// The engine has no memory for anybody new; whoever has a place goes on. Nothing happened.
     #[error("there is no memory for more")]
     Full,
-    /// The line was lost and is being rebuilt, and this user is not back in it: whether they have a
-    /// place is not known yet. Nothing happened.
+    /// The queue was lost and is being rebuilt, and this user is not back in it: whether they have
+    /// a place is not known yet. Nothing happened.
     #[error("the line is being rebuilt")]
     Recovering,
     /// So much waits to be done that no more is taken. Nothing happened.
@@ -56,7 +56,7 @@ pub enum EngineError {
     Unavailable(String),
 }
 
-/// How an event's line begins, or begins again after the engine lost its state.
+/// How an event's queue begins, or begins again after the engine lost its state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Opening {
     /// The settings to start with.
@@ -70,21 +70,21 @@ pub struct Opening {
     pub head: u64,
     /// Whose numbers up to the head have not had their pass: their tickets are good.
     pub unserved: Unserved,
-    /// The mark that the line was frozen with, where it was: one that carries it has lost nothing,
+    /// The mark that the queue was frozen with, where it was: one that carries it has lost nothing,
     /// wherever it is found, and goes on.
     pub mark: Option<String>,
     /// No release before this moment, so that ticket holders can return in their old order. Until
-    /// then the line is being rebuilt: ranks are not known, nobody new is taken in, and nobody is
+    /// then the queue is being rebuilt: ranks are not known, nobody new is taken in, and nobody is
     /// told that they have no place.
     pub release_from: Timestamp,
-    /// Gateways that may have told users of the lost line their positions. Each says when it has
-    /// brought its users back ([`Engine::all_back`]); with the last, the line is whole before
+    /// Gateways that may have told users of the lost queue their positions. Each says when it has
+    /// brought its users back ([`Engine::all_back`]); with the last, the queue is whole before
     /// `release_from`. Nobody is told a position before that. None: it is not known who they are,
     /// and everybody has until `release_from`.
     pub awaited: Vec<NodeId>,
 }
 
-/// Numbers up to a line's head that have not had their pass.
+/// Numbers up to a queue's head that have not had their pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unserved {
     /// Passed over while they were away: others' ranks count them.
@@ -105,29 +105,29 @@ impl Unserved {
     }
 }
 
-/// How far a line has come: what it is begun again from when it is lost.
+/// How far a queue has come: what it is begun again from when it is lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reached {
     /// The last number given out.
     pub sequence: u64,
     /// The highest number released.
     pub head: u64,
-    /// Whose numbers up to the head have not had their pass. At most [`UNSERVED_RUNS`] runs of each
-    /// kind: where there are more, whoever is above them counts as unserved, whether they had a
-    /// pass or not.
+    /// Whose numbers up to the head have not had their pass. At most [`MAX_UNSERVED_RUNS`] runs of
+    /// each kind: where there are more, whoever is above them counts as unserved, whether they had
+    /// a pass or not.
     pub unserved: Unserved,
 }
 
 /// A request for a place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Join {
-    /// Which line.
+    /// Which queue.
     pub event_id: EventId,
     /// Who.
     pub user: UserId,
     /// How they are here.
     pub presence: Presence,
-    /// A verified ticket of theirs: the line it is from, and the number.
+    /// A verified ticket of theirs: the queue it is from, and the number.
     pub ticket: Option<(Epoch, u64)>,
 }
 
@@ -140,7 +140,7 @@ pub enum JoinOutcome {
     Same(Place),
     /// The sale's state does not admit joins.
     NotOpen(SaleState),
-    /// The line is as long as it may be.
+    /// The queue is as long as it may be.
     Full,
 }
 
@@ -170,7 +170,7 @@ pub enum Act {
     BringBack {
         /// See [`Join::presence`].
         presence: Presence,
-        /// The line that the user was in, and the number.
+        /// The queue that the user was in, and the number.
         ticket: (Epoch, u64),
         /// The position that they were told last there, where that is known.
         told: Option<u64>,
@@ -198,10 +198,10 @@ pub enum Acted {
     /// To all but [`Act::Detach`] and [`Act::Acknowledge`] of a user whose pass is used by a hold
     /// that is not committed: see [`EngineError::Deciding`].
     Deciding,
-    /// To [`Act::Join`] and [`Act::BringBack`] of somebody who is not in line: see
+    /// To [`Act::Join`] and [`Act::BringBack`] of somebody who is not in the queue: see
     /// [`EngineError::Full`].
     Full,
-    /// To all but [`Act::Detach`] and [`Act::Acknowledge`] of a user who is not in line: see
+    /// To all but [`Act::Detach`] and [`Act::Acknowledge`] of a user who is not in the queue: see
     /// [`EngineError::Recovering`].
     Recovering,
 }
@@ -271,11 +271,11 @@ pub struct Released {
     pub unacknowledged: Vec<Addressed<Grant>>,
     /// Passes and places that ended in this step.
     pub lapsed: Vec<Addressed<Lapse>>,
-    /// What changed in the line since the last step of any worker.
+    /// What changed in the queue since the last step of any worker.
     pub progress: Progress,
 }
 
-/// The state of one event's line.
+/// The state of one event's queue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LineStatus {
     /// The settings in force; see [`Progress::settings`].
@@ -288,7 +288,7 @@ pub struct LineStatus {
     pub sequence: u64,
     /// The highest number released.
     pub head: u64,
-    /// Everybody in line without a pass.
+    /// Everybody in the queue without a pass.
     pub total: u64,
     /// Passes issued and neither expired nor used for a hold that is committed.
     pub active: u64,
@@ -299,15 +299,15 @@ pub struct LineStatus {
     pub absent: u64,
     /// What has happened so far.
     pub counters: Counters,
-    /// The line is being rebuilt: `total` counts those who are back.
+    /// The queue is being rebuilt: `total` counts those who are back.
     pub counting: bool,
     /// Have the seats been loaded? Before, `seats_left` says nothing.
     pub seats_known: bool,
-    /// The line is frozen.
+    /// The queue is frozen.
     pub frozen: Option<Frozen>,
 }
 
-/// How a frozen line stands; see [`Engine::freeze`].
+/// How a frozen queue stands; see [`Engine::freeze`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frozen {
     /// Where it was frozen.
@@ -316,7 +316,7 @@ pub enum Frozen {
     HandedOver,
 }
 
-/// What has happened in an epoch of a line, over all nodes. Each number only grows while the epoch
+/// What has happened in an epoch of a queue, over all nodes. Each number only grows while the epoch
 /// lasts: differences between two looks are exact.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -334,12 +334,12 @@ pub struct Counters {
     pub left: u64,
 }
 
-/// The line and the seats. See the module's documentation for atomicity, order and failure.
+/// The queue and the seats. See the module's documentation for atomicity, order and failure.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
     // ── events ──
 
-    /// Begins the event's line unless it is already open; an open one stays as it is, its settings
+    /// Begins the event's queue unless it is already open; an open one stays as it is, its settings
     /// too, since whoever asks may know older ones. Returns the epoch in force.
     async fn open(
         &self,
@@ -354,7 +354,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Every event the engine holds, in no order.
     async fn events(&self) -> Result<Vec<EventId>, EngineError>;
 
-    /// The state of the line.
+    /// The state of the queue.
     async fn status(&self, event: EventId) -> Result<LineStatus, EngineError>;
 
     /// Can the engine do its work, what changes something included?
@@ -362,23 +362,24 @@ pub trait Engine: Send + Sync + 'static {
         Ok(())
     }
 
-    /// How far the line has come.
+    /// How far the queue has come.
     async fn reached(&self, event: EventId) -> Result<Reached, EngineError>;
 
-    /// Lets the line stand still: the mark is the last that is written, and every step that changes
-    /// anything is [`EngineError::Unavailable`] until [`Engine::thaw`]. So whatever carries the
-    /// mark, after a restart or on a replica, lacks nothing, and [`Engine::open`] with the mark
+    /// Lets the queue stand still: the mark is the last that is written, and every step that
+    /// changes anything is [`EngineError::Unavailable`] until [`Engine::thaw`]. So whatever carries
+    /// the mark, after a restart or on a replica, lacks nothing, and [`Engine::open`] with the mark
     /// takes it for what it is.
     async fn freeze(&self, event: EventId, mark: &str) -> Result<(), EngineError>;
 
-    /// The line goes on, and releases once connections and polls have had [`AFTER_FREEZE`] to show
-    /// who is here. Whoever still knows the mark as good must have forgotten it before.
+    /// The queue goes on, and releases once connections and polls have had
+    /// [`RELEASE_DELAY_AFTER_FREEZE`] to show who is here. Whoever still knows the mark as good
+    /// must have forgotten it before.
     async fn thaw(&self, event: EventId, now: Timestamp) -> Result<(), EngineError>;
 
     /// Forgets the event: its line, its passes, its seats.
     async fn remove(&self, event: EventId) -> Result<(), EngineError>;
 
-    // ── the line ──
+    // ── the queue ──
 
     /// Carries out what users of one event do, in this order, in one step; the answers are in the
     /// same order. To every user it is as if each action were a step of its own, all at `now`. At
@@ -509,7 +510,7 @@ pub trait Engine: Send + Sync + 'static {
     ) -> Result<bool, EngineError>;
 
     /// The node has brought back everybody whom it remembers of an earlier incarnation than this
-    /// one. With the last of [`Opening::awaited`] the line is not being rebuilt any more, and
+    /// one. With the last of [`Opening::awaited`] the queue is not being rebuilt any more, and
     /// releases. Without effect in another incarnation, and from any other node.
     async fn all_back(
         &self,
@@ -629,53 +630,53 @@ pub const ACTIONS_LIMIT: usize = 256;
 pub const TALLY_LIMIT: usize = 1_000;
 
 /// Users of one look at those who are counted; Redis may answer some more.
-pub const COUNTED_USERS: usize = 200;
+pub const COUNTED_USERS_PAGE: usize = 200;
 
 /// A sync that does not finish in this time no longer stops holds (milliseconds).
 pub const SYNC_WINDOW_MS: i64 = 5_000;
 
 /// Most users that each sweep of one release step looks at: bounds the time of the step.
-pub const SWEEP_LIMIT: usize = 1_000;
+pub const MAX_SWEPT_USERS: usize = 1_000;
 
 /// A pass that nobody acknowledged is published again after this time (milliseconds).
-pub const RESEND_MS: i64 = 1_000;
+pub const GRANT_RESEND_MS: i64 = 1_000;
 
-/// A line whose time goes on by more than this at once could not be reached in between: workers
+/// A queue whose time goes on by more than this at once could not be reached in between: workers
 /// step it, and gateways report to it, at least each second. Passes get that time back,
 /// [`STANDSTILL_LIMIT`] at most each time; windows to claim one, and graces, begin anew.
-pub const LEAP: Duration = Duration::from_secs(3);
+pub const CLOCK_JUMP_THRESHOLD: Duration = Duration::from_secs(3);
 
 /// While booking can take nobody (the share of the rate is none), passes do not run out, for this
 /// long at most each time.
 pub const STANDSTILL_LIMIT: Duration = Duration::from_secs(600);
 
 /// Most runs of numbers of each kind that [`Reached`] names.
-pub const UNSERVED_RUNS: usize = 8_192;
+pub const MAX_UNSERVED_RUNS: usize = 8_192;
 
 /// Most passes without an acknowledgement that [`Reached`] looks at; where there are more, every
 /// number up to the head counts as unserved.
-pub const UNSERVED_PASSES: usize = 65_536;
+pub const MAX_UNSERVED_PASSES: usize = 65_536;
 
-/// After a line stood still, nobody is released for this time: longer than a gateway's pause
+/// After a queue stood still, nobody is released for this time: longer than a gateway's pause
 /// between two reports, and a client's between two polls.
-pub const AFTER_FREEZE: Duration = Duration::from_secs(3);
+pub const RELEASE_DELAY_AFTER_FREEZE: Duration = Duration::from_secs(3);
 
-/// How long ticket holders have to return, in their old order, after a line was lost.
+/// How long ticket holders have to return, in their old order, after a queue was lost.
 pub const RECOVERY: Duration = Duration::from_secs(4);
 
-/// Numbers that may have been given out between what is remembered of a lost line, about a second
+/// Numbers that may have been given out between what is remembered of a lost queue, about a second
 /// old, and the loss.
 pub const SEQUENCE_RESERVE: u64 = 1_000_000;
 
 /// A place whose passes were taken back so often is gone: whoever lets passes lie keeps others from
 /// theirs.
-pub const UNCLAIMED_LIMIT: u8 = 3;
+pub const MAX_UNCLAIMED_PASSES: u8 = 3;
 
 /// Most removals that one progress message carries; the rest follow in the next.
-pub const PROGRESS_LIMIT: usize = 10_000;
+pub const MAX_PROGRESS_REMOVALS: usize = 10_000;
 
 /// A node that was not heard of for this long is forgotten (milliseconds).
-pub const NODE_MEMORY_MS: i64 = 3_600_000;
+pub const NODE_RETENTION_MS: i64 = 3_600_000;
 
 /// Most nodes that one user's connections are spread over; beyond it the oldest is forgotten.
-pub const NODES_PER_USER: usize = 4;
+pub const MAX_NODES_PER_USER: usize = 4;

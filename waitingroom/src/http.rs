@@ -1,13 +1,13 @@
 //! What every role's HTTP surface shares: reading bodies with errors that name the field, health,
 //! readiness, metrics.
 
-mod address;
 mod bodies;
+mod client_address;
+mod connection_limiter;
+mod connection_slots;
 mod descriptors;
-mod door;
-mod json;
-mod proxies;
-mod room;
+mod extract;
+mod proxy_monitor;
 mod serve;
 
 use std::sync::Arc;
@@ -23,9 +23,9 @@ use axum::{
 use futures_util::future::BoxFuture;
 
 pub use self::{
-    address::{client_address, household},
-    door::{Place, open_connections},
-    json::{Json, LargeJson, Path, Query, RawBody, SmallJson, from_slice, from_value},
+    client_address::{client_address, household},
+    connection_limiter::{Place, open_connections},
+    extract::{Json, LargeJson, Path, Query, RawBody, SmallJson, from_slice, from_value},
     serve::{ServeLimits, Serves, serve},
 };
 use crate::{
@@ -74,7 +74,7 @@ async fn readiness(lifecycle: &Lifecycle, checks: &[(&'static str, Check)]) -> R
     }
     for (name, check) in checks {
         if let Err(error) = check().await {
-            tracing::warn!(dependency = name, error, "not ready");
+            tracing::warn!(dependency = name, error, "readiness check failed");
             let detail = format!("{name} is not available");
             return Problem::unavailable(detail, std::time::Duration::from_secs(1)).into_response();
         }
@@ -97,12 +97,12 @@ pub fn complete(router: Router) -> Router {
     router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn(observe))
+        .layer(from_fn(record_request))
 }
 
 /// Counts answers and their time by route and status, and gives each the headers that all carry.
 /// One layer: each costs a request two allocations and a copy of everything below it.
-async fn observe(request: Request, next: Next) -> Response {
+async fn record_request(request: Request, next: Next) -> Response {
     let route = request
         .extensions()
         .get::<MatchedPath>()

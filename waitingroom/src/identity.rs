@@ -48,7 +48,7 @@ pub struct Identity {
 
 /// What is signed here.
 #[derive(Serialize)]
-struct Minted<'a> {
+struct SignedClaims<'a> {
     sub: &'a UserId,
     exp: i64,
     iat: i64,
@@ -140,15 +140,15 @@ impl Authenticator {
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<Identity, Problem> {
         let value = headers
             .get(header::AUTHORIZATION)
-            .ok_or_else(|| refused("the Authorization header is missing"))?;
+            .ok_or_else(|| unauthorized("the Authorization header is missing"))?;
         let text = value
             .to_str()
-            .map_err(|_| refused("the Authorization header is not text"))?;
+            .map_err(|_| unauthorized("the Authorization header is not text"))?;
         let token = text
             .split_once(' ')
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
-            .ok_or_else(|| refused("the Authorization header must be 'Bearer' and a token"))?;
+            .ok_or_else(|| unauthorized("the Authorization header must be 'Bearer' and a token"))?;
         self.identify(token)
     }
 
@@ -158,7 +158,7 @@ impl Authenticator {
     /// As [`Authenticator::authenticate`].
     pub fn identify(&self, token: &str) -> Result<Identity, Problem> {
         if token.len() > MAX_TOKEN_BYTES {
-            return Err(refused("the token is longer than 8 KiB"));
+            return Err(unauthorized("the token is longer than 8 KiB"));
         }
         let token = Token::parse(token)?;
         if let Some(guest) = self.guest(&token) {
@@ -169,7 +169,7 @@ impl Authenticator {
         claims.check(&self.0.users, self.0.clock.now())?;
         let user = claims.user()?;
         if user.as_str().starts_with(GUEST_PREFIX) {
-            return Err(refused(
+            return Err(unauthorized(
                 "the token's sub begins with 'guest-', which only guests of this service may",
             ));
         }
@@ -193,13 +193,13 @@ impl Authenticator {
             .ok()
             .filter(|_| token.is_signed_by(key))?;
         match claims.check(&self.0.guests, self.0.clock.now()) {
-            Ok(()) => Some(Self::known_guest(&claims)),
+            Ok(()) => Some(Self::guest_identity(&claims)),
             Err(problem) if problem.code == Code::TokenExpired => Some(Err(problem)),
             Err(_) => None,
         }
     }
 
-    fn known_guest(claims: &Claims) -> Result<Identity, Problem> {
+    fn guest_identity(claims: &Claims) -> Result<Identity, Problem> {
         let expires_at = claims.expires_at()?;
         // Releases before this one did not write it down.
         let issued_at = claims
@@ -214,9 +214,13 @@ impl Authenticator {
     }
 
     fn verify(&self, token: &Token<'_>) -> Result<(), Problem> {
-        let genuine = match token.algorithm {
+        let is_signed = match token.algorithm {
             Algorithm::HS256 => {
-                let key = self.0.hs256.as_ref().ok_or_else(|| token.unaccepted())?;
+                let key = self
+                    .0
+                    .hs256
+                    .as_ref()
+                    .ok_or_else(|| token.algorithm_not_accepted())?;
                 token.is_signed_by(key)
             }
             _ => self
@@ -225,10 +229,10 @@ impl Authenticator {
                 .candidates(token)?
                 .any(|key| token.is_signed_by(key)),
         };
-        if genuine {
+        if is_signed {
             Ok(())
         } else {
-            Err(refused(
+            Err(unauthorized(
                 "the token is not genuine: its signature is not its key's",
             ))
         }
@@ -248,7 +252,7 @@ impl Authenticator {
     ) -> Option<String> {
         let (key, _) = self.0.guest.as_ref()?;
         let (exp, iat) = (expires_at.seconds(), now.seconds());
-        let claims = Minted {
+        let claims = SignedClaims {
             sub: user,
             exp,
             iat,
@@ -267,7 +271,7 @@ pub fn mint_user_token(
     now: Timestamp,
     life: Duration,
 ) -> Option<String> {
-    let claims = Minted {
+    let claims = SignedClaims {
         sub: user,
         exp: now.plus(life).seconds(),
         iat: now.seconds(),
@@ -303,7 +307,7 @@ impl Identity {
     }
 }
 
-fn refused(detail: impl Into<String>) -> Problem {
+fn unauthorized(detail: impl Into<String>) -> Problem {
     Problem::new(Code::Unauthorized, detail)
 }
 

@@ -51,7 +51,7 @@ macro_rules! uuid_id {
 }
 
 uuid_id!(
-    /// An event: one line, its shows and their zones.
+    /// An event: one queue, its shows and their zones.
     EventId, "event_id"
 );
 uuid_id!(
@@ -130,8 +130,8 @@ impl<T: FromStr<Err = InvalidId>> de::Visitor<'_> for Text<T> {
 }
 
 text_id!(
-    /// A person in line: the `sub` of their JWT. What Redis packs it with is separated by tabs,
-    /// which it cannot contain.
+    /// A person in the queue: the `sub` of their JWT. What Redis packs it with is separated by
+    /// tabs, which it cannot contain.
     UserId, "sub", 255, |c| !c.is_control() && (c == ' ' || !c.is_whitespace()),
     "must be 1 to 255 printable characters, with spaces inside only"
 );
@@ -146,7 +146,7 @@ text_id!(
     "must be 1 to 64 letters, digits or '-'"
 );
 text_id!(
-    /// One incarnation of an event's line. A line that was rebuilt after a loss has a new epoch.
+    /// One incarnation of an event's queue. A queue that was rebuilt after a loss has a new epoch.
     Epoch, "epoch", 64, |c| c.is_ascii_alphanumeric() || c == '-',
     "must be 1 to 64 letters, digits or '-'"
 );

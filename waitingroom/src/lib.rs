@@ -1,5 +1,5 @@
-//! The heart of Stanchion: the line, the passes and the seats of an event as one small state
-//! machine, the engines that hold it, the wire that speaks of it, and what every role shares.
+//! Core library: the queue, the passes and the seats of an event as one state
+//! machine, the engines that hold it, the protocol, signals, and what every role shares.
 
 pub mod absence;
 pub mod bus;

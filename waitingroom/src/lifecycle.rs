@@ -9,8 +9,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The tasks of one process, and the signals that end them. Cheap to clone.
 ///
-/// A process that is told to stop goes through three states: a lame duck serves as before and says
-/// that it is going, a draining process takes on nothing new, a stopped one drops the rest.
+/// A process that is shut down goes through three states: a lame duck serves as before and reports
+/// not ready, a draining process takes on nothing new, a stopped one drops the rest.
 #[derive(Debug, Clone)]
 pub struct Lifecycle {
     lame_duck: CancellationToken,
@@ -20,12 +20,12 @@ pub struct Lifecycle {
     crashes: mpsc::Sender<&'static str>,
 }
 
-/// Told when a task ends that should not have ended.
+/// Receives the names of tasks that panicked.
 #[derive(Debug)]
 pub struct Crashes(mpsc::Receiver<&'static str>);
 
 impl Crashes {
-    /// The name of the next task that crashed; never returns while all are well.
+    /// The name of the next task that panicked; never returns while there is none.
     pub async fn next(&mut self) -> &'static str {
         match self.0.recv().await {
             Some(name) => name,
@@ -57,7 +57,7 @@ impl Lifecycle {
         tokio::spawn(self.tasks.track_future(async move {
             // What a crash left behind is seen by nobody: the process ends.
             if AssertUnwindSafe(work).catch_unwind().await.is_err() {
-                tracing::error!(task = name, "a task crashed");
+                tracing::error!(task = name, "task panicked");
                 let _ = crashes.try_send(name); // one report is enough to end the process
             }
         }));

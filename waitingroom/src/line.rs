@@ -1,4 +1,4 @@
-//! The line of one event: its settings, a user's place in it, and what a change of it tells the
+//! The queue of one event: its settings, a user's place in it, and what a change of it tells the
 //! gateways.
 
 use std::time::Duration;
@@ -45,7 +45,7 @@ impl SaleState {
     }
 }
 
-/// What an operator sets for one event's line.
+/// What an operator sets for one event's queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QueueSettings {
     /// Where the sale stands.
@@ -62,9 +62,9 @@ pub struct QueueSettings {
     pub claim_window_seconds: u32,
     /// Time that an absent user keeps a place.
     pub grace_seconds: u32,
-    /// Most users in line.
+    /// Most users in the queue.
     pub max_in_line: u64,
-    /// A message to everyone in line.
+    /// A message to everyone in the queue.
     pub message: Option<String>,
 }
 
@@ -230,9 +230,9 @@ fn check(field: &'static str, range: &'static str, holds: bool) -> Result<(), In
 pub struct Grant {
     /// Which pass.
     pub pass_id: PassId,
-    /// The number in line that it was given for.
+    /// The number in the queue that it was given for.
     pub number: u64,
-    /// The line it was given in.
+    /// The queue it was given in.
     pub epoch: Epoch,
     /// When it was released.
     pub issued_at: Timestamp,
@@ -240,43 +240,43 @@ pub struct Grant {
     pub expires_at: Timestamp,
 }
 
-/// What a user was told of their position before, as far as the engine knows: after a loss of the
+/// The position that a user was sent last, as far as the engine knows: after a loss of the
 /// line, gateways say so. No worse position may be told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Told {
-    /// Nothing that matters.
+    /// None that matters.
     #[default]
     Nothing,
-    /// This position at best.
+    /// This position, or a greater one before it.
     Before(u64),
-    /// Gateways that may have told them a position have not said so yet: none may be told.
+    /// Gateways that may have sent one have not reported it yet: none may be sent.
     Unknown,
 }
 
-/// A user's place, as of one revision of the line.
+/// A user's place, as of one revision of the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The user's number: order in line is the order of numbers.
+    /// The user's number: order in the queue is the order of numbers.
     pub number: u64,
-    /// The line that the number belongs to.
+    /// The queue that the number belongs to.
     pub epoch: Epoch,
     /// Rank among all who hold a place: 1 for the next, 0 with a pass.
     pub position: u64,
-    /// Everybody in line without a pass.
+    /// Everybody in the queue without a pass.
     pub total: u64,
-    /// How many removals from the line this position already counts; see [`Progress`].
+    /// How many removals from the queue this position already counts; see [`Progress`].
     pub revision: u64,
     /// The pass, once released.
     pub grant: Option<Grant>,
-    /// The line is being rebuilt: `position` and `total` are bounds that the true ones do not
+    /// The queue is being rebuilt: `position` and `total` are bounds that the true ones do not
     /// exceed.
     pub counting: bool,
-    /// What was told of it before.
+    /// The position that was sent last.
     pub told: Told,
 }
 
 impl Place {
-    /// The position that was told before, where that is known.
+    /// The position that was sent last, if it is known.
     pub fn told_before(&self) -> Option<u64> {
         if let Told::Before(position) = self.told {
             Some(position)
@@ -286,7 +286,7 @@ impl Place {
     }
 }
 
-/// What changed in one event's line between two revisions: all that a gateway needs to project the
+/// What changed in one event's queue between two revisions: all that a gateway needs to project the
 /// exact positions of its own users. The revision counts removals, so consecutive messages meet:
 /// `to` of one is `from` of the next, and a gap shows that a message was lost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -299,9 +299,9 @@ pub struct Progress {
     pub from: u64,
     /// Revision after: `from` + the length of `removed`.
     pub to: u64,
-    /// Numbers that left the line, in the order in which they left.
+    /// Numbers that left the queue, in the order in which they left.
     pub removed: Vec<u64>,
-    /// Everybody in line without a pass, after.
+    /// Everybody in the queue without a pass, after.
     pub total: u64,
     /// Passes issued and neither expired nor used for a hold that is committed.
     pub active: u64,
@@ -310,21 +310,21 @@ pub struct Progress {
     /// The settings in force. An open sale without seats and without holds that could give some
     /// back is [`SaleState::SoldOut`].
     pub settings: QueueSettings,
-    /// The share of the configured rate at which the line moves, 0 to 1; see [`crate::pace`].
+    /// The share of the configured rate at which the queue moves, 0 to 1; see [`crate::pace`].
     #[serde(default = "whole")]
     pub share: f64,
     /// Passes released so far in this epoch; nothing if a worker of an earlier release says it.
     #[serde(default)]
     pub released: Option<u64>,
-    /// Users in line who are not known to be absent, after; nothing if a worker of an earlier
+    /// Users in the queue who are not known to be absent, after; nothing if a worker of an earlier
     /// release says it.
     #[serde(default)]
     pub present: Option<u64>,
-    /// Users in line whose number is not above the highest that was released: they were absent when
-    /// it was their turn.
+    /// Users in the queue whose number is not above the highest that was released: they were absent
+    /// when it was their turn.
     #[serde(default)]
     pub passed_over: u64,
-    /// The line is being rebuilt: `total` counts those who are back.
+    /// The queue is being rebuilt: `total` counts those who are back.
     #[serde(default)]
     pub counting: bool,
     /// Have the seats been loaded? Before, `seats_left` says nothing.
@@ -351,7 +351,7 @@ fn yes() -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lapse {
-    /// Nobody acknowledged it in the claim window: taken back; the user keeps the number and is
+    /// Not acknowledged in the claim window: revoked; the user keeps the number and is
     /// first again on return.
     Unclaimed,
     /// Its time was over: the place is gone.
@@ -362,14 +362,14 @@ pub enum Lapse {
     Left,
 }
 
-/// A message about one user, and the nodes that may hold a connection of theirs.
+/// A payload about one user, and the nodes that may hold a connection of theirs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addressed<T> {
-    /// Whom it is about.
+    /// The user.
     pub user: UserId,
     /// Where to send it; empty for a user who polls.
     pub nodes: Vec<NodeId>,
-    /// What to say.
+    /// The payload.
     pub what: T,
 }
 

@@ -1,5 +1,5 @@
-//! Sets of numbers in line, kept as runs: what a line that is lost has to know about thousands of
-//! numbers fits into a few bytes.
+//! Sets of numbers in the queue, kept as runs: what a queue that is lost has to know about
+//! thousands of numbers fits into a few bytes.
 
 use std::collections::BTreeMap;
 

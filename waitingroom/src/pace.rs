@@ -1,14 +1,14 @@
-//! How fast lines may move, as a share of their configured rates, so that admission follows what
-//! booking can really take.
+//! The admission throttle (AIMD: additive increase, multiplicative decrease): the factor applied to
+//! all configured rates, so that admission follows the capacity of booking.
 //!
-//! One pace holds for every line, since all of them end in the same booking. It is decided by a
-//! rule without memory of its own: pace before + [`crate::vitals`] → pace after. Workers decide at
-//! the same time and store by comparison, so any number of them decides once.
+//! One throttle holds for every queue, since all of them end in the same booking. It is decided by
+//! a rule without state of its own: throttle before + [`crate::vitals`] → throttle after. Workers
+//! decide at the same time and store by compare-and-set, so any number of them decides once.
 //!
-//! The rule is that of congestion control: halve under strain (at most every [`SETTLE`], so that a
-//! cut can show its effect), raise in steps while calm, hold in between. The band between calm and
-//! strain is wider than the small steps, which is why the pace comes to rest. Big steps lead back
-//! to where strain last began, small ones beyond it.
+//! The rule is that of congestion control: halve under overload (at most every
+//! [`DECREASE_INTERVAL`], so that a cut can show its effect), raise in steps while calm, hold in
+//! between. The band between calm and strain is wider than the small steps, which is why the pace
+//! comes to rest. Big steps lead back to the point where overload last began, slow ones beyond it.
 
 use std::time::Duration;
 
@@ -20,39 +20,39 @@ use crate::{
     vitals::{BookingVitals, Reading},
 };
 
-/// The whole configured rate, in thousandths.
-const FULL: u32 = 1_000;
-/// Time between two cuts: measurements look back two to three seconds.
-pub const SETTLE: Duration = Duration::from_millis(2_500);
-/// Time between two raises.
-const STEP: Duration = Duration::from_secs(1);
-/// A raise while below the ceiling, in thousandths: from the floor to the whole in three.
-const BIG_RAISE: u32 = 300;
-/// A raise beyond the ceiling.
-const SMALL_RAISE: u32 = 20;
-/// Strain that returns within this time was no passing trouble: the ceiling comes down.
-const RETURNS_WITHIN: Duration = Duration::from_secs(60);
-/// Strain that becomes an outage within this time was its beginning, and says nothing of what
-/// booking can take.
-const OUTAGE_SHOWS: Duration = Duration::from_secs(5);
+/// The full configured rate, in permille.
+const FULL_PERMILLE: u32 = 1_000;
+/// Time between two decreases: measurements look back two to three seconds.
+pub const DECREASE_INTERVAL: Duration = Duration::from_millis(2_500);
+/// Time between two increases.
+const INCREASE_INTERVAL: Duration = Duration::from_secs(1);
+/// An increase below the ceiling: from the floor to the full rate in three.
+const FAST_INCREASE_PERMILLE: u32 = 300;
+/// An increase beyond the ceiling.
+const SLOW_INCREASE_PERMILLE: u32 = 20;
+/// Overload that returns within this time was not transient: the ceiling comes down.
+const PROBE_WINDOW: Duration = Duration::from_secs(60);
+/// Overload that becomes an outage within this time was its onset, and says nothing about the
+/// capacity of booking.
+const OUTAGE_ONSET: Duration = Duration::from_secs(5);
 /// Without any booking for this long, and from the first decision on, releasing stops: passes would
 /// run out unused.
-pub const BOOKING_GRACE: Duration = Duration::from_secs(10);
-/// Below this share of every limit booking is calm.
-const CALM: f64 = 0.5;
+pub const BOOKING_ABSENCE_LIMIT: Duration = Duration::from_secs(10);
+/// Below this share of every limit booking has recovered.
+const RECOVERED_RATIO: f64 = 0.5;
 
-/// What booking's vitals are held against.
+/// The limits of booking's load.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PaceRules {
     /// The smallest share of the configured rate while booking is alive, 0 to 1. Above zero, or no
     /// recovery could be seen.
     pub floor: f64,
-    /// Strain begins where the slowest twentieth of reservations, or the database, takes longer
+    /// Overload begins if the slowest twentieth of reservations, or the database, takes longer
     /// than this.
     pub slow: Duration,
-    /// Strain begins where this share of answers is 5xx.
+    /// Overload begins if this share of answers is 5xx.
     pub error_share: f64,
-    /// Strain begins where this share of the places before the group commit is taken.
+    /// Overload begins if this share of the places before the group commit is taken.
     pub queue_share: f64,
 }
 
@@ -68,49 +68,49 @@ impl Default for PaceRules {
     }
 }
 
-/// Why lines move slower than configured.
+/// Why queues move slower than configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Slowness {
-    /// Booking is or was strained.
+    /// Booking is or was overloaded.
     Slowed,
-    /// Nothing can be booked: there is no booking to go to, or none that is able.
+    /// Nothing can be booked: no booking process is live, or none is able.
     Paused,
 }
 
-/// The pace as it is stored. Whole numbers only: it is compared as text.
+/// The throttle as it is stored. Integers only: it is compared as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pace {
     thousandths: u32,
-    /// Where strain last began.
+    /// The factor at which overload last began.
     ceiling: u32,
-    /// When the share last moved.
+    /// When the factor last changed.
     moved_at: Timestamp,
-    /// When the latest strain began, and whether it lasts.
+    /// When the latest overload began, and whether it lasts.
     strained_from: Option<Timestamp>,
     strained: bool,
     booking_seen_at: Timestamp,
-    /// No booking to go to.
+    /// Nothing can be booked.
     paused: bool,
-    /// The ceiling and the strain before the one that lasts.
+    /// Ceiling and start of the overload before the one that lasts.
     #[serde(default)]
     before: Option<(u32, Option<Timestamp>)>,
 }
 
-/// How booking as a whole stands to the limits.
+/// The load of booking as a whole, compared with the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Condition {
-    Calm,
-    Between,
-    Strained,
+    Recovered,
+    Elevated,
+    Overloaded,
 }
 
 impl Pace {
-    /// The whole rate, as first decided at `at`.
+    /// The full rate, as first decided at `at`.
     pub fn full(at: Timestamp) -> Self {
         Self {
-            thousandths: FULL,
-            ceiling: FULL,
+            thousandths: FULL_PERMILLE,
+            ceiling: FULL_PERMILLE,
             moved_at: at,
             strained_from: None,
             strained: false,
@@ -120,7 +120,7 @@ impl Pace {
         }
     }
 
-    /// The pace after what was read.
+    /// The throttle after this snapshot.
     pub fn after(reading: &Reading, rules: &PaceRules) -> Self {
         let at = reading.at;
         let mut pace = reading.pace.clone().unwrap_or_else(|| Self::full(at));
@@ -132,7 +132,7 @@ impl Pace {
         let is_able = bookings.clone().any(|(_, vitals)| !vitals.unable);
         let worst = bookings.map(|(_, vitals)| condition(&vitals, rules)).max();
         let (Some(age_ms), Some(worst)) = (youngest, worst) else {
-            return pace.without_booking(at, rules);
+            return pace.on_missing_booking(at, rules);
         };
         pace.booking_seen_at = pace
             .booking_seen_at
@@ -145,44 +145,44 @@ impl Pace {
             (pace.paused, pace.moved_at) = (false, at);
         }
         match worst {
-            Condition::Strained => pace.strain(at, rules),
-            Condition::Between => pace.eased(),
-            Condition::Calm => pace.calm(at),
+            Condition::Overloaded => pace.on_overload(at, rules),
+            Condition::Elevated => pace.end_overload(),
+            Condition::Recovered => pace.on_recovery(at),
         }
         pace
     }
 
-    fn without_booking(mut self, at: Timestamp, rules: &PaceRules) -> Self {
-        if at.since(self.booking_seen_at) > BOOKING_GRACE {
+    fn on_missing_booking(mut self, at: Timestamp, rules: &PaceRules) -> Self {
+        if at.since(self.booking_seen_at) > BOOKING_ABSENCE_LIMIT {
             self.pause(at, rules);
         }
         self
     }
 
-    /// After the pause, booking is tried at the floor.
+    /// After the pause, admission resumes at the floor.
     fn pause(&mut self, at: Timestamp, rules: &PaceRules) {
         if self.paused {
             return;
         }
-        let began_so = |from: Timestamp| at.since(from) < OUTAGE_SHOWS;
+        let is_onset = |from: Timestamp| at.since(from) < OUTAGE_ONSET;
         if let Some(before) = self
             .before
-            .filter(|_| self.strained_from.is_some_and(began_so))
+            .filter(|_| self.strained_from.is_some_and(is_onset))
         {
             (self.ceiling, self.strained_from) = before;
         }
-        self.eased();
+        self.end_overload();
         (self.paused, self.moved_at) = (true, at);
         self.thousandths = floor(rules);
     }
 
-    fn eased(&mut self) {
+    fn end_overload(&mut self) {
         (self.strained, self.before) = (false, None);
     }
 
-    fn strain(&mut self, at: Timestamp, rules: &PaceRules) {
-        // At the floor there is nothing to cut, and what is slow is what waited for the end of an
-        // outage: it says nothing of the ceiling.
+    fn on_overload(&mut self, at: Timestamp, rules: &PaceRules) {
+        // At the floor there is nothing to decrease, and slow requests are those that waited for
+        // the end of an outage: they say nothing about the ceiling.
         if self.thousandths <= floor(rules) {
             self.strained = true;
             return;
@@ -192,14 +192,14 @@ impl Pace {
             self.before = Some((self.ceiling, self.strained_from));
             let returns = self
                 .strained_from
-                .is_some_and(|earlier| at.since(earlier) < RETURNS_WITHIN);
+                .is_some_and(|earlier| at.since(earlier) < PROBE_WINDOW);
             self.ceiling = if returns {
                 self.thousandths * 9 / 10
             } else {
                 self.thousandths
             };
             self.strained_from = Some(at);
-        } else if at.since(self.moved_at) < SETTLE {
+        } else if at.since(self.moved_at) < DECREASE_INTERVAL {
             return;
         }
         self.strained = true;
@@ -207,26 +207,28 @@ impl Pace {
         self.moved_at = at;
     }
 
-    fn calm(&mut self, at: Timestamp) {
-        self.eased();
-        if self.thousandths == FULL || at.since(self.moved_at) < STEP {
+    fn on_recovery(&mut self, at: Timestamp) {
+        self.end_overload();
+        if self.thousandths == FULL_PERMILLE || at.since(self.moved_at) < INCREASE_INTERVAL {
             return;
         }
-        let big = (self.thousandths + BIG_RAISE).min(self.ceiling);
-        self.thousandths = big.max(self.thousandths + SMALL_RAISE).min(FULL);
+        let big = (self.thousandths + FAST_INCREASE_PERMILLE).min(self.ceiling);
+        self.thousandths = big
+            .max(self.thousandths + SLOW_INCREASE_PERMILLE)
+            .min(FULL_PERMILLE);
         self.moved_at = at;
     }
 
-    /// The share of the configured rate: 0 while nothing can be booked, else from the floor to 1.
+    /// The factor of the configured rate: 0 while nothing can be booked, else from the floor to 1.
     pub fn share(&self) -> f64 {
         if self.paused {
             0.0
         } else {
-            f64::from(self.thousandths) / f64::from(FULL)
+            f64::from(self.thousandths) / f64::from(FULL_PERMILLE)
         }
     }
 
-    /// The share as the engine takes it.
+    /// The form that the engine takes.
     pub fn decided(&self) -> Share {
         Share {
             part: self.share(),
@@ -236,7 +238,7 @@ impl Pace {
 }
 
 fn floor(rules: &PaceRules) -> u32 {
-    ((rules.floor * f64::from(FULL)) as u32).clamp(1, FULL)
+    ((rules.floor * f64::from(FULL_PERMILLE)) as u32).clamp(1, FULL_PERMILLE)
 }
 
 fn condition(vitals: &BookingVitals, rules: &PaceRules) -> Condition {
@@ -249,15 +251,15 @@ fn condition(vitals: &BookingVitals, rules: &PaceRules) -> Condition {
         waiting / rules.queue_share,
     ];
     match loads.into_iter().fold(0.0, f64::max) {
-        // Others are able: some of those who are sent there get through.
-        _ if vitals.unable => Condition::Strained,
-        load if load > 1.0 => Condition::Strained,
-        load if load > CALM => Condition::Between,
-        _ => Condition::Calm,
+        // Others are able: some of the users get through.
+        _ if vitals.unable => Condition::Overloaded,
+        load if load > 1.0 => Condition::Overloaded,
+        load if load > RECOVERED_RATIO => Condition::Elevated,
+        _ => Condition::Recovered,
     }
 }
 
-/// Why a line at this share is slower than configured; nothing where it is not.
+/// Why a queue at this share is slower than configured; nothing where it is not.
 pub fn slowness(share: f64) -> Option<Slowness> {
     match share {
         share if share <= 0.0 => Some(Slowness::Paused),

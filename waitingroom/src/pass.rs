@@ -31,20 +31,20 @@ fn header() -> Header {
 static HEADER: LazyLock<String> = LazyLock::new(|| encoded(&header()));
 
 /// Room for nearly every token, so that it is not copied while it is put together.
-const USUAL_LENGTH: usize = 640;
+const TYPICAL_LEN: usize = 640;
 
 fn encoded(part: &impl Serialize) -> String {
     URL_SAFE_NO_PAD.encode(json(part))
 }
 
 fn json(part: &impl Serialize) -> Vec<u8> {
-    let mut text = Vec::with_capacity(USUAL_LENGTH);
+    let mut text = Vec::with_capacity(TYPICAL_LEN);
     serde_json::to_writer(&mut text, part).expect("plain values always encode");
     text
 }
 
 /// Does the token's header name the algorithm that it was verified by?
-fn says_algorithm(token: &str) -> bool {
+fn has_expected_header(token: &str) -> bool {
     decode_header(token).is_ok_and(|header| header.alg == ALGORITHM)
 }
 
@@ -74,9 +74,9 @@ pub struct PassClaims {
     pub event_id: EventId,
     /// Which pass.
     pub pass_id: PassId,
-    /// The number in line it was given for.
+    /// The number in the queue it was given for.
     pub number: u64,
-    /// The line it was given in.
+    /// The queue it was given in.
     pub epoch: Epoch,
     /// Its end.
     pub expires_at: Timestamp,
@@ -131,7 +131,7 @@ impl PassKey {
             exp: grant.expires_at.millis().div_euclid(1000) + 1,
             end: grant.expires_at.millis(),
         };
-        let mut token = String::with_capacity(USUAL_LENGTH);
+        let mut token = String::with_capacity(TYPICAL_LEN);
         token.push_str(&HEADER);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(json(&claims), &mut token);
@@ -148,7 +148,7 @@ impl PassKey {
     /// [`PassError::Invalid`] for anything not minted here; [`PassError::Expired`] for a genuine
     /// pass whose time is over.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<PassClaims, PassError> {
-        let claims = self.genuine(token).ok_or(PassError::Invalid)?;
+        let claims = self.verify_signature(token).ok_or(PassError::Invalid)?;
         let pass = PassClaims {
             user: claims.sub,
             event_id: claims.event_id,
@@ -166,7 +166,7 @@ impl PassKey {
 
     /// The claims of a token that was minted with this key as a pass. The signature is looked at
     /// first, and whatever it covers once: a reservation waits for this.
-    fn genuine(&self, token: &str) -> Option<Claims> {
+    fn verify_signature(&self, token: &str) -> Option<Claims> {
         let (signed, signature) = token.rsplit_once('.')?;
         if !crypto::verify(signature, signed.as_bytes(), &self.decoding, ALGORITHM).ok()? {
             return None;
@@ -174,7 +174,7 @@ impl PassKey {
         let (header, claims) = signed.split_once('.')?;
         let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
         let is_pass = claims.iss == ISSUER && claims.aud == AUDIENCE && claims.purpose == PURPOSE;
-        (is_pass && (header == *HEADER || says_algorithm(token))).then_some(claims)
+        (is_pass && (header == *HEADER || has_expected_header(token))).then_some(claims)
     }
 }
 

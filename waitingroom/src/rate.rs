@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// Least users a second of a line that is slowed, unless it is set to fewer: enough to see that
+/// Least users a second of a queue that is slowed, unless it is set to fewer: enough to see that
 /// booking has recovered.
-pub const TRICKLE: f64 = 1.0;
+pub const MIN_RATE: f64 = 1.0;
 
 /// The rate that a share of it leaves, in users a second: none at all for no share.
 pub fn paced_rate(rate_per_second: f64, share: f64) -> f64 {
     if share > 0.0 {
-        (rate_per_second * share).max(rate_per_second.min(TRICKLE))
+        (rate_per_second * share).max(rate_per_second.min(MIN_RATE))
     } else {
         0.0
     }
@@ -28,7 +28,7 @@ const PASSES_A_STEP: f64 = 8.0;
 /// Shortest pause between two steps: a step costs Redis about a tenth of a millisecond.
 const SHORTEST_STEP_PAUSE: Duration = Duration::from_millis(10);
 
-/// The pause between two steps of a line that moves at this rate, in users a second: at most
+/// The pause between two steps of a queue that moves at this rate, in users a second: at most
 /// `longest`, and so short that few go in each step.
 pub fn step_pause(rate_per_second: f64, longest: Duration) -> Duration {
     let pause = Duration::try_from_secs_f64(PASSES_A_STEP / rate_per_second).unwrap_or(longest);

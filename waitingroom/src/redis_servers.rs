@@ -17,17 +17,17 @@ use self::connection::Link;
 pub use self::connection::RedisConnection;
 
 /// Deadline of every call, its wait for a connection included.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(2);
+pub(crate) const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 /// Deadline of one attempt to connect.
-pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Attempts to connect again after the first, before waiting calls fail; the next call tries anew.
-const RECONNECTS: usize = 3;
+const MAX_RECONNECTS: usize = 3;
 /// Attempts in a cluster to find the server that has a slot now, or to reach it again.
-const REROUTES: u32 = 5;
+const MAX_REDIRECTS: u32 = 5;
 /// Calls that wait to be written; more wait their turn, each with its own deadline.
-const UNWRITTEN_CALLS: usize = 1_024;
+const SEND_BUFFER: usize = 1_024;
 /// Calls to one server of a cluster that wait for their answers; more wait their turn.
-const UNANSWERED_CALLS: usize = 4_096;
+const MAX_IN_FLIGHT: usize = 4_096;
 
 /// Before the scheme's `://`, this names a cluster.
 const CLUSTER_SCHEME: &str = "redis+cluster://";
@@ -50,7 +50,7 @@ impl RedisServers {
     /// Anything else.
     pub fn parse(url: &str) -> RedisResult<Self> {
         let Some(rest) = url.strip_prefix(CLUSTER_SCHEME) else {
-            return info(url).map(Self::One);
+            return connection_info(url).map(Self::One);
         };
         let (user, hosts) = rest
             .rsplit_once('@')
@@ -64,7 +64,7 @@ impl RedisServers {
                     "a server of the cluster has no name",
                 )));
             }
-            info(&format!("redis://{user}{at}{host}"))
+            connection_info(&format!("redis://{user}{at}{host}"))
         });
         servers.collect::<RedisResult<_>>().map(Self::Cluster)
     }
@@ -75,10 +75,10 @@ impl RedisServers {
     /// # Errors
     /// No server answers.
     pub async fn connect(&self) -> RedisResult<RedisConnection> {
-        Ok(RedisConnection::new(self.clone(), self.link().await?))
+        Ok(RedisConnection::new(self.clone(), self.open_link().await?))
     }
 
-    async fn link(&self) -> RedisResult<Link> {
+    async fn open_link(&self) -> RedisResult<Link> {
         match self {
             Self::One(server) => {
                 let client = Client::open(server.clone())?;
@@ -88,13 +88,13 @@ impl RedisServers {
             }
             Self::Cluster(servers) => {
                 let client = ClusterClientBuilder::new(servers.iter().cloned())
-                    .tcp_settings(tcp())
-                    .connection_timeout(CONNECT_DEADLINE)
-                    .response_timeout(DEADLINE)
-                    .retries(REROUTES)
+                    .tcp_settings(tcp_settings())
+                    .connection_timeout(CONNECT_TIMEOUT)
+                    .response_timeout(REDIS_TIMEOUT)
+                    .retries(MAX_REDIRECTS)
                     .min_retry_wait(20)
                     .max_retry_wait(500)
-                    .connection_concurrency_limit(UNANSWERED_CALLS)
+                    .connection_concurrency_limit(MAX_IN_FLIGHT)
                     .build()?;
                 client.get_async_connection().await.map(Link::Cluster)
             }
@@ -102,13 +102,13 @@ impl RedisServers {
     }
 
     /// Does any of the servers answer to a connection of its own?
-    async fn answers(&self) -> bool {
+    async fn is_any_reachable(&self) -> bool {
         let servers = match self {
             Self::One(server) => std::slice::from_ref(server),
             Self::Cluster(servers) => servers,
         };
-        let mut asked: FuturesUnordered<_> = servers.iter().map(ping).collect();
-        while let Some(answers) = asked.next().await {
+        let mut pings: FuturesUnordered<_> = servers.iter().map(ping).collect();
+        while let Some(answers) = pings.next().await {
             if answers {
                 return true;
             }
@@ -118,36 +118,36 @@ impl RedisServers {
 }
 
 async fn ping(server: &ConnectionInfo) -> bool {
-    let asking = async {
+    let ping = async {
         let mut connection = Client::open(server.clone())?
             .get_multiplexed_async_connection()
             .await?;
         redis::cmd("PING").query_async::<()>(&mut connection).await
     };
-    matches!(timeout(CONNECT_DEADLINE, asking).await, Ok(Ok(())))
+    matches!(timeout(CONNECT_TIMEOUT, ping).await, Ok(Ok(())))
 }
 
-fn info(url: &str) -> RedisResult<ConnectionInfo> {
-    Ok(url.into_connection_info()?.set_tcp_settings(tcp()))
+fn connection_info(url: &str) -> RedisResult<ConnectionInfo> {
+    Ok(url.into_connection_info()?.set_tcp_settings(tcp_settings()))
 }
 
-fn tcp() -> TcpSettings {
+fn tcp_settings() -> TcpSettings {
     let tcp = TcpSettings::default().set_nodelay(true);
     // A connection whose other end has vanished is given up after this time, not after TCP's
     // quarter of an hour.
     #[cfg(target_os = "linux")]
-    let tcp = tcp.set_user_timeout(DEADLINE);
+    let tcp = tcp.set_user_timeout(REDIS_TIMEOUT);
     tcp
 }
 
 fn manager_config() -> ConnectionManagerConfig {
     ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(CONNECT_DEADLINE))
-        .set_response_timeout(Some(DEADLINE))
-        .set_number_of_retries(RECONNECTS)
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(REDIS_TIMEOUT))
+        .set_number_of_retries(MAX_RECONNECTS)
         .set_min_delay(Duration::from_millis(50))
         .set_max_delay(Duration::from_millis(500))
-        .set_pipeline_buffer_size(UNWRITTEN_CALLS)
+        .set_pipeline_buffer_size(SEND_BUFFER)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub struct Reserve {
     pub quantity: u32,
     /// The pass.
     pub pass_id: PassId,
-    /// The line in which the pass was issued. A pass of an earlier epoch was issued before a loss
+    /// The queue in which the pass was issued. A pass of an earlier epoch was issued before a loss
     /// of the engine's state: it counts as live unless it is known to be used (the database's
     /// unique `pass_jti` decides in the end).
     pub pass_epoch: Epoch,

@@ -1,5 +1,5 @@
-//! What the roles tell the gateways at once: hints about state that stands in the engine. A lost
-//! signal loses nothing; it is found again by revision numbers, by the repair of unacknowledged
+//! Signals to gateways: best-effort hints about state in the engine. A lost
+//! signal loses nothing; gateways recover by revision numbers, by the repair of unacknowledged
 //! passes, or when the client resumes.
 
 pub mod cluster;
@@ -33,7 +33,7 @@ pub enum Signal {
         /// Whose, and how.
         users: Vec<(UserId, Lapse)>,
     },
-    /// A line moved; for every node.
+    /// A queue moved; for every node.
     Progress(Progress),
     /// A sale's settings changed; for every node.
     Sale {
@@ -49,7 +49,7 @@ pub enum Signal {
     },
 }
 
-/// Whom a signal is for.
+/// The recipient of a signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recipient {
     /// One gateway.
@@ -63,7 +63,7 @@ pub enum Recipient {
 #[error("signals are unavailable: {0}")]
 pub struct SignalError(pub String);
 
-/// Sends signals and listens for them. Delivery is at most once, in the order of one sender.
+/// Sends and receives signals. Delivery is at most once, in the order of one sender.
 #[async_trait]
 pub trait Signals: Send + Sync + 'static {
     /// Sends the signals, in order; returns how many nodes each reached.
@@ -74,7 +74,7 @@ pub trait Signals: Send + Sync + 'static {
     async fn listen(&self, node: &NodeId) -> Result<Box<dyn Listener>, SignalError>;
 }
 
-/// What a listener hears.
+/// An event of a listener.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
     /// A signal.
@@ -83,7 +83,7 @@ pub enum Heard {
     Gap,
 }
 
-/// One node's ear.
+/// Receives the signals of one node.
 #[async_trait]
 pub trait Listener: Send {
     /// The next signal. Reconnects by itself and reports the gap.

@@ -1,5 +1,5 @@
-//! Tickets: a number in line, signed, so that a line lost by the engine can be rebuilt in its old
-//! order.
+//! Tickets: a number in the queue, signed, so that a queue lost by the engine can be rebuilt in its
+//! old order.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,7 @@ impl TicketKey {
             .expect("claims of plain values always encode")
     }
 
-    /// The line and the number of a genuine ticket of this user for this event; `None` for any
+    /// The queue and the number of a genuine ticket of this user for this event; `None` for any
     /// other.
     pub fn verify(&self, ticket: &str, event_id: EventId, user: &UserId) -> Option<(Epoch, u64)> {
         let claims = decode::<Claims>(ticket, &self.decoding, &self.validation)

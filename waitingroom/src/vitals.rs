@@ -1,9 +1,9 @@
-//! How every process is: a small record that each publishes of itself once a second, on a board
-//! that all can read. The worker reads booking's to set its pace ([`crate::pace`]), operators read
-//! all of them.
+//! The registry of all processes: a small status that each publishes of itself once a second, in a
+//! place that all can read. The worker reads booking's load to set the throttle ([`crate::pace`]),
+//! operators read all of them.
 //!
-//! A record is gone when its process has not renewed it for [`LIVE`]. Ages are taken by the board's
-//! own clock, so that the clocks of processes need not agree.
+//! A record expires if its process has not renewed it for [`LIVE`]. Ages are taken by the
+//! registry's own clock, so that the clocks of processes need not agree.
 
 pub mod local;
 pub mod redis;
@@ -18,31 +18,31 @@ use crate::{
     clock::Timestamp, http::open_connections, ids::NodeId, lifecycle::Lifecycle, pace::Pace,
 };
 
-/// How often a process publishes its record.
+/// How often a process publishes its status.
 pub const PUBLISH: Duration = Duration::from_secs(1);
 
-/// How often a process looks whether its booking became able or unable.
-const ABILITY_CHECK: Duration = Duration::from_millis(100);
+/// How often a process checks whether its booking became able or unable.
+const ABILITY_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A process that was not heard of for this long is not live any more.
+/// A process without a publication for this long is not live any more.
 pub const LIVE: Duration = Duration::from_secs(5);
 
-/// Longest wait for the board.
+/// Time limit of each call.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Holds the line's connections.
+    /// Holds the queue's connections.
     Gateway,
     /// Turns passes into reserved seats.
     Booking,
-    /// Releases the line.
+    /// Releases the queue.
     QueueWorker,
 }
 
-/// Who publishes: what does not change while a process runs.
+/// The identity of a process: constant while it runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Process {
     /// Its name, fresh at every start; a gateway's is its node's.
@@ -55,7 +55,7 @@ pub struct Process {
     pub started_at: Timestamp,
 }
 
-/// One process's record.
+/// The status of one process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Vitals {
     /// Whose.
@@ -73,7 +73,7 @@ pub struct Vitals {
     pub booking: Option<BookingVitals>,
 }
 
-/// How booking is, over the last two to three seconds.
+/// The load of booking, over the last two to three seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct BookingVitals {
     /// Nothing can be booked here at the moment: the database cannot be written, or the engine does
@@ -102,7 +102,7 @@ pub struct BookingVitals {
     pub outbox_lag_seconds: f64,
 }
 
-/// A record as it was read.
+/// A status as it was read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Live {
     /// The record.
@@ -112,43 +112,43 @@ pub struct Live {
     pub age_ms: u64,
 }
 
-/// What stands on the board at one moment.
+/// The content of the registry at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reading {
-    /// The moment, by the board's clock.
+    /// The moment, by the registry's clock.
     pub at: Timestamp,
     /// Every live process, ordered by name.
     pub processes: Vec<Live>,
-    /// The pace in force, where one was set.
+    /// The current throttle, if one was set.
     pub pace: Option<Pace>,
 }
 
-/// The board did not answer.
+/// The registry did not answer.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the board of vitals does not answer: {0}")]
 pub struct BoardError(pub String);
 
-/// A board that is shared by the processes of an installation.
+/// A registry that is shared by the processes of an installation.
 pub type SharedBoard = Arc<dyn Board>;
 
-/// Where records are kept, and the pace that the workers derive from them.
+/// Holds the statuses, and the throttle that the workers derive from them.
 #[async_trait]
 pub trait Board: Send + Sync + 'static {
-    /// Replaces the process's record.
+    /// Replaces the process's status.
     async fn publish(&self, vitals: &Vitals) -> Result<(), BoardError>;
 
-    /// Takes the process's record away: it ends.
+    /// Removes the process's status: it ends.
     async fn withdraw(&self, node: &NodeId) -> Result<(), BoardError>;
 
     /// Everything, as of one moment. Records of processes that are not live are dropped on the way.
     async fn read(&self) -> Result<Reading, BoardError>;
 
-    /// Replaces the pace if it still is `before`: of those who decide at the same time one
+    /// Replaces the throttle if it still is `before`: of concurrent decisions one
     /// prevails. False for the others.
     async fn set_pace(&self, before: Option<&Pace>, after: &Pace) -> Result<bool, BoardError>;
 }
 
-/// What a process says of itself each second.
+/// Publishes a process's status each second.
 pub struct Reporter {
     /// Who.
     pub process: Process,
@@ -159,7 +159,7 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Publishes until the process drains, and withdraws then. A booking that becomes able or unable
+    /// Publishes until the process drains, and deregisters then. A booking that becomes able or unable
     /// is published at once: queues stand still until workers know of it.
     pub async fn run(self, lifecycle: Lifecycle) {
         loop {
@@ -179,7 +179,7 @@ impl Reporter {
     async fn next(&self, published: Option<bool>, lifecycle: &Lifecycle) -> bool {
         let due = Instant::now() + PUBLISH;
         while Instant::now() < due && self.is_unable() == published {
-            if !lifecycle.pause(ABILITY_CHECK).await {
+            if !lifecycle.pause(ABILITY_CHECK_INTERVAL).await {
                 return false;
             }
         }
@@ -207,7 +207,7 @@ impl Reporter {
 async fn heed(call: impl Future<Output = Result<(), BoardError>>) {
     let answer = tokio::time::timeout(DEADLINE, call).await;
     if let Err(error) = answer.unwrap_or_else(|_| Err(BoardError("not in time".into()))) {
-        tracing::warn!(%error, "this process's vitals could not be published");
+        tracing::warn!(%error, "failed to publish process status");
     }
 }
 

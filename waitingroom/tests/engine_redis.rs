@@ -436,7 +436,7 @@ async fn a_lost_connection_is_made_again() {
         .unwrap();
     let (other, _) = redis::engine().await;
     kill(&mut other.connection(), id).await;
-    eventually(true, async || sale.engine.health().await.is_ok()).await;
+    eventually(true, async || sale.engine.ping().await.is_ok()).await;
     assert_eq!(
         sale.engine.status(sale.event).await.unwrap().seats_left,
         100
@@ -986,9 +986,9 @@ async fn a_user_who_may_not_do_all_is_named_what_is_missing() {
 #[test]
 fn every_command_of_the_steps_is_tried() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/redis");
-    let rights = std::fs::read_to_string(folder.join("rights.lua")).unwrap();
+    let permissions = std::fs::read_to_string(folder.join("permissions.lua")).unwrap();
     let board = std::fs::read_to_string(folder.join("../../vitals/redis.rs")).unwrap();
-    let scripts = ["state", "steps"]
+    let scripts = ["lib", "scripts"]
         .into_iter()
         .flat_map(|part| std::fs::read_dir(folder.join(part)).unwrap());
     let scripts = scripts
@@ -996,11 +996,11 @@ fn every_command_of_the_steps_is_tried() {
         .chain([board]);
     let mut count = 0;
     for script in scripts {
-        for call in ["redis.call('", "redis.pcall('", "with_all('"] {
+        for call in ["redis.call('", "redis.pcall('", "call_in_chunks('"] {
             for (at, _) in script.match_indices(call) {
                 let command = script[at + call.len()..].split('\'').next().unwrap();
                 assert!(
-                    rights.contains(&format!("{{ '{command}'")),
+                    permissions.contains(&format!("{{ '{command}'")),
                     "{command} is not tried"
                 );
                 count += 1;

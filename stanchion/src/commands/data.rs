@@ -9,17 +9,17 @@ use booking::{
 };
 use waitingroom::{clock::Clock, engine::memory::MemoryEngine};
 
-use super::say;
+use super::print_line;
 use crate::{
     cli::{Reset, Seed, SeedData},
     config::{DataDirectory, Settings},
-    roles::{Line, embedded, servers},
+    roles::{Backends, embedded, servers},
 };
 
 /// Brings the schema up to date. Opening a store does.
 pub async fn migrate(settings: &Settings) -> Result<()> {
     store(settings).await?;
-    say("the schema is up to date")
+    print_line("the schema is up to date")
 }
 
 /// Writes test data; what is there already stays. A running process finds it by itself.
@@ -36,7 +36,7 @@ pub async fn seed(settings: &Settings, seed: &Seed) -> Result<()> {
             seed::seed_load_test(&store, sizes, now).await?
         }
     };
-    say(&format!("{added} events added"))
+    print_line(&format!("{added} events added"))
 }
 
 /// Deletes every booking and empties every line.
@@ -47,16 +47,18 @@ pub async fn reset(settings: &Settings, reset: &Reset) -> Result<()> {
             .lock()
             .context("the line of a running process cannot be emptied from outside")?;
         let store = embedded::open_store(&directory).await?;
-        let no_line: waitingroom::engine::SharedEngine = Arc::new(MemoryEngine::new());
-        seed::reset(&store, &no_line).await.context("reset")?;
+        let no_engine: waitingroom::engine::SharedEngine = Arc::new(MemoryEngine::new());
+        seed::reset(&store, &no_engine).await.context("reset")?;
     } else if reset.delete_all_bookings {
         let store = servers::open_store(settings).await?;
-        let line = Line::on_redis(settings, "tool").await?;
-        seed::reset(&store, line.engine()).await.context("reset")?;
+        let backends = Backends::on_redis(settings, "tool").await?;
+        seed::reset(&store, backends.engine())
+            .await
+            .context("reset")?;
     } else {
         bail!("this deletes every booking; say --delete-all-bookings if you mean it");
     }
-    say("every booking is deleted and every line is empty")
+    print_line("every booking is deleted and every line is empty")
 }
 
 /// PostgreSQL where a URL is given, else the embedded default's file.

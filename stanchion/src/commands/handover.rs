@@ -11,17 +11,17 @@ use waitingroom::{
     engine::{EngineError, SharedEngine},
 };
 
-use super::say;
+use super::print_line;
 use crate::{
     cli::Handover,
     config::Settings,
-    roles::{Line, servers},
+    roles::{Backends, servers},
 };
 
 /// Pause between two looks at the lines.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Longest wait for lines that need not stand still any longer.
-const RESUMED: Duration = Duration::from_secs(30);
+const RESUME_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Carries out `handover …`.
 pub async fn run(settings: &Settings, handover: &Handover) -> Result<()> {
@@ -31,19 +31,19 @@ pub async fn run(settings: &Settings, handover: &Handover) -> Result<()> {
         );
     }
     let store = servers::open_store(settings).await?;
-    let line = Line::on_redis(settings, "tool").await?;
+    let backends = Backends::on_redis(settings, "tool").await?;
     match handover {
         Handover::Begin { seconds } => {
-            begin(&store, line.engine(), Duration::from_secs(*seconds)).await
+            begin(&store, backends.engine(), Duration::from_secs(*seconds)).await
         }
         Handover::Wait { seconds } => {
-            wait(&store, line.engine(), Duration::from_secs(*seconds)).await
+            wait(&store, backends.engine(), Duration::from_secs(*seconds)).await
         }
         Handover::Resume => {
             for event in store.catalogue().await? {
                 store.hasten_handover(event.event_id).await?;
             }
-            wait(&store, line.engine(), RESUMED).await
+            wait(&store, backends.engine(), RESUME_TIMEOUT).await
         }
     }
 }
@@ -63,7 +63,7 @@ async fn begin(store: &SharedStore, engine: &SharedEngine, time: Duration) -> Re
             Err(error) => return Err(error.into()),
         }
     }
-    say(&format!(
+    print_line(&format!(
         "{lines} lines stand still for at most {} s: move Redis now",
         time.as_secs()
     ))
@@ -82,11 +82,11 @@ async fn wait(store: &SharedStore, engine: &SharedEngine, time: Duration) -> Res
             );
         }
         if frozen == 0 {
-            return say("every line goes on");
+            return print_line("every line goes on");
         }
         if Instant::now() >= until {
             bail!("{frozen} lines do not go on");
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

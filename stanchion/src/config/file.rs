@@ -10,7 +10,7 @@ use super::Settings;
 /// What every variable of ours begins with.
 const PREFIX: &str = "STANCHION_";
 
-macro_rules! under {
+macro_rules! merge_fields {
     ($above:ident, $below:ident, $($field:ident),* $(,)?) => {
         Settings { config: $above.config, $($field: $above.$field.or($below.$field)),* }
     };
@@ -22,19 +22,19 @@ impl Settings {
     /// # Errors
     /// A file that cannot be read, a key or `STANCHION_*` variable that is not known, a value that
     /// is not allowed: by name.
-    pub fn complete(self) -> Result<Self> {
-        known_variables(variables())?;
+    pub fn load(self) -> Result<Self> {
+        check_variables(variables())?;
         let file = match &self.config {
             Some(path) => read(path)?,
             None => Self::default(),
         };
-        let complete = self.over(file);
-        complete.check()?;
-        Ok(complete)
+        let merged = self.merge(file);
+        merged.check()?;
+        Ok(merged)
     }
 
-    pub(super) fn over(self, below: Self) -> Self {
-        under!(
+    pub(super) fn merge(self, below: Self) -> Self {
+        merge_fields!(
             self,
             below,
             listen,
@@ -103,7 +103,7 @@ pub fn injected_variables() -> Vec<String> {
 }
 
 /// A misspelt variable would be silently without effect.
-pub(super) fn known_variables(variables: impl Iterator<Item = (String, String)>) -> Result<()> {
+pub(super) fn check_variables(variables: impl Iterator<Item = (String, String)>) -> Result<()> {
     let command = Settings::augment_args(Command::new("stanchion"));
     let known: Vec<String> = command
         .get_arguments()

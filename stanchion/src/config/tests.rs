@@ -9,7 +9,7 @@ fn flags_lie_over_the_file() {
         redis_prefix: Some("flag".into()),
         ..Settings::default()
     };
-    let both = above.over(below);
+    let both = above.merge(below);
     assert_eq!(both.redis_prefix(), "flag");
     assert_eq!(both.listen().port(), 1);
 }
@@ -19,7 +19,7 @@ fn unknown_keys_and_variables_are_refused_by_name() {
     let error = file::parse("lisen = \"127.0.0.1:1\"").unwrap_err();
     assert!(format!("{error:#}").contains("lisen"));
     let known = |name: &str, value: &str| {
-        file::known_variables([(name.to_owned(), value.to_owned())].into_iter())
+        file::check_variables([(name.to_owned(), value.to_owned())].into_iter())
     };
     assert!(
         known("STANCHION_LISEN", "127.0.0.1:1")
@@ -35,7 +35,7 @@ fn unknown_keys_and_variables_are_refused_by_name() {
 #[test]
 fn what_a_container_runtime_injects_is_no_setting() {
     let known = |name: &str, value: &str| {
-        file::known_variables([(name.to_owned(), value.to_owned())].into_iter())
+        file::check_variables([(name.to_owned(), value.to_owned())].into_iter())
     };
     for (name, value) in [
         ("STANCHION_SERVICE_HOST", "10.96.0.12"),
@@ -140,7 +140,7 @@ fn a_file_of_any_content_is_read_or_refused() {
             }
             if let Ok(settings) = file::parse(&String::from_utf8_lossy(&bytes)) {
                 let _ = settings.check(); // right or wrong, it says so
-                assert!(!settings.in_force().is_empty());
+                assert!(!settings.effective().is_empty());
             }
         });
 }
@@ -231,7 +231,7 @@ fn secrets_are_not_printed() {
         redis_url: Some("redis://:hunter22@cache:6379".to_owned().into()),
         ..Settings::default()
     };
-    let shown = format!("{settings:?} {:?}", settings.in_force());
+    let shown = format!("{settings:?} {:?}", settings.effective());
     assert!(
         !shown.contains("0123456789") && !shown.contains("hunter22"),
         "{shown}"

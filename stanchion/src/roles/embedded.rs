@@ -21,9 +21,9 @@ use waitingroom::{
 };
 
 use self::hosts::AllowedHosts;
-use super::{Line, hearing};
+use super::{Backends, subscription_check};
 use crate::{
-    commands::say,
+    commands::print_line,
     config::{DataDirectory, Settings},
     process::Process,
 };
@@ -80,23 +80,23 @@ async fn open(directory: &DataDirectory) -> Result<SqliteStore> {
 async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<()> {
     let process = Process::bind(settings).await?;
     let lifecycle = &process.lifecycle;
-    let line = Line {
+    let backends = Backends {
         engine: Arc::new(MemoryEngine::new()),
         signals: Arc::new(LocalSignals::default()),
-        board: Arc::new(LocalBoard::new(clock.clone())),
+        registry: Arc::new(LocalBoard::new(clock.clone())),
         node: Settings::node("gw")?,
         clock,
         redis: None,
     };
     let authenticator = settings.authenticator(settings.guests.unwrap_or(true))?;
 
-    let backends = line.backends(
+    let booking_backends = backends.booking_backends(
         settings,
         authenticator.clone(),
         store,
         Arc::new(LocalBus::default()),
     )?;
-    let booking = Booking::bind(backends, super::booking_config(settings))
+    let booking = Booking::bind(booking_backends, super::booking_config(settings))
         .await
         .context("booking")?;
     // Not by way of the listener: who has a pass must get seats also when every connection is
@@ -109,7 +109,7 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
         .jwt_secret
         .clone()
         .filter(|_| settings.dev_tokens());
-    let gateway = line.gateway(
+    let gateway = backends.gateway(
         settings,
         lifecycle,
         authenticator,
@@ -118,13 +118,13 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
     )?;
 
     let mut checks = booking.checks();
-    checks.push(hearing(&gateway));
+    checks.push(subscription_check(&gateway));
     let router = gateway
         .router()
         .merge(booking.router())
         .merge(operations(lifecycle.clone(), checks));
     let router = AllowedHosts::new(settings.allowed_hosts.iter().flatten())?.guard(router);
-    line.report(
+    backends.spawn_reporter(
         lifecycle,
         &[Role::Gateway, Role::Booking, Role::QueueWorker],
         Some(&booking),
@@ -133,17 +133,17 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
     gateway.start().await?;
     lifecycle.spawn(
         "worker",
-        queue_worker::run(line.worker(settings), lifecycle.clone()),
+        queue_worker::run(backends.worker(settings), lifecycle.clone()),
     );
-    say(&format!(
+    print_line(&format!(
         "Stanchion is open at http://{}",
-        for_people(process.address)
+        display_address(process.address)
     ))?;
     process.run(settings, router).await
 }
 
 /// The address as a person would type it.
-fn for_people(address: SocketAddr) -> String {
+fn display_address(address: SocketAddr) -> String {
     let host = address.ip();
     if host.is_loopback() || host.is_unspecified() {
         format!("localhost:{}", address.port())

@@ -14,7 +14,7 @@ use waitingroom::{
     vitals::Role,
 };
 
-use super::{Line, hearing};
+use super::{Backends, subscription_check};
 use crate::{config::Settings, process::Process};
 
 /// Runs a gateway until told to stop.
@@ -27,21 +27,25 @@ pub async fn gateway(settings: Settings) -> Result<()> {
         .clone();
     settings.required(&settings.pass_secret, "pass_secret")?;
     let guests = settings.guests.unwrap_or(false);
-    without_effect(&settings);
+    warn_ignored_settings(&settings);
     let authenticator = settings.authenticator(guests)?;
-    let line = Line::on_redis(&settings, "gw").await?;
+    let backends = Backends::on_redis(&settings, "gw").await?;
     let process = Process::bind_role(&settings).await?;
     let booking = Arc::new(OverHttp::new(&booking_url));
-    let gateway = line.gateway(&settings, &process.lifecycle, authenticator, booking, None)?;
-    let checks = vec![line.check(), line.clock_check(), hearing(&gateway)];
+    let gateway = backends.gateway(&settings, &process.lifecycle, authenticator, booking, None)?;
+    let checks = vec![
+        backends.engine_check(),
+        backends.clock_check(),
+        subscription_check(&gateway),
+    ];
     let router = gateway.router().merge(operations_of(
         process.lifecycle.clone(),
         checks,
-        line.alive(),
+        backends.liveness_check(),
     ));
     gateway.start().await?;
-    line.report(&process.lifecycle, &[Role::Gateway], None);
-    tracing::info!(address = %process.address, "the gateway is open");
+    backends.spawn_reporter(&process.lifecycle, &[Role::Gateway], None);
+    tracing::info!(role = "gateway", address = %process.address, "listening");
     process.run(&settings, router).await
 }
 
@@ -52,7 +56,7 @@ pub async fn gateway(settings: Settings) -> Result<()> {
 pub async fn booking(settings: Settings) -> Result<()> {
     settings.required(&settings.pass_secret, "pass_secret")?;
     let guests = settings.guests.unwrap_or(false);
-    without_effect(&settings);
+    warn_ignored_settings(&settings);
     let authenticator = settings.authenticator(guests)?;
     let nats = settings.required(&settings.nats_url, "nats_url")?;
     let prefix = settings.nats_prefix();
@@ -63,25 +67,28 @@ pub async fn booking(settings: Settings) -> Result<()> {
         ..NatsConfig::new(&**nats)
     };
     let store = open_store(&settings).await?;
-    let line = Line::on_redis(&settings, "booking").await?;
+    let backends = Backends::on_redis(&settings, "booking").await?;
     let bus = NatsBus::connect(nats).await.context("nats_url")?;
     let process = Process::bind_role(&settings).await?;
     let config = BookingConfig {
         subject_prefix: prefix.to_owned(),
         ..super::booking_config(&settings)
     };
-    let backends = line.backends(&settings, authenticator, store, Arc::new(bus))?;
-    let booking = Booking::bind(backends, config).await.context("booking")?;
+    let booking_backends =
+        backends.booking_backends(&settings, authenticator, store, Arc::new(bus))?;
+    let booking = Booking::bind(booking_backends, config)
+        .await
+        .context("booking")?;
     let mut checks = booking.checks();
-    checks.push(line.clock_check());
+    checks.push(backends.clock_check());
     let router = booking.router().merge(operations_of(
         process.lifecycle.clone(),
         checks,
-        line.alive(),
+        backends.liveness_check(),
     ));
-    line.report(&process.lifecycle, &[Role::Booking], Some(&booking));
+    backends.spawn_reporter(&process.lifecycle, &[Role::Booking], Some(&booking));
     booking.run(&process.lifecycle);
-    tracing::info!(address = %process.address, "booking is open");
+    tracing::info!(role = "booking", address = %process.address, "listening");
     process.run(&settings, router).await
 }
 
@@ -90,21 +97,21 @@ pub async fn booking(settings: Settings) -> Result<()> {
 /// # Errors
 /// As [`gateway()`].
 pub async fn queue_worker(settings: Settings) -> Result<()> {
-    let line = Line::on_redis(&settings, "worker").await?;
+    let backends = Backends::on_redis(&settings, "worker").await?;
     let process = Process::bind_role(&settings).await?;
-    line.report(&process.lifecycle, &[Role::QueueWorker], None);
-    let checks = vec![line.check(), line.clock_check()];
-    let router = operations_of(process.lifecycle.clone(), checks, line.alive());
+    backends.spawn_reporter(&process.lifecycle, &[Role::QueueWorker], None);
+    let checks = vec![backends.engine_check(), backends.clock_check()];
+    let router = operations_of(process.lifecycle.clone(), checks, backends.liveness_check());
     process.lifecycle.spawn(
         "worker",
-        queue_worker::run(line.worker(&settings), process.lifecycle.clone()),
+        queue_worker::run(backends.worker(&settings), process.lifecycle.clone()),
     );
-    tracing::info!(address = %process.address, "the worker is at work");
+    tracing::info!(role = "queue-worker", address = %process.address, "listening");
     process.run(&settings, router).await
 }
 
 /// What is for the embedded default only.
-fn without_effect(settings: &Settings) {
+fn warn_ignored_settings(settings: &Settings) {
     for (given, name) in [
         (settings.dev_tokens(), "dev_tokens"),
         (settings.allowed_hosts.is_some(), "allowed_hosts"),

@@ -24,10 +24,10 @@ use percent_encoding::percent_decode_str;
 use super::{Bus, BusError, Message};
 
 /// Longest wait for the acknowledgement of a publication, and for the server in general.
-const DEADLINE: Duration = Duration::from_secs(5);
+const NATS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Publications that wait for their acknowledgement at once.
-const WINDOW: usize = 1_000;
+const MAX_IN_FLIGHT: usize = 1_000;
 
 /// How long the stream tells repetitions: longer than any relay holds a message before another
 /// takes it over.
@@ -82,8 +82,8 @@ impl NatsBus {
         let options = ConnectOptions::new()
             .name("stanchion")
             .retry_on_initial_connect()
-            .connection_timeout(DEADLINE)
-            .client_capacity(WINDOW * 2)
+            .connection_timeout(NATS_TIMEOUT)
+            .client_capacity(MAX_IN_FLIGHT * 2)
             .reconnect_delay_callback(|attempt| {
                 Duration::from_millis((100 << attempt.min(5)) as u64)
             });
@@ -94,9 +94,9 @@ impl NatsBus {
             .await
             .map_err(|error| BusError(error.to_string()))?;
         let context = jetstream::context::ContextBuilder::new()
-            .timeout(DEADLINE)
-            .ack_timeout(DEADLINE)
-            .max_ack_inflight(WINDOW * 2)
+            .timeout(NATS_TIMEOUT)
+            .ack_timeout(NATS_TIMEOUT)
+            .max_ack_inflight(MAX_IN_FLIGHT * 2)
             .build(client);
         Ok(Self {
             config,
@@ -112,12 +112,12 @@ impl NatsBus {
             return Ok(());
         }
         let created = tokio::time::timeout(
-            DEADLINE,
+            NATS_TIMEOUT,
             self.context.get_or_create_stream(self.stream_config()),
         )
         .await;
         let stream = created
-            .map_err(|_| late())?
+            .map_err(|_| timeout_error())?
             .map_err(|error| BusError(error.to_string()))?;
         self.ensure_replicas(&stream.cached_info().config).await?;
         self.stream_is_there.store(true, Ordering::Relaxed);
@@ -143,9 +143,9 @@ impl NatsBus {
             num_replicas: replicas,
             ..found.clone()
         };
-        let changed = tokio::time::timeout(DEADLINE, self.context.update_stream(change)).await;
+        let changed = tokio::time::timeout(NATS_TIMEOUT, self.context.update_stream(change)).await;
         changed
-            .map_err(|_| late())?
+            .map_err(|_| timeout_error())?
             .map(drop)
             .map_err(|error| BusError(error.to_string()))
     }
@@ -162,7 +162,7 @@ impl NatsBus {
         }
     }
 
-    async fn publish_window(&self, window: &[Message]) -> Vec<Result<(), BusError>> {
+    async fn publish_batch(&self, window: &[Message]) -> Vec<Result<(), BusError>> {
         let mut sent = Vec::with_capacity(window.len());
         for message in window {
             if sent.last().is_some_and(Result::is_err) {
@@ -170,14 +170,14 @@ impl NatsBus {
                 continue;
             }
             sent.push(
-                tokio::time::timeout(DEADLINE, self.send(message))
+                tokio::time::timeout(NATS_TIMEOUT, self.send(message))
                     .await
-                    .unwrap_or_else(|_| Err(late())),
+                    .unwrap_or_else(|_| Err(timeout_error())),
             );
         }
         stream::iter(sent)
-            .map(acknowledged)
-            .buffered(WINDOW)
+            .map(await_acknowledgement)
+            .buffered(MAX_IN_FLIGHT)
             .collect()
             .await
     }
@@ -195,22 +195,22 @@ impl NatsBus {
     }
 }
 
-fn late() -> BusError {
-    BusError(format!("no answer in {} ms", DEADLINE.as_millis()))
+fn timeout_error() -> BusError {
+    BusError(format!("no answer in {} ms", NATS_TIMEOUT.as_millis()))
 }
 
 /// Sending resolves before the server has the message: only its acknowledgement counts.
-async fn acknowledged(sent: Result<PublishAckFuture, BusError>) -> Result<(), BusError> {
-    let acknowledged = tokio::time::timeout(DEADLINE, sent?.into_future())
+async fn await_acknowledgement(sent: Result<PublishAckFuture, BusError>) -> Result<(), BusError> {
+    let acknowledged = tokio::time::timeout(NATS_TIMEOUT, sent?.into_future())
         .await
-        .map_err(|_| late())?;
-    stored(&acknowledged.map_err(|error| BusError(error.to_string()))?)
+        .map_err(|_| timeout_error())?;
+    check_stored(&acknowledged.map_err(|error| BusError(error.to_string()))?)
 }
 
 /// A stream numbers its messages from 1. nats-server 2.10.26 answers the repetition of a
 /// publication that still waits for the other copies `{"seq":0,"duplicate":true}`, although nothing
 /// is stored and may never be; 2.11 and later refuse it.
-fn stored(acknowledgement: &PublishAck) -> Result<(), BusError> {
+fn check_stored(acknowledgement: &PublishAck) -> Result<(), BusError> {
     if acknowledgement.sequence == 0 {
         return Err(BusError(
             "an acknowledgement without a sequence number: the message is not stored yet".into(),
@@ -226,8 +226,8 @@ impl Bus for NatsBus {
             return vec![Err(error); messages.len()];
         }
         let mut answers = Vec::with_capacity(messages.len());
-        for window in messages.chunks(WINDOW) {
-            answers.extend(self.publish_window(window).await);
+        for window in messages.chunks(MAX_IN_FLIGHT) {
+            answers.extend(self.publish_batch(window).await);
             if answers.last().is_some_and(Result::is_err) {
                 self.stream_is_there.store(false, Ordering::Relaxed);
                 break; // cut off: the rest would each wait for the deadline

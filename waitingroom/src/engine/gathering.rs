@@ -1,10 +1,10 @@
-//! Actions that come together go to the engine together: a crowd that joins costs Redis one step
+//! Batches concurrent actions: many joins at once cost Redis one script call
 //! for each few hundred of them, not one each.
 //!
-//! Nobody waits for company. The first action of an event goes to the engine at once; what comes
-//! while it is under way makes the next batch, in the order in which it came. Each event has
-//! batches of its own, one at a time, so that an event whose engine is slow holds up no other. What
-//! waits behind a step that failed fails with it.
+//! No action waits for others. The first action of an event goes to the engine at once; actions
+//! that arrive while it is under way form the next batch, in their order. Each event has batches of
+//! its own, one at a time, so that an event whose engine is slow delays no other. Actions behind a
+//! failed batch fail with it.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
@@ -25,11 +25,11 @@ use crate::{
     line::Place,
 };
 
-/// Actions of all events that may wait for their turn; more are refused with [`EngineError::Busy`].
+/// Maximum of queued actions over all events; more are refused with [`EngineError::Busy`].
 /// More than one process has connections.
-const WAITING: usize = 32_768;
+const MAX_QUEUED: usize = 32_768;
 
-/// The way of one process's users into the engine. Cheap to clone.
+/// Batches the actions of one process's users. Cheap to clone.
 #[derive(Clone)]
 pub struct Gathering(Arc<Shared>);
 
@@ -37,27 +37,27 @@ struct Shared {
     engine: SharedEngine,
     clock: Clock,
     lifecycle: Lifecycle,
-    lanes: Mutex<Lanes>,
+    queues: Mutex<EventQueues>,
 }
 
-/// Events that have a step under way, and what waits behind it.
+/// Actions that wait behind the batch under way, by event.
 #[derive(Default)]
-struct Lanes {
-    of: HashMap<EventId, VecDeque<Waiting>>,
-    waiting: usize,
+struct EventQueues {
+    by_event: HashMap<EventId, VecDeque<QueuedAction>>,
+    queued: usize,
 }
 
-struct Waiting {
+struct QueuedAction {
     action: Action,
-    answer: Answer,
+    reply: Reply,
 }
 
-/// Who hears what an action came to.
-enum Answer {
-    /// The caller, who waits for it.
-    Awaited(oneshot::Sender<Result<Acted, EngineError>>),
-    /// Whoever is to be told later.
-    Told(Box<dyn FnOnce(Result<Acted, EngineError>) + Send>),
+/// Where the result of an action goes.
+enum Reply {
+    /// To a caller that waits.
+    Oneshot(oneshot::Sender<Result<Acted, EngineError>>),
+    /// To a callback.
+    Callback(Box<dyn FnOnce(Result<Acted, EngineError>) + Send>),
 }
 
 impl Gathering {
@@ -67,7 +67,7 @@ impl Gathering {
             engine,
             clock,
             lifecycle,
-            lanes: Mutex::default(),
+            queues: Mutex::default(),
         }))
     }
 
@@ -163,16 +163,16 @@ impl Gathering {
         pass: PassId,
         refused: impl FnOnce(Option<EngineError>) + Send + 'static,
     ) -> Result<(), EngineError> {
-        let hear = |acted: Result<Acted, EngineError>| match acted.and_then(Acted::done) {
+        let on_result = |acted: Result<Acted, EngineError>| match acted.and_then(Acted::done) {
             Ok(true) => {}
             Ok(false) => refused(None),
             Err(error) => refused(Some(error)),
         };
-        self.line_up(
+        self.enqueue(
             event,
             user,
             Act::Acknowledge(pass),
-            Answer::Told(Box::new(hear)),
+            Reply::Callback(Box::new(on_result)),
         )
     }
 
@@ -182,36 +182,36 @@ impl Gathering {
     /// # Errors
     /// [`EngineError::Busy`].
     pub fn detach(&self, event: EventId, user: &UserId, node: &NodeId) -> Result<(), EngineError> {
-        let hear = |acted| {
+        let on_result = move |acted| {
             if let Err::<Acted, _>(error) = acted {
-                tracing::warn!(%error, "an absence could not be recorded");
+                tracing::warn!(%event, %error, "failed to record detach; presence expires by node timeout");
             }
         };
-        self.line_up(
+        self.enqueue(
             event,
             user,
             Act::Detach(node.clone()),
-            Answer::Told(Box::new(hear)),
+            Reply::Callback(Box::new(on_result)),
         )
     }
 
     async fn act(&self, event: EventId, user: &UserId, what: Act) -> Result<Acted, EngineError> {
-        let (answer, acted) = oneshot::channel();
-        self.line_up(event, user, what, Answer::Awaited(answer))?;
+        let (reply, acted) = oneshot::channel();
+        self.enqueue(event, user, what, Reply::Oneshot(reply))?;
         acted
             .await
             .unwrap_or_else(|_| Err(EngineError::Unavailable("the process ends".to_owned())))
     }
 
-    /// Takes a place in the event's lane. The first to come begins to carry the lane out: an engine
+    /// Appends to the event's queue. The first action begins to run it: an engine
     /// in this process answers at once; any other is waited for by a task, since the caller may be
     /// cancelled.
-    fn line_up(
+    fn enqueue(
         &self,
         event: EventId,
         user: &UserId,
         what: Act,
-        answer: Answer,
+        reply: Reply,
     ) -> Result<(), EngineError> {
         let action = Action {
             user: user.clone(),
@@ -219,9 +219,9 @@ impl Gathering {
         };
         let first = self
             .0
-            .lanes
+            .queues
             .lock()
-            .push(event, Waiting { action, answer })?;
+            .push(event, QueuedAction { action, reply })?;
         if first {
             let shared = Arc::clone(&self.0);
             let mut run: BoxFuture<'static, ()> = Box::pin(async move { shared.run(event).await });
@@ -237,70 +237,70 @@ impl Gathering {
 }
 
 impl Shared {
-    /// Carries out what waits for the event until nothing does.
+    /// Applies the queued actions of the event until there are none.
     async fn run(&self, event: EventId) {
         loop {
-            let (actions, answers) = self.lanes.lock().take(event, ACTIONS_LIMIT);
+            let (actions, replies) = self.queues.lock().take(event, ACTIONS_LIMIT);
             if actions.is_empty() {
                 return;
             }
             metrics::histogram!("stanchion_line_batch_size").record(actions.len() as f64);
             match self.engine.act(event, &actions, self.clock.now()).await {
-                Ok(acted) => answers
+                Ok(acted) => replies
                     .into_iter()
                     .zip(acted.into_iter().map(Ok))
-                    .for_each(tell),
+                    .for_each(deliver),
                 Err(error) => {
-                    let (_, behind) = self.lanes.lock().take(event, usize::MAX);
-                    answers
+                    let (_, behind) = self.queues.lock().take(event, usize::MAX);
+                    replies
                         .into_iter()
                         .chain(behind)
-                        .for_each(|answer| tell((answer, Err(error.clone()))));
+                        .for_each(|reply| deliver((reply, Err(error.clone()))));
                 }
             }
         }
     }
 }
 
-fn tell((answer, acted): (Answer, Result<Acted, EngineError>)) {
-    match answer {
-        Answer::Awaited(answer) => drop(answer.send(acted)), // the client may have gone
-        Answer::Told(hear) => hear(acted),
+fn deliver((reply, acted): (Reply, Result<Acted, EngineError>)) {
+    match reply {
+        Reply::Oneshot(answer) => drop(answer.send(acted)), // the client may have gone
+        Reply::Callback(callback) => callback(acted),
     }
 }
 
-impl Lanes {
-    /// True where the lane was empty, and nobody carries it out.
-    fn push(&mut self, event: EventId, waiting: Waiting) -> Result<bool, EngineError> {
-        if self.waiting >= WAITING {
+impl EventQueues {
+    /// True if the queue was empty: the caller has to run it.
+    fn push(&mut self, event: EventId, queued: QueuedAction) -> Result<bool, EngineError> {
+        if self.queued >= MAX_QUEUED {
             return Err(EngineError::Busy);
         }
-        self.waiting += 1;
-        match self.of.entry(event) {
-            Entry::Occupied(mut lane) => {
-                lane.get_mut().push_back(waiting);
+        self.queued += 1;
+        match self.by_event.entry(event) {
+            Entry::Occupied(mut queue) => {
+                queue.get_mut().push_back(queued);
                 Ok(false)
             }
-            Entry::Vacant(lane) => {
-                lane.insert(VecDeque::from([waiting]));
+            Entry::Vacant(queue) => {
+                queue.insert(VecDeque::from([queued]));
                 Ok(true)
             }
         }
     }
 
-    /// The first that wait; without any, the lane ends.
-    fn take(&mut self, event: EventId, limit: usize) -> (Vec<Action>, Vec<Answer>) {
-        let Some(lane) = self.of.get_mut(&event) else {
+    /// Takes the first actions; a queue without any is removed.
+    fn take(&mut self, event: EventId, limit: usize) -> (Vec<Action>, Vec<Reply>) {
+        let Some(queue) = self.by_event.get_mut(&event) else {
             return Default::default();
         };
-        let count = lane.len().min(limit);
-        let taken = lane
+        let count = queue.len().min(limit);
+        let taken = queue
             .drain(..count)
-            .map(|waiting| (waiting.action, waiting.answer))
+            .map(|queued| (queued.action, queued.reply))
             .unzip();
-        self.waiting -= count;
+        self.queued -= count;
         if count == 0 {
-            self.of.remove(&event);
+            self.by_event.remove(&event);
         }
         taken
     }

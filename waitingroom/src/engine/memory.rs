@@ -1,10 +1,10 @@
 //! The engine in this process's memory: the embedded default, and the executable specification that
 //! the Redis scripts are held against.
 
-mod earlier;
-mod line;
-mod ranks;
-mod schedule;
+mod deadline_set;
+mod earlier_numbers;
+mod queue;
+mod rank_index;
 mod seats;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -12,7 +12,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 
-use self::{line::Line, seats::Seats};
+use self::{queue::Queue, seats::Seats};
 use super::{
     Act, Acted, Action, Engine, EngineError, Frozen, LineStatus, Opening, Reached, Released, Scope,
 };
@@ -27,16 +27,16 @@ use crate::{
 /// Line and seats of one event.
 #[derive(Debug)]
 struct Sale {
-    line: Line,
+    queue: Queue,
     seats: Seats,
     is_frozen: bool,
 }
 
 impl Sale {
-    fn act(&mut self, action: &Action, now: Timestamp) -> Acted {
-        match (self.line.act(action, now), &action.what) {
+    fn apply(&mut self, action: &Action, now: Timestamp) -> Acted {
+        match (self.queue.apply(action, now), &action.what) {
             (Acted::Done(false), Act::Acknowledge(pass)) => {
-                Acted::Done(self.seats.has_burned(pass, self.line.clock()))
+                Acted::Done(self.seats.was_redeemed(pass, self.queue.clock()))
             }
             (acted, _) => acted,
         }
@@ -55,7 +55,11 @@ impl MemoryEngine {
         Self::default()
     }
 
-    fn step<T>(&self, event: EventId, step: impl FnOnce(&mut Sale) -> T) -> Result<T, EngineError> {
+    fn read<T>(
+        &self,
+        event: EventId,
+        operation: impl FnOnce(&mut Sale) -> T,
+    ) -> Result<T, EngineError> {
         let sale = self
             .sales
             .read()
@@ -63,21 +67,21 @@ impl MemoryEngine {
             .cloned()
             .ok_or(EngineError::UnknownEvent)?;
         let mut sale = sale.lock();
-        Ok(step(&mut sale))
+        Ok(operation(&mut sale))
     }
 
-    /// A step that changes something.
-    fn change<T>(
+    /// An operation that changes something; a frozen queue rejects it.
+    fn write<T>(
         &self,
         event: EventId,
-        step: impl FnOnce(&mut Sale) -> T,
+        operation: impl FnOnce(&mut Sale) -> T,
     ) -> Result<T, EngineError> {
         let frozen = || EngineError::Unavailable("the line is frozen".to_owned());
-        self.step(event, |sale| {
+        self.read(event, |sale| {
             if sale.is_frozen {
                 Err(frozen())
             } else {
-                Ok(step(sale))
+                Ok(operation(sale))
             }
         })?
     }
@@ -94,16 +98,16 @@ impl Engine for MemoryEngine {
         let mut sales = self.sales.write();
         let sale = sales.entry(event).or_insert_with(|| {
             Arc::new(Mutex::new(Sale {
-                line: Line::open(event, opening, now),
+                queue: Queue::open(event, opening, now),
                 seats: Seats::default(),
                 is_frozen: false,
             }))
         });
-        Ok(sale.lock().line.epoch.clone())
+        Ok(sale.lock().queue.epoch.clone())
     }
 
     async fn configure(&self, event: EventId, settings: &QueueSettings) -> Result<(), EngineError> {
-        self.change(event, |sale| sale.line.settings = settings.clone())
+        self.write(event, |sale| sale.queue.settings = settings.clone())
     }
 
     async fn events(&self) -> Result<Vec<EventId>, EngineError> {
@@ -111,25 +115,25 @@ impl Engine for MemoryEngine {
     }
 
     async fn status(&self, event: EventId) -> Result<LineStatus, EngineError> {
-        self.step(event, |sale| LineStatus {
+        self.read(event, |sale| LineStatus {
             frozen: sale.is_frozen.then_some(Frozen::Here),
-            ..sale.line.status(sale.seats.stock())
+            ..sale.queue.status(sale.seats.totals())
         })
     }
 
     async fn reached(&self, event: EventId) -> Result<Reached, EngineError> {
-        self.step(event, |sale| sale.line.reached())
+        self.read(event, |sale| sale.queue.reached())
     }
 
     /// What this process loses is lost: no mark outlives it.
     async fn freeze(&self, event: EventId, _mark: &str) -> Result<(), EngineError> {
-        self.step(event, |sale| sale.is_frozen = true)
+        self.read(event, |sale| sale.is_frozen = true)
     }
 
     async fn thaw(&self, event: EventId, now: Timestamp) -> Result<(), EngineError> {
-        self.step(event, |sale| {
+        self.read(event, |sale| {
             if std::mem::take(&mut sale.is_frozen) {
-                sale.line.hold_back(now);
+                sale.queue.delay_release(now);
             }
         })
     }
@@ -145,8 +149,11 @@ impl Engine for MemoryEngine {
         actions: &[Action],
         now: Timestamp,
     ) -> Result<Vec<Acted>, EngineError> {
-        self.change(event, |sale| {
-            actions.iter().map(|action| sale.act(action, now)).collect()
+        self.write(event, |sale| {
+            actions
+                .iter()
+                .map(|action| sale.apply(action, now))
+                .collect()
         })
     }
 
@@ -156,7 +163,7 @@ impl Engine for MemoryEngine {
         node: &NodeId,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
-        self.change(event, |sale| sale.line.report_node(node, now))
+        self.write(event, |sale| sale.queue.report_node(node, now))
     }
 
     async fn all_back(
@@ -166,7 +173,7 @@ impl Engine for MemoryEngine {
         epoch: &Epoch,
         now: Timestamp,
     ) -> Result<(), EngineError> {
-        self.change(event, |sale| sale.line.all_back(node, epoch, now))
+        self.write(event, |sale| sale.queue.all_back(node, epoch, now))
     }
 
     async fn release(
@@ -178,9 +185,9 @@ impl Engine for MemoryEngine {
         scope: Scope,
         now: Timestamp,
     ) -> Result<Released, EngineError> {
-        self.change(event, |sale| {
-            sale.line
-                .release(batch, limit, share, scope, sale.seats.stock(), now)
+        self.write(event, |sale| {
+            sale.queue
+                .release(batch, limit, share, scope, sale.seats.totals(), now)
         })
     }
 
@@ -190,8 +197,8 @@ impl Engine for MemoryEngine {
         requests: &[Reserve],
         now: Timestamp,
     ) -> Result<Vec<ReserveOutcome>, EngineError> {
-        self.change(event, |sale| {
-            let reserve = |request| sale.seats.reserve(&mut sale.line, request, now);
+        self.write(event, |sale| {
+            let reserve = |request| sale.seats.reserve(&mut sale.queue, request, now);
             requests.iter().map(reserve).collect()
         })
     }
@@ -202,10 +209,10 @@ impl Engine for MemoryEngine {
         settlements: &[(BookingId, Settlement)],
         now: Timestamp,
     ) -> Result<(), EngineError> {
-        self.change(event, |sale| {
+        self.write(event, |sale| {
             for (booking, settlement) in settlements {
                 sale.seats
-                    .settle(&mut sale.line, *booking, *settlement, now);
+                    .settle(&mut sale.queue, *booking, *settlement, now);
             }
         })
     }
@@ -217,15 +224,17 @@ impl Engine for MemoryEngine {
         patience: Duration,
         limit: u32,
     ) -> Result<Vec<StaleHold>, EngineError> {
-        self.step(event, |sale| sale.seats.stale(now.minus(patience), limit))
+        self.read(event, |sale| {
+            sale.seats.stale_holds(now.minus(patience), limit)
+        })
     }
 
     async fn seats(&self, event: EventId) -> Result<Vec<ZoneSeats>, EngineError> {
-        self.step(event, |sale| sale.seats.zones())
+        self.read(event, |sale| sale.seats.zones())
     }
 
     async fn tally(&self, event: EventId, users: &[UserId]) -> Result<Tally, EngineError> {
-        self.step(event, |sale| sale.seats.tally(users))
+        self.read(event, |sale| sale.seats.tally(users))
     }
 
     async fn counted_users(
@@ -233,11 +242,11 @@ impl Engine for MemoryEngine {
         event: EventId,
         cursor: &str,
     ) -> Result<(Vec<UserId>, String), EngineError> {
-        self.step(event, |sale| sale.seats.counted_users(cursor))
+        self.read(event, |sale| sale.seats.counted_users(cursor))
     }
 
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError> {
-        self.change(event, |sale| sale.seats.begin_sync(&mut sale.line, now))
+        self.write(event, |sale| sale.seats.begin_sync(&mut sale.queue, now))
     }
 
     async fn load_seats(
@@ -246,6 +255,8 @@ impl Engine for MemoryEngine {
         snapshot: &SeatSnapshot,
         now: Timestamp,
     ) -> Result<(), EngineError> {
-        self.change(event, |sale| sale.seats.load(&mut sale.line, snapshot, now))
+        self.write(event, |sale| {
+            sale.seats.load(&mut sale.queue, snapshot, now)
+        })
     }
 }

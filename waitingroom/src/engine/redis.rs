@@ -1,21 +1,21 @@
-//! The engine in Redis: every step of the line and the seats is one Lua script, atomic in Redis'
+//! The engine in Redis: every step of the queue and the seats is one Lua script, atomic in Redis'
 //! single thread. The scripts answer what [`super::memory`] answers; one contract suite and one
 //! property test hold the two together.
 //!
 //! All keys of an event carry its id as hash tag, so that an event lives in one Cluster slot;
-//! `redis/state/event.lua` lists them. The set of events is the only key beside them. In a cluster
+//! `redis/lib/event.lua` lists them. The set of events is the only key beside them. In a cluster
 //! each event is so on one shard, and a step is carried out by that shard's primary alone. Redis
-//! must not evict (`maxmemory-policy noeviction`): a lost key is a lost part of the line, while a
+//! must not evict (`maxmemory-policy noeviction`): a lost key is a lost part of the queue, while a
 //! lost Redis is rebuilt. One that has started again, or a replica that took over, may lack the
-//! last writes and cannot tell: a line that began on another server is taken for lost by the steps
+//! last writes and cannot tell: a queue that began on another server is taken for lost by the steps
 //! that give something out.
 
-mod arguments;
-mod call;
-mod reply;
-mod servertime;
-mod steps;
-mod watch;
+mod decode;
+mod encode;
+mod health;
+mod invoke;
+mod scripts;
+mod server_clock;
 
 use std::{
     sync::Arc,
@@ -27,10 +27,10 @@ use redis::AsyncCommands;
 use uuid::Uuid;
 
 use self::{
-    call::{Call, within_deadline},
-    servertime::ServerTime,
-    steps::{Step, Steps},
-    watch::Watch,
+    health::Health,
+    invoke::{Invocation, with_timeout},
+    scripts::{Script, Scripts},
+    server_clock::ServerClocks,
 };
 use super::{
     Acted, Action, Engine, EngineError, LineStatus, Opening, Reached, Released, SYNC_WINDOW_MS,
@@ -46,20 +46,20 @@ use crate::{
 };
 
 /// Rows of a snapshot that one step stages.
-const STAGED_ROWS: usize = 500;
+const MAX_STAGED_ROWS: usize = 500;
 /// Settlements that one step carries out.
-const SETTLEMENTS: usize = 500;
+const MAX_SETTLEMENTS: usize = 500;
 /// Most reservations of one step: bounds its time, and the values that Lua passes at once.
-const RESERVE_LIMIT: usize = 500;
+const MAX_RESERVATIONS: usize = 500;
 
 /// See the module's documentation. Clones share one connection.
 #[derive(Clone)]
 pub struct RedisEngine {
     connection: RedisConnection,
     prefix: Arc<str>,
-    steps: Arc<Steps>,
-    time: ServerTime,
-    watch: Arc<Watch>,
+    scripts: Arc<Scripts>,
+    clocks: ServerClocks,
+    health: Arc<Health>,
 }
 
 impl RedisEngine {
@@ -69,13 +69,13 @@ impl RedisEngine {
     /// # Errors
     /// A Redis that does not answer.
     pub async fn connect(servers: &RedisServers, prefix: &str) -> Result<Self, EngineError> {
-        let connection = within_deadline(servers.connect()).await?;
+        let connection = with_timeout(servers.connect()).await?;
         Ok(Self {
             connection,
             prefix: prefix.into(),
-            steps: Arc::default(),
-            time: ServerTime::default(),
-            watch: Arc::default(),
+            scripts: Arc::default(),
+            clocks: ServerClocks::default(),
+            health: Arc::default(),
         })
     }
 
@@ -88,15 +88,15 @@ impl RedisEngine {
     ///
     /// # Errors
     /// It does not, or not in time.
-    pub async fn health(&self) -> Result<(), EngineError> {
-        within_deadline(self.connection().ping()).await
+    pub async fn ping(&self) -> Result<(), EngineError> {
+        with_timeout(self.connection().ping()).await
     }
 
-    fn call<'a>(&'a self, step: &'a Step, event: EventId) -> Call<'a> {
-        Call::new(
+    fn invocation<'a>(&'a self, script: &'a Script, event: EventId) -> Invocation<'a> {
+        Invocation::new(
             self.connection(),
-            &self.time,
-            step,
+            &self.clocks,
+            script,
             format!("{}:{{{event}}}", self.prefix),
         )
     }
@@ -119,13 +119,15 @@ impl Engine for RedisEngine {
         now: Timestamp,
     ) -> Result<Epoch, EngineError> {
         let key = self.events_key();
-        within_deadline(self.connection().sadd::<_, _, ()>(key, event.to_string())).await?;
-        let call = self.call(&self.steps.open, event).opening(opening, now);
-        reply::epoch(call.run().await?)
+        with_timeout(self.connection().sadd::<_, _, ()>(key, event.to_string())).await?;
+        let call = self
+            .invocation(&self.scripts.open, event)
+            .opening(opening, now);
+        decode::epoch(call.run().await?)
     }
 
     async fn configure(&self, event: EventId, settings: &QueueSettings) -> Result<(), EngineError> {
-        self.call(&self.steps.configure, event)
+        self.invocation(&self.scripts.configure, event)
             .settings(settings)
             .run()
             .await
@@ -134,12 +136,12 @@ impl Engine for RedisEngine {
 
     async fn events(&self) -> Result<Vec<EventId>, EngineError> {
         let members: Vec<String> =
-            within_deadline(self.connection().smembers(self.events_key())).await?;
-        reply::events(&members)
+            with_timeout(self.connection().smembers(self.events_key())).await?;
+        decode::events(&members)
     }
 
     async fn status(&self, event: EventId) -> Result<LineStatus, EngineError> {
-        reply::status(self.call(&self.steps.status, event).run().await?)
+        decode::status(self.invocation(&self.scripts.status, event).run().await?)
     }
 
     /// Redis takes what this process writes, and the user that it has there may do all that the
@@ -149,11 +151,15 @@ impl Engine for RedisEngine {
     }
 
     async fn reached(&self, event: EventId) -> Result<Reached, EngineError> {
-        reply::reached(self.call(&self.steps.reached, event).run().await?)
+        decode::reached(
+            self.invocation(&self.scripts.recovery_point, event)
+                .run()
+                .await?,
+        )
     }
 
     async fn freeze(&self, event: EventId, mark: &str) -> Result<(), EngineError> {
-        self.call(&self.steps.freeze, event)
+        self.invocation(&self.scripts.freeze, event)
             .arg(mark)
             .run()
             .await
@@ -161,8 +167,8 @@ impl Engine for RedisEngine {
     }
 
     async fn thaw(&self, event: EventId, now: Timestamp) -> Result<(), EngineError> {
-        self.call(&self.steps.thaw, event)
-            .at(now)
+        self.invocation(&self.scripts.thaw, event)
+            .timestamp(now)
             .run()
             .await
             .map(drop)
@@ -170,8 +176,8 @@ impl Engine for RedisEngine {
 
     /// Its memories of burned passes and idempotency keys are out of force at once, and expire.
     async fn remove(&self, event: EventId) -> Result<(), EngineError> {
-        self.call(&self.steps.remove, event).run().await?;
-        within_deadline(self.connection().srem(self.events_key(), event.to_string())).await
+        self.invocation(&self.scripts.remove, event).run().await?;
+        with_timeout(self.connection().srem(self.events_key(), event.to_string())).await
     }
 
     async fn act(
@@ -183,9 +189,9 @@ impl Engine for RedisEngine {
         if actions.is_empty() {
             return Ok(Vec::new());
         }
-        reply::acted(
-            self.call(&self.steps.act, event)
-                .at(now)
+        decode::action_results(
+            self.invocation(&self.scripts.apply, event)
+                .timestamp(now)
                 .actions(actions)
                 .run()
                 .await?,
@@ -199,9 +205,9 @@ impl Engine for RedisEngine {
         node: &NodeId,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
-        reply::flag(
-            self.call(&self.steps.report_node, event)
-                .at(now)
+        decode::flag(
+            self.invocation(&self.scripts.report_node, event)
+                .timestamp(now)
                 .arg(node.as_str())
                 .run()
                 .await?,
@@ -215,7 +221,9 @@ impl Engine for RedisEngine {
         epoch: &Epoch,
         now: Timestamp,
     ) -> Result<(), EngineError> {
-        let call = self.call(&self.steps.all_back, event).at(now);
+        let call = self
+            .invocation(&self.scripts.finish_restore, event)
+            .timestamp(now);
         call.arg(node.as_str())
             .arg(epoch.as_str())
             .run()
@@ -233,15 +241,15 @@ impl Engine for RedisEngine {
         now: Timestamp,
     ) -> Result<Released, EngineError> {
         let call = self
-            .call(&self.steps.release, event)
-            .at(now)
+            .invocation(&self.scripts.release, event)
+            .timestamp(now)
             .arg(batch)
             .arg(limit);
         let call = call
             .arg(share.part)
-            .at(share.decided_at)
+            .timestamp(share.decided_at)
             .arg(u8::from(scope == Scope::Whole));
-        reply::released(event, call.run().await?)
+        decode::released(event, call.run().await?)
     }
 
     async fn reserve_all(
@@ -251,12 +259,12 @@ impl Engine for RedisEngine {
         now: Timestamp,
     ) -> Result<Vec<ReserveOutcome>, EngineError> {
         let mut outcomes = Vec::with_capacity(requests.len());
-        for some in requests.chunks(RESERVE_LIMIT) {
+        for some in requests.chunks(MAX_RESERVATIONS) {
             let call = self
-                .call(&self.steps.reserve, event)
-                .at(now)
+                .invocation(&self.scripts.reserve, event)
+                .timestamp(now)
                 .reservations(some);
-            outcomes.extend(reply::reserved(call.run().await?)?);
+            outcomes.extend(decode::reserved(call.run().await?)?);
         }
         Ok(outcomes)
     }
@@ -267,9 +275,9 @@ impl Engine for RedisEngine {
         settlements: &[(BookingId, Settlement)],
         now: Timestamp,
     ) -> Result<(), EngineError> {
-        for some in settlements.chunks(SETTLEMENTS) {
-            self.call(&self.steps.settle, event)
-                .at(now)
+        for some in settlements.chunks(MAX_SETTLEMENTS) {
+            self.invocation(&self.scripts.settle, event)
+                .timestamp(now)
                 .settlements(some)
                 .run()
                 .await?;
@@ -285,25 +293,25 @@ impl Engine for RedisEngine {
         limit: u32,
     ) -> Result<Vec<StaleHold>, EngineError> {
         let call = self
-            .call(&self.steps.stale_holds, event)
-            .at(now)
+            .invocation(&self.scripts.stale_holds, event)
+            .timestamp(now)
             .arg(patience.as_millis() as u64)
             .arg(limit);
-        reply::stale_holds(call.run().await?)
+        decode::stale_holds(call.run().await?)
     }
 
     async fn seats(&self, event: EventId) -> Result<Vec<ZoneSeats>, EngineError> {
-        reply::seats(self.call(&self.steps.seats, event).run().await?)
+        decode::seats(self.invocation(&self.scripts.seats, event).run().await?)
     }
 
     async fn tally(&self, event: EventId, users: &[UserId]) -> Result<Tally, EngineError> {
         let call = users
             .iter()
             .take(TALLY_LIMIT)
-            .fold(self.call(&self.steps.tally, event), |call, user| {
+            .fold(self.invocation(&self.scripts.tally, event), |call, user| {
                 call.arg(user.as_str())
             });
-        reply::tally(call.run().await?)
+        decode::tally(call.run().await?)
     }
 
     async fn counted_users(
@@ -312,8 +320,8 @@ impl Engine for RedisEngine {
         cursor: &str,
     ) -> Result<(Vec<UserId>, String), EngineError> {
         let cursor = if cursor.is_empty() { "0" } else { cursor };
-        reply::counted_users(
-            self.call(&self.steps.counted_users, event)
+        decode::counted_users(
+            self.invocation(&self.scripts.counted_users, event)
                 .arg(cursor)
                 .run()
                 .await?,
@@ -321,9 +329,9 @@ impl Engine for RedisEngine {
     }
 
     async fn begin_sync(&self, event: EventId, now: Timestamp) -> Result<u64, EngineError> {
-        reply::count(
-            self.call(&self.steps.begin_sync, event)
-                .at(now)
+        decode::count(
+            self.invocation(&self.scripts.begin_sync, event)
+                .timestamp(now)
                 .run()
                 .await?,
         )
@@ -340,23 +348,23 @@ impl Engine for RedisEngine {
     ) -> Result<(), EngineError> {
         let (load, began) = (Uuid::new_v4().simple().to_string(), Instant::now());
         let until = || Timestamp::from_millis(now.millis() + SYNC_WINDOW_MS).plus(began.elapsed());
-        for (kind, rows) in arguments::rows(snapshot) {
-            for part in rows.chunks(STAGED_ROWS) {
+        for (kind, rows) in encode::snapshot_rows(snapshot) {
+            for part in rows.chunks(MAX_STAGED_ROWS) {
                 let call = self
-                    .call(&self.steps.stage, event)
-                    .at(now)
+                    .invocation(&self.scripts.stage, event)
+                    .timestamp(now)
                     .arg(&load)
-                    .at(until());
-                call.part(kind, part).run().await?;
+                    .timestamp(until());
+                call.snapshot_part(kind, part).run().await?;
             }
         }
         loop {
             let call = self
-                .call(&self.steps.load_seats, event)
-                .at(now)
+                .invocation(&self.scripts.load_seats, event)
+                .timestamp(now)
                 .arg(&load)
-                .at(until());
-            if reply::flag(call.run().await?)? {
+                .timestamp(until());
+            if decode::flag(call.run().await?)? {
                 return Ok(());
             }
         }

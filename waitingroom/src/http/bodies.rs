@@ -19,34 +19,34 @@ use crate::problem::{Code, Problem};
 /// Longest body that is read before anything is known of who sends it, in bytes.
 pub(super) const SMALL_BYTES: usize = 1024;
 /// Longest body of an ordinary request, in bytes.
-pub(super) const USUAL_BYTES: usize = 16 * 1024;
+pub(super) const DEFAULT_BYTES: usize = 16 * 1024;
 /// Longest body of an operator, in bytes: the largest legitimate one is a catalogue of a few
 /// hundred zones, or a logo.
 pub(super) const LARGE_BYTES: usize = 256 * 1024;
 
 /// Time for a request's body to arrive once its headers have.
-const DEADLINE: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same where nine of ten connections are taken.
-const CROWDED_DEADLINE: Duration = Duration::from_secs(2);
+const CROWDED_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Most bytes of bodies that this process has in memory before they are whole.
 const BUDGET_BYTES: usize = 64 * 1024 * 1024;
-static BUDGET: Budget = Budget::new(BUDGET_BYTES);
+static BUDGET: ByteBudget = ByteBudget::new(BUDGET_BYTES);
 
 /// Bytes that may be held at the same time.
 #[derive(Debug)]
-struct Budget {
+struct ByteBudget {
     max: usize,
     taken: AtomicUsize,
 }
 
 /// What one body holds of the budget; given back when dropped.
-struct Share<'a> {
-    budget: &'a Budget,
+struct BudgetShare<'a> {
+    budget: &'a ByteBudget,
     bytes: usize,
 }
 
-impl Budget {
+impl ByteBudget {
     const fn new(max: usize) -> Self {
         Self {
             max,
@@ -54,27 +54,27 @@ impl Budget {
         }
     }
 
-    fn share(&self) -> Share<'_> {
-        Share {
+    fn share(&self) -> BudgetShare<'_> {
+        BudgetShare {
             budget: self,
             bytes: 0,
         }
     }
 }
 
-impl Share<'_> {
-    fn grow(&mut self, bytes: usize) -> Result<(), Refused> {
+impl BudgetShare<'_> {
+    fn grow(&mut self, bytes: usize) -> Result<(), BodyError> {
         let before = self.budget.taken.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
         if before + bytes > self.budget.max {
-            Err(Refused::NoRoom)
+            Err(BodyError::BudgetExceeded)
         } else {
             Ok(())
         }
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for BudgetShare<'_> {
     fn drop(&mut self) {
         self.budget.taken.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -82,32 +82,32 @@ impl Drop for Share<'_> {
 
 /// Why a body is not read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refused {
+enum BodyError {
     TooLarge,
-    NoRoom,
-    Late,
-    Broken,
+    BudgetExceeded,
+    TimedOut,
+    Interrupted,
 }
 
-impl Refused {
+impl BodyError {
     fn problem(self) -> Problem {
         let (reason, problem) = match self {
             Self::TooLarge => (
                 "too_large",
                 Problem::new(Code::PayloadTooLarge, "the body is too large"),
             ),
-            Self::NoRoom => (
+            Self::BudgetExceeded => (
                 "no_room",
                 Problem::unavailable(
                     "this node is reading too many bodies at once",
                     Duration::from_secs(1),
                 ),
             ),
-            Self::Late => (
+            Self::TimedOut => (
                 "late",
                 Problem::new(Code::Malformed, "the body did not arrive in time"),
             ),
-            Self::Broken => (
+            Self::Interrupted => (
                 "broken",
                 Problem::new(Code::Malformed, "the body could not be read"),
             ),
@@ -128,36 +128,40 @@ pub(super) async fn read(max: usize, request: Request) -> Result<Bytes, Problem>
         .extensions()
         .get::<Place>()
         .is_some_and(Place::is_crowded);
-    let deadline = if crowded { CROWDED_DEADLINE } else { DEADLINE };
-    read_within(deadline, max, &BUDGET, request.into_body())
+    let timeout = if crowded {
+        CROWDED_BODY_TIMEOUT
+    } else {
+        BODY_TIMEOUT
+    };
+    read_with_timeout(timeout, max, &BUDGET, request.into_body())
         .await
-        .map_err(Refused::problem)
+        .map_err(BodyError::problem)
 }
 
-async fn read_within(
-    deadline: Duration,
+async fn read_with_timeout(
+    timeout: Duration,
     max: usize,
-    budget: &Budget,
+    budget: &ByteBudget,
     body: Body,
-) -> Result<Bytes, Refused> {
+) -> Result<Bytes, BodyError> {
     if body.size_hint().lower() > max as u64 {
-        return Err(Refused::TooLarge);
+        return Err(BodyError::TooLarge);
     }
-    tokio::time::timeout(deadline, collect(max, budget, body))
+    tokio::time::timeout(timeout, collect(max, budget, body))
         .await
-        .unwrap_or(Err(Refused::Late))
+        .unwrap_or(Err(BodyError::TimedOut))
 }
 
-async fn collect(max: usize, budget: &Budget, mut body: Body) -> Result<Bytes, Refused> {
+async fn collect(max: usize, budget: &ByteBudget, mut body: Body) -> Result<Bytes, BodyError> {
     let mut share = budget.share();
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Refused::Broken)?;
+        let frame = frame.map_err(|_| BodyError::Interrupted)?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
         if share.bytes + data.len() > max {
-            return Err(Refused::TooLarge);
+            return Err(BodyError::TooLarge);
         }
         share.grow(data.len())?;
         // Most bodies come in one piece, which need not be copied.
@@ -196,16 +200,16 @@ mod tests {
 
     #[tokio::test]
     async fn pieces_are_put_together_and_the_budget_is_given_back() {
-        let budget = Budget::new(100);
-        let whole = read_within(LATE, 9, &budget, pieces(&["abc", "", "def", "ghi"])).await;
+        let budget = ByteBudget::new(100);
+        let whole = read_with_timeout(LATE, 9, &budget, pieces(&["abc", "", "def", "ghi"])).await;
         assert_eq!(whole.as_deref(), Ok(&b"abcdefghi"[..]));
         assert_eq!(
-            read_within(LATE, 8, &budget, pieces(&["abc", "def", "ghi"])).await,
-            Err(Refused::TooLarge)
+            read_with_timeout(LATE, 8, &budget, pieces(&["abc", "def", "ghi"])).await,
+            Err(BodyError::TooLarge)
         );
         assert_eq!(
-            read_within(LATE, 8, &budget, Body::from("abcdefghi")).await,
-            Err(Refused::TooLarge)
+            read_with_timeout(LATE, 8, &budget, Body::from("abcdefghi")).await,
+            Err(BodyError::TooLarge)
         );
         assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
     }
@@ -214,30 +218,30 @@ mod tests {
     async fn a_body_that_does_not_come_is_not_waited_for() {
         let never = Body::from_stream(stream::pending::<io::Result<Bytes>>());
         assert_eq!(
-            read_within(SOON, 10, &Budget::new(100), never).await,
-            Err(Refused::Late)
+            read_with_timeout(SOON, 10, &ByteBudget::new(100), never).await,
+            Err(BodyError::TimedOut)
         );
     }
 
     #[tokio::test]
     async fn all_bodies_together_have_a_budget() {
-        let budget = Budget::new(10);
+        let budget = ByteBudget::new(10);
         let half = stream::iter([io::Result::Ok("seven by")]).chain(stream::pending());
         let mut held = Box::pin(collect(100, &budget, Body::from_stream(half)));
         assert!(futures_util::poll!(&mut held).is_pending());
         assert_eq!(
-            read_within(LATE, 100, &budget, Body::from("four")).await,
-            Err(Refused::NoRoom)
+            read_with_timeout(LATE, 100, &budget, Body::from("four")).await,
+            Err(BodyError::BudgetExceeded)
         );
         assert_eq!(
-            read_within(LATE, 100, &budget, Body::from("2!"))
+            read_with_timeout(LATE, 100, &budget, Body::from("2!"))
                 .await
                 .as_deref(),
             Ok(&b"2!"[..])
         );
         drop(held);
         assert_eq!(
-            read_within(LATE, 100, &budget, Body::from("four"))
+            read_with_timeout(LATE, 100, &budget, Body::from("four"))
                 .await
                 .as_deref(),
             Ok(&b"four"[..])

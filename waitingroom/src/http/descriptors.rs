@@ -5,12 +5,12 @@ use std::{fs::File, io};
 /// Descriptors held for nothing, so that some connections can still be accepted when others have
 /// taken all the rest.
 #[derive(Debug)]
-pub(super) struct Reserve {
+pub(super) struct DescriptorReserve {
     held: Vec<File>,
     size: usize,
 }
 
-impl Reserve {
+impl DescriptorReserve {
     /// Takes so many, or as many as there are.
     pub(super) fn new(size: usize) -> Self {
         let mut reserve = Self {
@@ -42,7 +42,7 @@ impl Reserve {
 }
 
 /// Does this mean that the process or the system has no descriptor left?
-pub(super) fn are_used_up(error: &io::Error) -> bool {
+pub(super) fn is_exhaustion(error: &io::Error) -> bool {
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
     matches!(error.raw_os_error(), Some(ENFILE | EMFILE))

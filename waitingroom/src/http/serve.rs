@@ -20,9 +20,9 @@ use tokio::{
 };
 
 use super::{
-    descriptors::{self, Reserve},
-    door::{Admitted, Door, Refusal, is_for_operators},
-    room::Seat,
+    connection_limiter::{Admitted, ConnectionLimiter, Rejected, is_ops_path},
+    connection_slots::ConnectionSlot,
+    descriptors::{self, DescriptorReserve},
 };
 use crate::{
     lifecycle::Lifecycle,
@@ -80,7 +80,7 @@ impl Serves {
         match self {
             Self::Everything => true,
             Self::Visitors => path != "/metrics",
-            Self::Operators => is_for_operators(path),
+            Self::Operators => is_ops_path(path),
         }
     }
 }
@@ -107,16 +107,16 @@ impl Default for ServeLimits {
 
 /// A connection beyond the limit has this long to ask, and any has this long for its first byte
 /// where room is short.
-const SHORT_TIME: Duration = Duration::from_secs(2);
+const SHORT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often a connection that has not spoken looks whether room has become short.
-const LOOK_AROUND: Duration = Duration::from_secs(1);
+const CROWDED_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Pause where there is no descriptor at all.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Time between two log lines of the same trouble.
-const SAID_AGAIN: Duration = Duration::from_secs(10);
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What a connection begins with if a proxy in front speaks the PROXY protocol, version 1 or 2.
 const PROXY_HEADERS: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
@@ -129,9 +129,9 @@ pub async fn serve(
     limits: ServeLimits,
     lifecycle: Lifecycle,
 ) {
-    let mut reserve = Reserve::new(limits.reserve);
-    let mut said: Option<Instant> = None;
-    let door = Arc::new(Door::new(router, limits, lifecycle.clone()));
+    let mut reserve = DescriptorReserve::new(limits.reserve);
+    let mut last_logged: Option<Instant> = None;
+    let limiter = Arc::new(ConnectionLimiter::new(router, limits, lifecycle.clone()));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -142,22 +142,22 @@ pub async fn serve(
                 reserve.refill();
                 // What was accepted on the reserve needs the descriptor of another, or is refused
                 // in order.
-                let admitted = if reserve.is_whole() || door.places.dismiss_one() {
-                    door.admit(peer)
+                let admitted = if reserve.is_whole() || limiter.slots.evict_one() {
+                    limiter.admit(peer)
                 } else {
-                    door.admit_spare(Refusal::Descriptors)
+                    limiter.admit_overflow(Rejected::Descriptors)
                 };
                 if let Some(admitted) = admitted {
-                    connection(&door, stream, peer, admitted, &lifecycle);
+                    connection(&limiter, stream, peer, admitted, &lifecycle);
                 }
             }
             Err(error) => {
                 metrics::counter!("stanchion_accept_errors_total").increment(1);
-                if said.is_none_or(|at| at.elapsed() > SAID_AGAIN) {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    said = Some(Instant::now());
+                if last_logged.is_none_or(|at| at.elapsed() > LOG_INTERVAL) {
+                    tracing::warn!(%error, "accept failed");
+                    last_logged = Some(Instant::now());
                 }
-                make_room(&error, &door, &mut reserve).await;
+                free_descriptor(&error, &limiter, &mut reserve).await;
             }
         }
     }
@@ -165,70 +165,78 @@ pub async fn serve(
 
 /// Frees a descriptor to accept with. The system wants one before it looks whether a connection
 /// waits at all.
-async fn make_room(error: &io::Error, door: &Door, reserve: &mut Reserve) {
-    if !descriptors::are_used_up(error) {
-        return tokio::time::sleep(EXHAUSTED_PAUSE).await; // a client that has gone already, say
+async fn free_descriptor(
+    error: &io::Error,
+    limiter: &ConnectionLimiter,
+    reserve: &mut DescriptorReserve,
+) {
+    if !descriptors::is_exhaustion(error) {
+        return tokio::time::sleep(ACCEPT_RETRY_PAUSE).await; // a client that has gone already, say
     }
     if !reserve.lend() {
-        door.spare.dismiss_one();
-        tokio::time::sleep(EXHAUSTED_PAUSE).await;
+        limiter.overflow.evict_one();
+        tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
         reserve.refill();
         reserve.lend();
     }
 }
 
 fn connection(
-    door: &Arc<Door>,
+    limiter: &Arc<ConnectionLimiter>,
     stream: TcpStream,
     peer: SocketAddr,
     admitted: Admitted,
     lifecycle: &Lifecycle,
 ) {
-    let limits = &door.limits;
+    let limits = &limiter.limits;
     let _ = stream.set_nodelay(true); // only a matter of speed
     #[cfg(target_os = "linux")]
     let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(limits.write_timeout)); // elsewhere TCP's own patience
-    let whole = matches!(admitted, Admitted::Whole(_));
-    let times = if whole {
-        Times {
+    let is_full = matches!(admitted, Admitted::Full(_));
+    let timeouts = if is_full {
+        ConnectionTimeouts {
             first_byte: limits.first_byte_timeout,
             headers: limits.header_timeout,
             idle: limits.idle_timeout,
         }
     } else {
-        Times {
-            first_byte: SHORT_TIME,
-            headers: SHORT_TIME,
-            idle: SHORT_TIME,
+        ConnectionTimeouts {
+            first_byte: SHORT_TIMEOUT,
+            headers: SHORT_TIMEOUT,
+            idle: SHORT_TIMEOUT,
         }
     };
     let arrived = Arc::new(AtomicBool::new(false));
-    let (door, admitted, arrives) = (Arc::clone(door), Arc::new(admitted), Arc::clone(&arrived));
+    let (limiter, admitted, arrives) = (
+        Arc::clone(limiter),
+        Arc::new(admitted),
+        Arc::clone(&arrived),
+    );
     let holds = Arc::clone(&admitted);
     let service = hyper::service::service_fn(move |request| {
         arrives.store(true, Ordering::Relaxed);
-        let (door, admitted) = (Arc::clone(&door), Arc::clone(&admitted));
-        async move { door.serve(peer, admitted, request).await }
+        let (limiter, admitted) = (Arc::clone(&limiter), Arc::clone(&admitted));
+        async move { limiter.serve(peer, admitted, request).await }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(times.idle)
+        .header_read_timeout(timeouts.idle)
         .max_buf_size(16 * 1024)
-        .keep_alive(whole);
+        .keep_alive(is_full);
     let draining = lifecycle.clone();
     lifecycle.spawn("connection", async move {
-        let seat = holds.seat();
+        let slot = holds.slot();
         let first = tokio::select! {
-            first = first_bytes(&stream, seat, times.first_byte) => first,
-            () = seat.given_up() => return,
+            first = wait_for_first_byte(&stream, slot, timeouts.first_byte) => first,
+            () = slot.evicted() => return,
             () = draining.draining() => return,
         };
         match first {
-            First::Request => {}
-            First::ProxyHeader => return refuse_proxy_header(stream).await,
-            First::Nothing => return given_up("silent"),
-            First::Closed => return,
+            FirstBytes::Request => {}
+            FirstBytes::ProxyHeader => return refuse_proxy_header(stream).await,
+            FirstBytes::Nothing => return count_timeout("silent"),
+            FirstBytes::Closed => return,
         }
         let serving = builder
             .serve_connection(TokioIo::new(stream), service)
@@ -236,8 +244,8 @@ fn connection(
         let mut serving = std::pin::pin!(serving);
         tokio::select! {
             _ = serving.as_mut() => return, // a connection's end is its own affair
-            () = seat.given_up() => return,
-            () = missing(&arrived, times.headers) => return given_up("headers"),
+            () = slot.evicted() => return,
+            () = request_timeout(&arrived, timeouts.headers) => return count_timeout("headers"),
             () = draining.draining() => serving.as_mut().graceful_shutdown(),
         }
         let _ = serving.await;
@@ -246,14 +254,14 @@ fn connection(
 
 /// How long a connection may take for what.
 #[derive(Debug, Clone, Copy)]
-struct Times {
+struct ConnectionTimeouts {
     first_byte: Duration,
     headers: Duration,
     idle: Duration,
 }
 
 /// What a connection begins with.
-enum First {
+enum FirstBytes {
     Request,
     ProxyHeader,
     Nothing,
@@ -261,25 +269,30 @@ enum First {
 }
 
 /// Waits for the client's first bytes, for less time as soon as room is short.
-async fn first_bytes(stream: &TcpStream, seat: &Seat, patience: Duration) -> First {
+async fn wait_for_first_byte(
+    stream: &TcpStream,
+    slot: &ConnectionSlot,
+    timeout: Duration,
+) -> FirstBytes {
     let began = Instant::now();
     let mut bytes = [0; 12];
     loop {
-        let patience = if seat.is_crowded() {
-            patience.min(SHORT_TIME)
+        let timeout = if slot.is_crowded() {
+            timeout.min(SHORT_TIMEOUT)
         } else {
-            patience
+            timeout
         };
-        let left = patience.saturating_sub(began.elapsed());
+        let left = timeout.saturating_sub(began.elapsed());
         if left.is_zero() {
-            return First::Nothing;
+            return FirstBytes::Nothing;
         }
-        match tokio::time::timeout(left.min(LOOK_AROUND), stream.peek(&mut bytes)).await {
-            Ok(Ok(0) | Err(_)) => return First::Closed,
+        match tokio::time::timeout(left.min(CROWDED_CHECK_INTERVAL), stream.peek(&mut bytes)).await
+        {
+            Ok(Ok(0) | Err(_)) => return FirstBytes::Closed,
             Ok(Ok(_)) if PROXY_HEADERS.iter().any(|header| bytes.starts_with(header)) => {
-                return First::ProxyHeader;
+                return FirstBytes::ProxyHeader;
             }
-            Ok(Ok(_)) => return First::Request,
+            Ok(Ok(_)) => return FirstBytes::Request,
             Err(_) => {} // look around
         }
     }
@@ -299,7 +312,7 @@ async fn refuse_proxy_header(mut stream: TcpStream) {
     // What lies unread when a connection is closed makes the kernel reset it, and the answer is
     // lost.
     let _ = stream.try_read(&mut [0; 4096]);
-    let _ = tokio::time::timeout(SHORT_TIME, async {
+    let _ = tokio::time::timeout(SHORT_TIMEOUT, async {
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await
     })
@@ -307,12 +320,12 @@ async fn refuse_proxy_header(mut stream: TcpStream) {
 }
 
 /// Counts a connection that is closed because its client is too slow.
-fn given_up(reason: &'static str) {
+fn count_timeout(reason: &'static str) {
     metrics::counter!("stanchion_connections_given_up_total", "reason" => reason).increment(1);
 }
 
 /// Returns where the first request does not arrive in time.
-async fn missing(arrived: &AtomicBool, time: Duration) {
+async fn request_timeout(arrived: &AtomicBool, time: Duration) {
     tokio::time::sleep(time).await;
     if arrived.load(Ordering::Relaxed) {
         std::future::pending().await

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{refused, token::Token};
+use super::{token::Token, unauthorized};
 use crate::{
     clock::Timestamp,
     ids::UserId,
@@ -33,7 +33,7 @@ impl Claims {
         let claims = serde_json::from_slice(&token.claims);
         claims
             .map(Self)
-            .map_err(|_| refused("the token is not a JWT: its claims are not a JSON object"))
+            .map_err(|_| unauthorized("the token is not a JWT: its claims are not a JSON object"))
     }
 
     /// Is the token in force at `now`, and for us?
@@ -46,24 +46,28 @@ impl Claims {
             ));
         }
         if ends > now.plus(MAX_LIFE) {
-            return Err(refused(
+            return Err(unauthorized(
                 "the token's exp is more than ten years ahead; is it in seconds?",
             ));
         }
         if let Some(begins) = self.moment("nbf")?
             && begins > now.plus(LEEWAY)
         {
-            return Err(refused("the token is not valid yet (nbf)"));
+            return Err(unauthorized("the token is not valid yet (nbf)"));
         }
         if let Some(issuer) = &expected.issuer
             && self.claim("iss")?.as_str() != Some(issuer)
         {
-            return Err(refused("the token's issuer (iss) is not accepted here"));
+            return Err(unauthorized(
+                "the token's issuer (iss) is not accepted here",
+            ));
         }
         if let Some(audience) = &expected.audience
             && !names(self.claim("aud")?, audience)
         {
-            return Err(refused("the token's audience (aud) is not this service"));
+            return Err(unauthorized(
+                "the token's audience (aud) is not this service",
+            ));
         }
         Ok(())
     }
@@ -72,9 +76,9 @@ impl Claims {
         let sub = self
             .claim("sub")?
             .as_str()
-            .ok_or_else(|| refused("the token's sub must be a string"))?;
+            .ok_or_else(|| unauthorized("the token's sub must be a string"))?;
         sub.parse()
-            .map_err(|invalid| refused(format!("the token's {invalid}")))
+            .map_err(|invalid| unauthorized(format!("the token's {invalid}")))
     }
 
     pub(super) fn expires_at(&self) -> Result<Timestamp, Problem> {
@@ -104,11 +108,11 @@ impl Claims {
         let Some(value) = self.given(name) else {
             return Ok(None);
         };
-        let seconds = value
-            .as_f64()
-            .ok_or_else(|| refused(format!("the token's {name} must be a number of seconds")))?;
+        let seconds = value.as_f64().ok_or_else(|| {
+            unauthorized(format!("the token's {name} must be a number of seconds"))
+        })?;
         if seconds > END_OF_TIME {
-            return Err(refused(format!(
+            return Err(unauthorized(format!(
                 "the token's {name} is beyond the year 9999: it is in seconds, not milliseconds"
             )));
         }
@@ -124,7 +128,7 @@ pub(super) fn is_over(ends: Timestamp, now: Timestamp) -> bool {
 }
 
 fn lacks(claim: &str) -> Problem {
-    refused(format!("the token lacks the claim '{claim}'"))
+    unauthorized(format!("the token lacks the claim '{claim}'"))
 }
 
 /// Is the value this text, or a list that contains it?

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    refused,
-    token::{Token, named},
+    token::{Token, parse_algorithm},
+    unauthorized,
 };
 use crate::problem::Problem;
 
@@ -95,13 +95,13 @@ impl KeySet {
             .collect();
         match (fitting.len(), wanted) {
             (0, Some(_)) if keys.is_empty() && !self.keys.is_empty() => {
-                Err(refused("the token's key (kid) is not known here"))
+                Err(unauthorized("the token's key (kid) is not known here"))
             }
-            (0, Some(_)) if !keys.is_empty() => Err(refused(format!(
+            (0, Some(_)) if !keys.is_empty() => Err(unauthorized(format!(
                 "the token's algorithm {algorithm:?} is not one of its key's"
             ))),
-            (0, _) => Err(token.unaccepted()),
-            (2.., None) => Err(refused(
+            (0, _) => Err(token.algorithm_not_accepted()),
+            (2.., None) => Err(unauthorized(
                 "the token names no key (kid), and several keys are for its algorithm",
             )),
             _ => Ok(fitting.into_iter()),
@@ -117,7 +117,7 @@ fn verification_key(id: Option<&str>, key: &Value) -> Result<Key, String> {
         None => kind,
         Some(name) => {
             let name = name.as_str().ok_or("its alg is no text")?;
-            let algorithm = named(name).filter(|algorithm| kind.contains(algorithm));
+            let algorithm = parse_algorithm(name).filter(|algorithm| kind.contains(algorithm));
             vec![
                 algorithm
                     .ok_or_else(|| format!("its alg {name:?} is not supported for such a key"))?,

@@ -342,7 +342,7 @@ proptest! {
             at += pause;
             pace = after(&pace, at, &bookings);
             seen = if bookings.is_empty() { seen } else { at };
-            let paused = at - seen > BOOKING_GRACE.as_millis() as i64;
+            let paused = at - seen > BOOKING_ABSENCE_LIMIT.as_millis() as i64;
             prop_assert_eq!(pace.share() == 0.0, paused);
             prop_assert!(paused || (0.1..=1.0).contains(&pace.share()));
         }

@@ -19,14 +19,14 @@ use super::RedisServers;
 
 /// A connection over which nothing was answered for this long, while something was asked, is
 /// replaced.
-const SILENCE: Duration = Duration::from_secs(5);
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Least time between two replacements.
-const PAUSE: Duration = Duration::from_millis(500);
+const REPLACE_INTERVAL: Duration = Duration::from_millis(500);
 /// Longest time that a replacement may take.
-const REPLACEMENT: Duration = Duration::from_secs(5);
+const REPLACE_TIMEOUT: Duration = Duration::from_secs(5);
 /// After so many replacements without an answer, while a server answers to somebody else, only a
 /// restart helps.
-const IN_VAIN: u32 = 3;
+const MAX_FAILED_REPLACEMENTS: u32 = 3;
 
 /// Clones share what they are connections to.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub struct RedisConnection(Arc<Shared>);
 struct Shared {
     servers: RedisServers,
     link: RwLock<Link>,
-    course: Mutex<Course>,
+    health: Mutex<LinkHealth>,
 }
 
 /// What is connected.
@@ -49,43 +49,43 @@ pub(super) enum Link {
 
 /// How calls fare.
 #[derive(Debug, Default)]
-struct Course {
+struct LinkHealth {
     /// The first call since the last answer.
     unanswered_since: Option<Instant>,
     /// Replacements since the last answer.
-    in_vain: u32,
+    failed_replacements: u32,
     replacing: bool,
     replaced_at: Option<Instant>,
     /// How often it was replaced.
     replacements: u64,
 }
 
-impl Course {
+impl LinkHealth {
     /// Something is asked now. True where nothing was answered for too long.
-    fn asked(&mut self, now: Instant) -> bool {
+    fn on_call(&mut self, now: Instant) -> bool {
         let since = *self.unanswered_since.get_or_insert(now);
-        now.duration_since(since) >= SILENCE
+        now.duration_since(since) >= SILENCE_TIMEOUT
     }
 
-    fn answered(&mut self) {
-        (self.unanswered_since, self.in_vain) = (None, 0);
+    fn on_reply(&mut self) {
+        (self.unanswered_since, self.failed_replacements) = (None, 0);
     }
 
     /// May a replacement begin? One at a time, and not too often.
-    fn begin(&mut self, now: Instant) -> bool {
+    fn begin_replacement(&mut self, now: Instant) -> bool {
         let rested = self
             .replaced_at
-            .is_none_or(|at| now.duration_since(at) >= PAUSE);
+            .is_none_or(|at| now.duration_since(at) >= REPLACE_INTERVAL);
         let begins = rested && !self.replacing;
         self.replacing |= begins;
         begins
     }
 
-    fn replaced(&mut self, now: Instant, done: bool) {
+    fn end_replacement(&mut self, now: Instant, done: bool) {
         (self.replacing, self.replaced_at) = (false, Some(now));
         if done {
             if self.unanswered_since.take().is_some() {
-                self.in_vain += 1;
+                self.failed_replacements += 1;
             }
             self.replacements += 1;
         }
@@ -97,7 +97,7 @@ impl RedisConnection {
         Self(Arc::new(Shared {
             servers,
             link: RwLock::new(link),
-            course: Mutex::default(),
+            health: Mutex::default(),
         }))
     }
 
@@ -109,7 +109,7 @@ impl RedisConnection {
     /// How often the connection was made anew, by another client: what was known of the server may
     /// not hold any more.
     pub(crate) fn replacements(&self) -> u64 {
-        self.0.course.lock().replacements
+        self.0.health.lock().replacements
     }
 
     /// Can this process talk to Redis, or is Redis the one that is away?
@@ -118,57 +118,60 @@ impl RedisConnection {
     /// The connection was replaced again and again and nothing was answered, while a server answers
     /// others: only a restart helps.
     pub async fn alive(&self) -> Result<(), String> {
-        let in_vain = self.0.course.lock().in_vain;
-        if in_vain >= IN_VAIN && self.0.servers.answers().await {
+        let failed_replacements = self.0.health.lock().failed_replacements;
+        if failed_replacements >= MAX_FAILED_REPLACEMENTS && self.0.servers.is_any_reachable().await
+        {
             return Err(format!(
-                "Redis answers, but not to this process: {in_vain} connections in a row heard nothing"
+                "Redis answers, but not to this process: {failed_replacements} connections in a row heard nothing"
             ));
         }
         Ok(())
     }
 
-    fn asked(&self) -> Link {
-        if self.0.course.lock().asked(Instant::now()) {
+    fn link_for_call(&self) -> Link {
+        if self.0.health.lock().on_call(Instant::now()) {
             self.replace("nothing was answered");
         }
         self.0.link.read().clone()
     }
 
-    fn heard<T>(&self, answer: &RedisResult<T>, refused: Option<&str>) {
-        let code = answer.as_ref().map_or_else(RedisError::code, |_| refused);
+    fn on_reply<T>(&self, answer: &RedisResult<T>, error_code: Option<&str>) {
+        let code = answer
+            .as_ref()
+            .map_or_else(RedisError::code, |_| error_code);
         if answer.is_ok() || code.is_some() {
-            self.0.course.lock().answered();
+            self.0.health.lock().on_reply();
         }
-        if let Some(code) = code.filter(|code| leads_elsewhere(code)) {
+        if let Some(code) = code.filter(|code| is_failover_code(code)) {
             self.replace(code);
         }
     }
 
     /// Until the new one is connected, the old one is used: it may answer some calls.
     fn replace(&self, why: &str) {
-        if !self.0.course.lock().begin(Instant::now()) {
+        if !self.0.health.lock().begin_replacement(Instant::now()) {
             return;
         }
-        tracing::warn!(why, "the connection to Redis is made anew");
+        tracing::warn!(why, "replacing the connection to Redis");
         metrics::counter!("stanchion_redis_reconnects_total").increment(1);
         let shared = Arc::clone(&self.0);
         tokio::spawn(async move {
-            let link = timeout(REPLACEMENT, shared.servers.link()).await;
+            let link = timeout(REPLACE_TIMEOUT, shared.servers.open_link()).await;
             let link =
                 link.unwrap_or_else(|_| Err(RedisError::from((ErrorKind::Io, "not in time"))));
             let done = link.is_ok();
             match link {
                 Ok(link) => *shared.link.write() = link,
-                Err(error) => tracing::warn!(%error, "no connection to Redis yet"),
+                Err(error) => tracing::warn!(%error, "failed to connect to Redis; will retry"),
             }
-            shared.course.lock().replaced(Instant::now(), done);
+            shared.health.lock().end_replacement(Instant::now(), done);
         });
     }
 }
 
 /// Does this answer say that the work is to be done by another server, or that this one is not
 /// there yet?
-fn leads_elsewhere(code: &str) -> bool {
+fn is_failover_code(code: &str) -> bool {
     [
         "READONLY",
         "MASTERDOWN",
@@ -179,7 +182,7 @@ fn leads_elsewhere(code: &str) -> bool {
     .contains(&code)
 }
 
-fn refusal(value: &Value) -> Option<&str> {
+fn error_code(value: &Value) -> Option<&str> {
     match value {
         Value::ServerError(error) => Some(error.code()),
         _ => None,
@@ -189,8 +192,8 @@ fn refusal(value: &Value) -> Option<&str> {
 impl ConnectionLike for RedisConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
-            let answer = self.asked().req_packed_command(command).await;
-            self.heard(&answer, answer.as_ref().ok().and_then(refusal));
+            let answer = self.link_for_call().req_packed_command(command).await;
+            self.on_reply(&answer, answer.as_ref().ok().and_then(error_code));
             answer
         })
     }
@@ -203,15 +206,15 @@ impl ConnectionLike for RedisConnection {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             let answer = self
-                .asked()
+                .link_for_call()
                 .req_packed_commands(pipeline, offset, count)
                 .await;
-            self.heard(
+            self.on_reply(
                 &answer,
                 answer
                     .as_ref()
                     .ok()
-                    .and_then(|values| values.iter().find_map(refusal)),
+                    .and_then(|values| values.iter().find_map(error_code)),
             );
             answer
         })
@@ -258,21 +261,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_answers_nothing_is_replaced_and_counted_until_one_answers() {
-        let mut course = Course::default();
+        let mut health = LinkHealth::default();
         let start = Instant::now();
         let at = |ms: u64| start + Duration::from_millis(ms);
-        assert!(!course.asked(at(0)));
-        assert!(!course.asked(at(4_999)));
-        assert!(course.asked(at(5_000)) && course.begin(at(5_000)));
-        assert!(!course.begin(at(5_001)), "one is under way");
-        course.replaced(at(5_100), true);
-        assert!(!course.asked(at(5_200)), "the new one has as long");
-        assert!(!course.begin(at(5_300)), "not too often");
-        assert_eq!(course.in_vain, 1);
-        course.answered();
-        assert_eq!((course.in_vain, course.replacements), (0, 1));
+        assert!(!health.on_call(at(0)));
+        assert!(!health.on_call(at(4_999)));
+        assert!(health.on_call(at(5_000)) && health.begin_replacement(at(5_000)));
+        assert!(!health.begin_replacement(at(5_001)), "one is under way");
+        health.end_replacement(at(5_100), true);
+        assert!(!health.on_call(at(5_200)), "the new one has as long");
+        assert!(!health.begin_replacement(at(5_300)), "not too often");
+        assert_eq!(health.failed_replacements, 1);
+        health.on_reply();
+        assert_eq!((health.failed_replacements, health.replacements), (0, 1));
         assert!(
-            !course.asked(at(60_000)),
+            !health.on_call(at(60_000)),
             "silence counts from the first question"
         );
     }
@@ -282,18 +285,18 @@ mod tests {
         assert!(
             ["READONLY", "MASTERDOWN", "LOADING"]
                 .into_iter()
-                .all(leads_elsewhere)
+                .all(is_failover_code)
         );
         assert!(
             !["OOM", "NOSCRIPT", "LATE", "MOVED", "ERR"]
                 .into_iter()
-                .any(leads_elsewhere)
+                .any(is_failover_code)
         );
         let kind = ServerErrorKind::ReadOnly;
         assert!(
             RedisError::from((ErrorKind::Server(kind), "demoted"))
                 .code()
-                .is_some_and(leads_elsewhere)
+                .is_some_and(is_failover_code)
         );
     }
 }

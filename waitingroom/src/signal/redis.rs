@@ -19,14 +19,14 @@ use tokio::{
 use super::{Heard, Listener, Recipient, Signal, SignalError, Signals};
 use crate::{
     ids::NodeId,
-    redis_servers::{DEADLINE, RedisConnection},
+    redis_servers::{REDIS_TIMEOUT, RedisConnection},
 };
 
 /// Pause before another attempt to connect.
-const RETRY: Duration = Duration::from_millis(250);
+const RECONNECT_PAUSE: Duration = Duration::from_millis(250);
 /// Without any message for this long the connection is taken for dead: a node's own probes arrive
 /// each half second.
-const SILENCE: Duration = Duration::from_millis(1_500);
+const SILENCE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// See the module's documentation.
 #[derive(Clone)]
@@ -36,16 +36,16 @@ pub struct RedisSignals {
     prefix: String,
     /// Counts the probes that reached nobody: whoever listens does so on another server than the
     /// one that signals go to.
-    unheard: Arc<watch::Sender<u64>>,
+    undelivered_probes: Arc<watch::Sender<u64>>,
 }
 
 impl RedisSignals {
-    fn note_unheard(&self, signals: &[(Recipient, Signal)], reached: &[u64]) {
-        let is_unheard = |((_, signal), count): (&(Recipient, Signal), &u64)| {
+    fn count_undelivered_probes(&self, signals: &[(Recipient, Signal)], reached: &[u64]) {
+        let is_undelivered = |((_, signal), count): (&(Recipient, Signal), &u64)| {
             matches!(signal, Signal::Probe { .. }) && *count == 0
         };
-        if signals.iter().zip(reached).any(is_unheard) {
-            self.unheard.send_modify(|count| *count += 1);
+        if signals.iter().zip(reached).any(is_undelivered) {
+            self.undelivered_probes.send_modify(|count| *count += 1);
         }
     }
 
@@ -62,7 +62,7 @@ impl RedisSignals {
             client: Client::open(server).map_err(failed)?,
             commands,
             prefix: prefix.to_owned(),
-            unheard: Arc::default(),
+            undelivered_probes: Arc::default(),
         })
     }
 
@@ -87,11 +87,11 @@ impl Signals for RedisSignals {
             pipeline.publish(self.channel(recipient), payload);
         }
         let mut commands = self.commands.clone();
-        let sent = timeout(DEADLINE, pipeline.query_async(&mut commands)).await;
+        let sent = timeout(REDIS_TIMEOUT, pipeline.query_async(&mut commands)).await;
         let reached: Vec<u64> = sent
             .map_err(|_| SignalError("Redis did not answer in time".into()))?
             .map_err(failed)?;
-        self.note_unheard(signals, &reached);
+        self.count_undelivered_probes(signals, &reached);
         Ok(reached)
     }
 
@@ -101,12 +101,13 @@ impl Signals for RedisSignals {
             self.channel(&Recipient::Everyone),
         ];
         let subscription = subscribe(&self.client, &channels).await?;
-        let (client, unheard) = (self.client.clone(), self.unheard.subscribe());
+        let (client, undelivered_probes) =
+            (self.client.clone(), self.undelivered_probes.subscribe());
         Ok(Box::new(RedisListener {
             client,
             channels,
             subscription: Some(subscription),
-            unheard,
+            undelivered_probes,
         }))
     }
 }
@@ -115,7 +116,7 @@ struct RedisListener {
     client: Client,
     channels: [String; 2],
     subscription: Option<PubSub>,
-    unheard: watch::Receiver<u64>,
+    undelivered_probes: watch::Receiver<u64>,
 }
 
 #[async_trait]
@@ -128,18 +129,21 @@ impl Listener for RedisListener {
             };
             let mut messages = subscription.on_message();
             let message = tokio::select! {
-                message = timeout(SILENCE, messages.next()) => message.ok().flatten(),
-                Ok(()) = self.unheard.changed() => None,
+                message = timeout(SILENCE_TIMEOUT, messages.next()) => message.ok().flatten(),
+                Ok(()) = self.undelivered_probes.changed() => None,
             };
             drop(messages);
             let Some(message) = message else {
-                tracing::warn!("the subscription to Redis fell silent; subscribing again");
+                tracing::warn!(
+                    silent_ms = SILENCE_TIMEOUT.as_millis() as u64,
+                    "no Pub/Sub heartbeat; resubscribing"
+                );
                 self.subscription = None;
                 continue;
             };
             match serde_json::from_slice(message.get_payload_bytes()) {
                 Ok(signal) => return Heard::Signal(Box::new(signal)),
-                Err(error) => tracing::warn!(%error, "a signal could not be read"),
+                Err(error) => tracing::warn!(%error, "failed to decode signal"),
             }
         }
     }
@@ -151,11 +155,11 @@ impl RedisListener {
             match subscribe(&self.client, &self.channels).await {
                 Ok(subscription) => {
                     self.subscription = Some(subscription);
-                    self.unheard.mark_unchanged();
+                    self.undelivered_probes.mark_unchanged();
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot subscribe to Redis");
-                    sleep(RETRY).await;
+                    tracing::warn!(%error, "subscribe failed; retrying");
+                    sleep(RECONNECT_PAUSE).await;
                 }
             }
         }
@@ -169,7 +173,7 @@ async fn subscribe(client: &Client, channels: &[String; 2]) -> Result<PubSub, Si
         subscription.subscribe(channels).await?;
         Ok(subscription)
     };
-    timeout(DEADLINE, connect)
+    timeout(REDIS_TIMEOUT, connect)
         .await
         .map_err(|_| SignalError("Redis did not answer in time".into()))?
         .map_err(failed)

@@ -1,4 +1,4 @@
-//! The board of a single process.
+//! The registry of a single process.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub struct LocalBoard {
 }
 
 impl LocalBoard {
-    /// An empty board whose clock is this one.
+    /// An empty registry with this clock.
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,

@@ -1,5 +1,5 @@
-//! The board in Redis: one hash, and the pace in a key beside it, under one hash tag. Both expire
-//! when nobody renews them. Ages and moments are by Redis' clock.
+//! The registry in Redis: one hash, and the throttle in a key beside it, under one hash tag. Both
+//! expire when nobody renews them. Ages and moments are by Redis' clock.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use redis::{FromRedisValue, RedisError, Script, ScriptInvocation};
 use super::{Board, BoardError, DEADLINE, LIVE, Live, Reading, Vitals};
 use crate::{clock::Timestamp, ids::NodeId, pace::Pace, redis_servers::RedisConnection};
 
-/// How long the pace is remembered without a worker.
+/// How long the throttle is kept without a worker.
 const PACE_MEMORY: Duration = Duration::from_secs(60);
 
 const NOW: &str = "local time = redis.call('TIME') \
@@ -58,7 +58,7 @@ pub struct RedisBoard {
 }
 
 impl RedisBoard {
-    /// The board below `prefix`, over a connection that is shared with the engine.
+    /// The registry below `prefix`, over a connection that is shared with the engine.
     pub fn new(connection: RedisConnection, prefix: &str) -> Self {
         let scripts = Scripts {
             publish: Script::new(&format!("{NOW}{PUBLISH}")),

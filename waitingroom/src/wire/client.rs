@@ -41,12 +41,12 @@ pub struct Connect {
 /// `join`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct JoinLine {
-    /// Which line.
+    /// Which queue.
     pub event_id: EventId,
     /// A ticket from before.
     #[serde(default)]
     pub ticket: Option<String>,
-    /// The position that the client was told last with this ticket: in a line that was lost since,
+    /// The position that the client was told last with this ticket: in a queue that was lost since,
     /// it is told no greater one.
     #[serde(default)]
     pub position: Option<u32>,
@@ -119,7 +119,7 @@ pub struct ReserveSeats {
 /// `leave`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Leave {
-    /// Which line.
+    /// Which queue.
     pub event_id: EventId,
 }
 
@@ -131,7 +131,7 @@ impl ClientMessage {
     /// required form.
     pub fn parse(frame: &str) -> Result<Self, Problem> {
         let bytes = frame.as_bytes();
-        Ok(match kind_of(frame)?.as_ref() {
+        Ok(match message_type(frame)?.as_ref() {
             "connect" => Self::Connect(from_slice(bytes)?),
             "join" => Self::Join(from_slice(bytes)?),
             "ack" => Self::Ack(from_slice(bytes)?),
@@ -145,16 +145,16 @@ impl ClientMessage {
 }
 
 #[derive(Deserialize)]
-struct Kind<'a> {
+struct TypeField<'a> {
     #[serde(borrow, default, rename = "type")]
     kind: Cow<'a, str>,
 }
 
 /// The frame's `type`, empty where it says none, of a frame that is JSON. Read without a copy of
 /// all the rest, unless the frame is unusual.
-fn kind_of(frame: &str) -> Result<Cow<'_, str>, Problem> {
+fn message_type(frame: &str) -> Result<Cow<'_, str>, Problem> {
     if frame.trim_start().starts_with('{')
-        && let Ok(Kind { kind }) = serde_json::from_str(frame)
+        && let Ok(TypeField { kind }) = serde_json::from_str(frame)
     {
         return Ok(kind);
     }

@@ -24,30 +24,30 @@ pub enum ServerMessage {
     },
     /// You have a place.
     Queued {
-        /// Which line.
+        /// Which queue.
         event_id: EventId,
         /// Keep this: it brings the place back.
         ticket: String,
         /// 1 for the next.
         position: u64,
-        /// Everybody in line.
+        /// Everybody in the queue.
         total_in_queue: u64,
         /// In seconds.
         estimated_wait_seconds: u64,
         /// Absent where no end can be foreseen.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wait_range_seconds: Option<WaitRange>,
-        /// What keeps the line from moving.
+        /// What keeps the queue from moving.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<WaitReason>,
     },
     /// You have moved, or the wait has grown.
     Position {
-        /// Which line.
+        /// Which queue.
         event_id: EventId,
         /// Never grows.
         position: u64,
-        /// Everybody in line.
+        /// Everybody in the queue.
         total_in_queue: u64,
         /// In seconds.
         estimated_wait_seconds: u64,
@@ -88,7 +88,7 @@ pub enum ServerMessage {
     },
     /// You gave your place up.
     Left {
-        /// Which line.
+        /// Which queue.
         event_id: EventId,
     },
     /// The sale's state.
@@ -135,13 +135,13 @@ pub struct ZoneLeft {
 impl ServerMessage {
     /// The frame's text.
     pub fn to_json(&self) -> String {
-        let mut text = Vec::with_capacity(self.usual_length());
+        let mut text = Vec::with_capacity(self.typical_len());
         serde_json::to_writer(&mut text, self).expect("messages are plain data");
         String::from_utf8(text).expect("JSON is UTF-8")
     }
 
     /// Room for most of them, so that a text is not copied while it is written.
-    const fn usual_length(&self) -> usize {
+    const fn typical_len(&self) -> usize {
         match self {
             Self::Pass { .. } => 768,
             Self::Queued { .. } => 512,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct WaitRange {
     /// Hardly sooner.
     pub low: u32,
-    /// Hardly later, as the line moves now.
+    /// Hardly later, as the queue moves now.
     pub high: u32,
 }
 
@@ -19,11 +19,11 @@ pub enum WaitReason {
     Paused,
     /// Every seat is held or sold; some may come back.
     SoldOut,
-    /// The line moves more slowly than it did.
+    /// The queue moves more slowly than it did.
     Slowed,
     /// Users further ahead, who had been away, are back.
     Returned,
-    /// The line was lost and is being rebuilt: the position is one that the true one does not
+    /// The queue was lost and is being rebuilt: the position is one that the true one does not
     /// exceed.
     Counting,
 }

@@ -2,7 +2,7 @@
 
 use waitingroom::{
     absence::Presence,
-    engine::{NODES_PER_USER, SharedEngine},
+    engine::{MAX_NODES_PER_USER, SharedEngine},
     line::{Lapse, QueueSettings},
 };
 
@@ -280,7 +280,7 @@ pub(crate) async fn only_the_latest_nodes_of_a_user_are_kept(engine: SharedEngin
     }
     let granted = sale.release().await.granted;
     assert_eq!(granted[0].nodes, ["n3", "n2", "n4", "n5"].map(node));
-    assert_eq!(granted[0].nodes.len(), NODES_PER_USER);
+    assert_eq!(granted[0].nodes.len(), MAX_NODES_PER_USER);
 }
 
 pub(crate) async fn absence_counts_from_the_last_sign_of_life(engine: SharedEngine) {

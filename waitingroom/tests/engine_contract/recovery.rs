@@ -5,8 +5,8 @@ use std::time::Duration;
 use waitingroom::{
     absence::Presence,
     engine::{
-        AFTER_FREEZE, EngineError, Frozen, JoinOutcome, LineStatus, Opening, Reached, Scope,
-        SharedEngine, UNSERVED_RUNS, Unserved,
+        EngineError, Frozen, JoinOutcome, LineStatus, MAX_UNSERVED_RUNS, Opening,
+        RELEASE_DELAY_AFTER_FREEZE, Reached, Scope, SharedEngine, Unserved,
     },
     ids::Epoch,
     line::{Place, QueueSettings, Told},
@@ -528,14 +528,14 @@ pub(crate) async fn a_ticket_is_good_in_a_full_line(engine: SharedEngine) {
 }
 
 pub(crate) async fn too_many_unserved_numbers_err_towards_the_users(engine: SharedEngine) {
-    let runs = UNSERVED_RUNS as u64;
+    let runs = MAX_UNSERVED_RUNS as u64;
     let mut lost = opening(quick(), Sale::START);
     (lost.sequence, lost.head) = (4 * runs, 4 * runs);
     lost.unserved.waiting = (0..=runs).map(|number| 2 * number + 1).collect();
     let sale = Sale::open_as(engine, &lost).await;
     let so_far = reached(&sale).await;
     let waiting = &so_far.unserved.waiting;
-    assert_eq!(waiting.runs().count(), UNSERVED_RUNS);
+    assert_eq!(waiting.runs().count(), MAX_UNSERVED_RUNS);
     let lowest = waiting.up_to(2 * runs - 2);
     assert_eq!(
         lowest,
@@ -630,7 +630,8 @@ pub(crate) async fn a_frozen_line_changes_nothing_until_it_goes_on(engine: Share
         [] as [&str; 0],
         "who is here has a moment to show it"
     );
-    sale.wait(AFTER_FREEZE.as_millis() as i64).await;
+    sale.wait(RELEASE_DELAY_AFTER_FREEZE.as_millis() as i64)
+        .await;
     assert_eq!(names(&sale.release().await), ["bob"]);
     assert_eq!(sale.status().await.frozen, None);
 }

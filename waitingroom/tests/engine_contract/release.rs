@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use waitingroom::{
     absence::Presence,
     clock::Timestamp,
-    engine::{PROGRESS_LIMIT, Released, STANDSTILL_LIMIT, SWEEP_LIMIT, SharedEngine},
+    engine::{MAX_PROGRESS_REMOVALS, MAX_SWEPT_USERS, Released, STANDSTILL_LIMIT, SharedEngine},
     line::{Grant, Lapse, QueueSettings, SaleState},
     rate::Share,
     seats::{Reserve, ReserveOutcome, Settlement},
@@ -451,7 +451,7 @@ async fn crowd(sale: &Sale, count: usize, joins: bool) {
 
 pub(crate) async fn a_step_looks_at_so_many_of_the_absent_only(engine: SharedEngine) {
     let sale = Sale::open(engine, quick()).await;
-    crowd(&sale, SWEEP_LIMIT + 1, true).await;
+    crowd(&sale, MAX_SWEPT_USERS + 1, true).await;
     sale.try_join("bob", at("n2"), None).await;
     sale.wait(10_000).await;
     sale.report("n2").await;
@@ -468,7 +468,7 @@ pub(crate) async fn a_step_looks_at_so_many_of_the_absent_only(engine: SharedEng
     ];
     assert_eq!(
         ended,
-        [SWEEP_LIMIT + 1, 1],
+        [MAX_SWEPT_USERS + 1, 1],
         "bob's pass and all absent but one, then that one"
     );
 }
@@ -483,12 +483,12 @@ pub(crate) async fn a_crowd_is_served_in_bounded_steps(engine: SharedEngine) {
         },
     )
     .await;
-    crowd(&sale, PROGRESS_LIMIT + 10, true).await;
-    crowd(&sale, PROGRESS_LIMIT + 10, false).await;
+    crowd(&sale, MAX_PROGRESS_REMOVALS + 10, true).await;
+    crowd(&sale, MAX_PROGRESS_REMOVALS + 10, false).await;
     let (first, second) = (sale.release().await.progress, sale.release().await.progress);
     assert_eq!(
         (first.from, first.to, first.removed.len()),
-        (0, 10_000, PROGRESS_LIMIT)
+        (0, 10_000, MAX_PROGRESS_REMOVALS)
     );
     assert_eq!(
         (second.from, second.to, second.removed.len(), second.total),
@@ -516,7 +516,7 @@ pub(crate) async fn a_crowd_is_served_in_bounded_steps(engine: SharedEngine) {
         (5_000, 0)
     );
     sale.wait(1_000).await;
-    assert_eq!(sale.release().await.unacknowledged.len(), SWEEP_LIMIT);
+    assert_eq!(sale.release().await.unacknowledged.len(), MAX_SWEPT_USERS);
     sale.wait(29_000).await;
     let step = sale.release().await;
     assert!(
@@ -526,7 +526,7 @@ pub(crate) async fn a_crowd_is_served_in_bounded_steps(engine: SharedEngine) {
     );
     assert_eq!(
         (step.lapsed.len(), step.progress.active, step.progress.total),
-        (SWEEP_LIMIT, 4_000, 1_000)
+        (MAX_SWEPT_USERS, 4_000, 1_000)
     );
 }
 

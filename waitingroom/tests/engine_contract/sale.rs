@@ -8,7 +8,8 @@ use waitingroom::{
     absence::Presence,
     clock::Timestamp,
     engine::{
-        Join, JoinOutcome, LEAP, LineStatus, Opening, Released, Scope, SharedEngine, Unserved,
+        CLOCK_JUMP_THRESHOLD, Join, JoinOutcome, LineStatus, Opening, Released, Scope,
+        SharedEngine, Unserved,
     },
     ids::{BookingId, EventId, NodeId, UserId, ZoneId},
     line::{Grant, Place, QueueSettings},
@@ -91,8 +92,8 @@ impl Sale {
 
     /// Time goes on, and the line with it.
     pub(crate) async fn wait(&self, ms: i64) {
-        for done in (0..ms).step_by(LEAP.as_millis() as usize) {
-            self.leap((ms - done).min(LEAP.as_millis() as i64));
+        for done in (0..ms).step_by(CLOCK_JUMP_THRESHOLD.as_millis() as usize) {
+            self.leap((ms - done).min(CLOCK_JUMP_THRESHOLD.as_millis() as i64));
             self.detach("nobody", "nowhere").await;
         }
     }

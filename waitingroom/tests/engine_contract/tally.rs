@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use waitingroom::{
-    engine::{COUNTED_USERS, SharedEngine},
+    engine::{COUNTED_USERS_PAGE, SharedEngine},
     seats::{SeatSnapshot, Settlement},
 };
 
@@ -50,7 +50,7 @@ pub(crate) async fn everybody_whose_seats_are_counted_is_found(engine: SharedEng
         sale.engine.counted_users(sale.event, "").await.unwrap(),
         (Vec::new(), String::new())
     );
-    let many = 3 * COUNTED_USERS;
+    let many = 3 * COUNTED_USERS_PAGE;
     let users = (0..many)
         .map(|number| (format!("u{number:04}").parse().unwrap(), 1))
         .collect();
@@ -69,7 +69,11 @@ pub(crate) async fn everybody_whose_seats_are_counted_is_found(engine: SharedEng
             .counted_users(sale.event, &cursor)
             .await
             .unwrap();
-        assert!(users.len() <= 2 * COUNTED_USERS, "{} at once", users.len());
+        assert!(
+            users.len() <= 2 * COUNTED_USERS_PAGE,
+            "{} at once",
+            users.len()
+        );
         found.extend(users);
         (cursor, looks) = (next, looks + 1);
         if cursor.is_empty() {

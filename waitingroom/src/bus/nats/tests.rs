@@ -76,7 +76,7 @@ async fn a_stream_that_is_lost_is_made_again() {
 
 #[test]
 fn an_acknowledgement_that_stored_nothing_is_none() {
-    let answer = |text: &str| stored(&serde_json::from_str(text).unwrap());
+    let answer = |text: &str| check_stored(&serde_json::from_str(text).unwrap());
     assert!(answer(r#"{"stream":"S","seq":7}"#).is_ok());
     assert!(
         answer(r#"{"stream":"S","seq":7,"duplicate":true}"#).is_ok(),

@@ -278,12 +278,12 @@ async fn what_waits_behind_a_failed_step_fails_with_it() {
 #[tokio::test]
 async fn too_many_are_refused_at_once() {
     let crowd = Crowd::before(false).await;
-    let mut waiting: Vec<_> = (0..WAITING + 1)
+    let mut waiting: Vec<_> = (0..MAX_QUEUED + 1)
         .map(|number| Box::pin(crowd.join(crowd.event, number)))
         .collect();
     for (index, join) in waiting.iter_mut().enumerate() {
         // The first is under way and waits for nothing.
-        assert_eq!(poll!(join).is_ready(), index > WAITING, "{index}");
+        assert_eq!(poll!(join).is_ready(), index > MAX_QUEUED, "{index}");
     }
     assert!(matches!(
         crowd.join(crowd.event, 0).await,
@@ -292,7 +292,7 @@ async fn too_many_are_refused_at_once() {
     crowd.answer(1_000);
     assert_eq!(
         join_all(waiting).await.into_iter().map(number).max(),
-        Some(WAITING as u64 + 1)
+        Some(MAX_QUEUED as u64 + 1)
     );
     assert_eq!(crowd.join(crowd.event, 0).await.map(drop).ok(), Some(()));
 }

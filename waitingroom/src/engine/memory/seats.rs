@@ -1,12 +1,12 @@
-//! The seats of one event: zones, holds, and the two memories that make a retry safe (burned
+//! The seats of one event: zones, holds, and the two records that make a retry safe (redeemed
 //! passes, idempotency keys).
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    super::{COUNTED_USERS, SYNC_WINDOW_MS},
-    line::Line,
-    schedule::Schedule,
+    super::{COUNTED_USERS_PAGE, SYNC_WINDOW_MS},
+    deadline_set::DeadlineSet,
+    queue::Queue,
 };
 use crate::{
     clock::Timestamp,
@@ -17,26 +17,26 @@ use crate::{
     },
 };
 
-/// What the line needs to know of the seats.
+/// The totals that the queue needs to know.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stock {
+pub(super) struct SeatTotals {
     /// Seats that can be reserved now.
     pub(super) left: u64,
-    /// None is left, and none is held that could come back.
-    pub(super) is_sold: bool,
-    /// They have been loaded.
+    /// None is left, and no hold could give one back.
+    pub(super) is_sold_out: bool,
+    /// The inventory has been loaded.
     pub(super) is_known: bool,
 }
 
 #[derive(Debug)]
-struct Held {
+struct ActiveHold {
     hold: Hold,
     pending: bool,
     idempotency: Option<IdempotencyKey>,
 }
 
 #[derive(Debug)]
-struct Attempt {
+struct IdempotencyRecord {
     booking: BookingId,
     fingerprint: String,
 }
@@ -46,25 +46,25 @@ struct Attempt {
 pub(super) struct Seats {
     zones: BTreeMap<ZoneId, u32>,
     users: HashMap<UserId, u32>,
-    holds: HashMap<BookingId, Held>,
+    holds: HashMap<BookingId, ActiveHold>,
     /// Holds by the moment from which the database has to be asked about them.
-    due: Schedule<BookingId>,
-    burned: HashMap<PassId, (BookingId, Timestamp)>,
-    burned_until: Schedule<PassId>,
-    attempts: HashMap<(UserId, IdempotencyKey), Attempt>,
-    attempts_until: Schedule<(UserId, IdempotencyKey)>,
+    due: DeadlineSet<BookingId>,
+    redeemed: HashMap<PassId, (BookingId, Timestamp)>,
+    redeemed_until: DeadlineSet<PassId>,
+    attempts: HashMap<(UserId, IdempotencyKey), IdempotencyRecord>,
+    attempts_until: DeadlineSet<(UserId, IdempotencyKey)>,
     sync_until: Timestamp,
     /// Settlements since the sync began.
     journal: HashMap<BookingId, Settlement>,
 }
 
 impl Seats {
-    pub(super) fn stock(&self) -> Stock {
+    pub(super) fn totals(&self) -> SeatTotals {
         let left = self.zones.values().map(|seats| u64::from(*seats)).sum();
         let is_known = !self.zones.is_empty();
-        Stock {
+        SeatTotals {
             left,
-            is_sold: left == 0 && self.holds.is_empty() && is_known,
+            is_sold_out: left == 0 && self.holds.is_empty() && is_known,
             is_known,
         }
     }
@@ -112,8 +112,8 @@ impl Seats {
             .filter(|user| user.as_str() > cursor)
             .collect();
         names.sort_unstable();
-        let is_last = names.len() <= COUNTED_USERS;
-        names.truncate(COUNTED_USERS);
+        let is_last = names.len() <= COUNTED_USERS_PAGE;
+        names.truncate(COUNTED_USERS_PAGE);
         let next = names
             .last()
             .filter(|_| !is_last)
@@ -124,36 +124,41 @@ impl Seats {
 
     pub(super) fn reserve(
         &mut self,
-        line: &mut Line,
+        queue: &mut Queue,
         request: &Reserve,
         now: Timestamp,
     ) -> ReserveOutcome {
-        let now = line.advance(now);
-        self.forget_ended(now);
-        if let Some(refusal) = self.refusal(line, request, now) {
-            return refusal;
+        let now = queue.advance(now);
+        self.evict_expired(now);
+        if let Some(rejection) = self.rejection(queue, request, now) {
+            return rejection;
         }
-        let ends = line
-            .end_of_pass(&request.user, &request.pass_id)
+        let ends = queue
+            .pass_expires_at(&request.user, &request.pass_id)
             .max(Some(request.pass_expires_at));
         self.hold(request, ends.unwrap_or(request.pass_expires_at), now);
-        line.spend(&request.user, &request.pass_id);
+        queue.begin_redeem(&request.user, &request.pass_id);
         ReserveOutcome::Held
     }
 
-    fn refusal(&self, line: &Line, request: &Reserve, now: Timestamp) -> Option<ReserveOutcome> {
-        self.earlier_attempt(request)
+    fn rejection(
+        &self,
+        queue: &Queue,
+        request: &Reserve,
+        now: Timestamp,
+    ) -> Option<ReserveOutcome> {
+        self.find_attempt(request)
             .or_else(|| {
-                self.burned
+                self.redeemed
                     .get(&request.pass_id)
                     .map(|(booking, _)| ReserveOutcome::PassUsed(*booking))
             })
             .or_else(|| (self.sync_until > now).then_some(ReserveOutcome::Syncing))
-            .or_else(|| dead_pass(line, request, now))
-            .or_else(|| self.no_seats(request))
+            .or_else(|| pass_error(queue, request, now))
+            .or_else(|| self.seat_error(request))
     }
 
-    fn earlier_attempt(&self, request: &Reserve) -> Option<ReserveOutcome> {
+    fn find_attempt(&self, request: &Reserve) -> Option<ReserveOutcome> {
         let (key, fingerprint) = request.idempotency.as_ref()?;
         let attempt = self.attempts.get(&(request.user.clone(), key.clone()))?;
         Some(match attempt.fingerprint == *fingerprint {
@@ -162,7 +167,7 @@ impl Seats {
         })
     }
 
-    fn no_seats(&self, request: &Reserve) -> Option<ReserveOutcome> {
+    fn seat_error(&self, request: &Reserve) -> Option<ReserveOutcome> {
         let Some(available) = self.zones.get(&request.zone_id) else {
             return Some(ReserveOutcome::UnknownZone);
         };
@@ -184,16 +189,16 @@ impl Seats {
             expires_at: request.hold_expires_at,
             pass_id: request.pass_id.clone(),
         };
-        self.take(&hold);
-        self.burn(&request.pass_id, request.booking_id, pass_ends);
+        self.take_seats(&hold);
+        self.mark_redeemed(&request.pass_id, request.booking_id, pass_ends);
         let idempotency = request.idempotency.as_ref().map(|(key, _)| key.clone());
         if let Some((key, fingerprint)) = &request.idempotency {
-            self.remember_attempt(&request.user, key, fingerprint, request);
+            self.record_attempt(&request.user, key, fingerprint, request);
         }
         self.due.set(&request.booking_id, now);
         self.holds.insert(
             request.booking_id,
-            Held {
+            ActiveHold {
                 hold,
                 pending: true,
                 idempotency,
@@ -201,7 +206,7 @@ impl Seats {
         );
     }
 
-    fn remember_attempt(
+    fn record_attempt(
         &mut self,
         user: &UserId,
         key: &IdempotencyKey,
@@ -213,31 +218,33 @@ impl Seats {
         self.attempts_until.set(&name, until);
         self.attempts.insert(
             name,
-            Attempt {
+            IdempotencyRecord {
                 booking: request.booking_id,
                 fingerprint: fingerprint.to_owned(),
             },
         );
     }
 
-    /// Was the pass used, as far as that is remembered at `now`?
-    pub(super) fn has_burned(&self, pass: &PassId, now: Timestamp) -> bool {
-        self.burned.get(pass).is_some_and(|(_, until)| *until > now)
+    /// Was the pass redeemed, as far as the records at `now` say?
+    pub(super) fn was_redeemed(&self, pass: &PassId, now: Timestamp) -> bool {
+        self.redeemed
+            .get(pass)
+            .is_some_and(|(_, until)| *until > now)
     }
 
-    fn burn(&mut self, pass: &PassId, booking: BookingId, until: Timestamp) {
-        self.burned.insert(pass.clone(), (booking, until));
-        self.burned_until.set(pass, until);
+    fn mark_redeemed(&mut self, pass: &PassId, booking: BookingId, until: Timestamp) {
+        self.redeemed.insert(pass.clone(), (booking, until));
+        self.redeemed_until.set(pass, until);
     }
 
-    fn take(&mut self, hold: &Hold) {
+    fn take_seats(&mut self, hold: &Hold) {
         if let Some(available) = self.zones.get_mut(&hold.zone_id) {
             *available = available.saturating_sub(hold.quantity);
         }
         *self.users.entry(hold.user.clone()).or_default() += hold.quantity;
     }
 
-    fn give_back(&mut self, hold: &Hold) {
+    fn release_seats(&mut self, hold: &Hold) {
         if let Some(available) = self.zones.get_mut(&hold.zone_id) {
             *available += hold.quantity;
         }
@@ -249,11 +256,11 @@ impl Seats {
         }
     }
 
-    /// What Redis does by key expiry.
-    fn forget_ended(&mut self, now: Timestamp) {
-        for pass in self.burned_until.due(now, usize::MAX) {
-            self.burned_until.remove(&pass);
-            self.burned.remove(&pass);
+    /// Redis does this by key expiry.
+    fn evict_expired(&mut self, now: Timestamp) {
+        for pass in self.redeemed_until.due(now, usize::MAX) {
+            self.redeemed_until.remove(&pass);
+            self.redeemed.remove(&pass);
         }
         for name in self.attempts_until.due(now, usize::MAX) {
             self.attempts_until.remove(&name);
@@ -263,40 +270,40 @@ impl Seats {
 
     pub(super) fn settle(
         &mut self,
-        line: &mut Line,
+        queue: &mut Queue,
         booking: BookingId,
         settlement: Settlement,
         now: Timestamp,
     ) {
-        let now = line.advance(now);
-        self.forget_ended(now);
+        let now = queue.advance(now);
+        self.evict_expired(now);
         if self.sync_until > now {
             self.journal.insert(booking, settlement);
         }
         match settlement {
-            Settlement::Committed => self.committed(line, booking),
-            Settlement::Aborted => self.aborted(line, booking),
+            Settlement::Committed => self.commit_hold(queue, booking),
+            Settlement::Aborted => self.abort_hold(queue, booking),
             Settlement::Confirmed => {
-                self.ended(line, booking);
+                self.end_hold(queue, booking);
             }
             Settlement::Released => {
-                if let Some(held) = self.ended(line, booking) {
-                    self.give_back(&held.hold);
+                if let Some(held) = self.end_hold(queue, booking) {
+                    self.release_seats(&held.hold);
                 }
             }
         }
     }
 
-    fn committed(&mut self, line: &mut Line, booking: BookingId) {
+    fn commit_hold(&mut self, queue: &mut Queue, booking: BookingId) {
         let Some(held) = self.holds.get_mut(&booking) else {
             return;
         };
         held.pending = false;
         self.due.set(&booking, held.hold.expires_at);
-        line.forget_spent(&held.hold.user, &held.hold.pass_id);
+        queue.finish_redeem(&held.hold.user, &held.hold.pass_id);
     }
 
-    fn aborted(&mut self, line: &mut Line, booking: BookingId) {
+    fn abort_hold(&mut self, queue: &mut Queue, booking: BookingId) {
         if !self.holds.get(&booking).is_some_and(|held| held.pending) {
             return;
         }
@@ -304,25 +311,25 @@ impl Seats {
             return;
         };
         self.due.remove(&booking);
-        self.give_back(&held.hold);
-        self.burned.remove(&held.hold.pass_id);
-        self.burned_until.remove(&held.hold.pass_id);
+        self.release_seats(&held.hold);
+        self.redeemed.remove(&held.hold.pass_id);
+        self.redeemed_until.remove(&held.hold.pass_id);
         if let Some(key) = held.idempotency {
             let name = (held.hold.user.clone(), key);
             self.attempts.remove(&name);
             self.attempts_until.remove(&name);
         }
-        line.restore(&held.hold.user, &held.hold.pass_id);
+        queue.abort_redeem(&held.hold.user, &held.hold.pass_id);
     }
 
-    fn ended(&mut self, line: &mut Line, booking: BookingId) -> Option<Held> {
+    fn end_hold(&mut self, queue: &mut Queue, booking: BookingId) -> Option<ActiveHold> {
         let held = self.holds.remove(&booking)?;
         self.due.remove(&booking);
-        line.forget_spent(&held.hold.user, &held.hold.pass_id);
+        queue.finish_redeem(&held.hold.user, &held.hold.pass_id);
         Some(held)
     }
 
-    pub(super) fn stale(&self, before: Timestamp, limit: u32) -> Vec<StaleHold> {
+    pub(super) fn stale_holds(&self, before: Timestamp, limit: u32) -> Vec<StaleHold> {
         let due = self.due.due(before, limit as usize);
         due.into_iter()
             .map(|booking_id| StaleHold {
@@ -332,15 +339,15 @@ impl Seats {
             .collect()
     }
 
-    pub(super) fn begin_sync(&mut self, line: &mut Line, now: Timestamp) -> u64 {
-        let now = line.advance(now);
+    pub(super) fn begin_sync(&mut self, queue: &mut Queue, now: Timestamp) -> u64 {
+        let now = queue.advance(now);
         self.sync_until = Timestamp::from_millis(now.millis() + SYNC_WINDOW_MS);
         self.journal.clear();
         self.holds.values().filter(|held| held.pending).count() as u64
     }
 
-    pub(super) fn load(&mut self, line: &mut Line, snapshot: &SeatSnapshot, now: Timestamp) {
-        line.advance(now);
+    pub(super) fn load(&mut self, queue: &mut Queue, snapshot: &SeatSnapshot, now: Timestamp) {
+        queue.advance(now);
         let before = std::mem::take(&mut self.holds);
         let due = std::mem::take(&mut self.due);
         let journal = std::mem::take(&mut self.journal);
@@ -352,18 +359,18 @@ impl Seats {
             .collect();
         self.users = snapshot.users.iter().cloned().collect();
         for hold in &snapshot.holds {
-            line.forget_spent(&hold.user, &hold.pass_id);
-            self.burn(&hold.pass_id, hold.booking_id, hold.expires_at);
+            queue.finish_redeem(&hold.user, &hold.pass_id);
+            self.mark_redeemed(&hold.pass_id, hold.booking_id, hold.expires_at);
             match journal.get(&hold.booking_id) {
-                Some(Settlement::Released) => self.give_back(hold),
+                Some(Settlement::Released) => self.release_seats(hold),
                 Some(Settlement::Confirmed) => {}
-                _ => self.adopt(hold.clone()),
+                _ => self.insert_hold(hold.clone()),
             }
         }
         for (booking, held) in before {
             let committed_since = journal.get(&booking) == Some(&Settlement::Committed);
             if (held.pending || committed_since) && !self.holds.contains_key(&booking) {
-                self.take(&held.hold);
+                self.take_seats(&held.hold);
                 self.due
                     .set(&booking, due.get(&booking).unwrap_or(held.hold.expires_at));
                 self.holds.insert(booking, held);
@@ -371,11 +378,11 @@ impl Seats {
         }
     }
 
-    fn adopt(&mut self, hold: Hold) {
+    fn insert_hold(&mut self, hold: Hold) {
         self.due.set(&hold.booking_id, hold.expires_at);
         self.holds.insert(
             hold.booking_id,
-            Held {
+            ActiveHold {
                 hold,
                 pending: false,
                 idempotency: None,
@@ -384,16 +391,16 @@ impl Seats {
     }
 }
 
-/// A pass of this line must be live, and ends when the line says; one of an earlier epoch must not
-/// have ended (the database decides whether it was used).
-fn dead_pass(line: &Line, request: &Reserve, now: Timestamp) -> Option<ReserveOutcome> {
-    let is_over = request.pass_expires_at <= now;
-    if request.pass_epoch != line.epoch {
-        return is_over.then_some(ReserveOutcome::PassExpired);
+/// A pass of this epoch must be live, and ends when the queue says; one of an earlier epoch must
+/// not have ended (the database decides whether it was used).
+fn pass_error(queue: &Queue, request: &Reserve, now: Timestamp) -> Option<ReserveOutcome> {
+    let is_expired = request.pass_expires_at <= now;
+    if request.pass_epoch != queue.epoch {
+        return is_expired.then_some(ReserveOutcome::PassExpired);
     }
-    match line.pass_is_over(&request.user, &request.pass_id) {
+    match queue.is_pass_expired(&request.user, &request.pass_id) {
         Some(false) => None,
-        None if !is_over => Some(ReserveOutcome::PassRevoked),
+        None if !is_expired => Some(ReserveOutcome::PassRevoked),
         _ => Some(ReserveOutcome::PassExpired),
     }
 }

@@ -109,8 +109,8 @@ async fn ask(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    let whole = tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut answer));
-    whole.await.unwrap().unwrap();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut answer));
+    read.await.unwrap().unwrap();
     answer
 }
 

@@ -1,0 +1,75 @@
+//! Commands that only look, or print.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use waitingroom::{
+    clock::Clock,
+    identity::{GUEST_PREFIX, mint_user_token},
+};
+
+use super::print_line;
+use crate::{
+    cli::{Health, Token},
+    config::{DataDirectory, Settings},
+};
+
+/// Longest wait for a health answer.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Prints a user's token.
+pub fn token(settings: Settings, token: &Token) -> Result<()> {
+    let settings = match settings.jwt_secret {
+        Some(_) => settings,
+        None => DataDirectory::open(&settings)?.secrets(settings)?,
+    };
+    if token.user.as_str().starts_with(GUEST_PREFIX) {
+        bail!(
+            "--user must not begin with '{GUEST_PREFIX}': such names are for guests, and refused in users' tokens"
+        );
+    }
+    let secret = settings.required(&settings.jwt_secret, "jwt_secret")?;
+    let life = Duration::from_secs(token.ttl_seconds);
+    let token = mint_user_token(
+        secret,
+        &token.user,
+        token.role.as_deref(),
+        Clock::System.now(),
+        life,
+    );
+    print_line(&token.context("the token could not be signed")?)
+}
+
+/// Says what is in force.
+pub fn config_check(settings: &Settings) -> Result<()> {
+    if settings.jwt_jwks.is_some() {
+        settings.authenticator(false)?;
+    }
+    let lines = settings
+        .effective()
+        .into_iter()
+        .map(|(name, value)| format!("{name} = {value}"));
+    print_line(
+        &lines
+            .chain(["the configuration is good".to_owned()])
+            .collect::<Vec<_>>()
+            .join("\n"),
+    )
+}
+
+/// Asks a role for its health.
+pub async fn health(health: &Health) -> Result<()> {
+    if !health.url.starts_with("http://") {
+        bail!("--url must begin with http://; TLS (https://) is not spoken here");
+    }
+    let http = reqwest::Client::builder().timeout(HEALTH_TIMEOUT).build()?;
+    let answer = http
+        .get(&health.url)
+        .send()
+        .await
+        .with_context(|| format!("{} does not answer", health.url))?;
+    if !answer.status().is_success() {
+        bail!("{} answers {}", health.url, answer.status());
+    }
+    print_line("ok")
+}

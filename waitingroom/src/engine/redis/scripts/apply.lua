@@ -1,0 +1,336 @@
+-- Applies what users do about their places, in order, in one script. ARGV: now, then of each action its kind, its user and
+--
+--   j   node (empty: a poll)                              joins
+--   t   node, ticket's epoch, ticket's number             joins with a ticket
+--   r   node (empty: a poll)                              resumes
+--   b   node, ticket's epoch, ticket's number, position   restores the place, or not; the position was sent last (0: unknown)
+--   d   node                                              detaches
+--   l                                                     leaves
+--   a   pass                                              acknowledges
+--
+-- Replies the epoch and 1 while the queue is being rebuilt, or 2 while gateways are awaited for it; then of each action a code and what
+-- belongs to it: 0 no, 1 done, 2 joined and 3 found with number, position, total, revision, the lowest position that was sent before (0: none),
+-- pass and (with a pass) its issue and end, 4 not open with the state, 5 full,
+-- 6 left with the nodes, 7 the user's pass is used by a hold that is not committed,
+-- 8 Redis has no memory for a new place, 9 not known while the queue is being rebuilt.
+--
+-- Many joins cost a few commands in all: entries are read together; what changes is kept in tables and written
+-- together at the end, or before a rank is asked for.
+
+local now = advance(tonumber(ARGV[1]), 'server', 'server_seen', 'published', 'state', 'max_in_line', 'sequence', 'counting_until',
+  'returned_before', 'opening_sequence', 'spans', 'stood', 'stood_since')
+if not now or not is_same_server() then return false end
+
+local lag = pass_clock_lag(now)
+local LENGTHS = { j = 3, t = 5, r = 3, b = 6, d = 3, l = 2, a = 3 }
+local rebuilding = now < tonumber(meta.counting_until or 0)
+local waiting_count, unclaimed_count = redis.call('ZCARD', WAITING), redis.call('ZCARD', UNCLAIMED)
+local revision = tonumber(meta.published) + redis.call('LLEN', REMOVED)
+local sequence, left, redeemed_tickets = tonumber(meta.sequence), 0, 0
+local answer = { meta.epoch, rebuilding and 1 + redis.call('EXISTS', AWAITED_NODES) or 0 }
+-- Only in a reopened queue may a user return in front of others, whose positions must not grow for it.
+local is_reopened = tonumber(meta.opening_sequence) > 0
+
+-- By user: the entry as it is read, then as it stands (false: none); and what is to be written of it.
+local entries, changed, ready, absent_since = {}, {}, {}, {}
+local last_positions, changed_positions = {}, {}
+local new_waiting, new_unclaimed, acknowledged, nodes = {}, {}, {}, {}
+
+local function read_entries()
+  local users, at = {}, 2
+  while ARGV[at] do
+    users[#users + 1] = ARGV[at + 1]
+    at = at + LENGTHS[ARGV[at]]
+  end
+  local packed = redis.call('HMGET', USERS, unpack(users))
+  for i, user in ipairs(users) do entries[user] = packed[i] and unpack_entry(packed[i]) end
+  if not is_reopened then return end
+  for i, position in ipairs(redis.call('HMGET', LAST_POSITIONS, unpack(users))) do last_positions[users[i]] = tonumber(position or '') end
+end
+
+local function write_new_entries()
+  call_in_chunks('ZADD', WAITING, new_waiting)
+  call_in_chunks('ZADD', UNCLAIMED, new_unclaimed)
+  new_waiting, new_unclaimed = {}, {}
+end
+
+-- Each member to its score, or away from it (false).
+local function write_scores(key, scores)
+  local here, gone = {}, {}
+  for member, score in pairs(scores) do
+    if score then
+      here[#here + 1] = score
+      here[#here + 1] = member
+    else
+      gone[#gone + 1] = member
+    end
+  end
+  call_in_chunks('ZADD', key, here)
+  call_in_chunks('ZREM', key, gone)
+end
+
+-- A dead node learns so by its next heartbeat: users of it may have been taken for absent.
+local function write_nodes()
+  for node in pairs(nodes) do
+    local seen = tonumber(redis.call('ZSCORE', NODES, node))
+    if seen and seen + NODE_TIMEOUT_MS <= now then
+      redis.call('SADD', RETURNING_NODES, node)
+      redis.call('PEXPIRE', RETURNING_NODES, NODE_RETENTION_MS)
+    end
+  end
+  write_scores(NODES, nodes)
+end
+
+local function write_entries()
+  local fields = {}
+  for user in pairs(changed) do
+    fields[#fields + 1] = user
+    fields[#fields + 1] = pack_entry(entries[user])
+  end
+  call_in_chunks('HSET', USERS, fields)
+end
+
+local function write_last_positions()
+  local fields = {}
+  for user in pairs(changed_positions) do
+    fields[#fields + 1] = user
+    fields[#fields + 1] = digits(last_positions[user])
+  end
+  call_in_chunks('HSET', LAST_POSITIONS, fields)
+end
+
+local function reply(...)
+  for i = 1, select('#', ...) do answer[#answer + 1] = (select(i, ...)) end
+end
+
+local function rank(key, entry)
+  write_new_entries()
+  return redis.call('ZRANK', key, entry.number) + 1
+end
+
+-- Records a position that the user is sent, or was.
+local function record_position(user, position)
+  if is_reopened and position > 0 and position < (last_positions[user] or math.huge) then
+    last_positions[user], changed_positions[user] = position, true
+  end
+end
+
+-- While the queue is being rebuilt, positions are upper bounds.
+local function reply_place(code, user, entry, position)
+  local total = waiting_count + unclaimed_count
+  if rebuilding and entry.pass == '' then
+    position = max_rank(tonumber(entry.number))
+    if entry.state == 'r' then position = position + tonumber(meta.returned_before or 0) end
+    total = position
+  else
+    record_position(user, position)
+  end
+  reply(code, tonumber(entry.number), position, total, revision, last_positions[user] or 0, entry.pass)
+  if entry.pass ~= '' then reply(entry.issued, exact(entry.expires + lag)) end
+end
+
+local function position(entry)
+  if rebuilding then return 0 end -- no rank is known
+  if entry.state == 'w' then return rank(WAITING, entry) end
+  return entry.state == 'r' and rank(UNCLAIMED, entry) or 0
+end
+
+-- The nodes without this one, as a list.
+local function other_nodes(entry, node)
+  local others = {}
+  for known in string.gmatch(entry.nodes, '[^,]+') do
+    if known ~= node then others[#others + 1] = known end
+  end
+  return others
+end
+
+local function with_node(entry, node)
+  if entry.nodes == '' then return node end
+  local known = other_nodes(entry, node)
+  known[#known + 1] = node
+  if #known > MAX_NODES_PER_USER then table.remove(known, 1) end
+  return table.concat(known, ',')
+end
+
+-- Marks a user as present, by a node or (the empty name) by a poll.
+local function set_present(user, entry, node)
+  if node == '' then
+    absent_since[user] = now + POLL_PRESENCE_TTL_MS
+    acknowledged[#acknowledged + 1] = user
+  else
+    local before = entry.nodes
+    entry.nodes = with_node(entry, node)
+    if entry.nodes ~= before then changed[user] = true end
+    nodes[node] = now
+    absent_since[user] = false
+  end
+  if entry.state == 'w' or entry.state == 'r' then ready[user] = entry.number end
+end
+
+-- Redeems the number of a ticket of an earlier epoch; the state of its user, or false if it was served or redeemed before.
+local function redeem_ticket(number)
+  local state = remove_number(EARLIER_WAITING, number) and 'w'
+  return remove_number(EARLIER_UNCLAIMED, number) and 'r' or state
+end
+
+-- While a hold that uses the pass is not committed, the user keeps place and pass.
+local function is_redeeming(user)
+  local entry = entries[user]
+  return entry and entry.state == 's'
+end
+
+local function resume(user, node)
+  local entry = entries[user]
+  if not entry then return false end
+  set_present(user, entry, node)
+  reply_place(3, user, entry, position(entry))
+  return true
+end
+
+-- Gives the user this number.
+local function assign_number(user, number, state)
+  local entry = { number = digits(number), state = state, nodes = '', pass = '' }
+  entries[user], changed[user] = entry, true
+  local new = state == 'w' and new_waiting or new_unclaimed
+  new[#new + 1] = entry.number
+  new[#new + 1] = entry.number
+  if state == 'w' then waiting_count = waiting_count + 1 else unclaimed_count = unclaimed_count + 1 end
+  return entry
+end
+
+local function accepts_joins()
+  return meta.state == 'open' or meta.state == 'paused' or meta.state == 'sold_out'
+end
+
+-- Gives the user the number of their ticket if it is valid. It stays valid if there is no memory now.
+local function join_with_ticket(user, node, epoch, number, last_position)
+  number = tonumber(number)
+  if not number or epoch == meta.epoch then return false end
+  if is_full then
+    reply(8)
+    return true
+  end
+  local state = redeem_ticket(number)
+  if not state then return false end
+  local entry = assign_number(user, number, state)
+  redeemed_tickets = redeemed_tickets + 1
+  set_present(user, entry, node)
+  record_position(user, last_position)
+  reply_place(2, user, entry, position(entry))
+  return true
+end
+
+-- The reply for a user without a place, or that it is not known yet.
+local function reply_not_found()
+  reply(rebuilding and 9 or 0)
+end
+
+local function restore(user, node, epoch, number, last_position)
+  last_position = epoch ~= meta.epoch and tonumber(last_position) or 0
+  local entry = entries[user]
+  if entry and entry.pass == '' and tonumber(entry.number) == tonumber(number) then record_position(user, last_position) end
+  if resume(user, node) or (accepts_joins() and join_with_ticket(user, node, epoch, number, last_position)) then return end
+  reply_not_found()
+end
+
+local function join(user, node, epoch, number)
+  if resume(user, node) then return end
+  if not accepts_joins() then return reply(4, meta.state) end
+  if join_with_ticket(user, node, epoch, number, 0) then return end
+  if rebuilding then return reply_not_found() end
+  if waiting_count + unclaimed_count >= tonumber(meta.max_in_line) then return reply(5) end
+  if is_full then return reply(8) end
+
+  sequence = sequence + 1
+  local entry = assign_number(user, sequence, 'w')
+  set_present(user, entry, node)
+  reply_place(2, user, entry, waiting_count) -- a new number is the last
+end
+
+local function absent_from(user)
+  if absent_since[user] ~= nil then return absent_since[user] or nil end
+  return tonumber(redis.call('ZSCORE', ABSENT_SINCE, user))
+end
+
+local function detach(user, node)
+  local entry = entries[user]
+  if not entry then return end
+  local others = table.concat(other_nodes(entry, node), ',')
+  if others == entry.nodes then return end
+  entry.nodes, changed[user] = others, true
+  if others ~= '' or entry.state == 's' then return end
+  absent_since[user] = math.max(absent_from(user) or now, now)
+  if absent_since[user] <= now then ready[user] = false end
+end
+
+local function leave(user)
+  local entry = entries[user]
+  if not entry then return reply_not_found() end
+  write_new_entries()
+  if entry.state == 'w' then
+    waiting_count, revision = waiting_count - 1, revision + 1
+  elseif entry.state == 'r' then
+    unclaimed_count = unclaimed_count - 1
+  end
+  remove_user(user, entry)
+  left = left + 1
+  entries[user], changed[user], ready[user], absent_since[user] = false, nil, nil, nil
+  last_positions[user], changed_positions[user] = nil, nil
+  reply(6, entry.nodes)
+end
+
+local function acknowledge(user, pass)
+  local entry = entries[user]
+  if entry and entry.pass == pass then
+    if entry.state == 's' then return 1 end
+    if entry.state == 'p' and entry.expires + lag > now then
+      acknowledged[#acknowledged + 1] = user
+      return 1
+    end
+  end
+  local used = pass_key(pass)
+  return lookup({ used }, now)[used] and 1 or 0
+end
+
+local function apply(kind, user, first, second, third, fourth)
+  if is_redeeming(user) and kind ~= 'd' and kind ~= 'a' then
+    reply(7)
+  elseif kind == 'j' or kind == 't' then
+    join(user, first, second, third)
+  elseif kind == 'r' then
+    if not resume(user, first) then reply_not_found() end
+  elseif kind == 'b' then
+    restore(user, first, second, third, fourth)
+  elseif kind == 'd' then
+    detach(user, first)
+    reply(1)
+  elseif kind == 'l' then
+    leave(user)
+  else
+    reply(acknowledge(user, first))
+  end
+end
+
+read_entries()
+local at = 2
+while ARGV[at] do
+  local kind = ARGV[at]
+  if LENGTHS[kind] > 3 then
+    apply(kind, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5])
+  else
+    apply(kind, ARGV[at + 1], ARGV[at + 2])
+  end
+  at = at + LENGTHS[kind]
+end
+
+write_new_entries()
+write_entries()
+write_last_positions()
+write_scores(READY, ready)
+write_scores(ABSENT_SINCE, absent_since)
+write_nodes()
+call_in_chunks('ZREM', UNACKNOWLEDGED, acknowledged)
+if left > 0 then redis.call('HINCRBY', META, 'left', left) end
+if redeemed_tickets > 0 then redis.call('HINCRBY', META, 'reseated', redeemed_tickets) end
+if sequence ~= tonumber(meta.sequence) then redis.call('HSET', META, 'sequence', exact(sequence)) end
+return answer

@@ -1,0 +1,4 @@
+-- Deletes the event.
+
+delete_event()
+return true

@@ -1,4 +1,0 @@
--- Forgets the event.
-
-forget()
-return true
