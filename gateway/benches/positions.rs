@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use gateway::measure::{Crowd, TICK};
+use gateway::measure::{SimulatedUsers, TICK};
 use rustix::time::{ClockId, clock_gettime};
 use tokio_tungstenite::tungstenite::{Message, WebSocket, protocol::Role};
 
@@ -38,7 +38,7 @@ fn main() {
 /// Releases half of the line, but no longer than for a minute.
 fn measure(users: u64, rate: u64) {
     let (mut crowd, mut sockets) = (
-        Crowd::new(users),
+        SimulatedUsers::new(users),
         (0..SOCKETS).map(|_| socket()).collect::<Vec<_>>(),
     );
     crowd.step(0); // the first message tells everybody

@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use gateway::measure::sales::{KINDS, Kind, Score, Told, simulate};
+use gateway::measure::sales::{KINDS, SaleKind, SampledWait, Score, simulate};
 use plotters::prelude::*;
 
 /// Sales of each kind.
@@ -23,7 +23,7 @@ fn main() {
         .skip_while(|argument| argument != "--plot")
         .nth(1)
         .map(|file| repository.join(file));
-    let told: Vec<(Kind, Vec<Told>)> = KINDS
+    let told: Vec<(SaleKind, Vec<SampledWait>)> = KINDS
         .map(|kind| {
             (
                 kind,
@@ -49,7 +49,7 @@ fn main() {
 /// What was told against what came, a panel for each kind; on the line, the point was right.
 fn draw(
     file: &std::path::Path,
-    told: &[(Kind, Vec<Told>)],
+    told: &[(SaleKind, Vec<SampledWait>)],
 ) -> Result<(), Box<dyn std::error::Error>> {
     let area = SVGBackend::new(file, (1_000, 560)).into_drawing_area();
     area.fill(&WHITE)?;

@@ -24,9 +24,9 @@ use waitingroom::{
     problem::{Code, Problem},
 };
 
+pub(crate) use self::places::GuestConnection;
 use self::places::GuestPlaces;
-pub(crate) use self::places::Stay;
-use crate::{Gateway, desk::Kept};
+use crate::{Gateway, desk::PresentedTicket};
 
 /// A burst of new guests is allowed again after this many seconds.
 const REFILL_SECONDS: u32 = 40;
@@ -57,7 +57,7 @@ impl Default for GuestLimits {
 }
 
 /// See the module's documentation.
-pub(crate) struct GuestDoor {
+pub(crate) struct GuestRateLimiter {
     limits: GuestLimits,
     trusted_proxies: Vec<IpNet>,
     of_address: DefaultKeyedRateLimiter<IpAddr>,
@@ -65,7 +65,7 @@ pub(crate) struct GuestDoor {
     places: Arc<GuestPlaces>,
 }
 
-impl GuestDoor {
+impl GuestRateLimiter {
     pub(crate) fn new(limits: GuestLimits, trusted_proxies: Vec<IpNet>) -> Self {
         let quota = |share: u32| {
             let burst = limits
@@ -125,7 +125,7 @@ impl Gateway {
         caller: &Identity,
         address: IpAddr,
         presence: Presence,
-        kept: Kept<'_>,
+        kept: PresentedTicket<'_>,
     ) -> Result<(bool, Place), Problem> {
         let Some(made) = caller.guest else {
             return self.take_place(event, &caller.user, presence, kept).await;
@@ -159,10 +159,14 @@ impl Gateway {
     }
 
     /// For as long as a connection of a guest follows a line: nothing where it is no guest's.
-    pub(crate) fn stay(&self, event: EventId, caller: &Identity) -> Option<Box<Stay>> {
-        caller
-            .guest
-            .map(|_| Box::new(Stay::new(&self.0.guest_door.places, event, &caller.user)))
+    pub(crate) fn stay(&self, event: EventId, caller: &Identity) -> Option<Box<GuestConnection>> {
+        caller.guest.map(|_| {
+            Box::new(GuestConnection::new(
+                &self.0.guest_door.places,
+                event,
+                &caller.user,
+            ))
+        })
     }
 
     /// A guest's place is looked at.
@@ -200,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_door_closes_for_one_address_and_stays_open_for_others() {
-        let door = GuestDoor::new(GuestLimits::default(), Vec::new());
+        let door = GuestRateLimiter::new(GuestLimits::default(), Vec::new());
         let admit = |address: &str| door.admit(address.parse().unwrap()).is_ok();
         let admitted = (0..300).filter(|_| admit("203.0.113.9")).count();
         assert!((200..300).contains(&admitted), "{admitted}");
@@ -213,7 +217,7 @@ mod tests {
 
     #[test]
     fn who_has_many_addresses_has_not_as_many_guests() {
-        let door = GuestDoor::new(GuestLimits::default(), Vec::new());
+        let door = GuestRateLimiter::new(GuestLimits::default(), Vec::new());
         let admit = |address: String| door.admit(address.parse().unwrap()).is_ok();
         let of_48 = (0..2000)
             .filter(|net| admit(format!("2001:db8:7:{net:x}::1")))

@@ -21,7 +21,7 @@ use waitingroom::{
 
 use crate::{
     Gateway,
-    booking_service::{SharedBooking, Unreachable},
+    booking_service::{BookingUnreachable, SharedBookingApi},
 };
 
 /// Deadline of a reservation, connecting included.
@@ -33,14 +33,14 @@ const WISHES_AT_ONCE: usize = 64;
 /// lets the user do so.
 #[derive(Clone)]
 pub(crate) struct BookingClient {
-    service: SharedBooking,
+    service: SharedBookingApi,
     /// A tick may release hundreds who have a wish: so many are asked about at the same time.
     wishes: Arc<Semaphore>,
 }
 
 /// For whom booking is asked.
 #[derive(Debug, Clone)]
-pub(crate) struct Behalf {
+pub(crate) struct UserCredentials {
     token: String,
     /// Where a guest comes from, vouched for.
     address: Option<String>,
@@ -48,11 +48,16 @@ pub(crate) struct Behalf {
 
 impl Gateway {
     /// The user of this token, who is at this address.
-    pub(crate) fn behalf(&self, token: &str, caller: &Identity, address: IpAddr) -> Behalf {
+    pub(crate) fn behalf(
+        &self,
+        token: &str,
+        caller: &Identity,
+        address: IpAddr,
+    ) -> UserCredentials {
         let vouched = caller
             .guest
             .and_then(|_| self.0.with.addresses.vouch(&caller.user, address));
-        Behalf {
+        UserCredentials {
             token: token.to_owned(),
             address: vouched,
         }
@@ -61,7 +66,7 @@ impl Gateway {
 
 /// What the pages without script show of an event.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct EventHead {
+pub(crate) struct EventSummary {
     pub(crate) event_id: EventId,
     pub(crate) name: String,
     pub(crate) state: SaleState,
@@ -69,25 +74,25 @@ pub(crate) struct EventHead {
 }
 
 #[derive(Deserialize)]
-struct Pending {
+struct PendingBookings {
     bookings: Vec<Map<String, Value>>,
 }
 
 #[derive(Deserialize)]
 struct EventList {
-    events: Vec<EventHead>,
+    events: Vec<EventSummary>,
 }
 
 /// What booking answered that is not a booking.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct BookingClientError {
     pub(crate) code: String,
     pub(crate) detail: String,
 }
 
 impl BookingClient {
     /// A client of booking.
-    pub(crate) fn new(service: SharedBooking) -> Self {
+    pub(crate) fn new(service: SharedBookingApi) -> Self {
         Self {
             service,
             wishes: Arc::new(Semaphore::new(WISHES_AT_ONCE)),
@@ -95,13 +100,16 @@ impl BookingClient {
     }
 
     /// Everything that is on.
-    pub(crate) async fn events(&self) -> Result<Vec<EventHead>, Unreachable> {
+    pub(crate) async fn events(&self) -> Result<Vec<EventSummary>, BookingUnreachable> {
         let answer = self.ask("/events", None).await?;
         Ok(json::<EventList>(&answer)?.events)
     }
 
     /// One event, if it exists.
-    pub(crate) async fn event(&self, event: EventId) -> Result<Option<EventHead>, Unreachable> {
+    pub(crate) async fn event(
+        &self,
+        event: EventId,
+    ) -> Result<Option<EventSummary>, BookingUnreachable> {
         let answer = self.ask(&format!("/events/{event}"), None).await?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
@@ -112,10 +120,10 @@ impl BookingClient {
     /// Reserves; the answer is the booking's JSON.
     pub(crate) async fn reserve(
         &self,
-        behalf: &Behalf,
+        behalf: &UserCredentials,
         pass: &str,
         request: &ReserveSeats,
-    ) -> Result<Map<String, Value>, Refusal> {
+    ) -> Result<Map<String, Value>, BookingClientError> {
         let body = serde_json::json!({
             "event_id": request.event_id, "show_id": request.show_id, "zone_id": request.zone_id,
             "quantity": request.quantity,
@@ -134,12 +142,12 @@ impl BookingClient {
     /// its turn.
     pub(crate) async fn reserve_first(
         &self,
-        behalf: &Behalf,
+        behalf: &UserCredentials,
         pass: &str,
         event: EventId,
         wish: &[WishItem],
         key: &IdempotencyKey,
-    ) -> Result<Map<String, Value>, Refusal> {
+    ) -> Result<Map<String, Value>, BookingClientError> {
         let _turn = self
             .wishes
             .acquire()
@@ -154,30 +162,34 @@ impl BookingClient {
     pub(crate) async fn pending(
         &self,
         token: &str,
-    ) -> Result<Vec<Map<String, Value>>, Unreachable> {
+    ) -> Result<Vec<Map<String, Value>>, BookingUnreachable> {
         let answer = self.ask("/bookings/pending", Some(token)).await?;
-        Ok(json::<Pending>(&answer)?.bookings)
+        Ok(json::<PendingBookings>(&answer)?.bookings)
     }
 
-    async fn ask(&self, path: &str, token: Option<&str>) -> Result<Response<Bytes>, Unreachable> {
+    async fn ask(
+        &self,
+        path: &str,
+        token: Option<&str>,
+    ) -> Result<Response<Bytes>, BookingUnreachable> {
         let mut request = Request::get(format!("/api/v1{path}"));
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
         let request = request
             .body(Bytes::new())
-            .map_err(|error| Unreachable(error.to_string()))?;
+            .map_err(|error| BookingUnreachable(error.to_string()))?;
         within(self.service.call(request)).await
     }
 
     async fn post(
         &self,
         path: &str,
-        behalf: &Behalf,
+        behalf: &UserCredentials,
         pass: &str,
         key: &IdempotencyKey,
         body: &Value,
-    ) -> Result<Map<String, Value>, Refusal> {
+    ) -> Result<Map<String, Value>, BookingClientError> {
         let mut request = Request::post(format!("/api/v1{path}"));
         if let Some(address) = &behalf.address {
             request = request.header(guest_address::HEADER, address);
@@ -188,12 +200,12 @@ impl BookingClient {
             .header("X-Queue-Pass", pass)
             .header("Idempotency-Key", as_header(key)?)
             .body(Bytes::from(body.to_string()))
-            .map_err(|error| unreachable_booking(&Unreachable(error.to_string())))?;
+            .map_err(|error| unreachable_booking(&BookingUnreachable(error.to_string())))?;
         let answer = within(self.service.call(request))
             .await
             .map_err(|error| unreachable_booking(&error))?;
         let told: Map<String, Value> = serde_json::from_slice(answer.body())
-            .map_err(|error| unreachable_booking(&Unreachable(error.to_string())))?;
+            .map_err(|error| unreachable_booking(&BookingUnreachable(error.to_string())))?;
         let status = answer.status();
         if status == StatusCode::CREATED || status == StatusCode::OK {
             Ok(told)
@@ -204,10 +216,10 @@ impl BookingClient {
 }
 
 async fn within(
-    call: impl Future<Output = Result<Response<Bytes>, Unreachable>>,
-) -> Result<Response<Bytes>, Unreachable> {
+    call: impl Future<Output = Result<Response<Bytes>, BookingUnreachable>>,
+) -> Result<Response<Bytes>, BookingUnreachable> {
     let late = |_| {
-        Err(Unreachable(format!(
+        Err(BookingUnreachable(format!(
             "no answer in {} s",
             DEADLINE.as_secs()
         )))
@@ -216,15 +228,18 @@ async fn within(
 }
 
 /// What a successful answer says.
-fn json<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, Unreachable> {
+fn json<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, BookingUnreachable> {
     if !answer.status().is_success() {
-        return Err(Unreachable(format!("booking answers {}", answer.status())));
+        return Err(BookingUnreachable(format!(
+            "booking answers {}",
+            answer.status()
+        )));
     }
-    serde_json::from_slice(answer.body()).map_err(|error| Unreachable(error.to_string()))
+    serde_json::from_slice(answer.body()).map_err(|error| BookingUnreachable(error.to_string()))
 }
 
 /// A key of a frame may be any printable text, one of a header may not.
-fn as_header(key: &IdempotencyKey) -> Result<HeaderValue, Refusal> {
+fn as_header(key: &IdempotencyKey) -> Result<HeaderValue, BookingClientError> {
     let unfit = |_| {
         Problem::invalid(
             "idempotency_key",
@@ -235,15 +250,15 @@ fn as_header(key: &IdempotencyKey) -> Result<HeaderValue, Refusal> {
     HeaderValue::from_str(key.as_str()).map_err(unfit)
 }
 
-fn refusal(answer: &Map<String, Value>) -> Refusal {
+fn refusal(answer: &Map<String, Value>) -> BookingClientError {
     let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
-    Refusal {
+    BookingClientError {
         code: text("code").unwrap_or_else(|| Code::Internal.as_str().to_owned()),
         detail: text("detail").unwrap_or_else(|| "booking refused without saying why".to_owned()),
     }
 }
 
-fn unreachable_booking(error: &Unreachable) -> Refusal {
+fn unreachable_booking(error: &BookingUnreachable) -> BookingClientError {
     tracing::warn!(%error, "booking did not answer");
     Problem::new(
         Code::Unavailable,
@@ -252,7 +267,7 @@ fn unreachable_booking(error: &Unreachable) -> Refusal {
     .into()
 }
 
-impl From<Problem> for Refusal {
+impl From<Problem> for BookingClientError {
     fn from(problem: Problem) -> Self {
         Self {
             code: problem.code.as_str().to_owned(),

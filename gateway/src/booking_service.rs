@@ -20,27 +20,27 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 /// Booking did not answer. What was asked may have happened.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Unreachable(pub(crate) String);
+pub struct BookingUnreachable(pub(crate) String);
 
 /// Booking's public interface.
 #[async_trait]
-pub trait BookingService: Send + Sync {
+pub trait BookingApi: Send + Sync {
     /// Sends a request to a path below `/api/v1` and returns the whole answer. Nothing is repeated.
     /// Dropping the call gives it up as a client does who goes away.
-    async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Unreachable>;
+    async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BookingUnreachable>;
 }
 
 /// Booking, as every connection of a gateway shares it.
-pub type SharedBooking = Arc<dyn BookingService>;
+pub type SharedBookingApi = Arc<dyn BookingApi>;
 
 /// A booking process elsewhere.
 #[derive(Debug, Clone)]
-pub struct OverHttp {
+pub struct HttpBookingApi {
     http: Client,
     base: String,
 }
 
-impl OverHttp {
+impl HttpBookingApi {
     /// Booking at this URL, for example `http://127.0.0.1:8080`, over kept connections.
     pub fn new(url: &str) -> Self {
         let http = Client::builder()
@@ -55,9 +55,9 @@ impl OverHttp {
 }
 
 #[async_trait]
-impl BookingService for OverHttp {
-    async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Unreachable> {
-        let failed = |error: reqwest::Error| Unreachable(error.to_string());
+impl BookingApi for HttpBookingApi {
+    async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BookingUnreachable> {
+        let failed = |error: reqwest::Error| BookingUnreachable(error.to_string());
         let (parts, body) = request.into_parts();
         let call = self
             .http
@@ -74,9 +74,9 @@ impl BookingService for OverHttp {
 
 /// Booking in this process: no socket, so no place among the listener's connections.
 #[derive(Debug, Clone)]
-pub struct InProcess(Router);
+pub struct InProcessBookingApi(Router);
 
-impl InProcess {
+impl InProcessBookingApi {
     /// Booking behind its routes.
     pub fn new(routes: Router) -> Self {
         Self(routes)
@@ -84,13 +84,13 @@ impl InProcess {
 }
 
 #[async_trait]
-impl BookingService for InProcess {
-    async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Unreachable> {
+impl BookingApi for InProcessBookingApi {
+    async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BookingUnreachable> {
         let Ok(answer) = self.0.clone().oneshot(request.map(Body::from)).await;
         let (parts, body) = answer.into_parts();
         let body = to_bytes(body, MAX_ANSWER_BYTES)
             .await
-            .map_err(|error| Unreachable(error.to_string()))?;
+            .map_err(|error| BookingUnreachable(error.to_string()))?;
         Ok(Response::from_parts(parts, body))
     }
 }
@@ -102,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    async fn echoed(service: &impl BookingService) -> (StatusCode, String) {
+    async fn echoed(service: &impl BookingApi) -> (StatusCode, String) {
         let request = Request::post("/api/v1/echo?a=1")
             .header("x-queue-pass", "p")
             .body(Bytes::from("said"))
@@ -133,9 +133,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let expected = (StatusCode::CREATED, "a=1 p said".to_owned());
-        assert_eq!(echoed(&InProcess::new(routes.clone())).await, expected);
+        assert_eq!(
+            echoed(&InProcessBookingApi::new(routes.clone())).await,
+            expected
+        );
         let serving = tokio::spawn(async move { axum::serve(listener, routes).await });
-        assert_eq!(echoed(&OverHttp::new(&url)).await, expected);
+        assert_eq!(echoed(&HttpBookingApi::new(&url)).await, expected);
         serving.abort();
     }
 
@@ -148,7 +151,7 @@ mod tests {
             .unwrap(); // closed at once
         let request = Request::get("/api/v1/events").body(Bytes::new()).unwrap();
         assert!(
-            OverHttp::new(&format!("http://{gone}"))
+            HttpBookingApi::new(&format!("http://{gone}"))
                 .call(request)
                 .await
                 .is_err()

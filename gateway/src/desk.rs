@@ -18,8 +18,8 @@ use waitingroom::{
 
 use crate::{
     Gateway,
-    registry::{Estimate, Seen, Slot},
-    wish::Held,
+    registry::{Mailbox, RememberedPlace, WaitEstimate},
+    wish::AutoHoldOutcome,
 };
 
 /// How often a place is registered, and read again because the room moved on meanwhile: a line that
@@ -28,7 +28,7 @@ const REGISTER_ATTEMPTS: usize = 5;
 
 /// A place on the wire.
 #[derive(Debug, Serialize)]
-pub(crate) struct PlaceAnswer {
+pub(crate) struct PlaceResponse {
     event_id: EventId,
     user_id: UserId,
     pub(crate) position: u64,
@@ -52,9 +52,9 @@ pub(crate) struct PlaceAnswer {
     left: Option<Vec<ZoneLeft>>,
 }
 
-impl PlaceAnswer {
+impl PlaceResponse {
     /// The same with what became of the user's wish.
-    pub(crate) fn with(mut self, held: &Held) -> Self {
+    pub(crate) fn with(mut self, held: &AutoHoldOutcome) -> Self {
         (self.hold, self.left) = held.told();
         self
     }
@@ -62,20 +62,20 @@ impl PlaceAnswer {
 
 /// A connection's registration for one event; ends when dropped, and with the user's last one here
 /// their presence.
-pub(crate) struct Attachment {
+pub(crate) struct RoomSubscription {
     gateway: Gateway,
     event: EventId,
     user: UserId,
-    slot: Arc<Slot>,
+    mailbox: Arc<Mailbox>,
 }
 
-impl Attachment {
+impl RoomSubscription {
     pub(crate) fn event(&self) -> EventId {
         self.event
     }
 }
 
-impl Drop for Attachment {
+impl Drop for RoomSubscription {
     fn drop(&mut self) {
         let (absent, now) = (
             || self.gateway.record_absence(self.event, &self.user),
@@ -84,19 +84,19 @@ impl Drop for Attachment {
         self.gateway
             .0
             .registry
-            .detach(self.event, &self.user, &self.slot, now, absent);
+            .detach(self.event, &self.user, &self.mailbox, now, absent);
     }
 }
 
 /// A connection on its way to a place: while it lasts, the end of the user's other connections is
 /// not their absence.
-pub(crate) struct Arrival {
+pub(crate) struct PendingAttach {
     gateway: Gateway,
     event: EventId,
     user: UserId,
 }
 
-impl Drop for Arrival {
+impl Drop for PendingAttach {
     fn drop(&mut self) {
         let absent = || self.gateway.record_absence(self.event, &self.user);
         self.gateway
@@ -108,7 +108,7 @@ impl Drop for Arrival {
 
 /// What a client kept of its place.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Kept<'a> {
+pub(crate) struct PresentedTicket<'a> {
     pub(crate) ticket: Option<&'a str>,
     /// The position that it was told last with the ticket.
     pub(crate) position: Option<u32>,
@@ -127,7 +127,7 @@ impl Gateway {
         event: EventId,
         user: &UserId,
         presence: Presence,
-        kept: Kept<'_>,
+        kept: PresentedTicket<'_>,
     ) -> Result<(bool, Place), Problem> {
         let seen = self.0.registry.remembered(event, user);
         let ticket = kept
@@ -136,8 +136,8 @@ impl Gateway {
         let of_client = ticket
             .clone()
             .zip(kept.position)
-            .map(|(ticket, told)| Seen::by_client(ticket, told));
-        let ticket = ticket.or_else(|| seen.as_ref().map(Seen::ticket));
+            .map(|(ticket, told)| RememberedPlace::by_client(ticket, told));
+        let ticket = ticket.or_else(|| seen.as_ref().map(RememberedPlace::ticket));
         let (new, place) = self.seat(event, user, presence.clone(), ticket).await?;
         let of_another_line = [seen, of_client]
             .into_iter()
@@ -162,7 +162,7 @@ impl Gateway {
         event: EventId,
         user: &UserId,
         presence: Presence,
-        seen: &Seen,
+        seen: &RememberedPlace,
     ) -> Result<Option<Place>, EngineError> {
         self.0
             .line
@@ -202,7 +202,7 @@ impl Gateway {
         }
         let mut found = self.0.line.resume(event, user, presence.clone()).await;
         let seen = self.0.registry.remembered(event, user);
-        let is_behind = |seen: &Seen| match &found {
+        let is_behind = |seen: &RememberedPlace| match &found {
             Ok(Some(place)) => seen.is_of_another_line(place),
             found => matches!(found, Ok(None) | Err(EngineError::Recovering)),
         };
@@ -246,9 +246,9 @@ impl Gateway {
     }
 
     /// To be held from before a place is taken or found by a connection until that is registered.
-    pub(crate) fn arrival(&self, event: EventId, user: &UserId) -> Arrival {
+    pub(crate) fn arrival(&self, event: EventId, user: &UserId) -> PendingAttach {
         self.0.registry.arrives(event, user);
-        Arrival {
+        PendingAttach {
             gateway: self.clone(),
             event,
             user: user.clone(),
@@ -263,12 +263,17 @@ impl Gateway {
 
     /// What ends a connection's registration for an event when it is dropped; to be made before
     /// [`Gateway::register`].
-    pub(crate) fn attachment(&self, event: EventId, user: &UserId, slot: &Arc<Slot>) -> Attachment {
-        Attachment {
+    pub(crate) fn attachment(
+        &self,
+        event: EventId,
+        user: &UserId,
+        mailbox: &Arc<Mailbox>,
+    ) -> RoomSubscription {
+        RoomSubscription {
             gateway: self.clone(),
             event,
             user: user.clone(),
-            slot: Arc::clone(slot),
+            mailbox: Arc::clone(mailbox),
         }
     }
 
@@ -279,12 +284,12 @@ impl Gateway {
         &self,
         event: EventId,
         user: &UserId,
-        slot: &Arc<Slot>,
+        mailbox: &Arc<Mailbox>,
         mut place: Place,
     ) -> Result<Place, Problem> {
         for attempt in 1.. {
             place = tellable(place)?;
-            let Ok(is_current) = self.0.registry.attach(event, user, &place, slot) else {
+            let Ok(is_current) = self.0.registry.attach(event, user, &place, mailbox) else {
                 let detail = "you have too many connections open for this event";
                 return Err(
                     Problem::new(Code::RateLimited, detail).retry_after(Duration::from_secs(5))
@@ -295,7 +300,7 @@ impl Gateway {
             }
             place = self.find_place(event, user, &self.here()).await?;
         }
-        self.0.registry.greet(event, slot);
+        self.0.registry.greet(event, mailbox);
         Ok(self.0.registry.shown(event, user, place))
     }
 
@@ -336,7 +341,7 @@ impl Gateway {
                 .registry
                 .remembered(event, user)
                 .as_ref()
-                .map(Seen::ticket)
+                .map(RememberedPlace::ticket)
         };
         self.0.registry.ticket(event, user).or_else(seen)
     }
@@ -370,22 +375,22 @@ impl Gateway {
         }
     }
 
-    /// The same without waiting for it: the connection's slot hears where it is refused.
+    /// The same without waiting for it: the connection's mailbox hears where it is refused.
     pub(crate) fn note_acknowledged(
         &self,
         event: EventId,
         user: &UserId,
         pass: &PassId,
-        slot: &Arc<Slot>,
+        mailbox: &Arc<Mailbox>,
     ) {
-        let (refused, its_slot) = (pass.clone(), Arc::clone(slot));
-        let refuse = move |error| its_slot.put_unacknowledged(event, refused, error);
+        let (refused, its_mailbox) = (pass.clone(), Arc::clone(mailbox));
+        let refuse = move |error| its_mailbox.put_unacknowledged(event, refused, error);
         if let Err(error) = self
             .0
             .line
             .note_acknowledged(event, user, pass.clone(), refuse)
         {
-            slot.put_unacknowledged(event, pass.clone(), Some(error));
+            mailbox.put_unacknowledged(event, pass.clone(), Some(error));
         }
     }
 
@@ -449,18 +454,18 @@ impl Gateway {
     }
 
     /// A place as REST and streams answer it.
-    pub(crate) fn answer(&self, event: EventId, user: &UserId, place: &Place) -> PlaceAnswer {
+    pub(crate) fn answer(&self, event: EventId, user: &UserId, place: &Place) -> PlaceResponse {
         self.answer_with(event, user, place, self.estimate(event, place))
     }
 
     /// What to tell of the wait at this place.
-    fn estimate(&self, event: EventId, place: &Place) -> Estimate {
+    fn estimate(&self, event: EventId, place: &Place) -> WaitEstimate {
         let estimate = self
             .0
             .registry
             .estimate(event, place.position, self.0.with.clock.now());
         match place.counting && place.grant.is_none() {
-            true => Estimate {
+            true => WaitEstimate {
                 range: None,
                 reason: Some(WaitReason::Counting),
                 ..estimate
@@ -475,10 +480,10 @@ impl Gateway {
         event: EventId,
         user: &UserId,
         place: &Place,
-        estimate: Estimate,
-    ) -> PlaceAnswer {
+        estimate: WaitEstimate,
+    ) -> PlaceResponse {
         let grant = place.grant.as_ref();
-        PlaceAnswer {
+        PlaceResponse {
             event_id: event,
             user_id: user.clone(),
             position: place.position,

@@ -38,8 +38,8 @@ use waitingroom::{
 
 pub use self::admission::GuestLimits;
 use self::{
-    admission::GuestDoor, booking_client::BookingClient, booking_service::SharedBooking,
-    pulse::Pulse, registry::Registry,
+    admission::GuestRateLimiter, booking_client::BookingClient, booking_service::SharedBookingApi,
+    pulse::HeartbeatWheel, registry::Registry,
 };
 
 /// How a gateway works.
@@ -61,7 +61,7 @@ pub struct GatewayConfig {
 
 /// What the gateway needs of the process around it.
 #[derive(Clone)]
-pub struct Collaborators {
+pub struct Dependencies {
     /// The line.
     pub engine: SharedEngine,
     /// The ear for passes and progress.
@@ -73,7 +73,7 @@ pub struct Collaborators {
     /// Mints and verifies tickets.
     pub tickets: TicketKey,
     /// The way to booking.
-    pub booking: SharedBooking,
+    pub booking: SharedBookingApi,
     /// Tells booking where guests come from.
     pub addresses: AddressKey,
     /// The time.
@@ -83,27 +83,27 @@ pub struct Collaborators {
 }
 
 /// What every connection and request shares.
-struct Shared {
+struct Inner {
     config: GatewayConfig,
-    with: Collaborators,
+    with: Dependencies,
     line: Gathering,
     registry: Registry,
-    pulse: Pulse,
+    pulse: HeartbeatWheel,
     booking: BookingClient,
-    guest_door: GuestDoor,
+    guest_door: GuestRateLimiter,
     passes_sent: metrics::Counter,
 }
 
 /// One gateway node. Cheap to clone.
 #[derive(Clone)]
-pub struct Gateway(Arc<Shared>);
+pub struct Gateway(Arc<Inner>);
 
 impl Gateway {
     /// A gateway that serves nobody yet.
-    pub fn new(config: GatewayConfig, with: Collaborators) -> Self {
+    pub fn new(config: GatewayConfig, with: Dependencies) -> Self {
         let booking = BookingClient::new(with.booking.clone());
-        let guest_door = GuestDoor::new(config.guests, config.trusted_proxies.clone());
-        let pulse = Pulse::new(config.heartbeat);
+        let guest_door = GuestRateLimiter::new(config.guests, config.trusted_proxies.clone());
+        let pulse = HeartbeatWheel::new(config.heartbeat);
         let line = Gathering::new(
             with.engine.clone(),
             with.clock.clone(),
@@ -112,7 +112,7 @@ impl Gateway {
         // Looked up once: it is counted for each pass.
         let passes_sent = metrics::counter!("stanchion_passes_sent_total");
         let registry = Registry::default();
-        Self(Arc::new(Shared {
+        Self(Arc::new(Inner {
             config,
             with,
             line,

@@ -1,5 +1,5 @@
 //! What the benches see of the inside. A crowd without connections, for `benches/positions.rs`: the
-//! registry and its slots as they are, and time that goes on by the tick. Whole sales, for
+//! registry and its mailboxes as they are, and time that goes on by the tick. Whole sales, for
 //! `benches/waits.rs`.
 
 #![expect(
@@ -18,7 +18,7 @@ use waitingroom::{
 };
 
 use crate::{
-    registry::{Applied, Registry, Slot},
+    registry::{Mailbox, ProgressOutcome, Registry},
     socket::position_message,
 };
 
@@ -27,22 +27,22 @@ pub const TICK: Duration = Duration::from_millis(100);
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub struct Crowd {
+pub struct SimulatedUsers {
     registry: Registry,
-    slots: Vec<Arc<Slot>>,
+    mailboxes: Vec<Arc<Mailbox>>,
     removed: u64,
     now: Timestamp,
 }
 
-impl Crowd {
+impl SimulatedUsers {
     /// So many users in line, each with one connection.
     pub fn new(users: u64) -> Self {
-        let slots: Vec<Arc<Slot>> = (0..users).map(|_| Arc::default()).collect();
+        let mailboxes: Vec<Arc<Mailbox>> = (0..users).map(|_| Arc::default()).collect();
         let (registry, now) = (
             Registry::default(),
             Timestamp::from_millis(1_700_000_000_000),
         );
-        for (number, slot) in (1..).zip(&slots) {
+        for (number, mailbox) in (1..).zip(&mailboxes) {
             let place = Place {
                 number,
                 epoch: epoch(),
@@ -54,13 +54,13 @@ impl Crowd {
                 told: Told::Nothing,
             };
             assert_eq!(
-                registry.attach(event(), &user(number), &place, slot),
+                registry.attach(event(), &user(number), &place, mailbox),
                 Ok(true)
             );
         }
         Self {
             registry,
-            slots,
+            mailboxes,
             removed: 0,
             now,
         }
@@ -78,7 +78,7 @@ impl Crowd {
             from,
             to,
             removed: (from + 1..=to).collect(),
-            total: (self.slots.len() as u64).saturating_sub(to),
+            total: (self.mailboxes.len() as u64).saturating_sub(to),
             active: 0,
             seats_left: 100_000,
             settings: QueueSettings {
@@ -92,7 +92,10 @@ impl Crowd {
             counting: false,
             seats_known: true,
         };
-        assert_eq!(self.registry.progress(&progress, self.now), Applied::Done);
+        assert_eq!(
+            self.registry.progress(&progress, self.now),
+            ProgressOutcome::Applied
+        );
     }
 
     /// Wakes whoever has news and takes it, as the connections' tasks do: which connection is told
@@ -101,8 +104,8 @@ impl Crowd {
         while self.registry.wakes() {
             self.registry.wake_some();
         }
-        for (at, slot) in self.slots.iter().enumerate() {
-            for (event, news) in slot.take() {
+        for (at, mailbox) in self.mailboxes.iter().enumerate() {
+            for (event, news) in mailbox.take() {
                 news.position
                     .into_iter()
                     .for_each(|position| tell(at, position_message(event, position).to_json()));

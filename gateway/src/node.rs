@@ -17,10 +17,10 @@ use waitingroom::{
     signal::{Heard, Listener, Recipient, Signal, SignalError},
 };
 
-use self::breath::Breath;
+use self::breath::WakePacer;
 use crate::{
     Gateway,
-    registry::{Applied, Seen},
+    registry::{ProgressOutcome, RememberedPlace},
 };
 
 /// How often a node reports itself; see [`waitingroom::absence::NODE_TIMEOUT`].
@@ -58,7 +58,7 @@ async fn pulse(gateway: Gateway) {
 /// heard comes before what was told by an earlier signal and can wait.
 async fn listen(gateway: Gateway, mut ear: Box<dyn Listener>) {
     let registry = &gateway.0.registry;
-    let mut breath = Breath::default();
+    let mut breath = WakePacer::default();
     loop {
         tokio::select! {
             biased;
@@ -93,7 +93,9 @@ fn hear(gateway: &Gateway, signal: Signal) {
                 .for_each(|(user, lapse)| registry.lapse(event_id, user, *lapse));
         }
         Signal::Progress(progress) => {
-            if registry.progress(&progress, gateway.0.with.clock.now()) == Applied::Lost {
+            if registry.progress(&progress, gateway.0.with.clock.now())
+                == ProgressOutcome::GapDetected
+            {
                 spawn_resync(gateway, progress.event_id);
             }
         }
@@ -162,7 +164,7 @@ async fn report_back(gateway: &Gateway, event: EventId, epoch: &Epoch) {
 }
 
 /// What came of reading places again.
-struct Read {
+struct ReloadOutcome {
     /// Whose are to be read once more.
     left: Vec<UserId>,
     /// The engine has heard of everybody, found or not.
@@ -170,13 +172,13 @@ struct Read {
 }
 
 /// Reads these users' places again, many in one step.
-async fn unread(gateway: &Gateway, event: EventId, users: Vec<UserId>) -> Read {
-    let mut read = Read {
+async fn unread(gateway: &Gateway, event: EventId, users: Vec<UserId>) -> ReloadOutcome {
+    let mut read = ReloadOutcome {
         left: Vec::new(),
         all_asked: true,
     };
     for some in users.chunks(ACTIONS_LIMIT) {
-        let Read { left, all_asked } = reread(gateway, event, some).await;
+        let ReloadOutcome { left, all_asked } = reread(gateway, event, some).await;
         read.left.extend(left);
         read.all_asked &= all_asked;
     }
@@ -185,7 +187,7 @@ async fn unread(gateway: &Gateway, event: EventId, users: Vec<UserId>) -> Read {
 
 /// The same in one step. Where the line was lost and began anew, users are brought back to their
 /// numbers, as their tickets would.
-async fn reread(gateway: &Gateway, event: EventId, users: &[UserId]) -> Read {
+async fn reread(gateway: &Gateway, event: EventId, users: &[UserId]) -> ReloadOutcome {
     let registry = &gateway.0.registry;
     let what = |user: &UserId| match registry.ticket(event, user) {
         Some(ticket) => {
@@ -212,7 +214,7 @@ async fn reread(gateway: &Gateway, event: EventId, users: &[UserId]) -> Read {
         }
     }
     left.extend(seat_anew(gateway, event, gone).await);
-    Read { left, all_asked }
+    ReloadOutcome { left, all_asked }
 }
 
 /// Who is not in this line, and waits: is their place gone, or was it in an earlier line and cannot
@@ -328,7 +330,7 @@ async fn bring_back(gateway: &Gateway, event: EventId) -> bool {
 fn returning(
     gateway: &Gateway,
     user: &UserId,
-    seen: &Seen,
+    seen: &RememberedPlace,
     now: Timestamp,
 ) -> SmallVec<[Action; 2]> {
     let (ticket, told) = ((seen.epoch.clone(), seen.number), Some(seen.told));

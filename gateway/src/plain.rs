@@ -34,13 +34,13 @@ use waitingroom::{
 };
 
 use self::{
-    page::Here,
-    words::{Words, words},
+    page::QueueView,
+    words::{Messages, words},
 };
 use crate::{
     Gateway,
     assets::{self, CONTENT_SECURITY_POLICY},
-    desk::Kept,
+    desk::PresentedTicket,
     origin,
 };
 
@@ -140,7 +140,13 @@ async fn join(
     let address = gateway.0.guest_door.address(peer, &headers);
     if let Some(guest) = gateway.guest(&headers) {
         match gateway
-            .admit_to_line(event, &guest, address, Presence::Poll, Kept::default())
+            .admit_to_line(
+                event,
+                &guest,
+                address,
+                Presence::Poll,
+                PresentedTicket::default(),
+            )
             .await
         {
             Ok((_, place)) => {
@@ -159,7 +165,13 @@ async fn join(
         Err(problem) => return refused(&headers, &problem),
     };
     match gateway
-        .admit_to_line(event, &guest, address, Presence::Poll, Kept::default())
+        .admit_to_line(
+            event,
+            &guest,
+            address,
+            Presence::Poll,
+            PresentedTicket::default(),
+        )
         .await
     {
         Ok((_, place)) => {
@@ -241,10 +253,15 @@ impl Gateway {
 
     /// The cookie of a guest who has a place and whose token is half over: a line may take longer
     /// than a token lasts. Where too many are made at this address, a later look renews it.
-    fn renewed(&self, here: &Here, peer: SocketAddr, headers: &HeaderMap) -> Option<HeaderValue> {
+    fn renewed(
+        &self,
+        here: &QueueView,
+        peer: SocketAddr,
+        headers: &HeaderMap,
+    ) -> Option<HeaderValue> {
         let guest = self
             .guest(headers)
-            .filter(|_| !matches!(here, Here::Outside))?;
+            .filter(|_| !matches!(here, QueueView::NotQueued))?;
         let left = guest.expires_at.since(self.0.with.clock.now());
         if left > RENEWED_WITHIN {
             return None;
@@ -255,9 +272,9 @@ impl Gateway {
             .map(|(_, cookie)| cookie)
     }
 
-    async fn whereabouts(&self, event: EventId, headers: &HeaderMap) -> Result<Here, Problem> {
+    async fn whereabouts(&self, event: EventId, headers: &HeaderMap) -> Result<QueueView, Problem> {
         let Some(guest) = self.guest(headers) else {
-            return Ok(Here::Outside);
+            return Ok(QueueView::NotQueued);
         };
         self.note_poll(event, &guest);
         match self.find_place(event, &guest.user, &Presence::Poll).await {
@@ -266,7 +283,7 @@ impl Gateway {
                 ..
             }) => {
                 let total = self.0.registry.total(event).unwrap_or_default();
-                Ok(Here::InLine {
+                Ok(QueueView::Waiting {
                     position: None,
                     total,
                     wait: None,
@@ -275,16 +292,16 @@ impl Gateway {
             Ok(place) => Ok(match self.told_by_poll(event, &guest.user, place)? {
                 Place {
                     grant: Some(grant), ..
-                } => Here::Turn {
+                } => QueueView::PassReady {
                     left: grant.expires_at.since(self.0.with.clock.now()),
                 },
-                place => Here::InLine {
+                place => QueueView::Waiting {
                     position: (!place.counting).then_some(place.position),
                     total: place.total,
                     wait: self.wait(event, &place),
                 },
             }),
-            Err(problem) if problem.code == Code::NotInQueue => Ok(Here::Outside),
+            Err(problem) if problem.code == Code::NotInQueue => Ok(QueueView::NotQueued),
             Err(problem) => Err(problem),
         }
     }
@@ -329,7 +346,7 @@ fn back_to(event: EventId) -> Response {
     Redirect::to(&format!("/e/{event}?plain")).into_response()
 }
 
-fn missing(words: &Words) -> Response {
+fn missing(words: &Messages) -> Response {
     (StatusCode::NOT_FOUND, answer(page::missing(words))).into_response()
 }
 

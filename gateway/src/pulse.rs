@@ -14,7 +14,7 @@ use rand::{Rng, seq::SliceRandom};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use waitingroom::lifecycle::Lifecycle;
 
-use crate::registry::{Due, Slot};
+use crate::registry::{Mailbox, WakeReasons};
 
 /// How far apart in time the wheel's spokes stand: heartbeats of many connections are spread this
 /// finely.
@@ -22,29 +22,29 @@ const STEP: Duration = Duration::from_millis(50);
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct HeartbeatWheel {
     step: Duration,
-    wheel: Mutex<Wheel>,
+    wheel: Mutex<WheelState>,
 }
 
 #[derive(Debug)]
-struct Wheel {
-    spokes: Vec<Vec<Weak<Slot>>>,
+struct WheelState {
+    spokes: Vec<Vec<Weak<Mailbox>>>,
     at: usize,
     closed: bool,
 }
 
 /// Connections in the order in which they leave, and when.
-type Leaving = Vec<(Duration, Weak<Slot>)>;
+type DrainSchedule = Vec<(Duration, Weak<Mailbox>)>;
 
-impl Pulse {
+impl HeartbeatWheel {
     /// A wheel that comes by each connection once in this time.
     pub(crate) fn new(heartbeat: Duration) -> Self {
         let step = STEP.min(heartbeat);
         let spokes = (heartbeat.as_nanos() / step.as_nanos().max(1)).clamp(1, 1 << 16) as usize;
         Self {
             step,
-            wheel: Mutex::new(Wheel {
+            wheel: Mutex::new(WheelState {
                 spokes: vec![Vec::new(); spokes],
                 at: 0,
                 closed: false,
@@ -54,13 +54,13 @@ impl Pulse {
 
     /// Puts a connection where the wheel has just been: its first heartbeat is due in a heartbeat's
     /// time. In the drain it is sent away at once.
-    pub(crate) fn enter(&self, slot: &Arc<Slot>) {
+    pub(crate) fn enter(&self, mailbox: &Arc<Mailbox>) {
         let mut wheel = self.wheel.lock();
         if wheel.closed {
-            slot.wake(Due::WARNING.and(Due::LEAVE));
+            mailbox.wake(WakeReasons::WARNING.and(WakeReasons::LEAVE));
         }
         let at = wheel.at;
-        wheel.spokes[at].push(Arc::downgrade(slot));
+        wheel.spokes[at].push(Arc::downgrade(mailbox));
     }
 
     /// Turns until everybody has left in the drain, which takes `window`.
@@ -77,8 +77,8 @@ impl Pulse {
             let gone = leaving.partition_point(|(after, _)| *after <= begun.elapsed());
             leaving
                 .drain(..gone)
-                .filter_map(|(_, slot)| slot.upgrade())
-                .for_each(|slot| slot.wake(Due::LEAVE));
+                .filter_map(|(_, mailbox)| mailbox.upgrade())
+                .for_each(|mailbox| mailbox.wake(WakeReasons::LEAVE));
         }
     }
 
@@ -88,9 +88,10 @@ impl Pulse {
         wheel.at = (wheel.at + 1) % wheel.spokes.len();
         let at = wheel.at;
         let spoke = &mut wheel.spokes[at];
-        spoke.retain(|slot| {
-            slot.upgrade()
-                .map(|slot| slot.wake(Due::HEARTBEAT))
+        spoke.retain(|mailbox| {
+            mailbox
+                .upgrade()
+                .map(|mailbox| mailbox.wake(WakeReasons::HEARTBEAT))
                 .is_some()
         });
         if spoke.capacity() > 2 * spoke.len() + 8 {
@@ -100,7 +101,7 @@ impl Pulse {
 
     /// Tells everybody at once when they are to leave: spread evenly over the window, in no order
     /// of theirs.
-    fn send_away(&self, window: Duration) -> Leaving {
+    fn send_away(&self, window: Duration) -> DrainSchedule {
         let mut everybody = {
             let mut wheel = self.wheel.lock();
             wheel.closed = true;
@@ -110,10 +111,10 @@ impl Pulse {
         everybody.shuffle(&mut random);
         let share = window / u32::try_from(everybody.len()).unwrap_or(u32::MAX).max(1);
         let moments = (0..).map(|at| share * at + share.mul_f64(random.random()));
-        let leaving: Leaving = moments.zip(everybody).collect();
-        for (after, slot) in &leaving {
-            if let Some(slot) = slot.upgrade() {
-                slot.warn(*after);
+        let leaving: DrainSchedule = moments.zip(everybody).collect();
+        for (after, mailbox) in &leaving {
+            if let Some(mailbox) = mailbox.upgrade() {
+                mailbox.warn(*after);
             }
         }
         leaving
@@ -124,9 +125,9 @@ impl Pulse {
 mod tests {
     use super::*;
 
-    fn due(slot: &Slot) -> Option<Due> {
+    fn due(mailbox: &Mailbox) -> Option<WakeReasons> {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        match slot.poll_due(&mut context) {
+        match mailbox.poll_due(&mut context) {
             std::task::Poll::Ready(due) => Some(due),
             std::task::Poll::Pending => None,
         }
@@ -134,25 +135,25 @@ mod tests {
 
     #[test]
     fn each_connection_is_woken_once_a_turn_and_first_after_one() {
-        let pulse = Pulse::new(Duration::from_millis(500));
-        let slots: Vec<Arc<Slot>> = (0..30).map(|_| Arc::default()).collect();
-        for three in slots.chunks(3) {
-            three.iter().for_each(|slot| pulse.enter(slot));
+        let pulse = HeartbeatWheel::new(Duration::from_millis(500));
+        let mailboxes: Vec<Arc<Mailbox>> = (0..30).map(|_| Arc::default()).collect();
+        for three in mailboxes.chunks(3) {
+            three.iter().for_each(|mailbox| pulse.enter(mailbox));
             pulse.turn();
         }
         assert!(
-            slots[3..].iter().all(|slot| due(slot).is_none()),
+            mailboxes[3..].iter().all(|mailbox| due(mailbox).is_none()),
             "nobody before their time"
         );
         for _ in 0..2 {
             (0..10).for_each(|_| pulse.turn());
             assert!(
-                slots
+                mailboxes
                     .iter()
-                    .all(|slot| due(slot).is_some_and(|due| due.has(Due::HEARTBEAT)))
+                    .all(|mailbox| due(mailbox).is_some_and(|due| due.has(WakeReasons::HEARTBEAT)))
             );
         }
-        drop(slots);
+        drop(mailboxes);
         (0..10).for_each(|_| pulse.turn());
         assert!(
             pulse.wheel.lock().spokes.iter().all(Vec::is_empty),
@@ -163,20 +164,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_drain_tells_all_at_once_and_spreads_them_over_the_window() {
         let (lifecycle, _crashes) = Lifecycle::new();
-        let (pulse, window) = (Pulse::new(Duration::from_secs(15)), Duration::from_secs(4));
-        let slots: Vec<Arc<Slot>> = (0..400).map(|_| Arc::default()).collect();
-        slots.iter().for_each(|slot| pulse.enter(slot));
+        let (pulse, window) = (
+            HeartbeatWheel::new(Duration::from_secs(15)),
+            Duration::from_secs(4),
+        );
+        let mailboxes: Vec<Arc<Mailbox>> = (0..400).map(|_| Arc::default()).collect();
+        mailboxes.iter().for_each(|mailbox| pulse.enter(mailbox));
         lifecycle.begin_drain();
-        let left_at = |slot: &Slot, quarter: usize| {
-            due(slot)
-                .filter(|due| due.has(Due::LEAVE))
-                .map(|_| (quarter, slot.leaves_after()))
+        let left_at = |mailbox: &Mailbox, quarter: usize| {
+            due(mailbox)
+                .filter(|due| due.has(WakeReasons::LEAVE))
+                .map(|_| (quarter, mailbox.leaves_after()))
         };
         let watch = async {
             let mut left = Vec::new();
             for quarter in 0..4 {
                 tokio::time::sleep(window / 4).await;
-                left.extend(slots.iter().filter_map(|slot| left_at(slot, quarter)));
+                left.extend(
+                    mailboxes
+                        .iter()
+                        .filter_map(|mailbox| left_at(mailbox, quarter)),
+                );
             }
             left
         };
@@ -192,10 +200,10 @@ mod tests {
                 "told {told} s, left in {quarter}"
             );
         }
-        let late = Arc::new(Slot::default());
+        let late = Arc::new(Mailbox::default());
         pulse.enter(&late);
         assert!(
-            due(&late).is_some_and(|due| due.has(Due::LEAVE)),
+            due(&late).is_some_and(|due| due.has(WakeReasons::LEAVE)),
             "who comes in the drain is sent on"
         );
     }

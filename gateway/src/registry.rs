@@ -27,12 +27,12 @@ use waitingroom::{
     line::{Grant, Lapse, Place, Progress, QueueSettings, SaleState},
 };
 
-use self::{lately::Lately, room::Room, waking::Waking};
+use self::{lately::RecentPlaces, room::Room, waking::WakeQueue};
 pub(crate) use self::{
-    lately::Seen,
-    pace::Estimate,
-    room::{Applied, TooManyConnections},
-    slot::{Due, News, PositionNews, Slot, Unacknowledged},
+    lately::RememberedPlace,
+    pace::WaitEstimate,
+    room::{ProgressOutcome, TooManyConnections},
+    slot::{Mailbox, PendingUpdates, PositionUpdate, RejectedAck, WakeReasons},
 };
 
 /// See the module's documentation.
@@ -41,9 +41,9 @@ pub(crate) struct Registry {
     rooms: DashMap<EventId, Arc<Room>>,
     /// Users with connections on their way to a place, and how many.
     arriving: Mutex<HashMap<(EventId, UserId), u32>>,
-    lately: Lately,
+    lately: RecentPlaces,
     hears: AtomicBool,
-    waking: Arc<Waking>,
+    waking: Arc<WakeQueue>,
 }
 
 impl Registry {
@@ -63,12 +63,12 @@ impl Registry {
         event: EventId,
         user: &UserId,
         place: &Place,
-        slot: &Arc<Slot>,
+        mailbox: &Arc<Mailbox>,
     ) -> Result<bool, TooManyConnections> {
         let (room, seen) = (self.room(event), self.remembered(event, user));
-        let is_current = room.attach(event, user, place, slot)?;
+        let is_current = room.attach(event, user, place, mailbox)?;
         if let Some(seen) = seen.filter(|seen| seen.number == place.number) {
-            room.told_before(event, user, seen.number, seen.told, slot);
+            room.told_before(event, user, seen.number, seen.told, mailbox);
         }
         Ok(is_current)
     }
@@ -132,12 +132,12 @@ impl Registry {
     }
 
     /// What is remembered of a user who had a place here lately.
-    pub(crate) fn remembered(&self, event: EventId, user: &UserId) -> Option<Seen> {
+    pub(crate) fn remembered(&self, event: EventId, user: &UserId) -> Option<RememberedPlace> {
         self.lately.find(event, user)
     }
 
     /// Who is remembered, has no connection here, and whose line was lost and began anew.
-    pub(crate) fn remembered_stranded(&self, event: EventId) -> Vec<(UserId, Seen)> {
+    pub(crate) fn remembered_stranded(&self, event: EventId) -> Vec<(UserId, RememberedPlace)> {
         let Some(room) = self.known_room(event) else {
             return Vec::new();
         };
@@ -188,14 +188,14 @@ impl Registry {
         &self,
         event: EventId,
         user: &UserId,
-        slot: &Arc<Slot>,
+        mailbox: &Arc<Mailbox>,
         now: Timestamp,
         absent: impl FnOnce(),
     ) {
         let arriving = self.arriving.lock(); // nobody arrives between the look and `absent`
         let Some(place) = self
             .known_room(event)
-            .and_then(|room| room.detach(user, slot))
+            .and_then(|room| room.detach(user, mailbox))
         else {
             return;
         };
@@ -279,7 +279,7 @@ impl Registry {
             self.lately.forget(event, user);
         }
         if let Some(room) = self.known_room(event) {
-            room.tell(user, |slot| slot.put_lapse(event, lapse));
+            room.tell(user, |mailbox| mailbox.put_lapse(event, lapse));
         }
     }
 
@@ -302,7 +302,7 @@ impl Registry {
     }
 
     /// Moves the room on by one progress message.
-    pub(crate) fn progress(&self, progress: &Progress, now: Timestamp) -> Applied {
+    pub(crate) fn progress(&self, progress: &Progress, now: Timestamp) -> ProgressOutcome {
         self.room(progress.event_id).progress(progress, now)
     }
 
@@ -323,17 +323,17 @@ impl Registry {
     }
 
     /// Tells a new connection how the sale stands, unless it stands as usual.
-    pub(crate) fn greet(&self, event: EventId, slot: &Slot) {
+    pub(crate) fn greet(&self, event: EventId, mailbox: &Mailbox) {
         let Some(settings) = self.known_room(event).map(|room| room.view().settings) else {
             return;
         };
         if settings.state != SaleState::Open || settings.message.is_some() {
-            slot.put_sale(event, Arc::new(settings));
+            mailbox.put_sale(event, Arc::new(settings));
         }
     }
 
     /// What to tell of the wait from this position.
-    pub(crate) fn estimate(&self, event: EventId, position: u64, now: Timestamp) -> Estimate {
+    pub(crate) fn estimate(&self, event: EventId, position: u64, now: Timestamp) -> WaitEstimate {
         self.known_room(event)
             .map(|room| room.view())
             .unwrap_or_default()

@@ -60,9 +60,9 @@ impl FromRequestParts<Gateway> for Caller {
 }
 
 /// The user of a request.
-pub(crate) struct User(pub(crate) Identity);
+pub(crate) struct AuthenticatedUser(pub(crate) Identity);
 
-impl FromRequestParts<Gateway> for User {
+impl FromRequestParts<Gateway> for AuthenticatedUser {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {

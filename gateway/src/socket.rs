@@ -1,4 +1,4 @@
-//! One WebSocket connection: one task, no split, no channel; a coalescing slot says what to write
+//! One WebSocket connection: one task, no split, no channel; a coalescing mailbox says what to write
 //! next.
 
 mod guard;
@@ -50,7 +50,7 @@ const UNREAD_BUFFER_BYTES: usize = 16 * 1024;
 
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum Disconnect {
     /// The client closed or vanished.
     Gone,
     /// We close it.
@@ -58,14 +58,14 @@ enum End {
 }
 
 /// The connection's place among the listener's; kept for as long as the connection lives.
-type Place = Option<Extension<waitingroom::http::Place>>;
+type PermitExtension = Option<Extension<waitingroom::http::Place>>;
 
 /// What a connection keeps of its request: its place, and where it comes from.
-type Origin = Box<(Place, IpAddr)>;
+type ConnectionContext = Box<(PermitExtension, IpAddr)>;
 
 pub(crate) async fn upgrade(
     State(gateway): State<Gateway>,
-    place: Place,
+    permit: PermitExtension,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     handshake: Result<Handshake, Problem>,
@@ -74,7 +74,7 @@ pub(crate) async fn upgrade(
         Ok(handshake) => handshake.answer(),
         Err(problem) => return problem.into_response(),
     };
-    let origin = Box::new((place, gateway.0.guest_door.address(peer, &headers)));
+    let origin = Box::new((permit, gateway.0.guest_door.address(peer, &headers)));
     let lifecycle = gateway.0.with.lifecycle.clone();
     tokio::spawn(lifecycle.track(connect(gateway, origin, connection)));
     response
@@ -82,7 +82,7 @@ pub(crate) async fn upgrade(
 
 /// A connection's life. What happens once, or seldom, happens in a box: its task would otherwise
 /// keep room for the largest of these steps all its life.
-async fn connect(gateway: Gateway, origin: Origin, connection: OnUpgrade) {
+async fn connect(gateway: Gateway, origin: ConnectionContext, connection: OnUpgrade) {
     let clock = gateway.0.with.clock.clone();
     let Some(mut socket) = Box::pin(handshake::open(connection, clock)).await else {
         return;
@@ -103,36 +103,36 @@ async fn converse(gateway: &Gateway, socket: &mut Socket, address: &IpAddr) {
     drop(session); // whoever has ended is absent at once, however long closing takes
     metrics::gauge!("stanchion_sockets").decrement(1.0);
     let reason = match end {
-        End::Gone => "gone",
-        End::Close(code) => code.reason(),
+        Disconnect::Gone => "gone",
+        Disconnect::Close(code) => code.reason(),
     };
     metrics::counter!("stanchion_socket_ends_total", "reason" => reason).increment(1);
-    if let End::Close(code) = end {
+    if let Disconnect::Close(code) = end {
         Box::pin(close(socket, code)).await;
     }
 }
 
 /// Answers the client's close frame. The library puts the answer in the queue when it reads the
 /// frame, and writes it on the next read.
-async fn answer_close(socket: &mut Socket) -> End {
+async fn answer_close(socket: &mut Socket) -> Disconnect {
     let _ = timeout(CLOSE_DEADLINE, async {
         while let Some(Ok(_)) = socket.next().await {}
     })
     .await;
-    End::Gone
+    Disconnect::Gone
 }
 
-async fn send(socket: &mut Socket, message: &ServerMessage) -> Result<(), End> {
+async fn send(socket: &mut Socket, message: &ServerMessage) -> Result<(), Disconnect> {
     say(socket, message).await?;
     flush(socket).await
 }
 
 /// Says something that [`flush`] sends.
-async fn say(socket: &mut Socket, message: &ServerMessage) -> Result<(), End> {
+async fn say(socket: &mut Socket, message: &ServerMessage) -> Result<(), Disconnect> {
     in_time(socket.feed(text(message))).await
 }
 
-async fn flush(socket: &mut Socket) -> Result<(), End> {
+async fn flush(socket: &mut Socket) -> Result<(), Disconnect> {
     in_time(socket.flush()).await
 }
 
@@ -141,7 +141,7 @@ fn text(message: &ServerMessage) -> Message {
 }
 
 /// A timer is set only for a write that has to wait: nearly none has to.
-async fn in_time(write: impl Future<Output = Result<(), Error>>) -> Result<(), End> {
+async fn in_time(write: impl Future<Output = Result<(), Error>>) -> Result<(), Disconnect> {
     let mut write = pin!(write);
     let written = match poll!(&mut write) {
         Poll::Ready(written) => Ok(written),
@@ -149,8 +149,8 @@ async fn in_time(write: impl Future<Output = Result<(), Error>>) -> Result<(), E
     };
     match written {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(End::Gone),
-        Err(_) => Err(End::Close(CloseCode::SlowReader)),
+        Ok(Err(_)) => Err(Disconnect::Gone),
+        Err(_) => Err(Disconnect::Close(CloseCode::SlowReader)),
     }
 }
 
@@ -187,7 +187,7 @@ async fn finish(socket: &mut Socket) {
 mod tests {
     use super::*;
 
-    fn size<F: Future>(_: fn(Gateway, Origin, OnUpgrade) -> F) -> usize {
+    fn size<F: Future>(_: fn(Gateway, ConnectionContext, OnUpgrade) -> F) -> usize {
         size_of::<F>()
     }
 

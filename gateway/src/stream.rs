@@ -1,4 +1,4 @@
-//! The line as server-sent events: the same slot as a socket's, written as a stream.
+//! The line as server-sent events: the same mailbox as a socket's, written as a stream.
 //!
 //! A stream has no way to acknowledge: a pass counts as arrived when the stream has asked for what
 //! comes after it, and stays readable by polling until it is used. Who says with the request what
@@ -29,16 +29,16 @@ use waitingroom::{
 
 use crate::{
     Gateway,
-    admission::Stay,
-    booking_client::Behalf,
-    desk::Attachment,
-    registry::{Due, News, Slot},
+    admission::GuestConnection,
+    booking_client::UserCredentials,
+    desk::RoomSubscription,
+    registry::{Mailbox, PendingUpdates, WakeReasons},
     rest::{Caller, bearer},
-    wish::{Held, PATIENCE},
+    wish::{AutoHoldOutcome, PATIENCE},
 };
 
 #[derive(Serialize)]
-struct SaleNews<'a> {
+struct SaleUpdate<'a> {
     event_id: EventId,
     state: SaleState,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,12 +53,12 @@ pub(crate) struct StreamQuery {
 }
 
 /// Somebody who has said what they want, and their token for booking.
-struct Wisher {
-    behalf: Behalf,
+struct AutoHoldRequest {
+    behalf: UserCredentials,
     items: Vec<WishItem>,
 }
 
-impl Wisher {
+impl AutoHoldRequest {
     fn new(
         gateway: &Gateway,
         caller: &Caller,
@@ -79,21 +79,21 @@ impl Wisher {
 }
 
 /// Whose stream it is, and of which event.
-struct Line {
+struct SseContext {
     gateway: Gateway,
     event: EventId,
     user: UserId,
-    wisher: Option<Wisher>,
+    wisher: Option<AutoHoldRequest>,
 }
 
-impl Line {
+impl SseContext {
     /// The pass, with what became of the wish where booking says so in time; seats that come later
     /// follow by themselves.
     fn pass<'a>(&'a self, place: &'a Place, grant: &'a Grant) -> impl Stream<Item = Event> + 'a {
         stream! {
             let Self { gateway, event, user, wisher } = self;
             let answer = gateway.answer(*event, user, place);
-            let Some(Wisher { behalf, items }) = wisher else {
+            let Some(AutoHoldRequest { behalf, items }) = wisher else {
                 yield position(&answer);
                 return acknowledge(gateway, *event, user, grant).await;
             };
@@ -103,7 +103,7 @@ impl Line {
                 Err(_) => {
                     yield position(&answer);
                     acknowledge(gateway, *event, user, grant).await;
-                    if let Held::Seats(booking) = asking.await {
+                    if let AutoHoldOutcome::Held(booking) = asking.await {
                         yield Event::default().event("reserved").json_data(booking).unwrap_or_default();
                     }
                 }
@@ -114,7 +114,7 @@ impl Line {
 }
 
 /// What a stream says, and whether it ends with it.
-struct Said {
+struct SseBatch {
     events: Vec<Event>,
     pass: Option<Grant>,
     ends: bool,
@@ -128,27 +128,27 @@ pub(crate) async fn stream(
     Query(query): Query<StreamQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let wisher = Wisher::new(&gateway, &caller, &query, &headers)?;
+    let wisher = AutoHoldRequest::new(&gateway, &caller, &query, &headers)?;
     let identity = caller.identity;
-    let slot = Arc::new(Slot::default());
+    let mailbox = Arc::new(Mailbox::default());
     let _arrival = gateway.arrival(event, &identity.user);
     let place = gateway
         .find_place(event, &identity.user, &gateway.here())
         .await?;
-    let attachment = gateway.attachment(event, &identity.user, &slot);
+    let attachment = gateway.attachment(event, &identity.user, &mailbox);
     let place = gateway
-        .register(event, &identity.user, &slot, place)
+        .register(event, &identity.user, &mailbox, place)
         .await?;
     gateway.note_poll(event, &identity);
     let stay = gateway.stay(event, &identity);
-    gateway.0.pulse.enter(&slot);
-    let line = Line {
+    gateway.0.pulse.enter(&mailbox);
+    let line = SseContext {
         gateway,
         event,
         user: identity.user,
         wisher,
     };
-    let events = events(line, (attachment, connection, stay), slot, place);
+    let events = events(line, (attachment, connection, stay), mailbox, place);
     let mut response = Sse::new(events).into_response();
     response.headers_mut().insert(
         "x-accel-buffering",
@@ -158,14 +158,18 @@ pub(crate) async fn stream(
 }
 
 fn events(
-    line: Line,
-    held: (Attachment, Option<Extension<Connection>>, Option<Box<Stay>>),
-    slot: Arc<Slot>,
+    line: SseContext,
+    held: (
+        RoomSubscription,
+        Option<Extension<Connection>>,
+        Option<Box<GuestConnection>>,
+    ),
+    mailbox: Arc<Mailbox>,
     mut place: Place,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     stream! {
         let _held = held;
-        let Line { gateway, event, user, .. } = &line;
+        let SseContext { gateway, event, user, .. } = &line;
         match &place.grant {
             None => yield Ok(position(&gateway.answer(*event, user, &place))),
             Some(grant) => for await told in line.pass(&place, grant) {
@@ -173,8 +177,8 @@ fn events(
             },
         }
         loop {
-            let due = slot.due().await;
-            for (_, news) in slot.take() {
+            let due = mailbox.due().await;
+            for (_, news) in mailbox.take() {
                 let said = say(gateway, *event, user, &mut place, news);
                 for event in said.events {
                     yield Ok(event);
@@ -188,10 +192,10 @@ fn events(
                     return;
                 }
             }
-            if due.has(Due::LEAVE) || (due.has(Due::HEARTBEAT) && is_over(gateway, *event, user, &place).await) {
+            if due.has(WakeReasons::LEAVE) || (due.has(WakeReasons::HEARTBEAT) && is_over(gateway, *event, user, &place).await) {
                 return;
             }
-            if due.has(Due::HEARTBEAT) {
+            if due.has(WakeReasons::HEARTBEAT) {
                 yield Ok(Event::default().comment("heartbeat"));
             }
         }
@@ -211,14 +215,20 @@ async fn is_over(gateway: &Gateway, event: EventId, user: &UserId, place: &Place
         .map_or_else(used, |now| now.number != grant.number)
 }
 
-fn say(gateway: &Gateway, event: EventId, user: &UserId, place: &mut Place, news: News) -> Said {
-    let mut said = Said {
+fn say(
+    gateway: &Gateway,
+    event: EventId,
+    user: &UserId,
+    place: &mut Place,
+    news: PendingUpdates,
+) -> SseBatch {
+    let mut said = SseBatch {
         events: Vec::new(),
         pass: None,
         ends: false,
     };
     if let Some(settings) = news.sale {
-        let state = SaleNews {
+        let state = SaleUpdate {
             event_id: event,
             state: settings.state,
             message: settings.message.as_deref(),

@@ -13,7 +13,7 @@ use waitingroom::{
     wire::{WishItem, ZoneLeft},
 };
 
-use crate::{Gateway, booking_client::Behalf};
+use crate::{Gateway, booking_client::UserCredentials};
 
 /// How long a pass waits for its hold before it is told alone.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
@@ -23,22 +23,22 @@ pub(crate) const HELD_BEFORE: &str = "wish";
 
 /// What became of a wish.
 #[derive(Debug, Clone)]
-pub(crate) enum Held {
+pub(crate) enum AutoHoldOutcome {
     /// A booking.
-    Seats(Map<String, Value>),
+    Held(Map<String, Value>),
     /// Nothing of it fits; this is left.
-    Nothing(Vec<ZoneLeft>),
+    NoneAvailable(Vec<ZoneLeft>),
     /// Booking did not answer, or refused for another reason: the pass is as good as before.
-    Unknown,
+    Failed,
 }
 
-impl Held {
+impl AutoHoldOutcome {
     /// The booking, and what is left, as they are told.
     pub(crate) fn told(&self) -> (Option<Map<String, Value>>, Option<Vec<ZoneLeft>>) {
         match self {
-            Self::Seats(booking) => (Some(booking.clone()), None),
-            Self::Nothing(left) => (None, Some(left.clone())),
-            Self::Unknown => (None, None),
+            Self::Held(booking) => (Some(booking.clone()), None),
+            Self::NoneAvailable(left) => (None, Some(left.clone())),
+            Self::Failed => (None, None),
         }
     }
 }
@@ -55,12 +55,12 @@ impl Gateway {
     /// Hands the pass to booking for the first item that fits.
     pub(crate) async fn hold(
         &self,
-        behalf: &Behalf,
+        behalf: &UserCredentials,
         event: EventId,
         user: &UserId,
         grant: &Grant,
         wish: &[WishItem],
-    ) -> Held {
+    ) -> AutoHoldOutcome {
         let pass = self.token(event, user, grant);
         let answer = self
             .0
@@ -73,14 +73,14 @@ impl Gateway {
             Code::ZoneNotFound,
         ];
         let (held, outcome) = match answer {
-            Ok(booking) => (Held::Seats(booking), "held"),
+            Ok(booking) => (AutoHoldOutcome::Held(booking), "held"),
             Err(refusal) if none_fits.iter().any(|code| code.as_str() == refusal.code) => (
-                Held::Nothing(self.left_of(event, wish).await),
+                AutoHoldOutcome::NoneAvailable(self.left_of(event, wish).await),
                 "nothing_fits",
             ),
             Err(refusal) => {
                 tracing::debug!(%event, code = refusal.code, "a wish was not held");
-                (Held::Unknown, "failed")
+                (AutoHoldOutcome::Failed, "failed")
             }
         };
         metrics::counter!("stanchion_wishes_total", "outcome" => outcome).increment(1);

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use booking::Booking;
-use gateway::{Collaborators, Gateway, GatewayConfig, booking_service::SharedBooking};
+use gateway::{Dependencies, Gateway, GatewayConfig, booking_service::SharedBookingApi};
 use queue_worker::{Worker, WorkerConfig};
 use waitingroom::{
     clock::Clock,
@@ -129,7 +129,7 @@ impl Line {
         settings: &Settings,
         lifecycle: &Lifecycle,
         authenticator: Authenticator,
-        booking: SharedBooking,
+        booking: SharedBookingApi,
         development_secret: Option<Secret>,
     ) -> Result<Gateway> {
         let secret = settings.required(&settings.pass_secret, "pass_secret")?;
@@ -141,7 +141,7 @@ impl Line {
             guests: settings.guests_in_line(),
             development_secret,
         };
-        let with = Collaborators {
+        let with = Dependencies {
             engine: self.engine.clone(),
             signals: self.signals.clone(),
             authenticator,

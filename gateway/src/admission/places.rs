@@ -21,24 +21,24 @@ use waitingroom::{
 /// Beyond a poll's own time, so that the next one finds its place counted.
 const SLACK: Duration = Duration::from_secs(5);
 
-type Name = (EventId, UserId);
+type PlaceKey = (EventId, UserId);
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct GuestPlaces {
     max: u32,
-    counted: Mutex<Counted>,
+    counted: Mutex<GuestCounts>,
 }
 
 #[derive(Debug, Default)]
-struct Counted {
-    places: HashMap<Name, Counting>,
+struct GuestCounts {
+    places: HashMap<PlaceKey, CountedPlace>,
     of_address: HashMap<IpAddr, u32>,
     of_network: HashMap<IpAddr, u32>,
 }
 
 #[derive(Debug)]
-struct Counting {
+struct CountedPlace {
     address: IpAddr,
     connections: u32,
     until: Instant,
@@ -91,8 +91,8 @@ fn lingering() -> Instant {
     Instant::now() + POLL_WINDOW + SLACK
 }
 
-impl Counted {
-    fn enter(&mut self, name: Name, address: IpAddr, max: u32) -> bool {
+impl GuestCounts {
+    fn enter(&mut self, name: PlaceKey, address: IpAddr, max: u32) -> bool {
         match self.places.entry(name) {
             Entry::Occupied(mut known) => known.get_mut().until = lingering(),
             Entry::Vacant(new) => {
@@ -103,7 +103,7 @@ impl Counted {
                 }
                 *of_address += 1;
                 *of_network += 1;
-                new.insert(Counting {
+                new.insert(CountedPlace {
                     address,
                     connections: 0,
                     until: lingering(),
@@ -113,7 +113,7 @@ impl Counted {
         true
     }
 
-    fn remove(&mut self, name: &Name) {
+    fn remove(&mut self, name: &PlaceKey) {
         if let Some(counting) = self.places.remove(name) {
             less(&mut self.of_address, household(counting.address));
             less(&mut self.of_network, network(counting.address));
@@ -121,8 +121,8 @@ impl Counted {
     }
 
     fn forget_gone(&mut self, now: Instant) {
-        let gone = |counting: &Counting| counting.connections == 0 && counting.until <= now;
-        let names: Vec<Name> = self
+        let gone = |counting: &CountedPlace| counting.connections == 0 && counting.until <= now;
+        let names: Vec<PlaceKey> = self
             .places
             .iter()
             .filter(|(_, counting)| gone(counting))
@@ -147,12 +147,12 @@ fn less(counts: &mut HashMap<IpAddr, u32>, address: IpAddr) {
 
 /// A connection that follows a guest's place; ends when dropped.
 #[derive(Debug)]
-pub(crate) struct Stay {
+pub(crate) struct GuestConnection {
     places: Arc<GuestPlaces>,
-    name: Name,
+    name: PlaceKey,
 }
 
-impl Stay {
+impl GuestConnection {
     pub(super) fn new(places: &Arc<GuestPlaces>, event: EventId, user: &UserId) -> Self {
         let name = (event, user.clone());
         if let Some(counting) = places.counted.lock().places.get_mut(&name) {
@@ -165,7 +165,7 @@ impl Stay {
     }
 }
 
-impl Drop for Stay {
+impl Drop for GuestConnection {
     fn drop(&mut self) {
         if let Some(counting) = self.places.counted.lock().places.get_mut(&self.name) {
             counting.connections = counting.connections.saturating_sub(1);
@@ -189,7 +189,7 @@ mod tests {
         assert!(enter(1, "203.0.113.9") && enter(2, "203.0.113.9") && !enter(3, "203.0.113.9"));
         assert!(enter(1, "203.0.113.9"), "counted once");
         assert!(enter(4, "203.0.113.10"), "another address");
-        let stay = Stay::new(&places, event, &user(1));
+        let stay = GuestConnection::new(&places, event, &user(1));
         tokio::time::advance(POLL_WINDOW).await;
         places.renew(event, &user(2));
         tokio::time::advance(POLL_WINDOW).await;

@@ -15,7 +15,7 @@ use waitingroom::{
     seats::{SeatSnapshot, ZoneSeats},
 };
 
-use crate::registry::pace::Pace;
+use crate::registry::pace::WaitEstimator;
 
 const TICK: Duration = Duration::from_millis(100);
 /// Between two looks at what users are told, in ticks.
@@ -27,7 +27,7 @@ const SHORT: f64 = 3.0;
 
 /// What kind of sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SaleKind {
     /// The rate holds the line back.
     Rate,
     /// The cap does, and passes are used after very different times.
@@ -45,17 +45,17 @@ pub enum Kind {
 }
 
 /// All of them.
-pub const KINDS: [Kind; 7] = [
-    Kind::Rate,
-    Kind::Cap,
-    Kind::Unused,
-    Kind::Waves,
-    Kind::Throttled,
-    Kind::Absent,
-    Kind::Changing,
+pub const KINDS: [SaleKind; 7] = [
+    SaleKind::Rate,
+    SaleKind::Cap,
+    SaleKind::Unused,
+    SaleKind::Waves,
+    SaleKind::Throttled,
+    SaleKind::Absent,
+    SaleKind::Changing,
 ];
 
-impl Kind {
+impl SaleKind {
     /// What is told of it in a table.
     pub const fn name(self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ impl Kind {
 
 /// One user at one moment: what they were told, and what came; in seconds.
 #[derive(Debug, Clone, Copy)]
-pub struct Told {
+pub struct SampledWait {
     /// The point.
     pub wait: f64,
     /// The range.
@@ -94,13 +94,13 @@ pub struct Score {
 
 impl Score {
     /// Of these.
-    pub fn of(told: &[Told]) -> Self {
+    pub fn of(told: &[SampledWait]) -> Self {
         let mut errors: Vec<_> = told
             .iter()
             .map(|one| (one.wait - one.truth).abs() / one.truth)
             .collect();
         errors.sort_unstable_by(f64::total_cmp);
-        let within = |one: &&Told| {
+        let within = |one: &&SampledWait| {
             one.range
                 .is_some_and(|(low, high)| (low - 1.0..=high + 1.0).contains(&one.truth))
         };
@@ -116,7 +116,7 @@ impl Score {
 }
 
 /// How a sale of this kind is run.
-struct Plan {
+struct SalePlan {
     settings: QueueSettings,
     users: usize,
     /// Ticks from one wave of users to the next, and how many waves there are.
@@ -129,8 +129,8 @@ struct Plan {
     ticks: usize,
 }
 
-impl Plan {
-    fn of(kind: Kind) -> Self {
+impl SalePlan {
+    fn of(kind: SaleKind) -> Self {
         let settings = QueueSettings {
             rate_per_second: 5.0,
             burst: 5,
@@ -149,8 +149,8 @@ impl Plan {
             ticks: 2_400,
         };
         match kind {
-            Kind::Rate | Kind::Throttled => plan,
-            Kind::Cap => Self {
+            SaleKind::Rate | SaleKind::Throttled => plan,
+            SaleKind::Cap => Self {
                 settings: QueueSettings {
                     max_active: 60,
                     ..settings
@@ -159,7 +159,7 @@ impl Plan {
                 ticks: 4_000,
                 ..plan
             },
-            Kind::Unused => Self {
+            SaleKind::Unused => Self {
                 settings: QueueSettings {
                     max_active: 20,
                     pass_ttl_seconds: 15,
@@ -169,17 +169,17 @@ impl Plan {
                 use_after: None,
                 ..plan
             },
-            Kind::Waves => Self {
+            SaleKind::Waves => Self {
                 users: 300,
                 wave: 400,
                 waves: 4,
                 ..plan
             },
-            Kind::Absent => Self {
+            SaleKind::Absent => Self {
                 absent: 0.4,
                 ..plan
             },
-            Kind::Changing => Self {
+            SaleKind::Changing => Self {
                 ticks: 3_000,
                 users: 1_400,
                 ..plan
@@ -192,8 +192,8 @@ impl Plan {
 ///
 /// # Panics
 /// The engine in memory does not fail.
-pub fn simulate(kind: Kind, seed: u64) -> Vec<Told> {
-    let (plan, mut random) = (Plan::of(kind), StdRng::seed_from_u64(seed));
+pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
+    let (plan, mut random) = (SalePlan::of(kind), StdRng::seed_from_u64(seed));
     let (engine, event) = (MemoryEngine::new(), EventId::from(uuid::Uuid::from_u128(1)));
     let node: NodeId = "gw-1".parse().expect("a node is letters, digits and '-'");
     let begin = Timestamp::from_millis(1_700_000_000_000);
@@ -218,7 +218,8 @@ pub fn simulate(kind: Kind, seed: u64) -> Vec<Told> {
     now(engine.open(event, &opening, begin));
     now(engine.load_seats(event, &seats, begin));
 
-    let (mut pace, mut settings, mut share) = (Pace::default(), plan.settings.clone(), 1.0);
+    let (mut pace, mut settings, mut share) =
+        (WaitEstimator::default(), plan.settings.clone(), 1.0);
     let mut waiting = Vec::<UserId>::new();
     let mut uses = HashMap::<usize, Vec<UserId>>::new();
     let mut asked = HashMap::<UserId, Vec<(f64, Option<(f64, f64)>, usize)>>::new();
@@ -248,10 +249,10 @@ pub fn simulate(kind: Kind, seed: u64) -> Vec<Told> {
                 }
             }
         }
-        if kind == Kind::Changing && change(&mut settings, tick) {
+        if kind == SaleKind::Changing && change(&mut settings, tick) {
             now(engine.configure(event, &settings));
         }
-        if kind == Kind::Throttled && tick.is_multiple_of(100) {
+        if kind == SaleKind::Throttled && tick.is_multiple_of(100) {
             share = [1.0, 1.0, 0.5, 0.25][random.random_range(0..4)];
         }
         for user in uses.remove(&tick).into_iter().flatten() {
@@ -282,13 +283,13 @@ pub fn simulate(kind: Kind, seed: u64) -> Vec<Told> {
             for (wait, range, since) in asked.remove(&granted.user).into_iter().flatten() {
                 let truth = (tick - since) as f64 * TICK.as_secs_f64();
                 if truth >= SHORT {
-                    told.push(Told { wait, range, truth });
+                    told.push(SampledWait { wait, range, truth });
                 }
             }
         }
 
         // What is told before the operator's last change cannot foresee it.
-        if tick % LOOK == LOOK - 1 && !(kind == Kind::Changing && is_before_a_change(tick)) {
+        if tick % LOOK == LOOK - 1 && !(kind == SaleKind::Changing && is_before_a_change(tick)) {
             for _ in 0..ASKED.min(waiting.len()) {
                 let user = &waiting[random.random_range(0..waiting.len())];
                 let presence = Presence::Node(node.clone());

@@ -17,11 +17,11 @@ const AT_ONCE: u32 = 32;
 
 /// A virtual schedule of wakings: one each [`PAUSE`], and no more than [`AT_ONCE`] of them late.
 #[derive(Debug, Default)]
-pub(super) struct Breath {
+pub(super) struct WakePacer {
     next: Option<Instant>,
 }
 
-impl Breath {
+impl WakePacer {
     /// Returns when the next few may be woken; others have their turn first.
     pub(super) async fn draw(&mut self) {
         match self.next.filter(|next| *next > Instant::now()) {
@@ -43,7 +43,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_ticks_news_is_told_at_once_and_more_in_a_steady_pace() {
-        let (mut breath, start) = (Breath::default(), Instant::now());
+        let (mut breath, start) = (WakePacer::default(), Instant::now());
         for _ in 0..AT_ONCE {
             breath.draw().await;
         }

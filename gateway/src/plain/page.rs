@@ -5,34 +5,34 @@ use std::time::Duration;
 use maud::{DOCTYPE, Markup, html};
 use waitingroom::{line::SaleState, problem::Code};
 
-use super::{RELOAD, words::Words};
-use crate::booking_client::EventHead;
+use super::{RELOAD, words::Messages};
+use crate::booking_client::EventSummary;
 
 /// Where a guest stands.
-pub(super) enum Here {
+pub(super) enum QueueView {
     /// Not in this line.
-    Outside,
+    NotQueued,
     /// In it; without a position while the line is being rebuilt.
-    InLine {
+    Waiting {
         position: Option<u64>,
         total: u64,
         wait: Option<Duration>,
     },
     /// In front, with a pass.
-    Turn { left: Duration },
+    PassReady { left: Duration },
 }
 
-impl Here {
+impl QueueView {
     /// Those who wait are looked after; nobody else needs the page to move.
     fn reloads(&self, state: SaleState) -> bool {
         match self {
-            Self::InLine { .. } => true,
-            Self::Turn { .. } | Self::Outside => state == SaleState::Scheduled,
+            Self::Waiting { .. } => true,
+            Self::PassReady { .. } | Self::NotQueued => state == SaleState::Scheduled,
         }
     }
 }
 
-pub(super) fn events(words: &Words, events: &[EventHead]) -> Markup {
+pub(super) fn events(words: &Messages, events: &[EventSummary]) -> Markup {
     let list = html! {
         h1 { (words.events) }
         ul .events {
@@ -45,15 +45,20 @@ pub(super) fn events(words: &Words, events: &[EventHead]) -> Markup {
 }
 
 /// `still` is asked for by people whom a page that reloads under their hands disturbs.
-pub(super) fn event(words: &Words, event: &EventHead, here: &Here, still: bool) -> Markup {
+pub(super) fn event(
+    words: &Messages,
+    event: &EventSummary,
+    here: &QueueView,
+    still: bool,
+) -> Markup {
     let moves = here.reloads(event.state);
     let body = html! {
         h1 { (event.name) }
         @if let Some(message) = &event.message { p .notice { (message) } }
         @match here {
-            Here::Outside => (door(words, event)),
-            Here::InLine { position, total, wait } => (in_line(words, event, *position, *total, *wait)),
-            Here::Turn { left } => (turn(words, event, *left)),
+            QueueView::NotQueued => (door(words, event)),
+            QueueView::Waiting { position, total, wait } => (in_line(words, event, *position, *total, *wait)),
+            QueueView::PassReady { left } => (turn(words, event, *left)),
         }
         p {
             @if moves && still { a href="?plain" { (words.moving) } " · " }
@@ -65,7 +70,7 @@ pub(super) fn event(words: &Words, event: &EventHead, here: &Here, still: bool) 
     frame(words, &event.name, reload, &body)
 }
 
-fn door(words: &Words, event: &EventHead) -> Markup {
+fn door(words: &Messages, event: &EventSummary) -> Markup {
     let joinable = !matches!(event.state, SaleState::Scheduled | SaleState::Closed);
     html! {
         section .card {
@@ -77,8 +82,8 @@ fn door(words: &Words, event: &EventHead) -> Markup {
 }
 
 fn in_line(
-    words: &Words,
-    event: &EventHead,
+    words: &Messages,
+    event: &EventSummary,
     position: Option<u64>,
     total: u64,
     wait: Option<Duration>,
@@ -102,7 +107,7 @@ fn in_line(
     }
 }
 
-fn turn(words: &Words, event: &EventHead, left: Duration) -> Markup {
+fn turn(words: &Messages, event: &EventSummary, left: Duration) -> Markup {
     html! {
         section .card .turn {
             h2 { (words.turn) }
@@ -114,7 +119,7 @@ fn turn(words: &Words, event: &EventHead, left: Duration) -> Markup {
     }
 }
 
-pub(super) fn missing(words: &Words) -> Markup {
+pub(super) fn missing(words: &Messages) -> Markup {
     frame(
         words,
         words.missing,
@@ -124,12 +129,12 @@ pub(super) fn missing(words: &Words) -> Markup {
 }
 
 /// For any browser: the way back leads to the page with script, which knows the plain one.
-pub(super) fn nowhere(words: &Words) -> Markup {
+pub(super) fn nowhere(words: &Messages) -> Markup {
     let body = html! { h1 { (words.nowhere) } p { (words.whither) } p { a .button href="/" { (words.events) } } };
     frame(words, words.nowhere, None, &body)
 }
 
-pub(super) fn unavailable(words: &Words) -> Markup {
+pub(super) fn unavailable(words: &Messages) -> Markup {
     frame(
         words,
         words.unavailable,
@@ -138,7 +143,7 @@ pub(super) fn unavailable(words: &Words) -> Markup {
     )
 }
 
-pub(super) fn refused(words: &Words, code: Code) -> Markup {
+pub(super) fn refused(words: &Messages, code: Code) -> Markup {
     let text = if code == Code::QueueClosed {
         words.closed
     } else {
@@ -152,7 +157,7 @@ pub(super) fn refused(words: &Words, code: Code) -> Markup {
     )
 }
 
-fn button(event: &EventHead, act: &str, label: &str, look: &str) -> Markup {
+fn button(event: &EventSummary, act: &str, label: &str, look: &str) -> Markup {
     html! { form method="post" action=(format!("/e/{}/{act}", event.event_id)) { button .(look) type="submit" { (label) } } }
 }
 
@@ -161,7 +166,7 @@ fn minutes(time: Duration) -> u64 {
     time.as_secs().div_ceil(60).max(1)
 }
 
-fn frame(words: &Words, title: &str, reload: Option<Duration>, body: &Markup) -> Markup {
+fn frame(words: &Messages, title: &str, reload: Option<Duration>, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang=(words.language) {

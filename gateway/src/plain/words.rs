@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, header};
 use waitingroom::line::SaleState;
 
-pub(super) struct Words {
+pub(super) struct Messages {
     pub(super) language: &'static str,
     pub(super) events: &'static str,
     pub(super) door: &'static str,
@@ -30,13 +30,13 @@ pub(super) struct Words {
     states: fn(SaleState) -> &'static str,
 }
 
-impl Words {
+impl Messages {
     pub(super) fn state(&self, state: SaleState) -> &'static str {
         (self.states)(state)
     }
 }
 
-const ENGLISH: Words = Words {
+const ENGLISH: Messages = Messages {
     language: "en",
     events: "All events",
     door: "Take a place in the line. It stays yours while this page is open: it reloads by itself.",
@@ -69,7 +69,7 @@ const ENGLISH: Words = Words {
     },
 };
 
-const THAI: Words = Words {
+const THAI: Messages = Messages {
     language: "th",
     events: "อีเวนต์ทั้งหมด",
     door: "รับที่ของคุณในคิว ที่นี้เป็นของคุณตราบที่เปิดหน้านี้ไว้ หน้านี้จะโหลดใหม่เอง",
@@ -103,7 +103,7 @@ const THAI: Words = Words {
 };
 
 /// The first language of `Accept-Language` that is known here; browsers send them best first.
-pub(super) fn words(headers: &HeaderMap) -> &'static Words {
+pub(super) fn words(headers: &HeaderMap) -> &'static Messages {
     let accepted = headers
         .get(header::ACCEPT_LANGUAGE)
         .and_then(|value| value.to_str().ok())

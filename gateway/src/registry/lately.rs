@@ -18,7 +18,7 @@ const LIMIT: usize = 131_072;
 
 /// What is remembered of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct RememberedPlace {
     pub(crate) epoch: Epoch,
     pub(crate) number: u64,
     /// The position that they were told last.
@@ -27,7 +27,7 @@ pub(crate) struct Seen {
     pub(crate) absent_from: Timestamp,
 }
 
-impl Seen {
+impl RememberedPlace {
     /// What a client says of itself, who is here.
     pub(crate) fn by_client((epoch, number): (Epoch, u64), told: u32) -> Self {
         Self {
@@ -49,12 +49,12 @@ impl Seen {
     }
 }
 
-type Users = HashMap<(EventId, UserId), Seen>;
+type Users = HashMap<(EventId, UserId), RememberedPlace>;
 
 /// See the module's documentation. Two generations: the older is dropped as a whole, so that what
 /// is kept has an end and a bound.
 #[derive(Debug, Default)]
-pub(super) struct Lately(Mutex<Generations>);
+pub(super) struct RecentPlaces(Mutex<Generations>);
 
 #[derive(Debug, Default)]
 struct Generations {
@@ -63,7 +63,7 @@ struct Generations {
     began: Timestamp,
 }
 
-impl Lately {
+impl RecentPlaces {
     /// The user was told this place, and is here until `absent_from`.
     pub(super) fn note(
         &self,
@@ -77,7 +77,7 @@ impl Lately {
         let key = (event, user.clone());
         let before = kept.take(&key).filter(|seen| seen.number == place.number);
         let told = before.map_or(place.position, |seen| seen.told.min(place.position));
-        let seen = Seen {
+        let seen = RememberedPlace {
             epoch: place.epoch.clone(),
             number: place.number,
             told,
@@ -104,14 +104,14 @@ impl Lately {
         self.0.lock().take(&(event, user.clone()));
     }
 
-    pub(super) fn find(&self, event: EventId, user: &UserId) -> Option<Seen> {
+    pub(super) fn find(&self, event: EventId, user: &UserId) -> Option<RememberedPlace> {
         let kept = self.0.lock();
         let key = (event, user.clone());
         kept.young.get(&key).or_else(|| kept.old.get(&key)).cloned()
     }
 
     /// Those whose place is in another incarnation of the event's line than this.
-    pub(super) fn stranded(&self, event: EventId, epoch: &Epoch) -> Vec<(UserId, Seen)> {
+    pub(super) fn stranded(&self, event: EventId, epoch: &Epoch) -> Vec<(UserId, RememberedPlace)> {
         let kept = self.0.lock();
         let stranded = kept
             .all()
@@ -131,11 +131,11 @@ impl Lately {
 }
 
 impl Generations {
-    fn all(&self) -> impl Iterator<Item = (&(EventId, UserId), &Seen)> {
+    fn all(&self) -> impl Iterator<Item = (&(EventId, UserId), &RememberedPlace)> {
         self.young.iter().chain(&self.old)
     }
 
-    fn take(&mut self, key: &(EventId, UserId)) -> Option<Seen> {
+    fn take(&mut self, key: &(EventId, UserId)) -> Option<RememberedPlace> {
         let (young, old) = (self.young.remove(key), self.old.remove(key));
         young.or(old)
     }
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_user_is_known_by_the_best_position_of_their_number_until_they_leave() {
-        let (lately, event) = (Lately::default(), uuid::Uuid::nil().into());
+        let (lately, event) = (RecentPlaces::default(), uuid::Uuid::nil().into());
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
         for (number, position, told) in [(7, 5, 5), (7, 6, 5), (7, 3, 3), (8, 9, 9)] {
             lately.note(event, &user(1), &place(number, position), at(15), at(0));
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn nobody_is_remembered_for_ever() {
-        let (lately, event) = (Lately::default(), uuid::Uuid::nil().into());
+        let (lately, event) = (RecentPlaces::default(), uuid::Uuid::nil().into());
         let at = |seconds: i64| Timestamp::from_millis(1_700_000_000_000 + seconds * 1_000);
         lately.note(event, &user(1), &place(1, 1), at(0), at(0));
         lately.note(event, &user(2), &place(2, 2), at(0), at(299));
@@ -225,7 +225,7 @@ mod tests {
             few.make_room(4, at(1));
             few.young.insert(
                 (event, user(number)),
-                Seen {
+                RememberedPlace {
                     epoch: "e".parse().unwrap(),
                     number,
                     told: 1,

@@ -53,7 +53,7 @@ const BATCHES: usize = 256;
 
 /// What is told of a wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Estimate {
+pub(crate) struct WaitEstimate {
     /// Seconds, or what they will be once the line moves again.
     pub(crate) wait_seconds: u32,
     /// Nothing where no end can be foreseen.
@@ -62,7 +62,7 @@ pub(crate) struct Estimate {
     pub(crate) reason: Option<WaitReason>,
 }
 
-impl Estimate {
+impl WaitEstimate {
     /// Is this wait longer than one that was told, by more than an estimate wobbles?
     pub(super) fn is_worse_than(&self, told_seconds: u32) -> bool {
         self.wait_seconds > told_seconds.saturating_add((told_seconds / 4).max(5))
@@ -72,24 +72,24 @@ impl Estimate {
 /// What is known of how fast a line moves. A line that is empty, or in which nobody is present,
 /// says nothing of how fast it could move.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Pace {
+pub(crate) struct WaitEstimator {
     /// The last message: when it came, and what it said.
     at: Option<Timestamp>,
     released: Option<u64>,
     active: u64,
     /// What booking leaves of the set rate: now, and over the last two minutes; nothing where that
     /// is not known yet.
-    share: Option<Moving>,
+    share: Option<MovingAverage>,
     /// The rate and the cap that it was measured under.
     set: Option<(f64, u32)>,
-    rate: Rate,
-    life: Life,
-    line: Present,
+    rate: ReleaseRate,
+    life: PassLifetime,
+    line: QueuePresence,
 }
 
 /// A value that changes: now, its mean and its variance.
 #[derive(Debug, Clone, Copy)]
-struct Moving {
+struct MovingAverage {
     now: f64,
     mean: f64,
     variance: f64,
@@ -97,7 +97,7 @@ struct Moving {
     seconds: f64,
 }
 
-impl Moving {
+impl MovingAverage {
     fn new(value: f64) -> Self {
         Self {
             now: value,
@@ -122,13 +122,13 @@ impl Moving {
 
 /// Who of the line is here.
 #[derive(Debug, Clone, Copy)]
-struct Present {
+struct QueuePresence {
     passed_over: u64,
     /// Of those behind who were passed over, the part that is present.
     share: f64,
 }
 
-impl Default for Present {
+impl Default for QueuePresence {
     fn default() -> Self {
         Self {
             passed_over: 0,
@@ -137,7 +137,7 @@ impl Default for Present {
     }
 }
 
-impl Present {
+impl QueuePresence {
     fn of(progress: &Progress) -> Self {
         let behind = progress.total.saturating_sub(progress.passed_over).max(1) as f64;
         let share = progress
@@ -157,7 +157,7 @@ impl Present {
 
 /// Releases over spans of at least a second in which the cap did not hold the line back.
 #[derive(Debug, Clone, Copy, Default)]
-struct Rate {
+struct ReleaseRate {
     since: Option<Timestamp>,
     released: f64,
     allowed: f64,
@@ -168,7 +168,7 @@ struct Rate {
     spans: u32,
 }
 
-impl Rate {
+impl ReleaseRate {
     fn begin(&mut self, now: Timestamp) {
         (self.since, self.released, self.allowed) = (Some(now), 0.0, 0.0);
     }
@@ -222,7 +222,7 @@ impl Rate {
 /// lives does not depend on which ends), errs to short lives; the total time on test errs to long
 /// ones. The truth lies between them, and both come to it.
 #[derive(Debug, Clone, Default)]
-struct Life {
+struct PassLifetime {
     /// Seconds that passes were out, and how many ended; old ones count for less.
     out_seconds: f64,
     ended: f64,
@@ -232,7 +232,7 @@ struct Life {
     batches: Arc<VecDeque<(Timestamp, u64)>>,
 }
 
-impl Life {
+impl PassLifetime {
     fn observe(&mut self, out_seconds: f64, released: u64, ended: u64, cap: u32, now: Timestamp) {
         let memory = LIVES.max(4.0 * f64::from(cap));
         let keep = 1.0 - (ended as f64 / memory).min(1.0);
@@ -335,14 +335,14 @@ fn halve(batches: &mut VecDeque<(Timestamp, u64)>) {
     *batches = pairs.collect::<Vec<_>>().into();
 }
 
-impl Pace {
+impl WaitEstimator {
     /// Takes one message into account. What was measured under another rate or cap says nothing any
     /// more.
     pub(crate) fn observe(&mut self, progress: &Progress, now: Timestamp) {
         let settings = &progress.settings;
         let set = Some((settings.rate_per_second, settings.max_active));
         if self.set != set {
-            (self.set, self.rate) = (set, Rate::default());
+            (self.set, self.rate) = (set, ReleaseRate::default());
         }
         let elapsed = self.at.map_or(0.0, |at| now.since(at).as_secs_f64());
         let allowed = paced_rate(
@@ -351,9 +351,9 @@ impl Pace {
         ) * elapsed;
         match &mut self.share {
             Some(share) => share.passed(elapsed, progress.share),
-            None => self.share = Some(Moving::new(progress.share)),
+            None => self.share = Some(MovingAverage::new(progress.share)),
         }
-        self.line = Present::of(progress);
+        self.line = QueuePresence::of(progress);
 
         // A worker of an earlier release does not count what it releases; who left the line is
         // nearly that.
@@ -398,11 +398,11 @@ impl Pace {
         settings: &QueueSettings,
         seats_left: u64,
         now: Timestamp,
-    ) -> Estimate {
+    ) -> WaitEstimate {
         let share = self.share.map_or(1.0, |share| share.now);
         let reason = standstill(settings, seats_left, share);
         if position == 0 {
-            return Estimate {
+            return WaitEstimate {
                 wait_seconds: 0,
                 range: None,
                 reason: None,
@@ -415,7 +415,7 @@ impl Pace {
         );
         let expected = by_rate.max(by_cap.seconds); // infinite where nothing moves
         let foreseen = reason.is_none() && expected <= FORESEEN_SECONDS;
-        Estimate {
+        WaitEstimate {
             wait_seconds: expected.min(FORESEEN_SECONDS).ceil() as u32,
             range: foreseen.then(|| self.range(by_rate, by_cap, settings, now)),
             reason,
@@ -425,7 +425,7 @@ impl Pace {
     /// Seconds until so many were released at the rate: first at the share that booking leaves now,
     /// then at its mean.
     fn by_rate(&self, ahead: f64, settings: &QueueSettings) -> f64 {
-        let share = self.share.unwrap_or(Moving::new(1.0));
+        let share = self.share.unwrap_or(MovingAverage::new(1.0));
         let rate = |share: f64| {
             self.rate.under(paced_rate(
                 settings.rate_per_second,
@@ -442,11 +442,11 @@ impl Pace {
     }
 
     /// Seconds until so many passes have ended that the cap leaves room for this user.
-    fn by_cap(&self, ahead: f64, settings: &QueueSettings, now: Timestamp) -> Turns {
+    fn by_cap(&self, ahead: f64, settings: &QueueSettings, now: Timestamp) -> CapWait {
         let (cap, active) = (f64::from(settings.max_active), self.active as f64);
         let wanted = ahead + active - cap;
         if wanted <= 0.0 {
-            return Turns::default();
+            return CapWait::default();
         }
         let life = self.life.expected(settings.pass_ttl().as_secs_f64(), now);
         // Those that are out end first; then each life of a pass brings as many turns as the cap
@@ -457,7 +457,7 @@ impl Pace {
         } else {
             wanted
         };
-        Turns {
+        CapWait {
             seconds: lives * life + self.life.until_ended(rest, self.active, life, now),
             wanted,
         }
@@ -469,7 +469,7 @@ impl Pace {
     fn range(
         &self,
         by_rate: f64,
-        by_cap: Turns,
+        by_cap: CapWait,
         settings: &QueueSettings,
         now: Timestamp,
     ) -> WaitRange {
@@ -500,7 +500,7 @@ impl Pace {
             0.0
         };
         let of_the_mean = (of_a_second * expected).powi(2) / f64::from(self.rate.spans).min(WORTH);
-        let share = self.share.unwrap_or(Moving::new(1.0));
+        let share = self.share.unwrap_or(MovingAverage::new(1.0));
         // Of the share to come, and of the mean that stands for it: a share lasts for some seconds,
         // so these are few measurements.
         let lasts = 2.0 * SHARE_LASTS_SECONDS;
@@ -511,7 +511,12 @@ impl Pace {
         (expected - spread, expected + spread)
     }
 
-    fn range_of_lives(&self, turns: Turns, settings: &QueueSettings, now: Timestamp) -> (f64, f64) {
+    fn range_of_lives(
+        &self,
+        turns: CapWait,
+        settings: &QueueSettings,
+        now: Timestamp,
+    ) -> (f64, f64) {
         let longest = settings.pass_ttl().as_secs_f64();
         let ((short, long), life) = (
             self.life.means(longest, now),
@@ -532,7 +537,7 @@ impl Pace {
 
 /// A wait for other passes to end.
 #[derive(Debug, Clone, Copy, Default)]
-struct Turns {
+struct CapWait {
     seconds: f64,
     /// How many have to end.
     wanted: f64,

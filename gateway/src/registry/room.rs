@@ -22,9 +22,9 @@ use waitingroom::{
 
 use super::{
     conflation,
-    pace::{Estimate, Pace},
-    slot::{PositionNews, Slot},
-    waking::Waking,
+    pace::{WaitEstimate, WaitEstimator},
+    slot::{Mailbox, PositionUpdate},
+    waking::WakeQueue,
 };
 
 /// Most connections of one user on one node: a browser with many tabs.
@@ -40,13 +40,13 @@ pub(crate) struct TooManyConnections;
 
 /// What a progress message did.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Applied {
+pub(crate) enum ProgressOutcome {
     /// Positions were moved, or there was nothing to move.
-    Done,
+    Applied,
     /// A message before this one is missing; it may still come.
-    Waiting,
+    Buffered,
     /// The line is another incarnation, or too much is missing: read the places again.
-    Lost,
+    GapDetected,
 }
 
 /// The line as a whole, as far as this node knows.
@@ -59,12 +59,12 @@ pub(crate) struct RoomView {
     known: bool,
     /// The number of seats has been heard.
     seats_known: bool,
-    pace: Pace,
+    pace: WaitEstimator,
 }
 
 impl RoomView {
     /// What to tell of the wait from this position.
-    pub(crate) fn estimate(&self, position: u64, now: Timestamp) -> Estimate {
+    pub(crate) fn estimate(&self, position: u64, now: Timestamp) -> WaitEstimate {
         let seats_left = if self.known && self.seats_known {
             self.seats_left
         } else {
@@ -87,7 +87,7 @@ impl RoomView {
 }
 
 #[derive(Debug, Default)]
-struct Track {
+struct ProgressBuffer {
     epoch: Option<Epoch>,
     revision: u64,
     waiting: BTreeMap<u64, Progress>,
@@ -105,7 +105,7 @@ enum Resync {
     Idle,
     Running,
     /// Running, and asked for again since it began.
-    Again,
+    RunningAndRequested,
 }
 
 #[derive(Debug)]
@@ -121,24 +121,24 @@ struct LocalUser {
     /// The position is a bound: it was read while the line was being rebuilt.
     counting: bool,
     /// Two fit without an allocation; more tabs are rare.
-    slots: SmallVec<[Arc<Slot>; 2]>,
+    mailboxes: SmallVec<[Arc<Mailbox>; 2]>,
 }
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    track: Mutex<Track>,
+    track: Mutex<ProgressBuffer>,
     users: DashMap<UserId, LocalUser>,
     /// May somebody here wait for a position? Where all have their passes, a step of the line
     /// concerns nobody.
     waits: AtomicBool,
     resync: Mutex<Resync>,
-    waking: Arc<Waking>,
+    waking: Arc<WakeQueue>,
 }
 
 impl Room {
     /// A room without users, whose news wakes them by and by.
-    pub(super) fn new(waking: Arc<Waking>) -> Self {
+    pub(super) fn new(waking: Arc<WakeQueue>) -> Self {
         Self {
             waking,
             ..Self::default()
@@ -150,7 +150,7 @@ impl Room {
         event: EventId,
         user: &UserId,
         place: &Place,
-        slot: &Arc<Slot>,
+        mailbox: &Arc<Mailbox>,
     ) -> Result<bool, TooManyConnections> {
         let place = &Place {
             epoch: self.same_epoch(&place.epoch),
@@ -167,14 +167,21 @@ impl Room {
         let number = local.number;
         self.renew(&mut local, place);
         if local.number != number {
-            let tabs = local.slots.iter().filter(|known| !Arc::ptr_eq(known, slot));
+            let tabs = local
+                .mailboxes
+                .iter()
+                .filter(|known| !Arc::ptr_eq(known, mailbox));
             tabs.for_each(|tab| tab.put_place(event, place.clone()));
         }
-        if !local.slots.iter().any(|known| Arc::ptr_eq(known, slot)) {
-            if local.slots.len() >= MAX_CONNECTIONS {
+        if !local
+            .mailboxes
+            .iter()
+            .any(|known| Arc::ptr_eq(known, mailbox))
+        {
+            if local.mailboxes.len() >= MAX_CONNECTIONS {
                 return Err(TooManyConnections);
             }
-            local.slots.push(Arc::clone(slot));
+            local.mailboxes.push(Arc::clone(mailbox));
         }
         // The client is told this place next, also where a later reading is known: somebody may
         // have come back in front meanwhile.
@@ -182,11 +189,11 @@ impl Room {
         if shown > 0 {
             local.told = local.told.min(shown);
         }
-        if local.slots.len() == 1 {
+        if local.mailboxes.len() == 1 {
             local.note(estimate); // which the client is told now
         }
-        // What an attempt with an older reading left in the slot would lead the client back.
-        slot.forget_positions_above(event, shown);
+        // What an attempt with an older reading left in the mailbox would lead the client back.
+        mailbox.forget_positions_above(event, shown);
         drop(local);
         self.waits.store(true, Ordering::Release);
         Ok(self.is_current(place))
@@ -228,17 +235,17 @@ impl Room {
             self.renew(&mut local, place);
             if local.number != number && local.position > 0 {
                 local
-                    .slots
+                    .mailboxes
                     .iter()
-                    .for_each(|slot| slot.put_place(event, place.clone()));
+                    .for_each(|mailbox| mailbox.put_place(event, place.clone()));
                 local.told = local.position;
             } else if counted && !local.counting && local.position > 0 {
                 let news = local.counted(place.total, &view, looked_at);
                 let laid = local
-                    .slots
+                    .mailboxes
                     .iter()
-                    .filter(|slot| slot.lay_position(event, news.clone()));
-                laid.for_each(|slot| self.waking.add(slot));
+                    .filter(|mailbox| mailbox.lay_position(event, news.clone()));
+                laid.for_each(|mailbox| self.waking.add(mailbox));
             }
         }
         self.waits.store(true, Ordering::Release);
@@ -253,7 +260,7 @@ impl Room {
         user: &UserId,
         number: u64,
         position: u64,
-        slot: &Slot,
+        mailbox: &Mailbox,
     ) {
         if let Some(mut local) = self
             .users
@@ -261,7 +268,7 @@ impl Room {
             .filter(|local| local.number == number)
         {
             local.told = local.told.min(position);
-            slot.forget_positions_above(event, position);
+            mailbox.forget_positions_above(event, position);
         }
     }
 
@@ -286,12 +293,12 @@ impl Room {
 
     /// Takes a connection away; where it was the user's last one here, answers the place as it was
     /// told.
-    pub(super) fn detach(&self, user: &UserId, slot: &Arc<Slot>) -> Option<Place> {
+    pub(super) fn detach(&self, user: &UserId, mailbox: &Arc<Mailbox>) -> Option<Place> {
         if let Some(mut local) = self.users.get_mut(user) {
-            local.slots.retain(|known| !Arc::ptr_eq(known, slot));
+            local.mailboxes.retain(|known| !Arc::ptr_eq(known, mailbox));
         }
         self.users
-            .remove_if(user, |_, local| local.slots.is_empty())
+            .remove_if(user, |_, local| local.mailboxes.is_empty())
             .map(|(_, local)| local.place_as_told())
     }
 
@@ -300,9 +307,9 @@ impl Room {
         self.users.contains_key(user)
     }
 
-    pub(super) fn tell(&self, user: &UserId, tell: impl Fn(&Slot)) {
+    pub(super) fn tell(&self, user: &UserId, tell: impl Fn(&Mailbox)) {
         if let Some(local) = self.users.get(user) {
-            local.slots.iter().for_each(|slot| tell(slot));
+            local.mailboxes.iter().for_each(|mailbox| tell(mailbox));
         }
     }
 
@@ -312,9 +319,9 @@ impl Room {
             local.position = 0;
             let grant = Arc::new(grant);
             local
-                .slots
+                .mailboxes
                 .iter()
-                .for_each(|slot| slot.put_pass(event, Arc::clone(&grant)));
+                .for_each(|mailbox| mailbox.put_pass(event, Arc::clone(&grant)));
         }
     }
 
@@ -330,14 +337,14 @@ impl Room {
         *resync = if begins {
             Resync::Running
         } else {
-            Resync::Again
+            Resync::RunningAndRequested
         };
         begins
     }
 
     pub(super) fn end_resync(&self) -> bool {
         let mut resync = self.resync.lock();
-        let ends = *resync != Resync::Again;
+        let ends = *resync != Resync::RunningAndRequested;
         *resync = if ends { Resync::Idle } else { Resync::Running };
         ends
     }
@@ -374,15 +381,15 @@ impl Room {
             let settings = Arc::new(settings.clone());
             for local in &self.users {
                 local
-                    .slots
+                    .mailboxes
                     .iter()
-                    .filter(|slot| slot.lay_sale(event, Arc::clone(&settings)))
-                    .for_each(|slot| self.waking.add(slot));
+                    .filter(|mailbox| mailbox.lay_sale(event, Arc::clone(&settings)))
+                    .for_each(|mailbox| self.waking.add(mailbox));
             }
         }
     }
 
-    pub(super) fn progress(&self, progress: &Progress, now: Timestamp) -> Applied {
+    pub(super) fn progress(&self, progress: &Progress, now: Timestamp) -> ProgressOutcome {
         let (first, recounted, ready) = {
             let mut track = self.track.lock();
             let (first, counting) = (!track.view.known, track.counting);
@@ -400,7 +407,11 @@ impl Room {
         for progress in ready {
             self.project(&progress, now);
         }
-        if missed { Applied::Lost } else { Applied::Done }
+        if missed {
+            ProgressOutcome::GapDetected
+        } else {
+            ProgressOutcome::Applied
+        }
     }
 
     fn project(&self, progress: &Progress, now: Timestamp) {
@@ -420,10 +431,10 @@ impl Room {
             local.step(progress, &removed);
             if let Some(news) = local.news(progress.total, &view, last, now) {
                 let laid = local
-                    .slots
+                    .mailboxes
                     .iter()
-                    .filter(|slot| slot.lay_position(progress.event_id, news.clone()));
-                laid.for_each(|slot| self.waking.add(slot));
+                    .filter(|mailbox| mailbox.lay_position(progress.event_id, news.clone()));
+                laid.for_each(|mailbox| self.waking.add(mailbox));
             }
         }
         self.waits.fetch_or(waits, Ordering::AcqRel);
@@ -457,7 +468,7 @@ impl Room {
     }
 }
 
-impl Track {
+impl ProgressBuffer {
     /// Positions are looked at now; answers when they were last.
     fn looks_at(&mut self, now: Timestamp) -> Timestamp {
         let last = self.looked_at;
@@ -466,14 +477,18 @@ impl Track {
     }
 
     /// The messages that can be applied now, in order.
-    fn accept(&mut self, progress: &Progress, now: Timestamp) -> Result<Vec<Progress>, Applied> {
+    fn accept(
+        &mut self,
+        progress: &Progress,
+        now: Timestamp,
+    ) -> Result<Vec<Progress>, ProgressOutcome> {
         if self.epoch.as_ref() != Some(&progress.epoch) {
             let first = !self.view.known;
             self.begin(progress);
             return if first {
                 Ok(vec![progress.clone()])
             } else {
-                Err(Applied::Lost)
+                Err(ProgressOutcome::GapDetected)
             };
         }
         if progress.to < self.revision
@@ -484,11 +499,11 @@ impl Track {
         self.waiting.insert(progress.from, progress.clone());
         if self.waiting.len() > MAX_WAITING {
             self.skip();
-            return Err(Applied::Lost);
+            return Err(ProgressOutcome::GapDetected);
         }
         let ready = self.contiguous(now);
         if ready.is_empty() {
-            Err(Applied::Waiting)
+            Err(ProgressOutcome::Buffered)
         } else {
             Ok(ready)
         }
@@ -543,7 +558,7 @@ impl LocalUser {
             told_reason: None,
             passed_over: false,
             counting: place.counting,
-            slots: SmallVec::new(),
+            mailboxes: SmallVec::new(),
         }
     }
 
@@ -580,12 +595,12 @@ impl LocalUser {
     }
 
     /// The message that the line is counted: also where the position is the same.
-    fn counted(&mut self, total: u64, view: &RoomView, now: Timestamp) -> PositionNews {
+    fn counted(&mut self, total: u64, view: &RoomView, now: Timestamp) -> PositionUpdate {
         let position = self.position.min(self.told);
         let estimate = view.estimate(position, now);
         self.told = position;
         self.note(estimate);
-        PositionNews {
+        PositionUpdate {
             position,
             total: total.max(position),
             seats_left: view.seats_left,
@@ -620,7 +635,7 @@ impl LocalUser {
         view: &RoomView,
         last: Timestamp,
         now: Timestamp,
-    ) -> Option<PositionNews> {
+    ) -> Option<PositionUpdate> {
         let position = self.position.min(self.told);
         if position == 0 || !conflation::is_due(position, self.number, last, now) {
             return None;
@@ -637,7 +652,7 @@ impl LocalUser {
         }
         self.told = position;
         self.note(estimate);
-        Some(PositionNews {
+        Some(PositionUpdate {
             position,
             total: total.max(position),
             seats_left: view.seats_left,
@@ -647,7 +662,7 @@ impl LocalUser {
 
     /// The pass is the next news of somebody whom a fast line reaches before another position would
     /// be told. Once only: the line may stop after all.
-    fn is_passed_over(&mut self, position: u64, estimate: Estimate) -> bool {
+    fn is_passed_over(&mut self, position: u64, estimate: WaitEstimate) -> bool {
         let soon = estimate.range.is_some()
             && conflation::ends_before_the_next(position, estimate.wait_seconds);
         self.passed_over = soon && !self.passed_over;
@@ -655,12 +670,12 @@ impl LocalUser {
     }
 
     /// This is what the user knows of the wait.
-    fn note(&mut self, estimate: Estimate) {
+    fn note(&mut self, estimate: WaitEstimate) {
         (self.told_wait, self.told_reason) = (estimate.wait_seconds, estimate.reason);
     }
 
     /// Why a moving line needs longer than was told, if it does.
-    fn delay(&self, estimate: Estimate) -> Option<WaitReason> {
+    fn delay(&self, estimate: WaitEstimate) -> Option<WaitReason> {
         let reason = if self.position > self.told {
             WaitReason::Returned
         } else {

@@ -1,5 +1,5 @@
 //! What waits to be written to one connection: per event at most one pass, the latest position, the
-//! latest state. News replaces older news of its kind, so a slow reader costs a bounded amount of
+//! latest state. An update replaces an older one of its kind, so a slow reader costs a bounded amount of
 //! memory, whatever happens meanwhile.
 
 use std::{
@@ -19,47 +19,47 @@ use waitingroom::{
     line::{Grant, Lapse, Place, QueueSettings},
 };
 
-use super::pace::Estimate;
+use super::pace::WaitEstimate;
 
 /// Most events that one connection may follow.
 const MAX_EVENTS: usize = 8;
 
 /// A position to show.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PositionNews {
+pub(crate) struct PositionUpdate {
     pub(crate) position: u64,
     pub(crate) total: u64,
     pub(crate) seats_left: u64,
-    pub(crate) estimate: Estimate,
+    pub(crate) estimate: WaitEstimate,
 }
 
-/// News of one event for one connection. What is rare stands elsewhere: positions come by the
+/// Updates of one event for one connection. What is rare stands elsewhere: positions come by the
 /// thousand at once.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct News {
-    pub(crate) position: Option<PositionNews>,
+pub(crate) struct PendingUpdates {
+    pub(crate) position: Option<PositionUpdate>,
     /// Another place than the one that the client knows: with a number, and so a ticket, of its
     /// own.
     pub(crate) place: Option<Box<Place>>,
     pub(crate) pass: Option<Arc<Grant>>,
     pub(crate) lapse: Option<Lapse>,
     pub(crate) sale: Option<Arc<QueueSettings>>,
-    pub(crate) unacknowledged: Option<Box<Unacknowledged>>,
+    pub(crate) unacknowledged: Option<Box<RejectedAck>>,
 }
 
 /// A pass whose acknowledgement was refused; without an error, it is not the user's or no longer
 /// live.
 #[derive(Debug, Clone)]
-pub(crate) struct Unacknowledged {
+pub(crate) struct RejectedAck {
     pub(crate) pass: PassId,
     pub(crate) error: Option<EngineError>,
 }
 
 /// What a connection is woken for; several things may be due at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Due(u8);
+pub(crate) struct WakeReasons(u8);
 
-impl Due {
+impl WakeReasons {
     /// There is news.
     pub(crate) const NEWS: Self = Self(1);
     /// A heartbeat is due.
@@ -82,32 +82,32 @@ impl Due {
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
-pub(crate) struct Slot {
-    news: Mutex<Vec<(EventId, News)>>,
+pub(crate) struct Mailbox {
+    news: Mutex<Vec<(EventId, PendingUpdates)>>,
     waker: AtomicWaker,
     leaves_after_ms: AtomicU32,
     due: AtomicU8,
 }
 
-impl Slot {
+impl Mailbox {
     /// What is due, leaving nothing; for the one task that serves the connection.
-    pub(crate) fn poll_due(&self, context: &mut Context<'_>) -> Poll<Due> {
+    pub(crate) fn poll_due(&self, context: &mut Context<'_>) -> Poll<WakeReasons> {
         if self.due.load(Ordering::Acquire) == 0 {
             self.waker.register(context.waker());
         }
         match self.due.swap(0, Ordering::AcqRel) {
             0 => Poll::Pending,
-            due => Poll::Ready(Due(due)),
+            due => Poll::Ready(WakeReasons(due)),
         }
     }
 
     /// Returns when something is due, or at once where something was already.
-    pub(crate) async fn due(&self) -> Due {
+    pub(crate) async fn due(&self) -> WakeReasons {
         std::future::poll_fn(|context| self.poll_due(context)).await
     }
 
     /// Something is due.
-    pub(crate) fn wake(&self, due: Due) {
+    pub(crate) fn wake(&self, due: WakeReasons) {
         if self.due.fetch_or(due.0, Ordering::AcqRel) == 0 {
             self.waker.wake();
         }
@@ -116,7 +116,7 @@ impl Slot {
     /// There is news, unless it was told already.
     pub(super) fn wake_for_news(&self) {
         if !self.news.lock().is_empty() {
-            self.wake(Due::NEWS);
+            self.wake(WakeReasons::NEWS);
         }
     }
 
@@ -124,7 +124,7 @@ impl Slot {
     pub(crate) fn warn(&self, leaves_after: Duration) {
         let millis = u32::try_from(leaves_after.as_millis()).unwrap_or(u32::MAX);
         self.leaves_after_ms.store(millis, Ordering::Relaxed);
-        self.wake(Due::WARNING);
+        self.wake(WakeReasons::WARNING);
     }
 
     /// When the client is sent away, counted from the warning.
@@ -133,13 +133,13 @@ impl Slot {
     }
 
     /// Takes all the news, leaving none.
-    pub(crate) fn take(&self) -> Vec<(EventId, News)> {
+    pub(crate) fn take(&self) -> Vec<(EventId, PendingUpdates)> {
         std::mem::take(&mut *self.news.lock())
     }
 
     /// Leaves a position here without waking the connection; true where it is to be woken for it.
     #[must_use]
-    pub(crate) fn lay_position(&self, event: EventId, position: PositionNews) -> bool {
+    pub(crate) fn lay_position(&self, event: EventId, position: PositionUpdate) -> bool {
         self.lay(event, |news| news.position = Some(position))
     }
 
@@ -174,10 +174,10 @@ impl Slot {
 
     pub(crate) fn put_lapse(&self, event: EventId, lapse: Lapse) {
         self.put(event, |news| {
-            *news = News {
+            *news = PendingUpdates {
                 lapse: Some(lapse),
                 sale: news.sale.take(),
-                ..News::default()
+                ..PendingUpdates::default()
             };
         });
     }
@@ -193,25 +193,25 @@ impl Slot {
         error: Option<EngineError>,
     ) {
         self.put(event, |news| {
-            news.unacknowledged = Some(Box::new(Unacknowledged { pass, error }))
+            news.unacknowledged = Some(Box::new(RejectedAck { pass, error }))
         });
     }
 
-    fn put(&self, event: EventId, change: impl FnOnce(&mut News)) {
+    fn put(&self, event: EventId, change: impl FnOnce(&mut PendingUpdates)) {
         self.lay(event, change);
-        self.wake(Due::NEWS);
+        self.wake(WakeReasons::NEWS);
     }
 
     /// Changes the news. False where there was some already: then the connection is woken, or will
     /// be.
-    fn lay(&self, event: EventId, change: impl FnOnce(&mut News)) -> bool {
+    fn lay(&self, event: EventId, change: impl FnOnce(&mut PendingUpdates)) -> bool {
         let mut all = self.news.lock();
         let first = all.is_empty();
         let room = all.len() < MAX_EVENTS;
         match all.iter_mut().find(|(known, _)| *known == event) {
             Some((_, news)) => change(news),
             None if room => {
-                let mut news = News::default();
+                let mut news = PendingUpdates::default();
                 change(&mut news);
                 all.reserve_exact(1); // nearly always the only one, and gone in a moment
                 all.push((event, news));
@@ -228,33 +228,33 @@ mod tests {
 
     use super::*;
 
-    fn position(position: u64) -> PositionNews {
-        PositionNews {
+    fn position(position: u64) -> PositionUpdate {
+        PositionUpdate {
             position,
             total: 9,
             seats_left: 1,
-            estimate: Estimate::default(),
+            estimate: WaitEstimate::default(),
         }
     }
 
     #[tokio::test]
     async fn the_latest_position_wins_and_a_pass_beats_it() {
-        let (slot, event) = (Slot::default(), EventId::from(uuid::Uuid::nil()));
+        let (mailbox, event) = (Mailbox::default(), EventId::from(uuid::Uuid::nil()));
         assert!(
-            slot.lay_position(event, position(5)),
+            mailbox.lay_position(event, position(5)),
             "the first news is to be woken for"
         );
-        assert!(!slot.lay_position(event, position(4)));
-        let news = slot.take();
+        assert!(!mailbox.lay_position(event, position(4)));
+        let news = mailbox.take();
         assert_eq!(news[0].1.position, Some(position(4)));
-        assert!(slot.take().is_empty());
-        assert!(slot.lay_position(event, position(3)));
+        assert!(mailbox.take().is_empty());
+        assert!(mailbox.lay_position(event, position(3)));
         let (pass_id, epoch, at) = (
             "b-1".parse().unwrap(),
             "e".parse().unwrap(),
             Timestamp::from_millis(1),
         );
-        slot.put_pass(
+        mailbox.put_pass(
             event,
             Arc::new(Grant {
                 pass_id,
@@ -264,8 +264,11 @@ mod tests {
                 expires_at: at,
             }),
         );
-        assert!(slot.due().await.has(Due::NEWS), "a pass does not wait");
-        let news = slot.take();
+        assert!(
+            mailbox.due().await.has(WakeReasons::NEWS),
+            "a pass does not wait"
+        );
+        let news = mailbox.take();
         assert!(news[0].1.position.is_none() && news[0].1.pass.is_some());
     }
 }

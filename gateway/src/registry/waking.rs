@@ -6,7 +6,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::slot::Slot;
+use super::slot::Mailbox;
 
 /// Connections that are woken together at least: each pass waits for as many.
 const FEW: usize = 32;
@@ -17,12 +17,12 @@ const PART: usize = 256;
 /// See the module's documentation. A connection stands here once, however often its news is
 /// replaced.
 #[derive(Debug, Default)]
-pub(super) struct Waking(Mutex<VecDeque<Arc<Slot>>>);
+pub(super) struct WakeQueue(Mutex<VecDeque<Arc<Mailbox>>>);
 
-impl Waking {
+impl WakeQueue {
     /// This connection is to be woken later.
-    pub(super) fn add(&self, slot: &Arc<Slot>) {
-        self.0.lock().push_back(Arc::clone(slot));
+    pub(super) fn add(&self, mailbox: &Arc<Mailbox>) {
+        self.0.lock().push_back(Arc::clone(mailbox));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -34,7 +34,9 @@ impl Waking {
     pub(super) fn wake_some(&self) {
         let mut waiting = self.0.lock();
         let some = FEW.max(waiting.len() / PART).min(waiting.len());
-        waiting.drain(..some).for_each(|slot| slot.wake_for_news());
+        waiting
+            .drain(..some)
+            .for_each(|mailbox| mailbox.wake_for_news());
         if waiting.is_empty() {
             waiting.shrink_to(FEW);
         }
@@ -47,39 +49,39 @@ mod tests {
 
     use super::*;
 
-    fn is_woken(slot: &Slot) -> bool {
+    fn is_woken(mailbox: &Mailbox) -> bool {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        slot.poll_due(&mut context).is_ready()
+        mailbox.poll_due(&mut context).is_ready()
     }
 
     #[test]
     fn a_few_are_woken_at_a_time_in_order_and_each_once() {
-        let (waking, event) = (Waking::default(), uuid::Uuid::nil().into());
-        let slots: Vec<Arc<Slot>> = (0..FEW + 2).map(|_| Arc::default()).collect();
-        for slot in slots.iter().chain(&slots) {
-            if slot.lay_sale(event, Arc::new(QueueSettings::default())) {
-                waking.add(slot);
+        let (waking, event) = (WakeQueue::default(), uuid::Uuid::nil().into());
+        let mailboxes: Vec<Arc<Mailbox>> = (0..FEW + 2).map(|_| Arc::default()).collect();
+        for mailbox in mailboxes.iter().chain(&mailboxes) {
+            if mailbox.lay_sale(event, Arc::new(QueueSettings::default())) {
+                waking.add(mailbox);
             }
         }
-        assert!(slots.iter().all(|slot| !is_woken(slot)));
-        slots[1].take(); // told with other news
+        assert!(mailboxes.iter().all(|mailbox| !is_woken(mailbox)));
+        mailboxes[1].take(); // told with other news
         waking.wake_some();
-        let woken: Vec<usize> = (0..slots.len())
-            .filter(|index| is_woken(&slots[*index]))
+        let woken: Vec<usize> = (0..mailboxes.len())
+            .filter(|index| is_woken(&mailboxes[*index]))
             .collect();
         assert_eq!(woken, [0].into_iter().chain(2..FEW).collect::<Vec<_>>());
         assert!(!waking.is_empty());
         waking.wake_some();
-        assert!(slots[FEW..].iter().all(|slot| is_woken(slot)) && waking.is_empty());
+        assert!(mailboxes[FEW..].iter().all(|mailbox| is_woken(mailbox)) && waking.is_empty());
     }
 
     #[test]
     fn a_crowd_is_woken_in_larger_parts() {
-        let (waking, event) = (Waking::default(), uuid::Uuid::nil().into());
-        let slots: Vec<Arc<Slot>> = (0..PART * 100).map(|_| Arc::default()).collect();
-        for slot in &slots {
-            assert!(slot.lay_sale(event, Arc::new(QueueSettings::default())));
-            waking.add(slot);
+        let (waking, event) = (WakeQueue::default(), uuid::Uuid::nil().into());
+        let mailboxes: Vec<Arc<Mailbox>> = (0..PART * 100).map(|_| Arc::default()).collect();
+        for mailbox in &mailboxes {
+            assert!(mailbox.lay_sale(event, Arc::new(QueueSettings::default())));
+            waking.add(mailbox);
         }
         let steps = std::iter::repeat_with(|| waking.wake_some())
             .take_while(|()| !waking.is_empty())

@@ -26,7 +26,7 @@ use crate::{Gateway, origin, plain::guest_token};
 const DEVELOPMENT_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Serialize)]
-struct Token {
+struct TokenResponse {
     token: String,
     user_id: UserId,
     expires_at: Timestamp,
@@ -55,7 +55,7 @@ pub(super) async fn guest(
     }
     let address = gateway.0.guest_door.address(peer, &headers);
     let (guest, token) = gateway.mint_guest(address, own.map(|identity| identity.user))?;
-    let answer = Token {
+    let answer = TokenResponse {
         token,
         user_id: guest.user,
         expires_at: guest.expires_at,
@@ -65,9 +65,9 @@ pub(super) async fn guest(
 
 /// The guest that the pages without script gave to this browser: who allows scripts then keeps the
 /// place.
-fn known_guest(gateway: &Gateway, headers: &HeaderMap) -> Option<Token> {
+fn known_guest(gateway: &Gateway, headers: &HeaderMap) -> Option<TokenResponse> {
     let identity = gateway.guest(headers)?;
-    Some(Token {
+    Some(TokenResponse {
         token: guest_token(headers)?.to_owned(),
         user_id: identity.user,
         expires_at: identity.expires_at,
@@ -115,7 +115,7 @@ impl Gateway {
 }
 
 #[derive(Deserialize)]
-pub(super) struct DevelopmentUser {
+pub(super) struct DevTokenRequest {
     user: UserId,
     #[serde(default)]
     role: Option<String>,
@@ -127,7 +127,7 @@ pub(super) async fn development_token(
     State(gateway): State<Gateway>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    body: Result<SmallJson<DevelopmentUser>, Problem>,
+    body: Result<SmallJson<DevTokenRequest>, Problem>,
 ) -> Result<Response, Problem> {
     let secret = gateway
         .0
@@ -153,7 +153,7 @@ pub(super) async fn development_token(
         DEVELOPMENT_LIFE,
     )
     .ok_or_else(internal)?;
-    Ok(Json(Token {
+    Ok(Json(TokenResponse {
         token,
         user_id: body.user,
         expires_at: now.plus(DEVELOPMENT_LIFE),

@@ -17,14 +17,14 @@ use waitingroom::{
     wire::{WishItem, check_wish},
 };
 
-use super::{Caller, User};
+use super::{AuthenticatedUser, Caller};
 use crate::{
     Gateway,
-    desk::{Kept, PlaceAnswer},
+    desk::{PlaceResponse, PresentedTicket},
 };
 
 #[derive(Deserialize)]
-pub(super) struct JoinBody {
+pub(super) struct JoinRequest {
     event_id: EventId,
     #[serde(default)]
     ticket: Option<String>,
@@ -38,11 +38,11 @@ pub(super) async fn join(
     State(gateway): State<Gateway>,
     Caller { identity, address }: Caller,
     headers: HeaderMap,
-    Json(body): Json<JoinBody>,
+    Json(body): Json<JoinRequest>,
 ) -> Result<Response, Problem> {
     check_wish("wish", &body.wish)?;
     let (event, user) = (body.event_id, &identity.user);
-    let kept = Kept {
+    let kept = PresentedTicket {
         ticket: body.ticket.as_deref(),
         position: body.position,
     };
@@ -78,9 +78,9 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 pub(super) async fn position(
     State(gateway): State<Gateway>,
-    User(identity): User,
+    AuthenticatedUser(identity): AuthenticatedUser,
     Path(event): Path<EventId>,
-) -> Result<Json<PlaceAnswer>, Problem> {
+) -> Result<Json<PlaceResponse>, Problem> {
     let place = gateway
         .find_place(event, &identity.user, &Presence::Poll)
         .await?;
@@ -90,17 +90,17 @@ pub(super) async fn position(
 }
 
 #[derive(Deserialize)]
-pub(super) struct LeaveParameters {
+pub(super) struct LeaveQuery {
     event_id: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct LeaveBody {
+struct LeaveRequest {
     event_id: EventId,
 }
 
 #[derive(Serialize)]
-pub(super) struct Left {
+pub(super) struct LeaveResponse {
     event_id: EventId,
     left: bool,
 }
@@ -110,16 +110,16 @@ pub(super) struct Left {
 /// up that the client did not mean.
 pub(super) async fn leave(
     State(gateway): State<Gateway>,
-    User(identity): User,
-    Query(parameters): Query<LeaveParameters>,
+    AuthenticatedUser(identity): AuthenticatedUser,
+    Query(parameters): Query<LeaveQuery>,
     RawBody(body): RawBody,
-) -> Result<Json<Left>, Problem> {
+) -> Result<Json<LeaveResponse>, Problem> {
     let of_query = parameters.event_id.map(|event| event.parse()).transpose();
     let of_query = of_query.map_err(|_| Problem::invalid("event_id", "must be a UUID"))?;
     let of_body = if body.is_empty() {
         None
     } else {
-        Some(from_slice::<LeaveBody>(&body)?.event_id)
+        Some(from_slice::<LeaveRequest>(&body)?.event_id)
     };
     let event_id = of_query
         .or(of_body)
@@ -132,14 +132,14 @@ pub(super) async fn leave(
     }
     gateway.give_up(event_id, &identity.user).await?;
     gateway.note_left(event_id, &identity);
-    Ok(Json(Left {
+    Ok(Json(LeaveResponse {
         event_id,
         left: true,
     }))
 }
 
 #[derive(Serialize)]
-pub(super) struct Status {
+pub(super) struct QueueStatusResponse {
     event_id: EventId,
     state: SaleState,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,14 +154,14 @@ pub(super) struct Status {
 
 pub(super) async fn status(
     State(gateway): State<Gateway>,
-    User(_): User,
+    AuthenticatedUser(_): AuthenticatedUser,
     Path(event_id): Path<EventId>,
-) -> Result<Json<Status>, Problem> {
+) -> Result<Json<QueueStatusResponse>, Problem> {
     let status = match gateway.0.with.engine.status(event_id).await {
         Ok(status) => status,
         Err(error) => return Err(gateway.explain(event_id, error).await),
     };
-    Ok(Json(Status {
+    Ok(Json(QueueStatusResponse {
         event_id,
         state: status.settings.state,
         total_in_queue: total(&gateway, event_id, &status),

@@ -25,9 +25,9 @@ const BURST: u32 = 60;
 /// The connection beneath a socket. Reading from it fails once the client has sent too many frames;
 /// writing goes on.
 #[derive(Debug)]
-pub(super) struct Guarded {
+pub(super) struct RateLimitedStream {
     stream: TcpStream,
-    frames: Frames,
+    frames: FrameCounter,
     bucket: Bucket,
     clock: Clock,
 }
@@ -35,19 +35,21 @@ pub(super) struct Guarded {
 /// A client has sent more frames than it may.
 #[derive(Debug, thiserror::Error)]
 #[error("too many frames")]
-pub(super) struct TooMany;
+pub(super) struct TooManyFrames;
 
 /// Was this why reading failed?
 pub(super) fn is_too_many(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|error| error.is::<TooMany>())
+    error
+        .get_ref()
+        .is_some_and(|error| error.is::<TooManyFrames>())
 }
 
-impl Guarded {
+impl RateLimitedStream {
     /// The connection, of which `early` was read with the handshake.
     pub(super) fn new(stream: TcpStream, early: &[u8], clock: Clock) -> Self {
         let mut guarded = Self {
             stream,
-            frames: Frames::default(),
+            frames: FrameCounter::default(),
             bucket: Bucket::full(BURST, clock.now()),
             clock,
         };
@@ -60,26 +62,26 @@ impl Guarded {
         &mut self.stream
     }
 
-    fn count(&mut self, bytes: &[u8]) -> Result<(), TooMany> {
+    fn count(&mut self, bytes: &[u8]) -> Result<(), TooManyFrames> {
         match self.frames.begun_in(bytes) {
             0 => Ok(()),
             frames => self.take(frames, self.clock.now()),
         }
     }
 
-    fn take(&mut self, frames: u32, now: Timestamp) -> Result<(), TooMany> {
+    fn take(&mut self, frames: u32, now: Timestamp) -> Result<(), TooManyFrames> {
         let bucket = self.bucket.refilled(RATE, BURST.into(), now);
         let allowed = bucket.allows(0, frames);
         self.bucket = bucket.less(allowed);
         if allowed == u64::from(frames) {
             Ok(())
         } else {
-            Err(TooMany)
+            Err(TooManyFrames)
         }
     }
 }
 
-impl AsyncRead for Guarded {
+impl AsyncRead for RateLimitedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -94,7 +96,7 @@ impl AsyncRead for Guarded {
     }
 }
 
-impl AsyncWrite for Guarded {
+impl AsyncWrite for RateLimitedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -114,15 +116,15 @@ impl AsyncWrite for Guarded {
 
 /// Finds where frames begin (RFC 6455, section 5.2), however the bytes are cut.
 #[derive(Debug, Default)]
-struct Frames {
+struct FrameCounter {
     /// Bytes of the frame that are still to come, as far as is known.
     left: u64,
-    head: Head,
+    head: FrameHeader,
 }
 
 /// What the next byte is that is not of a payload.
 #[derive(Debug, Default, Clone, Copy)]
-enum Head {
+enum FrameHeader {
     #[default]
     First,
     Second,
@@ -133,12 +135,12 @@ enum Head {
     },
 }
 
-impl Frames {
+impl FrameCounter {
     fn begun_in(&mut self, mut bytes: &[u8]) -> u32 {
         let mut begun = 0;
         while let Some((first, rest)) = bytes.split_first() {
             match self.head {
-                Head::First if self.left > 0 => {
+                FrameHeader::First if self.left > 0 => {
                     let skipped = usize::try_from(self.left)
                         .unwrap_or(usize::MAX)
                         .min(bytes.len());
@@ -146,14 +148,14 @@ impl Frames {
                     bytes = &bytes[skipped..];
                     continue;
                 }
-                Head::First => {
+                FrameHeader::First => {
                     begun += 1;
-                    self.head = Head::Second;
+                    self.head = FrameHeader::Second;
                 }
-                Head::Second => self.second(*first),
-                Head::Length { bytes, masked } => {
+                FrameHeader::Second => self.second(*first),
+                FrameHeader::Length { bytes, masked } => {
                     self.left = self.left << 8 | u64::from(*first);
-                    self.head = Head::Length {
+                    self.head = FrameHeader::Length {
                         bytes: bytes - 1,
                         masked,
                     };
@@ -173,14 +175,14 @@ impl Frames {
             length => (u64::from(length), 0),
         };
         self.left = length;
-        self.head = Head::Length { bytes, masked };
+        self.head = FrameHeader::Length { bytes, masked };
         self.end_length();
     }
 
     fn end_length(&mut self) {
-        if let Head::Length { bytes: 0, masked } = self.head {
+        if let FrameHeader::Length { bytes: 0, masked } = self.head {
             self.left = self.left.saturating_add(if masked { 4 } else { 0 });
-            self.head = Head::First;
+            self.head = FrameHeader::First;
         }
     }
 }
@@ -215,7 +217,7 @@ mod tests {
         empty.header_mut().mask = Some([0; 4]);
         frame(empty);
         for size in [1, 2, 3, 7, 100, 256, bytes.len()] {
-            let mut frames = Frames::default();
+            let mut frames = FrameCounter::default();
             assert_eq!(
                 bytes
                     .chunks(size)

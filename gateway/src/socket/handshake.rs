@@ -35,10 +35,10 @@ use waitingroom::{
     wire::{MAX_FRAME_BYTES, SUBPROTOCOL},
 };
 
-use super::guard::Guarded;
+use super::guard::RateLimitedStream;
 
 /// A socket of ours.
-pub(super) type Socket = WebSocketStream<Guarded>;
+pub(super) type Socket = WebSocketStream<RateLimitedStream>;
 
 /// The library keeps a read buffer of this size for each connection, and a larger one for who has
 /// sent a larger frame; its default of 128 KiB costs 137 KB of memory each.
@@ -156,7 +156,7 @@ pub(super) async fn open(connection: OnUpgrade, clock: Clock) -> Option<Socket> 
     let stream = parts.io.into_inner();
     let _ = socket2::SockRef::from(&stream).set_send_buffer_size(KERNEL_BUFFER_BYTES); // only a matter of memory
     let early = parts.read_buf.to_vec(); // what the client said without waiting for the answer
-    let stream = Guarded::new(stream, &early, clock);
+    let stream = RateLimitedStream::new(stream, &early, clock);
     Some(WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config())).await)
 }
 

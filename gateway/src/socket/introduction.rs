@@ -11,14 +11,14 @@ use waitingroom::{
     wire::{ClientMessage, CloseCode, ServerMessage},
 };
 
-use super::{End, Socket, say, send};
+use super::{Disconnect, Socket, say, send};
 use crate::Gateway;
 
 /// Time for the first frame.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A client whose token was accepted.
-pub(super) struct Introduced {
+pub(super) struct AuthenticatedClient {
     pub(super) identity: Identity,
     pub(super) address: IpAddr,
     /// Handed on to booking with the user's own requests.
@@ -29,10 +29,10 @@ pub(super) async fn meet(
     gateway: &Gateway,
     socket: &mut Socket,
     address: IpAddr,
-) -> Result<Box<Introduced>, End> {
+) -> Result<Box<AuthenticatedClient>, Disconnect> {
     let first = match timeout(CONNECT_DEADLINE, first_frame(socket)).await {
         Ok(frame) => frame?,
-        Err(_) => return Err(End::Close(CloseCode::NoConnect)),
+        Err(_) => return Err(Disconnect::Close(CloseCode::NoConnect)),
     };
     let token = match ClientMessage::parse(&first) {
         Ok(ClientMessage::Connect(connect)) => connect.token,
@@ -47,7 +47,7 @@ pub(super) async fn meet(
             welcome(
                 gateway,
                 socket,
-                Introduced {
+                AuthenticatedClient {
                     identity,
                     address,
                     token: token.into_boxed_str(),
@@ -59,7 +59,7 @@ pub(super) async fn meet(
     }
 }
 
-async fn first_frame(socket: &mut Socket) -> Result<String, End> {
+async fn first_frame(socket: &mut Socket) -> Result<String, Disconnect> {
     loop {
         match socket.next().await {
             Some(Ok(Message::Text(text))) => return Ok(text.as_str().to_owned()),
@@ -69,19 +69,19 @@ async fn first_frame(socket: &mut Socket) -> Result<String, End> {
                 return refuse(socket, &problem, CloseCode::BadMessage).await;
             }
             Some(Ok(Message::Close(_))) => return Err(super::answer_close(socket).await),
-            None => return Err(End::Gone),
+            None => return Err(Disconnect::Gone),
             Some(Err(error)) => return Err(super::session::broken(&error)),
         }
     }
 }
 
-/// Said, and written with the answer to what the client has said already, or at once where it
+/// Sent, and written with the answer to what the client has said already, or at once where it
 /// waits: see [`super::Session::serve`].
 async fn welcome(
     gateway: &Gateway,
     socket: &mut Socket,
-    introduced: Introduced,
-) -> Result<Box<Introduced>, End> {
+    introduced: AuthenticatedClient,
+) -> Result<Box<AuthenticatedClient>, Disconnect> {
     let connected = ServerMessage::Connected {
         node: gateway.0.config.node.clone(),
         user_id: introduced.identity.user.clone(),
@@ -91,7 +91,11 @@ async fn welcome(
     Ok(Box::new(introduced))
 }
 
-async fn refuse<T>(socket: &mut Socket, problem: &Problem, code: CloseCode) -> Result<T, End> {
+async fn refuse<T>(
+    socket: &mut Socket,
+    problem: &Problem,
+    code: CloseCode,
+) -> Result<T, Disconnect> {
     send(socket, &super::session::error(problem, None)).await?;
-    Err(End::Close(code))
+    Err(Disconnect::Close(code))
 }

@@ -1,4 +1,4 @@
-//! The second phase of a connection: the client speaks, the slot speaks, the clock speaks; whoever
+//! The second phase of a connection: the client speaks, the mailbox speaks, the clock speaks; whoever
 //! is first is served.
 
 mod hearing;
@@ -20,70 +20,73 @@ use waitingroom::{
 
 #[cfg(any(test, feature = "measure"))]
 pub(crate) use self::telling::position_message;
-use self::wishing::{Wish, Wished};
-use super::{End, Socket, flush, guard::is_too_many, in_time, introduction::Introduced, say, send};
+use self::wishing::{AutoHoldEvent, AutoHoldState};
+use super::{
+    Disconnect, Socket, flush, guard::is_too_many, in_time, introduction::AuthenticatedClient, say,
+    send,
+};
 use crate::{
     Gateway,
-    admission::Stay,
-    booking_client::Refusal,
-    desk::Attachment,
-    registry::{Due, Slot},
+    admission::GuestConnection,
+    booking_client::BookingClientError,
+    desk::RoomSubscription,
+    registry::{Mailbox, WakeReasons},
 };
 
 /// A client that is not heard of for this many heartbeats is taken for gone.
 const SILENT_HEARTBEATS: f64 = 2.5;
 
 /// One event that the connection follows.
-struct Followed {
+struct EventSubscription {
     /// Dropping it detaches the connection.
-    attachment: Attachment,
+    attachment: RoomSubscription,
     /// The pass last given, to be acknowledged and handed to booking.
     pass: Option<Arc<Grant>>,
     /// What the user wants, where they said so.
-    wish: Option<Box<Wish>>,
+    wish: Option<Box<AutoHoldState>>,
     /// Where a guest's place is counted.
-    _stay: Option<Box<Stay>>,
+    _stay: Option<Box<GuestConnection>>,
 }
 
-impl Followed {
+impl EventSubscription {
     fn event(&self) -> EventId {
         self.attachment.event()
     }
 }
 
 /// What booking answered to a `reserve`.
-type Reservation = (
+type ReserveReply = (
     IdempotencyKey,
-    Result<serde_json::Map<String, serde_json::Value>, Refusal>,
+    Result<serde_json::Map<String, serde_json::Value>, BookingClientError>,
 );
 
 /// Who speaks next.
-enum Turn {
+enum SessionEvent {
     Client(Option<Result<Message, Error>>),
-    Slot(Due),
-    Booking(Reservation),
-    Wish(Wished),
+    Mailbox(WakeReasons),
+    Booking(ReserveReply),
+    AutoHold(AutoHoldEvent),
 }
 
 pub(super) struct Session<'a> {
     gateway: &'a Gateway,
-    client: Box<Introduced>,
-    slot: Arc<Slot>,
-    followed: Vec<Followed>,
-    reservation: Option<BoxFuture<'static, Reservation>>,
-    wishing: Option<BoxFuture<'static, Wished>>,
+    client: Box<AuthenticatedClient>,
+    mailbox: Arc<Mailbox>,
+    followed: Vec<EventSubscription>,
+    reservation: Option<BoxFuture<'static, ReserveReply>>,
+    wishing: Option<BoxFuture<'static, AutoHoldEvent>>,
     heard_at: Instant,
 }
 
 impl<'a> Session<'a> {
     /// The session of a client that has introduced itself.
-    pub(super) fn new(gateway: &'a Gateway, client: Box<Introduced>) -> Self {
-        let slot = Arc::new(Slot::default());
-        gateway.0.pulse.enter(&slot);
+    pub(super) fn new(gateway: &'a Gateway, client: Box<AuthenticatedClient>) -> Self {
+        let mailbox = Arc::new(Mailbox::default());
+        gateway.0.pulse.enter(&mailbox);
         Self {
             gateway,
             client,
-            slot,
+            mailbox,
             followed: Vec::new(),
             reservation: None,
             wishing: None,
@@ -93,16 +96,16 @@ impl<'a> Session<'a> {
 
     /// Serves whoever speaks next, until the end. Only receiving and waiting is ever cancelled,
     /// never a write. What is done about it lives in a box while it is done.
-    pub(super) async fn serve(&mut self, socket: &mut Socket) -> End {
+    pub(super) async fn serve(&mut self, socket: &mut Socket) -> Disconnect {
         if let Err(end) = Box::pin(self.begin(socket)).await {
             return end;
         }
         loop {
-            let step: BoxFuture<'_, Result<(), End>> = match self.next(socket).await {
-                Turn::Client(frame) => Box::pin(self.hear(socket, frame)),
-                Turn::Slot(due) => Box::pin(self.attend(socket, due)),
-                Turn::Booking(answer) => Box::pin(self.tell_reservation(socket, answer)),
-                Turn::Wish(wished) => Box::pin(self.tell_wish(socket, wished)),
+            let step: BoxFuture<'_, Result<(), Disconnect>> = match self.next(socket).await {
+                SessionEvent::Client(frame) => Box::pin(self.hear(socket, frame)),
+                SessionEvent::Mailbox(due) => Box::pin(self.attend(socket, due)),
+                SessionEvent::Booking(answer) => Box::pin(self.tell_reservation(socket, answer)),
+                SessionEvent::AutoHold(wished) => Box::pin(self.tell_wish(socket, wished)),
             };
             if let Err(end) = step.await {
                 return end;
@@ -112,17 +115,17 @@ impl<'a> Session<'a> {
 
     /// A client that did not wait for its welcome is told it together with the answer: one write
     /// for both.
-    async fn begin(&mut self, socket: &mut Socket) -> Result<(), End> {
+    async fn begin(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
         if let Some(frame) = socket.next().now_or_never() {
             self.hear(socket, frame).await?;
         }
         flush(socket).await
     }
 
-    fn next(&mut self, socket: &mut Socket) -> impl Future<Output = Turn> {
+    fn next(&mut self, socket: &mut Socket) -> impl Future<Output = SessionEvent> {
         poll_fn(|context| {
-            if let Poll::Ready(due) = self.slot.poll_due(context) {
-                return Poll::Ready(Turn::Slot(due));
+            if let Poll::Ready(due) = self.mailbox.poll_due(context) {
+                return Poll::Ready(SessionEvent::Mailbox(due));
             }
             if let Some(Poll::Ready(answer)) = self
                 .reservation
@@ -130,7 +133,7 @@ impl<'a> Session<'a> {
                 .map(|answer| answer.poll_unpin(context))
             {
                 self.reservation = None;
-                return Poll::Ready(Turn::Booking(answer));
+                return Poll::Ready(SessionEvent::Booking(answer));
             }
             if let Some(Poll::Ready(wished)) = self
                 .wishing
@@ -138,26 +141,27 @@ impl<'a> Session<'a> {
                 .map(|wished| wished.poll_unpin(context))
             {
                 self.wishing = None;
-                return Poll::Ready(Turn::Wish(wished));
+                return Poll::Ready(SessionEvent::AutoHold(wished));
             }
-            socket.poll_next_unpin(context).map(Turn::Client)
+            socket.poll_next_unpin(context).map(SessionEvent::Client)
         })
     }
 
-    /// Does what the slot says is due.
-    async fn attend(&mut self, socket: &mut Socket, due: Due) -> Result<(), End> {
-        if due.has(Due::NEWS) {
+    /// Does what the mailbox says is due.
+    async fn attend(&mut self, socket: &mut Socket, due: WakeReasons) -> Result<(), Disconnect> {
+        if due.has(WakeReasons::NEWS) {
             self.tell_news(socket).await?;
         }
-        if due.has(Due::HEARTBEAT) {
+        if due.has(WakeReasons::HEARTBEAT) {
             self.beat(socket).await?;
         }
-        if due.has(Due::WARNING) {
-            let after_ms = u64::try_from(self.slot.leaves_after().as_millis()).unwrap_or(u64::MAX);
+        if due.has(WakeReasons::WARNING) {
+            let after_ms =
+                u64::try_from(self.mailbox.leaves_after().as_millis()).unwrap_or(u64::MAX);
             send(socket, &ServerMessage::Reconnect { after_ms }).await?;
         }
-        if due.has(Due::LEAVE) {
-            Err(End::Close(CloseCode::Drain))
+        if due.has(WakeReasons::LEAVE) {
+            Err(Disconnect::Close(CloseCode::Drain))
         } else {
             Ok(())
         }
@@ -165,9 +169,9 @@ impl<'a> Session<'a> {
 
     /// A message for the client's code and a ping for its network stack: browsers answer the ping
     /// by themselves.
-    async fn beat(&mut self, socket: &mut Socket) -> Result<(), End> {
+    async fn beat(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
         if self.heard_at.elapsed() > self.gateway.0.config.heartbeat.mul_f64(SILENT_HEARTBEATS) {
-            return Err(End::Close(CloseCode::HeartbeatMissed));
+            return Err(Disconnect::Close(CloseCode::HeartbeatMissed));
         }
         say(socket, &ServerMessage::Heartbeat).await?;
         in_time(socket.feed(Message::Ping(Bytes::new()))).await?;
@@ -186,12 +190,12 @@ pub(super) fn error(problem: &Problem, about: Option<String>) -> ServerMessage {
 
 /// What a failed read means: a frame beyond the limits, or too many, are the client's fault, all
 /// else is a vanished client.
-pub(super) fn broken(error: &Error) -> End {
+pub(super) fn broken(error: &Error) -> Disconnect {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) | Error::Utf8(_) => {
-            End::Close(CloseCode::BadMessage)
+            Disconnect::Close(CloseCode::BadMessage)
         }
-        Error::Io(error) if is_too_many(error) => End::Close(CloseCode::TooMany),
-        _ => End::Gone,
+        Error::Io(error) if is_too_many(error) => Disconnect::Close(CloseCode::TooMany),
+        _ => Disconnect::Gone,
     }
 }

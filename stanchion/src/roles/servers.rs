@@ -7,7 +7,7 @@ use booking::{
     Booking, BookingConfig,
     store::{SharedStore, postgres::PostgresStore},
 };
-use gateway::booking_service::OverHttp;
+use gateway::booking_service::HttpBookingApi;
 use waitingroom::{
     bus::{NatsBus, nats::NatsConfig},
     http::operations_of,
@@ -31,7 +31,7 @@ pub async fn gateway(settings: Settings) -> Result<()> {
     let authenticator = settings.authenticator(guests)?;
     let line = Line::on_redis(&settings, "gw").await?;
     let process = Process::bind_role(&settings).await?;
-    let booking = Arc::new(OverHttp::new(&booking_url));
+    let booking = Arc::new(HttpBookingApi::new(&booking_url));
     let gateway = line.gateway(&settings, &process.lifecycle, authenticator, booking, None)?;
     let checks = vec![line.check(), line.clock_check(), hearing(&gateway)];
     let router = gateway.router().merge(operations_of(

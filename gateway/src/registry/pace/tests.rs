@@ -36,8 +36,8 @@ fn progress(settings: QueueSettings, removed: u64, active: u64) -> Progress {
 }
 
 /// A pace after seconds that each brought so many steps.
-fn measured(seconds: &[u64], active: u64) -> Pace {
-    let mut pace = Pace::default();
+fn measured(seconds: &[u64], active: u64) -> WaitEstimator {
+    let mut pace = WaitEstimator::default();
     let set = settings(SaleState::Open, 100.0);
     pace.observe(&progress(set.clone(), 0, active), Timestamp::from_millis(0));
     for (at, removed) in seconds.iter().enumerate() {
@@ -56,7 +56,7 @@ fn estimates_follow_the_measured_pace() {
     let cases = [
         (
             "nothing measured: the set rate",
-            Pace::default(),
+            WaitEstimator::default(),
             100.0,
             1_000,
             10,
@@ -121,7 +121,7 @@ fn estimates_follow_the_measured_pace() {
 fn a_pace_that_an_operator_changed_is_measured_anew() {
     let mut pace = measured(&[10; 6], 10);
     let lifted = settings(SaleState::Open, 200.0);
-    let wait = |pace: &Pace| {
+    let wait = |pace: &WaitEstimator| {
         pace.estimate(1_000, &settings(SaleState::Open, 100.0), 10, NOW)
             .wait_seconds
     };
@@ -147,7 +147,8 @@ fn who_stands_still_is_told_why() {
         (SaleState::Paused, 0, Some(WaitReason::Paused)),
     ];
     for (state, seats_left, reason) in cases {
-        let told = Pace::default().estimate(1_000, &settings(state, 100.0), seats_left, NOW);
+        let told =
+            WaitEstimator::default().estimate(1_000, &settings(state, 100.0), seats_left, NOW);
         assert_eq!(told.reason, reason, "{state:?}");
         assert_eq!(
             (told.wait_seconds, told.range.is_some()),
@@ -210,7 +211,7 @@ fn a_pause_is_no_measurement() {
 
 #[test]
 fn a_wobble_is_not_worse() {
-    let wait = |wait_seconds| Estimate {
+    let wait = |wait_seconds| WaitEstimate {
         wait_seconds,
         range: None,
         reason: None,
@@ -243,7 +244,7 @@ fn under_a_cap_a_wait_is_a_number_of_lives_of_passes() {
         present: Some(total),
         ..progress(capped.clone(), 0, 2)
     };
-    let mut pace = Pace::default();
+    let mut pace = WaitEstimator::default();
     pace.observe(
         &Progress {
             active: 0,

@@ -87,7 +87,7 @@ proptest! {
             match (kind, number) {
                 (0, Some(number)) => { model.line.remove(&number); model.log.push(number); }
                 (1, Some(number)) => {
-                    let current = room.attach(event(), &user(number), &model.place(number), &Arc::new(Slot::default())).unwrap_or(true);
+                    let current = room.attach(event(), &user(number), &model.place(number), &Arc::new(Mailbox::default())).unwrap_or(true);
                     prop_assert!(current);
                 }
                 (2, _) => { let next = model.publish(); room.progress(&next, Timestamp::default()); }
@@ -109,15 +109,21 @@ proptest! {
 fn a_lost_message_is_noticed() {
     let room = Room::default();
     let now = Timestamp::from_millis(1_000);
-    assert_eq!(room.progress(&progress(0, vec![1], 9), now), Applied::Done);
+    assert_eq!(
+        room.progress(&progress(0, vec![1], 9), now),
+        ProgressOutcome::Applied
+    );
     assert_eq!(
         room.progress(&progress(2, vec![3], 7), now),
-        Applied::Waiting
+        ProgressOutcome::Buffered
     );
     assert!(!room.is_overdue(now));
     assert!(room.is_overdue(now.plus(PATIENCE)));
     assert!(!room.is_overdue(now.plus(PATIENCE)), "it was given up");
-    assert_eq!(room.progress(&progress(3, vec![4], 6), now), Applied::Done);
+    assert_eq!(
+        room.progress(&progress(3, vec![4], 6), now),
+        ProgressOutcome::Applied
+    );
 }
 
 #[test]
@@ -128,7 +134,10 @@ fn another_incarnation_of_the_line_is_noticed() {
         epoch: "e2".parse().unwrap(),
         ..progress(0, vec![], 0)
     };
-    assert_eq!(room.progress(&other, Timestamp::default()), Applied::Lost);
+    assert_eq!(
+        room.progress(&other, Timestamp::default()),
+        ProgressOutcome::GapDetected
+    );
 }
 
 #[test]
@@ -220,7 +229,7 @@ fn a_wait_that_grew_is_told_with_its_reason() {
 fn a_place_read_before_the_last_message_must_be_read_again() {
     let room = Room::default();
     room.progress(&progress(0, vec![1, 2], 9), Timestamp::default());
-    let slot = Arc::new(Slot::default());
+    let mailbox = Arc::new(Mailbox::default());
     let stale = Place {
         number: 9,
         epoch: epoch(),
@@ -231,7 +240,7 @@ fn a_place_read_before_the_last_message_must_be_read_again() {
         counting: false,
         told: Told::Nothing,
     };
-    assert_eq!(room.attach(event(), &user(9), &stale, &slot), Ok(false));
+    assert_eq!(room.attach(event(), &user(9), &stale, &mailbox), Ok(false));
     assert_eq!(
         room.attach(
             event(),
@@ -241,7 +250,7 @@ fn a_place_read_before_the_last_message_must_be_read_again() {
                 revision: 2,
                 ..stale
             },
-            &slot
+            &mailbox
         ),
         Ok(true)
     );
@@ -252,7 +261,7 @@ fn a_reading_that_was_overtaken_leads_nobody_back() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
     room.progress(&progress(0, vec![1, 2, 3], 20), now);
-    let slot = Arc::new(Slot::default());
+    let mailbox = Arc::new(Mailbox::default());
     let old = Place {
         number: 9,
         epoch: epoch(),
@@ -263,31 +272,40 @@ fn a_reading_that_was_overtaken_leads_nobody_back() {
         counting: false,
         told: Told::Nothing,
     };
-    assert_eq!(room.attach(event(), &user(9), &old, &slot), Ok(false));
+    assert_eq!(room.attach(event(), &user(9), &old, &mailbox), Ok(false));
     room.progress(&progress(3, vec![4], 19), now); // counted on top of the old reading
     let new = Place {
         position: 5,
         revision: 4,
         ..old.clone()
     };
-    assert_eq!(room.attach(event(), &user(9), &new, &slot), Ok(true));
+    assert_eq!(room.attach(event(), &user(9), &new, &mailbox), Ok(true));
     assert!(
-        slot.take().iter().all(|(_, news)| news.position.is_none()),
+        mailbox
+            .take()
+            .iter()
+            .all(|(_, news)| news.position.is_none()),
         "5 is what the client is told"
     );
 
     // A second tab whose reading took longer.
     assert_eq!(
-        room.attach(event(), &user(9), &old, &Arc::new(Slot::default())),
+        room.attach(event(), &user(9), &old, &Arc::new(Mailbox::default())),
         Ok(false)
     );
     room.progress(&progress(4, vec![], 19), now);
     assert!(
-        slot.take().iter().all(|(_, news)| news.position.is_none()),
+        mailbox
+            .take()
+            .iter()
+            .all(|(_, news)| news.position.is_none()),
         "still 5"
     );
     room.progress(&progress(4, vec![5], 18), now);
-    let told = slot.take().into_iter().find_map(|(_, news)| news.position);
+    let told = mailbox
+        .take()
+        .into_iter()
+        .find_map(|(_, news)| news.position);
     assert_eq!(told.map(|news| news.position), Some(4));
 }
 
@@ -295,7 +313,7 @@ fn a_reading_that_was_overtaken_leads_nobody_back() {
 fn the_first_news_is_no_worse_than_the_place_that_was_told() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
-    let slot = Arc::new(Slot::default());
+    let mailbox = Arc::new(Mailbox::default());
     let place = Place {
         number: 9,
         epoch: epoch(),
@@ -306,7 +324,7 @@ fn the_first_news_is_no_worse_than_the_place_that_was_told() {
         counting: false,
         told: Told::Nothing,
     };
-    assert_eq!(room.attach(event(), &user(9), &place, &slot), Ok(true));
+    assert_eq!(room.attach(event(), &user(9), &place, &mailbox), Ok(true));
     room.refresh(
         event(),
         &user(9),
@@ -317,7 +335,10 @@ fn the_first_news_is_no_worse_than_the_place_that_was_told() {
     );
     room.progress(&progress(0, vec![], 9), now);
     assert!(
-        slot.take().iter().all(|(_, news)| news.position.is_none()),
+        mailbox
+            .take()
+            .iter()
+            .all(|(_, news)| news.position.is_none()),
         "5 is not told"
     );
 }
@@ -326,7 +347,7 @@ fn the_first_news_is_no_worse_than_the_place_that_was_told() {
 fn a_place_that_is_told_late_is_not_followed_by_a_worse_one() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
-    let slot = Arc::new(Slot::default());
+    let mailbox = Arc::new(Mailbox::default());
     let place = Place {
         number: 9,
         epoch: epoch(),
@@ -344,13 +365,16 @@ fn a_place_that_is_told_late_is_not_followed_by_a_worse_one() {
         ..place.clone()
     };
     assert_eq!(
-        room.attach(event(), &user(9), &later, &Arc::new(Slot::default())),
+        room.attach(event(), &user(9), &later, &Arc::new(Mailbox::default())),
         Ok(true)
     );
-    assert_eq!(room.attach(event(), &user(9), &place, &slot), Ok(true));
+    assert_eq!(room.attach(event(), &user(9), &place, &mailbox), Ok(true));
     room.progress(&progress(3, vec![1], 8), now);
     assert!(
-        slot.take().iter().all(|(_, news)| news.position.is_none()),
+        mailbox
+            .take()
+            .iter()
+            .all(|(_, news)| news.position.is_none()),
         "4 is what the client was told, and 5 is not told"
     );
 }
@@ -367,10 +391,13 @@ fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
         counting: false,
         told: Told::Nothing,
     };
-    for (from, applied) in [(1, Applied::Done), (2, Applied::Lost)] {
+    for (from, applied) in [
+        (1, ProgressOutcome::Applied),
+        (2, ProgressOutcome::GapDetected),
+    ] {
         let room = Room::default();
         assert_eq!(
-            room.attach(event(), &user(9), &place, &Arc::new(Slot::default())),
+            room.attach(event(), &user(9), &place, &Arc::new(Mailbox::default())),
             Ok(true)
         );
         assert_eq!(
@@ -429,7 +456,10 @@ fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
 #[test]
 fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
     let room = Room::default();
-    let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
+    let (mailbox, now) = (
+        Arc::new(Mailbox::default()),
+        Timestamp::from_millis(100_000),
+    );
     let waiting = Place {
         number: 9,
         epoch: epoch(),
@@ -445,7 +475,7 @@ fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
         position: 0,
         ..waiting.clone()
     };
-    assert_eq!(room.attach(event(), &user(1), &passed, &slot), Ok(true));
+    assert_eq!(room.attach(event(), &user(1), &passed, &mailbox), Ok(true));
     room.progress(&progress(0, vec![1], 8), now);
     assert!(
         !room.waits.load(Ordering::Relaxed),
@@ -456,7 +486,7 @@ fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
         revision: 1,
         ..waiting
     };
-    assert_eq!(room.attach(event(), &user(9), &waiting, &slot), Ok(true));
+    assert_eq!(room.attach(event(), &user(9), &waiting, &mailbox), Ok(true));
     for (from, number) in [(1, 2), (2, 3)] {
         room.progress(&progress(from, vec![number], 7), now);
     }
@@ -469,7 +499,10 @@ fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
 #[test]
 fn an_old_reading_does_not_lead_back_who_has_a_pass() {
     let room = Room::default();
-    let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
+    let (mailbox, now) = (
+        Arc::new(Mailbox::default()),
+        Timestamp::from_millis(100_000),
+    );
     room.progress(&progress(0, vec![1], 9), now);
     let waiting = Place {
         number: 2,
@@ -489,12 +522,12 @@ fn an_old_reading_does_not_lead_back_who_has_a_pass() {
         issued_at: now,
         expires_at: now,
     };
-    assert_eq!(room.attach(event(), &user(2), &waiting, &slot), Ok(true));
+    assert_eq!(room.attach(event(), &user(2), &waiting, &mailbox), Ok(true));
     room.deliver(event(), &user(2), grant);
     room.progress(&progress(1, vec![2], 8), now);
     // Another tab's reading, from before the pass.
     assert_eq!(
-        room.attach(event(), &user(2), &waiting, &Arc::new(Slot::default())),
+        room.attach(event(), &user(2), &waiting, &Arc::new(Mailbox::default())),
         Ok(false)
     );
     room.refresh(event(), &user(2), &waiting);
@@ -523,8 +556,16 @@ fn anew(from: u64, counting: bool, seats_known: bool) -> Progress {
 #[test]
 fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
     let room = Room::default();
-    let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
-    let told = |slot: &Slot| slot.take().into_iter().find_map(|(_, news)| news.position);
+    let (mailbox, now) = (
+        Arc::new(Mailbox::default()),
+        Timestamp::from_millis(100_000),
+    );
+    let told = |mailbox: &Mailbox| {
+        mailbox
+            .take()
+            .into_iter()
+            .find_map(|(_, news)| news.position)
+    };
     room.progress(&progress(0, vec![1], 40), now);
     let before = Place {
         number: 9,
@@ -536,11 +577,11 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
         counting: false,
         told: Told::Nothing,
     };
-    assert_eq!(room.attach(event(), &user(9), &before, &slot), Ok(true));
+    assert_eq!(room.attach(event(), &user(9), &before, &mailbox), Ok(true));
 
     assert_eq!(
         room.progress(&anew(0, true, false), now),
-        Applied::Lost,
+        ProgressOutcome::GapDetected,
         "they have to be brought back"
     );
     let bound = Place {
@@ -552,9 +593,15 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
         ..before
     };
     assert!(room.refresh(event(), &user(9), &bound));
-    assert_eq!(room.progress(&anew(0, true, false), now), Applied::Done);
+    assert_eq!(
+        room.progress(&anew(0, true, false), now),
+        ProgressOutcome::Applied
+    );
     assert!(
-        slot.take().iter().all(|(_, news)| news.position.is_none()),
+        mailbox
+            .take()
+            .iter()
+            .all(|(_, news)| news.position.is_none()),
         "nobody knows"
     );
     assert_eq!(
@@ -571,7 +618,7 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
 
     assert_eq!(
         room.progress(&anew(0, false, true), now),
-        Applied::Lost,
+        ProgressOutcome::GapDetected,
         "ranks are known now"
     );
     assert!(
@@ -588,10 +635,10 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
             ..bound.clone()
         }
     ));
-    let news = told(&slot).expect("told without another step of the line");
+    let news = told(&mailbox).expect("told without another step of the line");
     assert_eq!((news.position, news.total), (7, 39));
     assert_eq!(
-        room.attach(event(), &user(9), &bound, &slot),
+        room.attach(event(), &user(9), &bound, &mailbox),
         Ok(false),
         "read too early"
     );
@@ -618,7 +665,7 @@ fn a_fresh_gateway_does_not_tell_sold_out_before_the_seats_are_loaded() {
 #[test]
 fn another_number_is_told_as_another_place_to_every_tab() {
     let room = Room::default();
-    let tabs: [Arc<Slot>; 2] = Default::default();
+    let tabs: [Arc<Mailbox>; 2] = Default::default();
     let before = Place {
         number: 9,
         epoch: epoch(),

@@ -12,17 +12,17 @@ use waitingroom::{
     wire::{ClientMessage, CloseCode, JoinLine, ReserveSeats, ServerMessage, check_wish},
 };
 
-use super::{Followed, Session, broken, error};
-use crate::booking_client::Behalf;
-use crate::desk::Kept;
-use crate::socket::{End, Socket, answer_close, flush, send};
+use super::{EventSubscription, Session, broken, error};
+use crate::booking_client::UserCredentials;
+use crate::desk::PresentedTicket;
+use crate::socket::{Disconnect, Socket, answer_close, flush, send};
 
 /// What a join found.
-enum Taken {
+enum JoinReply {
     Place(Place),
     /// Seats that the wish got while the user was with another gateway: there is nothing to stand
     /// in line for.
-    Held(Map<String, Value>),
+    AlreadyHeld(Map<String, Value>),
 }
 
 /// Most events that one connection may follow at once.
@@ -33,14 +33,14 @@ impl Session<'_> {
         &mut self,
         socket: &mut Socket,
         frame: Option<Result<Message, Error>>,
-    ) -> Result<(), End> {
+    ) -> Result<(), Disconnect> {
         self.heard_at = Instant::now();
         let text = match frame {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(()),
-            Some(Ok(Message::Binary(_))) => return Err(End::Close(CloseCode::BadMessage)),
+            Some(Ok(Message::Binary(_))) => return Err(Disconnect::Close(CloseCode::BadMessage)),
             Some(Ok(Message::Close(_))) => return Err(answer_close(socket).await),
-            None => return Err(End::Gone),
+            None => return Err(Disconnect::Gone),
             Some(Err(error)) => return Err(broken(&error)),
         };
         match ClientMessage::parse(&text) {
@@ -49,7 +49,7 @@ impl Session<'_> {
                 send(socket, &error(&problem, None)).await?;
                 let malformed = problem.code == Code::Malformed;
                 if malformed {
-                    Err(End::Close(CloseCode::BadMessage))
+                    Err(Disconnect::Close(CloseCode::BadMessage))
                 } else {
                     Ok(())
                 }
@@ -57,7 +57,7 @@ impl Session<'_> {
         }
     }
 
-    async fn act(&mut self, socket: &mut Socket, message: ClientMessage) -> Result<(), End> {
+    async fn act(&mut self, socket: &mut Socket, message: ClientMessage) -> Result<(), Disconnect> {
         if let Some(about) = self.needs_token(&message) {
             let problem = Problem::new(
                 Code::TokenExpired,
@@ -94,17 +94,19 @@ impl Session<'_> {
             .then_some(about)
     }
 
-    async fn join(&mut self, socket: &mut Socket, join: JoinLine) -> Result<(), End> {
+    async fn join(&mut self, socket: &mut Socket, join: JoinLine) -> Result<(), Disconnect> {
         match self.follow(&join).await {
-            Ok(Taken::Held(booking)) => self.tell_held(socket, join.event_id, booking).await,
-            Ok(Taken::Place(Place {
+            Ok(JoinReply::AlreadyHeld(booking)) => {
+                self.tell_held(socket, join.event_id, booking).await
+            }
+            Ok(JoinReply::Place(Place {
                 grant: Some(grant), ..
             })) => {
                 self.tell_pass(socket, join.event_id, Arc::new(grant))
                     .await?;
                 flush(socket).await
             }
-            Ok(Taken::Place(place)) => {
+            Ok(JoinReply::Place(place)) => {
                 let message =
                     self.gateway
                         .place_message(join.event_id, &self.client.identity.user, &place);
@@ -114,7 +116,7 @@ impl Session<'_> {
         }
     }
 
-    async fn follow(&mut self, join: &JoinLine) -> Result<Taken, Problem> {
+    async fn follow(&mut self, join: &JoinLine) -> Result<JoinReply, Problem> {
         check_wish("wish", join.wish.as_deref().unwrap_or_default())?;
         let known = self
             .followed
@@ -129,7 +131,7 @@ impl Session<'_> {
         let (gateway, user) = (self.gateway, self.client.identity.user.clone());
         let _arrival = gateway.arrival(join.event_id, &user);
         let (identity, address) = (&self.client.identity, self.client.address);
-        let kept = Kept {
+        let kept = PresentedTicket {
             ticket: join.ticket.as_deref(),
             position: join.position,
         };
@@ -139,13 +141,13 @@ impl Session<'_> {
         if new && let Some(booking) = self.held_before(join).await {
             let _ = gateway.give_up(join.event_id, &user).await; // nobody needs a place for what they have
             gateway.note_left(join.event_id, &self.client.identity);
-            return Ok(Taken::Held(booking));
+            return Ok(JoinReply::AlreadyHeld(booking));
         }
         if self.followed(join.event_id).is_none() {
-            let attachment = gateway.attachment(join.event_id, &user, &self.slot);
+            let attachment = gateway.attachment(join.event_id, &user, &self.mailbox);
             self.followed.reserve_exact(1); // nearly always the only one
             let stay = gateway.stay(join.event_id, &self.client.identity);
-            self.followed.push(Followed {
+            self.followed.push(EventSubscription {
                 attachment,
                 pass: None,
                 wish: None,
@@ -153,7 +155,7 @@ impl Session<'_> {
             });
         }
         let place = gateway
-            .register(join.event_id, &user, &self.slot, place)
+            .register(join.event_id, &user, &self.mailbox, place)
             .await?;
         if let Some(followed) = self.followed(join.event_id) {
             followed.pass = place.grant.clone().map(Arc::new);
@@ -161,25 +163,25 @@ impl Session<'_> {
                 followed.wish.get_or_insert_default().replace(items.clone());
             }
         }
-        Ok(Taken::Place(place))
+        Ok(JoinReply::Place(place))
     }
 
-    pub(super) fn followed(&mut self, event: EventId) -> Option<&mut Followed> {
+    pub(super) fn followed(&mut self, event: EventId) -> Option<&mut EventSubscription> {
         self.followed
             .iter_mut()
             .find(|followed| followed.event() == event)
     }
 
-    async fn acknowledge(&mut self, socket: &mut Socket, pass: PassId) -> Result<(), End> {
+    async fn acknowledge(&mut self, socket: &mut Socket, pass: PassId) -> Result<(), Disconnect> {
         let event = self.followed.iter().find(|followed| {
             followed
                 .pass
                 .as_ref()
                 .is_some_and(|grant| grant.pass_id == pass)
         });
-        if let Some(event) = event.map(Followed::event) {
+        if let Some(event) = event.map(EventSubscription::event) {
             self.gateway
-                .note_acknowledged(event, &self.client.identity.user, &pass, &self.slot);
+                .note_acknowledged(event, &self.client.identity.user, &pass, &self.mailbox);
             return Ok(());
         }
         if self.has_seats(&pass) {
@@ -189,7 +191,7 @@ impl Session<'_> {
         send(socket, &error(&problem, Some(pass.to_string()))).await
     }
 
-    async fn leave(&mut self, socket: &mut Socket, event: EventId) -> Result<(), End> {
+    async fn leave(&mut self, socket: &mut Socket, event: EventId) -> Result<(), Disconnect> {
         let given_up = self
             .gateway
             .give_up(event, &self.client.identity.user)
@@ -205,7 +207,11 @@ impl Session<'_> {
     }
 
     /// Hands the pass to booking. One reservation at a time; its answer is told when it comes.
-    async fn reserve(&mut self, socket: &mut Socket, request: ReserveSeats) -> Result<(), End> {
+    async fn reserve(
+        &mut self,
+        socket: &mut Socket,
+        request: ReserveSeats,
+    ) -> Result<(), Disconnect> {
         let about = Some(request.idempotency_key.to_string());
         if self.reservation.is_some() {
             let problem = Problem::new(
@@ -244,7 +250,7 @@ impl Session<'_> {
     }
 
     /// For whom booking is asked.
-    pub(super) fn behalf(&self) -> Behalf {
+    pub(super) fn behalf(&self) -> UserCredentials {
         self.gateway.behalf(
             &self.client.token,
             &self.client.identity,

@@ -6,22 +6,27 @@ use waitingroom::{
     wire::{CloseCode, ServerMessage},
 };
 
-use super::{Reservation, Session, error};
+use super::{ReserveReply, Session, error};
 use crate::{
-    registry::{News, PositionNews, Unacknowledged},
-    socket::{End, Socket, flush, say, send},
+    registry::{PendingUpdates, PositionUpdate, RejectedAck},
+    socket::{Disconnect, Socket, flush, say, send},
     stream::lapse_problem,
 };
 
 impl Session<'_> {
-    pub(super) async fn tell_news(&mut self, socket: &mut Socket) -> Result<(), End> {
-        for (event, news) in self.slot.take() {
+    pub(super) async fn tell_news(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
+        for (event, news) in self.mailbox.take() {
             self.tell(socket, event, news).await?;
         }
         flush(socket).await
     }
 
-    async fn tell(&mut self, socket: &mut Socket, event: EventId, news: News) -> Result<(), End> {
+    async fn tell(
+        &mut self,
+        socket: &mut Socket,
+        event: EventId,
+        news: PendingUpdates,
+    ) -> Result<(), Disconnect> {
         if let Some(settings) = news.sale {
             let (state, message) = (settings.state, settings.message.clone());
             say(
@@ -34,7 +39,7 @@ impl Session<'_> {
             )
             .await?;
             if state == SaleState::Closed {
-                return Err(End::Close(CloseCode::EventClosed));
+                return Err(Disconnect::Close(CloseCode::EventClosed));
             }
         }
         if let Some(place) = news.place {
@@ -66,8 +71,8 @@ impl Session<'_> {
         &mut self,
         socket: &mut Socket,
         event: EventId,
-        refused: Unacknowledged,
-    ) -> Result<(), End> {
+        refused: RejectedAck,
+    ) -> Result<(), Disconnect> {
         if self.has_seats(&refused.pass) {
             return Ok(());
         }
@@ -80,7 +85,7 @@ impl Session<'_> {
         socket: &mut Socket,
         event: EventId,
         lapse: Lapse,
-    ) -> Result<(), End> {
+    ) -> Result<(), Disconnect> {
         if lapse != Lapse::Left {
             say(
                 socket,
@@ -100,8 +105,8 @@ impl Session<'_> {
     pub(super) async fn tell_reservation(
         &mut self,
         socket: &mut Socket,
-        answer: Reservation,
-    ) -> Result<(), End> {
+        answer: ReserveReply,
+    ) -> Result<(), Disconnect> {
         let (key, answer) = answer;
         let message = match answer {
             Ok(booking) => ServerMessage::Reserved {
@@ -118,7 +123,7 @@ impl Session<'_> {
     }
 }
 
-pub(crate) fn position_message(event: EventId, news: PositionNews) -> ServerMessage {
+pub(crate) fn position_message(event: EventId, news: PositionUpdate) -> ServerMessage {
     ServerMessage::Position {
         event_id: event,
         position: news.position,

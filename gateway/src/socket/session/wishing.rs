@@ -13,27 +13,27 @@ use waitingroom::{
 
 use super::Session;
 use crate::{
-    socket::{End, Socket, flush, say},
-    wish::{self, HELD_BEFORE, Held, PATIENCE},
+    socket::{Disconnect, Socket, flush, say},
+    wish::{self, AutoHoldOutcome, HELD_BEFORE, PATIENCE},
 };
 
 /// What a user wants of one event, and what became of it.
 #[derive(Default)]
-pub(super) struct Wish {
+pub(super) struct AutoHoldState {
     pub(super) items: Vec<WishItem>,
-    outcome: Option<(PassId, Held)>,
+    outcome: Option<(PassId, AutoHoldOutcome)>,
 }
 
-impl Wish {
+impl AutoHoldState {
     /// Takes another wish over. What is held is held; what could not be is tried anew.
     pub(super) fn replace(&mut self, items: Vec<WishItem>) {
         self.items = items;
         self.outcome
-            .take_if(|(_, held)| !matches!(held, Held::Seats(_)));
+            .take_if(|(_, held)| !matches!(held, AutoHoldOutcome::Held(_)));
     }
 
     /// What became of it with this pass.
-    pub(super) fn with(&self, pass: &PassId) -> Option<&Held> {
+    pub(super) fn with(&self, pass: &PassId) -> Option<&AutoHoldOutcome> {
         self.outcome
             .as_ref()
             .filter(|(known, _)| known == pass)
@@ -42,30 +42,30 @@ impl Wish {
 }
 
 /// A wish that booking is asked about.
-pub(super) enum Wished {
+pub(super) enum AutoHoldEvent {
     /// It answered before the pass was told.
-    InTime(Answer),
+    Ready(AutoHoldReply),
     /// It did not: the pass is told alone now.
-    Late(EventId, Arc<Grant>, BoxFuture<'static, Answer>),
+    TimedOut(EventId, Arc<Grant>, BoxFuture<'static, AutoHoldReply>),
     /// It answered after that.
-    After(Answer),
+    ReadyLate(AutoHoldReply),
 }
 
 /// Booking's answer for one pass.
-pub(super) struct Answer {
+pub(super) struct AutoHoldReply {
     event: EventId,
     grant: Arc<Grant>,
-    held: Held,
+    held: AutoHoldOutcome,
 }
 
 async fn in_time(
     event: EventId,
     grant: Arc<Grant>,
-    mut asking: BoxFuture<'static, Answer>,
-) -> Wished {
+    mut asking: BoxFuture<'static, AutoHoldReply>,
+) -> AutoHoldEvent {
     match timeout(PATIENCE, &mut asking).await {
-        Ok(answer) => Wished::InTime(answer),
-        Err(_) => Wished::Late(event, grant, asking),
+        Ok(answer) => AutoHoldEvent::Ready(answer),
+        Err(_) => AutoHoldEvent::TimedOut(event, grant, asking),
     }
 }
 
@@ -77,7 +77,7 @@ impl Session<'_> {
         socket: &mut Socket,
         event: EventId,
         grant: Arc<Grant>,
-    ) -> Result<(), End> {
+    ) -> Result<(), Disconnect> {
         let busy = self.wishing.is_some();
         let wanted = self.followed(event).and_then(|followed| {
             followed.pass = Some(Arc::clone(&grant));
@@ -104,7 +104,7 @@ impl Session<'_> {
         let asked = Arc::clone(&grant);
         let asking = Box::pin(async move {
             let held = gateway.hold(&behalf, event, &user, &asked, &items).await;
-            Answer {
+            AutoHoldReply {
                 event,
                 grant: asked,
                 held,
@@ -119,13 +119,13 @@ impl Session<'_> {
         socket: &mut Socket,
         event: EventId,
         grant: &Grant,
-    ) -> Result<(), End> {
+    ) -> Result<(), Disconnect> {
         let wish = self
             .followed(event)
             .and_then(|followed| followed.wish.as_ref());
         let (hold, left) = wish
             .and_then(|wish| wish.with(&grant.pass_id))
-            .map(Held::told)
+            .map(AutoHoldOutcome::told)
             .unwrap_or_default();
         let message =
             self.gateway
@@ -136,21 +136,23 @@ impl Session<'_> {
     pub(super) async fn tell_wish(
         &mut self,
         socket: &mut Socket,
-        wished: Wished,
-    ) -> Result<(), End> {
+        wished: AutoHoldEvent,
+    ) -> Result<(), Disconnect> {
         match wished {
-            Wished::InTime(answer) => {
+            AutoHoldEvent::Ready(answer) => {
                 let (event, grant) = (answer.event, Arc::clone(&answer.grant));
                 if self.remember(answer) {
                     self.say_pass(socket, event, &grant).await?;
                 }
             }
-            Wished::Late(event, grant, asking) => {
-                self.wishing = Some(Box::pin(async move { Wished::After(asking.await) }));
+            AutoHoldEvent::TimedOut(event, grant, asking) => {
+                self.wishing = Some(Box::pin(
+                    async move { AutoHoldEvent::ReadyLate(asking.await) },
+                ));
                 self.say_pass(socket, event, &grant).await?;
             }
-            Wished::After(answer) => {
-                if let Held::Seats(booking) = &answer.held {
+            AutoHoldEvent::ReadyLate(answer) => {
+                if let AutoHoldOutcome::Held(booking) = &answer.held {
                     let key = wish::key(&answer.grant.pass_id).to_string();
                     say(
                         socket,
@@ -185,7 +187,7 @@ impl Session<'_> {
         socket: &mut Socket,
         event: EventId,
         booking: Map<String, Value>,
-    ) -> Result<(), End> {
+    ) -> Result<(), Disconnect> {
         say(
             socket,
             &ServerMessage::Reserved {
@@ -199,7 +201,7 @@ impl Session<'_> {
     }
 
     /// False where the connection does not follow the event any more.
-    fn remember(&mut self, answer: Answer) -> bool {
+    fn remember(&mut self, answer: AutoHoldReply) -> bool {
         let Some(followed) = self.followed(answer.event) else {
             return false;
         };
@@ -215,6 +217,6 @@ impl Session<'_> {
             .followed
             .iter()
             .filter_map(|followed| followed.wish.as_ref());
-        wishes.any(|wish| matches!(wish.with(pass), Some(Held::Seats(_))))
+        wishes.any(|wish| matches!(wish.with(pass), Some(AutoHoldOutcome::Held(_))))
     }
 }
