@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use gateway::measure::{SimulatedUsers, TICK};
+use gateway::bench_support::{SimulatedUsers, TICK};
 use rustix::time::{ClockId, clock_gettime};
 use tokio_tungstenite::tungstenite::{Message, WebSocket, protocol::Role};
 

@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use gateway::measure::sales::{KINDS, SaleKind, SampledWait, Score, simulate};
+use gateway::bench_support::sales::{KINDS, SaleKind, SampledWait, Score, simulate};
 use plotters::prelude::*;
 
 /// Sales of each kind.

@@ -21,7 +21,7 @@ use waitingroom::{
 
 use crate::{
     Gateway,
-    booking_service::{BookingUnreachable, SharedBookingApi},
+    booking_api::{BookingUnreachable, SharedBookingApi},
 };
 
 /// Deadline of a reservation, connecting included.

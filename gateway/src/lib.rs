@@ -2,22 +2,20 @@
 //! small message per event and tick, and routes passes to the users they are for, over WebSockets,
 //! server-sent events and polling.
 
-mod admission;
-mod assets;
-mod booking_client;
-pub mod booking_service;
-mod desk;
+mod auto_hold;
 #[cfg(any(test, feature = "measure"))]
-pub mod measure;
+pub mod bench_support;
+pub mod booking_api;
+mod booking_client;
+mod connection;
+mod guests;
 mod node;
-mod origin;
-mod plain;
-mod pulse;
+mod queue_service;
 mod registry;
-mod rest;
-mod socket;
-mod stream;
-mod wish;
+mod router;
+mod transport;
+mod wait_estimator;
+mod web;
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,10 +34,11 @@ use waitingroom::{
     ticket::TicketKey,
 };
 
-pub use self::admission::GuestLimits;
+pub use self::guests::rate_limit::GuestLimits;
 use self::{
-    admission::GuestRateLimiter, booking_client::BookingClient, booking_service::SharedBookingApi,
-    pulse::HeartbeatWheel, registry::Registry,
+    booking_api::SharedBookingApi, booking_client::BookingClient,
+    connection::heartbeat_wheel::HeartbeatWheel, guests::rate_limit::GuestRateLimiter,
+    registry::Registry,
 };
 
 /// How a gateway works.
@@ -126,9 +125,9 @@ impl Gateway {
 
     /// The line's routes, the socket, and the web client.
     pub fn router(&self) -> Router {
-        rest::router(self.clone())
-            .merge(plain::router(self.clone()))
-            .merge(assets::router())
+        router::router(self.clone())
+            .merge(web::noscript::router(self.clone()))
+            .merge(web::assets::router())
     }
 
     /// Listens to signals and reports the node's life until the process drains. Returns once the

@@ -1,8 +1,6 @@
 //! The node's ear and its sign of life: one listener for all its users, one report an event, and a
 //! probe that proves that the ear still hears.
 
-mod breath;
-
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
@@ -17,9 +15,9 @@ use waitingroom::{
     signal::{Heard, Listener, Recipient, Signal, SignalError},
 };
 
-use self::breath::WakePacer;
 use crate::{
     Gateway,
+    connection::wake_pacer::WakePacer,
     registry::{ProgressOutcome, RememberedPlace},
 };
 

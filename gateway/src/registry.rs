@@ -5,11 +5,8 @@
 //! held across an await.
 
 mod conflation;
-mod lately;
-pub(crate) mod pace;
+mod recent_places;
 mod room;
-mod slot;
-mod waking;
 
 use std::{
     collections::HashMap,
@@ -27,12 +24,14 @@ use waitingroom::{
     line::{Grant, Lapse, Place, Progress, QueueSettings, SaleState},
 };
 
-use self::{lately::RecentPlaces, room::Room, waking::WakeQueue};
+use self::{recent_places::RecentPlaces, room::Room};
 pub(crate) use self::{
-    lately::RememberedPlace,
-    pace::WaitEstimate,
+    recent_places::RememberedPlace,
     room::{ProgressOutcome, TooManyConnections},
-    slot::{Mailbox, PendingUpdates, PositionUpdate, RejectedAck, WakeReasons},
+};
+use crate::{
+    connection::{mailbox::Mailbox, wake_queue::WakeQueue},
+    wait_estimator::WaitEstimate,
 };
 
 /// See the module's documentation.

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use booking::Booking;
-use gateway::{Dependencies, Gateway, GatewayConfig, booking_service::SharedBookingApi};
+use gateway::{Dependencies, Gateway, GatewayConfig, booking_api::SharedBookingApi};
 use queue_worker::{Worker, WorkerConfig};
 use waitingroom::{
     clock::Clock,

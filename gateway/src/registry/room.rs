@@ -20,11 +20,13 @@ use waitingroom::{
     wire::WaitReason,
 };
 
-use super::{
-    conflation,
-    pace::{WaitEstimate, WaitEstimator},
-    slot::{Mailbox, PositionUpdate},
-    waking::WakeQueue,
+use super::conflation;
+use crate::{
+    connection::{
+        mailbox::{Mailbox, PositionUpdate},
+        wake_queue::WakeQueue,
+    },
+    wait_estimator::{WaitEstimate, WaitEstimator},
 };
 
 /// Most connections of one user on one node: a browser with many tabs.

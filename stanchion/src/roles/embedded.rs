@@ -10,7 +10,7 @@ use booking::{
     seed::seed_demo,
     store::{SharedStore, sqlite::SqliteStore},
 };
-use gateway::booking_service::{HttpBookingApi, InProcessBookingApi, SharedBookingApi};
+use gateway::booking_api::{HttpBookingApi, InProcessBookingApi, SharedBookingApi};
 use waitingroom::{
     bus::LocalBus,
     clock::Clock,

@@ -7,7 +7,7 @@ use booking::{
     Booking, BookingConfig,
     store::{SharedStore, postgres::PostgresStore},
 };
-use gateway::booking_service::HttpBookingApi;
+use gateway::booking_api::HttpBookingApi;
 use waitingroom::{
     bus::{NatsBus, nats::NatsConfig},
     http::operations_of,

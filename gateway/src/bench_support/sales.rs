@@ -1,0 +1,337 @@
+//! Whole sales on the engine in memory, in simulated time: what users were told of their wait, and
+//! how long they waited.
+
+use std::{collections::HashMap, time::Duration};
+
+use futures_util::FutureExt;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use waitingroom::{
+    absence::Presence,
+    clock::Timestamp,
+    engine::{Engine, Join, Opening, Scope, memory::MemoryEngine},
+    ids::{EventId, NodeId, UserId},
+    line::QueueSettings,
+    rate::Share,
+    seats::{SeatSnapshot, ZoneSeats},
+};
+
+use crate::wait_estimator::WaitEstimator;
+
+const TICK: Duration = Duration::from_millis(100);
+/// Between two looks at what users are told, in ticks.
+const LOOK: usize = 30;
+/// Users of whom one look asks.
+const ASKED: usize = 10;
+/// Waits shorter than this say nothing of an estimate in whole seconds.
+const SHORT: f64 = 3.0;
+
+/// What kind of sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaleKind {
+    /// The rate holds the line back.
+    Rate,
+    /// The cap does, and passes are used after very different times.
+    Cap,
+    /// The cap does, and nobody uses a pass.
+    Unused,
+    /// Users come in waves, each larger than the rate takes until the next.
+    Waves,
+    /// Booking is strained now and then, and leaves a part of the rate.
+    Throttled,
+    /// Two in five are absent.
+    Absent,
+    /// The operator doubles the rate, then halves it, then sets a cap.
+    Changing,
+}
+
+/// All of them.
+pub const KINDS: [SaleKind; 7] = [
+    SaleKind::Rate,
+    SaleKind::Cap,
+    SaleKind::Unused,
+    SaleKind::Waves,
+    SaleKind::Throttled,
+    SaleKind::Absent,
+    SaleKind::Changing,
+];
+
+impl SaleKind {
+    /// What is told of it in a table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rate => "held back by the rate",
+            Self::Cap => "by the cap",
+            Self::Unused => "by the cap, passes unused",
+            Self::Waves => "in waves",
+            Self::Throttled => "throttled booking",
+            Self::Absent => "two in five absent",
+            Self::Changing => "changing settings",
+        }
+    }
+}
+
+/// One user at one moment: what they were told, and what came; in seconds.
+#[derive(Debug, Clone, Copy)]
+pub struct SampledWait {
+    /// The point.
+    pub wait: f64,
+    /// The range.
+    pub range: Option<(f64, f64)>,
+    /// How long they waited from then on.
+    pub truth: f64,
+}
+
+/// How well the waits of a sale were foreseen.
+#[derive(Debug, Clone, Copy)]
+pub struct Score {
+    /// Waits that were told.
+    pub samples: usize,
+    /// Median of the point's distance from the truth, as a part of the truth.
+    pub median_error: f64,
+    /// The part of the waits that ended within the range.
+    pub within_range: f64,
+}
+
+impl Score {
+    /// Of these.
+    pub fn of(told: &[SampledWait]) -> Self {
+        let mut errors: Vec<_> = told
+            .iter()
+            .map(|one| (one.wait - one.truth).abs() / one.truth)
+            .collect();
+        errors.sort_unstable_by(f64::total_cmp);
+        let within = |one: &&SampledWait| {
+            one.range
+                .is_some_and(|(low, high)| (low - 1.0..=high + 1.0).contains(&one.truth))
+        };
+        Self {
+            samples: told.len(),
+            median_error: errors
+                .get(errors.len() / 2)
+                .copied()
+                .unwrap_or(f64::INFINITY),
+            within_range: told.iter().filter(within).count() as f64 / told.len().max(1) as f64,
+        }
+    }
+}
+
+/// How a sale of this kind is run.
+struct SalePlan {
+    settings: QueueSettings,
+    users: usize,
+    /// Ticks from one wave of users to the next, and how many waves there are.
+    wave: usize,
+    waves: usize,
+    absent: f64,
+    /// Seconds to the use of a pass, at the least, and at the mean beyond that; nothing where it is
+    /// not used.
+    use_after: Option<(f64, f64)>,
+    ticks: usize,
+}
+
+impl SalePlan {
+    fn of(kind: SaleKind) -> Self {
+        let settings = QueueSettings {
+            rate_per_second: 5.0,
+            burst: 5,
+            max_active: 10_000,
+            pass_ttl_seconds: 120,
+            grace_seconds: 1_000,
+            ..QueueSettings::default()
+        };
+        let plan = Self {
+            settings: settings.clone(),
+            users: 1_000,
+            wave: usize::MAX,
+            waves: 1,
+            absent: 0.0,
+            use_after: Some((10.0, 30.0)),
+            ticks: 2_400,
+        };
+        match kind {
+            SaleKind::Rate | SaleKind::Throttled => plan,
+            SaleKind::Cap => Self {
+                settings: QueueSettings {
+                    max_active: 60,
+                    ..settings
+                },
+                users: 400,
+                ticks: 4_000,
+                ..plan
+            },
+            SaleKind::Unused => Self {
+                settings: QueueSettings {
+                    max_active: 20,
+                    pass_ttl_seconds: 15,
+                    ..settings
+                },
+                users: 200,
+                use_after: None,
+                ..plan
+            },
+            SaleKind::Waves => Self {
+                users: 300,
+                wave: 400,
+                waves: 4,
+                ..plan
+            },
+            SaleKind::Absent => Self {
+                absent: 0.4,
+                ..plan
+            },
+            SaleKind::Changing => Self {
+                ticks: 3_000,
+                users: 1_400,
+                ..plan
+            },
+        }
+    }
+}
+
+/// Runs a sale and compares what was told with what came.
+///
+/// # Panics
+/// The engine in memory does not fail.
+pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
+    let (plan, mut random) = (SalePlan::of(kind), StdRng::seed_from_u64(seed));
+    let (engine, event) = (MemoryEngine::new(), EventId::from(uuid::Uuid::from_u128(1)));
+    let node: NodeId = "gw-1".parse().expect("a node is letters, digits and '-'");
+    let begin = Timestamp::from_millis(1_700_000_000_000);
+    let opening = Opening {
+        settings: plan.settings.clone(),
+        epoch: "e1".parse().expect("an epoch is letters and digits"),
+        sequence: 0,
+        head: 0,
+        unserved: Default::default(),
+        mark: None,
+        release_from: begin,
+        awaited: Vec::new(),
+    };
+    let zone = ZoneSeats {
+        zone_id: uuid::Uuid::from_u128(2).into(),
+        available: 1_000_000,
+    };
+    let seats = SeatSnapshot {
+        zones: vec![zone],
+        ..SeatSnapshot::default()
+    };
+    now(engine.open(event, &opening, begin));
+    now(engine.load_seats(event, &seats, begin));
+
+    let (mut pace, mut settings, mut share) =
+        (WaitEstimator::default(), plan.settings.clone(), 1.0);
+    let mut waiting = Vec::<UserId>::new();
+    let mut uses = HashMap::<usize, Vec<UserId>>::new();
+    let mut asked = HashMap::<UserId, Vec<(f64, Option<(f64, f64)>, usize)>>::new();
+    let mut told = Vec::new();
+    for tick in 0..plan.ticks {
+        let at = begin.plus(TICK * tick as u32);
+        now(engine.report_node(event, &node, at));
+        if tick.is_multiple_of(plan.wave) && tick / plan.wave < plan.waves {
+            for number in 0..plan.users {
+                let user: UserId = format!("u-{tick}-{number}")
+                    .parse()
+                    .expect("a user is letters, digits and '-'");
+                let presence = Presence::Node(node.clone());
+                now(engine.join(
+                    &Join {
+                        event_id: event,
+                        user: user.clone(),
+                        presence,
+                        ticket: None,
+                    },
+                    at,
+                ));
+                if random.random_bool(plan.absent) {
+                    now(engine.detach(event, &user, &node, at));
+                } else {
+                    waiting.push(user);
+                }
+            }
+        }
+        if kind == SaleKind::Changing && change(&mut settings, tick) {
+            now(engine.configure(event, &settings));
+        }
+        if kind == SaleKind::Throttled && tick.is_multiple_of(100) {
+            share = [1.0, 1.0, 0.5, 0.25][random.random_range(0..4)];
+        }
+        for user in uses.remove(&tick).into_iter().flatten() {
+            now(engine.leave(event, &user, at)); // a pass that is used and one that is given up free the same
+        }
+
+        let released = now(engine.release(
+            event,
+            &format!("b{tick}"),
+            1_000,
+            Share {
+                part: share,
+                decided_at: at,
+            },
+            Scope::Whole,
+            at,
+        ));
+        pace.observe(&released.progress, at);
+        for granted in released.granted {
+            now(engine.acknowledge(event, &granted.user, &granted.what.pass_id, at));
+            waiting.retain(|user| *user != granted.user);
+            if let Some((least, mean)) = plan.use_after {
+                let after = least - mean * random.random_range(f64::MIN_POSITIVE..1.0_f64).ln();
+                uses.entry(tick + 1 + (after * 10.0) as usize)
+                    .or_default()
+                    .push(granted.user.clone());
+            }
+            for (wait, range, since) in asked.remove(&granted.user).into_iter().flatten() {
+                let truth = (tick - since) as f64 * TICK.as_secs_f64();
+                if truth >= SHORT {
+                    told.push(SampledWait { wait, range, truth });
+                }
+            }
+        }
+
+        // What is told before the operator's last change cannot foresee it.
+        if tick % LOOK == LOOK - 1 && !(kind == SaleKind::Changing && is_before_a_change(tick)) {
+            for _ in 0..ASKED.min(waiting.len()) {
+                let user = &waiting[random.random_range(0..waiting.len())];
+                let presence = Presence::Node(node.clone());
+                let Some(place) = now(engine.resume(event, user, &presence, at)) else {
+                    continue;
+                };
+                let estimate = pace.estimate(place.position, &settings, 1_000_000, at);
+                let range = estimate
+                    .range
+                    .map(|range| (f64::from(range.low), f64::from(range.high)));
+                asked.entry(user.clone()).or_default().push((
+                    f64::from(estimate.wait_seconds),
+                    range,
+                    tick,
+                ));
+            }
+        }
+    }
+    told
+}
+
+/// Every so many ticks the operator turns another screw.
+const CHANGE: usize = 500;
+
+fn change(settings: &mut QueueSettings, tick: usize) -> bool {
+    match tick / CHANGE {
+        _ if !tick.is_multiple_of(CHANGE) => return false,
+        1 => settings.rate_per_second = 10.0,
+        2 => settings.rate_per_second = 4.0,
+        3 => settings.max_active = 60,
+        _ => return false,
+    }
+    true
+}
+
+fn is_before_a_change(tick: usize) -> bool {
+    tick < 3 * CHANGE
+}
+
+/// The engine in memory answers at once.
+fn now<T, E: std::fmt::Debug>(step: impl Future<Output = Result<T, E>>) -> T {
+    step.now_or_never()
+        .expect("the engine in memory does not wait")
+        .expect("the engine in memory does not fail")
+}

@@ -1,0 +1,6 @@
+//! Users without an account: their tokens, the cookie of pages without script, and how many come
+//! from one address.
+
+pub(crate) mod places;
+pub(crate) mod rate_limit;
+pub(crate) mod tokens;

@@ -1,0 +1,272 @@
+//! Identities that are signed here: guests, and development tokens on the embedded default.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use axum::{
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, StatusCode, header::HOST},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use waitingroom::{
+    clock::Timestamp,
+    http::{Json, SmallJson},
+    identity::{GUEST_LIFE, GUEST_PREFIX, Identity, mint_user_token},
+    ids::UserId,
+    problem::{Code, Problem},
+};
+
+use crate::{
+    Gateway,
+    web::{noscript::guest_token, origin},
+};
+
+/// Life of a development token.
+const DEVELOPMENT_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+#[derive(Serialize)]
+struct TokenResponse {
+    token: String,
+    user_id: UserId,
+    expires_at: Timestamp,
+}
+
+/// A new guest; of a guest's token the same guest with a new one, which may take places again; of
+/// the cookie of the pages without script the guest that it names.
+pub(crate) async fn guest(
+    State(gateway): State<Gateway>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let own = gateway
+        .0
+        .with
+        .authenticator
+        .authenticate(&headers)
+        .ok()
+        .filter(|identity| identity.guest.is_some());
+    let known = match own {
+        None => known_guest(&gateway, &headers),
+        Some(_) => None,
+    };
+    if let Some(known) = known {
+        return Ok((StatusCode::CREATED, Json(known)).into_response());
+    }
+    let address = gateway.0.guest_door.address(peer, &headers);
+    let (guest, token) = gateway.mint_guest(address, own.map(|identity| identity.user))?;
+    let answer = TokenResponse {
+        token,
+        user_id: guest.user,
+        expires_at: guest.expires_at,
+    };
+    Ok((StatusCode::CREATED, Json(answer)).into_response())
+}
+
+/// The guest that the pages without script gave to this browser: who allows scripts then keeps the
+/// place.
+fn known_guest(gateway: &Gateway, headers: &HeaderMap) -> Option<TokenResponse> {
+    let identity = gateway.guest(headers)?;
+    Some(TokenResponse {
+        token: guest_token(headers)?.to_owned(),
+        user_id: identity.user,
+        expires_at: identity.expires_at,
+    })
+}
+
+impl Gateway {
+    /// A guest, new or known, and a token that proves it from now on, where guests are admitted.
+    /// Either counts.
+    pub(crate) fn mint_guest(
+        &self,
+        address: IpAddr,
+        known: Option<UserId>,
+    ) -> Result<(Identity, String), Problem> {
+        let with = &self.0.with;
+        if !with.authenticator.admits_guests() {
+            return Err(Problem::new(
+                Code::NotFound,
+                "guests are not admitted here; sign in at the shop",
+            ));
+        }
+        self.0.guest_door.admit(address)?;
+        let user = match known {
+            Some(user) => user,
+            None => format!("{GUEST_PREFIX}{}", Uuid::new_v4())
+                .parse()
+                .map_err(|_| internal())?,
+        };
+        let now = with.clock.now();
+        let expires_at = now.plus(GUEST_LIFE);
+        let token = with
+            .authenticator
+            .mint_guest(&user, now, expires_at)
+            .ok_or_else(internal)?;
+        Ok((
+            Identity {
+                user,
+                admin: false,
+                guest: Some(now),
+                expires_at,
+            },
+            token,
+        ))
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct DevTokenRequest {
+    user: UserId,
+    #[serde(default)]
+    role: Option<String>,
+}
+
+/// Whoever may ask for one may be anybody: only a program at this machine, not by way of a proxy,
+/// and no page of another site, not even one whose name was made to lead to this machine.
+pub(crate) async fn development_token(
+    State(gateway): State<Gateway>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Result<SmallJson<DevTokenRequest>, Problem>,
+) -> Result<Response, Problem> {
+    let secret = gateway
+        .0
+        .config
+        .development_secret
+        .as_ref()
+        .filter(|_| is_at_this_machine(peer, &headers));
+    let secret =
+        secret.ok_or_else(|| Problem::new(Code::NotFound, "there is nothing at this path"))?;
+    let SmallJson(body) = body?;
+    if body.user.as_str().starts_with(GUEST_PREFIX) {
+        return Err(Problem::invalid(
+            "user",
+            "must not begin with 'guest-': such names are for guests",
+        ));
+    }
+    let now = gateway.0.with.clock.now();
+    let token = mint_user_token(
+        secret,
+        &body.user,
+        body.role.as_deref(),
+        now,
+        DEVELOPMENT_LIFE,
+    )
+    .ok_or_else(internal)?;
+    Ok(Json(TokenResponse {
+        token,
+        user_id: body.user,
+        expires_at: now.plus(DEVELOPMENT_LIFE),
+    })
+    .into_response())
+}
+
+fn is_at_this_machine(peer: SocketAddr, headers: &HeaderMap) -> bool {
+    let forwards = |name: &str| {
+        matches!(
+            name,
+            "forwarded" | "x-real-ip" | "via" | "true-client-ip" | "cf-connecting-ip"
+        ) || name.starts_with("x-forwarded")
+    };
+    peer.ip().to_canonical().is_loopback()
+        && asks_this_machine(headers)
+        && origin::is_own(headers)
+        && !headers.keys().any(|name| forwards(name.as_str()))
+}
+
+/// Is it asked under this machine's own names, on whatever port?
+fn asks_this_machine(headers: &HeaderMap) -> bool {
+    let mut hosts = headers
+        .get_all(HOST)
+        .iter()
+        .map(|host| host.to_str().ok().map(origin::host_name));
+    let own = |host: Option<&str>| {
+        host.is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"))
+    };
+    hosts.next().is_some_and(own) && hosts.next().is_none()
+}
+
+fn internal() -> Problem {
+    Problem::new(Code::Internal, "the token could not be signed")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn is_served(peer: &str, headers: &[(&'static str, &'static str)]) -> bool {
+        let headers = headers.iter().map(|(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        });
+        is_at_this_machine(peer.parse().unwrap(), &headers.collect())
+    }
+
+    #[test]
+    fn development_tokens_are_for_programs_at_this_machine() {
+        for host in [
+            "localhost",
+            "localhost:8080",
+            "127.0.0.1:8080",
+            "[::1]",
+            "[::1]:9",
+        ] {
+            assert!(is_served("127.0.0.1:5", &[("host", host)]), "{host}");
+        }
+        assert!(is_served(
+            "[::ffff:127.0.0.1]:5",
+            &[("host", "localhost:1"), ("origin", "http://localhost:1")]
+        ));
+        for (peer, headers) in [
+            ("203.0.113.9:5", vec![("host", "localhost")]),
+            ("127.0.0.1:5", vec![]),
+            ("127.0.0.1:5", vec![("host", "attacker.example")]),
+            (
+                "127.0.0.1:5",
+                vec![("host", "localhost.attacker.example:8080")],
+            ),
+            ("127.0.0.1:5", vec![("host", "127.0.0.2")]),
+            (
+                "127.0.0.1:5",
+                vec![("host", "localhost"), ("origin", "http://attacker.example")],
+            ),
+            (
+                "127.0.0.1:5",
+                vec![("host", "localhost"), ("origin", "null")],
+            ),
+            (
+                "127.0.0.1:5",
+                vec![("host", "localhost"), ("sec-fetch-site", "cross-site")],
+            ),
+            (
+                "127.0.0.1:5",
+                vec![("host", "localhost"), ("x-forwarded-proto", "https")],
+            ),
+            (
+                "127.0.0.1:5",
+                vec![("host", "localhost"), ("x-forwarded-for", "127.0.0.1")],
+            ),
+            (
+                "127.0.0.1:5",
+                vec![("host", "localhost"), ("forwarded", "for=127.0.0.1")],
+            ),
+            (
+                "127.0.0.1:5",
+                vec![("host", "localhost"), ("x-real-ip", "127.0.0.1")],
+            ),
+            (
+                "127.0.0.1:5",
+                vec![("host", "localhost"), ("via", "1.1 proxy")],
+            ),
+        ] {
+            assert!(!is_served(peer, &headers), "{peer} {headers:?}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Joining, asking, leaving.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use waitingroom::{
+    absence::Presence,
+    engine::LineStatus,
+    http::{Json, Path, Query, RawBody, from_slice},
+    ids::EventId,
+    line::SaleState,
+    problem::Problem,
+    rate::paced_rate,
+    wire::{WishItem, check_wish},
+};
+
+use super::extract::{AuthenticatedUser, Caller, bearer};
+use crate::{
+    Gateway,
+    queue_service::{PlaceResponse, PresentedTicket},
+};
+
+#[derive(Deserialize)]
+pub(crate) struct JoinRequest {
+    event_id: EventId,
+    #[serde(default)]
+    ticket: Option<String>,
+    #[serde(default)]
+    position: Option<u32>,
+    #[serde(default)]
+    wish: Vec<WishItem>,
+}
+
+pub(crate) async fn join(
+    State(gateway): State<Gateway>,
+    Caller { identity, address }: Caller,
+    headers: HeaderMap,
+    Json(body): Json<JoinRequest>,
+) -> Result<Response, Problem> {
+    check_wish("wish", &body.wish)?;
+    let (event, user) = (body.event_id, &identity.user);
+    let kept = PresentedTicket {
+        ticket: body.ticket.as_deref(),
+        position: body.position,
+    };
+    let (new, place) = gateway
+        .admit_to_line(event, &identity, address, Presence::Poll, kept)
+        .await?;
+    let place = gateway.told_by_poll(event, user, place)?;
+    let status = if new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let answer = gateway.answer(event, user, &place);
+    let answer = match (&place.grant, bearer(&headers)) {
+        (Some(grant), Some(token)) if !body.wish.is_empty() => {
+            let behalf = gateway.behalf(token, &identity, address);
+            answer.with(&gateway.hold(&behalf, event, user, grant, &body.wish).await)
+        }
+        _ => answer,
+    };
+    Ok((status, Json(answer)).into_response())
+}
+
+pub(crate) async fn position(
+    State(gateway): State<Gateway>,
+    AuthenticatedUser(identity): AuthenticatedUser,
+    Path(event): Path<EventId>,
+) -> Result<Json<PlaceResponse>, Problem> {
+    let place = gateway
+        .find_place(event, &identity.user, &Presence::Poll)
+        .await?;
+    gateway.note_poll(event, &identity);
+    let place = gateway.told_by_poll(event, &identity.user, place)?;
+    Ok(Json(gateway.answer(event, &identity.user, &place)))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct LeaveQuery {
+    event_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct LeaveRequest {
+    event_id: EventId,
+}
+
+#[derive(Serialize)]
+pub(crate) struct LeaveResponse {
+    event_id: EventId,
+    left: bool,
+}
+
+/// The event comes in the query or, as clients of the earlier system send it, in the body of the
+/// DELETE. Where it comes in both, one of them may not say something else: a place would be given
+/// up that the client did not mean.
+pub(crate) async fn leave(
+    State(gateway): State<Gateway>,
+    AuthenticatedUser(identity): AuthenticatedUser,
+    Query(parameters): Query<LeaveQuery>,
+    RawBody(body): RawBody,
+) -> Result<Json<LeaveResponse>, Problem> {
+    let of_query = parameters.event_id.map(|event| event.parse()).transpose();
+    let of_query = of_query.map_err(|_| Problem::invalid("event_id", "must be a UUID"))?;
+    let of_body = if body.is_empty() {
+        None
+    } else {
+        Some(from_slice::<LeaveRequest>(&body)?.event_id)
+    };
+    let event_id = of_query
+        .or(of_body)
+        .ok_or_else(|| Problem::invalid("event_id", "is required"))?;
+    if of_body.is_some_and(|event| event != event_id) {
+        return Err(Problem::invalid(
+            "event_id",
+            "must be the same in the query and in the body",
+        ));
+    }
+    gateway.give_up(event_id, &identity.user).await?;
+    gateway.note_left(event_id, &identity);
+    Ok(Json(LeaveResponse {
+        event_id,
+        left: true,
+    }))
+}
+
+#[derive(Serialize)]
+pub(crate) struct QueueStatusResponse {
+    event_id: EventId,
+    state: SaleState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    total_in_queue: u64,
+    active_passes: u64,
+    max_active: u32,
+    rate_per_second: f64,
+    rate_effective: f64,
+    seats_left: u64,
+}
+
+pub(crate) async fn status(
+    State(gateway): State<Gateway>,
+    AuthenticatedUser(_): AuthenticatedUser,
+    Path(event_id): Path<EventId>,
+) -> Result<Json<QueueStatusResponse>, Problem> {
+    let status = match gateway.0.with.engine.status(event_id).await {
+        Ok(status) => status,
+        Err(error) => return Err(gateway.explain(event_id, error).await),
+    };
+    Ok(Json(QueueStatusResponse {
+        event_id,
+        state: status.settings.state,
+        total_in_queue: total(&gateway, event_id, &status),
+        active_passes: status.active,
+        max_active: status.settings.max_active,
+        rate_per_second: status.settings.rate_per_second,
+        rate_effective: paced_rate(status.settings.rate_per_second, status.share),
+        seats_left: seats_left(&gateway, event_id, &status),
+        message: status.settings.message,
+    }))
+}
+
+/// While the line is being rebuilt, those who are back are not everybody.
+fn total(gateway: &Gateway, event: EventId, status: &LineStatus) -> u64 {
+    let known = if status.counting {
+        gateway.0.registry.total(event)
+    } else {
+        None
+    };
+    known.map_or(status.total, |known| known.max(status.total))
+}
+
+/// Before the seats are loaded, what was known last.
+fn seats_left(gateway: &Gateway, event: EventId, status: &LineStatus) -> u64 {
+    let known = if status.seats_known {
+        None
+    } else {
+        gateway.0.registry.seats_left(event)
+    };
+    known.unwrap_or(status.seats_left)
+}

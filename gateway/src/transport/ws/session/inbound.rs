@@ -1,0 +1,271 @@
+//! What the client says, and what is done about it.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use waitingroom::{
+    ids::{EventId, PassId},
+    line::Place,
+    problem::{Code, Problem},
+    wire::{ClientMessage, CloseCode, JoinLine, ReserveSeats, ServerMessage, check_wish},
+};
+
+use super::{EventSubscription, Session, broken, error};
+use crate::{
+    booking_client::UserCredentials,
+    queue_service::PresentedTicket,
+    transport::ws::{Disconnect, Socket, answer_close, flush, send},
+};
+
+/// What a join found.
+enum JoinReply {
+    Place(Place),
+    /// Seats that the wish got while the user was with another gateway: there is nothing to stand
+    /// in line for.
+    AlreadyHeld(Map<String, Value>),
+}
+
+/// Most events that one connection may follow at once.
+const MAX_FOLLOWED: usize = 8;
+
+impl Session<'_> {
+    pub(super) async fn hear(
+        &mut self,
+        socket: &mut Socket,
+        frame: Option<Result<Message, Error>>,
+    ) -> Result<(), Disconnect> {
+        self.heard_at = Instant::now();
+        let text = match frame {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(()),
+            Some(Ok(Message::Binary(_))) => return Err(Disconnect::Close(CloseCode::BadMessage)),
+            Some(Ok(Message::Close(_))) => return Err(answer_close(socket).await),
+            None => return Err(Disconnect::Gone),
+            Some(Err(error)) => return Err(broken(&error)),
+        };
+        match ClientMessage::parse(&text) {
+            Ok(message) => self.act(socket, message).await,
+            Err(problem) => {
+                send(socket, &error(&problem, None)).await?;
+                let malformed = problem.code == Code::Malformed;
+                if malformed {
+                    Err(Disconnect::Close(CloseCode::BadMessage))
+                } else {
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    async fn act(&mut self, socket: &mut Socket, message: ClientMessage) -> Result<(), Disconnect> {
+        if let Some(about) = self.needs_token(&message) {
+            let problem = Problem::new(
+                Code::TokenExpired,
+                "the token of this connection has expired; connect with another",
+            );
+            return send(socket, &error(&problem, Some(about))).await;
+        }
+        match message {
+            ClientMessage::Join(join) => self.join(socket, join).await,
+            ClientMessage::Ack(ack) => self.acknowledge(socket, ack.pass_id).await,
+            ClientMessage::Reserve(request) => self.reserve(socket, request).await,
+            ClientMessage::Leave(leave) => self.leave(socket, leave.event_id).await,
+            ClientMessage::Ping => send(socket, &ServerMessage::Heartbeat).await,
+            ClientMessage::Connect(_) => {
+                let problem = Problem::new(Code::InvalidField, "you are connected already");
+                send(socket, &error(&problem, None)).await
+            }
+            ClientMessage::Unknown => Ok(()),
+        }
+    }
+
+    /// What a message is about that a user may say only for as long as their token is good, if it
+    /// is not any more. A place that they have stays theirs, and so does the connection that tells
+    /// of it.
+    fn needs_token(&self, message: &ClientMessage) -> Option<String> {
+        let about = match message {
+            ClientMessage::Join(join) => join.event_id.to_string(),
+            ClientMessage::Reserve(request) => request.idempotency_key.to_string(),
+            _ => return None,
+        };
+        self.client
+            .identity
+            .is_over(self.gateway.0.with.clock.now())
+            .then_some(about)
+    }
+
+    async fn join(&mut self, socket: &mut Socket, join: JoinLine) -> Result<(), Disconnect> {
+        match self.follow(&join).await {
+            Ok(JoinReply::AlreadyHeld(booking)) => {
+                self.tell_held(socket, join.event_id, booking).await
+            }
+            Ok(JoinReply::Place(Place {
+                grant: Some(grant), ..
+            })) => {
+                self.tell_pass(socket, join.event_id, Arc::new(grant))
+                    .await?;
+                flush(socket).await
+            }
+            Ok(JoinReply::Place(place)) => {
+                let message =
+                    self.gateway
+                        .place_message(join.event_id, &self.client.identity.user, &place);
+                send(socket, &message).await
+            }
+            Err(problem) => send(socket, &error(&problem, Some(join.event_id.to_string()))).await,
+        }
+    }
+
+    async fn follow(&mut self, join: &JoinLine) -> Result<JoinReply, Problem> {
+        check_wish("wish", join.wish.as_deref().unwrap_or_default())?;
+        let known = self
+            .followed
+            .iter()
+            .any(|followed| followed.event() == join.event_id);
+        if !known && self.followed.len() >= MAX_FOLLOWED {
+            return Err(Problem::new(
+                Code::RateLimited,
+                "one connection may follow at most 8 events",
+            ));
+        }
+        let (gateway, user) = (self.gateway, self.client.identity.user.clone());
+        let _arrival = gateway.arrival(join.event_id, &user);
+        let (identity, address) = (&self.client.identity, self.client.address);
+        let kept = PresentedTicket {
+            ticket: join.ticket.as_deref(),
+            position: join.position,
+        };
+        let (new, place) = gateway
+            .admit_to_line(join.event_id, identity, address, gateway.here(), kept)
+            .await?;
+        if new && let Some(booking) = self.held_before(join).await {
+            let _ = gateway.give_up(join.event_id, &user).await; // nobody needs a place for what they have
+            gateway.note_left(join.event_id, &self.client.identity);
+            return Ok(JoinReply::AlreadyHeld(booking));
+        }
+        if self.followed(join.event_id).is_none() {
+            let attachment = gateway.attachment(join.event_id, &user, &self.mailbox);
+            self.followed.reserve_exact(1); // nearly always the only one
+            let stay = gateway.stay(join.event_id, &self.client.identity);
+            self.followed.push(EventSubscription {
+                attachment,
+                pass: None,
+                wish: None,
+                _stay: stay,
+            });
+        }
+        let place = gateway
+            .register(join.event_id, &user, &self.mailbox, place)
+            .await?;
+        if let Some(followed) = self.followed(join.event_id) {
+            followed.pass = place.grant.clone().map(Arc::new);
+            if let Some(items) = &join.wish {
+                followed.wish.get_or_insert_default().replace(items.clone());
+            }
+        }
+        Ok(JoinReply::Place(place))
+    }
+
+    pub(super) fn followed(&mut self, event: EventId) -> Option<&mut EventSubscription> {
+        self.followed
+            .iter_mut()
+            .find(|followed| followed.event() == event)
+    }
+
+    async fn acknowledge(&mut self, socket: &mut Socket, pass: PassId) -> Result<(), Disconnect> {
+        let event = self.followed.iter().find(|followed| {
+            followed
+                .pass
+                .as_ref()
+                .is_some_and(|grant| grant.pass_id == pass)
+        });
+        if let Some(event) = event.map(EventSubscription::event) {
+            self.gateway
+                .note_acknowledged(event, &self.client.identity.user, &pass, &self.mailbox);
+            return Ok(());
+        }
+        if self.has_seats(&pass) {
+            return Ok(());
+        }
+        let problem = Problem::invalid("pass_id", "is not a pass that this connection was given");
+        send(socket, &error(&problem, Some(pass.to_string()))).await
+    }
+
+    async fn leave(&mut self, socket: &mut Socket, event: EventId) -> Result<(), Disconnect> {
+        let given_up = self
+            .gateway
+            .give_up(event, &self.client.identity.user)
+            .await;
+        if given_up.is_ok() {
+            self.gateway.note_left(event, &self.client.identity);
+        }
+        match given_up {
+            Ok(()) if self.followed(event).is_some() => Ok(()), // told with the user's other connections
+            Ok(()) => send(socket, &ServerMessage::Left { event_id: event }).await,
+            Err(problem) => send(socket, &error(&problem, Some(event.to_string()))).await,
+        }
+    }
+
+    /// Hands the pass to booking. One reservation at a time; its answer is told when it comes.
+    async fn reserve(
+        &mut self,
+        socket: &mut Socket,
+        request: ReserveSeats,
+    ) -> Result<(), Disconnect> {
+        let about = Some(request.idempotency_key.to_string());
+        if self.reservation.is_some() {
+            let problem = Problem::new(
+                Code::RateLimited,
+                "a reservation of this connection is under way",
+            );
+            return send(socket, &error(&problem, about)).await;
+        }
+        let user = &self.client.identity.user;
+        let place = self
+            .gateway
+            .find_place(request.event_id, user, &self.gateway.here())
+            .await;
+        let pass = match place.map(|place| place.grant) {
+            Ok(Some(grant)) => self.gateway.token(request.event_id, user, &grant),
+            Ok(None) => {
+                let problem = Problem::new(Code::PassRequired, "it is not your turn yet");
+                return send(socket, &error(&problem, about)).await;
+            }
+            // The pass may have been used by this very request before, or is being used: booking
+            // knows by the idempotency key.
+            Err(problem) if [Code::NotInQueue, Code::Unavailable].contains(&problem.code) => {
+                match self.last_pass(request.event_id) {
+                    Some(pass) => pass,
+                    None => return send(socket, &error(&problem, about)).await,
+                }
+            }
+            Err(problem) => return send(socket, &error(&problem, about)).await,
+        };
+        let (booking, behalf) = (self.gateway.0.booking.clone(), self.behalf());
+        self.reservation = Some(Box::pin(async move {
+            let answer = booking.reserve(&behalf, &pass, &request).await;
+            (request.idempotency_key, answer)
+        }));
+        Ok(())
+    }
+
+    /// For whom booking is asked.
+    pub(super) fn behalf(&self) -> UserCredentials {
+        self.gateway.behalf(
+            &self.client.token,
+            &self.client.identity,
+            self.client.address,
+        )
+    }
+
+    fn last_pass(&self, event: EventId) -> Option<String> {
+        let followed = self
+            .followed
+            .iter()
+            .find(|followed| followed.event() == event)?;
+        let grant = followed.pass.as_ref()?;
+        Some(self.gateway.token(event, &self.client.identity.user, grant))
+    }
+}

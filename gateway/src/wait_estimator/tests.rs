@@ -1,0 +1,304 @@
+//! Waits that are told, case by case, and how well they foresee whole sales.
+
+use super::*;
+use crate::bench_support::sales;
+
+const NOW: Timestamp = Timestamp::from_millis(0);
+
+/// A line that only the rate holds back.
+fn settings(state: SaleState, rate_per_second: f64) -> QueueSettings {
+    QueueSettings {
+        state,
+        rate_per_second,
+        max_active: 100_000,
+        ..QueueSettings::default()
+    }
+}
+
+fn progress(settings: QueueSettings, removed: u64, active: u64) -> Progress {
+    Progress {
+        event_id: uuid::Uuid::nil().into(),
+        epoch: "e1".parse().unwrap(),
+        from: 0,
+        to: removed,
+        removed: (0..removed).collect(),
+        total: 1_000,
+        active,
+        seats_left: 10,
+        settings,
+        share: 1.0,
+        released: None,
+        present: None,
+        passed_over: 0,
+        counting: false,
+        seats_known: true,
+    }
+}
+
+/// A pace after seconds that each brought so many steps.
+fn measured(seconds: &[u64], active: u64) -> WaitEstimator {
+    let mut pace = WaitEstimator::default();
+    let set = settings(SaleState::Open, 100.0);
+    pace.observe(&progress(set.clone(), 0, active), Timestamp::from_millis(0));
+    for (at, removed) in seconds.iter().enumerate() {
+        let now = |ms: i64| Timestamp::from_millis(at as i64 * 1_000 + ms);
+        pace.observe(&progress(set.clone(), *removed, active), now(500));
+        pace.observe(&progress(set.clone(), 0, active), now(1_000));
+    }
+    pace
+}
+
+#[test]
+fn estimates_follow_the_measured_pace() {
+    let (steady, idle) = (measured(&[50; 20], 5), measured(&[0; 60], 5));
+    let uneven = measured(&[20, 80, 10, 90, 20, 80, 50, 50, 10, 90], 5);
+    let range = |low, high| Some(WaitRange { low, high });
+    let cases = [
+        (
+            "nothing measured: the set rate",
+            WaitEstimator::default(),
+            100.0,
+            1_000,
+            10,
+            range(9, 20),
+        ),
+        (
+            "a steady pace",
+            steady.clone(),
+            100.0,
+            1_000,
+            20,
+            range(18, 22),
+        ),
+        (
+            "never faster than set",
+            steady.clone(),
+            25.0,
+            1_000,
+            40,
+            range(36, 44),
+        ),
+        (
+            "nobody there says nothing of the pace",
+            idle,
+            100.0,
+            1_000,
+            10,
+            range(9, 20),
+        ),
+        (
+            "a rate of nothing",
+            steady.clone(),
+            0.0,
+            1_000,
+            86_400,
+            None,
+        ),
+        ("one's turn", steady, 100.0, 0, 0, None),
+    ];
+    for (name, pace, rate, position, wait_seconds, range) in cases {
+        let now = pace.at.unwrap_or_default();
+        let told = pace.estimate(position, &settings(SaleState::Open, rate), 10, now);
+        assert_eq!(
+            (told.wait_seconds, told.range, told.reason),
+            (wait_seconds, range, None),
+            "{name}"
+        );
+    }
+    let told = uneven.estimate(1_000, &settings(SaleState::Open, 100.0), 10, NOW);
+    let range = told.range.unwrap();
+    assert!(
+        range.high - range.low > 8,
+        "an uneven pace widens the range: {range:?}"
+    );
+    assert!(
+        range.low < told.wait_seconds && told.wait_seconds < range.high,
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_pace_that_an_operator_changed_is_measured_anew() {
+    let mut pace = measured(&[10; 6], 10);
+    let lifted = settings(SaleState::Open, 200.0);
+    let wait = |pace: &WaitEstimator| {
+        pace.estimate(1_000, &settings(SaleState::Open, 100.0), 10, NOW)
+            .wait_seconds
+    };
+    assert_eq!(wait(&pace), 100, "something else holds it back");
+    pace.observe(
+        &progress(lifted.clone(), 1, 11),
+        Timestamp::from_millis(7_000),
+    );
+    assert_eq!(wait(&pace), 10, "nothing is known but the set rate");
+    pace.observe(
+        &progress(lifted.clone(), 50, 61),
+        Timestamp::from_millis(8_000),
+    );
+    assert_eq!(wait(&pace), 20, "and then what the first second shows");
+}
+
+#[test]
+fn who_stands_still_is_told_why() {
+    let cases = [
+        (SaleState::Open, 10, None),
+        (SaleState::Open, 0, Some(WaitReason::SoldOut)),
+        (SaleState::SoldOut, 10, Some(WaitReason::SoldOut)),
+        (SaleState::Paused, 0, Some(WaitReason::Paused)),
+    ];
+    for (state, seats_left, reason) in cases {
+        let told =
+            WaitEstimator::default().estimate(1_000, &settings(state, 100.0), seats_left, NOW);
+        assert_eq!(told.reason, reason, "{state:?}");
+        assert_eq!(
+            (told.wait_seconds, told.range.is_some()),
+            (10, reason.is_none()),
+            "{state:?}"
+        );
+    }
+}
+
+#[test]
+fn a_line_that_booking_slows_is_told_so() {
+    let mut pace = measured(&[50; 20], 5);
+    let open = settings(SaleState::Open, 100.0);
+    pace.observe(
+        &Progress {
+            share: 0.1,
+            ..progress(open.clone(), 0, 0)
+        },
+        Timestamp::from_millis(20_500),
+    );
+    assert_eq!(
+        pace.estimate(100, &open, 10, NOW).wait_seconds,
+        10,
+        "at once, not when it was measured"
+    );
+    assert!(
+        pace.estimate(1_000, &open, 10, NOW).wait_seconds > 20,
+        "and strain passes: later the mean counts"
+    );
+    pace.observe(
+        &Progress {
+            share: 0.0,
+            ..progress(open.clone(), 0, 0)
+        },
+        Timestamp::from_millis(20_600),
+    );
+    let told = pace.estimate(1_000, &open, 10, NOW);
+    assert_eq!(
+        (told.wait_seconds, told.range, told.reason),
+        (20, None, Some(WaitReason::Paused))
+    );
+}
+
+#[test]
+fn a_pause_is_no_measurement() {
+    let mut pace = measured(&[50; 20], 5);
+    let paused = settings(SaleState::Paused, 100.0);
+    for second in 21..60 {
+        pace.observe(
+            &progress(paused.clone(), 0, 10),
+            Timestamp::from_millis(second * 1_000),
+        );
+    }
+    assert_eq!(
+        pace.estimate(1_000, &settings(SaleState::Open, 100.0), 10, NOW)
+            .wait_seconds,
+        20
+    );
+}
+
+#[test]
+fn a_wobble_is_not_worse() {
+    let wait = |wait_seconds| WaitEstimate {
+        wait_seconds,
+        range: None,
+        reason: None,
+    };
+    for (told, now, worse) in [
+        (10, 15, false),
+        (10, 16, true),
+        (100, 125, false),
+        (100, 126, true),
+        (9, 3, false),
+    ] {
+        assert_eq!(wait(now).is_worse_than(told), worse, "{told} → {now}");
+    }
+    assert!(!wait(86_400).is_worse_than(u32::MAX));
+}
+
+#[test]
+fn under_a_cap_a_wait_is_a_number_of_lives_of_passes() {
+    // Two passes at once that nobody uses, 15 s each: the six behind them wait for one, two and
+    // three lives.
+    let capped = QueueSettings {
+        max_active: 2,
+        pass_ttl_seconds: 15,
+        ..settings(SaleState::Open, 10.0)
+    };
+    let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
+    let line = |total: u64, released: u64| Progress {
+        total,
+        released: Some(released),
+        present: Some(total),
+        ..progress(capped.clone(), 0, 2)
+    };
+    let mut pace = WaitEstimator::default();
+    pace.observe(
+        &Progress {
+            active: 0,
+            ..line(8, 0)
+        },
+        at(0),
+    );
+    for generation in 0..3 {
+        pace.observe(&line(6, 2 + 2 * generation), at(15 * generation as i64));
+    }
+    let waits: Vec<_> = (1..=6)
+        .map(|position| pace.estimate(position, &capped, 10, at(35)).wait_seconds)
+        .collect();
+    assert_eq!(waits, [10, 10, 25, 25, 40, 40]);
+    let range = pace.estimate(5, &capped, 10, at(35)).range.unwrap();
+    assert!(
+        range.low <= 40 && 40 <= range.high && range.high - range.low < 12,
+        "{range:?}"
+    );
+}
+
+#[test]
+fn who_is_absent_costs_nobody_time() {
+    let mut pace = measured(&[100; 20], 5);
+    let open = settings(SaleState::Open, 100.0);
+    let half_there = Progress {
+        present: Some(400),
+        passed_over: 200,
+        ..progress(open.clone(), 0, 5)
+    };
+    pace.observe(&half_there, Timestamp::from_millis(20_100));
+    assert_eq!(
+        pace.estimate(1_000, &open, 10, NOW).wait_seconds,
+        5,
+        "200 were passed over, and half of the rest is absent"
+    );
+}
+
+/// The median error of the point, and the part of the waits that were in the range, of all kinds of
+/// sales.
+#[test]
+fn what_is_told_of_whole_sales_comes_true() {
+    let mut scores = Vec::new();
+    for kind in sales::KINDS {
+        let told = sales::simulate(kind, 1);
+        let score = sales::Score::of(&told);
+        println!("{kind:?}: {score:?}");
+        scores.push((kind, score));
+    }
+    for (kind, score) in scores {
+        assert!(score.samples > 100, "{kind:?}: {score:?}");
+        assert!(
+            score.median_error <= 0.25 && score.within_range >= 0.9,
+            "{kind:?}: {score:?}"
+        );
+    }
+}

@@ -1,0 +1,438 @@
+//! The visitors' page, and the same without JavaScript: pages written here that reload themselves,
+//! with the guest in a cookie; and a page for browsers that ask for what is not there.
+//!
+//! The page with script sends browsers without it to `?plain` of the same address. The cookie is
+//! `HttpOnly` and `SameSite=Lax`, over TLS also `Secure` and of a name that only this very site can
+//! set; it is renewed while its guest has a place. Forms are taken from pages of ours only
+//! (`origin.rs`): no other site, and no sibling of ours, can make one act for the guest. `POST
+//! /api/v1/guest` gives the same guest to the same browser, so that a place taken here is found
+//! when scripts are allowed.
+
+mod messages;
+mod page;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, Path, RawQuery, State},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::{any, get, post},
+};
+use maud::Markup;
+use waitingroom::{
+    absence::Presence,
+    http,
+    identity::{GUEST_LIFE, Identity},
+    ids::EventId,
+    line::{Place, Told},
+    problem::{Code, Problem},
+};
+
+use self::{
+    messages::{Messages, messages},
+    page::QueueView,
+};
+use super::{
+    assets::{self, CONTENT_SECURITY_POLICY},
+    origin,
+};
+use crate::{Gateway, queue_service::PresentedTicket};
+
+const COOKIE: &str = "stanchion_guest";
+/// The same over TLS: browsers take a cookie of this name from the very host only, over TLS, so
+/// that no sibling can put a guest of its own in its place. Over plain HTTP, as at this machine,
+/// they do not take it at all.
+const TLS_COOKIE: &str = "__Host-stanchion_guest";
+/// A guest who has a place is renewed when less than this is left of its token.
+const RENEWED_WITHIN: Duration = Duration::from_secs(GUEST_LIFE.as_secs() / 2);
+/// Between two looks: well within [`waitingroom::absence::POLL_WINDOW`], which keeps a place.
+const RELOAD: Duration = Duration::from_secs(7);
+
+pub(crate) fn router(gateway: Gateway) -> Router {
+    Router::new()
+        .route("/", get(events))
+        .route(
+            "/bookings",
+            get(async |headers: HeaderMap| assets::file("index.html", &headers)),
+        )
+        .route("/e/{event}", get(event))
+        .route("/e/{event}/seats", get(event))
+        .route("/e/{event}/join", post(join))
+        .route("/e/{event}/leave", post(leave))
+        .route("/{*path}", any(nowhere))
+        .with_state(gateway)
+}
+
+fn asks_for(query: Option<&str>, wanted: &str) -> bool {
+    query.is_some_and(|query| {
+        query
+            .split('&')
+            .any(|part| part.trim_end_matches('=') == wanted)
+    })
+}
+
+async fn events(
+    State(gateway): State<Gateway>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    if !asks_for(query.as_deref(), "plain") {
+        return assets::file("index.html", &headers);
+    }
+    let messages = messages(&headers);
+    match gateway.0.booking.events().await {
+        Ok(events) => answer(page::events(messages, &events)),
+        Err(_) => answer(page::unavailable(messages)),
+    }
+}
+
+async fn event(
+    State(gateway): State<Gateway>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(event): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    if !asks_for(query.as_deref(), "plain") {
+        return assets::file("index.html", &headers);
+    }
+    let messages = messages(&headers);
+    let Ok(event) = event.parse() else {
+        return missing(messages);
+    };
+    match gateway.0.booking.event(event).await {
+        Ok(Some(head)) => match gateway.whereabouts(event, &headers).await {
+            Ok(here) => {
+                let mut page = answer(page::event(
+                    messages,
+                    &head,
+                    &here,
+                    asks_for(query.as_deref(), "still"),
+                ));
+                if let Some(cookie) = gateway.renewed(&here, peer, &headers) {
+                    page.headers_mut().insert(header::SET_COOKIE, cookie);
+                }
+                page
+            }
+            Err(_) => answer(page::unavailable(messages)),
+        },
+        Ok(None) => missing(messages),
+        Err(_) => answer(page::unavailable(messages)),
+    }
+}
+
+async fn join(
+    State(gateway): State<Gateway>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(event): Path<EventId>,
+    headers: HeaderMap,
+) -> Response {
+    if !origin::is_own(&headers) {
+        return refused(&headers, &foreign());
+    }
+    let mut back = back_to(event);
+    let address = gateway.0.guest_door.address(peer, &headers);
+    if let Some(guest) = gateway.guest(&headers) {
+        match gateway
+            .admit_to_line(
+                event,
+                &guest,
+                address,
+                Presence::Poll,
+                PresentedTicket::default(),
+            )
+            .await
+        {
+            Ok((_, place)) => {
+                let _ = gateway.told_by_poll(event, &guest.user, place); // the page that follows says what can be told
+                return back;
+            }
+            Err(problem) if problem.code == Code::GuestTooOld => {} // the same guest, renewed below
+            Err(problem) => return refused(&headers, &problem),
+        }
+    }
+    let guest = match gateway.new_guest(address, &headers) {
+        Ok((guest, cookie)) => {
+            back.headers_mut().insert(header::SET_COOKIE, cookie);
+            guest
+        }
+        Err(problem) => return refused(&headers, &problem),
+    };
+    match gateway
+        .admit_to_line(
+            event,
+            &guest,
+            address,
+            Presence::Poll,
+            PresentedTicket::default(),
+        )
+        .await
+    {
+        Ok((_, place)) => {
+            let _ = gateway.told_by_poll(event, &guest.user, place); // the page that follows says what can be told
+            back
+        }
+        Err(problem) => refused(&headers, &problem),
+    }
+}
+
+async fn leave(
+    State(gateway): State<Gateway>,
+    Path(event): Path<EventId>,
+    headers: HeaderMap,
+) -> Response {
+    if !origin::is_own(&headers) {
+        return refused(&headers, &foreign());
+    }
+    if let Some(guest) = gateway.guest(&headers) {
+        match gateway.give_up(event, &guest.user).await {
+            Ok(()) => gateway.note_left(event, &guest),
+            Err(problem) if problem.code == Code::NotInQueue => {}
+            Err(problem) => return refused(&headers, &problem),
+        }
+    }
+    back_to(event)
+}
+
+/// A person gets a page, a program a problem.
+async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
+    let accepted = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if accepted.contains("text/html") && !uri.path().starts_with("/api/") {
+        return (
+            StatusCode::NOT_FOUND,
+            answer(page::nowhere(messages(&headers))),
+        )
+            .into_response();
+    }
+    http::not_found().await.into_response()
+}
+
+impl Gateway {
+    /// The guest of this browser's cookie.
+    pub(crate) fn guest(&self, headers: &HeaderMap) -> Option<Identity> {
+        let token = guest_token(headers)?;
+        self.0
+            .with
+            .authenticator
+            .identify(token)
+            .ok()
+            .filter(|identity| identity.guest.is_some())
+    }
+
+    /// The guest of this browser's cookie, renewed, or a new one.
+    fn new_guest(
+        &self,
+        address: IpAddr,
+        headers: &HeaderMap,
+    ) -> Result<(Identity, HeaderValue), Problem> {
+        let known = self.guest(headers).map(|guest| guest.user);
+        let (guest, token) = self.mint_guest(address, known)?;
+        let life = GUEST_LIFE.as_secs();
+        let (name, secure) = if is_over_tls(headers) {
+            (TLS_COOKIE, "; Secure")
+        } else {
+            (COOKIE, "")
+        };
+        let cookie =
+            format!("{name}={token}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}");
+        Ok((
+            guest,
+            HeaderValue::from_str(&cookie)
+                .map_err(|_| Problem::new(Code::Internal, "no cookie"))?,
+        ))
+    }
+
+    /// The cookie of a guest who has a place and whose token is half over: a line may take longer
+    /// than a token lasts. Where too many are made at this address, a later look renews it.
+    fn renewed(
+        &self,
+        here: &QueueView,
+        peer: SocketAddr,
+        headers: &HeaderMap,
+    ) -> Option<HeaderValue> {
+        let guest = self
+            .guest(headers)
+            .filter(|_| !matches!(here, QueueView::NotQueued))?;
+        let left = guest.expires_at.since(self.0.with.clock.now());
+        if left > RENEWED_WITHIN {
+            return None;
+        }
+        let address = self.0.guest_door.address(peer, headers);
+        self.new_guest(address, headers)
+            .ok()
+            .map(|(_, cookie)| cookie)
+    }
+
+    async fn whereabouts(&self, event: EventId, headers: &HeaderMap) -> Result<QueueView, Problem> {
+        let Some(guest) = self.guest(headers) else {
+            return Ok(QueueView::NotQueued);
+        };
+        self.note_poll(event, &guest);
+        match self.find_place(event, &guest.user, &Presence::Poll).await {
+            Ok(Place {
+                told: Told::Unknown,
+                ..
+            }) => {
+                let total = self.0.registry.total(event).unwrap_or_default();
+                Ok(QueueView::Waiting {
+                    position: None,
+                    total,
+                    wait: None,
+                })
+            }
+            Ok(place) => Ok(match self.told_by_poll(event, &guest.user, place)? {
+                Place {
+                    grant: Some(grant), ..
+                } => QueueView::PassReady {
+                    left: grant.expires_at.since(self.0.with.clock.now()),
+                },
+                place => QueueView::Waiting {
+                    position: (!place.counting).then_some(place.position),
+                    total: place.total,
+                    wait: self.wait(event, &place),
+                },
+            }),
+            Err(problem) if problem.code == Code::NotInQueue => Ok(QueueView::NotQueued),
+            Err(problem) => Err(problem),
+        }
+    }
+}
+
+/// As the proxy says that holds the certificate.
+fn is_over_tls(headers: &HeaderMap) -> bool {
+    headers
+        .get("x-forwarded-proto")
+        .is_some_and(|scheme| scheme == "https")
+}
+
+/// The token of the guest's cookie. Over TLS only that which no other host can have set.
+pub(crate) fn guest_token(headers: &HeaderMap) -> Option<&str> {
+    let wanted = if is_over_tls(headers) {
+        TLS_COOKIE
+    } else {
+        COOKIE
+    };
+    let cookies = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let pairs = cookies
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    pairs
+        .into_iter()
+        .find(|(name, _)| *name == wanted)
+        .map(|(_, token)| token)
+}
+
+/// Another site's page has sent a form of ours.
+fn foreign() -> Problem {
+    Problem::new(
+        Code::Forbidden,
+        "the request comes from a page of another site",
+    )
+}
+
+fn back_to(event: EventId) -> Response {
+    Redirect::to(&format!("/e/{event}?plain")).into_response()
+}
+
+fn missing(messages: &Messages) -> Response {
+    (StatusCode::NOT_FOUND, answer(page::missing(messages))).into_response()
+}
+
+fn refused(headers: &HeaderMap, problem: &Problem) -> Response {
+    (
+        problem.code.status(),
+        answer(page::refused(messages(headers), problem.code)),
+    )
+        .into_response()
+}
+
+fn answer(page: Markup) -> Response {
+    let mut response = page.into_string().into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(CONTENT_SECURITY_POLICY),
+    );
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static("accept-language, cookie"),
+    );
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn over_tls_only_a_cookie_counts_that_no_other_host_can_set() {
+        let headers = |https: bool, cookies: &'static [&'static str]| {
+            let cookies = cookies
+                .iter()
+                .map(|value| (header::COOKIE, HeaderValue::from_static(value)));
+            let scheme = HeaderValue::from_static(if https { "https" } else { "http" });
+            cookies
+                .chain([(header::HeaderName::from_static("x-forwarded-proto"), scheme)])
+                .collect::<HeaderMap>()
+        };
+        let both: &[&str] = &["stanchion_guest=sibling; a=b", "__Host-stanchion_guest=own"];
+        assert_eq!(guest_token(&headers(true, both)), Some("own"));
+        assert_eq!(
+            guest_token(&headers(true, &["stanchion_guest=sibling"])),
+            None
+        );
+        assert_eq!(
+            guest_token(&headers(false, &["a=b;stanchion_guest=own"])),
+            Some("own")
+        );
+    }
+
+    async fn kind_of_answer(path: &'static str, accept: &'static str) -> (StatusCode, String) {
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+        let answer = nowhere(Uri::from_static(path), headers).await;
+        let kind = answer.headers()[header::CONTENT_TYPE]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        (answer.status(), kind)
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_a_page_for_people_and_a_problem_for_programs() {
+        for (path, accept, kind) in [
+            (
+                "/nowhere",
+                "text/html,application/xhtml+xml,*/*;q=0.8",
+                "text/html; charset=utf-8",
+            ),
+            ("/nowhere", "*/*", "application/problem+json"),
+            ("/nowhere", "application/json", "application/problem+json"),
+            (
+                "/api/v1/nowhere",
+                "text/html,*/*;q=0.8",
+                "application/problem+json",
+            ),
+        ] {
+            assert_eq!(
+                kind_of_answer(path, accept).await,
+                (StatusCode::NOT_FOUND, kind.to_owned()),
+                "{path} {accept}"
+            );
+        }
+    }
+}

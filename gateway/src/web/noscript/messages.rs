@@ -1,0 +1,150 @@
+//! The messages of the pages without script, in the language that the browser prefers.
+
+use axum::http::{HeaderMap, header};
+use waitingroom::line::SaleState;
+
+pub(super) struct Messages {
+    pub(super) language: &'static str,
+    pub(super) events: &'static str,
+    pub(super) door: &'static str,
+    pub(super) join: &'static str,
+    pub(super) in_line: &'static str,
+    pub(super) position: &'static str,
+    pub(super) of: &'static str,
+    pub(super) counting: &'static str,
+    pub(super) wait: &'static str,
+    pub(super) minutes: &'static str,
+    pub(super) keep: &'static str,
+    pub(super) still: &'static str,
+    pub(super) moving: &'static str,
+    pub(super) leave: &'static str,
+    pub(super) turn: &'static str,
+    pub(super) left: &'static str,
+    pub(super) choose: &'static str,
+    pub(super) seats: &'static str,
+    pub(super) missing: &'static str,
+    pub(super) nowhere: &'static str,
+    pub(super) whither: &'static str,
+    pub(super) unavailable: &'static str,
+    pub(super) closed: &'static str,
+    states: fn(SaleState) -> &'static str,
+}
+
+impl Messages {
+    pub(super) fn state(&self, state: SaleState) -> &'static str {
+        (self.states)(state)
+    }
+}
+
+const ENGLISH: Messages = Messages {
+    language: "en",
+    events: "All events",
+    door: "Take a place in the line. It stays yours while this page is open: it reloads by itself.",
+    join: "Join the line",
+    in_line: "You are in line",
+    position: "Your position",
+    of: "of",
+    counting: "The line is being counted. Your place is kept.",
+    wait: "Expected wait: about",
+    minutes: "min",
+    keep: "This page reloads by itself and keeps your place.",
+    still: "Stop reloading",
+    moving: "Reload by itself",
+    leave: "Leave the line",
+    turn: "It is your turn",
+    left: "Time to choose:",
+    choose: "Choosing seats needs JavaScript. Allow it in this browser and go on: your turn is kept.",
+    seats: "Choose seats",
+    missing: "There is no such event",
+    nowhere: "There is no page here",
+    whither: "The address may be mistyped, or the page has gone. A place in a line is kept all the same.",
+    unavailable: "One moment, please",
+    closed: "The line is not open",
+    states: |state| match state {
+        SaleState::Open => "On sale",
+        SaleState::Paused => "Paused. Every place is kept.",
+        SaleState::SoldOut => "Sold out. Seats that are not paid for come back.",
+        SaleState::Closed => "This sale is over.",
+        _ => "Not open yet. This page notices when it opens.",
+    },
+};
+
+const THAI: Messages = Messages {
+    language: "th",
+    events: "อีเวนต์ทั้งหมด",
+    door: "รับที่ของคุณในคิว ที่นี้เป็นของคุณตราบที่เปิดหน้านี้ไว้ หน้านี้จะโหลดใหม่เอง",
+    join: "เข้าคิว",
+    in_line: "คุณอยู่ในคิวแล้ว",
+    position: "ลำดับของคุณ",
+    of: "จากทั้งหมด",
+    counting: "กำลังนับคิวใหม่ ที่ของคุณยังอยู่",
+    wait: "เวลารอโดยประมาณ",
+    minutes: "นาที",
+    keep: "หน้านี้จะโหลดใหม่เองและเก็บที่ของคุณไว้",
+    still: "หยุดโหลดใหม่",
+    moving: "โหลดใหม่เอง",
+    leave: "ออกจากคิว",
+    turn: "ถึงคิวของคุณแล้ว",
+    left: "เวลาสำหรับเลือก:",
+    choose: "การเลือกที่นั่งต้องใช้ JavaScript โปรดอนุญาตในเบราว์เซอร์นี้แล้วไปต่อ คิวของคุณยังอยู่",
+    seats: "เลือกที่นั่ง",
+    missing: "ไม่พบอีเวนต์นี้",
+    nowhere: "ไม่พบหน้านี้",
+    whither: "ที่อยู่อาจพิมพ์ผิด หรือหน้านี้ไม่มีแล้ว ที่ของคุณในคิวยังอยู่เหมือนเดิม",
+    unavailable: "โปรดรอสักครู่",
+    closed: "คิวไม่ได้เปิดอยู่",
+    states: |state| match state {
+        SaleState::Open => "เปิดขาย",
+        SaleState::Paused => "หยุดชั่วคราว ที่ของทุกคนยังอยู่",
+        SaleState::SoldOut => "บัตรหมด ที่นั่งที่ไม่ได้ชำระเงินจะกลับมา",
+        SaleState::Closed => "การขายสิ้นสุดแล้ว",
+        _ => "ยังไม่เปิด หน้านี้จะรู้เองเมื่อเปิด",
+    },
+};
+
+/// The first language of `Accept-Language` that is known here; browsers send them best first.
+pub(super) fn messages(headers: &HeaderMap) -> &'static Messages {
+    let accepted = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let primary = |tag: &str| {
+        tag.trim()
+            .split(['-', ';'])
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+    };
+    let known = accepted
+        .split(',')
+        .find_map(|tag| match primary(tag).as_str() {
+            "th" => Some(&THAI),
+            "en" => Some(&ENGLISH),
+            _ => None,
+        });
+    known.unwrap_or(&ENGLISH)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_language_is_the_first_that_is_known() {
+        for (accepted, language) in [
+            ("th-TH,th;q=0.9,en;q=0.8", "th"),
+            ("de-DE,en-GB;q=0.9,th;q=0.8", "en"),
+            ("de", "en"),
+            ("", "en"),
+            ("TH", "th"),
+        ] {
+            let headers = HeaderMap::from_iter([(
+                header::ACCEPT_LANGUAGE,
+                HeaderValue::from_static(accepted),
+            )]);
+            assert_eq!(messages(&headers).language, language, "{accepted}");
+        }
+    }
+}

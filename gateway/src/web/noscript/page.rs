@@ -1,0 +1,185 @@
+//! What the pages without script say. Text is escaped by the templates.
+
+use std::time::Duration;
+
+use maud::{DOCTYPE, Markup, html};
+use waitingroom::{line::SaleState, problem::Code};
+
+use super::{RELOAD, messages::Messages};
+use crate::booking_client::EventSummary;
+
+/// Where a guest stands.
+pub(super) enum QueueView {
+    /// Not in this line.
+    NotQueued,
+    /// In it; without a position while the line is being rebuilt.
+    Waiting {
+        position: Option<u64>,
+        total: u64,
+        wait: Option<Duration>,
+    },
+    /// In front, with a pass.
+    PassReady { left: Duration },
+}
+
+impl QueueView {
+    /// Those who wait are looked after; nobody else needs the page to move.
+    fn reloads(&self, state: SaleState) -> bool {
+        match self {
+            Self::Waiting { .. } => true,
+            Self::PassReady { .. } | Self::NotQueued => state == SaleState::Scheduled,
+        }
+    }
+}
+
+pub(super) fn events(messages: &Messages, events: &[EventSummary]) -> Markup {
+    let list = html! {
+        h1 { (messages.events) }
+        ul .events {
+            @for event in events {
+                li { a .card href=(format!("/e/{}?plain", event.event_id)) { strong { (event.name) } " " (messages.state(event.state)) } }
+            }
+        }
+    };
+    frame(messages, messages.events, None, &list)
+}
+
+/// `still` is asked for by people whom a page that reloads under their hands disturbs.
+pub(super) fn event(
+    messages: &Messages,
+    event: &EventSummary,
+    here: &QueueView,
+    still: bool,
+) -> Markup {
+    let moves = here.reloads(event.state);
+    let body = html! {
+        h1 { (event.name) }
+        @if let Some(message) = &event.message { p .notice { (message) } }
+        @match here {
+            QueueView::NotQueued => (door(messages, event)),
+            QueueView::Waiting { position, total, wait } => (in_line(messages, event, *position, *total, *wait)),
+            QueueView::PassReady { left } => (turn(messages, event, *left)),
+        }
+        p {
+            @if moves && still { a href="?plain" { (messages.moving) } " · " }
+            @else if moves { a href="?plain&still" { (messages.still) } " · " }
+            a href="/?plain" { (messages.events) }
+        }
+    };
+    let reload = (moves && !still).then_some(RELOAD);
+    frame(messages, &event.name, reload, &body)
+}
+
+fn door(messages: &Messages, event: &EventSummary) -> Markup {
+    let joinable = !matches!(event.state, SaleState::Scheduled | SaleState::Closed);
+    html! {
+        section .card {
+            p { (messages.state(event.state)) }
+            p .hint { (messages.door) }
+            @if joinable { (button(event, "join", messages.join, "big")) }
+        }
+    }
+}
+
+fn in_line(
+    messages: &Messages,
+    event: &EventSummary,
+    position: Option<u64>,
+    total: u64,
+    wait: Option<Duration>,
+) -> Markup {
+    html! {
+        section .card .place {
+            h2 { (messages.in_line) }
+            p .hint { (messages.position) }
+            @if let Some(position) = position {
+                p .position { (position) }
+                p { (messages.of) " " (total) }
+            } @else {
+                p .position { "…" }
+                p { (messages.counting) }
+            }
+            @if event.state != SaleState::Open { p .standing { (messages.state(event.state)) } }
+            @else if let Some(wait) = wait { p { (messages.wait) " " (minutes(wait)) " " (messages.minutes) } }
+            p .hint { (messages.keep) }
+        }
+        (button(event, "leave", messages.leave, "quiet"))
+    }
+}
+
+fn turn(messages: &Messages, event: &EventSummary, left: Duration) -> Markup {
+    html! {
+        section .card .turn {
+            h2 { (messages.turn) }
+            p { (messages.left) " " strong { (minutes(left)) " " (messages.minutes) } }
+            p { (messages.choose) }
+            p { a .button href=(format!("/e/{}", event.event_id)) { (messages.seats) } }
+        }
+        (button(event, "leave", messages.leave, "quiet"))
+    }
+}
+
+pub(super) fn missing(messages: &Messages) -> Markup {
+    frame(
+        messages,
+        messages.missing,
+        None,
+        &html! { h1 { (messages.missing) } p { a href="/?plain" { (messages.events) } } },
+    )
+}
+
+/// For any browser: the way back leads to the page with script, which knows the plain one.
+pub(super) fn nowhere(messages: &Messages) -> Markup {
+    let body = html! { h1 { (messages.nowhere) } p { (messages.whither) } p { a .button href="/" { (messages.events) } } };
+    frame(messages, messages.nowhere, None, &body)
+}
+
+pub(super) fn unavailable(messages: &Messages) -> Markup {
+    frame(
+        messages,
+        messages.unavailable,
+        Some(RELOAD),
+        &html! { h1 { (messages.unavailable) } },
+    )
+}
+
+pub(super) fn refused(messages: &Messages, code: Code) -> Markup {
+    let text = if code == Code::QueueClosed {
+        messages.closed
+    } else {
+        messages.unavailable
+    };
+    frame(
+        messages,
+        text,
+        None,
+        &html! { h1 { (text) } p { a href="?plain" { (messages.events) } } },
+    )
+}
+
+fn button(event: &EventSummary, act: &str, label: &str, look: &str) -> Markup {
+    html! { form method="post" action=(format!("/e/{}/{act}", event.event_id)) { button .(look) type="submit" { (label) } } }
+}
+
+/// Rounded up: nobody is told less than they have to wait.
+fn minutes(time: Duration) -> u64 {
+    time.as_secs().div_ceil(60).max(1)
+}
+
+fn frame(messages: &Messages, title: &str, reload: Option<Duration>, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang=(messages.language) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="referrer" content="same-origin"; // with none at all, browsers hide from us whose form it was
+                title { (title) }
+                link rel="stylesheet" href="/plain.css";
+                @if let Some(reload) = reload { meta http-equiv="refresh" content=(reload.as_secs()); }
+            }
+            body { main { (body) } }
+        }
+    }
+}
