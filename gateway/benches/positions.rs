@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use gateway::bench_support::{SimulatedUsers, TICK};
+use gateway::bench_support::{PROGRESS_INTERVAL, SimulatedUsers};
 use rustix::time::{ClockId, clock_gettime};
 use tokio_tungstenite::tungstenite::{Message, WebSocket, protocol::Role};
 
@@ -37,20 +37,20 @@ fn main() {
 
 /// Releases half of the line, but no longer than for a minute.
 fn measure(users: u64, rate: u64) {
-    let (mut crowd, mut sockets) = (
+    let (mut simulated, mut sockets) = (
         SimulatedUsers::new(users),
         (0..SOCKETS).map(|_| socket()).collect::<Vec<_>>(),
     );
-    crowd.step(0); // the first message tells everybody
-    crowd.told(|_, _| {});
+    simulated.advance_tick(0); // the first message tells everybody
+    simulated.updates_sent(|_, _| {});
     let ticks = (users / 2 * 10 / rate).min(600) as u32;
     let (mut projecting, mut longest, mut telling, mut told) =
         (Duration::ZERO, Duration::ZERO, Duration::ZERO, 0_u64);
     for _ in 0..ticks {
-        let projected = cpu(|| crowd.step(rate / 10));
+        let projected = cpu(|| simulated.advance_tick(rate / 10));
         (projecting, longest) = (projecting + projected, longest.max(projected));
         telling += cpu(|| {
-            crowd.told(|at, message| {
+            simulated.updates_sent(|at, message| {
                 sockets[at % SOCKETS].send(Message::text(message)).unwrap();
                 told += 1;
             });
@@ -58,7 +58,7 @@ fn measure(users: u64, rate: u64) {
     }
     let (milliseconds, seconds) = (
         |time: Duration| time.as_secs_f64() * 1e3,
-        (TICK * ticks).as_secs_f64(),
+        (PROGRESS_INTERVAL * ticks).as_secs_f64(),
     );
     let share = |part: Duration| 100.0 * part.as_secs_f64() / seconds;
     println!(

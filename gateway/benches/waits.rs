@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use gateway::bench_support::sales::{KINDS, SaleKind, SampledWait, Score, simulate};
+use gateway::bench_support::sales::{SALE_KINDS, SaleKind, SampledWait, Score, simulate};
 use plotters::prelude::*;
 
 /// Sales of each kind.
@@ -23,7 +23,7 @@ fn main() {
         .skip_while(|argument| argument != "--plot")
         .nth(1)
         .map(|file| repository.join(file));
-    let told: Vec<(SaleKind, Vec<SampledWait>)> = KINDS
+    let told: Vec<(SaleKind, Vec<SampledWait>)> = SALE_KINDS
         .map(|kind| {
             (
                 kind,

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Time between two messages of a worker about a line.
-pub const TICK: Duration = Duration::from_millis(100);
+pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -69,8 +69,8 @@ impl SimulatedUsers {
 
     /// One tick later, so many have left at the front: everybody's position is projected, and laid
     /// where it is news.
-    pub fn step(&mut self, released: u64) {
-        self.now = self.now.plus(TICK);
+    pub fn advance_tick(&mut self, released: u64) {
+        self.now = self.now.plus(PROGRESS_INTERVAL);
         let (from, to) = (self.removed, self.removed + released);
         self.removed = to;
         let progress = Progress {
@@ -94,19 +94,19 @@ impl SimulatedUsers {
             seats_known: true,
         };
         assert_eq!(
-            self.registry.progress(&progress, self.now),
+            self.registry.apply_progress(&progress, self.now),
             ProgressOutcome::Applied
         );
     }
 
     /// Wakes whoever has news and takes it, as the connections' tasks do: which connection is told
     /// what.
-    pub fn told(&self, mut tell: impl FnMut(usize, String)) {
-        while self.registry.wakes() {
-            self.registry.wake_some();
+    pub fn updates_sent(&self, mut tell: impl FnMut(usize, String)) {
+        while self.registry.has_pending_wakes() {
+            self.registry.wake_batch();
         }
         for (at, mailbox) in self.mailboxes.iter().enumerate() {
-            for (event, news) in mailbox.take() {
+            for (event, news) in mailbox.drain() {
                 news.position
                     .into_iter()
                     .for_each(|position| tell(at, position_message(event, position).to_json()));

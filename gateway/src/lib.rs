@@ -141,6 +141,6 @@ impl Gateway {
 
     /// Is the node's ear alive? For readiness.
     pub fn hears(&self) -> bool {
-        self.0.registry.hears()
+        self.0.registry.is_subscribed()
     }
 }

@@ -36,7 +36,7 @@ const REMEMBERED_AT_ONCE: usize = ACTIONS_LIMIT / 2;
 pub(crate) async fn start(gateway: &Gateway) -> Result<(), SignalError> {
     let with = &gateway.0.with;
     let ear = with.signals.listen(&gateway.0.config.node).await?;
-    gateway.0.registry.set_hears(true);
+    gateway.0.registry.set_subscribed(true);
     with.lifecycle.spawn("ear", listen(gateway.clone(), ear));
     with.lifecycle.spawn("node report", report(gateway.clone()));
     with.lifecycle.spawn("probe", probe(gateway.clone()));
@@ -68,7 +68,7 @@ async fn listen(gateway: Gateway, mut ear: Box<dyn Listener>) {
                 Heard::Gap => missed(&gateway).await,
             },
             () = drained(&gateway) => return,
-            () = breath.draw(), if registry.wakes() => registry.wake_some(),
+            () = breath.ready(), if registry.has_pending_wakes() => registry.wake_batch(),
         }
     }
 }
@@ -76,7 +76,7 @@ async fn listen(gateway: Gateway, mut ear: Box<dyn Listener>) {
 /// Returns once a draining node has no users.
 async fn drained(gateway: &Gateway) {
     gateway.0.with.lifecycle.draining().await;
-    while !gateway.0.registry.events().is_empty() {
+    while !gateway.0.registry.active_events().is_empty() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -88,24 +88,24 @@ fn hear(gateway: &Gateway, signal: Signal) {
         Signal::Lapsed { event_id, users } => {
             users
                 .iter()
-                .for_each(|(user, lapse)| registry.lapse(event_id, user, *lapse));
+                .for_each(|(user, lapse)| registry.remove_user(event_id, user, *lapse));
         }
         Signal::Progress(progress) => {
-            if registry.progress(&progress, gateway.0.with.clock.now())
+            if registry.apply_progress(&progress, gateway.0.with.clock.now())
                 == ProgressOutcome::GapDetected
             {
                 spawn_resync(gateway, progress.event_id);
             }
         }
-        Signal::Sale { event_id, settings } => registry.sale(event_id, &settings),
+        Signal::Sale { event_id, settings } => registry.apply_settings(event_id, &settings),
         Signal::Probe { .. } => {}
     }
 }
 
 async fn missed(gateway: &Gateway) {
     metrics::counter!("stanchion_signal_gaps_total").increment(1);
-    gateway.0.registry.set_hears(true);
-    for event in gateway.0.registry.events() {
+    gateway.0.registry.set_subscribed(true);
+    for event in gateway.0.registry.active_events() {
         spawn_resync(gateway, event);
     }
 }
@@ -189,7 +189,7 @@ async fn reread(gateway: &Gateway, event: EventId, users: &[UserId]) -> ReloadOu
     let registry = &gateway.0.registry;
     let what = |user: &UserId| match registry.ticket(event, user) {
         Some(ticket) => {
-            let told = registry.told(event, user, ticket.1);
+            let told = registry.last_sent_position(event, user, ticket.1);
             Act::BringBack {
                 presence: gateway.here(),
                 ticket,
@@ -204,7 +204,7 @@ async fn reread(gateway: &Gateway, event: EventId, users: &[UserId]) -> ReloadOu
             Ok(Some(place)) if take_over(gateway, event, &user, &place) => {}
             Ok(None) => gone.push(user),
             Ok(Some(_)) | Err(EngineError::Recovering | EngineError::Deciding) => left.push(user),
-            Err(EngineError::UnknownEvent) if !registry.knows(event) => {} // else it is about to be rebuilt
+            Err(EngineError::UnknownEvent) if !registry.is_event_known(event) => {} // else it is about to be rebuilt
             Err(_) => {
                 all_asked = false;
                 left.push(user);
@@ -235,7 +235,8 @@ async fn seat_anew(gateway: &Gateway, event: EventId, users: Vec<UserId>) -> Vec
             .is_none_or(|ticket| ticket.0 == epoch)
     };
     let (gone, strangers): (Vec<_>, Vec<_>) = waiting.into_iter().partition(of_this_line);
-    gone.iter().for_each(|user| registry.lost(event, user));
+    gone.iter()
+        .for_each(|user| registry.place_missing(event, user));
     let what = |user: &UserId| Act::Join {
         presence: gateway.here(),
         ticket: registry.ticket(event, user),
@@ -278,11 +279,11 @@ async fn act(
 /// Takes over a place that was read again. False where it has to be read once more.
 fn take_over(gateway: &Gateway, event: EventId, user: &UserId, place: &Place) -> bool {
     let registry = &gateway.0.registry;
-    let is_current = registry.refresh(event, user, place);
+    let is_current = registry.refresh_place(event, user, place);
     if let Some(grant) = &place.grant {
         registry.deliver(event, vec![(user.clone(), grant.clone())]);
     }
-    registry.unless_here(event, user, || gateway.record_absence(event, user)); // gone meanwhile
+    registry.detach_if_gone(event, user, || gateway.record_absence(event, user)); // gone meanwhile
     is_current
 }
 
@@ -292,7 +293,7 @@ async fn bring_back(gateway: &Gateway, event: EventId) -> bool {
     let (registry, with) = (&gateway.0.registry, &gateway.0.with);
     let mut are_back = true;
     for some in registry
-        .remembered_stranded(event)
+        .remembered_users_of_previous_epoch(event)
         .chunks(REMEMBERED_AT_ONCE)
     {
         let now = with.clock.now();
@@ -310,10 +311,10 @@ async fn bring_back(gateway: &Gateway, event: EventId) -> bool {
             match answer.found() {
                 Ok(Some(place)) => {
                     let told = Place {
-                        position: place.position.min(seen.told),
+                        position: place.position.min(seen.last_sent_position),
                         ..place
                     };
-                    registry.note(event, user, &told, seen.absent_from, now);
+                    registry.remember(event, user, &told, seen.present_until, now);
                 }
                 Err(EngineError::Full) => are_back = false,
                 // Served, or given up.
@@ -331,12 +332,15 @@ fn returning(
     seen: &RememberedPlace,
     now: Timestamp,
 ) -> SmallVec<[Action; 2]> {
-    let (ticket, told) = ((seen.epoch.clone(), seen.number), Some(seen.told));
+    let (ticket, told) = (
+        (seen.epoch.clone(), seen.number),
+        Some(seen.last_sent_position),
+    );
     let action = |what| Action {
         user: user.clone(),
         what,
     };
-    if seen.absent_from > now {
+    if seen.present_until > now {
         return smallvec![action(Act::BringBack {
             presence: Presence::Poll,
             ticket,
@@ -355,22 +359,22 @@ async fn report(gateway: Gateway) {
     let with = &gateway.0.with;
     loop {
         gateway.0.guest_door.forget_quiet();
-        for event in gateway.0.registry.stranded_events() {
+        for event in gateway.0.registry.events_to_recover() {
             spawn_resync(&gateway, event);
         }
         // Unless a resync has said so: nobody may be here.
-        let gathered = stream::iter(gateway.0.registry.gathered_events());
+        let gathered = stream::iter(gateway.0.registry.recovered_events());
         let gateway = &gateway;
         gathered
             .for_each_concurrent(REPORTS, |(event, epoch)| async move {
                 report_back(gateway, event, &epoch).await
             })
             .await;
-        let events = stream::iter(gateway.0.registry.events());
+        let events = stream::iter(gateway.0.registry.active_events());
         events
             .for_each_concurrent(REPORTS, |event| report_of(gateway, event))
             .await;
-        if !with.lifecycle.pause(REPORT).await && gateway.0.registry.events().is_empty() {
+        if !with.lifecycle.pause(REPORT).await && gateway.0.registry.active_events().is_empty() {
             return;
         }
         if with.lifecycle.is_draining() {
@@ -407,8 +411,8 @@ async fn probe(gateway: Gateway) {
         gateway
             .0
             .registry
-            .set_hears(reached.is_ok_and(|reached| reached.iter().all(|count| *count > 0)));
-        for event in gateway.0.registry.overdue(with.clock.now()) {
+            .set_subscribed(reached.is_ok_and(|reached| reached.iter().all(|count| *count > 0)));
+        for event in gateway.0.registry.stale_rooms(with.clock.now()) {
             spawn_resync(&gateway, event);
         }
     }

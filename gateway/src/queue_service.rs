@@ -101,7 +101,7 @@ impl Drop for PendingAttach {
         self.gateway
             .0
             .registry
-            .arrived(self.event, &self.user, absent);
+            .finish_attach(self.event, &self.user, absent);
     }
 }
 
@@ -128,21 +128,21 @@ impl Gateway {
         presence: Presence,
         kept: PresentedTicket<'_>,
     ) -> Result<(bool, Place), Problem> {
-        let seen = self.0.registry.remembered(event, user);
+        let seen = self.0.registry.remembered_place(event, user);
         let ticket = kept
             .ticket
             .and_then(|ticket| self.0.with.tickets.verify(ticket, event, user));
         let of_client = ticket
             .clone()
             .zip(kept.position)
-            .map(|(ticket, told)| RememberedPlace::by_client(ticket, told));
+            .map(|(ticket, told)| RememberedPlace::from_ticket(ticket, told));
         let ticket = ticket.or_else(|| seen.as_ref().map(RememberedPlace::ticket));
         let (new, place) = self.seat(event, user, presence.clone(), ticket).await?;
         let of_another_line = [seen, of_client]
             .into_iter()
             .flatten()
-            .filter(|seen| seen.is_of_another_line(&place));
-        match of_another_line.min_by_key(|seen| seen.told) {
+            .filter(|seen| seen.is_of_previous_epoch(&place));
+        match of_another_line.min_by_key(|seen| seen.last_sent_position) {
             Some(seen) => Ok((
                 new,
                 self.bring_back(event, user, presence, &seen)
@@ -165,7 +165,13 @@ impl Gateway {
     ) -> Result<Option<Place>, EngineError> {
         self.0
             .line
-            .bring_back(event, user, presence, seen.ticket(), Some(seen.told))
+            .bring_back(
+                event,
+                user,
+                presence,
+                seen.ticket(),
+                Some(seen.last_sent_position),
+            )
             .await
     }
 
@@ -197,12 +203,12 @@ impl Gateway {
         if *presence == Presence::Poll {
             self.0
                 .registry
-                .touch(event, user, self.0.with.clock.now().plus(POLL_WINDOW));
+                .extend_presence(event, user, self.0.with.clock.now().plus(POLL_WINDOW));
         }
         let mut found = self.0.line.resume(event, user, presence.clone()).await;
-        let seen = self.0.registry.remembered(event, user);
+        let seen = self.0.registry.remembered_place(event, user);
         let is_behind = |seen: &RememberedPlace| match &found {
-            Ok(Some(place)) => seen.is_of_another_line(place),
+            Ok(Some(place)) => seen.is_of_previous_epoch(place),
             found => matches!(found, Ok(None) | Err(EngineError::Recovering)),
         };
         if let Some(seen) = seen.filter(is_behind) {
@@ -227,12 +233,12 @@ impl Gateway {
     ) -> Result<Place, Problem> {
         let place = tellable(place)?;
         let (place, now) = (
-            self.0.registry.shown(event, user, place),
+            self.0.registry.clamp_to_last_sent(event, user, place),
             self.0.with.clock.now(),
         );
         self.0
             .registry
-            .note(event, user, &place, now.plus(POLL_WINDOW), now);
+            .remember(event, user, &place, now.plus(POLL_WINDOW), now);
         Ok(place)
     }
 
@@ -246,7 +252,7 @@ impl Gateway {
 
     /// To be held from before a place is taken or found by a connection until that is registered.
     pub(crate) fn arrival(&self, event: EventId, user: &UserId) -> PendingAttach {
-        self.0.registry.arrives(event, user);
+        self.0.registry.begin_attach(event, user);
         PendingAttach {
             gateway: self.clone(),
             event,
@@ -299,8 +305,8 @@ impl Gateway {
             }
             place = self.find_place(event, user, &self.here()).await?;
         }
-        self.0.registry.greet(event, mailbox);
-        Ok(self.0.registry.shown(event, user, place))
+        self.0.registry.send_sale_state(event, mailbox);
+        Ok(self.0.registry.clamp_to_last_sent(event, user, place))
     }
 
     /// Gives the place up, and tells every connection of the user, on other nodes too.
@@ -322,7 +328,7 @@ impl Gateway {
         }
         match left {
             Ok(Some(nodes)) => {
-                self.0.registry.lapse(event, user, Lapse::Left);
+                self.0.registry.remove_user(event, user, Lapse::Left);
                 self.tell_others(event, user, nodes).await;
                 Ok(())
             }
@@ -338,7 +344,7 @@ impl Gateway {
         let seen = || {
             self.0
                 .registry
-                .remembered(event, user)
+                .remembered_place(event, user)
                 .as_ref()
                 .map(RememberedPlace::ticket)
         };
@@ -383,13 +389,13 @@ impl Gateway {
         mailbox: &Arc<Mailbox>,
     ) {
         let (refused, its_mailbox) = (pass.clone(), Arc::clone(mailbox));
-        let refuse = move |error| its_mailbox.put_unacknowledged(event, refused, error);
+        let refuse = move |error| its_mailbox.push_rejected_ack(event, refused, error);
         if let Err(error) = self
             .0
             .line
             .note_acknowledged(event, user, pass.clone(), refuse)
         {
-            mailbox.put_unacknowledged(event, pass.clone(), Some(error));
+            mailbox.push_rejected_ack(event, pass.clone(), Some(error));
         }
     }
 
@@ -417,7 +423,7 @@ impl Gateway {
                 Ok(events)
                     if !events.is_empty()
                         && !events.contains(&event)
-                        && !self.0.registry.knows(event) =>
+                        && !self.0.registry.is_event_known(event) =>
                 {
                     Problem::new(Code::EventNotFound, "no event has this event_id")
                         .field("event_id")

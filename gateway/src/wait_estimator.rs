@@ -18,38 +18,38 @@ use waitingroom::{
 
 /// Weight of the newest span in the mean and the variance of the rate: about the last ten seconds
 /// count.
-const WEIGHT: f64 = 0.2;
+const EWMA_ALPHA: f64 = 0.2;
 /// Spans that a mean with this weight is worth, (2 − w) / w: the error of the mean is that of so
 /// many measurements.
-const WORTH: f64 = (2.0 - WEIGHT) / WEIGHT;
+const EFFECTIVE_SAMPLES: f64 = (2.0 - EWMA_ALPHA) / EWMA_ALPHA;
 /// A line that releases less than this part of what it may is held back by something else: what was
 /// measured counts, not what is set.
-const FULL_RATE: f64 = 0.9;
+const FULL_UTILIZATION: f64 = 0.9;
 /// For so long the share of the rate that booking leaves now is likely to last; after it, the mean
 /// of the last two minutes counts.
-const SHARE_LASTS_SECONDS: f64 = 10.0;
+const SHARE_PERSISTENCE_SECONDS: f64 = 10.0;
 const SHARE_MEMORY_SECONDS: f64 = 120.0;
 /// Half of the range is at least this part of the wait, and this long: nobody knows better how many
 /// will leave.
-const LEAST_SPREAD: f64 = 0.1;
-const LEAST_SPREAD_SECONDS: f64 = 1.0;
+const MIN_RELATIVE_MARGIN: f64 = 0.1;
+const MIN_MARGIN_SECONDS: f64 = 1.0;
 /// Standard deviations on each side: the turn comes within the range 19 times in 20, as long as the
 /// pace is what it is.
-const DEVIATIONS: f64 = 2.0;
+const RANGE_STDDEVS: f64 = 2.0;
 /// Before anything is measured, the set rate is the fastest that can be, and twice the time is not
 /// out of the way.
-const UNMEASURED: f64 = 2.0;
+const UNMEASURED_UPPER_FACTOR: f64 = 2.0;
 /// A wait longer than a day is not foreseen, and told as a day.
-const FORESEEN_SECONDS: f64 = 86_400.0;
+const MAX_ESTIMATE_SECONDS: f64 = 86_400.0;
 /// Lives differ by up to so many times what is seen of it.
-const HIDDEN: f64 = 5.0;
+const DISPERSION_CORRECTION: f64 = 5.0;
 /// Ended passes that the measured life remembers, at least; more with a larger cap.
-const LIVES: f64 = 30.0;
+const MIN_REMEMBERED_PASSES: f64 = 30.0;
 /// Releases so close together count as of one moment.
-const SAME_MOMENT_MS: u128 = 250;
+const BATCH_WINDOW_MS: u128 = 250;
 /// Moments of release that are remembered of the passes that are out; with more, neighbours are
 /// joined.
-const BATCHES: usize = 256;
+const MAX_BATCHES: usize = 256;
 
 /// What is told of a wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,8 +64,8 @@ pub(crate) struct WaitEstimate {
 
 impl WaitEstimate {
     /// Is this wait longer than one that was told, by more than an estimate wobbles?
-    pub(crate) fn is_worse_than(&self, told_seconds: u32) -> bool {
-        self.wait_seconds > told_seconds.saturating_add((told_seconds / 4).max(5))
+    pub(crate) fn is_worse_than(&self, sent_seconds: u32) -> bool {
+        self.wait_seconds > sent_seconds.saturating_add((sent_seconds / 4).max(5))
     }
 }
 
@@ -81,10 +81,10 @@ pub(crate) struct WaitEstimator {
     /// is not known yet.
     share: Option<MovingAverage>,
     /// The rate and the cap that it was measured under.
-    set: Option<(f64, u32)>,
+    configured: Option<(f64, u32)>,
     rate: ReleaseRate,
-    life: PassLifetime,
-    line: QueuePresence,
+    lifetime: PassLifetime,
+    presence: QueuePresence,
 }
 
 /// A value that changes: now, its mean and its variance.
@@ -108,7 +108,7 @@ impl MovingAverage {
     }
 
     /// The value held for this long, and is another now.
-    fn passed(&mut self, seconds: f64, now: f64) {
+    fn update(&mut self, seconds: f64, now: f64) {
         self.seconds = (self.seconds + seconds).min(SHARE_MEMORY_SECONDS);
         let (weight, away) = (
             seconds.min(self.seconds) / self.seconds.max(f64::MIN_POSITIVE),
@@ -138,7 +138,7 @@ impl Default for QueuePresence {
 }
 
 impl QueuePresence {
-    fn of(progress: &Progress) -> Self {
+    fn from_progress(progress: &Progress) -> Self {
         let behind = progress.total.saturating_sub(progress.passed_over).max(1) as f64;
         let share = progress
             .present
@@ -155,7 +155,7 @@ impl QueuePresence {
     }
 }
 
-/// Releases over spans of at least a second in which the cap did not hold the line back.
+/// Releases over samples of at least a second in which the cap did not hold the line back.
 #[derive(Debug, Clone, Copy, Default)]
 struct ReleaseRate {
     since: Option<Timestamp>,
@@ -164,18 +164,18 @@ struct ReleaseRate {
     /// Releases a second, and as a part of what the rate allowed.
     mean: f64,
     variance: f64,
-    part: f64,
-    spans: u32,
+    utilization: f64,
+    samples: u32,
 }
 
 impl ReleaseRate {
-    fn begin(&mut self, now: Timestamp) {
+    fn restart(&mut self, now: Timestamp) {
         (self.since, self.released, self.allowed) = (Some(now), 0.0, 0.0);
     }
 
     fn observe(&mut self, released: f64, allowed: f64, now: Timestamp) {
         let Some(since) = self.since else {
-            return self.begin(now);
+            return self.restart(now);
         };
         self.released += released;
         self.allowed += allowed;
@@ -184,30 +184,30 @@ impl ReleaseRate {
             return;
         }
         if self.released > 0.0 {
-            self.learn(
+            self.update_ewma(
                 self.released / span,
                 self.released / self.allowed.max(f64::MIN_POSITIVE),
             );
         }
-        self.begin(now);
+        self.restart(now);
     }
 
-    fn learn(&mut self, newest: f64, part: f64) {
+    fn update_ewma(&mut self, newest: f64, utilization: f64) {
         let (away, weight) = (
             newest - self.mean,
-            if self.spans == 0 { 1.0 } else { WEIGHT },
+            if self.samples == 0 { 1.0 } else { EWMA_ALPHA },
         );
         self.mean += weight * away;
-        self.part += weight * (part.min(1.0) - self.part);
-        if self.spans > 0 {
-            self.variance = (1.0 - WEIGHT) * (self.variance + WEIGHT * away * away);
+        self.utilization += weight * (utilization.min(1.0) - self.utilization);
+        if self.samples > 0 {
+            self.variance = (1.0 - EWMA_ALPHA) * (self.variance + EWMA_ALPHA * away * away);
         }
-        self.spans = self.spans.saturating_add(1);
+        self.samples = self.samples.saturating_add(1);
     }
 
     /// Releases a second if the settings and booking allow so many.
-    fn under(&self, allowed: f64) -> f64 {
-        if self.spans > 0 && self.part < FULL_RATE {
+    fn limited_to(&self, allowed: f64) -> f64 {
+        if self.samples > 0 && self.utilization < FULL_UTILIZATION {
             self.mean.min(allowed)
         } else {
             allowed
@@ -234,7 +234,7 @@ struct PassLifetime {
 
 impl PassLifetime {
     fn observe(&mut self, out_seconds: f64, released: u64, ended: u64, cap: u32, now: Timestamp) {
-        let memory = LIVES.max(4.0 * f64::from(cap));
+        let memory = MIN_REMEMBERED_PASSES.max(4.0 * f64::from(cap));
         let keep = 1.0 - (ended as f64 / memory).min(1.0);
         self.out_seconds = self.out_seconds * keep + out_seconds;
         self.ended = self.ended * keep + ended as f64;
@@ -243,23 +243,23 @@ impl PassLifetime {
         }
         let mut batches = std::mem::take(&mut self.batches);
         let known = Arc::make_mut(&mut batches);
-        self.end(known, ended, now);
+        self.end_oldest(known, ended, now);
         if released > 0 {
             match known.back_mut() {
-                Some((at, count)) if now.since(*at).as_millis() < SAME_MOMENT_MS => {
+                Some((at, count)) if now.since(*at).as_millis() < BATCH_WINDOW_MS => {
                     *count += released
                 }
                 _ => known.push_back((now, released)),
             }
-            if known.len() > BATCHES {
-                halve(known);
+            if known.len() > MAX_BATCHES {
+                merge_neighbours(known);
             }
         }
         self.batches = batches;
     }
 
     /// The oldest passes end.
-    fn end(&mut self, batches: &mut VecDeque<(Timestamp, u64)>, ended: u64, now: Timestamp) {
+    fn end_oldest(&mut self, batches: &mut VecDeque<(Timestamp, u64)>, ended: u64, now: Timestamp) {
         let mut left = ended;
         while left > 0 {
             let Some((at, count)) = batches.front_mut() else {
@@ -281,7 +281,7 @@ impl PassLifetime {
 
     /// The shortest and the longest mean that what was seen speaks for; `longest` is the life of a
     /// pass that nobody uses.
-    fn means(&self, longest: f64, now: Timestamp) -> (f64, f64) {
+    fn mean_bounds(&self, longest: f64, now: Timestamp) -> (f64, f64) {
         if self.ended < 2.0 {
             let oldest = self
                 .batches
@@ -296,18 +296,18 @@ impl PassLifetime {
 
     /// Seconds that a pass is likely to be out.
     fn expected(&self, longest: f64, now: Timestamp) -> f64 {
-        let (short, long) = self.means(longest, now);
+        let (short, long) = self.mean_bounds(longest, now);
         (short + long) / 2.0
     }
 
     /// How much lives differ: zero if they are all the same, one if a pass may end at any moment,
     /// or if nothing is known. In a steady line the order of release hides most of what lives
     /// differ by.
-    fn scatter(&self) -> f64 {
+    fn dispersion(&self) -> f64 {
         if self.ended < 2.0 || self.mean <= 0.0 {
             1.0
         } else {
-            (HIDDEN * self.variance.sqrt() / self.mean).min(1.0)
+            (DISPERSION_CORRECTION * self.variance.sqrt() / self.mean).min(1.0)
         }
     }
 
@@ -321,13 +321,13 @@ impl PassLifetime {
             counted += *count as f64;
             (counted >= wanted).then(|| (life - now.since(*at).as_secs_f64()).max(0.0))
         });
-        let scatter = self.scatter();
-        scatter * even + (1.0 - scatter) * in_turn.unwrap_or(even)
+        let dispersion = self.dispersion();
+        dispersion * even + (1.0 - dispersion) * in_turn.unwrap_or(even)
     }
 }
 
 /// Joins neighbours, so that half as many moments stand for the same passes.
-fn halve(batches: &mut VecDeque<(Timestamp, u64)>) {
+fn merge_neighbours(batches: &mut VecDeque<(Timestamp, u64)>) {
     let pairs = batches
         .make_contiguous()
         .chunks(2)
@@ -340,9 +340,9 @@ impl WaitEstimator {
     /// more.
     pub(crate) fn observe(&mut self, progress: &Progress, now: Timestamp) {
         let settings = &progress.settings;
-        let set = Some((settings.rate_per_second, settings.max_active));
-        if self.set != set {
-            (self.set, self.rate) = (set, ReleaseRate::default());
+        let configured = Some((settings.rate_per_second, settings.max_active));
+        if self.configured != configured {
+            (self.configured, self.rate) = (configured, ReleaseRate::default());
         }
         let elapsed = self.at.map_or(0.0, |at| now.since(at).as_secs_f64());
         let allowed = paced_rate(
@@ -350,10 +350,10 @@ impl WaitEstimator {
             self.share.map_or(1.0, |share| share.now),
         ) * elapsed;
         match &mut self.share {
-            Some(share) => share.passed(elapsed, progress.share),
+            Some(share) => share.update(elapsed, progress.share),
             None => self.share = Some(MovingAverage::new(progress.share)),
         }
-        self.line = QueuePresence::of(progress);
+        self.presence = QueuePresence::from_progress(progress);
 
         // A worker of an earlier release does not count what it releases; who left the line is
         // nearly that.
@@ -372,7 +372,7 @@ impl WaitEstimator {
             self.active
         };
         let ended = (before + released).saturating_sub(progress.active);
-        self.life.observe(
+        self.lifetime.observe(
             before as f64 * elapsed,
             released,
             ended,
@@ -386,7 +386,7 @@ impl WaitEstimator {
         if is_open && !is_held_by_cap && !waits_for_nobody && self.at.is_some() {
             self.rate.observe(released as f64, allowed, now);
         } else {
-            self.rate.begin(now);
+            self.rate.restart(now);
         }
         (self.at, self.released, self.active) = (Some(now), progress.released, progress.active);
     }
@@ -400,7 +400,7 @@ impl WaitEstimator {
         now: Timestamp,
     ) -> WaitEstimate {
         let share = self.share.map_or(1.0, |share| share.now);
-        let reason = standstill(settings, seats_left, share);
+        let reason = stall_reason(settings, seats_left, share);
         if position == 0 {
             return WaitEstimate {
                 wait_seconds: 0,
@@ -408,15 +408,15 @@ impl WaitEstimator {
                 reason: None,
             };
         }
-        let ahead = self.line.ahead(position);
+        let ahead = self.presence.ahead(position);
         let (by_rate, by_cap) = (
             self.by_rate(ahead, settings),
             self.by_cap(ahead, settings, now),
         );
         let expected = by_rate.max(by_cap.seconds); // infinite where nothing moves
-        let foreseen = reason.is_none() && expected <= FORESEEN_SECONDS;
+        let foreseen = reason.is_none() && expected <= MAX_ESTIMATE_SECONDS;
         WaitEstimate {
-            wait_seconds: expected.min(FORESEEN_SECONDS).ceil() as u32,
+            wait_seconds: expected.min(MAX_ESTIMATE_SECONDS).ceil() as u32,
             range: foreseen.then(|| self.range(by_rate, by_cap, settings, now)),
             reason,
         }
@@ -427,17 +427,17 @@ impl WaitEstimator {
     fn by_rate(&self, ahead: f64, settings: &QueueSettings) -> f64 {
         let share = self.share.unwrap_or(MovingAverage::new(1.0));
         let rate = |share: f64| {
-            self.rate.under(paced_rate(
+            self.rate.limited_to(paced_rate(
                 settings.rate_per_second,
                 if share > 0.0 { share } else { 1.0 },
             ))
         };
         let (now, later) = (rate(share.now), rate(share.mean));
-        let soon = now * SHARE_LASTS_SECONDS;
+        let soon = now * SHARE_PERSISTENCE_SECONDS;
         if ahead <= soon {
             ahead / now
         } else {
-            SHARE_LASTS_SECONDS + (ahead - soon) / later
+            SHARE_PERSISTENCE_SECONDS + (ahead - soon) / later
         }
     }
 
@@ -448,7 +448,9 @@ impl WaitEstimator {
         if wanted <= 0.0 {
             return CapWait::default();
         }
-        let life = self.life.expected(settings.pass_ttl().as_secs_f64(), now);
+        let life = self
+            .lifetime
+            .expected(settings.pass_ttl().as_secs_f64(), now);
         // Those that are out end first; then each life of a pass brings as many turns as the cap
         // allows.
         let lives = ((wanted - active) / cap).ceil().max(0.0);
@@ -458,7 +460,7 @@ impl WaitEstimator {
             wanted
         };
         CapWait {
-            seconds: lives * life + self.life.until_ended(rest, self.active, life, now),
+            seconds: lives * life + self.lifetime.until_ended(rest, self.active, life, now),
             wanted,
         }
     }
@@ -479,7 +481,7 @@ impl WaitEstimator {
         } else {
             self.range_of_seconds(by_rate)
         };
-        let least = (LEAST_SPREAD * expected).max(LEAST_SPREAD_SECONDS);
+        let least = (MIN_RELATIVE_MARGIN * expected).max(MIN_MARGIN_SECONDS);
         let (low, high) = (
             low.min(expected - least).max(0.0),
             high.max(expected + least),
@@ -491,23 +493,24 @@ impl WaitEstimator {
     }
 
     fn range_of_seconds(&self, expected: f64) -> (f64, f64) {
-        if self.rate.spans == 0 {
-            return (expected, expected * UNMEASURED);
+        if self.rate.samples == 0 {
+            return (expected, expected * UNMEASURED_UPPER_FACTOR);
         }
-        let of_a_second = if self.rate.part < FULL_RATE {
+        let of_a_second = if self.rate.utilization < FULL_UTILIZATION {
             self.rate.variance.sqrt() / self.rate.mean
         } else {
             0.0
         };
-        let of_the_mean = (of_a_second * expected).powi(2) / f64::from(self.rate.spans).min(WORTH);
+        let of_the_mean =
+            (of_a_second * expected).powi(2) / f64::from(self.rate.samples).min(EFFECTIVE_SAMPLES);
         let share = self.share.unwrap_or(MovingAverage::new(1.0));
         // Of the share to come, and of the mean that stands for it: a share lasts for some seconds,
         // so these are few measurements.
-        let lasts = 2.0 * SHARE_LASTS_SECONDS;
+        let lasts = 2.0 * SHARE_PERSISTENCE_SECONDS;
         let of_the_share = (share.variance.sqrt() / share.mean.max(0.01)).powi(2)
             * (lasts * expected + lasts / share.seconds.max(lasts) * expected * expected);
-        let spread =
-            DEVIATIONS * (of_a_second * of_a_second * expected + of_the_mean + of_the_share).sqrt();
+        let spread = RANGE_STDDEVS
+            * (of_a_second * of_a_second * expected + of_the_mean + of_the_share).sqrt();
         (expected - spread, expected + spread)
     }
 
@@ -519,15 +522,15 @@ impl WaitEstimator {
     ) -> (f64, f64) {
         let longest = settings.pass_ttl().as_secs_f64();
         let ((short, long), life) = (
-            self.life.means(longest, now),
-            self.life.expected(longest, now),
+            self.lifetime.mean_bounds(longest, now),
+            self.lifetime.expected(longest, now),
         );
-        let scatter = self.life.scatter();
-        let of_a_turn = scatter * life / f64::from(settings.max_active);
+        let dispersion = self.lifetime.dispersion();
+        let of_a_turn = dispersion * life / f64::from(settings.max_active);
         let to_come = of_a_turn * of_a_turn * turns.wanted;
-        let of_the_mean = (scatter * turns.seconds).powi(2) / self.life.ended.max(1.0);
-        let spread =
-            DEVIATIONS * (to_come + of_the_mean).sqrt() + 0.25 * scatter * life.min(turns.seconds);
+        let of_the_mean = (dispersion * turns.seconds).powi(2) / self.lifetime.ended.max(1.0);
+        let spread = RANGE_STDDEVS * (to_come + of_the_mean).sqrt()
+            + 0.25 * dispersion * life.min(turns.seconds);
         (
             turns.seconds * short / life - spread,
             turns.seconds * long / life + spread,
@@ -544,7 +547,7 @@ struct CapWait {
 }
 
 /// Why the line does not move, where it does not.
-fn standstill(settings: &QueueSettings, seats_left: u64, share: f64) -> Option<WaitReason> {
+fn stall_reason(settings: &QueueSettings, seats_left: u64, share: f64) -> Option<WaitReason> {
     match settings.state {
         SaleState::Paused => Some(WaitReason::Paused),
         SaleState::SoldOut => Some(WaitReason::SoldOut),

@@ -19,11 +19,11 @@ use crate::wait_estimator::WaitEstimator;
 
 const TICK: Duration = Duration::from_millis(100);
 /// Between two looks at what users are told, in ticks.
-const LOOK: usize = 30;
+const SAMPLE_EVERY_TICKS: usize = 30;
 /// Users of whom one look asks.
-const ASKED: usize = 10;
+const USERS_PER_SAMPLE: usize = 10;
 /// Waits shorter than this say nothing of an estimate in whole seconds.
-const SHORT: f64 = 3.0;
+const MIN_WAIT_SECONDS: f64 = 3.0;
 
 /// What kind of sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub enum SaleKind {
 }
 
 /// All of them.
-pub const KINDS: [SaleKind; 7] = [
+pub const SALE_KINDS: [SaleKind; 7] = [
     SaleKind::Rate,
     SaleKind::Cap,
     SaleKind::Unused,
@@ -215,10 +215,10 @@ pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
         zones: vec![zone],
         ..SeatSnapshot::default()
     };
-    now(engine.open(event, &opening, begin));
-    now(engine.load_seats(event, &seats, begin));
+    completed(engine.open(event, &opening, begin));
+    completed(engine.load_seats(event, &seats, begin));
 
-    let (mut pace, mut settings, mut share) =
+    let (mut estimator, mut settings, mut share) =
         (WaitEstimator::default(), plan.settings.clone(), 1.0);
     let mut waiting = Vec::<UserId>::new();
     let mut uses = HashMap::<usize, Vec<UserId>>::new();
@@ -226,14 +226,14 @@ pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
     let mut told = Vec::new();
     for tick in 0..plan.ticks {
         let at = begin.plus(TICK * tick as u32);
-        now(engine.report_node(event, &node, at));
+        completed(engine.report_node(event, &node, at));
         if tick.is_multiple_of(plan.wave) && tick / plan.wave < plan.waves {
             for number in 0..plan.users {
                 let user: UserId = format!("u-{tick}-{number}")
                     .parse()
                     .expect("a user is letters, digits and '-'");
                 let presence = Presence::Node(node.clone());
-                now(engine.join(
+                completed(engine.join(
                     &Join {
                         event_id: event,
                         user: user.clone(),
@@ -243,23 +243,23 @@ pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
                     at,
                 ));
                 if random.random_bool(plan.absent) {
-                    now(engine.detach(event, &user, &node, at));
+                    completed(engine.detach(event, &user, &node, at));
                 } else {
                     waiting.push(user);
                 }
             }
         }
         if kind == SaleKind::Changing && change(&mut settings, tick) {
-            now(engine.configure(event, &settings));
+            completed(engine.configure(event, &settings));
         }
         if kind == SaleKind::Throttled && tick.is_multiple_of(100) {
             share = [1.0, 1.0, 0.5, 0.25][random.random_range(0..4)];
         }
         for user in uses.remove(&tick).into_iter().flatten() {
-            now(engine.leave(event, &user, at)); // a pass that is used and one that is given up free the same
+            completed(engine.leave(event, &user, at)); // a pass that is used and one that is given up free the same
         }
 
-        let released = now(engine.release(
+        let released = completed(engine.release(
             event,
             &format!("b{tick}"),
             1_000,
@@ -270,9 +270,9 @@ pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
             Scope::Whole,
             at,
         ));
-        pace.observe(&released.progress, at);
+        estimator.observe(&released.progress, at);
         for granted in released.granted {
-            now(engine.acknowledge(event, &granted.user, &granted.what.pass_id, at));
+            completed(engine.acknowledge(event, &granted.user, &granted.what.pass_id, at));
             waiting.retain(|user| *user != granted.user);
             if let Some((least, mean)) = plan.use_after {
                 let after = least - mean * random.random_range(f64::MIN_POSITIVE..1.0_f64).ln();
@@ -282,21 +282,23 @@ pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
             }
             for (wait, range, since) in asked.remove(&granted.user).into_iter().flatten() {
                 let truth = (tick - since) as f64 * TICK.as_secs_f64();
-                if truth >= SHORT {
+                if truth >= MIN_WAIT_SECONDS {
                     told.push(SampledWait { wait, range, truth });
                 }
             }
         }
 
         // What is told before the operator's last change cannot foresee it.
-        if tick % LOOK == LOOK - 1 && !(kind == SaleKind::Changing && is_before_a_change(tick)) {
-            for _ in 0..ASKED.min(waiting.len()) {
+        if tick % SAMPLE_EVERY_TICKS == SAMPLE_EVERY_TICKS - 1
+            && !(kind == SaleKind::Changing && is_before_a_change(tick))
+        {
+            for _ in 0..USERS_PER_SAMPLE.min(waiting.len()) {
                 let user = &waiting[random.random_range(0..waiting.len())];
                 let presence = Presence::Node(node.clone());
-                let Some(place) = now(engine.resume(event, user, &presence, at)) else {
+                let Some(place) = completed(engine.resume(event, user, &presence, at)) else {
                     continue;
                 };
-                let estimate = pace.estimate(place.position, &settings, 1_000_000, at);
+                let estimate = estimator.estimate(place.position, &settings, 1_000_000, at);
                 let range = estimate
                     .range
                     .map(|range| (f64::from(range.low), f64::from(range.high)));
@@ -312,11 +314,11 @@ pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
 }
 
 /// Every so many ticks the operator turns another screw.
-const CHANGE: usize = 500;
+const TICKS_PER_CHANGE: usize = 500;
 
 fn change(settings: &mut QueueSettings, tick: usize) -> bool {
-    match tick / CHANGE {
-        _ if !tick.is_multiple_of(CHANGE) => return false,
+    match tick / TICKS_PER_CHANGE {
+        _ if !tick.is_multiple_of(TICKS_PER_CHANGE) => return false,
         1 => settings.rate_per_second = 10.0,
         2 => settings.rate_per_second = 4.0,
         3 => settings.max_active = 60,
@@ -326,11 +328,11 @@ fn change(settings: &mut QueueSettings, tick: usize) -> bool {
 }
 
 fn is_before_a_change(tick: usize) -> bool {
-    tick < 3 * CHANGE
+    tick < 3 * TICKS_PER_CHANGE
 }
 
 /// The engine in memory answers at once.
-fn now<T, E: std::fmt::Debug>(step: impl Future<Output = Result<T, E>>) -> T {
+fn completed<T, E: std::fmt::Debug>(step: impl Future<Output = Result<T, E>>) -> T {
     step.now_or_never()
         .expect("the engine in memory does not wait")
         .expect("the engine in memory does not fail")

@@ -16,20 +16,20 @@ use waitingroom::lifecycle::Lifecycle;
 
 use super::mailbox::{Mailbox, WakeReasons};
 
-/// How far apart in time the wheel's spokes stand: heartbeats of many connections are spread this
+/// How far apart in time the wheel's buckets stand: heartbeats of many connections are spread this
 /// finely.
-const STEP: Duration = Duration::from_millis(50);
+const WHEEL_TICK: Duration = Duration::from_millis(50);
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct HeartbeatWheel {
-    step: Duration,
-    wheel: Mutex<WheelState>,
+    tick_interval: Duration,
+    state: Mutex<WheelState>,
 }
 
 #[derive(Debug)]
 struct WheelState {
-    spokes: Vec<Vec<Weak<Mailbox>>>,
+    buckets: Vec<Vec<Weak<Mailbox>>>,
     at: usize,
     closed: bool,
 }
@@ -40,12 +40,13 @@ type DrainSchedule = Vec<(Duration, Weak<Mailbox>)>;
 impl HeartbeatWheel {
     /// A wheel that comes by each connection once in this time.
     pub(crate) fn new(heartbeat: Duration) -> Self {
-        let step = STEP.min(heartbeat);
-        let spokes = (heartbeat.as_nanos() / step.as_nanos().max(1)).clamp(1, 1 << 16) as usize;
+        let tick_interval = WHEEL_TICK.min(heartbeat);
+        let buckets =
+            (heartbeat.as_nanos() / tick_interval.as_nanos().max(1)).clamp(1, 1 << 16) as usize;
         Self {
-            step,
-            wheel: Mutex::new(WheelState {
-                spokes: vec![Vec::new(); spokes],
+            tick_interval,
+            state: Mutex::new(WheelState {
+                buckets: vec![Vec::new(); buckets],
                 at: 0,
                 closed: false,
             }),
@@ -54,70 +55,70 @@ impl HeartbeatWheel {
 
     /// Puts a connection where the wheel has just been: its first heartbeat is due in a heartbeat's
     /// time. In the drain it is sent away at once.
-    pub(crate) fn enter(&self, mailbox: &Arc<Mailbox>) {
-        let mut wheel = self.wheel.lock();
-        if wheel.closed {
-            mailbox.wake(WakeReasons::WARNING.and(WakeReasons::LEAVE));
+    pub(crate) fn register(&self, mailbox: &Arc<Mailbox>) {
+        let mut state = self.state.lock();
+        if state.closed {
+            mailbox.wake(WakeReasons::DRAIN_NOTICE | WakeReasons::CLOSE);
         }
-        let at = wheel.at;
-        wheel.spokes[at].push(Arc::downgrade(mailbox));
+        let at = state.at;
+        state.buckets[at].push(Arc::downgrade(mailbox));
     }
 
-    /// Turns until everybody has left in the drain, which takes `window`.
+    /// Turns until connections has left in the drain, which takes `window`.
     pub(crate) async fn run(&self, lifecycle: &Lifecycle, window: Duration) {
-        let mut steps = interval(self.step);
-        steps.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let mut ticks = interval(self.tick_interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         while !lifecycle.is_draining() {
-            tokio::select! { _ = steps.tick() => self.turn(), () = lifecycle.draining() => {} }
+            tokio::select! { _ = ticks.tick() => self.tick(), () = lifecycle.draining() => {} }
         }
-        let (begun, mut leaving) = (Instant::now(), self.send_away(window));
-        while !leaving.is_empty() {
-            steps.tick().await;
-            self.turn();
-            let gone = leaving.partition_point(|(after, _)| *after <= begun.elapsed());
-            leaving
+        let (begun, mut schedule) = (Instant::now(), self.schedule_drain(window));
+        while !schedule.is_empty() {
+            ticks.tick().await;
+            self.tick();
+            let gone = schedule.partition_point(|(after, _)| *after <= begun.elapsed());
+            schedule
                 .drain(..gone)
                 .filter_map(|(_, mailbox)| mailbox.upgrade())
-                .for_each(|mailbox| mailbox.wake(WakeReasons::LEAVE));
+                .for_each(|mailbox| mailbox.wake(WakeReasons::CLOSE));
         }
     }
 
-    /// Moves on by one spoke and wakes who stands there.
-    fn turn(&self) {
-        let mut wheel = self.wheel.lock();
-        wheel.at = (wheel.at + 1) % wheel.spokes.len();
-        let at = wheel.at;
-        let spoke = &mut wheel.spokes[at];
-        spoke.retain(|mailbox| {
+    /// Moves on by one bucket and wakes who stands there.
+    fn tick(&self) {
+        let mut state = self.state.lock();
+        state.at = (state.at + 1) % state.buckets.len();
+        let at = state.at;
+        let bucket = &mut state.buckets[at];
+        bucket.retain(|mailbox| {
             mailbox
                 .upgrade()
                 .map(|mailbox| mailbox.wake(WakeReasons::HEARTBEAT))
                 .is_some()
         });
-        if spoke.capacity() > 2 * spoke.len() + 8 {
-            spoke.shrink_to_fit();
+        if bucket.capacity() > 2 * bucket.len() + 8 {
+            bucket.shrink_to_fit();
         }
     }
 
-    /// Tells everybody at once when they are to leave: spread evenly over the window, in no order
+    /// Tells connections at once when they are to leave: spread evenly over the window, in no order
     /// of theirs.
-    fn send_away(&self, window: Duration) -> DrainSchedule {
-        let mut everybody = {
-            let mut wheel = self.wheel.lock();
-            wheel.closed = true;
-            wheel.spokes.iter().flatten().cloned().collect::<Vec<_>>()
+    fn schedule_drain(&self, window: Duration) -> DrainSchedule {
+        let mut connections = {
+            let mut state = self.state.lock();
+            state.closed = true;
+            state.buckets.iter().flatten().cloned().collect::<Vec<_>>()
         };
         let mut random = rand::rng();
-        everybody.shuffle(&mut random);
-        let share = window / u32::try_from(everybody.len()).unwrap_or(u32::MAX).max(1);
+        connections.shuffle(&mut random);
+        let share = window / u32::try_from(connections.len()).unwrap_or(u32::MAX).max(1);
         let moments = (0..).map(|at| share * at + share.mul_f64(random.random()));
-        let leaving: DrainSchedule = moments.zip(everybody).collect();
-        for (after, mailbox) in &leaving {
+        let schedule: DrainSchedule = moments.zip(connections).collect();
+        for (after, mailbox) in &schedule {
             if let Some(mailbox) = mailbox.upgrade() {
-                mailbox.warn(*after);
+                mailbox.announce_drain(*after);
             }
         }
-        leaving
+        schedule
     }
 }
 
@@ -127,7 +128,7 @@ mod tests {
 
     fn due(mailbox: &Mailbox) -> Option<WakeReasons> {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        match mailbox.poll_due(&mut context) {
+        match mailbox.poll_wake(&mut context) {
             std::task::Poll::Ready(due) => Some(due),
             std::task::Poll::Pending => None,
         }
@@ -135,28 +136,26 @@ mod tests {
 
     #[test]
     fn each_connection_is_woken_once_a_turn_and_first_after_one() {
-        let pulse = HeartbeatWheel::new(Duration::from_millis(500));
+        let wheel = HeartbeatWheel::new(Duration::from_millis(500));
         let mailboxes: Vec<Arc<Mailbox>> = (0..30).map(|_| Arc::default()).collect();
         for three in mailboxes.chunks(3) {
-            three.iter().for_each(|mailbox| pulse.enter(mailbox));
-            pulse.turn();
+            three.iter().for_each(|mailbox| wheel.register(mailbox));
+            wheel.tick();
         }
         assert!(
             mailboxes[3..].iter().all(|mailbox| due(mailbox).is_none()),
             "nobody before their time"
         );
         for _ in 0..2 {
-            (0..10).for_each(|_| pulse.turn());
-            assert!(
-                mailboxes
-                    .iter()
-                    .all(|mailbox| due(mailbox).is_some_and(|due| due.has(WakeReasons::HEARTBEAT)))
-            );
+            (0..10).for_each(|_| wheel.tick());
+            assert!(mailboxes.iter().all(|mailbox| {
+                due(mailbox).is_some_and(|due| due.contains(WakeReasons::HEARTBEAT))
+            }));
         }
         drop(mailboxes);
-        (0..10).for_each(|_| pulse.turn());
+        (0..10).for_each(|_| wheel.tick());
         assert!(
-            pulse.wheel.lock().spokes.iter().all(Vec::is_empty),
+            wheel.state.lock().buckets.iter().all(Vec::is_empty),
             "who ended is forgotten"
         );
     }
@@ -164,17 +163,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_drain_tells_all_at_once_and_spreads_them_over_the_window() {
         let (lifecycle, _crashes) = Lifecycle::new();
-        let (pulse, window) = (
+        let (wheel, window) = (
             HeartbeatWheel::new(Duration::from_secs(15)),
             Duration::from_secs(4),
         );
         let mailboxes: Vec<Arc<Mailbox>> = (0..400).map(|_| Arc::default()).collect();
-        mailboxes.iter().for_each(|mailbox| pulse.enter(mailbox));
+        mailboxes.iter().for_each(|mailbox| wheel.register(mailbox));
         lifecycle.begin_drain();
         let left_at = |mailbox: &Mailbox, quarter: usize| {
             due(mailbox)
-                .filter(|due| due.has(WakeReasons::LEAVE))
-                .map(|_| (quarter, mailbox.leaves_after()))
+                .filter(|due| due.contains(WakeReasons::CLOSE))
+                .map(|_| (quarter, mailbox.drain_delay()))
         };
         let watch = async {
             let mut left = Vec::new();
@@ -188,7 +187,7 @@ mod tests {
             }
             left
         };
-        let ((), left) = tokio::join!(pulse.run(&lifecycle, window), watch);
+        let ((), left) = tokio::join!(wheel.run(&lifecycle, window), watch);
         for quarter in 0..4 {
             let count = left.iter().filter(|(at, _)| *at == quarter).count();
             assert!((90..=110).contains(&count), "{count} in quarter {quarter}");
@@ -201,9 +200,9 @@ mod tests {
             );
         }
         let late = Arc::new(Mailbox::default());
-        pulse.enter(&late);
+        wheel.register(&late);
         assert!(
-            due(&late).is_some_and(|due| due.has(WakeReasons::LEAVE)),
+            due(&late).is_some_and(|due| due.contains(WakeReasons::CLOSE)),
             "who comes in the drain is sent on"
         );
     }

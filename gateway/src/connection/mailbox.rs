@@ -3,6 +3,7 @@
 //! memory, whatever happens meanwhile.
 
 use std::{
+    ops::BitOr,
     sync::{
         Arc,
         atomic::{AtomicU8, AtomicU32, Ordering},
@@ -22,7 +23,7 @@ use waitingroom::{
 use crate::wait_estimator::WaitEstimate;
 
 /// Most events that one connection may follow.
-const MAX_EVENTS: usize = 8;
+const MAX_EVENTS_PER_CONNECTION: usize = 8;
 
 /// A position to show.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,9 +43,9 @@ pub(crate) struct PendingUpdates {
     /// own.
     pub(crate) place: Option<Box<Place>>,
     pub(crate) pass: Option<Arc<Grant>>,
-    pub(crate) lapse: Option<Lapse>,
+    pub(crate) removal: Option<Lapse>,
     pub(crate) sale: Option<Arc<QueueSettings>>,
-    pub(crate) unacknowledged: Option<Box<RejectedAck>>,
+    pub(crate) rejected_ack: Option<Box<RejectedAck>>,
 }
 
 /// A pass whose acknowledgement was refused; without an error, it is not the user's or no longer
@@ -60,163 +61,168 @@ pub(crate) struct RejectedAck {
 pub(crate) struct WakeReasons(u8);
 
 impl WakeReasons {
-    /// There is news.
-    pub(crate) const NEWS: Self = Self(1);
+    /// There is updates.
+    pub(crate) const UPDATES: Self = Self(1);
     /// A heartbeat is due.
     pub(crate) const HEARTBEAT: Self = Self(2);
     /// The node drains: the client is told when it will be sent away.
-    pub(crate) const WARNING: Self = Self(4);
+    pub(crate) const DRAIN_NOTICE: Self = Self(4);
     /// The client is sent away now.
-    pub(crate) const LEAVE: Self = Self(8);
-
-    /// Both.
-    pub(crate) const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
+    pub(crate) const CLOSE: Self = Self(8);
 
     /// Is this among what is due?
-    pub(crate) const fn has(self, what: Self) -> bool {
+    pub(crate) const fn contains(self, what: Self) -> bool {
         self.0 & what.0 != 0
+    }
+}
+
+impl BitOr for WakeReasons {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 }
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
-    news: Mutex<Vec<(EventId, PendingUpdates)>>,
+    updates: Mutex<Vec<(EventId, PendingUpdates)>>,
     waker: AtomicWaker,
-    leaves_after_ms: AtomicU32,
-    due: AtomicU8,
+    drain_delay_ms: AtomicU32,
+    wake_reasons: AtomicU8,
 }
 
 impl Mailbox {
     /// What is due, leaving nothing; for the one task that serves the connection.
-    pub(crate) fn poll_due(&self, context: &mut Context<'_>) -> Poll<WakeReasons> {
-        if self.due.load(Ordering::Acquire) == 0 {
+    pub(crate) fn poll_wake(&self, context: &mut Context<'_>) -> Poll<WakeReasons> {
+        if self.wake_reasons.load(Ordering::Acquire) == 0 {
             self.waker.register(context.waker());
         }
-        match self.due.swap(0, Ordering::AcqRel) {
+        match self.wake_reasons.swap(0, Ordering::AcqRel) {
             0 => Poll::Pending,
             due => Poll::Ready(WakeReasons(due)),
         }
     }
 
     /// Returns when something is due, or at once where something was already.
-    pub(crate) async fn due(&self) -> WakeReasons {
-        std::future::poll_fn(|context| self.poll_due(context)).await
+    pub(crate) async fn wait(&self) -> WakeReasons {
+        std::future::poll_fn(|context| self.poll_wake(context)).await
     }
 
     /// Something is due.
     pub(crate) fn wake(&self, due: WakeReasons) {
-        if self.due.fetch_or(due.0, Ordering::AcqRel) == 0 {
+        if self.wake_reasons.fetch_or(due.0, Ordering::AcqRel) == 0 {
             self.waker.wake();
         }
     }
 
-    /// There is news, unless it was told already.
-    pub(super) fn wake_for_news(&self) {
-        if !self.news.lock().is_empty() {
-            self.wake(WakeReasons::NEWS);
+    /// There is updates, unless it was told already.
+    pub(super) fn wake_for_updates(&self) {
+        if !self.updates.lock().is_empty() {
+            self.wake(WakeReasons::UPDATES);
         }
     }
 
     /// The client is to be told that it will be sent away after this time.
-    pub(crate) fn warn(&self, leaves_after: Duration) {
-        let millis = u32::try_from(leaves_after.as_millis()).unwrap_or(u32::MAX);
-        self.leaves_after_ms.store(millis, Ordering::Relaxed);
-        self.wake(WakeReasons::WARNING);
+    pub(crate) fn announce_drain(&self, delay: Duration) {
+        let millis = u32::try_from(delay.as_millis()).unwrap_or(u32::MAX);
+        self.drain_delay_ms.store(millis, Ordering::Relaxed);
+        self.wake(WakeReasons::DRAIN_NOTICE);
     }
 
     /// When the client is sent away, counted from the warning.
-    pub(crate) fn leaves_after(&self) -> Duration {
-        Duration::from_millis(self.leaves_after_ms.load(Ordering::Relaxed).into())
+    pub(crate) fn drain_delay(&self) -> Duration {
+        Duration::from_millis(self.drain_delay_ms.load(Ordering::Relaxed).into())
     }
 
-    /// Takes all the news, leaving none.
-    pub(crate) fn take(&self) -> Vec<(EventId, PendingUpdates)> {
-        std::mem::take(&mut *self.news.lock())
+    /// Takes all the updates, leaving none.
+    pub(crate) fn drain(&self) -> Vec<(EventId, PendingUpdates)> {
+        std::mem::take(&mut *self.updates.lock())
     }
 
     /// Leaves a position here without waking the connection; true where it is to be woken for it.
     #[must_use]
-    pub(crate) fn lay_position(&self, event: EventId, position: PositionUpdate) -> bool {
-        self.lay(event, |news| news.position = Some(position))
+    pub(crate) fn set_position_quietly(&self, event: EventId, position: PositionUpdate) -> bool {
+        self.set_quietly(event, |updates| updates.position = Some(position))
     }
 
     /// Leaves the state of the sale here without waking the connection; true where it is to be
     /// woken for it.
     #[must_use]
-    pub(crate) fn lay_sale(&self, event: EventId, settings: Arc<QueueSettings>) -> bool {
-        self.lay(event, |news| news.sale = Some(settings))
+    pub(crate) fn set_sale_quietly(&self, event: EventId, settings: Arc<QueueSettings>) -> bool {
+        self.set_quietly(event, |updates| updates.sale = Some(settings))
     }
 
     /// Drops a position that is further back than this one.
-    pub(crate) fn forget_positions_above(&self, event: EventId, position: u64) {
-        let mut all = self.news.lock();
-        if let Some((_, news)) = all.iter_mut().find(|(known, _)| *known == event) {
-            news.position.take_if(|news| news.position > position);
+    pub(crate) fn discard_stale_position(&self, event: EventId, position: u64) {
+        let mut all = self.updates.lock();
+        if let Some((_, updates)) = all.iter_mut().find(|(known, _)| *known == event) {
+            updates
+                .position
+                .take_if(|updates| updates.position > position);
         }
     }
 
-    pub(crate) fn put_pass(&self, event: EventId, grant: Arc<Grant>) {
-        self.put(event, |news| {
-            news.position = None; // the pass is the better news
-            news.pass = Some(grant);
+    pub(crate) fn push_pass(&self, event: EventId, grant: Arc<Grant>) {
+        self.push(event, |updates| {
+            updates.position = None; // the pass is the better updates
+            updates.pass = Some(grant);
         });
     }
 
-    pub(crate) fn put_place(&self, event: EventId, place: Place) {
-        self.put(event, |news| {
-            news.position = None; // of another place
-            news.place = Some(Box::new(place));
+    pub(crate) fn push_place(&self, event: EventId, place: Place) {
+        self.push(event, |updates| {
+            updates.position = None; // of another place
+            updates.place = Some(Box::new(place));
         });
     }
 
-    pub(crate) fn put_lapse(&self, event: EventId, lapse: Lapse) {
-        self.put(event, |news| {
-            *news = PendingUpdates {
-                lapse: Some(lapse),
-                sale: news.sale.take(),
+    pub(crate) fn push_removal(&self, event: EventId, lapse: Lapse) {
+        self.push(event, |updates| {
+            *updates = PendingUpdates {
+                removal: Some(lapse),
+                sale: updates.sale.take(),
                 ..PendingUpdates::default()
             };
         });
     }
 
-    pub(crate) fn put_sale(&self, event: EventId, settings: Arc<QueueSettings>) {
-        self.put(event, |news| news.sale = Some(settings));
+    pub(crate) fn push_sale(&self, event: EventId, settings: Arc<QueueSettings>) {
+        self.push(event, |updates| updates.sale = Some(settings));
     }
 
-    pub(crate) fn put_unacknowledged(
+    pub(crate) fn push_rejected_ack(
         &self,
         event: EventId,
         pass: PassId,
         error: Option<EngineError>,
     ) {
-        self.put(event, |news| {
-            news.unacknowledged = Some(Box::new(RejectedAck { pass, error }))
+        self.push(event, |updates| {
+            updates.rejected_ack = Some(Box::new(RejectedAck { pass, error }))
         });
     }
 
-    fn put(&self, event: EventId, change: impl FnOnce(&mut PendingUpdates)) {
-        self.lay(event, change);
-        self.wake(WakeReasons::NEWS);
+    fn push(&self, event: EventId, change: impl FnOnce(&mut PendingUpdates)) {
+        self.set_quietly(event, change);
+        self.wake(WakeReasons::UPDATES);
     }
 
-    /// Changes the news. False where there was some already: then the connection is woken, or will
+    /// Changes the updates. False where there was some already: then the connection is woken, or will
     /// be.
-    fn lay(&self, event: EventId, change: impl FnOnce(&mut PendingUpdates)) -> bool {
-        let mut all = self.news.lock();
+    fn set_quietly(&self, event: EventId, change: impl FnOnce(&mut PendingUpdates)) -> bool {
+        let mut all = self.updates.lock();
         let first = all.is_empty();
-        let room = all.len() < MAX_EVENTS;
+        let room = all.len() < MAX_EVENTS_PER_CONNECTION;
         match all.iter_mut().find(|(known, _)| *known == event) {
-            Some((_, news)) => change(news),
+            Some((_, updates)) => change(updates),
             None if room => {
-                let mut news = PendingUpdates::default();
-                change(&mut news);
+                let mut updates = PendingUpdates::default();
+                change(&mut updates);
                 all.reserve_exact(1); // nearly always the only one, and gone in a moment
-                all.push((event, news));
+                all.push((event, updates));
             }
-            None => {} // a connection follows at most as many events, so this is news of one it has left
+            None => {} // a connection follows at most as many events, so this is updates of one it has left
         }
         first
     }
@@ -241,20 +247,20 @@ mod tests {
     async fn the_latest_position_wins_and_a_pass_beats_it() {
         let (mailbox, event) = (Mailbox::default(), EventId::from(uuid::Uuid::nil()));
         assert!(
-            mailbox.lay_position(event, position(5)),
-            "the first news is to be woken for"
+            mailbox.set_position_quietly(event, position(5)),
+            "the first updates is to be woken for"
         );
-        assert!(!mailbox.lay_position(event, position(4)));
-        let news = mailbox.take();
-        assert_eq!(news[0].1.position, Some(position(4)));
-        assert!(mailbox.take().is_empty());
-        assert!(mailbox.lay_position(event, position(3)));
+        assert!(!mailbox.set_position_quietly(event, position(4)));
+        let updates = mailbox.drain();
+        assert_eq!(updates[0].1.position, Some(position(4)));
+        assert!(mailbox.drain().is_empty());
+        assert!(mailbox.set_position_quietly(event, position(3)));
         let (pass_id, epoch, at) = (
             "b-1".parse().unwrap(),
             "e".parse().unwrap(),
             Timestamp::from_millis(1),
         );
-        mailbox.put_pass(
+        mailbox.push_pass(
             event,
             Arc::new(Grant {
                 pass_id,
@@ -265,10 +271,10 @@ mod tests {
             }),
         );
         assert!(
-            mailbox.due().await.has(WakeReasons::NEWS),
+            mailbox.wait().await.contains(WakeReasons::UPDATES),
             "a pass does not wait"
         );
-        let news = mailbox.take();
-        assert!(news[0].1.position.is_none() && news[0].1.pass.is_some());
+        let updates = mailbox.drain();
+        assert!(updates[0].1.position.is_none() && updates[0].1.pass.is_some());
     }
 }

@@ -10,12 +10,12 @@ use tokio::{
 };
 
 /// Pause between two wakings, in the long run.
-const PAUSE: Duration = Duration::from_millis(2);
+const WAKE_INTERVAL: Duration = Duration::from_millis(2);
 /// Wakings that may follow each other at once: a thousand connections, more than a tick's
 /// positions.
-const AT_ONCE: u32 = 32;
+const WAKE_BURST: u32 = 32;
 
-/// A virtual schedule of wakings: one each [`PAUSE`], and no more than [`AT_ONCE`] of them late.
+/// A virtual schedule of wakings: one each [`WAKE_INTERVAL`], and no more than [`WAKE_BURST`] of them late.
 #[derive(Debug, Default)]
 pub(crate) struct WakePacer {
     next: Option<Instant>,
@@ -23,17 +23,17 @@ pub(crate) struct WakePacer {
 
 impl WakePacer {
     /// Returns when the next few may be woken; others have their turn first.
-    pub(crate) async fn draw(&mut self) {
+    pub(crate) async fn ready(&mut self) {
         match self.next.filter(|next| *next > Instant::now()) {
             Some(next) => sleep_until(next).await,
             None => yield_now().await,
         }
-        self.drawn(Instant::now());
+        self.advance(Instant::now());
     }
 
-    fn drawn(&mut self, now: Instant) {
-        let earliest = now.checked_sub(PAUSE * AT_ONCE).unwrap_or(now);
-        self.next = Some(self.next.map_or(earliest, |next| next.max(earliest)) + PAUSE);
+    fn advance(&mut self, now: Instant) {
+        let earliest = now.checked_sub(WAKE_INTERVAL * WAKE_BURST).unwrap_or(now);
+        self.next = Some(self.next.map_or(earliest, |next| next.max(earliest)) + WAKE_INTERVAL);
     }
 }
 
@@ -43,28 +43,31 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_ticks_news_is_told_at_once_and_more_in_a_steady_pace() {
-        let (mut breath, start) = (WakePacer::default(), Instant::now());
-        for _ in 0..AT_ONCE {
-            breath.draw().await;
+        let (mut pacer, start) = (WakePacer::default(), Instant::now());
+        for _ in 0..WAKE_BURST {
+            pacer.ready().await;
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
         for _ in 0..100 {
-            breath.draw().await;
+            pacer.ready().await;
         }
         let taken = start.elapsed();
-        assert!((PAUSE * 98..=PAUSE * 102).contains(&taken), "{taken:?}");
-        tokio::time::advance(PAUSE * AT_ONCE * 2).await;
+        assert!(
+            (WAKE_INTERVAL * 98..=WAKE_INTERVAL * 102).contains(&taken),
+            "{taken:?}"
+        );
+        tokio::time::advance(WAKE_INTERVAL * WAKE_BURST * 2).await;
         let rested = Instant::now();
-        for _ in 0..AT_ONCE {
-            breath.draw().await;
+        for _ in 0..WAKE_BURST {
+            pacer.ready().await;
         }
         assert_eq!(
             rested.elapsed(),
             Duration::ZERO,
             "a rest gives no more than that back"
         );
-        breath.draw().await;
-        breath.draw().await;
+        pacer.ready().await;
+        pacer.ready().await;
         assert!(rested.elapsed() > Duration::ZERO);
     }
 }

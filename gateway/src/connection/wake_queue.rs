@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 use super::mailbox::Mailbox;
 
 /// Connections that are woken together at least: each pass waits for as many.
-const FEW: usize = 32;
+const MIN_BATCH: usize = 32;
 /// The part of those who wait that is woken together where they are more: each 2 ms, 25,000 are
 /// told in a second, 100,000 in two.
-const PART: usize = 256;
+const BATCH_DIVISOR: usize = 256;
 
 /// See the module's documentation. A connection stands here once, however often its news is
 /// replaced.
@@ -21,7 +21,7 @@ pub(crate) struct WakeQueue(Mutex<VecDeque<Arc<Mailbox>>>);
 
 impl WakeQueue {
     /// This connection is to be woken later.
-    pub(crate) fn add(&self, mailbox: &Arc<Mailbox>) {
+    pub(crate) fn push(&self, mailbox: &Arc<Mailbox>) {
         self.0.lock().push_back(Arc::clone(mailbox));
     }
 
@@ -31,14 +31,16 @@ impl WakeQueue {
 
     /// Wakes the next few. Whose news was told meanwhile, together with other news, is not woken
     /// for it.
-    pub(crate) fn wake_some(&self) {
+    pub(crate) fn wake_batch(&self) {
         let mut waiting = self.0.lock();
-        let some = FEW.max(waiting.len() / PART).min(waiting.len());
+        let some = MIN_BATCH
+            .max(waiting.len() / BATCH_DIVISOR)
+            .min(waiting.len());
         waiting
             .drain(..some)
-            .for_each(|mailbox| mailbox.wake_for_news());
+            .for_each(|mailbox| mailbox.wake_for_updates());
         if waiting.is_empty() {
-            waiting.shrink_to(FEW);
+            waiting.shrink_to(MIN_BATCH);
         }
     }
 }
@@ -51,40 +53,49 @@ mod tests {
 
     fn is_woken(mailbox: &Mailbox) -> bool {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        mailbox.poll_due(&mut context).is_ready()
+        mailbox.poll_wake(&mut context).is_ready()
     }
 
     #[test]
     fn a_few_are_woken_at_a_time_in_order_and_each_once() {
-        let (waking, event) = (WakeQueue::default(), uuid::Uuid::nil().into());
-        let mailboxes: Vec<Arc<Mailbox>> = (0..FEW + 2).map(|_| Arc::default()).collect();
+        let (queue, event) = (WakeQueue::default(), uuid::Uuid::nil().into());
+        let mailboxes: Vec<Arc<Mailbox>> = (0..MIN_BATCH + 2).map(|_| Arc::default()).collect();
         for mailbox in mailboxes.iter().chain(&mailboxes) {
-            if mailbox.lay_sale(event, Arc::new(QueueSettings::default())) {
-                waking.add(mailbox);
+            if mailbox.set_sale_quietly(event, Arc::new(QueueSettings::default())) {
+                queue.push(mailbox);
             }
         }
         assert!(mailboxes.iter().all(|mailbox| !is_woken(mailbox)));
-        mailboxes[1].take(); // told with other news
-        waking.wake_some();
+        mailboxes[1].drain(); // told with other news
+        queue.wake_batch();
         let woken: Vec<usize> = (0..mailboxes.len())
             .filter(|index| is_woken(&mailboxes[*index]))
             .collect();
-        assert_eq!(woken, [0].into_iter().chain(2..FEW).collect::<Vec<_>>());
-        assert!(!waking.is_empty());
-        waking.wake_some();
-        assert!(mailboxes[FEW..].iter().all(|mailbox| is_woken(mailbox)) && waking.is_empty());
+        assert_eq!(
+            woken,
+            [0].into_iter().chain(2..MIN_BATCH).collect::<Vec<_>>()
+        );
+        assert!(!queue.is_empty());
+        queue.wake_batch();
+        assert!(
+            mailboxes[MIN_BATCH..]
+                .iter()
+                .all(|mailbox| is_woken(mailbox))
+                && queue.is_empty()
+        );
     }
 
     #[test]
     fn a_crowd_is_woken_in_larger_parts() {
-        let (waking, event) = (WakeQueue::default(), uuid::Uuid::nil().into());
-        let mailboxes: Vec<Arc<Mailbox>> = (0..PART * 100).map(|_| Arc::default()).collect();
+        let (queue, event) = (WakeQueue::default(), uuid::Uuid::nil().into());
+        let mailboxes: Vec<Arc<Mailbox>> =
+            (0..BATCH_DIVISOR * 100).map(|_| Arc::default()).collect();
         for mailbox in &mailboxes {
-            assert!(mailbox.lay_sale(event, Arc::new(QueueSettings::default())));
-            waking.add(mailbox);
+            assert!(mailbox.set_sale_quietly(event, Arc::new(QueueSettings::default())));
+            queue.push(mailbox);
         }
-        let steps = std::iter::repeat_with(|| waking.wake_some())
-            .take_while(|()| !waking.is_empty())
+        let steps = std::iter::repeat_with(|| queue.wake_batch())
+            .take_while(|()| !queue.is_empty())
             .count();
         assert!(
             (400..600).contains(&steps),

@@ -1,6 +1,6 @@
 //! Which positions are worth a message now: near the front every one, far back seldom.
 //!
-//! Everybody has a moment of their own in each pause, by their number. So messages are spread over
+//! Everybody has a moment of their own in each min_interval, by their number. So messages are spread over
 //! time by themselves, also where something happened to all at once: when a line is opened, its
 //! thousands are not told in one tick.
 
@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use waitingroom::clock::Timestamp;
 
-/// The pause between two position messages to someone this far back. At 10 passes a second, a
+/// The min_interval between two position messages to someone this far back. At 10 passes a second, a
 /// message then announces about as many steps as a person can tell apart.
-fn pause(position: u64) -> Duration {
+fn min_interval(position: u64) -> Duration {
     match position {
         0..=50 => Duration::ZERO,
         51..=500 => Duration::from_millis(500),
@@ -20,23 +20,23 @@ fn pause(position: u64) -> Duration {
 }
 
 /// Is a turn that comes after this wait there before the next message about this position would be?
-pub(super) fn ends_before_the_next(position: u64, wait_seconds: u32) -> bool {
-    Duration::from_secs(wait_seconds.into()) < pause(position)
+pub(super) fn admitted_before_next_update(position: u64, wait_seconds: u32) -> bool {
+    Duration::from_secs(wait_seconds.into()) < min_interval(position)
 }
 
 /// Does this user's moment lie after `last`, when positions were last looked at, and not after
 /// `now`?
 pub(super) fn is_due(position: u64, number: u64, last: Timestamp, now: Timestamp) -> bool {
-    let pause = pause(position).as_millis() as i64;
-    if pause == 0 {
+    let min_interval = min_interval(position).as_millis() as i64;
+    if min_interval == 0 {
         return true;
     }
-    let own = (number.wrapping_mul(SPREAD) >> 32) as i64 % pause;
-    (last.millis() - own).div_euclid(pause) < (now.millis() - own).div_euclid(pause)
+    let own = (number.wrapping_mul(GOLDEN_RATIO_64) >> 32) as i64 % min_interval;
+    (last.millis() - own).div_euclid(min_interval) < (now.millis() - own).div_euclid(min_interval)
 }
 
 /// Neighbours' moments lie far apart: 2^64 divided by the golden ratio.
-const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+const GOLDEN_RATIO_64: u64 = 0x9E37_79B9_7F4A_7C15;
 
 #[cfg(test)]
 mod tests {
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn everybody_is_told_once_in_a_pause_however_the_ticks_fall() {
-        for (position, pause) in [
+        for (position, min_interval) in [
             (51, 500),
             (500, 500),
             (501, 2_000),
@@ -74,9 +74,9 @@ mod tests {
             for tick in [100, 103, 1_000] {
                 let mut ticks: Vec<i64> = (0..)
                     .map(|at| at * tick)
-                    .take_while(|at| *at < pause)
+                    .take_while(|at| *at < min_interval)
                     .collect();
-                ticks.push(pause);
+                ticks.push(min_interval);
                 assert_eq!(
                     told(position, &ticks).iter().sum::<usize>(),
                     1_000,
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn only_a_fast_line_reaches_somebody_before_their_next_message() {
         let ends = |position: u64, per_second: u64| {
-            ends_before_the_next(position, position.div_ceil(per_second) as u32)
+            admitted_before_next_update(position, position.div_ceil(per_second) as u32)
         };
         let positions = [1, 50, 51, 500, 501, 1_000, 5_000, 5_001, 20_000, 60_000];
         assert!(!positions.iter().any(|position| ends(*position, 500)));

@@ -30,11 +30,11 @@ use crate::{
 };
 
 /// Most connections of one user on one node: a browser with many tabs.
-const MAX_CONNECTIONS: usize = 8;
+const MAX_CONNECTIONS_PER_USER: usize = 8;
 /// Messages that may wait for one that is missing.
-const MAX_WAITING: usize = 64;
+const MAX_BUFFERED: usize = 64;
 /// How long a missing message may be late before the places are read again.
-const PATIENCE: Duration = Duration::from_millis(500);
+const REORDER_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The user has more connections here than allowed.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl RoomView {
 
     /// Takes over what a message says of the line as a whole; while that is being rebuilt, it does
     /// not know.
-    fn hear(&mut self, progress: &Progress) {
+    fn apply(&mut self, progress: &Progress) {
         if progress.seats_known {
             (self.seats_left, self.seats_known) = (progress.seats_left, true);
         }
@@ -92,9 +92,9 @@ impl RoomView {
 struct ProgressBuffer {
     epoch: Option<Epoch>,
     revision: u64,
-    waiting: BTreeMap<u64, Progress>,
-    waiting_since: Option<Timestamp>,
-    looked_at: Timestamp,
+    buffered: BTreeMap<u64, Progress>,
+    gap_since: Option<Timestamp>,
+    last_checked_at: Timestamp,
     /// The line is being rebuilt, as far as was heard.
     counting: bool,
     view: RoomView,
@@ -116,10 +116,10 @@ struct LocalUser {
     epoch: Epoch,
     position: u64,
     revision: u64,
-    told: u64,
-    told_wait: u32,
-    told_reason: Option<WaitReason>,
-    passed_over: bool,
+    last_sent_position: u64,
+    last_sent_wait: u32,
+    last_sent_reason: Option<WaitReason>,
+    skipped_once: bool,
     /// The position is a bound: it was read while the line was being rebuilt.
     counting: bool,
     /// Two fit without an allocation; more tabs are rare.
@@ -129,20 +129,20 @@ struct LocalUser {
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    track: Mutex<ProgressBuffer>,
+    buffer: Mutex<ProgressBuffer>,
     users: DashMap<UserId, LocalUser>,
     /// May somebody here wait for a position? Where all have their passes, a step of the line
     /// concerns nobody.
-    waits: AtomicBool,
+    has_waiting_users: AtomicBool,
     resync: Mutex<Resync>,
-    waking: Arc<WakeQueue>,
+    wake_queue: Arc<WakeQueue>,
 }
 
 impl Room {
     /// A room without users, whose news wakes them by and by.
-    pub(super) fn new(waking: Arc<WakeQueue>) -> Self {
+    pub(super) fn new(wake_queue: Arc<WakeQueue>) -> Self {
         Self {
-            waking,
+            wake_queue,
             ..Self::default()
         }
     }
@@ -159,28 +159,28 @@ impl Room {
             ..place.clone()
         };
         let estimate = {
-            let track = self.track.lock();
-            track.view.estimate(place.position, track.looked_at)
+            let buffer = self.buffer.lock();
+            buffer.view.estimate(place.position, buffer.last_checked_at)
         };
         let mut local = self
             .users
             .entry(user.clone())
             .or_insert_with(|| LocalUser::new(place));
         let number = local.number;
-        self.renew(&mut local, place);
+        self.apply_snapshot(&mut local, place);
         if local.number != number {
             let tabs = local
                 .mailboxes
                 .iter()
                 .filter(|known| !Arc::ptr_eq(known, mailbox));
-            tabs.for_each(|tab| tab.put_place(event, place.clone()));
+            tabs.for_each(|tab| tab.push_place(event, place.clone()));
         }
         if !local
             .mailboxes
             .iter()
             .any(|known| Arc::ptr_eq(known, mailbox))
         {
-            if local.mailboxes.len() >= MAX_CONNECTIONS {
+            if local.mailboxes.len() >= MAX_CONNECTIONS_PER_USER {
                 return Err(TooManyConnections);
             }
             local.mailboxes.push(Arc::clone(mailbox));
@@ -189,23 +189,23 @@ impl Room {
         // have come back in front meanwhile.
         let shown = place.position.min(local.position);
         if shown > 0 {
-            local.told = local.told.min(shown);
+            local.last_sent_position = local.last_sent_position.min(shown);
         }
         if local.mailboxes.len() == 1 {
-            local.note(estimate); // which the client is told now
+            local.record_sent(estimate); // which the client is told now
         }
         // What an attempt with an older reading left in the mailbox would lead the client back.
-        mailbox.forget_positions_above(event, shown);
+        mailbox.discard_stale_position(event, shown);
         drop(local);
-        self.waits.store(true, Ordering::Release);
+        self.has_waiting_users.store(true, Ordering::Release);
         Ok(self.is_current(place))
     }
 
     /// This epoch, as the room holds it already where it does: a reading brings a copy for each
     /// user.
     fn same_epoch(&self, epoch: &Epoch) -> Epoch {
-        let track = self.track.lock();
-        track
+        let buffer = self.buffer.lock();
+        buffer
             .epoch
             .clone()
             .filter(|known| known == epoch)
@@ -215,48 +215,48 @@ impl Room {
     /// Has no removal been applied here that the place does not count, and was the line not rebuilt
     /// since?
     fn is_current(&self, place: &Place) -> bool {
-        let track = self.track.lock();
-        !track.view.known
-            || track.epoch.as_ref() != Some(&place.epoch)
-            || (track.revision <= place.revision && (track.counting || !place.counting))
+        let buffer = self.buffer.lock();
+        !buffer.view.known
+            || buffer.epoch.as_ref() != Some(&place.epoch)
+            || (buffer.revision <= place.revision && (buffer.counting || !place.counting))
     }
 
     /// Takes over a place that was read again. False where that was too early: it has to be read
     /// once more.
-    pub(super) fn refresh(&self, event: EventId, user: &UserId, place: &Place) -> bool {
+    pub(super) fn refresh_place(&self, event: EventId, user: &UserId, place: &Place) -> bool {
         let place = &Place {
             epoch: self.same_epoch(&place.epoch),
             ..place.clone()
         };
-        let looked_at = self.track.lock().looked_at; // a statement of its own: the lock is held to its end
+        let last_checked_at = self.buffer.lock().last_checked_at; // a statement of its own: the lock is held to its end
         let (view, is_current) = (self.view(), self.is_current(place));
         let mut is_news = true;
         if let Some(mut local) = self.users.get_mut(user) {
             let (number, counted) = (local.number, local.counting);
             is_news = counted || place.counting;
-            self.renew(&mut local, place);
+            self.apply_snapshot(&mut local, place);
             if local.number != number && local.position > 0 {
                 local
                     .mailboxes
                     .iter()
-                    .for_each(|mailbox| mailbox.put_place(event, place.clone()));
-                local.told = local.position;
+                    .for_each(|mailbox| mailbox.push_place(event, place.clone()));
+                local.last_sent_position = local.position;
             } else if counted && !local.counting && local.position > 0 {
-                let news = local.counted(place.total, &view, looked_at);
+                let news = local.exact_update(place.total, &view, last_checked_at);
                 let laid = local
                     .mailboxes
                     .iter()
-                    .filter(|mailbox| mailbox.lay_position(event, news.clone()));
-                laid.for_each(|mailbox| self.waking.add(mailbox));
+                    .filter(|mailbox| mailbox.set_position_quietly(event, news.clone()));
+                laid.for_each(|mailbox| self.wake_queue.push(mailbox));
             }
         }
-        self.waits.store(true, Ordering::Release);
+        self.has_waiting_users.store(true, Ordering::Release);
         is_current || !is_news
     }
 
     /// The client of this connection was told this position of this number before: none that is
     /// worse follows.
-    pub(super) fn told_before(
+    pub(super) fn lower_last_sent_position(
         &self,
         event: EventId,
         user: &UserId,
@@ -269,28 +269,29 @@ impl Room {
             .get_mut(user)
             .filter(|local| local.number == number)
         {
-            local.told = local.told.min(position);
-            mailbox.forget_positions_above(event, position);
+            local.last_sent_position = local.last_sent_position.min(position);
+            mailbox.discard_stale_position(event, position);
         }
     }
 
     /// The position of this number that the user was told last.
-    pub(super) fn told(&self, user: &UserId, number: u64) -> Option<u64> {
+    pub(super) fn last_sent_position(&self, user: &UserId, number: u64) -> Option<u64> {
         let local = self.users.get(user)?;
-        (local.number == number && local.told < u64::MAX).then_some(local.told)
+        (local.number == number && local.last_sent_position < u64::MAX)
+            .then_some(local.last_sent_position)
     }
 
     /// Takes a reading over. Who has a pass is not moved on by messages: what has been applied here
     /// meanwhile counts for them too, so that an older reading does not lead them back into the
     /// line.
-    fn renew(&self, local: &mut LocalUser, place: &Place) {
+    fn apply_snapshot(&self, local: &mut LocalUser, place: &Place) {
         if local.position == 0 {
-            let track = self.track.lock();
-            if track.epoch.as_ref() == Some(&local.epoch) {
-                local.revision = local.revision.max(track.revision);
+            let buffer = self.buffer.lock();
+            if buffer.epoch.as_ref() == Some(&local.epoch) {
+                local.revision = local.revision.max(buffer.revision);
             }
         }
-        local.renew(place);
+        local.apply_snapshot(place);
     }
 
     /// Takes a connection away; where it was the user's last one here, answers the place as it was
@@ -301,15 +302,15 @@ impl Room {
         }
         self.users
             .remove_if(user, |_, local| local.mailboxes.is_empty())
-            .map(|(_, local)| local.place_as_told())
+            .map(|(_, local)| local.into_last_sent_place())
     }
 
     /// Has the user a connection here?
-    pub(super) fn holds(&self, user: &UserId) -> bool {
+    pub(super) fn contains(&self, user: &UserId) -> bool {
         self.users.contains_key(user)
     }
 
-    pub(super) fn tell(&self, user: &UserId, tell: impl Fn(&Mailbox)) {
+    pub(super) fn broadcast(&self, user: &UserId, tell: impl Fn(&Mailbox)) {
         if let Some(local) = self.users.get(user) {
             local.mailboxes.iter().for_each(|mailbox| tell(mailbox));
         }
@@ -323,7 +324,7 @@ impl Room {
             local
                 .mailboxes
                 .iter()
-                .for_each(|mailbox| mailbox.put_pass(event, Arc::clone(&grant)));
+                .for_each(|mailbox| mailbox.push_pass(event, Arc::clone(&grant)));
         }
     }
 
@@ -353,17 +354,17 @@ impl Room {
 
     /// Which incarnation of the line is known.
     pub(super) fn epoch(&self) -> Option<Epoch> {
-        self.track.lock().epoch.clone()
+        self.buffer.lock().epoch.clone()
     }
 
     /// Is the line being rebuilt, as far as was heard?
     pub(super) fn is_counting(&self) -> bool {
-        self.track.lock().counting
+        self.buffer.lock().counting
     }
 
     /// Does anybody wait in an incarnation of the line that is not the one known now?
-    pub(super) fn has_stranded(&self) -> bool {
-        let Some(current) = self.track.lock().epoch.clone() else {
+    pub(super) fn has_users_of_previous_epoch(&self) -> bool {
+        let Some(current) = self.buffer.lock().epoch.clone() else {
             return false;
         };
         self.users
@@ -371,13 +372,13 @@ impl Room {
             .any(|local| local.position > 0 && local.epoch != current)
     }
 
-    pub(super) fn settings(&self, event: EventId, settings: &QueueSettings) {
+    pub(super) fn apply_settings(&self, event: EventId, settings: &QueueSettings) {
         let changed = {
-            let mut track = self.track.lock();
-            let before = std::mem::replace(&mut track.view.settings, settings.clone());
+            let mut buffer = self.buffer.lock();
+            let before = std::mem::replace(&mut buffer.view.settings, settings.clone());
             before.state != settings.state
                 || before.message != settings.message
-                || !track.view.known
+                || !buffer.view.known
         };
         if changed {
             let settings = Arc::new(settings.clone());
@@ -385,27 +386,27 @@ impl Room {
                 local
                     .mailboxes
                     .iter()
-                    .filter(|mailbox| mailbox.lay_sale(event, Arc::clone(&settings)))
-                    .for_each(|mailbox| self.waking.add(mailbox));
+                    .filter(|mailbox| mailbox.set_sale_quietly(event, Arc::clone(&settings)))
+                    .for_each(|mailbox| self.wake_queue.push(mailbox));
             }
         }
     }
 
-    pub(super) fn progress(&self, progress: &Progress, now: Timestamp) -> ProgressOutcome {
+    pub(super) fn apply_progress(&self, progress: &Progress, now: Timestamp) -> ProgressOutcome {
         let (first, recounted, ready) = {
-            let mut track = self.track.lock();
-            let (first, counting) = (!track.view.known, track.counting);
-            match track.accept(progress, now) {
-                Ok(ready) => (first, counting && !track.counting, ready),
+            let mut buffer = self.buffer.lock();
+            let (first, counting) = (!buffer.view.known, buffer.counting);
+            match buffer.ingest(progress, now) {
+                Ok(ready) => (first, counting && !buffer.counting, ready),
                 Err(applied) => return applied,
             }
         };
         // The first message that is heard may not be the first that was sent.
-        let unheard = |local: &LocalUser| {
+        let missed_by = |local: &LocalUser| {
             local.revision < progress.from || (local.counting && !progress.counting)
         };
-        let missed = recounted || (first && self.users.iter().any(|local| unheard(&local)));
-        self.settings(progress.event_id, &progress.settings);
+        let missed = recounted || (first && self.users.iter().any(|local| missed_by(&local)));
+        self.apply_settings(progress.event_id, &progress.settings);
         for progress in ready {
             self.project(&progress, now);
         }
@@ -418,8 +419,8 @@ impl Room {
 
     fn project(&self, progress: &Progress, now: Timestamp) {
         let view = self.view();
-        let last = self.track.lock().looks_at(now);
-        if !self.waits.swap(false, Ordering::AcqRel) {
+        let last = self.buffer.lock().mark_checked(now);
+        if !self.has_waiting_users.swap(false, Ordering::AcqRel) {
             return;
         }
         let mut removed = progress.removed.clone();
@@ -430,35 +431,34 @@ impl Room {
             if local.counting || local.epoch != progress.epoch {
                 continue; // their rank is about to be read
             }
-            local.step(progress, &removed);
-            if let Some(news) = local.news(progress.total, &view, last, now) {
-                let laid = local
-                    .mailboxes
-                    .iter()
-                    .filter(|mailbox| mailbox.lay_position(progress.event_id, news.clone()));
-                laid.for_each(|mailbox| self.waking.add(mailbox));
+            local.apply_removals(progress, &removed);
+            if let Some(news) = local.next_update(progress.total, &view, last, now) {
+                let laid = local.mailboxes.iter().filter(|mailbox| {
+                    mailbox.set_position_quietly(progress.event_id, news.clone())
+                });
+                laid.for_each(|mailbox| self.wake_queue.push(mailbox));
             }
         }
-        self.waits.fetch_or(waits, Ordering::AcqRel);
+        self.has_waiting_users.fetch_or(waits, Ordering::AcqRel);
     }
 
-    pub(super) fn is_overdue(&self, now: Timestamp) -> bool {
-        let mut track = self.track.lock();
-        let overdue = track
-            .waiting_since
-            .is_some_and(|since| since.plus(PATIENCE) <= now);
+    pub(super) fn drop_stale_gap(&self, now: Timestamp) -> bool {
+        let mut buffer = self.buffer.lock();
+        let overdue = buffer
+            .gap_since
+            .is_some_and(|since| since.plus(REORDER_TIMEOUT) <= now);
         if overdue {
-            track.skip();
+            buffer.drop_gap();
         }
         overdue
     }
 
     pub(super) fn view(&self) -> RoomView {
-        self.track.lock().view.clone()
+        self.buffer.lock().view.clone()
     }
 
     pub(super) fn is_known(&self) -> bool {
-        self.track.lock().view.known
+        self.buffer.lock().view.known
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -472,21 +472,21 @@ impl Room {
 
 impl ProgressBuffer {
     /// Positions are looked at now; answers when they were last.
-    fn looks_at(&mut self, now: Timestamp) -> Timestamp {
-        let last = self.looked_at;
-        self.looked_at = last.max(now);
+    fn mark_checked(&mut self, now: Timestamp) -> Timestamp {
+        let last = self.last_checked_at;
+        self.last_checked_at = last.max(now);
         last
     }
 
     /// The messages that can be applied now, in order.
-    fn accept(
+    fn ingest(
         &mut self,
         progress: &Progress,
         now: Timestamp,
     ) -> Result<Vec<Progress>, ProgressOutcome> {
         if self.epoch.as_ref() != Some(&progress.epoch) {
             let first = !self.view.known;
-            self.begin(progress);
+            self.reset_to(progress);
             return if first {
                 Ok(vec![progress.clone()])
             } else {
@@ -498,12 +498,12 @@ impl ProgressBuffer {
         {
             return Ok(Vec::new()); // heard before
         }
-        self.waiting.insert(progress.from, progress.clone());
-        if self.waiting.len() > MAX_WAITING {
-            self.skip();
+        self.buffered.insert(progress.from, progress.clone());
+        if self.buffered.len() > MAX_BUFFERED {
+            self.drop_gap();
             return Err(ProgressOutcome::GapDetected);
         }
-        let ready = self.contiguous(now);
+        let ready = self.pop_contiguous(now);
         if ready.is_empty() {
             Err(ProgressOutcome::Buffered)
         } else {
@@ -511,21 +511,21 @@ impl ProgressBuffer {
         }
     }
 
-    fn begin(&mut self, progress: &Progress) {
+    fn reset_to(&mut self, progress: &Progress) {
         self.view.known = true;
         self.epoch = Some(progress.epoch.clone());
         self.revision = progress.to;
-        self.waiting.clear();
-        self.waiting_since = None;
+        self.buffered.clear();
+        self.gap_since = None;
         self.counting = progress.counting;
-        self.view.hear(progress);
+        self.view.apply(progress);
     }
 
-    fn contiguous(&mut self, now: Timestamp) -> Vec<Progress> {
+    fn pop_contiguous(&mut self, now: Timestamp) -> Vec<Progress> {
         let mut ready = Vec::new();
-        while let Some(next) = self.waiting.remove(&self.revision) {
+        while let Some(next) = self.buffered.remove(&self.revision) {
             self.view.pace.observe(&next, now);
-            self.view.hear(&next);
+            self.view.apply(&next);
             self.counting = next.counting;
             let still = next.from == next.to;
             self.revision = next.to;
@@ -534,17 +534,17 @@ impl ProgressBuffer {
                 break;
             }
         }
-        self.waiting_since = (!self.waiting.is_empty()).then(|| self.waiting_since.unwrap_or(now));
+        self.gap_since = (!self.buffered.is_empty()).then(|| self.gap_since.unwrap_or(now));
         ready
     }
 
     /// Gives up on what is missing: goes on after the newest message.
-    fn skip(&mut self) {
-        if let Some(newest) = self.waiting.values().map(|progress| progress.to).max() {
+    fn drop_gap(&mut self) {
+        if let Some(newest) = self.buffered.values().map(|progress| progress.to).max() {
             self.revision = self.revision.max(newest);
         }
-        self.waiting.clear();
-        self.waiting_since = None;
+        self.buffered.clear();
+        self.gap_since = None;
     }
 }
 
@@ -555,10 +555,10 @@ impl LocalUser {
             epoch: place.epoch.clone(),
             position: place.position,
             revision: place.revision,
-            told: place.told_before().unwrap_or(u64::MAX),
-            told_wait: u32::MAX,
-            told_reason: None,
-            passed_over: false,
+            last_sent_position: place.told_before().unwrap_or(u64::MAX),
+            last_sent_wait: u32::MAX,
+            last_sent_reason: None,
+            skipped_once: false,
             counting: place.counting,
             mailboxes: SmallVec::new(),
         }
@@ -566,12 +566,14 @@ impl LocalUser {
 
     /// Takes a reading over, unless a later one was: readings of several connections may overtake
     /// each other.
-    fn renew(&mut self, place: &Place) {
+    fn apply_snapshot(&mut self, place: &Place) {
         let same = self.number == place.number && self.epoch == place.epoch;
         if self.number != place.number {
-            (self.told, self.told_wait) = (u64::MAX, u32::MAX); // another place
+            (self.last_sent_position, self.last_sent_wait) = (u64::MAX, u32::MAX); // another place
         }
-        self.told = self.told.min(place.told_before().unwrap_or(u64::MAX));
+        self.last_sent_position = self
+            .last_sent_position
+            .min(place.told_before().unwrap_or(u64::MAX));
         if same && (place.revision < self.revision || (place.counting && !self.counting)) {
             return;
         }
@@ -583,11 +585,11 @@ impl LocalUser {
     }
 
     /// The place, with the position that was told last.
-    fn place_as_told(self) -> Place {
+    fn into_last_sent_place(self) -> Place {
         Place {
             number: self.number,
             epoch: self.epoch,
-            position: self.position.min(self.told),
+            position: self.position.min(self.last_sent_position),
             total: 0,
             revision: self.revision,
             grant: None,
@@ -597,11 +599,11 @@ impl LocalUser {
     }
 
     /// The message that the line is counted: also where the position is the same.
-    fn counted(&mut self, total: u64, view: &RoomView, now: Timestamp) -> PositionUpdate {
-        let position = self.position.min(self.told);
+    fn exact_update(&mut self, total: u64, view: &RoomView, now: Timestamp) -> PositionUpdate {
+        let position = self.position.min(self.last_sent_position);
         let estimate = view.estimate(position, now);
-        self.told = position;
-        self.note(estimate);
+        self.last_sent_position = position;
+        self.record_sent(estimate);
         PositionUpdate {
             position,
             total: total.max(position),
@@ -612,7 +614,7 @@ impl LocalUser {
 
     /// Moves who waits on by one message; `removed` are its removals in the order of numbers, to be
     /// searched instead of counted by each of thousands.
-    fn step(&mut self, progress: &Progress, removed: &[u64]) {
+    fn apply_removals(&mut self, progress: &Progress, removed: &[u64]) {
         if self.revision >= progress.to {
             return;
         }
@@ -631,29 +633,30 @@ impl LocalUser {
 
     /// A message for the user, if one is due: for a position that is better, or a wait that is
     /// worse. A position that is shown never grows.
-    fn news(
+    fn next_update(
         &mut self,
         total: u64,
         view: &RoomView,
         last: Timestamp,
         now: Timestamp,
     ) -> Option<PositionUpdate> {
-        let position = self.position.min(self.told);
+        let position = self.position.min(self.last_sent_position);
         if position == 0 || !conflation::is_due(position, self.number, last, now) {
             return None;
         }
         let mut estimate = view.estimate(self.position, now);
-        estimate.reason = estimate.reason.or_else(|| self.delay(estimate));
+        estimate.reason = estimate.reason.or_else(|| self.delay_reason(estimate));
         let news = estimate.reason.is_some()
-            && (estimate.reason != self.told_reason || estimate.is_worse_than(self.told_wait));
-        if position == self.told && !news {
+            && (estimate.reason != self.last_sent_reason
+                || estimate.is_worse_than(self.last_sent_wait));
+        if position == self.last_sent_position && !news {
             return None;
         }
-        if !news && self.is_passed_over(position, estimate) {
+        if !news && self.should_skip(position, estimate) {
             return None;
         }
-        self.told = position;
-        self.note(estimate);
+        self.last_sent_position = position;
+        self.record_sent(estimate);
         Some(PositionUpdate {
             position,
             total: total.max(position),
@@ -664,26 +667,28 @@ impl LocalUser {
 
     /// The pass is the next news of somebody whom a fast line reaches before another position would
     /// be told. Once only: the line may stop after all.
-    fn is_passed_over(&mut self, position: u64, estimate: WaitEstimate) -> bool {
+    fn should_skip(&mut self, position: u64, estimate: WaitEstimate) -> bool {
         let soon = estimate.range.is_some()
-            && conflation::ends_before_the_next(position, estimate.wait_seconds);
-        self.passed_over = soon && !self.passed_over;
-        self.passed_over
+            && conflation::admitted_before_next_update(position, estimate.wait_seconds);
+        self.skipped_once = soon && !self.skipped_once;
+        self.skipped_once
     }
 
     /// This is what the user knows of the wait.
-    fn note(&mut self, estimate: WaitEstimate) {
-        (self.told_wait, self.told_reason) = (estimate.wait_seconds, estimate.reason);
+    fn record_sent(&mut self, estimate: WaitEstimate) {
+        (self.last_sent_wait, self.last_sent_reason) = (estimate.wait_seconds, estimate.reason);
     }
 
     /// Why a moving line needs longer than was told, if it does.
-    fn delay(&self, estimate: WaitEstimate) -> Option<WaitReason> {
-        let reason = if self.position > self.told {
+    fn delay_reason(&self, estimate: WaitEstimate) -> Option<WaitReason> {
+        let reason = if self.position > self.last_sent_position {
             WaitReason::Returned
         } else {
             WaitReason::Slowed
         };
-        estimate.is_worse_than(self.told_wait).then_some(reason)
+        estimate
+            .is_worse_than(self.last_sent_wait)
+            .then_some(reason)
     }
 }
 

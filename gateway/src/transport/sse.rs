@@ -141,7 +141,7 @@ pub(crate) async fn stream(
         .await?;
     gateway.note_poll(event, &identity);
     let stay = gateway.stay(event, &identity);
-    gateway.0.pulse.enter(&mailbox);
+    gateway.0.pulse.register(&mailbox);
     let line = SseContext {
         gateway,
         event,
@@ -177,8 +177,8 @@ fn events(
             },
         }
         loop {
-            let due = mailbox.due().await;
-            for (_, news) in mailbox.take() {
+            let due = mailbox.wait().await;
+            for (_, news) in mailbox.drain() {
                 let said = say(gateway, *event, user, &mut place, news);
                 for event in said.events {
                     yield Ok(event);
@@ -192,10 +192,10 @@ fn events(
                     return;
                 }
             }
-            if due.has(WakeReasons::LEAVE) || (due.has(WakeReasons::HEARTBEAT) && is_over(gateway, *event, user, &place).await) {
+            if due.contains(WakeReasons::CLOSE) || (due.contains(WakeReasons::HEARTBEAT) && is_over(gateway, *event, user, &place).await) {
                 return;
             }
-            if due.has(WakeReasons::HEARTBEAT) {
+            if due.contains(WakeReasons::HEARTBEAT) {
                 yield Ok(Event::default().comment("heartbeat"));
             }
         }
@@ -257,7 +257,7 @@ fn say(
         place.grant = Some((*grant).clone());
         said.pass = Some(Arc::unwrap_or_clone(grant));
     }
-    if let Some(lapse) = news.lapse {
+    if let Some(lapse) = news.removal {
         said.events.push(
             Event::default()
                 .event("error")

@@ -288,7 +288,7 @@ fn who_is_absent_costs_nobody_time() {
 #[test]
 fn what_is_told_of_whole_sales_comes_true() {
     let mut scores = Vec::new();
-    for kind in sales::KINDS {
+    for kind in sales::SALE_KINDS {
         let told = sales::simulate(kind, 1);
         let score = sales::Score::of(&told);
         println!("{kind:?}: {score:?}");

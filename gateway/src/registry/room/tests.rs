@@ -80,7 +80,7 @@ proptest! {
     fn positions_are_the_ranks(steps in prop::collection::vec((0u8..4, 0usize..40), 1..120)) {
         let room = Room::default();
         let mut model = Model { line: (1..=40).collect(), log: Vec::new(), published: 0 };
-        room.progress(&model.publish(), Timestamp::default());
+        room.apply_progress(&model.publish(), Timestamp::default());
         let mut held_back = None;
         for (kind, pick) in steps {
             let number = model.line.iter().nth(pick % model.line.len().max(1)).copied();
@@ -90,13 +90,13 @@ proptest! {
                     let current = room.attach(event(), &user(number), &model.place(number), &Arc::new(Mailbox::default())).unwrap_or(true);
                     prop_assert!(current);
                 }
-                (2, _) => { let next = model.publish(); room.progress(&next, Timestamp::default()); }
+                (2, _) => { let next = model.publish(); room.apply_progress(&next, Timestamp::default()); }
                 _ if held_back.is_none() => held_back = Some(model.publish()),
-                _ => { let late = held_back.take().unwrap(); room.progress(&late, Timestamp::default()); }
+                _ => { let late = held_back.take().unwrap(); room.apply_progress(&late, Timestamp::default()); }
             }
         }
-        if let Some(late) = held_back { room.progress(&late, Timestamp::default()); }
-        room.progress(&model.publish(), Timestamp::default());
+        if let Some(late) = held_back { room.apply_progress(&late, Timestamp::default()); }
+        room.apply_progress(&model.publish(), Timestamp::default());
         for local in &room.users {
             if model.line.contains(&local.number) {
                 prop_assert_eq!(local.position, model.line.range(..=local.number).count() as u64);
@@ -110,18 +110,21 @@ fn a_lost_message_is_noticed() {
     let room = Room::default();
     let now = Timestamp::from_millis(1_000);
     assert_eq!(
-        room.progress(&progress(0, vec![1], 9), now),
+        room.apply_progress(&progress(0, vec![1], 9), now),
         ProgressOutcome::Applied
     );
     assert_eq!(
-        room.progress(&progress(2, vec![3], 7), now),
+        room.apply_progress(&progress(2, vec![3], 7), now),
         ProgressOutcome::Buffered
     );
-    assert!(!room.is_overdue(now));
-    assert!(room.is_overdue(now.plus(PATIENCE)));
-    assert!(!room.is_overdue(now.plus(PATIENCE)), "it was given up");
+    assert!(!room.drop_stale_gap(now));
+    assert!(room.drop_stale_gap(now.plus(REORDER_TIMEOUT)));
+    assert!(
+        !room.drop_stale_gap(now.plus(REORDER_TIMEOUT)),
+        "it was given up"
+    );
     assert_eq!(
-        room.progress(&progress(3, vec![4], 6), now),
+        room.apply_progress(&progress(3, vec![4], 6), now),
         ProgressOutcome::Applied
     );
 }
@@ -129,13 +132,13 @@ fn a_lost_message_is_noticed() {
 #[test]
 fn another_incarnation_of_the_line_is_noticed() {
     let room = Room::default();
-    room.progress(&progress(0, vec![1], 9), Timestamp::default());
+    room.apply_progress(&progress(0, vec![1], 9), Timestamp::default());
     let other = Progress {
         epoch: "e2".parse().unwrap(),
         ..progress(0, vec![], 0)
     };
     assert_eq!(
-        room.progress(&other, Timestamp::default()),
+        room.apply_progress(&other, Timestamp::default()),
         ProgressOutcome::GapDetected
     );
 }
@@ -153,11 +156,11 @@ fn what_is_shown_never_grows() {
         told: Told::Nothing,
     });
     let (view, now) = (RoomView::default(), Timestamp::from_millis(10_000));
-    assert_eq!(local.news(9, &view, now, now).unwrap().position, 5);
+    assert_eq!(local.next_update(9, &view, now, now).unwrap().position, 5);
     local.position = 7;
-    assert_eq!(local.news(9, &view, now, now), None);
+    assert_eq!(local.next_update(9, &view, now, now), None);
     local.position = 4;
-    assert_eq!(local.news(9, &view, now, now).unwrap().position, 4);
+    assert_eq!(local.next_update(9, &view, now, now).unwrap().position, 4);
 }
 
 #[test]
@@ -184,7 +187,7 @@ fn a_wait_that_grew_is_told_with_its_reason() {
             Timestamp::from_millis((second - 10) * 1_000),
             Timestamp::from_millis(second * 1_000),
         );
-        let news = local.news(
+        let news = local.next_update(
             200,
             &RoomView {
                 settings,
@@ -228,7 +231,7 @@ fn a_wait_that_grew_is_told_with_its_reason() {
 #[test]
 fn a_place_read_before_the_last_message_must_be_read_again() {
     let room = Room::default();
-    room.progress(&progress(0, vec![1, 2], 9), Timestamp::default());
+    room.apply_progress(&progress(0, vec![1, 2], 9), Timestamp::default());
     let mailbox = Arc::new(Mailbox::default());
     let stale = Place {
         number: 9,
@@ -260,7 +263,7 @@ fn a_place_read_before_the_last_message_must_be_read_again() {
 fn a_reading_that_was_overtaken_leads_nobody_back() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
-    room.progress(&progress(0, vec![1, 2, 3], 20), now);
+    room.apply_progress(&progress(0, vec![1, 2, 3], 20), now);
     let mailbox = Arc::new(Mailbox::default());
     let old = Place {
         number: 9,
@@ -273,7 +276,7 @@ fn a_reading_that_was_overtaken_leads_nobody_back() {
         told: Told::Nothing,
     };
     assert_eq!(room.attach(event(), &user(9), &old, &mailbox), Ok(false));
-    room.progress(&progress(3, vec![4], 19), now); // counted on top of the old reading
+    room.apply_progress(&progress(3, vec![4], 19), now); // counted on top of the old reading
     let new = Place {
         position: 5,
         revision: 4,
@@ -282,7 +285,7 @@ fn a_reading_that_was_overtaken_leads_nobody_back() {
     assert_eq!(room.attach(event(), &user(9), &new, &mailbox), Ok(true));
     assert!(
         mailbox
-            .take()
+            .drain()
             .iter()
             .all(|(_, news)| news.position.is_none()),
         "5 is what the client is told"
@@ -293,17 +296,17 @@ fn a_reading_that_was_overtaken_leads_nobody_back() {
         room.attach(event(), &user(9), &old, &Arc::new(Mailbox::default())),
         Ok(false)
     );
-    room.progress(&progress(4, vec![], 19), now);
+    room.apply_progress(&progress(4, vec![], 19), now);
     assert!(
         mailbox
-            .take()
+            .drain()
             .iter()
             .all(|(_, news)| news.position.is_none()),
         "still 5"
     );
-    room.progress(&progress(4, vec![5], 18), now);
+    room.apply_progress(&progress(4, vec![5], 18), now);
     let told = mailbox
-        .take()
+        .drain()
         .into_iter()
         .find_map(|(_, news)| news.position);
     assert_eq!(told.map(|news| news.position), Some(4));
@@ -325,7 +328,7 @@ fn the_first_news_is_no_worse_than_the_place_that_was_told() {
         told: Told::Nothing,
     };
     assert_eq!(room.attach(event(), &user(9), &place, &mailbox), Ok(true));
-    room.refresh(
+    room.refresh_place(
         event(),
         &user(9),
         &Place {
@@ -333,10 +336,10 @@ fn the_first_news_is_no_worse_than_the_place_that_was_told() {
             ..place
         },
     );
-    room.progress(&progress(0, vec![], 9), now);
+    room.apply_progress(&progress(0, vec![], 9), now);
     assert!(
         mailbox
-            .take()
+            .drain()
             .iter()
             .all(|(_, news)| news.position.is_none()),
         "5 is not told"
@@ -369,10 +372,10 @@ fn a_place_that_is_told_late_is_not_followed_by_a_worse_one() {
         Ok(true)
     );
     assert_eq!(room.attach(event(), &user(9), &place, &mailbox), Ok(true));
-    room.progress(&progress(3, vec![1], 8), now);
+    room.apply_progress(&progress(3, vec![1], 8), now);
     assert!(
         mailbox
-            .take()
+            .drain()
             .iter()
             .all(|(_, news)| news.position.is_none()),
         "4 is what the client was told, and 5 is not told"
@@ -401,7 +404,7 @@ fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
             Ok(true)
         );
         assert_eq!(
-            room.progress(&progress(from, vec![5], 6), Timestamp::default()),
+            room.apply_progress(&progress(from, vec![5], 6), Timestamp::default()),
             applied
         );
     }
@@ -436,7 +439,7 @@ fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
         let mut look = |from| {
             local
-                .news(2_000, &view, at(from), at(from + 2))
+                .next_update(2_000, &view, at(from), at(from + 2))
                 .map(|news| news.position)
         };
         [look(0), look(2), look(4)]
@@ -476,9 +479,9 @@ fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
         ..waiting.clone()
     };
     assert_eq!(room.attach(event(), &user(1), &passed, &mailbox), Ok(true));
-    room.progress(&progress(0, vec![1], 8), now);
+    room.apply_progress(&progress(0, vec![1], 8), now);
     assert!(
-        !room.waits.load(Ordering::Relaxed),
+        !room.has_waiting_users.load(Ordering::Relaxed),
         "a step concerns nobody here"
     );
     let waiting = Place {
@@ -488,7 +491,7 @@ fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
     };
     assert_eq!(room.attach(event(), &user(9), &waiting, &mailbox), Ok(true));
     for (from, number) in [(1, 2), (2, 3)] {
-        room.progress(&progress(from, vec![number], 7), now);
+        room.apply_progress(&progress(from, vec![number], 7), now);
     }
     assert_eq!(
         room.users.get(&user(9)).map(|local| local.position),
@@ -503,7 +506,7 @@ fn an_old_reading_does_not_lead_back_who_has_a_pass() {
         Arc::new(Mailbox::default()),
         Timestamp::from_millis(100_000),
     );
-    room.progress(&progress(0, vec![1], 9), now);
+    room.apply_progress(&progress(0, vec![1], 9), now);
     let waiting = Place {
         number: 2,
         epoch: epoch(),
@@ -524,13 +527,13 @@ fn an_old_reading_does_not_lead_back_who_has_a_pass() {
     };
     assert_eq!(room.attach(event(), &user(2), &waiting, &mailbox), Ok(true));
     room.deliver(event(), &user(2), grant);
-    room.progress(&progress(1, vec![2], 8), now);
+    room.apply_progress(&progress(1, vec![2], 8), now);
     // Another tab's reading, from before the pass.
     assert_eq!(
         room.attach(event(), &user(2), &waiting, &Arc::new(Mailbox::default())),
         Ok(false)
     );
-    room.refresh(event(), &user(2), &waiting);
+    room.refresh_place(event(), &user(2), &waiting);
     assert_eq!(
         room.users.get(&user(2)).map(|local| local.position),
         Some(0)
@@ -562,11 +565,11 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
     );
     let told = |mailbox: &Mailbox| {
         mailbox
-            .take()
+            .drain()
             .into_iter()
             .find_map(|(_, news)| news.position)
     };
-    room.progress(&progress(0, vec![1], 40), now);
+    room.apply_progress(&progress(0, vec![1], 40), now);
     let before = Place {
         number: 9,
         epoch: epoch(),
@@ -580,7 +583,7 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
     assert_eq!(room.attach(event(), &user(9), &before, &mailbox), Ok(true));
 
     assert_eq!(
-        room.progress(&anew(0, true, false), now),
+        room.apply_progress(&anew(0, true, false), now),
         ProgressOutcome::GapDetected,
         "they have to be brought back"
     );
@@ -592,14 +595,14 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
         counting: true,
         ..before
     };
-    assert!(room.refresh(event(), &user(9), &bound));
+    assert!(room.refresh_place(event(), &user(9), &bound));
     assert_eq!(
-        room.progress(&anew(0, true, false), now),
+        room.apply_progress(&anew(0, true, false), now),
         ProgressOutcome::Applied
     );
     assert!(
         mailbox
-            .take()
+            .drain()
             .iter()
             .all(|(_, news)| news.position.is_none()),
         "nobody knows"
@@ -614,18 +617,18 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
         None,
         "no seats are loaded, which is not sold out"
     );
-    assert_eq!(room.told(&user(9), 9), Some(8));
+    assert_eq!(room.last_sent_position(&user(9), 9), Some(8));
 
     assert_eq!(
-        room.progress(&anew(0, false, true), now),
+        room.apply_progress(&anew(0, false, true), now),
         ProgressOutcome::GapDetected,
         "ranks are known now"
     );
     assert!(
-        !room.refresh(event(), &user(9), &bound),
+        !room.refresh_place(event(), &user(9), &bound),
         "a bound is not what is known now"
     );
-    assert!(room.refresh(
+    assert!(room.refresh_place(
         event(),
         &user(9),
         &Place {
@@ -647,9 +650,9 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
 #[test]
 fn a_fresh_gateway_does_not_tell_sold_out_before_the_seats_are_loaded() {
     let room = Room::default();
-    room.progress(&anew(0, true, false), Timestamp::default());
+    room.apply_progress(&anew(0, true, false), Timestamp::default());
     assert_eq!(room.view().estimate(5, Timestamp::default()).reason, None);
-    room.progress(
+    room.apply_progress(
         &Progress {
             seats_left: 0,
             ..anew(0, false, true)
@@ -685,9 +688,9 @@ fn another_number_is_told_as_another_place_to_every_tab() {
         position: 33,
         ..before
     };
-    room.refresh(event(), &user(9), &after);
+    room.refresh_place(event(), &user(9), &after);
     for tab in &tabs {
-        let place = tab.take().into_iter().find_map(|(_, news)| news.place);
+        let place = tab.drain().into_iter().find_map(|(_, news)| news.place);
         assert_eq!(
             place.map(|place| (place.number, place.position)),
             Some((1_000_041, 33))

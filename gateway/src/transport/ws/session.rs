@@ -82,7 +82,7 @@ impl<'a> Session<'a> {
     /// The session of a client that has introduced itself.
     pub(super) fn new(gateway: &'a Gateway, client: Box<AuthenticatedClient>) -> Self {
         let mailbox = Arc::new(Mailbox::default());
-        gateway.0.pulse.enter(&mailbox);
+        gateway.0.pulse.register(&mailbox);
         Self {
             gateway,
             client,
@@ -124,7 +124,7 @@ impl<'a> Session<'a> {
 
     fn next(&mut self, socket: &mut Socket) -> impl Future<Output = SessionEvent> {
         poll_fn(|context| {
-            if let Poll::Ready(due) = self.mailbox.poll_due(context) {
+            if let Poll::Ready(due) = self.mailbox.poll_wake(context) {
                 return Poll::Ready(SessionEvent::Mailbox(due));
             }
             if let Some(Poll::Ready(answer)) = self
@@ -149,18 +149,18 @@ impl<'a> Session<'a> {
 
     /// Does what the mailbox says is due.
     async fn attend(&mut self, socket: &mut Socket, due: WakeReasons) -> Result<(), Disconnect> {
-        if due.has(WakeReasons::NEWS) {
+        if due.contains(WakeReasons::UPDATES) {
             self.tell_news(socket).await?;
         }
-        if due.has(WakeReasons::HEARTBEAT) {
+        if due.contains(WakeReasons::HEARTBEAT) {
             self.beat(socket).await?;
         }
-        if due.has(WakeReasons::WARNING) {
+        if due.contains(WakeReasons::DRAIN_NOTICE) {
             let after_ms =
-                u64::try_from(self.mailbox.leaves_after().as_millis()).unwrap_or(u64::MAX);
+                u64::try_from(self.mailbox.drain_delay().as_millis()).unwrap_or(u64::MAX);
             send(socket, &ServerMessage::Reconnect { after_ms }).await?;
         }
-        if due.has(WakeReasons::LEAVE) {
+        if due.contains(WakeReasons::CLOSE) {
             Err(Disconnect::Close(CloseCode::Drain))
         } else {
             Ok(())

@@ -15,7 +15,7 @@ use crate::{
 
 impl Session<'_> {
     pub(super) async fn tell_news(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
-        for (event, news) in self.mailbox.take() {
+        for (event, news) in self.mailbox.drain() {
             self.tell(socket, event, news).await?;
         }
         flush(socket).await
@@ -54,11 +54,11 @@ impl Session<'_> {
         if let Some(position) = news.position {
             say(socket, &position_message(event, position)).await?;
         }
-        if let Some(unacknowledged) = news.unacknowledged {
+        if let Some(unacknowledged) = news.rejected_ack {
             self.tell_unacknowledged(socket, event, *unacknowledged)
                 .await?;
         }
-        if let Some(lapse) = news.lapse {
+        if let Some(lapse) = news.removal {
             self.tell_lapse(socket, event, lapse).await?;
         }
         match news.pass {
