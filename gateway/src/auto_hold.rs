@@ -16,10 +16,10 @@ use waitingroom::{
 use crate::{Gateway, booking_client::UserCredentials};
 
 /// How long a pass waits for its hold before it is told alone.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const HOLD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The `ref` of seats that were held by a gateway which did not live to tell.
-pub(crate) const HELD_BEFORE: &str = "wish";
+pub(crate) const PREVIOUS_HOLD_REF: &str = "wish";
 
 /// What became of a wish.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub(crate) enum AutoHoldOutcome {
 
 impl AutoHoldOutcome {
     /// The booking, and what is left, as they are told.
-    pub(crate) fn told(&self) -> (Option<Map<String, Value>>, Option<Vec<ZoneLeft>>) {
+    pub(crate) fn message_parts(&self) -> (Option<Map<String, Value>>, Option<Vec<ZoneLeft>>) {
         match self {
             Self::Held(booking) => (Some(booking.clone()), None),
             Self::NoneAvailable(left) => (None, Some(left.clone())),
@@ -45,7 +45,7 @@ impl AutoHoldOutcome {
 
 /// The name of the attempt: the same for the same pass on every node and in every tab, so that one
 /// pass holds once.
-pub(crate) fn key(pass: &PassId) -> IdempotencyKey {
+pub(crate) fn idempotency_key(pass: &PassId) -> IdempotencyKey {
     format!("wish-{pass}")
         .parse()
         .expect("a pass's id is printable and short")
@@ -53,7 +53,7 @@ pub(crate) fn key(pass: &PassId) -> IdempotencyKey {
 
 impl Gateway {
     /// Hands the pass to booking for the first item that fits.
-    pub(crate) async fn hold(
+    pub(crate) async fn hold_first_available(
         &self,
         behalf: &UserCredentials,
         event: EventId,
@@ -65,7 +65,7 @@ impl Gateway {
         let answer = self
             .0
             .booking
-            .reserve_first(behalf, &pass, event, wish, &key(&grant.pass_id))
+            .reserve_first(behalf, &pass, event, wish, &idempotency_key(&grant.pass_id))
             .await;
         let none_fits = [
             Code::InsufficientSeats,
@@ -75,11 +75,11 @@ impl Gateway {
         let (held, outcome) = match answer {
             Ok(booking) => (AutoHoldOutcome::Held(booking), "held"),
             Err(refusal) if none_fits.iter().any(|code| code.as_str() == refusal.code) => (
-                AutoHoldOutcome::NoneAvailable(self.left_of(event, wish).await),
+                AutoHoldOutcome::NoneAvailable(self.seats_left_from(event, wish).await),
                 "nothing_fits",
             ),
             Err(refusal) => {
-                tracing::debug!(%event, code = refusal.code, "a wish was not held");
+                tracing::debug!(%event, code = refusal.code, "automatic hold rejected");
                 (AutoHoldOutcome::Failed, "failed")
             }
         };
@@ -90,23 +90,23 @@ impl Gateway {
     /// The seats of this wish that were held with a pass of before, and of which nobody told the
     /// user: the gateway that asked booking died. They are pending, and just what one of the items
     /// asks for.
-    pub(crate) async fn held_before(
+    pub(crate) async fn previous_hold(
         &self,
         token: &str,
         event: EventId,
         wish: &[WishItem],
     ) -> Option<Map<String, Value>> {
-        let pending = timeout(PATIENCE, self.0.booking.pending(token))
+        let pending = timeout(HOLD_TIMEOUT, self.0.booking.pending_bookings(token))
             .await
             .ok()?
             .ok()?;
         pending
             .into_iter()
-            .find(|booking| wish.iter().any(|item| is_of(booking, event, item)))
+            .find(|booking| wish.iter().any(|item| belongs_to(booking, event, item)))
     }
 
-    async fn left_of(&self, event: EventId, wish: &[WishItem]) -> Vec<ZoneLeft> {
-        let zones = self.0.with.engine.seats(event).await.unwrap_or_default(); // then nothing is known to be left
+    async fn seats_left_from(&self, event: EventId, wish: &[WishItem]) -> Vec<ZoneLeft> {
+        let zones = self.0.deps.engine.seats(event).await.unwrap_or_default(); // then nothing is known to be left
         let zones: HashMap<ZoneId, u32> = zones
             .iter()
             .map(|zone| (zone.zone_id, zone.available))
@@ -123,7 +123,7 @@ impl Gateway {
     }
 }
 
-fn is_of(booking: &Map<String, Value>, event: EventId, item: &WishItem) -> bool {
+fn belongs_to(booking: &Map<String, Value>, event: EventId, item: &WishItem) -> bool {
     let names = |field: &str, id: String| booking.get(field).and_then(Value::as_str) == Some(&id);
     let seats = booking.get("quantity").and_then(Value::as_u64);
     names("event_id", event.to_string())

@@ -13,9 +13,9 @@ use reqwest::Client;
 use tower::ServiceExt;
 
 /// Time to connect to booking; how long an answer may take is the caller's matter.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest answer: the catalogue of an installation.
-const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Booking did not answer. What was asked may have happened.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,7 @@ impl HttpBookingApi {
     /// Booking at this URL, for example `http://127.0.0.1:8080`, over kept connections.
     pub fn new(url: &str) -> Self {
         let http = Client::builder()
-            .connect_timeout(CONNECT_DEADLINE)
+            .connect_timeout(CONNECT_TIMEOUT)
             .pool_max_idle_per_host(64)
             .build();
         Self {
@@ -88,7 +88,7 @@ impl BookingApi for InProcessBookingApi {
     async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BookingUnreachable> {
         let Ok(answer) = self.0.clone().oneshot(request.map(Body::from)).await;
         let (parts, body) = answer.into_parts();
-        let body = to_bytes(body, MAX_ANSWER_BYTES)
+        let body = to_bytes(body, MAX_RESPONSE_BYTES)
             .await
             .map_err(|error| BookingUnreachable(error.to_string()))?;
         Ok(Response::from_parts(parts, body))

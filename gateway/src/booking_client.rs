@@ -25,9 +25,9 @@ use crate::{
 };
 
 /// Deadline of a reservation, connecting included.
-const DEADLINE: Duration = Duration::from_secs(5);
+const BOOKING_TIMEOUT: Duration = Duration::from_secs(5);
 /// Wishes that booking is asked about at the same time by this node.
-const WISHES_AT_ONCE: usize = 64;
+const MAX_CONCURRENT_HOLDS: usize = 64;
 
 /// A client of booking's public interface. A reservation is never retried here: its idempotency key
 /// lets the user do so.
@@ -35,7 +35,7 @@ const WISHES_AT_ONCE: usize = 64;
 pub(crate) struct BookingClient {
     service: SharedBookingApi,
     /// A tick may release hundreds who have a wish: so many are asked about at the same time.
-    wishes: Arc<Semaphore>,
+    hold_permits: Arc<Semaphore>,
 }
 
 /// For whom booking is asked.
@@ -48,7 +48,7 @@ pub(crate) struct UserCredentials {
 
 impl Gateway {
     /// The user of this token, who is at this address.
-    pub(crate) fn behalf(
+    pub(crate) fn credentials(
         &self,
         token: &str,
         caller: &Identity,
@@ -56,7 +56,7 @@ impl Gateway {
     ) -> UserCredentials {
         let vouched = caller
             .guest
-            .and_then(|_| self.0.with.addresses.vouch(&caller.user, address));
+            .and_then(|_| self.0.deps.addresses.vouch(&caller.user, address));
         UserCredentials {
             token: token.to_owned(),
             address: vouched,
@@ -95,14 +95,14 @@ impl BookingClient {
     pub(crate) fn new(service: SharedBookingApi) -> Self {
         Self {
             service,
-            wishes: Arc::new(Semaphore::new(WISHES_AT_ONCE)),
+            hold_permits: Arc::new(Semaphore::new(MAX_CONCURRENT_HOLDS)),
         }
     }
 
     /// Everything that is on.
     pub(crate) async fn events(&self) -> Result<Vec<EventSummary>, BookingUnreachable> {
-        let answer = self.ask("/events", None).await?;
-        Ok(json::<EventList>(&answer)?.events)
+        let answer = self.get("/events", None).await?;
+        Ok(decode::<EventList>(&answer)?.events)
     }
 
     /// One event, if it exists.
@@ -110,11 +110,11 @@ impl BookingClient {
         &self,
         event: EventId,
     ) -> Result<Option<EventSummary>, BookingUnreachable> {
-        let answer = self.ask(&format!("/events/{event}"), None).await?;
+        let answer = self.get(&format!("/events/{event}"), None).await?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        json(&answer).map(Some)
+        decode(&answer).map(Some)
     }
 
     /// Reserves; the answer is the booking's JSON.
@@ -148,8 +148,8 @@ impl BookingClient {
         wish: &[WishItem],
         key: &IdempotencyKey,
     ) -> Result<Map<String, Value>, BookingClientError> {
-        let _turn = self
-            .wishes
+        let _permit = self
+            .hold_permits
             .acquire()
             .await
             .expect("the semaphore is never closed");
@@ -159,15 +159,15 @@ impl BookingClient {
     }
 
     /// The user's bookings that wait to be confirmed.
-    pub(crate) async fn pending(
+    pub(crate) async fn pending_bookings(
         &self,
         token: &str,
     ) -> Result<Vec<Map<String, Value>>, BookingUnreachable> {
-        let answer = self.ask("/bookings/pending", Some(token)).await?;
-        Ok(json::<PendingBookings>(&answer)?.bookings)
+        let answer = self.get("/bookings/pending", Some(token)).await?;
+        Ok(decode::<PendingBookings>(&answer)?.bookings)
     }
 
-    async fn ask(
+    async fn get(
         &self,
         path: &str,
         token: Option<&str>,
@@ -179,7 +179,7 @@ impl BookingClient {
         let request = request
             .body(Bytes::new())
             .map_err(|error| BookingUnreachable(error.to_string()))?;
-        within(self.service.call(request)).await
+        with_timeout(self.service.call(request)).await
     }
 
     async fn post(
@@ -198,37 +198,37 @@ impl BookingClient {
             .header(AUTHORIZATION, format!("Bearer {}", behalf.token))
             .header(CONTENT_TYPE, "application/json")
             .header("X-Queue-Pass", pass)
-            .header("Idempotency-Key", as_header(key)?)
+            .header("Idempotency-Key", header_value(key)?)
             .body(Bytes::from(body.to_string()))
-            .map_err(|error| unreachable_booking(&BookingUnreachable(error.to_string())))?;
-        let answer = within(self.service.call(request))
+            .map_err(|error| booking_unreachable(&BookingUnreachable(error.to_string())))?;
+        let answer = with_timeout(self.service.call(request))
             .await
-            .map_err(|error| unreachable_booking(&error))?;
+            .map_err(|error| booking_unreachable(&error))?;
         let told: Map<String, Value> = serde_json::from_slice(answer.body())
-            .map_err(|error| unreachable_booking(&BookingUnreachable(error.to_string())))?;
+            .map_err(|error| booking_unreachable(&BookingUnreachable(error.to_string())))?;
         let status = answer.status();
         if status == StatusCode::CREATED || status == StatusCode::OK {
             Ok(told)
         } else {
-            Err(refusal(&told))
+            Err(decode_error(&told))
         }
     }
 }
 
-async fn within(
+async fn with_timeout(
     call: impl Future<Output = Result<Response<Bytes>, BookingUnreachable>>,
 ) -> Result<Response<Bytes>, BookingUnreachable> {
     let late = |_| {
         Err(BookingUnreachable(format!(
             "no answer in {} s",
-            DEADLINE.as_secs()
+            BOOKING_TIMEOUT.as_secs()
         )))
     };
-    timeout(DEADLINE, call).await.unwrap_or_else(late)
+    timeout(BOOKING_TIMEOUT, call).await.unwrap_or_else(late)
 }
 
 /// What a successful answer says.
-fn json<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, BookingUnreachable> {
+fn decode<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, BookingUnreachable> {
     if !answer.status().is_success() {
         return Err(BookingUnreachable(format!(
             "booking answers {}",
@@ -239,7 +239,7 @@ fn json<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, BookingUnrea
 }
 
 /// A key of a frame may be any printable text, one of a header may not.
-fn as_header(key: &IdempotencyKey) -> Result<HeaderValue, BookingClientError> {
+fn header_value(key: &IdempotencyKey) -> Result<HeaderValue, BookingClientError> {
     let unfit = |_| {
         Problem::invalid(
             "idempotency_key",
@@ -250,7 +250,7 @@ fn as_header(key: &IdempotencyKey) -> Result<HeaderValue, BookingClientError> {
     HeaderValue::from_str(key.as_str()).map_err(unfit)
 }
 
-fn refusal(answer: &Map<String, Value>) -> BookingClientError {
+fn decode_error(answer: &Map<String, Value>) -> BookingClientError {
     let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
     BookingClientError {
         code: text("code").unwrap_or_else(|| Code::Internal.as_str().to_owned()),
@@ -258,8 +258,8 @@ fn refusal(answer: &Map<String, Value>) -> BookingClientError {
     }
 }
 
-fn unreachable_booking(error: &BookingUnreachable) -> BookingClientError {
-    tracing::warn!(%error, "booking did not answer");
+fn booking_unreachable(error: &BookingUnreachable) -> BookingClientError {
+    tracing::warn!(%error, "booking request failed");
     Problem::new(
         Code::Unavailable,
         "booking cannot be reached; try again with the same idempotency_key",

@@ -84,12 +84,12 @@ pub struct Dependencies {
 /// What every connection and request shares.
 struct Inner {
     config: GatewayConfig,
-    with: Dependencies,
-    line: Gathering,
+    deps: Dependencies,
+    batcher: Gathering,
     registry: Registry,
-    pulse: HeartbeatWheel,
+    heartbeat_wheel: HeartbeatWheel,
     booking: BookingClient,
-    guest_door: GuestRateLimiter,
+    guest_rate_limiter: GuestRateLimiter,
     passes_sent: metrics::Counter,
 }
 
@@ -99,26 +99,27 @@ pub struct Gateway(Arc<Inner>);
 
 impl Gateway {
     /// A gateway that serves nobody yet.
-    pub fn new(config: GatewayConfig, with: Dependencies) -> Self {
-        let booking = BookingClient::new(with.booking.clone());
-        let guest_door = GuestRateLimiter::new(config.guests, config.trusted_proxies.clone());
-        let pulse = HeartbeatWheel::new(config.heartbeat);
-        let line = Gathering::new(
-            with.engine.clone(),
-            with.clock.clone(),
-            with.lifecycle.clone(),
+    pub fn new(config: GatewayConfig, deps: Dependencies) -> Self {
+        let booking = BookingClient::new(deps.booking.clone());
+        let guest_rate_limiter =
+            GuestRateLimiter::new(config.guests, config.trusted_proxies.clone());
+        let heartbeat_wheel = HeartbeatWheel::new(config.heartbeat);
+        let batcher = Gathering::new(
+            deps.engine.clone(),
+            deps.clock.clone(),
+            deps.lifecycle.clone(),
         );
         // Looked up once: it is counted for each pass.
         let passes_sent = metrics::counter!("stanchion_passes_sent_total");
         let registry = Registry::default();
         Self(Arc::new(Inner {
             config,
-            with,
-            line,
+            deps,
+            batcher,
             registry,
-            pulse,
+            heartbeat_wheel,
             booking,
-            guest_door,
+            guest_rate_limiter,
             passes_sent,
         }))
     }
@@ -136,11 +137,11 @@ impl Gateway {
     /// # Errors
     /// Where the signals cannot be listened to at the start.
     pub async fn start(&self) -> Result<(), waitingroom::signal::SignalError> {
-        node::start(self).await
+        node::spawn_tasks(self).await
     }
 
     /// Is the node's ear alive? For readiness.
-    pub fn hears(&self) -> bool {
+    pub fn is_subscribed(&self) -> bool {
         self.0.registry.is_subscribed()
     }
 }

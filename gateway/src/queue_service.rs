@@ -23,7 +23,7 @@ use crate::{
 
 /// How often a place is registered, and read again because the room moved on meanwhile: a line that
 /// moves faster than it can be read shows its users a position that is a little too high.
-const REGISTER_ATTEMPTS: usize = 5;
+const MAX_ATTACH_ATTEMPTS: usize = 5;
 
 /// A place on the wire.
 #[derive(Debug, Serialize)]
@@ -53,8 +53,8 @@ pub(crate) struct PlaceResponse {
 
 impl PlaceResponse {
     /// The same with what became of the user's wish.
-    pub(crate) fn with(mut self, held: &AutoHoldOutcome) -> Self {
-        (self.hold, self.left) = held.told();
+    pub(crate) fn with_hold(mut self, held: &AutoHoldOutcome) -> Self {
+        (self.hold, self.left) = held.message_parts();
         self
     }
 }
@@ -77,8 +77,8 @@ impl RoomSubscription {
 impl Drop for RoomSubscription {
     fn drop(&mut self) {
         let (absent, now) = (
-            || self.gateway.record_absence(self.event, &self.user),
-            self.gateway.0.with.clock.now(),
+            || self.gateway.record_detach(self.event, &self.user),
+            self.gateway.0.deps.clock.now(),
         );
         self.gateway
             .0
@@ -97,7 +97,7 @@ pub(crate) struct PendingAttach {
 
 impl Drop for PendingAttach {
     fn drop(&mut self) {
-        let absent = || self.gateway.record_absence(self.event, &self.user);
+        let absent = || self.gateway.record_detach(self.event, &self.user);
         self.gateway
             .0
             .registry
@@ -115,13 +115,13 @@ pub(crate) struct PresentedTicket<'a> {
 
 impl Gateway {
     /// Presence by a connection of this node.
-    pub(crate) fn here(&self) -> Presence {
+    pub(crate) fn node_presence(&self) -> Presence {
         Presence::Node(self.0.config.node.clone())
     }
 
     /// Takes a place or finds the user's own; true where it is new. What client and node remember
     /// of a line that was lost binds this one: its position does not grow.
-    pub(crate) async fn take_place(
+    pub(crate) async fn join(
         &self,
         event: EventId,
         user: &UserId,
@@ -131,13 +131,15 @@ impl Gateway {
         let seen = self.0.registry.remembered_place(event, user);
         let ticket = kept
             .ticket
-            .and_then(|ticket| self.0.with.tickets.verify(ticket, event, user));
+            .and_then(|ticket| self.0.deps.tickets.verify(ticket, event, user));
         let of_client = ticket
             .clone()
             .zip(kept.position)
             .map(|(ticket, told)| RememberedPlace::from_ticket(ticket, told));
         let ticket = ticket.or_else(|| seen.as_ref().map(RememberedPlace::ticket));
-        let (new, place) = self.seat(event, user, presence.clone(), ticket).await?;
+        let (new, place) = self
+            .join_with_ticket(event, user, presence.clone(), ticket)
+            .await?;
         let of_another_line = [seen, of_client]
             .into_iter()
             .flatten()
@@ -145,7 +147,7 @@ impl Gateway {
         match of_another_line.min_by_key(|seen| seen.last_sent_position) {
             Some(seen) => Ok((
                 new,
-                self.bring_back(event, user, presence, &seen)
+                self.restore_place(event, user, presence, &seen)
                     .await
                     .ok()
                     .flatten()
@@ -156,7 +158,7 @@ impl Gateway {
     }
 
     /// Takes a user who is remembered back into their line, with what they were told in it.
-    async fn bring_back(
+    async fn restore_place(
         &self,
         event: EventId,
         user: &UserId,
@@ -164,7 +166,7 @@ impl Gateway {
         seen: &RememberedPlace,
     ) -> Result<Option<Place>, EngineError> {
         self.0
-            .line
+            .batcher
             .bring_back(
                 event,
                 user,
@@ -176,25 +178,25 @@ impl Gateway {
     }
 
     /// As [`Gateway::take_place`], with what a ticket says.
-    pub(crate) async fn seat(
+    pub(crate) async fn join_with_ticket(
         &self,
         event: EventId,
         user: &UserId,
         presence: Presence,
         ticket: Option<(Epoch, u64)>,
     ) -> Result<(bool, Place), Problem> {
-        match self.0.line.join(event, user, presence, ticket).await {
+        match self.0.batcher.join(event, user, presence, ticket).await {
             Ok(JoinOutcome::Joined(place)) => Ok((true, place)),
             Ok(JoinOutcome::Same(place)) => Ok((false, place)),
-            Ok(JoinOutcome::NotOpen(state)) => Err(not_open(state)),
+            Ok(JoinOutcome::NotOpen(state)) => Err(queue_not_open(state)),
             Ok(JoinOutcome::Full) => Err(Problem::new(Code::QueueFull, "the line is full")
                 .retry_after(Duration::from_secs(10))),
-            Err(error) => Err(self.explain(event, error).await),
+            Err(error) => Err(self.engine_problem(event, error).await),
         }
     }
 
     /// The user's place, marking them present.
-    pub(crate) async fn find_place(
+    pub(crate) async fn resume(
         &self,
         event: EventId,
         user: &UserId,
@@ -203,16 +205,18 @@ impl Gateway {
         if *presence == Presence::Poll {
             self.0
                 .registry
-                .extend_presence(event, user, self.0.with.clock.now().plus(POLL_WINDOW));
+                .extend_presence(event, user, self.0.deps.clock.now().plus(POLL_WINDOW));
         }
-        let mut found = self.0.line.resume(event, user, presence.clone()).await;
+        let mut found = self.0.batcher.resume(event, user, presence.clone()).await;
         let seen = self.0.registry.remembered_place(event, user);
         let is_behind = |seen: &RememberedPlace| match &found {
             Ok(Some(place)) => seen.is_of_previous_epoch(place),
             found => matches!(found, Ok(None) | Err(EngineError::Recovering)),
         };
         if let Some(seen) = seen.filter(is_behind) {
-            found = self.bring_back(event, user, presence.clone(), &seen).await;
+            found = self
+                .restore_place(event, user, presence.clone(), &seen)
+                .await;
         }
         match found {
             Ok(Some(place)) => Ok(place),
@@ -220,21 +224,21 @@ impl Gateway {
                 Code::NotInQueue,
                 "you have no place in this line; join it first",
             )),
-            Err(error) => Err(self.explain(event, error).await),
+            Err(error) => Err(self.engine_problem(event, error).await),
         }
     }
 
     /// A place as it is told to someone without a connection, who is remembered with it.
-    pub(crate) fn told_by_poll(
+    pub(crate) fn place_for_poll(
         &self,
         event: EventId,
         user: &UserId,
         place: Place,
     ) -> Result<Place, Problem> {
-        let place = tellable(place)?;
+        let place = require_known_position(place)?;
         let (place, now) = (
             self.0.registry.clamp_to_last_sent(event, user, place),
-            self.0.with.clock.now(),
+            self.0.deps.clock.now(),
         );
         self.0
             .registry
@@ -243,15 +247,15 @@ impl Gateway {
     }
 
     /// Which incarnation of the line is in force.
-    pub(crate) async fn epoch(&self, event: EventId) -> Result<Epoch, Problem> {
-        match self.0.with.engine.status(event).await {
+    pub(crate) async fn current_epoch(&self, event: EventId) -> Result<Epoch, Problem> {
+        match self.0.deps.engine.status(event).await {
             Ok(status) => Ok(status.epoch),
-            Err(error) => Err(self.explain(event, error).await),
+            Err(error) => Err(self.engine_problem(event, error).await),
         }
     }
 
     /// To be held from before a place is taken or found by a connection until that is registered.
-    pub(crate) fn arrival(&self, event: EventId, user: &UserId) -> PendingAttach {
+    pub(crate) fn begin_attach(&self, event: EventId, user: &UserId) -> PendingAttach {
         self.0.registry.begin_attach(event, user);
         PendingAttach {
             gateway: self.clone(),
@@ -260,15 +264,15 @@ impl Gateway {
         }
     }
 
-    pub(crate) fn record_absence(&self, event: EventId, user: &UserId) {
-        if let Err(error) = self.0.line.detach(event, user, &self.0.config.node) {
-            tracing::warn!(%event, %error, "an absence could not be recorded");
+    pub(crate) fn record_detach(&self, event: EventId, user: &UserId) {
+        if let Err(error) = self.0.batcher.detach(event, user, &self.0.config.node) {
+            tracing::warn!(%event, %error, "failed to record detach; presence expires by node timeout");
         }
     }
 
     /// What ends a connection's registration for an event when it is dropped; to be made before
     /// [`Gateway::register`].
-    pub(crate) fn attachment(
+    pub(crate) fn subscribe(
         &self,
         event: EventId,
         user: &UserId,
@@ -285,7 +289,7 @@ impl Gateway {
     /// Registers a connection for a place that was just read; returns the place, read again where
     /// the line moved meanwhile. What is returned is what is registered: of the client's positions
     /// it is the first, and none may be worse.
-    pub(crate) async fn register(
+    pub(crate) async fn attach_current(
         &self,
         event: EventId,
         user: &UserId,
@@ -293,54 +297,54 @@ impl Gateway {
         mut place: Place,
     ) -> Result<Place, Problem> {
         for attempt in 1.. {
-            place = tellable(place)?;
+            place = require_known_position(place)?;
             let Ok(is_current) = self.0.registry.attach(event, user, &place, mailbox) else {
                 let detail = "you have too many connections open for this event";
                 return Err(
                     Problem::new(Code::RateLimited, detail).retry_after(Duration::from_secs(5))
                 );
             };
-            if is_current || attempt == REGISTER_ATTEMPTS {
+            if is_current || attempt == MAX_ATTACH_ATTEMPTS {
                 break;
             }
-            place = self.find_place(event, user, &self.here()).await?;
+            place = self.resume(event, user, &self.node_presence()).await?;
         }
         self.0.registry.send_sale_state(event, mailbox);
         Ok(self.0.registry.clamp_to_last_sent(event, user, place))
     }
 
     /// Gives the place up, and tells every connection of the user, on other nodes too.
-    pub(crate) async fn give_up(&self, event: EventId, user: &UserId) -> Result<(), Problem> {
-        let mut left = self.0.line.leave(event, user).await;
+    pub(crate) async fn leave(&self, event: EventId, user: &UserId) -> Result<(), Problem> {
+        let mut left = self.0.batcher.leave(event, user).await;
         if let (Err(EngineError::Recovering), Some(ticket)) =
-            (&left, self.known_ticket(event, user))
+            (&left, self.last_known_ticket(event, user))
         {
             // Whoever is brought back later could not leave any more.
             left = match self
                 .0
-                .line
+                .batcher
                 .bring_back(event, user, Presence::Poll, ticket, None)
                 .await
             {
-                Ok(_) => self.0.line.leave(event, user).await,
+                Ok(_) => self.0.batcher.leave(event, user).await,
                 Err(error) => Err(error),
             };
         }
         match left {
             Ok(Some(nodes)) => {
                 self.0.registry.remove_user(event, user, Lapse::Left);
-                self.tell_others(event, user, nodes).await;
+                self.notify_other_nodes(event, user, nodes).await;
                 Ok(())
             }
             Ok(None) => Err(Problem::new(
                 Code::NotInQueue,
                 "you have no place in this line",
             )),
-            Err(error) => Err(self.explain(event, error).await),
+            Err(error) => Err(self.engine_problem(event, error).await),
         }
     }
 
-    fn known_ticket(&self, event: EventId, user: &UserId) -> Option<(Epoch, u64)> {
+    fn last_known_ticket(&self, event: EventId, user: &UserId) -> Option<(Epoch, u64)> {
         let seen = || {
             self.0
                 .registry
@@ -352,7 +356,7 @@ impl Gateway {
     }
 
     /// A hint, as all signals are: what a tab elsewhere does not hear, it learns at its next step.
-    async fn tell_others(&self, event_id: EventId, user: &UserId, nodes: Vec<NodeId>) {
+    async fn notify_other_nodes(&self, event_id: EventId, user: &UserId, nodes: Vec<NodeId>) {
         let others = nodes.into_iter().filter(|node| *node != self.0.config.node);
         let left = Signal::Lapsed {
             event_id,
@@ -361,8 +365,8 @@ impl Gateway {
         let signals: Vec<_> = others
             .map(|node| (Recipient::Node(node), left.clone()))
             .collect();
-        if let Err(error) = self.0.with.signals.send(&signals).await {
-            tracing::warn!(%event_id, %error, "another node could not be told that a user left");
+        if let Err(error) = self.0.deps.signals.send(&signals).await {
+            tracing::warn!(%event_id, %error, "failed to notify other nodes of leave");
         }
     }
 
@@ -373,15 +377,15 @@ impl Gateway {
         user: &UserId,
         pass: &PassId,
     ) -> Result<(), Problem> {
-        match self.0.line.acknowledge(event, user, pass.clone()).await {
+        match self.0.batcher.acknowledge(event, user, pass.clone()).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(self.unacknowledged(event, None).await),
-            Err(error) => Err(self.unacknowledged(event, Some(error)).await),
+            Ok(false) => Err(self.ack_problem(event, None).await),
+            Err(error) => Err(self.ack_problem(event, Some(error)).await),
         }
     }
 
     /// The same without waiting for it: the connection's mailbox hears where it is refused.
-    pub(crate) fn note_acknowledged(
+    pub(crate) fn acknowledge_detached(
         &self,
         event: EventId,
         user: &UserId,
@@ -392,7 +396,7 @@ impl Gateway {
         let refuse = move |error| its_mailbox.push_rejected_ack(event, refused, error);
         if let Err(error) = self
             .0
-            .line
+            .batcher
             .note_acknowledged(event, user, pass.clone(), refuse)
         {
             mailbox.push_rejected_ack(event, pass.clone(), Some(error));
@@ -400,26 +404,22 @@ impl Gateway {
     }
 
     /// Why an acknowledgement was refused: the engine failed, or there is no such pass.
-    pub(crate) async fn unacknowledged(
-        &self,
-        event: EventId,
-        error: Option<EngineError>,
-    ) -> Problem {
+    pub(crate) async fn ack_problem(&self, event: EventId, error: Option<EngineError>) -> Problem {
         match error {
             None => Problem::new(
                 Code::PassRevoked,
                 "this pass is not yours or no longer live",
             ),
-            Some(error) => self.explain(event, error).await,
+            Some(error) => self.engine_problem(event, error).await,
         }
     }
 
     /// An engine's refusal as a client reads it. An engine that lists the event without holding it,
     /// holds none at all, or had this one before has lost state and waits for booking to rebuild
     /// it.
-    pub(crate) async fn explain(&self, event: EventId, error: EngineError) -> Problem {
+    pub(crate) async fn engine_problem(&self, event: EventId, error: EngineError) -> Problem {
         match error {
-            EngineError::UnknownEvent => match self.0.with.engine.events().await {
+            EngineError::UnknownEvent => match self.0.deps.engine.events().await {
                 Ok(events)
                     if !events.is_empty()
                         && !events.contains(&event)
@@ -441,7 +441,7 @@ impl Gateway {
             }
             EngineError::Busy => unavailable("too many users come and go at this moment"),
             EngineError::Unavailable(error) => {
-                tracing::warn!(error, "the engine did not answer");
+                tracing::warn!(%event, error, "engine request failed");
                 unavailable("the line cannot be reached")
             }
         }
@@ -449,18 +449,23 @@ impl Gateway {
 
     /// A pass's token.
     pub(crate) fn token(&self, event: EventId, user: &UserId, grant: &Grant) -> String {
-        self.0.with.passes.mint(event, user, grant)
+        self.0.deps.passes.mint(event, user, grant)
     }
 
     /// How long until this place's turn at the worst, where an end can be foreseen.
-    pub(crate) fn wait(&self, event: EventId, place: &Place) -> Option<Duration> {
+    pub(crate) fn max_wait(&self, event: EventId, place: &Place) -> Option<Duration> {
         let range = self.estimate(event, place).range?;
         Some(Duration::from_secs(range.high.into()))
     }
 
     /// A place as REST and streams answer it.
-    pub(crate) fn answer(&self, event: EventId, user: &UserId, place: &Place) -> PlaceResponse {
-        self.answer_with(event, user, place, self.estimate(event, place))
+    pub(crate) fn place_response(
+        &self,
+        event: EventId,
+        user: &UserId,
+        place: &Place,
+    ) -> PlaceResponse {
+        self.place_response_with(event, user, place, self.estimate(event, place))
     }
 
     /// What to tell of the wait at this place.
@@ -468,7 +473,7 @@ impl Gateway {
         let estimate = self
             .0
             .registry
-            .estimate(event, place.position, self.0.with.clock.now());
+            .estimate(event, place.position, self.0.deps.clock.now());
         match place.counting && place.grant.is_none() {
             true => WaitEstimate {
                 range: None,
@@ -480,7 +485,7 @@ impl Gateway {
     }
 
     /// As [`Gateway::answer`], with this estimate.
-    pub(crate) fn answer_with(
+    pub(crate) fn place_response_with(
         &self,
         event: EventId,
         user: &UserId,
@@ -499,7 +504,7 @@ impl Gateway {
             is_ready: grant.is_some(),
             ticket: self
                 .0
-                .with
+                .deps
                 .tickets
                 .mint(event, user, &place.epoch, place.number),
             pass_id: grant.map(|grant| grant.pass_id.clone()),
@@ -522,7 +527,7 @@ impl Gateway {
             event_id: event,
             ticket: self
                 .0
-                .with
+                .deps
                 .tickets
                 .mint(event, user, &place.epoch, place.number),
             position: place.position,
@@ -556,7 +561,7 @@ impl Gateway {
 
 /// Nobody who asks is told a position while another gateway may have told them a better one, of a
 /// line that was lost.
-fn tellable(place: Place) -> Result<Place, Problem> {
+fn require_known_position(place: Place) -> Result<Place, Problem> {
     match place.told {
         Told::Unknown => Err(unavailable(
             "the line is being counted; you keep your place",
@@ -565,7 +570,7 @@ fn tellable(place: Place) -> Result<Place, Problem> {
     }
 }
 
-fn not_open(state: SaleState) -> Problem {
+fn queue_not_open(state: SaleState) -> Problem {
     let problem = Problem::new(
         Code::QueueClosed,
         format!("the line is not open: the sale is {}", state.as_str()),

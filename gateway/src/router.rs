@@ -20,9 +20,9 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .route("/api/v1/queue/leave", delete(rest::leave))
         .route("/api/v1/queue/status/{event_id}", get(rest::status))
         .route("/api/v1/ws", get(ws::upgrade))
-        .route("/api/v1/guest", post(tokens::guest));
+        .route("/api/v1/guest", post(tokens::create_guest));
     let routes = match development {
-        true => routes.route("/api/v1/dev/token", post(tokens::development_token)),
+        true => routes.route("/api/v1/dev/token", post(tokens::create_dev_token)),
         false => routes, // nothing is there, so that nothing is read of a request to it
     };
     routes.with_state(gateway)

@@ -230,7 +230,7 @@ fn booking_config(settings: &Settings) -> booking::BookingConfig {
 fn hearing(gateway: &Gateway) -> (&'static str, Check) {
     let gateway = gateway.clone();
     let check: Check = Arc::new(move || {
-        let hears = gateway.hears();
+        let hears = gateway.is_subscribed();
         Box::pin(async move {
             if hears {
                 Ok(())

@@ -18,8 +18,8 @@ use waitingroom::{
     ids::{EventId, UserId},
 };
 
-/// Beyond a poll's own time, so that the next one finds its place counted.
-const SLACK: Duration = Duration::from_secs(5);
+/// Beyond a poll's own time, so that the next one finds its place counts.
+const EXPIRY_SLACK: Duration = Duration::from_secs(5);
 
 type PlaceKey = (EventId, UserId);
 
@@ -27,14 +27,14 @@ type PlaceKey = (EventId, UserId);
 #[derive(Debug)]
 pub(super) struct GuestPlaces {
     max: u32,
-    counted: Mutex<GuestCounts>,
+    counts: Mutex<GuestCounts>,
 }
 
 #[derive(Debug, Default)]
 struct GuestCounts {
     places: HashMap<PlaceKey, CountedPlace>,
-    of_address: HashMap<IpAddr, u32>,
-    of_network: HashMap<IpAddr, u32>,
+    by_address: HashMap<IpAddr, u32>,
+    by_network: HashMap<IpAddr, u32>,
 }
 
 #[derive(Debug)]
@@ -49,64 +49,64 @@ impl GuestPlaces {
     pub(super) fn new(max: u32) -> Self {
         Self {
             max,
-            counted: Mutex::default(),
+            counts: Mutex::default(),
         }
     }
 
     /// Is this place counted already?
-    pub(super) fn knows(&self, event: EventId, user: &UserId) -> bool {
-        self.counted
+    pub(super) fn contains(&self, event: EventId, user: &UserId) -> bool {
+        self.counts
             .lock()
             .places
             .contains_key(&(event, user.clone()))
     }
 
     /// Counts a place; false where there are too many already. One that is counted stays so.
-    pub(super) fn enter(&self, event: EventId, user: &UserId, address: IpAddr) -> bool {
-        let mut counted = self.counted.lock();
-        counted.enter((event, user.clone()), address, self.max) || {
-            counted.forget_gone(Instant::now());
-            counted.enter((event, user.clone()), address, self.max)
+    pub(super) fn acquire(&self, event: EventId, user: &UserId, address: IpAddr) -> bool {
+        let mut counts = self.counts.lock();
+        counts.acquire((event, user.clone()), address, self.max) || {
+            counts.evict_expired(Instant::now());
+            counts.acquire((event, user.clone()), address, self.max)
         }
     }
 
     /// Somebody has looked at a place.
-    pub(super) fn renew(&self, event: EventId, user: &UserId) {
-        if let Some(counting) = self.counted.lock().places.get_mut(&(event, user.clone())) {
-            counting.until = lingering();
+    pub(super) fn extend(&self, event: EventId, user: &UserId) {
+        if let Some(place) = self.counts.lock().places.get_mut(&(event, user.clone())) {
+            place.until = expiry();
         }
     }
 
     /// The place is gone.
-    pub(super) fn leave(&self, event: EventId, user: &UserId) {
-        self.counted.lock().remove(&(event, user.clone()));
+    pub(super) fn release(&self, event: EventId, user: &UserId) {
+        self.counts.lock().remove(&(event, user.clone()));
     }
 
-    pub(super) fn forget_gone(&self) {
-        self.counted.lock().forget_gone(Instant::now());
+    pub(super) fn evict_expired(&self) {
+        self.counts.lock().evict_expired(Instant::now());
     }
 }
 
-fn lingering() -> Instant {
-    Instant::now() + POLL_WINDOW + SLACK
+fn expiry() -> Instant {
+    Instant::now() + POLL_WINDOW + EXPIRY_SLACK
 }
 
 impl GuestCounts {
-    fn enter(&mut self, name: PlaceKey, address: IpAddr, max: u32) -> bool {
+    fn acquire(&mut self, name: PlaceKey, address: IpAddr, max: u32) -> bool {
         match self.places.entry(name) {
-            Entry::Occupied(mut known) => known.get_mut().until = lingering(),
+            Entry::Occupied(mut known) => known.get_mut().until = expiry(),
             Entry::Vacant(new) => {
-                let of_address = self.of_address.entry(household(address)).or_default();
-                let of_network = self.of_network.entry(network(address)).or_default();
-                if *of_address >= max || *of_network >= max.saturating_mul(NETWORK_SHARE) {
+                let by_address = self.by_address.entry(household(address)).or_default();
+                let by_network = self.by_network.entry(network(address)).or_default();
+                if *by_address >= max || *by_network >= max.saturating_mul(NETWORK_SHARE) {
                     return false;
                 }
-                *of_address += 1;
-                *of_network += 1;
+                *by_address += 1;
+                *by_network += 1;
                 new.insert(CountedPlace {
                     address,
                     connections: 0,
-                    until: lingering(),
+                    until: expiry(),
                 });
             }
         }
@@ -114,29 +114,29 @@ impl GuestCounts {
     }
 
     fn remove(&mut self, name: &PlaceKey) {
-        if let Some(counting) = self.places.remove(name) {
-            less(&mut self.of_address, household(counting.address));
-            less(&mut self.of_network, network(counting.address));
+        if let Some(place) = self.places.remove(name) {
+            decrement(&mut self.by_address, household(place.address));
+            decrement(&mut self.by_network, network(place.address));
         }
     }
 
-    fn forget_gone(&mut self, now: Instant) {
-        let gone = |counting: &CountedPlace| counting.connections == 0 && counting.until <= now;
+    fn evict_expired(&mut self, now: Instant) {
+        let gone = |place: &CountedPlace| place.connections == 0 && place.until <= now;
         let names: Vec<PlaceKey> = self
             .places
             .iter()
-            .filter(|(_, counting)| gone(counting))
+            .filter(|(_, place)| gone(place))
             .map(|(name, _)| name.clone())
             .collect();
         for name in names {
             self.remove(&name);
         }
-        self.of_address.retain(|_, count| *count > 0);
-        self.of_network.retain(|_, count| *count > 0);
+        self.by_address.retain(|_, count| *count > 0);
+        self.by_network.retain(|_, count| *count > 0);
     }
 }
 
-fn less(counts: &mut HashMap<IpAddr, u32>, address: IpAddr) {
+fn decrement(counts: &mut HashMap<IpAddr, u32>, address: IpAddr) {
     if let Entry::Occupied(mut count) = counts.entry(address) {
         *count.get_mut() -= 1;
         if *count.get() == 0 {
@@ -155,8 +155,8 @@ pub(crate) struct GuestConnection {
 impl GuestConnection {
     pub(super) fn new(places: &Arc<GuestPlaces>, event: EventId, user: &UserId) -> Self {
         let name = (event, user.clone());
-        if let Some(counting) = places.counted.lock().places.get_mut(&name) {
-            counting.connections += 1;
+        if let Some(place) = places.counts.lock().places.get_mut(&name) {
+            place.connections += 1;
         }
         Self {
             places: Arc::clone(places),
@@ -167,9 +167,9 @@ impl GuestConnection {
 
 impl Drop for GuestConnection {
     fn drop(&mut self) {
-        if let Some(counting) = self.places.counted.lock().places.get_mut(&self.name) {
-            counting.connections = counting.connections.saturating_sub(1);
-            counting.until = lingering();
+        if let Some(place) = self.places.counts.lock().places.get_mut(&self.name) {
+            place.connections = place.connections.saturating_sub(1);
+            place.until = expiry();
         }
     }
 }
@@ -184,33 +184,33 @@ mod tests {
         let event = EventId::from(uuid::Uuid::from_u128(1));
         let user = |number: u32| format!("guest-{number}").parse::<UserId>().unwrap();
         let enter = |number: u32, address: &str| {
-            places.enter(event, &user(number), address.parse().unwrap())
+            places.acquire(event, &user(number), address.parse().unwrap())
         };
         assert!(enter(1, "203.0.113.9") && enter(2, "203.0.113.9") && !enter(3, "203.0.113.9"));
         assert!(enter(1, "203.0.113.9"), "counted once");
         assert!(enter(4, "203.0.113.10"), "another address");
-        let stay = GuestConnection::new(&places, event, &user(1));
+        let connection = GuestConnection::new(&places, event, &user(1));
         tokio::time::advance(POLL_WINDOW).await;
-        places.renew(event, &user(2));
+        places.extend(event, &user(2));
         tokio::time::advance(POLL_WINDOW).await;
         assert!(
             !enter(3, "203.0.113.9"),
             "one is followed, one was looked at"
         );
-        tokio::time::advance(SLACK).await;
+        tokio::time::advance(EXPIRY_SLACK).await;
         assert!(
             enter(3, "203.0.113.9"),
             "nobody looks at the other any more"
         );
-        drop(stay);
-        places.leave(event, &user(3));
-        tokio::time::advance(POLL_WINDOW + SLACK).await;
-        places.forget_gone();
-        let counted = places.counted.lock();
+        drop(connection);
+        places.release(event, &user(3));
+        tokio::time::advance(POLL_WINDOW + EXPIRY_SLACK).await;
+        places.evict_expired();
+        let counts = places.counts.lock();
         assert!(
-            counted.places.is_empty()
-                && counted.of_address.is_empty()
-                && counted.of_network.is_empty()
+            counts.places.is_empty()
+                && counts.by_address.is_empty()
+                && counts.by_network.is_empty()
         );
     }
 
@@ -220,7 +220,7 @@ mod tests {
         let event = EventId::from(uuid::Uuid::from_u128(1));
         let entered = (0..100).filter(|number: &u32| {
             let user = format!("guest-{number}").parse().unwrap();
-            places.enter(
+            places.acquire(
                 event,
                 &user,
                 format!("2001:db8:1:{number:x}::1").parse().unwrap(),

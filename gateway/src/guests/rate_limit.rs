@@ -83,31 +83,31 @@ impl GuestRateLimiter {
     }
 
     /// Where a request comes from.
-    pub(crate) fn address(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+    pub(crate) fn request_address(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
         client_address(peer.ip(), headers, &self.trusted_proxies)
     }
 
     /// May one more guest come from there?
-    pub(crate) fn admit(&self, address: IpAddr) -> Result<(), Problem> {
+    pub(crate) fn check(&self, address: IpAddr) -> Result<(), Problem> {
         let admitted = self.of_address.check_key(&household(address)).is_ok()
             && self.of_network.check_key(&network(address)).is_ok();
         let detail = "too many guests from this address";
         if admitted {
             Ok(())
         } else {
-            Err(refused("guests", detail, Duration::from_secs(1)))
+            Err(rate_limited("guests", detail, Duration::from_secs(1)))
         }
     }
 
     /// Forgets what has been quiet; to be called now and then, so that memory follows the traffic.
-    pub(crate) fn forget_quiet(&self) {
+    pub(crate) fn evict_idle(&self) {
         self.of_address.retain_recent();
         self.of_network.retain_recent();
-        self.places.forget_gone();
+        self.places.evict_expired();
     }
 }
 
-fn refused(reason: &'static str, detail: &str, retry_after: Duration) -> Problem {
+fn rate_limited(reason: &'static str, detail: &str, retry_after: Duration) -> Problem {
     metrics::counter!("stanchion_guests_refused_total", "reason" => reason).increment(1);
     Problem::new(Code::RateLimited, detail).retry_after(retry_after)
 }
@@ -116,7 +116,7 @@ impl Gateway {
     /// Takes a place, or finds the caller's own, as [`Gateway::take_place`]; a guest's is counted,
     /// and refused where there are too many or the identity was made too long ago. Places that
     /// guests have are theirs all the same.
-    pub(crate) async fn admit_to_line(
+    pub(crate) async fn join_within_limits(
         &self,
         event: EventId,
         caller: &Identity,
@@ -125,30 +125,30 @@ impl Gateway {
         kept: PresentedTicket<'_>,
     ) -> Result<(bool, Place), Problem> {
         let Some(made) = caller.guest else {
-            return self.take_place(event, &caller.user, presence, kept).await;
+            return self.join(event, &caller.user, presence, kept).await;
         };
-        let (door, user) = (&self.0.guest_door, &caller.user);
-        let known = door.places.knows(event, user);
+        let (limiter, user) = (&self.0.guest_rate_limiter, &caller.user);
+        let known = limiter.places.contains(event, user);
         let has_ticket = || {
             kept.ticket
-                .is_some_and(|ticket| self.0.with.tickets.verify(ticket, event, user).is_some())
+                .is_some_and(|ticket| self.0.deps.tickets.verify(ticket, event, user).is_some())
         };
-        let is_old = self.0.with.clock.now().since(made) > door.limits.join_for;
+        let is_old = self.0.deps.clock.now().since(made) > limiter.limits.join_for;
         let refusal: Option<fn() -> Problem> = if !known && is_old && !has_ticket() {
-            Some(too_old)
-        } else if door.places.enter(event, user, address) {
+            Some(guest_too_old)
+        } else if limiter.places.acquire(event, user, address) {
             None
         } else {
-            Some(too_many)
+            Some(too_many_places)
         };
         let Some(refusal) = refusal else {
-            let taken = self.take_place(event, user, presence, kept).await;
+            let taken = self.join(event, user, presence, kept).await;
             if taken.is_err() && !known {
-                door.places.leave(event, user);
+                limiter.places.release(event, user);
             }
             return taken;
         };
-        match self.find_place(event, user, &presence).await {
+        match self.resume(event, user, &presence).await {
             Ok(place) => Ok((false, place)),
             Err(problem) if problem.code == Code::NotInQueue => Err(refusal()),
             Err(problem) => Err(problem),
@@ -156,10 +156,14 @@ impl Gateway {
     }
 
     /// For as long as a connection of a guest follows a line: nothing where it is no guest's.
-    pub(crate) fn stay(&self, event: EventId, caller: &Identity) -> Option<Box<GuestConnection>> {
+    pub(crate) fn track_guest_connection(
+        &self,
+        event: EventId,
+        caller: &Identity,
+    ) -> Option<Box<GuestConnection>> {
         caller.guest.map(|_| {
             Box::new(GuestConnection::new(
-                &self.0.guest_door.places,
+                &self.0.guest_rate_limiter.places,
                 event,
                 &caller.user,
             ))
@@ -167,29 +171,32 @@ impl Gateway {
     }
 
     /// A guest's place is looked at.
-    pub(crate) fn note_poll(&self, event: EventId, caller: &Identity) {
+    pub(crate) fn extend_guest_place(&self, event: EventId, caller: &Identity) {
         if caller.guest.is_some() {
-            self.0.guest_door.places.renew(event, &caller.user);
+            self.0.guest_rate_limiter.places.extend(event, &caller.user);
         }
     }
 
     /// A guest has given a place up.
-    pub(crate) fn note_left(&self, event: EventId, caller: &Identity) {
+    pub(crate) fn release_guest_place(&self, event: EventId, caller: &Identity) {
         if caller.guest.is_some() {
-            self.0.guest_door.places.leave(event, &caller.user);
+            self.0
+                .guest_rate_limiter
+                .places
+                .release(event, &caller.user);
         }
     }
 }
 
-fn too_many() -> Problem {
-    refused(
+fn too_many_places() -> Problem {
+    rate_limited(
         "places",
         "too many guests from this address are in line",
         Duration::from_secs(10),
     )
 }
 
-fn too_old() -> Problem {
+fn guest_too_old() -> Problem {
     metrics::counter!("stanchion_guests_refused_total", "reason" => "age").increment(1);
     let detail = "this guest was made too long ago to take a new place: POST /api/v1/guest with this token renews it";
     Problem::new(Code::GuestTooOld, detail)
@@ -201,8 +208,8 @@ mod tests {
 
     #[test]
     fn the_door_closes_for_one_address_and_stays_open_for_others() {
-        let door = GuestRateLimiter::new(GuestLimits::default(), Vec::new());
-        let admit = |address: &str| door.admit(address.parse().unwrap()).is_ok();
+        let limiter = GuestRateLimiter::new(GuestLimits::default(), Vec::new());
+        let admit = |address: &str| limiter.check(address.parse().unwrap()).is_ok();
         let admitted = (0..300).filter(|_| admit("203.0.113.9")).count();
         assert!((200..300).contains(&admitted), "{admitted}");
         assert!(admit("203.0.113.10"));
@@ -214,8 +221,8 @@ mod tests {
 
     #[test]
     fn who_has_many_addresses_has_not_as_many_guests() {
-        let door = GuestRateLimiter::new(GuestLimits::default(), Vec::new());
-        let admit = |address: String| door.admit(address.parse().unwrap()).is_ok();
+        let limiter = GuestRateLimiter::new(GuestLimits::default(), Vec::new());
+        let admit = |address: String| limiter.check(address.parse().unwrap()).is_ok();
         let of_48 = (0..2000)
             .filter(|net| admit(format!("2001:db8:7:{net:x}::1")))
             .count();

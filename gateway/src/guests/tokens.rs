@@ -22,11 +22,11 @@ use waitingroom::{
 
 use crate::{
     Gateway,
-    web::{noscript::guest_token, origin},
+    web::{noscript::guest_token_from_cookie, origin},
 };
 
 /// Life of a development token.
-const DEVELOPMENT_LIFE: Duration = Duration::from_secs(24 * 3600);
+const DEV_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Serialize)]
 struct TokenResponse {
@@ -37,26 +37,26 @@ struct TokenResponse {
 
 /// A new guest; of a guest's token the same guest with a new one, which may take places again; of
 /// the cookie of the pages without script the guest that it names.
-pub(crate) async fn guest(
+pub(crate) async fn create_guest(
     State(gateway): State<Gateway>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let own = gateway
         .0
-        .with
+        .deps
         .authenticator
         .authenticate(&headers)
         .ok()
         .filter(|identity| identity.guest.is_some());
     let known = match own {
-        None => known_guest(&gateway, &headers),
+        None => token_from_cookie(&gateway, &headers),
         Some(_) => None,
     };
     if let Some(known) = known {
         return Ok((StatusCode::CREATED, Json(known)).into_response());
     }
-    let address = gateway.0.guest_door.address(peer, &headers);
+    let address = gateway.0.guest_rate_limiter.request_address(peer, &headers);
     let (guest, token) = gateway.mint_guest(address, own.map(|identity| identity.user))?;
     let answer = TokenResponse {
         token,
@@ -68,10 +68,10 @@ pub(crate) async fn guest(
 
 /// The guest that the pages without script gave to this browser: who allows scripts then keeps the
 /// place.
-fn known_guest(gateway: &Gateway, headers: &HeaderMap) -> Option<TokenResponse> {
-    let identity = gateway.guest(headers)?;
+fn token_from_cookie(gateway: &Gateway, headers: &HeaderMap) -> Option<TokenResponse> {
+    let identity = gateway.guest_from_cookie(headers)?;
     Some(TokenResponse {
-        token: guest_token(headers)?.to_owned(),
+        token: guest_token_from_cookie(headers)?.to_owned(),
         user_id: identity.user,
         expires_at: identity.expires_at,
     })
@@ -85,26 +85,26 @@ impl Gateway {
         address: IpAddr,
         known: Option<UserId>,
     ) -> Result<(Identity, String), Problem> {
-        let with = &self.0.with;
+        let with = &self.0.deps;
         if !with.authenticator.admits_guests() {
             return Err(Problem::new(
                 Code::NotFound,
                 "guests are not admitted here; sign in at the shop",
             ));
         }
-        self.0.guest_door.admit(address)?;
+        self.0.guest_rate_limiter.check(address)?;
         let user = match known {
             Some(user) => user,
             None => format!("{GUEST_PREFIX}{}", Uuid::new_v4())
                 .parse()
-                .map_err(|_| internal())?,
+                .map_err(|_| signing_failed())?,
         };
         let now = with.clock.now();
         let expires_at = now.plus(GUEST_LIFE);
         let token = with
             .authenticator
             .mint_guest(&user, now, expires_at)
-            .ok_or_else(internal)?;
+            .ok_or_else(signing_failed)?;
         Ok((
             Identity {
                 user,
@@ -126,7 +126,7 @@ pub(crate) struct DevTokenRequest {
 
 /// Whoever may ask for one may be anybody: only a program at this machine, not by way of a proxy,
 /// and no page of another site, not even one whose name was made to lead to this machine.
-pub(crate) async fn development_token(
+pub(crate) async fn create_dev_token(
     State(gateway): State<Gateway>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
@@ -137,7 +137,7 @@ pub(crate) async fn development_token(
         .config
         .development_secret
         .as_ref()
-        .filter(|_| is_at_this_machine(peer, &headers));
+        .filter(|_| is_loopback_request(peer, &headers));
     let secret =
         secret.ok_or_else(|| Problem::new(Code::NotFound, "there is nothing at this path"))?;
     let SmallJson(body) = body?;
@@ -147,24 +147,18 @@ pub(crate) async fn development_token(
             "must not begin with 'guest-': such names are for guests",
         ));
     }
-    let now = gateway.0.with.clock.now();
-    let token = mint_user_token(
-        secret,
-        &body.user,
-        body.role.as_deref(),
-        now,
-        DEVELOPMENT_LIFE,
-    )
-    .ok_or_else(internal)?;
+    let now = gateway.0.deps.clock.now();
+    let token = mint_user_token(secret, &body.user, body.role.as_deref(), now, DEV_TOKEN_TTL)
+        .ok_or_else(signing_failed)?;
     Ok(Json(TokenResponse {
         token,
         user_id: body.user,
-        expires_at: now.plus(DEVELOPMENT_LIFE),
+        expires_at: now.plus(DEV_TOKEN_TTL),
     })
     .into_response())
 }
 
-fn is_at_this_machine(peer: SocketAddr, headers: &HeaderMap) -> bool {
+fn is_loopback_request(peer: SocketAddr, headers: &HeaderMap) -> bool {
     let forwards = |name: &str| {
         matches!(
             name,
@@ -172,13 +166,13 @@ fn is_at_this_machine(peer: SocketAddr, headers: &HeaderMap) -> bool {
         ) || name.starts_with("x-forwarded")
     };
     peer.ip().to_canonical().is_loopback()
-        && asks_this_machine(headers)
-        && origin::is_own(headers)
+        && is_loopback_host(headers)
+        && origin::is_same_origin(headers)
         && !headers.keys().any(|name| forwards(name.as_str()))
 }
 
 /// Is it asked under this machine's own names, on whatever port?
-fn asks_this_machine(headers: &HeaderMap) -> bool {
+fn is_loopback_host(headers: &HeaderMap) -> bool {
     let mut hosts = headers
         .get_all(HOST)
         .iter()
@@ -189,7 +183,7 @@ fn asks_this_machine(headers: &HeaderMap) -> bool {
     hosts.next().is_some_and(own) && hosts.next().is_none()
 }
 
-fn internal() -> Problem {
+fn signing_failed() -> Problem {
     Problem::new(Code::Internal, "the token could not be signed")
 }
 
@@ -206,7 +200,7 @@ mod tests {
                 HeaderValue::from_static(value),
             )
         });
-        is_at_this_machine(peer.parse().unwrap(), &headers.collect())
+        is_loopback_request(peer.parse().unwrap(), &headers.collect())
     }
 
     #[test]

@@ -20,7 +20,7 @@ impl FromRequestParts<Gateway> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        let identity = gateway.0.with.authenticator.authenticate(&parts.headers)?;
+        let identity = gateway.0.deps.authenticator.authenticate(&parts.headers)?;
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or_else(
             || SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -28,7 +28,10 @@ impl FromRequestParts<Gateway> for Caller {
         );
         Ok(Self {
             identity,
-            address: gateway.0.guest_door.address(peer, &parts.headers),
+            address: gateway
+                .0
+                .guest_rate_limiter
+                .request_address(peer, &parts.headers),
         })
     }
 }
@@ -42,7 +45,7 @@ impl FromRequestParts<Gateway> for AuthenticatedUser {
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
         gateway
             .0
-            .with
+            .deps
             .authenticator
             .authenticate(&parts.headers)
             .map(Self)

@@ -47,19 +47,23 @@ pub(crate) async fn join(
         position: body.position,
     };
     let (new, place) = gateway
-        .admit_to_line(event, &identity, address, Presence::Poll, kept)
+        .join_within_limits(event, &identity, address, Presence::Poll, kept)
         .await?;
-    let place = gateway.told_by_poll(event, user, place)?;
+    let place = gateway.place_for_poll(event, user, place)?;
     let status = if new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    let answer = gateway.answer(event, user, &place);
+    let answer = gateway.place_response(event, user, &place);
     let answer = match (&place.grant, bearer(&headers)) {
         (Some(grant), Some(token)) if !body.wish.is_empty() => {
-            let behalf = gateway.behalf(token, &identity, address);
-            answer.with(&gateway.hold(&behalf, event, user, grant, &body.wish).await)
+            let behalf = gateway.credentials(token, &identity, address);
+            answer.with_hold(
+                &gateway
+                    .hold_first_available(&behalf, event, user, grant, &body.wish)
+                    .await,
+            )
         }
         _ => answer,
     };
@@ -72,11 +76,11 @@ pub(crate) async fn position(
     Path(event): Path<EventId>,
 ) -> Result<Json<PlaceResponse>, Problem> {
     let place = gateway
-        .find_place(event, &identity.user, &Presence::Poll)
+        .resume(event, &identity.user, &Presence::Poll)
         .await?;
-    gateway.note_poll(event, &identity);
-    let place = gateway.told_by_poll(event, &identity.user, place)?;
-    Ok(Json(gateway.answer(event, &identity.user, &place)))
+    gateway.extend_guest_place(event, &identity);
+    let place = gateway.place_for_poll(event, &identity.user, place)?;
+    Ok(Json(gateway.place_response(event, &identity.user, &place)))
 }
 
 #[derive(Deserialize)]
@@ -120,8 +124,8 @@ pub(crate) async fn leave(
             "must be the same in the query and in the body",
         ));
     }
-    gateway.give_up(event_id, &identity.user).await?;
-    gateway.note_left(event_id, &identity);
+    gateway.leave(event_id, &identity.user).await?;
+    gateway.release_guest_place(event_id, &identity);
     Ok(Json(LeaveResponse {
         event_id,
         left: true,
@@ -147,9 +151,9 @@ pub(crate) async fn status(
     AuthenticatedUser(_): AuthenticatedUser,
     Path(event_id): Path<EventId>,
 ) -> Result<Json<QueueStatusResponse>, Problem> {
-    let status = match gateway.0.with.engine.status(event_id).await {
+    let status = match gateway.0.deps.engine.status(event_id).await {
         Ok(status) => status,
-        Err(error) => return Err(gateway.explain(event_id, error).await),
+        Err(error) => return Err(gateway.engine_problem(event_id, error).await),
     };
     Ok(Json(QueueStatusResponse {
         event_id,

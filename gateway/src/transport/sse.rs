@@ -30,7 +30,7 @@ use waitingroom::{
 use super::extract::{Caller, bearer};
 use crate::{
     Gateway,
-    auto_hold::{AutoHoldOutcome, PATIENCE},
+    auto_hold::{AutoHoldOutcome, HOLD_TIMEOUT},
     booking_client::UserCredentials,
     connection::mailbox::{Mailbox, PendingUpdates, WakeReasons},
     guests::places::GuestConnection,
@@ -55,7 +55,7 @@ pub(crate) struct StreamQuery {
 /// Somebody who has said what they want, and their token for booking.
 struct AutoHoldRequest {
     behalf: UserCredentials,
-    items: Vec<WishItem>,
+    preferences: Vec<WishItem>,
 }
 
 impl AutoHoldRequest {
@@ -68,13 +68,17 @@ impl AutoHoldRequest {
         let Some(wish) = &query.wish else {
             return Ok(None);
         };
-        let items: Vec<WishItem> = serde_json::from_str(wish).map_err(|error| {
+        let preferences: Vec<WishItem> = serde_json::from_str(wish).map_err(|error| {
             Problem::invalid("wish", format!("must be a JSON array of choices: {error}"))
         })?;
-        check_wish("wish", &items)?;
-        let token = bearer(headers).filter(|_| !items.is_empty());
-        let behalf = token.map(|token| gateway.behalf(token, &caller.identity, caller.address));
-        Ok(behalf.map(|behalf| Self { behalf, items }))
+        check_wish("wish", &preferences)?;
+        let token = bearer(headers).filter(|_| !preferences.is_empty());
+        let behalf =
+            token.map(|token| gateway.credentials(token, &caller.identity, caller.address));
+        Ok(behalf.map(|behalf| Self {
+            behalf,
+            preferences,
+        }))
     }
 }
 
@@ -83,25 +87,29 @@ struct SseContext {
     gateway: Gateway,
     event: EventId,
     user: UserId,
-    wisher: Option<AutoHoldRequest>,
+    auto_hold: Option<AutoHoldRequest>,
 }
 
 impl SseContext {
     /// The pass, with what became of the wish where booking says so in time; seats that come later
     /// follow by themselves.
-    fn pass<'a>(&'a self, place: &'a Place, grant: &'a Grant) -> impl Stream<Item = Event> + 'a {
+    fn pass_events<'a>(
+        &'a self,
+        place: &'a Place,
+        grant: &'a Grant,
+    ) -> impl Stream<Item = Event> + 'a {
         stream! {
-            let Self { gateway, event, user, wisher } = self;
-            let answer = gateway.answer(*event, user, place);
-            let Some(AutoHoldRequest { behalf, items }) = wisher else {
-                yield position(&answer);
+            let Self { gateway, event, user, auto_hold } = self;
+            let answer = gateway.place_response(*event, user, place);
+            let Some(AutoHoldRequest { behalf, preferences }) = auto_hold else {
+                yield position_event(&answer);
                 return acknowledge(gateway, *event, user, grant).await;
             };
-            let mut asking = Box::pin(gateway.hold(behalf, *event, user, grant, items));
-            match timeout(PATIENCE, &mut asking).await {
-                Ok(held) => yield position(&answer.with(&held)),
+            let mut asking = Box::pin(gateway.hold_first_available(behalf, *event, user, grant, preferences));
+            match timeout(HOLD_TIMEOUT, &mut asking).await {
+                Ok(held) => yield position_event(&answer.with_hold(&held)),
                 Err(_) => {
-                    yield position(&answer);
+                    yield position_event(&answer);
                     acknowledge(gateway, *event, user, grant).await;
                     if let AutoHoldOutcome::Held(booking) = asking.await {
                         yield Event::default().event("reserved").json_data(booking).unwrap_or_default();
@@ -128,27 +136,27 @@ pub(crate) async fn stream(
     Query(query): Query<StreamQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let wisher = AutoHoldRequest::new(&gateway, &caller, &query, &headers)?;
+    let auto_hold = AutoHoldRequest::new(&gateway, &caller, &query, &headers)?;
     let identity = caller.identity;
     let mailbox = Arc::new(Mailbox::default());
-    let _arrival = gateway.arrival(event, &identity.user);
+    let _arrival = gateway.begin_attach(event, &identity.user);
     let place = gateway
-        .find_place(event, &identity.user, &gateway.here())
+        .resume(event, &identity.user, &gateway.node_presence())
         .await?;
-    let attachment = gateway.attachment(event, &identity.user, &mailbox);
+    let attachment = gateway.subscribe(event, &identity.user, &mailbox);
     let place = gateway
-        .register(event, &identity.user, &mailbox, place)
+        .attach_current(event, &identity.user, &mailbox, place)
         .await?;
-    gateway.note_poll(event, &identity);
-    let stay = gateway.stay(event, &identity);
-    gateway.0.pulse.register(&mailbox);
+    gateway.extend_guest_place(event, &identity);
+    let stay = gateway.track_guest_connection(event, &identity);
+    gateway.0.heartbeat_wheel.register(&mailbox);
     let line = SseContext {
         gateway,
         event,
         user: identity.user,
-        wisher,
+        auto_hold,
     };
-    let events = events(line, (attachment, connection, stay), mailbox, place);
+    let events = event_stream(line, (attachment, connection, stay), mailbox, place);
     let mut response = Sse::new(events).into_response();
     response.headers_mut().insert(
         "x-accel-buffering",
@@ -157,7 +165,7 @@ pub(crate) async fn stream(
     Ok(response)
 }
 
-fn events(
+fn event_stream(
     line: SseContext,
     held: (
         RoomSubscription,
@@ -171,20 +179,20 @@ fn events(
         let _held = held;
         let SseContext { gateway, event, user, .. } = &line;
         match &place.grant {
-            None => yield Ok(position(&gateway.answer(*event, user, &place))),
-            Some(grant) => for await told in line.pass(&place, grant) {
+            None => yield Ok(position_event(&gateway.place_response(*event, user, &place))),
+            Some(grant) => for await told in line.pass_events(&place, grant) {
                 yield Ok(told);
             },
         }
         loop {
             let due = mailbox.wait().await;
-            for (_, news) in mailbox.drain() {
-                let said = say(gateway, *event, user, &mut place, news);
+            for (_, updates) in mailbox.drain() {
+                let said = emit(gateway, *event, user, &mut place, updates);
                 for event in said.events {
                     yield Ok(event);
                 }
                 if let Some(grant) = &said.pass {
-                    for await told in line.pass(&place, grant) {
+                    for await told in line.pass_events(&place, grant) {
                         yield Ok(told);
                     }
                 }
@@ -192,7 +200,7 @@ fn events(
                     return;
                 }
             }
-            if due.contains(WakeReasons::CLOSE) || (due.contains(WakeReasons::HEARTBEAT) && is_over(gateway, *event, user, &place).await) {
+            if due.contains(WakeReasons::CLOSE) || (due.contains(WakeReasons::HEARTBEAT) && pass_was_used(gateway, *event, user, &place).await) {
                 return;
             }
             if due.contains(WakeReasons::HEARTBEAT) {
@@ -204,30 +212,30 @@ fn events(
 
 /// Has the pass been used? Nobody tells the gateways, so who streams with a pass is looked up with
 /// each heartbeat.
-async fn is_over(gateway: &Gateway, event: EventId, user: &UserId, place: &Place) -> bool {
+async fn pass_was_used(gateway: &Gateway, event: EventId, user: &UserId, place: &Place) -> bool {
     let Some(grant) = &place.grant else {
         return false;
     };
     let used = |problem: Problem| problem.code == Code::NotInQueue;
     gateway
-        .find_place(event, user, &gateway.here())
+        .resume(event, user, &gateway.node_presence())
         .await
         .map_or_else(used, |now| now.number != grant.number)
 }
 
-fn say(
+fn emit(
     gateway: &Gateway,
     event: EventId,
     user: &UserId,
     place: &mut Place,
-    news: PendingUpdates,
+    updates: PendingUpdates,
 ) -> SseBatch {
     let mut said = SseBatch {
         events: Vec::new(),
         pass: None,
         ends: false,
     };
-    if let Some(settings) = news.sale {
+    if let Some(settings) = updates.sale {
         let state = SaleUpdate {
             event_id: event,
             state: settings.state,
@@ -237,27 +245,28 @@ fn say(
             .extend(Event::default().event("state").json_data(state).ok());
         said.ends = settings.state == SaleState::Closed;
     }
-    if let Some(other) = news.place {
+    if let Some(other) = updates.place {
         *place = *other;
         said.events
-            .push(position(&gateway.answer(event, user, place)));
+            .push(position_event(&gateway.place_response(event, user, place)));
     }
-    if let Some(moved) = news.position {
+    if let Some(moved) = updates.position {
         place.counting = false;
         (place.position, place.total) = (moved.position, moved.total);
-        said.events.push(position(&gateway.answer_with(
-            event,
-            user,
-            place,
-            moved.estimate,
-        )));
+        said.events
+            .push(position_event(&gateway.place_response_with(
+                event,
+                user,
+                place,
+                moved.estimate,
+            )));
     }
-    if let Some(grant) = news.pass {
+    if let Some(grant) = updates.pass {
         place.position = 0;
         place.grant = Some((*grant).clone());
         said.pass = Some(Arc::unwrap_or_clone(grant));
     }
-    if let Some(lapse) = news.removal {
+    if let Some(lapse) = updates.removal {
         said.events.push(
             Event::default()
                 .event("error")
@@ -268,7 +277,7 @@ fn say(
     said
 }
 
-fn position(answer: &impl Serialize) -> Event {
+fn position_event(answer: &impl Serialize) -> Event {
     Event::default()
         .event("position")
         .json_data(answer)
@@ -277,6 +286,6 @@ fn position(answer: &impl Serialize) -> Event {
 
 async fn acknowledge(gateway: &Gateway, event: EventId, user: &UserId, grant: &Grant) {
     if let Err(problem) = gateway.acknowledge(event, user, &grant.pass_id).await {
-        tracing::debug!(%event, %problem, "a streamed pass was not live any more");
+        tracing::debug!(%event, %problem, "pass expired before acknowledgement");
     }
 }

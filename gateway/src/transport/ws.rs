@@ -38,15 +38,15 @@ use self::{handshake::Socket, session::Session};
 use crate::Gateway;
 
 /// A client that does not take a frame for this long is closed; its place and pass are safe.
-const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for the closing handshake; after it the connection is dropped.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes that are still read of a client that is told why its connection ends: what a browser may
 /// have under way.
-const MAX_UNREAD_BYTES: usize = 8 * 1024 * 1024;
+const MAX_DISCARDED_BYTES: usize = 8 * 1024 * 1024;
 /// So many at once.
-const UNREAD_BUFFER_BYTES: usize = 16 * 1024;
+const DISCARD_BUFFER_BYTES: usize = 16 * 1024;
 
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,33 +71,36 @@ pub(crate) async fn upgrade(
     handshake: Result<Handshake, Problem>,
 ) -> Response {
     let (response, connection) = match handshake {
-        Ok(handshake) => handshake.answer(),
+        Ok(handshake) => handshake.respond(),
         Err(problem) => return problem.into_response(),
     };
-    let origin = Box::new((permit, gateway.0.guest_door.address(peer, &headers)));
-    let lifecycle = gateway.0.with.lifecycle.clone();
-    tokio::spawn(lifecycle.track(connect(gateway, origin, connection)));
+    let origin = Box::new((
+        permit,
+        gateway.0.guest_rate_limiter.request_address(peer, &headers),
+    ));
+    let lifecycle = gateway.0.deps.lifecycle.clone();
+    tokio::spawn(lifecycle.track(serve_connection(gateway, origin, connection)));
     response
 }
 
 /// A connection's life. What happens once, or seldom, happens in a box: its task would otherwise
 /// keep room for the largest of these steps all its life.
-async fn connect(gateway: Gateway, origin: ConnectionContext, connection: OnUpgrade) {
-    let clock = gateway.0.with.clock.clone();
+async fn serve_connection(gateway: Gateway, origin: ConnectionContext, connection: OnUpgrade) {
+    let clock = gateway.0.deps.clock.clone();
     let Some(mut socket) = Box::pin(handshake::open(connection, clock)).await else {
         return;
     };
-    converse(&gateway, &mut socket, &origin.1).await;
+    run(&gateway, &mut socket, &origin.1).await;
     drop(origin); // the place is kept until here
 }
 
-async fn converse(gateway: &Gateway, socket: &mut Socket, address: &IpAddr) {
+async fn run(gateway: &Gateway, socket: &mut Socket, address: &IpAddr) {
     metrics::gauge!("stanchion_sockets").increment(1.0);
-    let mut session = Box::pin(authenticate::meet(gateway, socket, *address))
+    let mut session = Box::pin(authenticate::authenticate(gateway, socket, *address))
         .await
         .map(|client| Session::new(gateway, client));
     let end = match &mut session {
-        Ok(session) => session.serve(socket).await,
+        Ok(session) => session.run(socket).await,
         Err(end) => *end,
     };
     drop(session); // whoever has ended is absent at once, however long closing takes
@@ -114,8 +117,8 @@ async fn converse(gateway: &Gateway, socket: &mut Socket, address: &IpAddr) {
 
 /// Answers the client's close frame. The library puts the answer in the queue when it reads the
 /// frame, and writes it on the next read.
-async fn answer_close(socket: &mut Socket) -> Disconnect {
-    let _ = timeout(CLOSE_DEADLINE, async {
+async fn echo_close(socket: &mut Socket) -> Disconnect {
+    let _ = timeout(CLOSE_TIMEOUT, async {
         while let Some(Ok(_)) = socket.next().await {}
     })
     .await;
@@ -123,17 +126,17 @@ async fn answer_close(socket: &mut Socket) -> Disconnect {
 }
 
 async fn send(socket: &mut Socket, message: &ServerMessage) -> Result<(), Disconnect> {
-    say(socket, message).await?;
+    feed(socket, message).await?;
     flush(socket).await
 }
 
 /// Says something that [`flush`] sends.
-async fn say(socket: &mut Socket, message: &ServerMessage) -> Result<(), Disconnect> {
-    in_time(socket.feed(text(message))).await
+async fn feed(socket: &mut Socket, message: &ServerMessage) -> Result<(), Disconnect> {
+    with_write_timeout(socket.feed(text(message))).await
 }
 
 async fn flush(socket: &mut Socket) -> Result<(), Disconnect> {
-    in_time(socket.flush()).await
+    with_write_timeout(socket.flush()).await
 }
 
 fn text(message: &ServerMessage) -> Message {
@@ -141,11 +144,13 @@ fn text(message: &ServerMessage) -> Message {
 }
 
 /// A timer is set only for a write that has to wait: nearly none has to.
-async fn in_time(write: impl Future<Output = Result<(), Error>>) -> Result<(), Disconnect> {
+async fn with_write_timeout(
+    write: impl Future<Output = Result<(), Error>>,
+) -> Result<(), Disconnect> {
     let mut write = pin!(write);
     let written = match poll!(&mut write) {
         Poll::Ready(written) => Ok(written),
-        Poll::Pending => Box::pin(timeout(WRITE_DEADLINE, write)).await,
+        Poll::Pending => Box::pin(timeout(WRITE_TIMEOUT, write)).await,
     };
     match written {
         Ok(Ok(())) => Ok(()),
@@ -159,9 +164,9 @@ async fn close(socket: &mut Socket, code: CloseCode) {
         code: code.code().into(),
         reason: Utf8Bytes::from_static(code.reason()),
     };
-    let said = timeout(WRITE_DEADLINE, socket.send(Message::Close(Some(frame)))).await;
+    let said = timeout(WRITE_TIMEOUT, socket.send(Message::Close(Some(frame)))).await;
     if matches!(said, Ok(Ok(()))) {
-        let _ = timeout(CLOSE_DEADLINE, finish(socket)).await;
+        let _ = timeout(CLOSE_TIMEOUT, finish_close(socket)).await;
     }
 }
 
@@ -169,13 +174,13 @@ async fn close(socket: &mut Socket, code: CloseCode) {
 /// Where its frames cannot be read any more, as after one that is too large, the bytes are: a
 /// connection that is dropped while some are unread is reset, and with that browsers forget the
 /// close frame before they have told it.
-async fn finish(socket: &mut Socket) {
+async fn finish_close(socket: &mut Socket) {
     // After an error the library says that nothing follows, whatever does.
     while let Some(Ok(_)) = socket.next().await {}
     let stream = socket.get_mut().raw();
     let _ = stream.shutdown().await; // nothing follows the close frame
-    let mut bytes = vec![0; UNREAD_BUFFER_BYTES];
-    let mut left = MAX_UNREAD_BYTES;
+    let mut bytes = vec![0; DISCARD_BUFFER_BYTES];
+    let mut left = MAX_DISCARDED_BYTES;
     while let Ok(read @ 1..) = stream.read(&mut bytes).await
         && read <= left
     {
@@ -195,7 +200,7 @@ mod tests {
     /// shows here.
     #[test]
     fn a_waiting_connection_keeps_room_for_waiting_only() {
-        let size = size(connect);
+        let size = size(serve_connection);
         assert!(size <= 640, "{size} bytes");
     }
 }

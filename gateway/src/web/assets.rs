@@ -40,11 +40,11 @@ pub(crate) fn router() -> Router {
         )
         .route(
             "/openapi.json",
-            get(|| async { document(include_str!("../../../docs/openapi.json")) }),
+            get(|| async { json_document(include_str!("../../../docs/openapi.json")) }),
         )
         .route(
             "/asyncapi.json",
-            get(|| async { document(include_str!("../../../docs/asyncapi.json")) }),
+            get(|| async { json_document(include_str!("../../../docs/asyncapi.json")) }),
         )
 }
 
@@ -55,10 +55,10 @@ async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
 /// A file of the web client in the smallest form that the request accepts.
 pub(crate) fn file(path: &str, accepts: &HeaderMap) -> Response {
     for (encoding, ending) in COMPRESSED {
-        if accepted(accepts, encoding)
+        if accepts_encoding(accepts, encoding)
             && let Some(found) = WebClient::get(&format!("{path}{ending}"))
         {
-            let mut response = serve(path, found);
+            let mut response = file_response(path, found);
             response
                 .headers_mut()
                 .insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
@@ -66,7 +66,7 @@ pub(crate) fn file(path: &str, accepts: &HeaderMap) -> Response {
         }
     }
     match WebClient::get(path) {
-        Some(found) => serve(path, found),
+        Some(found) => file_response(path, found),
         None if path.ends_with(".html") => {
             let detail = "the web client was not built; run `make build`";
             (StatusCode::NOT_FOUND, detail).into_response()
@@ -75,7 +75,7 @@ pub(crate) fn file(path: &str, accepts: &HeaderMap) -> Response {
     }
 }
 
-fn accepted(headers: &HeaderMap, encoding: &str) -> bool {
+fn accepts_encoding(headers: &HeaderMap, encoding: &str) -> bool {
     let accepted = headers
         .get(header::ACCEPT_ENCODING)
         .and_then(|value| value.to_str().ok())
@@ -86,7 +86,7 @@ fn accepted(headers: &HeaderMap, encoding: &str) -> bool {
     })
 }
 
-fn serve(path: &str, found: EmbeddedFile) -> Response {
+fn file_response(path: &str, found: EmbeddedFile) -> Response {
     let kind = mime_guess::from_path(path).first_or_octet_stream();
     let body = match found.data {
         Cow::Borrowed(data) => Bytes::from_static(data),
@@ -114,6 +114,6 @@ fn serve(path: &str, found: EmbeddedFile) -> Response {
     response
 }
 
-fn document(text: &'static str) -> Response {
+fn json_document(text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }

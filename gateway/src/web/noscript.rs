@@ -49,9 +49,9 @@ const COOKIE: &str = "stanchion_guest";
 /// they do not take it at all.
 const TLS_COOKIE: &str = "__Host-stanchion_guest";
 /// A guest who has a place is renewed when less than this is left of its token.
-const RENEWED_WITHIN: Duration = Duration::from_secs(GUEST_LIFE.as_secs() / 2);
+const RENEWAL_THRESHOLD: Duration = Duration::from_secs(GUEST_LIFE.as_secs() / 2);
 /// Between two looks: well within [`waitingroom::absence::POLL_WINDOW`], which keeps a place.
-const RELOAD: Duration = Duration::from_secs(7);
+const RELOAD_INTERVAL: Duration = Duration::from_secs(7);
 
 pub(crate) fn router(gateway: Gateway) -> Router {
     Router::new()
@@ -64,11 +64,11 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .route("/e/{event}/seats", get(event))
         .route("/e/{event}/join", post(join))
         .route("/e/{event}/leave", post(leave))
-        .route("/{*path}", any(nowhere))
+        .route("/{*path}", any(not_found))
         .with_state(gateway)
 }
 
-fn asks_for(query: Option<&str>, wanted: &str) -> bool {
+fn has_query_flag(query: Option<&str>, wanted: &str) -> bool {
     query.is_some_and(|query| {
         query
             .split('&')
@@ -81,13 +81,13 @@ async fn events(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    if !asks_for(query.as_deref(), "plain") {
+    if !has_query_flag(query.as_deref(), "plain") {
         return assets::file("index.html", &headers);
     }
     let messages = messages(&headers);
     match gateway.0.booking.events().await {
-        Ok(events) => answer(page::events(messages, &events)),
-        Err(_) => answer(page::unavailable(messages)),
+        Ok(events) => respond(page::events(messages, &events)),
+        Err(_) => respond(page::unavailable(messages)),
     }
 }
 
@@ -98,31 +98,31 @@ async fn event(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    if !asks_for(query.as_deref(), "plain") {
+    if !has_query_flag(query.as_deref(), "plain") {
         return assets::file("index.html", &headers);
     }
     let messages = messages(&headers);
     let Ok(event) = event.parse() else {
-        return missing(messages);
+        return event_not_found(messages);
     };
     match gateway.0.booking.event(event).await {
-        Ok(Some(head)) => match gateway.whereabouts(event, &headers).await {
+        Ok(Some(head)) => match gateway.queue_view(event, &headers).await {
             Ok(here) => {
-                let mut page = answer(page::event(
+                let mut page = respond(page::event(
                     messages,
                     &head,
                     &here,
-                    asks_for(query.as_deref(), "still"),
+                    has_query_flag(query.as_deref(), "still"),
                 ));
-                if let Some(cookie) = gateway.renewed(&here, peer, &headers) {
+                if let Some(cookie) = gateway.renewed_cookie(&here, peer, &headers) {
                     page.headers_mut().insert(header::SET_COOKIE, cookie);
                 }
                 page
             }
-            Err(_) => answer(page::unavailable(messages)),
+            Err(_) => respond(page::unavailable(messages)),
         },
-        Ok(None) => missing(messages),
-        Err(_) => answer(page::unavailable(messages)),
+        Ok(None) => event_not_found(messages),
+        Err(_) => respond(page::unavailable(messages)),
     }
 }
 
@@ -132,14 +132,14 @@ async fn join(
     Path(event): Path<EventId>,
     headers: HeaderMap,
 ) -> Response {
-    if !origin::is_own(&headers) {
-        return refused(&headers, &foreign());
+    if !origin::is_same_origin(&headers) {
+        return problem_page(&headers, &cross_site_problem());
     }
-    let mut back = back_to(event);
-    let address = gateway.0.guest_door.address(peer, &headers);
-    if let Some(guest) = gateway.guest(&headers) {
+    let mut back = redirect_to_event(event);
+    let address = gateway.0.guest_rate_limiter.request_address(peer, &headers);
+    if let Some(guest) = gateway.guest_from_cookie(&headers) {
         match gateway
-            .admit_to_line(
+            .join_within_limits(
                 event,
                 &guest,
                 address,
@@ -149,22 +149,22 @@ async fn join(
             .await
         {
             Ok((_, place)) => {
-                let _ = gateway.told_by_poll(event, &guest.user, place); // the page that follows says what can be told
+                let _ = gateway.place_for_poll(event, &guest.user, place); // the page that follows says what can be told
                 return back;
             }
             Err(problem) if problem.code == Code::GuestTooOld => {} // the same guest, renewed below
-            Err(problem) => return refused(&headers, &problem),
+            Err(problem) => return problem_page(&headers, &problem),
         }
     }
-    let guest = match gateway.new_guest(address, &headers) {
+    let guest = match gateway.issue_guest_cookie(address, &headers) {
         Ok((guest, cookie)) => {
             back.headers_mut().insert(header::SET_COOKIE, cookie);
             guest
         }
-        Err(problem) => return refused(&headers, &problem),
+        Err(problem) => return problem_page(&headers, &problem),
     };
     match gateway
-        .admit_to_line(
+        .join_within_limits(
             event,
             &guest,
             address,
@@ -174,10 +174,10 @@ async fn join(
         .await
     {
         Ok((_, place)) => {
-            let _ = gateway.told_by_poll(event, &guest.user, place); // the page that follows says what can be told
+            let _ = gateway.place_for_poll(event, &guest.user, place); // the page that follows says what can be told
             back
         }
-        Err(problem) => refused(&headers, &problem),
+        Err(problem) => problem_page(&headers, &problem),
     }
 }
 
@@ -186,21 +186,21 @@ async fn leave(
     Path(event): Path<EventId>,
     headers: HeaderMap,
 ) -> Response {
-    if !origin::is_own(&headers) {
-        return refused(&headers, &foreign());
+    if !origin::is_same_origin(&headers) {
+        return problem_page(&headers, &cross_site_problem());
     }
-    if let Some(guest) = gateway.guest(&headers) {
-        match gateway.give_up(event, &guest.user).await {
-            Ok(()) => gateway.note_left(event, &guest),
+    if let Some(guest) = gateway.guest_from_cookie(&headers) {
+        match gateway.leave(event, &guest.user).await {
+            Ok(()) => gateway.release_guest_place(event, &guest),
             Err(problem) if problem.code == Code::NotInQueue => {}
-            Err(problem) => return refused(&headers, &problem),
+            Err(problem) => return problem_page(&headers, &problem),
         }
     }
-    back_to(event)
+    redirect_to_event(event)
 }
 
 /// A person gets a page, a program a problem.
-async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
+async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
     let accepted = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
@@ -208,7 +208,7 @@ async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
     if accepted.contains("text/html") && !uri.path().starts_with("/api/") {
         return (
             StatusCode::NOT_FOUND,
-            answer(page::nowhere(messages(&headers))),
+            respond(page::not_found(messages(&headers))),
         )
             .into_response();
     }
@@ -217,10 +217,10 @@ async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
 
 impl Gateway {
     /// The guest of this browser's cookie.
-    pub(crate) fn guest(&self, headers: &HeaderMap) -> Option<Identity> {
-        let token = guest_token(headers)?;
+    pub(crate) fn guest_from_cookie(&self, headers: &HeaderMap) -> Option<Identity> {
+        let token = guest_token_from_cookie(headers)?;
         self.0
-            .with
+            .deps
             .authenticator
             .identify(token)
             .ok()
@@ -228,12 +228,12 @@ impl Gateway {
     }
 
     /// The guest of this browser's cookie, renewed, or a new one.
-    fn new_guest(
+    fn issue_guest_cookie(
         &self,
         address: IpAddr,
         headers: &HeaderMap,
     ) -> Result<(Identity, HeaderValue), Problem> {
-        let known = self.guest(headers).map(|guest| guest.user);
+        let known = self.guest_from_cookie(headers).map(|guest| guest.user);
         let (guest, token) = self.mint_guest(address, known)?;
         let life = GUEST_LIFE.as_secs();
         let (name, secure) = if is_over_tls(headers) {
@@ -252,31 +252,31 @@ impl Gateway {
 
     /// The cookie of a guest who has a place and whose token is half over: a line may take longer
     /// than a token lasts. Where too many are made at this address, a later look renews it.
-    fn renewed(
+    fn renewed_cookie(
         &self,
         here: &QueueView,
         peer: SocketAddr,
         headers: &HeaderMap,
     ) -> Option<HeaderValue> {
         let guest = self
-            .guest(headers)
+            .guest_from_cookie(headers)
             .filter(|_| !matches!(here, QueueView::NotQueued))?;
-        let left = guest.expires_at.since(self.0.with.clock.now());
-        if left > RENEWED_WITHIN {
+        let left = guest.expires_at.since(self.0.deps.clock.now());
+        if left > RENEWAL_THRESHOLD {
             return None;
         }
-        let address = self.0.guest_door.address(peer, headers);
-        self.new_guest(address, headers)
+        let address = self.0.guest_rate_limiter.request_address(peer, headers);
+        self.issue_guest_cookie(address, headers)
             .ok()
             .map(|(_, cookie)| cookie)
     }
 
-    async fn whereabouts(&self, event: EventId, headers: &HeaderMap) -> Result<QueueView, Problem> {
-        let Some(guest) = self.guest(headers) else {
+    async fn queue_view(&self, event: EventId, headers: &HeaderMap) -> Result<QueueView, Problem> {
+        let Some(guest) = self.guest_from_cookie(headers) else {
             return Ok(QueueView::NotQueued);
         };
-        self.note_poll(event, &guest);
-        match self.find_place(event, &guest.user, &Presence::Poll).await {
+        self.extend_guest_place(event, &guest);
+        match self.resume(event, &guest.user, &Presence::Poll).await {
             Ok(Place {
                 told: Told::Unknown,
                 ..
@@ -288,16 +288,16 @@ impl Gateway {
                     wait: None,
                 })
             }
-            Ok(place) => Ok(match self.told_by_poll(event, &guest.user, place)? {
+            Ok(place) => Ok(match self.place_for_poll(event, &guest.user, place)? {
                 Place {
                     grant: Some(grant), ..
                 } => QueueView::PassReady {
-                    left: grant.expires_at.since(self.0.with.clock.now()),
+                    left: grant.expires_at.since(self.0.deps.clock.now()),
                 },
                 place => QueueView::Waiting {
                     position: (!place.counting).then_some(place.position),
                     total: place.total,
-                    wait: self.wait(event, &place),
+                    wait: self.max_wait(event, &place),
                 },
             }),
             Err(problem) if problem.code == Code::NotInQueue => Ok(QueueView::NotQueued),
@@ -314,7 +314,7 @@ fn is_over_tls(headers: &HeaderMap) -> bool {
 }
 
 /// The token of the guest's cookie. Over TLS only that which no other host can have set.
-pub(crate) fn guest_token(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn guest_token_from_cookie(headers: &HeaderMap) -> Option<&str> {
     let wanted = if is_over_tls(headers) {
         TLS_COOKIE
     } else {
@@ -334,30 +334,34 @@ pub(crate) fn guest_token(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Another site's page has sent a form of ours.
-fn foreign() -> Problem {
+fn cross_site_problem() -> Problem {
     Problem::new(
         Code::Forbidden,
         "the request comes from a page of another site",
     )
 }
 
-fn back_to(event: EventId) -> Response {
+fn redirect_to_event(event: EventId) -> Response {
     Redirect::to(&format!("/e/{event}?plain")).into_response()
 }
 
-fn missing(messages: &Messages) -> Response {
-    (StatusCode::NOT_FOUND, answer(page::missing(messages))).into_response()
-}
-
-fn refused(headers: &HeaderMap, problem: &Problem) -> Response {
+fn event_not_found(messages: &Messages) -> Response {
     (
-        problem.code.status(),
-        answer(page::refused(messages(headers), problem.code)),
+        StatusCode::NOT_FOUND,
+        respond(page::event_not_found(messages)),
     )
         .into_response()
 }
 
-fn answer(page: Markup) -> Response {
+fn problem_page(headers: &HeaderMap, problem: &Problem) -> Response {
+    (
+        problem.code.status(),
+        respond(page::problem(messages(headers), problem.code)),
+    )
+        .into_response()
+}
+
+fn respond(page: Markup) -> Response {
     let mut response = page.into_string().into_response();
     let headers = response.headers_mut();
     headers.insert(
@@ -391,20 +395,20 @@ mod tests {
                 .collect::<HeaderMap>()
         };
         let both: &[&str] = &["stanchion_guest=sibling; a=b", "__Host-stanchion_guest=own"];
-        assert_eq!(guest_token(&headers(true, both)), Some("own"));
+        assert_eq!(guest_token_from_cookie(&headers(true, both)), Some("own"));
         assert_eq!(
-            guest_token(&headers(true, &["stanchion_guest=sibling"])),
+            guest_token_from_cookie(&headers(true, &["stanchion_guest=sibling"])),
             None
         );
         assert_eq!(
-            guest_token(&headers(false, &["a=b;stanchion_guest=own"])),
+            guest_token_from_cookie(&headers(false, &["a=b;stanchion_guest=own"])),
             Some("own")
         );
     }
 
     async fn kind_of_answer(path: &'static str, accept: &'static str) -> (StatusCode, String) {
         let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
-        let answer = nowhere(Uri::from_static(path), headers).await;
+        let answer = not_found(Uri::from_static(path), headers).await;
         let kind = answer.headers()[header::CONTENT_TYPE]
             .to_str()
             .unwrap()

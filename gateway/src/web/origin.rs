@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, header};
 /// `Sec-Fetch-Site` decides where it is there: no page can write it. Browsers leave it out on plain
 /// HTTP; then the name in `Origin` must be the one that was asked. Ports are not compared: a proxy
 /// may have another one, and cookies do not know them either.
-pub(crate) fn is_own(headers: &HeaderMap) -> bool {
+pub(crate) fn is_same_origin(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return matches!(site.as_bytes(), b"same-origin" | b"none");
     }
@@ -54,7 +54,7 @@ mod tests {
                     HeaderValue::from_static(value),
                 )
             });
-            is_own(&pairs.collect())
+            is_same_origin(&pairs.collect())
         };
         for headers in [
             vec![],

@@ -11,11 +11,11 @@ use waitingroom::{
     wire::{ClientMessage, CloseCode, ServerMessage},
 };
 
-use super::{Disconnect, Socket, say, send};
+use super::{Disconnect, Socket, feed, send};
 use crate::Gateway;
 
 /// Time for the first frame.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+const AUTHENTICATION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client whose token was accepted.
 pub(super) struct AuthenticatedClient {
@@ -25,12 +25,12 @@ pub(super) struct AuthenticatedClient {
     pub(super) token: Box<str>,
 }
 
-pub(super) async fn meet(
+pub(super) async fn authenticate(
     gateway: &Gateway,
     socket: &mut Socket,
     address: IpAddr,
 ) -> Result<Box<AuthenticatedClient>, Disconnect> {
-    let first = match timeout(CONNECT_DEADLINE, first_frame(socket)).await {
+    let first = match timeout(AUTHENTICATION_TIMEOUT, first_frame(socket)).await {
         Ok(frame) => frame?,
         Err(_) => return Err(Disconnect::Close(CloseCode::NoConnect)),
     };
@@ -38,13 +38,13 @@ pub(super) async fn meet(
         Ok(ClientMessage::Connect(connect)) => connect.token,
         Ok(_) => {
             let problem = Problem::invalid("type", "of the first frame must be \"connect\"");
-            return refuse(socket, &problem, CloseCode::BadMessage).await;
+            return reject(socket, &problem, CloseCode::BadMessage).await;
         }
-        Err(problem) => return refuse(socket, &problem, CloseCode::BadMessage).await,
+        Err(problem) => return reject(socket, &problem, CloseCode::BadMessage).await,
     };
-    match gateway.0.with.authenticator.identify(&token) {
+    match gateway.0.deps.authenticator.identify(&token) {
         Ok(identity) => {
-            welcome(
+            send_connected(
                 gateway,
                 socket,
                 AuthenticatedClient {
@@ -55,7 +55,7 @@ pub(super) async fn meet(
             )
             .await
         }
-        Err(problem) => refuse(socket, &problem, CloseCode::BadToken).await,
+        Err(problem) => reject(socket, &problem, CloseCode::BadToken).await,
     }
 }
 
@@ -66,36 +66,36 @@ async fn first_frame(socket: &mut Socket) -> Result<String, Disconnect> {
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
             Some(Ok(Message::Binary(_))) => {
                 let problem = Problem::new(Code::Malformed, "frames must be text");
-                return refuse(socket, &problem, CloseCode::BadMessage).await;
+                return reject(socket, &problem, CloseCode::BadMessage).await;
             }
-            Some(Ok(Message::Close(_))) => return Err(super::answer_close(socket).await),
+            Some(Ok(Message::Close(_))) => return Err(super::echo_close(socket).await),
             None => return Err(Disconnect::Gone),
-            Some(Err(error)) => return Err(super::session::broken(&error)),
+            Some(Err(error)) => return Err(super::session::protocol_error(&error)),
         }
     }
 }
 
 /// Sent, and written with the answer to what the client has said already, or at once where it
 /// waits: see [`super::Session::serve`].
-async fn welcome(
+async fn send_connected(
     gateway: &Gateway,
     socket: &mut Socket,
-    introduced: AuthenticatedClient,
+    client: AuthenticatedClient,
 ) -> Result<Box<AuthenticatedClient>, Disconnect> {
     let connected = ServerMessage::Connected {
         node: gateway.0.config.node.clone(),
-        user_id: introduced.identity.user.clone(),
+        user_id: client.identity.user.clone(),
         heartbeat_ms: gateway.0.config.heartbeat.as_millis() as u64,
     };
-    say(socket, &connected).await?;
-    Ok(Box::new(introduced))
+    feed(socket, &connected).await?;
+    Ok(Box::new(client))
 }
 
-async fn refuse<T>(
+async fn reject<T>(
     socket: &mut Socket,
     problem: &Problem,
     code: CloseCode,
 ) -> Result<T, Disconnect> {
-    send(socket, &super::session::error(problem, None)).await?;
+    send(socket, &super::session::error_message(problem, None)).await?;
     Err(Disconnect::Close(code))
 }

@@ -53,12 +53,12 @@ const KERNEL_BUFFER_BYTES: usize = 16 * 1024;
 /// Length of a client's random key (RFC 6455, section 4.1).
 const KEY_BYTES: usize = 16;
 /// Time for the answer to the handshake to be written.
-const DEADLINE: Duration = Duration::from_secs(5);
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A handshake that can be answered.
 pub(crate) struct Handshake {
     accept: HeaderValue,
-    knows_protocol: bool,
+    offers_subprotocol: bool,
     connection: OnUpgrade,
 }
 
@@ -67,13 +67,13 @@ impl<S: Sync> FromRequestParts<S> for Handshake {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let headers = &parts.headers;
-        if let Some(missing) = missing(headers) {
-            return Err(refused(missing));
+        if let Some(missing) = missing_header(headers) {
+            return Err(rejected(missing));
         }
         let key = headers
             .get(SEC_WEBSOCKET_KEY)
-            .ok_or_else(|| refused("no Sec-WebSocket-Key"))?;
-        let malformed = || refused("no Sec-WebSocket-Key of 16 bytes in base64");
+            .ok_or_else(|| rejected("no Sec-WebSocket-Key"))?;
+        let malformed = || rejected("no Sec-WebSocket-Key of 16 bytes in base64");
         if BASE64_STANDARD
             .decode(key)
             .ok()
@@ -84,33 +84,33 @@ impl<S: Sync> FromRequestParts<S> for Handshake {
         let accept = derive_accept_key(key.as_bytes())
             .parse()
             .map_err(|_| malformed())?;
-        let knows_protocol = names(headers, &SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
+        let offers_subprotocol = has_token(headers, &SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
         let connection = parts
             .extensions
             .remove::<OnUpgrade>()
-            .ok_or_else(|| refused("no HTTP/1.1 connection to upgrade"))?;
+            .ok_or_else(|| rejected("no HTTP/1.1 connection to upgrade"))?;
         Ok(Self {
             accept,
-            knows_protocol,
+            offers_subprotocol,
             connection,
         })
     }
 }
 
 /// What a handshake lacks, in the order in which proxies are known to drop it.
-fn missing(headers: &HeaderMap) -> Option<&'static str> {
-    if !names(headers, &UPGRADE, "websocket") {
+fn missing_header(headers: &HeaderMap) -> Option<&'static str> {
+    if !has_token(headers, &UPGRADE, "websocket") {
         Some("no Upgrade: websocket header")
-    } else if !names(headers, &CONNECTION, "upgrade") {
+    } else if !has_token(headers, &CONNECTION, "upgrade") {
         Some("no Connection: Upgrade header")
-    } else if !names(headers, &SEC_WEBSOCKET_VERSION, "13") {
+    } else if !has_token(headers, &SEC_WEBSOCKET_VERSION, "13") {
         Some("no Sec-WebSocket-Version: 13")
     } else {
         None
     }
 }
 
-fn refused(missing: &str) -> Problem {
+fn rejected(missing: &str) -> Problem {
     let detail = format!(
         "this path answers WebSocket handshakes only; {missing}: does a proxy in between drop it?"
     );
@@ -119,14 +119,14 @@ fn refused(missing: &str) -> Problem {
 
 impl Handshake {
     /// The answer, and the connection that it opens.
-    pub(super) fn answer(self) -> (Response, OnUpgrade) {
+    pub(super) fn respond(self) -> (Response, OnUpgrade) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept);
-        if self.knows_protocol {
+        if self.offers_subprotocol {
             headers.insert(
                 SEC_WEBSOCKET_PROTOCOL,
                 HeaderValue::from_static(SUBPROTOCOL),
@@ -137,7 +137,7 @@ impl Handshake {
 }
 
 /// Is this among the values of a header that is a list?
-fn names(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
+fn has_token(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
     let values = headers
         .get_all(name)
         .iter()
@@ -149,7 +149,7 @@ fn names(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
 
 /// The socket on a connection that was upgraded; nothing where the client went before the answer.
 pub(super) async fn open(connection: OnUpgrade, clock: Clock) -> Option<Socket> {
-    let upgraded = timeout(DEADLINE, connection).await.ok()?.ok()?;
+    let upgraded = timeout(UPGRADE_TIMEOUT, connection).await.ok()?.ok()?;
     let parts = upgraded
         .downcast::<TokioIo<TcpStream>>()
         .expect("the accept loop serves TCP streams");
@@ -178,8 +178,10 @@ mod tests {
     #[test]
     fn a_list_names_its_values() {
         let headers = HeaderMap::from_iter([(CONNECTION, "keep-alive, Upgrade".parse().unwrap())]);
-        assert!(names(&headers, &CONNECTION, "upgrade"));
-        assert!(!names(&headers, &CONNECTION, "up") && !names(&headers, &UPGRADE, "upgrade"));
+        assert!(has_token(&headers, &CONNECTION, "upgrade"));
+        assert!(
+            !has_token(&headers, &CONNECTION, "up") && !has_token(&headers, &UPGRADE, "upgrade")
+        );
     }
 
     #[tokio::test]

@@ -18,9 +18,9 @@ use waitingroom::{
 };
 
 /// Frames per second that a client may send over time: many times what the web client needs.
-const RATE: f64 = 20.0;
+const FRAMES_PER_SECOND: f64 = 20.0;
 /// Frames that a client may send at once.
-const BURST: u32 = 60;
+const FRAME_BURST: u32 = 60;
 
 /// The connection beneath a socket. Reading from it fails once the client has sent too many frames;
 /// writing goes on.
@@ -38,7 +38,7 @@ pub(super) struct RateLimitedStream {
 pub(super) struct TooManyFrames;
 
 /// Was this why reading failed?
-pub(super) fn is_too_many(error: &io::Error) -> bool {
+pub(super) fn is_rate_limit_error(error: &io::Error) -> bool {
     error
         .get_ref()
         .is_some_and(|error| error.is::<TooManyFrames>())
@@ -50,10 +50,10 @@ impl RateLimitedStream {
         let mut guarded = Self {
             stream,
             frames: FrameCounter::default(),
-            bucket: Bucket::full(BURST, clock.now()),
+            bucket: Bucket::full(FRAME_BURST, clock.now()),
             clock,
         };
-        let _ = guarded.count(early); // what is too much shows with the next frame
+        let _ = guarded.check(early); // what is too much shows with the next frame
         guarded
     }
 
@@ -62,15 +62,17 @@ impl RateLimitedStream {
         &mut self.stream
     }
 
-    fn count(&mut self, bytes: &[u8]) -> Result<(), TooManyFrames> {
-        match self.frames.begun_in(bytes) {
+    fn check(&mut self, bytes: &[u8]) -> Result<(), TooManyFrames> {
+        match self.frames.count_started(bytes) {
             0 => Ok(()),
-            frames => self.take(frames, self.clock.now()),
+            frames => self.consume(frames, self.clock.now()),
         }
     }
 
-    fn take(&mut self, frames: u32, now: Timestamp) -> Result<(), TooManyFrames> {
-        let bucket = self.bucket.refilled(RATE, BURST.into(), now);
+    fn consume(&mut self, frames: u32, now: Timestamp) -> Result<(), TooManyFrames> {
+        let bucket = self
+            .bucket
+            .refilled(FRAMES_PER_SECOND, FRAME_BURST.into(), now);
         let allowed = bucket.allows(0, frames);
         self.bucket = bucket.less(allowed);
         if allowed == u64::from(frames) {
@@ -90,7 +92,7 @@ impl AsyncRead for RateLimitedStream {
         let known = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         Poll::Ready(
-            self.count(&buffer.filled()[known..])
+            self.check(&buffer.filled()[known..])
                 .map_err(io::Error::other),
         )
     }
@@ -136,7 +138,7 @@ enum FrameHeader {
 }
 
 impl FrameCounter {
-    fn begun_in(&mut self, mut bytes: &[u8]) -> u32 {
+    fn count_started(&mut self, mut bytes: &[u8]) -> u32 {
         let mut begun = 0;
         while let Some((first, rest)) = bytes.split_first() {
             match self.head {
@@ -152,14 +154,14 @@ impl FrameCounter {
                     begun += 1;
                     self.head = FrameHeader::Second;
                 }
-                FrameHeader::Second => self.second(*first),
+                FrameHeader::Second => self.read_second_byte(*first),
                 FrameHeader::Length { bytes, masked } => {
                     self.left = self.left << 8 | u64::from(*first);
                     self.head = FrameHeader::Length {
                         bytes: bytes - 1,
                         masked,
                     };
-                    self.end_length();
+                    self.finish_length();
                 }
             }
             bytes = rest;
@@ -167,7 +169,7 @@ impl FrameCounter {
         begun
     }
 
-    fn second(&mut self, byte: u8) {
+    fn read_second_byte(&mut self, byte: u8) {
         let masked = byte & 0x80 != 0;
         let (length, bytes) = match byte & 0x7f {
             126 => (0, 2),
@@ -176,10 +178,10 @@ impl FrameCounter {
         };
         self.left = length;
         self.head = FrameHeader::Length { bytes, masked };
-        self.end_length();
+        self.finish_length();
     }
 
-    fn end_length(&mut self) {
+    fn finish_length(&mut self) {
         if let FrameHeader::Length { bytes: 0, masked } = self.head {
             self.left = self.left.saturating_add(if masked { 4 } else { 0 });
             self.head = FrameHeader::First;
@@ -221,7 +223,7 @@ mod tests {
             assert_eq!(
                 bytes
                     .chunks(size)
-                    .map(|part| frames.begun_in(part))
+                    .map(|part| frames.count_started(part))
                     .sum::<u32>(),
                 25,
                 "in pieces of {size}"

@@ -22,8 +22,8 @@ use self::auto_hold::{AutoHoldEvent, AutoHoldState};
 #[cfg(any(test, feature = "measure"))]
 pub(crate) use self::outbound::position_message;
 use super::{
-    Disconnect, Socket, authenticate::AuthenticatedClient, flush, in_time, rate_limit::is_too_many,
-    say, send,
+    Disconnect, Socket, authenticate::AuthenticatedClient, feed, flush,
+    rate_limit::is_rate_limit_error, send, with_write_timeout,
 };
 use crate::{
     Gateway,
@@ -34,23 +34,23 @@ use crate::{
 };
 
 /// A client that is not heard of for this many heartbeats is taken for gone.
-const SILENT_HEARTBEATS: f64 = 2.5;
+const IDLE_TIMEOUT_HEARTBEATS: f64 = 2.5;
 
 /// One event that the connection follows.
 struct EventSubscription {
     /// Dropping it detaches the connection.
-    attachment: RoomSubscription,
+    room: RoomSubscription,
     /// The pass last given, to be acknowledged and handed to booking.
     pass: Option<Arc<Grant>>,
     /// What the user wants, where they said so.
-    wish: Option<Box<AutoHoldState>>,
+    auto_hold: Option<Box<AutoHoldState>>,
     /// Where a guest's place is counted.
-    _stay: Option<Box<GuestConnection>>,
+    _guest_connection: Option<Box<GuestConnection>>,
 }
 
 impl EventSubscription {
     fn event(&self) -> EventId {
-        self.attachment.event()
+        self.room.event()
     }
 }
 
@@ -62,9 +62,9 @@ type ReserveReply = (
 
 /// Who speaks next.
 enum SessionEvent {
-    Client(Option<Result<Message, Error>>),
-    Mailbox(WakeReasons),
-    Booking(ReserveReply),
+    Frame(Option<Result<Message, Error>>),
+    Wake(WakeReasons),
+    Reserve(ReserveReply),
     AutoHold(AutoHoldEvent),
 }
 
@@ -72,40 +72,40 @@ pub(super) struct Session<'a> {
     gateway: &'a Gateway,
     client: Box<AuthenticatedClient>,
     mailbox: Arc<Mailbox>,
-    followed: Vec<EventSubscription>,
-    reservation: Option<BoxFuture<'static, ReserveReply>>,
-    wishing: Option<BoxFuture<'static, AutoHoldEvent>>,
-    heard_at: Instant,
+    subscriptions: Vec<EventSubscription>,
+    pending_reserve: Option<BoxFuture<'static, ReserveReply>>,
+    pending_hold: Option<BoxFuture<'static, AutoHoldEvent>>,
+    last_received_at: Instant,
 }
 
 impl<'a> Session<'a> {
     /// The session of a client that has introduced itself.
     pub(super) fn new(gateway: &'a Gateway, client: Box<AuthenticatedClient>) -> Self {
         let mailbox = Arc::new(Mailbox::default());
-        gateway.0.pulse.register(&mailbox);
+        gateway.0.heartbeat_wheel.register(&mailbox);
         Self {
             gateway,
             client,
             mailbox,
-            followed: Vec::new(),
-            reservation: None,
-            wishing: None,
-            heard_at: Instant::now(),
+            subscriptions: Vec::new(),
+            pending_reserve: None,
+            pending_hold: None,
+            last_received_at: Instant::now(),
         }
     }
 
     /// Serves whoever speaks next, until the end. Only receiving and waiting is ever cancelled,
     /// never a write. What is done about it lives in a box while it is done.
-    pub(super) async fn serve(&mut self, socket: &mut Socket) -> Disconnect {
-        if let Err(end) = Box::pin(self.begin(socket)).await {
+    pub(super) async fn run(&mut self, socket: &mut Socket) -> Disconnect {
+        if let Err(end) = Box::pin(self.on_start(socket)).await {
             return end;
         }
         loop {
             let step: BoxFuture<'_, Result<(), Disconnect>> = match self.next(socket).await {
-                SessionEvent::Client(frame) => Box::pin(self.hear(socket, frame)),
-                SessionEvent::Mailbox(due) => Box::pin(self.attend(socket, due)),
-                SessionEvent::Booking(answer) => Box::pin(self.tell_reservation(socket, answer)),
-                SessionEvent::AutoHold(wished) => Box::pin(self.tell_wish(socket, wished)),
+                SessionEvent::Frame(frame) => Box::pin(self.on_frame(socket, frame)),
+                SessionEvent::Wake(due) => Box::pin(self.on_wake(socket, due)),
+                SessionEvent::Reserve(answer) => Box::pin(self.send_reserve_reply(socket, answer)),
+                SessionEvent::AutoHold(wished) => Box::pin(self.send_auto_hold(socket, wished)),
             };
             if let Err(end) = step.await {
                 return end;
@@ -115,9 +115,9 @@ impl<'a> Session<'a> {
 
     /// A client that did not wait for its welcome is told it together with the answer: one write
     /// for both.
-    async fn begin(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
+    async fn on_start(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
         if let Some(frame) = socket.next().now_or_never() {
-            self.hear(socket, frame).await?;
+            self.on_frame(socket, frame).await?;
         }
         flush(socket).await
     }
@@ -125,35 +125,35 @@ impl<'a> Session<'a> {
     fn next(&mut self, socket: &mut Socket) -> impl Future<Output = SessionEvent> {
         poll_fn(|context| {
             if let Poll::Ready(due) = self.mailbox.poll_wake(context) {
-                return Poll::Ready(SessionEvent::Mailbox(due));
+                return Poll::Ready(SessionEvent::Wake(due));
             }
             if let Some(Poll::Ready(answer)) = self
-                .reservation
+                .pending_reserve
                 .as_mut()
                 .map(|answer| answer.poll_unpin(context))
             {
-                self.reservation = None;
-                return Poll::Ready(SessionEvent::Booking(answer));
+                self.pending_reserve = None;
+                return Poll::Ready(SessionEvent::Reserve(answer));
             }
             if let Some(Poll::Ready(wished)) = self
-                .wishing
+                .pending_hold
                 .as_mut()
                 .map(|wished| wished.poll_unpin(context))
             {
-                self.wishing = None;
+                self.pending_hold = None;
                 return Poll::Ready(SessionEvent::AutoHold(wished));
             }
-            socket.poll_next_unpin(context).map(SessionEvent::Client)
+            socket.poll_next_unpin(context).map(SessionEvent::Frame)
         })
     }
 
     /// Does what the mailbox says is due.
-    async fn attend(&mut self, socket: &mut Socket, due: WakeReasons) -> Result<(), Disconnect> {
+    async fn on_wake(&mut self, socket: &mut Socket, due: WakeReasons) -> Result<(), Disconnect> {
         if due.contains(WakeReasons::UPDATES) {
-            self.tell_news(socket).await?;
+            self.send_updates(socket).await?;
         }
         if due.contains(WakeReasons::HEARTBEAT) {
-            self.beat(socket).await?;
+            self.send_heartbeat(socket).await?;
         }
         if due.contains(WakeReasons::DRAIN_NOTICE) {
             let after_ms =
@@ -169,18 +169,25 @@ impl<'a> Session<'a> {
 
     /// A message for the client's code and a ping for its network stack: browsers answer the ping
     /// by themselves.
-    async fn beat(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
-        if self.heard_at.elapsed() > self.gateway.0.config.heartbeat.mul_f64(SILENT_HEARTBEATS) {
+    async fn send_heartbeat(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
+        if self.last_received_at.elapsed()
+            > self
+                .gateway
+                .0
+                .config
+                .heartbeat
+                .mul_f64(IDLE_TIMEOUT_HEARTBEATS)
+        {
             return Err(Disconnect::Close(CloseCode::HeartbeatMissed));
         }
-        say(socket, &ServerMessage::Heartbeat).await?;
-        in_time(socket.feed(Message::Ping(Bytes::new()))).await?;
+        feed(socket, &ServerMessage::Heartbeat).await?;
+        with_write_timeout(socket.feed(Message::Ping(Bytes::new()))).await?;
         flush(socket).await
     }
 }
 
 /// A refusal as the socket says it.
-pub(super) fn error(problem: &Problem, about: Option<String>) -> ServerMessage {
+pub(super) fn error_message(problem: &Problem, about: Option<String>) -> ServerMessage {
     ServerMessage::Error {
         code: problem.code.as_str().to_owned(),
         message: problem.detail.clone(),
@@ -190,12 +197,12 @@ pub(super) fn error(problem: &Problem, about: Option<String>) -> ServerMessage {
 
 /// What a failed read means: a frame beyond the limits, or too many, are the client's fault, all
 /// else is a vanished client.
-pub(super) fn broken(error: &Error) -> Disconnect {
+pub(super) fn protocol_error(error: &Error) -> Disconnect {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) | Error::Utf8(_) => {
             Disconnect::Close(CloseCode::BadMessage)
         }
-        Error::Io(error) if is_too_many(error) => Disconnect::Close(CloseCode::TooMany),
+        Error::Io(error) if is_rate_limit_error(error) => Disconnect::Close(CloseCode::TooMany),
         _ => Disconnect::Gone,
     }
 }

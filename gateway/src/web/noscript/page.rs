@@ -5,7 +5,7 @@ use std::time::Duration;
 use maud::{DOCTYPE, Markup, html};
 use waitingroom::{line::SaleState, problem::Code};
 
-use super::{RELOAD, messages::Messages};
+use super::{RELOAD_INTERVAL, messages::Messages};
 use crate::booking_client::EventSummary;
 
 /// Where a guest stands.
@@ -41,7 +41,7 @@ pub(super) fn events(messages: &Messages, events: &[EventSummary]) -> Markup {
             }
         }
     };
-    frame(messages, messages.events, None, &list)
+    layout(messages, messages.events, None, &list)
 }
 
 /// `still` is asked for by people whom a page that reloads under their hands disturbs.
@@ -56,32 +56,32 @@ pub(super) fn event(
         h1 { (event.name) }
         @if let Some(message) = &event.message { p .notice { (message) } }
         @match here {
-            QueueView::NotQueued => (door(messages, event)),
-            QueueView::Waiting { position, total, wait } => (in_line(messages, event, *position, *total, *wait)),
-            QueueView::PassReady { left } => (turn(messages, event, *left)),
+            QueueView::NotQueued => (event_intro(messages, event)),
+            QueueView::Waiting { position, total, wait } => (waiting(messages, event, *position, *total, *wait)),
+            QueueView::PassReady { left } => (pass_ready(messages, event, *left)),
         }
         p {
-            @if moves && still { a href="?plain" { (messages.moving) } " · " }
-            @else if moves { a href="?plain&still" { (messages.still) } " · " }
+            @if moves && still { a href="?plain" { (messages.resume_reloading) } " · " }
+            @else if moves { a href="?plain&still" { (messages.stop_reloading) } " · " }
             a href="/?plain" { (messages.events) }
         }
     };
-    let reload = (moves && !still).then_some(RELOAD);
-    frame(messages, &event.name, reload, &body)
+    let reload = (moves && !still).then_some(RELOAD_INTERVAL);
+    layout(messages, &event.name, reload, &body)
 }
 
-fn door(messages: &Messages, event: &EventSummary) -> Markup {
+fn event_intro(messages: &Messages, event: &EventSummary) -> Markup {
     let joinable = !matches!(event.state, SaleState::Scheduled | SaleState::Closed);
     html! {
         section .card {
             p { (messages.state(event.state)) }
-            p .hint { (messages.door) }
-            @if joinable { (button(event, "join", messages.join, "big")) }
+            p .hint { (messages.intro) }
+            @if joinable { (action_form(event, "join", messages.join, "big")) }
         }
     }
 }
 
-fn in_line(
+fn waiting(
     messages: &Messages,
     event: &EventSummary,
     position: Option<u64>,
@@ -90,66 +90,66 @@ fn in_line(
 ) -> Markup {
     html! {
         section .card .place {
-            h2 { (messages.in_line) }
+            h2 { (messages.waiting) }
             p .hint { (messages.position) }
             @if let Some(position) = position {
                 p .position { (position) }
-                p { (messages.of) " " (total) }
+                p { (messages.of_total) " " (total) }
             } @else {
                 p .position { "…" }
                 p { (messages.counting) }
             }
             @if event.state != SaleState::Open { p .standing { (messages.state(event.state)) } }
-            @else if let Some(wait) = wait { p { (messages.wait) " " (minutes(wait)) " " (messages.minutes) } }
-            p .hint { (messages.keep) }
+            @else if let Some(wait) = wait { p { (messages.expected_wait) " " (minutes(wait)) " " (messages.minutes) } }
+            p .hint { (messages.keep_page_open) }
         }
-        (button(event, "leave", messages.leave, "quiet"))
+        (action_form(event, "leave", messages.leave, "quiet"))
     }
 }
 
-fn turn(messages: &Messages, event: &EventSummary, left: Duration) -> Markup {
+fn pass_ready(messages: &Messages, event: &EventSummary, left: Duration) -> Markup {
     html! {
         section .card .turn {
-            h2 { (messages.turn) }
-            p { (messages.left) " " strong { (minutes(left)) " " (messages.minutes) } }
-            p { (messages.choose) }
-            p { a .button href=(format!("/e/{}", event.event_id)) { (messages.seats) } }
+            h2 { (messages.pass_ready) }
+            p { (messages.time_left) " " strong { (minutes(left)) " " (messages.minutes) } }
+            p { (messages.choose_seats_hint) }
+            p { a .button href=(format!("/e/{}", event.event_id)) { (messages.choose_seats) } }
         }
-        (button(event, "leave", messages.leave, "quiet"))
+        (action_form(event, "leave", messages.leave, "quiet"))
     }
 }
 
-pub(super) fn missing(messages: &Messages) -> Markup {
-    frame(
+pub(super) fn event_not_found(messages: &Messages) -> Markup {
+    layout(
         messages,
-        messages.missing,
+        messages.event_not_found,
         None,
-        &html! { h1 { (messages.missing) } p { a href="/?plain" { (messages.events) } } },
+        &html! { h1 { (messages.event_not_found) } p { a href="/?plain" { (messages.events) } } },
     )
 }
 
 /// For any browser: the way back leads to the page with script, which knows the plain one.
-pub(super) fn nowhere(messages: &Messages) -> Markup {
-    let body = html! { h1 { (messages.nowhere) } p { (messages.whither) } p { a .button href="/" { (messages.events) } } };
-    frame(messages, messages.nowhere, None, &body)
+pub(super) fn not_found(messages: &Messages) -> Markup {
+    let body = html! { h1 { (messages.page_not_found) } p { (messages.page_not_found_hint) } p { a .button href="/" { (messages.events) } } };
+    layout(messages, messages.page_not_found, None, &body)
 }
 
 pub(super) fn unavailable(messages: &Messages) -> Markup {
-    frame(
+    layout(
         messages,
         messages.unavailable,
-        Some(RELOAD),
+        Some(RELOAD_INTERVAL),
         &html! { h1 { (messages.unavailable) } },
     )
 }
 
-pub(super) fn refused(messages: &Messages, code: Code) -> Markup {
+pub(super) fn problem(messages: &Messages, code: Code) -> Markup {
     let text = if code == Code::QueueClosed {
-        messages.closed
+        messages.queue_closed
     } else {
         messages.unavailable
     };
-    frame(
+    layout(
         messages,
         text,
         None,
@@ -157,7 +157,7 @@ pub(super) fn refused(messages: &Messages, code: Code) -> Markup {
     )
 }
 
-fn button(event: &EventSummary, act: &str, label: &str, look: &str) -> Markup {
+fn action_form(event: &EventSummary, act: &str, label: &str, look: &str) -> Markup {
     html! { form method="post" action=(format!("/e/{}/{act}", event.event_id)) { button .(look) type="submit" { (label) } } }
 }
 
@@ -166,7 +166,7 @@ fn minutes(time: Duration) -> u64 {
     time.as_secs().div_ceil(60).max(1)
 }
 
-fn frame(messages: &Messages, title: &str, reload: Option<Duration>, body: &Markup) -> Markup {
+fn layout(messages: &Messages, title: &str, reload: Option<Duration>, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang=(messages.language) {

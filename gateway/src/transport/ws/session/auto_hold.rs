@@ -13,27 +13,27 @@ use waitingroom::{
 
 use super::Session;
 use crate::{
-    auto_hold::{self, AutoHoldOutcome, HELD_BEFORE, PATIENCE},
-    transport::ws::{Disconnect, Socket, flush, say},
+    auto_hold::{self, AutoHoldOutcome, HOLD_TIMEOUT, PREVIOUS_HOLD_REF},
+    transport::ws::{Disconnect, Socket, feed, flush},
 };
 
 /// What a user wants of one event, and what became of it.
 #[derive(Default)]
 pub(super) struct AutoHoldState {
-    pub(super) items: Vec<WishItem>,
+    pub(super) preferences: Vec<WishItem>,
     outcome: Option<(PassId, AutoHoldOutcome)>,
 }
 
 impl AutoHoldState {
     /// Takes another wish over. What is held is held; what could not be is tried anew.
-    pub(super) fn replace(&mut self, items: Vec<WishItem>) {
-        self.items = items;
+    pub(super) fn replace(&mut self, preferences: Vec<WishItem>) {
+        self.preferences = preferences;
         self.outcome
             .take_if(|(_, held)| !matches!(held, AutoHoldOutcome::Held(_)));
     }
 
     /// What became of it with this pass.
-    pub(super) fn with(&self, pass: &PassId) -> Option<&AutoHoldOutcome> {
+    pub(super) fn outcome_for(&self, pass: &PassId) -> Option<&AutoHoldOutcome> {
         self.outcome
             .as_ref()
             .filter(|(known, _)| known == pass)
@@ -58,12 +58,12 @@ pub(super) struct AutoHoldReply {
     held: AutoHoldOutcome,
 }
 
-async fn in_time(
+async fn with_timeout(
     event: EventId,
     grant: Arc<Grant>,
     mut asking: BoxFuture<'static, AutoHoldReply>,
 ) -> AutoHoldEvent {
-    match timeout(PATIENCE, &mut asking).await {
+    match timeout(HOLD_TIMEOUT, &mut asking).await {
         Ok(answer) => AutoHoldEvent::Ready(answer),
         Err(_) => AutoHoldEvent::TimedOut(event, grant, asking),
     }
@@ -72,89 +72,92 @@ async fn in_time(
 impl Session<'_> {
     /// A pass is there: told now, or when its wish is decided. One wish at a time; the pass of
     /// another comes again in a second.
-    pub(super) async fn tell_pass(
+    pub(super) async fn send_pass(
         &mut self,
         socket: &mut Socket,
         event: EventId,
         grant: Arc<Grant>,
     ) -> Result<(), Disconnect> {
-        let busy = self.wishing.is_some();
-        let wanted = self.followed(event).and_then(|followed| {
+        let busy = self.pending_hold.is_some();
+        let wanted = self.subscription(event).and_then(|followed| {
             followed.pass = Some(Arc::clone(&grant));
-            let wish = followed.wish.as_ref()?;
-            (wish.with(&grant.pass_id).is_none() && !wish.items.is_empty())
-                .then(|| wish.items.clone())
+            let wish = followed.auto_hold.as_ref()?;
+            (wish.outcome_for(&grant.pass_id).is_none() && !wish.preferences.is_empty())
+                .then(|| wish.preferences.clone())
         });
         match wanted {
-            None => self.say_pass(socket, event, &grant).await,
+            None => self.send_pass_message(socket, event, &grant).await,
             Some(_) if busy => Ok(()),
             Some(items) => {
-                self.ask_for(event, grant, items);
+                self.start_auto_hold(event, grant, items);
                 Ok(())
             }
         }
     }
 
-    fn ask_for(&mut self, event: EventId, grant: Arc<Grant>, items: Vec<WishItem>) {
+    fn start_auto_hold(&mut self, event: EventId, grant: Arc<Grant>, items: Vec<WishItem>) {
         let (gateway, user, behalf) = (
             self.gateway.clone(),
             self.client.identity.user.clone(),
-            self.behalf(),
+            self.credentials(),
         );
         let asked = Arc::clone(&grant);
         let asking = Box::pin(async move {
-            let held = gateway.hold(&behalf, event, &user, &asked, &items).await;
+            let held = gateway
+                .hold_first_available(&behalf, event, &user, &asked, &items)
+                .await;
             AutoHoldReply {
                 event,
                 grant: asked,
                 held,
             }
         });
-        self.wishing = Some(Box::pin(in_time(event, grant, asking)));
+        self.pending_hold = Some(Box::pin(with_timeout(event, grant, asking)));
     }
 
     /// The pass, with what became of its wish where that is known.
-    async fn say_pass(
+    async fn send_pass_message(
         &mut self,
         socket: &mut Socket,
         event: EventId,
         grant: &Grant,
     ) -> Result<(), Disconnect> {
         let wish = self
-            .followed(event)
-            .and_then(|followed| followed.wish.as_ref());
+            .subscription(event)
+            .and_then(|followed| followed.auto_hold.as_ref());
         let (hold, left) = wish
-            .and_then(|wish| wish.with(&grant.pass_id))
-            .map(AutoHoldOutcome::told)
+            .and_then(|wish| wish.outcome_for(&grant.pass_id))
+            .map(AutoHoldOutcome::message_parts)
             .unwrap_or_default();
         let message =
             self.gateway
                 .pass_message(event, &self.client.identity.user, grant, hold, left);
-        say(socket, &message).await
+        feed(socket, &message).await
     }
 
-    pub(super) async fn tell_wish(
+    pub(super) async fn send_auto_hold(
         &mut self,
         socket: &mut Socket,
-        wished: AutoHoldEvent,
+        event: AutoHoldEvent,
     ) -> Result<(), Disconnect> {
-        match wished {
+        match event {
             AutoHoldEvent::Ready(answer) => {
                 let (event, grant) = (answer.event, Arc::clone(&answer.grant));
-                if self.remember(answer) {
-                    self.say_pass(socket, event, &grant).await?;
+                if self.cache_reply(answer) {
+                    self.send_pass_message(socket, event, &grant).await?;
                 }
             }
             AutoHoldEvent::TimedOut(event, grant, asking) => {
-                self.wishing = Some(Box::pin(
-                    async move { AutoHoldEvent::ReadyLate(asking.await) },
-                ));
-                self.say_pass(socket, event, &grant).await?;
+                self.pending_hold =
+                    Some(Box::pin(
+                        async move { AutoHoldEvent::ReadyLate(asking.await) },
+                    ));
+                self.send_pass_message(socket, event, &grant).await?;
             }
             AutoHoldEvent::ReadyLate(answer) => {
                 if let AutoHoldOutcome::Held(booking) = &answer.held {
-                    let key = auto_hold::key(&answer.grant.pass_id).to_string();
-                    say(
+                    let key = auto_hold::idempotency_key(&answer.grant.pass_id).to_string();
+                    feed(
                         socket,
                         &ServerMessage::Reserved {
                             r#ref: key,
@@ -163,7 +166,7 @@ impl Session<'_> {
                     )
                     .await?;
                 }
-                self.remember(answer);
+                self.cache_reply(answer);
             }
         }
         flush(socket).await
@@ -171,52 +174,52 @@ impl Session<'_> {
 
     /// Whoever returns with a ticket and a wish, and has no place any more, may have got the seats
     /// meanwhile.
-    pub(super) async fn held_before(&mut self, join: &JoinLine) -> Option<Map<String, Value>> {
+    pub(super) async fn previous_hold(&mut self, join: &JoinLine) -> Option<Map<String, Value>> {
         let wish = join
             .wish
             .as_deref()
             .filter(|wish| !wish.is_empty() && join.ticket.is_some())?;
         self.gateway
-            .held_before(&self.client.token, join.event_id, wish)
+            .previous_hold(&self.client.token, join.event_id, wish)
             .await
     }
 
     /// The seats, and that there is no place beside them.
-    pub(super) async fn tell_held(
+    pub(super) async fn send_previous_hold(
         &mut self,
         socket: &mut Socket,
         event: EventId,
         booking: Map<String, Value>,
     ) -> Result<(), Disconnect> {
-        say(
+        feed(
             socket,
             &ServerMessage::Reserved {
-                r#ref: HELD_BEFORE.to_owned(),
+                r#ref: PREVIOUS_HOLD_REF.to_owned(),
                 booking,
             },
         )
         .await?;
-        say(socket, &ServerMessage::Left { event_id: event }).await?;
+        feed(socket, &ServerMessage::Left { event_id: event }).await?;
         flush(socket).await
     }
 
     /// False where the connection does not follow the event any more.
-    fn remember(&mut self, answer: AutoHoldReply) -> bool {
-        let Some(followed) = self.followed(answer.event) else {
+    fn cache_reply(&mut self, answer: AutoHoldReply) -> bool {
+        let Some(followed) = self.subscription(answer.event) else {
             return false;
         };
-        followed.wish.get_or_insert_default().outcome =
+        followed.auto_hold.get_or_insert_default().outcome =
             Some((answer.grant.pass_id.clone(), answer.held));
         true
     }
 
     /// Does this pass have seats already? It is used then, and nobody waits for its
     /// acknowledgement.
-    pub(super) fn has_seats(&self, pass: &PassId) -> bool {
+    pub(super) fn has_hold(&self, pass: &PassId) -> bool {
         let mut wishes = self
-            .followed
+            .subscriptions
             .iter()
-            .filter_map(|followed| followed.wish.as_ref());
-        wishes.any(|wish| matches!(wish.with(pass), Some(AutoHoldOutcome::Held(_))))
+            .filter_map(|followed| followed.auto_hold.as_ref());
+        wishes.any(|wish| matches!(wish.outcome_for(pass), Some(AutoHoldOutcome::Held(_))))
     }
 }

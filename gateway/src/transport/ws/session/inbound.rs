@@ -12,11 +12,11 @@ use waitingroom::{
     wire::{ClientMessage, CloseCode, JoinLine, ReserveSeats, ServerMessage, check_wish},
 };
 
-use super::{EventSubscription, Session, broken, error};
+use super::{EventSubscription, Session, error_message, protocol_error};
 use crate::{
     booking_client::UserCredentials,
     queue_service::PresentedTicket,
-    transport::ws::{Disconnect, Socket, answer_close, flush, send},
+    transport::ws::{Disconnect, Socket, echo_close, flush, send},
 };
 
 /// What a join found.
@@ -28,27 +28,27 @@ enum JoinReply {
 }
 
 /// Most events that one connection may follow at once.
-const MAX_FOLLOWED: usize = 8;
+const MAX_EVENTS_PER_CONNECTION: usize = 8;
 
 impl Session<'_> {
-    pub(super) async fn hear(
+    pub(super) async fn on_frame(
         &mut self,
         socket: &mut Socket,
         frame: Option<Result<Message, Error>>,
     ) -> Result<(), Disconnect> {
-        self.heard_at = Instant::now();
+        self.last_received_at = Instant::now();
         let text = match frame {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(()),
             Some(Ok(Message::Binary(_))) => return Err(Disconnect::Close(CloseCode::BadMessage)),
-            Some(Ok(Message::Close(_))) => return Err(answer_close(socket).await),
+            Some(Ok(Message::Close(_))) => return Err(echo_close(socket).await),
             None => return Err(Disconnect::Gone),
-            Some(Err(error)) => return Err(broken(&error)),
+            Some(Err(error)) => return Err(protocol_error(&error)),
         };
         match ClientMessage::parse(&text) {
-            Ok(message) => self.act(socket, message).await,
+            Ok(message) => self.on_message(socket, message).await,
             Err(problem) => {
-                send(socket, &error(&problem, None)).await?;
+                send(socket, &error_message(&problem, None)).await?;
                 let malformed = problem.code == Code::Malformed;
                 if malformed {
                     Err(Disconnect::Close(CloseCode::BadMessage))
@@ -59,13 +59,17 @@ impl Session<'_> {
         }
     }
 
-    async fn act(&mut self, socket: &mut Socket, message: ClientMessage) -> Result<(), Disconnect> {
-        if let Some(about) = self.needs_token(&message) {
+    async fn on_message(
+        &mut self,
+        socket: &mut Socket,
+        message: ClientMessage,
+    ) -> Result<(), Disconnect> {
+        if let Some(about) = self.expired_token_ref(&message) {
             let problem = Problem::new(
                 Code::TokenExpired,
                 "the token of this connection has expired; connect with another",
             );
-            return send(socket, &error(&problem, Some(about))).await;
+            return send(socket, &error_message(&problem, Some(about))).await;
         }
         match message {
             ClientMessage::Join(join) => self.join(socket, join).await,
@@ -75,7 +79,7 @@ impl Session<'_> {
             ClientMessage::Ping => send(socket, &ServerMessage::Heartbeat).await,
             ClientMessage::Connect(_) => {
                 let problem = Problem::new(Code::InvalidField, "you are connected already");
-                send(socket, &error(&problem, None)).await
+                send(socket, &error_message(&problem, None)).await
             }
             ClientMessage::Unknown => Ok(()),
         }
@@ -84,7 +88,7 @@ impl Session<'_> {
     /// What a message is about that a user may say only for as long as their token is good, if it
     /// is not any more. A place that they have stays theirs, and so does the connection that tells
     /// of it.
-    fn needs_token(&self, message: &ClientMessage) -> Option<String> {
+    fn expired_token_ref(&self, message: &ClientMessage) -> Option<String> {
         let about = match message {
             ClientMessage::Join(join) => join.event_id.to_string(),
             ClientMessage::Reserve(request) => request.idempotency_key.to_string(),
@@ -92,19 +96,20 @@ impl Session<'_> {
         };
         self.client
             .identity
-            .is_over(self.gateway.0.with.clock.now())
+            .is_over(self.gateway.0.deps.clock.now())
             .then_some(about)
     }
 
     async fn join(&mut self, socket: &mut Socket, join: JoinLine) -> Result<(), Disconnect> {
-        match self.follow(&join).await {
+        match self.subscribe(&join).await {
             Ok(JoinReply::AlreadyHeld(booking)) => {
-                self.tell_held(socket, join.event_id, booking).await
+                self.send_previous_hold(socket, join.event_id, booking)
+                    .await
             }
             Ok(JoinReply::Place(Place {
                 grant: Some(grant), ..
             })) => {
-                self.tell_pass(socket, join.event_id, Arc::new(grant))
+                self.send_pass(socket, join.event_id, Arc::new(grant))
                     .await?;
                 flush(socket).await
             }
@@ -114,97 +119,115 @@ impl Session<'_> {
                         .place_message(join.event_id, &self.client.identity.user, &place);
                 send(socket, &message).await
             }
-            Err(problem) => send(socket, &error(&problem, Some(join.event_id.to_string()))).await,
+            Err(problem) => {
+                send(
+                    socket,
+                    &error_message(&problem, Some(join.event_id.to_string())),
+                )
+                .await
+            }
         }
     }
 
-    async fn follow(&mut self, join: &JoinLine) -> Result<JoinReply, Problem> {
+    async fn subscribe(&mut self, join: &JoinLine) -> Result<JoinReply, Problem> {
         check_wish("wish", join.wish.as_deref().unwrap_or_default())?;
         let known = self
-            .followed
+            .subscriptions
             .iter()
             .any(|followed| followed.event() == join.event_id);
-        if !known && self.followed.len() >= MAX_FOLLOWED {
+        if !known && self.subscriptions.len() >= MAX_EVENTS_PER_CONNECTION {
             return Err(Problem::new(
                 Code::RateLimited,
                 "one connection may follow at most 8 events",
             ));
         }
         let (gateway, user) = (self.gateway, self.client.identity.user.clone());
-        let _arrival = gateway.arrival(join.event_id, &user);
+        let _arrival = gateway.begin_attach(join.event_id, &user);
         let (identity, address) = (&self.client.identity, self.client.address);
         let kept = PresentedTicket {
             ticket: join.ticket.as_deref(),
             position: join.position,
         };
         let (new, place) = gateway
-            .admit_to_line(join.event_id, identity, address, gateway.here(), kept)
+            .join_within_limits(
+                join.event_id,
+                identity,
+                address,
+                gateway.node_presence(),
+                kept,
+            )
             .await?;
-        if new && let Some(booking) = self.held_before(join).await {
-            let _ = gateway.give_up(join.event_id, &user).await; // nobody needs a place for what they have
-            gateway.note_left(join.event_id, &self.client.identity);
+        if new && let Some(booking) = self.previous_hold(join).await {
+            let _ = gateway.leave(join.event_id, &user).await; // nobody needs a place for what they have
+            gateway.release_guest_place(join.event_id, &self.client.identity);
             return Ok(JoinReply::AlreadyHeld(booking));
         }
-        if self.followed(join.event_id).is_none() {
-            let attachment = gateway.attachment(join.event_id, &user, &self.mailbox);
-            self.followed.reserve_exact(1); // nearly always the only one
-            let stay = gateway.stay(join.event_id, &self.client.identity);
-            self.followed.push(EventSubscription {
-                attachment,
+        if self.subscription(join.event_id).is_none() {
+            let attachment = gateway.subscribe(join.event_id, &user, &self.mailbox);
+            self.subscriptions.reserve_exact(1); // nearly always the only one
+            let guest_connection =
+                gateway.track_guest_connection(join.event_id, &self.client.identity);
+            self.subscriptions.push(EventSubscription {
+                room: attachment,
                 pass: None,
-                wish: None,
-                _stay: stay,
+                auto_hold: None,
+                _guest_connection: guest_connection,
             });
         }
         let place = gateway
-            .register(join.event_id, &user, &self.mailbox, place)
+            .attach_current(join.event_id, &user, &self.mailbox, place)
             .await?;
-        if let Some(followed) = self.followed(join.event_id) {
+        if let Some(followed) = self.subscription(join.event_id) {
             followed.pass = place.grant.clone().map(Arc::new);
             if let Some(items) = &join.wish {
-                followed.wish.get_or_insert_default().replace(items.clone());
+                followed
+                    .auto_hold
+                    .get_or_insert_default()
+                    .replace(items.clone());
             }
         }
         Ok(JoinReply::Place(place))
     }
 
-    pub(super) fn followed(&mut self, event: EventId) -> Option<&mut EventSubscription> {
-        self.followed
+    pub(super) fn subscription(&mut self, event: EventId) -> Option<&mut EventSubscription> {
+        self.subscriptions
             .iter_mut()
             .find(|followed| followed.event() == event)
     }
 
     async fn acknowledge(&mut self, socket: &mut Socket, pass: PassId) -> Result<(), Disconnect> {
-        let event = self.followed.iter().find(|followed| {
+        let event = self.subscriptions.iter().find(|followed| {
             followed
                 .pass
                 .as_ref()
                 .is_some_and(|grant| grant.pass_id == pass)
         });
         if let Some(event) = event.map(EventSubscription::event) {
-            self.gateway
-                .note_acknowledged(event, &self.client.identity.user, &pass, &self.mailbox);
+            self.gateway.acknowledge_detached(
+                event,
+                &self.client.identity.user,
+                &pass,
+                &self.mailbox,
+            );
             return Ok(());
         }
-        if self.has_seats(&pass) {
+        if self.has_hold(&pass) {
             return Ok(());
         }
         let problem = Problem::invalid("pass_id", "is not a pass that this connection was given");
-        send(socket, &error(&problem, Some(pass.to_string()))).await
+        send(socket, &error_message(&problem, Some(pass.to_string()))).await
     }
 
     async fn leave(&mut self, socket: &mut Socket, event: EventId) -> Result<(), Disconnect> {
-        let given_up = self
-            .gateway
-            .give_up(event, &self.client.identity.user)
-            .await;
+        let given_up = self.gateway.leave(event, &self.client.identity.user).await;
         if given_up.is_ok() {
-            self.gateway.note_left(event, &self.client.identity);
+            self.gateway
+                .release_guest_place(event, &self.client.identity);
         }
         match given_up {
-            Ok(()) if self.followed(event).is_some() => Ok(()), // told with the user's other connections
+            Ok(()) if self.subscription(event).is_some() => Ok(()), // told with the user's other connections
             Ok(()) => send(socket, &ServerMessage::Left { event_id: event }).await,
-            Err(problem) => send(socket, &error(&problem, Some(event.to_string()))).await,
+            Err(problem) => send(socket, &error_message(&problem, Some(event.to_string()))).await,
         }
     }
 
@@ -215,36 +238,36 @@ impl Session<'_> {
         request: ReserveSeats,
     ) -> Result<(), Disconnect> {
         let about = Some(request.idempotency_key.to_string());
-        if self.reservation.is_some() {
+        if self.pending_reserve.is_some() {
             let problem = Problem::new(
                 Code::RateLimited,
                 "a reservation of this connection is under way",
             );
-            return send(socket, &error(&problem, about)).await;
+            return send(socket, &error_message(&problem, about)).await;
         }
         let user = &self.client.identity.user;
         let place = self
             .gateway
-            .find_place(request.event_id, user, &self.gateway.here())
+            .resume(request.event_id, user, &self.gateway.node_presence())
             .await;
         let pass = match place.map(|place| place.grant) {
             Ok(Some(grant)) => self.gateway.token(request.event_id, user, &grant),
             Ok(None) => {
                 let problem = Problem::new(Code::PassRequired, "it is not your turn yet");
-                return send(socket, &error(&problem, about)).await;
+                return send(socket, &error_message(&problem, about)).await;
             }
             // The pass may have been used by this very request before, or is being used: booking
             // knows by the idempotency key.
             Err(problem) if [Code::NotInQueue, Code::Unavailable].contains(&problem.code) => {
                 match self.last_pass(request.event_id) {
                     Some(pass) => pass,
-                    None => return send(socket, &error(&problem, about)).await,
+                    None => return send(socket, &error_message(&problem, about)).await,
                 }
             }
-            Err(problem) => return send(socket, &error(&problem, about)).await,
+            Err(problem) => return send(socket, &error_message(&problem, about)).await,
         };
-        let (booking, behalf) = (self.gateway.0.booking.clone(), self.behalf());
-        self.reservation = Some(Box::pin(async move {
+        let (booking, behalf) = (self.gateway.0.booking.clone(), self.credentials());
+        self.pending_reserve = Some(Box::pin(async move {
             let answer = booking.reserve(&behalf, &pass, &request).await;
             (request.idempotency_key, answer)
         }));
@@ -252,8 +275,8 @@ impl Session<'_> {
     }
 
     /// For whom booking is asked.
-    pub(super) fn behalf(&self) -> UserCredentials {
-        self.gateway.behalf(
+    pub(super) fn credentials(&self) -> UserCredentials {
+        self.gateway.credentials(
             &self.client.token,
             &self.client.identity,
             self.client.address,
@@ -262,7 +285,7 @@ impl Session<'_> {
 
     fn last_pass(&self, event: EventId) -> Option<String> {
         let followed = self
-            .followed
+            .subscriptions
             .iter()
             .find(|followed| followed.event() == event)?;
         let grant = followed.pass.as_ref()?;

@@ -6,30 +6,30 @@ use waitingroom::{
     wire::{CloseCode, ServerMessage},
 };
 
-use super::{ReserveReply, Session, error};
+use super::{ReserveReply, Session, error_message};
 use crate::{
     connection::mailbox::{PendingUpdates, PositionUpdate, RejectedAck},
     queue_service::removal_problem,
-    transport::ws::{Disconnect, Socket, flush, say, send},
+    transport::ws::{Disconnect, Socket, feed, flush, send},
 };
 
 impl Session<'_> {
-    pub(super) async fn tell_news(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
-        for (event, news) in self.mailbox.drain() {
-            self.tell(socket, event, news).await?;
+    pub(super) async fn send_updates(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
+        for (event, updates) in self.mailbox.drain() {
+            self.send_event_updates(socket, event, updates).await?;
         }
         flush(socket).await
     }
 
-    async fn tell(
+    async fn send_event_updates(
         &mut self,
         socket: &mut Socket,
         event: EventId,
-        news: PendingUpdates,
+        updates: PendingUpdates,
     ) -> Result<(), Disconnect> {
-        if let Some(settings) = news.sale {
+        if let Some(settings) = updates.sale {
             let (state, message) = (settings.state, settings.message.clone());
-            say(
+            feed(
                 socket,
                 &ServerMessage::Event {
                     event_id: event,
@@ -42,8 +42,8 @@ impl Session<'_> {
                 return Err(Disconnect::Close(CloseCode::EventClosed));
             }
         }
-        if let Some(place) = news.place {
-            say(
+        if let Some(place) = updates.place {
+            feed(
                 socket,
                 &self
                     .gateway
@@ -51,58 +51,63 @@ impl Session<'_> {
             )
             .await?;
         }
-        if let Some(position) = news.position {
-            say(socket, &position_message(event, position)).await?;
+        if let Some(position) = updates.position {
+            feed(socket, &position_message(event, position)).await?;
         }
-        if let Some(unacknowledged) = news.rejected_ack {
-            self.tell_unacknowledged(socket, event, *unacknowledged)
+        if let Some(unacknowledged) = updates.rejected_ack {
+            self.send_rejected_ack(socket, event, *unacknowledged)
                 .await?;
         }
-        if let Some(lapse) = news.removal {
-            self.tell_lapse(socket, event, lapse).await?;
+        if let Some(lapse) = updates.removal {
+            self.send_removal(socket, event, lapse).await?;
         }
-        match news.pass {
-            Some(grant) => self.tell_pass(socket, event, grant).await,
+        match updates.pass {
+            Some(grant) => self.send_pass(socket, event, grant).await,
             None => Ok(()),
         }
     }
 
-    async fn tell_unacknowledged(
+    async fn send_rejected_ack(
         &mut self,
         socket: &mut Socket,
         event: EventId,
         refused: RejectedAck,
     ) -> Result<(), Disconnect> {
-        if self.has_seats(&refused.pass) {
+        if self.has_hold(&refused.pass) {
             return Ok(());
         }
-        let problem = self.gateway.unacknowledged(event, refused.error).await;
-        say(socket, &error(&problem, Some(refused.pass.to_string()))).await
+        let problem = self.gateway.ack_problem(event, refused.error).await;
+        feed(
+            socket,
+            &error_message(&problem, Some(refused.pass.to_string())),
+        )
+        .await
     }
 
-    async fn tell_lapse(
+    async fn send_removal(
         &mut self,
         socket: &mut Socket,
         event: EventId,
         lapse: Lapse,
     ) -> Result<(), Disconnect> {
         if lapse != Lapse::Left {
-            say(
+            feed(
                 socket,
-                &error(&removal_problem(lapse), Some(event.to_string())),
+                &error_message(&removal_problem(lapse), Some(event.to_string())),
             )
             .await?;
         }
-        self.followed.retain(|followed| followed.event() != event);
+        self.subscriptions
+            .retain(|followed| followed.event() != event);
         match lapse {
             Lapse::Unclaimed => Ok(()), // the place is kept: `join` brings it back
             Lapse::Expired | Lapse::Absent | Lapse::Left => {
-                say(socket, &ServerMessage::Left { event_id: event }).await
+                feed(socket, &ServerMessage::Left { event_id: event }).await
             }
         }
     }
 
-    pub(super) async fn tell_reservation(
+    pub(super) async fn send_reserve_reply(
         &mut self,
         socket: &mut Socket,
         answer: ReserveReply,
@@ -123,14 +128,14 @@ impl Session<'_> {
     }
 }
 
-pub(crate) fn position_message(event: EventId, news: PositionUpdate) -> ServerMessage {
+pub(crate) fn position_message(event: EventId, updates: PositionUpdate) -> ServerMessage {
     ServerMessage::Position {
         event_id: event,
-        position: news.position,
-        total_in_queue: news.total,
-        estimated_wait_seconds: news.estimate.wait_seconds.into(),
-        wait_range_seconds: news.estimate.range,
-        seats_left: Some(news.seats_left),
-        reason: news.estimate.reason,
+        position: updates.position,
+        total_in_queue: updates.total,
+        estimated_wait_seconds: updates.estimate.wait_seconds.into(),
+        wait_range_seconds: updates.estimate.range,
+        seats_left: Some(updates.seats_left),
+        reason: updates.estimate.reason,
     }
 }
