@@ -5,8 +5,11 @@
 //! held across an await.
 
 mod conflation;
+mod local_user;
+mod progress_buffer;
 mod recent_places;
 mod room;
+mod room_view;
 
 use std::{
     collections::HashMap,
@@ -24,11 +27,10 @@ use waitingroom::{
     line::{Grant, Lapse, Place, Progress, QueueSettings, SaleState},
 };
 
-use self::{recent_places::RecentPlaces, room::Room};
 pub(crate) use self::{
-    recent_places::RememberedPlace,
-    room::{ProgressOutcome, TooManyConnections},
+    progress_buffer::ProgressOutcome, recent_places::RememberedPlace, room::TooManyConnections,
 };
+use self::{recent_places::RecentPlaces, room::Room};
 use crate::{
     connection::{mailbox::Mailbox, wake_queue::WakeQueue},
     wait_estimator::WaitEstimate,

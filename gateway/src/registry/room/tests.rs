@@ -6,9 +6,11 @@ use proptest::prelude::*;
 use waitingroom::{
     ids::Epoch,
     line::{SaleState, Told},
+    wire::WaitReason,
 };
 
 use super::*;
+use crate::registry::progress_buffer::REORDER_TIMEOUT;
 
 fn epoch() -> Epoch {
     "e1".parse().unwrap()
