@@ -16,13 +16,14 @@ use waitingroom::{
 
 use crate::Gateway;
 
+/// The cookie over plain HTTP.
 const COOKIE: &str = "stanchion_guest";
-/// The same over TLS: browsers take a cookie of this name from the very host only, over TLS, so
-/// that no sibling can put a guest of its own in its place. Over plain HTTP, as at this machine,
-/// they do not take it at all.
+/// The cookie over TLS: browsers accept a cookie of this name from the very host only, over TLS, so
+/// that no sibling can replace it. Over plain HTTP, as on a developer's machine, they reject it.
 const TLS_COOKIE: &str = "__Host-stanchion_guest";
-/// A guest who has a place is renewed when less than this is left of its token.
+/// A guest that has a place is renewed when less than this is left of its token.
 const RENEWAL_THRESHOLD: Duration = Duration::from_secs(GUEST_LIFE.as_secs() / 2);
+
 impl Gateway {
     /// The guest of this browser's cookie.
     pub(crate) fn guest_from_cookie(&self, headers: &HeaderMap) -> Option<Identity> {
@@ -36,13 +37,14 @@ impl Gateway {
     }
 
     /// The guest of this browser's cookie, renewed, or a new one.
-    fn issue_guest_cookie(
+    pub(crate) fn issue_guest_cookie(
         &self,
         address: IpAddr,
         headers: &HeaderMap,
     ) -> Result<(Identity, HeaderValue), Problem> {
         let known = self.guest_from_cookie(headers).map(|guest| guest.user);
         let (guest, token) = self.mint_guest(address, known)?;
+
         let life = GUEST_LIFE.as_secs();
         let (name, secure) = if is_over_tls(headers) {
             (TLS_COOKIE, "; Secure")
@@ -51,28 +53,25 @@ impl Gateway {
         };
         let cookie =
             format!("{name}={token}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}");
-        Ok((
-            guest,
-            HeaderValue::from_str(&cookie)
-                .map_err(|_| Problem::new(Code::Internal, "no cookie"))?,
-        ))
+        let cookie = HeaderValue::from_str(&cookie)
+            .map_err(|_| Problem::new(Code::Internal, "no cookie"))?;
+        Ok((guest, cookie))
     }
 
-    /// The cookie of a guest who has a place and whose token is half over: a line may take longer
-    /// than a token lasts. Where too many are made at this address, a later look renews it.
-    fn renewed_cookie(
+    /// A new cookie for the guest of this browser, if less than half of its token's life is left: a
+    /// queue may take longer than a token lasts. If too many guests are made at this address, a
+    /// later request renews it.
+    pub(crate) fn renewed_cookie(
         &self,
-        here: &QueueView,
         peer: SocketAddr,
         headers: &HeaderMap,
     ) -> Option<HeaderValue> {
-        let guest = self
-            .guest_from_cookie(headers)
-            .filter(|_| !matches!(here, QueueView::NotQueued))?;
+        let guest = self.guest_from_cookie(headers)?;
         let left = guest.expires_at.since(self.0.deps.clock.now());
         if left > RENEWAL_THRESHOLD {
             return None;
         }
+
         let address = self.0.guest_rate_limiter.request_address(peer, headers);
         self.issue_guest_cookie(address, headers)
             .ok()
@@ -80,14 +79,14 @@ impl Gateway {
     }
 }
 
-/// As the proxy says that holds the certificate.
+/// Did the browser send the request over TLS, according to the proxy that terminates it?
 fn is_over_tls(headers: &HeaderMap) -> bool {
     headers
         .get("x-forwarded-proto")
         .is_some_and(|scheme| scheme == "https")
 }
 
-/// The token of the guest's cookie. Over TLS only that which no other host can have set.
+/// The token of the guest's cookie. Over TLS only the cookie that no other host can have set counts.
 pub(crate) fn guest_token_from_cookie(headers: &HeaderMap) -> Option<&str> {
     let wanted = if is_over_tls(headers) {
         TLS_COOKIE
@@ -112,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn over_tls_only_a_cookie_counts_that_no_other_host_can_set() {
+    fn ignores_plain_cookie_when_over_tls() {
         let headers = |https: bool, cookies: &'static [&'static str]| {
             let cookies = cookies
                 .iter()
@@ -122,6 +121,7 @@ mod tests {
                 .chain([(header::HeaderName::from_static("x-forwarded-proto"), scheme)])
                 .collect::<HeaderMap>()
         };
+
         let both: &[&str] = &["stanchion_guest=sibling; a=b", "__Host-stanchion_guest=own"];
         assert_eq!(guest_token_from_cookie(&headers(true, both)), Some("own"));
         assert_eq!(

@@ -20,10 +20,8 @@ use waitingroom::{
     problem::{Code, Problem},
 };
 
-use crate::{
-    Gateway,
-    web::{noscript::guest_token_from_cookie, origin},
-};
+use super::cookie::guest_token_from_cookie;
+use crate::{Gateway, web::origin};
 
 /// Life of a development token.
 const DEV_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);

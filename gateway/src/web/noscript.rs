@@ -1,20 +1,15 @@
-//! The visitors' page, and the same without JavaScript: pages written here that reload themselves,
-//! with the guest in a cookie; and a page for browsers that ask for what is not there.
+//! The visitors' page: the web client, or pages without script that reload themselves, with the guest
+//! in a cookie (`guests/cookie.rs`); and a page for browsers that ask for a path that does not exist.
 //!
-//! The page with script sends browsers without it to `?plain` of the same address. The cookie is
-//! `HttpOnly` and `SameSite=Lax`, over TLS also `Secure` and of a name that only this very site can
-//! set; it is renewed while its guest has a place. Forms are taken from pages of ours only
-//! (`origin.rs`): no other site, and no sibling of ours, can make one act for the guest. `POST
-//! /api/v1/guest` gives the same guest to the same browser, so that a place taken here is found
-//! when scripts are allowed.
+//! The web client sends browsers without script to `?plain` of the same address. Forms are accepted
+//! from pages of this host only (`origin.rs`): no page of another site, and of no sibling, can act
+//! for the guest. `POST /api/v1/guest` gives the same guest to the same browser, so that a place
+//! taken here is found when scripts are allowed.
 
 mod messages;
 mod page;
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
@@ -27,7 +22,6 @@ use maud::Markup;
 use waitingroom::{
     absence::Presence,
     http,
-    identity::{GUEST_LIFE, Identity},
     ids::EventId,
     line::{Place, Told},
     problem::{Code, Problem},
@@ -43,7 +37,7 @@ use super::{
 };
 use crate::{Gateway, queue_service::PresentedTicket};
 
-/// Between two looks: well within [`waitingroom::absence::POLL_WINDOW`], which keeps a place.
+/// Well within [`waitingroom::absence::POLL_WINDOW`], for which a poll keeps a place.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(7);
 
 pub(crate) fn router(gateway: Gateway) -> Router {
@@ -61,6 +55,7 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .with_state(gateway)
 }
 
+/// Is this a name in the query, with or without `=`?
 fn has_query_flag(query: Option<&str>, wanted: &str) -> bool {
     query.is_some_and(|query| {
         query
@@ -77,6 +72,7 @@ async fn events(
     if !has_query_flag(query.as_deref(), "plain") {
         return assets::file("index.html", &headers);
     }
+
     let messages = messages(&headers);
     match gateway.0.booking.events().await {
         Ok(events) => respond(page::events(messages, &events)),
@@ -94,29 +90,27 @@ async fn event(
     if !has_query_flag(query.as_deref(), "plain") {
         return assets::file("index.html", &headers);
     }
+
     let messages = messages(&headers);
     let Ok(event) = event.parse() else {
         return event_not_found(messages);
     };
-    match gateway.0.booking.event(event).await {
-        Ok(Some(head)) => match gateway.queue_view(event, &headers).await {
-            Ok(here) => {
-                let mut page = respond(page::event(
-                    messages,
-                    &head,
-                    &here,
-                    has_query_flag(query.as_deref(), "still"),
-                ));
-                if let Some(cookie) = gateway.renewed_cookie(&here, peer, &headers) {
-                    page.headers_mut().insert(header::SET_COOKIE, cookie);
-                }
-                page
-            }
-            Err(_) => respond(page::unavailable(messages)),
-        },
-        Ok(None) => event_not_found(messages),
-        Err(_) => respond(page::unavailable(messages)),
+    let summary = match gateway.0.booking.event(event).await {
+        Ok(Some(summary)) => summary,
+        Ok(None) => return event_not_found(messages),
+        Err(_) => return respond(page::unavailable(messages)),
+    };
+    let Ok(view) = gateway.queue_view(event, &headers).await else {
+        return respond(page::unavailable(messages));
+    };
+
+    let still = has_query_flag(query.as_deref(), "still");
+    let mut page = respond(page::event(messages, &summary, &view, still));
+    let has_place = !matches!(view, QueueView::NotQueued);
+    if has_place && let Some(cookie) = gateway.renewed_cookie(peer, &headers) {
+        page.headers_mut().insert(header::SET_COOKIE, cookie);
     }
+    page
 }
 
 async fn join(
@@ -128,7 +122,8 @@ async fn join(
     if !origin::is_same_origin(&headers) {
         return problem_page(&headers, &cross_site_problem());
     }
-    let mut back = redirect_to_event(event);
+
+    let mut response = redirect_to_event(event);
     let address = gateway.0.guest_rate_limiter.request_address(peer, &headers);
     if let Some(guest) = gateway.guest_from_cookie(&headers) {
         match gateway
@@ -142,20 +137,24 @@ async fn join(
             .await
         {
             Ok((_, place)) => {
-                let _ = gateway.place_for_poll(event, &guest.user, place); // the page that follows says what can be told
-                return back;
+                // The page that follows shows the place, or why it cannot be shown yet.
+                let _ = gateway.place_for_poll(event, &guest.user, place);
+                return response;
             }
-            Err(problem) if problem.code == Code::GuestTooOld => {} // the same guest, renewed below
+            // The same guest is renewed below.
+            Err(problem) if problem.code == Code::GuestTooOld => {}
             Err(problem) => return problem_page(&headers, &problem),
         }
     }
+
     let guest = match gateway.issue_guest_cookie(address, &headers) {
         Ok((guest, cookie)) => {
-            back.headers_mut().insert(header::SET_COOKIE, cookie);
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
             guest
         }
         Err(problem) => return problem_page(&headers, &problem),
     };
+
     match gateway
         .join_within_limits(
             event,
@@ -167,8 +166,8 @@ async fn join(
         .await
     {
         Ok((_, place)) => {
-            let _ = gateway.place_for_poll(event, &guest.user, place); // the page that follows says what can be told
-            back
+            let _ = gateway.place_for_poll(event, &guest.user, place);
+            response
         }
         Err(problem) => problem_page(&headers, &problem),
     }
@@ -182,6 +181,7 @@ async fn leave(
     if !origin::is_same_origin(&headers) {
         return problem_page(&headers, &cross_site_problem());
     }
+
     if let Some(guest) = gateway.guest_from_cookie(&headers) {
         match gateway.leave(event, &guest.user).await {
             Ok(()) => gateway.release_guest_place(event, &guest),
@@ -189,30 +189,35 @@ async fn leave(
             Err(problem) => return problem_page(&headers, &problem),
         }
     }
+
     redirect_to_event(event)
 }
 
-/// A person gets a page, a program a problem.
+/// A page for browsers, a problem document for programs.
 async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
     let accepted = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    if accepted.contains("text/html") && !uri.path().starts_with("/api/") {
+    let is_browser = accepted.contains("text/html");
+    if is_browser && !uri.path().starts_with("/api/") {
         return (
             StatusCode::NOT_FOUND,
             respond(page::not_found(messages(&headers))),
         )
             .into_response();
     }
+
     http::not_found().await.into_response()
 }
 
 impl Gateway {
+    /// Where the guest of this browser stands in the event's queue, marking them present.
     async fn queue_view(&self, event: EventId, headers: &HeaderMap) -> Result<QueueView, Problem> {
         let Some(guest) = self.guest_from_cookie(headers) else {
             return Ok(QueueView::NotQueued);
         };
+
         self.extend_guest_place(event, &guest);
         match self.resume(event, &guest.user, &Presence::Poll).await {
             Ok(Place {
@@ -244,7 +249,6 @@ impl Gateway {
     }
 }
 
-/// Another site's page has sent a form of ours.
 fn cross_site_problem() -> Problem {
     Problem::new(
         Code::Forbidden,
@@ -283,6 +287,7 @@ fn respond(page: Markup) -> Response {
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(CONTENT_SECURITY_POLICY),
     );
+    // The language and the guest decide what the page says.
     headers.insert(
         header::VARY,
         HeaderValue::from_static("accept-language, cookie"),
@@ -294,19 +299,19 @@ fn respond(page: Markup) -> Response {
 mod tests {
     use super::*;
 
-    async fn kind_of_answer(path: &'static str, accept: &'static str) -> (StatusCode, String) {
+    async fn content_type_of(path: &'static str, accept: &'static str) -> (StatusCode, String) {
         let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
-        let answer = not_found(Uri::from_static(path), headers).await;
-        let kind = answer.headers()[header::CONTENT_TYPE]
+        let response = not_found(Uri::from_static(path), headers).await;
+        let content_type = response.headers()[header::CONTENT_TYPE]
             .to_str()
             .unwrap()
             .to_owned();
-        (answer.status(), kind)
+        (response.status(), content_type)
     }
 
     #[tokio::test]
-    async fn what_is_not_there_is_a_page_for_people_and_a_problem_for_programs() {
-        for (path, accept, kind) in [
+    async fn serves_page_to_browsers_and_problem_to_programs_when_path_unknown() {
+        for (path, accept, content_type) in [
             (
                 "/nowhere",
                 "text/html,application/xhtml+xml,*/*;q=0.8",
@@ -321,8 +326,8 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                kind_of_answer(path, accept).await,
-                (StatusCode::NOT_FOUND, kind.to_owned()),
+                content_type_of(path, accept).await,
+                (StatusCode::NOT_FOUND, content_type.to_owned()),
                 "{path} {accept}"
             );
         }
