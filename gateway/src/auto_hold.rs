@@ -13,7 +13,7 @@ use waitingroom::{
     wire::{WishItem, ZoneLeft},
 };
 
-use crate::{Gateway, booking_client::UserCredentials};
+use crate::{booking_client::UserCredentials, state::Gateway};
 
 /// How long a pass waits for its hold before it is told alone.
 pub(crate) const HOLD_TIMEOUT: Duration = Duration::from_secs(1);

@@ -20,8 +20,8 @@ use waitingroom::{
 };
 
 use crate::{
-    Gateway,
     booking_api::{BookingUnreachable, SharedBookingApi},
+    state::Gateway,
 };
 
 /// Deadline of a reservation, connecting included.

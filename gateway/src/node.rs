@@ -13,7 +13,7 @@ use waitingroom::{
 };
 
 use self::resync::{report_recovered, spawn_resync};
-use crate::Gateway;
+use crate::state::Gateway;
 
 /// How often a node reports itself to the engine; see [`waitingroom::absence::NODE_TIMEOUT`].
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);

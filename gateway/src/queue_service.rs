@@ -17,8 +17,8 @@ use waitingroom::{
 };
 
 use crate::{
-    Gateway, auto_hold::AutoHoldOutcome, connection::mailbox::Mailbox, registry::RememberedPlace,
-    wait_estimator::WaitEstimate,
+    auto_hold::AutoHoldOutcome, connection::mailbox::Mailbox, registry::RememberedPlace,
+    state::Gateway, wait_estimator::WaitEstimate,
 };
 
 /// How often a place is registered, and read again because the room moved on meanwhile: a line that

@@ -6,8 +6,8 @@ use axum::{
 };
 
 use crate::{
-    Gateway,
     guests::tokens,
+    state::Gateway,
     transport::{rest, sse, ws},
 };
 

@@ -14,7 +14,7 @@ use waitingroom::{
     problem::{Code, Problem},
 };
 
-use crate::Gateway;
+use crate::state::Gateway;
 
 /// The cookie over plain HTTP.
 const COOKIE: &str = "stanchion_guest";

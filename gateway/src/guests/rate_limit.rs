@@ -23,7 +23,7 @@ use waitingroom::{
 };
 
 use super::places::{GuestConnection, GuestPlaces};
-use crate::{Gateway, queue_service::PresentedTicket};
+use crate::{queue_service::PresentedTicket, state::Gateway};
 
 /// A burst of new guests is allowed again after this many seconds.
 const REFILL_SECONDS: u32 = 40;

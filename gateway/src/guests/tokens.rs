@@ -21,7 +21,7 @@ use waitingroom::{
 };
 
 use super::cookie::guest_token_from_cookie;
-use crate::{Gateway, web::origin};
+use crate::{state::Gateway, web::origin};
 
 /// Life of a development token.
 const DEV_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);

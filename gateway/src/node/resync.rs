@@ -12,7 +12,7 @@ use waitingroom::{
     line::Place,
 };
 
-use crate::{Gateway, registry::RememberedPlace};
+use crate::{registry::RememberedPlace, state::Gateway};
 
 /// Pause before places that could not be read are read again.
 const RESYNC_RETRY_INTERVAL: Duration = Duration::from_millis(500);

@@ -6,7 +6,7 @@ use tokio::task::yield_now;
 use waitingroom::signal::{Heard, Listener, Signal};
 
 use super::resync::spawn_resync;
-use crate::{Gateway, connection::wake_pacer::WakePacer, registry::ProgressOutcome};
+use crate::{connection::wake_pacer::WakePacer, registry::ProgressOutcome, state::Gateway};
 
 /// How often a draining node looks whether all users have left.
 const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(50);

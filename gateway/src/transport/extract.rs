@@ -8,7 +8,7 @@ use axum::{
 };
 use waitingroom::{identity::Identity, problem::Problem};
 
-use crate::Gateway;
+use crate::state::Gateway;
 
 /// Who takes places, and where they come from.
 pub(crate) struct Caller {

@@ -19,8 +19,8 @@ use waitingroom::{
 
 use super::extract::{AuthenticatedUser, Caller, bearer};
 use crate::{
-    Gateway,
     queue_service::{PlaceResponse, PresentedTicket},
+    state::Gateway,
 };
 
 #[derive(Deserialize)]

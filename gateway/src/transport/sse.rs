@@ -29,12 +29,12 @@ use waitingroom::{
 
 use super::extract::{Caller, bearer};
 use crate::{
-    Gateway,
     auto_hold::{AutoHoldOutcome, HOLD_TIMEOUT},
     booking_client::UserCredentials,
     connection::mailbox::{Mailbox, PendingUpdates, WakeReasons},
     guests::places::GuestConnection,
     queue_service::{RoomSubscription, removal_problem},
+    state::Gateway,
 };
 
 #[derive(Serialize)]

@@ -35,7 +35,7 @@ pub(crate) use self::handshake::Handshake;
 #[cfg(any(test, feature = "measure"))]
 pub(crate) use self::session::position_message;
 use self::{handshake::Socket, session::Session};
-use crate::Gateway;
+use crate::state::Gateway;
 
 /// A client that does not take a frame for this long is closed; its place and pass are safe.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);

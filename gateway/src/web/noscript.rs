@@ -35,7 +35,7 @@ use super::{
     assets::{self, CONTENT_SECURITY_POLICY},
     origin,
 };
-use crate::{Gateway, queue_service::PresentedTicket};
+use crate::{queue_service::PresentedTicket, state::Gateway};
 
 /// Well within [`waitingroom::absence::POLL_WINDOW`], for which a poll keeps a place.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(7);

@@ -12,7 +12,7 @@ use waitingroom::{
 };
 
 use super::{Disconnect, Socket, feed, send};
-use crate::Gateway;
+use crate::state::Gateway;
 
 /// Time for the first frame.
 const AUTHENTICATION_TIMEOUT: Duration = Duration::from_secs(5);

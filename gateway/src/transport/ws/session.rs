@@ -26,11 +26,11 @@ use super::{
     rate_limit::is_rate_limit_error, send, with_write_timeout,
 };
 use crate::{
-    Gateway,
     booking_client::BookingClientError,
     connection::mailbox::{Mailbox, WakeReasons},
     guests::places::GuestConnection,
     queue_service::RoomSubscription,
+    state::Gateway,
 };
 
 /// A client that is not heard of for this many heartbeats is taken for gone.
