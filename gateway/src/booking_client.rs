@@ -1,6 +1,6 @@
 //! Hands a pass to booking on the user's behalf.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::http::{
     HeaderValue, Request, Response, StatusCode,
@@ -12,17 +12,13 @@ use serde_json::{Map, Value};
 use tokio::{sync::Semaphore, time::timeout};
 use waitingroom::{
     guest_address,
-    identity::Identity,
     ids::{EventId, IdempotencyKey},
     line::SaleState,
     problem::{Code, Problem},
     wire::{ReserveSeats, WishItem},
 };
 
-use crate::{
-    booking_api::{BookingUnreachable, SharedBookingApi},
-    state::Gateway,
-};
+use crate::booking_api::{BookingUnreachable, SharedBookingApi};
 
 /// Deadline of a reservation, connecting included.
 const BOOKING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,30 +34,12 @@ pub(crate) struct BookingClient {
     hold_permits: Arc<Semaphore>,
 }
 
-/// For whom booking is asked.
+/// The user that booking is called for.
 #[derive(Debug, Clone)]
 pub(crate) struct UserCredentials {
-    token: String,
-    /// Where a guest comes from, vouched for.
-    address: Option<String>,
-}
-
-impl Gateway {
-    /// The user of this token, who is at this address.
-    pub(crate) fn credentials(
-        &self,
-        token: &str,
-        caller: &Identity,
-        address: IpAddr,
-    ) -> UserCredentials {
-        let vouched = caller
-            .guest
-            .and_then(|_| self.0.deps.addresses.vouch(&caller.user, address));
-        UserCredentials {
-            token: token.to_owned(),
-            address: vouched,
-        }
-    }
+    pub(crate) token: String,
+    /// The address of a guest, signed for booking.
+    pub(crate) guest_address: Option<String>,
 }
 
 /// What the pages without script show of an event.
@@ -191,7 +169,7 @@ impl BookingClient {
         body: &Value,
     ) -> Result<Map<String, Value>, BookingClientError> {
         let mut request = Request::post(format!("/api/v1{path}"));
-        if let Some(address) = &behalf.address {
+        if let Some(address) = &behalf.guest_address {
             request = request.header(guest_address::HEADER, address);
         }
         let request = request

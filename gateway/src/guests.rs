@@ -2,6 +2,7 @@
 //! from one address.
 
 mod cookie;
+mod join_limits;
 pub(crate) mod places;
 pub(crate) mod rate_limit;
 pub(crate) mod tokens;

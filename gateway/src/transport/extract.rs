@@ -8,7 +8,7 @@ use axum::{
 };
 use waitingroom::{identity::Identity, problem::Problem};
 
-use crate::state::Gateway;
+use crate::{booking_client::UserCredentials, state::Gateway};
 
 /// Who takes places, and where they come from.
 pub(crate) struct Caller {
@@ -60,4 +60,22 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
         .ok()?
         .split_once(' ')
         .map(|(_, token)| token.trim())
+}
+
+impl Gateway {
+    /// The credentials of this user for booking.
+    pub(crate) fn credentials(
+        &self,
+        token: &str,
+        caller: &Identity,
+        address: IpAddr,
+    ) -> UserCredentials {
+        let guest_address = caller
+            .guest
+            .and_then(|_| self.0.deps.addresses.vouch(&caller.user, address));
+        UserCredentials {
+            token: token.to_owned(),
+            guest_address,
+        }
+    }
 }
