@@ -1,5 +1,5 @@
-//! The operations on a user's place, the same for REST, streams and sockets, and how the engine's
-//! answers read to a client.
+//! The operations on a user's place (join, resume, leave, acknowledge), the same for REST, streams and
+//! sockets, and the engine's results as clients read them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,8 +21,8 @@ use crate::{
     state::Gateway, wait_estimator::WaitEstimate,
 };
 
-/// How often a place is registered, and read again because the room moved on meanwhile: a line that
-/// moves faster than it can be read shows its users a position that is a little too high.
+/// Max attempts to attach a connection with a place that is not older than the room: if a queue moves
+/// faster than places can be read, its users see a position that is a little too high.
 const MAX_ATTACH_ATTEMPTS: usize = 5;
 
 /// A place on the wire.
@@ -52,15 +52,15 @@ pub(crate) struct PlaceResponse {
 }
 
 impl PlaceResponse {
-    /// The same with what became of the user's wish.
-    pub(crate) fn with_hold(mut self, held: &AutoHoldOutcome) -> Self {
-        (self.hold, self.left) = held.message_parts();
+    /// The same with the result of the automatic hold.
+    pub(crate) fn with_hold(mut self, outcome: &AutoHoldOutcome) -> Self {
+        (self.hold, self.left) = outcome.message_parts();
         self
     }
 }
 
-/// A connection's registration for one event; ends when dropped, and with the user's last one here
-/// their presence.
+/// A connection's subscription to one event. Dropping it detaches the connection; with the last one of
+/// the user on this node, the user becomes absent.
 pub(crate) struct RoomSubscription {
     gateway: Gateway,
     event: EventId,
@@ -76,19 +76,15 @@ impl RoomSubscription {
 
 impl Drop for RoomSubscription {
     fn drop(&mut self) {
-        let (absent, now) = (
-            || self.gateway.record_detach(self.event, &self.user),
-            self.gateway.0.deps.clock.now(),
-        );
-        self.gateway
-            .0
-            .registry
-            .detach(self.event, &self.user, &self.mailbox, now, absent);
+        let now = self.gateway.0.deps.clock.now();
+        let on_last = || self.gateway.record_detach(self.event, &self.user);
+        let registry = &self.gateway.0.registry;
+        registry.detach(self.event, &self.user, &self.mailbox, now, on_last);
     }
 }
 
-/// A connection on its way to a place: while it lasts, the end of the user's other connections is
-/// not their absence.
+/// A connection whose place is being read. While it exists, the end of the user's other connections
+/// does not make the user absent.
 pub(crate) struct PendingAttach {
     gateway: Gateway,
     event: EventId,
@@ -97,19 +93,17 @@ pub(crate) struct PendingAttach {
 
 impl Drop for PendingAttach {
     fn drop(&mut self) {
-        let absent = || self.gateway.record_detach(self.event, &self.user);
-        self.gateway
-            .0
-            .registry
-            .finish_attach(self.event, &self.user, absent);
+        let on_last = || self.gateway.record_detach(self.event, &self.user);
+        let registry = &self.gateway.0.registry;
+        registry.finish_attach(self.event, &self.user, on_last);
     }
 }
 
-/// What a client kept of its place.
+/// The ticket that a client sends to return to its place.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PresentedTicket<'a> {
     pub(crate) ticket: Option<&'a str>,
-    /// The position that it was told last with the ticket.
+    /// The last position that the client knows with the ticket.
     pub(crate) position: Option<u32>,
 }
 
@@ -119,51 +113,52 @@ impl Gateway {
         Presence::Node(self.0.config.node.clone())
     }
 
-    /// Takes a place or finds the user's own; true where it is new. What client and node remember
-    /// of a line that was lost binds this one: its position does not grow.
+    /// Takes a place or finds the user's own; true if it is new. After a loss of the queue, the
+    /// position does not exceed the one that the client or this node remembers.
     pub(crate) async fn join(
         &self,
         event: EventId,
         user: &UserId,
         presence: Presence,
-        kept: PresentedTicket<'_>,
+        presented: PresentedTicket<'_>,
     ) -> Result<(bool, Place), Problem> {
-        let seen = self.0.registry.remembered_place(event, user);
-        let ticket = kept
+        let remembered_here = self.0.registry.remembered_place(event, user);
+        let ticket = presented
             .ticket
             .and_then(|ticket| self.0.deps.tickets.verify(ticket, event, user));
-        let of_client = ticket
+        let remembered_by_client = ticket
             .clone()
-            .zip(kept.position)
-            .map(|(ticket, told)| RememberedPlace::from_ticket(ticket, told));
-        let ticket = ticket.or_else(|| seen.as_ref().map(RememberedPlace::ticket));
-        let (new, place) = self
+            .zip(presented.position)
+            .map(|(ticket, position)| RememberedPlace::from_ticket(ticket, position));
+
+        let ticket = ticket.or_else(|| remembered_here.as_ref().map(RememberedPlace::ticket));
+        let (is_new, place) = self
             .join_with_ticket(event, user, presence.clone(), ticket)
             .await?;
-        let of_another_line = [seen, of_client]
+
+        let best_of_lost_epoch = [remembered_here, remembered_by_client]
             .into_iter()
             .flatten()
-            .filter(|seen| seen.is_of_previous_epoch(&place));
-        match of_another_line.min_by_key(|seen| seen.last_sent_position) {
-            Some(seen) => Ok((
-                new,
-                self.restore_place(event, user, presence, &seen)
-                    .await
-                    .ok()
-                    .flatten()
-                    .unwrap_or(place),
-            )),
-            None => Ok((new, place)),
-        }
+            .filter(|remembered| remembered.is_of_previous_epoch(&place))
+            .min_by_key(|remembered| remembered.last_sent_position);
+        let Some(remembered) = best_of_lost_epoch else {
+            return Ok((is_new, place));
+        };
+        let restored = self
+            .restore_place(event, user, presence, &remembered)
+            .await
+            .ok()
+            .flatten();
+        Ok((is_new, restored.unwrap_or(place)))
     }
 
-    /// Takes a user who is remembered back into their line, with what they were told in it.
+    /// Restores a user of a lost queue to their number, with the last position that they know.
     async fn restore_place(
         &self,
         event: EventId,
         user: &UserId,
         presence: Presence,
-        seen: &RememberedPlace,
+        remembered: &RememberedPlace,
     ) -> Result<Option<Place>, EngineError> {
         self.0
             .batcher
@@ -171,13 +166,13 @@ impl Gateway {
                 event,
                 user,
                 presence,
-                seen.ticket(),
-                Some(seen.last_sent_position),
+                remembered.ticket(),
+                Some(remembered.last_sent_position),
             )
             .await
     }
 
-    /// As [`Gateway::take_place`], with what a ticket says.
+    /// As [`Gateway::join`], with the epoch and number of a verified ticket.
     pub(crate) async fn join_with_ticket(
         &self,
         event: EventId,
@@ -195,7 +190,7 @@ impl Gateway {
         }
     }
 
-    /// The user's place, marking them present.
+    /// Reads the user's place and marks the user present.
     pub(crate) async fn resume(
         &self,
         event: EventId,
@@ -203,21 +198,23 @@ impl Gateway {
         presence: &Presence,
     ) -> Result<Place, Problem> {
         if *presence == Presence::Poll {
-            self.0
-                .registry
-                .extend_presence(event, user, self.0.deps.clock.now().plus(POLL_WINDOW));
+            let present_until = self.0.deps.clock.now().plus(POLL_WINDOW);
+            let registry = &self.0.registry;
+            registry.extend_presence(event, user, present_until);
         }
+
         let mut found = self.0.batcher.resume(event, user, presence.clone()).await;
-        let seen = self.0.registry.remembered_place(event, user);
-        let is_behind = |seen: &RememberedPlace| match &found {
-            Ok(Some(place)) => seen.is_of_previous_epoch(place),
+        let remembered = self.0.registry.remembered_place(event, user);
+        let must_be_restored = |remembered: &RememberedPlace| match &found {
+            Ok(Some(place)) => remembered.is_of_previous_epoch(place),
             found => matches!(found, Ok(None) | Err(EngineError::Recovering)),
         };
-        if let Some(seen) = seen.filter(is_behind) {
+        if let Some(remembered) = remembered.filter(must_be_restored) {
             found = self
-                .restore_place(event, user, presence.clone(), &seen)
+                .restore_place(event, user, presence.clone(), &remembered)
                 .await;
         }
+
         match found {
             Ok(Some(place)) => Ok(place),
             Ok(None) => Err(Problem::new(
@@ -228,7 +225,7 @@ impl Gateway {
         }
     }
 
-    /// A place as it is told to someone without a connection, who is remembered with it.
+    /// The place to show to a user without a connection; it is remembered here.
     pub(crate) fn place_for_poll(
         &self,
         event: EventId,
@@ -236,17 +233,15 @@ impl Gateway {
         place: Place,
     ) -> Result<Place, Problem> {
         let place = require_known_position(place)?;
-        let (place, now) = (
-            self.0.registry.clamp_to_last_sent(event, user, place),
-            self.0.deps.clock.now(),
-        );
-        self.0
-            .registry
-            .remember(event, user, &place, now.plus(POLL_WINDOW), now);
+        let registry = &self.0.registry;
+        let place = registry.clamp_to_last_sent(event, user, place);
+
+        let now = self.0.deps.clock.now();
+        registry.remember(event, user, &place, now.plus(POLL_WINDOW), now);
         Ok(place)
     }
 
-    /// Which incarnation of the line is in force.
+    /// The epoch of the event's queue.
     pub(crate) async fn current_epoch(&self, event: EventId) -> Result<Epoch, Problem> {
         match self.0.deps.engine.status(event).await {
             Ok(status) => Ok(status.epoch),
@@ -254,7 +249,7 @@ impl Gateway {
         }
     }
 
-    /// To be held from before a place is taken or found by a connection until that is registered.
+    /// To be held from before a connection's place is read until the connection is attached.
     pub(crate) fn begin_attach(&self, event: EventId, user: &UserId) -> PendingAttach {
         self.0.registry.begin_attach(event, user);
         PendingAttach {
@@ -264,14 +259,15 @@ impl Gateway {
         }
     }
 
+    /// Records that the user has no connection on this node any more.
     pub(crate) fn record_detach(&self, event: EventId, user: &UserId) {
         if let Err(error) = self.0.batcher.detach(event, user, &self.0.config.node) {
             tracing::warn!(%event, %error, "failed to record detach; presence expires by node timeout");
         }
     }
 
-    /// What ends a connection's registration for an event when it is dropped; to be made before
-    /// [`Gateway::register`].
+    /// Subscribes a connection to an event; to be called before [`Gateway::attach_current`], so that
+    /// the connection is detached if that fails.
     pub(crate) fn subscribe(
         &self,
         event: EventId,
@@ -286,9 +282,8 @@ impl Gateway {
         }
     }
 
-    /// Registers a connection for a place that was just read; returns the place, read again where
-    /// the line moved meanwhile. What is returned is what is registered: of the client's positions
-    /// it is the first, and none may be worse.
+    /// Attaches a connection with a place that was just read; returns the place, read again if the
+    /// queue moved meanwhile. The client is sent just this place first: no later position is worse.
     pub(crate) async fn attach_current(
         &self,
         event: EventId,
@@ -309,17 +304,18 @@ impl Gateway {
             }
             place = self.resume(event, user, &self.node_presence()).await?;
         }
+
         self.0.registry.send_sale_state(event, mailbox);
         Ok(self.0.registry.clamp_to_last_sent(event, user, place))
     }
 
-    /// Gives the place up, and tells every connection of the user, on other nodes too.
+    /// Gives the place up, and notifies every connection of the user, on other nodes too.
     pub(crate) async fn leave(&self, event: EventId, user: &UserId) -> Result<(), Problem> {
         let mut left = self.0.batcher.leave(event, user).await;
         if let (Err(EngineError::Recovering), Some(ticket)) =
             (&left, self.last_known_ticket(event, user))
         {
-            // Whoever is brought back later could not leave any more.
+            // The place must be restored first: a node that restores it later would undo the leave.
             left = match self
                 .0
                 .batcher
@@ -330,6 +326,7 @@ impl Gateway {
                 Err(error) => Err(error),
             };
         }
+
         match left {
             Ok(Some(nodes)) => {
                 self.0.registry.remove_user(event, user, Lapse::Left);
@@ -345,17 +342,17 @@ impl Gateway {
     }
 
     fn last_known_ticket(&self, event: EventId, user: &UserId) -> Option<(Epoch, u64)> {
-        let seen = || {
-            self.0
-                .registry
+        let registry = &self.0.registry;
+        let remembered = || {
+            registry
                 .remembered_place(event, user)
                 .as_ref()
                 .map(RememberedPlace::ticket)
         };
-        self.0.registry.ticket(event, user).or_else(seen)
+        registry.ticket(event, user).or_else(remembered)
     }
 
-    /// A hint, as all signals are: what a tab elsewhere does not hear, it learns at its next step.
+    /// Best effort, as all signals: a tab that misses it learns of the leave with its next request.
     async fn notify_other_nodes(&self, event_id: EventId, user: &UserId, nodes: Vec<NodeId>) {
         let others = nodes.into_iter().filter(|node| *node != self.0.config.node);
         let left = Signal::Lapsed {
@@ -365,6 +362,7 @@ impl Gateway {
         let signals: Vec<_> = others
             .map(|node| (Recipient::Node(node), left.clone()))
             .collect();
+
         if let Err(error) = self.0.deps.signals.send(&signals).await {
             tracing::warn!(%event_id, %error, "failed to notify other nodes of leave");
         }
@@ -384,7 +382,7 @@ impl Gateway {
         }
     }
 
-    /// The same without waiting for it: the connection's mailbox hears where it is refused.
+    /// Fire-and-forget variant. A rejection is delivered to the connection's mailbox.
     pub(crate) fn acknowledge_detached(
         &self,
         event: EventId,
@@ -392,18 +390,17 @@ impl Gateway {
         pass: &PassId,
         mailbox: &Arc<Mailbox>,
     ) {
-        let (refused, its_mailbox) = (pass.clone(), Arc::clone(mailbox));
-        let refuse = move |error| its_mailbox.push_rejected_ack(event, refused, error);
-        if let Err(error) = self
-            .0
-            .batcher
-            .note_acknowledged(event, user, pass.clone(), refuse)
-        {
+        let rejected_pass = pass.clone();
+        let its_mailbox = Arc::clone(mailbox);
+        let on_rejected = move |error| its_mailbox.push_rejected_ack(event, rejected_pass, error);
+
+        let batcher = &self.0.batcher;
+        if let Err(error) = batcher.note_acknowledged(event, user, pass.clone(), on_rejected) {
             mailbox.push_rejected_ack(event, pass.clone(), Some(error));
         }
     }
 
-    /// Why an acknowledgement was refused: the engine failed, or there is no such pass.
+    /// Why an acknowledgement was rejected: the engine failed, or there is no such pass.
     pub(crate) async fn ack_problem(&self, event: EventId, error: Option<EngineError>) -> Problem {
         match error {
             None => Problem::new(
@@ -414,9 +411,9 @@ impl Gateway {
         }
     }
 
-    /// An engine's refusal as a client reads it. An engine that lists the event without holding it,
-    /// holds none at all, or had this one before has lost state and waits for booking to rebuild
-    /// it.
+    /// An engine error as a client reads it. An unknown event is unavailable rather than not found if
+    /// the engine lists it, holds no event at all, or held this one before: the engine has lost its
+    /// state, and booking is about to rebuild it.
     pub(crate) async fn engine_problem(&self, event: EventId, error: EngineError) -> Problem {
         match error {
             EngineError::UnknownEvent => match self.0.deps.engine.events().await {
@@ -452,13 +449,13 @@ impl Gateway {
         self.0.deps.passes.mint(event, user, grant)
     }
 
-    /// How long until this place's turn at the worst, where an end can be foreseen.
+    /// The longest likely wait at this place, if an end can be foreseen.
     pub(crate) fn max_wait(&self, event: EventId, place: &Place) -> Option<Duration> {
         let range = self.estimate(event, place).range?;
         Some(Duration::from_secs(range.high.into()))
     }
 
-    /// A place as REST and streams answer it.
+    /// A place as REST and streams return it.
     pub(crate) fn place_response(
         &self,
         event: EventId,
@@ -468,7 +465,7 @@ impl Gateway {
         self.place_response_with(event, user, place, self.estimate(event, place))
     }
 
-    /// What to tell of the wait at this place.
+    /// The wait to show at this place.
     fn estimate(&self, event: EventId, place: &Place) -> WaitEstimate {
         let estimate = self
             .0
@@ -484,7 +481,7 @@ impl Gateway {
         }
     }
 
-    /// As [`Gateway::answer`], with this estimate.
+    /// As [`Gateway::place_response`], with this estimate.
     pub(crate) fn place_response_with(
         &self,
         event: EventId,
@@ -515,7 +512,7 @@ impl Gateway {
         }
     }
 
-    /// A place without a pass, as the socket says it.
+    /// The socket's message for a place without a pass.
     pub(crate) fn place_message(
         &self,
         event: EventId,
@@ -538,7 +535,7 @@ impl Gateway {
         }
     }
 
-    /// A pass as the socket says it.
+    /// The socket's message for a pass.
     pub(crate) fn pass_message(
         &self,
         event: EventId,
@@ -559,8 +556,8 @@ impl Gateway {
     }
 }
 
-/// Nobody who asks is told a position while another gateway may have told them a better one, of a
-/// line that was lost.
+/// An error while the position is unknown: another gateway may have sent the user a better one, of a
+/// queue that was lost.
 fn require_known_position(place: Place) -> Result<Place, Problem> {
     match place.told {
         Told::Unknown => Err(unavailable(
@@ -585,7 +582,7 @@ fn unavailable(detail: &str) -> Problem {
     Problem::unavailable(detail, Duration::from_secs(1))
 }
 
-/// How the end of a pass or place reads to its user.
+/// The end of a pass or place as its user reads it.
 pub(crate) fn removal_problem(lapse: Lapse) -> Problem {
     match lapse {
         Lapse::Unclaimed => Problem::new(
