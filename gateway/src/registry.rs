@@ -1,8 +1,7 @@
-//! Who is connected here: for each event a room, in it each local user with their connections and
-//! projected position.
+//! The connections of this node: for each event a room, in it each local user with their connections
+//! and projected position.
 //!
-//! The maps are private and every method works on them and returns, so no guard of theirs can be
-//! held across an await.
+//! The maps are private and no method is async, so no guard can be held across an await.
 
 mod conflation;
 mod local_user;
@@ -40,9 +39,10 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     rooms: DashMap<EventId, Arc<Room>>,
-    /// Users with connections on their way to a place, and how many.
+    /// Connections of each user whose place is being read.
     pending_attaches: Mutex<HashMap<(EventId, UserId), u32>>,
     recent_places: RecentPlaces,
+    /// The node's subscription to signals is alive.
     subscribed: AtomicBool,
     wake_queue: Arc<WakeQueue>,
 }
@@ -57,8 +57,8 @@ impl Registry {
         self.rooms.get(&event).map(|room| Arc::clone(room.value()))
     }
 
-    /// Registers a connection for a user's place. `Ok(false)` where the room has moved past the
-    /// place's revision: the place must be read again.
+    /// Attaches a connection with a user's place. `Ok(false)` if the room has moved past the place's
+    /// revision: the place must be read again.
     pub(crate) fn attach(
         &self,
         event: EventId,
@@ -66,44 +66,40 @@ impl Registry {
         place: &Place,
         mailbox: &Arc<Mailbox>,
     ) -> Result<bool, TooManyConnections> {
-        let (room, seen) = (
-            self.get_or_create_room(event),
-            self.remembered_place(event, user),
-        );
+        let room = self.get_or_create_room(event);
+        let remembered = self.remembered_place(event, user);
         let is_current = room.attach(event, user, place, mailbox)?;
-        if let Some(seen) = seen.filter(|seen| seen.number == place.number) {
-            room.lower_last_sent_position(
-                event,
-                user,
-                seen.number,
-                seen.last_sent_position,
-                mailbox,
-            );
+
+        if let Some(remembered) = remembered.filter(|known| known.number == place.number) {
+            let position = remembered.last_sent_position;
+            room.lower_last_sent_position(event, user, remembered.number, position, mailbox);
         }
         Ok(is_current)
     }
 
-    /// What of a place that was read is told: never a worse position than was told here before, and
-    /// while the line is being rebuilt, the total that was known last.
+    /// The place to show: its position is no worse than the best that the user's clients know, and
+    /// while the queue is being rebuilt, the total is the last known one.
     pub(crate) fn clamp_to_last_sent(&self, event: EventId, user: &UserId, place: Place) -> Place {
         if place.position == 0 {
             return place;
         }
+
         let room = self.find_room(event);
-        let here = room
+        let sent_here = room
             .as_ref()
             .and_then(|room| room.last_sent_position(user, place.number));
-        let lately = self
+        let remembered = self
             .remembered_place(event, user)
-            .filter(|seen| seen.number == place.number)
-            .map(|seen| seen.last_sent_position);
-        let told = here
+            .filter(|remembered| remembered.number == place.number)
+            .map(|remembered| remembered.last_sent_position);
+        let best = sent_here
             .into_iter()
-            .chain(lately)
+            .chain(remembered)
             .chain(place.told_before())
             .min()
             .unwrap_or(u64::MAX);
-        let position = place.position.min(told);
+        let position = place.position.min(best);
+
         let total = match place.counting {
             true => room
                 .and_then(|room| room.view().total)
@@ -117,34 +113,35 @@ impl Registry {
         }
     }
 
-    /// Remembers a place that was told without a connection; a pass ends it.
+    /// Remembers the place of a user without a connection; a pass ends it.
     pub(crate) fn remember(
         &self,
         event: EventId,
         user: &UserId,
         place: &Place,
-        absent_from: Timestamp,
+        present_until: Timestamp,
         now: Timestamp,
     ) {
         if place.position == 0 {
             self.recent_places.forget(event, user);
         } else {
             self.recent_places
-                .record(event, user, place, absent_from, now);
+                .record(event, user, place, present_until, now);
         }
     }
 
-    /// Someone who is remembered asks for their place.
-    pub(crate) fn extend_presence(&self, event: EventId, user: &UserId, absent_from: Timestamp) {
-        self.recent_places.extend_presence(event, user, absent_from);
+    /// A remembered user has asked for their place.
+    pub(crate) fn extend_presence(&self, event: EventId, user: &UserId, present_until: Timestamp) {
+        self.recent_places
+            .extend_presence(event, user, present_until);
     }
 
-    /// The place is gone.
+    /// Forgets a place that is gone.
     pub(crate) fn forget(&self, event: EventId, user: &UserId) {
         self.recent_places.forget(event, user);
     }
 
-    /// What is remembered of a user who had a place here lately.
+    /// The place that a user had here recently.
     pub(crate) fn remembered_place(
         &self,
         event: EventId,
@@ -153,7 +150,7 @@ impl Registry {
         self.recent_places.get(event, user)
     }
 
-    /// Who is remembered, has no connection here, and whose line was lost and began anew.
+    /// Remembered users without a connection here whose place belongs to an epoch that was lost.
     pub(crate) fn remembered_users_of_previous_epoch(
         &self,
         event: EventId,
@@ -164,22 +161,22 @@ impl Registry {
         let Some(epoch) = room.epoch() else {
             return Vec::new();
         };
-        let mut stranded = self.recent_places.users_of_previous_epoch(event, &epoch);
-        stranded.retain(|(user, _)| !room.contains(user));
-        stranded
+        let mut users = self.recent_places.users_of_previous_epoch(event, &epoch);
+        users.retain(|(user, _)| !room.contains(user));
+        users
     }
 
-    /// Everybody in line, when that was known last.
+    /// Users in the queue, as last known.
     pub(crate) fn total(&self, event: EventId) -> Option<u64> {
         self.find_room(event)?.view().total
     }
 
-    /// Seats that can be reserved, where that was heard.
+    /// Seats that can be reserved, as last known.
     pub(crate) fn seats_left(&self, event: EventId) -> Option<u64> {
         Some(self.find_room(event)?.view().seats_left)
     }
 
-    /// A connection of the user is on its way to a place.
+    /// A connection of the user begins to read its place.
     pub(crate) fn begin_attach(&self, event: EventId, user: &UserId) {
         *self
             .pending_attaches
@@ -188,7 +185,7 @@ impl Registry {
             .or_default() += 1;
     }
 
-    /// It is attached, or has failed: then `on_last` where the user has no connection here.
+    /// It is attached, or has failed: calls `on_last` if the user has no connection here then.
     pub(crate) fn finish_attach(&self, event: EventId, user: &UserId, on_last: impl FnOnce()) {
         let mut pending_attaches = self.pending_attaches.lock();
         let key = (event, user.clone());
@@ -205,8 +202,9 @@ impl Registry {
         }
     }
 
-    /// Takes a connection away; `on_last` where it was the user's last one here and none is on its
-    /// way. What `on_last` asks for is asked for before whatever a later arrival asks for.
+    /// Removes a connection. Calls `on_last` if it was the user's last one on this node and none is
+    /// about to be attached. The lock keeps the order: what `on_last` requests comes before the
+    /// requests of a later connection.
     pub(crate) fn detach(
         &self,
         event: EventId,
@@ -215,21 +213,22 @@ impl Registry {
         now: Timestamp,
         on_last: impl FnOnce(),
     ) {
-        let pending_attaches = self.pending_attaches.lock(); // nobody arrives between the look and `on_last`
+        let pending_attaches = self.pending_attaches.lock();
         let Some(place) = self
             .find_room(event)
             .and_then(|room| room.detach(user, mailbox))
         else {
             return;
         };
+
         self.remember(event, user, &place, now, now);
         if !pending_attaches.contains_key(&(event, user.clone())) {
             on_last();
         }
     }
 
-    /// Has the user neither a connection here nor one on its way? Then `on_last`, as in
-    /// [`Registry::detach`].
+    /// Calls `on_last` as [`Registry::detach`] does, if the user has no connection here and none is
+    /// about to be attached.
     pub(crate) fn detach_if_gone(&self, event: EventId, user: &UserId, on_last: impl FnOnce()) {
         let pending_attaches = self.pending_attaches.lock();
         let is_here = self
@@ -240,19 +239,18 @@ impl Registry {
         }
     }
 
-    /// Replaces what is known of a user's place, after a resync. False where it has to be read once
-    /// more.
+    /// Replaces a user's place after a resync. False if it must be read once more.
     pub(crate) fn refresh_place(&self, event: EventId, user: &UserId, place: &Place) -> bool {
         self.find_room(event)
             .is_none_or(|room| room.refresh_place(event, user, place))
     }
 
-    /// Line and number of a user who waits here.
+    /// Epoch and number of a user who waits here.
     pub(crate) fn ticket(&self, event: EventId, user: &UserId) -> Option<(Epoch, u64)> {
         self.find_room(event)?.ticket(user)
     }
 
-    /// The position of this number that a user with a connection here was told last.
+    /// The best position of this number that a connected user's clients know.
     pub(crate) fn last_sent_position(
         &self,
         event: EventId,
@@ -262,43 +260,43 @@ impl Registry {
         self.find_room(event)?.last_sent_position(user, number)
     }
 
-    /// Which incarnation of the event's line is known here.
+    /// The epoch of the event's queue, as last known.
     pub(crate) fn epoch(&self, event: EventId) -> Option<Epoch> {
         self.find_room(event)?.epoch()
     }
 
-    /// Events whose line is being rebuilt, as far as was heard, and whose users here are all back
-    /// in it.
+    /// Events whose queue is being rebuilt, according to the last message, and whose users of this
+    /// node are all restored.
     pub(crate) fn recovered_events(&self) -> Vec<(EventId, Epoch)> {
-        let gathered = self.rooms.iter().filter_map(|room| {
+        let recovered = self.rooms.iter().filter_map(|room| {
             let (event, room) = room.pair();
             let epoch = room.epoch().filter(|_| room.is_counting())?;
-            let is_gathered = !room.has_users_of_previous_epoch()
+            let is_recovered = !room.has_users_of_previous_epoch()
                 && !self
                     .recent_places
                     .has_users_of_previous_epoch(*event, &epoch);
-            is_gathered.then_some((*event, epoch))
+            is_recovered.then_some((*event, epoch))
         });
-        gathered.collect()
+        recovered.collect()
     }
 
-    /// Events whose line was lost and began anew, and whose users here are not all back.
+    /// Events whose queue was lost, and whose users of this node are not all restored.
     pub(crate) fn events_to_recover(&self) -> Vec<EventId> {
-        let is_stranded = |event: &EventId, room: &Room| {
+        let must_recover = |event: &EventId, room: &Room| {
             room.has_users_of_previous_epoch()
                 || room.epoch().is_some_and(|epoch| {
                     self.recent_places
                         .has_users_of_previous_epoch(*event, &epoch)
                 })
         };
-        let stranded = self
+        let rooms = self
             .rooms
             .iter()
-            .filter(|room| is_stranded(room.key(), room.value()));
-        stranded.map(|room| *room.key()).collect()
+            .filter(|room| must_recover(room.key(), room.value()));
+        rooms.map(|room| *room.key()).collect()
     }
 
-    /// Hands each pass to every connection of its user here.
+    /// Delivers each pass to every connection of its user here.
     pub(crate) fn deliver(&self, event: EventId, passes: Vec<(UserId, Grant)>) {
         if let Some(room) = self.find_room(event) {
             passes
@@ -307,7 +305,7 @@ impl Registry {
         }
     }
 
-    /// Tells every connection of the user here that a pass or place ended.
+    /// Notifies every connection of the user here that a pass or place has ended.
     pub(crate) fn remove_user(&self, event: EventId, user: &UserId, lapse: Lapse) {
         if lapse != Lapse::Unclaimed {
             self.recent_places.forget(event, user);
@@ -317,20 +315,19 @@ impl Registry {
         }
     }
 
-    /// The engine knows of no place of this user: tells whoever waits. Who held a pass has used it.
+    /// The engine has no place of this user: notifies a waiting user. A user with a pass has used it.
     pub(crate) fn place_missing(&self, event: EventId, user: &UserId) {
         if self.ticket(event, user).is_some() {
             self.remove_user(event, user, Lapse::Absent);
         }
     }
 
-    /// Claims the reading of everybody's place; false where it is under way, and will begin once
-    /// more.
+    /// Claims the resync of an event; false if one is running, which then begins once more.
     pub(crate) fn begin_resync(&self, event: EventId) -> bool {
         self.get_or_create_room(event).begin_resync()
     }
 
-    /// The reading is done; false where it has to begin once more.
+    /// Ends the resync; false if it must begin once more.
     pub(crate) fn end_resync(&self, event: EventId) -> bool {
         self.get_or_create_room(event).end_resync()
     }
@@ -341,7 +338,8 @@ impl Registry {
             .apply_progress(progress, now)
     }
 
-    /// Rooms that wait for a lost message for too long: their users' places must be read again.
+    /// Rooms that have waited too long for a missing message, and give it up: their users' places must
+    /// be read again.
     pub(crate) fn stale_rooms(&self, now: Timestamp) -> Vec<EventId> {
         self.rooms
             .iter()
@@ -350,14 +348,14 @@ impl Registry {
             .collect()
     }
 
-    /// A sale's settings changed.
+    /// Takes over a queue's settings.
     pub(crate) fn apply_settings(&self, event: EventId, settings: &QueueSettings) {
         if let Some(room) = self.find_room(event) {
             room.apply_settings(event, settings);
         }
     }
 
-    /// Tells a new connection how the sale stands, unless it stands as usual.
+    /// Sends the state of the sale to a new connection, unless the sale is open without a message.
     pub(crate) fn send_sale_state(&self, event: EventId, mailbox: &Mailbox) {
         let Some(settings) = self.find_room(event).map(|room| room.view().settings) else {
             return;
@@ -367,7 +365,7 @@ impl Registry {
         }
     }
 
-    /// What to tell of the wait from this position.
+    /// The wait to show at this position.
     pub(crate) fn estimate(&self, event: EventId, position: u64, now: Timestamp) -> WaitEstimate {
         self.find_room(event)
             .map(|room| room.view())
@@ -375,7 +373,7 @@ impl Registry {
             .estimate(position, now)
     }
 
-    /// Has this event's line been heard of?
+    /// Has a progress message of this event arrived?
     pub(crate) fn is_event_known(&self, event: EventId) -> bool {
         self.find_room(event).is_some_and(|room| room.is_known())
     }
@@ -396,12 +394,12 @@ impl Registry {
             .unwrap_or_default()
     }
 
-    /// Is anybody to be woken by [`Registry::wake_some`]?
+    /// Does a connection wait for [`Registry::wake_batch`]?
     pub(crate) fn has_pending_wakes(&self) -> bool {
         !self.wake_queue.is_empty()
     }
 
-    /// Wakes the next few whose news could wait.
+    /// Wakes the next batch of connections with updates that are not urgent.
     pub(crate) fn wake_batch(&self) {
         self.wake_queue.wake_batch();
     }
@@ -422,7 +420,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_behind_are_counted_unless_the_line_is_being_counted() {
+    fn limits_total_to_position_while_counting() {
         let (registry, event) = (Registry::default(), EventId::from(uuid::Uuid::nil()));
         let ann: UserId = "ann".parse().unwrap();
         let epoch = "e1".parse().unwrap();

@@ -1,8 +1,8 @@
-//! The node's one timer for all its connections: whose heartbeat is due, and in the drain, who
-//! leaves when.
+//! The node's one timer for all its connections: heartbeats, and in the drain, when each connection is
+//! closed.
 //!
-//! Connections stand on a wheel that turns once in a heartbeat's time; whoever stands where it
-//! comes by is woken. A connection leaves the wheel by ending: the wheel holds none of them alive.
+//! A timer wheel that turns once in a heartbeat's time; the connections of each bucket are woken when
+//! its tick comes. The wheel holds weak references: a connection leaves it by ending.
 
 use std::{
     sync::{Arc, Weak},
@@ -16,8 +16,7 @@ use waitingroom::lifecycle::Lifecycle;
 
 use super::mailbox::{Mailbox, WakeReasons};
 
-/// How far apart in time the wheel's buckets stand: heartbeats of many connections are spread this
-/// finely.
+/// Max time between two buckets: heartbeats of many connections are spread this finely.
 const WHEEL_TICK: Duration = Duration::from_millis(50);
 
 /// See the module's documentation.
@@ -34,11 +33,11 @@ struct WheelState {
     closed: bool,
 }
 
-/// Connections in the order in which they leave, and when.
+/// Connections in the order in which they are closed, and when.
 type DrainSchedule = Vec<(Duration, Weak<Mailbox>)>;
 
 impl HeartbeatWheel {
-    /// A wheel that comes by each connection once in this time.
+    /// A wheel that turns once in this time.
     pub(crate) fn new(heartbeat: Duration) -> Self {
         let tick_interval = WHEEL_TICK.min(heartbeat);
         let buckets =
@@ -53,8 +52,8 @@ impl HeartbeatWheel {
         }
     }
 
-    /// Puts a connection where the wheel has just been: its first heartbeat is due in a heartbeat's
-    /// time. In the drain it is sent away at once.
+    /// Adds a connection to the current bucket: its first heartbeat is due after one turn. In the drain
+    /// it is closed at once.
     pub(crate) fn register(&self, mailbox: &Arc<Mailbox>) {
         let mut state = self.state.lock();
         if state.closed {
@@ -64,30 +63,34 @@ impl HeartbeatWheel {
         state.buckets[at].push(Arc::downgrade(mailbox));
     }
 
-    /// Turns until connections has left in the drain, which takes `window`.
+    /// Turns until all connections are closed in the drain, which takes `window`.
     pub(crate) async fn run(&self, lifecycle: &Lifecycle, window: Duration) {
         let mut ticks = interval(self.tick_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         while !lifecycle.is_draining() {
             tokio::select! { _ = ticks.tick() => self.tick(), () = lifecycle.draining() => {} }
         }
-        let (begun, mut schedule) = (Instant::now(), self.schedule_drain(window));
+
+        let drain_began = Instant::now();
+        let mut schedule = self.schedule_drain(window);
         while !schedule.is_empty() {
             ticks.tick().await;
             self.tick();
-            let gone = schedule.partition_point(|(after, _)| *after <= begun.elapsed());
+
+            let due = schedule.partition_point(|(after, _)| *after <= drain_began.elapsed());
             schedule
-                .drain(..gone)
+                .drain(..due)
                 .filter_map(|(_, mailbox)| mailbox.upgrade())
                 .for_each(|mailbox| mailbox.wake(WakeReasons::CLOSE));
         }
     }
 
-    /// Moves on by one bucket and wakes who stands there.
+    /// Moves on by one bucket and wakes its connections.
     fn tick(&self) {
         let mut state = self.state.lock();
         state.at = (state.at + 1) % state.buckets.len();
         let at = state.at;
+
         let bucket = &mut state.buckets[at];
         bucket.retain(|mailbox| {
             mailbox
@@ -100,19 +103,21 @@ impl HeartbeatWheel {
         }
     }
 
-    /// Tells connections at once when they are to leave: spread evenly over the window, in no order
-    /// of theirs.
+    /// Announces to all connections when each is closed: spread evenly over the window, in random
+    /// order.
     fn schedule_drain(&self, window: Duration) -> DrainSchedule {
         let mut connections = {
             let mut state = self.state.lock();
             state.closed = true;
             state.buckets.iter().flatten().cloned().collect::<Vec<_>>()
         };
+
         let mut random = rand::rng();
         connections.shuffle(&mut random);
         let share = window / u32::try_from(connections.len()).unwrap_or(u32::MAX).max(1);
-        let moments = (0..).map(|at| share * at + share.mul_f64(random.random()));
-        let schedule: DrainSchedule = moments.zip(connections).collect();
+        let times = (0..).map(|at| share * at + share.mul_f64(random.random()));
+        let schedule: DrainSchedule = times.zip(connections).collect();
+
         for (after, mailbox) in &schedule {
             if let Some(mailbox) = mailbox.upgrade() {
                 mailbox.announce_drain(*after);
@@ -135,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn each_connection_is_woken_once_a_turn_and_first_after_one() {
+    fn wakes_each_connection_once_a_turn() {
         let wheel = HeartbeatWheel::new(Duration::from_millis(500));
         let mailboxes: Vec<Arc<Mailbox>> = (0..30).map(|_| Arc::default()).collect();
         for three in mailboxes.chunks(3) {
@@ -161,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_drain_tells_all_at_once_and_spreads_them_over_the_window() {
+    async fn spreads_closes_over_drain_window() {
         let (lifecycle, _crashes) = Lifecycle::new();
         let (wheel, window) = (
             HeartbeatWheel::new(Duration::from_secs(15)),

@@ -1,6 +1,6 @@
-//! What waits to be written to one connection: per event at most one pass, the latest position, the
-//! latest state. An update replaces an older one of its kind, so a slow reader costs a bounded amount of
-//! memory, whatever happens meanwhile.
+//! The updates that wait to be written to one connection: for each event at most one pass, the latest
+//! position, the latest state. An update replaces an older one of its kind, so a slow reader costs a
+//! bounded amount of memory.
 
 use std::{
     ops::BitOr,
@@ -22,10 +22,10 @@ use waitingroom::{
 
 use crate::wait_estimator::WaitEstimate;
 
-/// Most events that one connection may follow.
-const MAX_EVENTS_PER_CONNECTION: usize = 8;
+/// Max events that one connection may subscribe to.
+pub(crate) const MAX_EVENTS_PER_CONNECTION: usize = 8;
 
-/// A position to show.
+/// A position to send.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PositionUpdate {
     pub(crate) position: u64,
@@ -34,13 +34,11 @@ pub(crate) struct PositionUpdate {
     pub(crate) estimate: WaitEstimate,
 }
 
-/// Updates of one event for one connection. What is rare stands elsewhere: positions come by the
-/// thousand at once.
+/// Updates of one event for one connection. Rare ones are boxed: thousands of positions come at once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PendingUpdates {
     pub(crate) position: Option<PositionUpdate>,
-    /// Another place than the one that the client knows: with a number, and so a ticket, of its
-    /// own.
+    /// Another place than the client knows, with a number and ticket of its own.
     pub(crate) place: Option<Box<Place>>,
     pub(crate) pass: Option<Arc<Grant>>,
     pub(crate) removal: Option<Lapse>,
@@ -48,7 +46,7 @@ pub(crate) struct PendingUpdates {
     pub(crate) rejected_ack: Option<Box<RejectedAck>>,
 }
 
-/// A pass whose acknowledgement was refused; without an error, it is not the user's or no longer
+/// A pass whose acknowledgement was rejected; without an error, it is not the user's or no longer
 /// live.
 #[derive(Debug, Clone)]
 pub(crate) struct RejectedAck {
@@ -56,23 +54,23 @@ pub(crate) struct RejectedAck {
     pub(crate) error: Option<EngineError>,
 }
 
-/// What a connection is woken for; several things may be due at once.
+/// Why a connection is woken: a set of flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WakeReasons(u8);
 
 impl WakeReasons {
-    /// There is updates.
+    /// There are updates.
     pub(crate) const UPDATES: Self = Self(1);
     /// A heartbeat is due.
     pub(crate) const HEARTBEAT: Self = Self(2);
-    /// The node drains: the client is told when it will be sent away.
+    /// The node drains: the client is sent the delay until its connection is closed.
     pub(crate) const DRAIN_NOTICE: Self = Self(4);
-    /// The client is sent away now.
+    /// The connection is closed now.
     pub(crate) const CLOSE: Self = Self(8);
 
-    /// Is this among what is due?
-    pub(crate) const fn contains(self, what: Self) -> bool {
-        self.0 & what.0 != 0
+    /// Is this reason in the set?
+    pub(crate) const fn contains(self, reason: Self) -> bool {
+        self.0 & reason.0 != 0
     }
 }
 
@@ -94,79 +92,79 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
-    /// What is due, leaving nothing; for the one task that serves the connection.
+    /// Takes the reasons to wake; for the one task that serves the connection.
     pub(crate) fn poll_wake(&self, context: &mut Context<'_>) -> Poll<WakeReasons> {
         if self.wake_reasons.load(Ordering::Acquire) == 0 {
             self.waker.register(context.waker());
         }
         match self.wake_reasons.swap(0, Ordering::AcqRel) {
             0 => Poll::Pending,
-            due => Poll::Ready(WakeReasons(due)),
+            reasons => Poll::Ready(WakeReasons(reasons)),
         }
     }
 
-    /// Returns when something is due, or at once where something was already.
+    /// Waits for a reason to wake.
     pub(crate) async fn wait(&self) -> WakeReasons {
         std::future::poll_fn(|context| self.poll_wake(context)).await
     }
 
-    /// Something is due.
-    pub(crate) fn wake(&self, due: WakeReasons) {
-        if self.wake_reasons.fetch_or(due.0, Ordering::AcqRel) == 0 {
+    /// Wakes the connection for these reasons.
+    pub(crate) fn wake(&self, reasons: WakeReasons) {
+        if self.wake_reasons.fetch_or(reasons.0, Ordering::AcqRel) == 0 {
             self.waker.wake();
         }
     }
 
-    /// There is updates, unless it was told already.
+    /// Wakes the connection, unless its updates were written already.
     pub(super) fn wake_for_updates(&self) {
         if !self.updates.lock().is_empty() {
             self.wake(WakeReasons::UPDATES);
         }
     }
 
-    /// The client is to be told that it will be sent away after this time.
+    /// Wakes the connection to announce that it will be closed after this time.
     pub(crate) fn announce_drain(&self, delay: Duration) {
         let millis = u32::try_from(delay.as_millis()).unwrap_or(u32::MAX);
         self.drain_delay_ms.store(millis, Ordering::Relaxed);
         self.wake(WakeReasons::DRAIN_NOTICE);
     }
 
-    /// When the client is sent away, counted from the warning.
+    /// Time from the announcement until the connection is closed.
     pub(crate) fn drain_delay(&self) -> Duration {
         Duration::from_millis(self.drain_delay_ms.load(Ordering::Relaxed).into())
     }
 
-    /// Takes all the updates, leaving none.
+    /// Takes all updates.
     pub(crate) fn drain(&self) -> Vec<(EventId, PendingUpdates)> {
         std::mem::take(&mut *self.updates.lock())
     }
 
-    /// Leaves a position here without waking the connection; true where it is to be woken for it.
+    /// Sets a position without waking the connection; true if the connection must be woken for it.
     #[must_use]
     pub(crate) fn set_position_quietly(&self, event: EventId, position: PositionUpdate) -> bool {
         self.set_quietly(event, |updates| updates.position = Some(position))
     }
 
-    /// Leaves the state of the sale here without waking the connection; true where it is to be
-    /// woken for it.
+    /// Sets the state of the sale without waking the connection; true if the connection must be woken
+    /// for it.
     #[must_use]
     pub(crate) fn set_sale_quietly(&self, event: EventId, settings: Arc<QueueSettings>) -> bool {
         self.set_quietly(event, |updates| updates.sale = Some(settings))
     }
 
-    /// Drops a position that is further back than this one.
+    /// Discards a position that is worse than this one.
     pub(crate) fn discard_stale_position(&self, event: EventId, position: u64) {
         let mut all = self.updates.lock();
         if let Some((_, updates)) = all.iter_mut().find(|(known, _)| *known == event) {
             updates
                 .position
-                .take_if(|updates| updates.position > position);
+                .take_if(|update| update.position > position);
         }
     }
 
     pub(crate) fn push_pass(&self, event: EventId, grant: Arc<Grant>) {
         self.push(event, |updates| {
-            updates.position = None; // the pass is the better updates
+            updates.position = None; // the pass replaces it
             updates.pass = Some(grant);
         });
     }
@@ -208,23 +206,23 @@ impl Mailbox {
         self.wake(WakeReasons::UPDATES);
     }
 
-    /// Changes the updates. False where there was some already: then the connection is woken, or will
-    /// be.
+    /// Changes the updates. False if there were some already: the connection is about to be woken.
     fn set_quietly(&self, event: EventId, change: impl FnOnce(&mut PendingUpdates)) -> bool {
         let mut all = self.updates.lock();
-        let first = all.is_empty();
-        let room = all.len() < MAX_EVENTS_PER_CONNECTION;
+        let was_empty = all.is_empty();
+        let has_room = all.len() < MAX_EVENTS_PER_CONNECTION;
         match all.iter_mut().find(|(known, _)| *known == event) {
             Some((_, updates)) => change(updates),
-            None if room => {
+            None if has_room => {
                 let mut updates = PendingUpdates::default();
                 change(&mut updates);
-                all.reserve_exact(1); // nearly always the only one, and gone in a moment
+                all.reserve_exact(1); // nearly always the only one, and taken at once
                 all.push((event, updates));
             }
-            None => {} // a connection follows at most as many events, so this is updates of one it has left
+            // A connection has at most as many subscriptions: this is an event that it has left.
+            None => {}
         }
-        first
+        was_empty
     }
 }
 
@@ -244,11 +242,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_latest_position_wins_and_a_pass_beats_it() {
+    async fn keeps_latest_position_until_a_pass_comes() {
         let (mailbox, event) = (Mailbox::default(), EventId::from(uuid::Uuid::nil()));
         assert!(
             mailbox.set_position_quietly(event, position(5)),
-            "the first updates is to be woken for"
+            "the first update wakes the connection"
         );
         assert!(!mailbox.set_position_quietly(event, position(4)));
         let updates = mailbox.drain();

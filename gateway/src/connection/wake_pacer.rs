@@ -1,6 +1,5 @@
-//! How fast connections whose news can wait are woken: what a tick of the line tells at once, and
-//! what is said to the whole line, as that its sale opens, over some time, so that neither passes
-//! nor the clients' machines wait for it.
+//! How fast queued connections are woken: the updates of one tick at once, those for all connections of
+//! an event (a sale opens) over some time, so that neither passes nor clients' machines wait for them.
 
 use std::time::Duration;
 
@@ -9,20 +8,19 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// Pause between two wakings, in the long run.
+/// Average time between two batches.
 const WAKE_INTERVAL: Duration = Duration::from_millis(2);
-/// Wakings that may follow each other at once: a thousand connections, more than a tick's
-/// positions.
+/// Max batches without a pause: a thousand connections, more than one tick's positions.
 const WAKE_BURST: u32 = 32;
 
-/// A virtual schedule of wakings: one each [`WAKE_INTERVAL`], and no more than [`WAKE_BURST`] of them late.
+/// A virtual schedule of batches: one each [`WAKE_INTERVAL`], at most [`WAKE_BURST`] of them late.
 #[derive(Debug, Default)]
 pub(crate) struct WakePacer {
     next: Option<Instant>,
 }
 
 impl WakePacer {
-    /// Returns when the next few may be woken; others have their turn first.
+    /// Waits until the next batch may be woken; other tasks run first.
     pub(crate) async fn ready(&mut self) {
         match self.next.filter(|next| *next > Instant::now()) {
             Some(next) => sleep_until(next).await,
@@ -42,7 +40,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_ticks_news_is_told_at_once_and_more_in_a_steady_pace() {
+    async fn allows_a_burst_then_a_steady_pace() {
         let (mut pacer, start) = (WakePacer::default(), Instant::now());
         for _ in 0..WAKE_BURST {
             pacer.ready().await;

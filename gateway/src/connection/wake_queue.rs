@@ -1,6 +1,5 @@
-//! Connections with news that can wait a moment: a step of the line moves thousands of positions at
-//! once, and whoever gets a pass meanwhile is not to stand behind them. They are woken a few at a
-//! time, and others have their turn in between.
+//! Connections with updates that can wait: a progress message moves thousands of positions at once, and
+//! passes must not wait behind them. Connections are woken in batches; other tasks run in between.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -8,19 +7,18 @@ use parking_lot::Mutex;
 
 use super::mailbox::Mailbox;
 
-/// Connections that are woken together at least: each pass waits for as many.
+/// Min connections in a batch: each pass may wait for as many.
 const MIN_BATCH: usize = 32;
-/// The part of those who wait that is woken together where they are more: each 2 ms, 25,000 are
-/// told in a second, 100,000 in two.
+/// In a long queue, this part of it is a batch: with a batch each 2 ms, 25,000 connections are woken in
+/// one second, 100,000 in two.
 const BATCH_DIVISOR: usize = 256;
 
-/// See the module's documentation. A connection stands here once, however often its news is
-/// replaced.
+/// See the module's documentation. A connection is queued once, however often its updates are replaced.
 #[derive(Debug, Default)]
 pub(crate) struct WakeQueue(Mutex<VecDeque<Arc<Mailbox>>>);
 
 impl WakeQueue {
-    /// This connection is to be woken later.
+    /// Queues a connection.
     pub(crate) fn push(&self, mailbox: &Arc<Mailbox>) {
         self.0.lock().push_back(Arc::clone(mailbox));
     }
@@ -29,15 +27,14 @@ impl WakeQueue {
         self.0.lock().is_empty()
     }
 
-    /// Wakes the next few. Whose news was told meanwhile, together with other news, is not woken
-    /// for it.
+    /// Wakes the next batch. A connection whose updates were written meanwhile is not woken.
     pub(crate) fn wake_batch(&self) {
         let mut waiting = self.0.lock();
-        let some = MIN_BATCH
+        let batch = MIN_BATCH
             .max(waiting.len() / BATCH_DIVISOR)
             .min(waiting.len());
         waiting
-            .drain(..some)
+            .drain(..batch)
             .for_each(|mailbox| mailbox.wake_for_updates());
         if waiting.is_empty() {
             waiting.shrink_to(MIN_BATCH);
@@ -57,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_are_woken_at_a_time_in_order_and_each_once() {
+    fn wakes_in_order_and_each_once() {
         let (queue, event) = (WakeQueue::default(), uuid::Uuid::nil().into());
         let mailboxes: Vec<Arc<Mailbox>> = (0..MIN_BATCH + 2).map(|_| Arc::default()).collect();
         for mailbox in mailboxes.iter().chain(&mailboxes) {
@@ -86,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_is_woken_in_larger_parts() {
+    fn wakes_larger_batches_when_queue_is_long() {
         let (queue, event) = (WakeQueue::default(), uuid::Uuid::nil().into());
         let mailboxes: Vec<Arc<Mailbox>> =
             (0..BATCH_DIVISOR * 100).map(|_| Arc::default()).collect();

@@ -1,6 +1,6 @@
-//! Who had a place here places without a connection that would show it: who polls, and whose last
-//! connection has just ended. After a loss of the line they are brought back as the connected are,
-//! whether their clients generations the ticket or not.
+//! Places that users had here recently without a connection now: users that poll, and users whose last
+//! connection has just ended. After a loss of the queue they are restored as connected users are,
+//! whether their clients kept the ticket or not.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -11,39 +11,39 @@ use waitingroom::{
     line::Place,
 };
 
-/// Users are remembered for at least half of this, unless there are too many.
+/// A place is remembered for at least half of this, unless there are too many.
 const RETENTION: Duration = Duration::from_secs(600);
-/// Most users that are remembered, of all events.
+/// Max places that are remembered, of all events.
 const MAX_REMEMBERED: usize = 131_072;
 
-/// What is remembered of a user.
+/// A place, with the position that the user knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RememberedPlace {
     pub(crate) epoch: Epoch,
     pub(crate) number: u64,
-    /// The position that they were told last.
+    /// The best position that the user's clients know.
     pub(crate) last_sent_position: u64,
-    /// From when on they are absent.
+    /// When the user becomes absent.
     pub(crate) present_until: Timestamp,
 }
 
 impl RememberedPlace {
-    /// What a client says of itself, who is here.
-    pub(crate) fn from_ticket((epoch, number): (Epoch, u64), told: u32) -> Self {
+    /// The place of a client that presents a ticket with the last position that it knows.
+    pub(crate) fn from_ticket((epoch, number): (Epoch, u64), position: u32) -> Self {
         Self {
             epoch,
             number,
-            last_sent_position: told.into(),
+            last_sent_position: position.into(),
             present_until: Timestamp::default(),
         }
     }
 
-    /// After a loss of the line, it is as good as the one that their client has not generations.
+    /// Epoch and number, as a ticket would give them.
     pub(crate) fn ticket(&self) -> (Epoch, u64) {
         (self.epoch.clone(), self.number)
     }
 
-    /// Was this place of theirs remembered in a line that was lost since?
+    /// Is this the place with the same number in an epoch that was lost?
     pub(crate) fn is_of_previous_epoch(&self, place: &Place) -> bool {
         self.number == place.number && self.epoch != place.epoch
     }
@@ -51,8 +51,8 @@ impl RememberedPlace {
 
 type Users = HashMap<(EventId, UserId), RememberedPlace>;
 
-/// See the module's documentation. Two generations: the older is dropped as a whole, so that what
-/// is generations has an end and a bound.
+/// See the module's documentation. Two generations: the older is dropped as a whole, which bounds time
+/// and number.
 #[derive(Debug, Default)]
 pub(super) struct RecentPlaces(Mutex<Generations>);
 
@@ -64,7 +64,7 @@ struct Generations {
 }
 
 impl RecentPlaces {
-    /// The user was told this place, and is here until `present_until`.
+    /// Records a place that the user was sent. A better position of the same number stays.
     pub(super) fn record(
         &self,
         event: EventId,
@@ -75,25 +75,27 @@ impl RecentPlaces {
     ) {
         let mut generations = self.0.lock();
         let key = (event, user.clone());
-        let before = generations
+        let previous = generations
             .take(&key)
             .filter(|remembered| remembered.number == place.number);
-        let told = before.map_or(place.position, |remembered| {
+        let best = previous.map_or(place.position, |remembered| {
             remembered.last_sent_position.min(place.position)
         });
+
         let remembered = RememberedPlace {
             epoch: place.epoch.clone(),
             number: place.number,
-            last_sent_position: told,
+            last_sent_position: best,
             present_until,
         };
+
         generations.rotate_if_due(MAX_REMEMBERED / 2, now);
         generations.young.insert(key, remembered);
         metrics::gauge!("stanchion_remembered_users")
             .set((generations.young.len() + generations.old.len()) as f64);
     }
 
-    /// They have asked for their place.
+    /// Prolongs the presence of a remembered user.
     pub(super) fn extend_presence(&self, event: EventId, user: &UserId, present_until: Timestamp) {
         let mut generations = self.0.lock();
         let Generations { young, old, .. } = &mut *generations;
@@ -103,7 +105,7 @@ impl RecentPlaces {
         }
     }
 
-    /// They have a pass, or no place any more.
+    /// Forgets a user that has a pass, or no place any more.
     pub(super) fn forget(&self, event: EventId, user: &UserId) {
         self.0.lock().take(&(event, user.clone()));
     }
@@ -118,22 +120,22 @@ impl RecentPlaces {
             .cloned()
     }
 
-    /// Those whose place is in another incarnation of the event's line than this.
+    /// Users whose place belongs to another epoch than this.
     pub(super) fn users_of_previous_epoch(
         &self,
         event: EventId,
         epoch: &Epoch,
     ) -> Vec<(UserId, RememberedPlace)> {
         let generations = self.0.lock();
-        let stranded = generations
+        let users = generations
             .all()
             .filter(|((of, _), remembered)| *of == event && remembered.epoch != *epoch);
-        stranded
+        users
             .map(|((_, user), remembered)| (user.clone(), remembered.clone()))
             .collect()
     }
 
-    /// Is there anybody of that kind?
+    /// Is there a user whose place belongs to another epoch than this?
     pub(super) fn has_users_of_previous_epoch(&self, event: EventId, epoch: &Epoch) -> bool {
         self.0
             .lock()
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_known_by_the_best_position_of_their_number_until_they_leave() {
+    fn remembers_best_position_of_a_number() {
         let (places, event) = (RecentPlaces::default(), uuid::Uuid::nil().into());
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
         for (number, position, told) in [(7, 5, 5), (7, 6, 5), (7, 3, 3), (8, 9, 9)] {
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_remembered_for_ever() {
+    fn forgets_places_after_retention_or_when_full() {
         let (places, event) = (RecentPlaces::default(), uuid::Uuid::nil().into());
         let at = |seconds: i64| Timestamp::from_millis(1_700_000_000_000 + seconds * 1_000);
         places.record(event, &user(1), &place(1, 1), at(0), at(0));

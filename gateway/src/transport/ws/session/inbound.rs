@@ -1,4 +1,4 @@
-//! What the client says, and what is done about it.
+//! Frames and messages from the client.
 
 use std::sync::Arc;
 
@@ -15,20 +15,18 @@ use waitingroom::{
 use super::{EventSubscription, Session, error_message, protocol_error};
 use crate::{
     booking_client::UserCredentials,
+    connection::mailbox::MAX_EVENTS_PER_CONNECTION,
     queue_service::PresentedTicket,
     transport::ws::{Disconnect, Socket, echo_close, flush, send},
 };
 
-/// What a join found.
+/// Result of a join.
 enum JoinReply {
     Place(Place),
-    /// Seats that the wish got while the user was with another gateway: there is nothing to stand
-    /// in line for.
+    /// Seats that an automatic hold got while the user was connected to another gateway: the user
+    /// needs no place.
     AlreadyHeld(Map<String, Value>),
 }
-
-/// Most events that one connection may follow at once.
-const MAX_EVENTS_PER_CONNECTION: usize = 8;
 
 impl Session<'_> {
     pub(super) async fn on_frame(
@@ -37,6 +35,7 @@ impl Session<'_> {
         frame: Option<Result<Message, Error>>,
     ) -> Result<(), Disconnect> {
         self.last_received_at = Instant::now();
+
         let text = match frame {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(()),
@@ -45,12 +44,12 @@ impl Session<'_> {
             None => return Err(Disconnect::Gone),
             Some(Err(error)) => return Err(protocol_error(&error)),
         };
+
         match ClientMessage::parse(&text) {
             Ok(message) => self.on_message(socket, message).await,
             Err(problem) => {
                 send(socket, &error_message(&problem, None)).await?;
-                let malformed = problem.code == Code::Malformed;
-                if malformed {
+                if problem.code == Code::Malformed {
                     Err(Disconnect::Close(CloseCode::BadMessage))
                 } else {
                     Ok(())
@@ -85,9 +84,8 @@ impl Session<'_> {
         }
     }
 
-    /// What a message is about that a user may say only for as long as their token is good, if it
-    /// is not any more. A place that they have stays theirs, and so does the connection that tells
-    /// of it.
+    /// The `ref` of a message that needs a valid token, if the connection's token has expired. The
+    /// user's places and the connection stay.
     fn expired_token_ref(&self, message: &ClientMessage) -> Option<String> {
         let about = match message {
             ClientMessage::Join(join) => join.event_id.to_string(),
