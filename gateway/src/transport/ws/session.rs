@@ -1,5 +1,5 @@
-//! The second phase of a connection: the client speaks, the mailbox speaks, the clock speaks; whoever
-//! is first is served.
+//! The second phase of a connection: handles frames from the client, updates from its mailbox, and
+//! booking's replies, one at a time.
 
 mod auto_hold;
 mod inbound;
@@ -33,18 +33,18 @@ use crate::{
     state::Gateway,
 };
 
-/// A client that is not heard of for this many heartbeats is taken for gone.
+/// A client that sends nothing for this many heartbeats is disconnected.
 const IDLE_TIMEOUT_HEARTBEATS: f64 = 2.5;
 
-/// One event that the connection follows.
+/// A connection's subscription to one event.
 struct EventSubscription {
-    /// Dropping it detaches the connection.
+    /// Detaches the connection when dropped.
     room: RoomSubscription,
-    /// The pass last given, to be acknowledged and handed to booking.
+    /// The last pass, to be acknowledged and handed to booking.
     pass: Option<Arc<Grant>>,
-    /// What the user wants, where they said so.
+    /// Seat preferences, if the user has some.
     auto_hold: Option<Box<AutoHoldState>>,
-    /// Where a guest's place is counted.
+    /// Keeps a guest's place counted.
     _guest_connection: Option<Box<GuestConnection>>,
 }
 
@@ -54,13 +54,13 @@ impl EventSubscription {
     }
 }
 
-/// What booking answered to a `reserve`.
+/// Booking's reply to a `reserve`.
 type ReserveReply = (
     IdempotencyKey,
     Result<serde_json::Map<String, serde_json::Value>, BookingClientError>,
 );
 
-/// Who speaks next.
+/// What the session handles next.
 enum SessionEvent {
     Frame(Option<Result<Message, Error>>),
     Wake(WakeReasons),
@@ -68,6 +68,7 @@ enum SessionEvent {
     AutoHold(AutoHoldEvent),
 }
 
+/// The session of an authenticated client.
 pub(super) struct Session<'a> {
     gateway: &'a Gateway,
     client: Box<AuthenticatedClient>,
@@ -79,7 +80,7 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// The session of a client that has introduced itself.
+    /// A session without subscriptions.
     pub(super) fn new(gateway: &'a Gateway, client: Box<AuthenticatedClient>) -> Self {
         let mailbox = Arc::new(Mailbox::default());
         gateway.0.heartbeat_wheel.register(&mailbox);
@@ -94,8 +95,9 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Serves whoever speaks next, until the end. Only receiving and waiting is ever cancelled,
-    /// never a write. What is done about it lives in a box while it is done.
+    /// Handles events until the connection ends. Only receiving and waiting is ever cancelled, never a
+    /// write. Each event is handled in a box that lives only as long: the session's own future stays
+    /// small.
     pub(super) async fn run(&mut self, socket: &mut Socket) -> Disconnect {
         if let Err(end) = Box::pin(self.on_start(socket)).await {
             return end;
@@ -103,9 +105,9 @@ impl<'a> Session<'a> {
         loop {
             let step: BoxFuture<'_, Result<(), Disconnect>> = match self.next(socket).await {
                 SessionEvent::Frame(frame) => Box::pin(self.on_frame(socket, frame)),
-                SessionEvent::Wake(due) => Box::pin(self.on_wake(socket, due)),
-                SessionEvent::Reserve(answer) => Box::pin(self.send_reserve_reply(socket, answer)),
-                SessionEvent::AutoHold(wished) => Box::pin(self.send_auto_hold(socket, wished)),
+                SessionEvent::Wake(reasons) => Box::pin(self.on_wake(socket, reasons)),
+                SessionEvent::Reserve(reply) => Box::pin(self.send_reserve_reply(socket, reply)),
+                SessionEvent::AutoHold(progress) => Box::pin(self.send_auto_hold(socket, progress)),
             };
             if let Err(end) = step.await {
                 return end;
@@ -113,8 +115,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A client that did not wait for its welcome is told it together with the answer: one write
-    /// for both.
+    /// A client that did not wait for `connected` gets it together with the reply: one write for both.
     async fn on_start(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
         if let Some(frame) = socket.next().now_or_never() {
             self.on_frame(socket, frame).await?;
@@ -124,79 +125,78 @@ impl<'a> Session<'a> {
 
     fn next(&mut self, socket: &mut Socket) -> impl Future<Output = SessionEvent> {
         poll_fn(|context| {
-            if let Poll::Ready(due) = self.mailbox.poll_wake(context) {
-                return Poll::Ready(SessionEvent::Wake(due));
+            if let Poll::Ready(reasons) = self.mailbox.poll_wake(context) {
+                return Poll::Ready(SessionEvent::Wake(reasons));
             }
-            if let Some(Poll::Ready(answer)) = self
+            if let Some(Poll::Ready(reply)) = self
                 .pending_reserve
                 .as_mut()
-                .map(|answer| answer.poll_unpin(context))
+                .map(|reply| reply.poll_unpin(context))
             {
                 self.pending_reserve = None;
-                return Poll::Ready(SessionEvent::Reserve(answer));
+                return Poll::Ready(SessionEvent::Reserve(reply));
             }
-            if let Some(Poll::Ready(wished)) = self
+            if let Some(Poll::Ready(progress)) = self
                 .pending_hold
                 .as_mut()
-                .map(|wished| wished.poll_unpin(context))
+                .map(|progress| progress.poll_unpin(context))
             {
                 self.pending_hold = None;
-                return Poll::Ready(SessionEvent::AutoHold(wished));
+                return Poll::Ready(SessionEvent::AutoHold(progress));
             }
             socket.poll_next_unpin(context).map(SessionEvent::Frame)
         })
     }
 
-    /// Does what the mailbox says is due.
-    async fn on_wake(&mut self, socket: &mut Socket, due: WakeReasons) -> Result<(), Disconnect> {
-        if due.contains(WakeReasons::UPDATES) {
+    /// Handles the reasons for which the mailbox has woken the connection.
+    async fn on_wake(
+        &mut self,
+        socket: &mut Socket,
+        reasons: WakeReasons,
+    ) -> Result<(), Disconnect> {
+        if reasons.contains(WakeReasons::UPDATES) {
             self.send_updates(socket).await?;
         }
-        if due.contains(WakeReasons::HEARTBEAT) {
+        if reasons.contains(WakeReasons::HEARTBEAT) {
             self.send_heartbeat(socket).await?;
         }
-        if due.contains(WakeReasons::DRAIN_NOTICE) {
+        if reasons.contains(WakeReasons::DRAIN_NOTICE) {
             let after_ms =
                 u64::try_from(self.mailbox.drain_delay().as_millis()).unwrap_or(u64::MAX);
             send(socket, &ServerMessage::Reconnect { after_ms }).await?;
         }
-        if due.contains(WakeReasons::CLOSE) {
+        if reasons.contains(WakeReasons::CLOSE) {
             Err(Disconnect::Close(CloseCode::Drain))
         } else {
             Ok(())
         }
     }
 
-    /// A message for the client's code and a ping for its network stack: browsers answer the ping
-    /// by themselves.
+    /// A message for the client's code, and a ping for its network stack: browsers reply to pings
+    /// themselves.
     async fn send_heartbeat(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
-        if self.last_received_at.elapsed()
-            > self
-                .gateway
-                .0
-                .config
-                .heartbeat
-                .mul_f64(IDLE_TIMEOUT_HEARTBEATS)
-        {
+        let heartbeat = self.gateway.0.config.heartbeat;
+        if self.last_received_at.elapsed() > heartbeat.mul_f64(IDLE_TIMEOUT_HEARTBEATS) {
             return Err(Disconnect::Close(CloseCode::HeartbeatMissed));
         }
+
         feed(socket, &ServerMessage::Heartbeat).await?;
         with_write_timeout(socket.feed(Message::Ping(Bytes::new()))).await?;
         flush(socket).await
     }
 }
 
-/// A refusal as the socket says it.
-pub(super) fn error_message(problem: &Problem, about: Option<String>) -> ServerMessage {
+/// The socket's message for a problem.
+pub(super) fn error_message(problem: &Problem, message_ref: Option<String>) -> ServerMessage {
     ServerMessage::Error {
         code: problem.code.as_str().to_owned(),
         message: problem.detail.clone(),
-        r#ref: about,
+        r#ref: message_ref,
     }
 }
 
-/// What a failed read means: a frame beyond the limits, or too many, are the client's fault, all
-/// else is a vanished client.
+/// The end of a connection whose read failed: a frame beyond the limits, or too many frames, close it;
+/// any other error means that the client is gone.
 pub(super) fn protocol_error(error: &Error) -> Disconnect {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) | Error::Utf8(_) => {

@@ -1,4 +1,5 @@
-//! Passes whose user has a wish: held back for a moment, so that pass and seats are told together.
+//! Automatic holds: a pass whose user has seat preferences waits a moment for booking, so that pass and
+//! seats are sent together.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::{
     transport::ws::{Disconnect, Socket, feed, flush},
 };
 
-/// What a user wants of one event, and what became of it.
+/// A user's seat preferences for one event, and the result of the hold.
 #[derive(Default)]
 pub(super) struct AutoHoldState {
     pub(super) preferences: Vec<WishItem>,
@@ -25,138 +26,137 @@ pub(super) struct AutoHoldState {
 }
 
 impl AutoHoldState {
-    /// Takes another wish over. What is held is held; what could not be is tried anew.
+    /// Takes over other preferences. Held seats stay; a failed hold is tried again.
     pub(super) fn replace(&mut self, preferences: Vec<WishItem>) {
         self.preferences = preferences;
         self.outcome
-            .take_if(|(_, held)| !matches!(held, AutoHoldOutcome::Held(_)));
+            .take_if(|(_, outcome)| !matches!(outcome, AutoHoldOutcome::Held(_)));
     }
 
-    /// What became of it with this pass.
+    /// The result of the hold with this pass.
     pub(super) fn outcome_for(&self, pass: &PassId) -> Option<&AutoHoldOutcome> {
         self.outcome
             .as_ref()
             .filter(|(known, _)| known == pass)
-            .map(|(_, held)| held)
+            .map(|(_, outcome)| outcome)
     }
 }
 
-/// A wish that booking is asked about.
+/// Progress of a hold that was requested from booking.
 pub(super) enum AutoHoldEvent {
-    /// It answered before the pass was told.
+    /// Booking has replied before the pass was sent.
     Ready(AutoHoldReply),
-    /// It did not: the pass is told alone now.
+    /// Booking has not replied in time: the pass is sent alone, and the request goes on.
     TimedOut(EventId, Arc<Grant>, BoxFuture<'static, AutoHoldReply>),
-    /// It answered after that.
+    /// Booking has replied after the pass was sent.
     ReadyLate(AutoHoldReply),
 }
 
-/// Booking's answer for one pass.
+/// Booking's reply for one pass.
 pub(super) struct AutoHoldReply {
     event: EventId,
     grant: Arc<Grant>,
-    held: AutoHoldOutcome,
+    outcome: AutoHoldOutcome,
 }
 
 async fn with_timeout(
     event: EventId,
     grant: Arc<Grant>,
-    mut asking: BoxFuture<'static, AutoHoldReply>,
+    mut request: BoxFuture<'static, AutoHoldReply>,
 ) -> AutoHoldEvent {
-    match timeout(HOLD_TIMEOUT, &mut asking).await {
-        Ok(answer) => AutoHoldEvent::Ready(answer),
-        Err(_) => AutoHoldEvent::TimedOut(event, grant, asking),
+    match timeout(HOLD_TIMEOUT, &mut request).await {
+        Ok(reply) => AutoHoldEvent::Ready(reply),
+        Err(_) => AutoHoldEvent::TimedOut(event, grant, request),
     }
 }
 
 impl Session<'_> {
-    /// A pass is there: told now, or when its wish is decided. One wish at a time; the pass of
-    /// another comes again in a second.
+    /// Sends a pass, or starts its hold first. One hold at a time: the engine sends a pass again within
+    /// a second, until it is acknowledged.
     pub(super) async fn send_pass(
         &mut self,
         socket: &mut Socket,
         event: EventId,
         grant: Arc<Grant>,
     ) -> Result<(), Disconnect> {
-        let busy = self.pending_hold.is_some();
-        let wanted = self.subscription(event).and_then(|followed| {
-            followed.pass = Some(Arc::clone(&grant));
-            let wish = followed.auto_hold.as_ref()?;
-            (wish.outcome_for(&grant.pass_id).is_none() && !wish.preferences.is_empty())
-                .then(|| wish.preferences.clone())
+        let is_busy = self.pending_hold.is_some();
+        let to_hold = self.subscription(event).and_then(|subscription| {
+            subscription.pass = Some(Arc::clone(&grant));
+            let auto_hold = subscription.auto_hold.as_ref()?;
+            let is_new = auto_hold.outcome_for(&grant.pass_id).is_none();
+            (is_new && !auto_hold.preferences.is_empty()).then(|| auto_hold.preferences.clone())
         });
-        match wanted {
+
+        match to_hold {
             None => self.send_pass_message(socket, event, &grant).await,
-            Some(_) if busy => Ok(()),
-            Some(items) => {
-                self.start_auto_hold(event, grant, items);
+            Some(_) if is_busy => Ok(()),
+            Some(preferences) => {
+                self.start_auto_hold(event, grant, preferences);
                 Ok(())
             }
         }
     }
 
-    fn start_auto_hold(&mut self, event: EventId, grant: Arc<Grant>, items: Vec<WishItem>) {
-        let (gateway, user, behalf) = (
-            self.gateway.clone(),
-            self.client.identity.user.clone(),
-            self.credentials(),
-        );
-        let asked = Arc::clone(&grant);
-        let asking = Box::pin(async move {
-            let held = gateway
-                .hold_first_available(&behalf, event, &user, &asked, &items)
+    fn start_auto_hold(&mut self, event: EventId, grant: Arc<Grant>, preferences: Vec<WishItem>) {
+        let gateway = self.gateway.clone();
+        let user = self.client.identity.user.clone();
+        let credentials = self.credentials();
+        let held_with = Arc::clone(&grant);
+        let request = Box::pin(async move {
+            let outcome = gateway
+                .hold_first_available(&credentials, event, &user, &held_with, &preferences)
                 .await;
             AutoHoldReply {
                 event,
-                grant: asked,
-                held,
+                grant: held_with,
+                outcome,
             }
         });
-        self.pending_hold = Some(Box::pin(with_timeout(event, grant, asking)));
+        self.pending_hold = Some(Box::pin(with_timeout(event, grant, request)));
     }
 
-    /// The pass, with what became of its wish where that is known.
+    /// The pass, with the result of its hold if that is known.
     async fn send_pass_message(
         &mut self,
         socket: &mut Socket,
         event: EventId,
         grant: &Grant,
     ) -> Result<(), Disconnect> {
-        let wish = self
+        let (hold, left) = self
             .subscription(event)
-            .and_then(|followed| followed.auto_hold.as_ref());
-        let (hold, left) = wish
-            .and_then(|wish| wish.outcome_for(&grant.pass_id))
+            .and_then(|subscription| subscription.auto_hold.as_ref())
+            .and_then(|auto_hold| auto_hold.outcome_for(&grant.pass_id))
             .map(AutoHoldOutcome::message_parts)
             .unwrap_or_default();
-        let message =
-            self.gateway
-                .pass_message(event, &self.client.identity.user, grant, hold, left);
+
+        let user = &self.client.identity.user;
+        let message = self.gateway.pass_message(event, user, grant, hold, left);
         feed(socket, &message).await
     }
 
+    /// Sends the pass or the seats that a hold was waited for.
     pub(super) async fn send_auto_hold(
         &mut self,
         socket: &mut Socket,
-        event: AutoHoldEvent,
+        progress: AutoHoldEvent,
     ) -> Result<(), Disconnect> {
-        match event {
-            AutoHoldEvent::Ready(answer) => {
-                let (event, grant) = (answer.event, Arc::clone(&answer.grant));
-                if self.cache_reply(answer) {
+        match progress {
+            AutoHoldEvent::Ready(reply) => {
+                let (event, grant) = (reply.event, Arc::clone(&reply.grant));
+                if self.cache_reply(reply) {
                     self.send_pass_message(socket, event, &grant).await?;
                 }
             }
-            AutoHoldEvent::TimedOut(event, grant, asking) => {
+            AutoHoldEvent::TimedOut(event, grant, request) => {
                 self.pending_hold =
                     Some(Box::pin(
-                        async move { AutoHoldEvent::ReadyLate(asking.await) },
+                        async move { AutoHoldEvent::ReadyLate(request.await) },
                     ));
                 self.send_pass_message(socket, event, &grant).await?;
             }
-            AutoHoldEvent::ReadyLate(answer) => {
-                if let AutoHoldOutcome::Held(booking) = &answer.held {
-                    let key = auto_hold::idempotency_key(&answer.grant.pass_id).to_string();
+            AutoHoldEvent::ReadyLate(reply) => {
+                if let AutoHoldOutcome::Held(booking) = &reply.outcome {
+                    let key = auto_hold::idempotency_key(&reply.grant.pass_id).to_string();
                     feed(
                         socket,
                         &ServerMessage::Reserved {
@@ -166,25 +166,25 @@ impl Session<'_> {
                     )
                     .await?;
                 }
-                self.cache_reply(answer);
+                self.cache_reply(reply);
             }
         }
         flush(socket).await
     }
 
-    /// Whoever returns with a ticket and a wish, and has no place any more, may have got the seats
-    /// meanwhile.
+    /// Seats that a user with a ticket and preferences, but without a place, may have got through
+    /// another gateway.
     pub(super) async fn previous_hold(&mut self, join: &JoinLine) -> Option<Map<String, Value>> {
-        let wish = join
+        let preferences = join
             .wish
             .as_deref()
-            .filter(|wish| !wish.is_empty() && join.ticket.is_some())?;
+            .filter(|preferences| !preferences.is_empty() && join.ticket.is_some())?;
         self.gateway
-            .previous_hold(&self.client.token, join.event_id, wish)
+            .previous_hold(&self.client.token, join.event_id, preferences)
             .await
     }
 
-    /// The seats, and that there is no place beside them.
+    /// Sends the seats, and that the user has no place.
     pub(super) async fn send_previous_hold(
         &mut self,
         socket: &mut Socket,
@@ -203,23 +203,21 @@ impl Session<'_> {
         flush(socket).await
     }
 
-    /// False where the connection does not follow the event any more.
-    fn cache_reply(&mut self, answer: AutoHoldReply) -> bool {
-        let Some(followed) = self.subscription(answer.event) else {
+    /// Keeps the result of a hold. False if the connection has left the event.
+    fn cache_reply(&mut self, reply: AutoHoldReply) -> bool {
+        let Some(subscription) = self.subscription(reply.event) else {
             return false;
         };
-        followed.auto_hold.get_or_insert_default().outcome =
-            Some((answer.grant.pass_id.clone(), answer.held));
+        subscription.auto_hold.get_or_insert_default().outcome =
+            Some((reply.grant.pass_id.clone(), reply.outcome));
         true
     }
 
-    /// Does this pass have seats already? It is used then, and nobody waits for its
-    /// acknowledgement.
+    /// Does this pass have seats already?
     pub(super) fn has_hold(&self, pass: &PassId) -> bool {
-        let mut wishes = self
-            .subscriptions
+        self.subscriptions
             .iter()
-            .filter_map(|followed| followed.auto_hold.as_ref());
-        wishes.any(|wish| matches!(wish.outcome_for(pass), Some(AutoHoldOutcome::Held(_))))
+            .filter_map(|subscription| subscription.auto_hold.as_ref())
+            .any(|auto_hold| matches!(auto_hold.outcome_for(pass), Some(AutoHoldOutcome::Held(_))))
     }
 }

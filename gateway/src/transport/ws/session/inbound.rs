@@ -63,13 +63,14 @@ impl Session<'_> {
         socket: &mut Socket,
         message: ClientMessage,
     ) -> Result<(), Disconnect> {
-        if let Some(about) = self.expired_token_ref(&message) {
+        if let Some(message_ref) = self.expired_token_ref(&message) {
             let problem = Problem::new(
                 Code::TokenExpired,
                 "the token of this connection has expired; connect with another",
             );
-            return send(socket, &error_message(&problem, Some(about))).await;
+            return send(socket, &error_message(&problem, Some(message_ref))).await;
         }
+
         match message {
             ClientMessage::Join(join) => self.join(socket, join).await,
             ClientMessage::Ack(ack) => self.acknowledge(socket, ack.pass_id).await,
@@ -87,7 +88,7 @@ impl Session<'_> {
     /// The `ref` of a message that needs a valid token, if the connection's token has expired. The
     /// user's places and the connection stay.
     fn expired_token_ref(&self, message: &ClientMessage) -> Option<String> {
-        let about = match message {
+        let message_ref = match message {
             ClientMessage::Join(join) => join.event_id.to_string(),
             ClientMessage::Reserve(request) => request.idempotency_key.to_string(),
             _ => return None,
@@ -95,120 +96,110 @@ impl Session<'_> {
         self.client
             .identity
             .is_over(self.gateway.0.deps.clock.now())
-            .then_some(about)
+            .then_some(message_ref)
     }
 
     async fn join(&mut self, socket: &mut Socket, join: JoinLine) -> Result<(), Disconnect> {
+        let event = join.event_id;
         match self.subscribe(&join).await {
             Ok(JoinReply::AlreadyHeld(booking)) => {
-                self.send_previous_hold(socket, join.event_id, booking)
-                    .await
+                self.send_previous_hold(socket, event, booking).await
             }
             Ok(JoinReply::Place(Place {
                 grant: Some(grant), ..
             })) => {
-                self.send_pass(socket, join.event_id, Arc::new(grant))
-                    .await?;
+                self.send_pass(socket, event, Arc::new(grant)).await?;
                 flush(socket).await
             }
             Ok(JoinReply::Place(place)) => {
-                let message =
-                    self.gateway
-                        .place_message(join.event_id, &self.client.identity.user, &place);
+                let user = &self.client.identity.user;
+                let message = self.gateway.place_message(event, user, &place);
                 send(socket, &message).await
             }
-            Err(problem) => {
-                send(
-                    socket,
-                    &error_message(&problem, Some(join.event_id.to_string())),
-                )
-                .await
-            }
+            Err(problem) => send(socket, &error_message(&problem, Some(event.to_string()))).await,
         }
     }
 
+    /// Takes or finds the user's place, and subscribes the connection to the event.
     async fn subscribe(&mut self, join: &JoinLine) -> Result<JoinReply, Problem> {
         check_wish("wish", join.wish.as_deref().unwrap_or_default())?;
-        let known = self
-            .subscriptions
-            .iter()
-            .any(|followed| followed.event() == join.event_id);
-        if !known && self.subscriptions.len() >= MAX_EVENTS_PER_CONNECTION {
+        let event = join.event_id;
+        let is_subscribed = self.subscription(event).is_some();
+        if !is_subscribed && self.subscriptions.len() >= MAX_EVENTS_PER_CONNECTION {
             return Err(Problem::new(
                 Code::RateLimited,
                 "one connection may follow at most 8 events",
             ));
         }
-        let (gateway, user) = (self.gateway, self.client.identity.user.clone());
-        let _arrival = gateway.begin_attach(join.event_id, &user);
-        let (identity, address) = (&self.client.identity, self.client.address);
-        let kept = PresentedTicket {
+
+        // Until the connection is attached, the end of another one does not make the user absent.
+        let gateway = self.gateway;
+        let user = self.client.identity.user.clone();
+        let _pending_attach = gateway.begin_attach(event, &user);
+        let presented = PresentedTicket {
             ticket: join.ticket.as_deref(),
             position: join.position,
         };
-        let (new, place) = gateway
-            .join_within_limits(
-                join.event_id,
-                identity,
-                address,
-                gateway.node_presence(),
-                kept,
-            )
+        let identity = &self.client.identity;
+        let presence = gateway.node_presence();
+        let (is_new, place) = gateway
+            .join_within_limits(event, identity, self.client.address, presence, presented)
             .await?;
-        if new && let Some(booking) = self.previous_hold(join).await {
-            let _ = gateway.leave(join.event_id, &user).await; // nobody needs a place for what they have
-            gateway.release_guest_place(join.event_id, &self.client.identity);
+
+        // A user that has the seats already needs no place.
+        if is_new && let Some(booking) = self.previous_hold(join).await {
+            let _ = gateway.leave(event, &user).await;
+            gateway.release_guest_place(event, &self.client.identity);
             return Ok(JoinReply::AlreadyHeld(booking));
         }
-        if self.subscription(join.event_id).is_none() {
-            let attachment = gateway.subscribe(join.event_id, &user, &self.mailbox);
+
+        if !is_subscribed {
             self.subscriptions.reserve_exact(1); // nearly always the only one
-            let guest_connection =
-                gateway.track_guest_connection(join.event_id, &self.client.identity);
             self.subscriptions.push(EventSubscription {
-                room: attachment,
+                room: gateway.subscribe(event, &user, &self.mailbox),
                 pass: None,
                 auto_hold: None,
-                _guest_connection: guest_connection,
+                _guest_connection: gateway.track_guest_connection(event, &self.client.identity),
             });
         }
         let place = gateway
-            .attach_current(join.event_id, &user, &self.mailbox, place)
+            .attach_current(event, &user, &self.mailbox, place)
             .await?;
-        if let Some(followed) = self.subscription(join.event_id) {
-            followed.pass = place.grant.clone().map(Arc::new);
-            if let Some(items) = &join.wish {
-                followed
+
+        if let Some(subscription) = self.subscription(event) {
+            subscription.pass = place.grant.clone().map(Arc::new);
+            if let Some(preferences) = &join.wish {
+                subscription
                     .auto_hold
                     .get_or_insert_default()
-                    .replace(items.clone());
+                    .replace(preferences.clone());
             }
         }
         Ok(JoinReply::Place(place))
     }
 
+    /// The connection's subscription to this event.
     pub(super) fn subscription(&mut self, event: EventId) -> Option<&mut EventSubscription> {
         self.subscriptions
             .iter_mut()
-            .find(|followed| followed.event() == event)
+            .find(|subscription| subscription.event() == event)
     }
 
     async fn acknowledge(&mut self, socket: &mut Socket, pass: PassId) -> Result<(), Disconnect> {
-        let event = self.subscriptions.iter().find(|followed| {
-            followed
+        let of_pass = self.subscriptions.iter().find(|subscription| {
+            subscription
                 .pass
                 .as_ref()
                 .is_some_and(|grant| grant.pass_id == pass)
         });
-        if let Some(event) = event.map(EventSubscription::event) {
-            self.gateway.acknowledge_detached(
-                event,
-                &self.client.identity.user,
-                &pass,
-                &self.mailbox,
-            );
+        if let Some(event) = of_pass.map(EventSubscription::event) {
+            let user = &self.client.identity.user;
+            self.gateway
+                .acknowledge_detached(event, user, &pass, &self.mailbox);
             return Ok(());
         }
+
+        // A pass that has seats is used: it needs no acknowledgement.
         if self.has_hold(&pass) {
             return Ok(());
         }
@@ -217,32 +208,35 @@ impl Session<'_> {
     }
 
     async fn leave(&mut self, socket: &mut Socket, event: EventId) -> Result<(), Disconnect> {
-        let given_up = self.gateway.leave(event, &self.client.identity.user).await;
-        if given_up.is_ok() {
-            self.gateway
-                .release_guest_place(event, &self.client.identity);
+        let identity = &self.client.identity;
+        let left = self.gateway.leave(event, &identity.user).await;
+        if left.is_ok() {
+            self.gateway.release_guest_place(event, identity);
         }
-        match given_up {
-            Ok(()) if self.subscription(event).is_some() => Ok(()), // told with the user's other connections
+
+        match left {
+            // The removal reaches this connection through its mailbox, as the user's other ones.
+            Ok(()) if self.subscription(event).is_some() => Ok(()),
             Ok(()) => send(socket, &ServerMessage::Left { event_id: event }).await,
             Err(problem) => send(socket, &error_message(&problem, Some(event.to_string()))).await,
         }
     }
 
-    /// Hands the pass to booking. One reservation at a time; its answer is told when it comes.
+    /// Starts a reservation with the user's pass, one at a time; [`Session::run`] sends its result.
     async fn reserve(
         &mut self,
         socket: &mut Socket,
         request: ReserveSeats,
     ) -> Result<(), Disconnect> {
-        let about = Some(request.idempotency_key.to_string());
+        let message_ref = Some(request.idempotency_key.to_string());
         if self.pending_reserve.is_some() {
             let problem = Problem::new(
                 Code::RateLimited,
                 "a reservation of this connection is under way",
             );
-            return send(socket, &error_message(&problem, about)).await;
+            return send(socket, &error_message(&problem, message_ref)).await;
         }
+
         let user = &self.client.identity.user;
         let place = self
             .gateway
@@ -252,27 +246,29 @@ impl Session<'_> {
             Ok(Some(grant)) => self.gateway.token(request.event_id, user, &grant),
             Ok(None) => {
                 let problem = Problem::new(Code::PassRequired, "it is not your turn yet");
-                return send(socket, &error_message(&problem, about)).await;
+                return send(socket, &error_message(&problem, message_ref)).await;
             }
-            // The pass may have been used by this very request before, or is being used: booking
-            // knows by the idempotency key.
+            // The pass may have been used by an earlier attempt of this request, or is being used:
+            // booking finds out by the idempotency key.
             Err(problem) if [Code::NotInQueue, Code::Unavailable].contains(&problem.code) => {
                 match self.last_pass(request.event_id) {
                     Some(pass) => pass,
-                    None => return send(socket, &error_message(&problem, about)).await,
+                    None => return send(socket, &error_message(&problem, message_ref)).await,
                 }
             }
-            Err(problem) => return send(socket, &error_message(&problem, about)).await,
+            Err(problem) => return send(socket, &error_message(&problem, message_ref)).await,
         };
-        let (booking, behalf) = (self.gateway.0.booking.clone(), self.credentials());
+
+        let booking = self.gateway.0.booking.clone();
+        let credentials = self.credentials();
         self.pending_reserve = Some(Box::pin(async move {
-            let answer = booking.reserve(&behalf, &pass, &request).await;
-            (request.idempotency_key, answer)
+            let result = booking.reserve(&credentials, &pass, &request).await;
+            (request.idempotency_key, result)
         }));
         Ok(())
     }
 
-    /// For whom booking is asked.
+    /// The user's credentials for booking.
     pub(super) fn credentials(&self) -> UserCredentials {
         self.gateway.credentials(
             &self.client.token,
@@ -282,11 +278,11 @@ impl Session<'_> {
     }
 
     fn last_pass(&self, event: EventId) -> Option<String> {
-        let followed = self
+        let subscription = self
             .subscriptions
             .iter()
-            .find(|followed| followed.event() == event)?;
-        let grant = followed.pass.as_ref()?;
+            .find(|subscription| subscription.event() == event)?;
+        let grant = subscription.pass.as_ref()?;
         Some(self.gateway.token(event, &self.client.identity.user, grant))
     }
 }

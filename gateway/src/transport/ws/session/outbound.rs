@@ -1,4 +1,4 @@
-//! What the connection is told.
+//! Messages to the client.
 
 use waitingroom::{
     ids::EventId,
@@ -14,6 +14,7 @@ use crate::{
 };
 
 impl Session<'_> {
+    /// Sends everything that waits in the mailbox.
     pub(super) async fn send_updates(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
         for (event, updates) in self.mailbox.drain() {
             self.send_event_updates(socket, event, updates).await?;
@@ -28,39 +29,34 @@ impl Session<'_> {
         updates: PendingUpdates,
     ) -> Result<(), Disconnect> {
         if let Some(settings) = updates.sale {
-            let (state, message) = (settings.state, settings.message.clone());
-            feed(
-                socket,
-                &ServerMessage::Event {
-                    event_id: event,
-                    state,
-                    message,
-                },
-            )
-            .await?;
-            if state == SaleState::Closed {
+            let message = ServerMessage::Event {
+                event_id: event,
+                state: settings.state,
+                message: settings.message.clone(),
+            };
+            feed(socket, &message).await?;
+            if settings.state == SaleState::Closed {
                 return Err(Disconnect::Close(CloseCode::EventClosed));
             }
         }
+
         if let Some(place) = updates.place {
-            feed(
-                socket,
-                &self
-                    .gateway
-                    .place_message(event, &self.client.identity.user, &place),
-            )
-            .await?;
+            let user = &self.client.identity.user;
+            let message = self.gateway.place_message(event, user, &place);
+            feed(socket, &message).await?;
         }
         if let Some(position) = updates.position {
             feed(socket, &position_message(event, position)).await?;
         }
-        if let Some(unacknowledged) = updates.rejected_ack {
-            self.send_rejected_ack(socket, event, *unacknowledged)
-                .await?;
+
+        if let Some(rejected) = updates.rejected_ack {
+            self.send_rejected_ack(socket, event, *rejected).await?;
         }
         if let Some(lapse) = updates.removal {
             self.send_removal(socket, event, lapse).await?;
         }
+
+        // The pass comes last: it may wait for its automatic hold.
         match updates.pass {
             Some(grant) => self.send_pass(socket, event, grant).await,
             None => Ok(()),
@@ -71,15 +67,16 @@ impl Session<'_> {
         &mut self,
         socket: &mut Socket,
         event: EventId,
-        refused: RejectedAck,
+        rejected: RejectedAck,
     ) -> Result<(), Disconnect> {
-        if self.has_hold(&refused.pass) {
+        if self.has_hold(&rejected.pass) {
             return Ok(());
         }
-        let problem = self.gateway.ack_problem(event, refused.error).await;
+
+        let problem = self.gateway.ack_problem(event, rejected.error).await;
         feed(
             socket,
-            &error_message(&problem, Some(refused.pass.to_string())),
+            &error_message(&problem, Some(rejected.pass.to_string())),
         )
         .await
     }
@@ -98,9 +95,11 @@ impl Session<'_> {
             .await?;
         }
         self.subscriptions
-            .retain(|followed| followed.event() != event);
+            .retain(|subscription| subscription.event() != event);
+
         match lapse {
-            Lapse::Unclaimed => Ok(()), // the place is kept: `join` brings it back
+            // The place is kept: `join` returns to it.
+            Lapse::Unclaimed => Ok(()),
             Lapse::Expired | Lapse::Absent | Lapse::Left => {
                 feed(socket, &ServerMessage::Left { event_id: event }).await
             }
@@ -110,17 +109,17 @@ impl Session<'_> {
     pub(super) async fn send_reserve_reply(
         &mut self,
         socket: &mut Socket,
-        answer: ReserveReply,
+        reply: ReserveReply,
     ) -> Result<(), Disconnect> {
-        let (key, answer) = answer;
-        let message = match answer {
+        let (key, result) = reply;
+        let message = match result {
             Ok(booking) => ServerMessage::Reserved {
                 r#ref: key.to_string(),
                 booking,
             },
-            Err(refusal) => ServerMessage::Error {
-                code: refusal.code,
-                message: refusal.detail,
+            Err(error) => ServerMessage::Error {
+                code: error.code,
+                message: error.detail,
                 r#ref: Some(key.to_string()),
             },
         };
@@ -128,14 +127,14 @@ impl Session<'_> {
     }
 }
 
-pub(crate) fn position_message(event: EventId, updates: PositionUpdate) -> ServerMessage {
+pub(crate) fn position_message(event: EventId, update: PositionUpdate) -> ServerMessage {
     ServerMessage::Position {
         event_id: event,
-        position: updates.position,
-        total_in_queue: updates.total,
-        estimated_wait_seconds: updates.estimate.wait_seconds.into(),
-        wait_range_seconds: updates.estimate.range,
-        seats_left: Some(updates.seats_left),
-        reason: updates.estimate.reason,
+        position: update.position,
+        total_in_queue: update.total,
+        estimated_wait_seconds: update.estimate.wait_seconds.into(),
+        wait_range_seconds: update.estimate.range,
+        seats_left: Some(update.seats_left),
+        reason: update.estimate.reason,
     }
 }
