@@ -1,8 +1,8 @@
-//! The line as server-sent events: the same mailbox as a socket's, written as a stream.
+//! A user's place as server-sent events: the same mailbox as a socket's, written as a stream.
 //!
-//! A stream has no way to acknowledge: a pass counts as arrived when the stream has asked for what
-//! comes after it, and stays readable by polling until it is used. Who says with the request what
-//! they want hears of the seats with the pass.
+//! A stream cannot acknowledge: a pass counts as delivered once the stream is polled for what follows
+//! it, and stays readable by polling until it is used. If the request has seat preferences, the seats
+//! are sent with the pass.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -20,7 +20,7 @@ use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use waitingroom::{
-    http::{Path, Place as Connection, Query},
+    http::{Path, Place as Permit, Query},
     ids::{EventId, UserId},
     line::{Grant, Place, SaleState},
     problem::{Code, Problem},
@@ -45,16 +45,16 @@ struct SaleUpdate<'a> {
     message: Option<&'a str>,
 }
 
-/// What a stream is asked.
+/// The query of a stream.
 #[derive(Deserialize)]
 pub(crate) struct StreamQuery {
     /// JSON, as in a join.
     wish: Option<String>,
 }
 
-/// Somebody who has said what they want, and their token for booking.
+/// Seat preferences, and the user's credentials for booking.
 struct AutoHoldRequest {
-    behalf: UserCredentials,
+    credentials: UserCredentials,
     preferences: Vec<WishItem>,
 }
 
@@ -72,17 +72,18 @@ impl AutoHoldRequest {
             Problem::invalid("wish", format!("must be a JSON array of choices: {error}"))
         })?;
         check_wish("wish", &preferences)?;
+
         let token = bearer(headers).filter(|_| !preferences.is_empty());
-        let behalf =
+        let credentials =
             token.map(|token| gateway.credentials(token, &caller.identity, caller.address));
-        Ok(behalf.map(|behalf| Self {
-            behalf,
+        Ok(credentials.map(|credentials| Self {
+            credentials,
             preferences,
         }))
     }
 }
 
-/// Whose stream it is, and of which event.
+/// The user and the event of a stream.
 struct SseContext {
     gateway: Gateway,
     event: EventId,
@@ -91,8 +92,8 @@ struct SseContext {
 }
 
 impl SseContext {
-    /// The pass, with what became of the wish where booking says so in time; seats that come later
-    /// follow by themselves.
+    /// The pass, with the result of its automatic hold if booking replies in time; seats that come later
+    /// follow in an event of their own.
     fn pass_events<'a>(
         &'a self,
         place: &'a Place,
@@ -100,18 +101,19 @@ impl SseContext {
     ) -> impl Stream<Item = Event> + 'a {
         stream! {
             let Self { gateway, event, user, auto_hold } = self;
-            let answer = gateway.place_response(*event, user, place);
-            let Some(AutoHoldRequest { behalf, preferences }) = auto_hold else {
-                yield position_event(&answer);
+            let response = gateway.place_response(*event, user, place);
+            let Some(AutoHoldRequest { credentials, preferences }) = auto_hold else {
+                yield position_event(&response);
                 return acknowledge(gateway, *event, user, grant).await;
             };
-            let mut asking = Box::pin(gateway.hold_first_available(behalf, *event, user, grant, preferences));
-            match timeout(HOLD_TIMEOUT, &mut asking).await {
-                Ok(held) => yield position_event(&answer.with_hold(&held)),
+
+            let mut request = Box::pin(gateway.hold_first_available(credentials, *event, user, grant, preferences));
+            match timeout(HOLD_TIMEOUT, &mut request).await {
+                Ok(outcome) => yield position_event(&response.with_hold(&outcome)),
                 Err(_) => {
-                    yield position_event(&answer);
+                    yield position_event(&response);
                     acknowledge(gateway, *event, user, grant).await;
-                    if let AutoHoldOutcome::Held(booking) = asking.await {
+                    if let AutoHoldOutcome::Held(booking) = request.await {
                         yield Event::default().event("reserved").json_data(booking).unwrap_or_default();
                     }
                 }
@@ -121,7 +123,7 @@ impl SseContext {
     }
 }
 
-/// What a stream says, and whether it ends with it.
+/// What a stream writes next, and whether it ends then.
 struct SseBatch {
     events: Vec<Event>,
     pass: Option<Grant>,
@@ -130,7 +132,7 @@ struct SseBatch {
 
 pub(crate) async fn stream(
     State(gateway): State<Gateway>,
-    connection: Option<Extension<Connection>>,
+    permit: Option<Extension<Permit>>,
     caller: Caller,
     Path(event): Path<EventId>,
     Query(query): Query<StreamQuery>,
@@ -139,24 +141,29 @@ pub(crate) async fn stream(
     let auto_hold = AutoHoldRequest::new(&gateway, &caller, &query, &headers)?;
     let identity = caller.identity;
     let mailbox = Arc::new(Mailbox::default());
-    let _arrival = gateway.begin_attach(event, &identity.user);
+
+    // Until the connection is attached, the end of another one does not make the user absent.
+    let _pending_attach = gateway.begin_attach(event, &identity.user);
     let place = gateway
         .resume(event, &identity.user, &gateway.node_presence())
         .await?;
-    let attachment = gateway.subscribe(event, &identity.user, &mailbox);
+    let subscription = gateway.subscribe(event, &identity.user, &mailbox);
     let place = gateway
         .attach_current(event, &identity.user, &mailbox, place)
         .await?;
+
     gateway.extend_guest_place(event, &identity);
-    let stay = gateway.track_guest_connection(event, &identity);
+    let guest_connection = gateway.track_guest_connection(event, &identity);
     gateway.0.heartbeat_wheel.register(&mailbox);
-    let line = SseContext {
+
+    let context = SseContext {
         gateway,
         event,
         user: identity.user,
         auto_hold,
     };
-    let events = event_stream(line, (attachment, connection, stay), mailbox, place);
+    let guards = (subscription, permit, guest_connection);
+    let events = event_stream(context, guards, mailbox, place);
     let mut response = Sse::new(events).into_response();
     response.headers_mut().insert(
         "x-accel-buffering",
@@ -166,63 +173,67 @@ pub(crate) async fn stream(
 }
 
 fn event_stream(
-    line: SseContext,
-    held: (
+    context: SseContext,
+    guards: (
         RoomSubscription,
-        Option<Extension<Connection>>,
+        Option<Extension<Permit>>,
         Option<Box<GuestConnection>>,
     ),
     mailbox: Arc<Mailbox>,
     mut place: Place,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     stream! {
-        let _held = held;
-        let SseContext { gateway, event, user, .. } = &line;
+        let _guards = guards; // dropped when the stream ends
+        let SseContext { gateway, event, user, .. } = &context;
         match &place.grant {
             None => yield Ok(position_event(&gateway.place_response(*event, user, &place))),
-            Some(grant) => for await told in line.pass_events(&place, grant) {
-                yield Ok(told);
+            Some(grant) => for await event in context.pass_events(&place, grant) {
+                yield Ok(event);
             },
         }
+
         loop {
-            let due = mailbox.wait().await;
+            let reasons = mailbox.wait().await;
             for (_, updates) in mailbox.drain() {
-                let said = emit(gateway, *event, user, &mut place, updates);
-                for event in said.events {
+                let batch = emit(gateway, *event, user, &mut place, updates);
+                for event in batch.events {
                     yield Ok(event);
                 }
-                if let Some(grant) = &said.pass {
-                    for await told in line.pass_events(&place, grant) {
-                        yield Ok(told);
+                if let Some(grant) = &batch.pass {
+                    for await event in context.pass_events(&place, grant) {
+                        yield Ok(event);
                     }
                 }
-                if said.ends {
+                if batch.ends {
                     return;
                 }
             }
-            if due.contains(WakeReasons::CLOSE) || (due.contains(WakeReasons::HEARTBEAT) && pass_was_used(gateway, *event, user, &place).await) {
+
+            let is_heartbeat = reasons.contains(WakeReasons::HEARTBEAT);
+            if reasons.contains(WakeReasons::CLOSE) || (is_heartbeat && pass_was_used(gateway, *event, user, &place).await) {
                 return;
             }
-            if due.contains(WakeReasons::HEARTBEAT) {
+            if is_heartbeat {
                 yield Ok(Event::default().comment("heartbeat"));
             }
         }
     }
 }
 
-/// Has the pass been used? Nobody tells the gateways, so who streams with a pass is looked up with
-/// each heartbeat.
+/// Has the pass been used? Gateways are not notified of that, so a stream with a pass asks the engine
+/// with each heartbeat.
 async fn pass_was_used(gateway: &Gateway, event: EventId, user: &UserId, place: &Place) -> bool {
     let Some(grant) = &place.grant else {
         return false;
     };
-    let used = |problem: Problem| problem.code == Code::NotInQueue;
+    let is_gone = |problem: Problem| problem.code == Code::NotInQueue;
     gateway
         .resume(event, user, &gateway.node_presence())
         .await
-        .map_or_else(used, |now| now.number != grant.number)
+        .map_or_else(is_gone, |now| now.number != grant.number)
 }
 
+/// Turns updates into events, and takes them over into `place`.
 fn emit(
     gateway: &Gateway,
     event: EventId,
@@ -230,30 +241,36 @@ fn emit(
     place: &mut Place,
     updates: PendingUpdates,
 ) -> SseBatch {
-    let mut said = SseBatch {
+    let mut batch = SseBatch {
         events: Vec::new(),
         pass: None,
         ends: false,
     };
+
     if let Some(settings) = updates.sale {
         let state = SaleUpdate {
             event_id: event,
             state: settings.state,
             message: settings.message.as_deref(),
         };
-        said.events
+        batch
+            .events
             .extend(Event::default().event("state").json_data(state).ok());
-        said.ends = settings.state == SaleState::Closed;
+        batch.ends = settings.state == SaleState::Closed;
     }
+
     if let Some(other) = updates.place {
         *place = *other;
-        said.events
+        batch
+            .events
             .push(position_event(&gateway.place_response(event, user, place)));
     }
+
     if let Some(moved) = updates.position {
         place.counting = false;
         (place.position, place.total) = (moved.position, moved.total);
-        said.events
+        batch
+            .events
             .push(position_event(&gateway.place_response_with(
                 event,
                 user,
@@ -261,20 +278,23 @@ fn emit(
                 moved.estimate,
             )));
     }
+
     if let Some(grant) = updates.pass {
         place.position = 0;
         place.grant = Some((*grant).clone());
-        said.pass = Some(Arc::unwrap_or_clone(grant));
+        batch.pass = Some(Arc::unwrap_or_clone(grant));
     }
+
     if let Some(lapse) = updates.removal {
-        said.events.push(
+        batch.events.push(
             Event::default()
                 .event("error")
                 .data(removal_problem(lapse).to_json()),
         );
-        said.ends = true;
+        batch.ends = true;
     }
-    said
+
+    batch
 }
 
 fn position_event(answer: &impl Serialize) -> Event {

@@ -1,5 +1,5 @@
-//! One WebSocket connection: one task, no split, no channel; a coalescing mailbox says what to write
-//! next.
+//! The WebSocket of a client: one task for each connection, without a split or a channel; a mailbox
+//! holds what is written next.
 
 mod authenticate;
 mod handshake;
@@ -37,15 +37,15 @@ pub(crate) use self::session::position_message;
 use self::{handshake::Socket, session::Session};
 use crate::state::Gateway;
 
-/// A client that does not take a frame for this long is closed; its place and pass are safe.
+/// A client that does not accept a frame for this long is disconnected; its place and pass are kept.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for the closing handshake; after it the connection is dropped.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Bytes that are still read of a client that is told why its connection ends: what a browser may
-/// have under way.
+/// Max bytes that are still read, and discarded, after the close frame: as much as a browser may have
+/// sent already.
 const MAX_DISCARDED_BYTES: usize = 8 * 1024 * 1024;
-/// So many at once.
+/// Size of the buffer that they are read into.
 const DISCARD_BUFFER_BYTES: usize = 16 * 1024;
 
 /// Why a connection ends.
@@ -53,14 +53,14 @@ const DISCARD_BUFFER_BYTES: usize = 16 * 1024;
 enum Disconnect {
     /// The client closed or vanished.
     Gone,
-    /// We close it.
+    /// The gateway closes it.
     Close(CloseCode),
 }
 
-/// The connection's place among the listener's; kept for as long as the connection lives.
+/// The listener's permit for the connection, held for as long as the connection lives.
 type PermitExtension = Option<Extension<waitingroom::http::Place>>;
 
-/// What a connection keeps of its request: its place, and where it comes from.
+/// What a connection keeps of its request: the permit and the client's address.
 type ConnectionContext = Box<(PermitExtension, IpAddr)>;
 
 pub(crate) async fn upgrade(
@@ -74,24 +74,24 @@ pub(crate) async fn upgrade(
         Ok(handshake) => handshake.respond(),
         Err(problem) => return problem.into_response(),
     };
-    let origin = Box::new((
-        permit,
-        gateway.0.guest_rate_limiter.request_address(peer, &headers),
-    ));
+    let address = gateway.0.guest_rate_limiter.request_address(peer, &headers);
+    let context = Box::new((permit, address));
+
     let lifecycle = gateway.0.deps.lifecycle.clone();
-    tokio::spawn(lifecycle.track(serve_connection(gateway, origin, connection)));
+    tokio::spawn(lifecycle.track(serve_connection(gateway, context, connection)));
     response
 }
 
-/// A connection's life. What happens once, or seldom, happens in a box: its task would otherwise
-/// keep room for the largest of these steps all its life.
-async fn serve_connection(gateway: Gateway, origin: ConnectionContext, connection: OnUpgrade) {
+/// A connection from upgrade to close. Rare steps run in a box: otherwise the task would reserve room
+/// for the largest of them for as long as the connection waits.
+async fn serve_connection(gateway: Gateway, context: ConnectionContext, connection: OnUpgrade) {
     let clock = gateway.0.deps.clock.clone();
     let Some(mut socket) = Box::pin(handshake::open(connection, clock)).await else {
         return;
     };
-    run(&gateway, &mut socket, &origin.1).await;
-    drop(origin); // the place is kept until here
+
+    run(&gateway, &mut socket, &context.1).await;
+    drop(context); // the permit is held until here
 }
 
 async fn run(gateway: &Gateway, socket: &mut Socket, address: &IpAddr) {
@@ -99,24 +99,27 @@ async fn run(gateway: &Gateway, socket: &mut Socket, address: &IpAddr) {
     let mut session = Box::pin(authenticate::authenticate(gateway, socket, *address))
         .await
         .map(|client| Session::new(gateway, client));
-    let end = match &mut session {
+    let disconnect = match &mut session {
         Ok(session) => session.run(socket).await,
-        Err(end) => *end,
+        Err(disconnect) => *disconnect,
     };
-    drop(session); // whoever has ended is absent at once, however long closing takes
+
+    // Detaches the connection before it is closed: closing may take a while.
+    drop(session);
     metrics::gauge!("stanchion_sockets").decrement(1.0);
-    let reason = match end {
+    let reason = match disconnect {
         Disconnect::Gone => "gone",
         Disconnect::Close(code) => code.reason(),
     };
     metrics::counter!("stanchion_socket_ends_total", "reason" => reason).increment(1);
-    if let Disconnect::Close(code) = end {
+
+    if let Disconnect::Close(code) = disconnect {
         Box::pin(close(socket, code)).await;
     }
 }
 
-/// Answers the client's close frame. The library puts the answer in the queue when it reads the
-/// frame, and writes it on the next read.
+/// Echoes the client's close frame: the library queues the echo when it reads the frame, and writes it
+/// on the next read.
 async fn echo_close(socket: &mut Socket) -> Disconnect {
     let _ = timeout(CLOSE_TIMEOUT, async {
         while let Some(Ok(_)) = socket.next().await {}
@@ -130,7 +133,7 @@ async fn send(socket: &mut Socket, message: &ServerMessage) -> Result<(), Discon
     flush(socket).await
 }
 
-/// Says something that [`flush`] sends.
+/// Queues a message that [`flush`] sends.
 async fn feed(socket: &mut Socket, message: &ServerMessage) -> Result<(), Disconnect> {
     with_write_timeout(socket.feed(text(message))).await
 }
@@ -143,7 +146,7 @@ fn text(message: &ServerMessage) -> Message {
     Message::Text(message.to_json().into())
 }
 
-/// A timer is set only for a write that has to wait: nearly none has to.
+/// Sets a timer only if the write has to wait, which is rare.
 async fn with_write_timeout(
     write: impl Future<Output = Result<(), Error>>,
 ) -> Result<(), Disconnect> {
@@ -152,6 +155,7 @@ async fn with_write_timeout(
         Poll::Ready(written) => Ok(written),
         Poll::Pending => Box::pin(timeout(WRITE_TIMEOUT, write)).await,
     };
+
     match written {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(Disconnect::Gone),
@@ -164,19 +168,19 @@ async fn close(socket: &mut Socket, code: CloseCode) {
         code: code.code().into(),
         reason: Utf8Bytes::from_static(code.reason()),
     };
-    let said = timeout(WRITE_TIMEOUT, socket.send(Message::Close(Some(frame)))).await;
-    if matches!(said, Ok(Ok(()))) {
+    let sent = timeout(WRITE_TIMEOUT, socket.send(Message::Close(Some(frame)))).await;
+    if matches!(sent, Ok(Ok(()))) {
         let _ = timeout(CLOSE_TIMEOUT, finish_close(socket)).await;
     }
 }
 
-/// The client's own close frame ends the connection in order; one that does not send it is dropped.
-/// Where its frames cannot be read any more, as after one that is too large, the bytes are: a
-/// connection that is dropped while some are unread is reset, and with that browsers forget the
-/// close frame before they have told it.
+/// Waits for the client's own close frame. If its frames cannot be read any more, as after one that is
+/// too large, the bytes are read and discarded: dropping a connection with unread bytes resets it, and
+/// browsers then lose the close frame before they report it.
 async fn finish_close(socket: &mut Socket) {
-    // After an error the library says that nothing follows, whatever does.
+    // After an error the library reports the end of the stream, even if bytes follow.
     while let Some(Ok(_)) = socket.next().await {}
+
     let stream = socket.get_mut().raw();
     let _ = stream.shutdown().await; // nothing follows the close frame
     let mut bytes = vec![0; DISCARD_BUFFER_BYTES];
@@ -196,10 +200,9 @@ mod tests {
         size_of::<F>()
     }
 
-    /// Every user who waits costs this much, all the time: a step that is awaited outside of a box
-    /// shows here.
+    /// The memory of each waiting connection: a step that is awaited outside of a box shows here.
     #[test]
-    fn a_waiting_connection_keeps_room_for_waiting_only() {
+    fn reserves_little_memory_while_waiting() {
         let size = size(serve_connection);
         assert!(size <= 640, "{size} bytes");
     }

@@ -1,4 +1,4 @@
-//! The first phase of a connection: the client says who it is, in time, or is closed.
+//! The first phase of a connection: the client authenticates in time, or is disconnected.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -14,17 +14,18 @@ use waitingroom::{
 use super::{Disconnect, Socket, feed, send};
 use crate::state::Gateway;
 
-/// Time for the first frame.
+/// Time until the first frame.
 const AUTHENTICATION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client whose token was accepted.
 pub(super) struct AuthenticatedClient {
     pub(super) identity: Identity,
     pub(super) address: IpAddr,
-    /// Handed on to booking with the user's own requests.
+    /// Forwarded to booking with the user's requests.
     pub(super) token: Box<str>,
 }
 
+/// Reads the first frame and verifies its token.
 pub(super) async fn authenticate(
     gateway: &Gateway,
     socket: &mut Socket,
@@ -34,6 +35,7 @@ pub(super) async fn authenticate(
         Ok(frame) => frame?,
         Err(_) => return Err(Disconnect::Close(CloseCode::NoConnect)),
     };
+
     let token = match ClientMessage::parse(&first) {
         Ok(ClientMessage::Connect(connect)) => connect.token,
         Ok(_) => {
@@ -42,6 +44,7 @@ pub(super) async fn authenticate(
         }
         Err(problem) => return reject(socket, &problem, CloseCode::BadMessage).await,
     };
+
     match gateway.0.deps.authenticator.identify(&token) {
         Ok(identity) => {
             send_connected(
@@ -75,8 +78,8 @@ async fn first_frame(socket: &mut Socket) -> Result<String, Disconnect> {
     }
 }
 
-/// Sent, and written with the answer to what the client has said already, or at once where it
-/// waits: see [`super::Session::serve`].
+/// Queues `connected`; it is written with the reply to the next frame, or at once if none has arrived
+/// yet: see [`super::Session::run`].
 async fn send_connected(
     gateway: &Gateway,
     socket: &mut Socket,

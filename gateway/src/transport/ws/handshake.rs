@@ -1,7 +1,7 @@
 //! From a request to a WebSocket: the handshake of RFC 6455, section 4.2.
 //!
-//! The framework's extractor would do it too, but hands out a socket on a boxed stream in a task
-//! that keeps room for its own steps: half a kilobyte more for each connection that waits.
+//! The framework's extractor does the same, but returns a socket on a boxed stream in a task that
+//! reserves room for its own steps: half a kilobyte more for each waiting connection.
 
 use std::time::Duration;
 
@@ -37,25 +37,25 @@ use waitingroom::{
 
 use super::rate_limit::RateLimitedStream;
 
-/// A socket of ours.
+/// A client's WebSocket.
 pub(super) type Socket = WebSocketStream<RateLimitedStream>;
 
-/// The library keeps a read buffer of this size for each connection, and a larger one for who has
-/// sent a larger frame; its default of 128 KiB costs 137 KB of memory each.
+/// Read buffer of each connection; the library enlarges it for a client that has sent a larger frame.
+/// Its default of 128 KiB costs 137 KB of memory for each connection.
 const READ_BUFFER_BYTES: usize = 256;
 /// Messages that are sent together are written together, in pieces of this size.
 const WRITE_BUFFER_BYTES: usize = 4 * 1024;
-/// Most bytes that wait to be written to one connection.
+/// Max bytes that wait to be written to one connection.
 const MAX_WRITE_BUFFER_BYTES: usize = 16 * 1024;
-/// What the kernel may hold for a client that does not read (it takes twice as much); left alone it
-/// would grow to megabytes.
+/// Kernel buffer for a client that does not read (the kernel takes twice as much); by default it grows
+/// to megabytes.
 const KERNEL_BUFFER_BYTES: usize = 16 * 1024;
 /// Length of a client's random key (RFC 6455, section 4.1).
 const KEY_BYTES: usize = 16;
-/// Time for the answer to the handshake to be written.
+/// Time until the response to the handshake is written.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A handshake that can be answered.
+/// A valid handshake.
 pub(crate) struct Handshake {
     accept: HeaderValue,
     offers_subprotocol: bool,
@@ -81,6 +81,7 @@ impl<S: Sync> FromRequestParts<S> for Handshake {
         {
             return Err(malformed());
         }
+
         let accept = derive_accept_key(key.as_bytes())
             .parse()
             .map_err(|_| malformed())?;
@@ -97,7 +98,7 @@ impl<S: Sync> FromRequestParts<S> for Handshake {
     }
 }
 
-/// What a handshake lacks, in the order in which proxies are known to drop it.
+/// The header that a handshake lacks, in the order in which proxies are known to drop them.
 fn missing_header(headers: &HeaderMap) -> Option<&'static str> {
     if !has_token(headers, &UPGRADE, "websocket") {
         Some("no Upgrade: websocket header")
@@ -118,7 +119,7 @@ fn rejected(missing: &str) -> Problem {
 }
 
 impl Handshake {
-    /// The answer, and the connection that it opens.
+    /// The response, and the connection that it opens.
     pub(super) fn respond(self) -> (Response, OnUpgrade) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -147,7 +148,7 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
         .any(|value| value.trim().eq_ignore_ascii_case(wanted))
 }
 
-/// The socket on a connection that was upgraded; nothing where the client went before the answer.
+/// The socket on an upgraded connection; nothing if the client is gone before the response.
 pub(super) async fn open(connection: OnUpgrade, clock: Clock) -> Option<Socket> {
     let upgraded = timeout(UPGRADE_TIMEOUT, connection).await.ok()?.ok()?;
     let parts = upgraded
@@ -155,7 +156,7 @@ pub(super) async fn open(connection: OnUpgrade, clock: Clock) -> Option<Socket> 
         .expect("the accept loop serves TCP streams");
     let stream = parts.io.into_inner();
     let _ = socket2::SockRef::from(&stream).set_send_buffer_size(KERNEL_BUFFER_BYTES); // only a matter of memory
-    let early = parts.read_buf.to_vec(); // what the client said without waiting for the answer
+    let early = parts.read_buf.to_vec(); // sent by the client before the response
     let stream = RateLimitedStream::new(stream, &early, clock);
     Some(WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config())).await)
 }
@@ -176,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_names_its_values() {
+    fn finds_value_in_list_header() {
         let headers = HeaderMap::from_iter([(CONNECTION, "keep-alive, Upgrade".parse().unwrap())]);
         assert!(has_token(&headers, &CONNECTION, "upgrade"));
         assert!(
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_is_sixteen_bytes() {
+    async fn rejects_key_unless_sixteen_bytes() {
         for key in [
             "",
             "AAA",
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_handshake_lacks_is_named() {
+    async fn names_missing_header() {
         let whole = [
             ("Upgrade", "websocket"),
             ("Connection", "upgrade"),

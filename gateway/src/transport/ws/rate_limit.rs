@@ -1,6 +1,6 @@
-//! How much a client may say, counted in frames of whatever kind as they come off the wire: the
-//! library answers pings, drops pongs and joins fragments without a word to us, and each costs as
-//! much as a message.
+//! Limits how many frames a client may send, of any kind, as they come off the wire: the library replies
+//! to pings, drops pongs and joins fragments without a word to the caller, and each costs as much as a
+//! message.
 
 use std::{
     io,
@@ -17,13 +17,13 @@ use waitingroom::{
     rate::Bucket,
 };
 
-/// Frames per second that a client may send over time: many times what the web client needs.
+/// Max frames per second over time: many times what the web client needs.
 const FRAMES_PER_SECOND: f64 = 20.0;
-/// Frames that a client may send at once.
+/// Max burst of frames.
 const FRAME_BURST: u32 = 60;
 
-/// The connection beneath a socket. Reading from it fails once the client has sent too many frames;
-/// writing goes on.
+/// The stream beneath a socket. Reading fails once the client has sent too many frames; writing still
+/// works.
 #[derive(Debug)]
 pub(super) struct RateLimitedStream {
     stream: TcpStream,
@@ -45,19 +45,19 @@ pub(super) fn is_rate_limit_error(error: &io::Error) -> bool {
 }
 
 impl RateLimitedStream {
-    /// The connection, of which `early` was read with the handshake.
+    /// Wraps a stream of which `early` was read with the handshake.
     pub(super) fn new(stream: TcpStream, early: &[u8], clock: Clock) -> Self {
-        let mut guarded = Self {
+        let mut limited = Self {
             stream,
             frames: FrameCounter::default(),
             bucket: Bucket::full(FRAME_BURST, clock.now()),
             clock,
         };
-        let _ = guarded.check(early); // what is too much shows with the next frame
-        guarded
+        let _ = limited.check(early); // too many are rejected with the next frame
+        limited
     }
 
-    /// The connection itself, whose bytes nobody counts.
+    /// The stream itself, without a limit.
     pub(super) fn raw(&mut self) -> &mut TcpStream {
         &mut self.stream
     }
@@ -89,10 +89,10 @@ impl AsyncRead for RateLimitedStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let known = buffer.filled().len();
+        let previous = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         Poll::Ready(
-            self.check(&buffer.filled()[known..])
+            self.check(&buffer.filled()[previous..])
                 .map_err(io::Error::other),
         )
     }
@@ -119,18 +119,18 @@ impl AsyncWrite for RateLimitedStream {
 /// Finds where frames begin (RFC 6455, section 5.2), however the bytes are cut.
 #[derive(Debug, Default)]
 struct FrameCounter {
-    /// Bytes of the frame that are still to come, as far as is known.
+    /// Bytes of the current frame that are still to come, as far as its header was read.
     left: u64,
     head: FrameHeader,
 }
 
-/// What the next byte is that is not of a payload.
+/// Part of a frame's header that comes next.
 #[derive(Debug, Default, Clone, Copy)]
 enum FrameHeader {
     #[default]
     First,
     Second,
-    /// Of the length, so many bytes are to come; then a mask, if there is one.
+    /// So many bytes of the length are still to come; then the mask, if there is one.
     Length {
         bytes: u8,
         masked: bool,
@@ -138,6 +138,7 @@ enum FrameHeader {
 }
 
 impl FrameCounter {
+    /// How many frames begin in these bytes.
     fn count_started(&mut self, mut bytes: &[u8]) -> u32 {
         let mut begun = 0;
         while let Some((first, rest)) = bytes.split_first() {
@@ -199,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_are_found_however_they_are_cut() {
+    fn counts_frames_when_split_anywhere() {
         let mut bytes = Vec::new();
         let mut frame = |frame: Frame| {
             frame.format(&mut bytes).unwrap();
