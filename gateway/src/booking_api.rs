@@ -1,4 +1,4 @@
-//! The way to booking: over HTTP, or in the same process without a socket.
+//! Booking's interface: over HTTP, or in the same process without a socket.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,12 +12,12 @@ use bytes::Bytes;
 use reqwest::Client;
 use tower::ServiceExt;
 
-/// Time to connect to booking; how long an answer may take is the caller's matter.
+/// Timeout of connecting to booking; the caller limits the whole call.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest answer: the catalogue of an installation.
+/// Max size of a response: the catalogue of an installation.
 const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 
-/// Booking did not answer. What was asked may have happened.
+/// Booking did not respond. The request may have been carried out.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct BookingUnreachable(pub(crate) String);
@@ -25,15 +25,15 @@ pub struct BookingUnreachable(pub(crate) String);
 /// Booking's public interface.
 #[async_trait]
 pub trait BookingApi: Send + Sync {
-    /// Sends a request to a path below `/api/v1` and returns the whole answer. Nothing is repeated.
-    /// Dropping the call gives it up as a client does who goes away.
+    /// Sends a request to a path below `/api/v1` and returns the whole response. Never retries.
+    /// Dropping the call aborts it, as a client that disconnects.
     async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BookingUnreachable>;
 }
 
-/// Booking, as every connection of a gateway shares it.
+/// Booking's interface, shared by all connections of a gateway.
 pub type SharedBookingApi = Arc<dyn BookingApi>;
 
-/// A booking process elsewhere.
+/// Another process, over HTTP.
 #[derive(Debug, Clone)]
 pub struct HttpBookingApi {
     http: Client,
@@ -63,16 +63,17 @@ impl BookingApi for HttpBookingApi {
             .http
             .request(parts.method, format!("{}{}", self.base, parts.uri))
             .headers(parts.headers);
-        let answer = call.body(body).send().await.map_err(failed)?;
-        let mut response = Response::new(Bytes::new());
-        *response.status_mut() = answer.status();
-        *response.headers_mut() = answer.headers().clone();
-        *response.body_mut() = answer.bytes().await.map_err(failed)?;
-        Ok(response)
+        let response = call.body(body).send().await.map_err(failed)?;
+
+        let mut result = Response::new(Bytes::new());
+        *result.status_mut() = response.status();
+        *result.headers_mut() = response.headers().clone();
+        *result.body_mut() = response.bytes().await.map_err(failed)?;
+        Ok(result)
     }
 }
 
-/// Booking in this process: no socket, so no place among the listener's connections.
+/// The same process: without a socket, so no connection of the listener is used.
 #[derive(Debug, Clone)]
 pub struct InProcessBookingApi(Router);
 
@@ -86,8 +87,8 @@ impl InProcessBookingApi {
 #[async_trait]
 impl BookingApi for InProcessBookingApi {
     async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BookingUnreachable> {
-        let Ok(answer) = self.0.clone().oneshot(request.map(Body::from)).await;
-        let (parts, body) = answer.into_parts();
+        let Ok(response) = self.0.clone().oneshot(request.map(Body::from)).await;
+        let (parts, body) = response.into_parts();
         let body = to_bytes(body, MAX_RESPONSE_BYTES)
             .await
             .map_err(|error| BookingUnreachable(error.to_string()))?;
@@ -107,15 +108,15 @@ mod tests {
             .header("x-queue-pass", "p")
             .body(Bytes::from("said"))
             .unwrap();
-        let answer = service.call(request).await.unwrap();
+        let response = service.call(request).await.unwrap();
         (
-            answer.status(),
-            String::from_utf8(answer.body().to_vec()).unwrap(),
+            response.status(),
+            String::from_utf8(response.body().to_vec()).unwrap(),
         )
     }
 
     #[tokio::test]
-    async fn both_ways_carry_the_same_request_and_answer() {
+    async fn carries_same_request_and_response_both_ways() {
         let echo = async |request: Request<Body>| {
             let (parts, body) = request.into_parts();
             let pass = parts.headers["x-queue-pass"].to_str().unwrap().to_owned();
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_does_not_answer_is_unreachable() {
+    async fn fails_when_nothing_listens() {
         let gone = TcpListener::bind("127.0.0.1:0")
             .await
             .unwrap()

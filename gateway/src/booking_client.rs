@@ -1,4 +1,4 @@
-//! Hands a pass to booking on the user's behalf.
+//! Calls booking with the user's token and pass.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,9 +20,9 @@ use waitingroom::{
 
 use crate::booking_api::{BookingUnreachable, SharedBookingApi};
 
-/// Deadline of a reservation, connecting included.
+/// Timeout of a call, connecting included.
 const BOOKING_TIMEOUT: Duration = Duration::from_secs(5);
-/// Wishes that booking is asked about at the same time by this node.
+/// Max automatic holds that this node requests at the same time.
 const MAX_CONCURRENT_HOLDS: usize = 64;
 
 /// A client of booking's public interface. A reservation is never retried here: its idempotency key
@@ -30,7 +30,7 @@ const MAX_CONCURRENT_HOLDS: usize = 64;
 #[derive(Clone)]
 pub(crate) struct BookingClient {
     service: SharedBookingApi,
-    /// A tick may release hundreds who have a wish: so many are asked about at the same time.
+    /// A tick may release hundreds of users with seat preferences.
     hold_permits: Arc<Semaphore>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct UserCredentials {
     pub(crate) guest_address: Option<String>,
 }
 
-/// What the pages without script show of an event.
+/// An event as pages without script show it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct EventSummary {
     pub(crate) event_id: EventId,
@@ -61,7 +61,7 @@ struct EventList {
     events: Vec<EventSummary>,
 }
 
-/// What booking answered that is not a booking.
+/// Booking's error, or that it cannot be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BookingClientError {
     pub(crate) code: String,
@@ -77,10 +77,10 @@ impl BookingClient {
         }
     }
 
-    /// Everything that is on.
+    /// All events.
     pub(crate) async fn events(&self) -> Result<Vec<EventSummary>, BookingUnreachable> {
-        let answer = self.get("/events", None).await?;
-        Ok(decode::<EventList>(&answer)?.events)
+        let response = self.get("/events", None).await?;
+        Ok(decode::<EventList>(&response)?.events)
     }
 
     /// One event, if it exists.
@@ -88,17 +88,17 @@ impl BookingClient {
         &self,
         event: EventId,
     ) -> Result<Option<EventSummary>, BookingUnreachable> {
-        let answer = self.get(&format!("/events/{event}"), None).await?;
-        if answer.status() == StatusCode::NOT_FOUND {
+        let response = self.get(&format!("/events/{event}"), None).await?;
+        if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        decode(&answer).map(Some)
+        decode(&response).map(Some)
     }
 
-    /// Reserves; the answer is the booking's JSON.
+    /// Reserves seats; returns the booking's JSON.
     pub(crate) async fn reserve(
         &self,
-        behalf: &UserCredentials,
+        credentials: &UserCredentials,
         pass: &str,
         request: &ReserveSeats,
     ) -> Result<Map<String, Value>, BookingClientError> {
@@ -108,7 +108,7 @@ impl BookingClient {
         });
         self.post(
             "/bookings/reserve",
-            behalf,
+            credentials,
             pass,
             &request.idempotency_key,
             &body,
@@ -116,14 +116,14 @@ impl BookingClient {
         .await
     }
 
-    /// Reserves the first of the wish's items that fits; the answer is the booking's JSON. Waits
-    /// its turn.
+    /// Reserves the first of the preferences that fits; returns the booking's JSON. Waits for a permit, see
+    /// [`MAX_CONCURRENT_HOLDS`].
     pub(crate) async fn reserve_first(
         &self,
-        behalf: &UserCredentials,
+        credentials: &UserCredentials,
         pass: &str,
         event: EventId,
-        wish: &[WishItem],
+        preferences: &[WishItem],
         key: &IdempotencyKey,
     ) -> Result<Map<String, Value>, BookingClientError> {
         let _permit = self
@@ -131,8 +131,8 @@ impl BookingClient {
             .acquire()
             .await
             .expect("the semaphore is never closed");
-        let body = serde_json::json!({"event_id": event, "options": wish});
-        self.post("/bookings/reserve/first", behalf, pass, key, &body)
+        let body = serde_json::json!({"event_id": event, "options": preferences});
+        self.post("/bookings/reserve/first", credentials, pass, key, &body)
             .await
     }
 
@@ -141,8 +141,8 @@ impl BookingClient {
         &self,
         token: &str,
     ) -> Result<Vec<Map<String, Value>>, BookingUnreachable> {
-        let answer = self.get("/bookings/pending", Some(token)).await?;
-        Ok(decode::<PendingBookings>(&answer)?.bookings)
+        let response = self.get("/bookings/pending", Some(token)).await?;
+        Ok(decode::<PendingBookings>(&response)?.bookings)
     }
 
     async fn get(
@@ -163,32 +163,33 @@ impl BookingClient {
     async fn post(
         &self,
         path: &str,
-        behalf: &UserCredentials,
+        credentials: &UserCredentials,
         pass: &str,
         key: &IdempotencyKey,
         body: &Value,
     ) -> Result<Map<String, Value>, BookingClientError> {
         let mut request = Request::post(format!("/api/v1{path}"));
-        if let Some(address) = &behalf.guest_address {
+        if let Some(address) = &credentials.guest_address {
             request = request.header(guest_address::HEADER, address);
         }
         let request = request
-            .header(AUTHORIZATION, format!("Bearer {}", behalf.token))
+            .header(AUTHORIZATION, format!("Bearer {}", credentials.token))
             .header(CONTENT_TYPE, "application/json")
             .header("X-Queue-Pass", pass)
             .header("Idempotency-Key", header_value(key)?)
             .body(Bytes::from(body.to_string()))
             .map_err(|error| booking_unreachable(&BookingUnreachable(error.to_string())))?;
-        let answer = with_timeout(self.service.call(request))
+
+        let response = with_timeout(self.service.call(request))
             .await
             .map_err(|error| booking_unreachable(&error))?;
-        let told: Map<String, Value> = serde_json::from_slice(answer.body())
+        let fields: Map<String, Value> = serde_json::from_slice(response.body())
             .map_err(|error| booking_unreachable(&BookingUnreachable(error.to_string())))?;
-        let status = answer.status();
+        let status = response.status();
         if status == StatusCode::CREATED || status == StatusCode::OK {
-            Ok(told)
+            Ok(fields)
         } else {
-            Err(decode_error(&told))
+            Err(decode_error(&fields))
         }
     }
 }
@@ -205,18 +206,18 @@ async fn with_timeout(
     timeout(BOOKING_TIMEOUT, call).await.unwrap_or_else(late)
 }
 
-/// What a successful answer says.
-fn decode<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, BookingUnreachable> {
-    if !answer.status().is_success() {
+/// The body of a successful response.
+fn decode<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, BookingUnreachable> {
+    if !response.status().is_success() {
         return Err(BookingUnreachable(format!(
             "booking answers {}",
-            answer.status()
+            response.status()
         )));
     }
-    serde_json::from_slice(answer.body()).map_err(|error| BookingUnreachable(error.to_string()))
+    serde_json::from_slice(response.body()).map_err(|error| BookingUnreachable(error.to_string()))
 }
 
-/// A key of a frame may be any printable text, one of a header may not.
+/// A key in a frame may be any printable text, a key in a header only ASCII.
 fn header_value(key: &IdempotencyKey) -> Result<HeaderValue, BookingClientError> {
     let unfit = |_| {
         Problem::invalid(
@@ -228,8 +229,8 @@ fn header_value(key: &IdempotencyKey) -> Result<HeaderValue, BookingClientError>
     HeaderValue::from_str(key.as_str()).map_err(unfit)
 }
 
-fn decode_error(answer: &Map<String, Value>) -> BookingClientError {
-    let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
+fn decode_error(fields: &Map<String, Value>) -> BookingClientError {
+    let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
     BookingClientError {
         code: text("code").unwrap_or_else(|| Code::Internal.as_str().to_owned()),
         detail: text("detail").unwrap_or_else(|| "booking refused without saying why".to_owned()),

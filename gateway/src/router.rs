@@ -23,7 +23,8 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .route("/api/v1/guest", post(tokens::create_guest));
     let routes = match development {
         true => routes.route("/api/v1/dev/token", post(tokens::create_dev_token)),
-        false => routes, // nothing is there, so that nothing is read of a request to it
+        // Without the route, nothing of a request to it is read.
+        false => routes,
     };
     routes.with_state(gateway)
 }

@@ -1,6 +1,6 @@
-//! The places that guests have in line, by where they come from. A place counts while a connection
-//! follows it, and for as long after as a poll keeps it: what nobody looks at is not released, and
-//! holds nobody up.
+//! The places that guests have in queues, counted by the address that they come from. A place counts
+//! while a connection follows it, and afterwards for as long as a poll keeps it: an absent guest is not
+//! released and delays no other user.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -18,7 +18,7 @@ use waitingroom::{
     ids::{EventId, UserId},
 };
 
-/// Beyond a poll's own time, so that the next one finds its place counts.
+/// Added to the time for which a poll keeps a place, so that the next poll finds it counted.
 const EXPIRY_SLACK: Duration = Duration::from_secs(5);
 
 type PlaceKey = (EventId, UserId);
@@ -45,7 +45,7 @@ struct CountedPlace {
 }
 
 impl GuestPlaces {
-    /// At most this many for each address.
+    /// Allows this many places for each address.
     pub(super) fn new(max: u32) -> Self {
         Self {
             max,
@@ -53,7 +53,7 @@ impl GuestPlaces {
         }
     }
 
-    /// Is this place counted already?
+    /// Is this place counted?
     pub(super) fn contains(&self, event: EventId, user: &UserId) -> bool {
         self.counts
             .lock()
@@ -61,7 +61,7 @@ impl GuestPlaces {
             .contains_key(&(event, user.clone()))
     }
 
-    /// Counts a place; false where there are too many already. One that is counted stays so.
+    /// Counts a place, unless it is counted already; false if there are too many.
     pub(super) fn acquire(&self, event: EventId, user: &UserId, address: IpAddr) -> bool {
         let mut counts = self.counts.lock();
         counts.acquire((event, user.clone()), address, self.max) || {
@@ -70,14 +70,14 @@ impl GuestPlaces {
         }
     }
 
-    /// Somebody has looked at a place.
+    /// A poll keeps the place for longer.
     pub(super) fn extend(&self, event: EventId, user: &UserId) {
         if let Some(place) = self.counts.lock().places.get_mut(&(event, user.clone())) {
             place.until = expiry();
         }
     }
 
-    /// The place is gone.
+    /// Stops counting a place.
     pub(super) fn release(&self, event: EventId, user: &UserId) {
         self.counts.lock().remove(&(event, user.clone()));
     }
@@ -92,8 +92,8 @@ fn expiry() -> Instant {
 }
 
 impl GuestCounts {
-    fn acquire(&mut self, name: PlaceKey, address: IpAddr, max: u32) -> bool {
-        match self.places.entry(name) {
+    fn acquire(&mut self, key: PlaceKey, address: IpAddr, max: u32) -> bool {
+        match self.places.entry(key) {
             Entry::Occupied(mut known) => known.get_mut().until = expiry(),
             Entry::Vacant(new) => {
                 let by_address = self.by_address.entry(household(address)).or_default();
@@ -113,23 +113,23 @@ impl GuestCounts {
         true
     }
 
-    fn remove(&mut self, name: &PlaceKey) {
-        if let Some(place) = self.places.remove(name) {
+    fn remove(&mut self, key: &PlaceKey) {
+        if let Some(place) = self.places.remove(key) {
             decrement(&mut self.by_address, household(place.address));
             decrement(&mut self.by_network, network(place.address));
         }
     }
 
     fn evict_expired(&mut self, now: Instant) {
-        let gone = |place: &CountedPlace| place.connections == 0 && place.until <= now;
-        let names: Vec<PlaceKey> = self
+        let is_expired = |place: &CountedPlace| place.connections == 0 && place.until <= now;
+        let expired: Vec<PlaceKey> = self
             .places
             .iter()
-            .filter(|(_, place)| gone(place))
-            .map(|(name, _)| name.clone())
+            .filter(|(_, place)| is_expired(place))
+            .map(|(key, _)| key.clone())
             .collect();
-        for name in names {
-            self.remove(&name);
+        for key in expired {
+            self.remove(&key);
         }
         self.by_address.retain(|_, count| *count > 0);
         self.by_network.retain(|_, count| *count > 0);
@@ -145,29 +145,29 @@ fn decrement(counts: &mut HashMap<IpAddr, u32>, address: IpAddr) {
     }
 }
 
-/// A connection that follows a guest's place; ends when dropped.
+/// Counts a connection that follows a guest's place, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct GuestConnection {
     places: Arc<GuestPlaces>,
-    name: PlaceKey,
+    key: PlaceKey,
 }
 
 impl GuestConnection {
     pub(super) fn new(places: &Arc<GuestPlaces>, event: EventId, user: &UserId) -> Self {
-        let name = (event, user.clone());
-        if let Some(place) = places.counts.lock().places.get_mut(&name) {
+        let key = (event, user.clone());
+        if let Some(place) = places.counts.lock().places.get_mut(&key) {
             place.connections += 1;
         }
         Self {
             places: Arc::clone(places),
-            name,
+            key,
         }
     }
 }
 
 impl Drop for GuestConnection {
     fn drop(&mut self) {
-        if let Some(place) = self.places.counts.lock().places.get_mut(&self.name) {
+        if let Some(place) = self.places.counts.lock().places.get_mut(&self.key) {
             place.connections = place.connections.saturating_sub(1);
             place.until = expiry();
         }
@@ -179,27 +179,29 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn places_count_for_their_address_while_somebody_looks_at_them() {
+    async fn counts_places_while_followed_or_polled() {
         let places = Arc::new(GuestPlaces::new(2));
         let event = EventId::from(uuid::Uuid::from_u128(1));
         let user = |number: u32| format!("guest-{number}").parse::<UserId>().unwrap();
-        let enter = |number: u32, address: &str| {
+        let acquire = |number: u32, address: &str| {
             places.acquire(event, &user(number), address.parse().unwrap())
         };
-        assert!(enter(1, "203.0.113.9") && enter(2, "203.0.113.9") && !enter(3, "203.0.113.9"));
-        assert!(enter(1, "203.0.113.9"), "counted once");
-        assert!(enter(4, "203.0.113.10"), "another address");
+        assert!(
+            acquire(1, "203.0.113.9") && acquire(2, "203.0.113.9") && !acquire(3, "203.0.113.9")
+        );
+        assert!(acquire(1, "203.0.113.9"), "counted once");
+        assert!(acquire(4, "203.0.113.10"), "another address");
         let connection = GuestConnection::new(&places, event, &user(1));
         tokio::time::advance(POLL_WINDOW).await;
         places.extend(event, &user(2));
         tokio::time::advance(POLL_WINDOW).await;
         assert!(
-            !enter(3, "203.0.113.9"),
+            !acquire(3, "203.0.113.9"),
             "one is followed, one was looked at"
         );
         tokio::time::advance(EXPIRY_SLACK).await;
         assert!(
-            enter(3, "203.0.113.9"),
+            acquire(3, "203.0.113.9"),
             "nobody looks at the other any more"
         );
         drop(connection);
@@ -215,10 +217,10 @@ mod tests {
     }
 
     #[test]
-    fn a_network_has_its_share() {
+    fn limits_places_of_a_network() {
         let places = GuestPlaces::new(10);
         let event = EventId::from(uuid::Uuid::from_u128(1));
-        let entered = (0..100).filter(|number: &u32| {
+        let acquired = (0..100).filter(|number: &u32| {
             let user = format!("guest-{number}").parse().unwrap();
             places.acquire(
                 event,
@@ -226,6 +228,6 @@ mod tests {
                 format!("2001:db8:1:{number:x}::1").parse().unwrap(),
             )
         });
-        assert_eq!(entered.count(), 40);
+        assert_eq!(acquired.count(), 40);
     }
 }

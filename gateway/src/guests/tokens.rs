@@ -1,4 +1,4 @@
-//! Identities that are signed here: guests, and development tokens on the embedded default.
+//! Tokens that are signed here: those of guests, and development tokens of the embedded default.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -23,7 +23,6 @@ use waitingroom::{
 use super::cookie::guest_token_from_cookie;
 use crate::{state::Gateway, web::origin};
 
-/// Life of a development token.
 const DEV_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Serialize)]
@@ -33,39 +32,38 @@ struct TokenResponse {
     expires_at: Timestamp,
 }
 
-/// A new guest; of a guest's token the same guest with a new one, which may take places again; of
-/// the cookie of the pages without script the guest that it names.
+/// Creates a guest. A guest's token renews that guest, which may take places again; the cookie of pages
+/// without script gives the guest that it names.
 pub(crate) async fn create_guest(
     State(gateway): State<Gateway>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let own = gateway
+    let of_token = gateway
         .0
         .deps
         .authenticator
         .authenticate(&headers)
         .ok()
         .filter(|identity| identity.guest.is_some());
-    let known = match own {
+    let of_cookie = match of_token {
         None => token_from_cookie(&gateway, &headers),
         Some(_) => None,
     };
-    if let Some(known) = known {
+    if let Some(known) = of_cookie {
         return Ok((StatusCode::CREATED, Json(known)).into_response());
     }
     let address = gateway.0.guest_rate_limiter.request_address(peer, &headers);
-    let (guest, token) = gateway.mint_guest(address, own.map(|identity| identity.user))?;
-    let answer = TokenResponse {
+    let (guest, token) = gateway.mint_guest(address, of_token.map(|identity| identity.user))?;
+    let response = TokenResponse {
         token,
         user_id: guest.user,
         expires_at: guest.expires_at,
     };
-    Ok((StatusCode::CREATED, Json(answer)).into_response())
+    Ok((StatusCode::CREATED, Json(response)).into_response())
 }
 
-/// The guest that the pages without script gave to this browser: who allows scripts then keeps the
-/// place.
+/// The guest that pages without script gave to this browser: it keeps the place once scripts are allowed.
 fn token_from_cookie(gateway: &Gateway, headers: &HeaderMap) -> Option<TokenResponse> {
     let identity = gateway.guest_from_cookie(headers)?;
     Some(TokenResponse {
@@ -76,15 +74,14 @@ fn token_from_cookie(gateway: &Gateway, headers: &HeaderMap) -> Option<TokenResp
 }
 
 impl Gateway {
-    /// A guest, new or known, and a token that proves it from now on, where guests are admitted.
-    /// Either counts.
+    /// A guest, new or known, with a new token, if guests are admitted. Both count towards the limit.
     pub(crate) fn mint_guest(
         &self,
         address: IpAddr,
         known: Option<UserId>,
     ) -> Result<(Identity, String), Problem> {
-        let with = &self.0.deps;
-        if !with.authenticator.admits_guests() {
+        let deps = &self.0.deps;
+        if !deps.authenticator.admits_guests() {
             return Err(Problem::new(
                 Code::NotFound,
                 "guests are not admitted here; sign in at the shop",
@@ -97,9 +94,9 @@ impl Gateway {
                 .parse()
                 .map_err(|_| signing_failed())?,
         };
-        let now = with.clock.now();
+        let now = deps.clock.now();
         let expires_at = now.plus(GUEST_LIFE);
-        let token = with
+        let token = deps
             .authenticator
             .mint_guest(&user, now, expires_at)
             .ok_or_else(signing_failed)?;
@@ -122,8 +119,8 @@ pub(crate) struct DevTokenRequest {
     role: Option<String>,
 }
 
-/// Whoever may ask for one may be anybody: only a program at this machine, not by way of a proxy,
-/// and no page of another site, not even one whose name was made to lead to this machine.
+/// A development token names any user: it is given only to a program on this machine that does not
+/// connect through a proxy, and to no page of another site, even one whose name resolves to this machine.
 pub(crate) async fn create_dev_token(
     State(gateway): State<Gateway>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -169,7 +166,7 @@ fn is_loopback_request(peer: SocketAddr, headers: &HeaderMap) -> bool {
         && !headers.keys().any(|name| forwards(name.as_str()))
 }
 
-/// Is it asked under this machine's own names, on whatever port?
+/// Does the `Host` header name this machine, on any port?
 fn is_loopback_host(headers: &HeaderMap) -> bool {
     let mut hosts = headers
         .get_all(HOST)
@@ -202,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn development_tokens_are_for_programs_at_this_machine() {
+    fn serves_dev_tokens_to_local_programs_only() {
         for host in [
             "localhost",
             "localhost:8080",

@@ -10,7 +10,7 @@ use waitingroom::{identity::Identity, problem::Problem};
 
 use crate::{booking_client::UserCredentials, state::Gateway};
 
-/// Who takes places, and where they come from.
+/// The user of a request, and the address that the request comes from.
 pub(crate) struct Caller {
     pub(crate) identity: Identity,
     pub(crate) address: IpAddr,

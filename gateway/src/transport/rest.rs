@@ -1,4 +1,4 @@
-//! Joining, asking, leaving.
+//! The queue over plain HTTP: join, position, leave, status.
 
 use axum::{
     extract::State,
@@ -41,33 +41,34 @@ pub(crate) async fn join(
     Json(body): Json<JoinRequest>,
 ) -> Result<Response, Problem> {
     check_wish("wish", &body.wish)?;
-    let (event, user) = (body.event_id, &identity.user);
-    let kept = PresentedTicket {
+    let event = body.event_id;
+    let user = &identity.user;
+    let presented = PresentedTicket {
         ticket: body.ticket.as_deref(),
         position: body.position,
     };
-    let (new, place) = gateway
-        .join_within_limits(event, &identity, address, Presence::Poll, kept)
+    let (is_new, place) = gateway
+        .join_within_limits(event, &identity, address, Presence::Poll, presented)
         .await?;
     let place = gateway.place_for_poll(event, user, place)?;
-    let status = if new {
+    let status = if is_new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    let answer = gateway.place_response(event, user, &place);
-    let answer = match (&place.grant, bearer(&headers)) {
+
+    let response = gateway.place_response(event, user, &place);
+    let response = match (&place.grant, bearer(&headers)) {
         (Some(grant), Some(token)) if !body.wish.is_empty() => {
-            let behalf = gateway.credentials(token, &identity, address);
-            answer.with_hold(
-                &gateway
-                    .hold_first_available(&behalf, event, user, grant, &body.wish)
-                    .await,
-            )
+            let credentials = gateway.credentials(token, &identity, address);
+            let outcome = gateway
+                .hold_first_available(&credentials, event, user, grant, &body.wish)
+                .await;
+            response.with_hold(&outcome)
         }
-        _ => answer,
+        _ => response,
     };
-    Ok((status, Json(answer)).into_response())
+    Ok((status, Json(response)).into_response())
 }
 
 pub(crate) async fn position(
@@ -99,31 +100,31 @@ pub(crate) struct LeaveResponse {
     left: bool,
 }
 
-/// The event comes in the query or, as clients of the earlier system send it, in the body of the
-/// DELETE. Where it comes in both, one of them may not say something else: a place would be given
-/// up that the client did not mean.
+/// The event comes in the query or, from clients of the earlier system, in the body of the DELETE. If it
+/// comes in both, they must agree: otherwise the user could lose a place that the client did not mean.
 pub(crate) async fn leave(
     State(gateway): State<Gateway>,
     AuthenticatedUser(identity): AuthenticatedUser,
     Query(parameters): Query<LeaveQuery>,
     RawBody(body): RawBody,
 ) -> Result<Json<LeaveResponse>, Problem> {
-    let of_query = parameters.event_id.map(|event| event.parse()).transpose();
-    let of_query = of_query.map_err(|_| Problem::invalid("event_id", "must be a UUID"))?;
-    let of_body = if body.is_empty() {
+    let in_query = parameters.event_id.map(|event| event.parse()).transpose();
+    let in_query = in_query.map_err(|_| Problem::invalid("event_id", "must be a UUID"))?;
+    let in_body = if body.is_empty() {
         None
     } else {
         Some(from_slice::<LeaveRequest>(&body)?.event_id)
     };
-    let event_id = of_query
-        .or(of_body)
+    let event_id = in_query
+        .or(in_body)
         .ok_or_else(|| Problem::invalid("event_id", "is required"))?;
-    if of_body.is_some_and(|event| event != event_id) {
+    if in_body.is_some_and(|event| event != event_id) {
         return Err(Problem::invalid(
             "event_id",
             "must be the same in the query and in the body",
         ));
     }
+
     gateway.leave(event_id, &identity.user).await?;
     gateway.release_guest_place(event_id, &identity);
     Ok(Json(LeaveResponse {
@@ -168,7 +169,7 @@ pub(crate) async fn status(
     }))
 }
 
-/// While the line is being rebuilt, those who are back are not everybody.
+/// While the queue is being rebuilt, not all of its users are back: the last known total counts.
 fn total(gateway: &Gateway, event: EventId, status: &LineStatus) -> u64 {
     let known = if status.counting {
         gateway.0.registry.total(event)
@@ -178,7 +179,7 @@ fn total(gateway: &Gateway, event: EventId, status: &LineStatus) -> u64 {
     known.map_or(status.total, |known| known.max(status.total))
 }
 
-/// Before the seats are loaded, what was known last.
+/// Before the seats are loaded, the last known number counts.
 fn seats_left(gateway: &Gateway, event: EventId, status: &LineStatus) -> u64 {
     let known = if status.seats_known {
         None

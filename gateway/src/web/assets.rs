@@ -13,20 +13,19 @@ use bytes::Bytes;
 use rust_embed::{Embed, EmbeddedFile};
 use waitingroom::problem::{Code, Problem};
 
-/// Nothing from elsewhere, nothing inline.
+/// Nothing from other hosts, nothing inline.
 pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// The build leaves each text in these forms beside it, the smallest first: nothing is compressed
-/// while people wait.
+/// The build writes each text file in these forms too, the smallest first: nothing is compressed while a
+/// request waits.
 const COMPRESSED: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
 #[derive(Embed)]
 #[folder = "../web-client/dist"]
 struct WebClient;
 
-/// The pages that are files, and their parts. The visitors' page is served by [`crate::web::noscript`],
-/// which knows its other form.
+/// The pages that are files, and their parts. [`crate::web::noscript`] serves the visitors' page.
 pub(crate) fn router() -> Router {
     Router::new()
         .route(

@@ -1,14 +1,14 @@
-//! Does a browser's request come from a page of ours? A page of another site can have a form sent
-//! to us, with our cookies where it is a sibling of ours.
+//! Does a browser's request come from a page of this host? A page of another site can submit a form to
+//! this host, with its cookies if it is a sibling.
 
 use axum::http::{HeaderMap, header};
 
-/// False where the browser says that another site's page has made the request. Programs say
-/// nothing, and are believed: what they may do depends on what they know.
+/// False if the browser says that another site's page has made the request. Programs send neither header
+/// and are trusted: their rights depend on their tokens.
 ///
-/// `Sec-Fetch-Site` decides where it is there: no page can write it. Browsers leave it out on plain
-/// HTTP; then the name in `Origin` must be the one that was asked. Ports are not compared: a proxy
-/// may have another one, and cookies do not know them either.
+/// `Sec-Fetch-Site` decides if it is present: no page can write it. Browsers omit it on plain HTTP; then
+/// the name in `Origin` must be the requested one. Ports are not compared: a proxy may use another one,
+/// and cookies ignore them too.
 pub(crate) fn is_same_origin(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return matches!(site.as_bytes(), b"same-origin" | b"none");
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_of_another_site_is_told_apart() {
+    fn rejects_pages_of_other_sites() {
         let ours = |headers: &[(&'static str, &'static str)]| {
             let pairs = headers.iter().map(|(name, value)| {
                 (

@@ -1,8 +1,9 @@
-//! The messages of the pages without script, in the language that the browser prefers.
+//! The texts of pages without script, in the language that the browser prefers.
 
 use axum::http::{HeaderMap, header};
 use waitingroom::line::SaleState;
 
+/// The texts of one language.
 pub(super) struct Messages {
     pub(super) language: &'static str,
     pub(super) events: &'static str,
@@ -132,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_language_is_the_first_that_is_known() {
+    fn picks_first_supported_language() {
         for (accepted, language) in [
             ("th-TH,th;q=0.9,en;q=0.8", "th"),
             ("de-DE,en-GB;q=0.9,th;q=0.8", "en"),

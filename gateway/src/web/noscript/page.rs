@@ -1,4 +1,4 @@
-//! What the pages without script say. Text is escaped by the templates.
+//! The templates of pages without script. They escape text.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use waitingroom::{line::SaleState, problem::Code};
 use super::{RELOAD_INTERVAL, messages::Messages};
 use crate::booking_client::EventSummary;
 
-/// Where a guest stands.
+/// A guest's state in an event's queue.
 pub(super) enum QueueView {
-    /// Not in this line.
+    /// Not in this queue.
     NotQueued,
-    /// In it; without a position while the line is being rebuilt.
+    /// In the queue; without a position while it is being rebuilt.
     Waiting {
         position: Option<u64>,
         total: u64,
         wait: Option<Duration>,
     },
-    /// In front, with a pass.
+    /// With a pass.
     PassReady { left: Duration },
 }
 
 impl QueueView {
-    /// Those who wait are looked after; nobody else needs the page to move.
+    /// Only a waiting guest, or one that waits for a sale to open, needs the page to reload.
     fn reloads(&self, state: SaleState) -> bool {
         match self {
             Self::Waiting { .. } => true,
@@ -44,29 +44,29 @@ pub(super) fn events(messages: &Messages, events: &[EventSummary]) -> Markup {
     layout(messages, messages.events, None, &list)
 }
 
-/// `still` is asked for by people whom a page that reloads under their hands disturbs.
+/// `still` turns reloading off, for users of assistive technology.
 pub(super) fn event(
     messages: &Messages,
     event: &EventSummary,
-    here: &QueueView,
+    view: &QueueView,
     still: bool,
 ) -> Markup {
-    let moves = here.reloads(event.state);
+    let reloads = view.reloads(event.state);
     let body = html! {
         h1 { (event.name) }
         @if let Some(message) = &event.message { p .notice { (message) } }
-        @match here {
+        @match view {
             QueueView::NotQueued => (event_intro(messages, event)),
             QueueView::Waiting { position, total, wait } => (waiting(messages, event, *position, *total, *wait)),
             QueueView::PassReady { left } => (pass_ready(messages, event, *left)),
         }
         p {
-            @if moves && still { a href="?plain" { (messages.resume_reloading) } " · " }
-            @else if moves { a href="?plain&still" { (messages.stop_reloading) } " · " }
+            @if reloads && still { a href="?plain" { (messages.resume_reloading) } " · " }
+            @else if reloads { a href="?plain&still" { (messages.stop_reloading) } " · " }
             a href="/?plain" { (messages.events) }
         }
     };
-    let reload = (moves && !still).then_some(RELOAD_INTERVAL);
+    let reload = (reloads && !still).then_some(RELOAD_INTERVAL);
     layout(messages, &event.name, reload, &body)
 }
 
@@ -128,7 +128,7 @@ pub(super) fn event_not_found(messages: &Messages) -> Markup {
     )
 }
 
-/// For any browser: the way back leads to the page with script, which knows the plain one.
+/// For any browser: it links to the page with script, which redirects to the plain one if needed.
 pub(super) fn not_found(messages: &Messages) -> Markup {
     let body = html! { h1 { (messages.page_not_found) } p { (messages.page_not_found_hint) } p { a .button href="/" { (messages.events) } } };
     layout(messages, messages.page_not_found, None, &body)
@@ -157,11 +157,11 @@ pub(super) fn problem(messages: &Messages, code: Code) -> Markup {
     )
 }
 
-fn action_form(event: &EventSummary, act: &str, label: &str, look: &str) -> Markup {
-    html! { form method="post" action=(format!("/e/{}/{act}", event.event_id)) { button .(look) type="submit" { (label) } } }
+fn action_form(event: &EventSummary, action: &str, label: &str, class: &str) -> Markup {
+    html! { form method="post" action=(format!("/e/{}/{action}", event.event_id)) { button .(class) type="submit" { (label) } } }
 }
 
-/// Rounded up: nobody is told less than they have to wait.
+/// Rounded up, so that the wait is not understated.
 fn minutes(time: Duration) -> u64 {
     time.as_secs().div_ceil(60).max(1)
 }
