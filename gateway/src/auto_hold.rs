@@ -127,6 +127,7 @@ impl Gateway {
                 available,
             })
         };
+
         preferences.iter().filter_map(left).collect()
     }
 }

@@ -43,6 +43,7 @@ impl SimulatedUsers {
             Registry::default(),
             Timestamp::from_millis(1_700_000_000_000),
         );
+
         for (number, mailbox) in (1..).zip(&mailboxes) {
             let place = Place {
                 number,
@@ -59,6 +60,7 @@ impl SimulatedUsers {
                 Ok(true)
             );
         }
+
         Self {
             registry,
             mailboxes,
@@ -93,6 +95,7 @@ impl SimulatedUsers {
             counting: false,
             seats_known: true,
         };
+
         assert_eq!(
             self.registry.apply_progress(&progress, self.now),
             ProgressOutcome::Applied
@@ -105,6 +108,7 @@ impl SimulatedUsers {
         while self.registry.has_pending_wakes() {
             self.registry.wake_batch();
         }
+
         for (at, mailbox) in self.mailboxes.iter().enumerate() {
             for (event, news) in mailbox.drain() {
                 news.position

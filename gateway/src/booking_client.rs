@@ -106,6 +106,7 @@ impl BookingClient {
             "event_id": request.event_id, "show_id": request.show_id, "zone_id": request.zone_id,
             "quantity": request.quantity,
         });
+
         self.post(
             "/bookings/reserve",
             credentials,
@@ -154,6 +155,7 @@ impl BookingClient {
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
+
         let request = request
             .body(Bytes::new())
             .map_err(|error| BookingUnreachable(error.to_string()))?;
@@ -203,6 +205,7 @@ async fn with_timeout(
             BOOKING_TIMEOUT.as_secs()
         )))
     };
+
     timeout(BOOKING_TIMEOUT, call).await.unwrap_or_else(late)
 }
 

@@ -158,9 +158,11 @@ impl Registry {
         let Some(room) = self.find_room(event) else {
             return Vec::new();
         };
+
         let Some(epoch) = room.epoch() else {
             return Vec::new();
         };
+
         let mut users = self.recent_places.users_of_previous_epoch(event, &epoch);
         users.retain(|(user, _)| !room.contains(user));
         users
@@ -193,6 +195,7 @@ impl Registry {
             *count -= 1;
             return;
         }
+
         pending_attaches.remove(&key);
         if !self
             .find_room(event)
@@ -277,6 +280,7 @@ impl Registry {
                     .has_users_of_previous_epoch(*event, &epoch);
             is_recovered.then_some((*event, epoch))
         });
+
         recovered.collect()
     }
 
@@ -289,6 +293,7 @@ impl Registry {
                         .has_users_of_previous_epoch(*event, &epoch)
                 })
         };
+
         let rooms = self
             .rooms
             .iter()

@@ -26,5 +26,6 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         // Without the route, nothing of a request to it is read.
         false => routes,
     };
+
     routes.with_state(gateway)
 }

@@ -88,6 +88,7 @@ impl Gateway {
             deps.clock.clone(),
             deps.lifecycle.clone(),
         );
+
         Self(Arc::new(Inner {
             batcher,
             registry: Registry::default(),

@@ -104,6 +104,7 @@ impl Score {
             one.range
                 .is_some_and(|(low, high)| (low - 1.0..=high + 1.0).contains(&one.truth))
         };
+
         Self {
             samples: told.len(),
             median_error: errors
@@ -139,6 +140,7 @@ impl SalePlan {
             grace_seconds: 1_000,
             ..QueueSettings::default()
         };
+
         let plan = Self {
             settings: settings.clone(),
             users: 1_000,
@@ -148,6 +150,7 @@ impl SalePlan {
             use_after: Some((10.0, 30.0)),
             ticks: 2_400,
         };
+
         match kind {
             SaleKind::Rate | SaleKind::Throttled => plan,
             SaleKind::Cap => Self {

@@ -222,6 +222,7 @@ impl Mailbox {
             // A connection has at most as many subscriptions: this is an event that it has left.
             None => {}
         }
+
         was_empty
     }
 }

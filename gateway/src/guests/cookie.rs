@@ -93,6 +93,7 @@ pub(crate) fn guest_token_from_cookie(headers: &HeaderMap) -> Option<&str> {
     } else {
         COOKIE
     };
+
     let cookies = headers
         .get_all(header::COOKIE)
         .iter()

@@ -110,6 +110,7 @@ impl GuestCounts {
                 });
             }
         }
+
         true
     }
 
@@ -131,6 +132,7 @@ impl GuestCounts {
         for key in expired {
             self.remove(&key);
         }
+
         self.by_address.retain(|_, count| *count > 0);
         self.by_network.retain(|_, count| *count > 0);
     }

@@ -67,6 +67,7 @@ impl GuestRateLimiter {
             )
             .allow_burst(burst)
         };
+
         Self {
             trusted_proxies,
             by_address: RateLimiter::keyed(quota(1)),

@@ -50,9 +50,11 @@ pub(crate) async fn create_guest(
         None => token_from_cookie(&gateway, &headers),
         Some(_) => None,
     };
+
     if let Some(known) = of_cookie {
         return Ok((StatusCode::CREATED, Json(known)).into_response());
     }
+
     let address = gateway.0.guest_rate_limiter.request_address(peer, &headers);
     let (guest, token) = gateway.mint_guest(address, of_token.map(|identity| identity.user))?;
     let response = TokenResponse {
@@ -60,6 +62,7 @@ pub(crate) async fn create_guest(
         user_id: guest.user,
         expires_at: guest.expires_at,
     };
+
     Ok((StatusCode::CREATED, Json(response)).into_response())
 }
 
@@ -87,6 +90,7 @@ impl Gateway {
                 "guests are not admitted here; sign in at the shop",
             ));
         }
+
         self.0.guest_rate_limiter.check(address)?;
         let user = match known {
             Some(user) => user,
@@ -94,6 +98,7 @@ impl Gateway {
                 .parse()
                 .map_err(|_| signing_failed())?,
         };
+
         let now = deps.clock.now();
         let expires_at = now.plus(GUEST_LIFE);
         let token = deps
@@ -142,6 +147,7 @@ pub(crate) async fn create_dev_token(
             "must not begin with 'guest-': such names are for guests",
         ));
     }
+
     let now = gateway.0.deps.clock.now();
     let token = mint_user_token(secret, &body.user, body.role.as_deref(), now, DEV_TOKEN_TTL)
         .ok_or_else(signing_failed)?;
@@ -160,6 +166,7 @@ fn is_loopback_request(peer: SocketAddr, headers: &HeaderMap) -> bool {
             "forwarded" | "x-real-ip" | "via" | "true-client-ip" | "cf-connecting-ip"
         ) || name.starts_with("x-forwarded")
     };
+
     peer.ip().to_canonical().is_loopback()
         && is_loopback_host(headers)
         && origin::is_same_origin(headers)

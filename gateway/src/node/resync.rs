@@ -86,11 +86,13 @@ async fn reload_places(gateway: &Gateway, event: EventId, users: Vec<UserId>) ->
         to_retry: Vec::new(),
         all_reached: true,
     };
+
     for batch in users.chunks(ACTIONS_LIMIT) {
         let reload = reload_batch(gateway, event, batch).await;
         outcome.to_retry.extend(reload.to_retry);
         outcome.all_reached &= reload.all_reached;
     }
+
     outcome
 }
 

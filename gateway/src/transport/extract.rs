@@ -26,6 +26,7 @@ impl FromRequestParts<Gateway> for Caller {
             || SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             |peer| peer.0,
         );
+
         Ok(Self {
             identity,
             address: gateway

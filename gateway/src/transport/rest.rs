@@ -156,6 +156,7 @@ pub(crate) async fn status(
         Ok(status) => status,
         Err(error) => return Err(gateway.engine_problem(event_id, error).await),
     };
+
     Ok(Json(QueueStatusResponse {
         event_id,
         state: status.settings.state,

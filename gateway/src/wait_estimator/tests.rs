@@ -37,19 +37,19 @@ fn progress(settings: QueueSettings, removed: u64, active: u64) -> Progress {
 
 /// A pace after seconds that each brought so many steps.
 fn measured(seconds: &[u64], active: u64) -> WaitEstimator {
-    let mut pace = WaitEstimator::default();
+    let mut estimator = WaitEstimator::default();
     let set = settings(SaleState::Open, 100.0);
-    pace.observe(&progress(set.clone(), 0, active), Timestamp::from_millis(0));
+    estimator.observe(&progress(set.clone(), 0, active), Timestamp::from_millis(0));
     for (at, removed) in seconds.iter().enumerate() {
         let now = |ms: i64| Timestamp::from_millis(at as i64 * 1_000 + ms);
-        pace.observe(&progress(set.clone(), *removed, active), now(500));
-        pace.observe(&progress(set.clone(), 0, active), now(1_000));
+        estimator.observe(&progress(set.clone(), *removed, active), now(500));
+        estimator.observe(&progress(set.clone(), 0, active), now(1_000));
     }
-    pace
+    estimator
 }
 
 #[test]
-fn estimates_follow_the_measured_pace() {
+fn estimates_by_measured_rate() {
     let (steady, idle) = (measured(&[50; 20], 5), measured(&[0; 60], 5));
     let uneven = measured(&[20, 80, 10, 90, 20, 80, 50, 50, 10, 90], 5);
     let range = |low, high| Some(WaitRange { low, high });
@@ -96,9 +96,9 @@ fn estimates_follow_the_measured_pace() {
         ),
         ("one's turn", steady, 100.0, 0, 0, None),
     ];
-    for (name, pace, rate, position, wait_seconds, range) in cases {
-        let now = pace.at.unwrap_or_default();
-        let told = pace.estimate(position, &settings(SaleState::Open, rate), 10, now);
+    for (name, estimator, rate, position, wait_seconds, range) in cases {
+        let now = estimator.at.unwrap_or_default();
+        let told = estimator.estimate(position, &settings(SaleState::Open, rate), 10, now);
         assert_eq!(
             (told.wait_seconds, told.range, told.reason),
             (wait_seconds, range, None),
@@ -118,28 +118,29 @@ fn estimates_follow_the_measured_pace() {
 }
 
 #[test]
-fn a_pace_that_an_operator_changed_is_measured_anew() {
-    let mut pace = measured(&[10; 6], 10);
+fn measures_again_when_rate_changes() {
+    let mut estimator = measured(&[10; 6], 10);
     let lifted = settings(SaleState::Open, 200.0);
-    let wait = |pace: &WaitEstimator| {
-        pace.estimate(1_000, &settings(SaleState::Open, 100.0), 10, NOW)
+    let wait = |estimator: &WaitEstimator| {
+        estimator
+            .estimate(1_000, &settings(SaleState::Open, 100.0), 10, NOW)
             .wait_seconds
     };
-    assert_eq!(wait(&pace), 100, "something else holds it back");
-    pace.observe(
+    assert_eq!(wait(&estimator), 100, "something else holds it back");
+    estimator.observe(
         &progress(lifted.clone(), 1, 11),
         Timestamp::from_millis(7_000),
     );
-    assert_eq!(wait(&pace), 10, "nothing is known but the set rate");
-    pace.observe(
+    assert_eq!(wait(&estimator), 10, "nothing is known but the set rate");
+    estimator.observe(
         &progress(lifted.clone(), 50, 61),
         Timestamp::from_millis(8_000),
     );
-    assert_eq!(wait(&pace), 20, "and then what the first second shows");
+    assert_eq!(wait(&estimator), 20, "and then what the first second shows");
 }
 
 #[test]
-fn who_stands_still_is_told_why() {
+fn gives_reason_when_queue_stalls() {
     let cases = [
         (SaleState::Open, 10, None),
         (SaleState::Open, 0, Some(WaitReason::SoldOut)),
@@ -159,10 +160,10 @@ fn who_stands_still_is_told_why() {
 }
 
 #[test]
-fn a_line_that_booking_slows_is_told_so() {
-    let mut pace = measured(&[50; 20], 5);
+fn estimates_by_current_share_then_by_mean() {
+    let mut estimator = measured(&[50; 20], 5);
     let open = settings(SaleState::Open, 100.0);
-    pace.observe(
+    estimator.observe(
         &Progress {
             share: 0.1,
             ..progress(open.clone(), 0, 0)
@@ -170,22 +171,22 @@ fn a_line_that_booking_slows_is_told_so() {
         Timestamp::from_millis(20_500),
     );
     assert_eq!(
-        pace.estimate(100, &open, 10, NOW).wait_seconds,
+        estimator.estimate(100, &open, 10, NOW).wait_seconds,
         10,
         "at once, not when it was measured"
     );
     assert!(
-        pace.estimate(1_000, &open, 10, NOW).wait_seconds > 20,
+        estimator.estimate(1_000, &open, 10, NOW).wait_seconds > 20,
         "and strain passes: later the mean counts"
     );
-    pace.observe(
+    estimator.observe(
         &Progress {
             share: 0.0,
             ..progress(open.clone(), 0, 0)
         },
         Timestamp::from_millis(20_600),
     );
-    let told = pace.estimate(1_000, &open, 10, NOW);
+    let told = estimator.estimate(1_000, &open, 10, NOW);
     assert_eq!(
         (told.wait_seconds, told.range, told.reason),
         (20, None, Some(WaitReason::Paused))
@@ -193,24 +194,25 @@ fn a_line_that_booking_slows_is_told_so() {
 }
 
 #[test]
-fn a_pause_is_no_measurement() {
-    let mut pace = measured(&[50; 20], 5);
+fn ignores_pauses() {
+    let mut estimator = measured(&[50; 20], 5);
     let paused = settings(SaleState::Paused, 100.0);
     for second in 21..60 {
-        pace.observe(
+        estimator.observe(
             &progress(paused.clone(), 0, 10),
             Timestamp::from_millis(second * 1_000),
         );
     }
     assert_eq!(
-        pace.estimate(1_000, &settings(SaleState::Open, 100.0), 10, NOW)
+        estimator
+            .estimate(1_000, &settings(SaleState::Open, 100.0), 10, NOW)
             .wait_seconds,
         20
     );
 }
 
 #[test]
-fn a_wobble_is_not_worse() {
+fn ignores_small_increases() {
     let wait = |wait_seconds| WaitEstimate {
         wait_seconds,
         range: None,
@@ -229,7 +231,7 @@ fn a_wobble_is_not_worse() {
 }
 
 #[test]
-fn under_a_cap_a_wait_is_a_number_of_lives_of_passes() {
+fn estimates_by_pass_lifetimes_when_capped() {
     // Two passes at once that nobody uses, 15 s each: the six behind them wait for one, two and
     // three lives.
     let capped = QueueSettings {
@@ -244,8 +246,8 @@ fn under_a_cap_a_wait_is_a_number_of_lives_of_passes() {
         present: Some(total),
         ..progress(capped.clone(), 0, 2)
     };
-    let mut pace = WaitEstimator::default();
-    pace.observe(
+    let mut estimator = WaitEstimator::default();
+    estimator.observe(
         &Progress {
             active: 0,
             ..line(8, 0)
@@ -253,13 +255,17 @@ fn under_a_cap_a_wait_is_a_number_of_lives_of_passes() {
         at(0),
     );
     for generation in 0..3 {
-        pace.observe(&line(6, 2 + 2 * generation), at(15 * generation as i64));
+        estimator.observe(&line(6, 2 + 2 * generation), at(15 * generation as i64));
     }
     let waits: Vec<_> = (1..=6)
-        .map(|position| pace.estimate(position, &capped, 10, at(35)).wait_seconds)
+        .map(|position| {
+            estimator
+                .estimate(position, &capped, 10, at(35))
+                .wait_seconds
+        })
         .collect();
     assert_eq!(waits, [10, 10, 25, 25, 40, 40]);
-    let range = pace.estimate(5, &capped, 10, at(35)).range.unwrap();
+    let range = estimator.estimate(5, &capped, 10, at(35)).range.unwrap();
     assert!(
         range.low <= 40 && 40 <= range.high && range.high - range.low < 12,
         "{range:?}"
@@ -267,17 +273,17 @@ fn under_a_cap_a_wait_is_a_number_of_lives_of_passes() {
 }
 
 #[test]
-fn who_is_absent_costs_nobody_time() {
-    let mut pace = measured(&[100; 20], 5);
+fn skips_absent_users() {
+    let mut estimator = measured(&[100; 20], 5);
     let open = settings(SaleState::Open, 100.0);
     let half_there = Progress {
         present: Some(400),
         passed_over: 200,
         ..progress(open.clone(), 0, 5)
     };
-    pace.observe(&half_there, Timestamp::from_millis(20_100));
+    estimator.observe(&half_there, Timestamp::from_millis(20_100));
     assert_eq!(
-        pace.estimate(1_000, &open, 10, NOW).wait_seconds,
+        estimator.estimate(1_000, &open, 10, NOW).wait_seconds,
         5,
         "200 were passed over, and half of the rest is absent"
     );
@@ -286,7 +292,7 @@ fn who_is_absent_costs_nobody_time() {
 /// The median error of the point, and the part of the waits that were in the range, of all kinds of
 /// sales.
 #[test]
-fn what_is_told_of_whole_sales_comes_true() {
+fn predicts_waits_of_simulated_sales() {
     let mut scores = Vec::new();
     for kind in sales::SALE_KINDS {
         let told = sales::simulate(kind, 1);

@@ -64,6 +64,7 @@ pub(crate) fn file(path: &str, accepts: &HeaderMap) -> Response {
             return response;
         }
     }
+
     match WebClient::get(path) {
         Some(found) => file_response(path, found),
         None if path.ends_with(".html") => {
@@ -91,6 +92,7 @@ fn file_response(path: &str, found: EmbeddedFile) -> Response {
         Cow::Borrowed(data) => Bytes::from_static(data),
         Cow::Owned(data) => Bytes::from(data),
     };
+
     let mut response = body.into_response();
     let headers = response.headers_mut();
     headers.insert(
@@ -98,18 +100,21 @@ fn file_response(path: &str, found: EmbeddedFile) -> Response {
         HeaderValue::from_str(kind.as_ref())
             .unwrap_or(HeaderValue::from_static("application/octet-stream")),
     );
+
     // Files under assets/ carry a digest in their names.
     let cache = if path.starts_with("assets/") {
         "public, max-age=31536000, immutable"
     } else {
         "no-cache"
     };
+
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(CONTENT_SECURITY_POLICY),
     );
+
     response
 }
 

@@ -283,15 +283,18 @@ fn respond(page: Markup) -> Response {
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/html; charset=utf-8"),
     );
+
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(CONTENT_SECURITY_POLICY),
     );
+
     // The language and the guest decide what the page says.
     headers.insert(
         header::VARY,
         HeaderValue::from_static("accept-language, cookie"),
     );
+
     response
 }
 

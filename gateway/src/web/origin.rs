@@ -13,9 +13,11 @@ pub(crate) fn is_same_origin(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return matches!(site.as_bytes(), b"same-origin" | b"none");
     }
+
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
     };
+
     let origin = origin
         .to_str()
         .ok()

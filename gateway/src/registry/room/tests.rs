@@ -108,7 +108,7 @@ proptest! {
 }
 
 #[test]
-fn a_lost_message_is_noticed() {
+fn detects_gap_when_message_missing() {
     let room = Room::default();
     let now = Timestamp::from_millis(1_000);
     assert_eq!(
@@ -132,7 +132,7 @@ fn a_lost_message_is_noticed() {
 }
 
 #[test]
-fn another_incarnation_of_the_line_is_noticed() {
+fn detects_gap_when_epoch_changes() {
     let room = Room::default();
     room.apply_progress(&progress(0, vec![1], 9), Timestamp::default());
     let other = Progress {
@@ -146,7 +146,7 @@ fn another_incarnation_of_the_line_is_noticed() {
 }
 
 #[test]
-fn what_is_shown_never_grows() {
+fn never_sends_worse_position() {
     let mut local = LocalUser::new(&Place {
         number: 9,
         epoch: epoch(),
@@ -166,7 +166,7 @@ fn what_is_shown_never_grows() {
 }
 
 #[test]
-fn a_wait_that_grew_is_told_with_its_reason() {
+fn sends_longer_wait_with_reason() {
     let mut local = LocalUser::new(&Place {
         number: 9,
         epoch: epoch(),
@@ -231,7 +231,7 @@ fn a_wait_that_grew_is_told_with_its_reason() {
 }
 
 #[test]
-fn a_place_read_before_the_last_message_must_be_read_again() {
+fn rejects_place_older_than_last_message() {
     let room = Room::default();
     room.apply_progress(&progress(0, vec![1, 2], 9), Timestamp::default());
     let mailbox = Arc::new(Mailbox::default());
@@ -262,7 +262,7 @@ fn a_place_read_before_the_last_message_must_be_read_again() {
 }
 
 #[test]
-fn a_reading_that_was_overtaken_leads_nobody_back() {
+fn ignores_older_place_when_newer_known() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
     room.apply_progress(&progress(0, vec![1, 2, 3], 20), now);
@@ -315,7 +315,7 @@ fn a_reading_that_was_overtaken_leads_nobody_back() {
 }
 
 #[test]
-fn the_first_news_is_no_worse_than_the_place_that_was_told() {
+fn sends_no_update_worse_than_first_place() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
     let mailbox = Arc::new(Mailbox::default());
@@ -349,7 +349,7 @@ fn the_first_news_is_no_worse_than_the_place_that_was_told() {
 }
 
 #[test]
-fn a_place_that_is_told_late_is_not_followed_by_a_worse_one() {
+fn sends_no_update_worse_than_late_place() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
     let mailbox = Arc::new(Mailbox::default());
@@ -385,7 +385,7 @@ fn a_place_that_is_told_late_is_not_followed_by_a_worse_one() {
 }
 
 #[test]
-fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
+fn detects_gap_before_first_message() {
     let place = Place {
         number: 9,
         epoch: epoch(),
@@ -413,7 +413,7 @@ fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
 }
 
 #[test]
-fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
+fn skips_next_update_once_when_pass_imminent() {
     let told = |rate_per_second| {
         let settings = QueueSettings {
             state: SaleState::Open,
@@ -459,7 +459,7 @@ fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
 }
 
 #[test]
-fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
+fn projects_user_attached_to_idle_room() {
     let room = Room::default();
     let (mailbox, now) = (
         Arc::new(Mailbox::default()),
@@ -502,7 +502,7 @@ fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
 }
 
 #[test]
-fn an_old_reading_does_not_lead_back_who_has_a_pass() {
+fn ignores_older_place_when_pass_granted() {
     let room = Room::default();
     let (mailbox, now) = (
         Arc::new(Mailbox::default()),
@@ -547,7 +547,7 @@ fn an_old_reading_does_not_lead_back_who_has_a_pass() {
     );
 }
 
-fn anew(from: u64, counting: bool, seats_known: bool) -> Progress {
+fn rebuilt(from: u64, counting: bool, seats_known: bool) -> Progress {
     let seats_left = if seats_known { 10 } else { 0 };
     Progress {
         epoch: "e2".parse().unwrap(),
@@ -559,7 +559,7 @@ fn anew(from: u64, counting: bool, seats_known: bool) -> Progress {
 }
 
 #[test]
-fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
+fn sends_exact_place_once_recounted() {
     let room = Room::default();
     let (mailbox, now) = (
         Arc::new(Mailbox::default()),
@@ -585,7 +585,7 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
     assert_eq!(room.attach(event(), &user(9), &before, &mailbox), Ok(true));
 
     assert_eq!(
-        room.apply_progress(&anew(0, true, false), now),
+        room.apply_progress(&rebuilt(0, true, false), now),
         ProgressOutcome::GapDetected,
         "they have to be brought back"
     );
@@ -599,7 +599,7 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
     };
     assert!(room.refresh_place(event(), &user(9), &bound));
     assert_eq!(
-        room.apply_progress(&anew(0, true, false), now),
+        room.apply_progress(&rebuilt(0, true, false), now),
         ProgressOutcome::Applied
     );
     assert!(
@@ -622,7 +622,7 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
     assert_eq!(room.last_sent_position(&user(9), 9), Some(8));
 
     assert_eq!(
-        room.apply_progress(&anew(0, false, true), now),
+        room.apply_progress(&rebuilt(0, false, true), now),
         ProgressOutcome::GapDetected,
         "ranks are known now"
     );
@@ -650,14 +650,14 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
 }
 
 #[test]
-fn a_fresh_gateway_does_not_tell_sold_out_before_the_seats_are_loaded() {
+fn omits_sold_out_until_seats_loaded() {
     let room = Room::default();
-    room.apply_progress(&anew(0, true, false), Timestamp::default());
+    room.apply_progress(&rebuilt(0, true, false), Timestamp::default());
     assert_eq!(room.view().estimate(5, Timestamp::default()).reason, None);
     room.apply_progress(
         &Progress {
             seats_left: 0,
-            ..anew(0, false, true)
+            ..rebuilt(0, false, true)
         },
         Timestamp::default(),
     );
@@ -668,7 +668,7 @@ fn a_fresh_gateway_does_not_tell_sold_out_before_the_seats_are_loaded() {
 }
 
 #[test]
-fn another_number_is_told_as_another_place_to_every_tab() {
+fn sends_new_place_to_every_tab() {
     let room = Room::default();
     let tabs: [Arc<Mailbox>; 2] = Default::default();
     let before = Place {

@@ -90,6 +90,7 @@ async fn send_connected(
         user_id: client.identity.user.clone(),
         heartbeat_ms: gateway.0.config.heartbeat.as_millis() as u64,
     };
+
     feed(socket, &connected).await?;
     Ok(Box::new(client))
 }

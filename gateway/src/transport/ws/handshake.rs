@@ -133,6 +133,7 @@ impl Handshake {
                 HeaderValue::from_static(SUBPROTOCOL),
             );
         }
+
         (response, self.connection)
     }
 }

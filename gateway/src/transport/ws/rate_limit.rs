@@ -167,6 +167,7 @@ impl FrameCounter {
             }
             bytes = rest;
         }
+
         begun
     }
 
@@ -177,6 +178,7 @@ impl FrameCounter {
             127 => (0, 8),
             length => (u64::from(length), 0),
         };
+
         self.left = length;
         self.head = FrameHeader::Length { bytes, masked };
         self.finish_length();

@@ -102,6 +102,7 @@ impl<'a> Session<'a> {
         if let Err(end) = Box::pin(self.on_start(socket)).await {
             return end;
         }
+
         loop {
             let step: BoxFuture<'_, Result<(), Disconnect>> = match self.next(socket).await {
                 SessionEvent::Frame(frame) => Box::pin(self.on_frame(socket, frame)),
@@ -157,14 +158,17 @@ impl<'a> Session<'a> {
         if reasons.contains(WakeReasons::UPDATES) {
             self.send_updates(socket).await?;
         }
+
         if reasons.contains(WakeReasons::HEARTBEAT) {
             self.send_heartbeat(socket).await?;
         }
+
         if reasons.contains(WakeReasons::DRAIN_NOTICE) {
             let after_ms =
                 u64::try_from(self.mailbox.drain_delay().as_millis()).unwrap_or(u64::MAX);
             send(socket, &ServerMessage::Reconnect { after_ms }).await?;
         }
+
         if reasons.contains(WakeReasons::CLOSE) {
             Err(Disconnect::Close(CloseCode::Drain))
         } else {

@@ -116,6 +116,7 @@ pub(super) fn messages(headers: &HeaderMap) -> &'static Messages {
             .unwrap_or_default()
             .to_ascii_lowercase()
     };
+
     let known = accepted
         .split(',')
         .find_map(|tag| match primary(tag).as_str() {

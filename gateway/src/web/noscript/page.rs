@@ -41,6 +41,7 @@ pub(super) fn events(messages: &Messages, events: &[EventSummary]) -> Markup {
             }
         }
     };
+
     layout(messages, messages.events, None, &list)
 }
 
@@ -66,6 +67,7 @@ pub(super) fn event(
             a href="/?plain" { (messages.events) }
         }
     };
+
     let reload = (reloads && !still).then_some(RELOAD_INTERVAL);
     layout(messages, &event.name, reload, &body)
 }
@@ -149,6 +151,7 @@ pub(super) fn problem(messages: &Messages, code: Code) -> Markup {
     } else {
         messages.unavailable
     };
+
     layout(
         messages,
         text,

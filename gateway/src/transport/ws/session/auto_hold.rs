@@ -112,6 +112,7 @@ impl Session<'_> {
                 outcome,
             }
         });
+
         self.pending_hold = Some(Box::pin(with_timeout(event, grant, request)));
     }
 
@@ -169,6 +170,7 @@ impl Session<'_> {
                 self.cache_reply(reply);
             }
         }
+
         flush(socket).await
     }
 

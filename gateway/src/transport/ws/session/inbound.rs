@@ -93,6 +93,7 @@ impl Session<'_> {
             ClientMessage::Reserve(request) => request.idempotency_key.to_string(),
             _ => return None,
         };
+
         self.client
             .identity
             .is_over(self.gateway.0.deps.clock.now())

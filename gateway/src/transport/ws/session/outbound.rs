@@ -123,6 +123,7 @@ impl Session<'_> {
                 r#ref: Some(key.to_string()),
             },
         };
+
         send(socket, &message).await
     }
 }
