@@ -42,8 +42,8 @@ impl AutoHoldOutcome {
     }
 }
 
-/// The key of a hold: the same for the same pass on every node and in every tab, so that one pass holds
-/// once.
+/// The key of a hold: the same for the same pass on every node and in every tab, so that one pass
+/// holds once.
 pub(crate) fn idempotency_key(pass: &PassId) -> IdempotencyKey {
     format!("wish-{pass}")
         .parse()
@@ -94,8 +94,8 @@ impl Gateway {
         outcome
     }
 
-    /// Seats that were held with an earlier pass, but never sent to the user because the gateway ended:
-    /// a pending booking that is exactly one of the preferences.
+    /// Seats that were held with an earlier pass, but never sent to the user because the gateway
+    /// ended: a pending booking that is exactly one of the preferences.
     pub(crate) async fn previous_hold(
         &self,
         token: &str,
@@ -114,7 +114,8 @@ impl Gateway {
     }
 
     async fn seats_left_from(&self, event: EventId, preferences: &[WishItem]) -> Vec<ZoneLeft> {
-        let zones = self.0.deps.engine.seats(event).await.unwrap_or_default(); // without an answer, none are reported as left
+        // If the engine fails, no seats are reported as left.
+        let zones = self.0.deps.engine.seats(event).await.unwrap_or_default();
         let zones: HashMap<ZoneId, u32> = zones
             .iter()
             .map(|zone| (zone.zone_id, zone.available))

@@ -1,5 +1,5 @@
-//! What the benches see of the inside. A crowd without connections, for `benches/positions.rs`: the
-//! registry and its mailboxes as they are, and time that goes on by the tick. Whole sales, for
+//! Access for benches. Simulated users without connections, for `benches/positions.rs`: the
+//! registry and its mailboxes as they are, and time that advances by the tick. Whole sales, for
 //! `benches/waits.rs`.
 
 #![expect(
@@ -23,7 +23,7 @@ use crate::{
     transport::ws::position_message,
 };
 
-/// Time between two messages of a worker about a line.
+/// Time between two progress messages of a queue.
 pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// See the module's documentation.
@@ -36,13 +36,11 @@ pub struct SimulatedUsers {
 }
 
 impl SimulatedUsers {
-    /// So many users in line, each with one connection.
+    /// So many users in a queue, each with one connection.
     pub fn new(users: u64) -> Self {
         let mailboxes: Vec<Arc<Mailbox>> = (0..users).map(|_| Arc::default()).collect();
-        let (registry, now) = (
-            Registry::default(),
-            Timestamp::from_millis(1_700_000_000_000),
-        );
+        let registry = Registry::default();
+        let now = Timestamp::from_millis(1_700_000_000_000);
 
         for (number, mailbox) in (1..).zip(&mailboxes) {
             let place = Place {
@@ -69,8 +67,8 @@ impl SimulatedUsers {
         }
     }
 
-    /// One tick later, so many have left at the front: everybody's position is projected, and laid
-    /// where it is news.
+    /// Advances by one tick, in which so many users were released: projects all positions, and
+    /// leaves the updates that are due in the mailboxes.
     pub fn advance_tick(&mut self, released: u64) {
         self.now = self.now.plus(PROGRESS_INTERVAL);
         let (from, to) = (self.removed, self.removed + released);
@@ -102,18 +100,19 @@ impl SimulatedUsers {
         );
     }
 
-    /// Wakes whoever has news and takes it, as the connections' tasks do: which connection is told
-    /// what.
-    pub fn updates_sent(&self, mut tell: impl FnMut(usize, String)) {
+    /// Takes all updates, as the connections' tasks do: the index of the connection, and the
+    /// message.
+    pub fn updates_sent(&self, mut send: impl FnMut(usize, String)) {
         while self.registry.has_pending_wakes() {
             self.registry.wake_batch();
         }
 
         for (at, mailbox) in self.mailboxes.iter().enumerate() {
-            for (event, news) in mailbox.drain() {
-                news.position
+            for (event, updates) in mailbox.drain() {
+                updates
+                    .position
                     .into_iter()
-                    .for_each(|position| tell(at, position_message(event, position).to_json()));
+                    .for_each(|position| send(at, position_message(event, position).to_json()));
             }
         }
     }

@@ -117,8 +117,8 @@ impl BookingClient {
         .await
     }
 
-    /// Reserves the first of the preferences that fits; returns the booking's JSON. Waits for a permit, see
-    /// [`MAX_CONCURRENT_HOLDS`].
+    /// Reserves the first of the preferences that fits; returns the booking's JSON. Waits for a
+    /// permit, see [`MAX_CONCURRENT_HOLDS`].
     pub(crate) async fn reserve_first(
         &self,
         credentials: &UserCredentials,

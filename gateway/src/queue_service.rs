@@ -1,5 +1,5 @@
-//! The operations on a user's place (join, resume, leave, acknowledge), the same for REST, streams and
-//! sockets, and the engine's results as clients read them.
+//! The operations on a user's place (join, resume, leave, acknowledge), the same for REST, streams
+//! and sockets, and the engine's results as clients read them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,8 +21,8 @@ use crate::{
     state::Gateway, wait_estimator::WaitEstimate,
 };
 
-/// Max attempts to attach a connection with a place that is not older than the room: if a queue moves
-/// faster than places can be read, its users see a position that is a little too high.
+/// Max attempts to attach a connection with a place that is not older than the room: if a queue
+/// moves faster than places can be read, its users see a position that is a little too high.
 const MAX_ATTACH_ATTEMPTS: usize = 5;
 
 /// A place on the wire.
@@ -59,8 +59,8 @@ impl PlaceResponse {
     }
 }
 
-/// A connection's subscription to one event. Dropping it detaches the connection; with the last one of
-/// the user on this node, the user becomes absent.
+/// A connection's subscription to one event. Dropping it detaches the connection; with the last one
+/// of the user on this node, the user becomes absent.
 pub(crate) struct RoomSubscription {
     gateway: Gateway,
     event: EventId,
@@ -266,8 +266,8 @@ impl Gateway {
         }
     }
 
-    /// Subscribes a connection to an event; to be called before [`Gateway::attach_current`], so that
-    /// the connection is detached if that fails.
+    /// Subscribes a connection to an event; to be called before [`Gateway::attach_current`], so
+    /// that the connection is detached if that fails.
     pub(crate) fn subscribe(
         &self,
         event: EventId,
@@ -411,9 +411,9 @@ impl Gateway {
         }
     }
 
-    /// An engine error as a client reads it. An unknown event is unavailable rather than not found if
-    /// the engine lists it, holds no event at all, or held this one before: the engine has lost its
-    /// state, and booking is about to rebuild it.
+    /// An engine error as a client reads it. An unknown event is unavailable rather than not found
+    /// if the engine lists it, holds no event at all, or held this one before: the engine has lost
+    /// its state, and booking is about to rebuild it.
     pub(crate) async fn engine_problem(&self, event: EventId, error: EngineError) -> Problem {
         match error {
             EngineError::UnknownEvent => match self.0.deps.engine.events().await {
@@ -556,8 +556,8 @@ impl Gateway {
     }
 }
 
-/// An error while the position is unknown: another gateway may have sent the user a better one, of a
-/// queue that was lost.
+/// An error while the position is unknown: another gateway may have sent the user a better one, of
+/// a queue that was lost.
 fn require_known_position(place: Place) -> Result<Place, Problem> {
     match place.told {
         Told::Unknown => Err(unavailable(

@@ -1,5 +1,5 @@
-//! The connections of this node: for each event a room, in it each local user with their connections
-//! and projected position.
+//! The connections of this node: for each event a room, in it each local user with their
+//! connections and projected position.
 //!
 //! The maps are private and no method is async, so no guard can be held across an await.
 
@@ -57,8 +57,8 @@ impl Registry {
         self.rooms.get(&event).map(|room| Arc::clone(room.value()))
     }
 
-    /// Attaches a connection with a user's place. `Ok(false)` if the room has moved past the place's
-    /// revision: the place must be read again.
+    /// Attaches a connection with a user's place. `Ok(false)` if the room has moved past the
+    /// place's revision: the place must be read again.
     pub(crate) fn attach(
         &self,
         event: EventId,
@@ -320,7 +320,8 @@ impl Registry {
         }
     }
 
-    /// The engine has no place of this user: notifies a waiting user. A user with a pass has used it.
+    /// The engine has no place of this user: notifies a waiting user. A user with a pass has used
+    /// it.
     pub(crate) fn place_missing(&self, event: EventId, user: &UserId) {
         if self.ticket(event, user).is_some() {
             self.remove_user(event, user, Lapse::Absent);
@@ -343,8 +344,8 @@ impl Registry {
             .apply_progress(progress, now)
     }
 
-    /// Rooms that have waited too long for a missing message, and give it up: their users' places must
-    /// be read again.
+    /// Rooms that have waited too long for a missing message, and give it up: their users' places
+    /// must be read again.
     pub(crate) fn stale_rooms(&self, now: Timestamp) -> Vec<EventId> {
         self.rooms
             .iter()

@@ -1,10 +1,11 @@
-//! Estimates waits: how fast an event's queue moves, and how long a wait at a position is likely to be.
+//! Estimates waits: how fast an event's queue moves, and how long a wait at a position is likely to
+//! be.
 //!
-//! Two limits hold a queue back: the release rate, and the cap on active passes. Under the rate, a wait
-//! is the number of present users ahead divided by the rate. Under the cap, each user ahead needs another
-//! pass to end: the wait is a number of pass lifetimes. The lifetime is measured as the time that passes
-//! were active divided by the number that ended (total time on test, which also counts passes that are
-//! still active). Absent users are skipped and cost no time.
+//! Two limits hold a queue back: the release rate, and the cap on active passes. Under the rate, a
+//! wait is the number of present users ahead divided by the rate. Under the cap, each user ahead
+//! needs another pass to end: the wait is a number of pass lifetimes. The lifetime is measured as
+//! the time that passes were active divided by the number that ended (total time on test, which
+//! also counts passes that are still active). Absent users are skipped and cost no time.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -15,14 +16,17 @@ use waitingroom::{
     wire::{WaitRange, WaitReason},
 };
 
-/// Weight of the newest sample in the mean and the variance of the rate: about the last ten seconds count.
+/// Weight of the newest sample in the mean and the variance of the rate: about the last ten seconds
+/// count.
 const EWMA_ALPHA: f64 = 0.2;
-/// Samples that a mean with this weight is worth, (2 − α) / α: its error is that of a mean of so many.
+/// Samples that a mean with this weight is worth, (2 − α) / α: its error is that of a mean of so
+/// many.
 const EFFECTIVE_SAMPLES: f64 = (2.0 - EWMA_ALPHA) / EWMA_ALPHA;
-/// A queue that releases less than this part of the allowed rate is held back by something else: the
-/// measured rate counts, not the configured one.
+/// A queue that releases less than this part of the allowed rate is held back by something else:
+/// the measured rate counts, not the configured one.
 const FULL_UTILIZATION: f64 = 0.9;
-/// How long the share of the rate that booking allows now is likely to last; after that, its mean counts.
+/// How long the share of the rate that booking allows now is likely to last; after that, its mean
+/// counts.
 const SHARE_PERSISTENCE_SECONDS: f64 = 10.0;
 /// Time over which the mean of the share is taken.
 const SHARE_MEMORY_SECONDS: f64 = 120.0;
@@ -30,15 +34,16 @@ const SHARE_MEMORY_SECONDS: f64 = 120.0;
 const MIN_RELATIVE_MARGIN: f64 = 0.1;
 /// Min seconds on each side of a range.
 const MIN_MARGIN_SECONDS: f64 = 1.0;
-/// Standard deviations on each side of a range: 19 waits in 20 end within it, as long as the pace stays
-/// the same.
+/// Standard deviations on each side of a range: 19 waits in 20 end within it, as long as the pace
+/// stays the same.
 const RANGE_STDDEVS: f64 = 2.0;
-/// Upper end of the range before anything is measured: the configured rate is the fastest possible, and
-/// twice the time is plausible.
+/// Upper end of the range before anything is measured: the configured rate is the fastest possible,
+/// and twice the time is plausible.
 const UNMEASURED_UPPER_FACTOR: f64 = 2.0;
 /// A longer wait is given as a day, without a range.
 const MAX_ESTIMATE_SECONDS: f64 = 86_400.0;
-/// Factor from the measured to the assumed dispersion of lifetimes, see [`PassLifetime::dispersion`].
+/// Factor from the measured to the assumed dispersion of lifetimes, see
+/// [`PassLifetime::dispersion`].
 const DISPERSION_CORRECTION: f64 = 5.0;
 /// Min number of ended passes that the measured lifetime covers; more with a larger cap.
 const MIN_REMEMBERED_PASSES: f64 = 30.0;
@@ -65,8 +70,8 @@ impl WaitEstimate {
     }
 }
 
-/// Measurements of an event's queue. An empty queue, or one without present users, says nothing of how
-/// fast it could move.
+/// Measurements of an event's queue. An empty queue, or one without present users, says nothing of
+/// how fast it could move.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WaitEstimator {
     /// Time and numbers of the last message.
@@ -217,9 +222,9 @@ impl ReleaseRate {
 /// How long passes are active, and when those that are active now were released.
 ///
 /// Two means are kept, since most observations come early in a sale, when only short lifetimes have
-/// ended. The mean of ended passes (assuming that the oldest pass ends first, which does not change a
-/// sum of lifetimes) is biased towards short ones; the total time on test towards long ones. The true
-/// mean lies between them, and both converge to it.
+/// ended. The mean of ended passes (assuming that the oldest pass ends first, which does not change
+/// a sum of lifetimes) is biased towards short ones; the total time on test towards long ones. The
+/// true mean lies between them, and both converge to it.
 #[derive(Debug, Clone, Default)]
 struct PassLifetime {
     /// Seconds that passes were active, and how many ended; old observations count for less.
@@ -232,7 +237,14 @@ struct PassLifetime {
 }
 
 impl PassLifetime {
-    fn observe(&mut self, active_seconds: f64, released: u64, ended: u64, cap: u32, now: Timestamp) {
+    fn observe(
+        &mut self,
+        active_seconds: f64,
+        released: u64,
+        ended: u64,
+        cap: u32,
+        now: Timestamp,
+    ) {
         let memory = MIN_REMEMBERED_PASSES.max(4.0 * f64::from(cap));
         let keep = 1.0 - (ended as f64 / memory).min(1.0);
         self.active_seconds = self.active_seconds * keep + active_seconds;
@@ -280,8 +292,8 @@ impl PassLifetime {
         }
     }
 
-    /// The shortest and the longest mean that the observations support; `longest` is the lifetime of an
-    /// unused pass.
+    /// The shortest and the longest mean that the observations support; `longest` is the lifetime
+    /// of an unused pass.
     fn mean_bounds(&self, longest: f64, now: Timestamp) -> (f64, f64) {
         if self.ended < 2.0 {
             let oldest = self
@@ -302,9 +314,9 @@ impl PassLifetime {
         (short + long) / 2.0
     }
 
-    /// How much lifetimes differ: zero if they are all the same, one if a pass may end at any moment, or if
-    /// nothing is known. In a steady queue the order of release hides most of the difference, hence
-    /// [`DISPERSION_CORRECTION`].
+    /// How much lifetimes differ: zero if they are all the same, one if a pass may end at any
+    /// moment, or if nothing is known. In a steady queue the order of release hides most of the
+    /// difference, hence [`DISPERSION_CORRECTION`].
     fn dispersion(&self) -> f64 {
         if self.ended < 2.0 || self.mean <= 0.0 {
             1.0
@@ -315,8 +327,8 @@ impl PassLifetime {
 
     /// Seconds until `wanted` of the active passes have ended.
     fn until_ended(&self, wanted: f64, active: u64, lifetime: f64, now: Timestamp) -> f64 {
-        // If all lifetimes are the same, each pass ends a lifetime after its release; if they differ
-        // much, passes end at an even pace.
+        // If all lifetimes are the same, each pass ends a lifetime after its release; if they
+        // differ much, passes end at an even pace.
         let even = lifetime * wanted / active.max(1) as f64;
         let mut counted = 0.0;
         let in_turn = self.batches.iter().find_map(|(at, count)| {
@@ -358,8 +370,8 @@ impl WaitEstimator {
         }
         self.presence = QueuePresence::from_progress(progress);
 
-        // A worker of an earlier version does not send the number of released users; the number that left
-        // the queue is nearly the same.
+        // A worker of an earlier version does not send the number of released users; the number
+        // that left the queue is nearly the same.
         let counted = self
             .released
             .zip(progress.released)
@@ -425,8 +437,8 @@ impl WaitEstimator {
         }
     }
 
-    /// Seconds until so many users are released at the rate: first at the share that booking allows now,
-    /// then at its mean.
+    /// Seconds until so many users are released at the rate: first at the share that booking allows
+    /// now, then at its mean.
     fn by_rate(&self, ahead: f64, settings: &QueueSettings) -> f64 {
         let share = self.share.unwrap_or(MovingAverage::new(1.0));
         let rate = |share: f64| {
@@ -456,7 +468,8 @@ impl WaitEstimator {
             .lifetime
             .expected(settings.pass_ttl().as_secs_f64(), now);
 
-        // The active passes end first; then each lifetime brings as many releases as the cap allows.
+        // The active passes end first; then each lifetime brings as many releases as the cap
+        // allows.
         let lifetimes = ((wanted - active) / cap).ceil().max(0.0);
         let rest = if lifetimes > 0.0 {
             (wanted - active - (lifetimes - 1.0) * cap) / cap * active
@@ -464,14 +477,15 @@ impl WaitEstimator {
             wanted
         };
         CapWait {
-            seconds: lifetimes * lifetime + self.lifetime.until_ended(rest, self.active, lifetime, now),
+            seconds: lifetimes * lifetime
+                + self.lifetime.until_ended(rest, self.active, lifetime, now),
             wanted,
         }
     }
 
-    /// Under the rate, the wait is a sum of seconds that each bring about so many releases: its deviation
-    /// is that of the seconds to come, and of the mean that stands for them. Under the cap, it is a sum of
-    /// lifetimes.
+    /// Under the rate, the wait is a sum of seconds that each bring about so many releases: its
+    /// deviation is that of the seconds to come, and of the mean that stands for them. Under the
+    /// cap, it is a sum of lifetimes.
     fn range(
         &self,
         by_rate: f64,
@@ -511,8 +525,8 @@ impl WaitEstimator {
             (of_a_second * expected).powi(2) / f64::from(self.rate.samples).min(EFFECTIVE_SAMPLES);
         let share = self.share.unwrap_or(MovingAverage::new(1.0));
 
-        // Of the share to come, and of the mean that stands for it: a share lasts for some seconds, so there
-        // are few measurements.
+        // Of the share to come, and of the mean that stands for it: a share lasts for some seconds,
+        // so there are few measurements.
         let lasts = 2.0 * SHARE_PERSISTENCE_SECONDS;
         let of_the_share = (share.variance.sqrt() / share.mean.max(0.01)).powi(2)
             * (lasts * expected + lasts / share.seconds.max(lasts) * expected * expected);
@@ -521,12 +535,7 @@ impl WaitEstimator {
         (expected - spread, expected + spread)
     }
 
-    fn range_by_cap(
-        &self,
-        wait: CapWait,
-        settings: &QueueSettings,
-        now: Timestamp,
-    ) -> (f64, f64) {
+    fn range_by_cap(&self, wait: CapWait, settings: &QueueSettings, now: Timestamp) -> (f64, f64) {
         let longest = settings.pass_ttl().as_secs_f64();
         let (short, long) = self.lifetime.mean_bounds(longest, now);
         let lifetime = self.lifetime.expected(longest, now);

@@ -1,5 +1,5 @@
-//! Whole sales on the engine in memory, in simulated time: what users were told of their wait, and
-//! how long they waited.
+//! Whole sales on the in-memory engine, in simulated time: the waits that users were sent, and the
+//! waits that followed.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -18,25 +18,25 @@ use waitingroom::{
 use crate::wait_estimator::WaitEstimator;
 
 const TICK: Duration = Duration::from_millis(100);
-/// Between two looks at what users are told, in ticks.
+/// Ticks between two samples of the waits that users are sent.
 const SAMPLE_EVERY_TICKS: usize = 30;
-/// Users of whom one look asks.
+/// Users in one sample.
 const USERS_PER_SAMPLE: usize = 10;
-/// Waits shorter than this say nothing of an estimate in whole seconds.
+/// Shorter waits are left out: estimates are whole seconds.
 const MIN_WAIT_SECONDS: f64 = 3.0;
 
 /// What kind of sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaleKind {
-    /// The rate holds the line back.
+    /// The rate limits the queue.
     Rate,
-    /// The cap does, and passes are used after very different times.
+    /// The cap limits it, and passes are used after very different times.
     Cap,
-    /// The cap does, and nobody uses a pass.
+    /// The cap limits it, and no pass is used.
     Unused,
     /// Users come in waves, each larger than the rate takes until the next.
     Waves,
-    /// Booking is strained now and then, and leaves a part of the rate.
+    /// Booking is overloaded at times, and allows a part of the rate.
     Throttled,
     /// Two in five are absent.
     Absent,
@@ -44,7 +44,7 @@ pub enum SaleKind {
     Changing,
 }
 
-/// All of them.
+/// All kinds.
 pub const SALE_KINDS: [SaleKind; 7] = [
     SaleKind::Rate,
     SaleKind::Cap,
@@ -56,7 +56,7 @@ pub const SALE_KINDS: [SaleKind; 7] = [
 ];
 
 impl SaleKind {
-    /// What is told of it in a table.
+    /// Its name in a table.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rate => "held back by the rate",
@@ -70,32 +70,32 @@ impl SaleKind {
     }
 }
 
-/// One user at one moment: what they were told, and what came; in seconds.
+/// A user's wait at one moment, in seconds: as sent, and as it was.
 #[derive(Debug, Clone, Copy)]
 pub struct SampledWait {
-    /// The point.
+    /// The estimate.
     pub wait: f64,
-    /// The range.
+    /// The range of the estimate.
     pub range: Option<(f64, f64)>,
-    /// How long they waited from then on.
+    /// How long the user waited from then on.
     pub truth: f64,
 }
 
-/// How well the waits of a sale were foreseen.
+/// Accuracy of the estimates of a sale.
 #[derive(Debug, Clone, Copy)]
 pub struct Score {
-    /// Waits that were told.
+    /// Number of waits.
     pub samples: usize,
-    /// Median of the point's distance from the truth, as a part of the truth.
+    /// Median of the estimate's distance from the truth, as a part of the truth.
     pub median_error: f64,
     /// The part of the waits that ended within the range.
     pub within_range: f64,
 }
 
 impl Score {
-    /// Of these.
-    pub fn of(told: &[SampledWait]) -> Self {
-        let mut errors: Vec<_> = told
+    /// The score of these waits.
+    pub fn of(waits: &[SampledWait]) -> Self {
+        let mut errors: Vec<_> = waits
             .iter()
             .map(|one| (one.wait - one.truth).abs() / one.truth)
             .collect();
@@ -106,12 +106,12 @@ impl Score {
         };
 
         Self {
-            samples: told.len(),
+            samples: waits.len(),
             median_error: errors
                 .get(errors.len() / 2)
                 .copied()
                 .unwrap_or(f64::INFINITY),
-            within_range: told.iter().filter(within).count() as f64 / told.len().max(1) as f64,
+            within_range: waits.iter().filter(within).count() as f64 / waits.len().max(1) as f64,
         }
     }
 }
@@ -191,7 +191,7 @@ impl SalePlan {
     }
 }
 
-/// Runs a sale and compares what was told with what came.
+/// Runs a sale and compares the estimates with the waits that followed.
 ///
 /// # Panics
 /// The engine in memory does not fail.
@@ -226,7 +226,7 @@ pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
     let mut waiting = Vec::<UserId>::new();
     let mut uses = HashMap::<usize, Vec<UserId>>::new();
     let mut asked = HashMap::<UserId, Vec<(f64, Option<(f64, f64)>, usize)>>::new();
-    let mut told = Vec::new();
+    let mut waits = Vec::new();
     for tick in 0..plan.ticks {
         let at = begin.plus(TICK * tick as u32);
         completed(engine.report_node(event, &node, at));
@@ -259,7 +259,8 @@ pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
             share = [1.0, 1.0, 0.5, 0.25][random.random_range(0..4)];
         }
         for user in uses.remove(&tick).into_iter().flatten() {
-            completed(engine.leave(event, &user, at)); // a pass that is used and one that is given up free the same
+            // A pass that is given up frees the same as one that is used.
+            completed(engine.leave(event, &user, at));
         }
 
         let released = completed(engine.release(
@@ -286,12 +287,12 @@ pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
             for (wait, range, since) in asked.remove(&granted.user).into_iter().flatten() {
                 let truth = (tick - since) as f64 * TICK.as_secs_f64();
                 if truth >= MIN_WAIT_SECONDS {
-                    told.push(SampledWait { wait, range, truth });
+                    waits.push(SampledWait { wait, range, truth });
                 }
             }
         }
 
-        // What is told before the operator's last change cannot foresee it.
+        // An estimate before the operator's last change cannot foresee it.
         if tick % SAMPLE_EVERY_TICKS == SAMPLE_EVERY_TICKS - 1
             && !(kind == SaleKind::Changing && is_before_a_change(tick))
         {
@@ -313,10 +314,10 @@ pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
             }
         }
     }
-    told
+    waits
 }
 
-/// Every so many ticks the operator turns another screw.
+/// Ticks after which the operator changes another setting.
 const TICKS_PER_CHANGE: usize = 500;
 
 fn change(settings: &mut QueueSettings, tick: usize) -> bool {
@@ -334,7 +335,7 @@ fn is_before_a_change(tick: usize) -> bool {
     tick < 3 * TICKS_PER_CHANGE
 }
 
-/// The engine in memory answers at once.
+/// The result of an engine call: the in-memory engine does not wait.
 fn completed<T, E: std::fmt::Debug>(step: impl Future<Output = Result<T, E>>) -> T {
     step.now_or_never()
         .expect("the engine in memory does not wait")

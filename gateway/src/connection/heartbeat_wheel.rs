@@ -1,8 +1,8 @@
-//! The node's one timer for all its connections: heartbeats, and in the drain, when each connection is
-//! closed.
+//! The node's one timer for all its connections: heartbeats, and in the drain, when each connection
+//! is closed.
 //!
-//! A timer wheel that turns once in a heartbeat's time; the connections of each bucket are woken when
-//! its tick comes. The wheel holds weak references: a connection leaves it by ending.
+//! A timer wheel that turns once in a heartbeat's time; the connections of each bucket are woken
+//! when its tick comes. The wheel holds weak references: a connection leaves it by ending.
 
 use std::{
     sync::{Arc, Weak},
@@ -52,8 +52,8 @@ impl HeartbeatWheel {
         }
     }
 
-    /// Adds a connection to the current bucket: its first heartbeat is due after one turn. In the drain
-    /// it is closed at once.
+    /// Adds a connection to the current bucket: its first heartbeat is due after one turn. In the
+    /// drain it is closed at once.
     pub(crate) fn register(&self, mailbox: &Arc<Mailbox>) {
         let mut state = self.state.lock();
         if state.closed {
@@ -149,7 +149,7 @@ mod tests {
         }
         assert!(
             mailboxes[3..].iter().all(|mailbox| due(mailbox).is_none()),
-            "nobody before their time"
+            "none before its time"
         );
         for _ in 0..2 {
             (0..10).for_each(|_| wheel.tick());
@@ -161,7 +161,7 @@ mod tests {
         (0..10).for_each(|_| wheel.tick());
         assert!(
             wheel.state.lock().buckets.iter().all(Vec::is_empty),
-            "who ended is forgotten"
+            "ended connections are dropped"
         );
     }
 
@@ -197,18 +197,18 @@ mod tests {
             let count = left.iter().filter(|(at, _)| *at == quarter).count();
             assert!((90..=110).contains(&count), "{count} in quarter {quarter}");
         }
-        for (quarter, told) in left {
-            let told = told.as_secs_f64();
+        for (quarter, announced) in left {
+            let announced = announced.as_secs_f64();
             assert!(
-                told >= quarter as f64 - 0.1 && told <= quarter as f64 + 1.0,
-                "told {told} s, left in {quarter}"
+                announced >= quarter as f64 - 0.1 && announced <= quarter as f64 + 1.0,
+                "announced {announced} s, left in {quarter}"
             );
         }
         let late = Arc::new(Mailbox::default());
         wheel.register(&late);
         assert!(
             due(&late).is_some_and(|due| due.contains(WakeReasons::CLOSE)),
-            "who comes in the drain is sent on"
+            "closed at once in the drain"
         );
     }
 }

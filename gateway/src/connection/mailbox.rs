@@ -1,6 +1,6 @@
-//! The updates that wait to be written to one connection: for each event at most one pass, the latest
-//! position, the latest state. An update replaces an older one of its kind, so a slow reader costs a
-//! bounded amount of memory.
+//! The updates that wait to be written to one connection: for each event at most one pass, the
+//! latest position, the latest state. An update replaces an older one of its kind, so a slow reader
+//! costs a bounded amount of memory.
 
 use std::{
     ops::BitOr,
@@ -34,7 +34,8 @@ pub(crate) struct PositionUpdate {
     pub(crate) estimate: WaitEstimate,
 }
 
-/// Updates of one event for one connection. Rare ones are boxed: thousands of positions come at once.
+/// Updates of one event for one connection. Rare ones are boxed: thousands of positions come at
+/// once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PendingUpdates {
     pub(crate) position: Option<PositionUpdate>,
@@ -145,8 +146,8 @@ impl Mailbox {
         self.set_quietly(event, |updates| updates.position = Some(position))
     }
 
-    /// Sets the state of the sale without waking the connection; true if the connection must be woken
-    /// for it.
+    /// Sets the state of the sale without waking the connection; true if the connection must be
+    /// woken for it.
     #[must_use]
     pub(crate) fn set_sale_quietly(&self, event: EventId, settings: Arc<QueueSettings>) -> bool {
         self.set_quietly(event, |updates| updates.sale = Some(settings))

@@ -1,5 +1,6 @@
-//! How fast queued connections are woken: the updates of one tick at once, those for all connections of
-//! an event (a sale opens) over some time, so that neither passes nor clients' machines wait for them.
+//! How fast queued connections are woken: the updates of one tick at once, those for all
+//! connections of an event (a sale opens) over some time, so that neither passes nor clients'
+//! machines wait for them.
 
 use std::time::Duration;
 

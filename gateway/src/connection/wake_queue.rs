@@ -1,5 +1,6 @@
-//! Connections with updates that can wait: a progress message moves thousands of positions at once, and
-//! passes must not wait behind them. Connections are woken in batches; other tasks run in between.
+//! Connections with updates that can wait: a progress message moves thousands of positions at once,
+//! and passes must not wait behind them. Connections are woken in batches; other tasks run in
+//! between.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -9,11 +10,12 @@ use super::mailbox::Mailbox;
 
 /// Min connections in a batch: each pass may wait for as many.
 const MIN_BATCH: usize = 32;
-/// In a long queue, this part of it is a batch: with a batch each 2 ms, 25,000 connections are woken in
-/// one second, 100,000 in two.
+/// In a long queue, this part of it is a batch: with a batch each 2 ms, 25,000 connections are
+/// woken in one second, 100,000 in two.
 const BATCH_DIVISOR: usize = 256;
 
-/// See the module's documentation. A connection is queued once, however often its updates are replaced.
+/// See the module's documentation. A connection is queued once, however often its updates are
+/// replaced.
 #[derive(Debug, Default)]
 pub(crate) struct WakeQueue(Mutex<VecDeque<Arc<Mailbox>>>);
 
@@ -63,7 +65,7 @@ mod tests {
             }
         }
         assert!(mailboxes.iter().all(|mailbox| !is_woken(mailbox)));
-        mailboxes[1].drain(); // told with other news
+        mailboxes[1].drain(); // written with other updates
         queue.wake_batch();
         let woken: Vec<usize> = (0..mailboxes.len())
             .filter(|index| is_woken(&mailboxes[*index]))

@@ -86,7 +86,8 @@ fn is_over_tls(headers: &HeaderMap) -> bool {
         .is_some_and(|scheme| scheme == "https")
 }
 
-/// The token of the guest's cookie. Over TLS only the cookie that no other host can have set counts.
+/// The token of the guest's cookie. Over TLS only the cookie that no other host can have set
+/// counts.
 pub(crate) fn guest_token_from_cookie(headers: &HeaderMap) -> Option<&str> {
     let wanted = if is_over_tls(headers) {
         TLS_COOKIE

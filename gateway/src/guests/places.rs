@@ -1,6 +1,6 @@
-//! The places that guests have in queues, counted by the address that they come from. A place counts
-//! while a connection follows it, and afterwards for as long as a poll keeps it: an absent guest is not
-//! released and delays no other user.
+//! The places that guests have in queues, counted by the address that they come from. A place
+//! counts while a connection follows it, and afterwards for as long as a poll keeps it: an absent
+//! guest is not released and delays no other user.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -202,10 +202,7 @@ mod tests {
             "one is followed, one was looked at"
         );
         tokio::time::advance(EXPIRY_SLACK).await;
-        assert!(
-            acquire(3, "203.0.113.9"),
-            "nobody looks at the other any more"
-        );
+        assert!(acquire(3, "203.0.113.9"), "the other place has expired");
         drop(connection);
         places.release(event, &user(3));
         tokio::time::advance(POLL_WINDOW + EXPIRY_SLACK).await;

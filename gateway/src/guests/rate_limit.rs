@@ -1,5 +1,6 @@
-//! How many new guests may come from one address and one network: guests cost nothing, and one person
-//! could take every place of a queue. Counted on this node; decision 0025 gives the limits of that.
+//! How many new guests may come from one address and one network: guests cost nothing, and one
+//! person could take every place of a queue. Counted on this node; decision 0025 gives the limits
+//! of that.
 
 use std::{
     net::{IpAddr, SocketAddr},

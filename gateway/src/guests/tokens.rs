@@ -32,8 +32,8 @@ struct TokenResponse {
     expires_at: Timestamp,
 }
 
-/// Creates a guest. A guest's token renews that guest, which may take places again; the cookie of pages
-/// without script gives the guest that it names.
+/// Creates a guest. A guest's token renews that guest, which may take places again; the cookie of
+/// pages without script gives the guest that it names.
 pub(crate) async fn create_guest(
     State(gateway): State<Gateway>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -66,7 +66,8 @@ pub(crate) async fn create_guest(
     Ok((StatusCode::CREATED, Json(response)).into_response())
 }
 
-/// The guest that pages without script gave to this browser: it keeps the place once scripts are allowed.
+/// The guest that pages without script gave to this browser: it keeps the place once scripts are
+/// allowed.
 fn token_from_cookie(gateway: &Gateway, headers: &HeaderMap) -> Option<TokenResponse> {
     let identity = gateway.guest_from_cookie(headers)?;
     Some(TokenResponse {
@@ -77,7 +78,8 @@ fn token_from_cookie(gateway: &Gateway, headers: &HeaderMap) -> Option<TokenResp
 }
 
 impl Gateway {
-    /// A guest, new or known, with a new token, if guests are admitted. Both count towards the limit.
+    /// A guest, new or known, with a new token, if guests are admitted. Both count towards the
+    /// limit.
     pub(crate) fn mint_guest(
         &self,
         address: IpAddr,
@@ -125,7 +127,8 @@ pub(crate) struct DevTokenRequest {
 }
 
 /// A development token names any user: it is given only to a program on this machine that does not
-/// connect through a proxy, and to no page of another site, even one whose name resolves to this machine.
+/// connect through a proxy, and to no page of another site, even one whose name resolves to this
+/// machine.
 pub(crate) async fn create_dev_token(
     State(gateway): State<Gateway>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,

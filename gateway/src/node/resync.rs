@@ -218,8 +218,8 @@ fn apply_place(gateway: &Gateway, event: EventId, user: &UserId, place: &Place) 
     is_current
 }
 
-/// Restores users of a lost queue that had a place here recently, without a connection now, to their
-/// numbers. False if that must be retried.
+/// Restores users of a lost queue that had a place here recently, without a connection now, to
+/// their numbers. False if that must be retried.
 async fn restore_remembered_users(gateway: &Gateway, event: EventId) -> bool {
     let registry = &gateway.0.registry;
     let deps = &gateway.0.deps;

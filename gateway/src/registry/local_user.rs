@@ -1,5 +1,5 @@
-//! One user's position as this node projects it (rank when attached, minus the removals below since),
-//! and which updates the user is sent. Pure: no locks, no I/O.
+//! One user's position as this node projects it (rank when attached, minus the removals below
+//! since), and which updates the user is sent. Pure: no locks, no I/O.
 
 use std::sync::Arc;
 
@@ -93,7 +93,8 @@ impl LocalUser {
         }
     }
 
-    /// The update once the queue is rebuilt and positions are exact: also if the position is the same.
+    /// The update once the queue is rebuilt and positions are exact: also if the position is the
+    /// same.
     pub(super) fn exact_update(
         &mut self,
         total: u64,
@@ -113,8 +114,8 @@ impl LocalUser {
         }
     }
 
-    /// Moves a waiting user on by one message. `removed` are its removals sorted by number: a binary
-    /// search for each of thousands of users instead of a count.
+    /// Moves a waiting user on by one message. `removed` are its removals sorted by number: a
+    /// binary search for each of thousands of users instead of a count.
     pub(super) fn apply_removals(&mut self, progress: &Progress, removed: &[u64]) {
         if self.revision >= progress.to {
             return;
@@ -135,8 +136,8 @@ impl LocalUser {
         self.revision = progress.to;
     }
 
-    /// An update for the user, if one is due: for a better position, or for a wait that became longer.
-    /// A position that a client knows never grows.
+    /// An update for the user, if one is due: for a better position, or for a wait that became
+    /// longer. A position that a client knows never grows.
     pub(super) fn next_update(
         &mut self,
         total: u64,
@@ -171,8 +172,8 @@ impl LocalUser {
         })
     }
 
-    /// Leaves a position out if the pass is likely to arrive before the next update would. Once only:
-    /// the queue may stop after all.
+    /// Leaves a position out if the pass is likely to arrive before the next update would. Once
+    /// only: the queue may stop after all.
     fn should_skip(&mut self, position: u64, estimate: WaitEstimate) -> bool {
         let soon = estimate.range.is_some()
             && conflation::admitted_before_next_update(position, estimate.wait_seconds);

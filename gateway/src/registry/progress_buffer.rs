@@ -1,5 +1,5 @@
-//! Puts an event's progress messages into order: which can be applied now, which wait for an earlier
-//! one, and when a missing one is given up. Pure: no locks, no I/O.
+//! Puts an event's progress messages into order: which can be applied now, which wait for an
+//! earlier one, and when a missing one is given up. Pure: no locks, no I/O.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,6 +1,6 @@
-//! Places that users had here recently without a connection now: users that poll, and users whose last
-//! connection has just ended. After a loss of the queue they are restored as connected users are,
-//! whether their clients kept the ticket or not.
+//! Places that users had here recently without a connection now: users that poll, and users whose
+//! last connection has just ended. After a loss of the queue they are restored as connected users
+//! are, whether their clients kept the ticket or not.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -51,8 +51,8 @@ impl RememberedPlace {
 
 type Users = HashMap<(EventId, UserId), RememberedPlace>;
 
-/// See the module's documentation. Two generations: the older is dropped as a whole, which bounds time
-/// and number.
+/// See the module's documentation. Two generations: the older is dropped as a whole, which bounds
+/// time and number.
 #[derive(Debug, Default)]
 pub(super) struct RecentPlaces(Mutex<Generations>);
 
@@ -191,13 +191,13 @@ mod tests {
     fn remembers_best_position_of_a_number() {
         let (places, event) = (RecentPlaces::default(), uuid::Uuid::nil().into());
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
-        for (number, position, told) in [(7, 5, 5), (7, 6, 5), (7, 3, 3), (8, 9, 9)] {
+        for (number, position, best) in [(7, 5, 5), (7, 6, 5), (7, 3, 3), (8, 9, 9)] {
             places.record(event, &user(1), &place(number, position), at(15), at(0));
             assert_eq!(
                 places
                     .get(event, &user(1))
                     .map(|remembered| (remembered.number, remembered.last_sent_position)),
-                Some((number, told))
+                Some((number, best))
             );
         }
         let (now, later) = ("e1".parse().unwrap(), "e2".parse().unwrap());

@@ -128,7 +128,8 @@ impl Room {
             .unwrap_or_else(|| epoch.clone())
     }
 
-    /// Does the place count every removal that was applied here, and was the queue not rebuilt since?
+    /// Does the place count every removal that was applied here, and was the queue not rebuilt
+    /// since?
     fn is_current(&self, place: &Place) -> bool {
         let buffer = self.buffer.lock();
         !buffer.view.known
@@ -136,8 +137,8 @@ impl Room {
             || (buffer.revision <= place.revision && (buffer.counting || !place.counting))
     }
 
-    /// Takes over a place that was read again. False if it was read too early: it has to be read once
-    /// more.
+    /// Takes over a place that was read again. False if it was read too early: it has to be read
+    /// once more.
     pub(super) fn refresh_place(&self, event: EventId, user: &UserId, place: &Place) -> bool {
         let place = &Place {
             epoch: self.same_epoch(&place.epoch),
@@ -202,9 +203,9 @@ impl Room {
             .then_some(local.last_sent_position)
     }
 
-    /// Takes over a place that was read. Messages do not move users with a pass on; the messages that
-    /// were applied meanwhile count for them too, so that an older read does not lead them back into
-    /// the queue.
+    /// Takes over a place that was read. Messages do not move users with a pass on; the messages
+    /// that were applied meanwhile count for them too, so that an older read does not lead them
+    /// back into the queue.
     fn apply_snapshot(&self, local: &mut LocalUser, place: &Place) {
         if local.position == 0 {
             let buffer = self.buffer.lock();
@@ -378,8 +379,8 @@ impl Room {
             .fetch_or(has_waiting_users, Ordering::AcqRel);
     }
 
-    /// Gives up a message that is missing for too long; true if there was one: the places must be read
-    /// again.
+    /// Gives up a message that is missing for too long; true if there was one: the places must be
+    /// read again.
     pub(super) fn drop_stale_gap(&self, now: Timestamp) -> bool {
         self.buffer.lock().drop_stale_gap(now)
     }

@@ -100,8 +100,9 @@ pub(crate) struct LeaveResponse {
     left: bool,
 }
 
-/// The event comes in the query or, from clients of the earlier system, in the body of the DELETE. If it
-/// comes in both, they must agree: otherwise the user could lose a place that the client did not mean.
+/// The event comes in the query or, from clients of the earlier system, in the body of the DELETE.
+/// If it comes in both, they must agree: otherwise the user could lose a place that the client did
+/// not mean.
 pub(crate) async fn leave(
     State(gateway): State<Gateway>,
     AuthenticatedUser(identity): AuthenticatedUser,

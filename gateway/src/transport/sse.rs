@@ -1,8 +1,8 @@
 //! A user's place as server-sent events: the same mailbox as a socket's, written as a stream.
 //!
-//! A stream cannot acknowledge: a pass counts as delivered once the stream is polled for what follows
-//! it, and stays readable by polling until it is used. If the request has seat preferences, the seats
-//! are sent with the pass.
+//! A stream cannot acknowledge: a pass counts as delivered once the stream is polled for what
+//! follows it, and stays readable by polling until it is used. If the request has seat preferences,
+//! the seats are sent with the pass.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -92,8 +92,8 @@ struct SseContext {
 }
 
 impl SseContext {
-    /// The pass, with the result of its automatic hold if booking replies in time; seats that come later
-    /// follow in an event of their own.
+    /// The pass, with the result of its automatic hold if booking replies in time; seats that come
+    /// later follow in an event of their own.
     fn pass_events<'a>(
         &'a self,
         place: &'a Place,
@@ -220,8 +220,8 @@ fn event_stream(
     }
 }
 
-/// Has the pass been used? Gateways are not notified of that, so a stream with a pass asks the engine
-/// with each heartbeat.
+/// Has the pass been used? Gateways are not notified of that, so a stream with a pass asks the
+/// engine with each heartbeat.
 async fn pass_was_used(gateway: &Gateway, event: EventId, user: &UserId, place: &Place) -> bool {
     let Some(grant) = &place.grant else {
         return false;

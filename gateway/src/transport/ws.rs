@@ -37,13 +37,14 @@ pub(crate) use self::session::position_message;
 use self::{handshake::Socket, session::Session};
 use crate::state::Gateway;
 
-/// A client that does not accept a frame for this long is disconnected; its place and pass are kept.
+/// A client that does not accept a frame for this long is disconnected; its place and pass are
+/// kept.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for the closing handshake; after it the connection is dropped.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Max bytes that are still read, and discarded, after the close frame: as much as a browser may have
-/// sent already.
+/// Max bytes that are still read, and discarded, after the close frame: as much as a browser may
+/// have sent already.
 const MAX_DISCARDED_BYTES: usize = 8 * 1024 * 1024;
 /// Size of the buffer that they are read into.
 const DISCARD_BUFFER_BYTES: usize = 16 * 1024;
@@ -82,8 +83,8 @@ pub(crate) async fn upgrade(
     response
 }
 
-/// A connection from upgrade to close. Rare steps run in a box: otherwise the task would reserve room
-/// for the largest of them for as long as the connection waits.
+/// A connection from upgrade to close. Rare steps run in a box: otherwise the task would reserve
+/// room for the largest of them for as long as the connection waits.
 async fn serve_connection(gateway: Gateway, context: ConnectionContext, connection: OnUpgrade) {
     let clock = gateway.0.deps.clock.clone();
     let Some(mut socket) = Box::pin(handshake::open(connection, clock)).await else {
@@ -118,8 +119,8 @@ async fn run(gateway: &Gateway, socket: &mut Socket, address: &IpAddr) {
     }
 }
 
-/// Echoes the client's close frame: the library queues the echo when it reads the frame, and writes it
-/// on the next read.
+/// Echoes the client's close frame: the library queues the echo when it reads the frame, and writes
+/// it on the next read.
 async fn echo_close(socket: &mut Socket) -> Disconnect {
     let _ = timeout(CLOSE_TIMEOUT, async {
         while let Some(Ok(_)) = socket.next().await {}
@@ -174,9 +175,9 @@ async fn close(socket: &mut Socket, code: CloseCode) {
     }
 }
 
-/// Waits for the client's own close frame. If its frames cannot be read any more, as after one that is
-/// too large, the bytes are read and discarded: dropping a connection with unread bytes resets it, and
-/// browsers then lose the close frame before they report it.
+/// Waits for the client's own close frame. If its frames cannot be read any more, as after one that
+/// is too large, the bytes are read and discarded: dropping a connection with unread bytes resets
+/// it, and browsers then lose the close frame before they report it.
 async fn finish_close(socket: &mut Socket) {
     // After an error the library reports the end of the stream, even if bytes follow.
     while let Some(Ok(_)) = socket.next().await {}

@@ -1,4 +1,4 @@
-//! Waits that are told, case by case, and how well they foresee whole sales.
+//! Estimates case by case, and their accuracy over whole sales.
 
 use super::*;
 use crate::bench_support::sales;
@@ -79,7 +79,7 @@ fn estimates_by_measured_rate() {
             range(36, 44),
         ),
         (
-            "nobody there says nothing of the pace",
+            "an empty queue says nothing of the rate",
             idle,
             100.0,
             1_000,
@@ -98,22 +98,22 @@ fn estimates_by_measured_rate() {
     ];
     for (name, estimator, rate, position, wait_seconds, range) in cases {
         let now = estimator.at.unwrap_or_default();
-        let told = estimator.estimate(position, &settings(SaleState::Open, rate), 10, now);
+        let estimate = estimator.estimate(position, &settings(SaleState::Open, rate), 10, now);
         assert_eq!(
-            (told.wait_seconds, told.range, told.reason),
+            (estimate.wait_seconds, estimate.range, estimate.reason),
             (wait_seconds, range, None),
             "{name}"
         );
     }
-    let told = uneven.estimate(1_000, &settings(SaleState::Open, 100.0), 10, NOW);
-    let range = told.range.unwrap();
+    let estimate = uneven.estimate(1_000, &settings(SaleState::Open, 100.0), 10, NOW);
+    let range = estimate.range.unwrap();
     assert!(
         range.high - range.low > 8,
         "an uneven pace widens the range: {range:?}"
     );
     assert!(
-        range.low < told.wait_seconds && told.wait_seconds < range.high,
-        "{told:?}"
+        range.low < estimate.wait_seconds && estimate.wait_seconds < range.high,
+        "{estimate:?}"
     );
 }
 
@@ -148,11 +148,11 @@ fn gives_reason_when_queue_stalls() {
         (SaleState::Paused, 0, Some(WaitReason::Paused)),
     ];
     for (state, seats_left, reason) in cases {
-        let told =
+        let estimate =
             WaitEstimator::default().estimate(1_000, &settings(state, 100.0), seats_left, NOW);
-        assert_eq!(told.reason, reason, "{state:?}");
+        assert_eq!(estimate.reason, reason, "{state:?}");
         assert_eq!(
-            (told.wait_seconds, told.range.is_some()),
+            (estimate.wait_seconds, estimate.range.is_some()),
             (10, reason.is_none()),
             "{state:?}"
         );
@@ -186,9 +186,9 @@ fn estimates_by_current_share_then_by_mean() {
         },
         Timestamp::from_millis(20_600),
     );
-    let told = estimator.estimate(1_000, &open, 10, NOW);
+    let estimate = estimator.estimate(1_000, &open, 10, NOW);
     assert_eq!(
-        (told.wait_seconds, told.range, told.reason),
+        (estimate.wait_seconds, estimate.range, estimate.reason),
         (20, None, Some(WaitReason::Paused))
     );
 }
@@ -218,14 +218,14 @@ fn ignores_small_increases() {
         range: None,
         reason: None,
     };
-    for (told, now, worse) in [
+    for (sent, now, worse) in [
         (10, 15, false),
         (10, 16, true),
         (100, 125, false),
         (100, 126, true),
         (9, 3, false),
     ] {
-        assert_eq!(wait(now).is_worse_than(told), worse, "{told} → {now}");
+        assert_eq!(wait(now).is_worse_than(sent), worse, "{sent} → {now}");
     }
     assert!(!wait(86_400).is_worse_than(u32::MAX));
 }
@@ -295,8 +295,8 @@ fn skips_absent_users() {
 fn predicts_waits_of_simulated_sales() {
     let mut scores = Vec::new();
     for kind in sales::SALE_KINDS {
-        let told = sales::simulate(kind, 1);
-        let score = sales::Score::of(&told);
+        let waits = sales::simulate(kind, 1);
+        let score = sales::Score::of(&waits);
         println!("{kind:?}: {score:?}");
         scores.push((kind, score));
     }

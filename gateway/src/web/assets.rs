@@ -17,8 +17,8 @@ use waitingroom::problem::{Code, Problem};
 pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// The build writes each text file in these forms too, the smallest first: nothing is compressed while a
-/// request waits.
+/// The build writes each text file in these forms too, the smallest first: nothing is compressed
+/// while a request waits.
 const COMPRESSED: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
 #[derive(Embed)]

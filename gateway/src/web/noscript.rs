@@ -1,5 +1,6 @@
-//! The visitors' page: the web client, or pages without script that reload themselves, with the guest
-//! in a cookie (`guests/cookie.rs`); and a page for browsers that ask for a path that does not exist.
+//! The visitors' page: the web client, or pages without script that reload themselves, with the
+//! guest in a cookie (`guests/cookie.rs`); and a page for browsers that ask for a path that does
+//! not exist.
 //!
 //! The web client sends browsers without script to `?plain` of the same address. Forms are accepted
 //! from pages of this host only (`origin.rs`): no page of another site, and of no sibling, can act

@@ -1,14 +1,14 @@
-//! Does a browser's request come from a page of this host? A page of another site can submit a form to
-//! this host, with its cookies if it is a sibling.
+//! Does a browser's request come from a page of this host? A page of another site can submit a form
+//! to this host, with its cookies if it is a sibling.
 
 use axum::http::{HeaderMap, header};
 
-/// False if the browser says that another site's page has made the request. Programs send neither header
-/// and are trusted: their rights depend on their tokens.
+/// False if the browser says that another site's page has made the request. Programs send neither
+/// header and are trusted: their rights depend on their tokens.
 ///
-/// `Sec-Fetch-Site` decides if it is present: no page can write it. Browsers omit it on plain HTTP; then
-/// the name in `Origin` must be the requested one. Ports are not compared: a proxy may use another one,
-/// and cookies ignore them too.
+/// `Sec-Fetch-Site` decides if it is present: no page can write it. Browsers omit it on plain HTTP;
+/// then the name in `Origin` must be the requested one. Ports are not compared: a proxy may use
+/// another one, and cookies ignore them too.
 pub(crate) fn is_same_origin(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return matches!(site.as_bytes(), b"same-origin" | b"none");

@@ -178,7 +178,7 @@ fn sends_longer_wait_with_reason() {
         told: Told::Nothing,
     });
     let mut second = 0;
-    let mut told = |local: &mut LocalUser, rate_per_second: f64, state: SaleState| {
+    let mut next = |local: &mut LocalUser, rate_per_second: f64, state: SaleState| {
         second += 10;
         let settings = QueueSettings {
             rate_per_second,
@@ -189,7 +189,7 @@ fn sends_longer_wait_with_reason() {
             Timestamp::from_millis((second - 10) * 1_000),
             Timestamp::from_millis(second * 1_000),
         );
-        let news = local.next_update(
+        let update = local.next_update(
             200,
             &RoomView {
                 settings,
@@ -198,36 +198,36 @@ fn sends_longer_wait_with_reason() {
             last,
             now,
         );
-        news.map(|news| {
+        update.map(|update| {
             (
-                news.position,
-                news.estimate.wait_seconds,
-                news.estimate.reason,
+                update.position,
+                update.estimate.wait_seconds,
+                update.estimate.reason,
             )
         })
     };
     assert_eq!(
-        told(&mut local, 10.0, SaleState::Open),
+        next(&mut local, 10.0, SaleState::Open),
         Some((100, 10, None))
     );
-    assert_eq!(told(&mut local, 8.0, SaleState::Open), None, "a wobble");
+    assert_eq!(next(&mut local, 8.0, SaleState::Open), None, "a wobble");
     assert_eq!(
-        told(&mut local, 4.0, SaleState::Open),
+        next(&mut local, 4.0, SaleState::Open),
         Some((100, 25, Some(WaitReason::Slowed)))
     );
-    assert_eq!(told(&mut local, 4.0, SaleState::Open), None, "told once");
+    assert_eq!(next(&mut local, 4.0, SaleState::Open), None, "sent once");
     local.position = 99;
-    assert_eq!(told(&mut local, 4.0, SaleState::Open), Some((99, 25, None)));
+    assert_eq!(next(&mut local, 4.0, SaleState::Open), Some((99, 25, None)));
     local.position = 180;
     assert_eq!(
-        told(&mut local, 4.0, SaleState::Open),
+        next(&mut local, 4.0, SaleState::Open),
         Some((99, 45, Some(WaitReason::Returned)))
     );
     assert_eq!(
-        told(&mut local, 4.0, SaleState::Paused),
+        next(&mut local, 4.0, SaleState::Paused),
         Some((99, 45, Some(WaitReason::Paused)))
     );
-    assert_eq!(told(&mut local, 4.0, SaleState::Paused), None, "told once");
+    assert_eq!(next(&mut local, 4.0, SaleState::Paused), None, "sent once");
 }
 
 #[test]
@@ -289,8 +289,8 @@ fn ignores_older_place_when_newer_known() {
         mailbox
             .drain()
             .iter()
-            .all(|(_, news)| news.position.is_none()),
-        "5 is what the client is told"
+            .all(|(_, updates)| updates.position.is_none()),
+        "5 was sent already"
     );
 
     // A second tab whose reading took longer.
@@ -303,15 +303,15 @@ fn ignores_older_place_when_newer_known() {
         mailbox
             .drain()
             .iter()
-            .all(|(_, news)| news.position.is_none()),
+            .all(|(_, updates)| updates.position.is_none()),
         "still 5"
     );
     room.apply_progress(&progress(4, vec![5], 18), now);
-    let told = mailbox
+    let sent = mailbox
         .drain()
         .into_iter()
-        .find_map(|(_, news)| news.position);
-    assert_eq!(told.map(|news| news.position), Some(4));
+        .find_map(|(_, updates)| updates.position);
+    assert_eq!(sent.map(|update| update.position), Some(4));
 }
 
 #[test]
@@ -343,8 +343,8 @@ fn sends_no_update_worse_than_first_place() {
         mailbox
             .drain()
             .iter()
-            .all(|(_, news)| news.position.is_none()),
-        "5 is not told"
+            .all(|(_, updates)| updates.position.is_none()),
+        "5 is not sent"
     );
 }
 
@@ -379,8 +379,8 @@ fn sends_no_update_worse_than_late_place() {
         mailbox
             .drain()
             .iter()
-            .all(|(_, news)| news.position.is_none()),
-        "4 is what the client was told, and 5 is not told"
+            .all(|(_, updates)| updates.position.is_none()),
+        "4 was sent, and 5 is not sent"
     );
 }
 
@@ -414,7 +414,7 @@ fn detects_gap_before_first_message() {
 
 #[test]
 fn skips_next_update_once_when_pass_imminent() {
-    let told = |rate_per_second| {
+    let updates = |rate_per_second| {
         let settings = QueueSettings {
             state: SaleState::Open,
             rate_per_second,
@@ -442,17 +442,17 @@ fn skips_next_update_once_when_pass_imminent() {
         let mut look = |from| {
             local
                 .next_update(2_000, &view, at(from), at(from + 2))
-                .map(|news| news.position)
+                .map(|update| update.position)
         };
         [look(0), look(2), look(4)]
     };
     assert_eq!(
-        told(500.0),
+        updates(500.0),
         [Some(1_000), None, None],
         "two seconds are to come"
     );
     assert_eq!(
-        told(5_000.0),
+        updates(5_000.0),
         [None, Some(1_000), None],
         "the pass should have been there by then"
     );
@@ -484,7 +484,7 @@ fn projects_user_attached_to_idle_room() {
     room.apply_progress(&progress(0, vec![1], 8), now);
     assert!(
         !room.has_waiting_users.load(Ordering::Relaxed),
-        "a step concerns nobody here"
+        "no user here waits"
     );
     let waiting = Place {
         position: 8,
@@ -565,11 +565,11 @@ fn sends_exact_place_once_recounted() {
         Arc::new(Mailbox::default()),
         Timestamp::from_millis(100_000),
     );
-    let told = |mailbox: &Mailbox| {
+    let position_in = |mailbox: &Mailbox| {
         mailbox
             .drain()
             .into_iter()
-            .find_map(|(_, news)| news.position)
+            .find_map(|(_, updates)| updates.position)
     };
     room.apply_progress(&progress(0, vec![1], 40), now);
     let before = Place {
@@ -606,8 +606,8 @@ fn sends_exact_place_once_recounted() {
         mailbox
             .drain()
             .iter()
-            .all(|(_, news)| news.position.is_none()),
-        "nobody knows"
+            .all(|(_, updates)| updates.position.is_none()),
+        "the position is unknown"
     );
     assert_eq!(
         (room.view().total, room.view().seats_left),
@@ -640,8 +640,8 @@ fn sends_exact_place_once_recounted() {
             ..bound.clone()
         }
     ));
-    let news = told(&mailbox).expect("told without another step of the line");
-    assert_eq!((news.position, news.total), (7, 39));
+    let update = position_in(&mailbox).expect("sent without another progress message");
+    assert_eq!((update.position, update.total), (7, 39));
     assert_eq!(
         room.attach(event(), &user(9), &bound, &mailbox),
         Ok(false),
@@ -692,7 +692,10 @@ fn sends_new_place_to_every_tab() {
     };
     room.refresh_place(event(), &user(9), &after);
     for tab in &tabs {
-        let place = tab.drain().into_iter().find_map(|(_, news)| news.place);
+        let place = tab
+            .drain()
+            .into_iter()
+            .find_map(|(_, updates)| updates.place);
         assert_eq!(
             place.map(|place| (place.number, place.position)),
             Some((1_000_041, 33))

@@ -78,8 +78,8 @@ async fn first_frame(socket: &mut Socket) -> Result<String, Disconnect> {
     }
 }
 
-/// Queues `connected`; it is written with the reply to the next frame, or at once if none has arrived
-/// yet: see [`super::Session::run`].
+/// Queues `connected`; it is written with the reply to the next frame, or at once if none has
+/// arrived yet: see [`super::Session::run`].
 async fn send_connected(
     gateway: &Gateway,
     socket: &mut Socket,

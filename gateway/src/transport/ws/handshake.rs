@@ -40,15 +40,15 @@ use super::rate_limit::RateLimitedStream;
 /// A client's WebSocket.
 pub(super) type Socket = WebSocketStream<RateLimitedStream>;
 
-/// Read buffer of each connection; the library enlarges it for a client that has sent a larger frame.
-/// Its default of 128 KiB costs 137 KB of memory for each connection.
+/// Read buffer of each connection; the library enlarges it for a client that has sent a larger
+/// frame. Its default of 128 KiB costs 137 KB of memory for each connection.
 const READ_BUFFER_BYTES: usize = 256;
 /// Messages that are sent together are written together, in pieces of this size.
 const WRITE_BUFFER_BYTES: usize = 4 * 1024;
 /// Max bytes that wait to be written to one connection.
 const MAX_WRITE_BUFFER_BYTES: usize = 16 * 1024;
-/// Kernel buffer for a client that does not read (the kernel takes twice as much); by default it grows
-/// to megabytes.
+/// Kernel buffer for a client that does not read (the kernel takes twice as much); by default it
+/// grows to megabytes.
 const KERNEL_BUFFER_BYTES: usize = 16 * 1024;
 /// Length of a client's random key (RFC 6455, section 4.1).
 const KEY_BYTES: usize = 16;

@@ -1,6 +1,6 @@
-//! Limits how many frames a client may send, of any kind, as they come off the wire: the library replies
-//! to pings, drops pongs and joins fragments without a word to the caller, and each costs as much as a
-//! message.
+//! Limits how many frames a client may send, of any kind, as they come off the wire: the library
+//! replies to pings, drops pongs and joins fragments without a word to the caller, and each costs
+//! as much as a message.
 
 use std::{
     io,
@@ -22,8 +22,8 @@ const FRAMES_PER_SECOND: f64 = 20.0;
 /// Max burst of frames.
 const FRAME_BURST: u32 = 60;
 
-/// The stream beneath a socket. Reading fails once the client has sent too many frames; writing still
-/// works.
+/// The stream beneath a socket. Reading fails once the client has sent too many frames; writing
+/// still works.
 #[derive(Debug)]
 pub(super) struct RateLimitedStream {
     stream: TcpStream,

@@ -95,9 +95,9 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Handles events until the connection ends. Only receiving and waiting is ever cancelled, never a
-    /// write. Each event is handled in a box that lives only as long: the session's own future stays
-    /// small.
+    /// Handles events until the connection ends. Only receiving and waiting is ever cancelled,
+    /// never a write. Each event is handled in a box that lives only as long: the session's own
+    /// future stays small.
     pub(super) async fn run(&mut self, socket: &mut Socket) -> Disconnect {
         if let Err(end) = Box::pin(self.on_start(socket)).await {
             return end;
@@ -116,7 +116,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A client that did not wait for `connected` gets it together with the reply: one write for both.
+    /// A client that did not wait for `connected` gets it together with the reply: one write for
+    /// both.
     async fn on_start(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
         if let Some(frame) = socket.next().now_or_never() {
             self.on_frame(socket, frame).await?;
@@ -199,8 +200,8 @@ pub(super) fn error_message(problem: &Problem, message_ref: Option<String>) -> S
     }
 }
 
-/// The end of a connection whose read failed: a frame beyond the limits, or too many frames, close it;
-/// any other error means that the client is gone.
+/// The end of a connection whose read failed: a frame beyond the limits, or too many frames, close
+/// it; any other error means that the client is gone.
 pub(super) fn protocol_error(error: &Error) -> Disconnect {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) | Error::Utf8(_) => {

@@ -1,5 +1,5 @@
-//! Automatic holds: a pass whose user has seat preferences waits a moment for booking, so that pass and
-//! seats are sent together.
+//! Automatic holds: a pass whose user has seat preferences waits a moment for booking, so that pass
+//! and seats are sent together.
 
 use std::sync::Arc;
 
@@ -71,8 +71,8 @@ async fn with_timeout(
 }
 
 impl Session<'_> {
-    /// Sends a pass, or starts its hold first. One hold at a time: the engine sends a pass again within
-    /// a second, until it is acknowledged.
+    /// Sends a pass, or starts its hold first. One hold at a time: the engine sends a pass again
+    /// within a second, until it is acknowledged.
     pub(super) async fn send_pass(
         &mut self,
         socket: &mut Socket,
