@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn carries_same_request_and_response_both_ways() {
+    async fn carries_same_request_and_response() {
         let echo = async |request: Request<Body>| {
             let (parts, body) = request.into_parts();
             let pass = parts.headers["x-queue-pass"].to_str().unwrap().to_owned();

@@ -110,10 +110,8 @@ impl MovingAverage {
     /// The value held for this long, and is `now` from here on.
     fn update(&mut self, seconds: f64, now: f64) {
         self.seconds = (self.seconds + seconds).min(SHARE_MEMORY_SECONDS);
-        let (weight, away) = (
-            seconds.min(self.seconds) / self.seconds.max(f64::MIN_POSITIVE),
-            self.now - self.mean,
-        );
+        let weight = seconds.min(self.seconds) / self.seconds.max(f64::MIN_POSITIVE);
+        let away = self.now - self.mean;
         self.mean += weight * away;
         self.variance = (1.0 - weight) * (self.variance + weight * away * away);
         self.now = now;
@@ -304,7 +302,8 @@ impl PassLifetime {
         }
 
         let time_on_test = self.active_seconds / self.ended;
-        let (short, long) = (self.mean.min(time_on_test), self.mean.max(time_on_test));
+        let short = self.mean.min(time_on_test);
+        let long = self.mean.max(time_on_test);
         (short.clamp(0.05, longest), long.clamp(0.05, longest))
     }
 
@@ -448,7 +447,8 @@ impl WaitEstimator {
             ))
         };
 
-        let (now, later) = (rate(share.now), rate(share.mean));
+        let now = rate(share.now);
+        let later = rate(share.mean);
         let soon = now * SHARE_PERSISTENCE_SECONDS;
         if ahead <= soon {
             ahead / now
@@ -459,7 +459,8 @@ impl WaitEstimator {
 
     /// Seconds until enough passes have ended that the cap leaves room for this user.
     fn by_cap(&self, ahead: f64, settings: &QueueSettings, now: Timestamp) -> CapWait {
-        let (cap, active) = (f64::from(settings.max_active), self.active as f64);
+        let cap = f64::from(settings.max_active);
+        let active = self.active as f64;
         let wanted = ahead + active - cap;
         if wanted <= 0.0 {
             return CapWait::default();

@@ -1,7 +1,7 @@
 //! Whole sales on the in-memory engine, in simulated time: the waits that users were sent, and the
 //! waits that followed.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use futures_util::FutureExt;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -15,9 +15,9 @@ use waitingroom::{
     seats::{SeatSnapshot, ZoneSeats},
 };
 
+use super::PROGRESS_INTERVAL;
 use crate::wait_estimator::WaitEstimator;
 
-const TICK: Duration = Duration::from_millis(100);
 /// Ticks between two samples of the waits that users are sent.
 const SAMPLE_EVERY_TICKS: usize = 30;
 /// Users in one sample.
@@ -124,8 +124,7 @@ struct SalePlan {
     wave: usize,
     waves: usize,
     absent: f64,
-    /// Seconds to the use of a pass, at the least, and at the mean beyond that; nothing where it is
-    /// not used.
+    /// Seconds until a pass is used: a minimum, and the mean beyond it; nothing if it is not used.
     use_after: Option<(f64, f64)>,
     ticks: usize,
 }
@@ -196,8 +195,10 @@ impl SalePlan {
 /// # Panics
 /// The engine in memory does not fail.
 pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
-    let (plan, mut random) = (SalePlan::of(kind), StdRng::seed_from_u64(seed));
-    let (engine, event) = (MemoryEngine::new(), EventId::from(uuid::Uuid::from_u128(1)));
+    let plan = SalePlan::of(kind);
+    let mut random = StdRng::seed_from_u64(seed);
+    let engine = MemoryEngine::new();
+    let event = EventId::from(uuid::Uuid::from_u128(1));
     let node: NodeId = "gw-1".parse().expect("a node is letters, digits and '-'");
     let begin = Timestamp::from_millis(1_700_000_000_000);
     let opening = Opening {
@@ -228,7 +229,7 @@ pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
     let mut asked = HashMap::<UserId, Vec<(f64, Option<(f64, f64)>, usize)>>::new();
     let mut waits = Vec::new();
     for tick in 0..plan.ticks {
-        let at = begin.plus(TICK * tick as u32);
+        let at = begin.plus(PROGRESS_INTERVAL * tick as u32);
         completed(engine.report_node(event, &node, at));
         if tick.is_multiple_of(plan.wave) && tick / plan.wave < plan.waves {
             for number in 0..plan.users {
@@ -285,7 +286,7 @@ pub fn simulate(kind: SaleKind, seed: u64) -> Vec<SampledWait> {
                     .push(granted.user.clone());
             }
             for (wait, range, since) in asked.remove(&granted.user).into_iter().flatten() {
-                let truth = (tick - since) as f64 * TICK.as_secs_f64();
+                let truth = (tick - since) as f64 * PROGRESS_INTERVAL.as_secs_f64();
                 if truth >= MIN_WAIT_SECONDS {
                     waits.push(SampledWait { wait, range, truth });
                 }

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn predicts_admission_before_next_update_in_fast_queue() {
+    fn predicts_admission_before_next_update() {
         let ends = |position: u64, per_second: u64| {
             admitted_before_next_update(position, position.div_ceil(per_second) as u32)
         };

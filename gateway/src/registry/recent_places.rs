@@ -150,7 +150,8 @@ impl Generations {
     }
 
     fn take(&mut self, key: &(EventId, UserId)) -> Option<RememberedPlace> {
-        let (young, old) = (self.young.remove(key), self.old.remove(key));
+        let young = self.young.remove(key);
+        let old = self.old.remove(key);
         young.or(old)
     }
 

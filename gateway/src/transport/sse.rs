@@ -297,10 +297,10 @@ fn emit(
     batch
 }
 
-fn position_event(answer: &impl Serialize) -> Event {
+fn position_event(place: &impl Serialize) -> Event {
     Event::default()
         .event("position")
-        .json_data(answer)
+        .json_data(place)
         .unwrap_or_default()
 }
 

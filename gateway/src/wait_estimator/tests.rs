@@ -5,7 +5,7 @@ use crate::bench_support::sales;
 
 const NOW: Timestamp = Timestamp::from_millis(0);
 
-/// A line that only the rate holds back.
+/// Settings of a queue that only the rate limits.
 fn settings(state: SaleState, rate_per_second: f64) -> QueueSettings {
     QueueSettings {
         state,

@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn serves_page_to_browsers_and_problem_to_programs_when_path_unknown() {
+    async fn serves_page_or_problem_when_path_unknown() {
         for (path, accept, content_type) in [
             (
                 "/nowhere",

@@ -46,9 +46,9 @@ fn progress(from: u64, removed: Vec<u64>, total: u64) -> Progress {
     }
 }
 
-/// A line that is removed from, and what the engine would say about it.
+/// A queue that users are removed from, and the places that the engine would return.
 struct Model {
-    line: BTreeSet<u64>,
+    queue: BTreeSet<u64>,
     log: Vec<u64>,
     published: usize,
 }
@@ -58,8 +58,8 @@ impl Model {
         Place {
             number,
             epoch: epoch(),
-            position: self.line.range(..=number).count() as u64,
-            total: self.line.len() as u64,
+            position: self.queue.range(..=number).count() as u64,
+            total: self.queue.len() as u64,
             revision: self.log.len() as u64,
             grant: None,
             counting: false,
@@ -69,7 +69,7 @@ impl Model {
 
     fn publish(&mut self) -> Progress {
         let removed = self.log[self.published..].to_vec();
-        let progress = progress(self.published as u64, removed, self.line.len() as u64);
+        let progress = progress(self.published as u64, removed, self.queue.len() as u64);
         self.published = self.log.len();
         progress
     }
@@ -81,13 +81,13 @@ proptest! {
     #[test]
     fn positions_are_the_ranks(steps in prop::collection::vec((0u8..4, 0usize..40), 1..120)) {
         let room = Room::default();
-        let mut model = Model { line: (1..=40).collect(), log: Vec::new(), published: 0 };
+        let mut model = Model { queue: (1..=40).collect(), log: Vec::new(), published: 0 };
         room.apply_progress(&model.publish(), Timestamp::default());
         let mut held_back = None;
         for (kind, pick) in steps {
-            let number = model.line.iter().nth(pick % model.line.len().max(1)).copied();
+            let number = model.queue.iter().nth(pick % model.queue.len().max(1)).copied();
             match (kind, number) {
-                (0, Some(number)) => { model.line.remove(&number); model.log.push(number); }
+                (0, Some(number)) => { model.queue.remove(&number); model.log.push(number); }
                 (1, Some(number)) => {
                     let current = room.attach(event(), &user(number), &model.place(number), &Arc::new(Mailbox::default())).unwrap_or(true);
                     prop_assert!(current);
@@ -100,8 +100,8 @@ proptest! {
         if let Some(late) = held_back { room.apply_progress(&late, Timestamp::default()); }
         room.apply_progress(&model.publish(), Timestamp::default());
         for local in &room.users {
-            if model.line.contains(&local.number) {
-                prop_assert_eq!(local.position, model.line.range(..=local.number).count() as u64);
+            if model.queue.contains(&local.number) {
+                prop_assert_eq!(local.position, model.queue.range(..=local.number).count() as u64);
             }
         }
     }
@@ -543,7 +543,7 @@ fn ignores_older_place_when_pass_granted() {
     assert_eq!(
         room.ticket(&user(2)),
         None,
-        "they stand in no line any more"
+        "the user has left the queue"
     );
 }
 
@@ -628,7 +628,7 @@ fn sends_exact_place_once_recounted() {
     );
     assert!(
         !room.refresh_place(event(), &user(9), &bound),
-        "a bound is not what is known now"
+        "a bound is older than the exact position"
     );
     assert!(room.refresh_place(
         event(),
