@@ -1,7 +1,7 @@
 //! The background tasks of this node: the signal listener, the node's heartbeat to the engine, the
 //! check of its own subscription, and the timer wheel of its connections.
 
-pub(crate) mod resync;
+mod resync;
 mod signal_listener;
 
 use std::time::Duration;

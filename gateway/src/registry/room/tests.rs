@@ -540,11 +540,7 @@ fn ignores_older_place_when_pass_granted() {
         room.users.get(&user(2)).map(|local| local.position),
         Some(0)
     );
-    assert_eq!(
-        room.ticket(&user(2)),
-        None,
-        "the user has left the queue"
-    );
+    assert_eq!(room.ticket(&user(2)), None, "the user has left the queue");
 }
 
 fn rebuilt(from: u64, counting: bool, seats_known: bool) -> Progress {

@@ -99,19 +99,22 @@ impl<'a> Session<'a> {
     /// never a write. Each event is handled in a box that lives only as long: the session's own
     /// future stays small.
     pub(super) async fn run(&mut self, socket: &mut Socket) -> Disconnect {
-        if let Err(end) = Box::pin(self.on_start(socket)).await {
-            return end;
+        if let Err(disconnect) = Box::pin(self.on_start(socket)).await {
+            return disconnect;
         }
 
         loop {
-            let step: BoxFuture<'_, Result<(), Disconnect>> = match self.next(socket).await {
+            let handling: BoxFuture<'_, Result<(), Disconnect>> = match self
+                .next_event(socket)
+                .await
+            {
                 SessionEvent::Frame(frame) => Box::pin(self.on_frame(socket, frame)),
                 SessionEvent::Wake(reasons) => Box::pin(self.on_wake(socket, reasons)),
                 SessionEvent::Reserve(reply) => Box::pin(self.send_reserve_reply(socket, reply)),
                 SessionEvent::AutoHold(progress) => Box::pin(self.send_auto_hold(socket, progress)),
             };
-            if let Err(end) = step.await {
-                return end;
+            if let Err(disconnect) = handling.await {
+                return disconnect;
             }
         }
     }
@@ -125,11 +128,13 @@ impl<'a> Session<'a> {
         flush(socket).await
     }
 
-    fn next(&mut self, socket: &mut Socket) -> impl Future<Output = SessionEvent> {
+    /// Waits for the next event: updates first, frames from the client last.
+    fn next_event(&mut self, socket: &mut Socket) -> impl Future<Output = SessionEvent> {
         poll_fn(|context| {
             if let Poll::Ready(reasons) = self.mailbox.poll_wake(context) {
                 return Poll::Ready(SessionEvent::Wake(reasons));
             }
+
             if let Some(Poll::Ready(reply)) = self
                 .pending_reserve
                 .as_mut()
@@ -138,6 +143,7 @@ impl<'a> Session<'a> {
                 self.pending_reserve = None;
                 return Poll::Ready(SessionEvent::Reserve(reply));
             }
+
             if let Some(Poll::Ready(progress)) = self
                 .pending_hold
                 .as_mut()
@@ -146,6 +152,7 @@ impl<'a> Session<'a> {
                 self.pending_hold = None;
                 return Poll::Ready(SessionEvent::AutoHold(progress));
             }
+
             socket.poll_next_unpin(context).map(SessionEvent::Frame)
         })
     }
