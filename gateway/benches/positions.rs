@@ -1,6 +1,6 @@
-//! What the positions of a long line cost a gateway: projecting everybody's for one tick, and
-//! telling those who are to be told, as a share of a core. `cargo bench -p gateway --features
-//! measure --bench positions`.
+//! Cost of the positions of a long queue: projecting all positions for one tick, and sending the
+//! updates that are due, as a share of a core. `cargo bench -p gateway --features measure --bench
+//! positions`.
 //!
 //! Time goes on by the tick, not by the clock, so a share is of a core that does nothing else.
 //! Frames are written to real sockets; the time of those who read them is not counted.
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use gateway::measure::{Crowd, TICK};
+use gateway::bench_support::{PROGRESS_INTERVAL, SimulatedUsers};
 use rustix::time::{ClockId, clock_gettime};
 use tokio_tungstenite::tungstenite::{Message, WebSocket, protocol::Role};
 
@@ -37,37 +37,37 @@ fn main() {
 
 /// Releases half of the line, but no longer than for a minute.
 fn measure(users: u64, rate: u64) {
-    let (mut crowd, mut sockets) = (
-        Crowd::new(users),
+    let (mut simulated, mut sockets) = (
+        SimulatedUsers::new(users),
         (0..SOCKETS).map(|_| socket()).collect::<Vec<_>>(),
     );
-    crowd.step(0); // the first message tells everybody
-    crowd.told(|_, _| {});
+    simulated.advance_tick(0); // the first message updates all users
+    simulated.updates_sent(|_, _| {});
     let ticks = (users / 2 * 10 / rate).min(600) as u32;
-    let (mut projecting, mut longest, mut telling, mut told) =
+    let (mut projecting, mut longest, mut sending, mut sent) =
         (Duration::ZERO, Duration::ZERO, Duration::ZERO, 0_u64);
     for _ in 0..ticks {
-        let projected = cpu(|| crowd.step(rate / 10));
+        let projected = cpu(|| simulated.advance_tick(rate / 10));
         (projecting, longest) = (projecting + projected, longest.max(projected));
-        telling += cpu(|| {
-            crowd.told(|at, message| {
+        sending += cpu(|| {
+            simulated.updates_sent(|at, message| {
                 sockets[at % SOCKETS].send(Message::text(message)).unwrap();
-                told += 1;
+                sent += 1;
             });
         });
     }
     let (milliseconds, seconds) = (
         |time: Duration| time.as_secs_f64() * 1e3,
-        (TICK * ticks).as_secs_f64(),
+        (PROGRESS_INTERVAL * ticks).as_secs_f64(),
     );
     let share = |part: Duration| 100.0 * part.as_secs_f64() / seconds;
     println!(
         "{users} | {rate} | {:.2} · {:.2} | {:.0} | {:.1} · {:.1}",
         milliseconds(projecting / ticks),
         milliseconds(longest),
-        told as f64 / seconds,
+        sent as f64 / seconds,
         share(projecting),
-        share(telling),
+        share(sending),
     );
 }
 

@@ -1,5 +1,6 @@
-//! How well waits are foreseen, over simulated sales of seven kinds: the median error of the point,
-//! the part of the waits that ended in the range. `cargo bench -p gateway --features measure
+//! Accuracy of estimated waits, over simulated sales of seven kinds: the median error of the
+//! estimate, and the part of the waits that ended in the range. `cargo bench -p gateway --features
+//! measure
 //! --bench waits -- --plot docs/performance/waits.svg`.
 //!
 //! No time is measured: the figures are the same on every machine.
@@ -7,7 +8,7 @@
 
 use std::path::PathBuf;
 
-use gateway::measure::sales::{KINDS, Kind, Score, Told, simulate};
+use gateway::bench_support::sales::{SALE_KINDS, SaleKind, SampledWait, Score, simulate};
 use plotters::prelude::*;
 
 /// Sales of each kind.
@@ -23,7 +24,7 @@ fn main() {
         .skip_while(|argument| argument != "--plot")
         .nth(1)
         .map(|file| repository.join(file));
-    let told: Vec<(Kind, Vec<Told>)> = KINDS
+    let waits: Vec<(SaleKind, Vec<SampledWait>)> = SALE_KINDS
         .map(|kind| {
             (
                 kind,
@@ -32,8 +33,8 @@ fn main() {
         })
         .into();
     println!("| sale | waits | median error | in the range |\n|---|---|---|---|");
-    for (kind, told) in &told {
-        let score = Score::of(told);
+    for (kind, waits) in &waits {
+        let score = Score::of(waits);
         let (error, within) = (100.0 * score.median_error, 100.0 * score.within_range);
         println!(
             "| {} | {} | {error:.1} % | {within:.1} % |",
@@ -42,20 +43,21 @@ fn main() {
         );
     }
     if let Some(file) = plot {
-        draw(&file, &told).unwrap();
+        draw(&file, &waits).unwrap();
     }
 }
 
-/// What was told against what came, a panel for each kind; on the line, the point was right.
+/// Estimates against the waits that followed, a panel for each kind; on the diagonal they were
+/// right.
 fn draw(
     file: &std::path::Path,
-    told: &[(Kind, Vec<Told>)],
+    waits: &[(SaleKind, Vec<SampledWait>)],
 ) -> Result<(), Box<dyn std::error::Error>> {
     let area = SVGBackend::new(file, (1_000, 560)).into_drawing_area();
     area.fill(&WHITE)?;
-    for ((kind, told), panel) in told.iter().zip(area.split_evenly((2, 4))) {
-        let told: Vec<_> = told.iter().step_by((told.len() / DRAWN).max(1)).collect();
-        let most = told
+    for ((kind, waits), panel) in waits.iter().zip(area.split_evenly((2, 4))) {
+        let waits: Vec<_> = waits.iter().step_by((waits.len() / DRAWN).max(1)).collect();
+        let most = waits
             .iter()
             .map(|one| one.truth.max(one.wait))
             .fold(1.0, f64::max);
@@ -73,7 +75,7 @@ fn draw(
             .y_labels(4)
             .disable_mesh()
             .draw()?;
-        let ranges = told.iter().filter_map(|one| {
+        let ranges = waits.iter().filter_map(|one| {
             one.range
                 .map(|(low, high)| (one.truth, low, high.min(most)))
         });
@@ -81,7 +83,8 @@ fn draw(
             PathElement::new([(at, low), (at, high)], RGBColor(190, 205, 230))
         }))?;
         chart.draw_series(
-            told.iter()
+            waits
+                .iter()
                 .map(|one| Circle::new((one.truth, one.wait), 1, BLUE.filled())),
         )?;
         chart.draw_series([PathElement::new([(0.0, 0.0), (most, most)], BLACK)])?;

@@ -1,6 +1,6 @@
-//! Hands a pass to booking on the user's behalf.
+//! Calls booking with the user's token and pass.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::http::{
     HeaderValue, Request, Response, StatusCode,
@@ -12,56 +12,39 @@ use serde_json::{Map, Value};
 use tokio::{sync::Semaphore, time::timeout};
 use waitingroom::{
     guest_address,
-    identity::Identity,
     ids::{EventId, IdempotencyKey},
     line::SaleState,
     problem::{Code, Problem},
     wire::{ReserveSeats, WishItem},
 };
 
-use crate::{
-    Gateway,
-    booking_service::{SharedBooking, Unreachable},
-};
+use crate::booking_api::{BookingUnreachable, SharedBookingApi};
 
-/// Deadline of a reservation, connecting included.
-const DEADLINE: Duration = Duration::from_secs(5);
-/// Wishes that booking is asked about at the same time by this node.
-const WISHES_AT_ONCE: usize = 64;
+/// Timeout of a call, connecting included.
+const BOOKING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Max automatic holds that this node requests at the same time.
+const MAX_CONCURRENT_HOLDS: usize = 64;
 
 /// A client of booking's public interface. A reservation is never retried here: its idempotency key
 /// lets the user do so.
 #[derive(Clone)]
 pub(crate) struct BookingClient {
-    service: SharedBooking,
-    /// A tick may release hundreds who have a wish: so many are asked about at the same time.
-    wishes: Arc<Semaphore>,
+    service: SharedBookingApi,
+    /// A tick may release hundreds of users with seat preferences.
+    hold_permits: Arc<Semaphore>,
 }
 
-/// For whom booking is asked.
+/// The user that booking is called for.
 #[derive(Debug, Clone)]
-pub(crate) struct Behalf {
-    token: String,
-    /// Where a guest comes from, vouched for.
-    address: Option<String>,
+pub(crate) struct UserCredentials {
+    pub(crate) token: String,
+    /// The address of a guest, signed for booking.
+    pub(crate) guest_address: Option<String>,
 }
 
-impl Gateway {
-    /// The user of this token, who is at this address.
-    pub(crate) fn behalf(&self, token: &str, caller: &Identity, address: IpAddr) -> Behalf {
-        let vouched = caller
-            .guest
-            .and_then(|_| self.0.with.addresses.vouch(&caller.user, address));
-        Behalf {
-            token: token.to_owned(),
-            address: vouched,
-        }
-    }
-}
-
-/// What the pages without script show of an event.
+/// An event as pages without script show it.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct EventHead {
+pub(crate) struct EventSummary {
     pub(crate) event_id: EventId,
     pub(crate) name: String,
     pub(crate) state: SaleState,
@@ -69,60 +52,64 @@ pub(crate) struct EventHead {
 }
 
 #[derive(Deserialize)]
-struct Pending {
+struct PendingBookings {
     bookings: Vec<Map<String, Value>>,
 }
 
 #[derive(Deserialize)]
 struct EventList {
-    events: Vec<EventHead>,
+    events: Vec<EventSummary>,
 }
 
-/// What booking answered that is not a booking.
+/// Booking's error, or that it cannot be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct BookingClientError {
     pub(crate) code: String,
     pub(crate) detail: String,
 }
 
 impl BookingClient {
     /// A client of booking.
-    pub(crate) fn new(service: SharedBooking) -> Self {
+    pub(crate) fn new(service: SharedBookingApi) -> Self {
         Self {
             service,
-            wishes: Arc::new(Semaphore::new(WISHES_AT_ONCE)),
+            hold_permits: Arc::new(Semaphore::new(MAX_CONCURRENT_HOLDS)),
         }
     }
 
-    /// Everything that is on.
-    pub(crate) async fn events(&self) -> Result<Vec<EventHead>, Unreachable> {
-        let answer = self.ask("/events", None).await?;
-        Ok(json::<EventList>(&answer)?.events)
+    /// All events.
+    pub(crate) async fn events(&self) -> Result<Vec<EventSummary>, BookingUnreachable> {
+        let response = self.get("/events", None).await?;
+        Ok(decode::<EventList>(&response)?.events)
     }
 
     /// One event, if it exists.
-    pub(crate) async fn event(&self, event: EventId) -> Result<Option<EventHead>, Unreachable> {
-        let answer = self.ask(&format!("/events/{event}"), None).await?;
-        if answer.status() == StatusCode::NOT_FOUND {
+    pub(crate) async fn event(
+        &self,
+        event: EventId,
+    ) -> Result<Option<EventSummary>, BookingUnreachable> {
+        let response = self.get(&format!("/events/{event}"), None).await?;
+        if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        json(&answer).map(Some)
+        decode(&response).map(Some)
     }
 
-    /// Reserves; the answer is the booking's JSON.
+    /// Reserves seats; returns the booking's JSON.
     pub(crate) async fn reserve(
         &self,
-        behalf: &Behalf,
+        credentials: &UserCredentials,
         pass: &str,
         request: &ReserveSeats,
-    ) -> Result<Map<String, Value>, Refusal> {
+    ) -> Result<Map<String, Value>, BookingClientError> {
         let body = serde_json::json!({
             "event_id": request.event_id, "show_id": request.show_id, "zone_id": request.zone_id,
             "quantity": request.quantity,
         });
+
         self.post(
             "/bookings/reserve",
-            behalf,
+            credentials,
             pass,
             &request.idempotency_key,
             &body,
@@ -130,101 +117,111 @@ impl BookingClient {
         .await
     }
 
-    /// Reserves the first of the wish's items that fits; the answer is the booking's JSON. Waits
-    /// its turn.
+    /// Reserves the first of the preferences that fits; returns the booking's JSON. Waits for a
+    /// permit, see [`MAX_CONCURRENT_HOLDS`].
     pub(crate) async fn reserve_first(
         &self,
-        behalf: &Behalf,
+        credentials: &UserCredentials,
         pass: &str,
         event: EventId,
-        wish: &[WishItem],
+        preferences: &[WishItem],
         key: &IdempotencyKey,
-    ) -> Result<Map<String, Value>, Refusal> {
-        let _turn = self
-            .wishes
+    ) -> Result<Map<String, Value>, BookingClientError> {
+        let _permit = self
+            .hold_permits
             .acquire()
             .await
             .expect("the semaphore is never closed");
-        let body = serde_json::json!({"event_id": event, "options": wish});
-        self.post("/bookings/reserve/first", behalf, pass, key, &body)
+        let body = serde_json::json!({"event_id": event, "options": preferences});
+        self.post("/bookings/reserve/first", credentials, pass, key, &body)
             .await
     }
 
     /// The user's bookings that wait to be confirmed.
-    pub(crate) async fn pending(
+    pub(crate) async fn pending_bookings(
         &self,
         token: &str,
-    ) -> Result<Vec<Map<String, Value>>, Unreachable> {
-        let answer = self.ask("/bookings/pending", Some(token)).await?;
-        Ok(json::<Pending>(&answer)?.bookings)
+    ) -> Result<Vec<Map<String, Value>>, BookingUnreachable> {
+        let response = self.get("/bookings/pending", Some(token)).await?;
+        Ok(decode::<PendingBookings>(&response)?.bookings)
     }
 
-    async fn ask(&self, path: &str, token: Option<&str>) -> Result<Response<Bytes>, Unreachable> {
+    async fn get(
+        &self,
+        path: &str,
+        token: Option<&str>,
+    ) -> Result<Response<Bytes>, BookingUnreachable> {
         let mut request = Request::get(format!("/api/v1{path}"));
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
+
         let request = request
             .body(Bytes::new())
-            .map_err(|error| Unreachable(error.to_string()))?;
-        within(self.service.call(request)).await
+            .map_err(|error| BookingUnreachable(error.to_string()))?;
+        with_timeout(self.service.call(request)).await
     }
 
     async fn post(
         &self,
         path: &str,
-        behalf: &Behalf,
+        credentials: &UserCredentials,
         pass: &str,
         key: &IdempotencyKey,
         body: &Value,
-    ) -> Result<Map<String, Value>, Refusal> {
+    ) -> Result<Map<String, Value>, BookingClientError> {
         let mut request = Request::post(format!("/api/v1{path}"));
-        if let Some(address) = &behalf.address {
+        if let Some(address) = &credentials.guest_address {
             request = request.header(guest_address::HEADER, address);
         }
         let request = request
-            .header(AUTHORIZATION, format!("Bearer {}", behalf.token))
+            .header(AUTHORIZATION, format!("Bearer {}", credentials.token))
             .header(CONTENT_TYPE, "application/json")
             .header("X-Queue-Pass", pass)
-            .header("Idempotency-Key", as_header(key)?)
+            .header("Idempotency-Key", header_value(key)?)
             .body(Bytes::from(body.to_string()))
-            .map_err(|error| unreachable_booking(&Unreachable(error.to_string())))?;
-        let answer = within(self.service.call(request))
+            .map_err(|error| booking_unreachable(&BookingUnreachable(error.to_string())))?;
+
+        let response = with_timeout(self.service.call(request))
             .await
-            .map_err(|error| unreachable_booking(&error))?;
-        let told: Map<String, Value> = serde_json::from_slice(answer.body())
-            .map_err(|error| unreachable_booking(&Unreachable(error.to_string())))?;
-        let status = answer.status();
+            .map_err(|error| booking_unreachable(&error))?;
+        let fields: Map<String, Value> = serde_json::from_slice(response.body())
+            .map_err(|error| booking_unreachable(&BookingUnreachable(error.to_string())))?;
+        let status = response.status();
         if status == StatusCode::CREATED || status == StatusCode::OK {
-            Ok(told)
+            Ok(fields)
         } else {
-            Err(refusal(&told))
+            Err(decode_error(&fields))
         }
     }
 }
 
-async fn within(
-    call: impl Future<Output = Result<Response<Bytes>, Unreachable>>,
-) -> Result<Response<Bytes>, Unreachable> {
+async fn with_timeout(
+    call: impl Future<Output = Result<Response<Bytes>, BookingUnreachable>>,
+) -> Result<Response<Bytes>, BookingUnreachable> {
     let late = |_| {
-        Err(Unreachable(format!(
+        Err(BookingUnreachable(format!(
             "no answer in {} s",
-            DEADLINE.as_secs()
+            BOOKING_TIMEOUT.as_secs()
         )))
     };
-    timeout(DEADLINE, call).await.unwrap_or_else(late)
+
+    timeout(BOOKING_TIMEOUT, call).await.unwrap_or_else(late)
 }
 
-/// What a successful answer says.
-fn json<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, Unreachable> {
-    if !answer.status().is_success() {
-        return Err(Unreachable(format!("booking answers {}", answer.status())));
+/// The body of a successful response.
+fn decode<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, BookingUnreachable> {
+    if !response.status().is_success() {
+        return Err(BookingUnreachable(format!(
+            "booking answers {}",
+            response.status()
+        )));
     }
-    serde_json::from_slice(answer.body()).map_err(|error| Unreachable(error.to_string()))
+    serde_json::from_slice(response.body()).map_err(|error| BookingUnreachable(error.to_string()))
 }
 
-/// A key of a frame may be any printable text, one of a header may not.
-fn as_header(key: &IdempotencyKey) -> Result<HeaderValue, Refusal> {
+/// A key in a frame may be any printable text, a key in a header only ASCII.
+fn header_value(key: &IdempotencyKey) -> Result<HeaderValue, BookingClientError> {
     let unfit = |_| {
         Problem::invalid(
             "idempotency_key",
@@ -235,16 +232,16 @@ fn as_header(key: &IdempotencyKey) -> Result<HeaderValue, Refusal> {
     HeaderValue::from_str(key.as_str()).map_err(unfit)
 }
 
-fn refusal(answer: &Map<String, Value>) -> Refusal {
-    let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
-    Refusal {
+fn decode_error(fields: &Map<String, Value>) -> BookingClientError {
+    let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
+    BookingClientError {
         code: text("code").unwrap_or_else(|| Code::Internal.as_str().to_owned()),
         detail: text("detail").unwrap_or_else(|| "booking refused without saying why".to_owned()),
     }
 }
 
-fn unreachable_booking(error: &Unreachable) -> Refusal {
-    tracing::warn!(%error, "booking did not answer");
+fn booking_unreachable(error: &BookingUnreachable) -> BookingClientError {
+    tracing::warn!(%error, "booking request failed");
     Problem::new(
         Code::Unavailable,
         "booking cannot be reached; try again with the same idempotency_key",
@@ -252,7 +249,7 @@ fn unreachable_booking(error: &Unreachable) -> Refusal {
     .into()
 }
 
-impl From<Problem> for Refusal {
+impl From<Problem> for BookingClientError {
     fn from(problem: Problem) -> Self {
         Self {
             code: problem.code.as_str().to_owned(),

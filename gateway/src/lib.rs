@@ -1,147 +1,50 @@
-//! Holds the line's connections: takes joins, projects every local user's exact position from one
-//! small message per event and tick, and routes passes to the users they are for, over WebSockets,
-//! server-sent events and polling.
+//! Holds the queue's connections: takes joins, projects every local user's exact position from one
+//! small message per event and tick, and routes passes to their users, over WebSockets, server-sent
+//! events and polling.
 
-mod admission;
-mod assets;
-mod booking_client;
-pub mod booking_service;
-mod desk;
+mod auto_hold;
 #[cfg(any(test, feature = "measure"))]
-pub mod measure;
+pub mod bench_support;
+pub mod booking_api;
+mod booking_client;
+mod connection;
+mod guests;
 mod node;
-mod origin;
-mod plain;
-mod pulse;
+mod queue_service;
 mod registry;
-mod rest;
-mod socket;
-mod stream;
-mod wish;
-
-use std::{sync::Arc, time::Duration};
+mod router;
+mod state;
+mod transport;
+mod wait_estimator;
+mod web;
 
 use axum::Router;
-use ipnet::IpNet;
-use waitingroom::{
-    clock::Clock,
-    engine::{SharedEngine, gathering::Gathering},
-    guest_address::AddressKey,
-    identity::Authenticator,
-    ids::NodeId,
-    lifecycle::Lifecycle,
-    pass::PassKey,
-    secret::Secret,
-    signal::Signals,
-    ticket::TicketKey,
+use waitingroom::signal::SignalError;
+
+pub use self::{
+    guests::rate_limit::GuestLimits,
+    state::{Dependencies, Gateway, GatewayConfig},
 };
-
-pub use self::admission::GuestLimits;
-use self::{
-    admission::GuestDoor, booking_client::BookingClient, booking_service::SharedBooking,
-    pulse::Pulse, registry::Registry,
-};
-
-/// How a gateway works.
-#[derive(Debug, Clone)]
-pub struct GatewayConfig {
-    /// This node's name: fresh at every start.
-    pub node: NodeId,
-    /// Time between two heartbeats to a client.
-    pub heartbeat: Duration,
-    /// The window over which clients are spread that a draining node sends away.
-    pub drain_window: Duration,
-    /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpNet>,
-    /// What guests may do.
-    pub guests: GuestLimits,
-    /// The secret of development tokens; where it is not set, `/dev/token` does not exist.
-    pub development_secret: Option<Secret>,
-}
-
-/// What the gateway needs of the process around it.
-#[derive(Clone)]
-pub struct Collaborators {
-    /// The line.
-    pub engine: SharedEngine,
-    /// The ear for passes and progress.
-    pub signals: Arc<dyn Signals>,
-    /// Who is asking.
-    pub authenticator: Authenticator,
-    /// Mints passes.
-    pub passes: PassKey,
-    /// Mints and verifies tickets.
-    pub tickets: TicketKey,
-    /// The way to booking.
-    pub booking: SharedBooking,
-    /// Tells booking where guests come from.
-    pub addresses: AddressKey,
-    /// The time.
-    pub clock: Clock,
-    /// The tasks.
-    pub lifecycle: Lifecycle,
-}
-
-/// What every connection and request shares.
-struct Shared {
-    config: GatewayConfig,
-    with: Collaborators,
-    line: Gathering,
-    registry: Registry,
-    pulse: Pulse,
-    booking: BookingClient,
-    guest_door: GuestDoor,
-    passes_sent: metrics::Counter,
-}
-
-/// One gateway node. Cheap to clone.
-#[derive(Clone)]
-pub struct Gateway(Arc<Shared>);
 
 impl Gateway {
-    /// A gateway that serves nobody yet.
-    pub fn new(config: GatewayConfig, with: Collaborators) -> Self {
-        let booking = BookingClient::new(with.booking.clone());
-        let guest_door = GuestDoor::new(config.guests, config.trusted_proxies.clone());
-        let pulse = Pulse::new(config.heartbeat);
-        let line = Gathering::new(
-            with.engine.clone(),
-            with.clock.clone(),
-            with.lifecycle.clone(),
-        );
-        // Looked up once: it is counted for each pass.
-        let passes_sent = metrics::counter!("stanchion_passes_sent_total");
-        let registry = Registry::default();
-        Self(Arc::new(Shared {
-            config,
-            with,
-            line,
-            registry,
-            pulse,
-            booking,
-            guest_door,
-            passes_sent,
-        }))
-    }
-
-    /// The line's routes, the socket, and the web client.
+    /// The routes of the queue, the socket and the web client.
     pub fn router(&self) -> Router {
-        rest::router(self.clone())
-            .merge(plain::router(self.clone()))
-            .merge(assets::router())
+        router::router(self.clone())
+            .merge(web::noscript::router(self.clone()))
+            .merge(web::assets::router())
     }
 
-    /// Listens to signals and reports the node's life until the process drains. Returns once the
-    /// node hears: only then are passes routed.
+    /// Starts the node's tasks, which run until the process drains. Returns once the node is
+    /// subscribed to signals: only then are passes routed.
     ///
     /// # Errors
-    /// Where the signals cannot be listened to at the start.
-    pub async fn start(&self) -> Result<(), waitingroom::signal::SignalError> {
-        node::start(self).await
+    /// If the node cannot subscribe.
+    pub async fn start(&self) -> Result<(), SignalError> {
+        node::spawn_tasks(self).await
     }
 
-    /// Is the node's ear alive? For readiness.
-    pub fn hears(&self) -> bool {
-        self.0.registry.hears()
+    /// Is the node's subscription to signals alive? For readiness.
+    pub fn is_subscribed(&self) -> bool {
+        self.0.registry.is_subscribed()
     }
 }

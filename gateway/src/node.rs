@@ -1,414 +1,115 @@
-//! The node's ear and its sign of life: one listener for all its users, one report an event, and a
-//! probe that proves that the ear still hears.
+//! The background tasks of this node: the signal listener, the node's heartbeat to the engine, the
+//! check of its own subscription, and the timer wheel of its connections.
 
-mod breath;
+mod resync;
+mod signal_listener;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use smallvec::{SmallVec, smallvec};
-use tokio::task::yield_now;
 use waitingroom::{
-    absence::Presence,
-    clock::Timestamp,
-    engine::{ACTIONS_LIMIT, Act, Acted, Action, EngineError, JoinOutcome},
-    ids::{Epoch, EventId, UserId},
-    line::Place,
-    signal::{Heard, Listener, Recipient, Signal, SignalError},
+    ids::EventId,
+    signal::{Recipient, Signal, SignalError},
 };
 
-use self::breath::Breath;
-use crate::{
-    Gateway,
-    registry::{Applied, Seen},
-};
+use self::resync::{report_recovered, spawn_resync};
+use crate::state::Gateway;
 
-/// How often a node reports itself; see [`waitingroom::absence::NODE_TIMEOUT`].
-const REPORT: Duration = Duration::from_secs(2);
-/// Events that it reports to at the same time: those whose shard of Redis does not answer may not
-/// keep the others waiting.
-const REPORTS: usize = 256;
-/// How often a node probes its own subscription, and looks for lost messages.
-const PROBE: Duration = Duration::from_millis(500);
-/// Pause before places that could not be read are read again.
-const RESYNC_RETRY: Duration = Duration::from_millis(500);
-/// Users without a connection who are brought back in one step: each may take two actions.
-const REMEMBERED_AT_ONCE: usize = ACTIONS_LIMIT / 2;
+/// How often a node reports itself to the engine; see [`waitingroom::absence::NODE_TIMEOUT`].
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
+/// Max events that are reported to at the same time: a shard of Redis that does not answer must not
+/// delay the others.
+const MAX_CONCURRENT_HEARTBEATS: usize = 256;
+/// How often a node sends itself a probe, and looks for lost messages.
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
-pub(crate) async fn start(gateway: &Gateway) -> Result<(), SignalError> {
-    let with = &gateway.0.with;
-    let ear = with.signals.listen(&gateway.0.config.node).await?;
-    gateway.0.registry.set_hears(true);
-    with.lifecycle.spawn("ear", listen(gateway.clone(), ear));
-    with.lifecycle.spawn("node report", report(gateway.clone()));
-    with.lifecycle.spawn("probe", probe(gateway.clone()));
-    with.lifecycle.spawn("pulse", pulse(gateway.clone()));
+/// Subscribes to signals, and starts the node's tasks.
+pub(crate) async fn spawn_tasks(gateway: &Gateway) -> Result<(), SignalError> {
+    let deps = &gateway.0.deps;
+    let listener = deps.signals.listen(&gateway.0.config.node).await?;
+    gateway.0.registry.set_subscribed(true);
+
+    let lifecycle = &deps.lifecycle;
+    lifecycle.spawn(
+        "signal listener",
+        signal_listener::listen(gateway.clone(), listener),
+    );
+    lifecycle.spawn("node heartbeat", heartbeat_loop(gateway.clone()));
+    lifecycle.spawn("subscription check", check_subscription(gateway.clone()));
+    lifecycle.spawn("heartbeat wheel", run_heartbeat_wheel(gateway.clone()));
     Ok(())
 }
 
-async fn pulse(gateway: Gateway) {
+async fn run_heartbeat_wheel(gateway: Gateway) {
     gateway
         .0
-        .pulse
-        .run(&gateway.0.with.lifecycle, gateway.0.config.drain_window)
+        .heartbeat_wheel
+        .run(&gateway.0.deps.lifecycle, gateway.0.config.drain_window)
         .await;
 }
 
-/// Hears until the process stops: also while draining, since the users are still here. What is
-/// heard comes before what was told by an earlier signal and can wait.
-async fn listen(gateway: Gateway, mut ear: Box<dyn Listener>) {
-    let registry = &gateway.0.registry;
-    let mut breath = Breath::default();
+async fn heartbeat_loop(gateway: Gateway) {
+    let lifecycle = &gateway.0.deps.lifecycle;
     loop {
-        tokio::select! {
-            biased;
-            heard = ear.next() => match heard {
-                Heard::Signal(signal) => {
-                    hear(&gateway, *signal);
-                    yield_now().await; // whoever was given a pass writes it before the line's next step is worked out
-                }
-                Heard::Gap => missed(&gateway).await,
-            },
-            () = drained(&gateway) => return,
-            () = breath.draw(), if registry.wakes() => registry.wake_some(),
-        }
-    }
-}
-
-/// Returns once a draining node has no users.
-async fn drained(gateway: &Gateway) {
-    gateway.0.with.lifecycle.draining().await;
-    while !gateway.0.registry.events().is_empty() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-fn hear(gateway: &Gateway, signal: Signal) {
-    let registry = &gateway.0.registry;
-    match signal {
-        Signal::Passes { event_id, passes } => registry.deliver(event_id, passes),
-        Signal::Lapsed { event_id, users } => {
-            users
-                .iter()
-                .for_each(|(user, lapse)| registry.lapse(event_id, user, *lapse));
-        }
-        Signal::Progress(progress) => {
-            if registry.progress(&progress, gateway.0.with.clock.now()) == Applied::Lost {
-                spawn_resync(gateway, progress.event_id);
-            }
-        }
-        Signal::Sale { event_id, settings } => registry.sale(event_id, &settings),
-        Signal::Probe { .. } => {}
-    }
-}
-
-async fn missed(gateway: &Gateway) {
-    metrics::counter!("stanchion_signal_gaps_total").increment(1);
-    gateway.0.registry.set_hears(true);
-    for event in gateway.0.registry.events() {
-        spawn_resync(gateway, event);
-    }
-}
-
-fn spawn_resync(gateway: &Gateway, event: EventId) {
-    if gateway.0.registry.begin_resync(event) {
-        gateway
-            .0
-            .with
-            .lifecycle
-            .spawn("resync", resync(gateway.clone(), event));
-    }
-}
-
-/// Reads the place of every local user of the event again, and delivers what was missed; repeats
-/// what fails, and begins once more where that was asked for meanwhile. One at a time for each
-/// event.
-async fn resync(gateway: Gateway, event: EventId) {
-    let (registry, lifecycle) = (&gateway.0.registry, &gateway.0.with.lifecycle);
-    loop {
-        let (mut users, began) = (registry.users(event), Instant::now());
-        let count = users.len();
-        metrics::counter!("stanchion_resyncs_total").increment(1);
-        loop {
-            let epoch = registry.epoch(event);
-            let read = unread(&gateway, event, users).await;
-            let are_back = bring_back(&gateway, event).await;
-            if let Some(epoch) = epoch.filter(|_| read.all_asked && are_back) {
-                report_back(&gateway, event, &epoch).await;
-            }
-            users = read.left;
-            if (users.is_empty() && are_back) || !lifecycle.pause(RESYNC_RETRY).await {
-                break;
-            }
-        }
-        tracing::info!(%event, users = count, duration_ms = began.elapsed().as_millis() as u64, "places were read again");
-        if registry.end_resync(event) {
-            return;
-        }
-    }
-}
-
-/// In a line that is being rebuilt, this node's users are back; what they were told of the lost one
-/// is known to the engine.
-async fn report_back(gateway: &Gateway, event: EventId, epoch: &Epoch) {
-    let with = &gateway.0.with;
-    if let Err(error) = with
-        .engine
-        .all_back(event, &gateway.0.config.node, epoch, with.clock.now())
-        .await
-    {
-        tracing::debug!(%event, %error, "that users are back could not be reported yet");
-    }
-}
-
-/// What came of reading places again.
-struct Read {
-    /// Whose are to be read once more.
-    left: Vec<UserId>,
-    /// The engine has heard of everybody, found or not.
-    all_asked: bool,
-}
-
-/// Reads these users' places again, many in one step.
-async fn unread(gateway: &Gateway, event: EventId, users: Vec<UserId>) -> Read {
-    let mut read = Read {
-        left: Vec::new(),
-        all_asked: true,
-    };
-    for some in users.chunks(ACTIONS_LIMIT) {
-        let Read { left, all_asked } = reread(gateway, event, some).await;
-        read.left.extend(left);
-        read.all_asked &= all_asked;
-    }
-    read
-}
-
-/// The same in one step. Where the line was lost and began anew, users are brought back to their
-/// numbers, as their tickets would.
-async fn reread(gateway: &Gateway, event: EventId, users: &[UserId]) -> Read {
-    let registry = &gateway.0.registry;
-    let what = |user: &UserId| match registry.ticket(event, user) {
-        Some(ticket) => {
-            let told = registry.told(event, user, ticket.1);
-            Act::BringBack {
-                presence: gateway.here(),
-                ticket,
-                told,
-            }
-        }
-        None => Act::Resume(gateway.here()),
-    };
-    let (mut left, mut gone, mut all_asked) = (Vec::new(), Vec::new(), true);
-    for (user, acted) in act(gateway, event, users, what).await {
-        match acted.and_then(Acted::found) {
-            Ok(Some(place)) if take_over(gateway, event, &user, &place) => {}
-            Ok(None) => gone.push(user),
-            Ok(Some(_)) | Err(EngineError::Recovering | EngineError::Deciding) => left.push(user),
-            Err(EngineError::UnknownEvent) if !registry.knows(event) => {} // else it is about to be rebuilt
-            Err(_) => {
-                all_asked = false;
-                left.push(user);
-            }
-        }
-    }
-    left.extend(seat_anew(gateway, event, gone).await);
-    Read { left, all_asked }
-}
-
-/// Who is not in this line, and waits: is their place gone, or was it in an earlier line and cannot
-/// be brought back? Then they take a new one. Returns for whom that is to be asked again.
-async fn seat_anew(gateway: &Gateway, event: EventId, users: Vec<UserId>) -> Vec<UserId> {
-    let registry = &gateway.0.registry;
-    let waiting: Vec<_> = users
-        .into_iter()
-        .filter(|user| registry.ticket(event, user).is_some())
-        .collect();
-    if waiting.is_empty() {
-        return waiting;
-    }
-    let Ok(epoch) = gateway.epoch(event).await else {
-        return waiting;
-    };
-    let of_this_line = |user: &UserId| {
-        registry
-            .ticket(event, user)
-            .is_none_or(|ticket| ticket.0 == epoch)
-    };
-    let (gone, strangers): (Vec<_>, Vec<_>) = waiting.into_iter().partition(of_this_line);
-    gone.iter().for_each(|user| registry.lost(event, user));
-    let what = |user: &UserId| Act::Join {
-        presence: gateway.here(),
-        ticket: registry.ticket(event, user),
-    };
-    let mut left = Vec::new();
-    for (user, acted) in act(gateway, event, &strangers, what).await {
-        match acted.and_then(Acted::joined) {
-            Ok(JoinOutcome::Joined(place) | JoinOutcome::Same(place)) => {
-                take_over(gateway, event, &user, &place);
-            }
-            Ok(JoinOutcome::NotOpen(_) | JoinOutcome::Full) => {}
-            Err(_) => left.push(user),
-        }
-    }
-    left
-}
-
-/// What each of these users does, in one step.
-async fn act(
-    gateway: &Gateway,
-    event: EventId,
-    users: &[UserId],
-    what: impl Fn(&UserId) -> Act,
-) -> Vec<(UserId, Result<Acted, EngineError>)> {
-    let actions: Vec<_> = users
-        .iter()
-        .map(|user| Action {
-            user: user.clone(),
-            what: what(user),
-        })
-        .collect();
-    let with = &gateway.0.with;
-    let answers = match with.engine.act(event, &actions, with.clock.now()).await {
-        Ok(acted) => acted.into_iter().map(Ok).collect(),
-        Err(error) => vec![Err(error); users.len()],
-    };
-    users.iter().cloned().zip(answers).collect()
-}
-
-/// Takes over a place that was read again. False where it has to be read once more.
-fn take_over(gateway: &Gateway, event: EventId, user: &UserId, place: &Place) -> bool {
-    let registry = &gateway.0.registry;
-    let is_current = registry.refresh(event, user, place);
-    if let Some(grant) = &place.grant {
-        registry.deliver(event, vec![(user.clone(), grant.clone())]);
-    }
-    registry.unless_here(event, user, || gateway.record_absence(event, user)); // gone meanwhile
-    is_current
-}
-
-/// Brings those back to their numbers who had a place here lately without a connection, in a line
-/// that was lost. False where that is to be tried again.
-async fn bring_back(gateway: &Gateway, event: EventId) -> bool {
-    let (registry, with) = (&gateway.0.registry, &gateway.0.with);
-    let mut are_back = true;
-    for some in registry
-        .remembered_stranded(event)
-        .chunks(REMEMBERED_AT_ONCE)
-    {
-        let now = with.clock.now();
-        let actions: Vec<Action> = some
-            .iter()
-            .flat_map(|(user, seen)| returning(gateway, user, seen, now))
-            .collect();
-        let Ok(acted) = with.engine.act(event, &actions, now).await else {
-            return false;
-        };
-        let answers = acted
-            .into_iter()
-            .filter(|acted| !matches!(acted, Acted::Done(_)));
-        for ((user, seen), answer) in some.iter().zip(answers) {
-            match answer.found() {
-                Ok(Some(place)) => {
-                    let told = Place {
-                        position: place.position.min(seen.told),
-                        ..place
-                    };
-                    registry.note(event, user, &told, seen.absent_from, now);
-                }
-                Err(EngineError::Full) => are_back = false,
-                // Served, or given up.
-                Ok(None) | Err(_) => registry.forget(event, user),
-            }
-        }
-    }
-    are_back
-}
-
-/// Present for as long as they were, or absent.
-fn returning(
-    gateway: &Gateway,
-    user: &UserId,
-    seen: &Seen,
-    now: Timestamp,
-) -> SmallVec<[Action; 2]> {
-    let (ticket, told) = ((seen.epoch.clone(), seen.number), Some(seen.told));
-    let action = |what| Action {
-        user: user.clone(),
-        what,
-    };
-    if seen.absent_from > now {
-        return smallvec![action(Act::BringBack {
-            presence: Presence::Poll,
-            ticket,
-            told
-        })];
-    }
-    let back = action(Act::BringBack {
-        presence: gateway.here(),
-        ticket,
-        told,
-    });
-    smallvec![back, action(Act::Detach(gateway.0.config.node.clone()))]
-}
-
-async fn report(gateway: Gateway) {
-    let with = &gateway.0.with;
-    loop {
-        gateway.0.guest_door.forget_quiet();
-        for event in gateway.0.registry.stranded_events() {
+        gateway.0.guest_rate_limiter.evict_idle();
+        for event in gateway.0.registry.events_to_recover() {
             spawn_resync(&gateway, event);
         }
-        // Unless a resync has said so: nobody may be here.
-        let gathered = stream::iter(gateway.0.registry.gathered_events());
+
+        // A resync reports recovered users too, but none runs for an event without users here.
         let gateway = &gateway;
-        gathered
-            .for_each_concurrent(REPORTS, |(event, epoch)| async move {
-                report_back(gateway, event, &epoch).await
+        stream::iter(gateway.0.registry.recovered_events())
+            .for_each_concurrent(MAX_CONCURRENT_HEARTBEATS, |(event, epoch)| async move {
+                report_recovered(gateway, event, &epoch).await
             })
             .await;
-        let events = stream::iter(gateway.0.registry.events());
-        events
-            .for_each_concurrent(REPORTS, |event| report_of(gateway, event))
+        stream::iter(gateway.0.registry.active_events())
+            .for_each_concurrent(MAX_CONCURRENT_HEARTBEATS, |event| {
+                send_heartbeat(gateway, event)
+            })
             .await;
-        if !with.lifecycle.pause(REPORT).await && gateway.0.registry.events().is_empty() {
+
+        let is_draining = !lifecycle.pause(HEARTBEAT_INTERVAL).await;
+        if is_draining && gateway.0.registry.active_events().is_empty() {
             return;
         }
-        if with.lifecycle.is_draining() {
-            tokio::time::sleep(PROBE).await;
+        if lifecycle.is_draining() {
+            tokio::time::sleep(PROBE_INTERVAL).await;
         }
     }
 }
 
-async fn report_of(gateway: &Gateway, event: EventId) {
-    let with = &gateway.0.with;
-    match with
+async fn send_heartbeat(gateway: &Gateway, event: EventId) {
+    let deps = &gateway.0.deps;
+    let is_in_time = deps
         .engine
-        .report_node(event, &gateway.0.config.node, with.clock.now())
-        .await
-    {
+        .report_node(event, &gateway.0.config.node, deps.clock.now())
+        .await;
+    match is_in_time {
         Ok(true) => {}
-        Ok(false) => spawn_resync(gateway, event), // its users may have been taken for absent
+        // The engine may have marked this node's users absent.
+        Ok(false) => spawn_resync(gateway, event),
         Err(error) => {
-            tracing::warn!(%event, %error, "this node's sign of life could not be recorded")
+            tracing::warn!(%event, %error, "node heartbeat failed");
         }
     }
 }
 
-async fn probe(gateway: Gateway) {
-    let with = &gateway.0.with;
+async fn check_subscription(gateway: Gateway) {
+    let deps = &gateway.0.deps;
     let mut sequence = 0;
-    while with.lifecycle.pause(PROBE).await {
+    while deps.lifecycle.pause(PROBE_INTERVAL).await {
         sequence += 1;
         let probe = [(
             Recipient::Node(gateway.0.config.node.clone()),
             Signal::Probe { sequence },
         )];
-        let reached = with.signals.send(&probe).await;
-        gateway
-            .0
-            .registry
-            .set_hears(reached.is_ok_and(|reached| reached.iter().all(|count| *count > 0)));
-        for event in gateway.0.registry.overdue(with.clock.now()) {
+        let receivers = deps.signals.send(&probe).await;
+        let is_subscribed =
+            receivers.is_ok_and(|receivers| receivers.iter().all(|count| *count > 0));
+        gateway.0.registry.set_subscribed(is_subscribed);
+
+        for event in gateway.0.registry.stale_rooms(deps.clock.now()) {
             spawn_resync(&gateway, event);
         }
     }

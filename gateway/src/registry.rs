@@ -1,15 +1,14 @@
-//! Who is connected here: for each event a room, in it each local user with their connections and
-//! projected position.
+//! The connections of this node: for each event a room, in it each local user with their
+//! connections and projected position.
 //!
-//! The maps are private and every method works on them and returns, so no guard of theirs can be
-//! held across an await.
+//! The maps are private and no method is async, so no guard can be held across an await.
 
 mod conflation;
-mod lately;
-pub(crate) mod pace;
+mod local_user;
+mod progress_buffer;
+mod recent_places;
 mod room;
-mod slot;
-mod waking;
+mod room_view;
 
 use std::{
     collections::HashMap,
@@ -27,71 +26,80 @@ use waitingroom::{
     line::{Grant, Lapse, Place, Progress, QueueSettings, SaleState},
 };
 
-use self::{lately::Lately, room::Room, waking::Waking};
 pub(crate) use self::{
-    lately::Seen,
-    pace::Estimate,
-    room::{Applied, TooManyConnections},
-    slot::{Due, News, PositionNews, Slot, Unacknowledged},
+    progress_buffer::ProgressOutcome, recent_places::RememberedPlace, room::TooManyConnections,
+};
+use self::{recent_places::RecentPlaces, room::Room};
+use crate::{
+    connection::{mailbox::Mailbox, wake_queue::WakeQueue},
+    wait_estimator::WaitEstimate,
 };
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     rooms: DashMap<EventId, Arc<Room>>,
-    /// Users with connections on their way to a place, and how many.
-    arriving: Mutex<HashMap<(EventId, UserId), u32>>,
-    lately: Lately,
-    hears: AtomicBool,
-    waking: Arc<Waking>,
+    /// Connections of each user whose place is being read.
+    pending_attaches: Mutex<HashMap<(EventId, UserId), u32>>,
+    recent_places: RecentPlaces,
+    /// The node's subscription to signals is alive.
+    subscribed: AtomicBool,
+    wake_queue: Arc<WakeQueue>,
 }
 
 impl Registry {
-    fn room(&self, event: EventId) -> Arc<Room> {
-        let new = || Arc::new(Room::new(Arc::clone(&self.waking)));
+    fn get_or_create_room(&self, event: EventId) -> Arc<Room> {
+        let new = || Arc::new(Room::new(Arc::clone(&self.wake_queue)));
         Arc::clone(self.rooms.entry(event).or_insert_with(new).value())
     }
 
-    fn known_room(&self, event: EventId) -> Option<Arc<Room>> {
+    fn find_room(&self, event: EventId) -> Option<Arc<Room>> {
         self.rooms.get(&event).map(|room| Arc::clone(room.value()))
     }
 
-    /// Registers a connection for a user's place. `Ok(false)` where the room has moved past the
+    /// Attaches a connection with a user's place. `Ok(false)` if the room has moved past the
     /// place's revision: the place must be read again.
     pub(crate) fn attach(
         &self,
         event: EventId,
         user: &UserId,
         place: &Place,
-        slot: &Arc<Slot>,
+        mailbox: &Arc<Mailbox>,
     ) -> Result<bool, TooManyConnections> {
-        let (room, seen) = (self.room(event), self.remembered(event, user));
-        let is_current = room.attach(event, user, place, slot)?;
-        if let Some(seen) = seen.filter(|seen| seen.number == place.number) {
-            room.told_before(event, user, seen.number, seen.told, slot);
+        let room = self.get_or_create_room(event);
+        let remembered = self.remembered_place(event, user);
+        let is_current = room.attach(event, user, place, mailbox)?;
+
+        if let Some(remembered) = remembered.filter(|known| known.number == place.number) {
+            let position = remembered.last_sent_position;
+            room.lower_last_sent_position(event, user, remembered.number, position, mailbox);
         }
         Ok(is_current)
     }
 
-    /// What of a place that was read is told: never a worse position than was told here before, and
-    /// while the line is being rebuilt, the total that was known last.
-    pub(crate) fn shown(&self, event: EventId, user: &UserId, place: Place) -> Place {
+    /// The place to show: its position is no worse than the best that the user's clients know, and
+    /// while the queue is being rebuilt, the total is the last known one.
+    pub(crate) fn clamp_to_last_sent(&self, event: EventId, user: &UserId, place: Place) -> Place {
         if place.position == 0 {
             return place;
         }
-        let room = self.known_room(event);
-        let here = room.as_ref().and_then(|room| room.told(user, place.number));
-        let lately = self
-            .remembered(event, user)
-            .filter(|seen| seen.number == place.number)
-            .map(|seen| seen.told);
-        let told = here
+
+        let room = self.find_room(event);
+        let sent_here = room
+            .as_ref()
+            .and_then(|room| room.last_sent_position(user, place.number));
+        let remembered = self
+            .remembered_place(event, user)
+            .filter(|remembered| remembered.number == place.number)
+            .map(|remembered| remembered.last_sent_position);
+        let best = sent_here
             .into_iter()
-            .chain(lately)
+            .chain(remembered)
             .chain(place.told_before())
             .min()
             .unwrap_or(u64::MAX);
-        let position = place.position.min(told);
+        let position = place.position.min(best);
+
         let total = match place.counting {
             true => room
                 .and_then(|room| room.view().total)
@@ -105,248 +113,279 @@ impl Registry {
         }
     }
 
-    /// Remembers a place that was told without a connection; a pass ends it.
-    pub(crate) fn note(
+    /// Remembers the place of a user without a connection; a pass ends it.
+    pub(crate) fn remember(
         &self,
         event: EventId,
         user: &UserId,
         place: &Place,
-        absent_from: Timestamp,
+        present_until: Timestamp,
         now: Timestamp,
     ) {
         if place.position == 0 {
-            self.lately.forget(event, user);
+            self.recent_places.forget(event, user);
         } else {
-            self.lately.note(event, user, place, absent_from, now);
+            self.recent_places
+                .record(event, user, place, present_until, now);
         }
     }
 
-    /// Someone who is remembered asks for their place.
-    pub(crate) fn touch(&self, event: EventId, user: &UserId, absent_from: Timestamp) {
-        self.lately.touch(event, user, absent_from);
+    /// A remembered user has asked for their place.
+    pub(crate) fn extend_presence(&self, event: EventId, user: &UserId, present_until: Timestamp) {
+        self.recent_places
+            .extend_presence(event, user, present_until);
     }
 
-    /// The place is gone.
+    /// Forgets a place that is gone.
     pub(crate) fn forget(&self, event: EventId, user: &UserId) {
-        self.lately.forget(event, user);
+        self.recent_places.forget(event, user);
     }
 
-    /// What is remembered of a user who had a place here lately.
-    pub(crate) fn remembered(&self, event: EventId, user: &UserId) -> Option<Seen> {
-        self.lately.find(event, user)
+    /// The place that a user had here recently.
+    pub(crate) fn remembered_place(
+        &self,
+        event: EventId,
+        user: &UserId,
+    ) -> Option<RememberedPlace> {
+        self.recent_places.get(event, user)
     }
 
-    /// Who is remembered, has no connection here, and whose line was lost and began anew.
-    pub(crate) fn remembered_stranded(&self, event: EventId) -> Vec<(UserId, Seen)> {
-        let Some(room) = self.known_room(event) else {
+    /// Remembered users without a connection here whose place belongs to an epoch that was lost.
+    pub(crate) fn remembered_users_of_previous_epoch(
+        &self,
+        event: EventId,
+    ) -> Vec<(UserId, RememberedPlace)> {
+        let Some(room) = self.find_room(event) else {
             return Vec::new();
         };
+
         let Some(epoch) = room.epoch() else {
             return Vec::new();
         };
-        let mut stranded = self.lately.stranded(event, &epoch);
-        stranded.retain(|(user, _)| !room.holds(user));
-        stranded
+
+        let mut users = self.recent_places.users_of_previous_epoch(event, &epoch);
+        users.retain(|(user, _)| !room.contains(user));
+        users
     }
 
-    /// Everybody in line, when that was known last.
+    /// Users in the queue, as last known.
     pub(crate) fn total(&self, event: EventId) -> Option<u64> {
-        self.known_room(event)?.view().total
+        self.find_room(event)?.view().total
     }
 
-    /// Seats that can be reserved, where that was heard.
+    /// Seats that can be reserved, as last known.
     pub(crate) fn seats_left(&self, event: EventId) -> Option<u64> {
-        Some(self.known_room(event)?.view().seats_left)
+        Some(self.find_room(event)?.view().seats_left)
     }
 
-    /// A connection of the user is on its way to a place.
-    pub(crate) fn arrives(&self, event: EventId, user: &UserId) {
+    /// A connection of the user begins to read its place.
+    pub(crate) fn begin_attach(&self, event: EventId, user: &UserId) {
         *self
-            .arriving
+            .pending_attaches
             .lock()
             .entry((event, user.clone()))
             .or_default() += 1;
     }
 
-    /// It is attached, or has failed: then `absent` where the user has no connection here.
-    pub(crate) fn arrived(&self, event: EventId, user: &UserId, absent: impl FnOnce()) {
-        let mut arriving = self.arriving.lock();
+    /// It is attached, or has failed: calls `on_last` if the user has no connection here then.
+    pub(crate) fn finish_attach(&self, event: EventId, user: &UserId, on_last: impl FnOnce()) {
+        let mut pending_attaches = self.pending_attaches.lock();
         let key = (event, user.clone());
-        if let Some(count) = arriving.get_mut(&key).filter(|count| **count > 1) {
+        if let Some(count) = pending_attaches.get_mut(&key).filter(|count| **count > 1) {
             *count -= 1;
             return;
         }
-        arriving.remove(&key);
-        if !self.known_room(event).is_some_and(|room| room.holds(user)) {
-            absent();
+
+        pending_attaches.remove(&key);
+        if !self
+            .find_room(event)
+            .is_some_and(|room| room.contains(user))
+        {
+            on_last();
         }
     }
 
-    /// Takes a connection away; `absent` where it was the user's last one here and none is on its
-    /// way. What `absent` asks for is asked for before whatever a later arrival asks for.
+    /// Removes a connection. Calls `on_last` if it was the user's last one on this node and none is
+    /// about to be attached. The lock keeps the order: what `on_last` requests comes before the
+    /// requests of a later connection.
     pub(crate) fn detach(
         &self,
         event: EventId,
         user: &UserId,
-        slot: &Arc<Slot>,
+        mailbox: &Arc<Mailbox>,
         now: Timestamp,
-        absent: impl FnOnce(),
+        on_last: impl FnOnce(),
     ) {
-        let arriving = self.arriving.lock(); // nobody arrives between the look and `absent`
+        let pending_attaches = self.pending_attaches.lock();
         let Some(place) = self
-            .known_room(event)
-            .and_then(|room| room.detach(user, slot))
+            .find_room(event)
+            .and_then(|room| room.detach(user, mailbox))
         else {
             return;
         };
-        self.note(event, user, &place, now, now);
-        if !arriving.contains_key(&(event, user.clone())) {
-            absent();
+
+        self.remember(event, user, &place, now, now);
+        if !pending_attaches.contains_key(&(event, user.clone())) {
+            on_last();
         }
     }
 
-    /// Has the user neither a connection here nor one on its way? Then `absent`, as in
-    /// [`Registry::detach`].
-    pub(crate) fn unless_here(&self, event: EventId, user: &UserId, absent: impl FnOnce()) {
-        let arriving = self.arriving.lock();
-        let is_here = self.known_room(event).is_some_and(|room| room.holds(user));
-        if !is_here && !arriving.contains_key(&(event, user.clone())) {
-            absent();
+    /// Calls `on_last` as [`Registry::detach`] does, if the user has no connection here and none is
+    /// about to be attached.
+    pub(crate) fn detach_if_gone(&self, event: EventId, user: &UserId, on_last: impl FnOnce()) {
+        let pending_attaches = self.pending_attaches.lock();
+        let is_here = self
+            .find_room(event)
+            .is_some_and(|room| room.contains(user));
+        if !is_here && !pending_attaches.contains_key(&(event, user.clone())) {
+            on_last();
         }
     }
 
-    /// Replaces what is known of a user's place, after a resync. False where it has to be read once
-    /// more.
-    pub(crate) fn refresh(&self, event: EventId, user: &UserId, place: &Place) -> bool {
-        self.known_room(event)
-            .is_none_or(|room| room.refresh(event, user, place))
+    /// Replaces a user's place after a resync. False if it must be read once more.
+    pub(crate) fn refresh_place(&self, event: EventId, user: &UserId, place: &Place) -> bool {
+        self.find_room(event)
+            .is_none_or(|room| room.refresh_place(event, user, place))
     }
 
-    /// Line and number of a user who waits here.
+    /// Epoch and number of a user who waits here.
     pub(crate) fn ticket(&self, event: EventId, user: &UserId) -> Option<(Epoch, u64)> {
-        self.known_room(event)?.ticket(user)
+        self.find_room(event)?.ticket(user)
     }
 
-    /// The position of this number that a user with a connection here was told last.
-    pub(crate) fn told(&self, event: EventId, user: &UserId, number: u64) -> Option<u64> {
-        self.known_room(event)?.told(user, number)
+    /// The best position of this number that a connected user's clients know.
+    pub(crate) fn last_sent_position(
+        &self,
+        event: EventId,
+        user: &UserId,
+        number: u64,
+    ) -> Option<u64> {
+        self.find_room(event)?.last_sent_position(user, number)
     }
 
-    /// Which incarnation of the event's line is known here.
+    /// The epoch of the event's queue, as last known.
     pub(crate) fn epoch(&self, event: EventId) -> Option<Epoch> {
-        self.known_room(event)?.epoch()
+        self.find_room(event)?.epoch()
     }
 
-    /// Events whose line is being rebuilt, as far as was heard, and whose users here are all back
-    /// in it.
-    pub(crate) fn gathered_events(&self) -> Vec<(EventId, Epoch)> {
-        let gathered = self.rooms.iter().filter_map(|room| {
+    /// Events whose queue is being rebuilt, according to the last message, and whose users of this
+    /// node are all restored.
+    pub(crate) fn recovered_events(&self) -> Vec<(EventId, Epoch)> {
+        let recovered = self.rooms.iter().filter_map(|room| {
             let (event, room) = room.pair();
             let epoch = room.epoch().filter(|_| room.is_counting())?;
-            let is_gathered = !room.has_stranded() && !self.lately.has_stranded(*event, &epoch);
-            is_gathered.then_some((*event, epoch))
+            let is_recovered = !room.has_users_of_previous_epoch()
+                && !self
+                    .recent_places
+                    .has_users_of_previous_epoch(*event, &epoch);
+            is_recovered.then_some((*event, epoch))
         });
-        gathered.collect()
+
+        recovered.collect()
     }
 
-    /// Events whose line was lost and began anew, and whose users here are not all back.
-    pub(crate) fn stranded_events(&self) -> Vec<EventId> {
-        let is_stranded = |event: &EventId, room: &Room| {
-            room.has_stranded()
-                || room
-                    .epoch()
-                    .is_some_and(|epoch| self.lately.has_stranded(*event, &epoch))
+    /// Events whose queue was lost, and whose users of this node are not all restored.
+    pub(crate) fn events_to_recover(&self) -> Vec<EventId> {
+        let must_recover = |event: &EventId, room: &Room| {
+            room.has_users_of_previous_epoch()
+                || room.epoch().is_some_and(|epoch| {
+                    self.recent_places
+                        .has_users_of_previous_epoch(*event, &epoch)
+                })
         };
-        let stranded = self
+
+        let rooms = self
             .rooms
             .iter()
-            .filter(|room| is_stranded(room.key(), room.value()));
-        stranded.map(|room| *room.key()).collect()
+            .filter(|room| must_recover(room.key(), room.value()));
+        rooms.map(|room| *room.key()).collect()
     }
 
-    /// Hands each pass to every connection of its user here.
+    /// Delivers each pass to every connection of its user here.
     pub(crate) fn deliver(&self, event: EventId, passes: Vec<(UserId, Grant)>) {
-        if let Some(room) = self.known_room(event) {
+        if let Some(room) = self.find_room(event) {
             passes
                 .into_iter()
                 .for_each(|(user, grant)| room.deliver(event, &user, grant));
         }
     }
 
-    /// Tells every connection of the user here that a pass or place ended.
-    pub(crate) fn lapse(&self, event: EventId, user: &UserId, lapse: Lapse) {
+    /// Notifies every connection of the user here that a pass or place has ended.
+    pub(crate) fn remove_user(&self, event: EventId, user: &UserId, lapse: Lapse) {
         if lapse != Lapse::Unclaimed {
-            self.lately.forget(event, user);
+            self.recent_places.forget(event, user);
         }
-        if let Some(room) = self.known_room(event) {
-            room.tell(user, |slot| slot.put_lapse(event, lapse));
+        if let Some(room) = self.find_room(event) {
+            room.broadcast(user, |mailbox| mailbox.push_removal(event, lapse));
         }
     }
 
-    /// The engine knows of no place of this user: tells whoever waits. Who held a pass has used it.
-    pub(crate) fn lost(&self, event: EventId, user: &UserId) {
+    /// The engine has no place of this user: notifies a waiting user. A user with a pass has used
+    /// it.
+    pub(crate) fn place_missing(&self, event: EventId, user: &UserId) {
         if self.ticket(event, user).is_some() {
-            self.lapse(event, user, Lapse::Absent);
+            self.remove_user(event, user, Lapse::Absent);
         }
     }
 
-    /// Claims the reading of everybody's place; false where it is under way, and will begin once
-    /// more.
+    /// Claims the resync of an event; false if one is running, which then begins once more.
     pub(crate) fn begin_resync(&self, event: EventId) -> bool {
-        self.room(event).begin_resync()
+        self.get_or_create_room(event).begin_resync()
     }
 
-    /// The reading is done; false where it has to begin once more.
+    /// Ends the resync; false if it must begin once more.
     pub(crate) fn end_resync(&self, event: EventId) -> bool {
-        self.room(event).end_resync()
+        self.get_or_create_room(event).end_resync()
     }
 
     /// Moves the room on by one progress message.
-    pub(crate) fn progress(&self, progress: &Progress, now: Timestamp) -> Applied {
-        self.room(progress.event_id).progress(progress, now)
+    pub(crate) fn apply_progress(&self, progress: &Progress, now: Timestamp) -> ProgressOutcome {
+        self.get_or_create_room(progress.event_id)
+            .apply_progress(progress, now)
     }
 
-    /// Rooms that wait for a lost message for too long: their users' places must be read again.
-    pub(crate) fn overdue(&self, now: Timestamp) -> Vec<EventId> {
+    /// Rooms that have waited too long for a missing message, and give it up: their users' places
+    /// must be read again.
+    pub(crate) fn stale_rooms(&self, now: Timestamp) -> Vec<EventId> {
         self.rooms
             .iter()
-            .filter(|room| room.value().is_overdue(now))
+            .filter(|room| room.value().drop_stale_gap(now))
             .map(|room| *room.key())
             .collect()
     }
 
-    /// A sale's settings changed.
-    pub(crate) fn sale(&self, event: EventId, settings: &QueueSettings) {
-        if let Some(room) = self.known_room(event) {
-            room.settings(event, settings);
+    /// Takes over a queue's settings.
+    pub(crate) fn apply_settings(&self, event: EventId, settings: &QueueSettings) {
+        if let Some(room) = self.find_room(event) {
+            room.apply_settings(event, settings);
         }
     }
 
-    /// Tells a new connection how the sale stands, unless it stands as usual.
-    pub(crate) fn greet(&self, event: EventId, slot: &Slot) {
-        let Some(settings) = self.known_room(event).map(|room| room.view().settings) else {
+    /// Sends the state of the sale to a new connection, unless the sale is open without a message.
+    pub(crate) fn send_sale_state(&self, event: EventId, mailbox: &Mailbox) {
+        let Some(settings) = self.find_room(event).map(|room| room.view().settings) else {
             return;
         };
         if settings.state != SaleState::Open || settings.message.is_some() {
-            slot.put_sale(event, Arc::new(settings));
+            mailbox.push_sale(event, Arc::new(settings));
         }
     }
 
-    /// What to tell of the wait from this position.
-    pub(crate) fn estimate(&self, event: EventId, position: u64, now: Timestamp) -> Estimate {
-        self.known_room(event)
+    /// The wait to show at this position.
+    pub(crate) fn estimate(&self, event: EventId, position: u64, now: Timestamp) -> WaitEstimate {
+        self.find_room(event)
             .map(|room| room.view())
             .unwrap_or_default()
             .estimate(position, now)
     }
 
-    /// Has this event's line been heard of?
-    pub(crate) fn knows(&self, event: EventId) -> bool {
-        self.known_room(event).is_some_and(|room| room.is_known())
+    /// Has a progress message of this event arrived?
+    pub(crate) fn is_event_known(&self, event: EventId) -> bool {
+        self.find_room(event).is_some_and(|room| room.is_known())
     }
 
     /// Events with users here.
-    pub(crate) fn events(&self) -> Vec<EventId> {
+    pub(crate) fn active_events(&self) -> Vec<EventId> {
         self.rooms
             .iter()
             .filter(|room| !room.value().is_empty())
@@ -356,27 +395,27 @@ impl Registry {
 
     /// The users of an event here.
     pub(crate) fn users(&self, event: EventId) -> Vec<UserId> {
-        self.known_room(event)
+        self.find_room(event)
             .map(|room| room.users())
             .unwrap_or_default()
     }
 
-    /// Is anybody to be woken by [`Registry::wake_some`]?
-    pub(crate) fn wakes(&self) -> bool {
-        !self.waking.is_empty()
+    /// Does a connection wait for [`Registry::wake_batch`]?
+    pub(crate) fn has_pending_wakes(&self) -> bool {
+        !self.wake_queue.is_empty()
     }
 
-    /// Wakes the next few whose news could wait.
-    pub(crate) fn wake_some(&self) {
-        self.waking.wake_some();
+    /// Wakes the next batch of connections with updates that are not urgent.
+    pub(crate) fn wake_batch(&self) {
+        self.wake_queue.wake_batch();
     }
 
-    pub(crate) fn set_hears(&self, hears: bool) {
-        self.hears.store(hears, Ordering::Relaxed);
+    pub(crate) fn set_subscribed(&self, subscribed: bool) {
+        self.subscribed.store(subscribed, Ordering::Relaxed);
     }
 
-    pub(crate) fn hears(&self) -> bool {
-        self.hears.load(Ordering::Relaxed)
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.subscribed.load(Ordering::Relaxed)
     }
 }
 
@@ -387,7 +426,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_behind_are_counted_unless_the_line_is_being_counted() {
+    fn limits_total_to_position_while_counting() {
         let (registry, event) = (Registry::default(), EventId::from(uuid::Uuid::nil()));
         let ann: UserId = "ann".parse().unwrap();
         let epoch = "e1".parse().unwrap();
@@ -401,13 +440,18 @@ mod tests {
             counting: false,
             told: Told::Nothing,
         };
-        assert_eq!(registry.shown(event, &ann, place.clone()).total, 6);
+        assert_eq!(
+            registry
+                .clamp_to_last_sent(event, &ann, place.clone())
+                .total,
+            6
+        );
         let counting = Place {
             counting: true,
             ..place
         };
         assert_eq!(
-            registry.shown(event, &ann, counting).total,
+            registry.clamp_to_last_sent(event, &ann, counting).total,
             4,
             "half of a line is no total"
         );

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use booking::Booking;
-use gateway::{Collaborators, Gateway, GatewayConfig, booking_service::SharedBooking};
+use gateway::{Dependencies, Gateway, GatewayConfig, booking_api::SharedBookingApi};
 use queue_worker::{Worker, WorkerConfig};
 use waitingroom::{
     clock::Clock,
@@ -133,7 +133,7 @@ impl Backends {
         settings: &Settings,
         lifecycle: &Lifecycle,
         authenticator: Authenticator,
-        booking: SharedBooking,
+        booking: SharedBookingApi,
         development_secret: Option<Secret>,
     ) -> Result<Gateway> {
         let secret = settings.required(&settings.pass_secret, "pass_secret")?;
@@ -145,7 +145,7 @@ impl Backends {
             guests: settings.guests_in_line(),
             development_secret,
         };
-        let with = Collaborators {
+        let with = Dependencies {
             engine: self.engine.clone(),
             signals: self.signals.clone(),
             authenticator,
@@ -234,7 +234,7 @@ fn booking_config(settings: &Settings) -> booking::BookingConfig {
 fn subscription_check(gateway: &Gateway) -> (&'static str, Check) {
     let gateway = gateway.clone();
     let check: Check = Arc::new(move || {
-        let hears = gateway.hears();
+        let hears = gateway.is_subscribed();
         Box::pin(async move {
             if hears {
                 Ok(())

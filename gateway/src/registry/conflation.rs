@@ -1,16 +1,16 @@
-//! Which positions are worth a message now: near the front every one, far back seldom.
+//! Which positions are sent now: near the front each one, further back at intervals.
 //!
-//! Everybody has a moment of their own in each pause, by their number. So messages are spread over
-//! time by themselves, also where something happened to all at once: when a line is opened, its
-//! thousands are not told in one tick.
+//! Each user has a phase of their own within the interval, derived from their number. This spreads
+//! messages over time, also after an event that concerns all users at once: when a queue opens, its
+//! thousands of users are not sent a message in one tick.
 
 use std::time::Duration;
 
 use waitingroom::clock::Timestamp;
 
-/// The pause between two position messages to someone this far back. At 10 passes a second, a
-/// message then announces about as many steps as a person can tell apart.
-fn pause(position: u64) -> Duration {
+/// Interval between two position messages at this position. At 10 passes a second, a message then
+/// moves a user by about as many places as a person can tell apart.
+fn min_interval(position: u64) -> Duration {
     match position {
         0..=50 => Duration::ZERO,
         51..=500 => Duration::from_millis(500),
@@ -19,24 +19,24 @@ fn pause(position: u64) -> Duration {
     }
 }
 
-/// Is a turn that comes after this wait there before the next message about this position would be?
-pub(super) fn ends_before_the_next(position: u64, wait_seconds: u32) -> bool {
-    Duration::from_secs(wait_seconds.into()) < pause(position)
+/// Does a wait of this length end before the next position message would be due?
+pub(super) fn admitted_before_next_update(position: u64, wait_seconds: u32) -> bool {
+    Duration::from_secs(wait_seconds.into()) < min_interval(position)
 }
 
-/// Does this user's moment lie after `last`, when positions were last looked at, and not after
-/// `now`?
+/// Does this user's phase fall after `last`, when positions were last checked, and not after `now`?
 pub(super) fn is_due(position: u64, number: u64, last: Timestamp, now: Timestamp) -> bool {
-    let pause = pause(position).as_millis() as i64;
-    if pause == 0 {
+    let interval_ms = min_interval(position).as_millis() as i64;
+    if interval_ms == 0 {
         return true;
     }
-    let own = (number.wrapping_mul(SPREAD) >> 32) as i64 % pause;
-    (last.millis() - own).div_euclid(pause) < (now.millis() - own).div_euclid(pause)
+    let phase_ms = (number.wrapping_mul(GOLDEN_RATIO_64) >> 32) as i64 % interval_ms;
+    (last.millis() - phase_ms).div_euclid(interval_ms)
+        < (now.millis() - phase_ms).div_euclid(interval_ms)
 }
 
-/// Neighbours' moments lie far apart: 2^64 divided by the golden ratio.
-const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+/// 2^64 divided by the golden ratio: the phases of neighbouring numbers lie far apart.
+const GOLDEN_RATIO_64: u64 = 0x9E37_79B9_7F4A_7C15;
 
 #[cfg(test)]
 mod tests {
@@ -46,8 +46,8 @@ mod tests {
         Timestamp::from_millis(1_700_000_000_000 + ms)
     }
 
-    /// How many of a thousand users at this position are told in each of these ticks.
-    fn told(position: u64, ticks: &[i64]) -> Vec<usize> {
+    /// How many of a thousand users at this position are sent a message in each of these ticks.
+    fn messages_sent(position: u64, ticks: &[i64]) -> Vec<usize> {
         let due = |last, now| {
             (1..=1_000)
                 .filter(|number| is_due(position, *number, at(last), at(now)))
@@ -57,13 +57,13 @@ mod tests {
     }
 
     #[test]
-    fn the_front_hears_every_step() {
-        assert_eq!(told(3, &[0, 100, 100, 210]), [1_000, 1_000, 1_000]);
+    fn sends_every_position_near_front() {
+        assert_eq!(messages_sent(3, &[0, 100, 100, 210]), [1_000, 1_000, 1_000]);
     }
 
     #[test]
-    fn everybody_is_told_once_in_a_pause_however_the_ticks_fall() {
-        for (position, pause) in [
+    fn sends_one_message_in_each_interval() {
+        for (position, min_interval) in [
             (51, 500),
             (500, 500),
             (501, 2_000),
@@ -74,11 +74,11 @@ mod tests {
             for tick in [100, 103, 1_000] {
                 let mut ticks: Vec<i64> = (0..)
                     .map(|at| at * tick)
-                    .take_while(|at| *at < pause)
+                    .take_while(|at| *at < min_interval)
                     .collect();
-                ticks.push(pause);
+                ticks.push(min_interval);
                 assert_eq!(
-                    told(position, &ticks).iter().sum::<usize>(),
+                    messages_sent(position, &ticks).iter().sum::<usize>(),
                     1_000,
                     "{position}, ticks of {tick} ms"
                 );
@@ -87,9 +87,9 @@ mod tests {
     }
 
     #[test]
-    fn only_a_fast_line_reaches_somebody_before_their_next_message() {
+    fn predicts_admission_before_next_update() {
         let ends = |position: u64, per_second: u64| {
-            ends_before_the_next(position, position.div_ceil(per_second) as u32)
+            admitted_before_next_update(position, position.div_ceil(per_second) as u32)
         };
         let positions = [1, 50, 51, 500, 501, 1_000, 5_000, 5_001, 20_000, 60_000];
         assert!(!positions.iter().any(|position| ends(*position, 500)));
@@ -103,14 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_spread_over_the_pause() {
+    fn spreads_messages_over_interval() {
         let ticks: Vec<i64> = (0..=50).map(|at| at * 100).collect();
         assert!(
-            told(9_000, &ticks)
+            messages_sent(9_000, &ticks)
                 .iter()
-                .all(|told| (10..=30).contains(told)),
+                .all(|messages_sent| (10..=30).contains(messages_sent)),
             "{:?}",
-            told(9_000, &ticks)
+            messages_sent(9_000, &ticks)
         );
     }
 }

@@ -1,308 +1,241 @@
-//! One event's local users, and the projection of their positions: rank when attached, minus the
-//! removals below since.
+//! One event's local users: their connections, and the projection of their positions by progress
+//! messages.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
-use smallvec::SmallVec;
 use waitingroom::{
     clock::Timestamp,
     ids::{Epoch, EventId, UserId},
-    line::{Grant, Place, Progress, QueueSettings, Told},
-    wire::WaitReason,
+    line::{Grant, Place, Progress, QueueSettings},
 };
 
 use super::{
-    conflation,
-    pace::{Estimate, Pace},
-    slot::{PositionNews, Slot},
-    waking::Waking,
+    local_user::LocalUser,
+    progress_buffer::{ProgressBuffer, ProgressOutcome},
+    room_view::RoomView,
 };
+use crate::connection::{mailbox::Mailbox, wake_queue::WakeQueue};
 
-/// Most connections of one user on one node: a browser with many tabs.
-const MAX_CONNECTIONS: usize = 8;
-/// Messages that may wait for one that is missing.
-const MAX_WAITING: usize = 64;
-/// How long a missing message may be late before the places are read again.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Max connections of one user on one node: a browser with many tabs.
+const MAX_CONNECTIONS_PER_USER: usize = 8;
 
 /// The user has more connections here than allowed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooManyConnections;
 
-/// What a progress message did.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Applied {
-    /// Positions were moved, or there was nothing to move.
-    Done,
-    /// A message before this one is missing; it may still come.
-    Waiting,
-    /// The line is another incarnation, or too much is missing: read the places again.
-    Lost,
-}
-
-/// The line as a whole, as far as this node knows.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct RoomView {
-    pub(crate) settings: QueueSettings,
-    pub(crate) seats_left: u64,
-    /// Everybody in line, when that was known last.
-    pub(crate) total: Option<u64>,
-    known: bool,
-    /// The number of seats has been heard.
-    seats_known: bool,
-    pace: Pace,
-}
-
-impl RoomView {
-    /// What to tell of the wait from this position.
-    pub(crate) fn estimate(&self, position: u64, now: Timestamp) -> Estimate {
-        let seats_left = if self.known && self.seats_known {
-            self.seats_left
-        } else {
-            u64::MAX
-        };
-        self.pace
-            .estimate(position, &self.settings, seats_left, now)
-    }
-
-    /// Takes over what a message says of the line as a whole; while that is being rebuilt, it does
-    /// not know.
-    fn hear(&mut self, progress: &Progress) {
-        if progress.seats_known {
-            (self.seats_left, self.seats_known) = (progress.seats_left, true);
-        }
-        if !progress.counting {
-            self.total = Some(progress.total);
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Track {
-    epoch: Option<Epoch>,
-    revision: u64,
-    waiting: BTreeMap<u64, Progress>,
-    waiting_since: Option<Timestamp>,
-    looked_at: Timestamp,
-    /// The line is being rebuilt, as far as was heard.
-    counting: bool,
-    view: RoomView,
-}
-
-/// How the reading of all places stands.
+/// State of the task that reads all places of the room again.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 enum Resync {
     #[default]
     Idle,
     Running,
     /// Running, and asked for again since it began.
-    Again,
-}
-
-#[derive(Debug)]
-struct LocalUser {
-    number: u64,
-    epoch: Epoch,
-    position: u64,
-    revision: u64,
-    told: u64,
-    told_wait: u32,
-    told_reason: Option<WaitReason>,
-    passed_over: bool,
-    /// The position is a bound: it was read while the line was being rebuilt.
-    counting: bool,
-    /// Two fit without an allocation; more tabs are rare.
-    slots: SmallVec<[Arc<Slot>; 2]>,
+    RunningAndRequested,
 }
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    track: Mutex<Track>,
+    buffer: Mutex<ProgressBuffer>,
     users: DashMap<UserId, LocalUser>,
-    /// May somebody here wait for a position? Where all have their passes, a step of the line
-    /// concerns nobody.
-    waits: AtomicBool,
+    /// Users without a pass may be here. If all have passes, a progress message moves no position.
+    has_waiting_users: AtomicBool,
     resync: Mutex<Resync>,
-    waking: Arc<Waking>,
+    wake_queue: Arc<WakeQueue>,
 }
 
 impl Room {
-    /// A room without users, whose news wakes them by and by.
-    pub(super) fn new(waking: Arc<Waking>) -> Self {
+    /// A room without users. Updates wake connections in batches through `wake_queue`.
+    pub(super) fn new(wake_queue: Arc<WakeQueue>) -> Self {
         Self {
-            waking,
+            wake_queue,
             ..Self::default()
         }
     }
 
+    /// Registers a connection. `Ok(false)` if the place is older than the messages applied here: it
+    /// must be read again.
     pub(super) fn attach(
         &self,
         event: EventId,
         user: &UserId,
         place: &Place,
-        slot: &Arc<Slot>,
+        mailbox: &Arc<Mailbox>,
     ) -> Result<bool, TooManyConnections> {
         let place = &Place {
             epoch: self.same_epoch(&place.epoch),
             ..place.clone()
         };
         let estimate = {
-            let track = self.track.lock();
-            track.view.estimate(place.position, track.looked_at)
+            let buffer = self.buffer.lock();
+            buffer.view.estimate(place.position, buffer.last_checked_at)
         };
+
         let mut local = self
             .users
             .entry(user.clone())
             .or_insert_with(|| LocalUser::new(place));
         let number = local.number;
-        self.renew(&mut local, place);
+        self.apply_snapshot(&mut local, place);
         if local.number != number {
-            let tabs = local.slots.iter().filter(|known| !Arc::ptr_eq(known, slot));
-            tabs.for_each(|tab| tab.put_place(event, place.clone()));
+            let tabs = local
+                .mailboxes
+                .iter()
+                .filter(|known| !Arc::ptr_eq(known, mailbox));
+            tabs.for_each(|tab| tab.push_place(event, place.clone()));
         }
-        if !local.slots.iter().any(|known| Arc::ptr_eq(known, slot)) {
-            if local.slots.len() >= MAX_CONNECTIONS {
+
+        let is_attached = local
+            .mailboxes
+            .iter()
+            .any(|known| Arc::ptr_eq(known, mailbox));
+        if !is_attached {
+            if local.mailboxes.len() >= MAX_CONNECTIONS_PER_USER {
                 return Err(TooManyConnections);
             }
-            local.slots.push(Arc::clone(slot));
+            local.mailboxes.push(Arc::clone(mailbox));
         }
-        // The client is told this place next, also where a later reading is known: somebody may
-        // have come back in front meanwhile.
+
+        // The client is sent this place next, also if a later read is known: a user may have come
+        // back in front meanwhile.
         let shown = place.position.min(local.position);
         if shown > 0 {
-            local.told = local.told.min(shown);
+            local.last_sent_position = local.last_sent_position.min(shown);
         }
-        if local.slots.len() == 1 {
-            local.note(estimate); // which the client is told now
+        if local.mailboxes.len() == 1 {
+            local.record_sent(estimate);
         }
-        // What an attempt with an older reading left in the slot would lead the client back.
-        slot.forget_positions_above(event, shown);
+
+        // An attempt with an older read may have left a worse position in the mailbox.
+        mailbox.discard_stale_position(event, shown);
         drop(local);
-        self.waits.store(true, Ordering::Release);
+        self.has_waiting_users.store(true, Ordering::Release);
         Ok(self.is_current(place))
     }
 
-    /// This epoch, as the room holds it already where it does: a reading brings a copy for each
-    /// user.
+    /// The room's own copy of this epoch, if it has one: each read brings a copy of its own.
     fn same_epoch(&self, epoch: &Epoch) -> Epoch {
-        let track = self.track.lock();
-        track
+        let buffer = self.buffer.lock();
+        buffer
             .epoch
             .clone()
             .filter(|known| known == epoch)
             .unwrap_or_else(|| epoch.clone())
     }
 
-    /// Has no removal been applied here that the place does not count, and was the line not rebuilt
+    /// Does the place count every removal that was applied here, and was the queue not rebuilt
     /// since?
     fn is_current(&self, place: &Place) -> bool {
-        let track = self.track.lock();
-        !track.view.known
-            || track.epoch.as_ref() != Some(&place.epoch)
-            || (track.revision <= place.revision && (track.counting || !place.counting))
+        let buffer = self.buffer.lock();
+        !buffer.view.known
+            || buffer.epoch.as_ref() != Some(&place.epoch)
+            || (buffer.revision <= place.revision && (buffer.counting || !place.counting))
     }
 
-    /// Takes over a place that was read again. False where that was too early: it has to be read
+    /// Takes over a place that was read again. False if it was read too early: it has to be read
     /// once more.
-    pub(super) fn refresh(&self, event: EventId, user: &UserId, place: &Place) -> bool {
+    pub(super) fn refresh_place(&self, event: EventId, user: &UserId, place: &Place) -> bool {
         let place = &Place {
             epoch: self.same_epoch(&place.epoch),
             ..place.clone()
         };
-        let looked_at = self.track.lock().looked_at; // a statement of its own: the lock is held to its end
-        let (view, is_current) = (self.view(), self.is_current(place));
-        let mut is_news = true;
+        // A statement of its own: the lock is held to its end.
+        let last_checked_at = self.buffer.lock().last_checked_at;
+        let view = self.view();
+        let is_current = self.is_current(place);
+
+        let mut must_be_current = true;
         if let Some(mut local) = self.users.get_mut(user) {
-            let (number, counted) = (local.number, local.counting);
-            is_news = counted || place.counting;
-            self.renew(&mut local, place);
+            let number = local.number;
+            let was_counting = local.counting;
+            must_be_current = was_counting || place.counting;
+            self.apply_snapshot(&mut local, place);
+
             if local.number != number && local.position > 0 {
                 local
-                    .slots
+                    .mailboxes
                     .iter()
-                    .for_each(|slot| slot.put_place(event, place.clone()));
-                local.told = local.position;
-            } else if counted && !local.counting && local.position > 0 {
-                let news = local.counted(place.total, &view, looked_at);
-                let laid = local
-                    .slots
+                    .for_each(|mailbox| mailbox.push_place(event, place.clone()));
+                local.last_sent_position = local.position;
+            } else if was_counting && !local.counting && local.position > 0 {
+                let update = local.exact_update(place.total, &view, last_checked_at);
+                let to_wake = local
+                    .mailboxes
                     .iter()
-                    .filter(|slot| slot.lay_position(event, news.clone()));
-                laid.for_each(|slot| self.waking.add(slot));
+                    .filter(|mailbox| mailbox.set_position_quietly(event, update.clone()));
+                to_wake.for_each(|mailbox| self.wake_queue.push(mailbox));
             }
         }
-        self.waits.store(true, Ordering::Release);
-        is_current || !is_news
+
+        self.has_waiting_users.store(true, Ordering::Release);
+        is_current || !must_be_current
     }
 
-    /// The client of this connection was told this position of this number before: none that is
-    /// worse follows.
-    pub(super) fn told_before(
+    /// The client of this connection knows this position of this number already: no worse one
+    /// follows.
+    pub(super) fn lower_last_sent_position(
         &self,
         event: EventId,
         user: &UserId,
         number: u64,
         position: u64,
-        slot: &Slot,
+        mailbox: &Mailbox,
     ) {
         if let Some(mut local) = self
             .users
             .get_mut(user)
             .filter(|local| local.number == number)
         {
-            local.told = local.told.min(position);
-            slot.forget_positions_above(event, position);
+            local.last_sent_position = local.last_sent_position.min(position);
+            mailbox.discard_stale_position(event, position);
         }
     }
 
-    /// The position of this number that the user was told last.
-    pub(super) fn told(&self, user: &UserId, number: u64) -> Option<u64> {
+    /// The best position of this number that the user's clients know.
+    pub(super) fn last_sent_position(&self, user: &UserId, number: u64) -> Option<u64> {
         let local = self.users.get(user)?;
-        (local.number == number && local.told < u64::MAX).then_some(local.told)
+        (local.number == number && local.last_sent_position < u64::MAX)
+            .then_some(local.last_sent_position)
     }
 
-    /// Takes a reading over. Who has a pass is not moved on by messages: what has been applied here
-    /// meanwhile counts for them too, so that an older reading does not lead them back into the
-    /// line.
-    fn renew(&self, local: &mut LocalUser, place: &Place) {
+    /// Takes over a place that was read. Messages do not move users with a pass on; the messages
+    /// that were applied meanwhile count for them too, so that an older read does not lead them
+    /// back into the queue.
+    fn apply_snapshot(&self, local: &mut LocalUser, place: &Place) {
         if local.position == 0 {
-            let track = self.track.lock();
-            if track.epoch.as_ref() == Some(&local.epoch) {
-                local.revision = local.revision.max(track.revision);
+            let buffer = self.buffer.lock();
+            if buffer.epoch.as_ref() == Some(&local.epoch) {
+                local.revision = local.revision.max(buffer.revision);
             }
         }
-        local.renew(place);
+        local.apply_snapshot(place);
     }
 
-    /// Takes a connection away; where it was the user's last one here, answers the place as it was
-    /// told.
-    pub(super) fn detach(&self, user: &UserId, slot: &Arc<Slot>) -> Option<Place> {
+    /// Removes a connection. If it was the user's last one here, returns the place as the client
+    /// knows it.
+    pub(super) fn detach(&self, user: &UserId, mailbox: &Arc<Mailbox>) -> Option<Place> {
         if let Some(mut local) = self.users.get_mut(user) {
-            local.slots.retain(|known| !Arc::ptr_eq(known, slot));
+            local.mailboxes.retain(|known| !Arc::ptr_eq(known, mailbox));
         }
         self.users
-            .remove_if(user, |_, local| local.slots.is_empty())
-            .map(|(_, local)| local.place_as_told())
+            .remove_if(user, |_, local| local.mailboxes.is_empty())
+            .map(|(_, local)| local.into_last_sent_place())
     }
 
-    /// Has the user a connection here?
-    pub(super) fn holds(&self, user: &UserId) -> bool {
+    /// Does the user have a connection here?
+    pub(super) fn contains(&self, user: &UserId) -> bool {
         self.users.contains_key(user)
     }
 
-    pub(super) fn tell(&self, user: &UserId, tell: impl Fn(&Slot)) {
+    /// Does something with each mailbox of the user.
+    pub(super) fn broadcast(&self, user: &UserId, send: impl Fn(&Mailbox)) {
         if let Some(local) = self.users.get(user) {
-            local.slots.iter().for_each(|slot| tell(slot));
+            local.mailboxes.iter().for_each(|mailbox| send(mailbox));
         }
     }
 
@@ -312,49 +245,51 @@ impl Room {
             local.position = 0;
             let grant = Arc::new(grant);
             local
-                .slots
+                .mailboxes
                 .iter()
-                .for_each(|slot| slot.put_pass(event, Arc::clone(&grant)));
+                .for_each(|mailbox| mailbox.push_pass(event, Arc::clone(&grant)));
         }
     }
 
-    /// Line and number of a user who waits here.
+    /// Epoch and number of a user who waits here.
     pub(super) fn ticket(&self, user: &UserId) -> Option<(Epoch, u64)> {
         let local = self.users.get(user)?;
         (local.position > 0).then(|| (local.epoch.clone(), local.number))
     }
 
+    /// Claims the resync; false if one is running, which then begins once more.
     pub(super) fn begin_resync(&self) -> bool {
         let mut resync = self.resync.lock();
         let begins = *resync == Resync::Idle;
         *resync = if begins {
             Resync::Running
         } else {
-            Resync::Again
+            Resync::RunningAndRequested
         };
         begins
     }
 
+    /// Ends the resync; false if it has to begin once more.
     pub(super) fn end_resync(&self) -> bool {
         let mut resync = self.resync.lock();
-        let ends = *resync != Resync::Again;
+        let ends = *resync != Resync::RunningAndRequested;
         *resync = if ends { Resync::Idle } else { Resync::Running };
         ends
     }
 
-    /// Which incarnation of the line is known.
+    /// The queue's epoch, as last known.
     pub(super) fn epoch(&self) -> Option<Epoch> {
-        self.track.lock().epoch.clone()
+        self.buffer.lock().epoch.clone()
     }
 
-    /// Is the line being rebuilt, as far as was heard?
+    /// Is the queue being rebuilt, according to the last message?
     pub(super) fn is_counting(&self) -> bool {
-        self.track.lock().counting
+        self.buffer.lock().counting
     }
 
-    /// Does anybody wait in an incarnation of the line that is not the one known now?
-    pub(super) fn has_stranded(&self) -> bool {
-        let Some(current) = self.track.lock().epoch.clone() else {
+    /// Does a user wait here whose place belongs to an epoch that was lost?
+    pub(super) fn has_users_of_previous_epoch(&self) -> bool {
+        let Some(current) = self.buffer.lock().epoch.clone() else {
             return false;
         };
         self.users
@@ -362,90 +297,100 @@ impl Room {
             .any(|local| local.position > 0 && local.epoch != current)
     }
 
-    pub(super) fn settings(&self, event: EventId, settings: &QueueSettings) {
-        let changed = {
-            let mut track = self.track.lock();
-            let before = std::mem::replace(&mut track.view.settings, settings.clone());
+    /// Takes over the queue's settings, and sends a changed state to all connections.
+    pub(super) fn apply_settings(&self, event: EventId, settings: &QueueSettings) {
+        let is_changed = {
+            let mut buffer = self.buffer.lock();
+            let before = std::mem::replace(&mut buffer.view.settings, settings.clone());
             before.state != settings.state
                 || before.message != settings.message
-                || !track.view.known
+                || !buffer.view.known
         };
-        if changed {
+
+        if is_changed {
             let settings = Arc::new(settings.clone());
             for local in &self.users {
                 local
-                    .slots
+                    .mailboxes
                     .iter()
-                    .filter(|slot| slot.lay_sale(event, Arc::clone(&settings)))
-                    .for_each(|slot| self.waking.add(slot));
+                    .filter(|mailbox| mailbox.set_sale_quietly(event, Arc::clone(&settings)))
+                    .for_each(|mailbox| self.wake_queue.push(mailbox));
             }
         }
     }
 
-    pub(super) fn progress(&self, progress: &Progress, now: Timestamp) -> Applied {
-        let (first, recounted, ready) = {
-            let mut track = self.track.lock();
-            let (first, counting) = (!track.view.known, track.counting);
-            match track.accept(progress, now) {
-                Ok(ready) => (first, counting && !track.counting, ready),
-                Err(applied) => return applied,
+    /// Moves the room on by one progress message.
+    pub(super) fn apply_progress(&self, progress: &Progress, now: Timestamp) -> ProgressOutcome {
+        let (is_first, is_recounted, ready) = {
+            let mut buffer = self.buffer.lock();
+            let is_first = !buffer.view.known;
+            let was_counting = buffer.counting;
+            match buffer.ingest(progress, now) {
+                Ok(ready) => (is_first, was_counting && !buffer.counting, ready),
+                Err(outcome) => return outcome,
             }
         };
-        // The first message that is heard may not be the first that was sent.
-        let unheard = |local: &LocalUser| {
+
+        // The first message that arrives here may not be the first that was sent.
+        let has_gap = |local: &LocalUser| {
             local.revision < progress.from || (local.counting && !progress.counting)
         };
-        let missed = recounted || (first && self.users.iter().any(|local| unheard(&local)));
-        self.settings(progress.event_id, &progress.settings);
+        let must_reload =
+            is_recounted || (is_first && self.users.iter().any(|local| has_gap(&local)));
+
+        self.apply_settings(progress.event_id, &progress.settings);
         for progress in ready {
             self.project(&progress, now);
         }
-        if missed { Applied::Lost } else { Applied::Done }
+        if must_reload {
+            ProgressOutcome::GapDetected
+        } else {
+            ProgressOutcome::Applied
+        }
     }
 
+    /// Moves every waiting user's position, and leaves the updates that are due in their mailboxes.
     fn project(&self, progress: &Progress, now: Timestamp) {
         let view = self.view();
-        let last = self.track.lock().looks_at(now);
-        if !self.waits.swap(false, Ordering::AcqRel) {
+        let last = self.buffer.lock().mark_checked(now);
+        if !self.has_waiting_users.swap(false, Ordering::AcqRel) {
             return;
         }
+
         let mut removed = progress.removed.clone();
         removed.sort_unstable();
-        let mut waits = false; // whoever comes while this is found out says so themselves
+
+        // A connection that is attached meanwhile sets `has_waiting_users` itself.
+        let mut has_waiting_users = false;
         for mut local in self.users.iter_mut().filter(|local| local.position > 0) {
-            waits = true;
+            has_waiting_users = true;
             if local.counting || local.epoch != progress.epoch {
-                continue; // their rank is about to be read
+                continue; // the rank is about to be read
             }
-            local.step(progress, &removed);
-            if let Some(news) = local.news(progress.total, &view, last, now) {
-                let laid = local
-                    .slots
-                    .iter()
-                    .filter(|slot| slot.lay_position(progress.event_id, news.clone()));
-                laid.for_each(|slot| self.waking.add(slot));
+            local.apply_removals(progress, &removed);
+            if let Some(update) = local.next_update(progress.total, &view, last, now) {
+                let to_wake = local.mailboxes.iter().filter(|mailbox| {
+                    mailbox.set_position_quietly(progress.event_id, update.clone())
+                });
+                to_wake.for_each(|mailbox| self.wake_queue.push(mailbox));
             }
         }
-        self.waits.fetch_or(waits, Ordering::AcqRel);
+        self.has_waiting_users
+            .fetch_or(has_waiting_users, Ordering::AcqRel);
     }
 
-    pub(super) fn is_overdue(&self, now: Timestamp) -> bool {
-        let mut track = self.track.lock();
-        let overdue = track
-            .waiting_since
-            .is_some_and(|since| since.plus(PATIENCE) <= now);
-        if overdue {
-            track.skip();
-        }
-        overdue
+    /// Gives up a message that is missing for too long; true if there was one: the places must be
+    /// read again.
+    pub(super) fn drop_stale_gap(&self, now: Timestamp) -> bool {
+        self.buffer.lock().drop_stale_gap(now)
     }
 
     pub(super) fn view(&self) -> RoomView {
-        self.track.lock().view.clone()
+        self.buffer.lock().view.clone()
     }
 
     pub(super) fn is_known(&self) -> bool {
-        self.track.lock().view.known
+        self.buffer.lock().view.known
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -454,219 +399,6 @@ impl Room {
 
     pub(super) fn users(&self) -> Vec<UserId> {
         self.users.iter().map(|local| local.key().clone()).collect()
-    }
-}
-
-impl Track {
-    /// Positions are looked at now; answers when they were last.
-    fn looks_at(&mut self, now: Timestamp) -> Timestamp {
-        let last = self.looked_at;
-        self.looked_at = last.max(now);
-        last
-    }
-
-    /// The messages that can be applied now, in order.
-    fn accept(&mut self, progress: &Progress, now: Timestamp) -> Result<Vec<Progress>, Applied> {
-        if self.epoch.as_ref() != Some(&progress.epoch) {
-            let first = !self.view.known;
-            self.begin(progress);
-            return if first {
-                Ok(vec![progress.clone()])
-            } else {
-                Err(Applied::Lost)
-            };
-        }
-        if progress.to < self.revision
-            || (progress.to == self.revision && progress.from < progress.to)
-        {
-            return Ok(Vec::new()); // heard before
-        }
-        self.waiting.insert(progress.from, progress.clone());
-        if self.waiting.len() > MAX_WAITING {
-            self.skip();
-            return Err(Applied::Lost);
-        }
-        let ready = self.contiguous(now);
-        if ready.is_empty() {
-            Err(Applied::Waiting)
-        } else {
-            Ok(ready)
-        }
-    }
-
-    fn begin(&mut self, progress: &Progress) {
-        self.view.known = true;
-        self.epoch = Some(progress.epoch.clone());
-        self.revision = progress.to;
-        self.waiting.clear();
-        self.waiting_since = None;
-        self.counting = progress.counting;
-        self.view.hear(progress);
-    }
-
-    fn contiguous(&mut self, now: Timestamp) -> Vec<Progress> {
-        let mut ready = Vec::new();
-        while let Some(next) = self.waiting.remove(&self.revision) {
-            self.view.pace.observe(&next, now);
-            self.view.hear(&next);
-            self.counting = next.counting;
-            let still = next.from == next.to;
-            self.revision = next.to;
-            ready.push(next);
-            if still {
-                break;
-            }
-        }
-        self.waiting_since = (!self.waiting.is_empty()).then(|| self.waiting_since.unwrap_or(now));
-        ready
-    }
-
-    /// Gives up on what is missing: goes on after the newest message.
-    fn skip(&mut self) {
-        if let Some(newest) = self.waiting.values().map(|progress| progress.to).max() {
-            self.revision = self.revision.max(newest);
-        }
-        self.waiting.clear();
-        self.waiting_since = None;
-    }
-}
-
-impl LocalUser {
-    fn new(place: &Place) -> Self {
-        Self {
-            number: place.number,
-            epoch: place.epoch.clone(),
-            position: place.position,
-            revision: place.revision,
-            told: place.told_before().unwrap_or(u64::MAX),
-            told_wait: u32::MAX,
-            told_reason: None,
-            passed_over: false,
-            counting: place.counting,
-            slots: SmallVec::new(),
-        }
-    }
-
-    /// Takes a reading over, unless a later one was: readings of several connections may overtake
-    /// each other.
-    fn renew(&mut self, place: &Place) {
-        let same = self.number == place.number && self.epoch == place.epoch;
-        if self.number != place.number {
-            (self.told, self.told_wait) = (u64::MAX, u32::MAX); // another place
-        }
-        self.told = self.told.min(place.told_before().unwrap_or(u64::MAX));
-        if same && (place.revision < self.revision || (place.counting && !self.counting)) {
-            return;
-        }
-        self.number = place.number;
-        self.epoch = place.epoch.clone();
-        self.position = place.position;
-        self.revision = place.revision;
-        self.counting = place.counting;
-    }
-
-    /// The place, with the position that was told last.
-    fn place_as_told(self) -> Place {
-        Place {
-            number: self.number,
-            epoch: self.epoch,
-            position: self.position.min(self.told),
-            total: 0,
-            revision: self.revision,
-            grant: None,
-            counting: self.counting,
-            told: Told::Nothing,
-        }
-    }
-
-    /// The message that the line is counted: also where the position is the same.
-    fn counted(&mut self, total: u64, view: &RoomView, now: Timestamp) -> PositionNews {
-        let position = self.position.min(self.told);
-        let estimate = view.estimate(position, now);
-        self.told = position;
-        self.note(estimate);
-        PositionNews {
-            position,
-            total: total.max(position),
-            seats_left: view.seats_left,
-            estimate,
-        }
-    }
-
-    /// Moves who waits on by one message; `removed` are its removals in the order of numbers, to be
-    /// searched instead of counted by each of thousands.
-    fn step(&mut self, progress: &Progress, removed: &[u64]) {
-        if self.revision >= progress.to {
-            return;
-        }
-        let below = match self.revision.saturating_sub(progress.from) as usize {
-            0 => removed.partition_point(|number| *number < self.number),
-            counted => progress
-                .removed
-                .iter()
-                .skip(counted)
-                .filter(|number| **number < self.number)
-                .count(),
-        } as u64;
-        self.position = self.position.saturating_sub(below).max(1); // who waits is at least next
-        self.revision = progress.to;
-    }
-
-    /// A message for the user, if one is due: for a position that is better, or a wait that is
-    /// worse. A position that is shown never grows.
-    fn news(
-        &mut self,
-        total: u64,
-        view: &RoomView,
-        last: Timestamp,
-        now: Timestamp,
-    ) -> Option<PositionNews> {
-        let position = self.position.min(self.told);
-        if position == 0 || !conflation::is_due(position, self.number, last, now) {
-            return None;
-        }
-        let mut estimate = view.estimate(self.position, now);
-        estimate.reason = estimate.reason.or_else(|| self.delay(estimate));
-        let news = estimate.reason.is_some()
-            && (estimate.reason != self.told_reason || estimate.is_worse_than(self.told_wait));
-        if position == self.told && !news {
-            return None;
-        }
-        if !news && self.is_passed_over(position, estimate) {
-            return None;
-        }
-        self.told = position;
-        self.note(estimate);
-        Some(PositionNews {
-            position,
-            total: total.max(position),
-            seats_left: view.seats_left,
-            estimate,
-        })
-    }
-
-    /// The pass is the next news of somebody whom a fast line reaches before another position would
-    /// be told. Once only: the line may stop after all.
-    fn is_passed_over(&mut self, position: u64, estimate: Estimate) -> bool {
-        let soon = estimate.range.is_some()
-            && conflation::ends_before_the_next(position, estimate.wait_seconds);
-        self.passed_over = soon && !self.passed_over;
-        self.passed_over
-    }
-
-    /// This is what the user knows of the wait.
-    fn note(&mut self, estimate: Estimate) {
-        (self.told_wait, self.told_reason) = (estimate.wait_seconds, estimate.reason);
-    }
-
-    /// Why a moving line needs longer than was told, if it does.
-    fn delay(&self, estimate: Estimate) -> Option<WaitReason> {
-        let reason = if self.position > self.told {
-            WaitReason::Returned
-        } else {
-            WaitReason::Slowed
-        };
-        estimate.is_worse_than(self.told_wait).then_some(reason)
     }
 }
 

@@ -10,7 +10,7 @@ use booking::{
     seed::seed_demo,
     store::{SharedStore, sqlite::SqliteStore},
 };
-use gateway::booking_service::{InProcess, OverHttp, SharedBooking};
+use gateway::booking_api::{HttpBookingApi, InProcessBookingApi, SharedBookingApi};
 use waitingroom::{
     bus::LocalBus,
     clock::Clock,
@@ -101,9 +101,9 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
         .context("booking")?;
     // Not by way of the listener: who has a pass must get seats also when every connection is
     // taken.
-    let bookings: SharedBooking = match &settings.booking_url {
-        Some(url) => Arc::new(OverHttp::new(url)),
-        None => Arc::new(InProcess::new(complete(booking.router()))),
+    let bookings: SharedBookingApi = match &settings.booking_url {
+        Some(url) => Arc::new(HttpBookingApi::new(url)),
+        None => Arc::new(InProcessBookingApi::new(complete(booking.router()))),
     };
     let development_secret = settings
         .jwt_secret

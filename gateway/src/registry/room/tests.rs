@@ -6,9 +6,11 @@ use proptest::prelude::*;
 use waitingroom::{
     ids::Epoch,
     line::{SaleState, Told},
+    wire::WaitReason,
 };
 
 use super::*;
+use crate::registry::progress_buffer::REORDER_TIMEOUT;
 
 fn epoch() -> Epoch {
     "e1".parse().unwrap()
@@ -44,9 +46,9 @@ fn progress(from: u64, removed: Vec<u64>, total: u64) -> Progress {
     }
 }
 
-/// A line that is removed from, and what the engine would say about it.
+/// A queue that users are removed from, and the places that the engine would return.
 struct Model {
-    line: BTreeSet<u64>,
+    queue: BTreeSet<u64>,
     log: Vec<u64>,
     published: usize,
 }
@@ -56,8 +58,8 @@ impl Model {
         Place {
             number,
             epoch: epoch(),
-            position: self.line.range(..=number).count() as u64,
-            total: self.line.len() as u64,
+            position: self.queue.range(..=number).count() as u64,
+            total: self.queue.len() as u64,
             revision: self.log.len() as u64,
             grant: None,
             counting: false,
@@ -67,7 +69,7 @@ impl Model {
 
     fn publish(&mut self) -> Progress {
         let removed = self.log[self.published..].to_vec();
-        let progress = progress(self.published as u64, removed, self.line.len() as u64);
+        let progress = progress(self.published as u64, removed, self.queue.len() as u64);
         self.published = self.log.len();
         progress
     }
@@ -79,60 +81,72 @@ proptest! {
     #[test]
     fn positions_are_the_ranks(steps in prop::collection::vec((0u8..4, 0usize..40), 1..120)) {
         let room = Room::default();
-        let mut model = Model { line: (1..=40).collect(), log: Vec::new(), published: 0 };
-        room.progress(&model.publish(), Timestamp::default());
+        let mut model = Model { queue: (1..=40).collect(), log: Vec::new(), published: 0 };
+        room.apply_progress(&model.publish(), Timestamp::default());
         let mut held_back = None;
         for (kind, pick) in steps {
-            let number = model.line.iter().nth(pick % model.line.len().max(1)).copied();
+            let number = model.queue.iter().nth(pick % model.queue.len().max(1)).copied();
             match (kind, number) {
-                (0, Some(number)) => { model.line.remove(&number); model.log.push(number); }
+                (0, Some(number)) => { model.queue.remove(&number); model.log.push(number); }
                 (1, Some(number)) => {
-                    let current = room.attach(event(), &user(number), &model.place(number), &Arc::new(Slot::default())).unwrap_or(true);
+                    let current = room.attach(event(), &user(number), &model.place(number), &Arc::new(Mailbox::default())).unwrap_or(true);
                     prop_assert!(current);
                 }
-                (2, _) => { let next = model.publish(); room.progress(&next, Timestamp::default()); }
+                (2, _) => { let next = model.publish(); room.apply_progress(&next, Timestamp::default()); }
                 _ if held_back.is_none() => held_back = Some(model.publish()),
-                _ => { let late = held_back.take().unwrap(); room.progress(&late, Timestamp::default()); }
+                _ => { let late = held_back.take().unwrap(); room.apply_progress(&late, Timestamp::default()); }
             }
         }
-        if let Some(late) = held_back { room.progress(&late, Timestamp::default()); }
-        room.progress(&model.publish(), Timestamp::default());
+        if let Some(late) = held_back { room.apply_progress(&late, Timestamp::default()); }
+        room.apply_progress(&model.publish(), Timestamp::default());
         for local in &room.users {
-            if model.line.contains(&local.number) {
-                prop_assert_eq!(local.position, model.line.range(..=local.number).count() as u64);
+            if model.queue.contains(&local.number) {
+                prop_assert_eq!(local.position, model.queue.range(..=local.number).count() as u64);
             }
         }
     }
 }
 
 #[test]
-fn a_lost_message_is_noticed() {
+fn detects_gap_when_message_missing() {
     let room = Room::default();
     let now = Timestamp::from_millis(1_000);
-    assert_eq!(room.progress(&progress(0, vec![1], 9), now), Applied::Done);
     assert_eq!(
-        room.progress(&progress(2, vec![3], 7), now),
-        Applied::Waiting
+        room.apply_progress(&progress(0, vec![1], 9), now),
+        ProgressOutcome::Applied
     );
-    assert!(!room.is_overdue(now));
-    assert!(room.is_overdue(now.plus(PATIENCE)));
-    assert!(!room.is_overdue(now.plus(PATIENCE)), "it was given up");
-    assert_eq!(room.progress(&progress(3, vec![4], 6), now), Applied::Done);
+    assert_eq!(
+        room.apply_progress(&progress(2, vec![3], 7), now),
+        ProgressOutcome::Buffered
+    );
+    assert!(!room.drop_stale_gap(now));
+    assert!(room.drop_stale_gap(now.plus(REORDER_TIMEOUT)));
+    assert!(
+        !room.drop_stale_gap(now.plus(REORDER_TIMEOUT)),
+        "it was given up"
+    );
+    assert_eq!(
+        room.apply_progress(&progress(3, vec![4], 6), now),
+        ProgressOutcome::Applied
+    );
 }
 
 #[test]
-fn another_incarnation_of_the_line_is_noticed() {
+fn detects_gap_when_epoch_changes() {
     let room = Room::default();
-    room.progress(&progress(0, vec![1], 9), Timestamp::default());
+    room.apply_progress(&progress(0, vec![1], 9), Timestamp::default());
     let other = Progress {
         epoch: "e2".parse().unwrap(),
         ..progress(0, vec![], 0)
     };
-    assert_eq!(room.progress(&other, Timestamp::default()), Applied::Lost);
+    assert_eq!(
+        room.apply_progress(&other, Timestamp::default()),
+        ProgressOutcome::GapDetected
+    );
 }
 
 #[test]
-fn what_is_shown_never_grows() {
+fn never_sends_worse_position() {
     let mut local = LocalUser::new(&Place {
         number: 9,
         epoch: epoch(),
@@ -144,15 +158,15 @@ fn what_is_shown_never_grows() {
         told: Told::Nothing,
     });
     let (view, now) = (RoomView::default(), Timestamp::from_millis(10_000));
-    assert_eq!(local.news(9, &view, now, now).unwrap().position, 5);
+    assert_eq!(local.next_update(9, &view, now, now).unwrap().position, 5);
     local.position = 7;
-    assert_eq!(local.news(9, &view, now, now), None);
+    assert_eq!(local.next_update(9, &view, now, now), None);
     local.position = 4;
-    assert_eq!(local.news(9, &view, now, now).unwrap().position, 4);
+    assert_eq!(local.next_update(9, &view, now, now).unwrap().position, 4);
 }
 
 #[test]
-fn a_wait_that_grew_is_told_with_its_reason() {
+fn sends_longer_wait_with_reason() {
     let mut local = LocalUser::new(&Place {
         number: 9,
         epoch: epoch(),
@@ -164,7 +178,7 @@ fn a_wait_that_grew_is_told_with_its_reason() {
         told: Told::Nothing,
     });
     let mut second = 0;
-    let mut told = |local: &mut LocalUser, rate_per_second: f64, state: SaleState| {
+    let mut next = |local: &mut LocalUser, rate_per_second: f64, state: SaleState| {
         second += 10;
         let settings = QueueSettings {
             rate_per_second,
@@ -175,7 +189,7 @@ fn a_wait_that_grew_is_told_with_its_reason() {
             Timestamp::from_millis((second - 10) * 1_000),
             Timestamp::from_millis(second * 1_000),
         );
-        let news = local.news(
+        let update = local.next_update(
             200,
             &RoomView {
                 settings,
@@ -184,43 +198,43 @@ fn a_wait_that_grew_is_told_with_its_reason() {
             last,
             now,
         );
-        news.map(|news| {
+        update.map(|update| {
             (
-                news.position,
-                news.estimate.wait_seconds,
-                news.estimate.reason,
+                update.position,
+                update.estimate.wait_seconds,
+                update.estimate.reason,
             )
         })
     };
     assert_eq!(
-        told(&mut local, 10.0, SaleState::Open),
+        next(&mut local, 10.0, SaleState::Open),
         Some((100, 10, None))
     );
-    assert_eq!(told(&mut local, 8.0, SaleState::Open), None, "a wobble");
+    assert_eq!(next(&mut local, 8.0, SaleState::Open), None, "a wobble");
     assert_eq!(
-        told(&mut local, 4.0, SaleState::Open),
+        next(&mut local, 4.0, SaleState::Open),
         Some((100, 25, Some(WaitReason::Slowed)))
     );
-    assert_eq!(told(&mut local, 4.0, SaleState::Open), None, "told once");
+    assert_eq!(next(&mut local, 4.0, SaleState::Open), None, "sent once");
     local.position = 99;
-    assert_eq!(told(&mut local, 4.0, SaleState::Open), Some((99, 25, None)));
+    assert_eq!(next(&mut local, 4.0, SaleState::Open), Some((99, 25, None)));
     local.position = 180;
     assert_eq!(
-        told(&mut local, 4.0, SaleState::Open),
+        next(&mut local, 4.0, SaleState::Open),
         Some((99, 45, Some(WaitReason::Returned)))
     );
     assert_eq!(
-        told(&mut local, 4.0, SaleState::Paused),
+        next(&mut local, 4.0, SaleState::Paused),
         Some((99, 45, Some(WaitReason::Paused)))
     );
-    assert_eq!(told(&mut local, 4.0, SaleState::Paused), None, "told once");
+    assert_eq!(next(&mut local, 4.0, SaleState::Paused), None, "sent once");
 }
 
 #[test]
-fn a_place_read_before_the_last_message_must_be_read_again() {
+fn rejects_place_older_than_last_message() {
     let room = Room::default();
-    room.progress(&progress(0, vec![1, 2], 9), Timestamp::default());
-    let slot = Arc::new(Slot::default());
+    room.apply_progress(&progress(0, vec![1, 2], 9), Timestamp::default());
+    let mailbox = Arc::new(Mailbox::default());
     let stale = Place {
         number: 9,
         epoch: epoch(),
@@ -231,7 +245,7 @@ fn a_place_read_before_the_last_message_must_be_read_again() {
         counting: false,
         told: Told::Nothing,
     };
-    assert_eq!(room.attach(event(), &user(9), &stale, &slot), Ok(false));
+    assert_eq!(room.attach(event(), &user(9), &stale, &mailbox), Ok(false));
     assert_eq!(
         room.attach(
             event(),
@@ -241,18 +255,18 @@ fn a_place_read_before_the_last_message_must_be_read_again() {
                 revision: 2,
                 ..stale
             },
-            &slot
+            &mailbox
         ),
         Ok(true)
     );
 }
 
 #[test]
-fn a_reading_that_was_overtaken_leads_nobody_back() {
+fn ignores_older_place_when_newer_known() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
-    room.progress(&progress(0, vec![1, 2, 3], 20), now);
-    let slot = Arc::new(Slot::default());
+    room.apply_progress(&progress(0, vec![1, 2, 3], 20), now);
+    let mailbox = Arc::new(Mailbox::default());
     let old = Place {
         number: 9,
         epoch: epoch(),
@@ -263,39 +277,48 @@ fn a_reading_that_was_overtaken_leads_nobody_back() {
         counting: false,
         told: Told::Nothing,
     };
-    assert_eq!(room.attach(event(), &user(9), &old, &slot), Ok(false));
-    room.progress(&progress(3, vec![4], 19), now); // counted on top of the old reading
+    assert_eq!(room.attach(event(), &user(9), &old, &mailbox), Ok(false));
+    room.apply_progress(&progress(3, vec![4], 19), now); // counted on top of the old reading
     let new = Place {
         position: 5,
         revision: 4,
         ..old.clone()
     };
-    assert_eq!(room.attach(event(), &user(9), &new, &slot), Ok(true));
+    assert_eq!(room.attach(event(), &user(9), &new, &mailbox), Ok(true));
     assert!(
-        slot.take().iter().all(|(_, news)| news.position.is_none()),
-        "5 is what the client is told"
+        mailbox
+            .drain()
+            .iter()
+            .all(|(_, updates)| updates.position.is_none()),
+        "5 was sent already"
     );
 
     // A second tab whose reading took longer.
     assert_eq!(
-        room.attach(event(), &user(9), &old, &Arc::new(Slot::default())),
+        room.attach(event(), &user(9), &old, &Arc::new(Mailbox::default())),
         Ok(false)
     );
-    room.progress(&progress(4, vec![], 19), now);
+    room.apply_progress(&progress(4, vec![], 19), now);
     assert!(
-        slot.take().iter().all(|(_, news)| news.position.is_none()),
+        mailbox
+            .drain()
+            .iter()
+            .all(|(_, updates)| updates.position.is_none()),
         "still 5"
     );
-    room.progress(&progress(4, vec![5], 18), now);
-    let told = slot.take().into_iter().find_map(|(_, news)| news.position);
-    assert_eq!(told.map(|news| news.position), Some(4));
+    room.apply_progress(&progress(4, vec![5], 18), now);
+    let sent = mailbox
+        .drain()
+        .into_iter()
+        .find_map(|(_, updates)| updates.position);
+    assert_eq!(sent.map(|update| update.position), Some(4));
 }
 
 #[test]
-fn the_first_news_is_no_worse_than_the_place_that_was_told() {
+fn sends_no_update_worse_than_first_place() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
-    let slot = Arc::new(Slot::default());
+    let mailbox = Arc::new(Mailbox::default());
     let place = Place {
         number: 9,
         epoch: epoch(),
@@ -306,8 +329,8 @@ fn the_first_news_is_no_worse_than_the_place_that_was_told() {
         counting: false,
         told: Told::Nothing,
     };
-    assert_eq!(room.attach(event(), &user(9), &place, &slot), Ok(true));
-    room.refresh(
+    assert_eq!(room.attach(event(), &user(9), &place, &mailbox), Ok(true));
+    room.refresh_place(
         event(),
         &user(9),
         &Place {
@@ -315,18 +338,21 @@ fn the_first_news_is_no_worse_than_the_place_that_was_told() {
             ..place
         },
     );
-    room.progress(&progress(0, vec![], 9), now);
+    room.apply_progress(&progress(0, vec![], 9), now);
     assert!(
-        slot.take().iter().all(|(_, news)| news.position.is_none()),
-        "5 is not told"
+        mailbox
+            .drain()
+            .iter()
+            .all(|(_, updates)| updates.position.is_none()),
+        "5 is not sent"
     );
 }
 
 #[test]
-fn a_place_that_is_told_late_is_not_followed_by_a_worse_one() {
+fn sends_no_update_worse_than_late_place() {
     let room = Room::default();
     let now = Timestamp::from_millis(100_000);
-    let slot = Arc::new(Slot::default());
+    let mailbox = Arc::new(Mailbox::default());
     let place = Place {
         number: 9,
         epoch: epoch(),
@@ -344,19 +370,22 @@ fn a_place_that_is_told_late_is_not_followed_by_a_worse_one() {
         ..place.clone()
     };
     assert_eq!(
-        room.attach(event(), &user(9), &later, &Arc::new(Slot::default())),
+        room.attach(event(), &user(9), &later, &Arc::new(Mailbox::default())),
         Ok(true)
     );
-    assert_eq!(room.attach(event(), &user(9), &place, &slot), Ok(true));
-    room.progress(&progress(3, vec![1], 8), now);
+    assert_eq!(room.attach(event(), &user(9), &place, &mailbox), Ok(true));
+    room.apply_progress(&progress(3, vec![1], 8), now);
     assert!(
-        slot.take().iter().all(|(_, news)| news.position.is_none()),
-        "4 is what the client was told, and 5 is not told"
+        mailbox
+            .drain()
+            .iter()
+            .all(|(_, updates)| updates.position.is_none()),
+        "4 was sent, and 5 is not sent"
     );
 }
 
 #[test]
-fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
+fn detects_gap_before_first_message() {
     let place = Place {
         number: 9,
         epoch: epoch(),
@@ -367,22 +396,25 @@ fn a_message_that_was_sent_before_the_first_that_is_heard_is_missed() {
         counting: false,
         told: Told::Nothing,
     };
-    for (from, applied) in [(1, Applied::Done), (2, Applied::Lost)] {
+    for (from, applied) in [
+        (1, ProgressOutcome::Applied),
+        (2, ProgressOutcome::GapDetected),
+    ] {
         let room = Room::default();
         assert_eq!(
-            room.attach(event(), &user(9), &place, &Arc::new(Slot::default())),
+            room.attach(event(), &user(9), &place, &Arc::new(Mailbox::default())),
             Ok(true)
         );
         assert_eq!(
-            room.progress(&progress(from, vec![5], 6), Timestamp::default()),
+            room.apply_progress(&progress(from, vec![5], 6), Timestamp::default()),
             applied
         );
     }
 }
 
 #[test]
-fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
-    let told = |rate_per_second| {
+fn skips_next_update_once_when_pass_imminent() {
+    let updates = |rate_per_second| {
         let settings = QueueSettings {
             state: SaleState::Open,
             rate_per_second,
@@ -409,27 +441,30 @@ fn whom_a_fast_line_reaches_at_once_is_passed_over_but_not_twice() {
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
         let mut look = |from| {
             local
-                .news(2_000, &view, at(from), at(from + 2))
-                .map(|news| news.position)
+                .next_update(2_000, &view, at(from), at(from + 2))
+                .map(|update| update.position)
         };
         [look(0), look(2), look(4)]
     };
     assert_eq!(
-        told(500.0),
+        updates(500.0),
         [Some(1_000), None, None],
         "two seconds are to come"
     );
     assert_eq!(
-        told(5_000.0),
+        updates(5_000.0),
         [None, Some(1_000), None],
         "the pass should have been there by then"
     );
 }
 
 #[test]
-fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
+fn projects_user_attached_to_idle_room() {
     let room = Room::default();
-    let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
+    let (mailbox, now) = (
+        Arc::new(Mailbox::default()),
+        Timestamp::from_millis(100_000),
+    );
     let waiting = Place {
         number: 9,
         epoch: epoch(),
@@ -445,20 +480,20 @@ fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
         position: 0,
         ..waiting.clone()
     };
-    assert_eq!(room.attach(event(), &user(1), &passed, &slot), Ok(true));
-    room.progress(&progress(0, vec![1], 8), now);
+    assert_eq!(room.attach(event(), &user(1), &passed, &mailbox), Ok(true));
+    room.apply_progress(&progress(0, vec![1], 8), now);
     assert!(
-        !room.waits.load(Ordering::Relaxed),
-        "a step concerns nobody here"
+        !room.has_waiting_users.load(Ordering::Relaxed),
+        "no user here waits"
     );
     let waiting = Place {
         position: 8,
         revision: 1,
         ..waiting
     };
-    assert_eq!(room.attach(event(), &user(9), &waiting, &slot), Ok(true));
+    assert_eq!(room.attach(event(), &user(9), &waiting, &mailbox), Ok(true));
     for (from, number) in [(1, 2), (2, 3)] {
-        room.progress(&progress(from, vec![number], 7), now);
+        room.apply_progress(&progress(from, vec![number], 7), now);
     }
     assert_eq!(
         room.users.get(&user(9)).map(|local| local.position),
@@ -467,10 +502,13 @@ fn whoever_comes_to_a_room_in_which_nobody_waited_is_moved_on() {
 }
 
 #[test]
-fn an_old_reading_does_not_lead_back_who_has_a_pass() {
+fn ignores_older_place_when_pass_granted() {
     let room = Room::default();
-    let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
-    room.progress(&progress(0, vec![1], 9), now);
+    let (mailbox, now) = (
+        Arc::new(Mailbox::default()),
+        Timestamp::from_millis(100_000),
+    );
+    room.apply_progress(&progress(0, vec![1], 9), now);
     let waiting = Place {
         number: 2,
         epoch: epoch(),
@@ -489,27 +527,23 @@ fn an_old_reading_does_not_lead_back_who_has_a_pass() {
         issued_at: now,
         expires_at: now,
     };
-    assert_eq!(room.attach(event(), &user(2), &waiting, &slot), Ok(true));
+    assert_eq!(room.attach(event(), &user(2), &waiting, &mailbox), Ok(true));
     room.deliver(event(), &user(2), grant);
-    room.progress(&progress(1, vec![2], 8), now);
+    room.apply_progress(&progress(1, vec![2], 8), now);
     // Another tab's reading, from before the pass.
     assert_eq!(
-        room.attach(event(), &user(2), &waiting, &Arc::new(Slot::default())),
+        room.attach(event(), &user(2), &waiting, &Arc::new(Mailbox::default())),
         Ok(false)
     );
-    room.refresh(event(), &user(2), &waiting);
+    room.refresh_place(event(), &user(2), &waiting);
     assert_eq!(
         room.users.get(&user(2)).map(|local| local.position),
         Some(0)
     );
-    assert_eq!(
-        room.ticket(&user(2)),
-        None,
-        "they stand in no line any more"
-    );
+    assert_eq!(room.ticket(&user(2)), None, "the user has left the queue");
 }
 
-fn anew(from: u64, counting: bool, seats_known: bool) -> Progress {
+fn rebuilt(from: u64, counting: bool, seats_known: bool) -> Progress {
     let seats_left = if seats_known { 10 } else { 0 };
     Progress {
         epoch: "e2".parse().unwrap(),
@@ -521,11 +555,19 @@ fn anew(from: u64, counting: bool, seats_known: bool) -> Progress {
 }
 
 #[test]
-fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
+fn sends_exact_place_once_recounted() {
     let room = Room::default();
-    let (slot, now) = (Arc::new(Slot::default()), Timestamp::from_millis(100_000));
-    let told = |slot: &Slot| slot.take().into_iter().find_map(|(_, news)| news.position);
-    room.progress(&progress(0, vec![1], 40), now);
+    let (mailbox, now) = (
+        Arc::new(Mailbox::default()),
+        Timestamp::from_millis(100_000),
+    );
+    let position_in = |mailbox: &Mailbox| {
+        mailbox
+            .drain()
+            .into_iter()
+            .find_map(|(_, updates)| updates.position)
+    };
+    room.apply_progress(&progress(0, vec![1], 40), now);
     let before = Place {
         number: 9,
         epoch: epoch(),
@@ -536,11 +578,11 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
         counting: false,
         told: Told::Nothing,
     };
-    assert_eq!(room.attach(event(), &user(9), &before, &slot), Ok(true));
+    assert_eq!(room.attach(event(), &user(9), &before, &mailbox), Ok(true));
 
     assert_eq!(
-        room.progress(&anew(0, true, false), now),
-        Applied::Lost,
+        room.apply_progress(&rebuilt(0, true, false), now),
+        ProgressOutcome::GapDetected,
         "they have to be brought back"
     );
     let bound = Place {
@@ -551,11 +593,17 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
         counting: true,
         ..before
     };
-    assert!(room.refresh(event(), &user(9), &bound));
-    assert_eq!(room.progress(&anew(0, true, false), now), Applied::Done);
+    assert!(room.refresh_place(event(), &user(9), &bound));
+    assert_eq!(
+        room.apply_progress(&rebuilt(0, true, false), now),
+        ProgressOutcome::Applied
+    );
     assert!(
-        slot.take().iter().all(|(_, news)| news.position.is_none()),
-        "nobody knows"
+        mailbox
+            .drain()
+            .iter()
+            .all(|(_, updates)| updates.position.is_none()),
+        "the position is unknown"
     );
     assert_eq!(
         (room.view().total, room.view().seats_left),
@@ -567,18 +615,18 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
         None,
         "no seats are loaded, which is not sold out"
     );
-    assert_eq!(room.told(&user(9), 9), Some(8));
+    assert_eq!(room.last_sent_position(&user(9), 9), Some(8));
 
     assert_eq!(
-        room.progress(&anew(0, false, true), now),
-        Applied::Lost,
+        room.apply_progress(&rebuilt(0, false, true), now),
+        ProgressOutcome::GapDetected,
         "ranks are known now"
     );
     assert!(
-        !room.refresh(event(), &user(9), &bound),
-        "a bound is not what is known now"
+        !room.refresh_place(event(), &user(9), &bound),
+        "a bound is older than the exact position"
     );
-    assert!(room.refresh(
+    assert!(room.refresh_place(
         event(),
         &user(9),
         &Place {
@@ -588,24 +636,24 @@ fn while_a_line_is_counted_nothing_is_told_and_then_the_exact_place() {
             ..bound.clone()
         }
     ));
-    let news = told(&slot).expect("told without another step of the line");
-    assert_eq!((news.position, news.total), (7, 39));
+    let update = position_in(&mailbox).expect("sent without another progress message");
+    assert_eq!((update.position, update.total), (7, 39));
     assert_eq!(
-        room.attach(event(), &user(9), &bound, &slot),
+        room.attach(event(), &user(9), &bound, &mailbox),
         Ok(false),
         "read too early"
     );
 }
 
 #[test]
-fn a_fresh_gateway_does_not_tell_sold_out_before_the_seats_are_loaded() {
+fn omits_sold_out_until_seats_loaded() {
     let room = Room::default();
-    room.progress(&anew(0, true, false), Timestamp::default());
+    room.apply_progress(&rebuilt(0, true, false), Timestamp::default());
     assert_eq!(room.view().estimate(5, Timestamp::default()).reason, None);
-    room.progress(
+    room.apply_progress(
         &Progress {
             seats_left: 0,
-            ..anew(0, false, true)
+            ..rebuilt(0, false, true)
         },
         Timestamp::default(),
     );
@@ -616,9 +664,9 @@ fn a_fresh_gateway_does_not_tell_sold_out_before_the_seats_are_loaded() {
 }
 
 #[test]
-fn another_number_is_told_as_another_place_to_every_tab() {
+fn sends_new_place_to_every_tab() {
     let room = Room::default();
-    let tabs: [Arc<Slot>; 2] = Default::default();
+    let tabs: [Arc<Mailbox>; 2] = Default::default();
     let before = Place {
         number: 9,
         epoch: epoch(),
@@ -638,9 +686,12 @@ fn another_number_is_told_as_another_place_to_every_tab() {
         position: 33,
         ..before
     };
-    room.refresh(event(), &user(9), &after);
+    room.refresh_place(event(), &user(9), &after);
     for tab in &tabs {
-        let place = tab.take().into_iter().find_map(|(_, news)| news.place);
+        let place = tab
+            .drain()
+            .into_iter()
+            .find_map(|(_, updates)| updates.place);
         assert_eq!(
             place.map(|place| (place.number, place.position)),
             Some((1_000_041, 33))

@@ -1,0 +1,142 @@
+//! Automatic holds: a user's seat preferences are handed to booking with the pass as soon as it is
+//! granted, so that the seats arrive with it.
+
+use std::{collections::HashMap, time::Duration};
+
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+use waitingroom::{
+    ids::{EventId, IdempotencyKey, PassId, UserId, ZoneId},
+    line::Grant,
+    problem::Code,
+    wire::{WishItem, ZoneLeft},
+};
+
+use crate::{booking_client::UserCredentials, state::Gateway};
+
+/// How long a pass waits for its hold before it is sent alone.
+pub(crate) const HOLD_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The `ref` of seats that were held through a gateway which ended before it could send them.
+pub(crate) const PREVIOUS_HOLD_REF: &str = "wish";
+
+/// Result of an automatic hold.
+#[derive(Debug, Clone)]
+pub(crate) enum AutoHoldOutcome {
+    /// Seats are held: the booking.
+    Held(Map<String, Value>),
+    /// No preference fits: the seats that are left.
+    NoneAvailable(Vec<ZoneLeft>),
+    /// Booking did not reply, or rejected the hold for another reason: the pass is not used.
+    Failed,
+}
+
+impl AutoHoldOutcome {
+    /// The fields of a message: the booking, and the seats that are left.
+    pub(crate) fn message_parts(&self) -> (Option<Map<String, Value>>, Option<Vec<ZoneLeft>>) {
+        match self {
+            Self::Held(booking) => (Some(booking.clone()), None),
+            Self::NoneAvailable(left) => (None, Some(left.clone())),
+            Self::Failed => (None, None),
+        }
+    }
+}
+
+/// The key of a hold: the same for the same pass on every node and in every tab, so that one pass
+/// holds once.
+pub(crate) fn idempotency_key(pass: &PassId) -> IdempotencyKey {
+    format!("wish-{pass}")
+        .parse()
+        .expect("a pass's id is printable and short")
+}
+
+impl Gateway {
+    /// Reserves the first of the preferences that fits, with the pass.
+    pub(crate) async fn hold_first_available(
+        &self,
+        credentials: &UserCredentials,
+        event: EventId,
+        user: &UserId,
+        grant: &Grant,
+        preferences: &[WishItem],
+    ) -> AutoHoldOutcome {
+        let pass = self.token(event, user, grant);
+        let result = self
+            .0
+            .booking
+            .reserve_first(
+                credentials,
+                &pass,
+                event,
+                preferences,
+                &idempotency_key(&grant.pass_id),
+            )
+            .await;
+        let none_fits = [
+            Code::InsufficientSeats,
+            Code::UserLimitExceeded,
+            Code::ZoneNotFound,
+        ];
+
+        let (outcome, label) = match result {
+            Ok(booking) => (AutoHoldOutcome::Held(booking), "held"),
+            Err(error) if none_fits.iter().any(|code| code.as_str() == error.code) => (
+                AutoHoldOutcome::NoneAvailable(self.seats_left_from(event, preferences).await),
+                "nothing_fits",
+            ),
+            Err(error) => {
+                tracing::debug!(%event, code = error.code, "automatic hold rejected");
+                (AutoHoldOutcome::Failed, "failed")
+            }
+        };
+
+        metrics::counter!("stanchion_wishes_total", "outcome" => label).increment(1);
+        outcome
+    }
+
+    /// Seats that were held with an earlier pass, but never sent to the user because the gateway
+    /// ended: a pending booking that is exactly one of the preferences.
+    pub(crate) async fn previous_hold(
+        &self,
+        token: &str,
+        event: EventId,
+        preferences: &[WishItem],
+    ) -> Option<Map<String, Value>> {
+        let pending = timeout(HOLD_TIMEOUT, self.0.booking.pending_bookings(token))
+            .await
+            .ok()?
+            .ok()?;
+        pending.into_iter().find(|booking| {
+            preferences
+                .iter()
+                .any(|item| belongs_to(booking, event, item))
+        })
+    }
+
+    async fn seats_left_from(&self, event: EventId, preferences: &[WishItem]) -> Vec<ZoneLeft> {
+        // If the engine fails, no seats are reported as left.
+        let zones = self.0.deps.engine.seats(event).await.unwrap_or_default();
+        let zones: HashMap<ZoneId, u32> = zones
+            .iter()
+            .map(|zone| (zone.zone_id, zone.available))
+            .collect();
+        let left = |item: &WishItem| {
+            let available = zones.get(&item.zone_id).copied()?;
+            Some(ZoneLeft {
+                show_id: item.show_id,
+                zone_id: item.zone_id,
+                available,
+            })
+        };
+
+        preferences.iter().filter_map(left).collect()
+    }
+}
+
+fn belongs_to(booking: &Map<String, Value>, event: EventId, item: &WishItem) -> bool {
+    let has_id = |field: &str, id: String| booking.get(field).and_then(Value::as_str) == Some(&id);
+    let seats = booking.get("quantity").and_then(Value::as_u64);
+    has_id("event_id", event.to_string())
+        && has_id("zone_id", item.zone_id.to_string())
+        && seats == Some(item.quantity.into())
+}

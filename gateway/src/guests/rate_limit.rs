@@ -1,0 +1,145 @@
+//! How many new guests may come from one address and one network: guests cost nothing, and one
+//! person could take every place of a queue. Counted on this node; decision 0025 gives the limits
+//! of that.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::http::HeaderMap;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use ipnet::IpNet;
+use waitingroom::{
+    guest_address::{NETWORK_SHARE, network},
+    http::{client_address, household},
+    problem::{Code, Problem},
+};
+
+use super::places::GuestPlaces;
+
+/// Seconds after which a full burst of new guests is allowed again.
+const REFILL_SECONDS: u32 = 40;
+
+/// Limits of guests. Counted for each address (with IPv6, each /64 network); each network of
+/// addresses (/24 with IPv4, /48 with IPv6) may have [`NETWORK_SHARE`] times as much.
+#[derive(Debug, Clone, Copy)]
+pub struct GuestLimits {
+    /// Max burst of new guests; a fortieth of it each second over time.
+    pub guests: NonZeroU32,
+    /// Max places that guests have at the same time on this node.
+    pub places: NonZeroU32,
+    /// How long after it was made a guest identity may take new places.
+    pub join_for: Duration,
+}
+
+impl Default for GuestLimits {
+    /// 200 guests at once, 200 places: enough for an office or a dormitory behind one address. Ten
+    /// minutes to join.
+    fn default() -> Self {
+        let many = NonZeroU32::new(200).expect("not zero");
+        Self {
+            guests: many,
+            places: many,
+            join_for: Duration::from_secs(600),
+        }
+    }
+}
+
+/// See the module's documentation.
+pub(crate) struct GuestRateLimiter {
+    pub(super) limits: GuestLimits,
+    trusted_proxies: Vec<IpNet>,
+    by_address: DefaultKeyedRateLimiter<IpAddr>,
+    by_network: DefaultKeyedRateLimiter<IpAddr>,
+    pub(super) places: Arc<GuestPlaces>,
+}
+
+impl GuestRateLimiter {
+    pub(crate) fn new(limits: GuestLimits, trusted_proxies: Vec<IpNet>) -> Self {
+        let quota = |share: u32| {
+            let burst = limits
+                .guests
+                .saturating_mul(NonZeroU32::new(share).unwrap_or(NonZeroU32::MIN));
+            Quota::per_second(
+                NonZeroU32::new(burst.get() / REFILL_SECONDS).unwrap_or(NonZeroU32::MIN),
+            )
+            .allow_burst(burst)
+        };
+
+        Self {
+            trusted_proxies,
+            by_address: RateLimiter::keyed(quota(1)),
+            by_network: RateLimiter::keyed(quota(NETWORK_SHARE)),
+            places: Arc::new(GuestPlaces::new(limits.places.get())),
+            limits,
+        }
+    }
+
+    /// The address that a request comes from.
+    pub(crate) fn request_address(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+        client_address(peer.ip(), headers, &self.trusted_proxies)
+    }
+
+    /// Counts a new guest from this address.
+    ///
+    /// # Errors
+    /// If too many came from there.
+    pub(crate) fn check(&self, address: IpAddr) -> Result<(), Problem> {
+        let is_allowed = self.by_address.check_key(&household(address)).is_ok()
+            && self.by_network.check_key(&network(address)).is_ok();
+        if is_allowed {
+            return Ok(());
+        }
+
+        let detail = "too many guests from this address";
+        Err(rate_limited("guests", detail, Duration::from_secs(1)))
+    }
+
+    /// Forgets idle addresses; to be called periodically, so that memory follows the traffic.
+    pub(crate) fn evict_idle(&self) {
+        self.by_address.retain_recent();
+        self.by_network.retain_recent();
+        self.places.evict_expired();
+    }
+}
+
+pub(super) fn rate_limited(reason: &'static str, detail: &str, retry_after: Duration) -> Problem {
+    metrics::counter!("stanchion_guests_refused_total", "reason" => reason).increment(1);
+    Problem::new(Code::RateLimited, detail).retry_after(retry_after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_guests_of_one_address_only() {
+        let limiter = GuestRateLimiter::new(GuestLimits::default(), Vec::new());
+        let is_allowed = |address: &str| limiter.check(address.parse().unwrap()).is_ok();
+        let allowed = (0..300).filter(|_| is_allowed("203.0.113.9")).count();
+        assert!((200..300).contains(&allowed), "{allowed}");
+        assert!(is_allowed("203.0.113.10"));
+        let allowed = (0..300)
+            .filter(|host| is_allowed(&format!("2001:db8::{host:x}")))
+            .count();
+        assert!((200..300).contains(&allowed), "{allowed} of one network");
+    }
+
+    #[test]
+    fn limits_guests_of_one_network() {
+        let limiter = GuestRateLimiter::new(GuestLimits::default(), Vec::new());
+        let is_allowed = |address: String| limiter.check(address.parse().unwrap()).is_ok();
+        let of_48 = (0..2000)
+            .filter(|net| is_allowed(format!("2001:db8:7:{net:x}::1")))
+            .count();
+        assert!((800..1200).contains(&of_48), "{of_48} of one /48");
+        let of_24 = (0..2000)
+            .filter(|at| is_allowed(format!("198.51.100.{}", at % 250)))
+            .count();
+        assert!((800..1200).contains(&of_24), "{of_24} of one /24");
+        assert!(is_allowed("198.51.101.1".into()) && is_allowed("2001:db8:8::1".into()));
+    }
+}

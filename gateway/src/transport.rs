@@ -1,0 +1,6 @@
+//! The three ways in which a client follows its place: WebSocket, server-sent events, polling.
+
+mod extract;
+pub(crate) mod rest;
+pub(crate) mod sse;
+pub(crate) mod ws;

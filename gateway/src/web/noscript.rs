@@ -1,0 +1,339 @@
+//! The visitors' page: the web client, or pages without script that reload themselves, with the
+//! guest in a cookie (`guests/cookie.rs`); and a page for browsers that ask for a path that does
+//! not exist.
+//!
+//! The web client sends browsers without script to `?plain` of the same address. Forms are accepted
+//! from pages of this host only (`origin.rs`): no page of another site, and of no sibling, can act
+//! for the guest. `POST /api/v1/guest` gives the same guest to the same browser, so that a place
+//! taken here is found when scripts are allowed.
+
+mod messages;
+mod page;
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, Path, RawQuery, State},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::{any, get, post},
+};
+use maud::Markup;
+use waitingroom::{
+    absence::Presence,
+    http,
+    ids::EventId,
+    line::{Place, Told},
+    problem::{Code, Problem},
+};
+
+use self::{
+    messages::{Messages, messages},
+    page::QueueView,
+};
+use super::{
+    assets::{self, CONTENT_SECURITY_POLICY},
+    origin,
+};
+use crate::{queue_service::PresentedTicket, state::Gateway};
+
+/// Well within [`waitingroom::absence::POLL_WINDOW`], for which a poll keeps a place.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(7);
+
+pub(crate) fn router(gateway: Gateway) -> Router {
+    Router::new()
+        .route("/", get(events))
+        .route(
+            "/bookings",
+            get(async |headers: HeaderMap| assets::file("index.html", &headers)),
+        )
+        .route("/e/{event}", get(event))
+        .route("/e/{event}/seats", get(event))
+        .route("/e/{event}/join", post(join))
+        .route("/e/{event}/leave", post(leave))
+        .route("/{*path}", any(not_found))
+        .with_state(gateway)
+}
+
+/// Is this a name in the query, with or without `=`?
+fn has_query_flag(query: Option<&str>, wanted: &str) -> bool {
+    query.is_some_and(|query| {
+        query
+            .split('&')
+            .any(|part| part.trim_end_matches('=') == wanted)
+    })
+}
+
+async fn events(
+    State(gateway): State<Gateway>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    if !has_query_flag(query.as_deref(), "plain") {
+        return assets::file("index.html", &headers);
+    }
+
+    let messages = messages(&headers);
+    match gateway.0.booking.events().await {
+        Ok(events) => respond(page::events(messages, &events)),
+        Err(_) => respond(page::unavailable(messages)),
+    }
+}
+
+async fn event(
+    State(gateway): State<Gateway>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(event): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    if !has_query_flag(query.as_deref(), "plain") {
+        return assets::file("index.html", &headers);
+    }
+
+    let messages = messages(&headers);
+    let Ok(event) = event.parse() else {
+        return event_not_found(messages);
+    };
+    let summary = match gateway.0.booking.event(event).await {
+        Ok(Some(summary)) => summary,
+        Ok(None) => return event_not_found(messages),
+        Err(_) => return respond(page::unavailable(messages)),
+    };
+    let Ok(view) = gateway.queue_view(event, &headers).await else {
+        return respond(page::unavailable(messages));
+    };
+
+    let still = has_query_flag(query.as_deref(), "still");
+    let mut page = respond(page::event(messages, &summary, &view, still));
+    let has_place = !matches!(view, QueueView::NotQueued);
+    if has_place && let Some(cookie) = gateway.renewed_cookie(peer, &headers) {
+        page.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    page
+}
+
+async fn join(
+    State(gateway): State<Gateway>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(event): Path<EventId>,
+    headers: HeaderMap,
+) -> Response {
+    if !origin::is_same_origin(&headers) {
+        return problem_page(&headers, &cross_site_problem());
+    }
+
+    let mut response = redirect_to_event(event);
+    let address = gateway.0.guest_rate_limiter.request_address(peer, &headers);
+    if let Some(guest) = gateway.guest_from_cookie(&headers) {
+        match gateway
+            .join_within_limits(
+                event,
+                &guest,
+                address,
+                Presence::Poll,
+                PresentedTicket::default(),
+            )
+            .await
+        {
+            Ok((_, place)) => {
+                // The page that follows shows the place, or why it cannot be shown yet.
+                let _ = gateway.place_for_poll(event, &guest.user, place);
+                return response;
+            }
+            // The same guest is renewed below.
+            Err(problem) if problem.code == Code::GuestTooOld => {}
+            Err(problem) => return problem_page(&headers, &problem),
+        }
+    }
+
+    let guest = match gateway.issue_guest_cookie(address, &headers) {
+        Ok((guest, cookie)) => {
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+            guest
+        }
+        Err(problem) => return problem_page(&headers, &problem),
+    };
+
+    match gateway
+        .join_within_limits(
+            event,
+            &guest,
+            address,
+            Presence::Poll,
+            PresentedTicket::default(),
+        )
+        .await
+    {
+        Ok((_, place)) => {
+            let _ = gateway.place_for_poll(event, &guest.user, place);
+            response
+        }
+        Err(problem) => problem_page(&headers, &problem),
+    }
+}
+
+async fn leave(
+    State(gateway): State<Gateway>,
+    Path(event): Path<EventId>,
+    headers: HeaderMap,
+) -> Response {
+    if !origin::is_same_origin(&headers) {
+        return problem_page(&headers, &cross_site_problem());
+    }
+
+    if let Some(guest) = gateway.guest_from_cookie(&headers) {
+        match gateway.leave(event, &guest.user).await {
+            Ok(()) => gateway.release_guest_place(event, &guest),
+            Err(problem) if problem.code == Code::NotInQueue => {}
+            Err(problem) => return problem_page(&headers, &problem),
+        }
+    }
+
+    redirect_to_event(event)
+}
+
+/// A page for browsers, a problem document for programs.
+async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
+    let accepted = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let is_browser = accepted.contains("text/html");
+    if is_browser && !uri.path().starts_with("/api/") {
+        return (
+            StatusCode::NOT_FOUND,
+            respond(page::not_found(messages(&headers))),
+        )
+            .into_response();
+    }
+
+    http::not_found().await.into_response()
+}
+
+impl Gateway {
+    /// Where the guest of this browser stands in the event's queue, marking them present.
+    async fn queue_view(&self, event: EventId, headers: &HeaderMap) -> Result<QueueView, Problem> {
+        let Some(guest) = self.guest_from_cookie(headers) else {
+            return Ok(QueueView::NotQueued);
+        };
+
+        self.extend_guest_place(event, &guest);
+        match self.resume(event, &guest.user, &Presence::Poll).await {
+            Ok(Place {
+                told: Told::Unknown,
+                ..
+            }) => {
+                let total = self.0.registry.total(event).unwrap_or_default();
+                Ok(QueueView::Waiting {
+                    position: None,
+                    total,
+                    wait: None,
+                })
+            }
+            Ok(place) => Ok(match self.place_for_poll(event, &guest.user, place)? {
+                Place {
+                    grant: Some(grant), ..
+                } => QueueView::PassReady {
+                    left: grant.expires_at.since(self.0.deps.clock.now()),
+                },
+                place => QueueView::Waiting {
+                    position: (!place.counting).then_some(place.position),
+                    total: place.total,
+                    wait: self.max_wait(event, &place),
+                },
+            }),
+            Err(problem) if problem.code == Code::NotInQueue => Ok(QueueView::NotQueued),
+            Err(problem) => Err(problem),
+        }
+    }
+}
+
+fn cross_site_problem() -> Problem {
+    Problem::new(
+        Code::Forbidden,
+        "the request comes from a page of another site",
+    )
+}
+
+fn redirect_to_event(event: EventId) -> Response {
+    Redirect::to(&format!("/e/{event}?plain")).into_response()
+}
+
+fn event_not_found(messages: &Messages) -> Response {
+    (
+        StatusCode::NOT_FOUND,
+        respond(page::event_not_found(messages)),
+    )
+        .into_response()
+}
+
+fn problem_page(headers: &HeaderMap, problem: &Problem) -> Response {
+    (
+        problem.code.status(),
+        respond(page::problem(messages(headers), problem.code)),
+    )
+        .into_response()
+}
+
+fn respond(page: Markup) -> Response {
+    let mut response = page.into_string().into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(CONTENT_SECURITY_POLICY),
+    );
+
+    // The language and the guest decide what the page says.
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static("accept-language, cookie"),
+    );
+
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn content_type_of(path: &'static str, accept: &'static str) -> (StatusCode, String) {
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+        let response = not_found(Uri::from_static(path), headers).await;
+        let content_type = response.headers()[header::CONTENT_TYPE]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        (response.status(), content_type)
+    }
+
+    #[tokio::test]
+    async fn serves_page_or_problem_when_path_unknown() {
+        for (path, accept, content_type) in [
+            (
+                "/nowhere",
+                "text/html,application/xhtml+xml,*/*;q=0.8",
+                "text/html; charset=utf-8",
+            ),
+            ("/nowhere", "*/*", "application/problem+json"),
+            ("/nowhere", "application/json", "application/problem+json"),
+            (
+                "/api/v1/nowhere",
+                "text/html,*/*;q=0.8",
+                "application/problem+json",
+            ),
+        ] {
+            assert_eq!(
+                content_type_of(path, accept).await,
+                (StatusCode::NOT_FOUND, content_type.to_owned()),
+                "{path} {accept}"
+            );
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The templates of pages without script. They escape text.
+
+use std::time::Duration;
+
+use maud::{DOCTYPE, Markup, html};
+use waitingroom::{line::SaleState, problem::Code};
+
+use super::{RELOAD_INTERVAL, messages::Messages};
+use crate::booking_client::EventSummary;
+
+/// A guest's state in an event's queue.
+pub(super) enum QueueView {
+    /// Not in this queue.
+    NotQueued,
+    /// In the queue; without a position while it is being rebuilt.
+    Waiting {
+        position: Option<u64>,
+        total: u64,
+        wait: Option<Duration>,
+    },
+    /// With a pass.
+    PassReady { left: Duration },
+}
+
+impl QueueView {
+    /// Only a waiting guest, or one that waits for a sale to open, needs the page to reload.
+    fn reloads(&self, state: SaleState) -> bool {
+        match self {
+            Self::Waiting { .. } => true,
+            Self::PassReady { .. } | Self::NotQueued => state == SaleState::Scheduled,
+        }
+    }
+}
+
+pub(super) fn events(messages: &Messages, events: &[EventSummary]) -> Markup {
+    let list = html! {
+        h1 { (messages.events) }
+        ul .events {
+            @for event in events {
+                li { a .card href=(format!("/e/{}?plain", event.event_id)) { strong { (event.name) } " " (messages.state(event.state)) } }
+            }
+        }
+    };
+
+    layout(messages, messages.events, None, &list)
+}
+
+/// `still` turns reloading off, for users of assistive technology.
+pub(super) fn event(
+    messages: &Messages,
+    event: &EventSummary,
+    view: &QueueView,
+    still: bool,
+) -> Markup {
+    let reloads = view.reloads(event.state);
+    let body = html! {
+        h1 { (event.name) }
+        @if let Some(message) = &event.message { p .notice { (message) } }
+        @match view {
+            QueueView::NotQueued => (event_intro(messages, event)),
+            QueueView::Waiting { position, total, wait } => (waiting(messages, event, *position, *total, *wait)),
+            QueueView::PassReady { left } => (pass_ready(messages, event, *left)),
+        }
+        p {
+            @if reloads && still { a href="?plain" { (messages.resume_reloading) } " · " }
+            @else if reloads { a href="?plain&still" { (messages.stop_reloading) } " · " }
+            a href="/?plain" { (messages.events) }
+        }
+    };
+
+    let reload = (reloads && !still).then_some(RELOAD_INTERVAL);
+    layout(messages, &event.name, reload, &body)
+}
+
+fn event_intro(messages: &Messages, event: &EventSummary) -> Markup {
+    let joinable = !matches!(event.state, SaleState::Scheduled | SaleState::Closed);
+    html! {
+        section .card {
+            p { (messages.state(event.state)) }
+            p .hint { (messages.intro) }
+            @if joinable { (action_form(event, "join", messages.join, "big")) }
+        }
+    }
+}
+
+fn waiting(
+    messages: &Messages,
+    event: &EventSummary,
+    position: Option<u64>,
+    total: u64,
+    wait: Option<Duration>,
+) -> Markup {
+    html! {
+        section .card .place {
+            h2 { (messages.waiting) }
+            p .hint { (messages.position) }
+            @if let Some(position) = position {
+                p .position { (position) }
+                p { (messages.of_total) " " (total) }
+            } @else {
+                p .position { "…" }
+                p { (messages.counting) }
+            }
+            @if event.state != SaleState::Open { p .standing { (messages.state(event.state)) } }
+            @else if let Some(wait) = wait { p { (messages.expected_wait) " " (minutes(wait)) " " (messages.minutes) } }
+            p .hint { (messages.keep_page_open) }
+        }
+        (action_form(event, "leave", messages.leave, "quiet"))
+    }
+}
+
+fn pass_ready(messages: &Messages, event: &EventSummary, left: Duration) -> Markup {
+    html! {
+        section .card .turn {
+            h2 { (messages.pass_ready) }
+            p { (messages.time_left) " " strong { (minutes(left)) " " (messages.minutes) } }
+            p { (messages.choose_seats_hint) }
+            p { a .button href=(format!("/e/{}", event.event_id)) { (messages.choose_seats) } }
+        }
+        (action_form(event, "leave", messages.leave, "quiet"))
+    }
+}
+
+pub(super) fn event_not_found(messages: &Messages) -> Markup {
+    layout(
+        messages,
+        messages.event_not_found,
+        None,
+        &html! { h1 { (messages.event_not_found) } p { a href="/?plain" { (messages.events) } } },
+    )
+}
+
+/// For any browser: it links to the page with script, which redirects to the plain one if needed.
+pub(super) fn not_found(messages: &Messages) -> Markup {
+    let body = html! { h1 { (messages.page_not_found) } p { (messages.page_not_found_hint) } p { a .button href="/" { (messages.events) } } };
+    layout(messages, messages.page_not_found, None, &body)
+}
+
+pub(super) fn unavailable(messages: &Messages) -> Markup {
+    layout(
+        messages,
+        messages.unavailable,
+        Some(RELOAD_INTERVAL),
+        &html! { h1 { (messages.unavailable) } },
+    )
+}
+
+pub(super) fn problem(messages: &Messages, code: Code) -> Markup {
+    let text = if code == Code::QueueClosed {
+        messages.queue_closed
+    } else {
+        messages.unavailable
+    };
+
+    layout(
+        messages,
+        text,
+        None,
+        &html! { h1 { (text) } p { a href="?plain" { (messages.events) } } },
+    )
+}
+
+fn action_form(event: &EventSummary, action: &str, label: &str, class: &str) -> Markup {
+    html! { form method="post" action=(format!("/e/{}/{action}", event.event_id)) { button .(class) type="submit" { (label) } } }
+}
+
+/// Rounded up, so that the wait is not understated.
+fn minutes(time: Duration) -> u64 {
+    time.as_secs().div_ceil(60).max(1)
+}
+
+fn layout(messages: &Messages, title: &str, reload: Option<Duration>, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang=(messages.language) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="referrer" content="same-origin"; // with none at all, browsers hide from us whose form it was
+                title { (title) }
+                link rel="stylesheet" href="/plain.css";
+                @if let Some(reload) = reload { meta http-equiv="refresh" content=(reload.as_secs()); }
+            }
+            body { main { (body) } }
+        }
+    }
+}
