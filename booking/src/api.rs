@@ -4,13 +4,13 @@ mod admin;
 mod audit;
 mod availability;
 mod bookings;
-mod caller;
 mod events;
+mod extract;
 mod inventory;
 mod live;
 mod new_event;
 mod reserve;
-mod streams;
+mod sse;
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use axum::{
     routing::{delete, get, post, put},
 };
 
-use crate::desk::Desk;
+use crate::state::Desk;
 
 /// Paths are written out: a nested router costs each request a layer.
 pub(crate) fn router(desk: Arc<Desk>) -> Router {

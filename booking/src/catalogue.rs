@@ -14,8 +14,8 @@ use waitingroom::{
 };
 
 use crate::{
-    event::{Event, Show, Zone},
-    refusal::Refusal,
+    error::Refusal,
+    model::event::{Event, Show, Zone},
     store::{SharedStore, StoreError},
 };
 

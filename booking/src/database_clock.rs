@@ -9,7 +9,7 @@ use std::{
 
 use waitingroom::clock::{Clock, Timestamp};
 
-use crate::{desk::Desk, store::StoreError};
+use crate::{state::Desk, store::StoreError};
 
 /// An answer that took longer says too little about when it was given.
 const LONGEST: Duration = Duration::from_millis(500);

@@ -11,12 +11,14 @@ use waitingroom::{
 };
 
 use crate::{
-    appearance::Appearance,
-    audit::Act,
-    event::{Event, Show, Zone},
-    inventory::Inventory,
-    money::Currency,
-    refusal::Refusal,
+    error::Refusal,
+    inventory::rebuild::Inventory,
+    model::{
+        appearance::Appearance,
+        audit::Act,
+        event::{Event, Show, Zone},
+        money::Currency,
+    },
     store::{SharedStore, StoreError},
 };
 

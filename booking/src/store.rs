@@ -17,13 +17,13 @@ use waitingroom::{
     seats::SeatSnapshot,
 };
 
-use crate::{
+use crate::model::{
     appearance::{Appearance, AppearancePatch},
     audit::{Act, Deed, Record},
+    booking::{Attempt, Booking, NewBooking, OutboxMessage, Status},
     event::Event,
     money::Currency,
-    parcel::Parcel,
-    reservation::{Attempt, Booking, NewBooking, OutboxMessage, Status},
+    outbox::Parcel,
 };
 
 mod connection;

@@ -12,13 +12,13 @@ use waitingroom::{
 };
 
 use super::{
-    caller::Operator,
     events::{EventAnswer, id, operator_answer},
+    extract::Operator,
     new_event::NewEvent,
 };
 use crate::{
-    appearance::{Appearance, AppearancePatch},
-    desk::Desk,
+    model::appearance::{Appearance, AppearancePatch},
+    state::Desk,
 };
 
 #[derive(Serialize)]

@@ -11,9 +11,9 @@ use waitingroom::{
 
 use super::{
     bookings::{event, number},
-    caller::Operator,
+    extract::Operator,
 };
-use crate::{audit::Record, desk::Desk, refusal::Refusal};
+use crate::{error::Refusal, model::audit::Record, state::Desk};
 
 const DEFAULT_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 200;

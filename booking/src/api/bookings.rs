@@ -10,12 +10,11 @@ use waitingroom::{
     problem::Problem,
 };
 
-use super::caller::Caller;
+use super::extract::Caller;
 use crate::{
-    desk::Desk,
-    money::Currency,
-    refusal::Refusal,
-    reservation::Booking,
+    error::Refusal,
+    model::{booking::Booking, money::Currency},
+    state::Desk,
     store::{Summary, Verb},
 };
 

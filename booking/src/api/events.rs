@@ -13,11 +13,13 @@ use waitingroom::{
 };
 
 use crate::{
-    appearance::Appearance,
-    desk::Desk,
-    event::{Event, Show, Zone},
-    money::Currency,
-    refusal::Refusal,
+    error::Refusal,
+    model::{
+        appearance::Appearance,
+        event::{Event, Show, Zone},
+        money::Currency,
+    },
+    state::Desk,
 };
 
 #[derive(Serialize)]

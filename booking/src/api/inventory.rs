@@ -11,8 +11,8 @@ use waitingroom::{
     problem::Problem,
 };
 
-use super::{bookings::event, caller::Operator};
-use crate::{desk::Desk, event::Event, refusal::Refusal, store::ZoneCount};
+use super::{bookings::event, extract::Operator};
+use crate::{error::Refusal, model::event::Event, state::Desk, store::ZoneCount};
 
 #[derive(Default, Deserialize)]
 pub(super) struct SyncRequest {

@@ -10,8 +10,8 @@ use waitingroom::{
     problem::Problem,
 };
 
-use super::{caller::Operator, events::id, streams};
-use crate::{desk::Desk, live::Moment};
+use super::{events::id, extract::Operator, sse};
+use crate::{live::dashboard::Moment, state::Desk};
 
 #[derive(Serialize)]
 pub(super) struct LiveAnswer {
@@ -44,7 +44,7 @@ pub(super) async fn stream(
         .authenticate(&headers)?
         .operator()?;
     let event = desk.catalogue.event(id(&event)?).await?;
-    let place = desk.live.feed.place().ok_or_else(streams::no_room)?;
+    let place = desk.live.feed.place().ok_or_else(sse::no_room)?;
     let reader = match desk.live.feed.join(event.event_id, place) {
         Ok(reader) => reader,
         Err(place) => {
@@ -52,10 +52,10 @@ pub(super) async fn stream(
             desk.live
                 .feed
                 .follow(event.event_id, first, place)
-                .ok_or_else(streams::ended)?
+                .ok_or_else(sse::ended)?
         }
     };
-    Ok(streams::answer_until(
+    Ok(sse::answer_until(
         reader,
         operator.expires_at.since(desk.now()),
     ))

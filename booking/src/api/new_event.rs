@@ -10,7 +10,7 @@ use waitingroom::{
 };
 
 use super::admin::refused;
-use crate::{
+use crate::model::{
     appearance::{Appearance, AppearancePatch},
     event::{Event, Show, Zone},
     money::Currency,

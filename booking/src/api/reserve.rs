@@ -16,13 +16,12 @@ use waitingroom::{
     wire::{WishItem, check_wish},
 };
 
-use super::caller::Buyer;
+use super::extract::Buyer;
 use crate::{
-    desk::Desk,
-    first_fit::Alternatives,
-    refusal::Refusal,
-    reservation::{Booking, Status},
-    reserve::Wish,
+    error::Refusal,
+    model::booking::{Booking, Status},
+    reservations::{first_available::Alternatives, reserve::Wish},
+    state::Desk,
 };
 
 #[derive(Debug, Deserialize)]

@@ -15,7 +15,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use self::zones::LockedZones;
+use self::locked_zones::LockedZones;
 use super::{
     StoreError,
     connection::{Connections, Doubtful, Transaction},
@@ -24,16 +24,16 @@ use super::{
 
 mod audit;
 mod bookings;
-mod decisions;
 mod events;
 mod expiry;
-mod fates;
 mod heartbeat;
+mod hold_resolution;
 mod insert;
 mod inventory;
+mod locked_zones;
 mod outbox;
-mod settings;
-mod zones;
+mod session_limits;
+mod transitions;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 
@@ -94,7 +94,7 @@ impl PostgresStore {
             .application_name("stanchion-booking")
             .extra_float_digits(None);
         within(MIGRATION_DEADLINE, migrate(options.clone())).await?;
-        within(MIGRATION_DEADLINE, settings::ensure(&options)).await?;
+        within(MIGRATION_DEADLINE, session_limits::ensure(&options)).await?;
         let readers = (connections / READERS_SHARE).max(1);
         let writers = connections.saturating_sub(readers).max(1);
         Ok(Self {
@@ -134,7 +134,7 @@ async fn migrate(options: PgConnectOptions) -> Result<(), StoreError> {
         .max_connections(1)
         .after_connect(|connection, _| {
             Box::pin(async move {
-                sqlx::raw_sql(settings::UNLIMITED)
+                sqlx::raw_sql(session_limits::UNLIMITED)
                     .execute(connection)
                     .await
                     .map(drop)

@@ -13,10 +13,10 @@ use waitingroom::{
 };
 
 use super::{Fate, StoreError, Summary, ZoneCount};
-use crate::{
+use crate::model::{
+    booking::{Attempt, Booking, Status},
     money::{Currency, Money},
-    parcel::{Parcel, unpack},
-    reservation::{Attempt, Booking, Status},
+    outbox::{Parcel, unpack},
 };
 
 pub(in crate::store) mod audit;

@@ -18,13 +18,13 @@ use super::{
 
 mod audit;
 mod bookings;
-mod decisions;
 mod events;
-mod fates;
 mod heartbeat;
+mod hold_resolution;
 mod insert;
 mod inventory;
 mod outbox;
+mod transitions;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use booking::{
-    audit::Act,
+    model::audit::Act,
     store::{Decision, Moment::Given, Verb},
 };
 use serde_json::json;

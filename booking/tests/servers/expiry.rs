@@ -14,8 +14,7 @@ use std::{
 };
 
 use booking::{
-    event::Event,
-    reservation::NewBooking,
+    model::{booking::NewBooking, event::Event},
     store::{SharedStore, Store},
 };
 use futures_util::future::join_all;

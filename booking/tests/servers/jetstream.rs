@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use booking::relay::Relay;
+use booking::outbox::Relay;
 use uuid::Uuid;
 use waitingroom::bus::{NatsBus, nats::NatsConfig};
 

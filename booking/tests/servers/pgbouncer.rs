@@ -5,7 +5,7 @@
 use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use booking::{
-    reservation::Status,
+    model::booking::Status,
     store::{
         BookingStore, EventStore, Fate, Inserted, InventoryStore, Moment::Given, OutboxStore, Verb,
         postgres::PostgresStore,

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use booking::{
-    audit::{Action, Deed},
+    model::audit::{Action, Deed},
     store::{
         AuditStore, BookingStore, EventStore, Inserted, Moment::Given, postgres::PostgresStore,
     },

@@ -2,7 +2,7 @@
 //! not be.
 
 use booking::{
-    reservation::Status,
+    model::booking::Status,
     store::{
         BookingStore, EventStore, Fate, Inserted, InventoryStore, Moment::Given,
         postgres::PostgresStore,

@@ -1,8 +1,10 @@
 //! What operators did.
 
 use booking::{
-    appearance::AppearancePatch,
-    audit::{Action, Deed, Record},
+    model::{
+        appearance::AppearancePatch,
+        audit::{Action, Deed, Record},
+    },
     store::SharedStore,
 };
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! Storing, deciding, reading.
 
 use booking::{
-    reservation::Status,
+    model::booking::Status,
     store::{Inserted, Moment::Given, Ruling, SharedStore, Verb},
 };
 use waitingroom::ids::IdempotencyKey;
@@ -13,7 +13,7 @@ use super::fixtures::{
 pub(crate) async fn a_refused_row_does_not_hinder_its_neighbours(store: SharedStore) {
     let event = stored_event(&store, &[10, 3]).await;
     let first = reservation(&event, 0, "ann", 4);
-    let same_pass = booking::reservation::NewBooking {
+    let same_pass = booking::model::booking::NewBooking {
         pass_id: first.pass_id.clone(),
         ..reservation(&event, 0, "bob", 1)
     };
@@ -63,7 +63,7 @@ pub(crate) async fn a_pass_makes_one_booking(store: SharedStore) {
         .decide(&[wish(&first, Verb::Cancel)], Given(later(1)))
         .await
         .unwrap();
-    let again = booking::reservation::NewBooking {
+    let again = booking::model::booking::NewBooking {
         pass_id: first.pass_id,
         ..reservation(&event, 0, "ann", 1)
     };

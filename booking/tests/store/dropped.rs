@@ -8,9 +8,11 @@ use std::{
 };
 
 use booking::{
-    audit::{Action, Deed},
-    event::Event,
-    reservation::NewBooking,
+    model::{
+        audit::{Action, Deed},
+        booking::NewBooking,
+        event::Event,
+    },
     store::{Inserted, Moment, SharedStore, Verb, postgres::PostgresStore},
 };
 use futures_util::future::poll_fn;

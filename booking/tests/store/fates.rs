@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use booking::{
-    reservation::{NewBooking, Status},
-    store::{Fate, Inserted, Moment, Ruling, SharedStore, Verb},
+    model::booking::{NewBooking, Status},
+    store::{
+        BookingStore, EventStore, Fate, Inserted, Moment, Ruling, SharedStore, Verb,
+        postgres::PostgresStore,
+    },
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -16,7 +19,6 @@ use super::{
         NOW, counters, event, messages, operator, reservation, status, stored_event, wish, with_key,
     },
 };
-use booking::store::{BookingStore, EventStore, postgres::PostgresStore};
 
 pub(crate) async fn what_is_not_there_never_will_be(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use booking::{
-    appearance::Appearance,
-    audit::Act,
-    event::{Event, Show, Zone},
-    money::{Currency, Money},
-    reservation::{Booking, Idempotency, NewBooking, Status},
+    model::{
+        appearance::Appearance,
+        audit::Act,
+        booking::{Booking, Idempotency, NewBooking, Status},
+        event::{Event, Show, Zone},
+        money::{Currency, Money},
+    },
     store::{Decision, SharedStore, Verb},
 };
 use uuid::Uuid;

@@ -1,8 +1,7 @@
 //! The limit of seats a user: the database's, whatever the engine counted.
 
 use booking::{
-    event::Event,
-    reservation::NewBooking,
+    model::{booking::NewBooking, event::Event},
     store::{Inserted, Moment::Given, SharedStore, Verb},
 };
 use futures_util::future::join_all;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use booking::{
-    reservation::{Booking, NewBooking},
+    model::booking::{Booking, NewBooking},
     store::{Moment::Given, Outage, SharedStore, Verb},
 };
 use waitingroom::clock::Timestamp;

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use booking::{
-    relay::{Relay, Relayed},
+    outbox::{Relay, Relayed},
     store::{Moment::Given, SharedStore, Verb},
 };
 use uuid::Uuid;

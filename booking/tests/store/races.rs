@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use booking::{
-    reservation::{NewBooking, Status},
+    model::booking::{NewBooking, Status},
     store::{Inserted, Moment::Given, Ruling, SharedStore, Verb},
 };
 use futures_util::future::join_all;

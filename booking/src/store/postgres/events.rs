@@ -9,9 +9,11 @@ use waitingroom::{
 
 use super::{BEGIN_SNAPSHOT, PostgresStore, audit::note};
 use crate::{
-    appearance::{Appearance, AppearancePatch},
-    audit::{Act, Action, Deed},
-    event::Event,
+    model::{
+        appearance::{Appearance, AppearancePatch},
+        audit::{Act, Action, Deed},
+        event::Event,
+    },
     store::{EventStore, StoreError, row::catalogue as row, sql},
 };
 

@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::{
     PostgresStore,
-    zones::{PATIENCE_MS, REMEDY_LIMIT},
+    locked_zones::{PATIENCE_MS, REMEDY_LIMIT},
 };
 use crate::{
-    reservation::Booking,
+    model::booking::Booking,
     store::{
         Moment, StoreError,
         row::{self, BookingRow},

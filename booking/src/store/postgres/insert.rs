@@ -13,11 +13,10 @@ use uuid::Uuid;
 
 use super::{
     PostgresStore,
-    zones::{PATIENCE_MS, parts},
+    locked_zones::{PATIENCE_MS, parts},
 };
 use crate::{
-    parcel::line,
-    reservation::NewBooking,
+    model::{booking::NewBooking, outbox::line},
     store::{Inserted, StoreError},
 };
 

@@ -6,8 +6,10 @@ use waitingroom::clock::Timestamp;
 
 use super::PostgresStore;
 use crate::{
-    parcel::{Parcel, pack},
-    reservation::OutboxMessage,
+    model::{
+        booking::OutboxMessage,
+        outbox::{Parcel, pack},
+    },
     store::{
         OutboxStore, StoreError,
         row::{self, ParcelRow},

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use waitingroom::clock::Timestamp;
 
 use super::corrupt;
-use crate::{audit::Record, store::StoreError};
+use crate::{model::audit::Record, store::StoreError};
 
 #[derive(FromRow)]
 pub(in crate::store) struct AuditRow {

@@ -11,8 +11,10 @@ use waitingroom::{
 
 use super::{corrupt, count, currency};
 use crate::{
-    appearance::{Appearance, AppearancePatch},
-    event::{Event, Show, Zone},
+    model::{
+        appearance::{Appearance, AppearancePatch},
+        event::{Event, Show, Zone},
+    },
     store::StoreError,
 };
 

@@ -6,7 +6,7 @@ use waitingroom::ids::EventId;
 
 use super::SqliteStore;
 use crate::{
-    audit::{Deed, Record},
+    model::audit::{Deed, Record},
     store::{AuditStore, StoreError, connection::Transaction, row::audit as row, sql},
 };
 

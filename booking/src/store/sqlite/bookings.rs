@@ -10,7 +10,7 @@ use waitingroom::{
 
 use super::SqliteStore;
 use crate::{
-    reservation::{Attempt, Booking, NewBooking},
+    model::booking::{Attempt, Booking, NewBooking},
     store::{
         BookingStore, Decision, Fate, Inserted, Moment, Page, Ruling, StoreError, Summary,
         row::{self, BookingRow, SummaryRow},

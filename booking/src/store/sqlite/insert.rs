@@ -5,8 +5,10 @@ use sqlx::Sqlite;
 
 use super::SqliteStore;
 use crate::{
-    parcel::pack,
-    reservation::{NewBooking, OutboxMessage},
+    model::{
+        booking::{NewBooking, OutboxMessage},
+        outbox::pack,
+    },
     store::{Inserted, StoreError, connection::Transaction},
 };
 

@@ -1,0 +1,141 @@
+//! What operators do: new events, and changes to how a line is run.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use waitingroom::{
+    ids::{EventId, UserId},
+    line::{Lapse, QueuePatch, QueueSettings},
+    signal::{Recipient, Signal},
+};
+
+use crate::{
+    error::Refusal,
+    inventory::rebuild::Synced,
+    model::{
+        appearance::{Appearance, AppearancePatch},
+        audit::{Act, Action, Deed},
+        event::Event,
+    },
+    state::Desk,
+};
+
+impl Desk {
+    /// Adds an event and opens it at once.
+    pub(crate) async fn create_event(
+        &self,
+        event: &Event,
+        operator: &UserId,
+    ) -> Result<Arc<Event>, Refusal> {
+        self.store()
+            .create_event(event, &self.act(operator))
+            .await?;
+        self.follow_catalogue().await?;
+        let created = self.catalogue.event(event.event_id).await?;
+        self.inventory.sync(&created).await?;
+        Ok(created)
+    }
+
+    /// Changes the settings of a line. They are in force, and the gateways are told, when this
+    /// returns.
+    pub(crate) async fn change_queue(
+        &self,
+        event: EventId,
+        patch: &QueuePatch,
+        operator: &UserId,
+    ) -> Result<QueueSettings, Refusal> {
+        let settings = self
+            .store()
+            .patch_queue(event, patch, &self.act(operator))
+            .await?
+            .ok_or(Refusal::EventNotFound)?;
+        self.follow_catalogue().await?;
+        Ok(settings)
+    }
+
+    /// Changes how an event's pages look. Other instances follow within a second.
+    pub(crate) async fn change_appearance(
+        &self,
+        event: EventId,
+        patch: &AppearancePatch,
+        operator: &UserId,
+    ) -> Result<Appearance, Refusal> {
+        let changed = self
+            .store()
+            .patch_appearance(event, patch, &self.act(operator))
+            .await?;
+        let appearance = changed.ok_or(Refusal::EventNotFound)?;
+        self.follow_catalogue().await?;
+        Ok(appearance)
+    }
+
+    /// Rebuilds one event's seats, or all. What is about to be done is written down first, what
+    /// came of it after.
+    pub(crate) async fn sync_for(
+        &self,
+        event: Option<EventId>,
+        events: &[Arc<Event>],
+        operator: &UserId,
+    ) -> Result<Synced, Refusal> {
+        let deed = |action, after| Deed {
+            act: self.act(operator),
+            event_id: event,
+            action,
+            before: None,
+            after,
+        };
+        self.store()
+            .note(&deed(Action::SyncInventory, None))
+            .await?;
+        let synced = self.sync(events).await?;
+        let found =
+            json!({"zones": synced.zones, "holds": synced.holds, "corrected": synced.corrected});
+        self.store()
+            .note(&deed(Action::InventorySynced, Some(found)))
+            .await?;
+        Ok(synced)
+    }
+
+    /// Takes a user's place, or pass, away, and tells their connections. What they have reserved
+    /// stays theirs.
+    pub(crate) async fn remove_place(
+        &self,
+        event_id: EventId,
+        user: &UserId,
+        operator: &UserId,
+    ) -> Result<(), Refusal> {
+        let event = self.catalogue.event(event_id).await?;
+        self.store()
+            .note(&Deed {
+                act: self.act(operator),
+                event_id: Some(event.event_id),
+                action: Action::RemovePlace,
+                before: Some(json!({"user_id": user})),
+                after: None,
+            })
+            .await?;
+        let nodes = self
+            .within(self.engine().leave(event_id, user, self.now()))
+            .await?
+            .ok_or(Refusal::NotInQueue)?;
+        let left = Signal::Lapsed {
+            event_id,
+            users: vec![(user.clone(), Lapse::Left)],
+        };
+        let told: Vec<_> = nodes
+            .into_iter()
+            .map(|node| (Recipient::Node(node), left.clone()))
+            .collect();
+        if let Err(error) = self.backends.signals.send(&told).await {
+            tracing::warn!(%event_id, %error, "a user could not be told that their place was removed");
+        }
+        Ok(())
+    }
+
+    fn act(&self, operator: &UserId) -> Act {
+        Act {
+            operator: operator.clone(),
+            at: self.now(),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Who calls: extractors that turn a token into an identity.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{
+    extract::{ConnectInfo, FromRequestParts},
+    http::request::Parts,
+};
+use waitingroom::{guest_address::HEADER, http::client_address, ids::UserId, problem::Problem};
+
+use crate::state::Desk;
+
+/// Anybody with a valid token.
+pub(super) struct Caller(pub(super) UserId);
+
+/// Anybody with a valid token who wants seats; of a guest, where they come from.
+pub(super) struct Buyer {
+    pub(super) user: UserId,
+    pub(super) guest_address: Option<IpAddr>,
+}
+
+/// Somebody whose token has the role `admin`.
+pub(super) struct Operator(pub(super) UserId);
+
+impl FromRequestParts<Arc<Desk>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, desk: &Arc<Desk>) -> Result<Self, Problem> {
+        Ok(Self(
+            desk.backends
+                .authenticator
+                .authenticate(&parts.headers)?
+                .user,
+        ))
+    }
+}
+
+impl FromRequestParts<Arc<Desk>> for Buyer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, desk: &Arc<Desk>) -> Result<Self, Problem> {
+        let identity = desk.backends.authenticator.authenticate(&parts.headers)?;
+        let guest_address = identity
+            .guest
+            .and_then(|_| address(desk, &identity.user, parts));
+        Ok(Self {
+            user: identity.user,
+            guest_address,
+        })
+    }
+}
+
+/// What a gateway vouches for; without a gateway, what the connection says, or a proxy that is
+/// trusted.
+fn address(desk: &Desk, user: &UserId, parts: &Parts) -> Option<IpAddr> {
+    let vouched = parts
+        .headers
+        .get(HEADER)
+        .and_then(|value| value.to_str().ok());
+    vouched
+        .and_then(|value| desk.backends.addresses.verify(user, value))
+        .or_else(|| {
+            let ConnectInfo(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+            Some(client_address(
+                peer.ip(),
+                &parts.headers,
+                &desk.config.trusted_proxies,
+            ))
+        })
+}
+
+impl FromRequestParts<Arc<Desk>> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, desk: &Arc<Desk>) -> Result<Self, Problem> {
+        desk.backends
+            .authenticator
+            .authenticate(&parts.headers)?
+            .operator()
+            .map(|identity| Self(identity.user))
+    }
+}

@@ -1,0 +1,77 @@
+//! Feeds as server-sent events.
+
+use std::{convert::Infallible, time::Duration};
+
+use async_stream::stream;
+use axum::{
+    body::Body,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use waitingroom::problem::Problem;
+
+use crate::live::feed::Reader;
+
+/// A drain takes longer than to find another node.
+const SOON: Duration = Duration::from_secs(1);
+
+/// A stream is not silent for longer, so that proxies and clients know that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// When to try again where all streams are taken.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The reader's values, the first at once, two never less than `pace` apart.
+pub(super) fn answer(reader: Reader, pace: Duration) -> Response {
+    sent(paced(reader, pace))
+}
+
+fn sent(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
+    let mut response = Body::from_stream(events).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// The reader's values as they come, for as long as it may read.
+pub(super) fn answer_until(reader: Reader, time: Duration) -> Response {
+    sent(paced(reader, Duration::ZERO).take_until(tokio::time::sleep(time)))
+}
+
+/// Every stream is taken.
+pub(super) fn no_room() -> Problem {
+    Problem::unavailable(
+        "this node has no room for another stream; read the figures now and then instead",
+        RETRY_AFTER,
+    )
+}
+
+/// The process drains.
+pub(super) fn ended() -> Problem {
+    Problem::unavailable("this node is going away", SOON)
+}
+
+fn paced(mut reader: Reader, pace: Duration) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    stream! {
+        yield Ok(reader.read());
+        let mut next = Instant::now() + pace;
+        loop {
+            match timeout_at(Instant::now() + HEARTBEAT, reader.changed()).await {
+                Ok(true) => {
+                    sleep_until(next).await;
+                    yield Ok(reader.read());
+                    next = Instant::now() + pace;
+                }
+                Ok(false) => return,
+                Err(_) => yield Ok(Bytes::from_static(b": heartbeat\n\n")),
+            }
+        }
+    }
+}

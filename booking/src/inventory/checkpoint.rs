@@ -1,0 +1,48 @@
+//! Writing down how far each line has come, and who was passed over, so that a line that is lost
+//! goes on where it was.
+
+use std::collections::HashMap;
+
+use futures_util::{StreamExt, stream};
+use waitingroom::{
+    engine::{EngineError, Reached},
+    ids::EventId,
+};
+
+use crate::{
+    error::Refusal,
+    state::{Desk, EVENTS_AT_ONCE},
+};
+
+/// What was written last; each step writes only what has moved.
+#[derive(Debug, Default)]
+pub(crate) struct Written(HashMap<EventId, Reached>);
+
+impl Desk {
+    /// One step; returns how many lines had moved.
+    pub(crate) async fn checkpoint(&self, written: &mut Written) -> Result<usize, Refusal> {
+        let (mut moved, mut failed) = (0, None);
+        let events = self.catalogue.events();
+        let looks = events.into_iter().map(|event| async move {
+            let id = event.event_id;
+            (id, self.within(self.engine().reached(id)).await)
+        });
+        let mut looks = stream::iter(looks).buffer_unordered(EVENTS_AT_ONCE);
+        while let Some((id, reached)) = looks.next().await {
+            let reached = match reached {
+                Ok(reached) => reached,
+                Err(EngineError::UnknownEvent) => continue,
+                Err(error) => {
+                    failed = Some(error); // which holds up no other
+                    continue;
+                }
+            };
+            if reached != Reached::default() && written.0.get(&id) != Some(&reached) {
+                self.store().save_checkpoint(id, &reached).await?;
+                written.0.insert(id, reached);
+                moved += 1;
+            }
+        }
+        failed.map_or(Ok(moved), |error| Err(error.into()))
+    }
+}

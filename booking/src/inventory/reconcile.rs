@@ -1,0 +1,86 @@
+//! Repair of stale holds: where the engine did not hear how a hold ended, the database is asked. It
+//! answers for good: a hold that is no booking is one that cannot become one any more. So no time
+//! is long enough, and none is needed.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use waitingroom::{
+    clock::Timestamp,
+    engine::EngineError,
+    ids::EventId,
+    seats::{Settlement, StaleHold},
+};
+
+use crate::{
+    error::Refusal,
+    settlements::dispatcher::settlement_of,
+    state::{Desk, EVENTS_AT_ONCE},
+    store::Fate,
+};
+
+/// A hold is left alone for this long after its end was due: most commits have long been heard of
+/// by then. One that comes later finds its place taken, and is given back.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Most holds of one event in one step.
+const LIMIT: u32 = 500;
+
+impl Desk {
+    /// One step for every event. What fails for one holds up no other.
+    pub(crate) async fn reconcile_all(&self) -> Result<usize, Refusal> {
+        let events: Vec<EventId> = self
+            .catalogue
+            .events()
+            .iter()
+            .map(|event| event.event_id)
+            .collect();
+        let steps = events
+            .into_iter()
+            .map(|event| self.reconcile(event, self.now()));
+        let (mut looked_at, mut failed) = (0, None);
+        let mut steps = stream::iter(steps).buffer_unordered(EVENTS_AT_ONCE);
+        while let Some(answer) = steps.next().await {
+            match answer {
+                Ok(count) => looked_at += count,
+                Err(Refusal::Engine(EngineError::UnknownEvent)) => {} // about to be rebuilt
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(looked_at), Err)
+    }
+
+    /// One step of the repair, for one event; returns how many holds were looked at.
+    async fn reconcile(&self, event: EventId, now: Timestamp) -> Result<usize, Refusal> {
+        let stale = self
+            .within(self.engine().stale_holds(event, now, PATIENCE, LIMIT))
+            .await?;
+        if stale.is_empty() {
+            return Ok(0);
+        }
+        let ids: Vec<_> = stale.iter().map(|hold| hold.booking_id).collect();
+        let fates = self.store().fates(event, &ids).await?;
+        let verdict = |hold: &StaleHold| {
+            Some((
+                hold.booking_id,
+                verdict(hold, *fates.get(&hold.booking_id)?),
+            ))
+        };
+        let settlements: Vec<_> = stale.iter().filter_map(verdict).collect();
+        metrics::counter!("stanchion_booking_commits_under_way_total")
+            .increment((stale.len() - settlements.len()) as u64);
+        self.settler.settle(event, &settlements).await;
+        metrics::counter!("stanchion_booking_stale_holds_total").increment(stale.len() as u64);
+        Ok(stale.len())
+    }
+}
+
+fn verdict(hold: &StaleHold, fate: Fate) -> Settlement {
+    match (fate, hold.pending) {
+        (Fate::Booked(status), _) => settlement_of(Some(status)),
+        (Fate::Void, true) => settlement_of(None),
+        // A committed hold whose booking is gone (the database was set back): there is no pass to
+        // restore.
+        (Fate::Void, false) => Settlement::Released,
+    }
+}

@@ -1,0 +1,138 @@
+//! Seats left, for the public catalogue: as the engine has them, or the database where the engine
+//! does not answer. A moment old at most, so that a crowd reloading a page costs no more than one
+//! visitor; those who follow them share one feed.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use serde::Serialize;
+use tokio::sync::Mutex;
+use waitingroom::ids::{EventId, ZoneId};
+
+use crate::{
+    error::Refusal,
+    live::feed::{Feed, server_sent},
+    model::event::Event,
+    state::Desk,
+};
+
+/// How old an answer may be.
+const FRESH: Duration = Duration::from_millis(200);
+
+type Available = Arc<HashMap<ZoneId, u32>>;
+
+/// The last answer for one event; the lock makes those who find it stale wait for one of them.
+type Answer = Arc<Mutex<Option<(Instant, Available)>>>;
+
+/// The last answers, and those who follow them.
+#[derive(Debug)]
+pub(crate) struct Availability {
+    answers: Mutex<HashMap<EventId, Answer>>,
+    /// Carries `availability` events.
+    pub(crate) feed: Feed,
+}
+
+#[derive(Serialize)]
+struct News {
+    event_id: EventId,
+    zones: Vec<ZoneNews>,
+}
+
+#[derive(Serialize)]
+struct ZoneNews {
+    zone_id: ZoneId,
+    available: u32,
+}
+
+impl Availability {
+    /// For at most so many who follow.
+    pub(crate) fn new(readers: usize) -> Self {
+        Self {
+            answers: Mutex::default(),
+            feed: Feed::new("availability", readers),
+        }
+    }
+}
+
+impl Desk {
+    /// One step of the feed: counts the seats of each event that somebody follows, and tells of
+    /// changes. What can not be counted now is left for the next step.
+    pub(crate) async fn publish_availability(&self) -> Result<(), Refusal> {
+        let followed = self.availability.feed.followed();
+        join_all(followed.into_iter().map(|event| self.publish_seats(event)))
+            .await
+            .into_iter()
+            .collect()
+    }
+
+    async fn publish_seats(&self, event: EventId) -> Result<(), Refusal> {
+        let news = self
+            .availability_news(&*self.catalogue.event(event).await?)
+            .await?;
+        self.availability.feed.publish(event, news);
+        Ok(())
+    }
+
+    /// The seats left as an event of the feed.
+    pub(crate) async fn availability_news(&self, event: &Event) -> Result<Bytes, Refusal> {
+        let available = self.available(event.event_id).await?;
+        let zone_news = |zone_id| ZoneNews {
+            zone_id,
+            available: available.get(&zone_id).copied().unwrap_or(0),
+        };
+        let zones = event
+            .zones()
+            .map(|(_, zone)| zone_news(zone.zone_id))
+            .collect();
+        Ok(server_sent(
+            "availability",
+            &News {
+                event_id: event.event_id,
+                zones,
+            },
+        ))
+    }
+
+    /// Seats left in each zone of the event.
+    pub(crate) async fn available(&self, event: EventId) -> Result<Available, Refusal> {
+        let answer = Arc::clone(
+            self.availability
+                .answers
+                .lock()
+                .await
+                .entry(event)
+                .or_default(),
+        );
+        let mut answer = answer.lock().await;
+        if let Some((at, available)) = answer.as_ref()
+            && at.elapsed() < FRESH
+        {
+            return Ok(Arc::clone(available));
+        }
+        let available = Arc::new(self.count_available(event).await?);
+        *answer = Some((Instant::now(), Arc::clone(&available)));
+        Ok(available)
+    }
+
+    async fn count_available(&self, event: EventId) -> Result<HashMap<ZoneId, u32>, Refusal> {
+        // None: they are about to be loaded.
+        if let Ok(zones) = self.within(self.engine().seats(event)).await
+            && !zones.is_empty()
+        {
+            return Ok(zones
+                .iter()
+                .map(|zone| (zone.zone_id, zone.available))
+                .collect());
+        }
+        let zones = self.store().zone_counts(Some(event)).await?;
+        Ok(zones
+            .iter()
+            .map(|zone| (zone.zone_id, zone.available()))
+            .collect())
+    }
+}

@@ -1,0 +1,194 @@
+//! What one event was like over the last quarter of an hour, and what happened between two looks.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use waitingroom::{
+    clock::Timestamp,
+    engine::{Counters, LineStatus},
+    ids::Epoch,
+};
+
+use super::event_metrics::{COUNT, Figures, Rates};
+
+/// Samples that are kept: a quarter of an hour at one a second.
+pub(crate) const KEPT: usize = 900;
+
+/// Rates over less time than this would be noise.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Track {
+    samples: VecDeque<Sample>,
+    last: Option<Look>,
+}
+
+#[derive(Debug)]
+struct Sample {
+    at: Timestamp,
+    values: [f32; COUNT],
+}
+
+#[derive(Debug)]
+struct Look {
+    at: Instant,
+    epoch: Epoch,
+    counters: Counters,
+}
+
+impl Track {
+    /// What happened since the last look, a second; unknown at the first of an epoch.
+    pub(crate) fn rates(&mut self, at: Instant, status: &LineStatus) -> Rates {
+        let look = Look {
+            at,
+            epoch: status.epoch.clone(),
+            counters: status.counters,
+        };
+        let before = self.last.replace(look);
+        let Some(before) = before.filter(|before| before.epoch == status.epoch) else {
+            return Rates::UNKNOWN;
+        };
+        let elapsed = at.duration_since(before.at);
+        if elapsed < SHORTEST {
+            self.last = Some(before);
+            return Rates::UNKNOWN;
+        }
+        rates(&before.counters, &status.counters, elapsed)
+    }
+
+    /// Keeps a sample; the oldest goes.
+    pub(crate) fn keep(&mut self, at: Timestamp, figures: &Figures) {
+        if self.samples.len() == KEPT {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(Sample {
+            at,
+            values: figures.values(),
+        });
+    }
+}
+
+fn rates(before: &Counters, after: &Counters, elapsed: Duration) -> Rates {
+    let per_second = |of: fn(&Counters) -> u64| {
+        of(after).saturating_sub(of(before)) as f64 / elapsed.as_secs_f64()
+    };
+    Rates {
+        arrivals: per_second(|counters| counters.joined),
+        departures: per_second(|counters| counters.left + counters.dropped),
+        released: per_second(|counters| counters.released),
+        no_shows: per_second(|counters| counters.taken_back),
+        expired: per_second(|counters| counters.expired),
+    }
+}
+
+/// One list a figure, beside the list of moments: a third of what a list of objects would take.
+impl Serialize for Track {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut columns = serializer.serialize_map(Some(COUNT + 1))?;
+        columns.serialize_entry(
+            "at_ms",
+            &self
+                .samples
+                .iter()
+                .map(|sample| sample.at.millis())
+                .collect::<Vec<_>>(),
+        )?;
+        for (column, name) in Figures::NAMES.iter().enumerate() {
+            let values: Vec<f64> = self
+                .samples
+                .iter()
+                .map(|sample| rounded(sample.values[column]))
+                .collect();
+            columns.serialize_entry(name, &values)?;
+        }
+        columns.end()
+    }
+}
+
+fn rounded(value: f32) -> f64 {
+    (f64::from(value) * 1_000.0).round() / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use waitingroom::line::QueueSettings;
+
+    use super::*;
+
+    fn status(epoch: &str, joined: u64, released: u64) -> LineStatus {
+        LineStatus {
+            share: 1.0,
+            settings: QueueSettings::default(),
+            epoch: epoch.parse().unwrap(),
+            sequence: joined,
+            head: released,
+            total: joined - released,
+            active: 0,
+            seats_left: 9,
+            absent: 0,
+            counters: Counters {
+                joined,
+                released,
+                ..Counters::default()
+            },
+            counting: false,
+            seats_known: true,
+            frozen: None,
+        }
+    }
+
+    #[test]
+    fn rates_are_differences_within_an_epoch() {
+        let (mut track, start) = (Track::default(), Instant::now());
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        assert!(
+            track.rates(at(0), &status("one", 10, 0)).arrivals.is_nan(),
+            "nothing to compare with"
+        );
+        let rates = track.rates(at(2_000), &status("one", 30, 5));
+        assert_eq!((rates.arrivals, rates.released), (10.0, 2.5));
+        assert!(
+            track
+                .rates(at(2_010), &status("one", 31, 5))
+                .arrivals
+                .is_nan(),
+            "too soon"
+        );
+        assert_eq!(
+            track.rates(at(3_000), &status("one", 32, 5)).arrivals,
+            2.0,
+            "since the look before"
+        );
+        assert!(
+            track
+                .rates(at(4_000), &status("two", 1, 0))
+                .arrivals
+                .is_nan(),
+            "a line that begins anew"
+        );
+        assert_eq!(track.rates(at(5_000), &status("two", 4, 0)).arrivals, 3.0);
+    }
+
+    #[test]
+    fn a_quarter_of_an_hour_is_kept_as_columns() {
+        let mut track = Track::default();
+        let line = status("one", 10, 0);
+        for second in 0..KEPT as i64 + 5 {
+            let mut figures =
+                super::super::event_metrics::figures(&line, &Rates::UNKNOWN, None, None);
+            figures.line = second as f64 + 0.1;
+            track.keep(Timestamp::from_millis(second * 1_000), &figures);
+        }
+        let columns = serde_json::to_value(&track).unwrap();
+        assert_eq!(columns["at_ms"].as_array().unwrap().len(), KEPT);
+        assert_eq!(
+            (&columns["at_ms"][0], &columns["line"][0]),
+            (&5_000.into(), &5.1.into())
+        );
+        assert!(columns["sold"][0].is_null() && columns["arrivals_per_second"][0].is_null());
+    }
+}

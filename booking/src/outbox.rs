@@ -1,0 +1,182 @@
+//! The outbox relay: publishes what was committed and removes it once the bus has it. Of any number
+//! of relays one publishes at a time, and the messages of one booking go one after the other: the
+//! next is sent once the bus has acknowledged the one before, so the stream keeps their order
+//! whatever fails. What a relay published before it died is told apart by its message id.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use uuid::Uuid;
+use waitingroom::{
+    bus::{Bus, Message},
+    clock::Timestamp,
+};
+
+use crate::{
+    model::{booking::OutboxMessage, outbox::Parcel},
+    store::{SharedStore, StoreError},
+};
+
+/// Longer than a publication can take, shorter than the bus remembers message ids.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Most parcels of one step: some megabytes, where each is of a full batch.
+const LIMIT: u32 = 32;
+
+/// See the module's documentation.
+pub struct Relay {
+    owner: Uuid,
+    store: SharedStore,
+    bus: Arc<dyn Bus>,
+    prefix: String,
+}
+
+/// What one step did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Relayed {
+    /// Messages that the bus has now.
+    pub published: usize,
+    /// Messages that it did not acknowledge: they stay, and are tried again.
+    pub failed: usize,
+    /// Is there likely more to do at once?
+    pub was_full: bool,
+}
+
+impl Relay {
+    /// A relay to subjects below `prefix`.
+    pub fn new(store: SharedStore, bus: Arc<dyn Bus>, prefix: String) -> Self {
+        Self {
+            owner: Uuid::new_v4(),
+            store,
+            bus,
+            prefix,
+        }
+    }
+
+    /// Publishes what waits, up to a limit.
+    ///
+    /// # Errors
+    /// Those of the store. Failures of the bus are counted in the answer.
+    pub async fn step(&self, now: Timestamp) -> Result<Relayed, StoreError> {
+        let parcels = self
+            .store
+            .lease_parcels(self.owner, now, now.plus(LEASE), LIMIT)
+            .await?;
+        let was_full = parcels.len() == LIMIT as usize;
+        let messages: Vec<_> = parcels
+            .iter()
+            .flat_map(|parcel| &parcel.messages)
+            .map(|one| self.message(one))
+            .collect();
+        if messages.is_empty() {
+            return Ok(Relayed::default());
+        }
+        let has_it = self.publish_in_order(&messages).await;
+        let published = has_it.iter().filter(|has_it| **has_it).count();
+        let failed = messages.len() - published;
+        self.put_away(parcels, has_it.into_iter()).await?;
+        metrics::counter!("stanchion_outbox_published_total").increment(published as u64);
+        Ok(Relayed {
+            published,
+            failed,
+            was_full,
+        })
+    }
+
+    /// Publishes the messages in rounds: in the first those that are the first of their booking, in
+    /// the next their successors. A failure holds back what follows it. True for each message that
+    /// the bus has.
+    async fn publish_in_order(&self, messages: &[Message]) -> Vec<bool> {
+        let mut has_it = vec![false; messages.len()];
+        for round in rounds(messages) {
+            let batch: Vec<_> = round.iter().map(|at| messages[*at].clone()).collect();
+            let answers = self.bus.publish(&batch).await;
+            if let Some(Err(error)) = answers.iter().find(|answer| answer.is_err()) {
+                tracing::warn!(%error, messages = batch.len(), "messages of the outbox wait for the bus");
+            }
+            for (at, answer) in round.iter().zip(&answers) {
+                has_it[*at] = answer.is_ok();
+            }
+            if answers.iter().any(Result::is_err) {
+                break;
+            }
+        }
+        has_it
+    }
+
+    /// Removes what is published: whole parcels, or single messages of them.
+    async fn put_away(
+        &self,
+        parcels: Vec<Parcel>,
+        mut published: impl Iterator<Item = bool> + Send,
+    ) -> Result<(), StoreError> {
+        let mut done = Vec::with_capacity(parcels.len());
+        for mut parcel in parcels {
+            let before = parcel.messages.len();
+            parcel.messages.retain(|_| published.next() != Some(true));
+            if parcel.messages.is_empty() {
+                done.push(parcel.outbox_id);
+            } else if parcel.messages.len() < before {
+                self.store
+                    .repack(self.owner, parcel.outbox_id, &parcel.messages)
+                    .await?;
+            }
+        }
+        self.store.remove_parcels(&done).await
+    }
+
+    /// Measures what waits: the age of the oldest message.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn measure(&self, now: Timestamp) -> Result<Duration, StoreError> {
+        let (waiting, oldest) = self.store.backlog().await?;
+        metrics::gauge!("stanchion_outbox_waiting").set(waiting as f64);
+        let lag = oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
+        metrics::gauge!("stanchion_outbox_lag_seconds").set(lag.as_secs_f64());
+        Ok(lag)
+    }
+
+    fn message(&self, message: &OutboxMessage) -> Message {
+        Message {
+            subject: format!("{}.{}", self.prefix, message.topic),
+            message_id: message.message_id.clone(),
+            payload: message.payload.clone().into(),
+        }
+    }
+}
+
+/// Which messages may be published together, by their places: the n-th round holds the n-th message
+/// of each booking.
+fn rounds(messages: &[Message]) -> Vec<Vec<usize>> {
+    let mut rounds = Vec::<Vec<usize>>::new();
+    let mut before = HashMap::<&str, usize>::new();
+    for (at, message) in messages.iter().enumerate() {
+        let booking = message.message_id.split(':').next().unwrap_or_default(); // `booking:status`
+        let round = before
+            .entry(booking)
+            .and_modify(|round| *round += 1)
+            .or_default();
+        if rounds.len() == *round {
+            rounds.push(Vec::new());
+        }
+        rounds[*round].push(at);
+    }
+    rounds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_one_booking_are_in_rounds_of_their_own() {
+        let message = |id: &str| Message {
+            subject: "s".into(),
+            message_id: id.into(),
+            payload: "{}".into(),
+        };
+        let messages = ["a:reserved", "b:reserved", "a:confirmed", "c:expired"].map(message);
+        assert_eq!(rounds(&messages), [vec![0, 1, 3], vec![2]]);
+        assert!(rounds(&[]).is_empty());
+    }
+}

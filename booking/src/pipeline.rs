@@ -1,0 +1,185 @@
+//! Group commit: reservations that arrive together are held and stored together. One script and one
+//! transaction for each would make hot zones wait for a flush to disk each; one for a batch makes
+//! them wait once.
+//!
+//! A lane takes whatever waits, up to 200, as soon as the batch before is done: alone, a request
+//! waits for nobody; under load, batches grow by themselves. A reservation goes through the lane of
+//! holds (one step of the engine), then through the lane of commits, while the next batch is being
+//! held and the engine is told of the last one. Where the commits fall behind, new reservations are
+//! refused at once: nobody is let in to wait for long.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{mpsc, oneshot};
+use waitingroom::{
+    engine::EngineError,
+    seats::{Reserve, ReserveOutcome},
+};
+
+use self::{commits::BATCH, holds::Wanted, latency::Pace};
+use crate::{
+    error::Refusal,
+    model::booking::{Booking, NewBooking},
+    store::{Decision, Ruling, StoreError},
+};
+
+mod commits;
+mod holds;
+mod latency;
+
+pub(crate) use commits::Tools;
+
+/// Requests that may wait for their turn in a lane; beyond it, a request is refused before it holds
+/// any seats.
+const WAITING: usize = 4_096;
+
+/// A request that would probably wait longer than this for its commit is refused.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// Longest wait for a decision. It may be carried out later; asking again tells.
+const DECISION_DEADLINE: Duration = Duration::from_secs(8);
+
+/// What became of a reservation.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It is in the database.
+    Stored(Box<Booking>),
+    /// The engine refused it.
+    Refused(ReserveOutcome),
+    /// The engine did not answer; where it holds something, the repair of stale holds gives it
+    /// back.
+    Unasked(EngineError),
+    /// Pass or key have a booking; the hold was given back.
+    Duplicate,
+    /// The database has no seats left where the engine had; the hold was given back.
+    NoSeats,
+    /// The user has seats that the engine does not know of, and may have only this many more; the
+    /// hold was given back.
+    OverLimit(u32),
+    /// It is not in the database, or nobody knows; in the first case the hold was given back.
+    Failed(StoreError),
+    /// Its turn came too late, or to a client that had gone; a hold was given back.
+    TooLate,
+}
+
+#[derive(Debug)]
+struct Insert {
+    row: NewBooking,
+    held_at: Instant,
+    answer: oneshot::Sender<Outcome>,
+}
+
+#[derive(Debug)]
+struct Choice {
+    decision: Decision,
+    answer: oneshot::Sender<Result<Ruling, StoreError>>,
+}
+
+/// The way into the lanes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Committer {
+    wanted: mpsc::Sender<Wanted>,
+    inserts: mpsc::WeakSender<Insert>,
+    choices: mpsc::Sender<Choice>,
+    pace: Arc<Pace>,
+}
+
+/// The lanes' other ends, until [`Lanes::start`].
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    wanted: mpsc::Receiver<Wanted>,
+    /// For the lane of holds; the lane of commits ends with it.
+    held: mpsc::Sender<Insert>,
+    inserts: mpsc::Receiver<Insert>,
+    choices: mpsc::Receiver<Choice>,
+    pace: Arc<Pace>,
+}
+
+/// A turn in the lanes of reservations, taken before any seats are held.
+#[derive(Debug)]
+pub(crate) struct Turn<'a>(mpsc::Permit<'a, Wanted>);
+
+impl Committer {
+    /// The lanes, empty.
+    pub(crate) fn new() -> (Self, Lanes) {
+        let (wanted, hold_lane) = mpsc::channel(WAITING);
+        let (held, insert_lane) = mpsc::channel(WAITING);
+        let (choices, choice_lane) = mpsc::channel(WAITING);
+        let pace = Arc::new(Pace::default());
+        let lanes = Lanes {
+            wanted: hold_lane,
+            held,
+            inserts: insert_lane,
+            choices: choice_lane,
+            pace: Arc::clone(&pace),
+        };
+        (
+            Self {
+                wanted,
+                inserts: lanes.held.downgrade(),
+                choices,
+                pace,
+            },
+            lanes,
+        )
+    }
+
+    /// A turn for one reservation.
+    ///
+    /// # Errors
+    /// [`Refusal::NotNow`] where the lanes are full, slow or closed.
+    pub(crate) fn turn(&self) -> Result<Turn<'_>, Refusal> {
+        let (waiting, _) = self.waiting();
+        metrics::gauge!("stanchion_booking_commit_waiting").set(waiting as f64);
+        let busy = Refusal::NotNow("too many reservations are under way");
+        if self.pace.wait(waiting as usize / BATCH, Instant::now()) > LONGEST_WAIT {
+            return Err(busy);
+        }
+        self.wanted.try_reserve().map(Turn).map_err(|_| busy)
+    }
+
+    /// Reservations in the lanes, beside the batches under way, and how many are many.
+    pub(crate) fn waiting(&self) -> (u64, u64) {
+        let held = self
+            .inserts
+            .upgrade()
+            .map_or(0, |inserts| WAITING - inserts.capacity());
+        (
+            (WAITING - self.wanted.capacity() + held) as u64,
+            WAITING as u64,
+        )
+    }
+
+    /// Has one booking confirmed or cancelled.
+    ///
+    /// # Errors
+    /// [`Refusal::NotNow`] where the lane is full or closed, and what the store fails with.
+    pub(crate) async fn decide(&self, decision: Decision) -> Result<Ruling, Refusal> {
+        let (answer, ruling) = oneshot::channel();
+        let full = |_| Refusal::NotNow("too many bookings are being changed");
+        self.choices
+            .try_send(Choice { decision, answer })
+            .map_err(full)?;
+        let ruling = tokio::time::timeout(DECISION_DEADLINE, ruling).await;
+        let ruling = ruling.map_err(|_| Refusal::NotNow("too many bookings are being changed"))?;
+        Ok(ruling.map_err(|_| Refusal::NotNow("this node is about to stop"))??)
+    }
+}
+
+impl Turn<'_> {
+    /// Holds the seats and stores the booking.
+    pub(crate) async fn take(self, request: Reserve, row: NewBooking) -> Outcome {
+        let (answer, outcome) = oneshot::channel();
+        self.0.send(Wanted {
+            request,
+            row,
+            since: Instant::now(),
+            answer,
+        });
+        let lost = || StoreError::Uncertain("this node stopped before the answer".into());
+        outcome.await.unwrap_or_else(|_| Outcome::Failed(lost()))
+    }
+}

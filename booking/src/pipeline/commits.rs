@@ -1,0 +1,379 @@
+//! The lanes of the group commit: collect, hold, store, answer, tell the engine. Each works on a
+//! batch of its own meanwhile.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{mpsc, oneshot};
+use waitingroom::{
+    clock::Clock,
+    engine::SharedEngine,
+    ids::{BookingId, EventId},
+    lifecycle::Lifecycle,
+    seats::Settlement,
+};
+
+use super::{Choice, Insert, Lanes, Outcome, holds::hold, latency::Pace};
+use crate::{
+    model::booking::{Booking, NewBooking},
+    settlements::dispatcher::{Settler, settlement_of},
+    store::{Fate, Inserted, Moment, Ruling, SharedStore, StoreError},
+};
+
+/// Most rows of one transaction.
+pub(super) const BATCH: usize = 200;
+
+/// After a batch of so many, the next waits for more.
+const CROWD: usize = 8;
+
+/// For so long at least.
+const MOMENT: Duration = Duration::from_millis(2);
+
+/// And at most.
+const LONGEST_MOMENT: Duration = Duration::from_millis(12);
+
+/// A hold that waited longer than this is not committed any more: its client has gone by then, and
+/// the repair of stale holds, which looks at holds older than [`crate::inventory::reconcile::PATIENCE`], would
+/// be about to take its place.
+const TURN_DEADLINE: Duration = Duration::from_secs(4);
+
+/// Longest wait for what became of reservations whose commit was not answered.
+const FATE_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Batches that are stored and that the engine has not heard of: with more, the lane of commits
+/// waits.
+const TELLING: usize = 2;
+
+/// After a drain began, a lane ends when nothing has come for this long.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// What a lane works with.
+#[derive(Clone)]
+pub(crate) struct Tools {
+    pub(crate) store: SharedStore,
+    pub(crate) engine: SharedEngine,
+    pub(crate) clock: Clock,
+    pub(crate) settler: Settler,
+}
+
+impl Lanes {
+    /// Runs the lanes.
+    pub(crate) fn start(self, tools: Tools, lifecycle: &Lifecycle) {
+        let Self {
+            mut wanted,
+            held,
+            mut inserts,
+            mut choices,
+            pace,
+        } = self;
+        let (engine, watch) = (tools.clone(), lifecycle.clone());
+        lifecycle.spawn("hold seats", async move {
+            let (mut crowd, mut took) = (0, Duration::ZERO);
+            while let Some(mut batch) = collect(&mut wanted, &watch).await {
+                if crowd >= CROWD {
+                    gather(&mut wanted, &mut batch, took).await;
+                }
+                crowd = batch.len();
+                let started = Instant::now();
+                hold(&engine, batch, &held).await;
+                took = started.elapsed();
+            }
+        });
+        let (store, (told, mut telling)) = (tools.clone(), mpsc::channel(TELLING));
+        lifecycle.spawn("commit reservations", async move {
+            // Ends after the lane of holds, whose sender is the only one; the next ends after this
+            // one for the same reason.
+            let mut batch = Vec::with_capacity(BATCH);
+            while inserts.recv_many(&mut batch, BATCH).await > 0 {
+                let batch = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+                let _ = told.send(insert(&store, batch, &pace).await).await; // the lane that follows is there
+            }
+        });
+        let engine = tools.clone();
+        lifecycle.spawn("tell the engine", async move {
+            while let Some(committed) = telling.recv().await {
+                tell(&engine, committed).await;
+            }
+        });
+        let watch = lifecycle.clone();
+        lifecycle.spawn("commit decisions", async move {
+            while let Some(batch) = collect(&mut choices, &watch).await {
+                decide(&tools, batch).await;
+            }
+        });
+    }
+}
+
+/// The next batch; `None` when everybody is gone, or when the drain has begun and nothing comes any
+/// more.
+async fn collect<T>(lane: &mut mpsc::Receiver<T>, lifecycle: &Lifecycle) -> Option<Vec<T>> {
+    let mut batch = Vec::with_capacity(BATCH);
+    let last_call = async {
+        lifecycle.draining().await;
+        tokio::time::sleep(LAST_CALL).await;
+    };
+    let taken = tokio::select! {
+        biased;
+        taken = lane.recv_many(&mut batch, BATCH) => taken,
+        () = last_call => 0,
+    };
+    (taken > 0).then_some(batch)
+}
+
+/// Waits for more: a batch costs engine and database as much as some thirty reservations do. As
+/// long as the engine took for the last one: where it is shared by many, the batches of each would
+/// be small.
+async fn gather<T>(lane: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, took: Duration) {
+    if batch.len() >= BATCH {
+        return;
+    }
+    tokio::time::sleep(took.clamp(MOMENT, LONGEST_MOMENT)).await;
+    while batch.len() < BATCH {
+        let Ok(one) = lane.try_recv() else { return };
+        batch.push(one);
+    }
+}
+
+/// What a batch came to, for the engine and for those who hear of it only once the engine has.
+struct Committed {
+    settlements: Settlements,
+    given_back: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    /// Whose answer was lost: they are answered once the database knows.
+    unknown: Vec<Stored>,
+}
+
+async fn insert(tools: &Tools, batch: Vec<Insert>, pace: &Pace) -> Committed {
+    let (batch, late): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_wanted);
+    let mut settlements = Settlements::default();
+    let (mut given_back, mut unknown) = (Vec::new(), Vec::new());
+    for Insert { row, answer, .. } in late {
+        settlements.note(&row.booking, &Outcome::TooLate);
+        given_back.push((answer, Outcome::TooLate));
+    }
+    if !batch.is_empty() {
+        pace.begin(Instant::now());
+        let stored = stored(tools, batch).await;
+        pace.end(Instant::now());
+        for (booking, outcome, answer) in stored {
+            settlements.note(&booking, &outcome);
+            match outcome {
+                Outcome::Failed(ref error) if error.may_stand() => {
+                    unknown.push((booking, outcome, answer))
+                }
+                // Nothing is left to wait for.
+                Outcome::Stored(_) => drop(answer.send(outcome)),
+                // The client may try again at once: its pass must be live by then.
+                _ => given_back.push((answer, outcome)),
+            }
+        }
+    }
+    Committed {
+        settlements,
+        given_back,
+        unknown,
+    }
+}
+
+async fn tell(tools: &Tools, committed: Committed) {
+    let Committed {
+        mut settlements,
+        mut given_back,
+        unknown,
+    } = committed;
+    for (booking, outcome, answer) in settled(tools, unknown).await {
+        settlements.note(&booking, &outcome);
+        given_back.push((answer, outcome));
+    }
+    settlements.carry_out(tools).await;
+    for (answer, outcome) in given_back {
+        let _ = answer.send(outcome); // the client may have gone
+    }
+}
+
+/// Who is told 503 is told that nothing was done and nothing will be: where the answer of a commit
+/// was lost, the database is asked what became of it, and what is not there is made impossible
+/// ([`crate::store::BookingStore::fates`]). If it does not answer, or the commit is still under
+/// way, nobody knows: the repair of stale holds goes on asking, and the same idempotency key finds
+/// the answer.
+async fn settled(tools: &Tools, unknown: Vec<Stored>) -> Vec<Stored> {
+    let mut events = HashMap::<EventId, Vec<BookingId>>::new();
+    for (booking, _, _) in &unknown {
+        events
+            .entry(booking.event_id)
+            .or_default()
+            .push(booking.booking_id);
+    }
+    let mut fates = HashMap::new();
+    for (event, bookings) in events {
+        match tokio::time::timeout(FATE_DEADLINE, tools.store.fates(event, &bookings)).await {
+            Ok(Ok(known)) => fates.extend(known),
+            Ok(Err(error)) => {
+                tracing::warn!(%event, %error, "what became of reservations is not known yet")
+            }
+            Err(_) => tracing::warn!(%event, "what became of reservations is not known yet"),
+        }
+    }
+    let fate = |(booking, outcome, answer): Stored| match fates.get(&booking.booking_id) {
+        None => (booking, outcome, answer),
+        Some(Fate::Void) => (
+            booking,
+            Outcome::Failed(StoreError::Unavailable("it was not stored".into())),
+            answer,
+        ),
+        Some(Fate::Booked(status)) => {
+            let stored = Booking {
+                status: *status,
+                ..booking.clone()
+            };
+            (booking, Outcome::Stored(Box::new(stored)), answer)
+        }
+    };
+    unknown.into_iter().map(fate).collect()
+}
+
+/// A client that has gone was promised nothing, and may never learn of a booking: better to give
+/// its seats and pass back.
+fn is_wanted(insert: &Insert) -> bool {
+    insert.held_at.elapsed() < TURN_DEADLINE && !insert.answer.is_closed()
+}
+
+type Stored = (Booking, Outcome, oneshot::Sender<Outcome>);
+
+async fn stored(tools: &Tools, batch: Vec<Insert>) -> Vec<Stored> {
+    let (rows, waiting): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .map(|insert| (insert.row, insert.answer))
+        .unzip();
+    let started = Instant::now();
+    let answer = tools.store.insert(&rows).await;
+    metrics::histogram!("stanchion_booking_commit_batch_size").record(rows.len() as f64);
+    metrics::histogram!("stanchion_booking_commit_seconds").record(started.elapsed().as_secs_f64());
+    let outcomes: Vec<_> = match answer {
+        Ok(answers) => answers
+            .into_iter()
+            .zip(&rows)
+            .map(|(answer, row)| outcome(answer, row))
+            .collect(),
+        Err(error) => {
+            tracing::warn!(%error, reservations = rows.len(), "a batch of reservations was not committed");
+            rows.iter()
+                .map(|_| Outcome::Failed(error.clone()))
+                .collect()
+        }
+    };
+    let answered = rows.into_iter().zip(outcomes).zip(waiting);
+    answered
+        .map(|((row, outcome), answer)| (row.booking, outcome, answer))
+        .collect()
+}
+
+fn outcome(inserted: Inserted, row: &NewBooking) -> Outcome {
+    match inserted {
+        Inserted::Stored => Outcome::Stored(Box::new(row.booking.clone())),
+        Inserted::Duplicate => Outcome::Duplicate,
+        Inserted::NoSeats => Outcome::NoSeats,
+        Inserted::NotNow => Outcome::Failed(StoreError::Unavailable(
+            "the zone could not be changed".into(),
+        )),
+        Inserted::Unknown => Outcome::Failed(StoreError::Uncertain("the answer was lost".into())),
+        Inserted::OverLimit(room) => Outcome::OverLimit(room),
+    }
+}
+
+/// What the engine is to be told after a batch.
+#[derive(Default)]
+struct Settlements(HashMap<EventId, Vec<(BookingId, Settlement)>>);
+
+impl Settlements {
+    fn note(&mut self, booking: &Booking, outcome: &Outcome) {
+        let settlement = match outcome {
+            Outcome::Stored(_) => Settlement::Committed,
+            // The row may be there: the repair of stale holds asks the database once it can be
+            // asked.
+            Outcome::Failed(error) if error.may_stand() => return,
+            _ => Settlement::Aborted,
+        };
+        self.0
+            .entry(booking.event_id)
+            .or_default()
+            .push((booking.booking_id, settlement));
+    }
+
+    async fn carry_out(self, tools: &Tools) {
+        for (event, settlements) in self.0 {
+            tools.settler.settle(event, &settlements).await;
+        }
+    }
+}
+
+async fn decide(tools: &Tools, batch: Vec<Choice>) {
+    let decisions: Vec<_> = batch.iter().map(|choice| choice.decision.clone()).collect();
+    let rulings = match tools
+        .store
+        .decide(&decisions, Moment::of(&tools.clock))
+        .await
+    {
+        Ok(rulings) => rulings.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error); batch.len()],
+    };
+    let mut settlements = Settlements::default();
+    for booking in rulings.iter().filter_map(changed) {
+        let settlement = settlement_of(Some(booking.status));
+        settlements
+            .0
+            .entry(booking.event_id)
+            .or_default()
+            .push((booking.booking_id, settlement));
+    }
+    settlements.carry_out(tools).await;
+    for (choice, ruling) in batch.into_iter().zip(rulings) {
+        let _ = choice.answer.send(ruling); // the client may have gone
+    }
+}
+
+fn changed(ruling: &Result<Ruling, StoreError>) -> Option<&Booking> {
+    match ruling {
+        Ok(Ruling::Changed(booking)) => Some(booking),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn waits(had: usize, took: u64) -> Duration {
+        let (_sender, mut lane) = mpsc::channel(1);
+        let (mut batch, begun) = (vec![(); had], tokio::time::Instant::now());
+        gather(&mut lane, &mut batch, Duration::from_millis(took)).await;
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_waits_as_long_as_the_engine_took_within_limits() {
+        assert_eq!(waits(1, 0).await, MOMENT);
+        assert_eq!(waits(BATCH - 1, 7).await, Duration::from_millis(7));
+        assert_eq!(waits(1, 500).await, LONGEST_MOMENT);
+        assert_eq!(
+            waits(BATCH, 500).await,
+            Duration::ZERO,
+            "nobody waits behind a full batch"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_meanwhile_is_in_the_batch_as_far_as_there_is_room() {
+        let (sender, mut lane) = mpsc::channel(BATCH);
+        let mut batch = vec![0; BATCH - 2];
+        let come = async {
+            for one in 1..=3 {
+                sender.send(one).await.unwrap();
+            }
+        };
+        tokio::join!(gather(&mut lane, &mut batch, Duration::ZERO), come);
+        assert_eq!((batch.len(), &batch[BATCH - 2..]), (BATCH, &[1, 2][..]));
+        assert_eq!(lane.recv().await, Some(3), "the rest is for the next");
+    }
+}

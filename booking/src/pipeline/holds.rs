@@ -1,0 +1,137 @@
+//! The lane before the commit: passes are burned and seats held for many reservations in one step
+//! of the engine.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, oneshot};
+use waitingroom::{
+    engine::EngineError,
+    ids::EventId,
+    seats::{Reserve, ReserveOutcome},
+};
+
+use super::{Insert, Outcome, commits::Tools};
+use crate::model::booking::NewBooking;
+
+/// Longest wait for the engine; who waited as long for their turn is not asked for any more.
+const ENGINE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A reservation whose seats are not held yet.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) request: Reserve,
+    pub(super) row: NewBooking,
+    pub(super) since: Instant,
+    pub(super) answer: oneshot::Sender<Outcome>,
+}
+
+/// Holds what the batch wants; what is held goes on to be committed, the rest is answered.
+pub(super) async fn hold(tools: &Tools, batch: Vec<Wanted>, inserts: &mpsc::Sender<Insert>) {
+    let mut by_event = HashMap::<EventId, Vec<Wanted>>::new();
+    for wanted in batch {
+        if wanted.answer.is_closed() {
+            continue; // the client has gone, and nothing was done for it
+        }
+        if wanted.since.elapsed() > ENGINE_DEADLINE {
+            let _ = wanted.answer.send(Outcome::TooLate); // the client may have gone
+            continue;
+        }
+        by_event
+            .entry(wanted.request.event_id)
+            .or_default()
+            .push(wanted);
+    }
+    let events = by_event
+        .into_iter()
+        .map(|(event, batch)| hold_of(tools, event, batch, inserts));
+    join_all(events).await;
+}
+
+async fn hold_of(
+    tools: &Tools,
+    event: EventId,
+    batch: Vec<Wanted>,
+    inserts: &mpsc::Sender<Insert>,
+) {
+    let (requests, waiting): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .map(|wanted| (wanted.request, (wanted.row, wanted.answer)))
+        .unzip();
+    let held_at = Instant::now();
+    match ask(tools, event, &requests).await {
+        Ok(outcomes) => {
+            let answered = outcomes.into_iter().zip(waiting);
+            go_on(
+                answered.map(|(outcome, (row, answer))| {
+                    (
+                        outcome,
+                        Insert {
+                            row,
+                            held_at,
+                            answer,
+                        },
+                    )
+                }),
+                inserts,
+            )
+            .await;
+        }
+        Err(error) => {
+            if matches!(error, EngineError::Unavailable(_)) {
+                tools
+                    .settler
+                    .give_back(event, requests.iter().map(|request| request.booking_id));
+            }
+            for (_, answer) in waiting {
+                let _ = answer.send(Outcome::Unasked(error.clone())); // the client may have gone
+            }
+        }
+    }
+}
+
+async fn ask(
+    tools: &Tools,
+    event: EventId,
+    requests: &[Reserve],
+) -> Result<Vec<ReserveOutcome>, EngineError> {
+    let started = Instant::now();
+    let late =
+        |_| EngineError::Unavailable(format!("no answer in {} ms", ENGINE_DEADLINE.as_millis()));
+    let asking = tools.engine.reserve_all(event, requests, tools.clock.now());
+    let outcomes = tokio::time::timeout(ENGINE_DEADLINE, asking)
+        .await
+        .map_err(late)??;
+    metrics::histogram!("stanchion_booking_hold_batch_size").record(requests.len() as f64);
+    metrics::histogram!("stanchion_booking_hold_seconds").record(started.elapsed().as_secs_f64());
+    if outcomes.len() == requests.len() {
+        Ok(outcomes)
+    } else {
+        Err(EngineError::Unavailable(
+            "an answer of another length".into(),
+        ))
+    }
+}
+
+/// What is held goes on together: one by one, the runtime would let the lane of commits begin with
+/// a part of it.
+async fn go_on(
+    answered: impl Iterator<Item = (ReserveOutcome, Insert)>,
+    inserts: &mpsc::Sender<Insert>,
+) {
+    let (held, refused): (Vec<_>, Vec<_>) =
+        answered.partition(|(outcome, _)| *outcome == ReserveOutcome::Held);
+    for (outcome, insert) in refused {
+        let _ = insert.answer.send(Outcome::Refused(outcome)); // the client may have gone
+    }
+    // The lane of commits ends after this one: it is there.
+    let Ok(places) = inserts.reserve_many(held.len()).await else {
+        return;
+    };
+    places
+        .zip(held)
+        .for_each(|(place, (_, insert))| place.send(insert));
+}

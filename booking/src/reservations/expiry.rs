@@ -1,0 +1,148 @@
+//! Giving back the seats of holds whose time is over.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use waitingroom::{ids::EventId, seats::Settlement};
+
+use crate::{error::Refusal, state::Desk, store::Moment};
+
+/// Most holds of one step: fewest, and most.
+const ROWS: [u32; 2] = [500, 5_000];
+
+/// A step aims at this time: while reservations wait for the database too, and while none does or
+/// seats come back late.
+const AIMS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
+
+/// From here on, who waits for seats to come back has waited for as long as who reserves.
+const LATE: Duration = Duration::from_millis(1_000);
+
+/// How many holds the next step expires: as many as the last would have in the time that it should
+/// take.
+#[derive(Debug)]
+pub(crate) struct Stride(u32);
+
+impl Default for Stride {
+    fn default() -> Self {
+        let [fewest, _] = ROWS;
+        Self(fewest)
+    }
+}
+
+/// What one step did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Swept {
+    /// There are probably more.
+    is_full: bool,
+    took: Duration,
+    /// By how much the first of them was over its time.
+    late: Duration,
+}
+
+impl Swept {
+    /// How long reservations have the database for themselves before the next step; `None` where
+    /// there is nothing to do. They get half of the time while any wait, unless seats come back
+    /// late: then a fifth.
+    pub(crate) fn pause(&self, reservations_wait: bool) -> Option<Duration> {
+        let share = match (reservations_wait, self.late > LATE) {
+            (false, _) => 0.0,
+            (true, false) => 1.0,
+            (true, true) => 0.25,
+        };
+        self.is_full.then(|| self.took.mul_f64(share))
+    }
+}
+
+impl Stride {
+    /// Another half or double at most: one step says little.
+    fn follow(&mut self, took: Duration, reservations_wait: bool) {
+        let [busy, idle] = AIMS;
+        let aim = if reservations_wait { busy } else { idle };
+        let factor = (aim.as_secs_f64() / took.as_secs_f64().max(0.001)).clamp(0.5, 2.0);
+        let [fewest, most] = ROWS;
+        self.0 = ((f64::from(self.0) * factor) as u32).clamp(fewest, most);
+    }
+}
+
+impl Desk {
+    /// One step: expires what is due by the database's clock, as far as the stride goes.
+    pub(crate) async fn sweep(&self, stride: &mut Stride) -> Result<Swept, Refusal> {
+        let (began, limit) = (Instant::now(), stride.0);
+        let expired = self
+            .store()
+            .expire_due(Moment::of(&self.backends.clock), limit)
+            .await?;
+        let (took, is_full) = (began.elapsed(), expired.len() >= limit as usize);
+        let now = self.database_now();
+        let late = expired
+            .iter()
+            .map(|booking| now.since(booking.expires_at))
+            .max()
+            .unwrap_or_default();
+        let mut by_event = HashMap::<EventId, Vec<_>>::new();
+        for booking in &expired {
+            by_event
+                .entry(booking.event_id)
+                .or_default()
+                .push((booking.booking_id, Settlement::Released));
+        }
+        for (event, settlements) in by_event {
+            self.settler.settle(event, &settlements).await;
+        }
+        if is_full {
+            stride.follow(took, self.reservations_wait() && late <= LATE);
+        }
+        metrics::counter!("stanchion_booking_expired_total").increment(expired.len() as u64);
+        Ok(Swept {
+            is_full,
+            took,
+            late,
+        })
+    }
+
+    /// Does anybody wait for their turn in the lanes?
+    pub(crate) fn reservations_wait(&self) -> bool {
+        self.pulse.is_busy()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_step_takes_the_time_that_it_should_whatever_a_hold_costs() {
+        let (mut stride, costs) = (Stride::default(), [0.02, 0.2, 0.02]);
+        for (cost, waits, rows) in [
+            (costs[0], false, 5_000),
+            (costs[1], true, 500),
+            (costs[2], true, 2_500),
+        ] {
+            for _ in 0..10 {
+                stride.follow(MS.mul_f64(f64::from(stride.0) * cost), waits);
+            }
+            assert!(
+                stride.0.abs_diff(rows) < 10,
+                "{} holds at {cost} ms, not {rows}",
+                stride.0
+            );
+        }
+    }
+
+    #[test]
+    fn reservations_get_their_share_of_the_time_and_less_when_seats_are_late() {
+        let swept = |late: Duration| Swept {
+            is_full: true,
+            took: 20 * MS,
+            late,
+        };
+        assert_eq!(swept(Duration::ZERO).pause(true), Some(20 * MS));
+        assert_eq!(swept(2 * LATE).pause(true), Some(5 * MS));
+        assert_eq!(swept(Duration::ZERO).pause(false), Some(Duration::ZERO));
+        assert_eq!(Swept::default().pause(true), None);
+    }
+}

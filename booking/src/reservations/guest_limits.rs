@@ -1,0 +1,360 @@
+//! How many bookings guests of one address, and of one network, make and leave unpaid: one person
+//! can be many guests. Counted in this instance, for those whose address is known; decision 0025
+//! says what that is worth.
+
+use std::{collections::HashMap, net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use waitingroom::{
+    clock::Timestamp,
+    guest_address::{NETWORK_SHARE, network},
+    http::household,
+    ids::BookingId,
+};
+
+use crate::error::Refusal;
+
+/// In which bookings are counted.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What guests may do. For each address (with IPv6, each /64 network); a network of addresses (/24
+/// with IPv4, /48 with IPv6) may have [`NETWORK_SHARE`] times as much.
+#[derive(Debug, Clone, Copy)]
+pub struct GuestLimits {
+    /// Bookings that are not paid for at the same time, and those that were not and ended within
+    /// the cool-down.
+    pub holds: NonZeroU32,
+    /// Bookings within an hour, paid for or not.
+    pub bookings: NonZeroU32,
+    /// How long an unpaid hold counts after its end.
+    pub cool_down: Duration,
+}
+
+impl Default for GuestLimits {
+    /// 50 unpaid holds, 100 bookings an hour, ten minutes: many for a household, few for a house of
+    /// 1,000 seats.
+    fn default() -> Self {
+        let number = |number| NonZeroU32::new(number).expect("not zero");
+        Self {
+            holds: number(50),
+            bookings: number(100),
+            cool_down: Duration::from_secs(600),
+        }
+    }
+}
+
+/// See the module's documentation. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Guests {
+    limits: GuestLimits,
+    made: Arc<Mutex<Made>>,
+}
+
+#[derive(Debug, Default)]
+struct Made {
+    of_address: HashMap<IpAddr, Vec<Entry>>,
+    of_network: HashMap<IpAddr, Vec<Entry>>,
+    addresses: HashMap<Name, IpAddr>,
+    turns: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Name {
+    /// A reservation under way.
+    Turn(u64),
+    Booking(BookingId),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    name: Name,
+    made: Timestamp,
+    /// Until when it counts as unpaid; nothing once it is paid.
+    unpaid_until: Option<Timestamp>,
+}
+
+/// A guest's reservation under way: it counts until it is dropped, and on where it has become a
+/// booking.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    guests: Guests,
+    name: Name,
+    made: Timestamp,
+}
+
+impl Guests {
+    pub(crate) fn new(limits: GuestLimits) -> Self {
+        Self {
+            limits,
+            made: Arc::default(),
+        }
+    }
+
+    /// One more reservation of a guest at this address.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyGuests`], with when it may be less.
+    pub(crate) fn turn(&self, address: IpAddr, now: Timestamp) -> Result<Turn, Refusal> {
+        let mut made = self.made.lock();
+        let Made {
+            of_address,
+            of_network,
+            ..
+        } = &mut *made;
+        let here = of_address.entry(household(address)).or_default();
+        self.check(here, 1, now)?;
+        let around = of_network.entry(network(address)).or_default();
+        self.check(around, NETWORK_SHARE, now)?;
+        let name = Name::Turn(made.turns);
+        made.turns += 1;
+        made.add(
+            address,
+            Entry {
+                name,
+                made: now,
+                unpaid_until: Some(now.plus(self.limits.cool_down)),
+            },
+        );
+        Ok(Turn {
+            guests: self.clone(),
+            name,
+            made: now,
+        })
+    }
+
+    fn check(&self, entries: &mut Vec<Entry>, share: u32, now: Timestamp) -> Result<(), Refusal> {
+        entries.retain(|entry| entry.counts(now));
+        let most = |limit: NonZeroU32| limit.get().saturating_mul(share) as usize;
+        let unpaid = || {
+            entries
+                .iter()
+                .filter_map(|entry| entry.unpaid_until)
+                .filter(|until| *until > now)
+        };
+        let refused = |reason: &'static str, until: Option<Timestamp>| {
+            metrics::counter!("stanchion_guests_refused_total", "reason" => reason).increment(1);
+            Err(Refusal::TooManyGuests(
+                until.unwrap_or(now).since(now).max(Duration::from_secs(1)),
+            ))
+        };
+        if unpaid().count() >= most(self.limits.holds) {
+            return refused("holds", unpaid().min());
+        }
+        let recent = entries
+            .iter()
+            .map(|entry| entry.made.plus(HOUR))
+            .filter(|end| *end > now);
+        if recent.clone().count() >= most(self.limits.bookings) {
+            return refused("bookings", recent.min());
+        }
+        Ok(())
+    }
+
+    /// A booking was paid for.
+    pub(crate) fn paid(&self, booking: BookingId) {
+        self.made
+            .lock()
+            .change(Name::Booking(booking), |entry| entry.unpaid_until = None);
+    }
+
+    /// A booking was given back unpaid.
+    pub(crate) fn given_back(&self, booking: BookingId, now: Timestamp) {
+        let until = now.plus(self.limits.cool_down);
+        self.made.lock().change(Name::Booking(booking), |entry| {
+            entry.unpaid_until = entry.unpaid_until.map(|unpaid| unpaid.min(until));
+        });
+    }
+
+    /// Forgets what does not count any more, so that memory follows the traffic.
+    pub(crate) fn forget_past(&self, now: Timestamp) {
+        let mut made = self.made.lock();
+        let Made {
+            of_address,
+            of_network,
+            addresses,
+            ..
+        } = &mut *made;
+        for entries in [&mut *of_address, of_network] {
+            entries.retain(|_, entries| {
+                entries.retain(|entry| entry.counts(now));
+                !entries.is_empty()
+            });
+        }
+        addresses.retain(|name, address| {
+            of_address
+                .get(&household(*address))
+                .is_some_and(|entries| entries.iter().any(|entry| entry.name == *name))
+        });
+    }
+}
+
+impl Entry {
+    fn counts(&self, now: Timestamp) -> bool {
+        self.made.plus(HOUR) > now || self.unpaid_until.is_some_and(|until| until > now)
+    }
+}
+
+impl Made {
+    fn add(&mut self, address: IpAddr, entry: Entry) {
+        self.of_address
+            .entry(household(address))
+            .or_default()
+            .push(entry);
+        self.of_network
+            .entry(network(address))
+            .or_default()
+            .push(entry);
+        self.addresses.insert(entry.name, address);
+    }
+
+    fn change(&mut self, name: Name, change: impl Fn(&mut Entry)) {
+        let Some(address) = self.addresses.get(&name) else {
+            return;
+        };
+        let here = self
+            .of_address
+            .get_mut(&household(*address))
+            .into_iter()
+            .flatten();
+        let around = self
+            .of_network
+            .get_mut(&network(*address))
+            .into_iter()
+            .flatten();
+        here.chain(around)
+            .filter(|entry| entry.name == name)
+            .for_each(change);
+    }
+
+    fn remove(&mut self, name: Name) -> Option<IpAddr> {
+        let address = self.addresses.remove(&name)?;
+        for entries in [
+            self.of_address.get_mut(&household(address)),
+            self.of_network.get_mut(&network(address)),
+        ] {
+            entries
+                .into_iter()
+                .for_each(|entries| entries.retain(|entry| entry.name != name));
+        }
+        Some(address)
+    }
+}
+
+impl Turn {
+    /// It has become a booking, or was found to be one that is counted already.
+    pub(crate) fn booked(self, booking: BookingId, expires_at: Timestamp) {
+        let mut made = self.guests.made.lock();
+        let Some(address) = made.remove(self.name) else {
+            return;
+        };
+        let name = Name::Booking(booking);
+        if !made.addresses.contains_key(&name) {
+            let unpaid_until = Some(expires_at.plus(self.guests.limits.cool_down));
+            made.add(
+                address,
+                Entry {
+                    name,
+                    made: self.made,
+                    unpaid_until,
+                },
+            );
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.guests.made.lock().remove(self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn limits(holds: u32, bookings: u32) -> Guests {
+        let number = |number| NonZeroU32::new(number).unwrap();
+        Guests::new(GuestLimits {
+            holds: number(holds),
+            bookings: number(bookings),
+            cool_down: 10 * MINUTE,
+        })
+    }
+
+    fn book(guests: &Guests, address: &str, now: Timestamp) -> Result<BookingId, Refusal> {
+        let booking = BookingId::from(Uuid::new_v4());
+        guests
+            .turn(address.parse().unwrap(), now)?
+            .booked(booking, now.plus(5 * MINUTE));
+        Ok(booking)
+    }
+
+    #[test]
+    fn unpaid_holds_count_beyond_their_end_and_paid_ones_do_not() {
+        let (guests, start) = (limits(2, 100), Timestamp::from_millis(1_000_000));
+        let (first, second) = (
+            book(&guests, "203.0.113.9", start).unwrap(),
+            book(&guests, "203.0.113.9", start).unwrap(),
+        );
+        let refused = book(&guests, "203.0.113.9", start).unwrap_err();
+        assert!(
+            matches!(refused, Refusal::TooManyGuests(after) if after == 15 * MINUTE),
+            "{refused:?}"
+        );
+        assert!(
+            book(&guests, "203.0.113.10", start).is_ok(),
+            "another address"
+        );
+        guests.paid(first);
+        assert!(
+            book(&guests, "203.0.113.9", start).is_ok(),
+            "what is paid for is no hold"
+        );
+        guests.given_back(second, start);
+        assert!(
+            book(&guests, "203.0.113.9", start.plus(9 * MINUTE)).is_err(),
+            "the cool-down of what was given back"
+        );
+        assert!(book(&guests, "203.0.113.9", start.plus(10 * MINUTE)).is_ok());
+        assert!(
+            book(&guests, "203.0.113.9", start.plus(14 * MINUTE)).is_err(),
+            "nobody paid, and it has ended"
+        );
+        assert!(book(&guests, "203.0.113.9", start.plus(15 * MINUTE)).is_ok());
+    }
+
+    #[test]
+    fn bookings_are_counted_within_an_hour_and_forgotten_after_it() {
+        let (guests, start) = (limits(100, 3), Timestamp::from_millis(1_000_000));
+        for _ in 0..3 {
+            guests.paid(book(&guests, "203.0.113.9", start).unwrap());
+        }
+        assert!(book(&guests, "203.0.113.9", start.plus(59 * MINUTE)).is_err());
+        assert!(book(&guests, "203.0.113.9", start.plus(60 * MINUTE)).is_ok());
+        guests.forget_past(start.plus(121 * MINUTE));
+        let made = guests.made.lock();
+        assert!(
+            made.of_address.is_empty() && made.of_network.is_empty() && made.addresses.is_empty()
+        );
+    }
+
+    #[test]
+    fn what_comes_to_nothing_does_not_count_and_a_network_has_its_share() {
+        let (guests, now) = (limits(1, 100), Timestamp::from_millis(1_000_000));
+        drop(guests.turn("203.0.113.9".parse().unwrap(), now).unwrap());
+        let turn = guests.turn("203.0.113.9".parse().unwrap(), now).unwrap();
+        assert!(
+            guests.turn("203.0.113.9".parse().unwrap(), now).is_err(),
+            "one under way counts"
+        );
+        drop(turn);
+        let booked = (0..10)
+            .filter(|host| book(&guests, &format!("203.0.113.{host}"), now).is_ok())
+            .count();
+        assert_eq!(booked, 4, "of one /24");
+    }
+}

@@ -1,0 +1,96 @@
+//! Confirming and cancelling: the database decides, once.
+
+use waitingroom::ids::{BookingId, UserId};
+
+use crate::{
+    error::Refusal,
+    model::booking::{Booking, Status},
+    state::Desk,
+    store::{Decision, Ruling, Verb},
+};
+
+impl Desk {
+    /// Carries out what a user wants done with a booking of theirs. Asking again for what was done
+    /// is answered with it.
+    pub(crate) async fn decide(
+        &self,
+        user: UserId,
+        booking_id: BookingId,
+        verb: Verb,
+    ) -> Result<Booking, Refusal> {
+        self.needs_database()?;
+        let ruling = self
+            .committer
+            .decide(Decision {
+                booking_id,
+                user,
+                verb,
+            })
+            .await?;
+        match ruling {
+            Ruling::Changed(booking) => {
+                match verb {
+                    Verb::Confirm => self.guests.paid(booking_id),
+                    Verb::Cancel => self.guests.given_back(booking_id, self.now()),
+                }
+                Ok(booking)
+            }
+            Ruling::Unchanged(booking) => as_it_was(booking, verb),
+            Ruling::NotFound => Err(Refusal::BookingNotFound),
+            Ruling::NotNow => Err(Refusal::NotNow(
+                "the booking is being changed; try again in a moment",
+            )),
+        }
+    }
+}
+
+fn as_it_was(booking: Booking, verb: Verb) -> Result<Booking, Refusal> {
+    match (booking.status, verb) {
+        (Status::Confirmed, Verb::Confirm) | (Status::Cancelled, Verb::Cancel) => Ok(booking),
+        // What is still reserved and did not change is over by the database's clock, which decides;
+        // the sweep is yet to come.
+        (Status::Expired | Status::Reserved, _) => Err(Refusal::BookingExpired),
+        (status, _) => Err(Refusal::BookingNotPending(status)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asking_again_is_answered_and_changing_ones_mind_is_refused() {
+        let booking = |status| Booking {
+            booking_id: uuid::Uuid::nil().into(),
+            event_id: uuid::Uuid::nil().into(),
+            show_id: uuid::Uuid::nil().into(),
+            zone_id: uuid::Uuid::nil().into(),
+            user: "ann".parse().unwrap(),
+            quantity: 1,
+            unit_price: crate::model::money::Money {
+                minor: 1,
+                currency: crate::model::money::Currency::EUR,
+            },
+            status,
+            created_at: Default::default(),
+            expires_at: Default::default(),
+            confirmed_at: None,
+        };
+        use Status::{Cancelled, Confirmed, Expired, Reserved};
+        assert!(as_it_was(booking(Confirmed), Verb::Confirm).is_ok());
+        assert!(as_it_was(booking(Cancelled), Verb::Cancel).is_ok());
+        for (status, verb) in [(Confirmed, Verb::Cancel), (Cancelled, Verb::Confirm)] {
+            assert!(
+                matches!(as_it_was(booking(status), verb), Err(Refusal::BookingNotPending(s)) if s == status)
+            );
+        }
+        for verb in [Verb::Confirm, Verb::Cancel] {
+            for status in [Expired, Reserved] {
+                assert!(matches!(
+                    as_it_was(booking(status), verb),
+                    Err(Refusal::BookingExpired)
+                ));
+            }
+        }
+    }
+}
