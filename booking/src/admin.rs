@@ -10,23 +10,23 @@ use waitingroom::{
 };
 
 use crate::{
-    error::Refusal,
-    inventory::rebuild::Synced,
+    error::BookingError,
+    inventory::rebuild::RebuildReport,
     model::{
         appearance::{Appearance, AppearancePatch},
-        audit::{Act, Action, Deed},
+        audit::{AuditAction, AuditContext, AuditEntry},
         event::Event,
     },
-    state::Desk,
+    state::AppState,
 };
 
-impl Desk {
+impl AppState {
     /// Adds an event and opens it at once.
     pub(crate) async fn create_event(
         &self,
         event: &Event,
         operator: &UserId,
-    ) -> Result<Arc<Event>, Refusal> {
+    ) -> Result<Arc<Event>, BookingError> {
         self.store()
             .create_event(event, &self.act(operator))
             .await?;
@@ -43,12 +43,12 @@ impl Desk {
         event: EventId,
         patch: &QueuePatch,
         operator: &UserId,
-    ) -> Result<QueueSettings, Refusal> {
+    ) -> Result<QueueSettings, BookingError> {
         let settings = self
             .store()
             .patch_queue(event, patch, &self.act(operator))
             .await?
-            .ok_or(Refusal::EventNotFound)?;
+            .ok_or(BookingError::EventNotFound)?;
         self.follow_catalogue().await?;
         Ok(settings)
     }
@@ -59,12 +59,12 @@ impl Desk {
         event: EventId,
         patch: &AppearancePatch,
         operator: &UserId,
-    ) -> Result<Appearance, Refusal> {
+    ) -> Result<Appearance, BookingError> {
         let changed = self
             .store()
             .patch_appearance(event, patch, &self.act(operator))
             .await?;
-        let appearance = changed.ok_or(Refusal::EventNotFound)?;
+        let appearance = changed.ok_or(BookingError::EventNotFound)?;
         self.follow_catalogue().await?;
         Ok(appearance)
     }
@@ -76,8 +76,8 @@ impl Desk {
         event: Option<EventId>,
         events: &[Arc<Event>],
         operator: &UserId,
-    ) -> Result<Synced, Refusal> {
-        let deed = |action, after| Deed {
+    ) -> Result<RebuildReport, BookingError> {
+        let deed = |action, after| AuditEntry {
             act: self.act(operator),
             event_id: event,
             action,
@@ -85,13 +85,13 @@ impl Desk {
             after,
         };
         self.store()
-            .note(&deed(Action::SyncInventory, None))
+            .note(&deed(AuditAction::SyncInventory, None))
             .await?;
         let synced = self.sync(events).await?;
         let found =
             json!({"zones": synced.zones, "holds": synced.holds, "corrected": synced.corrected});
         self.store()
-            .note(&deed(Action::InventorySynced, Some(found)))
+            .note(&deed(AuditAction::InventorySynced, Some(found)))
             .await?;
         Ok(synced)
     }
@@ -103,13 +103,13 @@ impl Desk {
         event_id: EventId,
         user: &UserId,
         operator: &UserId,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), BookingError> {
         let event = self.catalogue.event(event_id).await?;
         self.store()
-            .note(&Deed {
+            .note(&AuditEntry {
                 act: self.act(operator),
                 event_id: Some(event.event_id),
-                action: Action::RemovePlace,
+                action: AuditAction::RemovePlace,
                 before: Some(json!({"user_id": user})),
                 after: None,
             })
@@ -117,7 +117,7 @@ impl Desk {
         let nodes = self
             .within(self.engine().leave(event_id, user, self.now()))
             .await?
-            .ok_or(Refusal::NotInQueue)?;
+            .ok_or(BookingError::NotInQueue)?;
         let left = Signal::Lapsed {
             event_id,
             users: vec![(user.clone(), Lapse::Left)],
@@ -132,8 +132,8 @@ impl Desk {
         Ok(())
     }
 
-    fn act(&self, operator: &UserId) -> Act {
-        Act {
+    fn act(&self, operator: &UserId) -> AuditContext {
+        AuditContext {
             operator: operator.clone(),
             at: self.now(),
         }

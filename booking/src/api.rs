@@ -19,10 +19,10 @@ use axum::{
     routing::{delete, get, post, put},
 };
 
-use crate::state::Desk;
+use crate::state::AppState;
 
 /// Paths are written out: a nested router costs each request a layer.
-pub(crate) fn router(desk: Arc<Desk>) -> Router {
+pub(crate) fn router(state: Arc<AppState>) -> Router {
     Router::new()
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/events/{event_id}", get(events::one))
@@ -72,5 +72,5 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/api/v1/admin/audit", get(audit::list))
         .route("/api/v1/admin/sync-inventory", post(inventory::sync))
         .route("/api/v1/admin/inventory-status", get(inventory::status))
-        .with_state(desk)
+        .with_state(state)
 }

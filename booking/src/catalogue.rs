@@ -14,7 +14,7 @@ use waitingroom::{
 };
 
 use crate::{
-    error::Refusal,
+    error::BookingError,
     model::event::{Event, Show, Zone},
     store::{SharedStore, StoreError},
 };
@@ -25,7 +25,7 @@ const MISS_PAUSE: Duration = Duration::from_millis(50);
 
 /// What one reading of the catalogue found.
 #[derive(Debug, Default)]
-struct Edition {
+struct CatalogueSnapshot {
     revision: i64,
     events: Vec<Arc<Event>>,
     by_id: HashMap<EventId, Arc<Event>>,
@@ -35,17 +35,17 @@ struct Edition {
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     store: StoreHandle,
-    edition: RwLock<Arc<Edition>>,
+    edition: RwLock<Arc<CatalogueSnapshot>>,
     /// Settings that were not what they had been, until somebody has passed them on.
     changed: RwLock<HashMap<EventId, QueueSettings>>,
     /// Lets one reading follow another.
     reading: Mutex<()>,
-    missed: Mutex<Option<Look>>,
+    missed: Mutex<Option<MissRefresh>>,
 }
 
 /// A look into the database for what was not known.
 #[derive(Debug, Clone, Copy)]
-struct Look {
+struct MissRefresh {
     began: Instant,
     answered: bool,
 }
@@ -60,7 +60,7 @@ impl std::fmt::Debug for StoreHandle {
 
 /// A zone with what it belongs to.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct ZoneRef {
     /// The event.
     pub(crate) event: Arc<Event>,
     /// The zone of it.
@@ -87,9 +87,9 @@ impl Catalogue {
     /// One event.
     ///
     /// # Errors
-    /// [`Refusal::EventNotFound`], after a look into the database: another instance may have made
+    /// [`BookingError::EventNotFound`], after a look into the database: another instance may have made
     /// the event just now.
-    pub(crate) async fn event(&self, event: EventId) -> Result<Arc<Event>, Refusal> {
+    pub(crate) async fn event(&self, event: EventId) -> Result<Arc<Event>, BookingError> {
         if let Some(found) = self.edition().by_id.get(&event) {
             return Ok(Arc::clone(found));
         }
@@ -98,7 +98,7 @@ impl Catalogue {
             .by_id
             .get(&event)
             .cloned()
-            .ok_or(Refusal::EventNotFound)
+            .ok_or(BookingError::EventNotFound)
     }
 
     /// One zone, which must be the show's, which must be the event's.
@@ -110,11 +110,11 @@ impl Catalogue {
         event: EventId,
         show: ShowId,
         zone: ZoneId,
-    ) -> Result<Place, Refusal> {
+    ) -> Result<ZoneRef, BookingError> {
         let event = self.event(event).await?;
-        let show: &Show = event.show(show).ok_or(Refusal::ShowNotFound)?;
-        let zone = show.zone(zone).ok_or(Refusal::ZoneNotFound)?.clone();
-        Ok(Place { event, zone })
+        let show: &Show = event.show(show).ok_or(BookingError::ShowNotFound)?;
+        let zone = show.zone(zone).ok_or(BookingError::ZoneNotFound)?.clone();
+        Ok(ZoneRef { event, zone })
     }
 
     /// Reads the database if its catalogue has changed.
@@ -140,7 +140,7 @@ impl Catalogue {
             .iter()
             .map(|event| (event.event_id, Arc::clone(event)))
             .collect();
-        self.replace(Edition {
+        self.replace(CatalogueSnapshot {
             revision,
             events,
             by_id,
@@ -161,31 +161,31 @@ impl Catalogue {
         }
     }
 
-    async fn reread_after_miss(&self) -> Result<(), Refusal> {
+    async fn reread_after_miss(&self) -> Result<(), BookingError> {
         let asked = Instant::now();
         let mut missed = self.missed.lock().await;
         match *missed {
             Some(look) if look.began >= asked && look.answered => return Ok(()),
             Some(look) if look.began >= asked => {
-                return Err(Refusal::NotNow("the database does not answer"));
+                return Err(BookingError::Unavailable("the database does not answer"));
             }
             Some(look) => tokio::time::sleep(MISS_PAUSE.saturating_sub(look.began.elapsed())).await,
             None => {}
         }
         let began = Instant::now();
         let looked = self.refresh().await;
-        *missed = Some(Look {
+        *missed = Some(MissRefresh {
             began,
             answered: looked.is_ok(),
         });
         Ok(looked?)
     }
 
-    fn edition(&self) -> Arc<Edition> {
+    fn edition(&self) -> Arc<CatalogueSnapshot> {
         Arc::clone(&read(&self.edition))
     }
 
-    fn replace(&self, edition: Edition) {
+    fn replace(&self, edition: CatalogueSnapshot) {
         let (before, after) = (self.edition(), Arc::new(edition));
         *write(&self.edition) = Arc::clone(&after);
         let differs = |event: &&Arc<Event>| {

@@ -1,5 +1,5 @@
 //! The database's clock, as far as this process knows it: what is written as a hold's beginning and
-//! end comes from the clock that judges whether it is over ([`crate::store::Moment`]), whatever
+//! end comes from the clock that judges whether it is over ([`crate::store::AsOf`]), whatever
 //! this host's clock says.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
 
 use waitingroom::clock::{Clock, Timestamp};
 
-use crate::{state::Desk, store::StoreError};
+use crate::{state::AppState, store::StoreError};
 
 /// An answer that took longer says too little about when it was given.
 const LONGEST: Duration = Duration::from_millis(500);
@@ -42,7 +42,7 @@ impl DatabaseClock {
     }
 }
 
-impl Desk {
+impl AppState {
     /// Now, by the database's clock; a test's time is everybody's.
     pub(crate) fn database_now(&self) -> Timestamp {
         self.database_clock.at(self.now())

@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// The answer to a request that was not carried out.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Refusal {
+pub enum BookingError {
     /// The user has as many requests under way as one user may.
     #[error("too many requests of one user at once")]
     TooManyReads,
@@ -66,7 +66,7 @@ pub enum Refusal {
     NotInQueue,
     /// Guests of this address have made too many bookings; when one of them counts no more.
     #[error("too many bookings of guests from one address")]
-    TooManyGuests(Duration),
+    GuestLimitExceeded(Duration),
     /// The idempotency key named another request.
     #[error("the idempotency key was used for another request")]
     IdempotencyMismatch,
@@ -81,7 +81,7 @@ pub enum Refusal {
     AlreadyExists(&'static str),
     /// Something is in the way that will pass; nothing was changed, or trying again is safe.
     #[error("not now: {0}")]
-    NotNow(&'static str),
+    Unavailable(&'static str),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -90,7 +90,7 @@ pub enum Refusal {
     Store(StoreError),
 }
 
-impl From<StoreError> for Refusal {
+impl From<StoreError> for BookingError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Exists(what) => Self::AlreadyExists(what),
@@ -99,7 +99,7 @@ impl From<StoreError> for Refusal {
     }
 }
 
-impl Refusal {
+impl BookingError {
     /// The label of metrics.
     pub fn code(&self) -> Code {
         match self {
@@ -117,14 +117,14 @@ impl Refusal {
             Self::InsufficientSeats(_) => Code::InsufficientSeats,
             Self::UserLimit(_) => Code::UserLimitExceeded,
             Self::SaleClosed => Code::QueueClosed,
-            Self::TooManyGuests(_) => Code::RateLimited,
+            Self::GuestLimitExceeded(_) => Code::RateLimited,
             Self::NotInQueue => Code::NotInQueue,
             Self::IdempotencyMismatch => Code::IdempotencyMismatch,
             Self::BookingExpired => Code::BookingExpired,
             Self::BookingNotPending(_) => Code::BookingNotPending,
             Self::AlreadyExists(_) => Code::AlreadyExists,
             Self::TooManyReads => Code::RateLimited,
-            Self::NotNow(_) | Self::Engine(_) => Code::Unavailable,
+            Self::Unavailable(_) | Self::Engine(_) => Code::Unavailable,
             Self::Store(StoreError::Corrupt(_)) => Code::Internal,
             Self::Store(_) => Code::Unavailable,
         }
@@ -160,7 +160,7 @@ impl Refusal {
                 "you have as many seats of this event as one user may have".into()
             }
             Self::UserLimit(room) => format!("you may have {room} more seats of this event"),
-            Self::TooManyGuests(_) => {
+            Self::GuestLimitExceeded(_) => {
                 "guests of this address have too many bookings; sign in, or try again later".into()
             }
             Self::SaleClosed => "the sale is closed: no more seats are reserved".into(),
@@ -176,7 +176,7 @@ impl Refusal {
             Self::TooManyReads => {
                 "you have other requests for your bookings under way; wait for their answers".into()
             }
-            Self::NotNow(why) => (*why).into(),
+            Self::Unavailable(why) => (*why).into(),
             Self::Engine(_) => "the line does not answer; try again in a moment".into(),
             Self::Store(StoreError::Corrupt(_)) => "something went wrong here".into(),
             Self::Store(_) => "the database does not answer; try again in a moment".into(),
@@ -196,16 +196,16 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        log(&refusal);
-        let code = refusal.code();
-        let mut problem = Self::new(code, refusal.detail());
-        if let Some(field) = refusal.field() {
+impl From<BookingError> for Problem {
+    fn from(error: BookingError) -> Self {
+        log(&error);
+        let code = error.code();
+        let mut problem = Self::new(code, error.detail());
+        if let Some(field) = error.field() {
             problem = problem.field(field);
         }
-        match refusal {
-            Refusal::TooManyGuests(after) => problem.retry_after(after),
+        match error {
+            BookingError::GuestLimitExceeded(after) => problem.retry_after(after),
             _ if matches!(code, Code::Unavailable | Code::RateLimited) => problem.retry_after(SOON),
             _ => problem,
         }
@@ -213,10 +213,10 @@ impl From<Refusal> for Problem {
 }
 
 /// Failures of ours are logged here, where they leave; refusals are the client's business.
-fn log(refusal: &Refusal) {
-    match refusal {
-        Refusal::Store(error) => tracing::warn!(%error, "a request failed at the database"),
-        Refusal::Engine(error) => tracing::warn!(%error, "a request failed at the engine"),
+fn log(error: &BookingError) {
+    match error {
+        BookingError::Store(error) => tracing::warn!(%error, "a request failed at the database"),
+        BookingError::Engine(error) => tracing::warn!(%error, "a request failed at the engine"),
         _ => {}
     }
 }
@@ -229,8 +229,8 @@ mod tests {
     /// gets it back.
     #[test]
     fn a_line_that_is_lost_again_while_it_is_rebuilt_is_no_unknown_event() {
-        let lost = Refusal::from(EngineError::UnknownEvent);
+        let lost = BookingError::from(EngineError::UnknownEvent);
         assert_eq!((lost.code(), lost.field()), (Code::Unavailable, None));
-        assert_eq!(Refusal::EventNotFound.code(), Code::EventNotFound);
+        assert_eq!(BookingError::EventNotFound.code(), Code::EventNotFound);
     }
 }

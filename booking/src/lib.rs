@@ -24,7 +24,7 @@ mod settlements;
 mod state;
 pub mod store;
 
-pub use error::Refusal;
+pub use error::BookingError;
 pub use reservations::guest_limits::GuestLimits;
-pub use service::Booking;
+pub use service::BookingService;
 pub use state::{Backends, BookingConfig};

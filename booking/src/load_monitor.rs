@@ -17,10 +17,10 @@ use waitingroom::{
     vitals::BookingVitals,
 };
 
-use self::reachability::{Lines, Presence};
+use self::reachability::{DatabaseReachability, QueueReachability};
 use crate::{
     model::event::Event,
-    state::Desk,
+    state::AppState,
     store::{Outage, StoreError},
 };
 
@@ -38,7 +38,7 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 const GIVING_DEADLINE: Duration = Duration::from_secs(4);
 /// Longest wait for a line.
 const LINE_DEADLINE: Duration = Duration::from_secs(1);
-/// Lines that are looked at at the same time.
+/// Queues that are checked at the same time.
 const LINES_AT_ONCE: usize = 64;
 /// Reservations that fail, one and all, for so long: nothing can be booked. Longer than two waits
 /// for a connection: a database that has become slow lets some batches fail and stores the next.
@@ -51,7 +51,7 @@ const EXPIRES_WITHIN: Duration = Duration::from_secs(2);
 
 /// Answers of one second.
 #[derive(Debug)]
-struct Second {
+struct Window {
     number: u64,
     failed: u64,
     classes: [u32; CLASSES],
@@ -59,7 +59,7 @@ struct Second {
 
 #[derive(Debug, Default)]
 struct State {
-    seconds: VecDeque<Second>,
+    seconds: VecDeque<Window>,
     /// Requests under way by their time of arrival, oldest first; few, since they end in seconds.
     under_way: VecDeque<(u64, u32)>,
     database: Duration,
@@ -67,29 +67,29 @@ struct State {
     outbox_lag: Duration,
     /// What came before the end of an outage says nothing of how booking is.
     counts_from: Option<Instant>,
-    failing: Option<Failing>,
+    failing: Option<FailureStreak>,
 }
 
 /// Reservations that failed with none stored in between: the first and the latest.
 #[derive(Debug, Clone, Copy)]
-struct Failing {
+struct FailureStreak {
     since: Instant,
     latest: Instant,
 }
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct LoadMonitor {
     began: Instant,
     state: Mutex<State>,
-    database: Presence,
-    pub(crate) lines: Lines,
+    database: DatabaseReachability,
+    pub(crate) lines: QueueReachability,
 }
 
 /// One reservation under way; counted as gone without an answer when dropped.
 #[derive(Debug)]
-pub(crate) struct Beat<'a> {
-    pulse: &'a Pulse,
+pub(crate) struct InFlightGuard<'a> {
+    pulse: &'a LoadMonitor,
     came: Instant,
     /// The tenth of a second it is counted in.
     arrival: u64,
@@ -97,25 +97,25 @@ pub(crate) struct Beat<'a> {
     answer: Option<(Instant, bool)>,
 }
 
-impl Default for Pulse {
+impl Default for LoadMonitor {
     fn default() -> Self {
         let now = Instant::now();
         Self {
             began: now,
             state: Mutex::default(),
-            database: Presence::new(now),
-            lines: Lines::default(),
+            database: DatabaseReachability::new(now),
+            lines: QueueReachability::default(),
         }
     }
 }
 
-impl Pulse {
+impl LoadMonitor {
     /// A reservation begins.
-    pub(crate) fn begin(&self, now: Instant) -> Beat<'_> {
+    pub(crate) fn begin(&self, now: Instant) -> InFlightGuard<'_> {
         let arrival =
             (now.saturating_duration_since(self.began).as_millis() / ARRIVAL.as_millis()) as u64;
         let arrival = self.state.lock().came(arrival);
-        Beat {
+        InFlightGuard {
             pulse: self,
             came: now,
             arrival,
@@ -155,12 +155,12 @@ impl Pulse {
             .failing
             .filter(|failing| now < failing.latest + TRIED_WITHIN)
             .map_or(now, |first| first.since);
-        state.failing = Some(Failing { since, latest: now });
+        state.failing = Some(FailureStreak { since, latest: now });
     }
 
     /// Nothing can be booked here.
     fn is_unable(&self, now: Instant) -> bool {
-        let fails = |failing: &Failing| {
+        let fails = |failing: &FailureStreak| {
             failing.latest >= failing.since + FAILS_FOR && now < failing.latest + TRIED_WITHIN
         };
         let failing = self.state.lock().failing.as_ref().is_some_and(fails);
@@ -293,7 +293,7 @@ impl State {
             .back()
             .is_none_or(|latest| latest.number < second)
         {
-            self.seconds.push_back(Second {
+            self.seconds.push_back(Window {
                 number: second,
                 failed: 0,
                 classes: [0; CLASSES],
@@ -306,14 +306,14 @@ impl State {
     }
 }
 
-impl Beat<'_> {
+impl InFlightGuard<'_> {
     /// The reservation was answered; `failed` where with a 5xx.
     pub(crate) fn end(mut self, now: Instant, failed: bool) {
         self.answer = Some((now, failed));
     }
 }
 
-impl Drop for Beat<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
         let mut state = self.pulse.state.lock();
         state.left(self.arrival);
@@ -340,7 +340,7 @@ fn quantile(classes: &[u64; CLASSES], share: f64) -> Option<f64> {
     class.map(|class| CLASS_GROWTH.powi(class as i32))
 }
 
-impl Desk {
+impl AppState {
     /// Has the database write next to nothing, to learn whether it does and how long that takes:
     /// also while nobody reserves. After an outage it is there again when every hold has got the
     /// time of it back.
@@ -451,7 +451,7 @@ mod tests {
 
     #[test]
     fn slow_answers_failures_and_silence_are_seen_and_forgotten() {
-        let (pulse, start) = (Pulse::default(), Instant::now());
+        let (pulse, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
         assert_eq!(pulse.vitals(at(0), 0, 9).reserve_p95_ms, None);
         for n in 0..100 {
@@ -484,7 +484,7 @@ mod tests {
 
     #[test]
     fn requests_that_hang_count_by_their_age() {
-        let (pulse, start) = (Pulse::default(), Instant::now());
+        let (pulse, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
         (0..100).for_each(|n| pulse.begin(at(n)).end(at(n + 5), false));
         let hanging: Vec<_> = (0..10).map(|_| pulse.begin(at(200))).collect();
@@ -508,7 +508,7 @@ mod tests {
     #[test]
     fn reservations_that_all_fail_say_that_nothing_can_be_booked_until_one_is_stored_or_nobody_tries()
      {
-        let (pulse, start) = (Pulse::default(), Instant::now());
+        let (pulse, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
         pulse.failed(at(0));
         pulse.failed(at(2_100));
@@ -527,7 +527,7 @@ mod tests {
 
     #[test]
     fn what_was_asked_before_the_end_of_an_outage_says_nothing_of_how_booking_is() {
-        let (pulse, start) = (Pulse::default(), Instant::now());
+        let (pulse, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
         pulse.begin(at(0)).end(at(1_500), true);
         let hanging = pulse.begin(at(100));
@@ -547,7 +547,7 @@ mod tests {
 
     #[test]
     fn a_database_that_does_not_answer_is_slow_at_once() {
-        let (pulse, start) = (Pulse::default(), Instant::now());
+        let (pulse, start) = (LoadMonitor::default(), Instant::now());
         pulse.ask_database(start);
         pulse.database_answered(Duration::from_millis(2));
         pulse.ask_database(start + Duration::from_millis(500));

@@ -12,7 +12,7 @@ use waitingroom::{
 };
 
 use crate::{
-    model::{booking::OutboxMessage, outbox::Parcel},
+    model::{booking::OutboxMessage, outbox::OutboxBatch},
     store::{SharedStore, StoreError},
 };
 
@@ -23,7 +23,7 @@ const LEASE: Duration = Duration::from_secs(30);
 const LIMIT: u32 = 32;
 
 /// See the module's documentation.
-pub struct Relay {
+pub struct OutboxRelay {
     owner: Uuid,
     store: SharedStore,
     bus: Arc<dyn Bus>,
@@ -32,7 +32,7 @@ pub struct Relay {
 
 /// What one step did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Relayed {
+pub struct RelayReport {
     /// Messages that the bus has now.
     pub published: usize,
     /// Messages that it did not acknowledge: they stay, and are tried again.
@@ -41,7 +41,7 @@ pub struct Relayed {
     pub was_full: bool,
 }
 
-impl Relay {
+impl OutboxRelay {
     /// A relay to subjects below `prefix`.
     pub fn new(store: SharedStore, bus: Arc<dyn Bus>, prefix: String) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl Relay {
     ///
     /// # Errors
     /// Those of the store. Failures of the bus are counted in the answer.
-    pub async fn step(&self, now: Timestamp) -> Result<Relayed, StoreError> {
+    pub async fn step(&self, now: Timestamp) -> Result<RelayReport, StoreError> {
         let parcels = self
             .store
             .lease_parcels(self.owner, now, now.plus(LEASE), LIMIT)
@@ -68,14 +68,14 @@ impl Relay {
             .map(|one| self.message(one))
             .collect();
         if messages.is_empty() {
-            return Ok(Relayed::default());
+            return Ok(RelayReport::default());
         }
         let has_it = self.publish_in_order(&messages).await;
         let published = has_it.iter().filter(|has_it| **has_it).count();
         let failed = messages.len() - published;
         self.put_away(parcels, has_it.into_iter()).await?;
         metrics::counter!("stanchion_outbox_published_total").increment(published as u64);
-        Ok(Relayed {
+        Ok(RelayReport {
             published,
             failed,
             was_full,
@@ -106,7 +106,7 @@ impl Relay {
     /// Removes what is published: whole parcels, or single messages of them.
     async fn put_away(
         &self,
-        parcels: Vec<Parcel>,
+        parcels: Vec<OutboxBatch>,
         mut published: impl Iterator<Item = bool> + Send,
     ) -> Result<(), StoreError> {
         let mut done = Vec::with_capacity(parcels.len());

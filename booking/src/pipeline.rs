@@ -19,18 +19,18 @@ use waitingroom::{
     seats::{Reserve, ReserveOutcome},
 };
 
-use self::{commits::BATCH, holds::Wanted, latency::Pace};
+use self::{commits::BATCH, holds::HoldRequest, latency::CommitLatency};
 use crate::{
-    error::Refusal,
+    error::BookingError,
     model::booking::{Booking, NewBooking},
-    store::{Decision, Ruling, StoreError},
+    store::{StoreError, TransitionOutcome, TransitionRequest},
 };
 
 mod commits;
 mod holds;
 mod latency;
 
-pub(crate) use commits::Tools;
+pub(crate) use commits::PipelineDeps;
 
 /// Requests that may wait for their turn in a lane; beyond it, a request is refused before it holds
 /// any seats.
@@ -44,14 +44,14 @@ const DECISION_DEADLINE: Duration = Duration::from_secs(8);
 
 /// What became of a reservation.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum ReservationOutcome {
     /// It is in the database.
     Stored(Box<Booking>),
     /// The engine refused it.
-    Refused(ReserveOutcome),
+    Rejected(ReserveOutcome),
     /// The engine did not answer; where it holds something, the repair of stale holds gives it
     /// back.
-    Unasked(EngineError),
+    EngineFailed(EngineError),
     /// Pass or key have a booking; the hold was given back.
     Duplicate,
     /// The database has no seats left where the engine had; the hold was given back.
@@ -60,56 +60,56 @@ pub(crate) enum Outcome {
     /// hold was given back.
     OverLimit(u32),
     /// It is not in the database, or nobody knows; in the first case the hold was given back.
-    Failed(StoreError),
+    StoreFailed(StoreError),
     /// Its turn came too late, or to a client that had gone; a hold was given back.
-    TooLate,
+    TimedOut,
 }
 
 #[derive(Debug)]
-struct Insert {
+struct PendingInsert {
     row: NewBooking,
     held_at: Instant,
-    answer: oneshot::Sender<Outcome>,
+    answer: oneshot::Sender<ReservationOutcome>,
 }
 
 #[derive(Debug)]
-struct Choice {
-    decision: Decision,
-    answer: oneshot::Sender<Result<Ruling, StoreError>>,
+struct PendingTransition {
+    decision: TransitionRequest,
+    answer: oneshot::Sender<Result<TransitionOutcome, StoreError>>,
 }
 
 /// The way into the lanes. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Committer {
-    wanted: mpsc::Sender<Wanted>,
-    inserts: mpsc::WeakSender<Insert>,
-    choices: mpsc::Sender<Choice>,
-    pace: Arc<Pace>,
+pub(crate) struct Pipeline {
+    wanted: mpsc::Sender<HoldRequest>,
+    inserts: mpsc::WeakSender<PendingInsert>,
+    choices: mpsc::Sender<PendingTransition>,
+    pace: Arc<CommitLatency>,
 }
 
-/// The lanes' other ends, until [`Lanes::start`].
+/// The lanes' other ends, until [`PipelineReceivers::start`].
 #[derive(Debug)]
-pub(crate) struct Lanes {
-    wanted: mpsc::Receiver<Wanted>,
+pub(crate) struct PipelineReceivers {
+    wanted: mpsc::Receiver<HoldRequest>,
     /// For the lane of holds; the lane of commits ends with it.
-    held: mpsc::Sender<Insert>,
-    inserts: mpsc::Receiver<Insert>,
-    choices: mpsc::Receiver<Choice>,
-    pace: Arc<Pace>,
+    held: mpsc::Sender<PendingInsert>,
+    inserts: mpsc::Receiver<PendingInsert>,
+    choices: mpsc::Receiver<PendingTransition>,
+    pace: Arc<CommitLatency>,
 }
 
 /// A turn in the lanes of reservations, taken before any seats are held.
 #[derive(Debug)]
-pub(crate) struct Turn<'a>(mpsc::Permit<'a, Wanted>);
+pub(crate) struct PipelinePermit<'a>(mpsc::Permit<'a, HoldRequest>);
 
-impl Committer {
+impl Pipeline {
     /// The lanes, empty.
-    pub(crate) fn new() -> (Self, Lanes) {
+    pub(crate) fn new() -> (Self, PipelineReceivers) {
         let (wanted, hold_lane) = mpsc::channel(WAITING);
         let (held, insert_lane) = mpsc::channel(WAITING);
         let (choices, choice_lane) = mpsc::channel(WAITING);
-        let pace = Arc::new(Pace::default());
-        let lanes = Lanes {
+        let pace = Arc::new(CommitLatency::default());
+        let lanes = PipelineReceivers {
             wanted: hold_lane,
             held,
             inserts: insert_lane,
@@ -130,15 +130,18 @@ impl Committer {
     /// A turn for one reservation.
     ///
     /// # Errors
-    /// [`Refusal::NotNow`] where the lanes are full, slow or closed.
-    pub(crate) fn turn(&self) -> Result<Turn<'_>, Refusal> {
+    /// [`BookingError::Unavailable`] where the lanes are full, slow or closed.
+    pub(crate) fn turn(&self) -> Result<PipelinePermit<'_>, BookingError> {
         let (waiting, _) = self.waiting();
         metrics::gauge!("stanchion_booking_commit_waiting").set(waiting as f64);
-        let busy = Refusal::NotNow("too many reservations are under way");
+        let busy = BookingError::Unavailable("too many reservations are under way");
         if self.pace.wait(waiting as usize / BATCH, Instant::now()) > LONGEST_WAIT {
             return Err(busy);
         }
-        self.wanted.try_reserve().map(Turn).map_err(|_| busy)
+        self.wanted
+            .try_reserve()
+            .map(PipelinePermit)
+            .map_err(|_| busy)
     }
 
     /// Reservations in the lanes, beside the batches under way, and how many are many.
@@ -156,30 +159,36 @@ impl Committer {
     /// Has one booking confirmed or cancelled.
     ///
     /// # Errors
-    /// [`Refusal::NotNow`] where the lane is full or closed, and what the store fails with.
-    pub(crate) async fn decide(&self, decision: Decision) -> Result<Ruling, Refusal> {
+    /// [`BookingError::Unavailable`] where the lane is full or closed, and what the store fails with.
+    pub(crate) async fn decide(
+        &self,
+        decision: TransitionRequest,
+    ) -> Result<TransitionOutcome, BookingError> {
         let (answer, ruling) = oneshot::channel();
-        let full = |_| Refusal::NotNow("too many bookings are being changed");
+        let full = |_| BookingError::Unavailable("too many bookings are being changed");
         self.choices
-            .try_send(Choice { decision, answer })
+            .try_send(PendingTransition { decision, answer })
             .map_err(full)?;
         let ruling = tokio::time::timeout(DECISION_DEADLINE, ruling).await;
-        let ruling = ruling.map_err(|_| Refusal::NotNow("too many bookings are being changed"))?;
-        Ok(ruling.map_err(|_| Refusal::NotNow("this node is about to stop"))??)
+        let ruling =
+            ruling.map_err(|_| BookingError::Unavailable("too many bookings are being changed"))?;
+        Ok(ruling.map_err(|_| BookingError::Unavailable("this node is about to stop"))??)
     }
 }
 
-impl Turn<'_> {
+impl PipelinePermit<'_> {
     /// Holds the seats and stores the booking.
-    pub(crate) async fn take(self, request: Reserve, row: NewBooking) -> Outcome {
+    pub(crate) async fn take(self, request: Reserve, row: NewBooking) -> ReservationOutcome {
         let (answer, outcome) = oneshot::channel();
-        self.0.send(Wanted {
+        self.0.send(HoldRequest {
             request,
             row,
             since: Instant::now(),
             answer,
         });
         let lost = || StoreError::Uncertain("this node stopped before the answer".into());
-        outcome.await.unwrap_or_else(|_| Outcome::Failed(lost()))
+        outcome
+            .await
+            .unwrap_or_else(|_| ReservationOutcome::StoreFailed(lost()))
     }
 }

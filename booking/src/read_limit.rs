@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use waitingroom::ids::UserId;
 
-use crate::error::Refusal;
+use crate::error::BookingError;
 
 /// Of one user: a page asks for a list, what is pending and a sum at once.
 const OF_A_USER: u32 = 4;
@@ -17,51 +17,51 @@ const IN_ALL: u32 = 256;
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
-pub(crate) struct Reads(Mutex<UnderWay>);
+pub(crate) struct ReadLimiter(Mutex<InFlightReads>);
 
 #[derive(Debug, Default)]
-struct UnderWay {
+struct InFlightReads {
     of_users: HashMap<UserId, u32>,
     in_all: u32,
 }
 
 /// One of them, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Reading<'a> {
-    reads: &'a Reads,
+pub(crate) struct ReadPermit<'a> {
+    reads: &'a ReadLimiter,
     user: UserId,
 }
 
-impl Reads {
+impl ReadLimiter {
     /// Begins one.
     ///
     /// # Errors
-    /// [`Refusal::TooManyReads`] if the user has others under way, [`Refusal::NotNow`] if all
+    /// [`BookingError::TooManyReads`] if the user has others under way, [`BookingError::Unavailable`] if all
     /// together have too many.
-    pub(crate) fn begin(&self, user: &UserId) -> Result<Reading<'_>, Refusal> {
+    pub(crate) fn begin(&self, user: &UserId) -> Result<ReadPermit<'_>, BookingError> {
         let mut under_way = self.0.lock();
         if under_way
             .of_users
             .get(user)
             .is_some_and(|reads| *reads >= OF_A_USER)
         {
-            return Err(Refusal::TooManyReads);
+            return Err(BookingError::TooManyReads);
         }
         if under_way.in_all >= IN_ALL {
-            return Err(Refusal::NotNow(
+            return Err(BookingError::Unavailable(
                 "too many requests for bookings are under way",
             ));
         }
         under_way.in_all += 1;
         *under_way.of_users.entry(user.clone()).or_default() += 1;
-        Ok(Reading {
+        Ok(ReadPermit {
             reads: self,
             user: user.clone(),
         })
     }
 }
 
-impl Drop for Reading<'_> {
+impl Drop for ReadPermit<'_> {
     fn drop(&mut self) {
         let mut under_way = self.reads.0.lock();
         under_way.in_all -= 1;
@@ -85,15 +85,18 @@ mod tests {
 
     #[test]
     fn one_user_has_a_few_at_once_and_all_together_a_bounded_number() {
-        let reads = Reads::default();
+        let reads = ReadLimiter::default();
         let mut under_way: Vec<_> = (0..OF_A_USER)
             .map(|_| reads.begin(&user(0)).unwrap())
             .collect();
-        assert!(matches!(reads.begin(&user(0)), Err(Refusal::TooManyReads)));
+        assert!(matches!(
+            reads.begin(&user(0)),
+            Err(BookingError::TooManyReads)
+        ));
         under_way.extend((OF_A_USER..IN_ALL).map(|other| reads.begin(&user(other)).unwrap()));
         assert!(matches!(
             reads.begin(&user(IN_ALL)),
-            Err(Refusal::NotNow(_))
+            Err(BookingError::Unavailable(_))
         ));
         under_way.truncate(1);
         drop(reads.begin(&user(0)).unwrap());

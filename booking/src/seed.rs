@@ -11,11 +11,11 @@ use waitingroom::{
 };
 
 use crate::{
-    error::Refusal,
-    inventory::rebuild::Inventory,
+    error::BookingError,
+    inventory::rebuild::InventoryRebuilder,
     model::{
         appearance::Appearance,
-        audit::Act,
+        audit::AuditContext,
         event::{Event, Show, Zone},
         money::Currency,
     },
@@ -24,7 +24,7 @@ use crate::{
 
 /// How much the load test's catalogue holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sizes {
+pub struct SeedSize {
     /// Events.
     pub events: u16,
     /// Shows of each event.
@@ -35,7 +35,7 @@ pub struct Sizes {
     pub seats: u32,
 }
 
-impl Default for Sizes {
+impl Default for SeedSize {
     /// 900,000 seats in 45 zones.
     fn default() -> Self {
         Self {
@@ -77,7 +77,7 @@ fn numbered(kind: u32, first: u16, second: u16) -> Uuid {
 /// Those of the store.
 pub async fn seed_load_test(
     store: &SharedStore,
-    sizes: Sizes,
+    sizes: SeedSize,
     now: Timestamp,
 ) -> Result<usize, StoreError> {
     let mut added = 0;
@@ -103,7 +103,7 @@ async fn add(store: &SharedStore, event: &Event, now: Timestamp) -> Result<bool,
     match store
         .create_event(
             event,
-            &Act {
+            &AuditContext {
                 operator: seeder,
                 at: now,
             },
@@ -120,9 +120,9 @@ async fn add(store: &SharedStore, event: &Event, now: Timestamp) -> Result<bool,
 ///
 /// # Errors
 /// Database or engine unavailable: what was done until then stands, and the reset can be repeated.
-pub async fn reset(store: &SharedStore, engine: &SharedEngine) -> Result<(), Refusal> {
+pub async fn reset(store: &SharedStore, engine: &SharedEngine) -> Result<(), BookingError> {
     store.reset().await?;
-    let inventory = Inventory::new(
+    let inventory = InventoryRebuilder::new(
         store.clone(),
         engine.clone(),
         waitingroom::clock::Clock::System,
@@ -131,7 +131,7 @@ pub async fn reset(store: &SharedStore, engine: &SharedEngine) -> Result<(), Ref
         store.clear_checkpoint(event.event_id).await?;
         let deadline = Duration::from_secs(30); // a long line takes its time to forget
         let removed = tokio::time::timeout(deadline, engine.remove(event.event_id)).await;
-        removed.map_err(|_| Refusal::NotNow("the engine does not answer"))??;
+        removed.map_err(|_| BookingError::Unavailable("the engine does not answer"))??;
         // Once more: a running instance may have written it down in between.
         store.clear_checkpoint(event.event_id).await?;
         inventory.sync(&event.into()).await?;
@@ -139,7 +139,7 @@ pub async fn reset(store: &SharedStore, engine: &SharedEngine) -> Result<(), Ref
     Ok(())
 }
 
-fn load_test(event: u16, sizes: Sizes) -> Event {
+fn load_test(event: u16, sizes: SeedSize) -> Event {
     let first_show = (event - 1) * sizes.shows + 1;
     Event {
         event_id: load_test_event(event),
@@ -161,7 +161,7 @@ fn load_test(event: u16, sizes: Sizes) -> Event {
     }
 }
 
-fn load_test_show_of(show: u16, sizes: Sizes) -> Show {
+fn load_test_show_of(show: u16, sizes: SeedSize) -> Show {
     let zone = |zone: u16| Zone {
         zone_id: load_test_zone(show, zone),
         name: format!("Zone {zone}"),

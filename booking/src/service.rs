@@ -8,12 +8,14 @@ use waitingroom::{http::Check, ids::EventId, lifecycle::Lifecycle, vitals::Booki
 use crate::{
     api,
     catalogue::Catalogue,
-    error::Refusal,
-    inventory::{checkpoint::Written, drift::Rounds, rebuild::Inventory},
-    outbox::{Relay, Relayed},
-    pipeline::{Committer, Lanes, Tools},
-    reservations::expiry::Stride,
-    state::{Backends, BookingConfig, Desk},
+    error::BookingError,
+    inventory::{
+        checkpoint::LastCheckpoints, drift::ComparisonSchedule, rebuild::InventoryRebuilder,
+    },
+    outbox::{OutboxRelay, RelayReport},
+    pipeline::{Pipeline, PipelineDeps, PipelineReceivers},
+    reservations::expiry::BatchSize,
+    state::{AppState, Backends, BookingConfig},
 };
 
 const EXPIRY_PAUSE: Duration = Duration::from_millis(250);
@@ -29,62 +31,63 @@ const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 const SWEEP_LIMIT: u32 = 1_000;
 
 /// The booking role, built and not yet running.
-pub struct Booking {
-    desk: Arc<Desk>,
-    lanes: Lanes,
+pub struct BookingService {
+    state: Arc<AppState>,
+    lanes: PipelineReceivers,
 }
 
-impl Booking {
+impl BookingService {
     /// Builds the role: reads the catalogue, and opens the events that the engine lacks with the
     /// database's seats; what it holds is left alone, since other instances are selling it. An
     /// engine that does not answer is no reason to fail: the tasks go on trying.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn bind(backends: Backends, config: BookingConfig) -> Result<Self, Refusal> {
-        let (committer, lanes) = Committer::new();
+    pub async fn bind(backends: Backends, config: BookingConfig) -> Result<Self, BookingError> {
+        let (committer, lanes) = Pipeline::new();
         let (store, engine, clock) = (
             backends.store.clone(),
             backends.engine.clone(),
             backends.clock.clone(),
         );
-        let inventory = Inventory::new(store.clone(), engine, clock);
+        let inventory = InventoryRebuilder::new(store.clone(), engine, clock);
         let catalogue = Arc::new(Catalogue::new(store));
-        let desk = Desk::new(backends, config, catalogue, committer, inventory);
-        desk.catalogue.refresh().await?;
-        desk.read_database_clock().await?;
+        let state = AppState::new(backends, config, catalogue, committer, inventory);
+        state.catalogue.refresh().await?;
+        state.read_database_clock().await?;
         // Before anything is asked or expires: while every instance was away, nobody could confirm.
-        if let Err(error) = desk.probe_database().await {
+        if let Err(error) = state.probe_database().await {
             tracing::warn!(%error, "the database cannot be written yet");
         }
-        if let Err(error) = desk.restore_lost().await {
+        if let Err(error) = state.restore_lost().await {
             tracing::warn!(%error, "the engine could not be given its seats yet");
         }
         Ok(Self {
-            desk: Arc::new(desk),
+            state: Arc::new(state),
             lanes,
         })
     }
 
     /// The routes below `/api/v1`, and `/openapi.json` is not among them.
     pub fn router(&self) -> Router {
-        api::router(Arc::clone(&self.desk))
+        api::router(Arc::clone(&self.state))
     }
 
     /// What readiness depends on.
     pub fn checks(&self) -> Vec<(&'static str, Check)> {
-        let (database, engine) = (Arc::clone(&self.desk), Arc::clone(&self.desk));
+        let (database, engine) = (Arc::clone(&self.state), Arc::clone(&self.state));
         let database: Check = Arc::new(move || {
-            let desk = Arc::clone(&database);
-            Box::pin(async move { desk.needs_database().map_err(|refusal| refusal.to_string()) })
+            let state = Arc::clone(&database);
+            Box::pin(async move { state.needs_database().map_err(|error| error.to_string()) })
         });
         let engine: Check = Arc::new(move || {
-            let desk = Arc::clone(&engine);
+            let state = Arc::clone(&engine);
             Box::pin(async move {
-                if desk.pulse.lines.are_all_silent() {
+                if state.pulse.lines.are_all_silent() {
                     return Err("no line answers".to_owned());
                 }
-                desk.within(desk.engine().ready())
+                state
+                    .within(state.engine().ready())
                     .await
                     .map_err(|error| error.to_string())
             })
@@ -94,60 +97,63 @@ impl Booking {
 
     /// How booking is, to be published as this process's vitals.
     pub fn vitals(&self) -> impl Fn() -> BookingVitals + Send + Sync + use<> {
-        let desk = Arc::clone(&self.desk);
-        move || desk.vitals()
+        let state = Arc::clone(&self.state);
+        move || state.vitals()
     }
 
     /// Starts the tasks. They end with the drain; the group commit after the last request.
     pub fn run(self, lifecycle: &Lifecycle) {
-        let Self { desk, lanes } = self;
-        let backends = &desk.backends;
+        let Self { state, lanes } = self;
+        let backends = &state.backends;
         let (store, engine, clock) = (
             backends.store.clone(),
             backends.engine.clone(),
             backends.clock.clone(),
         );
         lanes.start(
-            Tools {
+            PipelineDeps {
                 store,
                 engine,
                 clock,
-                settler: desk.settler.clone(),
+                settler: state.settler.clone(),
             },
             lifecycle,
         );
-        lifecycle.spawn("expiry", expiry(Arc::clone(&desk), lifecycle.clone()));
-        lifecycle.spawn("reconcile", reconcile(Arc::clone(&desk), lifecycle.clone()));
-        lifecycle.spawn("follow", follow(Arc::clone(&desk), lifecycle.clone()));
-        lifecycle.spawn("lines", lines(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("expiry", expiry(Arc::clone(&state), lifecycle.clone()));
+        lifecycle.spawn(
+            "reconcile",
+            reconcile(Arc::clone(&state), lifecycle.clone()),
+        );
+        lifecycle.spawn("follow", follow(Arc::clone(&state), lifecycle.clone()));
+        lifecycle.spawn("lines", lines(Arc::clone(&state), lifecycle.clone()));
         lifecycle.spawn(
             "suspicions",
-            suspicions(Arc::clone(&desk), lifecycle.clone()),
+            suspicions(Arc::clone(&state), lifecycle.clone()),
         );
-        lifecycle.spawn("drift", drift(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("drift", drift(Arc::clone(&state), lifecycle.clone()));
         lifecycle.spawn(
             "settlements",
-            settlements(Arc::clone(&desk), lifecycle.clone()),
+            settlements(Arc::clone(&state), lifecycle.clone()),
         );
         lifecycle.spawn(
             "availability",
-            availability(Arc::clone(&desk), lifecycle.clone()),
+            availability(Arc::clone(&state), lifecycle.clone()),
         );
         lifecycle.spawn(
             "live figures",
-            live_figures(Arc::clone(&desk), lifecycle.clone()),
+            live_figures(Arc::clone(&state), lifecycle.clone()),
         );
         lifecycle.spawn(
             "checkpoint",
-            checkpoint(Arc::clone(&desk), lifecycle.clone()),
+            checkpoint(Arc::clone(&state), lifecycle.clone()),
         );
-        lifecycle.spawn("probe", probe(Arc::clone(&desk), lifecycle.clone()));
+        lifecycle.spawn("probe", probe(Arc::clone(&state), lifecycle.clone()));
         lifecycle.spawn(
             "database clock",
-            database_clock(Arc::clone(&desk), lifecycle.clone()),
+            database_clock(Arc::clone(&state), lifecycle.clone()),
         );
-        lifecycle.spawn("outbox relay", relay(Arc::clone(&desk), lifecycle.clone()));
-        lifecycle.spawn("forget keys", forget_keys(desk, lifecycle.clone()));
+        lifecycle.spawn("outbox relay", relay(Arc::clone(&state), lifecycle.clone()));
+        lifecycle.spawn("forget keys", forget_keys(state, lifecycle.clone()));
     }
 }
 
@@ -160,168 +166,168 @@ fn heed<T: Default, E: std::fmt::Display>(task: &'static str, step: Result<T, E>
     })
 }
 
-async fn expiry(desk: Arc<Desk>, lifecycle: Lifecycle) {
-    let (mut stride, mut pause) = (Stride::default(), None);
+async fn expiry(state: Arc<AppState>, lifecycle: Lifecycle) {
+    let (mut stride, mut pause) = (BatchSize::default(), None);
     while lifecycle.pause(pause.unwrap_or(EXPIRY_PAUSE)).await {
-        if let Err(error) = desk.backends.clock.check() {
+        if let Err(error) = state.backends.clock.check() {
             tracing::debug!(error, "nothing is ended by a clock that is wrong"); // said where it was found
             continue;
         }
-        if !desk.pulse.may_expire() {
+        if !state.pulse.may_expire() {
             pause = None; // an outage lasts, or has not been given back
             continue;
         }
-        let swept = heed("expiry", desk.sweep(&mut stride).await);
-        pause = swept.pause(desk.reservations_wait());
+        let swept = heed("expiry", state.sweep(&mut stride).await);
+        pause = swept.pause(state.reservations_wait());
     }
 }
 
-async fn reconcile(desk: Arc<Desk>, lifecycle: Lifecycle) {
+async fn reconcile(state: Arc<AppState>, lifecycle: Lifecycle) {
     while lifecycle.pause(SECOND).await {
-        heed("reconcile", desk.reconcile_all().await);
+        heed("reconcile", state.reconcile_all().await);
     }
 }
 
-async fn follow(desk: Arc<Desk>, lifecycle: Lifecycle) {
+async fn follow(state: Arc<AppState>, lifecycle: Lifecycle) {
     while lifecycle.pause(FOLLOW_PAUSE).await {
-        heed("follow", desk.follow_catalogue().await);
+        heed("follow", state.follow_catalogue().await);
     }
 }
 
-async fn lines(desk: Arc<Desk>, lifecycle: Lifecycle) {
+async fn lines(state: Arc<AppState>, lifecycle: Lifecycle) {
     while lifecycle.pause(FOLLOW_PAUSE).await {
-        heed("restore", desk.restore_lost().await);
+        heed("restore", state.restore_lost().await);
     }
 }
 
-async fn probe(desk: Arc<Desk>, lifecycle: Lifecycle) {
+async fn probe(state: Arc<AppState>, lifecycle: Lifecycle) {
     while lifecycle.pause(PROBE_PAUSE).await {
-        heed("probe", desk.probe_database().await);
+        heed("probe", state.probe_database().await);
     }
 }
 
-async fn database_clock(desk: Arc<Desk>, lifecycle: Lifecycle) {
+async fn database_clock(state: Arc<AppState>, lifecycle: Lifecycle) {
     while lifecycle.pause(SECOND).await {
-        heed("database clock", desk.read_database_clock().await);
+        heed("database clock", state.read_database_clock().await);
     }
 }
 
 /// An event is suspected until it has been rebuilt.
-async fn suspicions(desk: Arc<Desk>, lifecycle: Lifecycle) {
+async fn suspicions(state: Arc<AppState>, lifecycle: Lifecycle) {
     loop {
-        let event = tokio::select! { event = desk.suspects.next() => event, () = lifecycle.draining() => return };
-        let trusted = desk.inventory.trusted_for(event).await;
+        let event = tokio::select! { event = state.suspects.next() => event, () = lifecycle.draining() => return };
+        let trusted = state.inventory.trusted_for(event).await;
         if !lifecycle.pause(trusted).await {
             return;
         }
-        if heed("suspicions", rebuilt(&desk, event).await).is_none() {
-            desk.suspects.report(event);
+        if heed("suspicions", rebuilt(&state, event).await).is_none() {
+            state.suspects.report(event);
             lifecycle.pause(SUSPICION_PAUSE).await;
         }
     }
 }
 
 /// A step a second; one that looks several times is not waited for at the end.
-async fn drift(desk: Arc<Desk>, lifecycle: Lifecycle) {
-    let mut rounds = Rounds::default();
+async fn drift(state: Arc<AppState>, lifecycle: Lifecycle) {
+    let mut rounds = ComparisonSchedule::default();
     while lifecycle.pause(SECOND).await {
         tokio::select! {
-            compared = desk.compare_some(&mut rounds) => heed("drift", compared),
+            compared = state.compare_some(&mut rounds) => heed("drift", compared),
             () = lifecycle.draining() => return,
         }
     }
 }
 
-async fn rebuilt(desk: &Desk, event: EventId) -> Result<Option<()>, Refusal> {
-    match desk.catalogue.event(event).await {
-        Err(Refusal::EventNotFound) => Ok(Some(())),
-        event => desk.inventory.sync(&event?).await.map(|_| Some(())),
+async fn rebuilt(state: &AppState, event: EventId) -> Result<Option<()>, BookingError> {
+    match state.catalogue.event(event).await {
+        Err(BookingError::EventNotFound) => Ok(Some(())),
+        event => state.inventory.sync(&event?).await.map(|_| Some(())),
     }
 }
 
 /// Tells the engine what it missed.
-async fn settlements(desk: Arc<Desk>, lifecycle: Lifecycle) {
+async fn settlements(state: Arc<AppState>, lifecycle: Lifecycle) {
     let [least, most] = RETELL_PAUSES;
     let mut pause = least;
     loop {
-        tokio::select! { () = desk.settler.something_missed() => {}, () = lifecycle.draining() => {} }
+        tokio::select! { () = state.settler.something_missed() => {}, () = lifecycle.draining() => {} }
         if !lifecycle.pause(pause).await {
             break;
         }
-        pause = if desk.settler.retell().await {
+        pause = if state.settler.retell().await {
             least
         } else {
             most.min(2 * pause)
         };
     }
-    desk.settler.retell().await;
+    state.settler.retell().await;
 }
 
-async fn availability(desk: Arc<Desk>, lifecycle: Lifecycle) {
+async fn availability(state: Arc<AppState>, lifecycle: Lifecycle) {
     while lifecycle.pause(SECOND).await {
-        heed("availability", desk.publish_availability().await);
+        heed("availability", state.publish_availability().await);
     }
-    desk.availability.feed.end();
+    state.availability.feed.end();
 }
 
 /// On the second, however long a round takes.
-async fn live_figures(desk: Arc<Desk>, lifecycle: Lifecycle) {
+async fn live_figures(state: Arc<AppState>, lifecycle: Lifecycle) {
     let mut next = tokio::time::Instant::now();
     while lifecycle
         .pause(next.saturating_duration_since(tokio::time::Instant::now()))
         .await
     {
-        desk.sample_events().await;
+        state.sample_events().await;
         next = (next + SECOND).max(tokio::time::Instant::now());
     }
-    desk.live.feed.end();
+    state.live.feed.end();
 }
 
-async fn checkpoint(desk: Arc<Desk>, lifecycle: Lifecycle) {
-    let mut written = Written::default();
+async fn checkpoint(state: Arc<AppState>, lifecycle: Lifecycle) {
+    let mut written = LastCheckpoints::default();
     while lifecycle.pause(SECOND).await {
-        heed("checkpoint", desk.checkpoint(&mut written).await);
+        heed("checkpoint", state.checkpoint(&mut written).await);
     }
-    heed("checkpoint", desk.checkpoint(&mut written).await);
+    heed("checkpoint", state.checkpoint(&mut written).await);
 }
 
-async fn relay(desk: Arc<Desk>, lifecycle: Lifecycle) {
-    let relay = Relay::new(
-        desk.store().clone(),
-        desk.backends.bus.clone(),
-        desk.config.subject_prefix.clone(),
+async fn relay(state: Arc<AppState>, lifecycle: Lifecycle) {
+    let relay = OutboxRelay::new(
+        state.store().clone(),
+        state.backends.bus.clone(),
+        state.config.subject_prefix.clone(),
     );
     let mut measured = std::time::Instant::now();
     let [busy, idle] = RELAY_PAUSES;
     let mut pause = busy;
     while lifecycle.pause(pause).await {
-        let mut relayed = heed("outbox relay", relay.step(desk.database_now()).await);
+        let mut relayed = heed("outbox relay", relay.step(state.database_now()).await);
         while relayed.was_full && relayed.failed == 0 {
-            relayed = heed("outbox relay", relay.step(desk.database_now()).await);
+            relayed = heed("outbox relay", relay.step(state.database_now()).await);
         }
         pause = match relayed {
-            Relayed { failed: 1.., .. } => SECOND,
-            Relayed { published: 1.., .. } => busy,
+            RelayReport { failed: 1.., .. } => SECOND,
+            RelayReport { published: 1.., .. } => busy,
             _ => idle,
         };
         if measured.elapsed() >= SECOND {
-            desk.pulse.set_outbox_lag(heed(
+            state.pulse.set_outbox_lag(heed(
                 "outbox relay",
-                relay.measure(desk.database_now()).await,
+                relay.measure(state.database_now()).await,
             ));
             measured = std::time::Instant::now();
         }
     }
-    heed("outbox relay", relay.step(desk.database_now()).await);
+    heed("outbox relay", relay.step(state.database_now()).await);
 }
 
-async fn forget_keys(desk: Arc<Desk>, lifecycle: Lifecycle) {
+async fn forget_keys(state: Arc<AppState>, lifecycle: Lifecycle) {
     while lifecycle.pause(SWEEP_PAUSE).await {
-        desk.guests.forget_past(desk.now());
-        let before = desk.database_now().minus(desk.config.remember_keys);
+        state.guests.forget_past(state.now());
+        let before = state.database_now().minus(state.config.remember_keys);
         while heed(
             "forget keys",
-            desk.store().forget_keys(before, SWEEP_LIMIT).await,
+            state.store().forget_keys(before, SWEEP_LIMIT).await,
         ) == u64::from(SWEEP_LIMIT)
         {}
     }

@@ -1,4 +1,4 @@
-//! The desk: what every request and every task of this role works with.
+//! The state: what every request and every task of this role works with.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,14 +21,14 @@ use waitingroom::{
 use crate::{
     catalogue::Catalogue,
     database_clock::DatabaseClock,
-    error::Refusal,
-    inventory::rebuild::Inventory,
-    live::{availability::Availability, dashboard::Live},
-    load_monitor::Pulse,
-    pipeline::Committer,
-    read_limit::Reads,
-    reservations::guest_limits::{GuestLimits, Guests},
-    settlements::{dispatcher::Settler, rebuild_queue::Suspects},
+    error::BookingError,
+    inventory::rebuild::InventoryRebuilder,
+    live::{availability::Availability, dashboard::Dashboard},
+    load_monitor::LoadMonitor,
+    pipeline::Pipeline,
+    read_limit::ReadLimiter,
+    reservations::guest_limits::{GuestLimiter, GuestLimits},
+    settlements::{dispatcher::SettlementDispatcher, rebuild_queue::RebuildQueue},
     store::SharedStore,
 };
 
@@ -89,48 +89,48 @@ impl Default for BookingConfig {
 pub(crate) const EVENTS_AT_ONCE: usize = 32;
 
 /// See the module's documentation.
-pub(crate) struct Desk {
+pub(crate) struct AppState {
     pub(crate) backends: Backends,
     pub(crate) config: BookingConfig,
     pub(crate) catalogue: Arc<Catalogue>,
-    pub(crate) committer: Committer,
-    pub(crate) inventory: Inventory,
-    pub(crate) suspects: Arc<Suspects>,
-    pub(crate) guests: Guests,
-    pub(crate) settler: Settler,
+    pub(crate) committer: Pipeline,
+    pub(crate) inventory: InventoryRebuilder,
+    pub(crate) suspects: Arc<RebuildQueue>,
+    pub(crate) guests: GuestLimiter,
+    pub(crate) settler: SettlementDispatcher,
     pub(crate) availability: Availability,
-    pub(crate) live: Live,
-    pub(crate) pulse: Pulse,
+    pub(crate) live: Dashboard,
+    pub(crate) pulse: LoadMonitor,
     pub(crate) database_clock: DatabaseClock,
-    pub(crate) reads: Reads,
+    pub(crate) reads: ReadLimiter,
     /// Makes announcements of changed settings take turns.
     pub(crate) announcing: Mutex<()>,
 }
 
-impl Desk {
+impl AppState {
     pub(crate) fn new(
         backends: Backends,
         config: BookingConfig,
         catalogue: Arc<Catalogue>,
-        committer: Committer,
-        inventory: Inventory,
+        committer: Pipeline,
+        inventory: InventoryRebuilder,
     ) -> Self {
-        let suspects = Arc::<Suspects>::default();
+        let suspects = Arc::<RebuildQueue>::default();
         let (engine, clock) = (backends.engine.clone(), backends.clock.clone());
         Self {
-            settler: Settler::new(engine, clock, Arc::clone(&suspects)),
+            settler: SettlementDispatcher::new(engine, clock, Arc::clone(&suspects)),
             suspects,
-            guests: Guests::new(config.guests),
+            guests: GuestLimiter::new(config.guests),
             availability: Availability::new(config.availability_readers),
             backends,
             config,
             catalogue,
             committer,
             inventory,
-            live: Live::new(),
-            pulse: Pulse::default(),
+            live: Dashboard::new(),
+            pulse: LoadMonitor::default(),
             database_clock: DatabaseClock::default(),
-            reads: Reads::default(),
+            reads: ReadLimiter::default(),
             announcing: Mutex::default(),
         }
     }
@@ -144,8 +144,9 @@ impl Desk {
     }
 
     /// Nobody waits for a database that is known to be away.
-    pub(crate) fn needs_database(&self) -> Result<(), Refusal> {
-        let away = Refusal::NotNow("the database cannot be written; try again in a moment");
+    pub(crate) fn needs_database(&self) -> Result<(), BookingError> {
+        let away =
+            BookingError::Unavailable("the database cannot be written; try again in a moment");
         if self.pulse.database_is_away() {
             Err(away)
         } else {
@@ -154,8 +155,8 @@ impl Desk {
     }
 
     /// Nobody waits for a line that is known not to answer.
-    pub(crate) fn needs_line(&self, event: EventId) -> Result<(), Refusal> {
-        let silent = Refusal::NotNow("the line does not answer; try again in a moment");
+    pub(crate) fn needs_line(&self, event: EventId) -> Result<(), BookingError> {
+        let silent = BookingError::Unavailable("the line does not answer; try again in a moment");
         if self.pulse.lines.is_silent(event) {
             Err(silent)
         } else {

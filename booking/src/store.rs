@@ -19,11 +19,11 @@ use waitingroom::{
 
 use crate::model::{
     appearance::{Appearance, AppearancePatch},
-    audit::{Act, Deed, Record},
+    audit::{AuditContext, AuditEntry, AuditRecord},
     booking::{Attempt, Booking, NewBooking, OutboxMessage, Status},
     event::Event,
     money::Currency,
-    outbox::Parcel,
+    outbox::OutboxBatch,
 };
 
 mod connection;
@@ -52,7 +52,7 @@ impl<T: EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore + 
 
 /// The answer to a batched insert, for one booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Inserted {
+pub enum InsertOutcome {
     /// Stored; its seats are counted as held.
     Stored,
     /// The pass or the user's idempotency key has a booking already.
@@ -61,7 +61,7 @@ pub enum Inserted {
     NoSeats,
     /// Not stored, and it will not be: somebody keeps the zone locked, for example. The rest of the
     /// batch was stored.
-    NotNow,
+    Unavailable,
     /// The answer was lost: it may be stored. The rest of the batch is.
     Unknown,
     /// The user may have only this many more seats of the event, whatever the engine counted.
@@ -70,44 +70,44 @@ pub enum Inserted {
 
 /// The moment by which a step judges what is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
+pub enum AsOf {
     /// When the database carries the step out, by its own clock: it is the same for all instances,
     /// and what waits for its turn is judged then. SQLite's is the process's.
     Database,
     /// This one: for tests, which move the time.
-    Given(Timestamp),
+    Fixed(Timestamp),
 }
 
-impl Moment {
+impl AsOf {
     /// Now: the database's clock, unless time is a test's.
     pub fn of(clock: &Clock) -> Self {
         match clock {
             Clock::System | Clock::Steady(_) => Self::Database,
-            Clock::Manual(_) => Self::Given(clock.now()),
+            Clock::Manual(_) => Self::Fixed(clock.now()),
         }
     }
 
     fn given_ms(self) -> Option<i64> {
         match self {
             Self::Database => None,
-            Self::Given(moment) => Some(moment.millis()),
+            Self::Fixed(moment) => Some(moment.millis()),
         }
     }
 }
 
 /// What became of a hold of which it was not known whether it is a booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum HoldResolution {
     /// It is a booking, of this status.
     Booked(Status),
     /// It is not, and it will never be: what comes later under this id is a
-    /// [`Inserted::Duplicate`].
+    /// [`InsertOutcome::Duplicate`].
     Void,
 }
 
 /// What a user wants done with a reserved booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verb {
+pub enum Transition {
     /// Buy it.
     Confirm,
     /// Give it back.
@@ -116,18 +116,18 @@ pub enum Verb {
 
 /// One user's wish about one booking.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
+pub struct TransitionRequest {
     /// Which booking.
     pub booking_id: BookingId,
     /// Who asks. Somebody else's booking is not found.
     pub user: UserId,
     /// What for.
-    pub verb: Verb,
+    pub verb: Transition,
 }
 
-/// The answer to a [`Decision`].
+/// The answer to a [`TransitionRequest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ruling {
+pub enum TransitionOutcome {
     /// This decision changed the booking.
     Changed(Booking),
     /// The booking was past changing: it is as it was.
@@ -135,7 +135,7 @@ pub enum Ruling {
     /// The user has no such booking.
     NotFound,
     /// Somebody keeps the booking or its zone locked, or the answer was lost: asking again tells.
-    NotNow,
+    Unavailable,
 }
 
 /// A page of a user's bookings.
@@ -200,7 +200,7 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// Adds an event with its shows and zones, and the line of the audit, all or nothing;
     /// [`StoreError::Exists`] where one of the ids is taken.
-    async fn create_event(&self, event: &Event, act: &Act) -> Result<(), StoreError>;
+    async fn create_event(&self, event: &Event, act: &AuditContext) -> Result<(), StoreError>;
 
     /// Changes an event's queue settings and writes the line of the audit; patches of one event are
     /// carried out one after the other. `None` where there is no such event. The patch is valid:
@@ -209,7 +209,7 @@ pub trait EventStore: Send + Sync + 'static {
         &self,
         event: EventId,
         patch: &QueuePatch,
-        act: &Act,
+        act: &AuditContext,
     ) -> Result<Option<QueueSettings>, StoreError>;
 
     /// Changes an event's appearance in the same way.
@@ -217,7 +217,7 @@ pub trait EventStore: Send + Sync + 'static {
         &self,
         event: EventId,
         patch: &AppearancePatch,
-        act: &Act,
+        act: &AuditContext,
     ) -> Result<Option<Appearance>, StoreError>;
 }
 
@@ -228,16 +228,20 @@ pub trait BookingStore: Send + Sync + 'static {
     /// Stores reserved bookings, each by itself: one that is refused does not hinder its
     /// neighbours, and a zone that somebody keeps locked does not hinder the others. Answers in
     /// order.
-    async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError>;
+    async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<InsertOutcome>, StoreError>;
 
     /// Carries out what users want: only a booking that is reserved and not over at that moment
     /// changes. Answers in order.
-    async fn decide(&self, batch: &[Decision], moment: Moment) -> Result<Vec<Ruling>, StoreError>;
+    async fn decide(
+        &self,
+        batch: &[TransitionRequest],
+        moment: AsOf,
+    ) -> Result<Vec<TransitionOutcome>, StoreError>;
 
     /// Expires about `limit` holds whose time is over at that moment and returns them. Any number
     /// of instances may call at once: each hold is returned to one. Holds of a zone that somebody
     /// keeps locked are left for later.
-    async fn expire_due(&self, moment: Moment, limit: u32) -> Result<Vec<Booking>, StoreError>;
+    async fn expire_due(&self, moment: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError>;
 
     /// One booking.
     async fn booking(&self, booking: BookingId) -> Result<Option<Booking>, StoreError>;
@@ -273,13 +277,13 @@ pub trait BookingStore: Send + Sync + 'static {
     ) -> Result<Vec<Summary>, StoreError>;
 
     /// What became of holds of which nobody knows whether they are bookings. What is not there is
-    /// made impossible before it is called [`Fate::Void`]; a hold whose commit is under way is not
+    /// made impossible before it is called [`HoldResolution::Void`]; a hold whose commit is under way is not
     /// in the answer, and is asked for again.
     async fn fates(
         &self,
         event: EventId,
         holds: &[BookingId],
-    ) -> Result<HashMap<BookingId, Fate>, StoreError>;
+    ) -> Result<HashMap<BookingId, HoldResolution>, StoreError>;
 
     /// Forgets the names of at most `limit` attempts made before `before`; returns how many.
     async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
@@ -364,7 +368,7 @@ pub struct Outage {
 
 /// Holds that have got the time of an outage back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Prolonged {
+pub struct ExtendedHolds {
     /// How many.
     pub holds: u64,
     /// Of which events, each once.
@@ -384,14 +388,14 @@ pub trait Heartbeat: Send + Sync + 'static {
     /// Prolongs holds that had not ended when the outage began by as much of it as they had to
     /// bear, at most ten minutes over all outages: some of them, or all. Any number of instances
     /// may do this at once.
-    async fn give_back(&self, outage: Outage) -> Result<Prolonged, StoreError>;
+    async fn give_back(&self, outage: Outage) -> Result<ExtendedHolds, StoreError>;
 }
 
 /// What operators did. Lines are added, never changed or removed.
 #[async_trait]
 pub trait AuditStore: Send + Sync + 'static {
     /// Writes a line for what no transaction covers.
-    async fn note(&self, deed: &Deed) -> Result<(), StoreError>;
+    async fn note(&self, deed: &AuditEntry) -> Result<(), StoreError>;
 
     /// Lines with an id below `before`, of one event or of all, newest first.
     async fn audit(
@@ -399,7 +403,7 @@ pub trait AuditStore: Send + Sync + 'static {
         event: Option<EventId>,
         before: i64,
         limit: u32,
-    ) -> Result<Vec<Record>, StoreError>;
+    ) -> Result<Vec<AuditRecord>, StoreError>;
 }
 
 /// Messages that wait to be published, in the parcels in which they were committed.
@@ -414,7 +418,7 @@ pub trait OutboxStore: Send + Sync + 'static {
         now: Timestamp,
         until: Timestamp,
         limit: u32,
-    ) -> Result<Vec<Parcel>, StoreError>;
+    ) -> Result<Vec<OutboxBatch>, StoreError>;
 
     /// Removes parcels that were published.
     async fn remove_parcels(&self, parcels: &[i64]) -> Result<(), StoreError>;

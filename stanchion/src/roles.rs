@@ -7,7 +7,7 @@ pub mod servers;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use booking::Booking;
+use booking::BookingService;
 use gateway::{Collaborators, Gateway, GatewayConfig, booking_service::SharedBooking};
 use queue_worker::{Worker, WorkerConfig};
 use waitingroom::{
@@ -87,7 +87,7 @@ impl Line {
     }
 
     /// Publishes this process's vitals, and keeps its clock right, until it drains.
-    fn report(&self, lifecycle: &Lifecycle, roles: &[Role], booking: Option<&Booking>) {
+    fn report(&self, lifecycle: &Lifecycle, roles: &[Role], booking: Option<&BookingService>) {
         let process = vitals::Process {
             node: self.node.clone(),
             roles: roles.to_vec(),

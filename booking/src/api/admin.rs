@@ -12,47 +12,47 @@ use waitingroom::{
 };
 
 use super::{
-    events::{EventAnswer, id, operator_answer},
+    events::{EventResponse, id, operator_answer},
     extract::Operator,
     new_event::NewEvent,
 };
 use crate::{
     model::appearance::{Appearance, AppearancePatch},
-    state::Desk,
+    state::AppState,
 };
 
 #[derive(Serialize)]
 pub(super) struct EventList {
-    events: Vec<EventAnswer>,
+    events: Vec<EventResponse>,
 }
 
 pub(super) async fn list(
     _: Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
 ) -> Result<Json<EventList>, Problem> {
-    desk.follow_catalogue().await?;
+    state.follow_catalogue().await?;
     let mut events = Vec::new();
-    for event in desk.catalogue.events() {
-        events.push(operator_answer(&desk, &event).await?);
+    for event in state.catalogue.events() {
+        events.push(operator_answer(&state, &event).await?);
     }
     Ok(Json(EventList { events }))
 }
 
 pub(super) async fn create(
     Operator(operator): Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     LargeJson(request): LargeJson<NewEvent>,
 ) -> Result<impl IntoResponse, Problem> {
     let event = request.into_event()?;
-    let created = desk.create_event(&event, &operator).await?;
+    let created = state.create_event(&event, &operator).await?;
     Ok((
         StatusCode::CREATED,
-        Json(operator_answer(&desk, &created).await?),
+        Json(operator_answer(&state, &created).await?),
     ))
 }
 
 #[derive(Serialize)]
-pub(super) struct QueueAnswer {
+pub(super) struct QueueResponse {
     event_id: EventId,
     #[serde(flatten)]
     settings: QueueSettings,
@@ -60,11 +60,11 @@ pub(super) struct QueueAnswer {
 
 pub(super) async fn queue(
     _: Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
-) -> Result<Json<QueueAnswer>, Problem> {
-    let event = desk.catalogue.event(id(&event)?).await?;
-    Ok(Json(QueueAnswer {
+) -> Result<Json<QueueResponse>, Problem> {
+    let event = state.catalogue.event(id(&event)?).await?;
+    Ok(Json(QueueResponse {
         event_id: event.event_id,
         settings: event.queue.clone(),
     }))
@@ -72,20 +72,20 @@ pub(super) async fn queue(
 
 pub(super) async fn change_queue(
     Operator(operator): Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
     Json(patch): Json<QueuePatch>,
-) -> Result<Json<QueueAnswer>, Problem> {
+) -> Result<Json<QueueResponse>, Problem> {
     let event_id = id(&event)?;
     QueueSettings::default()
         .with(&patch)
         .map_err(|invalid| refused("", &invalid))?;
-    let settings = desk.change_queue(event_id, &patch, &operator).await?;
-    Ok(Json(QueueAnswer { event_id, settings }))
+    let settings = state.change_queue(event_id, &patch, &operator).await?;
+    Ok(Json(QueueResponse { event_id, settings }))
 }
 
 #[derive(Serialize)]
-pub(super) struct RemovedAnswer {
+pub(super) struct RemovedResponse {
     event_id: EventId,
     user_id: UserId,
     removed: bool,
@@ -93,15 +93,15 @@ pub(super) struct RemovedAnswer {
 
 pub(super) async fn remove_place(
     Operator(operator): Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Path((event, user)): Path<(String, String)>,
-) -> Result<Json<RemovedAnswer>, Problem> {
+) -> Result<Json<RemovedResponse>, Problem> {
     let event_id = id(&event)?;
     let user_id: UserId = user
         .parse()
         .map_err(|_| Problem::invalid("user_id", "must be 1 to 255 printable characters"))?;
-    desk.remove_place(event_id, &user_id, &operator).await?;
-    Ok(Json(RemovedAnswer {
+    state.remove_place(event_id, &user_id, &operator).await?;
+    Ok(Json(RemovedResponse {
         event_id,
         user_id,
         removed: true,
@@ -109,23 +109,23 @@ pub(super) async fn remove_place(
 }
 
 #[derive(Serialize)]
-pub(super) struct AppearanceAnswer {
+pub(super) struct AppearanceResponse {
     event_id: EventId,
     appearance: Appearance,
 }
 
 pub(super) async fn change_appearance(
     Operator(operator): Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
     LargeJson(patch): LargeJson<AppearancePatch>,
-) -> Result<Json<AppearanceAnswer>, Problem> {
+) -> Result<Json<AppearanceResponse>, Problem> {
     let event_id = id(&event)?;
     Appearance::default()
         .with(&patch)
         .map_err(|invalid| refused("", &invalid))?;
-    let appearance = desk.change_appearance(event_id, &patch, &operator).await?;
-    Ok(Json(AppearanceAnswer {
+    let appearance = state.change_appearance(event_id, &patch, &operator).await?;
+    Ok(Json(AppearanceResponse {
         event_id,
         appearance,
     }))

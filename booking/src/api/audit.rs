@@ -13,7 +13,7 @@ use super::{
     bookings::{event, number},
     extract::Operator,
 };
-use crate::{error::Refusal, model::audit::Record, state::Desk};
+use crate::{error::BookingError, model::audit::AuditRecord, state::AppState};
 
 const DEFAULT_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 200;
@@ -26,8 +26,8 @@ pub(super) struct AuditQuery {
 }
 
 #[derive(Serialize)]
-pub(super) struct AuditAnswer {
-    entries: Vec<Record>,
+pub(super) struct AuditResponse {
+    entries: Vec<AuditRecord>,
     /// The `before` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<i64>,
@@ -35,9 +35,9 @@ pub(super) struct AuditAnswer {
 
 pub(super) async fn list(
     _: Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Query(query): Query<AuditQuery>,
-) -> Result<Json<AuditAnswer>, Problem> {
+) -> Result<Json<AuditResponse>, Problem> {
     let limit = number(
         query.limit.as_deref(),
         "limit",
@@ -51,14 +51,14 @@ pub(super) async fn list(
         1..=i64::MAX as u64,
     )? as i64;
     let event = event(query.event_id.as_deref())?;
-    let entries = desk
+    let entries = state
         .store()
         .audit(event, before, limit)
         .await
-        .map_err(Refusal::from)?;
+        .map_err(BookingError::from)?;
     let next = entries
         .last()
         .filter(|_| entries.len() == limit as usize)
         .map(|last| last.audit_id);
-    Ok(Json(AuditAnswer { entries, next }))
+    Ok(Json(AuditResponse { entries, next }))
 }

@@ -12,46 +12,54 @@ use waitingroom::{
 
 use super::extract::Caller;
 use crate::{
-    error::Refusal,
+    error::BookingError,
     model::{booking::Booking, money::Currency},
-    state::Desk,
-    store::{Summary, Verb},
+    state::AppState,
+    store::{Summary, Transition},
 };
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
 
 pub(super) async fn confirm(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Caller(user): Caller,
     Path(booking): Path<String>,
 ) -> Result<Json<Booking>, Problem> {
-    Ok(Json(desk.decide(user, id(&booking)?, Verb::Confirm).await?))
+    Ok(Json(
+        state
+            .decide(user, id(&booking)?, Transition::Confirm)
+            .await?,
+    ))
 }
 
 pub(super) async fn cancel(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Caller(user): Caller,
     Path(booking): Path<String>,
 ) -> Result<Json<Booking>, Problem> {
-    Ok(Json(desk.decide(user, id(&booking)?, Verb::Cancel).await?))
+    Ok(Json(
+        state
+            .decide(user, id(&booking)?, Transition::Cancel)
+            .await?,
+    ))
 }
 
 pub(super) async fn one(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Caller(user): Caller,
     Path(booking): Path<String>,
 ) -> Result<Json<Booking>, Problem> {
-    let _reading = desk.reads.begin(&user)?;
-    let booking = desk
+    let _reading = state.reads.begin(&user)?;
+    let booking = state
         .store()
         .booking(id(&booking)?)
         .await
-        .map_err(Refusal::from)?;
+        .map_err(BookingError::from)?;
     let own = booking
         .filter(|booking| booking.user == user)
-        .ok_or(Refusal::BookingNotFound)?;
-    Ok(Json(own.at(desk.database_now())))
+        .ok_or(BookingError::BookingNotFound)?;
+    Ok(Json(own.at(state.database_now())))
 }
 
 fn id(text: &str) -> Result<BookingId, Problem> {
@@ -67,7 +75,7 @@ pub(super) struct PageQuery {
 }
 
 #[derive(Serialize)]
-pub(super) struct PageAnswer {
+pub(super) struct PageResponse {
     bookings: Vec<Booking>,
     total: u64,
     limit: u32,
@@ -75,10 +83,10 @@ pub(super) struct PageAnswer {
 }
 
 pub(super) async fn list(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Caller(user): Caller,
     Query(query): Query<PageQuery>,
-) -> Result<Json<PageAnswer>, Problem> {
+) -> Result<Json<PageResponse>, Problem> {
     let limit = number(
         query.limit.as_deref(),
         "limit",
@@ -87,14 +95,14 @@ pub(super) async fn list(
     )? as u32;
     let offset = number(query.offset.as_deref(), "offset", 0, 0..=i64::MAX as u64)?;
     let event = event(query.event_id.as_deref())?;
-    let _reading = desk.reads.begin(&user)?;
-    let page = desk
+    let _reading = state.reads.begin(&user)?;
+    let page = state
         .store()
         .list(&user, event, limit, offset)
         .await
-        .map_err(Refusal::from)?;
-    Ok(Json(PageAnswer {
-        bookings: present(page.bookings, &desk),
+        .map_err(BookingError::from)?;
+    Ok(Json(PageResponse {
+        bookings: present(page.bookings, &state),
         total: page.total,
         limit,
         offset,
@@ -130,10 +138,10 @@ pub(super) fn event(text: Option<&str>) -> Result<Option<EventId>, Problem> {
     text.map(parse).transpose()
 }
 
-fn present(bookings: Vec<Booking>, desk: &Desk) -> Vec<Booking> {
+fn present(bookings: Vec<Booking>, state: &AppState) -> Vec<Booking> {
     bookings
         .into_iter()
-        .map(|booking| booking.at(desk.database_now()))
+        .map(|booking| booking.at(state.database_now()))
         .collect()
 }
 
@@ -143,15 +151,15 @@ pub(super) struct Pending {
 }
 
 pub(super) async fn pending(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Caller(user): Caller,
 ) -> Result<Json<Pending>, Problem> {
-    let _reading = desk.reads.begin(&user)?;
-    let bookings = desk
+    let _reading = state.reads.begin(&user)?;
+    let bookings = state
         .store()
-        .pending(&user, desk.database_now())
+        .pending(&user, state.database_now())
         .await
-        .map_err(Refusal::from)?;
+        .map_err(BookingError::from)?;
     Ok(Json(Pending { bookings }))
 }
 
@@ -161,7 +169,7 @@ pub(super) struct SummaryQuery {
 }
 
 #[derive(Default, Serialize)]
-pub(super) struct SummaryAnswer {
+pub(super) struct SummaryResponse {
     reserved_seats: u64,
     confirmed_seats: u64,
     bookings: u64,
@@ -172,35 +180,35 @@ pub(super) struct SummaryAnswer {
 }
 
 pub(super) async fn summary(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Caller(user): Caller,
     Query(query): Query<SummaryQuery>,
-) -> Result<Json<SummaryAnswer>, Problem> {
+) -> Result<Json<SummaryResponse>, Problem> {
     Ok(Json(
-        summarize(&desk, &user, event(query.event_id.as_deref())?).await?,
+        summarize(&state, &user, event(query.event_id.as_deref())?).await?,
     ))
 }
 
 async fn summarize(
-    desk: &Desk,
+    state: &AppState,
     user: &UserId,
     event: Option<EventId>,
-) -> Result<SummaryAnswer, Refusal> {
-    let _reading = desk.reads.begin(user)?;
-    let summaries = desk
+) -> Result<SummaryResponse, BookingError> {
+    let _reading = state.reads.begin(user)?;
+    let summaries = state
         .store()
-        .summary(user, event, desk.database_now())
+        .summary(user, event, state.database_now())
         .await?;
     let currency = match summaries.as_slice() {
         [only] => Some(only.currency),
         _ => None,
     };
-    let add = |sum: SummaryAnswer, part: &Summary| SummaryAnswer {
+    let add = |sum: SummaryResponse, part: &Summary| SummaryResponse {
         reserved_seats: sum.reserved_seats + part.reserved_seats,
         confirmed_seats: sum.confirmed_seats + part.confirmed_seats,
         bookings: sum.bookings + part.bookings,
         total_spent: sum.total_spent + part.total_spent,
         currency,
     };
-    Ok(summaries.iter().fold(SummaryAnswer::default(), add))
+    Ok(summaries.iter().fold(SummaryResponse::default(), add))
 }

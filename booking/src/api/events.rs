@@ -13,22 +13,22 @@ use waitingroom::{
 };
 
 use crate::{
-    error::Refusal,
+    error::BookingError,
     model::{
         appearance::Appearance,
         event::{Event, Show, Zone},
         money::Currency,
     },
-    state::Desk,
+    state::AppState,
 };
 
 #[derive(Serialize)]
 pub(super) struct EventList {
-    events: Vec<EventHead>,
+    events: Vec<EventSummary>,
 }
 
 #[derive(Serialize)]
-struct EventHead {
+struct EventSummary {
     event_id: EventId,
     name: String,
     state: SaleState,
@@ -37,9 +37,9 @@ struct EventHead {
 }
 
 #[derive(Serialize)]
-pub(super) struct EventAnswer {
+pub(super) struct EventResponse {
     #[serde(flatten)]
-    head: EventHead,
+    head: EventSummary,
     currency: Currency,
     max_seats_per_user: u32,
     hold_seconds: u32,
@@ -47,19 +47,19 @@ pub(super) struct EventAnswer {
     appearance: Appearance,
     #[serde(skip_serializing_if = "Option::is_none")]
     queue: Option<QueueSettings>,
-    shows: Vec<ShowAnswer>,
+    shows: Vec<ShowResponse>,
 }
 
 #[derive(Serialize)]
-struct ShowAnswer {
+struct ShowResponse {
     show_id: ShowId,
     name: String,
     starts_at: Option<Timestamp>,
-    zones: Vec<ZoneAnswer>,
+    zones: Vec<ZoneResponse>,
 }
 
 #[derive(Serialize)]
-struct ZoneAnswer {
+struct ZoneResponse {
     zone_id: ZoneId,
     name: String,
     unit_price: i64,
@@ -68,9 +68,9 @@ struct ZoneAnswer {
     available: u32,
 }
 
-pub(super) async fn list(State(desk): State<Arc<Desk>>) -> Json<EventList> {
+pub(super) async fn list(State(state): State<Arc<AppState>>) -> Json<EventList> {
     Json(EventList {
-        events: desk
+        events: state
             .catalogue
             .events()
             .iter()
@@ -80,11 +80,11 @@ pub(super) async fn list(State(desk): State<Arc<Desk>>) -> Json<EventList> {
 }
 
 pub(super) async fn one(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
-) -> Result<Json<EventAnswer>, Problem> {
-    let event = desk.catalogue.event(id(&event)?).await?;
-    Ok(Json(answer(&desk, &event).await?))
+) -> Result<Json<EventResponse>, Problem> {
+    let event = state.catalogue.event(id(&event)?).await?;
+    Ok(Json(answer(&state, &event).await?))
 }
 
 /// The event of a path.
@@ -94,14 +94,14 @@ pub(super) fn id(text: &str) -> Result<EventId, Problem> {
 }
 
 /// The event with the seats that are left at present.
-pub(super) async fn answer(desk: &Desk, event: &Event) -> Result<EventAnswer, Refusal> {
-    let available = desk.available(event.event_id).await?;
+pub(super) async fn answer(state: &AppState, event: &Event) -> Result<EventResponse, BookingError> {
+    let available = state.available(event.event_id).await?;
     let shows = event
         .shows
         .iter()
         .map(|show| show_answer(event, show, &available))
         .collect();
-    Ok(EventAnswer {
+    Ok(EventResponse {
         head: head(event),
         currency: event.currency,
         max_seats_per_user: event.max_seats_per_user,
@@ -113,15 +113,18 @@ pub(super) async fn answer(desk: &Desk, event: &Event) -> Result<EventAnswer, Re
 }
 
 /// The event as operators see it.
-pub(super) async fn operator_answer(desk: &Desk, event: &Event) -> Result<EventAnswer, Refusal> {
-    Ok(EventAnswer {
+pub(super) async fn operator_answer(
+    state: &AppState,
+    event: &Event,
+) -> Result<EventResponse, BookingError> {
+    Ok(EventResponse {
         queue: Some(event.queue.clone()),
-        ..answer(desk, event).await?
+        ..answer(state, event).await?
     })
 }
 
-fn head(event: &Event) -> EventHead {
-    EventHead {
+fn head(event: &Event) -> EventSummary {
+    EventSummary {
         event_id: event.event_id,
         name: event.name.clone(),
         state: event.queue.state,
@@ -129,8 +132,8 @@ fn head(event: &Event) -> EventHead {
     }
 }
 
-fn show_answer(event: &Event, show: &Show, available: &HashMap<ZoneId, u32>) -> ShowAnswer {
-    let zone_answer = |zone: &Zone| ZoneAnswer {
+fn show_answer(event: &Event, show: &Show, available: &HashMap<ZoneId, u32>) -> ShowResponse {
+    let zone_answer = |zone: &Zone| ZoneResponse {
         zone_id: zone.zone_id,
         name: zone.name.clone(),
         unit_price: zone.unit_price,
@@ -138,7 +141,7 @@ fn show_answer(event: &Event, show: &Show, available: &HashMap<ZoneId, u32>) -> 
         capacity: zone.capacity,
         available: available.get(&zone.zone_id).copied().unwrap_or(0),
     };
-    ShowAnswer {
+    ShowResponse {
         show_id: show.show_id,
         name: show.name.clone(),
         starts_at: show.starts_at,

@@ -11,7 +11,7 @@ use axum::{
 };
 use waitingroom::{guest_address::HEADER, http::client_address, ids::UserId, problem::Problem};
 
-use crate::state::Desk;
+use crate::state::AppState;
 
 /// Anybody with a valid token.
 pub(super) struct Caller(pub(super) UserId);
@@ -25,12 +25,13 @@ pub(super) struct Buyer {
 /// Somebody whose token has the role `admin`.
 pub(super) struct Operator(pub(super) UserId);
 
-impl FromRequestParts<Arc<Desk>> for Caller {
+impl FromRequestParts<Arc<AppState>> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, desk: &Arc<Desk>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Problem> {
         Ok(Self(
-            desk.backends
+            state
+                .backends
                 .authenticator
                 .authenticate(&parts.headers)?
                 .user,
@@ -38,14 +39,14 @@ impl FromRequestParts<Arc<Desk>> for Caller {
     }
 }
 
-impl FromRequestParts<Arc<Desk>> for Buyer {
+impl FromRequestParts<Arc<AppState>> for Buyer {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, desk: &Arc<Desk>) -> Result<Self, Problem> {
-        let identity = desk.backends.authenticator.authenticate(&parts.headers)?;
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Problem> {
+        let identity = state.backends.authenticator.authenticate(&parts.headers)?;
         let guest_address = identity
             .guest
-            .and_then(|_| address(desk, &identity.user, parts));
+            .and_then(|_| address(state, &identity.user, parts));
         Ok(Self {
             user: identity.user,
             guest_address,
@@ -55,28 +56,29 @@ impl FromRequestParts<Arc<Desk>> for Buyer {
 
 /// What a gateway vouches for; without a gateway, what the connection says, or a proxy that is
 /// trusted.
-fn address(desk: &Desk, user: &UserId, parts: &Parts) -> Option<IpAddr> {
+fn address(state: &AppState, user: &UserId, parts: &Parts) -> Option<IpAddr> {
     let vouched = parts
         .headers
         .get(HEADER)
         .and_then(|value| value.to_str().ok());
     vouched
-        .and_then(|value| desk.backends.addresses.verify(user, value))
+        .and_then(|value| state.backends.addresses.verify(user, value))
         .or_else(|| {
             let ConnectInfo(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
             Some(client_address(
                 peer.ip(),
                 &parts.headers,
-                &desk.config.trusted_proxies,
+                &state.config.trusted_proxies,
             ))
         })
 }
 
-impl FromRequestParts<Arc<Desk>> for Operator {
+impl FromRequestParts<Arc<AppState>> for Operator {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, desk: &Arc<Desk>) -> Result<Self, Problem> {
-        desk.backends
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Problem> {
+        state
+            .backends
             .authenticator
             .authenticate(&parts.headers)?
             .operator()

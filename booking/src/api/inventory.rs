@@ -12,7 +12,7 @@ use waitingroom::{
 };
 
 use super::{bookings::event, extract::Operator};
-use crate::{error::Refusal, model::event::Event, state::Desk, store::ZoneCount};
+use crate::{error::BookingError, model::event::Event, state::AppState, store::ZoneCount};
 
 #[derive(Default, Deserialize)]
 pub(super) struct SyncRequest {
@@ -27,7 +27,7 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EventId>, 
 }
 
 #[derive(Serialize)]
-pub(super) struct SyncAnswer {
+pub(super) struct SyncResponse {
     events: u64,
     zones: u64,
     holds: u64,
@@ -36,17 +36,17 @@ pub(super) struct SyncAnswer {
 
 pub(super) async fn sync(
     Operator(operator): Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     RawBody(body): RawBody,
-) -> Result<Json<SyncAnswer>, Problem> {
+) -> Result<Json<SyncResponse>, Problem> {
     let request: SyncRequest = if body.is_empty() {
         SyncRequest::default()
     } else {
         from_slice(&body)?
     };
-    let events = chosen(&desk, request.event_id).await?;
-    let synced = desk.sync_for(request.event_id, &events, &operator).await?;
-    let answer = SyncAnswer {
+    let events = chosen(&state, request.event_id).await?;
+    let synced = state.sync_for(request.event_id, &events, &operator).await?;
+    let answer = SyncResponse {
         events: events.len() as u64,
         zones: synced.zones,
         holds: synced.holds,
@@ -55,11 +55,11 @@ pub(super) async fn sync(
     Ok(Json(answer))
 }
 
-async fn chosen(desk: &Desk, event: Option<EventId>) -> Result<Vec<Arc<Event>>, Refusal> {
-    desk.follow_catalogue().await?;
+async fn chosen(state: &AppState, event: Option<EventId>) -> Result<Vec<Arc<Event>>, BookingError> {
+    state.follow_catalogue().await?;
     Ok(match event {
-        Some(event) => vec![desk.catalogue.event(event).await?],
-        None => desk.catalogue.events(),
+        Some(event) => vec![state.catalogue.event(event).await?],
+        None => state.catalogue.events(),
     })
 }
 
@@ -69,7 +69,7 @@ pub(super) struct StatusQuery {
 }
 
 #[derive(Serialize)]
-pub(super) struct StatusAnswer {
+pub(super) struct StatusResponse {
     /// Sum of what the zones are apart, in seats.
     drift: i64,
     zones: Vec<ZoneStatus>,
@@ -101,22 +101,22 @@ struct EngineSeats {
 
 pub(super) async fn status(
     _: Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Query(query): Query<StatusQuery>,
-) -> Result<Json<StatusAnswer>, Problem> {
-    let events = chosen(&desk, event(query.event_id.as_deref())?).await?;
+) -> Result<Json<StatusResponse>, Problem> {
+    let events = chosen(&state, event(query.event_id.as_deref())?).await?;
     let mut zones = Vec::new();
     for event in events {
-        zones.extend(event_status(&desk, event.event_id).await?);
+        zones.extend(event_status(&state, event.event_id).await?);
     }
-    Ok(Json(StatusAnswer {
+    Ok(Json(StatusResponse {
         drift: zones.iter().map(|zone| zone.drift.abs()).sum(),
         zones,
     }))
 }
 
-async fn event_status(desk: &Desk, event: EventId) -> Result<Vec<ZoneStatus>, Refusal> {
-    let seats = match desk.within(desk.engine().seats(event)).await {
+async fn event_status(state: &AppState, event: EventId) -> Result<Vec<ZoneStatus>, BookingError> {
+    let seats = match state.within(state.engine().seats(event)).await {
         Ok(seats) => seats,
         Err(EngineError::UnknownEvent) => Vec::new(),
         Err(error) => return Err(error.into()),
@@ -125,7 +125,7 @@ async fn event_status(desk: &Desk, event: EventId) -> Result<Vec<ZoneStatus>, Re
         .iter()
         .map(|zone| (zone.zone_id, zone.available))
         .collect();
-    let counts = desk.store().zone_counts(Some(event)).await?;
+    let counts = state.store().zone_counts(Some(event)).await?;
     Ok(counts
         .iter()
         .map(|zone| zone_status(zone, seats.get(&zone.zone_id).copied().unwrap_or(0)))

@@ -11,45 +11,46 @@ use waitingroom::{
 };
 
 use super::{events::id, extract::Operator, sse};
-use crate::{live::dashboard::Moment, state::Desk};
+use crate::{live::dashboard::EventSnapshot, state::AppState};
 
 #[derive(Serialize)]
-pub(super) struct LiveAnswer {
+pub(super) struct LiveResponse {
     #[serde(flatten)]
-    now: Arc<Moment>,
+    now: Arc<EventSnapshot>,
     history: Box<RawValue>,
 }
 
 pub(super) async fn one(
     _: Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
-) -> Result<Json<LiveAnswer>, Problem> {
-    let event = desk.catalogue.event(id(&event)?).await?;
-    let now = desk.live(&event).await?;
-    Ok(Json(LiveAnswer {
+) -> Result<Json<LiveResponse>, Problem> {
+    let event = state.catalogue.event(id(&event)?).await?;
+    let now = state.live(&event).await?;
+    Ok(Json(LiveResponse {
         now,
-        history: desk.history(event.event_id),
+        history: state.history(event.event_id),
     }))
 }
 
 pub(super) async fn stream(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     headers: HeaderMap,
     Path(event): Path<String>,
 ) -> Result<Response, Problem> {
-    let operator = desk
+    let operator = state
         .backends
         .authenticator
         .authenticate(&headers)?
         .operator()?;
-    let event = desk.catalogue.event(id(&event)?).await?;
-    let place = desk.live.feed.place().ok_or_else(sse::no_room)?;
-    let reader = match desk.live.feed.join(event.event_id, place) {
+    let event = state.catalogue.event(id(&event)?).await?;
+    let place = state.live.feed.place().ok_or_else(sse::no_room)?;
+    let reader = match state.live.feed.join(event.event_id, place) {
         Ok(reader) => reader,
         Err(place) => {
-            let first = desk.live_news(&event).await?;
-            desk.live
+            let first = state.live_news(&event).await?;
+            state
+                .live
                 .feed
                 .follow(event.event_id, first, place)
                 .ok_or_else(sse::ended)?
@@ -57,13 +58,13 @@ pub(super) async fn stream(
     };
     Ok(sse::answer_until(
         reader,
-        operator.expires_at.since(desk.now()),
+        operator.expires_at.since(state.now()),
     ))
 }
 
 pub(super) async fn nodes(
     _: Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
 ) -> Result<Json<Value>, Problem> {
-    Ok(Json(desk.nodes().await?))
+    Ok(Json(state.nodes().await?))
 }

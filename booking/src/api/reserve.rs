@@ -18,14 +18,14 @@ use waitingroom::{
 
 use super::extract::Buyer;
 use crate::{
-    error::Refusal,
+    error::BookingError,
     model::booking::{Booking, Status},
-    reservations::{first_available::Alternatives, reserve::Wish},
-    state::Desk,
+    reservations::{first_available::ReserveFirstAvailable, reserve::ReserveRequest},
+    state::AppState,
 };
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Request {
+pub(super) struct ReserveBody {
     event_id: EventId,
     show_id: ShowId,
     zone_id: ZoneId,
@@ -36,25 +36,25 @@ pub(super) struct Request {
 }
 
 pub(super) async fn reserve(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Buyer {
         user,
         guest_address,
     }: Buyer,
     headers: HeaderMap,
-    Json(request): Json<Request>,
+    Json(request): Json<ReserveBody>,
 ) -> Result<impl IntoResponse, Problem> {
     let wish = wish(user, guest_address, &headers, request)?;
-    let booking = desk.reserve(&wish).await?;
-    reserved(booking.at(desk.database_now()))
+    let booking = state.reserve(&wish).await?;
+    reserved(booking.at(state.database_now()))
 }
 
 fn wish(
     user: UserId,
     guest_address: Option<IpAddr>,
     headers: &HeaderMap,
-    request: Request,
-) -> Result<Wish, Problem> {
+    request: ReserveBody,
+) -> Result<ReserveRequest, Problem> {
     let quantity = u32::try_from(request.quantity)
         .ok()
         .filter(|seats| (1..=MAX_QUANTITY).contains(seats));
@@ -69,7 +69,7 @@ fn wish(
     let pass = text(headers, "x-queue-pass")?
         .map(str::to_owned)
         .or(request.queue_pass);
-    Ok(Wish {
+    Ok(ReserveRequest {
         user,
         event_id: request.event_id,
         show_id: request.show_id,
@@ -83,7 +83,7 @@ fn wish(
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Options {
+pub(super) struct ReserveFirstBody {
     event_id: EventId,
     options: Vec<WishItem>,
     queue_pass: Option<String>,
@@ -91,13 +91,13 @@ pub(super) struct Options {
 
 /// `POST /bookings/reserve/first`.
 pub(super) async fn reserve_first(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Buyer {
         user,
         guest_address,
     }: Buyer,
     headers: HeaderMap,
-    Json(request): Json<Options>,
+    Json(request): Json<ReserveFirstBody>,
 ) -> Result<impl IntoResponse, Problem> {
     check_wish("options", &request.options)?;
     if request.options.is_empty() {
@@ -106,7 +106,7 @@ pub(super) async fn reserve_first(
     let pass = text(&headers, "x-queue-pass")?
         .map(str::to_owned)
         .or(request.queue_pass);
-    let asked = Alternatives {
+    let asked = ReserveFirstAvailable {
         user,
         event_id: request.event_id,
         items: request.options,
@@ -114,8 +114,8 @@ pub(super) async fn reserve_first(
         key: key(&headers)?,
         guest_address,
     };
-    let booking = desk.reserve_first(&asked).await?;
-    reserved(booking.at(desk.database_now()))
+    let booking = state.reserve_first(&asked).await?;
+    reserved(booking.at(state.database_now()))
 }
 
 /// A repetition finds what the first attempt made as it is now: a booking that has ended is nothing
@@ -123,8 +123,8 @@ pub(super) async fn reserve_first(
 fn reserved(booking: Booking) -> Result<impl IntoResponse, Problem> {
     match booking.status {
         Status::Reserved | Status::Confirmed => Ok((StatusCode::CREATED, Json(booking))),
-        Status::Expired => Err(Refusal::BookingExpired.into()),
-        Status::Cancelled => Err(Refusal::BookingNotPending(booking.status).into()),
+        Status::Expired => Err(BookingError::BookingExpired.into()),
+        Status::Cancelled => Err(BookingError::BookingNotPending(booking.status).into()),
     }
 }
 

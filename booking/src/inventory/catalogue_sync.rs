@@ -10,14 +10,16 @@ use waitingroom::{
     signal::{Recipient, Signal},
 };
 
-use crate::{error::Refusal, inventory::rebuild::Synced, model::event::Event, state::Desk};
+use crate::{
+    error::BookingError, inventory::rebuild::RebuildReport, model::event::Event, state::AppState,
+};
 
 const DEADLINE: Duration = Duration::from_secs(2);
 
-impl Desk {
+impl AppState {
     /// One step: reads the catalogue if it has changed, and passes changed settings on. What fails
     /// is tried again at the next.
-    pub(crate) async fn follow_catalogue(&self) -> Result<(), Refusal> {
+    pub(crate) async fn follow_catalogue(&self) -> Result<(), BookingError> {
         self.catalogue.refresh().await?;
         let _turn = self.announcing.lock().await;
         for (event, settings) in self.catalogue.changed() {
@@ -30,7 +32,7 @@ impl Desk {
     /// Looks at every line. Rebuilds the events that the engine lacks, lets those go on that were
     /// handed over, and gives the settings of the database to those that have others; returns how
     /// many there were.
-    pub(crate) async fn restore_lost(&self) -> Result<usize, Refusal> {
+    pub(crate) async fn restore_lost(&self) -> Result<usize, BookingError> {
         let (mut lost, mut failed) = (0, None);
         for (event, answer) in self.look_at_lines().await {
             match self.restore_line(event, answer).await {
@@ -45,7 +47,7 @@ impl Desk {
         &self,
         event: EventId,
         answer: Result<LineStatus, EngineError>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, BookingError> {
         match answer {
             Err(EngineError::UnknownEvent) => {
                 self.inventory
@@ -76,7 +78,7 @@ impl Desk {
         &self,
         event: EventId,
         engine_has: &QueueSettings,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, BookingError> {
         self.catalogue.refresh().await?;
         let settings = self.catalogue.event(event).await?.queue.clone();
         if !differs(engine_has, &settings) {
@@ -89,8 +91,8 @@ impl Desk {
     }
 
     /// Rebuilds one event, or all.
-    pub(crate) async fn sync(&self, events: &[Arc<Event>]) -> Result<Synced, Refusal> {
-        let mut total = Synced::default();
+    pub(crate) async fn sync(&self, events: &[Arc<Event>]) -> Result<RebuildReport, BookingError> {
+        let mut total = RebuildReport::default();
         for event in events {
             let synced = self.inventory.sync(event).await?;
             total.zones += synced.zones;
@@ -100,7 +102,7 @@ impl Desk {
         Ok(total)
     }
 
-    async fn announce(&self, event: EventId, settings: &QueueSettings) -> Result<(), Refusal> {
+    async fn announce(&self, event: EventId, settings: &QueueSettings) -> Result<(), BookingError> {
         match self.within(self.engine().configure(event, settings)).await {
             Err(EngineError::UnknownEvent) => {
                 self.inventory

@@ -10,17 +10,20 @@ use waitingroom::{
 };
 
 use crate::{
-    error::Refusal,
-    state::{Desk, EVENTS_AT_ONCE},
+    error::BookingError,
+    state::{AppState, EVENTS_AT_ONCE},
 };
 
 /// What was written last; each step writes only what has moved.
 #[derive(Debug, Default)]
-pub(crate) struct Written(HashMap<EventId, Reached>);
+pub(crate) struct LastCheckpoints(HashMap<EventId, Reached>);
 
-impl Desk {
+impl AppState {
     /// One step; returns how many lines had moved.
-    pub(crate) async fn checkpoint(&self, written: &mut Written) -> Result<usize, Refusal> {
+    pub(crate) async fn checkpoint(
+        &self,
+        written: &mut LastCheckpoints,
+    ) -> Result<usize, BookingError> {
         let (mut moved, mut failed) = (0, None);
         let events = self.catalogue.events();
         let looks = events.into_iter().map(|event| async move {

@@ -19,7 +19,7 @@ use waitingroom::{
     seats::{Tally, ZoneTally},
 };
 
-use crate::{error::Refusal, state::Desk, store::ZoneCount};
+use crate::{error::BookingError, state::AppState, store::ZoneCount};
 
 /// How often an event is looked at; less often where there are more than ten times [`MOST`].
 const EVERY: Duration = Duration::from_secs(10);
@@ -38,7 +38,7 @@ const USERS: u32 = 500;
 
 /// Whose turn it is.
 #[derive(Debug, Default)]
-pub(crate) struct Rounds {
+pub(crate) struct ComparisonSchedule {
     waiting: VecDeque<EventId>,
     of_each_step: usize,
     began: Option<Instant>,
@@ -54,7 +54,7 @@ struct Cursor {
     counted: String,
 }
 
-impl Rounds {
+impl ComparisonSchedule {
     /// The events of one step; `all` are those of a new round, which begins when the last is done
     /// and old enough.
     fn next(&mut self, now: Instant, all: impl FnOnce() -> Vec<EventId>) -> Vec<EventId> {
@@ -162,9 +162,12 @@ fn drift(tally: &Tally, zones: [&[ZoneCount]; 2], users: &[(UserId, u32)]) -> Dr
     found
 }
 
-impl Desk {
+impl AppState {
     /// One step of the comparison.
-    pub(crate) async fn compare_some(&self, rounds: &mut Rounds) -> Result<(), Refusal> {
+    pub(crate) async fn compare_some(
+        &self,
+        rounds: &mut ComparisonSchedule,
+    ) -> Result<(), BookingError> {
         let all = || {
             self.catalogue
                 .events()
@@ -179,7 +182,7 @@ impl Desk {
         let failed = compared
             .buffer_unordered(AT_ONCE)
             .filter_map(async |compared| compared.err());
-        let failed: Vec<Refusal> = failed.collect().await;
+        let failed: Vec<BookingError> = failed.collect().await;
         failed.into_iter().next().map_or(Ok(()), Err)
     }
 
@@ -187,7 +190,7 @@ impl Desk {
         &self,
         event: EventId,
         cursors: &Mutex<HashMap<EventId, Cursor>>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), BookingError> {
         if self.needs_database().is_err()
             || self.needs_line(event).is_err()
             || self.settler.is_behind(event)
@@ -196,7 +199,7 @@ impl Desk {
         }
         let from = cursors.lock().get(&event).cloned().unwrap_or_default();
         let found = match self.lasting_drift(event, &from, cursors).await {
-            Err(Refusal::Engine(EngineError::UnknownEvent)) => return Ok(()), // about to be rebuilt
+            Err(BookingError::Engine(EngineError::UnknownEvent)) => return Ok(()), // about to be rebuilt
             found => found?,
         };
         metrics::gauge!("stanchion_inventory_drift_seats", "event" => event.to_string())
@@ -215,7 +218,7 @@ impl Desk {
         event: EventId,
         from: &Cursor,
         cursors: &Mutex<HashMap<EventId, Cursor>>,
-    ) -> Result<Drift, Refusal> {
+    ) -> Result<Drift, BookingError> {
         let (mut found, next) = self.look_for_drift(event, from).await?;
         for _ in 1..LOOKS {
             if found.is_none() {
@@ -234,7 +237,7 @@ impl Desk {
         &self,
         event: EventId,
         from: &Cursor,
-    ) -> Result<(Drift, Cursor), Refusal> {
+    ) -> Result<(Drift, Cursor), BookingError> {
         let mut users = self
             .store()
             .user_seats(event, from.user.as_ref(), USERS)
@@ -328,7 +331,7 @@ mod tests {
 
     #[test]
     fn every_event_has_its_turn_within_a_round_and_no_step_has_many() {
-        let (mut rounds, start) = (Rounds::default(), Instant::now());
+        let (mut rounds, start) = (ComparisonSchedule::default(), Instant::now());
         let events = |many: u128| {
             move || {
                 (0..many)
@@ -336,7 +339,7 @@ mod tests {
                     .collect::<Vec<_>>()
             }
         };
-        let steps = |rounds: &mut Rounds, many, from| -> Vec<usize> {
+        let steps = |rounds: &mut ComparisonSchedule, many, from| -> Vec<usize> {
             let at = |step: u32| start + Duration::from_secs(from) + step * Duration::from_secs(1);
             (0..10)
                 .map(|step| rounds.next(at(step), events(many)).len())

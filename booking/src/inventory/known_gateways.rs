@@ -18,17 +18,17 @@ const MISSES: u32 = 6;
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
-pub(crate) struct Gateways(Mutex<Seen>);
+pub(crate) struct KnownGateways(Mutex<Observations>);
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Observations {
     /// How many readings in a row have missed each.
     missed: HashMap<NodeId, u32>,
     readings: u32,
     last: Option<Instant>,
 }
 
-impl Gateways {
+impl KnownGateways {
     /// The board was read.
     pub(crate) fn note(&self, reading: &Reading) {
         let (mut seen, now) = (self.0.lock(), Instant::now());
@@ -53,7 +53,7 @@ impl Gateways {
     }
 }
 
-impl Seen {
+impl Observations {
     fn up(&self) -> impl Iterator<Item = &NodeId> {
         let is_known = self.readings >= MISSES;
         self.missed.keys().filter(move |_| is_known)
@@ -99,7 +99,7 @@ mod tests {
         }
     }
 
-    fn up(gateways: &Gateways) -> Vec<String> {
+    fn up(gateways: &KnownGateways) -> Vec<String> {
         let mut names: Vec<_> = gateways.up().iter().map(ToString::to_string).collect();
         names.sort();
         names
@@ -107,7 +107,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_gateway_is_up_until_it_is_missed_for_seconds_however_long_the_board_is_away() {
-        let gateways = Gateways::default();
+        let gateways = KnownGateways::default();
         let read = async |names: &[&str], times: u32| {
             for _ in 0..times {
                 tokio::time::advance(Duration::from_secs(1)).await;

@@ -16,7 +16,8 @@ use waitingroom::{
 };
 
 use crate::{
-    error::Refusal, inventory::known_gateways::Gateways, model::event::Event, store::SharedStore,
+    error::BookingError, inventory::known_gateways::KnownGateways, model::event::Event,
+    store::SharedStore,
 };
 
 /// How long holds are given to find their commit before the snapshot is taken.
@@ -36,7 +37,7 @@ const TRUST: Duration = Duration::from_secs(1);
 
 /// What a rebuild found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Synced {
+pub(crate) struct RebuildReport {
     /// Zones of the event.
     pub(crate) zones: u64,
     /// Live holds.
@@ -47,7 +48,7 @@ pub(crate) struct Synced {
 
 /// Why an event is rebuilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reason {
+enum RebuildReason {
     /// Somebody wants it, whatever the engine has.
     Asked,
     /// The engine has nothing of it.
@@ -55,24 +56,24 @@ enum Reason {
 }
 
 /// See the module's documentation.
-pub(crate) struct Inventory {
+pub(crate) struct InventoryRebuilder {
     store: SharedStore,
     engine: SharedEngine,
     clock: Clock,
     /// Who has told positions in a line that is lost.
-    pub(crate) gateways: Gateways,
+    pub(crate) gateways: KnownGateways,
     /// When each event's last rebuild of this process began; the lock makes rebuilds take turns.
     last: Mutex<HashMap<EventId, Instant>>,
 }
 
-impl Inventory {
+impl InventoryRebuilder {
     /// No event was rebuilt yet.
     pub(crate) fn new(store: SharedStore, engine: SharedEngine, clock: Clock) -> Self {
         Self {
             store,
             engine,
             clock,
-            gateways: Gateways::default(),
+            gateways: KnownGateways::default(),
             last: Mutex::default(),
         }
     }
@@ -83,8 +84,8 @@ impl Inventory {
     /// # Errors
     /// Engine or database unavailable: the seats are as they were, or the engine refuses holds for
     /// a few seconds.
-    pub(crate) async fn sync(&self, event: &Arc<Event>) -> Result<Synced, Refusal> {
-        self.in_turn(event, Reason::Asked).await
+    pub(crate) async fn sync(&self, event: &Arc<Event>) -> Result<RebuildReport, BookingError> {
+        self.in_turn(event, RebuildReason::Asked).await
     }
 
     /// The same for an event that the engine was seen to lack; nothing is done where another
@@ -92,19 +93,23 @@ impl Inventory {
     /// those who reserve by then.
     ///
     /// # Errors
-    /// As [`Inventory::sync`].
-    pub(crate) async fn restore(&self, event: &Arc<Event>) -> Result<Synced, Refusal> {
-        self.in_turn(event, Reason::Lost).await
+    /// As [`InventoryRebuilder::sync`].
+    pub(crate) async fn restore(&self, event: &Arc<Event>) -> Result<RebuildReport, BookingError> {
+        self.in_turn(event, RebuildReason::Lost).await
     }
 
-    async fn in_turn(&self, event: &Arc<Event>, reason: Reason) -> Result<Synced, Refusal> {
+    async fn in_turn(
+        &self,
+        event: &Arc<Event>,
+        reason: RebuildReason,
+    ) -> Result<RebuildReport, BookingError> {
         let asked_at = Instant::now();
         let mut last = self.last.lock().await;
         if last
             .get(&event.event_id)
             .is_some_and(|began| *began >= asked_at)
         {
-            return Ok(Synced::default());
+            return Ok(RebuildReport::default());
         }
         let began = Instant::now();
         self.take_lease(event.event_id).await?;
@@ -117,7 +122,7 @@ impl Inventory {
             tracing::warn!(event = %event.event_id, %error, "the lease of a rebuild runs until its end");
         }
         let Some(synced) = synced? else {
-            return Ok(Synced::default());
+            return Ok(RebuildReport::default());
         };
         last.insert(event.event_id, began);
         tracing::info!(event = %event.event_id, zones = synced.zones, holds = synced.holds, corrected = synced.corrected,
@@ -133,7 +138,7 @@ impl Inventory {
         })
     }
 
-    async fn take_lease(&self, event: EventId) -> Result<(), Refusal> {
+    async fn take_lease(&self, event: EventId) -> Result<(), BookingError> {
         let give_up = Instant::now() + LEASE;
         while Instant::now() < give_up {
             let now = self.clock.now();
@@ -142,12 +147,14 @@ impl Inventory {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
-        Err(Refusal::NotNow("another instance is counting the seats"))
+        Err(BookingError::Unavailable(
+            "another instance is counting the seats",
+        ))
     }
 
     /// An event that is open in the engine has its seats a moment later.
-    async fn is_needed(&self, event: EventId, reason: Reason) -> Result<bool, Refusal> {
-        if reason == Reason::Asked {
+    async fn is_needed(&self, event: EventId, reason: RebuildReason) -> Result<bool, BookingError> {
+        if reason == RebuildReason::Asked {
             return Ok(true);
         }
         match self.ask(self.engine.status(event)).await {
@@ -157,7 +164,7 @@ impl Inventory {
         }
     }
 
-    async fn rebuild(&self, event: &Event) -> Result<Synced, Refusal> {
+    async fn rebuild(&self, event: &Event) -> Result<RebuildReport, BookingError> {
         let id = event.event_id;
         let (checkpoint, handover) = (
             self.store.checkpoint(id).await?,
@@ -172,7 +179,7 @@ impl Inventory {
         if let Some(frozen) = self.ask(self.engine.status(id)).await?.frozen
             && !self.go_on(id, frozen).await?
         {
-            return Err(Refusal::NotNow("the line is being handed over"));
+            return Err(BookingError::Unavailable("the line is being handed over"));
         }
         self.settle_down(id).await?;
         let snapshot = self.store.snapshot(id).await?;
@@ -181,7 +188,7 @@ impl Inventory {
             .await?;
         let after = self.ask(self.engine.seats(id)).await?;
         let corrected = differing(&before, &after);
-        Ok(Synced {
+        Ok(RebuildReport {
             zones: snapshot.zones.len() as u64,
             holds: snapshot.holds.len() as u64,
             corrected,
@@ -193,7 +200,7 @@ impl Inventory {
     ///
     /// # Errors
     /// Engine or database unavailable: the line is frozen.
-    pub(crate) async fn go_on(&self, event: EventId, frozen: Frozen) -> Result<bool, Refusal> {
+    pub(crate) async fn go_on(&self, event: EventId, frozen: Frozen) -> Result<bool, BookingError> {
         let (handover, now) = (self.store.handover(event).await?, self.clock.now());
         if frozen == Frozen::Here && handover.as_ref().is_some_and(|(_, until)| *until > now) {
             return Ok(false);
@@ -209,7 +216,7 @@ impl Inventory {
 
     /// Stops new holds and waits for those under way. What was settled between two looks is in the
     /// database by then.
-    async fn settle_down(&self, event: EventId) -> Result<(), Refusal> {
+    async fn settle_down(&self, event: EventId) -> Result<(), BookingError> {
         let until = Instant::now() + SETTLING;
         while self
             .ask(self.engine.begin_sync(event, self.clock.now()))
@@ -292,7 +299,7 @@ mod tests {
         let clock = Clock::System;
         seed_demo(&store, clock.now()).await.unwrap();
         let event = Arc::new(store.catalogue().await.unwrap().remove(0));
-        let inventory = Inventory::new(store, engine.clone(), clock.clone());
+        let inventory = InventoryRebuilder::new(store, engine.clone(), clock.clone());
         let id = event.event_id;
         assert!(inventory.restore(&event).await.unwrap().zones > 0);
         let whole = free(&engine, id).await;
@@ -308,7 +315,10 @@ mod tests {
             ..SeatSnapshot::default()
         };
         engine.load_seats(id, &fewer, clock.now()).await.unwrap();
-        assert_eq!(inventory.restore(&event).await.unwrap(), Synced::default());
+        assert_eq!(
+            inventory.restore(&event).await.unwrap(),
+            RebuildReport::default()
+        );
         assert_eq!(free(&engine, id).await, 1, "nothing was done");
         assert!(inventory.sync(&event).await.unwrap().corrected > 0);
         assert_eq!(free(&engine, id).await, whole);

@@ -13,10 +13,10 @@ use waitingroom::{
 };
 
 use crate::{
-    error::Refusal,
+    error::BookingError,
     settlements::dispatcher::settlement_of,
-    state::{Desk, EVENTS_AT_ONCE},
-    store::Fate,
+    state::{AppState, EVENTS_AT_ONCE},
+    store::HoldResolution,
 };
 
 /// A hold is left alone for this long after its end was due: most commits have long been heard of
@@ -26,9 +26,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 /// Most holds of one event in one step.
 const LIMIT: u32 = 500;
 
-impl Desk {
+impl AppState {
     /// One step for every event. What fails for one holds up no other.
-    pub(crate) async fn reconcile_all(&self) -> Result<usize, Refusal> {
+    pub(crate) async fn reconcile_all(&self) -> Result<usize, BookingError> {
         let events: Vec<EventId> = self
             .catalogue
             .events()
@@ -43,7 +43,7 @@ impl Desk {
         while let Some(answer) = steps.next().await {
             match answer {
                 Ok(count) => looked_at += count,
-                Err(Refusal::Engine(EngineError::UnknownEvent)) => {} // about to be rebuilt
+                Err(BookingError::Engine(EngineError::UnknownEvent)) => {} // about to be rebuilt
                 Err(error) => failed = Some(error),
             }
         }
@@ -51,7 +51,7 @@ impl Desk {
     }
 
     /// One step of the repair, for one event; returns how many holds were looked at.
-    async fn reconcile(&self, event: EventId, now: Timestamp) -> Result<usize, Refusal> {
+    async fn reconcile(&self, event: EventId, now: Timestamp) -> Result<usize, BookingError> {
         let stale = self
             .within(self.engine().stale_holds(event, now, PATIENCE, LIMIT))
             .await?;
@@ -75,12 +75,12 @@ impl Desk {
     }
 }
 
-fn verdict(hold: &StaleHold, fate: Fate) -> Settlement {
+fn verdict(hold: &StaleHold, fate: HoldResolution) -> Settlement {
     match (fate, hold.pending) {
-        (Fate::Booked(status), _) => settlement_of(Some(status)),
-        (Fate::Void, true) => settlement_of(None),
+        (HoldResolution::Booked(status), _) => settlement_of(Some(status)),
+        (HoldResolution::Void, true) => settlement_of(None),
         // A committed hold whose booking is gone (the database was set back): there is no pass to
         // restore.
-        (Fate::Void, false) => Settlement::Released,
+        (HoldResolution::Void, false) => Settlement::Released,
     }
 }

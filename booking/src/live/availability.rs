@@ -15,36 +15,36 @@ use tokio::sync::Mutex;
 use waitingroom::ids::{EventId, ZoneId};
 
 use crate::{
-    error::Refusal,
+    error::BookingError,
     live::feed::{Feed, server_sent},
     model::event::Event,
-    state::Desk,
+    state::AppState,
 };
 
 /// How old an answer may be.
 const FRESH: Duration = Duration::from_millis(200);
 
-type Available = Arc<HashMap<ZoneId, u32>>;
+type AvailableSeats = Arc<HashMap<ZoneId, u32>>;
 
 /// The last answer for one event; the lock makes those who find it stale wait for one of them.
-type Answer = Arc<Mutex<Option<(Instant, Available)>>>;
+type CachedCounts = Arc<Mutex<Option<(Instant, AvailableSeats)>>>;
 
 /// The last answers, and those who follow them.
 #[derive(Debug)]
 pub(crate) struct Availability {
-    answers: Mutex<HashMap<EventId, Answer>>,
+    answers: Mutex<HashMap<EventId, CachedCounts>>,
     /// Carries `availability` events.
     pub(crate) feed: Feed,
 }
 
 #[derive(Serialize)]
-struct News {
+struct AvailabilityUpdate {
     event_id: EventId,
-    zones: Vec<ZoneNews>,
+    zones: Vec<ZoneUpdate>,
 }
 
 #[derive(Serialize)]
-struct ZoneNews {
+struct ZoneUpdate {
     zone_id: ZoneId,
     available: u32,
 }
@@ -59,10 +59,10 @@ impl Availability {
     }
 }
 
-impl Desk {
+impl AppState {
     /// One step of the feed: counts the seats of each event that somebody follows, and tells of
     /// changes. What can not be counted now is left for the next step.
-    pub(crate) async fn publish_availability(&self) -> Result<(), Refusal> {
+    pub(crate) async fn publish_availability(&self) -> Result<(), BookingError> {
         let followed = self.availability.feed.followed();
         join_all(followed.into_iter().map(|event| self.publish_seats(event)))
             .await
@@ -70,7 +70,7 @@ impl Desk {
             .collect()
     }
 
-    async fn publish_seats(&self, event: EventId) -> Result<(), Refusal> {
+    async fn publish_seats(&self, event: EventId) -> Result<(), BookingError> {
         let news = self
             .availability_news(&*self.catalogue.event(event).await?)
             .await?;
@@ -79,9 +79,9 @@ impl Desk {
     }
 
     /// The seats left as an event of the feed.
-    pub(crate) async fn availability_news(&self, event: &Event) -> Result<Bytes, Refusal> {
+    pub(crate) async fn availability_news(&self, event: &Event) -> Result<Bytes, BookingError> {
         let available = self.available(event.event_id).await?;
-        let zone_news = |zone_id| ZoneNews {
+        let zone_news = |zone_id| ZoneUpdate {
             zone_id,
             available: available.get(&zone_id).copied().unwrap_or(0),
         };
@@ -91,7 +91,7 @@ impl Desk {
             .collect();
         Ok(server_sent(
             "availability",
-            &News {
+            &AvailabilityUpdate {
                 event_id: event.event_id,
                 zones,
             },
@@ -99,7 +99,7 @@ impl Desk {
     }
 
     /// Seats left in each zone of the event.
-    pub(crate) async fn available(&self, event: EventId) -> Result<Available, Refusal> {
+    pub(crate) async fn available(&self, event: EventId) -> Result<AvailableSeats, BookingError> {
         let answer = Arc::clone(
             self.availability
                 .answers
@@ -119,7 +119,7 @@ impl Desk {
         Ok(available)
     }
 
-    async fn count_available(&self, event: EventId) -> Result<HashMap<ZoneId, u32>, Refusal> {
+    async fn count_available(&self, event: EventId) -> Result<HashMap<ZoneId, u32>, BookingError> {
         // None: they are about to be loaded.
         if let Ok(zones) = self.within(self.engine().seats(event)).await
             && !zones.is_empty()

@@ -24,14 +24,14 @@ use waitingroom::{
 };
 
 use super::{
-    event_metrics::{self, Figures, figures},
-    history::Track,
+    event_metrics::{self, EventMetrics, figures},
+    history::History,
 };
 use crate::{
-    error::Refusal,
+    error::BookingError,
     live::feed::{Feed, server_sent},
     model::event::Event,
-    state::Desk,
+    state::AppState,
     store::ZoneCount,
 };
 
@@ -52,30 +52,30 @@ const BOARD_DEADLINE: Duration = Duration::from_millis(500);
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(crate) struct Live {
+pub(crate) struct Dashboard {
     /// Carries `live` events.
     pub(crate) feed: Feed,
-    events: Mutex<HashMap<EventId, Watched>>,
+    events: Mutex<HashMap<EventId, SampledEvent>>,
 }
 
 #[derive(Debug, Default)]
-struct Watched {
-    track: Track,
-    latest: Option<(Instant, Arc<Moment>)>,
+struct SampledEvent {
+    track: History,
+    latest: Option<(Instant, Arc<EventSnapshot>)>,
 }
 
 /// One event at one moment.
 #[derive(Debug, Serialize)]
-pub(crate) struct Moment {
+pub(crate) struct EventSnapshot {
     event_id: EventId,
     at: Timestamp,
     settings: QueueSettings,
     /// Why the rate in force is lower than the rate that is set; absent where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     slowness: Option<Slowness>,
-    figures: Figures,
+    figures: EventMetrics,
     totals: Totals,
-    zones: Vec<ZoneFigures>,
+    zones: Vec<ZoneMetrics>,
     nodes: Vec<LiveProcess>,
 }
 
@@ -112,7 +112,7 @@ impl From<Counters> for Totals {
 }
 
 #[derive(Debug, Serialize)]
-struct ZoneFigures {
+struct ZoneMetrics {
     show_id: ShowId,
     show: String,
     zone_id: ZoneId,
@@ -127,12 +127,12 @@ struct ZoneFigures {
 }
 
 /// What one round learns for all events.
-struct Round {
+struct SampleContext {
     reading: Option<Reading>,
     counts: Option<HashMap<ZoneId, ZoneCount>>,
 }
 
-impl Live {
+impl Dashboard {
     pub(crate) fn new() -> Self {
         Self {
             feed: Feed::new("live", DASHBOARDS),
@@ -140,14 +140,14 @@ impl Live {
         }
     }
 
-    fn fresh(&self, event: EventId) -> Option<Arc<Moment>> {
+    fn fresh(&self, event: EventId) -> Option<Arc<EventSnapshot>> {
         let events = self.events.lock();
         let (at, moment) = events.get(&event)?.latest.as_ref()?;
         (at.elapsed() < FRESH).then(|| Arc::clone(moment))
     }
 }
 
-impl Desk {
+impl AppState {
     /// One round: looks at every event that is sampled and tells those who watch.
     pub(crate) async fn sample_events(&self) {
         let followed = self.live.feed.followed();
@@ -170,7 +170,7 @@ impl Desk {
             .await;
     }
 
-    async fn sample(&self, event: Arc<Event>, round: &Round) {
+    async fn sample(&self, event: Arc<Event>, round: &SampleContext) {
         match self.look(&event, round).await {
             Ok(moment) => self
                 .live
@@ -183,7 +183,7 @@ impl Desk {
     }
 
     /// The event as it was a second ago at most.
-    pub(crate) async fn live(&self, event: &Event) -> Result<Arc<Moment>, Refusal> {
+    pub(crate) async fn live(&self, event: &Event) -> Result<Arc<EventSnapshot>, BookingError> {
         match self.live.fresh(event.event_id) {
             Some(moment) => Ok(moment),
             None => self.look(event, &self.round().await).await,
@@ -191,14 +191,14 @@ impl Desk {
     }
 
     /// The same as the first event of a feed.
-    pub(crate) async fn live_news(&self, event: &Event) -> Result<Bytes, Refusal> {
+    pub(crate) async fn live_news(&self, event: &Event) -> Result<Bytes, BookingError> {
         Ok(server_sent("live", &*self.live(event).await?))
     }
 
     /// The last quarter of an hour, as far as this process has seen it.
     pub(crate) fn history(&self, event: EventId) -> Box<RawValue> {
         let events = self.live.events.lock();
-        let nothing = Track::default();
+        let nothing = History::default();
         let track = events
             .get(&event)
             .map_or(&nothing, |watched| &watched.track);
@@ -206,11 +206,11 @@ impl Desk {
     }
 
     /// Every process that is alive, and how booking is as a whole.
-    pub(crate) async fn nodes(&self) -> Result<Value, Refusal> {
+    pub(crate) async fn nodes(&self) -> Result<Value, BookingError> {
         let reading = self
             .reading()
             .await
-            .ok_or(Refusal::NotNow("the processes cannot be seen"))?;
+            .ok_or(BookingError::Unavailable("the processes cannot be seen"))?;
         let share = reading.pace.as_ref().map_or(1.0, |pace| pace.share());
         Ok(
             serde_json::json!({"nodes": reading.processes, "pace": share, "booking": event_metrics::booking_vitals(&reading)}),
@@ -227,7 +227,7 @@ impl Desk {
         Some(reading)
     }
 
-    async fn round(&self) -> Round {
+    async fn round(&self) -> SampleContext {
         let (reading, counts) = tokio::join!(self.reading(), self.store().zone_counts(None));
         let by_zone = |counts: Vec<ZoneCount>| {
             counts
@@ -235,13 +235,17 @@ impl Desk {
                 .map(|zone| (zone.zone_id, zone))
                 .collect()
         };
-        Round {
+        SampleContext {
             reading,
             counts: counts.ok().map(by_zone),
         }
     }
 
-    async fn look(&self, event: &Event, round: &Round) -> Result<Arc<Moment>, Refusal> {
+    async fn look(
+        &self,
+        event: &Event,
+        round: &SampleContext,
+    ) -> Result<Arc<EventSnapshot>, BookingError> {
         let id = event.event_id;
         let (status, seats) = tokio::join!(
             self.within(self.engine().status(id)),
@@ -271,8 +275,8 @@ fn moment(
     status: LineStatus,
     rates: &event_metrics::Rates,
     seats: &[ZoneSeats],
-    round: &Round,
-) -> Moment {
+    round: &SampleContext,
+) -> EventSnapshot {
     let counts: Option<Vec<&ZoneCount>> = round.counts.as_ref().map(|counts| {
         event
             .zones()
@@ -284,7 +288,7 @@ fn moment(
         .as_ref()
         .and_then(|reading| reading.pace.as_ref())
         .map_or(1.0, |pace| pace.share());
-    Moment {
+    EventSnapshot {
         event_id: event.event_id,
         at,
         slowness: slowness(share).filter(|_| status.settings.state == SaleState::Open),
@@ -300,7 +304,7 @@ fn moment(
     }
 }
 
-fn zones(event: &Event, seats: &[ZoneSeats], round: &Round) -> Vec<ZoneFigures> {
+fn zones(event: &Event, seats: &[ZoneSeats], round: &SampleContext) -> Vec<ZoneMetrics> {
     let free: HashMap<ZoneId, u32> = seats
         .iter()
         .map(|zone| (zone.zone_id, zone.available))
@@ -312,7 +316,7 @@ fn zones(event: &Event, seats: &[ZoneSeats], round: &Round) -> Vec<ZoneFigures> 
             .and_then(|counts| counts.get(&zone_id))
     };
     let zone_figures =
-        |(show, zone): (&crate::model::event::Show, &crate::model::event::Zone)| ZoneFigures {
+        |(show, zone): (&crate::model::event::Show, &crate::model::event::Zone)| ZoneMetrics {
             show_id: show.show_id,
             show: show.name.clone(),
             zone_id: zone.zone_id,

@@ -14,14 +14,14 @@ macro_rules! figures {
         /// Numbers only, so that each can be plotted; NaN where one is not known, `null` on the
         /// wire.
         #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-        pub(crate) struct Figures {
+        pub(crate) struct EventMetrics {
             $($(#[$doc])* pub(crate) $name: f64,)*
         }
 
         /// How many figures there are.
         pub(crate) const COUNT: usize = [$(stringify!($name)),*].len();
 
-        impl Figures {
+        impl EventMetrics {
             /// Their names, in the order of their values.
             pub(crate) const NAMES: [&str; COUNT] = [$(stringify!($name)),*];
 
@@ -107,14 +107,14 @@ pub(crate) fn figures(
     rates: &Rates,
     counts: Option<&[&ZoneCount]>,
     reading: Option<&Reading>,
-) -> Figures {
+) -> EventMetrics {
     let sum = |of: fn(&ZoneCount) -> u32| {
         counts.map_or(f64::NAN, |c| c.iter().map(|zone| f64::from(of(zone))).sum())
     };
     let booking = reading.map(booking_vitals).unwrap_or_default();
     let has_booking = reading.is_some_and(|reading| bookings(reading).next().is_some());
     let of_booking = |value: f64| if has_booking { value } else { f64::NAN };
-    Figures {
+    EventMetrics {
         line: status.total as f64,
         absent: status.absent as f64,
         arrivals_per_second: rates.arrivals,

@@ -30,7 +30,7 @@ pub(crate) struct Reader {
 
 /// The right to read, before there is something to be read.
 #[derive(Debug)]
-pub(crate) struct ReadersPlace(OwnedSemaphorePermit);
+pub(crate) struct ReaderPermit(OwnedSemaphorePermit);
 
 /// A value as an event of `text/event-stream`.
 pub(crate) fn server_sent(name: &str, data: &impl Serialize) -> Bytes {
@@ -51,15 +51,15 @@ impl Feed {
     }
 
     /// A place among the readers; nothing where all are taken.
-    pub(crate) fn place(&self) -> Option<ReadersPlace> {
+    pub(crate) fn place(&self) -> Option<ReaderPermit> {
         Arc::clone(&self.places)
             .try_acquire_owned()
             .ok()
-            .map(ReadersPlace)
+            .map(ReaderPermit)
     }
 
     /// Follows an event that others follow already. The place comes back where nobody does.
-    pub(crate) fn join(&self, event: EventId, place: ReadersPlace) -> Result<Reader, ReadersPlace> {
+    pub(crate) fn join(&self, event: EventId, place: ReaderPermit) -> Result<Reader, ReaderPermit> {
         let events = self.events.lock();
         match events.as_ref().and_then(|events| events.get(&event)) {
             Some(sender) => Ok(Reader {
@@ -75,7 +75,7 @@ impl Feed {
         &self,
         event: EventId,
         first: Bytes,
-        place: ReadersPlace,
+        place: ReaderPermit,
     ) -> Option<Reader> {
         let mut events = self.events.lock();
         let sender = events

@@ -12,7 +12,7 @@ use waitingroom::{
     ids::Epoch,
 };
 
-use super::event_metrics::{COUNT, Figures, Rates};
+use super::event_metrics::{COUNT, EventMetrics, Rates};
 
 /// Samples that are kept: a quarter of an hour at one a second.
 pub(crate) const KEPT: usize = 900;
@@ -22,9 +22,9 @@ const SHORTEST: Duration = Duration::from_millis(100);
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
-pub(crate) struct Track {
+pub(crate) struct History {
     samples: VecDeque<Sample>,
-    last: Option<Look>,
+    last: Option<LastSample>,
 }
 
 #[derive(Debug)]
@@ -34,16 +34,16 @@ struct Sample {
 }
 
 #[derive(Debug)]
-struct Look {
+struct LastSample {
     at: Instant,
     epoch: Epoch,
     counters: Counters,
 }
 
-impl Track {
+impl History {
     /// What happened since the last look, a second; unknown at the first of an epoch.
     pub(crate) fn rates(&mut self, at: Instant, status: &LineStatus) -> Rates {
-        let look = Look {
+        let look = LastSample {
             at,
             epoch: status.epoch.clone(),
             counters: status.counters,
@@ -61,7 +61,7 @@ impl Track {
     }
 
     /// Keeps a sample; the oldest goes.
-    pub(crate) fn keep(&mut self, at: Timestamp, figures: &Figures) {
+    pub(crate) fn keep(&mut self, at: Timestamp, figures: &EventMetrics) {
         if self.samples.len() == KEPT {
             self.samples.pop_front();
         }
@@ -86,7 +86,7 @@ fn rates(before: &Counters, after: &Counters, elapsed: Duration) -> Rates {
 }
 
 /// One list a figure, beside the list of moments: a third of what a list of objects would take.
-impl Serialize for Track {
+impl Serialize for History {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut columns = serializer.serialize_map(Some(COUNT + 1))?;
         columns.serialize_entry(
@@ -97,7 +97,7 @@ impl Serialize for Track {
                 .map(|sample| sample.at.millis())
                 .collect::<Vec<_>>(),
         )?;
-        for (column, name) in Figures::NAMES.iter().enumerate() {
+        for (column, name) in EventMetrics::NAMES.iter().enumerate() {
             let values: Vec<f64> = self
                 .samples
                 .iter()
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn rates_are_differences_within_an_epoch() {
-        let (mut track, start) = (Track::default(), Instant::now());
+        let (mut track, start) = (History::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
         assert!(
             track.rates(at(0), &status("one", 10, 0)).arrivals.is_nan(),
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_quarter_of_an_hour_is_kept_as_columns() {
-        let mut track = Track::default();
+        let mut track = History::default();
         let line = status("one", 10, 0);
         for second in 0..KEPT as i64 + 5 {
             let mut figures =

@@ -15,10 +15,10 @@ const STALE: Duration = Duration::from_secs(3);
 
 /// Can the database be written?
 #[derive(Debug)]
-pub(super) struct Presence(Mutex<Known>);
+pub(super) struct DatabaseReachability(Mutex<DatabaseState>);
 
 #[derive(Debug)]
-struct Known {
+struct DatabaseState {
     is_away: bool,
     /// When the last probe began, and whether a reservation was stored since.
     asked: Instant,
@@ -29,9 +29,9 @@ struct Known {
     seen: Instant,
 }
 
-impl Presence {
+impl DatabaseReachability {
     pub(super) fn new(now: Instant) -> Self {
-        Self(Mutex::new(Known {
+        Self(Mutex::new(DatabaseState {
             is_away: false,
             asked: now,
             has_stored: false,
@@ -75,10 +75,10 @@ impl Presence {
 
 /// Which lines answer? Each by itself: of a Redis Cluster, a part may be away.
 #[derive(Debug, Default)]
-pub(crate) struct Lines(Mutex<Heard>);
+pub(crate) struct QueueReachability(Mutex<QueueStates>);
 
 #[derive(Debug, Default)]
-struct Heard {
+struct QueueStates {
     silent: HashSet<EventId>,
     /// How many there are.
     all: usize,
@@ -86,7 +86,7 @@ struct Heard {
     latest: HashMap<EventId, Instant>,
 }
 
-impl Lines {
+impl QueueReachability {
     /// Every line, when it was asked, and whether it answered.
     pub(super) fn answered(&self, answers: impl Iterator<Item = (EventId, Instant, bool)>) {
         let mut heard = self.0.lock();
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_database_is_away_when_a_probe_failed_and_nobody_was_stored_meanwhile() {
         let start = Instant::now();
-        let presence = Presence::new(start);
+        let presence = DatabaseReachability::new(start);
         let is_away = |stored: bool, answered: bool| {
             presence.ask(start);
             if stored {
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn who_stood_still_knows_nothing_until_it_has_asked() {
         let start = Instant::now();
-        let presence = Presence::new(start);
+        let presence = DatabaseReachability::new(start);
         presence.ask(start);
         presence.answered(true, start + 10 * MS);
         assert!(
@@ -176,7 +176,7 @@ mod tests {
             [1, 2].map(|id| EventId::from(Uuid::from_u128(id))),
             Instant::now(),
         );
-        let lines = Lines::default();
+        let lines = QueueReachability::default();
         assert!(!lines.are_all_silent(), "there are none");
         lines.answered([(one, start, false), (other, start, true)].into_iter());
         assert_eq!(

@@ -17,7 +17,7 @@ const MAX_TEXT: usize = 600;
 
 /// Who acts, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Act {
+pub struct AuditContext {
     /// The `sub` of the operator's token.
     pub operator: UserId,
     /// The moment.
@@ -26,7 +26,7 @@ pub struct Act {
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum AuditAction {
     /// An event was added.
     CreateEvent,
     /// The settings of a line were changed.
@@ -41,7 +41,7 @@ pub enum Action {
     InventorySynced,
 }
 
-impl Action {
+impl AuditAction {
     /// The action's name on the wire and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -57,13 +57,13 @@ impl Action {
 
 /// One line of the audit, to be written.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Deed {
+pub struct AuditEntry {
     /// By whom, and when.
-    pub act: Act,
+    pub act: AuditContext,
     /// On which event; nothing for all of them.
     pub event_id: Option<EventId>,
     /// What.
-    pub action: Action,
+    pub action: AuditAction,
     /// What it touched, as that was before.
     pub before: Option<Value>,
     /// And after.
@@ -73,7 +73,7 @@ pub struct Deed {
 /// One line of the audit, as it was written: also by a later release, whose actions this one does
 /// not know.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Record {
+pub struct AuditRecord {
     /// Grows with time.
     pub audit_id: i64,
     /// When.
@@ -82,7 +82,7 @@ pub struct Record {
     pub operator: String,
     /// On which event; nothing for all of them.
     pub event_id: Option<EventId>,
-    /// What: see [`Action::as_str`].
+    /// What: see [`AuditAction::as_str`].
     pub action: String,
     /// What it touched, as that was before.
     pub before: Option<Value>,
@@ -90,9 +90,9 @@ pub struct Record {
     pub after: Option<Value>,
 }
 
-impl Deed {
+impl AuditEntry {
     /// An event was added.
-    pub(crate) fn created(act: &Act, event: &Event) -> Self {
+    pub(crate) fn created(act: &AuditContext, event: &Event) -> Self {
         let zones = event.zones().count();
         let seats: u64 = event
             .zones()
@@ -104,7 +104,7 @@ impl Deed {
         Self {
             act: act.clone(),
             event_id: Some(event.event_id),
-            action: Action::CreateEvent,
+            action: AuditAction::CreateEvent,
             before: None,
             after: Some(after),
         }
@@ -112,9 +112,9 @@ impl Deed {
 
     /// Of what a patch names, what was and what is.
     pub(crate) fn changed<P: Serialize, T: Serialize>(
-        act: &Act,
+        act: &AuditContext,
         event: EventId,
-        action: Action,
+        action: AuditAction,
         patch: &P,
         [before, after]: [&T; 2],
     ) -> Self {

@@ -8,7 +8,7 @@ use crate::model::booking::OutboxMessage;
 
 /// Messages of one transaction, leased to one relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parcel {
+pub struct OutboxBatch {
     /// The row.
     pub outbox_id: i64,
     /// When the change was committed.

@@ -15,11 +15,14 @@ use waitingroom::{
     seats::Settlement,
 };
 
-use super::{Choice, Insert, Lanes, Outcome, holds::hold, latency::Pace};
+use super::{
+    PendingInsert, PendingTransition, PipelineReceivers, ReservationOutcome, holds::hold,
+    latency::CommitLatency,
+};
 use crate::{
     model::booking::{Booking, NewBooking},
-    settlements::dispatcher::{Settler, settlement_of},
-    store::{Fate, Inserted, Moment, Ruling, SharedStore, StoreError},
+    settlements::dispatcher::{SettlementDispatcher, settlement_of},
+    store::{AsOf, HoldResolution, InsertOutcome, SharedStore, StoreError, TransitionOutcome},
 };
 
 /// Most rows of one transaction.
@@ -51,16 +54,16 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// What a lane works with.
 #[derive(Clone)]
-pub(crate) struct Tools {
+pub(crate) struct PipelineDeps {
     pub(crate) store: SharedStore,
     pub(crate) engine: SharedEngine,
     pub(crate) clock: Clock,
-    pub(crate) settler: Settler,
+    pub(crate) settler: SettlementDispatcher,
 }
 
-impl Lanes {
+impl PipelineReceivers {
     /// Runs the lanes.
-    pub(crate) fn start(self, tools: Tools, lifecycle: &Lifecycle) {
+    pub(crate) fn start(self, tools: PipelineDeps, lifecycle: &Lifecycle) {
         let Self {
             mut wanted,
             held,
@@ -137,20 +140,24 @@ async fn gather<T>(lane: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, took: Durat
 }
 
 /// What a batch came to, for the engine and for those who hear of it only once the engine has.
-struct Committed {
-    settlements: Settlements,
-    given_back: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+struct BatchResult {
+    settlements: SettlementBatch,
+    given_back: Vec<(oneshot::Sender<ReservationOutcome>, ReservationOutcome)>,
     /// Whose answer was lost: they are answered once the database knows.
-    unknown: Vec<Stored>,
+    unknown: Vec<StoredRow>,
 }
 
-async fn insert(tools: &Tools, batch: Vec<Insert>, pace: &Pace) -> Committed {
+async fn insert(
+    tools: &PipelineDeps,
+    batch: Vec<PendingInsert>,
+    pace: &CommitLatency,
+) -> BatchResult {
     let (batch, late): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_wanted);
-    let mut settlements = Settlements::default();
+    let mut settlements = SettlementBatch::default();
     let (mut given_back, mut unknown) = (Vec::new(), Vec::new());
-    for Insert { row, answer, .. } in late {
-        settlements.note(&row.booking, &Outcome::TooLate);
-        given_back.push((answer, Outcome::TooLate));
+    for PendingInsert { row, answer, .. } in late {
+        settlements.note(&row.booking, &ReservationOutcome::TimedOut);
+        given_back.push((answer, ReservationOutcome::TimedOut));
     }
     if !batch.is_empty() {
         pace.begin(Instant::now());
@@ -159,25 +166,25 @@ async fn insert(tools: &Tools, batch: Vec<Insert>, pace: &Pace) -> Committed {
         for (booking, outcome, answer) in stored {
             settlements.note(&booking, &outcome);
             match outcome {
-                Outcome::Failed(ref error) if error.may_stand() => {
+                ReservationOutcome::StoreFailed(ref error) if error.may_stand() => {
                     unknown.push((booking, outcome, answer))
                 }
                 // Nothing is left to wait for.
-                Outcome::Stored(_) => drop(answer.send(outcome)),
+                ReservationOutcome::Stored(_) => drop(answer.send(outcome)),
                 // The client may try again at once: its pass must be live by then.
                 _ => given_back.push((answer, outcome)),
             }
         }
     }
-    Committed {
+    BatchResult {
         settlements,
         given_back,
         unknown,
     }
 }
 
-async fn tell(tools: &Tools, committed: Committed) {
-    let Committed {
+async fn tell(tools: &PipelineDeps, committed: BatchResult) {
+    let BatchResult {
         mut settlements,
         mut given_back,
         unknown,
@@ -197,7 +204,7 @@ async fn tell(tools: &Tools, committed: Committed) {
 /// ([`crate::store::BookingStore::fates`]). If it does not answer, or the commit is still under
 /// way, nobody knows: the repair of stale holds goes on asking, and the same idempotency key finds
 /// the answer.
-async fn settled(tools: &Tools, unknown: Vec<Stored>) -> Vec<Stored> {
+async fn settled(tools: &PipelineDeps, unknown: Vec<StoredRow>) -> Vec<StoredRow> {
     let mut events = HashMap::<EventId, Vec<BookingId>>::new();
     for (booking, _, _) in &unknown {
         events
@@ -215,19 +222,23 @@ async fn settled(tools: &Tools, unknown: Vec<Stored>) -> Vec<Stored> {
             Err(_) => tracing::warn!(%event, "what became of reservations is not known yet"),
         }
     }
-    let fate = |(booking, outcome, answer): Stored| match fates.get(&booking.booking_id) {
+    let fate = |(booking, outcome, answer): StoredRow| match fates.get(&booking.booking_id) {
         None => (booking, outcome, answer),
-        Some(Fate::Void) => (
+        Some(HoldResolution::Void) => (
             booking,
-            Outcome::Failed(StoreError::Unavailable("it was not stored".into())),
+            ReservationOutcome::StoreFailed(StoreError::Unavailable("it was not stored".into())),
             answer,
         ),
-        Some(Fate::Booked(status)) => {
+        Some(HoldResolution::Booked(status)) => {
             let stored = Booking {
                 status: *status,
                 ..booking.clone()
             };
-            (booking, Outcome::Stored(Box::new(stored)), answer)
+            (
+                booking,
+                ReservationOutcome::Stored(Box::new(stored)),
+                answer,
+            )
         }
     };
     unknown.into_iter().map(fate).collect()
@@ -235,13 +246,17 @@ async fn settled(tools: &Tools, unknown: Vec<Stored>) -> Vec<Stored> {
 
 /// A client that has gone was promised nothing, and may never learn of a booking: better to give
 /// its seats and pass back.
-fn is_wanted(insert: &Insert) -> bool {
+fn is_wanted(insert: &PendingInsert) -> bool {
     insert.held_at.elapsed() < TURN_DEADLINE && !insert.answer.is_closed()
 }
 
-type Stored = (Booking, Outcome, oneshot::Sender<Outcome>);
+type StoredRow = (
+    Booking,
+    ReservationOutcome,
+    oneshot::Sender<ReservationOutcome>,
+);
 
-async fn stored(tools: &Tools, batch: Vec<Insert>) -> Vec<Stored> {
+async fn stored(tools: &PipelineDeps, batch: Vec<PendingInsert>) -> Vec<StoredRow> {
     let (rows, waiting): (Vec<_>, Vec<_>) = batch
         .into_iter()
         .map(|insert| (insert.row, insert.answer))
@@ -259,7 +274,7 @@ async fn stored(tools: &Tools, batch: Vec<Insert>) -> Vec<Stored> {
         Err(error) => {
             tracing::warn!(%error, reservations = rows.len(), "a batch of reservations was not committed");
             rows.iter()
-                .map(|_| Outcome::Failed(error.clone()))
+                .map(|_| ReservationOutcome::StoreFailed(error.clone()))
                 .collect()
         }
     };
@@ -269,30 +284,32 @@ async fn stored(tools: &Tools, batch: Vec<Insert>) -> Vec<Stored> {
         .collect()
 }
 
-fn outcome(inserted: Inserted, row: &NewBooking) -> Outcome {
+fn outcome(inserted: InsertOutcome, row: &NewBooking) -> ReservationOutcome {
     match inserted {
-        Inserted::Stored => Outcome::Stored(Box::new(row.booking.clone())),
-        Inserted::Duplicate => Outcome::Duplicate,
-        Inserted::NoSeats => Outcome::NoSeats,
-        Inserted::NotNow => Outcome::Failed(StoreError::Unavailable(
+        InsertOutcome::Stored => ReservationOutcome::Stored(Box::new(row.booking.clone())),
+        InsertOutcome::Duplicate => ReservationOutcome::Duplicate,
+        InsertOutcome::NoSeats => ReservationOutcome::NoSeats,
+        InsertOutcome::Unavailable => ReservationOutcome::StoreFailed(StoreError::Unavailable(
             "the zone could not be changed".into(),
         )),
-        Inserted::Unknown => Outcome::Failed(StoreError::Uncertain("the answer was lost".into())),
-        Inserted::OverLimit(room) => Outcome::OverLimit(room),
+        InsertOutcome::Unknown => {
+            ReservationOutcome::StoreFailed(StoreError::Uncertain("the answer was lost".into()))
+        }
+        InsertOutcome::OverLimit(room) => ReservationOutcome::OverLimit(room),
     }
 }
 
 /// What the engine is to be told after a batch.
 #[derive(Default)]
-struct Settlements(HashMap<EventId, Vec<(BookingId, Settlement)>>);
+struct SettlementBatch(HashMap<EventId, Vec<(BookingId, Settlement)>>);
 
-impl Settlements {
-    fn note(&mut self, booking: &Booking, outcome: &Outcome) {
+impl SettlementBatch {
+    fn note(&mut self, booking: &Booking, outcome: &ReservationOutcome) {
         let settlement = match outcome {
-            Outcome::Stored(_) => Settlement::Committed,
+            ReservationOutcome::Stored(_) => Settlement::Committed,
             // The row may be there: the repair of stale holds asks the database once it can be
             // asked.
-            Outcome::Failed(error) if error.may_stand() => return,
+            ReservationOutcome::StoreFailed(error) if error.may_stand() => return,
             _ => Settlement::Aborted,
         };
         self.0
@@ -301,24 +318,20 @@ impl Settlements {
             .push((booking.booking_id, settlement));
     }
 
-    async fn carry_out(self, tools: &Tools) {
+    async fn carry_out(self, tools: &PipelineDeps) {
         for (event, settlements) in self.0 {
             tools.settler.settle(event, &settlements).await;
         }
     }
 }
 
-async fn decide(tools: &Tools, batch: Vec<Choice>) {
+async fn decide(tools: &PipelineDeps, batch: Vec<PendingTransition>) {
     let decisions: Vec<_> = batch.iter().map(|choice| choice.decision.clone()).collect();
-    let rulings = match tools
-        .store
-        .decide(&decisions, Moment::of(&tools.clock))
-        .await
-    {
+    let rulings = match tools.store.decide(&decisions, AsOf::of(&tools.clock)).await {
         Ok(rulings) => rulings.into_iter().map(Ok).collect(),
         Err(error) => vec![Err(error); batch.len()],
     };
-    let mut settlements = Settlements::default();
+    let mut settlements = SettlementBatch::default();
     for booking in rulings.iter().filter_map(changed) {
         let settlement = settlement_of(Some(booking.status));
         settlements
@@ -333,9 +346,9 @@ async fn decide(tools: &Tools, batch: Vec<Choice>) {
     }
 }
 
-fn changed(ruling: &Result<Ruling, StoreError>) -> Option<&Booking> {
+fn changed(ruling: &Result<TransitionOutcome, StoreError>) -> Option<&Booking> {
     match ruling {
-        Ok(Ruling::Changed(booking)) => Some(booking),
+        Ok(TransitionOutcome::Changed(booking)) => Some(booking),
         _ => None,
     }
 }

@@ -14,7 +14,7 @@ use waitingroom::{
     seats::{Reserve, ReserveOutcome},
 };
 
-use super::{Insert, Outcome, commits::Tools};
+use super::{PendingInsert, ReservationOutcome, commits::PipelineDeps};
 use crate::model::booking::NewBooking;
 
 /// Longest wait for the engine; who waited as long for their turn is not asked for any more.
@@ -22,22 +22,26 @@ const ENGINE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// A reservation whose seats are not held yet.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct HoldRequest {
     pub(super) request: Reserve,
     pub(super) row: NewBooking,
     pub(super) since: Instant,
-    pub(super) answer: oneshot::Sender<Outcome>,
+    pub(super) answer: oneshot::Sender<ReservationOutcome>,
 }
 
 /// Holds what the batch wants; what is held goes on to be committed, the rest is answered.
-pub(super) async fn hold(tools: &Tools, batch: Vec<Wanted>, inserts: &mpsc::Sender<Insert>) {
-    let mut by_event = HashMap::<EventId, Vec<Wanted>>::new();
+pub(super) async fn hold(
+    tools: &PipelineDeps,
+    batch: Vec<HoldRequest>,
+    inserts: &mpsc::Sender<PendingInsert>,
+) {
+    let mut by_event = HashMap::<EventId, Vec<HoldRequest>>::new();
     for wanted in batch {
         if wanted.answer.is_closed() {
             continue; // the client has gone, and nothing was done for it
         }
         if wanted.since.elapsed() > ENGINE_DEADLINE {
-            let _ = wanted.answer.send(Outcome::TooLate); // the client may have gone
+            let _ = wanted.answer.send(ReservationOutcome::TimedOut); // the client may have gone
             continue;
         }
         by_event
@@ -52,10 +56,10 @@ pub(super) async fn hold(tools: &Tools, batch: Vec<Wanted>, inserts: &mpsc::Send
 }
 
 async fn hold_of(
-    tools: &Tools,
+    tools: &PipelineDeps,
     event: EventId,
-    batch: Vec<Wanted>,
-    inserts: &mpsc::Sender<Insert>,
+    batch: Vec<HoldRequest>,
+    inserts: &mpsc::Sender<PendingInsert>,
 ) {
     let (requests, waiting): (Vec<_>, Vec<_>) = batch
         .into_iter()
@@ -69,7 +73,7 @@ async fn hold_of(
                 answered.map(|(outcome, (row, answer))| {
                     (
                         outcome,
-                        Insert {
+                        PendingInsert {
                             row,
                             held_at,
                             answer,
@@ -87,14 +91,14 @@ async fn hold_of(
                     .give_back(event, requests.iter().map(|request| request.booking_id));
             }
             for (_, answer) in waiting {
-                let _ = answer.send(Outcome::Unasked(error.clone())); // the client may have gone
+                let _ = answer.send(ReservationOutcome::EngineFailed(error.clone())); // the client may have gone
             }
         }
     }
 }
 
 async fn ask(
-    tools: &Tools,
+    tools: &PipelineDeps,
     event: EventId,
     requests: &[Reserve],
 ) -> Result<Vec<ReserveOutcome>, EngineError> {
@@ -119,13 +123,13 @@ async fn ask(
 /// What is held goes on together: one by one, the runtime would let the lane of commits begin with
 /// a part of it.
 async fn go_on(
-    answered: impl Iterator<Item = (ReserveOutcome, Insert)>,
-    inserts: &mpsc::Sender<Insert>,
+    answered: impl Iterator<Item = (ReserveOutcome, PendingInsert)>,
+    inserts: &mpsc::Sender<PendingInsert>,
 ) {
     let (held, refused): (Vec<_>, Vec<_>) =
         answered.partition(|(outcome, _)| *outcome == ReserveOutcome::Held);
     for (outcome, insert) in refused {
-        let _ = insert.answer.send(Outcome::Refused(outcome)); // the client may have gone
+        let _ = insert.answer.send(ReservationOutcome::Rejected(outcome)); // the client may have gone
     }
     // The lane of commits ends after this one: it is there.
     let Ok(places) = inserts.reserve_many(held.len()).await else {

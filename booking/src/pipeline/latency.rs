@@ -7,16 +7,16 @@ use std::{
 
 /// The latest batches of a lane.
 #[derive(Debug, Default)]
-pub(super) struct Pace(Mutex<Batches>);
+pub(super) struct CommitLatency(Mutex<BatchTimes>);
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Batches {
+struct BatchTimes {
     last: Duration,
     /// Since when the present one is under way.
     present: Option<Instant>,
 }
 
-impl Pace {
+impl CommitLatency {
     /// A batch begins.
     pub(super) fn begin(&self, now: Instant) {
         self.change(|batches| batches.present = Some(now));
@@ -34,7 +34,7 @@ impl Pace {
     /// still: one batch then finds out whether the database has recovered, and the others are told
     /// to come back meanwhile.
     pub(super) fn wait(&self, batches_ahead: usize, now: Instant) -> Duration {
-        let Batches { last, present } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let BatchTimes { last, present } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(begun) = present else {
             return Duration::ZERO;
         };
@@ -42,7 +42,7 @@ impl Pace {
         one * u32::try_from(batches_ahead + 1).unwrap_or(u32::MAX)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Batches)) {
+    fn change(&self, change: impl FnOnce(&mut BatchTimes)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_slow_batch_makes_others_wait_until_a_fast_one_is_done() {
-        let (pace, start) = (Pace::default(), Instant::now());
+        let (pace, start) = (CommitLatency::default(), Instant::now());
         assert_eq!(pace.wait(20, start), Duration::ZERO);
         pace.begin(start);
         assert_eq!(pace.wait(0, start + 5 * MS), 5 * MS);

@@ -7,7 +7,7 @@ use std::{
 
 use waitingroom::{ids::EventId, seats::Settlement};
 
-use crate::{error::Refusal, state::Desk, store::Moment};
+use crate::{error::BookingError, state::AppState, store::AsOf};
 
 /// Most holds of one step: fewest, and most.
 const ROWS: [u32; 2] = [500, 5_000];
@@ -22,9 +22,9 @@ const LATE: Duration = Duration::from_millis(1_000);
 /// How many holds the next step expires: as many as the last would have in the time that it should
 /// take.
 #[derive(Debug)]
-pub(crate) struct Stride(u32);
+pub(crate) struct BatchSize(u32);
 
-impl Default for Stride {
+impl Default for BatchSize {
     fn default() -> Self {
         let [fewest, _] = ROWS;
         Self(fewest)
@@ -33,7 +33,7 @@ impl Default for Stride {
 
 /// What one step did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Swept {
+pub(crate) struct SweepReport {
     /// There are probably more.
     is_full: bool,
     took: Duration,
@@ -41,7 +41,7 @@ pub(crate) struct Swept {
     late: Duration,
 }
 
-impl Swept {
+impl SweepReport {
     /// How long reservations have the database for themselves before the next step; `None` where
     /// there is nothing to do. They get half of the time while any wait, unless seats come back
     /// late: then a fifth.
@@ -55,7 +55,7 @@ impl Swept {
     }
 }
 
-impl Stride {
+impl BatchSize {
     /// Another half or double at most: one step says little.
     fn follow(&mut self, took: Duration, reservations_wait: bool) {
         let [busy, idle] = AIMS;
@@ -66,13 +66,13 @@ impl Stride {
     }
 }
 
-impl Desk {
+impl AppState {
     /// One step: expires what is due by the database's clock, as far as the stride goes.
-    pub(crate) async fn sweep(&self, stride: &mut Stride) -> Result<Swept, Refusal> {
+    pub(crate) async fn sweep(&self, stride: &mut BatchSize) -> Result<SweepReport, BookingError> {
         let (began, limit) = (Instant::now(), stride.0);
         let expired = self
             .store()
-            .expire_due(Moment::of(&self.backends.clock), limit)
+            .expire_due(AsOf::of(&self.backends.clock), limit)
             .await?;
         let (took, is_full) = (began.elapsed(), expired.len() >= limit as usize);
         let now = self.database_now();
@@ -95,7 +95,7 @@ impl Desk {
             stride.follow(took, self.reservations_wait() && late <= LATE);
         }
         metrics::counter!("stanchion_booking_expired_total").increment(expired.len() as u64);
-        Ok(Swept {
+        Ok(SweepReport {
             is_full,
             took,
             late,
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_step_takes_the_time_that_it_should_whatever_a_hold_costs() {
-        let (mut stride, costs) = (Stride::default(), [0.02, 0.2, 0.02]);
+        let (mut stride, costs) = (BatchSize::default(), [0.02, 0.2, 0.02]);
         for (cost, waits, rows) in [
             (costs[0], false, 5_000),
             (costs[1], true, 500),
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn reservations_get_their_share_of_the_time_and_less_when_seats_are_late() {
-        let swept = |late: Duration| Swept {
+        let swept = |late: Duration| SweepReport {
             is_full: true,
             took: 20 * MS,
             late,
@@ -143,6 +143,6 @@ mod tests {
         assert_eq!(swept(Duration::ZERO).pause(true), Some(20 * MS));
         assert_eq!(swept(2 * LATE).pause(true), Some(5 * MS));
         assert_eq!(swept(Duration::ZERO).pause(false), Some(Duration::ZERO));
-        assert_eq!(Swept::default().pause(true), None);
+        assert_eq!(SweepReport::default().pause(true), None);
     }
 }

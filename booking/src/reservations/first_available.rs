@@ -7,11 +7,14 @@ use waitingroom::{
     wire::WishItem,
 };
 
-use crate::{error::Refusal, model::booking::Booking, reservations::reserve::Wish, state::Desk};
+use crate::{
+    error::BookingError, model::booking::Booking, reservations::reserve::ReserveRequest,
+    state::AppState,
+};
 
-/// Alternatives whose form is right, in order of preference.
+/// A request for the first of several alternatives, in order of preference; its form is valid.
 #[derive(Debug, Clone)]
-pub(crate) struct Alternatives {
+pub(crate) struct ReserveFirstAvailable {
     pub(crate) user: UserId,
     pub(crate) event_id: EventId,
     pub(crate) items: Vec<WishItem>,
@@ -20,24 +23,27 @@ pub(crate) struct Alternatives {
     pub(crate) guest_address: Option<IpAddr>,
 }
 
-impl Desk {
+impl AppState {
     /// Reserves the first alternative that there are seats for. A repetition under the same key is
     /// answered with what the first one reserved, whatever it wishes: the pass is good for one
     /// booking.
     ///
     /// # Errors
-    /// As [`Desk::reserve`]; where nothing fits, what the last alternative was refused for. The
+    /// As [`AppState::reserve`]; where nothing fits, what the last alternative was refused for. The
     /// pass stays valid then.
-    pub(crate) async fn reserve_first(&self, asked: &Alternatives) -> Result<Booking, Refusal> {
+    pub(crate) async fn reserve_first(
+        &self,
+        asked: &ReserveFirstAvailable,
+    ) -> Result<Booking, BookingError> {
         let event = self.catalogue.event(asked.event_id).await?;
-        let mut refusal = Refusal::ZoneNotFound;
+        let mut error = BookingError::ZoneNotFound;
         for item in &asked.items {
             let place = event.zones().find(|(show, zone)| {
                 zone.zone_id == item.zone_id
                     && item.show_id.is_none_or(|wanted| wanted == show.show_id)
             });
             let Some((show, _)) = place else { continue };
-            let wish = Wish {
+            let wish = ReserveRequest {
                 user: asked.user.clone(),
                 event_id: asked.event_id,
                 show_id: show.show_id,
@@ -49,10 +55,12 @@ impl Desk {
                 guest_address: asked.guest_address,
             };
             match self.reserve(&wish).await {
-                Err(no @ (Refusal::InsufficientSeats(_) | Refusal::UserLimit(_))) => refusal = no,
+                Err(no @ (BookingError::InsufficientSeats(_) | BookingError::UserLimit(_))) => {
+                    error = no
+                }
                 answer => return answer,
             }
         }
-        Err(refusal)
+        Err(error)
     }
 }

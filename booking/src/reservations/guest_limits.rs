@@ -12,7 +12,7 @@ use waitingroom::{
     ids::BookingId,
 };
 
-use crate::error::Refusal;
+use crate::error::BookingError;
 
 /// In which bookings are counted.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -45,29 +45,29 @@ impl Default for GuestLimits {
 
 /// See the module's documentation. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Guests {
+pub(crate) struct GuestLimiter {
     limits: GuestLimits,
-    made: Arc<Mutex<Made>>,
+    made: Arc<Mutex<GuestBookings>>,
 }
 
 #[derive(Debug, Default)]
-struct Made {
+struct GuestBookings {
     of_address: HashMap<IpAddr, Vec<Entry>>,
     of_network: HashMap<IpAddr, Vec<Entry>>,
-    addresses: HashMap<Name, IpAddr>,
+    addresses: HashMap<EntryKey, IpAddr>,
     turns: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Name {
+enum EntryKey {
     /// A reservation under way.
-    Turn(u64),
+    GuestPermit(u64),
     Booking(BookingId),
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    name: Name,
+    name: EntryKey,
     made: Timestamp,
     /// Until when it counts as unpaid; nothing once it is paid.
     unpaid_until: Option<Timestamp>,
@@ -76,13 +76,13 @@ struct Entry {
 /// A guest's reservation under way: it counts until it is dropped, and on where it has become a
 /// booking.
 #[derive(Debug)]
-pub(crate) struct Turn {
-    guests: Guests,
-    name: Name,
+pub(crate) struct GuestPermit {
+    guests: GuestLimiter,
+    name: EntryKey,
     made: Timestamp,
 }
 
-impl Guests {
+impl GuestLimiter {
     pub(crate) fn new(limits: GuestLimits) -> Self {
         Self {
             limits,
@@ -93,10 +93,14 @@ impl Guests {
     /// One more reservation of a guest at this address.
     ///
     /// # Errors
-    /// [`Refusal::TooManyGuests`], with when it may be less.
-    pub(crate) fn turn(&self, address: IpAddr, now: Timestamp) -> Result<Turn, Refusal> {
+    /// [`BookingError::GuestLimitExceeded`], with when it may be less.
+    pub(crate) fn turn(
+        &self,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<GuestPermit, BookingError> {
         let mut made = self.made.lock();
-        let Made {
+        let GuestBookings {
             of_address,
             of_network,
             ..
@@ -105,7 +109,7 @@ impl Guests {
         self.check(here, 1, now)?;
         let around = of_network.entry(network(address)).or_default();
         self.check(around, NETWORK_SHARE, now)?;
-        let name = Name::Turn(made.turns);
+        let name = EntryKey::GuestPermit(made.turns);
         made.turns += 1;
         made.add(
             address,
@@ -115,14 +119,19 @@ impl Guests {
                 unpaid_until: Some(now.plus(self.limits.cool_down)),
             },
         );
-        Ok(Turn {
+        Ok(GuestPermit {
             guests: self.clone(),
             name,
             made: now,
         })
     }
 
-    fn check(&self, entries: &mut Vec<Entry>, share: u32, now: Timestamp) -> Result<(), Refusal> {
+    fn check(
+        &self,
+        entries: &mut Vec<Entry>,
+        share: u32,
+        now: Timestamp,
+    ) -> Result<(), BookingError> {
         entries.retain(|entry| entry.counts(now));
         let most = |limit: NonZeroU32| limit.get().saturating_mul(share) as usize;
         let unpaid = || {
@@ -133,7 +142,7 @@ impl Guests {
         };
         let refused = |reason: &'static str, until: Option<Timestamp>| {
             metrics::counter!("stanchion_guests_refused_total", "reason" => reason).increment(1);
-            Err(Refusal::TooManyGuests(
+            Err(BookingError::GuestLimitExceeded(
                 until.unwrap_or(now).since(now).max(Duration::from_secs(1)),
             ))
         };
@@ -154,21 +163,25 @@ impl Guests {
     pub(crate) fn paid(&self, booking: BookingId) {
         self.made
             .lock()
-            .change(Name::Booking(booking), |entry| entry.unpaid_until = None);
+            .change(EntryKey::Booking(booking), |entry| {
+                entry.unpaid_until = None
+            });
     }
 
     /// A booking was given back unpaid.
     pub(crate) fn given_back(&self, booking: BookingId, now: Timestamp) {
         let until = now.plus(self.limits.cool_down);
-        self.made.lock().change(Name::Booking(booking), |entry| {
-            entry.unpaid_until = entry.unpaid_until.map(|unpaid| unpaid.min(until));
-        });
+        self.made
+            .lock()
+            .change(EntryKey::Booking(booking), |entry| {
+                entry.unpaid_until = entry.unpaid_until.map(|unpaid| unpaid.min(until));
+            });
     }
 
     /// Forgets what does not count any more, so that memory follows the traffic.
     pub(crate) fn forget_past(&self, now: Timestamp) {
         let mut made = self.made.lock();
-        let Made {
+        let GuestBookings {
             of_address,
             of_network,
             addresses,
@@ -194,7 +207,7 @@ impl Entry {
     }
 }
 
-impl Made {
+impl GuestBookings {
     fn add(&mut self, address: IpAddr, entry: Entry) {
         self.of_address
             .entry(household(address))
@@ -207,7 +220,7 @@ impl Made {
         self.addresses.insert(entry.name, address);
     }
 
-    fn change(&mut self, name: Name, change: impl Fn(&mut Entry)) {
+    fn change(&mut self, name: EntryKey, change: impl Fn(&mut Entry)) {
         let Some(address) = self.addresses.get(&name) else {
             return;
         };
@@ -226,7 +239,7 @@ impl Made {
             .for_each(change);
     }
 
-    fn remove(&mut self, name: Name) -> Option<IpAddr> {
+    fn remove(&mut self, name: EntryKey) -> Option<IpAddr> {
         let address = self.addresses.remove(&name)?;
         for entries in [
             self.of_address.get_mut(&household(address)),
@@ -240,14 +253,14 @@ impl Made {
     }
 }
 
-impl Turn {
+impl GuestPermit {
     /// It has become a booking, or was found to be one that is counted already.
     pub(crate) fn booked(self, booking: BookingId, expires_at: Timestamp) {
         let mut made = self.guests.made.lock();
         let Some(address) = made.remove(self.name) else {
             return;
         };
-        let name = Name::Booking(booking);
+        let name = EntryKey::Booking(booking);
         if !made.addresses.contains_key(&name) {
             let unpaid_until = Some(expires_at.plus(self.guests.limits.cool_down));
             made.add(
@@ -262,7 +275,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for GuestPermit {
     fn drop(&mut self) {
         self.guests.made.lock().remove(self.name);
     }
@@ -276,16 +289,20 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn limits(holds: u32, bookings: u32) -> Guests {
+    fn limits(holds: u32, bookings: u32) -> GuestLimiter {
         let number = |number| NonZeroU32::new(number).unwrap();
-        Guests::new(GuestLimits {
+        GuestLimiter::new(GuestLimits {
             holds: number(holds),
             bookings: number(bookings),
             cool_down: 10 * MINUTE,
         })
     }
 
-    fn book(guests: &Guests, address: &str, now: Timestamp) -> Result<BookingId, Refusal> {
+    fn book(
+        guests: &GuestLimiter,
+        address: &str,
+        now: Timestamp,
+    ) -> Result<BookingId, BookingError> {
         let booking = BookingId::from(Uuid::new_v4());
         guests
             .turn(address.parse().unwrap(), now)?
@@ -302,7 +319,7 @@ mod tests {
         );
         let refused = book(&guests, "203.0.113.9", start).unwrap_err();
         assert!(
-            matches!(refused, Refusal::TooManyGuests(after) if after == 15 * MINUTE),
+            matches!(refused, BookingError::GuestLimitExceeded(after) if after == 15 * MINUTE),
             "{refused:?}"
         );
         assert!(

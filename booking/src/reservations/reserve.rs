@@ -18,11 +18,11 @@ use waitingroom::{
 };
 
 use crate::{
-    catalogue::Place,
-    error::Refusal,
+    catalogue::ZoneRef,
+    error::BookingError,
     model::booking::{Attempt, Booking, Idempotency, NewBooking, Status},
-    pipeline::Outcome,
-    state::Desk,
+    pipeline::ReservationOutcome,
+    state::AppState,
 };
 
 /// How long a repetition waits for the attempt that is still under way.
@@ -33,7 +33,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(25);
 
 /// A request whose form is right.
 #[derive(Debug, Clone)]
-pub(crate) struct Wish {
+pub(crate) struct ReserveRequest {
     pub(crate) user: UserId,
     pub(crate) event_id: EventId,
     pub(crate) show_id: ShowId,
@@ -47,7 +47,7 @@ pub(crate) struct Wish {
     pub(crate) guest_address: Option<IpAddr>,
 }
 
-impl Wish {
+impl ReserveRequest {
     /// A digest of what is asked: a key stands for one of these.
     fn fingerprint(&self) -> String {
         let asked = match self.any {
@@ -70,37 +70,46 @@ impl Wish {
     }
 }
 
-impl Desk {
+impl AppState {
     /// Reserves seats, or answers with what the same attempt reserved before.
-    pub(crate) async fn reserve(&self, wish: &Wish) -> Result<Booking, Refusal> {
+    pub(crate) async fn reserve(&self, wish: &ReserveRequest) -> Result<Booking, BookingError> {
         let started = Instant::now();
         let beat = self.pulse.begin(started);
         let answer = self.reserve_unmeasured(wish).await;
-        beat.end(Instant::now(), answer.as_ref().is_err_and(Refusal::is_ours));
+        beat.end(
+            Instant::now(),
+            answer.as_ref().is_err_and(BookingError::is_ours),
+        );
         let outcome = answer
             .as_ref()
-            .map_or_else(|refusal| refusal.code().as_str(), |_| "reserved");
+            .map_or_else(|error| error.code().as_str(), |_| "reserved");
         metrics::histogram!("stanchion_booking_reserve_seconds", "outcome" => outcome)
             .record(started.elapsed().as_secs_f64());
         answer
     }
 
-    async fn reserve_unmeasured(&self, wish: &Wish) -> Result<Booking, Refusal> {
+    async fn reserve_unmeasured(&self, wish: &ReserveRequest) -> Result<Booking, BookingError> {
         let place = self
             .catalogue
             .zone(wish.event_id, wish.show_id, wish.zone_id)
             .await?;
         let pass = match self.verify(wish) {
             Ok(pass) => pass,
-            Err(Refusal::PassExpired) => {
-                return self.made_before(wish).await?.ok_or(Refusal::PassExpired);
+            Err(BookingError::PassExpired) => {
+                return self
+                    .made_before(wish)
+                    .await?
+                    .ok_or(BookingError::PassExpired);
             }
-            Err(refusal) => return Err(refusal),
+            Err(error) => return Err(error),
         };
         // For good, unlike a pause: passes that are out do not reserve any more. What was reserved
         // may be confirmed.
         if place.event.queue.state == SaleState::Closed {
-            return self.made_before(wish).await?.ok_or(Refusal::SaleClosed);
+            return self
+                .made_before(wish)
+                .await?
+                .ok_or(BookingError::SaleClosed);
         }
         let turn = match wish
             .guest_address
@@ -108,7 +117,7 @@ impl Desk {
             .transpose()
         {
             Ok(turn) => turn,
-            Err(refusal) => return self.made_before(wish).await?.ok_or(refusal),
+            Err(error) => return self.made_before(wish).await?.ok_or(error),
         };
         let booking = self.hold(wish, &place, &pass).await?;
         if let Some(turn) = turn {
@@ -117,8 +126,8 @@ impl Desk {
         Ok(booking)
     }
 
-    fn verify(&self, wish: &Wish) -> Result<PassClaims, Refusal> {
-        let token = wish.pass.as_deref().ok_or(Refusal::PassRequired)?;
+    fn verify(&self, wish: &ReserveRequest) -> Result<PassClaims, BookingError> {
+        let token = wish.pass.as_deref().ok_or(BookingError::PassRequired)?;
         let (claims, expired) = match self.backends.pass_key.verify(token, self.now()) {
             Ok(claims) => (claims, false),
             Err(PassError::Expired(claims)) => {
@@ -126,16 +135,16 @@ impl Desk {
                 let may_live = claims.expires_at.plus(STANDSTILL_LIMIT) > self.now();
                 (*claims, !may_live)
             }
-            Err(PassError::Invalid) => return Err(Refusal::PassInvalid),
+            Err(PassError::Invalid) => return Err(BookingError::PassInvalid),
         };
         if claims.user != wish.user {
-            return Err(Refusal::PassWrongUser);
+            return Err(BookingError::PassWrongUser);
         }
         if claims.event_id != wish.event_id {
-            return Err(Refusal::PassWrongEvent);
+            return Err(BookingError::PassWrongEvent);
         }
         if expired {
-            Err(Refusal::PassExpired)
+            Err(BookingError::PassExpired)
         } else {
             Ok(claims)
         }
@@ -144,13 +153,13 @@ impl Desk {
     /// Where the engine has lost the event or its zones, rebuilds them and asks once more.
     async fn hold(
         &self,
-        wish: &Wish,
-        place: &Place,
+        wish: &ReserveRequest,
+        place: &ZoneRef,
         pass: &PassClaims,
-    ) -> Result<Booking, Refusal> {
+    ) -> Result<Booking, BookingError> {
         match self.take(wish, place, pass).await? {
-            Outcome::Unasked(EngineError::UnknownEvent)
-            | Outcome::Refused(ReserveOutcome::UnknownZone) => {
+            ReservationOutcome::EngineFailed(EngineError::UnknownEvent)
+            | ReservationOutcome::Rejected(ReserveOutcome::UnknownZone) => {
                 self.inventory.sync(&place.event).await?;
                 let outcome = self.take(wish, place, pass).await?;
                 self.judge(wish, pass, outcome).await
@@ -161,10 +170,10 @@ impl Desk {
 
     async fn take(
         &self,
-        wish: &Wish,
-        place: &Place,
+        wish: &ReserveRequest,
+        place: &ZoneRef,
         pass: &PassClaims,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<ReservationOutcome, BookingError> {
         self.needs_database()?;
         self.needs_line(wish.event_id)?;
         let turn = self.committer.turn()?;
@@ -200,11 +209,12 @@ impl Desk {
     }
 
     /// Whether the line answered, and the database stored.
-    fn note(&self, event: EventId, outcome: &Outcome) {
+    fn note(&self, event: EventId, outcome: &ReservationOutcome) {
         let now = Instant::now();
         match outcome {
-            Outcome::Stored(_) => self.pulse.stored(),
-            Outcome::Unasked(EngineError::Unavailable(_)) | Outcome::Failed(_) => {
+            ReservationOutcome::Stored(_) => self.pulse.stored(),
+            ReservationOutcome::EngineFailed(EngineError::Unavailable(_))
+            | ReservationOutcome::StoreFailed(_) => {
                 return self.pulse.failed(now);
             }
             _ => {}
@@ -214,44 +224,52 @@ impl Desk {
 
     async fn judge(
         &self,
-        wish: &Wish,
+        wish: &ReserveRequest,
         pass: &PassClaims,
-        outcome: Outcome,
-    ) -> Result<Booking, Refusal> {
+        outcome: ReservationOutcome,
+    ) -> Result<Booking, BookingError> {
         match outcome {
-            Outcome::Stored(booking) => Ok(*booking),
-            Outcome::Refused(refused) => self.refused(wish, refused).await,
-            Outcome::Unasked(error) => Err(error.into()),
+            ReservationOutcome::Stored(booking) => Ok(*booking),
+            ReservationOutcome::Rejected(refused) => self.refused(wish, refused).await,
+            ReservationOutcome::EngineFailed(error) => Err(error.into()),
             // The engine has forgotten what the database remembers: an old key, or a pass of a lost
             // line.
-            Outcome::Duplicate => match self.made_before(wish).await? {
+            ReservationOutcome::Duplicate => match self.made_before(wish).await? {
                 Some(booking) => Ok(booking),
-                None if self.store().pass_is_used(&pass.pass_id).await? => Err(Refusal::PassUsed),
+                None if self.store().pass_is_used(&pass.pass_id).await? => {
+                    Err(BookingError::PassUsed)
+                }
                 // It came so late that the repair had given the hold back.
-                None => Err(Refusal::NotNow(
+                None => Err(BookingError::Unavailable(
                     "the reservation came too late; try again in a moment",
                 )),
             },
-            Outcome::NoSeats => {
+            ReservationOutcome::NoSeats => {
                 self.suspects.report(wish.event_id);
-                Err(Refusal::NotNow(
+                Err(BookingError::Unavailable(
                     "the seats are being counted anew; try again in a moment",
                 ))
             }
             // The engine has lost what the user has.
-            Outcome::OverLimit(room) => {
+            ReservationOutcome::OverLimit(room) => {
                 self.suspects.report(wish.event_id);
-                Err(Refusal::UserLimit(room))
+                Err(BookingError::UserLimit(room))
             }
-            Outcome::Failed(error) => Err(Refusal::Store(error)),
-            Outcome::TooLate => Err(Refusal::NotNow("too many reservations are under way")),
+            ReservationOutcome::StoreFailed(error) => Err(BookingError::Store(error)),
+            ReservationOutcome::TimedOut => Err(BookingError::Unavailable(
+                "too many reservations are under way",
+            )),
         }
     }
 
-    async fn refused(&self, wish: &Wish, refused: ReserveOutcome) -> Result<Booking, Refusal> {
+    async fn refused(
+        &self,
+        wish: &ReserveRequest,
+        refused: ReserveOutcome,
+    ) -> Result<Booking, BookingError> {
         match refused {
             ReserveOutcome::Replayed(earlier) => self.await_booking(earlier).await,
-            ReserveOutcome::Mismatch => Err(Refusal::IdempotencyMismatch),
+            ReserveOutcome::Mismatch => Err(BookingError::IdempotencyMismatch),
             ReserveOutcome::PassUsed(earlier) => match self.made_before(wish).await? {
                 Some(booking) => Ok(booking),
                 // It is final, so the database has to know of it: what came of the earlier request
@@ -260,25 +278,29 @@ impl Desk {
                 None => self
                     .await_booking(earlier)
                     .await
-                    .and(Err(Refusal::PassUsed)),
+                    .and(Err(BookingError::PassUsed)),
             },
-            ReserveOutcome::PassExpired => {
-                self.made_before(wish).await?.ok_or(Refusal::PassExpired)
+            ReserveOutcome::PassExpired => self
+                .made_before(wish)
+                .await?
+                .ok_or(BookingError::PassExpired),
+            ReserveOutcome::PassRevoked => self
+                .made_before(wish)
+                .await?
+                .ok_or(BookingError::PassRevoked),
+            ReserveOutcome::UserLimit(room) => Err(BookingError::UserLimit(room)),
+            ReserveOutcome::Insufficient(left) => Err(BookingError::InsufficientSeats(left)),
+            // `Held` is no rejection: a held booking is stored, or its hold is released.
+            ReserveOutcome::UnknownZone | ReserveOutcome::Syncing | ReserveOutcome::Held => {
+                Err(BookingError::Unavailable(
+                    "the seats are being counted anew; try again in a moment",
+                ))
             }
-            ReserveOutcome::PassRevoked => {
-                self.made_before(wish).await?.ok_or(Refusal::PassRevoked)
-            }
-            ReserveOutcome::UserLimit(room) => Err(Refusal::UserLimit(room)),
-            ReserveOutcome::Insufficient(left) => Err(Refusal::InsufficientSeats(left)),
-            // Held is no refusal: what is held is stored, or given back.
-            ReserveOutcome::UnknownZone | ReserveOutcome::Syncing | ReserveOutcome::Held => Err(
-                Refusal::NotNow("the seats are being counted anew; try again in a moment"),
-            ),
         }
     }
 
     /// The booking that this user's attempt of this name made.
-    async fn made_before(&self, wish: &Wish) -> Result<Option<Booking>, Refusal> {
+    async fn made_before(&self, wish: &ReserveRequest) -> Result<Option<Booking>, BookingError> {
         let Some(asked) = wish.idempotency() else {
             return Ok(None);
         };
@@ -286,27 +308,29 @@ impl Desk {
             Some(Attempt {
                 fingerprint: Some(earlier),
                 ..
-            }) if earlier != asked.fingerprint => Err(Refusal::IdempotencyMismatch),
+            }) if earlier != asked.fingerprint => Err(BookingError::IdempotencyMismatch),
             attempt => Ok(attempt.map(|attempt| attempt.booking)),
         }
     }
 
     /// The booking of a hold that the engine knows; its commit may be under way.
-    async fn await_booking(&self, booking: BookingId) -> Result<Booking, Refusal> {
+    async fn await_booking(&self, booking: BookingId) -> Result<Booking, BookingError> {
         let until = Instant::now() + IN_FLIGHT;
         loop {
             if let Some(found) = self.store().booking(booking).await? {
                 return Ok(found);
             }
             if Instant::now() >= until {
-                return Err(Refusal::NotNow("an earlier request is still under way"));
+                return Err(BookingError::Unavailable(
+                    "an earlier request is still under way",
+                ));
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 }
 
-fn new_booking(wish: &Wish, place: &Place, now: Timestamp) -> Booking {
+fn new_booking(wish: &ReserveRequest, place: &ZoneRef, now: Timestamp) -> Booking {
     Booking {
         booking_id: Uuid::now_v7().into(),
         event_id: wish.event_id,

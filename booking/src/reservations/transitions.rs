@@ -3,54 +3,56 @@
 use waitingroom::ids::{BookingId, UserId};
 
 use crate::{
-    error::Refusal,
+    error::BookingError,
     model::booking::{Booking, Status},
-    state::Desk,
-    store::{Decision, Ruling, Verb},
+    state::AppState,
+    store::{Transition, TransitionOutcome, TransitionRequest},
 };
 
-impl Desk {
+impl AppState {
     /// Carries out what a user wants done with a booking of theirs. Asking again for what was done
     /// is answered with it.
     pub(crate) async fn decide(
         &self,
         user: UserId,
         booking_id: BookingId,
-        verb: Verb,
-    ) -> Result<Booking, Refusal> {
+        verb: Transition,
+    ) -> Result<Booking, BookingError> {
         self.needs_database()?;
         let ruling = self
             .committer
-            .decide(Decision {
+            .decide(TransitionRequest {
                 booking_id,
                 user,
                 verb,
             })
             .await?;
         match ruling {
-            Ruling::Changed(booking) => {
+            TransitionOutcome::Changed(booking) => {
                 match verb {
-                    Verb::Confirm => self.guests.paid(booking_id),
-                    Verb::Cancel => self.guests.given_back(booking_id, self.now()),
+                    Transition::Confirm => self.guests.paid(booking_id),
+                    Transition::Cancel => self.guests.given_back(booking_id, self.now()),
                 }
                 Ok(booking)
             }
-            Ruling::Unchanged(booking) => as_it_was(booking, verb),
-            Ruling::NotFound => Err(Refusal::BookingNotFound),
-            Ruling::NotNow => Err(Refusal::NotNow(
+            TransitionOutcome::Unchanged(booking) => as_it_was(booking, verb),
+            TransitionOutcome::NotFound => Err(BookingError::BookingNotFound),
+            TransitionOutcome::Unavailable => Err(BookingError::Unavailable(
                 "the booking is being changed; try again in a moment",
             )),
         }
     }
 }
 
-fn as_it_was(booking: Booking, verb: Verb) -> Result<Booking, Refusal> {
+fn as_it_was(booking: Booking, verb: Transition) -> Result<Booking, BookingError> {
     match (booking.status, verb) {
-        (Status::Confirmed, Verb::Confirm) | (Status::Cancelled, Verb::Cancel) => Ok(booking),
+        (Status::Confirmed, Transition::Confirm) | (Status::Cancelled, Transition::Cancel) => {
+            Ok(booking)
+        }
         // What is still reserved and did not change is over by the database's clock, which decides;
         // the sweep is yet to come.
-        (Status::Expired | Status::Reserved, _) => Err(Refusal::BookingExpired),
-        (status, _) => Err(Refusal::BookingNotPending(status)),
+        (Status::Expired | Status::Reserved, _) => Err(BookingError::BookingExpired),
+        (status, _) => Err(BookingError::BookingNotPending(status)),
     }
 }
 
@@ -77,18 +79,21 @@ mod tests {
             confirmed_at: None,
         };
         use Status::{Cancelled, Confirmed, Expired, Reserved};
-        assert!(as_it_was(booking(Confirmed), Verb::Confirm).is_ok());
-        assert!(as_it_was(booking(Cancelled), Verb::Cancel).is_ok());
-        for (status, verb) in [(Confirmed, Verb::Cancel), (Cancelled, Verb::Confirm)] {
+        assert!(as_it_was(booking(Confirmed), Transition::Confirm).is_ok());
+        assert!(as_it_was(booking(Cancelled), Transition::Cancel).is_ok());
+        for (status, verb) in [
+            (Confirmed, Transition::Cancel),
+            (Cancelled, Transition::Confirm),
+        ] {
             assert!(
-                matches!(as_it_was(booking(status), verb), Err(Refusal::BookingNotPending(s)) if s == status)
+                matches!(as_it_was(booking(status), verb), Err(BookingError::BookingNotPending(s)) if s == status)
             );
         }
-        for verb in [Verb::Confirm, Verb::Cancel] {
+        for verb in [Transition::Confirm, Transition::Cancel] {
             for status in [Expired, Reserved] {
                 assert!(matches!(
                     as_it_was(booking(status), verb),
-                    Err(Refusal::BookingExpired)
+                    Err(BookingError::BookingExpired)
                 ));
             }
         }

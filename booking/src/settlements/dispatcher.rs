@@ -16,7 +16,7 @@ use waitingroom::{
     seats::Settlement,
 };
 
-use crate::{model::booking::Status, settlements::rebuild_queue::Suspects};
+use crate::{model::booking::Status, settlements::rebuild_queue::RebuildQueue};
 
 /// Longest wait for the engine.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -36,19 +36,19 @@ pub(crate) fn settlement_of(status: Option<Status>) -> Settlement {
 
 /// See the module's documentation. Clones share what waits.
 #[derive(Clone)]
-pub(crate) struct Settler(Arc<Shared>);
+pub(crate) struct SettlementDispatcher(Arc<Shared>);
 
 struct Shared {
     engine: SharedEngine,
     clock: Clock,
-    suspects: Arc<Suspects>,
-    missed: Mutex<Missed>,
+    suspects: Arc<RebuildQueue>,
+    missed: Mutex<RetryQueue>,
     came: Notify,
 }
 
-impl Settler {
+impl SettlementDispatcher {
     /// Nothing waits.
-    pub(crate) fn new(engine: SharedEngine, clock: Clock, suspects: Arc<Suspects>) -> Self {
+    pub(crate) fn new(engine: SharedEngine, clock: Clock, suspects: Arc<RebuildQueue>) -> Self {
         Self(Arc::new(Shared {
             engine,
             clock,
@@ -58,7 +58,7 @@ impl Settler {
         }))
     }
 
-    /// Tells the engine; what it does not hear is told again by [`Settler::retell`]. While
+    /// Tells the engine; what it does not hear is told again by [`SettlementDispatcher::retell`]. While
     /// something of this event waits for that, so does this: an engine that was silent a moment ago
     /// holds nobody up.
     pub(crate) async fn settle(&self, event: EventId, settlements: &[(BookingId, Settlement)]) {
@@ -142,12 +142,12 @@ impl Settler {
 
 /// What the engine is to be told again: of each booking the last word.
 #[derive(Debug, Default)]
-struct Missed {
+struct RetryQueue {
     events: HashMap<EventId, HashMap<BookingId, Settlement>>,
     count: usize,
 }
 
-impl Missed {
+impl RetryQueue {
     fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_last_word_of_a_booking_is_kept_until_it_was_told() {
-        let (mut missed, event) = (Missed::default(), Uuid::from_u128(1).into());
+        let (mut missed, event) = (RetryQueue::default(), Uuid::from_u128(1).into());
         assert!(missed.keep(
             event,
             &[
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn an_event_that_misses_too_much_is_not_kept_and_leaves_the_others_alone() {
         let (mut missed, [small, large]) = (
-            Missed::default(),
+            RetryQueue::default(),
             [1, 2].map(|id| Uuid::from_u128(id).into()),
         );
         assert!(missed.keep(small, &[(booking(0), Settlement::Released)]));

@@ -10,12 +10,12 @@ use waitingroom::ids::EventId;
 /// See the module's documentation. Bounded by the catalogue: only its events come under suspicion,
 /// each once.
 #[derive(Debug, Default)]
-pub(crate) struct Suspects {
+pub(crate) struct RebuildQueue {
     events: Mutex<HashSet<EventId>>,
     came: Notify,
 }
 
-impl Suspects {
+impl RebuildQueue {
     /// Engine and database seem to differ.
     pub(crate) fn report(&self, event: EventId) {
         self.events.lock().insert(event);

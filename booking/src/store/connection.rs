@@ -29,12 +29,12 @@ const RETURN_DEADLINE: Duration = Duration::from_millis(3_500);
 pub(super) struct Connections<DB: Database> {
     pool: Pool<DB>,
     /// What becomes of a connection whose step has no known end.
-    doubtful: Doubtful,
+    doubtful: UnfinishedPolicy,
 }
 
 /// See [`Connections`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doubtful {
+pub(super) enum UnfinishedPolicy {
     /// It is closed.
     Close,
     /// It is the database itself: the pool makes it usable again.
@@ -54,7 +54,7 @@ impl<DB: Database> Connections<DB>
 where
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
 {
-    pub(super) fn new(pool: Pool<DB>, doubtful: Doubtful) -> Self {
+    pub(super) fn new(pool: Pool<DB>, doubtful: UnfinishedPolicy) -> Self {
         Self { pool, doubtful }
     }
 
@@ -100,7 +100,7 @@ where
 pub(super) struct Connection<DB: Database> {
     /// Until it is dropped.
     pooled: Option<PoolConnection<DB>>,
-    doubtful: Doubtful,
+    doubtful: UnfinishedPolicy,
     has_ended: bool,
 }
 
@@ -123,10 +123,10 @@ fn is_ordinary(error: &Error) -> bool {
     const CODES: [&str; 4] = ["55P03", "57014", "40001", "40P01"];
     match error {
         Error::RowNotFound => true,
-        Error::Database(refusal) => {
-            let refused = refusal.is_unique_violation() || refusal.is_check_violation();
-            let refused = refused || refusal.is_foreign_key_violation();
-            refused || refusal.code().is_some_and(|code| CODES.contains(&&*code))
+        Error::Database(error) => {
+            let refused = error.is_unique_violation() || error.is_check_violation();
+            let refused = refused || error.is_foreign_key_violation();
+            refused || error.code().is_some_and(|code| CODES.contains(&&*code))
         }
         _ => false,
     }
@@ -152,17 +152,17 @@ impl<DB: Database> Drop for Connection<DB> {
             return;
         };
         match (self.doubtful, self.has_ended, Handle::try_current()) {
-            (Doubtful::Keep, _, _) => drop(pooled),
+            (UnfinishedPolicy::Keep, _, _) => drop(pooled),
             // What drops a connection by itself asks whether it answers, and waits for that as long
             // as it takes.
-            (Doubtful::Close, true, Ok(runtime)) => {
+            (UnfinishedPolicy::Close, true, Ok(runtime)) => {
                 drop(runtime.spawn(tokio::time::timeout(
                     RETURN_DEADLINE,
                     pooled.return_to_pool(),
                 )));
             }
             // Not in good order: that would send what is still unsent of an abandoned step.
-            (Doubtful::Close, _, _) => drop(pooled.detach()),
+            (UnfinishedPolicy::Close, _, _) => drop(pooled.detach()),
         }
     }
 }

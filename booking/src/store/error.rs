@@ -19,7 +19,7 @@ pub enum StoreError {
     Exists(&'static str),
     /// A constraint refused one of the rows; nothing was changed.
     #[error("the database refused: {0}")]
-    Refused(String),
+    Rejected(String),
     /// The database holds something that this release does not understand.
     #[error("the database holds {0}")]
     Corrupt(String),
@@ -45,7 +45,7 @@ const EXISTS: [(&str, &str); 6] = [
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::Database(refusal) => refused(refusal.as_ref()),
+            sqlx::Error::Database(error) => refused(error.as_ref()),
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
                 Self::Unavailable(error.to_string())
             }
@@ -57,24 +57,24 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-fn refused(refusal: &dyn sqlx::error::DatabaseError) -> StoreError {
-    let text = refusal.message().to_owned();
-    if refusal.is_unique_violation() {
+fn refused(error: &dyn sqlx::error::DatabaseError) -> StoreError {
+    let text = error.message().to_owned();
+    if error.is_unique_violation() {
         // PostgreSQL names the constraint, SQLite the column in its message.
-        let name = refusal.constraint().unwrap_or(&text);
+        let name = error.constraint().unwrap_or(&text);
         let taken = EXISTS
             .into_iter()
             .find(|(constraint, _)| name.contains(constraint));
-        return taken.map_or(StoreError::Refused(text), |(_, field)| {
+        return taken.map_or(StoreError::Rejected(text), |(_, field)| {
             StoreError::Exists(field)
         });
     }
-    if refusal.is_check_violation() || refusal.is_foreign_key_violation() {
-        return StoreError::Refused(text);
+    if error.is_check_violation() || error.is_foreign_key_violation() {
+        return StoreError::Rejected(text);
     }
-    match refusal.code().as_deref() {
+    match error.code().as_deref() {
         // The database rolled back to break a knot; the same step may succeed alone.
-        Some("40001" | "40P01") => StoreError::Refused(text),
+        Some("40001" | "40P01") => StoreError::Rejected(text),
         Some("55P03") => StoreError::Locked(text),
         // The disk failed under SQLite: what was written of a commit may be found by the next
         // start.

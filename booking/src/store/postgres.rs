@@ -18,7 +18,7 @@ use sqlx::{
 use self::locked_zones::LockedZones;
 use super::{
     StoreError,
-    connection::{Connections, Doubtful, Transaction},
+    connection::{Connections, Transaction, UnfinishedPolicy},
     error::within,
 };
 
@@ -78,7 +78,7 @@ pub struct PostgresStore {
     pool: Connections<Postgres>,
     /// For what users read of their bookings: it never takes a connection from those who reserve.
     readers: Connections<Postgres>,
-    heartbeat: heartbeat::Line,
+    heartbeat: heartbeat::HeartbeatConnection,
     locked: Arc<LockedZones>,
 }
 
@@ -98,9 +98,9 @@ impl PostgresStore {
         let readers = (connections / READERS_SHARE).max(1);
         let writers = connections.saturating_sub(readers).max(1);
         Ok(Self {
-            pool: Connections::new(pool(options.clone(), writers), Doubtful::Close),
-            readers: Connections::new(pool(options.clone(), readers), Doubtful::Close),
-            heartbeat: heartbeat::Line::new(options),
+            pool: Connections::new(pool(options.clone(), writers), UnfinishedPolicy::Close),
+            readers: Connections::new(pool(options.clone(), readers), UnfinishedPolicy::Close),
+            heartbeat: heartbeat::HeartbeatConnection::new(options),
             locked: Arc::default(),
         })
     }

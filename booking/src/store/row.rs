@@ -12,11 +12,11 @@ use waitingroom::{
     seats::{Hold, SeatSnapshot, ZoneSeats},
 };
 
-use super::{Fate, StoreError, Summary, ZoneCount};
+use super::{HoldResolution, StoreError, Summary, ZoneCount};
 use crate::model::{
     booking::{Attempt, Booking, Status},
     money::{Currency, Money},
-    outbox::{Parcel, unpack},
+    outbox::{OutboxBatch, unpack},
 };
 
 pub(in crate::store) mod audit;
@@ -187,16 +187,16 @@ impl TryFrom<ZoneCountRow> for ZoneCount {
 }
 
 #[derive(FromRow)]
-pub(super) struct ParcelRow {
+pub(super) struct OutboxBatchRow {
     outbox_id: i64,
     messages: String,
     created_at_ms: i64,
 }
 
-impl TryFrom<ParcelRow> for Parcel {
+impl TryFrom<OutboxBatchRow> for OutboxBatch {
     type Error = StoreError;
 
-    fn try_from(row: ParcelRow) -> Result<Self, StoreError> {
+    fn try_from(row: OutboxBatchRow) -> Result<Self, StoreError> {
         let unreadable = || corrupt(format!("the outbox' row {}", row.outbox_id));
         Ok(Self {
             outbox_id: row.outbox_id,
@@ -257,11 +257,13 @@ fn unserved_from(bytes: &[u8]) -> Option<(u64, Unserved)> {
     Some((u64::from_be_bytes(*head), unserved))
 }
 
-pub(super) fn fates(rows: Vec<(Uuid, String)>) -> Result<HashMap<BookingId, Fate>, StoreError> {
+pub(super) fn fates(
+    rows: Vec<(Uuid, String)>,
+) -> Result<HashMap<BookingId, HoldResolution>, StoreError> {
     let fate = |name: &str| match name {
-        "void" => Ok(Fate::Void),
+        "void" => Ok(HoldResolution::Void),
         _ => Status::named(name)
-            .map(Fate::Booked)
+            .map(HoldResolution::Booked)
             .ok_or_else(|| corrupt(format!("the status {name:?}"))),
     };
     rows.into_iter()
@@ -294,7 +296,7 @@ pub(super) fn user_seats(rows: Vec<UserSeatsRow>) -> Result<Vec<(UserId, u32)>, 
 }
 
 /// In the order in which they were written: an update returns its rows in any.
-pub(super) fn parcels(mut rows: Vec<ParcelRow>) -> Result<Vec<Parcel>, StoreError> {
+pub(super) fn parcels(mut rows: Vec<OutboxBatchRow>) -> Result<Vec<OutboxBatch>, StoreError> {
     rows.sort_by_key(|row| row.outbox_id);
     all(rows)
 }

@@ -11,8 +11,8 @@ use sqlx::{
 use waitingroom::clock::{Clock, Timestamp};
 
 use super::{
-    Moment, StoreError,
-    connection::{Connections, Doubtful, Transaction},
+    AsOf, StoreError,
+    connection::{Connections, Transaction, UnfinishedPolicy},
     error::within,
 };
 
@@ -61,8 +61,8 @@ impl SqliteStore {
         let writer = migrated(pool(1).connect_with(options.clone()).await?).await?;
         let readers = pool(READERS).connect_lazy_with(options.read_only(true));
         Ok(Self {
-            writer: Connections::new(writer, Doubtful::Close),
-            readers: Connections::new(readers, Doubtful::Close),
+            writer: Connections::new(writer, UnfinishedPolicy::Close),
+            readers: Connections::new(readers, UnfinishedPolicy::Close),
             clock: Clock::System,
         })
     }
@@ -96,7 +96,7 @@ impl SqliteStore {
             )
             .await?,
         );
-        let writer = Connections::new(writer.await?, Doubtful::Keep);
+        let writer = Connections::new(writer.await?, UnfinishedPolicy::Keep);
         Ok(Self {
             readers: writer.clone(),
             writer,
@@ -105,7 +105,7 @@ impl SqliteStore {
     }
 
     /// When the turn of a step that waited has come, it is judged by that moment.
-    fn now(&self, moment: Moment) -> Timestamp {
+    fn now(&self, moment: AsOf) -> Timestamp {
         moment
             .given_ms()
             .map_or_else(|| self.clock.now(), Timestamp::from_millis)

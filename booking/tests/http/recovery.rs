@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use booking::{
-    model::audit::Act,
-    store::{Decision, Moment::Given, Verb},
+    model::audit::AuditContext,
+    store::{AsOf::Fixed, Transition, TransitionRequest},
 };
 use serde_json::json;
 use waitingroom::{
@@ -53,7 +53,7 @@ async fn settings_that_never_reached_the_engine_do_after_a_restart() {
         state: Some(SaleState::Paused),
         ..QueuePatch::default()
     };
-    let act = Act {
+    let act = AuditContext {
         operator: "operator".parse().unwrap(),
         at: shop.clock.now(),
     };
@@ -182,18 +182,18 @@ async fn a_settlement_that_the_engine_missed_is_made_good() {
         shop.reserved("ann", 0, 3).await,
         shop.reserved("bob", 1, 1).await,
     ];
-    let wish = |booking: &serde_json::Value, user: &str, verb| Decision {
+    let wish = |booking: &serde_json::Value, user: &str, verb| TransitionRequest {
         booking_id: booking["booking_id"].as_str().unwrap().parse().unwrap(),
         user: user.parse().unwrap(),
         verb,
     };
     // Decided behind the engine's back.
     let wishes = [
-        wish(&ann, "ann", Verb::Cancel),
-        wish(&bob, "bob", Verb::Confirm),
+        wish(&ann, "ann", Transition::Cancel),
+        wish(&bob, "bob", Transition::Confirm),
     ];
     shop.store
-        .decide(&wishes, Given(shop.clock.now()))
+        .decide(&wishes, Fixed(shop.clock.now()))
         .await
         .unwrap();
     assert_eq!(shop.left().await, [17, 1]);
@@ -255,7 +255,7 @@ async fn reset_leaves_an_empty_house() {
 async fn seeds_are_sown_once() {
     let shop = Shop::open().await;
     let now = shop.clock.now();
-    let sizes = booking::seed::Sizes::default();
+    let sizes = booking::seed::SeedSize::default();
     assert_eq!(
         booking::seed::seed_load_test(&shop.store, sizes, now)
             .await

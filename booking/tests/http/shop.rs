@@ -8,7 +8,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use booking::{
-    Backends, Booking, BookingConfig,
+    Backends, BookingConfig, BookingService,
     store::{SharedStore, sqlite::SqliteStore},
 };
 use futures_util::{StreamExt, stream::BoxStream};
@@ -188,7 +188,7 @@ impl Shop {
             board: board.clone(),
             clock: clock.clone(),
         };
-        let role = Booking::bind(backends, config).await.unwrap();
+        let role = BookingService::bind(backends, config).await.unwrap();
         let router = waitingroom::http::complete(role.router());
         let (lifecycle, crashes) = Lifecycle::new();
         role.run(&lifecycle);

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use booking::outbox::Relay;
+use booking::outbox::OutboxRelay;
 use uuid::Uuid;
 use waitingroom::bus::{NatsBus, nats::NatsConfig};
 
@@ -59,9 +59,10 @@ async fn each_change_is_in_the_stream_once() {
             .iter()
             .all(Result::is_ok)
     );
-    let run =
-        |relay: Relay| async move { while relay.step(later(31)).await.unwrap().published > 0 {} };
-    let relay = || Relay::new(store.clone(), bus.clone(), name.clone());
+    let run = |relay: OutboxRelay| async move {
+        while relay.step(later(31)).await.unwrap().published > 0 {}
+    };
+    let relay = || OutboxRelay::new(store.clone(), bus.clone(), name.clone());
     let began = std::time::Instant::now();
     futures_util::future::join(run(relay()), run(relay())).await;
     println!(

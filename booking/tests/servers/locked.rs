@@ -6,8 +6,8 @@ use std::{
 };
 
 use booking::store::{
-    BookingStore, EventStore, Inserted, Moment::Given, Ruling, SharedStore, Verb,
-    postgres::PostgresStore,
+    AsOf::Fixed, BookingStore, EventStore, InsertOutcome, SharedStore, Transition,
+    TransitionOutcome, postgres::PostgresStore,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -65,13 +65,21 @@ async fn a_locked_zone_costs_its_own_requests_only() {
     let first = store.insert(&of("first")).await.unwrap();
     assert_eq!(
         first,
-        [Inserted::NotNow, Inserted::Stored, Inserted::Stored]
+        [
+            InsertOutcome::Unavailable,
+            InsertOutcome::Stored,
+            InsertOutcome::Stored
+        ]
     );
     assert!(began.elapsed() < FIRST, "{:?}", began.elapsed());
     let began = Instant::now();
     assert_eq!(
         store.insert(&of("second")).await.unwrap(),
-        [Inserted::NotNow, Inserted::Stored, Inserted::Stored]
+        [
+            InsertOutcome::Unavailable,
+            InsertOutcome::Stored,
+            InsertOutcome::Stored
+        ]
     );
     assert!(
         began.elapsed() < Duration::from_millis(450),
@@ -79,12 +87,19 @@ async fn a_locked_zone_costs_its_own_requests_only() {
         began.elapsed()
     );
 
-    let wishes: Vec<_> = wished.iter().map(|new| wish(new, Verb::Confirm)).collect();
-    let rulings = store.decide(&wishes, Given(NOW)).await.unwrap();
+    let wishes: Vec<_> = wished
+        .iter()
+        .map(|new| wish(new, Transition::Confirm))
+        .collect();
+    let rulings = store.decide(&wishes, Fixed(NOW)).await.unwrap();
     assert!(
         matches!(
             &rulings[..],
-            [Ruling::NotNow, Ruling::Changed(_), Ruling::Changed(_)]
+            [
+                TransitionOutcome::Unavailable,
+                TransitionOutcome::Changed(_),
+                TransitionOutcome::Changed(_)
+            ]
         ),
         "{rulings:?}"
     );
@@ -96,7 +111,7 @@ async fn a_locked_zone_costs_its_own_requests_only() {
         );
         expired.extend(
             store
-                .expire_due(Given(later(2)), 10)
+                .expire_due(Fixed(later(2)), 10)
                 .await
                 .unwrap()
                 .into_iter()
@@ -110,7 +125,7 @@ async fn a_locked_zone_costs_its_own_requests_only() {
 
     lock.rollback().await.unwrap();
     while store
-        .expire_due(Given(later(2)), 10)
+        .expire_due(Fixed(later(2)), 10)
         .await
         .unwrap()
         .is_empty()
@@ -120,11 +135,14 @@ async fn a_locked_zone_costs_its_own_requests_only() {
             "the zone is free again"
         );
     }
-    let rulings = store.decide(&wishes[..1], Given(NOW)).await.unwrap();
-    assert!(matches!(&rulings[..], [Ruling::Changed(_)]), "{rulings:?}");
+    let rulings = store.decide(&wishes[..1], Fixed(NOW)).await.unwrap();
+    assert!(
+        matches!(&rulings[..], [TransitionOutcome::Changed(_)]),
+        "{rulings:?}"
+    );
     assert_eq!(
         store.insert(&of("third")).await.unwrap(),
-        [Inserted::Stored; 3]
+        [InsertOutcome::Stored; 3]
     );
     assert_eq!(counters(&shared, &event, 0).await, (1, 1));
     assert_eq!(counters(&shared, &event, 1).await, (3, 1));

@@ -7,8 +7,8 @@ use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 use booking::{
     model::booking::Status,
     store::{
-        BookingStore, EventStore, Fate, Inserted, InventoryStore, Moment::Given, OutboxStore, Verb,
-        postgres::PostgresStore,
+        AsOf::Fixed, BookingStore, EventStore, HoldResolution, InsertOutcome, InventoryStore,
+        OutboxStore, Transition, postgres::PostgresStore,
     },
 };
 use futures_util::future::join_all;
@@ -104,20 +104,20 @@ async fn by_the_recipe_of_the_readme() {
     assert!(
         stored
             .into_iter()
-            .all(|answer| answer.unwrap() == [Inserted::Stored; 3])
+            .all(|answer| answer.unwrap() == [InsertOutcome::Stored; 3])
     );
     let wishes: Vec<_> = made[..10]
         .iter()
-        .map(|new| wish(new, Verb::Confirm))
+        .map(|new| wish(new, Transition::Confirm))
         .collect();
     join_all(
         wishes
             .chunks(2)
-            .map(|batch| store.decide(batch, Given(NOW))),
+            .map(|batch| store.decide(batch, Fixed(NOW))),
     )
     .await;
     for _ in 0..8 {
-        store.expire_due(Given(later(600)), 3).await.unwrap();
+        store.expire_due(Fixed(later(600)), 3).await.unwrap();
         store.snapshot(event.event_id).await.unwrap();
         store.lease_parcels(Uuid::nil(), NOW, NOW, 5).await.unwrap();
     }
@@ -131,9 +131,9 @@ async fn by_the_recipe_of_the_readme() {
     assert_eq!(
         ids.map(|id| fates[&id]),
         [
-            Fate::Booked(Status::Confirmed),
-            Fate::Booked(Status::Expired),
-            Fate::Void
+            HoldResolution::Booked(Status::Confirmed),
+            HoldResolution::Booked(Status::Expired),
+            HoldResolution::Void
         ]
     );
     let counts = store.zone_counts(Some(event.event_id)).await.unwrap();

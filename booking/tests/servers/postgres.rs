@@ -1,6 +1,6 @@
 //! What only PostgreSQL can do to us.
 
-use booking::store::{BookingStore, EventStore, Moment::Given, postgres::PostgresStore};
+use booking::store::{AsOf::Fixed, BookingStore, EventStore, postgres::PostgresStore};
 use futures_util::future::join_all;
 use sqlx::{Connection, PgConnection};
 
@@ -65,7 +65,7 @@ async fn a_sweep_does_not_read_a_table_that_has_grown() {
     let event = event(&[5_000]);
     store.create_event(&event, &operator(NOW)).await.unwrap();
     for _ in 0..10 {
-        assert!(store.expire_due(Given(NOW), 500).await.unwrap().is_empty());
+        assert!(store.expire_due(Fixed(NOW), 500).await.unwrap().is_empty());
     }
     let rows: Vec<_> = (0..5_000)
         .map(|user| reservation(&event, 0, &format!("user-{user}"), 1))
@@ -76,7 +76,7 @@ async fn a_sweep_does_not_read_a_table_that_has_grown() {
     let mut other = PgConnection::connect(&url).await.unwrap();
     let (before, _) = scans_and_rows(&mut other).await;
     loop {
-        assert!(store.expire_due(Given(NOW), 500).await.unwrap().is_empty());
+        assert!(store.expire_due(Fixed(NOW), 500).await.unwrap().is_empty());
         let (sweeps, rows_read) = scans_and_rows(&mut other).await;
         assert_eq!(rows_read, 0);
         if sweeps > before + 10 {

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use booking::{BookingConfig, store::Fate};
+use booking::{BookingConfig, store::HoldResolution};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -297,7 +297,7 @@ impl House {
             for id in ids {
                 assert_eq!(
                     fates.get(id).copied(),
-                    ledger.bookings[&id.uuid()].end.map(Fate::Booked),
+                    ledger.bookings[&id.uuid()].end.map(HoldResolution::Booked),
                     "{id}"
                 );
             }

@@ -4,7 +4,7 @@
 use booking::{
     model::booking::Status,
     store::{
-        BookingStore, EventStore, Fate, Inserted, InventoryStore, Moment::Given,
+        AsOf::Fixed, BookingStore, EventStore, HoldResolution, InsertOutcome, InventoryStore,
         postgres::PostgresStore,
     },
 };
@@ -70,13 +70,13 @@ async fn a_commit_that_waits_for_a_standby_is_no_booking_that_is_not_there() {
             .remove(&id)
     })
     .await;
-    assert_eq!(fate, Fate::Booked(Status::Reserved));
+    assert_eq!(fate, HoldResolution::Booked(Status::Reserved));
     assert_eq!(
         store.insert(std::slice::from_ref(&new)).await.unwrap(),
-        [Inserted::Duplicate]
+        [InsertOutcome::Duplicate]
     );
     assert_eq!(
-        store.expire_due(Given(later(600)), 10).await.unwrap().len(),
+        store.expire_due(Fixed(later(600)), 10).await.unwrap().len(),
         1
     );
     let counts = store.zone_counts(Some(event.event_id)).await.unwrap();

@@ -3,7 +3,7 @@
 use booking::{
     model::{
         appearance::AppearancePatch,
-        audit::{Action, Deed, Record},
+        audit::{AuditAction, AuditEntry, AuditRecord},
     },
     store::SharedStore,
 };
@@ -16,7 +16,7 @@ use super::{
     fixtures::{NOW, event, later, operator, stored_event},
 };
 
-async fn all(store: &SharedStore, event: Option<EventId>) -> Vec<Record> {
+async fn all(store: &SharedStore, event: Option<EventId>) -> Vec<AuditRecord> {
     store.audit(event, i64::MAX, 100).await.unwrap()
 }
 
@@ -122,10 +122,10 @@ pub(crate) async fn pages_go_back_in_time(store: SharedStore) {
     let event = stored_event(&store, &[1]).await.event_id;
     for second in 0..5 {
         let act = operator(later(second));
-        let deed = Deed {
+        let deed = AuditEntry {
             act,
             event_id: None,
-            action: Action::SyncInventory,
+            action: AuditAction::SyncInventory,
             before: None,
             after: None,
         };

@@ -2,7 +2,7 @@
 
 use booking::{
     model::booking::Status,
-    store::{Inserted, Moment::Given, Ruling, SharedStore, Verb},
+    store::{AsOf::Fixed, InsertOutcome, SharedStore, Transition, TransitionOutcome},
 };
 use waitingroom::ids::IdempotencyKey;
 
@@ -27,7 +27,7 @@ pub(crate) async fn a_refused_row_does_not_hinder_its_neighbours(store: SharedSt
         reservation(&event, 1, "dan", 3),
         reservation(&event, 0, "fay", 6),
     ];
-    use Inserted::{Duplicate, NoSeats, Stored};
+    use InsertOutcome::{Duplicate, NoSeats, Stored};
     let answers = store.insert(&batch).await.unwrap();
     assert_eq!(
         answers,
@@ -56,18 +56,21 @@ pub(crate) async fn a_pass_makes_one_booking(store: SharedStore) {
     assert!(!store.pass_is_used(&first.pass_id).await.unwrap());
     assert_eq!(
         store.insert(std::slice::from_ref(&first)).await.unwrap(),
-        [Inserted::Stored]
+        [InsertOutcome::Stored]
     );
     assert!(store.pass_is_used(&first.pass_id).await.unwrap());
     store
-        .decide(&[wish(&first, Verb::Cancel)], Given(later(1)))
+        .decide(&[wish(&first, Transition::Cancel)], Fixed(later(1)))
         .await
         .unwrap();
     let again = booking::model::booking::NewBooking {
         pass_id: first.pass_id,
         ..reservation(&event, 0, "ann", 1)
     };
-    assert_eq!(store.insert(&[again]).await.unwrap(), [Inserted::Duplicate]);
+    assert_eq!(
+        store.insert(&[again]).await.unwrap(),
+        [InsertOutcome::Duplicate]
+    );
     assert_eq!(counters(&store, &event, 0).await, (0, 0));
 }
 
@@ -84,7 +87,7 @@ pub(crate) async fn a_key_makes_one_booking_for_each_user(store: SharedStore) {
     assert_eq!(
         answers
             .iter()
-            .filter(|answer| **answer == Inserted::Stored)
+            .filter(|answer| **answer == InsertOutcome::Stored)
             .count(),
         4
     );
@@ -120,12 +123,15 @@ pub(crate) async fn decisions_move_seats_once(store: SharedStore) {
         .insert(&[kept.clone(), bought.clone(), returned.clone()])
         .await
         .unwrap();
-    let batch = [wish(&bought, Verb::Confirm), wish(&returned, Verb::Cancel)];
+    let batch = [
+        wish(&bought, Transition::Confirm),
+        wish(&returned, Transition::Cancel),
+    ];
     for round in 0..2 {
-        let rulings = store.decide(&batch, Given(later(5))).await.unwrap();
+        let rulings = store.decide(&batch, Fixed(later(5))).await.unwrap();
         let changed = rulings
             .iter()
-            .filter(|ruling| matches!(ruling, Ruling::Changed(_)))
+            .filter(|ruling| matches!(ruling, TransitionOutcome::Changed(_)))
             .count();
         assert_eq!(changed, if round == 0 { 2 } else { 0 });
         assert_eq!(counters(&store, &event, 0).await, (2, 2));
@@ -150,14 +156,16 @@ pub(crate) async fn somebody_elses_booking_is_not_found(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let anns = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&anns)).await.unwrap();
-    let mut stranger = wish(&anns, Verb::Cancel);
+    let mut stranger = wish(&anns, Transition::Cancel);
     stranger.user = "bob".parse().unwrap();
     let rulings = store
-        .decide(&[stranger, wish(&anns, Verb::Confirm)], Given(NOW))
+        .decide(&[stranger, wish(&anns, Transition::Confirm)], Fixed(NOW))
         .await
         .unwrap();
-    assert_eq!(rulings[0], Ruling::NotFound);
-    assert!(matches!(&rulings[1], Ruling::Changed(booking) if booking.status == Status::Confirmed));
+    assert_eq!(rulings[0], TransitionOutcome::NotFound);
+    assert!(
+        matches!(&rulings[1], TransitionOutcome::Changed(booking) if booking.status == Status::Confirmed)
+    );
 }
 
 pub(crate) async fn two_wishes_for_one_booking_in_a_batch(store: SharedStore) {
@@ -165,15 +173,15 @@ pub(crate) async fn two_wishes_for_one_booking_in_a_batch(store: SharedStore) {
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
     let batch = [
-        wish(&new, Verb::Confirm),
-        wish(&new, Verb::Cancel),
-        wish(&new, Verb::Confirm),
+        wish(&new, Transition::Confirm),
+        wish(&new, Transition::Cancel),
+        wish(&new, Transition::Confirm),
     ];
-    let rulings = store.decide(&batch, Given(NOW)).await.unwrap();
-    assert!(matches!(&rulings[0], Ruling::Changed(_)));
+    let rulings = store.decide(&batch, Fixed(NOW)).await.unwrap();
+    assert!(matches!(&rulings[0], TransitionOutcome::Changed(_)));
     for ruling in &rulings[1..] {
         assert!(
-            matches!(ruling, Ruling::Unchanged(booking) if booking.status == Status::Confirmed)
+            matches!(ruling, TransitionOutcome::Unchanged(booking) if booking.status == Status::Confirmed)
         );
     }
     assert_eq!(counters(&store, &event, 0).await, (0, 2));
@@ -185,27 +193,27 @@ pub(crate) async fn what_is_over_can_only_expire(store: SharedStore) {
     store.insert(std::slice::from_ref(&new)).await.unwrap();
     assert!(
         store
-            .expire_due(Given(later(599)), 10)
+            .expire_due(Fixed(later(599)), 10)
             .await
             .unwrap()
             .is_empty()
     );
-    for verb in [Verb::Confirm, Verb::Cancel] {
+    for verb in [Transition::Confirm, Transition::Cancel] {
         let rulings = store
-            .decide(&[wish(&new, verb)], Given(later(600)))
+            .decide(&[wish(&new, verb)], Fixed(later(600)))
             .await
             .unwrap();
         assert!(
-            matches!(&rulings[0], Ruling::Unchanged(booking) if booking.status == Status::Reserved)
+            matches!(&rulings[0], TransitionOutcome::Unchanged(booking) if booking.status == Status::Reserved)
         );
     }
-    let expired = store.expire_due(Given(later(600)), 10).await.unwrap();
+    let expired = store.expire_due(Fixed(later(600)), 10).await.unwrap();
     assert_eq!(expired.len(), 1);
     assert_eq!(expired[0].status, Status::Expired);
     assert_eq!(counters(&store, &event, 0).await, (0, 0));
     assert!(
         store
-            .expire_due(Given(later(700)), 10)
+            .expire_due(Fixed(later(700)), 10)
             .await
             .unwrap()
             .is_empty()
@@ -235,8 +243,11 @@ pub(crate) async fn lists_and_summaries(store: SharedStore) {
         .unwrap();
     store
         .decide(
-            &[wish(&made[0], Verb::Confirm), wish(&made[1], Verb::Cancel)],
-            Given(later(10)),
+            &[
+                wish(&made[0], Transition::Confirm),
+                wish(&made[1], Transition::Cancel),
+            ],
+            Fixed(later(10)),
         )
         .await
         .unwrap();
@@ -305,7 +316,7 @@ pub(crate) async fn keys_are_forgotten_in_time(store: SharedStore) {
         .insert(&[with_key(reservation(&event, 0, "ann", 1), "k1", "f2")])
         .await
         .unwrap();
-    assert_eq!(again, [Inserted::Stored]);
+    assert_eq!(again, [InsertOutcome::Stored]);
 }
 
 pub(crate) async fn reset_frees_everything(store: SharedStore) {

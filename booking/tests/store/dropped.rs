@@ -9,11 +9,11 @@ use std::{
 
 use booking::{
     model::{
-        audit::{Action, Deed},
+        audit::{AuditAction, AuditEntry},
         booking::NewBooking,
         event::Event,
     },
-    store::{Inserted, Moment, SharedStore, Verb, postgres::PostgresStore},
+    store::{AsOf, InsertOutcome, SharedStore, Transition, postgres::PostgresStore},
 };
 use futures_util::future::poll_fn;
 use sqlx::{Connection, PgConnection, SqliteConnection};
@@ -91,14 +91,14 @@ fn step<'a>(
             ),
             "decide" => drop(
                 store
-                    .decide(&[wish(there, Verb::Confirm)], Moment::Given(NOW))
+                    .decide(&[wish(there, Transition::Confirm)], AsOf::Fixed(NOW))
                     .await,
             ),
             "expire" => {
                 let mut new = reservation(event, 1, &somebody(), 1);
                 new.booking.expires_at = NOW;
                 drop(store.insert(&[new]).await);
-                drop(store.expire_due(Moment::Given(later(1)), 10).await);
+                drop(store.expire_due(AsOf::Fixed(later(1)), 10).await);
             }
             "fates" => {
                 let lost = reservation(event, 0, &somebody(), 1).booking.booking_id;
@@ -131,10 +131,10 @@ fn step<'a>(
             "snapshot" => drop(store.snapshot(id).await),
             "note" => {
                 let act = operator(NOW);
-                let deed = Deed {
+                let deed = AuditEntry {
                     act,
                     event_id: None,
-                    action: Action::SyncInventory,
+                    action: AuditAction::SyncInventory,
                     before: None,
                     after: None,
                 };
@@ -187,7 +187,7 @@ async fn nothing_is_left_behind(store: &SharedStore, is_there: impl AsyncFn(Book
             let stored = store.insert(std::slice::from_ref(&there)).await.unwrap();
             assert_eq!(
                 stored,
-                [Inserted::Stored],
+                [InsertOutcome::Stored],
                 "after {name} was dropped at its wait {}",
                 waits - 1
             );

@@ -1,6 +1,6 @@
 //! The catalogue, the snapshot, the checkpoints.
 
-use booking::store::{Moment::Given, SharedStore, StoreError, Verb};
+use booking::store::{AsOf::Fixed, SharedStore, StoreError, Transition};
 use waitingroom::{
     clock::Timestamp,
     engine::{Reached, Unserved},
@@ -81,8 +81,11 @@ pub(crate) async fn the_snapshot_is_what_the_engine_needs(store: SharedStore) {
         .unwrap();
     store
         .decide(
-            &[wish(&bought, Verb::Confirm), wish(&returned, Verb::Cancel)],
-            Given(NOW),
+            &[
+                wish(&bought, Transition::Confirm),
+                wish(&returned, Transition::Cancel),
+            ],
+            Fixed(NOW),
         )
         .await
         .unwrap();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use booking::{
     model::booking::{NewBooking, Status},
     store::{
-        BookingStore, EventStore, Fate, Inserted, Moment, Ruling, SharedStore, Verb,
-        postgres::PostgresStore,
+        AsOf, BookingStore, EventStore, HoldResolution, InsertOutcome, SharedStore, Transition,
+        TransitionOutcome, postgres::PostgresStore,
     },
 };
 use sqlx::{Connection, PgConnection};
@@ -26,24 +26,24 @@ pub(crate) async fn what_is_not_there_never_will_be(store: SharedStore) {
     let (id, user) = (lost.booking.booking_id, lost.booking.user.clone());
     for _ in 0..2 {
         let fates = store.fates(event.event_id, &[id]).await.unwrap();
-        assert_eq!(fates.get(&id), Some(&Fate::Void));
+        assert_eq!(fates.get(&id), Some(&HoldResolution::Void));
     }
 
     // It is nothing that anybody sees.
     assert_eq!(store.booking(id).await.unwrap(), None);
     assert_eq!(
         store
-            .decide(&[wish(&lost, Verb::Confirm)], Moment::Given(NOW))
+            .decide(&[wish(&lost, Transition::Confirm)], AsOf::Fixed(NOW))
             .await
             .unwrap(),
-        [Ruling::NotFound]
+        [TransitionOutcome::NotFound]
     );
     assert!(!store.pass_is_used(&lost.pass_id).await.unwrap());
     assert_eq!(store.list(&user, None, 10, 0).await.unwrap().total, 0);
     assert!(store.summary(&user, None, NOW).await.unwrap().is_empty());
     assert!(
         store
-            .expire_due(Moment::Given(NOW.plus(Duration::from_secs(1 << 40))), 10)
+            .expire_due(AsOf::Fixed(NOW.plus(Duration::from_secs(1 << 40))), 10)
             .await
             .unwrap()
             .is_empty()
@@ -62,10 +62,10 @@ pub(crate) async fn what_is_not_there_never_will_be(store: SharedStore) {
     // as good as new.
     let neighbour = reservation(&event, 0, "bob", 1);
     let answers = store.insert(&[lost.clone(), neighbour]).await.unwrap();
-    assert_eq!(answers, [Inserted::Duplicate, Inserted::Stored]);
+    assert_eq!(answers, [InsertOutcome::Duplicate, InsertOutcome::Stored]);
     assert_eq!(
         store.insert(std::slice::from_ref(&lost)).await.unwrap(),
-        [Inserted::Duplicate]
+        [InsertOutcome::Duplicate]
     );
     let again = with_key(reservation(&event, 0, "ann", 2), "k1", "f1");
     let again = NewBooking {
@@ -74,7 +74,7 @@ pub(crate) async fn what_is_not_there_never_will_be(store: SharedStore) {
     };
     assert_eq!(
         store.insert(std::slice::from_ref(&again)).await.unwrap(),
-        [Inserted::Stored]
+        [InsertOutcome::Stored]
     );
     assert_eq!(
         (
@@ -92,15 +92,15 @@ pub(crate) async fn a_booking_keeps_its_place(store: SharedStore) {
     let lost = reservation(&event, 0, "cat", 1);
     store.insert(&[kept.clone(), bought.clone()]).await.unwrap();
     store
-        .decide(&[wish(&bought, Verb::Confirm)], Moment::Given(NOW))
+        .decide(&[wish(&bought, Transition::Confirm)], AsOf::Fixed(NOW))
         .await
         .unwrap();
     let ids = [&kept, &lost, &bought].map(|new| new.booking.booking_id);
     let fates = store.fates(event.event_id, &ids).await.unwrap();
     let expected = [
-        Fate::Booked(Status::Reserved),
-        Fate::Void,
-        Fate::Booked(Status::Confirmed),
+        HoldResolution::Booked(Status::Reserved),
+        HoldResolution::Void,
+        HoldResolution::Booked(Status::Confirmed),
     ];
     assert_eq!(ids.map(|id| fates[&id]), expected);
     assert_eq!(counters(&store, &event, 0).await, (1, 1));
@@ -119,21 +119,21 @@ pub(crate) async fn the_databases_clock_decides(store: SharedStore) {
     let [over, live] = [until("ann", -1), until("bob", 600)];
     store.insert(&[over.clone(), live.clone()]).await.unwrap();
     let rulings = store
-        .decide(&[wish(&over, Verb::Confirm)], Moment::Database)
+        .decide(&[wish(&over, Transition::Confirm)], AsOf::Database)
         .await
         .unwrap();
     assert!(
-        matches!(&rulings[..], [Ruling::Unchanged(booking)] if booking.status == Status::Reserved),
+        matches!(&rulings[..], [TransitionOutcome::Unchanged(booking)] if booking.status == Status::Reserved),
         "{rulings:?}"
     );
-    let expired = store.expire_due(Moment::Database, 10).await.unwrap();
+    let expired = store.expire_due(AsOf::Database, 10).await.unwrap();
     let expired: Vec<BookingId> = expired.iter().map(|booking| booking.booking_id).collect();
     assert_eq!(expired, [over.booking.booking_id]);
     let rulings = store
-        .decide(&[wish(&live, Verb::Confirm)], Moment::Database)
+        .decide(&[wish(&live, Transition::Confirm)], AsOf::Database)
         .await
         .unwrap();
-    let [Ruling::Changed(booking)] = &rulings[..] else {
+    let [TransitionOutcome::Changed(booking)] = &rulings[..] else {
         panic!("{rulings:?}")
     };
     let late = booking.confirmed_at.unwrap().since(now);
@@ -177,7 +177,10 @@ async fn a_commit_under_way_is_asked_for_again_in_postgres() {
         let fates = store.fates(event.event_id, &ids).await.unwrap();
         assert_eq!(fates.get(&hanging), None, "nobody knows yet");
         assert_eq!(
-            fates.values().filter(|fate| **fate == Fate::Void).count(),
+            fates
+                .values()
+                .filter(|fate| **fate == HoldResolution::Void)
+                .count(),
             8,
             "{fates:?}"
         );
@@ -188,9 +191,9 @@ async fn a_commit_under_way_is_asked_for_again_in_postgres() {
         }
         let fates = store.fates(event.event_id, &ids).await.unwrap();
         let expected = if commits {
-            Fate::Booked(Status::Reserved)
+            HoldResolution::Booked(Status::Reserved)
         } else {
-            Fate::Void
+            HoldResolution::Void
         };
         assert_eq!((fates.get(&hanging), fates.len()), (Some(&expected), 9));
     }
@@ -218,7 +221,7 @@ async fn a_failed_commit_leaves_the_writer_of_sqlite_usable() {
         let next = reservation(&event, 0, user, 1);
         assert_eq!(
             store.insert(std::slice::from_ref(&next)).await.unwrap(),
-            [Inserted::Stored]
+            [InsertOutcome::Stored]
         );
         assert_eq!(
             status(&store, next.booking.booking_id).await,

@@ -5,12 +5,12 @@ use std::time::Duration;
 use booking::{
     model::{
         appearance::Appearance,
-        audit::Act,
+        audit::AuditContext,
         booking::{Booking, Idempotency, NewBooking, Status},
         event::{Event, Show, Zone},
         money::{Currency, Money},
     },
-    store::{Decision, SharedStore, Verb},
+    store::{SharedStore, Transition, TransitionRequest},
 };
 use uuid::Uuid;
 use waitingroom::{
@@ -26,8 +26,8 @@ pub(crate) fn later(seconds: u64) -> Timestamp {
 }
 
 /// An operator acts.
-pub(crate) fn operator(at: Timestamp) -> Act {
-    Act {
+pub(crate) fn operator(at: Timestamp) -> AuditContext {
+    AuditContext {
         operator: "olga".parse().unwrap(),
         at,
     }
@@ -105,8 +105,8 @@ pub(crate) fn with_key(mut new: NewBooking, key: &str, fingerprint: &str) -> New
     new
 }
 
-pub(crate) fn wish(new: &NewBooking, verb: Verb) -> Decision {
-    Decision {
+pub(crate) fn wish(new: &NewBooking, verb: Transition) -> TransitionRequest {
+    TransitionRequest {
         booking_id: new.booking.booking_id,
         user: new.booking.user.clone(),
         verb,

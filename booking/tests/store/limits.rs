@@ -2,7 +2,7 @@
 
 use booking::{
     model::{booking::NewBooking, event::Event},
-    store::{Inserted, Moment::Given, SharedStore, Verb},
+    store::{AsOf::Fixed, InsertOutcome, SharedStore, Transition},
 };
 use futures_util::future::join_all;
 
@@ -25,7 +25,7 @@ pub(crate) async fn nobody_gets_more_than_the_limit(store: SharedStore) {
     let first = reservation(&event, 0, "ann", 5);
     assert_eq!(
         store.insert(std::slice::from_ref(&first)).await.unwrap(),
-        [Inserted::Stored]
+        [InsertOutcome::Stored]
     );
     let batch = [
         reservation(&event, 0, "bob", 10),
@@ -37,10 +37,10 @@ pub(crate) async fn nobody_gets_more_than_the_limit(store: SharedStore) {
     assert_eq!(
         answers,
         [
-            Inserted::Stored,
-            Inserted::OverLimit(5),
-            Inserted::Stored,
-            Inserted::Duplicate
+            InsertOutcome::Stored,
+            InsertOutcome::OverLimit(5),
+            InsertOutcome::Stored,
+            InsertOutcome::Duplicate
         ]
     );
     let rest = [
@@ -49,7 +49,7 @@ pub(crate) async fn nobody_gets_more_than_the_limit(store: SharedStore) {
     ];
     assert_eq!(
         store.insert(&rest).await.unwrap(),
-        [Inserted::Stored, Inserted::OverLimit(0)]
+        [InsertOutcome::Stored, InsertOutcome::OverLimit(0)]
     );
     assert_eq!(
         (
@@ -64,7 +64,7 @@ pub(crate) async fn nobody_gets_more_than_the_limit(store: SharedStore) {
             .insert(&[reservation(&other, 0, "ann", 9)])
             .await
             .unwrap(),
-        [Inserted::Stored],
+        [InsertOutcome::Stored],
         "of each event"
     );
     let small = limited(&store, 4).await;
@@ -77,7 +77,7 @@ pub(crate) async fn nobody_gets_more_than_the_limit(store: SharedStore) {
         .unwrap();
     assert_eq!(
         answers,
-        [Inserted::OverLimit(4), Inserted::Stored],
+        [InsertOutcome::OverLimit(4), InsertOutcome::Stored],
         "the first booking as well"
     );
 }
@@ -87,7 +87,7 @@ pub(crate) async fn what_is_asked_again_is_found_at_the_limit(store: SharedStore
     let made = with_key(reservation(&event, 0, "ann", 4), "k", "f");
     assert_eq!(
         store.insert(std::slice::from_ref(&made)).await.unwrap(),
-        [Inserted::Stored]
+        [InsertOutcome::Stored]
     );
     let same_pass = NewBooking {
         booking: reservation(&event, 0, "ann", 4).booking,
@@ -98,7 +98,7 @@ pub(crate) async fn what_is_asked_again_is_found_at_the_limit(store: SharedStore
         for _ in 0..3 {
             assert_eq!(
                 store.insert(std::slice::from_ref(again)).await.unwrap(),
-                [Inserted::Duplicate]
+                [InsertOutcome::Duplicate]
             );
         }
     }
@@ -112,22 +112,22 @@ pub(crate) async fn what_is_given_back_may_be_had_again(store: SharedStore) {
         let too_much = reservation(&event, 0, "ann", 2);
         assert_eq!(
             store.insert(std::slice::from_ref(&made)).await.unwrap(),
-            [Inserted::Stored],
+            [InsertOutcome::Stored],
             "{round}"
         );
         assert_eq!(
             store.insert(std::slice::from_ref(&too_much)).await.unwrap(),
-            [Inserted::OverLimit(1)]
+            [InsertOutcome::OverLimit(1)]
         );
         match round % 2 {
             0 => drop(
                 store
-                    .decide(&[wish(&made, Verb::Cancel)], Given(NOW))
+                    .decide(&[wish(&made, Transition::Cancel)], Fixed(NOW))
                     .await
                     .unwrap(),
             ),
             _ => assert_eq!(
-                store.expire_due(Given(later(600)), 10).await.unwrap().len(),
+                store.expire_due(Fixed(later(600)), 10).await.unwrap().len(),
                 1
             ),
         }
@@ -135,21 +135,25 @@ pub(crate) async fn what_is_given_back_may_be_had_again(store: SharedStore) {
     let kept = reservation(&event, 0, "ann", 3);
     store.insert(std::slice::from_ref(&kept)).await.unwrap();
     store
-        .decide(&[wish(&kept, Verb::Confirm)], Given(NOW))
+        .decide(&[wish(&kept, Transition::Confirm)], Fixed(NOW))
         .await
         .unwrap();
     let answers = store
         .insert(&[reservation(&event, 0, "ann", 2)])
         .await
         .unwrap();
-    assert_eq!(answers, [Inserted::OverLimit(1)], "what is bought stays");
+    assert_eq!(
+        answers,
+        [InsertOutcome::OverLimit(1)],
+        "what is bought stays"
+    );
     store.reset().await.unwrap();
     assert_eq!(
         store
             .insert(&[reservation(&event, 0, "ann", 4)])
             .await
             .unwrap(),
-        [Inserted::Stored]
+        [InsertOutcome::Stored]
     );
 }
 
@@ -179,15 +183,15 @@ pub(crate) async fn a_crowd_of_batches_keeps_every_limit(store: SharedStore) {
             let stored = batch
                 .iter()
                 .zip(answers)
-                .filter(|(_, answer)| *answer == Inserted::Stored);
+                .filter(|(_, answer)| *answer == InsertOutcome::Stored);
             let stored: Vec<_> = stored.map(|(new, _)| new.clone()).collect();
             let given_back: Vec<_> = stored
                 .iter()
                 .step_by(2)
-                .map(|new| wish(new, Verb::Cancel))
+                .map(|new| wish(new, Transition::Cancel))
                 .collect();
             if number % 2 == 0 && !given_back.is_empty() {
-                store.decide(&given_back, Given(NOW)).await.unwrap();
+                store.decide(&given_back, Fixed(NOW)).await.unwrap();
             }
             stored
         }
@@ -211,13 +215,15 @@ pub(crate) async fn a_crowd_of_batches_keeps_every_limit(store: SharedStore) {
             .collect();
         let answers = store.insert(&fill).await.unwrap();
         assert!(
-            answers.iter().all(|answer| *answer == Inserted::Stored),
+            answers
+                .iter()
+                .all(|answer| *answer == InsertOutcome::Stored),
             "{room} more: {answers:?}"
         );
         let more = store
             .insert(&[reservation(&event, 0, &format!("u{user}"), 1)])
             .await
             .unwrap();
-        assert_eq!(more, [Inserted::OverLimit(0)]);
+        assert_eq!(more, [InsertOutcome::OverLimit(0)]);
     }
 }

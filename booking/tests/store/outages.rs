@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use booking::{
     model::booking::{Booking, NewBooking},
-    store::{Moment::Given, Outage, SharedStore, Verb},
+    store::{AsOf::Fixed, Outage, SharedStore, Transition},
 };
 use waitingroom::clock::Timestamp;
 
@@ -62,7 +62,7 @@ pub(crate) async fn a_gap_is_owed_until_it_is_given_back(store: SharedStore) {
         "{ends}"
     );
     assert_eq!(
-        store.expire_due(Given(outage.to), 10).await.unwrap().len(),
+        store.expire_due(Fixed(outage.to), 10).await.unwrap().len(),
         0
     );
 }
@@ -89,7 +89,7 @@ pub(crate) async fn holds_get_back_what_they_had_to_bear(store: SharedStore) {
     ];
     store.insert(&made).await.unwrap();
     store
-        .decide(&[wish(&bought, Verb::Confirm)], Given(NOW))
+        .decide(&[wish(&bought, Transition::Confirm)], Fixed(NOW))
         .await
         .unwrap();
     assert_eq!(all_given_back(&store, later(50), later(80)).await, 3);
@@ -115,11 +115,14 @@ pub(crate) async fn holds_get_back_what_they_had_to_bear(store: SharedStore) {
     assert_eq!(ends(through.clone()).await, later(70 + 600));
     assert_eq!(all_given_back(&store, later(2_000), later(3_000)).await, 0);
     let confirmed = store
-        .decide(&[wish(&through, Verb::Confirm)], Given(later(669)))
+        .decide(&[wish(&through, Transition::Confirm)], Fixed(later(669)))
         .await
         .unwrap();
     assert!(
-        matches!(confirmed.as_slice(), [booking::store::Ruling::Changed(_)]),
+        matches!(
+            confirmed.as_slice(),
+            [booking::store::TransitionOutcome::Changed(_)]
+        ),
         "{confirmed:?}"
     );
 }

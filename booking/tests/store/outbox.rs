@@ -4,16 +4,16 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use booking::{
-    outbox::{Relay, Relayed},
-    store::{Moment::Given, SharedStore, Verb},
+    outbox::{OutboxRelay, RelayReport},
+    store::{AsOf::Fixed, SharedStore, Transition},
 };
 use uuid::Uuid;
 use waitingroom::bus::{Bus, BusError, LocalBus, Message};
 
 use super::fixtures::{NOW, later, reservation, stored_event, wish};
 
-fn relay(store: &SharedStore, bus: &Arc<LocalBus>) -> Relay {
-    Relay::new(store.clone(), bus.clone(), "test".into())
+fn relay(store: &SharedStore, bus: &Arc<LocalBus>) -> OutboxRelay {
+    OutboxRelay::new(store.clone(), bus.clone(), "test".into())
 }
 
 async fn reserve(store: &SharedStore, count: usize) {
@@ -58,12 +58,12 @@ pub(crate) async fn a_dead_relays_messages_are_taken_over(store: SharedStore) {
     );
     let bus = Arc::new(LocalBus::default());
     let alive = relay(&store, &bus);
-    assert_eq!(alive.step(later(29)).await.unwrap(), Relayed::default());
+    assert_eq!(alive.step(later(29)).await.unwrap(), RelayReport::default());
     assert_eq!(
         alive.step(later(30)).await.unwrap(),
-        Relayed {
+        RelayReport {
             published: 3,
-            ..Relayed::default()
+            ..RelayReport::default()
         }
     );
     store.remove_parcels(&[1]).await.unwrap(); // back from the dead: it is gone already
@@ -88,10 +88,10 @@ impl Bus for Moody {
 
 pub(crate) async fn what_the_bus_refuses_stays(store: SharedStore) {
     reserve(&store, 4).await;
-    let relay = Relay::new(store.clone(), Arc::new(Moody), "test".into());
+    let relay = OutboxRelay::new(store.clone(), Arc::new(Moody), "test".into());
     assert_eq!(
         relay.step(NOW).await.unwrap(),
-        Relayed {
+        RelayReport {
             published: 2,
             failed: 2,
             was_full: false
@@ -102,7 +102,7 @@ pub(crate) async fn what_the_bus_refuses_stays(store: SharedStore) {
     let soon = NOW.plus(Duration::from_millis(100));
     assert_eq!(
         relay.step(soon).await.unwrap(),
-        Relayed {
+        RelayReport {
             published: 1,
             failed: 1,
             was_full: false
@@ -115,7 +115,7 @@ pub(crate) async fn messages_tell_the_booking(store: SharedStore) {
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
     store
-        .decide(&[wish(&new, Verb::Confirm)], Given(later(3)))
+        .decide(&[wish(&new, Transition::Confirm)], Fixed(later(3)))
         .await
         .unwrap();
     let rows = store
@@ -165,12 +165,12 @@ pub(crate) async fn messages_are_those_of_the_bookings(store: SharedStore) {
     store.insert(&made).await.unwrap();
     let moment = later(3).plus(Duration::from_millis(40));
     let wishes = [
-        wish(&made[0], Verb::Confirm),
-        wish(&made[1], Verb::Cancel),
-        wish(&made[2], Verb::Confirm),
+        wish(&made[0], Transition::Confirm),
+        wish(&made[1], Transition::Cancel),
+        wish(&made[2], Transition::Confirm),
     ];
-    store.decide(&wishes, Given(moment)).await.unwrap();
-    store.expire_due(Given(later(900)), 10).await.unwrap();
+    store.decide(&wishes, Fixed(moment)).await.unwrap();
+    store.expire_due(Fixed(later(900)), 10).await.unwrap();
     let parcels = store
         .lease_parcels(Uuid::new_v4(), NOW, NOW, 10)
         .await

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use booking::{
     model::booking::{NewBooking, Status},
-    store::{Inserted, Moment::Given, Ruling, SharedStore, Verb},
+    store::{AsOf::Fixed, InsertOutcome, SharedStore, Transition, TransitionOutcome},
 };
 use futures_util::future::join_all;
 
@@ -23,7 +23,7 @@ pub(crate) async fn seats_are_never_oversold(store: SharedStore) {
     for (batch, answers) in batches.iter().zip(answers) {
         for (new, answer) in batch.iter().zip(answers.unwrap()) {
             let zone = usize::from(new.booking.zone_id == event.shows[0].zones[1].zone_id);
-            sold[zone] += u32::from(answer == Inserted::Stored);
+            sold[zone] += u32::from(answer == InsertOutcome::Stored);
         }
     }
     assert_eq!(sold, [50, 30]);
@@ -41,20 +41,20 @@ pub(crate) async fn confirm_against_expiry_has_one_winner(store: SharedStore) {
     // One instance's clock is a second behind the other's.
     let wishes: Vec<_> = made
         .iter()
-        .map(|new| vec![wish(new, Verb::Confirm)])
+        .map(|new| vec![wish(new, Transition::Confirm)])
         .collect();
     let confirms = join_all(
         wishes
             .iter()
-            .map(|batch| store.decide(batch, Given(later(599)))),
+            .map(|batch| store.decide(batch, Fixed(later(599)))),
     );
-    let expiries = join_all((0..10).map(|_| store.expire_due(Given(later(600)), 20)));
+    let expiries = join_all((0..10).map(|_| store.expire_due(Fixed(later(600)), 20)));
     let (confirms, expiries) = futures_util::future::join(confirms, expiries).await;
     let confirmed: HashSet<_> = confirms
         .into_iter()
         .flat_map(|rulings| rulings.unwrap())
         .filter_map(|ruling| {
-            if let Ruling::Changed(booking) = ruling {
+            if let TransitionOutcome::Changed(booking) = ruling {
                 Some(booking.booking_id)
             } else {
                 None
@@ -86,12 +86,12 @@ pub(crate) async fn confirm_against_cancel_has_one_winner(store: SharedStore) {
     store.insert(&made).await.unwrap();
     let wishes: Vec<_> = made
         .iter()
-        .flat_map(|new| [Verb::Confirm, Verb::Cancel].map(|verb| vec![wish(new, verb)]))
+        .flat_map(|new| [Transition::Confirm, Transition::Cancel].map(|verb| vec![wish(new, verb)]))
         .collect();
-    let rulings = join_all(wishes.iter().map(|batch| store.decide(batch, Given(NOW)))).await;
+    let rulings = join_all(wishes.iter().map(|batch| store.decide(batch, Fixed(NOW)))).await;
     let changed: Vec<_> = rulings
         .into_iter()
-        .map(|rulings| matches!(rulings.unwrap()[0], Ruling::Changed(_)))
+        .map(|rulings| matches!(rulings.unwrap()[0], TransitionOutcome::Changed(_)))
         .collect();
     for pair in changed.chunks(2) {
         assert!(
@@ -111,7 +111,7 @@ pub(crate) async fn expiry_by_many_instances_expires_each_once(store: SharedStor
     store.insert(&made).await.unwrap();
     let mut expired = Vec::new();
     while expired.len() < 150 {
-        let steps = join_all((0..4).map(|_| store.expire_due(Given(later(600)), 20))).await;
+        let steps = join_all((0..4).map(|_| store.expire_due(Fixed(later(600)), 20))).await;
         let found: Vec<_> = steps.into_iter().flat_map(|step| step.unwrap()).collect();
         assert!(!found.is_empty(), "what is due is found");
         expired.extend(found.into_iter().map(|booking| booking.booking_id));
@@ -138,25 +138,25 @@ pub(crate) async fn crossing_batches_do_not_lock_each_other_out(store: SharedSto
     let stored = [first.unwrap(), second.unwrap()]
         .concat()
         .iter()
-        .filter(|a| **a == Inserted::Stored)
+        .filter(|a| **a == InsertOutcome::Stored)
         .count();
     assert_eq!(stored, 40);
     let wishes: Vec<_> = there
         .iter()
         .chain(&back)
-        .map(|new| wish(new, Verb::Confirm))
+        .map(|new| wish(new, Transition::Confirm))
         .collect();
     let reversed: Vec<_> = wishes.iter().rev().cloned().collect();
     let (first, second) = futures_util::future::join(
-        store.decide(&wishes, Given(NOW)),
-        store.decide(&reversed, Given(NOW)),
+        store.decide(&wishes, Fixed(NOW)),
+        store.decide(&reversed, Fixed(NOW)),
     )
     .await;
     let rulings = [first.unwrap(), second.unwrap()].concat();
     assert_eq!(
         rulings
             .iter()
-            .filter(|ruling| matches!(ruling, Ruling::Changed(_)))
+            .filter(|ruling| matches!(ruling, TransitionOutcome::Changed(_)))
             .count(),
         40
     );
@@ -185,22 +185,22 @@ pub(crate) async fn counters_agree_with_bookings_after_anything(store: SharedSto
             let wishes: Vec<_> = batch
                 .iter()
                 .zip(
-                    [Verb::Confirm, Verb::Cancel, Verb::Confirm]
+                    [Transition::Confirm, Transition::Cancel, Transition::Confirm]
                         .into_iter()
                         .cycle(),
                 )
                 .map(|(new, verb)| wish(new, verb))
                 .collect();
             store
-                .decide(&wishes[..5], Given(later(50 * number as u64)))
+                .decide(&wishes[..5], Fixed(later(50 * number as u64)))
                 .await
                 .unwrap();
             store
-                .expire_due(Given(later(40 * number as u64)), 7)
+                .expire_due(Fixed(later(40 * number as u64)), 7)
                 .await
                 .unwrap();
             store
-                .decide(&wishes[3..], Given(later(50 * number as u64)))
+                .decide(&wishes[3..], Fixed(later(50 * number as u64)))
                 .await
                 .unwrap();
         }

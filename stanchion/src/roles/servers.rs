@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use booking::{
-    Booking, BookingConfig,
+    BookingConfig, BookingService,
     store::{SharedStore, postgres::PostgresStore},
 };
 use gateway::booking_service::OverHttp;
@@ -71,7 +71,9 @@ pub async fn booking(settings: Settings) -> Result<()> {
         ..super::booking_config(&settings)
     };
     let backends = line.backends(&settings, authenticator, store, Arc::new(bus))?;
-    let booking = Booking::bind(backends, config).await.context("booking")?;
+    let booking = BookingService::bind(backends, config)
+        .await
+        .context("booking")?;
     let mut checks = booking.checks();
     checks.push(line.clock_check());
     let router = booking.router().merge(operations_of(

@@ -12,7 +12,8 @@ use super::PostgresStore;
 use crate::{
     model::booking::{Attempt, Booking, NewBooking},
     store::{
-        BookingStore, Decision, Fate, Inserted, Moment, Page, Ruling, StoreError, Summary,
+        AsOf, BookingStore, HoldResolution, InsertOutcome, Page, StoreError, Summary,
+        TransitionOutcome, TransitionRequest,
         row::{self, BookingRow, SummaryRow},
         sql,
     },
@@ -24,15 +25,19 @@ const FORGET_KEYS: &str = "UPDATE bookings SET idempotency_key = NULL, idempoten
 
 #[async_trait]
 impl BookingStore for PostgresStore {
-    async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
+    async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<InsertOutcome>, StoreError> {
         self.step(self.insert_by_zones(batch)).await
     }
 
-    async fn decide(&self, batch: &[Decision], moment: Moment) -> Result<Vec<Ruling>, StoreError> {
+    async fn decide(
+        &self,
+        batch: &[TransitionRequest],
+        moment: AsOf,
+    ) -> Result<Vec<TransitionOutcome>, StoreError> {
         self.step(self.decide_batch(batch, moment)).await
     }
 
-    async fn expire_due(&self, moment: Moment, limit: u32) -> Result<Vec<Booking>, StoreError> {
+    async fn expire_due(&self, moment: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError> {
         self.step(self.expire_batch(moment, limit)).await
     }
 
@@ -148,7 +153,7 @@ impl BookingStore for PostgresStore {
         &self,
         event: EventId,
         holds: &[BookingId],
-    ) -> Result<HashMap<BookingId, Fate>, StoreError> {
+    ) -> Result<HashMap<BookingId, HoldResolution>, StoreError> {
         self.step(self.find_fates(event, holds)).await
     }
 

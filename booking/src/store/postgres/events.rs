@@ -11,7 +11,7 @@ use super::{BEGIN_SNAPSHOT, PostgresStore, audit::note};
 use crate::{
     model::{
         appearance::{Appearance, AppearancePatch},
-        audit::{Act, Action, Deed},
+        audit::{AuditAction, AuditContext, AuditEntry},
         event::Event,
     },
     store::{EventStore, StoreError, row::catalogue as row, sql},
@@ -59,7 +59,7 @@ impl EventStore for PostgresStore {
         .await
     }
 
-    async fn create_event(&self, event: &Event, act: &Act) -> Result<(), StoreError> {
+    async fn create_event(&self, event: &Event, act: &AuditContext) -> Result<(), StoreError> {
         self.step(async {
             let mut transaction = self.begin().await?;
             sqlx::query(sql::ADD_EVENT)
@@ -98,7 +98,7 @@ impl EventStore for PostgresStore {
             sqlx::query(sql::RAISE_REVISION)
                 .execute(&mut *transaction)
                 .await?;
-            note(&mut transaction, &Deed::created(act, event)).await?;
+            note(&mut transaction, &AuditEntry::created(act, event)).await?;
             transaction.commit().await
         })
         .await
@@ -108,7 +108,7 @@ impl EventStore for PostgresStore {
         &self,
         event: EventId,
         patch: &QueuePatch,
-        act: &Act,
+        act: &AuditContext,
     ) -> Result<Option<QueueSettings>, StoreError> {
         self.step(async {
             let mut transaction = self.begin().await?;
@@ -128,7 +128,13 @@ impl EventStore for PostgresStore {
                 .await?;
             note(
                 &mut transaction,
-                &Deed::changed(act, event, Action::ChangeQueue, patch, [&before, &after]),
+                &AuditEntry::changed(
+                    act,
+                    event,
+                    AuditAction::ChangeQueue,
+                    patch,
+                    [&before, &after],
+                ),
             )
             .await?;
             transaction.commit().await?;
@@ -141,7 +147,7 @@ impl EventStore for PostgresStore {
         &self,
         event: EventId,
         patch: &AppearancePatch,
-        act: &Act,
+        act: &AuditContext,
     ) -> Result<Option<Appearance>, StoreError> {
         self.step(async {
             let mut transaction = self.begin().await?;
@@ -159,10 +165,10 @@ impl EventStore for PostgresStore {
             sqlx::query(sql::RAISE_REVISION)
                 .execute(&mut *transaction)
                 .await?;
-            let deed = Deed::changed(
+            let deed = AuditEntry::changed(
                 act,
                 event,
-                Action::ChangeAppearance,
+                AuditAction::ChangeAppearance,
                 patch,
                 [&before, &after],
             );

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     model::booking::Booking,
     store::{
-        Moment, StoreError,
+        AsOf, StoreError,
         row::{self, BookingRow},
         sql::{booking_columns, database_now, messages_of_changed, seats_of_changed},
     },
@@ -53,12 +53,12 @@ WITH due AS (
 
 /// Which zones' holds.
 #[derive(Debug, Clone, Copy)]
-enum Zones<'a> {
+enum ZoneFilter<'a> {
     Only(Uuid),
     AllBut(&'a [Uuid]),
 }
 
-impl Zones<'_> {
+impl ZoneFilter<'_> {
     fn condition(self) -> String {
         match self {
             Self::Only(zone) => format!("zone_id = '{zone}'"),
@@ -71,7 +71,7 @@ impl Zones<'_> {
     }
 }
 
-fn now_of(moment: Moment) -> String {
+fn now_of(moment: AsOf) -> String {
     moment
         .given_ms()
         .map_or_else(|| database_now!().to_owned(), |given| given.to_string())
@@ -81,7 +81,7 @@ impl PostgresStore {
     /// The zones that are known to be locked go by themselves; if another one is, each zone does.
     pub(super) async fn expire_batch(
         &self,
-        moment: Moment,
+        moment: AsOf,
         limit: u32,
     ) -> Result<Vec<Booking>, StoreError> {
         let locked = self.locked.all();
@@ -92,7 +92,7 @@ impl PostgresStore {
         );
         let (apart, others) = futures_util::join!(
             apart,
-            self.expire(Zones::AllBut(&locked), moment, limit, PATIENCE_MS)
+            self.expire(ZoneFilter::AllBut(&locked), moment, limit, PATIENCE_MS)
         );
         let others = match others {
             Err(StoreError::Locked(_)) => self.expire_apart(&locked, moment, limit).await?,
@@ -104,14 +104,14 @@ impl PostgresStore {
     async fn expire_apart(
         &self,
         but: &[Uuid],
-        moment: Moment,
+        moment: AsOf,
         limit: u32,
     ) -> Result<Vec<Booking>, StoreError> {
         let due = format!(
             "SELECT DISTINCT zone_id FROM (SELECT zone_id FROM bookings WHERE status = 'reserved' AND expires_at_ms <= {} AND {}
                 ORDER BY expires_at_ms LIMIT {limit}) AS due LIMIT {REMEDY_LIMIT}",
             now_of(moment),
-            Zones::AllBut(but).condition()
+            ZoneFilter::AllBut(but).condition()
         );
         let zones: Vec<(Uuid,)> = self
             .pool
@@ -126,10 +126,10 @@ impl PostgresStore {
     }
 
     /// One zone's; nothing if it is locked. Nobody else is held up by that.
-    async fn expire_zone(&self, zone: Uuid, moment: Moment, limit: u32) -> Vec<Booking> {
+    async fn expire_zone(&self, zone: Uuid, moment: AsOf, limit: u32) -> Vec<Booking> {
         let expired = self
             .expire(
-                Zones::Only(zone),
+                ZoneFilter::Only(zone),
                 moment,
                 limit,
                 self.locked.patience_ms(zone),
@@ -144,8 +144,8 @@ impl PostgresStore {
 
     async fn expire(
         &self,
-        zones: Zones<'_>,
-        moment: Moment,
+        zones: ZoneFilter<'_>,
+        moment: AsOf,
         limit: u32,
         patience_ms: u32,
     ) -> Result<Vec<Booking>, StoreError> {

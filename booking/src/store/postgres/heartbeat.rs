@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::PostgresStore;
-use crate::store::{Heartbeat, Outage, Prolonged, StoreError, heartbeat as rules};
+use crate::store::{ExtendedHolds, Heartbeat, Outage, StoreError, heartbeat as rules};
 
 /// Shorter than whoever asks waits: a statement that waits for a lock ends at the server before its
 /// connection is given up.
@@ -67,12 +67,12 @@ const SETTLED: &str =
 
 /// A connection that is kept between two beats; one whose beat failed, or was given up, is not.
 #[derive(Debug, Clone)]
-pub(super) struct Line {
+pub(super) struct HeartbeatConnection {
     options: PgConnectOptions,
     kept: Arc<Mutex<Option<PgConnection>>>,
 }
 
-impl Line {
+impl HeartbeatConnection {
     pub(super) fn new(options: PgConnectOptions) -> Self {
         Self {
             options,
@@ -115,7 +115,7 @@ impl Heartbeat for PostgresStore {
         Ok(rules::outage(owed))
     }
 
-    async fn give_back(&self, outage: Outage) -> Result<Prolonged, StoreError> {
+    async fn give_back(&self, outage: Outage) -> Result<ExtendedHolds, StoreError> {
         let mut kept = self.heartbeat.kept.lock().await;
         let mut connection = match kept.take() {
             Some(connection) => connection,
@@ -138,7 +138,7 @@ impl Heartbeat for PostgresStore {
         }
         *kept = Some(connection);
         let events = events.into_iter().map(Into::into).collect();
-        Ok(Prolonged {
+        Ok(ExtendedHolds {
             holds: holds.max(0) as u64,
             events,
             is_all: seen == 0,

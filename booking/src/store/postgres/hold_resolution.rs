@@ -8,7 +8,7 @@ use uuid::Uuid;
 use waitingroom::ids::{BookingId, EventId};
 
 use super::PostgresStore;
-use crate::store::{Fate, StoreError, row, sql::database_now};
+use crate::store::{HoldResolution, StoreError, row, sql::database_now};
 
 const STATUSES: &str = "SELECT booking_id, status FROM bookings WHERE booking_id = ANY($1)";
 
@@ -42,7 +42,7 @@ impl PostgresStore {
         &self,
         event: EventId,
         holds: &[BookingId],
-    ) -> Result<HashMap<BookingId, Fate>, StoreError> {
+    ) -> Result<HashMap<BookingId, HoldResolution>, StoreError> {
         let mut fates = self.known_fates(holds).await?;
         let mut missing: Vec<Uuid> = holds
             .iter()
@@ -88,7 +88,7 @@ impl PostgresStore {
     async fn known_fates(
         &self,
         holds: &[BookingId],
-    ) -> Result<HashMap<BookingId, Fate>, StoreError> {
+    ) -> Result<HashMap<BookingId, HoldResolution>, StoreError> {
         let ids: Vec<Uuid> = holds.iter().map(|hold| hold.uuid()).collect();
         if ids.is_empty() {
             return Ok(HashMap::new());

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     model::{booking::NewBooking, outbox::line},
-    store::{Inserted, StoreError},
+    store::{InsertOutcome, StoreError},
 };
 
 /// The columns of a batch, in the order in which [`bind_columns`] binds them.
@@ -109,7 +109,7 @@ UNION ALL SELECT booking_id, FALSE FROM input WHERE zone_id NOT IN (SELECT zones
 );
 
 /// Who wants more than their limit of an event leaves them, and how much that is: after the
-/// refusal, in a look of its own.
+/// refusal, in a query of its own.
 const OVER_LIMIT: &str = "
 SELECT event_id, user_id, CAST(GREATEST(max_seats_per_user - has, 0) AS INTEGER) FROM (
     SELECT claim.event_id, claim.user_id, claim.seats AS wanted, max_seats_per_user, (
@@ -129,7 +129,7 @@ impl PostgresStore {
     pub(super) async fn insert_by_zones(
         &self,
         batch: &[NewBooking],
-    ) -> Result<Vec<Inserted>, StoreError> {
+    ) -> Result<Vec<InsertOutcome>, StoreError> {
         let locked = self.locked.all();
         if locked.is_empty() {
             match self.insert_batch(batch, PATIENCE_MS).await {
@@ -145,7 +145,7 @@ impl PostgresStore {
         &self,
         batch: &[NewBooking],
         apart: impl Fn(&Uuid) -> bool,
-    ) -> Vec<Inserted> {
+    ) -> Vec<InsertOutcome> {
         let parts = parts(batch.iter().map(|row| row.booking.zone_id.uuid()), apart);
         let parts = parts.into_iter().map(|(zone, positions)| {
             let part: Vec<_> = positions
@@ -154,7 +154,7 @@ impl PostgresStore {
                 .collect();
             async move { (positions, self.insert_part(zone, &part).await) }
         });
-        let mut answers = vec![Inserted::NotNow; batch.len()];
+        let mut answers = vec![InsertOutcome::Unavailable; batch.len()];
         for (positions, part) in join_all(parts).await {
             positions
                 .into_iter()
@@ -166,7 +166,7 @@ impl PostgresStore {
 
     /// One zone's, or those of all that are not known to be locked: if one of these is, each goes
     /// by itself.
-    async fn insert_part(&self, zone: Option<Uuid>, part: &[NewBooking]) -> Vec<Inserted> {
+    async fn insert_part(&self, zone: Option<Uuid>, part: &[NewBooking]) -> Vec<InsertOutcome> {
         let patience = zone.map_or(PATIENCE_MS, |zone| self.locked.patience_ms(zone));
         let stored = self.insert_batch(part, patience).await;
         match (zone, &stored) {
@@ -178,7 +178,7 @@ impl PostgresStore {
         }
         stored.unwrap_or_else(|error| {
             tracing::warn!(%error, reservations = part.len(), "a part of a batch was not committed");
-            vec![if error.may_stand() { Inserted::Unknown } else { Inserted::NotNow }; part.len()]
+            vec![if error.may_stand() { InsertOutcome::Unknown } else { InsertOutcome::Unavailable }; part.len()]
         })
     }
 
@@ -188,7 +188,7 @@ impl PostgresStore {
         &self,
         batch: &[NewBooking],
         patience_ms: u32,
-    ) -> Result<Vec<Inserted>, StoreError> {
+    ) -> Result<Vec<InsertOutcome>, StoreError> {
         // By pass, so that two batches with the same ones wait for each other in one order only.
         let mut rows: Vec<_> = batch.iter().collect();
         rows.sort_unstable_by_key(|row| row.pass_id.as_str());
@@ -202,10 +202,10 @@ impl PostgresStore {
             stored = self.insert_new(&rows, patience_ms).await;
         }
         match stored {
-            Ok(()) => answers.extend(rows.iter().map(|row| (name(row), Inserted::Stored))),
-            Err(StoreError::Refused(_)) => match self.insert_missing(&rows, patience_ms).await {
+            Ok(()) => answers.extend(rows.iter().map(|row| (name(row), InsertOutcome::Stored))),
+            Err(StoreError::Rejected(_)) => match self.insert_missing(&rows, patience_ms).await {
                 Ok(found) => answers.extend(rows.iter().map(|row| (name(row), found.answer(row)))),
-                Err(StoreError::Refused(_)) => apart.append(&mut rows),
+                Err(StoreError::Rejected(_)) => apart.append(&mut rows),
                 Err(error) => return Err(error),
             },
             Err(error) => return Err(error),
@@ -224,7 +224,7 @@ impl PostgresStore {
                 answers
                     .get(&name(row))
                     .copied()
-                    .unwrap_or(Inserted::Duplicate)
+                    .unwrap_or(InsertOutcome::Duplicate)
             })
             .collect())
     }
@@ -233,23 +233,23 @@ impl PostgresStore {
         &self,
         row: &NewBooking,
         patience_ms: u32,
-    ) -> Result<Inserted, StoreError> {
+    ) -> Result<InsertOutcome, StoreError> {
         let mut stored = self.insert_missing(&[row], patience_ms).await;
         if is_over_limit(&stored) {
             if let Some(room) = self.over_limit(&[row]).await?.remove(&holder(row)) {
                 let is_made = self.is_made(row).await?;
                 return Ok(if is_made {
-                    Inserted::Duplicate
+                    InsertOutcome::Duplicate
                 } else {
-                    Inserted::OverLimit(room)
+                    InsertOutcome::OverLimit(room)
                 });
             }
             stored = self.insert_missing(&[row], patience_ms).await;
         }
         match stored {
             // Others were as quick for the same user.
-            refused if is_over_limit(&refused) => Ok(Inserted::OverLimit(0)),
-            Err(StoreError::Refused(_)) => Ok(Inserted::NoSeats),
+            refused if is_over_limit(&refused) => Ok(InsertOutcome::OverLimit(0)),
+            Err(StoreError::Rejected(_)) => Ok(InsertOutcome::NoSeats),
             found => found.map(|found| found.answer(row)),
         }
     }
@@ -341,7 +341,7 @@ impl PostgresStore {
 
 /// Does the limit of seats of one of the users stand in the way? The name is the migration's.
 fn is_over_limit<T>(answer: &Result<T, StoreError>) -> bool {
-    matches!(answer, Err(StoreError::Refused(why)) if why.contains("user_seats_limit"))
+    matches!(answer, Err(StoreError::Rejected(why)) if why.contains("user_seats_limit"))
 }
 
 /// A user of an event.
@@ -386,11 +386,11 @@ impl<'a> Claims<'a> {
 struct Found(HashMap<Uuid, bool>);
 
 impl Found {
-    fn answer(&self, row: &NewBooking) -> Inserted {
+    fn answer(&self, row: &NewBooking) -> InsertOutcome {
         match self.0.get(&row.booking.booking_id.uuid()) {
-            Some(true) => Inserted::Stored,
-            Some(false) => Inserted::NoSeats,
-            None => Inserted::Duplicate,
+            Some(true) => InsertOutcome::Stored,
+            Some(false) => InsertOutcome::NoSeats,
+            None => InsertOutcome::Duplicate,
         }
     }
 }

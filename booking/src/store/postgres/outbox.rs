@@ -8,11 +8,11 @@ use super::PostgresStore;
 use crate::{
     model::{
         booking::OutboxMessage,
-        outbox::{Parcel, pack},
+        outbox::{OutboxBatch, pack},
     },
     store::{
         OutboxStore, StoreError,
-        row::{self, ParcelRow},
+        row::{self, OutboxBatchRow},
         sql,
     },
 };
@@ -41,9 +41,9 @@ impl OutboxStore for PostgresStore {
         now: Timestamp,
         until: Timestamp,
         limit: u32,
-    ) -> Result<Vec<Parcel>, StoreError> {
+    ) -> Result<Vec<OutboxBatch>, StoreError> {
         self.step(async {
-            let query = sqlx::query_as::<_, ParcelRow>(LEASE)
+            let query = sqlx::query_as::<_, OutboxBatchRow>(LEASE)
                 .bind(owner)
                 .bind(now.millis());
             let query = query.bind(until.millis()).bind(i64::from(limit));

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     model::booking::{Booking, Status},
     store::{
-        Decision, Moment, Ruling, StoreError, Verb,
+        AsOf, StoreError, Transition, TransitionOutcome, TransitionRequest,
         row::{self, BookingRow},
         sql::{booking_columns, database_now, messages_of_changed, seats_of_changed},
     },
@@ -69,9 +69,9 @@ struct Changes {
 impl PostgresStore {
     pub(super) async fn decide_batch(
         &self,
-        batch: &[Decision],
-        moment: Moment,
-    ) -> Result<Vec<Ruling>, StoreError> {
+        batch: &[TransitionRequest],
+        moment: AsOf,
+    ) -> Result<Vec<TransitionOutcome>, StoreError> {
         let changes = self.change_all(&first_wishes(batch), moment).await?;
         Ok(self.rule(batch, changes).await)
     }
@@ -79,8 +79,8 @@ impl PostgresStore {
     /// All at once; if a zone is locked, each zone by itself.
     async fn change_all(
         &self,
-        wishes: &[&Decision],
-        moment: Moment,
+        wishes: &[&TransitionRequest],
+        moment: AsOf,
     ) -> Result<Changes, StoreError> {
         let locked = self.locked.all();
         if locked.is_empty() {
@@ -99,8 +99,8 @@ impl PostgresStore {
 
     async fn change_apart(
         &self,
-        wishes: &[&Decision],
-        moment: Moment,
+        wishes: &[&TransitionRequest],
+        moment: AsOf,
         apart: impl Fn(&Uuid) -> bool,
     ) -> Result<Changes, StoreError> {
         let ids: Vec<_> = wishes.iter().map(|wish| wish.booking_id.uuid()).collect();
@@ -109,7 +109,7 @@ impl PostgresStore {
             .run(async |on| sqlx::query_as(ZONES).bind(ids).fetch_all(on).await)
             .await?;
         let zones: HashMap<Uuid, Uuid> = zones.into_iter().collect();
-        let zone_of = |wish: &&Decision| {
+        let zone_of = |wish: &&TransitionRequest| {
             zones
                 .get(&wish.booking_id.uuid())
                 .copied()
@@ -117,7 +117,8 @@ impl PostgresStore {
         };
         let parts = parts(wishes.iter().map(zone_of), apart);
         let parts = parts.iter().map(|(zone, positions)| {
-            let part: Vec<&Decision> = positions.iter().map(|position| wishes[*position]).collect();
+            let part: Vec<&TransitionRequest> =
+                positions.iter().map(|position| wishes[*position]).collect();
             async move { self.change_part(*zone, &part, moment).await }
         });
         let mut changes = Changes::default();
@@ -130,7 +131,12 @@ impl PostgresStore {
 
     /// One zone's wishes, or those of all that are not known to be locked: if one of these is, each
     /// goes by itself.
-    async fn change_part(&self, zone: Option<Uuid>, part: &[&Decision], moment: Moment) -> Changes {
+    async fn change_part(
+        &self,
+        zone: Option<Uuid>,
+        part: &[&TransitionRequest],
+        moment: AsOf,
+    ) -> Changes {
         let patience = zone.map_or(PATIENCE_MS, |zone| self.locked.patience_ms(zone));
         let mut changed = self.change(part, moment, patience).await;
         if let Some(zone) = zone {
@@ -158,8 +164,8 @@ impl PostgresStore {
 
     async fn change(
         &self,
-        wishes: &[&Decision],
-        moment: Moment,
+        wishes: &[&TransitionRequest],
+        moment: AsOf,
         patience_ms: u32,
     ) -> Result<Vec<Booking>, StoreError> {
         let query = sqlx::query_as(CHANGE)
@@ -188,19 +194,19 @@ impl PostgresStore {
     }
 
     /// What did not change is read afterwards: the statement saw it as it was before it waited.
-    async fn rule(&self, batch: &[Decision], changes: Changes) -> Vec<Ruling> {
+    async fn rule(&self, batch: &[TransitionRequest], changes: Changes) -> Vec<TransitionOutcome> {
         let Changes { changed, open } = changes;
         let mut changed: HashMap<_, _> = changed
             .into_iter()
             .map(|booking| (booking.booking_id, booking))
             .collect();
-        let mut rulings: Vec<Option<Ruling>> = batch
+        let mut rulings: Vec<Option<TransitionOutcome>> = batch
             .iter()
             .map(|wish| first_change(wish, &mut changed))
             .collect();
         for (ruling, wish) in rulings.iter_mut().zip(batch) {
             if open.contains(&wish.booking_id) {
-                *ruling = Some(Ruling::NotNow);
+                *ruling = Some(TransitionOutcome::Unavailable);
             }
         }
         let unchanged = batch
@@ -219,12 +225,12 @@ impl PostgresStore {
             .map(|(ruling, wish)| match (ruling, &found) {
                 (Some(ruling), _) => ruling,
                 // What did change is told all the same.
-                (None, Err(_)) => Ruling::NotNow,
+                (None, Err(_)) => TransitionOutcome::Unavailable,
                 (None, Ok(found)) => found
                     .get(&wish.booking_id)
                     .filter(|booking| booking.user == wish.user)
-                    .map_or(Ruling::NotFound, |booking| {
-                        Ruling::Unchanged(booking.clone())
+                    .map_or(TransitionOutcome::NotFound, |booking| {
+                        TransitionOutcome::Unchanged(booking.clone())
                     }),
             });
         rulings.collect()
@@ -244,16 +250,23 @@ impl PostgresStore {
 
 /// The ruling of the wish that changed the booking; taken out, so that a second wish for it in the
 /// batch finds it changed.
-fn first_change(wish: &Decision, changed: &mut HashMap<BookingId, Booking>) -> Option<Ruling> {
+fn first_change(
+    wish: &TransitionRequest,
+    changed: &mut HashMap<BookingId, Booking>,
+) -> Option<TransitionOutcome> {
     let ours = changed.get(&wish.booking_id)?;
     let ours = ours.user == wish.user && ours.status == wished(wish.verb);
-    ours.then(|| changed.remove(&wish.booking_id).map(Ruling::Changed))
-        .flatten()
+    ours.then(|| {
+        changed
+            .remove(&wish.booking_id)
+            .map(TransitionOutcome::Changed)
+    })
+    .flatten()
 }
 
 /// One wish for each user and booking, the first of the batch: a row can be updated once in a
 /// statement.
-fn first_wishes(batch: &[Decision]) -> Vec<&Decision> {
+fn first_wishes(batch: &[TransitionRequest]) -> Vec<&TransitionRequest> {
     let mut seen = HashSet::new();
     batch
         .iter()
@@ -261,9 +274,9 @@ fn first_wishes(batch: &[Decision]) -> Vec<&Decision> {
         .collect()
 }
 
-fn wished(verb: Verb) -> Status {
+fn wished(verb: Transition) -> Status {
     match verb {
-        Verb::Confirm => Status::Confirmed,
-        Verb::Cancel => Status::Cancelled,
+        Transition::Confirm => Status::Confirmed,
+        Transition::Cancel => Status::Cancelled,
     }
 }

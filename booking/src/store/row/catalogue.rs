@@ -122,7 +122,7 @@ pub(in crate::store) fn patched(
 ) -> Result<QueueSettings, StoreError> {
     before
         .with(patch)
-        .map_err(|invalid| StoreError::Refused(invalid.to_string()))
+        .map_err(|invalid| StoreError::Rejected(invalid.to_string()))
 }
 
 pub(in crate::store) fn repainted(
@@ -131,5 +131,5 @@ pub(in crate::store) fn repainted(
 ) -> Result<Appearance, StoreError> {
     before
         .with(patch)
-        .map_err(|invalid| StoreError::Refused(invalid.to_string()))
+        .map_err(|invalid| StoreError::Rejected(invalid.to_string()))
 }

@@ -6,13 +6,13 @@ use waitingroom::ids::EventId;
 
 use super::SqliteStore;
 use crate::{
-    model::audit::{Deed, Record},
+    model::audit::{AuditEntry, AuditRecord},
     store::{AuditStore, StoreError, connection::Transaction, row::audit as row, sql},
 };
 
 #[async_trait]
 impl AuditStore for SqliteStore {
-    async fn note(&self, deed: &Deed) -> Result<(), StoreError> {
+    async fn note(&self, deed: &AuditEntry) -> Result<(), StoreError> {
         self.step(async {
             let mut transaction = self.begin().await?;
             note(&mut transaction, deed).await?;
@@ -26,7 +26,7 @@ impl AuditStore for SqliteStore {
         event: Option<EventId>,
         before: i64,
         limit: u32,
-    ) -> Result<Vec<Record>, StoreError> {
+    ) -> Result<Vec<AuditRecord>, StoreError> {
         self.step(async {
             let rows = self
                 .readers
@@ -48,7 +48,7 @@ impl AuditStore for SqliteStore {
 /// Writes a line as part of the change that it is about.
 pub(super) async fn note(
     transaction: &mut Transaction<Sqlite>,
-    deed: &Deed,
+    deed: &AuditEntry,
 ) -> Result<(), StoreError> {
     sqlx::query(sql::NOTE)
         .bind(deed.act.at.millis())

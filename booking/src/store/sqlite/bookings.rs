@@ -12,7 +12,8 @@ use super::SqliteStore;
 use crate::{
     model::booking::{Attempt, Booking, NewBooking},
     store::{
-        BookingStore, Decision, Fate, Inserted, Moment, Page, Ruling, StoreError, Summary,
+        AsOf, BookingStore, HoldResolution, InsertOutcome, Page, StoreError, Summary,
+        TransitionOutcome, TransitionRequest,
         row::{self, BookingRow, SummaryRow},
         sql,
     },
@@ -25,15 +26,19 @@ const FORGET_KEYS: &str =
 
 #[async_trait]
 impl BookingStore for SqliteStore {
-    async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
+    async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<InsertOutcome>, StoreError> {
         self.step(self.insert_batch(batch)).await
     }
 
-    async fn decide(&self, batch: &[Decision], moment: Moment) -> Result<Vec<Ruling>, StoreError> {
+    async fn decide(
+        &self,
+        batch: &[TransitionRequest],
+        moment: AsOf,
+    ) -> Result<Vec<TransitionOutcome>, StoreError> {
         self.step(self.decide_batch(batch, moment)).await
     }
 
-    async fn expire_due(&self, moment: Moment, limit: u32) -> Result<Vec<Booking>, StoreError> {
+    async fn expire_due(&self, moment: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError> {
         self.step(self.expire_batch(moment, limit)).await
     }
 
@@ -149,7 +154,7 @@ impl BookingStore for SqliteStore {
         &self,
         event: EventId,
         holds: &[BookingId],
-    ) -> Result<HashMap<BookingId, Fate>, StoreError> {
+    ) -> Result<HashMap<BookingId, HoldResolution>, StoreError> {
         self.step(self.find_fates(event, holds)).await
     }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::SqliteStore;
-use crate::store::{Heartbeat, Outage, Prolonged, StoreError, heartbeat as rules};
+use crate::store::{ExtendedHolds, Heartbeat, Outage, StoreError, heartbeat as rules};
 
 /// A gap becomes what is owed; one that comes before that has been given back prolongs it. A clock
 /// that is set back starts anew.
@@ -48,7 +48,7 @@ impl Heartbeat for SqliteStore {
         .await
     }
 
-    async fn give_back(&self, outage: Outage) -> Result<Prolonged, StoreError> {
+    async fn give_back(&self, outage: Outage) -> Result<ExtendedHolds, StoreError> {
         self.step(async {
             let query = sqlx::query_scalar::<_, Uuid>(GIVE_BACK)
                 .bind(outage.from.millis())
@@ -65,7 +65,7 @@ impl Heartbeat for SqliteStore {
                 .await?;
             events.sort_unstable();
             events.dedup();
-            Ok(Prolonged {
+            Ok(ExtendedHolds {
                 holds,
                 events: events.into_iter().map(Into::into).collect(),
                 is_all: true,

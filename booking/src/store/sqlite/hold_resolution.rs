@@ -9,7 +9,7 @@ use waitingroom::{
 };
 
 use super::SqliteStore;
-use crate::store::{Fate, StoreError, row};
+use crate::store::{HoldResolution, StoreError, row};
 
 const STATUS: &str = "SELECT booking_id, status FROM bookings WHERE booking_id = $1";
 
@@ -26,7 +26,7 @@ impl SqliteStore {
         &self,
         event: EventId,
         holds: &[BookingId],
-    ) -> Result<HashMap<BookingId, Fate>, StoreError> {
+    ) -> Result<HashMap<BookingId, HoldResolution>, StoreError> {
         let mut transaction = self.begin().await?;
         let mut rows: Vec<(Uuid, String)> = Vec::with_capacity(holds.len());
         for hold in holds.iter().map(|hold| hold.uuid()) {

@@ -9,7 +9,7 @@ use crate::{
         booking::{NewBooking, OutboxMessage},
         outbox::pack,
     },
-    store::{Inserted, StoreError, connection::Transaction},
+    store::{InsertOutcome, StoreError, connection::Transaction},
 };
 
 const INSERT: &str =
@@ -34,7 +34,7 @@ impl SqliteStore {
     pub(super) async fn insert_batch(
         &self,
         batch: &[NewBooking],
-    ) -> Result<Vec<Inserted>, StoreError> {
+    ) -> Result<Vec<InsertOutcome>, StoreError> {
         let mut transaction = self.begin().await?;
         let mut answers = Vec::with_capacity(batch.len());
         for row in batch {
@@ -43,7 +43,7 @@ impl SqliteStore {
         let stored = batch
             .iter()
             .zip(&answers)
-            .filter(|(_, answer)| **answer == Inserted::Stored);
+            .filter(|(_, answer)| **answer == InsertOutcome::Stored);
         let messages: Vec<_> = stored.map(|(row, _)| row.booking.message()).collect();
         let oldest = batch
             .iter()
@@ -58,12 +58,12 @@ impl SqliteStore {
 async fn insert(
     transaction: &mut Transaction<Sqlite>,
     row: &NewBooking,
-) -> Result<Inserted, StoreError> {
+) -> Result<InsertOutcome, StoreError> {
     match insert_row(transaction, row).await {
         Ok(true) => {}
-        Ok(false) => return Ok(Inserted::Duplicate),
+        Ok(false) => return Ok(InsertOutcome::Duplicate),
         // The zone is not there: a foreign key refused.
-        Err(StoreError::Refused(_)) => return Ok(Inserted::NoSeats),
+        Err(StoreError::Rejected(_)) => return Ok(InsertOutcome::NoSeats),
         Err(error) => return Err(error),
     }
     let booking = &row.booking;
@@ -80,7 +80,7 @@ async fn insert(
             .execute(&mut **transaction)
             .await?;
         let room = limit - (seats - i64::from(booking.quantity));
-        return Ok(Inserted::OverLimit(room.max(0) as u32));
+        return Ok(InsertOutcome::OverLimit(room.max(0) as u32));
     }
     let count = sqlx::query(COUNT)
         .bind(booking.zone_id.uuid())
@@ -90,13 +90,13 @@ async fn insert(
         .await
         .map_err(StoreError::from)
     {
-        Ok(_) => Ok(Inserted::Stored),
-        Err(StoreError::Refused(_)) => {
+        Ok(_) => Ok(InsertOutcome::Stored),
+        Err(StoreError::Rejected(_)) => {
             sqlx::query(TAKE_BACK)
                 .bind(booking.booking_id.uuid())
                 .execute(&mut **transaction)
                 .await?;
-            Ok(Inserted::NoSeats)
+            Ok(InsertOutcome::NoSeats)
         }
         Err(error) => Err(error),
     }

@@ -8,11 +8,11 @@ use super::SqliteStore;
 use crate::{
     model::{
         booking::OutboxMessage,
-        outbox::{Parcel, pack},
+        outbox::{OutboxBatch, pack},
     },
     store::{
         OutboxStore, StoreError,
-        row::{self, ParcelRow},
+        row::{self, OutboxBatchRow},
         sql,
     },
 };
@@ -36,7 +36,7 @@ impl OutboxStore for SqliteStore {
         now: Timestamp,
         until: Timestamp,
         limit: u32,
-    ) -> Result<Vec<Parcel>, StoreError> {
+    ) -> Result<Vec<OutboxBatch>, StoreError> {
         self.step(async {
             let lease = sqlx::query(LEASE)
                 .bind(owner)
@@ -46,7 +46,7 @@ impl OutboxStore for SqliteStore {
             if leased.rows_affected() == 0 {
                 return Ok(Vec::new());
             }
-            let oldest = sqlx::query_as::<_, ParcelRow>(OLDEST).bind(i64::from(limit));
+            let oldest = sqlx::query_as::<_, OutboxBatchRow>(OLDEST).bind(i64::from(limit));
             row::parcels(
                 self.readers
                     .run(async |on| oldest.fetch_all(on).await)

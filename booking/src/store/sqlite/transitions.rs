@@ -9,7 +9,7 @@ use super::{SqliteStore, insert::note};
 use crate::{
     model::booking::{Booking, Status},
     store::{
-        Decision, Moment, Ruling, StoreError, Verb,
+        AsOf, StoreError, Transition, TransitionOutcome, TransitionRequest,
         connection::Transaction,
         row::BookingRow,
         sql::{self, booking_columns},
@@ -41,9 +41,9 @@ const COUNT: &str =
 impl SqliteStore {
     pub(super) async fn decide_batch(
         &self,
-        batch: &[Decision],
-        moment: Moment,
-    ) -> Result<Vec<Ruling>, StoreError> {
+        batch: &[TransitionRequest],
+        moment: AsOf,
+    ) -> Result<Vec<TransitionOutcome>, StoreError> {
         let mut transaction = self.begin().await?;
         let now = self.now(moment);
         let mut rulings = Vec::with_capacity(batch.len());
@@ -51,7 +51,7 @@ impl SqliteStore {
             rulings.push(decide(&mut transaction, wish, now).await?);
         }
         let changed = rulings.iter().filter_map(|ruling| match ruling {
-            Ruling::Changed(booking) => Some(booking.message()),
+            TransitionOutcome::Changed(booking) => Some(booking.message()),
             _ => None,
         });
         note(&mut transaction, &changed.collect::<Vec<_>>(), now.millis()).await?;
@@ -61,7 +61,7 @@ impl SqliteStore {
 
     pub(super) async fn expire_batch(
         &self,
-        moment: Moment,
+        moment: AsOf,
         limit: u32,
     ) -> Result<Vec<Booking>, StoreError> {
         let mut transaction = self.begin().await?;
@@ -92,12 +92,12 @@ impl SqliteStore {
 
 async fn decide(
     transaction: &mut Transaction<Sqlite>,
-    wish: &Decision,
+    wish: &TransitionRequest,
     now: Timestamp,
-) -> Result<Ruling, StoreError> {
+) -> Result<TransitionOutcome, StoreError> {
     let statement = match wish.verb {
-        Verb::Confirm => CONFIRM,
-        Verb::Cancel => CANCEL,
+        Transition::Confirm => CONFIRM,
+        Transition::Cancel => CANCEL,
     };
     let id = wish.booking_id.uuid();
     let change = sqlx::query_as::<_, BookingRow>(statement)
@@ -107,7 +107,7 @@ async fn decide(
     if let Some(row) = change.fetch_optional(&mut **transaction).await? {
         let booking = row.try_into()?;
         count(transaction, &booking).await?;
-        return Ok(Ruling::Changed(booking));
+        return Ok(TransitionOutcome::Changed(booking));
     }
     let found = sqlx::query_as::<_, BookingRow>(sql::BOOKING)
         .bind(id)
@@ -116,7 +116,7 @@ async fn decide(
     let found: Option<Booking> = found.map(TryInto::try_into).transpose()?;
     Ok(found
         .filter(|booking| booking.user == wish.user)
-        .map_or(Ruling::NotFound, Ruling::Unchanged))
+        .map_or(TransitionOutcome::NotFound, TransitionOutcome::Unchanged))
 }
 
 async fn count(transaction: &mut Transaction<Sqlite>, booking: &Booking) -> Result<(), StoreError> {
