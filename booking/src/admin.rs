@@ -28,17 +28,17 @@ impl AppState {
         operator: &UserId,
     ) -> Result<Arc<Event>, BookingError> {
         self.store()
-            .create_event(event, &self.act(operator))
+            .create_event(event, &self.audit_context(operator))
             .await?;
-        self.follow_catalogue().await?;
+        self.sync_catalogue().await?;
         let created = self.catalogue.event(event.event_id).await?;
-        self.inventory.sync(&created).await?;
+        self.inventory.rebuild(&created).await?;
         Ok(created)
     }
 
     /// Changes the settings of a line. They are in force, and the gateways are told, when this
     /// returns.
-    pub(crate) async fn change_queue(
+    pub(crate) async fn update_queue(
         &self,
         event: EventId,
         patch: &QueuePatch,
@@ -46,15 +46,15 @@ impl AppState {
     ) -> Result<QueueSettings, BookingError> {
         let settings = self
             .store()
-            .patch_queue(event, patch, &self.act(operator))
+            .patch_queue(event, patch, &self.audit_context(operator))
             .await?
             .ok_or(BookingError::EventNotFound)?;
-        self.follow_catalogue().await?;
+        self.sync_catalogue().await?;
         Ok(settings)
     }
 
     /// Changes how an event's pages look. Other instances follow within a second.
-    pub(crate) async fn change_appearance(
+    pub(crate) async fn update_appearance(
         &self,
         event: EventId,
         patch: &AppearancePatch,
@@ -62,36 +62,36 @@ impl AppState {
     ) -> Result<Appearance, BookingError> {
         let changed = self
             .store()
-            .patch_appearance(event, patch, &self.act(operator))
+            .patch_appearance(event, patch, &self.audit_context(operator))
             .await?;
         let appearance = changed.ok_or(BookingError::EventNotFound)?;
-        self.follow_catalogue().await?;
+        self.sync_catalogue().await?;
         Ok(appearance)
     }
 
     /// Rebuilds one event's seats, or all. What is about to be done is written down first, what
     /// came of it after.
-    pub(crate) async fn sync_for(
+    pub(crate) async fn sync_inventory(
         &self,
         event: Option<EventId>,
         events: &[Arc<Event>],
         operator: &UserId,
     ) -> Result<RebuildReport, BookingError> {
-        let deed = |action, after| AuditEntry {
-            act: self.act(operator),
+        let entry = |action, after| AuditEntry {
+            context: self.audit_context(operator),
             event_id: event,
             action,
             before: None,
             after,
         };
         self.store()
-            .note(&deed(AuditAction::SyncInventory, None))
+            .append_audit(&entry(AuditAction::SyncInventory, None))
             .await?;
-        let synced = self.sync(events).await?;
+        let synced = self.rebuild_events(events).await?;
         let found =
             json!({"zones": synced.zones, "holds": synced.holds, "corrected": synced.corrected});
         self.store()
-            .note(&deed(AuditAction::InventorySynced, Some(found)))
+            .append_audit(&entry(AuditAction::InventorySynced, Some(found)))
             .await?;
         Ok(synced)
     }
@@ -106,8 +106,8 @@ impl AppState {
     ) -> Result<(), BookingError> {
         let event = self.catalogue.event(event_id).await?;
         self.store()
-            .note(&AuditEntry {
-                act: self.act(operator),
+            .append_audit(&AuditEntry {
+                context: self.audit_context(operator),
                 event_id: Some(event.event_id),
                 action: AuditAction::RemovePlace,
                 before: Some(json!({"user_id": user})),
@@ -115,7 +115,7 @@ impl AppState {
             })
             .await?;
         let nodes = self
-            .within(self.engine().leave(event_id, user, self.now()))
+            .with_timeout(self.engine().leave(event_id, user, self.now()))
             .await?
             .ok_or(BookingError::NotInQueue)?;
         let left = Signal::Lapsed {
@@ -132,7 +132,7 @@ impl AppState {
         Ok(())
     }
 
-    fn act(&self, operator: &UserId) -> AuditContext {
+    fn audit_context(&self, operator: &UserId) -> AuditContext {
         AuditContext {
             operator: operator.clone(),
             at: self.now(),

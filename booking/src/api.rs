@@ -25,7 +25,7 @@ use crate::state::AppState;
 pub(crate) fn router(state: Arc<AppState>) -> Router {
     Router::new()
         .route("/api/v1/events", get(events::list))
-        .route("/api/v1/events/{event_id}", get(events::one))
+        .route("/api/v1/events/{event_id}", get(events::get))
         .route(
             "/api/v1/events/{event_id}/availability/stream",
             get(availability::stream),
@@ -40,7 +40,7 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/api/v1/bookings/summary", get(bookings::summary))
         .route(
             "/api/v1/bookings/{booking_id}",
-            get(bookings::one).delete(bookings::cancel),
+            get(bookings::get).delete(bookings::cancel),
         )
         .route(
             "/api/v1/bookings/{booking_id}/confirm",
@@ -53,7 +53,7 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/api/v1/admin/events", get(admin::list).post(admin::create))
         .route(
             "/api/v1/admin/events/{event_id}/queue",
-            get(admin::queue).put(admin::change_queue),
+            get(admin::queue).put(admin::update_queue),
         )
         .route(
             "/api/v1/admin/events/{event_id}/queue/places/{user_id}",
@@ -61,9 +61,9 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         )
         .route(
             "/api/v1/admin/events/{event_id}/appearance",
-            put(admin::change_appearance),
+            put(admin::update_appearance),
         )
-        .route("/api/v1/admin/events/{event_id}/live", get(live::one))
+        .route("/api/v1/admin/events/{event_id}/live", get(live::get))
         .route(
             "/api/v1/admin/events/{event_id}/live/stream",
             get(live::stream),

@@ -21,9 +21,9 @@ use crate::{
 
 /// Requests for unknown ids reach the database at most this often, together: each waits for a look
 /// that began after it came.
-const MISS_PAUSE: Duration = Duration::from_millis(50);
+const MISS_REFRESH_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What one reading of the catalogue found.
+/// What one refresh_lock of the catalogue found.
 #[derive(Debug, Default)]
 struct CatalogueSnapshot {
     revision: i64,
@@ -35,12 +35,12 @@ struct CatalogueSnapshot {
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     store: StoreHandle,
-    edition: RwLock<Arc<CatalogueSnapshot>>,
+    snapshot: RwLock<Arc<CatalogueSnapshot>>,
     /// Settings that were not what they had been, until somebody has passed them on.
-    changed: RwLock<HashMap<EventId, QueueSettings>>,
-    /// Lets one reading follow another.
-    reading: Mutex<()>,
-    missed: Mutex<Option<MissRefresh>>,
+    unannounced: RwLock<HashMap<EventId, QueueSettings>>,
+    /// Lets one refresh_lock follow another.
+    refresh_lock: Mutex<()>,
+    last_miss: Mutex<Option<MissRefresh>>,
 }
 
 /// A look into the database for what was not known.
@@ -72,16 +72,16 @@ impl Catalogue {
     pub(crate) fn new(store: SharedStore) -> Self {
         Self {
             store: StoreHandle(store),
-            edition: RwLock::default(),
-            changed: RwLock::default(),
-            reading: Mutex::default(),
-            missed: Mutex::default(),
+            snapshot: RwLock::default(),
+            unannounced: RwLock::default(),
+            refresh_lock: Mutex::default(),
+            last_miss: Mutex::default(),
         }
     }
 
     /// Every event, in the order of their creation.
     pub(crate) fn events(&self) -> Vec<Arc<Event>> {
-        self.edition().events.clone()
+        self.snapshot().events.clone()
     }
 
     /// One event.
@@ -90,11 +90,11 @@ impl Catalogue {
     /// [`BookingError::EventNotFound`], after a look into the database: another instance may have made
     /// the event just now.
     pub(crate) async fn event(&self, event: EventId) -> Result<Arc<Event>, BookingError> {
-        if let Some(found) = self.edition().by_id.get(&event) {
+        if let Some(found) = self.snapshot().by_id.get(&event) {
             return Ok(Arc::clone(found));
         }
-        self.reread_after_miss().await?;
-        self.edition()
+        self.refresh_after_miss().await?;
+        self.snapshot()
             .by_id
             .get(&event)
             .cloned()
@@ -122,10 +122,10 @@ impl Catalogue {
     /// # Errors
     /// Those of the store.
     pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
-        let _turn = self.reading.lock().await;
+        let _turn = self.refresh_lock.lock().await;
         // The revision first: a change in between is read now and once more at the next call.
         let revision = self.store.0.revision().await?;
-        if revision == self.edition().revision {
+        if revision == self.snapshot().revision {
             return Ok(());
         }
         let events: Vec<_> = self
@@ -149,45 +149,47 @@ impl Catalogue {
     }
 
     /// Settings that have changed since they were last passed on.
-    pub(crate) fn changed(&self) -> HashMap<EventId, QueueSettings> {
-        read(&self.changed).clone()
+    pub(crate) fn unannounced_changes(&self) -> HashMap<EventId, QueueSettings> {
+        read(&self.unannounced).clone()
     }
 
     /// These settings were passed on.
-    pub(crate) fn passed_on(&self, event: EventId, settings: &QueueSettings) {
-        let mut changed = write(&self.changed);
+    pub(crate) fn mark_announced(&self, event: EventId, settings: &QueueSettings) {
+        let mut changed = write(&self.unannounced);
         if changed.get(&event) == Some(settings) {
             changed.remove(&event);
         }
     }
 
-    async fn reread_after_miss(&self) -> Result<(), BookingError> {
+    async fn refresh_after_miss(&self) -> Result<(), BookingError> {
         let asked = Instant::now();
-        let mut missed = self.missed.lock().await;
-        match *missed {
+        let mut last_miss = self.last_miss.lock().await;
+        match *last_miss {
             Some(look) if look.began >= asked && look.answered => return Ok(()),
             Some(look) if look.began >= asked => {
                 return Err(BookingError::Unavailable("the database does not answer"));
             }
-            Some(look) => tokio::time::sleep(MISS_PAUSE.saturating_sub(look.began.elapsed())).await,
+            Some(look) => {
+                tokio::time::sleep(MISS_REFRESH_INTERVAL.saturating_sub(look.began.elapsed())).await
+            }
             None => {}
         }
         let began = Instant::now();
-        let looked = self.refresh().await;
-        *missed = Some(MissRefresh {
+        let refreshed = self.refresh().await;
+        *last_miss = Some(MissRefresh {
             began,
-            answered: looked.is_ok(),
+            answered: refreshed.is_ok(),
         });
-        Ok(looked?)
+        Ok(refreshed?)
     }
 
-    fn edition(&self) -> Arc<CatalogueSnapshot> {
-        Arc::clone(&read(&self.edition))
+    fn snapshot(&self) -> Arc<CatalogueSnapshot> {
+        Arc::clone(&read(&self.snapshot))
     }
 
-    fn replace(&self, edition: CatalogueSnapshot) {
-        let (before, after) = (self.edition(), Arc::new(edition));
-        *write(&self.edition) = Arc::clone(&after);
+    fn replace(&self, snapshot: CatalogueSnapshot) {
+        let (before, after) = (self.snapshot(), Arc::new(snapshot));
+        *write(&self.snapshot) = Arc::clone(&after);
         let differs = |event: &&Arc<Event>| {
             before
                 .by_id
@@ -199,7 +201,7 @@ impl Catalogue {
             .iter()
             .filter(differs)
             .map(|event| (event.event_id, event.queue.clone()));
-        write(&self.changed).extend(changed);
+        write(&self.unannounced).extend(changed);
     }
 }
 

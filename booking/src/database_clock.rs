@@ -12,10 +12,10 @@ use waitingroom::clock::{Clock, Timestamp};
 use crate::{state::AppState, store::StoreError};
 
 /// An answer that took longer says too little about when it was given.
-const LONGEST: Duration = Duration::from_millis(500);
+const MAX_ROUND_TRIP: Duration = Duration::from_millis(500);
 
 /// From here on the difference is worth a warning.
-const NOTEWORTHY: Duration = Duration::from_secs(1);
+const WARN_DIFFERENCE: Duration = Duration::from_secs(1);
 
 /// By how many milliseconds the database's clock is ahead of this host's.
 #[derive(Debug, Default)]
@@ -24,20 +24,20 @@ pub(crate) struct DatabaseClock(AtomicI64);
 impl DatabaseClock {
     /// The database said that it was `database` at some moment between two looks at this host's
     /// clock; true if that is news.
-    fn read(&self, before: Timestamp, database: Timestamp, after: Timestamp) -> bool {
+    fn observe(&self, before: Timestamp, database: Timestamp, after: Timestamp) -> bool {
         let took = after.millis() - before.millis();
-        if !(0..=LONGEST.as_millis() as i64).contains(&took) {
+        if !(0..=MAX_ROUND_TRIP.as_millis() as i64).contains(&took) {
             return false;
         }
         let ahead = database.millis() - before.millis() - took / 2;
         let known = self.0.swap(ahead, Ordering::Relaxed);
         metrics::gauge!("stanchion_booking_database_clock_ahead_seconds")
             .set(ahead as f64 / 1000.0);
-        let noteworthy = NOTEWORTHY.as_millis() as i64;
+        let noteworthy = WARN_DIFFERENCE.as_millis() as i64;
         ahead.abs() >= noteworthy && (ahead - known).abs() >= noteworthy
     }
 
-    fn at(&self, host: Timestamp) -> Timestamp {
+    fn database_time(&self, host: Timestamp) -> Timestamp {
         Timestamp::from_millis(host.millis() + self.0.load(Ordering::Relaxed))
     }
 }
@@ -45,17 +45,17 @@ impl DatabaseClock {
 impl AppState {
     /// Now, by the database's clock; a test's time is everybody's.
     pub(crate) fn database_now(&self) -> Timestamp {
-        self.database_clock.at(self.now())
+        self.database_clock.database_time(self.now())
     }
 
     /// Compares the clocks.
-    pub(crate) async fn read_database_clock(&self) -> Result<(), StoreError> {
+    pub(crate) async fn sync_database_clock(&self) -> Result<(), StoreError> {
         let clock @ Clock::System = &self.backends.clock else {
             return Ok(());
         };
         let before = clock.now();
         let database = self.store().time().await?;
-        if self.database_clock.read(before, database, clock.now()) {
+        if self.database_clock.observe(before, database, clock.now()) {
             let ahead_ms = database.millis() - before.millis();
             tracing::warn!(
                 ahead_ms,
@@ -74,23 +74,23 @@ mod tests {
     fn holds_go_by_the_databases_clock_whatever_the_host_says() {
         let (clock, at) = (DatabaseClock::default(), Timestamp::from_millis);
         assert!(
-            !clock.read(at(10_000), at(10_020), at(10_040)),
+            !clock.observe(at(10_000), at(10_020), at(10_040)),
             "the clocks agree"
         );
-        assert_eq!(clock.at(at(20_000)), at(20_000));
+        assert_eq!(clock.database_time(at(20_000)), at(20_000));
         assert!(
-            clock.read(at(100_000), at(10_020), at(100_040)),
+            clock.observe(at(100_000), at(10_020), at(100_040)),
             "this host is 90 s ahead"
         );
-        assert_eq!(clock.at(at(110_000)), at(20_000));
+        assert_eq!(clock.database_time(at(110_000)), at(20_000));
         assert!(
-            !clock.read(at(120_000), at(30_020), at(120_040)),
+            !clock.observe(at(120_000), at(30_020), at(120_040)),
             "that is known"
         );
         assert!(
-            !clock.read(at(130_000), at(30_000), at(135_000)),
+            !clock.observe(at(130_000), at(30_000), at(135_000)),
             "an answer that took too long says little"
         );
-        assert_eq!(clock.at(at(130_000)), at(40_000));
+        assert_eq!(clock.database_time(at(130_000)), at(40_000));
     }
 }

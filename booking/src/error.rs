@@ -11,7 +11,7 @@ use waitingroom::{
 use crate::{model::booking::Status, store::StoreError};
 
 /// When to try again after something was briefly in the way.
-const SOON: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The answer to a request that was not carried out.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -131,7 +131,7 @@ impl BookingError {
     }
 
     /// Is it our failure, a 5xx, and not the client's business?
-    pub(crate) fn is_ours(&self) -> bool {
+    pub(crate) fn is_server_error(&self) -> bool {
         matches!(self.code(), Code::Unavailable | Code::Internal)
     }
 
@@ -206,7 +206,9 @@ impl From<BookingError> for Problem {
         }
         match error {
             BookingError::GuestLimitExceeded(after) => problem.retry_after(after),
-            _ if matches!(code, Code::Unavailable | Code::RateLimited) => problem.retry_after(SOON),
+            _ if matches!(code, Code::Unavailable | Code::RateLimited) => {
+                problem.retry_after(RETRY_AFTER)
+            }
             _ => problem,
         }
     }

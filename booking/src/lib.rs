@@ -23,6 +23,7 @@ mod service;
 mod settlements;
 mod state;
 pub mod store;
+mod tasks;
 
 pub use error::BookingError;
 pub use reservations::guest_limits::GuestLimits;

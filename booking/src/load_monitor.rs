@@ -26,48 +26,48 @@ use crate::{
 
 /// Answers are counted by the second they came in, and that many seconds are looked back on besides
 /// the present one.
-const SECONDS: u64 = 2;
-/// Times to an answer are counted in classes: the n-th ends at 1 ms × 1.25^n.
-const CLASSES: usize = 48;
-const CLASS_GROWTH: f64 = 1.25;
+const WINDOW_COUNT: u64 = 2;
+/// Times to an answer are counted in buckets: the n-th ends at 1 ms × 1.25^n.
+const BUCKETS: usize = 48;
+const BUCKET_GROWTH: f64 = 1.25;
 /// Requests under way are counted by the tenth of a second they came in.
-const ARRIVAL: Duration = Duration::from_millis(100);
+const ARRIVAL_RESOLUTION: Duration = Duration::from_millis(100);
 /// Longest wait for the database when it is asked how it is.
-const PROBE_DEADLINE: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait for a step that gives holds the time of an outage back.
-const GIVING_DEADLINE: Duration = Duration::from_secs(4);
+const EXTEND_HOLDS_TIMEOUT: Duration = Duration::from_secs(4);
 /// Longest wait for a line.
-const LINE_DEADLINE: Duration = Duration::from_secs(1);
+const QUEUE_STATUS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Queues that are checked at the same time.
-const LINES_AT_ONCE: usize = 64;
+const QUEUE_CHECK_CONCURRENCY: usize = 64;
 /// Reservations that fail, one and all, for so long: nothing can be booked. Longer than two waits
 /// for a connection: a database that has become slow lets some batches fail and stores the next.
-const FAILS_FOR: Duration = Duration::from_millis(2_500);
+const UNABLE_AFTER: Duration = Duration::from_millis(2_500);
 /// Until nobody has tried for so long.
-const TRIED_WITHIN: Duration = Duration::from_secs(3);
+const ATTEMPT_WINDOW: Duration = Duration::from_secs(3);
 /// A hold is expired by an instance that wrote less than this ago: by whoever stood still, or knows
 /// of no outage yet, none is.
-const EXPIRES_WITHIN: Duration = Duration::from_secs(2);
+const EXPIRY_WRITE_WINDOW: Duration = Duration::from_secs(2);
 
 /// Answers of one second.
 #[derive(Debug)]
 struct Window {
     number: u64,
     failed: u64,
-    classes: [u32; CLASSES],
+    buckets: [u32; BUCKETS],
 }
 
 #[derive(Debug, Default)]
 struct State {
-    seconds: VecDeque<Window>,
+    windows: VecDeque<Window>,
     /// Requests under way by their time of arrival, oldest first; few, since they end in seconds.
-    under_way: VecDeque<(u64, u32)>,
-    database: Duration,
-    asked_database_at: Option<Instant>,
+    in_flight: VecDeque<(u64, u32)>,
+    probe_duration: Duration,
+    probe_started_at: Option<Instant>,
     outbox_lag: Duration,
     /// What came before the end of an outage says nothing of how booking is.
     counts_from: Option<Instant>,
-    failing: Option<FailureStreak>,
+    failure_streak: Option<FailureStreak>,
 }
 
 /// Reservations that failed with none stored in between: the first and the latest.
@@ -83,14 +83,14 @@ pub(crate) struct LoadMonitor {
     began: Instant,
     state: Mutex<State>,
     database: DatabaseReachability,
-    pub(crate) lines: QueueReachability,
+    pub(crate) queues: QueueReachability,
 }
 
 /// One reservation under way; counted as gone without an answer when dropped.
 #[derive(Debug)]
 pub(crate) struct InFlightGuard<'a> {
-    pulse: &'a LoadMonitor,
-    came: Instant,
+    monitor: &'a LoadMonitor,
+    started_at: Instant,
     /// The tenth of a second it is counted in.
     arrival: u64,
     /// When it was answered, and whether with a 5xx.
@@ -104,7 +104,7 @@ impl Default for LoadMonitor {
             began: now,
             state: Mutex::default(),
             database: DatabaseReachability::new(now),
-            lines: QueueReachability::default(),
+            queues: QueueReachability::default(),
         }
     }
 }
@@ -112,18 +112,18 @@ impl Default for LoadMonitor {
 impl LoadMonitor {
     /// A reservation begins.
     pub(crate) fn begin(&self, now: Instant) -> InFlightGuard<'_> {
-        let arrival =
-            (now.saturating_duration_since(self.began).as_millis() / ARRIVAL.as_millis()) as u64;
-        let arrival = self.state.lock().came(arrival);
+        let arrival = (now.saturating_duration_since(self.began).as_millis()
+            / ARRIVAL_RESOLUTION.as_millis()) as u64;
+        let arrival = self.state.lock().started(arrival);
         InFlightGuard {
-            pulse: self,
-            came: now,
+            monitor: self,
+            started_at: now,
             arrival,
             answer: None,
         }
     }
 
-    fn second(&self, at: Instant) -> u64 {
+    fn window_number(&self, at: Instant) -> u64 {
         at.saturating_duration_since(self.began).as_secs()
     }
 
@@ -132,96 +132,101 @@ impl LoadMonitor {
     }
 
     /// Could the last probe not write? Then nothing that needs the database is begun.
-    pub(crate) fn database_is_away(&self) -> bool {
-        self.database.is_away(Instant::now())
+    pub(crate) fn is_database_down(&self) -> bool {
+        self.database.is_down(Instant::now())
     }
 
     /// May this instance end holds?
     pub(crate) fn may_expire(&self) -> bool {
         let now = Instant::now();
-        !self.database.is_away(now) && self.database.wrote_within(EXPIRES_WITHIN, now)
+        !self.database.is_down(now) && self.database.wrote_within(EXPIRY_WRITE_WINDOW, now)
     }
 
     /// The database has stored something.
-    pub(crate) fn stored(&self) {
-        self.database.stored();
-        self.state.lock().failing = None;
+    pub(crate) fn reservation_stored(&self) {
+        self.database.write_succeeded();
+        self.state.lock().failure_streak = None;
     }
 
     /// A reservation failed that should not have.
-    pub(crate) fn failed(&self, now: Instant) {
+    pub(crate) fn reservation_failed(&self, now: Instant) {
         let mut state = self.state.lock();
         let since = state
-            .failing
-            .filter(|failing| now < failing.latest + TRIED_WITHIN)
+            .failure_streak
+            .filter(|failure_streak| now < failure_streak.latest + ATTEMPT_WINDOW)
             .map_or(now, |first| first.since);
-        state.failing = Some(FailureStreak { since, latest: now });
+        state.failure_streak = Some(FailureStreak { since, latest: now });
     }
 
     /// Nothing can be booked here.
     fn is_unable(&self, now: Instant) -> bool {
-        let fails = |failing: &FailureStreak| {
-            failing.latest >= failing.since + FAILS_FOR && now < failing.latest + TRIED_WITHIN
+        let fails = |failure_streak: &FailureStreak| {
+            failure_streak.latest >= failure_streak.since + UNABLE_AFTER
+                && now < failure_streak.latest + ATTEMPT_WINDOW
         };
-        let failing = self.state.lock().failing.as_ref().is_some_and(fails);
-        failing || self.database.is_away(now) || self.lines.are_all_silent()
+        let failure_streak = self.state.lock().failure_streak.as_ref().is_some_and(fails);
+        failure_streak || self.database.is_down(now) || self.queues.are_all_unreachable()
     }
 
     /// An outage is over.
     fn recover(&self, now: Instant) {
         let mut state = self.state.lock();
-        state.seconds.clear();
-        (state.counts_from, state.failing) = (Some(now), None);
+        state.windows.clear();
+        (state.counts_from, state.failure_streak) = (Some(now), None);
     }
 
     /// Is a reservation under way?
     pub(crate) fn is_busy(&self) -> bool {
-        !self.state.lock().under_way.is_empty()
+        !self.state.lock().in_flight.is_empty()
     }
 
-    fn ask_database(&self, now: Instant) {
-        self.database.ask(now);
-        self.state.lock().asked_database_at = Some(now);
+    fn database_probe_started(&self, now: Instant) {
+        self.database.probe_started(now);
+        self.state.lock().probe_started_at = Some(now);
     }
 
-    fn database_answered(&self, took: Duration) {
+    fn database_probed(&self, took: Duration) {
         let mut state = self.state.lock();
-        (state.database, state.asked_database_at) = (took, None);
+        (state.probe_duration, state.probe_started_at) = (took, None);
     }
 
-    /// The vitals at `now`, with `waiting` of `capacity` places before the group commit taken.
-    pub(crate) fn vitals(&self, now: Instant, waiting: u64, capacity: u64) -> BookingVitals {
-        let (this_second, unable) = (self.second(now), self.is_unable(now));
+    /// The load at `now`, with `waiting` of `capacity` places before the group commit taken.
+    pub(crate) fn load(&self, now: Instant, waiting: u64, capacity: u64) -> BookingVitals {
+        let (this_second, unable) = (self.window_number(now), self.is_unable(now));
         let mut state = self.state.lock();
-        state.forget_before(this_second.saturating_sub(SECONDS));
-        let mut classes = state.classes();
-        let answered: u64 = classes.iter().sum();
-        let failed: u64 = state.seconds.iter().map(|second| second.failed).sum();
+        state.drop_windows_before(this_second.saturating_sub(WINDOW_COUNT));
+        let mut buckets = state.buckets();
+        let answered: u64 = buckets.iter().sum();
+        let failed: u64 = state.windows.iter().map(|second| second.failed).sum();
         // Whoever is under way for longer than most were is among the slowest, whenever the answer
         // comes.
-        let usual = quantile(&classes, 0.5).unwrap_or(0.0);
-        for (arrival, count) in &state.under_way {
-            let arrived = self.began + ARRIVAL * (*arrival as u32 + 1);
+        let usual = quantile(&buckets, 0.5).unwrap_or(0.0);
+        for (arrival, count) in &state.in_flight {
+            let arrived = self.began + ARRIVAL_RESOLUTION * (*arrival as u32 + 1);
             let age_ms = now.saturating_duration_since(arrived).as_secs_f64() * 1000.0;
             if age_ms > usual && state.counts(arrived) {
-                classes[class_of(age_ms)] += u64::from(*count);
+                buckets[bucket_of(age_ms)] += u64::from(*count);
             }
         }
         let asked = state
-            .asked_database_at
+            .probe_started_at
             .map(|asked| now.saturating_duration_since(asked));
         BookingVitals {
             unable,
             reserves_per_second: answered as f64
-                / (SECONDS as f64 + part_of_second(now, self.began)),
-            reserve_p50_ms: quantile(&classes, 0.5),
-            reserve_p95_ms: quantile(&classes, 0.95),
+                / (WINDOW_COUNT as f64 + elapsed_fraction(now, self.began)),
+            reserve_p50_ms: quantile(&buckets, 0.5),
+            reserve_p95_ms: quantile(&buckets, 0.95),
             error_share: if answered == 0 {
                 0.0
             } else {
                 failed as f64 / answered as f64
             },
-            database_ms: asked.unwrap_or_default().max(state.database).as_secs_f64() * 1000.0,
+            database_ms: asked
+                .unwrap_or_default()
+                .max(state.probe_duration)
+                .as_secs_f64()
+                * 1000.0,
             commit_waiting: waiting,
             commit_capacity: capacity,
             outbox_lag_seconds: state.outbox_lag.as_secs_f64(),
@@ -229,78 +234,78 @@ impl LoadMonitor {
     }
 }
 
-fn part_of_second(now: Instant, began: Instant) -> f64 {
+fn elapsed_fraction(now: Instant, began: Instant) -> f64 {
     f64::from(now.saturating_duration_since(began).subsec_millis()) / 1000.0
 }
 
 impl State {
-    fn counts(&self, came: Instant) -> bool {
-        self.counts_from.is_none_or(|from| came >= from)
+    fn counts(&self, started_at: Instant) -> bool {
+        self.counts_from.is_none_or(|from| started_at >= from)
     }
 
-    fn forget_before(&mut self, second: u64) {
+    fn drop_windows_before(&mut self, second: u64) {
         while self
-            .seconds
+            .windows
             .front()
             .is_some_and(|oldest| oldest.number < second)
         {
-            self.seconds.pop_front();
+            self.windows.pop_front();
         }
     }
 
-    fn classes(&self) -> [u64; CLASSES] {
-        let mut sum = [0; CLASSES];
-        for second in &self.seconds {
+    fn buckets(&self) -> [u64; BUCKETS] {
+        let mut sum = [0; BUCKETS];
+        for second in &self.windows {
             sum.iter_mut()
-                .zip(&second.classes)
+                .zip(&second.buckets)
                 .for_each(|(sum, count)| *sum += u64::from(*count));
         }
         sum
     }
 
-    /// Counts one more under way; where that was counted, for [`State::left`].
-    fn came(&mut self, arrival: u64) -> u64 {
-        match self.under_way.back_mut() {
+    /// Counts one more under way; where that was counted, for [`State::ended`].
+    fn started(&mut self, arrival: u64) -> u64 {
+        match self.in_flight.back_mut() {
             Some((latest, count)) if *latest >= arrival => {
                 *count += 1;
                 *latest
             }
             _ => {
-                self.under_way.push_back((arrival, 1));
+                self.in_flight.push_back((arrival, 1));
                 arrival
             }
         }
     }
 
-    fn left(&mut self, arrival: u64) {
+    fn ended(&mut self, arrival: u64) {
         if let Some((_, count)) = self
-            .under_way
+            .in_flight
             .iter_mut()
             .rev()
             .find(|(known, _)| *known == arrival)
         {
             *count = count.saturating_sub(1);
         }
-        while self.under_way.front().is_some_and(|(_, count)| *count == 0) {
-            self.under_way.pop_front();
+        while self.in_flight.front().is_some_and(|(_, count)| *count == 0) {
+            self.in_flight.pop_front();
         }
     }
 
-    fn answered(&mut self, second: u64, took_ms: f64, failed: bool) {
-        self.forget_before(second.saturating_sub(SECONDS));
+    fn completed(&mut self, second: u64, took_ms: f64, failed: bool) {
+        self.drop_windows_before(second.saturating_sub(WINDOW_COUNT));
         if self
-            .seconds
+            .windows
             .back()
             .is_none_or(|latest| latest.number < second)
         {
-            self.seconds.push_back(Window {
+            self.windows.push_back(Window {
                 number: second,
                 failed: 0,
-                classes: [0; CLASSES],
+                buckets: [0; BUCKETS],
             });
         }
-        if let Some(latest) = self.seconds.back_mut() {
-            latest.classes[class_of(took_ms)] += 1;
+        if let Some(latest) = self.windows.back_mut() {
+            latest.buckets[bucket_of(took_ms)] += 1;
             latest.failed += u64::from(failed);
         }
     }
@@ -315,29 +320,29 @@ impl InFlightGuard<'_> {
 
 impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
-        let mut state = self.pulse.state.lock();
-        state.left(self.arrival);
-        if let Some((now, failed)) = self.answer.filter(|_| state.counts(self.came)) {
-            let took_ms = now.saturating_duration_since(self.came).as_secs_f64() * 1000.0;
-            state.answered(self.pulse.second(now), took_ms, failed);
+        let mut state = self.monitor.state.lock();
+        state.ended(self.arrival);
+        if let Some((now, failed)) = self.answer.filter(|_| state.counts(self.started_at)) {
+            let took_ms = now.saturating_duration_since(self.started_at).as_secs_f64() * 1000.0;
+            state.completed(self.monitor.window_number(now), took_ms, failed);
         }
     }
 }
 
-fn class_of(ms: f64) -> usize {
-    (ms.max(1.0).log(CLASS_GROWTH).ceil() as usize).min(CLASSES - 1)
+fn bucket_of(ms: f64) -> usize {
+    (ms.max(1.0).log(BUCKET_GROWTH).ceil() as usize).min(BUCKETS - 1)
 }
 
-/// The upper end of the class that this share of the counted lies in or below.
-fn quantile(classes: &[u64; CLASSES], share: f64) -> Option<f64> {
-    let all: u64 = classes.iter().sum();
+/// The upper end of the bucket that this share of the counted lies in or below.
+fn quantile(buckets: &[u64; BUCKETS], share: f64) -> Option<f64> {
+    let all: u64 = buckets.iter().sum();
     let wanted = (all as f64 * share).ceil() as u64;
     let mut counted = 0;
-    let class = classes.iter().position(|count| {
+    let bucket = buckets.iter().position(|count| {
         counted += count;
         all > 0 && counted >= wanted
     });
-    class.map(|class| CLASS_GROWTH.powi(class as i32))
+    bucket.map(|bucket| BUCKET_GROWTH.powi(bucket as i32))
 }
 
 impl AppState {
@@ -346,38 +351,41 @@ impl AppState {
     /// time of it back.
     pub(crate) async fn probe_database(&self) -> Result<(), StoreError> {
         let asked = Instant::now();
-        self.pulse.ask_database(asked);
-        let answer = in_time(PROBE_DEADLINE, self.store().beat()).await;
+        self.load_monitor.database_probe_started(asked);
+        let answer = with_probe_timeout(PROBE_TIMEOUT, self.store().write_heartbeat()).await;
         let took = asked.elapsed();
-        self.pulse.database_answered(if answer.is_ok() {
+        self.load_monitor.database_probed(if answer.is_ok() {
             took
         } else {
-            took.max(PROBE_DEADLINE)
+            took.max(PROBE_TIMEOUT)
         });
-        let was_away = self.pulse.database_is_away();
+        let was_down = self.load_monitor.is_database_down();
         let answer = match answer {
-            Ok(Some(outage)) => self.make_good(outage).await,
+            Ok(Some(outage)) => self.extend_holds_after_outage(outage).await,
             answer => answer.map(drop),
         };
-        if answer.is_ok() && was_away {
-            self.pulse.recover(Instant::now());
+        if answer.is_ok() && was_down {
+            self.load_monitor.recover(Instant::now());
         }
-        self.pulse.database.answered(answer.is_ok(), Instant::now());
+        self.load_monitor
+            .database
+            .probe_finished(answer.is_ok(), Instant::now());
         answer
     }
 
     /// The engine learns the new ends by a rebuild; until then the repair of stale holds asks in
     /// vain and changes nothing.
-    async fn make_good(&self, outage: Outage) -> Result<(), StoreError> {
+    async fn extend_holds_after_outage(&self, outage: Outage) -> Result<(), StoreError> {
         let (mut holds, span) = (0, outage.to.since(outage.from));
         loop {
-            let prolonged = in_time(GIVING_DEADLINE, self.store().give_back(outage)).await?;
+            let prolonged =
+                with_probe_timeout(EXTEND_HOLDS_TIMEOUT, self.store().extend_holds(outage)).await?;
             holds += prolonged.holds;
             prolonged
                 .events
                 .iter()
-                .for_each(|event| self.suspects.report(*event));
-            if prolonged.is_all {
+                .for_each(|event| self.rebuild_queue.request(*event));
+            if prolonged.is_complete {
                 break;
             }
         }
@@ -391,45 +399,49 @@ impl AppState {
 
     /// Asks every line how it is, to learn which of them answer. Those that do not stay silent
     /// until they do.
-    pub(crate) async fn look_at_lines(&self) -> Vec<(EventId, Result<LineStatus, EngineError>)> {
-        let looks = stream::iter(self.catalogue.events())
-            .map(|event| self.look_at_line(event))
-            .buffer_unordered(LINES_AT_ONCE);
-        let seen: Vec<_> = looks.collect().await;
-        let was_silent = self.pulse.lines.are_all_silent();
-        self.pulse.lines.answered(
+    pub(crate) async fn check_queues(&self) -> Vec<(EventId, Result<LineStatus, EngineError>)> {
+        let checks = stream::iter(self.catalogue.events())
+            .map(|event| self.check_queue(event))
+            .buffer_unordered(QUEUE_CHECK_CONCURRENCY);
+        let seen: Vec<_> = checks.collect().await;
+        let were_all_unreachable = self.load_monitor.queues.are_all_unreachable();
+        self.load_monitor.queues.checked(
             seen.iter()
-                .map(|(event, asked, answer)| (*event, *asked, is_there(answer))),
+                .map(|(event, asked, answer)| (*event, *asked, is_reachable(answer))),
         );
-        if was_silent && !self.pulse.lines.are_all_silent() {
-            self.pulse.recover(Instant::now());
+        if were_all_unreachable && !self.load_monitor.queues.are_all_unreachable() {
+            self.load_monitor.recover(Instant::now());
         }
         seen.into_iter()
             .map(|(event, _, answer)| (event, answer))
             .collect()
     }
 
-    async fn look_at_line(
+    async fn check_queue(
         &self,
         event: std::sync::Arc<Event>,
     ) -> (EventId, Instant, Result<LineStatus, EngineError>) {
         let (id, asked) = (event.event_id, Instant::now());
-        let late =
-            |_| EngineError::Unavailable(format!("no answer in {} ms", LINE_DEADLINE.as_millis()));
-        let answer = tokio::time::timeout(LINE_DEADLINE, self.engine().status(id))
+        let late = |_| {
+            EngineError::Unavailable(format!(
+                "no answer in {} ms",
+                QUEUE_STATUS_TIMEOUT.as_millis()
+            ))
+        };
+        let answer = tokio::time::timeout(QUEUE_STATUS_TIMEOUT, self.engine().status(id))
             .await
             .map_err(late);
         (id, asked, answer.and_then(|answer| answer))
     }
 
-    /// The vitals at this moment.
-    pub(crate) fn vitals(&self) -> BookingVitals {
-        let (waiting, capacity) = self.committer.waiting();
-        self.pulse.vitals(Instant::now(), waiting, capacity)
+    /// The load at this moment.
+    pub(crate) fn load(&self) -> BookingVitals {
+        let (waiting, capacity) = self.pipeline.queue_length();
+        self.load_monitor.load(Instant::now(), waiting, capacity)
     }
 }
 
-async fn in_time<T>(
+async fn with_probe_timeout<T>(
     deadline: Duration,
     step: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
@@ -437,7 +449,7 @@ async fn in_time<T>(
     tokio::time::timeout(deadline, step).await.map_err(late)?
 }
 
-fn is_there(answer: &Result<LineStatus, EngineError>) -> bool {
+fn is_reachable(answer: &Result<LineStatus, EngineError>) -> bool {
     !matches!(answer, Err(EngineError::Unavailable(_)))
 }
 
@@ -445,33 +457,29 @@ fn is_there(answer: &Result<LineStatus, EngineError>) -> bool {
 mod tests {
     use super::*;
 
-    fn about(value: Option<f64>, ms: f64) -> bool {
+    fn is_about(value: Option<f64>, ms: f64) -> bool {
         value.is_some_and(|value| (ms..ms * 1.3).contains(&value))
     }
 
     #[test]
     fn slow_answers_failures_and_silence_are_seen_and_forgotten() {
-        let (pulse, start) = (LoadMonitor::default(), Instant::now());
+        let (monitor, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
-        assert_eq!(pulse.vitals(at(0), 0, 9).reserve_p95_ms, None);
+        assert_eq!(monitor.load(at(0), 0, 9).reserve_p95_ms, None);
         for n in 0..100 {
-            let beat = pulse.begin(at(n));
+            let beat = monitor.begin(at(n));
             beat.end(at(n + if n < 90 { 10 } else { 600 }), n < 5);
         }
-        let vitals = pulse.vitals(at(900), 3, 9);
+        let load = monitor.load(at(900), 3, 9);
         assert!(
-            about(vitals.reserve_p50_ms, 10.0) && about(vitals.reserve_p95_ms, 600.0),
-            "{vitals:?}"
+            is_about(load.reserve_p50_ms, 10.0) && is_about(load.reserve_p95_ms, 600.0),
+            "{load:?}"
         );
         assert_eq!(
-            (
-                vitals.error_share,
-                vitals.commit_waiting,
-                vitals.commit_capacity
-            ),
+            (load.error_share, load.commit_waiting, load.commit_capacity),
             (0.05, 3, 9)
         );
-        let later = pulse.vitals(at(4_000), 0, 9);
+        let later = monitor.load(at(4_000), 0, 9);
         assert_eq!(
             (
                 later.reserve_p95_ms,
@@ -484,62 +492,64 @@ mod tests {
 
     #[test]
     fn requests_that_hang_count_by_their_age() {
-        let (pulse, start) = (LoadMonitor::default(), Instant::now());
+        let (monitor, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
-        (0..100).for_each(|n| pulse.begin(at(n)).end(at(n + 5), false));
-        let hanging: Vec<_> = (0..10).map(|_| pulse.begin(at(200))).collect();
+        (0..100).for_each(|n| monitor.begin(at(n)).end(at(n + 5), false));
+        let hanging: Vec<_> = (0..10).map(|_| monitor.begin(at(200))).collect();
         assert!(
-            about(pulse.vitals(at(250), 0, 9).reserve_p95_ms, 5.0),
+            is_about(monitor.load(at(250), 0, 9).reserve_p95_ms, 5.0),
             "they have only come"
         );
-        let p95 = pulse.vitals(at(1_300), 0, 9).reserve_p95_ms;
+        let p95 = monitor.load(at(1_300), 0, 9).reserve_p95_ms;
         assert!(
             p95.is_some_and(|p95| (1_000.0..1_400.0).contains(&p95)),
             "{p95:?}"
         );
         drop(hanging);
         assert!(
-            about(pulse.vitals(at(1_300), 0, 9).reserve_p95_ms, 5.0),
+            is_about(monitor.load(at(1_300), 0, 9).reserve_p95_ms, 5.0),
             "they have gone"
         );
-        assert!(pulse.state.lock().under_way.is_empty());
+        assert!(monitor.state.lock().in_flight.is_empty());
     }
 
     #[test]
     fn reservations_that_all_fail_say_that_nothing_can_be_booked_until_one_is_stored_or_nobody_tries()
      {
-        let (pulse, start) = (LoadMonitor::default(), Instant::now());
+        let (monitor, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
-        pulse.failed(at(0));
-        pulse.failed(at(2_100));
-        assert!(!pulse.is_unable(at(2_150)), "two batches");
-        pulse.database.answered(true, at(2_200));
-        pulse.failed(at(2_500));
-        assert!(pulse.vitals(at(2_501), 0, 9).unable);
-        pulse.stored();
-        assert!(!pulse.is_unable(at(2_502)));
-        [2_600, 5_100].iter().for_each(|ms| pulse.failed(at(*ms)));
-        pulse.database.answered(true, at(8_000));
-        assert!(pulse.is_unable(at(5_200)) && !pulse.is_unable(at(8_100)));
-        pulse.failed(at(8_200));
-        assert!(!pulse.is_unable(at(8_201)), "that one is the first again");
+        monitor.reservation_failed(at(0));
+        monitor.reservation_failed(at(2_100));
+        assert!(!monitor.is_unable(at(2_150)), "two batches");
+        monitor.database.probe_finished(true, at(2_200));
+        monitor.reservation_failed(at(2_500));
+        assert!(monitor.load(at(2_501), 0, 9).unable);
+        monitor.reservation_stored();
+        assert!(!monitor.is_unable(at(2_502)));
+        [2_600, 5_100]
+            .iter()
+            .for_each(|ms| monitor.reservation_failed(at(*ms)));
+        monitor.database.probe_finished(true, at(8_000));
+        assert!(monitor.is_unable(at(5_200)) && !monitor.is_unable(at(8_100)));
+        monitor.reservation_failed(at(8_200));
+        assert!(!monitor.is_unable(at(8_201)), "that one is the first again");
     }
 
     #[test]
     fn what_was_asked_before_the_end_of_an_outage_says_nothing_of_how_booking_is() {
-        let (pulse, start) = (LoadMonitor::default(), Instant::now());
+        let (monitor, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
-        pulse.begin(at(0)).end(at(1_500), true);
-        let hanging = pulse.begin(at(100));
-        let answered_later = pulse.begin(at(100));
-        pulse.recover(at(1_600));
+        monitor.begin(at(0)).end(at(1_500), true);
+        let hanging = monitor.begin(at(100));
+        let answered_later = monitor.begin(at(100));
+        monitor.recover(at(1_600));
         answered_later.end(at(1_700), true);
-        let vitals = pulse.vitals(at(1_800), 0, 9);
-        assert_eq!((vitals.reserve_p95_ms, vitals.error_share), (None, 0.0));
+        let load = monitor.load(at(1_800), 0, 9);
+        assert_eq!((load.reserve_p95_ms, load.error_share), (None, 0.0));
         drop(hanging);
-        pulse.begin(at(1_700)).end(at(1_705), true);
+        monitor.begin(at(1_700)).end(at(1_705), true);
         assert_eq!(
-            pulse.vitals(at(1_800), 0, 9).error_share,
+            monitor.load(at(1_800), 0, 9).error_share,
             1.0,
             "and what is asked after it does"
         );
@@ -547,11 +557,11 @@ mod tests {
 
     #[test]
     fn a_database_that_does_not_answer_is_slow_at_once() {
-        let (pulse, start) = (LoadMonitor::default(), Instant::now());
-        pulse.ask_database(start);
-        pulse.database_answered(Duration::from_millis(2));
-        pulse.ask_database(start + Duration::from_millis(500));
-        let vitals = pulse.vitals(start + Duration::from_millis(1_400), 0, 9);
-        assert_eq!(vitals.database_ms, 900.0);
+        let (monitor, start) = (LoadMonitor::default(), Instant::now());
+        monitor.database_probe_started(start);
+        monitor.database_probed(Duration::from_millis(2));
+        monitor.database_probe_started(start + Duration::from_millis(500));
+        let load = monitor.load(start + Duration::from_millis(1_400), 0, 9);
+        assert_eq!(load.database_ms, 900.0);
     }
 }

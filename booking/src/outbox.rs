@@ -17,10 +17,10 @@ use crate::{
 };
 
 /// Longer than a publication can take, shorter than the bus remembers message ids.
-const LEASE: Duration = Duration::from_secs(30);
+const RELAY_LEASE: Duration = Duration::from_secs(30);
 
-/// Most parcels of one step: some megabytes, where each is of a full batch.
-const LIMIT: u32 = 32;
+/// Most batches of one step: some megabytes, where each is of a full batch.
+const MAX_LEASED_BATCHES: u32 = 32;
 
 /// See the module's documentation.
 pub struct OutboxRelay {
@@ -56,24 +56,24 @@ impl OutboxRelay {
     ///
     /// # Errors
     /// Those of the store. Failures of the bus are counted in the answer.
-    pub async fn step(&self, now: Timestamp) -> Result<RelayReport, StoreError> {
-        let parcels = self
+    pub async fn publish_pending(&self, now: Timestamp) -> Result<RelayReport, StoreError> {
+        let batches = self
             .store
-            .lease_parcels(self.owner, now, now.plus(LEASE), LIMIT)
+            .lease_batches(self.owner, now, now.plus(RELAY_LEASE), MAX_LEASED_BATCHES)
             .await?;
-        let was_full = parcels.len() == LIMIT as usize;
-        let messages: Vec<_> = parcels
+        let was_full = batches.len() == MAX_LEASED_BATCHES as usize;
+        let messages: Vec<_> = batches
             .iter()
-            .flat_map(|parcel| &parcel.messages)
+            .flat_map(|batch| &batch.messages)
             .map(|one| self.message(one))
             .collect();
         if messages.is_empty() {
             return Ok(RelayReport::default());
         }
-        let has_it = self.publish_in_order(&messages).await;
-        let published = has_it.iter().filter(|has_it| **has_it).count();
+        let acked = self.publish_in_order(&messages).await;
+        let published = acked.iter().filter(|acked| **acked).count();
         let failed = messages.len() - published;
-        self.put_away(parcels, has_it.into_iter()).await?;
+        self.ack(batches, acked.into_iter()).await?;
         metrics::counter!("stanchion_outbox_published_total").increment(published as u64);
         Ok(RelayReport {
             published,
@@ -82,53 +82,53 @@ impl OutboxRelay {
         })
     }
 
-    /// Publishes the messages in rounds: in the first those that are the first of their booking, in
+    /// Publishes the messages in publish_rounds: in the first those that are the first of their booking, in
     /// the next their successors. A failure holds back what follows it. True for each message that
     /// the bus has.
     async fn publish_in_order(&self, messages: &[Message]) -> Vec<bool> {
-        let mut has_it = vec![false; messages.len()];
-        for round in rounds(messages) {
+        let mut acked = vec![false; messages.len()];
+        for round in publish_rounds(messages) {
             let batch: Vec<_> = round.iter().map(|at| messages[*at].clone()).collect();
             let answers = self.bus.publish(&batch).await;
             if let Some(Err(error)) = answers.iter().find(|answer| answer.is_err()) {
                 tracing::warn!(%error, messages = batch.len(), "messages of the outbox wait for the bus");
             }
             for (at, answer) in round.iter().zip(&answers) {
-                has_it[*at] = answer.is_ok();
+                acked[*at] = answer.is_ok();
             }
             if answers.iter().any(Result::is_err) {
                 break;
             }
         }
-        has_it
+        acked
     }
 
-    /// Removes what is published: whole parcels, or single messages of them.
-    async fn put_away(
+    /// Removes what is published: whole batches, or single messages of them.
+    async fn ack(
         &self,
-        parcels: Vec<OutboxBatch>,
+        batches: Vec<OutboxBatch>,
         mut published: impl Iterator<Item = bool> + Send,
     ) -> Result<(), StoreError> {
-        let mut done = Vec::with_capacity(parcels.len());
-        for mut parcel in parcels {
-            let before = parcel.messages.len();
-            parcel.messages.retain(|_| published.next() != Some(true));
-            if parcel.messages.is_empty() {
-                done.push(parcel.outbox_id);
-            } else if parcel.messages.len() < before {
+        let mut done = Vec::with_capacity(batches.len());
+        for mut batch in batches {
+            let before = batch.messages.len();
+            batch.messages.retain(|_| published.next() != Some(true));
+            if batch.messages.is_empty() {
+                done.push(batch.outbox_id);
+            } else if batch.messages.len() < before {
                 self.store
-                    .repack(self.owner, parcel.outbox_id, &parcel.messages)
+                    .replace_messages(self.owner, batch.outbox_id, &batch.messages)
                     .await?;
             }
         }
-        self.store.remove_parcels(&done).await
+        self.store.delete_batches(&done).await
     }
 
     /// Measures what waits: the age of the oldest message.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn measure(&self, now: Timestamp) -> Result<Duration, StoreError> {
+    pub async fn record_backlog(&self, now: Timestamp) -> Result<Duration, StoreError> {
         let (waiting, oldest) = self.store.backlog().await?;
         metrics::gauge!("stanchion_outbox_waiting").set(waiting as f64);
         let lag = oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
@@ -147,8 +147,8 @@ impl OutboxRelay {
 
 /// Which messages may be published together, by their places: the n-th round holds the n-th message
 /// of each booking.
-fn rounds(messages: &[Message]) -> Vec<Vec<usize>> {
-    let mut rounds = Vec::<Vec<usize>>::new();
+fn publish_rounds(messages: &[Message]) -> Vec<Vec<usize>> {
+    let mut publish_rounds = Vec::<Vec<usize>>::new();
     let mut before = HashMap::<&str, usize>::new();
     for (at, message) in messages.iter().enumerate() {
         let booking = message.message_id.split(':').next().unwrap_or_default(); // `booking:status`
@@ -156,12 +156,12 @@ fn rounds(messages: &[Message]) -> Vec<Vec<usize>> {
             .entry(booking)
             .and_modify(|round| *round += 1)
             .or_default();
-        if rounds.len() == *round {
-            rounds.push(Vec::new());
+        if publish_rounds.len() == *round {
+            publish_rounds.push(Vec::new());
         }
-        rounds[*round].push(at);
+        publish_rounds[*round].push(at);
     }
-    rounds
+    publish_rounds
 }
 
 #[cfg(test)]
@@ -176,7 +176,7 @@ mod tests {
             payload: "{}".into(),
         };
         let messages = ["a:reserved", "b:reserved", "a:confirmed", "c:expired"].map(message);
-        assert_eq!(rounds(&messages), [vec![0, 1, 3], vec![2]]);
-        assert!(rounds(&[]).is_empty());
+        assert_eq!(publish_rounds(&messages), [vec![0, 1, 3], vec![2]]);
+        assert!(publish_rounds(&[]).is_empty());
     }
 }

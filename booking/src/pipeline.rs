@@ -1,11 +1,11 @@
-//! Group commit: reservations that arrive together are held and stored together. One script and one
+//! Group commit: reservations that arrive together are held_inserts and stored together. One script and one
 //! transaction for each would make hot zones wait for a flush to disk each; one for a batch makes
 //! them wait once.
 //!
 //! A lane takes whatever waits, up to 200, as soon as the batch before is done: alone, a request
 //! waits for nobody; under load, batches grow by themselves. A reservation goes through the lane of
 //! holds (one step of the engine), then through the lane of commits, while the next batch is being
-//! held and the engine is told of the last one. Where the commits fall behind, new reservations are
+//! held_inserts and the engine is told of the last one. Where the commits fall behind, new reservations are
 //! refused at once: nobody is let in to wait for long.
 
 use std::{
@@ -19,7 +19,7 @@ use waitingroom::{
     seats::{Reserve, ReserveOutcome},
 };
 
-use self::{commits::BATCH, holds::HoldRequest, latency::CommitLatency};
+use self::{commits::MAX_BATCH, holds::HoldRequest, latency::CommitLatency};
 use crate::{
     error::BookingError,
     model::booking::{Booking, NewBooking},
@@ -34,13 +34,13 @@ pub(crate) use commits::PipelineDeps;
 
 /// Requests that may wait for their turn in a lane; beyond it, a request is refused before it holds
 /// any seats.
-const WAITING: usize = 4_096;
+const QUEUE_CAPACITY: usize = 4_096;
 
 /// A request that would probably wait longer than this for its commit is refused.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const MAX_QUEUE_WAIT: Duration = Duration::from_secs(2);
 
 /// Longest wait for a decision. It may be carried out later; asking again tells.
-const DECISION_DEADLINE: Duration = Duration::from_secs(8);
+const TRANSITION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What became of a reservation.
 #[derive(Debug)]
@@ -74,54 +74,54 @@ struct PendingInsert {
 
 #[derive(Debug)]
 struct PendingTransition {
-    decision: TransitionRequest,
+    request: TransitionRequest,
     answer: oneshot::Sender<Result<TransitionOutcome, StoreError>>,
 }
 
 /// The way into the lanes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Pipeline {
-    wanted: mpsc::Sender<HoldRequest>,
+    hold_requests: mpsc::Sender<HoldRequest>,
     inserts: mpsc::WeakSender<PendingInsert>,
-    choices: mpsc::Sender<PendingTransition>,
-    pace: Arc<CommitLatency>,
+    transitions: mpsc::Sender<PendingTransition>,
+    latency: Arc<CommitLatency>,
 }
 
 /// The lanes' other ends, until [`PipelineReceivers::start`].
 #[derive(Debug)]
 pub(crate) struct PipelineReceivers {
-    wanted: mpsc::Receiver<HoldRequest>,
+    hold_requests: mpsc::Receiver<HoldRequest>,
     /// For the lane of holds; the lane of commits ends with it.
-    held: mpsc::Sender<PendingInsert>,
+    held_inserts: mpsc::Sender<PendingInsert>,
     inserts: mpsc::Receiver<PendingInsert>,
-    choices: mpsc::Receiver<PendingTransition>,
-    pace: Arc<CommitLatency>,
+    transitions: mpsc::Receiver<PendingTransition>,
+    latency: Arc<CommitLatency>,
 }
 
-/// A turn in the lanes of reservations, taken before any seats are held.
+/// A turn in the lanes of reservations, taken before any seats are held_inserts.
 #[derive(Debug)]
 pub(crate) struct PipelinePermit<'a>(mpsc::Permit<'a, HoldRequest>);
 
 impl Pipeline {
     /// The lanes, empty.
     pub(crate) fn new() -> (Self, PipelineReceivers) {
-        let (wanted, hold_lane) = mpsc::channel(WAITING);
-        let (held, insert_lane) = mpsc::channel(WAITING);
-        let (choices, choice_lane) = mpsc::channel(WAITING);
-        let pace = Arc::new(CommitLatency::default());
+        let (hold_requests, hold_receiver) = mpsc::channel(QUEUE_CAPACITY);
+        let (held_inserts, insert_receiver) = mpsc::channel(QUEUE_CAPACITY);
+        let (transitions, transition_receiver) = mpsc::channel(QUEUE_CAPACITY);
+        let latency = Arc::new(CommitLatency::default());
         let lanes = PipelineReceivers {
-            wanted: hold_lane,
-            held,
-            inserts: insert_lane,
-            choices: choice_lane,
-            pace: Arc::clone(&pace),
+            hold_requests: hold_receiver,
+            held_inserts,
+            inserts: insert_receiver,
+            transitions: transition_receiver,
+            latency: Arc::clone(&latency),
         };
         (
             Self {
-                wanted,
-                inserts: lanes.held.downgrade(),
-                choices,
-                pace,
+                hold_requests,
+                inserts: lanes.held_inserts.downgrade(),
+                transitions,
+                latency,
             },
             lanes,
         )
@@ -131,28 +131,32 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`BookingError::Unavailable`] where the lanes are full, slow or closed.
-    pub(crate) fn turn(&self) -> Result<PipelinePermit<'_>, BookingError> {
-        let (waiting, _) = self.waiting();
+    pub(crate) fn reserve_slot(&self) -> Result<PipelinePermit<'_>, BookingError> {
+        let (waiting, _) = self.queue_length();
         metrics::gauge!("stanchion_booking_commit_waiting").set(waiting as f64);
         let busy = BookingError::Unavailable("too many reservations are under way");
-        if self.pace.wait(waiting as usize / BATCH, Instant::now()) > LONGEST_WAIT {
+        if self
+            .latency
+            .estimated_wait(waiting as usize / MAX_BATCH, Instant::now())
+            > MAX_QUEUE_WAIT
+        {
             return Err(busy);
         }
-        self.wanted
+        self.hold_requests
             .try_reserve()
             .map(PipelinePermit)
             .map_err(|_| busy)
     }
 
     /// Reservations in the lanes, beside the batches under way, and how many are many.
-    pub(crate) fn waiting(&self) -> (u64, u64) {
-        let held = self
+    pub(crate) fn queue_length(&self) -> (u64, u64) {
+        let held_inserts = self
             .inserts
             .upgrade()
-            .map_or(0, |inserts| WAITING - inserts.capacity());
+            .map_or(0, |inserts| QUEUE_CAPACITY - inserts.capacity());
         (
-            (WAITING - self.wanted.capacity() + held) as u64,
-            WAITING as u64,
+            (QUEUE_CAPACITY - self.hold_requests.capacity() + held_inserts) as u64,
+            QUEUE_CAPACITY as u64,
         )
     }
 
@@ -160,30 +164,30 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`BookingError::Unavailable`] where the lane is full or closed, and what the store fails with.
-    pub(crate) async fn decide(
+    pub(crate) async fn submit_transition(
         &self,
-        decision: TransitionRequest,
+        request: TransitionRequest,
     ) -> Result<TransitionOutcome, BookingError> {
-        let (answer, ruling) = oneshot::channel();
+        let (answer, outcome) = oneshot::channel();
         let full = |_| BookingError::Unavailable("too many bookings are being changed");
-        self.choices
-            .try_send(PendingTransition { decision, answer })
+        self.transitions
+            .try_send(PendingTransition { request, answer })
             .map_err(full)?;
-        let ruling = tokio::time::timeout(DECISION_DEADLINE, ruling).await;
-        let ruling =
-            ruling.map_err(|_| BookingError::Unavailable("too many bookings are being changed"))?;
-        Ok(ruling.map_err(|_| BookingError::Unavailable("this node is about to stop"))??)
+        let outcome = tokio::time::timeout(TRANSITION_TIMEOUT, outcome).await;
+        let outcome = outcome
+            .map_err(|_| BookingError::Unavailable("too many bookings are being changed"))?;
+        Ok(outcome.map_err(|_| BookingError::Unavailable("this node is about to stop"))??)
     }
 }
 
 impl PipelinePermit<'_> {
     /// Holds the seats and stores the booking.
-    pub(crate) async fn take(self, request: Reserve, row: NewBooking) -> ReservationOutcome {
+    pub(crate) async fn submit(self, request: Reserve, row: NewBooking) -> ReservationOutcome {
         let (answer, outcome) = oneshot::channel();
         self.0.send(HoldRequest {
             request,
             row,
-            since: Instant::now(),
+            queued_at: Instant::now(),
             answer,
         });
         let lost = || StoreError::Uncertain("this node stopped before the answer".into());

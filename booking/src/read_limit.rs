@@ -10,10 +10,10 @@ use waitingroom::ids::UserId;
 use crate::error::BookingError;
 
 /// Of one user: a page asks for a list, what is pending and a sum at once.
-const OF_A_USER: u32 = 4;
+const MAX_READS_PER_USER: u32 = 4;
 
 /// In all: more would wait longer than anybody wants to.
-const IN_ALL: u32 = 256;
+const MAX_READS: u32 = 256;
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -21,14 +21,14 @@ pub(crate) struct ReadLimiter(Mutex<InFlightReads>);
 
 #[derive(Debug, Default)]
 struct InFlightReads {
-    of_users: HashMap<UserId, u32>,
-    in_all: u32,
+    per_user: HashMap<UserId, u32>,
+    total: u32,
 }
 
 /// One of them, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct ReadPermit<'a> {
-    reads: &'a ReadLimiter,
+    limiter: &'a ReadLimiter,
     user: UserId,
 }
 
@@ -38,24 +38,24 @@ impl ReadLimiter {
     /// # Errors
     /// [`BookingError::TooManyReads`] if the user has others under way, [`BookingError::Unavailable`] if all
     /// together have too many.
-    pub(crate) fn begin(&self, user: &UserId) -> Result<ReadPermit<'_>, BookingError> {
-        let mut under_way = self.0.lock();
-        if under_way
-            .of_users
+    pub(crate) fn acquire(&self, user: &UserId) -> Result<ReadPermit<'_>, BookingError> {
+        let mut in_flight = self.0.lock();
+        if in_flight
+            .per_user
             .get(user)
-            .is_some_and(|reads| *reads >= OF_A_USER)
+            .is_some_and(|reads| *reads >= MAX_READS_PER_USER)
         {
             return Err(BookingError::TooManyReads);
         }
-        if under_way.in_all >= IN_ALL {
+        if in_flight.total >= MAX_READS {
             return Err(BookingError::Unavailable(
                 "too many requests for bookings are under way",
             ));
         }
-        under_way.in_all += 1;
-        *under_way.of_users.entry(user.clone()).or_default() += 1;
+        in_flight.total += 1;
+        *in_flight.per_user.entry(user.clone()).or_default() += 1;
         Ok(ReadPermit {
-            reads: self,
+            limiter: self,
             user: user.clone(),
         })
     }
@@ -63,14 +63,14 @@ impl ReadLimiter {
 
 impl Drop for ReadPermit<'_> {
     fn drop(&mut self) {
-        let mut under_way = self.reads.0.lock();
-        under_way.in_all -= 1;
-        let left = under_way.of_users.get_mut(&self.user).map(|reads| {
+        let mut in_flight = self.limiter.0.lock();
+        in_flight.total -= 1;
+        let left = in_flight.per_user.get_mut(&self.user).map(|reads| {
             *reads -= 1;
             *reads
         });
         if left == Some(0) {
-            under_way.of_users.remove(&self.user);
+            in_flight.per_user.remove(&self.user);
         }
     }
 }
@@ -85,23 +85,25 @@ mod tests {
 
     #[test]
     fn one_user_has_a_few_at_once_and_all_together_a_bounded_number() {
-        let reads = ReadLimiter::default();
-        let mut under_way: Vec<_> = (0..OF_A_USER)
-            .map(|_| reads.begin(&user(0)).unwrap())
+        let limiter = ReadLimiter::default();
+        let mut in_flight: Vec<_> = (0..MAX_READS_PER_USER)
+            .map(|_| limiter.acquire(&user(0)).unwrap())
             .collect();
         assert!(matches!(
-            reads.begin(&user(0)),
+            limiter.acquire(&user(0)),
             Err(BookingError::TooManyReads)
         ));
-        under_way.extend((OF_A_USER..IN_ALL).map(|other| reads.begin(&user(other)).unwrap()));
+        in_flight.extend(
+            (MAX_READS_PER_USER..MAX_READS).map(|other| limiter.acquire(&user(other)).unwrap()),
+        );
         assert!(matches!(
-            reads.begin(&user(IN_ALL)),
+            limiter.acquire(&user(MAX_READS)),
             Err(BookingError::Unavailable(_))
         ));
-        under_way.truncate(1);
-        drop(reads.begin(&user(0)).unwrap());
-        under_way.clear();
-        let left = reads.0.lock();
-        assert_eq!((left.in_all, left.of_users.len()), (0, 0));
+        in_flight.truncate(1);
+        drop(limiter.acquire(&user(0)).unwrap());
+        in_flight.clear();
+        let left = limiter.0.lock();
+        assert_eq!((left.total, left.per_user.len()), (0, 0));
     }
 }

@@ -48,18 +48,18 @@ impl Default for SeedSize {
 }
 
 /// The id of a load test's event, counted from 1.
-pub fn load_test_event(event: u16) -> EventId {
+pub fn load_test_event_id(event: u16) -> EventId {
     numbered(0xe000_0000, event, 0).into()
 }
 
 /// The id of a load test's show, counted from 1 over all events.
-pub fn load_test_show(show: u16) -> ShowId {
+pub fn load_test_show_id(show: u16) -> ShowId {
     numbered(0xa000_0000, show, 0).into()
 }
 
 /// The id of a load test's zone: `b0000000-0000-{show}-{zone}-000000000000` in four decimal digits
 /// each.
-pub fn load_test_zone(show: u16, zone: u16) -> ZoneId {
+pub fn load_test_zone_id(show: u16, zone: u16) -> ZoneId {
     numbered(0xb000_0000, show, zone).into()
 }
 
@@ -77,12 +77,12 @@ fn numbered(kind: u32, first: u16, second: u16) -> Uuid {
 /// Those of the store.
 pub async fn seed_load_test(
     store: &SharedStore,
-    sizes: SeedSize,
+    size: SeedSize,
     now: Timestamp,
 ) -> Result<usize, StoreError> {
     let mut added = 0;
-    for event in 1..=sizes.events {
-        added += usize::from(add(store, &load_test(event, sizes), now).await?);
+    for event in 1..=size.events {
+        added += usize::from(add(store, &load_test(event, size), now).await?);
     }
     Ok(added)
 }
@@ -134,15 +134,15 @@ pub async fn reset(store: &SharedStore, engine: &SharedEngine) -> Result<(), Boo
         removed.map_err(|_| BookingError::Unavailable("the engine does not answer"))??;
         // Once more: a running instance may have written it down in between.
         store.clear_checkpoint(event.event_id).await?;
-        inventory.sync(&event.into()).await?;
+        inventory.rebuild(&event.into()).await?;
     }
     Ok(())
 }
 
-fn load_test(event: u16, sizes: SeedSize) -> Event {
-    let first_show = (event - 1) * sizes.shows + 1;
+fn load_test(event: u16, size: SeedSize) -> Event {
+    let first_show = (event - 1) * size.shows + 1;
     Event {
-        event_id: load_test_event(event),
+        event_id: load_test_event_id(event),
         name: format!("Load test {event}"),
         currency: Currency::EUR,
         max_seats_per_user: 10,
@@ -155,24 +155,24 @@ fn load_test(event: u16, sizes: SeedSize) -> Event {
             ..QueueSettings::default()
         },
         appearance: Appearance::default(),
-        shows: (first_show..first_show + sizes.shows)
-            .map(|show| load_test_show_of(show, sizes))
+        shows: (first_show..first_show + size.shows)
+            .map(|show| load_test_show(show, size))
             .collect(),
     }
 }
 
-fn load_test_show_of(show: u16, sizes: SeedSize) -> Show {
+fn load_test_show(show: u16, size: SeedSize) -> Show {
     let zone = |zone: u16| Zone {
-        zone_id: load_test_zone(show, zone),
+        zone_id: load_test_zone_id(show, zone),
         name: format!("Zone {zone}"),
         unit_price: 2_500 + 500 * i64::from(zone),
-        capacity: sizes.seats,
+        capacity: size.seats,
     };
     Show {
-        show_id: load_test_show(show),
+        show_id: load_test_show_id(show),
         name: format!("Show {show}"),
         starts_at: None,
-        zones: (1..=sizes.zones).map(zone).collect(),
+        zones: (1..=size.zones).map(zone).collect(),
     }
 }
 
@@ -229,19 +229,19 @@ mod tests {
     #[test]
     fn the_ids_are_those_that_load_tests_compose() {
         assert_eq!(
-            load_test_zone(1, 5).to_string(),
+            load_test_zone_id(1, 5).to_string(),
             "b0000000-0000-0001-0005-000000000000"
         );
         assert_eq!(
-            load_test_zone(12, 10).to_string(),
+            load_test_zone_id(12, 10).to_string(),
             "b0000000-0000-0012-0010-000000000000"
         );
         assert_eq!(
-            load_test_event(3).to_string(),
+            load_test_event_id(3).to_string(),
             "e0000000-0000-0003-0000-000000000000"
         );
         assert_eq!(
-            load_test_show(9).to_string(),
+            load_test_show_id(9).to_string(),
             "a0000000-0000-0009-0000-000000000000"
         );
     }

@@ -50,7 +50,7 @@ pub struct Backends {
     /// Whom gateways vouch for with the address of a guest.
     pub addresses: AddressKey,
     /// How each process is.
-    pub board: SharedBoard,
+    pub process_registry: SharedBoard,
     /// Where the time comes from.
     pub clock: Clock,
 }
@@ -61,13 +61,13 @@ pub struct BookingConfig {
     /// First token of the outbox's subjects: `stanchion` gives `stanchion.bookings.reserved`.
     pub subject_prefix: String,
     /// How long the name of an attempt is remembered.
-    pub remember_keys: Duration,
+    pub idempotency_key_ttl: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// What guests may do.
-    pub guests: GuestLimits,
+    /// What guest_limiter may do.
+    pub guest_limits: GuestLimits,
     /// Most who follow the seats that are left, at once.
-    pub availability_readers: usize,
+    pub max_availability_readers: usize,
 }
 
 impl Default for BookingConfig {
@@ -76,35 +76,35 @@ impl Default for BookingConfig {
     fn default() -> Self {
         Self {
             subject_prefix: "stanchion".into(),
-            remember_keys: Duration::from_secs(24 * 3600),
+            idempotency_key_ttl: Duration::from_secs(24 * 3600),
             trusted_proxies: Vec::new(),
-            guests: GuestLimits::default(),
-            availability_readers: ServeLimits::default().connections / 2,
+            guest_limits: GuestLimits::default(),
+            max_availability_readers: ServeLimits::default().connections / 2,
         }
     }
 }
 
 /// Events that a periodic step looks at at the same time: where a shard of Redis does not answer,
 /// its events keep only as many of the others waiting.
-pub(crate) const EVENTS_AT_ONCE: usize = 32;
+pub(crate) const EVENT_CONCURRENCY: usize = 32;
 
 /// See the module's documentation.
 pub(crate) struct AppState {
     pub(crate) backends: Backends,
     pub(crate) config: BookingConfig,
     pub(crate) catalogue: Arc<Catalogue>,
-    pub(crate) committer: Pipeline,
+    pub(crate) pipeline: Pipeline,
     pub(crate) inventory: InventoryRebuilder,
-    pub(crate) suspects: Arc<RebuildQueue>,
-    pub(crate) guests: GuestLimiter,
-    pub(crate) settler: SettlementDispatcher,
+    pub(crate) rebuild_queue: Arc<RebuildQueue>,
+    pub(crate) guest_limiter: GuestLimiter,
+    pub(crate) settlements: SettlementDispatcher,
     pub(crate) availability: Availability,
-    pub(crate) live: Dashboard,
-    pub(crate) pulse: LoadMonitor,
+    pub(crate) dashboard: Dashboard,
+    pub(crate) load_monitor: LoadMonitor,
     pub(crate) database_clock: DatabaseClock,
-    pub(crate) reads: ReadLimiter,
+    pub(crate) read_limiter: ReadLimiter,
     /// Makes announcements of changed settings take turns.
-    pub(crate) announcing: Mutex<()>,
+    pub(crate) announcement_lock: Mutex<()>,
 }
 
 impl AppState {
@@ -112,26 +112,26 @@ impl AppState {
         backends: Backends,
         config: BookingConfig,
         catalogue: Arc<Catalogue>,
-        committer: Pipeline,
+        pipeline: Pipeline,
         inventory: InventoryRebuilder,
     ) -> Self {
-        let suspects = Arc::<RebuildQueue>::default();
+        let rebuild_queue = Arc::<RebuildQueue>::default();
         let (engine, clock) = (backends.engine.clone(), backends.clock.clone());
         Self {
-            settler: SettlementDispatcher::new(engine, clock, Arc::clone(&suspects)),
-            suspects,
-            guests: GuestLimiter::new(config.guests),
-            availability: Availability::new(config.availability_readers),
+            settlements: SettlementDispatcher::new(engine, clock, Arc::clone(&rebuild_queue)),
+            rebuild_queue,
+            guest_limiter: GuestLimiter::new(config.guest_limits),
+            availability: Availability::new(config.max_availability_readers),
             backends,
             config,
             catalogue,
-            committer,
+            pipeline,
             inventory,
-            live: Dashboard::new(),
-            pulse: LoadMonitor::default(),
+            dashboard: Dashboard::new(),
+            load_monitor: LoadMonitor::default(),
             database_clock: DatabaseClock::default(),
-            reads: ReadLimiter::default(),
-            announcing: Mutex::default(),
+            read_limiter: ReadLimiter::default(),
+            announcement_lock: Mutex::default(),
         }
     }
 
@@ -144,10 +144,10 @@ impl AppState {
     }
 
     /// Nobody waits for a database that is known to be away.
-    pub(crate) fn needs_database(&self) -> Result<(), BookingError> {
+    pub(crate) fn require_database(&self) -> Result<(), BookingError> {
         let away =
             BookingError::Unavailable("the database cannot be written; try again in a moment");
-        if self.pulse.database_is_away() {
+        if self.load_monitor.is_database_down() {
             Err(away)
         } else {
             Ok(())
@@ -155,9 +155,9 @@ impl AppState {
     }
 
     /// Nobody waits for a line that is known not to answer.
-    pub(crate) fn needs_line(&self, event: EventId) -> Result<(), BookingError> {
+    pub(crate) fn require_queue(&self, event: EventId) -> Result<(), BookingError> {
         let silent = BookingError::Unavailable("the line does not answer; try again in a moment");
-        if self.pulse.lines.is_silent(event) {
+        if self.load_monitor.queues.is_unreachable(event) {
             Err(silent)
         } else {
             Ok(())

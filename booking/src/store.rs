@@ -68,7 +68,7 @@ pub enum InsertOutcome {
     OverLimit(u32),
 }
 
-/// The moment by which a step judges what is over.
+/// The as_of by which a step judges what is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AsOf {
     /// When the database carries the step out, by its own clock: it is the same for all instances,
@@ -87,10 +87,10 @@ impl AsOf {
         }
     }
 
-    fn given_ms(self) -> Option<i64> {
+    fn fixed_ms(self) -> Option<i64> {
         match self {
             Self::Database => None,
-            Self::Fixed(moment) => Some(moment.millis()),
+            Self::Fixed(as_of) => Some(as_of.millis()),
         }
     }
 }
@@ -122,7 +122,7 @@ pub struct TransitionRequest {
     /// Who asks. Somebody else's booking is not found.
     pub user: UserId,
     /// What for.
-    pub verb: Transition,
+    pub transition: Transition,
 }
 
 /// The answer to a [`TransitionRequest`].
@@ -230,24 +230,24 @@ pub trait BookingStore: Send + Sync + 'static {
     /// order.
     async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<InsertOutcome>, StoreError>;
 
-    /// Carries out what users want: only a booking that is reserved and not over at that moment
+    /// Carries out what users want: only a booking that is reserved and not over at that as_of
     /// changes. Answers in order.
-    async fn decide(
+    async fn apply_transitions(
         &self,
         batch: &[TransitionRequest],
-        moment: AsOf,
+        as_of: AsOf,
     ) -> Result<Vec<TransitionOutcome>, StoreError>;
 
-    /// Expires about `limit` holds whose time is over at that moment and returns them. Any number
+    /// Expires about `limit` holds whose time is over at that as_of and returns them. Any number
     /// of instances may call at once: each hold is returned to one. Holds of a zone that somebody
     /// keeps locked are left for later.
-    async fn expire_due(&self, moment: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError>;
+    async fn expire_due(&self, as_of: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError>;
 
     /// One booking.
     async fn booking(&self, booking: BookingId) -> Result<Option<Booking>, StoreError>;
 
     /// What the user's attempt of this name made.
-    async fn attempt(
+    async fn find_attempt(
         &self,
         user: &UserId,
         key: &IdempotencyKey,
@@ -279,14 +279,14 @@ pub trait BookingStore: Send + Sync + 'static {
     /// What became of holds of which nobody knows whether they are bookings. What is not there is
     /// made impossible before it is called [`HoldResolution::Void`]; a hold whose commit is under way is not
     /// in the answer, and is asked for again.
-    async fn fates(
+    async fn resolve_holds(
         &self,
         event: EventId,
         holds: &[BookingId],
     ) -> Result<HashMap<BookingId, HoldResolution>, StoreError>;
 
     /// Forgets the names of at most `limit` attempts made before `before`; returns how many.
-    async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    async fn clear_expired_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// Removes every booking and every message, and counts all seats as free.
     async fn reset(&self) -> Result<(), StoreError>;
@@ -295,7 +295,7 @@ pub trait BookingStore: Send + Sync + 'static {
 /// What the engine's inventory and line are rebuilt from.
 #[async_trait]
 pub trait InventoryStore: Send + Sync + 'static {
-    /// The event's seats as of one moment.
+    /// The event's seats as of one as_of.
     async fn snapshot(&self, event: EventId) -> Result<SeatSnapshot, StoreError>;
 
     /// The counters of every zone, or of one event's, in the order of zone ids.
@@ -312,7 +312,7 @@ pub trait InventoryStore: Send + Sync + 'static {
 
     /// The live seats of the event that these users have, in any order; those without any are not
     /// among them.
-    async fn seats_of(
+    async fn seats_of_users(
         &self,
         event: EventId,
         users: &[UserId],
@@ -374,7 +374,7 @@ pub struct ExtendedHolds {
     /// Of which events, each once.
     pub events: Vec<EventId>,
     /// No hold is owed anything any more.
-    pub is_all: bool,
+    pub is_complete: bool,
 }
 
 /// Whether bookings can be written at all, and since when they could not.
@@ -383,22 +383,22 @@ pub trait Heartbeat: Send + Sync + 'static {
     /// Writes as a booking does, as far as that is possible without one: locks, rights, the disk.
     /// Where nobody had for more than two seconds, answers the span; again until it has been given
     /// back.
-    async fn beat(&self) -> Result<Option<Outage>, StoreError>;
+    async fn write_heartbeat(&self) -> Result<Option<Outage>, StoreError>;
 
     /// Prolongs holds that had not ended when the outage began by as much of it as they had to
     /// bear, at most ten minutes over all outages: some of them, or all. Any number of instances
     /// may do this at once.
-    async fn give_back(&self, outage: Outage) -> Result<ExtendedHolds, StoreError>;
+    async fn extend_holds(&self, outage: Outage) -> Result<ExtendedHolds, StoreError>;
 }
 
 /// What operators did. Lines are added, never changed or removed.
 #[async_trait]
 pub trait AuditStore: Send + Sync + 'static {
     /// Writes a line for what no transaction covers.
-    async fn note(&self, deed: &AuditEntry) -> Result<(), StoreError>;
+    async fn append_audit(&self, deed: &AuditEntry) -> Result<(), StoreError>;
 
     /// Lines with an id below `before`, of one event or of all, newest first.
-    async fn audit(
+    async fn audit_records(
         &self,
         event: Option<EventId>,
         before: i64,
@@ -412,7 +412,7 @@ pub trait OutboxStore: Send + Sync + 'static {
     /// Takes the right to publish until `until`, or renews one's own, and answers the oldest
     /// parcels, at most `limit`. None while another owner has the right: two relays at once could
     /// publish a booking's messages in the wrong order.
-    async fn lease_parcels(
+    async fn lease_batches(
         &self,
         owner: Uuid,
         now: Timestamp,
@@ -421,11 +421,11 @@ pub trait OutboxStore: Send + Sync + 'static {
     ) -> Result<Vec<OutboxBatch>, StoreError>;
 
     /// Removes parcels that were published.
-    async fn remove_parcels(&self, parcels: &[i64]) -> Result<(), StoreError>;
+    async fn delete_batches(&self, parcels: &[i64]) -> Result<(), StoreError>;
 
     /// Takes out of a parcel what was published; these messages are left. Nothing happens if the
     /// right has passed to another owner.
-    async fn repack(
+    async fn replace_messages(
         &self,
         owner: Uuid,
         parcel: i64,

@@ -94,7 +94,7 @@ impl Line {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.clock.now(),
         };
-        let booking = booking.map(|booking| Box::new(booking.vitals()) as Box<_>);
+        let booking = booking.map(|booking| Box::new(booking.load()) as Box<_>);
         let reporter = Reporter {
             process,
             board: self.board.clone(),
@@ -171,7 +171,7 @@ impl Line {
             authenticator,
             pass_key: PassKey::new(secret),
             addresses: AddressKey::new(secret),
-            board: self.board.clone(),
+            process_registry: self.board.clone(),
             clock: self.clock.clone(),
         })
     }
@@ -219,9 +219,9 @@ async fn follow_host(clock: Clock, lifecycle: Lifecycle) {
 /// Those who only look may not take the connections of those who reserve.
 fn booking_config(settings: &Settings) -> booking::BookingConfig {
     booking::BookingConfig {
-        availability_readers: settings.max_connections() / 2,
+        max_availability_readers: settings.max_connections() / 2,
         trusted_proxies: settings.trusted_proxies.clone().unwrap_or_default(),
-        guests: settings.guests_bookings(),
+        guest_limits: settings.guests_bookings(),
         ..booking::BookingConfig::default()
     }
 }

@@ -30,7 +30,7 @@ pub(super) async fn list(
     _: Operator,
     State(state): State<Arc<AppState>>,
 ) -> Result<Json<EventList>, Problem> {
-    state.follow_catalogue().await?;
+    state.sync_catalogue().await?;
     let mut events = Vec::new();
     for event in state.catalogue.events() {
         events.push(operator_answer(&state, &event).await?);
@@ -70,7 +70,7 @@ pub(super) async fn queue(
     }))
 }
 
-pub(super) async fn change_queue(
+pub(super) async fn update_queue(
     Operator(operator): Operator,
     State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
@@ -80,7 +80,7 @@ pub(super) async fn change_queue(
     QueueSettings::default()
         .with(&patch)
         .map_err(|invalid| refused("", &invalid))?;
-    let settings = state.change_queue(event_id, &patch, &operator).await?;
+    let settings = state.update_queue(event_id, &patch, &operator).await?;
     Ok(Json(QueueResponse { event_id, settings }))
 }
 
@@ -114,7 +114,7 @@ pub(super) struct AppearanceResponse {
     appearance: Appearance,
 }
 
-pub(super) async fn change_appearance(
+pub(super) async fn update_appearance(
     Operator(operator): Operator,
     State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
@@ -124,7 +124,7 @@ pub(super) async fn change_appearance(
     Appearance::default()
         .with(&patch)
         .map_err(|invalid| refused("", &invalid))?;
-    let appearance = state.change_appearance(event_id, &patch, &operator).await?;
+    let appearance = state.update_appearance(event_id, &patch, &operator).await?;
     Ok(Json(AppearanceResponse {
         event_id,
         appearance,

@@ -53,7 +53,7 @@ pub(super) async fn list(
     let event = event(query.event_id.as_deref())?;
     let entries = state
         .store()
-        .audit(event, before, limit)
+        .audit_records(event, before, limit)
         .await
         .map_err(BookingError::from)?;
     let next = entries

@@ -9,24 +9,32 @@ use super::{events::id, sse};
 use crate::state::AppState;
 
 /// Least time between two events: seats change faster than anyone can read.
-const PACE: Duration = Duration::from_secs(1);
+const MIN_UPDATE_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn stream(
     State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
 ) -> Result<Response, Problem> {
     let event = state.catalogue.event(id(&event)?).await?;
-    let place = state.availability.feed.place().ok_or_else(sse::no_room)?;
-    let reader = match state.availability.feed.join(event.event_id, place) {
+    let permit = state
+        .availability
+        .feed
+        .acquire()
+        .ok_or_else(sse::no_capacity)?;
+    let reader = match state
+        .availability
+        .feed
+        .subscribe_existing(event.event_id, permit)
+    {
         Ok(reader) => reader,
-        Err(place) => {
-            let first = state.availability_news(&event).await?;
+        Err(permit) => {
+            let first = state.availability_update(&event).await?;
             state
                 .availability
                 .feed
-                .follow(event.event_id, first, place)
-                .ok_or_else(sse::ended)?
+                .subscribe(event.event_id, first, permit)
+                .ok_or_else(sse::draining)?
         }
     };
-    Ok(sse::answer(reader, PACE))
+    Ok(sse::response(reader, MIN_UPDATE_INTERVAL))
 }

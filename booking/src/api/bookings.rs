@@ -18,8 +18,8 @@ use crate::{
     store::{Summary, Transition},
 };
 
-const DEFAULT_LIMIT: u32 = 20;
-const MAX_LIMIT: u32 = 100;
+const DEFAULT_PAGE_SIZE: u32 = 20;
+const MAX_PAGE_SIZE: u32 = 100;
 
 pub(super) async fn confirm(
     State(state): State<Arc<AppState>>,
@@ -28,7 +28,7 @@ pub(super) async fn confirm(
 ) -> Result<Json<Booking>, Problem> {
     Ok(Json(
         state
-            .decide(user, id(&booking)?, Transition::Confirm)
+            .apply_transition(user, id(&booking)?, Transition::Confirm)
             .await?,
     ))
 }
@@ -40,17 +40,17 @@ pub(super) async fn cancel(
 ) -> Result<Json<Booking>, Problem> {
     Ok(Json(
         state
-            .decide(user, id(&booking)?, Transition::Cancel)
+            .apply_transition(user, id(&booking)?, Transition::Cancel)
             .await?,
     ))
 }
 
-pub(super) async fn one(
+pub(super) async fn get(
     State(state): State<Arc<AppState>>,
     Caller(user): Caller,
     Path(booking): Path<String>,
 ) -> Result<Json<Booking>, Problem> {
-    let _reading = state.reads.begin(&user)?;
+    let _permit = state.read_limiter.acquire(&user)?;
     let booking = state
         .store()
         .booking(id(&booking)?)
@@ -90,19 +90,19 @@ pub(super) async fn list(
     let limit = number(
         query.limit.as_deref(),
         "limit",
-        u64::from(DEFAULT_LIMIT),
-        1..=u64::from(MAX_LIMIT),
+        u64::from(DEFAULT_PAGE_SIZE),
+        1..=u64::from(MAX_PAGE_SIZE),
     )? as u32;
     let offset = number(query.offset.as_deref(), "offset", 0, 0..=i64::MAX as u64)?;
     let event = event(query.event_id.as_deref())?;
-    let _reading = state.reads.begin(&user)?;
+    let _permit = state.read_limiter.acquire(&user)?;
     let page = state
         .store()
         .list(&user, event, limit, offset)
         .await
         .map_err(BookingError::from)?;
     Ok(Json(PageResponse {
-        bookings: present(page.bookings, &state),
+        bookings: with_current_status(page.bookings, &state),
         total: page.total,
         limit,
         offset,
@@ -138,7 +138,7 @@ pub(super) fn event(text: Option<&str>) -> Result<Option<EventId>, Problem> {
     text.map(parse).transpose()
 }
 
-fn present(bookings: Vec<Booking>, state: &AppState) -> Vec<Booking> {
+fn with_current_status(bookings: Vec<Booking>, state: &AppState) -> Vec<Booking> {
     bookings
         .into_iter()
         .map(|booking| booking.at(state.database_now()))
@@ -154,7 +154,7 @@ pub(super) async fn pending(
     State(state): State<Arc<AppState>>,
     Caller(user): Caller,
 ) -> Result<Json<Pending>, Problem> {
-    let _reading = state.reads.begin(&user)?;
+    let _permit = state.read_limiter.acquire(&user)?;
     let bookings = state
         .store()
         .pending(&user, state.database_now())
@@ -194,7 +194,7 @@ async fn summarize(
     user: &UserId,
     event: Option<EventId>,
 ) -> Result<SummaryResponse, BookingError> {
-    let _reading = state.reads.begin(user)?;
+    let _permit = state.read_limiter.acquire(user)?;
     let summaries = state
         .store()
         .summary(user, event, state.database_now())

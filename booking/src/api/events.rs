@@ -43,7 +43,7 @@ pub(super) struct EventResponse {
     currency: Currency,
     max_seats_per_user: u32,
     hold_seconds: u32,
-    #[serde(skip_serializing_if = "Appearance::is_plain")]
+    #[serde(skip_serializing_if = "Appearance::is_default")]
     appearance: Appearance,
     #[serde(skip_serializing_if = "Option::is_none")]
     queue: Option<QueueSettings>,
@@ -79,7 +79,7 @@ pub(super) async fn list(State(state): State<Arc<AppState>>) -> Json<EventList> 
     })
 }
 
-pub(super) async fn one(
+pub(super) async fn get(
     State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
 ) -> Result<Json<EventResponse>, Problem> {

@@ -44,8 +44,10 @@ pub(super) async fn sync(
     } else {
         from_slice(&body)?
     };
-    let events = chosen(&state, request.event_id).await?;
-    let synced = state.sync_for(request.event_id, &events, &operator).await?;
+    let events = select_events(&state, request.event_id).await?;
+    let synced = state
+        .sync_inventory(request.event_id, &events, &operator)
+        .await?;
     let answer = SyncResponse {
         events: events.len() as u64,
         zones: synced.zones,
@@ -55,8 +57,11 @@ pub(super) async fn sync(
     Ok(Json(answer))
 }
 
-async fn chosen(state: &AppState, event: Option<EventId>) -> Result<Vec<Arc<Event>>, BookingError> {
-    state.follow_catalogue().await?;
+async fn select_events(
+    state: &AppState,
+    event: Option<EventId>,
+) -> Result<Vec<Arc<Event>>, BookingError> {
+    state.sync_catalogue().await?;
     Ok(match event {
         Some(event) => vec![state.catalogue.event(event).await?],
         None => state.catalogue.events(),
@@ -104,7 +109,7 @@ pub(super) async fn status(
     State(state): State<Arc<AppState>>,
     Query(query): Query<StatusQuery>,
 ) -> Result<Json<StatusResponse>, Problem> {
-    let events = chosen(&state, event(query.event_id.as_deref())?).await?;
+    let events = select_events(&state, event(query.event_id.as_deref())?).await?;
     let mut zones = Vec::new();
     for event in events {
         zones.extend(event_status(&state, event.event_id).await?);
@@ -116,7 +121,7 @@ pub(super) async fn status(
 }
 
 async fn event_status(state: &AppState, event: EventId) -> Result<Vec<ZoneStatus>, BookingError> {
-    let seats = match state.within(state.engine().seats(event)).await {
+    let seats = match state.with_timeout(state.engine().seats(event)).await {
         Ok(seats) => seats,
         Err(EngineError::UnknownEvent) => Vec::new(),
         Err(error) => return Err(error.into()),

@@ -20,13 +20,13 @@ pub(super) struct LiveResponse {
     history: Box<RawValue>,
 }
 
-pub(super) async fn one(
+pub(super) async fn get(
     _: Operator,
     State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
 ) -> Result<Json<LiveResponse>, Problem> {
     let event = state.catalogue.event(id(&event)?).await?;
-    let now = state.live(&event).await?;
+    let now = state.event_snapshot(&event).await?;
     Ok(Json(LiveResponse {
         now,
         history: state.history(event.event_id),
@@ -44,19 +44,27 @@ pub(super) async fn stream(
         .authenticate(&headers)?
         .operator()?;
     let event = state.catalogue.event(id(&event)?).await?;
-    let place = state.live.feed.place().ok_or_else(sse::no_room)?;
-    let reader = match state.live.feed.join(event.event_id, place) {
+    let permit = state
+        .dashboard
+        .feed
+        .acquire()
+        .ok_or_else(sse::no_capacity)?;
+    let reader = match state
+        .dashboard
+        .feed
+        .subscribe_existing(event.event_id, permit)
+    {
         Ok(reader) => reader,
-        Err(place) => {
-            let first = state.live_news(&event).await?;
+        Err(permit) => {
+            let first = state.snapshot_update(&event).await?;
             state
-                .live
+                .dashboard
                 .feed
-                .follow(event.event_id, first, place)
-                .ok_or_else(sse::ended)?
+                .subscribe(event.event_id, first, permit)
+                .ok_or_else(sse::draining)?
         }
     };
-    Ok(sse::answer_until(
+    Ok(sse::response_until(
         reader,
         operator.expires_at.since(state.now()),
     ))

@@ -16,20 +16,22 @@ use waitingroom::problem::Problem;
 use crate::live::feed::Reader;
 
 /// A drain takes longer than to find another node.
-const SOON: Duration = Duration::from_secs(1);
+const DRAIN_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A stream is not silent for longer, so that proxies and clients know that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 
 /// When to try again where all streams are taken.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
+const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The reader's values, the first at once, two never less than `pace` apart.
-pub(super) fn answer(reader: Reader, pace: Duration) -> Response {
-    sent(paced(reader, pace))
+/// The reader's values, the first at once, two never less than `min_interval` apart.
+pub(super) fn response(reader: Reader, min_interval: Duration) -> Response {
+    event_stream(throttled(reader, min_interval))
 }
 
-fn sent(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
+fn event_stream(
+    events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+) -> Response {
     let mut response = Body::from_stream(events).into_response();
     let headers = response.headers_mut();
     headers.insert(
@@ -41,33 +43,36 @@ fn sent(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) 
 }
 
 /// The reader's values as they come, for as long as it may read.
-pub(super) fn answer_until(reader: Reader, time: Duration) -> Response {
-    sent(paced(reader, Duration::ZERO).take_until(tokio::time::sleep(time)))
+pub(super) fn response_until(reader: Reader, time: Duration) -> Response {
+    event_stream(throttled(reader, Duration::ZERO).take_until(tokio::time::sleep(time)))
 }
 
 /// Every stream is taken.
-pub(super) fn no_room() -> Problem {
+pub(super) fn no_capacity() -> Problem {
     Problem::unavailable(
         "this node has no room for another stream; read the figures now and then instead",
-        RETRY_AFTER,
+        FULL_RETRY_AFTER,
     )
 }
 
 /// The process drains.
-pub(super) fn ended() -> Problem {
-    Problem::unavailable("this node is going away", SOON)
+pub(super) fn draining() -> Problem {
+    Problem::unavailable("this node is going away", DRAIN_RETRY_AFTER)
 }
 
-fn paced(mut reader: Reader, pace: Duration) -> impl Stream<Item = Result<Bytes, Infallible>> {
+fn throttled(
+    mut reader: Reader,
+    min_interval: Duration,
+) -> impl Stream<Item = Result<Bytes, Infallible>> {
     stream! {
         yield Ok(reader.read());
-        let mut next = Instant::now() + pace;
+        let mut next = Instant::now() + min_interval;
         loop {
-            match timeout_at(Instant::now() + HEARTBEAT, reader.changed()).await {
+            match timeout_at(Instant::now() + HEARTBEAT_INTERVAL, reader.changed()).await {
                 Ok(true) => {
                     sleep_until(next).await;
                     yield Ok(reader.read());
-                    next = Instant::now() + pace;
+                    next = Instant::now() + min_interval;
                 }
                 Ok(false) => return,
                 Err(_) => yield Ok(Bytes::from_static(b": heartbeat\n\n")),

@@ -14,17 +14,17 @@ use crate::{
     error::BookingError, inventory::rebuild::RebuildReport, model::event::Event, state::AppState,
 };
 
-const DEADLINE: Duration = Duration::from_secs(2);
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl AppState {
     /// One step: reads the catalogue if it has changed, and passes changed settings on. What fails
     /// is tried again at the next.
-    pub(crate) async fn follow_catalogue(&self) -> Result<(), BookingError> {
+    pub(crate) async fn sync_catalogue(&self) -> Result<(), BookingError> {
         self.catalogue.refresh().await?;
-        let _turn = self.announcing.lock().await;
-        for (event, settings) in self.catalogue.changed() {
-            self.announce(event, &settings).await?;
-            self.catalogue.passed_on(event, &settings);
+        let _announcing = self.announcement_lock.lock().await;
+        for (event, settings) in self.catalogue.unannounced_changes() {
+            self.announce_settings(event, &settings).await?;
+            self.catalogue.mark_announced(event, &settings);
         }
         Ok(())
     }
@@ -32,10 +32,10 @@ impl AppState {
     /// Looks at every line. Rebuilds the events that the engine lacks, lets those go on that were
     /// handed over, and gives the settings of the database to those that have others; returns how
     /// many there were.
-    pub(crate) async fn restore_lost(&self) -> Result<usize, BookingError> {
+    pub(crate) async fn restore_missing_events(&self) -> Result<usize, BookingError> {
         let (mut lost, mut failed) = (0, None);
-        for (event, answer) in self.look_at_lines().await {
-            match self.restore_line(event, answer).await {
+        for (event, answer) in self.check_queues().await {
+            match self.restore_event(event, answer).await {
                 Ok(restored) => lost += usize::from(restored),
                 Err(error) => failed = Some(error),
             }
@@ -43,7 +43,7 @@ impl AppState {
         failed.map_or(Ok(lost), Err)
     }
 
-    async fn restore_line(
+    async fn restore_event(
         &self,
         event: EventId,
         answer: Result<LineStatus, EngineError>,
@@ -51,7 +51,7 @@ impl AppState {
         match answer {
             Err(EngineError::UnknownEvent) => {
                 self.inventory
-                    .restore(&self.catalogue.event(event).await?)
+                    .rebuild_if_missing(&self.catalogue.event(event).await?)
                     .await?;
                 Ok(true)
             }
@@ -59,12 +59,12 @@ impl AppState {
                 frozen: Some(frozen),
                 ..
             }) => {
-                self.inventory.go_on(event, frozen).await?;
+                self.inventory.thaw(event, frozen).await?;
                 Ok(false)
             }
             Ok(status) => match self.catalogue.event(event).await? {
-                known if differs(&status.settings, &known.queue) => {
-                    self.correct_settings(event, &status.settings).await
+                known if settings_differ(&status.settings, &known.queue) => {
+                    self.reconcile_settings(event, &status.settings).await
                 }
                 _ => Ok(false),
             },
@@ -74,39 +74,49 @@ impl AppState {
 
     /// Announces an event's settings again unless the database, read after the engine, has those
     /// that the engine has.
-    async fn correct_settings(
+    async fn reconcile_settings(
         &self,
         event: EventId,
         engine_has: &QueueSettings,
     ) -> Result<bool, BookingError> {
         self.catalogue.refresh().await?;
         let settings = self.catalogue.event(event).await?.queue.clone();
-        if !differs(engine_has, &settings) {
+        if !settings_differ(engine_has, &settings) {
             return Ok(false);
         }
         tracing::info!(%event, "the engine had other settings than the database");
-        let _turn = self.announcing.lock().await;
-        self.announce(event, &settings).await?;
+        let _announcing = self.announcement_lock.lock().await;
+        self.announce_settings(event, &settings).await?;
         Ok(true)
     }
 
     /// Rebuilds one event, or all.
-    pub(crate) async fn sync(&self, events: &[Arc<Event>]) -> Result<RebuildReport, BookingError> {
+    pub(crate) async fn rebuild_events(
+        &self,
+        events: &[Arc<Event>],
+    ) -> Result<RebuildReport, BookingError> {
         let mut total = RebuildReport::default();
         for event in events {
-            let synced = self.inventory.sync(event).await?;
-            total.zones += synced.zones;
-            total.holds += synced.holds;
-            total.corrected += synced.corrected;
+            let report = self.inventory.rebuild(event).await?;
+            total.zones += report.zones;
+            total.holds += report.holds;
+            total.corrected += report.corrected;
         }
         Ok(total)
     }
 
-    async fn announce(&self, event: EventId, settings: &QueueSettings) -> Result<(), BookingError> {
-        match self.within(self.engine().configure(event, settings)).await {
+    async fn announce_settings(
+        &self,
+        event: EventId,
+        settings: &QueueSettings,
+    ) -> Result<(), BookingError> {
+        match self
+            .with_timeout(self.engine().configure(event, settings))
+            .await
+        {
             Err(EngineError::UnknownEvent) => {
                 self.inventory
-                    .restore(&self.catalogue.event(event).await?)
+                    .rebuild_if_missing(&self.catalogue.event(event).await?)
                     .await?;
             }
             answer => answer?,
@@ -116,7 +126,7 @@ impl AppState {
             settings: settings.clone(),
         };
         let sent = tokio::time::timeout(
-            DEADLINE,
+            CALL_TIMEOUT,
             self.backends.signals.send(&[(Recipient::Everyone, signal)]),
         )
         .await;
@@ -126,12 +136,13 @@ impl AppState {
         Ok(())
     }
 
-    pub(crate) async fn within<T>(
+    pub(crate) async fn with_timeout<T>(
         &self,
         step: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, EngineError> {
-        let late = || EngineError::Unavailable(format!("no answer in {} ms", DEADLINE.as_millis()));
-        tokio::time::timeout(DEADLINE, step)
+        let late =
+            || EngineError::Unavailable(format!("no answer in {} ms", CALL_TIMEOUT.as_millis()));
+        tokio::time::timeout(CALL_TIMEOUT, step)
             .await
             .unwrap_or_else(|_| Err(late()))
     }
@@ -139,7 +150,7 @@ impl AppState {
 
 /// Are these not the settings of the database? The engine says of what is open that it is sold out
 /// when nothing is left.
-fn differs(engine_has: &QueueSettings, settings: &QueueSettings) -> bool {
+fn settings_differ(engine_has: &QueueSettings, settings: &QueueSettings) -> bool {
     let sold_out = engine_has.state == SaleState::SoldOut && settings.state == SaleState::Open;
     let state = if sold_out {
         SaleState::SoldOut

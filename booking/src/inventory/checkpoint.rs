@@ -11,27 +11,27 @@ use waitingroom::{
 
 use crate::{
     error::BookingError,
-    state::{AppState, EVENTS_AT_ONCE},
+    state::{AppState, EVENT_CONCURRENCY},
 };
 
-/// What was written last; each step writes only what has moved.
+/// What was last last; each step writes only what has moved.
 #[derive(Debug, Default)]
 pub(crate) struct LastCheckpoints(HashMap<EventId, Reached>);
 
 impl AppState {
     /// One step; returns how many lines had moved.
-    pub(crate) async fn checkpoint(
+    pub(crate) async fn save_checkpoints(
         &self,
-        written: &mut LastCheckpoints,
+        last: &mut LastCheckpoints,
     ) -> Result<usize, BookingError> {
         let (mut moved, mut failed) = (0, None);
         let events = self.catalogue.events();
-        let looks = events.into_iter().map(|event| async move {
+        let reads = events.into_iter().map(|event| async move {
             let id = event.event_id;
-            (id, self.within(self.engine().reached(id)).await)
+            (id, self.with_timeout(self.engine().reached(id)).await)
         });
-        let mut looks = stream::iter(looks).buffer_unordered(EVENTS_AT_ONCE);
-        while let Some((id, reached)) = looks.next().await {
+        let mut reads = stream::iter(reads).buffer_unordered(EVENT_CONCURRENCY);
+        while let Some((id, reached)) = reads.next().await {
             let reached = match reached {
                 Ok(reached) => reached,
                 Err(EngineError::UnknownEvent) => continue,
@@ -40,9 +40,9 @@ impl AppState {
                     continue;
                 }
             };
-            if reached != Reached::default() && written.0.get(&id) != Some(&reached) {
+            if reached != Reached::default() && last.0.get(&id) != Some(&reached) {
                 self.store().save_checkpoint(id, &reached).await?;
-                written.0.insert(id, reached);
+                last.0.insert(id, reached);
                 moved += 1;
             }
         }

@@ -21,27 +21,27 @@ use waitingroom::{
 
 use crate::{error::BookingError, state::AppState, store::ZoneCount};
 
-/// How often an event is looked at; less often where there are more than ten times [`MOST`].
-const EVERY: Duration = Duration::from_secs(10);
+/// How often an event is looked at; less often where there are more than ten times [`MAX_EVENTS_PER_STEP`].
+const COMPARISON_INTERVAL: Duration = Duration::from_secs(10);
 /// Steps in that time.
-const STEPS: usize = 10;
+const STEPS_PER_ROUND: usize = 10;
 /// Most events of one step.
-const MOST: usize = 50;
+const MAX_EVENTS_PER_STEP: usize = 50;
 /// Events that are looked at at the same time.
-const AT_ONCE: usize = 8;
+const COMPARISON_CONCURRENCY: usize = 8;
 /// A difference counts if so many looks find it.
-const LOOKS: u32 = 4;
+const CONFIRMING_COMPARISONS: u32 = 4;
 /// Pause between two of them.
-const BETWEEN: Duration = Duration::from_millis(700);
+const CONFIRMATION_INTERVAL: Duration = Duration::from_millis(700);
 /// Users of one look: the next ones are another's.
-const USERS: u32 = 500;
+const USER_PAGE_SIZE: u32 = 500;
 
 /// Whose turn it is.
 #[derive(Debug, Default)]
 pub(crate) struct ComparisonSchedule {
     waiting: VecDeque<EventId>,
-    of_each_step: usize,
-    began: Option<Instant>,
+    batch_len: usize,
+    round_began: Option<Instant>,
     cursors: Mutex<HashMap<EventId, Cursor>>,
 }
 
@@ -57,17 +57,25 @@ struct Cursor {
 impl ComparisonSchedule {
     /// The events of one step; `all` are those of a new round, which begins when the last is done
     /// and old enough.
-    fn next(&mut self, now: Instant, all: impl FnOnce() -> Vec<EventId>) -> Vec<EventId> {
-        if self.waiting.is_empty() && self.began.is_none_or(|began| now >= began + EVERY) {
+    fn due(&mut self, now: Instant, all: impl FnOnce() -> Vec<EventId>) -> Vec<EventId> {
+        if self.waiting.is_empty()
+            && self
+                .round_began
+                .is_none_or(|round_began| now >= round_began + COMPARISON_INTERVAL)
+        {
             self.waiting = all().into();
             self.cursors
                 .lock()
                 .retain(|event, _| self.waiting.contains(event));
-            self.of_each_step = self.waiting.len().div_ceil(STEPS).min(MOST);
-            self.began = Some(now);
+            self.batch_len = self
+                .waiting
+                .len()
+                .div_ceil(STEPS_PER_ROUND)
+                .min(MAX_EVENTS_PER_STEP);
+            self.round_began = Some(now);
         }
         self.waiting
-            .drain(..self.of_each_step.min(self.waiting.len()))
+            .drain(..self.batch_len.min(self.waiting.len()))
             .collect()
     }
 }
@@ -81,14 +89,14 @@ struct Drift {
 
 impl Drift {
     /// What two looks have found alike.
-    fn lasting(self, other: &Self) -> Self {
+    fn persisting(self, other: &Self) -> Self {
         Self {
-            zones: lasting(self.zones, &other.zones),
-            users: lasting(self.users, &other.users),
+            zones: persisting(self.zones, &other.zones),
+            users: persisting(self.users, &other.users),
         }
     }
 
-    fn is_none(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.zones.is_empty() && self.users.is_empty()
     }
 
@@ -100,7 +108,7 @@ impl Drift {
 }
 
 /// Of each the smaller, where both are of one kind.
-fn lasting<K: Eq + std::hash::Hash>(
+fn persisting<K: Eq + std::hash::Hash>(
     one: HashMap<K, i64>,
     other: &HashMap<K, i64>,
 ) -> HashMap<K, i64> {
@@ -133,7 +141,7 @@ fn user_drift(counted: u32, pending: u32, database: u32) -> i64 {
     (counted - pending - database).max(0) + (counted - database).min(0)
 }
 
-fn drift(tally: &Tally, zones: [&[ZoneCount]; 2], users: &[(UserId, u32)]) -> Drift {
+fn compute_drift(tally: &Tally, zones: [&[ZoneCount]; 2], users: &[(UserId, u32)]) -> Drift {
     let free = zones.map(|zones| {
         zones
             .iter()
@@ -164,9 +172,9 @@ fn drift(tally: &Tally, zones: [&[ZoneCount]; 2], users: &[(UserId, u32)]) -> Dr
 
 impl AppState {
     /// One step of the comparison.
-    pub(crate) async fn compare_some(
+    pub(crate) async fn compare_due(
         &self,
-        rounds: &mut ComparisonSchedule,
+        schedule: &mut ComparisonSchedule,
     ) -> Result<(), BookingError> {
         let all = || {
             self.catalogue
@@ -175,12 +183,12 @@ impl AppState {
                 .map(|event| event.event_id)
                 .collect()
         };
-        let events = rounds.next(Instant::now(), all);
-        let cursors = &rounds.cursors;
+        let events = schedule.due(Instant::now(), all);
+        let cursors = &schedule.cursors;
         let compared =
             stream::iter(events).map(|event| async move { self.compare(event, cursors).await });
         let failed = compared
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(COMPARISON_CONCURRENCY)
             .filter_map(async |compared| compared.err());
         let failed: Vec<BookingError> = failed.collect().await;
         failed.into_iter().next().map_or(Ok(()), Err)
@@ -191,41 +199,41 @@ impl AppState {
         event: EventId,
         cursors: &Mutex<HashMap<EventId, Cursor>>,
     ) -> Result<(), BookingError> {
-        if self.needs_database().is_err()
-            || self.needs_line(event).is_err()
-            || self.settler.is_behind(event)
+        if self.require_database().is_err()
+            || self.require_queue(event).is_err()
+            || self.settlements.has_pending(event)
         {
             return Ok(()); // known to differ, or not to be known
         }
         let from = cursors.lock().get(&event).cloned().unwrap_or_default();
-        let found = match self.lasting_drift(event, &from, cursors).await {
+        let found = match self.confirmed_drift(event, &from, cursors).await {
             Err(BookingError::Engine(EngineError::UnknownEvent)) => return Ok(()), // about to be rebuilt
             found => found?,
         };
         metrics::gauge!("stanchion_inventory_drift_seats", "event" => event.to_string())
             .set(found.seats() as f64);
-        if !found.is_none() {
+        if !found.is_empty() {
             metrics::counter!("stanchion_inventory_corrections_total", "event" => event.to_string()).increment(1);
             tracing::warn!(%event, seats = found.seats(), zones = ?found.zones, users = found.users.len(),
                 "engine and database differ: the seats are going to be rebuilt");
-            self.suspects.report(event);
+            self.rebuild_queue.request(event);
         }
         Ok(())
     }
 
-    async fn lasting_drift(
+    async fn confirmed_drift(
         &self,
         event: EventId,
         from: &Cursor,
         cursors: &Mutex<HashMap<EventId, Cursor>>,
     ) -> Result<Drift, BookingError> {
-        let (mut found, next) = self.look_for_drift(event, from).await?;
-        for _ in 1..LOOKS {
-            if found.is_none() {
+        let (mut found, next) = self.measure_drift(event, from).await?;
+        for _ in 1..CONFIRMING_COMPARISONS {
+            if found.is_empty() {
                 break;
             }
-            tokio::time::sleep(BETWEEN).await;
-            found = found.lasting(&self.look_for_drift(event, from).await?.0);
+            tokio::time::sleep(CONFIRMATION_INTERVAL).await;
+            found = found.persisting(&self.measure_drift(event, from).await?.0);
         }
         cursors.lock().insert(event, next);
         Ok(found)
@@ -233,23 +241,23 @@ impl AppState {
 
     /// One look, and where the next one begins: at the next users of the database, and the next
     /// whom the engine counts.
-    async fn look_for_drift(
+    async fn measure_drift(
         &self,
         event: EventId,
         from: &Cursor,
     ) -> Result<(Drift, Cursor), BookingError> {
         let mut users = self
             .store()
-            .user_seats(event, from.user.as_ref(), USERS)
+            .user_seats(event, from.user.as_ref(), USER_PAGE_SIZE)
             .await?;
         let user = users.last().map(|(user, _)| user.clone());
         let (mut counted, next) = self
-            .within(self.engine().counted_users(event, &from.counted))
+            .with_timeout(self.engine().counted_users(event, &from.counted))
             .await?;
         counted.retain(|name| !users.iter().any(|(user, _)| user == name));
         let seats: HashMap<UserId, u32> = self
             .store()
-            .seats_of(event, &counted)
+            .seats_of_users(event, &counted)
             .await?
             .into_iter()
             .collect();
@@ -260,10 +268,12 @@ impl AppState {
         users.truncate(TALLY_LIMIT);
         let names: Vec<UserId> = users.iter().map(|(user, _)| user.clone()).collect();
         let before = self.store().zone_counts(Some(event)).await?;
-        let tally = self.within(self.engine().tally(event, &names)).await?;
+        let tally = self
+            .with_timeout(self.engine().tally(event, &names))
+            .await?;
         let now = self.store().zone_counts(Some(event)).await?;
         Ok((
-            drift(&tally, [&before, &now], &users),
+            compute_drift(&tally, [&before, &now], &users),
             Cursor {
                 user,
                 counted: next,
@@ -324,14 +334,14 @@ mod tests {
                 .collect(),
             ..Drift::default()
         };
-        let both =
-            found(&[("ann", 3), ("bob", -2), ("cy", 1)]).lasting(&found(&[("ann", 5), ("bob", 2)]));
+        let both = found(&[("ann", 3), ("bob", -2), ("cy", 1)])
+            .persisting(&found(&[("ann", 5), ("bob", 2)]));
         assert_eq!((both.seats(), both), (3, found(&[("ann", 3)])));
     }
 
     #[test]
     fn every_event_has_its_turn_within_a_round_and_no_step_has_many() {
-        let (mut rounds, start) = (ComparisonSchedule::default(), Instant::now());
+        let (mut schedule, start) = (ComparisonSchedule::default(), Instant::now());
         let events = |many: u128| {
             move || {
                 (0..many)
@@ -339,14 +349,14 @@ mod tests {
                     .collect::<Vec<_>>()
             }
         };
-        let steps = |rounds: &mut ComparisonSchedule, many, from| -> Vec<usize> {
+        let steps = |schedule: &mut ComparisonSchedule, many, from| -> Vec<usize> {
             let at = |step: u32| start + Duration::from_secs(from) + step * Duration::from_secs(1);
             (0..10)
-                .map(|step| rounds.next(at(step), events(many)).len())
+                .map(|step| schedule.due(at(step), events(many)).len())
                 .collect()
         };
-        assert_eq!(steps(&mut rounds, 3, 0), [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(steps(&mut rounds, 25, 10).iter().sum::<usize>(), 25);
-        assert_eq!(steps(&mut rounds, 10_000, 20), [MOST; 10]);
+        assert_eq!(steps(&mut schedule, 3, 0), [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(steps(&mut schedule, 25, 10).iter().sum::<usize>(), 25);
+        assert_eq!(steps(&mut schedule, 10_000, 20), [MAX_EVENTS_PER_STEP; 10]);
     }
 }

@@ -11,10 +11,10 @@ use waitingroom::{
 };
 
 /// Time between two readings that count.
-const APART: Duration = Duration::from_millis(900);
+const MIN_OBSERVATION_INTERVAL: Duration = Duration::from_millis(900);
 /// A gateway is up until so many readings have missed it: what has lost the lines has lost the
 /// board as well, and a gateway needs a moment to stand on it again.
-const MISSES: u32 = 6;
+const MAX_MISSES: u32 = 6;
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -24,26 +24,32 @@ pub(crate) struct KnownGateways(Mutex<Observations>);
 struct Observations {
     /// How many readings in a row have missed each.
     missed: HashMap<NodeId, u32>,
-    readings: u32,
+    count: u32,
     last: Option<Instant>,
 }
 
 impl KnownGateways {
     /// The board was read.
-    pub(crate) fn note(&self, reading: &Reading) {
-        let (mut seen, now) = (self.0.lock(), Instant::now());
-        if seen.last.is_some_and(|last| now < last + APART) {
+    pub(crate) fn observe(&self, reading: &Reading) {
+        let (mut observations, now) = (self.0.lock(), Instant::now());
+        if observations
+            .last
+            .is_some_and(|last| now < last + MIN_OBSERVATION_INTERVAL)
+        {
             return;
         }
-        seen.last = Some(now);
-        seen.readings = seen.readings.saturating_add(1);
-        seen.missed.values_mut().for_each(|missed| *missed += 1);
+        observations.last = Some(now);
+        observations.count = observations.count.saturating_add(1);
+        observations
+            .missed
+            .values_mut()
+            .for_each(|missed| *missed += 1);
         let processes = reading.processes.iter().map(|live| &live.vitals.process);
         for gateway in processes.filter(|process| process.roles.contains(&Role::Gateway)) {
-            seen.missed.insert(gateway.node.clone(), 0);
+            observations.missed.insert(gateway.node.clone(), 0);
         }
-        seen.missed.retain(|_, missed| *missed < MISSES);
-        metrics::gauge!("stanchion_gateways_known").set(seen.up().count() as f64);
+        observations.missed.retain(|_, missed| *missed < MAX_MISSES);
+        metrics::gauge!("stanchion_gateways_known").set(observations.up().count() as f64);
     }
 
     /// All that are up. None as long as it is not known: the board may have been empty since before
@@ -55,7 +61,7 @@ impl KnownGateways {
 
 impl Observations {
     fn up(&self) -> impl Iterator<Item = &NodeId> {
-        let is_known = self.readings >= MISSES;
+        let is_known = self.count >= MAX_MISSES;
         self.missed.keys().filter(move |_| is_known)
     }
 }
@@ -111,11 +117,11 @@ mod tests {
         let read = async |names: &[&str], times: u32| {
             for _ in 0..times {
                 tokio::time::advance(Duration::from_secs(1)).await;
-                gateways.note(&reading(names));
-                gateways.note(&reading(&[])); // for an operator, a moment later
+                gateways.observe(&reading(names));
+                gateways.observe(&reading(&[])); // for an operator, a moment later
             }
         };
-        read(&["a", "b"], MISSES - 1).await;
+        read(&["a", "b"], MAX_MISSES - 1).await;
         assert_eq!(
             up(&gateways),
             [] as [&str; 0],

@@ -21,19 +21,19 @@ use crate::{
 };
 
 /// How long holds are given to find their commit before the snapshot is taken.
-const SETTLING: Duration = Duration::from_secs(2);
+const QUIESCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Pause between two looks at holds, or at another instance's lease.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const REBUILD_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A rebuild that takes longer may be repeated by another instance.
-const LEASE: Duration = Duration::from_secs(10);
+const REBUILD_LEASE: Duration = Duration::from_secs(10);
 
 /// Longest wait for one step of the engine.
-const ENGINE_DEADLINE: Duration = Duration::from_secs(5);
+const ENGINE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A suspicion is not looked into so soon after a rebuild: it may be of before.
-const TRUST: Duration = Duration::from_secs(1);
+const REBUILD_COOLDOWN: Duration = Duration::from_secs(1);
 
 /// What a rebuild found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,9 +50,9 @@ pub(crate) struct RebuildReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RebuildReason {
     /// Somebody wants it, whatever the engine has.
-    Asked,
+    Requested,
     /// The engine has nothing of it.
-    Lost,
+    EventMissing,
 }
 
 /// See the module's documentation.
@@ -61,9 +61,9 @@ pub(crate) struct InventoryRebuilder {
     engine: SharedEngine,
     clock: Clock,
     /// Who has told positions in a line that is lost.
-    pub(crate) gateways: KnownGateways,
+    pub(crate) known_gateways: KnownGateways,
     /// When each event's last rebuild of this process began; the lock makes rebuilds take turns.
-    last: Mutex<HashMap<EventId, Instant>>,
+    last_rebuilds: Mutex<HashMap<EventId, Instant>>,
 }
 
 impl InventoryRebuilder {
@@ -73,8 +73,8 @@ impl InventoryRebuilder {
             store,
             engine,
             clock,
-            gateways: KnownGateways::default(),
-            last: Mutex::default(),
+            known_gateways: KnownGateways::default(),
+            last_rebuilds: Mutex::default(),
         }
     }
 
@@ -84,8 +84,9 @@ impl InventoryRebuilder {
     /// # Errors
     /// Engine or database unavailable: the seats are as they were, or the engine refuses holds for
     /// a few seconds.
-    pub(crate) async fn sync(&self, event: &Arc<Event>) -> Result<RebuildReport, BookingError> {
-        self.in_turn(event, RebuildReason::Asked).await
+    pub(crate) async fn rebuild(&self, event: &Arc<Event>) -> Result<RebuildReport, BookingError> {
+        self.rebuild_serialized(event, RebuildReason::Requested)
+            .await
     }
 
     /// The same for an event that the engine was seen to lack; nothing is done where another
@@ -93,59 +94,67 @@ impl InventoryRebuilder {
     /// those who reserve by then.
     ///
     /// # Errors
-    /// As [`InventoryRebuilder::sync`].
-    pub(crate) async fn restore(&self, event: &Arc<Event>) -> Result<RebuildReport, BookingError> {
-        self.in_turn(event, RebuildReason::Lost).await
+    /// As [`InventoryRebuilder::rebuild`].
+    pub(crate) async fn rebuild_if_missing(
+        &self,
+        event: &Arc<Event>,
+    ) -> Result<RebuildReport, BookingError> {
+        self.rebuild_serialized(event, RebuildReason::EventMissing)
+            .await
     }
 
-    async fn in_turn(
+    async fn rebuild_serialized(
         &self,
         event: &Arc<Event>,
         reason: RebuildReason,
     ) -> Result<RebuildReport, BookingError> {
-        let asked_at = Instant::now();
-        let mut last = self.last.lock().await;
+        let requested_at = Instant::now();
+        let mut last = self.last_rebuilds.lock().await;
         if last
             .get(&event.event_id)
-            .is_some_and(|began| *began >= asked_at)
+            .is_some_and(|began| *began >= requested_at)
         {
             return Ok(RebuildReport::default());
         }
         let began = Instant::now();
-        self.take_lease(event.event_id).await?;
-        let synced = match self.is_needed(event.event_id, reason).await {
+        self.acquire_lease(event.event_id).await?;
+        let report = match self.is_needed(event.event_id, reason).await {
             Ok(false) => Ok(None),
-            Ok(true) => self.rebuild(event).await.map(Some),
+            Ok(true) => self.rebuild_from_database(event).await.map(Some),
             Err(error) => Err(error),
         };
         if let Err(error) = self.store.release_sync(event.event_id).await {
             tracing::warn!(event = %event.event_id, %error, "the lease of a rebuild runs until its end");
         }
-        let Some(synced) = synced? else {
+        let Some(report) = report? else {
             return Ok(RebuildReport::default());
         };
         last.insert(event.event_id, began);
-        tracing::info!(event = %event.event_id, zones = synced.zones, holds = synced.holds, corrected = synced.corrected,
+        tracing::info!(event = %event.event_id, zones = report.zones, holds = report.holds, corrected = report.corrected,
             duration_ms = began.elapsed().as_millis() as u64, "seats rebuilt from the database");
-        Ok(synced)
+        Ok(report)
     }
 
     /// How long a suspicion has to wait before it is worth a rebuild.
-    pub(crate) async fn trusted_for(&self, event: EventId) -> Duration {
-        let last = self.last.lock().await.get(&event).copied();
+    pub(crate) async fn cooldown_left(&self, event: EventId) -> Duration {
+        let last = self.last_rebuilds.lock().await.get(&event).copied();
         last.map_or(Duration::ZERO, |began| {
-            TRUST.saturating_sub(began.elapsed())
+            REBUILD_COOLDOWN.saturating_sub(began.elapsed())
         })
     }
 
-    async fn take_lease(&self, event: EventId) -> Result<(), BookingError> {
-        let give_up = Instant::now() + LEASE;
-        while Instant::now() < give_up {
+    async fn acquire_lease(&self, event: EventId) -> Result<(), BookingError> {
+        let give_up_at = Instant::now() + REBUILD_LEASE;
+        while Instant::now() < give_up_at {
             let now = self.clock.now();
-            if self.store.lease_sync(event, now, now.plus(LEASE)).await? {
+            if self
+                .store
+                .lease_sync(event, now, now.plus(REBUILD_LEASE))
+                .await?
+            {
                 return Ok(());
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(REBUILD_POLL_INTERVAL).await;
         }
         Err(BookingError::Unavailable(
             "another instance is counting the seats",
@@ -154,40 +163,47 @@ impl InventoryRebuilder {
 
     /// An event that is open in the engine has its seats a moment later.
     async fn is_needed(&self, event: EventId, reason: RebuildReason) -> Result<bool, BookingError> {
-        if reason == RebuildReason::Asked {
+        if reason == RebuildReason::Requested {
             return Ok(true);
         }
-        match self.ask(self.engine.status(event)).await {
+        match self.with_engine_timeout(self.engine.status(event)).await {
             Err(EngineError::UnknownEvent) => Ok(true),
             Err(error) => Err(error.into()),
-            Ok(_) => Ok(self.ask(self.engine.seats(event)).await?.is_empty()),
+            Ok(_) => Ok(self
+                .with_engine_timeout(self.engine.seats(event))
+                .await?
+                .is_empty()),
         }
     }
 
-    async fn rebuild(&self, event: &Event) -> Result<RebuildReport, BookingError> {
+    async fn rebuild_from_database(&self, event: &Event) -> Result<RebuildReport, BookingError> {
         let id = event.event_id;
         let (checkpoint, handover) = (
             self.store.checkpoint(id).await?,
             self.store.handover(id).await?,
         );
         let (now, mark) = (self.clock.now(), handover.map(|(mark, _)| mark));
-        let opening = Opening {
-            awaited: self.gateways.up(),
-            ..opening(event, checkpoint, mark, now)
+        let open_params = Opening {
+            awaited: self.known_gateways.up(),
+            ..open_params(event, checkpoint, mark, now)
         };
-        self.ask(self.engine.open(id, &opening, now)).await?;
-        if let Some(frozen) = self.ask(self.engine.status(id)).await?.frozen
-            && !self.go_on(id, frozen).await?
+        self.with_engine_timeout(self.engine.open(id, &open_params, now))
+            .await?;
+        if let Some(frozen) = self
+            .with_engine_timeout(self.engine.status(id))
+            .await?
+            .frozen
+            && !self.thaw(id, frozen).await?
         {
             return Err(BookingError::Unavailable("the line is being handed over"));
         }
-        self.settle_down(id).await?;
+        self.quiesce(id).await?;
         let snapshot = self.store.snapshot(id).await?;
-        let before = self.ask(self.engine.seats(id)).await?;
-        self.ask(self.engine.load_seats(id, &snapshot, self.clock.now()))
+        let before = self.with_engine_timeout(self.engine.seats(id)).await?;
+        self.with_engine_timeout(self.engine.load_seats(id, &snapshot, self.clock.now()))
             .await?;
-        let after = self.ask(self.engine.seats(id)).await?;
-        let corrected = differing(&before, &after);
+        let after = self.with_engine_timeout(self.engine.seats(id)).await?;
+        let corrected = count_corrected(&before, &after);
         Ok(RebuildReport {
             zones: snapshot.zones.len() as u64,
             holds: snapshot.holds.len() as u64,
@@ -200,7 +216,7 @@ impl InventoryRebuilder {
     ///
     /// # Errors
     /// Engine or database unavailable: the line is frozen.
-    pub(crate) async fn go_on(&self, event: EventId, frozen: Frozen) -> Result<bool, BookingError> {
+    pub(crate) async fn thaw(&self, event: EventId, frozen: Frozen) -> Result<bool, BookingError> {
         let (handover, now) = (self.store.handover(event).await?, self.clock.now());
         if frozen == Frozen::Here && handover.as_ref().is_some_and(|(_, until)| *until > now) {
             return Ok(false);
@@ -209,39 +225,45 @@ impl InventoryRebuilder {
             // First: once the line goes on, an older copy of it must not be taken for whole.
             self.store.end_handover(event, &mark).await?;
         }
-        self.ask(self.engine.thaw(event, now)).await?;
+        self.with_engine_timeout(self.engine.thaw(event, now))
+            .await?;
         tracing::info!(%event, ?frozen, "a frozen line goes on");
         Ok(true)
     }
 
     /// Stops new holds and waits for those under way. What was settled between two looks is in the
     /// database by then.
-    async fn settle_down(&self, event: EventId) -> Result<(), BookingError> {
-        let until = Instant::now() + SETTLING;
+    async fn quiesce(&self, event: EventId) -> Result<(), BookingError> {
+        let until = Instant::now() + QUIESCE_TIMEOUT;
         while self
-            .ask(self.engine.begin_sync(event, self.clock.now()))
+            .with_engine_timeout(self.engine.begin_sync(event, self.clock.now()))
             .await?
             > 0
             && Instant::now() < until
         {
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(REBUILD_POLL_INTERVAL).await;
         }
         Ok(())
     }
 
-    async fn ask<T>(
+    async fn with_engine_timeout<T>(
         &self,
         step: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, EngineError> {
         let late =
-            || EngineError::Unavailable(format!("no answer in {} ms", ENGINE_DEADLINE.as_millis()));
-        tokio::time::timeout(ENGINE_DEADLINE, step)
+            || EngineError::Unavailable(format!("no answer in {} ms", ENGINE_TIMEOUT.as_millis()));
+        tokio::time::timeout(ENGINE_TIMEOUT, step)
             .await
             .unwrap_or_else(|_| Err(late()))
     }
 }
 
-fn opening(event: &Event, checkpoint: Reached, mark: Option<String>, now: Timestamp) -> Opening {
+fn open_params(
+    event: &Event,
+    checkpoint: Reached,
+    mark: Option<String>,
+    now: Timestamp,
+) -> Opening {
     let had_line = checkpoint.sequence > 0;
     let epoch = Uuid::new_v4().simple().to_string();
     Opening {
@@ -262,7 +284,7 @@ fn opening(event: &Event, checkpoint: Reached, mark: Option<String>, now: Timest
     }
 }
 
-fn differing(before: &[ZoneSeats], after: &[ZoneSeats]) -> u64 {
+fn count_corrected(before: &[ZoneSeats], after: &[ZoneSeats]) -> u64 {
     let before: HashMap<ZoneId, u32> = before
         .iter()
         .map(|zone| (zone.zone_id, zone.available))
@@ -301,7 +323,7 @@ mod tests {
         let event = Arc::new(store.catalogue().await.unwrap().remove(0));
         let inventory = InventoryRebuilder::new(store, engine.clone(), clock.clone());
         let id = event.event_id;
-        assert!(inventory.restore(&event).await.unwrap().zones > 0);
+        assert!(inventory.rebuild_if_missing(&event).await.unwrap().zones > 0);
         let whole = free(&engine, id).await;
 
         // Whoever saw the loss as well comes later, when seats are held by reservations that the
@@ -316,21 +338,21 @@ mod tests {
         };
         engine.load_seats(id, &fewer, clock.now()).await.unwrap();
         assert_eq!(
-            inventory.restore(&event).await.unwrap(),
+            inventory.rebuild_if_missing(&event).await.unwrap(),
             RebuildReport::default()
         );
         assert_eq!(free(&engine, id).await, 1, "nothing was done");
-        assert!(inventory.sync(&event).await.unwrap().corrected > 0);
+        assert!(inventory.rebuild(&event).await.unwrap().corrected > 0);
         assert_eq!(free(&engine, id).await, whole);
 
         // One that was opened by whoever died before its seats were there.
         engine.remove(id).await.unwrap();
         let now = clock.now();
         engine
-            .open(id, &opening(&event, Reached::default(), None, now), now)
+            .open(id, &open_params(&event, Reached::default(), None, now), now)
             .await
             .unwrap();
-        assert!(inventory.restore(&event).await.unwrap().zones > 0);
+        assert!(inventory.rebuild_if_missing(&event).await.unwrap().zones > 0);
         assert_eq!(free(&engine, id).await, whole);
     }
 }

@@ -16,23 +16,23 @@ use waitingroom::ids::{EventId, ZoneId};
 
 use crate::{
     error::BookingError,
-    live::feed::{Feed, server_sent},
+    live::feed::{Feed, sse_event},
     model::event::Event,
     state::AppState,
 };
 
 /// How old an answer may be.
-const FRESH: Duration = Duration::from_millis(200);
+const COUNTS_MAX_AGE: Duration = Duration::from_millis(200);
 
 type AvailableSeats = Arc<HashMap<ZoneId, u32>>;
 
 /// The last answer for one event; the lock makes those who find it stale wait for one of them.
 type CachedCounts = Arc<Mutex<Option<(Instant, AvailableSeats)>>>;
 
-/// The last answers, and those who follow them.
+/// The last cached_counts, and those who follow them.
 #[derive(Debug)]
 pub(crate) struct Availability {
-    answers: Mutex<HashMap<EventId, CachedCounts>>,
+    cached_counts: Mutex<HashMap<EventId, CachedCounts>>,
     /// Carries `availability` events.
     pub(crate) feed: Feed,
 }
@@ -53,7 +53,7 @@ impl Availability {
     /// For at most so many who follow.
     pub(crate) fn new(readers: usize) -> Self {
         Self {
-            answers: Mutex::default(),
+            cached_counts: Mutex::default(),
             feed: Feed::new("availability", readers),
         }
     }
@@ -63,7 +63,7 @@ impl AppState {
     /// One step of the feed: counts the seats of each event that somebody follows, and tells of
     /// changes. What can not be counted now is left for the next step.
     pub(crate) async fn publish_availability(&self) -> Result<(), BookingError> {
-        let followed = self.availability.feed.followed();
+        let followed = self.availability.feed.subscribed_events();
         join_all(followed.into_iter().map(|event| self.publish_seats(event)))
             .await
             .into_iter()
@@ -71,25 +71,25 @@ impl AppState {
     }
 
     async fn publish_seats(&self, event: EventId) -> Result<(), BookingError> {
-        let news = self
-            .availability_news(&*self.catalogue.event(event).await?)
+        let update = self
+            .availability_update(&*self.catalogue.event(event).await?)
             .await?;
-        self.availability.feed.publish(event, news);
+        self.availability.feed.publish(event, update);
         Ok(())
     }
 
     /// The seats left as an event of the feed.
-    pub(crate) async fn availability_news(&self, event: &Event) -> Result<Bytes, BookingError> {
+    pub(crate) async fn availability_update(&self, event: &Event) -> Result<Bytes, BookingError> {
         let available = self.available(event.event_id).await?;
-        let zone_news = |zone_id| ZoneUpdate {
+        let zone_update = |zone_id| ZoneUpdate {
             zone_id,
             available: available.get(&zone_id).copied().unwrap_or(0),
         };
         let zones = event
             .zones()
-            .map(|(_, zone)| zone_news(zone.zone_id))
+            .map(|(_, zone)| zone_update(zone.zone_id))
             .collect();
-        Ok(server_sent(
+        Ok(sse_event(
             "availability",
             &AvailabilityUpdate {
                 event_id: event.event_id,
@@ -102,7 +102,7 @@ impl AppState {
     pub(crate) async fn available(&self, event: EventId) -> Result<AvailableSeats, BookingError> {
         let answer = Arc::clone(
             self.availability
-                .answers
+                .cached_counts
                 .lock()
                 .await
                 .entry(event)
@@ -110,7 +110,7 @@ impl AppState {
         );
         let mut answer = answer.lock().await;
         if let Some((at, available)) = answer.as_ref()
-            && at.elapsed() < FRESH
+            && at.elapsed() < COUNTS_MAX_AGE
         {
             return Ok(Arc::clone(available));
         }
@@ -121,7 +121,7 @@ impl AppState {
 
     async fn count_available(&self, event: EventId) -> Result<HashMap<ZoneId, u32>, BookingError> {
         // None: they are about to be loaded.
-        if let Ok(zones) = self.within(self.engine().seats(event)).await
+        if let Ok(zones) = self.with_timeout(self.engine().seats(event)).await
             && !zones.is_empty()
         {
             return Ok(zones

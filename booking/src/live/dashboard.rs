@@ -24,31 +24,31 @@ use waitingroom::{
 };
 
 use super::{
-    event_metrics::{self, EventMetrics, figures},
+    event_metrics::{self, EventMetrics, event_metrics},
     history::History,
 };
 use crate::{
     error::BookingError,
-    live::feed::{Feed, server_sent},
+    live::feed::{Feed, sse_event},
     model::event::Event,
     state::AppState,
     store::ZoneCount,
 };
 
 /// Dashboards that are told at the same time, over all events.
-const DASHBOARDS: usize = 256;
+const MAX_DASHBOARD_READERS: usize = 256;
 
 /// Events that are looked at each second; of more, only those that somebody watches.
-const SAMPLED: usize = 200;
+const MAX_SAMPLED_EVENTS: usize = 200;
 
 /// Events that are looked at at the same time.
-const AT_ONCE: usize = 16;
+const SAMPLE_CONCURRENCY: usize = 16;
 
 /// A look that is younger answers a request.
-const FRESH: Duration = Duration::from_millis(1_500);
+const SNAPSHOT_MAX_AGE: Duration = Duration::from_millis(1_500);
 
 /// Longest wait for the board of vitals: figures without it are better than none.
-const BOARD_DEADLINE: Duration = Duration::from_millis(500);
+const REGISTRY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -60,11 +60,11 @@ pub(crate) struct Dashboard {
 
 #[derive(Debug, Default)]
 struct SampledEvent {
-    track: History,
+    history: History,
     latest: Option<(Instant, Arc<EventSnapshot>)>,
 }
 
-/// One event at one moment.
+/// One event at one snapshot.
 #[derive(Debug, Serialize)]
 pub(crate) struct EventSnapshot {
     event_id: EventId,
@@ -126,7 +126,7 @@ struct ZoneMetrics {
     free: u32,
 }
 
-/// What one round learns for all events.
+/// What one context learns for all events.
 struct SampleContext {
     reading: Option<Reading>,
     counts: Option<HashMap<ZoneId, ZoneCount>>,
@@ -135,23 +135,23 @@ struct SampleContext {
 impl Dashboard {
     pub(crate) fn new() -> Self {
         Self {
-            feed: Feed::new("live", DASHBOARDS),
+            feed: Feed::new("live", MAX_DASHBOARD_READERS),
             events: Mutex::default(),
         }
     }
 
-    fn fresh(&self, event: EventId) -> Option<Arc<EventSnapshot>> {
+    fn fresh_snapshot(&self, event: EventId) -> Option<Arc<EventSnapshot>> {
         let events = self.events.lock();
-        let (at, moment) = events.get(&event)?.latest.as_ref()?;
-        (at.elapsed() < FRESH).then(|| Arc::clone(moment))
+        let (at, snapshot) = events.get(&event)?.latest.as_ref()?;
+        (at.elapsed() < SNAPSHOT_MAX_AGE).then(|| Arc::clone(snapshot))
     }
 }
 
 impl AppState {
-    /// One round: looks at every event that is sampled and tells those who watch.
+    /// One context: looks at every event that is sampled and tells those who watch.
     pub(crate) async fn sample_events(&self) {
-        let followed = self.live.feed.followed();
-        let (watched, others): (Vec<_>, Vec<_>) = self
+        let followed = self.dashboard.feed.subscribed_events();
+        let (sampled, others): (Vec<_>, Vec<_>) = self
             .catalogue
             .events()
             .into_iter()
@@ -159,23 +159,25 @@ impl AppState {
         let others = others
             .into_iter()
             .filter(|event| event.queue.state != SaleState::Closed)
-            .take(SAMPLED);
-        let sampled: Vec<Arc<Event>> = watched.into_iter().chain(others).collect();
+            .take(MAX_SAMPLED_EVENTS);
+        let sampled: Vec<Arc<Event>> = sampled.into_iter().chain(others).collect();
         if sampled.is_empty() {
             return;
         }
-        let round = self.round().await;
+        let context = self.sample_context().await;
         stream::iter(sampled)
-            .for_each_concurrent(AT_ONCE, |event| self.sample(event, &round))
+            .for_each_concurrent(SAMPLE_CONCURRENCY, |event| {
+                self.publish_sample(event, &context)
+            })
             .await;
     }
 
-    async fn sample(&self, event: Arc<Event>, round: &SampleContext) {
-        match self.look(&event, round).await {
-            Ok(moment) => self
-                .live
+    async fn publish_sample(&self, event: Arc<Event>, context: &SampleContext) {
+        match self.sample_event(&event, context).await {
+            Ok(snapshot) => self
+                .dashboard
                 .feed
-                .publish(event.event_id, server_sent("live", &*moment)),
+                .publish(event.event_id, sse_event("live", &*snapshot)),
             Err(error) => {
                 tracing::debug!(event = %event.event_id, %error, "no figures this second")
             }
@@ -183,52 +185,57 @@ impl AppState {
     }
 
     /// The event as it was a second ago at most.
-    pub(crate) async fn live(&self, event: &Event) -> Result<Arc<EventSnapshot>, BookingError> {
-        match self.live.fresh(event.event_id) {
-            Some(moment) => Ok(moment),
-            None => self.look(event, &self.round().await).await,
+    pub(crate) async fn event_snapshot(
+        &self,
+        event: &Event,
+    ) -> Result<Arc<EventSnapshot>, BookingError> {
+        match self.dashboard.fresh_snapshot(event.event_id) {
+            Some(snapshot) => Ok(snapshot),
+            None => self.sample_event(event, &self.sample_context().await).await,
         }
     }
 
     /// The same as the first event of a feed.
-    pub(crate) async fn live_news(&self, event: &Event) -> Result<Bytes, BookingError> {
-        Ok(server_sent("live", &*self.live(event).await?))
+    pub(crate) async fn snapshot_update(&self, event: &Event) -> Result<Bytes, BookingError> {
+        Ok(sse_event("live", &*self.event_snapshot(event).await?))
     }
 
     /// The last quarter of an hour, as far as this process has seen it.
     pub(crate) fn history(&self, event: EventId) -> Box<RawValue> {
-        let events = self.live.events.lock();
+        let events = self.dashboard.events.lock();
         let nothing = History::default();
-        let track = events
+        let history = events
             .get(&event)
-            .map_or(&nothing, |watched| &watched.track);
-        serde_json::value::to_raw_value(track).expect("columns have text names")
+            .map_or(&nothing, |sampled| &sampled.history);
+        serde_json::value::to_raw_value(history).expect("columns have text names")
     }
 
     /// Every process that is alive, and how booking is as a whole.
     pub(crate) async fn nodes(&self) -> Result<Value, BookingError> {
         let reading = self
-            .reading()
+            .registry_snapshot()
             .await
             .ok_or(BookingError::Unavailable("the processes cannot be seen"))?;
         let share = reading.pace.as_ref().map_or(1.0, |pace| pace.share());
         Ok(
-            serde_json::json!({"nodes": reading.processes, "pace": share, "booking": event_metrics::booking_vitals(&reading)}),
+            serde_json::json!({"nodes": reading.processes, "pace": share, "booking": event_metrics::total_booking_load(&reading)}),
         )
     }
 
-    async fn reading(&self) -> Option<Reading> {
-        let reading = tokio::time::timeout(BOARD_DEADLINE, self.backends.board.read()).await;
+    async fn registry_snapshot(&self) -> Option<Reading> {
+        let reading =
+            tokio::time::timeout(REGISTRY_TIMEOUT, self.backends.process_registry.read()).await;
         let reading = reading
             .ok()?
             .inspect_err(|error| tracing::debug!(%error, "the processes cannot be seen"))
             .ok()?;
-        self.inventory.gateways.note(&reading);
+        self.inventory.known_gateways.observe(&reading);
         Some(reading)
     }
 
-    async fn round(&self) -> SampleContext {
-        let (reading, counts) = tokio::join!(self.reading(), self.store().zone_counts(None));
+    async fn sample_context(&self) -> SampleContext {
+        let (reading, counts) =
+            tokio::join!(self.registry_snapshot(), self.store().zone_counts(None));
         let by_zone = |counts: Vec<ZoneCount>| {
             counts
                 .into_iter()
@@ -241,49 +248,49 @@ impl AppState {
         }
     }
 
-    async fn look(
+    async fn sample_event(
         &self,
         event: &Event,
-        round: &SampleContext,
+        context: &SampleContext,
     ) -> Result<Arc<EventSnapshot>, BookingError> {
         let id = event.event_id;
         let (status, seats) = tokio::join!(
-            self.within(self.engine().status(id)),
-            self.within(self.engine().seats(id))
+            self.with_timeout(self.engine().status(id)),
+            self.with_timeout(self.engine().seats(id))
         );
         let (status, seats) = (status?, seats?);
         let (seen, at) = (Instant::now(), self.now());
-        let mut events = self.live.events.lock();
-        let watched = events.entry(id).or_default();
-        let rates = watched.track.rates(seen, &status);
-        let moment = Arc::new(moment(event, at, status, &rates, &seats, round));
-        if watched
+        let mut events = self.dashboard.events.lock();
+        let sampled = events.entry(id).or_default();
+        let rates = sampled.history.rates(seen, &status);
+        let snapshot = Arc::new(snapshot(event, at, status, &rates, &seats, context));
+        if sampled
             .latest
             .as_ref()
-            .is_none_or(|(last, _)| seen.duration_since(*last) > FRESH / 2)
+            .is_none_or(|(last, _)| seen.duration_since(*last) > SNAPSHOT_MAX_AGE / 2)
         {
-            watched.track.keep(at, &moment.figures);
+            sampled.history.push(at, &snapshot.figures);
         }
-        watched.latest = Some((seen, Arc::clone(&moment)));
-        Ok(moment)
+        sampled.latest = Some((seen, Arc::clone(&snapshot)));
+        Ok(snapshot)
     }
 }
 
-fn moment(
+fn snapshot(
     event: &Event,
     at: Timestamp,
     status: LineStatus,
     rates: &event_metrics::Rates,
     seats: &[ZoneSeats],
-    round: &SampleContext,
+    context: &SampleContext,
 ) -> EventSnapshot {
-    let counts: Option<Vec<&ZoneCount>> = round.counts.as_ref().map(|counts| {
+    let counts: Option<Vec<&ZoneCount>> = context.counts.as_ref().map(|counts| {
         event
             .zones()
             .filter_map(|(_, zone)| counts.get(&zone.zone_id))
             .collect()
     });
-    let share = round
+    let share = context
         .reading
         .as_ref()
         .and_then(|reading| reading.pace.as_ref())
@@ -292,11 +299,11 @@ fn moment(
         event_id: event.event_id,
         at,
         slowness: slowness(share).filter(|_| status.settings.state == SaleState::Open),
-        figures: figures(&status, rates, counts.as_deref(), round.reading.as_ref()),
+        figures: event_metrics(&status, rates, counts.as_deref(), context.reading.as_ref()),
         totals: status.counters.into(),
         settings: status.settings,
-        zones: zones(event, seats, round),
-        nodes: round
+        zones: zones(event, seats, context),
+        nodes: context
             .reading
             .as_ref()
             .map(|reading| reading.processes.clone())
@@ -304,18 +311,18 @@ fn moment(
     }
 }
 
-fn zones(event: &Event, seats: &[ZoneSeats], round: &SampleContext) -> Vec<ZoneMetrics> {
+fn zones(event: &Event, seats: &[ZoneSeats], context: &SampleContext) -> Vec<ZoneMetrics> {
     let free: HashMap<ZoneId, u32> = seats
         .iter()
         .map(|zone| (zone.zone_id, zone.available))
         .collect();
     let of_zone = |zone_id| {
-        round
+        context
             .counts
             .as_ref()
             .and_then(|counts| counts.get(&zone_id))
     };
-    let zone_figures =
+    let zone_metrics =
         |(show, zone): (&crate::model::event::Show, &crate::model::event::Zone)| ZoneMetrics {
             show_id: show.show_id,
             show: show.name.clone(),
@@ -326,5 +333,5 @@ fn zones(event: &Event, seats: &[ZoneSeats], round: &SampleContext) -> Vec<ZoneM
             held: of_zone(zone.zone_id).map(|zone| zone.held),
             free: free.get(&zone.zone_id).copied().unwrap_or(0),
         };
-    event.zones().map(zone_figures).collect()
+    event.zones().map(zone_metrics).collect()
 }

@@ -9,7 +9,7 @@ use waitingroom::{
 
 use crate::store::ZoneCount;
 
-macro_rules! figures {
+macro_rules! event_metrics {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// Numbers only, so that each can be plotted; NaN where one is not known, `null` on the
         /// wire.
@@ -19,21 +19,21 @@ macro_rules! figures {
         }
 
         /// How many figures there are.
-        pub(crate) const COUNT: usize = [$(stringify!($name)),*].len();
+        pub(crate) const METRIC_COUNT: usize = [$(stringify!($name)),*].len();
 
         impl EventMetrics {
             /// Their names, in the order of their values.
-            pub(crate) const NAMES: [&str; COUNT] = [$(stringify!($name)),*];
+            pub(crate) const NAMES: [&str; METRIC_COUNT] = [$(stringify!($name)),*];
 
             /// All of them, with the precision of a plot.
-            pub(crate) fn values(&self) -> [f32; COUNT] {
+            pub(crate) fn values(&self) -> [f32; METRIC_COUNT] {
                 [$(self.$name as f32),*]
             }
         }
     };
 }
 
-figures! {
+event_metrics! {
     /// Everybody in line without a pass.
     line,
     /// Users who are away, within grace.
@@ -85,24 +85,24 @@ pub(crate) struct Rates {
     pub(crate) arrivals: f64,
     pub(crate) departures: f64,
     pub(crate) released: f64,
-    pub(crate) no_shows: f64,
+    pub(crate) unclaimed: f64,
     pub(crate) expired: f64,
 }
 
 impl Rates {
-    /// After one look only.
+    /// After one sample only.
     pub(crate) const UNKNOWN: Self = Self {
         arrivals: f64::NAN,
         departures: f64::NAN,
         released: f64::NAN,
-        no_shows: f64::NAN,
+        unclaimed: f64::NAN,
         expired: f64::NAN,
     };
 }
 
 /// The figures of what was looked at; `counts` are of the event's zones, where the database
 /// answered.
-pub(crate) fn figures(
+pub(crate) fn event_metrics(
     status: &LineStatus,
     rates: &Rates,
     counts: Option<&[&ZoneCount]>,
@@ -111,7 +111,7 @@ pub(crate) fn figures(
     let sum = |of: fn(&ZoneCount) -> u32| {
         counts.map_or(f64::NAN, |c| c.iter().map(|zone| f64::from(of(zone))).sum())
     };
-    let booking = reading.map(booking_vitals).unwrap_or_default();
+    let booking = reading.map(total_booking_load).unwrap_or_default();
     let has_booking = reading.is_some_and(|reading| bookings(reading).next().is_some());
     let of_booking = |value: f64| if has_booking { value } else { f64::NAN };
     EventMetrics {
@@ -120,11 +120,11 @@ pub(crate) fn figures(
         arrivals_per_second: rates.arrivals,
         departures_per_second: rates.departures,
         rate_set: status.settings.rate_per_second,
-        rate_effective: effective(status, reading),
+        rate_effective: effective_rate(status, reading),
         released_per_second: rates.released,
         active: status.active as f64,
         max_active: f64::from(status.settings.max_active),
-        no_shows_per_second: rates.no_shows,
+        no_shows_per_second: rates.unclaimed,
         expired_per_second: rates.expired,
         sold: sum(|zone| zone.confirmed),
         held: sum(|zone| zone.held),
@@ -140,7 +140,7 @@ pub(crate) fn figures(
 }
 
 /// The rate at which the line moves where somebody waits.
-fn effective(status: &LineStatus, reading: Option<&Reading>) -> f64 {
+fn effective_rate(status: &LineStatus, reading: Option<&Reading>) -> f64 {
     let stands = status.settings.state != SaleState::Open || status.seats_left == 0;
     let share = reading
         .and_then(|reading| reading.pace.as_ref())
@@ -161,7 +161,7 @@ fn bookings(reading: &Reading) -> impl Iterator<Item = &BookingVitals> {
 
 /// All booking processes as one: what is counted is added, what takes time is the slowest, and they
 /// are unable if all are.
-pub(crate) fn booking_vitals(reading: &Reading) -> BookingVitals {
+pub(crate) fn total_booking_load(reading: &Reading) -> BookingVitals {
     let answered: f64 = bookings(reading)
         .map(|vitals| vitals.reserves_per_second)
         .sum();
@@ -258,7 +258,7 @@ mod tests {
             processes: vec![process("a", busy), process("b", quiet)],
             ..Reading::default()
         };
-        let whole = booking_vitals(&reading);
+        let whole = total_booking_load(&reading);
         assert_eq!(
             (whole.reserves_per_second, whole.reserve_p95_ms),
             (40.0, Some(20.0))
@@ -282,7 +282,7 @@ mod tests {
             "connections are those to gateways"
         );
         assert_eq!(
-            booking_vitals(&Reading::default()),
+            total_booking_load(&Reading::default()),
             BookingVitals::default()
         );
     }

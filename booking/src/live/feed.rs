@@ -18,14 +18,14 @@ pub(crate) struct Feed {
     limit: usize,
     /// Nothing once the feed has ended.
     events: Mutex<Option<HashMap<EventId, watch::Sender<Bytes>>>>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-/// One reader's end. Its place is free again when it is dropped.
+/// One reader's end. Its permit is free again when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Reader {
     latest: watch::Receiver<Bytes>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// The right to read, before there is something to be read.
@@ -33,7 +33,7 @@ pub(crate) struct Reader {
 pub(crate) struct ReaderPermit(OwnedSemaphorePermit);
 
 /// A value as an event of `text/event-stream`.
-pub(crate) fn server_sent(name: &str, data: &impl Serialize) -> Bytes {
+pub(crate) fn sse_event(name: &str, data: &impl Serialize) -> Bytes {
     let data = serde_json::to_string(data).expect("what is published has only text keys");
     format!("event: {name}\ndata: {data}\n\n").into()
 }
@@ -46,36 +46,40 @@ impl Feed {
             name,
             limit,
             events: Mutex::new(Some(HashMap::new())),
-            places: Arc::new(Semaphore::new(limit)),
+            permits: Arc::new(Semaphore::new(limit)),
         }
     }
 
-    /// A place among the readers; nothing where all are taken.
-    pub(crate) fn place(&self) -> Option<ReaderPermit> {
-        Arc::clone(&self.places)
+    /// A permit among the readers; nothing where all are taken.
+    pub(crate) fn acquire(&self) -> Option<ReaderPermit> {
+        Arc::clone(&self.permits)
             .try_acquire_owned()
             .ok()
             .map(ReaderPermit)
     }
 
-    /// Follows an event that others follow already. The place comes back where nobody does.
-    pub(crate) fn join(&self, event: EventId, place: ReaderPermit) -> Result<Reader, ReaderPermit> {
+    /// Follows an event that others follow already. The permit comes back where nobody does.
+    pub(crate) fn subscribe_existing(
+        &self,
+        event: EventId,
+        permit: ReaderPermit,
+    ) -> Result<Reader, ReaderPermit> {
         let events = self.events.lock();
         match events.as_ref().and_then(|events| events.get(&event)) {
             Some(sender) => Ok(Reader {
                 latest: sender.subscribe(),
-                _place: place.0,
+                _permit: permit.0,
             }),
-            None => Err(place),
+            None => Err(permit),
         }
     }
 
     /// Follows an event; `first` is what is true now. Nothing where the feed has ended.
-    pub(crate) fn follow(
+    pub(crate) fn subscribe(
         &self,
         event: EventId,
         first: Bytes,
-        place: ReaderPermit,
+        permit: ReaderPermit,
     ) -> Option<Reader> {
         let mut events = self.events.lock();
         let sender = events
@@ -84,13 +88,13 @@ impl Feed {
             .or_insert_with(|| watch::Sender::new(first));
         Some(Reader {
             latest: sender.subscribe(),
-            _place: place.0,
+            _permit: permit.0,
         })
     }
 
     /// Events that somebody follows. The others are forgotten.
-    pub(crate) fn followed(&self) -> Vec<EventId> {
-        let readers = self.limit - self.places.available_permits();
+    pub(crate) fn subscribed_events(&self) -> Vec<EventId> {
+        let readers = self.limit - self.permits.available_permits();
         metrics::gauge!("stanchion_feed_readers", "feed" => self.name).set(readers as f64);
         let mut events = self.events.lock();
         let Some(events) = events.as_mut() else {
@@ -114,7 +118,7 @@ impl Feed {
     }
 
     /// Ends every reader, and admits no more.
-    pub(crate) fn end(&self) {
+    pub(crate) fn close(&self) {
         *self.events.lock() = None;
     }
 }
@@ -145,10 +149,12 @@ mod tests {
     async fn readers_share_the_latest_value_and_hear_of_changes_only() {
         let feed = Feed::new("test", 2);
         let mut one = feed
-            .follow(event(), "a".into(), feed.place().unwrap())
+            .subscribe(event(), "a".into(), feed.acquire().unwrap())
             .unwrap();
-        let mut two = feed.join(event(), feed.place().unwrap()).unwrap();
-        assert!(feed.place().is_none(), "no third");
+        let mut two = feed
+            .subscribe_existing(event(), feed.acquire().unwrap())
+            .unwrap();
+        assert!(feed.acquire().is_none(), "no third");
         let (first, second) = (one.read(), two.read());
         assert_eq!(
             (&*first, first.as_ptr()),
@@ -168,21 +174,24 @@ mod tests {
     async fn what_nobody_follows_is_forgotten_and_the_end_is_for_all() {
         let feed = Feed::new("test", 1);
         let reader = feed
-            .follow(event(), "a".into(), feed.place().unwrap())
+            .subscribe(event(), "a".into(), feed.acquire().unwrap())
             .unwrap();
-        assert_eq!(feed.followed(), [event()]);
+        assert_eq!(feed.subscribed_events(), [event()]);
         drop(reader);
-        assert_eq!(feed.followed(), []);
-        assert!(feed.join(event(), feed.place().unwrap()).is_err());
+        assert_eq!(feed.subscribed_events(), []);
+        assert!(
+            feed.subscribe_existing(event(), feed.acquire().unwrap())
+                .is_err()
+        );
         let mut reader = feed
-            .follow(event(), "b".into(), feed.place().unwrap())
+            .subscribe(event(), "b".into(), feed.acquire().unwrap())
             .unwrap();
-        feed.end();
+        feed.close();
         assert_eq!(&*reader.read(), b"b");
         assert!(!reader.changed().await);
         drop(reader);
         assert!(
-            feed.follow(event(), "c".into(), feed.place().unwrap())
+            feed.subscribe(event(), "c".into(), feed.acquire().unwrap())
                 .is_none()
         );
     }

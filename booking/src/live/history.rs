@@ -12,13 +12,13 @@ use waitingroom::{
     ids::Epoch,
 };
 
-use super::event_metrics::{COUNT, EventMetrics, Rates};
+use super::event_metrics::{EventMetrics, METRIC_COUNT, Rates};
 
 /// Samples that are kept: a quarter of an hour at one a second.
-pub(crate) const KEPT: usize = 900;
+pub(crate) const CAPACITY: usize = 900;
 
 /// Rates over less time than this would be noise.
-const SHORTEST: Duration = Duration::from_millis(100);
+const MIN_RATE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ pub(crate) struct History {
 #[derive(Debug)]
 struct Sample {
     at: Timestamp,
-    values: [f32; COUNT],
+    values: [f32; METRIC_COUNT],
 }
 
 #[derive(Debug)]
@@ -41,19 +41,19 @@ struct LastSample {
 }
 
 impl History {
-    /// What happened since the last look, a second; unknown at the first of an epoch.
+    /// What happened since the last sample, a second; unknown at the first of an epoch.
     pub(crate) fn rates(&mut self, at: Instant, status: &LineStatus) -> Rates {
-        let look = LastSample {
+        let sample = LastSample {
             at,
             epoch: status.epoch.clone(),
             counters: status.counters,
         };
-        let before = self.last.replace(look);
+        let before = self.last.replace(sample);
         let Some(before) = before.filter(|before| before.epoch == status.epoch) else {
             return Rates::UNKNOWN;
         };
         let elapsed = at.duration_since(before.at);
-        if elapsed < SHORTEST {
+        if elapsed < MIN_RATE_INTERVAL {
             self.last = Some(before);
             return Rates::UNKNOWN;
         }
@@ -61,8 +61,8 @@ impl History {
     }
 
     /// Keeps a sample; the oldest goes.
-    pub(crate) fn keep(&mut self, at: Timestamp, figures: &EventMetrics) {
-        if self.samples.len() == KEPT {
+    pub(crate) fn push(&mut self, at: Timestamp, figures: &EventMetrics) {
+        if self.samples.len() == CAPACITY {
             self.samples.pop_front();
         }
         self.samples.push_back(Sample {
@@ -80,7 +80,7 @@ fn rates(before: &Counters, after: &Counters, elapsed: Duration) -> Rates {
         arrivals: per_second(|counters| counters.joined),
         departures: per_second(|counters| counters.left + counters.dropped),
         released: per_second(|counters| counters.released),
-        no_shows: per_second(|counters| counters.taken_back),
+        unclaimed: per_second(|counters| counters.taken_back),
         expired: per_second(|counters| counters.expired),
     }
 }
@@ -88,7 +88,7 @@ fn rates(before: &Counters, after: &Counters, elapsed: Duration) -> Rates {
 /// One list a figure, beside the list of moments: a third of what a list of objects would take.
 impl Serialize for History {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut columns = serializer.serialize_map(Some(COUNT + 1))?;
+        let mut columns = serializer.serialize_map(Some(METRIC_COUNT + 1))?;
         columns.serialize_entry(
             "at_ms",
             &self
@@ -143,48 +143,51 @@ mod tests {
 
     #[test]
     fn rates_are_differences_within_an_epoch() {
-        let (mut track, start) = (History::default(), Instant::now());
+        let (mut history, start) = (History::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
         assert!(
-            track.rates(at(0), &status("one", 10, 0)).arrivals.is_nan(),
+            history
+                .rates(at(0), &status("one", 10, 0))
+                .arrivals
+                .is_nan(),
             "nothing to compare with"
         );
-        let rates = track.rates(at(2_000), &status("one", 30, 5));
+        let rates = history.rates(at(2_000), &status("one", 30, 5));
         assert_eq!((rates.arrivals, rates.released), (10.0, 2.5));
         assert!(
-            track
+            history
                 .rates(at(2_010), &status("one", 31, 5))
                 .arrivals
                 .is_nan(),
             "too soon"
         );
         assert_eq!(
-            track.rates(at(3_000), &status("one", 32, 5)).arrivals,
+            history.rates(at(3_000), &status("one", 32, 5)).arrivals,
             2.0,
-            "since the look before"
+            "since the sample before"
         );
         assert!(
-            track
+            history
                 .rates(at(4_000), &status("two", 1, 0))
                 .arrivals
                 .is_nan(),
             "a line that begins anew"
         );
-        assert_eq!(track.rates(at(5_000), &status("two", 4, 0)).arrivals, 3.0);
+        assert_eq!(history.rates(at(5_000), &status("two", 4, 0)).arrivals, 3.0);
     }
 
     #[test]
     fn a_quarter_of_an_hour_is_kept_as_columns() {
-        let mut track = History::default();
+        let mut history = History::default();
         let line = status("one", 10, 0);
-        for second in 0..KEPT as i64 + 5 {
+        for second in 0..CAPACITY as i64 + 5 {
             let mut figures =
-                super::super::event_metrics::figures(&line, &Rates::UNKNOWN, None, None);
+                super::super::event_metrics::event_metrics(&line, &Rates::UNKNOWN, None, None);
             figures.line = second as f64 + 0.1;
-            track.keep(Timestamp::from_millis(second * 1_000), &figures);
+            history.push(Timestamp::from_millis(second * 1_000), &figures);
         }
-        let columns = serde_json::to_value(&track).unwrap();
-        assert_eq!(columns["at_ms"].as_array().unwrap().len(), KEPT);
+        let columns = serde_json::to_value(&history).unwrap();
+        assert_eq!(columns["at_ms"].as_array().unwrap().len(), CAPACITY);
         assert_eq!(
             (&columns["at_ms"][0], &columns["line"][0]),
             (&5_000.into(), &5.1.into())

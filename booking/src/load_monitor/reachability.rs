@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use waitingroom::ids::EventId;
 
 /// Who has not been heard of for so long is not believed to be there: this process may have stood
-/// still, and not have asked.
-const STALE: Duration = Duration::from_secs(3);
+/// still, and not have probed_at.
+const PROBE_STALE_AFTER: Duration = Duration::from_secs(3);
 
 /// Can the database be written?
 #[derive(Debug)]
@@ -19,104 +19,104 @@ pub(super) struct DatabaseReachability(Mutex<DatabaseState>);
 
 #[derive(Debug)]
 struct DatabaseState {
-    is_away: bool,
+    is_down: bool,
     /// When the last probe began, and whether a reservation was stored since.
-    asked: Instant,
+    probed_at: Instant,
     has_stored: bool,
     /// When the last probe began that was answered well.
-    wrote: Option<Instant>,
-    /// When it was last known to be there.
-    seen: Instant,
+    wrote_at: Option<Instant>,
+    /// When it was last state to be there.
+    seen_at: Instant,
 }
 
 impl DatabaseReachability {
     pub(super) fn new(now: Instant) -> Self {
         Self(Mutex::new(DatabaseState {
-            is_away: false,
-            asked: now,
+            is_down: false,
+            probed_at: now,
             has_stored: false,
-            wrote: None,
-            seen: now,
+            wrote_at: None,
+            seen_at: now,
         }))
     }
 
-    pub(super) fn ask(&self, now: Instant) {
-        let mut known = self.0.lock();
-        (known.asked, known.has_stored) = (now, false);
+    pub(super) fn probe_started(&self, now: Instant) {
+        let mut state = self.0.lock();
+        (state.probed_at, state.has_stored) = (now, false);
     }
 
-    pub(super) fn answered(&self, answered: bool, now: Instant) {
-        let mut known = self.0.lock();
-        known.is_away = !answered && !known.has_stored;
+    pub(super) fn probe_finished(&self, answered: bool, now: Instant) {
+        let mut state = self.0.lock();
+        state.is_down = !answered && !state.has_stored;
         if answered {
-            known.wrote = Some(known.asked);
+            state.wrote_at = Some(state.probed_at);
         }
-        if !known.is_away {
-            known.seen = now;
+        if !state.is_down {
+            state.seen_at = now;
         }
     }
 
-    pub(super) fn stored(&self) {
+    pub(super) fn write_succeeded(&self) {
         self.0.lock().has_stored = true;
     }
 
-    pub(super) fn is_away(&self, now: Instant) -> bool {
-        let known = self.0.lock();
-        known.is_away || now.saturating_duration_since(known.seen) > STALE
+    pub(super) fn is_down(&self, now: Instant) -> bool {
+        let state = self.0.lock();
+        state.is_down || now.saturating_duration_since(state.seen_at) > PROBE_STALE_AFTER
     }
 
     pub(super) fn wrote_within(&self, span: Duration, now: Instant) -> bool {
         self.0
             .lock()
-            .wrote
-            .is_some_and(|wrote| now.saturating_duration_since(wrote) < span)
+            .wrote_at
+            .is_some_and(|wrote_at| now.saturating_duration_since(wrote_at) < span)
     }
 }
 
-/// Which lines answer? Each by itself: of a Redis Cluster, a part may be away.
+/// Which queues answer? Each by itself: of a Redis Cluster, a part may be away.
 #[derive(Debug, Default)]
 pub(crate) struct QueueReachability(Mutex<QueueStates>);
 
 #[derive(Debug, Default)]
 struct QueueStates {
-    silent: HashSet<EventId>,
+    unreachable: HashSet<EventId>,
     /// How many there are.
-    all: usize,
+    count: usize,
     /// When a line last answered a reservation. Bounded by the catalogue.
-    latest: HashMap<EventId, Instant>,
+    last_answer: HashMap<EventId, Instant>,
 }
 
 impl QueueReachability {
-    /// Every line, when it was asked, and whether it answered.
-    pub(super) fn answered(&self, answers: impl Iterator<Item = (EventId, Instant, bool)>) {
-        let mut heard = self.0.lock();
-        (heard.all, heard.silent) = (0, HashSet::new());
-        for (event, asked, answered) in answers {
-            heard.all += 1;
+    /// Every line, when it was probed_at, and whether it answered.
+    pub(super) fn checked(&self, answers: impl Iterator<Item = (EventId, Instant, bool)>) {
+        let mut states = self.0.lock();
+        (states.count, states.unreachable) = (0, HashSet::new());
+        for (event, probed_at, answered) in answers {
+            states.count += 1;
             if !answered
-                && heard
-                    .latest
+                && states
+                    .last_answer
                     .get(&event)
-                    .is_none_or(|latest| *latest < asked)
+                    .is_none_or(|last_answer| *last_answer < probed_at)
             {
-                heard.silent.insert(event);
+                states.unreachable.insert(event);
             }
         }
     }
 
     /// A line has answered a reservation.
-    pub(crate) fn heard(&self, event: EventId, now: Instant) {
-        self.0.lock().latest.insert(event, now);
+    pub(crate) fn reserve_answered(&self, event: EventId, now: Instant) {
+        self.0.lock().last_answer.insert(event, now);
     }
 
-    pub(crate) fn is_silent(&self, event: EventId) -> bool {
-        self.0.lock().silent.contains(&event)
+    pub(crate) fn is_unreachable(&self, event: EventId) -> bool {
+        self.0.lock().unreachable.contains(&event)
     }
 
     /// There are lines, and none answers.
-    pub(crate) fn are_all_silent(&self) -> bool {
-        let heard = self.0.lock();
-        heard.all > 0 && heard.silent.len() == heard.all
+    pub(crate) fn are_all_unreachable(&self) -> bool {
+        let states = self.0.lock();
+        states.count > 0 && states.unreachable.len() == states.count
     }
 }
 
@@ -131,17 +131,17 @@ mod tests {
     #[test]
     fn a_database_is_away_when_a_probe_failed_and_nobody_was_stored_meanwhile() {
         let start = Instant::now();
-        let presence = DatabaseReachability::new(start);
-        let is_away = |stored: bool, answered: bool| {
-            presence.ask(start);
+        let database = DatabaseReachability::new(start);
+        let is_down = |stored: bool, answered: bool| {
+            database.probe_started(start);
             if stored {
-                presence.stored();
+                database.write_succeeded();
             }
-            presence.answered(answered, start);
-            presence.is_away(start)
+            database.probe_finished(answered, start);
+            database.is_down(start)
         };
         assert_eq!(
-            [(true, false), (false, false), (false, true)].map(|(s, a)| is_away(s, a)),
+            [(true, false), (false, false), (false, true)].map(|(s, a)| is_down(s, a)),
             [false, true, false]
         );
     }
@@ -149,23 +149,23 @@ mod tests {
     #[test]
     fn who_stood_still_knows_nothing_until_it_has_asked() {
         let start = Instant::now();
-        let presence = DatabaseReachability::new(start);
-        presence.ask(start);
-        presence.answered(true, start + 10 * MS);
+        let database = DatabaseReachability::new(start);
+        database.probe_started(start);
+        database.probe_finished(true, start + 10 * MS);
         assert!(
-            presence.wrote_within(2_000 * MS, start + 1_900 * MS)
-                && !presence.is_away(start + 1_900 * MS)
+            database.wrote_within(2_000 * MS, start + 1_900 * MS)
+                && !database.is_down(start + 1_900 * MS)
         );
         let woken = start + 10_000 * MS;
-        assert!(presence.is_away(woken) && !presence.wrote_within(2_000 * MS, woken));
-        presence.ask(woken);
-        presence.answered(true, woken);
-        assert!(!presence.is_away(woken) && presence.wrote_within(2_000 * MS, woken));
-        presence.ask(woken);
-        presence.stored();
-        presence.answered(false, woken);
+        assert!(database.is_down(woken) && !database.wrote_within(2_000 * MS, woken));
+        database.probe_started(woken);
+        database.probe_finished(true, woken);
+        assert!(!database.is_down(woken) && database.wrote_within(2_000 * MS, woken));
+        database.probe_started(woken);
+        database.write_succeeded();
+        database.probe_finished(false, woken);
         assert!(
-            !presence.wrote_within(2_000 * MS, woken + 2_000 * MS),
+            !database.wrote_within(2_000 * MS, woken + 2_000 * MS),
             "who stores has not shown what it knows of outages"
         );
     }
@@ -176,21 +176,21 @@ mod tests {
             [1, 2].map(|id| EventId::from(Uuid::from_u128(id))),
             Instant::now(),
         );
-        let lines = QueueReachability::default();
-        assert!(!lines.are_all_silent(), "there are none");
-        lines.answered([(one, start, false), (other, start, true)].into_iter());
+        let queues = QueueReachability::default();
+        assert!(!queues.are_all_unreachable(), "there are none");
+        queues.checked([(one, start, false), (other, start, true)].into_iter());
         assert_eq!(
             (
-                lines.is_silent(one),
-                lines.is_silent(other),
-                lines.are_all_silent()
+                queues.is_unreachable(one),
+                queues.is_unreachable(other),
+                queues.are_all_unreachable()
             ),
             (true, false, false)
         );
-        lines.answered([(one, start, false), (other, start, false)].into_iter());
-        assert!(lines.are_all_silent());
-        lines.heard(one, start + MS);
-        lines.answered([(one, start, false), (other, start, false)].into_iter());
-        assert!(!lines.is_silent(one));
+        queues.checked([(one, start, false), (other, start, false)].into_iter());
+        assert!(queues.are_all_unreachable());
+        queues.reserve_answered(one, start + MS);
+        queues.checked([(one, start, false), (other, start, false)].into_iter());
+        assert!(!queues.is_unreachable(one));
     }
 }

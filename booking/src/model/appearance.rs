@@ -11,7 +11,7 @@ const MAX_PATH: usize = 512;
 /// Longest greeting, in characters.
 const MAX_MESSAGE: usize = 280;
 /// What a logo may be: no SVG, which is a document of its own.
-const IMAGES: [&str; 3] = ["png", "jpeg", "webp"];
+const IMAGE_TYPES: [&str; 3] = ["png", "jpeg", "webp"];
 
 /// What operators set for one event's pages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ pub struct AppearancePatch {
 
 impl Appearance {
     /// Nothing of it is set.
-    pub fn is_plain(&self) -> bool {
+    pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
@@ -90,7 +90,7 @@ impl AppearancePatch {
             "message",
             "at most 280 characters of plain text",
             &self.message,
-            is_greeting,
+            is_message,
         )
     }
 }
@@ -116,12 +116,12 @@ fn is_colour(text: &str) -> bool {
         .is_some_and(|digits| digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-fn is_greeting(text: &str) -> bool {
+fn is_message(text: &str) -> bool {
     text.chars().count() <= MAX_MESSAGE && !text.chars().any(char::is_control)
 }
 
 fn is_logo(text: &str) -> bool {
-    is_own_path(text) || is_picture(text)
+    is_own_path(text) || is_image_data_url(text)
 }
 
 /// `//host` and `/\host` would leave the site.
@@ -133,7 +133,7 @@ fn is_own_path(text: &str) -> bool {
         && text.chars().all(plain)
 }
 
-fn is_picture(text: &str) -> bool {
+fn is_image_data_url(text: &str) -> bool {
     let Some((kind, data)) = text
         .strip_prefix("data:image/")
         .and_then(|rest| rest.split_once(";base64,"))
@@ -141,7 +141,7 @@ fn is_picture(text: &str) -> bool {
         return false;
     };
     text.len() <= MAX_LOGO
-        && IMAGES.contains(&kind)
+        && IMAGE_TYPES.contains(&kind)
         && !data.is_empty()
         && BASE64_STANDARD.decode(data).is_ok()
 }
@@ -170,7 +170,7 @@ mod tests {
                 .unwrap()
                 .with(&patch("message", ""))
                 .unwrap()
-                .is_plain()
+                .is_default()
         );
     }
 

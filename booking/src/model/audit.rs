@@ -59,7 +59,7 @@ impl AuditAction {
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEntry {
     /// By whom, and when.
-    pub act: AuditContext,
+    pub context: AuditContext,
     /// On which event; nothing for all of them.
     pub event_id: Option<EventId>,
     /// What.
@@ -92,7 +92,7 @@ pub struct AuditRecord {
 
 impl AuditEntry {
     /// An event was added.
-    pub(crate) fn created(act: &AuditContext, event: &Event) -> Self {
+    pub(crate) fn created(context: &AuditContext, event: &Event) -> Self {
         let zones = event.zones().count();
         let seats: u64 = event
             .zones()
@@ -102,7 +102,7 @@ impl AuditEntry {
             "zones": zones, "seats": seats, "max_seats_per_user": event.max_seats_per_user,
             "hold_seconds": event.hold_seconds, "queue": event.queue, "appearance": short(plain(&event.appearance))});
         Self {
-            act: act.clone(),
+            context: context.clone(),
             event_id: Some(event.event_id),
             action: AuditAction::CreateEvent,
             before: None,
@@ -112,7 +112,7 @@ impl AuditEntry {
 
     /// Of what a patch names, what was and what is.
     pub(crate) fn changed<P: Serialize, T: Serialize>(
-        act: &AuditContext,
+        context: &AuditContext,
         event: EventId,
         action: AuditAction,
         patch: &P,
@@ -130,7 +130,7 @@ impl AuditEntry {
             Some(short(Value::Object(chosen.collect())))
         };
         Self {
-            act: act.clone(),
+            context: context.clone(),
             event_id: Some(event),
             action,
             before: of(before),

@@ -18,7 +18,7 @@ pub struct OutboxBatch {
 }
 
 /// One message's line.
-pub(crate) fn line(message: &OutboxMessage) -> String {
+pub(crate) fn encode_message(message: &OutboxMessage) -> String {
     let OutboxMessage {
         message_id,
         topic,
@@ -28,16 +28,16 @@ pub(crate) fn line(message: &OutboxMessage) -> String {
 }
 
 /// The messages as text.
-pub(crate) fn pack(messages: &[OutboxMessage]) -> String {
-    messages.iter().map(line).collect()
+pub(crate) fn encode(messages: &[OutboxMessage]) -> String {
+    messages.iter().map(encode_message).collect()
 }
 
 /// The messages of a text; `None` where it is not one of ours.
-pub(crate) fn unpack(text: &str) -> Option<Vec<OutboxMessage>> {
-    text.lines().map(read).collect()
+pub(crate) fn decode(text: &str) -> Option<Vec<OutboxMessage>> {
+    text.lines().map(decode_message).collect()
 }
 
-fn read(line: &str) -> Option<OutboxMessage> {
+fn decode_message(line: &str) -> Option<OutboxMessage> {
     let mut parts = line.splitn(3, '\t').map(str::to_owned);
     Some(OutboxMessage {
         message_id: parts.next()?,
@@ -62,12 +62,12 @@ mod tests {
     fn what_is_packed_is_unpacked() {
         let user = serde_json::json!({"user_id": "a\tb\nc", "seats": 2}).to_string();
         let messages = vec![message("1:reserved", "{}"), message("2:reserved", &user)];
-        assert_eq!(unpack(&pack(&messages)), Some(messages));
-        assert_eq!(unpack(""), Some(vec![]));
+        assert_eq!(decode(&encode(&messages)), Some(messages));
+        assert_eq!(decode(""), Some(vec![]));
     }
 
     #[test]
     fn a_line_without_its_parts_is_none_of_ours() {
-        assert_eq!(unpack("1:reserved\tbookings.reserved\n"), None);
+        assert_eq!(decode("1:reserved\tbookings.reserved\n"), None);
     }
 }

@@ -18,58 +18,58 @@ use super::{PendingInsert, ReservationOutcome, commits::PipelineDeps};
 use crate::model::booking::NewBooking;
 
 /// Longest wait for the engine; who waited as long for their turn is not asked for any more.
-const ENGINE_DEADLINE: Duration = Duration::from_secs(2);
+const HOLD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A reservation whose seats are not held yet.
 #[derive(Debug)]
 pub(super) struct HoldRequest {
     pub(super) request: Reserve,
     pub(super) row: NewBooking,
-    pub(super) since: Instant,
+    pub(super) queued_at: Instant,
     pub(super) answer: oneshot::Sender<ReservationOutcome>,
 }
 
 /// Holds what the batch wants; what is held goes on to be committed, the rest is answered.
-pub(super) async fn hold(
-    tools: &PipelineDeps,
+pub(super) async fn hold_batch(
+    deps: &PipelineDeps,
     batch: Vec<HoldRequest>,
     inserts: &mpsc::Sender<PendingInsert>,
 ) {
     let mut by_event = HashMap::<EventId, Vec<HoldRequest>>::new();
-    for wanted in batch {
-        if wanted.answer.is_closed() {
+    for request in batch {
+        if request.answer.is_closed() {
             continue; // the client has gone, and nothing was done for it
         }
-        if wanted.since.elapsed() > ENGINE_DEADLINE {
-            let _ = wanted.answer.send(ReservationOutcome::TimedOut); // the client may have gone
+        if request.queued_at.elapsed() > HOLD_TIMEOUT {
+            let _ = request.answer.send(ReservationOutcome::TimedOut); // the client may have gone
             continue;
         }
         by_event
-            .entry(wanted.request.event_id)
+            .entry(request.request.event_id)
             .or_default()
-            .push(wanted);
+            .push(request);
     }
     let events = by_event
         .into_iter()
-        .map(|(event, batch)| hold_of(tools, event, batch, inserts));
+        .map(|(event, batch)| hold_event_batch(deps, event, batch, inserts));
     join_all(events).await;
 }
 
-async fn hold_of(
-    tools: &PipelineDeps,
+async fn hold_event_batch(
+    deps: &PipelineDeps,
     event: EventId,
     batch: Vec<HoldRequest>,
     inserts: &mpsc::Sender<PendingInsert>,
 ) {
     let (requests, waiting): (Vec<_>, Vec<_>) = batch
         .into_iter()
-        .map(|wanted| (wanted.request, (wanted.row, wanted.answer)))
+        .map(|request| (request.request, (request.row, request.answer)))
         .unzip();
     let held_at = Instant::now();
-    match ask(tools, event, &requests).await {
+    match reserve_batch(deps, event, &requests).await {
         Ok(outcomes) => {
             let answered = outcomes.into_iter().zip(waiting);
-            go_on(
+            forward(
                 answered.map(|(outcome, (row, answer))| {
                     (
                         outcome,
@@ -86,9 +86,8 @@ async fn hold_of(
         }
         Err(error) => {
             if matches!(error, EngineError::Unavailable(_)) {
-                tools
-                    .settler
-                    .give_back(event, requests.iter().map(|request| request.booking_id));
+                deps.settlements
+                    .abort_holds(event, requests.iter().map(|request| request.booking_id));
             }
             for (_, answer) in waiting {
                 let _ = answer.send(ReservationOutcome::EngineFailed(error.clone())); // the client may have gone
@@ -97,16 +96,16 @@ async fn hold_of(
     }
 }
 
-async fn ask(
-    tools: &PipelineDeps,
+async fn reserve_batch(
+    deps: &PipelineDeps,
     event: EventId,
     requests: &[Reserve],
 ) -> Result<Vec<ReserveOutcome>, EngineError> {
     let started = Instant::now();
     let late =
-        |_| EngineError::Unavailable(format!("no answer in {} ms", ENGINE_DEADLINE.as_millis()));
-    let asking = tools.engine.reserve_all(event, requests, tools.clock.now());
-    let outcomes = tokio::time::timeout(ENGINE_DEADLINE, asking)
+        |_| EngineError::Unavailable(format!("no answer in {} ms", HOLD_TIMEOUT.as_millis()));
+    let asking = deps.engine.reserve_all(event, requests, deps.clock.now());
+    let outcomes = tokio::time::timeout(HOLD_TIMEOUT, asking)
         .await
         .map_err(late)??;
     metrics::histogram!("stanchion_booking_hold_batch_size").record(requests.len() as f64);
@@ -122,7 +121,7 @@ async fn ask(
 
 /// What is held goes on together: one by one, the runtime would let the lane of commits begin with
 /// a part of it.
-async fn go_on(
+async fn forward(
     answered: impl Iterator<Item = (ReserveOutcome, PendingInsert)>,
     inserts: &mpsc::Sender<PendingInsert>,
 ) {

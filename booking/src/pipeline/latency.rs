@@ -18,13 +18,13 @@ struct BatchTimes {
 
 impl CommitLatency {
     /// A batch begins.
-    pub(super) fn begin(&self, now: Instant) {
-        self.change(|batches| batches.present = Some(now));
+    pub(super) fn batch_started(&self, now: Instant) {
+        self.update(|batches| batches.present = Some(now));
     }
 
     /// It is done.
-    pub(super) fn end(&self, now: Instant) {
-        self.change(|batches| {
+    pub(super) fn batch_finished(&self, now: Instant) {
+        self.update(|batches| {
             let begun = batches.present.take().unwrap_or(now);
             batches.last = now.saturating_duration_since(begun);
         });
@@ -33,7 +33,7 @@ impl CommitLatency {
     /// The wait of a request with so many batches before its own. Nothing while the lane stands
     /// still: one batch then finds out whether the database has recovered, and the others are told
     /// to come back meanwhile.
-    pub(super) fn wait(&self, batches_ahead: usize, now: Instant) -> Duration {
+    pub(super) fn estimated_wait(&self, batches_ahead: usize, now: Instant) -> Duration {
         let BatchTimes { last, present } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(begun) = present else {
             return Duration::ZERO;
@@ -42,8 +42,8 @@ impl CommitLatency {
         one * u32::try_from(batches_ahead + 1).unwrap_or(u32::MAX)
     }
 
-    fn change(&self, change: impl FnOnce(&mut BatchTimes)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    fn update(&self, update: impl FnOnce(&mut BatchTimes)) {
+        update(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -55,29 +55,29 @@ mod tests {
 
     #[test]
     fn a_slow_batch_makes_others_wait_until_a_fast_one_is_done() {
-        let (pace, start) = (CommitLatency::default(), Instant::now());
-        assert_eq!(pace.wait(20, start), Duration::ZERO);
-        pace.begin(start);
-        assert_eq!(pace.wait(0, start + 5 * MS), 5 * MS);
+        let (latency, start) = (CommitLatency::default(), Instant::now());
+        assert_eq!(latency.estimated_wait(20, start), Duration::ZERO);
+        latency.batch_started(start);
+        assert_eq!(latency.estimated_wait(0, start + 5 * MS), 5 * MS);
         assert_eq!(
-            pace.wait(3, start + 500 * MS),
+            latency.estimated_wait(3, start + 500 * MS),
             2_000 * MS,
             "it grows while nothing happens"
         );
-        pace.end(start + 3_000 * MS);
+        latency.batch_finished(start + 3_000 * MS);
         assert_eq!(
-            pace.wait(0, start + 3_001 * MS),
+            latency.estimated_wait(0, start + 3_001 * MS),
             Duration::ZERO,
             "somebody has to try"
         );
-        pace.begin(start + 3_001 * MS);
+        latency.batch_started(start + 3_001 * MS);
         assert_eq!(
-            pace.wait(0, start + 3_002 * MS),
+            latency.estimated_wait(0, start + 3_002 * MS),
             3_000 * MS,
             "the others do not wait for that"
         );
-        pace.end(start + 3_011 * MS);
-        pace.begin(start + 3_011 * MS);
-        assert_eq!(pace.wait(2, start + 3_012 * MS), 30 * MS);
+        latency.batch_finished(start + 3_011 * MS);
+        latency.batch_started(start + 3_011 * MS);
+        assert_eq!(latency.estimated_wait(2, start + 3_012 * MS), 30 * MS);
     }
 }

@@ -10,14 +10,14 @@ use waitingroom::{ids::EventId, seats::Settlement};
 use crate::{error::BookingError, state::AppState, store::AsOf};
 
 /// Most holds of one step: fewest, and most.
-const ROWS: [u32; 2] = [500, 5_000];
+const BATCH_RANGE: [u32; 2] = [500, 5_000];
 
 /// A step aims at this time: while reservations wait for the database too, and while none does or
 /// seats come back late.
-const AIMS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
+const TARGET_DURATIONS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
 
 /// From here on, who waits for seats to come back has waited for as long as who reserves.
-const LATE: Duration = Duration::from_millis(1_000);
+const LATE_AFTER: Duration = Duration::from_millis(1_000);
 
 /// How many holds the next step expires: as many as the last would have in the time that it should
 /// take.
@@ -26,7 +26,7 @@ pub(crate) struct BatchSize(u32);
 
 impl Default for BatchSize {
     fn default() -> Self {
-        let [fewest, _] = ROWS;
+        let [fewest, _] = BATCH_RANGE;
         Self(fewest)
     }
 }
@@ -45,8 +45,8 @@ impl SweepReport {
     /// How long reservations have the database for themselves before the next step; `None` where
     /// there is nothing to do. They get half of the time while any wait, unless seats come back
     /// late: then a fifth.
-    pub(crate) fn pause(&self, reservations_wait: bool) -> Option<Duration> {
-        let share = match (reservations_wait, self.late > LATE) {
+    pub(crate) fn pause(&self, yields_to_reservations: bool) -> Option<Duration> {
+        let share = match (yields_to_reservations, self.late > LATE_AFTER) {
             (false, _) => 0.0,
             (true, false) => 1.0,
             (true, true) => 0.25,
@@ -57,19 +57,22 @@ impl SweepReport {
 
 impl BatchSize {
     /// Another half or double at most: one step says little.
-    fn follow(&mut self, took: Duration, reservations_wait: bool) {
-        let [busy, idle] = AIMS;
-        let aim = if reservations_wait { busy } else { idle };
+    fn adjust(&mut self, took: Duration, yields_to_reservations: bool) {
+        let [busy, idle] = TARGET_DURATIONS;
+        let aim = if yields_to_reservations { busy } else { idle };
         let factor = (aim.as_secs_f64() / took.as_secs_f64().max(0.001)).clamp(0.5, 2.0);
-        let [fewest, most] = ROWS;
+        let [fewest, most] = BATCH_RANGE;
         self.0 = ((f64::from(self.0) * factor) as u32).clamp(fewest, most);
     }
 }
 
 impl AppState {
-    /// One step: expires what is due by the database's clock, as far as the stride goes.
-    pub(crate) async fn sweep(&self, stride: &mut BatchSize) -> Result<SweepReport, BookingError> {
-        let (began, limit) = (Instant::now(), stride.0);
+    /// One step: expires what is due by the database's clock, as far as the batch_size goes.
+    pub(crate) async fn expire_due_holds(
+        &self,
+        batch_size: &mut BatchSize,
+    ) -> Result<SweepReport, BookingError> {
+        let (began, limit) = (Instant::now(), batch_size.0);
         let expired = self
             .store()
             .expire_due(AsOf::of(&self.backends.clock), limit)
@@ -89,10 +92,13 @@ impl AppState {
                 .push((booking.booking_id, Settlement::Released));
         }
         for (event, settlements) in by_event {
-            self.settler.settle(event, &settlements).await;
+            self.settlements.settle(event, &settlements).await;
         }
         if is_full {
-            stride.follow(took, self.reservations_wait() && late <= LATE);
+            batch_size.adjust(
+                took,
+                self.has_reservations_in_flight() && late <= LATE_AFTER,
+            );
         }
         metrics::counter!("stanchion_booking_expired_total").increment(expired.len() as u64);
         Ok(SweepReport {
@@ -103,8 +109,8 @@ impl AppState {
     }
 
     /// Does anybody wait for their turn in the lanes?
-    pub(crate) fn reservations_wait(&self) -> bool {
-        self.pulse.is_busy()
+    pub(crate) fn has_reservations_in_flight(&self) -> bool {
+        self.load_monitor.is_busy()
     }
 }
 
@@ -116,33 +122,33 @@ mod tests {
 
     #[test]
     fn a_step_takes_the_time_that_it_should_whatever_a_hold_costs() {
-        let (mut stride, costs) = (BatchSize::default(), [0.02, 0.2, 0.02]);
+        let (mut batch_size, costs) = (BatchSize::default(), [0.02, 0.2, 0.02]);
         for (cost, waits, rows) in [
             (costs[0], false, 5_000),
             (costs[1], true, 500),
             (costs[2], true, 2_500),
         ] {
             for _ in 0..10 {
-                stride.follow(MS.mul_f64(f64::from(stride.0) * cost), waits);
+                batch_size.adjust(MS.mul_f64(f64::from(batch_size.0) * cost), waits);
             }
             assert!(
-                stride.0.abs_diff(rows) < 10,
+                batch_size.0.abs_diff(rows) < 10,
                 "{} holds at {cost} ms, not {rows}",
-                stride.0
+                batch_size.0
             );
         }
     }
 
     #[test]
     fn reservations_get_their_share_of_the_time_and_less_when_seats_are_late() {
-        let swept = |late: Duration| SweepReport {
+        let report = |late: Duration| SweepReport {
             is_full: true,
             took: 20 * MS,
             late,
         };
-        assert_eq!(swept(Duration::ZERO).pause(true), Some(20 * MS));
-        assert_eq!(swept(2 * LATE).pause(true), Some(5 * MS));
-        assert_eq!(swept(Duration::ZERO).pause(false), Some(Duration::ZERO));
+        assert_eq!(report(Duration::ZERO).pause(true), Some(20 * MS));
+        assert_eq!(report(2 * LATE_AFTER).pause(true), Some(5 * MS));
+        assert_eq!(report(Duration::ZERO).pause(false), Some(Duration::ZERO));
         assert_eq!(SweepReport::default().pause(true), None);
     }
 }

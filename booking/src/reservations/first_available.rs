@@ -1,4 +1,4 @@
-//! The first of several alternatives that fits, with one pass: how a wish becomes a hold.
+//! Reserves the first of several alternatives that there are seats for, with one pass.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,9 @@ use waitingroom::{
 };
 
 use crate::{
-    error::BookingError, model::booking::Booking, reservations::reserve::ReserveRequest,
+    error::BookingError,
+    model::booking::Booking,
+    reservations::reserve::{KeyScope, ReserveRequest},
     state::AppState,
 };
 
@@ -17,50 +19,52 @@ use crate::{
 pub(crate) struct ReserveFirstAvailable {
     pub(crate) user: UserId,
     pub(crate) event_id: EventId,
-    pub(crate) items: Vec<WishItem>,
+    pub(crate) preferences: Vec<WishItem>,
     pub(crate) pass: Option<String>,
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) guest_address: Option<IpAddr>,
 }
 
 impl AppState {
-    /// Reserves the first alternative that there are seats for. A repetition under the same key is
-    /// answered with what the first one reserved, whatever it wishes: the pass is good for one
+    /// Reserves the first alternative that there are seats for. A repeated request with the same key
+    /// gets the booking of the first one, whatever its preferences: the pass is good for one
     /// booking.
     ///
     /// # Errors
-    /// As [`AppState::reserve`]; where nothing fits, what the last alternative was refused for. The
-    /// pass stays valid then.
-    pub(crate) async fn reserve_first(
+    /// As [`AppState::reserve`]; if no alternative fits, why the last one was rejected. The pass
+    /// stays valid then.
+    pub(crate) async fn reserve_first_available(
         &self,
-        asked: &ReserveFirstAvailable,
+        request: &ReserveFirstAvailable,
     ) -> Result<Booking, BookingError> {
-        let event = self.catalogue.event(asked.event_id).await?;
-        let mut error = BookingError::ZoneNotFound;
-        for item in &asked.items {
-            let place = event.zones().find(|(show, zone)| {
-                zone.zone_id == item.zone_id
-                    && item.show_id.is_none_or(|wanted| wanted == show.show_id)
+        let event = self.catalogue.event(request.event_id).await?;
+
+        let mut last_error = BookingError::ZoneNotFound;
+        for preference in &request.preferences {
+            let found = event.zones().find(|(show, zone)| {
+                zone.zone_id == preference.zone_id
+                    && preference.show_id.is_none_or(|id| id == show.show_id)
             });
-            let Some((show, _)) = place else { continue };
-            let wish = ReserveRequest {
-                user: asked.user.clone(),
-                event_id: asked.event_id,
+            let Some((show, _)) = found else { continue };
+
+            let alternative = ReserveRequest {
+                user: request.user.clone(),
+                event_id: request.event_id,
                 show_id: show.show_id,
-                zone_id: item.zone_id,
-                quantity: item.quantity,
-                pass: asked.pass.clone(),
-                key: asked.key.clone(),
-                any: true,
-                guest_address: asked.guest_address,
+                zone_id: preference.zone_id,
+                quantity: preference.quantity,
+                pass: request.pass.clone(),
+                key: request.key.clone(),
+                key_scope: KeyScope::AnyAlternative,
+                guest_address: request.guest_address,
             };
-            match self.reserve(&wish).await {
-                Err(no @ (BookingError::InsufficientSeats(_) | BookingError::UserLimit(_))) => {
-                    error = no
+            match self.reserve(&alternative).await {
+                Err(error @ (BookingError::InsufficientSeats(_) | BookingError::UserLimit(_))) => {
+                    last_error = error;
                 }
                 answer => return answer,
             }
         }
-        Err(error)
+        Err(last_error)
     }
 }

@@ -15,7 +15,7 @@ use waitingroom::{
 use crate::error::BookingError;
 
 /// In which bookings are counted.
-const HOUR: Duration = Duration::from_secs(3600);
+const BOOKING_WINDOW: Duration = Duration::from_secs(3600);
 
 /// What guests may do. For each address (with IPv6, each /64 network); a network of addresses (/24
 /// with IPv4, /48 with IPv6) may have [`NETWORK_SHARE`] times as much.
@@ -55,19 +55,19 @@ struct GuestBookings {
     of_address: HashMap<IpAddr, Vec<Entry>>,
     of_network: HashMap<IpAddr, Vec<Entry>>,
     addresses: HashMap<EntryKey, IpAddr>,
-    turns: u64,
+    next_permit: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum EntryKey {
     /// A reservation under way.
-    GuestPermit(u64),
+    Permit(u64),
     Booking(BookingId),
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    name: EntryKey,
+    key: EntryKey,
     made: Timestamp,
     /// Until when it counts as unpaid; nothing once it is paid.
     unpaid_until: Option<Timestamp>,
@@ -78,7 +78,7 @@ struct Entry {
 #[derive(Debug)]
 pub(crate) struct GuestPermit {
     guests: GuestLimiter,
-    name: EntryKey,
+    key: EntryKey,
     made: Timestamp,
 }
 
@@ -94,7 +94,7 @@ impl GuestLimiter {
     ///
     /// # Errors
     /// [`BookingError::GuestLimitExceeded`], with when it may be less.
-    pub(crate) fn turn(
+    pub(crate) fn acquire(
         &self,
         address: IpAddr,
         now: Timestamp,
@@ -109,19 +109,19 @@ impl GuestLimiter {
         self.check(here, 1, now)?;
         let around = of_network.entry(network(address)).or_default();
         self.check(around, NETWORK_SHARE, now)?;
-        let name = EntryKey::GuestPermit(made.turns);
-        made.turns += 1;
+        let key = EntryKey::Permit(made.next_permit);
+        made.next_permit += 1;
         made.add(
             address,
             Entry {
-                name,
+                key,
                 made: now,
                 unpaid_until: Some(now.plus(self.limits.cool_down)),
             },
         );
         Ok(GuestPermit {
             guests: self.clone(),
-            name,
+            key,
             made: now,
         })
     }
@@ -151,7 +151,7 @@ impl GuestLimiter {
         }
         let recent = entries
             .iter()
-            .map(|entry| entry.made.plus(HOUR))
+            .map(|entry| entry.made.plus(BOOKING_WINDOW))
             .filter(|end| *end > now);
         if recent.clone().count() >= most(self.limits.bookings) {
             return refused("bookings", recent.min());
@@ -160,7 +160,7 @@ impl GuestLimiter {
     }
 
     /// A booking was paid for.
-    pub(crate) fn paid(&self, booking: BookingId) {
+    pub(crate) fn mark_paid(&self, booking: BookingId) {
         self.made
             .lock()
             .change(EntryKey::Booking(booking), |entry| {
@@ -169,7 +169,7 @@ impl GuestLimiter {
     }
 
     /// A booking was given back unpaid.
-    pub(crate) fn given_back(&self, booking: BookingId, now: Timestamp) {
+    pub(crate) fn mark_released(&self, booking: BookingId, now: Timestamp) {
         let until = now.plus(self.limits.cool_down);
         self.made
             .lock()
@@ -179,7 +179,7 @@ impl GuestLimiter {
     }
 
     /// Forgets what does not count any more, so that memory follows the traffic.
-    pub(crate) fn forget_past(&self, now: Timestamp) {
+    pub(crate) fn evict_expired(&self, now: Timestamp) {
         let mut made = self.made.lock();
         let GuestBookings {
             of_address,
@@ -193,17 +193,17 @@ impl GuestLimiter {
                 !entries.is_empty()
             });
         }
-        addresses.retain(|name, address| {
+        addresses.retain(|key, address| {
             of_address
                 .get(&household(*address))
-                .is_some_and(|entries| entries.iter().any(|entry| entry.name == *name))
+                .is_some_and(|entries| entries.iter().any(|entry| entry.key == *key))
         });
     }
 }
 
 impl Entry {
     fn counts(&self, now: Timestamp) -> bool {
-        self.made.plus(HOUR) > now || self.unpaid_until.is_some_and(|until| until > now)
+        self.made.plus(BOOKING_WINDOW) > now || self.unpaid_until.is_some_and(|until| until > now)
     }
 }
 
@@ -217,11 +217,11 @@ impl GuestBookings {
             .entry(network(address))
             .or_default()
             .push(entry);
-        self.addresses.insert(entry.name, address);
+        self.addresses.insert(entry.key, address);
     }
 
-    fn change(&mut self, name: EntryKey, change: impl Fn(&mut Entry)) {
-        let Some(address) = self.addresses.get(&name) else {
+    fn change(&mut self, key: EntryKey, change: impl Fn(&mut Entry)) {
+        let Some(address) = self.addresses.get(&key) else {
             return;
         };
         let here = self
@@ -235,19 +235,19 @@ impl GuestBookings {
             .into_iter()
             .flatten();
         here.chain(around)
-            .filter(|entry| entry.name == name)
+            .filter(|entry| entry.key == key)
             .for_each(change);
     }
 
-    fn remove(&mut self, name: EntryKey) -> Option<IpAddr> {
-        let address = self.addresses.remove(&name)?;
+    fn remove(&mut self, key: EntryKey) -> Option<IpAddr> {
+        let address = self.addresses.remove(&key)?;
         for entries in [
             self.of_address.get_mut(&household(address)),
             self.of_network.get_mut(&network(address)),
         ] {
             entries
                 .into_iter()
-                .for_each(|entries| entries.retain(|entry| entry.name != name));
+                .for_each(|entries| entries.retain(|entry| entry.key != key));
         }
         Some(address)
     }
@@ -255,18 +255,18 @@ impl GuestBookings {
 
 impl GuestPermit {
     /// It has become a booking, or was found to be one that is counted already.
-    pub(crate) fn booked(self, booking: BookingId, expires_at: Timestamp) {
+    pub(crate) fn mark_booked(self, booking: BookingId, expires_at: Timestamp) {
         let mut made = self.guests.made.lock();
-        let Some(address) = made.remove(self.name) else {
+        let Some(address) = made.remove(self.key) else {
             return;
         };
-        let name = EntryKey::Booking(booking);
-        if !made.addresses.contains_key(&name) {
+        let key = EntryKey::Booking(booking);
+        if !made.addresses.contains_key(&key) {
             let unpaid_until = Some(expires_at.plus(self.guests.limits.cool_down));
             made.add(
                 address,
                 Entry {
-                    name,
+                    key,
                     made: self.made,
                     unpaid_until,
                 },
@@ -277,7 +277,7 @@ impl GuestPermit {
 
 impl Drop for GuestPermit {
     fn drop(&mut self) {
-        self.guests.made.lock().remove(self.name);
+        self.guests.made.lock().remove(self.key);
     }
 }
 
@@ -305,8 +305,8 @@ mod tests {
     ) -> Result<BookingId, BookingError> {
         let booking = BookingId::from(Uuid::new_v4());
         guests
-            .turn(address.parse().unwrap(), now)?
-            .booked(booking, now.plus(5 * MINUTE));
+            .acquire(address.parse().unwrap(), now)?
+            .mark_booked(booking, now.plus(5 * MINUTE));
         Ok(booking)
     }
 
@@ -326,12 +326,12 @@ mod tests {
             book(&guests, "203.0.113.10", start).is_ok(),
             "another address"
         );
-        guests.paid(first);
+        guests.mark_paid(first);
         assert!(
             book(&guests, "203.0.113.9", start).is_ok(),
             "what is paid for is no hold"
         );
-        guests.given_back(second, start);
+        guests.mark_released(second, start);
         assert!(
             book(&guests, "203.0.113.9", start.plus(9 * MINUTE)).is_err(),
             "the cool-down of what was given back"
@@ -348,11 +348,11 @@ mod tests {
     fn bookings_are_counted_within_an_hour_and_forgotten_after_it() {
         let (guests, start) = (limits(100, 3), Timestamp::from_millis(1_000_000));
         for _ in 0..3 {
-            guests.paid(book(&guests, "203.0.113.9", start).unwrap());
+            guests.mark_paid(book(&guests, "203.0.113.9", start).unwrap());
         }
         assert!(book(&guests, "203.0.113.9", start.plus(59 * MINUTE)).is_err());
         assert!(book(&guests, "203.0.113.9", start.plus(60 * MINUTE)).is_ok());
-        guests.forget_past(start.plus(121 * MINUTE));
+        guests.evict_expired(start.plus(121 * MINUTE));
         let made = guests.made.lock();
         assert!(
             made.of_address.is_empty() && made.of_network.is_empty() && made.addresses.is_empty()
@@ -362,13 +362,13 @@ mod tests {
     #[test]
     fn what_comes_to_nothing_does_not_count_and_a_network_has_its_share() {
         let (guests, now) = (limits(1, 100), Timestamp::from_millis(1_000_000));
-        drop(guests.turn("203.0.113.9".parse().unwrap(), now).unwrap());
-        let turn = guests.turn("203.0.113.9".parse().unwrap(), now).unwrap();
+        drop(guests.acquire("203.0.113.9".parse().unwrap(), now).unwrap());
+        let permit = guests.acquire("203.0.113.9".parse().unwrap(), now).unwrap();
         assert!(
-            guests.turn("203.0.113.9".parse().unwrap(), now).is_err(),
+            guests.acquire("203.0.113.9".parse().unwrap(), now).is_err(),
             "one under way counts"
         );
-        drop(turn);
+        drop(permit);
         let booked = (0..10)
             .filter(|host| book(&guests, &format!("203.0.113.{host}"), now).is_ok())
             .count();

@@ -1,5 +1,5 @@
-//! From a pass to reserved seats: the pass is verified here, the engine burns it and holds the
-//! seats in one step, and the group commit makes it true.
+//! From a pass to reserved seats: the pass is verified here, the engine redeems it and holds the
+//! seats in one step, and the pipeline commits the booking.
 
 use std::{
     net::IpAddr,
@@ -25,13 +25,16 @@ use crate::{
     state::AppState,
 };
 
-/// How long a repetition waits for the attempt that is still under way.
-const IN_FLIGHT: Duration = Duration::from_millis(1_500);
+/// How long a repeated request waits for the first one, which is still in flight.
+const IN_FLIGHT_WAIT: Duration = Duration::from_millis(1_500);
 
-/// Pause between two looks at it.
-const LOOK_AGAIN: Duration = Duration::from_millis(25);
+const IN_FLIGHT_POLL_INTERVAL: Duration = Duration::from_millis(25);
 
-/// A request whose form is right.
+/// While the engine and the database disagree about the event's seats.
+const REBUILDING: BookingError =
+    BookingError::Unavailable("the seats are being counted anew; try again in a moment");
+
+/// A request whose form is valid.
 #[derive(Debug, Clone)]
 pub(crate) struct ReserveRequest {
     pub(crate) user: UserId,
@@ -41,23 +44,31 @@ pub(crate) struct ReserveRequest {
     pub(crate) quantity: u32,
     pub(crate) pass: Option<String>,
     pub(crate) key: Option<IdempotencyKey>,
-    /// One of several alternatives: the key stands for all of them.
-    pub(crate) any: bool,
-    /// Where the user comes from, if they are a guest and that is known.
+    pub(crate) key_scope: KeyScope,
+    /// The address of a guest, if it is known.
     pub(crate) guest_address: Option<IpAddr>,
 }
 
+/// Which requests an idempotency key covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyScope {
+    /// Requests for the same seats.
+    ExactRequest,
+    /// Requests for any of the alternatives of one attempt.
+    AnyAlternative,
+}
+
 impl ReserveRequest {
-    /// A digest of what is asked: a key stands for one of these.
+    /// A digest of the request: a key covers requests of one digest.
     fn fingerprint(&self) -> String {
-        let asked = match self.any {
-            true => format!("{} any", self.event_id),
-            false => format!(
+        let covered = match self.key_scope {
+            KeyScope::AnyAlternative => format!("{} any", self.event_id),
+            KeyScope::ExactRequest => format!(
                 "{} {} {} {}",
                 self.event_id, self.show_id, self.zone_id, self.quantity
             ),
         };
-        let digest = Sha256::digest(asked);
+        let digest = Sha256::digest(covered);
         let half = Uuid::from_slice(&digest[..16]).expect("sixteen bytes");
         half.simple().to_string()
     }
@@ -71,119 +82,116 @@ impl ReserveRequest {
 }
 
 impl AppState {
-    /// Reserves seats, or answers with what the same attempt reserved before.
-    pub(crate) async fn reserve(&self, wish: &ReserveRequest) -> Result<Booking, BookingError> {
+    /// Reserves seats, or returns the booking that the same attempt made before. Counts and times
+    /// the answer.
+    pub(crate) async fn reserve(&self, request: &ReserveRequest) -> Result<Booking, BookingError> {
         let started = Instant::now();
-        let beat = self.pulse.begin(started);
-        let answer = self.reserve_unmeasured(wish).await;
-        beat.end(
-            Instant::now(),
-            answer.as_ref().is_err_and(BookingError::is_ours),
-        );
-        let outcome = answer
-            .as_ref()
-            .map_or_else(|error| error.code().as_str(), |_| "reserved");
+        let in_flight = self.load_monitor.begin(started);
+
+        let answer = self.reserve_seats(request).await;
+
+        let is_failure = answer.as_ref().is_err_and(BookingError::is_server_error);
+        in_flight.end(Instant::now(), is_failure);
+        let outcome = match &answer {
+            Ok(_) => "reserved",
+            Err(error) => error.code().as_str(),
+        };
         metrics::histogram!("stanchion_booking_reserve_seconds", "outcome" => outcome)
             .record(started.elapsed().as_secs_f64());
         answer
     }
 
-    async fn reserve_unmeasured(&self, wish: &ReserveRequest) -> Result<Booking, BookingError> {
-        let place = self
+    async fn reserve_seats(&self, request: &ReserveRequest) -> Result<Booking, BookingError> {
+        // 1. Validate: the zone is there, the pass is good, the sale is open, and a guest has
+        //    bookings left. A request that fails one of the last three may repeat an earlier one
+        //    that did not.
+        let zone = self
             .catalogue
-            .zone(wish.event_id, wish.show_id, wish.zone_id)
+            .zone(request.event_id, request.show_id, request.zone_id)
             .await?;
-        let pass = match self.verify(wish) {
-            Ok(pass) => pass,
-            Err(BookingError::PassExpired) => {
-                return self
-                    .made_before(wish)
-                    .await?
-                    .ok_or(BookingError::PassExpired);
-            }
+        let validated = self.verify_pass(request).and_then(|pass| {
+            require_open(&zone)?;
+            let address = request.guest_address;
+            let permit = address.map(|address| self.guest_limiter.acquire(address, self.now()));
+            Ok((pass, permit.transpose()?))
+        });
+        let (pass, guest_permit) = match validated {
+            Ok(validated) => validated,
+            Err(
+                error @ (BookingError::PassExpired
+                | BookingError::SaleClosed
+                | BookingError::GuestLimitExceeded(_)),
+            ) => return self.previous_booking(request).await?.ok_or(error),
             Err(error) => return Err(error),
         };
-        // For good, unlike a pause: passes that are out do not reserve any more. What was reserved
-        // may be confirmed.
-        if place.event.queue.state == SaleState::Closed {
-            return self
-                .made_before(wish)
-                .await?
-                .ok_or(BookingError::SaleClosed);
+
+        // 2. Hold the seats in the engine and commit the booking. If the engine has lost the event
+        //    or its zones, they are rebuilt, and the engine is asked once more.
+        let mut outcome = self.submit(request, &zone, &pass).await?;
+        if matches!(
+            outcome,
+            ReservationOutcome::EngineFailed(EngineError::UnknownEvent)
+                | ReservationOutcome::Rejected(ReserveOutcome::UnknownZone)
+        ) {
+            self.inventory.rebuild(&zone.event).await?;
+            outcome = self.submit(request, &zone, &pass).await?;
         }
-        let turn = match wish
-            .guest_address
-            .map(|address| self.guests.turn(address, self.now()))
-            .transpose()
-        {
-            Ok(turn) => turn,
-            Err(error) => return self.made_before(wish).await?.ok_or(error),
-        };
-        let booking = self.hold(wish, &place, &pass).await?;
-        if let Some(turn) = turn {
-            turn.booked(booking.booking_id, booking.expires_at);
+
+        // 3. Map the outcome; a repeated request gets the booking of the first one.
+        let booking = self.booking_of(outcome, request, &pass).await?;
+
+        // 4. The guest's permit becomes a booking that counts; on any other way out it is returned.
+        if let Some(permit) = guest_permit {
+            permit.mark_booked(booking.booking_id, booking.expires_at);
         }
         Ok(booking)
     }
 
-    fn verify(&self, wish: &ReserveRequest) -> Result<PassClaims, BookingError> {
-        let token = wish.pass.as_deref().ok_or(BookingError::PassRequired)?;
-        let (claims, expired) = match self.backends.pass_key.verify(token, self.now()) {
+    fn verify_pass(&self, request: &ReserveRequest) -> Result<PassClaims, BookingError> {
+        let token = request.pass.as_deref().ok_or(BookingError::PassRequired)?;
+        let (claims, is_expired) = match self.backends.pass_key.verify(token, self.now()) {
             Ok(claims) => (claims, false),
+            // Time may have stood still for the pass since it was minted: the engine knows.
             Err(PassError::Expired(claims)) => {
-                // Time may have stood still for it since it was minted: the engine knows.
-                let may_live = claims.expires_at.plus(STANDSTILL_LIMIT) > self.now();
-                (*claims, !may_live)
+                let may_be_valid = claims.expires_at.plus(STANDSTILL_LIMIT) > self.now();
+                (*claims, !may_be_valid)
             }
             Err(PassError::Invalid) => return Err(BookingError::PassInvalid),
         };
-        if claims.user != wish.user {
+
+        if claims.user != request.user {
             return Err(BookingError::PassWrongUser);
         }
-        if claims.event_id != wish.event_id {
+        if claims.event_id != request.event_id {
             return Err(BookingError::PassWrongEvent);
         }
-        if expired {
-            Err(BookingError::PassExpired)
-        } else {
-            Ok(claims)
+        if is_expired {
+            return Err(BookingError::PassExpired);
         }
+        Ok(claims)
     }
 
-    /// Where the engine has lost the event or its zones, rebuilds them and asks once more.
-    async fn hold(
+    /// Sends the request through the pipeline.
+    ///
+    /// # Errors
+    /// Database or queue are known not to answer, or the pipeline is full: nothing was tried.
+    async fn submit(
         &self,
-        wish: &ReserveRequest,
-        place: &ZoneRef,
-        pass: &PassClaims,
-    ) -> Result<Booking, BookingError> {
-        match self.take(wish, place, pass).await? {
-            ReservationOutcome::EngineFailed(EngineError::UnknownEvent)
-            | ReservationOutcome::Rejected(ReserveOutcome::UnknownZone) => {
-                self.inventory.sync(&place.event).await?;
-                let outcome = self.take(wish, place, pass).await?;
-                self.judge(wish, pass, outcome).await
-            }
-            outcome => self.judge(wish, pass, outcome).await,
-        }
-    }
-
-    async fn take(
-        &self,
-        wish: &ReserveRequest,
-        place: &ZoneRef,
+        request: &ReserveRequest,
+        zone: &ZoneRef,
         pass: &PassClaims,
     ) -> Result<ReservationOutcome, BookingError> {
-        self.needs_database()?;
-        self.needs_line(wish.event_id)?;
-        let turn = self.committer.turn()?;
-        let booking = new_booking(wish, place, self.database_now());
-        let idempotency = wish.idempotency();
-        let request = Reserve {
-            event_id: wish.event_id,
-            user: wish.user.clone(),
-            zone_id: wish.zone_id,
-            quantity: wish.quantity,
+        self.require_database()?;
+        self.require_queue(request.event_id)?;
+        let permit = self.pipeline.reserve_slot()?;
+
+        let booking = new_booking(request, zone, self.database_now());
+        let idempotency = request.idempotency();
+        let hold = Reserve {
+            event_id: request.event_id,
+            user: request.user.clone(),
+            zone_id: request.zone_id,
+            quantity: request.quantity,
             pass_id: pass.pass_id.clone(),
             pass_epoch: pass.epoch.clone(),
             pass_expires_at: pass.expires_at,
@@ -192,130 +200,138 @@ impl AppState {
                 .map(|attempt| (attempt.key, attempt.fingerprint)),
             booking_id: booking.booking_id,
             hold_expires_at: booking.expires_at,
-            user_limit: place.event.max_seats_per_user,
+            user_limit: zone.event.max_seats_per_user,
         };
-        let outcome = turn
-            .take(
-                request,
-                NewBooking {
-                    booking,
-                    pass_id: pass.pass_id.clone(),
-                    idempotency,
-                },
-            )
-            .await;
-        self.note(wish.event_id, &outcome);
+        let row = NewBooking {
+            booking,
+            pass_id: pass.pass_id.clone(),
+            idempotency,
+        };
+        let outcome = permit.submit(hold, row).await;
+
+        self.record_outcome(request.event_id, &outcome);
         Ok(outcome)
     }
 
-    /// Whether the line answered, and the database stored.
-    fn note(&self, event: EventId, outcome: &ReservationOutcome) {
+    /// Records whether the queue answered, and the database stored.
+    fn record_outcome(&self, event: EventId, outcome: &ReservationOutcome) {
         let now = Instant::now();
         match outcome {
-            ReservationOutcome::Stored(_) => self.pulse.stored(),
             ReservationOutcome::EngineFailed(EngineError::Unavailable(_))
-            | ReservationOutcome::StoreFailed(_) => {
-                return self.pulse.failed(now);
+            | ReservationOutcome::StoreFailed(_) => self.load_monitor.reservation_failed(now),
+            ReservationOutcome::Stored(_) => {
+                self.load_monitor.reservation_stored();
+                self.load_monitor.queues.reserve_answered(event, now);
             }
-            _ => {}
+            _ => self.load_monitor.queues.reserve_answered(event, now),
         }
-        self.pulse.lines.heard(event, now);
     }
 
-    async fn judge(
+    async fn booking_of(
         &self,
-        wish: &ReserveRequest,
-        pass: &PassClaims,
         outcome: ReservationOutcome,
+        request: &ReserveRequest,
+        pass: &PassClaims,
     ) -> Result<Booking, BookingError> {
+        use ReservationOutcome as Outcome;
+
         match outcome {
-            ReservationOutcome::Stored(booking) => Ok(*booking),
-            ReservationOutcome::Rejected(refused) => self.refused(wish, refused).await,
-            ReservationOutcome::EngineFailed(error) => Err(error.into()),
+            Outcome::Stored(booking) => Ok(*booking),
+
+            // Repeated requests.
+            Outcome::Rejected(ReserveOutcome::Replayed(earlier)) => {
+                self.await_in_flight(earlier).await
+            }
+            Outcome::Rejected(ReserveOutcome::Mismatch) => Err(BookingError::IdempotencyMismatch),
+            Outcome::Rejected(ReserveOutcome::PassExpired) => self
+                .previous_booking(request)
+                .await?
+                .ok_or(BookingError::PassExpired),
+            Outcome::Rejected(ReserveOutcome::PassRevoked) => self
+                .previous_booking(request)
+                .await?
+                .ok_or(BookingError::PassRevoked),
+            Outcome::Rejected(ReserveOutcome::PassUsed(earlier)) => {
+                match self.previous_booking(request).await? {
+                    Some(booking) => Ok(booking),
+                    // The answer is final, so the database has to know of the earlier booking: it
+                    // may be undecided for longer than its key is remembered, which is until the
+                    // hold ends.
+                    None => self
+                        .await_in_flight(earlier)
+                        .await
+                        .and(Err(BookingError::PassUsed)),
+                }
+            }
             // The engine has forgotten what the database remembers: an old key, or a pass of a lost
-            // line.
-            ReservationOutcome::Duplicate => match self.made_before(wish).await? {
+            // queue.
+            Outcome::Duplicate => match self.previous_booking(request).await? {
                 Some(booking) => Ok(booking),
                 None if self.store().pass_is_used(&pass.pass_id).await? => {
                     Err(BookingError::PassUsed)
                 }
-                // It came so late that the repair had given the hold back.
+                // The commit came so late that the hold had been released as stale.
                 None => Err(BookingError::Unavailable(
                     "the reservation came too late; try again in a moment",
                 )),
             },
-            ReservationOutcome::NoSeats => {
-                self.suspects.report(wish.event_id);
-                Err(BookingError::Unavailable(
-                    "the seats are being counted anew; try again in a moment",
-                ))
+
+            // No seats for this user.
+            Outcome::Rejected(ReserveOutcome::UserLimit(left)) => {
+                Err(BookingError::UserLimit(left))
             }
-            // The engine has lost what the user has.
-            ReservationOutcome::OverLimit(room) => {
-                self.suspects.report(wish.event_id);
-                Err(BookingError::UserLimit(room))
+            Outcome::Rejected(ReserveOutcome::Insufficient(left)) => {
+                Err(BookingError::InsufficientSeats(left))
             }
-            ReservationOutcome::StoreFailed(error) => Err(BookingError::Store(error)),
-            ReservationOutcome::TimedOut => Err(BookingError::Unavailable(
+
+            // The engine has lost seats that the database counts.
+            Outcome::NoSeats => {
+                self.rebuild_queue.request(request.event_id);
+                Err(REBUILDING)
+            }
+            Outcome::OverLimit(left) => {
+                self.rebuild_queue.request(request.event_id);
+                Err(BookingError::UserLimit(left))
+            }
+            // `Held` is no rejection: a held booking is stored, or its hold is released.
+            Outcome::Rejected(
+                ReserveOutcome::UnknownZone | ReserveOutcome::Syncing | ReserveOutcome::Held,
+            ) => Err(REBUILDING),
+
+            // Failures.
+            Outcome::EngineFailed(error) => Err(error.into()),
+            Outcome::StoreFailed(error) => Err(BookingError::Store(error)),
+            Outcome::TimedOut => Err(BookingError::Unavailable(
                 "too many reservations are under way",
             )),
         }
     }
 
-    async fn refused(
+    /// The booking that an earlier request of this user with this key made.
+    async fn previous_booking(
         &self,
-        wish: &ReserveRequest,
-        refused: ReserveOutcome,
-    ) -> Result<Booking, BookingError> {
-        match refused {
-            ReserveOutcome::Replayed(earlier) => self.await_booking(earlier).await,
-            ReserveOutcome::Mismatch => Err(BookingError::IdempotencyMismatch),
-            ReserveOutcome::PassUsed(earlier) => match self.made_before(wish).await? {
-                Some(booking) => Ok(booking),
-                // It is final, so the database has to know of it: what came of the earlier request
-                // may be undecided for longer than its key, which ends with the hold, is
-                // remembered.
-                None => self
-                    .await_booking(earlier)
-                    .await
-                    .and(Err(BookingError::PassUsed)),
-            },
-            ReserveOutcome::PassExpired => self
-                .made_before(wish)
-                .await?
-                .ok_or(BookingError::PassExpired),
-            ReserveOutcome::PassRevoked => self
-                .made_before(wish)
-                .await?
-                .ok_or(BookingError::PassRevoked),
-            ReserveOutcome::UserLimit(room) => Err(BookingError::UserLimit(room)),
-            ReserveOutcome::Insufficient(left) => Err(BookingError::InsufficientSeats(left)),
-            // `Held` is no rejection: a held booking is stored, or its hold is released.
-            ReserveOutcome::UnknownZone | ReserveOutcome::Syncing | ReserveOutcome::Held => {
-                Err(BookingError::Unavailable(
-                    "the seats are being counted anew; try again in a moment",
-                ))
-            }
-        }
-    }
-
-    /// The booking that this user's attempt of this name made.
-    async fn made_before(&self, wish: &ReserveRequest) -> Result<Option<Booking>, BookingError> {
-        let Some(asked) = wish.idempotency() else {
+        request: &ReserveRequest,
+    ) -> Result<Option<Booking>, BookingError> {
+        let Some(idempotency) = request.idempotency() else {
             return Ok(None);
         };
-        match self.store().attempt(&wish.user, &asked.key).await? {
+
+        let attempt = self
+            .store()
+            .find_attempt(&request.user, &idempotency.key)
+            .await?;
+        match attempt {
             Some(Attempt {
                 fingerprint: Some(earlier),
                 ..
-            }) if earlier != asked.fingerprint => Err(BookingError::IdempotencyMismatch),
+            }) if earlier != idempotency.fingerprint => Err(BookingError::IdempotencyMismatch),
             attempt => Ok(attempt.map(|attempt| attempt.booking)),
         }
     }
 
-    /// The booking of a hold that the engine knows; its commit may be under way.
-    async fn await_booking(&self, booking: BookingId) -> Result<Booking, BookingError> {
-        let until = Instant::now() + IN_FLIGHT;
+    /// The booking of a hold that the engine knows; its commit may be in flight.
+    async fn await_in_flight(&self, booking: BookingId) -> Result<Booking, BookingError> {
+        let until = Instant::now() + IN_FLIGHT_WAIT;
         loop {
             if let Some(found) = self.store().booking(booking).await? {
                 return Ok(found);
@@ -325,23 +341,32 @@ impl AppState {
                     "an earlier request is still under way",
                 ));
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(IN_FLIGHT_POLL_INTERVAL).await;
         }
     }
 }
 
-fn new_booking(wish: &ReserveRequest, place: &ZoneRef, now: Timestamp) -> Booking {
+/// A closed sale is final, unlike a pause: passes that are out do not reserve any more. Existing
+/// bookings may be confirmed.
+fn require_open(zone: &ZoneRef) -> Result<(), BookingError> {
+    if zone.event.queue.state == SaleState::Closed {
+        return Err(BookingError::SaleClosed);
+    }
+    Ok(())
+}
+
+fn new_booking(request: &ReserveRequest, zone: &ZoneRef, now: Timestamp) -> Booking {
     Booking {
         booking_id: Uuid::now_v7().into(),
-        event_id: wish.event_id,
-        show_id: wish.show_id,
-        zone_id: wish.zone_id,
-        user: wish.user.clone(),
-        quantity: wish.quantity,
-        unit_price: place.event.price(&place.zone),
+        event_id: request.event_id,
+        show_id: request.show_id,
+        zone_id: request.zone_id,
+        user: request.user.clone(),
+        quantity: request.quantity,
+        unit_price: zone.event.price(&zone.zone),
         status: Status::Reserved,
         created_at: now,
-        expires_at: now.plus(place.event.hold()),
+        expires_at: now.plus(zone.event.hold()),
         confirmed_at: None,
     }
 }

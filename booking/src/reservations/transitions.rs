@@ -12,30 +12,30 @@ use crate::{
 impl AppState {
     /// Carries out what a user wants done with a booking of theirs. Asking again for what was done
     /// is answered with it.
-    pub(crate) async fn decide(
+    pub(crate) async fn apply_transition(
         &self,
         user: UserId,
         booking_id: BookingId,
-        verb: Transition,
+        transition: Transition,
     ) -> Result<Booking, BookingError> {
-        self.needs_database()?;
-        let ruling = self
-            .committer
-            .decide(TransitionRequest {
+        self.require_database()?;
+        let outcome = self
+            .pipeline
+            .submit_transition(TransitionRequest {
                 booking_id,
                 user,
-                verb,
+                transition,
             })
             .await?;
-        match ruling {
+        match outcome {
             TransitionOutcome::Changed(booking) => {
-                match verb {
-                    Transition::Confirm => self.guests.paid(booking_id),
-                    Transition::Cancel => self.guests.given_back(booking_id, self.now()),
+                match transition {
+                    Transition::Confirm => self.guest_limiter.mark_paid(booking_id),
+                    Transition::Cancel => self.guest_limiter.mark_released(booking_id, self.now()),
                 }
                 Ok(booking)
             }
-            TransitionOutcome::Unchanged(booking) => as_it_was(booking, verb),
+            TransitionOutcome::Unchanged(booking) => replay(booking, transition),
             TransitionOutcome::NotFound => Err(BookingError::BookingNotFound),
             TransitionOutcome::Unavailable => Err(BookingError::Unavailable(
                 "the booking is being changed; try again in a moment",
@@ -44,8 +44,8 @@ impl AppState {
     }
 }
 
-fn as_it_was(booking: Booking, verb: Transition) -> Result<Booking, BookingError> {
-    match (booking.status, verb) {
+fn replay(booking: Booking, transition: Transition) -> Result<Booking, BookingError> {
+    match (booking.status, transition) {
         (Status::Confirmed, Transition::Confirm) | (Status::Cancelled, Transition::Cancel) => {
             Ok(booking)
         }
@@ -79,20 +79,20 @@ mod tests {
             confirmed_at: None,
         };
         use Status::{Cancelled, Confirmed, Expired, Reserved};
-        assert!(as_it_was(booking(Confirmed), Transition::Confirm).is_ok());
-        assert!(as_it_was(booking(Cancelled), Transition::Cancel).is_ok());
-        for (status, verb) in [
+        assert!(replay(booking(Confirmed), Transition::Confirm).is_ok());
+        assert!(replay(booking(Cancelled), Transition::Cancel).is_ok());
+        for (status, transition) in [
             (Confirmed, Transition::Cancel),
             (Cancelled, Transition::Confirm),
         ] {
             assert!(
-                matches!(as_it_was(booking(status), verb), Err(BookingError::BookingNotPending(s)) if s == status)
+                matches!(replay(booking(status), transition), Err(BookingError::BookingNotPending(s)) if s == status)
             );
         }
-        for verb in [Transition::Confirm, Transition::Cancel] {
+        for transition in [Transition::Confirm, Transition::Cancel] {
             for status in [Expired, Reserved] {
                 assert!(matches!(
-                    as_it_was(booking(status), verb),
+                    replay(booking(status), transition),
                     Err(BookingError::BookingExpired)
                 ));
             }

@@ -12,14 +12,14 @@ use waitingroom::ids::EventId;
 #[derive(Debug, Default)]
 pub(crate) struct RebuildQueue {
     events: Mutex<HashSet<EventId>>,
-    came: Notify,
+    requested: Notify,
 }
 
 impl RebuildQueue {
     /// Engine and database seem to differ.
-    pub(crate) fn report(&self, event: EventId) {
+    pub(crate) fn request(&self, event: EventId) {
         self.events.lock().insert(event);
-        self.came.notify_one();
+        self.requested.notify_one();
     }
 
     /// The next one, which is not suspected any more unless it is reported again: whoever fails to
@@ -29,7 +29,7 @@ impl RebuildQueue {
             if let Some(event) = self.take() {
                 return event;
             }
-            self.came.notified().await;
+            self.requested.notified().await;
         }
     }
 

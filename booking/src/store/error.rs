@@ -27,13 +27,13 @@ pub enum StoreError {
 
 impl StoreError {
     /// May the change stand all the same?
-    pub fn may_stand(&self) -> bool {
+    pub fn may_be_committed(&self) -> bool {
         matches!(self, Self::Uncertain(_))
     }
 }
 
 /// Constraint names, as the migrations give them, and what they guard.
-const EXISTS: [(&str, &str); 6] = [
+const PRIMARY_KEYS: [(&str, &str); 6] = [
     ("events_pkey", "event_id"),
     ("shows_pkey", "show_id"),
     ("zones_pkey", "zone_id"),
@@ -45,7 +45,7 @@ const EXISTS: [(&str, &str); 6] = [
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::Database(error) => refused(error.as_ref()),
+            sqlx::Error::Database(error) => classify(error.as_ref()),
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
                 Self::Unavailable(error.to_string())
             }
@@ -57,12 +57,12 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-fn refused(error: &dyn sqlx::error::DatabaseError) -> StoreError {
+fn classify(error: &dyn sqlx::error::DatabaseError) -> StoreError {
     let text = error.message().to_owned();
     if error.is_unique_violation() {
         // PostgreSQL names the constraint, SQLite the column in its message.
         let name = error.constraint().unwrap_or(&text);
-        let taken = EXISTS
+        let taken = PRIMARY_KEYS
             .into_iter()
             .find(|(constraint, _)| name.contains(constraint));
         return taken.map_or(StoreError::Rejected(text), |(_, field)| {
@@ -83,7 +83,7 @@ fn refused(error: &dyn sqlx::error::DatabaseError) -> StoreError {
         }
         // The connection ended, by the server's will or its death: perhaps between the commit and
         // its report.
-        Some(code) if ENDED.iter().any(|class| code.starts_with(class)) => {
+        Some(code) if CONNECTION_ENDED.iter().any(|class| code.starts_with(class)) => {
             StoreError::Uncertain(text)
         }
         _ => StoreError::Unavailable(text),
@@ -91,13 +91,13 @@ fn refused(error: &dyn sqlx::error::DatabaseError) -> StoreError {
 }
 
 /// Classes of PostgreSQL's codes: connection exceptions, operator intervention, internal errors.
-const ENDED: [&str; 3] = ["08", "57P", "XX"];
+const CONNECTION_ENDED: [&str; 3] = ["08", "57P", "XX"];
 
 /// Runs a step under its deadline.
 ///
 /// # Errors
 /// Those of the step; [`StoreError::Uncertain`] where the deadline passed.
-pub(super) async fn within<T>(
+pub(super) async fn with_store_timeout<T>(
     deadline: Duration,
     step: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {

@@ -4,7 +4,7 @@
 //! itself.
 //!
 //! What users' requests wait for is one statement that commits by itself: whoever sends it may
-//! vanish at any moment and leaves nothing open. See `connection` for what becomes of connections,
+//! vanish at any as_of and leaves nothing open. See `connection` for what becomes of connections,
 //! `settings` for what the server ends by itself, and `zones` for rows that somebody keeps locked.
 
 use std::{str::FromStr, sync::Arc, time::Duration};
@@ -19,7 +19,7 @@ use self::locked_zones::LockedZones;
 use super::{
     StoreError,
     connection::{Connections, Transaction, UnfinishedPolicy},
-    error::within,
+    error::with_store_timeout,
 };
 
 mod audit;
@@ -38,20 +38,20 @@ mod transitions;
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 
 /// Longest wait for a connection from the pool.
-const ACQUIRE_DEADLINE: Duration = Duration::from_millis(1_000);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// A connection that was used so recently is taken for alive.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+const IDLE_PING_AFTER: Duration = Duration::from_secs(1);
 
 /// Longest wait for one step.
-const STEP_DEADLINE: Duration = Duration::from_millis(3_500);
+const TRANSACTION_TIMEOUT: Duration = Duration::from_millis(3_500);
 
 /// Longest wait for the migrations of a start.
-const MIGRATION_DEADLINE: Duration = Duration::from_secs(60);
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Most seats at the pool that reads of users' bookings have, as a part of all: the rest is for
 /// what changes something.
-const READERS_SHARE: u32 = 4;
+const READ_POOL_DIVISOR: u32 = 4;
 
 /// The server ends a transaction whose next statement does not come, and any that waits for longer
 /// than its caller would. In the transaction itself, since behind a pooler the session is nobody's;
@@ -69,7 +69,7 @@ macro_rules! begin {
 
 const BEGIN: &str = begin!("");
 
-/// What is read belongs to one moment.
+/// What is read belongs to one as_of.
 const BEGIN_SNAPSHOT: &str = begin!(" ISOLATION LEVEL REPEATABLE READ READ ONLY");
 
 /// A pool of connections to a PostgreSQL database that this crate's migrations have been run on.
@@ -93,9 +93,9 @@ impl PostgresStore {
         let options = PgConnectOptions::from_str(url)?
             .application_name("stanchion-booking")
             .extra_float_digits(None);
-        within(MIGRATION_DEADLINE, migrate(options.clone())).await?;
-        within(MIGRATION_DEADLINE, session_limits::ensure(&options)).await?;
-        let readers = (connections / READERS_SHARE).max(1);
+        with_store_timeout(MIGRATION_TIMEOUT, migrate(options.clone())).await?;
+        with_store_timeout(MIGRATION_TIMEOUT, session_limits::ensure(&options)).await?;
+        let readers = (connections / READ_POOL_DIVISOR).max(1);
         let writers = connections.saturating_sub(readers).max(1);
         Ok(Self {
             pool: Connections::new(pool(options.clone(), writers), UnfinishedPolicy::Close),
@@ -109,11 +109,11 @@ impl PostgresStore {
         self.pool.begin(BEGIN).await
     }
 
-    async fn step<T>(
+    async fn with_timeout<T>(
         &self,
         step: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        within(STEP_DEADLINE, step).await
+        with_store_timeout(TRANSACTION_TIMEOUT, step).await
     }
 }
 
@@ -134,7 +134,7 @@ async fn migrate(options: PgConnectOptions) -> Result<(), StoreError> {
         .max_connections(1)
         .after_connect(|connection, _| {
             Box::pin(async move {
-                sqlx::raw_sql(session_limits::UNLIMITED)
+                sqlx::raw_sql(session_limits::MIGRATION_SESSION)
                     .execute(connection)
                     .await
                     .map(drop)
@@ -164,12 +164,12 @@ async fn is_current(pool: &PgPool) -> bool {
 fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(ACQUIRE_DEADLINE)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         // A connection that has been idle may be dead; found out now, nothing depends on it yet.
         .before_acquire(|connection, meta| {
             Box::pin(async move {
-                if meta.idle_for > TRUSTED_IDLE {
+                if meta.idle_for > IDLE_PING_AFTER {
                     connection.ping().await?;
                 }
                 Ok(true)

@@ -16,7 +16,7 @@ use super::{HoldResolution, StoreError, Summary, ZoneCount};
 use crate::model::{
     booking::{Attempt, Booking, Status},
     money::{Currency, Money},
-    outbox::{OutboxBatch, unpack},
+    outbox::{OutboxBatch, decode},
 };
 
 pub(in crate::store) mod audit;
@@ -201,7 +201,7 @@ impl TryFrom<OutboxBatchRow> for OutboxBatch {
         Ok(Self {
             outbox_id: row.outbox_id,
             created_at: Timestamp::from_millis(row.created_at_ms),
-            messages: unpack(&row.messages).ok_or_else(unreadable)?,
+            messages: decode(&row.messages).ok_or_else(unreadable)?,
         })
     }
 }
@@ -257,7 +257,7 @@ fn unserved_from(bytes: &[u8]) -> Option<(u64, Unserved)> {
     Some((u64::from_be_bytes(*head), unserved))
 }
 
-pub(super) fn fates(
+pub(super) fn hold_resolutions(
     rows: Vec<(Uuid, String)>,
 ) -> Result<HashMap<BookingId, HoldResolution>, StoreError> {
     let fate = |name: &str| match name {
@@ -296,7 +296,9 @@ pub(super) fn user_seats(rows: Vec<UserSeatsRow>) -> Result<Vec<(UserId, u32)>, 
 }
 
 /// In the order in which they were written: an update returns its rows in any.
-pub(super) fn parcels(mut rows: Vec<OutboxBatchRow>) -> Result<Vec<OutboxBatch>, StoreError> {
+pub(super) fn outbox_batches(
+    mut rows: Vec<OutboxBatchRow>,
+) -> Result<Vec<OutboxBatch>, StoreError> {
     rows.sort_by_key(|row| row.outbox_id);
     all(rows)
 }

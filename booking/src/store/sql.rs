@@ -100,10 +100,11 @@ pub(super) const PUT_SETTINGS: &str = "UPDATE events SET queue_settings = $2 WHE
 
 pub(super) const PUT_APPEARANCE: &str = "UPDATE events SET appearance = $2 WHERE event_id = $1";
 
-pub(super) const NOTE: &str = "INSERT INTO audit (at_ms, operator, event_id, action, was, became)
+pub(super) const APPEND_AUDIT: &str =
+    "INSERT INTO audit (at_ms, operator, event_id, action, was, became)
     VALUES ($1, $2, $3, $4, $5, $6)";
 
-pub(super) const AUDIT: &str =
+pub(super) const AUDIT_RECORDS: &str =
     "SELECT audit_id, at_ms, operator, event_id, action, was, became FROM audit
     WHERE ($1 IS NULL OR event_id = $1) AND audit_id < $2 ORDER BY audit_id DESC LIMIT $3";
 

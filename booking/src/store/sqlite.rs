@@ -13,7 +13,7 @@ use waitingroom::clock::{Clock, Timestamp};
 use super::{
     AsOf, StoreError,
     connection::{Connections, Transaction, UnfinishedPolicy},
-    error::within,
+    error::with_store_timeout,
 };
 
 mod audit;
@@ -28,13 +28,13 @@ mod transitions;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
 
-const READERS: u32 = 4;
+const READ_CONNECTIONS: u32 = 4;
 
 /// Longest wait for a connection, or for another process that writes to the file.
-const TURN_DEADLINE: Duration = Duration::from_millis(2_000);
+const LOCK_TIMEOUT: Duration = Duration::from_millis(2_000);
 
 /// Longest wait for one step.
-const STEP_DEADLINE: Duration = Duration::from_millis(3_500);
+const TRANSACTION_TIMEOUT: Duration = Duration::from_millis(3_500);
 
 /// A SQLite database that this crate's migrations have been run on.
 #[derive(Debug, Clone)]
@@ -57,9 +57,9 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(TURN_DEADLINE);
+            .busy_timeout(LOCK_TIMEOUT);
         let writer = migrated(pool(1).connect_with(options.clone()).await?).await?;
-        let readers = pool(READERS).connect_lazy_with(options.read_only(true));
+        let readers = pool(READ_CONNECTIONS).connect_lazy_with(options.read_only(true));
         Ok(Self {
             writer: Connections::new(writer, UnfinishedPolicy::Close),
             readers: Connections::new(readers, UnfinishedPolicy::Close),
@@ -104,10 +104,10 @@ impl SqliteStore {
         })
     }
 
-    /// When the turn of a step that waited has come, it is judged by that moment.
-    fn now(&self, moment: AsOf) -> Timestamp {
-        moment
-            .given_ms()
+    /// When the turn of a step that waited has come, it is judged by that as_of.
+    fn now(&self, as_of: AsOf) -> Timestamp {
+        as_of
+            .fixed_ms()
             .map_or_else(|| self.clock.now(), Timestamp::from_millis)
     }
 
@@ -116,11 +116,11 @@ impl SqliteStore {
         self.writer.begin("BEGIN IMMEDIATE").await
     }
 
-    async fn step<T>(
+    async fn with_timeout<T>(
         &self,
         step: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        within(STEP_DEADLINE, step).await
+        with_store_timeout(TRANSACTION_TIMEOUT, step).await
     }
 }
 
@@ -135,7 +135,7 @@ async fn migrated(writer: SqlitePool) -> Result<SqlitePool, StoreError> {
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(TURN_DEADLINE)
+        .acquire_timeout(LOCK_TIMEOUT)
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)

@@ -69,7 +69,7 @@ async fn only_so_many_follow_and_a_place_is_free_again() {
     let first = Shop::open().await;
     let shop = first
         .with(BookingConfig {
-            availability_readers: 2,
+            max_availability_readers: 2,
             ..BookingConfig::default()
         })
         .await;

@@ -7,9 +7,9 @@ use waitingroom::clock::Clock;
 
 use super::shop::{Shop, token};
 
-fn path(booking: &serde_json::Value, verb: &str) -> String {
+fn path(booking: &serde_json::Value, transition: &str) -> String {
     format!(
-        "/bookings/{}/{verb}",
+        "/bookings/{}/{transition}",
         booking["booking_id"].as_str().unwrap()
     )
 }
@@ -75,8 +75,8 @@ async fn cancelling_gives_the_seats_back_once() {
 async fn nobody_decides_for_somebody_else() {
     let shop = Shop::open().await;
     let booking = shop.reserved("ann", 0, 1).await;
-    for verb in ["confirm", "cancel"] {
-        let answer = shop.post(&path(&booking, verb), &token("bob")).await;
+    for transition in ["confirm", "cancel"] {
+        let answer = shop.post(&path(&booking, transition), &token("bob")).await;
         assert_eq!(
             (answer.status.as_u16(), answer.code()),
             (404, "BOOKING_NOT_FOUND")

@@ -182,10 +182,10 @@ async fn a_settlement_that_the_engine_missed_is_made_good() {
         shop.reserved("ann", 0, 3).await,
         shop.reserved("bob", 1, 1).await,
     ];
-    let wish = |booking: &serde_json::Value, user: &str, verb| TransitionRequest {
+    let wish = |booking: &serde_json::Value, user: &str, transition| TransitionRequest {
         booking_id: booking["booking_id"].as_str().unwrap().parse().unwrap(),
         user: user.parse().unwrap(),
-        verb,
+        transition,
     };
     // Decided behind the engine's back.
     let wishes = [
@@ -193,7 +193,7 @@ async fn a_settlement_that_the_engine_missed_is_made_good() {
         wish(&bob, "bob", Transition::Confirm),
     ];
     shop.store
-        .decide(&wishes, Fixed(shop.clock.now()))
+        .apply_transitions(&wishes, Fixed(shop.clock.now()))
         .await
         .unwrap();
     assert_eq!(shop.left().await, [17, 1]);
@@ -255,15 +255,15 @@ async fn reset_leaves_an_empty_house() {
 async fn seeds_are_sown_once() {
     let shop = Shop::open().await;
     let now = shop.clock.now();
-    let sizes = booking::seed::SeedSize::default();
+    let size = booking::seed::SeedSize::default();
     assert_eq!(
-        booking::seed::seed_load_test(&shop.store, sizes, now)
+        booking::seed::seed_load_test(&shop.store, size, now)
             .await
             .unwrap(),
         3
     );
     assert_eq!(
-        booking::seed::seed_load_test(&shop.store, sizes, now)
+        booking::seed::seed_load_test(&shop.store, size, now)
             .await
             .unwrap(),
         0
@@ -275,7 +275,7 @@ async fn seeds_are_sown_once() {
         (&synced["events"], &synced["zones"]),
         (&json!(5), &json!(2 + 45 + 8))
     );
-    let event = booking::seed::load_test_event(2);
+    let event = booking::seed::load_test_event_id(2);
     let answer = shop
         .send("GET", &format!("/events/{event}"), None, &[], None)
         .await;

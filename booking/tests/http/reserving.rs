@@ -485,7 +485,7 @@ async fn guests_of_one_address_have_as_many_bookings_as_they_may() {
     };
     let shop = shop
         .with(BookingConfig {
-            guests,
+            guest_limits: guests,
             ..BookingConfig::default()
         })
         .await;

@@ -185,7 +185,7 @@ impl Shop {
             authenticator: Authenticator::new(&identity).unwrap(),
             pass_key: PassKey::new(&Secret::from(PASS_SECRET)),
             addresses: AddressKey::new(&Secret::from(PASS_SECRET)),
-            board: board.clone(),
+            process_registry: board.clone(),
             clock: clock.clone(),
         };
         let role = BookingService::bind(backends, config).await.unwrap();

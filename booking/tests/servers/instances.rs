@@ -58,9 +58,9 @@ pub(crate) async fn two_instances(engine: SharedEngine) -> [Shop; 2] {
     [first, second]
 }
 
-pub(crate) fn path(booking: &Value, verb: &str) -> String {
+pub(crate) fn path(booking: &Value, transition: &str) -> String {
     format!(
-        "/bookings/{}/{verb}",
+        "/bookings/{}/{transition}",
         booking["booking_id"].as_str().unwrap()
     )
 }

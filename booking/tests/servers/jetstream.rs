@@ -43,7 +43,7 @@ async fn each_change_is_in_the_stream_once() {
     let bus = Arc::new(NatsBus::connect(config).await.unwrap());
     // One relay dies between publishing and removing: its messages are published again.
     let dead = Uuid::new_v4();
-    let parcels = store.lease_parcels(dead, NOW, later(30), 2).await.unwrap();
+    let parcels = store.lease_batches(dead, NOW, later(30), 2).await.unwrap();
     let published_before: Vec<_> = parcels
         .iter()
         .flat_map(|parcel| &parcel.messages)
@@ -60,7 +60,7 @@ async fn each_change_is_in_the_stream_once() {
             .all(Result::is_ok)
     );
     let run = |relay: OutboxRelay| async move {
-        while relay.step(later(31)).await.unwrap().published > 0 {}
+        while relay.publish_pending(later(31)).await.unwrap().published > 0 {}
     };
     let relay = || OutboxRelay::new(store.clone(), bus.clone(), name.clone());
     let began = std::time::Instant::now();

@@ -91,7 +91,7 @@ async fn a_locked_zone_costs_its_own_requests_only() {
         .iter()
         .map(|new| wish(new, Transition::Confirm))
         .collect();
-    let rulings = store.decide(&wishes, Fixed(NOW)).await.unwrap();
+    let rulings = store.apply_transitions(&wishes, Fixed(NOW)).await.unwrap();
     assert!(
         matches!(
             &rulings[..],
@@ -135,7 +135,10 @@ async fn a_locked_zone_costs_its_own_requests_only() {
             "the zone is free again"
         );
     }
-    let rulings = store.decide(&wishes[..1], Fixed(NOW)).await.unwrap();
+    let rulings = store
+        .apply_transitions(&wishes[..1], Fixed(NOW))
+        .await
+        .unwrap();
     assert!(
         matches!(&rulings[..], [TransitionOutcome::Changed(_)]),
         "{rulings:?}"

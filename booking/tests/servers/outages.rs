@@ -38,7 +38,7 @@ async fn a_heart_does_not_beat_while_a_table_of_bookings_is_locked() {
         let mut lock = other.begin().await.unwrap();
         run(&mut lock, format!("LOCK TABLE {table} IN SHARE MODE")).await;
         let began = Instant::now();
-        assert!(store.beat().await.is_err(), "{table}");
+        assert!(store.write_heartbeat().await.is_err(), "{table}");
         assert!(
             began.elapsed() < Duration::from_secs(2),
             "{table}: the server gave up"
@@ -46,7 +46,7 @@ async fn a_heart_does_not_beat_while_a_table_of_bookings_is_locked() {
         assert!(store.revision().await.is_ok(), "it can be read");
         lock.rollback().await.unwrap();
         while store
-            .beat()
+            .write_heartbeat()
             .await
             .unwrap()
             .is_some_and(|outage| outage.to < outage.from)
@@ -69,7 +69,7 @@ async fn a_heart_does_not_beat_without_the_rights_that_bookings_need() {
     let store = PostgresStore::open(&url.replace("postgres@", &format!("{role}@")), 1)
         .await
         .unwrap();
-    store.beat().await.unwrap();
+    store.write_heartbeat().await.unwrap();
     for (right, table) in [
         ("INSERT", "bookings"),
         ("UPDATE", "zones"),
@@ -77,9 +77,9 @@ async fn a_heart_does_not_beat_without_the_rights_that_bookings_need() {
         ("UPDATE", "heartbeat"),
     ] {
         run(&mut owner, format!("REVOKE {right} ON {table} FROM {role}")).await;
-        assert!(store.beat().await.is_err(), "{right} {table}");
+        assert!(store.write_heartbeat().await.is_err(), "{right} {table}");
         run(&mut owner, format!("GRANT {right} ON {table} TO {role}")).await;
-        store.beat().await.unwrap();
+        store.write_heartbeat().await.unwrap();
     }
     run(
         &mut owner,
@@ -93,7 +93,7 @@ async fn a_heart_does_not_beat_without_the_rights_that_bookings_need() {
     .await;
     for _ in 0..3 {
         assert!(
-            store.beat().await.is_err(),
+            store.write_heartbeat().await.is_err(),
             "the connection that was ended, and one that may only read"
         );
     }
@@ -102,7 +102,10 @@ async fn a_heart_does_not_beat_without_the_rights_that_bookings_need() {
         format!("ALTER ROLE {role} RESET default_transaction_read_only"),
     )
     .await;
-    store.beat().await.expect("over a new connection");
+    store
+        .write_heartbeat()
+        .await
+        .expect("over a new connection");
     drop(store);
     run(&mut owner, format!("DROP OWNED BY {role}")).await;
 }

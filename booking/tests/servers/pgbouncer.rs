@@ -113,13 +113,13 @@ async fn by_the_recipe_of_the_readme() {
     join_all(
         wishes
             .chunks(2)
-            .map(|batch| store.decide(batch, Fixed(NOW))),
+            .map(|batch| store.apply_transitions(batch, Fixed(NOW))),
     )
     .await;
     for _ in 0..8 {
         store.expire_due(Fixed(later(600)), 3).await.unwrap();
         store.snapshot(event.event_id).await.unwrap();
-        store.lease_parcels(Uuid::nil(), NOW, NOW, 5).await.unwrap();
+        store.lease_batches(Uuid::nil(), NOW, NOW, 5).await.unwrap();
     }
     let lost = reservation(&event, 0, "eve", 1).booking.booking_id;
     let ids = [
@@ -127,7 +127,7 @@ async fn by_the_recipe_of_the_readme() {
         made[29].booking.booking_id,
         lost,
     ];
-    let fates = store.fates(event.event_id, &ids).await.unwrap();
+    let fates = store.resolve_holds(event.event_id, &ids).await.unwrap();
     assert_eq!(
         ids.map(|id| fates[&id]),
         [

@@ -54,7 +54,10 @@ async fn nobody_rewrites_the_audit() {
             .unwrap_err();
         assert!(refused.to_string().contains("append-only"), "{refused}");
     }
-    assert_eq!(store.audit(None, i64::MAX, 9).await.unwrap().len(), 1);
+    assert_eq!(
+        store.audit_records(None, i64::MAX, 9).await.unwrap().len(),
+        1
+    );
 }
 
 /// Whoever plans the sweep while the table is empty, once and for all, plans to read all of it.

@@ -156,17 +156,17 @@ impl House {
             answer = patiently(shop, &name, &pass, zone, 1).await;
         }
         match (answer.status.as_u16(), answer.code()) {
-            (201, _) => self.decide(shop, &name, &answer, dice).await,
+            (201, _) => self.apply_transitions(shop, &name, &answer, dice).await,
             (409, "INSUFFICIENT_SEATS") => self.full[zone as usize].store(1, Ordering::SeqCst),
             _ => panic!("{answer:?}"),
         }
         true
     }
 
-    async fn decide(&self, shop: &Shop, user: &str, reserved: &Answer, dice: u64) {
+    async fn apply_transitions(&self, shop: &Shop, user: &str, reserved: &Answer, dice: u64) {
         let (books, seats) = (&self.books, reserved.body["quantity"].as_u64().unwrap());
         books.reserved.fetch_add(1, Ordering::SeqCst);
-        let verb = match (dice >> 16) % 10 {
+        let transition = match (dice >> 16) % 10 {
             0..7 => "confirm",
             7 => "cancel",
             _ => {
@@ -175,9 +175,11 @@ impl House {
                 return;
             }
         };
-        let decided = shop.post(&path(&reserved.body, verb), &token(user)).await;
+        let decided = shop
+            .post(&path(&reserved.body, transition), &token(user))
+            .await;
         assert_eq!(decided.status, 200, "{decided:?}");
-        if verb == "confirm" {
+        if transition == "confirm" {
             books.confirmed.fetch_add(1, Ordering::SeqCst);
             books.seats_confirmed.fetch_add(seats, Ordering::SeqCst);
         } else {
@@ -291,7 +293,7 @@ impl House {
         for ids in ids.chunks(1_000) {
             let fates = self.shops[0]
                 .store
-                .fates(self.shops[0].event, ids)
+                .resolve_holds(self.shops[0].event, ids)
                 .await
                 .unwrap();
             for id in ids {

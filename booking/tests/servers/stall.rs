@@ -87,13 +87,13 @@ async fn what_is_told_as_stored_after_a_stall_is_stored() {
     let sweeping = tokio::spawn(async move { sweeper.expire_due(Fixed(later(0)), 10).await });
     let act = operator(NOW);
     let deed = AuditEntry {
-        act,
+        context: act,
         event_id: None,
         action: AuditAction::SyncInventory,
         before: None,
         after: None,
     };
-    let noting = tokio::spawn(async move { clerk.note(&deed).await });
+    let noting = tokio::spawn(async move { clerk.append_audit(&deed).await });
     let during = reservation(&event, 0, "during", 1);
     let lost = store.insert(std::slice::from_ref(&during)).await;
     assert!(lost.is_err(), "{lost:?}");

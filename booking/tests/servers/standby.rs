@@ -54,17 +54,17 @@ async fn a_commit_that_waits_for_a_standby_is_no_booking_that_is_not_there() {
     let told = store.insert(std::slice::from_ref(&new)).await;
     assert!(
         told.as_ref()
-            .is_err_and(booking::store::StoreError::may_stand),
+            .is_err_and(booking::store::StoreError::may_be_committed),
         "{told:?}"
     );
     assert_eq!(store.booking(id).await.unwrap(), None, "nobody sees it");
-    let fates = store.fates(event.event_id, &[id]).await.unwrap();
+    let fates = store.resolve_holds(event.event_id, &[id]).await.unwrap();
     assert_eq!(fates.get(&id), None, "its commit is under way");
 
     standby(&server.url, "").await;
     let fate = eventually("an answer", || async {
         store
-            .fates(event.event_id, &[id])
+            .resolve_holds(event.event_id, &[id])
             .await
             .unwrap()
             .remove(&id)

@@ -17,7 +17,7 @@ use super::{
 };
 
 async fn all(store: &SharedStore, event: Option<EventId>) -> Vec<AuditRecord> {
-    store.audit(event, i64::MAX, 100).await.unwrap()
+    store.audit_records(event, i64::MAX, 100).await.unwrap()
 }
 
 pub(crate) async fn each_change_is_written_down_with_what_it_touched(store: SharedStore) {
@@ -123,16 +123,19 @@ pub(crate) async fn pages_go_back_in_time(store: SharedStore) {
     for second in 0..5 {
         let act = operator(later(second));
         let deed = AuditEntry {
-            act,
+            context: act,
             event_id: None,
             action: AuditAction::SyncInventory,
             before: None,
             after: None,
         };
-        store.note(&deed).await.unwrap();
+        store.append_audit(&deed).await.unwrap();
     }
-    let first = store.audit(None, i64::MAX, 4).await.unwrap();
-    let second = store.audit(None, first[3].audit_id, 4).await.unwrap();
+    let first = store.audit_records(None, i64::MAX, 4).await.unwrap();
+    let second = store
+        .audit_records(None, first[3].audit_id, 4)
+        .await
+        .unwrap();
     let times: Vec<_> = first.iter().chain(&second).map(|line| line.at).collect();
     assert_eq!(times, [later(4), later(3), later(2), later(1), NOW, NOW]);
     assert_eq!(

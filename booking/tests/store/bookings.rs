@@ -60,7 +60,7 @@ pub(crate) async fn a_pass_makes_one_booking(store: SharedStore) {
     );
     assert!(store.pass_is_used(&first.pass_id).await.unwrap());
     store
-        .decide(&[wish(&first, Transition::Cancel)], Fixed(later(1)))
+        .apply_transitions(&[wish(&first, Transition::Cancel)], Fixed(later(1)))
         .await
         .unwrap();
     let again = booking::model::booking::NewBooking {
@@ -94,7 +94,7 @@ pub(crate) async fn a_key_makes_one_booking_for_each_user(store: SharedStore) {
     let key: IdempotencyKey = "k1".parse().unwrap();
     for user in ["ann", "bob"] {
         let attempt = store
-            .attempt(&user.parse().unwrap(), &key)
+            .find_attempt(&user.parse().unwrap(), &key)
             .await
             .unwrap()
             .unwrap();
@@ -110,7 +110,10 @@ pub(crate) async fn a_key_makes_one_booking_for_each_user(store: SharedStore) {
         );
     }
     assert_eq!(
-        store.attempt(&"cat".parse().unwrap(), &key).await.unwrap(),
+        store
+            .find_attempt(&"cat".parse().unwrap(), &key)
+            .await
+            .unwrap(),
         None
     );
 }
@@ -128,7 +131,10 @@ pub(crate) async fn decisions_move_seats_once(store: SharedStore) {
         wish(&returned, Transition::Cancel),
     ];
     for round in 0..2 {
-        let rulings = store.decide(&batch, Fixed(later(5))).await.unwrap();
+        let rulings = store
+            .apply_transitions(&batch, Fixed(later(5)))
+            .await
+            .unwrap();
         let changed = rulings
             .iter()
             .filter(|ruling| matches!(ruling, TransitionOutcome::Changed(_)))
@@ -159,7 +165,7 @@ pub(crate) async fn somebody_elses_booking_is_not_found(store: SharedStore) {
     let mut stranger = wish(&anns, Transition::Cancel);
     stranger.user = "bob".parse().unwrap();
     let rulings = store
-        .decide(&[stranger, wish(&anns, Transition::Confirm)], Fixed(NOW))
+        .apply_transitions(&[stranger, wish(&anns, Transition::Confirm)], Fixed(NOW))
         .await
         .unwrap();
     assert_eq!(rulings[0], TransitionOutcome::NotFound);
@@ -177,7 +183,7 @@ pub(crate) async fn two_wishes_for_one_booking_in_a_batch(store: SharedStore) {
         wish(&new, Transition::Cancel),
         wish(&new, Transition::Confirm),
     ];
-    let rulings = store.decide(&batch, Fixed(NOW)).await.unwrap();
+    let rulings = store.apply_transitions(&batch, Fixed(NOW)).await.unwrap();
     assert!(matches!(&rulings[0], TransitionOutcome::Changed(_)));
     for ruling in &rulings[1..] {
         assert!(
@@ -198,9 +204,9 @@ pub(crate) async fn what_is_over_can_only_expire(store: SharedStore) {
             .unwrap()
             .is_empty()
     );
-    for verb in [Transition::Confirm, Transition::Cancel] {
+    for transition in [Transition::Confirm, Transition::Cancel] {
         let rulings = store
-            .decide(&[wish(&new, verb)], Fixed(later(600)))
+            .apply_transitions(&[wish(&new, transition)], Fixed(later(600)))
             .await
             .unwrap();
         assert!(
@@ -242,7 +248,7 @@ pub(crate) async fn lists_and_summaries(store: SharedStore) {
         .await
         .unwrap();
     store
-        .decide(
+        .apply_transitions(
             &[
                 wish(&made[0], Transition::Confirm),
                 wish(&made[1], Transition::Cancel),
@@ -303,11 +309,11 @@ pub(crate) async fn keys_are_forgotten_in_time(store: SharedStore) {
         .insert(&[with_key(reservation(&event, 0, "ann", 1), "k1", "f1")])
         .await
         .unwrap();
-    assert_eq!(store.forget_keys(NOW, 10).await.unwrap(), 0);
-    assert_eq!(store.forget_keys(later(1), 10).await.unwrap(), 1);
+    assert_eq!(store.clear_expired_keys(NOW, 10).await.unwrap(), 0);
+    assert_eq!(store.clear_expired_keys(later(1), 10).await.unwrap(), 1);
     assert_eq!(
         store
-            .attempt(&"ann".parse().unwrap(), &"k1".parse().unwrap())
+            .find_attempt(&"ann".parse().unwrap(), &"k1".parse().unwrap())
             .await
             .unwrap(),
         None

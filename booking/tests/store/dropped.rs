@@ -91,7 +91,7 @@ fn step<'a>(
             ),
             "decide" => drop(
                 store
-                    .decide(&[wish(there, Transition::Confirm)], AsOf::Fixed(NOW))
+                    .apply_transitions(&[wish(there, Transition::Confirm)], AsOf::Fixed(NOW))
                     .await,
             ),
             "expire" => {
@@ -102,7 +102,11 @@ fn step<'a>(
             }
             "fates" => {
                 let lost = reservation(event, 0, &somebody(), 1).booking.booking_id;
-                drop(store.fates(id, &[there.booking.booking_id, lost]).await);
+                drop(
+                    store
+                        .resolve_holds(id, &[there.booking.booking_id, lost])
+                        .await,
+                );
             }
             "create event" => drop(
                 store
@@ -132,27 +136,27 @@ fn step<'a>(
             "note" => {
                 let act = operator(NOW);
                 let deed = AuditEntry {
-                    act,
+                    context: act,
                     event_id: None,
                     action: AuditAction::SyncInventory,
                     before: None,
                     after: None,
                 };
-                drop(store.note(&deed).await);
+                drop(store.append_audit(&deed).await);
             }
-            "audit" => drop(store.audit(None, i64::MAX, 10).await),
-            "lease parcels" => drop(store.lease_parcels(Uuid::nil(), NOW, NOW, 10).await),
-            "remove parcels" => drop(store.remove_parcels(&[1, 2]).await),
+            "audit" => drop(store.audit_records(None, i64::MAX, 10).await),
+            "lease parcels" => drop(store.lease_batches(Uuid::nil(), NOW, NOW, 10).await),
+            "remove parcels" => drop(store.delete_batches(&[1, 2]).await),
             "save checkpoint" => drop(store.save_checkpoint(id, &Default::default()).await),
             "handover" => drop(store.handover(id).await),
             "begin handover" => drop(store.begin_handover(id, "a mark", NOW).await),
             "hasten handover" => drop(store.hasten_handover(id).await),
             "end handover" => drop(store.end_handover(id, "a mark").await),
             "lease sync" => drop(store.lease_sync(id, NOW, NOW).await),
-            "beat" => drop(store.beat().await),
+            "beat" => drop(store.write_heartbeat().await),
             "user seats" => drop(store.user_seats(id, None, 10).await),
-            "seats of users" => drop(store.seats_of(id, std::slice::from_ref(user)).await),
-            "forget keys" => drop(store.forget_keys(NOW, 10).await),
+            "seats of users" => drop(store.seats_of_users(id, std::slice::from_ref(user)).await),
+            "forget keys" => drop(store.clear_expired_keys(NOW, 10).await),
             "booking" => drop(store.booking(there.booking.booking_id).await),
             "list" => drop(store.list(user, None, 10, 0).await),
             "summary" => drop(store.summary(user, None, NOW).await),

@@ -80,7 +80,7 @@ pub(crate) async fn the_snapshot_is_what_the_engine_needs(store: SharedStore) {
         .await
         .unwrap();
     store
-        .decide(
+        .apply_transitions(
             &[
                 wish(&bought, Transition::Confirm),
                 wish(&returned, Transition::Cancel),
@@ -101,14 +101,14 @@ pub(crate) async fn the_snapshot_is_what_the_engine_needs(store: SharedStore) {
     let users = ["ann", "bob", "nobody"].map(|user| user.parse().unwrap());
     let id = event.event_id;
     assert_eq!(
-        store.seats_of(id, &users).await.unwrap(),
+        store.seats_of_users(id, &users).await.unwrap(),
         [("ann".parse().unwrap(), 3)]
     );
-    assert_eq!(store.seats_of(id, &users[1..]).await.unwrap(), []);
-    assert_eq!(store.seats_of(id, &[]).await.unwrap(), []);
+    assert_eq!(store.seats_of_users(id, &users[1..]).await.unwrap(), []);
+    assert_eq!(store.seats_of_users(id, &[]).await.unwrap(), []);
     let other = stored_event(&store, &[1]).await.event_id;
     assert_eq!(
-        store.seats_of(other, &users).await.unwrap(),
+        store.seats_of_users(other, &users).await.unwrap(),
         [],
         "of another event"
     );

@@ -25,7 +25,7 @@ pub(crate) async fn what_is_not_there_never_will_be(store: SharedStore) {
     let lost = with_key(reservation(&event, 0, "ann", 2), "k1", "f1");
     let (id, user) = (lost.booking.booking_id, lost.booking.user.clone());
     for _ in 0..2 {
-        let fates = store.fates(event.event_id, &[id]).await.unwrap();
+        let fates = store.resolve_holds(event.event_id, &[id]).await.unwrap();
         assert_eq!(fates.get(&id), Some(&HoldResolution::Void));
     }
 
@@ -33,7 +33,7 @@ pub(crate) async fn what_is_not_there_never_will_be(store: SharedStore) {
     assert_eq!(store.booking(id).await.unwrap(), None);
     assert_eq!(
         store
-            .decide(&[wish(&lost, Transition::Confirm)], AsOf::Fixed(NOW))
+            .apply_transitions(&[wish(&lost, Transition::Confirm)], AsOf::Fixed(NOW))
             .await
             .unwrap(),
         [TransitionOutcome::NotFound]
@@ -92,11 +92,11 @@ pub(crate) async fn a_booking_keeps_its_place(store: SharedStore) {
     let lost = reservation(&event, 0, "cat", 1);
     store.insert(&[kept.clone(), bought.clone()]).await.unwrap();
     store
-        .decide(&[wish(&bought, Transition::Confirm)], AsOf::Fixed(NOW))
+        .apply_transitions(&[wish(&bought, Transition::Confirm)], AsOf::Fixed(NOW))
         .await
         .unwrap();
     let ids = [&kept, &lost, &bought].map(|new| new.booking.booking_id);
-    let fates = store.fates(event.event_id, &ids).await.unwrap();
+    let fates = store.resolve_holds(event.event_id, &ids).await.unwrap();
     let expected = [
         HoldResolution::Booked(Status::Reserved),
         HoldResolution::Void,
@@ -119,7 +119,7 @@ pub(crate) async fn the_databases_clock_decides(store: SharedStore) {
     let [over, live] = [until("ann", -1), until("bob", 600)];
     store.insert(&[over.clone(), live.clone()]).await.unwrap();
     let rulings = store
-        .decide(&[wish(&over, Transition::Confirm)], AsOf::Database)
+        .apply_transitions(&[wish(&over, Transition::Confirm)], AsOf::Database)
         .await
         .unwrap();
     assert!(
@@ -130,7 +130,7 @@ pub(crate) async fn the_databases_clock_decides(store: SharedStore) {
     let expired: Vec<BookingId> = expired.iter().map(|booking| booking.booking_id).collect();
     assert_eq!(expired, [over.booking.booking_id]);
     let rulings = store
-        .decide(&[wish(&live, Transition::Confirm)], AsOf::Database)
+        .apply_transitions(&[wish(&live, Transition::Confirm)], AsOf::Database)
         .await
         .unwrap();
     let [TransitionOutcome::Changed(booking)] = &rulings[..] else {
@@ -174,7 +174,7 @@ async fn a_commit_under_way_is_asked_for_again_in_postgres() {
             .await
             .unwrap();
 
-        let fates = store.fates(event.event_id, &ids).await.unwrap();
+        let fates = store.resolve_holds(event.event_id, &ids).await.unwrap();
         assert_eq!(fates.get(&hanging), None, "nobody knows yet");
         assert_eq!(
             fates
@@ -189,7 +189,7 @@ async fn a_commit_under_way_is_asked_for_again_in_postgres() {
         } else {
             commit.rollback().await.unwrap();
         }
-        let fates = store.fates(event.event_id, &ids).await.unwrap();
+        let fates = store.resolve_holds(event.event_id, &ids).await.unwrap();
         let expected = if commits {
             HoldResolution::Booked(Status::Reserved)
         } else {

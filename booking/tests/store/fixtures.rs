@@ -105,11 +105,11 @@ pub(crate) fn with_key(mut new: NewBooking, key: &str, fingerprint: &str) -> New
     new
 }
 
-pub(crate) fn wish(new: &NewBooking, verb: Transition) -> TransitionRequest {
+pub(crate) fn wish(new: &NewBooking, transition: Transition) -> TransitionRequest {
     TransitionRequest {
         booking_id: new.booking.booking_id,
         user: new.booking.user.clone(),
-        verb,
+        transition,
     }
 }
 
@@ -131,7 +131,7 @@ pub(crate) async fn status(store: &SharedStore, booking: BookingId) -> Status {
 /// Every message that waits, as "status of booking" counts.
 pub(crate) async fn messages(store: &SharedStore) -> Vec<String> {
     let parcels = store
-        .lease_parcels(Uuid::new_v4(), NOW, NOW, 100_000)
+        .lease_batches(Uuid::new_v4(), NOW, NOW, 100_000)
         .await
         .unwrap();
     parcels

@@ -122,7 +122,7 @@ pub(crate) async fn what_is_given_back_may_be_had_again(store: SharedStore) {
         match round % 2 {
             0 => drop(
                 store
-                    .decide(&[wish(&made, Transition::Cancel)], Fixed(NOW))
+                    .apply_transitions(&[wish(&made, Transition::Cancel)], Fixed(NOW))
                     .await
                     .unwrap(),
             ),
@@ -135,7 +135,7 @@ pub(crate) async fn what_is_given_back_may_be_had_again(store: SharedStore) {
     let kept = reservation(&event, 0, "ann", 3);
     store.insert(std::slice::from_ref(&kept)).await.unwrap();
     store
-        .decide(&[wish(&kept, Transition::Confirm)], Fixed(NOW))
+        .apply_transitions(&[wish(&kept, Transition::Confirm)], Fixed(NOW))
         .await
         .unwrap();
     let answers = store
@@ -191,7 +191,10 @@ pub(crate) async fn a_crowd_of_batches_keeps_every_limit(store: SharedStore) {
                 .map(|new| wish(new, Transition::Cancel))
                 .collect();
             if number % 2 == 0 && !given_back.is_empty() {
-                store.decide(&given_back, Fixed(NOW)).await.unwrap();
+                store
+                    .apply_transitions(&given_back, Fixed(NOW))
+                    .await
+                    .unwrap();
             }
             stored
         }

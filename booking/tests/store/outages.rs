@@ -21,9 +21,9 @@ async fn found(store: &SharedStore, new: &NewBooking) -> Booking {
 async fn all_given_back(store: &SharedStore, from: Timestamp, to: Timestamp) -> u64 {
     let mut holds = 0;
     loop {
-        let prolonged = store.give_back(Outage { from, to }).await.unwrap();
+        let prolonged = store.extend_holds(Outage { from, to }).await.unwrap();
         holds += prolonged.holds;
-        if prolonged.is_all {
+        if prolonged.is_complete {
             return holds;
         }
     }
@@ -31,7 +31,7 @@ async fn all_given_back(store: &SharedStore, from: Timestamp, to: Timestamp) -> 
 
 pub(crate) async fn a_heart_that_beats_owes_nothing(store: SharedStore) {
     for _ in 0..5 {
-        assert_eq!(store.beat().await.unwrap(), None);
+        assert_eq!(store.write_heartbeat().await.unwrap(), None);
     }
 }
 
@@ -41,21 +41,21 @@ pub(crate) async fn a_gap_is_owed_until_it_is_given_back(store: SharedStore) {
     let mut held = reservation(&event, 0, "ann", 1);
     (held.booking.created_at, held.booking.expires_at) = (now, now.plus(Duration::from_secs(1)));
     store.insert(std::slice::from_ref(&held)).await.unwrap();
-    assert_eq!(store.beat().await.unwrap(), None);
+    assert_eq!(store.write_heartbeat().await.unwrap(), None);
     tokio::time::sleep(Duration::from_millis(3_300)).await;
     let outage = store
-        .beat()
+        .write_heartbeat()
         .await
         .unwrap()
         .expect("nobody wrote for more than three seconds");
     assert!(outage.to.since(outage.from) > Duration::from_secs(3));
     assert_eq!(
-        store.beat().await.unwrap(),
+        store.write_heartbeat().await.unwrap(),
         Some(outage),
         "also by whoever comes next"
     );
     assert_eq!(all_given_back(&store, outage.from, outage.to).await, 1);
-    assert_eq!(store.beat().await.unwrap(), None);
+    assert_eq!(store.write_heartbeat().await.unwrap(), None);
     let ends = found(&store, &held).await.expires_at;
     assert!(
         ends > outage.to && ends <= held.booking.expires_at.plus(outage.to.since(outage.from)),
@@ -89,7 +89,7 @@ pub(crate) async fn holds_get_back_what_they_had_to_bear(store: SharedStore) {
     ];
     store.insert(&made).await.unwrap();
     store
-        .decide(&[wish(&bought, Transition::Confirm)], Fixed(NOW))
+        .apply_transitions(&[wish(&bought, Transition::Confirm)], Fixed(NOW))
         .await
         .unwrap();
     assert_eq!(all_given_back(&store, later(50), later(80)).await, 3);
@@ -115,7 +115,7 @@ pub(crate) async fn holds_get_back_what_they_had_to_bear(store: SharedStore) {
     assert_eq!(ends(through.clone()).await, later(70 + 600));
     assert_eq!(all_given_back(&store, later(2_000), later(3_000)).await, 0);
     let confirmed = store
-        .decide(&[wish(&through, Transition::Confirm)], Fixed(later(669)))
+        .apply_transitions(&[wish(&through, Transition::Confirm)], Fixed(later(669)))
         .await
         .unwrap();
     assert!(

@@ -32,7 +32,8 @@ pub(crate) async fn two_relays_publish_each_message_once(store: SharedStore) {
     let mut ear = bus.listen();
     let (one, other) = (relay(&store, &bus), relay(&store, &bus));
     loop {
-        let (first, second) = futures_util::future::join(one.step(NOW), other.step(NOW)).await;
+        let (first, second) =
+            futures_util::future::join(one.publish_pending(NOW), other.publish_pending(NOW)).await;
         if first.unwrap().published + second.unwrap().published == 0 {
             break;
         }
@@ -51,22 +52,25 @@ pub(crate) async fn a_dead_relays_messages_are_taken_over(store: SharedStore) {
     reserve(&store, 3).await;
     let dead = Uuid::new_v4();
     assert_eq!(
-        store.lease_parcels(dead, NOW, later(30), 10).await.unwrap()[0]
+        store.lease_batches(dead, NOW, later(30), 10).await.unwrap()[0]
             .messages
             .len(),
         3
     );
     let bus = Arc::new(LocalBus::default());
     let alive = relay(&store, &bus);
-    assert_eq!(alive.step(later(29)).await.unwrap(), RelayReport::default());
     assert_eq!(
-        alive.step(later(30)).await.unwrap(),
+        alive.publish_pending(later(29)).await.unwrap(),
+        RelayReport::default()
+    );
+    assert_eq!(
+        alive.publish_pending(later(30)).await.unwrap(),
         RelayReport {
             published: 3,
             ..RelayReport::default()
         }
     );
-    store.remove_parcels(&[1]).await.unwrap(); // back from the dead: it is gone already
+    store.delete_batches(&[1]).await.unwrap(); // back from the dead: it is gone already
 }
 
 /// Takes every second message.
@@ -90,7 +94,7 @@ pub(crate) async fn what_the_bus_refuses_stays(store: SharedStore) {
     reserve(&store, 4).await;
     let relay = OutboxRelay::new(store.clone(), Arc::new(Moody), "test".into());
     assert_eq!(
-        relay.step(NOW).await.unwrap(),
+        relay.publish_pending(NOW).await.unwrap(),
         RelayReport {
             published: 2,
             failed: 2,
@@ -101,7 +105,7 @@ pub(crate) async fn what_the_bus_refuses_stays(store: SharedStore) {
     // A relay need not wait for its own lease.
     let soon = NOW.plus(Duration::from_millis(100));
     assert_eq!(
-        relay.step(soon).await.unwrap(),
+        relay.publish_pending(soon).await.unwrap(),
         RelayReport {
             published: 1,
             failed: 1,
@@ -115,11 +119,11 @@ pub(crate) async fn messages_tell_the_booking(store: SharedStore) {
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
     store
-        .decide(&[wish(&new, Transition::Confirm)], Fixed(later(3)))
+        .apply_transitions(&[wish(&new, Transition::Confirm)], Fixed(later(3)))
         .await
         .unwrap();
     let rows = store
-        .lease_parcels(Uuid::new_v4(), later(3), later(9), 10)
+        .lease_batches(Uuid::new_v4(), later(3), later(9), 10)
         .await
         .unwrap();
     let id = new.booking.booking_id;
@@ -169,10 +173,13 @@ pub(crate) async fn messages_are_those_of_the_bookings(store: SharedStore) {
         wish(&made[1], Transition::Cancel),
         wish(&made[2], Transition::Confirm),
     ];
-    store.decide(&wishes, Fixed(moment)).await.unwrap();
+    store
+        .apply_transitions(&wishes, Fixed(moment))
+        .await
+        .unwrap();
     store.expire_due(Fixed(later(900)), 10).await.unwrap();
     let parcels = store
-        .lease_parcels(Uuid::new_v4(), NOW, NOW, 10)
+        .lease_batches(Uuid::new_v4(), NOW, NOW, 10)
         .await
         .unwrap();
     let told: HashMap<_, _> = parcels

@@ -46,7 +46,7 @@ pub(crate) async fn confirm_against_expiry_has_one_winner(store: SharedStore) {
     let confirms = join_all(
         wishes
             .iter()
-            .map(|batch| store.decide(batch, Fixed(later(599)))),
+            .map(|batch| store.apply_transitions(batch, Fixed(later(599)))),
     );
     let expiries = join_all((0..10).map(|_| store.expire_due(Fixed(later(600)), 20)));
     let (confirms, expiries) = futures_util::future::join(confirms, expiries).await;
@@ -86,9 +86,16 @@ pub(crate) async fn confirm_against_cancel_has_one_winner(store: SharedStore) {
     store.insert(&made).await.unwrap();
     let wishes: Vec<_> = made
         .iter()
-        .flat_map(|new| [Transition::Confirm, Transition::Cancel].map(|verb| vec![wish(new, verb)]))
+        .flat_map(|new| {
+            [Transition::Confirm, Transition::Cancel].map(|transition| vec![wish(new, transition)])
+        })
         .collect();
-    let rulings = join_all(wishes.iter().map(|batch| store.decide(batch, Fixed(NOW)))).await;
+    let rulings = join_all(
+        wishes
+            .iter()
+            .map(|batch| store.apply_transitions(batch, Fixed(NOW))),
+    )
+    .await;
     let changed: Vec<_> = rulings
         .into_iter()
         .map(|rulings| matches!(rulings.unwrap()[0], TransitionOutcome::Changed(_)))
@@ -148,8 +155,8 @@ pub(crate) async fn crossing_batches_do_not_lock_each_other_out(store: SharedSto
         .collect();
     let reversed: Vec<_> = wishes.iter().rev().cloned().collect();
     let (first, second) = futures_util::future::join(
-        store.decide(&wishes, Fixed(NOW)),
-        store.decide(&reversed, Fixed(NOW)),
+        store.apply_transitions(&wishes, Fixed(NOW)),
+        store.apply_transitions(&reversed, Fixed(NOW)),
     )
     .await;
     let rulings = [first.unwrap(), second.unwrap()].concat();
@@ -189,10 +196,10 @@ pub(crate) async fn counters_agree_with_bookings_after_anything(store: SharedSto
                         .into_iter()
                         .cycle(),
                 )
-                .map(|(new, verb)| wish(new, verb))
+                .map(|(new, transition)| wish(new, transition))
                 .collect();
             store
-                .decide(&wishes[..5], Fixed(later(50 * number as u64)))
+                .apply_transitions(&wishes[..5], Fixed(later(50 * number as u64)))
                 .await
                 .unwrap();
             store
@@ -200,7 +207,7 @@ pub(crate) async fn counters_agree_with_bookings_after_anything(store: SharedSto
                 .await
                 .unwrap();
             store
-                .decide(&wishes[3..], Fixed(later(50 * number as u64)))
+                .apply_transitions(&wishes[3..], Fixed(later(50 * number as u64)))
                 .await
                 .unwrap();
         }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     PostgresStore,
-    locked_zones::{PATIENCE_MS, REMEDY_LIMIT},
+    locked_zones::{LOCK_TIMEOUT_MS, MAX_ZONES_PER_SWEEP},
 };
 use crate::{
     model::booking::Booking,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Zones that are tried at the same time when it is not known which of them is locked.
-const ABREAST: usize = 3;
+const ZONE_CONCURRENCY: usize = 3;
 
 /// Does not wait for the disk: whoever reserves one of these seats commits later, and with that
 /// commit this one is on disk as well; if nobody does, a crash may undo it, and the holds expire
@@ -26,7 +26,7 @@ const ABREAST: usize = 3;
 ///
 /// Sent as text, without parameters, so that it is planned each time: a plan that was made while
 /// the table was small reads all of it, until it is analyzed. And so its limits are set in the same
-/// round trip, as parts of its transaction.
+/// round trip, as partition of its transaction.
 macro_rules! expire {
     () => {
         concat!(
@@ -71,9 +71,9 @@ impl ZoneFilter<'_> {
     }
 }
 
-fn now_of(moment: AsOf) -> String {
-    moment
-        .given_ms()
+fn now_expression(as_of: AsOf) -> String {
+    as_of
+        .fixed_ms()
         .map_or_else(|| database_now!().to_owned(), |given| given.to_string())
 }
 
@@ -81,36 +81,36 @@ impl PostgresStore {
     /// The zones that are known to be locked go by themselves; if another one is, each zone does.
     pub(super) async fn expire_batch(
         &self,
-        moment: AsOf,
+        as_of: AsOf,
         limit: u32,
     ) -> Result<Vec<Booking>, StoreError> {
         let locked = self.locked.all();
         let apart = join_all(
             locked
                 .iter()
-                .map(|zone| self.expire_zone(*zone, moment, limit)),
+                .map(|zone| self.expire_zone(*zone, as_of, limit)),
         );
         let (apart, others) = futures_util::join!(
             apart,
-            self.expire(ZoneFilter::AllBut(&locked), moment, limit, PATIENCE_MS)
+            self.expire(ZoneFilter::AllBut(&locked), as_of, limit, LOCK_TIMEOUT_MS)
         );
         let others = match others {
-            Err(StoreError::Locked(_)) => self.expire_apart(&locked, moment, limit).await?,
+            Err(StoreError::Locked(_)) => self.expire_per_zone(&locked, as_of, limit).await?,
             others => others?,
         };
         Ok(apart.into_iter().flatten().chain(others).collect())
     }
 
-    async fn expire_apart(
+    async fn expire_per_zone(
         &self,
         but: &[Uuid],
-        moment: AsOf,
+        as_of: AsOf,
         limit: u32,
     ) -> Result<Vec<Booking>, StoreError> {
         let due = format!(
             "SELECT DISTINCT zone_id FROM (SELECT zone_id FROM bookings WHERE status = 'reserved' AND expires_at_ms <= {} AND {}
-                ORDER BY expires_at_ms LIMIT {limit}) AS due LIMIT {REMEDY_LIMIT}",
-            now_of(moment),
+                ORDER BY expires_at_ms LIMIT {limit}) AS due LIMIT {MAX_ZONES_PER_SWEEP}",
+            now_expression(as_of),
             ZoneFilter::AllBut(but).condition()
         );
         let zones: Vec<(Uuid,)> = self
@@ -119,23 +119,25 @@ impl PostgresStore {
             .await?;
         let each = zones
             .into_iter()
-            .map(|(zone,)| self.expire_zone(zone, moment, limit));
-        let expired: Vec<Vec<Booking>> =
-            stream::iter(each).buffer_unordered(ABREAST).collect().await;
+            .map(|(zone,)| self.expire_zone(zone, as_of, limit));
+        let expired: Vec<Vec<Booking>> = stream::iter(each)
+            .buffer_unordered(ZONE_CONCURRENCY)
+            .collect()
+            .await;
         Ok(expired.into_iter().flatten().collect())
     }
 
     /// One zone's; nothing if it is locked. Nobody else is held up by that.
-    async fn expire_zone(&self, zone: Uuid, moment: AsOf, limit: u32) -> Vec<Booking> {
+    async fn expire_zone(&self, zone: Uuid, as_of: AsOf, limit: u32) -> Vec<Booking> {
         let expired = self
             .expire(
                 ZoneFilter::Only(zone),
-                moment,
+                as_of,
                 limit,
-                self.locked.patience_ms(zone),
+                self.locked.lock_timeout_ms(zone),
             )
             .await;
-        self.locked.learn(zone, &expired);
+        self.locked.record_result(zone, &expired);
         if let Err(error) = &expired {
             tracing::debug!(%zone, %error, "the holds of one zone did not expire");
         }
@@ -145,15 +147,15 @@ impl PostgresStore {
     async fn expire(
         &self,
         zones: ZoneFilter<'_>,
-        moment: AsOf,
+        as_of: AsOf,
         limit: u32,
-        patience_ms: u32,
+        lock_timeout_ms: u32,
     ) -> Result<Vec<Booking>, StoreError> {
         // Numbers, ids and words of ours: there is nothing to escape.
         let statement = format!(
             expire!(),
-            patience = patience_ms,
-            now = now_of(moment),
+            patience = lock_timeout_ms,
+            now = now_expression(as_of),
             zones = zones.condition(),
             limit = limit
         );

@@ -15,7 +15,7 @@ const STATUSES: &str = "SELECT booking_id, status FROM bookings WHERE booking_id
 /// Takes the places of bookings that are not there. If one is about to be committed, the index lets
 /// this wait for that commit: it is there afterwards, and keeps its place, or it is not and never
 /// will be.
-const TAKE_PLACES: &str = concat!(
+const INSERT_TOMBSTONES: &str = concat!(
     "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', $3, TRUE))
 INSERT INTO bookings (booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency, status, pass_jti,
     created_at_ms, expires_at_ms)
@@ -31,19 +31,19 @@ ON CONFLICT (booking_id) DO NOTHING"
 );
 
 /// Longest wait for one commit: it is asked for again with the next step.
-const PATIENCE_MS: &str = "100";
+const COMMIT_LOCK_TIMEOUT_MS: &str = "100";
 
 /// Statements of one step: enough to find one commit that is under way among 500 holds by halving,
 /// and to go on with the others.
-const TRIES: usize = 20;
+const MAX_STATEMENTS: usize = 20;
 
 impl PostgresStore {
-    pub(super) async fn find_fates(
+    pub(super) async fn resolve_batch(
         &self,
         event: EventId,
         holds: &[BookingId],
     ) -> Result<HashMap<BookingId, HoldResolution>, StoreError> {
-        let mut fates = self.known_fates(holds).await?;
+        let mut fates = self.known_resolutions(holds).await?;
         let mut missing: Vec<Uuid> = holds
             .iter()
             .filter(|hold| !fates.contains_key(hold))
@@ -51,18 +51,18 @@ impl PostgresStore {
             .collect();
         // In another order each time: none stays behind those that hang for long.
         missing.shuffle(&mut rand::rng());
-        let mut parts = vec![missing];
-        for _ in 0..TRIES {
-            let Some(part) = parts.pop() else { break };
-            match self.take_places(event, &part).await {
+        let mut partition = vec![missing];
+        for _ in 0..MAX_STATEMENTS {
+            let Some(part) = partition.pop() else { break };
+            match self.insert_tombstones(event, &part).await {
                 Ok(()) => {
                     let part: Vec<BookingId> = part.into_iter().map(Into::into).collect();
-                    fates.extend(self.known_fates(&part).await?);
+                    fates.extend(self.known_resolutions(&part).await?);
                 }
                 // A commit of one of these is under way. The others are not kept from their fate.
                 Err(StoreError::Locked(_)) if part.len() > 1 => {
                     let (former, latter) = part.split_at(part.len() / 2);
-                    parts.extend([former.to_vec(), latter.to_vec()]);
+                    partition.extend([former.to_vec(), latter.to_vec()]);
                 }
                 Err(StoreError::Locked(_)) => {}
                 Err(error) => return Err(error),
@@ -71,21 +71,21 @@ impl PostgresStore {
         Ok(fates)
     }
 
-    async fn take_places(&self, event: EventId, holds: &[Uuid]) -> Result<(), StoreError> {
+    async fn insert_tombstones(&self, event: EventId, holds: &[Uuid]) -> Result<(), StoreError> {
         if holds.is_empty() {
             return Ok(());
         }
-        let query = sqlx::query(TAKE_PLACES)
+        let query = sqlx::query(INSERT_TOMBSTONES)
             .bind(holds)
             .bind(event.uuid())
-            .bind(PATIENCE_MS);
+            .bind(COMMIT_LOCK_TIMEOUT_MS);
         self.pool
             .run(async |on| query.execute(on).await)
             .await
             .map(drop)
     }
 
-    async fn known_fates(
+    async fn known_resolutions(
         &self,
         holds: &[BookingId],
     ) -> Result<HashMap<BookingId, HoldResolution>, StoreError> {
@@ -97,6 +97,6 @@ impl PostgresStore {
             .pool
             .run(async |on| sqlx::query_as(STATUSES).bind(ids).fetch_all(on).await)
             .await?;
-        row::fates(rows)
+        row::hold_resolutions(rows)
     }
 }

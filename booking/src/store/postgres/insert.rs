@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use super::{
     PostgresStore,
-    locked_zones::{PATIENCE_MS, parts},
+    locked_zones::{LOCK_TIMEOUT_MS, partition},
 };
 use crate::{
-    model::{booking::NewBooking, outbox::line},
+    model::{booking::NewBooking, outbox::encode_message},
     store::{InsertOutcome, StoreError},
 };
 
@@ -70,7 +70,7 @@ SELECT $16, CASE (SELECT count(*) FROM counted) WHEN cardinality($14) THEN $17::
 );
 
 /// What there is not of a batch yet, and has seats. It looks for conflicts first, into three
-/// indices for each row, and answers which rows were stored (true), and which name a zone that is
+/// indices for each row, and answers which rows were stored (true), and which booking_key a zone that is
 /// not there (false).
 const INSERT_MISSING: &str = concat!(
     "
@@ -121,33 +121,35 @@ SELECT event_id, user_id, CAST(GREATEST(max_seats_per_user - has, 0) AS INTEGER)
     JOIN events ON events.event_id = claim.event_id
 ) AS claims WHERE wanted + has > max_seats_per_user";
 
-const IS_MADE: &str =
+const HAS_BOOKING: &str =
     "SELECT count(*) FROM bookings WHERE pass_jti = $1 OR (user_id = $2 AND idempotency_key = $3)";
 
 impl PostgresStore {
     /// All zones at once; if one is locked, each by itself.
-    pub(super) async fn insert_by_zones(
+    pub(super) async fn insert_batched(
         &self,
         batch: &[NewBooking],
     ) -> Result<Vec<InsertOutcome>, StoreError> {
         let locked = self.locked.all();
         if locked.is_empty() {
-            match self.insert_batch(batch, PATIENCE_MS).await {
-                Err(StoreError::Locked(_)) => Ok(self.insert_apart(batch, |_| true).await),
+            match self.insert_batch(batch, LOCK_TIMEOUT_MS).await {
+                Err(StoreError::Locked(_)) => Ok(self.insert_per_zone(batch, |_| true).await),
                 answer => answer,
             }
         } else {
-            Ok(self.insert_apart(batch, |zone| locked.contains(zone)).await)
+            Ok(self
+                .insert_per_zone(batch, |zone| locked.contains(zone))
+                .await)
         }
     }
 
-    async fn insert_apart(
+    async fn insert_per_zone(
         &self,
         batch: &[NewBooking],
         apart: impl Fn(&Uuid) -> bool,
     ) -> Vec<InsertOutcome> {
-        let parts = parts(batch.iter().map(|row| row.booking.zone_id.uuid()), apart);
-        let parts = parts.into_iter().map(|(zone, positions)| {
+        let partition = partition(batch.iter().map(|row| row.booking.zone_id.uuid()), apart);
+        let partition = partition.into_iter().map(|(zone, positions)| {
             let part: Vec<_> = positions
                 .iter()
                 .map(|position| batch[*position].clone())
@@ -155,7 +157,7 @@ impl PostgresStore {
             async move { (positions, self.insert_part(zone, &part).await) }
         });
         let mut answers = vec![InsertOutcome::Unavailable; batch.len()];
-        for (positions, part) in join_all(parts).await {
+        for (positions, part) in join_all(partition).await {
             positions
                 .into_iter()
                 .zip(part)
@@ -167,18 +169,18 @@ impl PostgresStore {
     /// One zone's, or those of all that are not known to be locked: if one of these is, each goes
     /// by itself.
     async fn insert_part(&self, zone: Option<Uuid>, part: &[NewBooking]) -> Vec<InsertOutcome> {
-        let patience = zone.map_or(PATIENCE_MS, |zone| self.locked.patience_ms(zone));
+        let patience = zone.map_or(LOCK_TIMEOUT_MS, |zone| self.locked.lock_timeout_ms(zone));
         let stored = self.insert_batch(part, patience).await;
         match (zone, &stored) {
-            (Some(zone), _) => self.locked.learn(zone, &stored),
+            (Some(zone), _) => self.locked.record_result(zone, &stored),
             (None, Err(StoreError::Locked(_))) => {
-                return Box::pin(self.insert_apart(part, |_| true)).await;
+                return Box::pin(self.insert_per_zone(part, |_| true)).await;
             }
             (None, _) => {}
         }
         stored.unwrap_or_else(|error| {
             tracing::warn!(%error, reservations = part.len(), "a part of a batch was not committed");
-            vec![if error.may_stand() { InsertOutcome::Unknown } else { InsertOutcome::Unavailable }; part.len()]
+            vec![if error.may_be_committed() { InsertOutcome::Unknown } else { InsertOutcome::Unavailable }; part.len()]
         })
     }
 
@@ -187,24 +189,30 @@ impl PostgresStore {
     async fn insert_batch(
         &self,
         batch: &[NewBooking],
-        patience_ms: u32,
+        lock_timeout_ms: u32,
     ) -> Result<Vec<InsertOutcome>, StoreError> {
         // By pass, so that two batches with the same ones wait for each other in one order only.
         let mut rows: Vec<_> = batch.iter().collect();
         rows.sort_unstable_by_key(|row| row.pass_id.as_str());
         let (mut apart, mut answers) = (Vec::new(), HashMap::new());
-        let mut stored = self.insert_new(&rows, patience_ms).await;
+        let mut stored = self.insert_new(&rows, lock_timeout_ms).await;
         if is_over_limit(&stored) {
             let room = self.over_limit(&rows).await?;
             (apart, rows) = rows
                 .into_iter()
-                .partition(|row| room.contains_key(&holder(row)));
-            stored = self.insert_new(&rows, patience_ms).await;
+                .partition(|row| room.contains_key(&claimant(row)));
+            stored = self.insert_new(&rows, lock_timeout_ms).await;
         }
         match stored {
-            Ok(()) => answers.extend(rows.iter().map(|row| (name(row), InsertOutcome::Stored))),
-            Err(StoreError::Rejected(_)) => match self.insert_missing(&rows, patience_ms).await {
-                Ok(found) => answers.extend(rows.iter().map(|row| (name(row), found.answer(row)))),
+            Ok(()) => answers.extend(
+                rows.iter()
+                    .map(|row| (booking_key(row), InsertOutcome::Stored)),
+            ),
+            Err(StoreError::Rejected(_)) => match self.insert_missing(&rows, lock_timeout_ms).await
+            {
+                Ok(found) => {
+                    answers.extend(rows.iter().map(|row| (booking_key(row), found.answer(row))))
+                }
                 Err(StoreError::Rejected(_)) => apart.append(&mut rows),
                 Err(error) => return Err(error),
             },
@@ -213,16 +221,16 @@ impl PostgresStore {
         for row in apart {
             // Rows before this one may stand: that is for the caller to find out.
             let answer = self
-                .insert_alone(row, patience_ms)
+                .insert_alone(row, lock_timeout_ms)
                 .await
                 .map_err(|error| StoreError::Uncertain(error.to_string()))?;
-            answers.insert(name(row), answer);
+            answers.insert(booking_key(row), answer);
         }
         Ok(batch
             .iter()
             .map(|row| {
                 answers
-                    .get(&name(row))
+                    .get(&booking_key(row))
                     .copied()
                     .unwrap_or(InsertOutcome::Duplicate)
             })
@@ -232,19 +240,19 @@ impl PostgresStore {
     async fn insert_alone(
         &self,
         row: &NewBooking,
-        patience_ms: u32,
+        lock_timeout_ms: u32,
     ) -> Result<InsertOutcome, StoreError> {
-        let mut stored = self.insert_missing(&[row], patience_ms).await;
+        let mut stored = self.insert_missing(&[row], lock_timeout_ms).await;
         if is_over_limit(&stored) {
-            if let Some(room) = self.over_limit(&[row]).await?.remove(&holder(row)) {
-                let is_made = self.is_made(row).await?;
-                return Ok(if is_made {
+            if let Some(room) = self.over_limit(&[row]).await?.remove(&claimant(row)) {
+                let has_booking = self.has_booking(row).await?;
+                return Ok(if has_booking {
                     InsertOutcome::Duplicate
                 } else {
                     InsertOutcome::OverLimit(room)
                 });
             }
-            stored = self.insert_missing(&[row], patience_ms).await;
+            stored = self.insert_missing(&[row], lock_timeout_ms).await;
         }
         match stored {
             // Others were as quick for the same user.
@@ -257,7 +265,7 @@ impl PostgresStore {
     async fn over_limit<'a>(
         &self,
         rows: &[&'a NewBooking],
-    ) -> Result<HashMap<Holder<'a>, u32>, StoreError> {
+    ) -> Result<HashMap<Claimant<'a>, u32>, StoreError> {
         let claims = Claims::of(rows);
         let query = sqlx::query_as(OVER_LIMIT)
             .bind(&claims.events)
@@ -265,24 +273,28 @@ impl PostgresStore {
             .bind(&claims.seats);
         let over: Vec<(Uuid, String, i32)> =
             self.pool.run(async |on| query.fetch_all(on).await).await?;
-        let room = |holder: Holder<'a>| {
+        let room = |claimant: Claimant<'a>| {
             let (_, _, room) = over
                 .iter()
-                .find(|(event, user, _)| (*event, user.as_str()) == holder)?;
-            Some((holder, (*room).max(0) as u32))
+                .find(|(event, user, _)| (*event, user.as_str()) == claimant)?;
+            Some((claimant, (*room).max(0) as u32))
         };
-        Ok(claims.holders().filter_map(room).collect())
+        Ok(claims.claimants().filter_map(room).collect())
     }
 
-    async fn is_made(&self, row: &NewBooking) -> Result<bool, StoreError> {
-        let query = sqlx::query_scalar::<_, i64>(IS_MADE)
+    async fn has_booking(&self, row: &NewBooking) -> Result<bool, StoreError> {
+        let query = sqlx::query_scalar::<_, i64>(HAS_BOOKING)
             .bind(row.pass_id.as_str())
             .bind(row.booking.user.as_str())
             .bind(row.idempotency.as_ref().map(|attempt| attempt.key.as_str()));
         Ok(self.pool.run(async |on| query.fetch_one(on).await).await? > 0)
     }
 
-    async fn insert_new(&self, rows: &[&NewBooking], patience_ms: u32) -> Result<(), StoreError> {
+    async fn insert_new(
+        &self,
+        rows: &[&NewBooking],
+        lock_timeout_ms: u32,
+    ) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -297,12 +309,12 @@ impl PostgresStore {
             .bind(seats)
             .bind(
                 rows.iter()
-                    .map(|row| line(&row.booking.message()))
+                    .map(|row| encode_message(&row.booking.message()))
                     .collect::<String>(),
             )
             .bind(rows.len() as i32)
             .bind(rows.iter().map(|row| row.booking.created_at.millis()).min())
-            .bind(patience_ms.to_string())
+            .bind(lock_timeout_ms.to_string())
             .bind(claims.events)
             .bind(claims.users)
             .bind(claims.seats);
@@ -315,13 +327,13 @@ impl PostgresStore {
     async fn insert_missing(
         &self,
         rows: &[&NewBooking],
-        patience_ms: u32,
+        lock_timeout_ms: u32,
     ) -> Result<Found, StoreError> {
         let statement = bind_columns(sqlx::query(INSERT_MISSING), rows);
         let claims = Claims::of(rows);
         let statement = statement
-            .bind(column(rows, |row| line(&row.booking.message())))
-            .bind(patience_ms.to_string())
+            .bind(column(rows, |row| encode_message(&row.booking.message())))
+            .bind(lock_timeout_ms.to_string())
             .bind(claims.events)
             .bind(claims.users)
             .bind(claims.seats);
@@ -339,19 +351,19 @@ impl PostgresStore {
     }
 }
 
-/// Does the limit of seats of one of the users stand in the way? The name is the migration's.
+/// Does the limit of seats of one of the users stand in the way? The booking_key is the migration's.
 fn is_over_limit<T>(answer: &Result<T, StoreError>) -> bool {
     matches!(answer, Err(StoreError::Rejected(why)) if why.contains("user_seats_limit"))
 }
 
 /// A user of an event.
-type Holder<'a> = (Uuid, &'a str);
+type Claimant<'a> = (Uuid, &'a str);
 
-fn holder(row: &NewBooking) -> Holder<'_> {
+fn claimant(row: &NewBooking) -> Claimant<'_> {
     (row.booking.event_id.uuid(), row.booking.user.as_str())
 }
 
-fn name(row: &NewBooking) -> Uuid {
+fn booking_key(row: &NewBooking) -> Uuid {
     row.booking.booking_id.uuid()
 }
 
@@ -364,12 +376,12 @@ struct Claims<'a> {
 
 impl<'a> Claims<'a> {
     fn of(rows: &[&'a NewBooking]) -> Self {
-        let mut claims = BTreeMap::<Holder<'a>, i32>::new();
+        let mut claims = BTreeMap::<Claimant<'a>, i32>::new();
         for row in rows {
-            *claims.entry(holder(row)).or_default() += row.booking.quantity as i32;
+            *claims.entry(claimant(row)).or_default() += row.booking.quantity as i32;
         }
-        let (holders, seats): (Vec<_>, _) = claims.into_iter().unzip();
-        let (events, users) = holders.into_iter().unzip();
+        let (claimants, seats): (Vec<_>, _) = claims.into_iter().unzip();
+        let (events, users) = claimants.into_iter().unzip();
         Self {
             events,
             users,
@@ -377,12 +389,12 @@ impl<'a> Claims<'a> {
         }
     }
 
-    fn holders(&self) -> impl Iterator<Item = Holder<'a>> {
+    fn claimants(&self) -> impl Iterator<Item = Claimant<'a>> {
         self.events.iter().copied().zip(self.users.iter().copied())
     }
 }
 
-/// Which rows were stored (true), and which name a zone that is not there (false).
+/// Which rows were stored (true), and which booking_key a zone that is not there (false).
 struct Found(HashMap<Uuid, bool>);
 
 impl Found {

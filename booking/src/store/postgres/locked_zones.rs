@@ -16,18 +16,18 @@ use uuid::Uuid;
 use crate::store::StoreError;
 
 /// Longest wait for a row: many times what a commit takes. In milliseconds, as PostgreSQL takes it.
-pub(super) const PATIENCE_MS: u32 = 500;
+pub(super) const LOCK_TIMEOUT_MS: u32 = 500;
 
 /// And for a row of a zone that was found locked again and again: each time it is half as long.
-const LEAST_PATIENCE_MS: u32 = 50;
+const MIN_LOCK_TIMEOUT_MS: u32 = 50;
 
 /// Zones that one step of the expiry tries by themselves.
-pub(super) const REMEDY_LIMIT: usize = 12;
+pub(super) const MAX_ZONES_PER_SWEEP: usize = 12;
 
 /// A zone that nobody has tried for so long may be whole again.
-const REMEMBERED: Duration = Duration::from_secs(5);
+const LOCKED_ZONE_TTL: Duration = Duration::from_secs(5);
 
-/// The zones that were found locked, each with the moment of the last try and how long the next may
+/// The zones that were found locked, each with the as_of of the last try and how long the next may
 /// wait. Bounded by the catalogue.
 #[derive(Debug, Default)]
 pub(super) struct LockedZones(Mutex<HashMap<Uuid, (Instant, u32)>>);
@@ -36,29 +36,32 @@ impl LockedZones {
     /// All that are locked, for all that is known.
     pub(super) fn all(&self) -> Vec<Uuid> {
         let mut zones = self.0.lock();
-        zones.retain(|_, (tried, _)| tried.elapsed() < REMEMBERED);
+        zones.retain(|_, (tried, _)| tried.elapsed() < LOCKED_ZONE_TTL);
         zones.keys().copied().collect()
     }
 
     /// How long to wait for the rows of this zone. One that is only busy is not given up at once.
-    pub(super) fn patience_ms(&self, zone: Uuid) -> u32 {
+    pub(super) fn lock_timeout_ms(&self, zone: Uuid) -> u32 {
         self.0
             .lock()
             .get(&zone)
-            .map_or(PATIENCE_MS, |(_, patience)| *patience)
+            .map_or(LOCK_TIMEOUT_MS, |(_, patience)| *patience)
     }
 
     /// What a statement on this zone alone came to.
-    pub(super) fn learn<T>(&self, zone: Uuid, answer: &Result<T, StoreError>) {
+    pub(super) fn record_result<T>(&self, zone: Uuid, answer: &Result<T, StoreError>) {
         let mut zones = self.0.lock();
         match answer {
             Ok(_) => drop(zones.remove(&zone)),
             Err(StoreError::Locked(_)) => {
                 let patience = zones
                     .get(&zone)
-                    .map_or(PATIENCE_MS, |(_, patience)| *patience);
+                    .map_or(LOCK_TIMEOUT_MS, |(_, patience)| *patience);
                 if zones
-                    .insert(zone, (Instant::now(), LEAST_PATIENCE_MS.max(patience / 2)))
+                    .insert(
+                        zone,
+                        (Instant::now(), MIN_LOCK_TIMEOUT_MS.max(patience / 2)),
+                    )
                     .is_none()
                 {
                     metrics::counter!("stanchion_booking_locked_zones_total").increment(1);
@@ -72,18 +75,18 @@ impl LockedZones {
 
 /// Positions of a batch by what goes together in one statement: each zone that is locked by itself,
 /// the others together, or, once that has failed, each zone by itself.
-pub(super) fn parts(
+pub(super) fn partition(
     zones: impl Iterator<Item = Uuid>,
     apart: impl Fn(&Uuid) -> bool,
 ) -> Vec<(Option<Uuid>, Vec<usize>)> {
-    let mut parts = HashMap::<Option<Uuid>, Vec<usize>>::new();
+    let mut partition = HashMap::<Option<Uuid>, Vec<usize>>::new();
     for (position, zone) in zones.enumerate() {
-        parts
+        partition
             .entry(apart(&zone).then_some(zone))
             .or_default()
             .push(position);
     }
-    parts.into_iter().collect()
+    partition.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -93,9 +96,9 @@ mod tests {
     #[test]
     fn only_what_is_locked_goes_by_itself() {
         let [a, b, c] = [1, 2, 3].map(Uuid::from_u128);
-        let mut parts = parts([a, b, a, c, b].into_iter(), |zone| *zone == b);
-        parts.sort();
-        assert_eq!(parts, [(None, vec![0, 2, 3]), (Some(b), vec![1, 4])]);
+        let mut partition = partition([a, b, a, c, b].into_iter(), |zone| *zone == b);
+        partition.sort();
+        assert_eq!(partition, [(None, vec![0, 2, 3]), (Some(b), vec![1, 4])]);
     }
 
     #[test]
@@ -104,18 +107,18 @@ mod tests {
         let locked = Err::<(), _>(StoreError::Locked(String::new()));
         let patience: Vec<_> = (0..6)
             .map(|_| {
-                let patience = zones.patience_ms(zone);
-                zones.learn(zone, &locked);
+                let patience = zones.lock_timeout_ms(zone);
+                zones.record_result(zone, &locked);
                 patience
             })
             .collect();
         assert_eq!(patience, [500, 250, 125, 62, 50, 50]);
-        zones.learn::<()>(zone, &Err(StoreError::Unavailable(String::new())));
+        zones.record_result::<()>(zone, &Err(StoreError::Unavailable(String::new())));
         assert_eq!(zones.all(), [zone]);
-        zones.learn(zone, &Ok(()));
+        zones.record_result(zone, &Ok(()));
         assert_eq!(
-            (zones.all(), zones.patience_ms(zone)),
-            (vec![], PATIENCE_MS)
+            (zones.all(), zones.lock_timeout_ms(zone)),
+            (vec![], LOCK_TIMEOUT_MS)
         );
     }
 }

@@ -23,16 +23,17 @@ const SETTINGS: [(&str, &str); 7] = [
 
 /// How many of them every session must have; the others are those of a network connection, and the
 /// system's own where they are not set.
-const NEEDED: usize = 3;
+const REQUIRED_SETTINGS: usize = 3;
 
 /// For migrations, which may take their time.
-pub(super) const UNLIMITED: &str =
+pub(super) const MIGRATION_SESSION: &str =
     "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
 
-const MISSING: &str = "SELECT name FROM pg_settings WHERE name = ANY($1) AND setting = '0'";
+const MISSING_SETTINGS: &str =
+    "SELECT name FROM pg_settings WHERE name = ANY($1) AND setting = '0'";
 
 /// Any number of instances may start at once.
-const IN_TURN: &str =
+const SETTINGS_LOCK: &str =
     "SELECT pg_advisory_xact_lock(hashtext('stanchion settings ' || current_user))";
 
 /// Looks whether a new session has the settings; gives them to the role if not, and looks again.
@@ -63,8 +64,11 @@ pub(super) async fn ensure(options: &PgConnectOptions) -> Result<(), StoreError>
 }
 
 async fn missing(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
-    let needed: Vec<&str> = SETTINGS[..NEEDED].iter().map(|(name, _)| *name).collect();
-    Ok(sqlx::query_scalar(MISSING)
+    let needed: Vec<&str> = SETTINGS[..REQUIRED_SETTINGS]
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
+    Ok(sqlx::query_scalar(MISSING_SETTINGS)
         .bind(needed)
         .fetch_all(connection)
         .await?)
@@ -81,7 +85,9 @@ async fn remedy(connection: &mut PgConnection) -> Result<Vec<String>, StoreError
 
 async fn give(connection: &mut PgConnection, remedy: &[String]) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    sqlx::query(IN_TURN).execute(&mut *transaction).await?;
+    sqlx::query(SETTINGS_LOCK)
+        .execute(&mut *transaction)
+        .await?;
     for statement in remedy {
         // Names come quoted from the server, values from above.
         sqlx::raw_sql(AssertSqlSafe(statement.clone()))

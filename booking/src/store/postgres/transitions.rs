@@ -9,7 +9,7 @@ use waitingroom::ids::BookingId;
 
 use super::{
     PostgresStore,
-    locked_zones::{PATIENCE_MS, parts},
+    locked_zones::{LOCK_TIMEOUT_MS, partition},
 };
 use crate::{
     model::booking::{Booking, Status},
@@ -21,17 +21,17 @@ use crate::{
 };
 
 /// The wait for rows is limited in the statement: behind a pooler nothing is sure of the session.
-const CHANGE: &str = concat!(
-    "WITH moment AS MATERIALIZED (
+const APPLY_TRANSITIONS: &str = concat!(
+    "WITH as_of AS MATERIALIZED (
     SELECT set_config('lock_timeout', $5, TRUE), COALESCE($4, ",
     database_now!(),
     ") AS now_ms
 ), due AS (
-    SELECT bookings.booking_id, wish.status, moment.now_ms FROM moment
-    CROSS JOIN UNNEST($1::uuid[], $2::text[], $3::text[]) AS wish (booking_id, user_id, status)
-    JOIN bookings ON wish.booking_id = bookings.booking_id AND wish.user_id = bookings.user_id
+    SELECT bookings.booking_id, request.status, as_of.now_ms FROM as_of
+    CROSS JOIN UNNEST($1::uuid[], $2::text[], $3::text[]) AS request (booking_id, user_id, status)
+    JOIN bookings ON request.booking_id = bookings.booking_id AND request.user_id = bookings.user_id
     -- Said twice, so that the planner takes the rows by their ids and not all that are reserved.
-    WHERE bookings.booking_id = ANY($1) AND bookings.status = 'reserved' AND bookings.expires_at_ms > moment.now_ms
+    WHERE bookings.booking_id = ANY($1) AND bookings.status = 'reserved' AND bookings.expires_at_ms > as_of.now_ms
     ORDER BY bookings.booking_id FOR NO KEY UPDATE OF bookings
 ), changed AS (
     UPDATE bookings SET status = due.status,
@@ -44,7 +44,7 @@ const CHANGE: &str = concat!(
     INSERT INTO outbox (messages, size, created_at_ms)
     SELECT ",
     messages_of_changed!(),
-    ", count(*), (SELECT now_ms FROM moment) FROM changed HAVING count(*) > 0
+    ", count(*), (SELECT now_ms FROM as_of) FROM changed HAVING count(*) > 0
 ) SELECT ",
     booking_columns!(),
     " FROM changed"
@@ -56,9 +56,9 @@ const BY_IDS: &str = concat!(
     " FROM bookings WHERE booking_id = ANY($1) AND status <> 'void'"
 );
 
-const ZONES: &str = "SELECT booking_id, zone_id FROM bookings WHERE booking_id = ANY($1)";
+const BOOKING_ZONES: &str = "SELECT booking_id, zone_id FROM bookings WHERE booking_id = ANY($1)";
 
-/// What a statement, or several, did with the wishes of a batch.
+/// What a statement, or several, did with the requests of a batch.
 #[derive(Debug, Default)]
 struct Changes {
     changed: Vec<Booking>,
@@ -67,82 +67,87 @@ struct Changes {
 }
 
 impl PostgresStore {
-    pub(super) async fn decide_batch(
+    pub(super) async fn apply_transition_batch(
         &self,
         batch: &[TransitionRequest],
-        moment: AsOf,
+        as_of: AsOf,
     ) -> Result<Vec<TransitionOutcome>, StoreError> {
-        let changes = self.change_all(&first_wishes(batch), moment).await?;
-        Ok(self.rule(batch, changes).await)
+        let changes = self.apply_all(&dedup_requests(batch), as_of).await?;
+        Ok(self.outcomes_of(batch, changes).await)
     }
 
     /// All at once; if a zone is locked, each zone by itself.
-    async fn change_all(
+    async fn apply_all(
         &self,
-        wishes: &[&TransitionRequest],
-        moment: AsOf,
+        requests: &[&TransitionRequest],
+        as_of: AsOf,
     ) -> Result<Changes, StoreError> {
         let locked = self.locked.all();
         if locked.is_empty() {
-            match self.change(wishes, moment, PATIENCE_MS).await {
-                Err(StoreError::Locked(_)) => self.change_apart(wishes, moment, |_| true).await,
+            match self.apply(requests, as_of, LOCK_TIMEOUT_MS).await {
+                Err(StoreError::Locked(_)) => self.apply_per_zone(requests, as_of, |_| true).await,
                 changed => Ok(Changes {
                     changed: changed?,
                     open: HashSet::new(),
                 }),
             }
         } else {
-            self.change_apart(wishes, moment, |zone| locked.contains(zone))
+            self.apply_per_zone(requests, as_of, |zone| locked.contains(zone))
                 .await
         }
     }
 
-    async fn change_apart(
+    async fn apply_per_zone(
         &self,
-        wishes: &[&TransitionRequest],
-        moment: AsOf,
+        requests: &[&TransitionRequest],
+        as_of: AsOf,
         apart: impl Fn(&Uuid) -> bool,
     ) -> Result<Changes, StoreError> {
-        let ids: Vec<_> = wishes.iter().map(|wish| wish.booking_id.uuid()).collect();
+        let ids: Vec<_> = requests
+            .iter()
+            .map(|request| request.booking_id.uuid())
+            .collect();
         let zones: Vec<(Uuid, Uuid)> = self
             .pool
-            .run(async |on| sqlx::query_as(ZONES).bind(ids).fetch_all(on).await)
+            .run(async |on| sqlx::query_as(BOOKING_ZONES).bind(ids).fetch_all(on).await)
             .await?;
         let zones: HashMap<Uuid, Uuid> = zones.into_iter().collect();
-        let zone_of = |wish: &&TransitionRequest| {
+        let zone_of = |request: &&TransitionRequest| {
             zones
-                .get(&wish.booking_id.uuid())
+                .get(&request.booking_id.uuid())
                 .copied()
                 .unwrap_or_default()
         };
-        let parts = parts(wishes.iter().map(zone_of), apart);
-        let parts = parts.iter().map(|(zone, positions)| {
-            let part: Vec<&TransitionRequest> =
-                positions.iter().map(|position| wishes[*position]).collect();
-            async move { self.change_part(*zone, &part, moment).await }
+        let partition = partition(requests.iter().map(zone_of), apart);
+        let partition = partition.iter().map(|(zone, positions)| {
+            let part: Vec<&TransitionRequest> = positions
+                .iter()
+                .map(|position| requests[*position])
+                .collect();
+            async move { self.apply_part(*zone, &part, as_of).await }
         });
         let mut changes = Changes::default();
-        for part in join_all(parts).await {
+        for part in join_all(partition).await {
             changes.changed.extend(part.changed);
             changes.open.extend(part.open);
         }
         Ok(changes)
     }
 
-    /// One zone's wishes, or those of all that are not known to be locked: if one of these is, each
+    /// One zone's requests, or those of all that are not known to be locked: if one of these is, each
     /// goes by itself.
-    async fn change_part(
+    async fn apply_part(
         &self,
         zone: Option<Uuid>,
         part: &[&TransitionRequest],
-        moment: AsOf,
+        as_of: AsOf,
     ) -> Changes {
-        let patience = zone.map_or(PATIENCE_MS, |zone| self.locked.patience_ms(zone));
-        let mut changed = self.change(part, moment, patience).await;
+        let patience = zone.map_or(LOCK_TIMEOUT_MS, |zone| self.locked.lock_timeout_ms(zone));
+        let mut changed = self.apply(part, as_of, patience).await;
         if let Some(zone) = zone {
-            self.locked.learn(zone, &changed);
+            self.locked.record_result(zone, &changed);
         } else if let Err(StoreError::Locked(_)) = changed {
-            match Box::pin(self.change_apart(part, moment, |_| true)).await {
+            match Box::pin(self.apply_per_zone(part, as_of, |_| true)).await {
                 Ok(changes) => return changes,
                 Err(error) => changed = Err(error),
             }
@@ -156,45 +161,49 @@ impl PostgresStore {
                 tracing::warn!(%error, decisions = part.len(), "a part of a batch of decisions was not carried out");
                 Changes {
                     changed: Vec::new(),
-                    open: part.iter().map(|wish| wish.booking_id).collect(),
+                    open: part.iter().map(|request| request.booking_id).collect(),
                 }
             }
         }
     }
 
-    async fn change(
+    async fn apply(
         &self,
-        wishes: &[&TransitionRequest],
-        moment: AsOf,
-        patience_ms: u32,
+        requests: &[&TransitionRequest],
+        as_of: AsOf,
+        lock_timeout_ms: u32,
     ) -> Result<Vec<Booking>, StoreError> {
-        let query = sqlx::query_as(CHANGE)
+        let query = sqlx::query_as(APPLY_TRANSITIONS)
             .bind(
-                wishes
+                requests
                     .iter()
-                    .map(|wish| wish.booking_id.uuid())
+                    .map(|request| request.booking_id.uuid())
                     .collect::<Vec<_>>(),
             )
             .bind(
-                wishes
+                requests
                     .iter()
-                    .map(|wish| wish.user.to_string())
+                    .map(|request| request.user.to_string())
                     .collect::<Vec<_>>(),
             )
             .bind(
-                wishes
+                requests
                     .iter()
-                    .map(|wish| wished(wish.verb).as_str())
+                    .map(|request| target_status(request.transition).as_str())
                     .collect::<Vec<_>>(),
             )
-            .bind(moment.given_ms())
-            .bind(patience_ms.to_string());
+            .bind(as_of.fixed_ms())
+            .bind(lock_timeout_ms.to_string());
         let changed: Vec<BookingRow> = self.pool.run(async |on| query.fetch_all(on).await).await?;
         row::all(changed)
     }
 
-    /// What did not change is read afterwards: the statement saw it as it was before it waited.
-    async fn rule(&self, batch: &[TransitionRequest], changes: Changes) -> Vec<TransitionOutcome> {
+    /// What did not apply is read afterwards: the statement saw it as it was before it waited.
+    async fn outcomes_of(
+        &self,
+        batch: &[TransitionRequest],
+        changes: Changes,
+    ) -> Vec<TransitionOutcome> {
         let Changes { changed, open } = changes;
         let mut changed: HashMap<_, _> = changed
             .into_iter()
@@ -202,10 +211,10 @@ impl PostgresStore {
             .collect();
         let mut rulings: Vec<Option<TransitionOutcome>> = batch
             .iter()
-            .map(|wish| first_change(wish, &mut changed))
+            .map(|request| take_changed(request, &mut changed))
             .collect();
-        for (ruling, wish) in rulings.iter_mut().zip(batch) {
-            if open.contains(&wish.booking_id) {
+        for (ruling, request) in rulings.iter_mut().zip(batch) {
+            if open.contains(&request.booking_id) {
                 *ruling = Some(TransitionOutcome::Unavailable);
             }
         }
@@ -213,26 +222,29 @@ impl PostgresStore {
             .iter()
             .zip(&rulings)
             .filter(|(_, ruling)| ruling.is_none());
-        let ids: Vec<Uuid> = unchanged.map(|(wish, _)| wish.booking_id.uuid()).collect();
+        let ids: Vec<Uuid> = unchanged
+            .map(|(request, _)| request.booking_id.uuid())
+            .collect();
         let found = if ids.is_empty() {
             Ok(HashMap::new())
         } else {
             self.by_ids(ids).await
         };
-        let rulings = rulings
-            .into_iter()
-            .zip(batch)
-            .map(|(ruling, wish)| match (ruling, &found) {
-                (Some(ruling), _) => ruling,
-                // What did change is told all the same.
-                (None, Err(_)) => TransitionOutcome::Unavailable,
-                (None, Ok(found)) => found
-                    .get(&wish.booking_id)
-                    .filter(|booking| booking.user == wish.user)
-                    .map_or(TransitionOutcome::NotFound, |booking| {
-                        TransitionOutcome::Unchanged(booking.clone())
-                    }),
-            });
+        let rulings =
+            rulings
+                .into_iter()
+                .zip(batch)
+                .map(|(ruling, request)| match (ruling, &found) {
+                    (Some(ruling), _) => ruling,
+                    // What did apply is told all the same.
+                    (None, Err(_)) => TransitionOutcome::Unavailable,
+                    (None, Ok(found)) => found
+                        .get(&request.booking_id)
+                        .filter(|booking| booking.user == request.user)
+                        .map_or(TransitionOutcome::NotFound, |booking| {
+                            TransitionOutcome::Unchanged(booking.clone())
+                        }),
+                });
         rulings.collect()
     }
 
@@ -248,34 +260,34 @@ impl PostgresStore {
     }
 }
 
-/// The ruling of the wish that changed the booking; taken out, so that a second wish for it in the
+/// The ruling of the request that changed the booking; taken out, so that a second request for it in the
 /// batch finds it changed.
-fn first_change(
-    wish: &TransitionRequest,
+fn take_changed(
+    request: &TransitionRequest,
     changed: &mut HashMap<BookingId, Booking>,
 ) -> Option<TransitionOutcome> {
-    let ours = changed.get(&wish.booking_id)?;
-    let ours = ours.user == wish.user && ours.status == wished(wish.verb);
+    let ours = changed.get(&request.booking_id)?;
+    let ours = ours.user == request.user && ours.status == target_status(request.transition);
     ours.then(|| {
         changed
-            .remove(&wish.booking_id)
+            .remove(&request.booking_id)
             .map(TransitionOutcome::Changed)
     })
     .flatten()
 }
 
-/// One wish for each user and booking, the first of the batch: a row can be updated once in a
+/// One request for each user and booking, the first of the batch: a row can be updated once in a
 /// statement.
-fn first_wishes(batch: &[TransitionRequest]) -> Vec<&TransitionRequest> {
+fn dedup_requests(batch: &[TransitionRequest]) -> Vec<&TransitionRequest> {
     let mut seen = HashSet::new();
     batch
         .iter()
-        .filter(|wish| seen.insert((wish.booking_id, &wish.user)))
+        .filter(|request| seen.insert((request.booking_id, &request.user)))
         .collect()
 }
 
-fn wished(verb: Transition) -> Status {
-    match verb {
+fn target_status(transition: Transition) -> Status {
+    match transition {
         Transition::Confirm => Status::Confirmed,
         Transition::Cancel => Status::Cancelled,
     }

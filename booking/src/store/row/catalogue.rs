@@ -116,7 +116,7 @@ impl EventRow {
     }
 }
 
-pub(in crate::store) fn patched(
+pub(in crate::store) fn patched_settings(
     before: &QueueSettings,
     patch: &QueuePatch,
 ) -> Result<QueueSettings, StoreError> {
@@ -125,7 +125,7 @@ pub(in crate::store) fn patched(
         .map_err(|invalid| StoreError::Rejected(invalid.to_string()))
 }
 
-pub(in crate::store) fn repainted(
+pub(in crate::store) fn patched_appearance(
     before: &Appearance,
     patch: &AppearancePatch,
 ) -> Result<Appearance, StoreError> {

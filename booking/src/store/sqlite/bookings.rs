@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-const FORGET_KEYS: &str =
+const CLEAR_EXPIRED_KEYS: &str =
     "UPDATE bookings SET idempotency_key = NULL, idempotency_fingerprint = NULL
     WHERE booking_id IN (SELECT booking_id FROM bookings
         WHERE idempotency_key IS NOT NULL AND created_at_ms < $1 LIMIT $2)";
@@ -27,23 +27,24 @@ const FORGET_KEYS: &str =
 #[async_trait]
 impl BookingStore for SqliteStore {
     async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<InsertOutcome>, StoreError> {
-        self.step(self.insert_batch(batch)).await
+        self.with_timeout(self.insert_batch(batch)).await
     }
 
-    async fn decide(
+    async fn apply_transitions(
         &self,
         batch: &[TransitionRequest],
-        moment: AsOf,
+        as_of: AsOf,
     ) -> Result<Vec<TransitionOutcome>, StoreError> {
-        self.step(self.decide_batch(batch, moment)).await
+        self.with_timeout(self.apply_transition_batch(batch, as_of))
+            .await
     }
 
-    async fn expire_due(&self, moment: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError> {
-        self.step(self.expire_batch(moment, limit)).await
+    async fn expire_due(&self, as_of: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError> {
+        self.with_timeout(self.expire_batch(as_of, limit)).await
     }
 
     async fn booking(&self, booking: BookingId) -> Result<Option<Booking>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_as::<_, BookingRow>(sql::BOOKING).bind(booking.uuid());
             self.readers
                 .run(async |on| query.fetch_optional(on).await)
@@ -54,12 +55,12 @@ impl BookingStore for SqliteStore {
         .await
     }
 
-    async fn attempt(
+    async fn find_attempt(
         &self,
         user: &UserId,
         key: &IdempotencyKey,
     ) -> Result<Option<Attempt>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_as::<_, BookingRow>(sql::ATTEMPT)
                 .bind(user.as_str())
                 .bind(key.as_str());
@@ -73,7 +74,7 @@ impl BookingStore for SqliteStore {
     }
 
     async fn pass_is_used(&self, pass: &PassId) -> Result<bool, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_scalar::<_, i64>(sql::PASS_IS_USED).bind(pass.as_str());
             Ok(self
                 .readers
@@ -91,7 +92,7 @@ impl BookingStore for SqliteStore {
         limit: u32,
         offset: u64,
     ) -> Result<Page, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let event = event.map(EventId::uuid);
             let total = sqlx::query_scalar::<_, i64>(sql::PAGE_TOTAL)
                 .bind(user.as_str())
@@ -119,7 +120,7 @@ impl BookingStore for SqliteStore {
     }
 
     async fn pending(&self, user: &UserId, now: Timestamp) -> Result<Vec<Booking>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_as::<_, BookingRow>(sql::PENDING)
                 .bind(user.as_str())
                 .bind(now.millis());
@@ -138,7 +139,7 @@ impl BookingStore for SqliteStore {
         event: Option<EventId>,
         now: Timestamp,
     ) -> Result<Vec<Summary>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_as::<_, SummaryRow>(sql::SUMMARY).bind(user.as_str());
             let query = query.bind(event.map(EventId::uuid)).bind(now.millis());
             row::all(
@@ -150,17 +151,17 @@ impl BookingStore for SqliteStore {
         .await
     }
 
-    async fn fates(
+    async fn resolve_holds(
         &self,
         event: EventId,
         holds: &[BookingId],
     ) -> Result<HashMap<BookingId, HoldResolution>, StoreError> {
-        self.step(self.find_fates(event, holds)).await
+        self.with_timeout(self.resolve_batch(event, holds)).await
     }
 
-    async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.step(async {
-            let query = sqlx::query(FORGET_KEYS)
+    async fn clear_expired_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.with_timeout(async {
+            let query = sqlx::query(CLEAR_EXPIRED_KEYS)
                 .bind(before.millis())
                 .bind(i64::from(limit));
             Ok(self
@@ -173,7 +174,7 @@ impl BookingStore for SqliteStore {
     }
 
     async fn reset(&self) -> Result<(), StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let mut transaction = self.begin().await?;
             for statement in sql::RESET {
                 sqlx::query(statement).execute(&mut *transaction).await?;

@@ -7,7 +7,7 @@ use waitingroom::{
     line::{QueuePatch, QueueSettings},
 };
 
-use super::{SqliteStore, audit::note};
+use super::{SqliteStore, audit::append_entry};
 use crate::{
     model::{
         appearance::{Appearance, AppearancePatch},
@@ -23,7 +23,7 @@ const LOCK_APPEARANCE: &str = "SELECT appearance FROM events WHERE event_id = $1
 #[async_trait]
 impl EventStore for SqliteStore {
     async fn revision(&self) -> Result<i64, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             self.readers
                 .run(async |on| sqlx::query_scalar(sql::REVISION).fetch_one(on).await)
                 .await
@@ -36,7 +36,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn catalogue(&self) -> Result<Vec<Event>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let mut transaction = self.readers.begin("BEGIN").await?;
             let events = sqlx::query_as(sql::EVENTS)
                 .fetch_all(&mut *transaction)
@@ -53,8 +53,8 @@ impl EventStore for SqliteStore {
         .await
     }
 
-    async fn create_event(&self, event: &Event, act: &AuditContext) -> Result<(), StoreError> {
-        self.step(async {
+    async fn create_event(&self, event: &Event, context: &AuditContext) -> Result<(), StoreError> {
+        self.with_timeout(async {
             let mut transaction = self.begin().await?;
             sqlx::query(sql::ADD_EVENT)
                 .bind(event.event_id.uuid())
@@ -64,7 +64,7 @@ impl EventStore for SqliteStore {
                 .bind(event.hold_seconds as i32)
                 .bind(row::settings_text(&event.queue))
                 .bind(row::appearance_text(&event.appearance))
-                .bind(act.at.millis())
+                .bind(context.at.millis())
                 .execute(&mut *transaction)
                 .await?;
             for (ordinal, show) in (0i32..).zip(&event.shows) {
@@ -92,7 +92,7 @@ impl EventStore for SqliteStore {
             sqlx::query(sql::RAISE_REVISION)
                 .execute(&mut *transaction)
                 .await?;
-            note(&mut transaction, &AuditEntry::created(act, event)).await?;
+            append_entry(&mut transaction, &AuditEntry::created(context, event)).await?;
             transaction.commit().await
         })
         .await
@@ -102,9 +102,9 @@ impl EventStore for SqliteStore {
         &self,
         event: EventId,
         patch: &QueuePatch,
-        act: &AuditContext,
+        context: &AuditContext,
     ) -> Result<Option<QueueSettings>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let mut transaction = self.begin().await?;
             let stored = sqlx::query_scalar::<_, String>(LOCK_SETTINGS).bind(event.uuid());
             let Some(stored) = stored.fetch_optional(&mut *transaction).await? else {
@@ -112,7 +112,7 @@ impl EventStore for SqliteStore {
                 return Ok(None);
             };
             let before = row::settings(&stored)?;
-            let after = row::patched(&before, patch)?;
+            let after = row::patched_settings(&before, patch)?;
             let put = sqlx::query(sql::PUT_SETTINGS)
                 .bind(event.uuid())
                 .bind(row::settings_text(&after));
@@ -120,10 +120,10 @@ impl EventStore for SqliteStore {
             sqlx::query(sql::RAISE_REVISION)
                 .execute(&mut *transaction)
                 .await?;
-            note(
+            append_entry(
                 &mut transaction,
                 &AuditEntry::changed(
-                    act,
+                    context,
                     event,
                     AuditAction::ChangeQueue,
                     patch,
@@ -141,9 +141,9 @@ impl EventStore for SqliteStore {
         &self,
         event: EventId,
         patch: &AppearancePatch,
-        act: &AuditContext,
+        context: &AuditContext,
     ) -> Result<Option<Appearance>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let mut transaction = self.begin().await?;
             let stored = sqlx::query_scalar::<_, String>(LOCK_APPEARANCE).bind(event.uuid());
             let Some(stored) = stored.fetch_optional(&mut *transaction).await? else {
@@ -151,7 +151,7 @@ impl EventStore for SqliteStore {
                 return Ok(None);
             };
             let before = row::appearance(&stored)?;
-            let after = row::repainted(&before, patch)?;
+            let after = row::patched_appearance(&before, patch)?;
             let put = sqlx::query(sql::PUT_APPEARANCE)
                 .bind(event.uuid())
                 .bind(row::appearance_text(&after));
@@ -159,14 +159,14 @@ impl EventStore for SqliteStore {
             sqlx::query(sql::RAISE_REVISION)
                 .execute(&mut *transaction)
                 .await?;
-            let deed = AuditEntry::changed(
-                act,
+            let entry = AuditEntry::changed(
+                context,
                 event,
                 AuditAction::ChangeAppearance,
                 patch,
                 [&before, &after],
             );
-            note(&mut transaction, &deed).await?;
+            append_entry(&mut transaction, &entry).await?;
             transaction.commit().await?;
             Ok(Some(after))
         })

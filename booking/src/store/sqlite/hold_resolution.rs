@@ -14,7 +14,7 @@ use crate::store::{HoldResolution, StoreError, row};
 const STATUS: &str = "SELECT booking_id, status FROM bookings WHERE booking_id = $1";
 
 /// Takes the place of a booking that is not there, in some zone of its event.
-const TAKE_PLACE: &str = "INSERT INTO bookings (booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency,
+const INSERT_TOMBSTONE: &str = "INSERT INTO bookings (booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency,
         status, pass_jti, created_at_ms, expires_at_ms)
     SELECT $1, event_id, show_id, zone_id, '', 1, 0, 'XXX', 'void', 'void:' || $3, $4, $4 FROM zones WHERE event_id = $2 LIMIT 1
     ON CONFLICT (booking_id) DO NOTHING";
@@ -22,7 +22,7 @@ const TAKE_PLACE: &str = "INSERT INTO bookings (booking_id, event_id, show_id, z
 impl SqliteStore {
     /// Those who wrote before have committed by now, or never will: their connections are closed,
     /// and the turn is ours.
-    pub(super) async fn find_fates(
+    pub(super) async fn resolve_batch(
         &self,
         event: EventId,
         holds: &[BookingId],
@@ -30,7 +30,7 @@ impl SqliteStore {
         let mut transaction = self.begin().await?;
         let mut rows: Vec<(Uuid, String)> = Vec::with_capacity(holds.len());
         for hold in holds.iter().map(|hold| hold.uuid()) {
-            let place = sqlx::query(TAKE_PLACE)
+            let place = sqlx::query(INSERT_TOMBSTONE)
                 .bind(hold)
                 .bind(event.uuid())
                 .bind(hold.to_string());
@@ -46,6 +46,6 @@ impl SqliteStore {
             );
         }
         transaction.commit().await?;
-        row::fates(rows)
+        row::hold_resolutions(rows)
     }
 }

@@ -7,7 +7,7 @@ use super::SqliteStore;
 use crate::{
     model::{
         booking::{NewBooking, OutboxMessage},
-        outbox::pack,
+        outbox::encode,
     },
     store::{InsertOutcome, StoreError, connection::Transaction},
 };
@@ -18,17 +18,18 @@ const INSERT: &str =
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'reserved', $9, $10, $11, $12, $13)
     ON CONFLICT DO NOTHING";
 
-const COUNT: &str = "UPDATE zones SET held = held + $2 WHERE zone_id = $1";
+const HOLD_SEATS: &str = "UPDATE zones SET held = held + $2 WHERE zone_id = $1";
 
 /// The user's seats of the event, this booking's among them, and how many they may be. One
 /// connection writes: nobody else counts.
-const SEATS: &str = "SELECT max_seats_per_user, (SELECT sum(quantity) FROM bookings
+const SEATS_AND_LIMIT: &str = "SELECT max_seats_per_user, (SELECT sum(quantity) FROM bookings
         WHERE user_id = $2 AND event_id = $1 AND status IN ('reserved', 'confirmed'))
     FROM events WHERE event_id = $1";
 
-const TAKE_BACK: &str = "DELETE FROM bookings WHERE booking_id = $1";
+const UNDO_INSERT: &str = "DELETE FROM bookings WHERE booking_id = $1";
 
-const NOTE: &str = "INSERT INTO outbox (messages, size, created_at_ms) VALUES ($1, $2, $3)";
+const APPEND_OUTBOX: &str =
+    "INSERT INTO outbox (messages, size, created_at_ms) VALUES ($1, $2, $3)";
 
 impl SqliteStore {
     pub(super) async fn insert_batch(
@@ -49,7 +50,7 @@ impl SqliteStore {
             .iter()
             .map(|row| row.booking.created_at.millis())
             .min();
-        note(&mut transaction, &messages, oldest.unwrap_or_default()).await?;
+        append_outbox(&mut transaction, &messages, oldest.unwrap_or_default()).await?;
         transaction.commit().await?;
         Ok(answers)
     }
@@ -67,7 +68,7 @@ async fn insert(
         Err(error) => return Err(error),
     }
     let booking = &row.booking;
-    let seats = sqlx::query_as::<_, (i64, i64)>(SEATS)
+    let seats = sqlx::query_as::<_, (i64, i64)>(SEATS_AND_LIMIT)
         .bind(booking.event_id.uuid())
         .bind(booking.user.as_str());
     if let Some((limit, seats)) = seats
@@ -75,14 +76,14 @@ async fn insert(
         .await?
         .filter(|(limit, seats)| seats > limit)
     {
-        sqlx::query(TAKE_BACK)
+        sqlx::query(UNDO_INSERT)
             .bind(booking.booking_id.uuid())
             .execute(&mut **transaction)
             .await?;
         let room = limit - (seats - i64::from(booking.quantity));
         return Ok(InsertOutcome::OverLimit(room.max(0) as u32));
     }
-    let count = sqlx::query(COUNT)
+    let count = sqlx::query(HOLD_SEATS)
         .bind(booking.zone_id.uuid())
         .bind(i64::from(booking.quantity));
     match count
@@ -92,7 +93,7 @@ async fn insert(
     {
         Ok(_) => Ok(InsertOutcome::Stored),
         Err(StoreError::Rejected(_)) => {
-            sqlx::query(TAKE_BACK)
+            sqlx::query(UNDO_INSERT)
                 .bind(booking.booking_id.uuid())
                 .execute(&mut **transaction)
                 .await?;
@@ -129,7 +130,7 @@ async fn insert_row(
 }
 
 /// What the transaction has to tell, as one parcel.
-pub(super) async fn note(
+pub(super) async fn append_outbox(
     transaction: &mut Transaction<Sqlite>,
     messages: &[OutboxMessage],
     at_ms: i64,
@@ -137,8 +138,8 @@ pub(super) async fn note(
     if messages.is_empty() {
         return Ok(());
     }
-    let statement = sqlx::query(NOTE)
-        .bind(pack(messages))
+    let statement = sqlx::query(APPEND_OUTBOX)
+        .bind(encode(messages))
         .bind(messages.len() as i64)
         .bind(at_ms);
     statement.execute(&mut **transaction).await?;
