@@ -23,7 +23,7 @@ use crate::{
 /// that began after it came.
 const MISS_REFRESH_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What one refresh_lock of the catalogue found.
+/// The catalogue as one refresh read it.
 #[derive(Debug, Default)]
 struct CatalogueSnapshot {
     revision: i64,
@@ -38,7 +38,7 @@ pub(crate) struct Catalogue {
     snapshot: RwLock<Arc<CatalogueSnapshot>>,
     /// Settings that were not what they had been, until somebody has passed them on.
     unannounced: RwLock<HashMap<EventId, QueueSettings>>,
-    /// Lets one refresh_lock follow another.
+    /// Makes refreshes take turns.
     refresh_lock: Mutex<()>,
     last_miss: Mutex<Option<MissRefresh>>,
 }

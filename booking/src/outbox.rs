@@ -82,7 +82,7 @@ impl OutboxRelay {
         })
     }
 
-    /// Publishes the messages in publish_rounds: in the first those that are the first of their booking, in
+    /// Publishes the messages in rounds: in the first those that are the first of their booking, in
     /// the next their successors. A failure holds back what follows it. True for each message that
     /// the bus has.
     async fn publish_in_order(&self, messages: &[Message]) -> Vec<bool> {

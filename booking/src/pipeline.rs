@@ -1,12 +1,13 @@
-//! Group commit: reservations that arrive together are held_inserts and stored together. One script and one
-//! transaction for each would make hot zones wait for a flush to disk each; one for a batch makes
-//! them wait once.
+//! The pipeline of reservations: requests that arrive together are held and stored together. One
+//! script and one transaction for each would make hot zones wait for a flush to disk each; one for a
+//! batch makes them wait once.
 //!
-//! A lane takes whatever waits, up to 200, as soon as the batch before is done: alone, a request
-//! waits for nobody; under load, batches grow by themselves. A reservation goes through the lane of
-//! holds (one step of the engine), then through the lane of commits, while the next batch is being
-//! held_inserts and the engine is told of the last one. Where the commits fall behind, new reservations are
-//! refused at once: nobody is let in to wait for long.
+//! A stage takes all requests that are queued, at most 200, as soon as its batch before is done:
+//! alone, a request waits for no other; under load, batches grow by themselves. A reservation
+//! passes the hold stage (one step of the engine) and the commit stage (one transaction); meanwhile
+//! the next batch is being held, and the settlements of the last one are sent to the engine. If the
+//! commits fall behind, new reservations are rejected at once instead of queueing for long.
+//! Transitions (confirm, cancel) have a stage of their own.
 
 use std::{
     sync::Arc,
@@ -32,39 +33,39 @@ mod latency;
 
 pub(crate) use commits::PipelineDeps;
 
-/// Requests that may wait for their turn in a lane; beyond it, a request is refused before it holds
-/// any seats.
+/// Requests that may be queued for a stage; more are rejected before they hold any seats.
 const QUEUE_CAPACITY: usize = 4_096;
 
-/// A request that would probably wait longer than this for its commit is refused.
+/// A request whose commit is estimated to begin later than this is rejected.
 const MAX_QUEUE_WAIT: Duration = Duration::from_secs(2);
 
-/// Longest wait for a decision. It may be carried out later; asking again tells.
+/// Longest wait for a transition. It may be applied later; a repeated request gets the outcome.
 const TRANSITION_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// What became of a reservation.
+/// The outcome of a reservation.
 #[derive(Debug)]
 pub(crate) enum ReservationOutcome {
-    /// It is in the database.
+    /// The booking is in the database.
     Stored(Box<Booking>),
-    /// The engine refused it.
+    /// The engine rejected the request.
     Rejected(ReserveOutcome),
-    /// The engine did not answer; where it holds something, the repair of stale holds gives it
-    /// back.
+    /// The engine did not answer, or does not know the event. A hold that it may have made is
+    /// released by the repair of stale holds.
     EngineFailed(EngineError),
-    /// Pass or key have a booking; the hold was given back.
+    /// Pass or key have a booking; the hold is released.
     Duplicate,
-    /// The database has no seats left where the engine had; the hold was given back.
+    /// The database has fewer seats left than the engine had; the hold is released.
     NoSeats,
     /// The user has seats that the engine does not know of, and may have only this many more; the
-    /// hold was given back.
+    /// hold is released.
     OverLimit(u32),
-    /// It is not in the database, or nobody knows; in the first case the hold was given back.
+    /// The booking is not in the database, and the hold is released; or that is not known.
     StoreFailed(StoreError),
-    /// Its turn came too late, or to a client that had gone; a hold was given back.
+    /// The request was queued for too long, or its client has gone; its hold is released.
     TimedOut,
 }
 
+/// A held reservation, to be committed.
 #[derive(Debug)]
 struct PendingInsert {
     row: NewBooking,
@@ -78,121 +79,120 @@ struct PendingTransition {
     answer: oneshot::Sender<Result<TransitionOutcome, StoreError>>,
 }
 
-/// The way into the lanes. Cheap to clone.
+/// The entrance of the pipeline. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Pipeline {
     hold_requests: mpsc::Sender<HoldRequest>,
+    /// Counts what is queued; weak, since the commit stage ends when the last sender is gone.
     inserts: mpsc::WeakSender<PendingInsert>,
     transitions: mpsc::Sender<PendingTransition>,
     latency: Arc<CommitLatency>,
 }
 
-/// The lanes' other ends, until [`PipelineReceivers::start`].
+/// The other ends of the queues, until [`PipelineReceivers::start`].
 #[derive(Debug)]
 pub(crate) struct PipelineReceivers {
     hold_requests: mpsc::Receiver<HoldRequest>,
-    /// For the lane of holds; the lane of commits ends with it.
-    held_inserts: mpsc::Sender<PendingInsert>,
+    /// The hold stage's: the commit stage ends after it.
+    insert_sender: mpsc::Sender<PendingInsert>,
     inserts: mpsc::Receiver<PendingInsert>,
     transitions: mpsc::Receiver<PendingTransition>,
     latency: Arc<CommitLatency>,
 }
 
-/// A turn in the lanes of reservations, taken before any seats are held_inserts.
+/// A slot in the queue of reservations, taken before any seats are held.
 #[derive(Debug)]
 pub(crate) struct PipelinePermit<'a>(mpsc::Permit<'a, HoldRequest>);
 
 impl Pipeline {
-    /// The lanes, empty.
+    /// A pipeline with empty queues.
     pub(crate) fn new() -> (Self, PipelineReceivers) {
-        let (hold_requests, hold_receiver) = mpsc::channel(QUEUE_CAPACITY);
-        let (held_inserts, insert_receiver) = mpsc::channel(QUEUE_CAPACITY);
-        let (transitions, transition_receiver) = mpsc::channel(QUEUE_CAPACITY);
+        let (hold_sender, hold_requests) = mpsc::channel(QUEUE_CAPACITY);
+        let (insert_sender, inserts) = mpsc::channel(QUEUE_CAPACITY);
+        let (transition_sender, transitions) = mpsc::channel(QUEUE_CAPACITY);
         let latency = Arc::new(CommitLatency::default());
-        let lanes = PipelineReceivers {
-            hold_requests: hold_receiver,
-            held_inserts,
-            inserts: insert_receiver,
-            transitions: transition_receiver,
+
+        let pipeline = Self {
+            hold_requests: hold_sender,
+            inserts: insert_sender.downgrade(),
+            transitions: transition_sender,
             latency: Arc::clone(&latency),
         };
-        (
-            Self {
-                hold_requests,
-                inserts: lanes.held_inserts.downgrade(),
-                transitions,
-                latency,
-            },
-            lanes,
-        )
+        let receivers = PipelineReceivers {
+            hold_requests,
+            insert_sender,
+            inserts,
+            transitions,
+            latency,
+        };
+        (pipeline, receivers)
     }
 
-    /// A turn for one reservation.
+    /// A slot for one reservation.
     ///
     /// # Errors
-    /// [`BookingError::Unavailable`] where the lanes are full, slow or closed.
+    /// [`BookingError::Unavailable`] if the pipeline is full, slow or closed.
     pub(crate) fn reserve_slot(&self) -> Result<PipelinePermit<'_>, BookingError> {
-        let (waiting, _) = self.queue_length();
-        metrics::gauge!("stanchion_booking_commit_waiting").set(waiting as f64);
-        let busy = BookingError::Unavailable("too many reservations are under way");
-        if self
-            .latency
-            .estimated_wait(waiting as usize / MAX_BATCH, Instant::now())
-            > MAX_QUEUE_WAIT
-        {
-            return Err(busy);
+        const BUSY: BookingError = BookingError::Unavailable("too many reservations are under way");
+
+        let (queued, _) = self.queue_length();
+        metrics::gauge!("stanchion_booking_commit_waiting").set(queued as f64);
+
+        let batches_ahead = queued as usize / MAX_BATCH;
+        if self.latency.estimated_wait(batches_ahead, Instant::now()) > MAX_QUEUE_WAIT {
+            return Err(BUSY);
         }
-        self.hold_requests
-            .try_reserve()
-            .map(PipelinePermit)
-            .map_err(|_| busy)
+        let slot = self.hold_requests.try_reserve();
+        slot.map(PipelinePermit).map_err(|_| BUSY)
     }
 
-    /// Reservations in the lanes, beside the batches under way, and how many are many.
+    /// Queued reservations, without the batches in flight, and the capacity of one queue.
     pub(crate) fn queue_length(&self) -> (u64, u64) {
-        let held_inserts = self
+        let hold_requests = QUEUE_CAPACITY - self.hold_requests.capacity();
+        let inserts = self
             .inserts
             .upgrade()
             .map_or(0, |inserts| QUEUE_CAPACITY - inserts.capacity());
-        (
-            (QUEUE_CAPACITY - self.hold_requests.capacity() + held_inserts) as u64,
-            QUEUE_CAPACITY as u64,
-        )
+        ((hold_requests + inserts) as u64, QUEUE_CAPACITY as u64)
     }
 
-    /// Has one booking confirmed or cancelled.
+    /// Confirms or cancels one booking.
     ///
     /// # Errors
-    /// [`BookingError::Unavailable`] where the lane is full or closed, and what the store fails with.
+    /// [`BookingError::Unavailable`] if the queue is full or closed, and the errors of the store.
     pub(crate) async fn submit_transition(
         &self,
         request: TransitionRequest,
     ) -> Result<TransitionOutcome, BookingError> {
+        const BUSY: BookingError = BookingError::Unavailable("too many bookings are being changed");
+
         let (answer, outcome) = oneshot::channel();
-        let full = |_| BookingError::Unavailable("too many bookings are being changed");
         self.transitions
             .try_send(PendingTransition { request, answer })
-            .map_err(full)?;
-        let outcome = tokio::time::timeout(TRANSITION_TIMEOUT, outcome).await;
-        let outcome = outcome
-            .map_err(|_| BookingError::Unavailable("too many bookings are being changed"))?;
-        Ok(outcome.map_err(|_| BookingError::Unavailable("this node is about to stop"))??)
+            .map_err(|_| BUSY)?;
+
+        let outcome = tokio::time::timeout(TRANSITION_TIMEOUT, outcome)
+            .await
+            .map_err(|_| BUSY)?
+            .map_err(|_| BookingError::Unavailable("this node is about to stop"))?;
+        Ok(outcome?)
     }
 }
 
 impl PipelinePermit<'_> {
     /// Holds the seats and stores the booking.
-    pub(crate) async fn submit(self, request: Reserve, row: NewBooking) -> ReservationOutcome {
+    pub(crate) async fn submit(self, hold: Reserve, row: NewBooking) -> ReservationOutcome {
         let (answer, outcome) = oneshot::channel();
         self.0.send(HoldRequest {
-            request,
+            hold,
             row,
             queued_at: Instant::now(),
             answer,
         });
-        let lost = || StoreError::Uncertain("this node stopped before the answer".into());
-        outcome
-            .await
-            .unwrap_or_else(|_| ReservationOutcome::StoreFailed(lost()))
+
+        outcome.await.unwrap_or_else(|_| {
+            let lost = StoreError::Uncertain("this node stopped before the answer".into());
+            ReservationOutcome::StoreFailed(lost)
+        })
     }
 }

@@ -2,3 +2,4 @@
 
 pub(crate) mod dispatcher;
 pub(crate) mod rebuild_queue;
+mod retry_queue;

@@ -1,4 +1,4 @@
-//! The state: what every request and every task of this role works with.
+//! The state that every request and every task of this role works with.
 
 use std::{sync::Arc, time::Duration};
 
@@ -64,7 +64,7 @@ pub struct BookingConfig {
     pub idempotency_key_ttl: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// What guest_limiter may do.
+    /// The limits for guests.
     pub guest_limits: GuestLimits,
     /// Most who follow the seats that are left, at once.
     pub max_availability_readers: usize,

@@ -68,7 +68,7 @@ pub enum InsertOutcome {
     OverLimit(u32),
 }
 
-/// The as_of by which a step judges what is over.
+/// The time by which a step decides which holds have expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AsOf {
     /// When the database carries the step out, by its own clock: it is the same for all instances,
@@ -230,7 +230,7 @@ pub trait BookingStore: Send + Sync + 'static {
     /// order.
     async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<InsertOutcome>, StoreError>;
 
-    /// Carries out what users want: only a booking that is reserved and not over at that as_of
+    /// Carries out what users want: only a booking that is reserved and not expired at that time
     /// changes. Answers in order.
     async fn apply_transitions(
         &self,
@@ -238,7 +238,7 @@ pub trait BookingStore: Send + Sync + 'static {
         as_of: AsOf,
     ) -> Result<Vec<TransitionOutcome>, StoreError>;
 
-    /// Expires about `limit` holds whose time is over at that as_of and returns them. Any number
+    /// Expires about `limit` holds whose time is expired at that time and returns them. Any number
     /// of instances may call at once: each hold is returned to one. Holds of a zone that somebody
     /// keeps locked are left for later.
     async fn expire_due(&self, as_of: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError>;
@@ -295,7 +295,7 @@ pub trait BookingStore: Send + Sync + 'static {
 /// What the engine's inventory and line are rebuilt from.
 #[async_trait]
 pub trait InventoryStore: Send + Sync + 'static {
-    /// The event's seats as of one as_of.
+    /// The event's seats as of one moment.
     async fn snapshot(&self, event: EventId) -> Result<SeatSnapshot, StoreError>;
 
     /// The counters of every zone, or of one event's, in the order of zone ids.

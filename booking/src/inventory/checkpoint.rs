@@ -14,7 +14,7 @@ use crate::{
     state::{AppState, EVENT_CONCURRENCY},
 };
 
-/// What was last last; each step writes only what has moved.
+/// The checkpoints that were written last: only queues that have moved are written again.
 #[derive(Debug, Default)]
 pub(crate) struct LastCheckpoints(HashMap<EventId, Reached>);
 

@@ -1,5 +1,5 @@
-//! The lane before the commit: passes are burned and seats held for many reservations in one step
-//! of the engine.
+//! The hold stage: passes are redeemed and seats held for many reservations in one step of the
+//! engine.
 
 use std::{
     collections::HashMap,
@@ -17,19 +17,20 @@ use waitingroom::{
 use super::{PendingInsert, ReservationOutcome, commits::PipelineDeps};
 use crate::model::booking::NewBooking;
 
-/// Longest wait for the engine; who waited as long for their turn is not asked for any more.
+/// Longest wait for the engine. A request that was queued for as long is not held any more.
 const HOLD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A reservation whose seats are not held yet.
 #[derive(Debug)]
 pub(super) struct HoldRequest {
-    pub(super) request: Reserve,
+    pub(super) hold: Reserve,
     pub(super) row: NewBooking,
     pub(super) queued_at: Instant,
     pub(super) answer: oneshot::Sender<ReservationOutcome>,
 }
 
-/// Holds what the batch wants; what is held goes on to be committed, the rest is answered.
+/// Holds the seats of a batch. Held reservations are forwarded to the commit stage, the others are
+/// answered.
 pub(super) async fn hold_batch(
     deps: &PipelineDeps,
     batch: Vec<HoldRequest>,
@@ -37,18 +38,20 @@ pub(super) async fn hold_batch(
 ) {
     let mut by_event = HashMap::<EventId, Vec<HoldRequest>>::new();
     for request in batch {
+        // Nothing was done yet for a client that has gone.
         if request.answer.is_closed() {
-            continue; // the client has gone, and nothing was done for it
+            continue;
         }
         if request.queued_at.elapsed() > HOLD_TIMEOUT {
-            let _ = request.answer.send(ReservationOutcome::TimedOut); // the client may have gone
+            answer(request.answer, ReservationOutcome::TimedOut);
             continue;
         }
         by_event
-            .entry(request.request.event_id)
+            .entry(request.hold.event_id)
             .or_default()
             .push(request);
     }
+
     let events = by_event
         .into_iter()
         .map(|(event, batch)| hold_event_batch(deps, event, batch, inserts));
@@ -61,36 +64,32 @@ async fn hold_event_batch(
     batch: Vec<HoldRequest>,
     inserts: &mpsc::Sender<PendingInsert>,
 ) {
-    let (requests, waiting): (Vec<_>, Vec<_>) = batch
+    let (holds, pending): (Vec<_>, Vec<_>) = batch
         .into_iter()
-        .map(|request| (request.request, (request.row, request.answer)))
+        .map(|request| (request.hold, (request.row, request.answer)))
         .unzip();
     let held_at = Instant::now();
-    match reserve_batch(deps, event, &requests).await {
+    match reserve_batch(deps, event, &holds).await {
         Ok(outcomes) => {
-            let answered = outcomes.into_iter().zip(waiting);
-            forward(
-                answered.map(|(outcome, (row, answer))| {
-                    (
-                        outcome,
-                        PendingInsert {
-                            row,
-                            held_at,
-                            answer,
-                        },
-                    )
-                }),
-                inserts,
-            )
-            .await;
+            let answered = outcomes.into_iter().zip(pending);
+            let answered = answered.map(|(outcome, (row, answer))| {
+                let insert = PendingInsert {
+                    row,
+                    held_at,
+                    answer,
+                };
+                (outcome, insert)
+            });
+            forward(answered, inserts).await;
         }
         Err(error) => {
+            // The engine may have made the holds before its answer was lost.
             if matches!(error, EngineError::Unavailable(_)) {
-                deps.settlements
-                    .abort_holds(event, requests.iter().map(|request| request.booking_id));
+                let bookings = holds.iter().map(|hold| hold.booking_id);
+                deps.settlements.abort_holds(event, bookings);
             }
-            for (_, answer) in waiting {
-                let _ = answer.send(ReservationOutcome::EngineFailed(error.clone())); // the client may have gone
+            for (_, sender) in pending {
+                answer(sender, ReservationOutcome::EngineFailed(error.clone()));
             }
         }
     }
@@ -99,18 +98,19 @@ async fn hold_event_batch(
 async fn reserve_batch(
     deps: &PipelineDeps,
     event: EventId,
-    requests: &[Reserve],
+    holds: &[Reserve],
 ) -> Result<Vec<ReserveOutcome>, EngineError> {
     let started = Instant::now();
-    let late =
-        |_| EngineError::Unavailable(format!("no answer in {} ms", HOLD_TIMEOUT.as_millis()));
-    let asking = deps.engine.reserve_all(event, requests, deps.clock.now());
-    let outcomes = tokio::time::timeout(HOLD_TIMEOUT, asking)
+    let reserve = deps.engine.reserve_all(event, holds, deps.clock.now());
+    let outcomes = tokio::time::timeout(HOLD_TIMEOUT, reserve)
         .await
-        .map_err(late)??;
-    metrics::histogram!("stanchion_booking_hold_batch_size").record(requests.len() as f64);
+        .map_err(|_| {
+            EngineError::Unavailable(format!("no answer in {} ms", HOLD_TIMEOUT.as_millis()))
+        })??;
+
+    metrics::histogram!("stanchion_booking_hold_batch_size").record(holds.len() as f64);
     metrics::histogram!("stanchion_booking_hold_seconds").record(started.elapsed().as_secs_f64());
-    if outcomes.len() == requests.len() {
+    if outcomes.len() == holds.len() {
         Ok(outcomes)
     } else {
         Err(EngineError::Unavailable(
@@ -119,22 +119,27 @@ async fn reserve_batch(
     }
 }
 
-/// What is held goes on together: one by one, the runtime would let the lane of commits begin with
-/// a part of it.
+/// Forwards the whole batch at once, otherwise the commit stage would start with a part of it.
 async fn forward(
     answered: impl Iterator<Item = (ReserveOutcome, PendingInsert)>,
     inserts: &mpsc::Sender<PendingInsert>,
 ) {
-    let (held, refused): (Vec<_>, Vec<_>) =
+    let (held, rejected): (Vec<_>, Vec<_>) =
         answered.partition(|(outcome, _)| *outcome == ReserveOutcome::Held);
-    for (outcome, insert) in refused {
-        let _ = insert.answer.send(ReservationOutcome::Rejected(outcome)); // the client may have gone
+    for (outcome, insert) in rejected {
+        answer(insert.answer, ReservationOutcome::Rejected(outcome));
     }
-    // The lane of commits ends after this one: it is there.
-    let Ok(places) = inserts.reserve_many(held.len()).await else {
+
+    // The commit stage ends after this one, so its queue is open.
+    let Ok(slots) = inserts.reserve_many(held.len()).await else {
         return;
     };
-    places
+    slots
         .zip(held)
-        .for_each(|(place, (_, insert))| place.send(insert));
+        .for_each(|(slot, (_, insert))| slot.send(insert));
+}
+
+/// The client may have gone.
+fn answer(sender: oneshot::Sender<ReservationOutcome>, outcome: ReservationOutcome) {
+    let _ = sender.send(outcome);
 }

@@ -67,7 +67,7 @@ impl BatchSize {
 }
 
 impl AppState {
-    /// One step: expires what is due by the database's clock, as far as the batch_size goes.
+    /// One step: expires what is due by the database's clock, at most a batch.
     pub(crate) async fn expire_due_holds(
         &self,
         batch_size: &mut BatchSize,

@@ -1,5 +1,4 @@
-//! Events whose seats in the engine may not be the database's, until they have been rebuilt from
-//! it.
+//! Events whose seats in the engine may differ from the database's, until they have been rebuilt.
 
 use std::collections::HashSet;
 
@@ -7,8 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use waitingroom::ids::EventId;
 
-/// See the module's documentation. Bounded by the catalogue: only its events come under suspicion,
-/// each once.
+/// See the module's documentation. Bounded by the catalogue: only its events are queued, each once.
 #[derive(Debug, Default)]
 pub(crate) struct RebuildQueue {
     events: Mutex<HashSet<EventId>>,
@@ -22,8 +20,8 @@ impl RebuildQueue {
         self.requested.notify_one();
     }
 
-    /// The next one, which is not suspected any more unless it is reported again: whoever fails to
-    /// rebuild it does so.
+    /// The next event, which is taken out of the queue: a caller that fails to rebuild it requests
+    /// it again.
     pub(crate) async fn next(&self) -> EventId {
         loop {
             if let Some(event) = self.take() {

@@ -4,7 +4,7 @@
 //! itself.
 //!
 //! What users' requests wait for is one statement that commits by itself: whoever sends it may
-//! vanish at any as_of and leaves nothing open. See `connection` for what becomes of connections,
+//! vanish at any moment and leaves nothing open. See `connection` for what becomes of connections,
 //! `settings` for what the server ends by itself, and `zones` for rows that somebody keeps locked.
 
 use std::{str::FromStr, sync::Arc, time::Duration};
@@ -69,7 +69,7 @@ macro_rules! begin {
 
 const BEGIN: &str = begin!("");
 
-/// What is read belongs to one as_of.
+/// What is read belongs to one moment.
 const BEGIN_SNAPSHOT: &str = begin!(" ISOLATION LEVEL REPEATABLE READ READ ONLY");
 
 /// A pool of connections to a PostgreSQL database that this crate's migrations have been run on.

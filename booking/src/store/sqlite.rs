@@ -104,7 +104,7 @@ impl SqliteStore {
         })
     }
 
-    /// When the turn of a step that waited has come, it is judged by that as_of.
+    /// When the turn of a step that waited has come, that moment decides.
     fn now(&self, as_of: AsOf) -> Timestamp {
         as_of
             .fixed_ms()

@@ -26,7 +26,7 @@ const ZONE_CONCURRENCY: usize = 3;
 ///
 /// Sent as text, without parameters, so that it is planned each time: a plan that was made while
 /// the table was small reads all of it, until it is analyzed. And so its limits are set in the same
-/// round trip, as partition of its transaction.
+/// round trip, as parts of its transaction.
 macro_rules! expire {
     () => {
         concat!(

@@ -70,7 +70,7 @@ SELECT $16, CASE (SELECT count(*) FROM counted) WHEN cardinality($14) THEN $17::
 );
 
 /// What there is not of a batch yet, and has seats. It looks for conflicts first, into three
-/// indices for each row, and answers which rows were stored (true), and which booking_key a zone that is
+/// indices for each row, and answers which rows were stored (true), and which name a zone that is
 /// not there (false).
 const INSERT_MISSING: &str = concat!(
     "
@@ -351,7 +351,7 @@ impl PostgresStore {
     }
 }
 
-/// Does the limit of seats of one of the users stand in the way? The booking_key is the migration's.
+/// Does the limit of seats of one of the users stand in the way? The name is the migration's.
 fn is_over_limit<T>(answer: &Result<T, StoreError>) -> bool {
     matches!(answer, Err(StoreError::Rejected(why)) if why.contains("user_seats_limit"))
 }
@@ -394,7 +394,7 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// Which rows were stored (true), and which booking_key a zone that is not there (false).
+/// Which rows were stored (true), and which name a zone that is not there (false).
 struct Found(HashMap<Uuid, bool>);
 
 impl Found {

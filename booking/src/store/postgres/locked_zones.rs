@@ -27,7 +27,7 @@ pub(super) const MAX_ZONES_PER_SWEEP: usize = 12;
 /// A zone that nobody has tried for so long may be whole again.
 const LOCKED_ZONE_TTL: Duration = Duration::from_secs(5);
 
-/// The zones that were found locked, each with the as_of of the last try and how long the next may
+/// The zones that were found locked, each with the time of the last attempt and how long the next may
 /// wait. Bounded by the catalogue.
 #[derive(Debug, Default)]
 pub(super) struct LockedZones(Mutex<HashMap<Uuid, (Instant, u32)>>);

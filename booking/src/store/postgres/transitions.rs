@@ -198,7 +198,7 @@ impl PostgresStore {
         row::all(changed)
     }
 
-    /// What did not apply is read afterwards: the statement saw it as it was before it waited.
+    /// What did not change is read afterwards: the statement saw it as it was before it waited.
     async fn outcomes_of(
         &self,
         batch: &[TransitionRequest],
@@ -236,7 +236,7 @@ impl PostgresStore {
                 .zip(batch)
                 .map(|(ruling, request)| match (ruling, &found) {
                     (Some(ruling), _) => ruling,
-                    // What did apply is told all the same.
+                    // The changes are reported all the same.
                     (None, Err(_)) => TransitionOutcome::Unavailable,
                     (None, Ok(found)) => found
                         .get(&request.booking_id)
@@ -260,7 +260,7 @@ impl PostgresStore {
     }
 }
 
-/// The ruling of the request that changed the booking; taken out, so that a second request for it in the
+/// The outcome of the request that changed the booking; taken out, so that a second request for it in the
 /// batch finds it changed.
 fn take_changed(
     request: &TransitionRequest,
