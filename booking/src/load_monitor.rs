@@ -1,7 +1,8 @@
-//! How booking is at this moment: how long reservations take, how many fail, how the database
-//! answers, whether anything can be booked at all. What the waiting room slows the line by, or
-//! stops it ([`waitingroom::pace`]).
+//! Monitors the load on booking: how long reservations take, how many fail, how fast the database
+//! answers, whether anything can be booked at all. The queue worker throttles admission by it
+//! ([`waitingroom::pace`]).
 
+mod probes;
 mod reachability;
 
 use std::{
@@ -9,47 +10,35 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
-use waitingroom::{
-    engine::{EngineError, LineStatus},
-    ids::EventId,
-    vitals::BookingVitals,
-};
+use waitingroom::vitals::BookingVitals;
 
 use self::reachability::{DatabaseReachability, QueueReachability};
-use crate::{
-    model::event::Event,
-    state::AppState,
-    store::{Outage, StoreError},
-};
 
-/// Answers are counted by the second they came in, and that many seconds are looked back on besides
-/// the present one.
+/// Answers are counted in windows of a second. The load is that of this many full windows and the
+/// present one.
 const WINDOW_COUNT: u64 = 2;
+
 /// Times to an answer are counted in buckets: the n-th ends at 1 ms × 1.25^n.
 const BUCKETS: usize = 48;
+
 const BUCKET_GROWTH: f64 = 1.25;
-/// Requests under way are counted by the tenth of a second they came in.
+
+/// Requests in flight are counted by their time of arrival, rounded down to this.
 const ARRIVAL_RESOLUTION: Duration = Duration::from_millis(100);
-/// Longest wait for the database when it is asked how it is.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longest wait for a step that gives holds the time of an outage back.
-const EXTEND_HOLDS_TIMEOUT: Duration = Duration::from_secs(4);
-/// Longest wait for a line.
-const QUEUE_STATUS_TIMEOUT: Duration = Duration::from_secs(1);
-/// Queues that are checked at the same time.
-const QUEUE_CHECK_CONCURRENCY: usize = 64;
-/// Reservations that fail, one and all, for so long: nothing can be booked. Longer than two waits
-/// for a connection: a database that has become slow lets some batches fail and stores the next.
+
+/// If all reservations fail for this long, nothing can be booked. Longer than two waits for a
+/// connection: a database that has become slow lets some batches fail and stores the next.
 const UNABLE_AFTER: Duration = Duration::from_millis(2_500);
-/// Until nobody has tried for so long.
+
+/// A streak of failures ends if no reservation is tried for this long.
 const ATTEMPT_WINDOW: Duration = Duration::from_secs(3);
-/// A hold is expired by an instance that wrote less than this ago: by whoever stood still, or knows
-/// of no outage yet, none is.
+
+/// An instance expires holds only if it wrote to the database less than this ago: one that stood
+/// still may not know of an outage yet.
 const EXPIRY_WRITE_WINDOW: Duration = Duration::from_secs(2);
 
-/// Answers of one second.
+/// The answers of one second.
 #[derive(Debug)]
 struct Window {
     number: u64,
@@ -60,17 +49,17 @@ struct Window {
 #[derive(Debug, Default)]
 struct State {
     windows: VecDeque<Window>,
-    /// Requests under way by their time of arrival, oldest first; few, since they end in seconds.
+    /// Requests in flight by their time of arrival, oldest first; few, since they end in seconds.
     in_flight: VecDeque<(u64, u32)>,
     probe_duration: Duration,
     probe_started_at: Option<Instant>,
     outbox_lag: Duration,
-    /// What came before the end of an outage says nothing of how booking is.
+    /// The end of the last outage: requests that began before it do not count.
     counts_from: Option<Instant>,
     failure_streak: Option<FailureStreak>,
 }
 
-/// Reservations that failed with none stored in between: the first and the latest.
+/// Failed reservations with none stored in between: the first and the latest.
 #[derive(Debug, Clone, Copy)]
 struct FailureStreak {
     since: Instant,
@@ -86,14 +75,15 @@ pub(crate) struct LoadMonitor {
     pub(crate) queues: QueueReachability,
 }
 
-/// One reservation under way; counted as gone without an answer when dropped.
+/// One reservation in flight. Dropped without [`InFlightGuard::end`], its client has gone and no
+/// answer is counted.
 #[derive(Debug)]
 pub(crate) struct InFlightGuard<'a> {
     monitor: &'a LoadMonitor,
     started_at: Instant,
-    /// The tenth of a second it is counted in.
+    /// The time of arrival under which it is counted.
     arrival: u64,
-    /// When it was answered, and whether with a 5xx.
+    /// The time of the answer, and whether it was a 5xx.
     answer: Option<(Instant, bool)>,
 }
 
@@ -131,52 +121,52 @@ impl LoadMonitor {
         self.state.lock().outbox_lag = lag;
     }
 
-    /// Could the last probe not write? Then nothing that needs the database is begun.
+    /// True if the last probe could not write: no work that needs the database is begun.
     pub(crate) fn is_database_down(&self) -> bool {
         self.database.is_down(Instant::now())
     }
 
-    /// May this instance end holds?
+    /// True if this instance may expire holds.
     pub(crate) fn may_expire(&self) -> bool {
         let now = Instant::now();
         !self.database.is_down(now) && self.database.wrote_within(EXPIRY_WRITE_WINDOW, now)
     }
 
-    /// The database has stored something.
+    /// The database has stored a reservation.
     pub(crate) fn reservation_stored(&self) {
         self.database.write_succeeded();
         self.state.lock().failure_streak = None;
     }
 
-    /// A reservation failed that should not have.
+    /// A reservation failed at the engine or the database.
     pub(crate) fn reservation_failed(&self, now: Instant) {
         let mut state = self.state.lock();
         let since = state
             .failure_streak
-            .filter(|failure_streak| now < failure_streak.latest + ATTEMPT_WINDOW)
+            .filter(|streak| now < streak.latest + ATTEMPT_WINDOW)
             .map_or(now, |first| first.since);
         state.failure_streak = Some(FailureStreak { since, latest: now });
     }
 
-    /// Nothing can be booked here.
+    /// True if nothing can be booked here.
     fn is_unable(&self, now: Instant) -> bool {
-        let fails = |failure_streak: &FailureStreak| {
-            failure_streak.latest >= failure_streak.since + UNABLE_AFTER
-                && now < failure_streak.latest + ATTEMPT_WINDOW
-        };
-        let failure_streak = self.state.lock().failure_streak.as_ref().is_some_and(fails);
-        failure_streak || self.database.is_down(now) || self.queues.are_all_unreachable()
+        let streak = self.state.lock().failure_streak;
+        let all_fail = streak.is_some_and(|streak| {
+            streak.latest >= streak.since + UNABLE_AFTER && now < streak.latest + ATTEMPT_WINDOW
+        });
+        all_fail || self.database.is_down(now) || self.queues.are_all_unreachable()
     }
 
     /// An outage is over.
     fn recover(&self, now: Instant) {
         let mut state = self.state.lock();
         state.windows.clear();
-        (state.counts_from, state.failure_streak) = (Some(now), None);
+        state.counts_from = Some(now);
+        state.failure_streak = None;
     }
 
-    /// Is a reservation under way?
-    pub(crate) fn is_busy(&self) -> bool {
+    /// True while a reservation is in flight.
+    pub(crate) fn has_reservations_in_flight(&self) -> bool {
         !self.state.lock().in_flight.is_empty()
     }
 
@@ -185,36 +175,43 @@ impl LoadMonitor {
         self.state.lock().probe_started_at = Some(now);
     }
 
-    fn database_probed(&self, took: Duration) {
+    fn database_probed(&self, duration: Duration) {
         let mut state = self.state.lock();
-        (state.probe_duration, state.probe_started_at) = (took, None);
+        state.probe_duration = duration;
+        state.probe_started_at = None;
     }
 
-    /// The load at `now`, with `waiting` of `capacity` places before the group commit taken.
-    pub(crate) fn load(&self, now: Instant, waiting: u64, capacity: u64) -> BookingVitals {
-        let (this_second, unable) = (self.window_number(now), self.is_unable(now));
+    /// The load at `now`, with `queued` reservations in a pipeline of this capacity.
+    pub(crate) fn load(&self, now: Instant, queued: u64, capacity: u64) -> BookingVitals {
+        let unable = self.is_unable(now);
+        let window = self.window_number(now);
         let mut state = self.state.lock();
-        state.drop_windows_before(this_second.saturating_sub(WINDOW_COUNT));
+        state.drop_windows_before(window.saturating_sub(WINDOW_COUNT));
+
         let mut buckets = state.buckets();
         let answered: u64 = buckets.iter().sum();
-        let failed: u64 = state.windows.iter().map(|second| second.failed).sum();
-        // Whoever is under way for longer than most were is among the slowest, whenever the answer
-        // comes.
-        let usual = quantile(&buckets, 0.5).unwrap_or(0.0);
+        let failed: u64 = state.windows.iter().map(|window| window.failed).sum();
+        let seconds = WINDOW_COUNT as f64 + elapsed_fraction(now, self.began);
+
+        // A request that is in flight for longer than the median is among the slowest, whenever its
+        // answer comes.
+        let median = quantile(&buckets, 0.5).unwrap_or(0.0);
         for (arrival, count) in &state.in_flight {
             let arrived = self.began + ARRIVAL_RESOLUTION * (*arrival as u32 + 1);
             let age_ms = now.saturating_duration_since(arrived).as_secs_f64() * 1000.0;
-            if age_ms > usual && state.counts(arrived) {
+            if age_ms > median && state.counts(arrived) {
                 buckets[bucket_of(age_ms)] += u64::from(*count);
             }
         }
-        let asked = state
+
+        // A probe that is not answered yet counts by its age.
+        let probe_age = state
             .probe_started_at
-            .map(|asked| now.saturating_duration_since(asked));
+            .map(|started| now.saturating_duration_since(started));
+        let database = probe_age.unwrap_or_default().max(state.probe_duration);
         BookingVitals {
             unable,
-            reserves_per_second: answered as f64
-                / (WINDOW_COUNT as f64 + elapsed_fraction(now, self.began)),
+            reserves_per_second: answered as f64 / seconds,
             reserve_p50_ms: quantile(&buckets, 0.5),
             reserve_p95_ms: quantile(&buckets, 0.95),
             error_share: if answered == 0 {
@@ -222,12 +219,8 @@ impl LoadMonitor {
             } else {
                 failed as f64 / answered as f64
             },
-            database_ms: asked
-                .unwrap_or_default()
-                .max(state.probe_duration)
-                .as_secs_f64()
-                * 1000.0,
-            commit_waiting: waiting,
+            database_ms: database.as_secs_f64() * 1000.0,
+            commit_waiting: queued,
             commit_capacity: capacity,
             outbox_lag_seconds: state.outbox_lag.as_secs_f64(),
         }
@@ -243,11 +236,11 @@ impl State {
         self.counts_from.is_none_or(|from| started_at >= from)
     }
 
-    fn drop_windows_before(&mut self, second: u64) {
+    fn drop_windows_before(&mut self, number: u64) {
         while self
             .windows
             .front()
-            .is_some_and(|oldest| oldest.number < second)
+            .is_some_and(|oldest| oldest.number < number)
         {
             self.windows.pop_front();
         }
@@ -255,15 +248,15 @@ impl State {
 
     fn buckets(&self) -> [u64; BUCKETS] {
         let mut sum = [0; BUCKETS];
-        for second in &self.windows {
+        for window in &self.windows {
             sum.iter_mut()
-                .zip(&second.buckets)
+                .zip(&window.buckets)
                 .for_each(|(sum, count)| *sum += u64::from(*count));
         }
         sum
     }
 
-    /// Counts one more under way; where that was counted, for [`State::ended`].
+    /// Counts one more request in flight; returns the arrival that [`State::ended`] is called with.
     fn started(&mut self, arrival: u64) -> u64 {
         match self.in_flight.back_mut() {
             Some((latest, count)) if *latest >= arrival => {
@@ -291,28 +284,26 @@ impl State {
         }
     }
 
-    fn completed(&mut self, second: u64, took_ms: f64, failed: bool) {
-        self.drop_windows_before(second.saturating_sub(WINDOW_COUNT));
-        if self
-            .windows
-            .back()
-            .is_none_or(|latest| latest.number < second)
-        {
+    fn completed(&mut self, number: u64, duration_ms: f64, failed: bool) {
+        self.drop_windows_before(number.saturating_sub(WINDOW_COUNT));
+
+        let latest = self.windows.back();
+        if latest.is_none_or(|latest| latest.number < number) {
             self.windows.push_back(Window {
-                number: second,
+                number,
                 failed: 0,
                 buckets: [0; BUCKETS],
             });
         }
         if let Some(latest) = self.windows.back_mut() {
-            latest.buckets[bucket_of(took_ms)] += 1;
+            latest.buckets[bucket_of(duration_ms)] += 1;
             latest.failed += u64::from(failed);
         }
     }
 }
 
 impl InFlightGuard<'_> {
-    /// The reservation was answered; `failed` where with a 5xx.
+    /// The reservation was answered; `failed` if with a 5xx.
     pub(crate) fn end(mut self, now: Instant, failed: bool) {
         self.answer = Some((now, failed));
     }
@@ -323,8 +314,8 @@ impl Drop for InFlightGuard<'_> {
         let mut state = self.monitor.state.lock();
         state.ended(self.arrival);
         if let Some((now, failed)) = self.answer.filter(|_| state.counts(self.started_at)) {
-            let took_ms = now.saturating_duration_since(self.started_at).as_secs_f64() * 1000.0;
-            state.completed(self.monitor.window_number(now), took_ms, failed);
+            let duration_ms = now.saturating_duration_since(self.started_at).as_secs_f64() * 1000.0;
+            state.completed(self.monitor.window_number(now), duration_ms, failed);
         }
     }
 }
@@ -333,7 +324,7 @@ fn bucket_of(ms: f64) -> usize {
     (ms.max(1.0).log(BUCKET_GROWTH).ceil() as usize).min(BUCKETS - 1)
 }
 
-/// The upper end of the bucket that this share of the counted lies in or below.
+/// The upper end of the bucket in or below which this share of the answers lies.
 fn quantile(buckets: &[u64; BUCKETS], share: f64) -> Option<f64> {
     let all: u64 = buckets.iter().sum();
     let wanted = (all as f64 * share).ceil() as u64;
@@ -345,114 +336,6 @@ fn quantile(buckets: &[u64; BUCKETS], share: f64) -> Option<f64> {
     bucket.map(|bucket| BUCKET_GROWTH.powi(bucket as i32))
 }
 
-impl AppState {
-    /// Has the database write next to nothing, to learn whether it does and how long that takes:
-    /// also while nobody reserves. After an outage it is there again when every hold has got the
-    /// time of it back.
-    pub(crate) async fn probe_database(&self) -> Result<(), StoreError> {
-        let asked = Instant::now();
-        self.load_monitor.database_probe_started(asked);
-        let answer = with_probe_timeout(PROBE_TIMEOUT, self.store().write_heartbeat()).await;
-        let took = asked.elapsed();
-        self.load_monitor.database_probed(if answer.is_ok() {
-            took
-        } else {
-            took.max(PROBE_TIMEOUT)
-        });
-        let was_down = self.load_monitor.is_database_down();
-        let answer = match answer {
-            Ok(Some(outage)) => self.extend_holds_after_outage(outage).await,
-            answer => answer.map(drop),
-        };
-        if answer.is_ok() && was_down {
-            self.load_monitor.recover(Instant::now());
-        }
-        self.load_monitor
-            .database
-            .probe_finished(answer.is_ok(), Instant::now());
-        answer
-    }
-
-    /// The engine learns the new ends by a rebuild; until then the repair of stale holds asks in
-    /// vain and changes nothing.
-    async fn extend_holds_after_outage(&self, outage: Outage) -> Result<(), StoreError> {
-        let (mut holds, span) = (0, outage.to.since(outage.from));
-        loop {
-            let prolonged =
-                with_probe_timeout(EXTEND_HOLDS_TIMEOUT, self.store().extend_holds(outage)).await?;
-            holds += prolonged.holds;
-            prolonged
-                .events
-                .iter()
-                .for_each(|event| self.rebuild_queue.request(*event));
-            if prolonged.is_complete {
-                break;
-            }
-        }
-        metrics::counter!("stanchion_booking_outages_total").increment(1);
-        metrics::counter!("stanchion_booking_outage_seconds_total").increment(span.as_secs());
-        metrics::counter!("stanchion_booking_holds_prolonged_total").increment(holds);
-        tracing::warn!(from = %outage.from, to = %outage.to, seconds = span.as_secs_f64(), holds,
-            "nothing could be written for a time; holds have got it back");
-        Ok(())
-    }
-
-    /// Asks every line how it is, to learn which of them answer. Those that do not stay silent
-    /// until they do.
-    pub(crate) async fn check_queues(&self) -> Vec<(EventId, Result<LineStatus, EngineError>)> {
-        let checks = stream::iter(self.catalogue.events())
-            .map(|event| self.check_queue(event))
-            .buffer_unordered(QUEUE_CHECK_CONCURRENCY);
-        let seen: Vec<_> = checks.collect().await;
-        let were_all_unreachable = self.load_monitor.queues.are_all_unreachable();
-        self.load_monitor.queues.checked(
-            seen.iter()
-                .map(|(event, asked, answer)| (*event, *asked, is_reachable(answer))),
-        );
-        if were_all_unreachable && !self.load_monitor.queues.are_all_unreachable() {
-            self.load_monitor.recover(Instant::now());
-        }
-        seen.into_iter()
-            .map(|(event, _, answer)| (event, answer))
-            .collect()
-    }
-
-    async fn check_queue(
-        &self,
-        event: std::sync::Arc<Event>,
-    ) -> (EventId, Instant, Result<LineStatus, EngineError>) {
-        let (id, asked) = (event.event_id, Instant::now());
-        let late = |_| {
-            EngineError::Unavailable(format!(
-                "no answer in {} ms",
-                QUEUE_STATUS_TIMEOUT.as_millis()
-            ))
-        };
-        let answer = tokio::time::timeout(QUEUE_STATUS_TIMEOUT, self.engine().status(id))
-            .await
-            .map_err(late);
-        (id, asked, answer.and_then(|answer| answer))
-    }
-
-    /// The load at this moment.
-    pub(crate) fn load(&self) -> BookingVitals {
-        let (waiting, capacity) = self.pipeline.queue_length();
-        self.load_monitor.load(Instant::now(), waiting, capacity)
-    }
-}
-
-async fn with_probe_timeout<T>(
-    deadline: Duration,
-    step: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let late = |_| StoreError::Unavailable("no answer to a probe".into());
-    tokio::time::timeout(deadline, step).await.map_err(late)?
-}
-
-fn is_reachable(answer: &Result<LineStatus, EngineError>) -> bool {
-    !matches!(answer, Err(EngineError::Unavailable(_)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -462,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_answers_failures_and_silence_are_seen_and_forgotten() {
+    fn load_follows_last_windows() {
         let (monitor, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
         assert_eq!(monitor.load(at(0), 0, 9).reserve_p95_ms, None);
@@ -491,14 +374,14 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_hang_count_by_their_age() {
+    fn hanging_requests_count_by_age() {
         let (monitor, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
         (0..100).for_each(|n| monitor.begin(at(n)).end(at(n + 5), false));
         let hanging: Vec<_> = (0..10).map(|_| monitor.begin(at(200))).collect();
         assert!(
             is_about(monitor.load(at(250), 0, 9).reserve_p95_ms, 5.0),
-            "they have only come"
+            "they have only begun"
         );
         let p95 = monitor.load(at(1_300), 0, 9).reserve_p95_ms;
         assert!(
@@ -514,8 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn reservations_that_all_fail_say_that_nothing_can_be_booked_until_one_is_stored_or_nobody_tries()
-     {
+    fn unable_while_all_reservations_fail() {
         let (monitor, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
         monitor.reservation_failed(at(0));
@@ -536,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_before_the_end_of_an_outage_says_nothing_of_how_booking_is() {
+    fn ignores_requests_before_recovery() {
         let (monitor, start) = (LoadMonitor::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
         monitor.begin(at(0)).end(at(1_500), true);
@@ -556,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_does_not_answer_is_slow_at_once() {
+    fn unanswered_probe_counts_by_age() {
         let (monitor, start) = (LoadMonitor::default(), Instant::now());
         monitor.database_probe_started(start);
         monitor.database_probed(Duration::from_millis(2));

@@ -1,5 +1,6 @@
-//! Whom the last probe found: the database, and each line in the engine. A probe may fail because
-//! everybody else has the connections, so whoever was answered meanwhile counts for more.
+//! Which backends the last probe reached: the database, and each queue in the engine. A probe may
+//! fail because requests have taken all connections, so a request that was answered since then
+//! counts for more.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,23 +10,24 @@ use std::{
 use parking_lot::Mutex;
 use waitingroom::ids::EventId;
 
-/// Who has not been heard of for so long is not believed to be there: this process may have stood
-/// still, and not have probed_at.
+/// A database that was not reached for this long counts as down: this process may have stood still
+/// and not have probed it.
 const PROBE_STALE_AFTER: Duration = Duration::from_secs(3);
 
-/// Can the database be written?
+/// Whether the database can be written.
 #[derive(Debug)]
 pub(super) struct DatabaseReachability(Mutex<DatabaseState>);
 
 #[derive(Debug)]
 struct DatabaseState {
     is_down: bool,
-    /// When the last probe began, and whether a reservation was stored since.
+    /// When the last probe began.
     probed_at: Instant,
+    /// A reservation was stored since then.
     has_stored: bool,
-    /// When the last probe began that was answered well.
+    /// When the last successful probe began.
     wrote_at: Option<Instant>,
-    /// When it was last state to be there.
+    /// When the database was last known to be up.
     seen_at: Instant,
 }
 
@@ -42,7 +44,8 @@ impl DatabaseReachability {
 
     pub(super) fn probe_started(&self, now: Instant) {
         let mut state = self.0.lock();
-        (state.probed_at, state.has_stored) = (now, false);
+        state.probed_at = now;
+        state.has_stored = false;
     }
 
     pub(super) fn probe_finished(&self, answered: bool, now: Instant) {
@@ -73,38 +76,36 @@ impl DatabaseReachability {
     }
 }
 
-/// Which queues answer? Each by itself: of a Redis Cluster, a part may be away.
+/// Which queues answer. Each counts by itself: a part of a Redis Cluster may be down.
 #[derive(Debug, Default)]
 pub(crate) struct QueueReachability(Mutex<QueueStates>);
 
 #[derive(Debug, Default)]
 struct QueueStates {
     unreachable: HashSet<EventId>,
-    /// How many there are.
+    /// The number of queues.
     count: usize,
-    /// When a line last answered a reservation. Bounded by the catalogue.
+    /// When each queue last answered a reservation. Bounded by the catalogue.
     last_answer: HashMap<EventId, Instant>,
 }
 
 impl QueueReachability {
-    /// Every line, when it was probed_at, and whether it answered.
+    /// Every queue, when its check began, and whether it answered.
     pub(super) fn checked(&self, answers: impl Iterator<Item = (EventId, Instant, bool)>) {
         let mut states = self.0.lock();
-        (states.count, states.unreachable) = (0, HashSet::new());
-        for (event, probed_at, answered) in answers {
+        states.count = 0;
+        states.unreachable.clear();
+        for (event, checked_at, answered) in answers {
             states.count += 1;
-            if !answered
-                && states
-                    .last_answer
-                    .get(&event)
-                    .is_none_or(|last_answer| *last_answer < probed_at)
-            {
+            let last_answer = states.last_answer.get(&event);
+            let answered_since = last_answer.is_some_and(|at| *at >= checked_at);
+            if !answered && !answered_since {
                 states.unreachable.insert(event);
             }
         }
     }
 
-    /// A line has answered a reservation.
+    /// A queue has answered a reservation.
     pub(crate) fn reserve_answered(&self, event: EventId, now: Instant) {
         self.0.lock().last_answer.insert(event, now);
     }
@@ -113,7 +114,7 @@ impl QueueReachability {
         self.0.lock().unreachable.contains(&event)
     }
 
-    /// There are lines, and none answers.
+    /// True if there are queues, and none answers.
     pub(crate) fn are_all_unreachable(&self) -> bool {
         let states = self.0.lock();
         states.count > 0 && states.unreachable.len() == states.count
@@ -129,7 +130,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn a_database_is_away_when_a_probe_failed_and_nobody_was_stored_meanwhile() {
+    fn down_when_probe_failed_and_nothing_stored() {
         let start = Instant::now();
         let database = DatabaseReachability::new(start);
         let is_down = |stored: bool, answered: bool| {
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stood_still_knows_nothing_until_it_has_asked() {
+    fn down_after_standstill_until_probed() {
         let start = Instant::now();
         let database = DatabaseReachability::new(start);
         database.probe_started(start);
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_silent_each_by_itself_and_a_reservation_that_was_answered_counts_for_more() {
+    fn answered_reservation_outweighs_check() {
         let ([one, other], start) = (
             [1, 2].map(|id| EventId::from(Uuid::from_u128(id))),
             Instant::now(),

@@ -110,7 +110,7 @@ impl AppState {
 
     /// Does anybody wait for their turn in the lanes?
     pub(crate) fn has_reservations_in_flight(&self) -> bool {
-        self.load_monitor.is_busy()
+        self.load_monitor.has_reservations_in_flight()
     }
 }
 
