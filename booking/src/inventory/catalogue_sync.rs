@@ -1,5 +1,5 @@
-//! Following the catalogue: what an operator changed, here or at another instance, goes to the
-//! engine and to the gateways; an event that the engine does not hold is rebuilt there.
+//! Brings changes of the catalogue, made here or at another instance, to the engine and the
+//! gateways, and restores events that the engine does not hold.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,13 +14,15 @@ use crate::{
     error::BookingError, inventory::rebuild::RebuildReport, model::event::Event, state::AppState,
 };
 
+/// Longest wait for one call of the engine, and for a signal.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl AppState {
-    /// One step: reads the catalogue if it has changed, and passes changed settings on. What fails
-    /// is tried again at the next.
+    /// Reads the catalogue if it has changed, and announces changed settings. An announcement that
+    /// fails is repeated by the next call.
     pub(crate) async fn sync_catalogue(&self) -> Result<(), BookingError> {
         self.catalogue.refresh().await?;
+
         let _announcing = self.announcement_lock.lock().await;
         for (event, settings) in self.catalogue.unannounced_changes() {
             self.announce_settings(event, &settings).await?;
@@ -29,68 +31,68 @@ impl AppState {
         Ok(())
     }
 
-    /// Looks at every line. Rebuilds the events that the engine lacks, lets those go on that were
-    /// handed over, and gives the settings of the database to those that have others; returns how
-    /// many there were.
+    /// Checks every queue. Rebuilds the events that the engine lacks, lets queues continue that were
+    /// handed over, and corrects settings that differ from the database's; returns how many were
+    /// rebuilt or corrected.
     pub(crate) async fn restore_missing_events(&self) -> Result<usize, BookingError> {
-        let (mut lost, mut failed) = (0, None);
-        for (event, answer) in self.check_queues().await {
-            match self.restore_event(event, answer).await {
-                Ok(restored) => lost += usize::from(restored),
-                Err(error) => failed = Some(error),
+        let mut restored = 0;
+        let mut last_error = None;
+        for (event, status) in self.check_queues().await {
+            match self.restore_event(event, status).await {
+                Ok(is_restored) => restored += usize::from(is_restored),
+                Err(error) => last_error = Some(error),
             }
         }
-        failed.map_or(Ok(lost), Err)
+        last_error.map_or(Ok(restored), Err)
     }
 
     async fn restore_event(
         &self,
         event: EventId,
-        answer: Result<LineStatus, EngineError>,
+        status: Result<LineStatus, EngineError>,
     ) -> Result<bool, BookingError> {
-        match answer {
+        let status = match status {
+            Ok(status) => status,
             Err(EngineError::UnknownEvent) => {
-                self.inventory
-                    .rebuild_if_missing(&self.catalogue.event(event).await?)
-                    .await?;
-                Ok(true)
+                let missing = self.catalogue.event(event).await?;
+                self.inventory.rebuild_if_missing(&missing).await?;
+                return Ok(true);
             }
-            Ok(LineStatus {
-                frozen: Some(frozen),
-                ..
-            }) => {
-                self.inventory.thaw(event, frozen).await?;
-                Ok(false)
-            }
-            Ok(status) => match self.catalogue.event(event).await? {
-                known if settings_differ(&status.settings, &known.queue) => {
-                    self.reconcile_settings(event, &status.settings).await
-                }
-                _ => Ok(false),
-            },
-            Err(error) => Err(error.into()),
+            Err(error) => return Err(error.into()),
+        };
+
+        if let Some(frozen) = status.frozen {
+            self.inventory.thaw(event, frozen).await?;
+            return Ok(false);
         }
+
+        let known = self.catalogue.event(event).await?;
+        if settings_differ(&status.settings, &known.queue) {
+            return self.reconcile_settings(event, &status.settings).await;
+        }
+        Ok(false)
     }
 
-    /// Announces an event's settings again unless the database, read after the engine, has those
-    /// that the engine has.
+    /// Announces an event's settings again unless the database, read after the engine, has the
+    /// settings of the engine.
     async fn reconcile_settings(
         &self,
         event: EventId,
-        engine_has: &QueueSettings,
+        in_engine: &QueueSettings,
     ) -> Result<bool, BookingError> {
         self.catalogue.refresh().await?;
         let settings = self.catalogue.event(event).await?.queue.clone();
-        if !settings_differ(engine_has, &settings) {
+        if !settings_differ(in_engine, &settings) {
             return Ok(false);
         }
-        tracing::info!(%event, "the engine had other settings than the database");
+
+        tracing::info!(%event, "engine settings out of sync; overwritten from database");
         let _announcing = self.announcement_lock.lock().await;
         self.announce_settings(event, &settings).await?;
         Ok(true)
     }
 
-    /// Rebuilds one event, or all.
+    /// Rebuilds these events.
     pub(crate) async fn rebuild_events(
         &self,
         events: &[Arc<Event>],
@@ -110,56 +112,55 @@ impl AppState {
         event: EventId,
         settings: &QueueSettings,
     ) -> Result<(), BookingError> {
-        match self
-            .with_timeout(self.engine().configure(event, settings))
-            .await
-        {
+        let configure = self.engine().configure(event, settings);
+        match self.with_timeout(configure).await {
             Err(EngineError::UnknownEvent) => {
-                self.inventory
-                    .rebuild_if_missing(&self.catalogue.event(event).await?)
-                    .await?;
+                let missing = self.catalogue.event(event).await?;
+                self.inventory.rebuild_if_missing(&missing).await?;
             }
             answer => answer?,
         }
+
+        // After the engine: a gateway that asks it upon the signal finds these settings.
         let signal = Signal::Sale {
             event_id: event,
             settings: settings.clone(),
         };
-        let sent = tokio::time::timeout(
-            CALL_TIMEOUT,
-            self.backends.signals.send(&[(Recipient::Everyone, signal)]),
-        )
-        .await;
-        if !matches!(sent, Ok(Ok(_))) {
-            tracing::warn!(%event, "gateways were not told of new settings; the next step of the line tells them");
+        let signals = [(Recipient::Everyone, signal)];
+        let send = self.backends.signals.send(&signals);
+        if !matches!(tokio::time::timeout(CALL_TIMEOUT, send).await, Ok(Ok(_))) {
+            tracing::warn!(%event, "failed to publish settings change; next tick republishes");
         }
         Ok(())
     }
 
+    /// A call of the engine, which takes [`CALL_TIMEOUT`] at most.
     pub(crate) async fn with_timeout<T>(
         &self,
-        step: impl Future<Output = Result<T, EngineError>>,
+        call: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, EngineError> {
-        let late =
-            || EngineError::Unavailable(format!("no answer in {} ms", CALL_TIMEOUT.as_millis()));
-        tokio::time::timeout(CALL_TIMEOUT, step)
+        tokio::time::timeout(CALL_TIMEOUT, call)
             .await
-            .unwrap_or_else(|_| Err(late()))
+            .unwrap_or_else(|_| {
+                let timeout_ms = CALL_TIMEOUT.as_millis();
+                Err(EngineError::Unavailable(format!(
+                    "no answer in {timeout_ms} ms"
+                )))
+            })
     }
 }
 
-/// Are these not the settings of the database? The engine says of what is open that it is sold out
-/// when nothing is left.
-fn settings_differ(engine_has: &QueueSettings, settings: &QueueSettings) -> bool {
-    let sold_out = engine_has.state == SaleState::SoldOut && settings.state == SaleState::Open;
-    let state = if sold_out {
-        SaleState::SoldOut
-    } else {
-        settings.state
+/// Whether the engine has other settings than the database. For an open sale without seats left, it
+/// reports that it is sold out.
+fn settings_differ(in_engine: &QueueSettings, in_database: &QueueSettings) -> bool {
+    let is_sold_out = in_engine.state == SaleState::SoldOut && in_database.state == SaleState::Open;
+    let expected = QueueSettings {
+        state: if is_sold_out {
+            SaleState::SoldOut
+        } else {
+            in_database.state
+        },
+        ..in_database.clone()
     };
-    *engine_has
-        != QueueSettings {
-            state,
-            ..settings.clone()
-        }
+    *in_engine != expected
 }

@@ -1,5 +1,5 @@
-//! Writing down how far each line has come, and who was passed over, so that a line that is lost
-//! goes on where it was.
+//! Writes down how far each queue has come, and who was passed over, so that a queue that is lost
+//! continues where it was.
 
 use std::collections::HashMap;
 
@@ -19,33 +19,36 @@ use crate::{
 pub(crate) struct LastCheckpoints(HashMap<EventId, Reached>);
 
 impl AppState {
-    /// One step; returns how many lines had moved.
+    /// Writes the checkpoints of all queues that have moved, and returns their number. A queue that
+    /// does not answer delays no other.
     pub(crate) async fn save_checkpoints(
         &self,
         last: &mut LastCheckpoints,
     ) -> Result<usize, BookingError> {
-        let (mut moved, mut failed) = (0, None);
-        let events = self.catalogue.events();
-        let reads = events.into_iter().map(|event| async move {
+        let reads = self.catalogue.events().into_iter().map(|event| async move {
             let id = event.event_id;
             (id, self.with_timeout(self.engine().reached(id)).await)
         });
         let mut reads = stream::iter(reads).buffer_unordered(EVENT_CONCURRENCY);
-        while let Some((id, reached)) = reads.next().await {
+
+        let mut saved = 0;
+        let mut last_error = None;
+        while let Some((event, reached)) = reads.next().await {
             let reached = match reached {
                 Ok(reached) => reached,
                 Err(EngineError::UnknownEvent) => continue,
                 Err(error) => {
-                    failed = Some(error); // which holds up no other
+                    last_error = Some(error);
                     continue;
                 }
             };
-            if reached != Reached::default() && last.0.get(&id) != Some(&reached) {
-                self.store().save_checkpoint(id, &reached).await?;
-                last.0.insert(id, reached);
-                moved += 1;
+
+            if reached != Reached::default() && last.0.get(&event) != Some(&reached) {
+                self.store().save_checkpoint(event, &reached).await?;
+                last.0.insert(event, reached);
+                saved += 1;
             }
         }
-        failed.map_or(Ok(moved), |error| Err(error.into()))
+        last_error.map_or(Ok(saved), |error| Err(error.into()))
     }
 }

@@ -1,4 +1,4 @@
-//! Rebuilding the engine's line and seats from the database, while everything runs.
+//! Rebuilds an event's queue and seats in the engine from the database, while everything runs.
 
 use std::{
     collections::HashMap,
@@ -20,38 +20,38 @@ use crate::{
     store::SharedStore,
 };
 
-/// How long holds are given to find their commit before the snapshot is taken.
+/// Longest wait for the commits of pending holds, before the snapshot is taken.
 const QUIESCE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Pause between two looks at holds, or at another instance's lease.
+/// Of pending holds, and of another instance's lease.
 const REBUILD_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A rebuild that takes longer may be repeated by another instance.
 const REBUILD_LEASE: Duration = Duration::from_secs(10);
 
-/// Longest wait for one step of the engine.
+/// Longest wait for one call of the engine.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A suspicion is not looked into so soon after a rebuild: it may be of before.
+/// A requested rebuild waits for this long after the last one: the request may be older.
 const REBUILD_COOLDOWN: Duration = Duration::from_secs(1);
 
-/// What a rebuild found.
+/// The result of a rebuild.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct RebuildReport {
     /// Zones of the event.
     pub(crate) zones: u64,
     /// Live holds.
     pub(crate) holds: u64,
-    /// Zones whose seats in the engine were not what the database says.
+    /// Zones whose seats in the engine differed from the database's.
     pub(crate) corrected: u64,
 }
 
 /// Why an event is rebuilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RebuildReason {
-    /// Somebody wants it, whatever the engine has.
+    /// A rebuild was requested, whatever the engine has.
     Requested,
-    /// The engine has nothing of it.
+    /// The engine does not have the event.
     EventMissing,
 }
 
@@ -60,14 +60,13 @@ pub(crate) struct InventoryRebuilder {
     store: SharedStore,
     engine: SharedEngine,
     clock: Clock,
-    /// Who has told positions in a line that is lost.
+    /// Gateways that bring their users back to a queue that was lost.
     pub(crate) known_gateways: KnownGateways,
     /// When each event's last rebuild of this process began; the lock makes rebuilds take turns.
     last_rebuilds: Mutex<HashMap<EventId, Instant>>,
 }
 
 impl InventoryRebuilder {
-    /// No event was rebuilt yet.
     pub(crate) fn new(store: SharedStore, engine: SharedEngine, clock: Clock) -> Self {
         Self {
             store,
@@ -78,8 +77,8 @@ impl InventoryRebuilder {
         }
     }
 
-    /// Opens the event in the engine if need be, and replaces its seats by the database's. Requests
-    /// that come while it runs share its result.
+    /// Opens the event in the engine if necessary, and replaces its seats by the database's.
+    /// Requests that come while it runs share its result.
     ///
     /// # Errors
     /// Engine or database unavailable: the seats are as they were, or the engine refuses holds for
@@ -89,9 +88,9 @@ impl InventoryRebuilder {
             .await
     }
 
-    /// The same for an event that the engine was seen to lack; nothing is done where another
-    /// instance, or whoever creates it, has brought it there meanwhile: a rebuild would hold up
-    /// those who reserve by then.
+    /// The same for an event that was missing in the engine. Does nothing if another instance, or
+    /// the request that creates it, has brought it there meanwhile: a rebuild would delay
+    /// reservations.
     ///
     /// # Errors
     /// As [`InventoryRebuilder::rebuild`].
@@ -108,38 +107,41 @@ impl InventoryRebuilder {
         event: &Arc<Event>,
         reason: RebuildReason,
     ) -> Result<RebuildReport, BookingError> {
+        let id = event.event_id;
         let requested_at = Instant::now();
-        let mut last = self.last_rebuilds.lock().await;
-        if last
-            .get(&event.event_id)
-            .is_some_and(|began| *began >= requested_at)
-        {
+
+        // A rebuild that began after this request has the result that it wants.
+        let mut last_rebuilds = self.last_rebuilds.lock().await;
+        let last = last_rebuilds.get(&id);
+        if last.is_some_and(|started| *started >= requested_at) {
             return Ok(RebuildReport::default());
         }
-        let began = Instant::now();
-        self.acquire_lease(event.event_id).await?;
-        let report = match self.is_needed(event.event_id, reason).await {
+
+        let started = Instant::now();
+        self.acquire_lease(id).await?;
+        let rebuilt = match self.is_needed(id, reason).await {
             Ok(false) => Ok(None),
             Ok(true) => self.rebuild_from_database(event).await.map(Some),
             Err(error) => Err(error),
         };
-        if let Err(error) = self.store.release_sync(event.event_id).await {
-            tracing::warn!(event = %event.event_id, %error, "the lease of a rebuild runs until its end");
+        if let Err(error) = self.store.release_sync(id).await {
+            tracing::warn!(event = %id, %error, "failed to release rebuild lease; it expires on its own");
         }
-        let Some(report) = report? else {
+
+        let Some(report) = rebuilt? else {
             return Ok(RebuildReport::default());
         };
-        last.insert(event.event_id, began);
-        tracing::info!(event = %event.event_id, zones = report.zones, holds = report.holds, corrected = report.corrected,
-            duration_ms = began.elapsed().as_millis() as u64, "seats rebuilt from the database");
+        last_rebuilds.insert(id, started);
+        tracing::info!(event = %id, zones = report.zones, holds = report.holds, corrected = report.corrected,
+            duration_ms = started.elapsed().as_millis() as u64, "seats rebuilt from the database");
         Ok(report)
     }
 
-    /// How long a suspicion has to wait before it is worth a rebuild.
+    /// How long a requested rebuild has to wait.
     pub(crate) async fn cooldown_left(&self, event: EventId) -> Duration {
         let last = self.last_rebuilds.lock().await.get(&event).copied();
-        last.map_or(Duration::ZERO, |began| {
-            REBUILD_COOLDOWN.saturating_sub(began.elapsed())
+        last.map_or(Duration::ZERO, |started| {
+            REBUILD_COOLDOWN.saturating_sub(started.elapsed())
         })
     }
 
@@ -147,11 +149,8 @@ impl InventoryRebuilder {
         let give_up_at = Instant::now() + REBUILD_LEASE;
         while Instant::now() < give_up_at {
             let now = self.clock.now();
-            if self
-                .store
-                .lease_sync(event, now, now.plus(REBUILD_LEASE))
-                .await?
-            {
+            let until = now.plus(REBUILD_LEASE);
+            if self.store.lease_sync(event, now, until).await? {
                 return Ok(());
             }
             tokio::time::sleep(REBUILD_POLL_INTERVAL).await;
@@ -161,7 +160,7 @@ impl InventoryRebuilder {
         ))
     }
 
-    /// An event that is open in the engine has its seats a moment later.
+    /// An event that is open in the engine gets its seats a moment later.
     async fn is_needed(&self, event: EventId, reason: RebuildReason) -> Result<bool, BookingError> {
         if reason == RebuildReason::Requested {
             return Ok(true);
@@ -169,92 +168,98 @@ impl InventoryRebuilder {
         match self.with_engine_timeout(self.engine.status(event)).await {
             Err(EngineError::UnknownEvent) => Ok(true),
             Err(error) => Err(error.into()),
-            Ok(_) => Ok(self
-                .with_engine_timeout(self.engine.seats(event))
-                .await?
-                .is_empty()),
+            Ok(_) => {
+                let seats = self.with_engine_timeout(self.engine.seats(event)).await?;
+                Ok(seats.is_empty())
+            }
         }
     }
 
     async fn rebuild_from_database(&self, event: &Event) -> Result<RebuildReport, BookingError> {
+        // 1. Open the queue, unless it is open; it continues where its checkpoint was.
         let id = event.event_id;
-        let (checkpoint, handover) = (
-            self.store.checkpoint(id).await?,
-            self.store.handover(id).await?,
-        );
-        let (now, mark) = (self.clock.now(), handover.map(|(mark, _)| mark));
-        let open_params = Opening {
+        let checkpoint = self.store.checkpoint(id).await?;
+        let handover = self.store.handover(id).await?;
+        let now = self.clock.now();
+        let mark = handover.map(|(mark, _)| mark);
+        let params = Opening {
             awaited: self.known_gateways.up(),
             ..open_params(event, checkpoint, mark, now)
         };
-        self.with_engine_timeout(self.engine.open(id, &open_params, now))
+        self.with_engine_timeout(self.engine.open(id, &params, now))
             .await?;
-        if let Some(frozen) = self
-            .with_engine_timeout(self.engine.status(id))
-            .await?
-            .frozen
+        let status = self.with_engine_timeout(self.engine.status(id)).await?;
+        if let Some(frozen) = status.frozen
             && !self.thaw(id, frozen).await?
         {
             return Err(BookingError::Unavailable("the line is being handed over"));
         }
+
+        // 2. No new holds, and the pending ones find their commits: a snapshot lacks neither.
         self.quiesce(id).await?;
+
+        // 3. Replace the seats.
         let snapshot = self.store.snapshot(id).await?;
         let before = self.with_engine_timeout(self.engine.seats(id)).await?;
-        self.with_engine_timeout(self.engine.load_seats(id, &snapshot, self.clock.now()))
-            .await?;
+        let load = self.engine.load_seats(id, &snapshot, self.clock.now());
+        self.with_engine_timeout(load).await?;
         let after = self.with_engine_timeout(self.engine.seats(id)).await?;
-        let corrected = count_corrected(&before, &after);
         Ok(RebuildReport {
             zones: snapshot.zones.len() as u64,
             holds: snapshot.holds.len() as u64,
-            corrected,
+            corrected: count_corrected(&before, &after),
         })
     }
 
-    /// Lets a frozen line go on where it has been handed over, or has stood still for as long as it
-    /// was to. False where it is frozen still.
+    /// Lets a frozen queue continue if it has been handed over, or its handover has timed out. False
+    /// if it stays frozen.
     ///
     /// # Errors
-    /// Engine or database unavailable: the line is frozen.
+    /// Engine or database unavailable: the queue is frozen.
     pub(crate) async fn thaw(&self, event: EventId, frozen: Frozen) -> Result<bool, BookingError> {
-        let (handover, now) = (self.store.handover(event).await?, self.clock.now());
-        if frozen == Frozen::Here && handover.as_ref().is_some_and(|(_, until)| *until > now) {
+        let handover = self.store.handover(event).await?;
+        let now = self.clock.now();
+        let lasts = handover.as_ref().is_some_and(|(_, until)| *until > now);
+        if frozen == Frozen::Here && lasts {
             return Ok(false);
         }
+
+        // First: once the queue continues, an older copy of it must not pass for the complete one.
         if let Some((mark, _)) = handover {
-            // First: once the line goes on, an older copy of it must not be taken for whole.
             self.store.end_handover(event, &mark).await?;
         }
         self.with_engine_timeout(self.engine.thaw(event, now))
             .await?;
-        tracing::info!(%event, ?frozen, "a frozen line goes on");
+        tracing::info!(%event, ?frozen, "frozen queue continues");
         Ok(true)
     }
 
-    /// Stops new holds and waits for those under way. What was settled between two looks is in the
-    /// database by then.
+    /// Stops new holds and waits for the pending ones. Those that are settled between two polls are
+    /// in the database by then.
     async fn quiesce(&self, event: EventId) -> Result<(), BookingError> {
         let until = Instant::now() + QUIESCE_TIMEOUT;
-        while self
-            .with_engine_timeout(self.engine.begin_sync(event, self.clock.now()))
-            .await?
-            > 0
-            && Instant::now() < until
-        {
+        loop {
+            let begin = self.engine.begin_sync(event, self.clock.now());
+            let pending = self.with_engine_timeout(begin).await?;
+            if pending == 0 || Instant::now() >= until {
+                return Ok(());
+            }
             tokio::time::sleep(REBUILD_POLL_INTERVAL).await;
         }
-        Ok(())
     }
 
     async fn with_engine_timeout<T>(
         &self,
-        step: impl Future<Output = Result<T, EngineError>>,
+        call: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, EngineError> {
-        let late =
-            || EngineError::Unavailable(format!("no answer in {} ms", ENGINE_TIMEOUT.as_millis()));
-        tokio::time::timeout(ENGINE_TIMEOUT, step)
+        tokio::time::timeout(ENGINE_TIMEOUT, call)
             .await
-            .unwrap_or_else(|_| Err(late()))
+            .unwrap_or_else(|_| {
+                let timeout_ms = ENGINE_TIMEOUT.as_millis();
+                Err(EngineError::Unavailable(format!(
+                    "no answer in {timeout_ms} ms"
+                )))
+            })
     }
 }
 
@@ -264,14 +269,14 @@ fn open_params(
     mark: Option<String>,
     now: Timestamp,
 ) -> Opening {
-    let had_line = checkpoint.sequence > 0;
+    let continues = checkpoint.sequence > 0;
     let epoch = Uuid::new_v4().simple().to_string();
     Opening {
         settings: event.queue.clone(),
         epoch: epoch
             .parse::<Epoch>()
             .expect("hexadecimal digits are an epoch"),
-        sequence: if had_line {
+        sequence: if continues {
             checkpoint.sequence + SEQUENCE_RESERVE
         } else {
             0
@@ -279,7 +284,7 @@ fn open_params(
         head: checkpoint.head,
         unserved: checkpoint.unserved,
         mark,
-        release_from: if had_line { now.plus(RECOVERY) } else { now },
+        release_from: if continues { now.plus(RECOVERY) } else { now },
         awaited: Vec::new(),
     }
 }
@@ -313,7 +318,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_lost_is_restored_once() {
+    async fn rebuilds_missing_event_once() {
         let (store, engine): (SharedStore, SharedEngine) = (
             Arc::new(SqliteStore::in_memory().await.unwrap()),
             Arc::new(MemoryEngine::new()),
@@ -326,8 +331,8 @@ mod tests {
         assert!(inventory.rebuild_if_missing(&event).await.unwrap().zones > 0);
         let whole = free(&engine, id).await;
 
-        // Whoever saw the loss as well comes later, when seats are held by reservations that the
-        // database does not know yet.
+        // Another instance that saw the loss as well comes later, when seats are held by
+        // reservations that the database does not know yet.
         let taken = ZoneSeats {
             available: 1,
             ..engine.seats(id).await.unwrap()[0]
@@ -345,7 +350,7 @@ mod tests {
         assert!(inventory.rebuild(&event).await.unwrap().corrected > 0);
         assert_eq!(free(&engine, id).await, whole);
 
-        // One that was opened by whoever died before its seats were there.
+        // An event that was opened by an instance that died before it loaded the seats.
         engine.remove(id).await.unwrap();
         let now = clock.now();
         engine

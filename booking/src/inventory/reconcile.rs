@@ -1,6 +1,6 @@
-//! Repair of stale holds: where the engine did not hear how a hold ended, the database is asked. It
-//! answers for good: a hold that is no booking is one that cannot become one any more. So no time
-//! is long enough, and none is needed.
+//! Repair of stale holds: if the engine did not receive a hold's settlement, the database is asked.
+//! Its answer is final: a hold without a booking gets a tombstone, so that it cannot become one any
+//! more. So no timeout has to be long enough.
 
 use std::time::Duration;
 
@@ -19,59 +19,59 @@ use crate::{
     store::HoldResolution,
 };
 
-/// A hold is left alone for this long after its end was due: most commits have long been heard of
-/// by then. One that comes later finds its place taken, and is given back.
+/// A hold is left alone for this long after its settlement was due: most commits have been reported
+/// by then. A commit that comes later finds a tombstone, and its hold is released.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(8);
 
-/// Most holds of one event in one step.
+/// Max holds of one event in one iteration.
 const BATCH_SIZE: u32 = 500;
 
 impl AppState {
-    /// One step for every event. What fails for one holds up no other.
+    /// Repairs the stale holds of every event, and returns their number. An event that fails delays
+    /// no other.
     pub(crate) async fn reconcile_holds(&self) -> Result<usize, BookingError> {
-        let events: Vec<EventId> = self
+        let repairs = self
             .catalogue
             .events()
-            .iter()
-            .map(|event| event.event_id)
-            .collect();
-        let steps = events
             .into_iter()
-            .map(|event| self.reconcile(event, self.now()));
-        let (mut checked, mut failed) = (0, None);
-        let mut steps = stream::iter(steps).buffer_unordered(EVENT_CONCURRENCY);
-        while let Some(answer) = steps.next().await {
-            match answer {
-                Ok(count) => checked += count,
+            .map(|event| self.reconcile_event(event.event_id, self.now()));
+        let mut repairs = stream::iter(repairs).buffer_unordered(EVENT_CONCURRENCY);
+
+        let mut holds = 0;
+        let mut last_error = None;
+        while let Some(repaired) = repairs.next().await {
+            match repaired {
+                Ok(count) => holds += count,
                 Err(BookingError::Engine(EngineError::UnknownEvent)) => {} // about to be rebuilt
-                Err(error) => failed = Some(error),
+                Err(error) => last_error = Some(error),
             }
         }
-        failed.map_or(Ok(checked), Err)
+        last_error.map_or(Ok(holds), Err)
     }
 
-    /// One step of the repair, for one event; returns how many holds were looked at.
-    async fn reconcile(&self, event: EventId, now: Timestamp) -> Result<usize, BookingError> {
+    async fn reconcile_event(&self, event: EventId, now: Timestamp) -> Result<usize, BookingError> {
         let stale = self
-            .with_timeout(
-                self.engine()
-                    .stale_holds(event, now, STALE_AFTER, BATCH_SIZE),
-            )
-            .await?;
+            .engine()
+            .stale_holds(event, now, STALE_AFTER, BATCH_SIZE);
+        let stale = self.with_timeout(stale).await?;
         if stale.is_empty() {
             return Ok(0);
         }
-        let ids: Vec<_> = stale.iter().map(|hold| hold.booking_id).collect();
-        let resolutions = self.store().resolve_holds(event, &ids).await?;
-        let settlement_for = |hold: &StaleHold| {
-            Some((
-                hold.booking_id,
-                settlement_for(hold, *resolutions.get(&hold.booking_id)?),
-            ))
-        };
-        let settlements: Vec<_> = stale.iter().filter_map(settlement_for).collect();
+
+        let bookings: Vec<_> = stale.iter().map(|hold| hold.booking_id).collect();
+        let resolutions = self.store().resolve_holds(event, &bookings).await?;
+
+        // A hold without a resolution has a commit in flight: it is looked at again.
+        let settlements: Vec<_> = stale
+            .iter()
+            .filter_map(|hold| {
+                let resolution = *resolutions.get(&hold.booking_id)?;
+                Some((hold.booking_id, settlement_for(hold, resolution)))
+            })
+            .collect();
         metrics::counter!("stanchion_booking_commits_under_way_total")
             .increment((stale.len() - settlements.len()) as u64);
+
         self.settlements.settle(event, &settlements).await;
         metrics::counter!("stanchion_booking_stale_holds_total").increment(stale.len() as u64);
         Ok(stale.len())

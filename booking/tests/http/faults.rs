@@ -229,7 +229,7 @@ async fn a_suspicion_stays_until_the_seats_have_been_rebuilt() {
         "the database has two"
     );
     let failed = async {
-        while failures("suspicions") == 0 {
+        while failures("rebuild") == 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
