@@ -1,10 +1,10 @@
-//! Engine and database, compared by themselves: seats that are free in each zone, and seats of
-//! users. What differs is rebuilt.
+//! Drift detection: compares the engine with the database, available seats in each zone and seats
+//! of users, and requests a rebuild of an event that differs.
 //!
-//! The two are never read at the same moment, and holds whose commit is under way are in one and
-//! not yet in the other. So each look asks the database before and after the engine, allows for
-//! those holds, and only a difference that several looks find counts. A false one costs a rebuild,
-//! and nothing else.
+//! The two are never read at the same moment, and holds whose commit is in flight are in one and
+//! not yet in the other. So a comparison reads the database before and after the engine, allows for
+//! those holds, and only a difference that several comparisons find counts. A false one costs a
+//! rebuild, and nothing else.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -21,66 +21,65 @@ use waitingroom::{
 
 use crate::{error::BookingError, state::AppState, store::ZoneCount};
 
-/// How often an event is looked at; less often where there are more than ten times [`MAX_EVENTS_PER_STEP`].
+/// How often an event is compared; less often if there are more than ten times
+/// [`MAX_EVENTS_PER_BATCH`].
 const COMPARISON_INTERVAL: Duration = Duration::from_secs(10);
-/// Steps in that time.
-const STEPS_PER_ROUND: usize = 10;
-/// Most events of one step.
-const MAX_EVENTS_PER_STEP: usize = 50;
-/// Events that are looked at at the same time.
+
+/// Batches in that time.
+const BATCHES_PER_ROUND: usize = 10;
+
+const MAX_EVENTS_PER_BATCH: usize = 50;
+
 const COMPARISON_CONCURRENCY: usize = 8;
-/// A difference counts if so many looks find it.
+
+/// A difference counts if this many comparisons find it.
 const CONFIRMING_COMPARISONS: u32 = 4;
-/// Pause between two of them.
+
 const CONFIRMATION_INTERVAL: Duration = Duration::from_millis(700);
-/// Users of one look: the next ones are another's.
+
+/// Users of one comparison; the next one compares the next users.
 const USER_PAGE_SIZE: u32 = 500;
 
-/// Whose turn it is.
+/// Which events are compared next.
 #[derive(Debug, Default)]
 pub(crate) struct ComparisonSchedule {
-    waiting: VecDeque<EventId>,
+    /// The events of the present round that are left.
+    remaining: VecDeque<EventId>,
     batch_len: usize,
     round_began: Option<Instant>,
     cursors: Mutex<HashMap<EventId, Cursor>>,
 }
 
-/// Where the next look at an event begins.
+/// Where the next comparison of an event begins.
 #[derive(Debug, Clone, Default)]
 struct Cursor {
-    /// Behind this user of the database.
+    /// After this user in the database's order.
     user: Option<UserId>,
-    /// Among those whom the engine counts.
+    /// The engine's cursor among the users whom it counts.
     counted: String,
 }
 
 impl ComparisonSchedule {
-    /// The events of one step; `all` are those of a new round, which begins when the last is done
-    /// and old enough.
-    fn due(&mut self, now: Instant, all: impl FnOnce() -> Vec<EventId>) -> Vec<EventId> {
-        if self.waiting.is_empty()
-            && self
-                .round_began
-                .is_none_or(|round_began| now >= round_began + COMPARISON_INTERVAL)
-        {
-            self.waiting = all().into();
+    /// The next batch. `all` are the events of a new round, which begins when the last one is done
+    /// and [`COMPARISON_INTERVAL`] old.
+    fn next_batch(&mut self, now: Instant, all: impl FnOnce() -> Vec<EventId>) -> Vec<EventId> {
+        let is_due = |began: Instant| now >= began + COMPARISON_INTERVAL;
+        if self.remaining.is_empty() && self.round_began.is_none_or(is_due) {
+            self.remaining = all().into();
             self.cursors
                 .lock()
-                .retain(|event, _| self.waiting.contains(event));
-            self.batch_len = self
-                .waiting
-                .len()
-                .div_ceil(STEPS_PER_ROUND)
-                .min(MAX_EVENTS_PER_STEP);
+                .retain(|event, _| self.remaining.contains(event));
+            let even = self.remaining.len().div_ceil(BATCHES_PER_ROUND);
+            self.batch_len = even.min(MAX_EVENTS_PER_BATCH);
             self.round_began = Some(now);
         }
-        self.waiting
-            .drain(..self.batch_len.min(self.waiting.len()))
-            .collect()
+
+        let batch_len = self.batch_len.min(self.remaining.len());
+        self.remaining.drain(..batch_len).collect()
     }
 }
 
-/// By how much the engine has more than the database, or less.
+/// Seats that the engine has more than the database; negative if it has less.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Drift {
     zones: HashMap<ZoneId, i64>,
@@ -88,7 +87,7 @@ struct Drift {
 }
 
 impl Drift {
-    /// What two looks have found alike.
+    /// The difference that two comparisons have in common.
     fn persisting(self, other: &Self) -> Self {
         Self {
             zones: persisting(self.zones, &other.zones),
@@ -100,14 +99,15 @@ impl Drift {
         self.zones.is_empty() && self.users.is_empty()
     }
 
-    /// In seats. Most bookings that one of the two lacks are missed in a zone and at a user.
+    /// The drift in seats. Most bookings that one of the two lacks are missing in a zone and at a
+    /// user, so these are not added.
     fn seats(&self) -> u64 {
         let zones: u64 = self.zones.values().map(|seats| seats.unsigned_abs()).sum();
         zones.max(self.users.values().map(|seats| seats.unsigned_abs()).sum())
     }
 }
 
-/// Of each the smaller, where both are of one kind.
+/// The smaller of two differences, if both have the same sign.
 fn persisting<K: Eq + std::hash::Hash>(
     one: HashMap<K, i64>,
     other: &HashMap<K, i64>,
@@ -120,10 +120,9 @@ fn persisting<K: Eq + std::hash::Hash>(
     both.collect()
 }
 
-/// What cannot be explained by what is under way. Free seats in the engine are what is left of all
-/// after holds of every kind, so they are too many if they are more than the database had at either
-/// moment; and too few if even with those whose commit was not reported they are less than it had
-/// at either.
+/// The difference that commits in flight do not explain. The engine's available seats are those left
+/// after holds of every kind. So they are too many if they exceed the database's at both moments,
+/// and too few if, even with the pending holds, they fall short of the database's at both.
 fn zone_drift(engine: &ZoneTally, database: [u32; 2]) -> i64 {
     let [least, most] = [database[0].min(database[1]), database[0].max(database[1])].map(i64::from);
     let (available, pending) = (i64::from(engine.available), i64::from(engine.pending));
@@ -134,7 +133,7 @@ fn zone_drift(engine: &ZoneTally, database: [u32; 2]) -> i64 {
     }
 }
 
-/// Those whose commit was not reported may be in the database or not.
+/// Pending holds may be in the database or not.
 fn user_drift(counted: u32, pending: u32, database: u32) -> i64 {
     let (counted, pending, database) =
         (i64::from(counted), i64::from(pending), i64::from(database));
@@ -171,27 +170,26 @@ fn compute_drift(tally: &Tally, zones: [&[ZoneCount]; 2], users: &[(UserId, u32)
 }
 
 impl AppState {
-    /// One step of the comparison.
+    /// Compares the next batch of events.
     pub(crate) async fn compare_due(
         &self,
         schedule: &mut ComparisonSchedule,
     ) -> Result<(), BookingError> {
         let all = || {
-            self.catalogue
-                .events()
-                .iter()
-                .map(|event| event.event_id)
-                .collect()
+            let events = self.catalogue.events();
+            events.iter().map(|event| event.event_id).collect()
         };
-        let events = schedule.due(Instant::now(), all);
+        let events = schedule.next_batch(Instant::now(), all);
+
         let cursors = &schedule.cursors;
-        let compared =
-            stream::iter(events).map(|event| async move { self.compare(event, cursors).await });
-        let failed = compared
+        let compared = events
+            .into_iter()
+            .map(|event| async move { self.compare(event, cursors).await });
+        let results: Vec<_> = stream::iter(compared)
             .buffer_unordered(COMPARISON_CONCURRENCY)
-            .filter_map(async |compared| compared.err());
-        let failed: Vec<BookingError> = failed.collect().await;
-        failed.into_iter().next().map_or(Ok(()), Err)
+            .collect()
+            .await;
+        results.into_iter().collect()
     }
 
     async fn compare(
@@ -199,23 +197,28 @@ impl AppState {
         event: EventId,
         cursors: &Mutex<HashMap<EventId, Cursor>>,
     ) -> Result<(), BookingError> {
+        // Known to differ, or not known at all.
         if self.require_database().is_err()
             || self.require_queue(event).is_err()
             || self.settlements.has_pending(event)
         {
-            return Ok(()); // known to differ, or not to be known
+            return Ok(());
         }
+
         let from = cursors.lock().get(&event).cloned().unwrap_or_default();
-        let found = match self.confirmed_drift(event, &from, cursors).await {
+        let drift = match self.confirmed_drift(event, &from, cursors).await {
             Err(BookingError::Engine(EngineError::UnknownEvent)) => return Ok(()), // about to be rebuilt
-            found => found?,
+            drift => drift?,
         };
-        metrics::gauge!("stanchion_inventory_drift_seats", "event" => event.to_string())
-            .set(found.seats() as f64);
-        if !found.is_empty() {
-            metrics::counter!("stanchion_inventory_corrections_total", "event" => event.to_string()).increment(1);
-            tracing::warn!(%event, seats = found.seats(), zones = ?found.zones, users = found.users.len(),
-                "engine and database differ: the seats are going to be rebuilt");
+
+        let label = event.to_string();
+        metrics::gauge!("stanchion_inventory_drift_seats", "event" => label.clone())
+            .set(drift.seats() as f64);
+        if !drift.is_empty() {
+            metrics::counter!("stanchion_inventory_corrections_total", "event" => label)
+                .increment(1);
+            tracing::warn!(%event, seats = drift.seats(), zones = ?drift.zones, users = drift.users.len(),
+                "engine and database differ; scheduling inventory rebuild");
             self.rebuild_queue.request(event);
         }
         Ok(())
@@ -227,58 +230,57 @@ impl AppState {
         from: &Cursor,
         cursors: &Mutex<HashMap<EventId, Cursor>>,
     ) -> Result<Drift, BookingError> {
-        let (mut found, next) = self.measure_drift(event, from).await?;
+        let (mut drift, next) = self.measure_drift(event, from).await?;
         for _ in 1..CONFIRMING_COMPARISONS {
-            if found.is_empty() {
+            if drift.is_empty() {
                 break;
             }
             tokio::time::sleep(CONFIRMATION_INTERVAL).await;
-            found = found.persisting(&self.measure_drift(event, from).await?.0);
+            let (again, _) = self.measure_drift(event, from).await?;
+            drift = drift.persisting(&again);
         }
         cursors.lock().insert(event, next);
-        Ok(found)
+        Ok(drift)
     }
 
-    /// One look, and where the next one begins: at the next users of the database, and the next
-    /// whom the engine counts.
+    /// One comparison, and the cursor of the next: after these users of the database, and after
+    /// these users whom the engine counts.
     async fn measure_drift(
         &self,
         event: EventId,
         from: &Cursor,
     ) -> Result<(Drift, Cursor), BookingError> {
+        // 1. A page of the database's users, and those whom the engine counts beside them: seats
+        //    that the database does not know of belong to these.
         let mut users = self
             .store()
             .user_seats(event, from.user.as_ref(), USER_PAGE_SIZE)
             .await?;
-        let user = users.last().map(|(user, _)| user.clone());
-        let (mut counted, next) = self
-            .with_timeout(self.engine().counted_users(event, &from.counted))
-            .await?;
+        let last_user = users.last().map(|(user, _)| user.clone());
+        let counted = self.engine().counted_users(event, &from.counted);
+        let (mut counted, next_counted) = self.with_timeout(counted).await?;
         counted.retain(|name| !users.iter().any(|(user, _)| user == name));
-        let seats: HashMap<UserId, u32> = self
-            .store()
-            .seats_of_users(event, &counted)
-            .await?
-            .into_iter()
-            .collect();
+        let counted_seats = self.store().seats_of_users(event, &counted).await?;
+        let counted_seats: HashMap<UserId, u32> = counted_seats.into_iter().collect();
         users.extend(counted.into_iter().map(|user| {
-            let seats = seats.get(&user).copied().unwrap_or(0);
+            let seats = counted_seats.get(&user).copied().unwrap_or(0);
             (user, seats)
         }));
         users.truncate(TALLY_LIMIT);
+
+        // 2. The database, the engine, and the database again.
         let names: Vec<UserId> = users.iter().map(|(user, _)| user.clone()).collect();
         let before = self.store().zone_counts(Some(event)).await?;
         let tally = self
             .with_timeout(self.engine().tally(event, &names))
             .await?;
-        let now = self.store().zone_counts(Some(event)).await?;
-        Ok((
-            compute_drift(&tally, [&before, &now], &users),
-            Cursor {
-                user,
-                counted: next,
-            },
-        ))
+        let after = self.store().zone_counts(Some(event)).await?;
+
+        let next = Cursor {
+            user: last_user,
+            counted: next_counted,
+        };
+        Ok((compute_drift(&tally, [&before, &after], &users), next))
     }
 }
 
@@ -297,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_under_way_is_no_drift() {
+    fn commits_in_flight_are_no_drift() {
         for (engine, database) in [
             (zone(10, 0), [10, 10]),
             (zone(8, 2), [10, 10]), // held, and not committed yet
@@ -325,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_lasts_if_every_look_finds_it() {
+    fn drift_persists_if_every_comparison_finds_it() {
         let user = |name: &str| name.parse::<UserId>().unwrap();
         let found = |seats: &[(&str, i64)]| Drift {
             users: seats
@@ -340,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_has_its_turn_within_a_round_and_no_step_has_many() {
+    fn each_event_is_due_once_a_round() {
         let (mut schedule, start) = (ComparisonSchedule::default(), Instant::now());
         let events = |many: u128| {
             move || {
@@ -352,11 +354,11 @@ mod tests {
         let steps = |schedule: &mut ComparisonSchedule, many, from| -> Vec<usize> {
             let at = |step: u32| start + Duration::from_secs(from) + step * Duration::from_secs(1);
             (0..10)
-                .map(|step| schedule.due(at(step), events(many)).len())
+                .map(|step| schedule.next_batch(at(step), events(many)).len())
                 .collect()
         };
         assert_eq!(steps(&mut schedule, 3, 0), [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(steps(&mut schedule, 25, 10).iter().sum::<usize>(), 25);
-        assert_eq!(steps(&mut schedule, 10_000, 20), [MAX_EVENTS_PER_STEP; 10]);
+        assert_eq!(steps(&mut schedule, 10_000, 20), [MAX_EVENTS_PER_BATCH; 10]);
     }
 }

@@ -1,5 +1,5 @@
-//! Which gateways are up: when a line is lost, it is rebuilt as soon as each of them has brought
-//! its users back.
+//! Which gateways are up: a queue that was lost waits until each of them has brought its users
+//! back.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -10,10 +10,11 @@ use waitingroom::{
     vitals::{Reading, Role},
 };
 
-/// Time between two readings that count.
+/// Registry snapshots that follow sooner do not count.
 const MIN_OBSERVATION_INTERVAL: Duration = Duration::from_millis(900);
-/// A gateway is up until so many readings have missed it: what has lost the lines has lost the
-/// board as well, and a gateway needs a moment to stand on it again.
+
+/// A gateway is up until it was missing in this many snapshots: a Redis that has lost the queues has
+/// lost the process registry as well, and a gateway needs a moment to register again.
 const MAX_MISSES: u32 = 6;
 
 /// See the module's documentation.
@@ -22,28 +23,29 @@ pub(crate) struct KnownGateways(Mutex<Observations>);
 
 #[derive(Debug, Default)]
 struct Observations {
-    /// How many readings in a row have missed each.
+    /// In how many snapshots in a row each gateway was missing.
     missed: HashMap<NodeId, u32>,
     count: u32,
     last: Option<Instant>,
 }
 
 impl KnownGateways {
-    /// The board was read.
+    /// Counts a snapshot of the process registry.
     pub(crate) fn observe(&self, reading: &Reading) {
-        let (mut observations, now) = (self.0.lock(), Instant::now());
-        if observations
-            .last
-            .is_some_and(|last| now < last + MIN_OBSERVATION_INTERVAL)
-        {
+        let mut observations = self.0.lock();
+        let now = Instant::now();
+        let is_early = |last: Instant| now < last + MIN_OBSERVATION_INTERVAL;
+        if observations.last.is_some_and(is_early) {
             return;
         }
+
         observations.last = Some(now);
         observations.count = observations.count.saturating_add(1);
         observations
             .missed
             .values_mut()
             .for_each(|missed| *missed += 1);
+
         let processes = reading.processes.iter().map(|live| &live.vitals.process);
         for gateway in processes.filter(|process| process.roles.contains(&Role::Gateway)) {
             observations.missed.insert(gateway.node.clone(), 0);
@@ -52,8 +54,8 @@ impl KnownGateways {
         metrics::gauge!("stanchion_gateways_known").set(observations.up().count() as f64);
     }
 
-    /// All that are up. None as long as it is not known: the board may have been empty since before
-    /// this process has read it.
+    /// All gateways that are up. None until enough snapshots were counted: the registry may have
+    /// been empty since before this process started.
     pub(crate) fn up(&self) -> Vec<NodeId> {
         self.0.lock().up().cloned().collect()
     }
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_gateway_is_up_until_it_is_missed_for_seconds_however_long_the_board_is_away() {
+    async fn gateway_is_up_until_missed_for_seconds() {
         let gateways = KnownGateways::default();
         let read = async |names: &[&str], times: u32| {
             for _ in 0..times {
@@ -125,7 +127,7 @@ mod tests {
         assert_eq!(
             up(&gateways),
             [] as [&str; 0],
-            "others may not have come to the board yet"
+            "others may not have registered yet"
         );
         read(&["a", "b"], 1).await;
         assert_eq!(up(&gateways), ["a", "b"]);
