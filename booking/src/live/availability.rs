@@ -1,6 +1,6 @@
-//! Seats left, for the public catalogue: as the engine has them, or the database where the engine
-//! does not answer. A moment old at most, so that a crowd reloading a page costs no more than one
-//! visitor; those who follow them share one feed.
+//! Available seats, for the public catalogue: from the engine, or from the database if the engine
+//! does not answer. The counts are cached for a moment, so that many visitors who reload a page cost
+//! no more than one; readers of the stream share one feed.
 
 use std::{
     collections::HashMap,
@@ -21,15 +21,15 @@ use crate::{
     state::AppState,
 };
 
-/// How old an answer may be.
+/// Max age of cached counts.
 const COUNTS_MAX_AGE: Duration = Duration::from_millis(200);
 
 type AvailableSeats = Arc<HashMap<ZoneId, u32>>;
 
-/// The last answer for one event; the lock makes those who find it stale wait for one of them.
+/// The last counts of one event. Requests that find them stale wait for the one that has the lock.
 type CachedCounts = Arc<Mutex<Option<(Instant, AvailableSeats)>>>;
 
-/// The last cached_counts, and those who follow them.
+/// The cached counts of every event, and the feed of their changes.
 #[derive(Debug)]
 pub(crate) struct Availability {
     cached_counts: Mutex<HashMap<EventId, CachedCounts>>,
@@ -50,7 +50,7 @@ struct ZoneUpdate {
 }
 
 impl Availability {
-    /// For at most so many who follow.
+    /// With at most this many readers.
     pub(crate) fn new(readers: usize) -> Self {
         Self {
             cached_counts: Mutex::default(),
@@ -60,14 +60,18 @@ impl Availability {
 }
 
 impl AppState {
-    /// One step of the feed: counts the seats of each event that somebody follows, and tells of
-    /// changes. What can not be counted now is left for the next step.
+    /// Counts the seats of each event that has readers, and publishes changes. An event whose seats
+    /// cannot be counted is left for the next iteration.
     pub(crate) async fn publish_availability(&self) -> Result<(), BookingError> {
-        let followed = self.availability.feed.subscribed_events();
-        join_all(followed.into_iter().map(|event| self.publish_seats(event)))
-            .await
-            .into_iter()
-            .collect()
+        let subscribed = self.availability.feed.subscribed_events();
+        join_all(
+            subscribed
+                .into_iter()
+                .map(|event| self.publish_seats(event)),
+        )
+        .await
+        .into_iter()
+        .collect()
     }
 
     async fn publish_seats(&self, event: EventId) -> Result<(), BookingError> {
@@ -78,7 +82,7 @@ impl AppState {
         Ok(())
     }
 
-    /// The seats left as an event of the feed.
+    /// The available seats as a server-sent event.
     pub(crate) async fn availability_update(&self, event: &Event) -> Result<Bytes, BookingError> {
         let available = self.available(event.event_id).await?;
         let zone_update = |zone_id| ZoneUpdate {
@@ -98,29 +102,26 @@ impl AppState {
         ))
     }
 
-    /// Seats left in each zone of the event.
+    /// Available seats in each zone of the event.
     pub(crate) async fn available(&self, event: EventId) -> Result<AvailableSeats, BookingError> {
-        let answer = Arc::clone(
-            self.availability
-                .cached_counts
-                .lock()
-                .await
-                .entry(event)
-                .or_default(),
-        );
-        let mut answer = answer.lock().await;
-        if let Some((at, available)) = answer.as_ref()
-            && at.elapsed() < COUNTS_MAX_AGE
+        let mut cached_counts = self.availability.cached_counts.lock().await;
+        let cached = Arc::clone(cached_counts.entry(event).or_default());
+        drop(cached_counts);
+
+        let mut cached = cached.lock().await;
+        if let Some((counted_at, available)) = cached.as_ref()
+            && counted_at.elapsed() < COUNTS_MAX_AGE
         {
             return Ok(Arc::clone(available));
         }
+
         let available = Arc::new(self.count_available(event).await?);
-        *answer = Some((Instant::now(), Arc::clone(&available)));
+        *cached = Some((Instant::now(), Arc::clone(&available)));
         Ok(available)
     }
 
     async fn count_available(&self, event: EventId) -> Result<HashMap<ZoneId, u32>, BookingError> {
-        // None: they are about to be loaded.
+        // An event without zones is about to be loaded.
         if let Ok(zones) = self.with_timeout(self.engine().seats(event)).await
             && !zones.is_empty()
         {
@@ -129,6 +130,7 @@ impl AppState {
                 .map(|zone| (zone.zone_id, zone.available))
                 .collect());
         }
+
         let zones = self.store().zone_counts(Some(event)).await?;
         Ok(zones
             .iter()

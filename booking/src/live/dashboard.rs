@@ -1,6 +1,6 @@
-//! Live figures for operators: every event that is not over is looked at once a second, whoever
-//! watches, so that plots are filled when a dashboard opens; those who watch share one feed an
-//! event.
+//! The operators' dashboards: every event that is not closed is sampled once a second, with or
+//! without a reader, so that plots are filled when a dashboard opens. Readers of one event share a
+//! feed.
 
 use std::{
     collections::HashMap,
@@ -35,19 +35,18 @@ use crate::{
     store::ZoneCount,
 };
 
-/// Dashboards that are told at the same time, over all events.
+/// Over all events.
 const MAX_DASHBOARD_READERS: usize = 256;
 
-/// Events that are looked at each second; of more, only those that somebody watches.
+/// Events sampled each second; of more, only those that have readers.
 const MAX_SAMPLED_EVENTS: usize = 200;
 
-/// Events that are looked at at the same time.
 const SAMPLE_CONCURRENCY: usize = 16;
 
-/// A look that is younger answers a request.
+/// A younger snapshot answers a request.
 const SNAPSHOT_MAX_AGE: Duration = Duration::from_millis(1_500);
 
-/// Longest wait for the board of vitals: figures without it are better than none.
+/// Longest wait for the process registry: metrics without it are better than none.
 const REGISTRY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// See the module's documentation.
@@ -64,13 +63,13 @@ struct SampledEvent {
     latest: Option<(Instant, Arc<EventSnapshot>)>,
 }
 
-/// One event at one snapshot.
+/// One event at one moment.
 #[derive(Debug, Serialize)]
 pub(crate) struct EventSnapshot {
     event_id: EventId,
     at: Timestamp,
     settings: QueueSettings,
-    /// Why the rate in force is lower than the rate that is set; absent where it is not.
+    /// Why the effective rate is lower than the configured rate; absent if it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     slowness: Option<Slowness>,
     figures: EventMetrics,
@@ -79,7 +78,7 @@ pub(crate) struct EventSnapshot {
     nodes: Vec<LiveProcess>,
 }
 
-/// Since the line began, or began anew.
+/// Counters since the queue was opened, or opened again.
 #[derive(Debug, Serialize)]
 struct Totals {
     joined: u64,
@@ -118,7 +117,7 @@ struct ZoneMetrics {
     zone_id: ZoneId,
     zone: String,
     capacity: u32,
-    /// Absent where the database did not answer.
+    /// Absent if the database did not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     sold: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +125,7 @@ struct ZoneMetrics {
     free: u32,
 }
 
-/// What one context learns for all events.
+/// What the samples of all events have in common.
 struct SampleContext {
     reading: Option<Reading>,
     counts: Option<HashMap<ZoneId, ZoneCount>>,
@@ -148,22 +147,23 @@ impl Dashboard {
 }
 
 impl AppState {
-    /// One context: looks at every event that is sampled and tells those who watch.
+    /// Samples every event that is not closed or has readers, and publishes the snapshots.
     pub(crate) async fn sample_events(&self) {
-        let followed = self.dashboard.feed.subscribed_events();
-        let (sampled, others): (Vec<_>, Vec<_>) = self
+        let subscribed = self.dashboard.feed.subscribed_events();
+        let (with_readers, others): (Vec<_>, Vec<_>) = self
             .catalogue
             .events()
             .into_iter()
-            .partition(|event| followed.contains(&event.event_id));
+            .partition(|event| subscribed.contains(&event.event_id));
         let others = others
             .into_iter()
             .filter(|event| event.queue.state != SaleState::Closed)
             .take(MAX_SAMPLED_EVENTS);
-        let sampled: Vec<Arc<Event>> = sampled.into_iter().chain(others).collect();
+        let sampled: Vec<Arc<Event>> = with_readers.into_iter().chain(others).collect();
         if sampled.is_empty() {
             return;
         }
+
         let context = self.sample_context().await;
         stream::iter(sampled)
             .for_each_concurrent(SAMPLE_CONCURRENCY, |event| {
@@ -179,12 +179,12 @@ impl AppState {
                 .feed
                 .publish(event.event_id, sse_event("live", &*snapshot)),
             Err(error) => {
-                tracing::debug!(event = %event.event_id, %error, "no figures this second")
+                tracing::debug!(event = %event.event_id, %error, "dashboard sample failed")
             }
         }
     }
 
-    /// The event as it was a second ago at most.
+    /// A snapshot of the event, at most [`SNAPSHOT_MAX_AGE`] old.
     pub(crate) async fn event_snapshot(
         &self,
         event: &Event,
@@ -195,22 +195,22 @@ impl AppState {
         }
     }
 
-    /// The same as the first event of a feed.
+    /// The same as a server-sent event.
     pub(crate) async fn snapshot_update(&self, event: &Event) -> Result<Bytes, BookingError> {
         Ok(sse_event("live", &*self.event_snapshot(event).await?))
     }
 
-    /// The last quarter of an hour, as far as this process has seen it.
+    /// The samples of the last quarter of an hour, as far as this process has taken them.
     pub(crate) fn history(&self, event: EventId) -> Box<RawValue> {
         let events = self.dashboard.events.lock();
-        let nothing = History::default();
+        let empty = History::default();
         let history = events
             .get(&event)
-            .map_or(&nothing, |sampled| &sampled.history);
+            .map_or(&empty, |sampled| &sampled.history);
         serde_json::value::to_raw_value(history).expect("columns have text names")
     }
 
-    /// Every process that is alive, and how booking is as a whole.
+    /// Every live process, and the load on booking as a whole.
     pub(crate) async fn nodes(&self) -> Result<Value, BookingError> {
         let reading = self
             .registry_snapshot()
@@ -227,7 +227,7 @@ impl AppState {
             tokio::time::timeout(REGISTRY_TIMEOUT, self.backends.process_registry.read()).await;
         let reading = reading
             .ok()?
-            .inspect_err(|error| tracing::debug!(%error, "the processes cannot be seen"))
+            .inspect_err(|error| tracing::debug!(%error, "process registry unavailable"))
             .ok()?;
         self.inventory.known_gateways.observe(&reading);
         Some(reading)
@@ -258,20 +258,26 @@ impl AppState {
             self.with_timeout(self.engine().status(id)),
             self.with_timeout(self.engine().seats(id))
         );
-        let (status, seats) = (status?, seats?);
-        let (seen, at) = (Instant::now(), self.now());
+        let status = status?;
+        let seats = seats?;
+        let sampled_at = Instant::now();
+        let at = self.now();
+
         let mut events = self.dashboard.events.lock();
         let sampled = events.entry(id).or_default();
-        let rates = sampled.history.rates(seen, &status);
+        let rates = sampled.history.rates(sampled_at, &status);
         let snapshot = Arc::new(snapshot(event, at, status, &rates, &seats, context));
+
+        // The history has a sample a second: one taken for a request in between is left out.
+        let is_old = |last: Instant| sampled_at.duration_since(last) > SNAPSHOT_MAX_AGE / 2;
         if sampled
             .latest
             .as_ref()
-            .is_none_or(|(last, _)| seen.duration_since(*last) > SNAPSHOT_MAX_AGE / 2)
+            .is_none_or(|(last, _)| is_old(*last))
         {
             sampled.history.push(at, &snapshot.figures);
         }
-        sampled.latest = Some((seen, Arc::clone(&snapshot)));
+        sampled.latest = Some((sampled_at, Arc::clone(&snapshot)));
         Ok(snapshot)
     }
 }
@@ -290,11 +296,13 @@ fn snapshot(
             .filter_map(|(_, zone)| counts.get(&zone.zone_id))
             .collect()
     });
+
     let share = context
         .reading
         .as_ref()
         .and_then(|reading| reading.pace.as_ref())
         .map_or(1.0, |pace| pace.share());
+
     EventSnapshot {
         event_id: event.event_id,
         at,

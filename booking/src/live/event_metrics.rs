@@ -1,4 +1,4 @@
-//! What is measured of one event and of the installation around it, at one moment.
+//! The metrics of one event and of the installation around it, at one moment.
 
 use serde::Serialize;
 use waitingroom::{
@@ -11,21 +11,20 @@ use crate::store::ZoneCount;
 
 macro_rules! event_metrics {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Numbers only, so that each can be plotted; NaN where one is not known, `null` on the
-        /// wire.
+        /// Numbers only, so that each can be plotted; NaN if one is not known, `null` in JSON.
         #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
         pub(crate) struct EventMetrics {
             $($(#[$doc])* pub(crate) $name: f64,)*
         }
 
-        /// How many figures there are.
+        /// The number of metrics.
         pub(crate) const METRIC_COUNT: usize = [$(stringify!($name)),*].len();
 
         impl EventMetrics {
-            /// Their names, in the order of their values.
+            /// The names of the metrics, in the order of their values.
             pub(crate) const NAMES: [&str; METRIC_COUNT] = [$(stringify!($name)),*];
 
-            /// All of them, with the precision of a plot.
+            /// The values, with the precision of a plot.
             pub(crate) fn values(&self) -> [f32; METRIC_COUNT] {
                 [$(self.$name as f32),*]
             }
@@ -34,28 +33,27 @@ macro_rules! event_metrics {
 }
 
 event_metrics! {
-    /// Everybody in line without a pass.
+    /// Users in the queue without a pass.
     line,
-    /// Users who are away, within grace.
+    /// Disconnected users within the grace period.
     absent,
-    /// Places taken.
+    /// Users who joined.
     arrivals_per_second,
-    /// Places and passes given up, and places lost by being away for too long.
+    /// Users who left, and users whose grace period ended.
     departures_per_second,
-    /// The rate as it is set.
+    /// The configured rate.
     rate_set,
-    /// The rate that is in force: slowed where booking is strained, none where the sale stands
-    /// still.
+    /// The effective rate: throttled if booking is overloaded, zero if the sale stands still.
     rate_effective,
     /// Passes released.
     released_per_second,
-    /// Passes issued and neither used nor over.
+    /// Passes neither used nor expired.
     active,
-    /// Most of them.
+    /// Max active passes.
     max_active,
-    /// Passes taken back because nobody claimed them.
+    /// Unclaimed passes.
     no_shows_per_second,
-    /// Passes that ended unused.
+    /// Passes that expired unused.
     expired_per_second,
     /// Seats bought.
     sold,
@@ -69,9 +67,9 @@ event_metrics! {
     reserve_p95_ms,
     /// Share of them that were 5xx.
     error_share,
-    /// Reservations that wait for the group commit.
+    /// Reservations queued for their commit.
     commit_waiting,
-    /// Age of the oldest message that the bus does not have.
+    /// Age of the oldest message that is not published.
     outbox_lag_seconds,
     /// Connections to gateways.
     connections,
@@ -79,7 +77,7 @@ event_metrics! {
     memory_bytes,
 }
 
-/// What happened in a second, as far as two looks can tell.
+/// The rates between two samples, per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rates {
     pub(crate) arrivals: f64,
@@ -100,8 +98,7 @@ impl Rates {
     };
 }
 
-/// The figures of what was looked at; `counts` are of the event's zones, where the database
-/// answered.
+/// The metrics of a sample; `counts` are those of the event's zones, if the database answered.
 pub(crate) fn event_metrics(
     status: &LineStatus,
     rates: &Rates,
@@ -139,7 +136,7 @@ pub(crate) fn event_metrics(
     }
 }
 
-/// The rate at which the line moves where somebody waits.
+/// The rate at which the queue moves while users wait.
 fn effective_rate(status: &LineStatus, reading: Option<&Reading>) -> f64 {
     let stands = status.settings.state != SaleState::Open || status.seats_left == 0;
     let share = reading
@@ -159,8 +156,8 @@ fn bookings(reading: &Reading) -> impl Iterator<Item = &BookingVitals> {
         .filter_map(|live| live.vitals.booking.as_ref())
 }
 
-/// All booking processes as one: what is counted is added, what takes time is the slowest, and they
-/// are unable if all are.
+/// The load of all booking processes: counts are added, times are those of the slowest process, and
+/// the whole is unable if every process is.
 pub(crate) fn total_booking_load(reading: &Reading) -> BookingVitals {
     let answered: f64 = bookings(reading)
         .map(|vitals| vitals.reserves_per_second)
@@ -239,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn processes_are_added_and_the_slowest_counts() {
+    fn adds_counts_and_takes_slowest_times() {
         let busy = BookingVitals {
             reserves_per_second: 30.0,
             reserve_p95_ms: Some(20.0),

@@ -1,5 +1,5 @@
-//! One value an event that many readers follow: worked out and encoded once, shared as bytes, the
-//! latest only. A reader that is slow skips what it missed; the number of readers is bounded.
+//! A feed publishes one value for each event to many readers: computed and encoded once, shared as
+//! bytes, the latest only. A slow reader skips values; the number of readers is bounded.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,26 +9,25 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use waitingroom::ids::EventId;
 
-/// See the module's documentation. Whoever owns a feed publishes into it; events without readers
-/// cost nothing.
+/// See the module's documentation. Events without readers cost nothing.
 #[derive(Debug)]
 pub(crate) struct Feed {
     name: &'static str,
-    /// Most readers, over all events.
+    /// Max readers, over all events.
     limit: usize,
-    /// Nothing once the feed has ended.
+    /// `None` once the feed is closed.
     events: Mutex<Option<HashMap<EventId, watch::Sender<Bytes>>>>,
     permits: Arc<Semaphore>,
 }
 
-/// One reader's end. Its permit is free again when it is dropped.
+/// A reader of one event. Its permit is returned when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Reader {
     latest: watch::Receiver<Bytes>,
     _permit: OwnedSemaphorePermit,
 }
 
-/// The right to read, before there is something to be read.
+/// The right to subscribe.
 #[derive(Debug)]
 pub(crate) struct ReaderPermit(OwnedSemaphorePermit);
 
@@ -50,7 +49,7 @@ impl Feed {
         }
     }
 
-    /// A permit among the readers; nothing where all are taken.
+    /// A permit for one reader; `None` if all are taken.
     pub(crate) fn acquire(&self) -> Option<ReaderPermit> {
         Arc::clone(&self.permits)
             .try_acquire_owned()
@@ -58,7 +57,7 @@ impl Feed {
             .map(ReaderPermit)
     }
 
-    /// Follows an event that others follow already. The permit comes back where nobody does.
+    /// Subscribes to an event that has readers. Returns the permit if it has none.
     pub(crate) fn subscribe_existing(
         &self,
         event: EventId,
@@ -74,7 +73,7 @@ impl Feed {
         }
     }
 
-    /// Follows an event; `first` is what is true now. Nothing where the feed has ended.
+    /// Subscribes to an event whose present value is `first`. `None` if the feed is closed.
     pub(crate) fn subscribe(
         &self,
         event: EventId,
@@ -92,10 +91,11 @@ impl Feed {
         })
     }
 
-    /// Events that somebody follows. The others are forgotten.
+    /// Events that have readers; the others are removed.
     pub(crate) fn subscribed_events(&self) -> Vec<EventId> {
         let readers = self.limit - self.permits.available_permits();
         metrics::gauge!("stanchion_feed_readers", "feed" => self.name).set(readers as f64);
+
         let mut events = self.events.lock();
         let Some(events) = events.as_mut() else {
             return Vec::new();
@@ -104,7 +104,7 @@ impl Feed {
         events.keys().copied().collect()
     }
 
-    /// Tells the event's readers, unless this is what they have.
+    /// Publishes a value to the event's readers, unless they have it.
     pub(crate) fn publish(&self, event: EventId, value: Bytes) {
         let events = self.events.lock();
         let Some(sender) = events.as_ref().and_then(|events| events.get(&event)) else {
@@ -117,19 +117,19 @@ impl Feed {
         });
     }
 
-    /// Ends every reader, and admits no more.
+    /// Ends every reader, and takes no more.
     pub(crate) fn close(&self) {
         *self.events.lock() = None;
     }
 }
 
 impl Reader {
-    /// The latest value, which counts as read.
+    /// The latest value; marks it as read.
     pub(crate) fn read(&mut self) -> Bytes {
         self.latest.borrow_and_update().clone()
     }
 
-    /// Returns when there is a value that was not read; false where there will be none any more.
+    /// Waits for a value that was not read; false if the feed is closed.
     pub(crate) async fn changed(&mut self) -> bool {
         self.latest.changed().await.is_ok()
     }
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn readers_share_the_latest_value_and_hear_of_changes_only() {
+    async fn readers_share_latest_value() {
         let feed = Feed::new("test", 2);
         let mut one = feed
             .subscribe(event(), "a".into(), feed.acquire().unwrap())
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_follows_is_forgotten_and_the_end_is_for_all() {
+    async fn removes_events_without_readers_and_closes() {
         let feed = Feed::new("test", 1);
         let reader = feed
             .subscribe(event(), "a".into(), feed.acquire().unwrap())

@@ -1,4 +1,4 @@
-//! What one event was like over the last quarter of an hour, and what happened between two looks.
+//! The samples of one event over the last quarter of an hour, and the rates between two of them.
 
 use std::{
     collections::VecDeque,
@@ -14,7 +14,7 @@ use waitingroom::{
 
 use super::event_metrics::{EventMetrics, METRIC_COUNT, Rates};
 
-/// Samples that are kept: a quarter of an hour at one a second.
+/// Samples kept: a quarter of an hour at one a second.
 pub(crate) const CAPACITY: usize = 900;
 
 /// Rates over less time than this would be noise.
@@ -41,7 +41,7 @@ struct LastSample {
 }
 
 impl History {
-    /// What happened since the last sample, a second; unknown at the first of an epoch.
+    /// The rates since the last sample, per second; unknown at the first sample of an epoch.
     pub(crate) fn rates(&mut self, at: Instant, status: &LineStatus) -> Rates {
         let sample = LastSample {
             at,
@@ -60,7 +60,7 @@ impl History {
         rates(&before.counters, &status.counters, elapsed)
     }
 
-    /// Keeps a sample; the oldest goes.
+    /// Adds a sample, and drops the oldest if the history is full.
     pub(crate) fn push(&mut self, at: Timestamp, figures: &EventMetrics) {
         if self.samples.len() == CAPACITY {
             self.samples.pop_front();
@@ -85,7 +85,7 @@ fn rates(before: &Counters, after: &Counters, elapsed: Duration) -> Rates {
     }
 }
 
-/// One list a figure, beside the list of moments: a third of what a list of objects would take.
+/// One list for each metric, beside the list of timestamps: a third of the size of a list of objects.
 impl Serialize for History {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut columns = serializer.serialize_map(Some(METRIC_COUNT + 1))?;
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_differences_within_an_epoch() {
+    fn rates_are_differences_within_epoch() {
         let (mut history, start) = (History::default(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
         assert!(
@@ -164,20 +164,20 @@ mod tests {
         assert_eq!(
             history.rates(at(3_000), &status("one", 32, 5)).arrivals,
             2.0,
-            "since the sample before"
+            "since the last sample"
         );
         assert!(
             history
                 .rates(at(4_000), &status("two", 1, 0))
                 .arrivals
                 .is_nan(),
-            "a line that begins anew"
+            "a queue that was opened again"
         );
         assert_eq!(history.rates(at(5_000), &status("two", 4, 0)).arrivals, 3.0);
     }
 
     #[test]
-    fn a_quarter_of_an_hour_is_kept_as_columns() {
+    fn keeps_quarter_of_hour_as_columns() {
         let mut history = History::default();
         let line = status("one", 10, 0);
         for second in 0..CAPACITY as i64 + 5 {
