@@ -1,4 +1,4 @@
-//! What operators do: new events, and changes to how a line is run.
+//! Operators' actions: new events, changed settings, removed users, rebuilds. Each is audited.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ impl AppState {
         Ok(created)
     }
 
-    /// Changes the settings of a line. They are in force, and the gateways are told, when this
+    /// Changes the settings of a queue. They are effective, and sent to the gateways, when this
     /// returns.
     pub(crate) async fn update_queue(
         &self,
@@ -53,7 +53,7 @@ impl AppState {
         Ok(settings)
     }
 
-    /// Changes how an event's pages look. Other instances follow within a second.
+    /// Changes the branding of an event's pages. Other instances read it within a second.
     pub(crate) async fn update_appearance(
         &self,
         event: EventId,
@@ -69,8 +69,7 @@ impl AppState {
         Ok(appearance)
     }
 
-    /// Rebuilds one event's seats, or all. What is about to be done is written down first, what
-    /// came of it after.
+    /// Rebuilds one event's seats, or all. Audited before and, with the result, after.
     pub(crate) async fn sync_inventory(
         &self,
         event: Option<EventId>,
@@ -87,17 +86,19 @@ impl AppState {
         self.store()
             .append_audit(&entry(AuditAction::SyncInventory, None))
             .await?;
-        let synced = self.rebuild_events(events).await?;
-        let found =
-            json!({"zones": synced.zones, "holds": synced.holds, "corrected": synced.corrected});
+
+        let report = self.rebuild_events(events).await?;
+
+        let result =
+            json!({"zones": report.zones, "holds": report.holds, "corrected": report.corrected});
         self.store()
-            .append_audit(&entry(AuditAction::InventorySynced, Some(found)))
+            .append_audit(&entry(AuditAction::InventorySynced, Some(result)))
             .await?;
-        Ok(synced)
+        Ok(report)
     }
 
-    /// Takes a user's place, or pass, away, and tells their connections. What they have reserved
-    /// stays theirs.
+    /// Removes a user from the queue, or revokes their pass, and notifies their connections. Their
+    /// bookings stay.
     pub(crate) async fn remove_place(
         &self,
         event_id: EventId,
@@ -114,20 +115,22 @@ impl AppState {
                 after: None,
             })
             .await?;
+
         let nodes = self
             .with_timeout(self.engine().leave(event_id, user, self.now()))
             .await?
             .ok_or(BookingError::NotInQueue)?;
+
         let left = Signal::Lapsed {
             event_id,
             users: vec![(user.clone(), Lapse::Left)],
         };
-        let told: Vec<_> = nodes
+        let signals: Vec<_> = nodes
             .into_iter()
             .map(|node| (Recipient::Node(node), left.clone()))
             .collect();
-        if let Err(error) = self.backends.signals.send(&told).await {
-            tracing::warn!(%event_id, %error, "a user could not be told that their place was removed");
+        if let Err(error) = self.backends.signals.send(&signals).await {
+            tracing::warn!(%event_id, %error, "failed to notify a user's connections of their removal");
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod extract;
 mod inventory;
 mod live;
 mod new_event;
+mod params;
 mod reserve;
 mod sse;
 

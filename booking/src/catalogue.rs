@@ -1,5 +1,5 @@
-//! The catalogue in memory: what every reservation looks up. The database has the original; this
-//! copy follows it.
+//! The catalogue in memory, a copy of the database's that is refreshed when that changes. Every
+//! reservation looks its zone up here.
 
 use std::{
     collections::HashMap,
@@ -19,8 +19,8 @@ use crate::{
     store::{SharedStore, StoreError},
 };
 
-/// Requests for unknown ids reach the database at most this often, together: each waits for a look
-/// that began after it came.
+/// Requests for unknown ids refresh the catalogue at most this often, together: each waits for a
+/// refresh that began after it came.
 const MISS_REFRESH_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The catalogue as one refresh read it.
@@ -36,14 +36,14 @@ struct CatalogueSnapshot {
 pub(crate) struct Catalogue {
     store: StoreHandle,
     snapshot: RwLock<Arc<CatalogueSnapshot>>,
-    /// Settings that were not what they had been, until somebody has passed them on.
+    /// Changed settings, until they have been announced.
     unannounced: RwLock<HashMap<EventId, QueueSettings>>,
     /// Makes refreshes take turns.
     refresh_lock: Mutex<()>,
     last_miss: Mutex<Option<MissRefresh>>,
 }
 
-/// A look into the database for what was not known.
+/// A refresh for an unknown id.
 #[derive(Debug, Clone, Copy)]
 struct MissRefresh {
     began: Instant,
@@ -122,12 +122,13 @@ impl Catalogue {
     /// # Errors
     /// Those of the store.
     pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
-        let _turn = self.refresh_lock.lock().await;
+        let _refreshing = self.refresh_lock.lock().await;
         // The revision first: a change in between is read now and once more at the next call.
         let revision = self.store.0.revision().await?;
         if revision == self.snapshot().revision {
             return Ok(());
         }
+
         let events: Vec<_> = self
             .store
             .0
@@ -148,12 +149,12 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Settings that have changed since they were last passed on.
+    /// Settings that have changed and are not announced yet.
     pub(crate) fn unannounced_changes(&self) -> HashMap<EventId, QueueSettings> {
         read(&self.unannounced).clone()
     }
 
-    /// These settings were passed on.
+    /// These settings were announced.
     pub(crate) fn mark_announced(&self, event: EventId, settings: &QueueSettings) {
         let mut changed = write(&self.unannounced);
         if changed.get(&event) == Some(settings) {
@@ -162,18 +163,19 @@ impl Catalogue {
     }
 
     async fn refresh_after_miss(&self) -> Result<(), BookingError> {
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         let mut last_miss = self.last_miss.lock().await;
         match *last_miss {
-            Some(look) if look.began >= asked && look.answered => return Ok(()),
-            Some(look) if look.began >= asked => {
+            Some(last) if last.began >= requested_at && last.answered => return Ok(()),
+            Some(last) if last.began >= requested_at => {
                 return Err(BookingError::Unavailable("the database does not answer"));
             }
-            Some(look) => {
-                tokio::time::sleep(MISS_REFRESH_INTERVAL.saturating_sub(look.began.elapsed())).await
+            Some(last) => {
+                tokio::time::sleep(MISS_REFRESH_INTERVAL.saturating_sub(last.began.elapsed())).await
             }
             None => {}
         }
+
         let began = Instant::now();
         let refreshed = self.refresh().await;
         *last_miss = Some(MissRefresh {
@@ -188,8 +190,10 @@ impl Catalogue {
     }
 
     fn replace(&self, snapshot: CatalogueSnapshot) {
-        let (before, after) = (self.snapshot(), Arc::new(snapshot));
+        let before = self.snapshot();
+        let after = Arc::new(snapshot);
         *write(&self.snapshot) = Arc::clone(&after);
+
         let differs = |event: &&Arc<Event>| {
             before
                 .by_id

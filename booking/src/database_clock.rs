@@ -1,6 +1,6 @@
-//! The database's clock, as far as this process knows it: what is written as a hold's beginning and
-//! end comes from the clock that judges whether it is over ([`crate::store::AsOf`]), whatever
-//! this host's clock says.
+//! The database's clock, as this process has read it: the beginning and end of a hold are written by
+//! the clock that decides whether it has expired ([`crate::store::AsOf`]), whatever this host's clock
+//! says.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -11,10 +11,10 @@ use waitingroom::clock::{Clock, Timestamp};
 
 use crate::{state::AppState, store::StoreError};
 
-/// An answer that took longer says too little about when it was given.
+/// An answer that takes longer says too little about its time.
 const MAX_ROUND_TRIP: Duration = Duration::from_millis(500);
 
-/// From here on the difference is worth a warning.
+/// Differences from this on are logged.
 const WARN_DIFFERENCE: Duration = Duration::from_secs(1);
 
 /// By how many milliseconds the database's clock is ahead of this host's.
@@ -22,8 +22,8 @@ const WARN_DIFFERENCE: Duration = Duration::from_secs(1);
 pub(crate) struct DatabaseClock(AtomicI64);
 
 impl DatabaseClock {
-    /// The database said that it was `database` at some moment between two looks at this host's
-    /// clock; true if that is news.
+    /// The database's clock was at `database` between these two readings of this host's. True if the
+    /// difference is new and worth a warning.
     fn observe(&self, before: Timestamp, database: Timestamp, after: Timestamp) -> bool {
         let took = after.millis() - before.millis();
         if !(0..=MAX_ROUND_TRIP.as_millis() as i64).contains(&took) {
@@ -43,12 +43,12 @@ impl DatabaseClock {
 }
 
 impl AppState {
-    /// Now, by the database's clock; a test's time is everybody's.
+    /// Now, by the database's clock. In tests, which set the time, both clocks are one.
     pub(crate) fn database_now(&self) -> Timestamp {
         self.database_clock.database_time(self.now())
     }
 
-    /// Compares the clocks.
+    /// Reads the database's clock.
     pub(crate) async fn sync_database_clock(&self) -> Result<(), StoreError> {
         let clock @ Clock::System = &self.backends.clock else {
             return Ok(());
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn holds_go_by_the_databases_clock_whatever_the_host_says() {
+    fn database_time_ignores_host_clock() {
         let (clock, at) = (DatabaseClock::default(), Timestamp::from_millis);
         assert!(
             !clock.observe(at(10_000), at(10_020), at(10_040)),

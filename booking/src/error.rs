@@ -1,5 +1,4 @@
-//! Why booking says no, and what a client reads of it: the one place that maps the one to the
-//! other.
+//! Booking's errors, and the one place that maps each to a problem for the client.
 
 use std::time::Duration;
 
@@ -10,13 +9,13 @@ use waitingroom::{
 
 use crate::{model::booking::Status, store::StoreError};
 
-/// When to try again after something was briefly in the way.
+/// When a client may try again after a temporary failure.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The answer to a request that was not carried out.
+/// Why a request was not carried out.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum BookingError {
-    /// The user has as many requests under way as one user may.
+    /// The user has too many requests in flight.
     #[error("too many requests of one user at once")]
     TooManyReads,
     /// No such event.
@@ -34,52 +33,52 @@ pub enum BookingError {
     /// No pass came with the request.
     #[error("no pass")]
     PassRequired,
-    /// The pass is not one of ours.
+    /// The pass was not issued here.
     #[error("the pass is not genuine")]
     PassInvalid,
-    /// The pass is over.
+    /// The pass has expired.
     #[error("the pass has expired")]
     PassExpired,
-    /// The pass is somebody else's.
+    /// The pass was issued to another user.
     #[error("the pass is somebody else's")]
     PassWrongUser,
     /// The pass is for another event.
     #[error("the pass is for another event")]
     PassWrongEvent,
-    /// The pass made a booking before.
+    /// A booking was made with the pass.
     #[error("the pass was used")]
     PassUsed,
-    /// The pass was taken back.
+    /// The pass was revoked.
     #[error("the pass was taken back")]
     PassRevoked,
-    /// Fewer seats are left than were asked for.
+    /// Fewer seats are left than requested.
     #[error("{0} seats left")]
     InsufficientSeats(u32),
-    /// The user may have fewer seats than were asked for.
+    /// The user may have fewer seats than requested.
     #[error("{0} more seats allowed")]
     UserLimit(u32),
     /// The sale is closed.
     #[error("the sale is closed")]
     SaleClosed,
-    /// The user has no place in this line.
+    /// The user is not in this queue.
     #[error("no place in this line")]
     NotInQueue,
-    /// Guests of this address have made too many bookings; when one of them counts no more.
+    /// Guests of this address have made too many bookings; the time until one of them counts no more.
     #[error("too many bookings of guests from one address")]
     GuestLimitExceeded(Duration),
-    /// The idempotency key named another request.
+    /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     IdempotencyMismatch,
     /// The hold was over before it was confirmed.
     #[error("the booking has expired")]
     BookingExpired,
-    /// The booking has come to another end.
+    /// The booking is not pending any more.
     #[error("the booking is {}", .0.as_str())]
     BookingNotPending(Status),
     /// An id is taken.
     #[error("{0} is taken")]
     AlreadyExists(&'static str),
-    /// Something is in the way that will pass; nothing was changed, or trying again is safe.
+    /// A temporary failure: nothing was changed, or a repeated request is safe.
     #[error("not now: {0}")]
     Unavailable(&'static str),
     /// The engine failed.
@@ -100,7 +99,7 @@ impl From<StoreError> for BookingError {
 }
 
 impl BookingError {
-    /// The label of metrics.
+    /// The code of the API's problem, and the label of metrics.
     pub fn code(&self) -> Code {
         match self {
             Self::EventNotFound => Code::EventNotFound,
@@ -130,7 +129,7 @@ impl BookingError {
         }
     }
 
-    /// Is it our failure, a 5xx, and not the client's business?
+    /// True for a failure of the service, a 5xx.
     pub(crate) fn is_server_error(&self) -> bool {
         matches!(self.code(), Code::Unavailable | Code::Internal)
     }
@@ -214,11 +213,11 @@ impl From<BookingError> for Problem {
     }
 }
 
-/// Failures of ours are logged here, where they leave; refusals are the client's business.
+/// Failures of the service are logged here, once; rejected requests are not.
 fn log(error: &BookingError) {
     match error {
-        BookingError::Store(error) => tracing::warn!(%error, "a request failed at the database"),
-        BookingError::Engine(error) => tracing::warn!(%error, "a request failed at the engine"),
+        BookingError::Store(error) => tracing::warn!(%error, "request failed: database error"),
+        BookingError::Engine(error) => tracing::warn!(%error, "request failed: engine error"),
         _ => {}
     }
 }
@@ -230,7 +229,7 @@ mod tests {
     /// The catalogue says which events there are. An engine that does not know one has lost it, and
     /// gets it back.
     #[test]
-    fn a_line_that_is_lost_again_while_it_is_rebuilt_is_no_unknown_event() {
+    fn event_lost_by_engine_is_unavailable() {
         let lost = BookingError::from(EngineError::UnknownEvent);
         assert_eq!((lost.code(), lost.field()), (Code::Unavailable, None));
         assert_eq!(BookingError::EventNotFound.code(), Code::EventNotFound);

@@ -1,7 +1,8 @@
-//! The outbox relay: publishes what was committed and removes it once the bus has it. Of any number
-//! of relays one publishes at a time, and the messages of one booking go one after the other: the
-//! next is sent once the bus has acknowledged the one before, so the stream keeps their order
-//! whatever fails. What a relay published before it died is told apart by its message id.
+//! The outbox relay: publishes committed messages and deletes them once the bus has acknowledged
+//! them. Of any number of relays one publishes at a time, and the messages of one booking are sent
+//! one after the other: the next once the bus has acknowledged the one before, so the stream keeps
+//! their order whatever fails. The bus drops messages that a relay published before it died by their
+//! message ids.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use crate::{
 /// Longer than a publication can take, shorter than the bus remembers message ids.
 const RELAY_LEASE: Duration = Duration::from_secs(30);
 
-/// Most batches of one step: some megabytes, where each is of a full batch.
+/// Max batches at once: some megabytes, if each is of a full transaction.
 const MAX_LEASED_BATCHES: u32 = 32;
 
 /// See the module's documentation.
@@ -30,14 +31,14 @@ pub struct OutboxRelay {
     prefix: String,
 }
 
-/// What one step did.
+/// The result of one call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RelayReport {
-    /// Messages that the bus has now.
+    /// Messages that the bus has acknowledged.
     pub published: usize,
-    /// Messages that it did not acknowledge: they stay, and are tried again.
+    /// Messages that it did not acknowledge: they stay, and are published again.
     pub failed: usize,
-    /// Is there likely more to do at once?
+    /// More messages are probably pending.
     pub was_full: bool,
 }
 
@@ -52,7 +53,7 @@ impl OutboxRelay {
         }
     }
 
-    /// Publishes what waits, up to a limit.
+    /// Publishes pending messages, up to a limit.
     ///
     /// # Errors
     /// Those of the store. Failures of the bus are counted in the answer.
@@ -61,6 +62,7 @@ impl OutboxRelay {
             .store
             .lease_batches(self.owner, now, now.plus(RELAY_LEASE), MAX_LEASED_BATCHES)
             .await?;
+
         let was_full = batches.len() == MAX_LEASED_BATCHES as usize;
         let messages: Vec<_> = batches
             .iter()
@@ -70,10 +72,12 @@ impl OutboxRelay {
         if messages.is_empty() {
             return Ok(RelayReport::default());
         }
+
         let acked = self.publish_in_order(&messages).await;
         let published = acked.iter().filter(|acked| **acked).count();
         let failed = messages.len() - published;
         self.ack(batches, acked.into_iter()).await?;
+
         metrics::counter!("stanchion_outbox_published_total").increment(published as u64);
         Ok(RelayReport {
             published,
@@ -91,7 +95,7 @@ impl OutboxRelay {
             let batch: Vec<_> = round.iter().map(|at| messages[*at].clone()).collect();
             let answers = self.bus.publish(&batch).await;
             if let Some(Err(error)) = answers.iter().find(|answer| answer.is_err()) {
-                tracing::warn!(%error, messages = batch.len(), "messages of the outbox wait for the bus");
+                tracing::warn!(%error, messages = batch.len(), "outbox publish failed; will retry");
             }
             for (at, answer) in round.iter().zip(&answers) {
                 acked[*at] = answer.is_ok();
@@ -103,16 +107,16 @@ impl OutboxRelay {
         acked
     }
 
-    /// Removes what is published: whole batches, or single messages of them.
+    /// Deletes acknowledged messages: whole batches, or single messages of them.
     async fn ack(
         &self,
         batches: Vec<OutboxBatch>,
-        mut published: impl Iterator<Item = bool> + Send,
+        mut acked: impl Iterator<Item = bool> + Send,
     ) -> Result<(), StoreError> {
         let mut done = Vec::with_capacity(batches.len());
         for mut batch in batches {
             let before = batch.messages.len();
-            batch.messages.retain(|_| published.next() != Some(true));
+            batch.messages.retain(|_| acked.next() != Some(true));
             if batch.messages.is_empty() {
                 done.push(batch.outbox_id);
             } else if batch.messages.len() < before {
@@ -124,7 +128,7 @@ impl OutboxRelay {
         self.store.delete_batches(&done).await
     }
 
-    /// Measures what waits: the age of the oldest message.
+    /// Records the number of pending messages, and returns the age of the oldest.
     ///
     /// # Errors
     /// Those of the store.
@@ -145,7 +149,7 @@ impl OutboxRelay {
     }
 }
 
-/// Which messages may be published together, by their places: the n-th round holds the n-th message
+/// The positions of messages that may be published together: the n-th round holds the n-th message
 /// of each booking.
 fn publish_rounds(messages: &[Message]) -> Vec<Vec<usize>> {
     let mut publish_rounds = Vec::<Vec<usize>>::new();
@@ -169,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_of_one_booking_are_in_rounds_of_their_own() {
+    fn each_round_has_one_message_per_booking() {
         let message = |id: &str| Message {
             subject: "s".into(),
             message_id: id.into(),

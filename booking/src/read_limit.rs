@@ -1,6 +1,5 @@
-//! Requests that only read a user's bookings: how many are under way, in all and of one user. What
-//! they wait for is theirs alone (`PostgresStore` has connections for reads), so those who reserve
-//! never wait behind them.
+//! Limits the requests in flight that only read a user's bookings, in all and of one user. They have
+//! connections of their own (`PostgresStore`), so reservations never wait behind them.
 
 use std::collections::HashMap;
 
@@ -9,10 +8,10 @@ use waitingroom::ids::UserId;
 
 use crate::error::BookingError;
 
-/// Of one user: a page asks for a list, what is pending and a sum at once.
+/// Of one user: a page requests the list, the pending bookings and the summary at once.
 const MAX_READS_PER_USER: u32 = 4;
 
-/// In all: more would wait longer than anybody wants to.
+/// In all: more would wait for too long.
 const MAX_READS: u32 = 256;
 
 /// See the module's documentation.
@@ -25,7 +24,7 @@ struct InFlightReads {
     total: u32,
 }
 
-/// One of them, until it is dropped.
+/// One read in flight, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct ReadPermit<'a> {
     limiter: &'a ReadLimiter,
@@ -33,11 +32,11 @@ pub(crate) struct ReadPermit<'a> {
 }
 
 impl ReadLimiter {
-    /// Begins one.
+    /// A permit for one read.
     ///
     /// # Errors
-    /// [`BookingError::TooManyReads`] if the user has others under way, [`BookingError::Unavailable`] if all
-    /// together have too many.
+    /// [`BookingError::TooManyReads`] if the user has too many reads in flight,
+    /// [`BookingError::Unavailable`] if all users together have.
     pub(crate) fn acquire(&self, user: &UserId) -> Result<ReadPermit<'_>, BookingError> {
         let mut in_flight = self.0.lock();
         if in_flight
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn one_user_has_a_few_at_once_and_all_together_a_bounded_number() {
+    fn limits_reads_per_user_and_in_all() {
         let limiter = ReadLimiter::default();
         let mut in_flight: Vec<_> = (0..MAX_READS_PER_USER)
             .map(|_| limiter.acquire(&user(0)).unwrap())

@@ -37,42 +37,42 @@ use crate::{
 pub struct Backends {
     /// The database.
     pub store: SharedStore,
-    /// The line and the seats.
+    /// The queues and the seats.
     pub engine: SharedEngine,
-    /// The way to the gateways.
+    /// The signals to the gateways.
     pub signals: Arc<dyn Signals>,
-    /// Where the outbox is published.
+    /// The bus to which the outbox is published.
     pub bus: Arc<dyn Bus>,
-    /// Who a request is from.
+    /// Authenticates requests.
     pub authenticator: Authenticator,
-    /// What passes are verified with.
+    /// Verifies passes.
     pub pass_key: PassKey,
-    /// Whom gateways vouch for with the address of a guest.
+    /// Verifies the addresses of guests that gateways sign.
     pub addresses: AddressKey,
-    /// How each process is.
+    /// The status of every process.
     pub process_registry: SharedBoard,
-    /// Where the time comes from.
+    /// The clock.
     pub clock: Clock,
 }
 
-/// What can be set.
+/// The settings of the role.
 #[derive(Debug, Clone)]
 pub struct BookingConfig {
     /// First token of the outbox's subjects: `stanchion` gives `stanchion.bookings.reserved`.
     pub subject_prefix: String,
-    /// How long the name of an attempt is remembered.
+    /// How long an idempotency key is kept.
     pub idempotency_key_ttl: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The limits for guests.
     pub guest_limits: GuestLimits,
-    /// Most who follow the seats that are left, at once.
+    /// Max readers of available seats at once.
     pub max_availability_readers: usize,
 }
 
 impl Default for BookingConfig {
     /// Subjects below `stanchion`; a day for idempotency keys; half of the connections that a
-    /// listener accepts for those who follow the seats, so that the other half can reserve them.
+    /// listener accepts for readers of available seats, so that the other half can reserve them.
     fn default() -> Self {
         Self {
             subject_prefix: "stanchion".into(),
@@ -84,8 +84,8 @@ impl Default for BookingConfig {
     }
 }
 
-/// Events that a periodic step looks at at the same time: where a shard of Redis does not answer,
-/// its events keep only as many of the others waiting.
+/// Events that a task works on at the same time: if a shard of Redis does not answer, its events
+/// delay at most as many of the others.
 pub(crate) const EVENT_CONCURRENCY: usize = 32;
 
 /// See the module's documentation.
@@ -116,9 +116,13 @@ impl AppState {
         inventory: InventoryRebuilder,
     ) -> Self {
         let rebuild_queue = Arc::<RebuildQueue>::default();
-        let (engine, clock) = (backends.engine.clone(), backends.clock.clone());
+        let settlements = SettlementDispatcher::new(
+            backends.engine.clone(),
+            backends.clock.clone(),
+            Arc::clone(&rebuild_queue),
+        );
         Self {
-            settlements: SettlementDispatcher::new(engine, clock, Arc::clone(&rebuild_queue)),
+            settlements,
             rebuild_queue,
             guest_limiter: GuestLimiter::new(config.guest_limits),
             availability: Availability::new(config.max_availability_readers),
@@ -143,25 +147,24 @@ impl AppState {
         &self.backends.engine
     }
 
-    /// Nobody waits for a database that is known to be away.
+    /// Fails at once while the database is known to be down.
     pub(crate) fn require_database(&self) -> Result<(), BookingError> {
-        let away =
-            BookingError::Unavailable("the database cannot be written; try again in a moment");
         if self.load_monitor.is_database_down() {
-            Err(away)
-        } else {
-            Ok(())
+            return Err(BookingError::Unavailable(
+                "the database cannot be written; try again in a moment",
+            ));
         }
+        Ok(())
     }
 
-    /// Nobody waits for a line that is known not to answer.
+    /// Fails at once while the queue is known not to answer.
     pub(crate) fn require_queue(&self, event: EventId) -> Result<(), BookingError> {
-        let silent = BookingError::Unavailable("the line does not answer; try again in a moment");
         if self.load_monitor.queues.is_unreachable(event) {
-            Err(silent)
-        } else {
-            Ok(())
+            return Err(BookingError::Unavailable(
+                "the line does not answer; try again in a moment",
+            ));
         }
+        Ok(())
     }
 
     pub(crate) fn now(&self) -> Timestamp {

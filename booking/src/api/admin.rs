@@ -7,14 +7,15 @@ use serde::Serialize;
 use waitingroom::{
     http::{Json, LargeJson, Path},
     ids::{EventId, UserId},
-    line::{InvalidSetting, QueuePatch, QueueSettings},
+    line::{QueuePatch, QueueSettings},
     problem::Problem,
 };
 
 use super::{
-    events::{EventResponse, id, operator_answer},
+    events::{EventResponse, operator_response},
     extract::Operator,
     new_event::NewEvent,
+    params,
 };
 use crate::{
     model::appearance::{Appearance, AppearancePatch},
@@ -33,7 +34,7 @@ pub(super) async fn list(
     state.sync_catalogue().await?;
     let mut events = Vec::new();
     for event in state.catalogue.events() {
-        events.push(operator_answer(&state, &event).await?);
+        events.push(operator_response(&state, &event).await?);
     }
     Ok(Json(EventList { events }))
 }
@@ -47,7 +48,7 @@ pub(super) async fn create(
     let created = state.create_event(&event, &operator).await?;
     Ok((
         StatusCode::CREATED,
-        Json(operator_answer(&state, &created).await?),
+        Json(operator_response(&state, &created).await?),
     ))
 }
 
@@ -63,7 +64,7 @@ pub(super) async fn queue(
     State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
 ) -> Result<Json<QueueResponse>, Problem> {
-    let event = state.catalogue.event(id(&event)?).await?;
+    let event = state.catalogue.event(params::event_id(&event)?).await?;
     Ok(Json(QueueResponse {
         event_id: event.event_id,
         settings: event.queue.clone(),
@@ -76,10 +77,10 @@ pub(super) async fn update_queue(
     Path(event): Path<String>,
     Json(patch): Json<QueuePatch>,
 ) -> Result<Json<QueueResponse>, Problem> {
-    let event_id = id(&event)?;
+    let event_id = params::event_id(&event)?;
     QueueSettings::default()
         .with(&patch)
-        .map_err(|invalid| refused("", &invalid))?;
+        .map_err(|invalid| params::invalid_setting("", &invalid))?;
     let settings = state.update_queue(event_id, &patch, &operator).await?;
     Ok(Json(QueueResponse { event_id, settings }))
 }
@@ -96,7 +97,7 @@ pub(super) async fn remove_place(
     State(state): State<Arc<AppState>>,
     Path((event, user)): Path<(String, String)>,
 ) -> Result<Json<RemovedResponse>, Problem> {
-    let event_id = id(&event)?;
+    let event_id = params::event_id(&event)?;
     let user_id: UserId = user
         .parse()
         .map_err(|_| Problem::invalid("user_id", "must be 1 to 255 printable characters"))?;
@@ -120,21 +121,13 @@ pub(super) async fn update_appearance(
     Path(event): Path<String>,
     LargeJson(patch): LargeJson<AppearancePatch>,
 ) -> Result<Json<AppearanceResponse>, Problem> {
-    let event_id = id(&event)?;
+    let event_id = params::event_id(&event)?;
     Appearance::default()
         .with(&patch)
-        .map_err(|invalid| refused("", &invalid))?;
+        .map_err(|invalid| params::invalid_setting("", &invalid))?;
     let appearance = state.update_appearance(event_id, &patch, &operator).await?;
     Ok(Json(AppearanceResponse {
         event_id,
         appearance,
     }))
-}
-
-/// A setting of the object at `path` (empty, or ending with a dot) is out of its range.
-pub(super) fn refused(path: &str, invalid: &InvalidSetting) -> Problem {
-    Problem::invalid(
-        &format!("{path}{}", invalid.field),
-        format!("must be {}", invalid.range),
-    )
 }

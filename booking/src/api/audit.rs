@@ -1,4 +1,4 @@
-//! Operators: what operators did.
+//! Operators: the audit log.
 
 use std::sync::Arc;
 
@@ -9,10 +9,7 @@ use waitingroom::{
     problem::Problem,
 };
 
-use super::{
-    bookings::{event, number},
-    extract::Operator,
-};
+use super::{extract::Operator, params};
 use crate::{error::BookingError, model::audit::AuditRecord, state::AppState};
 
 const DEFAULT_LIMIT: u64 = 50;
@@ -38,19 +35,19 @@ pub(super) async fn list(
     State(state): State<Arc<AppState>>,
     Query(query): Query<AuditQuery>,
 ) -> Result<Json<AuditResponse>, Problem> {
-    let limit = number(
+    let limit = params::number(
         query.limit.as_deref(),
         "limit",
         DEFAULT_LIMIT,
         1..=MAX_LIMIT,
     )? as u32;
-    let before = number(
+    let before = params::number(
         query.before.as_deref(),
         "before",
         i64::MAX as u64,
         1..=i64::MAX as u64,
     )? as i64;
-    let event = event(query.event_id.as_deref())?;
+    let event = params::event_filter(query.event_id.as_deref())?;
     let entries = state
         .store()
         .audit_records(event, before, limit)

@@ -1,21 +1,21 @@
-//! Seats left, as they change.
+//! Available seats, as they change.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{extract::State, response::Response};
 use waitingroom::{http::Path, problem::Problem};
 
-use super::{events::id, sse};
+use super::{params, sse};
 use crate::state::AppState;
 
-/// Least time between two events: seats change faster than anyone can read.
+/// Min time between two events: seats change faster than anyone can read.
 const MIN_UPDATE_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn stream(
     State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
 ) -> Result<Response, Problem> {
-    let event = state.catalogue.event(id(&event)?).await?;
+    let event = state.catalogue.event(params::event_id(&event)?).await?;
     let permit = state
         .availability
         .feed

@@ -6,11 +6,11 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use waitingroom::{
     http::{Json, Path, Query},
-    ids::{BookingId, EventId, UserId},
+    ids::{EventId, UserId},
     problem::Problem,
 };
 
-use super::extract::Caller;
+use super::{extract::Caller, params};
 use crate::{
     error::BookingError,
     model::{booking::Booking, money::Currency},
@@ -28,7 +28,7 @@ pub(super) async fn confirm(
 ) -> Result<Json<Booking>, Problem> {
     Ok(Json(
         state
-            .apply_transition(user, id(&booking)?, Transition::Confirm)
+            .apply_transition(user, params::booking_id(&booking)?, Transition::Confirm)
             .await?,
     ))
 }
@@ -40,7 +40,7 @@ pub(super) async fn cancel(
 ) -> Result<Json<Booking>, Problem> {
     Ok(Json(
         state
-            .apply_transition(user, id(&booking)?, Transition::Cancel)
+            .apply_transition(user, params::booking_id(&booking)?, Transition::Cancel)
             .await?,
     ))
 }
@@ -53,18 +53,13 @@ pub(super) async fn get(
     let _permit = state.read_limiter.acquire(&user)?;
     let booking = state
         .store()
-        .booking(id(&booking)?)
+        .booking(params::booking_id(&booking)?)
         .await
         .map_err(BookingError::from)?;
     let own = booking
         .filter(|booking| booking.user == user)
         .ok_or(BookingError::BookingNotFound)?;
     Ok(Json(own.at(state.database_now())))
-}
-
-fn id(text: &str) -> Result<BookingId, Problem> {
-    text.parse()
-        .map_err(|_| Problem::invalid("booking_id", "must be a UUID"))
 }
 
 #[derive(Deserialize)]
@@ -87,14 +82,14 @@ pub(super) async fn list(
     Caller(user): Caller,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<PageResponse>, Problem> {
-    let limit = number(
+    let limit = params::number(
         query.limit.as_deref(),
         "limit",
         u64::from(DEFAULT_PAGE_SIZE),
         1..=u64::from(MAX_PAGE_SIZE),
     )? as u32;
-    let offset = number(query.offset.as_deref(), "offset", 0, 0..=i64::MAX as u64)?;
-    let event = event(query.event_id.as_deref())?;
+    let offset = params::number(query.offset.as_deref(), "offset", 0, 0..=i64::MAX as u64)?;
+    let event = params::event_filter(query.event_id.as_deref())?;
     let _permit = state.read_limiter.acquire(&user)?;
     let page = state
         .store()
@@ -107,35 +102,6 @@ pub(super) async fn list(
         limit,
         offset,
     }))
-}
-
-/// A number of a query.
-pub(super) fn number(
-    text: Option<&str>,
-    field: &str,
-    default: u64,
-    range: std::ops::RangeInclusive<u64>,
-) -> Result<u64, Problem> {
-    let Some(text) = text else { return Ok(default) };
-    let problem = || {
-        Problem::invalid(
-            field,
-            format!("must be a number from {} to {}", range.start(), range.end()),
-        )
-    };
-    text.parse()
-        .ok()
-        .filter(|number| range.contains(number))
-        .ok_or_else(problem)
-}
-
-/// The event that a query is limited to.
-pub(super) fn event(text: Option<&str>) -> Result<Option<EventId>, Problem> {
-    let parse = |text: &str| {
-        text.parse()
-            .map_err(|_| Problem::invalid("event_id", "must be a UUID"))
-    };
-    text.map(parse).transpose()
 }
 
 fn with_current_status(bookings: Vec<Booking>, state: &AppState) -> Vec<Booking> {
@@ -174,7 +140,7 @@ pub(super) struct SummaryResponse {
     confirmed_seats: u64,
     bookings: u64,
     total_spent: i64,
-    /// Absent where nothing was spent, and where several currencies were: their sum has none.
+    /// Absent if nothing was spent, and if several currencies were: their sum has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     currency: Option<Currency>,
 }
@@ -185,7 +151,12 @@ pub(super) async fn summary(
     Query(query): Query<SummaryQuery>,
 ) -> Result<Json<SummaryResponse>, Problem> {
     Ok(Json(
-        summarize(&state, &user, event(query.event_id.as_deref())?).await?,
+        summarize(
+            &state,
+            &user,
+            params::event_filter(query.event_id.as_deref())?,
+        )
+        .await?,
     ))
 }
 

@@ -12,6 +12,7 @@ use waitingroom::{
     problem::Problem,
 };
 
+use super::params;
 use crate::{
     error::BookingError,
     model::{
@@ -39,7 +40,7 @@ struct EventSummary {
 #[derive(Serialize)]
 pub(super) struct EventResponse {
     #[serde(flatten)]
-    head: EventSummary,
+    summary: EventSummary,
     currency: Currency,
     max_seats_per_user: u32,
     hold_seconds: u32,
@@ -74,7 +75,7 @@ pub(super) async fn list(State(state): State<Arc<AppState>>) -> Json<EventList> 
             .catalogue
             .events()
             .iter()
-            .map(|event| head(event))
+            .map(|event| summary(event))
             .collect(),
     })
 }
@@ -83,26 +84,23 @@ pub(super) async fn get(
     State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
 ) -> Result<Json<EventResponse>, Problem> {
-    let event = state.catalogue.event(id(&event)?).await?;
-    Ok(Json(answer(&state, &event).await?))
+    let event = state.catalogue.event(params::event_id(&event)?).await?;
+    Ok(Json(event_response(&state, &event).await?))
 }
 
-/// The event of a path.
-pub(super) fn id(text: &str) -> Result<EventId, Problem> {
-    text.parse()
-        .map_err(|_| Problem::invalid("event_id", "must be a UUID"))
-}
-
-/// The event with the seats that are left at present.
-pub(super) async fn answer(state: &AppState, event: &Event) -> Result<EventResponse, BookingError> {
+/// The event with its available seats.
+pub(super) async fn event_response(
+    state: &AppState,
+    event: &Event,
+) -> Result<EventResponse, BookingError> {
     let available = state.available(event.event_id).await?;
     let shows = event
         .shows
         .iter()
-        .map(|show| show_answer(event, show, &available))
+        .map(|show| show_response(event, show, &available))
         .collect();
     Ok(EventResponse {
-        head: head(event),
+        summary: summary(event),
         currency: event.currency,
         max_seats_per_user: event.max_seats_per_user,
         hold_seconds: event.hold_seconds,
@@ -113,17 +111,17 @@ pub(super) async fn answer(state: &AppState, event: &Event) -> Result<EventRespo
 }
 
 /// The event as operators see it.
-pub(super) async fn operator_answer(
+pub(super) async fn operator_response(
     state: &AppState,
     event: &Event,
 ) -> Result<EventResponse, BookingError> {
     Ok(EventResponse {
         queue: Some(event.queue.clone()),
-        ..answer(state, event).await?
+        ..event_response(state, event).await?
     })
 }
 
-fn head(event: &Event) -> EventSummary {
+fn summary(event: &Event) -> EventSummary {
     EventSummary {
         event_id: event.event_id,
         name: event.name.clone(),
@@ -132,8 +130,8 @@ fn head(event: &Event) -> EventSummary {
     }
 }
 
-fn show_answer(event: &Event, show: &Show, available: &HashMap<ZoneId, u32>) -> ShowResponse {
-    let zone_answer = |zone: &Zone| ZoneResponse {
+fn show_response(event: &Event, show: &Show, available: &HashMap<ZoneId, u32>) -> ShowResponse {
+    let zone_response = |zone: &Zone| ZoneResponse {
         zone_id: zone.zone_id,
         name: zone.name.clone(),
         unit_price: zone.unit_price,
@@ -145,6 +143,6 @@ fn show_answer(event: &Event, show: &Show, available: &HashMap<ZoneId, u32>) -> 
         show_id: show.show_id,
         name: show.name.clone(),
         starts_at: show.starts_at,
-        zones: show.zones.iter().map(zone_answer).collect(),
+        zones: show.zones.iter().map(zone_response).collect(),
     }
 }

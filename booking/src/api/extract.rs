@@ -1,4 +1,4 @@
-//! Who calls: extractors that turn a token into an identity.
+//! Extractors that turn a token into an identity.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -13,16 +13,16 @@ use waitingroom::{guest_address::HEADER, http::client_address, ids::UserId, prob
 
 use crate::state::AppState;
 
-/// Anybody with a valid token.
+/// A user with a valid token.
 pub(super) struct Caller(pub(super) UserId);
 
-/// Anybody with a valid token who wants seats; of a guest, where they come from.
+/// A user with a valid token who reserves seats; of a guest, the address too.
 pub(super) struct Buyer {
     pub(super) user: UserId,
     pub(super) guest_address: Option<IpAddr>,
 }
 
-/// Somebody whose token has the role `admin`.
+/// A user whose token has the role `admin`.
 pub(super) struct Operator(pub(super) UserId);
 
 impl FromRequestParts<Arc<AppState>> for Caller {
@@ -54,8 +54,8 @@ impl FromRequestParts<Arc<AppState>> for Buyer {
     }
 }
 
-/// What a gateway vouches for; without a gateway, what the connection says, or a proxy that is
-/// trusted.
+/// The address that a gateway has signed; without a gateway, that of the connection, or the one that a
+/// trusted proxy names.
 fn address(state: &AppState, user: &UserId, parts: &Parts) -> Option<IpAddr> {
     let vouched = parts
         .headers

@@ -11,18 +11,18 @@ use waitingroom::{
     problem::Problem,
 };
 
-use super::{bookings::event, extract::Operator};
+use super::{extract::Operator, params};
 use crate::{error::BookingError, model::event::Event, state::AppState, store::ZoneCount};
 
 #[derive(Default, Deserialize)]
 pub(super) struct SyncRequest {
-    /// Left out, it is every event; `null` is not: a program that has lost the id must not have all
-    /// of them rebuilt.
-    #[serde(default, deserialize_with = "given")]
+    /// Absent for every event. `null` is invalid: a program that has lost the id must not have all of
+    /// them rebuilt.
+    #[serde(default, deserialize_with = "present")]
     event_id: Option<EventId>,
 }
 
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EventId>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EventId>, D::Error> {
     EventId::deserialize(deserializer).map(Some)
 }
 
@@ -45,16 +45,15 @@ pub(super) async fn sync(
         from_slice(&body)?
     };
     let events = select_events(&state, request.event_id).await?;
-    let synced = state
+    let report = state
         .sync_inventory(request.event_id, &events, &operator)
         .await?;
-    let answer = SyncResponse {
+    Ok(Json(SyncResponse {
         events: events.len() as u64,
-        zones: synced.zones,
-        holds: synced.holds,
-        corrected: synced.corrected,
-    };
-    Ok(Json(answer))
+        zones: report.zones,
+        holds: report.holds,
+        corrected: report.corrected,
+    }))
 }
 
 async fn select_events(
@@ -75,7 +74,7 @@ pub(super) struct StatusQuery {
 
 #[derive(Serialize)]
 pub(super) struct StatusResponse {
-    /// Sum of what the zones are apart, in seats.
+    /// Sum of the differences of all zones, in seats.
     drift: i64,
     zones: Vec<ZoneStatus>,
 }
@@ -109,7 +108,7 @@ pub(super) async fn status(
     State(state): State<Arc<AppState>>,
     Query(query): Query<StatusQuery>,
 ) -> Result<Json<StatusResponse>, Problem> {
-    let events = select_events(&state, event(query.event_id.as_deref())?).await?;
+    let events = select_events(&state, params::event_filter(query.event_id.as_deref())?).await?;
     let mut zones = Vec::new();
     for event in events {
         zones.extend(event_status(&state, event.event_id).await?);

@@ -1,4 +1,4 @@
-//! Operators: live figures.
+//! Operators' dashboards.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use waitingroom::{
     problem::Problem,
 };
 
-use super::{events::id, extract::Operator, sse};
+use super::{extract::Operator, params, sse};
 use crate::{live::dashboard::EventSnapshot, state::AppState};
 
 #[derive(Serialize)]
@@ -25,7 +25,7 @@ pub(super) async fn get(
     State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
 ) -> Result<Json<LiveResponse>, Problem> {
-    let event = state.catalogue.event(id(&event)?).await?;
+    let event = state.catalogue.event(params::event_id(&event)?).await?;
     let now = state.event_snapshot(&event).await?;
     Ok(Json(LiveResponse {
         now,
@@ -43,7 +43,7 @@ pub(super) async fn stream(
         .authenticator
         .authenticate(&headers)?
         .operator()?;
-    let event = state.catalogue.event(id(&event)?).await?;
+    let event = state.catalogue.event(params::event_id(&event)?).await?;
     let permit = state
         .dashboard
         .feed

@@ -15,13 +15,13 @@ use waitingroom::problem::Problem;
 
 use crate::live::feed::Reader;
 
-/// A drain takes longer than to find another node.
+/// Finding another node takes less than a drain.
 const DRAIN_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A stream is not silent for longer, so that proxies and clients know that it lives.
+/// A stream is never silent for longer, so that proxies and clients know that it is alive.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 
-/// When to try again where all streams are taken.
+/// When a client may try again if all streams are taken.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The reader's values, the first at once, two never less than `min_interval` apart.
@@ -42,7 +42,7 @@ fn event_stream(
     response
 }
 
-/// The reader's values as they come, for as long as it may read.
+/// The reader's values as they come, for this long.
 pub(super) fn response_until(reader: Reader, time: Duration) -> Response {
     event_stream(throttled(reader, Duration::ZERO).take_until(tokio::time::sleep(time)))
 }

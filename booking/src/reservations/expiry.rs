@@ -1,4 +1,4 @@
-//! Giving back the seats of holds whose time is over.
+//! Expires holds that were not confirmed in time, and releases their seats.
 
 use std::{
     collections::HashMap,
@@ -9,81 +9,85 @@ use waitingroom::{ids::EventId, seats::Settlement};
 
 use crate::{error::BookingError, state::AppState, store::AsOf};
 
-/// Most holds of one step: fewest, and most.
+/// Holds of one batch: min and max.
 const BATCH_RANGE: [u32; 2] = [500, 5_000];
 
-/// A step aims at this time: while reservations wait for the database too, and while none does or
-/// seats come back late.
+/// The duration that a batch aims at: while reservations wait for the database too, and while none do
+/// or seats are released late.
 const TARGET_DURATIONS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
 
-/// From here on, who waits for seats to come back has waited for as long as who reserves.
+/// Seats that are released later than this have kept a user waiting for as long as a reservation
+/// does.
 const LATE_AFTER: Duration = Duration::from_millis(1_000);
 
-/// How many holds the next step expires: as many as the last would have in the time that it should
-/// take.
+/// How many holds the next batch expires: as many as the last one would have in its target duration.
 #[derive(Debug)]
 pub(crate) struct BatchSize(u32);
 
 impl Default for BatchSize {
     fn default() -> Self {
-        let [fewest, _] = BATCH_RANGE;
-        Self(fewest)
+        let [min, _] = BATCH_RANGE;
+        Self(min)
     }
 }
 
-/// What one step did.
+/// The result of one batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct SweepReport {
-    /// There are probably more.
+    /// More holds are probably due.
     is_full: bool,
-    took: Duration,
-    /// By how much the first of them was over its time.
+    duration: Duration,
+    /// How late the first of the holds was expired.
     late: Duration,
 }
 
 impl SweepReport {
-    /// How long reservations have the database for themselves before the next step; `None` where
-    /// there is nothing to do. They get half of the time while any wait, unless seats come back
-    /// late: then a fifth.
+    /// How long reservations have the database for themselves before the next batch; `None` if no
+    /// hold is due. They get half of the time while any are in flight, a fifth if seats are released
+    /// late.
     pub(crate) fn pause(&self, yields_to_reservations: bool) -> Option<Duration> {
         let share = match (yields_to_reservations, self.late > LATE_AFTER) {
             (false, _) => 0.0,
             (true, false) => 1.0,
             (true, true) => 0.25,
         };
-        self.is_full.then(|| self.took.mul_f64(share))
+        self.is_full.then(|| self.duration.mul_f64(share))
     }
 }
 
 impl BatchSize {
-    /// Another half or double at most: one step says little.
-    fn adjust(&mut self, took: Duration, yields_to_reservations: bool) {
+    /// Halves or doubles at most: one batch says little.
+    fn adjust(&mut self, duration: Duration, yields_to_reservations: bool) {
         let [busy, idle] = TARGET_DURATIONS;
-        let aim = if yields_to_reservations { busy } else { idle };
-        let factor = (aim.as_secs_f64() / took.as_secs_f64().max(0.001)).clamp(0.5, 2.0);
-        let [fewest, most] = BATCH_RANGE;
-        self.0 = ((f64::from(self.0) * factor) as u32).clamp(fewest, most);
+        let target = if yields_to_reservations { busy } else { idle };
+        let factor = (target.as_secs_f64() / duration.as_secs_f64().max(0.001)).clamp(0.5, 2.0);
+        let [min, max] = BATCH_RANGE;
+        self.0 = ((f64::from(self.0) * factor) as u32).clamp(min, max);
     }
 }
 
 impl AppState {
-    /// One step: expires what is due by the database's clock, at most a batch.
+    /// Expires a batch of holds that are due by the database's clock.
     pub(crate) async fn expire_due_holds(
         &self,
         batch_size: &mut BatchSize,
     ) -> Result<SweepReport, BookingError> {
-        let (began, limit) = (Instant::now(), batch_size.0);
+        let started = Instant::now();
+        let limit = batch_size.0;
         let expired = self
             .store()
             .expire_due(AsOf::of(&self.backends.clock), limit)
             .await?;
-        let (took, is_full) = (began.elapsed(), expired.len() >= limit as usize);
+        let duration = started.elapsed();
+        let is_full = expired.len() >= limit as usize;
+
         let now = self.database_now();
         let late = expired
             .iter()
             .map(|booking| now.since(booking.expires_at))
             .max()
             .unwrap_or_default();
+
         let mut by_event = HashMap::<EventId, Vec<_>>::new();
         for booking in &expired {
             by_event
@@ -94,21 +98,20 @@ impl AppState {
         for (event, settlements) in by_event {
             self.settlements.settle(event, &settlements).await;
         }
+
         if is_full {
-            batch_size.adjust(
-                took,
-                self.has_reservations_in_flight() && late <= LATE_AFTER,
-            );
+            let yields = self.has_reservations_in_flight() && late <= LATE_AFTER;
+            batch_size.adjust(duration, yields);
         }
         metrics::counter!("stanchion_booking_expired_total").increment(expired.len() as u64);
         Ok(SweepReport {
             is_full,
-            took,
+            duration,
             late,
         })
     }
 
-    /// Does anybody wait for their turn in the lanes?
+    /// True while a reservation is in flight.
     pub(crate) fn has_reservations_in_flight(&self) -> bool {
         self.load_monitor.has_reservations_in_flight()
     }
@@ -121,7 +124,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn a_step_takes_the_time_that_it_should_whatever_a_hold_costs() {
+    fn batch_size_follows_target_duration() {
         let (mut batch_size, costs) = (BatchSize::default(), [0.02, 0.2, 0.02]);
         for (cost, waits, rows) in [
             (costs[0], false, 5_000),
@@ -140,10 +143,10 @@ mod tests {
     }
 
     #[test]
-    fn reservations_get_their_share_of_the_time_and_less_when_seats_are_late() {
+    fn pause_yields_less_if_seats_are_late() {
         let report = |late: Duration| SweepReport {
             is_full: true,
-            took: 20 * MS,
+            duration: 20 * MS,
             late,
         };
         assert_eq!(report(Duration::ZERO).pause(true), Some(20 * MS));

@@ -1,6 +1,6 @@
-//! How many bookings guests of one address, and of one network, make and leave unpaid: one person
-//! can be many guests. Counted in this instance, for those whose address is known; decision 0025
-//! says what that is worth.
+//! Limits the bookings that guests of one address, and of one network, make and leave unpaid: one
+//! person can be many guests. Counted in this instance, for guests whose address is known; see
+//! decision 0025 for the limits of that.
 
 use std::{collections::HashMap, net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -14,10 +14,10 @@ use waitingroom::{
 
 use crate::error::BookingError;
 
-/// In which bookings are counted.
+/// The window in which bookings are counted.
 const BOOKING_WINDOW: Duration = Duration::from_secs(3600);
 
-/// What guests may do. For each address (with IPv6, each /64 network); a network of addresses (/24
+/// Limits for guests, for each address (with IPv6, each /64 network); a network of addresses (/24
 /// with IPv4, /48 with IPv6) may have [`NETWORK_SHARE`] times as much.
 #[derive(Debug, Clone, Copy)]
 pub struct GuestLimits {
@@ -69,11 +69,11 @@ enum EntryKey {
 struct Entry {
     key: EntryKey,
     made: Timestamp,
-    /// Until when it counts as unpaid; nothing once it is paid.
+    /// Until when it counts as unpaid; `None` once it is paid.
     unpaid_until: Option<Timestamp>,
 }
 
-/// A guest's reservation under way: it counts until it is dropped, and on where it has become a
+/// A guest's reservation in flight. It counts until it is dropped, or longer if it has become a
 /// booking.
 #[derive(Debug)]
 pub(crate) struct GuestPermit {
@@ -90,7 +90,7 @@ impl GuestLimiter {
         }
     }
 
-    /// One more reservation of a guest at this address.
+    /// A permit for one more reservation of a guest at this address.
     ///
     /// # Errors
     /// [`BookingError::GuestLimitExceeded`], with when it may be less.
@@ -178,7 +178,7 @@ impl GuestLimiter {
             });
     }
 
-    /// Forgets what does not count any more, so that memory follows the traffic.
+    /// Removes entries that do not count any more, so that memory follows the traffic.
     pub(crate) fn evict_expired(&self, now: Timestamp) {
         let mut made = self.made.lock();
         let GuestBookings {
@@ -254,7 +254,7 @@ impl GuestBookings {
 }
 
 impl GuestPermit {
-    /// It has become a booking, or was found to be one that is counted already.
+    /// The reservation has become a booking; one that is counted already is not counted again.
     pub(crate) fn mark_booked(self, booking: BookingId, expires_at: Timestamp) {
         let mut made = self.guests.made.lock();
         let Some(address) = made.remove(self.key) else {
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn unpaid_holds_count_beyond_their_end_and_paid_ones_do_not() {
+    fn counts_unpaid_holds_until_cool_down() {
         let (guests, start) = (limits(2, 100), Timestamp::from_millis(1_000_000));
         let (first, second) = (
             book(&guests, "203.0.113.9", start).unwrap(),
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn bookings_are_counted_within_an_hour_and_forgotten_after_it() {
+    fn counts_bookings_within_window() {
         let (guests, start) = (limits(100, 3), Timestamp::from_millis(1_000_000));
         for _ in 0..3 {
             guests.mark_paid(book(&guests, "203.0.113.9", start).unwrap());
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_to_nothing_does_not_count_and_a_network_has_its_share() {
+    fn dropped_permits_do_not_count() {
         let (guests, now) = (limits(1, 100), Timestamp::from_millis(1_000_000));
         drop(guests.acquire("203.0.113.9".parse().unwrap(), now).unwrap());
         let permit = guests.acquire("203.0.113.9".parse().unwrap(), now).unwrap();

@@ -1,4 +1,4 @@
-//! Confirming and cancelling: the database decides, once.
+//! Confirms and cancels bookings: the database decides, once.
 
 use waitingroom::ids::{BookingId, UserId};
 
@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl AppState {
-    /// Carries out what a user wants done with a booking of theirs. Asking again for what was done
-    /// is answered with it.
+    /// Confirms or cancels a booking of this user. A repeated request gets the booking as the first
+    /// one left it.
     pub(crate) async fn apply_transition(
         &self,
         user: UserId,
@@ -27,6 +27,7 @@ impl AppState {
                 transition,
             })
             .await?;
+
         match outcome {
             TransitionOutcome::Changed(booking) => {
                 match transition {
@@ -49,8 +50,8 @@ fn replay(booking: Booking, transition: Transition) -> Result<Booking, BookingEr
         (Status::Confirmed, Transition::Confirm) | (Status::Cancelled, Transition::Cancel) => {
             Ok(booking)
         }
-        // What is still reserved and did not change is over by the database's clock, which decides;
-        // the sweep is yet to come.
+        // A booking that is still reserved and did not change is over by the database's clock, which
+        // decides; it is about to be expired.
         (Status::Expired | Status::Reserved, _) => Err(BookingError::BookingExpired),
         (status, _) => Err(BookingError::BookingNotPending(status)),
     }
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn asking_again_is_answered_and_changing_ones_mind_is_refused() {
+    fn repeats_are_replayed_and_changes_rejected() {
         let booking = |status| Booking {
             booking_id: uuid::Uuid::nil().into(),
             event_id: uuid::Uuid::nil().into(),
