@@ -11,6 +11,8 @@
     reason = "servers of a test's own come from the harness of the other suites"
 )]
 
+#[path = "http/app.rs"]
+mod app;
 #[path = "store/databases.rs"]
 mod databases;
 #[path = "servers/drift.rs"]
@@ -49,8 +51,6 @@ mod postgres_server;
 mod process;
 #[path = "../../tests/harness/scratch.rs"]
 mod scratch;
-#[path = "http/shop.rs"]
-mod shop;
 #[path = "servers/sold_out.rs"]
 mod sold_out;
 #[path = "servers/stall.rs"]

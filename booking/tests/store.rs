@@ -11,8 +11,8 @@ mod store {
     pub(crate) mod databases;
     pub(crate) mod dropped;
     pub(crate) mod events;
-    pub(crate) mod fates;
     pub(crate) mod fixtures;
+    pub(crate) mod hold_resolution;
     pub(crate) mod limits;
     pub(crate) mod outages;
     pub(crate) mod outbox;
@@ -76,9 +76,9 @@ contract! {
     outbox::what_the_bus_refuses_stays,
     outbox::messages_tell_the_booking,
     outbox::messages_are_those_of_the_bookings,
-    fates::what_is_not_there_never_will_be,
-    fates::a_booking_keeps_its_place,
-    fates::the_databases_clock_decides,
+    hold_resolution::what_is_not_there_never_will_be,
+    hold_resolution::a_booking_keeps_its_place,
+    hold_resolution::the_databases_clock_decides,
     events::an_event_comes_back_as_it_was,
     events::ids_are_taken_once,
     events::patches_of_the_settings_do_not_undo_each_other,

@@ -12,9 +12,9 @@ use booking::store::{
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::{
+    app::{TestApp, token},
     databases::own_database,
-    fixtures::{NOW, counters, event, later, operator, reservation, wish},
-    shop::{Shop, token},
+    fixtures::{NOW, counters, event, later, operator, reservation, transition_request},
 };
 
 /// The first statement on a locked zone, with that on each zone by itself.
@@ -89,19 +89,19 @@ async fn a_locked_zone_costs_its_own_requests_only() {
 
     let wishes: Vec<_> = wished
         .iter()
-        .map(|new| wish(new, Transition::Confirm))
+        .map(|new| transition_request(new, Transition::Confirm))
         .collect();
-    let rulings = store.apply_transitions(&wishes, Fixed(NOW)).await.unwrap();
+    let outcomes = store.apply_transitions(&wishes, Fixed(NOW)).await.unwrap();
     assert!(
         matches!(
-            &rulings[..],
+            &outcomes[..],
             [
                 TransitionOutcome::Unavailable,
                 TransitionOutcome::Changed(_),
                 TransitionOutcome::Changed(_)
             ]
         ),
-        "{rulings:?}"
+        "{outcomes:?}"
     );
     let mut expired = Vec::new();
     while expired.len() < 2 {
@@ -135,13 +135,13 @@ async fn a_locked_zone_costs_its_own_requests_only() {
             "the zone is free again"
         );
     }
-    let rulings = store
+    let outcomes = store
         .apply_transitions(&wishes[..1], Fixed(NOW))
         .await
         .unwrap();
     assert!(
-        matches!(&rulings[..], [TransitionOutcome::Changed(_)]),
-        "{rulings:?}"
+        matches!(&outcomes[..], [TransitionOutcome::Changed(_)]),
+        "{outcomes:?}"
     );
     assert_eq!(
         store.insert(&of("third")).await.unwrap(),
@@ -177,7 +177,7 @@ async fn sessions_have_their_limits_from_their_role() {
 async fn reads_of_one_user_are_few_at_once() {
     let url = own_database().await;
     let store = PostgresStore::open(&url, 4).await.unwrap();
-    let shop = Arc::new(Shop::open_on(Arc::new(store)).await);
+    let app = Arc::new(TestApp::open_on(Arc::new(store)).await);
     let mut other = PgConnection::connect(&url).await.unwrap();
     let mut lock = other.begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE bookings IN ACCESS EXCLUSIVE MODE")
@@ -185,8 +185,8 @@ async fn reads_of_one_user_are_few_at_once() {
         .await
         .unwrap();
     let reads = (0..8).map(|_| {
-        let shop = Arc::clone(&shop);
-        tokio::spawn(async move { shop.get("/bookings", &token("ann")).await })
+        let app = Arc::clone(&app);
+        tokio::spawn(async move { app.get("/bookings", &token("ann")).await })
     });
     let answers = futures_util::future::join_all(reads).await;
     let refused: Vec<_> = answers
@@ -201,5 +201,5 @@ async fn reads_of_one_user_are_few_at_once() {
             .all(|answer| answer.status == 429 && answer.retry_after.is_some())
     );
     lock.rollback().await.unwrap();
-    assert_eq!(shop.get("/bookings", &token("ann")).await.status, 200);
+    assert_eq!(app.get("/bookings", &token("ann")).await.status, 200);
 }

@@ -12,9 +12,9 @@ use uuid::Uuid;
 use waitingroom::engine::memory::MemoryEngine;
 
 use crate::{
+    app::{TestApp, token},
     databases::own_database,
     instances::path,
-    shop::{Shop, token},
 };
 
 async fn run(connection: &mut PgConnection, statement: String) {
@@ -114,12 +114,12 @@ async fn a_heart_does_not_beat_without_the_rights_that_bookings_need() {
 async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
     let url = own_database().await;
     let store: SharedStore = Arc::new(PostgresStore::open(&url, 4).await.unwrap());
-    let shop = Shop::open_with(store, Arc::new(MemoryEngine::new())).await;
+    let app = TestApp::open_with(store, Arc::new(MemoryEngine::new())).await;
     let (held, left_alone) = (
-        shop.reserved("ann", 0, 2).await,
-        shop.reserved("bob", 0, 1).await,
+        app.reserved("ann", 0, 2).await,
+        app.reserved("bob", 0, 1).await,
     );
-    let pass = shop.pass("cy").await;
+    let pass = app.pass("cy").await;
     let mut other = PgConnection::connect(&url).await.unwrap();
     // Booking has the server end such transactions of its role.
     run(
@@ -132,7 +132,7 @@ async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
     let at_once = async {
         loop {
             let asked = Instant::now();
-            let answer = shop.reserve("cy", &pass, Some("k"), 0, 1).await;
+            let answer = app.reserve("cy", &pass, Some("k"), 0, 1).await;
             assert_eq!(answer.status, 503, "{answer:?}");
             if asked.elapsed() < Duration::from_millis(100) {
                 break answer;
@@ -143,9 +143,9 @@ async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
         .await
         .expect("refused at once");
     assert_eq!(answer.retry_after.as_deref(), Some("1"));
-    shop.clock.advance(Duration::from_secs(601));
+    app.clock.advance(Duration::from_secs(601));
     assert_eq!(
-        shop.post(&path(&held, "confirm"), &token("ann"))
+        app.post(&path(&held, "confirm"), &token("ann"))
             .await
             .status,
         503
@@ -161,7 +161,7 @@ async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
     let over = Instant::now();
     let confirmed = async {
         loop {
-            let answer = shop.post(&path(&held, "confirm"), &token("ann")).await;
+            let answer = app.post(&path(&held, "confirm"), &token("ann")).await;
             if answer.status != 503 {
                 break answer;
             }
@@ -173,7 +173,7 @@ async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
         .expect("it recovers by itself");
     assert_eq!(confirmed.status, 200, "{confirmed:?}");
     println!("confirmed {:?} after the outage", over.elapsed());
-    let after = shop
+    let after = app
         .get(
             &format!("/bookings/{}", left_alone["booking_id"].as_str().unwrap()),
             &token("bob"),
@@ -185,6 +185,6 @@ async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
         "{after}"
     );
     // Given back, not given away: it ends.
-    shop.clock.advance(Duration::from_secs(60));
-    shop.until_left(&[18, 2]).await;
+    app.clock.advance(Duration::from_secs(60));
+    app.until_left(&[18, 2]).await;
 }

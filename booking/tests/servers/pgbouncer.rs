@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     databases::own_database,
-    fixtures::{NOW, event, later, operator, reservation, wish},
+    fixtures::{NOW, event, later, operator, reservation, transition_request},
     ports,
     process::Process,
     scratch::Scratch,
@@ -108,7 +108,7 @@ async fn by_the_recipe_of_the_readme() {
     );
     let wishes: Vec<_> = made[..10]
         .iter()
-        .map(|new| wish(new, Transition::Confirm))
+        .map(|new| transition_request(new, Transition::Confirm))
         .collect();
     join_all(
         wishes
@@ -127,9 +127,9 @@ async fn by_the_recipe_of_the_readme() {
         made[29].booking.booking_id,
         lost,
     ];
-    let fates = store.resolve_holds(event.event_id, &ids).await.unwrap();
+    let resolutions = store.resolve_holds(event.event_id, &ids).await.unwrap();
     assert_eq!(
-        ids.map(|id| fates[&id]),
+        ids.map(|id| resolutions[&id]),
         [
             HoldResolution::Booked(Status::Confirmed),
             HoldResolution::Booked(Status::Expired),

@@ -58,8 +58,8 @@ async fn a_commit_that_waits_for_a_standby_is_no_booking_that_is_not_there() {
         "{told:?}"
     );
     assert_eq!(store.booking(id).await.unwrap(), None, "nobody sees it");
-    let fates = store.resolve_holds(event.event_id, &[id]).await.unwrap();
-    assert_eq!(fates.get(&id), None, "its commit is under way");
+    let resolutions = store.resolve_holds(event.event_id, &[id]).await.unwrap();
+    assert_eq!(resolutions.get(&id), None, "its commit is under way");
 
     standby(&server.url, "").await;
     let fate = eventually("an answer", || async {

@@ -7,7 +7,7 @@ use booking::{
 use waitingroom::ids::IdempotencyKey;
 
 use super::fixtures::{
-    NOW, counters, later, messages, reservation, status, stored_event, wish, with_key,
+    NOW, counters, later, messages, reservation, status, stored_event, transition_request, with_key,
 };
 
 pub(crate) async fn a_refused_row_does_not_hinder_its_neighbours(store: SharedStore) {
@@ -60,7 +60,10 @@ pub(crate) async fn a_pass_makes_one_booking(store: SharedStore) {
     );
     assert!(store.pass_is_used(&first.pass_id).await.unwrap());
     store
-        .apply_transitions(&[wish(&first, Transition::Cancel)], Fixed(later(1)))
+        .apply_transitions(
+            &[transition_request(&first, Transition::Cancel)],
+            Fixed(later(1)),
+        )
         .await
         .unwrap();
     let again = booking::model::booking::NewBooking {
@@ -127,17 +130,17 @@ pub(crate) async fn decisions_move_seats_once(store: SharedStore) {
         .await
         .unwrap();
     let batch = [
-        wish(&bought, Transition::Confirm),
-        wish(&returned, Transition::Cancel),
+        transition_request(&bought, Transition::Confirm),
+        transition_request(&returned, Transition::Cancel),
     ];
     for round in 0..2 {
-        let rulings = store
+        let outcomes = store
             .apply_transitions(&batch, Fixed(later(5)))
             .await
             .unwrap();
-        let changed = rulings
+        let changed = outcomes
             .iter()
-            .filter(|ruling| matches!(ruling, TransitionOutcome::Changed(_)))
+            .filter(|outcome| matches!(outcome, TransitionOutcome::Changed(_)))
             .count();
         assert_eq!(changed, if round == 0 { 2 } else { 0 });
         assert_eq!(counters(&store, &event, 0).await, (2, 2));
@@ -162,15 +165,18 @@ pub(crate) async fn somebody_elses_booking_is_not_found(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let anns = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&anns)).await.unwrap();
-    let mut stranger = wish(&anns, Transition::Cancel);
+    let mut stranger = transition_request(&anns, Transition::Cancel);
     stranger.user = "bob".parse().unwrap();
-    let rulings = store
-        .apply_transitions(&[stranger, wish(&anns, Transition::Confirm)], Fixed(NOW))
+    let outcomes = store
+        .apply_transitions(
+            &[stranger, transition_request(&anns, Transition::Confirm)],
+            Fixed(NOW),
+        )
         .await
         .unwrap();
-    assert_eq!(rulings[0], TransitionOutcome::NotFound);
+    assert_eq!(outcomes[0], TransitionOutcome::NotFound);
     assert!(
-        matches!(&rulings[1], TransitionOutcome::Changed(booking) if booking.status == Status::Confirmed)
+        matches!(&outcomes[1], TransitionOutcome::Changed(booking) if booking.status == Status::Confirmed)
     );
 }
 
@@ -179,15 +185,15 @@ pub(crate) async fn two_wishes_for_one_booking_in_a_batch(store: SharedStore) {
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
     let batch = [
-        wish(&new, Transition::Confirm),
-        wish(&new, Transition::Cancel),
-        wish(&new, Transition::Confirm),
+        transition_request(&new, Transition::Confirm),
+        transition_request(&new, Transition::Cancel),
+        transition_request(&new, Transition::Confirm),
     ];
-    let rulings = store.apply_transitions(&batch, Fixed(NOW)).await.unwrap();
-    assert!(matches!(&rulings[0], TransitionOutcome::Changed(_)));
-    for ruling in &rulings[1..] {
+    let outcomes = store.apply_transitions(&batch, Fixed(NOW)).await.unwrap();
+    assert!(matches!(&outcomes[0], TransitionOutcome::Changed(_)));
+    for outcome in &outcomes[1..] {
         assert!(
-            matches!(ruling, TransitionOutcome::Unchanged(booking) if booking.status == Status::Confirmed)
+            matches!(outcome, TransitionOutcome::Unchanged(booking) if booking.status == Status::Confirmed)
         );
     }
     assert_eq!(counters(&store, &event, 0).await, (0, 2));
@@ -205,12 +211,12 @@ pub(crate) async fn what_is_over_can_only_expire(store: SharedStore) {
             .is_empty()
     );
     for transition in [Transition::Confirm, Transition::Cancel] {
-        let rulings = store
-            .apply_transitions(&[wish(&new, transition)], Fixed(later(600)))
+        let outcomes = store
+            .apply_transitions(&[transition_request(&new, transition)], Fixed(later(600)))
             .await
             .unwrap();
         assert!(
-            matches!(&rulings[0], TransitionOutcome::Unchanged(booking) if booking.status == Status::Reserved)
+            matches!(&outcomes[0], TransitionOutcome::Unchanged(booking) if booking.status == Status::Reserved)
         );
     }
     let expired = store.expire_due(Fixed(later(600)), 10).await.unwrap();
@@ -250,8 +256,8 @@ pub(crate) async fn lists_and_summaries(store: SharedStore) {
     store
         .apply_transitions(
             &[
-                wish(&made[0], Transition::Confirm),
-                wish(&made[1], Transition::Cancel),
+                transition_request(&made[0], Transition::Confirm),
+                transition_request(&made[1], Transition::Cancel),
             ],
             Fixed(later(10)),
         )

@@ -22,7 +22,7 @@ use waitingroom::{ids::BookingId, line::QueuePatch};
 
 use super::{
     databases::{own_database, sqlite_file, sqlite_memory},
-    fixtures::{NOW, later, operator, reservation, stored_event, wish},
+    fixtures::{NOW, later, operator, reservation, stored_event, transition_request},
 };
 
 type Step<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -31,9 +31,9 @@ type Step<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 const STEPS: [&str; 29] = [
     "insert",
     "insert duplicates",
-    "decide",
+    "apply transitions",
     "expire",
-    "fates",
+    "resolve holds",
     "create event",
     "patch queue",
     "patch nothing",
@@ -52,7 +52,7 @@ const STEPS: [&str; 29] = [
     "beat",
     "user seats",
     "seats of users",
-    "forget keys",
+    "clear expired keys",
     "booking",
     "list",
     "summary",
@@ -89,9 +89,12 @@ fn step<'a>(
                     .insert(&[there.clone(), reservation(event, 0, &somebody(), 1)])
                     .await,
             ),
-            "decide" => drop(
+            "apply transitions" => drop(
                 store
-                    .apply_transitions(&[wish(there, Transition::Confirm)], AsOf::Fixed(NOW))
+                    .apply_transitions(
+                        &[transition_request(there, Transition::Confirm)],
+                        AsOf::Fixed(NOW),
+                    )
                     .await,
             ),
             "expire" => {
@@ -100,7 +103,7 @@ fn step<'a>(
                 drop(store.insert(&[new]).await);
                 drop(store.expire_due(AsOf::Fixed(later(1)), 10).await);
             }
-            "fates" => {
+            "resolve holds" => {
                 let lost = reservation(event, 0, &somebody(), 1).booking.booking_id;
                 drop(
                     store
@@ -156,7 +159,7 @@ fn step<'a>(
             "beat" => drop(store.write_heartbeat().await),
             "user seats" => drop(store.user_seats(id, None, 10).await),
             "seats of users" => drop(store.seats_of_users(id, std::slice::from_ref(user)).await),
-            "forget keys" => drop(store.clear_expired_keys(NOW, 10).await),
+            "clear expired keys" => drop(store.clear_expired_keys(NOW, 10).await),
             "booking" => drop(store.booking(there.booking.booking_id).await),
             "list" => drop(store.list(user, None, 10, 0).await),
             "summary" => drop(store.summary(user, None, NOW).await),

@@ -8,7 +8,7 @@ use waitingroom::{
     numbers::Numbers,
 };
 
-use super::fixtures::{NOW, event, later, operator, reservation, stored_event, wish};
+use super::fixtures::{NOW, event, later, operator, reservation, stored_event, transition_request};
 
 pub(crate) async fn an_event_comes_back_as_it_was(store: SharedStore) {
     assert!(store.catalogue().await.unwrap().is_empty());
@@ -82,8 +82,8 @@ pub(crate) async fn the_snapshot_is_what_the_engine_needs(store: SharedStore) {
     store
         .apply_transitions(
             &[
-                wish(&bought, Transition::Confirm),
-                wish(&returned, Transition::Cancel),
+                transition_request(&bought, Transition::Confirm),
+                transition_request(&returned, Transition::Cancel),
             ],
             Fixed(NOW),
         )

@@ -105,7 +105,7 @@ pub(crate) fn with_key(mut new: NewBooking, key: &str, fingerprint: &str) -> New
     new
 }
 
-pub(crate) fn wish(new: &NewBooking, transition: Transition) -> TransitionRequest {
+pub(crate) fn transition_request(new: &NewBooking, transition: Transition) -> TransitionRequest {
     TransitionRequest {
         booking_id: new.booking.booking_id,
         user: new.booking.user.clone(),

@@ -7,7 +7,8 @@ use booking::{
 use futures_util::future::join_all;
 
 use super::fixtures::{
-    NOW, counters, event as drafted, later, operator, reservation, stored_event, wish, with_key,
+    NOW, counters, event as drafted, later, operator, reservation, stored_event,
+    transition_request, with_key,
 };
 
 /// An event in which a user may have `limit` seats.
@@ -122,7 +123,7 @@ pub(crate) async fn what_is_given_back_may_be_had_again(store: SharedStore) {
         match round % 2 {
             0 => drop(
                 store
-                    .apply_transitions(&[wish(&made, Transition::Cancel)], Fixed(NOW))
+                    .apply_transitions(&[transition_request(&made, Transition::Cancel)], Fixed(NOW))
                     .await
                     .unwrap(),
             ),
@@ -135,7 +136,10 @@ pub(crate) async fn what_is_given_back_may_be_had_again(store: SharedStore) {
     let kept = reservation(&event, 0, "ann", 3);
     store.insert(std::slice::from_ref(&kept)).await.unwrap();
     store
-        .apply_transitions(&[wish(&kept, Transition::Confirm)], Fixed(NOW))
+        .apply_transitions(
+            &[transition_request(&kept, Transition::Confirm)],
+            Fixed(NOW),
+        )
         .await
         .unwrap();
     let answers = store
@@ -188,7 +192,7 @@ pub(crate) async fn a_crowd_of_batches_keeps_every_limit(store: SharedStore) {
             let given_back: Vec<_> = stored
                 .iter()
                 .step_by(2)
-                .map(|new| wish(new, Transition::Cancel))
+                .map(|new| transition_request(new, Transition::Cancel))
                 .collect();
             if number % 2 == 0 && !given_back.is_empty() {
                 store

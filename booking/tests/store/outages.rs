@@ -8,7 +8,7 @@ use booking::{
 };
 use waitingroom::clock::Timestamp;
 
-use super::fixtures::{NOW, later, reservation, stored_event, wish};
+use super::fixtures::{NOW, later, reservation, stored_event, transition_request};
 
 async fn found(store: &SharedStore, new: &NewBooking) -> Booking {
     store
@@ -89,7 +89,10 @@ pub(crate) async fn holds_get_back_what_they_had_to_bear(store: SharedStore) {
     ];
     store.insert(&made).await.unwrap();
     store
-        .apply_transitions(&[wish(&bought, Transition::Confirm)], Fixed(NOW))
+        .apply_transitions(
+            &[transition_request(&bought, Transition::Confirm)],
+            Fixed(NOW),
+        )
         .await
         .unwrap();
     assert_eq!(all_given_back(&store, later(50), later(80)).await, 3);
@@ -115,7 +118,10 @@ pub(crate) async fn holds_get_back_what_they_had_to_bear(store: SharedStore) {
     assert_eq!(ends(through.clone()).await, later(70 + 600));
     assert_eq!(all_given_back(&store, later(2_000), later(3_000)).await, 0);
     let confirmed = store
-        .apply_transitions(&[wish(&through, Transition::Confirm)], Fixed(later(669)))
+        .apply_transitions(
+            &[transition_request(&through, Transition::Confirm)],
+            Fixed(later(669)),
+        )
         .await
         .unwrap();
     assert!(

@@ -10,7 +10,7 @@ use booking::{
 use uuid::Uuid;
 use waitingroom::bus::{Bus, BusError, LocalBus, Message};
 
-use super::fixtures::{NOW, later, reservation, stored_event, wish};
+use super::fixtures::{NOW, later, reservation, stored_event, transition_request};
 
 fn relay(store: &SharedStore, bus: &Arc<LocalBus>) -> OutboxRelay {
     OutboxRelay::new(store.clone(), bus.clone(), "test".into())
@@ -119,7 +119,10 @@ pub(crate) async fn messages_tell_the_booking(store: SharedStore) {
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
     store
-        .apply_transitions(&[wish(&new, Transition::Confirm)], Fixed(later(3)))
+        .apply_transitions(
+            &[transition_request(&new, Transition::Confirm)],
+            Fixed(later(3)),
+        )
         .await
         .unwrap();
     let rows = store
@@ -169,9 +172,9 @@ pub(crate) async fn messages_are_those_of_the_bookings(store: SharedStore) {
     store.insert(&made).await.unwrap();
     let moment = later(3).plus(Duration::from_millis(40));
     let wishes = [
-        wish(&made[0], Transition::Confirm),
-        wish(&made[1], Transition::Cancel),
-        wish(&made[2], Transition::Confirm),
+        transition_request(&made[0], Transition::Confirm),
+        transition_request(&made[1], Transition::Cancel),
+        transition_request(&made[2], Transition::Confirm),
     ];
     store
         .apply_transitions(&wishes, Fixed(moment))

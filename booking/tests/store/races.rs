@@ -8,7 +8,9 @@ use booking::{
 };
 use futures_util::future::join_all;
 
-use super::fixtures::{NOW, counters, later, messages, reservation, status, stored_event, wish};
+use super::fixtures::{
+    NOW, counters, later, messages, reservation, status, stored_event, transition_request,
+};
 
 pub(crate) async fn seats_are_never_oversold(store: SharedStore) {
     let event = stored_event(&store, &[50, 30]).await;
@@ -41,7 +43,7 @@ pub(crate) async fn confirm_against_expiry_has_one_winner(store: SharedStore) {
     // One instance's clock is a second behind the other's.
     let wishes: Vec<_> = made
         .iter()
-        .map(|new| vec![wish(new, Transition::Confirm)])
+        .map(|new| vec![transition_request(new, Transition::Confirm)])
         .collect();
     let confirms = join_all(
         wishes
@@ -52,9 +54,9 @@ pub(crate) async fn confirm_against_expiry_has_one_winner(store: SharedStore) {
     let (confirms, expiries) = futures_util::future::join(confirms, expiries).await;
     let confirmed: HashSet<_> = confirms
         .into_iter()
-        .flat_map(|rulings| rulings.unwrap())
-        .filter_map(|ruling| {
-            if let TransitionOutcome::Changed(booking) = ruling {
+        .flat_map(|outcomes| outcomes.unwrap())
+        .filter_map(|outcome| {
+            if let TransitionOutcome::Changed(booking) = outcome {
                 Some(booking.booking_id)
             } else {
                 None
@@ -87,18 +89,19 @@ pub(crate) async fn confirm_against_cancel_has_one_winner(store: SharedStore) {
     let wishes: Vec<_> = made
         .iter()
         .flat_map(|new| {
-            [Transition::Confirm, Transition::Cancel].map(|transition| vec![wish(new, transition)])
+            [Transition::Confirm, Transition::Cancel]
+                .map(|transition| vec![transition_request(new, transition)])
         })
         .collect();
-    let rulings = join_all(
+    let outcomes = join_all(
         wishes
             .iter()
             .map(|batch| store.apply_transitions(batch, Fixed(NOW))),
     )
     .await;
-    let changed: Vec<_> = rulings
+    let changed: Vec<_> = outcomes
         .into_iter()
-        .map(|rulings| matches!(rulings.unwrap()[0], TransitionOutcome::Changed(_)))
+        .map(|outcomes| matches!(outcomes.unwrap()[0], TransitionOutcome::Changed(_)))
         .collect();
     for pair in changed.chunks(2) {
         assert!(
@@ -151,7 +154,7 @@ pub(crate) async fn crossing_batches_do_not_lock_each_other_out(store: SharedSto
     let wishes: Vec<_> = there
         .iter()
         .chain(&back)
-        .map(|new| wish(new, Transition::Confirm))
+        .map(|new| transition_request(new, Transition::Confirm))
         .collect();
     let reversed: Vec<_> = wishes.iter().rev().cloned().collect();
     let (first, second) = futures_util::future::join(
@@ -159,11 +162,11 @@ pub(crate) async fn crossing_batches_do_not_lock_each_other_out(store: SharedSto
         store.apply_transitions(&reversed, Fixed(NOW)),
     )
     .await;
-    let rulings = [first.unwrap(), second.unwrap()].concat();
+    let outcomes = [first.unwrap(), second.unwrap()].concat();
     assert_eq!(
-        rulings
+        outcomes
             .iter()
-            .filter(|ruling| matches!(ruling, TransitionOutcome::Changed(_)))
+            .filter(|outcome| matches!(outcome, TransitionOutcome::Changed(_)))
             .count(),
         40
     );
@@ -196,7 +199,7 @@ pub(crate) async fn counters_agree_with_bookings_after_anything(store: SharedSto
                         .into_iter()
                         .cycle(),
                 )
-                .map(|(new, transition)| wish(new, transition))
+                .map(|(new, transition)| transition_request(new, transition))
                 .collect();
             store
                 .apply_transitions(&wishes[..5], Fixed(later(50 * number as u64)))

@@ -16,7 +16,8 @@ use waitingroom::ids::BookingId;
 use super::{
     databases::own_database,
     fixtures::{
-        NOW, counters, event, messages, operator, reservation, status, stored_event, wish, with_key,
+        NOW, counters, event, messages, operator, reservation, status, stored_event,
+        transition_request, with_key,
     },
 };
 
@@ -25,15 +26,18 @@ pub(crate) async fn what_is_not_there_never_will_be(store: SharedStore) {
     let lost = with_key(reservation(&event, 0, "ann", 2), "k1", "f1");
     let (id, user) = (lost.booking.booking_id, lost.booking.user.clone());
     for _ in 0..2 {
-        let fates = store.resolve_holds(event.event_id, &[id]).await.unwrap();
-        assert_eq!(fates.get(&id), Some(&HoldResolution::Void));
+        let resolutions = store.resolve_holds(event.event_id, &[id]).await.unwrap();
+        assert_eq!(resolutions.get(&id), Some(&HoldResolution::Void));
     }
 
     // It is nothing that anybody sees.
     assert_eq!(store.booking(id).await.unwrap(), None);
     assert_eq!(
         store
-            .apply_transitions(&[wish(&lost, Transition::Confirm)], AsOf::Fixed(NOW))
+            .apply_transitions(
+                &[transition_request(&lost, Transition::Confirm)],
+                AsOf::Fixed(NOW)
+            )
             .await
             .unwrap(),
         [TransitionOutcome::NotFound]
@@ -92,17 +96,20 @@ pub(crate) async fn a_booking_keeps_its_place(store: SharedStore) {
     let lost = reservation(&event, 0, "cat", 1);
     store.insert(&[kept.clone(), bought.clone()]).await.unwrap();
     store
-        .apply_transitions(&[wish(&bought, Transition::Confirm)], AsOf::Fixed(NOW))
+        .apply_transitions(
+            &[transition_request(&bought, Transition::Confirm)],
+            AsOf::Fixed(NOW),
+        )
         .await
         .unwrap();
     let ids = [&kept, &lost, &bought].map(|new| new.booking.booking_id);
-    let fates = store.resolve_holds(event.event_id, &ids).await.unwrap();
+    let resolutions = store.resolve_holds(event.event_id, &ids).await.unwrap();
     let expected = [
         HoldResolution::Booked(Status::Reserved),
         HoldResolution::Void,
         HoldResolution::Booked(Status::Confirmed),
     ];
-    assert_eq!(ids.map(|id| fates[&id]), expected);
+    assert_eq!(ids.map(|id| resolutions[&id]), expected);
     assert_eq!(counters(&store, &event, 0).await, (1, 1));
 }
 
@@ -118,23 +125,29 @@ pub(crate) async fn the_databases_clock_decides(store: SharedStore) {
     };
     let [over, live] = [until("ann", -1), until("bob", 600)];
     store.insert(&[over.clone(), live.clone()]).await.unwrap();
-    let rulings = store
-        .apply_transitions(&[wish(&over, Transition::Confirm)], AsOf::Database)
+    let outcomes = store
+        .apply_transitions(
+            &[transition_request(&over, Transition::Confirm)],
+            AsOf::Database,
+        )
         .await
         .unwrap();
     assert!(
-        matches!(&rulings[..], [TransitionOutcome::Unchanged(booking)] if booking.status == Status::Reserved),
-        "{rulings:?}"
+        matches!(&outcomes[..], [TransitionOutcome::Unchanged(booking)] if booking.status == Status::Reserved),
+        "{outcomes:?}"
     );
     let expired = store.expire_due(AsOf::Database, 10).await.unwrap();
     let expired: Vec<BookingId> = expired.iter().map(|booking| booking.booking_id).collect();
     assert_eq!(expired, [over.booking.booking_id]);
-    let rulings = store
-        .apply_transitions(&[wish(&live, Transition::Confirm)], AsOf::Database)
+    let outcomes = store
+        .apply_transitions(
+            &[transition_request(&live, Transition::Confirm)],
+            AsOf::Database,
+        )
         .await
         .unwrap();
-    let [TransitionOutcome::Changed(booking)] = &rulings[..] else {
-        panic!("{rulings:?}")
+    let [TransitionOutcome::Changed(booking)] = &outcomes[..] else {
+        panic!("{outcomes:?}")
     };
     let late = booking.confirmed_at.unwrap().since(now);
     assert!(
@@ -174,28 +187,31 @@ async fn a_commit_under_way_is_asked_for_again_in_postgres() {
             .await
             .unwrap();
 
-        let fates = store.resolve_holds(event.event_id, &ids).await.unwrap();
-        assert_eq!(fates.get(&hanging), None, "nobody knows yet");
+        let resolutions = store.resolve_holds(event.event_id, &ids).await.unwrap();
+        assert_eq!(resolutions.get(&hanging), None, "nobody knows yet");
         assert_eq!(
-            fates
+            resolutions
                 .values()
                 .filter(|fate| **fate == HoldResolution::Void)
                 .count(),
             8,
-            "{fates:?}"
+            "{resolutions:?}"
         );
         if commits {
             commit.commit().await.unwrap();
         } else {
             commit.rollback().await.unwrap();
         }
-        let fates = store.resolve_holds(event.event_id, &ids).await.unwrap();
+        let resolutions = store.resolve_holds(event.event_id, &ids).await.unwrap();
         let expected = if commits {
             HoldResolution::Booked(Status::Reserved)
         } else {
             HoldResolution::Void
         };
-        assert_eq!((fates.get(&hanging), fates.len()), (Some(&expected), 9));
+        assert_eq!(
+            (resolutions.get(&hanging), resolutions.len()),
+            (Some(&expected), 9)
+        );
     }
 }
 

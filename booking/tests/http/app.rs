@@ -35,7 +35,7 @@ const JWT_SECRET: &str = "a-secret-for-user-tokens";
 const PASS_SECRET: &str = "a-secret-for-queue-passes";
 
 /// See the module's documentation.
-pub(crate) struct Shop {
+pub(crate) struct TestApp {
     pub(crate) router: Router,
     pub(crate) store: SharedStore,
     pub(crate) engine: SharedEngine,
@@ -79,14 +79,14 @@ impl Stream {
     }
 }
 
-impl Drop for Shop {
+impl Drop for TestApp {
     fn drop(&mut self) {
         self.lifecycle.begin_drain();
     }
 }
 
-impl Shop {
-    /// A shop with one event: a zone of 20 seats and one of 2, holds of 600 s, 4 seats a user.
+impl TestApp {
+    /// An app with one event: a zone of 20 seats and one of 2, holds of 600 s, 4 seats a user.
     pub(crate) async fn open() -> Self {
         Self::open_on(Arc::new(SqliteStore::in_memory().await.unwrap())).await
     }
@@ -108,7 +108,7 @@ impl Shop {
         Self::open_with(store, Arc::new(MemoryEngine::new())).await
     }
 
-    /// The same on a database whose clock is the shop's: what it sees of an outage is how far that
+    /// The same on a database whose clock is the app's: it sees an outage as long as that
     /// was moved.
     pub(crate) async fn open_in_time() -> Self {
         let clock = Clock::manual(Clock::System.now());
@@ -125,7 +125,7 @@ impl Shop {
     }
 
     async fn opened(store: SharedStore, engine: SharedEngine, clock: Clock) -> Self {
-        let mut shop = Self::on(store, engine, clock).await;
+        let mut app = Self::on(store, engine, clock).await;
         let body = json!({
             "name": "A Night", "max_seats_per_user": 4, "hold_seconds": 600, "currency": "THB",
             "shows": [{"name": "Friday", "starts_at": "2030-01-01T20:00:00Z", "zones": [
@@ -133,20 +133,20 @@ impl Shop {
                 {"name": "Box", "capacity": 2, "unit_price": 9000},
             ]}]
         });
-        let created = shop
+        let created = app
             .send("POST", "/admin/events", Some(&admin()), &[], Some(body))
             .await;
         assert_eq!(created.status, 201, "{created:?}");
-        shop.event = created.body["event_id"].as_str().unwrap().parse().unwrap();
+        app.event = created.body["event_id"].as_str().unwrap().parse().unwrap();
         let show = &created.body["shows"][0];
-        shop.show = show["show_id"].as_str().unwrap().into();
-        shop.zones = show["zones"]
+        app.show = show["show_id"].as_str().unwrap().into();
+        app.zones = show["zones"]
             .as_array()
             .unwrap()
             .iter()
             .map(|zone| zone["zone_id"].as_str().unwrap().into())
             .collect();
-        shop
+        app
     }
 
     /// A role on these backends, without an event of its own.
@@ -161,9 +161,9 @@ impl Shop {
         config: BookingConfig,
     ) -> Self {
         let bus = LocalBus::default();
-        let mut shop = Self::publishing(store, engine, clock, config, Arc::new(bus.clone())).await;
-        shop.bus = bus;
-        shop
+        let mut app = Self::publishing(store, engine, clock, config, Arc::new(bus.clone())).await;
+        app.bus = bus;
+        app
     }
 
     /// The same, publishing on another bus.
