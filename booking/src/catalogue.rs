@@ -87,8 +87,8 @@ impl Catalogue {
     /// One event.
     ///
     /// # Errors
-    /// [`BookingError::EventNotFound`], after a look into the database: another instance may have made
-    /// the event just now.
+    /// [`BookingError::EventNotFound`], after a look into the database: another instance may have
+    /// made the event just now.
     pub(crate) async fn event(&self, event: EventId) -> Result<Arc<Event>, BookingError> {
         if let Some(found) = self.snapshot().by_id.get(&event) {
             return Ok(Arc::clone(found));

@@ -1,6 +1,6 @@
-//! The database's clock, as this process has read it: the beginning and end of a hold are written by
-//! the clock that decides whether it has expired ([`crate::store::AsOf`]), whatever this host's clock
-//! says.
+//! The database's clock, as this process has read it: the beginning and end of a hold are written
+//! by the clock that decides whether it has expired ([`crate::store::AsOf`]), whatever this host's
+//! clock says.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -22,8 +22,8 @@ const WARN_DIFFERENCE: Duration = Duration::from_secs(1);
 pub(crate) struct DatabaseClock(AtomicI64);
 
 impl DatabaseClock {
-    /// The database's clock was at `database` between these two readings of this host's. True if the
-    /// difference is new and worth a warning.
+    /// The database's clock was at `database` between these two readings of this host's. True if
+    /// the difference is new and worth a warning.
     fn observe(&self, before: Timestamp, database: Timestamp, after: Timestamp) -> bool {
         let took = after.millis() - before.millis();
         if !(0..=MAX_ROUND_TRIP.as_millis() as i64).contains(&took) {

@@ -63,7 +63,8 @@ pub enum BookingError {
     /// The user is not in this queue.
     #[error("no place in this line")]
     NotInQueue,
-    /// Guests of this address have made too many bookings; the time until one of them counts no more.
+    /// Guests of this address have made too many bookings; the time until one of them counts no
+    /// more.
     #[error("too many bookings of guests from one address")]
     GuestLimitExceeded(Duration),
     /// The idempotency key was used for another request.

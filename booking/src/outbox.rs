@@ -1,8 +1,8 @@
 //! The outbox relay: publishes committed messages and deletes them once the bus has acknowledged
 //! them. Of any number of relays one publishes at a time, and the messages of one booking are sent
 //! one after the other: the next once the bus has acknowledged the one before, so the stream keeps
-//! their order whatever fails. The bus drops messages that a relay published before it died by their
-//! message ids.
+//! their order whatever fails. The bus drops messages that a relay published before it died by
+//! their message ids.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

@@ -1,6 +1,6 @@
 //! The pipeline of reservations: requests that arrive together are held and stored together. One
-//! script and one transaction for each would make hot zones wait for a flush to disk each; one for a
-//! batch makes them wait once.
+//! script and one transaction for each would make hot zones wait for a flush to disk each; one for
+//! a batch makes them wait once.
 //!
 //! A stage takes all requests that are queued, at most 200, as soon as its batch before is done:
 //! alone, a request waits for no other; under load, batches grow by themselves. A reservation

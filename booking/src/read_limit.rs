@@ -1,5 +1,5 @@
-//! Limits the requests in flight that only read a user's bookings, in all and of one user. They have
-//! connections of their own (`PostgresStore`), so reservations never wait behind them.
+//! Limits the requests in flight that only read a user's bookings, in all and of one user. They
+//! have connections of their own (`PostgresStore`), so reservations never wait behind them.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Data to begin with: for load tests, for a first look, and the way back to the beginning.
+//! Initial data, for load tests and for a demo, and the reset to it.
 
 use std::time::Duration;
 
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ids_are_those_that_load_tests_compose() {
+    fn ids_match_load_tests() {
         assert_eq!(
             load_test_zone_id(1, 5).to_string(),
             "b0000000-0000-0001-0005-000000000000"

@@ -42,8 +42,8 @@ impl BookingService {
         state.catalogue.refresh().await?;
         state.sync_database_clock().await?;
 
-        // Before any request and before the first expiry: while every instance was down, users could
-        // not confirm, and their holds are owed that time.
+        // Before any request and before the first expiry: while every instance was down, users
+        // could not confirm, and their holds are owed that time.
         if let Err(error) = state.probe_database().await {
             tracing::warn!(%error, "database is not writable yet; probing again");
         }

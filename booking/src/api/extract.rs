@@ -54,8 +54,8 @@ impl FromRequestParts<Arc<AppState>> for Buyer {
     }
 }
 
-/// The address that a gateway has signed; without a gateway, that of the connection, or the one that a
-/// trusted proxy names.
+/// The address that a gateway has signed; without a gateway, that of the connection, or the one
+/// that a trusted proxy names.
 fn address(state: &AppState, user: &UserId, parts: &Parts) -> Option<IpAddr> {
     let vouched = parts
         .headers

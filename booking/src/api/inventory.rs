@@ -16,8 +16,8 @@ use crate::{error::BookingError, model::event::Event, state::AppState, store::Zo
 
 #[derive(Default, Deserialize)]
 pub(super) struct SyncRequest {
-    /// Absent for every event. `null` is invalid: a program that has lost the id must not have all of
-    /// them rebuilt.
+    /// Absent for every event. `null` is invalid: a program that has lost the id must not have all
+    /// of them rebuilt.
     #[serde(default, deserialize_with = "present")]
     event_id: Option<EventId>,
 }

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_in_quotes_is_the_key_without_them() {
+    fn unquotes_idempotency_keys() {
         for (given, key) in [
             ("k", Some("k")),
             (r#""k""#, Some("k")),

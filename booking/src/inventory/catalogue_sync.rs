@@ -31,9 +31,9 @@ impl AppState {
         Ok(())
     }
 
-    /// Checks every queue. Rebuilds the events that the engine lacks, lets queues continue that were
-    /// handed over, and corrects settings that differ from the database's; returns how many were
-    /// rebuilt or corrected.
+    /// Checks every queue. Rebuilds the events that the engine lacks, lets queues continue that
+    /// were handed over, and corrects settings that differ from the database's; returns how many
+    /// were rebuilt or corrected.
     pub(crate) async fn restore_missing_events(&self) -> Result<usize, BookingError> {
         let mut restored = 0;
         let mut last_error = None;

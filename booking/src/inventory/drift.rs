@@ -120,9 +120,9 @@ fn persisting<K: Eq + std::hash::Hash>(
     both.collect()
 }
 
-/// The difference that commits in flight do not explain. The engine's available seats are those left
-/// after holds of every kind. So they are too many if they exceed the database's at both moments,
-/// and too few if, even with the pending holds, they fall short of the database's at both.
+/// The difference that commits in flight do not explain. The engine's available seats are those
+/// left after holds of every kind. So they are too many if they exceed the database's at both
+/// moments, and too few if, even with the pending holds, they fall short of the database's at both.
 fn zone_drift(engine: &ZoneTally, database: [u32; 2]) -> i64 {
     let [least, most] = [database[0].min(database[1]), database[0].max(database[1])].map(i64::from);
     let (available, pending) = (i64::from(engine.available), i64::from(engine.pending));
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn drift_persists_if_every_comparison_finds_it() {
+    fn drift_persists_across_comparisons() {
         let user = |name: &str| name.parse::<UserId>().unwrap();
         let found = |seats: &[(&str, i64)]| Drift {
             users: seats

@@ -13,8 +13,8 @@ use waitingroom::{
 /// Registry snapshots that follow sooner do not count.
 const MIN_OBSERVATION_INTERVAL: Duration = Duration::from_millis(900);
 
-/// A gateway is up until it was missing in this many snapshots: a Redis that has lost the queues has
-/// lost the process registry as well, and a gateway needs a moment to register again.
+/// A gateway is up until it was missing in this many snapshots: a Redis that has lost the queues
+/// has lost the process registry as well, and a gateway needs a moment to register again.
 const MAX_MISSES: u32 = 6;
 
 /// See the module's documentation.

@@ -211,8 +211,8 @@ impl InventoryRebuilder {
         })
     }
 
-    /// Lets a frozen queue continue if it has been handed over, or its handover has timed out. False
-    /// if it stays frozen.
+    /// Lets a frozen queue continue if it has been handed over, or its handover has timed out.
+    /// False if it stays frozen.
     ///
     /// # Errors
     /// Engine or database unavailable: the queue is frozen.

@@ -1,6 +1,6 @@
 //! Available seats, for the public catalogue: from the engine, or from the database if the engine
-//! does not answer. The counts are cached for a moment, so that many visitors who reload a page cost
-//! no more than one; readers of the stream share one feed.
+//! does not answer. The counts are cached for a moment, so that many visitors who reload a page
+//! cost no more than one; readers of the stream share one feed.
 
 use std::{
     collections::HashMap,

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn removes_events_without_readers_and_closes() {
+    async fn removes_unread_events_and_closes() {
         let feed = Feed::new("test", 1);
         let reader = feed
             .subscribe(event(), "a".into(), feed.acquire().unwrap())

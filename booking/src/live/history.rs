@@ -85,7 +85,8 @@ fn rates(before: &Counters, after: &Counters, elapsed: Duration) -> Rates {
     }
 }
 
-/// One list for each metric, beside the list of timestamps: a third of the size of a list of objects.
+/// One list for each metric, beside the list of timestamps: a third of the size of a list of
+/// objects.
 impl Serialize for History {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut columns = serializer.serialize_map(Some(METRIC_COUNT + 1))?;

@@ -32,8 +32,8 @@ const QUEUE_CHECK_CONCURRENCY: usize = 64;
 
 impl AppState {
     /// Writes a heartbeat to the database, to learn whether it can be written and how long that
-    /// takes. After an outage the database counts as reachable only once every hold has got the time
-    /// of the outage back.
+    /// takes. After an outage the database counts as reachable only once every hold has got the
+    /// time of the outage back.
     pub(crate) async fn probe_database(&self) -> Result<(), StoreError> {
         let monitor = &self.load_monitor;
         let started = Instant::now();

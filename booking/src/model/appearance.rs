@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_changes_what_it_names_and_an_empty_text_removes() {
+    fn patch_changes_named_fields_only() {
         let before = Appearance::default()
             .with(&patch("accent", "#12abEF"))
             .unwrap();
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn only_pictures_and_own_paths_are_logos() {
+    fn logos_are_images_or_own_paths() {
         for good in [
             "/logo.svg",
             "/a/b.png?v=1",
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_and_greetings_have_their_form() {
+    fn validates_colours_and_messages() {
         for bad in ["red", "#fff", "#12345g", "#1234567", "123456", "#12345６"] {
             assert_eq!(
                 Appearance::default()

@@ -1,6 +1,5 @@
-//! What operators did: written down with the change itself, or before an effect that no transaction
-//! covers, and never changed or removed afterwards. Tokens and other secrets are no part of any
-//! deed.
+//! Entries of the audit log: appended with the change itself, or before an effect that no
+//! transaction covers, and never changed or removed. They hold no tokens or other secrets.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -12,10 +11,10 @@ use waitingroom::{
 
 use crate::model::event::Event;
 
-/// Longest text that is written down as it is; of a longer one, its length and digest.
+/// Max length of a text that is logged as it is; of a longer one, length and digest are.
 const MAX_TEXT: usize = 600;
 
-/// Who acts, and when.
+/// The operator, and the time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditContext {
     /// The `sub` of the operator's token.
@@ -24,7 +23,7 @@ pub struct AuditContext {
     pub at: Timestamp,
 }
 
-/// What was done.
+/// What an operator did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditAction {
     /// An event was added.
@@ -55,7 +54,7 @@ impl AuditAction {
     }
 }
 
-/// One line of the audit, to be written.
+/// An entry of the audit log, to be appended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEntry {
     /// By whom, and when.
@@ -70,8 +69,8 @@ pub struct AuditEntry {
     pub after: Option<Value>,
 }
 
-/// One line of the audit, as it was written: also by a later release, whose actions this one does
-/// not know.
+/// An entry of the audit log, as it is stored: possibly by a later release, whose actions this one
+/// does not know.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AuditRecord {
     /// Grows with time.

@@ -177,7 +177,7 @@ mod tests {
     use crate::model::money::Currency;
 
     #[test]
-    fn a_booking_looks_like_the_sample_of_the_wire() {
+    fn serializes_like_wire_sample() {
         let sample = include_str!("../../../tests/wire/server.reserved.confirmed.json");
         let mut sample: serde_json::Value = serde_json::from_str(sample).unwrap();
         let fields = sample.as_object_mut().unwrap();

@@ -1,6 +1,6 @@
-//! What one transaction has to tell, packed as text in one row of the outbox: a message a line, its
-//! id, topic and payload separated by tabs. Ids and topics are ours; JSON knows tabs and line ends
-//! only as escapes.
+//! The messages of one transaction, encoded as text in one row of the outbox: one line for each
+//! message, with its id, topic and payload separated by tabs. Ids and topics are this crate's; JSON
+//! has tabs and line ends as escapes only.
 
 use waitingroom::clock::Timestamp;
 
@@ -13,11 +13,11 @@ pub struct OutboxBatch {
     pub outbox_id: i64,
     /// When the change was committed.
     pub created_at: Timestamp,
-    /// What to publish, in this order.
+    /// The messages, in the order of publication.
     pub messages: Vec<OutboxMessage>,
 }
 
-/// One message's line.
+/// The line of one message.
 pub(crate) fn encode_message(message: &OutboxMessage) -> String {
     let OutboxMessage {
         message_id,
@@ -32,7 +32,7 @@ pub(crate) fn encode(messages: &[OutboxMessage]) -> String {
     messages.iter().map(encode_message).collect()
 }
 
-/// The messages of a text; `None` where it is not one of ours.
+/// The messages of a text; `None` if it is malformed.
 pub(crate) fn decode(text: &str) -> Option<Vec<OutboxMessage>> {
     text.lines().map(decode_message).collect()
 }
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_packed_is_unpacked() {
+    fn decodes_what_it_encodes() {
         let user = serde_json::json!({"user_id": "a\tb\nc", "seats": 2}).to_string();
         let messages = vec![message("1:reserved", "{}"), message("2:reserved", &user)];
         assert_eq!(decode(&encode(&messages)), Some(messages));
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_its_parts_is_none_of_ours() {
+    fn rejects_line_without_parts() {
         assert_eq!(decode("1:reserved\tbookings.reserved\n"), None);
     }
 }

@@ -242,10 +242,10 @@ async fn publish_results(deps: &PipelineDeps, result: BatchResult) {
 }
 
 /// A client that gets 503 relies on it: its request was not carried out and will not be. So if the
-/// answer of a commit was lost, the database is asked, and puts a tombstone in place of each booking
-/// that is not there ([`crate::store::BookingStore::resolve_holds`]). If it does not answer, or the
-/// commit is still in flight, the outcome stays unknown: the repair of stale holds keeps asking, and
-/// a request with the same idempotency key finds the answer.
+/// answer of a commit was lost, the database is asked, and puts a tombstone in place of each
+/// booking that is not there ([`crate::store::BookingStore::resolve_holds`]). If it does not
+/// answer, or the commit is still in flight, the outcome stays unknown: the repair of stale holds
+/// keeps asking, and a request with the same idempotency key finds the answer.
 async fn resolve_unknown(deps: &PipelineDeps, unknown: Vec<InsertedRow>) -> Vec<InsertedRow> {
     let mut by_event = HashMap::<EventId, Vec<BookingId>>::new();
     for row in &unknown {

@@ -54,7 +54,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn a_slow_batch_makes_others_wait_until_a_fast_one_is_done() {
+    fn estimates_wait_by_last_batch() {
         let (latency, start) = (CommitLatency::default(), Instant::now());
         assert_eq!(latency.estimated_wait(20, start), Duration::ZERO);
         latency.batch_started(start);

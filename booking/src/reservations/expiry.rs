@@ -12,15 +12,16 @@ use crate::{error::BookingError, state::AppState, store::AsOf};
 /// Holds of one batch: min and max.
 const BATCH_RANGE: [u32; 2] = [500, 5_000];
 
-/// The duration that a batch aims at: while reservations wait for the database too, and while none do
-/// or seats are released late.
+/// The duration that a batch aims at: while reservations wait for the database too, and while none
+/// do or seats are released late.
 const TARGET_DURATIONS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
 
 /// Seats that are released later than this have kept a user waiting for as long as a reservation
 /// does.
 const LATE_AFTER: Duration = Duration::from_millis(1_000);
 
-/// How many holds the next batch expires: as many as the last one would have in its target duration.
+/// How many holds the next batch expires: as many as the last one would have in its target
+/// duration.
 #[derive(Debug)]
 pub(crate) struct BatchSize(u32);
 
@@ -43,8 +44,8 @@ pub(crate) struct SweepReport {
 
 impl SweepReport {
     /// How long reservations have the database for themselves before the next batch; `None` if no
-    /// hold is due. They get half of the time while any are in flight, a fifth if seats are released
-    /// late.
+    /// hold is due. They get half of the time while any are in flight, a fifth if seats are
+    /// released late.
     pub(crate) fn pause(&self, yields_to_reservations: bool) -> Option<Duration> {
         let share = match (yields_to_reservations, self.late > LATE_AFTER) {
             (false, _) => 0.0,

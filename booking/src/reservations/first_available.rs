@@ -26,8 +26,8 @@ pub(crate) struct ReserveFirstAvailable {
 }
 
 impl AppState {
-    /// Reserves the first alternative that there are seats for. A repeated request with the same key
-    /// gets the booking of the first one, whatever its preferences: the pass is good for one
+    /// Reserves the first alternative that there are seats for. A repeated request with the same
+    /// key gets the booking of the first one, whatever its preferences: the pass is good for one
     /// booking.
     ///
     /// # Errors

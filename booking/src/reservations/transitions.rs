@@ -50,8 +50,8 @@ fn replay(booking: Booking, transition: Transition) -> Result<Booking, BookingEr
         (Status::Confirmed, Transition::Confirm) | (Status::Cancelled, Transition::Cancel) => {
             Ok(booking)
         }
-        // A booking that is still reserved and did not change is over by the database's clock, which
-        // decides; it is about to be expired.
+        // A booking that is still reserved and did not change is over by the database's clock,
+        // which decides; it is about to be expired.
         (Status::Expired | Status::Reserved, _) => Err(BookingError::BookingExpired),
         (status, _) => Err(BookingError::BookingNotPending(status)),
     }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repeats_are_replayed_and_changes_rejected() {
+    fn replays_repeats_and_rejects_changes() {
         let booking = |status| Booking {
             booking_id: uuid::Uuid::nil().into(),
             event_id: uuid::Uuid::nil().into(),

@@ -75,8 +75,8 @@ impl SettlementDispatcher {
         }
     }
 
-    /// Releases holds that the engine may have made before its answer was lost: no booking is stored
-    /// for them.
+    /// Releases holds that the engine may have made before its answer was lost: no booking is
+    /// stored for them.
     pub(crate) fn abort_holds(
         &self,
         event: EventId,

@@ -1,17 +1,17 @@
-//! How a database step fails, and what its constraints are called.
+//! How an operation of the store fails, and the names of constraints.
 
 use std::time::Duration;
 
-/// Why a step of the store failed.
+/// Why an operation of the store failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// Nothing was changed: no connection, no turn, or the database rolled the step back.
+    /// Nothing was changed: no connection, no lock, or the database rolled back.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// The answer was lost: the change may stand.
+    /// The answer was lost: the change may be committed.
     #[error("the database did not answer: {0}")]
     Uncertain(String),
-    /// Somebody kept a row locked for too long; nothing was changed.
+    /// A row was locked for too long; nothing was changed.
     #[error("a row is locked: {0}")]
     Locked(String),
     /// A row of that id is there already.
@@ -26,7 +26,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// May the change stand all the same?
+    /// True if the change may be committed all the same.
     pub fn may_be_committed(&self) -> bool {
         matches!(self, Self::Uncertain(_))
     }
@@ -73,7 +73,7 @@ fn classify(error: &dyn sqlx::error::DatabaseError) -> StoreError {
         return StoreError::Rejected(text);
     }
     match error.code().as_deref() {
-        // The database rolled back to break a knot; the same step may succeed alone.
+        // The database rolled back to resolve a deadlock; the same operation may succeed alone.
         Some("40001" | "40P01") => StoreError::Rejected(text),
         Some("55P03") => StoreError::Locked(text),
         // The disk failed under SQLite: what was written of a commit may be found by the next
@@ -93,16 +93,16 @@ fn classify(error: &dyn sqlx::error::DatabaseError) -> StoreError {
 /// Classes of PostgreSQL's codes: connection exceptions, operator intervention, internal errors.
 const CONNECTION_ENDED: [&str; 3] = ["08", "57P", "XX"];
 
-/// Runs a step under its deadline.
+/// Runs an operation with a timeout.
 ///
 /// # Errors
-/// Those of the step; [`StoreError::Uncertain`] where the deadline passed.
+/// Those of the operation; [`StoreError::Uncertain`] after the timeout.
 pub(super) async fn with_store_timeout<T>(
-    deadline: Duration,
-    step: impl Future<Output = Result<T, StoreError>>,
+    timeout: Duration,
+    operation: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let late = || StoreError::Uncertain(format!("no answer in {} ms", deadline.as_millis()));
-    tokio::time::timeout(deadline, step)
+    let late = || StoreError::Uncertain(format!("no answer in {} ms", timeout.as_millis()));
+    tokio::time::timeout(timeout, operation)
         .await
         .unwrap_or_else(|_| Err(late()))
 }

@@ -47,9 +47,9 @@ macro_rules! rfc_3339 {
 }
 pub(super) use rfc_3339;
 
-/// What the rows that a statement has `changed` tell others, as a parcel: to the letter what
-/// `Booking::message` and `parcel::pack` make of them (PostgreSQL). `chr(123)` is a brace: this is
-/// part of formats too.
+/// The messages of the rows that a statement has `changed`, as an outbox batch: to the letter those
+/// of `Booking::message` and `outbox::encode` (PostgreSQL). `chr(123)` is a brace: this is part of
+/// formats too.
 macro_rules! messages_of_changed {
     () => {
         concat!(

@@ -12,7 +12,7 @@ use waitingroom::{
 use super::app::{TestApp, admin, token};
 
 #[tokio::test]
-async fn an_event_is_open_as_soon_as_it_is_created() {
+async fn opens_event_on_creation() {
     let app = TestApp::open().await;
     let events = app.get("/admin/events", &admin()).await.body;
     let event = &events["events"][0];
@@ -82,7 +82,7 @@ async fn bad_events_are_refused_by_field() {
 }
 
 #[tokio::test]
-async fn a_change_of_the_queue_is_in_force_and_announced() {
+async fn queue_change_is_applied_and_announced() {
     let app = TestApp::open().await;
     let mut gateway = app.signals.listen(&"g1".parse().unwrap()).await.unwrap();
     let path = format!("/admin/events/{}/queue", app.event);
@@ -254,7 +254,7 @@ async fn an_event_looks_as_its_operator_says() {
 }
 
 #[tokio::test]
-async fn what_operators_did_can_be_read_and_names_no_secret() {
+async fn audit_log_names_no_secret() {
     let app = TestApp::open().await;
     let event = app.event;
     app.send(
@@ -338,7 +338,7 @@ async fn what_operators_did_can_be_read_and_names_no_secret() {
 }
 
 #[tokio::test]
-async fn an_operator_removes_a_place_and_it_is_written_down() {
+async fn removal_of_user_is_audited() {
     let app = TestApp::open().await;
     let mut gateway = app.signals.listen(&"g1".parse().unwrap()).await.unwrap();
     let (user, event_id) = (

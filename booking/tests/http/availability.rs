@@ -21,7 +21,7 @@ async fn left(stream: &mut Stream) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn the_seats_left_are_told_at_once_and_when_they_change() {
+async fn streams_availability_and_changes() {
     let app = TestApp::open().await;
     let mut stream = app.stream(&path(&app), None).await;
     let (_, first) = stream.next().await.unwrap();
@@ -65,7 +65,7 @@ async fn streams_end_when_the_process_drains() {
 }
 
 #[tokio::test]
-async fn only_so_many_follow_and_a_place_is_free_again() {
+async fn limits_readers_and_reuses_permits() {
     let first = TestApp::open().await;
     let app = first
         .with(BookingConfig {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::app::{TestApp, admin, token};
 
 #[tokio::test]
-async fn the_catalogue_is_public_and_counts_what_is_left() {
+async fn catalogue_is_public_with_availability() {
     let app = TestApp::open().await;
     let list = app.send("GET", "/events", None, &[], None).await;
     assert_eq!(
@@ -57,7 +57,7 @@ async fn unknown_events_and_paths_are_problems() {
 
 /// Two instances on one database: what the one makes, the other sells at the next request.
 #[tokio::test]
-async fn an_event_is_known_at_every_instance_as_soon_as_it_is_made() {
+async fn new_event_is_known_at_every_instance() {
     let app = TestApp::open().await;
     let other = app.restarted(std::sync::Arc::clone(&app.engine)).await;
     for number in 0..20 {

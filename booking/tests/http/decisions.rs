@@ -90,7 +90,7 @@ async fn nobody_decides_for_somebody_else() {
 }
 
 #[tokio::test]
-async fn a_hold_ends_in_time_and_its_seats_come_back() {
+async fn expired_hold_releases_seats() {
     let app = TestApp::open().await;
     let booking = app.reserved("ann", 1, 2).await;
     app.clock.advance(Duration::from_secs(600));
@@ -116,7 +116,7 @@ async fn a_hold_ends_in_time_and_its_seats_come_back() {
 }
 
 #[tokio::test]
-async fn a_process_on_a_host_whose_clock_is_wrong_ends_no_holds() {
+async fn wrong_host_clock_expires_no_holds() {
     let app = TestApp::open().await;
     let booking = app.reserved("ann", 1, 2).await;
     let path = format!("/bookings/{}", booking["booking_id"].as_str().unwrap());

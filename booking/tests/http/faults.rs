@@ -48,7 +48,7 @@ const FAIL_REBUILDS: &str = "CREATE TRIGGER broken BEFORE UPDATE OF sync_lease_u
 const REPAIR: &str = "DROP TRIGGER broken";
 
 #[tokio::test]
-async fn a_commit_that_fails_gives_seats_and_pass_back() {
+async fn failed_commit_releases_seats_and_pass() {
     let (app, mut vandal, _file) = breakable().await;
     let pass = app.pass("ann").await;
     run(&mut vandal, FAIL_BOOKINGS).await;
@@ -93,7 +93,7 @@ async fn a_decision_that_fails_changes_nothing() {
 }
 
 #[tokio::test]
-async fn while_seats_are_counted_a_reservation_waits_for_another_try() {
+async fn reservation_waits_during_rebuild() {
     let app = TestApp::open().await;
     let pass = app.pass("ann").await;
     app.engine
@@ -117,7 +117,7 @@ async fn while_seats_are_counted_a_reservation_waits_for_another_try() {
 }
 
 #[tokio::test]
-async fn a_client_that_went_away_loses_neither_pass_nor_seats() {
+async fn gone_client_keeps_pass_and_seats() {
     let (app, mut vandal, _file) = breakable().await;
     let pass = app.pass("ann").await;
     // Another writer holds the file for a while: the commit has to wait, and the client does not.
@@ -147,7 +147,7 @@ async fn a_client_that_went_away_loses_neither_pass_nor_seats() {
 }
 
 #[tokio::test]
-async fn while_a_commit_hangs_others_are_told_to_come_back_at_once() {
+async fn rejects_at_once_while_commit_hangs() {
     let (app, mut vandal, _file) = breakable().await;
     let (bob, ann) = (app.pass("bob").await, app.pass("ann").await);
     run(&mut vandal, "BEGIN IMMEDIATE").await;
@@ -201,7 +201,7 @@ fn failures(task: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn a_suspicion_stays_until_the_seats_have_been_rebuilt() {
+async fn rebuild_is_retried_until_it_succeeds() {
     start_metrics();
     let (app, mut vandal, _file) = breakable().await;
     let zones = app
@@ -243,7 +243,7 @@ async fn a_suspicion_stays_until_the_seats_have_been_rebuilt() {
 
 /// The repair gave the hold back meanwhile: a row that is no booking has its place.
 #[tokio::test]
-async fn a_reservation_that_comes_too_late_costs_nobody_their_pass() {
+async fn late_reservation_keeps_pass() {
     const GIVEN_BACK: &str = "CREATE TRIGGER given_back BEFORE INSERT ON bookings WHEN NEW.status = 'reserved' BEGIN
         INSERT INTO bookings SELECT NEW.booking_id, NEW.event_id, NEW.show_id, NEW.zone_id, '', 1, 0, 'XXX', 'void', 'void:' || hex(NEW.booking_id),
             NULL, NULL, 0, 0, NULL; END";

@@ -150,7 +150,7 @@ async fn every_process_is_seen_until_it_is_gone() {
 }
 
 #[tokio::test]
-async fn only_operators_look_and_no_longer_than_their_token_lasts() {
+async fn stream_ends_with_operator_token() {
     let app = TestApp::open().await;
     let stream = format!("{}/stream", path(&app));
     for path in [&path(&app), &stream, &"/admin/nodes".to_owned()] {

@@ -7,7 +7,7 @@ use waitingroom::{engine::memory::MemoryEngine, seats::ZoneSeats};
 use super::app::{TestApp, token};
 
 #[tokio::test]
-async fn a_hold_does_not_run_out_while_every_booking_process_is_down() {
+async fn hold_outlives_downtime_of_all_instances() {
     let app = TestApp::open_in_time().await;
     let held = app.reserved("ann", 0, 2).await;
     let path = format!("/bookings/{}", held["booking_id"].as_str().unwrap());
@@ -31,7 +31,7 @@ async fn a_hold_does_not_run_out_while_every_booking_process_is_down() {
 }
 
 #[tokio::test]
-async fn the_limit_of_seats_holds_when_the_engine_has_forgotten_what_a_user_has() {
+async fn seat_limit_outlives_forgotten_user() {
     let app = TestApp::open().await;
     app.reserved("ann", 0, 3).await;
     let pass = app.pass("ann").await;
@@ -79,7 +79,7 @@ async fn the_limit_of_seats_holds_when_the_engine_has_forgotten_what_a_user_has(
 }
 
 #[tokio::test]
-async fn the_limit_of_seats_holds_over_a_lost_engine() {
+async fn seat_limit_outlives_lost_engine() {
     let app = TestApp::open().await;
     app.reserved("ann", 0, 3).await;
     let again = app.restarted(Arc::new(MemoryEngine::new())).await;

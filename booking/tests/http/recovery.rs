@@ -17,7 +17,7 @@ use waitingroom::{
 use super::app::{TestApp, admin, token};
 
 #[tokio::test]
-async fn seats_and_line_come_back_from_the_database() {
+async fn restores_seats_and_queue_from_database() {
     let app = TestApp::open().await;
     let held = app.reserved("ann", 0, 3).await;
     let bought = app.reserved("bob", 1, 2).await;
@@ -47,7 +47,7 @@ async fn seats_and_line_come_back_from_the_database() {
 }
 
 #[tokio::test]
-async fn settings_that_never_reached_the_engine_do_after_a_restart() {
+async fn restart_delivers_missed_settings() {
     let app = TestApp::open().await;
     let patch = QueuePatch {
         state: Some(SaleState::Paused),
@@ -67,7 +67,7 @@ async fn settings_that_never_reached_the_engine_do_after_a_restart() {
 }
 
 #[tokio::test]
-async fn an_engine_with_older_settings_is_given_those_of_the_database() {
+async fn corrects_outdated_engine_settings() {
     let app = TestApp::open().await;
     let stale = QueueSettings {
         state: SaleState::Closed,
@@ -78,7 +78,7 @@ async fn an_engine_with_older_settings_is_given_those_of_the_database() {
 }
 
 #[tokio::test]
-async fn an_event_that_the_engine_lost_while_running_is_rebuilt_for_the_request() {
+async fn rebuilds_lost_event_for_request() {
     let app = TestApp::open().await;
     app.reserved("ann", 0, 3).await;
     let pass = app.pass("bob").await;
@@ -92,7 +92,7 @@ async fn an_event_that_the_engine_lost_while_running_is_rebuilt_for_the_request(
 }
 
 #[tokio::test]
-async fn a_pass_is_used_once_the_database_has_its_booking() {
+async fn pass_is_used_once_booking_is_stored() {
     let app = TestApp::open().await;
     let (ann, pass, now) = (
         "ann".parse().unwrap(),
@@ -149,7 +149,7 @@ async fn a_pass_is_used_once_the_database_has_its_booking() {
 }
 
 #[tokio::test]
-async fn a_used_pass_stays_used_when_the_engine_has_forgotten_it() {
+async fn used_pass_outlives_lost_engine() {
     let app = TestApp::open().await;
     let pass = app.pass("ann").await;
     let first = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
@@ -176,7 +176,7 @@ async fn a_used_pass_stays_used_when_the_engine_has_forgotten_it() {
 }
 
 #[tokio::test]
-async fn a_settlement_that_the_engine_missed_is_made_good() {
+async fn missed_settlement_is_repaired() {
     let app = TestApp::open().await;
     let [ann, bob] = [
         app.reserved("ann", 0, 3).await,
@@ -202,7 +202,7 @@ async fn a_settlement_that_the_engine_missed_is_made_good() {
 }
 
 #[tokio::test]
-async fn drift_is_found_by_the_database_and_corrected() {
+async fn drift_is_found_and_corrected() {
     let app = TestApp::open().await;
     app.reserved("ann", 1, 2).await;
     let zones = app
@@ -285,7 +285,7 @@ async fn seeds_are_sown_once() {
 }
 
 #[tokio::test]
-async fn an_attempt_is_one_booking_whatever_is_started_again() {
+async fn attempt_is_one_booking_across_restarts() {
     let app = TestApp::open().await;
     let pass = app.pass("ann").await;
     let made = app.reserve("ann", &pass, Some("k"), 0, 2).await.body["booking_id"].clone();

@@ -236,7 +236,7 @@ async fn a_refusal_leaves_the_pass_valid() {
 }
 
 #[tokio::test]
-async fn a_retry_is_answered_with_the_same_booking() {
+async fn retry_returns_same_booking() {
     let app = TestApp::open().await;
     let pass = app.pass("ann").await;
     let first = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
@@ -257,7 +257,7 @@ async fn a_retry_is_answered_with_the_same_booking() {
 }
 
 #[tokio::test]
-async fn retries_at_the_same_time_make_one_booking() {
+async fn concurrent_retries_make_one_booking() {
     let app = TestApp::open().await;
     let pass = app.pass("ann").await;
     let answers = join_all((0..20).map(|_| app.reserve("ann", &pass, Some("k1"), 0, 2))).await;
@@ -336,7 +336,7 @@ async fn without_a_token_nothing_is_reserved() {
 }
 
 #[tokio::test]
-async fn a_closed_sale_reserves_nothing_more_and_keeps_what_it_reserved() {
+async fn closed_sale_keeps_existing_bookings() {
     let app = TestApp::open().await;
     let (first, second) = (app.pass("ann").await, app.pass("bob").await);
     let made = app.reserve("ann", &first, Some("k1"), 0, 1).await;
@@ -454,7 +454,7 @@ async fn a_key_in_quotes_is_the_same_key() {
 }
 
 #[tokio::test]
-async fn numbers_are_whole_however_they_are_written() {
+async fn accepts_whole_numbers_in_any_notation() {
     let app = TestApp::open().await;
     let mut order = app.order(0, 1);
     order["quantity"] = json!(3.0);
@@ -475,7 +475,7 @@ async fn numbers_are_whole_however_they_are_written() {
 }
 
 #[tokio::test]
-async fn guests_of_one_address_have_as_many_bookings_as_they_may() {
+async fn limits_bookings_of_guest_address() {
     let (app, holds) = (TestApp::open().await, 2.try_into().unwrap());
     let guests = GuestLimits {
         holds,

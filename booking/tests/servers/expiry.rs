@@ -45,7 +45,7 @@ const NOISE: Duration = if cfg!(debug_assertions) {
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn holds_that_end_together_are_free_again_soon_and_hold_nobody_up() {
+async fn mass_expiry_delays_no_reservation() {
     let (holds, spread) = (
         number("HOLDS", 2_000),
         Duration::from_secs(number("SPREAD_SECONDS", 0).into()),

@@ -33,13 +33,13 @@ macro_rules! with_each_engine {
 }
 
 with_each_engine! {
-    a_crowd_over_two_instances_leaves_no_drift,
-    a_change_at_one_instance_reaches_the_other,
-    seats_sold_at_one_instance_are_told_at_the_other,
-    what_happens_at_one_instance_is_counted_at_the_other,
-    a_sync_in_the_middle_of_a_sale_loses_nothing,
+    two_instances_leave_no_drift,
+    change_reaches_other_instance,
+    availability_reaches_other_instance,
+    dashboard_counts_other_instance,
+    rebuild_during_sale_loses_nothing,
     a_hold_ends_once_whoever_sweeps,
-    an_engine_that_lost_everything_is_rebuilt_while_running,
+    rebuilds_lost_engine_while_running,
 }
 
 pub(crate) async fn redis() -> SharedEngine {
@@ -65,7 +65,7 @@ pub(crate) fn path(booking: &Value, transition: &str) -> String {
     )
 }
 
-async fn a_crowd_over_two_instances_leaves_no_drift(apps: [TestApp; 2]) {
+async fn two_instances_leave_no_drift(apps: [TestApp; 2]) {
     let mut passes = Vec::new();
     for number in 0..60 {
         passes.push((
@@ -133,7 +133,7 @@ async fn a_crowd_over_two_instances_leaves_no_drift(apps: [TestApp; 2]) {
     assert_eq!(status["drift"], json!(0), "{status}");
 }
 
-async fn a_change_at_one_instance_reaches_the_other([first, second]: [TestApp; 2]) {
+async fn change_reaches_other_instance([first, second]: [TestApp; 2]) {
     let queue = format!("/admin/events/{}/queue", first.event);
     let put = first
         .send(
@@ -155,7 +155,7 @@ async fn a_change_at_one_instance_reaches_the_other([first, second]: [TestApp; 2
         .expect("the other instance follows");
 }
 
-async fn seats_sold_at_one_instance_are_told_at_the_other([first, second]: [TestApp; 2]) {
+async fn availability_reaches_other_instance([first, second]: [TestApp; 2]) {
     let path = format!("/events/{}/availability/stream", first.event);
     let mut stream = second.stream(&path, None).await;
     assert_eq!(stream.next().await.unwrap().1["zones"][0]["available"], 20);
@@ -163,7 +163,7 @@ async fn seats_sold_at_one_instance_are_told_at_the_other([first, second]: [Test
     assert_eq!(stream.next().await.unwrap().1["zones"][0]["available"], 16);
 }
 
-async fn what_happens_at_one_instance_is_counted_at_the_other([first, second]: [TestApp; 2]) {
+async fn dashboard_counts_other_instance([first, second]: [TestApp; 2]) {
     let path = format!("/admin/events/{}/live", first.event);
     let before = second.get(&path, &admin()).await.body["totals"]["joined"]
         .as_u64()
@@ -189,7 +189,7 @@ async fn what_happens_at_one_instance_is_counted_at_the_other([first, second]: [
     assert_eq!(totals["joined"], before + 7, "{totals}");
 }
 
-async fn a_sync_in_the_middle_of_a_sale_loses_nothing(apps: [TestApp; 2]) {
+async fn rebuild_during_sale_loses_nothing(apps: [TestApp; 2]) {
     let mut passes = Vec::new();
     for number in 0..20 {
         passes.push((
@@ -259,7 +259,7 @@ async fn a_hold_ends_once_whoever_sweeps(apps: [TestApp; 2]) {
     assert_eq!(status["drift"], json!(0), "{status}");
 }
 
-async fn an_engine_that_lost_everything_is_rebuilt_while_running(apps: [TestApp; 2]) {
+async fn rebuilds_lost_engine_while_running(apps: [TestApp; 2]) {
     let held = apps[0].reserved("ann", 0, 2).await;
     let pass = apps[0].pass("bob").await;
     apps[0].engine.remove(apps[0].event).await.unwrap();

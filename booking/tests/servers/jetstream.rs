@@ -43,10 +43,10 @@ async fn each_change_is_in_the_stream_once() {
     let bus = Arc::new(NatsBus::connect(config).await.unwrap());
     // One relay dies between publishing and removing: its messages are published again.
     let dead = Uuid::new_v4();
-    let parcels = store.lease_batches(dead, NOW, later(30), 2).await.unwrap();
-    let published_before: Vec<_> = parcels
+    let batches = store.lease_batches(dead, NOW, later(30), 2).await.unwrap();
+    let published_before: Vec<_> = batches
         .iter()
-        .flat_map(|parcel| &parcel.messages)
+        .flat_map(|batch| &batch.messages)
         .map(|message| waitingroom::bus::Message {
             subject: format!("{name}.{}", message.topic),
             message_id: message.message_id.clone(),

@@ -21,7 +21,7 @@ use crate::{
 const FIRST: Duration = Duration::from_millis(2_500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_locked_zone_costs_its_own_requests_only() {
+async fn locked_zone_delays_only_its_requests() {
     let url = own_database().await;
     let store = Arc::new(PostgresStore::open(&url, 8).await.unwrap());
     let [event, elsewhere] = [event(&[50, 50]), event(&[50])];
@@ -154,7 +154,7 @@ async fn a_locked_zone_costs_its_own_requests_only() {
 /// A new session has the limits without a word from booking: those that a pooler opens have them
 /// too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_have_their_limits_from_their_role() {
+async fn sessions_get_limits_from_role() {
     let url = own_database().await;
     PostgresStore::open(&url, 2).await.unwrap();
     let mut session = PgConnection::connect(&url).await.unwrap();

@@ -31,7 +31,7 @@ async fn shop_behind(cut: Cut) -> (TestApp, Interceptor) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_whose_answer_was_lost_is_found_and_told() {
+async fn finds_commit_with_lost_answer() {
     let (app, interceptor) = shop_behind(Cut::Answer).await;
     let pass = app.pass("mallory").await;
     interceptor.arm();
@@ -51,7 +51,7 @@ async fn a_commit_whose_answer_was_lost_is_found_and_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_never_arrived_is_made_impossible_before_it_is_refused() {
+async fn lost_commit_gets_tombstone_before_503() {
     let (app, interceptor) = shop_behind(Cut::Request).await;
     let pass = app.pass("mallory").await;
     interceptor.arm();

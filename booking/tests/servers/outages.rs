@@ -25,7 +25,7 @@ async fn run(connection: &mut PgConnection, statement: String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_heart_does_not_beat_while_a_table_of_bookings_is_locked() {
+async fn heartbeat_fails_while_table_is_locked() {
     let url = own_database().await;
     let store = PostgresStore::open(&url, 2).await.unwrap();
     let mut other = PgConnection::connect(&url).await.unwrap();
@@ -55,7 +55,7 @@ async fn a_heart_does_not_beat_while_a_table_of_bookings_is_locked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_heart_does_not_beat_without_the_rights_that_bookings_need() {
+async fn heartbeat_fails_without_write_rights() {
     let url = own_database().await;
     drop(PostgresStore::open(&url, 1).await.unwrap());
     let mut owner = PgConnection::connect(&url).await.unwrap();
@@ -111,7 +111,7 @@ async fn a_heart_does_not_beat_without_the_rights_that_bookings_need() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
+async fn hold_outlives_longer_outage() {
     let url = own_database().await;
     let store: SharedStore = Arc::new(PostgresStore::open(&url, 4).await.unwrap());
     let app = TestApp::open_with(store, Arc::new(MemoryEngine::new())).await;

@@ -19,7 +19,7 @@ async fn instances_may_start_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_the_server_ended_are_replaced() {
+async fn replaces_closed_connections() {
     let url = own_database().await;
     let store = PostgresStore::open(&url, 4).await.unwrap();
     join_all((0..8).map(|_| store.revision())).await;
@@ -62,7 +62,7 @@ async fn nobody_rewrites_the_audit() {
 
 /// Whoever plans the sweep while the table is empty, once and for all, plans to read all of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sweep_does_not_read_a_table_that_has_grown() {
+async fn expiry_does_not_scan_grown_table() {
     let url = own_database().await;
     let store = PostgresStore::open(&url, 1).await.unwrap();
     let event = event(&[5_000]);

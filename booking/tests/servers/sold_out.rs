@@ -61,7 +61,7 @@ fn seats() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_seat_is_sold_once_and_everybody_agrees() {
+async fn sells_every_seat_once() {
     let capacity = seats() / ZONES;
     let house = Arc::new(House::open(capacity).await);
     while house.books.seats_confirmed.load(Ordering::SeqCst) < capacity * ZONES {

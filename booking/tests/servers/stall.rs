@@ -57,7 +57,7 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut stands: watc
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_told_as_stored_after_a_stall_is_stored() {
+async fn stored_answer_after_stall_is_true() {
     let direct = own_database().await;
     let (credentials, address_and_path) = direct
         .rsplit_once('@')

@@ -41,7 +41,7 @@ async fn standby(server: &str, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_waits_for_a_standby_is_no_booking_that_is_not_there() {
+async fn commit_waiting_for_standby_stays_unknown() {
     let folder = Scratch::new(&format!("standby-{}", Uuid::new_v4().simple()));
     let server = PostgresServer::start(folder.path()).await;
     let store = PostgresStore::open(&server.url, 4).await.unwrap();

@@ -20,7 +20,7 @@ async fn all(store: &SharedStore, event: Option<EventId>) -> Vec<AuditRecord> {
     store.audit_records(event, i64::MAX, 100).await.unwrap()
 }
 
-pub(crate) async fn each_change_is_written_down_with_what_it_touched(store: SharedStore) {
+pub(crate) async fn audits_each_change_with_values(store: SharedStore) {
     let event = stored_event(&store, &[3, 4]).await;
     let id = event.event_id;
     let rate = QueuePatch {
@@ -85,7 +85,7 @@ pub(crate) async fn each_change_is_written_down_with_what_it_touched(store: Shar
     );
 }
 
-pub(crate) async fn a_change_that_fails_leaves_no_line(store: SharedStore) {
+pub(crate) async fn failed_change_is_not_audited(store: SharedStore) {
     let taken = stored_event(&store, &[1]).await;
     let before = all(&store, None).await;
     store
@@ -118,7 +118,7 @@ pub(crate) async fn a_change_that_fails_leaves_no_line(store: SharedStore) {
     assert_eq!(all(&store, None).await, before);
 }
 
-pub(crate) async fn pages_go_back_in_time(store: SharedStore) {
+pub(crate) async fn audit_pages_go_back_in_time(store: SharedStore) {
     let event = stored_event(&store, &[1]).await.event_id;
     for second in 0..5 {
         let act = operator(later(second));

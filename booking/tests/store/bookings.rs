@@ -10,7 +10,7 @@ use super::fixtures::{
     NOW, counters, later, messages, reservation, status, stored_event, transition_request, with_key,
 };
 
-pub(crate) async fn a_refused_row_does_not_hinder_its_neighbours(store: SharedStore) {
+pub(crate) async fn rejected_row_leaves_others_stored(store: SharedStore) {
     let event = stored_event(&store, &[10, 3]).await;
     let first = reservation(&event, 0, "ann", 4);
     let same_pass = booking::model::booking::NewBooking {
@@ -121,7 +121,7 @@ pub(crate) async fn a_key_makes_one_booking_for_each_user(store: SharedStore) {
     );
 }
 
-pub(crate) async fn decisions_move_seats_once(store: SharedStore) {
+pub(crate) async fn transitions_move_seats_once(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let [kept, bought, returned] =
         ["ann", "bob", "cat"].map(|user| reservation(&event, 0, user, 2));
@@ -161,7 +161,7 @@ pub(crate) async fn decisions_move_seats_once(store: SharedStore) {
     assert_eq!(messages(&store).await.len(), 5);
 }
 
-pub(crate) async fn somebody_elses_booking_is_not_found(store: SharedStore) {
+pub(crate) async fn other_users_booking_is_not_found(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let anns = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&anns)).await.unwrap();
@@ -180,7 +180,7 @@ pub(crate) async fn somebody_elses_booking_is_not_found(store: SharedStore) {
     );
 }
 
-pub(crate) async fn two_wishes_for_one_booking_in_a_batch(store: SharedStore) {
+pub(crate) async fn first_transition_in_batch_wins(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
@@ -199,7 +199,7 @@ pub(crate) async fn two_wishes_for_one_booking_in_a_batch(store: SharedStore) {
     assert_eq!(counters(&store, &event, 0).await, (0, 2));
 }
 
-pub(crate) async fn what_is_over_can_only_expire(store: SharedStore) {
+pub(crate) async fn overdue_hold_can_only_expire(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
@@ -309,7 +309,7 @@ pub(crate) async fn lists_and_summaries(store: SharedStore) {
     );
 }
 
-pub(crate) async fn keys_are_forgotten_in_time(store: SharedStore) {
+pub(crate) async fn clears_expired_keys(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     store
         .insert(&[with_key(reservation(&event, 0, "ann", 1), "k1", "f1")])

@@ -41,8 +41,8 @@ const STEPS: [&str; 29] = [
     "snapshot",
     "note",
     "audit",
-    "lease parcels",
-    "remove parcels",
+    "lease outbox batches",
+    "delete outbox batches",
     "save checkpoint",
     "handover",
     "begin handover",
@@ -148,8 +148,8 @@ fn step<'a>(
                 drop(store.append_audit(&deed).await);
             }
             "audit" => drop(store.audit_records(None, i64::MAX, 10).await),
-            "lease parcels" => drop(store.lease_batches(Uuid::nil(), NOW, NOW, 10).await),
-            "remove parcels" => drop(store.delete_batches(&[1, 2]).await),
+            "lease outbox batches" => drop(store.lease_batches(Uuid::nil(), NOW, NOW, 10).await),
+            "delete outbox batches" => drop(store.delete_batches(&[1, 2]).await),
             "save checkpoint" => drop(store.save_checkpoint(id, &Default::default()).await),
             "handover" => drop(store.handover(id).await),
             "begin handover" => drop(store.begin_handover(id, "a mark", NOW).await),

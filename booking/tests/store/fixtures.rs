@@ -130,13 +130,13 @@ pub(crate) async fn status(store: &SharedStore, booking: BookingId) -> Status {
 
 /// Every message that waits, as "status of booking" counts.
 pub(crate) async fn messages(store: &SharedStore) -> Vec<String> {
-    let parcels = store
+    let batches = store
         .lease_batches(Uuid::new_v4(), NOW, NOW, 100_000)
         .await
         .unwrap();
-    parcels
+    batches
         .into_iter()
-        .flat_map(|parcel| parcel.messages)
+        .flat_map(|batch| batch.messages)
         .map(|message| message.message_id)
         .collect()
 }

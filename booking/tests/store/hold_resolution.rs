@@ -21,7 +21,7 @@ use super::{
     },
 };
 
-pub(crate) async fn what_is_not_there_never_will_be(store: SharedStore) {
+pub(crate) async fn missing_booking_gets_tombstone(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let lost = with_key(reservation(&event, 0, "ann", 2), "k1", "f1");
     let (id, user) = (lost.booking.booking_id, lost.booking.user.clone());
@@ -90,7 +90,7 @@ pub(crate) async fn what_is_not_there_never_will_be(store: SharedStore) {
     store.reset().await.unwrap();
 }
 
-pub(crate) async fn a_booking_keeps_its_place(store: SharedStore) {
+pub(crate) async fn existing_booking_gets_no_tombstone(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let [kept, bought] = ["ann", "bob"].map(|user| reservation(&event, 0, user, 1));
     let lost = reservation(&event, 0, "cat", 1);
@@ -114,7 +114,7 @@ pub(crate) async fn a_booking_keeps_its_place(store: SharedStore) {
 }
 
 /// The caller says when a hold ends, the database when that is.
-pub(crate) async fn the_databases_clock_decides(store: SharedStore) {
+pub(crate) async fn database_clock_decides_expiry(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let now = store.time().await.unwrap();
     let until = |user: &str, seconds: i64| {
@@ -159,7 +159,7 @@ pub(crate) async fn the_databases_clock_decides(store: SharedStore) {
 /// A commit that hangs, as one that waits for a standby does, is waited for; those beside it are
 /// not kept from their fate.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_under_way_is_asked_for_again_in_postgres() {
+async fn commit_in_flight_is_resolved_later() {
     for commits in [true, false] {
         let url = own_database().await;
         let store = PostgresStore::open(&url, 2).await.unwrap();
@@ -216,7 +216,7 @@ async fn a_commit_under_way_is_asked_for_again_in_postgres() {
 }
 
 #[tokio::test]
-async fn a_failed_commit_leaves_the_writer_of_sqlite_usable() {
+async fn sqlite_writer_survives_failed_commit() {
     let (store, file) = super::databases::sqlite_file().await;
     let event = stored_event(&store, &[10]).await;
     let mut vandal = sqlx::SqliteConnection::connect(&file.url()).await.unwrap();

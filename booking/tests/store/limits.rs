@@ -21,7 +21,7 @@ async fn limited(store: &SharedStore, limit: u32) -> Event {
     event
 }
 
-pub(crate) async fn nobody_gets_more_than_the_limit(store: SharedStore) {
+pub(crate) async fn no_user_exceeds_limit(store: SharedStore) {
     let event = limited(&store, 10).await;
     let first = reservation(&event, 0, "ann", 5);
     assert_eq!(
@@ -83,7 +83,7 @@ pub(crate) async fn nobody_gets_more_than_the_limit(store: SharedStore) {
     );
 }
 
-pub(crate) async fn what_is_asked_again_is_found_at_the_limit(store: SharedStore) {
+pub(crate) async fn repeat_at_limit_is_duplicate(store: SharedStore) {
     let event = limited(&store, 4).await;
     let made = with_key(reservation(&event, 0, "ann", 4), "k", "f");
     assert_eq!(
@@ -106,7 +106,7 @@ pub(crate) async fn what_is_asked_again_is_found_at_the_limit(store: SharedStore
     assert_eq!(counters(&store, &event, 0).await, (4, 0));
 }
 
-pub(crate) async fn what_is_given_back_may_be_had_again(store: SharedStore) {
+pub(crate) async fn released_seats_count_no_more(store: SharedStore) {
     let event = limited(&store, 4).await;
     for round in 0..5 {
         let made = reservation(&event, round % 2, "ann", 3);
@@ -163,7 +163,7 @@ pub(crate) async fn what_is_given_back_may_be_had_again(store: SharedStore) {
 
 /// Batches of several instances that want seats for the same users at once, in another order each,
 /// while some are given back.
-pub(crate) async fn a_crowd_of_batches_keeps_every_limit(store: SharedStore) {
+pub(crate) async fn concurrent_batches_keep_limits(store: SharedStore) {
     const USERS: usize = 12;
     let event = limited(&store, 6).await;
     let batch = |number: usize| -> Vec<NewBooking> {

@@ -29,13 +29,13 @@ async fn all_given_back(store: &SharedStore, from: Timestamp, to: Timestamp) -> 
     }
 }
 
-pub(crate) async fn a_heart_that_beats_owes_nothing(store: SharedStore) {
+pub(crate) async fn regular_heartbeats_owe_nothing(store: SharedStore) {
     for _ in 0..5 {
         assert_eq!(store.write_heartbeat().await.unwrap(), None);
     }
 }
 
-pub(crate) async fn a_gap_is_owed_until_it_is_given_back(store: SharedStore) {
+pub(crate) async fn outage_is_owed_until_holds_extended(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let now = waitingroom::clock::Clock::System.now();
     let mut held = reservation(&event, 0, "ann", 1);
@@ -67,7 +67,7 @@ pub(crate) async fn a_gap_is_owed_until_it_is_given_back(store: SharedStore) {
     );
 }
 
-pub(crate) async fn holds_get_back_what_they_had_to_bear(store: SharedStore) {
+pub(crate) async fn holds_are_extended_by_outage(store: SharedStore) {
     let event = stored_event(&store, &[100]).await;
     let hold = |user: &str, created: u64, ends: u64| {
         let mut new = reservation(&event, 0, user, 1);
@@ -133,7 +133,7 @@ pub(crate) async fn holds_get_back_what_they_had_to_bear(store: SharedStore) {
     );
 }
 
-pub(crate) async fn several_instances_give_back_once(store: SharedStore) {
+pub(crate) async fn instances_extend_holds_once(store: SharedStore) {
     let event = stored_event(&store, &[20_000]).await;
     let made: Vec<_> = (0..6_000)
         .map(|user| reservation(&event, 0, &format!("u{user}"), 1))

@@ -48,7 +48,7 @@ pub(crate) async fn two_relays_publish_each_message_once(store: SharedStore) {
     assert_eq!(store.backlog().await.unwrap(), (0, None));
 }
 
-pub(crate) async fn a_dead_relays_messages_are_taken_over(store: SharedStore) {
+pub(crate) async fn takes_over_dead_relays_messages(store: SharedStore) {
     reserve(&store, 3).await;
     let dead = Uuid::new_v4();
     assert_eq!(
@@ -90,7 +90,7 @@ impl Bus for Moody {
     }
 }
 
-pub(crate) async fn what_the_bus_refuses_stays(store: SharedStore) {
+pub(crate) async fn unacknowledged_messages_stay(store: SharedStore) {
     reserve(&store, 4).await;
     let relay = OutboxRelay::new(store.clone(), Arc::new(Moody), "test".into());
     assert_eq!(
@@ -114,7 +114,7 @@ pub(crate) async fn what_the_bus_refuses_stays(store: SharedStore) {
     );
 }
 
-pub(crate) async fn messages_tell_the_booking(store: SharedStore) {
+pub(crate) async fn messages_describe_booking(store: SharedStore) {
     let event = stored_event(&store, &[5]).await;
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
@@ -154,7 +154,7 @@ pub(crate) async fn messages_tell_the_booking(store: SharedStore) {
 }
 
 /// Whoever writes them, a statement or this crate: to the letter.
-pub(crate) async fn messages_are_those_of_the_bookings(store: SharedStore) {
+pub(crate) async fn sql_messages_match_bookings(store: SharedStore) {
     let event = stored_event(&store, &[9]).await;
     let made: Vec<_> = [
         ("a\"b\\c", 0),
@@ -181,13 +181,13 @@ pub(crate) async fn messages_are_those_of_the_bookings(store: SharedStore) {
         .await
         .unwrap();
     store.expire_due(Fixed(later(900)), 10).await.unwrap();
-    let parcels = store
+    let batches = store
         .lease_batches(Uuid::new_v4(), NOW, NOW, 10)
         .await
         .unwrap();
-    let told: HashMap<_, _> = parcels
+    let told: HashMap<_, _> = batches
         .into_iter()
-        .flat_map(|parcel| parcel.messages)
+        .flat_map(|batch| batch.messages)
         .map(|told| (told.message_id.clone(), told))
         .collect();
     assert_eq!(told.len(), 8, "the beginning and the end of each");

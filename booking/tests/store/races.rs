@@ -113,7 +113,7 @@ pub(crate) async fn confirm_against_cancel_has_one_winner(store: SharedStore) {
     assert_eq!(counters(&store, &event, 0).await, (0, 2 * confirmed));
 }
 
-pub(crate) async fn expiry_by_many_instances_expires_each_once(store: SharedStore) {
+pub(crate) async fn instances_expire_each_hold_once(store: SharedStore) {
     let event = stored_event(&store, &[200]).await;
     let made: Vec<_> = (0..150)
         .map(|number| reservation(&event, 0, &format!("u{number}"), 1))
@@ -131,7 +131,7 @@ pub(crate) async fn expiry_by_many_instances_expires_each_once(store: SharedStor
 }
 
 /// Batches that touch the same zones, passes and bookings in opposite orders.
-pub(crate) async fn crossing_batches_do_not_lock_each_other_out(store: SharedStore) {
+pub(crate) async fn crossing_batches_do_not_deadlock(store: SharedStore) {
     let event = stored_event(&store, &[1_000, 1_000]).await;
     let there: Vec<_> = (0..40)
         .map(|number| reservation(&event, number % 2, &format!("u{number}"), 1))
@@ -173,7 +173,7 @@ pub(crate) async fn crossing_batches_do_not_lock_each_other_out(store: SharedSto
 }
 
 /// Everything at once, in an order that nobody knows; then the books are checked.
-pub(crate) async fn counters_agree_with_bookings_after_anything(store: SharedStore) {
+pub(crate) async fn counters_agree_with_bookings(store: SharedStore) {
     let event = stored_event(&store, &[60, 20]).await;
     let made: Vec<_> = (0..120u32)
         .map(|number| {

@@ -65,7 +65,8 @@ SELECT (SELECT count(*) FROM chosen), (SELECT count(*) FROM prolonged), ARRAY(SE
 const CLEAR_OUTAGE: &str =
     "UPDATE heartbeat SET owed_from_ms = NULL, owed_to_ms = NULL WHERE owed_to_ms = $1";
 
-/// A connection that is kept between two heartbeats; one whose heartbeat failed, or was dropped, is not.
+/// A connection that is kept between two heartbeats; one whose heartbeat failed, or was dropped, is
+/// not.
 #[derive(Debug, Clone)]
 pub(super) struct HeartbeatConnection {
     options: PgConnectOptions,

@@ -1,5 +1,5 @@
-//! What became of holds of which nobody knows whether they are bookings: the unique index of the
-//! bookings knows.
+//! Finds out whether unknown holds are bookings: the unique index of the bookings knows. A hold
+//! that is none gets a tombstone, a row with the status `void`.
 
 use std::collections::HashMap;
 
@@ -12,9 +12,9 @@ use crate::store::{HoldResolution, StoreError, row, sql::database_now};
 
 const STATUSES: &str = "SELECT booking_id, status FROM bookings WHERE booking_id = ANY($1)";
 
-/// Takes the places of bookings that are not there. If one is about to be committed, the index lets
-/// this wait for that commit: it is there afterwards, and keeps its place, or it is not and never
-/// will be.
+/// Inserts tombstones for bookings that are not there. If one is about to be committed, the index
+/// lets this wait for that commit: it is there afterwards, and keeps its place, or it is not and
+/// never will be.
 const INSERT_TOMBSTONES: &str = concat!(
     "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', $3, TRUE))
 INSERT INTO bookings (booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency, status, pass_jti,

@@ -1,4 +1,4 @@
-//! A batch of bookings in one statement: rows, counters and a parcel of messages, all or nothing;
+//! A batch of bookings in one statement: rows, counters and a outbox batch, all or nothing;
 //! no user beyond their limit. If a zone is locked, its bookings go by themselves.
 
 use std::collections::{BTreeMap, HashMap};
@@ -38,9 +38,9 @@ macro_rules! names {
 
 /// All of a batch or nothing: for bookings of which none has the pass or the key of another, as the
 /// engine has it. A batch costs the database as much as some thirty rows, so what can be summed and
-/// packed is summed and packed before: seats by zone ($14, $15), the parcel ($16) and its size
-/// ($17). A parcel that is empty is refused, and with it a batch that names a zone that is not
-/// there.
+/// packed is summed and packed before: seats by zone ($14, $15), the outbox batch ($16) and its
+/// size ($17). An outbox batch that is empty is rejected, and with it a batch that names a zone
+/// that is not there.
 ///
 /// One statement is one transaction: no second round trip while hot rows are locked. Whatever is
 /// locked is locked in one order by all: users ($20 to $22) by their names, then passes and keys,
@@ -179,8 +179,15 @@ impl PostgresStore {
             (None, _) => {}
         }
         stored.unwrap_or_else(|error| {
-            tracing::warn!(%error, reservations = part.len(), "a part of a batch was not committed");
-            vec![if error.may_be_committed() { InsertOutcome::Unknown } else { InsertOutcome::Unavailable }; part.len()]
+            tracing::warn!(%error, reservations = part.len(), "part of a reservation batch failed");
+            vec![
+                if error.may_be_committed() {
+                    InsertOutcome::Unknown
+                } else {
+                    InsertOutcome::Unavailable
+                };
+                part.len()
+            ]
         })
     }
 

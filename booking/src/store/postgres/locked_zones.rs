@@ -1,5 +1,4 @@
-//! Zones whose rows somebody keeps locked: they cost their own requests something, and nobody
-//! else's.
+//! Zones whose rows stay locked: they delay their own requests, and no others.
 //!
 //! A batch is one statement, and a statement waits for every row that it changes. The first that
 //! waits too long is tried again zone by zone; the zone that is to blame is known from then on, and
@@ -27,8 +26,8 @@ pub(super) const MAX_ZONES_PER_SWEEP: usize = 12;
 /// A zone that nobody has tried for so long may be whole again.
 const LOCKED_ZONE_TTL: Duration = Duration::from_secs(5);
 
-/// The zones that were found locked, each with the time of the last attempt and how long the next may
-/// wait. Bounded by the catalogue.
+/// The zones that were found locked, each with the time of the last attempt and how long the next
+/// may wait. Bounded by the catalogue.
 #[derive(Debug, Default)]
 pub(super) struct LockedZones(Mutex<HashMap<Uuid, (Instant, u32)>>);
 
@@ -65,7 +64,7 @@ impl LockedZones {
                     .is_none()
                 {
                     metrics::counter!("stanchion_booking_locked_zones_total").increment(1);
-                    tracing::warn!(%zone, "somebody keeps a row of this zone locked: it is tried by itself until it can be changed");
+                    tracing::warn!(%zone, "zone is locked; its requests are tried by themselves until they succeed");
                 }
             }
             Err(_) => {}
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_locked_goes_by_itself() {
+    fn partitions_locked_zones_only() {
         let [a, b, c] = [1, 2, 3].map(Uuid::from_u128);
         let mut partition = partition([a, b, a, c, b].into_iter(), |zone| *zone == b);
         partition.sort();
@@ -102,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_is_locked_until_a_statement_went_through_and_is_waited_for_less_and_less() {
+    fn lock_timeout_halves_until_zone_unlocks() {
         let (zones, zone) = (LockedZones::default(), Uuid::from_u128(1));
         let locked = Err::<(), _>(StoreError::Locked(String::new()));
         let patience: Vec<_> = (0..6)

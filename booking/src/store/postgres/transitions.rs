@@ -62,7 +62,7 @@ const BOOKING_ZONES: &str = "SELECT booking_id, zone_id FROM bookings WHERE book
 #[derive(Debug, Default)]
 struct Changes {
     changed: Vec<Booking>,
-    /// Nobody knows about these: nothing was done, or the answer was lost.
+    /// Their outcome is unknown: nothing was done, or the answer was lost.
     open: HashSet<BookingId>,
 }
 
@@ -134,8 +134,8 @@ impl PostgresStore {
         Ok(changes)
     }
 
-    /// One zone's requests, or those of all that are not known to be locked: if one of these is, each
-    /// goes by itself.
+    /// One zone's requests, or those of all that are not known to be locked: if one of these is,
+    /// each goes by itself.
     async fn apply_part(
         &self,
         zone: Option<Uuid>,
@@ -158,7 +158,7 @@ impl PostgresStore {
                 open: HashSet::new(),
             },
             Err(error) => {
-                tracing::warn!(%error, decisions = part.len(), "a part of a batch of decisions was not carried out");
+                tracing::warn!(%error, decisions = part.len(), "part of a transition batch failed");
                 Changes {
                     changed: Vec::new(),
                     open: part.iter().map(|request| request.booking_id).collect(),
@@ -260,8 +260,8 @@ impl PostgresStore {
     }
 }
 
-/// The outcome of the request that changed the booking; taken out, so that a second request for it in the
-/// batch finds it changed.
+/// The outcome of the request that changed the booking; taken out, so that a second request for it
+/// in the batch finds it changed.
 fn take_changed(
     request: &TransitionRequest,
     changed: &mut HashMap<BookingId, Booking>,

@@ -1,4 +1,4 @@
-//! What became of holds of which nobody knows whether they are bookings.
+//! Finds out whether unknown holds are bookings. A hold that is none gets a tombstone.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::store::{HoldResolution, StoreError, row};
 
 const STATUS: &str = "SELECT booking_id, status FROM bookings WHERE booking_id = $1";
 
-/// Takes the place of a booking that is not there, in some zone of its event.
+/// Inserts a tombstone for a booking that is not there, in some zone of its event.
 const INSERT_TOMBSTONE: &str = "INSERT INTO bookings (booking_id, event_id, show_id, zone_id, user_id, quantity, unit_price, currency,
         status, pass_jti, created_at_ms, expires_at_ms)
     SELECT $1, event_id, show_id, zone_id, '', 1, 0, 'XXX', 'void', 'void:' || $3, $4, $4 FROM zones WHERE event_id = $2 LIMIT 1

@@ -129,7 +129,7 @@ async fn insert_row(
     Ok(statement.execute(&mut **transaction).await?.rows_affected() == 1)
 }
 
-/// What the transaction has to tell, as one parcel.
+/// Appends the messages of the transaction as one batch.
 pub(super) async fn append_outbox(
     transaction: &mut Transaction<Sqlite>,
     messages: &[OutboxMessage],

@@ -1,4 +1,4 @@
-//! Parcels of messages that wait to be published, by one relay at a time.
+//! Pending messages, published by one relay at a time.
 
 use async_trait::async_trait;
 use uuid::Uuid;
