@@ -49,6 +49,7 @@ impl AppState {
             .patch_queue(event, patch, &self.audit_context(operator))
             .await?
             .ok_or(BookingError::EventNotFound)?;
+
         self.sync_catalogue().await?;
         Ok(settings)
     }

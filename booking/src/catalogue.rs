@@ -93,6 +93,7 @@ impl Catalogue {
         if let Some(found) = self.snapshot().by_id.get(&event) {
             return Ok(Arc::clone(found));
         }
+
         self.refresh_after_miss().await?;
         self.snapshot()
             .by_id

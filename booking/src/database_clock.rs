@@ -29,6 +29,7 @@ impl DatabaseClock {
         if !(0..=MAX_ROUND_TRIP.as_millis() as i64).contains(&took) {
             return false;
         }
+
         let ahead = database.millis() - before.millis() - took / 2;
         let known = self.0.swap(ahead, Ordering::Relaxed);
         metrics::gauge!("stanchion_booking_database_clock_ahead_seconds")
@@ -53,6 +54,7 @@ impl AppState {
         let clock @ Clock::System = &self.backends.clock else {
             return Ok(());
         };
+
         let before = clock.now();
         let database = self.store().time().await?;
         if self.database_clock.observe(before, database, clock.now()) {
@@ -62,6 +64,7 @@ impl AppState {
                 "the database's clock and this host's differ; holds go by the database's. Is NTP running?"
             );
         }
+
         Ok(())
     }
 }

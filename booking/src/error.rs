@@ -204,6 +204,7 @@ impl From<BookingError> for Problem {
         if let Some(field) = error.field() {
             problem = problem.field(field);
         }
+
         match error {
             BookingError::GuestLimitExceeded(after) => problem.retry_after(after),
             _ if matches!(code, Code::Unavailable | Code::RateLimited) => {

@@ -279,6 +279,7 @@ impl State {
         {
             *count = count.saturating_sub(1);
         }
+
         while self.in_flight.front().is_some_and(|(_, count)| *count == 0) {
             self.in_flight.pop_front();
         }

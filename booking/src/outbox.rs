@@ -97,9 +97,11 @@ impl OutboxRelay {
             if let Some(Err(error)) = answers.iter().find(|answer| answer.is_err()) {
                 tracing::warn!(%error, messages = batch.len(), "outbox publish failed; will retry");
             }
+
             for (at, answer) in round.iter().zip(&answers) {
                 acked[*at] = answer.is_ok();
             }
+
             if answers.iter().any(Result::is_err) {
                 break;
             }
@@ -125,6 +127,7 @@ impl OutboxRelay {
                     .await?;
             }
         }
+
         self.store.delete_batches(&done).await
     }
 

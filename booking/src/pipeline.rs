@@ -16,7 +16,8 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 use waitingroom::{
-    engine::EngineError,
+    clock::Clock,
+    engine::{EngineError, SharedEngine},
     seats::{Reserve, ReserveOutcome},
 };
 
@@ -24,14 +25,13 @@ use self::{commits::MAX_BATCH, holds::HoldRequest, latency::CommitLatency};
 use crate::{
     error::BookingError,
     model::booking::{Booking, NewBooking},
-    store::{StoreError, TransitionOutcome, TransitionRequest},
+    settlements::dispatcher::SettlementDispatcher,
+    store::{SharedStore, StoreError, TransitionOutcome, TransitionRequest},
 };
 
 mod commits;
 mod holds;
 mod latency;
-
-pub(crate) use commits::PipelineDeps;
 
 /// Requests that may be queued for a stage; more are rejected before they hold any seats.
 const QUEUE_CAPACITY: usize = 4_096;
@@ -87,6 +87,15 @@ pub(crate) struct Pipeline {
     inserts: mpsc::WeakSender<PendingInsert>,
     transitions: mpsc::Sender<PendingTransition>,
     latency: Arc<CommitLatency>,
+}
+
+/// What the stages work with.
+#[derive(Clone)]
+pub(crate) struct PipelineDeps {
+    pub(crate) store: SharedStore,
+    pub(crate) engine: SharedEngine,
+    pub(crate) clock: Clock,
+    pub(crate) settlements: SettlementDispatcher,
 }
 
 /// The other ends of the queues, until [`PipelineReceivers::start`].

@@ -46,11 +46,13 @@ impl ReadLimiter {
         {
             return Err(BookingError::TooManyReads);
         }
+
         if in_flight.total >= MAX_READS {
             return Err(BookingError::Unavailable(
                 "too many requests for bookings are under way",
             ));
         }
+
         in_flight.total += 1;
         *in_flight.per_user.entry(user.clone()).or_default() += 1;
         Ok(ReadPermit {
@@ -68,6 +70,7 @@ impl Drop for ReadPermit<'_> {
             *reads -= 1;
             *reads
         });
+
         if left == Some(0) {
             in_flight.per_user.remove(&self.user);
         }

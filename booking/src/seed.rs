@@ -84,6 +84,7 @@ pub async fn seed_load_test(
     for event in 1..=size.events {
         added += usize::from(add(store, &load_test(event, size), now).await?);
     }
+
     Ok(added)
 }
 
@@ -136,6 +137,7 @@ pub async fn reset(store: &SharedStore, engine: &SharedEngine) -> Result<(), Boo
         store.clear_checkpoint(event.event_id).await?;
         inventory.rebuild(&event.into()).await?;
     }
+
     Ok(())
 }
 

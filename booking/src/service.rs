@@ -99,6 +99,7 @@ impl BookingService {
             clock: state.backends.clock.clone(),
             settlements: state.settlements.clone(),
         };
+
         receivers.start(deps, lifecycle);
         tasks::start(&state, lifecycle);
     }

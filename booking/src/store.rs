@@ -230,8 +230,8 @@ pub trait BookingStore: Send + Sync + 'static {
     /// locked zone does not delay the others. Outcomes are in order.
     async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<InsertOutcome>, StoreError>;
 
-    /// Carries out what users want: only a booking that is reserved and not expired at that time
-    /// changes. Answers in order.
+    /// Confirms or cancels bookings: only one that is reserved and not expired at that time
+    /// changes. Outcomes are in order.
     async fn apply_transitions(
         &self,
         batch: &[TransitionRequest],

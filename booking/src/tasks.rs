@@ -64,6 +64,7 @@ fn periodic_tasks(state: &Arc<AppState>, lifecycle: &Lifecycle) {
     spawn.periodic("reconcile", RECONCILE_INTERVAL, |state| async move {
         state.reconcile_holds().await.map(drop)
     });
+
     spawn.periodic(
         "catalogue sync",
         CATALOGUE_SYNC_INTERVAL,
@@ -72,9 +73,11 @@ fn periodic_tasks(state: &Arc<AppState>, lifecycle: &Lifecycle) {
     spawn.periodic("queue check", QUEUE_CHECK_INTERVAL, |state| async move {
         state.restore_missing_events().await.map(drop)
     });
+
     spawn.periodic("database probe", PROBE_INTERVAL, |state| async move {
         Ok(state.probe_database().await?)
     });
+
     spawn.periodic("database clock", CLOCK_SYNC_INTERVAL, |state| async move {
         Ok(state.sync_database_clock().await?)
     });
@@ -216,6 +219,7 @@ async fn dashboard(state: Arc<AppState>, lifecycle: Lifecycle) {
         state.sample_events().await;
         next = (next + SAMPLE_INTERVAL).max(Instant::now());
     }
+
     state.dashboard.feed.close();
 }
 

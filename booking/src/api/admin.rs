@@ -23,20 +23,21 @@ use crate::{
 };
 
 #[derive(Serialize)]
-pub(super) struct EventList {
+pub(super) struct OperatorEventList {
     events: Vec<EventResponse>,
 }
 
 pub(super) async fn list(
     _: Operator,
     State(state): State<Arc<AppState>>,
-) -> Result<Json<EventList>, Problem> {
+) -> Result<Json<OperatorEventList>, Problem> {
     state.sync_catalogue().await?;
     let mut events = Vec::new();
     for event in state.catalogue.events() {
         events.push(operator_response(&state, &event).await?);
     }
-    Ok(Json(EventList { events }))
+
+    Ok(Json(OperatorEventList { events }))
 }
 
 pub(super) async fn create(

@@ -53,6 +53,7 @@ pub(super) async fn list(
         .audit_records(event, before, limit)
         .await
         .map_err(BookingError::from)?;
+
     let next = entries
         .last()
         .filter(|_| entries.len() == limit as usize)

@@ -36,5 +36,6 @@ pub(super) async fn stream(
                 .ok_or_else(sse::draining)?
         }
     };
+
     Ok(sse::response(reader, MIN_UPDATE_INTERVAL))
 }

@@ -56,6 +56,7 @@ pub(super) async fn get(
         .booking(params::booking_id(&booking)?)
         .await
         .map_err(BookingError::from)?;
+
     let own = booking
         .filter(|booking| booking.user == user)
         .ok_or(BookingError::BookingNotFound)?;
@@ -96,6 +97,7 @@ pub(super) async fn list(
         .list(&user, event, limit, offset)
         .await
         .map_err(BookingError::from)?;
+
     Ok(Json(PageResponse {
         bookings: with_current_status(page.bookings, &state),
         total: page.total,
@@ -126,6 +128,7 @@ pub(super) async fn pending(
         .pending(&user, state.database_now())
         .await
         .map_err(BookingError::from)?;
+
     Ok(Json(Pending { bookings }))
 }
 
@@ -174,6 +177,7 @@ async fn summarize(
         [only] => Some(only.currency),
         _ => None,
     };
+
     let add = |sum: SummaryResponse, part: &Summary| SummaryResponse {
         reserved_seats: sum.reserved_seats + part.reserved_seats,
         confirmed_seats: sum.confirmed_seats + part.confirmed_seats,
@@ -181,5 +185,6 @@ async fn summarize(
         total_spent: sum.total_spent + part.total_spent,
         currency,
     };
+
     Ok(summaries.iter().fold(SummaryResponse::default(), add))
 }

@@ -99,6 +99,7 @@ pub(super) async fn event_response(
         .iter()
         .map(|show| show_response(event, show, &available))
         .collect();
+
     Ok(EventResponse {
         summary: summary(event),
         currency: event.currency,

@@ -44,6 +44,7 @@ pub(super) async fn sync(
     } else {
         from_slice(&body)?
     };
+
     let events = select_events(&state, request.event_id).await?;
     let report = state
         .sync_inventory(request.event_id, &events, &operator)
@@ -113,6 +114,7 @@ pub(super) async fn status(
     for event in events {
         zones.extend(event_status(&state, event.event_id).await?);
     }
+
     Ok(Json(StatusResponse {
         drift: zones.iter().map(|zone| zone.drift.abs()).sum(),
         zones,
@@ -125,6 +127,7 @@ async fn event_status(state: &AppState, event: EventId) -> Result<Vec<ZoneStatus
         Err(EngineError::UnknownEvent) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
+
     let seats: HashMap<ZoneId, u32> = seats
         .iter()
         .map(|zone| (zone.zone_id, zone.available))

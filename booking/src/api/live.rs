@@ -64,6 +64,7 @@ pub(super) async fn stream(
                 .ok_or_else(sse::draining)?
         }
     };
+
     Ok(sse::response_until(
         reader,
         operator.expires_at.since(state.now()),

@@ -136,17 +136,20 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
         Some(given) => Some(given),
         None => header_text(headers, "x-idempotency-key")?,
     };
+
     let wrong = || {
         Problem::invalid(
             "idempotency_key",
             "must be 1 to 128 printable characters, with spaces inside only",
         )
     };
+
     let parse = |given: &str| {
         unquoted(given)
             .and_then(|key| key.parse().ok())
             .ok_or_else(wrong)
     };
+
     given.map(parse).transpose()
 }
 
@@ -156,6 +159,7 @@ fn unquoted(given: &str) -> Option<Cow<'_, str>> {
     let Some(quoted) = given.strip_prefix('"') else {
         return Some(given.into());
     };
+
     let (mut key, mut characters) = (String::new(), quoted.chars());
     loop {
         match characters.next()? {
@@ -168,6 +172,7 @@ fn unquoted(given: &str) -> Option<Cow<'_, str>> {
             character => key.push(character),
         }
     }
+
     let rest = characters.as_str().trim_start();
     (rest.is_empty() || rest.starts_with(';')).then(|| key.into())
 }

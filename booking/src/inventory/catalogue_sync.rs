@@ -43,6 +43,7 @@ impl AppState {
                 Err(error) => last_error = Some(error),
             }
         }
+
         last_error.map_or(Ok(restored), Err)
     }
 
@@ -104,6 +105,7 @@ impl AppState {
             total.holds += report.holds;
             total.corrected += report.corrected;
         }
+
         Ok(total)
     }
 

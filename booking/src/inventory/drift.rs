@@ -117,6 +117,7 @@ fn persisting<K: Eq + std::hash::Hash>(
         let same = seats.signum() == again.signum();
         same.then(|| (key, seats.signum() * seats.abs().min(again.abs())))
     });
+
     both.collect()
 }
 
@@ -147,6 +148,7 @@ fn compute_drift(tally: &Tally, zones: [&[ZoneCount]; 2], users: &[(UserId, u32)
             .map(|zone| (zone.zone_id, zone.available()))
             .collect::<HashMap<_, _>>()
     });
+
     let mut found = Drift::default();
     for zone in &tally.zones {
         let [before, after] = [0, 1].map(|at| free[at].get(&zone.zone_id).copied());
@@ -157,6 +159,7 @@ fn compute_drift(tally: &Tally, zones: [&[ZoneCount]; 2], users: &[(UserId, u32)
             .zones
             .insert(zone.zone_id, zone_drift(zone, [before, after]));
     }
+
     for ((user, seats), (counted, pending)) in
         users.iter().zip(tally.users.iter().zip(&tally.pending))
     {
@@ -164,6 +167,7 @@ fn compute_drift(tally: &Tally, zones: [&[ZoneCount]; 2], users: &[(UserId, u32)
             .users
             .insert(user.clone(), user_drift(*counted, *pending, *seats));
     }
+
     found.zones.retain(|_, seats| *seats != 0);
     found.users.retain(|_, seats| *seats != 0);
     found
@@ -235,10 +239,12 @@ impl AppState {
             if drift.is_empty() {
                 break;
             }
+
             tokio::time::sleep(CONFIRMATION_INTERVAL).await;
             let (again, _) = self.measure_drift(event, from).await?;
             drift = drift.persisting(&again);
         }
+
         cursors.lock().insert(event, next);
         Ok(drift)
     }

@@ -153,6 +153,7 @@ impl InventoryRebuilder {
             if self.store.lease_sync(event, now, until).await? {
                 return Ok(());
             }
+
             tokio::time::sleep(REBUILD_POLL_INTERVAL).await;
         }
         Err(BookingError::Unavailable(
@@ -165,6 +166,7 @@ impl InventoryRebuilder {
         if reason == RebuildReason::Requested {
             return Ok(true);
         }
+
         match self.with_engine_timeout(self.engine.status(event)).await {
             Err(EngineError::UnknownEvent) => Ok(true),
             Err(error) => Err(error.into()),
@@ -244,6 +246,7 @@ impl InventoryRebuilder {
             if pending == 0 || Instant::now() >= until {
                 return Ok(());
             }
+
             tokio::time::sleep(REBUILD_POLL_INTERVAL).await;
         }
     }

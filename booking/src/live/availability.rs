@@ -89,6 +89,7 @@ impl AppState {
             zone_id,
             available: available.get(&zone_id).copied().unwrap_or(0),
         };
+
         let zones = event
             .zones()
             .map(|(_, zone)| zone_update(zone.zone_id))

@@ -330,6 +330,7 @@ fn zones(event: &Event, seats: &[ZoneSeats], context: &SampleContext) -> Vec<Zon
             .as_ref()
             .and_then(|counts| counts.get(&zone_id))
     };
+
     let zone_metrics =
         |(show, zone): (&crate::model::event::Show, &crate::model::event::Zone)| ZoneMetrics {
             show_id: show.show_id,

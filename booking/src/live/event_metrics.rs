@@ -108,6 +108,7 @@ pub(crate) fn event_metrics(
     let sum = |of: fn(&ZoneCount) -> u32| {
         counts.map_or(f64::NAN, |c| c.iter().map(|zone| f64::from(of(zone))).sum())
     };
+
     let booking = reading.map(total_booking_load).unwrap_or_default();
     let has_booking = reading.is_some_and(|reading| bookings(reading).next().is_some());
     let of_booking = |value: f64| if has_booking { value } else { f64::NAN };
@@ -166,6 +167,7 @@ pub(crate) fn total_booking_load(reading: &Reading) -> BookingVitals {
         unable: bookings(reading).next().is_some(),
         ..BookingVitals::default()
     };
+
     let mut whole = bookings(reading).fold(none, |sum, vitals| BookingVitals {
         unable: sum.unable && vitals.unable,
         reserves_per_second: answered,
@@ -177,6 +179,7 @@ pub(crate) fn total_booking_load(reading: &Reading) -> BookingVitals {
         commit_capacity: sum.commit_capacity + vitals.commit_capacity,
         outbox_lag_seconds: sum.outbox_lag_seconds.max(vitals.outbox_lag_seconds),
     });
+
     whole.error_share = if answered > 0.0 {
         whole.error_share / answered
     } else {

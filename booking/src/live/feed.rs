@@ -110,6 +110,7 @@ impl Feed {
         let Some(sender) = events.as_ref().and_then(|events| events.get(&event)) else {
             return;
         };
+
         sender.send_if_modified(|latest| {
             let differs = *latest != value;
             *latest = value;

@@ -48,15 +48,18 @@ impl History {
             epoch: status.epoch.clone(),
             counters: status.counters,
         };
+
         let before = self.last.replace(sample);
         let Some(before) = before.filter(|before| before.epoch == status.epoch) else {
             return Rates::UNKNOWN;
         };
+
         let elapsed = at.duration_since(before.at);
         if elapsed < MIN_RATE_INTERVAL {
             self.last = Some(before);
             return Rates::UNKNOWN;
         }
+
         rates(&before.counters, &status.counters, elapsed)
     }
 
@@ -106,6 +109,7 @@ impl Serialize for History {
                 .collect();
             columns.serialize_entry(name, &values)?;
         }
+
         columns.end()
     }
 }

@@ -140,6 +140,7 @@ fn is_image_data_url(text: &str) -> bool {
     else {
         return false;
     };
+
     text.len() <= MAX_LOGO
         && IMAGE_TYPES.contains(&kind)
         && !data.is_empty()

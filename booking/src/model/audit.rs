@@ -128,6 +128,7 @@ impl AuditEntry {
                 .map(|name| (name.clone(), values.remove(name).unwrap_or(Value::Null)));
             Some(short(Value::Object(chosen.collect())))
         };
+
         Self {
             context: context.clone(),
             event_id: Some(event),
@@ -165,6 +166,7 @@ fn digest(text: &str) -> String {
         .chars()
         .take(40)
         .collect::<String>();
+
     let digest = Sha256::digest(text)
         .iter()
         .take(8)

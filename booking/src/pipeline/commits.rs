@@ -9,22 +9,20 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 use waitingroom::{
-    clock::Clock,
-    engine::SharedEngine,
     ids::{BookingId, EventId},
     lifecycle::Lifecycle,
     seats::Settlement,
 };
 
 use super::{
-    PendingInsert, PendingTransition, PipelineReceivers, ReservationOutcome,
+    PendingInsert, PendingTransition, PipelineDeps, PipelineReceivers, ReservationOutcome,
     holds::{HoldRequest, hold_batch},
     latency::CommitLatency,
 };
 use crate::{
     model::booking::{Booking, NewBooking},
-    settlements::dispatcher::{SettlementDispatcher, settlement_for_status},
-    store::{AsOf, HoldResolution, InsertOutcome, SharedStore, StoreError, TransitionOutcome},
+    settlements::dispatcher::settlement_for_status,
+    store::{AsOf, HoldResolution, InsertOutcome, StoreError, TransitionOutcome},
 };
 
 /// Max rows of one transaction.
@@ -50,15 +48,6 @@ const MAX_UNSETTLED_BATCHES: usize = 2;
 
 /// After the drain began, a stage ends when no request has come for this long.
 const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What the stages work with.
-#[derive(Clone)]
-pub(crate) struct PipelineDeps {
-    pub(crate) store: SharedStore,
-    pub(crate) engine: SharedEngine,
-    pub(crate) clock: Clock,
-    pub(crate) settlements: SettlementDispatcher,
-}
 
 impl PipelineReceivers {
     /// Starts the stages. Each ends after the one before it, whose sender is the only one.
@@ -143,6 +132,7 @@ async fn collect<T>(queue: &mut mpsc::Receiver<T>, lifecycle: &Lifecycle) -> Opt
         lifecycle.draining().await;
         tokio::time::sleep(DRAIN_IDLE_TIMEOUT).await;
     };
+
     let taken = tokio::select! {
         biased;
         taken = queue.recv_many(&mut batch, MAX_BATCH) => taken,
@@ -158,11 +148,13 @@ async fn linger<T>(queue: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, last_durat
     if batch.len() >= MAX_BATCH {
         return;
     }
+
     tokio::time::sleep(last_duration.clamp(MIN_LINGER, MAX_LINGER)).await;
     while batch.len() < MAX_BATCH {
         let Ok(request) = queue.try_recv() else {
             return;
         };
+
         batch.push(request);
     }
 }

@@ -14,7 +14,7 @@ use waitingroom::{
     seats::{Reserve, ReserveOutcome},
 };
 
-use super::{PendingInsert, ReservationOutcome, commits::PipelineDeps};
+use super::{PendingInsert, PipelineDeps, ReservationOutcome};
 use crate::model::booking::NewBooking;
 
 /// Longest wait for the engine. A request that was queued for as long is not held any more.
@@ -80,6 +80,7 @@ async fn hold_event_batch(
                 };
                 (outcome, insert)
             });
+
             forward(answered, inserts).await;
         }
         Err(error) => {
@@ -88,6 +89,7 @@ async fn hold_event_batch(
                 let bookings = holds.iter().map(|hold| hold.booking_id);
                 deps.settlements.abort_holds(event, bookings);
             }
+
             for (_, sender) in pending {
                 answer(sender, ReservationOutcome::EngineFailed(error.clone()));
             }

@@ -140,15 +140,18 @@ impl GuestLimiter {
                 .filter_map(|entry| entry.unpaid_until)
                 .filter(|until| *until > now)
         };
+
         let refused = |reason: &'static str, until: Option<Timestamp>| {
             metrics::counter!("stanchion_guests_refused_total", "reason" => reason).increment(1);
             Err(BookingError::GuestLimitExceeded(
                 until.unwrap_or(now).since(now).max(Duration::from_secs(1)),
             ))
         };
+
         if unpaid().count() >= most(self.limits.holds) {
             return refused("holds", unpaid().min());
         }
+
         let recent = entries
             .iter()
             .map(|entry| entry.made.plus(BOOKING_WINDOW))
@@ -156,6 +159,7 @@ impl GuestLimiter {
         if recent.clone().count() >= most(self.limits.bookings) {
             return refused("bookings", recent.min());
         }
+
         Ok(())
     }
 
@@ -193,6 +197,7 @@ impl GuestLimiter {
                 !entries.is_empty()
             });
         }
+
         addresses.retain(|key, address| {
             of_address
                 .get(&household(*address))
@@ -224,6 +229,7 @@ impl GuestBookings {
         let Some(address) = self.addresses.get(&key) else {
             return;
         };
+
         let here = self
             .of_address
             .get_mut(&household(*address))
@@ -260,6 +266,7 @@ impl GuestPermit {
         let Some(address) = made.remove(self.key) else {
             return;
         };
+
         let key = EntryKey::Booking(booking);
         if !made.addresses.contains_key(&key) {
             let unpaid_until = Some(expires_at.plus(self.guests.limits.cool_down));

@@ -68,6 +68,7 @@ impl ReserveRequest {
                 self.event_id, self.show_id, self.zone_id, self.quantity
             ),
         };
+
         let digest = Sha256::digest(covered);
         let half = Uuid::from_slice(&digest[..16]).expect("sixteen bytes");
         half.simple().to_string()
@@ -336,11 +337,13 @@ impl AppState {
             if let Some(found) = self.store().booking(booking).await? {
                 return Ok(found);
             }
+
             if Instant::now() >= until {
                 return Err(BookingError::Unavailable(
                     "an earlier request is still under way",
                 ));
             }
+
             tokio::time::sleep(IN_FLIGHT_POLL_INTERVAL).await;
         }
     }

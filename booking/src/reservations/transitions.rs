@@ -50,6 +50,7 @@ fn replay(booking: Booking, transition: Transition) -> Result<Booking, BookingEr
         (Status::Confirmed, Transition::Confirm) | (Status::Cancelled, Transition::Cancel) => {
             Ok(booking)
         }
+
         // A booking that is still reserved and did not change is over by the database's clock,
         // which decides; it is about to be expired.
         (Status::Expired | Status::Reserved, _) => Err(BookingError::BookingExpired),

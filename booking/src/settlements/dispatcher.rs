@@ -114,8 +114,10 @@ impl SettlementDispatcher {
                     .remove_delivered(event, &settlements),
                 Err(error) => tracing::debug!(%event, %error, "settlement retry failed"),
             }
+
             self.record_pending();
         }
+
         self.0.retry_queue.lock().is_empty()
     }
 
@@ -142,6 +144,7 @@ impl SettlementDispatcher {
                 let timeout_ms = SETTLEMENT_TIMEOUT.as_millis();
                 EngineError::Unavailable(format!("no answer in {timeout_ms} ms"))
             })?;
+
         match answer {
             Err(EngineError::UnknownEvent) => Ok(()),
             answer => answer,

@@ -69,6 +69,7 @@ where
             .acquire()
             .await
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+
         Ok(Connection {
             pooled: Some(pooled),
             on_unfinished: self.on_unfinished,
@@ -156,6 +157,7 @@ impl<DB: Database> Drop for Connection<DB> {
         let Some(mut pooled) = self.pooled.take() else {
             return;
         };
+
         match (self.on_unfinished, self.is_finished, Handle::try_current()) {
             (UnfinishedPolicy::Keep, _, _) => drop(pooled),
             // What drops a connection by itself asks whether it answers, and waits for that as long
@@ -166,6 +168,7 @@ impl<DB: Database> Drop for Connection<DB> {
                     pooled.return_to_pool(),
                 )));
             }
+
             // Not in good order: that would send what is still unsent of an abandoned step.
             (UnfinishedPolicy::Close, _, _) => drop(pooled.detach()),
         }

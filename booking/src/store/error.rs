@@ -49,6 +49,7 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
                 Self::Unavailable(error.to_string())
             }
+
             sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::Decode(_)
             | sqlx::Error::ColumnNotFound(_) => Self::Corrupt(error.to_string()),
@@ -69,9 +70,11 @@ fn classify(error: &dyn sqlx::error::DatabaseError) -> StoreError {
             StoreError::Exists(field)
         });
     }
+
     if error.is_check_violation() || error.is_foreign_key_violation() {
         return StoreError::Rejected(text);
     }
+
     match error.code().as_deref() {
         // The database rolled back to resolve a deadlock; the same operation may succeed alone.
         Some("40001" | "40P01") => StoreError::Rejected(text),
@@ -81,6 +84,7 @@ fn classify(error: &dyn sqlx::error::DatabaseError) -> StoreError {
         Some(code) if code.len() < 5 && code.parse::<u32>().is_ok_and(|code| code & 0xff == 10) => {
             StoreError::Uncertain(text)
         }
+
         // The connection ended, by the server's will or its death: perhaps between the commit and
         // its report.
         Some(code) if CONNECTION_ENDED.iter().any(|class| code.starts_with(class)) => {

@@ -130,6 +130,7 @@ async fn migrate(options: PgConnectOptions) -> Result<(), StoreError> {
     if is_current {
         return Ok(());
     }
+
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .after_connect(|connection, _| {
@@ -172,6 +173,7 @@ fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
                 if meta.idle_for > IDLE_PING_AFTER {
                     connection.ping().await?;
                 }
+
                 Ok(true)
             })
         })

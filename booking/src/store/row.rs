@@ -215,6 +215,7 @@ pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<Reached, StoreErr
     let Some((sequence, head, unserved)) = row else {
         return Ok(Reached::default());
     };
+
     let (sequence, head) = (sequence.max(0) as u64, head.max(0) as u64);
     let unserved = match unserved {
         None => Unserved::default(),
@@ -225,6 +226,7 @@ pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<Reached, StoreErr
             unserved
         }
     };
+
     Ok(Reached {
         sequence,
         head,
@@ -266,6 +268,7 @@ pub(super) fn hold_resolutions(
             .map(HoldResolution::Booked)
             .ok_or_else(|| corrupt(format!("the status {name:?}"))),
     };
+
     rows.into_iter()
         .map(|(id, name)| Ok((id.into(), fate(&name)?)))
         .collect()
@@ -284,6 +287,7 @@ pub(super) fn snapshot(
             available: zone.available(),
         })
         .collect();
+
     Ok(SeatSnapshot {
         zones,
         holds: all(holds)?,

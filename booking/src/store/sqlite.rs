@@ -58,6 +58,7 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(LOCK_TIMEOUT);
+
         let writer = migrated(pool(1).connect_with(options.clone()).await?).await?;
         let readers = pool(READ_CONNECTIONS).connect_lazy_with(options.read_only(true));
         Ok(Self {
@@ -88,6 +89,7 @@ impl SqliteStore {
                 Ok(true)
             })
         });
+
         let writer = migrated(
             undo.connect_with(
                 SqliteConnectOptions::new()

@@ -83,6 +83,7 @@ impl EventStore for PostgresStore {
                     .execute(&mut *transaction)
                     .await?;
             }
+
             for (ordinal, (show, zone)) in (0i32..).zip(event.zones()) {
                 sqlx::query(sql::ADD_ZONE)
                     .bind(zone.zone_id.uuid())
@@ -95,6 +96,7 @@ impl EventStore for PostgresStore {
                     .execute(&mut *transaction)
                     .await?;
             }
+
             sqlx::query(sql::RAISE_REVISION)
                 .execute(&mut *transaction)
                 .await?;
@@ -117,6 +119,7 @@ impl EventStore for PostgresStore {
                 transaction.rollback().await?;
                 return Ok(None);
             };
+
             let before = row::settings(&stored)?;
             let after = row::patched_settings(&before, patch)?;
             let put = sqlx::query(sql::PUT_SETTINGS)
@@ -156,6 +159,7 @@ impl EventStore for PostgresStore {
                 transaction.rollback().await?;
                 return Ok(None);
             };
+
             let before = row::appearance(&stored)?;
             let after = row::patched_appearance(&before, patch)?;
             let put = sqlx::query(sql::PUT_APPEARANCE)

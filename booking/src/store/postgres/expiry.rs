@@ -98,6 +98,7 @@ impl PostgresStore {
             Err(StoreError::Locked(_)) => self.expire_per_zone(&locked, as_of, limit).await?,
             others => others?,
         };
+
         Ok(apart.into_iter().flatten().chain(others).collect())
     }
 
@@ -141,6 +142,7 @@ impl PostgresStore {
         if let Err(error) = &expired {
             tracing::debug!(%zone, %error, "the holds of one zone did not expire");
         }
+
         expired.unwrap_or_default()
     }
 

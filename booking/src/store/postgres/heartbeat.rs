@@ -105,6 +105,7 @@ impl Heartbeat for PostgresStore {
             Some(connection) => connection,
             None => self.heartbeat.open().await?,
         };
+
         let query = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(WRITE_HEARTBEAT)
             .bind(millis(rules::OUTAGE_GAP));
         let owed = query
@@ -123,6 +124,7 @@ impl Heartbeat for PostgresStore {
             Some(connection) => connection,
             None => self.heartbeat.open().await?,
         };
+
         // Planned anew each time, as the sweep's is: a plan for an empty table reads all of it.
         let (seen, holds, events): (i64, i64, Vec<Uuid>) = sqlx::query_as(EXTEND_HOLDS)
             .bind(outage.from.millis())

@@ -59,6 +59,7 @@ impl PostgresStore {
                     let part: Vec<BookingId> = part.into_iter().map(Into::into).collect();
                     fates.extend(self.known_resolutions(&part).await?);
                 }
+
                 // A commit of one of these is under way. The others are not kept from their fate.
                 Err(StoreError::Locked(_)) if part.len() > 1 => {
                     let (former, latter) = part.split_at(part.len() / 2);
@@ -68,6 +69,7 @@ impl PostgresStore {
                 Err(error) => return Err(error),
             }
         }
+
         Ok(fates)
     }
 
@@ -75,6 +77,7 @@ impl PostgresStore {
         if holds.is_empty() {
             return Ok(());
         }
+
         let query = sqlx::query(INSERT_TOMBSTONES)
             .bind(holds)
             .bind(event.uuid())
@@ -93,6 +96,7 @@ impl PostgresStore {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
+
         let rows: Vec<(Uuid, String)> = self
             .pool
             .run(async |on| sqlx::query_as(STATUSES).bind(ids).fetch_all(on).await)

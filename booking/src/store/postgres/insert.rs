@@ -156,6 +156,7 @@ impl PostgresStore {
                 .collect();
             async move { (positions, self.insert_part(zone, &part).await) }
         });
+
         let mut answers = vec![InsertOutcome::Unavailable; batch.len()];
         for (positions, part) in join_all(partition).await {
             positions
@@ -178,6 +179,7 @@ impl PostgresStore {
             }
             (None, _) => {}
         }
+
         stored.unwrap_or_else(|error| {
             tracing::warn!(%error, reservations = part.len(), "part of a reservation batch failed");
             vec![
@@ -210,6 +212,7 @@ impl PostgresStore {
                 .partition(|row| room.contains_key(&claimant(row)));
             stored = self.insert_new(&rows, lock_timeout_ms).await;
         }
+
         match stored {
             Ok(()) => answers.extend(
                 rows.iter()
@@ -225,6 +228,7 @@ impl PostgresStore {
             },
             Err(error) => return Err(error),
         }
+
         for row in apart {
             // Rows before this one may stand: that is for the caller to find out.
             let answer = self
@@ -233,6 +237,7 @@ impl PostgresStore {
                 .map_err(|error| StoreError::Uncertain(error.to_string()))?;
             answers.insert(booking_key(row), answer);
         }
+
         Ok(batch
             .iter()
             .map(|row| {
@@ -259,8 +264,10 @@ impl PostgresStore {
                     InsertOutcome::OverLimit(room)
                 });
             }
+
             stored = self.insert_missing(&[row], lock_timeout_ms).await;
         }
+
         match stored {
             // Others were as quick for the same user.
             refused if is_over_limit(&refused) => Ok(InsertOutcome::OverLimit(0)),
@@ -273,7 +280,7 @@ impl PostgresStore {
         &self,
         rows: &[&'a NewBooking],
     ) -> Result<HashMap<Claimant<'a>, u32>, StoreError> {
-        let claims = Claims::of(rows);
+        let claims = SeatClaims::of(rows);
         let query = sqlx::query_as(OVER_LIMIT)
             .bind(&claims.events)
             .bind(&claims.users)
@@ -286,6 +293,7 @@ impl PostgresStore {
                 .find(|(event, user, _)| (*event, user.as_str()) == claimant)?;
             Some((claimant, (*room).max(0) as u32))
         };
+
         Ok(claims.claimants().filter_map(room).collect())
     }
 
@@ -305,11 +313,13 @@ impl PostgresStore {
         if rows.is_empty() {
             return Ok(());
         }
-        let claims = Claims::of(rows);
+
+        let claims = SeatClaims::of(rows);
         let mut demand = BTreeMap::<Uuid, i64>::new();
         for NewBooking { booking, .. } in rows {
             *demand.entry(booking.zone_id.uuid()).or_default() += i64::from(booking.quantity);
         }
+
         let (zones, seats): (Vec<_>, Vec<_>) = demand.into_iter().unzip();
         let statement = bind_columns(sqlx::query(INSERT_NEW), rows)
             .bind(zones)
@@ -337,13 +347,14 @@ impl PostgresStore {
         lock_timeout_ms: u32,
     ) -> Result<Found, StoreError> {
         let statement = bind_columns(sqlx::query(INSERT_MISSING), rows);
-        let claims = Claims::of(rows);
+        let claims = SeatClaims::of(rows);
         let statement = statement
             .bind(column(rows, |row| encode_message(&row.booking.message())))
             .bind(lock_timeout_ms.to_string())
             .bind(claims.events)
             .bind(claims.users)
             .bind(claims.seats);
+
         let found = self
             .pool
             .run(async |on| statement.fetch_all(on).await)
@@ -375,18 +386,19 @@ fn booking_key(row: &NewBooking) -> Uuid {
 }
 
 /// The seats that rows want, by event and user.
-struct Claims<'a> {
+struct SeatClaims<'a> {
     events: Vec<Uuid>,
     users: Vec<&'a str>,
     seats: Vec<i32>,
 }
 
-impl<'a> Claims<'a> {
+impl<'a> SeatClaims<'a> {
     fn of(rows: &[&'a NewBooking]) -> Self {
         let mut claims = BTreeMap::<Claimant<'a>, i32>::new();
         for row in rows {
             *claims.entry(claimant(row)).or_default() += row.booking.quantity as i32;
         }
+
         let (claimants, seats): (Vec<_>, _) = claims.into_iter().unzip();
         let (events, users) = claimants.into_iter().unzip();
         Self {

@@ -111,6 +111,7 @@ impl InventoryStore for PostgresStore {
                         .await
                 })
                 .await?;
+
             Ok(())
         })
         .await
@@ -155,6 +156,7 @@ impl InventoryStore for PostgresStore {
                         .await
                 })
                 .await?;
+
             Ok(())
         })
         .await
@@ -200,6 +202,7 @@ impl InventoryStore for PostgresStore {
                         .await
                 })
                 .await?;
+
             Ok(())
         })
         .await

@@ -85,6 +85,7 @@ pub(super) fn partition(
             .or_default()
             .push(position);
     }
+
     partition.into_iter().collect()
 }
 

@@ -74,6 +74,7 @@ impl OutboxStore for PostgresStore {
                 .bind(batch)
                 .bind(encode(left))
                 .bind(left.len() as i32);
+
             self.pool.run(async |on| query.execute(on).await).await?;
             Ok(())
         })

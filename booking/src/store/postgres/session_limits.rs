@@ -44,6 +44,7 @@ pub(super) async fn ensure(options: &PgConnectOptions) -> Result<(), StoreError>
         let _ = connection.close().await; // nothing depends on it
         return Ok(());
     }
+
     let remedy = remedy(&mut connection).await?;
     let given = give(&mut connection, &remedy).await;
     let _ = connection.close().await; // nothing depends on it
@@ -60,6 +61,7 @@ pub(super) async fn ensure(options: &PgConnectOptions) -> Result<(), StoreError>
              or as a superuser; behind a pooler, have it open its connections anew (PgBouncer: RECONNECT)"
         );
     }
+
     Ok(())
 }
 
@@ -94,5 +96,6 @@ async fn give(connection: &mut PgConnection, remedy: &[String]) -> Result<(), sq
             .execute(&mut *transaction)
             .await?;
     }
+
     transaction.commit().await
 }

@@ -118,6 +118,7 @@ impl PostgresStore {
                 .copied()
                 .unwrap_or_default()
         };
+
         let partition = partition(requests.iter().map(zone_of), apart);
         let partition = partition.iter().map(|(zone, positions)| {
             let part: Vec<&TransitionRequest> = positions
@@ -126,11 +127,13 @@ impl PostgresStore {
                 .collect();
             async move { self.apply_part(*zone, &part, as_of).await }
         });
+
         let mut changes = Changes::default();
         for part in join_all(partition).await {
             changes.changed.extend(part.changed);
             changes.open.extend(part.open);
         }
+
         Ok(changes)
     }
 
@@ -152,6 +155,7 @@ impl PostgresStore {
                 Err(error) => changed = Err(error),
             }
         }
+
         match changed {
             Ok(changed) => Changes {
                 changed,
@@ -194,6 +198,7 @@ impl PostgresStore {
             )
             .bind(as_of.fixed_ms())
             .bind(lock_timeout_ms.to_string());
+
         let changed: Vec<BookingRow> = self.pool.run(async |on| query.fetch_all(on).await).await?;
         row::all(changed)
     }
@@ -218,6 +223,7 @@ impl PostgresStore {
                 *ruling = Some(TransitionOutcome::Unavailable);
             }
         }
+
         let unchanged = batch
             .iter()
             .zip(&rulings)
@@ -230,6 +236,7 @@ impl PostgresStore {
         } else {
             self.by_ids(ids).await
         };
+
         let rulings =
             rulings
                 .into_iter()

@@ -81,8 +81,10 @@ pub(in crate::store) fn assemble(
             unit_price: row.unit_price,
             capacity,
         };
+
         zones_of.entry(row.show_id).or_default().push(zone);
     }
+
     let mut shows_of = HashMap::<Uuid, Vec<Show>>::new();
     for row in shows {
         let zones = zones_of.remove(&row.show_id).unwrap_or_default();
@@ -93,6 +95,7 @@ pub(in crate::store) fn assemble(
             starts_at,
             zones,
         };
+
         shows_of.entry(row.event_id).or_default().push(show);
     }
     events

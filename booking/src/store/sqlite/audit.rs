@@ -39,6 +39,7 @@ impl AuditStore for SqliteStore {
                         .await
                 })
                 .await?;
+
             rows.into_iter().map(row::AuditRow::read).collect()
         })
         .await
@@ -59,5 +60,6 @@ pub(super) async fn append_entry(
         .bind(entry.after.as_ref().map(ToString::to_string))
         .execute(&mut **transaction)
         .await?;
+
     Ok(())
 }

@@ -102,11 +102,13 @@ impl BookingStore for SqliteStore {
                 .run(async |on| total.fetch_one(on).await)
                 .await?
                 .max(0) as u64;
+
             let rows = sqlx::query_as::<_, BookingRow>(sql::PAGE)
                 .bind(user.as_str())
                 .bind(event)
                 .bind(i64::from(limit))
                 .bind(i64::try_from(offset).unwrap_or(i64::MAX));
+
             Ok(Page {
                 bookings: row::all(
                     self.readers

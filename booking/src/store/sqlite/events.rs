@@ -77,6 +77,7 @@ impl EventStore for SqliteStore {
                     .execute(&mut *transaction)
                     .await?;
             }
+
             for (ordinal, (show, zone)) in (0i32..).zip(event.zones()) {
                 sqlx::query(sql::ADD_ZONE)
                     .bind(zone.zone_id.uuid())
@@ -89,6 +90,7 @@ impl EventStore for SqliteStore {
                     .execute(&mut *transaction)
                     .await?;
             }
+
             sqlx::query(sql::RAISE_REVISION)
                 .execute(&mut *transaction)
                 .await?;
@@ -111,6 +113,7 @@ impl EventStore for SqliteStore {
                 transaction.rollback().await?;
                 return Ok(None);
             };
+
             let before = row::settings(&stored)?;
             let after = row::patched_settings(&before, patch)?;
             let put = sqlx::query(sql::PUT_SETTINGS)
@@ -150,6 +153,7 @@ impl EventStore for SqliteStore {
                 transaction.rollback().await?;
                 return Ok(None);
             };
+
             let before = row::appearance(&stored)?;
             let after = row::patched_appearance(&before, patch)?;
             let put = sqlx::query(sql::PUT_APPEARANCE)

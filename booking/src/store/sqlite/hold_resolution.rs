@@ -45,6 +45,7 @@ impl SqliteStore {
                     .await?,
             );
         }
+
         transaction.commit().await?;
         row::hold_resolutions(rows)
     }

@@ -41,6 +41,7 @@ impl SqliteStore {
         for row in batch {
             answers.push(insert(&mut transaction, row).await?);
         }
+
         let stored = batch
             .iter()
             .zip(&answers)
@@ -67,6 +68,7 @@ async fn insert(
         Err(StoreError::Rejected(_)) => return Ok(InsertOutcome::NoSeats),
         Err(error) => return Err(error),
     }
+
     let booking = &row.booking;
     let seats = sqlx::query_as::<_, (i64, i64)>(SEATS_AND_LIMIT)
         .bind(booking.event_id.uuid())
@@ -83,6 +85,7 @@ async fn insert(
         let room = limit - (seats - i64::from(booking.quantity));
         return Ok(InsertOutcome::OverLimit(room.max(0) as u32));
     }
+
     let count = sqlx::query(HOLD_SEATS)
         .bind(booking.zone_id.uuid())
         .bind(i64::from(booking.quantity));
@@ -126,6 +129,7 @@ async fn insert_row(
         )
         .bind(booking.created_at.millis())
         .bind(booking.expires_at.millis());
+
     Ok(statement.execute(&mut **transaction).await?.rows_affected() == 1)
 }
 
@@ -138,6 +142,7 @@ pub(super) async fn append_outbox(
     if messages.is_empty() {
         return Ok(());
     }
+
     let statement = sqlx::query(APPEND_OUTBOX)
         .bind(encode(messages))
         .bind(messages.len() as i64)

@@ -123,6 +123,7 @@ impl InventoryStore for SqliteStore {
                         .await
                 })
                 .await?;
+
             Ok(())
         })
         .await
@@ -167,6 +168,7 @@ impl InventoryStore for SqliteStore {
                         .await
                 })
                 .await?;
+
             Ok(())
         })
         .await
@@ -212,6 +214,7 @@ impl InventoryStore for SqliteStore {
                         .await
                 })
                 .await?;
+
             Ok(())
         })
         .await

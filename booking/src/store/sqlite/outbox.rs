@@ -46,6 +46,7 @@ impl OutboxStore for SqliteStore {
             if leased.rows_affected() == 0 {
                 return Ok(Vec::new());
             }
+
             let oldest = sqlx::query_as::<_, OutboxBatchRow>(OLDEST).bind(i64::from(limit));
             row::outbox_batches(
                 self.readers
@@ -65,6 +66,7 @@ impl OutboxStore for SqliteStore {
                     .execute(&mut *transaction)
                     .await?;
             }
+
             transaction.commit().await
         })
         .await
@@ -82,6 +84,7 @@ impl OutboxStore for SqliteStore {
                 .bind(batch)
                 .bind(encode(left))
                 .bind(left.len() as i32);
+
             self.writer.run(async |on| query.execute(on).await).await?;
             Ok(())
         })

@@ -50,10 +50,12 @@ impl SqliteStore {
         for request in batch {
             rulings.push(apply(&mut transaction, request, now).await?);
         }
+
         let changed = rulings.iter().filter_map(|ruling| match ruling {
             TransitionOutcome::Changed(booking) => Some(booking.message()),
             _ => None,
         });
+
         append_outbox(&mut transaction, &changed.collect::<Vec<_>>(), now.millis()).await?;
         transaction.commit().await?;
         Ok(rulings)
@@ -79,6 +81,7 @@ impl SqliteStore {
             move_seats(&mut transaction, &booking).await?;
             expired.push(booking);
         }
+
         append_outbox(
             &mut transaction,
             &expired.iter().map(Booking::message).collect::<Vec<_>>(),
@@ -99,6 +102,7 @@ async fn apply(
         Transition::Confirm => CONFIRM,
         Transition::Cancel => CANCEL,
     };
+
     let id = request.booking_id.uuid();
     let change = sqlx::query_as::<_, BookingRow>(statement)
         .bind(id)
@@ -109,6 +113,7 @@ async fn apply(
         move_seats(transaction, &booking).await?;
         return Ok(TransitionOutcome::Changed(booking));
     }
+
     let found = sqlx::query_as::<_, BookingRow>(sql::BOOKING)
         .bind(id)
         .fetch_optional(&mut **transaction)
@@ -129,6 +134,7 @@ async fn move_seats(
     } else {
         0
     };
+
     let count = sqlx::query(MOVE_SEATS)
         .bind(booking.zone_id.uuid())
         .bind(seats)
