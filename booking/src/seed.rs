@@ -117,7 +117,8 @@ async fn add(store: &SharedStore, event: &Event, now: Timestamp) -> Result<bool,
     }
 }
 
-/// Removes every booking and message, counts all seats as free, and lets every line begin anew.
+/// Removes every booking and message, counts all seats as free, and opens every queue again from
+/// the beginning.
 ///
 /// # Errors
 /// Database or engine unavailable: what was done until then stands, and the reset can be repeated.

@@ -239,8 +239,8 @@ pub trait BookingStore: Send + Sync + 'static {
     ) -> Result<Vec<TransitionOutcome>, StoreError>;
 
     /// Expires about `limit` holds whose time is expired at that time and returns them. Any number
-    /// of instances may call at once: each hold is returned to one. Holds of a zone that somebody
-    /// keeps locked are left for later.
+    /// of instances may call at once: each hold is returned to one. Holds of a locked
+    /// zone are left for later.
     async fn expire_due(&self, as_of: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError>;
 
     /// One booking.
@@ -276,9 +276,9 @@ pub trait BookingStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Vec<Summary>, StoreError>;
 
-    /// What became of holds of which nobody knows whether they are bookings. What is not there is
-    /// made impossible before it is called [`HoldResolution::Void`]; a hold whose commit is under
-    /// way is not in the answer, and is asked for again.
+    /// Finds out whether unknown holds are bookings. A hold that is none gets a tombstone before it
+    /// is called [`HoldResolution::Void`]; a hold whose commit is under way is not in the answer,
+    /// and is asked for again.
     async fn resolve_holds(
         &self,
         event: EventId,
@@ -381,8 +381,8 @@ pub struct ExtendedHolds {
 #[async_trait]
 pub trait Heartbeat: Send + Sync + 'static {
     /// Writes as a booking does, as far as that is possible without one: locks, rights, the disk.
-    /// Where nobody had for more than two seconds, answers the span; again until it has been given
-    /// back.
+    /// If no instance had for more than three seconds, returns the span; again until all holds were
+    /// extended by it.
     async fn write_heartbeat(&self) -> Result<Option<Outage>, StoreError>;
 
     /// Prolongs holds that had not ended when the outage began by as much of it as they had to

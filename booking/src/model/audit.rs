@@ -150,7 +150,7 @@ fn fields(value: Value) -> Map<String, Value> {
     }
 }
 
-/// Pictures are told apart by their digest.
+/// Images are distinguished by their digest.
 fn short(value: Value) -> Value {
     let fields = fields(value).into_iter().map(|(name, value)| match value {
         Value::String(text) if text.len() > MAX_TEXT => (name, Value::String(digest(&text))),

@@ -83,7 +83,7 @@ impl Booking {
         self
     }
 
-    /// The message that tells others of the booking's present status.
+    /// The outbox message of the booking's present status.
     pub fn message(&self) -> OutboxMessage {
         OutboxMessage {
             message_id: format!("{}:{}", self.booking_id, self.status.as_str()),
@@ -131,7 +131,7 @@ impl Serialize for Booking {
     }
 }
 
-/// What to tell others, once the change it tells of is committed.
+/// A message to be published once its change is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxMessage {
     /// The same for the same change, however often it is published.
@@ -158,7 +158,7 @@ pub struct NewBooking {
     pub booking: Booking,
     /// The pass it was made with; one booking per pass, ever.
     pub pass_id: PassId,
-    /// The attempt's name, where the client gave one.
+    /// The idempotency key, if the client sent one.
     pub idempotency: Option<Idempotency>,
 }
 
@@ -167,7 +167,7 @@ pub struct NewBooking {
 pub struct Attempt {
     /// What was made.
     pub booking: Booking,
-    /// Of what was asked; `None` where the client gave no key.
+    /// The fingerprint of the request; `None` if the client sent no key.
     pub fingerprint: Option<String>,
 }
 

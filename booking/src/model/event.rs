@@ -41,7 +41,7 @@ pub struct Show {
     pub show_id: ShowId,
     /// Its name for people.
     pub name: String,
-    /// When the doors open, where that is known.
+    /// When the doors open, if that is known.
     pub starts_at: Option<Timestamp>,
     /// Its blocks of seats, in the operator's order.
     pub zones: Vec<Zone>,

@@ -1,18 +1,18 @@
-//! How fast the lane of commits moves: what a new reservation would have to wait.
+//! The latency of the commit stage, from which the wait of a new reservation is estimated.
 
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-/// The latest batches of a lane.
+/// The duration of the last batch, and the start of the present one.
 #[derive(Debug, Default)]
 pub(super) struct CommitLatency(Mutex<BatchTimes>);
 
 #[derive(Debug, Default, Clone, Copy)]
 struct BatchTimes {
     last: Duration,
-    /// Since when the present one is under way.
+    /// When the present batch began.
     present: Option<Instant>,
 }
 
@@ -22,7 +22,7 @@ impl CommitLatency {
         self.update(|batches| batches.present = Some(now));
     }
 
-    /// It is done.
+    /// The batch is done.
     pub(super) fn batch_finished(&self, now: Instant) {
         self.update(|batches| {
             let begun = batches.present.take().unwrap_or(now);
@@ -30,9 +30,9 @@ impl CommitLatency {
         });
     }
 
-    /// The wait of a request with so many batches before its own. Nothing while the lane stands
-    /// still: one batch then finds out whether the database has recovered, and the others are told
-    /// to come back meanwhile.
+    /// The estimated wait of a request behind this many batches. Zero while no batch is in flight:
+    /// after an outage, one batch finds out whether the database has recovered, and the others are
+    /// rejected meanwhile.
     pub(super) fn estimated_wait(&self, batches_ahead: usize, now: Instant) -> Duration {
         let BatchTimes { last, present } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(begun) = present else {

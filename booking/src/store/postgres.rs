@@ -3,9 +3,10 @@
 //! (PgBouncer: 1.21 with `max_prepared_statements`), and the first migration wants the server
 //! itself.
 //!
-//! What users' requests wait for is one statement that commits by itself: whoever sends it may
+//! Users' requests wait for one statement that commits by itself: its sender may
 //! vanish at any moment and leaves nothing open. See `connection` for what becomes of connections,
-//! `settings` for what the server ends by itself, and `zones` for rows that somebody keeps locked.
+//! `session_limits` for what the server ends by itself, and `locked_zones` for rows that stay
+//! locked.
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
@@ -54,7 +55,7 @@ const MIGRATION_TIMEOUT: Duration = Duration::from_secs(60);
 const READ_POOL_DIVISOR: u32 = 4;
 
 /// The server ends a transaction whose next statement does not come, and any that waits for longer
-/// than its caller would. In the transaction itself, since behind a pooler the session is nobody's;
+/// than its caller would. In the transaction itself, since behind a pooler the session is shared;
 /// with its beginning, since that costs no round trip.
 macro_rules! begin {
     ($kind:literal) => {

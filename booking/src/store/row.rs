@@ -210,7 +210,7 @@ impl TryFrom<OutboxBatchRow> for OutboxBatch {
 pub(super) type CheckpointRow = (i64, i64, Option<Vec<u8>>);
 
 /// What was not written with the head that is there (by a version that does not know of it, say) is
-/// as of a lower one: whoever is above that counts as unserved.
+/// as of a lower one: users above that count as unserved.
 pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<Reached, StoreError> {
     let Some((sequence, head, unserved)) = row else {
         return Ok(Reached::default());

@@ -113,7 +113,7 @@ impl SqliteStore {
             .map_or_else(|| self.clock.now(), Timestamp::from_millis)
     }
 
-    /// A transaction that writes. Those before it have ended, also if nobody heard how.
+    /// A transaction that writes. Those before it have ended, even if their answers were lost.
     async fn begin(&self) -> Result<Transaction<Sqlite>, StoreError> {
         self.writer.begin("BEGIN IMMEDIATE").await
     }

@@ -20,8 +20,8 @@ use crate::{
 /// Zones that are tried at the same time when it is not known which of them is locked.
 const ZONE_CONCURRENCY: usize = 3;
 
-/// Does not wait for the disk: whoever reserves one of these seats commits later, and with that
-/// commit this one is on disk as well; if nobody does, a crash may undo it, and the holds expire
+/// Does not wait for the disk: a reservation of one of these seats commits later, and with that
+/// commit this one is on disk as well; without one, a crash may undo it, and the holds expire
 /// once more. The rows are locked, so they are still where they were found.
 ///
 /// Sent as text, without parameters, so that it is planned each time: a plan that was made while
@@ -128,7 +128,7 @@ impl PostgresStore {
         Ok(expired.into_iter().flatten().collect())
     }
 
-    /// One zone's; nothing if it is locked. Nobody else is held up by that.
+    /// The holds of one zone; none if it is locked, which delays no other zone.
     async fn expire_zone(&self, zone: Uuid, as_of: AsOf, limit: u32) -> Vec<Booking> {
         let expired = self
             .expire(

@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::PostgresStore;
 use crate::store::{ExtendedHolds, Heartbeat, Outage, StoreError, heartbeat as rules};
 
-/// Shorter than whoever asks waits: a statement that waits for a lock ends at the server before its
-/// connection is given up.
+/// Shorter than the wait of the caller: a statement that waits for a lock ends at the server before
+/// its connection is given up.
 const STATEMENT_TIMEOUT: &str = "SET statement_timeout = 1500";
 
 /// Most holds of one statement.
@@ -20,7 +20,7 @@ const EXTENSION_BATCH: i64 = 5_000;
 
 /// Names every table that a booking is written to: their locks and the rights to them are asked
 /// for, and no row is touched. A gap becomes what is owed; one that comes before that has been
-/// given back prolongs it. A clock that is set back starts anew.
+/// given back prolongs it. A clock that is set back starts again.
 const WRITE_HEARTBEAT: &str = "
 WITH time AS MATERIALIZED (
     SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT) AS now_ms
@@ -41,9 +41,9 @@ UPDATE heartbeat SET
 FROM time
 RETURNING owed_from_ms, owed_to_ms";
 
-/// Gives a part of the holds what they are owed. Locked by their ids, as everybody does. Answers
-/// how many were looked at, since another instance may have got to all of them, and the events of
-/// those that changed.
+/// Gives a part of the holds what they are owed. Locked by their ids, as in every statement.
+/// Returns how many were looked at, since another instance may have got to all of them, and the
+/// events of those that changed.
 const EXTEND_HOLDS: &str = "
 WITH chosen AS MATERIALIZED (
     SELECT booking_id FROM bookings
@@ -112,7 +112,7 @@ impl Heartbeat for PostgresStore {
             .bind(millis(rules::CLOCK_SET_BACK))
             .fetch_optional(&mut connection)
             .await?;
-        // A row that somebody removed is a database that cannot be told to be well.
+        // Without its row the database does not count as reachable.
         let owed = owed.ok_or_else(|| StoreError::Corrupt("no heartbeat".into()))?;
         *idle = Some(connection);
         Ok(rules::outage(owed))
@@ -125,7 +125,7 @@ impl Heartbeat for PostgresStore {
             None => self.heartbeat.open().await?,
         };
 
-        // Planned anew each time, as the sweep's is: a plan for an empty table reads all of it.
+        // Planned each time, as the expiry is: a plan for an empty table reads all of it.
         let (seen, holds, events): (i64, i64, Vec<Uuid>) = sqlx::query_as(EXTEND_HOLDS)
             .bind(outage.from.millis())
             .bind(outage.to.millis())

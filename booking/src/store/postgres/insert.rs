@@ -109,7 +109,7 @@ UNION ALL SELECT booking_id, FALSE FROM input WHERE zone_id NOT IN (SELECT zones
 );
 
 /// Who wants more than their limit of an event leaves them, and how much that is: after the
-/// refusal, in a query of its own.
+/// rejection, in a query of its own.
 const OVER_LIMIT: &str = "
 SELECT event_id, user_id, CAST(GREATEST(max_seats_per_user - has, 0) AS INTEGER) FROM (
     SELECT claim.event_id, claim.user_id, claim.seats AS wanted, max_seats_per_user, (
@@ -193,7 +193,7 @@ impl PostgresStore {
         })
     }
 
-    /// The whole batch at once, in the hope that all of it is new; where one row makes the database
+    /// The whole batch at once, in the hope that all of it is new; if one row makes the database
     /// refuse the batch, each row by itself. Users who want too much are taken out before.
     async fn insert_batch(
         &self,

@@ -23,7 +23,7 @@ const MIN_LOCK_TIMEOUT_MS: u32 = 50;
 /// Zones that one step of the expiry tries by themselves.
 pub(super) const MAX_ZONES_PER_SWEEP: usize = 12;
 
-/// A zone that nobody has tried for so long may be whole again.
+/// A locked zone that no statement has tried for this long may be unlocked again.
 const LOCKED_ZONE_TTL: Duration = Duration::from_secs(5);
 
 /// The zones that were found locked, each with the time of the last attempt and how long the next

@@ -1,7 +1,7 @@
 //! What the server ends by itself: statements, waits and transactions of those who are gone.
 //!
 //! Sessions get these settings from their role (`ALTER ROLE … IN DATABASE … SET`), since a setting
-//! of the session would be lost, or stay with somebody else, behind a pooler in transaction mode,
+//! of the session would be lost, or stay with another client, behind a pooler in transaction mode,
 //! and poolers refuse startup parameters. A role may set them for itself: booking does so at its
 //! start if they are missing, and says so if it cannot. They are the second line: what must not
 //! wait for long says so in its own transaction.
@@ -22,7 +22,7 @@ const SETTINGS: [(&str, &str); 7] = [
 ];
 
 /// How many of them every session must have; the others are those of a network connection, and the
-/// system's own where they are not set.
+/// system's own if they are not set.
 const REQUIRED_SETTINGS: usize = 3;
 
 /// For migrations, which may take their time.

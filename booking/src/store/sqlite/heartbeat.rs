@@ -7,7 +7,7 @@ use super::SqliteStore;
 use crate::store::{ExtendedHolds, Heartbeat, Outage, StoreError, heartbeat as rules};
 
 /// A gap becomes what is owed; one that comes before that has been given back prolongs it. A clock
-/// that is set back starts anew.
+/// that is set back starts again.
 const WRITE_HEARTBEAT: &str = "
 UPDATE heartbeat SET
     beat_at_ms = CASE WHEN beat_at_ms > now_ms + $2 THEN now_ms ELSE MAX(beat_at_ms, now_ms) END,
@@ -40,7 +40,7 @@ impl Heartbeat for SqliteStore {
                 .writer
                 .run(async |on| query.fetch_optional(on).await)
                 .await?;
-            // A row that somebody removed is a database that cannot be told to be well.
+            // Without its row the database does not count as reachable.
             Ok(rules::outage(owed.ok_or_else(|| {
                 StoreError::Corrupt("no heartbeat".into())
             })?))

@@ -21,7 +21,7 @@ const INSERT: &str =
 const HOLD_SEATS: &str = "UPDATE zones SET held = held + $2 WHERE zone_id = $1";
 
 /// The user's seats of the event, this booking's among them, and how many they may be. One
-/// connection writes: nobody else counts.
+/// connection writes: no other statement counts meanwhile.
 const SEATS_AND_LIMIT: &str = "SELECT max_seats_per_user, (SELECT sum(quantity) FROM bookings
         WHERE user_id = $2 AND event_id = $1 AND status IN ('reserved', 'confirmed'))
     FROM events WHERE event_id = $1";
