@@ -4,13 +4,14 @@ mod admin;
 mod audit;
 mod availability;
 mod bookings;
-mod caller;
 mod events;
+mod extract;
 mod inventory;
 mod live;
 mod new_event;
+mod params;
 mod reserve;
-mod streams;
+mod sse;
 
 use std::sync::Arc;
 
@@ -19,13 +20,13 @@ use axum::{
     routing::{delete, get, post, put},
 };
 
-use crate::desk::Desk;
+use crate::state::AppState;
 
 /// Paths are written out: a nested router costs each request a layer.
-pub(crate) fn router(desk: Arc<Desk>) -> Router {
+pub(crate) fn router(state: Arc<AppState>) -> Router {
     Router::new()
         .route("/api/v1/events", get(events::list))
-        .route("/api/v1/events/{event_id}", get(events::one))
+        .route("/api/v1/events/{event_id}", get(events::get))
         .route(
             "/api/v1/events/{event_id}/availability/stream",
             get(availability::stream),
@@ -40,7 +41,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/api/v1/bookings/summary", get(bookings::summary))
         .route(
             "/api/v1/bookings/{booking_id}",
-            get(bookings::one).delete(bookings::cancel),
+            get(bookings::get).delete(bookings::cancel),
         )
         .route(
             "/api/v1/bookings/{booking_id}/confirm",
@@ -53,7 +54,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/api/v1/admin/events", get(admin::list).post(admin::create))
         .route(
             "/api/v1/admin/events/{event_id}/queue",
-            get(admin::queue).put(admin::change_queue),
+            get(admin::queue).put(admin::update_queue),
         )
         .route(
             "/api/v1/admin/events/{event_id}/queue/places/{user_id}",
@@ -61,9 +62,9 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         )
         .route(
             "/api/v1/admin/events/{event_id}/appearance",
-            put(admin::change_appearance),
+            put(admin::update_appearance),
         )
-        .route("/api/v1/admin/events/{event_id}/live", get(live::one))
+        .route("/api/v1/admin/events/{event_id}/live", get(live::get))
         .route(
             "/api/v1/admin/events/{event_id}/live/stream",
             get(live::stream),
@@ -72,5 +73,5 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/api/v1/admin/audit", get(audit::list))
         .route("/api/v1/admin/sync-inventory", post(inventory::sync))
         .route("/api/v1/admin/inventory-status", get(inventory::status))
-        .with_state(desk)
+        .with_state(state)
 }

@@ -1,5 +1,5 @@
-//! The catalogue in memory: what every reservation looks up. The database has the original; this
-//! copy follows it.
+//! The catalogue in memory, a copy of the database's that is refreshed when that changes. Every
+//! reservation looks its zone up here.
 
 use std::{
     collections::HashMap,
@@ -14,18 +14,18 @@ use waitingroom::{
 };
 
 use crate::{
-    event::{Event, Show, Zone},
-    refusal::Refusal,
+    error::BookingError,
+    model::event::{Event, Show, Zone},
     store::{SharedStore, StoreError},
 };
 
-/// Requests for unknown ids reach the database at most this often, together: each waits for a look
-/// that began after it came.
-const MISS_PAUSE: Duration = Duration::from_millis(50);
+/// Requests for unknown ids refresh the catalogue at most this often, together: each waits for a
+/// refresh that began after it came.
+const MISS_REFRESH_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What one reading of the catalogue found.
+/// The catalogue as one refresh read it.
 #[derive(Debug, Default)]
-struct Edition {
+struct CatalogueSnapshot {
     revision: i64,
     events: Vec<Arc<Event>>,
     by_id: HashMap<EventId, Arc<Event>>,
@@ -35,17 +35,17 @@ struct Edition {
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     store: StoreHandle,
-    edition: RwLock<Arc<Edition>>,
-    /// Settings that were not what they had been, until somebody has passed them on.
-    changed: RwLock<HashMap<EventId, QueueSettings>>,
-    /// Lets one reading follow another.
-    reading: Mutex<()>,
-    missed: Mutex<Option<Look>>,
+    snapshot: RwLock<Arc<CatalogueSnapshot>>,
+    /// Changed settings, until they have been announced.
+    unannounced: RwLock<HashMap<EventId, QueueSettings>>,
+    /// Makes refreshes take turns.
+    refresh_lock: Mutex<()>,
+    last_miss: Mutex<Option<MissRefresh>>,
 }
 
-/// A look into the database for what was not known.
+/// A refresh for an unknown id.
 #[derive(Debug, Clone, Copy)]
-struct Look {
+struct MissRefresh {
     began: Instant,
     answered: bool,
 }
@@ -60,7 +60,7 @@ impl std::fmt::Debug for StoreHandle {
 
 /// A zone with what it belongs to.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct ZoneRef {
     /// The event.
     pub(crate) event: Arc<Event>,
     /// The zone of it.
@@ -72,33 +72,34 @@ impl Catalogue {
     pub(crate) fn new(store: SharedStore) -> Self {
         Self {
             store: StoreHandle(store),
-            edition: RwLock::default(),
-            changed: RwLock::default(),
-            reading: Mutex::default(),
-            missed: Mutex::default(),
+            snapshot: RwLock::default(),
+            unannounced: RwLock::default(),
+            refresh_lock: Mutex::default(),
+            last_miss: Mutex::default(),
         }
     }
 
     /// Every event, in the order of their creation.
     pub(crate) fn events(&self) -> Vec<Arc<Event>> {
-        self.edition().events.clone()
+        self.snapshot().events.clone()
     }
 
     /// One event.
     ///
     /// # Errors
-    /// [`Refusal::EventNotFound`], after a look into the database: another instance may have made
-    /// the event just now.
-    pub(crate) async fn event(&self, event: EventId) -> Result<Arc<Event>, Refusal> {
-        if let Some(found) = self.edition().by_id.get(&event) {
+    /// [`BookingError::EventNotFound`], after a look into the database: another instance may have
+    /// made the event just now.
+    pub(crate) async fn event(&self, event: EventId) -> Result<Arc<Event>, BookingError> {
+        if let Some(found) = self.snapshot().by_id.get(&event) {
             return Ok(Arc::clone(found));
         }
-        self.reread_after_miss().await?;
-        self.edition()
+
+        self.refresh_after_miss().await?;
+        self.snapshot()
             .by_id
             .get(&event)
             .cloned()
-            .ok_or(Refusal::EventNotFound)
+            .ok_or(BookingError::EventNotFound)
     }
 
     /// One zone, which must be the show's, which must be the event's.
@@ -110,11 +111,11 @@ impl Catalogue {
         event: EventId,
         show: ShowId,
         zone: ZoneId,
-    ) -> Result<Place, Refusal> {
+    ) -> Result<ZoneRef, BookingError> {
         let event = self.event(event).await?;
-        let show: &Show = event.show(show).ok_or(Refusal::ShowNotFound)?;
-        let zone = show.zone(zone).ok_or(Refusal::ZoneNotFound)?.clone();
-        Ok(Place { event, zone })
+        let show: &Show = event.show(show).ok_or(BookingError::ShowNotFound)?;
+        let zone = show.zone(zone).ok_or(BookingError::ZoneNotFound)?.clone();
+        Ok(ZoneRef { event, zone })
     }
 
     /// Reads the database if its catalogue has changed.
@@ -122,12 +123,13 @@ impl Catalogue {
     /// # Errors
     /// Those of the store.
     pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
-        let _turn = self.reading.lock().await;
+        let _refreshing = self.refresh_lock.lock().await;
         // The revision first: a change in between is read now and once more at the next call.
         let revision = self.store.0.revision().await?;
-        if revision == self.edition().revision {
+        if revision == self.snapshot().revision {
             return Ok(());
         }
+
         let events: Vec<_> = self
             .store
             .0
@@ -140,7 +142,7 @@ impl Catalogue {
             .iter()
             .map(|event| (event.event_id, Arc::clone(event)))
             .collect();
-        self.replace(Edition {
+        self.replace(CatalogueSnapshot {
             revision,
             events,
             by_id,
@@ -148,46 +150,51 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Settings that have changed since they were last passed on.
-    pub(crate) fn changed(&self) -> HashMap<EventId, QueueSettings> {
-        read(&self.changed).clone()
+    /// Settings that have changed and are not announced yet.
+    pub(crate) fn unannounced_changes(&self) -> HashMap<EventId, QueueSettings> {
+        read(&self.unannounced).clone()
     }
 
-    /// These settings were passed on.
-    pub(crate) fn passed_on(&self, event: EventId, settings: &QueueSettings) {
-        let mut changed = write(&self.changed);
+    /// These settings were announced.
+    pub(crate) fn mark_announced(&self, event: EventId, settings: &QueueSettings) {
+        let mut changed = write(&self.unannounced);
         if changed.get(&event) == Some(settings) {
             changed.remove(&event);
         }
     }
 
-    async fn reread_after_miss(&self) -> Result<(), Refusal> {
-        let asked = Instant::now();
-        let mut missed = self.missed.lock().await;
-        match *missed {
-            Some(look) if look.began >= asked && look.answered => return Ok(()),
-            Some(look) if look.began >= asked => {
-                return Err(Refusal::NotNow("the database does not answer"));
+    async fn refresh_after_miss(&self) -> Result<(), BookingError> {
+        let requested_at = Instant::now();
+        let mut last_miss = self.last_miss.lock().await;
+        match *last_miss {
+            Some(last) if last.began >= requested_at && last.answered => return Ok(()),
+            Some(last) if last.began >= requested_at => {
+                return Err(BookingError::Unavailable("the database does not answer"));
             }
-            Some(look) => tokio::time::sleep(MISS_PAUSE.saturating_sub(look.began.elapsed())).await,
+            Some(last) => {
+                tokio::time::sleep(MISS_REFRESH_INTERVAL.saturating_sub(last.began.elapsed())).await
+            }
             None => {}
         }
+
         let began = Instant::now();
-        let looked = self.refresh().await;
-        *missed = Some(Look {
+        let refreshed = self.refresh().await;
+        *last_miss = Some(MissRefresh {
             began,
-            answered: looked.is_ok(),
+            answered: refreshed.is_ok(),
         });
-        Ok(looked?)
+        Ok(refreshed?)
     }
 
-    fn edition(&self) -> Arc<Edition> {
-        Arc::clone(&read(&self.edition))
+    fn snapshot(&self) -> Arc<CatalogueSnapshot> {
+        Arc::clone(&read(&self.snapshot))
     }
 
-    fn replace(&self, edition: Edition) {
-        let (before, after) = (self.edition(), Arc::new(edition));
-        *write(&self.edition) = Arc::clone(&after);
+    fn replace(&self, snapshot: CatalogueSnapshot) {
+        let before = self.snapshot();
+        let after = Arc::new(snapshot);
+        *write(&self.snapshot) = Arc::clone(&after);
+
         let differs = |event: &&Arc<Event>| {
             before
                 .by_id
@@ -199,7 +206,7 @@ impl Catalogue {
             .iter()
             .filter(differs)
             .map(|event| (event.event_id, event.queue.clone()));
-        write(&self.changed).extend(changed);
+        write(&self.unannounced).extend(changed);
     }
 }
 

@@ -1,46 +1,32 @@
 //! The booking role: turns passes into reserved seats.
 //!
-//! A reservation goes through `reserve` (pass, engine), `commit` (many of them in one transaction)
-//! and [`store`] (the database, the truth). Tasks of `role` keep engine and database together:
-//! `expiry`, `reconcile`, `inventory`, `follow`, `checkpoint`; [`relay`] tells the bus.
+//! A reservation goes through `reservations` (pass, guest limits), `pipeline` (seats are held and
+//! bookings committed in batches) and [`store`] (the database, the source of truth). `settlements`
+//! and `inventory` keep engine and database consistent, [`outbox`] publishes what was committed,
+//! `live` feeds visitors and dashboards. `service` builds the role, and its tasks are started
+//! there.
 
+mod admin;
 mod api;
-pub mod appearance;
-pub mod audit;
-mod availability;
 mod catalogue;
-mod checkpoint;
-mod commit;
 mod database_clock;
-mod decide;
-mod desk;
-mod drift;
-pub mod event;
-mod expiry;
-mod feed;
-mod first_fit;
-mod follow;
-mod gateways;
-mod guests;
+mod error;
 mod inventory;
 mod live;
-pub mod money;
-mod operate;
-pub mod parcel;
-mod pulse;
-mod reads;
-mod reconcile;
-mod refusal;
-pub mod relay;
-pub mod reservation;
-mod reserve;
-mod role;
+mod load_monitor;
+pub mod model;
+pub mod outbox;
+mod pipeline;
+mod read_limit;
+mod reservations;
 pub mod seed;
-mod settle;
+mod service;
+mod settlements;
+mod state;
 pub mod store;
-mod suspects;
+mod tasks;
 
-pub use desk::{Backends, BookingConfig};
-pub use guests::GuestLimits;
-pub use refusal::Refusal;
-pub use role::Booking;
+pub use error::BookingError;
+pub use reservations::guest_limits::GuestLimits;
+pub use service::BookingService;
+pub use state::{Backends, BookingConfig};

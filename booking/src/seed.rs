@@ -1,4 +1,4 @@
-//! Data to begin with: for load tests, for a first look, and the way back to the beginning.
+//! Initial data, for load tests and for a demo, and the reset to it.
 
 use std::time::Duration;
 
@@ -11,18 +11,20 @@ use waitingroom::{
 };
 
 use crate::{
-    appearance::Appearance,
-    audit::Act,
-    event::{Event, Show, Zone},
-    inventory::Inventory,
-    money::Currency,
-    refusal::Refusal,
+    error::BookingError,
+    inventory::rebuild::InventoryRebuilder,
+    model::{
+        appearance::Appearance,
+        audit::AuditContext,
+        event::{Event, Show, Zone},
+        money::Currency,
+    },
     store::{SharedStore, StoreError},
 };
 
 /// How much the load test's catalogue holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sizes {
+pub struct SeedSize {
     /// Events.
     pub events: u16,
     /// Shows of each event.
@@ -33,7 +35,7 @@ pub struct Sizes {
     pub seats: u32,
 }
 
-impl Default for Sizes {
+impl Default for SeedSize {
     /// 900,000 seats in 45 zones.
     fn default() -> Self {
         Self {
@@ -46,18 +48,18 @@ impl Default for Sizes {
 }
 
 /// The id of a load test's event, counted from 1.
-pub fn load_test_event(event: u16) -> EventId {
+pub fn load_test_event_id(event: u16) -> EventId {
     numbered(0xe000_0000, event, 0).into()
 }
 
 /// The id of a load test's show, counted from 1 over all events.
-pub fn load_test_show(show: u16) -> ShowId {
+pub fn load_test_show_id(show: u16) -> ShowId {
     numbered(0xa000_0000, show, 0).into()
 }
 
 /// The id of a load test's zone: `b0000000-0000-{show}-{zone}-000000000000` in four decimal digits
 /// each.
-pub fn load_test_zone(show: u16, zone: u16) -> ZoneId {
+pub fn load_test_zone_id(show: u16, zone: u16) -> ZoneId {
     numbered(0xb000_0000, show, zone).into()
 }
 
@@ -75,13 +77,14 @@ fn numbered(kind: u32, first: u16, second: u16) -> Uuid {
 /// Those of the store.
 pub async fn seed_load_test(
     store: &SharedStore,
-    sizes: Sizes,
+    size: SeedSize,
     now: Timestamp,
 ) -> Result<usize, StoreError> {
     let mut added = 0;
-    for event in 1..=sizes.events {
-        added += usize::from(add(store, &load_test(event, sizes), now).await?);
+    for event in 1..=size.events {
+        added += usize::from(add(store, &load_test(event, size), now).await?);
     }
+
     Ok(added)
 }
 
@@ -101,7 +104,7 @@ async fn add(store: &SharedStore, event: &Event, now: Timestamp) -> Result<bool,
     match store
         .create_event(
             event,
-            &Act {
+            &AuditContext {
                 operator: seeder,
                 at: now,
             },
@@ -114,13 +117,14 @@ async fn add(store: &SharedStore, event: &Event, now: Timestamp) -> Result<bool,
     }
 }
 
-/// Removes every booking and message, counts all seats as free, and lets every line begin anew.
+/// Removes every booking and message, counts all seats as free, and opens every queue again from
+/// the beginning.
 ///
 /// # Errors
 /// Database or engine unavailable: what was done until then stands, and the reset can be repeated.
-pub async fn reset(store: &SharedStore, engine: &SharedEngine) -> Result<(), Refusal> {
+pub async fn reset(store: &SharedStore, engine: &SharedEngine) -> Result<(), BookingError> {
     store.reset().await?;
-    let inventory = Inventory::new(
+    let inventory = InventoryRebuilder::new(
         store.clone(),
         engine.clone(),
         waitingroom::clock::Clock::System,
@@ -129,18 +133,19 @@ pub async fn reset(store: &SharedStore, engine: &SharedEngine) -> Result<(), Ref
         store.clear_checkpoint(event.event_id).await?;
         let deadline = Duration::from_secs(30); // a long line takes its time to forget
         let removed = tokio::time::timeout(deadline, engine.remove(event.event_id)).await;
-        removed.map_err(|_| Refusal::NotNow("the engine does not answer"))??;
+        removed.map_err(|_| BookingError::Unavailable("the engine does not answer"))??;
         // Once more: a running instance may have written it down in between.
         store.clear_checkpoint(event.event_id).await?;
-        inventory.sync(&event.into()).await?;
+        inventory.rebuild(&event.into()).await?;
     }
+
     Ok(())
 }
 
-fn load_test(event: u16, sizes: Sizes) -> Event {
-    let first_show = (event - 1) * sizes.shows + 1;
+fn load_test(event: u16, size: SeedSize) -> Event {
+    let first_show = (event - 1) * size.shows + 1;
     Event {
-        event_id: load_test_event(event),
+        event_id: load_test_event_id(event),
         name: format!("Load test {event}"),
         currency: Currency::EUR,
         max_seats_per_user: 10,
@@ -153,24 +158,24 @@ fn load_test(event: u16, sizes: Sizes) -> Event {
             ..QueueSettings::default()
         },
         appearance: Appearance::default(),
-        shows: (first_show..first_show + sizes.shows)
-            .map(|show| load_test_show_of(show, sizes))
+        shows: (first_show..first_show + size.shows)
+            .map(|show| load_test_show(show, size))
             .collect(),
     }
 }
 
-fn load_test_show_of(show: u16, sizes: Sizes) -> Show {
+fn load_test_show(show: u16, size: SeedSize) -> Show {
     let zone = |zone: u16| Zone {
-        zone_id: load_test_zone(show, zone),
+        zone_id: load_test_zone_id(show, zone),
         name: format!("Zone {zone}"),
         unit_price: 2_500 + 500 * i64::from(zone),
-        capacity: sizes.seats,
+        capacity: size.seats,
     };
     Show {
-        show_id: load_test_show(show),
+        show_id: load_test_show_id(show),
         name: format!("Show {show}"),
         starts_at: None,
-        zones: (1..=sizes.zones).map(zone).collect(),
+        zones: (1..=size.zones).map(zone).collect(),
     }
 }
 
@@ -225,21 +230,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ids_are_those_that_load_tests_compose() {
+    fn ids_match_load_tests() {
         assert_eq!(
-            load_test_zone(1, 5).to_string(),
+            load_test_zone_id(1, 5).to_string(),
             "b0000000-0000-0001-0005-000000000000"
         );
         assert_eq!(
-            load_test_zone(12, 10).to_string(),
+            load_test_zone_id(12, 10).to_string(),
             "b0000000-0000-0012-0010-000000000000"
         );
         assert_eq!(
-            load_test_event(3).to_string(),
+            load_test_event_id(3).to_string(),
             "e0000000-0000-0003-0000-000000000000"
         );
         assert_eq!(
-            load_test_show(9).to_string(),
+            load_test_show_id(9).to_string(),
             "a0000000-0000-0009-0000-000000000000"
         );
     }

@@ -1,9 +1,9 @@
-//! The database: the truth for the catalogue, the bookings and what others are to be told of them.
+//! The database: the source of truth for catalogue, bookings and outbox.
 //!
 //! Two backends implement the traits below: [`postgres`] for installations, [`sqlite`] for one
-//! process. Every method is one transaction. It fails with [`StoreError::Unavailable`] where
-//! nothing was changed, and with [`StoreError::Uncertain`] where the answer was lost and the change
-//! may stand. Every method has a deadline.
+//! process. Every method is one transaction. It fails with [`StoreError::Unavailable`] if nothing
+//! was changed, and with [`StoreError::Uncertain`] if the answer was lost and the change may be
+//! committed. Every method has a deadline.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -17,13 +17,13 @@ use waitingroom::{
     seats::SeatSnapshot,
 };
 
-use crate::{
+use crate::model::{
     appearance::{Appearance, AppearancePatch},
-    audit::{Act, Deed, Record},
+    audit::{AuditContext, AuditEntry, AuditRecord},
+    booking::{Attempt, Booking, NewBooking, OutboxMessage, Status},
     event::Event,
     money::Currency,
-    parcel::Parcel,
-    reservation::{Attempt, Booking, NewBooking, OutboxMessage, Status},
+    outbox::OutboxBatch,
 };
 
 mod connection;
@@ -39,7 +39,7 @@ pub use error::StoreError;
 /// A store shared by the tasks of one process.
 pub type SharedStore = Arc<dyn Store>;
 
-/// Everything booking asks of its database.
+/// All that booking needs of its database.
 pub trait Store:
     EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore + Heartbeat
 {
@@ -52,90 +52,91 @@ impl<T: EventStore + BookingStore + InventoryStore + OutboxStore + AuditStore + 
 
 /// The answer to a batched insert, for one booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Inserted {
+pub enum InsertOutcome {
     /// Stored; its seats are counted as held.
     Stored,
     /// The pass or the user's idempotency key has a booking already.
     Duplicate,
     /// The zone has not that many seats left: engine and database have drifted apart.
     NoSeats,
-    /// Not stored, and it will not be: somebody keeps the zone locked, for example. The rest of the
-    /// batch was stored.
-    NotNow,
+    /// Not stored, and it will not be: the zone stays locked, for example. The rest of the batch
+    /// was stored.
+    Unavailable,
     /// The answer was lost: it may be stored. The rest of the batch is.
     Unknown,
     /// The user may have only this many more seats of the event, whatever the engine counted.
     OverLimit(u32),
 }
 
-/// The moment by which a step judges what is over.
+/// The time by which a step decides which holds have expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
-    /// When the database carries the step out, by its own clock: it is the same for all instances,
-    /// and what waits for its turn is judged then. SQLite's is the process's.
+pub enum AsOf {
+    /// The time at which the database runs the statement, by its own clock: it is the same for all
+    /// instances, and counts after any wait for locks. SQLite's is the process's.
     Database,
-    /// This one: for tests, which move the time.
-    Given(Timestamp),
+    /// This time: for tests, which move the clock.
+    Fixed(Timestamp),
 }
 
-impl Moment {
-    /// Now: the database's clock, unless time is a test's.
+impl AsOf {
+    /// The database's clock, unless a test moves the clock.
     pub fn of(clock: &Clock) -> Self {
         match clock {
             Clock::System | Clock::Steady(_) => Self::Database,
-            Clock::Manual(_) => Self::Given(clock.now()),
+            Clock::Manual(_) => Self::Fixed(clock.now()),
         }
     }
 
-    fn given_ms(self) -> Option<i64> {
+    fn fixed_ms(self) -> Option<i64> {
         match self {
             Self::Database => None,
-            Self::Given(moment) => Some(moment.millis()),
+            Self::Fixed(as_of) => Some(as_of.millis()),
         }
     }
 }
 
-/// What became of a hold of which it was not known whether it is a booking.
+/// Whether a hold, which was unknown, is a booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum HoldResolution {
     /// It is a booking, of this status.
     Booked(Status),
-    /// It is not, and it will never be: what comes later under this id is a
-    /// [`Inserted::Duplicate`].
+    /// It is not, and never will be: a tombstone makes a later insert with this id a
+    /// [`InsertOutcome::Duplicate`].
     Void,
 }
 
-/// What a user wants done with a reserved booking.
+/// A change of a reserved booking that its user requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verb {
+pub enum Transition {
     /// Buy it.
     Confirm,
     /// Give it back.
     Cancel,
 }
 
-/// One user's wish about one booking.
+/// A request to confirm or cancel one booking.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
+pub struct TransitionRequest {
     /// Which booking.
     pub booking_id: BookingId,
-    /// Who asks. Somebody else's booking is not found.
+    /// The user. Another user's booking is not found.
     pub user: UserId,
-    /// What for.
-    pub verb: Verb,
+    /// The change.
+    pub transition: Transition,
 }
 
-/// The answer to a [`Decision`].
+/// The answer to a [`TransitionRequest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ruling {
-    /// This decision changed the booking.
+pub enum TransitionOutcome {
+    /// The request changed the booking.
     Changed(Booking),
-    /// The booking was past changing: it is as it was.
+    /// The booking was not pending: it is unchanged.
     Unchanged(Booking),
     /// The user has no such booking.
     NotFound,
-    /// Somebody keeps the booking or its zone locked, or the answer was lost: asking again tells.
-    NotNow,
+    /// The booking or its zone stays locked, or the answer was lost: a repeated request gets the
+    /// outcome.
+    Unavailable,
 }
 
 /// A page of a user's bookings.
@@ -186,30 +187,30 @@ impl ZoneCount {
     }
 }
 
-/// What is sold.
+/// The catalogue.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
-    /// A number that is raised with every change of the catalogue.
+    /// The revision of the catalogue, which every change raises.
     async fn revision(&self) -> Result<i64, StoreError>;
 
-    /// The database's clock, which judges what is over.
+    /// The database's clock, which decides what has expired.
     async fn time(&self) -> Result<Timestamp, StoreError>;
 
     /// The whole catalogue.
     async fn catalogue(&self) -> Result<Vec<Event>, StoreError>;
 
-    /// Adds an event with its shows and zones, and the line of the audit, all or nothing;
-    /// [`StoreError::Exists`] where one of the ids is taken.
-    async fn create_event(&self, event: &Event, act: &Act) -> Result<(), StoreError>;
+    /// Adds an event with its shows and zones, and the audit entry, all or nothing;
+    /// [`StoreError::Exists`] if one of the ids is taken.
+    async fn create_event(&self, event: &Event, act: &AuditContext) -> Result<(), StoreError>;
 
-    /// Changes an event's queue settings and writes the line of the audit; patches of one event are
-    /// carried out one after the other. `None` where there is no such event. The patch is valid:
+    /// Changes an event's queue settings and appends the audit entry; patches of one event are
+    /// applied one after the other. `None` if there is no such event. The patch is valid:
     /// see [`QueueSettings::with`].
     async fn patch_queue(
         &self,
         event: EventId,
         patch: &QueuePatch,
-        act: &Act,
+        act: &AuditContext,
     ) -> Result<Option<QueueSettings>, StoreError>;
 
     /// Changes an event's appearance in the same way.
@@ -217,7 +218,7 @@ pub trait EventStore: Send + Sync + 'static {
         &self,
         event: EventId,
         patch: &AppearancePatch,
-        act: &Act,
+        act: &AuditContext,
     ) -> Result<Option<Appearance>, StoreError>;
 }
 
@@ -225,25 +226,28 @@ pub trait EventStore: Send + Sync + 'static {
 /// outbox in the same transaction.
 #[async_trait]
 pub trait BookingStore: Send + Sync + 'static {
-    /// Stores reserved bookings, each by itself: one that is refused does not hinder its
-    /// neighbours, and a zone that somebody keeps locked does not hinder the others. Answers in
-    /// order.
-    async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError>;
+    /// Stores reserved bookings, each by itself: a rejected one does not affect the others, and a
+    /// locked zone does not delay the others. Outcomes are in order.
+    async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<InsertOutcome>, StoreError>;
 
-    /// Carries out what users want: only a booking that is reserved and not over at that moment
-    /// changes. Answers in order.
-    async fn decide(&self, batch: &[Decision], moment: Moment) -> Result<Vec<Ruling>, StoreError>;
+    /// Confirms or cancels bookings: only one that is reserved and not expired at that time
+    /// changes. Outcomes are in order.
+    async fn apply_transitions(
+        &self,
+        batch: &[TransitionRequest],
+        as_of: AsOf,
+    ) -> Result<Vec<TransitionOutcome>, StoreError>;
 
-    /// Expires about `limit` holds whose time is over at that moment and returns them. Any number
-    /// of instances may call at once: each hold is returned to one. Holds of a zone that somebody
-    /// keeps locked are left for later.
-    async fn expire_due(&self, moment: Moment, limit: u32) -> Result<Vec<Booking>, StoreError>;
+    /// Expires about `limit` holds whose time is expired at that time and returns them. Any number
+    /// of instances may call at once: each hold is returned to one. Holds of a locked
+    /// zone are left for later.
+    async fn expire_due(&self, as_of: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError>;
 
     /// One booking.
     async fn booking(&self, booking: BookingId) -> Result<Option<Booking>, StoreError>;
 
-    /// What the user's attempt of this name made.
-    async fn attempt(
+    /// The booking that the user's attempt with this key made.
+    async fn find_attempt(
         &self,
         user: &UserId,
         key: &IdempotencyKey,
@@ -272,23 +276,23 @@ pub trait BookingStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Vec<Summary>, StoreError>;
 
-    /// What became of holds of which nobody knows whether they are bookings. What is not there is
-    /// made impossible before it is called [`Fate::Void`]; a hold whose commit is under way is not
-    /// in the answer, and is asked for again.
-    async fn fates(
+    /// Finds out whether unknown holds are bookings. A hold that is none gets a tombstone before it
+    /// is called [`HoldResolution::Void`]; a hold whose commit is under way is not in the answer,
+    /// and is asked for again.
+    async fn resolve_holds(
         &self,
         event: EventId,
         holds: &[BookingId],
-    ) -> Result<HashMap<BookingId, Fate>, StoreError>;
+    ) -> Result<HashMap<BookingId, HoldResolution>, StoreError>;
 
-    /// Forgets the names of at most `limit` attempts made before `before`; returns how many.
-    async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    /// Clears the keys of at most `limit` attempts made before `before`; returns how many.
+    async fn clear_expired_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// Removes every booking and every message, and counts all seats as free.
     async fn reset(&self) -> Result<(), StoreError>;
 }
 
-/// What the engine's inventory and line are rebuilt from.
+/// The state from which the engine's seats and queues are rebuilt.
 #[async_trait]
 pub trait InventoryStore: Send + Sync + 'static {
     /// The event's seats as of one moment.
@@ -308,7 +312,7 @@ pub trait InventoryStore: Send + Sync + 'static {
 
     /// The live seats of the event that these users have, in any order; those without any are not
     /// among them.
-    async fn seats_of(
+    async fn seats_of_users(
         &self,
         event: EventId,
         users: &[UserId],
@@ -353,7 +357,7 @@ pub trait InventoryStore: Send + Sync + 'static {
     async fn release_sync(&self, event: EventId) -> Result<(), StoreError>;
 }
 
-/// A span in which nobody could write, by the database's clock.
+/// A span in which no instance could write, by the database's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outage {
     /// The last write before it.
@@ -362,69 +366,69 @@ pub struct Outage {
     pub to: Timestamp,
 }
 
-/// Holds that have got the time of an outage back.
+/// Holds that were extended by an outage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Prolonged {
+pub struct ExtendedHolds {
     /// How many.
     pub holds: u64,
     /// Of which events, each once.
     pub events: Vec<EventId>,
-    /// No hold is owed anything any more.
-    pub is_all: bool,
+    /// No hold is owed time any more.
+    pub is_complete: bool,
 }
 
 /// Whether bookings can be written at all, and since when they could not.
 #[async_trait]
 pub trait Heartbeat: Send + Sync + 'static {
     /// Writes as a booking does, as far as that is possible without one: locks, rights, the disk.
-    /// Where nobody had for more than two seconds, answers the span; again until it has been given
-    /// back.
-    async fn beat(&self) -> Result<Option<Outage>, StoreError>;
+    /// If no instance had for more than three seconds, returns the span; again until all holds were
+    /// extended by it.
+    async fn write_heartbeat(&self) -> Result<Option<Outage>, StoreError>;
 
     /// Prolongs holds that had not ended when the outage began by as much of it as they had to
     /// bear, at most ten minutes over all outages: some of them, or all. Any number of instances
     /// may do this at once.
-    async fn give_back(&self, outage: Outage) -> Result<Prolonged, StoreError>;
+    async fn extend_holds(&self, outage: Outage) -> Result<ExtendedHolds, StoreError>;
 }
 
-/// What operators did. Lines are added, never changed or removed.
+/// The audit log. Entries are appended, never changed or removed.
 #[async_trait]
 pub trait AuditStore: Send + Sync + 'static {
-    /// Writes a line for what no transaction covers.
-    async fn note(&self, deed: &Deed) -> Result<(), StoreError>;
+    /// Appends an entry for an action that no transaction covers.
+    async fn append_audit(&self, deed: &AuditEntry) -> Result<(), StoreError>;
 
-    /// Lines with an id below `before`, of one event or of all, newest first.
-    async fn audit(
+    /// Entries with an id below `before`, of one event or of all, newest first.
+    async fn audit_records(
         &self,
         event: Option<EventId>,
         before: i64,
         limit: u32,
-    ) -> Result<Vec<Record>, StoreError>;
+    ) -> Result<Vec<AuditRecord>, StoreError>;
 }
 
-/// Messages that wait to be published, in the parcels in which they were committed.
+/// Pending messages, in the batches in which they were committed.
 #[async_trait]
 pub trait OutboxStore: Send + Sync + 'static {
-    /// Takes the right to publish until `until`, or renews one's own, and answers the oldest
-    /// parcels, at most `limit`. None while another owner has the right: two relays at once could
+    /// Takes the right to publish until `until`, or renews one's own, and returns the oldest
+    /// batches, at most `limit`. None while another owner has the right: two relays at once could
     /// publish a booking's messages in the wrong order.
-    async fn lease_parcels(
+    async fn lease_batches(
         &self,
         owner: Uuid,
         now: Timestamp,
         until: Timestamp,
         limit: u32,
-    ) -> Result<Vec<Parcel>, StoreError>;
+    ) -> Result<Vec<OutboxBatch>, StoreError>;
 
-    /// Removes parcels that were published.
-    async fn remove_parcels(&self, parcels: &[i64]) -> Result<(), StoreError>;
+    /// Deletes batches that were published.
+    async fn delete_batches(&self, batches: &[i64]) -> Result<(), StoreError>;
 
-    /// Takes out of a parcel what was published; these messages are left. Nothing happens if the
-    /// right has passed to another owner.
-    async fn repack(
+    /// Replaces the messages of a batch by those that are left. Nothing happens if the right has
+    /// passed to another owner.
+    async fn replace_messages(
         &self,
         owner: Uuid,
-        parcel: i64,
+        batch: i64,
         left: &[OutboxMessage],
     ) -> Result<(), StoreError>;
 

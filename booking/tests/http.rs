@@ -7,6 +7,7 @@
 
 mod http {
     mod admin;
+    mod app;
     mod availability;
     mod catalogue;
     mod decisions;
@@ -15,5 +16,4 @@ mod http {
     mod outages;
     mod recovery;
     mod reserving;
-    mod shop;
 }

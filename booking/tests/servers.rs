@@ -11,6 +11,8 @@
     reason = "servers of a test's own come from the harness of the other suites"
 )]
 
+#[path = "http/app.rs"]
+mod app;
 #[path = "store/databases.rs"]
 mod databases;
 #[path = "servers/drift.rs"]
@@ -49,8 +51,6 @@ mod process;
 mod scratch;
 #[path = "../../tests/harness/server_process.rs"]
 mod server_process;
-#[path = "http/shop.rs"]
-mod shop;
 #[path = "servers/sold_out.rs"]
 mod sold_out;
 #[path = "servers/stall.rs"]

@@ -7,52 +7,54 @@ use serde::Serialize;
 use waitingroom::{
     http::{Json, LargeJson, Path},
     ids::{EventId, UserId},
-    line::{InvalidSetting, QueuePatch, QueueSettings},
+    line::{QueuePatch, QueueSettings},
     problem::Problem,
 };
 
 use super::{
-    caller::Operator,
-    events::{EventAnswer, id, operator_answer},
+    events::{EventResponse, operator_response},
+    extract::Operator,
     new_event::NewEvent,
+    params,
 };
 use crate::{
-    appearance::{Appearance, AppearancePatch},
-    desk::Desk,
+    model::appearance::{Appearance, AppearancePatch},
+    state::AppState,
 };
 
 #[derive(Serialize)]
-pub(super) struct EventList {
-    events: Vec<EventAnswer>,
+pub(super) struct OperatorEventList {
+    events: Vec<EventResponse>,
 }
 
 pub(super) async fn list(
     _: Operator,
-    State(desk): State<Arc<Desk>>,
-) -> Result<Json<EventList>, Problem> {
-    desk.follow_catalogue().await?;
+    State(state): State<Arc<AppState>>,
+) -> Result<Json<OperatorEventList>, Problem> {
+    state.sync_catalogue().await?;
     let mut events = Vec::new();
-    for event in desk.catalogue.events() {
-        events.push(operator_answer(&desk, &event).await?);
+    for event in state.catalogue.events() {
+        events.push(operator_response(&state, &event).await?);
     }
-    Ok(Json(EventList { events }))
+
+    Ok(Json(OperatorEventList { events }))
 }
 
 pub(super) async fn create(
     Operator(operator): Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     LargeJson(request): LargeJson<NewEvent>,
 ) -> Result<impl IntoResponse, Problem> {
     let event = request.into_event()?;
-    let created = desk.create_event(&event, &operator).await?;
+    let created = state.create_event(&event, &operator).await?;
     Ok((
         StatusCode::CREATED,
-        Json(operator_answer(&desk, &created).await?),
+        Json(operator_response(&state, &created).await?),
     ))
 }
 
 #[derive(Serialize)]
-pub(super) struct QueueAnswer {
+pub(super) struct QueueResponse {
     event_id: EventId,
     #[serde(flatten)]
     settings: QueueSettings,
@@ -60,32 +62,32 @@ pub(super) struct QueueAnswer {
 
 pub(super) async fn queue(
     _: Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
-) -> Result<Json<QueueAnswer>, Problem> {
-    let event = desk.catalogue.event(id(&event)?).await?;
-    Ok(Json(QueueAnswer {
+) -> Result<Json<QueueResponse>, Problem> {
+    let event = state.catalogue.event(params::event_id(&event)?).await?;
+    Ok(Json(QueueResponse {
         event_id: event.event_id,
         settings: event.queue.clone(),
     }))
 }
 
-pub(super) async fn change_queue(
+pub(super) async fn update_queue(
     Operator(operator): Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
     Json(patch): Json<QueuePatch>,
-) -> Result<Json<QueueAnswer>, Problem> {
-    let event_id = id(&event)?;
+) -> Result<Json<QueueResponse>, Problem> {
+    let event_id = params::event_id(&event)?;
     QueueSettings::default()
         .with(&patch)
-        .map_err(|invalid| refused("", &invalid))?;
-    let settings = desk.change_queue(event_id, &patch, &operator).await?;
-    Ok(Json(QueueAnswer { event_id, settings }))
+        .map_err(|invalid| params::invalid_setting("", &invalid))?;
+    let settings = state.update_queue(event_id, &patch, &operator).await?;
+    Ok(Json(QueueResponse { event_id, settings }))
 }
 
 #[derive(Serialize)]
-pub(super) struct RemovedAnswer {
+pub(super) struct RemovedResponse {
     event_id: EventId,
     user_id: UserId,
     removed: bool,
@@ -93,15 +95,15 @@ pub(super) struct RemovedAnswer {
 
 pub(super) async fn remove_place(
     Operator(operator): Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Path((event, user)): Path<(String, String)>,
-) -> Result<Json<RemovedAnswer>, Problem> {
-    let event_id = id(&event)?;
+) -> Result<Json<RemovedResponse>, Problem> {
+    let event_id = params::event_id(&event)?;
     let user_id: UserId = user
         .parse()
         .map_err(|_| Problem::invalid("user_id", "must be 1 to 255 printable characters"))?;
-    desk.remove_place(event_id, &user_id, &operator).await?;
-    Ok(Json(RemovedAnswer {
+    state.remove_place(event_id, &user_id, &operator).await?;
+    Ok(Json(RemovedResponse {
         event_id,
         user_id,
         removed: true,
@@ -109,32 +111,24 @@ pub(super) async fn remove_place(
 }
 
 #[derive(Serialize)]
-pub(super) struct AppearanceAnswer {
+pub(super) struct AppearanceResponse {
     event_id: EventId,
     appearance: Appearance,
 }
 
-pub(super) async fn change_appearance(
+pub(super) async fn update_appearance(
     Operator(operator): Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
     LargeJson(patch): LargeJson<AppearancePatch>,
-) -> Result<Json<AppearanceAnswer>, Problem> {
-    let event_id = id(&event)?;
+) -> Result<Json<AppearanceResponse>, Problem> {
+    let event_id = params::event_id(&event)?;
     Appearance::default()
         .with(&patch)
-        .map_err(|invalid| refused("", &invalid))?;
-    let appearance = desk.change_appearance(event_id, &patch, &operator).await?;
-    Ok(Json(AppearanceAnswer {
+        .map_err(|invalid| params::invalid_setting("", &invalid))?;
+    let appearance = state.update_appearance(event_id, &patch, &operator).await?;
+    Ok(Json(AppearanceResponse {
         event_id,
         appearance,
     }))
-}
-
-/// A setting of the object at `path` (empty, or ending with a dot) is out of its range.
-pub(super) fn refused(path: &str, invalid: &InvalidSetting) -> Problem {
-    Problem::invalid(
-        &format!("{path}{}", invalid.field),
-        format!("must be {}", invalid.range),
-    )
 }

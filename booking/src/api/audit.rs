@@ -1,4 +1,4 @@
-//! Operators: what operators did.
+//! Operators: the audit log.
 
 use std::sync::Arc;
 
@@ -9,11 +9,8 @@ use waitingroom::{
     problem::Problem,
 };
 
-use super::{
-    bookings::{event, number},
-    caller::Operator,
-};
-use crate::{audit::Record, desk::Desk, refusal::Refusal};
+use super::{extract::Operator, params};
+use crate::{error::BookingError, model::audit::AuditRecord, state::AppState};
 
 const DEFAULT_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 200;
@@ -26,8 +23,8 @@ pub(super) struct AuditQuery {
 }
 
 #[derive(Serialize)]
-pub(super) struct AuditAnswer {
-    entries: Vec<Record>,
+pub(super) struct AuditResponse {
+    entries: Vec<AuditRecord>,
     /// The `before` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<i64>,
@@ -35,30 +32,31 @@ pub(super) struct AuditAnswer {
 
 pub(super) async fn list(
     _: Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Query(query): Query<AuditQuery>,
-) -> Result<Json<AuditAnswer>, Problem> {
-    let limit = number(
+) -> Result<Json<AuditResponse>, Problem> {
+    let limit = params::number(
         query.limit.as_deref(),
         "limit",
         DEFAULT_LIMIT,
         1..=MAX_LIMIT,
     )? as u32;
-    let before = number(
+    let before = params::number(
         query.before.as_deref(),
         "before",
         i64::MAX as u64,
         1..=i64::MAX as u64,
     )? as i64;
-    let event = event(query.event_id.as_deref())?;
-    let entries = desk
+    let event = params::event_filter(query.event_id.as_deref())?;
+    let entries = state
         .store()
-        .audit(event, before, limit)
+        .audit_records(event, before, limit)
         .await
-        .map_err(Refusal::from)?;
+        .map_err(BookingError::from)?;
+
     let next = entries
         .last()
         .filter(|_| entries.len() == limit as usize)
         .map(|last| last.audit_id);
-    Ok(Json(AuditAnswer { entries, next }))
+    Ok(Json(AuditResponse { entries, next }))
 }

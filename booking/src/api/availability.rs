@@ -1,35 +1,41 @@
-//! Seats left, as they change.
+//! Available seats, as they change.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{extract::State, response::Response};
 use waitingroom::{http::Path, problem::Problem};
 
-use super::{events::id, streams};
-use crate::desk::Desk;
+use super::{params, sse};
+use crate::state::AppState;
 
-/// Least time between two events: seats change faster than anyone can read.
-const PACE: Duration = Duration::from_secs(1);
+/// Min time between two events: seats change faster than anyone can read.
+const MIN_UPDATE_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn stream(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
 ) -> Result<Response, Problem> {
-    let event = desk.catalogue.event(id(&event)?).await?;
-    let place = desk
+    let event = state.catalogue.event(params::event_id(&event)?).await?;
+    let permit = state
         .availability
         .feed
-        .place()
-        .ok_or_else(streams::no_room)?;
-    let reader = match desk.availability.feed.join(event.event_id, place) {
+        .acquire()
+        .ok_or_else(sse::no_capacity)?;
+    let reader = match state
+        .availability
+        .feed
+        .subscribe_existing(event.event_id, permit)
+    {
         Ok(reader) => reader,
-        Err(place) => {
-            let first = desk.availability_news(&event).await?;
-            desk.availability
+        Err(permit) => {
+            let first = state.availability_update(&event).await?;
+            state
+                .availability
                 .feed
-                .follow(event.event_id, first, place)
-                .ok_or_else(streams::ended)?
+                .subscribe(event.event_id, first, permit)
+                .ok_or_else(sse::draining)?
         }
     };
-    Ok(streams::answer(reader, PACE))
+
+    Ok(sse::response(reader, MIN_UPDATE_INTERVAL))
 }

@@ -6,58 +6,61 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use waitingroom::{
     http::{Json, Path, Query},
-    ids::{BookingId, EventId, UserId},
+    ids::{EventId, UserId},
     problem::Problem,
 };
 
-use super::caller::Caller;
+use super::{extract::Caller, params};
 use crate::{
-    desk::Desk,
-    money::Currency,
-    refusal::Refusal,
-    reservation::Booking,
-    store::{Summary, Verb},
+    error::BookingError,
+    model::{booking::Booking, money::Currency},
+    state::AppState,
+    store::{Summary, Transition},
 };
 
-const DEFAULT_LIMIT: u32 = 20;
-const MAX_LIMIT: u32 = 100;
+const DEFAULT_PAGE_SIZE: u32 = 20;
+const MAX_PAGE_SIZE: u32 = 100;
 
 pub(super) async fn confirm(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Caller(user): Caller,
     Path(booking): Path<String>,
 ) -> Result<Json<Booking>, Problem> {
-    Ok(Json(desk.decide(user, id(&booking)?, Verb::Confirm).await?))
+    Ok(Json(
+        state
+            .apply_transition(user, params::booking_id(&booking)?, Transition::Confirm)
+            .await?,
+    ))
 }
 
 pub(super) async fn cancel(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Caller(user): Caller,
     Path(booking): Path<String>,
 ) -> Result<Json<Booking>, Problem> {
-    Ok(Json(desk.decide(user, id(&booking)?, Verb::Cancel).await?))
+    Ok(Json(
+        state
+            .apply_transition(user, params::booking_id(&booking)?, Transition::Cancel)
+            .await?,
+    ))
 }
 
-pub(super) async fn one(
-    State(desk): State<Arc<Desk>>,
+pub(super) async fn get(
+    State(state): State<Arc<AppState>>,
     Caller(user): Caller,
     Path(booking): Path<String>,
 ) -> Result<Json<Booking>, Problem> {
-    let _reading = desk.reads.begin(&user)?;
-    let booking = desk
+    let _permit = state.read_limiter.acquire(&user)?;
+    let booking = state
         .store()
-        .booking(id(&booking)?)
+        .booking(params::booking_id(&booking)?)
         .await
-        .map_err(Refusal::from)?;
+        .map_err(BookingError::from)?;
+
     let own = booking
         .filter(|booking| booking.user == user)
-        .ok_or(Refusal::BookingNotFound)?;
-    Ok(Json(own.at(desk.database_now())))
-}
-
-fn id(text: &str) -> Result<BookingId, Problem> {
-    text.parse()
-        .map_err(|_| Problem::invalid("booking_id", "must be a UUID"))
+        .ok_or(BookingError::BookingNotFound)?;
+    Ok(Json(own.at(state.database_now())))
 }
 
 #[derive(Deserialize)]
@@ -68,7 +71,7 @@ pub(super) struct PageQuery {
 }
 
 #[derive(Serialize)]
-pub(super) struct PageAnswer {
+pub(super) struct PageResponse {
     bookings: Vec<Booking>,
     total: u64,
     limit: u32,
@@ -76,65 +79,37 @@ pub(super) struct PageAnswer {
 }
 
 pub(super) async fn list(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Caller(user): Caller,
     Query(query): Query<PageQuery>,
-) -> Result<Json<PageAnswer>, Problem> {
-    let limit = number(
+) -> Result<Json<PageResponse>, Problem> {
+    let limit = params::number(
         query.limit.as_deref(),
         "limit",
-        u64::from(DEFAULT_LIMIT),
-        1..=u64::from(MAX_LIMIT),
+        u64::from(DEFAULT_PAGE_SIZE),
+        1..=u64::from(MAX_PAGE_SIZE),
     )? as u32;
-    let offset = number(query.offset.as_deref(), "offset", 0, 0..=i64::MAX as u64)?;
-    let event = event(query.event_id.as_deref())?;
-    let _reading = desk.reads.begin(&user)?;
-    let page = desk
+    let offset = params::number(query.offset.as_deref(), "offset", 0, 0..=i64::MAX as u64)?;
+    let event = params::event_filter(query.event_id.as_deref())?;
+    let _permit = state.read_limiter.acquire(&user)?;
+    let page = state
         .store()
         .list(&user, event, limit, offset)
         .await
-        .map_err(Refusal::from)?;
-    Ok(Json(PageAnswer {
-        bookings: present(page.bookings, &desk),
+        .map_err(BookingError::from)?;
+
+    Ok(Json(PageResponse {
+        bookings: with_current_status(page.bookings, &state),
         total: page.total,
         limit,
         offset,
     }))
 }
 
-/// A number of a query.
-pub(super) fn number(
-    text: Option<&str>,
-    field: &str,
-    default: u64,
-    range: std::ops::RangeInclusive<u64>,
-) -> Result<u64, Problem> {
-    let Some(text) = text else { return Ok(default) };
-    let problem = || {
-        Problem::invalid(
-            field,
-            format!("must be a number from {} to {}", range.start(), range.end()),
-        )
-    };
-    text.parse()
-        .ok()
-        .filter(|number| range.contains(number))
-        .ok_or_else(problem)
-}
-
-/// The event that a query is limited to.
-pub(super) fn event(text: Option<&str>) -> Result<Option<EventId>, Problem> {
-    let parse = |text: &str| {
-        text.parse()
-            .map_err(|_| Problem::invalid("event_id", "must be a UUID"))
-    };
-    text.map(parse).transpose()
-}
-
-fn present(bookings: Vec<Booking>, desk: &Desk) -> Vec<Booking> {
+fn with_current_status(bookings: Vec<Booking>, state: &AppState) -> Vec<Booking> {
     bookings
         .into_iter()
-        .map(|booking| booking.at(desk.database_now()))
+        .map(|booking| booking.at(state.database_now()))
         .collect()
 }
 
@@ -144,15 +119,16 @@ pub(super) struct Pending {
 }
 
 pub(super) async fn pending(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Caller(user): Caller,
 ) -> Result<Json<Pending>, Problem> {
-    let _reading = desk.reads.begin(&user)?;
-    let bookings = desk
+    let _permit = state.read_limiter.acquire(&user)?;
+    let bookings = state
         .store()
-        .pending(&user, desk.database_now())
+        .pending(&user, state.database_now())
         .await
-        .map_err(Refusal::from)?;
+        .map_err(BookingError::from)?;
+
     Ok(Json(Pending { bookings }))
 }
 
@@ -162,46 +138,53 @@ pub(super) struct SummaryQuery {
 }
 
 #[derive(Default, Serialize)]
-pub(super) struct SummaryAnswer {
+pub(super) struct SummaryResponse {
     reserved_seats: u64,
     confirmed_seats: u64,
     bookings: u64,
     total_spent: i64,
-    /// Absent where nothing was spent, and where several currencies were: their sum has none.
+    /// Absent if nothing was spent, and if several currencies were: their sum has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     currency: Option<Currency>,
 }
 
 pub(super) async fn summary(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Caller(user): Caller,
     Query(query): Query<SummaryQuery>,
-) -> Result<Json<SummaryAnswer>, Problem> {
+) -> Result<Json<SummaryResponse>, Problem> {
     Ok(Json(
-        summarize(&desk, &user, event(query.event_id.as_deref())?).await?,
+        summarize(
+            &state,
+            &user,
+            params::event_filter(query.event_id.as_deref())?,
+        )
+        .await?,
     ))
 }
 
 async fn summarize(
-    desk: &Desk,
+    state: &AppState,
     user: &UserId,
     event: Option<EventId>,
-) -> Result<SummaryAnswer, Refusal> {
-    let _reading = desk.reads.begin(user)?;
-    let summaries = desk
+) -> Result<SummaryResponse, BookingError> {
+    let _permit = state.read_limiter.acquire(user)?;
+    let summaries = state
         .store()
-        .summary(user, event, desk.database_now())
+        .summary(user, event, state.database_now())
         .await?;
     let currency = match summaries.as_slice() {
         [only] => Some(only.currency),
         _ => None,
     };
-    let add = |sum: SummaryAnswer, part: &Summary| SummaryAnswer {
+
+    let add = |sum: SummaryResponse, part: &Summary| SummaryResponse {
         reserved_seats: sum.reserved_seats + part.reserved_seats,
         confirmed_seats: sum.confirmed_seats + part.confirmed_seats,
         bookings: sum.bookings + part.bookings,
         total_spent: sum.total_spent + part.total_spent,
         currency,
     };
-    Ok(summaries.iter().fold(SummaryAnswer::default(), add))
+
+    Ok(summaries.iter().fold(SummaryResponse::default(), add))
 }

@@ -12,21 +12,24 @@ use waitingroom::{
     problem::Problem,
 };
 
+use super::params;
 use crate::{
-    appearance::Appearance,
-    desk::Desk,
-    event::{Event, Show, Zone},
-    money::Currency,
-    refusal::Refusal,
+    error::BookingError,
+    model::{
+        appearance::Appearance,
+        event::{Event, Show, Zone},
+        money::Currency,
+    },
+    state::AppState,
 };
 
 #[derive(Serialize)]
 pub(super) struct EventList {
-    events: Vec<EventHead>,
+    events: Vec<EventSummary>,
 }
 
 #[derive(Serialize)]
-struct EventHead {
+struct EventSummary {
     event_id: EventId,
     name: String,
     state: SaleState,
@@ -35,29 +38,29 @@ struct EventHead {
 }
 
 #[derive(Serialize)]
-pub(super) struct EventAnswer {
+pub(super) struct EventResponse {
     #[serde(flatten)]
-    head: EventHead,
+    summary: EventSummary,
     currency: Currency,
     max_seats_per_user: u32,
     hold_seconds: u32,
-    #[serde(skip_serializing_if = "Appearance::is_plain")]
+    #[serde(skip_serializing_if = "Appearance::is_default")]
     appearance: Appearance,
     #[serde(skip_serializing_if = "Option::is_none")]
     queue: Option<QueueSettings>,
-    shows: Vec<ShowAnswer>,
+    shows: Vec<ShowResponse>,
 }
 
 #[derive(Serialize)]
-struct ShowAnswer {
+struct ShowResponse {
     show_id: ShowId,
     name: String,
     starts_at: Option<Timestamp>,
-    zones: Vec<ZoneAnswer>,
+    zones: Vec<ZoneResponse>,
 }
 
 #[derive(Serialize)]
-struct ZoneAnswer {
+struct ZoneResponse {
     zone_id: ZoneId,
     name: String,
     unit_price: i64,
@@ -66,41 +69,39 @@ struct ZoneAnswer {
     available: u32,
 }
 
-pub(super) async fn list(State(desk): State<Arc<Desk>>) -> Json<EventList> {
+pub(super) async fn list(State(state): State<Arc<AppState>>) -> Json<EventList> {
     Json(EventList {
-        events: desk
+        events: state
             .catalogue
             .events()
             .iter()
-            .map(|event| head(event))
+            .map(|event| summary(event))
             .collect(),
     })
 }
 
-pub(super) async fn one(
-    State(desk): State<Arc<Desk>>,
+pub(super) async fn get(
+    State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
-) -> Result<Json<EventAnswer>, Problem> {
-    let event = desk.catalogue.event(id(&event)?).await?;
-    Ok(Json(answer(&desk, &event).await?))
+) -> Result<Json<EventResponse>, Problem> {
+    let event = state.catalogue.event(params::event_id(&event)?).await?;
+    Ok(Json(event_response(&state, &event).await?))
 }
 
-/// The event of a path.
-pub(super) fn id(text: &str) -> Result<EventId, Problem> {
-    text.parse()
-        .map_err(|_| Problem::invalid("event_id", "must be a UUID"))
-}
-
-/// The event with the seats that are left at present.
-pub(super) async fn answer(desk: &Desk, event: &Event) -> Result<EventAnswer, Refusal> {
-    let available = desk.available(event.event_id).await?;
+/// The event with its available seats.
+pub(super) async fn event_response(
+    state: &AppState,
+    event: &Event,
+) -> Result<EventResponse, BookingError> {
+    let available = state.available(event.event_id).await?;
     let shows = event
         .shows
         .iter()
-        .map(|show| show_answer(event, show, &available))
+        .map(|show| show_response(event, show, &available))
         .collect();
-    Ok(EventAnswer {
-        head: head(event),
+
+    Ok(EventResponse {
+        summary: summary(event),
         currency: event.currency,
         max_seats_per_user: event.max_seats_per_user,
         hold_seconds: event.hold_seconds,
@@ -111,15 +112,18 @@ pub(super) async fn answer(desk: &Desk, event: &Event) -> Result<EventAnswer, Re
 }
 
 /// The event as operators see it.
-pub(super) async fn operator_answer(desk: &Desk, event: &Event) -> Result<EventAnswer, Refusal> {
-    Ok(EventAnswer {
+pub(super) async fn operator_response(
+    state: &AppState,
+    event: &Event,
+) -> Result<EventResponse, BookingError> {
+    Ok(EventResponse {
         queue: Some(event.queue.clone()),
-        ..answer(desk, event).await?
+        ..event_response(state, event).await?
     })
 }
 
-fn head(event: &Event) -> EventHead {
-    EventHead {
+fn summary(event: &Event) -> EventSummary {
+    EventSummary {
         event_id: event.event_id,
         name: event.name.clone(),
         state: event.queue.state,
@@ -127,8 +131,8 @@ fn head(event: &Event) -> EventHead {
     }
 }
 
-fn show_answer(event: &Event, show: &Show, available: &HashMap<ZoneId, u32>) -> ShowAnswer {
-    let zone_answer = |zone: &Zone| ZoneAnswer {
+fn show_response(event: &Event, show: &Show, available: &HashMap<ZoneId, u32>) -> ShowResponse {
+    let zone_response = |zone: &Zone| ZoneResponse {
         zone_id: zone.zone_id,
         name: zone.name.clone(),
         unit_price: zone.unit_price,
@@ -136,10 +140,10 @@ fn show_answer(event: &Event, show: &Show, available: &HashMap<ZoneId, u32>) -> 
         capacity: zone.capacity,
         available: available.get(&zone.zone_id).copied().unwrap_or(0),
     };
-    ShowAnswer {
+    ShowResponse {
         show_id: show.show_id,
         name: show.name.clone(),
         starts_at: show.starts_at,
-        zones: show.zones.iter().map(zone_answer).collect(),
+        zones: show.zones.iter().map(zone_response).collect(),
     }
 }

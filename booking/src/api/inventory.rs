@@ -11,23 +11,23 @@ use waitingroom::{
     problem::Problem,
 };
 
-use super::{bookings::event, caller::Operator};
-use crate::{desk::Desk, event::Event, refusal::Refusal, store::ZoneCount};
+use super::{extract::Operator, params};
+use crate::{error::BookingError, model::event::Event, state::AppState, store::ZoneCount};
 
 #[derive(Default, Deserialize)]
 pub(super) struct SyncRequest {
-    /// Left out, it is every event; `null` is not: a program that has lost the id must not have all
+    /// Absent for every event. `null` is invalid: a program that has lost the id must not have all
     /// of them rebuilt.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     event_id: Option<EventId>,
 }
 
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EventId>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EventId>, D::Error> {
     EventId::deserialize(deserializer).map(Some)
 }
 
 #[derive(Serialize)]
-pub(super) struct SyncAnswer {
+pub(super) struct SyncResponse {
     events: u64,
     zones: u64,
     holds: u64,
@@ -36,30 +36,35 @@ pub(super) struct SyncAnswer {
 
 pub(super) async fn sync(
     Operator(operator): Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     RawBody(body): RawBody,
-) -> Result<Json<SyncAnswer>, Problem> {
+) -> Result<Json<SyncResponse>, Problem> {
     let request: SyncRequest = if body.is_empty() {
         SyncRequest::default()
     } else {
         from_slice(&body)?
     };
-    let events = chosen(&desk, request.event_id).await?;
-    let synced = desk.sync_for(request.event_id, &events, &operator).await?;
-    let answer = SyncAnswer {
+
+    let events = select_events(&state, request.event_id).await?;
+    let report = state
+        .sync_inventory(request.event_id, &events, &operator)
+        .await?;
+    Ok(Json(SyncResponse {
         events: events.len() as u64,
-        zones: synced.zones,
-        holds: synced.holds,
-        corrected: synced.corrected,
-    };
-    Ok(Json(answer))
+        zones: report.zones,
+        holds: report.holds,
+        corrected: report.corrected,
+    }))
 }
 
-async fn chosen(desk: &Desk, event: Option<EventId>) -> Result<Vec<Arc<Event>>, Refusal> {
-    desk.follow_catalogue().await?;
+async fn select_events(
+    state: &AppState,
+    event: Option<EventId>,
+) -> Result<Vec<Arc<Event>>, BookingError> {
+    state.sync_catalogue().await?;
     Ok(match event {
-        Some(event) => vec![desk.catalogue.event(event).await?],
-        None => desk.catalogue.events(),
+        Some(event) => vec![state.catalogue.event(event).await?],
+        None => state.catalogue.events(),
     })
 }
 
@@ -69,8 +74,8 @@ pub(super) struct StatusQuery {
 }
 
 #[derive(Serialize)]
-pub(super) struct StatusAnswer {
-    /// Sum of what the zones are apart, in seats.
+pub(super) struct StatusResponse {
+    /// Sum of the differences of all zones, in seats.
     drift: i64,
     zones: Vec<ZoneStatus>,
 }
@@ -101,31 +106,33 @@ struct EngineSeats {
 
 pub(super) async fn status(
     _: Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Query(query): Query<StatusQuery>,
-) -> Result<Json<StatusAnswer>, Problem> {
-    let events = chosen(&desk, event(query.event_id.as_deref())?).await?;
+) -> Result<Json<StatusResponse>, Problem> {
+    let events = select_events(&state, params::event_filter(query.event_id.as_deref())?).await?;
     let mut zones = Vec::new();
     for event in events {
-        zones.extend(event_status(&desk, event.event_id).await?);
+        zones.extend(event_status(&state, event.event_id).await?);
     }
-    Ok(Json(StatusAnswer {
+
+    Ok(Json(StatusResponse {
         drift: zones.iter().map(|zone| zone.drift.abs()).sum(),
         zones,
     }))
 }
 
-async fn event_status(desk: &Desk, event: EventId) -> Result<Vec<ZoneStatus>, Refusal> {
-    let seats = match desk.within(desk.engine().seats(event)).await {
+async fn event_status(state: &AppState, event: EventId) -> Result<Vec<ZoneStatus>, BookingError> {
+    let seats = match state.with_timeout(state.engine().seats(event)).await {
         Ok(seats) => seats,
         Err(EngineError::UnknownEvent) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
+
     let seats: HashMap<ZoneId, u32> = seats
         .iter()
         .map(|zone| (zone.zone_id, zone.available))
         .collect();
-    let counts = desk.store().zone_counts(Some(event)).await?;
+    let counts = state.store().zone_counts(Some(event)).await?;
     Ok(counts
         .iter()
         .map(|zone| zone_status(zone, seats.get(&zone.zone_id).copied().unwrap_or(0)))

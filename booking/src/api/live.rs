@@ -1,4 +1,4 @@
-//! Operators: live figures.
+//! Operators' dashboards.
 
 use std::sync::Arc;
 
@@ -10,60 +10,70 @@ use waitingroom::{
     problem::Problem,
 };
 
-use super::{caller::Operator, events::id, streams};
-use crate::{desk::Desk, live::Moment};
+use super::{extract::Operator, params, sse};
+use crate::{live::dashboard::EventSnapshot, state::AppState};
 
 #[derive(Serialize)]
-pub(super) struct LiveAnswer {
+pub(super) struct LiveResponse {
     #[serde(flatten)]
-    now: Arc<Moment>,
+    now: Arc<EventSnapshot>,
     history: Box<RawValue>,
 }
 
-pub(super) async fn one(
+pub(super) async fn get(
     _: Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
-) -> Result<Json<LiveAnswer>, Problem> {
-    let event = desk.catalogue.event(id(&event)?).await?;
-    let now = desk.live(&event).await?;
-    Ok(Json(LiveAnswer {
+) -> Result<Json<LiveResponse>, Problem> {
+    let event = state.catalogue.event(params::event_id(&event)?).await?;
+    let now = state.event_snapshot(&event).await?;
+    Ok(Json(LiveResponse {
         now,
-        history: desk.history(event.event_id),
+        history: state.history(event.event_id),
     }))
 }
 
 pub(super) async fn stream(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     headers: HeaderMap,
     Path(event): Path<String>,
 ) -> Result<Response, Problem> {
-    let operator = desk
+    let operator = state
         .backends
         .authenticator
         .authenticate(&headers)?
         .operator()?;
-    let event = desk.catalogue.event(id(&event)?).await?;
-    let place = desk.live.feed.place().ok_or_else(streams::no_room)?;
-    let reader = match desk.live.feed.join(event.event_id, place) {
+    let event = state.catalogue.event(params::event_id(&event)?).await?;
+    let permit = state
+        .dashboard
+        .feed
+        .acquire()
+        .ok_or_else(sse::no_capacity)?;
+    let reader = match state
+        .dashboard
+        .feed
+        .subscribe_existing(event.event_id, permit)
+    {
         Ok(reader) => reader,
-        Err(place) => {
-            let first = desk.live_news(&event).await?;
-            desk.live
+        Err(permit) => {
+            let first = state.snapshot_update(&event).await?;
+            state
+                .dashboard
                 .feed
-                .follow(event.event_id, first, place)
-                .ok_or_else(streams::ended)?
+                .subscribe(event.event_id, first, permit)
+                .ok_or_else(sse::draining)?
         }
     };
-    Ok(streams::answer_until(
+
+    Ok(sse::response_until(
         reader,
-        operator.expires_at.since(desk.now()),
+        operator.expires_at.since(state.now()),
     ))
 }
 
 pub(super) async fn nodes(
     _: Operator,
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
 ) -> Result<Json<Value>, Problem> {
-    Ok(Json(desk.nodes().await?))
+    Ok(Json(state.nodes().await?))
 }

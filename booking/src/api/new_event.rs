@@ -1,4 +1,4 @@
-//! The body of `POST /admin/events`, and its way into an event.
+//! The body of `POST /admin/events`, parsed into an event.
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -9,8 +9,8 @@ use waitingroom::{
     problem::Problem,
 };
 
-use super::admin::refused;
-use crate::{
+use super::params::invalid_setting;
+use crate::model::{
     appearance::{Appearance, AppearancePatch},
     event::{Event, Show, Zone},
     money::Currency,
@@ -87,10 +87,10 @@ impl NewEvent {
             hold_seconds,
             queue: QueueSettings::default()
                 .with(&self.queue)
-                .map_err(|invalid| refused("queue.", &invalid))?,
+                .map_err(|invalid| invalid_setting("queue.", &invalid))?,
             appearance: Appearance::default()
                 .with(&self.appearance)
-                .map_err(|invalid| refused("appearance.", &invalid))?,
+                .map_err(|invalid| invalid_setting("appearance.", &invalid))?,
             shows: shows
                 .map(|(at, show)| show.into_show(&format!("shows[{at}]")))
                 .collect::<Result<_, _>>()?,

@@ -16,17 +16,19 @@ use waitingroom::{
     wire::{WishItem, check_wish},
 };
 
-use super::caller::Buyer;
+use super::extract::Buyer;
 use crate::{
-    desk::Desk,
-    first_fit::Alternatives,
-    refusal::Refusal,
-    reservation::{Booking, Status},
-    reserve::Wish,
+    error::BookingError,
+    model::booking::{Booking, Status},
+    reservations::{
+        first_available::ReserveFirstAvailable,
+        reserve::{KeyScope, ReserveRequest},
+    },
+    state::AppState,
 };
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Request {
+pub(super) struct ReserveBody {
     event_id: EventId,
     show_id: ShowId,
     zone_id: ZoneId,
@@ -37,54 +39,50 @@ pub(super) struct Request {
 }
 
 pub(super) async fn reserve(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Buyer {
         user,
         guest_address,
     }: Buyer,
     headers: HeaderMap,
-    Json(request): Json<Request>,
+    Json(body): Json<ReserveBody>,
 ) -> Result<impl IntoResponse, Problem> {
-    let wish = wish(user, guest_address, &headers, request)?;
-    let booking = desk.reserve(&wish).await?;
-    reserved(booking.at(desk.database_now()))
+    let request = reserve_request(user, guest_address, &headers, body)?;
+    let booking = state.reserve(&request).await?;
+    created(booking.at(state.database_now()))
 }
 
-fn wish(
+fn reserve_request(
     user: UserId,
     guest_address: Option<IpAddr>,
     headers: &HeaderMap,
-    request: Request,
-) -> Result<Wish, Problem> {
-    let quantity = u32::try_from(request.quantity)
+    body: ReserveBody,
+) -> Result<ReserveRequest, Problem> {
+    let quantity = u32::try_from(body.quantity)
         .ok()
-        .filter(|seats| (1..=MAX_QUANTITY).contains(seats));
-    let quantity = quantity
+        .filter(|seats| (1..=MAX_QUANTITY).contains(seats))
         .ok_or_else(|| Problem::invalid("quantity", format!("must be from 1 to {MAX_QUANTITY}")))?;
-    if request
-        .unit_price
-        .is_some_and(|price| !price.is_finite() || price < 0.0)
-    {
+
+    let is_price = |price: f64| price.is_finite() && price >= 0.0;
+    if !body.unit_price.is_none_or(is_price) {
         return Err(Problem::invalid("unit_price", "must not be negative"));
     }
-    let pass = text(headers, "x-queue-pass")?
-        .map(str::to_owned)
-        .or(request.queue_pass);
-    Ok(Wish {
+
+    Ok(ReserveRequest {
         user,
-        event_id: request.event_id,
-        show_id: request.show_id,
-        zone_id: request.zone_id,
+        event_id: body.event_id,
+        show_id: body.show_id,
+        zone_id: body.zone_id,
         quantity,
-        pass: pass.filter(|token| !token.is_empty()),
-        key: key(headers)?,
-        any: false,
+        pass: pass_token(headers, body.queue_pass)?,
+        key: idempotency_key(headers)?,
+        key_scope: KeyScope::ExactRequest,
         guest_address,
     })
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Options {
+pub(super) struct ReserveFirstBody {
     event_id: EventId,
     options: Vec<WishItem>,
     queue_pass: Option<String>,
@@ -92,59 +90,66 @@ pub(super) struct Options {
 
 /// `POST /bookings/reserve/first`.
 pub(super) async fn reserve_first(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<AppState>>,
     Buyer {
         user,
         guest_address,
     }: Buyer,
     headers: HeaderMap,
-    Json(request): Json<Options>,
+    Json(body): Json<ReserveFirstBody>,
 ) -> Result<impl IntoResponse, Problem> {
-    check_wish("options", &request.options)?;
-    if request.options.is_empty() {
+    check_wish("options", &body.options)?;
+    if body.options.is_empty() {
         return Err(Problem::invalid("options", "must name at least one"));
     }
-    let pass = text(&headers, "x-queue-pass")?
-        .map(str::to_owned)
-        .or(request.queue_pass);
-    let asked = Alternatives {
+
+    let request = ReserveFirstAvailable {
         user,
-        event_id: request.event_id,
-        items: request.options,
-        pass: pass.filter(|token| !token.is_empty()),
-        key: key(&headers)?,
+        event_id: body.event_id,
+        preferences: body.options,
+        pass: pass_token(&headers, body.queue_pass)?,
+        key: idempotency_key(&headers)?,
         guest_address,
     };
-    let booking = desk.reserve_first(&asked).await?;
-    reserved(booking.at(desk.database_now()))
+    let booking = state.reserve_first_available(&request).await?;
+    created(booking.at(state.database_now()))
 }
 
-/// A repetition finds what the first attempt made as it is now: a booking that has ended is nothing
-/// to pay for.
-fn reserved(booking: Booking) -> Result<impl IntoResponse, Problem> {
+/// A repeated request finds the booking of the first one in its current status: one that has ended
+/// cannot be paid for.
+fn created(booking: Booking) -> Result<impl IntoResponse, Problem> {
     match booking.status {
         Status::Reserved | Status::Confirmed => Ok((StatusCode::CREATED, Json(booking))),
-        Status::Expired => Err(Refusal::BookingExpired.into()),
-        Status::Cancelled => Err(Refusal::BookingNotPending(booking.status).into()),
+        Status::Expired => Err(BookingError::BookingExpired.into()),
+        Status::Cancelled => Err(BookingError::BookingNotPending(booking.status).into()),
     }
 }
 
-fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
-    let given = match text(headers, "idempotency-key")? {
+/// The header counts more than the body.
+fn pass_token(headers: &HeaderMap, in_body: Option<String>) -> Result<Option<String>, Problem> {
+    let in_header = header_text(headers, "x-queue-pass")?.map(str::to_owned);
+    Ok(in_header.or(in_body).filter(|token| !token.is_empty()))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+    let given = match header_text(headers, "idempotency-key")? {
         Some(given) => Some(given),
-        None => text(headers, "x-idempotency-key")?,
+        None => header_text(headers, "x-idempotency-key")?,
     };
+
     let wrong = || {
         Problem::invalid(
             "idempotency_key",
             "must be 1 to 128 printable characters, with spaces inside only",
         )
     };
+
     let parse = |given: &str| {
         unquoted(given)
             .and_then(|key| key.parse().ok())
             .ok_or_else(wrong)
     };
+
     given.map(parse).transpose()
 }
 
@@ -154,6 +159,7 @@ fn unquoted(given: &str) -> Option<Cow<'_, str>> {
     let Some(quoted) = given.strip_prefix('"') else {
         return Some(given.into());
     };
+
     let (mut key, mut characters) = (String::new(), quoted.chars());
     loop {
         match characters.next()? {
@@ -166,11 +172,12 @@ fn unquoted(given: &str) -> Option<Cow<'_, str>> {
             character => key.push(character),
         }
     }
+
     let rest = characters.as_str().trim_start();
     (rest.is_empty() || rest.starts_with(';')).then(|| key.into())
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
     let unreadable =
         |_| Problem::new(Code::Malformed, format!("the header {name} is not text")).field(name);
     headers
@@ -184,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_in_quotes_is_the_key_without_them() {
+    fn unquotes_idempotency_keys() {
         for (given, key) in [
             ("k", Some("k")),
             (r#""k""#, Some("k")),

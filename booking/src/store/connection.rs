@@ -22,19 +22,19 @@ use super::StoreError;
 /// Longest wait for a connection's last answer on its way back: one that hangs must not keep its
 /// place in the pool. As long as a step may take: a database that has become slow must not lose its
 /// connections by that, since new ones take it even longer.
-const RETURN_DEADLINE: Duration = Duration::from_millis(3_500);
+const RETURN_TIMEOUT: Duration = Duration::from_millis(3_500);
 
 /// The only way to the connections of a pool.
 #[derive(Debug)]
 pub(super) struct Connections<DB: Database> {
     pool: Pool<DB>,
     /// What becomes of a connection whose step has no known end.
-    doubtful: Doubtful,
+    on_unfinished: UnfinishedPolicy,
 }
 
 /// See [`Connections`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doubtful {
+pub(super) enum UnfinishedPolicy {
     /// It is closed.
     Close,
     /// It is the database itself: the pool makes it usable again.
@@ -45,7 +45,7 @@ impl<DB: Database> Clone for Connections<DB> {
     fn clone(&self) -> Self {
         Self {
             pool: self.pool.clone(),
-            doubtful: self.doubtful,
+            on_unfinished: self.on_unfinished,
         }
     }
 }
@@ -54,22 +54,26 @@ impl<DB: Database> Connections<DB>
 where
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
 {
-    pub(super) fn new(pool: Pool<DB>, doubtful: Doubtful) -> Self {
-        Self { pool, doubtful }
+    pub(super) fn new(pool: Pool<DB>, on_unfinished: UnfinishedPolicy) -> Self {
+        Self {
+            pool,
+            on_unfinished,
+        }
     }
 
     /// A connection for one statement. If there is none, nothing was changed: that is worth telling
     /// from a lost answer.
-    pub(super) async fn take(&self) -> Result<Connection<DB>, StoreError> {
+    pub(super) async fn acquire(&self) -> Result<Connection<DB>, StoreError> {
         let pooled = self
             .pool
             .acquire()
             .await
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+
         Ok(Connection {
             pooled: Some(pooled),
-            doubtful: self.doubtful,
-            has_ended: false,
+            on_unfinished: self.on_unfinished,
+            is_finished: false,
         })
     }
 
@@ -78,9 +82,9 @@ where
         &self,
         statement: impl AsyncFnOnce(&mut DB::Connection) -> Result<T, Error>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.take().await?;
+        let mut connection = self.acquire().await?;
         let answer = statement(&mut connection).await;
-        connection.answered(answer)
+        connection.finish(answer)
     }
 
     /// Begins a transaction by this statement.
@@ -88,7 +92,7 @@ where
         &self,
         statement: &'static str,
     ) -> Result<Transaction<DB>, StoreError> {
-        let mut connection = self.take().await?;
+        let mut connection = self.acquire().await?;
         let begun = sqlx::raw_sql(statement).execute(&mut *connection).await;
         begun.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Transaction(connection))
@@ -100,33 +104,35 @@ where
 pub(super) struct Connection<DB: Database> {
     /// Until it is dropped.
     pooled: Option<PoolConnection<DB>>,
-    doubtful: Doubtful,
-    has_ended: bool,
+    on_unfinished: UnfinishedPolicy,
+    is_finished: bool,
 }
 
-const IS_THERE: &str = "a connection is given up when it is dropped";
+const PRESENT_UNTIL_DROP: &str = "a connection is given up when it is dropped";
 
 impl<DB: Database> Connection<DB> {
     /// The answer to the step's only statement, which gives the connection back unless it leaves
     /// doubts about it.
-    pub(super) fn answered<T>(mut self, answer: Result<T, Error>) -> Result<T, StoreError> {
-        self.has_ended = answer.as_ref().map_or_else(is_ordinary, |_| true);
+    pub(super) fn finish<T>(mut self, answer: Result<T, Error>) -> Result<T, StoreError> {
+        self.is_finished = answer
+            .as_ref()
+            .map_or_else(leaves_connection_usable, |_| true);
         Ok(answer?)
     }
 }
 
 /// Does this error end a statement and leave its connection as it was? One that is not known to do
 /// so costs a connection.
-fn is_ordinary(error: &Error) -> bool {
+fn leaves_connection_usable(error: &Error) -> bool {
     /// Beside violated constraints: a wait or a statement that took too long, and knots that the
     /// server undid.
     const CODES: [&str; 4] = ["55P03", "57014", "40001", "40P01"];
     match error {
         Error::RowNotFound => true,
-        Error::Database(refusal) => {
-            let refused = refusal.is_unique_violation() || refusal.is_check_violation();
-            let refused = refused || refusal.is_foreign_key_violation();
-            refused || refusal.code().is_some_and(|code| CODES.contains(&&*code))
+        Error::Database(error) => {
+            let refused = error.is_unique_violation() || error.is_check_violation();
+            let refused = refused || error.is_foreign_key_violation();
+            refused || error.code().is_some_and(|code| CODES.contains(&&*code))
         }
         _ => false,
     }
@@ -136,13 +142,13 @@ impl<DB: Database> Deref for Connection<DB> {
     type Target = DB::Connection;
 
     fn deref(&self) -> &Self::Target {
-        self.pooled.as_ref().expect(IS_THERE)
+        self.pooled.as_ref().expect(PRESENT_UNTIL_DROP)
     }
 }
 
 impl<DB: Database> DerefMut for Connection<DB> {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        self.pooled.as_mut().expect(IS_THERE)
+        self.pooled.as_mut().expect(PRESENT_UNTIL_DROP)
     }
 }
 
@@ -151,18 +157,20 @@ impl<DB: Database> Drop for Connection<DB> {
         let Some(mut pooled) = self.pooled.take() else {
             return;
         };
-        match (self.doubtful, self.has_ended, Handle::try_current()) {
-            (Doubtful::Keep, _, _) => drop(pooled),
+
+        match (self.on_unfinished, self.is_finished, Handle::try_current()) {
+            (UnfinishedPolicy::Keep, _, _) => drop(pooled),
             // What drops a connection by itself asks whether it answers, and waits for that as long
             // as it takes.
-            (Doubtful::Close, true, Ok(runtime)) => {
+            (UnfinishedPolicy::Close, true, Ok(runtime)) => {
                 drop(runtime.spawn(tokio::time::timeout(
-                    RETURN_DEADLINE,
+                    RETURN_TIMEOUT,
                     pooled.return_to_pool(),
                 )));
             }
+
             // Not in good order: that would send what is still unsent of an abandoned step.
-            (Doubtful::Close, _, _) => drop(pooled.detach()),
+            (UnfinishedPolicy::Close, _, _) => drop(pooled.detach()),
         }
     }
 }
@@ -188,7 +196,7 @@ where
     /// Any error closes the connection: whether the transaction is still open is not known.
     async fn end(mut self, statement: &'static str) -> Result<(), StoreError> {
         sqlx::raw_sql(statement).execute(&mut *self.0).await?;
-        self.0.has_ended = true;
+        self.0.is_finished = true;
         Ok(())
     }
 }

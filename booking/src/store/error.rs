@@ -1,17 +1,17 @@
-//! How a database step fails, and what its constraints are called.
+//! How an operation of the store fails, and the names of constraints.
 
 use std::time::Duration;
 
-/// Why a step of the store failed.
+/// Why an operation of the store failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// Nothing was changed: no connection, no turn, or the database rolled the step back.
+    /// Nothing was changed: no connection, no lock, or the database rolled back.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// The answer was lost: the change may stand.
+    /// The answer was lost: the change may be committed.
     #[error("the database did not answer: {0}")]
     Uncertain(String),
-    /// Somebody kept a row locked for too long; nothing was changed.
+    /// A row was locked for too long; nothing was changed.
     #[error("a row is locked: {0}")]
     Locked(String),
     /// A row of that id is there already.
@@ -19,21 +19,21 @@ pub enum StoreError {
     Exists(&'static str),
     /// A constraint refused one of the rows; nothing was changed.
     #[error("the database refused: {0}")]
-    Refused(String),
+    Rejected(String),
     /// The database holds something that this release does not understand.
     #[error("the database holds {0}")]
     Corrupt(String),
 }
 
 impl StoreError {
-    /// May the change stand all the same?
-    pub fn may_stand(&self) -> bool {
+    /// True if the change may be committed all the same.
+    pub fn may_be_committed(&self) -> bool {
         matches!(self, Self::Uncertain(_))
     }
 }
 
 /// Constraint names, as the migrations give them, and what they guard.
-const EXISTS: [(&str, &str); 6] = [
+const PRIMARY_KEYS: [(&str, &str); 6] = [
     ("events_pkey", "event_id"),
     ("shows_pkey", "show_id"),
     ("zones_pkey", "zone_id"),
@@ -45,10 +45,11 @@ const EXISTS: [(&str, &str); 6] = [
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::Database(refusal) => refused(refusal.as_ref()),
+            sqlx::Error::Database(error) => classify(error.as_ref()),
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
                 Self::Unavailable(error.to_string())
             }
+
             sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::Decode(_)
             | sqlx::Error::ColumnNotFound(_) => Self::Corrupt(error.to_string()),
@@ -57,33 +58,36 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-fn refused(refusal: &dyn sqlx::error::DatabaseError) -> StoreError {
-    let text = refusal.message().to_owned();
-    if refusal.is_unique_violation() {
+fn classify(error: &dyn sqlx::error::DatabaseError) -> StoreError {
+    let text = error.message().to_owned();
+    if error.is_unique_violation() {
         // PostgreSQL names the constraint, SQLite the column in its message.
-        let name = refusal.constraint().unwrap_or(&text);
-        let taken = EXISTS
+        let name = error.constraint().unwrap_or(&text);
+        let taken = PRIMARY_KEYS
             .into_iter()
             .find(|(constraint, _)| name.contains(constraint));
-        return taken.map_or(StoreError::Refused(text), |(_, field)| {
+        return taken.map_or(StoreError::Rejected(text), |(_, field)| {
             StoreError::Exists(field)
         });
     }
-    if refusal.is_check_violation() || refusal.is_foreign_key_violation() {
-        return StoreError::Refused(text);
+
+    if error.is_check_violation() || error.is_foreign_key_violation() {
+        return StoreError::Rejected(text);
     }
-    match refusal.code().as_deref() {
-        // The database rolled back to break a knot; the same step may succeed alone.
-        Some("40001" | "40P01") => StoreError::Refused(text),
+
+    match error.code().as_deref() {
+        // The database rolled back to resolve a deadlock; the same operation may succeed alone.
+        Some("40001" | "40P01") => StoreError::Rejected(text),
         Some("55P03") => StoreError::Locked(text),
         // The disk failed under SQLite: what was written of a commit may be found by the next
         // start.
         Some(code) if code.len() < 5 && code.parse::<u32>().is_ok_and(|code| code & 0xff == 10) => {
             StoreError::Uncertain(text)
         }
+
         // The connection ended, by the server's will or its death: perhaps between the commit and
         // its report.
-        Some(code) if ENDED.iter().any(|class| code.starts_with(class)) => {
+        Some(code) if CONNECTION_ENDED.iter().any(|class| code.starts_with(class)) => {
             StoreError::Uncertain(text)
         }
         _ => StoreError::Unavailable(text),
@@ -91,18 +95,18 @@ fn refused(refusal: &dyn sqlx::error::DatabaseError) -> StoreError {
 }
 
 /// Classes of PostgreSQL's codes: connection exceptions, operator intervention, internal errors.
-const ENDED: [&str; 3] = ["08", "57P", "XX"];
+const CONNECTION_ENDED: [&str; 3] = ["08", "57P", "XX"];
 
-/// Runs a step under its deadline.
+/// Runs an operation with a timeout.
 ///
 /// # Errors
-/// Those of the step; [`StoreError::Uncertain`] where the deadline passed.
-pub(super) async fn within<T>(
-    deadline: Duration,
-    step: impl Future<Output = Result<T, StoreError>>,
+/// Those of the operation; [`StoreError::Uncertain`] after the timeout.
+pub(super) async fn with_store_timeout<T>(
+    timeout: Duration,
+    operation: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let late = || StoreError::Uncertain(format!("no answer in {} ms", deadline.as_millis()));
-    tokio::time::timeout(deadline, step)
+    let late = || StoreError::Uncertain(format!("no answer in {} ms", timeout.as_millis()));
+    tokio::time::timeout(timeout, operation)
         .await
         .unwrap_or_else(|_| Err(late()))
 }

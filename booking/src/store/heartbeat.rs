@@ -6,18 +6,17 @@ use waitingroom::clock::Timestamp;
 
 use super::Outage;
 
-/// Nobody wrote for longer than this: an outage. Instances write twice a second; a disk that is
-/// busy keeps one waiting for a second or two.
-pub(super) const GAP: Duration = Duration::from_secs(3);
+/// No instance wrote for longer than this: an outage. Instances write twice a second; a disk that
+/// is busy keeps one waiting for a second or two.
+pub(super) const OUTAGE_GAP: Duration = Duration::from_secs(3);
 
-/// Most that a hold is prolonged by, over all outages: seats that nobody can buy are not held for
-/// ever.
-pub(super) const MOST: Duration = Duration::from_secs(600);
+/// Max extension of a hold, over all outages: seats that cannot be bought are not held for ever.
+pub(super) const MAX_EXTENSION: Duration = Duration::from_secs(600);
 
 /// A heartbeat that lies further in the future is of a clock that has been set back since.
-pub(super) const SET_BACK: Duration = Duration::from_secs(10);
+pub(super) const CLOCK_SET_BACK: Duration = Duration::from_secs(10);
 
-/// What the row says that holds are owed.
+/// The outage that holds are owed, by the row.
 pub(super) fn outage(owed: (Option<i64>, Option<i64>)) -> Option<Outage> {
     let (from, to) = (owed.0?, owed.1?);
     Some(Outage {

@@ -3,9 +3,10 @@
 //! (PgBouncer: 1.21 with `max_prepared_statements`), and the first migration wants the server
 //! itself.
 //!
-//! What users' requests wait for is one statement that commits by itself: whoever sends it may
+//! Users' requests wait for one statement that commits by itself: its sender may
 //! vanish at any moment and leaves nothing open. See `connection` for what becomes of connections,
-//! `settings` for what the server ends by itself, and `zones` for rows that somebody keeps locked.
+//! `session_limits` for what the server ends by itself, and `locked_zones` for rows that stay
+//! locked.
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
@@ -15,46 +16,46 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use self::zones::LockedZones;
+use self::locked_zones::LockedZones;
 use super::{
     StoreError,
-    connection::{Connections, Doubtful, Transaction},
-    error::within,
+    connection::{Connections, Transaction, UnfinishedPolicy},
+    error::with_store_timeout,
 };
 
 mod audit;
 mod bookings;
-mod decisions;
 mod events;
 mod expiry;
-mod fates;
 mod heartbeat;
+mod hold_resolution;
 mod insert;
 mod inventory;
+mod locked_zones;
 mod outbox;
-mod settings;
-mod zones;
+mod session_limits;
+mod transitions;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 
 /// Longest wait for a connection from the pool.
-const ACQUIRE_DEADLINE: Duration = Duration::from_millis(1_000);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// A connection that was used so recently is taken for alive.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+const IDLE_PING_AFTER: Duration = Duration::from_secs(1);
 
 /// Longest wait for one step.
-const STEP_DEADLINE: Duration = Duration::from_millis(3_500);
+const TRANSACTION_TIMEOUT: Duration = Duration::from_millis(3_500);
 
 /// Longest wait for the migrations of a start.
-const MIGRATION_DEADLINE: Duration = Duration::from_secs(60);
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Most seats at the pool that reads of users' bookings have, as a part of all: the rest is for
 /// what changes something.
-const READERS_SHARE: u32 = 4;
+const READ_POOL_DIVISOR: u32 = 4;
 
 /// The server ends a transaction whose next statement does not come, and any that waits for longer
-/// than its caller would. In the transaction itself, since behind a pooler the session is nobody's;
+/// than its caller would. In the transaction itself, since behind a pooler the session is shared;
 /// with its beginning, since that costs no round trip.
 macro_rules! begin {
     ($kind:literal) => {
@@ -78,7 +79,7 @@ pub struct PostgresStore {
     pool: Connections<Postgres>,
     /// For what users read of their bookings: it never takes a connection from those who reserve.
     readers: Connections<Postgres>,
-    heartbeat: heartbeat::Line,
+    heartbeat: heartbeat::HeartbeatConnection,
     locked: Arc<LockedZones>,
 }
 
@@ -93,14 +94,14 @@ impl PostgresStore {
         let options = PgConnectOptions::from_str(url)?
             .application_name("stanchion-booking")
             .extra_float_digits(None);
-        within(MIGRATION_DEADLINE, migrate(options.clone())).await?;
-        within(MIGRATION_DEADLINE, settings::ensure(&options)).await?;
-        let readers = (connections / READERS_SHARE).max(1);
+        with_store_timeout(MIGRATION_TIMEOUT, migrate(options.clone())).await?;
+        with_store_timeout(MIGRATION_TIMEOUT, session_limits::ensure(&options)).await?;
+        let readers = (connections / READ_POOL_DIVISOR).max(1);
         let writers = connections.saturating_sub(readers).max(1);
         Ok(Self {
-            pool: Connections::new(pool(options.clone(), writers), Doubtful::Close),
-            readers: Connections::new(pool(options.clone(), readers), Doubtful::Close),
-            heartbeat: heartbeat::Line::new(options),
+            pool: Connections::new(pool(options.clone(), writers), UnfinishedPolicy::Close),
+            readers: Connections::new(pool(options.clone(), readers), UnfinishedPolicy::Close),
+            heartbeat: heartbeat::HeartbeatConnection::new(options),
             locked: Arc::default(),
         })
     }
@@ -109,11 +110,11 @@ impl PostgresStore {
         self.pool.begin(BEGIN).await
     }
 
-    async fn step<T>(
+    async fn with_timeout<T>(
         &self,
         step: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        within(STEP_DEADLINE, step).await
+        with_store_timeout(TRANSACTION_TIMEOUT, step).await
     }
 }
 
@@ -130,11 +131,12 @@ async fn migrate(options: PgConnectOptions) -> Result<(), StoreError> {
     if is_current {
         return Ok(());
     }
+
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .after_connect(|connection, _| {
             Box::pin(async move {
-                sqlx::raw_sql(settings::UNLIMITED)
+                sqlx::raw_sql(session_limits::MIGRATION_SESSION)
                     .execute(connection)
                     .await
                     .map(drop)
@@ -164,14 +166,15 @@ async fn is_current(pool: &PgPool) -> bool {
 fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(ACQUIRE_DEADLINE)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         // A connection that has been idle may be dead; found out now, nothing depends on it yet.
         .before_acquire(|connection, meta| {
             Box::pin(async move {
-                if meta.idle_for > TRUSTED_IDLE {
+                if meta.idle_for > IDLE_PING_AFTER {
                     connection.ping().await?;
                 }
+
                 Ok(true)
             })
         })

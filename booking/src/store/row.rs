@@ -12,11 +12,11 @@ use waitingroom::{
     seats::{Hold, SeatSnapshot, ZoneSeats},
 };
 
-use super::{Fate, StoreError, Summary, ZoneCount};
-use crate::{
+use super::{HoldResolution, StoreError, Summary, ZoneCount};
+use crate::model::{
+    booking::{Attempt, Booking, Status},
     money::{Currency, Money},
-    parcel::{Parcel, unpack},
-    reservation::{Attempt, Booking, Status},
+    outbox::{OutboxBatch, decode},
 };
 
 pub(in crate::store) mod audit;
@@ -187,21 +187,21 @@ impl TryFrom<ZoneCountRow> for ZoneCount {
 }
 
 #[derive(FromRow)]
-pub(super) struct ParcelRow {
+pub(super) struct OutboxBatchRow {
     outbox_id: i64,
     messages: String,
     created_at_ms: i64,
 }
 
-impl TryFrom<ParcelRow> for Parcel {
+impl TryFrom<OutboxBatchRow> for OutboxBatch {
     type Error = StoreError;
 
-    fn try_from(row: ParcelRow) -> Result<Self, StoreError> {
+    fn try_from(row: OutboxBatchRow) -> Result<Self, StoreError> {
         let unreadable = || corrupt(format!("the outbox' row {}", row.outbox_id));
         Ok(Self {
             outbox_id: row.outbox_id,
             created_at: Timestamp::from_millis(row.created_at_ms),
-            messages: unpack(&row.messages).ok_or_else(unreadable)?,
+            messages: decode(&row.messages).ok_or_else(unreadable)?,
         })
     }
 }
@@ -210,11 +210,12 @@ impl TryFrom<ParcelRow> for Parcel {
 pub(super) type CheckpointRow = (i64, i64, Option<Vec<u8>>);
 
 /// What was not written with the head that is there (by a version that does not know of it, say) is
-/// as of a lower one: whoever is above that counts as unserved.
+/// as of a lower one: users above that count as unserved.
 pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<Reached, StoreError> {
     let Some((sequence, head, unserved)) = row else {
         return Ok(Reached::default());
     };
+
     let (sequence, head) = (sequence.max(0) as u64, head.max(0) as u64);
     let unserved = match unserved {
         None => Unserved::default(),
@@ -225,6 +226,7 @@ pub(super) fn checkpoint(row: Option<CheckpointRow>) -> Result<Reached, StoreErr
             unserved
         }
     };
+
     Ok(Reached {
         sequence,
         head,
@@ -257,13 +259,16 @@ fn unserved_from(bytes: &[u8]) -> Option<(u64, Unserved)> {
     Some((u64::from_be_bytes(*head), unserved))
 }
 
-pub(super) fn fates(rows: Vec<(Uuid, String)>) -> Result<HashMap<BookingId, Fate>, StoreError> {
+pub(super) fn hold_resolutions(
+    rows: Vec<(Uuid, String)>,
+) -> Result<HashMap<BookingId, HoldResolution>, StoreError> {
     let fate = |name: &str| match name {
-        "void" => Ok(Fate::Void),
+        "void" => Ok(HoldResolution::Void),
         _ => Status::named(name)
-            .map(Fate::Booked)
+            .map(HoldResolution::Booked)
             .ok_or_else(|| corrupt(format!("the status {name:?}"))),
     };
+
     rows.into_iter()
         .map(|(id, name)| Ok((id.into(), fate(&name)?)))
         .collect()
@@ -282,6 +287,7 @@ pub(super) fn snapshot(
             available: zone.available(),
         })
         .collect();
+
     Ok(SeatSnapshot {
         zones,
         holds: all(holds)?,
@@ -294,7 +300,9 @@ pub(super) fn user_seats(rows: Vec<UserSeatsRow>) -> Result<Vec<(UserId, u32)>, 
 }
 
 /// In the order in which they were written: an update returns its rows in any.
-pub(super) fn parcels(mut rows: Vec<ParcelRow>) -> Result<Vec<Parcel>, StoreError> {
+pub(super) fn outbox_batches(
+    mut rows: Vec<OutboxBatchRow>,
+) -> Result<Vec<OutboxBatch>, StoreError> {
     rows.sort_by_key(|row| row.outbox_id);
     all(rows)
 }

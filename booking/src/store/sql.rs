@@ -47,9 +47,9 @@ macro_rules! rfc_3339 {
 }
 pub(super) use rfc_3339;
 
-/// What the rows that a statement has `changed` tell others, as a parcel: to the letter what
-/// `Booking::message` and `parcel::pack` make of them (PostgreSQL). `chr(123)` is a brace: this is
-/// part of formats too.
+/// The messages of the rows that a statement has `changed`, as an outbox batch: to the letter those
+/// of `Booking::message` and `outbox::encode` (PostgreSQL). `chr(123)` is a brace: this is part of
+/// formats too.
 macro_rules! messages_of_changed {
     () => {
         concat!(
@@ -100,10 +100,11 @@ pub(super) const PUT_SETTINGS: &str = "UPDATE events SET queue_settings = $2 WHE
 
 pub(super) const PUT_APPEARANCE: &str = "UPDATE events SET appearance = $2 WHERE event_id = $1";
 
-pub(super) const NOTE: &str = "INSERT INTO audit (at_ms, operator, event_id, action, was, became)
+pub(super) const APPEND_AUDIT: &str =
+    "INSERT INTO audit (at_ms, operator, event_id, action, was, became)
     VALUES ($1, $2, $3, $4, $5, $6)";
 
-pub(super) const AUDIT: &str =
+pub(super) const AUDIT_RECORDS: &str =
     "SELECT audit_id, at_ms, operator, event_id, action, was, became FROM audit
     WHERE ($1 IS NULL OR event_id = $1) AND audit_id < $2 ORDER BY audit_id DESC LIMIT $3";
 

@@ -11,30 +11,30 @@ use sqlx::{
 use waitingroom::clock::{Clock, Timestamp};
 
 use super::{
-    Moment, StoreError,
-    connection::{Connections, Doubtful, Transaction},
-    error::within,
+    AsOf, StoreError,
+    connection::{Connections, Transaction, UnfinishedPolicy},
+    error::with_store_timeout,
 };
 
 mod audit;
 mod bookings;
-mod decisions;
 mod events;
-mod fates;
 mod heartbeat;
+mod hold_resolution;
 mod insert;
 mod inventory;
 mod outbox;
+mod transitions;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
 
-const READERS: u32 = 4;
+const READ_CONNECTIONS: u32 = 4;
 
 /// Longest wait for a connection, or for another process that writes to the file.
-const TURN_DEADLINE: Duration = Duration::from_millis(2_000);
+const LOCK_TIMEOUT: Duration = Duration::from_millis(2_000);
 
 /// Longest wait for one step.
-const STEP_DEADLINE: Duration = Duration::from_millis(3_500);
+const TRANSACTION_TIMEOUT: Duration = Duration::from_millis(3_500);
 
 /// A SQLite database that this crate's migrations have been run on.
 #[derive(Debug, Clone)]
@@ -57,12 +57,13 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(TURN_DEADLINE);
+            .busy_timeout(LOCK_TIMEOUT);
+
         let writer = migrated(pool(1).connect_with(options.clone()).await?).await?;
-        let readers = pool(READERS).connect_lazy_with(options.read_only(true));
+        let readers = pool(READ_CONNECTIONS).connect_lazy_with(options.read_only(true));
         Ok(Self {
-            writer: Connections::new(writer, Doubtful::Close),
-            readers: Connections::new(readers, Doubtful::Close),
+            writer: Connections::new(writer, UnfinishedPolicy::Close),
+            readers: Connections::new(readers, UnfinishedPolicy::Close),
             clock: Clock::System,
         })
     }
@@ -88,6 +89,7 @@ impl SqliteStore {
                 Ok(true)
             })
         });
+
         let writer = migrated(
             undo.connect_with(
                 SqliteConnectOptions::new()
@@ -96,7 +98,7 @@ impl SqliteStore {
             )
             .await?,
         );
-        let writer = Connections::new(writer.await?, Doubtful::Keep);
+        let writer = Connections::new(writer.await?, UnfinishedPolicy::Keep);
         Ok(Self {
             readers: writer.clone(),
             writer,
@@ -104,23 +106,23 @@ impl SqliteStore {
         })
     }
 
-    /// When the turn of a step that waited has come, it is judged by that moment.
-    fn now(&self, moment: Moment) -> Timestamp {
-        moment
-            .given_ms()
+    /// When the turn of a step that waited has come, that moment decides.
+    fn now(&self, as_of: AsOf) -> Timestamp {
+        as_of
+            .fixed_ms()
             .map_or_else(|| self.clock.now(), Timestamp::from_millis)
     }
 
-    /// A transaction that writes. Those before it have ended, also if nobody heard how.
+    /// A transaction that writes. Those before it have ended, even if their answers were lost.
     async fn begin(&self) -> Result<Transaction<Sqlite>, StoreError> {
         self.writer.begin("BEGIN IMMEDIATE").await
     }
 
-    async fn step<T>(
+    async fn with_timeout<T>(
         &self,
         step: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        within(STEP_DEADLINE, step).await
+        with_store_timeout(TRANSACTION_TIMEOUT, step).await
     }
 }
 
@@ -135,7 +137,7 @@ async fn migrated(writer: SqlitePool) -> Result<SqlitePool, StoreError> {
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(TURN_DEADLINE)
+        .acquire_timeout(LOCK_TIMEOUT)
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)

@@ -9,19 +9,19 @@ use waitingroom::{
     signal::{Heard, Signal, Signals},
 };
 
-use super::shop::{Shop, admin, token};
+use super::app::{TestApp, admin, token};
 
 #[tokio::test]
-async fn an_event_is_open_as_soon_as_it_is_created() {
-    let shop = Shop::open().await;
-    let events = shop.get("/admin/events", &admin()).await.body;
+async fn opens_event_on_creation() {
+    let app = TestApp::open().await;
+    let events = app.get("/admin/events", &admin()).await.body;
     let event = &events["events"][0];
-    assert_eq!(event["event_id"], json!(shop.event));
+    assert_eq!(event["event_id"], json!(app.event));
     assert_eq!(event["queue"]["state"], "open");
-    assert_eq!(shop.left().await, [20, 2]);
-    let again = json!({"event_id": shop.event, "name": "B", "shows": [{"name": "S", "zones": [
+    assert_eq!(app.left().await, [20, 2]);
+    let again = json!({"event_id": app.event, "name": "B", "shows": [{"name": "S", "zones": [
         {"name": "Z", "capacity": 1, "unit_price": 0}]}]});
-    let answer = shop
+    let answer = app
         .send("POST", "/admin/events", Some(&admin()), &[], Some(again))
         .await;
     assert_eq!(
@@ -33,7 +33,7 @@ async fn an_event_is_open_as_soon_as_it_is_created() {
 
 #[tokio::test]
 async fn bad_events_are_refused_by_field() {
-    let shop = Shop::open().await;
+    let app = TestApp::open().await;
     let good = json!({"name": "B", "shows": [{"name": "S", "zones": [{"name": "Z", "capacity": 1, "unit_price": 0}]}]});
     for (pointer, value, field) in [
         ("/name", json!(""), "name"),
@@ -52,7 +52,7 @@ async fn bad_events_are_refused_by_field() {
     ] {
         let mut bad = good.clone();
         *bad.pointer_mut(pointer).unwrap() = value;
-        let answer = shop
+        let answer = app
             .send("POST", "/admin/events", Some(&admin()), &[], Some(bad))
             .await;
         assert_eq!(
@@ -70,7 +70,7 @@ async fn bad_events_are_refused_by_field() {
     ] {
         let mut bad = good.clone();
         bad[key] = value;
-        let answer = shop
+        let answer = app
             .send("POST", "/admin/events", Some(&admin()), &[], Some(bad))
             .await;
         assert_eq!(
@@ -82,12 +82,12 @@ async fn bad_events_are_refused_by_field() {
 }
 
 #[tokio::test]
-async fn a_change_of_the_queue_is_in_force_and_announced() {
-    let shop = Shop::open().await;
-    let mut gateway = shop.signals.listen(&"g1".parse().unwrap()).await.unwrap();
-    let path = format!("/admin/events/{}/queue", shop.event);
+async fn queue_change_is_applied_and_announced() {
+    let app = TestApp::open().await;
+    let mut gateway = app.signals.listen(&"g1".parse().unwrap()).await.unwrap();
+    let path = format!("/admin/events/{}/queue", app.event);
     let patch = json!({"state": "paused", "rate_per_second": 2.5, "message": "a short break"});
-    let answer = shop
+    let answer = app
         .send("PUT", &path, Some(&admin()), &[], Some(patch))
         .await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -95,8 +95,8 @@ async fn a_change_of_the_queue_is_in_force_and_announced() {
         (&answer.body["state"], &answer.body["burst"]),
         (&json!("paused"), &json!(50))
     );
-    assert_eq!(shop.get(&path, &admin()).await.body, answer.body);
-    let settings = shop.engine.status(shop.event).await.unwrap().settings;
+    assert_eq!(app.get(&path, &admin()).await.body, answer.body);
+    let settings = app.engine.status(app.event).await.unwrap().settings;
     assert_eq!(
         (settings.state, settings.rate_per_second),
         (SaleState::Paused, 2.5)
@@ -108,11 +108,11 @@ async fn a_change_of_the_queue_is_in_force_and_announced() {
     assert_eq!(
         *signal,
         Signal::Sale {
-            event_id: shop.event,
+            event_id: app.event,
             settings
         }
     );
-    let list = shop.send("GET", "/events", None, &[], None).await.body;
+    let list = app.send("GET", "/events", None, &[], None).await.body;
     assert_eq!(
         (&list["events"][0]["state"], &list["events"][0]["message"]),
         (&json!("paused"), &json!("a short break"))
@@ -121,13 +121,13 @@ async fn a_change_of_the_queue_is_in_force_and_announced() {
 
 #[tokio::test]
 async fn bad_settings_are_refused_by_name() {
-    let shop = Shop::open().await;
-    let path = format!("/admin/events/{}/queue", shop.event);
+    let app = TestApp::open().await;
+    let path = format!("/admin/events/{}/queue", app.event);
     for (patch, field) in [
         (json!({"burst": 0}), "burst"),
         (json!({"state": "asleep"}), "state"),
     ] {
-        let answer = shop
+        let answer = app
             .send("PUT", &path, Some(&admin()), &[], Some(patch))
             .await;
         assert_eq!(
@@ -137,7 +137,7 @@ async fn bad_settings_are_refused_by_name() {
         );
     }
     let nobody = format!("/admin/events/{}/queue", uuid::Uuid::new_v4());
-    let answer = shop
+    let answer = app
         .send(
             "PUT",
             &nobody,
@@ -150,7 +150,7 @@ async fn bad_settings_are_refused_by_name() {
         (answer.status.as_u16(), answer.code()),
         (404, "EVENT_NOT_FOUND")
     );
-    let answer = shop
+    let answer = app
         .send(
             "PUT",
             &path,
@@ -164,11 +164,11 @@ async fn bad_settings_are_refused_by_name() {
 
 #[tokio::test]
 async fn the_inventory_is_compared_and_rebuilt() {
-    let shop = Shop::open().await;
-    shop.reserved("ann", 0, 3).await;
-    let status = shop
+    let app = TestApp::open().await;
+    app.reserved("ann", 0, 3).await;
+    let status = app
         .get(
-            &format!("/admin/inventory-status?event_id={}", shop.event),
+            &format!("/admin/inventory-status?event_id={}", app.event),
             &admin(),
         )
         .await
@@ -181,32 +181,32 @@ async fn the_inventory_is_compared_and_rebuilt() {
         .as_array()
         .unwrap()
         .iter()
-        .find(|zone| zone["zone_id"] == shop.zones[0])
+        .find(|zone| zone["zone_id"] == app.zones[0])
         .unwrap();
     assert_eq!(
         zone["database"],
         json!({"available": 17, "held": 3, "confirmed": 0})
     );
     assert_eq!(zone["redis"], json!({"available": 17}));
-    let synced = shop.post("/admin/sync-inventory", &admin()).await.body;
+    let synced = app.post("/admin/sync-inventory", &admin()).await.body;
     assert_eq!(
         synced,
         json!({"events": 1, "zones": 2, "holds": 1, "corrected": 0})
     );
-    assert_eq!(shop.left().await, [17, 2]);
+    assert_eq!(app.left().await, [17, 2]);
 }
 
 #[tokio::test]
 async fn an_event_looks_as_its_operator_says() {
-    let shop = Shop::open().await;
-    let page = format!("/events/{}", shop.event);
+    let app = TestApp::open().await;
+    let page = format!("/events/{}", app.event);
     assert_eq!(
-        shop.send("GET", &page, None, &[], None).await.body["appearance"],
+        app.send("GET", &page, None, &[], None).await.body["appearance"],
         json!(null)
     );
-    let path = format!("/admin/events/{}/appearance", shop.event);
+    let path = format!("/admin/events/{}/appearance", app.event);
     let put = async |patch| {
-        shop.send("PUT", &path, Some(&admin()), &[], Some(patch))
+        app.send("PUT", &path, Some(&admin()), &[], Some(patch))
             .await
     };
     let answer = put(json!({"accent": "#102030", "message": "Doors at eight"})).await;
@@ -215,10 +215,10 @@ async fn an_event_looks_as_its_operator_says() {
     let expected = json!({"accent": "#102030", "logo": "/logo.svg"});
     assert_eq!(
         answer.body,
-        json!({"event_id": shop.event, "appearance": expected})
+        json!({"event_id": app.event, "appearance": expected})
     );
     assert_eq!(
-        shop.send("GET", &page, None, &[], None).await.body["appearance"],
+        app.send("GET", &page, None, &[], None).await.body["appearance"],
         expected
     );
 
@@ -227,7 +227,7 @@ async fn an_event_looks_as_its_operator_says() {
         (bad.status.as_u16(), bad.body["field"].as_str()),
         (422, Some("logo"))
     );
-    let answer = shop
+    let answer = app
         .send(
             "PUT",
             &path,
@@ -238,7 +238,7 @@ async fn an_event_looks_as_its_operator_says() {
         .await;
     assert_eq!(answer.status.as_u16(), 403);
     let nobody = format!("/admin/events/{}/appearance", uuid::Uuid::new_v4());
-    let answer = shop
+    let answer = app
         .send(
             "PUT",
             &nobody,
@@ -254,10 +254,10 @@ async fn an_event_looks_as_its_operator_says() {
 }
 
 #[tokio::test]
-async fn what_operators_did_can_be_read_and_names_no_secret() {
-    let shop = Shop::open().await;
-    let event = shop.event;
-    shop.send(
+async fn audit_log_names_no_secret() {
+    let app = TestApp::open().await;
+    let event = app.event;
+    app.send(
         "PUT",
         &format!("/admin/events/{event}/queue"),
         Some(&admin()),
@@ -266,7 +266,7 @@ async fn what_operators_did_can_be_read_and_names_no_secret() {
     )
     .await;
     let look = json!({"accent": "#102030"});
-    shop.send(
+    app.send(
         "PUT",
         &format!("/admin/events/{event}/appearance"),
         Some(&admin()),
@@ -274,7 +274,7 @@ async fn what_operators_did_can_be_read_and_names_no_secret() {
         Some(look),
     )
     .await;
-    let sync = shop
+    let sync = app
         .send(
             "POST",
             "/admin/sync-inventory",
@@ -284,7 +284,7 @@ async fn what_operators_did_can_be_read_and_names_no_secret() {
         )
         .await;
     assert_eq!(sync.status, 200);
-    let audit = shop
+    let audit = app
         .get(&format!("/admin/audit?event_id={event}"), &admin())
         .await
         .body;
@@ -313,9 +313,9 @@ async fn what_operators_did_can_be_read_and_names_no_secret() {
     assert_eq!(entries[3]["after"], json!({"state": "paused"}));
     assert!(!audit.to_string().contains(&admin()[..20]), "no token");
 
-    let page = shop.get("/admin/audit?limit=2", &admin()).await.body;
+    let page = app.get("/admin/audit?limit=2", &admin()).await.body;
     assert_eq!(page["next"], page["entries"][1]["audit_id"]);
-    let rest = shop
+    let rest = app
         .get(
             &format!("/admin/audit?limit=200&before={}", page["next"]),
             &admin(),
@@ -326,27 +326,24 @@ async fn what_operators_did_can_be_read_and_names_no_secret() {
         (rest["entries"].as_array().unwrap().len(), &rest["next"]),
         (3, &json!(null))
     );
-    let bad = shop.get("/admin/audit?limit=0", &admin()).await;
+    let bad = app.get("/admin/audit?limit=0", &admin()).await;
     assert_eq!(
         (bad.status.as_u16(), bad.body["field"].as_str()),
         (422, Some("limit"))
     );
     assert_eq!(
-        shop.get("/admin/audit", &token("ann"))
-            .await
-            .status
-            .as_u16(),
+        app.get("/admin/audit", &token("ann")).await.status.as_u16(),
         403
     );
 }
 
 #[tokio::test]
-async fn an_operator_removes_a_place_and_it_is_written_down() {
-    let shop = Shop::open().await;
-    let mut gateway = shop.signals.listen(&"g1".parse().unwrap()).await.unwrap();
+async fn removal_of_user_is_audited() {
+    let app = TestApp::open().await;
+    let mut gateway = app.signals.listen(&"g1".parse().unwrap()).await.unwrap();
     let (user, event_id) = (
         "uid=Ann Lee,ou=People".parse::<UserId>().unwrap(),
-        shop.event,
+        app.event,
     );
     let presence = Presence::Node("g1".parse().unwrap());
     let join = Join {
@@ -355,16 +352,16 @@ async fn an_operator_removes_a_place_and_it_is_written_down() {
         presence,
         ticket: None,
     };
-    shop.engine.join(&join, shop.clock.now()).await.unwrap();
+    app.engine.join(&join, app.clock.now()).await.unwrap();
     let path = format!("/admin/events/{event_id}/queue/places/uid=Ann%20Lee,ou=People");
-    let visitor = shop
+    let visitor = app
         .send("DELETE", &path, Some(&token("ann")), &[], None)
         .await;
     assert_eq!(
         (visitor.status.as_u16(), visitor.code()),
         (403, "FORBIDDEN")
     );
-    let removed = shop.send("DELETE", &path, Some(&admin()), &[], None).await;
+    let removed = app.send("DELETE", &path, Some(&admin()), &[], None).await;
     assert_eq!(
         removed.body,
         json!({"event_id": event_id, "user_id": user, "removed": true})
@@ -377,8 +374,8 @@ async fn an_operator_removes_a_place_and_it_is_written_down() {
         }
     };
     assert_eq!(told, [(user, Lapse::Left)]);
-    assert_eq!(shop.engine.status(event_id).await.unwrap().total, 0);
-    let entry = shop.get("/admin/audit", &admin()).await.body["entries"][0].clone();
+    assert_eq!(app.engine.status(event_id).await.unwrap().total, 0);
+    let entry = app.get("/admin/audit", &admin()).await.body["entries"][0].clone();
     assert_eq!(
         (
             &entry["action"],
@@ -391,10 +388,10 @@ async fn an_operator_removes_a_place_and_it_is_written_down() {
             &json!("uid=Ann Lee,ou=People")
         )
     );
-    let again = shop.send("DELETE", &path, Some(&admin()), &[], None).await;
+    let again = app.send("DELETE", &path, Some(&admin()), &[], None).await;
     assert_eq!((again.status.as_u16(), again.code()), (404, "NOT_IN_QUEUE"));
     let unknown = format!("/admin/events/{}/queue/places/ann", uuid::Uuid::new_v4());
-    let answer = shop
+    let answer = app
         .send("DELETE", &unknown, Some(&admin()), &[], None)
         .await;
     assert_eq!(
@@ -405,8 +402,8 @@ async fn an_operator_removes_a_place_and_it_is_written_down() {
 
 #[tokio::test]
 async fn null_is_never_more_than_was_asked_for() {
-    let shop = Shop::open().await;
-    let answer = shop
+    let app = TestApp::open().await;
+    let answer = app
         .send(
             "POST",
             "/admin/sync-inventory",
@@ -420,9 +417,9 @@ async fn null_is_never_more_than_was_asked_for() {
         (422, Some("event_id")),
         "{answer:?}"
     );
-    let path = format!("/admin/events/{}/queue", shop.event);
+    let path = format!("/admin/events/{}/queue", app.event);
     let put = async |body: serde_json::Value| {
-        let answer = shop
+        let answer = app
             .send("PUT", &path, Some(&admin()), &[], Some(body))
             .await;
         assert_eq!(answer.status, 200, "{answer:?}");

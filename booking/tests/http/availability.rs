@@ -3,10 +3,10 @@
 use booking::BookingConfig;
 use serde_json::{Value, json};
 
-use super::shop::{Shop, Stream, token};
+use super::app::{Stream, TestApp, token};
 
-fn path(shop: &Shop) -> String {
-    format!("/events/{}/availability/stream", shop.event)
+fn path(app: &TestApp) -> String {
+    format!("/events/{}/availability/stream", app.event)
 }
 
 async fn left(stream: &mut Stream) -> Vec<u64> {
@@ -21,26 +21,26 @@ async fn left(stream: &mut Stream) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn the_seats_left_are_told_at_once_and_when_they_change() {
-    let shop = Shop::open().await;
-    let mut stream = shop.stream(&path(&shop), None).await;
+async fn streams_availability_and_changes() {
+    let app = TestApp::open().await;
+    let mut stream = app.stream(&path(&app), None).await;
     let (_, first) = stream.next().await.unwrap();
     let zone =
-        |at: usize, available: u32| json!({"zone_id": shop.zones[at], "available": available});
+        |at: usize, available: u32| json!({"zone_id": app.zones[at], "available": available});
     assert_eq!(
         first,
-        json!({"event_id": shop.event, "zones": [zone(0, 20), zone(1, 2)]})
+        json!({"event_id": app.event, "zones": [zone(0, 20), zone(1, 2)]})
     );
-    let booking = shop.reserved("ann", 0, 3).await;
+    let booking = app.reserved("ann", 0, 3).await;
     assert_eq!(left(&mut stream).await, [17, 2]);
     let told = std::time::Instant::now();
-    let mut late = shop.stream(&path(&shop), None).await;
+    let mut late = app.stream(&path(&app), None).await;
     assert_eq!(left(&mut late).await, [17, 2], "not what was true first");
     let cancel = format!(
         "/bookings/{}/cancel",
         booking["booking_id"].as_str().unwrap()
     );
-    assert_eq!(shop.post(&cancel, &token("ann")).await.status, 200);
+    assert_eq!(app.post(&cancel, &token("ann")).await.status, 200);
     assert_eq!(left(&mut stream).await, [20, 2]);
     assert!(
         told.elapsed().as_millis() > 300,
@@ -52,12 +52,12 @@ async fn the_seats_left_are_told_at_once_and_when_they_change() {
 
 #[tokio::test]
 async fn streams_end_when_the_process_drains() {
-    let shop = Shop::open().await;
-    let mut stream = shop.stream(&path(&shop), None).await;
+    let app = TestApp::open().await;
+    let mut stream = app.stream(&path(&app), None).await;
     stream.next().await.unwrap();
-    shop.drain();
+    app.drain();
     assert_eq!(stream.next().await, None);
-    let answer = shop.send("GET", &path(&shop), None, &[], None).await;
+    let answer = app.send("GET", &path(&app), None, &[], None).await;
     assert_eq!(
         (answer.status.as_u16(), answer.retry_after.as_deref()),
         (503, Some("1"))
@@ -65,19 +65,19 @@ async fn streams_end_when_the_process_drains() {
 }
 
 #[tokio::test]
-async fn only_so_many_follow_and_a_place_is_free_again() {
-    let first = Shop::open().await;
-    let shop = first
+async fn limits_readers_and_reuses_permits() {
+    let first = TestApp::open().await;
+    let app = first
         .with(BookingConfig {
-            availability_readers: 2,
+            max_availability_readers: 2,
             ..BookingConfig::default()
         })
         .await;
     let streams = [
-        shop.stream(&path(&shop), None).await,
-        shop.stream(&path(&shop), None).await,
+        app.stream(&path(&app), None).await,
+        app.stream(&path(&app), None).await,
     ];
-    let refused = shop.send("GET", &path(&shop), None, &[], None).await;
+    let refused = app.send("GET", &path(&app), None, &[], None).await;
     assert_eq!(
         (
             refused.status.as_u16(),
@@ -87,20 +87,20 @@ async fn only_so_many_follow_and_a_place_is_free_again() {
         (503, "UNAVAILABLE", Some("5"))
     );
     drop(streams);
-    let mut again = shop.stream(&path(&shop), None).await;
+    let mut again = app.stream(&path(&app), None).await;
     assert_eq!(left(&mut again).await, [20, 2]);
 }
 
 #[tokio::test]
 async fn an_event_that_is_not_there_has_no_stream() {
-    let shop = Shop::open().await;
+    let app = TestApp::open().await;
     for (event, status) in [
         (Value::from(uuid::Uuid::new_v4().to_string()), 404),
         (json!("x"), 422),
     ] {
         let path = format!("/events/{}/availability/stream", event.as_str().unwrap());
         assert_eq!(
-            shop.send("GET", &path, None, &[], None)
+            app.send("GET", &path, None, &[], None)
                 .await
                 .status
                 .as_u16(),

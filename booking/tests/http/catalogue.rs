@@ -2,19 +2,19 @@
 
 use serde_json::json;
 
-use super::shop::{Shop, admin, token};
+use super::app::{TestApp, admin, token};
 
 #[tokio::test]
-async fn the_catalogue_is_public_and_counts_what_is_left() {
-    let shop = Shop::open().await;
-    let list = shop.send("GET", "/events", None, &[], None).await;
+async fn catalogue_is_public_with_availability() {
+    let app = TestApp::open().await;
+    let list = app.send("GET", "/events", None, &[], None).await;
     assert_eq!(
         list.body,
-        json!({"events": [{"event_id": shop.event, "name": "A Night", "state": "open"}]})
+        json!({"events": [{"event_id": app.event, "name": "A Night", "state": "open"}]})
     );
-    shop.reserved("ann", 0, 3).await;
-    let event = shop
-        .send("GET", &format!("/events/{}", shop.event), None, &[], None)
+    app.reserved("ann", 0, 3).await;
+    let event = app
+        .send("GET", &format!("/events/{}", app.event), None, &[], None)
         .await
         .body;
     assert_eq!(
@@ -30,7 +30,7 @@ async fn the_catalogue_is_public_and_counts_what_is_left() {
         (&show["name"], &show["starts_at"]),
         (&json!("Friday"), &json!("2030-01-01T20:00:00Z"))
     );
-    let zone = json!({"zone_id": shop.zones[0], "name": "Stalls", "unit_price": 1000, "currency": "THB", "capacity": 20});
+    let zone = json!({"zone_id": app.zones[0], "name": "Stalls", "unit_price": 1000, "currency": "THB", "capacity": 20});
     for (key, value) in zone.as_object().unwrap() {
         assert_eq!(&show["zones"][0][key], value);
     }
@@ -40,29 +40,26 @@ async fn the_catalogue_is_public_and_counts_what_is_left() {
 
 #[tokio::test]
 async fn unknown_events_and_paths_are_problems() {
-    let shop = Shop::open().await;
-    let missing = shop
+    let app = TestApp::open().await;
+    let missing = app
         .get(&format!("/events/{}", uuid::Uuid::new_v4()), &token("ann"))
         .await;
     assert_eq!(
         (missing.status.as_u16(), missing.code()),
         (404, "EVENT_NOT_FOUND")
     );
+    assert_eq!(app.get("/nothing", &token("ann")).await.code(), "NOT_FOUND");
     assert_eq!(
-        shop.get("/nothing", &token("ann")).await.code(),
-        "NOT_FOUND"
-    );
-    assert_eq!(
-        shop.send("PATCH", "/events", None, &[], None).await.code(),
+        app.send("PATCH", "/events", None, &[], None).await.code(),
         "METHOD_NOT_ALLOWED"
     );
 }
 
 /// Two instances on one database: what the one makes, the other sells at the next request.
 #[tokio::test]
-async fn an_event_is_known_at_every_instance_as_soon_as_it_is_made() {
-    let shop = Shop::open().await;
-    let other = shop.restarted(std::sync::Arc::clone(&shop.engine)).await;
+async fn new_event_is_known_at_every_instance() {
+    let app = TestApp::open().await;
+    let other = app.restarted(std::sync::Arc::clone(&app.engine)).await;
     for number in 0..20 {
         let missing = other
             .send(
@@ -79,7 +76,7 @@ async fn an_event_is_known_at_every_instance_as_soon_as_it_is_made() {
         ); // it has looked just now
         let body = json!({"name": format!("Night {number}"), "shows": [{"name": "S", "zones": [
             {"name": "Z", "capacity": 1, "unit_price": 0}]}]});
-        let made = shop
+        let made = app
             .send("POST", "/admin/events", Some(&admin()), &[], Some(body))
             .await
             .body;

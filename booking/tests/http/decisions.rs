@@ -5,58 +5,58 @@ use std::time::Duration;
 use serde_json::json;
 use waitingroom::clock::Clock;
 
-use super::shop::{Shop, token};
+use super::app::{TestApp, token};
 
-fn path(booking: &serde_json::Value, verb: &str) -> String {
+fn path(booking: &serde_json::Value, transition: &str) -> String {
     format!(
-        "/bookings/{}/{verb}",
+        "/bookings/{}/{transition}",
         booking["booking_id"].as_str().unwrap()
     )
 }
 
 #[tokio::test]
 async fn confirming_twice_is_confirming_once() {
-    let shop = Shop::open().await;
-    let booking = shop.reserved("ann", 0, 2).await;
-    shop.clock.advance(Duration::from_secs(5));
-    let first = shop.post(&path(&booking, "confirm"), &token("ann")).await;
+    let app = TestApp::open().await;
+    let booking = app.reserved("ann", 0, 2).await;
+    app.clock.advance(Duration::from_secs(5));
+    let first = app.post(&path(&booking, "confirm"), &token("ann")).await;
     assert_eq!(
         (first.status.as_u16(), &first.body["status"]),
         (200, &json!("confirmed"))
     );
-    assert_eq!(first.body["confirmed_at"], shop.clock.now().to_string());
-    shop.clock.advance(Duration::from_secs(5));
-    let second = shop.post(&path(&booking, "confirm"), &token("ann")).await;
+    assert_eq!(first.body["confirmed_at"], app.clock.now().to_string());
+    app.clock.advance(Duration::from_secs(5));
+    let second = app.post(&path(&booking, "confirm"), &token("ann")).await;
     assert_eq!((second.status.as_u16(), second.body), (200, first.body));
-    let cancel = shop.post(&path(&booking, "cancel"), &token("ann")).await;
+    let cancel = app.post(&path(&booking, "cancel"), &token("ann")).await;
     assert_eq!(
         (cancel.status.as_u16(), cancel.code()),
         (409, "BOOKING_NOT_PENDING")
     );
-    assert_eq!(shop.left().await, [18, 2]);
+    assert_eq!(app.left().await, [18, 2]);
 }
 
 #[tokio::test]
 async fn cancelling_gives_the_seats_back_once() {
-    let shop = Shop::open().await;
-    let booking = shop.reserved("ann", 1, 2).await;
-    assert_eq!(shop.left().await, [20, 0]);
+    let app = TestApp::open().await;
+    let booking = app.reserved("ann", 1, 2).await;
+    assert_eq!(app.left().await, [20, 0]);
     for _ in 0..2 {
-        let answer = shop.post(&path(&booking, "cancel"), &token("ann")).await;
+        let answer = app.post(&path(&booking, "cancel"), &token("ann")).await;
         assert_eq!(
             (answer.status.as_u16(), &answer.body["status"]),
             (200, &json!("cancelled"))
         );
-        assert_eq!(shop.left().await, [20, 2]);
+        assert_eq!(app.left().await, [20, 2]);
     }
-    let confirm = shop.post(&path(&booking, "confirm"), &token("ann")).await;
+    let confirm = app.post(&path(&booking, "confirm"), &token("ann")).await;
     assert_eq!(
         (confirm.status.as_u16(), confirm.code()),
         (409, "BOOKING_NOT_PENDING")
     );
-    let again = shop.reserved("bob", 1, 2).await;
+    let again = app.reserved("bob", 1, 2).await;
     let id = again["booking_id"].as_str().unwrap();
-    let deleted = shop
+    let deleted = app
         .send(
             "DELETE",
             &format!("/bookings/{id}"),
@@ -73,18 +73,16 @@ async fn cancelling_gives_the_seats_back_once() {
 
 #[tokio::test]
 async fn nobody_decides_for_somebody_else() {
-    let shop = Shop::open().await;
-    let booking = shop.reserved("ann", 0, 1).await;
-    for verb in ["confirm", "cancel"] {
-        let answer = shop.post(&path(&booking, verb), &token("bob")).await;
+    let app = TestApp::open().await;
+    let booking = app.reserved("ann", 0, 1).await;
+    for transition in ["confirm", "cancel"] {
+        let answer = app.post(&path(&booking, transition), &token("bob")).await;
         assert_eq!(
             (answer.status.as_u16(), answer.code()),
             (404, "BOOKING_NOT_FOUND")
         );
     }
-    let answer = shop
-        .post("/bookings/not-an-id/confirm", &token("ann"))
-        .await;
+    let answer = app.post("/bookings/not-an-id/confirm", &token("ann")).await;
     assert_eq!(
         (answer.status.as_u16(), answer.body["field"].as_str()),
         (422, Some("booking_id"))
@@ -92,35 +90,35 @@ async fn nobody_decides_for_somebody_else() {
 }
 
 #[tokio::test]
-async fn a_hold_ends_in_time_and_its_seats_come_back() {
-    let shop = Shop::open().await;
-    let booking = shop.reserved("ann", 1, 2).await;
-    shop.clock.advance(Duration::from_secs(600));
-    let confirm = shop.post(&path(&booking, "confirm"), &token("ann")).await;
+async fn expired_hold_releases_seats() {
+    let app = TestApp::open().await;
+    let booking = app.reserved("ann", 1, 2).await;
+    app.clock.advance(Duration::from_secs(600));
+    let confirm = app.post(&path(&booking, "confirm"), &token("ann")).await;
     assert_eq!(
         (confirm.status.as_u16(), confirm.code()),
         (409, "BOOKING_EXPIRED")
     );
     let id = booking["booking_id"].as_str().unwrap();
     assert_eq!(
-        shop.get(&format!("/bookings/{id}"), &token("ann"))
+        app.get(&format!("/bookings/{id}"), &token("ann"))
             .await
             .body["status"],
         "expired"
     );
-    shop.until_left(&[20, 2]).await;
-    let confirm = shop.post(&path(&booking, "confirm"), &token("ann")).await;
+    app.until_left(&[20, 2]).await;
+    let confirm = app.post(&path(&booking, "confirm"), &token("ann")).await;
     assert_eq!(
         (confirm.status.as_u16(), confirm.code()),
         (409, "BOOKING_EXPIRED")
     );
-    assert_eq!(shop.reserved("bob", 1, 2).await["status"], "reserved");
+    assert_eq!(app.reserved("bob", 1, 2).await["status"], "reserved");
 }
 
 #[tokio::test]
-async fn a_process_on_a_host_whose_clock_is_wrong_ends_no_holds() {
-    let shop = Shop::open().await;
-    let booking = shop.reserved("ann", 1, 2).await;
+async fn wrong_host_clock_expires_no_holds() {
+    let app = TestApp::open().await;
+    let booking = app.reserved("ann", 1, 2).await;
     let path = format!("/bookings/{}", booking["booking_id"].as_str().unwrap());
     let later = Clock::System.now().plus(Duration::from_secs(700));
     let clock = Clock::steady(later);
@@ -129,47 +127,47 @@ async fn a_process_on_a_host_whose_clock_is_wrong_ends_no_holds() {
         clock.check().is_err(),
         "the host is far behind what all go by"
     );
-    let _other = shop.with_clock(clock).await;
+    let _other = app.with_clock(clock).await;
     for _ in 0..10 {
         tokio::time::sleep(Duration::from_millis(100)).await; // four sweeps in all
         assert_eq!(
-            shop.get(&path, &token("ann")).await.body["status"],
+            app.get(&path, &token("ann")).await.body["status"],
             "reserved"
         );
     }
-    let _another = shop.with_clock(Clock::manual(later)).await;
-    shop.until_left(&[20, 2]).await;
+    let _another = app.with_clock(Clock::manual(later)).await;
+    app.until_left(&[20, 2]).await;
 }
 
 #[tokio::test]
 async fn lists_show_ones_own() {
-    let shop = Shop::open().await;
+    let app = TestApp::open().await;
     let (first, second) = (
-        shop.reserved("ann", 0, 1).await,
-        shop.reserved("ann", 0, 2).await,
+        app.reserved("ann", 0, 1).await,
+        app.reserved("ann", 0, 2).await,
     );
-    shop.reserved("bob", 0, 1).await;
-    shop.post(&path(&first, "confirm"), &token("ann")).await;
-    let all = shop.get("/bookings?limit=1", &token("ann")).await.body;
+    app.reserved("bob", 0, 1).await;
+    app.post(&path(&first, "confirm"), &token("ann")).await;
+    let all = app.get("/bookings?limit=1", &token("ann")).await.body;
     assert_eq!(
         (&all["total"], &all["limit"], &all["offset"]),
         (&json!(2), &json!(1), &json!(0))
     );
     assert_eq!(all["bookings"], json!([second]));
     assert_eq!(
-        shop.get("/bookings/pending", &token("ann")).await.body["bookings"],
+        app.get("/bookings/pending", &token("ann")).await.body["bookings"],
         json!([second])
     );
-    let summary = shop
+    let summary = app
         .get(
-            &format!("/bookings/summary?event_id={}", shop.event),
+            &format!("/bookings/summary?event_id={}", app.event),
             &token("ann"),
         )
         .await
         .body;
     let expected = json!({"reserved_seats": 2, "confirmed_seats": 1, "bookings": 2, "total_spent": 1000, "currency": "THB"});
     assert_eq!(summary, expected);
-    let nothing = shop.get("/bookings/summary", &token("cat")).await.body;
+    let nothing = app.get("/bookings/summary", &token("cat")).await.body;
     assert_eq!(
         nothing,
         json!({"reserved_seats": 0, "confirmed_seats": 0, "bookings": 0, "total_spent": 0})
@@ -180,7 +178,7 @@ async fn lists_show_ones_own() {
         ("offset=-1", "offset"),
         ("event_id=x", "event_id"),
     ] {
-        let answer = shop.get(&format!("/bookings?{query}"), &token("ann")).await;
+        let answer = app.get(&format!("/bookings?{query}"), &token("ann")).await;
         assert_eq!(
             (answer.status.as_u16(), answer.body["field"].as_str()),
             (422, Some(field))
@@ -190,10 +188,10 @@ async fn lists_show_ones_own() {
 
 #[tokio::test]
 async fn the_bus_is_told() {
-    let shop = Shop::open().await;
-    let mut ear = shop.bus.listen();
-    let booking = shop.reserved("ann", 0, 2).await;
-    shop.post(&path(&booking, "cancel"), &token("ann")).await;
+    let app = TestApp::open().await;
+    let mut ear = app.bus.listen();
+    let booking = app.reserved("ann", 0, 2).await;
+    app.post(&path(&booking, "cancel"), &token("ann")).await;
     for status in ["reserved", "cancelled"] {
         let message = tokio::time::timeout(Duration::from_secs(5), ear.recv())
             .await

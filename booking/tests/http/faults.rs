@@ -11,18 +11,18 @@ use waitingroom::{
     telemetry::{render_metrics, start_metrics},
 };
 
-use super::shop::{Shop, admin, token};
+use super::app::{TestApp, admin, token};
 
-/// A shop on a file, and a second connection to break it with.
-async fn breakable() -> (Shop, SqliteConnection, tempfile::File) {
+/// An app on a file, and a second connection to break it with.
+async fn breakable() -> (TestApp, SqliteConnection, tempfile::File) {
     let file = tempfile::File(
         std::env::temp_dir().join(format!("stanchion-{}.db", Uuid::new_v4().simple())),
     );
-    let shop = Shop::open_on(Arc::new(SqliteStore::open(&file.0).await.unwrap())).await;
+    let app = TestApp::open_on(Arc::new(SqliteStore::open(&file.0).await.unwrap())).await;
     let vandal = SqliteConnection::connect(&format!("sqlite://{}", file.0.display()))
         .await
         .unwrap();
-    (shop, vandal, file)
+    (app, vandal, file)
 }
 
 mod tempfile {
@@ -48,11 +48,11 @@ const FAIL_REBUILDS: &str = "CREATE TRIGGER broken BEFORE UPDATE OF sync_lease_u
 const REPAIR: &str = "DROP TRIGGER broken";
 
 #[tokio::test]
-async fn a_commit_that_fails_gives_seats_and_pass_back() {
-    let (shop, mut vandal, _file) = breakable().await;
-    let pass = shop.pass("ann").await;
+async fn failed_commit_releases_seats_and_pass() {
+    let (app, mut vandal, _file) = breakable().await;
+    let pass = app.pass("ann").await;
     run(&mut vandal, FAIL_BOOKINGS).await;
-    let answer = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+    let answer = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
         (503, "UNAVAILABLE")
@@ -62,73 +62,73 @@ async fn a_commit_that_fails_gives_seats_and_pass_back() {
         !answer.body.to_string().contains("fire"),
         "internals stay inside: {answer:?}"
     );
-    assert_eq!(shop.left().await, [20, 2]);
+    assert_eq!(app.left().await, [20, 2]);
     run(&mut vandal, REPAIR).await;
-    let again = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+    let again = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
     assert_eq!(again.status, 201, "{again:?}");
-    assert_eq!(shop.left().await, [18, 2]);
+    assert_eq!(app.left().await, [18, 2]);
 }
 
 #[tokio::test]
 async fn a_decision_that_fails_changes_nothing() {
-    let (shop, mut vandal, _file) = breakable().await;
-    let booking = shop.reserved("ann", 0, 2).await;
+    let (app, mut vandal, _file) = breakable().await;
+    let booking = app.reserved("ann", 0, 2).await;
     let confirm = format!(
         "/bookings/{}/confirm",
         booking["booking_id"].as_str().unwrap()
     );
     run(&mut vandal, FAIL_DECISIONS).await;
-    let answer = shop.post(&confirm, &token("ann")).await;
+    let answer = app.post(&confirm, &token("ann")).await;
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
         (503, "UNAVAILABLE")
     );
     run(&mut vandal, REPAIR).await;
     assert_eq!(
-        shop.post(&confirm, &token("ann")).await.body["status"],
+        app.post(&confirm, &token("ann")).await.body["status"],
         "confirmed"
     );
-    let status = shop.get("/admin/inventory-status", &admin()).await.body;
+    let status = app.get("/admin/inventory-status", &admin()).await.body;
     assert_eq!(status["drift"], json!(0));
 }
 
 #[tokio::test]
-async fn while_seats_are_counted_a_reservation_waits_for_another_try() {
-    let shop = Shop::open().await;
-    let pass = shop.pass("ann").await;
-    shop.engine
-        .begin_sync(shop.event, shop.clock.now())
+async fn reservation_waits_during_rebuild() {
+    let app = TestApp::open().await;
+    let pass = app.pass("ann").await;
+    app.engine
+        .begin_sync(app.event, app.clock.now())
         .await
         .unwrap();
-    let answer = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+    let answer = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
         (503, "UNAVAILABLE")
     );
     assert!(answer.retry_after.is_some());
     assert_eq!(
-        shop.post("/admin/sync-inventory", &admin()).await.status,
+        app.post("/admin/sync-inventory", &admin()).await.status,
         200
     );
     assert_eq!(
-        shop.reserve("ann", &pass, Some("k1"), 0, 2).await.status,
+        app.reserve("ann", &pass, Some("k1"), 0, 2).await.status,
         201
     );
 }
 
 #[tokio::test]
-async fn a_client_that_went_away_loses_neither_pass_nor_seats() {
-    let (shop, mut vandal, _file) = breakable().await;
-    let pass = shop.pass("ann").await;
+async fn gone_client_keeps_pass_and_seats() {
+    let (app, mut vandal, _file) = breakable().await;
+    let pass = app.pass("ann").await;
     // Another writer holds the file for a while: the commit has to wait, and the client does not.
     run(&mut vandal, "BEGIN IMMEDIATE").await;
-    let bob = shop.pass("bob").await;
-    let blocked = shop.reserve("bob", &bob, None, 0, 1);
+    let bob = app.pass("bob").await;
+    let blocked = app.reserve("bob", &bob, None, 0, 1);
     let gone = async {
-        shop.until_left(&[19, 2]).await; // bob's seat is held: the commit is his
+        app.until_left(&[19, 2]).await; // bob's seat is held: the commit is his
         let going = tokio::time::timeout(
             Duration::from_millis(100),
-            shop.reserve("ann", &pass, Some("k1"), 0, 2),
+            app.reserve("ann", &pass, Some("k1"), 0, 2),
         )
         .await;
         assert!(
@@ -139,29 +139,29 @@ async fn a_client_that_went_away_loses_neither_pass_nor_seats() {
     };
     let (blocked, ()) = futures_util::future::join(blocked, gone).await;
     assert_eq!(blocked.status, 201, "{blocked:?}");
-    shop.until_left(&[19, 2]).await;
+    app.until_left(&[19, 2]).await;
     assert_eq!(
-        shop.reserve("ann", &pass, Some("k1"), 0, 2).await.status,
+        app.reserve("ann", &pass, Some("k1"), 0, 2).await.status,
         201
     );
 }
 
 #[tokio::test]
-async fn while_a_commit_hangs_others_are_told_to_come_back_at_once() {
-    let (shop, mut vandal, _file) = breakable().await;
-    let (bob, ann) = (shop.pass("bob").await, shop.pass("ann").await);
+async fn rejects_at_once_while_commit_hangs() {
+    let (app, mut vandal, _file) = breakable().await;
+    let (bob, ann) = (app.pass("bob").await, app.pass("ann").await);
     run(&mut vandal, "BEGIN IMMEDIATE").await;
     let refused = async {
         loop {
             let began = std::time::Instant::now();
-            let asked = shop.reserve("ann", &ann, Some("k1"), 0, 2);
+            let asked = app.reserve("ann", &ann, Some("k1"), 0, 2);
             if let Ok(answer) = tokio::time::timeout(Duration::from_millis(300), asked).await {
                 return (answer, began.elapsed());
             }
         }
     };
     let (stuck, (refused, waited)) =
-        futures_util::future::join(shop.reserve("bob", &bob, None, 0, 1), async {
+        futures_util::future::join(app.reserve("bob", &bob, None, 0, 1), async {
             let refused = tokio::time::timeout(Duration::from_secs(4), refused)
                 .await
                 .expect("refused while the commit hangs");
@@ -180,14 +180,14 @@ async fn while_a_commit_hangs_others_are_told_to_come_back_at_once() {
     let taken = u32::from(stuck.status == 201);
     assert!(taken == 1 || stuck.status == 503, "{stuck:?}");
     let goes_on = async {
-        while shop.reserve("ann", &ann, Some("k1"), 0, 2).await.status != 201 {
+        while app.reserve("ann", &ann, Some("k1"), 0, 2).await.status != 201 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(10), goes_on)
         .await
         .expect("and then it goes on");
-    shop.until_left(&[18 - taken, 2]).await;
+    app.until_left(&[18 - taken, 2]).await;
 }
 
 /// How often a step of this task failed in this process.
@@ -201,10 +201,10 @@ fn failures(task: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn a_suspicion_stays_until_the_seats_have_been_rebuilt() {
+async fn rebuild_is_retried_until_it_succeeds() {
     start_metrics();
-    let (shop, mut vandal, _file) = breakable().await;
-    let zones = shop
+    let (app, mut vandal, _file) = breakable().await;
+    let zones = app
         .zones
         .iter()
         .map(|zone| ZoneSeats {
@@ -216,51 +216,51 @@ async fn a_suspicion_stays_until_the_seats_have_been_rebuilt() {
         zones,
         ..SeatSnapshot::default()
     };
-    shop.engine
-        .load_seats(shop.event, &wrong, shop.clock.now())
+    app.engine
+        .load_seats(app.event, &wrong, app.clock.now())
         .await
         .unwrap();
     run(&mut vandal, FAIL_REBUILDS).await;
-    let pass = shop.pass("bob").await;
-    let refused = shop.reserve("bob", &pass, None, 1, 4).await;
+    let pass = app.pass("bob").await;
+    let refused = app.reserve("bob", &pass, None, 1, 4).await;
     assert_eq!(
         (refused.status.as_u16(), refused.code()),
         (503, "UNAVAILABLE"),
         "the database has two"
     );
     let failed = async {
-        while failures("suspicions") == 0 {
+        while failures("rebuild") == 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(10), failed)
         .await
         .expect("the first rebuild fails");
-    assert_eq!(shop.left().await, [9, 9]);
+    assert_eq!(app.left().await, [9, 9]);
     run(&mut vandal, REPAIR).await;
-    shop.until_left(&[20, 2]).await;
+    app.until_left(&[20, 2]).await;
 }
 
 /// The repair gave the hold back meanwhile: a row that is no booking has its place.
 #[tokio::test]
-async fn a_reservation_that_comes_too_late_costs_nobody_their_pass() {
+async fn late_reservation_keeps_pass() {
     const GIVEN_BACK: &str = "CREATE TRIGGER given_back BEFORE INSERT ON bookings WHEN NEW.status = 'reserved' BEGIN
         INSERT INTO bookings SELECT NEW.booking_id, NEW.event_id, NEW.show_id, NEW.zone_id, '', 1, 0, 'XXX', 'void', 'void:' || hex(NEW.booking_id),
             NULL, NULL, 0, 0, NULL; END";
-    let (shop, mut vandal, _file) = breakable().await;
-    let pass = shop.pass("ann").await;
+    let (app, mut vandal, _file) = breakable().await;
+    let pass = app.pass("ann").await;
     run(&mut vandal, GIVEN_BACK).await;
-    let late = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+    let late = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
     assert_eq!(
         (late.status.as_u16(), late.code()),
         (503, "UNAVAILABLE"),
         "{late:?}"
     );
-    assert_eq!(shop.left().await, [20, 2]);
+    assert_eq!(app.left().await, [20, 2]);
     run(&mut vandal, "DROP TRIGGER given_back").await;
-    assert_eq!(shop.get("/bookings", &token("ann")).await.body["total"], 0);
+    assert_eq!(app.get("/bookings", &token("ann")).await.body["total"], 0);
     assert_eq!(
-        shop.reserve("ann", &pass, Some("k1"), 0, 2).await.status,
+        app.reserve("ann", &pass, Some("k1"), 0, 2).await.status,
         201,
         "pass and key are as good as new"
     );

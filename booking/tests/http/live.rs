@@ -8,10 +8,10 @@ use waitingroom::{
     vitals::{BookingVitals, Process, Role, Vitals},
 };
 
-use super::shop::{Shop, Stream, admin, admin_for, token};
+use super::app::{Stream, TestApp, admin, admin_for, token};
 
-fn path(shop: &Shop) -> String {
-    format!("/admin/events/{}/live", shop.event)
+fn path(app: &TestApp) -> String {
+    format!("/admin/events/{}/live", app.event)
 }
 
 /// Waits for a moment of which this holds.
@@ -28,17 +28,17 @@ async fn until(stream: &mut Stream, holds: impl Fn(&Value) -> bool) -> Value {
 
 #[tokio::test]
 async fn an_event_is_seen_as_it_is() {
-    let shop = Shop::open().await;
-    shop.reserved("ann", 0, 3).await;
-    let bought = shop.reserved("bob", 1, 1).await;
+    let app = TestApp::open().await;
+    app.reserved("ann", 0, 3).await;
+    let bought = app.reserved("bob", 1, 1).await;
     let confirm = format!(
         "/bookings/{}/confirm",
         bought["booking_id"].as_str().unwrap()
     );
-    assert_eq!(shop.post(&confirm, &token("bob")).await.status, 200);
-    shop.pass("cid").await;
-    let mut stream = shop
-        .stream(&format!("{}/stream", path(&shop)), Some(&admin()))
+    assert_eq!(app.post(&confirm, &token("bob")).await.status, 200);
+    app.pass("cid").await;
+    let mut stream = app
+        .stream(&format!("{}/stream", path(&app)), Some(&admin()))
         .await;
     // A moment may lie between somebody's place and their pass.
     let seen =
@@ -63,8 +63,8 @@ async fn an_event_is_seen_as_it_is() {
         (&json!("Stalls"), &json!(0), &json!(3), &json!(17))
     );
 
-    let queue = format!("/admin/events/{}/queue", shop.event);
-    shop.send(
+    let queue = format!("/admin/events/{}/queue", app.event);
+    app.send(
         "PUT",
         &queue,
         Some(&admin()),
@@ -77,7 +77,7 @@ async fn an_event_is_seen_as_it_is() {
     })
     .await;
     assert_eq!(paused["figures"]["rate_effective"], 0.0);
-    let told = shop.get(&path(&shop), &admin()).await.body;
+    let told = app.get(&path(&app), &admin()).await.body;
     let (at, held) = (
         told["history"]["at_ms"].as_array().unwrap(),
         told["history"]["held"].as_array().unwrap(),
@@ -90,7 +90,7 @@ async fn an_event_is_seen_as_it_is() {
 
 #[tokio::test]
 async fn every_process_is_seen_until_it_is_gone() {
-    let shop = Shop::open().await;
+    let app = TestApp::open().await;
     let booking = BookingVitals {
         reserves_per_second: 20.0,
         reserve_p95_ms: Some(9.5),
@@ -108,7 +108,7 @@ async fn every_process_is_seen_until_it_is_gone() {
         (process("booking-1", vec![Role::Booking]), 5, Some(booking)),
     ] {
         let memory_bytes = Some(1_000_000);
-        shop.board
+        app.board
             .publish(&Vitals {
                 process,
                 connections,
@@ -119,7 +119,7 @@ async fn every_process_is_seen_until_it_is_gone() {
             .await
             .unwrap();
     }
-    let nodes = shop.get("/admin/nodes", &admin()).await.body;
+    let nodes = app.get("/admin/nodes", &admin()).await.body;
     let names: Vec<_> = nodes["nodes"]
         .as_array()
         .unwrap()
@@ -131,8 +131,8 @@ async fn every_process_is_seen_until_it_is_gone() {
         (&nodes["booking"]["reserve_p95_ms"], &nodes["pace"]),
         (&json!(9.5), &json!(1.0))
     );
-    let mut stream = shop
-        .stream(&format!("{}/stream", path(&shop)), Some(&admin()))
+    let mut stream = app
+        .stream(&format!("{}/stream", path(&app)), Some(&admin()))
         .await;
     let figures = until(&mut stream, |moment| {
         moment["nodes"].as_array().unwrap().len() == 3
@@ -150,20 +150,17 @@ async fn every_process_is_seen_until_it_is_gone() {
 }
 
 #[tokio::test]
-async fn only_operators_look_and_no_longer_than_their_token_lasts() {
-    let shop = Shop::open().await;
-    let stream = format!("{}/stream", path(&shop));
-    for path in [&path(&shop), &stream, &"/admin/nodes".to_owned()] {
+async fn stream_ends_with_operator_token() {
+    let app = TestApp::open().await;
+    let stream = format!("{}/stream", path(&app));
+    for path in [&path(&app), &stream, &"/admin/nodes".to_owned()] {
         assert_eq!(
-            shop.send("GET", path, None, &[], None)
-                .await
-                .status
-                .as_u16(),
+            app.send("GET", path, None, &[], None).await.status.as_u16(),
             401
         );
-        assert_eq!(shop.get(path, &token("ann")).await.status.as_u16(), 403);
+        assert_eq!(app.get(path, &token("ann")).await.status.as_u16(), 403);
     }
-    let mut short = shop
+    let mut short = app
         .stream(&stream, Some(&admin_for(Duration::from_secs(2))))
         .await;
     assert!(short.next().await.is_some());
@@ -171,8 +168,8 @@ async fn only_operators_look_and_no_longer_than_their_token_lasts() {
     tokio::time::timeout(Duration::from_secs(6), ended)
         .await
         .expect("it ends with the token");
-    let mut drained = shop.stream(&stream, Some(&admin())).await;
-    shop.drain();
+    let mut drained = app.stream(&stream, Some(&admin())).await;
+    app.drain();
     let ended = async { while drained.next().await.is_some() {} };
     tokio::time::timeout(Duration::from_secs(6), ended)
         .await

@@ -4,16 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use waitingroom::{engine::memory::MemoryEngine, seats::ZoneSeats};
 
-use super::shop::{Shop, token};
+use super::app::{TestApp, token};
 
 #[tokio::test]
-async fn a_hold_does_not_run_out_while_every_booking_process_is_down() {
-    let shop = Shop::open_in_time().await;
-    let held = shop.reserved("ann", 0, 2).await;
+async fn hold_outlives_downtime_of_all_instances() {
+    let app = TestApp::open_in_time().await;
+    let held = app.reserved("ann", 0, 2).await;
     let path = format!("/bookings/{}", held["booking_id"].as_str().unwrap());
-    shop.stop().await;
-    shop.clock.advance(Duration::from_secs(600)); // nobody writes
-    let again = shop.restarted(Arc::clone(&shop.engine)).await;
+    app.stop().await;
+    app.clock.advance(Duration::from_secs(600)); // nobody writes
+    let again = app.restarted(Arc::clone(&app.engine)).await;
     let found = again.get(&path, &token("ann")).await.body;
     assert_eq!(found["status"], "reserved", "{found}");
     assert!(
@@ -31,25 +31,25 @@ async fn a_hold_does_not_run_out_while_every_booking_process_is_down() {
 }
 
 #[tokio::test]
-async fn the_limit_of_seats_holds_when_the_engine_has_forgotten_what_a_user_has() {
-    let shop = Shop::open().await;
-    shop.reserved("ann", 0, 3).await;
-    let pass = shop.pass("ann").await;
-    let mut snapshot = shop.store.snapshot(shop.event).await.unwrap();
+async fn seat_limit_outlives_forgotten_user() {
+    let app = TestApp::open().await;
+    app.reserved("ann", 0, 3).await;
+    let pass = app.pass("ann").await;
+    let mut snapshot = app.store.snapshot(app.event).await.unwrap();
     snapshot.users.clear();
-    shop.engine
-        .load_seats(shop.event, &snapshot, shop.clock.now())
+    app.engine
+        .load_seats(app.event, &snapshot, app.clock.now())
         .await
         .unwrap();
-    let refused = shop.reserve("ann", &pass, Some("k"), 0, 2).await;
+    let refused = app.reserve("ann", &pass, Some("k"), 0, 2).await;
     assert_eq!(
         (refused.status.as_u16(), refused.code()),
         (409, "USER_LIMIT_EXCEEDED"),
         "{refused:?}"
     );
     assert_eq!(refused.body["field"], "quantity");
-    shop.until_left(&[17, 2]).await;
-    let allowed = shop.reserve("ann", &pass, Some("k2"), 0, 1).await;
+    app.until_left(&[17, 2]).await;
+    let allowed = app.reserve("ann", &pass, Some("k2"), 0, 1).await;
     assert_eq!(
         allowed.status, 201,
         "seats and pass were given back: {allowed:?}"
@@ -57,14 +57,14 @@ async fn the_limit_of_seats_holds_when_the_engine_has_forgotten_what_a_user_has(
     // Rebuilt, the engine refuses by itself.
     let forgotten = async {
         loop {
-            let pass = shop.pass("ann").await;
-            let refused = shop.reserve("ann", &pass, None, 0, 1).await;
+            let pass = app.pass("ann").await;
+            let refused = app.reserve("ann", &pass, None, 0, 1).await;
             if refused.code() == "USER_LIMIT_EXCEEDED" {
                 break refused;
             }
             assert_eq!(refused.status, 503, "while it is rebuilt: {refused:?}");
-            shop.engine
-                .leave(shop.event, &"ann".parse().unwrap(), shop.clock.now())
+            app.engine
+                .leave(app.event, &"ann".parse().unwrap(), app.clock.now())
                 .await
                 .unwrap();
         }
@@ -73,16 +73,16 @@ async fn the_limit_of_seats_holds_when_the_engine_has_forgotten_what_a_user_has(
         .await
         .unwrap();
     assert_eq!(
-        shop.get("/bookings/summary", &token("ann")).await.body["reserved_seats"],
+        app.get("/bookings/summary", &token("ann")).await.body["reserved_seats"],
         4
     );
 }
 
 #[tokio::test]
-async fn the_limit_of_seats_holds_over_a_lost_engine() {
-    let shop = Shop::open().await;
-    shop.reserved("ann", 0, 3).await;
-    let again = shop.restarted(Arc::new(MemoryEngine::new())).await;
+async fn seat_limit_outlives_lost_engine() {
+    let app = TestApp::open().await;
+    app.reserved("ann", 0, 3).await;
+    let again = app.restarted(Arc::new(MemoryEngine::new())).await;
     let mut snapshot = again.store.snapshot(again.event).await.unwrap();
     // A replica that lacked the last bookings.
     snapshot.zones = again

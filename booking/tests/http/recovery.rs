@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use booking::{
-    audit::Act,
-    store::{Decision, Moment::Given, Verb},
+    model::audit::AuditContext,
+    store::{AsOf::Fixed, Transition, TransitionRequest},
 };
 use serde_json::json;
 use waitingroom::{
@@ -14,14 +14,14 @@ use waitingroom::{
     seats::{Reserve, ReserveOutcome, SeatSnapshot, ZoneSeats},
 };
 
-use super::shop::{Shop, admin, token};
+use super::app::{TestApp, admin, token};
 
 #[tokio::test]
-async fn seats_and_line_come_back_from_the_database() {
-    let shop = Shop::open().await;
-    let held = shop.reserved("ann", 0, 3).await;
-    let bought = shop.reserved("bob", 1, 2).await;
-    shop.post(
+async fn restores_seats_and_queue_from_database() {
+    let app = TestApp::open().await;
+    let held = app.reserved("ann", 0, 3).await;
+    let bought = app.reserved("bob", 1, 2).await;
+    app.post(
         &format!(
             "/bookings/{}/confirm",
             bought["booking_id"].as_str().unwrap()
@@ -30,7 +30,7 @@ async fn seats_and_line_come_back_from_the_database() {
     )
     .await;
     let wait = async {
-        while shop.store.checkpoint(shop.event).await.unwrap().head < 2 {
+        while app.store.checkpoint(app.event).await.unwrap().head < 2 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -38,7 +38,7 @@ async fn seats_and_line_come_back_from_the_database() {
         .await
         .expect("the line is written down each second");
     let engine: SharedEngine = Arc::new(MemoryEngine::new());
-    let again = shop.restarted(engine).await;
+    let again = app.restarted(engine).await;
     assert_eq!(again.left().await, [17, 0]);
     let status = again.engine.status(again.event).await.unwrap();
     assert!(status.sequence >= 1_000_002 && status.head >= 2);
@@ -47,70 +47,70 @@ async fn seats_and_line_come_back_from_the_database() {
 }
 
 #[tokio::test]
-async fn settings_that_never_reached_the_engine_do_after_a_restart() {
-    let shop = Shop::open().await;
+async fn restart_delivers_missed_settings() {
+    let app = TestApp::open().await;
     let patch = QueuePatch {
         state: Some(SaleState::Paused),
         ..QueuePatch::default()
     };
-    let act = Act {
+    let act = AuditContext {
         operator: "operator".parse().unwrap(),
-        at: shop.clock.now(),
+        at: app.clock.now(),
     };
-    shop.store
-        .patch_queue(shop.event, &patch, &act)
+    app.store
+        .patch_queue(app.event, &patch, &act)
         .await
         .unwrap();
-    let engine = shop.engine.clone();
-    let shop = shop.restarted(engine).await;
-    shop.until_state(SaleState::Paused).await;
+    let engine = app.engine.clone();
+    let app = app.restarted(engine).await;
+    app.until_state(SaleState::Paused).await;
 }
 
 #[tokio::test]
-async fn an_engine_with_older_settings_is_given_those_of_the_database() {
-    let shop = Shop::open().await;
+async fn corrects_outdated_engine_settings() {
+    let app = TestApp::open().await;
     let stale = QueueSettings {
         state: SaleState::Closed,
         ..QueueSettings::default()
     };
-    shop.engine.configure(shop.event, &stale).await.unwrap();
-    shop.until_state(SaleState::Open).await;
+    app.engine.configure(app.event, &stale).await.unwrap();
+    app.until_state(SaleState::Open).await;
 }
 
 #[tokio::test]
-async fn an_event_that_the_engine_lost_while_running_is_rebuilt_for_the_request() {
-    let shop = Shop::open().await;
-    shop.reserved("ann", 0, 3).await;
-    let pass = shop.pass("bob").await;
-    shop.engine.remove(shop.event).await.unwrap();
-    let answer = shop.reserve("bob", &pass, Some("k1"), 0, 2).await;
+async fn rebuilds_lost_event_for_request() {
+    let app = TestApp::open().await;
+    app.reserved("ann", 0, 3).await;
+    let pass = app.pass("bob").await;
+    app.engine.remove(app.event).await.unwrap();
+    let answer = app.reserve("bob", &pass, Some("k1"), 0, 2).await;
     assert_eq!(
         answer.status, 201,
         "a pass of the lost line is live: {answer:?}"
     );
-    assert_eq!(shop.left().await, [15, 2]);
+    assert_eq!(app.left().await, [15, 2]);
 }
 
 #[tokio::test]
-async fn a_pass_is_used_once_the_database_has_its_booking() {
-    let shop = Shop::open().await;
+async fn pass_is_used_once_booking_is_stored() {
+    let app = TestApp::open().await;
     let (ann, pass, now) = (
         "ann".parse().unwrap(),
-        shop.pass("ann").await,
-        shop.clock.now(),
+        app.pass("ann").await,
+        app.clock.now(),
     );
-    let place = shop
+    let place = app
         .engine
-        .resume(shop.event, &ann, &Presence::Poll, now)
+        .resume(app.event, &ann, &Presence::Poll, now)
         .await
         .unwrap()
         .unwrap();
     let grant = place.grant.unwrap();
     // A hold whose commit never comes, of an instance that is gone.
     let lost = Reserve {
-        event_id: shop.event,
+        event_id: app.event,
         user: ann,
-        zone_id: shop.zones[0].parse().unwrap(),
+        zone_id: app.zones[0].parse().unwrap(),
         quantity: 1,
         pass_id: grant.pass_id,
         pass_epoch: place.epoch,
@@ -121,19 +121,19 @@ async fn a_pass_is_used_once_the_database_has_its_booking() {
         user_limit: 10,
     };
     assert_eq!(
-        shop.engine.reserve(&lost, now).await.unwrap(),
+        app.engine.reserve(&lost, now).await.unwrap(),
         ReserveOutcome::Held
     );
-    let undecided = shop.reserve("ann", &pass, Some("k2"), 0, 2).await;
+    let undecided = app.reserve("ann", &pass, Some("k2"), 0, 2).await;
     assert_eq!(
         (undecided.status.as_u16(), undecided.code()),
         (503, "UNAVAILABLE")
     );
 
-    shop.wait(9).await;
+    app.wait(9).await;
     let given_back = async {
         loop {
-            let answer = shop.reserve("ann", &pass, Some("k2"), 0, 2).await;
+            let answer = app.reserve("ann", &pass, Some("k2"), 0, 2).await;
             match answer.status.as_u16() {
                 503 => tokio::time::sleep(Duration::from_millis(20)).await,
                 _ => return answer,
@@ -144,68 +144,68 @@ async fn a_pass_is_used_once_the_database_has_its_booking() {
         .await
         .expect("the pass is given back");
     assert_eq!(answer.status, 201, "{answer:?}");
-    let used = shop.reserve("ann", &pass, Some("k3"), 0, 2).await;
+    let used = app.reserve("ann", &pass, Some("k3"), 0, 2).await;
     assert_eq!((used.status.as_u16(), used.code()), (409, "PASS_USED"));
 }
 
 #[tokio::test]
-async fn a_used_pass_stays_used_when_the_engine_has_forgotten_it() {
-    let shop = Shop::open().await;
-    let pass = shop.pass("ann").await;
-    let first = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+async fn used_pass_outlives_lost_engine() {
+    let app = TestApp::open().await;
+    let pass = app.pass("ann").await;
+    let first = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
     let cancel = format!(
         "/bookings/{}/cancel",
         first.body["booking_id"].as_str().unwrap()
     );
-    assert_eq!(shop.post(&cancel, &token("ann")).await.status, 200);
-    shop.engine.remove(shop.event).await.unwrap();
-    let again = shop.reserve("ann", &pass, None, 0, 2).await;
+    assert_eq!(app.post(&cancel, &token("ann")).await.status, 200);
+    app.engine.remove(app.event).await.unwrap();
+    let again = app.reserve("ann", &pass, None, 0, 2).await;
     assert_eq!((again.status.as_u16(), again.code()), (409, "PASS_USED"));
-    shop.engine.remove(shop.event).await.unwrap();
-    let retry = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+    app.engine.remove(app.event).await.unwrap();
+    let retry = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
     assert_eq!(
         (retry.status.as_u16(), retry.code()),
         (409, "BOOKING_NOT_PENDING"),
         "the attempt is known, and cancelled"
     );
     assert_eq!(
-        shop.left().await,
+        app.left().await,
         [20, 2],
         "what could not be stored was given back"
     );
 }
 
 #[tokio::test]
-async fn a_settlement_that_the_engine_missed_is_made_good() {
-    let shop = Shop::open().await;
+async fn missed_settlement_is_repaired() {
+    let app = TestApp::open().await;
     let [ann, bob] = [
-        shop.reserved("ann", 0, 3).await,
-        shop.reserved("bob", 1, 1).await,
+        app.reserved("ann", 0, 3).await,
+        app.reserved("bob", 1, 1).await,
     ];
-    let wish = |booking: &serde_json::Value, user: &str, verb| Decision {
+    let wish = |booking: &serde_json::Value, user: &str, transition| TransitionRequest {
         booking_id: booking["booking_id"].as_str().unwrap().parse().unwrap(),
         user: user.parse().unwrap(),
-        verb,
+        transition,
     };
     // Decided behind the engine's back.
     let wishes = [
-        wish(&ann, "ann", Verb::Cancel),
-        wish(&bob, "bob", Verb::Confirm),
+        wish(&ann, "ann", Transition::Cancel),
+        wish(&bob, "bob", Transition::Confirm),
     ];
-    shop.store
-        .decide(&wishes, Given(shop.clock.now()))
+    app.store
+        .apply_transitions(&wishes, Fixed(app.clock.now()))
         .await
         .unwrap();
-    assert_eq!(shop.left().await, [17, 1]);
-    shop.clock.advance(Duration::from_secs(609));
-    shop.until_left(&[20, 1]).await;
+    assert_eq!(app.left().await, [17, 1]);
+    app.clock.advance(Duration::from_secs(609));
+    app.until_left(&[20, 1]).await;
 }
 
 #[tokio::test]
-async fn drift_is_found_by_the_database_and_corrected() {
-    let shop = Shop::open().await;
-    shop.reserved("ann", 1, 2).await;
-    let zones = shop
+async fn drift_is_found_and_corrected() {
+    let app = TestApp::open().await;
+    app.reserved("ann", 1, 2).await;
+    let zones = app
         .zones
         .iter()
         .map(|zone| ZoneSeats {
@@ -217,21 +217,21 @@ async fn drift_is_found_by_the_database_and_corrected() {
         zones,
         ..SeatSnapshot::default()
     };
-    shop.engine
-        .load_seats(shop.event, &wrong, shop.clock.now())
+    app.engine
+        .load_seats(app.event, &wrong, app.clock.now())
         .await
         .unwrap();
-    let drift = shop.get("/admin/inventory-status", &admin()).await.body["drift"].clone();
+    let drift = app.get("/admin/inventory-status", &admin()).await.body["drift"].clone();
     assert_eq!(drift, json!(20));
-    let pass = shop.pass("bob").await;
-    let refused = shop.reserve("bob", &pass, None, 1, 1).await;
+    let pass = app.pass("bob").await;
+    let refused = app.reserve("bob", &pass, None, 1, 1).await;
     assert_eq!(
         (refused.status.as_u16(), refused.code()),
         (503, "UNAVAILABLE")
     );
     assert!(refused.retry_after.is_some());
-    shop.until_left(&[20, 0]).await;
-    let answer = shop.reserve("bob", &pass, None, 1, 1).await;
+    app.until_left(&[20, 0]).await;
+    let answer = app.reserve("bob", &pass, None, 1, 1).await;
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
         (409, "INSUFFICIENT_SEATS"),
@@ -241,42 +241,40 @@ async fn drift_is_found_by_the_database_and_corrected() {
 
 #[tokio::test]
 async fn reset_leaves_an_empty_house() {
-    let shop = Shop::open().await;
-    shop.reserved("ann", 0, 3).await;
-    booking::seed::reset(&shop.store, &shop.engine)
-        .await
-        .unwrap();
-    assert_eq!(shop.left().await, [20, 2]);
-    assert_eq!(shop.get("/bookings", &token("ann")).await.body["total"], 0);
-    shop.reserved("ann", 0, 4).await;
+    let app = TestApp::open().await;
+    app.reserved("ann", 0, 3).await;
+    booking::seed::reset(&app.store, &app.engine).await.unwrap();
+    assert_eq!(app.left().await, [20, 2]);
+    assert_eq!(app.get("/bookings", &token("ann")).await.body["total"], 0);
+    app.reserved("ann", 0, 4).await;
 }
 
 #[tokio::test]
 async fn seeds_are_sown_once() {
-    let shop = Shop::open().await;
-    let now = shop.clock.now();
-    let sizes = booking::seed::Sizes::default();
+    let app = TestApp::open().await;
+    let now = app.clock.now();
+    let size = booking::seed::SeedSize::default();
     assert_eq!(
-        booking::seed::seed_load_test(&shop.store, sizes, now)
+        booking::seed::seed_load_test(&app.store, size, now)
             .await
             .unwrap(),
         3
     );
     assert_eq!(
-        booking::seed::seed_load_test(&shop.store, sizes, now)
+        booking::seed::seed_load_test(&app.store, size, now)
             .await
             .unwrap(),
         0
     );
-    assert!(booking::seed::seed_demo(&shop.store, now).await.unwrap());
-    assert!(!booking::seed::seed_demo(&shop.store, now).await.unwrap());
-    let synced = shop.post("/admin/sync-inventory", &admin()).await.body;
+    assert!(booking::seed::seed_demo(&app.store, now).await.unwrap());
+    assert!(!booking::seed::seed_demo(&app.store, now).await.unwrap());
+    let synced = app.post("/admin/sync-inventory", &admin()).await.body;
     assert_eq!(
         (&synced["events"], &synced["zones"]),
         (&json!(5), &json!(2 + 45 + 8))
     );
-    let event = booking::seed::load_test_event(2);
-    let answer = shop
+    let event = booking::seed::load_test_event_id(2);
+    let answer = app
         .send("GET", &format!("/events/{event}"), None, &[], None)
         .await;
     assert_eq!(answer.body["shows"][2]["zones"][4]["available"], 20_000);
@@ -287,16 +285,16 @@ async fn seeds_are_sown_once() {
 }
 
 #[tokio::test]
-async fn an_attempt_is_one_booking_whatever_is_started_again() {
-    let shop = Shop::open().await;
-    let pass = shop.pass("ann").await;
-    let made = shop.reserve("ann", &pass, Some("k"), 0, 2).await.body["booking_id"].clone();
+async fn attempt_is_one_booking_across_restarts() {
+    let app = TestApp::open().await;
+    let pass = app.pass("ann").await;
+    let made = app.reserve("ann", &pass, Some("k"), 0, 2).await.body["booking_id"].clone();
     assert!(made.is_string());
-    let booking = shop.restarted(Arc::clone(&shop.engine)).await;
-    let both = shop.restarted(Arc::new(MemoryEngine::new())).await;
-    shop.engine.remove(shop.event).await.unwrap();
-    for shop in [&shop, &booking, &both] {
-        let attempts = (0..8).map(|_| shop.reserve("ann", &pass, Some("k"), 0, 2));
+    let booking = app.restarted(Arc::clone(&app.engine)).await;
+    let both = app.restarted(Arc::new(MemoryEngine::new())).await;
+    app.engine.remove(app.event).await.unwrap();
+    for app in [&app, &booking, &both] {
+        let attempts = (0..8).map(|_| app.reserve("ann", &pass, Some("k"), 0, 2));
         for answer in futures_util::future::join_all(attempts).await {
             assert_eq!(
                 (answer.status.as_u16(), &answer.body["booking_id"]),
@@ -304,6 +302,6 @@ async fn an_attempt_is_one_booking_whatever_is_started_again() {
                 "{answer:?}"
             );
         }
-        shop.until_left(&[18, 2]).await;
+        app.until_left(&[18, 2]).await;
     }
 }

@@ -9,13 +9,13 @@ use serde_json::json;
 use uuid::Uuid;
 use waitingroom::{guest_address::HEADER, line::Grant};
 
-use super::shop::{Shop, address_of, admin, guest, token};
+use super::app::{TestApp, address_of, admin, guest, token};
 
 #[tokio::test]
 async fn a_pass_becomes_a_booking() {
-    let shop = Shop::open().await;
-    let answer = shop
-        .reserve("ann", &shop.pass("ann").await, Some("k1"), 0, 3)
+    let app = TestApp::open().await;
+    let answer = app
+        .reserve("ann", &app.pass("ann").await, Some("k1"), 0, 3)
         .await;
     assert_eq!(answer.status, StatusCode::CREATED);
     let booking = &answer.body;
@@ -28,32 +28,32 @@ async fn a_pass_becomes_a_booking() {
     assert_eq!(booking["currency"], "THB");
     assert_eq!(
         booking["expires_at"],
-        shop.clock.now().plus(Duration::from_secs(600)).to_string()
+        app.clock.now().plus(Duration::from_secs(600)).to_string()
     );
     assert!(booking.get("confirmed_at").is_none());
     let id = booking["booking_id"].as_str().unwrap();
     assert_eq!(
-        shop.get(&format!("/bookings/{id}"), &token("ann"))
+        app.get(&format!("/bookings/{id}"), &token("ann"))
             .await
             .body,
         *booking
     );
     assert_eq!(
-        shop.get(&format!("/bookings/{id}"), &token("bob"))
+        app.get(&format!("/bookings/{id}"), &token("bob"))
             .await
             .code(),
         "BOOKING_NOT_FOUND"
     );
-    assert_eq!(shop.left().await, [17, 2]);
+    assert_eq!(app.left().await, [17, 2]);
 }
 
 #[tokio::test]
 async fn the_pass_may_come_in_the_body() {
-    let shop = Shop::open().await;
-    let mut order = shop.order(0, 1);
-    order["queue_pass"] = json!(shop.pass("ann").await);
+    let app = TestApp::open().await;
+    let mut order = app.order(0, 1);
+    order["queue_pass"] = json!(app.pass("ann").await);
     order["unit_price"] = json!(1);
-    let answer = shop
+    let answer = app
         .send(
             "POST",
             "/bookings/reserve",
@@ -71,7 +71,7 @@ async fn the_pass_may_come_in_the_body() {
 
 #[tokio::test]
 async fn bad_fields_are_named() {
-    let shop = Shop::open().await;
+    let app = TestApp::open().await;
     for (field, value) in [
         ("quantity", json!(0)),
         ("quantity", json!(11)),
@@ -84,9 +84,9 @@ async fn bad_fields_are_named() {
         ("unit_price", json!(-1)),
         ("unit_price", json!("cheap")),
     ] {
-        let mut order = shop.order(0, 1);
+        let mut order = app.order(0, 1);
         order[field] = value.clone();
-        let answer = shop
+        let answer = app
             .send(
                 "POST",
                 "/bookings/reserve",
@@ -103,7 +103,7 @@ async fn bad_fields_are_named() {
         assert_eq!(answer.body["field"], field);
     }
     let long = "k".repeat(129);
-    let answer = shop.reserve("ann", "pass", Some(&long), 0, 1).await;
+    let answer = app.reserve("ann", "pass", Some(&long), 0, 1).await;
     assert_eq!(
         (answer.status.as_u16(), answer.body["field"].as_str()),
         (422, Some("idempotency_key"))
@@ -112,16 +112,16 @@ async fn bad_fields_are_named() {
 
 #[tokio::test]
 async fn what_does_not_exist_is_named() {
-    let shop = Shop::open().await;
+    let app = TestApp::open().await;
     let codes = [
         ("event_id", "EVENT_NOT_FOUND"),
         ("show_id", "SHOW_NOT_FOUND"),
         ("zone_id", "ZONE_NOT_FOUND"),
     ];
     for (field, code) in codes {
-        let mut order = shop.order(0, 1);
+        let mut order = app.order(0, 1);
         order[field] = json!(Uuid::new_v4());
-        let answer = shop
+        let answer = app
             .send(
                 "POST",
                 "/bookings/reserve",
@@ -136,46 +136,46 @@ async fn what_does_not_exist_is_named() {
 
 #[tokio::test]
 async fn bad_passes_are_told_apart() {
-    let shop = Shop::open().await;
-    let no_pass = shop
+    let app = TestApp::open().await;
+    let no_pass = app
         .send(
             "POST",
             "/bookings/reserve",
             Some(&token("ann")),
             &[],
-            Some(shop.order(0, 1)),
+            Some(app.order(0, 1)),
         )
         .await;
     assert_eq!(
         (no_pass.status.as_u16(), no_pass.code()),
         (403, "PASS_REQUIRED")
     );
-    let forged = shop.reserve("ann", "not.a.pass", None, 0, 1).await;
+    let forged = app.reserve("ann", "not.a.pass", None, 0, 1).await;
     assert_eq!(
         (forged.status.as_u16(), forged.code()),
         (403, "PASS_INVALID")
     );
-    let pass = shop.pass("ann").await;
-    let stolen = shop.reserve("bob", &pass, None, 0, 1).await;
+    let pass = app.pass("ann").await;
+    let stolen = app.reserve("bob", &pass, None, 0, 1).await;
     assert_eq!(
         (stolen.status.as_u16(), stolen.code()),
         (403, "PASS_WRONG_USER")
     );
-    shop.wait(301).await;
-    let late = shop.reserve("ann", &pass, None, 0, 1).await;
+    app.wait(301).await;
+    let late = app.reserve("ann", &pass, None, 0, 1).await;
     assert_eq!((late.status.as_u16(), late.code()), (403, "PASS_EXPIRED"));
-    let now = shop.clock.now();
+    let now = app.clock.now();
     let grant = Grant {
         pass_id: "made-up".parse().unwrap(),
         number: 1,
-        epoch: shop.engine.status(shop.event).await.unwrap().epoch,
+        epoch: app.engine.status(app.event).await.unwrap().epoch,
         issued_at: now,
         expires_at: now.plus(Duration::from_secs(60)),
     };
-    let unknown = shop
+    let unknown = app
         .reserve(
             "ann",
-            &shop.mint(&"ann".parse().unwrap(), &grant),
+            &app.mint(&"ann".parse().unwrap(), &grant),
             None,
             0,
             1,
@@ -189,8 +189,8 @@ async fn bad_passes_are_told_apart() {
 
 #[tokio::test]
 async fn a_pass_of_another_event_is_refused() {
-    let (shop, other) = (Shop::open().await, Shop::open().await);
-    let answer = shop
+    let (app, other) = (TestApp::open().await, TestApp::open().await);
+    let answer = app
         .reserve("ann", &other.pass("ann").await, None, 0, 1)
         .await;
     assert_eq!(
@@ -201,81 +201,81 @@ async fn a_pass_of_another_event_is_refused() {
 
 #[tokio::test]
 async fn a_pass_is_used_once() {
-    let shop = Shop::open().await;
-    let pass = shop.pass("ann").await;
+    let app = TestApp::open().await;
+    let pass = app.pass("ann").await;
     assert_eq!(
-        shop.reserve("ann", &pass, Some("k1"), 0, 1).await.status,
+        app.reserve("ann", &pass, Some("k1"), 0, 1).await.status,
         201
     );
     for key in [None, Some("k2")] {
-        let again = shop.reserve("ann", &pass, key, 0, 1).await;
+        let again = app.reserve("ann", &pass, key, 0, 1).await;
         assert_eq!((again.status.as_u16(), again.code()), (409, "PASS_USED"));
     }
-    assert_eq!(shop.left().await, [19, 2]);
+    assert_eq!(app.left().await, [19, 2]);
 }
 
 #[tokio::test]
 async fn a_refusal_leaves_the_pass_valid() {
-    let shop = Shop::open().await;
-    let pass = shop.pass("ann").await;
-    let answer = shop.reserve("ann", &pass, Some("k1"), 1, 3).await;
+    let app = TestApp::open().await;
+    let pass = app.pass("ann").await;
+    let answer = app.reserve("ann", &pass, Some("k1"), 1, 3).await;
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
         (409, "INSUFFICIENT_SEATS")
     );
     assert_eq!(answer.body["field"], "quantity");
-    let answer = shop.reserve("ann", &pass, Some("k1"), 0, 5).await;
+    let answer = app.reserve("ann", &pass, Some("k1"), 0, 5).await;
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
         (409, "USER_LIMIT_EXCEEDED")
     );
     assert_eq!(
-        shop.reserve("ann", &pass, Some("k1"), 1, 2).await.status,
+        app.reserve("ann", &pass, Some("k1"), 1, 2).await.status,
         201
     );
 }
 
 #[tokio::test]
-async fn a_retry_is_answered_with_the_same_booking() {
-    let shop = Shop::open().await;
-    let pass = shop.pass("ann").await;
-    let first = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
-    let second = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+async fn retry_returns_same_booking() {
+    let app = TestApp::open().await;
+    let pass = app.pass("ann").await;
+    let first = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
+    let second = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
     assert_eq!((second.status.as_u16(), &second.body), (201, &first.body));
-    let other = shop.reserve("ann", &pass, Some("k1"), 0, 1).await;
+    let other = app.reserve("ann", &pass, Some("k1"), 0, 1).await;
     assert_eq!(
         (other.status.as_u16(), other.code()),
         (422, "IDEMPOTENCY_MISMATCH")
     );
-    shop.clock.advance(Duration::from_secs(400));
-    let after_the_pass = shop.reserve("ann", &pass, Some("k1"), 0, 2).await;
+    app.clock.advance(Duration::from_secs(400));
+    let after_the_pass = app.reserve("ann", &pass, Some("k1"), 0, 2).await;
     assert_eq!(
         (after_the_pass.status.as_u16(), &after_the_pass.body),
         (201, &first.body)
     );
-    assert_eq!(shop.left().await, [18, 2]);
+    assert_eq!(app.left().await, [18, 2]);
 }
 
 #[tokio::test]
-async fn retries_at_the_same_time_make_one_booking() {
-    let shop = Shop::open().await;
-    let pass = shop.pass("ann").await;
-    let answers = join_all((0..20).map(|_| shop.reserve("ann", &pass, Some("k1"), 0, 2))).await;
+async fn concurrent_retries_make_one_booking() {
+    let app = TestApp::open().await;
+    let pass = app.pass("ann").await;
+    let answers = join_all((0..20).map(|_| app.reserve("ann", &pass, Some("k1"), 0, 2))).await;
     for answer in &answers {
         assert_eq!(answer.status, 201, "{answer:?}");
         assert_eq!(answer.body["booking_id"], answers[0].body["booking_id"]);
     }
-    assert_eq!(shop.left().await, [18, 2]);
+    assert_eq!(app.left().await, [18, 2]);
 }
 
 #[tokio::test]
 async fn a_key_belongs_to_its_user() {
-    let shop = Shop::open().await;
-    let first = shop
-        .reserve("ann", &shop.pass("ann").await, Some("k1"), 0, 1)
+    let app = TestApp::open().await;
+    let first = app
+        .reserve("ann", &app.pass("ann").await, Some("k1"), 0, 1)
         .await;
-    let second = shop
-        .reserve("bob", &shop.pass("bob").await, Some("k1"), 0, 1)
+    let second = app
+        .reserve("bob", &app.pass("bob").await, Some("k1"), 0, 1)
         .await;
     assert_eq!((first.status.as_u16(), second.status.as_u16()), (201, 201));
     assert_ne!(first.body["booking_id"], second.body["booking_id"]);
@@ -283,15 +283,15 @@ async fn a_key_belongs_to_its_user() {
 
 #[tokio::test]
 async fn a_crowd_gets_the_seats_there_are() {
-    let shop = Shop::open().await;
+    let app = TestApp::open().await;
     let mut passes = Vec::new();
     for number in 0..30 {
-        passes.push((format!("u{number}"), shop.pass(&format!("u{number}")).await));
+        passes.push((format!("u{number}"), app.pass(&format!("u{number}")).await));
     }
     let answers = join_all(
         passes
             .iter()
-            .map(|(user, pass)| shop.reserve(user, pass, None, 0, 1)),
+            .map(|(user, pass)| app.reserve(user, pass, None, 0, 1)),
     )
     .await;
     assert_eq!(
@@ -304,13 +304,13 @@ async fn a_crowd_gets_the_seats_there_are() {
             .filter(|answer| answer.status != 201)
             .all(|answer| answer.code() == "INSUFFICIENT_SEATS")
     );
-    let count = &shop.store.zone_counts(Some(shop.event)).await.unwrap();
+    let count = &app.store.zone_counts(Some(app.event)).await.unwrap();
     assert_eq!(count.iter().map(|zone| zone.held).sum::<u32>(), 20);
 }
 
 #[tokio::test]
 async fn without_a_token_nothing_is_reserved() {
-    let shop = Shop::open().await;
+    let app = TestApp::open().await;
     for path in [
         "/bookings",
         "/bookings/pending",
@@ -318,32 +318,32 @@ async fn without_a_token_nothing_is_reserved() {
         "/admin/events",
         "/admin/inventory-status",
     ] {
-        let answer = shop.send("GET", path, None, &[], None).await;
+        let answer = app.send("GET", path, None, &[], None).await;
         assert_eq!(
             (answer.status.as_u16(), answer.code()),
             (401, "UNAUTHORIZED"),
             "{path}"
         );
     }
-    let answer = shop
+    let answer = app
         .send("POST", "/bookings/reserve", None, &[], Some(json!({})))
         .await;
     assert_eq!(answer.status, 401);
     assert_eq!(
-        shop.get("/admin/events", &token("ann")).await.code(),
+        app.get("/admin/events", &token("ann")).await.code(),
         "FORBIDDEN"
     );
 }
 
 #[tokio::test]
-async fn a_closed_sale_reserves_nothing_more_and_keeps_what_it_reserved() {
-    let shop = Shop::open().await;
-    let (first, second) = (shop.pass("ann").await, shop.pass("bob").await);
-    let made = shop.reserve("ann", &first, Some("k1"), 0, 1).await;
+async fn closed_sale_keeps_existing_bookings() {
+    let app = TestApp::open().await;
+    let (first, second) = (app.pass("ann").await, app.pass("bob").await);
+    let made = app.reserve("ann", &first, Some("k1"), 0, 1).await;
     assert_eq!(made.status, 201);
     let set = async |state: &str| {
-        let path = format!("/admin/events/{}/queue", shop.event);
-        let answer = shop
+        let path = format!("/admin/events/{}/queue", app.event);
+        let answer = app
             .send(
                 "PUT",
                 &path,
@@ -355,12 +355,12 @@ async fn a_closed_sale_reserves_nothing_more_and_keeps_what_it_reserved() {
         assert_eq!(answer.status, 200, "{answer:?}");
     };
     set("closed").await;
-    let late = shop.reserve("bob", &second, Some("k2"), 0, 1).await;
+    let late = app.reserve("bob", &second, Some("k2"), 0, 1).await;
     assert_eq!((late.status.as_u16(), late.code()), (409, "QUEUE_CLOSED"));
     let options =
-        json!({"event_id": shop.event, "options": [{"zone_id": shop.zones[0], "quantity": 1}]});
+        json!({"event_id": app.event, "options": [{"zone_id": app.zones[0], "quantity": 1}]});
     let pass = [("x-queue-pass", second.as_str())];
-    let wish = shop
+    let wish = app
         .send(
             "POST",
             "/bookings/reserve/first",
@@ -370,8 +370,8 @@ async fn a_closed_sale_reserves_nothing_more_and_keeps_what_it_reserved() {
         )
         .await;
     assert_eq!((wish.status.as_u16(), wish.code()), (409, "QUEUE_CLOSED"));
-    assert_eq!(shop.left().await, [19, 2]);
-    let again = shop.reserve("ann", &first, Some("k1"), 0, 1).await;
+    assert_eq!(app.left().await, [19, 2]);
+    let again = app.reserve("ann", &first, Some("k1"), 0, 1).await;
     assert_eq!(
         (again.status.as_u16(), &again.body),
         (201, &made.body),
@@ -379,7 +379,7 @@ async fn a_closed_sale_reserves_nothing_more_and_keeps_what_it_reserved() {
     );
     for state in ["paused", "scheduled", "sold_out"] {
         set(state).await;
-        let pass = shop.reserve("cleo", &second, None, 0, 1).await;
+        let pass = app.reserve("cleo", &second, None, 0, 1).await;
         assert_eq!(
             pass.code(),
             "PASS_WRONG_USER",
@@ -387,7 +387,7 @@ async fn a_closed_sale_reserves_nothing_more_and_keeps_what_it_reserved() {
         );
     }
     assert_eq!(
-        shop.reserve("bob", &second, Some("k2"), 0, 1).await.status,
+        app.reserve("bob", &second, Some("k2"), 0, 1).await.status,
         201,
         "passes stay good in a pause"
     );
@@ -397,7 +397,7 @@ async fn a_closed_sale_reserves_nothing_more_and_keeps_what_it_reserved() {
         made.body["booking_id"].as_str().unwrap()
     );
     assert_eq!(
-        shop.post(&confirm, &token("ann")).await.status,
+        app.post(&confirm, &token("ann")).await.status,
         200,
         "what was held before the end may be paid"
     );
@@ -405,27 +405,27 @@ async fn a_closed_sale_reserves_nothing_more_and_keeps_what_it_reserved() {
 
 #[tokio::test]
 async fn a_retry_finds_a_booking_that_has_ended() {
-    let shop = Shop::open().await;
-    let (cancelled, expired) = (shop.pass("ann").await, shop.pass("bob").await);
-    let booking = shop.reserve("ann", &cancelled, Some("k1"), 0, 1).await.body;
+    let app = TestApp::open().await;
+    let (cancelled, expired) = (app.pass("ann").await, app.pass("bob").await);
+    let booking = app.reserve("ann", &cancelled, Some("k1"), 0, 1).await.body;
     assert_eq!(
-        shop.reserve("bob", &expired, Some("k1"), 0, 1).await.status,
+        app.reserve("bob", &expired, Some("k1"), 0, 1).await.status,
         201
     );
     let id = booking["booking_id"].as_str().unwrap();
     assert_eq!(
-        shop.post(&format!("/bookings/{id}/cancel"), &token("ann"))
+        app.post(&format!("/bookings/{id}/cancel"), &token("ann"))
             .await
             .status,
         200
     );
-    let again = shop.reserve("ann", &cancelled, Some("k1"), 0, 1).await;
+    let again = app.reserve("ann", &cancelled, Some("k1"), 0, 1).await;
     assert_eq!(
         (again.status.as_u16(), again.code()),
         (409, "BOOKING_NOT_PENDING")
     );
-    shop.clock.advance(Duration::from_secs(700));
-    let again = shop.reserve("bob", &expired, Some("k1"), 0, 1).await;
+    app.clock.advance(Duration::from_secs(700));
+    let again = app.reserve("bob", &expired, Some("k1"), 0, 1).await;
     assert_eq!(
         (again.status.as_u16(), again.code()),
         (409, "BOOKING_EXPIRED")
@@ -434,21 +434,19 @@ async fn a_retry_finds_a_booking_that_has_ended() {
 
 #[tokio::test]
 async fn a_key_in_quotes_is_the_same_key() {
-    let shop = Shop::open().await;
-    let pass = shop.pass("ann").await;
-    let first = shop
-        .reserve("ann", &pass, Some("\"two words\""), 0, 1)
-        .await;
+    let app = TestApp::open().await;
+    let pass = app.pass("ann").await;
+    let first = app.reserve("ann", &pass, Some("\"two words\""), 0, 1).await;
     assert_eq!(first.status, 201, "{first:?}");
     for key in ["two words", "\"two words\";v=1"] {
-        let again = shop.reserve("ann", &pass, Some(key), 0, 1).await;
+        let again = app.reserve("ann", &pass, Some(key), 0, 1).await;
         assert_eq!(
             (again.status.as_u16(), &again.body),
             (201, &first.body),
             "{key}"
         );
     }
-    let broken = shop.reserve("ann", &pass, Some("\"two words"), 0, 1).await;
+    let broken = app.reserve("ann", &pass, Some("\"two words"), 0, 1).await;
     assert_eq!(
         (broken.status.as_u16(), broken.body["field"].as_str()),
         (422, Some("idempotency_key"))
@@ -456,12 +454,12 @@ async fn a_key_in_quotes_is_the_same_key() {
 }
 
 #[tokio::test]
-async fn numbers_are_whole_however_they_are_written() {
-    let shop = Shop::open().await;
-    let mut order = shop.order(0, 1);
+async fn accepts_whole_numbers_in_any_notation() {
+    let app = TestApp::open().await;
+    let mut order = app.order(0, 1);
     order["quantity"] = json!(3.0);
-    order["queue_pass"] = json!(shop.pass("ann").await);
-    let answer = shop
+    order["queue_pass"] = json!(app.pass("ann").await);
+    let answer = app
         .send(
             "POST",
             "/bookings/reserve",
@@ -477,20 +475,20 @@ async fn numbers_are_whole_however_they_are_written() {
 }
 
 #[tokio::test]
-async fn guests_of_one_address_have_as_many_bookings_as_they_may() {
-    let (shop, holds) = (Shop::open().await, 2.try_into().unwrap());
+async fn limits_bookings_of_guest_address() {
+    let (app, holds) = (TestApp::open().await, 2.try_into().unwrap());
     let guests = GuestLimits {
         holds,
         ..GuestLimits::default()
     };
-    let shop = shop
+    let app = app
         .with(BookingConfig {
-            guests,
+            guest_limits: guests,
             ..BookingConfig::default()
         })
         .await;
     let reserve = async |user: &str, address: Option<String>| {
-        let pass = shop.pass(user).await;
+        let pass = app.pass(user).await;
         let mut headers = vec![("x-queue-pass", pass.as_str()), ("idempotency-key", user)];
         headers.extend(address.as_deref().map(|address| (HEADER, address)));
         let token = if user.starts_with("guest-") {
@@ -498,8 +496,8 @@ async fn guests_of_one_address_have_as_many_bookings_as_they_may() {
         } else {
             token(user)
         };
-        let order = Some(shop.order(0, 1));
-        let first = shop
+        let order = Some(app.order(0, 1));
+        let first = app
             .send(
                 "POST",
                 "/bookings/reserve",
@@ -508,7 +506,7 @@ async fn guests_of_one_address_have_as_many_bookings_as_they_may() {
                 order.clone(),
             )
             .await;
-        let again = shop
+        let again = app
             .send("POST", "/bookings/reserve", Some(&token), &headers, order)
             .await;
         assert_eq!(
@@ -542,7 +540,7 @@ async fn guests_of_one_address_have_as_many_bookings_as_they_may() {
         "/bookings/{}/confirm",
         first.body["booking_id"].as_str().unwrap()
     );
-    assert_eq!(shop.post(&confirm, &guest("guest-1")).await.status, 200);
+    assert_eq!(app.post(&confirm, &guest("guest-1")).await.status, 200);
     assert_eq!(
         reserve("guest-6", here("guest-6")).await.status,
         201,

@@ -15,25 +15,25 @@ use waitingroom::{
 };
 
 use crate::{
+    app::{TestApp, token},
     databases,
     instances::{path, redis},
-    shop::{Shop, token},
 };
 
 /// Ten seconds until an event's turn, four looks, and a rebuild.
 const MENDED: Duration = Duration::from_secs(45);
 
-async fn open(engine: SharedEngine) -> Shop {
+async fn open(engine: SharedEngine) -> TestApp {
     start_metrics();
     let store: SharedStore = databases::postgres().await;
-    Shop::open_with(store, engine).await
+    TestApp::open_with(store, engine).await
 }
 
 /// How often this event was found to differ.
-fn corrections(shop: &Shop) -> u64 {
+fn corrections(app: &TestApp) -> u64 {
     let name = format!(
         "stanchion_inventory_corrections_total{{event=\"{}\"}} ",
-        shop.event
+        app.event
     );
     render_metrics()
         .lines()
@@ -41,11 +41,11 @@ fn corrections(shop: &Shop) -> u64 {
         .unwrap_or(0)
 }
 
-async fn planted(shop: &Shop, plant: impl Fn(&mut SeatSnapshot)) {
-    let mut snapshot = shop.store.snapshot(shop.event).await.unwrap();
+async fn planted(app: &TestApp, plant: impl Fn(&mut SeatSnapshot)) {
+    let mut snapshot = app.store.snapshot(app.event).await.unwrap();
     plant(&mut snapshot);
-    shop.engine
-        .load_seats(shop.event, &snapshot, shop.clock.now())
+    app.engine
+        .load_seats(app.event, &snapshot, app.clock.now())
         .await
         .unwrap();
 }
@@ -59,41 +59,41 @@ async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
 }
 
 async fn drift_mends_itself(engine: SharedEngine) {
-    let shop = open(engine).await;
-    let held = shop.reserved("ann", 0, 3).await;
-    let bought = shop.reserved("bob", 0, 2).await;
+    let app = open(engine).await;
+    let held = app.reserved("ann", 0, 3).await;
+    let bought = app.reserved("bob", 0, 2).await;
     assert_eq!(
-        shop.post(&path(&bought, "confirm"), &token("bob"))
+        app.post(&path(&bought, "confirm"), &token("bob"))
             .await
             .status,
         200
     );
-    planted(&shop, |seats| {
+    planted(&app, |seats| {
         seats.zones.iter_mut().for_each(|zone| zone.available += 5)
     })
     .await;
-    until("too many", async || shop.left().await == [15, 2]).await;
-    planted(&shop, |seats| {
+    until("too many", async || app.left().await == [15, 2]).await;
+    planted(&app, |seats| {
         seats.zones.iter_mut().for_each(|zone| zone.available /= 2)
     })
     .await;
-    until("too few", async || shop.left().await == [15, 2]).await;
-    planted(&shop, |seats| seats.users.clear()).await;
+    until("too few", async || app.left().await == [15, 2]).await;
+    planted(&app, |seats| seats.users.clear()).await;
     let users = ["ann".parse().unwrap(), "bob".parse().unwrap()];
     until("users", async || {
-        shop.engine.tally(shop.event, &users).await.unwrap().users == [3, 2]
+        app.engine.tally(app.event, &users).await.unwrap().users == [3, 2]
     })
     .await;
-    planted(&shop, |seats| seats.users.push(("cy".parse().unwrap(), 4))).await;
+    planted(&app, |seats| seats.users.push(("cy".parse().unwrap(), 4))).await;
     let cy = ["cy".parse().unwrap()];
-    assert_eq!(shop.engine.tally(shop.event, &cy).await.unwrap().users, [4]);
+    assert_eq!(app.engine.tally(app.event, &cy).await.unwrap().users, [4]);
     until("a user of the engine alone", async || {
-        shop.engine.tally(shop.event, &cy).await.unwrap().users == [0]
+        app.engine.tally(app.event, &cy).await.unwrap().users == [0]
     })
     .await;
-    assert!(corrections(&shop) >= 4);
+    assert!(corrections(&app) >= 4);
     assert_eq!(
-        shop.post(&path(&held, "confirm"), &token("ann"))
+        app.post(&path(&held, "confirm"), &token("ann"))
             .await
             .status,
         200
@@ -112,10 +112,10 @@ async fn drift_mends_itself_in_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_under_way_is_no_drift() {
-    let shop = open(redis().await).await;
+    let app = open(redis().await).await;
     let until = Instant::now() + Duration::from_secs(25);
     let buyers = (0..6).map(|number| {
-        let shop = &shop;
+        let app = &app;
         async move {
             let mut bookings = 0;
             while Instant::now() < until {
@@ -124,14 +124,14 @@ async fn what_is_under_way_is_no_drift() {
                     pass_id: user.parse().unwrap(),
                     number: 1,
                     epoch: "earlier".parse().unwrap(),
-                    issued_at: shop.clock.now(),
-                    expires_at: shop.clock.now().plus(Duration::from_secs(3_600)),
+                    issued_at: app.clock.now(),
+                    expires_at: app.clock.now().plus(Duration::from_secs(3_600)),
                 };
-                let pass = shop.mint(&user.parse().unwrap(), &grant);
-                let answer = shop.reserve(&user, &pass, None, 0, 1 + bookings % 3).await;
+                let pass = app.mint(&user.parse().unwrap(), &grant);
+                let answer = app.reserve(&user, &pass, None, 0, 1 + bookings % 3).await;
                 assert_eq!(answer.status, 201, "{answer:?}");
                 assert_eq!(
-                    shop.post(&path(&answer.body, "cancel"), &token(&user))
+                    app.post(&path(&answer.body, "cancel"), &token(&user))
                         .await
                         .status,
                     200
@@ -142,6 +142,6 @@ async fn what_is_under_way_is_no_drift() {
         }
     });
     let bookings: u32 = join_all(buyers).await.into_iter().sum();
-    assert_eq!(corrections(&shop), 0, "of {bookings} bookings");
-    assert_eq!(shop.left().await, [20, 2]);
+    assert_eq!(corrections(&app), 0, "of {bookings} bookings");
+    assert_eq!(app.left().await, [20, 2]);
 }

@@ -14,8 +14,7 @@ use std::{
 };
 
 use booking::{
-    event::Event,
-    reservation::NewBooking,
+    model::{booking::NewBooking, event::Event},
     store::{SharedStore, Store},
 };
 use futures_util::future::join_all;
@@ -23,10 +22,10 @@ use tokio::time::sleep;
 use waitingroom::line::Grant;
 
 use crate::{
+    app::{TestApp, admin},
     databases,
     fixtures::{event, operator, reservation},
     instances::redis,
-    shop::{Shop, admin},
 };
 
 const ZONES: u32 = 5;
@@ -46,19 +45,19 @@ const NOISE: Duration = if cfg!(debug_assertions) {
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn holds_that_end_together_are_free_again_soon_and_hold_nobody_up() {
+async fn mass_expiry_delays_no_reservation() {
     let (holds, spread) = (
         number("HOLDS", 2_000),
         Duration::from_secs(number("SPREAD_SECONDS", 0).into()),
     );
     let capacity = holds.div_ceil(ZONES);
-    let shop = Arc::new(open(capacity, holds, spread).await);
+    let app = Arc::new(open(capacity, holds, spread).await);
     let buying = Buying::default();
-    let buyers = tokio::spawn(buy(Arc::clone(&shop), buying.clone()));
+    let buyers = tokio::spawn(buy(Arc::clone(&app), buying.clone()));
 
     sleep(USUAL).await;
     let before = buying.take_latencies();
-    let late = let_holds_end(&shop, holds, capacity * ZONES - holds, spread).await;
+    let late = let_holds_end(&app, holds, capacity * ZONES - holds, spread).await;
     let beside = buying.take_latencies();
     buying.stop.store(true, Ordering::Relaxed);
     buyers.await.unwrap();
@@ -88,15 +87,15 @@ fn number(variable: &str, usual: u32) -> u32 {
 
 /// How long the seat that came back latest was over its time. Holds end in the order in which they
 /// were made.
-async fn let_holds_end(shop: &Shop, holds: u32, never_held: u32, spread: Duration) -> Duration {
-    shop.clock.advance(HOLD);
+async fn let_holds_end(app: &TestApp, holds: u32, never_held: u32, spread: Duration) -> Duration {
+    app.clock.advance(HOLD);
     let (began, mut passed, mut latest) = (Instant::now(), Duration::ZERO, Duration::ZERO);
     loop {
         // The clock knows whole milliseconds: it would fall behind by the rest of each step.
         let step = Duration::from_millis((began.elapsed() - passed).as_millis() as u64);
-        shop.clock.advance(step);
+        app.clock.advance(step);
         passed += step;
-        let free = shop.left().await[..ZONES as usize].iter().sum::<u32>() - never_held;
+        let free = app.left().await[..ZONES as usize].iter().sum::<u32>() - never_held;
         latest = latest.max(
             passed
                 .saturating_sub(spread.mul_f64(f64::from(free.min(holds - 1)) / f64::from(holds))),
@@ -112,37 +111,37 @@ async fn let_holds_end(shop: &Shop, holds: u32, never_held: u32, spread: Duratio
     }
 }
 
-/// A shop with these many seats held in five zones, and a sixth for those who buy meanwhile.
-async fn open(capacity: u32, holds: u32, spread: Duration) -> Shop {
+/// An app with these many seats held in five zones, and a sixth for those who buy meanwhile.
+async fn open(capacity: u32, holds: u32, spread: Duration) -> TestApp {
     let store: SharedStore = databases::postgres().await;
-    let mut shop = Shop::open_with(store, redis().await).await;
+    let mut app = TestApp::open_with(store, redis().await).await;
     let mut capacities = vec![capacity; ZONES as usize];
     capacities.push(1_000_000);
     let event = event(&capacities);
-    shop.store
-        .create_event(&event, &operator(shop.clock.now()))
+    app.store
+        .create_event(&event, &operator(app.clock.now()))
         .await
         .unwrap();
-    hold(shop.store.as_ref(), &shop, &event, holds, spread).await;
-    shop.event = event.event_id;
-    shop.show = event.shows[0].show_id.to_string();
-    shop.zones = event.shows[0]
+    hold(app.store.as_ref(), &app, &event, holds, spread).await;
+    app.event = event.event_id;
+    app.show = event.shows[0].show_id.to_string();
+    app.zones = event.shows[0]
         .zones
         .iter()
         .map(|zone| zone.zone_id.to_string())
         .collect();
-    let synced = shop.post("/admin/sync-inventory", &admin()).await;
+    let synced = app.post("/admin/sync-inventory", &admin()).await;
     assert_eq!(synced.status, 200, "{synced:?}");
-    let left = shop.left().await;
+    let left = app.left().await;
     assert_eq!(
         left[..ZONES as usize].iter().sum::<u32>(),
         capacity * ZONES - holds
     );
-    shop
+    app
 }
 
-async fn hold(store: &dyn Store, shop: &Shop, event: &Event, holds: u32, spread: Duration) {
-    let now = shop.clock.now();
+async fn hold(store: &dyn Store, app: &TestApp, event: &Event, holds: u32, spread: Duration) {
+    let now = app.clock.now();
     let held = |number: u32| -> NewBooking {
         let mut new = reservation(
             event,
@@ -178,14 +177,14 @@ impl Buying {
     }
 }
 
-async fn buy(shop: Arc<Shop>, buying: Buying) {
+async fn buy(app: Arc<TestApp>, buying: Buying) {
     let buyers = (0..BUYERS).map(|_| async {
         while !buying.stop.load(Ordering::Relaxed) {
             let number = buying.number.fetch_add(1, Ordering::Relaxed);
             let user = format!("buyer-{number}");
-            let pass = pass(&shop, &user, number);
+            let pass = pass(&app, &user, number);
             let asked = Instant::now();
-            let answer = shop.reserve(&user, &pass, None, ZONES as usize, 1).await;
+            let answer = app.reserve(&user, &pass, None, ZONES as usize, 1).await;
             buying.latencies.lock().push(asked.elapsed());
             // The clock moves on by the life of a hold in the middle of a few of them.
             assert!(
@@ -199,15 +198,15 @@ async fn buy(shop: Arc<Shop>, buying: Buying) {
 }
 
 /// A pass of an earlier line: nobody has to wait for it.
-fn pass(shop: &Shop, user: &str, number: u64) -> String {
+fn pass(app: &TestApp, user: &str, number: u64) -> String {
     let grant = Grant {
         pass_id: format!("beside-{number}").parse().unwrap(),
         number,
         epoch: "earlier".parse().unwrap(),
-        issued_at: shop.clock.now(),
-        expires_at: shop.clock.now().plus(Duration::from_secs(3_600)),
+        issued_at: app.clock.now(),
+        expires_at: app.clock.now().plus(Duration::from_secs(3_600)),
     };
-    shop.mint(&user.parse().unwrap(), &grant)
+    app.mint(&user.parse().unwrap(), &grant)
 }
 
 fn quantile(sorted: &[Duration], share: f64) -> Duration {

@@ -11,8 +11,8 @@ use waitingroom::{
 };
 
 use crate::{
+    app::{TestApp, admin, token},
     databases,
-    shop::{Shop, admin, token},
 };
 
 macro_rules! with_each_engine {
@@ -33,13 +33,13 @@ macro_rules! with_each_engine {
 }
 
 with_each_engine! {
-    a_crowd_over_two_instances_leaves_no_drift,
-    a_change_at_one_instance_reaches_the_other,
-    seats_sold_at_one_instance_are_told_at_the_other,
-    what_happens_at_one_instance_is_counted_at_the_other,
-    a_sync_in_the_middle_of_a_sale_loses_nothing,
+    two_instances_leave_no_drift,
+    change_reaches_other_instance,
+    availability_reaches_other_instance,
+    dashboard_counts_other_instance,
+    rebuild_during_sale_loses_nothing,
     a_hold_ends_once_whoever_sweeps,
-    an_engine_that_lost_everything_is_rebuilt_while_running,
+    rebuilds_lost_engine_while_running,
 }
 
 pub(crate) async fn redis() -> SharedEngine {
@@ -51,36 +51,36 @@ pub(crate) async fn redis() -> SharedEngine {
     Arc::new(RedisEngine::connect(&servers, &prefix).await.unwrap())
 }
 
-pub(crate) async fn two_instances(engine: SharedEngine) -> [Shop; 2] {
+pub(crate) async fn two_instances(engine: SharedEngine) -> [TestApp; 2] {
     let store: SharedStore = databases::postgres().await;
-    let first = Shop::open_with(store, engine).await;
+    let first = TestApp::open_with(store, engine).await;
     let second = first.restarted(Arc::clone(&first.engine)).await;
     [first, second]
 }
 
-pub(crate) fn path(booking: &Value, verb: &str) -> String {
+pub(crate) fn path(booking: &Value, transition: &str) -> String {
     format!(
-        "/bookings/{}/{verb}",
+        "/bookings/{}/{transition}",
         booking["booking_id"].as_str().unwrap()
     )
 }
 
-async fn a_crowd_over_two_instances_leaves_no_drift(shops: [Shop; 2]) {
+async fn two_instances_leave_no_drift(apps: [TestApp; 2]) {
     let mut passes = Vec::new();
     for number in 0..60 {
         passes.push((
             format!("u{number}"),
-            shops[0].pass(&format!("u{number}")).await,
+            apps[0].pass(&format!("u{number}")).await,
         ));
     }
     // Each user at both instances at once, with one key: one booking each.
     let both = |(user, pass): (String, String)| {
-        let shops = &shops;
+        let apps = &apps;
         async move {
             let zone = usize::from(user.ends_with('7'));
-            let [one, other] = &shops;
+            let [one, other] = &apps;
             let answers =
-                join_all([one, other].map(|shop| shop.reserve(&user, &pass, Some("k"), zone, 1)))
+                join_all([one, other].map(|app| app.reserve(&user, &pass, Some("k"), zone, 1)))
                     .await;
             (user, answers)
         }
@@ -111,14 +111,11 @@ async fn a_crowd_over_two_instances_leaves_no_drift(shops: [Shop; 2]) {
     assert_eq!(bookings.len(), 22, "20 seats in one zone, 2 in the other");
     // Confirm here and cancel there, at once: one of them wins.
     let decide = |(user, booking): &(String, Value)| {
-        let (user, booking, shops) = (user.clone(), booking.clone(), &shops);
+        let (user, booking, apps) = (user.clone(), booking.clone(), &apps);
         async move {
             let user = token(&user);
             let (confirm, cancel) = (path(&booking, "confirm"), path(&booking, "cancel"));
-            let answers = [
-                shops[0].post(&confirm, &user),
-                shops[1].post(&cancel, &user),
-            ];
+            let answers = [apps[0].post(&confirm, &user), apps[1].post(&cancel, &user)];
             join_all(answers)
                 .await
                 .iter()
@@ -132,11 +129,11 @@ async fn a_crowd_over_two_instances_leaves_no_drift(shops: [Shop; 2]) {
             "{answers:?}"
         );
     }
-    let status = shops[1].get("/admin/inventory-status", &admin()).await.body;
+    let status = apps[1].get("/admin/inventory-status", &admin()).await.body;
     assert_eq!(status["drift"], json!(0), "{status}");
 }
 
-async fn a_change_at_one_instance_reaches_the_other([first, second]: [Shop; 2]) {
+async fn change_reaches_other_instance([first, second]: [TestApp; 2]) {
     let queue = format!("/admin/events/{}/queue", first.event);
     let put = first
         .send(
@@ -158,7 +155,7 @@ async fn a_change_at_one_instance_reaches_the_other([first, second]: [Shop; 2]) 
         .expect("the other instance follows");
 }
 
-async fn seats_sold_at_one_instance_are_told_at_the_other([first, second]: [Shop; 2]) {
+async fn availability_reaches_other_instance([first, second]: [TestApp; 2]) {
     let path = format!("/events/{}/availability/stream", first.event);
     let mut stream = second.stream(&path, None).await;
     assert_eq!(stream.next().await.unwrap().1["zones"][0]["available"], 20);
@@ -166,7 +163,7 @@ async fn seats_sold_at_one_instance_are_told_at_the_other([first, second]: [Shop
     assert_eq!(stream.next().await.unwrap().1["zones"][0]["available"], 16);
 }
 
-async fn what_happens_at_one_instance_is_counted_at_the_other([first, second]: [Shop; 2]) {
+async fn dashboard_counts_other_instance([first, second]: [TestApp; 2]) {
     let path = format!("/admin/events/{}/live", first.event);
     let before = second.get(&path, &admin()).await.body["totals"]["joined"]
         .as_u64()
@@ -192,19 +189,19 @@ async fn what_happens_at_one_instance_is_counted_at_the_other([first, second]: [
     assert_eq!(totals["joined"], before + 7, "{totals}");
 }
 
-async fn a_sync_in_the_middle_of_a_sale_loses_nothing(shops: [Shop; 2]) {
+async fn rebuild_during_sale_loses_nothing(apps: [TestApp; 2]) {
     let mut passes = Vec::new();
     for number in 0..20 {
         passes.push((
             format!("u{number}"),
-            shops[0].pass(&format!("u{number}")).await,
+            apps[0].pass(&format!("u{number}")).await,
         ));
     }
     let buy = |(number, (user, pass)): (usize, (String, String))| {
-        let shop = &shops[number % 2];
+        let app = &apps[number % 2];
         async move {
             loop {
-                let answer = shop.reserve(&user, &pass, Some("k"), 0, 1).await;
+                let answer = app.reserve(&user, &pass, Some("k"), 0, 1).await;
                 match answer.status.as_u16() {
                     503 => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
                     _ => return (user, answer),
@@ -219,7 +216,7 @@ async fn a_sync_in_the_middle_of_a_sale_loses_nothing(shops: [Shop; 2]) {
         .collect::<Vec<_>>();
     let syncs = async {
         for number in 0..6 {
-            let synced = shops[number % 2]
+            let synced = apps[number % 2]
                 .post("/admin/sync-inventory", &admin())
                 .await;
             assert_eq!(synced.status, 200, "{synced:?}");
@@ -229,50 +226,48 @@ async fn a_sync_in_the_middle_of_a_sale_loses_nothing(shops: [Shop; 2]) {
     assert!(sales.iter().all(|(_, answer)| answer.status == 201));
     let cancels = sales.iter().map(|(user, answer)| {
         let (user, path) = (token(user), path(&answer.body, "cancel"));
-        let shop = &shops[0];
-        async move { shop.post(&path, &user).await.status }
+        let app = &apps[0];
+        async move { app.post(&path, &user).await.status }
     });
     let (cancelled, _) = futures_util::future::join(
         join_all(cancels),
-        shops[1].post("/admin/sync-inventory", &admin()),
+        apps[1].post("/admin/sync-inventory", &admin()),
     )
     .await;
     assert!(cancelled.iter().all(|status| *status == 200));
-    let status = shops[1].get("/admin/inventory-status", &admin()).await.body;
+    let status = apps[1].get("/admin/inventory-status", &admin()).await.body;
     assert_eq!(status["drift"], json!(0), "{status}");
-    assert_eq!(shops[0].left().await, [20, 2]);
+    assert_eq!(apps[0].left().await, [20, 2]);
 }
 
-async fn a_hold_ends_once_whoever_sweeps(shops: [Shop; 2]) {
-    let kept = shops[0].reserved("ann", 0, 2).await;
+async fn a_hold_ends_once_whoever_sweeps(apps: [TestApp; 2]) {
+    let kept = apps[0].reserved("ann", 0, 2).await;
     for number in 0..5 {
-        shops[number % 2]
-            .reserved(&format!("u{number}"), 0, 3)
-            .await;
+        apps[number % 2].reserved(&format!("u{number}"), 0, 3).await;
     }
     assert_eq!(
-        shops[0]
+        apps[0]
             .post(&path(&kept, "confirm"), &token("ann"))
             .await
             .status,
         200
     );
-    assert_eq!(shops[0].left().await, [3, 2]);
-    shops[0].clock.advance(std::time::Duration::from_secs(601));
-    shops[0].until_left(&[18, 2]).await;
-    let status = shops[1].get("/admin/inventory-status", &admin()).await.body;
+    assert_eq!(apps[0].left().await, [3, 2]);
+    apps[0].clock.advance(std::time::Duration::from_secs(601));
+    apps[0].until_left(&[18, 2]).await;
+    let status = apps[1].get("/admin/inventory-status", &admin()).await.body;
     assert_eq!(status["drift"], json!(0), "{status}");
 }
 
-async fn an_engine_that_lost_everything_is_rebuilt_while_running(shops: [Shop; 2]) {
-    let held = shops[0].reserved("ann", 0, 2).await;
-    let pass = shops[0].pass("bob").await;
-    shops[0].engine.remove(shops[0].event).await.unwrap();
+async fn rebuilds_lost_engine_while_running(apps: [TestApp; 2]) {
+    let held = apps[0].reserved("ann", 0, 2).await;
+    let pass = apps[0].pass("bob").await;
+    apps[0].engine.remove(apps[0].event).await.unwrap();
     let rebuilt = async {
         // Open comes first, its seats a moment later.
-        while !shops[0]
+        while !apps[0]
             .engine
-            .seats(shops[0].event)
+            .seats(apps[0].event)
             .await
             .is_ok_and(|zones| !zones.is_empty())
         {
@@ -282,18 +277,18 @@ async fn an_engine_that_lost_everything_is_rebuilt_while_running(shops: [Shop; 2
     tokio::time::timeout(std::time::Duration::from_secs(5), rebuilt)
         .await
         .expect("found by the periodic look");
-    shops[0].until_left(&[18, 2]).await;
+    apps[0].until_left(&[18, 2]).await;
     assert_eq!(
-        shops[1].reserve("bob", &pass, None, 0, 1).await.status,
+        apps[1].reserve("bob", &pass, None, 0, 1).await.status,
         201,
         "a pass of the lost line counts"
     );
     assert_eq!(
-        shops[1]
+        apps[1]
             .post(&path(&held, "cancel"), &token("ann"))
             .await
             .status,
         200
     );
-    assert_eq!(shops[0].left().await, [19, 2]);
+    assert_eq!(apps[0].left().await, [19, 2]);
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use booking::relay::Relay;
+use booking::outbox::OutboxRelay;
 use uuid::Uuid;
 use waitingroom::bus::{NatsBus, nats::NatsConfig};
 
@@ -43,10 +43,10 @@ async fn each_change_is_in_the_stream_once() {
     let bus = Arc::new(NatsBus::connect(config).await.unwrap());
     // One relay dies between publishing and removing: its messages are published again.
     let dead = Uuid::new_v4();
-    let parcels = store.lease_parcels(dead, NOW, later(30), 2).await.unwrap();
-    let published_before: Vec<_> = parcels
+    let batches = store.lease_batches(dead, NOW, later(30), 2).await.unwrap();
+    let published_before: Vec<_> = batches
         .iter()
-        .flat_map(|parcel| &parcel.messages)
+        .flat_map(|batch| &batch.messages)
         .map(|message| waitingroom::bus::Message {
             subject: format!("{name}.{}", message.topic),
             message_id: message.message_id.clone(),
@@ -59,9 +59,10 @@ async fn each_change_is_in_the_stream_once() {
             .iter()
             .all(Result::is_ok)
     );
-    let run =
-        |relay: Relay| async move { while relay.step(later(31)).await.unwrap().published > 0 {} };
-    let relay = || Relay::new(store.clone(), bus.clone(), name.clone());
+    let run = |relay: OutboxRelay| async move {
+        while relay.publish_pending(later(31)).await.unwrap().published > 0 {}
+    };
+    let relay = || OutboxRelay::new(store.clone(), bus.clone(), name.clone());
     let began = std::time::Instant::now();
     futures_util::future::join(run(relay()), run(relay())).await;
     println!(

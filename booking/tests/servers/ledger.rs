@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_nats::jetstream::{self, consumer::pull::OrderedConfig, stream::Stream};
-use booking::reservation::Status;
+use booking::model::booking::Status;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use uuid::Uuid;

@@ -6,22 +6,22 @@ use std::{
 };
 
 use booking::store::{
-    BookingStore, EventStore, Inserted, Moment::Given, Ruling, SharedStore, Verb,
-    postgres::PostgresStore,
+    AsOf::Fixed, BookingStore, EventStore, InsertOutcome, SharedStore, Transition,
+    TransitionOutcome, postgres::PostgresStore,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::{
+    app::{TestApp, token},
     databases::own_database,
-    fixtures::{NOW, counters, event, later, operator, reservation, wish},
-    shop::{Shop, token},
+    fixtures::{NOW, counters, event, later, operator, reservation, transition_request},
 };
 
 /// The first statement on a locked zone, with that on each zone by itself.
 const FIRST: Duration = Duration::from_millis(2_500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_locked_zone_costs_its_own_requests_only() {
+async fn locked_zone_delays_only_its_requests() {
     let url = own_database().await;
     let store = Arc::new(PostgresStore::open(&url, 8).await.unwrap());
     let [event, elsewhere] = [event(&[50, 50]), event(&[50])];
@@ -65,13 +65,21 @@ async fn a_locked_zone_costs_its_own_requests_only() {
     let first = store.insert(&of("first")).await.unwrap();
     assert_eq!(
         first,
-        [Inserted::NotNow, Inserted::Stored, Inserted::Stored]
+        [
+            InsertOutcome::Unavailable,
+            InsertOutcome::Stored,
+            InsertOutcome::Stored
+        ]
     );
     assert!(began.elapsed() < FIRST, "{:?}", began.elapsed());
     let began = Instant::now();
     assert_eq!(
         store.insert(&of("second")).await.unwrap(),
-        [Inserted::NotNow, Inserted::Stored, Inserted::Stored]
+        [
+            InsertOutcome::Unavailable,
+            InsertOutcome::Stored,
+            InsertOutcome::Stored
+        ]
     );
     assert!(
         began.elapsed() < Duration::from_millis(450),
@@ -79,14 +87,21 @@ async fn a_locked_zone_costs_its_own_requests_only() {
         began.elapsed()
     );
 
-    let wishes: Vec<_> = wished.iter().map(|new| wish(new, Verb::Confirm)).collect();
-    let rulings = store.decide(&wishes, Given(NOW)).await.unwrap();
+    let wishes: Vec<_> = wished
+        .iter()
+        .map(|new| transition_request(new, Transition::Confirm))
+        .collect();
+    let outcomes = store.apply_transitions(&wishes, Fixed(NOW)).await.unwrap();
     assert!(
         matches!(
-            &rulings[..],
-            [Ruling::NotNow, Ruling::Changed(_), Ruling::Changed(_)]
+            &outcomes[..],
+            [
+                TransitionOutcome::Unavailable,
+                TransitionOutcome::Changed(_),
+                TransitionOutcome::Changed(_)
+            ]
         ),
-        "{rulings:?}"
+        "{outcomes:?}"
     );
     let mut expired = Vec::new();
     while expired.len() < 2 {
@@ -96,7 +111,7 @@ async fn a_locked_zone_costs_its_own_requests_only() {
         );
         expired.extend(
             store
-                .expire_due(Given(later(2)), 10)
+                .expire_due(Fixed(later(2)), 10)
                 .await
                 .unwrap()
                 .into_iter()
@@ -110,7 +125,7 @@ async fn a_locked_zone_costs_its_own_requests_only() {
 
     lock.rollback().await.unwrap();
     while store
-        .expire_due(Given(later(2)), 10)
+        .expire_due(Fixed(later(2)), 10)
         .await
         .unwrap()
         .is_empty()
@@ -120,11 +135,17 @@ async fn a_locked_zone_costs_its_own_requests_only() {
             "the zone is free again"
         );
     }
-    let rulings = store.decide(&wishes[..1], Given(NOW)).await.unwrap();
-    assert!(matches!(&rulings[..], [Ruling::Changed(_)]), "{rulings:?}");
+    let outcomes = store
+        .apply_transitions(&wishes[..1], Fixed(NOW))
+        .await
+        .unwrap();
+    assert!(
+        matches!(&outcomes[..], [TransitionOutcome::Changed(_)]),
+        "{outcomes:?}"
+    );
     assert_eq!(
         store.insert(&of("third")).await.unwrap(),
-        [Inserted::Stored; 3]
+        [InsertOutcome::Stored; 3]
     );
     assert_eq!(counters(&shared, &event, 0).await, (1, 1));
     assert_eq!(counters(&shared, &event, 1).await, (3, 1));
@@ -133,7 +154,7 @@ async fn a_locked_zone_costs_its_own_requests_only() {
 /// A new session has the limits without a word from booking: those that a pooler opens have them
 /// too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_have_their_limits_from_their_role() {
+async fn sessions_get_limits_from_role() {
     let url = own_database().await;
     PostgresStore::open(&url, 2).await.unwrap();
     let mut session = PgConnection::connect(&url).await.unwrap();
@@ -156,7 +177,7 @@ async fn sessions_have_their_limits_from_their_role() {
 async fn reads_of_one_user_are_few_at_once() {
     let url = own_database().await;
     let store = PostgresStore::open(&url, 4).await.unwrap();
-    let shop = Arc::new(Shop::open_on(Arc::new(store)).await);
+    let app = Arc::new(TestApp::open_on(Arc::new(store)).await);
     let mut other = PgConnection::connect(&url).await.unwrap();
     let mut lock = other.begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE bookings IN ACCESS EXCLUSIVE MODE")
@@ -164,8 +185,8 @@ async fn reads_of_one_user_are_few_at_once() {
         .await
         .unwrap();
     let reads = (0..8).map(|_| {
-        let shop = Arc::clone(&shop);
-        tokio::spawn(async move { shop.get("/bookings", &token("ann")).await })
+        let app = Arc::clone(&app);
+        tokio::spawn(async move { app.get("/bookings", &token("ann")).await })
     });
     let answers = futures_util::future::join_all(reads).await;
     let refused: Vec<_> = answers
@@ -180,5 +201,5 @@ async fn reads_of_one_user_are_few_at_once() {
             .all(|answer| answer.status == 429 && answer.retry_after.is_some())
     );
     lock.rollback().await.unwrap();
-    assert_eq!(shop.get("/bookings", &token("ann")).await.status, 200);
+    assert_eq!(app.get("/bookings", &token("ann")).await.status, 200);
 }

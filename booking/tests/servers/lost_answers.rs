@@ -7,13 +7,13 @@ use booking::store::postgres::PostgresStore;
 use serde_json::json;
 
 use crate::{
+    app::{TestApp, admin},
     databases::own_database,
     interceptor::{Cut, Interceptor},
-    shop::{Shop, admin},
 };
 
-/// A shop whose connection to the database is cut when `mallory` reserves.
-async fn shop_behind(cut: Cut) -> (Shop, Interceptor) {
+/// An app whose connection to the database is cut when `mallory` reserves.
+async fn shop_behind(cut: Cut) -> (TestApp, Interceptor) {
     let direct = own_database().await;
     let (credentials, address_and_path) = direct
         .rsplit_once('@')
@@ -26,36 +26,36 @@ async fn shop_behind(cut: Cut) -> (Shop, Interceptor) {
     };
     let interceptor = Interceptor::start(address, "mallory", cut).await;
     let url = format!("{credentials}@127.0.0.1:{}/{path}", interceptor.port);
-    let shop = Shop::open_on(Arc::new(PostgresStore::open(&url, 4).await.unwrap())).await;
-    (shop, interceptor)
+    let app = TestApp::open_on(Arc::new(PostgresStore::open(&url, 4).await.unwrap())).await;
+    (app, interceptor)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_whose_answer_was_lost_is_found_and_told() {
-    let (shop, interceptor) = shop_behind(Cut::Answer).await;
-    let pass = shop.pass("mallory").await;
+async fn finds_commit_with_lost_answer() {
+    let (app, interceptor) = shop_behind(Cut::Answer).await;
+    let pass = app.pass("mallory").await;
     interceptor.arm();
-    let found = shop.reserve("mallory", &pass, Some("k1"), 0, 2).await;
+    let found = app.reserve("mallory", &pass, Some("k1"), 0, 2).await;
     assert!(interceptor.has_cut());
     assert_eq!(found.status, 201, "{found:?}");
-    let again = shop.reserve("mallory", &pass, Some("k1"), 0, 2).await;
+    let again = app.reserve("mallory", &pass, Some("k1"), 0, 2).await;
     assert_eq!(
         (again.status.as_u16(), &again.body["booking_id"]),
         (201, &found.body["booking_id"]),
         "{again:?}"
     );
-    shop.clock.advance(Duration::from_secs(9));
-    shop.until_left(&[18, 2]).await;
-    let drift = shop.get("/admin/inventory-status", &admin()).await.body["drift"].clone();
+    app.clock.advance(Duration::from_secs(9));
+    app.until_left(&[18, 2]).await;
+    let drift = app.get("/admin/inventory-status", &admin()).await.body["drift"].clone();
     assert_eq!(drift, json!(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_never_arrived_is_made_impossible_before_it_is_refused() {
-    let (shop, interceptor) = shop_behind(Cut::Request).await;
-    let pass = shop.pass("mallory").await;
+async fn lost_commit_gets_tombstone_before_503() {
+    let (app, interceptor) = shop_behind(Cut::Request).await;
+    let pass = app.pass("mallory").await;
     interceptor.arm();
-    let lost = shop.reserve("mallory", &pass, Some("k1"), 0, 2).await;
+    let lost = app.reserve("mallory", &pass, Some("k1"), 0, 2).await;
     assert!(interceptor.has_cut());
     assert_eq!(
         (lost.status.as_u16(), lost.code()),
@@ -63,10 +63,10 @@ async fn a_commit_that_never_arrived_is_made_impossible_before_it_is_refused() {
         "{lost:?}"
     );
     assert_eq!(
-        shop.left().await,
+        app.left().await,
         [20, 2],
         "seats and pass are back when the refusal is told"
     );
-    let retry = shop.reserve("mallory", &pass, Some("k1"), 0, 2).await;
+    let retry = app.reserve("mallory", &pass, Some("k1"), 0, 2).await;
     assert_eq!(retry.status, 201, "the pass is live again: {retry:?}");
 }

@@ -6,7 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use booking::{event::Event, reservation::NewBooking, store::SharedStore};
+use booking::{
+    model::{booking::NewBooking, event::Event},
+    store::SharedStore,
+};
 use futures_util::{StreamExt, stream};
 
 use crate::{

@@ -12,9 +12,9 @@ use uuid::Uuid;
 use waitingroom::engine::memory::MemoryEngine;
 
 use crate::{
+    app::{TestApp, token},
     databases::own_database,
     instances::path,
-    shop::{Shop, token},
 };
 
 async fn run(connection: &mut PgConnection, statement: String) {
@@ -25,7 +25,7 @@ async fn run(connection: &mut PgConnection, statement: String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_heart_does_not_beat_while_a_table_of_bookings_is_locked() {
+async fn heartbeat_fails_while_table_is_locked() {
     let url = own_database().await;
     let store = PostgresStore::open(&url, 2).await.unwrap();
     let mut other = PgConnection::connect(&url).await.unwrap();
@@ -38,7 +38,7 @@ async fn a_heart_does_not_beat_while_a_table_of_bookings_is_locked() {
         let mut lock = other.begin().await.unwrap();
         run(&mut lock, format!("LOCK TABLE {table} IN SHARE MODE")).await;
         let began = Instant::now();
-        assert!(store.beat().await.is_err(), "{table}");
+        assert!(store.write_heartbeat().await.is_err(), "{table}");
         assert!(
             began.elapsed() < Duration::from_secs(2),
             "{table}: the server gave up"
@@ -46,7 +46,7 @@ async fn a_heart_does_not_beat_while_a_table_of_bookings_is_locked() {
         assert!(store.revision().await.is_ok(), "it can be read");
         lock.rollback().await.unwrap();
         while store
-            .beat()
+            .write_heartbeat()
             .await
             .unwrap()
             .is_some_and(|outage| outage.to < outage.from)
@@ -55,7 +55,7 @@ async fn a_heart_does_not_beat_while_a_table_of_bookings_is_locked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_heart_does_not_beat_without_the_rights_that_bookings_need() {
+async fn heartbeat_fails_without_write_rights() {
     let url = own_database().await;
     drop(PostgresStore::open(&url, 1).await.unwrap());
     let mut owner = PgConnection::connect(&url).await.unwrap();
@@ -69,7 +69,7 @@ async fn a_heart_does_not_beat_without_the_rights_that_bookings_need() {
     let store = PostgresStore::open(&url.replace("postgres@", &format!("{role}@")), 1)
         .await
         .unwrap();
-    store.beat().await.unwrap();
+    store.write_heartbeat().await.unwrap();
     for (right, table) in [
         ("INSERT", "bookings"),
         ("UPDATE", "zones"),
@@ -77,9 +77,9 @@ async fn a_heart_does_not_beat_without_the_rights_that_bookings_need() {
         ("UPDATE", "heartbeat"),
     ] {
         run(&mut owner, format!("REVOKE {right} ON {table} FROM {role}")).await;
-        assert!(store.beat().await.is_err(), "{right} {table}");
+        assert!(store.write_heartbeat().await.is_err(), "{right} {table}");
         run(&mut owner, format!("GRANT {right} ON {table} TO {role}")).await;
-        store.beat().await.unwrap();
+        store.write_heartbeat().await.unwrap();
     }
     run(
         &mut owner,
@@ -93,7 +93,7 @@ async fn a_heart_does_not_beat_without_the_rights_that_bookings_need() {
     .await;
     for _ in 0..3 {
         assert!(
-            store.beat().await.is_err(),
+            store.write_heartbeat().await.is_err(),
             "the connection that was ended, and one that may only read"
         );
     }
@@ -102,21 +102,24 @@ async fn a_heart_does_not_beat_without_the_rights_that_bookings_need() {
         format!("ALTER ROLE {role} RESET default_transaction_read_only"),
     )
     .await;
-    store.beat().await.expect("over a new connection");
+    store
+        .write_heartbeat()
+        .await
+        .expect("over a new connection");
     drop(store);
     run(&mut owner, format!("DROP OWNED BY {role}")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
+async fn hold_outlives_longer_outage() {
     let url = own_database().await;
     let store: SharedStore = Arc::new(PostgresStore::open(&url, 4).await.unwrap());
-    let shop = Shop::open_with(store, Arc::new(MemoryEngine::new())).await;
+    let app = TestApp::open_with(store, Arc::new(MemoryEngine::new())).await;
     let (held, left_alone) = (
-        shop.reserved("ann", 0, 2).await,
-        shop.reserved("bob", 0, 1).await,
+        app.reserved("ann", 0, 2).await,
+        app.reserved("bob", 0, 1).await,
     );
-    let pass = shop.pass("cy").await;
+    let pass = app.pass("cy").await;
     let mut other = PgConnection::connect(&url).await.unwrap();
     // Booking has the server end such transactions of its role.
     run(
@@ -129,7 +132,7 @@ async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
     let at_once = async {
         loop {
             let asked = Instant::now();
-            let answer = shop.reserve("cy", &pass, Some("k"), 0, 1).await;
+            let answer = app.reserve("cy", &pass, Some("k"), 0, 1).await;
             assert_eq!(answer.status, 503, "{answer:?}");
             if asked.elapsed() < Duration::from_millis(100) {
                 break answer;
@@ -140,9 +143,9 @@ async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
         .await
         .expect("refused at once");
     assert_eq!(answer.retry_after.as_deref(), Some("1"));
-    shop.clock.advance(Duration::from_secs(601));
+    app.clock.advance(Duration::from_secs(601));
     assert_eq!(
-        shop.post(&path(&held, "confirm"), &token("ann"))
+        app.post(&path(&held, "confirm"), &token("ann"))
             .await
             .status,
         503
@@ -158,7 +161,7 @@ async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
     let over = Instant::now();
     let confirmed = async {
         loop {
-            let answer = shop.post(&path(&held, "confirm"), &token("ann")).await;
+            let answer = app.post(&path(&held, "confirm"), &token("ann")).await;
             if answer.status != 503 {
                 break answer;
             }
@@ -170,7 +173,7 @@ async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
         .expect("it recovers by itself");
     assert_eq!(confirmed.status, 200, "{confirmed:?}");
     println!("confirmed {:?} after the outage", over.elapsed());
-    let after = shop
+    let after = app
         .get(
             &format!("/bookings/{}", left_alone["booking_id"].as_str().unwrap()),
             &token("bob"),
@@ -182,6 +185,6 @@ async fn a_hold_outlives_an_outage_that_was_longer_than_what_was_left_of_it() {
         "{after}"
     );
     // Given back, not given away: it ends.
-    shop.clock.advance(Duration::from_secs(60));
-    shop.until_left(&[18, 2]).await;
+    app.clock.advance(Duration::from_secs(60));
+    app.until_left(&[18, 2]).await;
 }

@@ -5,10 +5,10 @@
 use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use booking::{
-    reservation::Status,
+    model::booking::Status,
     store::{
-        BookingStore, EventStore, Fate, Inserted, InventoryStore, Moment::Given, OutboxStore, Verb,
-        postgres::PostgresStore,
+        AsOf::Fixed, BookingStore, EventStore, HoldResolution, InsertOutcome, InventoryStore,
+        OutboxStore, Transition, postgres::PostgresStore,
     },
 };
 use futures_util::future::join_all;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     databases::own_database,
-    fixtures::{NOW, event, later, operator, reservation, wish},
+    fixtures::{NOW, event, later, operator, reservation, transition_request},
     ports,
     process::Process,
     scratch::Scratch,
@@ -104,22 +104,22 @@ async fn by_the_recipe_of_the_readme() {
     assert!(
         stored
             .into_iter()
-            .all(|answer| answer.unwrap() == [Inserted::Stored; 3])
+            .all(|answer| answer.unwrap() == [InsertOutcome::Stored; 3])
     );
     let wishes: Vec<_> = made[..10]
         .iter()
-        .map(|new| wish(new, Verb::Confirm))
+        .map(|new| transition_request(new, Transition::Confirm))
         .collect();
     join_all(
         wishes
             .chunks(2)
-            .map(|batch| store.decide(batch, Given(NOW))),
+            .map(|batch| store.apply_transitions(batch, Fixed(NOW))),
     )
     .await;
     for _ in 0..8 {
-        store.expire_due(Given(later(600)), 3).await.unwrap();
+        store.expire_due(Fixed(later(600)), 3).await.unwrap();
         store.snapshot(event.event_id).await.unwrap();
-        store.lease_parcels(Uuid::nil(), NOW, NOW, 5).await.unwrap();
+        store.lease_batches(Uuid::nil(), NOW, NOW, 5).await.unwrap();
     }
     let lost = reservation(&event, 0, "eve", 1).booking.booking_id;
     let ids = [
@@ -127,13 +127,13 @@ async fn by_the_recipe_of_the_readme() {
         made[29].booking.booking_id,
         lost,
     ];
-    let fates = store.fates(event.event_id, &ids).await.unwrap();
+    let resolutions = store.resolve_holds(event.event_id, &ids).await.unwrap();
     assert_eq!(
-        ids.map(|id| fates[&id]),
+        ids.map(|id| resolutions[&id]),
         [
-            Fate::Booked(Status::Confirmed),
-            Fate::Booked(Status::Expired),
-            Fate::Void
+            HoldResolution::Booked(Status::Confirmed),
+            HoldResolution::Booked(Status::Expired),
+            HoldResolution::Void
         ]
     );
     let counts = store.zone_counts(Some(event.event_id)).await.unwrap();

@@ -1,6 +1,6 @@
 //! What only PostgreSQL can do to us.
 
-use booking::store::{BookingStore, EventStore, Moment::Given, postgres::PostgresStore};
+use booking::store::{AsOf::Fixed, BookingStore, EventStore, postgres::PostgresStore};
 use futures_util::future::join_all;
 use sqlx::{Connection, PgConnection};
 
@@ -19,7 +19,7 @@ async fn instances_may_start_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_the_server_ended_are_replaced() {
+async fn replaces_closed_connections() {
     let url = own_database().await;
     let store = PostgresStore::open(&url, 4).await.unwrap();
     join_all((0..8).map(|_| store.revision())).await;
@@ -54,18 +54,21 @@ async fn nobody_rewrites_the_audit() {
             .unwrap_err();
         assert!(refused.to_string().contains("append-only"), "{refused}");
     }
-    assert_eq!(store.audit(None, i64::MAX, 9).await.unwrap().len(), 1);
+    assert_eq!(
+        store.audit_records(None, i64::MAX, 9).await.unwrap().len(),
+        1
+    );
 }
 
 /// Whoever plans the sweep while the table is empty, once and for all, plans to read all of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sweep_does_not_read_a_table_that_has_grown() {
+async fn expiry_does_not_scan_grown_table() {
     let url = own_database().await;
     let store = PostgresStore::open(&url, 1).await.unwrap();
     let event = event(&[5_000]);
     store.create_event(&event, &operator(NOW)).await.unwrap();
     for _ in 0..10 {
-        assert!(store.expire_due(Given(NOW), 500).await.unwrap().is_empty());
+        assert!(store.expire_due(Fixed(NOW), 500).await.unwrap().is_empty());
     }
     let rows: Vec<_> = (0..5_000)
         .map(|user| reservation(&event, 0, &format!("user-{user}"), 1))
@@ -76,7 +79,7 @@ async fn a_sweep_does_not_read_a_table_that_has_grown() {
     let mut other = PgConnection::connect(&url).await.unwrap();
     let (before, _) = scans_and_rows(&mut other).await;
     loop {
-        assert!(store.expire_due(Given(NOW), 500).await.unwrap().is_empty());
+        assert!(store.expire_due(Fixed(NOW), 500).await.unwrap().is_empty());
         let (sweeps, rows_read) = scans_and_rows(&mut other).await;
         assert_eq!(rows_read, 0);
         if sweeps > before + 10 {

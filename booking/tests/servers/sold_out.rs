@@ -13,18 +13,18 @@ use std::{
     time::Duration,
 };
 
-use booking::{BookingConfig, store::Fate};
+use booking::{BookingConfig, store::HoldResolution};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use waitingroom::{clock::Clock, ids::BookingId, line::Grant};
 
 use crate::{
+    app::{Answer, TestApp, admin, token},
     databases,
     instances::{path, redis},
     jetstream,
     ledger::{Ledger, Publication},
-    shop::{Answer, Shop, admin, token},
 };
 
 const ZONES: u64 = 45;
@@ -45,7 +45,7 @@ struct Books {
 }
 
 struct House {
-    shops: [Shop; 2],
+    apps: [TestApp; 2],
     publication: Publication,
     books: Books,
     /// Zones that refused even a single seat.
@@ -61,7 +61,7 @@ fn seats() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_seat_is_sold_once_and_everybody_agrees() {
+async fn sells_every_seat_once() {
     let capacity = seats() / ZONES;
     let house = Arc::new(House::open(capacity).await);
     while house.books.seats_confirmed.load(Ordering::SeqCst) < capacity * ZONES {
@@ -97,7 +97,7 @@ impl House {
             Clock::manual(Clock::System.now()),
         );
         let open = || {
-            Shop::publishing(
+            TestApp::publishing(
                 store.clone(),
                 engine.clone(),
                 clock.clone(),
@@ -132,7 +132,7 @@ impl House {
             (first.event, first.show.clone(), first.zones.clone());
         let full = (0..ZONES).map(|_| AtomicU64::default()).collect();
         Self {
-            shops: [first, second],
+            apps: [first, second],
             publication,
             books: Books::default(),
             full,
@@ -143,7 +143,7 @@ impl House {
     /// One buyer's visit; false where every zone is full.
     async fn buy(&self, number: usize) -> bool {
         let user = self.users.fetch_add(1, Ordering::SeqCst);
-        let (shop, dice) = (&self.shops[number % 2], mixed(user));
+        let (app, dice) = (&self.apps[number % 2], mixed(user));
         let open = |zone: &u64| self.full[*zone as usize].load(Ordering::SeqCst) == 0;
         let Some(zone) = (0..ZONES).map(|step| (dice + step) % ZONES).find(open) else {
             return false;
@@ -151,22 +151,22 @@ impl House {
         let name = format!("buyer-{user}");
         let pass = self.pass(&name, user);
         let wanted = 1 + (dice >> 8) as u32 % 10;
-        let mut answer = patiently(shop, &name, &pass, zone, wanted).await;
+        let mut answer = patiently(app, &name, &pass, zone, wanted).await;
         if answer.code() == "INSUFFICIENT_SEATS" {
-            answer = patiently(shop, &name, &pass, zone, 1).await;
+            answer = patiently(app, &name, &pass, zone, 1).await;
         }
         match (answer.status.as_u16(), answer.code()) {
-            (201, _) => self.decide(shop, &name, &answer, dice).await,
+            (201, _) => self.apply_transitions(app, &name, &answer, dice).await,
             (409, "INSUFFICIENT_SEATS") => self.full[zone as usize].store(1, Ordering::SeqCst),
             _ => panic!("{answer:?}"),
         }
         true
     }
 
-    async fn decide(&self, shop: &Shop, user: &str, reserved: &Answer, dice: u64) {
+    async fn apply_transitions(&self, app: &TestApp, user: &str, reserved: &Answer, dice: u64) {
         let (books, seats) = (&self.books, reserved.body["quantity"].as_u64().unwrap());
         books.reserved.fetch_add(1, Ordering::SeqCst);
-        let verb = match (dice >> 16) % 10 {
+        let transition = match (dice >> 16) % 10 {
             0..7 => "confirm",
             7 => "cancel",
             _ => {
@@ -175,9 +175,11 @@ impl House {
                 return;
             }
         };
-        let decided = shop.post(&path(&reserved.body, verb), &token(user)).await;
+        let decided = app
+            .post(&path(&reserved.body, transition), &token(user))
+            .await;
         assert_eq!(decided.status, 200, "{decided:?}");
-        if verb == "confirm" {
+        if transition == "confirm" {
             books.confirmed.fetch_add(1, Ordering::SeqCst);
             books.seats_confirmed.fetch_add(seats, Ordering::SeqCst);
         } else {
@@ -187,24 +189,24 @@ impl House {
 
     /// A pass of an earlier line: good once, as any, and no need to wait for it.
     fn pass(&self, user: &str, number: u64) -> String {
-        let shop = &self.shops[0];
+        let app = &self.apps[0];
         let grant = Grant {
             pass_id: format!("sold-{number}").parse().unwrap(),
             number,
             epoch: "earlier".parse().unwrap(),
-            issued_at: shop.clock.now(),
-            expires_at: shop.clock.now().plus(Duration::from_secs(3_600)),
+            issued_at: app.clock.now(),
+            expires_at: app.clock.now().plus(Duration::from_secs(3_600)),
         };
-        shop.mint(&user.parse().unwrap(), &grant)
+        app.mint(&user.parse().unwrap(), &grant)
     }
 
     /// Every hold that nobody confirmed ends at the same moment; its seats are back soon.
     async fn let_holds_end(&self) {
-        self.shops[0].clock.advance(Duration::from_secs(HOLD + 1));
+        self.apps[0].clock.advance(Duration::from_secs(HOLD + 1));
         let total = self.full.len() as u64 * u64::from(self.capacity().await);
         let free = total - self.books.seats_confirmed.load(Ordering::SeqCst);
         let ended = std::time::Instant::now();
-        while self.shops[0]
+        while self.apps[0]
             .left()
             .await
             .iter()
@@ -215,7 +217,7 @@ impl House {
             assert!(
                 ended.elapsed() < Duration::from_secs(60),
                 "{:?} of {free}",
-                self.shops[0].left().await
+                self.apps[0].left().await
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -227,30 +229,30 @@ impl House {
     }
 
     async fn capacity(&self) -> u32 {
-        self.shops[0]
+        self.apps[0]
             .store
-            .zone_counts(Some(self.shops[0].event))
+            .zone_counts(Some(self.apps[0].event))
             .await
             .unwrap()[0]
             .capacity
     }
 
     async fn agrees(&self, capacity: u64) {
-        let shop = &self.shops[0];
-        let counts = shop.store.zone_counts(Some(shop.event)).await.unwrap();
+        let app = &self.apps[0];
+        let counts = app.store.zone_counts(Some(app.event)).await.unwrap();
         assert!(
             counts
                 .iter()
                 .all(|zone| (zone.held, u64::from(zone.confirmed)) == (0, capacity)),
             "{counts:?}"
         );
-        assert!(shop.left().await.iter().all(|left| *left == 0));
-        let status = shop.get("/admin/inventory-status", &admin()).await.body;
+        assert!(app.left().await.iter().all(|left| *left == 0));
+        let status = app.get("/admin/inventory-status", &admin()).await.body;
         assert_eq!(status["drift"], json!(0), "{status}");
-        let far = shop.clock.now().plus(Duration::from_secs(86_400));
+        let far = app.clock.now().plus(Duration::from_secs(86_400));
         assert_eq!(
-            shop.engine
-                .stale_holds(shop.event, far, Duration::ZERO, 10)
+            app.engine
+                .stale_holds(app.event, far, Duration::ZERO, 10)
                 .await
                 .unwrap(),
             [],
@@ -279,7 +281,7 @@ impl House {
         let ledger = self.publication.ledger().await;
         assert_eq!(ledger.told, expected, "every change was told, once");
         let zone = |zone: &String| (zone.parse().unwrap(), capacity);
-        let whole: HashMap<Uuid, u64> = self.shops[0].zones.iter().map(zone).collect();
+        let whole: HashMap<Uuid, u64> = self.apps[0].zones.iter().map(zone).collect();
         assert_eq!(ledger.sold(), whole, "seats sold by zone");
         self.database_says_the_same(&ledger).await;
         self.publication.remove().await;
@@ -289,15 +291,15 @@ impl House {
     async fn database_says_the_same(&self, ledger: &Ledger) {
         let ids: Vec<BookingId> = ledger.bookings.keys().map(|id| (*id).into()).collect();
         for ids in ids.chunks(1_000) {
-            let fates = self.shops[0]
+            let resolutions = self.apps[0]
                 .store
-                .fates(self.shops[0].event, ids)
+                .resolve_holds(self.apps[0].event, ids)
                 .await
                 .unwrap();
             for id in ids {
                 assert_eq!(
-                    fates.get(id).copied(),
-                    ledger.bookings[&id.uuid()].end.map(Fate::Booked),
+                    resolutions.get(id).copied(),
+                    ledger.bookings[&id.uuid()].end.map(HoldResolution::Booked),
                     "{id}"
                 );
             }
@@ -329,9 +331,9 @@ fn mixed(number: u64) -> u64 {
 }
 
 /// Asks again as often as the answer is to come back: while the seats are counted anew, say.
-async fn patiently(shop: &Shop, user: &str, pass: &str, zone: u64, quantity: u32) -> Answer {
+async fn patiently(app: &TestApp, user: &str, pass: &str, zone: u64, quantity: u32) -> Answer {
     loop {
-        let answer = shop
+        let answer = app
             .reserve(user, pass, Some("k"), zone as usize, quantity)
             .await;
         if answer.status != 503 {

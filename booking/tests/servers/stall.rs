@@ -4,9 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use booking::{
-    audit::{Action, Deed},
+    model::audit::{AuditAction, AuditEntry},
     store::{
-        AuditStore, BookingStore, EventStore, Inserted, Moment::Given, postgres::PostgresStore,
+        AsOf::Fixed, AuditStore, BookingStore, EventStore, InsertOutcome, postgres::PostgresStore,
     },
 };
 use futures_util::future::join_all;
@@ -57,7 +57,7 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut stands: watc
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_told_as_stored_after_a_stall_is_stored() {
+async fn stored_answer_after_stall_is_true() {
     let direct = own_database().await;
     let (credentials, address_and_path) = direct
         .rsplit_once('@')
@@ -84,16 +84,16 @@ async fn what_is_told_as_stored_after_a_stall_is_stored() {
     let until = tokio::time::Instant::now() + STALL;
     stand.send_replace(true);
     let (sweeper, clerk) = (Arc::clone(&store), Arc::clone(&store));
-    let sweeping = tokio::spawn(async move { sweeper.expire_due(Given(later(0)), 10).await });
+    let sweeping = tokio::spawn(async move { sweeper.expire_due(Fixed(later(0)), 10).await });
     let act = operator(NOW);
-    let deed = Deed {
-        act,
+    let deed = AuditEntry {
+        context: act,
         event_id: None,
-        action: Action::SyncInventory,
+        action: AuditAction::SyncInventory,
         before: None,
         after: None,
     };
-    let noting = tokio::spawn(async move { clerk.note(&deed).await });
+    let noting = tokio::spawn(async move { clerk.append_audit(&deed).await });
     let during = reservation(&event, 0, "during", 1);
     let lost = store.insert(std::slice::from_ref(&during)).await;
     assert!(lost.is_err(), "{lost:?}");
@@ -109,7 +109,7 @@ async fn what_is_told_as_stored_after_a_stall_is_stored() {
         let Ok(answers) = store.insert(std::slice::from_ref(&new)).await else {
             continue;
         };
-        assert_eq!(answers, [Inserted::Stored]);
+        assert_eq!(answers, [InsertOutcome::Stored]);
         let found =
             sqlx::query_scalar::<_, i64>("SELECT count(*) FROM bookings WHERE booking_id = $1");
         let found = found

@@ -2,9 +2,9 @@
 //! not be.
 
 use booking::{
-    reservation::Status,
+    model::booking::Status,
     store::{
-        BookingStore, EventStore, Fate, Inserted, InventoryStore, Moment::Given,
+        AsOf::Fixed, BookingStore, EventStore, HoldResolution, InsertOutcome, InventoryStore,
         postgres::PostgresStore,
     },
 };
@@ -41,7 +41,7 @@ async fn standby(server: &str, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_waits_for_a_standby_is_no_booking_that_is_not_there() {
+async fn commit_waiting_for_standby_stays_unknown() {
     let folder = Scratch::new(&format!("standby-{}", Uuid::new_v4().simple()));
     let server = PostgresServer::start(folder.path()).await;
     let store = PostgresStore::open(&server.url, 4).await.unwrap();
@@ -54,29 +54,29 @@ async fn a_commit_that_waits_for_a_standby_is_no_booking_that_is_not_there() {
     let told = store.insert(std::slice::from_ref(&new)).await;
     assert!(
         told.as_ref()
-            .is_err_and(booking::store::StoreError::may_stand),
+            .is_err_and(booking::store::StoreError::may_be_committed),
         "{told:?}"
     );
     assert_eq!(store.booking(id).await.unwrap(), None, "nobody sees it");
-    let fates = store.fates(event.event_id, &[id]).await.unwrap();
-    assert_eq!(fates.get(&id), None, "its commit is under way");
+    let resolutions = store.resolve_holds(event.event_id, &[id]).await.unwrap();
+    assert_eq!(resolutions.get(&id), None, "its commit is under way");
 
     standby(&server.url, "").await;
     let fate = eventually("an answer", || async {
         store
-            .fates(event.event_id, &[id])
+            .resolve_holds(event.event_id, &[id])
             .await
             .unwrap()
             .remove(&id)
     })
     .await;
-    assert_eq!(fate, Fate::Booked(Status::Reserved));
+    assert_eq!(fate, HoldResolution::Booked(Status::Reserved));
     assert_eq!(
         store.insert(std::slice::from_ref(&new)).await.unwrap(),
-        [Inserted::Duplicate]
+        [InsertOutcome::Duplicate]
     );
     assert_eq!(
-        store.expire_due(Given(later(600)), 10).await.unwrap().len(),
+        store.expire_due(Fixed(later(600)), 10).await.unwrap().len(),
         1
     );
     let counts = store.zone_counts(Some(event.event_id)).await.unwrap();

@@ -1,8 +1,10 @@
 //! What operators did.
 
 use booking::{
-    appearance::AppearancePatch,
-    audit::{Action, Deed, Record},
+    model::{
+        appearance::AppearancePatch,
+        audit::{AuditAction, AuditEntry, AuditRecord},
+    },
     store::SharedStore,
 };
 use serde_json::json;
@@ -14,11 +16,11 @@ use super::{
     fixtures::{NOW, event, later, operator, stored_event},
 };
 
-async fn all(store: &SharedStore, event: Option<EventId>) -> Vec<Record> {
-    store.audit(event, i64::MAX, 100).await.unwrap()
+async fn all(store: &SharedStore, event: Option<EventId>) -> Vec<AuditRecord> {
+    store.audit_records(event, i64::MAX, 100).await.unwrap()
 }
 
-pub(crate) async fn each_change_is_written_down_with_what_it_touched(store: SharedStore) {
+pub(crate) async fn audits_each_change_with_values(store: SharedStore) {
     let event = stored_event(&store, &[3, 4]).await;
     let id = event.event_id;
     let rate = QueuePatch {
@@ -83,7 +85,7 @@ pub(crate) async fn each_change_is_written_down_with_what_it_touched(store: Shar
     );
 }
 
-pub(crate) async fn a_change_that_fails_leaves_no_line(store: SharedStore) {
+pub(crate) async fn failed_change_is_not_audited(store: SharedStore) {
     let taken = stored_event(&store, &[1]).await;
     let before = all(&store, None).await;
     store
@@ -116,21 +118,24 @@ pub(crate) async fn a_change_that_fails_leaves_no_line(store: SharedStore) {
     assert_eq!(all(&store, None).await, before);
 }
 
-pub(crate) async fn pages_go_back_in_time(store: SharedStore) {
+pub(crate) async fn audit_pages_go_back_in_time(store: SharedStore) {
     let event = stored_event(&store, &[1]).await.event_id;
     for second in 0..5 {
         let act = operator(later(second));
-        let deed = Deed {
-            act,
+        let deed = AuditEntry {
+            context: act,
             event_id: None,
-            action: Action::SyncInventory,
+            action: AuditAction::SyncInventory,
             before: None,
             after: None,
         };
-        store.note(&deed).await.unwrap();
+        store.append_audit(&deed).await.unwrap();
     }
-    let first = store.audit(None, i64::MAX, 4).await.unwrap();
-    let second = store.audit(None, first[3].audit_id, 4).await.unwrap();
+    let first = store.audit_records(None, i64::MAX, 4).await.unwrap();
+    let second = store
+        .audit_records(None, first[3].audit_id, 4)
+        .await
+        .unwrap();
     let times: Vec<_> = first.iter().chain(&second).map(|line| line.at).collect();
     assert_eq!(times, [later(4), later(3), later(2), later(1), NOW, NOW]);
     assert_eq!(

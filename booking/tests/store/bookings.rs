@@ -1,19 +1,19 @@
 //! Storing, deciding, reading.
 
 use booking::{
-    reservation::Status,
-    store::{Inserted, Moment::Given, Ruling, SharedStore, Verb},
+    model::booking::Status,
+    store::{AsOf::Fixed, InsertOutcome, SharedStore, Transition, TransitionOutcome},
 };
 use waitingroom::ids::IdempotencyKey;
 
 use super::fixtures::{
-    NOW, counters, later, messages, reservation, status, stored_event, wish, with_key,
+    NOW, counters, later, messages, reservation, status, stored_event, transition_request, with_key,
 };
 
-pub(crate) async fn a_refused_row_does_not_hinder_its_neighbours(store: SharedStore) {
+pub(crate) async fn rejected_row_leaves_others_stored(store: SharedStore) {
     let event = stored_event(&store, &[10, 3]).await;
     let first = reservation(&event, 0, "ann", 4);
-    let same_pass = booking::reservation::NewBooking {
+    let same_pass = booking::model::booking::NewBooking {
         pass_id: first.pass_id.clone(),
         ..reservation(&event, 0, "bob", 1)
     };
@@ -27,7 +27,7 @@ pub(crate) async fn a_refused_row_does_not_hinder_its_neighbours(store: SharedSt
         reservation(&event, 1, "dan", 3),
         reservation(&event, 0, "fay", 6),
     ];
-    use Inserted::{Duplicate, NoSeats, Stored};
+    use InsertOutcome::{Duplicate, NoSeats, Stored};
     let answers = store.insert(&batch).await.unwrap();
     assert_eq!(
         answers,
@@ -56,18 +56,24 @@ pub(crate) async fn a_pass_makes_one_booking(store: SharedStore) {
     assert!(!store.pass_is_used(&first.pass_id).await.unwrap());
     assert_eq!(
         store.insert(std::slice::from_ref(&first)).await.unwrap(),
-        [Inserted::Stored]
+        [InsertOutcome::Stored]
     );
     assert!(store.pass_is_used(&first.pass_id).await.unwrap());
     store
-        .decide(&[wish(&first, Verb::Cancel)], Given(later(1)))
+        .apply_transitions(
+            &[transition_request(&first, Transition::Cancel)],
+            Fixed(later(1)),
+        )
         .await
         .unwrap();
-    let again = booking::reservation::NewBooking {
+    let again = booking::model::booking::NewBooking {
         pass_id: first.pass_id,
         ..reservation(&event, 0, "ann", 1)
     };
-    assert_eq!(store.insert(&[again]).await.unwrap(), [Inserted::Duplicate]);
+    assert_eq!(
+        store.insert(&[again]).await.unwrap(),
+        [InsertOutcome::Duplicate]
+    );
     assert_eq!(counters(&store, &event, 0).await, (0, 0));
 }
 
@@ -84,14 +90,14 @@ pub(crate) async fn a_key_makes_one_booking_for_each_user(store: SharedStore) {
     assert_eq!(
         answers
             .iter()
-            .filter(|answer| **answer == Inserted::Stored)
+            .filter(|answer| **answer == InsertOutcome::Stored)
             .count(),
         4
     );
     let key: IdempotencyKey = "k1".parse().unwrap();
     for user in ["ann", "bob"] {
         let attempt = store
-            .attempt(&user.parse().unwrap(), &key)
+            .find_attempt(&user.parse().unwrap(), &key)
             .await
             .unwrap()
             .unwrap();
@@ -107,12 +113,15 @@ pub(crate) async fn a_key_makes_one_booking_for_each_user(store: SharedStore) {
         );
     }
     assert_eq!(
-        store.attempt(&"cat".parse().unwrap(), &key).await.unwrap(),
+        store
+            .find_attempt(&"cat".parse().unwrap(), &key)
+            .await
+            .unwrap(),
         None
     );
 }
 
-pub(crate) async fn decisions_move_seats_once(store: SharedStore) {
+pub(crate) async fn transitions_move_seats_once(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let [kept, bought, returned] =
         ["ann", "bob", "cat"].map(|user| reservation(&event, 0, user, 2));
@@ -120,12 +129,18 @@ pub(crate) async fn decisions_move_seats_once(store: SharedStore) {
         .insert(&[kept.clone(), bought.clone(), returned.clone()])
         .await
         .unwrap();
-    let batch = [wish(&bought, Verb::Confirm), wish(&returned, Verb::Cancel)];
+    let batch = [
+        transition_request(&bought, Transition::Confirm),
+        transition_request(&returned, Transition::Cancel),
+    ];
     for round in 0..2 {
-        let rulings = store.decide(&batch, Given(later(5))).await.unwrap();
-        let changed = rulings
+        let outcomes = store
+            .apply_transitions(&batch, Fixed(later(5)))
+            .await
+            .unwrap();
+        let changed = outcomes
             .iter()
-            .filter(|ruling| matches!(ruling, Ruling::Changed(_)))
+            .filter(|outcome| matches!(outcome, TransitionOutcome::Changed(_)))
             .count();
         assert_eq!(changed, if round == 0 { 2 } else { 0 });
         assert_eq!(counters(&store, &event, 0).await, (2, 2));
@@ -146,66 +161,71 @@ pub(crate) async fn decisions_move_seats_once(store: SharedStore) {
     assert_eq!(messages(&store).await.len(), 5);
 }
 
-pub(crate) async fn somebody_elses_booking_is_not_found(store: SharedStore) {
+pub(crate) async fn other_users_booking_is_not_found(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let anns = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&anns)).await.unwrap();
-    let mut stranger = wish(&anns, Verb::Cancel);
+    let mut stranger = transition_request(&anns, Transition::Cancel);
     stranger.user = "bob".parse().unwrap();
-    let rulings = store
-        .decide(&[stranger, wish(&anns, Verb::Confirm)], Given(NOW))
+    let outcomes = store
+        .apply_transitions(
+            &[stranger, transition_request(&anns, Transition::Confirm)],
+            Fixed(NOW),
+        )
         .await
         .unwrap();
-    assert_eq!(rulings[0], Ruling::NotFound);
-    assert!(matches!(&rulings[1], Ruling::Changed(booking) if booking.status == Status::Confirmed));
+    assert_eq!(outcomes[0], TransitionOutcome::NotFound);
+    assert!(
+        matches!(&outcomes[1], TransitionOutcome::Changed(booking) if booking.status == Status::Confirmed)
+    );
 }
 
-pub(crate) async fn two_wishes_for_one_booking_in_a_batch(store: SharedStore) {
+pub(crate) async fn first_transition_in_batch_wins(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
     let batch = [
-        wish(&new, Verb::Confirm),
-        wish(&new, Verb::Cancel),
-        wish(&new, Verb::Confirm),
+        transition_request(&new, Transition::Confirm),
+        transition_request(&new, Transition::Cancel),
+        transition_request(&new, Transition::Confirm),
     ];
-    let rulings = store.decide(&batch, Given(NOW)).await.unwrap();
-    assert!(matches!(&rulings[0], Ruling::Changed(_)));
-    for ruling in &rulings[1..] {
+    let outcomes = store.apply_transitions(&batch, Fixed(NOW)).await.unwrap();
+    assert!(matches!(&outcomes[0], TransitionOutcome::Changed(_)));
+    for outcome in &outcomes[1..] {
         assert!(
-            matches!(ruling, Ruling::Unchanged(booking) if booking.status == Status::Confirmed)
+            matches!(outcome, TransitionOutcome::Unchanged(booking) if booking.status == Status::Confirmed)
         );
     }
     assert_eq!(counters(&store, &event, 0).await, (0, 2));
 }
 
-pub(crate) async fn what_is_over_can_only_expire(store: SharedStore) {
+pub(crate) async fn overdue_hold_can_only_expire(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
     assert!(
         store
-            .expire_due(Given(later(599)), 10)
+            .expire_due(Fixed(later(599)), 10)
             .await
             .unwrap()
             .is_empty()
     );
-    for verb in [Verb::Confirm, Verb::Cancel] {
-        let rulings = store
-            .decide(&[wish(&new, verb)], Given(later(600)))
+    for transition in [Transition::Confirm, Transition::Cancel] {
+        let outcomes = store
+            .apply_transitions(&[transition_request(&new, transition)], Fixed(later(600)))
             .await
             .unwrap();
         assert!(
-            matches!(&rulings[0], Ruling::Unchanged(booking) if booking.status == Status::Reserved)
+            matches!(&outcomes[0], TransitionOutcome::Unchanged(booking) if booking.status == Status::Reserved)
         );
     }
-    let expired = store.expire_due(Given(later(600)), 10).await.unwrap();
+    let expired = store.expire_due(Fixed(later(600)), 10).await.unwrap();
     assert_eq!(expired.len(), 1);
     assert_eq!(expired[0].status, Status::Expired);
     assert_eq!(counters(&store, &event, 0).await, (0, 0));
     assert!(
         store
-            .expire_due(Given(later(700)), 10)
+            .expire_due(Fixed(later(700)), 10)
             .await
             .unwrap()
             .is_empty()
@@ -234,9 +254,12 @@ pub(crate) async fn lists_and_summaries(store: SharedStore) {
         .await
         .unwrap();
     store
-        .decide(
-            &[wish(&made[0], Verb::Confirm), wish(&made[1], Verb::Cancel)],
-            Given(later(10)),
+        .apply_transitions(
+            &[
+                transition_request(&made[0], Transition::Confirm),
+                transition_request(&made[1], Transition::Cancel),
+            ],
+            Fixed(later(10)),
         )
         .await
         .unwrap();
@@ -286,17 +309,17 @@ pub(crate) async fn lists_and_summaries(store: SharedStore) {
     );
 }
 
-pub(crate) async fn keys_are_forgotten_in_time(store: SharedStore) {
+pub(crate) async fn clears_expired_keys(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     store
         .insert(&[with_key(reservation(&event, 0, "ann", 1), "k1", "f1")])
         .await
         .unwrap();
-    assert_eq!(store.forget_keys(NOW, 10).await.unwrap(), 0);
-    assert_eq!(store.forget_keys(later(1), 10).await.unwrap(), 1);
+    assert_eq!(store.clear_expired_keys(NOW, 10).await.unwrap(), 0);
+    assert_eq!(store.clear_expired_keys(later(1), 10).await.unwrap(), 1);
     assert_eq!(
         store
-            .attempt(&"ann".parse().unwrap(), &"k1".parse().unwrap())
+            .find_attempt(&"ann".parse().unwrap(), &"k1".parse().unwrap())
             .await
             .unwrap(),
         None
@@ -305,7 +328,7 @@ pub(crate) async fn keys_are_forgotten_in_time(store: SharedStore) {
         .insert(&[with_key(reservation(&event, 0, "ann", 1), "k1", "f2")])
         .await
         .unwrap();
-    assert_eq!(again, [Inserted::Stored]);
+    assert_eq!(again, [InsertOutcome::Stored]);
 }
 
 pub(crate) async fn reset_frees_everything(store: SharedStore) {

@@ -8,10 +8,12 @@ use std::{
 };
 
 use booking::{
-    audit::{Action, Deed},
-    event::Event,
-    reservation::NewBooking,
-    store::{Inserted, Moment, SharedStore, Verb, postgres::PostgresStore},
+    model::{
+        audit::{AuditAction, AuditEntry},
+        booking::NewBooking,
+        event::Event,
+    },
+    store::{AsOf, InsertOutcome, SharedStore, Transition, postgres::PostgresStore},
 };
 use futures_util::future::poll_fn;
 use sqlx::{Connection, PgConnection, SqliteConnection};
@@ -20,7 +22,7 @@ use waitingroom::{ids::BookingId, line::QueuePatch};
 
 use super::{
     databases::{own_database, sqlite_file, sqlite_memory},
-    fixtures::{NOW, later, operator, reservation, stored_event, wish},
+    fixtures::{NOW, later, operator, reservation, stored_event, transition_request},
 };
 
 type Step<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -29,9 +31,9 @@ type Step<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 const STEPS: [&str; 29] = [
     "insert",
     "insert duplicates",
-    "decide",
+    "apply transitions",
     "expire",
-    "fates",
+    "resolve holds",
     "create event",
     "patch queue",
     "patch nothing",
@@ -39,8 +41,8 @@ const STEPS: [&str; 29] = [
     "snapshot",
     "note",
     "audit",
-    "lease parcels",
-    "remove parcels",
+    "lease outbox batches",
+    "delete outbox batches",
     "save checkpoint",
     "handover",
     "begin handover",
@@ -50,7 +52,7 @@ const STEPS: [&str; 29] = [
     "beat",
     "user seats",
     "seats of users",
-    "forget keys",
+    "clear expired keys",
     "booking",
     "list",
     "summary",
@@ -87,20 +89,27 @@ fn step<'a>(
                     .insert(&[there.clone(), reservation(event, 0, &somebody(), 1)])
                     .await,
             ),
-            "decide" => drop(
+            "apply transitions" => drop(
                 store
-                    .decide(&[wish(there, Verb::Confirm)], Moment::Given(NOW))
+                    .apply_transitions(
+                        &[transition_request(there, Transition::Confirm)],
+                        AsOf::Fixed(NOW),
+                    )
                     .await,
             ),
             "expire" => {
                 let mut new = reservation(event, 1, &somebody(), 1);
                 new.booking.expires_at = NOW;
                 drop(store.insert(&[new]).await);
-                drop(store.expire_due(Moment::Given(later(1)), 10).await);
+                drop(store.expire_due(AsOf::Fixed(later(1)), 10).await);
             }
-            "fates" => {
+            "resolve holds" => {
                 let lost = reservation(event, 0, &somebody(), 1).booking.booking_id;
-                drop(store.fates(id, &[there.booking.booking_id, lost]).await);
+                drop(
+                    store
+                        .resolve_holds(id, &[there.booking.booking_id, lost])
+                        .await,
+                );
             }
             "create event" => drop(
                 store
@@ -129,28 +138,28 @@ fn step<'a>(
             "snapshot" => drop(store.snapshot(id).await),
             "note" => {
                 let act = operator(NOW);
-                let deed = Deed {
-                    act,
+                let deed = AuditEntry {
+                    context: act,
                     event_id: None,
-                    action: Action::SyncInventory,
+                    action: AuditAction::SyncInventory,
                     before: None,
                     after: None,
                 };
-                drop(store.note(&deed).await);
+                drop(store.append_audit(&deed).await);
             }
-            "audit" => drop(store.audit(None, i64::MAX, 10).await),
-            "lease parcels" => drop(store.lease_parcels(Uuid::nil(), NOW, NOW, 10).await),
-            "remove parcels" => drop(store.remove_parcels(&[1, 2]).await),
+            "audit" => drop(store.audit_records(None, i64::MAX, 10).await),
+            "lease outbox batches" => drop(store.lease_batches(Uuid::nil(), NOW, NOW, 10).await),
+            "delete outbox batches" => drop(store.delete_batches(&[1, 2]).await),
             "save checkpoint" => drop(store.save_checkpoint(id, &Default::default()).await),
             "handover" => drop(store.handover(id).await),
             "begin handover" => drop(store.begin_handover(id, "a mark", NOW).await),
             "hasten handover" => drop(store.hasten_handover(id).await),
             "end handover" => drop(store.end_handover(id, "a mark").await),
             "lease sync" => drop(store.lease_sync(id, NOW, NOW).await),
-            "beat" => drop(store.beat().await),
+            "beat" => drop(store.write_heartbeat().await),
             "user seats" => drop(store.user_seats(id, None, 10).await),
-            "seats of users" => drop(store.seats_of(id, std::slice::from_ref(user)).await),
-            "forget keys" => drop(store.forget_keys(NOW, 10).await),
+            "seats of users" => drop(store.seats_of_users(id, std::slice::from_ref(user)).await),
+            "clear expired keys" => drop(store.clear_expired_keys(NOW, 10).await),
             "booking" => drop(store.booking(there.booking.booking_id).await),
             "list" => drop(store.list(user, None, 10, 0).await),
             "summary" => drop(store.summary(user, None, NOW).await),
@@ -185,7 +194,7 @@ async fn nothing_is_left_behind(store: &SharedStore, is_there: impl AsyncFn(Book
             let stored = store.insert(std::slice::from_ref(&there)).await.unwrap();
             assert_eq!(
                 stored,
-                [Inserted::Stored],
+                [InsertOutcome::Stored],
                 "after {name} was dropped at its wait {}",
                 waits - 1
             );

@@ -1,6 +1,6 @@
 //! The catalogue, the snapshot, the checkpoints.
 
-use booking::store::{Moment::Given, SharedStore, StoreError, Verb};
+use booking::store::{AsOf::Fixed, SharedStore, StoreError, Transition};
 use waitingroom::{
     clock::Timestamp,
     engine::{Reached, Unserved},
@@ -8,9 +8,9 @@ use waitingroom::{
     numbers::Numbers,
 };
 
-use super::fixtures::{NOW, event, later, operator, reservation, stored_event, wish};
+use super::fixtures::{NOW, event, later, operator, reservation, stored_event, transition_request};
 
-pub(crate) async fn an_event_comes_back_as_it_was(store: SharedStore) {
+pub(crate) async fn event_round_trips(store: SharedStore) {
     assert!(store.catalogue().await.unwrap().is_empty());
     let before = store.revision().await.unwrap();
     let (first, second) = (stored_event(&store, &[1, 2, 3]).await, event(&[4]));
@@ -47,7 +47,7 @@ pub(crate) async fn ids_are_taken_once(store: SharedStore) {
     );
 }
 
-pub(crate) async fn patches_of_the_settings_do_not_undo_each_other(store: SharedStore) {
+pub(crate) async fn concurrent_patches_keep_each_other(store: SharedStore) {
     let event = stored_event(&store, &[1]).await;
     let rate = QueuePatch {
         rate_per_second: Some(7.5),
@@ -71,7 +71,7 @@ pub(crate) async fn patches_of_the_settings_do_not_undo_each_other(store: Shared
     assert_eq!(store.patch_queue(nobody, &rate, &act).await.unwrap(), None);
 }
 
-pub(crate) async fn the_snapshot_is_what_the_engine_needs(store: SharedStore) {
+pub(crate) async fn snapshot_has_seats_holds_and_users(store: SharedStore) {
     let event = stored_event(&store, &[10, 20]).await;
     let [held, bought, returned] =
         [("ann", 1), ("ann", 2), ("bob", 4)].map(|(user, n)| reservation(&event, 1, user, n));
@@ -80,9 +80,12 @@ pub(crate) async fn the_snapshot_is_what_the_engine_needs(store: SharedStore) {
         .await
         .unwrap();
     store
-        .decide(
-            &[wish(&bought, Verb::Confirm), wish(&returned, Verb::Cancel)],
-            Given(NOW),
+        .apply_transitions(
+            &[
+                transition_request(&bought, Transition::Confirm),
+                transition_request(&returned, Transition::Cancel),
+            ],
+            Fixed(NOW),
         )
         .await
         .unwrap();
@@ -98,14 +101,14 @@ pub(crate) async fn the_snapshot_is_what_the_engine_needs(store: SharedStore) {
     let users = ["ann", "bob", "nobody"].map(|user| user.parse().unwrap());
     let id = event.event_id;
     assert_eq!(
-        store.seats_of(id, &users).await.unwrap(),
+        store.seats_of_users(id, &users).await.unwrap(),
         [("ann".parse().unwrap(), 3)]
     );
-    assert_eq!(store.seats_of(id, &users[1..]).await.unwrap(), []);
-    assert_eq!(store.seats_of(id, &[]).await.unwrap(), []);
+    assert_eq!(store.seats_of_users(id, &users[1..]).await.unwrap(), []);
+    assert_eq!(store.seats_of_users(id, &[]).await.unwrap(), []);
     let other = stored_event(&store, &[1]).await.event_id;
     assert_eq!(
-        store.seats_of(other, &users).await.unwrap(),
+        store.seats_of_users(other, &users).await.unwrap(),
         [],
         "of another event"
     );
@@ -163,7 +166,7 @@ pub(crate) async fn checkpoints_never_move_back(store: SharedStore) {
     assert_eq!(store.checkpoint(id).await.unwrap(), Reached::default());
 }
 
-pub(crate) async fn one_instance_syncs_at_a_time(store: SharedStore) {
+pub(crate) async fn one_instance_rebuilds_at_a_time(store: SharedStore) {
     let id = stored_event(&store, &[1]).await.event_id;
     assert!(store.lease_sync(id, NOW, later(10)).await.unwrap());
     assert!(!store.lease_sync(id, later(9), later(20)).await.unwrap());

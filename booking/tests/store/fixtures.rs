@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use booking::{
-    appearance::Appearance,
-    audit::Act,
-    event::{Event, Show, Zone},
-    money::{Currency, Money},
-    reservation::{Booking, Idempotency, NewBooking, Status},
-    store::{Decision, SharedStore, Verb},
+    model::{
+        appearance::Appearance,
+        audit::AuditContext,
+        booking::{Booking, Idempotency, NewBooking, Status},
+        event::{Event, Show, Zone},
+        money::{Currency, Money},
+    },
+    store::{SharedStore, Transition, TransitionRequest},
 };
 use uuid::Uuid;
 use waitingroom::{
@@ -24,8 +26,8 @@ pub(crate) fn later(seconds: u64) -> Timestamp {
 }
 
 /// An operator acts.
-pub(crate) fn operator(at: Timestamp) -> Act {
-    Act {
+pub(crate) fn operator(at: Timestamp) -> AuditContext {
+    AuditContext {
         operator: "olga".parse().unwrap(),
         at,
     }
@@ -103,11 +105,11 @@ pub(crate) fn with_key(mut new: NewBooking, key: &str, fingerprint: &str) -> New
     new
 }
 
-pub(crate) fn wish(new: &NewBooking, verb: Verb) -> Decision {
-    Decision {
+pub(crate) fn transition_request(new: &NewBooking, transition: Transition) -> TransitionRequest {
+    TransitionRequest {
         booking_id: new.booking.booking_id,
         user: new.booking.user.clone(),
-        verb,
+        transition,
     }
 }
 
@@ -128,13 +130,13 @@ pub(crate) async fn status(store: &SharedStore, booking: BookingId) -> Status {
 
 /// Every message that waits, as "status of booking" counts.
 pub(crate) async fn messages(store: &SharedStore) -> Vec<String> {
-    let parcels = store
-        .lease_parcels(Uuid::new_v4(), NOW, NOW, 100_000)
+    let batches = store
+        .lease_batches(Uuid::new_v4(), NOW, NOW, 100_000)
         .await
         .unwrap();
-    parcels
+    batches
         .into_iter()
-        .flat_map(|parcel| parcel.messages)
+        .flat_map(|batch| batch.messages)
         .map(|message| message.message_id)
         .collect()
 }

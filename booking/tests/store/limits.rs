@@ -1,14 +1,14 @@
 //! The limit of seats a user: the database's, whatever the engine counted.
 
 use booking::{
-    event::Event,
-    reservation::NewBooking,
-    store::{Inserted, Moment::Given, SharedStore, Verb},
+    model::{booking::NewBooking, event::Event},
+    store::{AsOf::Fixed, InsertOutcome, SharedStore, Transition},
 };
 use futures_util::future::join_all;
 
 use super::fixtures::{
-    NOW, counters, event as drafted, later, operator, reservation, stored_event, wish, with_key,
+    NOW, counters, event as drafted, later, operator, reservation, stored_event,
+    transition_request, with_key,
 };
 
 /// An event in which a user may have `limit` seats.
@@ -21,12 +21,12 @@ async fn limited(store: &SharedStore, limit: u32) -> Event {
     event
 }
 
-pub(crate) async fn nobody_gets_more_than_the_limit(store: SharedStore) {
+pub(crate) async fn no_user_exceeds_limit(store: SharedStore) {
     let event = limited(&store, 10).await;
     let first = reservation(&event, 0, "ann", 5);
     assert_eq!(
         store.insert(std::slice::from_ref(&first)).await.unwrap(),
-        [Inserted::Stored]
+        [InsertOutcome::Stored]
     );
     let batch = [
         reservation(&event, 0, "bob", 10),
@@ -38,10 +38,10 @@ pub(crate) async fn nobody_gets_more_than_the_limit(store: SharedStore) {
     assert_eq!(
         answers,
         [
-            Inserted::Stored,
-            Inserted::OverLimit(5),
-            Inserted::Stored,
-            Inserted::Duplicate
+            InsertOutcome::Stored,
+            InsertOutcome::OverLimit(5),
+            InsertOutcome::Stored,
+            InsertOutcome::Duplicate
         ]
     );
     let rest = [
@@ -50,7 +50,7 @@ pub(crate) async fn nobody_gets_more_than_the_limit(store: SharedStore) {
     ];
     assert_eq!(
         store.insert(&rest).await.unwrap(),
-        [Inserted::Stored, Inserted::OverLimit(0)]
+        [InsertOutcome::Stored, InsertOutcome::OverLimit(0)]
     );
     assert_eq!(
         (
@@ -65,7 +65,7 @@ pub(crate) async fn nobody_gets_more_than_the_limit(store: SharedStore) {
             .insert(&[reservation(&other, 0, "ann", 9)])
             .await
             .unwrap(),
-        [Inserted::Stored],
+        [InsertOutcome::Stored],
         "of each event"
     );
     let small = limited(&store, 4).await;
@@ -78,17 +78,17 @@ pub(crate) async fn nobody_gets_more_than_the_limit(store: SharedStore) {
         .unwrap();
     assert_eq!(
         answers,
-        [Inserted::OverLimit(4), Inserted::Stored],
+        [InsertOutcome::OverLimit(4), InsertOutcome::Stored],
         "the first booking as well"
     );
 }
 
-pub(crate) async fn what_is_asked_again_is_found_at_the_limit(store: SharedStore) {
+pub(crate) async fn repeat_at_limit_is_duplicate(store: SharedStore) {
     let event = limited(&store, 4).await;
     let made = with_key(reservation(&event, 0, "ann", 4), "k", "f");
     assert_eq!(
         store.insert(std::slice::from_ref(&made)).await.unwrap(),
-        [Inserted::Stored]
+        [InsertOutcome::Stored]
     );
     let same_pass = NewBooking {
         booking: reservation(&event, 0, "ann", 4).booking,
@@ -99,36 +99,36 @@ pub(crate) async fn what_is_asked_again_is_found_at_the_limit(store: SharedStore
         for _ in 0..3 {
             assert_eq!(
                 store.insert(std::slice::from_ref(again)).await.unwrap(),
-                [Inserted::Duplicate]
+                [InsertOutcome::Duplicate]
             );
         }
     }
     assert_eq!(counters(&store, &event, 0).await, (4, 0));
 }
 
-pub(crate) async fn what_is_given_back_may_be_had_again(store: SharedStore) {
+pub(crate) async fn released_seats_count_no_more(store: SharedStore) {
     let event = limited(&store, 4).await;
     for round in 0..5 {
         let made = reservation(&event, round % 2, "ann", 3);
         let too_much = reservation(&event, 0, "ann", 2);
         assert_eq!(
             store.insert(std::slice::from_ref(&made)).await.unwrap(),
-            [Inserted::Stored],
+            [InsertOutcome::Stored],
             "{round}"
         );
         assert_eq!(
             store.insert(std::slice::from_ref(&too_much)).await.unwrap(),
-            [Inserted::OverLimit(1)]
+            [InsertOutcome::OverLimit(1)]
         );
         match round % 2 {
             0 => drop(
                 store
-                    .decide(&[wish(&made, Verb::Cancel)], Given(NOW))
+                    .apply_transitions(&[transition_request(&made, Transition::Cancel)], Fixed(NOW))
                     .await
                     .unwrap(),
             ),
             _ => assert_eq!(
-                store.expire_due(Given(later(600)), 10).await.unwrap().len(),
+                store.expire_due(Fixed(later(600)), 10).await.unwrap().len(),
                 1
             ),
         }
@@ -136,27 +136,34 @@ pub(crate) async fn what_is_given_back_may_be_had_again(store: SharedStore) {
     let kept = reservation(&event, 0, "ann", 3);
     store.insert(std::slice::from_ref(&kept)).await.unwrap();
     store
-        .decide(&[wish(&kept, Verb::Confirm)], Given(NOW))
+        .apply_transitions(
+            &[transition_request(&kept, Transition::Confirm)],
+            Fixed(NOW),
+        )
         .await
         .unwrap();
     let answers = store
         .insert(&[reservation(&event, 0, "ann", 2)])
         .await
         .unwrap();
-    assert_eq!(answers, [Inserted::OverLimit(1)], "what is bought stays");
+    assert_eq!(
+        answers,
+        [InsertOutcome::OverLimit(1)],
+        "what is bought stays"
+    );
     store.reset().await.unwrap();
     assert_eq!(
         store
             .insert(&[reservation(&event, 0, "ann", 4)])
             .await
             .unwrap(),
-        [Inserted::Stored]
+        [InsertOutcome::Stored]
     );
 }
 
 /// Batches of several instances that want seats for the same users at once, in another order each,
 /// while some are given back.
-pub(crate) async fn a_crowd_of_batches_keeps_every_limit(store: SharedStore) {
+pub(crate) async fn concurrent_batches_keep_limits(store: SharedStore) {
     const USERS: usize = 12;
     let event = limited(&store, 6).await;
     let batch = |number: usize| -> Vec<NewBooking> {
@@ -180,15 +187,18 @@ pub(crate) async fn a_crowd_of_batches_keeps_every_limit(store: SharedStore) {
             let stored = batch
                 .iter()
                 .zip(answers)
-                .filter(|(_, answer)| *answer == Inserted::Stored);
+                .filter(|(_, answer)| *answer == InsertOutcome::Stored);
             let stored: Vec<_> = stored.map(|(new, _)| new.clone()).collect();
             let given_back: Vec<_> = stored
                 .iter()
                 .step_by(2)
-                .map(|new| wish(new, Verb::Cancel))
+                .map(|new| transition_request(new, Transition::Cancel))
                 .collect();
             if number % 2 == 0 && !given_back.is_empty() {
-                store.decide(&given_back, Given(NOW)).await.unwrap();
+                store
+                    .apply_transitions(&given_back, Fixed(NOW))
+                    .await
+                    .unwrap();
             }
             stored
         }
@@ -212,13 +222,15 @@ pub(crate) async fn a_crowd_of_batches_keeps_every_limit(store: SharedStore) {
             .collect();
         let answers = store.insert(&fill).await.unwrap();
         assert!(
-            answers.iter().all(|answer| *answer == Inserted::Stored),
+            answers
+                .iter()
+                .all(|answer| *answer == InsertOutcome::Stored),
             "{room} more: {answers:?}"
         );
         let more = store
             .insert(&[reservation(&event, 0, &format!("u{user}"), 1)])
             .await
             .unwrap();
-        assert_eq!(more, [Inserted::OverLimit(0)]);
+        assert_eq!(more, [InsertOutcome::OverLimit(0)]);
     }
 }

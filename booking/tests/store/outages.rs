@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use booking::{
-    reservation::{Booking, NewBooking},
-    store::{Moment::Given, Outage, SharedStore, Verb},
+    model::booking::{Booking, NewBooking},
+    store::{AsOf::Fixed, Outage, SharedStore, Transition},
 };
 use waitingroom::clock::Timestamp;
 
-use super::fixtures::{NOW, later, reservation, stored_event, wish};
+use super::fixtures::{NOW, later, reservation, stored_event, transition_request};
 
 async fn found(store: &SharedStore, new: &NewBooking) -> Booking {
     store
@@ -21,53 +21,53 @@ async fn found(store: &SharedStore, new: &NewBooking) -> Booking {
 async fn all_given_back(store: &SharedStore, from: Timestamp, to: Timestamp) -> u64 {
     let mut holds = 0;
     loop {
-        let prolonged = store.give_back(Outage { from, to }).await.unwrap();
+        let prolonged = store.extend_holds(Outage { from, to }).await.unwrap();
         holds += prolonged.holds;
-        if prolonged.is_all {
+        if prolonged.is_complete {
             return holds;
         }
     }
 }
 
-pub(crate) async fn a_heart_that_beats_owes_nothing(store: SharedStore) {
+pub(crate) async fn regular_heartbeats_owe_nothing(store: SharedStore) {
     for _ in 0..5 {
-        assert_eq!(store.beat().await.unwrap(), None);
+        assert_eq!(store.write_heartbeat().await.unwrap(), None);
     }
 }
 
-pub(crate) async fn a_gap_is_owed_until_it_is_given_back(store: SharedStore) {
+pub(crate) async fn outage_is_owed_until_holds_extended(store: SharedStore) {
     let event = stored_event(&store, &[10]).await;
     let now = waitingroom::clock::Clock::System.now();
     let mut held = reservation(&event, 0, "ann", 1);
     (held.booking.created_at, held.booking.expires_at) = (now, now.plus(Duration::from_secs(1)));
     store.insert(std::slice::from_ref(&held)).await.unwrap();
-    assert_eq!(store.beat().await.unwrap(), None);
+    assert_eq!(store.write_heartbeat().await.unwrap(), None);
     tokio::time::sleep(Duration::from_millis(3_300)).await;
     let outage = store
-        .beat()
+        .write_heartbeat()
         .await
         .unwrap()
         .expect("nobody wrote for more than three seconds");
     assert!(outage.to.since(outage.from) > Duration::from_secs(3));
     assert_eq!(
-        store.beat().await.unwrap(),
+        store.write_heartbeat().await.unwrap(),
         Some(outage),
         "also by whoever comes next"
     );
     assert_eq!(all_given_back(&store, outage.from, outage.to).await, 1);
-    assert_eq!(store.beat().await.unwrap(), None);
+    assert_eq!(store.write_heartbeat().await.unwrap(), None);
     let ends = found(&store, &held).await.expires_at;
     assert!(
         ends > outage.to && ends <= held.booking.expires_at.plus(outage.to.since(outage.from)),
         "{ends}"
     );
     assert_eq!(
-        store.expire_due(Given(outage.to), 10).await.unwrap().len(),
+        store.expire_due(Fixed(outage.to), 10).await.unwrap().len(),
         0
     );
 }
 
-pub(crate) async fn holds_get_back_what_they_had_to_bear(store: SharedStore) {
+pub(crate) async fn holds_are_extended_by_outage(store: SharedStore) {
     let event = stored_event(&store, &[100]).await;
     let hold = |user: &str, created: u64, ends: u64| {
         let mut new = reservation(&event, 0, user, 1);
@@ -89,7 +89,10 @@ pub(crate) async fn holds_get_back_what_they_had_to_bear(store: SharedStore) {
     ];
     store.insert(&made).await.unwrap();
     store
-        .decide(&[wish(&bought, Verb::Confirm)], Given(NOW))
+        .apply_transitions(
+            &[transition_request(&bought, Transition::Confirm)],
+            Fixed(NOW),
+        )
         .await
         .unwrap();
     assert_eq!(all_given_back(&store, later(50), later(80)).await, 3);
@@ -115,16 +118,22 @@ pub(crate) async fn holds_get_back_what_they_had_to_bear(store: SharedStore) {
     assert_eq!(ends(through.clone()).await, later(70 + 600));
     assert_eq!(all_given_back(&store, later(2_000), later(3_000)).await, 0);
     let confirmed = store
-        .decide(&[wish(&through, Verb::Confirm)], Given(later(669)))
+        .apply_transitions(
+            &[transition_request(&through, Transition::Confirm)],
+            Fixed(later(669)),
+        )
         .await
         .unwrap();
     assert!(
-        matches!(confirmed.as_slice(), [booking::store::Ruling::Changed(_)]),
+        matches!(
+            confirmed.as_slice(),
+            [booking::store::TransitionOutcome::Changed(_)]
+        ),
         "{confirmed:?}"
     );
 }
 
-pub(crate) async fn several_instances_give_back_once(store: SharedStore) {
+pub(crate) async fn instances_extend_holds_once(store: SharedStore) {
     let event = stored_event(&store, &[20_000]).await;
     let made: Vec<_> = (0..6_000)
         .map(|user| reservation(&event, 0, &format!("u{user}"), 1))

@@ -4,16 +4,16 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use booking::{
-    relay::{Relay, Relayed},
-    store::{Moment::Given, SharedStore, Verb},
+    outbox::{OutboxRelay, RelayReport},
+    store::{AsOf::Fixed, SharedStore, Transition},
 };
 use uuid::Uuid;
 use waitingroom::bus::{Bus, BusError, LocalBus, Message};
 
-use super::fixtures::{NOW, later, reservation, stored_event, wish};
+use super::fixtures::{NOW, later, reservation, stored_event, transition_request};
 
-fn relay(store: &SharedStore, bus: &Arc<LocalBus>) -> Relay {
-    Relay::new(store.clone(), bus.clone(), "test".into())
+fn relay(store: &SharedStore, bus: &Arc<LocalBus>) -> OutboxRelay {
+    OutboxRelay::new(store.clone(), bus.clone(), "test".into())
 }
 
 async fn reserve(store: &SharedStore, count: usize) {
@@ -32,7 +32,8 @@ pub(crate) async fn two_relays_publish_each_message_once(store: SharedStore) {
     let mut ear = bus.listen();
     let (one, other) = (relay(&store, &bus), relay(&store, &bus));
     loop {
-        let (first, second) = futures_util::future::join(one.step(NOW), other.step(NOW)).await;
+        let (first, second) =
+            futures_util::future::join(one.publish_pending(NOW), other.publish_pending(NOW)).await;
         if first.unwrap().published + second.unwrap().published == 0 {
             break;
         }
@@ -47,26 +48,29 @@ pub(crate) async fn two_relays_publish_each_message_once(store: SharedStore) {
     assert_eq!(store.backlog().await.unwrap(), (0, None));
 }
 
-pub(crate) async fn a_dead_relays_messages_are_taken_over(store: SharedStore) {
+pub(crate) async fn takes_over_dead_relays_messages(store: SharedStore) {
     reserve(&store, 3).await;
     let dead = Uuid::new_v4();
     assert_eq!(
-        store.lease_parcels(dead, NOW, later(30), 10).await.unwrap()[0]
+        store.lease_batches(dead, NOW, later(30), 10).await.unwrap()[0]
             .messages
             .len(),
         3
     );
     let bus = Arc::new(LocalBus::default());
     let alive = relay(&store, &bus);
-    assert_eq!(alive.step(later(29)).await.unwrap(), Relayed::default());
     assert_eq!(
-        alive.step(later(30)).await.unwrap(),
-        Relayed {
+        alive.publish_pending(later(29)).await.unwrap(),
+        RelayReport::default()
+    );
+    assert_eq!(
+        alive.publish_pending(later(30)).await.unwrap(),
+        RelayReport {
             published: 3,
-            ..Relayed::default()
+            ..RelayReport::default()
         }
     );
-    store.remove_parcels(&[1]).await.unwrap(); // back from the dead: it is gone already
+    store.delete_batches(&[1]).await.unwrap(); // back from the dead: it is gone already
 }
 
 /// Takes every second message.
@@ -86,12 +90,12 @@ impl Bus for Moody {
     }
 }
 
-pub(crate) async fn what_the_bus_refuses_stays(store: SharedStore) {
+pub(crate) async fn unacknowledged_messages_stay(store: SharedStore) {
     reserve(&store, 4).await;
-    let relay = Relay::new(store.clone(), Arc::new(Moody), "test".into());
+    let relay = OutboxRelay::new(store.clone(), Arc::new(Moody), "test".into());
     assert_eq!(
-        relay.step(NOW).await.unwrap(),
-        Relayed {
+        relay.publish_pending(NOW).await.unwrap(),
+        RelayReport {
             published: 2,
             failed: 2,
             was_full: false
@@ -101,8 +105,8 @@ pub(crate) async fn what_the_bus_refuses_stays(store: SharedStore) {
     // A relay need not wait for its own lease.
     let soon = NOW.plus(Duration::from_millis(100));
     assert_eq!(
-        relay.step(soon).await.unwrap(),
-        Relayed {
+        relay.publish_pending(soon).await.unwrap(),
+        RelayReport {
             published: 1,
             failed: 1,
             was_full: false
@@ -110,16 +114,19 @@ pub(crate) async fn what_the_bus_refuses_stays(store: SharedStore) {
     );
 }
 
-pub(crate) async fn messages_tell_the_booking(store: SharedStore) {
+pub(crate) async fn messages_describe_booking(store: SharedStore) {
     let event = stored_event(&store, &[5]).await;
     let new = reservation(&event, 0, "ann", 2);
     store.insert(std::slice::from_ref(&new)).await.unwrap();
     store
-        .decide(&[wish(&new, Verb::Confirm)], Given(later(3)))
+        .apply_transitions(
+            &[transition_request(&new, Transition::Confirm)],
+            Fixed(later(3)),
+        )
         .await
         .unwrap();
     let rows = store
-        .lease_parcels(Uuid::new_v4(), later(3), later(9), 10)
+        .lease_batches(Uuid::new_v4(), later(3), later(9), 10)
         .await
         .unwrap();
     let id = new.booking.booking_id;
@@ -147,7 +154,7 @@ pub(crate) async fn messages_tell_the_booking(store: SharedStore) {
 }
 
 /// Whoever writes them, a statement or this crate: to the letter.
-pub(crate) async fn messages_are_those_of_the_bookings(store: SharedStore) {
+pub(crate) async fn sql_messages_match_bookings(store: SharedStore) {
     let event = stored_event(&store, &[9]).await;
     let made: Vec<_> = [
         ("a\"b\\c", 0),
@@ -165,19 +172,22 @@ pub(crate) async fn messages_are_those_of_the_bookings(store: SharedStore) {
     store.insert(&made).await.unwrap();
     let moment = later(3).plus(Duration::from_millis(40));
     let wishes = [
-        wish(&made[0], Verb::Confirm),
-        wish(&made[1], Verb::Cancel),
-        wish(&made[2], Verb::Confirm),
+        transition_request(&made[0], Transition::Confirm),
+        transition_request(&made[1], Transition::Cancel),
+        transition_request(&made[2], Transition::Confirm),
     ];
-    store.decide(&wishes, Given(moment)).await.unwrap();
-    store.expire_due(Given(later(900)), 10).await.unwrap();
-    let parcels = store
-        .lease_parcels(Uuid::new_v4(), NOW, NOW, 10)
+    store
+        .apply_transitions(&wishes, Fixed(moment))
         .await
         .unwrap();
-    let told: HashMap<_, _> = parcels
+    store.expire_due(Fixed(later(900)), 10).await.unwrap();
+    let batches = store
+        .lease_batches(Uuid::new_v4(), NOW, NOW, 10)
+        .await
+        .unwrap();
+    let told: HashMap<_, _> = batches
         .into_iter()
-        .flat_map(|parcel| parcel.messages)
+        .flat_map(|batch| batch.messages)
         .map(|told| (told.message_id.clone(), told))
         .collect();
     assert_eq!(told.len(), 8, "the beginning and the end of each");

@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 
 use booking::{
-    reservation::{NewBooking, Status},
-    store::{Inserted, Moment::Given, Ruling, SharedStore, Verb},
+    model::booking::{NewBooking, Status},
+    store::{AsOf::Fixed, InsertOutcome, SharedStore, Transition, TransitionOutcome},
 };
 use futures_util::future::join_all;
 
-use super::fixtures::{NOW, counters, later, messages, reservation, status, stored_event, wish};
+use super::fixtures::{
+    NOW, counters, later, messages, reservation, status, stored_event, transition_request,
+};
 
 pub(crate) async fn seats_are_never_oversold(store: SharedStore) {
     let event = stored_event(&store, &[50, 30]).await;
@@ -23,7 +25,7 @@ pub(crate) async fn seats_are_never_oversold(store: SharedStore) {
     for (batch, answers) in batches.iter().zip(answers) {
         for (new, answer) in batch.iter().zip(answers.unwrap()) {
             let zone = usize::from(new.booking.zone_id == event.shows[0].zones[1].zone_id);
-            sold[zone] += u32::from(answer == Inserted::Stored);
+            sold[zone] += u32::from(answer == InsertOutcome::Stored);
         }
     }
     assert_eq!(sold, [50, 30]);
@@ -41,20 +43,20 @@ pub(crate) async fn confirm_against_expiry_has_one_winner(store: SharedStore) {
     // One instance's clock is a second behind the other's.
     let wishes: Vec<_> = made
         .iter()
-        .map(|new| vec![wish(new, Verb::Confirm)])
+        .map(|new| vec![transition_request(new, Transition::Confirm)])
         .collect();
     let confirms = join_all(
         wishes
             .iter()
-            .map(|batch| store.decide(batch, Given(later(599)))),
+            .map(|batch| store.apply_transitions(batch, Fixed(later(599)))),
     );
-    let expiries = join_all((0..10).map(|_| store.expire_due(Given(later(600)), 20)));
+    let expiries = join_all((0..10).map(|_| store.expire_due(Fixed(later(600)), 20)));
     let (confirms, expiries) = futures_util::future::join(confirms, expiries).await;
     let confirmed: HashSet<_> = confirms
         .into_iter()
-        .flat_map(|rulings| rulings.unwrap())
-        .filter_map(|ruling| {
-            if let Ruling::Changed(booking) = ruling {
+        .flat_map(|outcomes| outcomes.unwrap())
+        .filter_map(|outcome| {
+            if let TransitionOutcome::Changed(booking) = outcome {
                 Some(booking.booking_id)
             } else {
                 None
@@ -86,12 +88,20 @@ pub(crate) async fn confirm_against_cancel_has_one_winner(store: SharedStore) {
     store.insert(&made).await.unwrap();
     let wishes: Vec<_> = made
         .iter()
-        .flat_map(|new| [Verb::Confirm, Verb::Cancel].map(|verb| vec![wish(new, verb)]))
+        .flat_map(|new| {
+            [Transition::Confirm, Transition::Cancel]
+                .map(|transition| vec![transition_request(new, transition)])
+        })
         .collect();
-    let rulings = join_all(wishes.iter().map(|batch| store.decide(batch, Given(NOW)))).await;
-    let changed: Vec<_> = rulings
+    let outcomes = join_all(
+        wishes
+            .iter()
+            .map(|batch| store.apply_transitions(batch, Fixed(NOW))),
+    )
+    .await;
+    let changed: Vec<_> = outcomes
         .into_iter()
-        .map(|rulings| matches!(rulings.unwrap()[0], Ruling::Changed(_)))
+        .map(|outcomes| matches!(outcomes.unwrap()[0], TransitionOutcome::Changed(_)))
         .collect();
     for pair in changed.chunks(2) {
         assert!(
@@ -103,7 +113,7 @@ pub(crate) async fn confirm_against_cancel_has_one_winner(store: SharedStore) {
     assert_eq!(counters(&store, &event, 0).await, (0, 2 * confirmed));
 }
 
-pub(crate) async fn expiry_by_many_instances_expires_each_once(store: SharedStore) {
+pub(crate) async fn instances_expire_each_hold_once(store: SharedStore) {
     let event = stored_event(&store, &[200]).await;
     let made: Vec<_> = (0..150)
         .map(|number| reservation(&event, 0, &format!("u{number}"), 1))
@@ -111,7 +121,7 @@ pub(crate) async fn expiry_by_many_instances_expires_each_once(store: SharedStor
     store.insert(&made).await.unwrap();
     let mut expired = Vec::new();
     while expired.len() < 150 {
-        let steps = join_all((0..4).map(|_| store.expire_due(Given(later(600)), 20))).await;
+        let steps = join_all((0..4).map(|_| store.expire_due(Fixed(later(600)), 20))).await;
         let found: Vec<_> = steps.into_iter().flat_map(|step| step.unwrap()).collect();
         assert!(!found.is_empty(), "what is due is found");
         expired.extend(found.into_iter().map(|booking| booking.booking_id));
@@ -121,7 +131,7 @@ pub(crate) async fn expiry_by_many_instances_expires_each_once(store: SharedStor
 }
 
 /// Batches that touch the same zones, passes and bookings in opposite orders.
-pub(crate) async fn crossing_batches_do_not_lock_each_other_out(store: SharedStore) {
+pub(crate) async fn crossing_batches_do_not_deadlock(store: SharedStore) {
     let event = stored_event(&store, &[1_000, 1_000]).await;
     let there: Vec<_> = (0..40)
         .map(|number| reservation(&event, number % 2, &format!("u{number}"), 1))
@@ -138,32 +148,32 @@ pub(crate) async fn crossing_batches_do_not_lock_each_other_out(store: SharedSto
     let stored = [first.unwrap(), second.unwrap()]
         .concat()
         .iter()
-        .filter(|a| **a == Inserted::Stored)
+        .filter(|a| **a == InsertOutcome::Stored)
         .count();
     assert_eq!(stored, 40);
     let wishes: Vec<_> = there
         .iter()
         .chain(&back)
-        .map(|new| wish(new, Verb::Confirm))
+        .map(|new| transition_request(new, Transition::Confirm))
         .collect();
     let reversed: Vec<_> = wishes.iter().rev().cloned().collect();
     let (first, second) = futures_util::future::join(
-        store.decide(&wishes, Given(NOW)),
-        store.decide(&reversed, Given(NOW)),
+        store.apply_transitions(&wishes, Fixed(NOW)),
+        store.apply_transitions(&reversed, Fixed(NOW)),
     )
     .await;
-    let rulings = [first.unwrap(), second.unwrap()].concat();
+    let outcomes = [first.unwrap(), second.unwrap()].concat();
     assert_eq!(
-        rulings
+        outcomes
             .iter()
-            .filter(|ruling| matches!(ruling, Ruling::Changed(_)))
+            .filter(|outcome| matches!(outcome, TransitionOutcome::Changed(_)))
             .count(),
         40
     );
 }
 
 /// Everything at once, in an order that nobody knows; then the books are checked.
-pub(crate) async fn counters_agree_with_bookings_after_anything(store: SharedStore) {
+pub(crate) async fn counters_agree_with_bookings(store: SharedStore) {
     let event = stored_event(&store, &[60, 20]).await;
     let made: Vec<_> = (0..120u32)
         .map(|number| {
@@ -185,22 +195,22 @@ pub(crate) async fn counters_agree_with_bookings_after_anything(store: SharedSto
             let wishes: Vec<_> = batch
                 .iter()
                 .zip(
-                    [Verb::Confirm, Verb::Cancel, Verb::Confirm]
+                    [Transition::Confirm, Transition::Cancel, Transition::Confirm]
                         .into_iter()
                         .cycle(),
                 )
-                .map(|(new, verb)| wish(new, verb))
+                .map(|(new, transition)| transition_request(new, transition))
                 .collect();
             store
-                .decide(&wishes[..5], Given(later(50 * number as u64)))
+                .apply_transitions(&wishes[..5], Fixed(later(50 * number as u64)))
                 .await
                 .unwrap();
             store
-                .expire_due(Given(later(40 * number as u64)), 7)
+                .expire_due(Fixed(later(40 * number as u64)), 7)
                 .await
                 .unwrap();
             store
-                .decide(&wishes[3..], Given(later(50 * number as u64)))
+                .apply_transitions(&wishes[3..], Fixed(later(50 * number as u64)))
                 .await
                 .unwrap();
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use booking::{
-    seed::{self, Sizes},
+    seed::{self, SeedSize},
     store::SharedStore,
 };
 use waitingroom::{clock::Clock, engine::memory::MemoryEngine};
@@ -29,9 +29,9 @@ pub async fn seed(settings: &Settings, seed: &Seed) -> Result<()> {
     let added = match seed.data {
         SeedData::Demo => usize::from(seed::seed_demo(&store, now).await?),
         SeedData::LoadTest => {
-            let sizes = Sizes {
+            let sizes = SeedSize {
                 seats: seed.seats_per_zone,
-                ..Sizes::default()
+                ..SeedSize::default()
             };
             seed::seed_load_test(&store, sizes, now).await?
         }

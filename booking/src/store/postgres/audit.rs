@@ -6,32 +6,32 @@ use waitingroom::ids::EventId;
 
 use super::PostgresStore;
 use crate::{
-    audit::{Deed, Record},
+    model::audit::{AuditEntry, AuditRecord},
     store::{AuditStore, StoreError, connection::Transaction, row::audit as row, sql},
 };
 
 #[async_trait]
 impl AuditStore for PostgresStore {
-    async fn note(&self, deed: &Deed) -> Result<(), StoreError> {
-        self.step(async {
+    async fn append_audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.with_timeout(async {
             let mut transaction = self.begin().await?;
-            note(&mut transaction, deed).await?;
+            append_entry(&mut transaction, entry).await?;
             transaction.commit().await
         })
         .await
     }
 
-    async fn audit(
+    async fn audit_records(
         &self,
         event: Option<EventId>,
         before: i64,
         limit: u32,
-    ) -> Result<Vec<Record>, StoreError> {
-        self.step(async {
+    ) -> Result<Vec<AuditRecord>, StoreError> {
+        self.with_timeout(async {
             let rows = self
                 .pool
                 .run(async |on| {
-                    sqlx::query_as::<_, row::AuditRow>(sql::AUDIT)
+                    sqlx::query_as::<_, row::AuditRow>(sql::AUDIT_RECORDS)
                         .bind(event.map(|event| event.uuid()))
                         .bind(before)
                         .bind(i64::from(limit))
@@ -39,6 +39,7 @@ impl AuditStore for PostgresStore {
                         .await
                 })
                 .await?;
+
             rows.into_iter().map(row::AuditRow::read).collect()
         })
         .await
@@ -46,18 +47,19 @@ impl AuditStore for PostgresStore {
 }
 
 /// Writes a line as part of the change that it is about.
-pub(super) async fn note(
+pub(super) async fn append_entry(
     transaction: &mut Transaction<Postgres>,
-    deed: &Deed,
+    entry: &AuditEntry,
 ) -> Result<(), StoreError> {
-    sqlx::query(sql::NOTE)
-        .bind(deed.act.at.millis())
-        .bind(deed.act.operator.as_str())
-        .bind(deed.event_id.map(|event| event.uuid()))
-        .bind(deed.action.as_str())
-        .bind(deed.before.as_ref().map(ToString::to_string))
-        .bind(deed.after.as_ref().map(ToString::to_string))
+    sqlx::query(sql::APPEND_AUDIT)
+        .bind(entry.context.at.millis())
+        .bind(entry.context.operator.as_str())
+        .bind(entry.event_id.map(|event| event.uuid()))
+        .bind(entry.action.as_str())
+        .bind(entry.before.as_ref().map(ToString::to_string))
+        .bind(entry.after.as_ref().map(ToString::to_string))
         .execute(&mut **transaction)
         .await?;
+
     Ok(())
 }

@@ -10,34 +10,40 @@ use waitingroom::{
 
 use super::PostgresStore;
 use crate::{
-    reservation::{Attempt, Booking, NewBooking},
+    model::booking::{Attempt, Booking, NewBooking},
     store::{
-        BookingStore, Decision, Fate, Inserted, Moment, Page, Ruling, StoreError, Summary,
+        AsOf, BookingStore, HoldResolution, InsertOutcome, Page, StoreError, Summary,
+        TransitionOutcome, TransitionRequest,
         row::{self, BookingRow, SummaryRow},
         sql,
     },
 };
 
-const FORGET_KEYS: &str = "UPDATE bookings SET idempotency_key = NULL, idempotency_fingerprint = NULL
+const CLEAR_EXPIRED_KEYS: &str = "UPDATE bookings SET idempotency_key = NULL, idempotency_fingerprint = NULL
     WHERE booking_id IN (SELECT booking_id FROM bookings
         WHERE idempotency_key IS NOT NULL AND created_at_ms < $1 LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)";
 
 #[async_trait]
 impl BookingStore for PostgresStore {
-    async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<Inserted>, StoreError> {
-        self.step(self.insert_by_zones(batch)).await
+    async fn insert(&self, batch: &[NewBooking]) -> Result<Vec<InsertOutcome>, StoreError> {
+        self.with_timeout(self.insert_batched(batch)).await
     }
 
-    async fn decide(&self, batch: &[Decision], moment: Moment) -> Result<Vec<Ruling>, StoreError> {
-        self.step(self.decide_batch(batch, moment)).await
+    async fn apply_transitions(
+        &self,
+        batch: &[TransitionRequest],
+        as_of: AsOf,
+    ) -> Result<Vec<TransitionOutcome>, StoreError> {
+        self.with_timeout(self.apply_transition_batch(batch, as_of))
+            .await
     }
 
-    async fn expire_due(&self, moment: Moment, limit: u32) -> Result<Vec<Booking>, StoreError> {
-        self.step(self.expire_batch(moment, limit)).await
+    async fn expire_due(&self, as_of: AsOf, limit: u32) -> Result<Vec<Booking>, StoreError> {
+        self.with_timeout(self.expire_batch(as_of, limit)).await
     }
 
     async fn booking(&self, booking: BookingId) -> Result<Option<Booking>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_as::<_, BookingRow>(sql::BOOKING).bind(booking.uuid());
             self.readers
                 .run(async |on| query.fetch_optional(on).await)
@@ -48,12 +54,12 @@ impl BookingStore for PostgresStore {
         .await
     }
 
-    async fn attempt(
+    async fn find_attempt(
         &self,
         user: &UserId,
         key: &IdempotencyKey,
     ) -> Result<Option<Attempt>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_as::<_, BookingRow>(sql::ATTEMPT)
                 .bind(user.as_str())
                 .bind(key.as_str());
@@ -67,7 +73,7 @@ impl BookingStore for PostgresStore {
     }
 
     async fn pass_is_used(&self, pass: &PassId) -> Result<bool, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_scalar::<_, i64>(sql::PASS_IS_USED).bind(pass.as_str());
             Ok(self
                 .readers
@@ -85,7 +91,7 @@ impl BookingStore for PostgresStore {
         limit: u32,
         offset: u64,
     ) -> Result<Page, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let event = event.map(EventId::uuid);
             let total = sqlx::query_scalar::<_, i64>(sql::PAGE_TOTAL)
                 .bind(user.as_str())
@@ -95,11 +101,13 @@ impl BookingStore for PostgresStore {
                 .run(async |on| total.fetch_one(on).await)
                 .await?
                 .max(0) as u64;
+
             let rows = sqlx::query_as::<_, BookingRow>(sql::PAGE)
                 .bind(user.as_str())
                 .bind(event)
                 .bind(i64::from(limit))
                 .bind(i64::try_from(offset).unwrap_or(i64::MAX));
+
             Ok(Page {
                 bookings: row::all(
                     self.readers
@@ -113,7 +121,7 @@ impl BookingStore for PostgresStore {
     }
 
     async fn pending(&self, user: &UserId, now: Timestamp) -> Result<Vec<Booking>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_as::<_, BookingRow>(sql::PENDING)
                 .bind(user.as_str())
                 .bind(now.millis());
@@ -132,7 +140,7 @@ impl BookingStore for PostgresStore {
         event: Option<EventId>,
         now: Timestamp,
     ) -> Result<Vec<Summary>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_as::<_, SummaryRow>(sql::SUMMARY).bind(user.as_str());
             let query = query.bind(event.map(EventId::uuid)).bind(now.millis());
             row::all(
@@ -144,17 +152,17 @@ impl BookingStore for PostgresStore {
         .await
     }
 
-    async fn fates(
+    async fn resolve_holds(
         &self,
         event: EventId,
         holds: &[BookingId],
-    ) -> Result<HashMap<BookingId, Fate>, StoreError> {
-        self.step(self.find_fates(event, holds)).await
+    ) -> Result<HashMap<BookingId, HoldResolution>, StoreError> {
+        self.with_timeout(self.resolve_batch(event, holds)).await
     }
 
-    async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.step(async {
-            let query = sqlx::query(FORGET_KEYS)
+    async fn clear_expired_keys(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.with_timeout(async {
+            let query = sqlx::query(CLEAR_EXPIRED_KEYS)
                 .bind(before.millis())
                 .bind(i64::from(limit));
             Ok(self
@@ -167,7 +175,7 @@ impl BookingStore for PostgresStore {
     }
 
     async fn reset(&self) -> Result<(), StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let mut transaction = self.begin().await?;
             for statement in sql::RESET {
                 sqlx::query(statement).execute(&mut *transaction).await?;

@@ -7,11 +7,13 @@ use waitingroom::{
     line::{QueuePatch, QueueSettings},
 };
 
-use super::{BEGIN_SNAPSHOT, PostgresStore, audit::note};
+use super::{BEGIN_SNAPSHOT, PostgresStore, audit::append_entry};
 use crate::{
-    appearance::{Appearance, AppearancePatch},
-    audit::{Act, Action, Deed},
-    event::Event,
+    model::{
+        appearance::{Appearance, AppearancePatch},
+        audit::{AuditAction, AuditContext, AuditEntry},
+        event::Event,
+    },
     store::{EventStore, StoreError, row::catalogue as row, sql},
 };
 
@@ -22,7 +24,7 @@ const LOCK_APPEARANCE: &str = "SELECT appearance FROM events WHERE event_id = $1
 #[async_trait]
 impl EventStore for PostgresStore {
     async fn revision(&self) -> Result<i64, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             self.pool
                 .run(async |on| sqlx::query_scalar(sql::REVISION).fetch_one(on).await)
                 .await
@@ -34,13 +36,13 @@ impl EventStore for PostgresStore {
         let now = concat!("SELECT ", sql::database_now!());
         let query = sqlx::query_scalar::<_, i64>(now);
         let now = self
-            .step(async { self.pool.run(async |on| query.fetch_one(on).await).await })
+            .with_timeout(async { self.pool.run(async |on| query.fetch_one(on).await).await })
             .await?;
         Ok(Timestamp::from_millis(now))
     }
 
     async fn catalogue(&self) -> Result<Vec<Event>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let mut transaction = self.pool.begin(BEGIN_SNAPSHOT).await?;
             let events = sqlx::query_as(sql::EVENTS)
                 .fetch_all(&mut *transaction)
@@ -57,8 +59,8 @@ impl EventStore for PostgresStore {
         .await
     }
 
-    async fn create_event(&self, event: &Event, act: &Act) -> Result<(), StoreError> {
-        self.step(async {
+    async fn create_event(&self, event: &Event, context: &AuditContext) -> Result<(), StoreError> {
+        self.with_timeout(async {
             let mut transaction = self.begin().await?;
             sqlx::query(sql::ADD_EVENT)
                 .bind(event.event_id.uuid())
@@ -68,7 +70,7 @@ impl EventStore for PostgresStore {
                 .bind(event.hold_seconds as i32)
                 .bind(row::settings_text(&event.queue))
                 .bind(row::appearance_text(&event.appearance))
-                .bind(act.at.millis())
+                .bind(context.at.millis())
                 .execute(&mut *transaction)
                 .await?;
             for (ordinal, show) in (0i32..).zip(&event.shows) {
@@ -81,6 +83,7 @@ impl EventStore for PostgresStore {
                     .execute(&mut *transaction)
                     .await?;
             }
+
             for (ordinal, (show, zone)) in (0i32..).zip(event.zones()) {
                 sqlx::query(sql::ADD_ZONE)
                     .bind(zone.zone_id.uuid())
@@ -93,10 +96,11 @@ impl EventStore for PostgresStore {
                     .execute(&mut *transaction)
                     .await?;
             }
+
             sqlx::query(sql::RAISE_REVISION)
                 .execute(&mut *transaction)
                 .await?;
-            note(&mut transaction, &Deed::created(act, event)).await?;
+            append_entry(&mut transaction, &AuditEntry::created(context, event)).await?;
             transaction.commit().await
         })
         .await
@@ -106,17 +110,18 @@ impl EventStore for PostgresStore {
         &self,
         event: EventId,
         patch: &QueuePatch,
-        act: &Act,
+        context: &AuditContext,
     ) -> Result<Option<QueueSettings>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let mut transaction = self.begin().await?;
             let stored = sqlx::query_scalar::<_, String>(LOCK_SETTINGS).bind(event.uuid());
             let Some(stored) = stored.fetch_optional(&mut *transaction).await? else {
                 transaction.rollback().await?;
                 return Ok(None);
             };
+
             let before = row::settings(&stored)?;
-            let after = row::patched(&before, patch)?;
+            let after = row::patched_settings(&before, patch)?;
             let put = sqlx::query(sql::PUT_SETTINGS)
                 .bind(event.uuid())
                 .bind(row::settings_text(&after));
@@ -124,9 +129,15 @@ impl EventStore for PostgresStore {
             sqlx::query(sql::RAISE_REVISION)
                 .execute(&mut *transaction)
                 .await?;
-            note(
+            append_entry(
                 &mut transaction,
-                &Deed::changed(act, event, Action::ChangeQueue, patch, [&before, &after]),
+                &AuditEntry::changed(
+                    context,
+                    event,
+                    AuditAction::ChangeQueue,
+                    patch,
+                    [&before, &after],
+                ),
             )
             .await?;
             transaction.commit().await?;
@@ -139,17 +150,18 @@ impl EventStore for PostgresStore {
         &self,
         event: EventId,
         patch: &AppearancePatch,
-        act: &Act,
+        context: &AuditContext,
     ) -> Result<Option<Appearance>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let mut transaction = self.begin().await?;
             let stored = sqlx::query_scalar::<_, String>(LOCK_APPEARANCE).bind(event.uuid());
             let Some(stored) = stored.fetch_optional(&mut *transaction).await? else {
                 transaction.rollback().await?;
                 return Ok(None);
             };
+
             let before = row::appearance(&stored)?;
-            let after = row::repainted(&before, patch)?;
+            let after = row::patched_appearance(&before, patch)?;
             let put = sqlx::query(sql::PUT_APPEARANCE)
                 .bind(event.uuid())
                 .bind(row::appearance_text(&after));
@@ -157,14 +169,14 @@ impl EventStore for PostgresStore {
             sqlx::query(sql::RAISE_REVISION)
                 .execute(&mut *transaction)
                 .await?;
-            let deed = Deed::changed(
-                act,
+            let entry = AuditEntry::changed(
+                context,
                 event,
-                Action::ChangeAppearance,
+                AuditAction::ChangeAppearance,
                 patch,
                 [&before, &after],
             );
-            note(&mut transaction, &deed).await?;
+            append_entry(&mut transaction, &entry).await?;
             transaction.commit().await?;
             Ok(Some(after))
         })

@@ -6,22 +6,22 @@ use uuid::Uuid;
 
 use super::{
     PostgresStore,
-    zones::{PATIENCE_MS, REMEDY_LIMIT},
+    locked_zones::{LOCK_TIMEOUT_MS, MAX_ZONES_PER_SWEEP},
 };
 use crate::{
-    reservation::Booking,
+    model::booking::Booking,
     store::{
-        Moment, StoreError,
+        AsOf, StoreError,
         row::{self, BookingRow},
         sql::{booking_columns, database_now, messages_of_changed, seats_of_changed},
     },
 };
 
 /// Zones that are tried at the same time when it is not known which of them is locked.
-const ABREAST: usize = 3;
+const ZONE_CONCURRENCY: usize = 3;
 
-/// Does not wait for the disk: whoever reserves one of these seats commits later, and with that
-/// commit this one is on disk as well; if nobody does, a crash may undo it, and the holds expire
+/// Does not wait for the disk: a reservation of one of these seats commits later, and with that
+/// commit this one is on disk as well; without one, a crash may undo it, and the holds expire
 /// once more. The rows are locked, so they are still where they were found.
 ///
 /// Sent as text, without parameters, so that it is planned each time: a plan that was made while
@@ -53,12 +53,12 @@ WITH due AS (
 
 /// Which zones' holds.
 #[derive(Debug, Clone, Copy)]
-enum Zones<'a> {
+enum ZoneFilter<'a> {
     Only(Uuid),
     AllBut(&'a [Uuid]),
 }
 
-impl Zones<'_> {
+impl ZoneFilter<'_> {
     fn condition(self) -> String {
         match self {
             Self::Only(zone) => format!("zone_id = '{zone}'"),
@@ -71,9 +71,9 @@ impl Zones<'_> {
     }
 }
 
-fn now_of(moment: Moment) -> String {
-    moment
-        .given_ms()
+fn now_expression(as_of: AsOf) -> String {
+    as_of
+        .fixed_ms()
         .map_or_else(|| database_now!().to_owned(), |given| given.to_string())
 }
 
@@ -81,37 +81,38 @@ impl PostgresStore {
     /// The zones that are known to be locked go by themselves; if another one is, each zone does.
     pub(super) async fn expire_batch(
         &self,
-        moment: Moment,
+        as_of: AsOf,
         limit: u32,
     ) -> Result<Vec<Booking>, StoreError> {
         let locked = self.locked.all();
         let apart = join_all(
             locked
                 .iter()
-                .map(|zone| self.expire_zone(*zone, moment, limit)),
+                .map(|zone| self.expire_zone(*zone, as_of, limit)),
         );
         let (apart, others) = futures_util::join!(
             apart,
-            self.expire(Zones::AllBut(&locked), moment, limit, PATIENCE_MS)
+            self.expire(ZoneFilter::AllBut(&locked), as_of, limit, LOCK_TIMEOUT_MS)
         );
         let others = match others {
-            Err(StoreError::Locked(_)) => self.expire_apart(&locked, moment, limit).await?,
+            Err(StoreError::Locked(_)) => self.expire_per_zone(&locked, as_of, limit).await?,
             others => others?,
         };
+
         Ok(apart.into_iter().flatten().chain(others).collect())
     }
 
-    async fn expire_apart(
+    async fn expire_per_zone(
         &self,
         but: &[Uuid],
-        moment: Moment,
+        as_of: AsOf,
         limit: u32,
     ) -> Result<Vec<Booking>, StoreError> {
         let due = format!(
             "SELECT DISTINCT zone_id FROM (SELECT zone_id FROM bookings WHERE status = 'reserved' AND expires_at_ms <= {} AND {}
-                ORDER BY expires_at_ms LIMIT {limit}) AS due LIMIT {REMEDY_LIMIT}",
-            now_of(moment),
-            Zones::AllBut(but).condition()
+                ORDER BY expires_at_ms LIMIT {limit}) AS due LIMIT {MAX_ZONES_PER_SWEEP}",
+            now_expression(as_of),
+            ZoneFilter::AllBut(but).condition()
         );
         let zones: Vec<(Uuid,)> = self
             .pool
@@ -119,41 +120,44 @@ impl PostgresStore {
             .await?;
         let each = zones
             .into_iter()
-            .map(|(zone,)| self.expire_zone(zone, moment, limit));
-        let expired: Vec<Vec<Booking>> =
-            stream::iter(each).buffer_unordered(ABREAST).collect().await;
+            .map(|(zone,)| self.expire_zone(zone, as_of, limit));
+        let expired: Vec<Vec<Booking>> = stream::iter(each)
+            .buffer_unordered(ZONE_CONCURRENCY)
+            .collect()
+            .await;
         Ok(expired.into_iter().flatten().collect())
     }
 
-    /// One zone's; nothing if it is locked. Nobody else is held up by that.
-    async fn expire_zone(&self, zone: Uuid, moment: Moment, limit: u32) -> Vec<Booking> {
+    /// The holds of one zone; none if it is locked, which delays no other zone.
+    async fn expire_zone(&self, zone: Uuid, as_of: AsOf, limit: u32) -> Vec<Booking> {
         let expired = self
             .expire(
-                Zones::Only(zone),
-                moment,
+                ZoneFilter::Only(zone),
+                as_of,
                 limit,
-                self.locked.patience_ms(zone),
+                self.locked.lock_timeout_ms(zone),
             )
             .await;
-        self.locked.learn(zone, &expired);
+        self.locked.record_result(zone, &expired);
         if let Err(error) = &expired {
             tracing::debug!(%zone, %error, "the holds of one zone did not expire");
         }
+
         expired.unwrap_or_default()
     }
 
     async fn expire(
         &self,
-        zones: Zones<'_>,
-        moment: Moment,
+        zones: ZoneFilter<'_>,
+        as_of: AsOf,
         limit: u32,
-        patience_ms: u32,
+        lock_timeout_ms: u32,
     ) -> Result<Vec<Booking>, StoreError> {
         // Numbers, ids and words of ours: there is nothing to escape.
         let statement = format!(
             expire!(),
-            patience = patience_ms,
-            now = now_of(moment),
+            patience = lock_timeout_ms,
+            now = now_expression(as_of),
             zones = zones.condition(),
             limit = limit
         );

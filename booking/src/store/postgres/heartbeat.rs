@@ -9,19 +9,19 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::PostgresStore;
-use crate::store::{Heartbeat, Outage, Prolonged, StoreError, heartbeat as rules};
+use crate::store::{ExtendedHolds, Heartbeat, Outage, StoreError, heartbeat as rules};
 
-/// Shorter than whoever asks waits: a statement that waits for a lock ends at the server before its
-/// connection is given up.
+/// Shorter than the wait of the caller: a statement that waits for a lock ends at the server before
+/// its connection is given up.
 const STATEMENT_TIMEOUT: &str = "SET statement_timeout = 1500";
 
 /// Most holds of one statement.
-const HOLDS: i64 = 5_000;
+const EXTENSION_BATCH: i64 = 5_000;
 
 /// Names every table that a booking is written to: their locks and the rights to them are asked
 /// for, and no row is touched. A gap becomes what is owed; one that comes before that has been
-/// given back prolongs it. A clock that is set back starts anew.
-const BEAT: &str = "
+/// given back prolongs it. A clock that is set back starts again.
+const WRITE_HEARTBEAT: &str = "
 WITH time AS MATERIALIZED (
     SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT) AS now_ms
 ), new_bookings AS (
@@ -41,10 +41,10 @@ UPDATE heartbeat SET
 FROM time
 RETURNING owed_from_ms, owed_to_ms";
 
-/// Gives a part of the holds what they are owed. Locked by their ids, as everybody does. Answers
-/// how many were looked at, since another instance may have got to all of them, and the events of
-/// those that changed.
-const GIVE_BACK: &str = "
+/// Gives a part of the holds what they are owed. Locked by their ids, as in every statement.
+/// Returns how many were looked at, since another instance may have got to all of them, and the
+/// events of those that changed.
+const EXTEND_HOLDS: &str = "
 WITH chosen AS MATERIALIZED (
     SELECT booking_id FROM bookings
     WHERE status = 'reserved' AND expires_at_ms > $1 AND created_at_ms < $2 AND prolonged_to_ms < $2 AND prolonged_ms < $3
@@ -62,21 +62,22 @@ WITH chosen AS MATERIALIZED (
 )
 SELECT (SELECT count(*) FROM chosen), (SELECT count(*) FROM prolonged), ARRAY(SELECT DISTINCT event_id FROM prolonged)";
 
-const SETTLED: &str =
+const CLEAR_OUTAGE: &str =
     "UPDATE heartbeat SET owed_from_ms = NULL, owed_to_ms = NULL WHERE owed_to_ms = $1";
 
-/// A connection that is kept between two beats; one whose beat failed, or was given up, is not.
+/// A connection that is kept between two heartbeats; one whose heartbeat failed, or was dropped, is
+/// not.
 #[derive(Debug, Clone)]
-pub(super) struct Line {
+pub(super) struct HeartbeatConnection {
     options: PgConnectOptions,
-    kept: Arc<Mutex<Option<PgConnection>>>,
+    idle: Arc<Mutex<Option<PgConnection>>>,
 }
 
-impl Line {
+impl HeartbeatConnection {
     pub(super) fn new(options: PgConnectOptions) -> Self {
         Self {
             options,
-            kept: Arc::default(),
+            idle: Arc::default(),
         }
     }
 
@@ -98,50 +99,53 @@ fn unavailable(error: sqlx::Error) -> StoreError {
 
 #[async_trait]
 impl Heartbeat for PostgresStore {
-    async fn beat(&self) -> Result<Option<Outage>, StoreError> {
-        let mut kept = self.heartbeat.kept.lock().await;
-        let mut connection = match kept.take() {
+    async fn write_heartbeat(&self) -> Result<Option<Outage>, StoreError> {
+        let mut idle = self.heartbeat.idle.lock().await;
+        let mut connection = match idle.take() {
             Some(connection) => connection,
             None => self.heartbeat.open().await?,
         };
-        let query = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(BEAT).bind(millis(rules::GAP));
+
+        let query = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(WRITE_HEARTBEAT)
+            .bind(millis(rules::OUTAGE_GAP));
         let owed = query
-            .bind(millis(rules::SET_BACK))
+            .bind(millis(rules::CLOCK_SET_BACK))
             .fetch_optional(&mut connection)
             .await?;
-        // A row that somebody removed is a database that cannot be told to be well.
+        // Without its row the database does not count as reachable.
         let owed = owed.ok_or_else(|| StoreError::Corrupt("no heartbeat".into()))?;
-        *kept = Some(connection);
+        *idle = Some(connection);
         Ok(rules::outage(owed))
     }
 
-    async fn give_back(&self, outage: Outage) -> Result<Prolonged, StoreError> {
-        let mut kept = self.heartbeat.kept.lock().await;
-        let mut connection = match kept.take() {
+    async fn extend_holds(&self, outage: Outage) -> Result<ExtendedHolds, StoreError> {
+        let mut idle = self.heartbeat.idle.lock().await;
+        let mut connection = match idle.take() {
             Some(connection) => connection,
             None => self.heartbeat.open().await?,
         };
-        // Planned anew each time, as the sweep's is: a plan for an empty table reads all of it.
-        let (seen, holds, events): (i64, i64, Vec<Uuid>) = sqlx::query_as(GIVE_BACK)
+
+        // Planned each time, as the expiry is: a plan for an empty table reads all of it.
+        let (seen, holds, events): (i64, i64, Vec<Uuid>) = sqlx::query_as(EXTEND_HOLDS)
             .bind(outage.from.millis())
             .bind(outage.to.millis())
-            .bind(millis(rules::MOST))
-            .bind(HOLDS)
+            .bind(millis(rules::MAX_EXTENSION))
+            .bind(EXTENSION_BATCH)
             .persistent(false)
             .fetch_one(&mut connection)
             .await?;
         if seen == 0 {
-            sqlx::query(SETTLED)
+            sqlx::query(CLEAR_OUTAGE)
                 .bind(outage.to.millis())
                 .execute(&mut connection)
                 .await?;
         }
-        *kept = Some(connection);
+        *idle = Some(connection);
         let events = events.into_iter().map(Into::into).collect();
-        Ok(Prolonged {
+        Ok(ExtendedHolds {
             holds: holds.max(0) as u64,
             events,
-            is_all: seen == 0,
+            is_complete: seen == 0,
         })
     }
 }

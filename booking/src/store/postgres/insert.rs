@@ -1,4 +1,4 @@
-//! A batch of bookings in one statement: rows, counters and a parcel of messages, all or nothing;
+//! A batch of bookings in one statement: rows, counters and a outbox batch, all or nothing;
 //! no user beyond their limit. If a zone is locked, its bookings go by themselves.
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,12 +13,11 @@ use uuid::Uuid;
 
 use super::{
     PostgresStore,
-    zones::{PATIENCE_MS, parts},
+    locked_zones::{LOCK_TIMEOUT_MS, partition},
 };
 use crate::{
-    parcel::line,
-    reservation::NewBooking,
-    store::{Inserted, StoreError},
+    model::{booking::NewBooking, outbox::encode_message},
+    store::{InsertOutcome, StoreError},
 };
 
 /// The columns of a batch, in the order in which [`bind_columns`] binds them.
@@ -39,9 +38,9 @@ macro_rules! names {
 
 /// All of a batch or nothing: for bookings of which none has the pass or the key of another, as the
 /// engine has it. A batch costs the database as much as some thirty rows, so what can be summed and
-/// packed is summed and packed before: seats by zone ($14, $15), the parcel ($16) and its size
-/// ($17). A parcel that is empty is refused, and with it a batch that names a zone that is not
-/// there.
+/// packed is summed and packed before: seats by zone ($14, $15), the outbox batch ($16) and its
+/// size ($17). An outbox batch that is empty is rejected, and with it a batch that names a zone
+/// that is not there.
 ///
 /// One statement is one transaction: no second round trip while hot rows are locked. Whatever is
 /// locked is locked in one order by all: users ($20 to $22) by their names, then passes and keys,
@@ -110,7 +109,7 @@ UNION ALL SELECT booking_id, FALSE FROM input WHERE zone_id NOT IN (SELECT zones
 );
 
 /// Who wants more than their limit of an event leaves them, and how much that is: after the
-/// refusal, in a look of its own.
+/// rejection, in a query of its own.
 const OVER_LIMIT: &str = "
 SELECT event_id, user_id, CAST(GREATEST(max_seats_per_user - has, 0) AS INTEGER) FROM (
     SELECT claim.event_id, claim.user_id, claim.seats AS wanted, max_seats_per_user, (
@@ -122,41 +121,44 @@ SELECT event_id, user_id, CAST(GREATEST(max_seats_per_user - has, 0) AS INTEGER)
     JOIN events ON events.event_id = claim.event_id
 ) AS claims WHERE wanted + has > max_seats_per_user";
 
-const IS_MADE: &str =
+const HAS_BOOKING: &str =
     "SELECT count(*) FROM bookings WHERE pass_jti = $1 OR (user_id = $2 AND idempotency_key = $3)";
 
 impl PostgresStore {
     /// All zones at once; if one is locked, each by itself.
-    pub(super) async fn insert_by_zones(
+    pub(super) async fn insert_batched(
         &self,
         batch: &[NewBooking],
-    ) -> Result<Vec<Inserted>, StoreError> {
+    ) -> Result<Vec<InsertOutcome>, StoreError> {
         let locked = self.locked.all();
         if locked.is_empty() {
-            match self.insert_batch(batch, PATIENCE_MS).await {
-                Err(StoreError::Locked(_)) => Ok(self.insert_apart(batch, |_| true).await),
+            match self.insert_batch(batch, LOCK_TIMEOUT_MS).await {
+                Err(StoreError::Locked(_)) => Ok(self.insert_per_zone(batch, |_| true).await),
                 answer => answer,
             }
         } else {
-            Ok(self.insert_apart(batch, |zone| locked.contains(zone)).await)
+            Ok(self
+                .insert_per_zone(batch, |zone| locked.contains(zone))
+                .await)
         }
     }
 
-    async fn insert_apart(
+    async fn insert_per_zone(
         &self,
         batch: &[NewBooking],
         apart: impl Fn(&Uuid) -> bool,
-    ) -> Vec<Inserted> {
-        let parts = parts(batch.iter().map(|row| row.booking.zone_id.uuid()), apart);
-        let parts = parts.into_iter().map(|(zone, positions)| {
+    ) -> Vec<InsertOutcome> {
+        let partition = partition(batch.iter().map(|row| row.booking.zone_id.uuid()), apart);
+        let partition = partition.into_iter().map(|(zone, positions)| {
             let part: Vec<_> = positions
                 .iter()
                 .map(|position| batch[*position].clone())
                 .collect();
             async move { (positions, self.insert_part(zone, &part).await) }
         });
-        let mut answers = vec![Inserted::NotNow; batch.len()];
-        for (positions, part) in join_all(parts).await {
+
+        let mut answers = vec![InsertOutcome::Unavailable; batch.len()];
+        for (positions, part) in join_all(partition).await {
             positions
                 .into_iter()
                 .zip(part)
@@ -167,65 +169,82 @@ impl PostgresStore {
 
     /// One zone's, or those of all that are not known to be locked: if one of these is, each goes
     /// by itself.
-    async fn insert_part(&self, zone: Option<Uuid>, part: &[NewBooking]) -> Vec<Inserted> {
-        let patience = zone.map_or(PATIENCE_MS, |zone| self.locked.patience_ms(zone));
+    async fn insert_part(&self, zone: Option<Uuid>, part: &[NewBooking]) -> Vec<InsertOutcome> {
+        let patience = zone.map_or(LOCK_TIMEOUT_MS, |zone| self.locked.lock_timeout_ms(zone));
         let stored = self.insert_batch(part, patience).await;
         match (zone, &stored) {
-            (Some(zone), _) => self.locked.learn(zone, &stored),
+            (Some(zone), _) => self.locked.record_result(zone, &stored),
             (None, Err(StoreError::Locked(_))) => {
-                return Box::pin(self.insert_apart(part, |_| true)).await;
+                return Box::pin(self.insert_per_zone(part, |_| true)).await;
             }
             (None, _) => {}
         }
+
         stored.unwrap_or_else(|error| {
-            tracing::warn!(%error, reservations = part.len(), "a part of a batch was not committed");
-            vec![if error.may_stand() { Inserted::Unknown } else { Inserted::NotNow }; part.len()]
+            tracing::warn!(%error, reservations = part.len(), "part of a reservation batch failed");
+            vec![
+                if error.may_be_committed() {
+                    InsertOutcome::Unknown
+                } else {
+                    InsertOutcome::Unavailable
+                };
+                part.len()
+            ]
         })
     }
 
-    /// The whole batch at once, in the hope that all of it is new; where one row makes the database
+    /// The whole batch at once, in the hope that all of it is new; if one row makes the database
     /// refuse the batch, each row by itself. Users who want too much are taken out before.
     async fn insert_batch(
         &self,
         batch: &[NewBooking],
-        patience_ms: u32,
-    ) -> Result<Vec<Inserted>, StoreError> {
+        lock_timeout_ms: u32,
+    ) -> Result<Vec<InsertOutcome>, StoreError> {
         // By pass, so that two batches with the same ones wait for each other in one order only.
         let mut rows: Vec<_> = batch.iter().collect();
         rows.sort_unstable_by_key(|row| row.pass_id.as_str());
         let (mut apart, mut answers) = (Vec::new(), HashMap::new());
-        let mut stored = self.insert_new(&rows, patience_ms).await;
+        let mut stored = self.insert_new(&rows, lock_timeout_ms).await;
         if is_over_limit(&stored) {
             let room = self.over_limit(&rows).await?;
             (apart, rows) = rows
                 .into_iter()
-                .partition(|row| room.contains_key(&holder(row)));
-            stored = self.insert_new(&rows, patience_ms).await;
+                .partition(|row| room.contains_key(&claimant(row)));
+            stored = self.insert_new(&rows, lock_timeout_ms).await;
         }
+
         match stored {
-            Ok(()) => answers.extend(rows.iter().map(|row| (name(row), Inserted::Stored))),
-            Err(StoreError::Refused(_)) => match self.insert_missing(&rows, patience_ms).await {
-                Ok(found) => answers.extend(rows.iter().map(|row| (name(row), found.answer(row)))),
-                Err(StoreError::Refused(_)) => apart.append(&mut rows),
+            Ok(()) => answers.extend(
+                rows.iter()
+                    .map(|row| (booking_key(row), InsertOutcome::Stored)),
+            ),
+            Err(StoreError::Rejected(_)) => match self.insert_missing(&rows, lock_timeout_ms).await
+            {
+                Ok(found) => {
+                    answers.extend(rows.iter().map(|row| (booking_key(row), found.answer(row))))
+                }
+                Err(StoreError::Rejected(_)) => apart.append(&mut rows),
                 Err(error) => return Err(error),
             },
             Err(error) => return Err(error),
         }
+
         for row in apart {
             // Rows before this one may stand: that is for the caller to find out.
             let answer = self
-                .insert_alone(row, patience_ms)
+                .insert_alone(row, lock_timeout_ms)
                 .await
                 .map_err(|error| StoreError::Uncertain(error.to_string()))?;
-            answers.insert(name(row), answer);
+            answers.insert(booking_key(row), answer);
         }
+
         Ok(batch
             .iter()
             .map(|row| {
                 answers
-                    .get(&name(row))
+                    .get(&booking_key(row))
                     .copied()
-                    .unwrap_or(Inserted::Duplicate)
+                    .unwrap_or(InsertOutcome::Duplicate)
             })
             .collect())
     }
@@ -233,24 +252,26 @@ impl PostgresStore {
     async fn insert_alone(
         &self,
         row: &NewBooking,
-        patience_ms: u32,
-    ) -> Result<Inserted, StoreError> {
-        let mut stored = self.insert_missing(&[row], patience_ms).await;
+        lock_timeout_ms: u32,
+    ) -> Result<InsertOutcome, StoreError> {
+        let mut stored = self.insert_missing(&[row], lock_timeout_ms).await;
         if is_over_limit(&stored) {
-            if let Some(room) = self.over_limit(&[row]).await?.remove(&holder(row)) {
-                let is_made = self.is_made(row).await?;
-                return Ok(if is_made {
-                    Inserted::Duplicate
+            if let Some(room) = self.over_limit(&[row]).await?.remove(&claimant(row)) {
+                let has_booking = self.has_booking(row).await?;
+                return Ok(if has_booking {
+                    InsertOutcome::Duplicate
                 } else {
-                    Inserted::OverLimit(room)
+                    InsertOutcome::OverLimit(room)
                 });
             }
-            stored = self.insert_missing(&[row], patience_ms).await;
+
+            stored = self.insert_missing(&[row], lock_timeout_ms).await;
         }
+
         match stored {
             // Others were as quick for the same user.
-            refused if is_over_limit(&refused) => Ok(Inserted::OverLimit(0)),
-            Err(StoreError::Refused(_)) => Ok(Inserted::NoSeats),
+            refused if is_over_limit(&refused) => Ok(InsertOutcome::OverLimit(0)),
+            Err(StoreError::Rejected(_)) => Ok(InsertOutcome::NoSeats),
             found => found.map(|found| found.answer(row)),
         }
     }
@@ -258,52 +279,59 @@ impl PostgresStore {
     async fn over_limit<'a>(
         &self,
         rows: &[&'a NewBooking],
-    ) -> Result<HashMap<Holder<'a>, u32>, StoreError> {
-        let claims = Claims::of(rows);
+    ) -> Result<HashMap<Claimant<'a>, u32>, StoreError> {
+        let claims = SeatClaims::of(rows);
         let query = sqlx::query_as(OVER_LIMIT)
             .bind(&claims.events)
             .bind(&claims.users)
             .bind(&claims.seats);
         let over: Vec<(Uuid, String, i32)> =
             self.pool.run(async |on| query.fetch_all(on).await).await?;
-        let room = |holder: Holder<'a>| {
+        let room = |claimant: Claimant<'a>| {
             let (_, _, room) = over
                 .iter()
-                .find(|(event, user, _)| (*event, user.as_str()) == holder)?;
-            Some((holder, (*room).max(0) as u32))
+                .find(|(event, user, _)| (*event, user.as_str()) == claimant)?;
+            Some((claimant, (*room).max(0) as u32))
         };
-        Ok(claims.holders().filter_map(room).collect())
+
+        Ok(claims.claimants().filter_map(room).collect())
     }
 
-    async fn is_made(&self, row: &NewBooking) -> Result<bool, StoreError> {
-        let query = sqlx::query_scalar::<_, i64>(IS_MADE)
+    async fn has_booking(&self, row: &NewBooking) -> Result<bool, StoreError> {
+        let query = sqlx::query_scalar::<_, i64>(HAS_BOOKING)
             .bind(row.pass_id.as_str())
             .bind(row.booking.user.as_str())
             .bind(row.idempotency.as_ref().map(|attempt| attempt.key.as_str()));
         Ok(self.pool.run(async |on| query.fetch_one(on).await).await? > 0)
     }
 
-    async fn insert_new(&self, rows: &[&NewBooking], patience_ms: u32) -> Result<(), StoreError> {
+    async fn insert_new(
+        &self,
+        rows: &[&NewBooking],
+        lock_timeout_ms: u32,
+    ) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
-        let claims = Claims::of(rows);
+
+        let claims = SeatClaims::of(rows);
         let mut demand = BTreeMap::<Uuid, i64>::new();
         for NewBooking { booking, .. } in rows {
             *demand.entry(booking.zone_id.uuid()).or_default() += i64::from(booking.quantity);
         }
+
         let (zones, seats): (Vec<_>, Vec<_>) = demand.into_iter().unzip();
         let statement = bind_columns(sqlx::query(INSERT_NEW), rows)
             .bind(zones)
             .bind(seats)
             .bind(
                 rows.iter()
-                    .map(|row| line(&row.booking.message()))
+                    .map(|row| encode_message(&row.booking.message()))
                     .collect::<String>(),
             )
             .bind(rows.len() as i32)
             .bind(rows.iter().map(|row| row.booking.created_at.millis()).min())
-            .bind(patience_ms.to_string())
+            .bind(lock_timeout_ms.to_string())
             .bind(claims.events)
             .bind(claims.users)
             .bind(claims.seats);
@@ -316,16 +344,17 @@ impl PostgresStore {
     async fn insert_missing(
         &self,
         rows: &[&NewBooking],
-        patience_ms: u32,
+        lock_timeout_ms: u32,
     ) -> Result<Found, StoreError> {
         let statement = bind_columns(sqlx::query(INSERT_MISSING), rows);
-        let claims = Claims::of(rows);
+        let claims = SeatClaims::of(rows);
         let statement = statement
-            .bind(column(rows, |row| line(&row.booking.message())))
-            .bind(patience_ms.to_string())
+            .bind(column(rows, |row| encode_message(&row.booking.message())))
+            .bind(lock_timeout_ms.to_string())
             .bind(claims.events)
             .bind(claims.users)
             .bind(claims.seats);
+
         let found = self
             .pool
             .run(async |on| statement.fetch_all(on).await)
@@ -342,35 +371,36 @@ impl PostgresStore {
 
 /// Does the limit of seats of one of the users stand in the way? The name is the migration's.
 fn is_over_limit<T>(answer: &Result<T, StoreError>) -> bool {
-    matches!(answer, Err(StoreError::Refused(why)) if why.contains("user_seats_limit"))
+    matches!(answer, Err(StoreError::Rejected(why)) if why.contains("user_seats_limit"))
 }
 
 /// A user of an event.
-type Holder<'a> = (Uuid, &'a str);
+type Claimant<'a> = (Uuid, &'a str);
 
-fn holder(row: &NewBooking) -> Holder<'_> {
+fn claimant(row: &NewBooking) -> Claimant<'_> {
     (row.booking.event_id.uuid(), row.booking.user.as_str())
 }
 
-fn name(row: &NewBooking) -> Uuid {
+fn booking_key(row: &NewBooking) -> Uuid {
     row.booking.booking_id.uuid()
 }
 
 /// The seats that rows want, by event and user.
-struct Claims<'a> {
+struct SeatClaims<'a> {
     events: Vec<Uuid>,
     users: Vec<&'a str>,
     seats: Vec<i32>,
 }
 
-impl<'a> Claims<'a> {
+impl<'a> SeatClaims<'a> {
     fn of(rows: &[&'a NewBooking]) -> Self {
-        let mut claims = BTreeMap::<Holder<'a>, i32>::new();
+        let mut claims = BTreeMap::<Claimant<'a>, i32>::new();
         for row in rows {
-            *claims.entry(holder(row)).or_default() += row.booking.quantity as i32;
+            *claims.entry(claimant(row)).or_default() += row.booking.quantity as i32;
         }
-        let (holders, seats): (Vec<_>, _) = claims.into_iter().unzip();
-        let (events, users) = holders.into_iter().unzip();
+
+        let (claimants, seats): (Vec<_>, _) = claims.into_iter().unzip();
+        let (events, users) = claimants.into_iter().unzip();
         Self {
             events,
             users,
@@ -378,7 +408,7 @@ impl<'a> Claims<'a> {
         }
     }
 
-    fn holders(&self) -> impl Iterator<Item = Holder<'a>> {
+    fn claimants(&self) -> impl Iterator<Item = Claimant<'a>> {
         self.events.iter().copied().zip(self.users.iter().copied())
     }
 }
@@ -387,11 +417,11 @@ impl<'a> Claims<'a> {
 struct Found(HashMap<Uuid, bool>);
 
 impl Found {
-    fn answer(&self, row: &NewBooking) -> Inserted {
+    fn answer(&self, row: &NewBooking) -> InsertOutcome {
         match self.0.get(&row.booking.booking_id.uuid()) {
-            Some(true) => Inserted::Stored,
-            Some(false) => Inserted::NoSeats,
-            None => Inserted::Duplicate,
+            Some(true) => InsertOutcome::Stored,
+            Some(false) => InsertOutcome::NoSeats,
+            None => InsertOutcome::Duplicate,
         }
     }
 }

@@ -15,13 +15,13 @@ use crate::store::{
     sql,
 };
 
-const SEATS_OF: &str = "SELECT user_id, CAST(sum(quantity) AS BIGINT) AS seats FROM bookings
+const SEATS_OF_USERS: &str = "SELECT user_id, CAST(sum(quantity) AS BIGINT) AS seats FROM bookings
     WHERE event_id = $1 AND user_id = ANY($2) AND status IN ('reserved', 'confirmed') GROUP BY user_id";
 
 #[async_trait]
 impl InventoryStore for PostgresStore {
     async fn snapshot(&self, event: EventId) -> Result<SeatSnapshot, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let mut transaction = self.pool.begin(BEGIN_SNAPSHOT).await?;
             let zones =
                 sqlx::query_as::<_, ZoneCountRow>(sql::ZONE_COUNTS).bind(Some(event.uuid()));
@@ -37,7 +37,7 @@ impl InventoryStore for PostgresStore {
     }
 
     async fn zone_counts(&self, event: Option<EventId>) -> Result<Vec<ZoneCount>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query =
                 sqlx::query_as::<_, ZoneCountRow>(sql::ZONE_COUNTS).bind(event.map(EventId::uuid));
             row::all(self.pool.run(async |on| query.fetch_all(on).await).await?)
@@ -51,7 +51,7 @@ impl InventoryStore for PostgresStore {
         after: Option<&UserId>,
         limit: u32,
     ) -> Result<Vec<(UserId, u32)>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_as::<_, UserSeatsRow>(sql::USER_PAGE).bind(event.uuid());
             let query = query
                 .bind(after.map_or("", UserId::as_str))
@@ -61,14 +61,14 @@ impl InventoryStore for PostgresStore {
         .await
     }
 
-    async fn seats_of(
+    async fn seats_of_users(
         &self,
         event: EventId,
         users: &[UserId],
     ) -> Result<Vec<(UserId, u32)>, StoreError> {
         let names: Vec<&str> = users.iter().map(UserId::as_str).collect();
-        self.step(async {
-            let query = sqlx::query_as::<_, UserSeatsRow>(SEATS_OF)
+        self.with_timeout(async {
+            let query = sqlx::query_as::<_, UserSeatsRow>(SEATS_OF_USERS)
                 .bind(event.uuid())
                 .bind(&names);
             row::user_seats(self.pool.run(async |on| query.fetch_all(on).await).await?)
@@ -77,7 +77,7 @@ impl InventoryStore for PostgresStore {
     }
 
     async fn checkpoint(&self, event: EventId) -> Result<Reached, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_as::<_, CheckpointRow>(sql::CHECKPOINT).bind(event.uuid());
             row::checkpoint(
                 self.pool
@@ -89,7 +89,7 @@ impl InventoryStore for PostgresStore {
     }
 
     async fn save_checkpoint(&self, event: EventId, reached: &Reached) -> Result<(), StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query(sql::SAVE_CHECKPOINT).bind(event.uuid());
             let query = query
                 .bind(reached.sequence as i64)
@@ -102,7 +102,7 @@ impl InventoryStore for PostgresStore {
     }
 
     async fn clear_checkpoint(&self, event: EventId) -> Result<(), StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             self.pool
                 .run(async |on| {
                     sqlx::query(sql::CLEAR_CHECKPOINT)
@@ -111,13 +111,14 @@ impl InventoryStore for PostgresStore {
                         .await
                 })
                 .await?;
+
             Ok(())
         })
         .await
     }
 
     async fn handover(&self, event: EventId) -> Result<Option<(String, Timestamp)>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_as::<_, (String, i64)>(sql::HANDOVER).bind(event.uuid());
             let row = self
                 .pool
@@ -134,7 +135,7 @@ impl InventoryStore for PostgresStore {
         mark: &str,
         until: Timestamp,
     ) -> Result<(), StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query(sql::BEGIN_HANDOVER)
                 .bind(event.uuid())
                 .bind(mark)
@@ -146,7 +147,7 @@ impl InventoryStore for PostgresStore {
     }
 
     async fn hasten_handover(&self, event: EventId) -> Result<(), StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             self.pool
                 .run(async |on| {
                     sqlx::query(sql::HASTEN_HANDOVER)
@@ -155,13 +156,14 @@ impl InventoryStore for PostgresStore {
                         .await
                 })
                 .await?;
+
             Ok(())
         })
         .await
     }
 
     async fn end_handover(&self, event: EventId, mark: &str) -> Result<(), StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query(sql::END_HANDOVER).bind(event.uuid()).bind(mark);
             self.pool.run(async |on| query.execute(on).await).await?;
             Ok(())
@@ -175,7 +177,7 @@ impl InventoryStore for PostgresStore {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query(sql::LEASE_SYNC)
                 .bind(event.uuid())
                 .bind(now.millis())
@@ -191,7 +193,7 @@ impl InventoryStore for PostgresStore {
     }
 
     async fn release_sync(&self, event: EventId) -> Result<(), StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             self.pool
                 .run(async |on| {
                     sqlx::query(sql::RELEASE_SYNC)
@@ -200,6 +202,7 @@ impl InventoryStore for PostgresStore {
                         .await
                 })
                 .await?;
+
             Ok(())
         })
         .await

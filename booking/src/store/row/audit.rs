@@ -6,7 +6,7 @@ use uuid::Uuid;
 use waitingroom::clock::Timestamp;
 
 use super::corrupt;
-use crate::{audit::Record, store::StoreError};
+use crate::{model::audit::AuditRecord, store::StoreError};
 
 #[derive(FromRow)]
 pub(in crate::store) struct AuditRow {
@@ -20,8 +20,8 @@ pub(in crate::store) struct AuditRow {
 }
 
 impl AuditRow {
-    pub(in crate::store) fn read(self) -> Result<Record, StoreError> {
-        Ok(Record {
+    pub(in crate::store) fn read(self) -> Result<AuditRecord, StoreError> {
+        Ok(AuditRecord {
             audit_id: self.audit_id,
             at: Timestamp::from_millis(self.at_ms),
             operator: self.operator,

@@ -11,8 +11,10 @@ use waitingroom::{
 
 use super::{corrupt, count, currency};
 use crate::{
-    appearance::{Appearance, AppearancePatch},
-    event::{Event, Show, Zone},
+    model::{
+        appearance::{Appearance, AppearancePatch},
+        event::{Event, Show, Zone},
+    },
     store::StoreError,
 };
 
@@ -79,8 +81,10 @@ pub(in crate::store) fn assemble(
             unit_price: row.unit_price,
             capacity,
         };
+
         zones_of.entry(row.show_id).or_default().push(zone);
     }
+
     let mut shows_of = HashMap::<Uuid, Vec<Show>>::new();
     for row in shows {
         let zones = zones_of.remove(&row.show_id).unwrap_or_default();
@@ -91,6 +95,7 @@ pub(in crate::store) fn assemble(
             starts_at,
             zones,
         };
+
         shows_of.entry(row.event_id).or_default().push(show);
     }
     events
@@ -114,20 +119,20 @@ impl EventRow {
     }
 }
 
-pub(in crate::store) fn patched(
+pub(in crate::store) fn patched_settings(
     before: &QueueSettings,
     patch: &QueuePatch,
 ) -> Result<QueueSettings, StoreError> {
     before
         .with(patch)
-        .map_err(|invalid| StoreError::Refused(invalid.to_string()))
+        .map_err(|invalid| StoreError::Rejected(invalid.to_string()))
 }
 
-pub(in crate::store) fn repainted(
+pub(in crate::store) fn patched_appearance(
     before: &Appearance,
     patch: &AppearancePatch,
 ) -> Result<Appearance, StoreError> {
     before
         .with(patch)
-        .map_err(|invalid| StoreError::Refused(invalid.to_string()))
+        .map_err(|invalid| StoreError::Rejected(invalid.to_string()))
 }

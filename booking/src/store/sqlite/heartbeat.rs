@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::SqliteStore;
-use crate::store::{Heartbeat, Outage, Prolonged, StoreError, heartbeat as rules};
+use crate::store::{ExtendedHolds, Heartbeat, Outage, StoreError, heartbeat as rules};
 
 /// A gap becomes what is owed; one that comes before that has been given back prolongs it. A clock
-/// that is set back starts anew.
-const BEAT: &str = "
+/// that is set back starts again.
+const WRITE_HEARTBEAT: &str = "
 UPDATE heartbeat SET
     beat_at_ms = CASE WHEN beat_at_ms > now_ms + $2 THEN now_ms ELSE MAX(beat_at_ms, now_ms) END,
     owed_from_ms = CASE WHEN beat_at_ms > 0 AND now_ms - beat_at_ms > $1
@@ -17,7 +17,7 @@ UPDATE heartbeat SET
 FROM (SELECT $3 AS now_ms)
 RETURNING owed_from_ms, owed_to_ms";
 
-const GIVE_BACK: &str = "
+const EXTEND_HOLDS: &str = "
 UPDATE bookings SET
     expires_at_ms = expires_at_ms + MIN($2 - MAX($1, created_at_ms, prolonged_to_ms), $3 - prolonged_ms),
     prolonged_ms = prolonged_ms + MIN($2 - MAX($1, created_at_ms, prolonged_to_ms), $3 - prolonged_ms),
@@ -25,22 +25,22 @@ UPDATE bookings SET
 WHERE status = 'reserved' AND expires_at_ms > $1 AND created_at_ms < $2 AND prolonged_to_ms < $2 AND prolonged_ms < $3
 RETURNING event_id";
 
-const SETTLED: &str =
+const CLEAR_OUTAGE: &str =
     "UPDATE heartbeat SET owed_from_ms = NULL, owed_to_ms = NULL WHERE owed_to_ms = $1";
 
 #[async_trait]
 impl Heartbeat for SqliteStore {
-    async fn beat(&self) -> Result<Option<Outage>, StoreError> {
-        self.step(async {
-            let query = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(BEAT)
-                .bind(rules::GAP.as_millis() as i64)
-                .bind(rules::SET_BACK.as_millis() as i64)
+    async fn write_heartbeat(&self) -> Result<Option<Outage>, StoreError> {
+        self.with_timeout(async {
+            let query = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(WRITE_HEARTBEAT)
+                .bind(rules::OUTAGE_GAP.as_millis() as i64)
+                .bind(rules::CLOCK_SET_BACK.as_millis() as i64)
                 .bind(self.clock.now().millis());
             let owed = self
                 .writer
                 .run(async |on| query.fetch_optional(on).await)
                 .await?;
-            // A row that somebody removed is a database that cannot be told to be well.
+            // Without its row the database does not count as reachable.
             Ok(rules::outage(owed.ok_or_else(|| {
                 StoreError::Corrupt("no heartbeat".into())
             })?))
@@ -48,27 +48,27 @@ impl Heartbeat for SqliteStore {
         .await
     }
 
-    async fn give_back(&self, outage: Outage) -> Result<Prolonged, StoreError> {
-        self.step(async {
-            let query = sqlx::query_scalar::<_, Uuid>(GIVE_BACK)
+    async fn extend_holds(&self, outage: Outage) -> Result<ExtendedHolds, StoreError> {
+        self.with_timeout(async {
+            let query = sqlx::query_scalar::<_, Uuid>(EXTEND_HOLDS)
                 .bind(outage.from.millis())
                 .bind(outage.to.millis())
-                .bind(rules::MOST.as_millis() as i64);
+                .bind(rules::MAX_EXTENSION.as_millis() as i64);
             let mut events = self
                 .writer
                 .run(async |on| query.fetch_all(on).await)
                 .await?;
             let holds = events.len() as u64;
-            let settled = sqlx::query(SETTLED).bind(outage.to.millis());
+            let settled = sqlx::query(CLEAR_OUTAGE).bind(outage.to.millis());
             self.writer
                 .run(async |on| settled.execute(on).await)
                 .await?;
             events.sort_unstable();
             events.dedup();
-            Ok(Prolonged {
+            Ok(ExtendedHolds {
                 holds,
                 events: events.into_iter().map(Into::into).collect(),
-                is_all: true,
+                is_complete: true,
             })
         })
         .await

@@ -15,13 +15,13 @@ use crate::store::{
     sql,
 };
 
-const SEATS_OF: &str = "SELECT user_id, CAST(sum(quantity) AS BIGINT) AS seats FROM bookings
+const SEATS_OF_USERS: &str = "SELECT user_id, CAST(sum(quantity) AS BIGINT) AS seats FROM bookings
     WHERE event_id = $1 AND user_id IN (SELECT value FROM json_each($2)) AND status IN ('reserved', 'confirmed') GROUP BY user_id";
 
 #[async_trait]
 impl InventoryStore for SqliteStore {
     async fn snapshot(&self, event: EventId) -> Result<SeatSnapshot, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let mut transaction = self.readers.begin("BEGIN").await?;
             let zones =
                 sqlx::query_as::<_, ZoneCountRow>(sql::ZONE_COUNTS).bind(Some(event.uuid()));
@@ -37,7 +37,7 @@ impl InventoryStore for SqliteStore {
     }
 
     async fn zone_counts(&self, event: Option<EventId>) -> Result<Vec<ZoneCount>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query =
                 sqlx::query_as::<_, ZoneCountRow>(sql::ZONE_COUNTS).bind(event.map(EventId::uuid));
             row::all(
@@ -55,7 +55,7 @@ impl InventoryStore for SqliteStore {
         after: Option<&UserId>,
         limit: u32,
     ) -> Result<Vec<(UserId, u32)>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_as::<_, UserSeatsRow>(sql::USER_PAGE).bind(event.uuid());
             let query = query
                 .bind(after.map_or("", UserId::as_str))
@@ -69,14 +69,14 @@ impl InventoryStore for SqliteStore {
         .await
     }
 
-    async fn seats_of(
+    async fn seats_of_users(
         &self,
         event: EventId,
         users: &[UserId],
     ) -> Result<Vec<(UserId, u32)>, StoreError> {
         let names = serde_json::to_string(users).expect("names are plain data");
-        self.step(async {
-            let query = sqlx::query_as::<_, UserSeatsRow>(SEATS_OF)
+        self.with_timeout(async {
+            let query = sqlx::query_as::<_, UserSeatsRow>(SEATS_OF_USERS)
                 .bind(event.uuid())
                 .bind(names);
             row::user_seats(
@@ -89,7 +89,7 @@ impl InventoryStore for SqliteStore {
     }
 
     async fn checkpoint(&self, event: EventId) -> Result<Reached, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_as::<_, CheckpointRow>(sql::CHECKPOINT).bind(event.uuid());
             row::checkpoint(
                 self.readers
@@ -101,7 +101,7 @@ impl InventoryStore for SqliteStore {
     }
 
     async fn save_checkpoint(&self, event: EventId, reached: &Reached) -> Result<(), StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query(sql::SAVE_CHECKPOINT).bind(event.uuid());
             let query = query
                 .bind(reached.sequence as i64)
@@ -114,7 +114,7 @@ impl InventoryStore for SqliteStore {
     }
 
     async fn clear_checkpoint(&self, event: EventId) -> Result<(), StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             self.writer
                 .run(async |on| {
                     sqlx::query(sql::CLEAR_CHECKPOINT)
@@ -123,13 +123,14 @@ impl InventoryStore for SqliteStore {
                         .await
                 })
                 .await?;
+
             Ok(())
         })
         .await
     }
 
     async fn handover(&self, event: EventId) -> Result<Option<(String, Timestamp)>, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query_as::<_, (String, i64)>(sql::HANDOVER).bind(event.uuid());
             let row = self
                 .readers
@@ -146,7 +147,7 @@ impl InventoryStore for SqliteStore {
         mark: &str,
         until: Timestamp,
     ) -> Result<(), StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query(sql::BEGIN_HANDOVER)
                 .bind(event.uuid())
                 .bind(mark)
@@ -158,7 +159,7 @@ impl InventoryStore for SqliteStore {
     }
 
     async fn hasten_handover(&self, event: EventId) -> Result<(), StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             self.writer
                 .run(async |on| {
                     sqlx::query(sql::HASTEN_HANDOVER)
@@ -167,13 +168,14 @@ impl InventoryStore for SqliteStore {
                         .await
                 })
                 .await?;
+
             Ok(())
         })
         .await
     }
 
     async fn end_handover(&self, event: EventId, mark: &str) -> Result<(), StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query(sql::END_HANDOVER).bind(event.uuid()).bind(mark);
             self.writer.run(async |on| query.execute(on).await).await?;
             Ok(())
@@ -187,7 +189,7 @@ impl InventoryStore for SqliteStore {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             let query = sqlx::query(sql::LEASE_SYNC)
                 .bind(event.uuid())
                 .bind(now.millis())
@@ -203,7 +205,7 @@ impl InventoryStore for SqliteStore {
     }
 
     async fn release_sync(&self, event: EventId) -> Result<(), StoreError> {
-        self.step(async {
+        self.with_timeout(async {
             self.writer
                 .run(async |on| {
                     sqlx::query(sql::RELEASE_SYNC)
@@ -212,6 +214,7 @@ impl InventoryStore for SqliteStore {
                         .await
                 })
                 .await?;
+
             Ok(())
         })
         .await

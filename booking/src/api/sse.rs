@@ -1,0 +1,82 @@
+//! Feeds as server-sent events.
+
+use std::{convert::Infallible, time::Duration};
+
+use async_stream::stream;
+use axum::{
+    body::Body,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use waitingroom::problem::Problem;
+
+use crate::live::feed::Reader;
+
+/// Finding another node takes less than a drain.
+const DRAIN_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A stream is never silent for longer, so that proxies and clients know that it is alive.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
+
+/// When a client may try again if all streams are taken.
+const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The reader's values, the first at once, two never less than `min_interval` apart.
+pub(super) fn response(reader: Reader, min_interval: Duration) -> Response {
+    event_stream(throttled(reader, min_interval))
+}
+
+fn event_stream(
+    events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+) -> Response {
+    let mut response = Body::from_stream(events).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// The reader's values as they come, for this long.
+pub(super) fn response_until(reader: Reader, time: Duration) -> Response {
+    event_stream(throttled(reader, Duration::ZERO).take_until(tokio::time::sleep(time)))
+}
+
+/// Every stream is taken.
+pub(super) fn no_capacity() -> Problem {
+    Problem::unavailable(
+        "this node has no room for another stream; read the figures now and then instead",
+        FULL_RETRY_AFTER,
+    )
+}
+
+/// The process drains.
+pub(super) fn draining() -> Problem {
+    Problem::unavailable("this node is going away", DRAIN_RETRY_AFTER)
+}
+
+fn throttled(
+    mut reader: Reader,
+    min_interval: Duration,
+) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    stream! {
+        yield Ok(reader.read());
+        let mut next = Instant::now() + min_interval;
+        loop {
+            match timeout_at(Instant::now() + HEARTBEAT_INTERVAL, reader.changed()).await {
+                Ok(true) => {
+                    sleep_until(next).await;
+                    yield Ok(reader.read());
+                    next = Instant::now() + min_interval;
+                }
+                Ok(false) => return,
+                Err(_) => yield Ok(Bytes::from_static(b": heartbeat\n\n")),
+            }
+        }
+    }
+}

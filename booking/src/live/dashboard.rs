@@ -1,0 +1,346 @@
+//! The operators' dashboards: every event that is not closed is sampled once a second, with or
+//! without a reader, so that plots are filled when a dashboard opens. Readers of one event share a
+//! feed.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde_json::{Value, value::RawValue};
+use waitingroom::{
+    clock::Timestamp,
+    engine::{Counters, LineStatus},
+    ids::{EventId, ShowId, ZoneId},
+    line::{QueueSettings, SaleState},
+    pace::{Slowness, slowness},
+    seats::ZoneSeats,
+    vitals::{Live as LiveProcess, Reading},
+};
+
+use super::{
+    event_metrics::{self, EventMetrics, event_metrics},
+    history::History,
+};
+use crate::{
+    error::BookingError,
+    live::feed::{Feed, sse_event},
+    model::event::Event,
+    state::AppState,
+    store::ZoneCount,
+};
+
+/// Over all events.
+const MAX_DASHBOARD_READERS: usize = 256;
+
+/// Events sampled each second; of more, only those that have readers.
+const MAX_SAMPLED_EVENTS: usize = 200;
+
+const SAMPLE_CONCURRENCY: usize = 16;
+
+/// A younger snapshot answers a request.
+const SNAPSHOT_MAX_AGE: Duration = Duration::from_millis(1_500);
+
+/// Longest wait for the process registry: metrics without it are better than none.
+const REGISTRY_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Dashboard {
+    /// Carries `live` events.
+    pub(crate) feed: Feed,
+    events: Mutex<HashMap<EventId, SampledEvent>>,
+}
+
+#[derive(Debug, Default)]
+struct SampledEvent {
+    history: History,
+    latest: Option<(Instant, Arc<EventSnapshot>)>,
+}
+
+/// One event at one moment.
+#[derive(Debug, Serialize)]
+pub(crate) struct EventSnapshot {
+    event_id: EventId,
+    at: Timestamp,
+    settings: QueueSettings,
+    /// Why the effective rate is lower than the configured rate; absent if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slowness: Option<Slowness>,
+    figures: EventMetrics,
+    totals: Totals,
+    zones: Vec<ZoneMetrics>,
+    nodes: Vec<LiveProcess>,
+}
+
+/// Counters since the queue was opened, or opened again.
+#[derive(Debug, Serialize)]
+struct Totals {
+    joined: u64,
+    released: u64,
+    taken_back: u64,
+    expired: u64,
+    dropped: u64,
+    left: u64,
+}
+
+impl From<Counters> for Totals {
+    fn from(counters: Counters) -> Self {
+        let Counters {
+            joined,
+            released,
+            taken_back,
+            expired,
+            dropped,
+            left,
+        } = counters;
+        Self {
+            joined,
+            released,
+            taken_back,
+            expired,
+            dropped,
+            left,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct ZoneMetrics {
+    show_id: ShowId,
+    show: String,
+    zone_id: ZoneId,
+    zone: String,
+    capacity: u32,
+    /// Absent if the database did not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sold: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<u32>,
+    free: u32,
+}
+
+/// What the samples of all events have in common.
+struct SampleContext {
+    reading: Option<Reading>,
+    counts: Option<HashMap<ZoneId, ZoneCount>>,
+}
+
+impl Dashboard {
+    pub(crate) fn new() -> Self {
+        Self {
+            feed: Feed::new("live", MAX_DASHBOARD_READERS),
+            events: Mutex::default(),
+        }
+    }
+
+    fn fresh_snapshot(&self, event: EventId) -> Option<Arc<EventSnapshot>> {
+        let events = self.events.lock();
+        let (at, snapshot) = events.get(&event)?.latest.as_ref()?;
+        (at.elapsed() < SNAPSHOT_MAX_AGE).then(|| Arc::clone(snapshot))
+    }
+}
+
+impl AppState {
+    /// Samples every event that is not closed or has readers, and publishes the snapshots.
+    pub(crate) async fn sample_events(&self) {
+        let subscribed = self.dashboard.feed.subscribed_events();
+        let (with_readers, others): (Vec<_>, Vec<_>) = self
+            .catalogue
+            .events()
+            .into_iter()
+            .partition(|event| subscribed.contains(&event.event_id));
+        let others = others
+            .into_iter()
+            .filter(|event| event.queue.state != SaleState::Closed)
+            .take(MAX_SAMPLED_EVENTS);
+        let sampled: Vec<Arc<Event>> = with_readers.into_iter().chain(others).collect();
+        if sampled.is_empty() {
+            return;
+        }
+
+        let context = self.sample_context().await;
+        stream::iter(sampled)
+            .for_each_concurrent(SAMPLE_CONCURRENCY, |event| {
+                self.publish_sample(event, &context)
+            })
+            .await;
+    }
+
+    async fn publish_sample(&self, event: Arc<Event>, context: &SampleContext) {
+        match self.sample_event(&event, context).await {
+            Ok(snapshot) => self
+                .dashboard
+                .feed
+                .publish(event.event_id, sse_event("live", &*snapshot)),
+            Err(error) => {
+                tracing::debug!(event = %event.event_id, %error, "dashboard sample failed")
+            }
+        }
+    }
+
+    /// A snapshot of the event, at most [`SNAPSHOT_MAX_AGE`] old.
+    pub(crate) async fn event_snapshot(
+        &self,
+        event: &Event,
+    ) -> Result<Arc<EventSnapshot>, BookingError> {
+        match self.dashboard.fresh_snapshot(event.event_id) {
+            Some(snapshot) => Ok(snapshot),
+            None => self.sample_event(event, &self.sample_context().await).await,
+        }
+    }
+
+    /// The same as a server-sent event.
+    pub(crate) async fn snapshot_update(&self, event: &Event) -> Result<Bytes, BookingError> {
+        Ok(sse_event("live", &*self.event_snapshot(event).await?))
+    }
+
+    /// The samples of the last quarter of an hour, as far as this process has taken them.
+    pub(crate) fn history(&self, event: EventId) -> Box<RawValue> {
+        let events = self.dashboard.events.lock();
+        let empty = History::default();
+        let history = events
+            .get(&event)
+            .map_or(&empty, |sampled| &sampled.history);
+        serde_json::value::to_raw_value(history).expect("columns have text names")
+    }
+
+    /// Every live process, and the load on booking as a whole.
+    pub(crate) async fn nodes(&self) -> Result<Value, BookingError> {
+        let reading = self
+            .registry_snapshot()
+            .await
+            .ok_or(BookingError::Unavailable("the processes cannot be seen"))?;
+        let share = reading.pace.as_ref().map_or(1.0, |pace| pace.share());
+        Ok(
+            serde_json::json!({"nodes": reading.processes, "pace": share, "booking": event_metrics::total_booking_load(&reading)}),
+        )
+    }
+
+    async fn registry_snapshot(&self) -> Option<Reading> {
+        let reading =
+            tokio::time::timeout(REGISTRY_TIMEOUT, self.backends.process_registry.read()).await;
+        let reading = reading
+            .ok()?
+            .inspect_err(|error| tracing::debug!(%error, "process registry unavailable"))
+            .ok()?;
+        self.inventory.known_gateways.observe(&reading);
+        Some(reading)
+    }
+
+    async fn sample_context(&self) -> SampleContext {
+        let (reading, counts) =
+            tokio::join!(self.registry_snapshot(), self.store().zone_counts(None));
+        let by_zone = |counts: Vec<ZoneCount>| {
+            counts
+                .into_iter()
+                .map(|zone| (zone.zone_id, zone))
+                .collect()
+        };
+        SampleContext {
+            reading,
+            counts: counts.ok().map(by_zone),
+        }
+    }
+
+    async fn sample_event(
+        &self,
+        event: &Event,
+        context: &SampleContext,
+    ) -> Result<Arc<EventSnapshot>, BookingError> {
+        let id = event.event_id;
+        let (status, seats) = tokio::join!(
+            self.with_timeout(self.engine().status(id)),
+            self.with_timeout(self.engine().seats(id))
+        );
+        let status = status?;
+        let seats = seats?;
+        let sampled_at = Instant::now();
+        let at = self.now();
+
+        let mut events = self.dashboard.events.lock();
+        let sampled = events.entry(id).or_default();
+        let rates = sampled.history.rates(sampled_at, &status);
+        let snapshot = Arc::new(snapshot(event, at, status, &rates, &seats, context));
+
+        // The history has a sample a second: one taken for a request in between is left out.
+        let is_old = |last: Instant| sampled_at.duration_since(last) > SNAPSHOT_MAX_AGE / 2;
+        if sampled
+            .latest
+            .as_ref()
+            .is_none_or(|(last, _)| is_old(*last))
+        {
+            sampled.history.push(at, &snapshot.figures);
+        }
+        sampled.latest = Some((sampled_at, Arc::clone(&snapshot)));
+        Ok(snapshot)
+    }
+}
+
+fn snapshot(
+    event: &Event,
+    at: Timestamp,
+    status: LineStatus,
+    rates: &event_metrics::Rates,
+    seats: &[ZoneSeats],
+    context: &SampleContext,
+) -> EventSnapshot {
+    let counts: Option<Vec<&ZoneCount>> = context.counts.as_ref().map(|counts| {
+        event
+            .zones()
+            .filter_map(|(_, zone)| counts.get(&zone.zone_id))
+            .collect()
+    });
+
+    let share = context
+        .reading
+        .as_ref()
+        .and_then(|reading| reading.pace.as_ref())
+        .map_or(1.0, |pace| pace.share());
+
+    EventSnapshot {
+        event_id: event.event_id,
+        at,
+        slowness: slowness(share).filter(|_| status.settings.state == SaleState::Open),
+        figures: event_metrics(&status, rates, counts.as_deref(), context.reading.as_ref()),
+        totals: status.counters.into(),
+        settings: status.settings,
+        zones: zones(event, seats, context),
+        nodes: context
+            .reading
+            .as_ref()
+            .map(|reading| reading.processes.clone())
+            .unwrap_or_default(),
+    }
+}
+
+fn zones(event: &Event, seats: &[ZoneSeats], context: &SampleContext) -> Vec<ZoneMetrics> {
+    let free: HashMap<ZoneId, u32> = seats
+        .iter()
+        .map(|zone| (zone.zone_id, zone.available))
+        .collect();
+    let of_zone = |zone_id| {
+        context
+            .counts
+            .as_ref()
+            .and_then(|counts| counts.get(&zone_id))
+    };
+
+    let zone_metrics =
+        |(show, zone): (&crate::model::event::Show, &crate::model::event::Zone)| ZoneMetrics {
+            show_id: show.show_id,
+            show: show.name.clone(),
+            zone_id: zone.zone_id,
+            zone: zone.name.clone(),
+            capacity: zone.capacity,
+            sold: of_zone(zone.zone_id).map(|zone| zone.confirmed),
+            held: of_zone(zone.zone_id).map(|zone| zone.held),
+            free: free.get(&zone.zone_id).copied().unwrap_or(0),
+        };
+    event.zones().map(zone_metrics).collect()
+}

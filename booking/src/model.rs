@@ -1,0 +1,8 @@
+//! What booking deals in: events, bookings, money, and the records kept of them. No I/O.
+
+pub mod appearance;
+pub mod audit;
+pub mod booking;
+pub mod event;
+pub mod money;
+pub mod outbox;

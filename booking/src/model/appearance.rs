@@ -1,0 +1,250 @@
+//! How an event's pages look: a logo, two colours and a greeting, all of which may be missing.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::{Deserialize, Serialize};
+use waitingroom::line::InvalidSetting;
+
+/// Longest logo, as the text of its `data:` URL.
+const MAX_LOGO: usize = 48 * 1024;
+/// Longest path of a logo.
+const MAX_PATH: usize = 512;
+/// Longest greeting, in characters.
+const MAX_MESSAGE: usize = 280;
+/// What a logo may be: no SVG, which is a document of its own.
+const IMAGE_TYPES: [&str; 3] = ["png", "jpeg", "webp"];
+
+/// What operators set for one event's pages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Appearance {
+    /// A picture: a `data:` URL, or a path on the site itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logo: Option<String>,
+    /// The colour of what can be pressed, as `#rrggbb`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accent: Option<String>,
+    /// The colour behind everything, as `#rrggbb`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<String>,
+    /// A greeting, as plain text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// A part of the appearance to change; what is absent stays, an empty text removes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppearancePatch {
+    /// See [`Appearance::logo`]: `data:image/png`, `jpeg` or `webp` in base64 of at most 48 KiB, or
+    /// a path of at most 512 characters.
+    pub logo: Option<String>,
+    /// See [`Appearance::accent`].
+    pub accent: Option<String>,
+    /// See [`Appearance::background`].
+    pub background: Option<String>,
+    /// See [`Appearance::message`]; at most 280 characters.
+    pub message: Option<String>,
+}
+
+impl Appearance {
+    /// Nothing of it is set.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// This appearance with the patch applied.
+    ///
+    /// # Errors
+    /// The first trait that may not be as it is given; nothing is changed then.
+    pub fn with(&self, patch: &AppearancePatch) -> Result<Self, InvalidSetting> {
+        patch.check()?;
+        Ok(Self {
+            logo: changed(&self.logo, &patch.logo),
+            accent: changed(&self.accent, &patch.accent),
+            background: changed(&self.background, &patch.background),
+            message: changed(&self.message, &patch.message),
+        })
+    }
+}
+
+fn changed(before: &Option<String>, patch: &Option<String>) -> Option<String> {
+    match patch {
+        Some(text) if text.is_empty() => None,
+        Some(text) => Some(text.clone()),
+        None => before.clone(),
+    }
+}
+
+impl AppearancePatch {
+    fn check(&self) -> Result<(), InvalidSetting> {
+        let logo =
+            "data:image/png, jpeg or webp in base64 of at most 48 KiB, or a path on this site";
+        check("logo", logo, &self.logo, is_logo)?;
+        check("accent", "a colour as #rrggbb", &self.accent, is_colour)?;
+        check(
+            "background",
+            "a colour as #rrggbb",
+            &self.background,
+            is_colour,
+        )?;
+        check(
+            "message",
+            "at most 280 characters of plain text",
+            &self.message,
+            is_message,
+        )
+    }
+}
+
+fn check(
+    field: &'static str,
+    range: &'static str,
+    value: &Option<String>,
+    holds: fn(&str) -> bool,
+) -> Result<(), InvalidSetting> {
+    let fits = value
+        .as_deref()
+        .is_none_or(|text| text.is_empty() || holds(text));
+    if fits {
+        Ok(())
+    } else {
+        Err(InvalidSetting { field, range })
+    }
+}
+
+fn is_colour(text: &str) -> bool {
+    text.strip_prefix('#')
+        .is_some_and(|digits| digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+fn is_message(text: &str) -> bool {
+    text.chars().count() <= MAX_MESSAGE && !text.chars().any(char::is_control)
+}
+
+fn is_logo(text: &str) -> bool {
+    is_own_path(text) || is_image_data_url(text)
+}
+
+/// `//host` and `/\host` would leave the site.
+fn is_own_path(text: &str) -> bool {
+    let plain = |character: char| character.is_ascii_graphic() && character != '\\';
+    text.starts_with('/')
+        && !text.starts_with("//")
+        && text.len() <= MAX_PATH
+        && text.chars().all(plain)
+}
+
+fn is_image_data_url(text: &str) -> bool {
+    let Some((kind, data)) = text
+        .strip_prefix("data:image/")
+        .and_then(|rest| rest.split_once(";base64,"))
+    else {
+        return false;
+    };
+
+    text.len() <= MAX_LOGO
+        && IMAGE_TYPES.contains(&kind)
+        && !data.is_empty()
+        && BASE64_STANDARD.decode(data).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patch(field: &str, value: &str) -> AppearancePatch {
+        serde_json::from_value(serde_json::json!({ field: value })).unwrap()
+    }
+
+    #[test]
+    fn patch_changes_named_fields_only() {
+        let before = Appearance::default()
+            .with(&patch("accent", "#12abEF"))
+            .unwrap();
+        let after = before.with(&patch("message", "Welcome")).unwrap();
+        assert_eq!(
+            (after.accent.as_deref(), after.message.as_deref()),
+            (Some("#12abEF"), Some("Welcome"))
+        );
+        assert!(
+            after
+                .with(&patch("accent", ""))
+                .unwrap()
+                .with(&patch("message", ""))
+                .unwrap()
+                .is_default()
+        );
+    }
+
+    #[test]
+    fn logos_are_images_or_own_paths() {
+        for good in [
+            "/logo.svg",
+            "/a/b.png?v=1",
+            "data:image/png;base64,iVBORw0KGgo=",
+            "data:image/webp;base64,AAAA",
+        ] {
+            assert!(
+                Appearance::default().with(&patch("logo", good)).is_ok(),
+                "{good}"
+            );
+        }
+        let long = format!("data:image/png;base64,{}", "A".repeat(MAX_LOGO));
+        for bad in [
+            "https://example.org/logo.png",
+            "//example.org/logo.png",
+            "/\\example.org",
+            "/a b",
+            "data:image/svg+xml;base64,AAAA",
+            "data:image/png;base64,not base64",
+            "data:image/png;base64,",
+            "data:text/html;base64,AAAA",
+            "javascript:alert(1)",
+            &long,
+        ] {
+            assert_eq!(
+                Appearance::default()
+                    .with(&patch("logo", bad))
+                    .unwrap_err()
+                    .field,
+                "logo",
+                "{bad:.40}"
+            );
+        }
+    }
+
+    #[test]
+    fn validates_colours_and_messages() {
+        for bad in ["red", "#fff", "#12345g", "#1234567", "123456", "#12345６"] {
+            assert_eq!(
+                Appearance::default()
+                    .with(&patch("accent", bad))
+                    .unwrap_err()
+                    .field,
+                "accent",
+                "{bad}"
+            );
+            assert_eq!(
+                Appearance::default()
+                    .with(&patch("background", bad))
+                    .unwrap_err()
+                    .field,
+                "background",
+                "{bad}"
+            );
+        }
+        assert!(
+            Appearance::default()
+                .with(&patch("message", &"ก".repeat(280)))
+                .is_ok()
+        );
+        for bad in ["x".repeat(281), "a\u{0}b".into(), "a\nb".into()] {
+            assert_eq!(
+                Appearance::default()
+                    .with(&patch("message", &bad))
+                    .unwrap_err()
+                    .field,
+                "message"
+            );
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The life of a booking as users and time change it: reserve, confirm or cancel, expire.
+
+pub(crate) mod expiry;
+pub(crate) mod first_available;
+pub(crate) mod guest_limits;
+pub(crate) mod reserve;
+mod transitions;

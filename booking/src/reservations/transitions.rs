@@ -1,0 +1,103 @@
+//! Confirms and cancels bookings: the database decides, once.
+
+use waitingroom::ids::{BookingId, UserId};
+
+use crate::{
+    error::BookingError,
+    model::booking::{Booking, Status},
+    state::AppState,
+    store::{Transition, TransitionOutcome, TransitionRequest},
+};
+
+impl AppState {
+    /// Confirms or cancels a booking of this user. A repeated request gets the booking as the first
+    /// one left it.
+    pub(crate) async fn apply_transition(
+        &self,
+        user: UserId,
+        booking_id: BookingId,
+        transition: Transition,
+    ) -> Result<Booking, BookingError> {
+        self.require_database()?;
+        let outcome = self
+            .pipeline
+            .submit_transition(TransitionRequest {
+                booking_id,
+                user,
+                transition,
+            })
+            .await?;
+
+        match outcome {
+            TransitionOutcome::Changed(booking) => {
+                match transition {
+                    Transition::Confirm => self.guest_limiter.mark_paid(booking_id),
+                    Transition::Cancel => self.guest_limiter.mark_released(booking_id, self.now()),
+                }
+                Ok(booking)
+            }
+            TransitionOutcome::Unchanged(booking) => replay(booking, transition),
+            TransitionOutcome::NotFound => Err(BookingError::BookingNotFound),
+            TransitionOutcome::Unavailable => Err(BookingError::Unavailable(
+                "the booking is being changed; try again in a moment",
+            )),
+        }
+    }
+}
+
+fn replay(booking: Booking, transition: Transition) -> Result<Booking, BookingError> {
+    match (booking.status, transition) {
+        (Status::Confirmed, Transition::Confirm) | (Status::Cancelled, Transition::Cancel) => {
+            Ok(booking)
+        }
+
+        // A booking that is still reserved and did not change is over by the database's clock,
+        // which decides; it is about to be expired.
+        (Status::Expired | Status::Reserved, _) => Err(BookingError::BookingExpired),
+        (status, _) => Err(BookingError::BookingNotPending(status)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replays_repeats_and_rejects_changes() {
+        let booking = |status| Booking {
+            booking_id: uuid::Uuid::nil().into(),
+            event_id: uuid::Uuid::nil().into(),
+            show_id: uuid::Uuid::nil().into(),
+            zone_id: uuid::Uuid::nil().into(),
+            user: "ann".parse().unwrap(),
+            quantity: 1,
+            unit_price: crate::model::money::Money {
+                minor: 1,
+                currency: crate::model::money::Currency::EUR,
+            },
+            status,
+            created_at: Default::default(),
+            expires_at: Default::default(),
+            confirmed_at: None,
+        };
+        use Status::{Cancelled, Confirmed, Expired, Reserved};
+        assert!(replay(booking(Confirmed), Transition::Confirm).is_ok());
+        assert!(replay(booking(Cancelled), Transition::Cancel).is_ok());
+        for (status, transition) in [
+            (Confirmed, Transition::Cancel),
+            (Cancelled, Transition::Confirm),
+        ] {
+            assert!(
+                matches!(replay(booking(status), transition), Err(BookingError::BookingNotPending(s)) if s == status)
+            );
+        }
+        for transition in [Transition::Confirm, Transition::Cancel] {
+            for status in [Expired, Reserved] {
+                assert!(matches!(
+                    replay(booking(status), transition),
+                    Err(BookingError::BookingExpired)
+                ));
+            }
+        }
+    }
+}
