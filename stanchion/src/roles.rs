@@ -7,7 +7,7 @@ pub mod servers;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use booking::Booking;
+use booking::BookingService;
 use gateway::{Dependencies, Gateway, GatewayConfig, booking_api::SharedBookingApi};
 use queue_worker::{Worker, WorkerConfig};
 use waitingroom::{
@@ -87,14 +87,14 @@ impl Backends {
     }
 
     /// Publishes this process's status, and keeps its clock right, until it drains.
-    fn spawn_reporter(&self, lifecycle: &Lifecycle, roles: &[Role], booking: Option<&Booking>) {
+    fn spawn_reporter(&self, lifecycle: &Lifecycle, roles: &[Role], booking: Option<&BookingService>) {
         let process = vitals::Process {
             node: self.node.clone(),
             roles: roles.to_vec(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.clock.now(),
         };
-        let booking = booking.map(|booking| Box::new(booking.vitals()) as Box<_>);
+        let booking = booking.map(|booking| Box::new(booking.load()) as Box<_>);
         let reporter = Reporter {
             process,
             board: self.registry.clone(),
@@ -175,7 +175,7 @@ impl Backends {
             authenticator,
             pass_key: PassKey::new(secret),
             addresses: AddressKey::new(secret),
-            board: self.registry.clone(),
+            process_registry: self.registry.clone(),
             clock: self.clock.clone(),
         })
     }
@@ -223,9 +223,9 @@ async fn follow_host_clock(clock: Clock, lifecycle: Lifecycle) {
 /// Those who only look may not take the connections of those who reserve.
 fn booking_config(settings: &Settings) -> booking::BookingConfig {
     booking::BookingConfig {
-        availability_readers: settings.max_connections() / 2,
+        max_availability_readers: settings.max_connections() / 2,
         trusted_proxies: settings.trusted_proxies.clone().unwrap_or_default(),
-        guests: settings.guests_bookings(),
+        guest_limits: settings.guests_bookings(),
         ..booking::BookingConfig::default()
     }
 }

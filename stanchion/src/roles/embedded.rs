@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use booking::{
-    Booking,
+    BookingService,
     seed::seed_demo,
     store::{SharedStore, sqlite::SqliteStore},
 };
@@ -96,7 +96,7 @@ async fn serve(settings: &Settings, store: SharedStore, clock: Clock) -> Result<
         store,
         Arc::new(LocalBus::default()),
     )?;
-    let booking = Booking::bind(booking_backends, super::booking_config(settings))
+    let booking = BookingService::bind(booking_backends, super::booking_config(settings))
         .await
         .context("booking")?;
     // Not by way of the listener: who has a pass must get seats also when every connection is

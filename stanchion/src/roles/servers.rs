@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use booking::{
-    Booking, BookingConfig,
+    BookingService, BookingConfig,
     store::{SharedStore, postgres::PostgresStore},
 };
-use gateway::booking_service::OverHttp;
+use gateway::booking_api::HttpBookingApi;
 use waitingroom::{
     bus::{NatsBus, nats::NatsConfig},
     http::operations_of,
@@ -31,7 +31,7 @@ pub async fn gateway(settings: Settings) -> Result<()> {
     let authenticator = settings.authenticator(guests)?;
     let backends = Backends::on_redis(&settings, "gw").await?;
     let process = Process::bind_role(&settings).await?;
-    let booking = Arc::new(OverHttp::new(&booking_url));
+    let booking = Arc::new(HttpBookingApi::new(&booking_url));
     let gateway = backends.gateway(&settings, &process.lifecycle, authenticator, booking, None)?;
     let checks = vec![
         backends.engine_check(),
@@ -76,7 +76,7 @@ pub async fn booking(settings: Settings) -> Result<()> {
     };
     let booking_backends =
         backends.booking_backends(&settings, authenticator, store, Arc::new(bus))?;
-    let booking = Booking::bind(booking_backends, config)
+    let booking = BookingService::bind(booking_backends, config)
         .await
         .context("booking")?;
     let mut checks = booking.checks();
