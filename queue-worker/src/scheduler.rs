@@ -47,7 +47,7 @@ type TickResult = Result<Box<(TickReport, Vec<(Recipient, Signal)>)>, EngineErro
 enum Completed {
     Tick(EventId, Scope, Instant, TickResult),
     SignalsSent(EventId),
-    EventList(Result<Vec<EventId>, EngineError>),
+    ListedEvents(Result<Vec<EventId>, EngineError>),
     Throttle(Result<Share, BoardError>),
 }
 
@@ -114,7 +114,7 @@ impl Scheduler {
         if self.refresh_at.take_if(|at| *at <= now).is_some() {
             let worker = self.worker.clone();
             self.work
-                .push(async move { Completed::EventList(worker.engine.events().await) }.boxed());
+                .push(async move { Completed::ListedEvents(worker.engine.events().await) }.boxed());
         }
         if self.poll_at.take_if(|at| *at <= now).is_some() {
             let (worker, share) = (self.worker.clone(), self.share);
@@ -148,7 +148,7 @@ impl Scheduler {
 
     fn on_completed(&mut self, completed: Completed) {
         match completed {
-            Completed::EventList(events) => {
+            Completed::ListedEvents(events) => {
                 self.refresh_at = Some(Instant::now() + EVENTS_REFRESH);
                 self.on_event_list(events);
             }

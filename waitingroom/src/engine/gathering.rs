@@ -31,9 +31,9 @@ const MAX_QUEUED: usize = 32_768;
 
 /// Batches the actions of one process's users. Cheap to clone.
 #[derive(Clone)]
-pub struct Gathering(Arc<Shared>);
+pub struct Gathering(Arc<BatcherState>);
 
-struct Shared {
+struct BatcherState {
     engine: SharedEngine,
     clock: Clock,
     lifecycle: Lifecycle,
@@ -63,7 +63,7 @@ enum Reply {
 impl Gathering {
     /// In front of this engine.
     pub fn new(engine: SharedEngine, clock: Clock, lifecycle: Lifecycle) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(BatcherState {
             engine,
             clock,
             lifecycle,
@@ -223,8 +223,8 @@ impl Gathering {
             .lock()
             .push(event, QueuedAction { action, reply })?;
         if first {
-            let shared = Arc::clone(&self.0);
-            let mut run: BoxFuture<'static, ()> = Box::pin(async move { shared.run(event).await });
+            let state = Arc::clone(&self.0);
+            let mut run: BoxFuture<'static, ()> = Box::pin(async move { state.run(event).await });
             if run
                 .poll_unpin(&mut Context::from_waker(Waker::noop()))
                 .is_pending()
@@ -236,7 +236,7 @@ impl Gathering {
     }
 }
 
-impl Shared {
+impl BatcherState {
     /// Applies the queued actions of the event until there are none.
     async fn run(&self, event: EventId) {
         loop {

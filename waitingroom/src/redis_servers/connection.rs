@@ -19,7 +19,7 @@ use super::RedisServers;
 
 /// A connection over which nothing was answered for this long, while something was asked, is
 /// replaced.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(5);
+const REPLY_SILENCE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Least time between two replacements.
 const REPLACE_INTERVAL: Duration = Duration::from_millis(500);
 /// Longest time that a replacement may take.
@@ -30,9 +30,9 @@ const MAX_FAILED_REPLACEMENTS: u32 = 3;
 
 /// Clones share what they are connections to.
 #[derive(Clone)]
-pub struct RedisConnection(Arc<Shared>);
+pub struct RedisConnection(Arc<SharedConnection>);
 
-struct Shared {
+struct SharedConnection {
     servers: RedisServers,
     link: RwLock<Link>,
     health: Mutex<LinkHealth>,
@@ -64,7 +64,7 @@ impl LinkHealth {
     /// Something is asked now. True where nothing was answered for too long.
     fn on_call(&mut self, now: Instant) -> bool {
         let since = *self.unanswered_since.get_or_insert(now);
-        now.duration_since(since) >= SILENCE_TIMEOUT
+        now.duration_since(since) >= REPLY_SILENCE_TIMEOUT
     }
 
     fn on_reply(&mut self) {
@@ -94,7 +94,7 @@ impl LinkHealth {
 
 impl RedisConnection {
     pub(super) fn new(servers: RedisServers, link: Link) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(SharedConnection {
             servers,
             link: RwLock::new(link),
             health: Mutex::default(),

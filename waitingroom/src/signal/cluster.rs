@@ -43,7 +43,7 @@ const MAX_PUBLISH_ATTEMPTS: usize = 4;
 /// A partition that did not answer is not tried again for this long.
 const RETRY_DEAD_AFTER: Duration = Duration::from_secs(2);
 /// A partition without any message for this long is taken for dead: probes arrive twice a second.
-const SILENCE_TIMEOUT: Duration = Duration::from_millis(2_000);
+const PARTITION_SILENCE_TIMEOUT: Duration = Duration::from_millis(2_000);
 /// Messages that wait to be read; beyond it, a shard is subscribed to anew, and a gap reported.
 const INBOX_CAPACITY: usize = 4_096;
 
@@ -393,7 +393,7 @@ impl ClusterListener {
             .flat_map(|subscription| &subscription.partitions)
             .map(|partition| self.last_received_at[*partition])
             .min();
-        heard.unwrap_or_else(Instant::now) + SILENCE_TIMEOUT
+        heard.unwrap_or_else(Instant::now) + PARTITION_SILENCE_TIMEOUT
     }
 
     fn drop_silent_shards(&mut self) {
@@ -402,7 +402,7 @@ impl ClusterListener {
             subscription
                 .partitions
                 .iter()
-                .all(|partition| last_received_at[*partition].elapsed() < SILENCE_TIMEOUT)
+                .all(|partition| last_received_at[*partition].elapsed() < PARTITION_SILENCE_TIMEOUT)
         });
     }
 }
